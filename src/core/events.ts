@@ -1,0 +1,70 @@
+import type { Receipt } from './receipt.js'
+
+/**
+ * Everything that happens in a run, in order. Progress bars, logs, tests and the JSON output of the command read the
+ * same events. URLs are redacted; no event holds a secret.
+ */
+export type RunEvent =
+  | {
+      readonly type: 'run_started'
+      readonly pipeline: string
+      readonly dataset: string
+      readonly destination: string
+      readonly loadId: string
+      /** Pages of an interrupted run that will not be asked again. */
+      readonly resumedPages: number
+    }
+  | { readonly type: 'resource_started'; readonly resource: string }
+  | {
+      readonly type: 'request'
+      readonly resource: string
+      readonly method: string
+      readonly url: string
+      readonly status: number
+      readonly attempt: number
+      readonly durationMs: number
+    }
+  | {
+      readonly type: 'retry'
+      readonly resource: string
+      readonly url: string
+      /** Status or error that caused it. */
+      readonly reason: string
+      readonly attempt: number
+      readonly delayMs: number
+    }
+  | { readonly type: 'waiting'; readonly resource: string; readonly reason: string; readonly delayMs: number }
+  | {
+      readonly type: 'detected'
+      readonly resource: string
+      /** What was guessed: a paginator or a selector. */
+      readonly what: 'paginator' | 'data_selector'
+      readonly guess: string
+      readonly why: string
+    }
+  | {
+      readonly type: 'page'
+      readonly resource: string
+      readonly records: number
+      readonly bytes: number
+      readonly fromJournal: boolean
+    }
+  | { readonly type: 'warning'; readonly code: WarningCode; readonly message: string; readonly resource?: string }
+  | { readonly type: 'resource_finished'; readonly resource: string; readonly receipt: Receipt }
+  | { readonly type: 'committing'; readonly loadId: string; readonly rows: number }
+  | { readonly type: 'committed'; readonly loadId: string; readonly durationMs: number }
+  | { readonly type: 'run_failed'; readonly code: string; readonly message: string }
+
+export type WarningCode =
+  | 'column_collision'
+  | 'table_collision'
+  | 'null_only_column'
+  | 'text_changed'
+  | 'number_out_of_range'
+  | 'guess'
+  | 'secrets_file_readable'
+  | 'journal_set_aside'
+  | 'schema_changed_at_destination'
+  | 'no_keys'
+  | 'ignored_response'
+  | 'other'

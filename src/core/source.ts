@@ -1,0 +1,146 @@
+import type { RunEvent } from './events.js'
+import type { JsonObject, JsonValue } from './json.js'
+import type { ResponseJournal } from './responses.js'
+import type { ColumnSchema, ContractMode, MergeStrategy, SchemaContract, WriteDisposition } from './schema.js'
+
+/** Time and chance, handed in so that results can be repeated. */
+export interface Clock {
+  /** Milliseconds since 1970-01-01T00:00:00Z. */
+  now(): number
+  /** Resolves after `ms`, rejects with the signal's reason when it is aborted first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** In [0, 1). */
+  random(): number
+}
+
+/** Where records come from. A source is a value: it may be run many times, one run at a time. */
+export interface Source {
+  readonly name: string
+  /** Parents before children, otherwise in the order of the document. */
+  readonly resources: readonly Resource[]
+  /** Hints for the whole source. */
+  readonly maxTableNesting?: number | undefined
+  readonly rootKey?: boolean | undefined
+  readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
+  /** Closes what a run left open, such as pooled connections. A later run opens them again. */
+  close(): Promise<void>
+}
+
+/** One list of records. A root resource is the child of one empty parent. */
+export interface Resource {
+  readonly name: string
+  /** Name of the resource whose records this one is asked for. */
+  readonly parent?: string | undefined
+  /** An unselected resource is read only for its selected children. */
+  readonly selected: boolean
+  readonly hints: TableHints
+  readonly incremental?: IncrementalHint | undefined
+  readonly steps: readonly ProcessingStep[]
+  /** Key path in the document, as in `resources[1]`, for messages. */
+  readonly path: string
+  /**
+   * Reads the whole list, or the list belonging to `context.parent`, page by page in order.
+   * The return value tells how the list ended; it is lost when the consumer stops early.
+   */
+  pages(context: ExtractContext): AsyncGenerator<Page, ListEnd>
+}
+
+export interface ExtractContext {
+  readonly signal: AbortSignal
+  readonly clock: Clock
+  /** The parent's record, after its processing steps; absent for root resources. */
+  readonly parent?: JsonObject | undefined
+  /** Frozen for the run; absent without incremental loading. */
+  readonly window?: IncrementalWindow | undefined
+  readonly journal: ResponseJournal
+  readonly emit: (event: RunEvent) => void
+  /** Stop after this many pages of each list (a trial run). */
+  readonly maxPages?: number | undefined
+  /** Requests in flight for one origin and credential; 1 is strictly serial. */
+  readonly concurrency: number
+}
+
+/** The records of one answer. */
+export interface Page {
+  /** UTF-8 text of one JSON array: the records, in order, bytes as the API sent them. */
+  readonly records: Uint8Array
+  /** Bytes of the decoded body. */
+  readonly bytes: number
+  /** Total of records that the API announced with this page, if it did. */
+  readonly announced?: number | undefined
+}
+
+/** How a list ended, for the receipt. */
+export interface ListEnd {
+  /** `proven`: ended by the list's own rule; `limited`: a cap of the configuration; `suspect`: looks cut off. */
+  readonly end: 'proven' | 'limited' | 'suspect'
+  /** One sentence. */
+  readonly reason: string
+}
+
+/** A step run on each record, in order; user code. */
+export type ProcessingStep =
+  | { readonly filter: (record: JsonObject) => boolean }
+  | { readonly map: (record: JsonObject) => JsonObject }
+  | { readonly yield_map: (record: JsonObject) => Iterable<JsonObject> }
+
+/** Hints of a resource that shape its tables. Column hints keep dlt's keys. */
+export interface TableHints {
+  /** Default: the resource's name. A function names the table of each record. */
+  readonly tableName?: string | ((record: JsonObject) => string) | undefined
+  readonly writeDisposition?: DispositionHint | undefined
+  readonly primaryKey?: readonly string[] | undefined
+  readonly mergeKey?: readonly string[] | undefined
+  /** Names not normalised yet, in the order given. */
+  readonly columns?: readonly ColumnSchema[] | undefined
+  readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
+  readonly maxTableNesting?: number | undefined
+  readonly tableFormat?: string | undefined
+  readonly fileFormat?: string | undefined
+  readonly references?: JsonValue | undefined
+  /** By path of the nested table under the resource, as in `replies` or `replies__author`. */
+  readonly nestedHints?: Readonly<Record<string, TableHints>> | undefined
+}
+
+/** `write_disposition` with everything that its object form may carry. */
+export interface DispositionHint {
+  readonly disposition: WriteDisposition
+  readonly strategy?: MergeStrategy | undefined
+  /** The staged data holds each key once already: no de-duplication. */
+  readonly deduplicated?: boolean | undefined
+  readonly validityColumnNames?: readonly [string, string] | undefined
+  /** ISO timestamp that marks a live row of scd2; null (default) is NULL. */
+  readonly activeRecordTimestamp?: string | null | undefined
+  readonly boundaryTimestamp?: string | undefined
+  readonly rowVersionColumnName?: string | undefined
+}
+
+/** Incremental loading as declared, values not yet resolved against state. */
+export interface IncrementalHint {
+  /** JSONPath on the record, or a plain key. */
+  readonly cursorPath: string
+  readonly initialValue?: JsonValue | undefined
+  readonly endValue?: JsonValue | undefined
+  readonly lastValueFunc: 'max' | 'min'
+  readonly rowOrder?: 'asc' | 'desc' | undefined
+  readonly rangeStart: 'closed' | 'open'
+  readonly rangeEnd: 'open' | 'closed'
+  readonly onCursorValueMissing: 'raise' | 'include' | 'exclude'
+  /** Seconds for datetimes, days for dates, plain amount for numbers. */
+  readonly lag?: number | undefined
+  /** Key for boundary de-duplication; default the resource's primary key, empty for none. */
+  readonly primaryKey?: readonly string[] | undefined
+  /** Key path in the document, for messages. */
+  readonly path: string
+}
+
+/** The window of one run, frozen at its start: the same for every page, parent and attempt of the load. */
+export interface IncrementalWindow {
+  readonly cursorPath: string
+  readonly initialValue?: JsonValue | undefined
+  /** Stored last value less the lag, or the initial value. */
+  readonly startValue?: JsonValue | undefined
+  readonly lastValue?: JsonValue | undefined
+  readonly endValue?: JsonValue | undefined
+  readonly lag?: number | undefined
+}
