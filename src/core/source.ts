@@ -16,6 +16,8 @@ export interface Clock {
 /** Where records come from. A source is a value: it may be run many times, one run at a time. */
 export interface Source {
   readonly name: string
+  /** Digest of everything that decides which requests are made and what they mean; without secrets. */
+  readonly fingerprint: string
   /** Parents before children, otherwise in the order of the document. */
   readonly resources: readonly Resource[]
   /** Hints for the whole source. */
