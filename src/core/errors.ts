@@ -91,6 +91,8 @@ export class RequestError extends SluiceError {
   readonly url: string | undefined
   readonly status: number | undefined
   readonly attempts: number | undefined
+  /** Configuration key to look at, as in `client.auth`, where one is to blame. */
+  readonly path: string | undefined
 
   constructor(
     code: Extract<
@@ -112,6 +114,7 @@ export class RequestError extends SluiceError {
       readonly url?: string | undefined
       readonly status?: number | undefined
       readonly attempts?: number | undefined
+      readonly path?: string | undefined
       readonly cause?: unknown
     } = {},
   ) {
@@ -121,6 +124,7 @@ export class RequestError extends SluiceError {
     this.url = details.url
     this.status = details.status
     this.attempts = details.attempts
+    this.path = details.path
   }
 }
 

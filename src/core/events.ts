@@ -20,6 +20,7 @@ export type RunEvent =
       readonly resource: string
       readonly method: string
       readonly url: string
+      /** 0 where no answer came. */
       readonly status: number
       readonly attempt: number
       readonly durationMs: number

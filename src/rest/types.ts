@@ -1,4 +1,5 @@
 import type { JsonValue } from '../core/json.js'
+import type { Secret } from '../core/secret.js'
 import type { ListEnd } from '../core/source.js'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH'
@@ -68,9 +69,20 @@ export interface Paginator {
 /** Adds credentials to requests for the origins it is bound to. */
 export interface Authenticator {
   /** A copy of the request with credentials. Called for every attempt, only for the origins it was configured for. */
-  sign(request: ApiRequest): ApiRequest | Promise<ApiRequest>
+  sign(request: ApiRequest, context: SignContext): ApiRequest | Promise<ApiRequest>
   /** After a 401: obtains new credentials. True when a replay is worth it. Concurrent calls share one renewal. */
-  renew?(): Promise<boolean>
+  renew?(context: SignContext): Promise<boolean>
+}
+
+/** What a signer may use. One object serves all attempts at one request, so it tells them apart from others. */
+export interface SignContext {
+  readonly signal: AbortSignal
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Sends a request of the signer's own, as for a token: retried like any other, unsigned, never journaled. */
+  send(request: ApiRequest): Promise<ApiResponse>
+  /** Makes a credential known, so that it is removed from whatever is printed or stored. */
+  conceal(secret: Secret): void
 }
 
 /** Sends one signed request; replaceable by users and by the simulation. Rejects with the network's error. */
