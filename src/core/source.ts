@@ -1,6 +1,7 @@
 import type { RunEvent } from './events.js'
 import type { JsonObject, JsonValue } from './json.js'
 import type { ResponseJournal } from './responses.js'
+import type { Scrubber } from './secret.js'
 import type { ColumnSchema, ContractMode, MergeStrategy, SchemaContract, WriteDisposition } from './schema.js'
 
 /** Time and chance, handed in so that results can be repeated. */
@@ -24,6 +25,8 @@ export interface Source {
   readonly maxTableNesting?: number | undefined
   readonly rootKey?: boolean | undefined
   readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
+  /** Knows every secret of the source, to clean what is printed or stored. */
+  readonly scrubber?: Scrubber | undefined
   /** Closes what a run left open, such as pooled connections. A later run opens them again. */
   close(): Promise<void>
 }
@@ -38,6 +41,8 @@ export interface Resource {
   readonly hints: TableHints
   readonly incremental?: IncrementalHint | undefined
   readonly steps: readonly ProcessingStep[]
+  /** What becomes of rows that a complete listing no longer has; undefined: they stay. */
+  readonly deletes?: DeletePolicy | undefined
   /** Key path in the document, as in `resources[1]`, for messages. */
   readonly path: string
   /**
@@ -66,6 +71,8 @@ export interface ExtractContext {
 export interface Page {
   /** UTF-8 text of one JSON array: the records, in order, bytes as the API sent them. */
   readonly records: Uint8Array
+  /** Number of records. */
+  readonly count: number
   /** Bytes of the decoded body. */
   readonly bytes: number
   /** Total of records that the API announced with this page, if it did. */
@@ -78,6 +85,13 @@ export interface ListEnd {
   readonly end: 'proven' | 'limited' | 'suspect'
   /** One sentence. */
   readonly reason: string
+}
+
+/** Removes rows, or marks them with the time in the column `_sluice_deleted_at`, up to a share of the table's rows. */
+export interface DeletePolicy {
+  readonly mode: 'soft' | 'hard'
+  /** In (0, 1]; above it the run stops. */
+  readonly maxShare: number
 }
 
 /** A step run on each record, in order; user code. */

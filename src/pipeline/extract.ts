@@ -1,0 +1,141 @@
+import { DataError } from '../core/errors.js'
+import type { RunEvent } from '../core/events.js'
+import type { JsonObject, JsonValue } from '../core/json.js'
+import { elements, valueAt } from '../core/jsonBytes.js'
+import type { ResponseJournal } from '../core/responses.js'
+import type { Clock, ExtractContext, ListEnd, Page, Resource } from '../core/source.js'
+import type { CursorTracker } from './incremental.js'
+import type { ListMeter, Meter } from './meter.js'
+import { runSteps } from './steps.js'
+
+/** A resource with what a run attaches to it. */
+export interface ResourceRun {
+  readonly resource: Resource
+  readonly children: readonly ResourceRun[]
+  readonly cursor?: CursorTracker | undefined
+  readonly meter: Meter
+  /** Takes the records that passed; absent where the resource is read only for its children. */
+  readonly write?: ((records: Uint8Array) => Promise<void>) | undefined
+}
+
+export interface ExtractOptions {
+  readonly signal: AbortSignal
+  readonly clock: Clock
+  readonly journal: ResponseJournal
+  readonly emit: (event: RunEvent) => void
+  readonly maxPages?: number | undefined
+  readonly concurrency: number
+}
+
+/**
+ * Reads every list of the given root resources and, for each of their records, the lists of their children. Pages of
+ * one list are written in order. The first failure aborts everything still in flight and is the one thrown.
+ */
+export async function extract(roots: readonly ResourceRun[], options: ExtractOptions): Promise<void> {
+  const failing = new AbortController()
+  const signal = AbortSignal.any([options.signal, failing.signal])
+  const readRoot = async (root: ResourceRun): Promise<void> => {
+    try {
+      await readList(root, undefined, { ...options, signal })
+    } catch (error) {
+      failing.abort(error)
+      throw error
+    }
+  }
+  await inParallel(roots, options.concurrency, readRoot)
+}
+
+async function readList(run: ResourceRun, parent: JsonObject | undefined, options: ExtractOptions): Promise<void> {
+  const { resource, meter, cursor } = run
+  const account = meter.list()
+  const pages = resource.pages(contextOf(run, parent, options))
+  let ended = false
+  try {
+    for (;;) {
+      options.signal.throwIfAborted()
+      const step: IteratorResult<Page, ListEnd> = await pages.next()
+      if (step.done) {
+        account.end(step.value)
+        ended = true
+        return
+      }
+      const beyond = await readPage(run, step.value, account, parent, options)
+      if (beyond) {
+        account.end({ end: 'proven', reason: `stopped at the first record outside the window of ${cursor?.window.cursorPath}` })
+        ended = true
+        return
+      }
+    }
+  } finally {
+    if (!ended) account.end(undefined)
+    await pages.return({ end: 'limited', reason: 'stopped' })
+  }
+}
+
+function contextOf(run: ResourceRun, parent: JsonObject | undefined, options: ExtractOptions): ExtractContext {
+  return {
+    signal: options.signal,
+    clock: options.clock,
+    parent,
+    window: run.cursor?.window,
+    journal: options.journal,
+    emit: options.emit,
+    maxPages: options.maxPages,
+    concurrency: options.concurrency,
+  }
+}
+
+/** Whether the list need not be read further. */
+async function readPage(
+  run: ResourceRun,
+  page: Page,
+  account: ListMeter,
+  parent: JsonObject | undefined,
+  options: ExtractOptions,
+): Promise<boolean> {
+  const { resource, meter, cursor, children } = run
+  const stepped = runSteps(resource.name, resource.steps, page.records)
+  const filtered = cursor?.filter(stepped.records, { ordered: parent === undefined })
+  const records = filtered?.records ?? stepped.records
+  meter.filtered(stepped.dropped + (filtered?.dropped ?? 0))
+  account.page(page, page.count)
+  await run.write?.(records)
+  if (children.length > 0) await readChildren(run, records, options)
+  return filtered?.beyond ?? false
+}
+
+async function readChildren(run: ResourceRun, records: Uint8Array, options: ExtractOptions): Promise<void> {
+  const parents: JsonObject[] = []
+  for (const span of elements(records, 0)) parents.push(parentRecord(run.resource, valueAt(records, span)))
+  for (const child of run.children) {
+    await inParallel(parents, options.concurrency, parent => readList(child, parent, options))
+  }
+}
+
+function parentRecord(resource: Resource, value: JsonValue): JsonObject {
+  if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as JsonObject
+  throw new DataError(
+    'placeholder',
+    `${resource.name}: a record is ${JSON.stringify(value)?.slice(0, 80)}, not an object; the resources that depend on it have no fields to take.`,
+    { resource: resource.name, path: resource.path },
+  )
+}
+
+/** Runs `work` on every item, at most `limit` at a time, started in order. The first failure wins; none is lost. */
+async function inParallel<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
+  let next = 0
+  let failed = false
+  const worker = async (): Promise<void> => {
+    while (next < items.length && !failed) {
+      const item = items[next++] as T
+      try {
+        await work(item)
+      } catch (error) {
+        failed = true
+        throw error
+      }
+    }
+  }
+  const results = await Promise.allSettled(Array.from({ length: Math.min(Math.max(limit, 1), items.length) }, worker))
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+}
