@@ -1,19 +1,20 @@
-import type { JsonValue } from './json.js'
+import { createHash } from 'node:crypto'
+import { canonicalJson, type JsonValue } from './json.js'
 
-/** SHAKE-128 of bytes or UTF-8 text, `length` bytes of it, in base64 without padding. */
-export function shake128Base64(_data: string | Uint8Array, _length: number): string {
-  throw new Error('not written yet')
+/** SHAKE-128 of bytes or UTF-8 text, `length` bytes of it, in standard base64 without padding. */
+export function shake128Base64(data: string | Uint8Array, length: number): string {
+  return createHash('shake128', { outputLength: length }).update(data).digest('base64').replace(/=+$/, '')
 }
 
-/** SHA3-256 of UTF-8 text in padded base64: dlt's version hashes. */
-export function sha3Base64(_text: string): string {
-  throw new Error('not written yet')
+/** SHA3-256 of UTF-8 text in padded base64: the form of dlt's version hashes. */
+export function sha3Base64(text: string): string {
+  return createHash('sha3-256').update(text).digest('base64')
 }
 
 /**
  * Identity of a record at the boundary of an incremental cursor, as dlt stores it in `unique_hashes`: 20 characters.
  * `key`: the value of a single key, an array of the values of several, or the whole record where there is no key.
  */
-export function dedupHash(_key: JsonValue): string {
-  throw new Error('not written yet')
+export function dedupHash(key: JsonValue): string {
+  return shake128Base64(canonicalJson(key), 15)
 }
