@@ -61,7 +61,10 @@ async function readList(run: ResourceRun, parent: JsonObject | undefined, option
       }
       const beyond = await readPage(run, step.value, account, parent, options)
       if (beyond) {
-        account.end({ end: 'proven', reason: `stopped at the first record outside the window of ${cursor?.window.cursorPath}` })
+        account.end({
+          end: 'proven',
+          reason: `stopped at the first record outside the window of ${cursor?.window.cursorPath}`,
+        })
         ended = true
         return
       }

@@ -43,8 +43,13 @@ export function openWindow(hint: IncrementalHint, stored: CursorState | undefine
   }
 }
 
-function lagged(hint: IncrementalHint, last: JsonValue | undefined, initial: JsonValue | undefined): JsonValue | undefined {
-  if (hint.lag === undefined || hint.lag === 0 || last === undefined || last === null || hint.endValue !== undefined) return last
+function lagged(
+  hint: IncrementalHint,
+  last: JsonValue | undefined,
+  initial: JsonValue | undefined,
+): JsonValue | undefined {
+  if (hint.lag === undefined || hint.lag === 0 || last === undefined || last === null || hint.endValue !== undefined)
+    return last
   if (initial !== undefined && compareCursors(last, initial, hint) === 0) return last
   const moved = shiftCursor(last, hint.lag, hint.lastValueFunc === 'max' ? 'back' : 'forward', hint.path)
   return initial !== undefined && isBefore(hint, moved, initial) ? initial : moved
@@ -59,9 +64,13 @@ export function trackCursor(
   const path = compilePath(hint.cursorPath)
   const key = hint.primaryKey ?? primaryKey
   const deduplicates =
-    hint.rangeStart === 'closed' && hint.endValue === undefined && hint.lag === undefined && !(key !== undefined && key.length === 0)
+    hint.rangeStart === 'closed' &&
+    hint.endValue === undefined &&
+    hint.lag === undefined &&
+    !(key !== undefined && key.length === 0)
   const startHashes = new Set(stored?.unique_hashes ?? [])
-  let last: JsonValue | undefined = hint.endValue === undefined ? (stored?.last_value ?? hint.initialValue) : hint.initialValue
+  let last: JsonValue | undefined =
+    hint.endValue === undefined ? (stored?.last_value ?? hint.initialValue) : hint.initialValue
   if (last === null) last = undefined
   let hashes = new Set(startHashes)
 
@@ -71,7 +80,8 @@ export function trackCursor(
     const { startValue: start, endValue: end } = window
     if (end !== undefined && end !== null) {
       const order = compareCursors(value, end, hint)
-      if (isAfter(hint, order) || (order === 0 && hint.rangeEnd === 'open')) return hint.rowOrder === 'asc' ? 'beyond' : 'drop'
+      if (isAfter(hint, order) || (order === 0 && hint.rangeEnd === 'open'))
+        return hint.rowOrder === 'asc' ? 'beyond' : 'drop'
     }
     if (start !== undefined && start !== null) {
       const order = compareCursors(value, start, hint)

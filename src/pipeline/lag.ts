@@ -36,7 +36,10 @@ function shiftDate(text: string, days: number): string | undefined {
   if (match === null) return undefined
   const [, year, dash, month, day] = match
   const moved = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)) + days * DAY_MS)
-  return moved.toISOString().slice(0, 10).replaceAll('-', dash ?? '')
+  return moved
+    .toISOString()
+    .slice(0, 10)
+    .replaceAll('-', dash ?? '')
 }
 
 function shiftDatetime(text: string, seconds: number): string | undefined {
@@ -46,7 +49,8 @@ function shiftDatetime(text: string, seconds: number): string | undefined {
   const date = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second ?? 0))
   const digits = fraction === '' ? 0 : fraction.length - 1
   const scale = 10n ** BigInt(Math.max(digits, 0))
-  const ticks = (BigInt(date) / 1000n) * scale + BigInt(fraction.slice(1) || '0') + BigInt(Math.round(seconds * Number(scale)))
+  const ticks =
+    (BigInt(date) / 1000n) * scale + BigInt(fraction.slice(1) || '0') + BigInt(Math.round(seconds * Number(scale)))
   const wholeSeconds = ticks >= 0n ? ticks / scale : (ticks - scale + 1n) / scale
   const rest = ticks - wholeSeconds * scale
   const moved = new Date(Number(wholeSeconds) * 1000).toISOString()

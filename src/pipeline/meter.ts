@@ -74,7 +74,10 @@ export function meter(resource: string): Meter {
           else if (total !== undefined && records < total)
             judge('incomplete', `the API announced ${total} records, ${records} arrived`)
           else if (total !== undefined && records > total)
-            judge('unproven', `the API announced ${total} records, ${records} arrived: the list changed while it was read`)
+            judge(
+              'unproven',
+              `the API announced ${total} records, ${records} arrived: the list changed while it was read`,
+            )
           else judge('complete', end.reason)
         },
       }

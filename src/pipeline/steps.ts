@@ -18,7 +18,10 @@ export function runSteps(resource: string, steps: readonly ProcessingStep[], rec
   const spans = [...elements(records, 0)]
   if (steps.every(step => 'filter' in step)) {
     const kept = spans.filter(span => applySteps(resource, steps, valueAt(records, span)).length > 0)
-    return { records: kept.length === spans.length ? records : joinRecords(records, kept), dropped: spans.length - kept.length }
+    return {
+      records: kept.length === spans.length ? records : joinRecords(records, kept),
+      dropped: spans.length - kept.length,
+    }
   }
   let dropped = 0
   const output: JsonValue[] = []
@@ -50,7 +53,9 @@ function applyStep(resource: string, index: number, step: ProcessingStep, record
     const kind = Object.keys(step)[0]
     throw new DataError(
       'user_function',
-      `${resource}: processing_steps[${index}].${kind} failed on a record with the keys ${Object.keys(record ?? {}).slice(0, 20).join(', ')}: ${error instanceof Error ? error.message : String(error)}`,
+      `${resource}: processing_steps[${index}].${kind} failed on a record with the keys ${Object.keys(record ?? {})
+        .slice(0, 20)
+        .join(', ')}: ${error instanceof Error ? error.message : String(error)}`,
       { resource, path: `processing_steps[${index}]`, cause: error },
     )
   }

@@ -1,0 +1,88 @@
+import type { Load } from '../core/destination.js'
+import { DataError } from '../core/errors.js'
+import type { JsonObject, JsonValue } from '../core/json.js'
+import { elements, valueAt } from '../core/jsonBytes.js'
+import type { Schema } from '../core/schema.js'
+import type { Normalizer } from '../normalize/normalizer.js'
+import { joinRecords } from './records.js'
+
+/**
+ * The one place where records become rows and rows are staged. Resources may write at the same time; their records
+ * are normalised one page after the other, and the slower of normaliser and destination sets the pace.
+ */
+export interface Writer {
+  /** Adds records of a root table. Resolves when the full batches they made are staged. */
+  write(
+    table: string,
+    records: Uint8Array,
+  ): Promise<{ readonly discardedRows: number; readonly discardedValues: number }>
+  /** Stages what is left and runs the checks at the end of a load. */
+  finish(): Promise<void>
+}
+
+export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writer {
+  let turn: Promise<unknown> = Promise.resolve()
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = turn.then(work)
+    turn = result.catch(() => undefined)
+    return result
+  }
+  const stage = async (all: boolean): Promise<void> => {
+    for (const batch of normalizer.take(all)) await load.stage(batch, schema)
+  }
+  return {
+    write: (table, records) =>
+      inTurn(async () => {
+        const { discardedRows, discardedValues } = normalizer.write(table, records)
+        await stage(false)
+        return { discardedRows, discardedValues }
+      }),
+    finish: () =>
+      inTurn(async () => {
+        await stage(true)
+        normalizer.finish()
+      }),
+  }
+}
+
+/** Splits records by the table a function names for each, keeping their order; the names are not normalised yet. */
+export function recordsByTable(
+  resource: string,
+  tableName: (record: JsonObject) => string,
+  records: Uint8Array,
+): ReadonlyMap<string, Uint8Array> {
+  const spans = new Map<string, { start: number; end: number }[]>()
+  for (const span of elements(records, 0)) {
+    const table = nameOf(resource, tableName, valueAt(records, span))
+    const group = spans.get(table)
+    if (group === undefined) spans.set(table, [span])
+    else group.push(span)
+  }
+  return new Map([...spans].map(([table, group]) => [table, joinRecords(records, group)]))
+}
+
+function nameOf(resource: string, tableName: (record: JsonObject) => string, record: JsonValue): string {
+  let name: unknown
+  try {
+    name = tableName(record as JsonObject)
+  } catch (error) {
+    throw new DataError(
+      'user_function',
+      `${resource}: table_name failed: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        resource,
+        path: 'table_name',
+        cause: error,
+      },
+    )
+  }
+  if (typeof name === 'string' && name.trim() !== '') return name
+  throw new DataError(
+    'user_function',
+    `${resource}: table_name returned ${JSON.stringify(name)}, expected the name of a table.`,
+    {
+      resource,
+      path: 'table_name',
+    },
+  )
+}
