@@ -83,6 +83,8 @@ export interface Schema {
   settings: { [key: string]: JsonValue }
   normalizers: { [key: string]: JsonValue }
   previous_hashes: string[]
+  /** Hash of the document this schema was imported from. */
+  imported_version_hash?: string
   description?: string
 }
 

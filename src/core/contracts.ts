@@ -1,0 +1,66 @@
+import type { JsonValue } from './json.js'
+import { isJsonObject } from './jsonObject.js'
+import type { ContractMode, ReadonlySchema, ReadonlyTable, Schema, SchemaContract, TableSchema } from './schema.js'
+
+/** A contract as it may be written: one word for all three entities, or some of them. */
+export type ContractHint = ContractMode | Partial<SchemaContract>
+
+const EVOLVE: SchemaContract = { tables: 'evolve', columns: 'evolve', data_type: 'evolve' }
+
+/** A contract with one word spread over all three entities. */
+export function expandContract(hint: ContractHint): Partial<SchemaContract> {
+  return typeof hint === 'string' ? { tables: hint, columns: hint, data_type: hint } : hint
+}
+
+/**
+ * The contract a table is under: entity by entity its own, else that of the nearest parent that has one is taken
+ * whole, then what the settings of the schema say, then `evolve`. A table that does not exist is under the settings.
+ */
+export function resolveContract(schema: ReadonlySchema, table: string): SchemaContract {
+  const settings = readContract(schema.settings.schema_contract)
+  return { ...EVOLVE, ...settings, ...nearestContract(schema, table) }
+}
+
+function nearestContract(schema: ReadonlySchema, name: string): Partial<SchemaContract> | undefined {
+  const seen = new Set<string>()
+  let table = schema.tables.get(name)
+  while (table !== undefined && !seen.has(table.name)) {
+    if (table.schema_contract !== undefined && table.schema_contract !== null)
+      return readContract(table.schema_contract)
+    seen.add(table.name)
+    table = table.parent === undefined ? undefined : schema.tables.get(table.parent)
+  }
+  return undefined
+}
+
+function readContract(value: unknown): Partial<SchemaContract> {
+  if (typeof value === 'string') return expandContract(value as ContractMode)
+  return isJsonObject(value) ? (value as Partial<SchemaContract>) : {}
+}
+
+/**
+ * Writes the contract of a source or of a run into the settings of the schema, where it stays for later runs as with
+ * dlt.
+ */
+export function setSchemaContract(schema: Schema, contract: ContractHint): void {
+  schema.settings = { ...schema.settings, schema_contract: contract as JsonValue }
+}
+
+/** Whether a table is new to contracts: unknown, or without a column whose type is known. */
+export function isNewTable(table: ReadonlyTable | undefined): boolean {
+  if (table === undefined) return true
+  for (const column of table.columns.values()) if (column.data_type !== undefined) return false
+  return true
+}
+
+/** Whether the columns of a table may evolve in this load whatever its contract says, as it is a new table's first. */
+export function evolvesColumnsOnce(table: ReadonlyTable): boolean {
+  const marks = table['x-normalizer']
+  return isJsonObject(marks) && marks['evolve-columns-once'] === true
+}
+
+/** Lets the columns of a new table evolve until it has seen data. */
+export function allowColumnsOnce(table: TableSchema): void {
+  const marks = table['x-normalizer']
+  table['x-normalizer'] = { ...(isJsonObject(marks) ? marks : {}), 'evolve-columns-once': true }
+}

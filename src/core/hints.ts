@@ -1,0 +1,281 @@
+import { hasSeenData, isComplete } from './columns.js'
+import { allowColumnsOnce, isNewTable, resolveContract } from './contracts.js'
+import { SchemaError } from './errors.js'
+import type { WarningCode } from './events.js'
+import type { Naming } from './identifiers.js'
+import type { JsonObject, JsonValue } from './json.js'
+import { isJsonObject } from './jsonObject.js'
+import { propagateRootKey } from './rootKey.js'
+import type { ColumnSchema, Schema, TableSchema } from './schema.js'
+import type { DispositionHint, TableHints } from './source.js'
+
+/** The hints of one resource on their way into the schema. */
+export interface HintsOfResource {
+  /** Name of the resource as configured. */
+  readonly resource: string
+  /** Normalised name of its root table. */
+  readonly table: string
+  readonly hints: TableHints
+  readonly naming: Naming
+  /** Replaces the write disposition of the hints for this run. */
+  readonly runDisposition?: DispositionHint | undefined
+  /** Cursor path of incremental loading; marks the column where it names one. */
+  readonly cursorPath?: string | undefined
+  readonly warn?: ((code: WarningCode, message: string, resource?: string) => void) | undefined
+}
+
+/**
+ * Creates or updates the root table of a resource, and the nested tables its hints name, as dlt does when the first
+ * record of a run arrives. Hints given replace what the schema holds; hints not given stay, except the write
+ * disposition, which is then `append`. Returns the root table.
+ *
+ * Columns come in the order: declared columns, primary key, merge key, validity columns of scd2, cursor. A declared
+ * column without a type waits where it is until data completes it. Fails with a {@link SchemaError} when a declared
+ * type contradicts a column that has one, when a root table turns out to be nested or the reverse, and when a merge
+ * strategy lacks its key.
+ */
+export function applyTableHints(schema: Schema, given: HintsOfResource): TableSchema {
+  const disposition = given.runDisposition ?? given.hints.writeDisposition ?? { disposition: 'append' }
+  const table = updateTable(schema, given.table, given, {
+    hints: given.hints,
+    disposition,
+    resource: given.resource,
+    cursorPath: given.cursorPath,
+  })
+  for (const [path, hints] of Object.entries(given.hints.nestedHints ?? {})) {
+    applyNestedHints(schema, given, path, hints, disposition)
+  }
+  return table
+}
+
+/**
+ * Hints of a nested table. One with keys of its own is a root table without parent, loaded by its own disposition or
+ * that of the resource; others inherit from their parent and get no disposition.
+ */
+function applyNestedHints(
+  schema: Schema,
+  given: HintsOfResource,
+  path: string,
+  hints: TableHints,
+  disposition: DispositionHint,
+): void {
+  const { naming } = given
+  const fragments = path.split('__').filter(fragment => fragment !== '')
+  let parent = given.table
+  let name = given.table
+  for (const [index, fragment] of fragments.entries()) {
+    parent = name
+    name = naming.shortenFragments(parent, naming.tableIdentifier(fragment))
+    const last = index === fragments.length - 1
+    const ownKeys = last && ((hints.primaryKey?.length ?? 0) > 0 || (hints.mergeKey?.length ?? 0) > 0)
+    updateTable(schema, name, given, {
+      hints: last ? hints : {},
+      ...(ownKeys
+        ? { resource: given.resource, disposition: hints.writeDisposition ?? disposition }
+        : { parent, disposition: undefined }),
+    })
+  }
+}
+
+/** What one table is to become. */
+interface TableUpdate {
+  readonly hints: TableHints
+  readonly disposition: DispositionHint | undefined
+  readonly resource?: string
+  readonly parent?: string
+  readonly cursorPath?: string | undefined
+}
+
+function updateTable(schema: Schema, name: string, given: HintsOfResource, update: TableUpdate): TableSchema {
+  const existing = schema.tables.get(name)
+  if (existing !== undefined && existing.parent !== update.parent) {
+    throw new SchemaError('schema', parentConflict(existing, update.parent), { table: name })
+  }
+  const wasNew = isNewTable(existing)
+  const table: TableSchema = existing ?? { name, columns: new Map() }
+  mergeColumns(table, columnsOf(schema, given, update))
+  Object.assign(table, tableKeys(update, table))
+  schema.tables.set(name, table)
+  if (wasNew && resolveContract(schema, name).columns !== 'evolve') allowColumnsOnce(table)
+  if (update.parent === undefined) {
+    checkKeys(table, given)
+    propagateRootKey(schema, table, given.naming)
+  }
+  return table
+}
+
+function parentConflict(table: TableSchema, parent: string | undefined): string {
+  const was = table.parent === undefined ? 'a root table' : `nested under ${table.parent}`
+  const becomes = parent === undefined ? 'a root table' : `nested under ${parent}`
+  return `Table ${table.name} is ${was} in the stored schema and cannot become ${becomes}; rename one of them with table_name`
+}
+
+/** The columns that the hints declare, merged by normalised name, in dlt's order. */
+function columnsOf(schema: Schema, given: HintsOfResource, update: TableUpdate): Map<string, ColumnSchema> {
+  const { hints, disposition } = update
+  const columns = new Map<string, ColumnSchema>()
+  const rawNames = new Map<string, string>()
+  const normalised = (raw: string): string => columnName(schema, given.naming, raw)
+  for (const column of hints.columns ?? []) {
+    const name = normalised(column.name)
+    const earlier = rawNames.get(name)
+    if (earlier !== undefined && earlier !== column.name) {
+      const message = `The hints of columns ${earlier} and ${column.name} both belong to column ${name}: they are merged`
+      given.warn?.('column_collision', message, given.resource)
+    }
+    rawNames.set(name, column.name)
+    columns.set(name, { ...columns.get(name), ...column, name })
+  }
+  const addKey = (raw: string, key: 'primary_key' | 'merge_key'): void => {
+    const name = normalised(raw)
+    const column = columns.get(name) ?? { name }
+    columns.set(name, { ...column, nullable: column.nullable ?? false, [key]: true })
+  }
+  for (const raw of hints.primaryKey ?? []) addKey(raw, 'primary_key')
+  for (const raw of hints.mergeKey ?? []) addKey(raw, 'merge_key')
+  if (disposition?.strategy === 'scd2') {
+    for (const column of versionColumns(disposition)) {
+      const name = normalised(column.name)
+      columns.set(name, { ...column, name })
+    }
+  }
+  const cursor = update.cursorPath === undefined ? undefined : simpleField(update.cursorPath)
+  if (cursor !== undefined) {
+    const name = normalised(cursor)
+    columns.set(name, { ...(columns.get(name) ?? { name }), incremental: true })
+  }
+  return columns
+}
+
+/** Name of a column declared by hints, as names in data are normalised. */
+export function columnName(schema: Pick<Schema, 'normalizers'>, naming: Naming, raw: string): string {
+  return schema.normalizers.use_break_path_on_normalize === false ? naming.identifier(raw) : naming.path(raw)
+}
+
+/** The columns that scd2 keeps versions with. */
+function versionColumns(disposition: DispositionHint): ColumnSchema[] {
+  const [from, to] = disposition.validityColumnNames ?? ['_dlt_valid_from', '_dlt_valid_to']
+  return [
+    { name: from, data_type: 'timestamp', nullable: true, 'x-valid-from': true },
+    {
+      name: to,
+      data_type: 'timestamp',
+      nullable: true,
+      'x-valid-to': true,
+      'x-active-record-timestamp': disposition.activeRecordTimestamp ?? null,
+    },
+    {
+      name: disposition.rowVersionColumnName ?? '_dlt_id',
+      nullable: false,
+      'x-row-version': true,
+      // A row that comes back has the id of its older version.
+      unique: false,
+      row_key: false,
+    },
+  ]
+}
+
+/** The field that a cursor path names when it is no more than a name; paths into objects mark no column. */
+function simpleField(cursorPath: string): string | undefined {
+  const quoted = /^\[?(?:'([^']*)'|"([^"]*)")\]?$/.exec(cursorPath)
+  if (quoted !== null) return quoted[1] ?? quoted[2]
+  return /^[^.[\]*$,'"|&\s]+$/.test(cursorPath) ? cursorPath : undefined
+}
+
+/** A new set of one of these hints replaces the old one as a whole. */
+const COMPOUND_HINTS = ['primary_key', 'merge_key', 'partition', 'cluster', 'incremental'] as const
+
+function mergeColumns(table: TableSchema, columns: ReadonlyMap<string, ColumnSchema>): void {
+  for (const hint of COMPOUND_HINTS) {
+    if (![...columns.values()].some(column => column[hint] === true)) continue
+    for (const column of table.columns.values()) delete column[hint]
+  }
+  for (const [name, column] of columns) {
+    const existing = table.columns.get(name)
+    if (existing !== undefined) checkType(table, existing, column)
+    if (existing !== undefined && !isComplete(existing) && isComplete(column)) table.columns.delete(name)
+    table.columns.set(name, { ...existing, ...column })
+  }
+}
+
+function checkType(table: TableSchema, existing: ColumnSchema, declared: ColumnSchema): void {
+  if (!isComplete(existing) || !isComplete(declared) || existing.data_type === declared.data_type) return
+  throw new SchemaError(
+    'schema',
+    `Column ${table.name}.${existing.name} is ${existing.data_type} in the stored schema and cannot become ` +
+      `${declared.data_type}; take the data_type hint back or load into another column`,
+    { table: table.name, column: existing.name },
+  )
+}
+
+/** The keys of the table itself that the hints set. */
+function tableKeys(update: TableUpdate, table: TableSchema): Partial<TableSchema> {
+  const { hints, disposition } = update
+  const keys: { [key: string]: JsonValue } = {}
+  if (disposition !== undefined) Object.assign(keys, dispositionKeys(disposition))
+  if (update.resource !== undefined) keys.resource = update.resource
+  if (update.parent !== undefined) keys.parent = update.parent
+  if (hints.schemaContract !== undefined) keys.schema_contract = hints.schemaContract as JsonValue
+  if (hints.tableFormat !== undefined) keys.table_format = hints.tableFormat
+  if (hints.fileFormat !== undefined) keys.file_format = hints.fileFormat
+  if (hints.references !== undefined) keys.references = hints.references
+  if (hints.maxTableNesting !== undefined) {
+    const marks: JsonObject = isJsonObject(table['x-normalizer']) ? table['x-normalizer'] : {}
+    keys['x-normalizer'] = { ...marks, max_nesting: hints.maxTableNesting }
+  }
+  return keys as Partial<TableSchema>
+}
+
+/** `write_disposition` and, only where they were spelled out, the keys of its object form. */
+function dispositionKeys(hint: DispositionHint): JsonObject {
+  const keys: { [key: string]: JsonValue } = { write_disposition: hint.disposition }
+  if (hint.disposition !== 'merge') return keys
+  if (hint.strategy !== undefined) keys['x-merge-strategy'] = hint.strategy
+  if (hint.strategy === 'scd2' && hint.boundaryTimestamp !== undefined) {
+    keys['x-boundary-timestamp'] = hint.boundaryTimestamp
+  }
+  if (hint.deduplicated === true) keys['x-stage-data-deduplicated'] = true
+  return keys
+}
+
+function checkKeys(table: TableSchema, given: HintsOfResource): void {
+  if (table.write_disposition !== 'merge') return
+  const strategy = table['x-merge-strategy'] ?? 'delete-insert'
+  const columns = [...table.columns.values()]
+  const hasPrimaryKey = columns.some(column => column.primary_key === true)
+  const hasMergeKey = columns.some(column => column.merge_key === true)
+  if ((strategy === 'upsert' || strategy === 'insert-only') && !hasPrimaryKey) {
+    const message = `Resource ${given.resource}: merge strategy ${strategy} needs a primary_key`
+    throw new SchemaError('schema', message, { table: table.name })
+  }
+  if (strategy === 'delete-insert' && !hasPrimaryKey && !hasMergeKey) {
+    const message = `Table ${table.name} is merged without primary_key and merge_key: its rows are appended`
+    given.warn?.('no_keys', message, given.resource)
+  }
+}
+
+/** The name of a naming convention as stored: its last part, where it is the path of a module. */
+export function storedConvention(schema: Pick<Schema, 'normalizers'>): string | undefined {
+  const stored = schema.normalizers.names
+  return typeof stored === 'string' ? stored.split('.').at(-1) : undefined
+}
+
+/**
+ * Refuses to go on under another naming convention than the stored one once a table holds rows, whose names would no
+ * longer be found. Where none does, the schema takes the new convention: call {@link renameSystemTables} of a fresh
+ * schema for it.
+ */
+export function checkConvention(schema: Schema, naming: Naming): void {
+  const stored = storedConvention(schema)
+  if (stored === undefined || stored === naming.name) return
+  if (schema.normalizers.allow_identifier_change_on_table_with_data === true) return
+  for (const table of schema.tables.values()) {
+    if (!hasSeenData(table)) continue
+    throw new SchemaError(
+      'schema',
+      `The dataset was loaded with the naming convention ${stored} and cannot go on with ${naming.name}: table ` +
+        `${table.name} holds rows. Keep ${stored}, or load into a new dataset`,
+      { table: table.name },
+    )
+  }
+}

@@ -1,0 +1,27 @@
+/** Load ids count in microseconds. */
+const TICKS_PER_SECOND = 1_000_000
+
+/**
+ * The id of a new load: seconds since the epoch in decimals, as in `1795189125.770919`, greater than `last`.
+ *
+ * dlt reads ids as Python floats and orders them as text. Both orders agree while ids have the same number of digits
+ * before the point (until the year 2286) and no zeros at the end of the fraction, because then one fraction is less
+ * than another exactly when its text is. A whole second is written `.0`. Six digits keep every id exact as a double.
+ *
+ * `chance` in [0, 1) fills what the clock does not tell below a millisecond, so that two processes that start a load
+ * in the same millisecond do not share an id.
+ */
+export function nextLoadId(nowMs: number, last?: string, chance = 0): string {
+  const now = Math.floor(nowMs) * 1000 + Math.floor(chance * 1000)
+  const ticks = last === undefined ? now : Math.max(now, ticksOf(last) + 1)
+  const fraction = String(ticks % TICKS_PER_SECOND)
+    .padStart(6, '0')
+    .replace(/0+$/, '')
+  return `${Math.floor(ticks / TICKS_PER_SECOND)}.${fraction === '' ? '0' : fraction}`
+}
+
+/** Microseconds of an id, rounded down; dlt's may have a seventh digit. */
+function ticksOf(loadId: string): number {
+  const [seconds = '0', fraction = ''] = loadId.split('.')
+  return Number(seconds) * TICKS_PER_SECOND + Number(fraction.slice(0, 6).padEnd(6, '0'))
+}

@@ -1,0 +1,73 @@
+import type { Naming } from './identifiers.js'
+import { objectMember } from './jsonObject.js'
+import type { ReadonlySchema, ReadonlyTable, Schema, TableSchema } from './schema.js'
+import { normalizerConfig, setNormalizerConfig } from './schemaDocument.js'
+
+/**
+ * Writes into the normaliser's configuration that nested rows of a root table carry the id of its row, where dlt wants
+ * that: the source asks for it, or leaves it open and the table is merged by a strategy that needs it, or a nested
+ * table has the column already. An entry that is there stays.
+ */
+export function propagateRootKey(schema: Schema, table: TableSchema, naming: Naming): void {
+  if (!wantsRootKey(schema, table)) return
+  const propagation = objectMember(normalizerConfig(schema), 'propagation') ?? {}
+  const tables = objectMember(propagation, 'tables') ?? {}
+  const columns = {
+    ...objectMember(tables, table.name),
+    [naming.identifier('_dlt_id')]: naming.identifier('_dlt_root_id'),
+  }
+  setNormalizerConfig(schema, { propagation: { ...propagation, tables: { ...tables, [table.name]: columns } } })
+}
+
+/** The columns of a root table that its nested rows carry: by name in the root row, the name in the nested row. */
+export function propagatedColumns(schema: ReadonlySchema, rootTable: string): Readonly<Record<string, string>> {
+  const propagation = objectMember(normalizerConfig(schema), 'propagation')
+  const tables = objectMember(propagation, 'tables')
+  const columns = objectMember(tables, rootTable)
+  const everywhere = objectMember(propagation, 'root')
+  return { ...everywhere, ...columns } as Record<string, string>
+}
+
+function wantsRootKey(schema: ReadonlySchema, table: ReadonlyTable): boolean {
+  const configured = normalizerConfig(schema).root_key_propagation
+  if (configured === true) return true
+  if (configured !== false && table.write_disposition === 'merge' && table['x-merge-strategy'] !== 'scd2') return true
+  return [...schema.tables.values()].some(
+    nested => rootOf(schema, nested) === table.name && nested !== table && hasRootKey(nested),
+  )
+}
+
+function hasRootKey(table: ReadonlyTable): boolean {
+  return [...table.columns.values()].some(column => column.root_key === true)
+}
+
+/** Name of the root table that a table hangs on; its own when it is one. */
+export function rootOf(schema: ReadonlySchema, table: ReadonlyTable): string {
+  const seen = new Set<string>()
+  let current = table
+  while (current.parent !== undefined && !seen.has(current.name)) {
+    seen.add(current.name)
+    const parent = schema.tables.get(current.parent)
+    if (parent === undefined) return current.parent
+    current = parent
+  }
+  return current.name
+}
+
+/** A root table and every table nested under it, parents before children, in stored order. */
+export function tableChain(schema: ReadonlySchema, rootTable: string): ReadonlyTable[] {
+  const chain: ReadonlyTable[] = []
+  const visit = (name: string): void => {
+    const table = schema.tables.get(name)
+    if (table === undefined || chain.includes(table)) return
+    chain.push(table)
+    for (const candidate of schema.tables.values()) if (candidate.parent === name) visit(candidate.name)
+  }
+  visit(rootTable)
+  return chain
+}
+
+/** Whether a name belongs to dlt: a system table, or a column beginning as they do. */
+export function isSystemName(name: string, prefix: string): boolean {
+  return name.startsWith(prefix)
+}
