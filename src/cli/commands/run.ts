@@ -1,0 +1,82 @@
+import type { RunEvent } from '../../core/events.js'
+import type { Receipt } from '../../core/receipt.js'
+import type { Pipeline, RunResult } from '../../pipeline/pipeline.js'
+import { amount, duration } from '../amounts.js'
+import type { ExitCode } from '../failure.js'
+import { openPipelines, type PipelineOverrides } from '../pipelineFile.js'
+import { printable } from '../printable.js'
+import { progressView } from '../progress.js'
+import { receiptLines } from '../receipts.js'
+import type { CommandContext } from './command.js'
+
+export interface RunCommandOptions extends PipelineOverrides {
+  readonly select?: readonly string[] | undefined
+  /** Pages of each list. */
+  readonly limit?: number | undefined
+  readonly concurrency?: number | undefined
+  readonly json?: boolean | undefined
+  readonly fullRefresh?: boolean | undefined
+  readonly allowIncomplete?: boolean | undefined
+}
+
+/** `sluice run FILE`: runs the pipelines of a file one after the other and stops at the first that fails. */
+export async function runCommand(file: string, options: RunCommandOptions, context: CommandContext): Promise<ExitCode> {
+  for (const pipeline of await openPipelines(file, options)) {
+    if (options.json === true) await runForMachines(pipeline, options, context)
+    else await runForPeople(pipeline, options, context)
+  }
+  return 0
+}
+
+async function runForMachines(pipeline: Pipeline, options: RunCommandOptions, context: CommandContext): Promise<void> {
+  const { out } = context.terminal
+  await execute(pipeline, options, context, event => out.line(JSON.stringify(event)))
+}
+
+async function runForPeople(pipeline: Pipeline, options: RunCommandOptions, context: CommandContext): Promise<void> {
+  const { out, err } = context.terminal
+  const receipts: Receipt[] = []
+  const progress = progressView(err, context.now)
+  const startedMs = context.now()
+  let destination = ''
+  let result: RunResult
+  try {
+    result = await execute(pipeline, options, context, event => {
+      if (event.type === 'run_started') destination = `${event.destination}, dataset ${event.dataset}`
+      if (event.type === 'resource_finished') receipts.push(event.receipt)
+      progress.show(event)
+    })
+  } catch (error) {
+    // The receipts say how far it came; that is worth as much as the error.
+    progress.close()
+    if (receipts.length > 0) out.line(`\n${receiptLines(receipts).join('\n')}\n`)
+    throw error
+  }
+  progress.close()
+  if (result.receipts.length > 0) out.line(`\n${receiptLines(result.receipts).join('\n')}\n`)
+  const took = duration(context.now() - startedMs)
+  if (result.loadId === undefined) {
+    out.line(`Nothing to load (${took}).`)
+    return
+  }
+  const rows = Object.values(result.rows).reduce((sum, count) => sum + count, 0)
+  out.line(printable(`Load ${result.loadId} committed: ${amount(rows)} rows into ${destination} (${took}).`))
+}
+
+function execute(
+  pipeline: Pipeline,
+  options: RunCommandOptions,
+  context: CommandContext,
+  onEvent: (event: RunEvent) => void,
+): Promise<RunResult> {
+  const { select, limit, concurrency, fullRefresh, allowIncomplete } = options
+  return pipeline.run({
+    signal: context.signal,
+    onEvent,
+    ...(select === undefined ? {} : { select }),
+    ...(limit === undefined ? {} : { maxPages: limit }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...(fullRefresh === undefined ? {} : { fullRefresh }),
+    ...(allowIncomplete === undefined ? {} : { allowIncomplete }),
+  })
+}

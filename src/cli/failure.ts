@@ -1,0 +1,56 @@
+import { ConfigError, type ErrorCode, RequestError, SluiceError } from '../core/errors.js'
+import { printableLines } from './printable.js'
+import type { Output } from './terminal.js'
+
+/** 0: done. 1: it failed. 2: the file or the command line must be mended first; nothing was requested. */
+export type ExitCode = 0 | 1 | 2
+
+/** Says what failed and what to do about it, and chooses the exit code. The stack is for `--debug` only. */
+export function reportFailure(error: unknown, output: Output, debug: boolean): ExitCode {
+  const hint = hintFor(error)
+  output.line(`${output.styled('red', 'error:')} ${printableLines(messageOf(error))}`)
+  if (hint !== undefined) output.line(`${output.styled('bold', 'hint:')} ${hint}`)
+  if (debug) output.line(printableLines(stackOf(error)))
+  return error instanceof ConfigError ? 2 : 1
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof SluiceError) return error.message
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return `unexpected: ${text} (this is a fault in Sluice or in a function of the pipeline; --debug shows where)`
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const own = error.stack ?? error.message
+  return error.cause === undefined ? own : `${own}\ncaused by: ${stackOf(error.cause)}`
+}
+
+const HINTS: Partial<Readonly<Record<ErrorCode, string>>> = {
+  connection: 'check base_url and the network; pages already received are kept, so running again continues there',
+  timeout: 'the API may be slow or down; pages already received are kept, so running again continues there',
+  incomplete: 'nothing was committed; --allow-incomplete commits what arrived',
+  destination_locked: 'another run of this pipeline is under way; wait for it to end',
+  aborted: 'nothing was committed; running again continues after the pages already received',
+}
+
+function hintFor(error: unknown): string | undefined {
+  if (!(error instanceof SluiceError)) return undefined
+  if (error instanceof RequestError && error.code === 'http_status') return statusHint(error.status)
+  return HINTS[error.code]
+}
+
+function statusHint(status: number | undefined): string | undefined {
+  switch (status) {
+    case 401:
+      return 'the API did not accept the credentials: check the secret and the auth block'
+    case 403:
+      return 'the credentials are known but not allowed to read this: check their scopes'
+    case 404:
+      return 'there is nothing at this address: check base_url and the path of the resource'
+    case 429:
+      return 'the API limits its rate: wait, or lower client.concurrency'
+    default:
+      return undefined
+  }
+}

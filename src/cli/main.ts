@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { sluice } from './program.js'
+import { outputTo } from './terminal.js'
+
+/** The process around the command: signals, pipes and the only `process.exit` of the package. */
+const terminal = { out: outputTo(process.stdout), err: outputTo(process.stderr) }
+const abort = new AbortController()
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (abort.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143)
+    terminal.err.line('stopping; once more stops at once')
+    abort.abort(new DOMException(`stopped by ${signal}`, 'AbortError'))
+  })
+}
+
+// The reader of a pipe went away (`sluice show … | head`): nobody is left to tell.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+process.exitCode = await sluice(process.argv.slice(2), {
+  terminal,
+  version,
+  signal: abort.signal,
+  now: () => performance.now(),
+})
+
+// Normally nothing is open any more and the process ends by itself; this is for a connection that was forgotten.
+setTimeout(() => process.exit(), 2_000).unref()

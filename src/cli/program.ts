@@ -1,0 +1,85 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import type { CommandContext } from './commands/command.js'
+import { type ExitCode, reportFailure } from './failure.js'
+
+/**
+ * Runs one command line (without `node` and the script). Never throws and never ends the process: everything that goes
+ * wrong is reported on `context.terminal.err` and told by the exit code.
+ */
+export async function sluice(
+  args: readonly string[],
+  context: CommandContext & { readonly version: string },
+): Promise<ExitCode> {
+  let exitCode: ExitCode = 0
+  const program = commands(context, code => {
+    exitCode = code
+  })
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    return reportFailure(error, context.terminal.err, args.includes('--debug'))
+  }
+}
+
+/** Every command: its arguments here, its work in a file of its own that is loaded when it is called. */
+function commands(context: CommandContext & { readonly version: string }, exit: (code: ExitCode) => void): Command {
+  const { out, err } = context.terminal
+  const program = new Command('sluice')
+    .description('Loads REST APIs into typed tables.')
+    .version(context.version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .exitOverride()
+    .configureOutput({ writeOut: text => out.write(text), writeErr: text => err.write(text) })
+    .showHelpAfterError('(--help lists what there is)')
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 the file or the command line needs mending.')
+
+  command(program, 'run')
+    .description('load every resource and commit it')
+    .argument('<file>', 'pipeline file: YAML, JSON or TypeScript')
+    .option('--destination <url>', 'load into this destination, as in duckdb:PATH')
+    .option('--dataset <name>', 'load into this dataset')
+    .option('--select <resource...>', 'only these resources')
+    .option('--limit <pages>', 'stop after so many pages of each list', wholeNumber)
+    .option('--concurrency <requests>', 'most requests in flight; 1 is strictly one after the other', wholeNumber)
+    .option('--full-refresh', 'drop the tables and the state of the resources first')
+    .option('--allow-incomplete', 'commit although something is missing')
+    .option('--json', 'print every event as one line of JSON')
+    .action(async (file: string, options) => {
+      const { runCommand } = await import('./commands/run.js')
+      exit(await runCommand(file, options, context))
+    })
+
+  command(program, 'check')
+    .description('validate the file, find its secrets, fetch one page of each root resource; writes nothing')
+    .argument('<file>', 'pipeline file')
+    .action(async (file: string) => {
+      const { checkCommand } = await import('./commands/check.js')
+      exit(await checkCommand(file, context))
+    })
+
+  command(program, 'show')
+    .description('show the tables of the dataset, or columns and first rows of one')
+    .argument('<file>', 'pipeline file')
+    .argument('[table]', 'table')
+    .option('--limit <rows>', 'rows to show', wholeNumber, 10)
+    .option('--destination <url>', 'look into this destination')
+    .option('--dataset <name>', 'look into this dataset')
+    .action(async (file: string, table: string | undefined, options) => {
+      const { showCommand } = await import('./commands/show.js')
+      exit(await showCommand(file, table, options, context))
+    })
+
+  return program
+}
+
+function command(program: Command, name: string): Command {
+  return program.command(name).option('--debug', 'print the stack of an error')
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('A whole number above 0 is expected.')
+  return Number(text)
+}
