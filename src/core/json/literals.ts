@@ -1,0 +1,47 @@
+import type { JsonValue } from './value.js'
+
+const literals = new WeakMap<object, Map<string, string>>()
+
+/**
+ * The text of a member's number as it was read, where JavaScript would print it otherwise (`1.0`, `1e5`, 20 digits).
+ * Undefined where the member is not that number any more.
+ */
+export function numberLiteral(container: object, key: string | number): string | undefined {
+  const literal = literals.get(container)?.get(String(key))
+  if (literal === undefined) return undefined
+  return Number(literal) === (container as Readonly<Record<string, unknown>>)[key] ? literal : undefined
+}
+
+/** Notes the text of a member's number; `undefined` forgets what an earlier member of that name left. */
+export function setNumberLiteral(container: object, key: string | number, literal: string | undefined): void {
+  const known = literals.get(container)
+  if (literal === undefined) known?.delete(String(key))
+  else if (known === undefined) literals.set(container, new Map([[String(key), literal]]))
+  else known.set(String(key), literal)
+}
+
+/** Whether any member of the container may have a kept text: spares the look-ups in most of them. */
+export function hasNumberLiterals(container: object): boolean {
+  return literals.has(container)
+}
+
+/**
+ * Lets the numbers of `copy` that equal those at the same place in `original` keep their texts: `{ ...record }` knows
+ * nothing of them. Containers that both share need nothing.
+ */
+export function keepNumberLiterals(original: JsonValue, copy: unknown): void {
+  if (original === copy || !isContainer(original) || !isContainer(copy)) return
+  if (Array.isArray(original) !== Array.isArray(copy)) return
+  const before = original as Readonly<Record<string, JsonValue>>
+  const after = copy as Readonly<Record<string, unknown>>
+  for (const key of Object.keys(after)) {
+    if (!Object.hasOwn(before, key)) continue
+    const literal = numberLiteral(before, key)
+    if (literal === undefined) keepNumberLiterals(before[key] as JsonValue, after[key])
+    else if (before[key] === after[key]) setNumberLiteral(after, key, literal)
+  }
+}
+
+function isContainer(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
