@@ -1,0 +1,86 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { sluice } from '../src/cli/program.js'
+import { textTable } from '../src/cli/table.js'
+import { outputTo } from '../src/cli/terminal.js'
+import { ordinaryFaults, startDemoApi } from './server.js'
+
+/**
+ * `npm run demo`: two integrations, synchronised twice from an API that fails now and then, into `demo.duckdb` in the
+ * current directory; then a look at what is there. Fresh each time, nothing else is left behind.
+ */
+const DATABASE = 'demo.duckdb'
+const INTEGRATIONS = ['examples/feature_flags.yaml', 'examples/feedback.yaml']
+
+const QUERY = `select f.customer__plan as plan,
+       count(distinct f.id) as feedback,
+       round(avg(f.rating), 2) as rating,
+       count(r._dlt_id) as replies,
+       max(f.timestamp) as latest
+from feedback_dataset.feedback_data f
+left join feedback_dataset.feedback_data__replies r on r._dlt_parent_id = f._dlt_id
+group by all
+order by feedback desc`
+
+const out = outputTo(process.stdout)
+const repository = fileURLToPath(new URL('..', import.meta.url))
+const home = await mkdtemp(join(tmpdir(), 'sluice-demo-'))
+const api = await startDemoApi({ apiKey: 'demo-key-4711', faults: ordinaryFaults })
+Object.assign(process.env, { DEMO_API_URL: api.url, API_KEY: 'demo-key-4711', SLUICE_HOME: home })
+try {
+  for (const leftover of [DATABASE, `${DATABASE}.wal`]) await rm(leftover, { force: true })
+  out.line(`An API with two lists is up at ${api.url}; it fails now and then, as APIs do.`)
+
+  title('First run: everything is new')
+  for (const file of INTEGRATIONS) await command('run', file)
+  title('Second run: some records have changed, some are new, and there are new fields')
+  api.advance()
+  for (const file of INTEGRATIONS) await command('run', file)
+  title('What is there now')
+  for (const file of INTEGRATIONS) await command('show', file)
+  title('And a query')
+  await query()
+  out.line(`\nAll of it is in ${DATABASE}; open it with any DuckDB.`)
+} finally {
+  await api.close()
+  await rm(home, { recursive: true, force: true })
+}
+
+function title(text: string): void {
+  out.line(`\n${out.styled('bold', text)}`)
+}
+
+async function command(name: string, file: string): Promise<void> {
+  const destination = `--destination duckdb:${DATABASE}`
+  out.line(`\n${out.styled('dim', '$')} sluice ${name} ${file} ${destination}`)
+  const exitCode = await sluice([name, join(repository, file), ...destination.split(' ')], {
+    terminal: { out, err: out },
+    version: 'demo',
+    signal: new AbortController().signal,
+    now: () => performance.now(),
+  })
+  if (exitCode !== 0) throw new Error(`sluice ${name} ${file} ended with exit code ${exitCode}`)
+}
+
+async function query(): Promise<void> {
+  out.line(`\n${QUERY}\n`)
+  const instance = await DuckDBInstance.create(DATABASE, { access_mode: 'READ_ONLY' })
+  const connection = await instance.connect()
+  try {
+    const reader = await connection.runAndReadAll(QUERY)
+    const columns = reader
+      .columnNames()
+      .map((name, index) => ({ title: name, align: index === 0 ? 'left' : 'right' }) as const)
+    for (const line of textTable(
+      columns,
+      reader.getRows().map(row => row.map(String)),
+    ))
+      out.line(line)
+  } finally {
+    connection.closeSync()
+    instance.closeSync()
+  }
+}

@@ -1,0 +1,46 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { clip, displayWidth, printable, printableLines } from '../../src/cli/printable.js'
+
+describe('printable', () => {
+  it.each([
+    ['plain text stays', 'plain text stays'],
+    ['Grüße 山田 🎉 é', 'Grüße 山田 🎉 é'],
+    ['\x1b[2J\x1b]0;title\x07', '\\x1b[2J\\x1b]0;title\\x07'],
+    ['a\rb\nc\td', 'a\\rb\\nc\\td'],
+    ['\x7f\x9b31m', '\\x7f\\x9b31m'],
+    ['abc\u202Etxt.exe\u2069', 'abc\\u{202e}txt.exe\\u{2069}'],
+    ['\uD800', '\\u{d800}'],
+    ['\u{E0041}', '\\u{e0041}'],
+  ])('%j', (text, expected) => {
+    expect(printable(text)).toBe(expected)
+  })
+
+  it('leaves no control character in any text', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), text => {
+        expect(printable(text)).not.toMatch(/[\p{Cc}\p{Cs}\u202A-\u202E\u2066-\u2069]/u)
+        expect(printableLines(text)).not.toMatch(/[^\n\P{Cc}]/u)
+      }),
+    )
+  })
+})
+
+describe('clip', () => {
+  it.each([
+    ['short', 10, 'short'],
+    ['exactly ten', 11, 'exactly ten'],
+    ['too long by far', 8, 'too lon…'],
+    ['山田太郎', 5, '山田…'],
+  ])('%s in %i columns', (text, columns, expected) => {
+    expect(clip(text, columns)).toBe(expected)
+  })
+
+  it('never exceeds the columns it was given', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), fc.integer({ min: 1, max: 30 }), (text, columns) => {
+        expect(displayWidth(clip(text, columns))).toBeLessThanOrEqual(columns)
+      }),
+    )
+  })
+})
