@@ -1,17 +1,18 @@
+import { RequestError, SluiceError } from '../core/errors.js'
 import type { RunEvent } from '../core/events.js'
-import type { ResponseIdentity, ResponseJournal } from '../core/responses.js'
-import type { Scrubber } from '../core/secret.js'
+import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../core/responses.js'
+import { scrubber as createScrubber, type Scrubber } from '../core/secret.js'
 import type { Clock } from '../core/source.js'
-import type { ApiRequest, ApiResponse, Authenticator, RetryPolicy, Transport } from './types.js'
+import { type Attempt, attempt, type Credentials, type ExchangeContext } from './exchange.js'
+import { createGate, type Gate, isThrottled, type RateLimits } from './rateLimit.js'
+import { redactUrl } from './redact.js'
+import { backoffMs, retryAfterMs } from './retry.js'
+import { httpTransport } from './transport.js'
+import type { ApiRequest, ApiResponse, Authenticator, RetryPolicy, SignContext, Transport } from './types.js'
+import { requestUrl } from './wire.js'
 
-/** Limits that the user declares; the adaptive ones work below them. */
-export interface RateLimits {
-  /** At most `requests` started within any `perMs` milliseconds, for one origin and credential. */
-  readonly requests?: number | undefined
-  readonly perMs?: number | undefined
-  /** At most this many in flight, for one origin and credential. */
-  readonly maxConcurrency?: number | undefined
-}
+export type { Credentials } from './exchange.js'
+export type { RateLimits } from './rateLimit.js'
 
 export interface ClientOptions {
   /** Default: pooled keep-alive connections of Node (`httpTransport()`), opened with the first request. */
@@ -28,6 +29,8 @@ export interface ClientOptions {
   readonly userAgent?: string | undefined
   /** Default 10. */
   readonly maxRedirects?: number | undefined
+  /** URL of an HTTP proxy for the default transport. */
+  readonly proxy?: string | undefined
 }
 
 export interface SendOptions {
@@ -36,6 +39,8 @@ export interface SendOptions {
   readonly identity: ResponseIdentity
   readonly journal: ResponseJournal
   readonly auth?: Authenticator | undefined
+  /** Added before `auth` signs, for the same origins. */
+  readonly credentials?: Credentials | undefined
   /**
    * Origins, as in `https://api.example.com`, that the configuration names; the base URL's first. Credentials,
    * configured headers and bodies go only there.
@@ -78,6 +83,194 @@ export interface Client {
   close(): Promise<void>
 }
 
-export function createClient(_options: ClientOptions): Client {
-  throw new Error('in the making')
+type Asking = Omit<SendOptions, 'identity' | 'journal' | 'recordable'>
+
+/** Waits shorter than this are not worth an event. */
+const SHORTEST_EVENT_MS = 10
+
+/** Header names whose values are credentials; they never leave the client. */
+const privateHeaders = new Set([
+  'set-cookie',
+  'set-cookie2',
+  'www-authenticate',
+  'proxy-authenticate',
+  'authentication-info',
+])
+
+export function createClient(options: ClientOptions): Client {
+  const http = options.transport === undefined ? httpTransport({ proxy: options.proxy }) : undefined
+  const transport = options.transport ?? http?.send
+  if (transport === undefined) throw new TypeError('unreachable: one of both is there')
+  const scrubber = options.scrubber ?? createScrubber()
+  const gates = credentialGates(options.limits ?? {})
+  const totals = new Map<string, { requests: number; retries: number; waitedMs: number; bytes: number }>()
+
+  const totalsOf = (resource: string) => {
+    let total = totals.get(resource)
+    if (total === undefined) {
+      total = { requests: 0, retries: 0, waitedMs: 0, bytes: 0 }
+      totals.set(resource, total)
+    }
+    return total
+  }
+
+  const ask = async (request: ApiRequest, asking: Asking): Promise<ApiResponse> => {
+    const { resource, signal, clock, emit } = asking
+    const policy = asking.retry ?? options.retry
+    const total = totalsOf(resource)
+    let number = 1
+    const context: ExchangeContext = {
+      resource,
+      transport,
+      scrubber,
+      auth: asking.auth,
+      credentials: asking.credentials,
+      bound: asking.authOrigins,
+      sign: signContext(asking),
+      timeoutMs: asking.timeoutMs ?? options.timeoutMs ?? 60_000,
+      maxBodyBytes: options.maxBodyBytes ?? 2 ** 30,
+      maxRedirects: options.maxRedirects ?? 10,
+      userAgent: options.userAgent ?? 'sluice',
+      enter: (origin, destination) =>
+        gates.of(origin, destination === 'bound' ? asking.auth : undefined).enter({
+          clock,
+          signal,
+          concurrency: asking.concurrency ?? 1,
+          onWait(delayMs, reason) {
+            total.waitedMs += delayMs
+            if (delayMs >= SHORTEST_EVENT_MS) emit({ type: 'waiting', resource, reason, delayMs })
+          },
+        }),
+      sent({ method, url, status, durationMs, bytes }) {
+        total.requests++
+        total.bytes += bytes
+        emit({ type: 'request', resource, method, url, status, attempt: number, durationMs })
+      },
+    }
+    for (; ; number++) {
+      const result = await attempt(request, context)
+      const reason = retryReason(result, policy, asking.shouldRetry)
+      const delayMs = reason === undefined ? undefined : retryDelayMs(result, policy, number, clock)
+      if (reason === undefined || delayMs === undefined) {
+        if (result.kind === 'answer') return result.response
+        throw unanswered(request, result, resource, number)
+      }
+      const url = result.kind === 'answer' ? result.response.url : result.url
+      total.retries++
+      total.waitedMs += delayMs
+      emit({ type: 'retry', resource, url, reason, attempt: number, delayMs })
+      await clock.sleep(delayMs, signal)
+    }
+  }
+
+  const signContext = (asking: Asking): SignContext => ({
+    signal: asking.signal,
+    now: () => asking.clock.now(),
+    conceal: secret => scrubber.add(secret),
+    send: request => {
+      const { origin } = new URL(request.url)
+      const { resource, signal, clock, emit } = asking
+      return ask(request, { resource, signal, clock, emit, authOrigins: [origin] })
+    },
+  })
+
+  return {
+    async send(request, sending) {
+      const { journal, identity, signal, resource } = sending
+      const recorded = await journal.lookup(identity)
+      const url = redactUrl(requestUrl(request), scrubber)
+      if (recorded !== undefined) return { ...recorded, url, fromJournal: true }
+      const answer = await ask(request, sending).catch((error: unknown) => {
+        throw signal.aborted ? stopped(signal, resource) : error
+      })
+      const response = { ...answer, headers: publicHeaders(answer.headers) }
+      if (response.status < 400 || sending.recordable?.(response) === true) {
+        const { status, headers, body } = response
+        await journal.record(identity, { status, headers, body } satisfies RecordedResponse, {
+          method: request.method,
+          url,
+        })
+      }
+      return response
+    },
+    statistics: resource => ({ ...totalsOf(resource) }),
+    async close() {
+      totals.clear()
+      gates.forget()
+      await http?.close()
+    },
+  }
+}
+
+/** One gate for each origin and credential; requests without a credential share one. */
+function credentialGates(limits: RateLimits) {
+  const anyone = {}
+  let byCredential = new WeakMap<object, Map<string, Gate>>()
+  return {
+    of(origin: string, credential: object = anyone): Gate {
+      const byOrigin = byCredential.get(credential) ?? new Map<string, Gate>()
+      byCredential.set(credential, byOrigin)
+      const gate = byOrigin.get(origin) ?? createGate(limits)
+      byOrigin.set(origin, gate)
+      return gate
+    },
+    forget() {
+      byCredential = new WeakMap()
+    },
+  }
+}
+
+/** Why a result asks for another attempt, or undefined where it is final. */
+function retryReason(
+  result: Attempt,
+  policy: RetryPolicy,
+  shouldRetry: SendOptions['shouldRetry'],
+): string | undefined {
+  if (result.kind === 'failure') {
+    return policy.onConnectionError && result.failure.transient ? result.failure.text : undefined
+  }
+  const { response } = result
+  const { status, headers } = response
+  if (policy.statuses.includes(status)) return `status ${status}`
+  if (policy.statuses.includes(429) && status === 403 && isThrottled(status, headers)) return 'status 403, rate limit'
+  const text = status < 400 ? policy.bodyContains?.find(part => Buffer.from(response.body).includes(part)) : undefined
+  if (text !== undefined) return `the body contains "${text}"`
+  return shouldRetry?.(response) === true ? `status ${status}, by a response action` : undefined
+}
+
+/** Undefined: no attempt is left, or the API asks for a longer wait than the policy allows. */
+function retryDelayMs(result: Attempt, policy: RetryPolicy, number: number, clock: Clock): number | undefined {
+  if (number >= policy.attempts) return undefined
+  const asked = result.kind === 'answer' ? retryAfterMs(result.response.headers, clock.now()) : undefined
+  if (asked === undefined) return backoffMs(policy, number, clock.random())
+  return asked > (policy.maxRetryAfterMs ?? Number.POSITIVE_INFINITY) ? undefined : asked
+}
+
+const advice = {
+  connection: 'check the address, the network and that the server runs',
+  timeout: 'the API may be slow: raise `timeout`, or ask for smaller pages',
+  response_format: 'the server or something on the way damages the answer',
+  response_too_large: 'ask for smaller pages, or raise the limit',
+} as const
+
+function unanswered(
+  request: ApiRequest,
+  { failure, url }: Extract<Attempt, { kind: 'failure' }>,
+  resource: string,
+  attempts: number,
+): RequestError {
+  const tries = attempts === 1 ? '' : ` after ${attempts} attempts`
+  const message = `${resource}: ${request.method} ${url} failed${tries}: ${failure.text}; ${advice[failure.code]}`
+  return new RequestError(failure.code, message, { resource, method: request.method, url, attempts })
+}
+
+function stopped(signal: AbortSignal, resource: string): Error {
+  if (signal.reason instanceof SluiceError) return signal.reason
+  return new RequestError('aborted', `${resource}: stopped before the answer came`, { resource, cause: signal.reason })
+}
+
+function publicHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const kept: Record<string, string> = {}
+  for (const name in headers) if (!privateHeaders.has(name)) kept[name] = headers[name] ?? ''
+  return kept
 }

@@ -42,6 +42,8 @@ export interface ApiPage {
   readonly records: number
   /** First match of a JSONPath in the body, parsed losslessly; undefined when nothing matches. */
   first(path: string): JsonValue | undefined
+  /** First match of a JSONPath as text, a number with its digits as sent; undefined unless it is a scalar. */
+  text(path: string): string | undefined
   /** The body as text, shortened for error messages. */
   excerpt(): string
 }
@@ -64,6 +66,8 @@ export interface Paginator {
   rest?(first: ApiPage): readonly RequestPatch[] | undefined
   /** The request that would follow this one if its page is full; lets a list without a total be read ahead. */
   ahead?(request: ApiRequest): RequestPatch | undefined
+  /** Why two consecutive pages cast doubt on the list, in one sentence; a list that ends so is suspect. */
+  doubt?(page: ApiPage, previous: ApiPage): string | undefined
 }
 
 /** Adds credentials to requests for the origins it is bound to. */
@@ -127,6 +131,8 @@ export interface RetryPolicy {
   readonly factor: number
   readonly maxDelayMs: number
   readonly jitter: 'full' | 'none'
+  /** An answer whose `Retry-After` is longer than this is final. Default: it is honoured, however long. */
+  readonly maxRetryAfterMs?: number | undefined
   /** A successful answer whose body contains this text is retried too. */
   readonly bodyContains?: readonly string[] | undefined
 }
