@@ -1,0 +1,67 @@
+import { z } from 'zod'
+import { RequestError } from '../../core/errors.js'
+import type { JsonValue } from '../../core/json.js'
+import { bodyPath, definePaginator, describe, hasMore, jsonPath, pageError, paramName, proven } from './kind.js'
+
+/** The body holds a cursor that the next request carries. */
+export const cursor = definePaginator({
+  type: 'cursor',
+  aliases: [],
+  shorthand: true,
+  schema: z
+    .strictObject({
+      type: z.literal('cursor'),
+      cursor_path: jsonPath.default('cursors.next').meta({ description: 'JSONPath of the cursor of the next page.' }),
+      cursor_param: paramName
+        .nullish()
+        .meta({ description: 'Query parameter that carries it; `cursor` when there is no `cursor_body_path`.' }),
+      cursor_body_path: bodyPath.nullish().meta({ description: 'Place in the body that carries it.' }),
+      stop_after_empty_page: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'A page without records ends the list, whatever cursor it has.' }),
+      has_more_path: jsonPath
+        .nullish()
+        .meta({ description: 'JSONPath of a boolean that alone decides whether there is another page.' }),
+    })
+    .superRefine((config, context) => {
+      if (config.cursor_param != null && config.cursor_body_path != null) {
+        const message = 'the cursor goes either into `cursor_param` or into `cursor_body_path`, not into both'
+        context.addIssue({ code: 'custom', path: ['cursor_body_path'], message })
+      }
+    })
+    .meta({
+      description: 'Sends the cursor found in the body. No cursor, null, 0, false or an empty text ends the list.',
+    }),
+  create(config) {
+    const target = config.cursor_body_path ?? undefined
+    const param = config.cursor_param ?? 'cursor'
+    const path = config.cursor_path
+    return {
+      next(page) {
+        const value = page.first(path)
+        if (config.stop_after_empty_page && page.records === 0) return proven('the last page is empty')
+        if (config.has_more_path != null) {
+          if (!hasMore(page, config.has_more_path)) return proven(`"${config.has_more_path}" says there is no more`)
+          if (value === undefined || isFalsy(value)) {
+            throw new RequestError(
+              'pagination_loop',
+              `"${config.has_more_path}" says there is more, but "${path}" gives no cursor; the same page would be asked for again`,
+              { status: page.status },
+            )
+          }
+        }
+        if (value === undefined || isFalsy(value)) return proven('the last page has no cursor')
+        if (target !== undefined) return { body: [{ path: target, value }] }
+        if (typeof value === 'object')
+          throw pageError(page, `cursor_path "${path}" must give a value, but is ${describe(value)}`)
+        return { params: { [param]: page.text(path) ?? String(value) } }
+      },
+    }
+  },
+})
+
+function isFalsy(value: JsonValue): boolean {
+  if (value === null || value === '' || value === false || value === 0 || value === 0n) return true
+  return typeof value === 'object' && Object.keys(value).length === 0
+}

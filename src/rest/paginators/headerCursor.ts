@@ -1,0 +1,24 @@
+import { z } from 'zod'
+import { definePaginator, paramName, proven } from './kind.js'
+
+/** A response header holds a cursor that the next request carries. */
+export const headerCursor = definePaginator({
+  type: 'header_cursor',
+  aliases: [],
+  shorthand: true,
+  schema: z
+    .strictObject({
+      type: z.literal('header_cursor'),
+      cursor_key: z.string().min(1).default('next').meta({ description: 'Response header with the cursor.' }),
+      cursor_param: paramName.default('cursor').meta({ description: 'Query parameter that carries it.' }),
+    })
+    .meta({ description: 'Sends the cursor found in a header. A missing or empty header ends the list.' }),
+  create: ({ cursor_key: header, cursor_param: param }) => ({
+    next(page) {
+      const value = page.headers[header.toLowerCase()]
+      return value === undefined || value === ''
+        ? proven(`the last page has no header ${header}`)
+        : { params: { [param]: value } }
+    },
+  }),
+})

@@ -1,0 +1,28 @@
+import { z } from 'zod'
+import { definePaginator, describe, jsonPath, pageError, proven } from './kind.js'
+
+/** The body holds the URL of the next page, absolute or relative to the page. */
+export const jsonLink = definePaginator({
+  type: 'json_link',
+  aliases: ['json_response'],
+  shorthand: true,
+  schema: z
+    .strictObject({
+      type: z.literal(['json_link', 'json_response']),
+      next_url_path: jsonPath.default('next').meta({ description: 'JSONPath of the link to the next page.' }),
+    })
+    .meta({
+      description:
+        'Follows a link in the body. It replaces the URL with its query; method, headers and body stay. No link, null or an empty text ends the list.',
+    }),
+  create: ({ next_url_path: path }) => ({
+    next(page) {
+      const link = page.first(path)
+      if (typeof link === 'string' && link.trim() !== '') return { url: link.trim() }
+      if (link === undefined || link === null || link === false || link === 0 || typeof link === 'string') {
+        return proven('the last page has no next link')
+      }
+      throw pageError(page, `next_url_path "${path}" must give a URL, but is ${describe(link)}`)
+    },
+  }),
+})

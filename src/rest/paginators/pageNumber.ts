@@ -1,0 +1,86 @@
+import { z } from 'zod'
+import type { ApiPage, Paginator } from '../types.js'
+import { bodyPath, definePaginator, jsonPath, limited, paramName, proven } from './kind.js'
+import { facts, read, target, write } from './range.js'
+
+/** Pages are counted. */
+export const pageNumber = definePaginator({
+  type: 'page_number',
+  aliases: [],
+  shorthand: true,
+  schema: z
+    .strictObject({
+      type: z.literal('page_number'),
+      base_page: z.int().default(0).meta({ description: "The API's number of its first page." }),
+      page: z.int().nullish().meta({ description: 'First page to ask for; `base_page` if absent.' }),
+      page_param: paramName
+        .nullish()
+        .meta({ description: 'Query parameter with the number; `page` when there is no `page_body_path`.' }),
+      page_body_path: bodyPath.nullish().meta({ description: 'Place in the body with the number.' }),
+      total_path: jsonPath.nullish().meta({
+        description:
+          'JSONPath of the number of pages, `total` if absent; null: there is none. Under the default path it may be missing from answers.',
+      }),
+      maximum_page: z.int().nullish().meta({ description: 'Exclusive bound of the page number.' }),
+      stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
+      has_more_path: jsonPath.nullish().meta({
+        description: 'JSONPath of a boolean that decides, instead of the total, whether there is another page.',
+      }),
+    })
+    .superRefine((config, context) => {
+      if (config.page_param != null && config.page_body_path != null) {
+        const message = 'the number goes either into `page_param` or into `page_body_path`, not into both'
+        context.addIssue({ code: 'custom', path: ['page_body_path'], message })
+      }
+      const endless =
+        config.total_path === null &&
+        config.maximum_page == null &&
+        config.has_more_path == null &&
+        !config.stop_after_empty_page
+      if (endless) {
+        const message =
+          'nothing ends the list: give `total_path`, `maximum_page` or `has_more_path`, or leave `stop_after_empty_page` true'
+        context.addIssue({ code: 'custom', message })
+      }
+    })
+    .meta({ description: 'Counts pages up to a total, an empty page, `has_more_path` or `maximum_page`.' }),
+  create(config): Paginator {
+    const place = target(config.page_param, config.page_body_path, 'page')
+    const start = config.page ?? config.base_page
+    const maximum = config.maximum_page
+    const number = (page: ApiPage): number => read(page.request, place) ?? start
+    return {
+      first: write([place, start]),
+      next(page) {
+        if (config.stop_after_empty_page && page.records === 0) return proven('the last page is empty')
+        const { total, more } = facts(page, config, maximum)
+        const next = number(page) + 1
+        if (more === false) return proven(`"${config.has_more_path}" says there is no more`)
+        if (more === undefined && total !== undefined && next >= total + config.base_page) {
+          return proven(`the API announced ${total} ${total === 1 ? 'page' : 'pages'}`)
+        }
+        if (maximum != null && next >= maximum) return limited(`maximum_page is ${maximum}`)
+        return write([place, next])
+      },
+      rest(first) {
+        // `total` of many APIs counts records; only a path that was asked for is trusted to count pages.
+        if (config.total_path == null || config.has_more_path != null || first.records === 0) return undefined
+        const { total } = facts(first, config, maximum)
+        if (total === undefined) return undefined
+        const end = Math.min(total + config.base_page, maximum ?? Number.POSITIVE_INFINITY)
+        return range(number(first) + 1, end, 1, value => write([place, value]))
+      },
+      ahead: request => {
+        const next = (read(request, place) ?? start) + 1
+        return maximum != null && next >= maximum ? undefined : write([place, next])
+      },
+    }
+  },
+})
+
+/** One item for each value from `start` up to but not including `end`, at most 100,000. */
+export function range<Item>(start: number, end: number, step: number, item: (value: number) => Item): Item[] {
+  const items: Item[] = []
+  for (let value = start; value < end && items.length < 100_000; value += step) items.push(item(value))
+  return items
+}

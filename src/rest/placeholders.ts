@@ -1,0 +1,305 @@
+import { DataError } from '../core/errors.js'
+import { type JsonObject, type JsonValue, numberLiteral, stringifyJson } from '../core/json.js'
+import { compilePath, type JsonPath } from '../core/path.js'
+import type { IncrementalWindow } from '../core/source.js'
+import type { Template, ValueTemplate } from './config/model.js'
+
+/**
+ * Splits text into literal parts and `{expression}`s; `{{` and `}}` stand for single braces. Throws a SyntaxError for
+ * an unbalanced or empty brace and for Python's format specifications and conversions (`{x:>5}`, `{x!r}`).
+ */
+export function parseTemplate(text: string): Template {
+  const parts: (string | { readonly expression: string })[] = []
+  let literal = ''
+  for (let at = 0; at < text.length; at++) {
+    const character = text.charAt(at)
+    if (character !== '{' && character !== '}') {
+      literal += character
+      continue
+    }
+    if (text.charAt(at + 1) === character) {
+      literal += character
+      at++
+      continue
+    }
+    if (character === '}') throw templateError(text, at, 'a `}` has no `{` before it; a literal brace is doubled, `}}`')
+    const end = expressionEnd(text, at)
+    if (literal !== '') parts.push(literal)
+    literal = ''
+    parts.push({ expression: text.slice(at + 1, end).trim() })
+    at = end
+  }
+  if (literal !== '') parts.push(literal)
+  return parts
+}
+
+/** Position of the `}` that closes the brace at `open`. Brackets and quotes of a JSONPath may hold anything. */
+function expressionEnd(text: string, open: number): number {
+  let brackets = 0
+  let quote = ''
+  for (let at = open + 1; at < text.length; at++) {
+    const character = text.charAt(at)
+    if (quote !== '') {
+      if (character === quote) quote = ''
+    } else if (character === '"' || character === "'") quote = character
+    else if (character === '[') brackets++
+    else if (character === ']') brackets--
+    else if (brackets > 0) continue
+    else if (character === '}') {
+      if (text.slice(open + 1, at).trim() === '') throw templateError(text, open, 'the braces are empty')
+      return at
+    } else if (character === '{') break
+    else if (character === ':' || character === '!') {
+      throw templateError(text, at, 'format specifications and conversions of Python are not supported')
+    }
+  }
+  throw templateError(text, open, 'a `{` is not closed; a literal brace is doubled, `{{`')
+}
+
+function templateError(text: string, at: number, reason: string): SyntaxError {
+  return new SyntaxError(`${JSON.stringify(text)}, position ${at + 1}: ${reason}`)
+}
+
+/** What an expression refers to; `name` is a plain word, to be bound by `params`. */
+export type Reference =
+  | { readonly context: 'resources'; readonly parent: string; readonly field: string }
+  | { readonly context: 'incremental'; readonly attribute: string }
+  | { readonly context: 'name'; readonly name: string }
+
+/** Attributes that `{incremental.<attribute>}` may name. */
+export const incrementalAttributes = [
+  'start_value',
+  'initial_value',
+  'last_value',
+  'end_value',
+  'lag',
+  'cursor_path',
+] as const
+
+/**
+ * Reads an expression. Throws a SyntaxError when it is dotted but neither `resources.<parent>.<jsonpath>` nor
+ * `incremental.<attribute>`, or when its JSONPath or attribute is not known.
+ */
+export function parseReference(expression: string): Reference {
+  const [context, ...rest] = expression.split('.')
+  if (rest.length === 0 && context !== 'resources' && context !== 'incremental') {
+    return { context: 'name', name: expression }
+  }
+  if (context === 'resources') {
+    const [parent, ...field] = rest
+    if (parent === undefined || parent === '' || field.length === 0) {
+      throw new SyntaxError(`\`{${expression}}\` must have the form {resources.<resource>.<field>}`)
+    }
+    compilePath(field.join('.'))
+    return { context, parent, field: field.join('.') }
+  }
+  if (context === 'incremental') {
+    const attribute = rest.join('.')
+    if (!incrementalAttributes.some(known => known === attribute)) {
+      throw new SyntaxError(`\`{${expression}}\` must name one of ${incrementalAttributes.join(', ')}`)
+    }
+    return { context, attribute }
+  }
+  throw new SyntaxError(
+    `\`{${expression}}\` must start with \`resources.\` or \`incremental.\`; a literal brace is doubled, \`{{\``,
+  )
+}
+
+/** Expressions of a template, in order. */
+export function templateExpressions(template: Template): string[] {
+  return template.flatMap(part => (typeof part === 'string' ? [] : [part.expression]))
+}
+
+/** Expressions of a value, keys included, in order. */
+export function valueExpressions(value: ValueTemplate): string[] {
+  switch (value.kind) {
+    case 'literal':
+      return []
+    case 'text':
+      return templateExpressions(value.template)
+    case 'list':
+      return value.items.flatMap(valueExpressions)
+    case 'object':
+      return value.entries.flatMap(entry => [...templateExpressions(entry.key), ...valueExpressions(entry.value)])
+  }
+}
+
+/** Names of the resources that a template takes values from, each once. */
+export function templateParents(template: Template): string[] {
+  const parents = templateExpressions(template).flatMap(expression => {
+    const reference = parseReference(expression)
+    return reference.context === 'resources' ? [reference.parent] : []
+  })
+  return [...new Set(parents)]
+}
+
+/** Where placeholders get their values. */
+export interface Scope {
+  readonly resource: string
+  /** Record of the parent; undefined for root resources. */
+  readonly parent?: JsonObject | undefined
+  readonly window?: IncrementalWindow | undefined
+  /** Applied to the four values of the incremental context, never to null. */
+  readonly convert?: ((value: JsonValue) => JsonValue) | undefined
+}
+
+/**
+ * The value of a template inside JSON: the native value where the template is one placeholder, else text. `undefined`
+ * when it depends on an incremental value that is not there yet.
+ */
+export function evaluateJson(template: Template, scope: Scope, path: string): JsonValue | undefined {
+  const [only, more] = template
+  if (only !== undefined && more === undefined && typeof only !== 'string') {
+    return resolve(only.expression, scope, path).value
+  }
+  return evaluateText(template, scope, path)
+}
+
+/**
+ * The template as text: numbers by their literal, `true`/`false`, lists and objects as JSON. `undefined` when it
+ * depends on an incremental value that is not there yet. A missing or null field of the parent is a DataError
+ * `placeholder` that names `path`, the field and the record's keys.
+ */
+export function evaluateText(
+  template: Template,
+  scope: Scope,
+  path: string,
+  encode: (value: string, position: number) => string = value => value,
+): string | undefined {
+  let text = ''
+  for (const [position, part] of template.entries()) {
+    if (typeof part === 'string') {
+      text += part
+      continue
+    }
+    const found = resolve(part.expression, scope, path)
+    if (found.value === null) throw nullError(part.expression, scope, path)
+    if (found.value === undefined) return undefined
+    text += encode(found.literal ?? scalarText(found.value), position)
+  }
+  return text
+}
+
+/**
+ * The template as a URL or path: each value is percent-encoded and stays one segment, except an absolute http(s) URL
+ * at the very start. DataError `placeholder` for an incremental value that is not there, for empty text, and for a
+ * segment that would become `.` or `..`, which no encoding keeps from being a step in a URL.
+ */
+export function evaluatePath(template: Template, scope: Scope, path: string): string {
+  const text = evaluateText(template, scope, path, (value, position) => {
+    if (position === 0 && isAbsoluteUrl(value)) return value
+    if (value === '') throw pathError('an empty text', scope, path)
+    return encodeSegment(value)
+  })
+  if (text === undefined) {
+    const expression = templateExpressions(template).find(name => name.startsWith('incremental.')) ?? ''
+    throw nullError(expression, scope, path)
+  }
+  if (template.length > 1 || typeof template[0] !== 'string') {
+    const literal = template.map(part => (typeof part === 'string' ? part : '\0')).join('')
+    const steps = segments(text).filter(isStep).length
+    if (steps > segments(literal).filter(isStep).length) throw pathError('`.` or `..`', scope, path)
+  }
+  return text
+}
+
+function segments(path: string): string[] {
+  return (path.split(/[?#]/, 1)[0] ?? '').split('/')
+}
+
+function isStep(segment: string): boolean {
+  return segment === '.' || segment === '..'
+}
+
+function pathError(found: string, scope: Scope, path: string): DataError {
+  return new DataError('placeholder', `${path}: ${found} cannot be a part of a path`, {
+    resource: scope.resource,
+    path,
+  })
+}
+
+/** Percent-encodes everything that would end or change a segment of a path. */
+export function encodeSegment(value: string): string {
+  return encodeURIComponent(Buffer.from(value).toString())
+}
+
+/** Whether text is a URL of its own rather than a path. */
+export function isAbsoluteUrl(text: string): boolean {
+  return /^https?:\/\//i.test(text)
+}
+
+/** A scalar as it is sent in a query, header or form; lists and objects as JSON. Null has no text. */
+export function scalarText(value: JsonValue): string {
+  if (typeof value === 'string') return value
+  return typeof value === 'object' ? stringifyJson(value) : String(value)
+}
+
+interface Resolved {
+  /** Undefined: an incremental value that is not there yet. */
+  readonly value: JsonValue | undefined
+  /** Digits of a number as the API sent them. */
+  readonly literal?: string | undefined
+}
+
+const paths = new Map<string, JsonPath>()
+
+function resolve(expression: string, scope: Scope, path: string): Resolved {
+  const reference = parseReferenceOnce(expression)
+  if (reference.context === 'incremental') return { value: incrementalValue(reference.attribute, scope) }
+  if (reference.context === 'name') throw new TypeError(`\`{${expression}}\` was not bound when the document was read`)
+  const record = scope.parent ?? {}
+  let compiled = paths.get(reference.field)
+  if (compiled === undefined) {
+    compiled = compilePath(reference.field)
+    paths.set(reference.field, compiled)
+  }
+  const match = compiled.find(record)[0]
+  if (match === undefined) {
+    const keys = Object.keys(record)
+    throw new DataError(
+      'placeholder',
+      `${path}: a record of ${reference.parent} has no field ${JSON.stringify(reference.field)} for \`{${expression}}\`; ` +
+        (keys.length === 0 ? 'the record is empty' : `its keys are ${keys.slice(0, 30).join(', ')}`),
+      { resource: scope.resource, path },
+    )
+  }
+  const literal =
+    match.container === undefined || match.key === undefined ? undefined : numberLiteral(match.container, match.key)
+  return { value: match.value, literal }
+}
+
+const references = new Map<string, Reference>()
+
+function parseReferenceOnce(expression: string): Reference {
+  let reference = references.get(expression)
+  if (reference === undefined) {
+    reference = parseReference(expression)
+    references.set(expression, reference)
+  }
+  return reference
+}
+
+function incrementalValue(attribute: string, scope: Scope): JsonValue | undefined {
+  const { window, convert } = scope
+  if (window === undefined) return undefined
+  if (attribute === 'lag') return window.lag
+  if (attribute === 'cursor_path') return window.cursorPath
+  const value = {
+    start_value: window.startValue,
+    initial_value: window.initialValue,
+    last_value: window.lastValue,
+    end_value: window.endValue,
+  }[attribute]
+  if (value === undefined || value === null) return undefined
+  return convert === undefined ? value : convert(value)
+}
+
+function nullError(expression: string, scope: Scope, path: string): DataError {
+  const advice = expression.startsWith('incremental.')
+    ? 'set `initial_value`, or place it in `params`, where it is left out as long as there is none'
+    : 'filter such records out of the parent with a processing step'
+  return new DataError('placeholder', `${path}: the value of \`{${expression}}\` is null; ${advice}`, {
+    resource: scope.resource,
+    path,
+  })
+}
