@@ -1,0 +1,146 @@
+/** Dates and times as ISO 8601 texts, in the grammar that dlt detects and converts: pendulum 3.2's, with its fallback. */
+
+import { calendarDays, firstDay, lastDay, microsPerDay, microsPerSecond, ordinalDays, weekDays } from './calendar.js'
+
+/**
+ * What an ISO text says, as written: `days` since 1970-01-01, `micros` since midnight. Offset undefined: none is given.
+ * An offset of a day or more follows the grammar but has no instant.
+ */
+export type IsoValue =
+  | {
+      readonly kind: 'timestamp'
+      readonly days: number
+      readonly micros: number
+      readonly offsetSeconds: number | undefined
+    }
+  | { readonly kind: 'date'; readonly days: number }
+  | { readonly kind: 'time'; readonly micros: number; readonly offsetSeconds: number | undefined }
+
+const isoDate =
+  /^(\d{4})(?:-(\d\d)-(\d\d)|-W(\d\d)(?:-(\d))?|-(\d{3})|-(\d\d)|(\d\d)(\d\d)|W(\d\d)(\d)?|(\d{3}))(?=[T ]|$)/
+const isoClock =
+  /^(\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?|(\d\d)(?:(\d\d)(?:[.,](\d+))?)?)?(Z|[+-]\d\d(?::?(?:\d\d)?)?)?$/
+const fallback = /^(?:(\d{4})(?:[/:]?(\d\d)[/:]?(\d\d))?)?(?: ?(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?(?:[.|,](\d{1,9}))?)?$/
+
+/** Reads an ISO timestamp, date or time; undefined where the text is none. */
+export function parseIso(text: string): IsoValue | undefined {
+  // The fallback would match nothing at all.
+  if (text === '') return undefined
+  return parseCompliant(text) ?? parseFallback(text)
+}
+
+/** Kind of an ISO text, by grammar alone: an offset of a day or more makes a timestamp that has no instant. */
+export function detectIso(text: string): IsoValue['kind'] | undefined {
+  return parseIso(text)?.kind
+}
+
+/**
+ * Microseconds since 1970-01-01T00:00:00Z of an ISO timestamp; undefined for anything else, a date among them. Without
+ * an offset it is UTC; digits beyond microseconds are cut off.
+ */
+export function isoTimestampMicros(text: string): bigint | undefined {
+  const value = parseIso(text)
+  return value?.kind === 'timestamp' ? instantMicros(value) : undefined
+}
+
+/** The instant of a timestamp; undefined outside of the years 1 to 9999 in UTC and where the offset is a day or more. */
+export function instantMicros(value: Extract<IsoValue, { kind: 'timestamp' }>): bigint | undefined {
+  const offset = value.offsetSeconds ?? 0
+  if (Math.abs(offset) >= 86_400) return undefined
+  const micros = value.micros - offset * microsPerSecond
+  const days = value.days + Math.floor(micros / microsPerDay)
+  if (days < firstDay || days > lastDay) return undefined
+  return BigInt(value.days) * BigInt(microsPerDay) + BigInt(micros)
+}
+
+/** Days since 1970-01-01 of an ISO date; undefined for anything else, a timestamp among them. */
+export function isoDateDays(text: string): number | undefined {
+  const value = parseIso(text)
+  return value?.kind === 'date' ? value.days : undefined
+}
+
+/** Microseconds since midnight in UTC of an ISO time; undefined for anything else. */
+export function isoTimeMicros(text: string): number | undefined {
+  const value = parseIso(text)
+  if (value?.kind !== 'time') return undefined
+  const offset = value.offsetSeconds ?? 0
+  if (Math.abs(offset) >= 86_400) return undefined
+  const micros = value.micros - offset * microsPerSecond
+  return micros - Math.floor(micros / microsPerDay) * microsPerDay
+}
+
+function parseCompliant(text: string): IsoValue | undefined {
+  if (text.charCodeAt(2) === 0x3a) {
+    const time = clock(text)
+    return time === undefined ? undefined : { kind: 'time', micros: time.micros, offsetSeconds: time.offsetSeconds }
+  }
+  const date = isoDate.exec(text)
+  if (date === null) return undefined
+  const days = isoDays(date)
+  if (days === undefined) return undefined
+  const end = date[0].length
+  if (end === text.length) return { kind: 'date', days }
+  const time = clock(text.slice(end + 1))
+  if (time === undefined) return undefined
+  // Basic and extended format may be mixed only in this one way: 20240101T10:30.
+  const dashed = text.charCodeAt(4) === 0x2d
+  if (dashed ? time.compact : time.extendedSeconds) return undefined
+  return { kind: 'timestamp', days, micros: time.micros, offsetSeconds: time.offsetSeconds }
+}
+
+function isoDays(match: RegExpExecArray): number | undefined {
+  const year = Number(match[1])
+  const week = match[4] ?? match[10]
+  if (week !== undefined) return weekDays(year, Number(week), Number(match[5] ?? match[11] ?? 1))
+  const ordinal = match[6] ?? match[12]
+  if (ordinal !== undefined) return ordinalDays(year, Number(ordinal))
+  return calendarDays(year, Number(match[2] ?? match[7] ?? match[8]), Number(match[3] ?? match[9] ?? 1))
+}
+
+interface Clock {
+  readonly micros: number
+  readonly offsetSeconds: number | undefined
+  /** Minutes without a colon. */
+  readonly compact: boolean
+  /** Seconds after a colon. */
+  readonly extendedSeconds: boolean
+}
+
+function clock(text: string): Clock | undefined {
+  const match = isoClock.exec(text)
+  if (match === null) return undefined
+  const [, hour, minute, second, fraction, compactMinute, compactSecond, compactFraction, zone] = match
+  const micros = clockMicros(hour, minute ?? compactMinute, second ?? compactSecond, fraction ?? compactFraction)
+  if (micros === undefined) return undefined
+  const offsetSeconds = zone === undefined ? undefined : zoneSeconds(zone)
+  // The compiled parser of pendulum refuses eastern offsets of more than a day, and only these.
+  if (offsetSeconds !== undefined && offsetSeconds > 86_400) return undefined
+  return { micros, offsetSeconds, compact: compactMinute !== undefined, extendedSeconds: second !== undefined }
+}
+
+function clockMicros(hour = '0', minute = '0', second = '0', fraction = ''): number | undefined {
+  const [hours, minutes, seconds] = [Number(hour), Number(minute), Number(second)]
+  if (hours > 23 || minutes > 59 || seconds > 59) return undefined
+  const micros = Number(fraction.slice(0, 6).padEnd(6, '0'))
+  return (hours * 3600 + minutes * 60 + seconds) * microsPerSecond + micros
+}
+
+function zoneSeconds(zone: string): number {
+  if (zone === 'Z') return 0
+  const digits = zone.replace(':', '')
+  const seconds = Number(digits.slice(1, 3)) * 3600 + Number(digits.slice(3)) * 60
+  return digits.charCodeAt(0) === 0x2d ? -seconds : seconds
+}
+
+function parseFallback(text: string): IsoValue | undefined {
+  const match = fallback.exec(text)
+  if (match === null) return undefined
+  const [, year, month, day, hour, minute, second, fraction] = match
+  const days = year === undefined ? undefined : calendarDays(Number(year), Number(month ?? 1), Number(day ?? 1))
+  if (year !== undefined && days === undefined) return undefined
+  if (hour === undefined) return days === undefined ? undefined : { kind: 'date', days }
+  const micros = clockMicros(hour, minute, second, fraction)
+  if (micros === undefined) return undefined
+  if (days === undefined) return { kind: 'time', micros, offsetSeconds: undefined }
+  return { kind: 'timestamp', days, micros, offsetSeconds: undefined }
+}
