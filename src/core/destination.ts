@@ -54,7 +54,10 @@ export interface Connection extends AsyncDisposable {
   /** Number of rows of a table. */
   count(table: string): Promise<number>
   /** Drops the tables and, in the same transaction, stores this schema and state. */
-  drop(tables: readonly string[], next: { readonly schema: ReadonlySchema; readonly state: PipelineState; readonly loadId: string }): Promise<void>
+  drop(
+    tables: readonly string[],
+    next: { readonly schema: ReadonlySchema; readonly state: PipelineState; readonly loadId: string },
+  ): Promise<void>
 }
 
 export interface InspectedColumn {
@@ -123,6 +126,8 @@ export interface CommitPlan {
   readonly drop: readonly string[]
   /** Tables emptied before anything else (refresh `drop_data`). */
   readonly truncate: readonly string[]
+  /** Delete the stored versions of this schema first, as a refresh of the whole source does. */
+  readonly forgetSchema?: boolean | undefined
   /** Microseconds since the epoch, for `inserted_at` and `created_at`. */
   readonly committedAt: bigint
 }

@@ -1,0 +1,73 @@
+/** The public door: re-exports only. */
+export type { Column, ColumnBatch } from './core/batch.js'
+export type {
+  Capabilities,
+  CommitPlan,
+  Committed,
+  Condition,
+  Connection,
+  DatasetRow,
+  DatasetValue,
+  Destination,
+  Load,
+  LoadPlan,
+  ReadQuery,
+  TablePlan,
+} from './core/destination.js'
+export {
+  ConfigError,
+  type ConfigPlace,
+  type ConfigProblem,
+  DataError,
+  DestinationError,
+  type ErrorCode,
+  RequestError,
+  SchemaError,
+  SluiceError,
+} from './core/errors.js'
+export type { RunEvent, WarningCode } from './core/events.js'
+export type { JsonObject, JsonValue } from './core/json.js'
+export type { Receipt, Verdict } from './core/receipt.js'
+export type {
+  ColumnSchema,
+  ContractMode,
+  DataType,
+  MergeStrategy,
+  ReadonlySchema,
+  ReadonlyTable,
+  SchemaContract,
+  WriteDisposition,
+} from './core/schema.js'
+export { Secret } from './core/secret.js'
+export { secret } from './core/secretReference.js'
+export type {
+  Clock,
+  ExtractContext,
+  IncrementalWindow,
+  ListEnd,
+  Page,
+  ProcessingStep,
+  Resource,
+  Source,
+} from './core/source.js'
+export type { PipelineState } from './core/state.js'
+export * from './config/index.js'
+export { duckdb } from './destinations/duckdb/index.js'
+export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/check.js'
+export type { AnyTables, Dataset, Relation } from './pipeline/dataset.js'
+export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.js'
+export type { Refresh } from './pipeline/prepare.js'
+export type { RunOptions, RunResult } from './pipeline/run.js'
+export type {
+  ApiPage,
+  ApiRequest,
+  Authenticator,
+  Method,
+  Paginator,
+  RequestBody,
+  RequestPatch,
+  RetryPolicy,
+  Transport,
+  TransportRequest,
+  TransportResponse,
+} from './rest/types.js'

@@ -1,0 +1,320 @@
+import { hasSeenData } from '../core/columns.js'
+import { expandContract, isNewTable, resolveContract } from '../core/contracts.js'
+import type { CommitPlan, Connection, Load, TablePlan } from '../core/destination.js'
+import { DataError, SchemaError } from '../core/errors.js'
+import type { RunEvent } from '../core/events.js'
+import { applyTableHints } from '../core/hints.js'
+import { elements } from '../core/jsonBytes.js'
+import type { Receipt } from '../core/receipt.js'
+import type { MergeStrategy, ReadonlyTable, Schema } from '../core/schema.js'
+import { bumpVersion, ensureStateTable } from '../core/schemaDocument.js'
+import type { PipelineState } from '../core/state.js'
+import { bumpState, withCursorState } from '../core/stateDocument.js'
+import { createNormalizer } from '../normalize/normalizer.js'
+import { parseTimestamp } from '../normalize/time.js'
+import type { ResourceRun } from './extract.js'
+import { type CursorTracker, trackCursor } from './incremental.js'
+import { type Meter, meter } from './meter.js'
+import type { PipelineSetup } from './pipeline.js'
+import { flattenPlan, type PlannedResource } from './plan.js'
+import { type Prepared, rootResource } from './prepare.js'
+import type { RunOptions } from './run.js'
+import type { FrozenWindows } from './windows.js'
+import { recordsByTable, type Writer, writer } from './writer.js'
+
+export interface OpenLoadInput {
+  readonly setup: PipelineSetup
+  readonly options: RunOptions
+  readonly emit: (event: RunEvent) => void
+  readonly connection: Connection
+  readonly roots: readonly PlannedResource[]
+  readonly prepared: Prepared
+  readonly windows: FrozenWindows
+  readonly load: Load
+  readonly loadId: string
+}
+
+/** A load that pages are being written into. */
+export interface OpenLoad {
+  readonly resources: readonly ResourceRun[]
+  /** The run's events, counted for the receipts on their way. */
+  readonly emit: (event: RunEvent) => void
+  /** Ends the load: stages what is left, judges, and says what to commit; no plan where there is nothing. */
+  finish(): Promise<{
+    readonly receipts: readonly Receipt[]
+    readonly rows: Readonly<Record<string, number>>
+    readonly plan: CommitPlan | undefined
+  }>
+}
+
+interface OpenResource {
+  readonly planned: PlannedResource
+  readonly meter: Meter
+  readonly cursor: CursorTracker | undefined
+}
+
+export function openLoad(input: OpenLoadInput): OpenLoad {
+  const { prepared, setup } = input
+  const { schema, naming } = prepared
+  const opened = new Map<string, OpenResource>()
+  const emit = (event: RunEvent): void => {
+    if ('resource' in event && event.resource !== undefined) opened.get(event.resource)?.meter.observe(event)
+    input.emit(event)
+  }
+  const normalizer = createNormalizer({
+    schema,
+    naming,
+    loadId: input.loadId,
+    warn: (code, message, resource) =>
+      emit({ type: 'warning', code, message, ...(resource === undefined ? {} : { resource }) }),
+    contract: table => resolveContract(schema, table),
+    nulInText: setup.destination.capabilities.nulInText,
+  })
+  const rows = writer(normalizer, input.load, schema)
+  for (const planned of flattenPlan(input.roots)) {
+    const { incremental, name, hints } = planned.resource
+    const frozen = input.windows.byResource.get(name)
+    const cursor =
+      incremental === undefined || frozen === undefined
+        ? undefined
+        : trackCursor(incremental, frozen.window, frozen.stored, hints.primaryKey)
+    opened.set(name, { planned, meter: meter(name), cursor })
+  }
+  const toRun = ({ resource, loaded, children }: PlannedResource): ResourceRun => {
+    const { meter: resourceMeter, cursor, planned } = opened.get(resource.name) as OpenResource
+    return {
+      resource,
+      cursor,
+      meter: resourceMeter,
+      children: children.map(toRun),
+      write: loaded ? recordWriter(planned, { schema, naming, emit, rows, meter: resourceMeter }, setup) : undefined,
+    }
+  }
+  return {
+    resources: input.roots.map(toRun),
+    emit,
+    finish: async () => {
+      await rows.finish()
+      return conclude(input, [...opened.values()], normalizer.rows(), emit)
+    },
+  }
+}
+
+interface WriterContext {
+  readonly schema: Schema
+  readonly naming: Prepared['naming']
+  readonly emit: (event: RunEvent) => void
+  readonly rows: Writer
+  readonly meter: Meter
+}
+
+/** Hints reach the schema with a table's first record, as with dlt: a resource without records leaves no table. */
+function recordWriter(
+  planned: PlannedResource,
+  context: WriterContext,
+  setup: PipelineSetup,
+): (records: Uint8Array) => Promise<void> {
+  const { resource, disposition } = planned
+  const { hints } = resource
+  const { schema, naming, rows, meter: resourceMeter } = context
+  const known = new Map<string, 'write' | 'discard'>()
+  const open = (raw: string): readonly [table: string, fate: 'write' | 'discard'] => {
+    const table = naming.tablesPath(raw)
+    const fate = known.get(table) ?? openTable(table)
+    known.set(table, fate)
+    return [table, fate]
+  }
+  const openTable = (table: string): 'write' | 'discard' => {
+    const contract = {
+      ...resolveContract(schema, table),
+      ...(hints.schemaContract === undefined ? {} : expandContract(hints.schemaContract)),
+    }
+    if (isNewTable(schema.tables.get(table)) && contract.tables !== 'evolve') {
+      if (contract.tables !== 'freeze') return 'discard'
+      throw new SchemaError(
+        'contract',
+        `${resource.name}: the schema contract freezes tables, and table ${table} is new. Let tables evolve, or leave the resource out.`,
+        { table },
+      )
+    }
+    applyTableHints(schema, {
+      resource: resource.name,
+      table,
+      hints: planned.resource.hints,
+      naming,
+      runDisposition: withStrategy(disposition, setup),
+      cursorPath: resource.incremental?.cursorPath,
+      warn: (code, message) => context.emit({ type: 'warning', code, message, resource: resource.name }),
+    })
+    warnWithoutKeys(planned, context.emit)
+    return 'write'
+  }
+  const writeTable = async (raw: string, records: Uint8Array): Promise<void> => {
+    const [first] = elements(records, 0)
+    if (first === undefined) return
+    const [table, fate] = open(raw)
+    if (fate === 'discard') {
+      resourceMeter.discarded([...elements(records, 0)].length, 0)
+      return
+    }
+    const { discardedRows, discardedValues } = await rows.write(table, records)
+    resourceMeter.discarded(discardedRows, discardedValues)
+  }
+  const { tableName } = hints
+  if (typeof tableName !== 'function') return records => writeTable(tableName ?? resource.name, records)
+  return async records => {
+    for (const [table, part] of recordsByTable(resource.name, tableName, records)) await writeTable(table, part)
+  }
+}
+
+function withStrategy(
+  disposition: PlannedResource['disposition'],
+  setup: PipelineSetup,
+): PlannedResource['disposition'] {
+  if (disposition.disposition !== 'merge' || disposition.strategy !== undefined) return disposition
+  const strategy: MergeStrategy | undefined = setup.destination.capabilities.mergeStrategies[0]
+  return strategy === undefined ? disposition : { ...disposition, strategy }
+}
+
+function warnWithoutKeys({ resource, disposition }: PlannedResource, emit: (event: RunEvent) => void): void {
+  const { primaryKey = [], mergeKey = [], columns = [] } = resource.hints
+  if (disposition.disposition !== 'merge' || disposition.strategy === 'scd2') return
+  if (primaryKey.length + mergeKey.length > 0 || columns.some(column => column.primary_key || column.merge_key)) return
+  emit({
+    type: 'warning',
+    code: 'no_keys',
+    resource: resource.name,
+    message: `${resource.name} is merged but has neither primary_key nor merge_key: its rows are appended`,
+  })
+}
+
+/** Judges the receipts, moves the cursors and lists the tables to commit. */
+function conclude(
+  input: OpenLoadInput,
+  resources: readonly OpenResource[],
+  rowsByTable: ReadonlyMap<string, number>,
+  emit: (event: RunEvent) => void,
+): { receipts: readonly Receipt[]; rows: Readonly<Record<string, number>>; plan: CommitPlan | undefined } {
+  const { prepared, setup, options } = input
+  const { schema } = prepared
+  const receipts = resources
+    .filter(({ planned }) => planned.loaded || planned.resource.selected)
+    .map(({ planned, meter: resourceMeter }) => {
+      const receipt = resourceMeter.receipt(rowsOf(schema, rowsByTable, planned.resource.name))
+      emit({ type: 'resource_finished', resource: receipt.resource, receipt })
+      return receipt
+    })
+  refuseIncomplete(receipts, options)
+  const state = bumpState(moveCursors(prepared.state, resources, setup.source.name))
+  const stateChanged = state._version_hash !== prepared.state._version_hash
+  const committedAt = BigInt(setup.clock.now()) * 1000n
+  const tables = tablePlans(schema, resources, rowsByTable, receipts, committedAt)
+  const rows = Object.fromEntries(rowsByTable)
+  const { refreshed } = prepared
+  if (tables.length === 0 && !stateChanged && refreshed.drop.length + refreshed.truncate.length === 0)
+    return { receipts, rows, plan: undefined }
+  if (stateChanged) ensureStateTable(schema, prepared.naming)
+  bumpVersion(schema)
+  return {
+    receipts,
+    rows,
+    plan: { schema, state: stateChanged ? state : undefined, receipts, tables, ...refreshed, committedAt },
+  }
+}
+
+function rowsOf(
+  schema: Schema,
+  rowsByTable: ReadonlyMap<string, number>,
+  resource: string,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries([...rowsByTable].filter(([table]) => rootResource(schema, table) === resource))
+}
+
+function refuseIncomplete(receipts: readonly Receipt[], options: RunOptions): void {
+  const missing = receipts.filter(receipt => receipt.verdict === 'incomplete')
+  if (missing.length === 0 || options.allowIncomplete === true) return
+  const [first] = missing
+  throw new DataError(
+    'incomplete',
+    `${missing.map(({ resource, reasons }) => `${resource} is incomplete: ${reasons.join('; ')}`).join('\n')}\nNothing was committed. Look at the API, or allow incomplete loads to commit all the same.`,
+    { resource: first?.resource },
+  )
+}
+
+function moveCursors(state: PipelineState, resources: readonly OpenResource[], source: string): PipelineState {
+  return resources.reduce((current, { planned, cursor }) => {
+    const moved = cursor?.state()
+    const path = planned.resource.incremental?.cursorPath
+    return moved === undefined || path === undefined
+      ? current
+      : withCursorState(current, source, planned.resource.name, path, moved)
+  }, state)
+}
+
+function tablePlans(
+  schema: Schema,
+  resources: readonly OpenResource[],
+  rowsByTable: ReadonlyMap<string, number>,
+  receipts: readonly Receipt[],
+  committedAt: bigint,
+): readonly TablePlan[] {
+  const loaded = new Map(resources.filter(({ planned }) => planned.loaded).map(one => [one.planned.resource.name, one]))
+  const plans: TablePlan[] = []
+  for (const table of schema.tables.values()) {
+    if (table.parent !== undefined || table.resource === undefined || table.name.startsWith('_dlt')) continue
+    const opened = loaded.get(table.resource)
+    const hasRows = [...rowsByTable].some(([name, count]) => count > 0 && rootOf(schema, name) === table.name)
+    const replaces = opened?.planned.disposition.disposition === 'replace' && hasSeenData(table)
+    if (!hasRows && !replaces) continue
+    plans.push(tablePlan(table, opened, receipts, committedAt))
+  }
+  return plans
+}
+
+function rootOf(schema: Schema, name: string): string {
+  let table = schema.tables.get(name)
+  while (table?.parent !== undefined) table = schema.tables.get(table.parent)
+  return table?.name ?? name
+}
+
+function tablePlan(
+  table: ReadonlyTable,
+  opened: OpenResource | undefined,
+  receipts: readonly Receipt[],
+  committedAt: bigint,
+): TablePlan {
+  const disposition =
+    table.write_disposition === undefined || table.write_disposition === 'skip' ? 'append' : table.write_disposition
+  const strategy =
+    disposition === 'merge' ? ((table['x-merge-strategy'] as MergeStrategy | undefined) ?? 'delete-insert') : undefined
+  const deletes = opened?.planned.resource.deletes
+  const proven = receipts.find(({ resource }) => resource === table.resource)?.verdict === 'complete'
+  return {
+    table: table.name,
+    disposition,
+    strategy,
+    boundary: strategy === 'scd2' ? boundaryOf(table, committedAt) : undefined,
+    ...(deletes !== undefined && proven && opened?.cursor === undefined
+      ? {
+          deletes:
+            deletes.mode === 'hard'
+              ? { mode: 'hard' as const }
+              : { mode: 'soft' as const, column: '_sluice_deleted_at' },
+          maxDeleteShare: deletes.maxShare,
+        }
+      : {}),
+  }
+}
+
+function boundaryOf(table: ReadonlyTable, committedAt: bigint): bigint {
+  const hint = table['x-boundary-timestamp']
+  if (typeof hint !== 'string') return committedAt
+  const parsed = parseTimestamp(hint)
+  if (parsed === undefined)
+    throw new SchemaError(
+      'schema',
+      `${table.name}: boundary_timestamp ${JSON.stringify(hint)} is not an ISO timestamp`,
+      { table: table.name },
+    )
+  return parsed.micros
+}

@@ -1,0 +1,96 @@
+import type { Destination } from '../core/destination.js'
+import { ConfigError } from '../core/errors.js'
+import type { Clock, Source } from '../core/source.js'
+import { type CheckOptions, type CheckResult, checkSource } from './check.js'
+import { type Dataset, datasetOf } from './dataset.js'
+import { type RunOptions, type RunResult, runPipeline } from './run.js'
+
+export interface PipelineOptions {
+  /** Key of the pipeline's state at the destination. */
+  readonly name: string
+  readonly source: Source
+  readonly destination: Destination
+  /** Name of the dataset (the schema of the database) before normalising. Default `<name>_dataset`. */
+  readonly dataset?: string | undefined
+  /** Working folder for journals and locks. Default `.sluice` in the current directory. */
+  readonly home?: string | undefined
+  /** Naming convention, where it is not dlt's default. Fixed once a table holds data. */
+  readonly naming?: string | undefined
+  /** Time and chance; given in tests. */
+  readonly clock?: Clock | undefined
+}
+
+/**
+ * Loads a source into a dataset. Runs are exactly-once: a run commits schema, rows, state and receipts together or
+ * leaves the destination as it was, and a run that was interrupted is taken up by the next one.
+ */
+export interface Pipeline {
+  readonly name: string
+  readonly source: Source
+  readonly destination: Destination
+  /** Not yet normalised. */
+  readonly datasetName: string
+  /** Rejects with a SluiceError; then nothing was committed. */
+  run(options?: RunOptions): Promise<RunResult>
+  /** Asks one page of each root resource and says what was found; writes nothing. */
+  check(options?: CheckOptions): Promise<CheckResult>
+  /** Reads what was loaded. */
+  dataset(): Dataset
+}
+
+export function pipeline(options: PipelineOptions): Pipeline {
+  const { name, source, destination } = options
+  if (name.trim() === '') throw new ConfigError([{ place: { path: 'name' }, message: 'a pipeline needs a name' }])
+  const setup = {
+    name,
+    source,
+    destination,
+    datasetName: options.dataset ?? `${name}_dataset`,
+    home: options.home ?? '.sluice',
+    naming: options.naming,
+    clock: options.clock ?? systemClock,
+  }
+  return {
+    name,
+    source,
+    destination,
+    datasetName: setup.datasetName,
+    run: (runOptions = {}) => runPipeline(setup, runOptions),
+    check: (checkOptions = {}) => checkSource(setup, checkOptions),
+    dataset: () => datasetOf(setup),
+  }
+}
+
+/** A pipeline's options with every default taken. */
+export interface PipelineSetup {
+  readonly name: string
+  readonly source: Source
+  readonly destination: Destination
+  readonly datasetName: string
+  readonly home: string
+  readonly naming: string | undefined
+  readonly clock: Clock
+}
+
+/** The real time and chance of this machine. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  random: () => Math.random(),
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason)
+        return
+      }
+      const timer = setTimeout(finish, ms)
+      function finish(): void {
+        signal?.removeEventListener('abort', cancel)
+        resolve()
+      }
+      function cancel(): void {
+        clearTimeout(timer)
+        reject(signal?.reason)
+      }
+      signal?.addEventListener('abort', cancel, { once: true })
+    }),
+}

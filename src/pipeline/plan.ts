@@ -1,0 +1,69 @@
+import type { Destination } from '../core/destination.js'
+import { ConfigError, DestinationError } from '../core/errors.js'
+import type { DispositionHint, Resource, Source } from '../core/source.js'
+
+/** A resource that takes part in a run, with what the run decided about it. */
+export interface PlannedResource {
+  readonly resource: Resource
+  /** Whether its own records are loaded, or only those of its children. */
+  readonly loaded: boolean
+  readonly disposition: DispositionHint
+  readonly children: readonly PlannedResource[]
+}
+
+/**
+ * The trees of resources to read: those selected and, unloaded, the parents they need. Resources that neither are
+ * loaded nor lead to one that is take no part. Fails where a selection names no resource, or the destination cannot
+ * do what a resource asks for.
+ */
+export function planResources(
+  source: Source,
+  destination: Destination,
+  options: { readonly select?: readonly string[] | undefined; readonly disposition?: DispositionHint | undefined },
+): readonly PlannedResource[] {
+  const { select } = options
+  for (const name of select ?? []) checkSelected(source, name)
+  const isLoaded = (resource: Resource): boolean =>
+    select === undefined ? resource.selected : select.includes(resource.name)
+  const plan = (resource: Resource): PlannedResource | undefined => {
+    const loaded = isLoaded(resource)
+    const disposition = options.disposition ?? resource.hints.writeDisposition ?? { disposition: 'append' }
+    const children = source.resources
+      .filter(child => child.parent === resource.name)
+      .flatMap(child => plan(child) ?? [])
+    if (!loaded && children.length === 0) return undefined
+    if (loaded) checkCapabilities(destination, resource, disposition)
+    return { resource, loaded: loaded && disposition.disposition !== 'skip', disposition, children }
+  }
+  return source.resources.filter(resource => resource.parent === undefined).flatMap(resource => plan(resource) ?? [])
+}
+
+/** Every resource of the trees, parents first. */
+export function flattenPlan(roots: readonly PlannedResource[]): readonly PlannedResource[] {
+  return roots.flatMap(root => [root, ...flattenPlan(root.children)])
+}
+
+function checkSelected(source: Source, name: string): void {
+  if (source.resources.some(resource => resource.name === name)) return
+  const known = source.resources.map(resource => resource.name).join(', ')
+  throw new ConfigError([
+    { place: { path: 'select' }, message: `there is no resource "${name}"; the source has ${known || 'none'}` },
+  ])
+}
+
+function checkCapabilities(
+  destination: Destination,
+  resource: Resource,
+  { disposition, strategy }: DispositionHint,
+): void {
+  const { dispositions, mergeStrategies, mergeRefusal } = destination.capabilities
+  const refused = !dispositions.includes(disposition)
+    ? `write_disposition "${disposition}" is not possible here${disposition === 'merge' && mergeRefusal ? `: ${mergeRefusal}` : ''}`
+    : strategy !== undefined && !mergeStrategies.includes(strategy)
+      ? `merge strategy "${strategy}" is not possible here; use ${mergeStrategies.join(' or ')}`
+      : undefined
+  if (refused === undefined) return
+  throw new DestinationError('destination', `${destination.name}: ${resource.name}: ${refused}`, {
+    destination: destination.name,
+  })
+}
