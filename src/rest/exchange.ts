@@ -1,4 +1,4 @@
-import { RequestError } from '../core/errors.js'
+import { RequestError, SluiceError } from '../core/errors.js'
 import type { Scrubber, Secret } from '../core/secret.js'
 import { reveal } from '../core/secret.js'
 import { readBody } from './decode.js'
@@ -51,9 +51,10 @@ export async function attempt(request: ApiRequest, context: ExchangeContext): Pr
     const result = await exchange(hop, destination, url, context)
     if (result.kind === 'failure') return result
     const { status, headers } = result.response
-    if (status === 401 && destination === 'bound' && !renewed && context.auth?.renew !== undefined) {
+    const { auth } = context
+    if (status === 401 && destination === 'bound' && !renewed && auth?.renew !== undefined) {
       renewed = true
-      if (await context.auth.renew(context.sign)) continue
+      if (await told(() => auth.renew?.(context.sign) ?? false, context)) continue
     }
     const next = redirected(hop, status, headers)
     if (next === undefined) return result
@@ -145,7 +146,8 @@ async function prepare(
   }
 }
 
-async function signed(request: ApiRequest, { auth, credentials, sign }: ExchangeContext): Promise<ApiRequest> {
+async function signed(request: ApiRequest, context: ExchangeContext): Promise<ApiRequest> {
+  const { auth, credentials, sign } = context
   const { url, user } = withoutUser(request.url)
   let ready: ApiRequest = { ...request, url }
   if (user !== undefined && headerOf(ready, 'authorization') === undefined) {
@@ -159,7 +161,22 @@ async function signed(request: ApiRequest, { auth, credentials, sign }: Exchange
     sign.conceal(secret)
     ready = withParam(ready, name, reveal(secret))
   }
-  return auth === undefined ? ready : await auth.sign(ready, sign)
+  return auth === undefined ? ready : await told(() => auth.sign(ready, sign), context)
+}
+
+/** Runs a part of an authenticator; what it throws says no secret, whoever wrote it. */
+async function told<Value>(run: () => Value | Promise<Value>, context: ExchangeContext): Promise<Value> {
+  const { resource, scrubber, sign } = context
+  try {
+    return await run()
+  } catch (error) {
+    if (sign.signal.aborted) throw error
+    const text = scrubber.text(error instanceof Error ? error.message : String(error))
+    if (!(error instanceof SluiceError))
+      throw new RequestError('auth', `${resource}: the authenticator failed: ${text}`, { resource })
+    error.message = text
+    throw error
+  }
 }
 
 /** A URL without `user:password@`, and that part decoded. */

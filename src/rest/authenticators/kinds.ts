@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { Secret } from '../../core/secret.js'
-import type { Authenticator } from '../types.js'
+import { RequestError } from '../../core/errors.js'
+import { reveal, Secret } from '../../core/secret.js'
+import type { Authenticator, SignContext } from '../types.js'
 
 /** One way to authenticate, as `auth.type` names it. */
 export interface AuthKind<Schema extends z.ZodType = z.ZodType> {
@@ -26,5 +27,26 @@ export function defineAuth<Schema extends z.ZodType>(kind: AuthKind<Schema>): Au
 
 /** Text, or a Secret resolved before; the output is always a Secret. */
 export const secretText = z
-  .union([z.string().min(1), z.custom<Secret>(value => value instanceof Secret, 'expected text or a secret')])
+  .union([
+    z.string().min(1, 'expected a secret that is not empty'),
+    z.custom<Secret>(value => value instanceof Secret, 'expected text or a secret'),
+  ])
   .transform(value => (typeof value === 'string' ? new Secret(value) : value))
+
+/** The text of a secret that is about to be sent; from here on it is removed from whatever is printed. */
+export function concealed(secret: Secret, context: SignContext): string {
+  context.conceal(secret)
+  return reveal(secret)
+}
+
+/**
+ * The same for a secret that stands in a header as it is. Throws a RequestError `auth` where it cannot, as with the
+ * line break at the end of a file.
+ */
+export function credential(secret: Secret, path: string, context: SignContext): string {
+  const text = concealed(secret, context)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be found
+  if (!/[\x00-\x1f\x7f]|[^\x00-\xff]/.test(text)) return text
+  const what = /[\r\n]/.test(text) ? 'a line break' : 'a character that no header can hold'
+  throw new RequestError('auth', `${path} contains ${what} (it comes from ${secret.origin})`, { path })
+}
