@@ -1,0 +1,100 @@
+import { SchemaError } from './errors.js'
+import { isJsonObject } from './jsonObject.js'
+import type { ReadonlySchema, ReadonlyTable, Schema } from './schema.js'
+import { dbml, mermaid } from './schemaDiagram.js'
+import { documentMembers, type OrderedValue, schemaFromDocument } from './schemaDocument.js'
+import { typescript } from './schemaTypes.js'
+
+/** Forms that a schema can be written in. `yaml` and `json` can be read again; the others are for people and tools. */
+export type SchemaFormat = 'yaml' | 'json' | 'dbml' | 'mermaid' | 'typescript'
+
+/** Every form, in the order they are listed for users. */
+export const SCHEMA_FORMATS: readonly SchemaFormat[] = ['yaml', 'json', 'dbml', 'mermaid', 'typescript']
+
+/**
+ * The schema as text ending in a line feed.
+ *
+ * - `yaml`: dlt's `<name>.schema.yaml`, without what follows from the place: names of tables and columns, and resources
+ *   named as their table. Reading it back gives the same hash.
+ * - `json`: the stored document, indented.
+ * - `dbml`, `mermaid`: tables, columns and the links between nested tables and their parents.
+ * - `typescript`: an interface for the rows of each table.
+ */
+export async function exportSchema(schema: ReadonlySchema, format: SchemaFormat): Promise<string> {
+  if (format === 'yaml') return yaml(schema)
+  if (format === 'json') return `${prettyJson(new Map(documentMembers(schema)), '')}\n`
+  if (format === 'dbml') return dbml(schema)
+  if (format === 'mermaid') return mermaid(schema)
+  return typescript(schema)
+}
+
+/** YAML as a map that keeps the order of names that look like integers, in the 1.1 dialect that dlt reads and writes. */
+async function yaml(schema: ReadonlySchema): Promise<string> {
+  const { stringify } = await import('yaml')
+  const document = new Map<string, unknown>(documentMembers(schema))
+  document.set('tables', new Map([...schema.tables].map(([name, table]) => [name, withoutDefaults(name, table)])))
+  return stringify(document, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false })
+}
+
+function withoutDefaults(name: string, table: ReadonlyTable): ReadonlyMap<string, unknown> {
+  const members = new Map<string, unknown>()
+  for (const [key, value] of Object.entries(table)) {
+    if (key === 'name' || (key === 'resource' && value === name) || value === undefined) continue
+    members.set(
+      key,
+      key === 'columns' ? new Map([...table.columns].map(([id, column]) => [id, unnamed(column)])) : value,
+    )
+  }
+  return members
+}
+
+function unnamed(column: object): object {
+  return Object.fromEntries(Object.entries(column).filter(([key, value]) => key !== 'name' && value !== undefined))
+}
+
+/**
+ * Reads a schema that was exported as YAML, by Sluice or by dlt, and edited since: its hash is computed anew when it is
+ * bumped, the hash it was exported with stays until then. Fails with a {@link SchemaError} when it is no such schema.
+ */
+export async function importSchemaYaml(text: string): Promise<Schema> {
+  const { parse } = await import('yaml')
+  let document: unknown
+  try {
+    document = plain(parse(text, { version: '1.1', mapAsMap: true, uniqueKeys: true }))
+  } catch (cause) {
+    throw new SchemaError('schema', `The schema file cannot be read: ${(cause as Error).message}`)
+  }
+  const schema = schemaFromDocument(document)
+  for (const [name, table] of schema.tables) {
+    if (table.parent !== undefined) continue
+    table.write_disposition ??= 'append'
+    table.resource ??= name
+  }
+  return schema
+}
+
+/** Maps as objects; keys that look like integers are marked as {@link schemaFromDocument} expects them. */
+function plain(value: unknown): unknown {
+  if (value instanceof Map) {
+    return Object.fromEntries(
+      [...value].map(([key, member]) => [/^\d+$/.test(String(key)) ? `\0${key}` : String(key), plain(member)]),
+    )
+  }
+  if (Array.isArray(value)) return value.map(plain)
+  return value instanceof Date ? value.toISOString() : value
+}
+
+function prettyJson(value: OrderedValue | undefined, indent: string): string {
+  const inner = `${indent}  `
+  if (Array.isArray(value)) {
+    if (value.length === 0) return '[]'
+    return `[\n${value.map(entry => `${inner}${prettyJson(entry, inner)}`).join(',\n')}\n${indent}]`
+  }
+  if (typeof value === 'bigint') return String(value)
+  const members = value instanceof Map ? [...value] : isJsonObject(value) ? Object.entries(value) : undefined
+  if (members === undefined) return JSON.stringify(value)
+  const lines = members
+    .filter(([, member]) => member !== undefined)
+    .map(([key, member]) => `${inner}${JSON.stringify(key)}: ${prettyJson(member as OrderedValue, inner)}`)
+  return lines.length === 0 ? '{}' : `{\n${lines.join(',\n')}\n${indent}}`
+}
