@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest'
+import { type SourceModule, sourceModules } from './sources.js'
+
+const modules = sourceModules()
+
+const FLOORS: Readonly<Record<string, number>> = {
+  core: 0,
+  rest: 1,
+  journal: 1,
+  normalize: 1,
+  destinations: 1,
+  pipeline: 2,
+  config: 3,
+  cli: 4,
+}
+
+function room(path: string): string {
+  return path.split('/')[0] ?? ''
+}
+
+/** `where` says which modules may; gives the others that do. */
+function trespassers(does: (module: SourceModule) => boolean, where: RegExp): string[] {
+  return modules.filter(module => does(module) && !where.test(module.path)).map(module => module.path)
+}
+
+function importsAny(targets: RegExp): (module: SourceModule) => boolean {
+  return module => module.imports.some(({ target, own, typeOnly }) => !own && !typeOnly && targets.test(target))
+}
+
+function usesAny(...names: readonly string[]): (module: SourceModule) => boolean {
+  return module => names.some(name => module.uses.has(name))
+}
+
+describe('the house', () => {
+  it('has no rooms but the known ones', () => {
+    const rooms = new Set(modules.filter(module => module.path.includes('/')).map(module => room(module.path)))
+    expect([...rooms].filter(name => !(name in FLOORS))).toEqual([])
+    expect(modules.filter(module => !module.path.includes('/')).map(module => module.path)).toEqual(['index.ts'])
+  })
+
+  it('imports only downward, and never a neighbour', () => {
+    const wrong: string[] = []
+    for (const { path, imports } of modules) {
+      if (path === 'index.ts') continue
+      for (const { target, own } of imports) {
+        if (!own || room(target) === room(path)) continue
+        if ((FLOORS[room(target)] ?? 99) >= (FLOORS[room(path)] ?? -1)) wrong.push(`${path} → ${target}`)
+      }
+    }
+    expect(wrong).toEqual([])
+  })
+
+  it('keeps the command out of the library', () => {
+    const index = modules.find(module => module.path === 'index.ts')
+    expect(index?.imports.filter(({ target }) => room(target) === 'cli')).toEqual([])
+  })
+
+  it('has no import cycles', () => {
+    expect(cycles()).toEqual([])
+  })
+
+  it('starts the command without loading anything heavy', () => {
+    const loaded = reachable('cli/main.ts')
+    expect([...loaded].filter(target => !/^(cli\/|core\/errors\.ts$|commander$|node:)/.test(target))).toEqual([])
+  })
+})
+
+describe('the laws of the house', () => {
+  it('the environment is read in config only', () => {
+    expect(trespassers(usesAny('process.env'), /^config\//)).toEqual([])
+  })
+
+  it('only the command ends the process', () => {
+    expect(trespassers(usesAny('process.exit', 'process.abort', 'process.kill'), /^cli\/main\.ts$/)).toEqual([])
+  })
+
+  it('core does no I/O', () => {
+    expect(trespassers(importsAny(/^(?!node:(util|crypto|zlib|buffer)$)/), /^(?!core\/)/)).toEqual([])
+  })
+
+  it('sockets are opened by the transport and by destinations only', () => {
+    const sockets = /^(undici|pg|ws|(node:)?(net|tls|http|https|http2|dgram))(\/|$)/
+    expect(trespassers(importsAny(sockets), /^(rest\/(client|transport)|destinations\/)/)).toEqual([])
+  })
+
+  it('time and chance are handed in', () => {
+    const ambient = usesAny(
+      'Date.now',
+      'Math.random',
+      'new Date',
+      'performance.now',
+      'crypto.randomUUID',
+      'crypto.getRandomValues',
+    )
+    expect(trespassers(ambient, /^(pipeline\/(pipeline|clock)\.ts|cli\/main\.ts)$/)).toEqual([])
+  })
+
+  it('only signer, transport, secret lookup and destinations reveal a secret', () => {
+    const reveals = (module: SourceModule): boolean =>
+      module.imports.some(({ target, names }) => target === 'core/secret.ts' && names.includes('reveal'))
+    expect(
+      trespassers(
+        reveals,
+        /^(core\/secret\.ts|rest\/(exchange|transport|client)\.ts|rest\/authenticators\/|destinations\/)/,
+      ),
+    ).toEqual([])
+  })
+
+  it('nothing is `any`', () => {
+    expect(modules.filter(module => module.hasAny).map(module => module.path)).toEqual([])
+  })
+})
+
+/** Import cycles among modules, types aside: those are gone after compilation. */
+function cycles(): string[] {
+  const edges = new Map(
+    modules.map(({ path, imports }) => [
+      path,
+      imports.filter(({ own, typeOnly }) => own && !typeOnly).map(({ target }) => target),
+    ]),
+  )
+  const done = new Set<string>()
+  const found: string[] = []
+  const walk = (path: string, trail: readonly string[]): void => {
+    const start = trail.indexOf(path)
+    if (start !== -1) found.push([...trail.slice(start), path].join(' → '))
+    if (start !== -1 || done.has(path)) return
+    for (const target of edges.get(path) ?? []) walk(target, [...trail, path])
+    done.add(path)
+  }
+  for (const path of edges.keys()) walk(path, [])
+  return found
+}
+
+/** Modules that are loaded with this one: static imports, types aside. */
+function reachable(path: string, found = new Set<string>([path])): ReadonlySet<string> {
+  for (const { target, own, typeOnly, dynamic } of modules.find(module => module.path === path)?.imports ?? []) {
+    if (typeOnly || dynamic || found.has(target)) continue
+    found.add(target)
+    if (own) reachable(target, found)
+  }
+  return found
+}

@@ -1,0 +1,128 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { publint } from 'publint'
+import { formatMessage } from 'publint/utils'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+interface Manifest {
+  readonly scripts: Readonly<Record<string, string>>
+  readonly dependencies: Readonly<Record<string, string>>
+}
+
+let folder: string
+let tarball: string
+let files: readonly string[]
+let manifest: Manifest
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-package-'))
+  const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
+  const { stdout } = await run('npm', args, { cwd: root })
+  const [packed] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }]
+  tarball = join(folder, packed.filename)
+  files = packed.files.map(file => file.path)
+  manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+describe('the package', () => {
+  it('holds what users need and nothing else', () => {
+    for (const needed of [
+      'package.json',
+      'README.md',
+      'LICENSE',
+      'CHANGELOG.md',
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/cli/main.js',
+    ]) {
+      expect(files).toContain(needed)
+    }
+    expect(files.filter(file => !/^(dist|docs|schema)\/|^[A-Z]+\.md$|^LICENSE$|^package\.json$/.test(file))).toEqual([])
+  })
+
+  it('runs no script when it is installed', () => {
+    const hooks = ['preinstall', 'install', 'postinstall', 'prepare', 'preprepare', 'postprepare']
+    expect(Object.keys(manifest.scripts).filter(script => hooks.includes(script))).toEqual([])
+  })
+
+  it('passes publint', async () => {
+    const bytes = await readFile(tarball)
+    const { messages, pkg } = await publint({
+      pkgDir: root,
+      strict: true,
+      pack: { tarball: new Uint8Array(bytes).buffer },
+    })
+    expect(messages.map(message => formatMessage(message, pkg))).toEqual([])
+  })
+
+  it('has the right types for ES modules', async () => {
+    const attw = join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js')
+    const args = [attw, tarball, '--profile', 'esm-only', '--format', 'json', '--no-definitely-typed']
+    const { stdout } = await run(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 }).catch(
+      (error: { stdout: string }) => error,
+    )
+    const { problems = {} } = JSON.parse(stdout) as { problems?: Readonly<Record<string, readonly unknown[]>> }
+    // Requiring it from CommonJS and resolution as in Node 10 are not promised.
+    const promised = Object.keys(problems).filter(kind => !['CJSResolvesToESM', 'NoResolution'].includes(kind))
+    expect(promised).toEqual([])
+  })
+
+  it('can be imported, and its command started, from a project that installed it', async () => {
+    const modules = join(folder, 'project', 'node_modules')
+    await mkdir(join(modules, 'sluice'), { recursive: true })
+    await run('tar', ['-xzf', tarball, '--strip-components=1', '-C', join(modules, 'sluice')])
+    for (const name of Object.keys(manifest.dependencies)) {
+      await mkdir(dirname(join(modules, name)), { recursive: true })
+      await symlink(join(root, 'node_modules', name), join(modules, name))
+    }
+    const script = "import('sluice').then(door => console.log(JSON.stringify(Object.keys(door))))"
+    const { stdout } = await run(process.execPath, ['--eval', script], { cwd: join(folder, 'project') })
+    expect(JSON.parse(stdout)).toEqual(expect.arrayContaining(['pipeline', 'restApi', 'duckdb', 'secret']))
+    const help = await run(process.execPath, [join(modules, 'sluice/dist/cli/main.js'), '--help'])
+    expect(help.stdout).toContain('run [options] <file>')
+  })
+})
+
+describe('the documents', () => {
+  it.each(['README.md', 'CONTRIBUTING.md', 'docs/tutorial.md', 'docs/cli.md'])(
+    '%s: its commands exist',
+    async document => {
+      const text = await readFile(join(root, document), 'utf8')
+      const scripts = [...text.matchAll(/npm run (?:--silent )?([\w:-]+)/g)].map(match => match[1] ?? '')
+      expect(scripts.filter(script => !(script in manifest.scripts))).toEqual([])
+      const help = await run(process.execPath, [join(root, 'dist/cli/main.js'), '--help'])
+      const commands = [...text.matchAll(/(?:^|[`$] ?)(?:npx )?sluice ([a-z]+)/gm)].map(match => match[1] ?? '')
+      expect(commands.filter(command => !new RegExp(`^  ${command} `, 'm').test(help.stdout))).toEqual([])
+    },
+  )
+
+  it('every relative link leads to a file', async () => {
+    const broken: string[] = []
+    for (const document of [
+      'README.md',
+      'ARCHITECTURE.md',
+      'CONTRIBUTING.md',
+      'docs/tutorial.md',
+      'docs/concepts.md',
+      'docs/cli.md',
+      'docs/guarantees.md',
+    ]) {
+      const text = await readFile(join(root, document), 'utf8')
+      for (const [, target = ''] of text.matchAll(/\]\((?!https?:|#|mailto:)([^)#]+)/g)) {
+        const path = join(root, dirname(document), target)
+        await readFile(path).catch((error: NodeJS.ErrnoException) => {
+          if (error.code !== 'EISDIR') broken.push(`${document} → ${target}`)
+        })
+      }
+    }
+    expect(broken).toEqual([])
+  })
+})
