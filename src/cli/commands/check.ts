@@ -1,5 +1,7 @@
 import type { RunEvent } from '../../core/events.js'
-import { counted } from '../amounts.js'
+import { stringifyJson } from '../../core/json.js'
+import type { CheckedResource } from '../../pipeline/check.js'
+import { amount, counted } from '../amounts.js'
 import type { ExitCode } from '../failure.js'
 import { openPipelines } from '../pipelineFile.js'
 import { printable } from '../printable.js'
@@ -23,18 +25,24 @@ export async function checkCommand(file: string, context: CommandContext): Promi
     })
     out.line(printable(`${pipeline.name}: the file is valid, its secrets were found`))
     for (const note of notes) err.line(printable(note))
-    for (const { resource, records, announced, tables } of resources) {
-      const total = announced === undefined ? '' : `, ${counted(announced, 'record')} announced`
-      out.line()
-      out.line(printable(`${resource}: ${counted(records, 'record')} on the first page${total}`))
-      const rows = Object.entries(tables).flatMap(([table, columns]) =>
-        columns.map(({ name, data_type }, index) => [index === 0 ? table : '', name, data_type ?? 'only null so far']),
-      )
-      for (const line of textTable([{ title: 'table' }, { title: 'column' }, { title: 'type' }], rows)) out.line(line)
-    }
+    for (const checked of resources) for (const line of checkedLines(checked)) out.line(line)
   }
   return 0
 }
+
+function checkedLines({ resource, records, announced, sample }: CheckedResource): string[] {
+  const total = announced === undefined ? '' : `, ${amount(announced)} announced`
+  const lines = ['', printable(`${resource}: ${counted(records, 'record')} on the first page${total}`)]
+  if (sample === undefined) return lines
+  const pairs =
+    sample !== null && typeof sample === 'object' && !Array.isArray(sample)
+      ? Object.entries(sample)
+      : [['', sample] as const]
+  const rows = pairs.map(([key, value]) => [key, stringifyJson(value)])
+  return [...lines, ...textTable([{ title: 'key' }, { title: 'in the first record', maxWidth: VALUE_WIDTH }], rows)]
+}
+
+const VALUE_WIDTH = 80
 
 function noteOf(event: RunEvent): string | undefined {
   if (event.type === 'warning') return `warning: ${event.message}`

@@ -76,7 +76,7 @@ function execute(
     ...(select === undefined ? {} : { select }),
     ...(limit === undefined ? {} : { maxPages: limit }),
     ...(concurrency === undefined ? {} : { concurrency }),
-    ...(fullRefresh === undefined ? {} : { fullRefresh }),
+    ...(fullRefresh === true ? { refresh: 'drop_resources' } : {}),
     ...(allowIncomplete === undefined ? {} : { allowIncomplete }),
   })
 }
