@@ -1,4 +1,4 @@
-import { calendarDays, daysFromCivil, firstDay, lastDay, microsPerDay, microsPerSecond } from './calendar.js'
+import { calendarDays, firstDay, lastDay, microsPerDay, microsPerSecond } from './calendar.js'
 import { parseIso } from './isoText.js'
 
 /** Result of the last {@link isoMicrosAt} that returned true: low and high half of the i64. */
@@ -53,36 +53,51 @@ function plainMicros(bytes: Uint8Array, at: number, end: number): boolean {
   let fraction = 0
   if (position < end && (bytes[position] === 0x2e || bytes[position] === 0x2c)) {
     const first = ++position
-    let unit = 100_000
-    for (let digit = 0; position < end; position++) {
-      digit = bytes[position]! - 0x30
+    for (; position < end; position++) {
+      const digit = bytes[position]! - 0x30
       if (digit >>> 0 > 9) break
-      fraction += digit * unit
-      // The seventh digit and all after it are worth nothing.
-      unit = Math.trunc(unit / 10)
+      // Digits after the sixth are cut off.
+      if (position - first < 6) fraction = fraction * 10 + digit
     }
     if (position === first) return false
+    if (position - first < 6) fraction *= powersOfTen[first + 6 - position]!
   }
   const offset = zoneSecondsAt(bytes, position, end)
-  if (Number.isNaN(offset)) return false
-  return setMicros(
-    daysFromCivil(year, month, day),
-    (hour * 3600 + minute * 60 + second - offset) * microsPerSecond + fraction,
-  )
+  if (offset === noOffset) return false
+  const days = dayNumber(year, month, day)
+  const micros = (hour * 3600 + minute * 60 + second) * microsPerSecond + fraction
+  if (offset !== 0) return setMicros(days, micros - offset * microsPerSecond)
+  setHalves(days, micros)
+  return true
 }
 
-/** NaN where the bytes are no offset of less than a day. */
+const powersOfTen = new Int32Array([1, 10, 100, 1000, 10_000, 100_000])
+
+/** Days before each month of a common year. */
+const daysBefore = new Int32Array([0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334])
+
+/** `daysFromCivil` of the years from 1, in 32-bit integers: half of the time of a timestamp. */
+function dayNumber(year: number, month: number, day: number): number {
+  const before = (year - 1) | 0
+  const leap = (before >> 2) - ((before / 100) | 0) + ((before / 400) | 0)
+  const leapDay = month > 2 && (year & 3) === 0 && (year % 100 !== 0 || year % 400 === 0) ? 1 : 0
+  return (Math.imul(before, 365) + leap + daysBefore[month]! + leapDay + day + (firstDay - 1)) | 0
+}
+
+const noOffset = 0x7fffffff
+
+/** `noOffset` where the bytes are no offset of less than a day. */
 function zoneSecondsAt(bytes: Uint8Array, at: number, end: number): number {
   if (at === end) return 0
   const sign = bytes[at]
-  if (sign === 0x5a) return at + 1 === end ? 0 : Number.NaN
-  if (sign !== 0x2b && sign !== 0x2d) return Number.NaN
+  if (sign === 0x5a) return at + 1 === end ? 0 : noOffset
+  if (sign !== 0x2b && sign !== 0x2d) return noOffset
   const hours = at + 3 <= end ? twoDigits(bytes, at + 1) : -1
   let minutes = 0
   const rest = at + 3 < end && bytes[at + 3] === 0x3a ? at + 4 : at + 3
   if (rest < end) minutes = rest + 2 === end ? twoDigits(bytes, rest) : -1
   const seconds = hours * 3600 + minutes * 60
-  if (hours < 0 || minutes < 0 || seconds >= 86_400) return Number.NaN
+  if (hours < 0 || minutes < 0 || seconds >= 86_400) return noOffset
   return sign === 0x2d ? -seconds : seconds
 }
 
@@ -94,6 +109,7 @@ function twoDigits(bytes: Uint8Array, at: number): number {
 }
 
 const twoTo32 = 4_294_967_296
+const twoToMinus32 = 1 / twoTo32
 // microsPerDay = 20 · 2^32 + 500,654,080: products with days stay exact in a double.
 const dayHigh = 20
 const dayLow = 500_654_080
@@ -102,9 +118,13 @@ const dayLow = 500_654_080
 function setMicros(days: number, micros: number): boolean {
   const day = days + Math.floor(micros / microsPerDay)
   if (day < firstDay || day > lastDay) return false
+  setHalves(days, micros)
+  return true
+}
+
+function setHalves(days: number, micros: number): void {
   const low = days * dayLow + micros
-  const carry = Math.floor(low / twoTo32)
+  const carry = Math.floor(low * twoToMinus32)
   isoMicros[0] = low - carry * twoTo32
   isoMicros[1] = days * dayHigh + carry
-  return true
 }
