@@ -1,0 +1,102 @@
+import { z } from 'zod'
+import type { JsonObject } from '../../core/json.js'
+import type { Transport } from '../types.js'
+import { endpoint, retry } from './declaration/endpoint.js'
+import { nestedHints, resourceTableName, type schemaContract, tableHints } from './declaration/hints.js'
+import { auth, paginator } from './declaration/kinds.js'
+import { count, functionOf, key, name, required, secretValue } from './declaration/pieces.js'
+import type { RecordsFunction } from './model.js'
+
+/**
+ * Every key of a `rest_api` document, declared once: the checker, the types, the JSON Schema and `docs/config.md` all
+ * come from here. Names and meanings of keys are dlt's where dlt has them.
+ */
+
+const rateLimit = z.strictObject({
+  requests: key(count, 'Requests started in any such interval.'),
+  per: key(z.number().positive(), { description: 'Length of the interval in seconds.', default: 1 }),
+  max_concurrency: key(count, 'Requests in flight.'),
+})
+
+const client = z.strictObject({
+  base_url: required(z.string(), {
+    description: 'What relative paths are appended to; may be empty when every path is absolute.',
+    examples: ['https://api.example.com/v1/'],
+  }),
+  headers: key(z.record(z.string(), z.union([z.string(), secretValue])), 'Headers of every request.'),
+  auth: key(auth, 'Authentication of every request to `base_url` and `allowed_hosts`.'),
+  paginator: key(paginator, { description: 'Paginator of every endpoint that has none.', default: 'auto' }),
+  allowed_hosts: key(z.array(name), {
+    description: 'Other hosts or origins that may receive credentials and configured headers.',
+    examples: [['files.example.com', 'http://localhost:8080']],
+  }),
+  retry: key(retry, 'When and how often a request is sent again.'),
+  concurrency: key(count, 'Most requests in flight; without it Sluice adapts.'),
+  rate_limit: key(rateLimit, 'Limits that the API states.'),
+  transport: key(
+    functionOf<Transport>('a function that sends a request'),
+    'TypeScript: sends requests in place of Sluice.',
+  ),
+})
+
+const recordFunction = <Result>() => functionOf<(record: JsonObject) => Result>('a function of a record')
+
+const processingStep = z.strictObject({
+  filter: key(recordFunction<boolean>(), 'Keeps records for which it returns true.'),
+  map: key(recordFunction<JsonObject>(), 'Replaces a record.'),
+  yield_map: key(recordFunction<Iterable<JsonObject>>(), 'Replaces a record by several.'),
+})
+
+const recordsFunction = functionOf<RecordsFunction>('a function that yields records')
+
+const resourceKeys = {
+  endpoint: key(z.union([z.string(), endpoint]), 'Where the records are; a text is its `path`.'),
+  records: key(recordsFunction, 'TypeScript: a generator of records, in place of `endpoint`.'),
+  include_from_parent: key(z.array(name), 'Keys of the parent’s record, each copied into the child as `_parent_key`.'),
+  processing_steps: key(z.array(processingStep), 'TypeScript: functions that see each record, in order.'),
+  parallelized: key(z.boolean(), { description: 'Whether lists of several parents are read at once.', default: false }),
+  selected: key(z.boolean(), {
+    description: 'Whether its records are loaded; if not, they are read only for its children.',
+    default: true,
+  }),
+  table_name: key(resourceTableName, 'Name of its table; default: the name of the resource.'),
+  ...tableHints,
+  nested_hints: key(nestedHints, 'Hints of nested tables, by path under the resource.'),
+  deletes: key(z.enum(['soft', 'hard']), {
+    description: 'What becomes of rows that a complete listing no longer has: marked, or removed. Default: they stay.',
+  }),
+  max_delete_share: key(z.number().min(0).max(1), {
+    description: 'A run that would delete a greater share of the rows fails.',
+  }),
+}
+
+const resource = z.strictObject({
+  name: required(name, 'Name of the resource: of its table, unless `table_name` is given, and of its state.'),
+  ...resourceKeys,
+})
+
+const resourceDefaults = z.strictObject({
+  ...resourceKeys,
+  endpoint: key(endpoint, 'Keys of every endpoint.'),
+})
+
+/** A whole document. */
+export const restDocument = z.strictObject({
+  $schema: key(z.string(), 'Address of the JSON Schema, for editors.'),
+  client: required(client, 'The API: what all resources have in common.'),
+  resource_defaults: key(resourceDefaults, 'Keys of every resource that does not set them.'),
+  resources: required(z.array(z.union([name, resource, recordsFunction])), {
+    description: 'The lists to load. A text is the name of a resource and its path.',
+  }),
+})
+
+/** A `rest_api` document, as it is written. */
+export interface RestApiConfig extends z.input<typeof restDocument> {}
+export interface ClientConfig extends z.input<typeof client> {}
+export interface ResourceConfig extends z.input<typeof resource> {}
+export interface ResourceDefaultsConfig extends z.input<typeof resourceDefaults> {}
+export interface EndpointConfig extends z.input<typeof endpoint> {}
+export interface RetryConfig extends z.input<typeof retry> {}
+export type PaginatorConfig = z.input<typeof paginator>
+export type AuthConfig = z.input<typeof auth>
+export type SchemaContractConfig = z.input<typeof schemaContract>

@@ -1,0 +1,111 @@
+import type { JsonValue } from '../../core/json.js'
+import { compilePath } from '../../core/path.js'
+import type { IncrementalHint } from '../../core/source.js'
+import type { EndpointConfig } from './declaration.js'
+import type { MergedResource } from './merge.js'
+import type { IncrementalModel } from './model.js'
+import type { Problems } from './problems.js'
+import { formatPath, type PropertyPath } from './propertyPath.js'
+
+type IncrementalConfig = NonNullable<EndpointConfig['incremental']>
+type ParamValue = NonNullable<EndpointConfig['params']>[string]
+export type IncrementalParam = Extract<ParamValue, { type: 'incremental' }>
+
+export function isIncrementalParam(value: unknown): value is IncrementalParam {
+  return typeof value === 'object' && value !== null && (value as { type?: unknown }).type === 'incremental'
+}
+
+/** Incremental loading of an endpoint; the form inside `params`, where it is used, counts alone. */
+export function incrementalOf(merged: MergedResource, problems: Problems): IncrementalModel | undefined {
+  const { endpoint } = merged
+  const inParams = Object.entries(endpoint.params ?? {}).filter(([, value]) => isIncrementalParam(value))
+  const [used, second] = inParams
+  if (second !== undefined) {
+    problems.add(
+      merged.where('endpoint', 'params', second[0]),
+      `an endpoint has one incremental cursor; \`${used?.[0]}\` has one already`,
+    )
+  }
+  if (used !== undefined) {
+    const [param, value] = used
+    const at = merged.where('endpoint', 'params', param)
+    const { transform, convert, ...config } = value as IncrementalParam
+    return {
+      hint: hintOf(config, at, problems),
+      startParam: param,
+      convert: convert ?? transform ?? undefined,
+    }
+  }
+  const config = endpoint.incremental
+  if (config == null) return undefined
+  const at = merged.where('endpoint', 'incremental')
+  checkEnd(config, at, problems)
+  return {
+    hint: hintOf(config, at, problems),
+    startParam: config.start_param ?? undefined,
+    endParam: config.end_param ?? undefined,
+    convert: config.convert ?? undefined,
+  }
+}
+
+function hintOf(
+  config: Omit<IncrementalConfig, 'convert' | 'start_param' | 'end_param'>,
+  at: PropertyPath,
+  problems: Problems,
+): IncrementalHint {
+  checkPath(config.cursor_path, [...at, 'cursor_path'], problems)
+  const primaryKey = config.primary_key ?? undefined
+  return {
+    cursorPath: config.cursor_path,
+    initialValue: config.initial_value ?? undefined,
+    endValue: config.end_value ?? undefined,
+    lastValueFunc: config.last_value_func ?? 'max',
+    rowOrder: config.row_order ?? undefined,
+    rangeStart: config.range_start ?? 'closed',
+    rangeEnd: config.range_end ?? 'open',
+    onCursorValueMissing: config.on_cursor_value_missing ?? 'raise',
+    lag: config.lag ?? undefined,
+    primaryKey: primaryKey === undefined ? undefined : [primaryKey].flat().filter(key => key !== ''),
+    path: formatPath(at),
+  }
+}
+
+/** Reports a JSONPath that cannot be compiled. */
+export function checkPath(text: string, at: PropertyPath, problems: Problems): void {
+  try {
+    compilePath(text)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    problems.add(at, `is no JSONPath: ${error.message}`)
+  }
+}
+
+function checkEnd(config: IncrementalConfig, at: PropertyPath, problems: Problems): void {
+  const { initial_value: initial, end_value: end, end_param: endParam } = config
+  if (end == null) {
+    if (endParam != null) problems.add([...at, 'end_param'], 'needs `end_value`, the value that is sent')
+    return
+  }
+  if (initial == null) {
+    problems.add([...at, 'end_value'], 'needs `initial_value`: a backfill has a beginning and an end')
+    return
+  }
+  const descending = config.last_value_func === 'min'
+  const order = compare(initial, end)
+  if (order === undefined) {
+    problems.add([...at, 'end_value'], 'must be of the same kind as `initial_value`')
+  } else if (descending ? order < 0 : order > 0) {
+    problems.add([...at, 'end_value'], `must not be ${descending ? 'above' : 'below'} \`initial_value\``)
+  }
+}
+
+/** Undefined where the two cannot be compared. */
+function compare(a: JsonValue, b: JsonValue): number | undefined {
+  const bothNumbers = isNumber(a) && isNumber(b)
+  if (!bothNumbers && !(typeof a === 'string' && typeof b === 'string')) return undefined
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function isNumber(value: JsonValue): value is number | bigint {
+  return typeof value === 'number' || typeof value === 'bigint'
+}

@@ -1,0 +1,162 @@
+import type { ContractMode, SchemaContract } from '../../core/schema.js'
+import type { RetryPolicy } from '../types.js'
+import { AuthReader } from './auth.js'
+import { checkShape } from './check.js'
+import { clientOf } from './client.js'
+import { type ResourceConfig, type RestApiConfig, restDocument, type SchemaContractConfig } from './declaration.js'
+import { type EndpointContext, endpointOf } from './endpoint.js'
+import { inTopologicalOrder, parentsOf } from './graph.js'
+import { contractOf, hintsOf } from './hints.js'
+import { incrementalOf } from './incremental.js'
+import { emptyLookup, type Lookup } from './lookup.js'
+import { mergeResource } from './merge.js'
+import type { RecordsFunction, ResourceModel, RestModel } from './model.js'
+import { paginatorOf } from './paginator.js'
+import { type PlaceOf, Problems } from './problems.js'
+import type { PropertyPath } from './propertyPath.js'
+import { isPlain, resolveReferences } from './references.js'
+import { defaultRetry, retryPolicy } from './retry.js'
+import { type ParentMention, TemplateReader } from './templates.js'
+
+export interface ParseOptions {
+  /** Where keys were written, for messages. */
+  readonly place?: PlaceOf | undefined
+  /** Default: finds nothing, so that a reference in the document is an error. */
+  readonly lookup?: Lookup | undefined
+  /** Name of the source. Default `rest_api`. */
+  readonly name?: string | undefined
+  readonly maxTableNesting?: number | undefined
+  readonly rootKey?: boolean | undefined
+  readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
+  /** Reads the lists of several parents at once, for every resource. */
+  readonly parallelized?: boolean | undefined
+  /** What `retry` blocks refine. Default: `defaultRetry`. */
+  readonly retry?: RetryPolicy | undefined
+  /** Default 60,000. */
+  readonly timeoutMs?: number | undefined
+}
+
+/**
+ * Checks a document whole and normalises it. The document is not changed, and nothing of it is shared with the
+ * result but functions and objects with methods. Throws one ConfigError with every problem found.
+ */
+export function parseRestConfig(document: unknown, options: ParseOptions = {}): RestModel {
+  const problems = new Problems(options.place)
+  const lookup = options.lookup ?? emptyLookup
+  const resolved = resolveReferences(document, lookup, problems)
+  if (!checkShape(restDocument, resolved, [], problems)) problems.throwIfAny()
+  const model = normalise(resolved as RestApiConfig, options, lookup, problems)
+  problems.throwIfAny()
+  return deepFreeze(model)
+}
+
+interface Draft {
+  readonly name: string
+  readonly at: PropertyPath
+  readonly mentions: readonly ParentMention[]
+  readonly includeAt: PropertyPath | undefined
+  build(parent: string | undefined): ResourceModel
+}
+
+function normalise(document: RestApiConfig, options: ParseOptions, lookup: Lookup, problems: Problems): RestModel {
+  const { client } = document
+  const context: EndpointContext = {
+    client,
+    clientPaginator: paginatorOf(client.paginator, ['client', 'paginator'], problems),
+    retry: retryPolicy(client.retry, options.retry ?? defaultRetry),
+    timeoutMs: options.timeoutMs ?? 60_000,
+    auths: new AuthReader(lookup, problems),
+    problems,
+  }
+  const clientModel = clientOf(client, problems)
+  context.auths.auth(client.auth, ['client', 'auth'])
+  const drafts = document.resources.map((entry, position) => draft(entry, position, document, options, context))
+  checkNames(drafts, document, problems)
+  const parents = parentsOf(drafts, problems)
+  for (const { name, includeAt } of drafts) {
+    if (includeAt !== undefined && !parents.has(name)) {
+      problems.add(includeAt, 'needs a parent: a placeholder `{resources.<resource>.<field>}` in the endpoint')
+    }
+  }
+  return {
+    name: options.name ?? 'rest_api',
+    client: clientModel,
+    resources: inTopologicalOrder(drafts, parents).map(({ name, build }) => build(parents.get(name))),
+    maxTableNesting: options.maxTableNesting,
+    rootKey: options.rootKey,
+    schemaContract: contractOf(options.schemaContract as SchemaContractConfig | undefined),
+  }
+}
+
+function draft(
+  entry: string | ResourceConfig | RecordsFunction,
+  position: number,
+  document: RestApiConfig,
+  options: ParseOptions,
+  context: EndpointContext,
+): Draft {
+  const { problems } = context
+  const at = ['resources', position]
+  const written: string | ResourceConfig = typeof entry === 'function' ? { name: entry.name, records: entry } : entry
+  const merged = mergeResource(written, at, document.resource_defaults)
+  const { keys } = merged
+  const reader = new TemplateReader(problems, merged.endpoint.incremental != null)
+  const incremental = incrementalOf(merged, problems)
+  const common = {
+    name: merged.name,
+    path: `resources[${position}]`,
+    selected: keys.selected ?? true,
+    parallelized: keys.parallelized ?? options.parallelized ?? false,
+    hints: hintsOf(merged, problems),
+    steps: (keys.processing_steps ?? []).flatMap(step => [
+      ...(step.filter ? [{ filter: step.filter }] : []),
+      ...(step.map ? [{ map: step.map }] : []),
+      ...(step.yield_map ? [{ yield_map: step.yield_map }] : []),
+    ]),
+    incremental,
+    deletes: keys.deletes ?? undefined,
+    maxDeleteShare: keys.max_delete_share ?? undefined,
+  }
+  const { records } = keys
+  if (records != null) {
+    if (typeof written !== 'string' && written.endpoint != null) {
+      problems.add([...at, 'records'], 'a resource has either `endpoint` or `records`')
+    }
+    return {
+      name: merged.name,
+      at,
+      mentions: [],
+      includeAt: undefined,
+      build: () => ({ ...common, kind: 'function', records }),
+    }
+  }
+  const endpoint = endpointOf(merged, reader, context)
+  const included = keys.include_from_parent ?? []
+  return {
+    name: merged.name,
+    at,
+    mentions: reader.mentions,
+    includeAt: included.length === 0 ? undefined : merged.where('include_from_parent'),
+    build: parent => ({ ...common, kind: 'endpoint', parent, includeFromParent: included, endpoint }),
+  }
+}
+
+function checkNames(drafts: readonly Draft[], document: RestApiConfig, problems: Problems): void {
+  const first = new Map<string, number>()
+  for (const [position, { name, at }] of drafts.entries()) {
+    const entry = document.resources[position]
+    const nameAt = typeof entry === 'object' ? [...at, 'name'] : at
+    const earlier = first.get(name)
+    if (earlier !== undefined) problems.add(nameAt, `there is a resource \`${name}\` already, resources[${earlier}]`)
+    else if (name === '') problems.add(nameAt, 'a generator needs a name')
+    else first.set(name, position)
+  }
+}
+
+/** Freezes plain objects and lists; what the user made stays as it is. */
+function deepFreeze<T>(value: T): T {
+  if (Array.isArray(value)) for (const item of value) deepFreeze(item)
+  else if (isPlain(value)) for (const item of Object.values(value)) deepFreeze(item)
+  else return value
+  return Object.freeze(value)
+}

@@ -1,0 +1,73 @@
+import { Secret } from '../../core/secret.js'
+import { SecretReference } from '../../core/secretReference.js'
+import type { Lookup } from './lookup.js'
+import { nearMiss } from './nearMiss.js'
+import type { Problems } from './problems.js'
+import type { PropertyPath } from './propertyPath.js'
+
+const MAX_DEPTH = 100
+
+/** Stands for a secret that was not found, so that the rest of the document can be checked. */
+const unknownSecret = new Secret('', 'missing')
+
+/**
+ * A copy of the document in which every reference is replaced by what it refers to. Functions and objects with
+ * methods, as paginators made by the user, stay the same.
+ */
+export function resolveReferences(document: unknown, lookup: Lookup, problems: Problems): unknown {
+  return copy(document, [], lookup, problems)
+}
+
+function copy(value: unknown, path: PropertyPath, lookup: Lookup, problems: Problems): unknown {
+  if (typeof value === 'string') return resolveText(value, path, lookup, problems)
+  if (value instanceof SecretReference) {
+    const found = lookup.secret(value.reference)
+    if ('value' in found) return found.value
+    problems.addMissingSecret(path, found.missing)
+    return unknownSecret
+  }
+  if (path.length > MAX_DEPTH) {
+    problems.add(path.slice(0, 4), `nested deeper than ${MAX_DEPTH} levels, or contains itself`)
+    return null
+  }
+  if (Array.isArray(value)) return value.map((item, index) => copy(item, [...path, index], lookup, problems))
+  if (!isPlain(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, copy(item, [...path, key], lookup, problems)]),
+  )
+}
+
+/** An object that is nothing but its keys. */
+export function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== null && prototype !== Object.prototype) return false
+  const { next, sign } = value as { next?: unknown; sign?: unknown }
+  return typeof next !== 'function' && typeof sign !== 'function'
+}
+
+function resolveText(text: string, path: PropertyPath, lookup: Lookup, problems: Problems): string | Secret {
+  if (!text.includes('${')) return text
+  for (const [reference, context = ''] of text.matchAll(/\$\{(\w+)\.[\w.-]+\}/g)) {
+    if (context === 'secrets' || context === 'env') continue
+    const meant = nearMiss(context, ['secrets', 'env'])
+    if (meant !== undefined) problems.add(path, `unknown reference \`${reference}\`; did you mean \`\${${meant}.…}\`?`)
+  }
+  if (!/\$\{(secrets|env)\.[\w.-]+\}/.test(text)) return text
+  const found = lookup.text(text, holdsPlaceholders(path) ? doubleBraces : undefined)
+  if ('value' in found) return found.value
+  problems.addMissingSecret(path, found.missing)
+  return text.includes('${secrets.') ? unknownSecret : ''
+}
+
+const interpolated = new Set(['path', 'params', 'json', 'data', 'headers'])
+
+/** Whether braces in this text would be read as placeholders. */
+function holdsPlaceholders(path: PropertyPath): boolean {
+  const endpoint = path.indexOf('endpoint')
+  return endpoint !== -1 && (endpoint === path.length - 1 || interpolated.has(String(path[endpoint + 1])))
+}
+
+function doubleBraces(value: string): string {
+  return value.replace(/[{}]/g, brace => brace + brace)
+}
