@@ -1,6 +1,7 @@
 import type { RunEvent } from '../../core/events.js'
 import type { Receipt } from '../../core/receipt.js'
-import type { Pipeline, RunResult } from '../../pipeline/pipeline.js'
+import type { Pipeline } from '../../pipeline/pipeline.js'
+import type { RunResult } from '../../pipeline/run.js'
 import { amount, duration } from '../amounts.js'
 import type { ExitCode } from '../failure.js'
 import { openPipelines, type PipelineOverrides } from '../pipelineFile.js'
