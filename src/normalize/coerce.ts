@@ -1,6 +1,20 @@
+import { JsonSyntaxError, parseJson, stringifyJson } from '../core/json.js'
 import type { DataType } from '../core/schema.js'
+import {
+  exactDecimal,
+  finite,
+  parseDecimal,
+  parseDouble,
+  parseInteger,
+  plainDecimal,
+  printFloat,
+} from './pythonNumbers.js'
+import { epochMicros, instantMicros, isoTimeMicros, microsPerDay, parseIso } from './time.js'
 
-/** A value of a JSON document. Literals and JSON texts are as written, texts are unescaped. */
+/**
+ * A value of a JSON document. `text` is unescaped, a `literal` is the number as written (`double`: with a fraction or an
+ * exponent), the text of `json` is compact.
+ */
 export type JsonScalar =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'bigint'; readonly literal: string }
@@ -9,18 +23,159 @@ export type JsonScalar =
   | { readonly kind: 'json'; readonly text: string }
 
 /**
- * A value of a column: text, json, decimal, wei: string · binary: Uint8Array · bigint: bigint (any size) ·
- * double: number · bool: boolean · timestamp, time: bigint µs · date: number of days.
+ * A value of a column:
+ *
+ * | data type | value |
+ * |---|---|
+ * | text, json (compact) | string |
+ * | decimal, wei | string `-?digits[.digits]` of any scale, or `NaN`, `Infinity`, `-Infinity`, which few engines hold |
+ * | binary | Uint8Array |
+ * | bigint | bigint of any size |
+ * | double | number, NaN and ±Infinity among them |
+ * | bool | boolean |
+ * | timestamp | bigint, microseconds since 1970-01-01T00:00:00Z |
+ * | time | bigint, microseconds since midnight |
+ * | date | number, days since 1970-01-01 |
  */
 export type Coerced = string | bigint | number | boolean | Uint8Array
 
-/** The value as a value of type `to`; undefined where it does not fit and a variant column takes it. */
-export declare function coerce(
+/**
+ * The value as a value of type `to`, by dlt's rules: numbers and texts as Python reads and prints them, doubles become
+ * decimals with every binary digit, epochs are seconds, times without an offset are UTC. Undefined where the value does
+ * not fit: it belongs into a variant column. Precision and scale are the destination's business; `timezone` changes
+ * nothing, since both kinds of timestamp columns hold UTC.
+ */
+export function coerce(
   value: JsonScalar,
   to: DataType,
-  column?: {
+  _column?: {
     readonly timezone?: boolean | undefined
     readonly precision?: number | undefined
     readonly scale?: number | undefined
   },
-): Coerced | undefined
+): Coerced | undefined {
+  switch (value.kind) {
+    case 'text':
+      return fromText[to](value.text)
+    case 'bigint':
+      return fromInteger(BigInt(value.literal), to)
+    case 'double':
+      return fromDouble(value.literal, to)
+    case 'bool':
+      if (to === 'bool') return value.value
+      return to === 'text' ? (value.value ? 'True' : 'False') : undefined
+    case 'json':
+      return to === 'json' || to === 'text' ? value.text : undefined
+  }
+}
+
+const fromText: Readonly<Record<DataType, (text: string) => Coerced | undefined>> = {
+  text: text => text,
+  binary: textToBinary,
+  bigint: parseInteger,
+  double: parseDouble,
+  decimal: parseDecimal,
+  wei: parseDecimal,
+  bool: text => truths.get(text.toLowerCase()),
+  json: textToJson,
+  timestamp: textToMicros,
+  date: text => daysOf(textToMicros(text)),
+  time: text => {
+    const micros = isoTimeMicros(text)
+    return micros === undefined ? undefined : BigInt(micros)
+  },
+}
+
+const truths: ReadonlyMap<string, boolean> = new Map([
+  ...['yes', 'true', 't', 'y', '1'].map(text => [text, true] as const),
+  ...['no', 'false', 'f', 'n', '0'].map(text => [text, false] as const),
+])
+
+function fromInteger(value: bigint, to: DataType): Coerced | undefined {
+  switch (to) {
+    case 'text':
+    case 'decimal':
+    case 'wei':
+      return value.toString()
+    case 'bigint':
+      return value
+    case 'double':
+      return finite(Number(value))
+    case 'bool':
+      return value !== 0n
+    case 'binary':
+      return value < 0n ? undefined : littleEndian(value)
+    case 'timestamp':
+      return epochMicros(Number(value))
+    case 'date':
+      return daysOf(epochMicros(Number(value)))
+    default:
+      return undefined
+  }
+}
+
+function fromDouble(literal: string, to: DataType): Coerced | undefined {
+  const value = Number(literal)
+  switch (to) {
+    case 'text':
+      return printFloat(value)
+    case 'double':
+      return value
+    case 'bigint':
+      return Number.isInteger(value) ? BigInt(value) : undefined
+    case 'bool':
+      return value !== 0
+    case 'decimal':
+    case 'wei':
+      return Number.isFinite(value) ? exactDecimal(value) : plainDecimal(literal)
+    case 'timestamp':
+      return epochMicros(value)
+    case 'date':
+      return daysOf(epochMicros(value))
+    default:
+      return undefined
+  }
+}
+
+/** ISO timestamp or date, else epoch seconds. */
+function textToMicros(text: string): bigint | undefined {
+  const iso = parseIso(text)
+  if (iso?.kind === 'timestamp') return instantMicros(iso)
+  if (iso?.kind === 'date') return BigInt(iso.days) * BigInt(microsPerDay)
+  if (iso?.kind === 'time') return undefined
+  const seconds = /^\s*0x/.test(text) ? undefined : parseDouble(text)
+  return seconds === undefined ? undefined : epochMicros(seconds)
+}
+
+function daysOf(micros: bigint | undefined): number | undefined {
+  if (micros === undefined) return undefined
+  const perDay = BigInt(microsPerDay)
+  return Number(micros >= 0n ? micros / perDay : (micros - perDay + 1n) / perDay)
+}
+
+function textToJson(text: string): string | undefined {
+  try {
+    return stringifyJson(parseJson(text))
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return undefined
+    throw error
+  }
+}
+
+const strictBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+// Python's fromhex skips ASCII white space between bytes.
+const hexBytes = /^0x\s*(?:[0-9a-fA-F]{2}\s*)*$/
+
+function textToBinary(text: string): Uint8Array | undefined {
+  if (text.startsWith('0x')) {
+    return hexBytes.test(text) ? Buffer.from(text.slice(2).replace(/\s/g, ''), 'hex') : undefined
+  }
+  return strictBase64.test(text) ? Buffer.from(text, 'base64') : undefined
+}
+
+/** The fewest bytes that hold the number, lowest first; none for 0. */
+function littleEndian(value: bigint): Uint8Array {
+  const bytes: number[] = []
+  for (let rest = value; rest > 0n; rest >>= 8n) bytes.push(Number(rest & 0xffn))
+  return Uint8Array.from(bytes)
+}
