@@ -1,4 +1,4 @@
-import { hasSeenData, isComplete } from './columns.js'
+import { isComplete } from './columns.js'
 import { allowColumnsOnce, isNewTable, resolveContract } from './contracts.js'
 import { SchemaError } from './errors.js'
 import type { WarningCode } from './events.js'
@@ -251,31 +251,5 @@ function checkKeys(table: TableSchema, given: HintsOfResource): void {
   if (strategy === 'delete-insert' && !hasPrimaryKey && !hasMergeKey) {
     const message = `Table ${table.name} is merged without primary_key and merge_key: its rows are appended`
     given.warn?.('no_keys', message, given.resource)
-  }
-}
-
-/** The name of a naming convention as stored: its last part, where it is the path of a module. */
-export function storedConvention(schema: Pick<Schema, 'normalizers'>): string | undefined {
-  const stored = schema.normalizers.names
-  return typeof stored === 'string' ? stored.split('.').at(-1) : undefined
-}
-
-/**
- * Refuses to go on under another naming convention than the stored one once a table holds rows, whose names would no
- * longer be found. Where none does, the schema takes the new convention: call {@link renameSystemTables} of a fresh
- * schema for it.
- */
-export function checkConvention(schema: Schema, naming: Naming): void {
-  const stored = storedConvention(schema)
-  if (stored === undefined || stored === naming.name) return
-  if (schema.normalizers.allow_identifier_change_on_table_with_data === true) return
-  for (const table of schema.tables.values()) {
-    if (!hasSeenData(table)) continue
-    throw new SchemaError(
-      'schema',
-      `The dataset was loaded with the naming convention ${stored} and cannot go on with ${naming.name}: table ` +
-        `${table.name} holds rows. Keep ${stored}, or load into a new dataset`,
-      { table: table.name },
-    )
   }
 }

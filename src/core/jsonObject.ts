@@ -1,4 +1,4 @@
-import type { JsonObject, JsonValue } from './json.js'
+import { type JsonObject, type JsonValue, keepNumberLiterals } from './json.js'
 
 /** Whether a value is a JSON object: no list, no null, no map. */
 export function isJsonObject(value: unknown): value is JsonObject {
@@ -16,7 +16,16 @@ export function objectMember(object: JsonObject | undefined, key: string): JsonO
   return isJsonObject(value) ? value : undefined
 }
 
-/** A copy of the object without one key. */
+/** A copy of the object without one key; its numbers keep their digits. */
 export function withoutMember(object: JsonObject, key: string): JsonObject {
-  return Object.fromEntries(Object.entries(object).filter(([name]) => name !== key))
+  const copy = Object.fromEntries(Object.entries(object).filter(([name]) => name !== key))
+  keepNumberLiterals(object, copy)
+  return copy
+}
+
+/** A copy of the object with one member set, in its old place or last; its other numbers keep their digits. */
+export function withMember(object: JsonObject, key: string, value: JsonValue): JsonObject {
+  const copy = { ...object, [key]: value }
+  keepNumberLiterals(withoutMember(object, key), copy)
+  return copy
 }

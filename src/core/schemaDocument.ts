@@ -4,7 +4,7 @@ import { sha3Base64 } from './digest.js'
 import { SchemaError } from './errors.js'
 import type { Naming } from './identifiers.js'
 import { canonicalJson, type JsonObject, type JsonValue, parseJson, stringifyJson } from './json.js'
-import { isJsonObject, withoutMember } from './jsonObject.js'
+import { isJsonObject } from './jsonObject.js'
 import type {
   ColumnSchema,
   ContractMode,
@@ -150,7 +150,8 @@ function readTable(name: string, document: JsonValue): TableSchema {
     }
     columns.set(columnName, { ...readObject(column), name: columnName })
   }
-  return { ...readObject(withoutMember(document, 'columns')), name, columns }
+  // `columns` stays where the document has it among the keys.
+  return { ...readObject({ ...document, columns: null }), name, columns }
 }
 
 function readObject(value: JsonValue | undefined): JsonObject {

@@ -1,3 +1,4 @@
+import type { Tags } from 'yaml'
 import { SchemaError } from './errors.js'
 import { isJsonObject } from './jsonObject.js'
 import type { ReadonlySchema, ReadonlyTable, Schema } from './schema.js'
@@ -33,7 +34,9 @@ async function yaml(schema: ReadonlySchema): Promise<string> {
   const { stringify } = await import('yaml')
   const document = new Map<string, unknown>(documentMembers(schema))
   document.set('tables', new Map([...schema.tables].map(([name, table]) => [name, withoutDefaults(name, table)])))
-  return stringify(document, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false })
+  // The dialect would write a map as a list of pairs (`!!omap`), which dlt does not read.
+  const customTags = (tags: Tags): Tags => tags.filter(tag => typeof tag === 'string' || !tag.tag.endsWith(':omap'))
+  return stringify(document, { version: '1.1', customTags, lineWidth: 0, aliasDuplicateObjects: false })
 }
 
 function withoutDefaults(name: string, table: ReadonlyTable): ReadonlyMap<string, unknown> {

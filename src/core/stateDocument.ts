@@ -1,8 +1,8 @@
 import { deflateSync } from 'node:zlib'
 import { sha3Base64 } from './digest.js'
 import { SchemaError } from './errors.js'
-import { canonicalJson, type JsonObject, type JsonValue, parseJson, stringifyJson } from './json.js'
-import { isJsonObject, member, objectMember, withoutMember } from './jsonObject.js'
+import { canonicalJson, type JsonObject, type JsonValue, keepNumberLiterals, parseJson, stringifyJson } from './json.js'
+import { isJsonObject, member, objectMember, withMember, withoutMember } from './jsonObject.js'
 import { inflatedText } from './schemaDocument.js'
 import type { CursorState, PipelineState } from './state.js'
 
@@ -104,7 +104,9 @@ export function cursorState(
   const stored = objectMember(incremental, cursorPath)
   if (stored === undefined) return undefined
   const hashes = member(stored, 'unique_hashes')
-  return { ...stored, unique_hashes: Array.isArray(hashes) ? hashes.map(String) : [] }
+  const cursor = { ...stored, unique_hashes: Array.isArray(hashes) ? hashes.map(String) : [] }
+  keepNumberLiterals(stored, cursor)
+  return cursor
 }
 
 /** The state with another state of one cursor; everything else is shared. */
@@ -117,7 +119,7 @@ export function withCursorState(
 ): PipelineState {
   return withResource(state, source, resource, stored => {
     const incremental = objectMember(stored, 'incremental') ?? {}
-    return { ...stored, incremental: { ...incremental, [cursorPath]: cursor as unknown as JsonValue } }
+    return withMember(stored, 'incremental', withMember(incremental, cursorPath, cursor as unknown as JsonValue))
   })
 }
 
@@ -127,7 +129,8 @@ export function withoutResource(state: PipelineState, source: string, resource: 
   const resources = objectMember(stored, 'resources')
   if (stored === undefined || resources === undefined || !Object.hasOwn(resources, resource)) return state
   const rest = withoutMember(resources, resource)
-  const next = Object.keys(rest).length === 0 ? withoutMember(stored, 'resources') : { ...stored, resources: rest }
+  const next =
+    Object.keys(rest).length === 0 ? withoutMember(stored, 'resources') : withMember(stored, 'resources', rest)
   return withSource(state, source, next)
 }
 
@@ -172,7 +175,7 @@ export function withStateValue(
   if (key === reserved)
     throw new SchemaError('schema', `The state key ${reserved} is kept by the pipeline; choose another`)
   const change = (object: JsonObject): JsonObject =>
-    value === undefined ? withoutMember(object, key) : { ...object, [key]: value }
+    value === undefined ? withoutMember(object, key) : withMember(object, key, value)
   if (place.resource !== undefined) return withResource(state, place.source, place.resource, change)
   return withSource(state, place.source, change(sourceObject(state, place.source) ?? {}))
 }
@@ -186,7 +189,7 @@ function resourceObject(state: PipelineState, source: string, resource: string):
 }
 
 function withSource(state: PipelineState, source: string, value: JsonObject): PipelineState {
-  return { ...state, sources: { ...state.sources, [source]: value } } as PipelineState
+  return { ...state, sources: withMember((state.sources ?? {}) as JsonObject, source, value) } as PipelineState
 }
 
 function withResource(
@@ -198,5 +201,5 @@ function withResource(
   const stored = sourceObject(state, source) ?? {}
   const resources = objectMember(stored, 'resources') ?? {}
   const next = change(objectMember(resources, resource) ?? {})
-  return withSource(state, source, { ...stored, resources: { ...resources, [resource]: next } })
+  return withSource(state, source, withMember(stored, 'resources', withMember(resources, resource, next)))
 }
