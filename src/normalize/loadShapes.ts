@@ -1,0 +1,276 @@
+import { isComplete, newColumn, preferredType } from '../core/columns.js'
+import type { Naming } from '../core/identifiers.js'
+import { isJsonObject } from '../core/jsonObject.js'
+import type { ColumnSchema, Schema, SchemaContract, TableSchema } from '../core/schema.js'
+import { normalizerConfig } from '../core/schemaDocument.js'
+import { type SystemNames, systemNames } from '../core/systemTables.js'
+import { BufferPool } from './buffers.js'
+import { setVariantColumn, variantColumn } from './cells.js'
+import type { JsonScalar } from './coerce.js'
+import { columnFragment, type Field, type KeyNames, ListShape, Node, tableFragment } from './shapes.js'
+import { type RootIdKind, TableWriter } from './tables.js'
+
+const KINDS: readonly JsonScalar['kind'][] = ['text', 'bigint', 'double', 'bool', 'json']
+
+/** Levels of nested tables without any setting. */
+const DEFAULT_NESTING = 1000
+
+/** The tables that the records of one root table spread over. */
+export interface RootFamily {
+  readonly root: ListShape
+  readonly table: TableWriter
+  /** Grows as nested tables get their first rows. */
+  readonly tables: TableWriter[]
+  /** Columns that the id of a root row is made from. */
+  readonly keys: readonly string[]
+}
+
+export interface LoadShapesOptions {
+  readonly schema: Schema
+  readonly naming: Naming
+  readonly loadId: string
+  readonly maxNesting: number | undefined
+  readonly contract: ((table: string) => SchemaContract) | undefined
+}
+
+const EVOLVE: SchemaContract = { tables: 'evolve', columns: 'evolve', data_type: 'evolve' }
+
+/** The shapes and the table writers of one load, and how new ones are made from names, levels and schema. */
+export class LoadShapes {
+  readonly schema: Schema
+  readonly names: SystemNames
+  readonly pool = new BufferPool()
+  /** When the load began, seconds since 1970. */
+  readonly loadSeconds: number
+  readonly #options: LoadShapesOptions
+  readonly #keyNames: KeyNames
+  readonly #families = new Map<string, RootFamily>()
+  readonly #writers = new Map<string, TableWriter>()
+  /** Fields by shape and column name, to notice keys that share a column. */
+  readonly #fieldNames = new WeakMap<ListShape, Map<string, Field>>()
+  readonly #onlyNull = new Map<string, Set<string>>()
+
+  constructor(options: LoadShapesOptions) {
+    this.#options = options
+    this.schema = options.schema
+    this.names = systemNames(options.naming)
+    this.loadSeconds = Number(options.loadId)
+    const { use_break_path_on_normalize: breakPath } = options.schema.normalizers
+    this.#keyNames = { naming: options.naming, breakPath: breakPath !== false }
+  }
+
+  get writers(): Iterable<TableWriter> {
+    return this.#writers.values()
+  }
+
+  /** The family of a root table that is part of the schema. */
+  family(tableName: string): RootFamily {
+    const known = this.#families.get(tableName)
+    if (known !== undefined) return known
+    const schemaTable = this.schema.tables.get(tableName)
+    if (schemaTable === undefined) throw new TypeError(`table ${tableName} is not part of the schema`)
+    const root = this.#shape(tableName, tableName, this.#nesting(schemaTable))
+    const table = this.#writers.get(tableName) ?? this.#newWriter(schemaTable, undefined)
+    root.table = table
+    const family: RootFamily = { root, table, tables: [table], keys: this.keyColumns(table) }
+    this.#families.set(tableName, family)
+    return family
+  }
+
+  #nesting(table: TableSchema): number {
+    const marks = table['x-normalizer']
+    const hint = isJsonObject(marks) ? marks.max_nesting : undefined
+    if (typeof hint === 'number') return hint
+    const configured = normalizerConfig(this.schema).max_nesting
+    return this.#options.maxNesting ?? (typeof configured === 'number' ? configured : DEFAULT_NESTING)
+  }
+
+  #shape(tableName: string, tablePath: string, level: number): ListShape {
+    return new ListShape(tableName, tablePath, level, this.#keyNames, name => this.#isJson(tableName, name))
+  }
+
+  /** Whether objects and lists for this column stay whole whatever their level. */
+  #isJson(tableName: string, name: string): boolean {
+    const declared = this.schema.tables.get(tableName)?.columns.get(name)?.data_type
+    return (declared ?? preferredType(this.schema, name)) === 'json'
+  }
+
+  field(shape: ListShape, node: Node, key: string): Field {
+    const known = node.field(key)
+    if (known !== undefined) return known
+    const { naming } = this.#keyNames
+    const fragment = columnFragment(key, this.#keyNames)
+    const path = node.path === '' ? fragment : naming.joinPath(node.path, fragment)
+    const name = node.path === '' ? fragment : naming.shortenFragments(node.path, fragment)
+    const field = node.add(key, path, name, node.level <= 0 || this.#isJson(shape.tableName, name))
+    this.#share(shape, field)
+    const family = this.#families.get(shape.tableName)
+    if (family?.root === shape && family.table.rootIdKind === 'key') field.keySlot = family.keys.indexOf(name)
+    field.exact = this.#isAnySystemColumn(name)
+    field.special = field.exact || field.keySlot >= 0 || field.shared !== undefined
+    return field
+  }
+
+  #share(shape: ListShape, field: Field): void {
+    let fields = this.#fieldNames.get(shape)
+    if (fields === undefined) {
+      fields = new Map()
+      this.#fieldNames.set(shape, fields)
+    }
+    const first = fields.get(field.name)
+    if (first === undefined) {
+      fields.set(field.name, field)
+      return
+    }
+    first.shared ??= { stamp: 0 }
+    first.special = true
+    field.shared = first.shared
+  }
+
+  #isAnySystemColumn(name: string): boolean {
+    const { id, loadId, parentId, listIndex, rootId } = this.names
+    return name === id || name === loadId || name === parentId || name === listIndex || name === rootId
+  }
+
+  /** The node of the objects at a field. */
+  innerOf(node: Node, field: Field): Node {
+    field.node ??= new Node(node.level - 1, field.path)
+    return field.node
+  }
+
+  /** The shape of the lists at a field of the object at `path` in rows of `shape`. */
+  list(shape: ListShape, path: string, field: Field, rowLevel: number): ListShape {
+    if (field.list !== undefined) return field.list
+    const { naming } = this.#keyNames
+    const fragments = [shape.tablePath, path, this.tableFragment(field.key)]
+    const made = this.#shape(naming.shortenFragments(...fragments), naming.joinPath(...fragments), rowLevel - 1)
+    field.list = made
+    return made
+  }
+
+  tableFragment(key: string): string {
+    return tableFragment(key, this.#keyNames)
+  }
+
+  /** The writer of a shape's table, which is part of the schema; `parent` is undefined for root records. */
+  writer(root: ListShape, shape: ListShape, parent: TableWriter | undefined): TableWriter {
+    if (shape.table !== undefined) return shape.table
+    const schemaTable = this.schema.tables.get(shape.tableName)
+    if (schemaTable === undefined) throw new TypeError(`table ${shape.tableName} is not part of the schema`)
+    const hangsOn = schemaTable.parent === undefined ? undefined : parent
+    const writer = this.#writers.get(shape.tableName) ?? this.#newWriter(schemaTable, hangsOn)
+    if (hangsOn !== undefined && this.#propagatesRootId(root)) writer.hasRootIds = true
+    const family = this.#families.get(root.tableName)
+    if (family !== undefined && !family.tables.includes(writer)) family.tables.push(writer)
+    shape.table = writer
+    shape.exact = writer.parent === undefined ? writer.rootIdKind !== 'random' : writer.parent !== parent
+    return writer
+  }
+
+  #newWriter(table: TableSchema, parent: TableWriter | undefined): TableWriter {
+    const writer = new TableWriter(table, parent, this.#rootIdKind(table), this.pool)
+    this.#writers.set(table.name, writer)
+    return writer
+  }
+
+  #rootIdKind(table: TableSchema): RootIdKind {
+    const strategy = table['x-merge-strategy']
+    if (table.write_disposition !== 'merge') return 'random'
+    if (strategy === 'upsert' || strategy === 'insert-only') return 'key'
+    if (strategy === 'scd2' && table.columns.get(this.names.id)?.['x-row-version'] === true) return 'row'
+    return 'random'
+  }
+
+  keyColumns(writer: TableWriter): readonly string[] {
+    const keys: string[] = []
+    for (const column of writer.schema.columns.values()) if (column.primary_key === true) keys.push(column.name)
+    return keys
+  }
+
+  #propagatesRootId(root: ListShape): boolean {
+    const { propagation } = normalizerConfig(this.schema)
+    if (!isJsonObject(propagation)) return false
+    const { tables, root: everyRoot } = propagation
+    const ofTable = isJsonObject(tables) ? tables[root.tableName] : undefined
+    return [ofTable, everyRoot].some(map => isJsonObject(map) && this.names.id in map)
+  }
+
+  /** A row that hangs on another table than the one its table usually hangs on. */
+  hangOn(writer: TableWriter, row: number, parent: TableWriter, parentRow: number): void {
+    let top = parent
+    while (top.parent !== undefined) top = top.parent
+    top.resolveIds()
+    const parentId = parent.ids.at(parentRow)
+    const rootIds = parent.parent === undefined ? parent.ids : parent.rootIds
+    writer.hangOn(row, parentId, writer.hasRootIds ? rootIds.at(parentRow) : undefined)
+  }
+
+  /** Lets a field know the columns its values go to. */
+  bind(field: Field, writer: TableWriter): void {
+    if (field.column !== undefined) return
+    const hints = writer.schema.columns.get(field.name)
+    if (hints === undefined || !isComplete(hints)) return
+    field.column = writer.column(hints)
+    if (hints.data_type === 'json') field.keepsJson = true
+    for (const kind of KINDS) {
+      const variant = writer.schema.columns.get(this.variantName(writer.schema, field.name, kind))
+      if (variant === undefined || !isComplete(variant) || variantColumn(field, kind) !== undefined) continue
+      setVariantColumn(field, kind, writer.column(variant))
+    }
+  }
+
+  /** Name of the column for values of a kind that the column does not take. */
+  variantName(table: TableSchema | undefined, name: string, kind: JsonScalar['kind']): string {
+    const { naming } = this.#keyNames
+    if (kind === 'json') {
+      const earlier = naming.shortenFragments(name, 'v_complex')
+      if (table?.columns.has(earlier)) return earlier
+    }
+    return naming.shortenFragments(name, `v_${kind}`)
+  }
+
+  /** Whether the column's values are made, not taken from the data. */
+  isSystemColumn(name: string, hangs: boolean, root: ListShape): boolean {
+    const { id, loadId, parentId, listIndex, rootId } = this.names
+    if (!hangs) return name === id || name === loadId
+    return name === id || name === parentId || name === listIndex || (name === rootId && this.#propagatesRootId(root))
+  }
+
+  /** The system columns that a table lacks, in order. */
+  systemColumns(table: TableSchema, root: ListShape): Map<string, ColumnSchema> {
+    const { id, loadId, parentId, listIndex, rootId } = this.names
+    const expected =
+      table.parent === undefined
+        ? [loadId, id]
+        : [...(this.#propagatesRootId(root) ? [rootId] : []), parentId, listIndex, id]
+    const missing = new Map<string, ColumnSchema>()
+    for (const name of expected) {
+      const existing = table.columns.get(name)
+      if (existing !== undefined && isComplete(existing)) continue
+      missing.set(name, newColumn(this.schema, name, name === listIndex ? 'bigint' : 'text'))
+    }
+    return missing
+  }
+
+  contract(root: ListShape): SchemaContract {
+    return this.#options.contract?.(root.tableName) ?? EVOLVE
+  }
+
+  noteNull(table: string, column: string): void {
+    const columns = this.#onlyNull.get(table)
+    if (columns === undefined) this.#onlyNull.set(table, new Set([column]))
+    else columns.add(column)
+  }
+
+  /** Columns that were null whenever they were there, and so are not part of their table. */
+  onlyNull(): { readonly table: string; readonly column: string }[] {
+    const found: { table: string; column: string }[] = []
+    for (const [table, columns] of this.#onlyNull) {
+      for (const column of columns) {
+        const existing = this.schema.tables.get(table)?.columns.get(column)
+        if (existing === undefined || !isComplete(existing)) found.push({ table, column })
+      }
+    }
+    return found
+  }
+}

@@ -1,0 +1,278 @@
+import { isUtf8 } from 'node:buffer'
+import type { ColumnBatch } from '../core/batch.js'
+import { isComplete, markSeenData } from '../core/columns.js'
+import { DataError } from '../core/errors.js'
+import type { WarningCode } from '../core/events.js'
+import type { Naming } from '../core/identifiers.js'
+import type { ColumnSchema, Schema, SchemaContract } from '../core/schema.js'
+import { CellRules } from './cells.js'
+import { GIVE_UP } from './columns.js'
+import { Evolver } from './evolve.js'
+import { LoadShapes, type RootFamily } from './loadShapes.js'
+import { keyIdOfBytes, recordIdOfBytes } from './rootIds.js'
+import { type TableWriter, textValue } from './tables.js'
+import { excerpt } from './tree.js'
+import { type Family, Walk } from './walk.js'
+
+const DEFAULT_BATCH_ROWS = 61_440
+
+export interface NormalizerOptions {
+  /** Evolves: tables and columns are added. */
+  readonly schema: Schema
+  readonly naming: Naming
+  readonly loadId: string
+  readonly warn: (code: WarningCode, message: string, resource?: string) => void
+  /** The contract of a root table, which its nested tables are under as well. Default: everything may evolve. */
+  readonly contract?: ((table: string) => SchemaContract) | undefined
+  /**
+   * Levels of nested tables; deeper objects and lists stay whole as JSON. Default: what the schema says, else 1,000.
+   * A table's own hint goes before it.
+   */
+  readonly maxNesting?: number | undefined
+  /** Texts may hold U+0000. Where not it is removed, with one warning a column. */
+  readonly nulInText: boolean
+  /** Rows of a full batch, default 61,440. A record's rows are never divided, so a batch may hold more. */
+  readonly batchRows?: number | undefined
+}
+
+/** What became of the records of one page. */
+export interface WriteCounts {
+  readonly records: number
+  /** Rows, of any table, that the contract did not admit; rows below a discarded row are not counted. */
+  readonly discardedRows: number
+  /** Values that the contract did not admit in rows that stayed. */
+  readonly discardedValues: number
+}
+
+/** Turns pages of records into column batches of dlt's tables while the schema evolves. One load uses one of them. */
+export interface Normalizer {
+  /**
+   * Adds the records of a page. `table` is a root table, normalised, already part of the schema with its hints;
+   * `records` is the UTF-8 text of one JSON array. Fails with a DataError, SchemaError or RequestError (no JSON) that
+   * names table, column and value; after that the normaliser must not be used.
+   */
+  write(table: string, records: Uint8Array): WriteCounts
+  /** The batches that are full, or all that is left. Their buffers are used again from the next call of this on. */
+  take(all?: boolean): ColumnBatch[]
+  /** Rows written so far, by table; tables without rows are left out. */
+  rows(): ReadonlyMap<string, number>
+  /**
+   * To be called once, after the last page: marks tables that have seen data, and warns of columns that were only
+   * null or were declared and never came.
+   */
+  finish(): void
+}
+
+/** A normaliser for one load. */
+export function createNormalizer(options: NormalizerOptions): Normalizer {
+  return new LoadNormalizer(options)
+}
+
+class LoadNormalizer implements Normalizer {
+  readonly #shapes: LoadShapes
+  readonly #cells: CellRules
+  readonly #walk: Walk
+  readonly #evolver: Evolver
+  readonly #loadId: Uint8Array
+  readonly #batchRows: number
+  readonly #families = new Map<RootFamily, Family>()
+  readonly #ready: ColumnBatch[] = []
+  /** Buffers of ready batches, and of those that the caller has. */
+  #readyBuffers: Uint8Array[] = []
+  #lent: Uint8Array[] = []
+  /** Resource of the page, for warnings. */
+  #resource: string | undefined
+
+  constructor(options: NormalizerOptions) {
+    const { schema, naming, loadId, maxNesting, contract } = options
+    this.#shapes = new LoadShapes({ schema, naming, loadId, maxNesting, contract })
+    this.#cells = new CellRules(options.nulInText, (code, message) => options.warn(code, message, this.#resource))
+    this.#walk = new Walk(this.#cells, options.nulInText)
+    this.#evolver = new Evolver(this.#shapes, this.#cells)
+    this.#loadId = textValue(loadId)
+    this.#batchRows = options.batchRows ?? DEFAULT_BATCH_ROWS
+  }
+
+  write(table: string, records: Uint8Array): WriteCounts {
+    const family = this.#family(table)
+    const walk = this.#walk
+    this.#resource = family.table.schema.resource
+    const rowsBefore = this.#walk.discardedRows + this.#evolver.discardedRows
+    const valuesBefore = this.#cells.discardedValues
+    walk.setPage(this.#validText(table, records))
+    const firstRow = family.table.cutRows + family.table.rows
+    for (const one of family.tables) one.mark()
+    this.#readRecords(family)
+    for (const one of family.tables) this.#checkNotNull(one, family, firstRow)
+    return {
+      records: walk.records,
+      discardedRows: walk.discardedRows + this.#evolver.discardedRows - rowsBefore,
+      discardedValues: this.#cells.discardedValues - valuesBefore,
+    }
+  }
+
+  /** The page as valid UTF-8. */
+  #validText(table: string, records: Uint8Array): Uint8Array {
+    if (isUtf8(records)) return records
+    this.#cells.warnOnce('text_changed', table, `Pages of ${table}: bytes that are not UTF-8 were replaced by U+FFFD`)
+    return Buffer.from(Buffer.from(records.buffer, records.byteOffset, records.length).toString('utf8'))
+  }
+
+  #family(table: string): Family {
+    const shapes = this.#shapes.family(table)
+    const known = this.#families.get(shapes)
+    if (known !== undefined) return known
+    const family: Family = { ...shapes, rootId: this.#rootId(shapes) }
+    this.#families.set(shapes, family)
+    return family
+  }
+
+  #rootId({ table, keys }: RootFamily): Family['rootId'] {
+    const walk = this.#walk
+    if (table.rootIdKind === 'row') {
+      return (row, start, end) => table.ids.set(row, recordIdOfBytes(walk.slice(start, end)))
+    }
+    if (table.rootIdKind === 'random') return undefined
+    return row => {
+      const id = keyIdOfBytes(table.name, keys, slot => {
+        const start = walk.keyStarts[slot] ?? -1
+        return start < 0 ? undefined : walk.slice(start, walk.keyEnds[slot] ?? start)
+      })
+      table.ids.set(row, id)
+    }
+  }
+
+  #readRecords(family: Family): void {
+    const walk = this.#walk
+    const reader = walk.reader
+    walk.keyStarts.length = family.table.rootIdKind === 'key' ? this.#shapes.keyColumns(family.table).length : 0
+    reader.position = 0
+    reader.expect(0x5b)
+    let open = !reader.accept(0x5d)
+    walk.position = reader.position
+    while (open) {
+      try {
+        if (walk.walk(family, this.#batchRows)) {
+          open = false
+        } else this.#cut(family.tables.filter(table => table.rows >= this.#batchRows))
+      } catch (error) {
+        if (error !== GIVE_UP) throw error
+        walk.rollback(family)
+        open = this.#readExactly(family)
+      }
+    }
+    reader.position = walk.position
+    reader.skipSpace()
+    if (!walk.atEnd(reader.position)) throw reader.malformed()
+  }
+
+  /** Reads one record in the exact way; false when it was the last. */
+  #readExactly(family: Family): boolean {
+    const walk = this.#walk
+    const reader = walk.reader
+    reader.position = walk.recordStart
+    const record = reader.read()
+    this.#evolver.record(family.root, record)
+    walk.records++
+    for (const table of family.tables) table.mark()
+    const more = reader.accept(0x2c)
+    if (!more) reader.expect(0x5d)
+    walk.position = reader.position
+    return more
+  }
+
+  #checkNotNull(table: TableWriter, family: Family, firstRow: number): void {
+    if (table.rows === 0) return
+    for (const column of table.schema.columns.values()) {
+      if (column.nullable !== false || this.#isMade(table, column.name)) continue
+      const writer = table.known(column.name)
+      const row = writer === undefined ? 0 : writer.firstGap(table.rows)
+      if (row >= 0) throw this.#nullError(table, column, family, table.cutRows + row - firstRow)
+    }
+  }
+
+  #isMade(table: TableWriter, column: string): boolean {
+    const { id, loadId, parentId, listIndex, rootId } = this.#shapes.names
+    if (table.parent === undefined) return column === id || column === loadId
+    return column === id || column === parentId || column === listIndex || (table.hasRootIds && column === rootId)
+  }
+
+  #nullError(
+    table: TableWriter,
+    { name, primary_key, merge_key }: ColumnSchema,
+    family: Family,
+    index: number,
+  ): DataError {
+    const isKey = primary_key === true || merge_key === true
+    const rule = isKey ? `is part of the ${primary_key === true ? 'primary' : 'merge'} key` : 'must not be null'
+    const record = table === family.table ? this.#excerptOf(index, family) : ''
+    return new DataError(
+      isKey ? 'primary_key' : 'not_null',
+      `Column ${table.name}.${name} ${rule}, but ${record === '' ? 'a row' : `record ${index + 1} of the page`} has no value for it${record}`,
+      { resource: this.#resource, path: `${table.name}.${name}` },
+    )
+  }
+
+  /** The record of the page that became the `index`th row of it, where that is certain. */
+  #excerptOf(index: number, family: Family): string {
+    const { reader, records } = this.#walk
+    if (index < 0 || index >= records || family.table.rows < records) return ''
+    reader.position = 0
+    reader.expect(0x5b)
+    for (let skipped = 0; skipped < index; skipped++) {
+      reader.read()
+      reader.expect(0x2c)
+    }
+    return `: ${excerpt(reader.read())}`
+  }
+
+  take(all = false): ColumnBatch[] {
+    for (const buffer of this.#lent) this.#shapes.pool.release(buffer)
+    if (all) this.#cut([...this.#shapes.writers].filter(table => table.rows > 0))
+    else this.#cut([...this.#shapes.writers].filter(table => table.rows >= this.#batchRows))
+    this.#lent = this.#readyBuffers
+    this.#readyBuffers = []
+    return this.#ready.splice(0)
+  }
+
+  #cut(tables: readonly TableWriter[]): void {
+    for (const table of tables) {
+      let top = table
+      while (top.parent !== undefined) top = top.parent
+      top.resolveIds()
+    }
+    for (const table of tables) this.#ready.push(table.cut(this.#shapes.names, this.#loadId, this.#readyBuffers))
+  }
+
+  rows(): ReadonlyMap<string, number> {
+    const rows = new Map<string, number>()
+    for (const table of this.#shapes.writers) {
+      if (table.cutRows + table.rows > 0) rows.set(table.name, table.cutRows + table.rows)
+    }
+    return rows
+  }
+
+  finish(): void {
+    for (const table of this.#shapes.writers) {
+      if (table.cutRows + table.rows === 0) continue
+      this.#resource = table.schema.resource
+      for (const column of table.schema.columns.values()) {
+        if (isComplete(column)) continue
+        this.#cells.warnOnce(
+          'null_only_column',
+          `${table.name}.${column.name}`,
+          `Column ${table.name}.${column.name} is declared without a type and no record had a value for it`,
+        )
+      }
+      markSeenData(table.schema)
+    }
+    this.#resource = undefined
+    for (const { table, column } of this.#shapes.onlyNull()) {
+      this.#cells.warnOnce(
+        'null_only_column',
+        `${table}.${column}`,
+        `Column ${table}.${column} was null in every record, so its type is unknown and it was not created`,
+      )
+    }
+  }
+}

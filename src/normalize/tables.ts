@@ -1,0 +1,332 @@
+import type { Column, ColumnBatch } from '../core/batch.js'
+import type { ColumnSchema, DataType, TableSchema } from '../core/schema.js'
+import type { SystemNames } from '../core/systemTables.js'
+import type { BufferPool } from './buffers.js'
+import { ColumnWriter } from './columns.js'
+import { nestedIds, ROW_ID_LENGTH, ROW_ID_STRIDE, randomIds } from './rowIds.js'
+
+/** How the ids of a root table's rows are made. */
+export type RootIdKind = 'random' | 'key' | 'row'
+
+const FIRST_ROWS = 256
+
+/**
+ * The rows of one table that are not in a batch yet. Rows are begun with {@link startRow}; nothing needs to be written
+ * for a column without a value. Ids are made for many rows at once, by {@link resolveIds}.
+ */
+export class TableWriter {
+  readonly name: string
+  readonly schema: TableSchema
+  /** The table whose rows these rows hang on; undefined for root tables. */
+  readonly parent: TableWriter | undefined
+  readonly children: TableWriter[] = []
+  readonly columns: ColumnWriter[] = []
+  readonly #byName = new Map<string, ColumnWriter>()
+  readonly #pool: BufferPool
+  readonly rootIdKind: RootIdKind
+  /** Rows carry the id of their root row. */
+  hasRootIds = false
+  /** Rows of the current batch. */
+  rows = 0
+  /** Rows of earlier batches. */
+  cutRows = 0
+  rowCapacity = FIRST_ROWS
+  /** Rows when the current root record began. */
+  recordStart = 0
+  /** Row of the parent that the last list belonged to. */
+  lastParentRow = -1
+  /** For nested tables, by row. */
+  parentRows: Int32Array
+  listIndexes: Int32Array
+  readonly ids: IdColumn
+  readonly parentIds: IdColumn
+  readonly rootIds: IdColumn
+  /** Rows whose ids are known. */
+  #resolved = 0
+  /** Ids that came with the data, by row. */
+  #given: Map<number, string> | undefined
+  /** Rows that hang on another table than `parent`: the ids of their parent and root rows. */
+  #foreign: Map<number, { readonly parentId: string; readonly rootId: string | undefined }> | undefined
+
+  constructor(schema: TableSchema, parent: TableWriter | undefined, rootIdKind: RootIdKind, pool: BufferPool) {
+    this.name = schema.name
+    this.schema = schema
+    this.parent = parent
+    this.rootIdKind = rootIdKind
+    this.#pool = pool
+    const indexed = parent === undefined ? 0 : FIRST_ROWS
+    this.parentRows = new Int32Array(indexed)
+    this.listIndexes = new Int32Array(indexed)
+    this.ids = new IdColumn(pool)
+    this.parentIds = new IdColumn(pool)
+    this.rootIds = new IdColumn(pool)
+    parent?.children.push(this)
+  }
+
+  /** The writer of a column of the schema whose type is known. */
+  column(hints: ColumnSchema): ColumnWriter {
+    const known = this.#byName.get(hints.name)
+    if (known !== undefined) return known
+    if (hints.data_type === undefined) throw new TypeError(`column ${hints.name} has no type`)
+    const made = new ColumnWriter({ ...hints, data_type: hints.data_type }, this.rowCapacity, this.#pool)
+    this.columns.push(made)
+    this.#byName.set(made.name, made)
+    return made
+  }
+
+  /** The writer of a column, if it ever had a value in this load. */
+  known(name: string): ColumnWriter | undefined {
+    return this.#byName.get(name)
+  }
+
+  /** Begins a row of a root table. */
+  startRow(): number {
+    if (this.rows === this.rowCapacity) this.#growRows()
+    return this.rows++
+  }
+
+  /** Begins a row of a nested table. */
+  startNestedRow(parentRow: number, listIndex: number): number {
+    if (this.rows === this.rowCapacity) this.#growRows()
+    const row = this.rows++
+    this.parentRows[row] = parentRow
+    this.listIndexes[row] = listIndex
+    return row
+  }
+
+  /** The row, begun with {@link startNestedRow}, hangs on a row of another table than `parent`. */
+  hangOn(row: number, parentId: string, rootId: string | undefined): void {
+    this.#foreign ??= new Map()
+    this.#foreign.set(row, { parentId, rootId })
+  }
+
+  #growRows(): void {
+    this.rowCapacity *= 2
+    for (const column of this.columns) column.growRows(this.rowCapacity)
+    if (this.parent === undefined) return
+    this.parentRows = grown(this.parentRows, this.rowCapacity)
+    this.listIndexes = grown(this.listIndexes, this.rowCapacity)
+  }
+
+  /** Sets the id of a row that brings its own. */
+  giveId(row: number, id: string): void {
+    this.#given ??= new Map()
+    this.#given.set(row, id)
+  }
+
+  mark(): void {
+    for (const column of this.columns) column.mark()
+  }
+
+  /** Forgets the rows of the current root record. */
+  rollback(): void {
+    if (this.rows === this.recordStart) return
+    for (const column of this.columns) column.truncate(this.recordStart, this.rows)
+    if (this.#given !== undefined) {
+      for (const row of this.#given.keys()) if (row >= this.recordStart) this.#given.delete(row)
+    }
+    this.rows = this.recordStart
+    this.lastParentRow = -1
+  }
+
+  /** Makes the ids of all rows so far, of this table and of those below it. */
+  resolveIds(): void {
+    const from = this.#resolved
+    const count = this.rows - from
+    if (count > 0) {
+      const made = this.ids.room(this.rows).subarray(from * ROW_ID_STRIDE, this.rows * ROW_ID_STRIDE)
+      if (this.parent === undefined) {
+        if (this.rootIdKind === 'random') randomIds(count, made)
+      } else {
+        this.parentIds.gather(this.parent.ids, this.parentRows, from, this.rows)
+        if (this.hasRootIds) {
+          const above = this.parent.parent === undefined ? this.parent.ids : this.parent.rootIds
+          this.rootIds.gather(above, this.parentRows, from, this.rows)
+        }
+        this.#resolveForeign(from)
+        nestedIds(
+          this.parentIds.text(from, this.rows),
+          this.name,
+          this.listIndexes.subarray(from, this.rows),
+          count,
+          made,
+        )
+      }
+      if (this.#given !== undefined) for (const [row, id] of this.#given) if (row >= from) this.ids.set(row, id)
+      this.#resolved = this.rows
+    }
+    for (const child of this.children) child.resolveIds()
+  }
+
+  #resolveForeign(from: number): void {
+    if (this.#foreign === undefined) return
+    for (const [row, { parentId, rootId }] of this.#foreign) {
+      if (row < from) continue
+      this.parentIds.set(row, parentId)
+      if (rootId !== undefined) this.rootIds.set(row, rootId)
+    }
+  }
+
+  /** The rows so far as a batch, columns in the order of the schema. Ids must have been resolved in the whole family. */
+  cut(names: SystemNames, loadId: Uint8Array, lent: Uint8Array[]): ColumnBatch {
+    const rows = this.rows
+    const columns: Column[] = []
+    for (const { name } of this.schema.columns.values()) {
+      const column = this.#systemColumn(name, names, loadId, lent) ?? this.#dataColumn(name, lent)
+      if (column !== undefined) columns.push(column)
+    }
+    this.#given = undefined
+    this.#foreign = undefined
+    this.ids.clear()
+    this.parentIds.clear()
+    this.rootIds.clear()
+    this.cutRows += rows
+    this.rows = 0
+    this.recordStart = 0
+    this.#resolved = 0
+    this.lastParentRow = -1
+    for (const child of this.children) child.lastParentRow = -1
+    return { table: this.name, rows, columns }
+  }
+
+  #dataColumn(name: string, lent: Uint8Array[]): Column | undefined {
+    const writer = this.#byName.get(name)
+    return writer === undefined || writer.count === 0 ? undefined : writer.cut(this.rows, this.rowCapacity, lent)
+  }
+
+  #systemColumn(name: string, names: SystemNames, loadId: Uint8Array, lent: Uint8Array[]): Column | undefined {
+    const text = (values: Uint8Array): Column => wholeColumn(name, 'text', this.rows, values)
+    if (name === names.id) return text(this.ids.values(this.rows, lent))
+    if (this.parent === undefined) {
+      return name === names.loadId ? text(repeated(loadId, this.rows, this.#pool, lent)) : undefined
+    }
+    if (name === names.parentId) return text(this.parentIds.values(this.rows, lent))
+    if (name === names.rootId && this.hasRootIds) return text(this.rootIds.values(this.rows, lent))
+    if (name === names.listIndex) return wholeColumn(name, 'bigint', this.rows, this.#indexValues(lent))
+    return undefined
+  }
+
+  #indexValues(lent: Uint8Array[]): Uint8Array {
+    const bytes = this.#pool.acquire(this.rows * 8)
+    lent.push(bytes)
+    const words = new Int32Array(bytes.buffer, 0, this.rows * 2)
+    for (let row = 0; row < this.rows; row++) {
+      words[row * 2] = this.listIndexes[row]!
+      words[row * 2 + 1] = 0
+    }
+    return bytes.subarray(0, this.rows * 8)
+  }
+}
+
+/** Row ids as a text column. Nearly all have the length of a generated id; the others stand in a map. */
+class IdColumn {
+  readonly #pool: BufferPool
+  #bytes: Uint8Array
+  /** Ids of another length, by row. */
+  #others: Map<number, string> | undefined
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool
+    this.#bytes = pool.acquire(0)
+  }
+
+  /** The buffer, large enough for `rows` ids. */
+  room(rows: number): Uint8Array {
+    const size = rows * ROW_ID_STRIDE
+    if (size > this.#bytes.length) this.#bytes = this.#pool.grow(this.#bytes, size, this.#bytes.length, false)
+    return this.#bytes
+  }
+
+  set(row: number, id: string): void {
+    const at = row * ROW_ID_STRIDE
+    const bytes = this.room(row + 1)
+    const text = Buffer.from(id, 'utf8')
+    bytes.set([ROW_ID_LENGTH, 0, 0, 0], at)
+    if (text.length === ROW_ID_LENGTH) {
+      bytes.set(text, at + 4)
+      return
+    }
+    this.#others ??= new Map()
+    this.#others.set(row, id)
+  }
+
+  /** Rows `from` to before `to` get the ids that `source` has at the rows `sourceRows` names for them. */
+  gather(source: IdColumn, sourceRows: Int32Array, from: number, to: number): void {
+    const target = this.room(to)
+    const bytes = source.#bytes
+    for (let row = from; row < to; row++) {
+      const start = sourceRows[row]! * ROW_ID_STRIDE
+      const at = row * ROW_ID_STRIDE
+      for (let index = 0; index < ROW_ID_STRIDE; index++) target[at + index] = bytes[start + index]!
+    }
+    if (source.#others === undefined) return
+    for (let row = from; row < to; row++) {
+      const other = source.#others.get(sourceRows[row]!)
+      if (other !== undefined) this.set(row, other)
+    }
+  }
+
+  /** The id of one row. */
+  at(row: number): string {
+    return (
+      this.#others?.get(row) ??
+      Buffer.from(this.#bytes.subarray(row * ROW_ID_STRIDE + 4, (row + 1) * ROW_ID_STRIDE)).toString()
+    )
+  }
+
+  /** Ids of rows `from` to before `to` as values of a text column, for reading only. */
+  text(from: number, to: number): Uint8Array {
+    if (this.#others === undefined) return this.#bytes.subarray(from * ROW_ID_STRIDE, to * ROW_ID_STRIDE)
+    const parts: Uint8Array[] = []
+    for (let row = from; row < to; row++) {
+      const other = this.#others.get(row)
+      parts.push(
+        other === undefined ? this.#bytes.subarray(row * ROW_ID_STRIDE, (row + 1) * ROW_ID_STRIDE) : textValue(other),
+      )
+    }
+    return Buffer.concat(parts)
+  }
+
+  /** Hands over the ids of all `rows` rows. */
+  values(rows: number, lent: Uint8Array[]): Uint8Array {
+    const values = this.text(0, rows)
+    if (this.#others !== undefined) return values
+    lent.push(this.#bytes)
+    this.#bytes = this.#pool.acquire(this.#bytes.length)
+    return values
+  }
+
+  clear(): void {
+    this.#others = undefined
+  }
+}
+
+/** One value of a text column. */
+export function textValue(text: string): Uint8Array {
+  const bytes = Buffer.from(text, 'utf8')
+  const value = Buffer.alloc(4 + bytes.length)
+  value.writeUInt32LE(bytes.length)
+  bytes.copy(value, 4)
+  return value
+}
+
+function wholeColumn(name: string, dataType: DataType, rows: number, values: Uint8Array): Column {
+  return { name, dataType, count: rows, validity: undefined, values }
+}
+
+function repeated(value: Uint8Array, rows: number, pool: BufferPool, lent: Uint8Array[]): Uint8Array {
+  const size = value.length * rows
+  const bytes = pool.acquire(size)
+  lent.push(bytes)
+  bytes.set(value)
+  for (let filled = value.length; filled < size; filled *= 2) {
+    bytes.copyWithin(filled, 0, Math.min(filled, size - filled))
+  }
+  return bytes.subarray(0, size)
+}
+
+function grown(values: Int32Array, size: number): Int32Array {
+  const next = new Int32Array(size)
+  next.set(values)
+  return next
+}
