@@ -1,6 +1,16 @@
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { JsonObject } from '../core/json.js'
-import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../core/responses.js'
-import type { Scrubber } from '../core/secret.js'
+import type { ResponseJournal } from '../core/responses.js'
+import { scrubber as createScrubber, type Scrubber } from '../core/secret.js'
+import { type Appender, createAppender, failure } from './append.js'
+import { decodeInfo, encodeInfo, type LoadInfo, loadDigest, openExisting, RESPONSES_FILE } from './loads.js'
+import { locate, readRecord, scan } from './scan.js'
+import { decodeResponse, encodeResponse, fieldsKey, identityKey, recordId } from './warc.js'
+
+export { type UnfinishedLoad, unfinishedLoads } from './loads.js'
+export { lockPipeline, type PipelineLock } from './lock.js'
+export { type JournaledResponse, type ReplayJournal, readJournal, replayJournal } from './replay.js'
 
 /** Where and for what a journal is opened. */
 export interface JournalOptions {
@@ -11,15 +21,22 @@ export interface JournalOptions {
   readonly fingerprint: string
   /** Facts frozen when the load began (incremental windows, start time); no secrets. Ignored when resuming. */
   readonly meta: JsonObject
+  /** Removes secrets from what is written, and puts those that it knows back into what is read. */
   readonly scrubber?: Scrubber | undefined
   /**
    * `process` (default): a recorded answer survives the end of the process, and what was recorded up to the last
    * `sync()` a power cut. `power`: every recorded answer survives both.
    */
   readonly durability?: 'process' | 'power' | undefined
+  /** Milliseconds since the epoch; default the system's clock. */
+  readonly now?: (() => number) | undefined
 }
 
-/** A journal open for writing. */
+/**
+ * A journal open for writing. `lookup` gives the answers that were there when it was opened, each of them once, in the
+ * order in which they were recorded under the same identity: a request that a list repeats is asked again, as it was
+ * before the interruption.
+ */
 export interface Journal extends ResponseJournal {
   readonly loadId: string
   /** As given when the load began, which may have been in an earlier process. */
@@ -38,46 +55,149 @@ export interface Journal extends ResponseJournal {
   remove(options?: { readonly keep?: boolean }): Promise<void>
 }
 
-export async function openJournal(_options: JournalOptions): Promise<Journal> {
-  throw new Error('in the making')
+/**
+ * Opens the journal of a load: a new one, or the one that an interrupted process left, without its torn tail. A journal
+ * with another fingerprint, or whose beginning cannot be read, is moved aside. Rejects with a DataError `journal` where
+ * the folder cannot be written.
+ */
+export async function openJournal(options: JournalOptions): Promise<Journal> {
+  const folder = join(options.dir, 'loads', options.loadId)
+  const path = join(folder, RESPONSES_FILE)
+  try {
+    const found = await resumable(path, options.fingerprint)
+    if (found !== undefined && found !== 'unusable') return journalOf(options, folder, found, undefined)
+    const setAside = found === 'unusable' ? await moveAside(folder) : undefined
+    return journalOf(options, folder, await begin(path, folder, options), setAside)
+  } catch (error) {
+    throw failure(path, error)
+  }
 }
 
-/** A load that began and was not committed. */
-export interface UnfinishedLoad {
-  readonly loadId: string
-  readonly fingerprint: string
+/** A journal file, read through to its last whole record. */
+interface Opened {
+  readonly file: FileHandle
+  readonly end: number
   readonly meta: JsonObject
-  /** Folder of the load. */
-  readonly path: string
+  /** Offsets of answers by identity, in order. */
+  readonly index: Map<string, number[]>
+  readonly pages: number
 }
 
-/** Loads of the pipeline in `dir` that were not committed, oldest first. Unreadable journals are left out. */
-export async function unfinishedLoads(_dir: string): Promise<readonly UnfinishedLoad[]> {
-  throw new Error('in the making')
+async function resumable(path: string, fingerprint: string): Promise<Opened | 'unusable' | undefined> {
+  const file = await openExisting(path, 'r+')
+  if (file === undefined) return undefined
+  const { size } = await file.stat()
+  const index = new Map<string, number[]>()
+  let info: LoadInfo | undefined
+  let pages = 0
+  let end = 0
+  for await (const record of scan(file)) {
+    if (record.start === 0) {
+      info = decodeInfo(await readRecord(file, record))
+      if (info?.fingerprint !== fingerprint) break
+    } else if (record.fields.get('warc-type') === 'response') {
+      const key = fieldsKey(record.fields)
+      const offsets = index.get(key)
+      if (offsets === undefined) index.set(key, [record.start])
+      else offsets.push(record.start)
+      pages++
+    }
+    end = record.end
+  }
+  if (info !== undefined && info.fingerprint === fingerprint) {
+    if (end < size) await file.truncate(end)
+    return { file, end, meta: info.meta, index, pages }
+  }
+  await file.close()
+  // Nothing is lost with a file that was cut off inside its first record.
+  return end === 0 && info === undefined && size < SHORTEST_WORTH_KEEPING ? undefined : 'unusable'
 }
 
-/** One recorded answer, as replay reads it. */
-export interface JournaledResponse {
-  readonly identity: ResponseIdentity
-  readonly response: RecordedResponse
-  readonly method: string
-  /** Redacted. */
-  readonly url: string
-  /** Milliseconds since the epoch. */
-  readonly recordedAt: number
+const SHORTEST_WORTH_KEEPING = 4096
+
+async function begin(path: string, folder: string, options: JournalOptions): Promise<Opened> {
+  await mkdir(folder, { recursive: true })
+  const file = await open(path, 'w+')
+  const record = encodeInfo(options, (options.now ?? Date.now)())
+  const bytes = Buffer.concat(record)
+  await file.write(bytes, 0, bytes.length, 0)
+  await file.sync()
+  await syncFolder(folder)
+  return { file, end: bytes.length, meta: options.meta, index: new Map(), pages: 0 }
 }
 
-/** Answers of a load's folder in the order they were recorded. A torn tail ends the iteration. */
-export async function* readJournal(_loadDir: string): AsyncGenerator<JournaledResponse> {
-  throw new Error('in the making')
+/** So that the new file is found again after a power cut; some systems cannot do that with folders. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => undefined)
+  await handle?.sync().catch(() => undefined)
+  await handle?.close()
 }
 
-/** Keeps other runs of the same pipeline out; released by `release()` or the end of the process. */
-export interface PipelineLock {
-  release(): Promise<void>
+function journalOf(options: JournalOptions, folder: string, opened: Opened, setAside: string | undefined): Journal {
+  const { file, index, meta } = opened
+  const now = options.now ?? Date.now
+  const scrubber = options.scrubber ?? createScrubber()
+  const digest = loadDigest(options.loadId)
+  const path = join(folder, RESPONSES_FILE)
+  const syncAlways = options.durability === 'power'
+  const appender: Appender = createAppender(file, path, opened.end, { syncAlways, now })
+  const resumedPages = opened.pages
+  let pages = resumedPages
+  let sequence = resumedPages
+  let closing: Promise<void> | undefined
+
+  const close = (): Promise<void> => {
+    closing ??= appender.sync().finally(() => file.close())
+    return closing
+  }
+
+  return {
+    loadId: options.loadId,
+    meta,
+    resumedPages,
+    setAside,
+    get pages() {
+      return pages
+    },
+    async lookup(identity) {
+      const key = identityKey(identity)
+      const offset = index.get(key)?.shift()
+      return offset === undefined ? undefined : (await answerAt(file, offset, opened.end, scrubber)).response
+    },
+    async record(identity, response, { method, url }) {
+      sequence++
+      const about = { id: recordId(digest, sequence), sequence }
+      await appender.append(encodeResponse({ identity, response, method, url, recordedAt: now() }, about, scrubber))
+      pages++
+    },
+    sync: () => appender.sync(),
+    close,
+    async remove({ keep = false } = {}) {
+      await close()
+      if (!keep) return rm(folder, { recursive: true, force: true })
+      const kept = `${folder}.done`
+      await rm(kept, { recursive: true, force: true })
+      await rename(folder, kept)
+    },
+  }
 }
 
-/** Rejects with a DestinationError `destination_locked` naming pid and start time of the run that holds it. */
-export async function lockPipeline(_dir: string, _now: number): Promise<PipelineLock> {
-  throw new Error('in the making')
+async function answerAt(file: FileHandle, offset: number, size: number, scrubber: Scrubber) {
+  const located = await locate(file, offset, size)
+  if (located === undefined) throw new TypeError('unreachable: the index holds whole records only')
+  return decodeResponse(await readRecord(file, located), scrubber)
+}
+
+/** A free name beside the folder: `<folder>.aside`, then `<folder>.aside2` and so on. */
+async function moveAside(folder: string): Promise<string> {
+  for (let number = 1; ; number++) {
+    const target = `${folder}.aside${number === 1 ? '' : number}`
+    try {
+      await rename(folder, target)
+      return target
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
+    }
+  }
 }

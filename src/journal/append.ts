@@ -1,0 +1,145 @@
+import type { FileHandle } from 'node:fs/promises'
+import { DataError } from '../core/errors.js'
+
+/** Writes records to the end of a file, those that come together with one call. */
+export interface Appender {
+  /** Resolves when the buffers are in the file: all of them, or the file ends where it did before. */
+  append(buffers: readonly Uint8Array[]): Promise<void>
+  /** Resolves when everything appended before is on the disk. */
+  sync(): Promise<void>
+}
+
+export interface AppenderOptions {
+  /** Sync before an append resolves. */
+  readonly syncAlways: boolean
+  /** Milliseconds, of any clock. */
+  readonly now: () => number
+}
+
+/** In between, the file is synced after this much was written or this much time has passed. */
+const SYNC_BYTES = 32 * 2 ** 20
+const SYNC_MS = 1000
+/** Systems take up to 1,024 buffers in one call. */
+const BUFFERS_A_WRITE = 1000
+
+interface Waiting {
+  readonly buffers: readonly Uint8Array[]
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+export function createAppender(file: FileHandle, path: string, end: number, options: AppenderOptions): Appender {
+  let position = end
+  let unsynced = 0
+  let syncedAt = options.now()
+  let broken: Error | undefined
+  let writing: Promise<void> | undefined
+  let syncing: Promise<void> | undefined
+  const queue: Waiting[] = []
+
+  const syncNow = async (): Promise<void> => {
+    unsynced = 0
+    syncedAt = options.now()
+    try {
+      await file.datasync()
+    } catch (error) {
+      // After a failed sync nobody knows what is on the disk.
+      broken = failure(path, error)
+      throw broken
+    }
+  }
+
+  const writeBatch = async (batch: readonly Waiting[]): Promise<void> => {
+    try {
+      if (broken !== undefined) throw broken
+      const written = await writeAll(
+        file,
+        batch.flatMap(waiting => waiting.buffers),
+        position,
+      )
+      position += written
+      unsynced += written
+      if (options.syncAlways) await syncNow()
+    } catch (error) {
+      const reason = error instanceof DataError ? error : failure(path, error)
+      if (error !== broken)
+        await file.truncate(position).catch((worse: unknown) => {
+          broken = failure(path, worse)
+        })
+      for (const waiting of batch) waiting.reject(reason)
+      return
+    }
+    for (const waiting of batch) waiting.resolve()
+    if (unsynced >= SYNC_BYTES || (unsynced > 0 && options.now() - syncedAt >= SYNC_MS)) {
+      // Not waited for; if it fails, the next append and the sync before the commit do too.
+      syncing ??= syncNow()
+        .catch(() => undefined)
+        .finally(() => {
+          syncing = undefined
+        })
+    }
+  }
+
+  const drain = async (): Promise<void> => {
+    while (queue.length > 0) {
+      let buffers = 0
+      const fits = queue.findIndex(waiting => {
+        buffers += waiting.buffers.length
+        return buffers > BUFFERS_A_WRITE
+      })
+      await writeBatch(queue.splice(0, fits === -1 ? queue.length : Math.max(1, fits)))
+    }
+    writing = undefined
+  }
+
+  return {
+    append(buffers) {
+      return new Promise((resolve, reject) => {
+        queue.push({ buffers, resolve, reject })
+        writing ??= Promise.resolve().then(drain)
+      })
+    },
+    async sync() {
+      await writing
+      await syncing
+      if (broken !== undefined) throw broken
+      if (unsynced > 0) await syncNow()
+    },
+  }
+}
+
+async function writeAll(file: FileHandle, buffers: readonly Uint8Array[], position: number): Promise<number> {
+  let rest = buffers
+  let written = 0
+  while (rest.length > 0) {
+    const { bytesWritten } = await file.writev([...rest], position + written)
+    written += bytesWritten
+    rest = after(rest, bytesWritten)
+  }
+  return written
+}
+
+/** What remains of the buffers behind the first `count` bytes. */
+function after(buffers: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let skip = count
+  for (const [index, buffer] of buffers.entries()) {
+    if (skip < buffer.length) return [buffer.subarray(skip), ...buffers.slice(index + 1)]
+    skip -= buffer.length
+  }
+  return []
+}
+
+/** What a failed write means for the user. */
+export function failure(path: string, error: unknown): DataError {
+  const code = (error as NodeJS.ErrnoException).code
+  const reasons: Readonly<Record<string, string>> = {
+    ENOSPC: 'the disk is full; free some space and run again, what was recorded so far is kept',
+    EDQUOT: 'the disk quota is used up; free some space and run again, what was recorded so far is kept',
+    EACCES: 'there is no right to write there',
+    EROFS: 'the file system is read-only',
+    EIO: 'the disk reports an error',
+  }
+  const text = error instanceof Error ? error.message : String(error)
+  const reason = (code === undefined ? undefined : reasons[code]) ?? text
+  return new DataError('journal', `the journal ${path} cannot be written: ${reason}`, { path, cause: error })
+}

@@ -1,0 +1,76 @@
+import type { FileHandle } from 'node:fs/promises'
+import { crc32 } from 'node:zlib'
+import { blockDigest, parseHead, RECORD_END, type WarcRecord } from './warc.js'
+
+/** A whole, undamaged record in a file; its block is still there. */
+export interface Located {
+  readonly fields: ReadonlyMap<string, string>
+  /** Offsets in the file: of the record, of its block, and of what follows the record. */
+  readonly start: number
+  readonly block: number
+  readonly end: number
+}
+
+const FIRST_READ = 4096
+/** Longest head looked for; ours are longer than a kilobyte only where a body holds a secret very often. */
+const LONGEST_HEAD = 2 ** 26
+const PIECE = 2 ** 20
+
+/**
+ * The records of a journal, in order, bodies checked but not kept. Ends at the first record that is cut off or damaged:
+ * whatever follows it was written later and is worth no more.
+ */
+export async function* scan(file: FileHandle): AsyncGenerator<Located> {
+  const { size } = await file.stat()
+  let start = 0
+  for (;;) {
+    const located = await locate(file, start, size)
+    if (located === undefined || !(await isWhole(file, located))) return
+    yield located
+    start = located.end
+  }
+}
+
+/** Head of the record at `start`; undefined where there is none, or where it ends behind the end of the file. */
+export async function locate(file: FileHandle, start: number, size: number): Promise<Located | undefined> {
+  for (let window = FIRST_READ; ; window *= 8) {
+    const bytes = await read(file, start, Math.min(window, size - start))
+    const head = parseHead(bytes)
+    if (head !== undefined) {
+      const length = Number(head.fields.get('content-length'))
+      const block = start + head.headBytes
+      const end = block + length + RECORD_END.length
+      return Number.isSafeInteger(length) && length >= 0 && end <= size
+        ? { fields: head.fields, start, block, end }
+        : undefined
+    }
+    if (bytes.length < window || window > LONGEST_HEAD) return undefined
+  }
+}
+
+/** A record with its block. */
+export async function readRecord(file: FileHandle, { fields, block, end }: Located): Promise<WarcRecord> {
+  return { fields, block: await read(file, block, end - RECORD_END.length - block) }
+}
+
+async function isWhole(file: FileHandle, { fields, block, end }: Located): Promise<boolean> {
+  let checksum = 0
+  const blockEnd = end - RECORD_END.length
+  for (let at = block; at < blockEnd; at += PIECE) {
+    checksum = crc32(await read(file, at, Math.min(PIECE, blockEnd - at)), checksum)
+  }
+  const tail = await read(file, blockEnd, RECORD_END.length)
+  return tail.equals(RECORD_END) && fields.get('warc-block-digest') === blockDigest(checksum)
+}
+
+/** Fewer bytes only at the end of the file. */
+async function read(file: FileHandle, at: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(Math.max(0, length))
+  let filled = 0
+  while (filled < buffer.length) {
+    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, at + filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return buffer.subarray(0, filled)
+}

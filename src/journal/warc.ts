@@ -1,0 +1,144 @@
+import { crc32 } from 'node:zlib'
+import type { RecordedResponse, ResponseIdentity } from '../core/responses.js'
+import type { Scrubber } from '../core/secret.js'
+
+/**
+ * Records of WARC/1.1 (ISO 28500), the standard archive form for HTTP. The first record of a journal is a `warcinfo`
+ * with the facts of the load; each answer is one `response` record with fields of our own: `Sluice-Resource` and
+ * `Sluice-Request` (its identity), `Sluice-Method`, `Sluice-Sequence`, and `Sluice-Sealed` where secrets were removed.
+ */
+export interface WarcRecord {
+  /** By lower-case name. */
+  readonly fields: ReadonlyMap<string, string>
+  readonly block: Uint8Array
+}
+
+export interface ResponseRecord {
+  readonly identity: ResponseIdentity
+  readonly response: RecordedResponse
+  readonly method: string
+  /** Redacted. */
+  readonly url: string
+  /** Milliseconds since the epoch. */
+  readonly recordedAt: number
+}
+
+const HEAD_END = Buffer.from('\r\n\r\n')
+/** What follows the block of every record. */
+export const RECORD_END = Buffer.from('\r\n\r\n')
+
+/** Checksum of a block, as `WARC-Block-Digest` has it: cheap, and enough to notice what a power cut leaves behind. */
+export function blockDigest(checksum: number): string {
+  return `crc32:${checksum.toString(16).padStart(8, '0')}`
+}
+
+/** The buffers of a record, to be written one after the other. */
+export function encodeRecord(
+  fields: Readonly<Record<string, string | undefined>>,
+  block: readonly Uint8Array[],
+): readonly Uint8Array[] {
+  let length = 0
+  let checksum = 0
+  for (const part of block) {
+    length += part.length
+    checksum = crc32(part, checksum)
+  }
+  let head = 'WARC/1.1\r\n'
+  for (const name in fields) {
+    const value = fields[name]
+    if (value !== undefined) head += `${name}: ${value.replace(/[\r\n]+/g, ' ')}\r\n`
+  }
+  head += `WARC-Block-Digest: ${blockDigest(checksum)}\r\nContent-Length: ${length}\r\n\r\n`
+  return [Buffer.from(head), ...block, RECORD_END]
+}
+
+/** Fields and length of the head at the start of `bytes`; undefined where no whole head is there. */
+export function parseHead(
+  bytes: Buffer,
+): { readonly fields: ReadonlyMap<string, string>; readonly headBytes: number } | undefined {
+  const end = bytes.indexOf(HEAD_END)
+  if (end < 0) return undefined
+  const [version, ...lines] = bytes.toString('utf8', 0, end).split('\r\n')
+  if (version !== 'WARC/1.1') return undefined
+  return { fields: fieldMap(lines), headBytes: end + HEAD_END.length }
+}
+
+function fieldMap(lines: readonly string[]): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>()
+  for (const line of lines) {
+    const colon = line.indexOf(':')
+    if (colon > 0) fields.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim())
+  }
+  return fields
+}
+
+/** Identity of record number `sequence` of a load; the same for the same load and number. */
+export function recordId(loadDigest: string, sequence: number): string {
+  const d = loadDigest
+  const number = sequence.toString(16).padStart(12, '0')
+  return `<urn:uuid:${d.slice(0, 8)}-${d.slice(8, 12)}-8${d.slice(12, 15)}-8${d.slice(15, 18)}-${number}>`
+}
+
+/** The record of one answer. Secrets that `scrubber` knows are left out of it, with a note for putting them back. */
+export function encodeResponse(
+  answer: ResponseRecord,
+  about: { readonly id: string; readonly sequence: number },
+  scrubber: Scrubber,
+): readonly Uint8Array[] {
+  const { identity, response } = answer
+  const lines = Object.entries(response.headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  const head = scrubber.seal(Buffer.from(`HTTP/1.1 ${response.status}\r\n${lines.join('')}\r\n`))
+  const body = scrubber.seal(response.body)
+  const sealed = head.seals.length + body.seals.length === 0 ? undefined : JSON.stringify([head.seals, body.seals])
+  return encodeRecord(
+    {
+      'WARC-Type': 'response',
+      'WARC-Record-ID': about.id,
+      'WARC-Date': new Date(answer.recordedAt).toISOString(),
+      'WARC-Target-URI': scrubber.text(answer.url),
+      'Content-Type': 'application/http;msgtype=response',
+      'Sluice-Resource': encodeURIComponent(identity.resource),
+      'Sluice-Request': encodeURIComponent(identity.request),
+      'Sluice-Method': answer.method,
+      'Sluice-Sequence': String(about.sequence),
+      'Sluice-Sealed': sealed,
+    },
+    [head.bytes, body.bytes],
+  )
+}
+
+/** Key of an answer's identity among those of its load. */
+export function identityKey({ resource, request }: ResponseIdentity): string {
+  return `${encodeURIComponent(resource)} ${encodeURIComponent(request)}`
+}
+
+/** The same key, from the fields of a response record. */
+export function fieldsKey(fields: ReadonlyMap<string, string>): string {
+  return `${fields.get('sluice-resource') ?? ''} ${fields.get('sluice-request') ?? ''}`
+}
+
+/** The answer in a response record. Its body is part of the record's block where nothing had to be put back. */
+export function decodeResponse({ fields, block }: WarcRecord, scrubber: Scrubber | undefined): ResponseRecord {
+  const bytes = Buffer.from(block.buffer, block.byteOffset, block.byteLength)
+  const end = bytes.indexOf(HEAD_END) + HEAD_END.length
+  const sealed = fields.get('sluice-sealed')
+  const [headSeals, bodySeals] = sealed === undefined ? [[], []] : JSON.parse(sealed)
+  const unsealed = (part: Uint8Array, seals: Parameters<Scrubber['unseal']>[0]['seals']): Uint8Array =>
+    scrubber === undefined || seals.length === 0 ? part : scrubber.unseal({ bytes: part, seals })
+  const head = Buffer.from(unsealed(bytes.subarray(0, end), headSeals)).toString()
+  const [status = '', ...lines] = head.slice(0, -HEAD_END.length).split('\r\n')
+  return {
+    identity: {
+      resource: decodeURIComponent(fields.get('sluice-resource') ?? ''),
+      request: decodeURIComponent(fields.get('sluice-request') ?? ''),
+    },
+    response: {
+      status: Number(status.split(' ')[1]),
+      headers: Object.fromEntries(fieldMap(lines)),
+      body: unsealed(bytes.subarray(end), bodySeals),
+    },
+    method: fields.get('sluice-method') ?? 'GET',
+    url: fields.get('warc-target-uri') ?? '',
+    recordedAt: Date.parse(fields.get('warc-date') ?? ''),
+  }
+}
