@@ -11,7 +11,7 @@ import { bumpVersion, ensureStateTable } from '../core/schemaDocument.js'
 import type { PipelineState } from '../core/state.js'
 import { bumpState, withCursorState } from '../core/stateDocument.js'
 import { createNormalizer } from '../normalize/normalizer.js'
-import { parseTimestamp } from '../normalize/time.js'
+import { isoTimestampMicros } from '../normalize/time.js'
 import type { ResourceRun } from './extract.js'
 import { type CursorTracker, trackCursor } from './incremental.js'
 import { type Meter, meter } from './meter.js'
@@ -309,12 +309,12 @@ function tablePlan(
 function boundaryOf(table: ReadonlyTable, committedAt: bigint): bigint {
   const hint = table['x-boundary-timestamp']
   if (typeof hint !== 'string') return committedAt
-  const parsed = parseTimestamp(hint)
-  if (parsed === undefined)
+  const micros = isoTimestampMicros(hint)
+  if (micros === undefined)
     throw new SchemaError(
       'schema',
       `${table.name}: boundary_timestamp ${JSON.stringify(hint)} is not an ISO timestamp`,
       { table: table.name },
     )
-  return parsed.micros
+  return micros
 }

@@ -1,6 +1,6 @@
 import { setSchemaContract } from '../core/contracts.js'
+import { adoptConvention, storedConvention } from '../core/convention.js'
 import type { CommitPlan, Committed, Connection } from '../core/destination.js'
-import { checkConvention, storedConvention } from '../core/hints.js'
 import { type Naming, type NamingName, naming as namingConvention } from '../core/identifiers.js'
 import type { Schema } from '../core/schema.js'
 import { newSchema, readSchema, setSourceHints } from '../core/schemaDocument.js'
@@ -43,7 +43,7 @@ export function prepareSchema(
       destinationType: destination.capabilities.dltType,
     })
   const begun = refresh(options.refresh, { stored, fresh, state, roots, source: source.name })
-  checkConvention(begun.schema, naming)
+  adoptConvention(begun.schema, naming)
   setSourceHints(begun.schema, hints)
   if (options.schemaContract !== undefined) setSchemaContract(begun.schema, options.schemaContract)
   return { naming, ...begun, state: withSchemaName(begun.state, source.name) }
