@@ -43,6 +43,18 @@ export function isoTimestampMicros(text: string): bigint | undefined {
   return value?.kind === 'timestamp' ? instantMicros(value) : undefined
 }
 
+/**
+ * The instant of an ISO timestamp, or of midnight of an ISO date; `aware` says whether an offset was given, without one it
+ * is UTC. Undefined for anything else.
+ */
+export function parseTimestamp(text: string): { readonly micros: bigint; readonly aware: boolean } | undefined {
+  const value = parseIso(text)
+  if (value?.kind === 'date') return { micros: BigInt(value.days) * BigInt(microsPerDay), aware: false }
+  const micros = value?.kind === 'timestamp' ? instantMicros(value) : undefined
+  if (value?.kind !== 'timestamp' || micros === undefined) return undefined
+  return { micros, aware: value.offsetSeconds !== undefined }
+}
+
 /** The instant of a timestamp; undefined outside of the years 1 to 9999 in UTC and where the offset is a day or more. */
 export function instantMicros(value: Extract<IsoValue, { kind: 'timestamp' }>): bigint | undefined {
   const offset = value.offsetSeconds ?? 0

@@ -12,5 +12,6 @@ export {
   isoTimeMicros,
   isoTimestampMicros,
   parseIso,
+  parseTimestamp,
 } from './isoText.js'
 export { epochMicros, formatDate, formatTime, formatTimestamp } from './timeFormat.js'

@@ -13,6 +13,7 @@ import {
   isoTimeMicros,
   isoTimestampMicros,
   parseIso,
+  parseTimestamp,
 } from '../../src/normalize/time.js'
 import golden from '../golden/iso_detection.json' with { type: 'json' }
 
@@ -87,6 +88,20 @@ describe('ISO detection', () => {
     for (const micros of [isoTimestampMicros(text), microsOfBytes(text)]) {
       expect(micros === undefined ? undefined : formatTimestamp(micros)).toBe(iso)
     }
+  })
+})
+
+describe('parseTimestamp', () => {
+  it.each([
+    ['2024-01-02', 1_704_153_600_000_000n, false],
+    ['2024-01-02T00:00:00', 1_704_153_600_000_000n, false],
+    ['2024-01-02T01:00:00+01:00', 1_704_153_600_000_000n, true],
+  ])('%s', (text, micros, aware) => {
+    expect(parseTimestamp(text)).toEqual({ micros, aware })
+  })
+
+  it.each(['', '10:00', '2024-01-02T00:00:00-24:00', 'soon'])('refuses %j', text => {
+    expect(parseTimestamp(text)).toBeUndefined()
   })
 })
 
