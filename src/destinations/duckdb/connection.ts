@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Connection, Load } from '../../core/destination.js'
+import { DestinationError, SchemaError } from '../../core/errors.js'
+import { isCommitted } from '../sql/commit.js'
+import { readCommitted } from '../sql/committed.js'
+import { DatasetTables } from '../sql/ddl.js'
+import { numberFrom, type SqlSession } from '../sql/session.js'
+import {
+  forgetSchemaVersions,
+  LOADS,
+  STATES,
+  VERSIONS,
+  writeLoad,
+  writeSchemaVersion,
+  writeState,
+} from '../sql/systemTables.js'
+import type { Database } from './database.js'
+import { duckdbError } from './errors.js'
+import { duckdbLoad } from './load.js'
+import { readRows } from './read.js'
+import { duckdbSession, inTransaction } from './session.js'
+import { openStagingFolder } from './staging.js'
+
+/** Pipelines that this process is loading, by file, dataset and pipeline; other processes are kept out by DuckDB. */
+const held = new Set<string>()
+
+/** A connection to one dataset. `stagingRoot` is undefined for a database in memory. */
+export function duckdbConnection(
+  database: Database,
+  dataset: string,
+  stagingRoot: string | undefined,
+  signal: AbortSignal | undefined,
+): Connection {
+  const loads = new Set<Load>()
+
+  const withConnection = async <T>(doing: string, work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
+    try {
+      const connection = await database.connect()
+      try {
+        return await work(connection)
+      } finally {
+        connection.closeSync()
+      }
+    } catch (error) {
+      throw duckdbError(error, database.place, doing)
+    }
+  }
+  const withSession = async <T>(doing: string, work: (session: SqlSession) => Promise<T>): Promise<T> =>
+    await withConnection(doing, async connection => await work(await duckdbSession(connection, dataset)))
+
+  return {
+    dataset,
+    async committed(pipeline, schemaName) {
+      return await withSession('reading the stored state', session => readCommitted(session, pipeline, schemaName))
+    },
+    async hasLoad(loadId) {
+      return await withSession('reading the loads', async session =>
+        isCommitted(session, await DatasetTables.inspect(session), loadId),
+      )
+    },
+    async begin(plan) {
+      const key = `${database.place}\0${dataset}\0${plan.pipeline}`
+      if (held.has(key)) {
+        throw new DestinationError(
+          'destination_locked',
+          `Pipeline ${plan.pipeline} is being loaded into ${database.place} already; wait for that run to end`,
+          { destination: database.place, transient: true },
+        )
+      }
+      held.add(key)
+      try {
+        const root = stagingRoot ?? (await mkdtemp(join(tmpdir(), 'sluice-staging-')))
+        const folder = await openStagingFolder(join(root, folderName(dataset, plan.pipeline)))
+        const load = duckdbLoad(
+          database,
+          dataset,
+          plan,
+          folder,
+          () => {
+            loads.delete(load)
+            held.delete(key)
+          },
+          signal,
+        )
+        loads.add(load)
+        return load
+      } catch (error) {
+        held.delete(key)
+        throw duckdbError(error, database.place, 'creating its staging folder')
+      }
+    },
+    async inspect() {
+      return await withSession('reading the tables', session => session.inspect())
+    },
+    async *read(query) {
+      const connection = await database.connect()
+      try {
+        yield* readRows(connection, dataset, query)
+      } catch (error) {
+        throw duckdbError(error, database.place, `reading table ${query.table}`)
+      } finally {
+        connection.closeSync()
+      }
+    },
+    async count(table) {
+      return await withSession(`counting table ${table}`, async session => {
+        if ((await DatasetTables.inspect(session)).get(table) === undefined) {
+          throw new SchemaError('schema', `Dataset ${dataset} has no table ${table}`, { table })
+        }
+        return await numberFrom(session, `SELECT count(*) FROM ${session.table(table)}`)
+      })
+    },
+    async drop(names, next) {
+      await database.exclusively(() =>
+        withConnection('dropping tables', async connection => {
+          const session = await duckdbSession(connection, dataset)
+          await inTransaction(connection, async () => {
+            await session.createDataset()
+            const tables = await DatasetTables.inspect(session)
+            if (await isCommitted(session, tables, next.loadId)) return
+            for (const name of names) await tables.drop(name)
+            for (const table of [VERSIONS, LOADS, STATES]) await tables.ensure(table)
+            const at = microsecondsOf(next.loadId)
+            await forgetSchemaVersions(session, next.schema.name)
+            await writeSchemaVersion(session, next.schema, at)
+            await writeState(session, next.state, { loadId: next.loadId, pipeline: next.state.pipeline_name }, at)
+            await writeLoad(session, next.loadId, next.schema, at)
+          })
+        }),
+      )
+    },
+    async [Symbol.asyncDispose]() {
+      for (const load of loads) await load.abort()
+      database.close()
+    },
+  }
+}
+
+/** Short, legal on every file system, and different for each pipeline and dataset. */
+function folderName(dataset: string, pipeline: string): string {
+  return createHash('sha256').update(`${dataset}\0${pipeline}`).digest('hex').slice(0, 16)
+}
+
+/** A load id is the time in seconds since the epoch, with up to seven decimals. */
+function microsecondsOf(loadId: string): bigint {
+  const [seconds = '0', fraction = ''] = loadId.split('.')
+  return BigInt(seconds) * 1_000_000n + BigInt(fraction.padEnd(6, '0').slice(0, 6))
+}

@@ -1,0 +1,44 @@
+import { basename, resolve } from 'node:path'
+import type { Destination } from '../../core/destination.js'
+import { duckdbConnection } from './connection.js'
+import { type Database, openDatabase, openMemory } from './database.js'
+import { duckdbCapabilities } from './dialect.js'
+
+export interface DuckdbOptions {
+  /** The database file, relative to the working directory; created when missing. `:memory:` lives as long as the destination. */
+  readonly path: string
+  /**
+   * Folder for rows on their way, which need about the size of the JSON they come from. Default: beside the file, its
+   * name plus `.staging`; for memory a temporary folder.
+   */
+  readonly stagingDir?: string | undefined
+}
+
+const MEMORY = ':memory:'
+
+/**
+ * Loads into a DuckDB file. Nothing of the file changes before a commit, which is one transaction. A file has one
+ * writing process: connecting fails with `destination_locked` while another has it.
+ */
+export function duckdb(target: string | DuckdbOptions): Destination {
+  const { path, stagingDir } = typeof target === 'string' ? { path: target } : target
+  const name = path === MEMORY ? 'duckdb::memory:' : `duckdb:${basename(path)}`
+  let memory: Promise<Database> | undefined
+  return {
+    name,
+    capabilities: duckdbCapabilities,
+    async connect(dataset, signal) {
+      signal?.throwIfAborted()
+      if (path !== MEMORY) {
+        const staging = resolve(stagingDir ?? `${path}.staging`)
+        return duckdbConnection(await openDatabase(path), dataset, staging, signal)
+      }
+      memory ??= openMemory(`${MEMORY}${memories++}`)
+      // Closing would lose the rows: a database in memory ends with the destination.
+      return duckdbConnection({ ...(await memory), close: () => {} }, dataset, stagingDir, signal)
+    },
+  }
+}
+
+/** Makes databases in memory different places. */
+let memories = 0

@@ -1,0 +1,149 @@
+import { mkdir, open, rm, rmdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { ColumnBatch } from '../../core/batch.js'
+import type { DataType, ReadonlySchema, ReadonlyTable } from '../../core/schema.js'
+import { type ParquetColumn, type ParquetEncoder, parquetEncoder } from '../parquet/encoder.js'
+import { columnType } from '../sql/ddl.js'
+import { doubleQuoted, textLiteral } from '../sql/dialect.js'
+import type { StagedTable } from '../sql/session.js'
+import { duckdbDialect } from './dialect.js'
+
+/**
+ * The rows of a load on their way: uncompressed Parquet files in a folder of the load's own, one or more a table,
+ * which the commit reads with all of DuckDB's threads. Nothing of the database changes before that.
+ */
+export interface StagingFolder {
+  /** Appends a row group. Batches of one table keep their order. */
+  add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
+  /** Ends the files and describes what they hold; no batch may be added afterwards. */
+  finish(schema: ReadonlySchema): Promise<ReadonlyMap<string, StagedTable>>
+  remove(): Promise<void>
+}
+
+interface TableFiles {
+  readonly paths: string[]
+  /** Names in the files are numbers, so that any column name is allowed. */
+  readonly columns: Map<string, ParquetColumn>
+  current: { readonly path: string; readonly encoder: ParquetEncoder } | undefined
+  /** Settles when the last write has. */
+  tail: Promise<void>
+}
+
+/** Creates the folder; whatever is in it from an earlier attempt is gone. */
+export async function openStagingFolder(folder: string): Promise<StagingFolder> {
+  await rm(folder, { recursive: true, force: true })
+  await mkdir(folder, { recursive: true })
+  const tables = new Map<string, TableFiles>()
+  let files = 0
+
+  const endFile = async (table: TableFiles): Promise<void> => {
+    if (table.current === undefined) return
+    await append(table.current.path, table.current.encoder.end())
+    table.current = undefined
+  }
+
+  const write = async (table: TableFiles, batch: ColumnBatch, schema: ReadonlyTable | undefined): Promise<void> => {
+    for (const { name, dataType } of batch.columns) {
+      if (table.columns.has(name)) continue
+      // The columns of a file are fixed by its first row group.
+      await endFile(table)
+      const timezone = schema?.columns.get(name)?.timezone
+      table.columns.set(name, { name: `c${table.columns.size}`, source: name, dataType, timezone })
+    }
+    const pieces: Uint8Array[] = []
+    if (table.current === undefined) {
+      const path = join(folder, `${files++}.parquet`)
+      table.current = { path, encoder: parquetEncoder([...table.columns.values()]) }
+      table.paths.push(path)
+      pieces.push(...table.current.encoder.begin())
+    }
+    pieces.push(...table.current.encoder.rowGroup(batch))
+    await append(table.current.path, pieces)
+  }
+
+  return {
+    async add(batch, schema) {
+      if (batch.rows === 0) return
+      const table = tables.get(batch.table) ?? newTable()
+      tables.set(batch.table, table)
+      table.tail = table.tail.then(() => write(table, batch, schema.tables.get(batch.table)))
+      await table.tail
+    },
+    async finish(schema) {
+      const staged = new Map<string, StagedTable>()
+      for (const [name, table] of tables) {
+        await table.tail
+        await endFile(table)
+        staged.set(name, stagedTable(table, schema.tables.get(name)))
+      }
+      return staged
+    },
+    async remove() {
+      await rm(folder, { recursive: true, force: true })
+      // Shared with other pipelines: stays as long as one of them stages.
+      await rmdir(dirname(folder)).catch(() => {})
+    },
+  }
+}
+
+function newTable(): TableFiles {
+  return { paths: [], columns: new Map(), current: undefined, tail: Promise.resolve() }
+}
+
+/** Pieces one after the other at the end of the file; a short write is continued. */
+async function append(path: string, pieces: readonly Uint8Array[]): Promise<void> {
+  const file = await open(path, 'a')
+  try {
+    let rest = pieces.filter(piece => piece.length > 0)
+    while (rest.length > 0) rest = after(rest, (await file.writev(rest)).bytesWritten)
+  } finally {
+    await file.close()
+  }
+}
+
+function after(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let skip = bytes
+  const rest: Uint8Array[] = []
+  for (const piece of pieces) {
+    if (skip >= piece.length) {
+      skip -= piece.length
+    } else {
+      rest.push(skip === 0 ? piece : piece.subarray(skip))
+      skip = 0
+    }
+  }
+  return rest
+}
+
+/** Rows of one file stay below this, so that file and row make one number. */
+const ROWS_A_FILE = 2n ** 40n
+
+function stagedTable(table: TableFiles, schema: ReadonlyTable | undefined): StagedTable {
+  const ordinal = freeName('_sluice_row', table.columns)
+  const columns = [...table.columns].map(([name, column]) => {
+    const wanted = schema?.columns.get(name)
+    const value = doubleQuoted(column.name)
+    const cast = wanted !== undefined && isStagedAsText(column.dataType)
+    return `${cast ? `CAST(${value} AS ${columnType(duckdbDialect, wanted)})` : value} AS ${doubleQuoted(name)}`
+  })
+  const files = `read_parquet([${table.paths.map(textLiteral).join(', ')}], union_by_name = true)`
+  const row = `CAST(file_index AS BIGINT) * ${ROWS_A_FILE} + file_row_number AS ${doubleQuoted(ordinal)}`
+  return {
+    relation: `(SELECT ${[...columns, row].join(', ')} FROM ${files})`,
+    columns: new Set(table.columns.keys()),
+    ordinal,
+  }
+}
+
+/** Types whose values have no form of their own in the files. */
+function isStagedAsText(type: DataType): boolean {
+  return type === 'decimal' || type === 'wei'
+}
+
+/** A name that none of the columns has, whatever its case. */
+function freeName(base: string, columns: ReadonlyMap<string, unknown>): string {
+  const taken = new Set([...columns.keys()].map(name => name.toLowerCase()))
+  let name = base
+  while (taken.has(name)) name += '_'
+  return name
+}

@@ -1,0 +1,149 @@
+import { hasSeenData, isComplete } from '../../core/columns.js'
+import { SchemaError } from '../../core/errors.js'
+import { tableChain } from '../../core/rootKey.js'
+import type { ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../../core/schema.js'
+import type { DatasetTables, TargetColumns } from './ddl.js'
+import type { SqlSession, StagedTable } from './session.js'
+
+/** A table that takes part in a commit, with its two sides: the rows that are there and the rows that arrived. */
+export interface ChainTable {
+  readonly name: string
+  /** Full, quoted name. */
+  readonly target: string
+  readonly columns: TargetColumns
+  readonly schema: ReadonlyTable
+  /** Absent when no row arrived. */
+  readonly staged: StagedTable | undefined
+  /** Absent for the root. */
+  readonly parent: ChainTable | undefined
+  /** Names of the columns with these roles. */
+  readonly rowKey: string | undefined
+  readonly parentKey: string | undefined
+  readonly rootKey: string | undefined
+}
+
+/** A root table and what is nested under it, parents first. */
+export interface Chain {
+  readonly root: ChainTable
+  readonly nested: readonly ChainTable[]
+  readonly primaryKey: readonly string[]
+  readonly mergeKey: readonly string[]
+  /** Column that marks deleted rows. */
+  readonly hardDelete: ReadonlyColumn | undefined
+  /** Which of several rows with one key stays: the first in this order. */
+  readonly dedupSort: { readonly column: string; readonly direction: 'asc' | 'desc' } | undefined
+  /** The staged rows hold each key once. */
+  readonly deduplicated: boolean
+}
+
+/**
+ * Creates or extends the tables of a chain and describes them. Of the nested tables only those take part that rows
+ * arrived for, or that held rows before.
+ */
+export async function openChain(
+  session: SqlSession,
+  tables: DatasetTables,
+  schema: ReadonlySchema,
+  rootName: string,
+  staged: ReadonlyMap<string, StagedTable>,
+): Promise<Chain | undefined> {
+  const opened = new Map<string, ChainTable>()
+  for (const table of tableChain(schema, rootName)) {
+    if (!staged.has(table.name) && !hasSeenData(table)) continue
+    opened.set(table.name, {
+      name: table.name,
+      target: session.table(table.name),
+      columns: await tables.ensure(table),
+      schema: table,
+      staged: staged.get(table.name),
+      parent: table.parent === undefined ? undefined : opened.get(table.parent),
+      rowKey: rowKeyOf(table),
+      parentKey: columnsWith(table, 'parent_key')[0],
+      rootKey: columnsWith(table, 'root_key')[0],
+    })
+  }
+  const root = opened.get(rootName)
+  if (root === undefined) return undefined
+  const dedupSort = [...root.schema.columns.values()].find(column => column.dedup_sort !== undefined)
+  return {
+    root,
+    nested: [...opened.values()].filter(table => table !== root),
+    primaryKey: columnsWith(root.schema, 'primary_key'),
+    mergeKey: columnsWith(root.schema, 'merge_key'),
+    hardDelete: [...root.schema.columns.values()].find(column => column.hard_delete === true && isComplete(column)),
+    dedupSort:
+      dedupSort === undefined ? undefined : { column: dedupSort.name, direction: dedupSort.dedup_sort ?? 'asc' },
+    deduplicated: root.schema['x-stage-data-deduplicated'] === true,
+  }
+}
+
+/** Columns with a type that carry a hint as true. */
+export function columnsWith(table: ReadonlyTable, hint: string): string[] {
+  return [...table.columns.values()]
+    .filter(column => column[hint] === true && isComplete(column))
+    .map(column => column.name)
+}
+
+/** As dlt finds it: the row key, else a unique column, else a primary key of one column. */
+function rowKeyOf(table: ReadonlyTable): string | undefined {
+  const primary = columnsWith(table, 'primary_key')
+  return (
+    columnsWith(table, 'row_key')[0] ??
+    columnsWith(table, 'unique')[0] ??
+    (primary.length === 1 ? primary[0] : undefined)
+  )
+}
+
+/** The row key of a table that must have one. */
+export function requiredRowKey(table: ChainTable): string {
+  if (table.rowKey !== undefined) return table.rowKey
+  throw new SchemaError('schema', `Table ${table.name} has nested tables but no column that names its rows`, {
+    table: table.name,
+  })
+}
+
+/**
+ * Condition on rows `alias` of a nested table: they hang on a root row whose key is among `keys`, a query of one
+ * column. By the root key where the rows have one, else from parent to parent.
+ */
+export function hangsOn(
+  session: SqlSession,
+  table: ChainTable,
+  alias: string,
+  keys: string,
+  side: 'target' | 'staged',
+): string {
+  const { identifier } = session.dialect
+  const rootKey = table.rootKey
+  if (rootKey === undefined || (side === 'staged' && table.staged?.columns.has(rootKey) !== true)) {
+    return throughParent(session, table, alias, keys, side)
+  }
+  const column = `${alias}.${identifier(rootKey)}`
+  const direct = `${column} IN (${keys})`
+  // Rows older than the column have no root key: their root is found the long way.
+  const long = side === 'target' && table.columns.get(rootKey)?.nullable === true
+  return long ? `(${direct} OR (${column} IS NULL AND ${throughParent(session, table, alias, keys, side)}))` : direct
+}
+
+function throughParent(
+  session: SqlSession,
+  table: ChainTable,
+  alias: string,
+  keys: string,
+  side: 'target' | 'staged',
+): string {
+  const { identifier } = session.dialect
+  const { parent, parentKey } = table
+  if (parentKey === undefined) {
+    throw new SchemaError('schema', `Nested table ${table.name} has no column that names its parent`, {
+      table: table.name,
+    })
+  }
+  const column = `${alias}.${identifier(parentKey)}`
+  if (parent?.parent === undefined) return `${column} IN (${keys})`
+  const relation = side === 'target' ? parent.target : parent.staged?.relation
+  if (relation === undefined) return '1 = 0'
+  const parentAlias = `${alias}p`
+  const rowKey = identifier(requiredRowKey(parent))
+  return `${column} IN (SELECT ${parentAlias}.${rowKey} FROM ${relation} AS ${parentAlias} WHERE ${hangsOn(session, parent, parentAlias, keys, side)})`
+}

@@ -1,0 +1,88 @@
+import type { CommitPlan, LoadPlan, TablePlan } from '../../core/destination.js'
+import { DestinationError } from '../../core/errors.js'
+import type { ReadonlyTable } from '../../core/schema.js'
+import { type Chain, openChain } from './chain.js'
+import { DatasetTables } from './ddl.js'
+import { deleteAbsent } from './deletes.js'
+import { mergeByKey } from './merge.js'
+import { insertStaged } from './rows.js'
+import { mergeVersions } from './scd2.js'
+import type { SqlSession, StagedTable } from './session.js'
+import { forgetSchemaVersions, LOADS, VERSIONS, writeSystemRows } from './systemTables.js'
+
+/**
+ * Everything a commit does, for one open transaction of any SQL engine: refresh, tables, rows, system rows.
+ * Resolves to false, having done nothing, when the load was committed before.
+ */
+export async function applyCommit(
+  session: SqlSession,
+  load: LoadPlan,
+  plan: CommitPlan,
+  staged: ReadonlyMap<string, StagedTable>,
+): Promise<boolean> {
+  await session.createDataset()
+  const tables = await DatasetTables.inspect(session)
+  if (await isCommitted(session, tables, load.loadId)) return false
+  for (const table of plan.drop) await tables.drop(table)
+  for (const table of plan.truncate) await tables.empty(table)
+  if (plan.drop.length > 0 && tables.get(VERSIONS.name) !== undefined) {
+    await forgetSchemaVersions(session, plan.schema.name)
+  }
+  const written = new Set<string>()
+  for (const table of plan.tables) {
+    const chain = await openChain(session, tables, plan.schema, table.table, staged)
+    if (chain === undefined) continue
+    for (const { name } of [chain.root, ...chain.nested]) written.add(name)
+    await writeChain(session, chain, table, plan.committedAt)
+  }
+  const forgotten = [...staged.keys()].filter(table => !written.has(table))
+  if (forgotten.length > 0) {
+    throw new DestinationError(
+      'destination',
+      `Rows were staged for ${forgotten.join(', ')}, which the commit leaves out`,
+      {
+        destination: load.pipeline,
+      },
+    )
+  }
+  await writeSystemRows(session, tables, plan, load)
+  return true
+}
+
+/** Whether the load is in the table of completed loads. */
+export async function isCommitted(session: SqlSession, tables: DatasetTables, loadId: string): Promise<boolean> {
+  if (tables.get(LOADS.name) === undefined) return false
+  const rows = await session.rows(`SELECT 1 FROM ${session.table(LOADS.name)} WHERE load_id = $1 AND status = 0`, [
+    loadId,
+  ])
+  return rows.length > 0
+}
+
+async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, committedAt: bigint): Promise<void> {
+  switch (plan.disposition) {
+    case 'append':
+      return await appendAll(session, chain)
+    case 'replace':
+      for (const table of [...chain.nested].reverse()) await session.run(`DELETE FROM ${table.target}`)
+      await session.run(`DELETE FROM ${chain.root.target}`)
+      return await appendAll(session, chain)
+    case 'merge': {
+      const strategy = plan.strategy ?? 'delete-insert'
+      if (strategy === 'scd2') {
+        return await mergeVersions(session, chain, plan.boundary ?? boundaryHint(chain.root.schema) ?? committedAt)
+      }
+      await deleteAbsent(session, chain, plan, committedAt)
+      return await mergeByKey(session, chain, strategy)
+    }
+  }
+}
+
+async function appendAll(session: SqlSession, chain: Chain): Promise<void> {
+  for (const table of [chain.root, ...chain.nested]) await insertStaged(session, table)
+}
+
+function boundaryHint(table: ReadonlyTable): bigint | undefined {
+  const hint = table['x-boundary-timestamp']
+  const milliseconds = typeof hint === 'string' ? Date.parse(hint) : Number.NaN
+  return Number.isNaN(milliseconds) ? undefined : BigInt(milliseconds) * 1000n
+}

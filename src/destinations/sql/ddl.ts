@@ -1,0 +1,103 @@
+import type { InspectedColumn } from '../../core/destination.js'
+import { SchemaError } from '../../core/errors.js'
+import type { ReadonlyColumn, ReadonlyTable } from '../../core/schema.js'
+import type { Dialect } from './dialect.js'
+import { NameMap } from './names.js'
+import { hasRow, type SqlSession } from './session.js'
+
+/** The columns of a table as they are in the transaction. */
+export type TargetColumns = NameMap<InspectedColumn>
+
+/** The tables of a dataset as they are in the transaction, kept up to date by whoever changes them. */
+export class DatasetTables {
+  readonly #session: SqlSession
+  readonly #tables: NameMap<TargetColumns>
+
+  private constructor(session: SqlSession, tables: NameMap<TargetColumns>) {
+    this.#session = session
+    this.#tables = tables
+  }
+
+  static async inspect(session: SqlSession): Promise<DatasetTables> {
+    const { caseSensitive } = session.dialect
+    const tables = new NameMap<TargetColumns>(caseSensitive)
+    for (const [table, columns] of await session.inspect()) tables.set(table, new NameMap(caseSensitive, columns))
+    return new DatasetTables(session, tables)
+  }
+
+  get(table: string): TargetColumns | undefined {
+    return this.#tables.get(table)
+  }
+
+  async drop(table: string): Promise<void> {
+    if (!this.#tables.has(table)) return
+    await this.#session.run(`DROP TABLE ${this.#session.table(table)}`)
+    this.#tables.delete(table)
+  }
+
+  async empty(table: string): Promise<void> {
+    if (this.#tables.has(table)) await this.#session.run(`DELETE FROM ${this.#session.table(table)}`)
+  }
+
+  /** Creates the table, or adds what it lacks of the schema's columns; what exists is never changed. */
+  async ensure(table: ReadonlyTable): Promise<TargetColumns> {
+    const wanted = [...table.columns.values()].filter(column => column.data_type !== undefined)
+    const existing = this.#tables.get(table.name)
+    if (existing === undefined) return await this.#create(table.name, wanted)
+    const missing = wanted.filter(column => !existing.has(column.name))
+    if (missing.length > 0) await this.#add(table.name, existing, missing)
+    return existing
+  }
+
+  async #create(name: string, columns: readonly ReadonlyColumn[]): Promise<TargetColumns> {
+    if (columns.length === 0)
+      throw new SchemaError('schema', `Table ${name} has no column with a type`, { table: name })
+    const { dialect } = this.#session
+    const known: TargetColumns = new NameMap(dialect.caseSensitive)
+    for (const column of columns) {
+      if (known.has(column.name)) throw oneName(name, column.name)
+      known.set(column.name, inspected(dialect, column))
+    }
+    const definitions = columns.map(column => columnDefinition(dialect, column, column.nullable === false))
+    await this.#session.run(`CREATE TABLE ${this.#session.table(name)} (${definitions.join(', ')})`)
+    this.#tables.set(name, known)
+    return known
+  }
+
+  /** Rows that are there already have no value, so the new columns of a table with rows are nullable. */
+  async #add(name: string, existing: TargetColumns, columns: readonly ReadonlyColumn[]): Promise<void> {
+    const { dialect } = this.#session
+    const table = this.#session.table(name)
+    const additions = columns.map(column => `ADD COLUMN ${columnDefinition(dialect, column, false)}`)
+    const strict = columns.filter(column => column.nullable === false)
+    if (strict.length > 0 && !(await hasRow(this.#session, `SELECT 1 FROM ${table}`))) {
+      additions.push(...strict.map(column => `ALTER COLUMN ${dialect.identifier(column.name)} SET NOT NULL`))
+      for (const column of columns) existing.set(column.name, inspected(dialect, column))
+    } else {
+      for (const column of columns) existing.set(column.name, { ...inspected(dialect, column), nullable: true })
+    }
+    const statements = dialect.addsManyColumns ? [additions.join(', ')] : additions
+    for (const statement of statements) await this.#session.run(`ALTER TABLE ${table} ${statement}`)
+  }
+}
+
+function columnDefinition(dialect: Dialect, column: ReadonlyColumn, notNull: boolean): string {
+  return `${dialect.identifier(column.name)} ${columnType(dialect, column)}${notNull ? ' NOT NULL' : ''}`
+}
+
+/** The engine's type of a column of the schema, whose data type is known. */
+export function columnType(dialect: Dialect, column: ReadonlyColumn): string {
+  return dialect.typeName(column.data_type ?? 'text', column.precision, column.scale, column.timezone)
+}
+
+function inspected(dialect: Dialect, column: ReadonlyColumn): InspectedColumn {
+  return { type: columnType(dialect, column), nullable: column.nullable !== false }
+}
+
+function oneName(table: string, column: string): SchemaError {
+  return new SchemaError(
+    'schema',
+    `Table ${table} has two columns that differ from ${column} only by case, which are one name to this destination; rename one`,
+    { table, column },
+  )
+}

@@ -1,0 +1,26 @@
+import type { TypeName } from '../../core/destination.js'
+
+/** How an engine spells SQL, as data. Statements are built from these and from nothing else that is the engine's. */
+export interface Dialect {
+  /** Quotes a name; any name is allowed. */
+  readonly identifier: (name: string) => string
+  readonly typeName: TypeName
+  /** A point of time as a literal: with zone an instant, without one the same moment's UTC clock. */
+  readonly timestamp: (microseconds: bigint, timezone: boolean) => string
+  /** The name under which a temporary table is read, already quoted. */
+  readonly temporary: (name: string) => string
+  /** Names that differ only by case are one name. */
+  readonly caseSensitive: boolean
+  /** `ALTER TABLE … ADD COLUMN a …, ADD COLUMN b …` in one statement. */
+  readonly addsManyColumns: boolean
+}
+
+/** Double quotes, doubled inside: standard SQL. */
+export function doubleQuoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/** Single quotes, doubled inside: standard SQL. Backslashes have no meaning. */
+export function textLiteral(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}

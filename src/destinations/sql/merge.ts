@@ -1,0 +1,194 @@
+import { SchemaError } from '../../core/errors.js'
+import type { MergeStrategy } from '../../core/schema.js'
+import { type Chain, type ChainTable, hangsOn, requiredRowKey } from './chain.js'
+import {
+  hasDuplicates,
+  insertable,
+  insertStaged,
+  keepTest,
+  lastOfItsKey,
+  sameKey,
+  stagedKeys,
+  stagedValue,
+} from './rows.js'
+import { hasRow, type SqlSession, type StagedTable } from './session.js'
+
+/** Names of the temporary tables of a merge; dropped again before it ends. */
+const MATCHED = '_sluice_matched'
+const KEPT = '_sluice_kept'
+
+/**
+ * Merges the staged rows of a chain by key.
+ *
+ * - `delete-insert`: rows with a primary key or a merge key that arrived are replaced, with everything nested under them.
+ * - `upsert`: rows with a primary key that arrived are updated, others inserted; what is nested under them is replaced.
+ * - `insert-only`: only rows with a new primary key are inserted, and only nested rows with a new row key.
+ *
+ * Of several staged rows with one primary key one stays: the first by `dedup_sort`, of equals the one that arrived last.
+ * Only then are deletions (`hard_delete`) looked at, so that a deletion wins over the older rows of its key. A null in a
+ * key equals a null. Without any key rows are appended.
+ */
+export async function mergeByKey(
+  session: SqlSession,
+  chain: Chain,
+  strategy: Exclude<MergeStrategy, 'scd2'>,
+): Promise<void> {
+  const { root } = chain
+  if (root.staged === undefined) return
+  if (strategy !== 'delete-insert' && chain.primaryKey.length === 0) {
+    throw new SchemaError('schema', `Table ${root.name} is merged by ${strategy}, which needs a primary key`, {
+      table: root.name,
+    })
+  }
+  const kept = await keptRows(session, chain, root.staged)
+  const hadRows = await hasRow(session, `SELECT 1 FROM ${root.target}`)
+  if (strategy === 'insert-only') {
+    await insertNew(session, chain, kept)
+  } else {
+    if (hadRows) await deleteMatched(session, chain, root.staged, strategy, kept)
+    if (hadRows && strategy === 'upsert') await updateRoot(session, chain, root.staged, kept)
+    else await insertStaged(session, root, kept.rows)
+    for (const table of chain.nested) await insertNested(session, table, kept)
+  }
+  await dropTemporary(session, KEPT)
+}
+
+/** Which staged rows stay: `rows` as a condition on `s`, `keys` as a query of root row keys. Absent: all. */
+interface Kept {
+  readonly rows: string | undefined
+  readonly keys: string | undefined
+  /** A key arrived more than once: nested rows may, too, where their ids follow from the key. */
+  readonly duplicates: boolean
+}
+
+async function keptRows(session: SqlSession, chain: Chain, staged: StagedTable): Promise<Kept> {
+  const { identifier, temporary } = session.dialect
+  const keep = keepTest(session, chain, 's')
+  const unique = chain.deduplicated || chain.primaryKey.length === 0
+  const duplicates = !unique && (await hasDuplicates(session, staged, chain.primaryKey))
+  const key = chain.root.rowKey
+  if (!duplicates) {
+    const keys =
+      keep === undefined || key === undefined
+        ? undefined
+        : `SELECT s.${identifier(key)} FROM ${staged.relation} AS s WHERE ${keep}`
+    return { rows: keep, keys, duplicates }
+  }
+  const ordinal = identifier(staged.ordinal)
+  const sort = chain.dedupSort
+  const order = [
+    ...(sort === undefined || !staged.columns.has(sort.column)
+      ? []
+      : [`n.${identifier(sort.column)} ${sort.direction.toUpperCase()} NULLS LAST`]),
+    `n.${ordinal} DESC`,
+  ].join(', ')
+  const partition = chain.primaryKey.map(name => `n.${identifier(name)}`).join(', ')
+  const rank = identifier(`${staged.ordinal}_rank`)
+  await session.run(
+    `CREATE TEMPORARY TABLE ${identifier(KEPT)} AS SELECT s.${ordinal} AS ordinal, ${key === undefined ? 'NULL' : `s.${identifier(key)}`} AS row_key FROM (SELECT n.*, row_number() OVER (PARTITION BY ${partition} ORDER BY ${order}) AS ${rank} FROM ${staged.relation} AS n) AS s WHERE s.${rank} = 1${keep === undefined ? '' : ` AND ${keep}`}`,
+  )
+  const table = temporary(KEPT)
+  return {
+    rows: `s.${ordinal} IN (SELECT ordinal FROM ${table})`,
+    keys: `SELECT row_key FROM ${table}`,
+    duplicates,
+  }
+}
+
+/** The keys that rows are matched by: each group on its own matches. */
+function keyGroups(chain: Chain, strategy: MergeStrategy): (readonly string[])[] {
+  const groups = strategy === 'delete-insert' ? [chain.primaryKey, chain.mergeKey] : [chain.primaryKey]
+  return groups.filter(group => group.length > 0)
+}
+
+/**
+ * Deletes what the staged rows replace. An upsert keeps the matched rows of the root, for they are updated, except
+ * those whose deletion arrived.
+ */
+async function deleteMatched(
+  session: SqlSession,
+  chain: Chain,
+  staged: StagedTable,
+  strategy: MergeStrategy,
+  kept: Kept,
+): Promise<void> {
+  const { root } = chain
+  const groups = keyGroups(chain, strategy)
+  if (groups.length === 0) return
+  if (chain.nested.length > 0) {
+    const { identifier, temporary } = session.dialect
+    const key = identifier(requiredRowKey(root))
+    const matches = groups.map(
+      group =>
+        `SELECT d.${key} AS row_key FROM ${root.target} AS d JOIN ${stagedKeys(session, staged, group)} AS s ON ${sameKey(session, root, group, 'd', 's')}`,
+    )
+    // Rows may have been left behind under an id that is derived from the key.
+    if (strategy === 'upsert') matches.push(`SELECT s.${key} FROM ${staged.relation} AS s`)
+    await session.run(`CREATE TEMPORARY TABLE ${identifier(MATCHED)} AS ${matches.join(' UNION ')}`)
+    await deleteNested(session, chain, `SELECT row_key FROM ${temporary(MATCHED)}`)
+    await dropTemporary(session, MATCHED)
+  }
+  if (strategy === 'delete-insert') {
+    for (const group of groups) {
+      await session.run(
+        `DELETE FROM ${root.target} AS d USING ${stagedKeys(session, staged, group)} AS s WHERE ${sameKey(session, root, group, 'd', 's')}`,
+      )
+    }
+  } else if (keepTest(session, chain, 's') !== undefined) {
+    const same = sameKey(session, root, chain.primaryKey, 'd', 's')
+    await session.run(
+      `DELETE FROM ${root.target} AS d WHERE EXISTS (SELECT 1 FROM ${staged.relation} AS s WHERE ${same}) AND NOT EXISTS (SELECT 1 FROM ${staged.relation} AS s WHERE ${same} AND ${kept.rows ?? '1 = 1'})`,
+    )
+  }
+}
+
+/** Deletes every nested row under the roots whose keys the query gives; deepest tables first, they need their parents. */
+export async function deleteNested(session: SqlSession, chain: Chain, keys: string): Promise<void> {
+  for (const table of [...chain.nested].reverse()) {
+    await session.run(`DELETE FROM ${table.target} AS d WHERE ${hangsOn(session, table, 'd', keys, 'target')}`)
+  }
+}
+
+/** Columns of the schema that did not arrive become null; columns that only the table has stay. */
+async function updateRoot(session: SqlSession, chain: Chain, staged: StagedTable, kept: Kept): Promise<void> {
+  const { root } = chain
+  const { identifier } = session.dialect
+  const names = [...root.schema.columns.values()]
+    .filter(column => column.data_type !== undefined && root.columns.has(column.name))
+    .map(column => column.name)
+  const updates = names.map(name => `${identifier(name)} = ${stagedValue(session, root, name, 's')}`)
+  const inserted = insertable(root)
+  const where = kept.rows === undefined ? '' : ` WHERE ${kept.rows}`
+  await session.run(
+    `MERGE INTO ${root.target} AS d USING (SELECT s.* FROM ${staged.relation} AS s${where}) AS s ON ${sameKey(session, root, chain.primaryKey, 'd', 's')} WHEN MATCHED THEN UPDATE SET ${updates.join(', ')} WHEN NOT MATCHED THEN INSERT (${inserted.map(identifier).join(', ')}) VALUES (${inserted.map(name => `s.${identifier(name)}`).join(', ')})`,
+  )
+}
+
+async function insertNested(session: SqlSession, table: ChainTable, kept: Kept): Promise<void> {
+  const conditions: string[] = []
+  if (kept.keys !== undefined) conditions.push(hangsOn(session, table, 's', kept.keys, 'staged'))
+  if (kept.duplicates && table.rowKey !== undefined) conditions.push(lastOfItsKey(session, table, table.rowKey, 's'))
+  await insertStaged(session, table, conditions.length === 0 ? undefined : conditions.join(' AND '))
+}
+
+async function insertNew(session: SqlSession, chain: Chain, kept: Kept): Promise<void> {
+  const { root } = chain
+  for (const table of chain.nested) {
+    const key = requiredRowKey(table)
+    const conditions = [isNew(session, table, [key])]
+    if (kept.keys !== undefined) conditions.push(hangsOn(session, table, 's', kept.keys, 'staged'))
+    if (kept.duplicates) conditions.push(lastOfItsKey(session, table, key, 's'))
+    await insertStaged(session, table, conditions.join(' AND '))
+  }
+  const fresh = isNew(session, root, chain.primaryKey)
+  await insertStaged(session, root, kept.rows === undefined ? fresh : `${kept.rows} AND ${fresh}`)
+}
+
+/** Condition on a staged row: no row of the table has its key. */
+function isNew(session: SqlSession, table: ChainTable, key: readonly string[]): string {
+  return `NOT EXISTS (SELECT 1 FROM ${table.target} AS d WHERE ${sameKey(session, table, key, 'd', 's')})`
+}
+
+async function dropTemporary(session: SqlSession, name: string): Promise<void> {
+  await session.run(`DROP TABLE IF EXISTS ${session.dialect.temporary(name)}`)
+}

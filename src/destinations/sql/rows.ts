@@ -1,0 +1,80 @@
+import type { Chain, ChainTable } from './chain.js'
+import { columnType } from './ddl.js'
+import { hasRow, type SqlSession, type StagedTable } from './session.js'
+
+/** `d."a" = s."a" AND …`; columns that may be null match null with null. */
+export function sameKey(
+  session: SqlSession,
+  table: ChainTable,
+  columns: readonly string[],
+  left: string,
+  right: string,
+): string {
+  const { identifier } = session.dialect
+  return columns
+    .map(name => {
+      const strict = table.columns.get(name)?.nullable === false
+      return `${left}.${identifier(name)} ${strict ? '=' : 'IS NOT DISTINCT FROM'} ${right}.${identifier(name)}`
+    })
+    .join(' AND ')
+}
+
+/** Each key of the staged rows once, as something to join with. */
+export function stagedKeys(session: SqlSession, staged: StagedTable, columns: readonly string[]): string {
+  return `(SELECT DISTINCT ${columns.map(session.dialect.identifier).join(', ')} FROM ${staged.relation})`
+}
+
+export async function hasDuplicates(
+  session: SqlSession,
+  staged: StagedTable,
+  columns: readonly string[],
+): Promise<boolean> {
+  const key = columns.map(session.dialect.identifier).join(', ')
+  return await hasRow(session, `SELECT 1 FROM ${staged.relation} GROUP BY ${key} HAVING count(*) > 1`)
+}
+
+/** Condition for a staged row of the root that is not a deletion; undefined where rows never are. */
+export function keepTest(session: SqlSession, chain: Chain, alias: string): string | undefined {
+  const { hardDelete, root } = chain
+  if (hardDelete === undefined || root.staged?.columns.has(hardDelete.name) !== true) return undefined
+  const column = `${alias}.${session.dialect.identifier(hardDelete.name)}`
+  return hardDelete.data_type === 'bool' ? `(${column} IS NULL OR NOT ${column})` : `${column} IS NULL`
+}
+
+/** Inserts the staged rows that meet the condition; columns that did not arrive are null. */
+export async function insertStaged(
+  session: SqlSession,
+  table: ChainTable,
+  where?: string | undefined,
+  constants: readonly (readonly [column: string, expression: string])[] = [],
+): Promise<void> {
+  if (table.staged === undefined) return
+  const { identifier } = session.dialect
+  const fixed = new Map(constants)
+  const columns = insertable(table).filter(name => !fixed.has(name))
+  const names = [...columns, ...fixed.keys()].map(identifier).join(', ')
+  const values = [...columns.map(name => `s.${identifier(name)}`), ...fixed.values()].join(', ')
+  const condition = where === undefined ? '' : ` WHERE ${where}`
+  await session.run(
+    `INSERT INTO ${table.target} (${names}) SELECT ${values} FROM ${table.staged.relation} AS s${condition}`,
+  )
+}
+
+/** Staged columns in the order of the schema. */
+export function insertable(table: ChainTable): string[] {
+  return [...table.schema.columns.keys()].filter(name => table.staged?.columns.has(name) === true)
+}
+
+/** The value a staged row has for any column of the schema: null, typed, where the column did not arrive. */
+export function stagedValue(session: SqlSession, table: ChainTable, name: string, alias: string): string {
+  if (table.staged?.columns.has(name) === true) return `${alias}.${session.dialect.identifier(name)}`
+  const column = table.schema.columns.get(name)
+  return column === undefined ? 'NULL' : `CAST(NULL AS ${columnType(session.dialect, column)})`
+}
+
+/** Condition that keeps one staged row of several with the same row key: the one that arrived last. */
+export function lastOfItsKey(session: SqlSession, table: ChainTable, rowKey: string, alias: string): string {
+  const { identifier } = session.dialect
+  const ordinal = identifier(table.staged?.ordinal ?? '')
+  return `${alias}.${ordinal} IN (SELECT max(${ordinal}) FROM ${table.staged?.relation} GROUP BY ${identifier(rowKey)})`
+}

@@ -1,0 +1,91 @@
+import { SchemaError } from '../../core/errors.js'
+import type { ReadonlyColumn } from '../../core/schema.js'
+import { type Chain, columnsWith, hangsOn, requiredRowKey } from './chain.js'
+import { columnType } from './ddl.js'
+import { textLiteral } from './dialect.js'
+import { insertStaged, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
+import type { SqlSession } from './session.js'
+
+const INSERTED = '_sluice_inserted'
+
+/**
+ * Keeps every version of a row. A live version whose content did not arrive is retired at `boundary`; content that no
+ * live version has is inserted, valid from `boundary`. With a merge key only versions of keys that arrived are retired.
+ * Nested rows come with the version they belong to and are never removed.
+ *
+ * `boundary` is in microseconds since the epoch.
+ */
+export async function mergeVersions(session: SqlSession, chain: Chain, boundary: bigint): Promise<void> {
+  const { root } = chain
+  const { staged } = root
+  if (staged === undefined) return
+  const { identifier, temporary } = session.dialect
+  const from = hinted(chain, 'x-valid-from')
+  const until = hinted(chain, 'x-valid-to')
+  const version = columnsWith(root.schema, 'x-row-version')[0] ?? requiredRowKey(root)
+  const active = activeUntil(session, until)
+  const isActive = (alias: string): string =>
+    active === 'NULL' ? `${alias}.${identifier(until.name)} IS NULL` : `${alias}.${identifier(until.name)} = ${active}`
+
+  const sameVersion = sameKey(session, root, [version], 'd', 's')
+  const retired = [isActive('d'), `NOT EXISTS (SELECT 1 FROM ${staged.relation} AS s WHERE ${sameVersion})`]
+  if (chain.mergeKey.length > 0) {
+    const same = sameKey(session, root, chain.mergeKey, 'd', 'k')
+    retired.push(`EXISTS (SELECT 1 FROM ${stagedKeys(session, staged, chain.mergeKey)} AS k WHERE ${same})`)
+  }
+  await session.run(
+    `UPDATE ${root.target} AS d SET ${identifier(until.name)} = ${instant(session, until, boundary)} WHERE ${retired.join(' AND ')}`,
+  )
+
+  const fresh = [
+    lastOfItsKey(session, root, version, 's'),
+    `NOT EXISTS (SELECT 1 FROM ${root.target} AS d WHERE ${isActive('d')} AND ${sameVersion})`,
+  ].join(' AND ')
+  if (chain.nested.length > 0) {
+    const key = identifier(requiredRowKey(root))
+    await session.run(
+      `CREATE TEMPORARY TABLE ${identifier(INSERTED)} AS SELECT s.${key} AS row_key FROM ${staged.relation} AS s WHERE ${fresh}`,
+    )
+  }
+  await insertStaged(session, root, fresh, [
+    [from.name, instant(session, from, boundary)],
+    [until.name, active],
+  ])
+  if (chain.nested.length === 0) return
+  for (const table of chain.nested) {
+    if (table.staged === undefined) continue
+    const key = requiredRowKey(table)
+    // Content that comes back has the ids of its older version, and with them its nested rows.
+    const conditions = [
+      hangsOn(session, table, 's', `SELECT row_key FROM ${temporary(INSERTED)}`, 'staged'),
+      `NOT EXISTS (SELECT 1 FROM ${table.target} AS d WHERE ${sameKey(session, table, [key], 'd', 's')})`,
+      lastOfItsKey(session, table, key, 's'),
+    ]
+    await insertStaged(session, table, conditions.join(' AND '))
+  }
+  await session.run(`DROP TABLE ${temporary(INSERTED)}`)
+}
+
+function hinted(chain: Chain, hint: 'x-valid-from' | 'x-valid-to'): ReadonlyColumn {
+  const name = columnsWith(chain.root.schema, hint)[0]
+  const column = name === undefined ? undefined : chain.root.schema.columns.get(name)
+  if (column !== undefined) return column
+  throw new SchemaError(
+    'schema',
+    `Table ${chain.root.name} is merged by scd2 but has no column with the hint ${hint}`,
+    {
+      table: chain.root.name,
+    },
+  )
+}
+
+/** What live versions have in the column that says until when they are valid. */
+function activeUntil(session: SqlSession, until: ReadonlyColumn): string {
+  const literal = until['x-active-record-timestamp']
+  if (typeof literal !== 'string') return 'NULL'
+  return `CAST(${textLiteral(literal)} AS ${columnType(session.dialect, until)})`
+}
+
+function instant(session: SqlSession, column: ReadonlyColumn, microseconds: bigint): string {
+  return session.dialect.timestamp(microseconds, column.timezone !== false)
+}

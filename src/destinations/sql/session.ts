@@ -1,0 +1,39 @@
+import type { InspectedColumn } from '../../core/destination.js'
+import type { Dialect } from './dialect.js'
+
+/** A value bound to `$1`, `$2`, … */
+export type SqlValue = null | boolean | number | bigint | string
+
+/** What the shared statements need of an engine: a session inside one open transaction, and the dataset's names. */
+export interface SqlSession {
+  readonly dialect: Dialect
+  /** Full, quoted name of a table of the dataset. */
+  table(name: string): string
+  /** Makes sure that the dataset exists. */
+  createDataset(): Promise<void>
+  /** Runs one statement; resolves to the number of rows it changed. */
+  run(sql: string, values?: readonly SqlValue[]): Promise<number>
+  /** Rows of a query as arrays; integers may come as number or bigint. */
+  rows(sql: string, values?: readonly SqlValue[]): Promise<readonly (readonly unknown[])[]>
+  /** Tables of the dataset and their columns, as they are in this transaction. */
+  inspect(): Promise<ReadonlyMap<string, ReadonlyMap<string, InspectedColumn>>>
+}
+
+/** Whether a query has a row. */
+export async function hasRow(session: SqlSession, query: string): Promise<boolean> {
+  return (await session.rows(`${query} LIMIT 1`)).length > 0
+}
+
+/** The number that a query of one row and one column gives. */
+export async function numberFrom(session: SqlSession, query: string, values?: readonly SqlValue[]): Promise<number> {
+  return Number((await session.rows(query, values))[0]?.[0] ?? 0)
+}
+
+/** The staged rows of one table, as something to select from. */
+export interface StagedTable {
+  /** Follows FROM; has the columns below under their own names, with their types in the dataset. */
+  readonly relation: string
+  readonly columns: ReadonlySet<string>
+  /** A column of `relation` that rises in the order of arrival and names a row. */
+  readonly ordinal: string
+}

@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto'
+import type { CommitPlan, LoadPlan } from '../../core/destination.js'
+import { naming } from '../../core/identifiers.js'
+import type { Receipt } from '../../core/receipt.js'
+import type { ColumnSchema, DataType, ReadonlySchema, ReadonlyTable } from '../../core/schema.js'
+import { schemaText } from '../../core/schemaDocument.js'
+import type { PipelineState } from '../../core/state.js'
+import { encodeState } from '../../core/stateDocument.js'
+import { loadsTable, stateTable, versionTable } from '../../core/systemTables.js'
+import type { DatasetTables } from './ddl.js'
+import type { SqlSession, SqlValue } from './session.js'
+
+const names = naming('snake_case')
+
+/** dlt's own three tables, as dlt creates them. */
+export const LOADS: ReadonlyTable = loadsTable(names)
+export const VERSIONS: ReadonlyTable = versionTable(names)
+export const STATES: ReadonlyTable = stateTable(names)
+
+/** One row for each load and resource: what the load could prove. dlt does not know the table and leaves it alone. */
+export const RECEIPTS: ReadonlyTable = {
+  name: '_sluice_receipts',
+  columns: receiptColumns([
+    ['load_id', 'text'],
+    ['resource', 'text'],
+    ['verdict', 'text'],
+    ['reasons', 'json'],
+    ['requests', 'bigint'],
+    ['retries', 'bigint'],
+    ['pages', 'bigint'],
+    ['pages_from_journal', 'bigint'],
+    ['records', 'bigint'],
+    ['filtered', 'bigint'],
+    ['discarded_rows', 'bigint'],
+    ['discarded_values', 'bigint'],
+    ['rows', 'json'],
+    ['bytes', 'bigint'],
+    ['announced', 'bigint', true],
+    ['waited_ms', 'bigint'],
+  ]),
+}
+
+function receiptColumns(definitions: readonly (readonly [string, DataType, boolean?])[]): Map<string, ColumnSchema> {
+  return new Map(
+    definitions.map(([name, dataType, nullable]) => [name, { name, data_type: dataType, nullable: nullable ?? false }]),
+  )
+}
+
+/** Writes everything a load leaves in the system tables; creates those that are missing. */
+export async function writeSystemRows(
+  session: SqlSession,
+  tables: DatasetTables,
+  plan: CommitPlan,
+  load: LoadPlan,
+): Promise<void> {
+  for (const table of [VERSIONS, LOADS, RECEIPTS]) await tables.ensure(table)
+  await writeSchemaVersion(session, plan.schema, plan.committedAt)
+  if (plan.state !== undefined) {
+    await tables.ensure(STATES)
+    await writeState(session, plan.state, load, plan.committedAt)
+  }
+  for (const receipt of plan.receipts) await insertRow(session, RECEIPTS, receiptRow(load.loadId, receipt))
+  await writeLoad(session, load.loadId, plan.schema, plan.committedAt)
+}
+
+/** Adds a row for the schema unless it is the newest of its name already. */
+export async function writeSchemaVersion(session: SqlSession, schema: ReadonlySchema, at: bigint): Promise<void> {
+  const newest = await session.rows(
+    `SELECT version_hash FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1 ORDER BY inserted_at DESC LIMIT 1`,
+    [schema.name],
+  )
+  if (newest[0]?.[0] === schema.version_hash) return
+  await insertRow(session, VERSIONS, {
+    version: schema.version,
+    engine_version: schema.engine_version,
+    inserted_at: at,
+    schema_name: schema.name,
+    version_hash: schema.version_hash,
+    schema: schemaText(schema),
+  })
+}
+
+/** dlt takes a known hash for the promise that all tables exist: after a drop no version may be remembered. */
+export async function forgetSchemaVersions(session: SqlSession, schemaName: string): Promise<void> {
+  await session.run(`DELETE FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1`, [schemaName])
+}
+
+export async function writeState(session: SqlSession, state: PipelineState, load: LoadPlan, at: bigint): Promise<void> {
+  await insertRow(session, STATES, {
+    version: state._state_version,
+    engine_version: state._state_engine_version,
+    pipeline_name: state.pipeline_name,
+    state: encodeState(state),
+    created_at: at,
+    version_hash: state._version_hash ?? null,
+    _dlt_load_id: load.loadId,
+    _dlt_id: rowId(`${load.pipeline}_${load.loadId}`),
+  })
+}
+
+export async function writeLoad(
+  session: SqlSession,
+  loadId: string,
+  schema: ReadonlySchema,
+  at: bigint,
+): Promise<void> {
+  await insertRow(session, LOADS, {
+    load_id: loadId,
+    schema_name: schema.name,
+    status: 0,
+    inserted_at: at,
+    schema_version_hash: schema.version_hash,
+  })
+}
+
+/** Fourteen characters, as dlt's row ids; one state row a load, so that the load names it. */
+function rowId(text: string): string {
+  return createHash('shake128', { outputLength: 10 }).update(text).digest('base64').replace(/=+$/, '')
+}
+
+function receiptRow(loadId: string, receipt: Receipt): Readonly<Record<string, SqlValue>> {
+  return {
+    load_id: loadId,
+    resource: receipt.resource,
+    verdict: receipt.verdict,
+    reasons: JSON.stringify(receipt.reasons),
+    requests: receipt.requests,
+    retries: receipt.retries,
+    pages: receipt.pages,
+    pages_from_journal: receipt.pagesFromJournal,
+    records: receipt.records,
+    filtered: receipt.filtered,
+    discarded_rows: receipt.discardedRows,
+    discarded_values: receipt.discardedValues,
+    rows: JSON.stringify(receipt.rows),
+    bytes: receipt.bytes,
+    announced: receipt.announced ?? null,
+    waited_ms: Math.round(receipt.waitedMs),
+  }
+}
+
+/** Points of time are given as microseconds and become literals, the rest is bound. */
+async function insertRow(
+  session: SqlSession,
+  table: ReadonlyTable,
+  row: Readonly<Record<string, SqlValue>>,
+): Promise<void> {
+  const { identifier, timestamp } = session.dialect
+  const values: SqlValue[] = []
+  const expressions: string[] = []
+  for (const [name, value] of Object.entries(row)) {
+    if (table.columns.get(name)?.data_type === 'timestamp' && typeof value === 'bigint') {
+      expressions.push(timestamp(value, true))
+    } else {
+      values.push(value)
+      expressions.push(`$${values.length}`)
+    }
+  }
+  const columns = Object.keys(row).map(identifier).join(', ')
+  await session.run(`INSERT INTO ${session.table(table.name)} (${columns}) VALUES (${expressions.join(', ')})`, values)
+}
