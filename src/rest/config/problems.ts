@@ -1,7 +1,7 @@
 import { ConfigError, type ConfigPlace, type ConfigProblem } from '../../core/errors.js'
 import { formatPath, type PropertyPath } from './propertyPath.js'
 
-/** Line and column of a key, where the document came from a file. */
+/** The place of a key: its path in the file, with line and column where they are known. */
 export type PlaceOf = (path: PropertyPath) => ConfigPlace
 
 /** Everything found wrong with one document. */
@@ -39,6 +39,6 @@ export class Problems {
 
   #keep(path: PropertyPath, message: string): void {
     const text = formatPath(path)
-    if (!this.#found.has(text)) this.#found.set(text, { place: { ...this.#placeOf(path), path: text }, message })
+    if (!this.#found.has(text)) this.#found.set(text, { place: this.#placeOf(path), message })
   }
 }

@@ -1,0 +1,36 @@
+import type { Destination } from '../core/destination.js'
+import { ConfigError, type ConfigPlace } from '../core/errors.js'
+import { alternatives, nearMiss } from '../rest/config/nearMiss.js'
+
+interface DestinationKind {
+  /** How it is written, for messages. */
+  readonly form: string
+  /** Makes the destination from what follows the scheme; the engine is loaded only now. */
+  open(rest: string): Promise<Destination>
+}
+
+/** Every scheme of a destination. A new destination is one new folder and its place here. */
+const kinds: Readonly<Record<string, DestinationKind>> = {
+  duckdb: {
+    form: 'duckdb:PATH',
+    open: async path => (await import('../destinations/duckdb/index.js')).duckdb(path),
+  },
+}
+
+/** The destination that a text such as `duckdb:demo.duckdb` names. Throws a ConfigError. */
+export async function destinationFromUrl(
+  text: string,
+  place: ConfigPlace = { path: 'destination' },
+): Promise<Destination> {
+  const [, scheme = '', rest = ''] = /^([a-z][a-z\d+-]*):(?:\/\/)?(.*)$/is.exec(text) ?? []
+  const kind = Object.hasOwn(kinds, scheme.toLowerCase()) ? kinds[scheme.toLowerCase()] : undefined
+  const forms = alternatives(Object.values(kinds).map(({ form }) => `\`${form}\``))
+  if (kind === undefined) {
+    const meant = nearMiss(scheme, Object.keys(kinds))
+    const hint = meant === undefined ? '' : `; did you mean \`${meant}:\`?`
+    const written = scheme === '' ? '' : `, not \`${scheme}:\``
+    throw new ConfigError([{ place, message: `expected ${forms}${written}${hint}` }])
+  }
+  if (rest === '') throw new ConfigError([{ place, message: `expected ${kind.form}; nothing follows \`${scheme}:\`` }])
+  return kind.open(rest)
+}

@@ -1,0 +1,98 @@
+import { readFile } from 'node:fs/promises'
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import { ConfigError, type ConfigPlace } from '../core/errors.js'
+import { formatPath, type PropertyPath } from '../rest/config/propertyPath.js'
+
+/** A YAML or JSON file, read. */
+export interface DocumentFile {
+  readonly path: string
+  readonly value: unknown
+  /** File, line and column of a key; of the nearest key above it where it is missing. */
+  place(path: PropertyPath): ConfigPlace
+}
+
+/** Reads a YAML or JSON file. Whole numbers beyond ±(2^53−1) become bigint. Throws a ConfigError. */
+export async function readDocument(path: string): Promise<DocumentFile> {
+  return parseDocumentText(await readText(path), path)
+}
+
+export async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw fileError(path, unreadable(error as NodeJS.ErrnoException))
+  }
+}
+
+function unreadable(error: NodeJS.ErrnoException): string {
+  if (error.code === 'ENOENT') return 'there is no such file'
+  if (error.code === 'EISDIR') return 'is a folder, not a file'
+  if (error.code === 'EACCES') return 'may not be read by this user'
+  return `cannot be read (${error.code ?? 'unknown reason'})`
+}
+
+export function fileError(file: string, message: string, at: { line?: number; column?: number } = {}): ConfigError {
+  return new ConfigError([{ place: { path: '', file, ...at }, message }])
+}
+
+/** YAML 1.2, of which JSON is a part; `<<` merges maps. */
+export function parseDocumentText(text: string, path: string): DocumentFile {
+  const lineCounter = new LineCounter()
+  const document = parseDocument(text.replace(/^\uFEFF/, ''), {
+    lineCounter,
+    intAsBigInt: true,
+    merge: true,
+    prettyErrors: false,
+  })
+  const [error] = document.errors
+  if (error !== undefined) {
+    const { line, col } = lineCounter.linePos(error.pos[0])
+    throw fileError(path, `is not valid YAML: ${firstLine(error.message)}`, { line, column: col })
+  }
+  let value: unknown
+  try {
+    value = narrow(document.toJS({ maxAliasCount: 1_000 }))
+  } catch (failure) {
+    throw fileError(path, `is not valid YAML: ${firstLine((failure as Error).message)}`)
+  }
+  if (value === null || value === undefined) throw fileError(path, 'is empty')
+  return { path, value, place: keys => placeIn(document, lineCounter, path, keys) }
+}
+
+function firstLine(text: string): string {
+  return (text.split('\n')[0] ?? '').replace(/\.$/, '')
+}
+
+/** Whole numbers that a double holds exactly become numbers again. */
+function narrow(value: unknown): unknown {
+  if (typeof value === 'bigint') {
+    const number = Number(value)
+    return Number.isSafeInteger(number) ? number : value
+  }
+  if (Array.isArray(value)) return value.map(narrow)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, narrow(item)]))
+}
+
+function placeIn(document: Document, lineCounter: LineCounter, file: string, path: PropertyPath): ConfigPlace {
+  let node = document.contents as Node | null | undefined
+  let offset: number | undefined
+  for (const key of path) {
+    if (isAlias(node)) node = node.resolve(document)
+    if (isMap(node)) {
+      const pair = node.items.find(item => isScalar(item.key) && String(item.key.value) === String(key))
+      if (pair === undefined) break
+      offset = (pair.key as Node).range?.[0] ?? offset
+      node = pair.value as Node | null
+    } else if (isSeq(node)) {
+      const item = node.items[Number(key)] as Node | undefined
+      if (item === undefined) break
+      offset = item.range?.[0] ?? offset
+      node = item
+    } else break
+  }
+  const place = { path: formatPath(path), file }
+  if (offset === undefined) return place
+  const { line, col } = lineCounter.linePos(offset)
+  return { ...place, line, column: col }
+}

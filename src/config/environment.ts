@@ -1,0 +1,65 @@
+import { ConfigError } from '../core/errors.js'
+import { defaultRetry } from '../rest/config/retry.js'
+import type { RetryPolicy } from '../rest/types.js'
+
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** The environment of this process; nothing else in Sluice reads it. */
+export function processEnvironment(): Environment {
+  return process.env
+}
+
+/** What dlt's runtime settings say about requests. */
+export interface RequestSettings {
+  readonly retry: RetryPolicy
+  readonly timeoutMs: number
+}
+
+/** dlt's own policy: 5 attempts, after 1, 2, 4 and 8 seconds, for 429 and every 5xx. */
+const dltRetry: RetryPolicy = {
+  ...defaultRetry,
+  attempts: 5,
+  statuses: [429, ...Array.from({ length: 100 }, (_, index) => 500 + index)],
+  jitter: 'none',
+}
+
+const retrySettings = [
+  'RUNTIME__REQUEST_MAX_ATTEMPTS',
+  'RUNTIME__REQUEST_BACKOFF_FACTOR',
+  'RUNTIME__REQUEST_MAX_RETRY_DELAY',
+]
+
+/**
+ * Reads `RUNTIME__REQUEST_*`. As soon as one of the retry settings is there, the policy is dlt's with these values,
+ * else it is Sluice's; `retry` blocks in the document refine either. 0 attempts are 1, as in dlt.
+ */
+export function requestSettings(env: Environment): RequestSettings {
+  const timeout = setting(env, 'RUNTIME__REQUEST_TIMEOUT')
+  const timeoutMs = timeout === undefined ? 60_000 : Math.round(timeout * 1_000)
+  if (!retrySettings.some(name => isSet(env, name))) return { retry: defaultRetry, timeoutMs }
+  const attempts = setting(env, 'RUNTIME__REQUEST_MAX_ATTEMPTS')
+  const factor = setting(env, 'RUNTIME__REQUEST_BACKOFF_FACTOR')
+  const maxDelay = setting(env, 'RUNTIME__REQUEST_MAX_RETRY_DELAY')
+  return {
+    retry: {
+      ...dltRetry,
+      attempts: attempts === undefined ? dltRetry.attempts : Math.max(1, Math.floor(attempts)),
+      baseMs: factor === undefined ? dltRetry.baseMs : factor * 1_000,
+      maxDelayMs: maxDelay === undefined ? dltRetry.maxDelayMs : maxDelay * 1_000,
+    },
+    timeoutMs,
+  }
+}
+
+/** An empty variable is as good as none. */
+export function isSet(env: Environment, name: string): boolean {
+  return env[name] !== undefined && env[name] !== ''
+}
+
+function setting(env: Environment, name: string): number | undefined {
+  if (!isSet(env, name)) return undefined
+  const value = Number(env[name])
+  if (Number.isFinite(value) && value >= 0) return value
+  throw new ConfigError([{ place: { path: name }, message: 'expected a number, 0 or more' }])
+}

@@ -1,0 +1,15 @@
+export type {
+  AuthConfig,
+  ClientConfig,
+  EndpointConfig,
+  PaginatorConfig,
+  ResourceConfig,
+  ResourceDefaultsConfig,
+  RestApiConfig,
+  RetryConfig,
+} from '../rest/config/declaration.js'
+export type { RecordsFunction, ResponseFunction, ResponseView } from '../rest/config/model.js'
+export { destinationFromUrl } from './destinations.js'
+export type { Environment } from './environment.js'
+export { loadPipelineFile, type PipelineFile, type PipelineFileOptions } from './pipelineFile.js'
+export { type RestApiOptions, restApi } from './restApi.js'

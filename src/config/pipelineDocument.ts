@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { schemaContract } from '../rest/config/declaration/hints.js'
+import { key, name } from '../rest/config/declaration/pieces.js'
+import { restDocument } from '../rest/config/declaration.js'
+
+/** What `source` holds besides the keys of a `rest_api` document. */
+const sourceKeys = {
+  name: key(name, {
+    description: 'Name of the source: of its schema and of its state.',
+    default: 'rest_api',
+  }),
+  max_table_nesting: key(z.int().min(0), 'Depth to which nested lists become tables, for resources that do not say.'),
+  root_key: key(z.boolean(), {
+    description: 'Whether nested tables carry the key of their root row.',
+    default: false,
+  }),
+  schema_contract: key(schemaContract, 'Contract of resources that have none.'),
+  parallelized: key(z.boolean(), {
+    description: 'Whether lists of several parents are read at once.',
+    default: false,
+  }),
+}
+
+/** The keys of a pipeline around its source. */
+const pipelineKeys = {
+  name: key(name, 'Name of the pipeline, the key of its state. Default: the name of the file.'),
+  destination: key(z.string(), {
+    description: 'Where to load to. Default: `duckdb:<name>.duckdb`.',
+    examples: ['duckdb:feedback.duckdb'],
+  }),
+  dataset: key(name, 'Name of the dataset, the schema of the database. Default: `<name>_dataset`.'),
+}
+
+export const sourceDocument = z
+  .strictObject({ ...sourceKeys, ...restDocument.shape })
+  .meta({ description: 'Where the records come from: a `rest_api` document, and a few keys around it.' })
+
+/** A pipeline file in which the document stands under `source`. */
+export const wrappedPipeline = z.strictObject({
+  $schema: key(z.string(), 'Address of the JSON Schema, for editors.'),
+  ...pipelineKeys,
+  source: sourceDocument,
+})
+
+/** A pipeline file in which the keys of the pipeline stand beside those of the document. */
+export const flatPipeline = z.strictObject({ ...pipelineKeys, ...restDocument.shape })
+
+export const pipelineKeyNames: readonly string[] = Object.keys(pipelineKeys)
+export const sourceKeyNames: readonly string[] = Object.keys(sourceKeys)
+
+/** Checks the keys around the document; the document itself is checked by its own declaration. */
+export const wrapperOnly = z.strictObject({
+  $schema: key(z.string(), ''),
+  ...pipelineKeys,
+  source: z.looseObject(sourceKeys).optional(),
+})

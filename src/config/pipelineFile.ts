@@ -1,0 +1,193 @@
+import { basename, dirname, extname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { z } from 'zod'
+import { ConfigError, SluiceError } from '../core/errors.js'
+import { type Pipeline, pipeline } from '../pipeline/pipeline.js'
+import { checkShape } from '../rest/config/check.js'
+import { contractOf } from '../rest/config/hints.js'
+import { type PlaceOf, Problems } from '../rest/config/problems.js'
+import { formatPath } from '../rest/config/propertyPath.js'
+import { isPlain, resolveReferences } from '../rest/config/references.js'
+import { destinationFromUrl } from './destinations.js'
+import { type DocumentFile, fileError, readDocument, readText } from './documentFile.js'
+import { type Environment, processEnvironment } from './environment.js'
+import { pipelineKeyNames, sourceKeyNames, wrapperOnly } from './pipelineDocument.js'
+import { restApiFrom } from './restApi.js'
+import { workingFolder } from './secretFiles.js'
+import { secretResolver } from './secrets.js'
+
+/** What is said instead of the file, and where it is read. */
+export interface PipelineFileOptions {
+  /** As in `duckdb:demo.duckdb`. */
+  readonly destination?: string | undefined
+  readonly dataset?: string | undefined
+  /** Default: the environment of this process. */
+  readonly env?: Environment | undefined
+  /** Default: the current folder. */
+  readonly cwd?: string | undefined
+}
+
+export interface PipelineFile {
+  /** Absolute. */
+  readonly path: string
+  /** One, unless a TypeScript file exports several. */
+  readonly pipelines: readonly Pipeline[]
+  /** What is worth a warning; it is also the first that listeners of a run are told. */
+  readonly warnings: readonly string[]
+}
+
+interface Reading {
+  readonly path: string
+  readonly env: Environment
+  readonly cwd: string
+  readonly overrides: PipelineFileOptions
+  readonly warnings: string[]
+}
+
+/**
+ * Reads a pipeline file, finds its secrets and connects nothing. Throws a ConfigError that names file, line and key.
+ *
+ * A `.yaml`, `.yml` or `.json` file holds a `rest_api` document, alone, beside `name`, `destination` and `dataset`, or
+ * under `source`. A `.ts`, `.mts`, `.js` or `.mjs` file exports as its default such a document, a pipeline, or a list
+ * of pipelines.
+ */
+export async function loadPipelineFile(file: string, options: PipelineFileOptions = {}): Promise<PipelineFile> {
+  const cwd = options.cwd ?? process.cwd()
+  const path = resolve(cwd, file)
+  const reading: Reading = { path, cwd, env: options.env ?? processEnvironment(), overrides: options, warnings: [] }
+  const pipelines = await readPipelines(reading)
+  return { path, pipelines: pipelines.map(one => announcing(one, reading.warnings)), warnings: reading.warnings }
+}
+
+async function readPipelines(reading: Reading): Promise<Pipeline[]> {
+  const extension = extname(reading.path).toLowerCase()
+  if (['.yaml', '.yml', '.json'].includes(extension)) {
+    const document = await readDocument(reading.path)
+    return [await pipelineFrom(document.value, reading, document)]
+  }
+  if (['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'].includes(extension)) return await modulePipelines(reading)
+  throw fileError(reading.path, 'is no pipeline file: expected .yaml, .yml, .json, .ts or .js')
+}
+
+async function modulePipelines(reading: Reading): Promise<Pipeline[]> {
+  const exported = await importDefault(reading.path)
+  const values: unknown[] = Array.isArray(exported) ? exported : [exported]
+  if (values.length === 0) throw fileError(reading.path, 'exports an empty list; expected a pipeline')
+  const pipelines: Pipeline[] = []
+  for (const value of values) {
+    if (isPipeline(value)) pipelines.push(await overridden(value, reading))
+    else if (isPlain(value)) pipelines.push(await pipelineFrom(value, reading))
+    else throw fileError(reading.path, 'its default export must be a pipeline, a list of pipelines or a document')
+  }
+  return pipelines
+}
+
+/** TypeScript is compiled in memory. `sluice` is this very copy, whatever else is installed beside the file. */
+async function importDefault(path: string): Promise<unknown> {
+  await readText(path)
+  const { createJiti } = await import('jiti')
+  const door = new URL(import.meta.url.endsWith('.ts') ? '../index.ts' : '../index.js', import.meta.url)
+  const library = (await import(door.href)) as Record<string, unknown>
+  const jiti = createJiti(import.meta.url, { fsCache: false, moduleCache: false, virtualModules: { sluice: library } })
+  try {
+    const exported: unknown = await jiti.import(pathToFileURL(path).href, { default: true })
+    return typeof exported === 'function' ? await exported() : exported
+  } catch (error) {
+    if (error instanceof SluiceError) throw error
+    throw new ConfigError([
+      { place: { path: '', file: path }, message: `cannot be loaded: ${(error as Error).message}` },
+    ])
+  }
+}
+
+function isPipeline(value: unknown): value is Pipeline {
+  if (typeof value !== 'object' || value === null) return false
+  const { run, source, destination } = value as Partial<Pipeline>
+  return typeof run === 'function' && source !== undefined && destination !== undefined
+}
+
+async function overridden(made: Pipeline, reading: Reading): Promise<Pipeline> {
+  const { destination, dataset } = reading.overrides
+  if (destination === undefined && dataset === undefined) return made
+  return pipeline({
+    name: made.name,
+    source: made.source,
+    destination: destination === undefined ? made.destination : await destinationFromUrl(destination),
+    dataset: dataset ?? made.datasetName,
+    home: workingFolder(reading.env, dirname(reading.path)),
+  })
+}
+
+/** A document alone, beside the keys of its pipeline, or under `source`. */
+async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFile): Promise<Pipeline> {
+  const { path, env, cwd } = reading
+  const place: PlaceOf = file?.place ?? (keys => ({ path: formatPath(keys), file: path }))
+  if (!isPlain(value)) throw fileError(path, 'expected a map with `client` and `resources`')
+  const wrapped = Object.hasOwn(value, 'source')
+  const around = wrapped ? value : pick(value, pipelineKeyNames)
+  const problems = new Problems(place)
+  const fileName = basename(path, extname(path))
+  const folder = dirname(path)
+  const warn = (message: string): void => void reading.warnings.push(message)
+  const resolver = secretResolver({ env, cwd, folder, pipeline: fileName, warn: () => {} })
+  const inner = wrapped && isPlain(value.source) ? value.source : {}
+  const settled = resolveReferences(
+    { ...around, ...(wrapped && { source: pick(inner, sourceKeyNames) }) },
+    resolver,
+    problems,
+  )
+  if (wrapped && !isPlain(value.source)) problems.add(['source'], 'expected a map with `client` and `resources`')
+  checkShape(wrapperOnly, settled, [], problems)
+  problems.throwIfAny()
+  const keys = settled as Wrapper
+  const name = keys.name ?? fileName
+  const source = keys.source ?? {}
+  const document = wrapped ? omit(inner, sourceKeyNames) : omit(value, pipelineKeyNames)
+  return pipeline({
+    name,
+    source: restApiFrom(document, {
+      name: source.name ?? undefined,
+      maxTableNesting: source.max_table_nesting ?? undefined,
+      rootKey: source.root_key ?? undefined,
+      schemaContract: contractOf(source.schema_contract),
+      parallelized: source.parallelized ?? undefined,
+      env,
+      cwd,
+      folder,
+      pipeline: name,
+      place: wrapped ? path => place(['source', ...path]) : place,
+      warn,
+    }),
+    destination: await destinationOf(keys, name, reading, place),
+    dataset: reading.overrides.dataset ?? keys.dataset ?? `${name}_dataset`,
+    home: workingFolder(env, folder),
+  })
+}
+
+type Wrapper = z.output<typeof wrapperOnly>
+
+function destinationOf(keys: Wrapper, name: string, reading: Reading, place: PlaceOf) {
+  const { destination } = reading.overrides
+  if (destination !== undefined) return destinationFromUrl(destination, { path: '--destination' })
+  return destinationFromUrl(keys.destination ?? `duckdb:${name}.duckdb`, place(['destination']))
+}
+
+function pick(value: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).filter(([key]) => keys.includes(key)))
+}
+
+function omit(value: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)))
+}
+
+/** The same pipeline, whose runs begin with the warnings of its file. */
+function announcing(made: Pipeline, warnings: readonly string[]): Pipeline {
+  if (warnings.length === 0) return made
+  return {
+    ...made,
+    run: options => {
+      for (const message of warnings) options?.onEvent?.({ type: 'warning', code: 'secrets_file_readable', message })
+      return made.run(options)
+    },
+  }
+}

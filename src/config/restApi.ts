@@ -1,0 +1,51 @@
+import type { ContractMode, SchemaContract } from '../core/schema.js'
+import type { Source } from '../core/source.js'
+import type { RestApiConfig } from '../rest/config/declaration.js'
+import { parseRestConfig } from '../rest/config/parse.js'
+import type { PlaceOf } from '../rest/config/problems.js'
+import { restSource } from '../rest/source.js'
+import { type Environment, processEnvironment, requestSettings } from './environment.js'
+import { secretResolver } from './secrets.js'
+
+export interface RestApiOptions {
+  /** Name of the source and of its schema; the key of its state. Default `rest_api`. */
+  readonly name?: string | undefined
+  /** Depth to which nested lists become tables, for resources that do not say. */
+  readonly maxTableNesting?: number | undefined
+  /** Whether nested tables carry the key of their root row. */
+  readonly rootKey?: boolean | undefined
+  readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
+  /** Reads the lists of several parents at once. */
+  readonly parallelized?: boolean | undefined
+  /** Where secrets and settings come from. Default: the environment of this process. */
+  readonly env?: Environment | undefined
+  /** Where `.sluice/secrets.toml` and `.dlt/secrets.toml` are. Default: the current folder. */
+  readonly cwd?: string | undefined
+  /** Folder of the pipeline file, looked at before `cwd`. */
+  readonly folder?: string | undefined
+  /** Name of the pipeline, whose own secrets come first. */
+  readonly pipeline?: string | undefined
+  /** Line and column of keys, for messages. */
+  readonly place?: PlaceOf | undefined
+  /** Told of what is worth a warning. Default: a warning of the process. */
+  readonly warn?: ((message: string) => void) | undefined
+}
+
+/**
+ * A source from a `rest_api` document: checked whole, secrets found, nothing requested yet. The document is not
+ * changed. Throws a ConfigError with every problem found.
+ */
+export function restApi(document: RestApiConfig, options: RestApiOptions = {}): Source {
+  return restApiFrom(document, options)
+}
+
+/** The same for a document that is not known to be one. */
+export function restApiFrom(document: unknown, options: RestApiOptions): Source {
+  const { env = processEnvironment(), cwd = process.cwd(), folder, pipeline, name, warn = warnProcess } = options
+  const lookup = secretResolver({ env, cwd, folder, pipeline, source: name, warn })
+  return restSource(parseRestConfig(document, { ...options, ...requestSettings(env), lookup }))
+}
+
+function warnProcess(message: string): void {
+  process.emitWarning(message, 'SluiceWarning')
+}

@@ -1,0 +1,66 @@
+import { readFileSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parse, TomlError } from 'smol-toml'
+import { ConfigError } from '../core/errors.js'
+import { type Environment, isSet } from './environment.js'
+
+/** A file of secrets, and what it holds if it is there. */
+export interface SecretFile {
+  /** As shown in messages. */
+  readonly path: string
+  readonly tables: Readonly<Record<string, unknown>> | undefined
+}
+
+/** The working folder of a pipeline file, or of the current folder. */
+export function workingFolder(env: Environment, folder: string): string {
+  return isSet(env, 'SLUICE_HOME') ? resolve(env.SLUICE_HOME ?? '') : join(folder, '.sluice')
+}
+
+/**
+ * The files where secrets are looked up, in order: `secrets.toml` of the working folder, then dlt's, each beside the
+ * pipeline file before the current folder. A file that others may read is reported.
+ */
+export function secretFiles(
+  env: Environment,
+  folders: readonly string[],
+  warn: (message: string) => void,
+): readonly SecretFile[] {
+  const own = folders.map(folder => join(workingFolder(env, folder), 'secrets.toml'))
+  const dlt = folders.map(folder => join(folder, '.dlt', 'secrets.toml'))
+  return [...new Set([...own, ...dlt])].map(path => ({ path, tables: readTables(path, warn) }))
+}
+
+function readTables(path: string, warn: (message: string) => void): SecretFile['tables'] {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw new ConfigError([
+      { place: { path: '', file: path }, message: `cannot be read (${code ?? 'unknown reason'})` },
+    ])
+  }
+  const readableByOthers = process.platform !== 'win32' && (statSync(path).mode & 0o044) !== 0
+  if (readableByOthers) warn(`${path} can be read by other users; \`chmod 600 ${path}\` makes it yours alone`)
+  try {
+    return parse(text)
+  } catch (error) {
+    // The parser's own message quotes the file.
+    const at = error instanceof TomlError ? { line: error.line, column: error.column } : {}
+    throw new ConfigError([{ place: { path: '', file: path, ...at }, message: 'is not valid TOML' }])
+  }
+}
+
+/** The value under these keys, one table in another; numbers and booleans as text. */
+export function valueIn(file: SecretFile, keys: readonly string[]): string | undefined {
+  let value: unknown = file.tables
+  for (const key of keys) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined
+    value = (value as Record<string, unknown>)[key]
+  }
+  if (typeof value === 'string') return value === '' ? undefined : value
+  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
+    ? String(value)
+    : undefined
+}

@@ -1,0 +1,153 @@
+import { Secret } from '../core/secret.js'
+import type { Found, Lookup } from '../rest/config/lookup.js'
+import { type Environment, isSet } from './environment.js'
+import { type SecretFile, secretFiles, valueIn } from './secretFiles.js'
+
+export interface SecretResolverOptions {
+  readonly env: Environment
+  /** Folder of the pipeline file, where there is one. */
+  readonly folder?: string | undefined
+  readonly cwd: string
+  /** Name of the pipeline; its own settings come before those of all. */
+  readonly pipeline?: string | undefined
+  /** Name of the source. Default `rest_api`. */
+  readonly source?: string | undefined
+  /** Told once of each file that others may read. */
+  readonly warn?: ((message: string) => void) | undefined
+}
+
+/** A value and where it was found. */
+interface Hit {
+  readonly value: string
+  readonly origin: string
+}
+
+type Keys = readonly string[]
+
+const SECTION = 'rest_api'
+
+/**
+ * Finds what documents refer to. Every name is looked up in the environment first, then in `.sluice/secrets.toml`, then
+ * in `.dlt/secrets.toml`:
+ *
+ * - `${secrets.api_key}`: `API_KEY`, then dlt's names from `<PIPELINE>__SOURCES__<SECTION>__<SOURCE>__API_KEY` down to
+ *   `SOURCES__API_KEY`;
+ * - a field that an `auth` block leaves out: dlt's names from `<PIPELINE>__SOURCES__…__CREDENTIALS__<FIELD>` down to
+ *   `CREDENTIALS__<FIELD>`, and a block's only secret also under `…__CREDENTIALS` itself;
+ * - `${env.NAME}`: the environment alone.
+ */
+export function secretResolver(options: SecretResolverOptions): Lookup {
+  const { env, cwd, folder = cwd, pipeline, source = SECTION, warn = () => {} } = options
+  let files: readonly SecretFile[] | undefined
+  const allFiles = (): readonly SecretFile[] => (files ??= secretFiles(env, [...new Set([folder, cwd])], warn))
+
+  const search = (candidates: readonly Keys[]): Hit | undefined => {
+    for (const keys of candidates) {
+      const name = variable(keys)
+      if (isSet(env, name)) return { value: env[name] ?? '', origin: name }
+    }
+    for (const file of allFiles()) {
+      for (const keys of candidates) {
+        const value = valueIn(file, keys)
+        if (value !== undefined) return { value, origin: `${file.path}: ${keys.join('.')}` }
+      }
+    }
+    return undefined
+  }
+  const places = (candidates: readonly Keys[]): string => {
+    const variables = [...new Set(candidates.map(variable))].map(name => `\n    environment ${name}`)
+    const paths = [...new Set(candidates.map(keys => keys.join('.')))]
+    const inFiles = allFiles().map(({ path, tables }) =>
+      tables === undefined
+        ? `\n    ${path} (there is no such file)`
+        : `\n    ${path}: ${paths.slice(0, 3).join(', ')}${paths.length > 3 ? ', …' : ''}`,
+    )
+    return [...variables, ...inFiles].join('')
+  }
+
+  const namedCandidates = (name: string): Keys[] => {
+    const keys = name.split('.')
+    const plain = [keys, ...(keys.length > 1 ? [[keys.join('_')]] : [])]
+    return [...plain, ...sections(pipeline, source).map(section => [...section, ...keys])]
+  }
+  const secretNamed = (name: string): Found<Hit> => {
+    const candidates = namedCandidates(name)
+    const hit = search(candidates)
+    if (hit !== undefined) return { value: hit }
+    return { missing: `the secret \`${name}\` is missing; it was looked for in${places(candidates)}` }
+  }
+  const credentialCandidates = (field: string, alone: boolean): Keys[] => {
+    const blocks = [...sections(pipeline, source), ...(pipeline === undefined ? [] : [[pipeline]]), []].sort(
+      (a, b) => Number(startsWith(b, pipeline)) - Number(startsWith(a, pipeline)),
+    )
+    return blocks.flatMap(block => {
+      const credentials = [...block, 'credentials']
+      return alone ? [[...credentials, field], credentials] : [[...credentials, field]]
+    })
+  }
+
+  return {
+    secret(name) {
+      const found = secretNamed(name)
+      return 'value' in found ? { value: new Secret(found.value.value, found.value.origin) } : found
+    },
+    text(text, escapeValue = value => value) {
+      const origins: string[] = []
+      const missing: string[] = []
+      const replaced = text.replace(reference, (whole, escaped: string, context: string, name: string) => {
+        if (escaped !== '') return whole.slice(1)
+        if (context === 'env') {
+          if (isSet(env, name)) return escapeValue(env[name] ?? '')
+          missing.push(`the environment variable \`${name}\` is not set`)
+          return ''
+        }
+        const found = secretNamed(name)
+        if ('missing' in found) {
+          missing.push(found.missing)
+          return ''
+        }
+        origins.push(found.value.origin)
+        return found.value.value
+      })
+      if (missing.length > 0) return { missing: missing.join('; ') }
+      return { value: origins.length === 0 ? replaced : new Secret(replaced, origins.join(', ')) }
+    },
+    credential(field, alone) {
+      const candidates = credentialCandidates(field, alone)
+      const hit = search(candidates)
+      if (hit !== undefined) return { value: new Secret(hit.value, hit.origin) }
+      return { missing: `the secret \`${field}\` is missing; it was looked for in${places(candidates)}` }
+    },
+    setting(field) {
+      const candidates = credentialCandidates(field, false)
+      const hit = search(candidates)
+      if (hit !== undefined) return { value: hit.value }
+      return { missing: `\`${field}\` is missing; it was looked for in${places(candidates)}` }
+    },
+  }
+}
+
+/** `${secrets.name}` and `${env.NAME}`; a second dollar sign before it keeps it as text. */
+const reference = /(\$?)\$\{(secrets|env)\.([\w.-]+)\}/g
+
+/** dlt's sections of a source, most specific first; all of the pipeline's before those of every pipeline. */
+function sections(pipeline: string | undefined, source: string): Keys[] {
+  const general = [
+    ['sources', SECTION, source],
+    ['sources', SECTION],
+    ...(source === SECTION ? [] : [['sources', source]]),
+    ['sources'],
+  ]
+  return pipeline === undefined ? general : [...general.map(keys => [pipeline, ...keys]), ...general]
+}
+
+function startsWith(keys: Keys, first: string | undefined): boolean {
+  return first !== undefined && keys[0] === first
+}
+
+function variable(keys: Keys): string {
+  return keys
+    .join('__')
+    .replace(/[^A-Za-z0-9_]/g, '_')
+    .toUpperCase()
+}
