@@ -167,6 +167,7 @@ export function strip(text: string): string {
 
 // Keys of hostile data must not fill the memory.
 const memoLimit = 20_000
+const memoKeyLength = 500
 
 function memoised(make: (raw: string) => string): (raw: string) => string {
   const memo = new Map<string, string>()
@@ -174,6 +175,7 @@ function memoised(make: (raw: string) => string): (raw: string) => string {
     const known = memo.get(raw)
     if (known !== undefined) return known
     const made = make(raw)
+    if (raw.length > memoKeyLength) return made
     if (memo.size >= memoLimit) memo.clear()
     memo.set(raw, made)
     return made

@@ -7,17 +7,25 @@ export function parseInteger(text: string): bigint | undefined {
   const trimmed = strip(text)
   if (trimmed.startsWith('0x')) return parseHex(trimmed)
   const digits = asciiDigits(trimmed)
-  if (!/^[+-]?[0-9]+(?:_[0-9]+)*$/.test(digits)) return undefined
+  if (digits.length > maxIntegerDigits || !integerText.test(digits)) return undefined
   const magnitude = BigInt(digits.replace(/[+_-]/g, ''))
   return digits.startsWith('-') ? -magnitude : magnitude
 }
 
+// Python's own limit, so that hostile digits cost no time.
+const maxIntegerDigits = 4300
+const integerText = /^[+-]?[0-9]+(?:_[0-9]+)*$/
+const hexText = /^0x([+-]?)(?:0[xX]_?)?([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)$/
+
 function parseHex(trimmed: string): bigint | undefined {
-  const match = /^0x([+-]?)(?:0[xX]_?)?([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)$/.exec(asciiDigits(trimmed))
+  const match = trimmed.length > maxIntegerDigits ? null : hexText.exec(asciiDigits(trimmed))
   if (match === null) return undefined
   const magnitude = BigInt(`0x${match[2]!.replaceAll('_', '')}`)
   return match[1] === '-' ? -magnitude : magnitude
 }
+
+const part = '[0-9]+(?:_[0-9]+)*'
+const doubleText = new RegExp(`^[+-]?(?:${part}\\.?(?:${part})?|\\.${part})(?:[eE][+-]?${part})?$`)
 
 /** Python's `float(text)`, `0x` integers included. */
 export function parseDouble(text: string): number | undefined {
@@ -32,8 +40,7 @@ export function parseDouble(text: string): number | undefined {
     if (special[2] === undefined) return Number.NaN
     return special[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
   }
-  const part = '[0-9]+(?:_[0-9]+)*'
-  if (!new RegExp(`^[+-]?(?:${part}\\.?(?:${part})?|\\.${part})(?:[eE][+-]?${part})?$`).test(digits)) return undefined
+  if (!doubleText.test(digits)) return undefined
   return Number(digits.replaceAll('_', ''))
 }
 

@@ -34,10 +34,9 @@ export function randomIds(count: number, out: Uint8Array, at = 0): void {
 }
 
 /**
- * Ids of `count` nested rows of a table: {@link nestedId} for every row, six times as fast (node:crypto
- * needs most of its time to make and free a hash object). `parents` is a
- * text column (per value u32 length, UTF-8) with each row's parent id; `indexes` the places in the lists, 0 to 2^31−1. The
- * ids are written to `out` as values of a text column, {@link ROW_ID_STRIDE} bytes each.
+ * Ids of `count` nested rows of a table: {@link nestedId} for every row, six times as fast. `parents` is a text column
+ * (per value u32 length, UTF-8) with each row's parent id; `indexes` the places in the lists, 0 to 2^31−1. The ids are
+ * written to `out` as values of a text column, {@link ROW_ID_STRIDE} bytes each.
  */
 export function nestedIds(
   parents: Uint8Array,

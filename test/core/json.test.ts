@@ -185,10 +185,11 @@ describe('stringifyJson', () => {
       bytes: new Uint8Array([104, 105]),
       not: [Number.NaN, Number.POSITIVE_INFINITY, undefined],
       gone: undefined,
+      url: new URL('https://example.com/a'),
       big: 2n ** 64n,
     }
     expect(stringifyJson(value)).toBe(
-      '{"at":"2024-01-02T03:04:05.006Z","never":null,"bytes":"aGk=","not":[null,null,null],"big":18446744073709551616}',
+      '{"at":"2024-01-02T03:04:05.006Z","never":null,"bytes":"aGk=","not":[null,null,null],"url":"https://example.com/a","big":18446744073709551616}',
     )
   })
 

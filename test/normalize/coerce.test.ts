@@ -95,6 +95,8 @@ describe('coercion', () => {
     [text('1__0'), 'bigint', undefined],
     [text('_1'), 'bigint', undefined],
     [text('99999999999999999999999'), 'bigint', 99999999999999999999999n],
+    [text('1'.repeat(4301)), 'bigint', undefined],
+    [text('0x0x10'), 'bigint', 16n],
     [text('.5'), 'double', 0.5],
     [text('5.'), 'double', 5],
     [text('1_0.0_1e1_0'), 'double', 10.01e10],

@@ -4,7 +4,7 @@ import { type JsonValue, MAX_JSON_DEPTH } from './value.js'
 /**
  * Compact JSON. Numbers that were read and not changed keep their text, bigints are digits. Values that user functions
  * return are taken too: a Date becomes an ISO text with Z (an invalid one null), a Uint8Array base64, NaN and ±Infinity
- * null, undefined members are left out (null in arrays). What is not data (functions, symbols, maps, sets) and what
+ * null, undefined members are left out (null in arrays), `toJSON` methods are called. What is not data (functions, symbols, maps, sets) and what
  * nests too deeply, cycles among them, throws a TypeError that names the place.
  */
 export function stringifyJson(value: unknown): string {
@@ -69,6 +69,7 @@ function writeObject(value: object, style: Style, depth: number): string {
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'null' : JSON.stringify(value.toISOString())
   if (value instanceof Uint8Array) return `"${Buffer.from(value).toString('base64')}"`
   if (value instanceof Map || value instanceof Set) throw new NotData(value instanceof Map ? 'a Map' : 'a Set')
+  if ('toJSON' in value && typeof value.toJSON === 'function') return write(value.toJSON(), style, depth, undefined)
   const literals = hasNumberLiterals(value)
   let text = ''
   let key = ''
