@@ -95,6 +95,8 @@ export class CellRules {
     const value = coerce(scalar, type, hints)
     if (value === undefined) return undefined
     if (type === 'bigint' && typeof value === 'bigint' && (value < LEAST_INT64 || value > GREATEST_INT64)) {
+      // A text or double of that size has a variant column to go to, an integer has none.
+      if (scalar.kind !== 'bigint') return undefined
       throw new DataError(
         'integer_range',
         `Column ${table}.${column}: ${value} does not fit into 64 bits; declare the column as decimal, double or text`,

@@ -71,7 +71,6 @@ export class LoadShapes {
     if (schemaTable === undefined) throw new TypeError(`table ${tableName} is not part of the schema`)
     const root = this.#shape(tableName, tableName, this.#nesting(schemaTable))
     const table = this.#writers.get(tableName) ?? this.#newWriter(schemaTable, undefined)
-    root.table = table
     const family: RootFamily = { root, table, tables: [table], keys: this.keyColumns(table) }
     this.#families.set(tableName, family)
     return family

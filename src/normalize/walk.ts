@@ -134,6 +134,8 @@ export class Walk {
       this.#discardedRowsBefore = this.discardedRows
       this.#discardedValuesBefore = this.#cells.discardedValues
       for (let slot = 0; slot < this.keyStarts.length; slot++) this.keyStarts[slot] = -1
+      // The first record of a load takes the exact way, to see that the table has its system columns.
+      if (root.table === undefined) throw GIVE_UP
       const row = table.startRow()
       const serial = this.#nextSerial()
       if (this.#page[at] === OBJECT_START) at = this.#object(at, root.root, table, row, serial)
