@@ -53,6 +53,16 @@ describe('the package', () => {
     expect(Object.keys(manifest.scripts).filter(script => hooks.includes(script))).toEqual([])
   })
 
+  it('locks the packages of every platform, without which `npm ci` refuses to install', async () => {
+    const text = await readFile(join(root, 'package-lock.json'), 'utf8')
+    const { packages } = JSON.parse(text) as {
+      packages: Readonly<Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>>
+    }
+    const needed = Object.values(packages).flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
+    expect(needed.filter(name => !(`node_modules/${name}` in packages))).toEqual([])
+    expect(text).not.toContain('"resolved"')
+  })
+
   it('passes publint', async () => {
     const bytes = await readFile(tarball)
     const { messages, pkg } = await publint({
