@@ -28,8 +28,8 @@ export interface JournalOptions {
    * `sync()` a power cut. `power`: every recorded answer survives both.
    */
   readonly durability?: 'process' | 'power' | undefined
-  /** Milliseconds since the epoch; default the system's clock. */
-  readonly now?: (() => number) | undefined
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
 }
 
 /**
@@ -118,7 +118,7 @@ const SHORTEST_WORTH_KEEPING = 4096
 async function begin(path: string, folder: string, options: JournalOptions): Promise<Opened> {
   await mkdir(folder, { recursive: true })
   const file = await open(path, 'w+')
-  const record = encodeInfo(options, (options.now ?? Date.now)())
+  const record = encodeInfo(options, options.now())
   const bytes = Buffer.concat(record)
   await file.write(bytes, 0, bytes.length, 0)
   await file.sync()
@@ -135,7 +135,7 @@ async function syncFolder(folder: string): Promise<void> {
 
 function journalOf(options: JournalOptions, folder: string, opened: Opened, setAside: string | undefined): Journal {
   const { file, index, meta } = opened
-  const now = options.now ?? Date.now
+  const { now } = options
   const scrubber = options.scrubber ?? createScrubber()
   const digest = loadDigest(options.loadId)
   const path = join(folder, RESPONSES_FILE)

@@ -169,6 +169,7 @@ async function takeUpJournal(
       fingerprint,
       meta: { started_at: setup.clock.now(), pipeline: setup.name, source: setup.source.name },
       scrubber: setup.source.scrubber,
+      now: setup.clock.now,
     })
   let last = committed?.loadId
   let resumable: string | undefined

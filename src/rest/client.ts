@@ -88,13 +88,18 @@ type Asking = Omit<SendOptions, 'identity' | 'journal' | 'recordable'>
 /** Waits shorter than this are not worth an event. */
 const SHORTEST_EVENT_MS = 10
 
-/** Header names whose values are credentials; they never leave the client. */
-const privateHeaders = new Set([
+/** Left out of answers: credentials, and what describes the transfer rather than the decoded body. */
+const droppedHeaders = new Set([
+  'authentication-info',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'keep-alive',
+  'proxy-authenticate',
   'set-cookie',
   'set-cookie2',
+  'transfer-encoding',
   'www-authenticate',
-  'proxy-authenticate',
-  'authentication-info',
 ])
 
 export function createClient(options: ClientOptions): Client {
@@ -183,7 +188,7 @@ export function createClient(options: ClientOptions): Client {
       const answer = await ask(request, sending).catch((error: unknown) => {
         throw signal.aborted ? stopped(signal, resource) : error
       })
-      const response = { ...answer, headers: publicHeaders(answer.headers) }
+      const response = { ...answer, headers: keptHeaders(answer.headers) }
       if (response.status < 400 || sending.recordable?.(response) === true) {
         const { status, headers, body } = response
         await journal.record(identity, { status, headers, body } satisfies RecordedResponse, {
@@ -269,8 +274,8 @@ function stopped(signal: AbortSignal, resource: string): Error {
   return new RequestError('aborted', `${resource}: stopped before the answer came`, { resource, cause: signal.reason })
 }
 
-function publicHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+function keptHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const kept: Record<string, string> = {}
-  for (const name in headers) if (!privateHeaders.has(name)) kept[name] = headers[name] ?? ''
+  for (const name in headers) if (!droppedHeaders.has(name)) kept[name] = headers[name] ?? ''
   return kept
 }
