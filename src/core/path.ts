@@ -78,6 +78,7 @@ interface Condition {
 
 type Operator = '=' | '==' | '!=' | '<' | '<=' | '>' | '>=' | '=~'
 
+const LONGEST_PATH = 2000
 const NAME = /@?[A-Za-z_][A-Za-z0-9_@-]*/y
 const INTEGER = /-?\d+/y
 const NUMBER = /-?\d+(?:\.\d+)?/y
@@ -95,6 +96,7 @@ class Parser {
 
   parse(): Expression {
     this.#space()
+    if (this.#text.length > LONGEST_PATH) throw this.#error(`longer than ${LONGEST_PATH} characters`)
     if (this.#at === this.#text.length) throw this.#error('expected a name or `$`, the path is empty')
     const path = this.#path()
     if (this.#at < this.#text.length) throw this.#error(`unexpected ${this.#here()}`)
@@ -353,7 +355,7 @@ function evaluate<Node>(
     case 'descendants': {
       const found: Node[] = []
       for (const left of evaluate(expression.left, node, root, tree, compute)) {
-        // Level by level with an explicit stack, so that depth costs no call stack.
+        // Parents before children, with a stack of our own, so that depth costs no call stack.
         const open = [left]
         for (let next = open.pop(); next !== undefined; next = open.pop()) {
           for (const right of evaluate(expression.right, next, root, tree, compute)) found.push(right)
@@ -457,7 +459,7 @@ const computeOnValues: Compute<PathMatch> = (expression, { value }) => {
     if (Array.isArray(value)) return [{ value: value.length }]
     return isObject(value) ? [{ value: Object.keys(value).length }] : []
   }
-  if (!Array.isArray(value)) return []
+  if (expression.kind !== 'sort' || !Array.isArray(value)) return []
   const list: JsonValue[] = [...value]
   for (const { path, descending } of [...expression.by].reverse()) {
     const field = (element: JsonValue): JsonValue | undefined =>

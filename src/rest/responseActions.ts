@@ -1,0 +1,86 @@
+import { DataError, SluiceError } from '../core/errors.js'
+import { textAt } from '../core/jsonBytes.js'
+import type { ResponseActionModel, ResponseActionName, ResponseFunction } from './config/model.js'
+import type { ApiResponse } from './types.js'
+
+/** What the actions make of an answer. */
+export interface Judgement {
+  /** The first that an entry asks for; undefined: the answer is read as usual. */
+  readonly action: ResponseActionName | undefined
+  /** Key path of the entry that decided. */
+  readonly path?: string | undefined
+  /** The answer, with another body where a function gave one. */
+  readonly response: ApiResponse
+}
+
+/** Asks the entries in order; the first action wins. Functions see each answer once. */
+export async function judge(
+  actions: readonly ResponseActionModel[],
+  response: ApiResponse,
+  resource: string,
+): Promise<Judgement> {
+  let current = response
+  for (const entry of actions) {
+    if (!matches(entry, current)) continue
+    const { action, path } = entry
+    if (typeof action === 'string') return { action, path, response: current }
+    for (const step of action) {
+      const result = await call(step, current, resource, path)
+      if (typeof result === 'string') return { action: result, path, response: current }
+      if (result !== undefined) current = { ...current, body: Buffer.from(result.body) }
+    }
+  }
+  return { action: undefined, response: current }
+}
+
+/** The action that the document declares for an answer, functions left out: what can be known before reading it. */
+export function declaredAction(
+  actions: readonly ResponseActionModel[],
+  response: ApiResponse,
+): ResponseActionName | undefined {
+  for (const entry of actions) {
+    if (typeof entry.action === 'string' && matches(entry, response)) return entry.action
+  }
+  return undefined
+}
+
+/** Whether an answer with an error status may be of use, so that it belongs into the journal. */
+export function mayUse(actions: readonly ResponseActionModel[], response: ApiResponse): boolean {
+  return actions.some(
+    ({ action, ...entry }) => matches({ ...entry, action }, response) && action !== 'retry' && action !== 'fail',
+  )
+}
+
+function matches(entry: ResponseActionModel, response: ApiResponse): boolean {
+  const { statuses, content } = entry
+  if (statuses !== undefined && !statuses.some(([from, to]) => response.status >= from && response.status <= to)) {
+    return false
+  }
+  return content === undefined || bodyText(response).includes(content)
+}
+
+async function call(step: ResponseFunction, response: ApiResponse, resource: string, path: string) {
+  try {
+    const { status, headers, url } = response
+    return (await step({ status, headers, url, text: bodyText(response) })) ?? undefined
+  } catch (error) {
+    if (error instanceof SluiceError) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new DataError('user_function', `${resource}: the function at ${path} failed: ${reason}`, {
+      resource,
+      path,
+      cause: error,
+    })
+  }
+}
+
+const texts = new WeakMap<Uint8Array, string>()
+
+function bodyText({ body }: ApiResponse): string {
+  let text = texts.get(body)
+  if (text === undefined) {
+    text = textAt(body, { start: 0, end: body.length })
+    texts.set(body, text)
+  }
+  return text
+}

@@ -1,0 +1,159 @@
+import { stringifyJson } from '../core/json.js'
+import { countElements, elements, type JsonDocument, type Span, textAt, valueAt } from '../core/jsonBytes.js'
+import { compilePath, type JsonPath } from '../core/path.js'
+import { nearMiss } from './config/nearMiss.js'
+
+/** Records picked out of a body. */
+export interface Selection {
+  /** UTF-8 text of one JSON array; a part of the body where the body has the records as one list. */
+  readonly records: Uint8Array
+  readonly count: number
+}
+
+/** A selection without records. */
+export const nothing: Selection = { records: Buffer.from('[]'), count: 0 }
+
+/**
+ * Records of a body. A single match that is a list gives its elements, a single other match is one record, null is
+ * none; several matches are the records themselves. `undefined`: nothing matches.
+ */
+export function select(document: JsonDocument, path: JsonPath): Selection | undefined {
+  const spans = document.locate(path)
+  if (spans === undefined) return computed(document, path)
+  const [only, second] = spans
+  if (only === undefined) return undefined
+  if (second !== undefined) return joined(document, spans)
+  switch (document.kind(only)) {
+    case 'null':
+      return nothing
+    case 'array':
+      return {
+        records: document.bytes.subarray(only.start, only.end),
+        count: countElements(document.bytes, only.start),
+      }
+    default:
+      return joined(document, [only])
+  }
+}
+
+function joined({ bytes }: JsonDocument, spans: readonly Span[]): Selection {
+  const size = spans.reduce((sum, span) => sum + span.end - span.start + 1, 1)
+  const records = Buffer.allocUnsafe(size)
+  let at = 0
+  for (const span of spans) {
+    records[at] = at === 0 ? 0x5b : 0x2c
+    records.set(bytes.subarray(span.start, span.end), at + 1)
+    at += span.end - span.start + 1
+  }
+  records[at] = 0x5d
+  return { records, count: spans.length }
+}
+
+/** For paths that sort or count: their matches are written anew, numbers with the digits they had. */
+function computed(document: JsonDocument, path: JsonPath): Selection | undefined {
+  const matches = path.matches(valueAt(document.bytes, document.root))
+  const [only] = matches
+  if (only === undefined) return undefined
+  if (matches.length === 1 && only === null) return nothing
+  const list = matches.length === 1 && Array.isArray(only) ? only : matches
+  return { records: Buffer.from(stringifyJson(list)), count: list.length }
+}
+
+/** The first `limit` records of a selection. */
+export function truncate(selection: Selection, limit: number): Selection {
+  if (selection.count <= limit) return selection
+  if (limit <= 0) return nothing
+  const last = elements(selection.records, 0)[limit - 1] as Span
+  const records = Buffer.concat([selection.records.subarray(0, last.end), Buffer.from(']')])
+  return { records, count: limit }
+}
+
+/** Keys under which lists of records usually stand; the first list with such a key wins. */
+const usualKeys = new Set([
+  'data',
+  'items',
+  'results',
+  'entries',
+  'records',
+  'rows',
+  'entities',
+  'payload',
+  'content',
+  'objects',
+  'values',
+])
+
+const DEEPEST_LIST = 3
+
+export interface DetectedSelector {
+  readonly path: JsonPath
+  readonly why: string
+  /** Whether the following pages are read the same way; a body without any list may just have none on this page. */
+  readonly sticks: boolean
+}
+
+/**
+ * Guesses where the records are: in the body itself unless it is an object; else in its first list with a usual key,
+ * or its first list at all, searched depth first down to three keys; else the whole object is one record.
+ */
+export function detectSelector(document: JsonDocument): DetectedSelector {
+  if (document.kind(document.root) !== 'object') {
+    return { path: compilePath('$'), why: 'the body is not an object', sticks: true }
+  }
+  const lists: string[][] = []
+  collectLists(document, document.root, [], lists)
+  const usual = lists.find(keys => usualKeys.has(keys.at(-1) ?? ''))
+  const chosen = usual ?? lists[0]
+  if (chosen === undefined) return { path: compilePath('$'), why: 'the body has no list', sticks: false }
+  const why =
+    usual === undefined
+      ? lists.length === 1
+        ? 'it is the only list in the body'
+        : `it is the first of ${lists.length} lists in the body`
+      : `it is the first list with a usual name`
+  return { path: compilePath(pathOfKeys(chosen)), why, sticks: true }
+}
+
+function collectLists(document: JsonDocument, span: Span, keys: readonly string[], found: string[][]): void {
+  if (keys.length >= DEEPEST_LIST) return
+  for (const [key, value] of document.members(span)) {
+    const kind = document.kind(value)
+    if (kind === 'array') found.push([...keys, key])
+    else if (kind === 'object') collectLists(document, value, [...keys, key], found)
+  }
+}
+
+/** A JSONPath for a chain of keys, quoted where they need it. */
+export function pathOfKeys(keys: readonly string[]): string {
+  return keys
+    .map((key, index) => {
+      if (/^@?[A-Za-z_][A-Za-z0-9_@-]*$/.test(key)) return index === 0 ? key : `.${key}`
+      return `['${key.replace(/[\\']/g, '\\$&')}']`
+    })
+    .join('')
+}
+
+/** Says what a body looks like, for the message about a selector that matches nothing. */
+export function describeBody(document: JsonDocument, selector: string): string {
+  const begins = `it begins ${excerpt(document.bytes)}`
+  if (document.kind(document.root) !== 'object') return `the body is not an object; ${begins}`
+  const keys = [...document.members(document.root).keys()]
+  const lists: string[][] = []
+  collectLists(document, document.root, [], lists)
+  const near = nearMiss(selector, [...lists.map(pathOfKeys), ...keys])
+  const hint = near === undefined ? '' : ` (did you mean ${JSON.stringify(near)}?)`
+  const found = lists.length === 0 ? 'no lists' : `lists at ${lists.slice(0, 10).map(pathOfKeys).join(', ')}`
+  const names = keys.length === 0 ? 'no keys' : `the keys ${keys.slice(0, 20).join(', ')}`
+  return `the body has ${names} and ${found}${hint}; ${begins}`
+}
+
+const EXCERPT_BYTES = 200
+
+/** The beginning of a body in one line, quoted. */
+export function excerpt(bytes: Uint8Array): string {
+  const text = textAt(bytes, { start: 0, end: Math.min(bytes.length, EXCERPT_BYTES) })
+    .replace(/\uFFFD$/, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+  return bytes.length > EXCERPT_BYTES ? `${JSON.stringify(text)}…` : JSON.stringify(text)
+}

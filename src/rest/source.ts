@@ -1,0 +1,236 @@
+import { createHash } from 'node:crypto'
+import { DataError, SluiceError } from '../core/errors.js'
+import { type JsonObject, stringifyJson } from '../core/json.js'
+import { compilePath } from '../core/path.js'
+import type { ResponseJournal } from '../core/responses.js'
+import { scrubber as createScrubber, type Scrubber, Secret } from '../core/secret.js'
+import type { ExtractContext, ListEnd, Page, Resource, Source } from '../core/source.js'
+import { authenticators } from './authenticators/index.js'
+import { type Client, createClient } from './client.js'
+import type {
+  AuthModel,
+  EndpointResource,
+  FunctionResource,
+  PaginatorModel,
+  ResourceModel,
+  RestModel,
+} from './config/model.js'
+import type { ListReader } from './listReader.js'
+import { type RunMemory, readList } from './pages.js'
+import { paginatorKinds } from './paginators/index.js'
+import type { PaginatorKind } from './paginators/kind.js'
+import { proven } from './paginators/kind.js'
+import { isAbsoluteUrl } from './placeholders.js'
+import type { Authenticator, Paginator, RetryPolicy, Transport } from './types.js'
+
+export interface RestSourceOptions {
+  /** Sends requests instead of the network; a transport in the document comes first. */
+  readonly transport?: Transport | undefined
+  /** Knows secrets besides those of the document. */
+  readonly scrubber?: Scrubber | undefined
+  /** URL of an HTTP proxy. */
+  readonly proxy?: string | undefined
+  readonly userAgent?: string | undefined
+  readonly maxBodyBytes?: number | undefined
+}
+
+/** The source that a checked document describes. Nothing is opened before the first page is asked for. */
+export function restSource(model: RestModel, options: RestSourceOptions = {}): Source {
+  const scrubber = options.scrubber ?? createScrubber()
+  for (const secret of secretsIn(model)) scrubber.add(secret)
+  const { rateLimit } = model.client
+  const client = createClient({
+    transport: model.client.transport ?? options.transport,
+    retry: ONE_ATTEMPT,
+    scrubber,
+    limits: { requests: rateLimit?.requests, perMs: rateLimit?.perMs, maxConcurrency: rateLimit?.maxConcurrency },
+    proxy: options.proxy,
+    userAgent: options.userAgent,
+    maxBodyBytes: options.maxBodyBytes,
+  })
+  const authenticate = authenticatorOf()
+  const resources = model.resources.map(resource =>
+    resource.kind === 'function'
+      ? functionResource(resource)
+      : endpointResource(resource, model, client, scrubber, authenticate),
+  )
+  return {
+    name: model.name,
+    fingerprint: fingerprint(model),
+    resources,
+    maxTableNesting: model.maxTableNesting,
+    rootKey: model.rootKey,
+    schemaContract: model.schemaContract,
+    close: () => client.close(),
+  }
+}
+
+/** For what is sent outside of any resource; each resource has a policy of its own. */
+const ONE_ATTEMPT: RetryPolicy = {
+  attempts: 1,
+  statuses: [],
+  onConnectionError: false,
+  baseMs: 0,
+  factor: 1,
+  maxDelayMs: 0,
+  jitter: 'none',
+}
+
+function endpointResource(
+  resource: EndpointResource,
+  model: RestModel,
+  client: Client,
+  scrubber: Scrubber,
+  authenticate: (auth: AuthModel) => Authenticator,
+): Resource {
+  const { endpoint } = resource
+  const selector = endpoint.dataSelector ?? (endpoint.singleEntity ? '$' : undefined)
+  const reader: ListReader = {
+    resource,
+    baseUrl: model.client.baseUrl,
+    client,
+    scrubber,
+    auth: endpoint.auth === undefined ? undefined : authenticate(endpoint.auth),
+    authOrigins: authOrigins(resource, model),
+    paginator: paginatorOf(endpoint.paginator),
+    selector: selector === undefined ? undefined : compilePath(selector),
+    secretParams: secretParams(resource),
+  }
+  const limit = model.client.concurrency
+  const memories = new WeakMap<ResponseJournal, RunMemory>()
+  return {
+    ...described(resource),
+    parent: resource.parent,
+    pages(context) {
+      let memory = memories.get(context.journal)
+      if (memory === undefined) {
+        memory = { parents: new Map(), guesses: new Set() }
+        memories.set(context.journal, memory)
+      }
+      const concurrency = limit === undefined ? context.concurrency : Math.min(context.concurrency, limit)
+      return readList(reader, { ...context, concurrency }, memory)
+    },
+  }
+}
+
+function described(resource: ResourceModel) {
+  const { name, selected, hints, incremental, steps, path } = resource
+  return { name, selected, hints, incremental: incremental?.hint, steps, path }
+}
+
+function paginatorOf(model: PaginatorModel): Paginator | undefined {
+  switch (model.kind) {
+    case 'auto':
+      return undefined
+    case 'custom':
+      return model.paginator
+    case 'declared': {
+      const kinds: readonly PaginatorKind[] = paginatorKinds as unknown as readonly PaginatorKind[]
+      const kind = kinds.find(({ type, aliases }) => type === model.type || aliases.includes(model.type))
+      if (kind === undefined) throw new TypeError(`${model.path}: no paginator is called "${model.type}"`)
+      return kind.create(model.config)
+    }
+  }
+}
+
+/** One authenticator for each object of the model, so that resources which share it share its token. */
+function authenticatorOf(): (auth: AuthModel) => Authenticator {
+  const make = authenticators()
+  return auth => (auth.kind === 'custom' ? auth.authenticator : make(auth, { path: auth.path }))
+}
+
+/**
+ * Origins that the document gives the resource's credentials to: that of the base URL, the allowed ones and, where the
+ * endpoint has its own credentials or there is no base URL, that of an absolute path.
+ */
+function authOrigins(resource: EndpointResource, { client }: RestModel): string[] {
+  const { endpoint } = resource
+  const urls = [client.baseUrl, ...client.allowedOrigins]
+  const [start] = endpoint.url
+  const isOwn = endpoint.auth?.path.startsWith(endpoint.path) ?? false
+  if (typeof start === 'string' && isAbsoluteUrl(start) && (isOwn || client.baseUrl === '')) urls.push(start)
+  return [...new Set(urls.filter(url => URL.canParse(url)).map(url => new URL(url).origin))]
+}
+
+function secretParams({ endpoint }: EndpointResource): Set<string> {
+  const names = new Set(Object.keys(endpoint.credentials.params))
+  if (endpoint.auth?.kind === 'declared' && endpoint.auth.type === 'api_key') {
+    const { name, location } = endpoint.auth.config
+    if (typeof name === 'string' && (location === 'query' || location === 'param')) names.add(name)
+  }
+  return names
+}
+
+/** Records that come one by one are gathered into pages of this many. */
+const RECORDS_A_PAGE = 1000
+
+function functionResource(resource: FunctionResource): Resource {
+  return { ...described(resource), pages: context => functionPages(resource, context) }
+}
+
+async function* functionPages(resource: FunctionResource, context: ExtractContext): AsyncGenerator<Page, ListEnd> {
+  const { signal, window, emit, maxPages = Number.POSITIVE_INFINITY } = context
+  const page = (records: readonly JsonObject[]): Page => {
+    const bytes = Buffer.from(stringifyJson(records))
+    emit({ type: 'page', resource: resource.name, records: records.length, bytes: bytes.length, fromJournal: false })
+    return { records: bytes, count: records.length, bytes: bytes.length }
+  }
+  let gathered: JsonObject[] = []
+  let pages = 0
+  for await (const item of userRecords(resource, { signal, window })) {
+    signal.throwIfAborted()
+    if (Array.isArray(item)) gathered.push(...(item as readonly JsonObject[]))
+    else gathered.push(item as JsonObject)
+    if (!Array.isArray(item) && gathered.length < RECORDS_A_PAGE) continue
+    yield page(gathered)
+    gathered = []
+    if (++pages >= maxPages) return { end: 'limited', reason: `the run was asked for ${maxPages} pages` }
+  }
+  if (gathered.length > 0) yield page(gathered)
+  return proven('the function has ended')
+}
+
+async function* userRecords(
+  resource: FunctionResource,
+  context: Parameters<FunctionResource['records']>[0],
+): AsyncGenerator<JsonObject | readonly JsonObject[]> {
+  try {
+    yield* resource.records(context)
+  } catch (error) {
+    if (error instanceof SluiceError) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    const { name, path } = resource
+    throw new DataError('user_function', `${name}: the function at ${path} failed: ${reason}`, {
+      resource: name,
+      path,
+      cause: error,
+    })
+  }
+}
+
+/** What decides which requests are made and what their answers mean; functions count by their source text. */
+function fingerprint({ name, client, resources }: RestModel): string {
+  const meaning = resources.map(resource => {
+    if (resource.kind === 'function') return resource
+    const { retry: _retry, timeoutMs: _timeoutMs, readAhead: _readAhead, ...endpoint } = resource.endpoint
+    // What users bring along may hold anything, circles too; of it only the place counts.
+    const { auth, paginator } = endpoint
+    const own = {
+      auth: auth?.kind === 'custom' ? auth.path : auth,
+      paginator: paginator.kind === 'custom' ? paginator.path : paginator,
+    }
+    return { ...resource, endpoint: { ...endpoint, ...own } }
+  })
+  const text = JSON.stringify([name, client.baseUrl, meaning], (_key, value: unknown) => {
+    if (typeof value === 'function') return value.toString()
+    return typeof value === 'bigint' ? `${value}n` : value
+  })
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+}
+
+function secretsIn(value: unknown, seen = new Set<object>()): Secret[] {
+  if (value instanceof Secret) return [value]
+  if (typeof value !== 'object' || value === null || seen.has(value)) return []
+  seen.add(value)
+  return Object.values(value).flatMap(inner => secretsIn(inner, seen))
+}
