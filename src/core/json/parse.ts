@@ -1,4 +1,5 @@
 import { setNumberLiteral } from './literals.js'
+import { isPlainJson } from './scan.js'
 import { type JsonValue, MAX_JSON_DEPTH } from './value.js'
 
 /** A text that is not JSON, or that is nested too deeply. `offset` counts UTF-16 code units of the text. */
@@ -20,50 +21,17 @@ export class JsonSyntaxError extends SyntaxError {
  */
 export function parseJson(text: string | Uint8Array): JsonValue {
   const source = typeof text === 'string' ? text : decoder.decode(text)
-  if (!oddNumber.test(source)) {
-    const value = tryParse(source)
-    // Anything that nests too deeply is longer than its brackets.
-    if (value !== undefined && (source.length <= 2 * MAX_JSON_DEPTH || !nestsTooDeeply(source))) return value
-  }
-  return new Parser(source).document()
+  const value = isPlainJson(source) ? tryParse(source) : undefined
+  return value === undefined ? new Parser(source).document() : value
 }
 
 const decoder = new TextDecoder()
-
-/**
- * Finds every number that JSON.parse would not keep: −0, exponents, trailing zeros, tiny fractions and all of 16 and
- * more characters. It may also find such text within a string, which only costs time.
- */
-const oddNumber = /(?:^|[:[,])[ \t\n\r]*(?:-0(?![.\d])|-?(?:[\d.]{16}|0\.0{6}|\d+(?:[eE]|\.\d*(?:0(?!\d)|[eE]))))/
 
 function tryParse(source: string): JsonValue | undefined {
   try {
     return JSON.parse(source) as JsonValue
   } catch {
     return undefined
-  }
-}
-
-/** For valid JSON only. */
-function nestsTooDeeply(source: string): boolean {
-  let depth = 0
-  for (let at = 0; at < source.length; at++) {
-    const code = source.charCodeAt(at)
-    if (code === quote) at = endOfString(source, at + 1)
-    else if (code === openBrace || code === openBracket) {
-      if (++depth > MAX_JSON_DEPTH) return true
-    } else if (code === closeBrace || code === closeBracket) depth--
-  }
-  return false
-}
-
-/** Offset of the closing quote of a string whose first character is at `from`. */
-function endOfString(source: string, from: number): number {
-  let at = from
-  for (;;) {
-    const code = source.charCodeAt(at)
-    if (code === quote) return at
-    at += code === backslash ? 2 : 1
   }
 }
 

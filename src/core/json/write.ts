@@ -30,7 +30,7 @@ interface Style {
 const plain: Style = {
   keys: Object.keys,
   number: (value, literal) => literal ?? (Number.isFinite(value) ? printNumber(value) : 'null'),
-  text: JSON.stringify,
+  text: quoted,
 }
 
 const canonical: Style = {
@@ -40,10 +40,19 @@ const canonical: Style = {
     // JavaScript's own integers have no literal: they are integers, 1.0 comes with one.
     return literal === undefined && Number.isSafeInteger(value) ? String(value) : printDouble(value)
   },
-  text: value => JSON.stringify(loneSurrogate.test(value) ? value.replace(loneSurrogate, '\ufffd') : value),
+  text: value => quoted(surrogate.test(value) ? value.replace(loneSurrogate, '\ufffd') : value),
 }
 
+const surrogate = /[\ud800-\udfff]/
 const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON escapes them
+const special = /["\\\u0000-\u001f\ud800-\udfff]/
+
+function quoted(text: string): string {
+  // Most texts are short and plain: a test and a join take a fraction of a call of JSON.stringify.
+  return text.length < 100 && !special.test(text) ? `"${text}"` : JSON.stringify(text)
+}
 
 function write(value: unknown, style: Style, depth: number, literal: string | undefined): string {
   switch (typeof value) {
@@ -130,8 +139,6 @@ function printDouble(value: number): string {
   if (magnitude >= 1e-5 && magnitude < 1e16) return Number.isInteger(value) ? `${value}.0` : String(value)
   return value.toExponential()
 }
-
-const surrogate = /[\ud800-\udfff]/
 
 /** Order of UTF-8 bytes: that of UTF-16 units, which `sort` uses, differs where there are surrogates. */
 function sortByCodePoint(keys: string[]): readonly string[] {
