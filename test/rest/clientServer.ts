@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import type { RunEvent } from '../../src/core/events.js'
 import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../../src/core/responses.js'
 import type { Clock } from '../../src/core/source.js'
@@ -66,7 +66,7 @@ export async function serveRaw(talk: (socket: Socket, number: number) => void): 
   }
 }
 
-function listen(server: Pick<Server, 'listen' | 'address' | 'once'>, host: string): Promise<number> {
+function listen(server: Server, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(0, host, () => resolve((server.address() as AddressInfo).port))

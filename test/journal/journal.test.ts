@@ -1,0 +1,299 @@
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Secret, scrubber } from '../../src/core/secret.js'
+import {
+  type Journal,
+  type JournaledResponse,
+  type JournalOptions,
+  lockPipeline,
+  openJournal,
+  readJournal,
+  replayJournal,
+  unfinishedLoads,
+} from '../../src/journal/journal.js'
+
+let dir = ''
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'sluice-journal-'))
+})
+afterEach(() => rm(dir, { recursive: true, force: true }))
+
+const fileOf = (loadId = '1.5'): string => join(dir, 'loads', loadId, 'responses.warc')
+
+function open(more: Partial<JournalOptions> = {}): Promise<Journal> {
+  const meta = { startedAt: 17, big: 2n ** 60n, text: 'zwei\r\nZeilen' }
+  return openJournal({ dir, loadId: '1.5', fingerprint: 'f', meta, now: () => 1_700_000_000_000, ...more })
+}
+
+const identity = (number: number) => ({ resource: 'plants: ü', request: `r${number}` })
+const page = (number: number) => ({
+  status: 200,
+  headers: { 'content-type': 'application/json', link: `<x?page=${number}>; rel="next"` },
+  body: Buffer.from(`{"page":${number},"text":"\r\n\r\nWARC/1.1\r\n"}`.repeat(number + 1)),
+})
+const about = (number: number) => ({ method: 'GET', url: `https://api.example/p?page=${number}` })
+
+async function record(journal: Journal, numbers: readonly number[]): Promise<void> {
+  for (const number of numbers) await journal.record(identity(number), page(number), about(number))
+}
+
+async function all(loadDir: string): Promise<JournaledResponse[]> {
+  const found: JournaledResponse[] = []
+  for await (const answer of readJournal(loadDir)) found.push(answer)
+  return found
+}
+
+describe('resuming', () => {
+  test('gives every answer back, once, in order, and the facts of the beginning', async () => {
+    const first = await open()
+    await record(first, [1, 2, 2, 3])
+    await first.close()
+    const second = await open({ meta: { other: true } })
+    expect(second).toMatchObject({ pages: 4, resumedPages: 4, setAside: undefined })
+    expect(second.meta).toEqual({ startedAt: 17, big: 2n ** 60n, text: 'zwei\r\nZeilen' })
+    expect(await second.lookup(identity(3))).toEqual(page(3))
+    expect(await second.lookup(identity(2))).toEqual(page(2))
+    expect(await second.lookup(identity(2))).toEqual(page(2))
+    expect(await second.lookup(identity(2))).toBeUndefined()
+    expect(await second.lookup(identity(9))).toBeUndefined()
+    await record(second, [4])
+    expect(second.pages).toBe(5)
+    await second.close()
+    const read = await all(join(dir, 'loads', '1.5'))
+    expect(read.map(answer => answer.identity.request)).toEqual(['r1', 'r2', 'r2', 'r3', 'r4'])
+    expect(read[0]).toEqual({ identity: identity(1), response: page(1), recordedAt: 1_700_000_000_000, ...about(1) })
+  })
+
+  test('many answers at once all arrive', async () => {
+    const journal = await open({ durability: 'power' })
+    const numbers = Array.from({ length: 1500 }, (_, index) => index % 7)
+    await Promise.all(numbers.map(number => journal.record(identity(number), page(number), about(number))))
+    await journal.close()
+    const read = await all(join(dir, 'loads', '1.5'))
+    expect(read.map(answer => answer.identity)).toEqual(numbers.map(identity))
+  })
+
+  test('a tail torn at any byte loses only the answers that it cuts', async () => {
+    const journal = await open()
+    const ends: number[] = []
+    ends.push((await stat(fileOf())).size)
+    for (const number of [1, 2, 3]) {
+      await record(journal, [number])
+      ends.push((await stat(fileOf())).size)
+    }
+    await journal.close()
+    const whole = `${fileOf()}.whole`
+    await copyFile(fileOf(), whole)
+    const [begun = 0] = ends
+    const size = ends.at(-1) ?? 0
+    for (let cut = begun; cut <= size; cut++) {
+      await copyFile(whole, fileOf())
+      await truncate(fileOf(), cut)
+      const kept = ends.filter(end => end <= cut).length - 1
+      const resumed = await open()
+      expect(resumed.pages).toBe(kept)
+      for (const number of [1, 2, 3]) {
+        expect(await resumed.lookup(identity(number))).toEqual(number <= kept ? page(number) : undefined)
+      }
+      await resumed.close()
+      expect((await stat(fileOf())).size).toBe(ends[kept])
+    }
+  })
+
+  test('a file cut inside its first record begins anew', async () => {
+    await (await open()).close()
+    const { size } = await stat(fileOf())
+    for (let cut = 0; cut < size; cut++) {
+      await truncate(fileOf(), cut)
+      const journal = await open()
+      expect(journal).toMatchObject({ pages: 0, setAside: undefined })
+      await record(journal, [1])
+      await journal.close()
+      expect(await all(join(dir, 'loads', '1.5'))).toHaveLength(1)
+    }
+  })
+
+  test('a damaged byte ends the journal before its record', async () => {
+    const journal = await open()
+    const ends = [(await stat(fileOf())).size]
+    for (const number of [1, 2, 3]) {
+      await record(journal, [number])
+      ends.push((await stat(fileOf())).size)
+    }
+    await journal.close()
+    const whole = await readFile(fileOf())
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: (ends[3] ?? 0) - page(3).body.length - 4, max: whole.length - 1 }),
+        async at => {
+          const damaged = Buffer.from(whole)
+          damaged[at] = (damaged[at] ?? 0) ^ 1
+          await writeFile(fileOf(), damaged)
+          const resumed = await open()
+          const { pages } = resumed
+          await resumed.close()
+          return pages === 2
+        },
+      ),
+      { numRuns: 40 },
+    )
+  })
+
+  test('any headers and any body come back as they were', async () => {
+    const names = fc.stringMatching(/^[a-z][a-z-]{0,10}$/)
+    const values = fc.string({ unit: 'grapheme' }).map(text => text.replace(/[\r\n]/g, '').trim())
+    const body = fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes))
+    await fc.assert(
+      fc.asyncProperty(fc.dictionary(names, values), body, fc.string(), async (headers, bytes, resource) => {
+        await rm(join(dir, 'loads'), { recursive: true, force: true })
+        const odd = { resource, request: 'x y' }
+        const response = { status: 201, headers: { ...headers }, body: bytes }
+        const journal = await open()
+        await journal.record(odd, response, about(1))
+        await journal.close()
+        const resumed = await open()
+        expect(await resumed.lookup(odd)).toEqual(response)
+        await resumed.close()
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  test('another fingerprint sets the journal aside, again and again', async () => {
+    for (const [fingerprint, folder] of [
+      ['a', undefined],
+      ['b', '1.5.aside'],
+      ['c', '1.5.aside2'],
+    ] as const) {
+      const journal = await open({ fingerprint })
+      expect(journal.setAside).toBe(folder && join(dir, 'loads', folder))
+      await record(journal, [1])
+      await journal.close()
+    }
+    expect((await unfinishedLoads(dir)).map(load => load.fingerprint)).toEqual(['c'])
+  })
+})
+
+describe('the end of a load', () => {
+  test('removes the journal, or keeps it out of the way', async () => {
+    const journal = await open()
+    await record(journal, [1])
+    await journal.remove()
+    expect(await readdir(join(dir, 'loads'))).toEqual([])
+    const kept = await open()
+    await record(kept, [1])
+    await kept.remove({ keep: true })
+    expect(await readdir(join(dir, 'loads'))).toEqual(['1.5.done'])
+    expect(await unfinishedLoads(dir)).toEqual([])
+    expect(await all(join(dir, 'loads', '1.5.done'))).toHaveLength(1)
+  })
+
+  test('unfinished loads are listed oldest first', async () => {
+    for (const loadId of ['10.25', '9.5']) await (await open({ loadId, meta: { id: loadId } })).close()
+    await mkdir(join(dir, 'loads', 'other'))
+    expect(await unfinishedLoads(dir)).toEqual([
+      { loadId: '9.5', fingerprint: 'f', meta: { id: '9.5' }, path: join(dir, 'loads', '9.5') },
+      { loadId: '10.25', fingerprint: 'f', meta: { id: '10.25' }, path: join(dir, 'loads', '10.25') },
+    ])
+    expect(await unfinishedLoads(join(dir, 'nowhere'))).toEqual([])
+  })
+
+  test('close may be called twice; recording afterwards is refused', async () => {
+    const journal = await open()
+    await journal.close()
+    await journal.close()
+    await expect(record(journal, [1])).rejects.toMatchObject({ code: 'journal' })
+  })
+})
+
+test('a folder that cannot be written is told', async () => {
+  await writeFile(join(dir, 'loads'), 'a file')
+  await expect(open()).rejects.toMatchObject({ code: 'journal', message: expect.stringContaining('cannot be written') })
+})
+
+describe('secrets', () => {
+  const secrets = (): ReturnType<typeof scrubber> =>
+    scrubber([new Secret('p\u00e4ss:word', 'PASSWORD'), new Secret('s3cr3t-key', 'KEY')])
+  const response = {
+    status: 200,
+    headers: { link: '<https://a/p?key=s3cr3t-key>; rel="next"' },
+    body: Buffer.from(
+      `{"next":"https://a/?k=s3cr3t-key&p=p%C3%A4ss%3Aword","b":"${Buffer.from('s3cr3t-key').toString('base64')}","ü":"päss:word"}`,
+    ),
+  }
+
+  test('are not on the disk, and come back for whoever knows them', async () => {
+    const journal = await open({ scrubber: secrets() })
+    await journal.record(identity(1), response, { method: 'GET', url: 'https://a/?k=s3cr3t-key' })
+    await journal.close()
+    const stored = (await readFile(fileOf())).toString()
+    for (const form of ['s3cr3t', 'päss', 'p%C3%A4ss', Buffer.from('s3cr3t-key').toString('base64').slice(0, 8)]) {
+      expect(stored).not.toContain(form)
+    }
+    const resumed = await open({ scrubber: secrets() })
+    expect(await resumed.lookup(identity(1))).toEqual(response)
+    await resumed.close()
+    const [read] = await all(join(dir, 'loads', '1.5'))
+    expect(Buffer.from(read?.response.body ?? []).toString()).toBe(
+      '{"next":"https://a/?k=***&p=***","b":"***","ü":"***"}',
+    )
+  })
+})
+
+describe('replay', () => {
+  test('answers what was recorded and refuses the rest', async () => {
+    const journal = await open()
+    await record(journal, [1, 2])
+    await journal.remove({ keep: true })
+    const replay = await replayJournal(join(dir, 'loads', '1.5.done'))
+    expect(replay).toMatchObject({ loadId: '1.5', fingerprint: 'f', pages: 2 })
+    expect(await replay.lookup(identity(2))).toEqual(page(2))
+    await expect(replay.lookup(identity(2))).rejects.toMatchObject({ code: 'journal' })
+    await replay.close()
+    await expect(replayJournal(join(dir, 'nowhere'))).rejects.toMatchObject({ code: 'journal' })
+  })
+})
+
+describe('the lock', () => {
+  test('keeps a second run out, and names the first', async () => {
+    const lock = await lockPipeline(dir, 0)
+    await expect(lockPipeline(dir, 1)).rejects.toMatchObject({
+      code: 'destination_locked',
+      message: expect.stringMatching(new RegExp(`process ${process.pid} since 1970-01-01T00:00:00.000Z`)),
+    })
+    await lock.release()
+    await lock.release()
+    await (await lockPipeline(dir, 2)).release()
+    expect(await readdir(dir)).toEqual([])
+  })
+
+  test.each([
+    ['a process that is gone', { pid: 2 ** 22 + 1, host: hostname(), startedAt: 'x', id: 'y' }],
+    [
+      'a process whose pid was given out again',
+      { pid: process.pid, host: hostname(), startedAt: 'x', id: 'y', process: '1' },
+    ],
+    ['garbage', 'gar'],
+  ])('of %s is taken over', async (what, holder) => {
+    if (what.includes('given out') && process.platform !== 'linux') return
+    await writeFile(join(dir, 'lock.json'), typeof holder === 'string' ? holder : JSON.stringify(holder))
+    await (await lockPipeline(dir, 0)).release()
+  })
+
+  test('of another machine is respected', async () => {
+    await writeFile(join(dir, 'lock.json'), JSON.stringify({ pid: 1, host: 'elsewhere', startedAt: 'x', id: 'y' }))
+    await expect(lockPipeline(dir, 0)).rejects.toThrow('on elsewhere')
+  })
+
+  test('goes to exactly one of many that find a dead one', async () => {
+    await writeFile(
+      join(dir, 'lock.json'),
+      JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), startedAt: 'x', id: 'y' }),
+    )
+    const results = await Promise.allSettled(Array.from({ length: 10 }, () => lockPipeline(dir, 0)))
+    expect(results.filter(result => result.status === 'fulfilled')).toHaveLength(1)
+  })
+})
