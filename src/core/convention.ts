@@ -1,7 +1,8 @@
 import { hasSeenData } from './columns.js'
 import { SchemaError } from './errors.js'
 import type { Naming } from './identifiers.js'
-import { isJsonObject } from './jsonObject.js'
+import { withoutMember } from './jsonObject.js'
+import { normalizerConfig, setNormalizerConfig } from './normalizerConfig.js'
 import type { ReadonlySchema, Schema } from './schema.js'
 import { newSchema } from './schemaDocument.js'
 import { systemNames } from './systemTables.js'
@@ -36,13 +37,6 @@ export function adoptConvention(schema: Schema, naming: Naming): void {
   const hints = fresh.settings.default_hints
   schema.settings = { ...schema.settings, ...(hints !== undefined && { default_hints: hints }) }
   schema.normalizers = { ...schema.normalizers, names: naming.name }
-  const json = schema.normalizers.json
-  if (isJsonObject(json)) schema.normalizers.json = withoutPropagation(json)
-}
-
-/** What nested rows carry is written again under the new names when hints are applied. */
-function withoutPropagation(json: { readonly [key: string]: unknown }): Schema['normalizers'] {
-  if (!isJsonObject(json.config)) return json as Schema['normalizers']
-  const { propagation: _, ...config } = json.config
-  return { ...json, config } as Schema['normalizers']
+  // What nested rows carry is written again under the new names when hints are applied.
+  setNormalizerConfig(schema, withoutMember(normalizerConfig(schema), 'propagation'))
 }

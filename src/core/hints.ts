@@ -1,5 +1,5 @@
 import { isComplete } from './columns.js'
-import { allowColumnsOnce, isNewTable, resolveContract } from './contracts.js'
+import { allowColumnsOnce, evolvesColumnsOnce, isNewTable, resolveContract } from './contracts.js'
 import { SchemaError } from './errors.js'
 import type { WarningCode } from './events.js'
 import type { Naming } from './identifiers.js'
@@ -93,15 +93,41 @@ function updateTable(schema: Schema, name: string, given: HintsOfResource, updat
   }
   const wasNew = isNewTable(existing)
   const table: TableSchema = existing ?? { name, columns: new Map() }
-  mergeColumns(table, columnsOf(schema, given, update))
   Object.assign(table, tableKeys(update, table))
   schema.tables.set(name, table)
+  mergeColumns(table, allowedColumns(schema, table, wasNew, columnsOf(schema, given, update)))
   if (wasNew && resolveContract(schema, name).columns !== 'evolve') allowColumnsOnce(table)
   if (update.parent === undefined) {
     checkKeys(table, given)
-    propagateRootKey(schema, table, given.naming)
+    propagateRootKey(schema, table)
   }
   return table
+}
+
+/**
+ * The declared columns that the contract lets in: of a table that is not new, columns it does not have are left out, or
+ * refused where columns are frozen.
+ */
+function allowedColumns(
+  schema: Schema,
+  table: TableSchema,
+  isNew: boolean,
+  columns: ReadonlyMap<string, ColumnSchema>,
+): ReadonlyMap<string, ColumnSchema> {
+  const mode = isNew || evolvesColumnsOnce(table) ? 'evolve' : resolveContract(schema, table.name).columns
+  if (mode === 'evolve') return columns
+  const allowed = new Map<string, ColumnSchema>()
+  for (const [name, column] of columns) {
+    if (table.columns.has(name) || name.startsWith('_dlt')) allowed.set(name, column)
+    else if (mode === 'freeze') {
+      const message = `Column ${table.name}.${name} is declared, but the contract freezes the columns of the table`
+      throw new SchemaError('contract', `${message}; allow it with schema_contract: {columns: evolve}`, {
+        table: table.name,
+        column: name,
+      })
+    }
+  }
+  return allowed
 }
 
 function parentConflict(table: TableSchema, parent: string | undefined): string {
@@ -126,6 +152,9 @@ function columnsOf(schema: Schema, given: HintsOfResource, update: TableUpdate):
     rawNames.set(name, column.name)
     columns.set(name, { ...columns.get(name), ...column, name })
   }
+  // Keys given for the table replace those that columns claim, even when there are none.
+  if (hints.primaryKey !== undefined) for (const column of columns.values()) delete column.primary_key
+  if (hints.mergeKey !== undefined) for (const column of columns.values()) delete column.merge_key
   const addKey = (raw: string, key: 'primary_key' | 'merge_key'): void => {
     const name = normalised(raw)
     const column = columns.get(name) ?? { name }

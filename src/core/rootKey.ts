@@ -1,22 +1,34 @@
-import type { Naming } from './identifiers.js'
 import { objectMember } from './jsonObject.js'
+import { normalizerConfig, setNormalizerConfig } from './normalizerConfig.js'
 import type { ReadonlySchema, ReadonlyTable, Schema, TableSchema } from './schema.js'
-import { normalizerConfig, setNormalizerConfig } from './schemaDocument.js'
 
 /**
  * Writes into the normaliser's configuration that nested rows of a root table carry the id of its row, where dlt wants
  * that: the source asks for it, or leaves it open and the table is merged by a strategy that needs it, or a nested
- * table has the column already. An entry that is there stays.
+ * table has the column already. Nested and system tables are passed over.
  */
-export function propagateRootKey(schema: Schema, table: TableSchema, naming: Naming): void {
-  if (!wantsRootKey(schema, table)) return
-  const propagation = objectMember(normalizerConfig(schema), 'propagation') ?? {}
+export function propagateRootKey(schema: Schema, table: TableSchema): void {
+  if (table.parent !== undefined || table.name.startsWith(SYSTEM_PREFIX) || !wantsRootKey(schema, table)) return
+  const config = normalizerConfig(schema)
+  const propagation = objectMember(config, 'propagation') ?? {}
   const tables = objectMember(propagation, 'tables') ?? {}
-  const columns = {
-    ...objectMember(tables, table.name),
-    [naming.identifier('_dlt_id')]: naming.identifier('_dlt_root_id'),
-  }
-  setNormalizerConfig(schema, { propagation: { ...propagation, tables: { ...tables, [table.name]: columns } } })
+  const rowKey = [...table.columns.values()].find(column => column.row_key === true)?.name
+  const columns = { [rowKey ?? hintedName(schema, 'row_key')]: hintedName(schema, 'root_key') }
+  const carried = { ...objectMember(tables, table.name), ...columns }
+  setNormalizerConfig(schema, {
+    ...config,
+    propagation: { ...propagation, tables: { ...tables, [table.name]: carried } },
+  })
+}
+
+/** Start of the names of system tables, the same under every convention. */
+const SYSTEM_PREFIX = '_dlt'
+
+/** The system column that the schema's default hints give this hint to, spelled by its convention. */
+function hintedName(schema: ReadonlySchema, hint: 'row_key' | 'root_key'): string {
+  const names = objectMember(schema.settings, 'default_hints')?.[hint]
+  const first = Array.isArray(names) ? names[0] : undefined
+  return typeof first === 'string' ? first : hint === 'row_key' ? '_dlt_id' : '_dlt_root_id'
 }
 
 /** The columns of a root table that its nested rows carry: by name in the root row, the name in the nested row. */
@@ -65,9 +77,4 @@ export function tableChain(schema: ReadonlySchema, rootTable: string): ReadonlyT
   }
   visit(rootTable)
   return chain
-}
-
-/** Whether a name belongs to dlt: a system table, or a column beginning as they do. */
-export function isSystemName(name: string, prefix: string): boolean {
-  return name.startsWith(prefix)
 }

@@ -4,7 +4,9 @@ import { sha3Base64 } from './digest.js'
 import { SchemaError } from './errors.js'
 import type { Naming } from './identifiers.js'
 import { canonicalJson, type JsonObject, type JsonValue, parseJson, stringifyJson } from './json.js'
-import { isJsonObject } from './jsonObject.js'
+import { isJsonObject, withoutMember } from './jsonObject.js'
+import { setNormalizerConfig } from './normalizerConfig.js'
+import { propagateRootKey } from './rootKey.js'
 import type {
   ColumnSchema,
   ContractMode,
@@ -16,6 +18,8 @@ import type {
 } from './schema.js'
 import { migrateSchema } from './schemaMigrations.js'
 import { loadsTable, stateTable, versionTable } from './systemTables.js'
+
+export { normalizerConfig } from './normalizerConfig.js'
 
 /** Version of the schema document that Sluice writes: dlt's engine 11. */
 export const SCHEMA_ENGINE_VERSION = 11
@@ -58,29 +62,21 @@ export function newSchema(name: string, options: NewSchemaOptions): Schema {
 }
 
 /**
- * Brings the hints of the source into the schema, new or stored: `max_nesting` and `root_key_propagation` of the
- * normaliser, and the contract of the schema. Hints that are undefined leave the schema as it is.
+ * Brings the hints of the source into the schema at the start of a run: `max_nesting` and `root_key_propagation` of the
+ * normaliser, and the contract in the settings. As with dlt they replace what an earlier run or source left there, and
+ * what nested rows carry of their root is decided anew for every table.
  */
 export function setSourceHints(
   schema: Schema,
   hints: Pick<NewSchemaOptions, 'maxNesting' | 'rootKey' | 'schemaContract'>,
 ): void {
-  if (hints.maxNesting !== undefined) setNormalizerConfig(schema, { max_nesting: hints.maxNesting })
-  if (hints.rootKey !== undefined) setNormalizerConfig(schema, { root_key_propagation: hints.rootKey })
+  setNormalizerConfig(schema, {
+    ...(hints.maxNesting !== undefined && { max_nesting: hints.maxNesting }),
+    ...(hints.rootKey !== undefined && { root_key_propagation: hints.rootKey }),
+  })
+  schema.settings = withoutMember(schema.settings, 'schema_contract')
   if (hints.schemaContract !== undefined) setSchemaContract(schema, hints.schemaContract)
-}
-
-/** `normalizers.json.config` of the schema; empty where there is none. */
-export function normalizerConfig(schema: ReadonlySchema): JsonObject {
-  const json = schema.normalizers.json
-  return isJsonObject(json) && isJsonObject(json.config) ? json.config : {}
-}
-
-/** Sets keys of `normalizers.json.config`, keeping the others. */
-export function setNormalizerConfig(schema: Schema, changes: JsonObject): void {
-  const json = isJsonObject(schema.normalizers.json) ? schema.normalizers.json : {}
-  const config = { ...normalizerConfig(schema), ...changes }
-  schema.normalizers = { ...schema.normalizers, json: { ...json, config } }
+  for (const table of schema.tables.values()) propagateRootKey(schema, table)
 }
 
 function defaultHints(naming: Naming): JsonObject {

@@ -15,8 +15,8 @@ export const SCHEMA_FORMATS: readonly SchemaFormat[] = ['yaml', 'json', 'dbml', 
 /**
  * The schema as text ending in a line feed.
  *
- * - `yaml`: dlt's `<name>.schema.yaml`, without what follows from the place: names of tables and columns, and resources
- *   named as their table. Reading it back gives the same hash.
+ * - `yaml`: dlt's `<name>.schema.yaml`, where tables and columns are named by their keys alone. Reading it back gives
+ *   the same hash.
  * - `json`: the stored document, indented.
  * - `dbml`, `mermaid`: tables, columns and the links between nested tables and their parents.
  * - `typescript`: an interface for the rows of each table.
@@ -29,29 +29,57 @@ export async function exportSchema(schema: ReadonlySchema, format: SchemaFormat)
   return typescript(schema)
 }
 
-/** YAML as a map that keeps the order of names that look like integers, in the 1.1 dialect that dlt reads and writes. */
+/** YAML of maps, which keep the order of names that look like integers, in the 1.1 dialect that dlt reads and writes. */
 async function yaml(schema: ReadonlySchema): Promise<string> {
-  const { stringify } = await import('yaml')
+  const { Scalar, stringify } = await import('yaml')
   const document = new Map<string, unknown>(documentMembers(schema))
-  document.set('tables', new Map([...schema.tables].map(([name, table]) => [name, withoutDefaults(name, table)])))
-  // The dialect would write a map as a list of pairs (`!!omap`), which dlt does not read.
-  const customTags = (tags: Tags): Tags => tags.filter(tag => typeof tag === 'string' || !tag.tag.endsWith(':omap'))
-  return stringify(document, { version: '1.1', customTags, lineWidth: 0, aliasDuplicateObjects: false })
+  document.set('tables', new Map([...schema.tables].map(([name, table]) => [name, unnamedTable(table)])))
+  // The dialect would write a map as a list of pairs, which dlt does not read, and `<<` without quotes.
+  const customTags = (tags: Tags): Tags =>
+    tags.filter(tag => typeof tag === 'string' || !/:(omap|merge)$/.test(tag.tag))
+  const quoted = (text: string): unknown => {
+    const scalar = new Scalar(text)
+    scalar.type = Scalar.QUOTE_DOUBLE
+    return scalar
+  }
+  const text = stringify(quoteUnusual(document, quoted), {
+    version: '1.1',
+    customTags,
+    lineWidth: 0,
+    aliasDuplicateObjects: false,
+  })
+  return text.replace(UNPRINTABLE, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-function withoutDefaults(name: string, table: ReadonlyTable): ReadonlyMap<string, unknown> {
+/** Text that every reader of YAML takes for a string without quotes, once it is no word such as `on` or `null`. */
+const USUAL = /^[\p{L}_][\p{L}\p{N}_ ./@+-]*$/u
+
+/** Characters that YAML 1.1 takes for line breaks or refuses; they only occur in quoted text. */
+const UNPRINTABLE = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g
+
+/** The value as maps and lists, every key and text that is not {@link USUAL} as `quoted` makes it. */
+function quoteUnusual(value: unknown, quoted: (text: string) => unknown): unknown {
+  const text = (raw: string): unknown => (USUAL.test(raw) ? raw : quoted(raw))
+  if (typeof value === 'string') return text(value)
+  if (Array.isArray(value)) return value.map(entry => quoteUnusual(entry, quoted))
+  const members = value instanceof Map ? [...value] : isJsonObject(value) ? Object.entries(value) : undefined
+  if (members === undefined) return value
+  return new Map(members.map(([key, member]) => [text(key), quoteUnusual(member, quoted)]))
+}
+
+function unnamedTable(table: ReadonlyTable): ReadonlyMap<string, unknown> {
   const members = new Map<string, unknown>()
   for (const [key, value] of Object.entries(table)) {
-    if (key === 'name' || (key === 'resource' && value === name) || value === undefined) continue
+    if (key === 'name' || value === undefined) continue
     members.set(
       key,
-      key === 'columns' ? new Map([...table.columns].map(([id, column]) => [id, unnamed(column)])) : value,
+      key === 'columns' ? new Map([...table.columns].map(([id, column]) => [id, unnamedColumn(column)])) : value,
     )
   }
   return members
 }
 
-function unnamed(column: object): object {
+function unnamedColumn(column: object): object {
   return Object.fromEntries(Object.entries(column).filter(([key, value]) => key !== 'name' && value !== undefined))
 }
 

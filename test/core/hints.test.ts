@@ -10,7 +10,8 @@ import type { Schema } from '../../src/core/schema.js'
 import {
   ensureStateTable,
   newSchema,
-  setNormalizerConfig,
+  normalizerConfig,
+  schemaText,
   setSourceHints,
   versionHash,
 } from '../../src/core/schemaDocument.js'
@@ -52,6 +53,16 @@ describe('columns', () => {
   test('a key that may be null stays so', () => {
     const hints = { columns: [{ name: 'id', nullable: true }], primaryKey: ['id'] }
     expect(apply(fresh(), { hints }).columns.get('id')).toEqual({ name: 'id', nullable: true, primary_key: true })
+  })
+
+  test('keys of the table replace those that columns claim', () => {
+    const columns = [
+      { name: 'a', primary_key: true },
+      { name: 'b', merge_key: true },
+    ]
+    const table = apply(fresh(), { hints: { columns, primaryKey: ['b'], mergeKey: [] } })
+    expect([...table.columns.values()]).toEqual([{ name: 'a' }, { name: 'b', nullable: false, primary_key: true }])
+    expect(columns[0]).toEqual({ name: 'a', primary_key: true })
   })
 
   test('a new set of keys replaces the old one', () => {
@@ -158,6 +169,17 @@ describe('the table', () => {
     expect(evolvesColumnsOnce(apply(schema, { hints }))).toBe(false)
   })
 
+  test('a contract decides about columns that are declared later', () => {
+    const schema = fresh()
+    const first = { columns: [{ name: 'id', data_type: 'bigint' }] } as const
+    const later = { columns: [{ name: 'id', data_type: 'bigint' }, { name: 'x' }, { name: '_dlt_x' }] } as const
+    markSeenData(apply(schema, { hints: first }))
+    const discarded = apply(schema, { hints: { ...later, schemaContract: { columns: 'discard_value' } } })
+    expect([...discarded.columns.keys()]).toEqual(['id', '_dlt_x'])
+    expect(() => apply(schema, { hints: { ...later, schemaContract: 'freeze' } })).toThrow(/orders\.x .*freezes/)
+    expect(apply(schema, { hints: { ...later, schemaContract: 'evolve' } }).columns.has('x')).toBe(true)
+  })
+
   test('scd2 takes names and times as configured', () => {
     const table = apply(fresh(), {
       hints: {
@@ -249,6 +271,35 @@ describe('root keys', () => {
   })
 })
 
+describe('hints of the source', () => {
+  test('replace those of the run before, and what nested rows carry is decided anew', () => {
+    const schema = fresh()
+    setSourceHints(schema, { maxNesting: 2, rootKey: true, schemaContract: 'freeze' })
+    apply(schema, { hints: { schemaContract: 'evolve' } })
+    apply(schema, { table: 'merged', hints: { writeDisposition: { disposition: 'merge' }, primaryKey: ['id'] } })
+    expect(normalizerConfig(schema)).toEqual({
+      max_nesting: 2,
+      root_key_propagation: true,
+      propagation: { tables: { orders: { _dlt_id: '_dlt_root_id' }, merged: { _dlt_id: '_dlt_root_id' } } },
+    })
+    setSourceHints(schema, { maxNesting: 50 })
+    expect(schema.settings.schema_contract).toBeUndefined()
+    expect(normalizerConfig(schema)).toEqual({
+      max_nesting: 50,
+      propagation: { tables: { merged: { _dlt_id: '_dlt_root_id' } } },
+    })
+    setSourceHints(schema, { rootKey: false })
+    expect(normalizerConfig(schema)).toEqual({ root_key_propagation: false })
+  })
+
+  test('leave no trace where there are none', () => {
+    const schema = fresh()
+    setSourceHints(schema, { maxNesting: 2, schemaContract: 'freeze' })
+    setSourceHints(schema, {})
+    expect(schemaText(schema)).toBe(schemaText(fresh()))
+  })
+})
+
 describe('another naming convention', () => {
   const other = naming('sql_cs_v1')
 
@@ -257,7 +308,7 @@ describe('another naming convention', () => {
     apply(schema, { hints: { writeDisposition: { disposition: 'merge' }, primaryKey: ['id'] } })
     ensureStateTable(schema, convention)
     adoptConvention(schema, other)
-    expect(versionHash(schema)).toBe(versionHash(emptyConfig(newSchema('s', { naming: other }))))
+    expect(versionHash(schema)).toBe(versionHash(newSchema('s', { naming: other })))
   })
 
   test('is refused once a table holds rows, unless the schema allows it', () => {
@@ -278,8 +329,3 @@ describe('another naming convention', () => {
     expect(storedConvention(schema)).toBe('snake_case')
   })
 })
-
-function emptyConfig(schema: Schema): Schema {
-  setNormalizerConfig(schema, {})
-  return schema
-}
