@@ -183,8 +183,8 @@ export function createClient(options: ClientOptions): Client {
     async send(request, sending) {
       const { journal, identity, signal, resource } = sending
       const recorded = await journal.lookup(identity)
-      const url = redactUrl(requestUrl(request), scrubber)
-      if (recorded !== undefined) return { ...recorded, url, fromJournal: true }
+      const shown = (): string => redactUrl(requestUrl(request), scrubber)
+      if (recorded !== undefined) return { ...recorded, url: shown(), fromJournal: true }
       const answer = await ask(request, sending).catch((error: unknown) => {
         throw signal.aborted ? stopped(signal, resource) : error
       })
@@ -193,7 +193,7 @@ export function createClient(options: ClientOptions): Client {
         const { status, headers, body } = response
         await journal.record(identity, { status, headers, body } satisfies RecordedResponse, {
           method: request.method,
-          url,
+          url: shown(),
         })
       }
       return response

@@ -47,10 +47,10 @@ export async function attempt(request: ApiRequest, context: ExchangeContext): Pr
   let renewed = false
   const visited = new Set<string>()
   for (;;) {
-    const { url, destination } = place(hop, context)
-    const result = await exchange(hop, destination, url, context)
+    const destination = place(hop, context)
+    const result = await exchange(hop, destination, context)
     if (result.kind === 'failure') return result
-    const { status, headers } = result.response
+    const { status, headers, url } = result.response
     const { auth } = context
     if (status === 401 && destination === 'bound' && !renewed && auth?.renew !== undefined) {
       renewed = true
@@ -64,13 +64,13 @@ export async function attempt(request: ApiRequest, context: ExchangeContext): Pr
   }
 }
 
-function place(request: ApiRequest, { resource, scrubber, bound }: ExchangeContext) {
+function place(request: ApiRequest, { resource, scrubber, bound }: ExchangeContext): 'bound' | 'foreign' {
   const url = redactUrl(requestUrl(request), scrubber)
   if (!URL.canParse(request.url)) {
     const message = `${resource}: "${url}" is not an absolute URL; set client.base_url or begin the path with https://`
     throw new RequestError('forbidden_url', message, { resource, method: request.method, url })
   }
-  return { url, destination: destinationOf(request, bound, { resource, url }) }
+  return destinationOf(request, bound, { resource, url })
 }
 
 function checkRedirect(
@@ -95,7 +95,6 @@ function checkRedirect(
 async function exchange(
   request: ApiRequest,
   destination: 'bound' | 'foreign',
-  url: string,
   context: ExchangeContext,
 ): Promise<Attempt> {
   const { origin, host } = new URL(request.url)
@@ -104,6 +103,8 @@ async function exchange(
   let headers: Readonly<Record<string, string>> = {}
   try {
     const prepared = await prepare(request, destination, context)
+    // Only now: what the signer uses has become known to the scrubber.
+    const url = redactUrl(requestUrl(request), context.scrubber)
     const begun = context.sign.now()
     const sent = (answered: number, bytes: number): void =>
       context.sent({ method: request.method, url, status: answered, durationMs: context.sign.now() - begun, bytes })
