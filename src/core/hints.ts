@@ -268,17 +268,9 @@ function dispositionKeys(hint: DispositionHint): JsonObject {
 }
 
 function checkKeys(table: TableSchema, given: HintsOfResource): void {
-  if (table.write_disposition !== 'merge') return
-  const strategy = table['x-merge-strategy'] ?? 'delete-insert'
-  const columns = [...table.columns.values()]
-  const hasPrimaryKey = columns.some(column => column.primary_key === true)
-  const hasMergeKey = columns.some(column => column.merge_key === true)
-  if ((strategy === 'upsert' || strategy === 'insert-only') && !hasPrimaryKey) {
-    const message = `Resource ${given.resource}: merge strategy ${strategy} needs a primary_key`
-    throw new SchemaError('schema', message, { table: table.name })
-  }
-  if (strategy === 'delete-insert' && !hasPrimaryKey && !hasMergeKey) {
-    const message = `Table ${table.name} is merged without primary_key and merge_key: its rows are appended`
-    given.warn?.('no_keys', message, given.resource)
-  }
+  const strategy = table['x-merge-strategy']
+  if (table.write_disposition !== 'merge' || (strategy !== 'upsert' && strategy !== 'insert-only')) return
+  if ([...table.columns.values()].some(column => column.primary_key === true)) return
+  const message = `Resource ${given.resource}: merge strategy ${strategy} needs a primary_key`
+  throw new SchemaError('schema', message, { table: table.name })
 }

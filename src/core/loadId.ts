@@ -6,7 +6,8 @@ const TICKS_PER_SECOND = 1_000_000
  *
  * dlt reads ids as Python floats and orders them as text. Both orders agree while ids have the same number of digits
  * before the point (until the year 2286) and no zeros at the end of the fraction, because then one fraction is less
- * than another exactly when its text is. A whole second is written `.0`. Six digits keep ids apart as doubles too (until 2242).
+ * than another exactly when its text is. A whole second is written `.0`. Six digits keep ids
+ * apart as doubles too (until 2242).
  *
  * `chance` in [0, 1) fills what the clock does not tell below a millisecond, so that two processes that start a load
  * in the same millisecond do not share an id.

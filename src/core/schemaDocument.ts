@@ -259,6 +259,21 @@ export function bumpVersion(schema: Schema): boolean {
   return true
 }
 
+/**
+ * {@link bumpVersion} for a run that applies hints and normalises rows in turns: `declared` is a copy of the schema as
+ * the run began, with the same hints applied to it and no rows normalised into it. Both of dlt's points are passed, as
+ * if all hints had come first. Says whether the hash differs from the one the run began with.
+ */
+export function bumpVersionFrom(declared: Schema, schema: Schema): boolean {
+  const began = schema.version_hash
+  bumpVersion(declared)
+  schema.version = declared.version
+  schema.version_hash = declared.version_hash
+  schema.previous_hashes = [...declared.previous_hashes]
+  bumpVersion(schema)
+  return schema.version_hash !== began
+}
+
 /** A copy that shares no table or column with `schema`; their values are immutable and shared. */
 export function cloneSchema(schema: ReadonlySchema): Schema {
   const tables = new Map<string, TableSchema>()
