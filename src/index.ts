@@ -52,7 +52,7 @@ export type {
 } from './core/source.js'
 export type { PipelineState } from './core/state.js'
 export * from './config/index.js'
-export { duckdb } from './destinations/duckdb/index.js'
+export { duckdb } from './destinations/duckdb/duckdb.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/check.js'
 export type { AnyTables, Dataset, Relation } from './pipeline/dataset.js'
 export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.js'

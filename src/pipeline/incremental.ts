@@ -72,6 +72,7 @@ export function trackCursor(
   let last: JsonValue | undefined =
     hint.endValue === undefined ? (stored?.last_value ?? hint.initialValue) : hint.initialValue
   if (last === null) last = undefined
+  const began = last
   let hashes = new Set(startHashes)
 
   const keep = (record: JsonValue): 'keep' | 'drop' | 'beyond' => {
@@ -149,14 +150,24 @@ export function trackCursor(
     },
     state() {
       if (hint.endValue !== undefined) return undefined
+      if (stored !== undefined && sameCursor(stored, last, hashes)) return stored
       return {
         initial_value: hint.initialValue ?? null,
         last_value: last ?? null,
         unique_hashes: [...hashes],
-        start_value: window.startValue ?? null,
+        start_value: began ?? null,
       }
     },
   }
+}
+
+/** Whether a run moved nothing: then its state is the stored one, and there may be nothing to commit. */
+function sameCursor(stored: CursorState, last: JsonValue | undefined, hashes: ReadonlySet<string>): boolean {
+  return (
+    stored.last_value === (last ?? null) &&
+    stored.unique_hashes.length === hashes.size &&
+    stored.unique_hashes.every(hash => hashes.has(hash))
+  )
 }
 
 function plainKey(record: JsonValue, key: string): JsonValue | undefined {

@@ -87,7 +87,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       cursor,
       meter: resourceMeter,
       children: children.map(toRun),
-      write: loaded ? recordWriter(planned, { schema, naming, emit, rows, meter: resourceMeter }, setup) : undefined,
+      write: loaded ? recordWriter(planned, { schema, naming, emit, rows, meter: resourceMeter }) : undefined,
     }
   }
   return {
@@ -109,11 +109,7 @@ interface WriterContext {
 }
 
 /** Hints reach the schema with a table's first record, as with dlt: a resource without records leaves no table. */
-function recordWriter(
-  planned: PlannedResource,
-  context: WriterContext,
-  setup: PipelineSetup,
-): (records: Uint8Array) => Promise<void> {
+function recordWriter(planned: PlannedResource, context: WriterContext): (records: Uint8Array) => Promise<void> {
   const { resource, disposition } = planned
   const { hints } = resource
   const { schema, naming, rows, meter: resourceMeter } = context
@@ -142,7 +138,7 @@ function recordWriter(
       table,
       hints: planned.resource.hints,
       naming,
-      runDisposition: withStrategy(disposition, setup),
+      runDisposition: disposition,
       cursorPath: resource.incremental?.cursorPath,
       warn: (code, message) => context.emit({ type: 'warning', code, message, resource: resource.name }),
     })
@@ -165,15 +161,6 @@ function recordWriter(
   return async records => {
     for (const [table, part] of recordsByTable(resource.name, tableName, records)) await writeTable(table, part)
   }
-}
-
-function withStrategy(
-  disposition: PlannedResource['disposition'],
-  setup: PipelineSetup,
-): PlannedResource['disposition'] {
-  if (disposition.disposition !== 'merge' || disposition.strategy !== undefined) return disposition
-  const strategy: MergeStrategy | undefined = setup.destination.capabilities.mergeStrategies[0]
-  return strategy === undefined ? disposition : { ...disposition, strategy }
 }
 
 function warnWithoutKeys({ resource, disposition }: PlannedResource, emit: (event: RunEvent) => void): void {
@@ -208,7 +195,12 @@ function conclude(
   const state = bumpState(moveCursors(prepared.state, resources, setup.source.name))
   const stateChanged = state._version_hash !== prepared.state._version_hash
   const committedAt = BigInt(setup.clock.now()) * 1000n
-  const tables = tablePlans(schema, resources, rowsByTable, receipts, committedAt)
+  const judged: Judged = {
+    receipts,
+    committedAt,
+    defaultStrategy: setup.destination.capabilities.mergeStrategies[0] ?? 'delete-insert',
+  }
+  const tables = tablePlans(schema, resources, rowsByTable, judged)
   const rows = Object.fromEntries(rowsByTable)
   const { refreshed } = prepared
   if (tables.length === 0 && !stateChanged && refreshed.drop.length + refreshed.truncate.length === 0)
@@ -251,12 +243,18 @@ function moveCursors(state: PipelineState, resources: readonly OpenResource[], s
   }, state)
 }
 
+/** What the plans of all tables are made with. */
+interface Judged {
+  readonly receipts: readonly Receipt[]
+  readonly committedAt: bigint
+  readonly defaultStrategy: MergeStrategy
+}
+
 function tablePlans(
   schema: Schema,
   resources: readonly OpenResource[],
   rowsByTable: ReadonlyMap<string, number>,
-  receipts: readonly Receipt[],
-  committedAt: bigint,
+  judged: Judged,
 ): readonly TablePlan[] {
   const loaded = new Map(resources.filter(({ planned }) => planned.loaded).map(one => [one.planned.resource.name, one]))
   const plans: TablePlan[] = []
@@ -266,7 +264,7 @@ function tablePlans(
     const hasRows = [...rowsByTable].some(([name, count]) => count > 0 && rootOf(schema, name) === table.name)
     const replaces = opened?.planned.disposition.disposition === 'replace' && hasSeenData(table)
     if (!hasRows && !replaces) continue
-    plans.push(tablePlan(table, opened, receipts, committedAt))
+    plans.push(tablePlan(table, opened, judged))
   }
   return plans
 }
@@ -280,13 +278,12 @@ function rootOf(schema: Schema, name: string): string {
 function tablePlan(
   table: ReadonlyTable,
   opened: OpenResource | undefined,
-  receipts: readonly Receipt[],
-  committedAt: bigint,
+  { receipts, committedAt, defaultStrategy }: Judged,
 ): TablePlan {
   const disposition =
     table.write_disposition === undefined || table.write_disposition === 'skip' ? 'append' : table.write_disposition
   const strategy =
-    disposition === 'merge' ? ((table['x-merge-strategy'] as MergeStrategy | undefined) ?? 'delete-insert') : undefined
+    disposition === 'merge' ? ((table['x-merge-strategy'] as MergeStrategy | undefined) ?? defaultStrategy) : undefined
   const deletes = opened?.planned.resource.deletes
   const proven = receipts.find(({ resource }) => resource === table.resource)?.verdict === 'complete'
   return {

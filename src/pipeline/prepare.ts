@@ -3,7 +3,7 @@ import { adoptConvention, storedConvention } from '../core/convention.js'
 import type { CommitPlan, Committed, Connection } from '../core/destination.js'
 import { type Naming, type NamingName, naming as namingConvention } from '../core/identifiers.js'
 import type { Schema } from '../core/schema.js'
-import { newSchema, readSchema, setSourceHints } from '../core/schemaDocument.js'
+import { bumpVersion, newSchema, readSchema, setSourceHints } from '../core/schemaDocument.js'
 import type { PipelineState } from '../core/state.js'
 import { newState, withoutCursors, withoutResource, withoutSource } from '../core/stateDocument.js'
 import type { PipelineSetup } from './pipeline.js'
@@ -34,7 +34,12 @@ export function prepareSchema(
   const convention = setup.naming ?? (stored === undefined ? undefined : storedConvention(stored)) ?? 'snake_case'
   const naming = namingConvention(convention as NamingName, destination.capabilities.maxIdentifierLength)
   const hints = { maxNesting: source.maxTableNesting, rootKey: source.rootKey, schemaContract: source.schemaContract }
-  const fresh = (): Schema => newSchema(source.name, { naming, ...hints })
+  const fresh = (): Schema => {
+    const schema = newSchema(source.name, { naming, ...hints })
+    // dlt counts the schema without tables as version 1.
+    bumpVersion(schema)
+    return schema
+  }
   const state =
     committed?.state ??
     newState(setup.name, {
