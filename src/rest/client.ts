@@ -174,8 +174,8 @@ export function createClient(options: ClientOptions): Client {
     conceal: secret => scrubber.add(secret),
     send: request => {
       const { origin } = new URL(request.url)
-      const { resource, signal, clock, emit } = asking
-      return ask(request, { resource, signal, clock, emit, authOrigins: [origin] })
+      const { resource, signal, clock, emit, retry, timeoutMs } = asking
+      return ask(request, { resource, signal, clock, emit, retry, timeoutMs, authOrigins: [origin] })
     },
   })
 

@@ -240,10 +240,12 @@ describe('OAuth 2.0 client credentials', () => {
     ])
   })
 
-  test('the token endpoint is retried as any other', async () => {
+  test('the token endpoint is retried by the policy of the request that needs the token', async () => {
     const origin = await api(number => (number < 3 ? { status: 503, body: '' } : good(number)))
-    const options = sending(origin.origin, { auth: authOf(document(origin.origin)) })
-    expect((await client().send(get(origin.origin), options)).status).toBe(200)
+    const options = sending(origin.origin, { auth: authOf(document(origin.origin)), retry: quickPolicy })
+    const impatient = createClient({ retry: { ...quickPolicy, attempts: 1 } })
+    open.push(impatient)
+    expect((await impatient.send(get(origin.origin), options)).status).toBe(200)
     expect(options.events.filter(event => event.type === 'retry')).toHaveLength(2)
   })
 
