@@ -16,7 +16,7 @@ export function columnBatch(
     const column = columnOf(
       name,
       dataType,
-      rows.map(row => row[name] ?? null),
+      rows.map(row => (Object.hasOwn(row, name) ? (row[name] ?? null) : null)),
     )
     if (column.count > 0) columns.push(column)
   }

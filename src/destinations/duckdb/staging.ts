@@ -119,7 +119,13 @@ function after(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
 const ROWS_A_FILE = 2n ** 40n
 
 function stagedTable(table: TableFiles, schema: ReadonlyTable | undefined): StagedTable {
-  const ordinal = freeName('_sluice_row', table.columns)
+  const missing = [...(schema?.columns.values() ?? [])].filter(
+    column => column.data_type !== undefined && !table.columns.has(column.name),
+  )
+  const ordinal = freeName('_sluice_row', [...table.columns.keys(), ...missing.map(column => column.name)])
+  const nulls = missing.map(
+    column => `CAST(NULL AS ${columnType(duckdbDialect, column)}) AS ${doubleQuoted(column.name)}`,
+  )
   const columns = [...table.columns].map(([name, column]) => {
     const wanted = schema?.columns.get(name)
     const value = doubleQuoted(column.name)
@@ -129,7 +135,7 @@ function stagedTable(table: TableFiles, schema: ReadonlyTable | undefined): Stag
   const files = `read_parquet([${table.paths.map(textLiteral).join(', ')}], union_by_name = true)`
   const row = `CAST(file_index AS BIGINT) * ${ROWS_A_FILE} + file_row_number AS ${doubleQuoted(ordinal)}`
   return {
-    relation: `(SELECT ${[...columns, row].join(', ')} FROM ${files})`,
+    relation: `(SELECT ${[...columns, ...nulls, row].join(', ')} FROM ${files})`,
     columns: new Set(table.columns.keys()),
     ordinal,
   }
@@ -141,8 +147,8 @@ function isStagedAsText(type: DataType): boolean {
 }
 
 /** A name that none of the columns has, whatever its case. */
-function freeName(base: string, columns: ReadonlyMap<string, unknown>): string {
-  const taken = new Set([...columns.keys()].map(name => name.toLowerCase()))
+function freeName(base: string, columns: readonly string[]): string {
+  const taken = new Set(columns.map(name => name.toLowerCase()))
   let name = base
   while (taken.has(name)) name += '_'
   return name

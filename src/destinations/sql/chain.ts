@@ -1,4 +1,4 @@
-import { hasSeenData, isComplete } from '../../core/columns.js'
+import { isComplete } from '../../core/columns.js'
 import { SchemaError } from '../../core/errors.js'
 import { tableChain } from '../../core/rootKey.js'
 import type { ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../../core/schema.js'
@@ -37,8 +37,8 @@ export interface Chain {
 }
 
 /**
- * Creates or extends the tables of a chain and describes them. Of the nested tables only those take part that rows
- * arrived for, or that held rows before.
+ * Creates or extends the tables of a chain and describes them. Only those take part that rows arrived for or that
+ * exist; undefined when the root does not.
  */
 export async function openChain(
   session: SqlSession,
@@ -49,7 +49,7 @@ export async function openChain(
 ): Promise<Chain | undefined> {
   const opened = new Map<string, ChainTable>()
   for (const table of tableChain(schema, rootName)) {
-    if (!staged.has(table.name) && !hasSeenData(table)) continue
+    if (!staged.has(table.name) && tables.get(table.name) === undefined) continue
     opened.set(table.name, {
       name: table.name,
       target: session.table(table.name),

@@ -1,16 +1,7 @@
 import { SchemaError } from '../../core/errors.js'
 import type { MergeStrategy } from '../../core/schema.js'
 import { type Chain, type ChainTable, hangsOn, requiredRowKey } from './chain.js'
-import {
-  hasDuplicates,
-  insertable,
-  insertStaged,
-  keepTest,
-  lastOfItsKey,
-  sameKey,
-  stagedKeys,
-  stagedValue,
-} from './rows.js'
+import { hasDuplicates, insertable, insertStaged, keepTest, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
 import { hasRow, type SqlSession, type StagedTable } from './session.js'
 
 /** Names of the temporary tables of a merge; dropped again before it ends. */
@@ -43,7 +34,7 @@ export async function mergeByKey(
   const kept = await keptRows(session, chain, root.staged)
   const hadRows = await hasRow(session, `SELECT 1 FROM ${root.target}`)
   if (strategy === 'insert-only') {
-    await insertNew(session, chain, kept)
+    await insertNew(session, chain, root.staged, kept)
   } else {
     if (hadRows) await deleteMatched(session, chain, root.staged, strategy, kept)
     if (hadRows && strategy === 'upsert') await updateRoot(session, chain, root.staged, kept)
@@ -156,7 +147,7 @@ async function updateRoot(session: SqlSession, chain: Chain, staged: StagedTable
   const names = [...root.schema.columns.values()]
     .filter(column => column.data_type !== undefined && root.columns.has(column.name))
     .map(column => column.name)
-  const updates = names.map(name => `${identifier(name)} = ${stagedValue(session, root, name, 's')}`)
+  const updates = names.map(name => `${identifier(name)} = s.${identifier(name)}`)
   const inserted = insertable(root)
   const where = kept.rows === undefined ? '' : ` WHERE ${kept.rows}`
   await session.run(
@@ -171,17 +162,22 @@ async function insertNested(session: SqlSession, table: ChainTable, kept: Kept):
   await insertStaged(session, table, conditions.length === 0 ? undefined : conditions.join(' AND '))
 }
 
-async function insertNew(session: SqlSession, chain: Chain, kept: Kept): Promise<void> {
+/** Nested rows come with a root that is in the table under their root's id, whether it came now or was there. */
+async function insertNew(session: SqlSession, chain: Chain, staged: StagedTable, kept: Kept): Promise<void> {
   const { root } = chain
+  const fresh = isNew(session, root, chain.primaryKey)
+  await insertStaged(session, root, kept.rows === undefined ? fresh : `${kept.rows} AND ${fresh}`)
+  if (chain.nested.length === 0) return
+  const rootKey = requiredRowKey(root)
+  const roots = `SELECT r.${session.dialect.identifier(rootKey)} FROM ${staged.relation} AS r WHERE EXISTS (SELECT 1 FROM ${root.target} AS d WHERE ${sameKey(session, root, [rootKey], 'd', 'r')})`
   for (const table of chain.nested) {
+    if (table.staged === undefined) continue
     const key = requiredRowKey(table)
-    const conditions = [isNew(session, table, [key])]
+    const conditions = [isNew(session, table, [key]), hangsOn(session, table, 's', roots, 'staged')]
     if (kept.keys !== undefined) conditions.push(hangsOn(session, table, 's', kept.keys, 'staged'))
     if (kept.duplicates) conditions.push(lastOfItsKey(session, table, key, 's'))
     await insertStaged(session, table, conditions.join(' AND '))
   }
-  const fresh = isNew(session, root, chain.primaryKey)
-  await insertStaged(session, root, kept.rows === undefined ? fresh : `${kept.rows} AND ${fresh}`)
 }
 
 /** Condition on a staged row: no row of the table has its key. */

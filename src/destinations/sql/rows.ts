@@ -1,5 +1,4 @@
 import type { Chain, ChainTable } from './chain.js'
-import { columnType } from './ddl.js'
 import { hasRow, type SqlSession, type StagedTable } from './session.js'
 
 /** `d."a" = s."a" AND …`; columns that may be null match null with null. */
@@ -63,13 +62,6 @@ export async function insertStaged(
 /** Staged columns in the order of the schema. */
 export function insertable(table: ChainTable): string[] {
   return [...table.schema.columns.keys()].filter(name => table.staged?.columns.has(name) === true)
-}
-
-/** The value a staged row has for any column of the schema: null, typed, where the column did not arrive. */
-export function stagedValue(session: SqlSession, table: ChainTable, name: string, alias: string): string {
-  if (table.staged?.columns.has(name) === true) return `${alias}.${session.dialect.identifier(name)}`
-  const column = table.schema.columns.get(name)
-  return column === undefined ? 'NULL' : `CAST(NULL AS ${columnType(session.dialect, column)})`
 }
 
 /** Condition that keeps one staged row of several with the same row key: the one that arrived last. */

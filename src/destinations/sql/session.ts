@@ -31,8 +31,9 @@ export async function numberFrom(session: SqlSession, query: string, values?: re
 
 /** The staged rows of one table, as something to select from. */
 export interface StagedTable {
-  /** Follows FROM; has the columns below under their own names, with their types in the dataset. */
+  /** Follows FROM; has every column of the schema under its own name, with its type in the dataset. */
   readonly relation: string
+  /** Columns that arrived; the others are null in every row. */
   readonly columns: ReadonlySet<string>
   /** A column of `relation` that rises in the order of arrival and names a row. */
   readonly ordinal: string

@@ -1,0 +1,59 @@
+import type { Destination } from '../core/destination.js'
+import { commitCases } from './cases/commit.js'
+import { dispositionCases } from './cases/disposition.js'
+import { growthCases } from './cases/growth.js'
+import { mergeCases } from './cases/merge.js'
+import { readCases } from './cases/read.js'
+import { strategyCases } from './cases/strategies.js'
+
+/** What is tested: a kind of destination, and how to get a fresh one. */
+export interface DestinationUnderTest {
+  readonly name: string
+  /** A new, empty place; `dispose` removes it. */
+  create(): Promise<{ readonly destination: Destination; dispose(): Promise<void> }>
+}
+
+/** One test, independent of any test runner: it passes when `run` resolves. */
+export interface DestinationCase {
+  readonly name: string
+  run(): Promise<void>
+}
+
+/** A case before it is given a destination. */
+export type CaseBody = (destination: Destination) => Promise<void>
+export type CaseTable = Readonly<Record<string, CaseBody>>
+
+/**
+ * What every destination promises, as named cases: dispositions and merge strategies over nested tables, growing schemas,
+ * atomic commits, state. Merge cases are left out where the capabilities have no merge strategies.
+ *
+ * ```ts
+ * for (const { name, run } of await testDestination({ name: 'duckdb', create })) test(name, run)
+ * ```
+ */
+export async function testDestination(subject: DestinationUnderTest): Promise<readonly DestinationCase[]> {
+  const sample = await subject.create()
+  const { capabilities } = sample.destination
+  await sample.dispose()
+  const merges = capabilities.mergeStrategies.length > 0
+  const tables: readonly CaseTable[] = [
+    dispositionCases,
+    growthCases,
+    commitCases,
+    readCases,
+    ...(merges ? [mergeCases, strategyCases] : []),
+  ]
+  return tables.flatMap(table =>
+    Object.entries(table).map(([name, body]) => ({
+      name: `${subject.name}: ${name}`,
+      async run() {
+        const { destination, dispose } = await subject.create()
+        try {
+          await body(destination)
+        } finally {
+          await dispose()
+        }
+      },
+    })),
+  )
+}
