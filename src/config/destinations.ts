@@ -13,7 +13,7 @@ interface DestinationKind {
 const kinds: Readonly<Record<string, DestinationKind>> = {
   duckdb: {
     form: 'duckdb:PATH',
-    open: async path => (await import('../destinations/duckdb/index.js')).duckdb(path),
+    open: async path => (await import('../destinations/duckdb/duckdb.js')).duckdb(path),
   },
 }
 

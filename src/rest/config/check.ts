@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { Secret } from '../../core/secret.js'
+import { paginatorKinds } from '../paginators/index.js'
 import { endpointKeys } from './declaration/endpoint.js'
 import { alternatives, nearMiss } from './nearMiss.js'
 import type { Problems } from './problems.js'
@@ -128,6 +129,12 @@ function wrongValue(
 ): Finding {
   const phrase = alternatives(expected)
   if (typeof input !== 'string') return wrongKind(path, phrase, input)
+  const kind = path.at(-1) === 'paginator' ? paginatorKinds.find(({ type }) => type === input) : undefined
+  if (kind !== undefined) {
+    const needed = Object.entries(kind.schema.shape).filter(([, field]) => !field.safeParse(undefined).success)
+    const keys = needed.map(([field]) => (field === 'type' ? `type: ${kind.type}` : `${field}: …`)).join(', ')
+    return { path, message: `\`${input}\` alone is not enough; write \`{${keys}}\``, kind: 'other' }
+  }
   const meant = nearMiss(input, values)
   const written = isSensitive(path) || input.length > 40 ? '' : `, not ${JSON.stringify(input)}`
   const hint = meant === undefined ? '' : `; did you mean \`${meant}\`?`

@@ -84,10 +84,10 @@ const resourceDefaults = z.strictObject({
 export const restDocument = z.strictObject({
   $schema: key(z.string(), 'Address of the JSON Schema, for editors.'),
   client: required(client, 'The API: what all resources have in common.'),
-  resource_defaults: key(resourceDefaults, 'Keys of every resource that does not set them.'),
   resources: required(z.array(z.union([name, resource, recordsFunction])), {
     description: 'The lists to load. A text is the name of a resource and its path.',
   }),
+  resource_defaults: key(resourceDefaults, 'Keys of every resource that does not set them.'),
 })
 
 /** A `rest_api` document, as it is written. */

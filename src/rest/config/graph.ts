@@ -56,19 +56,21 @@ function reportCycles(nodes: readonly GraphNode[], parents: ReadonlyMap<string, 
   }
 }
 
-/** Parents before children, otherwise in the given order. */
+/** Parents before children, otherwise in the given order. Ends for cycles too, in some order. */
 export function inTopologicalOrder<Node extends { readonly name: string }>(
   nodes: readonly Node[],
   parents: ReadonlyMap<string, string>,
 ): Node[] {
   const byName = new Map(nodes.map(node => [node.name, node]))
   const ordered = new Set<Node>()
-  const place = (node: Node): void => {
-    if (ordered.has(node)) return
-    const parent = byName.get(parents.get(node.name) ?? '')
-    if (parent !== undefined) place(parent)
-    ordered.add(node)
+  for (const node of nodes) {
+    const chain = new Set<Node>()
+    let next: Node | undefined = node
+    while (next !== undefined && !chain.has(next) && !ordered.has(next)) {
+      chain.add(next)
+      next = byName.get(parents.get(next.name) ?? '')
+    }
+    for (const ancestor of [...chain].reverse()) ordered.add(ancestor)
   }
-  for (const node of nodes) place(node)
   return [...ordered]
 }

@@ -15,8 +15,9 @@ export function nearMiss(written: string, candidates: Iterable<string>): string 
 function likeness(written: string, candidate: string, limit: number): number {
   const [a, b] = [bare(written), bare(candidate)]
   if (a === b) return 0
-  if (a.length > 2 && (b.startsWith(a) || a.startsWith(b))) return 1
-  return editDistance(written, candidate, limit)
+  const distance = editDistance(written, candidate, limit)
+  const begins = a.length > 2 && (b.startsWith(a) || a.startsWith(b))
+  return begins ? Math.min(distance, 1.5) : distance
 }
 
 function bare(name: string): string {

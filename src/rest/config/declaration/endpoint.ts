@@ -27,38 +27,42 @@ export const responseActions = ['ignore', 'skip_page', 'stop', 'retry', 'fail', 
 
 const responseFunction = functionOf<ResponseFunction>('a function of the response')
 
-const responseAction = z.union([
-  z.strictObject({
-    status_code: key(statusPattern, { description: 'Status of the answer.', examples: [404, '5xx', '500-503'] }),
-    content: key(z.string(), 'Text that the body contains.'),
-    action: required(
-      z.union([z.enum(responseActions), responseFunction, z.array(responseFunction)]),
-      '`ignore` or `stop`: the list ends here, its earlier pages stay · `skip_page`: go on with the next page · `empty`: as ' +
-        'if the page had no records · `retry`: ask again · `fail`: fail the run.',
-    ),
-  }),
-  responseFunction,
-])
+const responseAction = z
+  .union([
+    z.strictObject({
+      status_code: key(statusPattern, { description: 'Status of the answer.', examples: [404, '5xx', '500-503'] }),
+      content: key(z.string(), 'Text that the body contains.'),
+      action: required(
+        z.union([z.enum(responseActions), responseFunction, z.array(responseFunction)]),
+        '`ignore` or `stop`: the list ends here, its earlier pages stay · `skip_page`: go on with the next page · `empty`: as ' +
+          'if the page had no records · `retry`: ask again · `fail`: fail the run.',
+      ),
+    }),
+    responseFunction,
+  ])
+  .meta({ id: 'response_action' })
 
-export const retry = z.strictObject({
-  attempts: key(z.int().min(1), { description: 'Requests in all, the first included.', default: 4 }),
-  statuses: key(z.array(statusPattern), {
-    description: 'Statuses that are asked again.',
-    default: [429, 500, 502, 503, 504],
-  }),
-  on_connection_error: key(z.boolean(), { description: 'Dropped connections and timeouts too.', default: true }),
-  base: key(seconds, { description: 'Seconds before the first retry.', default: 1 }),
-  factor: key(z.number().min(1), { description: 'Each wait is this many times the one before.', default: 2 }),
-  max_delay: key(seconds, { description: 'Longest wait, in seconds.', default: 300 }),
-  jitter: key(z.enum(['full', 'none']), {
-    description: '`full`: a random part of each wait, so that many clients do not come back at once.',
-    default: 'full',
-  }),
-  body_contains: key(
-    z.union([z.string(), z.array(z.string())]),
-    'A successful answer with this text is asked again too.',
-  ),
-})
+export const retry = z
+  .strictObject({
+    attempts: key(z.int().min(1), { description: 'Requests in all, the first included.', default: 4 }),
+    statuses: key(z.array(statusPattern), {
+      description: 'Statuses that are asked again.',
+      default: [429, 500, 502, 503, 504],
+    }),
+    on_connection_error: key(z.boolean(), { description: 'Dropped connections and timeouts too.', default: true }),
+    base: key(seconds, { description: 'Seconds before the first retry.', default: 1 }),
+    factor: key(z.number().min(1), { description: 'Each wait is this many times the one before.', default: 2 }),
+    max_delay: key(seconds, { description: 'Longest wait, in seconds.', default: 300 }),
+    jitter: key(z.enum(['full', 'none']), {
+      description: '`full`: a random part of each wait, so that many clients do not come back at once.',
+      default: 'full',
+    }),
+    body_contains: key(
+      z.union([z.string(), z.array(z.string())]),
+      'A successful answer with this text is asked again too.',
+    ),
+  })
+  .meta({ id: 'retry' })
 
 const resolveParam = z.strictObject({
   type: z.literal('resolve'),
@@ -66,12 +70,9 @@ const resolveParam = z.strictObject({
   field: required(name, 'Field of the parent’s record, as JSONPath.'),
 })
 
-const paramValue = z.union([
-  scalar,
-  z.array(scalar),
-  z.discriminatedUnion('type', [resolveParam, incrementalParam]),
-  secretValue,
-])
+const paramValue = z
+  .union([scalar, z.array(scalar), z.discriminatedUnion('type', [resolveParam, incrementalParam]), secretValue])
+  .meta({ id: 'param_value' })
 
 const headerValue = z.union([z.string(), z.number(), z.boolean(), z.bigint(), z.null(), secretValue])
 
@@ -110,4 +111,4 @@ export const endpointKeys = {
   }),
 }
 
-export const endpoint = z.strictObject(endpointKeys)
+export const endpoint = z.strictObject(endpointKeys).meta({ id: 'endpoint' })

@@ -2,52 +2,56 @@ import { z } from 'zod'
 import type { JsonObject } from '../../../core/json.js'
 import { functionOf, jsonObject, jsonValue, key, name, names, required } from './pieces.js'
 
-export const contractMode = z.enum(['evolve', 'freeze', 'discard_row', 'discard_value'])
+export const contractMode = z.enum(['evolve', 'freeze', 'discard_row', 'discard_value']).meta({ id: 'contract_mode' })
 
-export const schemaContract = z.union([
-  contractMode,
-  z.strictObject({
-    tables: key(contractMode, { description: 'New tables.', default: 'evolve' }),
-    columns: key(contractMode, { description: 'New columns of known tables.', default: 'evolve' }),
-    data_type: key(contractMode, {
-      description: 'Values that do not fit the type of their column.',
-      default: 'evolve',
+export const schemaContract = z
+  .union([
+    contractMode,
+    z.strictObject({
+      tables: key(contractMode, { description: 'New tables.', default: 'evolve' }),
+      columns: key(contractMode, { description: 'New columns of known tables.', default: 'evolve' }),
+      data_type: key(contractMode, {
+        description: 'Values that do not fit the type of their column.',
+        default: 'evolve',
+      }),
     }),
-  }),
-])
+  ])
+  .meta({ id: 'schema_contract' })
 
 export const disposition = z.enum(['append', 'replace', 'merge', 'skip'])
 
 export const mergeStrategy = z.enum(['delete-insert', 'upsert', 'insert-only', 'scd2'])
 
-export const writeDisposition = z.union([
-  disposition,
-  z.strictObject({
-    disposition: required(disposition, 'What happens to rows that are there already.'),
-    strategy: key(mergeStrategy, {
-      description: 'How rows are merged; only with `disposition: merge`.',
-      default: 'delete-insert',
+export const writeDisposition = z
+  .union([
+    disposition,
+    z.strictObject({
+      disposition: required(disposition, 'What happens to rows that are there already.'),
+      strategy: key(mergeStrategy, {
+        description: 'How rows are merged; only with `disposition: merge`.',
+        default: 'delete-insert',
+      }),
+      deduplicated: key(z.boolean(), {
+        description: '`delete-insert`: each key arrives once, so that looking for duplicates can be left out.',
+        default: false,
+      }),
+      validity_column_names: key(z.tuple([name, name]), {
+        description: '`scd2`: names of the columns that hold from when and until when a row was valid.',
+        default: ['_dlt_valid_from', '_dlt_valid_to'],
+      }),
+      active_record_timestamp: key(z.string(), {
+        description: '`scd2`: timestamp that marks rows still valid; without it they hold NULL.',
+        examples: ['9999-12-31'],
+      }),
+      boundary_timestamp: key(z.string(), {
+        description: '`scd2`: the moment of the change; default: the start of the load.',
+      }),
+      row_version_column_name: key(name, {
+        description: '`scd2`: column that holds the hash of a row, where the records bring their own.',
+      }),
     }),
-    deduplicated: key(z.boolean(), {
-      description: '`delete-insert`: each key arrives once, so that looking for duplicates can be left out.',
-      default: false,
-    }),
-    validity_column_names: key(z.tuple([name, name]), {
-      description: '`scd2`: names of the columns that hold from when and until when a row was valid.',
-      default: ['_dlt_valid_from', '_dlt_valid_to'],
-    }),
-    active_record_timestamp: key(z.string(), {
-      description: '`scd2`: timestamp that marks rows still valid; without it they hold NULL.',
-      examples: ['9999-12-31'],
-    }),
-    boundary_timestamp: key(z.string(), {
-      description: '`scd2`: the moment of the change; default: the start of the load.',
-    }),
-    row_version_column_name: key(name, {
-      description: '`scd2`: column that holds the hash of a row, where the records bring their own.',
-    }),
-  }),
-])
+  ])
+  .meta({ id: 'write_disposition' })
 
 export const dataType = z.enum([
   'text',
@@ -96,7 +100,7 @@ export const column = z
   .catchall(jsonValue)
   .meta({ description: 'Hints of one column. Keys that start with `x-` are free.' })
 
-export const columns = z.union([z.record(z.string(), column.nullable()), z.array(column)])
+export const columns = z.union([z.record(z.string(), column.nullable()), z.array(column)]).meta({ id: 'columns' })
 
 /** Hints that a resource and its nested tables have in common. */
 export const tableHints = {
@@ -131,7 +135,6 @@ export const resourceTableName = z.union([
   functionOf<(record: JsonObject) => string>('a function that names the table of a record'),
 ])
 
-export const nestedHints = z.record(
-  z.string(),
-  z.strictObject({ table_name: key(name, 'Name of the nested table.'), ...tableHints }),
-)
+export const nestedHints = z
+  .record(z.string(), z.strictObject({ table_name: key(name, 'Name of the nested table.'), ...tableHints }))
+  .meta({ id: 'nested_hints' })

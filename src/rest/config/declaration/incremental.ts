@@ -39,12 +39,14 @@ const window = {
   convert: key(convert, 'TypeScript: makes of a cursor value what the API wants; records are not touched.'),
 }
 
-export const incremental = z.strictObject({
-  ...window,
-  end_value: key(scalar, 'Where a backfill ends; such a run reads and writes no state. Needs `initial_value`.'),
-  start_param: key(name, 'Query parameter that is sent the value to start from.'),
-  end_param: key(name, 'Query parameter that is sent `end_value`.'),
-})
+export const incremental = z
+  .strictObject({
+    ...window,
+    end_value: key(scalar, 'Where a backfill ends; such a run reads and writes no state. Needs `initial_value`.'),
+    start_param: key(name, 'Query parameter that is sent the value to start from.'),
+    end_param: key(name, 'Query parameter that is sent `end_value`.'),
+  })
+  .meta({ id: 'incremental' })
 
 /** The same, written as the value of the query parameter that is sent the value to start from. */
 export const incrementalParam = z.strictObject({

@@ -30,24 +30,28 @@ const autoPaginator = z
   .strictObject({ type: z.literal('auto') })
   .meta({ description: 'Looks at the first page: links, totals, cursors.' })
 
-export const paginator = z.union([
-  z.enum(paginatorShorthands) as z.ZodType<string, string>,
-  discriminated<PaginatorSchema | typeof autoPaginator>([autoPaginator, ...paginatorKinds.map(kind => kind.schema)]),
-  customPaginator,
-])
+export const paginator = z
+  .union([
+    z.enum(paginatorShorthands) as z.ZodType<string, string>,
+    discriminated<PaginatorSchema | typeof autoPaginator>([autoPaginator, ...paginatorKinds.map(kind => kind.schema)]),
+    customPaginator,
+  ])
+  .meta({ id: 'paginator' })
 
 /**
  * Fields that a block leaves out are looked up among the secrets, so here none is required; each is checked again once
  * it is complete.
  */
-export const auth = z.union([
-  z.enum(authTypes) as z.ZodType<string, string>,
-  discriminated<AuthSchema>(authKinds.map(kind => withoutRequired(kind.type, kind.schema))) as z.ZodType<
-    unknown,
-    PartialButType<z.input<AuthSchema>>
-  >,
-  customAuthenticator,
-])
+export const auth = z
+  .union([
+    z.enum(authTypes) as z.ZodType<string, string>,
+    discriminated<AuthSchema>(authKinds.map(kind => withoutRequired(kind.type, kind.schema))) as z.ZodType<
+      unknown,
+      PartialButType<z.input<AuthSchema>>
+    >,
+    customAuthenticator,
+  ])
+  .meta({ id: 'auth' })
 
 /** Every field but the type may be absent; the type of bearer too. */
 export type PartialButType<Config> = Config extends { type?: infer Type }

@@ -1,0 +1,255 @@
+import { z } from 'zod'
+import { flatPipeline, wrappedPipeline } from '../src/config/pipelineDocument.js'
+import { restDocument } from '../src/rest/config/declaration.js'
+
+type Json = Record<string, unknown>
+
+/** Texts of the generated files, by path from the root of the repository. */
+export function generatedFiles(): ReadonlyMap<string, string> {
+  const document = jsonSchema(restDocument, 'rest_api document', 'What to load from a REST API.')
+  const pipeline = jsonSchema(
+    z.union([wrappedPipeline, flatPipeline]),
+    'Sluice pipeline file',
+    'A rest_api document under `source`, beside the keys of its pipeline, or alone.',
+  )
+  return new Map([
+    ['schema/rest_api.schema.json', `${JSON.stringify(document, null, 2)}\n`],
+    ['schema/pipeline.schema.json', `${JSON.stringify(pipeline, null, 2)}\n`],
+    ['docs/config.md', configReference()],
+  ])
+}
+
+function jsonSchema(schema: z.ZodType, title: string, description: string): Json {
+  const made = z.toJSONSchema(schema, {
+    io: 'input',
+    unrepresentable: 'any',
+    reused: 'inline',
+    override: ({ zodSchema, jsonSchema: json }) => {
+      const { type } = zodSchema._zod.def
+      if (type === 'custom') json.not = {}
+      if (type === 'bigint') json.type = 'integer'
+      if (json.minimum === Number.MIN_SAFE_INTEGER) delete json.minimum
+      if (json.maximum === Number.MAX_SAFE_INTEGER) delete json.maximum
+    },
+  }) as Json
+  const { $schema, ...rest } = pruned(made, made) as Json
+  return withUsedDefinitions({ $schema, title, description, ...rest })
+}
+
+/** Values that only TypeScript can hold are marked as impossible; here they vanish, with the keys that hold no other. */
+function pruned(value: unknown, root: Json): unknown {
+  if (Array.isArray(value)) return value.map(item => pruned(item, root))
+  if (typeof value !== 'object' || value === null) return value
+  const result: Json = {}
+  for (const [key, item] of Object.entries(value)) {
+    if ((key === 'anyOf' || key === 'oneOf') && Array.isArray(item)) {
+      result[key] = item.filter(option => !isImpossible(option, root)).map(option => pruned(option, root))
+    } else if (key === 'properties') {
+      const possible = Object.entries(item as Json).filter(([, property]) => !isImpossible(property, root))
+      result[key] = Object.fromEntries(possible.map(([name, property]) => [name, pruned(property, root)]))
+    } else result[key] = pruned(item, root)
+  }
+  return result
+}
+
+function isImpossible(schema: unknown, root: Json): boolean {
+  if (typeof schema !== 'object' || schema === null) return false
+  const { not, $ref, anyOf, type, items } = schema as Json
+  if (typeof $ref === 'string') return isImpossible(definition($ref, root), root)
+  if (type === 'array') return items !== undefined && isImpossible(items, root)
+  if (Array.isArray(anyOf)) return anyOf.every(option => isImpossible(option, root) || (option as Json).type === 'null')
+  return not !== undefined
+}
+
+function definition(ref: string, root: Json): unknown {
+  const name = ref.replace('#/$defs/', '')
+  return (root.$defs as Json | undefined)?.[name]
+}
+
+function withUsedDefinitions(schema: Json): Json {
+  const definitions = schema.$defs as Json | undefined
+  if (definitions === undefined) return schema
+  const used = new Set<string>()
+  const visit = (value: unknown): void => {
+    for (const [, name = ''] of JSON.stringify(value).matchAll(/"#\/\$defs\/([^"]+)"/g)) {
+      if (used.has(name)) continue
+      used.add(name)
+      visit(definitions[name])
+    }
+  }
+  visit({ ...schema, $defs: undefined })
+  const kept = Object.entries(definitions).filter(([name]) => used.has(name))
+  return { ...schema, $defs: Object.fromEntries(kept) }
+}
+
+interface Section {
+  readonly title: string
+  readonly schema: z.ZodType
+}
+
+/** `docs/config.md`: one table for each map of the document, in the order they are met. */
+function configReference(): string {
+  const sections = collectSections([{ title: 'Pipeline file', schema: wrappedPipeline }])
+  const head = [
+    '# Configuration reference',
+    '',
+    '<!-- Generated from the declaration by `npx tsx scripts/generate-docs.ts`; edits here are lost. -->',
+    '',
+    'Every key of a pipeline file and of the `rest_api` document in it. Keys of the document are those of dlt, with the same',
+    'meaning; keys of our own are described in the same place. `null` means "as if it were not there", which also undoes a',
+    'default from `resource_defaults`; in `auth` it means: no authentication. `${secrets.name}` and `${env.NAME}` may stand in',
+    'every text; secrets only in `auth`, `headers` and `params`.',
+    '',
+    'Editors check and complete a file that begins with',
+    '`# yaml-language-server: $schema=…/node_modules/sluice/schema/pipeline.schema.json`.',
+  ]
+  return [...head, ...sections.flatMap(sectionLines)].join('\n').concat('\n')
+}
+
+function collectSections(queue: Section[]): Section[] {
+  const sections: Section[] = []
+  const seen = new Set<unknown>()
+  for (let section = queue.shift(); section !== undefined; section = queue.shift()) {
+    const found: Section[] = []
+    visitObjects(section.schema, section.title, (title, schema) => {
+      const shape = JSON.stringify(Object.keys((schema as z.ZodObject).shape))
+      const { type } = (schema as z.ZodObject).shape as { type?: z.ZodType }
+      const id = shape + typeText(type)
+      if (seen.has(id)) return false
+      seen.add(id)
+      found.push({ title, schema })
+      return true
+    })
+    sections.push(...found)
+  }
+  return sections
+}
+
+/** Objects in a schema, each before those in it; goes into an object when `visit` says so. */
+function visitObjects(schema: z.ZodType, title: string, visit: (title: string, schema: z.ZodType) => boolean): void {
+  const { def } = schema._zod as unknown as { def: Definition }
+  if (def.type === 'object') {
+    const literal = literalOf(def.shape?.type)
+    const name = literal === undefined ? title : `${title}: \`${literal}\``
+    if (!visit(name, schema)) return
+    for (const [key, value] of Object.entries(def.shape ?? {})) {
+      visitObjects(value, shortTitle(title, key), visit)
+    }
+    if (def.catchall !== undefined) visitObjects(def.catchall, title, visit)
+  }
+  for (const option of def.options ?? []) visitObjects(option, title, visit)
+  if (def.innerType !== undefined) visitObjects(def.innerType, title, visit)
+  if (def.in !== undefined) visitObjects(def.in, title, visit)
+  if (def.element !== undefined) visitObjects(def.element, `${title}[]`, visit)
+  if (def.valueType !== undefined) visitObjects(def.valueType, `${title}.<name>`, visit)
+}
+
+/** Maps that may stand in several places are named by themselves. */
+function shortTitle(title: string, key: string): string {
+  const path = title === 'Pipeline file' || title === 'source' ? key : `${title}.${key}`
+  return path
+    .replace(/^resources\[\]/, 'resource')
+    .replace(/^resource\.endpoint/, 'endpoint')
+    .replace(/^(?:client|endpoint)\.(retry|auth|paginator)/, '$1')
+}
+
+interface Definition {
+  readonly type: string
+  readonly shape?: Readonly<Record<string, z.ZodType>>
+  readonly options?: readonly z.ZodType[]
+  readonly innerType?: z.ZodType
+  readonly in?: z.ZodType
+  readonly element?: z.ZodType
+  readonly valueType?: z.ZodType
+  readonly catchall?: z.ZodType
+  readonly values?: readonly unknown[]
+  readonly entries?: Readonly<Record<string, string>>
+  readonly defaultValue?: unknown
+}
+
+function definitionOf(schema: z.ZodType): Definition {
+  return (schema._zod as unknown as { def: Definition }).def
+}
+
+function sectionLines({ title, schema }: Section): string[] {
+  const description = schema.meta()?.description
+  const rows = Object.entries((schema as z.ZodObject).shape as Record<string, z.ZodType>).map(([key, value]) => {
+    const meta = value.meta() as { description?: string; default?: unknown; examples?: unknown[] } | undefined
+    const example = meta?.examples?.[0]
+    const meaning = `${meta?.description ?? ''}${example === undefined ? '' : ` Example: \`${JSON.stringify(example)}\``}`
+    const standard = meta?.default ?? defaultOf(value)
+    const needed = value.safeParse(undefined).success ? '' : ' (required)'
+    const cells = [
+      `\`${key}\`${needed}`,
+      typeText(value),
+      standard === undefined ? '' : `\`${JSON.stringify(standard)}\``,
+      meaning,
+    ]
+    return `| ${cells.map(cell => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
+  })
+  return [
+    '',
+    `## ${heading(title)}`,
+    '',
+    ...(description === undefined ? [] : [description, '']),
+    '| Key | Type | Default | Meaning |',
+    '|---|---|---|---|',
+    ...rows,
+  ]
+}
+
+function heading(title: string): string {
+  return title.includes('`') || title === 'Pipeline file' ? title : `\`${title}\``
+}
+
+function defaultOf(schema: z.ZodType): unknown {
+  const def = definitionOf(schema)
+  if (def.type === 'default') return def.defaultValue
+  return def.innerType === undefined ? undefined : defaultOf(def.innerType)
+}
+
+function literalOf(schema: z.ZodType | undefined): string | undefined {
+  if (schema === undefined) return undefined
+  const def = definitionOf(schema)
+  if (def.type === 'literal') return String(def.values?.[0])
+  if (def.type === 'enum') return Object.values(def.entries ?? {})[0]
+  return def.innerType === undefined ? undefined : literalOf(def.innerType)
+}
+
+/** The type in words, as short as a table wants it. */
+function typeText(schema: z.ZodType | undefined): string {
+  if (schema === undefined) return ''
+  const def = definitionOf(schema)
+  switch (def.type) {
+    case 'string':
+      return 'text'
+    case 'number':
+    case 'bigint':
+      return 'number'
+    case 'boolean':
+      return 'boolean'
+    case 'enum':
+      return Object.values(def.entries ?? {})
+        .map(value => `\`${value}\``)
+        .join(', ')
+    case 'literal':
+      return (def.values ?? []).map(value => `\`${String(value)}\``).join(', ')
+    case 'array':
+      return `list of ${typeText(def.element)}`
+    case 'tuple':
+      return 'list'
+    case 'record':
+    case 'object':
+      return 'map'
+    case 'null':
+      return 'null'
+    case 'custom':
+      return 'TypeScript'
+    case 'union':
+      return [...new Set((def.options ?? []).map(typeText))].filter(text => text !== '').join(' or ')
+    default: {
+      const inner = def.innerType ?? def.in
+      return inner === undefined ? 'any' : typeText(inner)
+    }
+  }
+}
