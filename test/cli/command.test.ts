@@ -141,7 +141,7 @@ describe('what goes wrong', () => {
 
   it('a missing secret: exit code 2, every place that was looked at, no request', async () => {
     const { requests } = await startApi()
-    const { API_KEY: _, ...env } = environment()
+    const env = { DEMO_API_URL: api?.url ?? '' }
     const ended = await sluice(['run', flags], { env })
     expect(ended.exitCode).toBe(2)
     for (const place of ['API_KEY', '.sluice/secrets.toml', '.dlt/secrets.toml']) expect(ended.stderr).toContain(place)

@@ -66,7 +66,6 @@ describe('the package', () => {
   it('passes publint', async () => {
     const bytes = await readFile(tarball)
     const { messages, pkg } = await publint({
-      pkgDir: root,
       strict: true,
       pack: { tarball: new Uint8Array(bytes).buffer },
     })
