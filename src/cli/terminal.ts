@@ -25,7 +25,8 @@ export function outputTo(stream: NodeJS.WritableStream): Output {
   const { isTTY = false } = stream as Partial<WriteStream>
   return {
     isTerminal: isTTY,
-    columns: () => (stream as Partial<WriteStream>).columns ?? 80,
+    // A terminal that does not know its size says 0.
+    columns: () => (stream as Partial<WriteStream>).columns || 80,
     write: text => {
       stream.write(text)
     },
