@@ -1,0 +1,297 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { deflateSync } from 'node:zlib'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ColumnSchema } from '../../src/core/schema.js'
+import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
+import { rowsOf, runLoad, stageRecords, testSchema, testState, withConnection } from '../../src/testing/dataset.js'
+
+let folder: string
+let files = 0
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-duckdb-'))
+})
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+const freshPath = (): string => join(folder, `${files++}.duckdb`)
+const schema = testSchema({ orders: { columns: { id: 'bigint' } } })
+const APPEND = [{ table: 'orders', disposition: 'append' }] as const
+
+function startLoad(path: string, loadId: string, rows: number, moment: string): ChildProcess {
+  const script = fileURLToPath(new URL('./processes/load.ts', import.meta.url))
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  return spawn(process.execPath, ['--import', 'tsx', script, path, loadId, String(rows), moment], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+}
+
+async function line(child: ChildProcess, wanted: string): Promise<void> {
+  const lines = createInterface({ input: child.stdout! }) // piped above
+  for await (const text of lines) if (text === wanted) return
+  throw new Error(`the process ended before it said ${wanted}`)
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+}
+
+describe('a killed process', () => {
+  test('while staging leaves the destination as it was, and its files are gone with the next load', async () => {
+    const path = freshPath()
+    await withConnection(duckdb(path), async connection => {
+      await runLoad(connection, schema, { loadId: '1.1', records: { orders: [{ id: 1 }] }, tables: APPEND })
+    })
+    const child = startLoad(path, '1.2', 10, 'stage')
+    await line(child, 'staged')
+    child.kill('SIGKILL')
+    await ended(child)
+    expect(await readdir(`${path}.staging`)).toHaveLength(1)
+    await withConnection(duckdb(path), async connection => {
+      expect(await rowsOf(connection, 'orders', ['id'])).toEqual([{ id: '1n' }])
+      expect(await connection.hasLoad('1.2')).toBe(false)
+      await runLoad(connection, schema, { loadId: '1.2', records: { orders: [{ id: 2 }] }, tables: APPEND })
+      expect(await connection.count('orders')).toBe(2)
+    })
+    await expect(stat(`${path}.staging`)).rejects.toThrow(/ENOENT/)
+  })
+
+  test('at any moment of a commit leaves all of it or nothing', async () => {
+    const path = freshPath()
+    const first = startLoad(path, '1.1', 1000, 'never')
+    await line(first, 'committed')
+    await ended(first)
+    const outcomes = new Set<boolean>()
+    let last = '1.1'
+    for (const [index, moment] of ['0', '15', '40', '80', '160', 'never'].entries()) {
+      const loadId = `1.${index + 2}`
+      const child = startLoad(path, loadId, 30_000, moment)
+      await ended(child)
+      await withConnection(duckdb(path), async connection => {
+        const done = await connection.hasLoad(loadId)
+        outcomes.add(done)
+        if (done) last = loadId
+        expect(await connection.count('orders')).toBe(last === '1.1' ? 1000 : 30_000)
+        const loads = new Set<unknown>()
+        for await (const batch of connection.read({ table: 'orders', columns: ['_dlt_load_id'], batchRows: 30_000 })) {
+          for (const row of batch) loads.add(row._dlt_load_id)
+        }
+        expect([...loads]).toEqual([last])
+        expect((await connection.inspect()).get('orders')?.has(`c${loadId.replace('.', '_')}`)).toBe(done)
+        expect((await connection.committed('p', 'api'))?.state).toEqual(testState(1, last))
+      })
+    }
+    expect(outcomes).toEqual(new Set([false, true]))
+  }, 60_000)
+})
+
+describe('a file that cannot be used', () => {
+  test('is named with the process that holds it', async () => {
+    const path = freshPath()
+    const child = startLoad(path, '1.1', 1, 'stage')
+    await line(child, 'holding')
+    const connecting = duckdb(path).connect('api_data')
+    await expect(connecting).rejects.toMatchObject({
+      code: 'destination_locked',
+      transient: true,
+      message: expect.stringContaining(String(child.pid)),
+    })
+    child.kill('SIGKILL')
+    await ended(child)
+    await withConnection(duckdb(path), async connection => expect(await connection.hasLoad('1.1')).toBe(false))
+  })
+
+  test.each([
+    ['is no database', async (path: string) => await writeFile(path, 'x'.repeat(10_000)), /not a DuckDB database/],
+    ['is a folder', async (path: string) => void (await mkdir(path)), /is a folder/],
+  ])('%s', async (_, prepare, message) => {
+    const path = freshPath()
+    await prepare(path)
+    await expect(duckdb(path).connect('d')).rejects.toMatchObject({
+      code: 'destination',
+      message: expect.stringMatching(message),
+    })
+  })
+
+  test('has no folder', async () => {
+    await expect(duckdb(join(folder, 'no', 'x.duckdb')).connect('d')).rejects.toThrow(/create the folder first/)
+  })
+
+  test('has a staging folder that cannot be made', async () => {
+    const path = freshPath()
+    await writeFile(`${path}.staging`, '')
+    await withConnection(duckdb(path), async connection => {
+      await expect(connection.begin({ loadId: '1.1', pipeline: 'p' })).rejects.toMatchObject({ code: 'destination' })
+      await rm(`${path}.staging`)
+      await runLoad(connection, schema, { loadId: '1.1', records: { orders: [{ id: 1 }] }, tables: APPEND })
+    })
+  })
+})
+
+describe('types', () => {
+  const columns: Record<string, Partial<ColumnSchema> & { data_type: ColumnSchema['data_type'] & string }> = {
+    text: { data_type: 'text', precision: 10 },
+    i8: { data_type: 'bigint', precision: 8 },
+    i16: { data_type: 'bigint', precision: 16 },
+    i32: { data_type: 'bigint', precision: 32 },
+    i64: { data_type: 'bigint' },
+    i128: { data_type: 'bigint', precision: 128 },
+    double: { data_type: 'double' },
+    bool: { data_type: 'bool' },
+    at: { data_type: 'timestamp', precision: 3 },
+    naive: { data_type: 'timestamp', timezone: false },
+    naive_s: { data_type: 'timestamp', timezone: false, precision: 0 },
+    naive_ms: { data_type: 'timestamp', timezone: false, precision: 3 },
+    naive_ns: { data_type: 'timestamp', timezone: false, precision: 9 },
+    date: { data_type: 'date' },
+    time: { data_type: 'time' },
+    binary: { data_type: 'binary' },
+    json: { data_type: 'json' },
+    decimal: { data_type: 'decimal' },
+    small: { data_type: 'decimal', precision: 10, scale: 3 },
+    wei: { data_type: 'wei' },
+  }
+
+  test('are those that dlt gives', async () => {
+    const typed = testSchema({ orders: { columns } })
+    await withConnection(duckdb(':memory:'), async connection => {
+      await runLoad(connection, typed, { loadId: '1.1', records: { orders: [{ text: 'x' }] }, tables: APPEND })
+      const types = [...((await connection.inspect()).get('orders') ?? [])].map(([name, { type }]) => [name, type])
+      expect(Object.fromEntries(types)).toEqual({
+        text: 'VARCHAR',
+        i8: 'TINYINT',
+        i16: 'SMALLINT',
+        i32: 'INTEGER',
+        i64: 'BIGINT',
+        i128: 'HUGEINT',
+        double: 'DOUBLE',
+        bool: 'BOOLEAN',
+        at: 'TIMESTAMP WITH TIME ZONE',
+        naive: 'TIMESTAMP',
+        naive_s: 'TIMESTAMP_S',
+        naive_ms: 'TIMESTAMP_MS',
+        naive_ns: 'TIMESTAMP_NS',
+        date: 'DATE',
+        time: 'TIME',
+        binary: 'BLOB',
+        json: 'JSON',
+        decimal: 'DECIMAL(38,9)',
+        small: 'DECIMAL(10,3)',
+        wei: 'DECIMAL(38,0)',
+        _dlt_load_id: 'VARCHAR',
+        _dlt_id: 'VARCHAR',
+      })
+    })
+  })
+
+  test.each([
+    ['i8', { i8: 200 }],
+    ['small', { small: '12345678.5' }],
+    ['wei', { wei: '9'.repeat(39) }],
+  ])('a value too large for %s fails the commit and changes nothing', async (_, record) => {
+    const typed = testSchema({ orders: { columns } })
+    await withConnection(duckdb(':memory:'), async connection => {
+      const load = runLoad(connection, typed, { loadId: '1.1', records: { orders: [record] }, tables: APPEND })
+      await expect(load).rejects.toMatchObject({ code: 'destination' })
+      expect((await connection.inspect()).size).toBe(0)
+    })
+  })
+})
+
+describe('a dataset', () => {
+  test('may have the name of the file, and of DuckDB’s own schemas’ kind', async () => {
+    const path = join(folder, 'demo.duckdb')
+    for (const dataset of ['demo', 'main', 'Demo Two']) {
+      await withConnection(
+        duckdb(path),
+        async connection => {
+          await runLoad(connection, schema, { loadId: '1.1', records: { orders: [{ id: 1 }] }, tables: APPEND })
+          expect(await connection.count('orders')).toBe(1)
+        },
+        dataset,
+      )
+    }
+  })
+
+  test('written by dlt is read and continued: status, newest rows, compressed documents', async () => {
+    const path = freshPath()
+    const instance = await DuckDBInstance.create(path)
+    const connection = await instance.connect()
+    const packed = (document: unknown): string => deflateSync(JSON.stringify(document), { level: 9 }).toString('base64')
+    await connection.run(`CREATE SCHEMA api_data;
+      CREATE TABLE api_data._dlt_loads (load_id VARCHAR NOT NULL, schema_name VARCHAR, status BIGINT NOT NULL, inserted_at TIMESTAMP WITH TIME ZONE NOT NULL, schema_version_hash VARCHAR);
+      CREATE TABLE api_data._dlt_version (version BIGINT NOT NULL, engine_version BIGINT NOT NULL, inserted_at TIMESTAMP WITH TIME ZONE NOT NULL, schema_name VARCHAR NOT NULL, version_hash VARCHAR NOT NULL, schema VARCHAR NOT NULL);
+      CREATE TABLE api_data._dlt_pipeline_state (version BIGINT NOT NULL, engine_version BIGINT NOT NULL, pipeline_name VARCHAR NOT NULL, state VARCHAR NOT NULL, created_at TIMESTAMP WITH TIME ZONE NOT NULL, version_hash VARCHAR, _dlt_load_id VARCHAR NOT NULL, _dlt_id VARCHAR NOT NULL);
+      INSERT INTO api_data._dlt_loads VALUES ('1.5', 'api', 0, '2024-01-02', 'h'), ('1.4', 'api', 0, '2024-01-01', 'h'), ('1.9', 'api', 1, '2024-01-09', 'h');
+      INSERT INTO api_data._dlt_version VALUES (2, 11, '2024-01-02 00:00:00+00', 'api', 'h', '${packed({ name: 'api', version: 2 })}'), (1, 11, '2024-01-01', 'api', 'g', '{}'), (9, 11, '2024-03-01', 'else', 'x', '{}');
+      INSERT INTO api_data._dlt_pipeline_state VALUES
+        (4, 4, 'p', '${packed(testState(4, 'old'))}', '2024-01-05', 'x', '1.4', 'a'), (5, 4, 'p', '${packed(testState(5, 'new'))}', '2024-01-02', 'x', '1.5', 'b'),
+        (9, 4, 'p', '${packed(testState(9, 'partial'))}', '2024-01-09', 'x', '1.9', 'c'), (7, 4, 'q', '${packed(testState(7, 'other', 'q'))}', '2024-01-09', 'x', '1.5', 'd');`)
+    connection.closeSync()
+    instance.closeSync()
+    await withConnection(duckdb(path), async opened => {
+      expect(await opened.committed('p', 'api')).toEqual({
+        loadId: '1.5',
+        state: testState(5, 'new'),
+        schema: '{"name":"api","version":2}',
+      })
+      expect(await opened.hasLoad('1.9')).toBe(false)
+      await runLoad(opened, schema, {
+        loadId: '1.95',
+        records: { orders: [{ id: 1 }] },
+        tables: APPEND,
+        state: testState(6, 'ours'),
+      })
+      expect((await opened.committed('p', 'api'))?.state).toEqual(testState(6, 'ours'))
+      expect([...((await opened.inspect()).get('_dlt_loads')?.keys() ?? [])]).toHaveLength(5)
+    })
+  })
+
+  test('is read by other connections of the process while a load stages', async () => {
+    const path = freshPath()
+    await withConnection(duckdb(path), async writer => {
+      await runLoad(writer, schema, { loadId: '1.1', records: { orders: [{ id: 1 }] }, tables: APPEND })
+      await withConnection(duckdb(path), async reader => {
+        expect(await reader.count('orders')).toBe(1)
+        await runLoad(writer, schema, { loadId: '1.2', records: { orders: [{ id: 2 }] }, tables: APPEND })
+        expect(await reader.count('orders')).toBe(2)
+      })
+      expect(await writer.count('orders')).toBe(2)
+    })
+  })
+
+  test('keeps its tables when a connection in the middle of a load is closed', async () => {
+    const path = freshPath()
+    const connection = await duckdb(path).connect('api_data')
+    const load = await connection.begin({ loadId: '1.1', pipeline: 'p' })
+    await stageRecords(load.stage.bind(load), schema, {
+      loadId: '1.1',
+      records: { orders: [{ id: 1 }] },
+      tables: APPEND,
+    })
+    await connection[Symbol.asyncDispose]()
+    await expect(stat(`${path}.staging`)).rejects.toThrow(/ENOENT/)
+    await withConnection(duckdb(path), async again => expect((await again.inspect()).size).toBe(0))
+  })
+})
+
+test('an aborted signal ends a load', async () => {
+  const controller = new AbortController()
+  const connection = await duckdb(freshPath()).connect('api_data', controller.signal)
+  const load = await connection.begin({ loadId: '1.1', pipeline: 'p' })
+  const records = { loadId: '1.1', records: { orders: [{ id: 1 }] }, tables: APPEND }
+  await stageRecords(load.stage.bind(load), schema, records)
+  controller.abort(new Error('stopped by the test'))
+  await expect(stageRecords(load.stage.bind(load), schema, records)).rejects.toThrow('stopped by the test')
+  await expect(runLoad(connection, schema, { ...records, loadId: '1.2', pipeline: 'q' })).rejects.toThrow(
+    'stopped by the test',
+  )
+  await connection[Symbol.asyncDispose]()
+})
