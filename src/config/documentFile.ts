@@ -11,16 +11,17 @@ export interface DocumentFile {
   place(path: PropertyPath): ConfigPlace
 }
 
-/** Reads a YAML or JSON file. Whole numbers beyond ±(2^53−1) become bigint. Throws a ConfigError. */
-export async function readDocument(path: string): Promise<DocumentFile> {
-  return parseDocumentText(await readText(path), path)
+/** Reads a YAML or JSON file, called `shown` in messages. Whole numbers beyond ±(2^53−1) become bigint. Throws a ConfigError. */
+export async function readDocument(path: string, shown = path): Promise<DocumentFile> {
+  return parseDocumentText(await readText(path, shown), shown)
 }
 
-export async function readText(path: string): Promise<string> {
+/** The text of a file; `shown` is its name in messages. */
+export async function readText(path: string, shown = path): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    throw fileError(path, unreadable(error as NodeJS.ErrnoException))
+    throw fileError(shown, unreadable(error as NodeJS.ErrnoException))
   }
 }
 

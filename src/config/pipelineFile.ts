@@ -1,4 +1,4 @@
-import { basename, dirname, extname, resolve } from 'node:path'
+import { basename, dirname, extname, isAbsolute, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { z } from 'zod'
 import { ConfigError, SluiceError } from '../core/errors.js'
@@ -38,6 +38,8 @@ export interface PipelineFile {
 
 interface Reading {
   readonly path: string
+  /** The same as it is shown in messages: relative where it lies under the current folder. */
+  readonly shown: string
   readonly env: Environment
   readonly cwd: string
   readonly overrides: PipelineFileOptions
@@ -54,7 +56,9 @@ interface Reading {
 export async function loadPipelineFile(file: string, options: PipelineFileOptions = {}): Promise<PipelineFile> {
   const cwd = options.cwd ?? process.cwd()
   const path = resolve(cwd, file)
-  const reading: Reading = { path, cwd, env: options.env ?? processEnvironment(), overrides: options, warnings: [] }
+  const shown = isAbsolute(file) || file.startsWith('..') ? path : relative(cwd, path)
+  const env = options.env ?? processEnvironment()
+  const reading: Reading = { path, shown, cwd, env, overrides: options, warnings: [] }
   const pipelines = await readPipelines(reading)
   return { path, pipelines: pipelines.map(one => announcing(one, reading.warnings)), warnings: reading.warnings }
 }
@@ -62,40 +66,45 @@ export async function loadPipelineFile(file: string, options: PipelineFileOption
 async function readPipelines(reading: Reading): Promise<Pipeline[]> {
   const extension = extname(reading.path).toLowerCase()
   if (['.yaml', '.yml', '.json'].includes(extension)) {
-    const document = await readDocument(reading.path)
+    const document = await readDocument(reading.path, reading.shown)
     return [await pipelineFrom(document.value, reading, document)]
   }
   if (['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'].includes(extension)) return await modulePipelines(reading)
-  throw fileError(reading.path, 'is no pipeline file: expected .yaml, .yml, .json, .ts or .js')
+  throw fileError(reading.shown, 'is no pipeline file: expected .yaml, .yml, .json, .ts or .js')
 }
 
 async function modulePipelines(reading: Reading): Promise<Pipeline[]> {
-  const exported = await importDefault(reading.path)
+  const exported = await importDefault(reading)
   const values: unknown[] = Array.isArray(exported) ? exported : [exported]
-  if (values.length === 0) throw fileError(reading.path, 'exports an empty list; expected a pipeline')
+  if (values.length === 0) throw fileError(reading.shown, 'exports an empty list; expected a pipeline')
   const pipelines: Pipeline[] = []
   for (const value of values) {
     if (isPipeline(value)) pipelines.push(await overridden(value, reading))
     else if (isPlain(value)) pipelines.push(await pipelineFrom(value, reading))
-    else throw fileError(reading.path, 'its default export must be a pipeline, a list of pipelines or a document')
+    else throw fileError(reading.shown, 'its default export must be a pipeline, a list of pipelines or a document')
   }
   return pipelines
 }
 
 /** TypeScript is compiled in memory. `sluice` is this very copy, whatever else is installed beside the file. */
-async function importDefault(path: string): Promise<unknown> {
-  await readText(path)
+async function importDefault({ path, shown }: Reading): Promise<unknown> {
+  await readText(path, shown)
   const { createJiti } = await import('jiti')
   const door = new URL(import.meta.url.endsWith('.ts') ? '../index.ts' : '../index.js', import.meta.url)
   const library = (await import(door.href)) as Record<string, unknown>
-  const jiti = createJiti(import.meta.url, { fsCache: false, moduleCache: false, virtualModules: { sluice: library } })
+  const jiti = createJiti(import.meta.url, {
+    fsCache: false,
+    moduleCache: false,
+    interopDefault: false,
+    virtualModules: { sluice: library },
+  })
   try {
-    const exported: unknown = await jiti.import(pathToFileURL(path).href, { default: true })
+    const { default: exported } = await jiti.import<{ default?: unknown }>(pathToFileURL(path).href)
     return typeof exported === 'function' ? await exported() : exported
   } catch (error) {
     if (error instanceof SluiceError) throw error
     throw new ConfigError([
-      { place: { path: '', file: path }, message: `cannot be loaded: ${(error as Error).message}` },
+      { place: { path: '', file: shown }, message: `cannot be loaded: ${(error as Error).message}` },
     ])
   }
 }
@@ -120,9 +129,9 @@ async function overridden(made: Pipeline, reading: Reading): Promise<Pipeline> {
 
 /** A document alone, beside the keys of its pipeline, or under `source`. */
 async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFile): Promise<Pipeline> {
-  const { path, env, cwd } = reading
-  const place: PlaceOf = file?.place ?? (keys => ({ path: formatPath(keys), file: path }))
-  if (!isPlain(value)) throw fileError(path, 'expected a map with `client` and `resources`')
+  const { path, shown, env, cwd } = reading
+  const place: PlaceOf = file?.place ?? (keys => ({ path: formatPath(keys), file: shown }))
+  if (!isPlain(value)) throw fileError(shown, 'expected a map with `client` and `resources`')
   const wrapped = Object.hasOwn(value, 'source')
   const around = wrapped ? value : pick(value, pipelineKeyNames)
   const problems = new Problems(place)

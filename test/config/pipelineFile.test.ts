@@ -1,0 +1,193 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { destinationFromUrl } from '../../src/config/destinations.js'
+import { parseDocumentText } from '../../src/config/documentFile.js'
+import { loadPipelineFile } from '../../src/config/pipelineFile.js'
+import { ConfigError } from '../../src/core/errors.js'
+
+let folder: string
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-config-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+async function load(
+  name: string,
+  text: string,
+  options: { env?: Record<string, string>; destination?: string; dataset?: string } = {},
+) {
+  await writeFile(join(folder, name), text)
+  return loadPipelineFile(name, { cwd: folder, env: {}, ...options })
+}
+
+async function failure(promise: Promise<unknown>): Promise<ConfigError> {
+  const error = await promise.then(
+    () => new Error('was accepted'),
+    (reason: unknown) => reason,
+  )
+  if (error instanceof ConfigError) return error
+  throw error
+}
+
+const document = 'client:\n  base_url: https://api.example.com\nresources:\n  - users\n'
+
+describe('forms', () => {
+  test('a bare document takes its names from the file', async () => {
+    const { pipelines, path } = await load('crm.yaml', document)
+    const [one] = pipelines
+    expect(path).toBe(join(folder, 'crm.yaml'))
+    expect(one).toMatchObject({
+      name: 'crm',
+      datasetName: 'crm_dataset',
+      source: { name: 'rest_api' },
+      destination: { name: 'duckdb:crm.duckdb' },
+    })
+    expect(one?.source.resources.map(resource => resource.name)).toEqual(['users'])
+  })
+
+  const keys = 'name: x\ndestination: duckdb:y.duckdb\ndataset: z\n'
+  test.each([
+    ['beside the document', keys + document],
+    ['around it', `${keys}source:\n${document.replace(/^/gm, '  ')}\n`],
+  ])('pipeline keys %s', async (_, text) => {
+    const { pipelines } = await load('a.yml', text)
+    expect(pipelines[0]).toMatchObject({ name: 'x', datasetName: 'z', destination: { name: 'duckdb:y.duckdb' } })
+  })
+
+  test('what the command line says comes first', async () => {
+    const { pipelines } = await load('a.yml', keys + document, { destination: 'duckdb:other.duckdb', dataset: 'd' })
+    expect(pipelines[0]).toMatchObject({ datasetName: 'd', destination: { name: 'duckdb:other.duckdb' } })
+  })
+
+  test('keys of the source', async () => {
+    const { pipelines } = await load(
+      'a.yml',
+      `source:\n  name: s\n  max_table_nesting: 2\n  root_key: true\n${document.replace(/^/gm, '  ')}`,
+    )
+    expect(pipelines[0]?.source).toMatchObject({ name: 's', maxTableNesting: 2, rootKey: true })
+  })
+
+  test('JSON', async () => {
+    const { pipelines } = await load('a.json', '{"client":{"base_url":"https://a.org"},\n\t"resources":["x"]}')
+    expect(pipelines[0]?.source.resources).toHaveLength(1)
+  })
+
+  test('TypeScript: a document, a pipeline, several, a function', async () => {
+    const make = `import { duckdb, pipeline, restApi } from 'sluice'
+      const make = (name: string) => pipeline({ name, destination: duckdb(name + '.duckdb'), source: restApi({ client: { base_url: 'https://a.org' }, resources: ['x'] }) })\n`
+    const names = async (file: string, text: string) => (await load(file, text)).pipelines.map(one => one.name)
+    expect(
+      await names('doc.ts', `export default { client: { base_url: 'https://a.org' as string }, resources: ['x'] }`),
+    ).toEqual(['doc'])
+    expect(await names('one.ts', `${make}export default make('p')`)).toEqual(['p'])
+    expect(await names('two.ts', `${make}export default async () => [make('p'), make('q')]`)).toEqual(['p', 'q'])
+    const { pipelines } = await load('over.ts', `${make}export default make('p')`, { dataset: 'd' })
+    expect(pipelines[0]).toMatchObject({ name: 'p', datasetName: 'd' })
+  })
+
+  test('secrets come from the environment and from beside the file', async () => {
+    const text = document.replace('resources', '  auth:\n    type: bearer\n    token: ${secrets.my_token}\nresources')
+    const error = await failure(load('a.yaml', text))
+    expect(error).toMatchObject({ code: 'secret_missing', place: { path: 'client.auth.token', line: 5 } })
+    expect(error.message).toContain('environment MY_TOKEN')
+    await expect(load('a.yaml', text, { env: { MY_TOKEN: 't' } })).resolves.toBeDefined()
+    await expect(load('a.yaml', text, { env: { A__SOURCES__MY_TOKEN: 't' } })).resolves.toBeDefined()
+  })
+})
+
+describe('mistakes', () => {
+  test.each([
+    [
+      'unknown key',
+      'a.yaml',
+      document.replace('base_url', 'base_ulr'),
+      /a\.yaml:2:3 client\.base_ulr: unknown key; did you mean `base_url`/,
+    ],
+    [
+      'unknown key of the pipeline',
+      'a.yaml',
+      `source:\n${document.replace(/^/gm, '  ')}\ndatset: x\n`,
+      /a\.yaml:\d+:1 datset: unknown key; did you mean `dataset`/,
+    ],
+    [
+      'path under source',
+      'a.yaml',
+      `source:\n  client:\n    base_url: 5\n  resources: []\n`,
+      /a\.yaml:3:5 source\.client\.base_url: expected text, not a whole number/,
+    ],
+    [
+      'missing key, line of the map',
+      'a.yaml',
+      'client:\n  headers: {}\nresources: []\n',
+      /a\.yaml:1:1 client\.base_url: is missing/,
+    ],
+    ['item of a list', 'a.yaml', `${document}  - name: 5\n`, /a\.yaml:5:5 resources\[1\]\.name/],
+    ['bad YAML', 'a.yaml', 'client:\n  a: [1\nb: 2\n', /a\.yaml:\d+:\d+ is not valid YAML/],
+    ['duplicate key', 'a.yaml', `${document}client: {}\n`, /a\.yaml:5:1 is not valid YAML.*unique/],
+    ['two documents', 'a.yaml', `${document}---\n${document}`, /is not valid YAML/],
+    ['empty', 'a.yaml', '# nothing\n', /a\.yaml is empty/],
+    ['a list', 'a.yaml', '- a\n', /expected a map with `client` and `resources`/],
+    ['bad JSON', 'a.json', '{"client": ', /a\.json:\d+:\d+ is not valid YAML/],
+    ['source a text', 'a.yaml', 'source: x\n', /a\.yaml:1:1 source: expected a map/],
+    ['other kind of file', 'a.toml', '', /is no pipeline file/],
+    [
+      'destination',
+      'a.yaml',
+      `${document}destination: duckbd:x\n`,
+      /a\.yaml:5:1 destination: expected .*did you mean `duckdb:`/,
+    ],
+    ['module without default', 'a.ts', 'export const a = 1', /default export must be/],
+    ['broken module', 'a.ts', `throw new Error('no such luck')`, /cannot be loaded: no such luck/],
+    [
+      'mistake in a module',
+      'a.mjs',
+      `export default { client: {}, resources: [] }`,
+      /a\.mjs client\.base_url: is missing/,
+    ],
+  ])('%s', async (_, name, text, message) => {
+    expect((await failure(load(name, text))).message).toMatch(message)
+  })
+
+  test('no file', async () => {
+    expect((await failure(loadPipelineFile('nope.yaml', { cwd: folder, env: {} }))).message).toMatch(
+      /nope\.yaml there is no such file/,
+    )
+    expect((await failure(loadPipelineFile('nope.ts', { cwd: folder, env: {} }))).message).toMatch(
+      /nope\.ts there is no such file/,
+    )
+  })
+})
+
+describe('documents', () => {
+  test('whole numbers keep their digits', () => {
+    expect(parseDocumentText('[1, 9007199254740993, 1.5, -0x10]', 'f').value).toEqual([
+      1,
+      9007199254740993n,
+      1.5,
+      expect.anything(),
+    ])
+  })
+
+  test('places go through anchors', () => {
+    const file = parseDocumentText('a: &x\n  b: 1\nc: *x\n', 'f')
+    expect(file.place(['c', 'b'])).toEqual({ path: 'c.b', file: 'f', line: 2, column: 3 })
+  })
+
+  test('a key called __proto__ is a key', () => {
+    const value = parseDocumentText('__proto__: {x: 1}\n', 'f').value as object
+    expect(Object.hasOwn(value, '__proto__') && !('x' in value)).toBe(true)
+  })
+})
+
+describe('destinations', () => {
+  test('by scheme', async () => {
+    expect((await destinationFromUrl('duckdb:a/b.duckdb')).name).toMatch(/^duckdb:.*b\.duckdb$/)
+  })
+
+  test.each(['mysql://x', 'x.duckdb', '', 'duckdb:'])('%j is refused', async text => {
+    expect((await failure(destinationFromUrl(text))).path).toBe('destination')
+  })
+})

@@ -1,0 +1,173 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { requestSettings } from '../../src/config/environment.js'
+import { secretResolver } from '../../src/config/secrets.js'
+import { ConfigError } from '../../src/core/errors.js'
+import { reveal, Secret } from '../../src/core/secret.js'
+import type { Found } from '../../src/rest/config/lookup.js'
+
+let folder: string
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-secrets-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+async function write(path: string, text: string, mode = 0o600): Promise<void> {
+  await mkdir(join(folder, path, '..'), { recursive: true })
+  await writeFile(join(folder, path), text)
+  await chmod(join(folder, path), mode)
+}
+
+function resolver(
+  env: Record<string, string>,
+  more: { pipeline?: string; source?: string; warn?: (text: string) => void } = {},
+) {
+  return secretResolver({ env, cwd: folder, ...more })
+}
+
+function value(found: Found<string | Secret>): string {
+  if ('missing' in found) throw new Error(found.missing)
+  return found.value instanceof Secret ? reveal(found.value) : found.value
+}
+
+describe('a field that auth leaves out', () => {
+  const names = [
+    'P__SOURCES__REST_API__S__CREDENTIALS__TOKEN',
+    'P__SOURCES__REST_API__CREDENTIALS__TOKEN',
+    'P__SOURCES__S__CREDENTIALS__TOKEN',
+    'P__SOURCES__CREDENTIALS__TOKEN',
+    'P__CREDENTIALS__TOKEN',
+    'SOURCES__REST_API__S__CREDENTIALS__TOKEN',
+    'SOURCES__REST_API__CREDENTIALS__TOKEN',
+    'SOURCES__S__CREDENTIALS__TOKEN',
+    'SOURCES__CREDENTIALS__TOKEN',
+    'CREDENTIALS__TOKEN',
+  ]
+
+  test.each(names.map((name, rank) => [name, rank] as const))('%s counts before those below it', (name, rank) => {
+    const env = Object.fromEntries(names.slice(rank).map(each => [each, each]))
+    expect(value(resolver(env, { pipeline: 'p', source: 's' }).credential('token', true))).toBe(name)
+  })
+
+  test('the only secret of a block may be the block', () => {
+    expect(value(resolver({ SOURCES__REST_API__CREDENTIALS: 't' }).credential('token', true))).toBe('t')
+    expect('missing' in resolver({ SOURCES__REST_API__CREDENTIALS: 't' }).credential('password', false)).toBe(true)
+  })
+
+  test('an unrelated variable is never sent', () => {
+    expect('missing' in resolver({ TOKEN: 't' }).credential('token', true)).toBe(true)
+  })
+
+  test('dlt’s file', async () => {
+    await write('.dlt/secrets.toml', '[sources.rest_api.credentials]\ntoken = "from file"\n')
+    expect(value(resolver({}).credential('token', true))).toBe('from file')
+    expect(value(resolver({ CREDENTIALS__TOKEN: 'from env' }).credential('token', true))).toBe('from env')
+  })
+
+  test('a missing one tells every place', () => {
+    const found = resolver({}, { pipeline: 'p' }).credential('api_key', true)
+    const message = 'missing' in found ? found.missing : ''
+    for (const place of [
+      'P__SOURCES__REST_API__CREDENTIALS__API_KEY',
+      'CREDENTIALS__API_KEY',
+      join('.sluice', 'secrets.toml'),
+      join('.dlt', 'secrets.toml'),
+    ]) {
+      expect(message).toContain(place)
+    }
+  })
+})
+
+describe('a named secret', () => {
+  test('environment, then .sluice, then .dlt', async () => {
+    await write('.dlt/secrets.toml', 'api_key = "dlt"\nonly = "dlt"\n')
+    await write('.sluice/secrets.toml', 'api_key = "sluice"\n')
+    expect(value(resolver({ API_KEY: 'env' }).secret('api_key'))).toBe('env')
+    expect(value(resolver({ API_KEY: '' }).secret('api_key'))).toBe('sluice')
+    expect(value(resolver({}).secret('only'))).toBe('dlt')
+  })
+
+  test('dots are sections', async () => {
+    await write('.sluice/secrets.toml', '[github]\ntoken = "t"\n')
+    expect(value(resolver({}).secret('github.token'))).toBe('t')
+    expect(value(resolver({ GITHUB__TOKEN: 'u' }).secret('github.token'))).toBe('u')
+    expect(value(resolver({ GITHUB_TOKEN: 'v' }).secret('github.token'))).toBe('v')
+    expect(value(resolver({ SOURCES__REST_API__GITHUB__TOKEN: 'w' }).secret('github.token'))).toBe('w')
+  })
+
+  test('SLUICE_HOME is the working folder', async () => {
+    await write('elsewhere/secrets.toml', 'k = "v"\n')
+    expect(value(resolver({ SLUICE_HOME: join(folder, 'elsewhere') }).secret('k'))).toBe('v')
+  })
+
+  test('the folder of the file counts before the current one', async () => {
+    await write('.sluice/secrets.toml', 'k = "current"\n')
+    await write('sub/.sluice/secrets.toml', 'k = "beside"\n')
+    expect(value(secretResolver({ env: {}, cwd: folder, folder: join(folder, 'sub') }).secret('k'))).toBe('beside')
+  })
+
+  test('inside a text it makes the text a secret; a variable does not', () => {
+    const found = resolver({ TOKEN: 't', HOST: '{h}' })
+    const text = found.text('Bearer ${secrets.token}')
+    expect('value' in text && text.value).toBeInstanceOf(Secret)
+    expect(value(text)).toBe('Bearer t')
+    expect(found.text('https://${env.HOST}/x', braces => braces.replace(/[{}]/g, '$&$&'))).toEqual({
+      value: 'https://{{h}}/x',
+    })
+    expect(found.text('$${env.HOST}')).toEqual({ value: '${env.HOST}' })
+    expect('missing' in found.text('${env.NOPE}')).toBe(true)
+  })
+})
+
+describe('files of secrets', () => {
+  test.skipIf(process.platform === 'win32')('one that others may read is reported', async () => {
+    await write('.sluice/secrets.toml', 'k = "v"\n', 0o644)
+    const warnings: string[] = []
+    resolver({}, { warn: text => warnings.push(text) }).secret('k')
+    expect(warnings).toEqual([expect.stringContaining('chmod 600')])
+  })
+
+  test('one that is broken is an error that does not quote it', async () => {
+    await write('.sluice/secrets.toml', 'a = "b"\nkey = sk-live-1234 x\n')
+    const read = () => resolver({}).secret('k')
+    expect(read).toThrow(ConfigError)
+    expect(read).toThrow(/secrets\.toml:2:\d+ is not valid TOML/)
+    expect(read).not.toThrow(/sk-live/)
+  })
+})
+
+describe('dlt’s runtime settings', () => {
+  test('none: our policy', () => {
+    expect(requestSettings({})).toMatchObject({
+      timeoutMs: 60_000,
+      retry: {
+        attempts: 4,
+        statuses: [429, 500, 502, 503, 504],
+        jitter: 'full',
+        baseMs: 1_000,
+        factor: 2,
+        maxDelayMs: 300_000,
+      },
+    })
+  })
+
+  test('any of them: dlt’s policy', () => {
+    const { retry } = requestSettings({ RUNTIME__REQUEST_BACKOFF_FACTOR: '0.001' })
+    expect(retry).toMatchObject({ attempts: 5, baseMs: 1, factor: 2, jitter: 'none' })
+    expect(retry.statuses).toContain(599)
+    expect(requestSettings({ RUNTIME__REQUEST_MAX_ATTEMPTS: '0' }).retry.attempts).toBe(1)
+    expect(requestSettings({ RUNTIME__REQUEST_TIMEOUT: '1.5' })).toMatchObject({
+      timeoutMs: 1_500,
+      retry: { attempts: 4 },
+    })
+  })
+
+  test('nonsense is an error', () => {
+    expect(() => requestSettings({ RUNTIME__REQUEST_TIMEOUT: 'soon' })).toThrow(
+      /RUNTIME__REQUEST_TIMEOUT: expected a number/,
+    )
+  })
+})
