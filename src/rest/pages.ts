@@ -232,17 +232,13 @@ class List {
   get #window(): number {
     const { endpoint, incremental } = this.#reader.resource
     if (incremental?.hint.rowOrder !== undefined) return 0
-    return Math.max(0, Math.min(endpoint.readAhead ?? Number.POSITIVE_INFINITY, this.#context.concurrency - 1))
+    const { concurrency } = this.#context
+    return concurrency <= 1 ? 0 : Math.min(endpoint.readAhead ?? concurrency, concurrency)
   }
 
   /** Starts the next request, and those after it as far as they are known, while the consumer works on this page. */
   #readAhead(next: Asked, number: number): void {
-    const { maxPages = Number.POSITIVE_INFINITY } = this.#reader.resource.endpoint
-    const window = Math.min(
-      this.#window,
-      maxPages - number,
-      (this.#context.maxPages ?? Number.POSITIVE_INFINITY) - number,
-    )
+    const window = Math.min(this.#window, this.#pagesLeft(number))
     if (window <= 0 || this.#sent.has(next.key)) return
     const wanted = [next]
     const { request, patches } = this.#foreseen ?? { request: next.request, patches: [] }
@@ -255,6 +251,15 @@ class List {
       if (this.#reader.resource.endpoint.readAhead !== undefined) this.#speculate(wanted, window)
     }
     this.#ahead.expect(wanted)
+  }
+
+  /** Pages that the caps of the list allow after this one, as far as can be told. */
+  #pagesLeft(number: number): number {
+    const { maxPages, maxRecords } = this.#reader.resource.endpoint
+    const bounds = [maxPages, this.#context.maxPages].map(bound => (bound ?? Number.POSITIVE_INFINITY) - number)
+    const records = this.#previous?.page.records ?? 0
+    if (maxRecords !== undefined && records > 0) bounds.push(Math.ceil((maxRecords - this.#records) / records))
+    return Math.min(...bounds)
   }
 
   #speculate(wanted: Asked[], window: number): void {
