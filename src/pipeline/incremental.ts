@@ -24,7 +24,10 @@ export interface Filtered {
 export interface CursorTracker {
   readonly window: IncrementalWindow
   filter(records: Uint8Array, options: { readonly ordered: boolean }): Filtered
-  /** State to commit; undefined where the window has an end, which makes a run stateless. */
+  /**
+   * State to commit: the stored one as long as no record was kept, so that a run without news commits nothing;
+   * undefined where the window has an end, which makes a run stateless.
+   */
   state(): CursorState | undefined
 }
 
@@ -73,6 +76,7 @@ export function trackCursor(
     hint.endValue === undefined ? (stored?.last_value ?? hint.initialValue) : hint.initialValue
   if (last === null) last = undefined
   const began = last
+  let keptAny = false
   let hashes = new Set(startHashes)
 
   const keep = (record: JsonValue): 'keep' | 'drop' | 'beyond' => {
@@ -145,12 +149,13 @@ export function trackCursor(
         if (verdict === 'keep') kept.push(span)
         else if (verdict === 'beyond') beyond = ordered
       }
+      keptAny ||= kept.length > 0
       const dropped = total - kept.length
       return { records: dropped === 0 ? records : joinRecords(records, kept), dropped, beyond }
     },
     state() {
       if (hint.endValue !== undefined) return undefined
-      if (stored !== undefined && sameCursor(stored, last, hashes)) return stored
+      if (stored !== undefined && !keptAny) return stored
       return {
         initial_value: hint.initialValue ?? null,
         last_value: last ?? null,
@@ -159,15 +164,6 @@ export function trackCursor(
       }
     },
   }
-}
-
-/** Whether a run moved nothing: then its state is the stored one, and there may be nothing to commit. */
-function sameCursor(stored: CursorState, last: JsonValue | undefined, hashes: ReadonlySet<string>): boolean {
-  return (
-    stored.last_value === (last ?? null) &&
-    stored.unique_hashes.length === hashes.size &&
-    stored.unique_hashes.every(hash => hashes.has(hash))
-  )
 }
 
 function plainKey(record: JsonValue, key: string): JsonValue | undefined {

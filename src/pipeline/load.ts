@@ -2,12 +2,12 @@ import { hasSeenData } from '../core/columns.js'
 import { expandContract, isNewTable, resolveContract } from '../core/contracts.js'
 import type { CommitPlan, Connection, Load, TablePlan } from '../core/destination.js'
 import { DataError, SchemaError } from '../core/errors.js'
-import type { RunEvent } from '../core/events.js'
+import type { RunEvent, WarningCode } from '../core/events.js'
 import { applyTableHints } from '../core/hints.js'
 import { elements } from '../core/jsonBytes.js'
 import type { Receipt } from '../core/receipt.js'
 import type { MergeStrategy, ReadonlyTable, Schema } from '../core/schema.js'
-import { bumpVersion, ensureStateTable } from '../core/schemaDocument.js'
+import { bumpVersionFrom, ensureStateTable } from '../core/schemaDocument.js'
 import type { PipelineState } from '../core/state.js'
 import { bumpState, withCursorState } from '../core/stateDocument.js'
 import { createNormalizer } from '../normalize/normalizer.js'
@@ -87,7 +87,9 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       cursor,
       meter: resourceMeter,
       children: children.map(toRun),
-      write: loaded ? recordWriter(planned, { schema, naming, emit, rows, meter: resourceMeter }) : undefined,
+      write: loaded
+        ? recordWriter(planned, { schema, declared: prepared.declared, naming, emit, rows, meter: resourceMeter })
+        : undefined,
     }
   }
   return {
@@ -102,13 +104,14 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
 
 interface WriterContext {
   readonly schema: Schema
+  readonly declared: Schema
   readonly naming: Prepared['naming']
   readonly emit: (event: RunEvent) => void
   readonly rows: Writer
   readonly meter: Meter
 }
 
-/** Hints reach the schema with a table's first record, as with dlt: a resource without records leaves no table. */
+/** Hints reach the schema with a resource's first page, even an empty one, as with dlt. */
 function recordWriter(planned: PlannedResource, context: WriterContext): (records: Uint8Array) => Promise<void> {
   const { resource, disposition } = planned
   const { hints } = resource
@@ -133,21 +136,22 @@ function recordWriter(planned: PlannedResource, context: WriterContext): (record
         { table },
       )
     }
-    applyTableHints(schema, {
+    const given = {
       resource: resource.name,
       table,
       hints: planned.resource.hints,
       naming,
       runDisposition: disposition,
       cursorPath: resource.incremental?.cursorPath,
-      warn: (code, message) => context.emit({ type: 'warning', code, message, resource: resource.name }),
-    })
+      warn: (code: WarningCode, message: string) =>
+        context.emit({ type: 'warning', code, message, resource: resource.name }),
+    }
+    applyTableHints(context.declared, { ...given, warn: undefined })
+    applyTableHints(schema, given)
     warnWithoutKeys(planned, context.emit)
     return 'write'
   }
   const writeTable = async (raw: string, records: Uint8Array): Promise<void> => {
-    const [first] = elements(records, 0)
-    if (first === undefined) return
     const [table, fate] = open(raw)
     if (fate === 'discard') {
       resourceMeter.discarded([...elements(records, 0)].length, 0)
@@ -206,7 +210,7 @@ function conclude(
   if (tables.length === 0 && !stateChanged && refreshed.drop.length + refreshed.truncate.length === 0)
     return { receipts, rows, plan: undefined }
   if (stateChanged) ensureStateTable(schema, prepared.naming)
-  bumpVersion(schema)
+  bumpVersionFrom(prepared.declared, schema)
   return {
     receipts,
     rows,

@@ -3,7 +3,7 @@ import { adoptConvention, storedConvention } from '../core/convention.js'
 import type { CommitPlan, Committed, Connection } from '../core/destination.js'
 import { type Naming, type NamingName, naming as namingConvention } from '../core/identifiers.js'
 import type { Schema } from '../core/schema.js'
-import { bumpVersion, newSchema, readSchema, setSourceHints } from '../core/schemaDocument.js'
+import { cloneSchema, newSchema, readSchema, setSourceHints } from '../core/schemaDocument.js'
 import type { PipelineState } from '../core/state.js'
 import { newState, withoutCursors, withoutResource, withoutSource } from '../core/stateDocument.js'
 import type { PipelineSetup } from './pipeline.js'
@@ -18,6 +18,8 @@ export interface Prepared {
   readonly naming: Naming
   /** The run's own copy, which evolves. */
   readonly schema: Schema
+  /** Gets the hints of the run as well, but no rows: dlt counts a version for either. */
+  readonly declared: Schema
   readonly state: PipelineState
   readonly refreshed: Pick<CommitPlan, 'drop' | 'truncate' | 'forgetSchema'>
 }
@@ -34,12 +36,7 @@ export function prepareSchema(
   const convention = setup.naming ?? (stored === undefined ? undefined : storedConvention(stored)) ?? 'snake_case'
   const naming = namingConvention(convention as NamingName, destination.capabilities.maxIdentifierLength)
   const hints = { maxNesting: source.maxTableNesting, rootKey: source.rootKey, schemaContract: source.schemaContract }
-  const fresh = (): Schema => {
-    const schema = newSchema(source.name, { naming, ...hints })
-    // dlt counts the schema without tables as version 1.
-    bumpVersion(schema)
-    return schema
-  }
+  const fresh = (): Schema => newSchema(source.name, { naming, ...hints })
   const state =
     committed?.state ??
     newState(setup.name, {
@@ -51,7 +48,7 @@ export function prepareSchema(
   adoptConvention(begun.schema, naming)
   setSourceHints(begun.schema, hints)
   if (options.schemaContract !== undefined) setSchemaContract(begun.schema, options.schemaContract)
-  return { naming, ...begun, state: withSchemaName(begun.state, source.name) }
+  return { naming, ...begun, declared: cloneSchema(begun.schema), state: withSchemaName(begun.state, source.name) }
 }
 
 interface RefreshInput {
@@ -62,7 +59,7 @@ interface RefreshInput {
   readonly source: string
 }
 
-function refresh(mode: Refresh | undefined, input: RefreshInput): Pick<Prepared, 'schema' | 'state' | 'refreshed'> {
+function refresh(mode: Refresh | undefined, input: RefreshInput): Omit<Prepared, 'naming' | 'declared'> {
   const { stored, fresh, source } = input
   if (stored === undefined || mode === undefined)
     return { schema: stored ?? fresh(), state: input.state, refreshed: { drop: [], truncate: [] } }
