@@ -1,4 +1,6 @@
 /** The public door: re-exports only. */
+
+export * from './config/index.js'
 export type { Column, ColumnBatch } from './core/batch.js'
 export type {
   Capabilities,
@@ -51,7 +53,6 @@ export type {
   Source,
 } from './core/source.js'
 export type { PipelineState } from './core/state.js'
-export * from './config/index.js'
 export { duckdb } from './destinations/duckdb/duckdb.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/check.js'
 export type { AnyTables, Dataset, Relation } from './pipeline/dataset.js'

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { DataError } from '../core/errors.js'
 import type { RunEvent } from '../core/events.js'
 import type { JsonObject, JsonValue } from '../core/json.js'
@@ -34,6 +35,8 @@ export interface ExtractOptions {
 export async function extract(roots: readonly ResourceRun[], options: ExtractOptions): Promise<void> {
   const failing = new AbortController()
   const signal = AbortSignal.any([options.signal, failing.signal])
+  // Every request in flight and every wait listens; their number is bounded by the concurrency, not by ten.
+  setMaxListeners(0, signal)
   const readRoot = async (root: ResourceRun): Promise<void> => {
     try {
       await readList(root, undefined, { ...options, signal })
