@@ -78,7 +78,7 @@ export class Evolver {
     const table = this.#store(root, shape, row, place, members)
     if (table === undefined) return
     const written = table.rows - 1
-    const started = new Map<TableWriter, number>()
+    const started = new Map<string, number>()
     for (const { field, path, rowLevel, elements } of row.lists.values()) {
       this.#list(root, this.#shapes.list(shape, path, field, rowLevel), table, written, elements, started)
     }
@@ -90,15 +90,14 @@ export class Evolver {
     parent: TableWriter,
     parentRow: number,
     elements: readonly Tree[],
-    started: Map<TableWriter, number>,
+    started: Map<string, number>,
   ): void {
     if (shape.discarded) {
       this.discardedRows += elements.length
       return
     }
     // Two lists of one row in one table: the second goes on counting, so that its rows do not get the ids of the first.
-    const known = shape.table
-    const first = (known && started.get(known)) ?? 0
+    const first = started.get(shape.tableName) ?? 0
     if (first > 0 && elements.length > 0) {
       this.#cells.warnOnce(
         'table_collision',
@@ -111,7 +110,7 @@ export class Evolver {
       if (isObjectTree(element)) this.#row(root, shape, this.#flatten(shape, element), place, element)
       else this.#row(root, shape, this.#elementRow(shape, element), place, undefined)
     }
-    if (shape.table !== undefined) started.set(shape.table, first + elements.length)
+    started.set(shape.tableName, first + elements.length)
   }
 
   /** The row of a list element that is no object. */

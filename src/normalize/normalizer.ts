@@ -102,7 +102,7 @@ class LoadNormalizer implements Normalizer {
     walk.setPage(this.#validText(table, records))
     const firstRow = family.table.cutRows + family.table.rows
     for (const one of family.tables) one.mark()
-    this.#readRecords(family)
+    this.#readRecords(family, firstRow)
     for (const one of family.tables) this.#checkNotNull(one, family, firstRow)
     return {
       records: walk.records,
@@ -142,7 +142,7 @@ class LoadNormalizer implements Normalizer {
     }
   }
 
-  #readRecords(family: Family): void {
+  #readRecords(family: Family, firstRow: number): void {
     const walk = this.#walk
     const reader = walk.reader
     walk.keyStarts.length = family.table.rootIdKind === 'key' ? this.#shapes.keyColumns(family.table).length : 0
@@ -154,7 +154,11 @@ class LoadNormalizer implements Normalizer {
       try {
         if (walk.walk(family, this.#batchRows)) {
           open = false
-        } else this.#cut(family.tables.filter(table => table.rows >= this.#batchRows))
+        } else {
+          const full = family.tables.filter(table => table.rows >= this.#batchRows)
+          for (const table of full) this.#checkNotNull(table, family, firstRow)
+          this.#cut(full)
+        }
       } catch (error) {
         if (error !== GIVE_UP) throw error
         walk.rollback(family)
@@ -187,7 +191,7 @@ class LoadNormalizer implements Normalizer {
       if (column.nullable !== false || this.#isMade(table, column.name)) continue
       const writer = table.known(column.name)
       const row = writer === undefined ? 0 : writer.firstGap(table.rows)
-      if (row >= 0) throw this.#nullError(table, column, family, table.cutRows + row - firstRow)
+      if (row >= 0) throw this.#nullError(table, column, family, row, firstRow)
     }
   }
 
@@ -197,33 +201,33 @@ class LoadNormalizer implements Normalizer {
     return column === id || column === parentId || column === listIndex || (table.hasRootIds && column === rootId)
   }
 
-  #nullError(
-    table: TableWriter,
-    { name, primary_key, merge_key }: ColumnSchema,
-    family: Family,
-    index: number,
-  ): DataError {
-    const isKey = primary_key === true || merge_key === true
-    const rule = isKey ? `is part of the ${primary_key === true ? 'primary' : 'merge'} key` : 'must not be null'
-    const record = table === family.table ? this.#excerptOf(index, family) : ''
+  #nullError(table: TableWriter, column: ColumnSchema, family: Family, row: number, firstRow: number): DataError {
+    const isKey = column.primary_key === true || column.merge_key === true
+    const rule = isKey ? `is part of the ${column.primary_key ? 'primary' : 'merge'} key` : 'must not be null'
+    const index = table.cutRows + row - firstRow
+    const record = table === family.table ? this.#recordAt(index, family, firstRow) : undefined
+    const culprit =
+      record === undefined
+        ? 'a row has no value for it'
+        : `record ${index + 1} of the page has no value for it: ${record}`
     return new DataError(
       isKey ? 'primary_key' : 'not_null',
-      `Column ${table.name}.${name} ${rule}, but ${record === '' ? 'a row' : `record ${index + 1} of the page`} has no value for it${record}`,
-      { resource: this.#resource, path: `${table.name}.${name}` },
+      `Column ${table.name}.${column.name} ${rule}, but ${culprit}`,
+      { resource: this.#resource, path: `${table.name}.${column.name}` },
     )
   }
 
-  /** The record of the page that became the `index`th row of it, where that is certain. */
-  #excerptOf(index: number, family: Family): string {
+  /** Excerpt of the record that became the `index`th root row of the page; undefined where rows were discarded. */
+  #recordAt(index: number, { table }: Family, firstRow: number): string | undefined {
     const { reader, records } = this.#walk
-    if (index < 0 || index >= records || family.table.rows < records) return ''
+    if (index < 0 || table.cutRows + table.rows - firstRow !== records) return undefined
     reader.position = 0
     reader.expect(0x5b)
     for (let skipped = 0; skipped < index; skipped++) {
       reader.read()
       reader.expect(0x2c)
     }
-    return `: ${excerpt(reader.read())}`
+    return excerpt(reader.read())
   }
 
   take(all = false): ColumnBatch[] {

@@ -58,12 +58,10 @@ export class Field {
 
   constructor(key: string, raw: Uint8Array, ordinal: number, path: string, name: string, keepsJson: boolean) {
     this.key = key
-    this.length = raw.length + 1
-    this.words = new Int32Array((this.length + 3) >> 2)
-    const bytes = new Uint8Array(this.words.buffer)
-    bytes.set(raw)
-    bytes[raw.length] = QUOTE
-    this.tailMask = TAIL_MASKS[this.length & 3]!
+    const { words, tailMask, length } = quotedWords(raw)
+    this.words = words
+    this.tailMask = tailMask
+    this.length = length
     this.ordinal = ordinal
     this.path = path
     this.name = name
@@ -92,7 +90,7 @@ export class Node {
   /** In the order of their first sight. */
   readonly fields: Field[] = []
   readonly #byKey = new Map<string, Field>()
-  readonly #entries: { readonly raw: Uint8Array; readonly hash: number; readonly field: Field }[] = []
+  readonly #entries: Spelling[] = []
   /** Open addressing: entry number plus one. */
   #slots = new Int32Array(16)
 
@@ -114,20 +112,22 @@ export class Node {
     return field
   }
 
-  /** The field of the key whose raw bytes, with escapes, stand in `bytes[start, end)` and have this {@link keyHash}. */
-  find(bytes: Uint8Array, start: number, end: number, hash: number): Field | undefined {
+  /**
+   * The field whose key is spelled as the `length` bytes at `at`, followed by a quote, with this {@link keyHash}.
+   */
+  find(view: DataView, at: number, length: number, hash: number): Field | undefined {
     const slots = this.#slots
     const mask = slots.length - 1
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const number = slots[slot]!
       if (number === 0) return undefined
       const entry = this.#entries[number - 1]!
-      if (entry.hash === hash && sameBytes(entry.raw, bytes, start, end)) return entry.field
+      if (entry.hash === hash && entry.length === length + 1 && isSpelled(view, at, entry)) return entry.field
     }
   }
 
   /** As {@link find} for keys that are not spelled the usual way. */
-  findSpelling(bytes: Uint8Array, start: number, end: number, hash: number): Field | undefined {
+  findSpelling(bytes: Uint8Array, start: number, end: number): Field | undefined {
     const raw = bytes.slice(start, end)
     if (raw.indexOf(0x5c) < 0) return undefined
     let key: string
@@ -137,17 +137,18 @@ export class Node {
       return undefined
     }
     const field = this.#byKey.get(key)
-    if (field !== undefined && this.#entries.length < this.fields.length + MOST_SPELLINGS) this.#enter(raw, field, hash)
+    if (field !== undefined && this.#entries.length < this.fields.length + MOST_SPELLINGS) this.#enter(raw, field)
     return field
   }
 
-  #enter(raw: Uint8Array, field: Field, hash = keyHash(raw, 0, raw.length)): void {
-    this.#entries.push({ raw, hash, field })
-    if (this.#entries.length * 2 > this.#slots.length) this.#slots = new Int32Array(this.#slots.length * 2)
-    else {
+  #enter(raw: Uint8Array, field: Field): void {
+    const hash = keyHash(raw)
+    this.#entries.push({ ...quotedWords(raw), hash, field })
+    if (this.#entries.length * 2 <= this.#slots.length) {
       this.#place(hash, this.#entries.length)
       return
     }
+    this.#slots = new Int32Array(this.#slots.length * 2)
     for (const [index, entry] of this.#entries.entries()) this.#place(entry.hash, index + 1)
   }
 
@@ -159,23 +160,72 @@ export class Node {
   }
 }
 
-/** Hash of a key's raw bytes. */
-export function keyHash(bytes: Uint8Array, start: number, end: number): number {
+/** One way to write a key. */
+interface Spelling extends QuotedWords {
+  readonly hash: number
+  readonly field: Field
+}
+
+/** Bytes of a key and a quote as words, in the order of memory; the last word counts under `tailMask`. */
+interface QuotedWords {
+  readonly words: Int32Array
+  readonly tailMask: number
+  /** In bytes. */
+  readonly length: number
+}
+
+function quotedWords(raw: Uint8Array): QuotedWords {
+  const length = raw.length + 1
+  const words = new Int32Array((length + 3) >> 2)
+  const bytes = new Uint8Array(words.buffer)
+  bytes.set(raw)
+  bytes[raw.length] = QUOTE
+  return { words, tailMask: TAIL_MASKS[length & 3]!, length }
+}
+
+/** Whether the bytes at `at` are this key and a quote. */
+export function isSpelled(view: DataView, at: number, { words, tailMask }: QuotedWords): boolean {
+  const last = words.length - 1
+  let place = at
+  for (let index = 0; index < last; index++) {
+    if (view.getInt32(place, true) !== words[index]) return false
+    place += 4
+  }
+  return (view.getInt32(place, true) & tailMask) === words[last]
+}
+
+/**
+ * Hash of a key's raw bytes: word by word as long as words hold neither quote, backslash nor control character, then
+ * byte by byte. The walk computes the same while it looks for the end of a key.
+ */
+function keyHash(raw: Uint8Array): number {
+  const view = new DataView(raw.buffer, raw.byteOffset, raw.length)
   let hash = KEY_HASH_SEED
-  for (let at = start; at < end; at++) hash = keyHashStep(hash, bytes[at]!)
+  let at = 0
+  while (at + 4 <= raw.length) {
+    const word = view.getInt32(at, true)
+    if (endsPlainText(word)) break
+    hash = keyHashStep(hash, word)
+    at += 4
+  }
+  for (; at < raw.length; at++) hash = keyHashStep(hash, raw[at]!)
   return hash
 }
 
 export const KEY_HASH_SEED = 0x2b7e1516
-export function keyHashStep(hash: number, byte: number): number {
-  const mixed = Math.imul(hash ^ byte, 0x01000193)
+export function keyHashStep(hash: number, part: number): number {
+  const mixed = Math.imul(hash ^ part, 0x9e3779b1)
   return mixed ^ (mixed >>> 15)
 }
 
-function sameBytes(raw: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (raw.length !== end - start) return false
-  for (let index = 0; index < raw.length; index++) if (raw[index] !== bytes[start + index]) return false
-  return true
+/** Whether one of four bytes of a text is a quote, a backslash or a control character. */
+export function endsPlainText(word: number): boolean {
+  const quotes = word ^ 0x22222222
+  const backslashes = word ^ 0x5c5c5c5c
+  const controls = (word - 0x20202020) & ~word
+  return (
+    ((controls | ((quotes - 0x01010101) & ~quotes) | ((backslashes - 0x01010101) & ~backslashes)) & 0x80808080) !== 0
+  )
 }
 
 /** The lists at one place, or the records of a root table. */

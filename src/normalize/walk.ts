@@ -1,6 +1,14 @@
 import type { CellRules } from './cells.js'
 import { BIGINT, BOOL, type ColumnWriter, DOUBLE, GIVE_UP, TEXT, TIMESTAMP } from './columns.js'
-import { type Field, KEY_HASH_SEED, keyHashStep, type ListShape, type Node } from './shapes.js'
+import {
+  endsPlainText,
+  type Field,
+  isSpelled,
+  KEY_HASH_SEED,
+  keyHashStep,
+  type ListShape,
+  type Node,
+} from './shapes.js'
 import type { TableWriter } from './tables.js'
 import { isoMicros, isoMicrosAt } from './time.js'
 import { TreeReader } from './tree.js'
@@ -181,6 +189,7 @@ export class Walk {
 
   #object(start: number, node: Node, table: TableWriter, row: number, serial: number): number {
     const page = this.#page
+    const view = this.#view
     const fields = node.fields
     let expected = 0
     let at = start + 1
@@ -192,10 +201,10 @@ export class Walk {
       let field: Field | undefined
       if (expected < fields.length) {
         const candidate = fields[expected]!
-        if (this.#isKey(at, candidate)) field = candidate
+        if (isSpelled(view, at, candidate)) field = candidate
         else if (expected + 1 < fields.length) {
           const next = fields[expected + 1]!
-          if (this.#isKey(at, next)) field = next
+          if (isSpelled(view, at, next)) field = next
         }
       }
       if (field === undefined) {
@@ -226,24 +235,18 @@ export class Walk {
     }
   }
 
-  /** Whether the bytes from behind a quote are this field's key and a quote. */
-  #isKey(at: number, field: Field): boolean {
-    const words = field.words
-    const last = words.length - 1
-    for (let index = 0; index < last; index++) {
-      if (this.#view.getInt32(at, true) !== words[index]) return false
-      at += 4
-    }
-    return (this.#view.getInt32(at, true) & field.tailMask) === words[last]
-  }
-
   /** Behind the closing quote of the key that {@link #findField} read. */
   #keyEnd = 0
 
   #findField(start: number, node: Node): Field {
     const page = this.#page
+    const view = this.#view
     let hash = KEY_HASH_SEED
     let at = start
+    for (let word = view.getInt32(at, true); !endsPlainText(word); word = view.getInt32(at, true)) {
+      hash = keyHashStep(hash, word)
+      at += 4
+    }
     for (;;) {
       const byte = page[at]!
       if (byte === QUOTE) break
@@ -253,7 +256,7 @@ export class Walk {
       if (byte === BACKSLASH) hash = keyHashStep(hash, page[at++]!)
     }
     this.#keyEnd = at + 1
-    const field = node.find(page, start, at, hash) ?? node.findSpelling(page, start, at, hash)
+    const field = node.find(view, start, at - start, hash) ?? node.findSpelling(page, start, at)
     if (field === undefined) throw GIVE_UP
     return field
   }
@@ -406,15 +409,7 @@ export class Walk {
         room = out.length - 8
       }
       const word = view.getInt32(at, true)
-      const quotes = word ^ 0x22222222
-      const backslashes = word ^ 0x5c5c5c5c
-      if (
-        ((((word - 0x20202020) & ~word) |
-          ((quotes - 0x01010101) & ~quotes) |
-          ((backslashes - 0x01010101) & ~backslashes)) &
-          0x80808080) ===
-        0
-      ) {
+      if (!endsPlainText(word)) {
         out[to] = word
         out[to + 1] = word >> 8
         out[to + 2] = word >> 16
