@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { ApiRequest, ApiResponse } from './types.js'
 
 /** A request of a list and its name within it. */
@@ -17,7 +18,7 @@ export class FetchAhead {
   readonly #fetch: Fetch
   readonly #signal: AbortSignal
   readonly #underway = new Map<string, Promise<ApiResponse>>()
-  #abort = new AbortController()
+  #abort = quietController()
 
   constructor(fetch: Fetch, signal: AbortSignal) {
     this.#fetch = fetch
@@ -62,8 +63,15 @@ export class FetchAhead {
     this.#underway.clear()
     if (answers.length > 0) {
       this.#abort.abort(new DOMException('this page is not needed', 'AbortError'))
-      this.#abort = new AbortController()
+      this.#abort = quietController()
     }
     return answers
   }
+}
+
+/** Each request under way listens to it; their number is bounded by the concurrency, not by ten. */
+function quietController(): AbortController {
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal)
+  return controller
 }
