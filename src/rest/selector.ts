@@ -29,7 +29,7 @@ export function select(document: JsonDocument, path: JsonPath): Selection | unde
     case 'array':
       return {
         records: document.bytes.subarray(only.start, only.end),
-        count: countElements(document.bytes, only.start),
+        count: only.count ?? countElements(document.bytes, only.start),
       }
     default:
       return joined(document, [only])

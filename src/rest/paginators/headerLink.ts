@@ -29,10 +29,19 @@ export function linkTarget(header: string | undefined, relation: string): string
   if (header === undefined) return undefined
   // A target in angle brackets, then parameters up to the comma that is outside of quotes.
   for (const [, target = '', parameters = ''] of header.matchAll(/<([^>]*)>((?:[^,"]|"(?:[^"\\]|\\.)*")*)/g)) {
-    const rel = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]+))/i.exec(parameters)
-    const relations = (rel?.[1] ?? rel?.[2] ?? '').trim().split(/\s+/)
+    const relations = relationsOf(parameters)
     const matches = relations.some(name => name.toLowerCase() === relation.toLowerCase())
     if (matches && target.trim() !== '') return target.trim()
   }
   return undefined
+}
+
+/** Values of the first `rel` among a link's parameters; quoted texts are stepped over. */
+function relationsOf(parameters: string): string[] {
+  for (const [, name, quoted, plain] of parameters.matchAll(
+    /;\s*([^\s=;,]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))/g,
+  )) {
+    if (name?.toLowerCase() === 'rel') return (quoted ?? plain ?? '').trim().split(/\s+/)
+  }
+  return []
 }
