@@ -18,7 +18,7 @@ export const headerLink = definePaginator({
     .meta({ description: 'Follows the Link header. A missing relation ends the list.' }),
   create: ({ links_next_key: relation }) => ({
     next(page) {
-      const link = linkTarget(page.headers['link'], relation)
+      const link = linkTarget(page.headers.link, relation)
       return link === undefined ? proven(`the last page has no Link header with rel="${relation}"`) : { url: link }
     },
   }),
