@@ -84,12 +84,13 @@ export function columnsWith(table: ReadonlyTable, hint: string): string[] {
     .map(column => column.name)
 }
 
-/** As dlt finds it: the row key, else a unique column, else a primary key of one column. */
+/** As dlt finds it: the row key, else a unique column, else the row version of scd2, else a primary key of one column. */
 function rowKeyOf(table: ReadonlyTable): string | undefined {
   const primary = columnsWith(table, 'primary_key')
   return (
     columnsWith(table, 'row_key')[0] ??
     columnsWith(table, 'unique')[0] ??
+    columnsWith(table, 'x-row-version')[0] ??
     (primary.length === 1 ? primary[0] : undefined)
   )
 }

@@ -8,7 +8,7 @@ import { mergeByKey } from './merge.js'
 import { insertStaged } from './rows.js'
 import { mergeVersions } from './scd2.js'
 import type { SqlSession, StagedTable } from './session.js'
-import { forgetSchemaVersions, LOADS, VERSIONS, writeSystemRows } from './systemTables.js'
+import { ensureSystemTables, LOADS, writeSystemRows } from './systemTables.js'
 
 /**
  * Everything a commit does, for one open transaction of any SQL engine: refresh, tables, rows, system rows.
@@ -24,16 +24,18 @@ export async function applyCommit(
   const tables = await DatasetTables.inspect(session)
   if (await isCommitted(session, tables, load.loadId)) return false
   for (const table of plan.drop) await tables.drop(table)
-  for (const table of plan.truncate) await tables.empty(table)
-  if (plan.drop.length > 0 && tables.get(VERSIONS.name) !== undefined) {
-    await forgetSchemaVersions(session, plan.schema.name)
-  }
-  const written = new Set<string>()
+  // All tables before any row: an engine may refuse to alter a table whose rows the transaction has changed.
+  await ensureSystemTables(tables, plan)
+  const chains = new Map<string, { readonly chain: Chain; readonly table: TablePlan }>()
   for (const table of plan.tables) {
     const chain = await openChain(session, tables, plan.schema, table.table, staged)
-    if (chain === undefined) continue
-    for (const { name } of [chain.root, ...chain.nested]) written.add(name)
+    if (chain !== undefined) chains.set(table.table, { chain, table })
+  }
+  for (const table of plan.truncate) await tables.empty(table)
+  const written = new Set<string>()
+  for (const { chain, table } of chains.values()) {
     await writeChain(session, chain, table, plan.committedAt)
+    for (const { name } of [chain.root, ...chain.nested]) written.add(name)
   }
   const forgotten = [...staged.keys()].filter(table => !written.has(table))
   if (forgotten.length > 0) {
@@ -45,7 +47,7 @@ export async function applyCommit(
       },
     )
   }
-  await writeSystemRows(session, tables, plan, load)
+  await writeSystemRows(session, plan, load)
   return true
 }
 

@@ -5,8 +5,8 @@ import type { SqlSession } from './session.js'
 import { LOADS, STATES, VERSIONS } from './systemTables.js'
 
 /**
- * What the last load left behind, by dlt's rules: the newest state whose load is complete, and the newest schema of the
- * name. Reads datasets that dlt wrote. Undefined where there is neither.
+ * What the last load left behind: the newest state whose load is complete, and the schema that the newest load of the
+ * name was made with, else the one stored last. A schema that came back has its old, not the newest row. Reads datasets that dlt wrote. Undefined where there is neither.
  */
 export async function readCommitted(
   session: SqlSession,
@@ -25,7 +25,7 @@ export async function readCommitted(
     : []
   const versions = has(VERSIONS.name)
     ? await session.rows(
-        `SELECT schema FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1 ORDER BY inserted_at DESC LIMIT 1`,
+        `SELECT schema FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1 ORDER BY CASE WHEN version_hash = (SELECT schema_version_hash FROM ${loads} WHERE status = 0 AND schema_name = $1 ORDER BY load_id DESC LIMIT 1) THEN 0 ELSE 1 END, inserted_at DESC LIMIT 1`,
         [schemaName],
       )
     : []

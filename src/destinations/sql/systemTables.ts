@@ -46,30 +46,28 @@ function receiptColumns(definitions: readonly (readonly [string, DataType, boole
   )
 }
 
-/** Writes everything a load leaves in the system tables; creates those that are missing. */
-export async function writeSystemRows(
-  session: SqlSession,
-  tables: DatasetTables,
-  plan: CommitPlan,
-  load: LoadPlan,
-): Promise<void> {
+/** Creates the system tables that a commit writes to and that are missing. */
+export async function ensureSystemTables(tables: DatasetTables, plan: CommitPlan): Promise<void> {
   for (const table of [VERSIONS, LOADS, RECEIPTS]) await tables.ensure(table)
+  if (plan.state !== undefined) await tables.ensure(STATES)
+}
+
+/** Writes everything a load leaves in the system tables. */
+export async function writeSystemRows(session: SqlSession, plan: CommitPlan, load: LoadPlan): Promise<void> {
+  if (plan.drop.length > 0) await forgetSchemaVersions(session, plan.schema.name)
   await writeSchemaVersion(session, plan.schema, plan.committedAt)
-  if (plan.state !== undefined) {
-    await tables.ensure(STATES)
-    await writeState(session, plan.state, load, plan.committedAt)
-  }
+  if (plan.state !== undefined) await writeState(session, plan.state, load, plan.committedAt)
   for (const receipt of plan.receipts) await insertRow(session, RECEIPTS, receiptRow(load.loadId, receipt))
   await writeLoad(session, load.loadId, plan.schema, plan.committedAt)
 }
 
-/** Adds a row for the schema unless it is the newest of its name already. */
+/** Adds a row for the schema unless one with its hash is there, as dlt does; the load's row names the hash. */
 export async function writeSchemaVersion(session: SqlSession, schema: ReadonlySchema, at: bigint): Promise<void> {
-  const newest = await session.rows(
-    `SELECT version_hash FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1 ORDER BY inserted_at DESC LIMIT 1`,
-    [schema.name],
+  const known = await session.rows(
+    `SELECT 1 FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1 AND version_hash = $2 LIMIT 1`,
+    [schema.name, schema.version_hash],
   )
-  if (newest[0]?.[0] === schema.version_hash) return
+  if (known.length > 0) return
   await insertRow(session, VERSIONS, {
     version: schema.version,
     engine_version: schema.engine_version,
