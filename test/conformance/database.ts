@@ -131,11 +131,22 @@ function withMicroseconds(time: string): string {
 }
 
 async function readSchema(connection: DuckDBConnection, dataset: string): Promise<StoredSchema | undefined> {
-  const rows = await query(
+  const versions = `${name(dataset)}._dlt_version`
+  const newest = await oneSchema(
     connection,
-    `SELECT schema FROM ${name(dataset)}._dlt_version ORDER BY inserted_at DESC, version DESC LIMIT 1`,
+    `SELECT schema FROM ${versions} ORDER BY inserted_at DESC, version DESC LIMIT 1`,
   )
-  const text = rows[0]?.[0]
+  // A schema that comes back gets no new row: then the newest row is not the one of the last load.
+  const loaded = await oneSchema(
+    connection,
+    `SELECT v.schema FROM ${versions} v JOIN ${name(dataset)}._dlt_loads l ON l.schema_version_hash = v.version_hash
+     ORDER BY l.load_id DESC LIMIT 1`,
+  )
+  return newest === undefined ? undefined : { ...newest, tables: (loaded ?? newest).tables }
+}
+
+async function oneSchema(connection: DuckDBConnection, sql: string): Promise<StoredSchema | undefined> {
+  const text = (await query(connection, sql))[0]?.[0]
   if (text === undefined) return undefined
   const stored = String(text)
   return JSON.parse(
