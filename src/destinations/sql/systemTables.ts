@@ -92,7 +92,7 @@ export async function writeState(session: SqlSession, state: PipelineState, load
     created_at: at,
     version_hash: state._version_hash ?? null,
     _dlt_load_id: load.loadId,
-    _dlt_id: rowId(`${load.pipeline}_${load.loadId}`),
+    _dlt_id: stateRowId(load),
   })
 }
 
@@ -112,11 +112,15 @@ export async function writeLoad(
 }
 
 /** Fourteen characters, as dlt's row ids; one state row a load, so that the load names it. */
-function rowId(text: string): string {
-  return createHash('shake128', { outputLength: 10 }).update(text).digest('base64').replace(/=+$/, '')
+export function stateRowId({ pipeline, loadId }: LoadPlan): string {
+  return createHash('shake128', { outputLength: 10 })
+    .update(`${pipeline}_${loadId}`)
+    .digest('base64')
+    .replace(/=+$/, '')
 }
 
-function receiptRow(loadId: string, receipt: Receipt): Readonly<Record<string, SqlValue>> {
+/** A receipt as a row of {@link RECEIPTS}. */
+export function receiptRow(loadId: string, receipt: Receipt): Readonly<Record<string, SqlValue>> {
   return {
     load_id: loadId,
     resource: receipt.resource,

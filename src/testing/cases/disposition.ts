@@ -78,13 +78,17 @@ export const dispositionCases: CaseTable = {
       const tables = [{ table: 'orders', disposition: 'append' } as const]
       const records = { orders: [{ id: 1, lines: [{ sku: 'a' }] }] }
       await runLoad(connection, schema, { loadId: '1.1', records, tables })
-      await runLoad(connection, schema, {
+      const grown = testSchema({
+        orders: { columns: { id: 'bigint', v: 'text' } },
+        orders__lines: { columns: { sku: 'text' }, parent: 'orders', rootKey: false },
+      })
+      await runLoad(connection, grown, {
         loadId: '1.2',
-        records: { orders: [{ id: 2 }] },
+        records: { orders: [{ id: 2, v: 'x' }] },
         tables,
         truncate: ['orders', 'orders__lines', 'never_was'],
       })
-      deepEqual(await rowsOf(connection, 'orders', ['id']), [{ id: '2n' }])
+      deepEqual(await rowsOf(connection, 'orders', ['id', 'v']), [{ id: '2n', v: 'x' }])
       deepEqual(await rowsOf(connection, 'orders__lines'), [])
       const fresh = testSchema({ orders: { columns: { name: 'text' } } })
       await runLoad(connection, fresh, {

@@ -313,6 +313,30 @@ export const mergeCases: CaseTable = {
     })
   },
 
+  async 'a merge may add the column that marks deleted rows, and others'(destination) {
+    await withConnection(destination, async connection => {
+      const load = async (
+        loadId: string,
+        schema: ReturnType<typeof orders>,
+        record: TestRecord,
+        plan: Partial<TablePlan>,
+      ) =>
+        await runLoad(connection, schema, {
+          loadId,
+          records: { orders: [record] },
+          tables: [{ table: 'orders', disposition: 'merge', strategy: 'upsert', ...plan }],
+          committedAt: 0n,
+        })
+      await load('1.1', orders(KEY), { id: 1, lines: [line('a')] }, {})
+      const marked = orders({ ...KEY, gone_at: 'timestamp', v: 'text' })
+      await load('1.2', marked, { id: 2, v: 'x' }, { deletes: { mode: 'soft', column: 'gone_at' } })
+      deepEqual(await rowsOf(connection, 'orders', ['id', 'gone_at', 'v']), [
+        { id: '1n', gone_at: '1970-01-01T00:00:00.000Z', v: null },
+        { id: '2n', gone_at: null, v: 'x' },
+      ])
+    })
+  },
+
   async 'too many deletions stop the commit'(destination) {
     await withConnection(destination, async connection => {
       const schema = orders(KEY)
