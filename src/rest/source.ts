@@ -15,6 +15,7 @@ import type {
   ResourceModel,
   RestModel,
 } from './config/model.js'
+import { describeEndpoint } from './describe.js'
 import type { ListReader } from './listReader.js'
 import { type RunMemory, readList } from './pages.js'
 import { paginatorKinds } from './paginators/index.js'
@@ -61,6 +62,7 @@ export function restSource(model: RestModel, options: RestSourceOptions = {}): S
     maxTableNesting: model.maxTableNesting,
     rootKey: model.rootKey,
     schemaContract: model.schemaContract,
+    scrubber,
     close: () => client.close(),
   }
 }
@@ -101,6 +103,7 @@ function endpointResource(
   return {
     ...described(resource),
     parent: resource.parent,
+    describe: window => describeEndpoint(reader, model, window),
     pages(context) {
       let memory = memories.get(context.journal)
       if (memory === undefined) {
@@ -114,9 +117,29 @@ function endpointResource(
 }
 
 function described(resource: ResourceModel) {
-  const { name, selected, hints, incremental, steps, path } = resource
-  return { name, selected, hints, incremental: incremental?.hint, steps, path }
+  const {
+    name,
+    selected,
+    hints,
+    incremental,
+    steps,
+    path,
+    deletes,
+    maxDeleteShare = DEFAULT_MAX_DELETE_SHARE,
+  } = resource
+  return {
+    name,
+    selected,
+    hints,
+    incremental: incremental?.hint,
+    steps,
+    path,
+    deletes: deletes === undefined ? undefined : { mode: deletes, maxShare: maxDeleteShare },
+  }
 }
+
+/** More than a tenth of a table gone at once is more often an API's fault than the truth. */
+const DEFAULT_MAX_DELETE_SHARE = 0.1
 
 function paginatorOf(model: PaginatorModel): Paginator | undefined {
   switch (model.kind) {
