@@ -2,6 +2,7 @@
 
 export * from './config/index.js'
 export type { Column, ColumnBatch } from './core/batch.js'
+export type { Decision, RequestDescription, ResourceDescription, RetryDescription } from './core/description.js'
 export type {
   Capabilities,
   CommitPlan,
@@ -40,6 +41,7 @@ export type {
   SchemaContract,
   WriteDisposition,
 } from './core/schema.js'
+export { exportSchema, SCHEMA_FORMATS, type SchemaFormat } from './core/schemaExport.js'
 export { Secret } from './core/secret.js'
 export { secret } from './core/secretReference.js'
 export type {
@@ -55,10 +57,14 @@ export type {
 export type { PipelineState } from './core/state.js'
 export { duckdb } from './destinations/duckdb/duckdb.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/check.js'
-export type { AnyTables, Dataset, Relation } from './pipeline/dataset.js'
+export type { AnyTables, Dataset, Relation, TablesOf } from './pipeline/dataset.js'
+export type { PipelinePlan, PlannedCursor, PlannedList, PlanOptions } from './pipeline/describe.js'
+export type { ChangeOptions, Dropped } from './pipeline/drop.js'
 export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.js'
 export type { Refresh } from './pipeline/prepare.js'
+export type { RowValue } from './pipeline/rowValues.js'
 export type { RunOptions, RunResult } from './pipeline/run.js'
+export type { SchemaFiles } from './pipeline/schemaFiles.js'
 export type {
   ApiPage,
   ApiRequest,

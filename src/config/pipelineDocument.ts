@@ -29,6 +29,15 @@ const pipelineKeys = {
     examples: ['duckdb:feedback.duckdb'],
   }),
   dataset: key(name, 'Name of the dataset, the schema of the database. Default: `<name>_dataset`.'),
+  import_schema_path: key(z.string().min(1), {
+    description:
+      'Folder of `<schema>.schema.yaml`, or that file: hints that win over data and source. The first run writes it.',
+    examples: ['schemas/import'],
+  }),
+  export_schema_path: key(z.string().min(1), {
+    description: 'Folder of `<schema>.schema.yaml`, or that file: the schema as each run committed it.',
+    examples: ['schemas/export'],
+  }),
 }
 
 export const sourceDocument = z

@@ -124,6 +124,7 @@ async function overridden(made: Pipeline, reading: Reading): Promise<Pipeline> {
     destination: destination === undefined ? made.destination : await destinationFromUrl(destination),
     dataset: dataset ?? made.datasetName,
     home: workingFolder(reading.env, dirname(reading.path)),
+    schema: made.schema,
   })
 }
 
@@ -170,6 +171,10 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
     destination: await destinationOf(keys, name, reading, place),
     dataset: reading.overrides.dataset ?? keys.dataset ?? `${name}_dataset`,
     home: workingFolder(env, folder),
+    schema: {
+      import: keys.import_schema_path == null ? undefined : resolve(folder, keys.import_schema_path),
+      export: keys.export_schema_path == null ? undefined : resolve(folder, keys.export_schema_path),
+    },
   })
 }
 

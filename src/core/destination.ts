@@ -33,6 +33,11 @@ export interface Destination {
   readonly name: string
   readonly capabilities: Capabilities
   connect(dataset: string, signal?: AbortSignal): Promise<Connection>
+  /**
+   * Whether there is something to connect to. False where connecting would create a place, as an embedded database
+   * does; whoever only looks then leaves it alone. Absent: connecting creates nothing.
+   */
+  exists?(): Promise<boolean>
 }
 
 export interface Connection extends AsyncDisposable {
@@ -53,6 +58,11 @@ export interface Connection extends AsyncDisposable {
   read(query: ReadQuery): AsyncGenerator<readonly DatasetRow[]>
   /** Number of rows of a table. */
   count(table: string): Promise<number>
+  /**
+   * Writes the rows of a query into a Parquet file, which is replaced when it is there, and resolves to their number.
+   * Types are the engine's own; `batchRows` is ignored. Absent where the engine cannot.
+   */
+  writeParquet?(query: ReadQuery, path: string): Promise<number>
   /** Drops the tables and, in the same transaction, stores this schema and state. */
   drop(
     tables: readonly string[],

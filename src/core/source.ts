@@ -1,8 +1,9 @@
+import type { ResourceDescription } from './description.js'
 import type { RunEvent } from './events.js'
 import type { JsonObject, JsonValue } from './json.js'
 import type { ResponseJournal } from './responses.js'
-import type { Scrubber } from './secret.js'
 import type { ColumnSchema, ContractMode, MergeStrategy, SchemaContract, WriteDisposition } from './schema.js'
+import type { Scrubber } from './secret.js'
 
 /** Time and chance, handed in so that results can be repeated. */
 export interface Clock {
@@ -50,6 +51,8 @@ export interface Resource {
    * The return value tells how the list ended; it is lost when the consumer stops early.
    */
   pages(context: ExtractContext): AsyncGenerator<Page, ListEnd>
+  /** How the list will be asked for, without asking. Absent where there is nothing to say, as for a generator. */
+  describe?(window: IncrementalWindow | undefined): ResourceDescription
 }
 
 export interface ExtractContext {

@@ -1,19 +1,21 @@
-import type { Condition, Connection, DatasetRow, DatasetValue, ReadQuery } from '../core/destination.js'
+import type { Committed, Condition, Connection, DatasetValue, ReadQuery } from '../core/destination.js'
 import { DestinationError } from '../core/errors.js'
-import type { ReadonlySchema } from '../core/schema.js'
+import type { ReadonlySchema, Schema } from '../core/schema.js'
 import { readSchema } from '../core/schemaDocument.js'
 import type { PipelineState } from '../core/state.js'
 import type { PipelineSetup } from './pipeline.js'
+import { type RowValue, rowReader } from './rowValues.js'
 
-/**
- * Rows by table name, as `sluice types` writes them; without it, rows are records of values.
- */
+/** Row types by table name: what `sluice types` writes is one, {@link AnyTables} another. */
+export type TablesOf<Tables> = { readonly [table in keyof Tables]: object }
+
+/** Rows of tables whose columns are not known to TypeScript. */
 export interface AnyTables {
-  readonly [table: string]: DatasetRow
+  readonly [table: string]: Readonly<Record<string, RowValue>>
 }
 
 /** Reads what was loaded. Each call opens and closes its own connection. */
-export interface Dataset<Tables extends { readonly [table in keyof Tables]: object } = AnyTables> {
+export interface Dataset<Tables extends TablesOf<Tables> = AnyTables> {
   /** Names of the tables that hold data, system tables left out, in the order of the schema. */
   tables(): Promise<readonly string[]>
   table<Name extends keyof Tables & string>(name: Name): Relation<Tables[Name]>
@@ -42,52 +44,80 @@ export interface Relation<Row extends object> {
   /** Batches of rows, in the order of the table or of `orderBy`; memory is bounded by one batch. */
   batches(rows?: number): AsyncGenerator<readonly Row[]>
   [Symbol.asyncIterator](): AsyncGenerator<Row>
+  /**
+   * Writes the rows into a Parquet file and resolves to their number. A file that is there is replaced. Rejects with a
+   * DestinationError where the destination cannot; DuckDB can.
+   */
+  toParquet(path: string): Promise<number>
 }
 
-export function datasetOf(setup: PipelineSetup): Dataset {
-  const connect = (): Promise<Connection> => setup.destination.connect(setup.datasetName)
-  const committedSchema = async (): Promise<ReadonlySchema | undefined> => {
-    await using connection = await connect()
-    const text = (await connection.committed(setup.name, setup.source.name))?.schema
-    return text === undefined ? undefined : readSchema(text)
+/**
+ * The dataset of a pipeline. Values are those that `sluice types` promises, see {@link rowReader}. Looking creates
+ * nothing: where there is no database yet, there are no tables.
+ */
+export function datasetOf<Tables extends TablesOf<Tables> = AnyTables>(setup: PipelineSetup): Dataset<Tables> {
+  const place: Place = { setup, connect: () => setup.destination.connect(setup.datasetName) }
+  const committed = async (): Promise<Committed | undefined> => {
+    if (!(await isThere(setup))) return undefined
+    await using connection = await place.connect()
+    return await connection.committed(setup.name, setup.source.name)
   }
   return {
-    schema: committedSchema,
+    async schema() {
+      return storedSchema(await committed())
+    },
     async state() {
-      await using connection = await connect()
-      return (await connection.committed(setup.name, setup.source.name))?.state
+      return (await committed())?.state
     },
     async tables() {
-      const schema = await committedSchema()
-      await using connection = await connect()
+      if (!(await isThere(setup))) return []
+      await using connection = await place.connect()
+      const schema = storedSchema(await connection.committed(setup.name, setup.source.name))
       const present = await connection.inspect()
       return [...(schema?.tables.keys() ?? present.keys())].filter(
         name => !name.startsWith('_dlt') && !name.startsWith('_sluice') && present.has(name),
       )
     },
-    table: name => relation(setup, connect, { table: name }),
+    table: name => relation<Tables[typeof name]>(place, { table: name }),
   }
 }
 
-function relation<Row extends object>(
-  setup: PipelineSetup,
-  connect: () => Promise<Connection>,
-  query: ReadQuery,
-): Relation<Row> {
+/** Whether there is something to connect to; connecting to an embedded database would create it. */
+export async function isThere({ destination }: Pick<PipelineSetup, 'destination'>): Promise<boolean> {
+  return destination.exists === undefined || (await destination.exists())
+}
+
+/** The schema of the last committed load, read. */
+export function storedSchema(committed: Committed | undefined): Schema | undefined {
+  return committed?.schema === undefined ? undefined : readSchema(committed.schema)
+}
+
+interface Place {
+  readonly setup: PipelineSetup
+  readonly connect: () => Promise<Connection>
+}
+
+/** Connects to a dataset that has the table. */
+async function connectTo({ setup, connect }: Place, table: string): Promise<Connection> {
+  const there = await isThere(setup)
+  const connection = there ? await connect() : undefined
+  if (connection !== undefined && (await connection.inspect()).has(table)) return connection
+  const dataset = connection?.dataset ?? setup.datasetName
+  await connection?.[Symbol.asyncDispose]()
+  throw new DestinationError('destination', `${setup.destination.name}: there is no table "${table}" in ${dataset}`, {
+    destination: setup.destination.name,
+  })
+}
+
+function relation<Row extends object>(place: Place, query: ReadQuery): Relation<Row> {
+  const { setup } = place
   const narrowed = <Narrowed extends object = Row>(change: Partial<ReadQuery>): Relation<Narrowed> =>
-    relation<Narrowed>(setup, connect, { ...query, ...change })
+    relation<Narrowed>(place, { ...query, ...change })
   async function* batches(rows?: number): AsyncGenerator<readonly Row[]> {
-    await using connection = await connect()
-    const known = (await connection.inspect()).get(query.table)
-    if (known === undefined)
-      throw new DestinationError(
-        'destination',
-        `${setup.destination.name}: there is no table "${query.table}" in ${connection.dataset}`,
-        {
-          destination: setup.destination.name,
-        },
-      )
-    for await (const batch of connection.read({ ...query, batchRows: rows })) yield batch as unknown as readonly Row[]
+    await using connection = await connectTo(place, query.table)
+    const schema = storedSchema(await connection.committed(setup.name, setup.source.name))
+    const read = rowReader(schema?.tables.get(query.table))
+    for await (const batch of connection.read({ ...query, batchRows: rows })) yield batch.map(read) as unknown as Row[]
   }
   async function* each(): AsyncGenerator<Row> {
     for await (const batch of batches()) yield* batch
@@ -114,10 +144,18 @@ function relation<Row extends object>(
       return row
     },
     async count() {
-      await using connection = await connect()
-      return connection.count(query.table)
+      await using connection = await connectTo(place, query.table)
+      return await connection.count(query.table)
     },
     batches,
     [Symbol.asyncIterator]: each,
+    async toParquet(path) {
+      await using connection = await connectTo(place, query.table)
+      if (connection.writeParquet !== undefined) return await connection.writeParquet(query, path)
+      const { name } = setup.destination
+      throw new DestinationError('destination', `${name} cannot write Parquet files; load into duckdb:PATH for that`, {
+        destination: name,
+      })
+    },
   }
 }

@@ -3,11 +3,12 @@ import { expandContract, isNewTable, resolveContract } from '../core/contracts.j
 import type { CommitPlan, Connection, Load, TablePlan } from '../core/destination.js'
 import { DataError, SchemaError } from '../core/errors.js'
 import type { RunEvent, WarningCode } from '../core/events.js'
-import { applyTableHints } from '../core/hints.js'
+import { applyTableHints, columnName } from '../core/hints.js'
 import { elements } from '../core/jsonBytes.js'
 import type { Receipt } from '../core/receipt.js'
 import type { MergeStrategy, ReadonlyTable, Schema } from '../core/schema.js'
 import { bumpVersionFrom, ensureStateTable } from '../core/schemaDocument.js'
+import type { Resource, TableHints } from '../core/source.js'
 import type { PipelineState } from '../core/state.js'
 import { bumpState, withCursorState } from '../core/stateDocument.js'
 import { createNormalizer } from '../normalize/normalizer.js'
@@ -19,6 +20,7 @@ import type { PipelineSetup } from './pipeline.js'
 import { flattenPlan, type PlannedResource } from './plan.js'
 import { type Prepared, rootResource } from './prepare.js'
 import type { RunOptions } from './run.js'
+import { underImport } from './schemaFiles.js'
 import type { FrozenWindows } from './windows.js'
 import { recordsByTable, type Writer, writer } from './writer.js'
 
@@ -87,9 +89,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       cursor,
       meter: resourceMeter,
       children: children.map(toRun),
-      write: loaded
-        ? recordWriter(planned, { schema, declared: prepared.declared, naming, emit, rows, meter: resourceMeter })
-        : undefined,
+      write: loaded ? recordWriter(planned, { ...prepared, emit, rows, meter: resourceMeter }) : undefined,
     }
   }
   return {
@@ -102,10 +102,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
   }
 }
 
-interface WriterContext {
-  readonly schema: Schema
-  readonly declared: Schema
-  readonly naming: Prepared['naming']
+interface WriterContext extends Pick<Prepared, 'schema' | 'declared' | 'naming' | 'imported'> {
   readonly emit: (event: RunEvent) => void
   readonly rows: Writer
   readonly meter: Meter
@@ -139,7 +136,7 @@ function recordWriter(planned: PlannedResource, context: WriterContext): (record
     const given = {
       resource: resource.name,
       table,
-      hints: planned.resource.hints,
+      hints: underImport(hints, table, context.imported, raw => columnName(schema, naming, raw)),
       naming,
       runDisposition: disposition,
       cursorPath: resource.incremental?.cursorPath,
@@ -165,6 +162,15 @@ function recordWriter(planned: PlannedResource, context: WriterContext): (record
   return async records => {
     for (const [table, part] of recordsByTable(resource.name, tableName, records)) await writeTable(table, part)
   }
+}
+
+/** Time at which a row was found to be gone from a complete listing; null while it is there. */
+const DELETION_MARK = '_sluice_deleted_at'
+
+function withDeletionMark({ hints, deletes }: Resource): TableHints {
+  if (deletes?.mode !== 'soft') return hints
+  const mark = { name: DELETION_MARK, data_type: 'timestamp', nullable: true } as const
+  return { ...hints, columns: [...(hints.columns ?? []), mark] }
 }
 
 function warnWithoutKeys({ resource, disposition }: PlannedResource, emit: (event: RunEvent) => void): void {
@@ -267,7 +273,8 @@ function tablePlans(
     const opened = loaded.get(table.resource)
     const hasRows = [...rowsByTable].some(([name, count]) => count > 0 && rootOf(schema, name) === table.name)
     const replaces = opened?.planned.disposition.disposition === 'replace' && hasSeenData(table)
-    if (!hasRows && !replaces) continue
+    const deletes = opened?.planned.resource.deletes !== undefined && hasSeenData(table)
+    if (!hasRows && !replaces && !deletes) continue
     plans.push(tablePlan(table, opened, judged))
   }
   return plans
@@ -298,9 +305,7 @@ function tablePlan(
     ...(deletes !== undefined && proven && opened?.cursor === undefined
       ? {
           deletes:
-            deletes.mode === 'hard'
-              ? { mode: 'hard' as const }
-              : { mode: 'soft' as const, column: '_sluice_deleted_at' },
+            deletes.mode === 'hard' ? { mode: 'hard' as const } : { mode: 'soft' as const, column: DELETION_MARK },
           maxDeleteShare: deletes.maxShare,
         }
       : {}),

@@ -2,8 +2,11 @@ import type { Destination } from '../core/destination.js'
 import { ConfigError } from '../core/errors.js'
 import type { Clock, Source } from '../core/source.js'
 import { type CheckOptions, type CheckResult, checkSource } from './check.js'
-import { type Dataset, datasetOf } from './dataset.js'
+import { type AnyTables, type Dataset, datasetOf, type TablesOf } from './dataset.js'
+import { describePipeline, type PipelinePlan, type PlanOptions } from './describe.js'
+import { type ChangeOptions, type Dropped, dropResources, resetState } from './drop.js'
 import { type RunOptions, type RunResult, runPipeline } from './run.js'
+import type { SchemaFiles } from './schemaFiles.js'
 
 export interface PipelineOptions {
   /** Key of the pipeline's state at the destination. */
@@ -14,6 +17,8 @@ export interface PipelineOptions {
   readonly dataset?: string | undefined
   /** Working folder for journals and locks. Default `.sluice` in the current directory. */
   readonly home?: string | undefined
+  /** Files that the schema is read from and written to. */
+  readonly schema?: SchemaFiles | undefined
   /** Naming convention, where it is not dlt's default. Fixed once a table holds data. */
   readonly naming?: string | undefined
   /** Time and chance; given in tests. */
@@ -30,12 +35,23 @@ export interface Pipeline {
   readonly destination: Destination
   /** Not yet normalised. */
   readonly datasetName: string
+  /** Files that the schema is read from and written to. */
+  readonly schema: SchemaFiles
   /** Rejects with a SluiceError; then nothing was committed. */
   run(options?: RunOptions): Promise<RunResult>
   /** Asks one page of each root resource and says what was found; writes nothing. */
   check(options?: CheckOptions): Promise<CheckResult>
-  /** Reads what was loaded. */
-  dataset(): Dataset
+  /** Says what would be asked first, how and why, and where it would start; asks the API nothing and writes nothing. */
+  plan(options?: PlanOptions): Promise<PipelinePlan>
+  /**
+   * Reads what was loaded. Rows are typed by `Tables`, as `sluice types` writes them; without it they are records of
+   * values.
+   */
+  dataset<Tables extends TablesOf<Tables> = AnyTables>(): Dataset<Tables>
+  /** Drops the tables of resources, nested ones included, and their state, in one transaction. */
+  drop(resources: readonly string[], options?: ChangeOptions): Promise<Dropped>
+  /** Lets the cursors of resources start anew, in one transaction; their rows stay. */
+  resetState(resources: readonly string[], options?: ChangeOptions): Promise<Dropped>
 }
 
 export function pipeline(options: PipelineOptions): Pipeline {
@@ -47,6 +63,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     destination,
     datasetName: options.dataset ?? `${name}_dataset`,
     home: options.home ?? '.sluice',
+    schemaFiles: options.schema ?? {},
     naming: options.naming,
     clock: options.clock ?? systemClock,
   }
@@ -55,9 +72,13 @@ export function pipeline(options: PipelineOptions): Pipeline {
     source,
     destination,
     datasetName: setup.datasetName,
+    schema: setup.schemaFiles,
     run: (runOptions = {}) => runPipeline(setup, runOptions),
     check: (checkOptions = {}) => checkSource(setup, checkOptions),
-    dataset: () => datasetOf(setup),
+    plan: (planOptions = {}) => describePipeline(setup, planOptions),
+    dataset: <Tables extends TablesOf<Tables> = AnyTables>() => datasetOf<Tables>(setup),
+    drop: (resources, changeOptions = {}) => dropResources(setup, resources, changeOptions),
+    resetState: (resources, changeOptions = {}) => resetState(setup, resources, changeOptions),
   }
 }
 
@@ -68,6 +89,7 @@ export interface PipelineSetup {
   readonly destination: Destination
   readonly datasetName: string
   readonly home: string
+  readonly schemaFiles: SchemaFiles
   readonly naming: string | undefined
   readonly clock: Clock
 }

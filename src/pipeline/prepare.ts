@@ -1,14 +1,18 @@
 import { setSchemaContract } from '../core/contracts.js'
 import { adoptConvention, storedConvention } from '../core/convention.js'
 import type { CommitPlan, Committed, Connection } from '../core/destination.js'
+import type { RunEvent } from '../core/events.js'
 import { type Naming, type NamingName, naming as namingConvention } from '../core/identifiers.js'
-import type { Schema } from '../core/schema.js'
-import { cloneSchema, newSchema, readSchema, setSourceHints } from '../core/schemaDocument.js'
+import type { ReadonlySchema, Schema } from '../core/schema.js'
+import { describeDifference, inspectDifferences, type SchemaDifference } from '../core/schemaDifferences.js'
+import { cloneSchema, newSchema, setSourceHints } from '../core/schemaDocument.js'
 import type { PipelineState } from '../core/state.js'
 import { newState, withoutCursors, withoutResource, withoutSource } from '../core/stateDocument.js'
+import { storedSchema } from './dataset.js'
 import type { PipelineSetup } from './pipeline.js'
 import { flattenPlan, type PlannedResource } from './plan.js'
 import type { RunOptions } from './run.js'
+import { importedAnew, importedOver, readImport } from './schemaFiles.js'
 
 /** What to forget before loading. */
 export type Refresh = 'drop_sources' | 'drop_resources' | 'drop_data'
@@ -22,21 +26,33 @@ export interface Prepared {
   readonly declared: Schema
   readonly state: PipelineState
   readonly refreshed: Pick<CommitPlan, 'drop' | 'truncate' | 'forgetSchema'>
+  /** The schema file, whose hints come before those of the source. */
+  readonly imported: Schema | undefined
 }
 
-export function prepareSchema(
+/**
+ * Schema and state that a run begins with. Warns of what was changed by hand at the destination: what is missing there
+ * is created again with the rows that need it.
+ */
+export async function prepareSchema(
   setup: PipelineSetup,
   connection: Connection,
   committed: Committed | undefined,
   roots: readonly PlannedResource[],
-  options: Pick<RunOptions, 'refresh' | 'schemaContract'>,
-): Prepared {
+  options: Pick<RunOptions, 'refresh' | 'schemaContract' | 'onEvent'>,
+): Promise<Prepared> {
   const { source, destination } = setup
-  const stored = committed?.schema === undefined ? undefined : readSchema(committed.schema)
+  const committedSchema = storedSchema(committed)
+  const imported = await readImport(setup.schemaFiles, source.name)
+  const stored =
+    committedSchema === undefined || imported === undefined ? committedSchema : importedOver(imported, committedSchema)
   const convention = setup.naming ?? (stored === undefined ? undefined : storedConvention(stored)) ?? 'snake_case'
   const naming = namingConvention(convention as NamingName, destination.capabilities.maxIdentifierLength)
   const hints = { maxNesting: source.maxTableNesting, rootKey: source.rootKey, schemaContract: source.schemaContract }
-  const fresh = (): Schema => newSchema(source.name, { naming, ...hints })
+  const fresh = (): Schema => {
+    const schema = newSchema(source.name, { naming, ...hints })
+    return imported === undefined ? schema : importedAnew(imported, schema)
+  }
   const state =
     committed?.state ??
     newState(setup.name, {
@@ -48,7 +64,43 @@ export function prepareSchema(
   adoptConvention(begun.schema, naming)
   setSourceHints(begun.schema, hints)
   if (options.schemaContract !== undefined) setSchemaContract(begun.schema, options.schemaContract)
-  return { naming, ...begun, declared: cloneSchema(begun.schema), state: withSchemaName(begun.state, source.name) }
+  if (committedSchema !== undefined) {
+    const forgotten = new Set([...begun.refreshed.drop, ...begun.refreshed.truncate])
+    await warnOfChanges(setup, connection, committedSchema, forgotten, options.onEvent ?? (() => {}))
+  }
+  const declared = cloneSchema(begun.schema)
+  return { naming, ...begun, declared, state: withSchemaName(begun.state, source.name), imported }
+}
+
+async function warnOfChanges(
+  { destination }: PipelineSetup,
+  connection: Connection,
+  schema: ReadonlySchema,
+  forgotten: ReadonlySet<string>,
+  emit: (event: RunEvent) => void,
+): Promise<void> {
+  const { caseSensitive } = destination.capabilities
+  for (const difference of inspectDifferences(schema, await connection.inspect(), { caseSensitive })) {
+    if (forgotten.has(difference.table)) continue
+    emit({
+      type: 'warning',
+      code: 'schema_changed_at_destination',
+      message: `${describeDifference(difference)}${consequence(difference)}`,
+    })
+  }
+}
+
+function consequence({ kind }: SchemaDifference): string {
+  switch (kind) {
+    case 'missing_table':
+      return '; it is made again for the rows of this load, earlier rows are not loaded again without a full refresh'
+    case 'missing_column':
+      return '; it is made again when a load has rows for its table, earlier values are not loaded again without a full refresh'
+    case 'not_null':
+      return '; a null in it would fail the load'
+    case 'foreign_column':
+      return '; rows of a load have no value for it and will fail: make it nullable'
+  }
 }
 
 interface RefreshInput {
@@ -59,7 +111,7 @@ interface RefreshInput {
   readonly source: string
 }
 
-function refresh(mode: Refresh | undefined, input: RefreshInput): Omit<Prepared, 'naming' | 'declared'> {
+function refresh(mode: Refresh | undefined, input: RefreshInput): Omit<Prepared, 'naming' | 'declared' | 'imported'> {
   const { stored, fresh, source } = input
   if (stored === undefined || mode === undefined)
     return { schema: stored ?? fresh(), state: input.state, refreshed: { drop: [], truncate: [] } }

@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import type { Destination } from '../../core/destination.js'
 import { duckdbConnection } from './connection.js'
@@ -27,6 +28,13 @@ export function duckdb(target: string | DuckdbOptions): Destination {
   return {
     name,
     capabilities: duckdbCapabilities,
+    async exists() {
+      if (path === MEMORY) return memory !== undefined
+      return await access(path).then(
+        () => true,
+        () => false,
+      )
+    },
     async connect(dataset, signal) {
       signal?.throwIfAborted()
       if (path !== MEMORY) {

@@ -1,7 +1,7 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import type { DatasetRow, DatasetValue, ReadQuery } from '../../core/destination.js'
 import { SchemaError } from '../../core/errors.js'
-import { selectStatement } from '../sql/query.js'
+import { type SelectStatement, selectStatement } from '../sql/query.js'
 import { duckdbDialect } from './dialect.js'
 import { duckdbSession } from './session.js'
 
@@ -16,21 +16,7 @@ export async function* readRows(
   dataset: string,
   query: ReadQuery,
 ): AsyncGenerator<readonly DatasetRow[]> {
-  const session = await duckdbSession(connection, dataset)
-  const tables = await session.inspect()
-  const name = [...tables.keys()].find(table => table.toLowerCase() === query.table.toLowerCase())
-  const existing = name === undefined ? undefined : tables.get(name)
-  if (name === undefined || existing === undefined) {
-    throw new SchemaError('schema', `Dataset ${dataset} has no table ${query.table}`, { table: query.table })
-  }
-  const statement = selectStatement<DuckDBValue>(
-    duckdbDialect,
-    session.table(name),
-    existing,
-    query,
-    selected,
-    value => (value instanceof Date ? value.toISOString() : value instanceof Uint8Array ? blobText(value) : value),
-  )
+  const statement = await statementOf(connection, dataset, query, selected)
   const converters = statement.columns.map(({ type }) => converterOf(type))
   const batchRows = query.batchRows ?? DEFAULT_BATCH_ROWS
   let batch: DatasetRow[] = []
@@ -44,6 +30,37 @@ export async function* readRows(
     }
   }
   if (batch.length > 0) yield batch
+}
+
+/** Writes the rows of a query into a Parquet file, compressed with zstd, every column with its type in DuckDB. */
+export async function writeParquet(
+  connection: DuckDBConnection,
+  dataset: string,
+  query: ReadQuery,
+  path: string,
+): Promise<number> {
+  const { sql, values } = await statementOf(connection, dataset, query, column => column)
+  const file = `'${path.replaceAll("'", "''")}'`
+  const result = await connection.run(`COPY (${sql}) TO ${file} (FORMAT parquet, COMPRESSION zstd)`, [...values])
+  return result.rowsChanged
+}
+
+async function statementOf(
+  connection: DuckDBConnection,
+  dataset: string,
+  query: ReadQuery,
+  expression: (column: string, type: string) => string,
+): Promise<SelectStatement<DuckDBValue>> {
+  const session = await duckdbSession(connection, dataset)
+  const tables = await session.inspect()
+  const name = [...tables.keys()].find(table => table.toLowerCase() === query.table.toLowerCase())
+  const existing = name === undefined ? undefined : tables.get(name)
+  if (name === undefined || existing === undefined) {
+    throw new SchemaError('schema', `Dataset ${dataset} has no table ${query.table}`, { table: query.table })
+  }
+  return selectStatement<DuckDBValue>(duckdbDialect, session.table(name), existing, query, expression, value =>
+    value instanceof Date ? value.toISOString() : value instanceof Uint8Array ? blobText(value) : value,
+  )
 }
 
 function rowOf(

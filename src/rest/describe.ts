@@ -1,0 +1,206 @@
+import type { Decision, ResourceDescription } from '../core/description.js'
+import { stringifyJson } from '../core/json.js'
+import type { IncrementalWindow } from '../core/source.js'
+import type {
+  AuthModel,
+  EndpointModel,
+  FieldTemplate,
+  PaginatorModel,
+  RestModel,
+  Template,
+  ValueTemplate,
+} from './config/model.js'
+import type { ListReader } from './listReader.js'
+import { redactUrl } from './redact.js'
+import { applyPatch, firstRequest } from './request.js'
+import type { ApiRequest } from './types.js'
+import { requestUrl, wireBody } from './wire.js'
+
+/**
+ * What the first request of a resource looks like and how the rest of its list is found, without sending anything. Fails
+ * as the request itself would where a value that it needs is not there.
+ */
+export function describeEndpoint(
+  reader: ListReader,
+  { client }: RestModel,
+  window: IncrementalWindow | undefined,
+): ResourceDescription {
+  const { resource } = reader
+  const { endpoint } = resource
+  const { attempts, statuses, onConnectionError, baseMs, factor, maxDelayMs } = endpoint.retry
+  return {
+    request: describeRequest(reader, window),
+    paginator: paginatorDecision(endpoint),
+    selector: selectorDecision(endpoint),
+    auth: authDecision(endpoint),
+    retry: { attempts, statuses, onConnectionError, baseMs, factor, maxDelayMs },
+    timeoutMs: endpoint.timeoutMs,
+    maxPages: endpoint.maxPages,
+    maxRecords: endpoint.maxRecords,
+    concurrency: client.concurrency ?? client.rateLimit?.maxConcurrency,
+    rateLimit: client.rateLimit,
+  }
+}
+
+function describeRequest(reader: ListReader, window: IncrementalWindow | undefined): ResourceDescription['request'] {
+  const { resource, baseUrl, scrubber } = reader
+  const { endpoint, incremental, name } = resource
+  const scope = { resource: name, window, convert: incremental?.convert }
+  const first = firstRequest(baseUrl, withoutParent(endpoint), incremental, scope)
+  const patch = reader.paginator?.first
+  const request = patch === undefined ? first : applyPatch(first, patch)
+  const credentials = credentialNames(endpoint)
+  const url = requestUrl({ ...request, params: [...request.params, ...credentials.params.map(mask)] })
+  const headers: Record<string, string> = {}
+  for (const [header, value] of Object.entries(request.headers)) {
+    if (value !== null) headers[header] = CREDENTIAL_HEADER.test(header) ? '***' : scrubber.text(value)
+  }
+  for (const header of credentials.headers) headers[header] = '***'
+  return {
+    method: request.method,
+    url: shownUrl(redactUrl(url, scrubber), endpoint),
+    headers,
+    body: request.body === undefined ? undefined : scrubber.text(bodyText(request)),
+  }
+}
+
+/** Headers that usually carry credentials, even where the document has them as plain text. */
+const CREDENTIAL_HEADER = /auth|token|secret|cookie|key|session|signature|password/i
+
+function mask(name: string): readonly [string, string] {
+  return [name, '***']
+}
+
+function bodyText({ body }: ApiRequest): string {
+  return body === undefined ? '' : wireBody(body).text
+}
+
+/** Headers and query parameters that signing will add. */
+function credentialNames({ auth, credentials }: EndpointModel) {
+  const headers = Object.keys(credentials.headers)
+  const params = Object.keys(credentials.params)
+  if (auth?.kind !== 'declared') return { headers, params }
+  const { name, location } = auth.config
+  if (auth.type !== 'api_key') headers.push('Authorization')
+  else if (location === 'header') headers.push(String(name))
+  else if (location === 'cookie') headers.push('Cookie')
+  else params.push(String(name))
+  return { headers, params }
+}
+
+/** Stands where the URL begins with a field of the parent. */
+const ELSEWHERE = 'https://url-of-the-parent.invalid'
+
+/** Placeholders for the record of a parent become the text that they are written as. */
+function withoutParent(endpoint: EndpointModel): EndpointModel {
+  const [start, ...rest] = endpoint.url
+  const startsElsewhere = typeof start === 'object' && isOfParent(start.expression)
+  const url: Template = startsElsewhere ? [ELSEWHERE, ...literalTemplate(rest)] : literalTemplate(endpoint.url)
+  const { body } = endpoint
+  return {
+    ...endpoint,
+    url,
+    params: endpoint.params.map(literalField),
+    headers: endpoint.headers.map(header => ({
+      ...header,
+      name: literalTemplate(header.name),
+      value: header.value === null ? null : literalTemplate(header.value),
+    })),
+    body:
+      body?.kind === 'json'
+        ? { ...body, value: literalValue(body.value) }
+        : body?.kind === 'form'
+          ? { ...body, fields: body.fields.map(literalField) }
+          : body?.kind === 'text'
+            ? { ...body, text: literalTemplate(body.text) }
+            : undefined,
+  }
+}
+
+function isOfParent(expression: string): boolean {
+  return expression.startsWith('resources.')
+}
+
+function literalTemplate(template: Template): Template {
+  return template.map(part => (typeof part === 'object' && isOfParent(part.expression) ? `{${part.expression}}` : part))
+}
+
+function literalField(field: FieldTemplate): FieldTemplate {
+  return { ...field, name: literalTemplate(field.name), value: literalValue(field.value) }
+}
+
+function literalValue(value: ValueTemplate): ValueTemplate {
+  switch (value.kind) {
+    case 'literal':
+      return value
+    case 'text':
+      return { ...value, template: literalTemplate(value.template) }
+    case 'list':
+      return { ...value, items: value.items.map(literalValue) }
+    case 'object':
+      return {
+        ...value,
+        entries: value.entries.map(({ key, value: member }) => ({
+          key: literalTemplate(key),
+          value: literalValue(member),
+        })),
+      }
+  }
+}
+
+/** Placeholders and `***` as they are read, not as a query spells them. */
+function shownUrl(url: string, { url: template }: EndpointModel): string {
+  const shown = url.replaceAll('%2A%2A%2A', '***').replace(/%7B(resources\.[^&]*?)%7D/gi, (whole, inner: string) => {
+    try {
+      return `{${decodeURIComponent(inner)}}`
+    } catch {
+      return whole
+    }
+  })
+  const [start] = template
+  return typeof start === 'object' ? shown.replace(ELSEWHERE, `{${start.expression}}`) : shown
+}
+
+function paginatorDecision(endpoint: EndpointModel): Decision {
+  const { paginator } = endpoint
+  if (paginator.kind === 'auto') return { value: 'looked for in the first answer', because: 'detected' }
+  const { path } = paginator
+  if (paginator.kind === 'custom') return { value: 'a paginator of the document', ...decidedAt(path, endpoint) }
+  if (endpoint.singleEntity && paginator.type === 'single_page' && !path.endsWith('.paginator')) {
+    return { value: 'single_page', because: 'single_entity', path }
+  }
+  return { value: oneLine(paginator), ...decidedAt(path, endpoint) }
+}
+
+function oneLine({ type, config }: Extract<PaginatorModel, { kind: 'declared' }>): string {
+  const set = Object.entries(config).filter(([key, value]) => key !== 'type' && value !== undefined && value !== null)
+  return [type, ...set.map(([key, value]) => `${key}: ${plain(value)}`)].join(', ')
+}
+
+function plain(value: unknown): string {
+  return typeof value === 'object' ? stringifyJson(value as Parameters<typeof stringifyJson>[0]) : String(value)
+}
+
+function selectorDecision({ dataSelector, singleEntity, path }: EndpointModel): Decision {
+  if (dataSelector === undefined) return { value: 'looked for in the first answer', because: 'detected' }
+  if (singleEntity && dataSelector === '$') return { value: '$', because: 'single_entity', path: `${path}.path` }
+  return { value: dataSelector, because: 'configured' }
+}
+
+function authDecision(endpoint: EndpointModel): Decision {
+  const { auth, credentials } = endpoint
+  if (auth !== undefined) return { value: authText(auth), ...decidedAt(auth.path, endpoint) }
+  const secrets = Object.keys(credentials.headers).length + Object.keys(credentials.params).length
+  if (secrets > 0) return { value: 'secrets in headers or params', because: 'configured' }
+  return { value: 'none', because: 'default' }
+}
+
+function authText(auth: AuthModel): string {
+  if (auth.kind === 'custom') return 'an authenticator of the document'
+  const { name, location } = auth.config
+  return auth.type === 'api_key' ? `api_key, ${String(name)} in ${String(location)}` : auth.type
+}
+
+function decidedAt(path: string, endpoint: EndpointModel): Pick<Decision, 'because' | 'path'> {
+  return { because: path.startsWith(`${endpoint.path}.`) ? 'configured' : 'inherited', path }
+}
