@@ -21,6 +21,7 @@ export const duckdbDialect: Dialect = {
   typeName,
   timestamp: (microseconds, timezone) => `${timezone ? 'make_timestamptz' : 'make_timestamp'}(${microseconds})`,
   temporary: name => `temp.main.${doubleQuoted(name)}`,
+  same: (left, right) => `${left} IS NOT DISTINCT FROM ${right}`,
   caseSensitive: false,
   addsManyColumns: false,
 }

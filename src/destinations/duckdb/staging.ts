@@ -5,6 +5,7 @@ import type { DataType, ReadonlySchema, ReadonlyTable } from '../../core/schema.
 import { type ParquetColumn, type ParquetEncoder, parquetEncoder } from '../parquet/encoder.js'
 import { columnType } from '../sql/ddl.js'
 import { doubleQuoted, textLiteral } from '../sql/dialect.js'
+import { freeName } from '../sql/names.js'
 import type { StagedTable } from '../sql/session.js'
 import { duckdbDialect } from './dialect.js'
 
@@ -144,12 +145,4 @@ function stagedTable(table: TableFiles, schema: ReadonlyTable | undefined): Stag
 /** Types whose values have no form of their own in the files. */
 function isStagedAsText(type: DataType): boolean {
   return type === 'decimal' || type === 'wei'
-}
-
-/** A name that none of the columns has, whatever its case. */
-function freeName(base: string, columns: readonly string[]): string {
-  const taken = new Set(columns.map(name => name.toLowerCase()))
-  let name = base
-  while (taken.has(name)) name += '_'
-  return name
 }

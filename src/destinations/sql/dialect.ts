@@ -9,6 +9,8 @@ export interface Dialect {
   readonly timestamp: (microseconds: bigint, timezone: boolean) => string
   /** The name under which a temporary table is read, already quoted. */
   readonly temporary: (name: string) => string
+  /** A condition that two values are equal or both null, in the form that the engine can join by hash. */
+  readonly same: (left: string, right: string) => string
   /** Names that differ only by case are one name. */
   readonly caseSensitive: boolean
   /** `ALTER TABLE … ADD COLUMN a …, ADD COLUMN b …` in one statement. */

@@ -28,3 +28,11 @@ export class NameMap<T> {
     return this.#caseSensitive ? name : name.toLowerCase()
   }
 }
+
+/** A name that none of the columns has, whatever its case. */
+export function freeName(base: string, columns: readonly string[]): string {
+  const taken = new Set(columns.map(name => name.toLowerCase()))
+  let name = base
+  while (taken.has(name)) name += '_'
+  return name
+}

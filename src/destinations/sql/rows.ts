@@ -9,11 +9,12 @@ export function sameKey(
   left: string,
   right: string,
 ): string {
-  const { identifier } = session.dialect
+  const { identifier, same } = session.dialect
   return columns
     .map(name => {
       const strict = table.columns.get(name)?.nullable === false
-      return `${left}.${identifier(name)} ${strict ? '=' : 'IS NOT DISTINCT FROM'} ${right}.${identifier(name)}`
+      const sides = [`${left}.${identifier(name)}`, `${right}.${identifier(name)}`] as const
+      return strict ? `${sides[0]} = ${sides[1]}` : same(...sides)
     })
     .join(' AND ')
 }
