@@ -1,18 +1,19 @@
-import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Committed, Connection } from '../core/destination.js'
-import { DataError, SchemaError, SluiceError } from '../core/errors.js'
+import type { Connection } from '../core/destination.js'
+import { SluiceError } from '../core/errors.js'
 import type { RunEvent } from '../core/events.js'
-import { nextLoadId } from '../core/loadId.js'
 import type { Receipt } from '../core/receipt.js'
-import type { ContractMode, SchemaContract, WriteDisposition } from '../core/schema.js'
+import type { ResponseJournal } from '../core/responses.js'
+import type { ContractMode, ReadonlySchema, SchemaContract, WriteDisposition } from '../core/schema.js'
 import type { DispositionHint } from '../core/source.js'
-import { type Journal, lockPipeline, openJournal, unfinishedLoads } from '../journal/journal.js'
+import { type Journal, lockPipeline } from '../journal/journal.js'
 import { extract } from './extract.js'
 import { openLoad } from './load.js'
 import type { PipelineSetup } from './pipeline.js'
 import { type PlannedResource, planResources } from './plan.js'
 import { type Prepared, prepareSchema, type Refresh } from './prepare.js'
+import { writeSchemaFiles } from './schemaFiles.js'
+import { keepPages, settleCommitted, takeUpJournal } from './takeUp.js'
 import { type FrozenWindows, freezeWindows } from './windows.js'
 
 export interface RunOptions {
@@ -51,9 +52,6 @@ export interface RunResult {
   readonly rows: Readonly<Record<string, number>>
 }
 
-/** Journals older than this are not taken up: their pages tell of another time. */
-const RESUME_WITHIN_MS = 24 * 60 * 60 * 1000
-
 const DEFAULT_CONCURRENCY = 16
 
 /**
@@ -70,10 +68,20 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
   try {
     await using connection = await setup.destination.connect(setup.datasetName, options.signal)
     const committed = await connection.committed(setup.name, setup.source.name)
-    const prepared = prepareSchema(setup, connection, committed, roots, options)
+    const now = { setup, folder, connection, roots, options, emit }
+    const settled = await settleCommitted(now)
+    if (settled !== undefined) return settled
+    const prepared = await prepareSchema(setup, connection, committed, roots, options)
     const windows = freezeWindows(roots, prepared.state, setup.source.name)
-    const journal = await takeUpJournal(setup, connection, committed, windows, folder, options, emit)
-    return await readAndCommit({ setup, folder, options, emit, connection, roots, prepared, windows, journal })
+    const journal = await takeUpJournal(now, windows, committed?.loadId)
+    try {
+      const result = await readAndCommit({ ...now, prepared, windows, journal })
+      await journal.remove({ keep: options.keepJournal ?? false })
+      return result
+    } catch (error) {
+      await keepPages(journal, folder, error)
+      throw error
+    }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     emit({ type: 'run_failed', code: error instanceof SluiceError ? error.code : 'unexpected', message })
@@ -84,9 +92,8 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
   }
 }
 
-interface Running {
-  /** Of this pipeline, in the working folder. */
-  readonly folder: string
+/** Everything that reading and committing needs. */
+export interface Running {
   readonly setup: PipelineSetup
   readonly options: RunOptions
   readonly emit: (event: RunEvent) => void
@@ -94,10 +101,11 @@ interface Running {
   readonly roots: readonly PlannedResource[]
   readonly prepared: Prepared
   readonly windows: FrozenWindows
-  readonly journal: Journal
+  readonly journal: ResponseJournal & Pick<Journal, 'loadId' | 'resumedPages' | 'sync'>
 }
 
-async function readAndCommit(running: Running): Promise<RunResult> {
+/** Reads every page, from the journal or the API, and commits once. On a failure the destination is as it was. */
+export async function readAndCommit(running: Running): Promise<RunResult> {
   const { setup, options, connection, journal } = running
   const { loadId } = journal
   const load = await connection.begin({ loadId, pipeline: setup.name })
@@ -128,8 +136,8 @@ async function readAndCommit(running: Running): Promise<RunResult> {
       const startedMs = setup.clock.now()
       await load.commit(plan)
       opened.emit({ type: 'committed', loadId, durationMs: setup.clock.now() - startedMs })
+      await keepSchema(setup, running.prepared, plan.schema, opened.emit)
     }
-    await journal.remove({ keep: options.keepJournal ?? false })
     return {
       pipeline: setup.name,
       dataset: connection.dataset,
@@ -138,84 +146,23 @@ async function readAndCommit(running: Running): Promise<RunResult> {
       rows,
     }
   } catch (error) {
-    await load.abort()
-    await journal.close()
-    // The pages themselves are at fault: asking again is better than failing on them for ever.
-    if (error instanceof DataError || error instanceof SchemaError) await setAside(loadFolder(running.folder, loadId))
+    // What went wrong first is what matters.
+    await load.abort().catch(() => undefined)
     throw error
   }
 }
 
-async function takeUpJournal(
-  setup: PipelineSetup,
-  connection: Connection,
-  committed: Committed | undefined,
-  windows: FrozenWindows,
-  folder: string,
-  options: RunOptions,
+/** The load is committed: files that cannot be written are worth a warning, no more. */
+async function keepSchema(
+  { schemaFiles }: PipelineSetup,
+  { declared }: Prepared,
+  schema: ReadonlySchema,
   emit: (event: RunEvent) => void,
-): Promise<Journal> {
-  const fingerprint = JSON.stringify([
-    setup.source.fingerprint,
-    setup.datasetName,
-    setup.destination.name,
-    windows.fingerprint,
-    options.refresh ?? null,
-  ])
-  const begin = (loadId: string): Promise<Journal> =>
-    openJournal({
-      dir: folder,
-      loadId,
-      fingerprint,
-      meta: { started_at: setup.clock.now(), pipeline: setup.name, source: setup.source.name },
-      scrubber: setup.source.scrubber,
-      now: setup.clock.now,
-    })
-  let last = committed?.loadId
-  let resumable: string | undefined
-  for (const unfinished of await unfinishedLoads(folder)) {
-    if (last === undefined || unfinished.loadId > last) last = unfinished.loadId
-    const refusal = await refusalToResume(unfinished, { fingerprint, connection, options, now: setup.clock.now() })
-    if (refusal === undefined) resumable = unfinished.loadId
-    else if (refusal === 'committed') await rm(unfinished.path, { recursive: true, force: true })
-    else {
-      await setAside(unfinished.path)
-      emit({
-        type: 'warning',
-        code: 'journal_set_aside',
-        message: `The interrupted load ${unfinished.loadId} is not taken up: ${refusal}. Its pages were set aside in ${unfinished.path}.aside`,
-      })
-    }
+): Promise<void> {
+  try {
+    await writeSchemaFiles(schemaFiles, declared, schema)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    emit({ type: 'warning', code: 'other', message: `The schema could not be written into its file: ${reason}` })
   }
-  return begin(resumable ?? nextLoadId(setup.clock.now(), last, setup.clock.random()))
-}
-
-async function refusalToResume(
-  unfinished: {
-    readonly loadId: string
-    readonly fingerprint: string
-    readonly meta: { readonly [key: string]: unknown }
-  },
-  now: {
-    readonly fingerprint: string
-    readonly connection: Connection
-    readonly options: RunOptions
-    readonly now: number
-  },
-): Promise<string | undefined> {
-  if (await now.connection.hasLoad(unfinished.loadId)) return 'committed'
-  if (now.options.resume === false) return 'this run was told to start anew'
-  if (unfinished.fingerprint !== now.fingerprint) return 'the document, its window or its destination changed'
-  const started = unfinished.meta.started_at
-  if (typeof started === 'number' && now.now - started > RESUME_WITHIN_MS) return 'it is more than 24 hours old'
-  return undefined
-}
-
-/** Where the journal of a load lies. */
-function loadFolder(folder: string, loadId: string): string {
-  return join(folder, 'loads', loadId)
-}
-
-async function setAside(path: string): Promise<void> {
-  await rename(path, `${path}.aside`)
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type JsonValue, stringifyJson } from '../core/json.js'
+import { type JsonObject, type JsonValue, stringifyJson } from '../core/json.js'
 import type { IncrementalWindow } from '../core/source.js'
 import type { CursorState, PipelineState } from '../core/state.js'
 import { cursorState } from '../core/stateDocument.js'
@@ -34,4 +34,9 @@ export function freezeWindows(roots: readonly PlannedResource[], state: Pipeline
     (byResource.get(resource.name)?.window as JsonValue | undefined) ?? null,
   ])
   return { byResource, fingerprint: createHash('sha256').update(stringifyJson(windows)).digest('base64') }
+}
+
+/** The windows as a journal keeps them, so that its pages can be read again although the cursors have moved on. */
+export function windowsDocument({ byResource }: FrozenWindows): JsonObject {
+  return Object.fromEntries([...byResource].map(([name, frozen]) => [name, frozen as unknown as JsonObject]))
 }

@@ -57,7 +57,7 @@ export interface SendOptions {
   readonly timeoutMs?: number | undefined
   /** Whether to ask again although the policy would not. Attempts and delays are the policy's. */
   readonly shouldRetry?: ((response: ApiResponse) => boolean) | undefined
-  /** Whether an answer with status 400 or above is journaled too. Default: no. */
+  /** Whether an answer with status 300 or above is journaled too. Default: no. */
   readonly recordable?: ((response: ApiResponse) => boolean) | undefined
 }
 
@@ -189,7 +189,7 @@ export function createClient(options: ClientOptions): Client {
         throw signal.aborted ? stopped(signal, resource) : error
       })
       const response = { ...answer, headers: keptHeaders(answer.headers) }
-      if (response.status < 400 || sending.recordable?.(response) === true) {
+      if (response.status < 300 || sending.recordable?.(response) === true) {
         const { status, headers, body } = response
         await journal.record(identity, { status, headers, body } satisfies RecordedResponse, {
           method: request.method,

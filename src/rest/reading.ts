@@ -62,7 +62,8 @@ export async function readAnswer(
       throw statusError(reader, request, response, `asking again, as ${path} says, did not help`)
     default:
   }
-  if (response.status >= 400) throw statusError(reader, request, response)
+  // What is left of 3xx has no page: nothing was asked conditionally, and redirects were followed.
+  if (response.status >= 300) throw statusError(reader, request, response)
   if (response.status === 204 || isBlank(response.body)) {
     const page = answerPage(request, response, 0, undefined, () => 'nothing')
     return { response, page, selection: nothing, document: undefined, flow: { kind: 'end', keep: true } }

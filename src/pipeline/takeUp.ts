@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto'
+import { rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Connection } from '../core/destination.js'
+import { DataError, RequestError, SchemaError } from '../core/errors.js'
+import type { RunEvent } from '../core/events.js'
+import type { JsonObject } from '../core/json.js'
+import { nextLoadId } from '../core/loadId.js'
+import type { Receipt, Verdict } from '../core/receipt.js'
+import { type Journal, openJournal, type UnfinishedLoad, unfinishedLoads } from '../journal/journal.js'
+import type { PipelineSetup } from './pipeline.js'
+import { flattenPlan, type PlannedResource } from './plan.js'
+import type { RunOptions, RunResult } from './run.js'
+import { type FrozenWindows, windowsDocument } from './windows.js'
+
+/** Journals older than this are not taken up: their pages tell of another time. */
+const RESUME_WITHIN_MS = 24 * 60 * 60 * 1000
+
+/** What a run looks at when it asks whether an interrupted one can be taken up. */
+export interface Continuation {
+  readonly setup: PipelineSetup
+  /** Of this pipeline, in the working folder. */
+  readonly folder: string
+  readonly connection: Connection
+  readonly roots: readonly PlannedResource[]
+  readonly options: RunOptions
+  readonly emit: (event: RunEvent) => void
+}
+
+/**
+ * Forgets journals whose loads were committed although their runs did not get as far as saying so: the process ended,
+ * or the answer to the commit was lost. Gives the result of the one that asked for the same as this run, for then this
+ * run is the second attempt at a load that is there already.
+ */
+export async function settleCommitted(now: Continuation): Promise<RunResult | undefined> {
+  const { setup, connection, options } = now
+  let settled: UnfinishedLoad | undefined
+  for (const load of await unfinishedLoads(now.folder)) {
+    if (!(await connection.hasLoad(load.loadId))) continue
+    if (options.keepJournal === true) await setAside(load.path, 'done')
+    else await rm(load.path, { recursive: true, force: true })
+    if (options.resume !== false && load.meta.plan === planDigest(now) && !isOld(load, setup.clock.now()))
+      settled = load
+  }
+  if (settled === undefined) return undefined
+  const { loadId } = settled
+  now.emit({
+    type: 'warning',
+    code: 'other',
+    message: `The run before this one was interrupted after its load ${loadId} was committed: nothing is loaded a second time. The next run asks for what is new`,
+  })
+  const receipts = await storedReceipts(connection, loadId)
+  const rows = Object.assign({}, ...receipts.map(receipt => receipt.rows)) as Record<string, number>
+  return { pipeline: setup.name, dataset: connection.dataset, loadId, receipts, rows }
+}
+
+/** The journal of the interrupted load that asked for the same, or a new one. Others are set aside. */
+export async function takeUpJournal(now: Continuation, windows: FrozenWindows, last: string | undefined) {
+  const { setup, folder, emit } = now
+  const fingerprint = JSON.stringify([
+    setup.source.fingerprint,
+    setup.datasetName,
+    setup.destination.name,
+    windows.fingerprint,
+    now.options.refresh ?? null,
+  ])
+  let newest = last
+  let resumable: string | undefined
+  for (const unfinished of await unfinishedLoads(folder)) {
+    if (newest === undefined || Number(unfinished.loadId) > Number(newest)) newest = unfinished.loadId
+    const refusal = refusalToResume(unfinished, fingerprint, now)
+    if (refusal === undefined) resumable = unfinished.loadId
+    else {
+      const moved = await setAside(unfinished.path, 'aside')
+      emit({
+        type: 'warning',
+        code: 'journal_set_aside',
+        message: `The interrupted load ${unfinished.loadId} is not taken up: ${refusal}. Its pages were set aside in ${moved}`,
+      })
+    }
+  }
+  return await openJournal({
+    dir: folder,
+    loadId: resumable ?? nextLoadId(setup.clock.now(), newest, setup.clock.random()),
+    fingerprint,
+    meta: {
+      started_at: setup.clock.now(),
+      pipeline: setup.name,
+      source: setup.source.name,
+      plan: planDigest(now),
+      windows: windowsDocument(windows),
+    },
+    scrubber: setup.source.scrubber,
+    now: setup.clock.now,
+  })
+}
+
+function refusalToResume(unfinished: UnfinishedLoad, fingerprint: string, now: Continuation): string | undefined {
+  if (now.options.resume === false) return 'this run was told to start anew'
+  if (unfinished.fingerprint !== fingerprint) return 'the document, its window or its destination changed'
+  return isOld(unfinished, now.setup.clock.now()) ? 'it is more than 24 hours old' : undefined
+}
+
+function isOld({ meta }: UnfinishedLoad, nowMs: number): boolean {
+  return typeof meta.started_at === 'number' && nowMs - meta.started_at > RESUME_WITHIN_MS
+}
+
+/** What a run was asked for, whatever state it begins with. */
+function planDigest({ setup, roots, options }: Continuation): string {
+  const asked = flattenPlan(roots).map(({ resource, loaded, disposition }) => [resource.name, loaded, disposition])
+  const { refresh = null, maxPages = null } = options
+  const plan = [setup.source.fingerprint, setup.datasetName, setup.destination.name, refresh, maxPages, asked]
+  return createHash('sha256').update(JSON.stringify(plan)).digest('base64')
+}
+
+/**
+ * After a failure: keeps the pages for the next run, or moves them out of its way where they are to blame, for taking
+ * them up again would fail again for ever.
+ */
+export async function keepPages(journal: Journal, folder: string, error: unknown): Promise<void> {
+  await journal.close().catch(() => undefined)
+  if (blamesPages(error)) await setAside(join(folder, 'loads', journal.loadId), 'aside').catch(() => undefined)
+}
+
+function blamesPages(error: unknown): boolean {
+  if (error instanceof SchemaError) return true
+  if (error instanceof DataError) return error.code !== 'journal'
+  if (!(error instanceof RequestError)) return false
+  // An answer that was given up after some attempts was never recorded.
+  if (error.code === 'response_format') return error.attempts === undefined
+  return error.code === 'pagination_loop' || (error.code === 'http_status' && (error.status ?? 500) < 300)
+}
+
+/** Moves a load's folder to a free name: `<folder>.<suffix>`, then `<folder>.<suffix>2` and so on. */
+async function setAside(path: string, suffix: 'aside' | 'done'): Promise<string> {
+  for (let number = 1; ; number++) {
+    const target = `${path}.${suffix}${number === 1 ? '' : number}`
+    try {
+      await rename(path, target)
+      return target
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
+    }
+  }
+}
+
+/** The receipts of a committed load; none where the destination keeps none. */
+async function storedReceipts(connection: Connection, loadId: string): Promise<readonly Receipt[]> {
+  const table = '_sluice_receipts'
+  if (!(await connection.inspect()).has(table)) return []
+  const receipts: Receipt[] = []
+  for await (const rows of connection.read({ table, where: [{ column: 'load_id', operator: '=', value: loadId }] })) {
+    for (const row of rows) {
+      receipts.push({
+        resource: String(row.resource),
+        requests: Number(row.requests),
+        retries: Number(row.retries),
+        pages: Number(row.pages),
+        pagesFromJournal: Number(row.pages_from_journal),
+        records: Number(row.records),
+        filtered: Number(row.filtered),
+        discardedRows: Number(row.discarded_rows),
+        discardedValues: Number(row.discarded_values),
+        rows: JSON.parse(String(row.rows)) as JsonObject & Record<string, number>,
+        bytes: Number(row.bytes),
+        announced: row.announced === null || row.announced === undefined ? undefined : Number(row.announced),
+        waitedMs: Number(row.waited_ms),
+        verdict: String(row.verdict) as Verdict,
+        reasons: JSON.parse(String(row.reasons)) as string[],
+      })
+    }
+  }
+  return receipts
+}
