@@ -111,7 +111,7 @@ interface WriterContext extends Pick<Prepared, 'schema' | 'declared' | 'naming' 
 /** Hints reach the schema with a resource's first page, even an empty one, as with dlt. */
 function recordWriter(planned: PlannedResource, context: WriterContext): (records: Uint8Array) => Promise<void> {
   const { resource, disposition } = planned
-  const { hints } = resource
+  const hints = withDeletionMark(resource)
   const { schema, naming, rows, meter: resourceMeter } = context
   const known = new Map<string, 'write' | 'discard'>()
   const open = (raw: string): readonly [table: string, fate: 'write' | 'discard'] => {
