@@ -56,6 +56,7 @@ export type {
 } from './core/source.js'
 export type { PipelineState } from './core/state.js'
 export { duckdb } from './destinations/duckdb/duckdb.js'
+export { type PostgresOptions, postgres, type TlsMode } from './destinations/postgres/postgres.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/check.js'
 export type { AnyTables, Dataset, Relation, TablesOf } from './pipeline/dataset.js'
 export type { PipelinePlan, PlannedCursor, PlannedList, PlanOptions } from './pipeline/describe.js'

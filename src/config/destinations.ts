@@ -15,7 +15,14 @@ const kinds: Readonly<Record<string, DestinationKind>> = {
     form: 'duckdb:PATH',
     open: async path => (await import('../destinations/duckdb/duckdb.js')).duckdb(path),
   },
+  postgres: {
+    form: 'postgres://USER@HOST/DATABASE',
+    open: async rest => (await import('../destinations/postgres/postgres.js')).postgres(`postgres://${rest}`),
+  },
 }
+
+/** Other ways to write a scheme. */
+const aliases: Readonly<Record<string, string>> = { postgresql: 'postgres' }
 
 /** The destination that a text such as `duckdb:demo.duckdb` names. Throws a ConfigError. */
 export async function destinationFromUrl(
@@ -23,7 +30,8 @@ export async function destinationFromUrl(
   place: ConfigPlace = { path: 'destination' },
 ): Promise<Destination> {
   const [, scheme = '', rest = ''] = /^([a-z][a-z\d+-]*):(?:\/\/)?(.*)$/is.exec(text) ?? []
-  const kind = Object.hasOwn(kinds, scheme.toLowerCase()) ? kinds[scheme.toLowerCase()] : undefined
+  const name = aliases[scheme.toLowerCase()] ?? scheme.toLowerCase()
+  const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
   const forms = alternatives(Object.values(kinds).map(({ form }) => `\`${form}\``))
   if (kind === undefined) {
     const meant = nearMiss(scheme, Object.keys(kinds))
@@ -32,5 +40,11 @@ export async function destinationFromUrl(
     throw new ConfigError([{ place, message: `expected ${forms}${written}${hint}` }])
   }
   if (rest === '') throw new ConfigError([{ place, message: `expected ${kind.form}; nothing follows \`${scheme}:\`` }])
-  return kind.open(rest)
+  try {
+    return await kind.open(rest)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    const { message } = error.problems[0] ?? error
+    throw new ConfigError([{ place, message }])
+  }
 }

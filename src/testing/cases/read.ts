@@ -99,7 +99,9 @@ export const readCases: CaseTable = {
       deepEqual([[...(low.bin as Uint8Array)], [...(high.bin as Uint8Array)]], [[], [0, 1, 255]])
       deepEqual([low.j, high.j], ['null', '{"a":[1.10,12345678901234567890]}'])
       deepEqual([low.dec, high.dec], ['0.000000000', '-12345678901234567890123456789.123456789'])
-      deepEqual([low.w, high.w], ['0', '99999999999999999999999999999999999999'])
+      const weiScale = destination.capabilities.wei[1]
+      const zeros = weiScale === 0 ? '' : `.${'0'.repeat(weiScale)}`
+      deepEqual([low.w, high.w], [`0${zeros}`, `99999999999999999999999999999999999999${zeros}`])
       deepEqual([low.money, high.money], ['-0.001', '1234567.125'])
       const empty = (await rowsOf(connection, 'items', Object.keys(columns))).at(-1) ?? {}
       equal(

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto'
+import { DestinationError } from '../../core/errors.js'
+import type { PostgresClient } from './client.js'
+
+/**
+ * Takes the lock of a pipeline and dataset for this session, so that no other host loads the same. Fails with
+ * `destination_locked`, naming the session that has it. The server lets go of it when the session ends.
+ */
+export async function lockPipeline(
+  client: PostgresClient,
+  destination: string,
+  dataset: string,
+  pipeline: string,
+): Promise<() => Promise<void>> {
+  const key = lockKey('pipeline', dataset, pipeline)
+  const { rows } = await client.query('SELECT pg_catalog.pg_try_advisory_lock($1)', [key])
+  if (rows[0]?.[0] === 't') {
+    return async () => void (await client.query('SELECT pg_catalog.pg_advisory_unlock($1)', [key]).catch(() => {}))
+  }
+  throw new DestinationError(
+    'destination_locked',
+    `Pipeline ${pipeline} is being loaded into ${destination} already, by ${await holderOf(client, key)}; wait for that run to end`,
+    { destination, transient: true },
+  )
+}
+
+/** Waits until no other load commits into the dataset; held to the end of the transaction. */
+export async function lockDataset(client: PostgresClient, dataset: string): Promise<void> {
+  await client.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [lockKey('dataset', dataset)])
+}
+
+function lockKey(...parts: readonly string[]): bigint {
+  return createHash('sha256')
+    .update(['sluice', ...parts].join('\0'))
+    .digest()
+    .readBigInt64BE()
+}
+
+async function holderOf(client: PostgresClient, key: bigint): Promise<string> {
+  const { rows } = await client.query(
+    `SELECT l.pid, to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), host(a.client_addr)
+     FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+     WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+       AND ((l.classid::bigint << 32) | l.objid::bigint) = $1`,
+    [key],
+  )
+  const [pid, start, address] = rows[0] ?? []
+  if (pid === undefined) return 'a session that has just ended'
+  return `server process ${pid}${start === null || start === undefined ? '' : ` since ${start}`}${address === null || address === undefined ? '' : ` from ${address}`}`
+}

@@ -1,0 +1,30 @@
+import type { Destination } from '../../core/destination.js'
+import type { Secret } from '../../core/secret.js'
+import { addressOf, type PostgresOptions } from './address.js'
+import { postgresConnection } from './connection.js'
+import { postgresCapabilities } from './dialect.js'
+
+export type { PostgresOptions, TlsMode } from './address.js'
+
+/**
+ * Loads into a Postgres database, version 15 or later; a dataset is a schema of it. Rows are staged in temporary tables
+ * of the load's own session and become visible in one transaction; readers see what was before, or all of it.
+ *
+ * Needs the packages `pg` and `pg-copy-streams`. Throws a ConfigError where the connection string cannot be read.
+ */
+export function postgres(target: string | Secret | PostgresOptions): Destination {
+  const options = isOptions(target) ? target : { connectionString: target }
+  const address = addressOf(options)
+  return {
+    name: address.name,
+    capabilities: postgresCapabilities,
+    async connect(dataset, signal) {
+      signal?.throwIfAborted()
+      return await postgresConnection(address, dataset, signal)
+    },
+  }
+}
+
+function isOptions(target: string | Secret | PostgresOptions): target is PostgresOptions {
+  return typeof target === 'object' && 'connectionString' in target
+}

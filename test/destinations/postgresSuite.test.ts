@@ -1,0 +1,20 @@
+import { afterAll, test } from 'vitest'
+import { postgres } from '../../src/destinations/postgres/postgres.js'
+import { testDestination } from '../../src/testing/destination.js'
+import { startPostgres } from './postgresServer.js'
+
+const server = await startPostgres()
+afterAll(() => server.stop())
+
+for (const { name, run } of await testDestination({
+  name: 'postgres',
+  async create() {
+    const database = await server.createDatabase()
+    return {
+      destination: postgres(server.url(database)),
+      dispose: async () => void (await server.sql('postgres', `DROP DATABASE ${database} WITH (FORCE)`)),
+    }
+  },
+})) {
+  test(name, run)
+}
