@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { sluice } from './program.js'
+import { promptOn } from './prompt.js'
 import { outputTo } from './terminal.js'
 
 /** The process around the command: signals, pipes and the only `process.exit` of the package. */
@@ -26,6 +27,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 process.exitCode = await sluice(process.argv.slice(2), {
   terminal,
+  prompt: promptOn(process.stdin, process.stderr, abort.signal),
   version,
   signal: abort.signal,
   now: () => performance.now(),

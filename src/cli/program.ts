@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { CommandContext } from './commands/command.js'
 import { type ExitCode, reportFailure } from './failure.js'
 
@@ -72,7 +72,70 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
       exit(await showCommand(file, table, options, context))
     })
 
+  target(command(program, 'schema'))
+    .description('print the schema of the last load')
+    .argument('<file>', 'pipeline file')
+    .addOption(new Option('--format <format>', 'form of the schema').choices(SCHEMA_FORMATS).default('yaml'))
+    .option('--out <file>', 'write it into this file')
+    .action(async (file: string, options) => {
+      const { schemaCommand } = await import('./commands/schema.js')
+      exit(await schemaCommand(file, options, context))
+    })
+
+  target(command(program, 'types'))
+    .description('print TypeScript types of the rows of every table')
+    .argument('<file>', 'pipeline file')
+    .option('--out <file>', 'write them into this file, as in feedback.d.ts')
+    .action(async (file: string, options) => {
+      const { typesCommand } = await import('./commands/schema.js')
+      exit(await typesCommand(file, options, context))
+    })
+
+  target(command(program, 'state'))
+    .description('show where incremental loading will go on')
+    .argument('<file>', 'pipeline file')
+    .option('--reset <resource...>', 'let the cursors of these resources start anew; rows stay')
+    .option('--json', 'print the whole state as one line of JSON')
+    .action(async (file: string, options) => {
+      const { stateCommand } = await import('./commands/state.js')
+      exit(await stateCommand(file, options, context))
+    })
+
+  target(command(program, 'drop'))
+    .description('drop the tables and the state of resources')
+    .argument('<file>', 'pipeline file')
+    .argument('<resources...>', 'resources, as they were loaded')
+    .option('-y, --yes', 'do not ask')
+    .action(async (file: string, resources: string[], options) => {
+      const { dropCommand } = await import('./commands/drop.js')
+      exit(await dropCommand(file, resources, options, context))
+    })
+
+  command(program, 'plan')
+    .description('say what a run would ask first, how and why; asks the API nothing')
+    .argument('<file>', 'pipeline file')
+    .option('--probe', 'ask for one page of each root resource')
+    .option('--select <resource...>', 'only these resources')
+    .option('--destination <url>', 'as if it loaded into this destination')
+    .option('--dataset <name>', 'as if it loaded into this dataset')
+    .option('--json', 'print the plan as one line of JSON')
+    .action(async (file: string, options) => {
+      const { planCommand } = await import('./commands/plan.js')
+      exit(await planCommand(file, options, context))
+    })
+
   return program
+}
+
+/** Forms of `sluice schema`, as the exporter has them; listed here because the command starts without loading it. */
+const SCHEMA_FORMATS = ['yaml', 'json', 'dbml', 'mermaid', 'typescript']
+
+/** Which dataset a command is about. */
+function target(of: Command): Command {
+  return of
+    .option('--destination <url>', 'look into this destination')
+    .option('--dataset <name>', 'look into this dataset')
+    .option('--pipeline <name>', 'the pipeline, where the file holds several')
 }
 
 function command(program: Command, name: string): Command {

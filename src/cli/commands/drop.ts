@@ -1,0 +1,47 @@
+import type { Dropped } from '../../pipeline/drop.js'
+import { counted } from '../amounts.js'
+import type { ExitCode } from '../failure.js'
+import { openPipeline, type PipelineOverrides } from '../pipelineFile.js'
+import { printable } from '../printable.js'
+import type { CommandContext } from './command.js'
+
+export interface DropCommandOptions extends PipelineOverrides {
+  readonly pipeline?: string | undefined
+  /** Do not ask. */
+  readonly yes?: boolean | undefined
+}
+
+/** `sluice drop FILE RESOURCE…`: drops tables and state of resources, after asking. */
+export async function dropCommand(
+  file: string,
+  resources: readonly string[],
+  options: DropCommandOptions,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { out, err } = context.terminal
+  const { signal, prompt } = context
+  const pipeline = await openPipeline(file, options)
+  const plan = await pipeline.drop(resources, { signal, dryRun: true })
+  if (options.yes !== true) {
+    const place = `${pipeline.destination.name}, dataset ${pipeline.datasetName}`
+    err.line(printable(`This drops, in ${place}: ${summary(plan)}`))
+    if (prompt === undefined) {
+      err.line('Nothing was dropped: there is nobody to ask here; --yes does it without asking.')
+      return 2
+    }
+    const answer = await prompt.ask('Drop them? [y/N] ')
+    if (!/^y(es)?$/i.test(answer)) {
+      out.line('Nothing was dropped.')
+      return 1
+    }
+  }
+  const dropped = await pipeline.drop(resources, { signal })
+  out.line(printable(`Load ${dropped.loadId ?? ''} committed, dropped: ${summary(dropped)}`))
+  return 0
+}
+
+function summary({ tables, cursors, resources }: Dropped): string {
+  const listed = tables.length === 0 ? 'no tables' : `${counted(tables.length, 'table')} (${tables.join(', ')})`
+  const state = cursors.length === 0 ? '' : `, ${counted(cursors.length, 'cursor')} (${cursors.join(', ')})`
+  return `${listed} and the state of ${resources.join(', ')}${state}`
+}

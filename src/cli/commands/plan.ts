@@ -1,0 +1,151 @@
+import type { Decision, ResourceDescription } from '../../core/description.js'
+import { stringifyJson } from '../../core/json.js'
+import type { DispositionHint } from '../../core/source.js'
+import type { CheckedResource } from '../../pipeline/check.js'
+import type { PipelinePlan, PlannedCursor, PlannedList } from '../../pipeline/describe.js'
+import { amount, counted, duration } from '../amounts.js'
+import type { ExitCode } from '../failure.js'
+import { openPipelines, type PipelineOverrides } from '../pipelineFile.js'
+import { printable } from '../printable.js'
+import type { CommandContext } from './command.js'
+
+export interface PlanCommandOptions extends PipelineOverrides {
+  readonly select?: readonly string[] | undefined
+  /** Ask for one page of each root resource. */
+  readonly probe?: boolean | undefined
+  readonly json?: boolean | undefined
+}
+
+/** `sluice plan FILE`: what a run would ask first, and why so. Only `--probe` sends anything. */
+export async function planCommand(
+  file: string,
+  options: PlanCommandOptions,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { out } = context.terminal
+  const { signal } = context
+  const { select } = options
+  for (const pipeline of await openPipelines(file, options)) {
+    const plan = await pipeline.plan({ signal, select })
+    const probe = options.probe === true ? (await pipeline.check({ signal, select })).resources : undefined
+    if (options.json === true) out.line(stringifyJson({ ...plan, probe }))
+    else for (const line of planLines(plan, probe)) out.line(printable(line))
+  }
+  return 0
+}
+
+function planLines(plan: PipelinePlan, probe: readonly CheckedResource[] | undefined): string[] {
+  const start =
+    plan.startsFrom === undefined
+      ? 'it starts from the beginning: nothing was loaded yet'
+      : `it starts from the state of load ${plan.startsFrom}`
+  const lines = [`${plan.pipeline} → ${plan.destination}, dataset ${plan.dataset}; ${start}`]
+  for (const list of plan.resources) {
+    const probed = probe?.find(({ resource }) => resource === list.resource)
+    lines.push('', list.resource)
+    for (const [name, text] of facts(list, probed)) lines.push(`  ${name.padEnd(9)} ${text}`)
+  }
+  return lines
+}
+
+function facts(list: PlannedList, probed: CheckedResource | undefined): [name: string, text: string][] {
+  const { request, parent, cursor, loaded } = list
+  return [
+    ...(request === undefined ? [['records', 'made by a function'] as [string, string]] : requestFacts(request)),
+    ...(parent === undefined ? [] : [['parent', `one list for each record of ${parent}`] as [string, string]]),
+    ...(cursor === undefined ? [] : [['cursor', cursorText(cursor)] as [string, string]]),
+    ['loads', loaded ? dispositionText(list.writeDisposition, list) : 'nothing: it is read only for its children'],
+    ...(request === undefined ? [] : limitFacts(request)),
+    ...(probed === undefined ? [] : probeFacts(probed)),
+  ]
+}
+
+function requestFacts({ request, selector, paginator, auth }: ResourceDescription): [string, string][] {
+  const headers = Object.entries(request.headers).map(([name, value]): [string, string] => ['', `${name}: ${value}`])
+  return [
+    ['request', `${request.method} ${request.url}`],
+    ...headers,
+    ...(request.body === undefined ? [] : [['', request.body] as [string, string]]),
+    ['records', decisionText(selector)],
+    ['pages', decisionText(paginator)],
+    ['auth', decisionText(auth)],
+  ]
+}
+
+function decisionText({ value, because, path }: Decision): string {
+  switch (because) {
+    case 'configured':
+      return `${value} (configured${path === undefined ? '' : `: ${path}`})`
+    case 'inherited':
+      return `${value} (from ${path ?? 'the client'})`
+    case 'single_entity':
+      return `${value} (the path ends with a placeholder: one record)`
+    case 'detected':
+      return `${value} (none is configured)`
+    case 'default':
+      return value
+  }
+}
+
+function cursorText({ cursorPath, startValue, endValue, because }: PlannedCursor): string {
+  const end = endValue === undefined || endValue === null ? '' : ` up to ${stringifyJson(endValue)}`
+  if (because === 'nothing') return `${cursorPath}, from the beginning${end}`
+  const origin = because === 'state' ? 'the state' : 'initial_value'
+  return `${cursorPath}, from ${stringifyJson(startValue)}${end} (${origin})`
+}
+
+function dispositionText({ disposition, strategy }: DispositionHint, { primaryKey, mergeKey }: PlannedList): string {
+  const how = strategy === undefined ? disposition : `${disposition}, ${strategy}`
+  const keys = [...primaryKey, ...mergeKey]
+  return keys.length === 0 ? how : `${how}, by ${keys.join(', ')}`
+}
+
+function limitFacts({ retry, timeoutMs, maxPages, maxRecords, concurrency, rateLimit }: ResourceDescription) {
+  const limits = [
+    `timeout ${duration(timeoutMs)}`,
+    concurrency === undefined ? undefined : `${counted(concurrency, 'request')} in flight at most`,
+    rateLimit?.requests === undefined
+      ? undefined
+      : `${counted(rateLimit.requests, 'request')} in ${duration(rateLimit.perMs)} at most`,
+    maxPages === undefined ? undefined : `${counted(maxPages, 'page')} at most`,
+    maxRecords === undefined ? undefined : `${counted(maxRecords, 'record')} at most`,
+  ].filter(limit => limit !== undefined)
+  return [
+    ['retry', retryText(retry)],
+    ['limits', limits.join(', ')],
+  ] as [string, string][]
+}
+
+function retryText(retry: ResourceDescription['retry']): string {
+  if (retry.attempts <= 1) return 'never'
+  const waits = Array.from({ length: retry.attempts - 1 }, (_, retries) =>
+    duration(Math.min(retry.baseMs * retry.factor ** retries, retry.maxDelayMs)),
+  )
+  const causes = [...(retry.statuses.length === 0 ? [] : [statusText(retry.statuses)])]
+  if (retry.onConnectionError) causes.push('broken connections')
+  const shown = waits.length > 4 ? [...waits.slice(0, 3), '…', waits.at(-1)] : waits
+  return `up to ${counted(retry.attempts - 1, 'time')}, after ${shown.join(', ')}, for ${causes.join(' and ')}`
+}
+
+/** Ranges of three and more as `500–599`. */
+function statusText(statuses: readonly number[]): string {
+  const sorted = [...new Set(statuses)].sort((a, b) => a - b)
+  const parts: string[] = []
+  for (let at = 0; at < sorted.length; ) {
+    let end = at
+    while (sorted[end + 1] === (sorted[end] ?? 0) + 1) end += 1
+    if (end - at < 2) end = at
+    parts.push(end === at ? String(sorted[at]) : `${sorted[at]}–${sorted[end]}`)
+    at = end + 1
+  }
+  return parts.join(', ')
+}
+
+function probeFacts({ records, announced, keys, guesses }: CheckedResource): [string, string][] {
+  const total = announced === undefined ? '' : `, ${amount(announced)} announced`
+  return [
+    ['probe', `${counted(records, 'record')} on the first page${total}`],
+    ...(keys.length === 0 ? [] : [['', `keys ${keys.join(', ')}`] as [string, string]]),
+    ...guesses.map((guess): [string, string] => ['', `detected: ${guess}`]),
+  ]
+}

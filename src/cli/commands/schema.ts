@@ -1,0 +1,57 @@
+import type { ReadonlySchema } from '../../core/schema.js'
+import { exportSchema, type SchemaFormat } from '../../core/schemaExport.js'
+import type { Pipeline } from '../../pipeline/pipeline.js'
+import type { ExitCode } from '../failure.js'
+import { openPipeline, type PipelineOverrides } from '../pipelineFile.js'
+import { printable } from '../printable.js'
+import { writeWhole } from '../writtenFile.js'
+import type { CommandContext } from './command.js'
+
+export interface SchemaCommandOptions extends PipelineOverrides {
+  readonly pipeline?: string | undefined
+  readonly format?: SchemaFormat | undefined
+  readonly out?: string | undefined
+}
+
+/** `sluice schema FILE`: the schema of the last committed load, as text. */
+export async function schemaCommand(
+  file: string,
+  options: SchemaCommandOptions,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { out, err } = context.terminal
+  const pipeline = await openPipeline(file, options)
+  const schema = await pipeline.dataset().schema()
+  if (schema === undefined) {
+    err.line(nothingLoaded(pipeline))
+    return 1
+  }
+  const text = await exportSchema(schema, options.format ?? 'yaml')
+  if (options.out === undefined) {
+    out.write(text)
+    return 0
+  }
+  await writeWhole(options.out, text)
+  out.line(printable(`${options.out}: ${described(schema)}`))
+  return 0
+}
+
+/** `sluice types FILE`: the row types of every table, as a module of TypeScript. */
+export function typesCommand(
+  file: string,
+  options: Omit<SchemaCommandOptions, 'format'>,
+  context: CommandContext,
+): Promise<ExitCode> {
+  return schemaCommand(file, { ...options, format: 'typescript' }, context)
+}
+
+function described({ name, version, tables }: ReadonlySchema): string {
+  return `schema ${name}, version ${version}, ${tables.size} tables`
+}
+
+/** For commands that look at what was loaded. */
+export function nothingLoaded({ name, destination, datasetName }: Pipeline): string {
+  return printable(
+    `${name} has loaded nothing into ${destination.name}, dataset ${datasetName} yet: \`sluice run\` does that`,
+  )
+}

@@ -1,0 +1,40 @@
+import { createInterface } from 'node:readline'
+import { Writable } from 'node:stream'
+
+/** Asks a person. Only there where one is looking. */
+export interface Prompt {
+  /** The line that is answered, without spaces around it. A hidden answer is not shown while it is typed. */
+  ask(question: string, options?: { readonly hidden?: boolean }): Promise<string>
+}
+
+/** Asks on a terminal; undefined where input or output is none, so that nothing waits for an answer in a script. */
+export function promptOn(
+  input: NodeJS.ReadStream,
+  output: NodeJS.WriteStream,
+  signal: AbortSignal,
+): Prompt | undefined {
+  if (!input.isTTY || !output.isTTY) return undefined
+  return {
+    ask: (question, { hidden = false } = {}) =>
+      new Promise((resolve, reject) => {
+        signal.throwIfAborted()
+        output.write(question)
+        const echo = hidden ? new Writable({ write: (_text, _encoding, done) => done() }) : output
+        const lines = createInterface({ input, output: echo, terminal: true })
+        const stop = (): void => lines.close()
+        signal.addEventListener('abort', stop, { once: true })
+        let answered: string | undefined
+        lines.setPrompt(hidden ? '' : question)
+        lines.once('line', line => {
+          answered = line.trim()
+          lines.close()
+        })
+        lines.once('close', () => {
+          signal.removeEventListener('abort', stop)
+          if (hidden) output.write('\n')
+          if (answered === undefined) reject(new DOMException('stopped instead of answering', 'AbortError'))
+          else resolve(answered)
+        })
+      }),
+  }
+}

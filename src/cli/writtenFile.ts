@@ -1,0 +1,21 @@
+import { rename, writeFile } from 'node:fs/promises'
+import { ConfigError } from '../core/errors.js'
+
+/** Writes a file whole, or not at all. What was there is replaced, unless `replace` is false: then it is an error. */
+export async function writeWhole(path: string, text: string, { replace = true } = {}): Promise<void> {
+  try {
+    if (!replace) {
+      await writeFile(path, text, { flag: 'wx' })
+      return
+    }
+    await writeFile(`${path}.partial`, text)
+    await rename(`${path}.partial`, path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const message =
+      code === 'EEXIST'
+        ? 'is there already and is not overwritten; name another file with --out'
+        : `cannot be written (${code ?? 'unknown reason'})`
+    throw new ConfigError([{ place: { path: '', file: path }, message }])
+  }
+}
