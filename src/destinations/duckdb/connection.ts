@@ -8,20 +8,12 @@ import { DestinationError, SchemaError } from '../../core/errors.js'
 import { isCommitted } from '../sql/commit.js'
 import { readCommitted } from '../sql/committed.js'
 import { DatasetTables } from '../sql/ddl.js'
+import { applyDrop } from '../sql/drop.js'
 import { numberFrom, type SqlSession } from '../sql/session.js'
-import {
-  forgetSchemaVersions,
-  LOADS,
-  STATES,
-  VERSIONS,
-  writeLoad,
-  writeSchemaVersion,
-  writeState,
-} from '../sql/systemTables.js'
 import type { Database } from './database.js'
 import { duckdbError } from './errors.js'
 import { duckdbLoad } from './load.js'
-import { readRows } from './read.js'
+import { readRows, writeParquet } from './read.js'
 import { duckdbSession, inTransaction } from './session.js'
 import { openStagingFolder } from './staging.js'
 
@@ -114,21 +106,17 @@ export function duckdbConnection(
         return await numberFrom(session, `SELECT count(*) FROM ${session.table(table)}`)
       })
     },
+    async writeParquet(query, path) {
+      return await withConnection(`writing table ${query.table} into ${path}`, connection =>
+        writeParquet(connection, dataset, query, path),
+      )
+    },
     async drop(names, next) {
       await database.exclusively(() =>
         withConnection('dropping tables', async connection => {
           const session = await duckdbSession(connection, dataset)
           await inTransaction(connection, async () => {
-            await session.createDataset()
-            const tables = await DatasetTables.inspect(session)
-            if (await isCommitted(session, tables, next.loadId)) return
-            for (const name of names) await tables.drop(name)
-            for (const table of [VERSIONS, LOADS, STATES]) await tables.ensure(table)
-            const at = microsecondsOf(next.loadId)
-            await forgetSchemaVersions(session, next.schema.name)
-            await writeSchemaVersion(session, next.schema, at)
-            await writeState(session, next.state, { loadId: next.loadId, pipeline: next.state.pipeline_name }, at)
-            await writeLoad(session, next.loadId, next.schema, at)
+            await applyDrop(session, names, next)
           })
         }),
       )
@@ -143,10 +131,4 @@ export function duckdbConnection(
 /** Short, legal on every file system, and different for each pipeline and dataset. */
 function folderName(dataset: string, pipeline: string): string {
   return createHash('sha256').update(`${dataset}\0${pipeline}`).digest('hex').slice(0, 16)
-}
-
-/** A load id is the time in seconds since the epoch, with up to seven decimals. */
-function microsecondsOf(loadId: string): bigint {
-  const [seconds = '0', fraction = ''] = loadId.split('.')
-  return BigInt(seconds) * 1_000_000n + BigInt(fraction.padEnd(6, '0').slice(0, 6))
 }
