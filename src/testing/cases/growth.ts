@@ -107,6 +107,12 @@ export const growthCases: CaseTable = {
               tables: [{ table, disposition: 'merge', strategy }],
             })
           }
+          if (destination.capabilities.mergeStrategies.length > 0) continue
+          await runLoad(connection, schema, {
+            loadId,
+            records: { [table]: [{ ...record, select: [{ 'va"lue': 'x' }] }] },
+            tables: [{ table, disposition: 'replace' }],
+          })
         }
         const rows = await rowsOf(connection, table, names)
         equal(rows.length, 1)

@@ -1,0 +1,94 @@
+import { basename, resolve } from 'node:path'
+import type { Capabilities, Destination } from '../../core/destination.js'
+import { ConfigError } from '../../core/errors.js'
+import type { Clock } from '../../core/source.js'
+import { MERGE_REFUSAL } from './changes.js'
+import { filesConnection } from './connection.js'
+import { type Compression, type FileFormatName, fileFormats } from './formats.js'
+import { DEFAULT_LAYOUT, layout } from './layout.js'
+import { localStorage } from './local.js'
+import { segment } from './names.js'
+import type { S3Options } from './s3/options.js'
+import { s3Storage } from './s3/storage.js'
+
+export interface FilesOptions {
+  /** A folder, or `s3://bucket/prefix`. A dataset is a folder in it. */
+  readonly path: string
+  /** Default `parquet`. */
+  readonly format?: FileFormatName | undefined
+  /** Default: `zstd` for Parquet, `gzip` for the others. Parquet also knows `snappy`. */
+  readonly compression?: Compression | undefined
+  /** Names of data files, with dlt's placeholders. Default `{table_name}/{load_id}.{file_id}.{ext}`. */
+  readonly layout?: string | undefined
+  /** Values of placeholders of your own in the layout. */
+  readonly extraPlaceholders?: Readonly<Record<string, string>> | undefined
+  /**
+   * A folder of this machine for rows on their way, which need about the size of the JSON they come from. Default: in
+   * the folder itself, or a temporary one for S3.
+   */
+  readonly stagingDir?: string | undefined
+  /** Where and as whom to reach an S3 bucket. */
+  readonly s3?: S3Options | undefined
+}
+
+/** Files hold what DuckDB can write into them: decimals have at most 38 digits. */
+export const filesCapabilities: Capabilities = {
+  maxIdentifierLength: 65_536,
+  caseSensitive: false,
+  dispositions: ['skip', 'append', 'replace'],
+  mergeStrategies: [],
+  mergeRefusal: MERGE_REFUSAL,
+  transactionalDdl: true,
+  nulInText: false,
+  decimal: [38, 9],
+  wei: [38, 0],
+  timestampPrecision: [6, 6],
+  dltType: 'dlt.destinations.filesystem',
+}
+
+/**
+ * Loads into files of a folder or of an S3 bucket, laid out as dlt lays them out. A load is committed by the record that
+ * is written last: it lists the files that count. Fails with a ConfigError when the options do not fit together.
+ */
+export function filesDestination(options: FilesOptions, clock: Clock): Destination {
+  const encoding = encodingOf(options)
+  const names = layout(options.layout ?? DEFAULT_LAYOUT, options.extraPlaceholders)
+  const bucket = /^s3:\/\/([^/]*)\/?(.*)$/.exec(options.path)
+  if (bucket === null && /^[a-z][a-z\d+-]+:\/\//i.test(options.path)) {
+    throw problem('path', `expected a folder or \`s3://bucket/prefix\`, not ${JSON.stringify(options.path)}`)
+  }
+  if (options.path === '') throw problem('path', 'expected a folder or `s3://bucket/prefix`, not nothing')
+  const openStorage =
+    bucket === null
+      ? (folder: string) => localStorage(resolve(options.path, folder), options.stagingDir)
+      : s3Storage(
+          { bucket: bucket[1] ?? '', prefix: bucket[2] ?? '', stagingDir: options.stagingDir },
+          options.s3 ?? {},
+          clock,
+        )
+  return {
+    name: bucket === null ? `files:${basename(resolve(options.path))}` : options.path.replace(/\/$/, ''),
+    capabilities: filesCapabilities,
+    async connect(dataset, signal) {
+      signal?.throwIfAborted()
+      return await filesConnection(openStorage(segment(dataset)), dataset, { layout: names, encoding }, signal)
+    },
+  }
+}
+
+function encodingOf({ format = 'parquet', compression }: FilesOptions) {
+  const known = Object.hasOwn(fileFormats, format) ? fileFormats[format] : undefined
+  if (known === undefined) {
+    throw problem('format', `expected ${Object.keys(fileFormats).join(', ')}, not ${JSON.stringify(format)}`)
+  }
+  const chosen = compression ?? known.compressions[0] ?? 'none'
+  if (known.compressions.includes(chosen)) return { format, compression: chosen }
+  throw problem(
+    'compression',
+    `expected ${known.compressions.join(', ')} for ${format}, not ${JSON.stringify(compression)}`,
+  )
+}
+
+function problem(path: string, message: string): ConfigError {
+  return new ConfigError([{ place: { path }, message }])
+}

@@ -1,0 +1,94 @@
+import { join } from 'node:path'
+import type { CommitPlan, Load, LoadPlan } from '../../core/destination.js'
+import type { Database } from '../duckdb/database.js'
+import type { StagingFolder } from '../duckdb/staging.js'
+import { changesOf } from './changes.js'
+import { writeCommit } from './commit.js'
+import type { DatasetReader } from './dataset.js'
+import { type EncodedFile, type Encoding, encodeTable } from './encode.js'
+import { filesError } from './errors.js'
+import type { Layout } from './layout.js'
+import type { Storage } from './storage.js'
+
+/** Everything a load works with. */
+export interface LoadContext {
+  readonly storage: Storage
+  readonly reader: DatasetReader
+  readonly layout: Layout
+  readonly encoding: Encoding
+  /** DuckDB in memory, which turns staged rows into files; its turns keep commits of one dataset apart. */
+  readonly database: Database
+  readonly staging: StagingFolder
+  /** Where files are written before they go to the storage; lies in the staging folder. */
+  readonly folder: string
+  readonly signal: AbortSignal | undefined
+  /** Called once, at the end of the load. */
+  readonly release: () => void
+}
+
+/** A load into files: rows are staged on this machine, and written where they belong by the commit. */
+export function filesLoad(load: LoadPlan, context: LoadContext): Load {
+  const { storage, staging, signal } = context
+  let ended = false
+  const end = async (): Promise<void> => {
+    if (ended) return
+    ended = true
+    await staging.remove()
+    context.release()
+  }
+  return {
+    async stage(batch, schema) {
+      signal?.throwIfAborted()
+      if (ended) throw new Error('stage after the end of the load')
+      await staging.add(batch, schema).catch(error => {
+        throw filesError(error, storage.place, `staging rows of ${batch.table}`)
+      })
+    },
+    async commit(final) {
+      if (ended) return
+      await context.database
+        .exclusively(() => commit(load, context, final))
+        .catch(error => {
+          throw filesError(error, storage.place, `committing load ${load.loadId}`)
+        })
+      await end()
+    },
+    abort: end,
+  }
+}
+
+async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): Promise<void> {
+  const { storage, reader, layout, encoding, signal } = context
+  signal?.throwIfAborted()
+  const staged = await context.staging.finish(plan.schema)
+  const snapshot = await reader.snapshot()
+  if (snapshot.loads.some(({ loadId }) => loadId === load.loadId)) return
+  const changes = changesOf(snapshot, plan, new Set(staged.keys()), load)
+  const files: EncodedFile[] = []
+  const connection = await context.database.connect()
+  const interrupt = (): void => connection.interrupt()
+  signal?.addEventListener('abort', interrupt)
+  try {
+    // The order of rows in a table is not promised; keeping it would cost threads and memory.
+    await connection.run('SET SESSION preserve_insertion_order = false')
+    for (const [name, rows] of staged) {
+      const known = new Set(plan.schema.tables.get(name)?.columns.keys())
+      const columns = changes.tables.get(name) ?? []
+      const target = { folder: context.folder, number: files.length }
+      files.push(await encodeTable(connection, { name, rows, known }, columns, encoding, target))
+    }
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', interrupt)
+    connection.closeSync()
+  }
+  signal?.throwIfAborted()
+  await writeCommit(storage, reader, layout, snapshot, { load, plan, changes, files, encoding })
+}
+
+/** Where the files of a load are prepared, inside a storage's staging folder. */
+export function loadFolder(stagingDir: string, digest: string): string {
+  return join(stagingDir, digest, 'rows')
+}

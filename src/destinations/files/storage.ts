@@ -1,0 +1,68 @@
+/** An object: a name with slashes, and bytes that are there as a whole or not at all. */
+export interface StoredObject {
+  readonly key: string
+  readonly bytes: number
+}
+
+/** A finished file of this machine, on its way into a storage. */
+export interface LocalFile {
+  readonly path: string
+  readonly bytes: number
+  /** Of the content, 64 hex digits. */
+  readonly sha256: string
+}
+
+/** Objects on this machine, for as long as they are needed. */
+export interface Borrowed extends AsyncDisposable {
+  /** Paths in the order of the keys that were asked for. */
+  readonly paths: readonly string[]
+}
+
+/** Where objects live. Keys are relative, with `/`, and never leave the place. */
+export interface Storage {
+  /** For messages; holds no secret. */
+  readonly place: string
+  /** A folder on this machine for files on their way. A local storage takes files from there without copying. */
+  stagingDir(): Promise<string>
+  /**
+   * Stores an object; it is durable and visible as a whole once the promise resolves. A local file is used up. With `onlyIfAbsent`
+   * an object that is there stays as it is, and the result is false; of several writers one gets true.
+   */
+  put(key: string, content: Uint8Array | LocalFile, options?: { readonly onlyIfAbsent?: boolean }): Promise<boolean>
+  /** A whole, small object; undefined when there is none. */
+  get(key: string): Promise<Uint8Array | undefined>
+  /** Objects as files; undefined when one of them is gone. Removing an object does not touch what was borrowed. */
+  borrow(keys: readonly string[]): Promise<Borrowed | undefined>
+  /** Objects whose keys begin with `prefix`, in no promised order. */
+  list(prefix: string): AsyncGenerator<StoredObject>
+  /** Removes objects; those that are not there are no failure. */
+  remove(keys: readonly string[]): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * `work` on each item, `width` at a time; results in the order of the items. After a failure nothing new begins, and the
+ * promise rejects once nothing is under way any more.
+ */
+export async function mapLimited<T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T, index: number) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = new Array(items.length)
+  let next = 0
+  const failures: unknown[] = []
+  const worker = async (): Promise<void> => {
+    while (next < items.length && failures.length === 0) {
+      const index = next++
+      try {
+        results[index] = await work(items[index]!, index) // index < length
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker))
+  if (failures.length > 0) throw failures[0]
+  return results
+}
