@@ -1,5 +1,6 @@
 import { type JsonValue, parseJson } from './json.js'
 import type { JsonPath, JsonTree } from './path.js'
+import { skipLong } from './skipLong.js'
 
 /*
  * Finding values in UTF-8 JSON without building objects. What is skipped is checked only as far as skipping needs:
@@ -207,11 +208,20 @@ function elementsSkipped(bytes: Uint8Array, at: number): number {
   return commas === 0 && bytes[skipSpace(bytes, at + 1)] === CLOSE_ARRAY ? 0 : commas + 1
 }
 
+/** Containers longer than this are left to the kernel, which takes long ones ten times as fast. */
+const SHORT = 2048
+
 function skipContainer(bytes: Uint8Array, at: number): number {
   const length = bytes.length
   let depth = 0
   let separators = 0
   for (let next = at; next < length; next++) {
+    if (next - at > SHORT) {
+      const skipped = skipLong(bytes, next, depth, separators)
+      if (skipped === undefined) break
+      commas = skipped.separators
+      return closed(bytes, at, skipped.end)
+    }
     const role = roles[bytes[next]!]
     if (role === ORDINARY) continue
     if (role === STARTS_TEXT) {
@@ -222,14 +232,19 @@ function skipContainer(bytes: Uint8Array, at: number): number {
       if (depth === 1) separators++
     } else if (role === OPENS) depth++
     else if (--depth === 0) {
-      const closing = bytes[at] === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_ARRAY
-      if (bytes[next] !== closing) throw new JsonBytesError('the brackets do not match', next)
       commas = separators
-      return next + 1
+      return closed(bytes, at, next)
     }
   }
   const kind = bytes[at] === OPEN_OBJECT ? 'an object' : 'an array'
   throw new JsonBytesError(`the document ends inside ${kind}`, length)
+}
+
+/** The end of the container that starts at `at` with its last bracket at `last`. */
+function closed(bytes: Uint8Array, at: number, last: number): number {
+  const closing = bytes[at] === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_ARRAY
+  if (bytes[last] !== closing) throw new JsonBytesError('the brackets do not match', last)
+  return last + 1
 }
 
 const SCALAR = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/

@@ -23,6 +23,25 @@ describe('JSON bytes', () => {
     )
   })
 
+  it('skips long containers exactly, wherever texts, escapes and brackets fall', () => {
+    const unit = fc.constantFrom('\\', '"', '[', ']', '{', '}', ',', 'a', 'é', '\n')
+    const element = fc.oneof(
+      fc.string({ unit, maxLength: 150 }),
+      fc.array(fc.string({ unit, maxLength: 9 })),
+      fc.jsonValue(),
+    )
+    fc.assert(
+      fc.property(fc.array(element, { maxLength: 40 }), fc.nat(70_000), fc.boolean(), (list, padding, wrapped) => {
+        const long = ['x'.repeat(padding % (wrapped ? 70_000 : 5000)), [], 'y'.repeat(2100), ...list]
+        const value = JSON.stringify(wrapped ? { long } : long)
+        const text = bytes(`${value}],"rest"`)
+        expect(skipValue(text, 0)).toBe(text.length - ']"rest",'.length)
+        if (!wrapped) expect(countElements(text, 0)).toBe(long.length)
+        expect(() => skipValue(text.subarray(0, text.length - 9), 0)).toThrow('the document ends inside')
+      }),
+    )
+  })
+
   it('counts and finds the elements of a list', () => {
     fc.assert(
       fc.property(fc.array(fc.jsonValue(), { maxLength: 6 }), fc.constantFrom(undefined, 1), (list, indent) => {
