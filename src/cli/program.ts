@@ -124,8 +124,26 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
       exit(await planCommand(file, options, context))
     })
 
+  command(program, 'init')
+    .description('write a pipeline file for one list of an API, from one page of it')
+    .option('--url <url>', 'address of the list, query included; asked for on a terminal')
+    .addOption(new Option('--auth <type>', 'how the API wants to know who asks').choices(AUTH_TYPES))
+    .option('--auth-name <name>', 'api_key: name of the header, parameter or cookie')
+    .addOption(new Option('--auth-location <place>', 'api_key: where it goes').choices(['header', 'query', 'cookie']))
+    .option('--username <name>', 'http_basic: who asks')
+    .option('--secret-name <name>', 'name that the secret is looked up under, as in api_key')
+    .option('--name <name>', 'name of pipeline and resource')
+    .option('--destination <url>', 'where to load to, as in duckdb:PATH')
+    .option('--out <file>', 'the file; default: <name>.yaml, never overwritten')
+    .action(async options => {
+      const { initCommand } = await import('./commands/init.js')
+      exit(await initCommand(options, context))
+    })
+
   return program
 }
+
+const AUTH_TYPES = ['none', 'bearer', 'api_key', 'http_basic']
 
 /** Forms of `sluice schema`, as the exporter has them; listed here because the command starts without loading it. */
 const SCHEMA_FORMATS = ['yaml', 'json', 'dbml', 'mermaid', 'typescript']

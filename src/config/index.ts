@@ -10,6 +10,8 @@ export type {
 } from '../rest/config/declaration.js'
 export type { RecordsFunction, ResponseFunction, ResponseView } from '../rest/config/model.js'
 export { destinationFromUrl } from './destinations.js'
+export { type DraftOptions, draftPipeline, type PipelineDraft } from './draft.js'
+export type { DraftAuth } from './draftYaml.js'
 export type { Environment } from './environment.js'
 export { loadPipelineFile, type PipelineFile, type PipelineFileOptions } from './pipelineFile.js'
 export { type RestApiOptions, restApi } from './restApi.js'

@@ -1,0 +1,106 @@
+import { access } from 'node:fs/promises'
+import type { DraftAuth, DraftOptions, PipelineDraft } from '../../config/index.js'
+import { ConfigError } from '../../core/errors.js'
+import type { ExitCode } from '../failure.js'
+import { printable } from '../printable.js'
+import type { Prompt } from '../prompt.js'
+import { writeWhole } from '../writtenFile.js'
+import type { CommandContext } from './command.js'
+
+export interface InitCommandOptions {
+  readonly url?: string | undefined
+  readonly auth?: DraftAuth['type'] | undefined
+  readonly authName?: string | undefined
+  readonly authLocation?: 'header' | 'query' | 'cookie' | undefined
+  readonly username?: string | undefined
+  readonly secretName?: string | undefined
+  readonly name?: string | undefined
+  readonly destination?: string | undefined
+  readonly out?: string | undefined
+}
+
+/**
+ * `sluice init`: asks for one page of a list and writes a pipeline file with what it found. What the flags leave open is
+ * asked on a terminal. The secret is used for that request and never written.
+ */
+export async function initCommand(options: InitCommandOptions, context: CommandContext): Promise<ExitCode> {
+  const { out, err } = context.terminal
+  const { prompt, signal } = context
+  const interview = options.url === undefined
+  const url =
+    options.url ?? (await asked(prompt, 'Address of a list, as in https://api.example.com/v1/orders: ', '--url'))
+  const auth = await chosenAuth(options, interview ? prompt : undefined)
+  const { secretName, name, destination } = options
+  const settings = { url, auth, secretName, name, destination, file: options.out, signal }
+  if (options.out !== undefined) await refuseExisting(options.out)
+  const draft = await draftWithSecret(settings, prompt)
+  const file = options.out ?? `${draft.name}.yaml`
+  await writeWhole(file, draft.text, { replace: false })
+  for (const finding of draft.findings) err.line(printable(finding))
+  out.line(printable(`${file} is written; \`sluice check ${file}\` tries it, \`sluice run ${file}\` loads.`))
+  return 0
+}
+
+/** A secret that is found nowhere is asked for where somebody can answer. */
+async function draftWithSecret(settings: DraftOptions, prompt: Prompt | undefined): Promise<PipelineDraft> {
+  const { draftPipeline } = await import('../../config/index.js')
+  try {
+    return await draftPipeline(settings)
+  } catch (error) {
+    if (!(error instanceof ConfigError) || error.code !== 'secret_missing' || prompt === undefined) throw error
+    const secret = await prompt.ask('The secret, for this one request (it is not shown and not written): ', {
+      hidden: true,
+    })
+    if (secret === '') throw error
+    return await draftPipeline({ ...settings, secret })
+  }
+}
+
+async function chosenAuth(options: InitCommandOptions, prompt: Prompt | undefined): Promise<DraftAuth | undefined> {
+  const type = options.auth ?? (prompt === undefined ? undefined : await askedType(prompt))
+  switch (type) {
+    case undefined:
+      return undefined
+    case 'none':
+    case 'bearer':
+      return { type }
+    case 'http_basic': {
+      const username = options.username ?? (await asked(prompt, 'User name: ', '--username'))
+      return { type, username }
+    }
+    case 'api_key': {
+      const location = options.authLocation ?? 'header'
+      const standard = location === 'header' ? 'X-API-Key' : 'api_key'
+      const answered =
+        options.authName ??
+        (prompt === undefined ? standard : await prompt.ask(`Name of the ${location} [${standard}]: `))
+      return { type, location, name: answered === '' ? standard : answered }
+    }
+  }
+}
+
+async function askedType(prompt: Prompt): Promise<DraftAuth['type'] | undefined> {
+  for (;;) {
+    const answer = await prompt.ask('Authentication: none, bearer, api_key or http_basic [none]: ')
+    if (answer === '') return undefined
+    const type = (['none', 'bearer', 'api_key', 'http_basic'] as const).find(known => known === answer)
+    if (type !== undefined) return type
+  }
+}
+
+async function asked(prompt: Prompt | undefined, question: string, flag: string): Promise<string> {
+  const answer = await prompt?.ask(question)
+  if (answer !== undefined && answer !== '') return answer
+  throw new ConfigError([{ place: { path: flag }, message: 'is needed' }])
+}
+
+/** Before the API is asked: it would be in vain. */
+async function refuseExisting(file: string): Promise<void> {
+  const exists = await access(file).then(
+    () => true,
+    () => false,
+  )
+  if (!exists) return
+  const message = 'is there already and is not overwritten; name another file with --out'
+  throw new ConfigError([{ place: { path: '', file }, message }])
+}
