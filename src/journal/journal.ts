@@ -4,11 +4,19 @@ import type { JsonObject } from '../core/json.js'
 import type { ResponseJournal } from '../core/responses.js'
 import { scrubber as createScrubber, type Scrubber } from '../core/secret.js'
 import { type Appender, createAppender, failure } from './append.js'
-import { decodeInfo, encodeInfo, type LoadInfo, loadDigest, openExisting, RESPONSES_FILE } from './loads.js'
+import {
+  decodeInfo,
+  encodeInfo,
+  type LoadInfo,
+  loadDigest,
+  openExisting,
+  RESPONSES_FILE,
+  SHORTEST_WORTH_KEEPING,
+} from './loads.js'
 import { locate, readRecord, scan } from './scan.js'
 import { decodeResponse, encodeResponse, fieldsKey, identityKey, recordId } from './warc.js'
 
-export { type UnfinishedLoad, unfinishedLoads } from './loads.js'
+export { removeStubs, type UnfinishedLoad, unfinishedLoads } from './loads.js'
 export { lockPipeline, type PipelineLock } from './lock.js'
 export { type JournaledResponse, type ReplayJournal, readJournal, replayJournal } from './replay.js'
 
@@ -112,8 +120,6 @@ async function resumable(path: string, fingerprint: string): Promise<Opened | 'u
   // Nothing is lost with a file that was cut off inside its first record.
   return end === 0 && info === undefined && size < SHORTEST_WORTH_KEEPING ? undefined : 'unusable'
 }
-
-const SHORTEST_WORTH_KEEPING = 4096
 
 async function begin(path: string, folder: string, options: JournalOptions): Promise<Opened> {
   await mkdir(folder, { recursive: true })

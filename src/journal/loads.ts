@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open, readdir } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.js'
 import { readRecord, scan } from './scan.js'
@@ -31,6 +31,20 @@ export async function unfinishedLoads(dir: string): Promise<readonly UnfinishedL
     if (info !== undefined) found.push({ ...info, path: join(loads, name) })
   }
   return found.sort((a, b) => Number(a.loadId) - Number(b.loadId) || (a.loadId < b.loadId ? -1 : 1))
+}
+
+/** A file that ends sooner was cut off before it held an answer: nothing is lost with it. */
+export const SHORTEST_WORTH_KEEPING = 4096
+
+/** Removes what is left of journals whose process ended while it made or deleted them. Only under the pipeline's lock. */
+export async function removeStubs(dir: string): Promise<void> {
+  const loads = join(dir, 'loads')
+  for (const name of await readdir(loads).catch(() => [])) {
+    const path = join(loads, name)
+    if (!/^[\d.]+$/.test(name) || (await infoOf(join(path, RESPONSES_FILE))) !== undefined) continue
+    const file = await stat(join(path, RESPONSES_FILE)).catch(() => undefined)
+    if (file === undefined || file.size < SHORTEST_WORTH_KEEPING) await rm(path, { recursive: true, force: true })
+  }
 }
 
 async function infoOf(path: string): Promise<LoadInfo | undefined> {

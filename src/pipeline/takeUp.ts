@@ -7,7 +7,7 @@ import type { RunEvent } from '../core/events.js'
 import type { JsonObject } from '../core/json.js'
 import { nextLoadId } from '../core/loadId.js'
 import type { Receipt, Verdict } from '../core/receipt.js'
-import { type Journal, openJournal, type UnfinishedLoad, unfinishedLoads } from '../journal/journal.js'
+import { type Journal, openJournal, removeStubs, type UnfinishedLoad, unfinishedLoads } from '../journal/journal.js'
 import type { PipelineSetup } from './pipeline.js'
 import { flattenPlan, type PlannedResource } from './plan.js'
 import type { RunOptions, RunResult } from './run.js'
@@ -34,6 +34,7 @@ export interface Continuation {
  */
 export async function settleCommitted(now: Continuation): Promise<RunResult | undefined> {
   const { setup, connection, options } = now
+  await removeStubs(now.folder)
   let settled: UnfinishedLoad | undefined
   for (const load of await unfinishedLoads(now.folder)) {
     if (!(await connection.hasLoad(load.loadId))) continue

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import type { ListEnd } from '../../core/source.js'
 import type { ApiPage, Paginator } from '../types.js'
-import { bodyPath, definePaginator, jsonPath, limited, paramName, proven } from './kind.js'
+import { bodyPath, definePaginator, jsonPath, limited, paramName, proven, suspect, wholeNumber } from './kind.js'
 import { facts, read, target, write } from './range.js'
 
 /** Pages are counted. */
@@ -52,7 +53,7 @@ export const pageNumber = definePaginator({
     return {
       first: write([place, start]),
       next(page) {
-        if (config.stop_after_empty_page && page.records === 0) return proven('the last page is empty')
+        if (config.stop_after_empty_page && page.records === 0) return emptyEnd(page)
         const { total, more } = facts(page, config, maximum)
         const next = number(page) + 1
         if (more === false) return proven(`"${config.has_more_path}" says there is no more`)
@@ -74,6 +75,16 @@ export const pageNumber = definePaginator({
         const next = (read(request, place) ?? start) + 1
         return maximum != null && next >= maximum ? undefined : write([place, next])
       },
+    }
+
+    /** An empty list may well be said to have one page. */
+    function emptyEnd(page: ApiPage): ListEnd {
+      const trusted = config.total_path != null && config.has_more_path == null
+      const pages = trusted ? wholeNumber(page.first(config.total_path ?? '')) : undefined
+      const position = number(page) - config.base_page + 1
+      return pages !== undefined && pages > 1 && position <= pages
+        ? suspect(`the API announced ${pages} pages, but page ${position} of them is empty`)
+        : proven('the last page is empty')
     }
   },
 })

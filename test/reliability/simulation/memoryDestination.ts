@@ -1,0 +1,135 @@
+import type { Column, ColumnBatch } from '../../../src/core/batch.js'
+import type { CommitPlan, Committed, Connection, DatasetRow, Destination, Load } from '../../../src/core/destination.js'
+import { DestinationError } from '../../../src/core/errors.js'
+import type { Receipt } from '../../../src/core/receipt.js'
+import { schemaText } from '../../../src/core/schemaDocument.js'
+import type { PipelineState } from '../../../src/core/state.js'
+import { duckdbCapabilities } from '../../../src/destinations/duckdb/dialect.js'
+
+/** When the destination fails: not at all, while rows are staged, or just before or after everything is committed. */
+export type DestinationFault = 'none' | 'stage' | 'before' | 'after'
+
+export interface Stored {
+  readonly tables: ReadonlyMap<string, readonly DatasetRow[]>
+  readonly loads: readonly string[]
+  readonly state: PipelineState | undefined
+  readonly schema: string | undefined
+  readonly receipts: readonly (Receipt & { readonly loadId: string })[]
+}
+
+export interface MemoryDestination extends Destination {
+  setFault(fault: DestinationFault): void
+  /** A value: a commit makes another one. */
+  readonly stored: Stored
+}
+
+/** A destination for tests: flat tables in memory, one commit, failures at will. Merges by the column `id`. */
+export function memoryDestination(): MemoryDestination {
+  let stored: Stored = { tables: new Map(), loads: [], state: undefined, schema: undefined, receipts: [] }
+  let fault: DestinationFault = 'none'
+  const fail = (when: DestinationFault): void => {
+    if (fault !== when) return
+    fault = 'none'
+    throw new DestinationError('destination', `memory: failed (${when})`, { destination: 'memory', transient: true })
+  }
+
+  const load = (loadId: string): Load => {
+    const staged = new Map<string, DatasetRow[]>()
+    return {
+      async stage(batch) {
+        fail('stage')
+        const rows = staged.get(batch.table) ?? []
+        rows.push(...rowsIn(batch))
+        staged.set(batch.table, rows)
+      },
+      async commit(plan) {
+        fail('before')
+        if (!stored.loads.includes(loadId)) stored = committed(stored, loadId, plan, staged)
+        fail('after')
+      },
+      async abort() {
+        staged.clear()
+      },
+    }
+  }
+
+  const connection = (dataset: string): Connection => ({
+    dataset,
+    async committed(): Promise<Committed | undefined> {
+      const { state, schema, loads } = stored
+      return schema === undefined ? undefined : { loadId: loads.at(-1), state, schema }
+    },
+    hasLoad: async loadId => stored.loads.includes(loadId),
+    begin: async ({ loadId }) => load(loadId),
+    inspect: async () => new Map([...stored.tables.keys()].map(name => [name, new Map()])),
+    async *read() {},
+    count: async table => stored.tables.get(table)?.length ?? 0,
+    drop: async () => {
+      throw new Error('not simulated')
+    },
+    [Symbol.asyncDispose]: async () => {},
+  })
+
+  return {
+    name: 'memory',
+    capabilities: duckdbCapabilities,
+    connect: async dataset => connection(dataset),
+    setFault(next) {
+      fault = next
+    },
+    get stored() {
+      return stored
+    },
+  }
+}
+
+function committed(
+  before: Stored,
+  loadId: string,
+  plan: CommitPlan,
+  staged: ReadonlyMap<string, readonly DatasetRow[]>,
+): Stored {
+  const tables = new Map(before.tables)
+  for (const { table, disposition } of plan.tables) {
+    const rows = staged.get(table) ?? []
+    const there = before.tables.get(table) ?? []
+    if (disposition === 'append') tables.set(table, [...there, ...rows])
+    else if (disposition === 'replace') tables.set(table, rows)
+    else {
+      const news = new Map(rows.map(row => [row.id, row]))
+      tables.set(table, [...there.filter(row => !news.has(row.id)), ...news.values()])
+    }
+  }
+  return {
+    tables,
+    loads: [...before.loads, loadId],
+    state: plan.state ?? before.state,
+    schema: schemaText(plan.schema),
+    receipts: [...before.receipts, ...plan.receipts.map(receipt => ({ ...receipt, loadId }))],
+  }
+}
+
+function rowsIn({ rows, columns }: ColumnBatch): DatasetRow[] {
+  const decoded = columns.map(column => [column.name, valuesIn(column, rows)] as const)
+  return Array.from({ length: rows }, (_, row) =>
+    Object.fromEntries(decoded.map(([name, values]) => [name, values[row] ?? null])),
+  )
+}
+
+function valuesIn({ dataType, values, validity }: Column, rows: number): (string | bigint | null)[] {
+  const bytes = Buffer.from(values.buffer, values.byteOffset, values.byteLength)
+  const decoded: (string | bigint | null)[] = []
+  let at = 0
+  for (let row = 0; row < rows; row++) {
+    if (validity !== undefined && ((validity[row >> 3] ?? 0) & (1 << (row & 7))) === 0) decoded.push(null)
+    else if (dataType === 'bigint') {
+      decoded.push(bytes.readBigInt64LE(at))
+      at += 8
+    } else if (dataType === 'text') {
+      const end = at + 4 + bytes.readUInt32LE(at)
+      decoded.push(bytes.toString('utf8', at + 4, end))
+      at = end
+    } else throw new TypeError(`the simulation has no ${dataType}`)
+  }
+  return decoded
+}

@@ -1,0 +1,174 @@
+import { gzipSync } from 'node:zlib'
+import type { Transport, TransportResponse } from '../../../src/rest/types.js'
+import { seeded } from '../chance.js'
+
+/** A thing that the simulated API lists. */
+export interface Thing {
+  readonly id: number
+  /** Rises with every change, no two alike. */
+  readonly changed: number
+  readonly name: string
+}
+
+export interface SimulatedApi {
+  readonly transport: Transport
+  /** Moves on: new things, changed ones. */
+  setDay(day: number): void
+  /** Faults from now on: a share of requests, chosen by `seed`. */
+  setWeather(weather: { readonly seed: number; readonly faults: number }): void
+  /** Requests since the last change of weather. */
+  readonly requests: number
+  things(): readonly Thing[]
+  members(): readonly { readonly id: number; readonly group: number }[]
+}
+
+const PAGE = 4
+const GROUPS = 3
+
+/**
+ * An API in memory, with every way through a list: `things` (pages, offsets, cursors, links; `since` narrows it),
+ * `groups`, and `groups/<id>/members`. What goes wrong with a request follows from the seed, its URL and how often it
+ * was asked for, so that it is the same whatever else is under way.
+ */
+export function simulatedApi(now: () => number, skewMs: number): SimulatedApi {
+  let day = 1
+  let weather = { seed: 0, faults: 0 }
+  let requests = 0
+  const asked = new Map<string, number>()
+
+  const things = (): Thing[] =>
+    Array.from({ length: 9 + 7 * day }, (_, id) => {
+      const born = id < 16 ? 1 : 1 + Math.ceil((id - 15) / 7)
+      const changes = Array.from({ length: day }, (_, before) => before + 1).filter(
+        on => on > born && id % 5 === on % 5,
+      )
+      const changedOn = changes.at(-1) ?? born
+      return { id, changed: changedOn * 1000 + id, name: `thing ${id} of day ${changedOn}` }
+    })
+  const members = (group: number) => Array.from({ length: 5 + day }, (_, n) => ({ id: group * 100 + n, group }))
+
+  const listed = (path: string, query: URLSearchParams): readonly object[] => {
+    if (path === '/groups') return Array.from({ length: GROUPS }, (_, id) => ({ id, label: `group ${id}` }))
+    const group = /^\/groups\/(\d+)\/members$/.exec(path)?.[1]
+    if (group !== undefined) return members(Number(group))
+    const since = Number(query.get('since') ?? 0)
+    return things().filter(thing => thing.changed >= since)
+  }
+
+  const answer = (url: URL): string => {
+    const { searchParams: query } = url
+    const all = listed(url.pathname, query)
+    const page = query.get('page')
+    const start = page === null ? Number(query.get('offset') ?? query.get('after') ?? 0) : (Number(page) - 1) * PAGE
+    const after = start + PAGE < all.length ? start + PAGE : null
+    const link = new URL(url)
+    link.searchParams.set('after', String(after))
+    return JSON.stringify({
+      records: all.slice(start, start + PAGE),
+      total: all.length,
+      pages: Math.ceil(all.length / PAGE),
+      next: after,
+      next_url: after === null ? null : link.href,
+    })
+  }
+
+  return {
+    setDay(next) {
+      day = next
+    },
+    setWeather(next) {
+      weather = next
+      requests = 0
+      asked.clear()
+    },
+    get requests() {
+      return requests
+    },
+    things,
+    members: () => Array.from({ length: GROUPS }, (_, group) => members(group)).flat(),
+    async transport(request) {
+      requests++
+      const times = (asked.get(request.url) ?? 0) + 1
+      asked.set(request.url, times)
+      const random = seeded(hash(`${weather.seed} ${times} ${request.url}`))
+      const text = answer(new URL(request.url))
+      await Promise.resolve()
+      request.signal.throwIfAborted()
+      if (random() >= weather.faults) return response(200, text)
+      // Only a paginator that knows how much there is can notice records that are left out.
+      if (/[?&](page|offset)=/.test(request.url) && random() < 0.1) return response(200, withoutRecords(text))
+      return fault(Math.floor(random() * faults.length), text, random)
+    },
+  }
+
+  function fault(which: number, text: string, random: () => number): TransportResponse {
+    const make = faults[which]
+    if (make === undefined) throw new RangeError('no such fault')
+    return make(text, random, new Date(now() + skewMs))
+  }
+}
+
+type Fault = (text: string, random: () => number, serverTime: Date) => TransportResponse
+
+const faults: readonly Fault[] = [
+  () => {
+    throw networkError('ECONNRESET')
+  },
+  () => {
+    throw networkError('ECONNREFUSED')
+  },
+  () => {
+    throw networkError('UND_ERR_HEADERS_TIMEOUT')
+  },
+  (text, random) => ({ ...response(200, ''), body: cut(text, Math.floor(random() * text.length)) }),
+  text => ({ ...response(200, text), headers: { ...json, 'content-length': String(text.length + 10) } }),
+  () => response(500, '{"error":"sorry"}'),
+  () => response(503, 'down'),
+  (_text, random) => response(429, '', { 'retry-after': String(Math.floor(random() * 30)) }),
+  (_text, random, serverTime) =>
+    response(429, '', {
+      date: serverTime.toUTCString(),
+      'retry-after': new Date(serverTime.getTime() + random() * 60_000).toUTCString(),
+    }),
+  text => response(200, text, { 'content-encoding': 'gzip' }),
+  text => {
+    const packed = gzipSync(text)
+    return {
+      ...response(200, '', { 'content-encoding': 'gzip' }),
+      body: bytes(packed.subarray(0, packed.length - 9)),
+    }
+  },
+  // What follows is taken for an answer: it ends the run, or is seen for what it is.
+  (text, random) => response(200, text.slice(0, 1 + Math.floor(random() * (text.length - 2)))),
+  () => response(304, ''),
+  () => response(401, '{}'),
+]
+
+function withoutRecords(text: string): string {
+  return text.replace(/"records":\[.*?\]/, '"records":[]')
+}
+
+const json = { 'content-type': 'application/json' }
+
+function response(status: number, text: string, headers: Readonly<Record<string, string>> = {}): TransportResponse {
+  return { status, headers: { ...json, ...headers }, body: bytes(Buffer.from(text)) }
+}
+
+async function* bytes(content: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (content.length > 0) yield content
+}
+
+async function* cut(text: string, at: number): AsyncGenerator<Uint8Array> {
+  if (at > 0) yield Buffer.from(text.slice(0, at))
+  throw networkError('UND_ERR_SOCKET')
+}
+
+function networkError(code: string): Error {
+  return Object.assign(new Error(`simulated ${code}`), { code })
+}
+
+export function hash(text: string): number {
+  let value = 0x811c9dc5
+  for (let at = 0; at < text.length; at++) value = Math.imul(value ^ text.charCodeAt(at), 0x01000193)
+  return value
+}
