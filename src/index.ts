@@ -66,6 +66,7 @@ export type { Refresh } from './pipeline/prepare.js'
 export type { RowValue } from './pipeline/rowValues.js'
 export type { RunOptions, RunResult } from './pipeline/run.js'
 export type { SchemaFiles } from './pipeline/schemaFiles.js'
+export { type Fetch, fetchTransport } from './rest/fetchTransport.js'
 export type {
   ApiPage,
   ApiRequest,
@@ -75,6 +76,7 @@ export type {
   RequestBody,
   RequestPatch,
   RetryPolicy,
+  SignContext,
   Transport,
   TransportRequest,
   TransportResponse,

@@ -9,6 +9,8 @@ export interface ResourceDescription {
   /** Caps of each list; undefined: none. */
   readonly maxPages?: number | undefined
   readonly maxRecords?: number | undefined
+  /** Most records of the parent in one request; undefined: one. */
+  readonly batchSize?: number | undefined
   /** Requests in flight; undefined: it adapts. */
   readonly concurrency?: number | undefined
   readonly rateLimit?: { readonly requests?: number | undefined; readonly perMs: number } | undefined

@@ -37,6 +37,8 @@ export interface Resource {
   readonly name: string
   /** Name of the resource whose records this one is asked for. */
   readonly parent?: string | undefined
+  /** Most records of the parent that one list is asked for; absent: one. */
+  readonly batchSize?: number | undefined
   /** An unselected resource is read only for its selected children. */
   readonly selected: boolean
   readonly hints: TableHints
@@ -47,19 +49,21 @@ export interface Resource {
   /** Key path in the document, as in `resources[1]`, for messages. */
   readonly path: string
   /**
-   * Reads the whole list, or the list belonging to `context.parent`, page by page in order.
+   * Reads the whole list, or the list belonging to `context.parent` or `context.parents`, page by page in order.
    * The return value tells how the list ended; it is lost when the consumer stops early.
    */
   pages(context: ExtractContext): AsyncGenerator<Page, ListEnd>
-  /** How the list will be asked for, without asking. Absent where there is nothing to say, as for a generator. */
+  /** How the list will be asked for, without asking. Absent where nothing is asked: generators, lists of values. */
   describe?(window: IncrementalWindow | undefined): ResourceDescription
 }
 
 export interface ExtractContext {
   readonly signal: AbortSignal
   readonly clock: Clock
-  /** The parent's record, after its processing steps; absent for root resources. */
+  /** The parent's record, after its processing steps; absent for root resources and for batches. */
   readonly parent?: JsonObject | undefined
+  /** The parent's records, at least one and at most `batchSize`; for resources that have one, in place of `parent`. */
+  readonly parents?: readonly JsonObject[] | undefined
   /** Frozen for the run; absent without incremental loading. */
   readonly window?: IncrementalWindow | undefined
   readonly journal: ResponseJournal

@@ -39,7 +39,7 @@ export async function extract(roots: readonly ResourceRun[], options: ExtractOpt
   setMaxListeners(0, signal)
   const readRoot = async (root: ResourceRun): Promise<void> => {
     try {
-      await readList(root, undefined, { ...options, signal })
+      await readList(root, ROOT, { ...options, signal })
     } catch (error) {
       failing.abort(error)
       throw error
@@ -48,10 +48,16 @@ export async function extract(roots: readonly ResourceRun[], options: ExtractOpt
   await inParallel(roots, options.concurrency, readRoot)
 }
 
-async function readList(run: ResourceRun, parent: JsonObject | undefined, options: ExtractOptions): Promise<void> {
+/** For whom a list is read: one record of the parent, or several in one request. A root resource has neither. */
+type Asker = Pick<ExtractContext, 'parent' | 'parents'>
+
+const ROOT: Asker = {}
+
+async function readList(run: ResourceRun, asker: Asker, options: ExtractOptions): Promise<void> {
   const { resource, meter, cursor } = run
   const account = meter.list()
-  const pages = resource.pages(contextOf(run, parent, options))
+  const pages = resource.pages(contextOf(run, asker, options))
+  const offspring = new Offspring(run, options)
   let ended = false
   try {
     for (;;) {
@@ -60,29 +66,30 @@ async function readList(run: ResourceRun, parent: JsonObject | undefined, option
       if (step.done) {
         account.end(step.value)
         ended = true
-        return
+        break
       }
-      const beyond = await readPage(run, step.value, account, parent, options)
+      const beyond = await readPage(run, step.value, account, asker, offspring)
       if (beyond) {
         account.end({
           end: 'proven',
           reason: `stopped at the first record outside the window of ${cursor?.window.cursorPath}`,
         })
         ended = true
-        return
+        break
       }
     }
+    await offspring.readRest()
   } finally {
     if (!ended) account.end(undefined)
     await pages.return({ end: 'limited', reason: 'stopped' })
   }
 }
 
-function contextOf(run: ResourceRun, parent: JsonObject | undefined, options: ExtractOptions): ExtractContext {
+function contextOf(run: ResourceRun, asker: Asker, options: ExtractOptions): ExtractContext {
   return {
     signal: options.signal,
     clock: options.clock,
-    parent,
+    ...asker,
     window: run.cursor?.window,
     journal: options.journal,
     emit: options.emit,
@@ -96,25 +103,60 @@ async function readPage(
   run: ResourceRun,
   page: Page,
   account: ListMeter,
-  parent: JsonObject | undefined,
-  options: ExtractOptions,
+  asker: Asker,
+  offspring: Offspring,
 ): Promise<boolean> {
-  const { resource, meter, cursor, children } = run
+  const { resource, meter, cursor } = run
   const stepped = runSteps(resource.name, resource.steps, page.records)
-  const filtered = cursor?.filter(stepped.records, { ordered: parent === undefined })
+  const filtered = cursor?.filter(stepped.records, { ordered: asker === ROOT })
   const records = filtered?.records ?? stepped.records
   meter.filtered(stepped.dropped + (filtered?.dropped ?? 0))
   account.page(page, page.count)
   await run.write?.(records)
-  if (children.length > 0) await readChildren(run, records, options)
+  await offspring.read(records)
   return filtered?.beyond ?? false
 }
 
-async function readChildren(run: ResourceRun, records: Uint8Array, options: ExtractOptions): Promise<void> {
-  const parents: JsonObject[] = []
-  for (const span of elements(records, 0)) parents.push(parentRecord(run.resource, valueAt(records, span)))
-  for (const child of run.children) {
-    await inParallel(parents, options.concurrency, parent => readList(child, parent, options))
+/** The lists of the children of one list; records that do not fill a batch wait for those of the next page. */
+class Offspring {
+  readonly #run: ResourceRun
+  readonly #options: ExtractOptions
+  readonly #waiting = new Map<ResourceRun, JsonObject[]>()
+
+  constructor(run: ResourceRun, options: ExtractOptions) {
+    this.#run = run
+    this.#options = options
+  }
+
+  /** Reads the lists of these records. */
+  async read(records: Uint8Array): Promise<void> {
+    const { children, resource } = this.#run
+    if (children.length === 0) return
+    const parents: JsonObject[] = []
+    for (const span of elements(records, 0)) parents.push(parentRecord(resource, valueAt(records, span)))
+    for (const child of children) await this.#readLists(child, this.#askers(child, parents))
+  }
+
+  /** Reads the lists of records that still wait: to be called once the list has ended. */
+  async readRest(): Promise<void> {
+    for (const [child, parents] of this.#waiting) {
+      if (parents.length > 0) await this.#readLists(child, [{ parents }])
+    }
+  }
+
+  #askers(child: ResourceRun, parents: readonly JsonObject[]): Asker[] {
+    const size = child.resource.batchSize
+    if (size === undefined) return parents.map(parent => ({ parent }))
+    const all = [...(this.#waiting.get(child) ?? []), ...parents]
+    const batches = Array.from({ length: Math.floor(all.length / size) }, (_, index) => ({
+      parents: all.slice(index * size, (index + 1) * size),
+    }))
+    this.#waiting.set(child, all.slice(batches.length * size))
+    return batches
+  }
+
+  #readLists(child: ResourceRun, askers: readonly Asker[]): Promise<void> {
+    return inParallel(askers, this.#options.concurrency, asker => readList(child, asker, this.#options))
   }
 }
 

@@ -4,19 +4,40 @@ import { type Span, skipSpace, skipValue } from '../core/jsonBytes.js'
 
 /**
  * A decoded body as UTF-8 text of one JSON document. JSON stays as it is (the same bytes where they are UTF-8); lines of
- * JSON and CSV with a header line become an array of records. Throws a SyntaxError where the body is not what its
- * content type says.
+ * JSON and CSV with a header line become an array of records. Where the content type says only that it is a file, the
+ * name in the URL counts, as in `export.csv.gz`. Throws a SyntaxError where the body is not what its type says.
  */
-export async function jsonBody(body: Uint8Array, headers: Readonly<Record<string, string>>): Promise<Uint8Array> {
+export async function jsonBody(
+  body: Uint8Array,
+  headers: Readonly<Record<string, string>>,
+  url = '',
+): Promise<Uint8Array> {
   const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';')
   const bytes = utf8(body, parameters)
-  const mediaType = type.trim()
+  const mediaType = FILES.has(type.trim()) ? typeByName(url) : type.trim()
   if (/(?:^application\/(?:x-)?(?:nd-?json|jsonl|json-?lines|json-seq|stream\+json)|\+json-seq)$/.test(mediaType)) {
     return jsonLines(bytes)
   }
   if (/^(?:text|application)\/(?:x-)?csv$/.test(mediaType)) return csv(bytes, ',')
   if (mediaType === 'text/tab-separated-values') return csv(bytes, '\t')
   return bytes
+}
+
+/** Types that say nothing of the text in a file. */
+const FILES = new Set([
+  '',
+  'application/gzip',
+  'application/x-gzip',
+  'application/octet-stream',
+  'binary/octet-stream',
+  'text/plain',
+])
+
+function typeByName(url: string): string {
+  const path = URL.canParse(url) ? new URL(url).pathname : ''
+  const extension = /\.(csv|tsv|ndjson|jsonl)(?:\.gz)?$/i.exec(path)?.[1]?.toLowerCase()
+  if (extension === undefined) return 'application/json'
+  return extension === 'csv' ? 'text/csv' : extension === 'tsv' ? 'text/tab-separated-values' : 'application/x-ndjson'
 }
 
 /** Whether there is nothing to read. */

@@ -16,7 +16,7 @@ export class BodyError extends Error {
 }
 
 /**
- * The whole body, without its content encoding. Rejects with a {@link BodyError}, or with the transport's error.
+ * The whole body, without its content encoding, and unpacked where it is a gzip file. Rejects with a {@link BodyError}, or with the transport's error.
  * Neither what is transferred nor what it unpacks to may be longer than `maxBytes`; reading stops there.
  */
 export async function readBody(response: TransportResponse, maxBytes: number): Promise<Uint8Array> {
@@ -29,7 +29,12 @@ export async function readBody(response: TransportResponse, maxBytes: number): P
   if (length !== undefined && /^\d+$/.test(length) && Number(length) > encoded.length && encoded.length > 0) {
     throw new BodyError('truncated', `the body has ${encoded.length} bytes where content-length announced ${length}`)
   }
-  return body
+  return isGzip(body) ? await decode('gzip', body, maxBytes) : body
+}
+
+/** A compressed file that is served as what it is, such as `export.json.gz`: no text begins with these bytes. */
+function isGzip(body: Uint8Array): boolean {
+  return body[0] === 0x1f && body[1] === 0x8b && body[2] === 8
 }
 
 function codings(header: string | undefined): string[] {

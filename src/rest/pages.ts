@@ -28,12 +28,13 @@ export function readList(
   memory: RunMemory,
 ): AsyncGenerator<Page, ListEnd> {
   // Taken now and not with the first page, so that it follows the order in which lists are asked for.
-  const suffix = context.parent === undefined ? '' : `.${parentIdentity(context.parent, memory.parents)}`
+  const asker = context.parents ?? context.parent
+  const suffix = asker === undefined ? '' : `.${parentIdentity(asker, memory.parents)}`
   return new List(reader, context, memory, suffix).pages()
 }
 
-/** Tells the lists of different parents apart, and those of equal parents too. */
-function parentIdentity(parent: JsonObject, met: Map<string, number>): string {
+/** Tells the lists of different parents or batches apart, and those of equal ones too. */
+function parentIdentity(parent: JsonObject | readonly JsonObject[], met: Map<string, number>): string {
   const digest = createHash('sha256').update(canonicalJson(parent)).digest('base64url').slice(0, 16)
   const times = met.get(digest) ?? 0
   met.set(digest, times + 1)
@@ -104,9 +105,10 @@ class List {
 
   #first(): ApiRequest {
     const { resource, baseUrl } = this.#reader
-    const { parent, window } = this.#context
+    const { parent, parents, window } = this.#context
     const { endpoint, incremental, name } = resource
-    const scope = { resource: name, parent, window, convert: incremental?.convert }
+    const batch = parents === undefined ? undefined : { parents, separator: endpoint.batch?.separator ?? ',' }
+    const scope = { resource: name, parent, batch, window, convert: incremental?.convert }
     const request = firstRequest(baseUrl, endpoint, incremental, scope)
     const patch = this.#paginator?.first
     return patch === undefined ? request : this.#patched(request, patch)

@@ -138,9 +138,31 @@ export interface Scope {
   readonly resource: string
   /** Record of the parent; undefined for root resources. */
   readonly parent?: JsonObject | undefined
+  /** Records of the parent in one request, in place of `parent`. */
+  readonly batch?: Batch | undefined
   readonly window?: IncrementalWindow | undefined
   /** Applied to the four values of the incremental context, never to null. */
   readonly convert?: ((value: JsonValue) => JsonValue) | undefined
+}
+
+export interface Batch {
+  readonly parents: readonly JsonObject[]
+  /** Stands between the values where they are joined. */
+  readonly separator: string
+}
+
+/**
+ * The scopes of a list element: one for each record of a batch where the element is one placeholder for its field,
+ * else the scope as it is.
+ */
+export function elementScopes(template: Template, scope: Scope): readonly Scope[] {
+  const [only, more] = template
+  const isOne = typeof only === 'object' && more === undefined && only.expression.startsWith('resources.')
+  return isOne && scope.batch !== undefined ? scopesOf(scope, scope.batch) : [scope]
+}
+
+function scopesOf(scope: Scope, { parents }: Batch): Scope[] {
+  return parents.map(parent => ({ ...scope, parent, batch: undefined }))
 }
 
 /**
@@ -228,6 +250,24 @@ export function isAbsoluteUrl(text: string): boolean {
   return /^https?:\/\//i.test(text)
 }
 
+/** The field of every record of a batch, as one text. A value that holds the separator could not be told from two. */
+function joined(expression: string, scope: Scope, batch: Batch, path: string): string {
+  const { separator } = batch
+  const texts = scopesOf(scope, batch).map(one => {
+    const { value, literal } = resolve(expression, one, path)
+    if (value === null || value === undefined) throw nullError(expression, one, path)
+    const text = literal ?? scalarText(value)
+    if (!text.includes(separator)) return text
+    throw new DataError(
+      'placeholder',
+      `${path}: a value of \`{${expression}}\` contains the separator ${JSON.stringify(separator)}; choose another ` +
+        '`batch_separator`, or write the placeholder as the element of a list',
+      { resource: scope.resource, path },
+    )
+  })
+  return texts.join(separator)
+}
+
 /** A scalar as it is sent in a query, header or form; lists and objects as JSON. Null has no text. */
 export function scalarText(value: JsonValue): string {
   if (typeof value === 'string') return value
@@ -245,6 +285,9 @@ const paths = new Map<string, JsonPath>()
 
 function resolve(expression: string, scope: Scope, path: string): Resolved {
   const reference = parseReferenceOnce(expression)
+  if (reference.context === 'resources' && scope.batch !== undefined) {
+    return { value: joined(expression, scope, scope.batch, path) }
+  }
   if (reference.context === 'incremental') return { value: incrementalValue(reference.attribute, scope) }
   if (reference.context === 'name') throw new TypeError(`\`{${expression}}\` was not bound when the document was read`)
   const record = scope.parent ?? {}

@@ -113,7 +113,7 @@ function dropped(
 
 async function parsed(reader: ListReader, request: ApiRequest, response: ApiResponse): Promise<JsonDocument> {
   try {
-    return new JsonDocument(await jsonBody(response.body, response.headers))
+    return new JsonDocument(await jsonBody(response.body, response.headers, request.url))
   } catch (error) {
     throw notJson(reader, request, response, error)
   }

@@ -3,6 +3,7 @@ import { DataError, RequestError } from '../core/errors.js'
 import { canonicalJson, type JsonObject, type JsonValue } from '../core/json.js'
 import type { EndpointModel, FieldTemplate, IncrementalModel, ValueTemplate } from './config/model.js'
 import {
+  elementScopes,
   evaluateJson,
   evaluatePath,
   evaluateText,
@@ -69,12 +70,19 @@ function evaluateFields(fields: readonly FieldTemplate[], scope: Scope): (readon
   for (const { name, value, path } of fields) {
     const key = evaluateText(name, scope, path)
     if (key === undefined) continue
-    for (const item of value.kind === 'list' ? value.items : [value]) {
-      const text = fieldText(item, scope, path)
+    for (const [item, itemScope] of value.kind === 'list' ? elements(value.items, scope) : [[value, scope] as const]) {
+      const text = fieldText(item, itemScope, path)
       if (text !== undefined) pairs.push([key, text])
     }
   }
   return pairs
+}
+
+/** The elements of a list, each with where its placeholders get their values; in a batch one may stand for several. */
+function elements(items: readonly ValueTemplate[], scope: Scope): (readonly [ValueTemplate, Scope])[] {
+  return items.flatMap(item =>
+    (item.kind === 'text' ? elementScopes(item.template, scope) : [scope]).map(one => [item, one] as const),
+  )
 }
 
 function fieldText(value: ValueTemplate, scope: Scope, path: string): string | undefined {
@@ -96,8 +104,8 @@ function evaluateValue(value: ValueTemplate, scope: Scope, path: string): JsonVa
     }
     case 'list': {
       const items: JsonValue[] = []
-      for (const item of value.items) {
-        const element = evaluateValue(item, scope, path)
+      for (const [item, itemScope] of elements(value.items, scope)) {
+        const element = evaluateValue(item, itemScope, path)
         if (element !== undefined) items.push(element)
       }
       return items

@@ -11,6 +11,7 @@ import type {
   AuthModel,
   EndpointResource,
   FunctionResource,
+  ListResource,
   PaginatorModel,
   ResourceModel,
   RestModel,
@@ -50,15 +51,20 @@ export function restSource(model: RestModel, options: RestSourceOptions = {}): S
     maxBodyBytes: options.maxBodyBytes,
   })
   const authenticate = authenticatorOf()
-  const resources = model.resources.map(resource =>
-    resource.kind === 'function'
-      ? functionResource(resource)
-      : endpointResource(resource, model, client, scrubber, authenticate),
-  )
+  const made = (resource: ResourceModel): Resource => {
+    switch (resource.kind) {
+      case 'endpoint':
+        return endpointResource(resource, model, client, scrubber, authenticate)
+      case 'function':
+        return functionResource(resource)
+      case 'list':
+        return listResource(resource)
+    }
+  }
   return {
     name: model.name,
     fingerprint: fingerprint(model),
-    resources,
+    resources: model.resources.map(made),
     maxTableNesting: model.maxTableNesting,
     rootKey: model.rootKey,
     schemaContract: model.schemaContract,
@@ -103,6 +109,7 @@ function endpointResource(
   return {
     ...described(resource),
     parent: resource.parent,
+    batchSize: endpoint.batch?.size,
     describe: window => describeEndpoint(reader, model, window),
     pages(context) {
       let memory = memories.get(context.journal)
@@ -184,6 +191,21 @@ function secretParams({ endpoint }: EndpointResource): Set<string> {
   return names
 }
 
+/** One page that needs no request. */
+function listResource(resource: ListResource): Resource {
+  const { name, records } = resource
+  const bytes = Buffer.from(stringifyJson(records))
+  return {
+    ...described(resource),
+    async *pages({ emit }) {
+      const page: Page = { records: bytes, count: records.length, bytes: bytes.length, announced: records.length }
+      emit({ type: 'page', resource: name, records: page.count, bytes: page.bytes, fromJournal: false })
+      yield page
+      return proven('the document holds the whole list')
+    },
+  }
+}
+
 /** Records that come one by one are gathered into pages of this many. */
 const RECORDS_A_PAGE = 1000
 
@@ -234,7 +256,7 @@ async function* userRecords(
 /** What decides which requests are made and what their answers mean; functions count by their source text. */
 function fingerprint({ name, client, resources }: RestModel): string {
   const meaning = resources.map(resource => {
-    if (resource.kind === 'function') return resource
+    if (resource.kind !== 'endpoint') return resource
     const { retry: _retry, timeoutMs: _timeoutMs, readAhead: _readAhead, ...endpoint } = resource.endpoint
     // What users bring along may hold anything, circles too; of it only the place counts.
     const { auth, paginator } = endpoint

@@ -4,7 +4,7 @@ import type { Transport } from '../types.js'
 import { endpoint, retry } from './declaration/endpoint.js'
 import { nestedHints, resourceTableName, type schemaContract, tableHints } from './declaration/hints.js'
 import { auth, paginator } from './declaration/kinds.js'
-import { count, functionOf, key, name, required, secretValue } from './declaration/pieces.js'
+import { count, functionOf, jsonObject, key, name, required, secretValue } from './declaration/pieces.js'
 import type { RecordsFunction } from './model.js'
 
 /**
@@ -51,7 +51,10 @@ const recordsFunction = functionOf<RecordsFunction>('a function that yields reco
 
 const resourceKeys = {
   endpoint: key(z.union([z.string(), endpoint]), 'Where the records are; a text is its `path`.'),
-  records: key(recordsFunction, 'TypeScript: a generator of records, in place of `endpoint`.'),
+  records: key(z.union([z.array(jsonObject), recordsFunction]), {
+    description: 'The records themselves, or in TypeScript a generator of them, in place of `endpoint`.',
+    examples: [[{ id: 'eu' }, { id: 'us' }]],
+  }),
   include_from_parent: key(z.array(name), 'Keys of the parent’s record, each copied into the child as `_parent_key`.'),
   processing_steps: key(z.array(processingStep), 'TypeScript: functions that see each record, in order.'),
   parallelized: key(z.boolean(), { description: 'Whether lists of several parents are read at once.', default: false }),

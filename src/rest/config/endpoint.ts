@@ -1,9 +1,10 @@
+import { templateParents } from '../placeholders.js'
 import type { RetryPolicy } from '../types.js'
 import type { AuthReader } from './auth.js'
 import type { ClientConfig, EndpointConfig } from './declaration.js'
 import { checkPath } from './incremental.js'
 import type { MergedResource } from './merge.js'
-import type { EndpointModel, PaginatorModel, ResponseActionModel } from './model.js'
+import type { BatchModel, EndpointModel, PaginatorModel, ResponseActionModel, Template } from './model.js'
 import { paginatorOf } from './paginator.js'
 import type { Problems } from './problems.js'
 import { formatPath } from './propertyPath.js'
@@ -46,6 +47,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
     timeoutMs: milliseconds(endpoint.timeout) ?? context.timeoutMs,
     maxPages: endpoint.max_pages ?? undefined,
     maxRecords: endpoint.max_records ?? undefined,
+    batch: batchOf(merged, request.url, problems),
     readAhead: endpoint.read_ahead ?? undefined,
   }
 }
@@ -73,6 +75,19 @@ function choosePaginator(merged: MergedResource, singleEntity: boolean, context:
 export function isSingleEntity(path: string): boolean {
   const last = path.replace(/\/+$/, '').split('/').at(-1) ?? ''
   return /(?<!\{)\{[\w.-]+\}(?!\})/.test(last)
+}
+
+/** A request for several parents has one path, so the path can hold no value of theirs. */
+function batchOf(merged: MergedResource, url: Template, problems: Problems): BatchModel | undefined {
+  const { batch_size: size, batch_separator: separator } = merged.endpoint
+  if (size == null || size === 1) return undefined
+  if (templateParents(url).length > 0) {
+    problems.add(
+      merged.where('endpoint', 'path'),
+      'must not hold a field of the parent with `batch_size`; put it into `params`, `json` or `data`',
+    )
+  }
+  return { size, separator: separator ?? ',' }
 }
 
 function checkReachable(

@@ -38,7 +38,7 @@ export interface RateLimitModel {
   readonly maxConcurrency?: number | undefined
 }
 
-export type ResourceModel = EndpointResource | FunctionResource
+export type ResourceModel = EndpointResource | FunctionResource | ListResource
 
 interface ResourceBase {
   readonly name: string
@@ -68,6 +68,12 @@ export interface EndpointResource extends ResourceBase {
 export interface FunctionResource extends ResourceBase {
   readonly kind: 'function'
   readonly records: RecordsFunction
+}
+
+/** A list that stands in the document. */
+export interface ListResource extends ResourceBase {
+  readonly kind: 'list'
+  readonly records: readonly JsonObject[]
 }
 
 /** Yields records or pages of records, in order. Called once a run. */
@@ -146,8 +152,16 @@ export interface EndpointModel {
   /** Caps of each list. */
   readonly maxPages?: number | undefined
   readonly maxRecords?: number | undefined
+  /** One request for several records of the parent; undefined: one for each. */
+  readonly batch?: BatchModel | undefined
   /** Pages asked for before they are needed; 0 is strictly serial. */
   readonly readAhead?: number | undefined
+}
+
+export interface BatchModel {
+  readonly size: number
+  /** Stands between the values of a placeholder that is part of a text. */
+  readonly separator: string
 }
 
 /** `declared` is created by the entry of `paginatorKinds` with this type, from a config its schema has checked. */

@@ -10,13 +10,13 @@ import { contractOf, hintsOf } from './hints.js'
 import { incrementalOf } from './incremental.js'
 import { emptyLookup, type Lookup } from './lookup.js'
 import { mergeResource } from './merge.js'
-import type { RecordsFunction, ResourceModel, RestModel } from './model.js'
+import type { FunctionResource, RecordsFunction, ResourceModel, RestModel } from './model.js'
 import { paginatorOf } from './paginator.js'
 import { type PlaceOf, Problems } from './problems.js'
 import type { PropertyPath } from './propertyPath.js'
 import { isPlain, resolveReferences } from './references.js'
 import { defaultRetry, retryPolicy } from './retry.js'
-import { type ParentMention, TemplateReader } from './templates.js'
+import { notJson, type ParentMention, TemplateReader } from './templates.js'
 
 export interface ParseOptions {
   /** Where keys were written, for messages. */
@@ -54,7 +54,8 @@ interface Draft {
   readonly name: string
   readonly at: PropertyPath
   readonly mentions: readonly ParentMention[]
-  readonly includeAt: PropertyPath | undefined
+  /** Keys that mean nothing without a parent. */
+  readonly parentKeys: readonly PropertyPath[]
   build(parent: string | undefined): ResourceModel
 }
 
@@ -73,9 +74,10 @@ function normalise(document: RestApiConfig, options: ParseOptions, lookup: Looku
   const drafts = document.resources.map((entry, position) => draft(entry, position, document, options, context))
   checkNames(drafts, document, problems)
   const parents = parentsOf(drafts, problems)
-  for (const { name, includeAt } of drafts) {
-    if (includeAt !== undefined && !parents.has(name)) {
-      problems.add(includeAt, 'needs a parent: a placeholder `{resources.<resource>.<field>}` in the endpoint')
+  for (const { name, parentKeys } of drafts) {
+    if (parents.has(name)) continue
+    for (const at of parentKeys) {
+      problems.add(at, 'needs a parent: a placeholder `{resources.<resource>.<field>}` in the endpoint')
     }
   }
   return {
@@ -119,26 +121,62 @@ function draft(
   }
   const { records } = keys
   if (records != null) {
-    if (typeof written !== 'string' && written.endpoint != null) {
-      problems.add([...at, 'records'], 'a resource has either `endpoint` or `records`')
-    }
-    return {
-      name: merged.name,
-      at,
-      mentions: [],
-      includeAt: undefined,
-      build: () => ({ ...common, kind: 'function', records }),
-    }
+    if (typeof written !== 'string') checkNoEndpoint(written, at, problems)
+    const build = ownRecords(records, common, merged.where('records'), problems)
+    return { name: merged.name, at, mentions: [], parentKeys: [], build: () => build }
   }
   const endpoint = endpointOf(merged, reader, context)
   const included = keys.include_from_parent ?? []
+  const parentKeys = included.length === 0 ? [] : [merged.where('include_from_parent')]
+  if (endpoint.batch !== undefined) {
+    parentKeys.push(merged.where('endpoint', 'batch_size'))
+    if (included.length > 0) {
+      problems.add(
+        merged.where('include_from_parent'),
+        'cannot be told with `batch_size`: an answer belongs to several records of the parent',
+      )
+    }
+  }
   return {
     name: merged.name,
     at,
     mentions: reader.mentions,
-    includeAt: included.length === 0 ? undefined : merged.where('include_from_parent'),
+    parentKeys,
     build: parent => ({ ...common, kind: 'endpoint', parent, includeFromParent: included, endpoint }),
   }
+}
+
+/** Of an endpoint, records of one's own leave nothing but the cursor, and that only where a function can heed it. */
+function checkNoEndpoint({ endpoint, records }: ResourceConfig, at: PropertyPath, problems: Problems): void {
+  if (endpoint == null) return
+  const isCursor = typeof endpoint === 'object' && Object.keys(endpoint).every(key => key === 'incremental')
+  if (isCursor && typeof records === 'function') return
+  const exception = typeof records === 'function' ? '; only `endpoint.incremental` may stand beside a function' : ''
+  problems.add([...at, 'records'], `a resource has either \`endpoint\` or \`records\`${exception}`)
+}
+
+type OwnResource = Omit<FunctionResource, 'kind' | 'records'>
+
+function ownRecords(
+  records: NonNullable<ResourceConfig['records']>,
+  common: OwnResource,
+  at: PropertyPath,
+  problems: Problems,
+): ResourceModel {
+  if (typeof records === 'function') return { ...common, kind: 'function', records }
+  for (const [position, record] of records.entries()) checkJson(record, [...at, position], problems)
+  return { ...common, incremental: undefined, kind: 'list', records }
+}
+
+/** Reports what is no JSON value; the shape above it is checked already. */
+function checkJson(value: unknown, at: PropertyPath, problems: Problems): void {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'bigint') return
+  if (typeof value === 'number' && Number.isFinite(value)) return
+  if (Array.isArray(value)) {
+    for (const [position, item] of value.entries()) checkJson(item, [...at, position], problems)
+  } else if (isPlain(value)) {
+    for (const [key, item] of Object.entries(value)) if (item !== undefined) checkJson(item, [...at, key], problems)
+  } else problems.add(at, notJson(value))
 }
 
 function checkNames(drafts: readonly Draft[], document: RestApiConfig, problems: Problems): void {

@@ -50,12 +50,7 @@ export class TemplateReader {
       }))
       return { kind: 'object', entries }
     }
-    this.#problems.add(
-      at,
-      value instanceof Secret
-        ? 'a secret may stand only in `auth`, `headers` and `params`'
-        : 'expected a JSON value: text, a number, a boolean, null, a list or a map',
-    )
+    this.#problems.add(at, notJson(value))
     return { kind: 'literal', value: null }
   }
 
@@ -88,6 +83,13 @@ export class TemplateReader {
     }
     return [{ expression }]
   }
+}
+
+/** What is wrong with a value that is no JSON. */
+export function notJson(value: unknown): string {
+  return value instanceof Secret
+    ? 'a secret may stand only in `auth`, `headers` and `params`'
+    : 'expected a JSON value: text, a number, a boolean, null, a list or a map'
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {

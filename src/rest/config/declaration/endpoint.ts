@@ -106,6 +106,13 @@ export const endpointKeys = {
   }),
   max_pages: key(count, 'Most pages of one list.'),
   max_records: key(count, 'Most records of one list; the page that goes beyond is loaded whole.'),
+  batch_size: key(count, {
+    description:
+      'Most records of the parent in one request. Their values are joined by `batch_separator`; in a list, an element that is one placeholder becomes one element a value.',
+    default: 1,
+    examples: [50],
+  }),
+  batch_separator: key(name, { description: 'Stands between the values of a batch.', default: ',' }),
   read_ahead: key(z.int().min(0), {
     description: 'Pages asked for before they are needed; 0: one after the other.',
   }),
