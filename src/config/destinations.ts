@@ -1,12 +1,13 @@
 import type { Destination } from '../core/destination.js'
 import { ConfigError, type ConfigPlace } from '../core/errors.js'
 import { alternatives, nearMiss } from '../rest/config/nearMiss.js'
+import { type Environment, processEnvironment } from './environment.js'
 
 interface DestinationKind {
   /** How it is written, for messages. */
   readonly form: string
   /** Makes the destination from what follows the scheme; the engine is loaded only now. */
-  open(rest: string): Promise<Destination>
+  open(rest: string, env: Environment): Promise<Destination>
 }
 
 /** Every scheme of a destination. A new destination is one new folder and its place here. */
@@ -19,6 +20,14 @@ const kinds: Readonly<Record<string, DestinationKind>> = {
     form: 'postgres://USER@HOST/DATABASE',
     open: async rest => (await import('../destinations/postgres/postgres.js')).postgres(`postgres://${rest}`),
   },
+  files: {
+    form: 'files:DIR',
+    open: async (rest, env) => (await import('./files.js')).filesFromUrl(rest, env),
+  },
+  s3: {
+    form: 's3://BUCKET/PREFIX',
+    open: async (rest, env) => (await import('./files.js')).filesFromUrl(`s3://${rest}`, env),
+  },
 }
 
 /** Other ways to write a scheme. */
@@ -28,6 +37,7 @@ const aliases: Readonly<Record<string, string>> = { postgresql: 'postgres' }
 export async function destinationFromUrl(
   text: string,
   place: ConfigPlace = { path: 'destination' },
+  env: Environment = processEnvironment(),
 ): Promise<Destination> {
   const [, scheme = '', rest = ''] = /^([a-z][a-z\d+-]*):(?:\/\/)?(.*)$/is.exec(text) ?? []
   const name = aliases[scheme.toLowerCase()] ?? scheme.toLowerCase()
@@ -41,7 +51,7 @@ export async function destinationFromUrl(
   }
   if (rest === '') throw new ConfigError([{ place, message: `expected ${kind.form}; nothing follows \`${scheme}:\`` }])
   try {
-    return await kind.open(rest)
+    return await kind.open(rest, env)
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     const { message } = error.problems[0] ?? error

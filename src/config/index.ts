@@ -1,3 +1,5 @@
+export type { FilesOptions } from '../destinations/files/files.js'
+export type { S3Credentials, S3Options } from '../destinations/files/s3/options.js'
 export type {
   AuthConfig,
   ClientConfig,
@@ -13,5 +15,6 @@ export { destinationFromUrl } from './destinations.js'
 export { type DraftOptions, draftPipeline, type PipelineDraft } from './draft.js'
 export type { DraftAuth } from './draftYaml.js'
 export type { Environment } from './environment.js'
+export { files } from './files.js'
 export { loadPipelineFile, type PipelineFile, type PipelineFileOptions } from './pipelineFile.js'
 export { type RestApiOptions, restApi } from './restApi.js'

@@ -121,7 +121,10 @@ async function overridden(made: Pipeline, reading: Reading): Promise<Pipeline> {
   return pipeline({
     name: made.name,
     source: made.source,
-    destination: destination === undefined ? made.destination : await destinationFromUrl(destination),
+    destination:
+      destination === undefined
+        ? made.destination
+        : await destinationFromUrl(destination, { path: '--destination' }, reading.env),
     dataset: dataset ?? made.datasetName,
     home: workingFolder(reading.env, dirname(reading.path)),
     schema: made.schema,
@@ -182,8 +185,8 @@ type Wrapper = z.output<typeof wrapperOnly>
 
 function destinationOf(keys: Wrapper, name: string, reading: Reading, place: PlaceOf) {
   const { destination } = reading.overrides
-  if (destination !== undefined) return destinationFromUrl(destination, { path: '--destination' })
-  return destinationFromUrl(keys.destination ?? `duckdb:${name}.duckdb`, place(['destination']))
+  if (destination !== undefined) return destinationFromUrl(destination, { path: '--destination' }, reading.env)
+  return destinationFromUrl(keys.destination ?? `duckdb:${name}.duckdb`, place(['destination']), reading.env)
 }
 
 function pick(value: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {

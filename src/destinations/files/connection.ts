@@ -13,7 +13,7 @@ import type { Encoding } from './encode.js'
 import { filesError } from './errors.js'
 import { type Layout, microsecondsOf } from './layout.js'
 import { filesLoad, loadFolder } from './load.js'
-import { countRows, readTable } from './read.js'
+import { countRows, exportParquet, readTable } from './read.js'
 import type { Storage } from './storage.js'
 
 /** Pipelines that this process is loading, by place and pipeline. Other processes are kept out at their commit. */
@@ -102,6 +102,11 @@ export async function filesConnection(
     },
     async count(table) {
       return await explained(`counting table ${table}`, () => countRows(storage, reader.snapshot, dataset, table))
+    },
+    async writeParquet(query, path) {
+      return await explained(`writing table ${query.table} into ${path}`, () =>
+        exportParquet(storage, reader.snapshot, dataset, query, path),
+      )
     },
     async drop(names, next) {
       await explained('dropping tables', () =>

@@ -3,7 +3,7 @@ import type { DatasetRow, ReadQuery } from '../../core/destination.js'
 import { DestinationError, SchemaError } from '../../core/errors.js'
 import { openMemory } from '../duckdb/database.js'
 import { duckdbDialect } from '../duckdb/dialect.js'
-import { readRows } from '../duckdb/read.js'
+import { readRows, writeParquet } from '../duckdb/read.js'
 import { columnType } from '../sql/ddl.js'
 import { doubleQuoted } from '../sql/dialect.js'
 import type { CommittedTable, Snapshot } from './dataset.js'
@@ -32,12 +32,38 @@ export async function countRows(
 ): Promise<number> {
   const { files } = tableNamed(await look(), dataset, name)
   if (files.every(file => file.rows !== undefined)) return files.reduce((sum, file) => sum + (file.rows ?? 0), 0)
-  const counts = withView(storage, look, dataset, name, async function* (connection, view) {
+  return await oneNumber(storage, look, dataset, name, async (connection, view) => {
     const reader = await connection.runAndReadAll(`SELECT count(*) FROM ${view}`)
-    yield Number(reader.getRows()[0]?.[0])
+    return Number(reader.getRows()[0]?.[0])
   })
-  for await (const count of counts) return count
-  return 0
+}
+
+/** Writes the rows of a query into one Parquet file of this machine. */
+export async function exportParquet(
+  storage: Storage,
+  look: () => Promise<Snapshot>,
+  dataset: string,
+  query: ReadQuery,
+  path: string,
+): Promise<number> {
+  return await oneNumber(storage, look, dataset, query.table, connection =>
+    writeParquet(connection, dataset, query, path),
+  )
+}
+
+async function oneNumber(
+  storage: Storage,
+  look: () => Promise<Snapshot>,
+  dataset: string,
+  name: string,
+  work: (connection: DuckDBConnection, view: string) => Promise<number>,
+): Promise<number> {
+  const numbers = withView(storage, look, dataset, name, async function* (connection, view) {
+    yield await work(connection, view)
+  })
+  let result = 0
+  for await (const number of numbers) result = number
+  return result
 }
 
 async function* withView<T>(

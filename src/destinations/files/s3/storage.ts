@@ -39,7 +39,7 @@ export function s3Storage(target: S3Target, options: S3Options, clock: Clock): (
   if (credentials === undefined)
     throw problem(
       's3.credentials',
-      'are missing; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or give them as options',
+      'credentials are missing; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or give them as options',
     )
   if (endpoint !== undefined && !/^https?:\/\/[^/]+\/?$/.test(endpoint))
     throw problem('s3.endpoint', `expected an origin such as https://minio.example.com:9000, not ${endpoint}`)
