@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, chown, copyFile, mkdtemp, rm, stat } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -26,7 +26,11 @@ export interface PostgresServer {
 /** Statements that can be run without a server setting for durability: the folder is thrown away. */
 const FLAGS = ['-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=off', '-c', 'max_connections=50']
 
-export async function startPostgres(flags: readonly string[] = []): Promise<PostgresServer> {
+/** `tls`: files of the server's certificate and key. */
+export async function startPostgres(
+  flags: readonly string[] = [],
+  tls?: { readonly certificate: string; readonly key: string },
+): Promise<PostgresServer> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-postgres-'))
   const port = await freePort()
   const isRoot = process.getuid?.() === 0
@@ -41,11 +45,12 @@ export async function startPostgres(flags: readonly string[] = []): Promise<Post
     persistent: true,
     createPostgresUser: isRoot,
     initdbFlags: ['--encoding=UTF8', '--locale=C'],
-    postgresFlags: [...FLAGS, '-c', 'unix_socket_directories=', ...flags],
+    postgresFlags: [...FLAGS, '-c', 'unix_socket_directories=', ...(tls === undefined ? [] : TLS), ...flags],
     onLog: () => {},
     onError: () => {},
   })
   await server.initialise()
+  if (tls !== undefined) await installTls(join(folder, 'data'), tls)
   await server.start()
   const url = (database: string, user = 'postgres', password = 'p@ss:word/1'): string =>
     `postgres://${encodeURIComponent(user)}:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(database)}`
@@ -84,6 +89,21 @@ export async function startPostgres(flags: readonly string[] = []): Promise<Post
       await server.stop()
       await rm(folder, { recursive: true, force: true })
     },
+  }
+}
+
+const TLS = ['-c', 'ssl=on', '-c', 'ssl_cert_file=server.pem', '-c', 'ssl_key_file=server.key']
+
+/** The server only takes a key that is its own and that nobody else can read. */
+async function installTls(data: string, tls: { readonly certificate: string; readonly key: string }): Promise<void> {
+  const { uid, gid } = await stat(join(data, 'PG_VERSION'))
+  for (const [from, name] of [
+    [tls.certificate, 'server.pem'],
+    [tls.key, 'server.key'],
+  ] as const) {
+    await copyFile(from, join(data, name))
+    await chmod(join(data, name), 0o600)
+    await chown(join(data, name), uid, gid)
   }
 }
 

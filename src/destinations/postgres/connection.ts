@@ -7,6 +7,7 @@ import { applyDrop } from '../sql/drop.js'
 import { numberFrom, type SqlSession } from '../sql/session.js'
 import type { Address } from './address.js'
 import { Clients, openClient, type PostgresClient } from './client.js'
+import { postgresDialect } from './dialect.js'
 import { postgresError } from './errors.js'
 import { postgresLoad } from './load.js'
 import { lockDataset, lockPipeline } from './lock.js'
@@ -19,6 +20,8 @@ export async function postgresConnection(
   dataset: string,
   signal: AbortSignal | undefined,
 ): Promise<Connection> {
+  // A name that the server would change is refused now, not in the middle of a load.
+  postgresDialect.identifier(dataset)
   const clients = new Clients(address)
   const loads = new Set<Load>()
   await clients.give(await clients.take())
