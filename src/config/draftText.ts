@@ -94,7 +94,7 @@ function cursorLines({ cursors }: DraftFindings): string[] {
 
 /** Lines of YAML without the last line feed, `indent` spaces in. */
 function yaml(value: object, indent = 0): string {
-  const text = stringify(value, { lineWidth: 0 }).trimEnd()
+  const text = stringify(value, { lineWidth: 0, version: '1.1' }).trimEnd()
   return text.replace(/^(?=.)/gm, ' '.repeat(indent))
 }
 

@@ -49,6 +49,9 @@ export async function readImport(files: SchemaFiles, schemaName: string): Promis
 export function importedAnew(imported: Schema, fresh: Schema): Schema {
   const schema = cloneSchema(imported)
   schema.tables = new Map([...fresh.tables, ...schema.tables])
+  // A file written by hand may hold tables only.
+  schema.settings = { ...fresh.settings, ...schema.settings }
+  schema.normalizers = { ...fresh.normalizers, ...schema.normalizers }
   return { ...schema, previous_hashes: [], ...firstVersion(imported) }
 }
 
@@ -60,7 +63,7 @@ export function importedAnew(imported: Schema, fresh: Schema): Schema {
 export function importedOver(imported: Schema, stored: Schema): Schema {
   if (stored.imported_version_hash === imported.version_hash) return stored
   const schema = cloneSchema(stored)
-  schema.settings = { ...imported.settings }
+  schema.settings = { ...stored.settings, ...imported.settings }
   if (imported.description !== undefined) schema.description = imported.description
   for (const table of imported.tables.values())
     schema.tables.set(table.name, over(table, stored.tables.get(table.name)))

@@ -52,7 +52,14 @@ function facts(list: PlannedList, probed: CheckedResource | undefined): [name: s
   const { request, parent, cursor, loaded } = list
   return [
     ...(request === undefined ? [['records', 'made by a function'] as [string, string]] : requestFacts(request)),
-    ...(parent === undefined ? [] : [['parent', `one list for each record of ${parent}`] as [string, string]]),
+    ...(parent === undefined
+      ? []
+      : [
+          [
+            'parent',
+            `${request?.batchSize === undefined ? 'one list for each record' : `one list for up to ${request.batchSize} records`} of ${parent}`,
+          ] as [string, string],
+        ]),
     ...(cursor === undefined ? [] : [['cursor', cursorText(cursor)] as [string, string]]),
     ['loads', loaded ? dispositionText(list.writeDisposition, list) : 'nothing: it is read only for its children'],
     ...(request === undefined ? [] : limitFacts(request)),

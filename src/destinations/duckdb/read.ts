@@ -32,7 +32,7 @@ export async function* readRows(
   if (batch.length > 0) yield batch
 }
 
-/** Writes the rows of a query into a Parquet file, compressed with zstd, every column with its type in DuckDB. */
+/** Writes the rows of a query into a Parquet file, every column with its type in DuckDB. */
 export async function writeParquet(
   connection: DuckDBConnection,
   dataset: string,
@@ -41,7 +41,7 @@ export async function writeParquet(
 ): Promise<number> {
   const { sql, values } = await statementOf(connection, dataset, query, column => column)
   const file = `'${path.replaceAll("'", "''")}'`
-  const result = await connection.run(`COPY (${sql}) TO ${file} (FORMAT parquet, COMPRESSION zstd)`, [...values])
+  const result = await connection.run(`COPY (${sql}) TO ${file} (FORMAT parquet)`, [...values])
   return result.rowsChanged
 }
 
