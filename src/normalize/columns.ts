@@ -54,6 +54,7 @@ export class ColumnWriter {
   validity: Uint8Array
   values: Uint8Array
   /** Views of `values`. */
+  view: DataView
   words: Int32Array
   doubles: Float64Array
   /** Values so far. */
@@ -74,6 +75,7 @@ export class ColumnWriter {
     this.#pool = pool
     this.validity = pool.acquireZeroed((rowCapacity + 7) >> 3)
     this.values = pool.acquire(0)
+    this.view = new DataView(this.values.buffer)
     this.words = new Int32Array(0)
     this.doubles = new Float64Array(0)
     this.#adopt(this.kind === BOOL ? pool.acquireZeroed(0) : this.values)
@@ -81,6 +83,7 @@ export class ColumnWriter {
 
   #adopt(values: Uint8Array): void {
     this.values = values
+    this.view = new DataView(values.buffer)
     this.words = new Int32Array(values.buffer, 0, values.length >> 2)
     this.doubles = new Float64Array(values.buffer, 0, values.length >> 3)
     this.capacity =
@@ -156,11 +159,7 @@ export class ColumnWriter {
   endText(row: number, length: number): void {
     this.#setValid(row)
     const at = this.position
-    const values = this.values
-    values[at] = length
-    values[at + 1] = length >> 8
-    values[at + 2] = length >> 16
-    values[at + 3] = length >> 24
+    this.view.setInt32(at, length, true)
     this.position = at + 4 + length
     this.count++
   }

@@ -220,12 +220,18 @@ export function keyHashStep(hash: number, part: number): number {
 
 /** Whether one of four bytes of a text is a quote, a backslash or a control character. */
 export function endsPlainText(word: number): boolean {
+  return textEnds(word) !== 0
+}
+
+/**
+ * Marks quotes, backslashes and control characters among four bytes of a text by the highest bit of their byte. The
+ * lowest mark is exact; bytes above it may be marked by mistake.
+ */
+export function textEnds(word: number): number {
   const quotes = word ^ 0x22222222
   const backslashes = word ^ 0x5c5c5c5c
   const controls = (word - 0x20202020) & ~word
-  return (
-    ((controls | ((quotes - 0x01010101) & ~quotes) | ((backslashes - 0x01010101) & ~backslashes)) & 0x80808080) !== 0
-  )
+  return (controls | ((quotes - 0x01010101) & ~quotes) | ((backslashes - 0x01010101) & ~backslashes)) & 0x80808080
 }
 
 /** The lists at one place, or the records of a root table. */

@@ -9,6 +9,8 @@ import { nestedIds, ROW_ID_LENGTH, ROW_ID_STRIDE, randomIds } from './rowIds.js'
 export type RootIdKind = 'random' | 'key' | 'row'
 
 const FIRST_ROWS = 256
+/** Two bytes each. */
+const ID_HALVES = ROW_ID_STRIDE / 2
 
 /**
  * The rows of one table that are not in a batch yet. Rows are begun with {@link startRow}; nothing needs to be written
@@ -140,8 +142,8 @@ export class TableWriter {
       } else {
         this.parentIds.gather(this.parent.ids, this.parentRows, from, this.rows)
         if (this.hasRootIds) {
-          const above = this.parent.parent === undefined ? this.parent.ids : this.parent.rootIds
-          this.rootIds.gather(above, this.parentRows, from, this.rows)
+          if (this.parent.parent === undefined) this.rootIds.copy(this.parentIds, from, this.rows)
+          else this.rootIds.gather(this.parent.rootIds, this.parentRows, from, this.rows)
         }
         this.#resolveForeign(from)
         nestedIds(
@@ -253,17 +255,26 @@ class IdColumn {
   /** Rows `from` to before `to` get the ids that `source` has at the rows `sourceRows` names for them. */
   gather(source: IdColumn, sourceRows: Int32Array, from: number, to: number): void {
     const target = this.room(to)
+    const halves = new Uint16Array(target.buffer)
     const bytes = source.#bytes
+    const sourceHalves = new Uint16Array(bytes.buffer)
     for (let row = from; row < to; row++) {
-      const start = sourceRows[row]! * ROW_ID_STRIDE
-      const at = row * ROW_ID_STRIDE
-      for (let index = 0; index < ROW_ID_STRIDE; index++) target[at + index] = bytes[start + index]!
+      const start = sourceRows[row]! * ID_HALVES
+      const at = row * ID_HALVES
+      for (let index = 0; index < ID_HALVES; index++) halves[at + index] = sourceHalves[start + index]!
     }
     if (source.#others === undefined) return
     for (let row = from; row < to; row++) {
       const other = source.#others.get(sourceRows[row]!)
       if (other !== undefined) this.set(row, other)
     }
+  }
+
+  /** Rows `from` to before `to` get the ids that `source` has at the same rows. */
+  copy(source: IdColumn, from: number, to: number): void {
+    this.room(to).set(source.#bytes.subarray(from * ROW_ID_STRIDE, to * ROW_ID_STRIDE), from * ROW_ID_STRIDE)
+    if (source.#others === undefined) return
+    for (const [row, id] of source.#others) if (row >= from && row < to) this.set(row, id)
   }
 
   /** The id of one row. */

@@ -8,6 +8,7 @@ import {
   keyHashStep,
   type ListShape,
   type Node,
+  textEnds,
 } from './shapes.js'
 import type { TableWriter } from './tables.js'
 import { isoMicros, isoMicrosAt } from './time.js'
@@ -385,8 +386,11 @@ export class Walk {
 
   #timestamp(at: number, column: ColumnWriter, field: Field, table: TableWriter, row: number): number {
     const page = this.#page
+    const view = this.#view
     let end = at + 1
-    while ((page[end]! > 0x22 && page[end] !== BACKSLASH) || page[end] === 0x20) end++
+    let ends = textEnds(view.getInt32(end, true))
+    for (; ends === 0; ends = textEnds(view.getInt32(end, true))) end += 4
+    end += (31 - Math.clz32(ends & -ends)) >> 3
     if (page[end] !== QUOTE || !isoMicrosAt(page, at + 1, end)) return this.#uncommon(at, field, table, row)
     column.putInt64(row, isoMicros[0]!, isoMicros[1]!)
     return end + 1
@@ -400,32 +404,30 @@ export class Walk {
     const textStart = column.position + 4
     let to = textStart
     if (to + TEXT_ROOM > column.values.length) column.reserve(TEXT_ROOM + 4)
-    let out = column.values
-    let room = out.length - 8
+    let out = column.view
+    let room = out.byteLength - 8
     for (;;) {
       if (to > room) {
         column.reserve(to - column.position + TEXT_ROOM)
-        out = column.values
-        room = out.length - 8
+        out = column.view
+        room = out.byteLength - 8
       }
       const word = view.getInt32(at, true)
-      if (!endsPlainText(word)) {
-        out[to] = word
-        out[to + 1] = word >> 8
-        out[to + 2] = word >> 16
-        out[to + 3] = word >> 24
+      const ends = textEnds(word)
+      // What is copied too much is written over by the next.
+      out.setInt32(to, word, true)
+      if (ends === 0) {
         to += 4
         at += 4
         continue
       }
-      let byte = page[at]!
-      while (byte !== QUOTE && byte !== BACKSLASH && byte >= 0x20) {
-        out[to++] = byte
-        byte = page[++at]!
-      }
+      const plain = (31 - Math.clz32(ends & -ends)) >> 3
+      to += plain
+      at += plain
+      const byte = page[at]!
       if (byte === QUOTE) break
       if (byte !== BACKSLASH) throw GIVE_UP
-      to = this.#escape(at, out, to, column, table)
+      to = this.#escape(at, column.values, to, column, table)
       at = this.#escapeEnd
     }
     column.endText(row, to - textStart)
