@@ -37,9 +37,9 @@ function headersOf({ headers }: Response): Record<string, string> {
 }
 
 async function* bodyOf({ body }: Response, { timeoutMs }: TransportRequest, deadline: Deadline) {
+  if (body === null) return
+  const reader = body.getReader()
   try {
-    if (body === null) return
-    const reader = body.getReader()
     for (;;) {
       deadline.start(timeoutMs.body, 'UND_ERR_BODY_TIMEOUT')
       const part = await deadline.watch(reader.read())
@@ -48,19 +48,25 @@ async function* bodyOf({ body }: Response, { timeoutMs }: TransportRequest, dead
     }
   } finally {
     deadline.stop()
+    await reader.cancel().catch(() => {})
   }
 }
 
 /** Cancels one request when its turn to answer is over, or when the run is. */
 class Deadline {
   readonly #late = new AbortController()
-  readonly #outer: AbortSignal
+  readonly #ended: Promise<never>
   #timer: NodeJS.Timeout | undefined
   readonly signal: AbortSignal
 
   constructor({ signal }: TransportRequest) {
-    this.#outer = signal
     this.signal = AbortSignal.any([signal, this.#late.signal])
+    this.#ended = new Promise((_resolve, reject) => {
+      const end = (): void => reject(this.signal.reason)
+      if (this.signal.aborted) end()
+      else this.signal.addEventListener('abort', end, { once: true })
+    })
+    this.#ended.catch(() => {})
   }
 
   /** Begins anew to wait; `code` names what was late. */
@@ -70,15 +76,9 @@ class Deadline {
     this.#timer = setTimeout(late, timeoutMs)
   }
 
-  /** Whatever a `fetch` makes of a signal, the error is the reason of the signal. */
-  async watch<Result>(work: Promise<Result>): Promise<Result> {
-    try {
-      return await work
-    } catch (error) {
-      this.#outer.throwIfAborted()
-      this.#late.signal.throwIfAborted()
-      throw error
-    }
+  /** Whatever a `fetch` makes of a signal, be it nothing, an aborted request ends at once with the signal's reason. */
+  watch<Result>(work: Promise<Result>): Promise<Result> {
+    return Promise.race([this.#ended, work])
   }
 
   stop(): void {

@@ -16,6 +16,7 @@ import type {
   ResourceModel,
   RestModel,
 } from './config/model.js'
+import { customPaginator } from './customPaginator.js'
 import { describeEndpoint } from './describe.js'
 import type { ListReader } from './listReader.js'
 import { type RunMemory, readList } from './pages.js'
@@ -100,7 +101,7 @@ function endpointResource(
     scrubber,
     auth: endpoint.auth === undefined ? undefined : authenticate(endpoint.auth),
     authOrigins: authOrigins(resource, model),
-    paginator: paginatorOf(endpoint.paginator),
+    paginator: paginatorOf(endpoint.paginator, resource.name),
     selector: selector === undefined ? undefined : compilePath(selector),
     secretParams: secretParams(resource),
   }
@@ -148,12 +149,12 @@ function described(resource: ResourceModel) {
 /** More than a tenth of a table gone at once is more often an API's fault than the truth. */
 const DEFAULT_MAX_DELETE_SHARE = 0.1
 
-function paginatorOf(model: PaginatorModel): Paginator | undefined {
+function paginatorOf(model: PaginatorModel, resource: string): Paginator | undefined {
   switch (model.kind) {
     case 'auto':
       return undefined
     case 'custom':
-      return model.paginator
+      return customPaginator(model.paginator, { resource, path: model.path })
     case 'declared': {
       const kinds: readonly PaginatorKind[] = paginatorKinds as unknown as readonly PaginatorKind[]
       const kind = kinds.find(({ type, aliases }) => type === model.type || aliases.includes(model.type))
