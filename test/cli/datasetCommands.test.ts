@@ -1,0 +1,258 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type DemoApi, startDemoApi } from '../../demo/server.js'
+import { sluice as sluiceInProcess } from '../../src/cli/program.js'
+import { type Ended, sluiceProcess } from './process.js'
+
+const API_KEY = 's3cr3t/+key?&"ü%41'
+
+let folder: string
+let api: DemoApi
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-cli-'))
+  api = await startDemoApi({ apiKey: API_KEY, records: { featureFlags: 130, feedback: 210 } })
+  await writeFile(join(folder, 'feedback.yaml'), DOCUMENT)
+})
+afterEach(async () => {
+  await api.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const DOCUMENT = `client:
+  base_url: \${env.DEMO_API_URL}
+  auth: {type: api_key, name: api_key, api_key: "\${secrets.api_key}", location: query}
+  paginator: {type: offset, limit: 100}
+resources:
+  - name: feedback_data
+    primary_key: id
+    write_disposition: merge
+    endpoint:
+      path: /v1/feedback
+      data_selector: data
+      incremental: {cursor_path: timestamp, initial_value: "2024-01-01T00:00:00Z"}
+  - name: flags
+    endpoint: {path: /v1/feature_flags, data_selector: items}
+`
+
+function environment(): Record<string, string> {
+  return { API_KEY, DEMO_API_URL: api.url, SLUICE_HOME: join(folder, 'home') }
+}
+
+function sluice(...args: readonly string[]): Promise<Ended> {
+  return sluiceProcess(args, { cwd: folder, env: environment() })
+}
+
+async function run(): Promise<void> {
+  expect(await sluice('run', 'feedback.yaml')).toMatchObject({ exitCode: 0 })
+}
+
+describe('sluice plan', () => {
+  it('says what would be asked, asks nothing and makes nothing; --probe asks one page a root', async () => {
+    const planned = await sluice('plan', 'feedback.yaml')
+    expect(planned).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(planned.stdout).toContain('it starts from the beginning')
+    expect(planned.stdout).toMatch(
+      /request +GET http:\/\/127\.0\.0\.1:\d+\/v1\/feedback\?offset=0&limit=100&api_key=\*\*\*$/m,
+    )
+    expect(planned.stdout).toMatch(/pages +offset, limit: 100.* \(from client\.paginator\)/)
+    expect(planned.stdout).toMatch(/cursor +timestamp, from "2024-01-01T00:00:00Z" \(initial_value\)/)
+    expect(planned.stdout).toMatch(/loads +merge, by id/)
+    expect(planned.stdout).toMatch(/retry +up to 3 times/)
+    expect(api.requests).toHaveLength(0)
+    expect(await readdir(folder)).toEqual(['feedback.yaml'])
+
+    const probed = await sluice('plan', 'feedback.yaml', '--probe', '--select', 'flags', '--json')
+    const plan = JSON.parse(probed.stdout) as { resources: object[]; probe: object[] }
+    expect(plan.resources).toMatchObject([{ resource: 'flags' }])
+    expect(plan.probe).toMatchObject([{ resource: 'flags', records: 100, announced: 130 }])
+    expect(api.requests).toHaveLength(1)
+  })
+
+  it('begins where the last load ended', async () => {
+    await run()
+    const { stdout } = await sluice('plan', 'feedback.yaml')
+    expect(stdout).toMatch(/it starts from the state of load \d+\.\d+/)
+    expect(stdout).toMatch(/cursor +timestamp, from "2024-.*" \(the state\)/)
+  })
+})
+
+describe('sluice schema and sluice types', () => {
+  it('say that nothing was loaded, and make nothing', async () => {
+    for (const command of ['schema', 'types', 'state']) {
+      const ended = await sluice(command, 'feedback.yaml')
+      expect(ended).toMatchObject({ exitCode: 1, stdout: '' })
+      expect(ended.stderr).toContain('has loaded nothing')
+    }
+    expect(await readdir(folder)).toEqual(['feedback.yaml'])
+  })
+
+  it('print every form of the schema, and write types', async () => {
+    await run()
+    const forms: Record<string, RegExp> = {
+      json: /^ {4}"feedback_data__replies": \{$/m,
+      mermaid: /^ {4}feedback_data__replies \{$/m,
+    }
+    expect((await sluice('schema', 'feedback.yaml')).stdout).toMatch(/^ {2}feedback_data__replies:$/m)
+    for (const [form, expected] of Object.entries(forms)) {
+      const { exitCode, stdout } = await sluice('schema', 'feedback.yaml', '--format', form)
+      expect(exitCode).toBe(0)
+      expect(stdout).toMatch(expected)
+    }
+    expect((await sluice('schema', 'feedback.yaml', '--format', 'xml')).exitCode).toBe(2)
+    const written = await sluice('types', 'feedback.yaml', '--out', 'tables.d.ts')
+    expect(written).toMatchObject({ exitCode: 0 })
+    const text = await readFile(join(folder, 'tables.d.ts'), 'utf8')
+    expect(text).toBe((await sluice('types', 'feedback.yaml')).stdout)
+    expect(text).toMatch(/readonly feedback_data: FeedbackData$/m)
+    expect(await readdir(folder)).not.toContain('tables.d.ts.partial')
+  })
+})
+
+describe('sluice state', () => {
+  it('shows cursors and resets them', async () => {
+    await run()
+    const shown = await sluice('state', 'feedback.yaml')
+    expect(shown.stdout).toMatch(/^feedback_data +timestamp +"2024-.*" +"2024-01-01T00:00:00Z"$/m)
+    const document = JSON.parse((await sluice('state', 'feedback.yaml', '--json')).stdout) as object
+    expect(document).toMatchObject({ pipeline_name: 'feedback', _state_version: 1 })
+    const reset = await sluice('state', 'feedback.yaml', '--reset', 'feedback_data')
+    expect(reset).toMatchObject({ exitCode: 0 })
+    expect(reset.stdout).toMatch(/Load \d+\.\d+ committed: feedback_data\.timestamp will start anew/)
+    expect((await sluice('state', 'feedback.yaml')).stdout).toContain('no cursors')
+    expect((await sluice('state', 'feedback.yaml', '--reset', 'feedback_dat')).exitCode).toBe(2)
+    expect((await sluice('state', 'feedback.yaml', '--reset', 'flags')).stdout).toContain('Nothing to reset')
+    const { stdout } = await sluice('show', 'feedback.yaml')
+    expect(stdout).toMatch(/^feedback_data +210$/m)
+    expect(stdout).toMatch(/^_dlt_loads +2$/m)
+  })
+})
+
+describe('sluice drop', () => {
+  it('does nothing where nobody can be asked, and what it says with --yes', async () => {
+    await run()
+    const refused = await sluice('drop', 'feedback.yaml', 'feedback_data')
+    expect(refused.exitCode).toBe(2)
+    expect(refused.stderr).toContain('feedback_data__replies')
+    expect(refused.stderr).toContain('--yes')
+    expect((await sluice('show', 'feedback.yaml')).stdout).toMatch(/^feedback_data +210$/m)
+    const dropped = await sluice('drop', 'feedback.yaml', 'feedback_data', '--yes')
+    expect(dropped).toMatchObject({ exitCode: 0 })
+    const { stdout } = await sluice('show', 'feedback.yaml')
+    expect(stdout).not.toMatch(/^feedback_data/m)
+    expect(stdout).toMatch(/^flags +130$/m)
+    const unknown = await sluice('drop', 'feedback.yaml', 'feedback_data', '--yes')
+    expect(unknown.exitCode).toBe(2)
+    expect(unknown.stderr).toContain('flags')
+  })
+
+  it.each([
+    ['y', 0, /committed, dropped/],
+    ['', 1, /Nothing was dropped/],
+  ])('asks on a terminal: %j', async (answer, expected, said) => {
+    await run()
+    const text = `name: feedback\n${DOCUMENT.replace('${env.DEMO_API_URL}', api.url).replace('"${secrets.api_key}"', 'x')}`
+    const database = join(folder, 'feedback.duckdb')
+    await writeFile(join(folder, 'asked.yaml'), `destination: ${JSON.stringify(`duckdb:${database}`)}\n${text}`)
+    const printed: string[] = []
+    const asked: string[] = []
+    const output = {
+      isTerminal: true,
+      columns: () => 80,
+      write: (written: string) => void printed.push(written),
+      line: (line = '') => void printed.push(line),
+      styled: (_style: string, plain: string) => plain,
+    }
+    const exitCode = await sluiceInProcess(['drop', join(folder, 'asked.yaml'), 'flags'], {
+      terminal: { out: output, err: output },
+      prompt: {
+        ask: async question => {
+          asked.push(question)
+          return answer
+        },
+      },
+      version: 'test',
+      signal: new AbortController().signal,
+      now: () => 0,
+    })
+    expect(asked).toEqual([expect.stringContaining('[y/N]')])
+    expect(printed.join('\n')).toMatch(said)
+    expect(exitCode).toBe(expected)
+    expect((await sluice('show', 'feedback.yaml')).stdout.includes('flags')).toBe(expected !== 0)
+  })
+})
+
+describe('sluice init', () => {
+  const address = (query = '') => `${api.url}/v1/feature_flags${query}`
+  const auth = ['--auth', 'api_key', '--auth-location', 'query', '--auth-name', 'api_key']
+
+  it('writes a file that checks, loads everything and holds no secret', async () => {
+    const drafted = await sluice('init', '--url', address(), ...auth, '--out', 'flags.yaml', '--name', 'flags')
+    expect(drafted).toMatchObject({ exitCode: 0 })
+    expect(drafted.stderr).toContain('data_selector items')
+    expect(drafted.stderr).toContain('paginator offset')
+    expect(drafted.stderr).toContain('primary_key id')
+    expect(drafted.stderr).toContain('updated_at')
+    expect(api.requests).toHaveLength(1)
+    const text = await readFile(join(folder, 'flags.yaml'), 'utf8')
+    expect(text).toContain('$' + '{secrets.api_key}')
+    expect(text).not.toContain('s3cr3t')
+    expect(await sluice('check', 'flags.yaml')).toMatchObject({ exitCode: 0 })
+    const loaded = await sluice('run', 'flags.yaml')
+    expect(loaded.stdout).toMatch(/^flags +complete +2 +0 +2 +130 +130/m)
+  })
+
+  it('takes a key out of the address, and keeps other parameters', async () => {
+    const query = `?limit=50&status=a%7Bb&api_key=${encodeURIComponent(API_KEY)}`
+    const drafted = await sluice('init', '--url', address(query))
+    expect(drafted).toMatchObject({ exitCode: 0 })
+    expect(drafted.stdout + drafted.stderr).not.toContain('s3cr3t')
+    const text = await readFile(join(folder, 'feature_flags.yaml'), 'utf8')
+    expect(text).toMatch(/^ {6}limit: 50$/m)
+    expect(text).toMatch(/^ {10}status: "?a\{\{b"?$/m)
+    expect(text).not.toContain('s3cr3t')
+    expect(await sluice('check', 'feature_flags.yaml')).toMatchObject({ exitCode: 0 })
+  })
+
+  it('takes the comments off into a document that is valid', async () => {
+    await sluice('init', '--url', address(), ...auth, '--out', 'flags.yaml')
+    const text = await readFile(join(folder, 'flags.yaml'), 'utf8')
+    const uncommented = text.replace(/^( +)# (?=incremental:| {2}(cursor_path|initial_value|start_param):)/gm, '$1')
+    expect(uncommented).toMatch(/^ {8}incremental:$/m)
+    await writeFile(join(folder, 'flags.yaml'), uncommented)
+    const planned = await sluice('plan', 'flags.yaml')
+    expect(planned).toMatchObject({ exitCode: 0 })
+    expect(planned.stdout).toMatch(/cursor +updated_at, from "2024-/)
+  })
+
+  it('never overwrites, and asks the API nothing then', async () => {
+    const ended = await sluice('init', '--url', address(), ...auth, '--out', 'feedback.yaml')
+    expect(ended.exitCode).toBe(2)
+    expect(ended.stderr).toContain('not overwritten')
+    expect(api.requests).toHaveLength(0)
+    expect(await readFile(join(folder, 'feedback.yaml'), 'utf8')).toBe(DOCUMENT)
+  })
+
+  it.each([
+    [[], /--url: is needed/],
+    [['--url', 'nonsense'], /--url: expected the address/],
+    [['--url', 'https://me:pw@example.com/a'], /http_basic/],
+    [['--url', 'https://example.com/a', '--auth', 'magic'], /bearer/],
+    [['--url', 'https://example.com/a', '--auth', 'http_basic'], /--username: is needed/],
+  ])('refuses %j with exit code 2', async (args, expected) => {
+    const ended = await sluice('init', ...args)
+    expect(ended.exitCode).toBe(2)
+    expect(ended.stderr).toMatch(expected)
+    expect(await readdir(folder)).toEqual(['feedback.yaml'])
+  })
+
+  it('a missing secret: where it was looked for, nothing written', async () => {
+    const { API_KEY: _left, ...env } = environment()
+    const ended = await sluiceProcess(['init', '--url', address(), ...auth], { cwd: folder, env })
+    expect(ended.exitCode).toBe(2)
+    expect(ended.stderr).toContain('API_KEY')
+    expect(await readdir(folder)).toEqual(['feedback.yaml'])
+  })
+})
