@@ -46,10 +46,27 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     .option('--concurrency <requests>', 'most requests in flight; 1 is strictly one after the other', wholeNumber)
     .option('--full-refresh', 'drop the tables and the state of the resources first')
     .option('--allow-incomplete', 'commit although something is missing')
+    .option('--keep-journal', 'keep every answer of the API on disk, for `sluice replay`')
+    .option('--no-resume', 'set the pages of an interrupted run aside and ask for all of them again')
     .option('--json', 'print every event as one line of JSON')
     .action(async (file: string, options) => {
       const { runCommand } = await import('./commands/run.js')
       exit(await runCommand(file, options, context))
+    })
+
+  command(program, 'replay')
+    .description('load the answers that a journal keeps once more; asks the API nothing')
+    .argument('<file>', 'pipeline file')
+    .argument('[load]', 'id of the load; the newest with a journal if not said')
+    .option('--destination <url>', 'load into this destination, as in duckdb:PATH')
+    .option('--dataset <name>', 'load into this dataset')
+    .option('--select <resource...>', 'only these resources')
+    .option('--full-refresh', 'drop the tables and the state of the resources first')
+    .option('--allow-incomplete', 'commit although something is missing')
+    .option('--json', 'print every event as one line of JSON')
+    .action(async (file: string, load: string | undefined, options) => {
+      const { replayCommand } = await import('./commands/replay.js')
+      exit(await replayCommand(file, load, options, context))
     })
 
   command(program, 'check')

@@ -180,6 +180,11 @@ function isAfter(hint: IncrementalHint, order: number): boolean {
   return hint.lastValueFunc === 'max' ? order > 0 : order < 0
 }
 
+/** Whether a cursor value lies further along than another. */
+export function isBeyond(hint: IncrementalHint, value: JsonValue | undefined, other: JsonValue): boolean {
+  return value !== undefined && value !== null && isAfter(hint, compareCursors(value, other, hint))
+}
+
 function isBefore(hint: IncrementalHint, a: JsonValue, b: JsonValue): boolean {
   const order = compareCursors(a, b, hint)
   return order !== 0 && !isAfter(hint, order)

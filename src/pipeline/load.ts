@@ -10,11 +10,11 @@ import type { MergeStrategy, ReadonlyTable, Schema } from '../core/schema.js'
 import { bumpVersionFrom, ensureStateTable } from '../core/schemaDocument.js'
 import type { Resource, TableHints } from '../core/source.js'
 import type { PipelineState } from '../core/state.js'
-import { bumpState, withCursorState } from '../core/stateDocument.js'
+import { bumpState, cursorState, withCursorState } from '../core/stateDocument.js'
 import { createNormalizer } from '../normalize/normalizer.js'
 import { isoTimestampMicros } from '../normalize/time.js'
 import type { ResourceRun } from './extract.js'
-import { type CursorTracker, trackCursor } from './incremental.js'
+import { type CursorTracker, isBeyond, trackCursor } from './incremental.js'
 import { type Meter, meter } from './meter.js'
 import type { PipelineSetup } from './pipeline.js'
 import { flattenPlan, type PlannedResource } from './plan.js'
@@ -34,6 +34,7 @@ export interface OpenLoadInput {
   readonly windows: FrozenWindows
   readonly load: Load
   readonly loadId: string
+  readonly isReplay?: boolean | undefined
 }
 
 /** A load that pages are being written into. */
@@ -202,13 +203,14 @@ function conclude(
       return receipt
     })
   refuseIncomplete(receipts, options)
-  const state = bumpState(moveCursors(prepared.state, resources, setup.source.name))
+  const state = bumpState(moveCursors(prepared.state, resources, setup.source.name, input.isReplay === true))
   const stateChanged = state._version_hash !== prepared.state._version_hash
   const committedAt = BigInt(setup.clock.now()) * 1000n
   const judged: Judged = {
     receipts,
     committedAt,
     defaultStrategy: setup.destination.capabilities.mergeStrategies[0] ?? 'delete-insert',
+    isReplay: input.isReplay === true,
   }
   const tables = tablePlans(schema, resources, rowsByTable, judged)
   const rows = Object.fromEntries(rowsByTable)
@@ -243,13 +245,19 @@ function refuseIncomplete(receipts: readonly Receipt[], options: RunOptions): vo
   )
 }
 
-function moveCursors(state: PipelineState, resources: readonly OpenResource[], source: string): PipelineState {
+function moveCursors(
+  state: PipelineState,
+  resources: readonly OpenResource[],
+  source: string,
+  isReplay: boolean,
+): PipelineState {
   return resources.reduce((current, { planned, cursor }) => {
     const moved = cursor?.state()
-    const path = planned.resource.incremental?.cursorPath
-    return moved === undefined || path === undefined
-      ? current
-      : withCursorState(current, source, planned.resource.name, path, moved)
+    const { incremental, name } = planned.resource
+    if (moved === undefined || incremental === undefined) return current
+    const there = isReplay ? cursorState(current, source, name, incremental.cursorPath)?.last_value : undefined
+    if (there !== undefined && there !== null && !isBeyond(incremental, moved.last_value, there)) return current
+    return withCursorState(current, source, name, incremental.cursorPath, moved)
   }, state)
 }
 
@@ -258,6 +266,7 @@ interface Judged {
   readonly receipts: readonly Receipt[]
   readonly committedAt: bigint
   readonly defaultStrategy: MergeStrategy
+  readonly isReplay: boolean
 }
 
 function tablePlans(
@@ -273,7 +282,7 @@ function tablePlans(
     const opened = loaded.get(table.resource)
     const hasRows = [...rowsByTable].some(([name, count]) => count > 0 && rootOf(schema, name) === table.name)
     const replaces = opened?.planned.disposition.disposition === 'replace' && hasSeenData(table)
-    const deletes = opened?.planned.resource.deletes !== undefined && hasSeenData(table)
+    const deletes = !judged.isReplay && opened?.planned.resource.deletes !== undefined && hasSeenData(table)
     if (!hasRows && !replaces && !deletes) continue
     plans.push(tablePlan(table, opened, judged))
   }
@@ -289,7 +298,7 @@ function rootOf(schema: Schema, name: string): string {
 function tablePlan(
   table: ReadonlyTable,
   opened: OpenResource | undefined,
-  { receipts, committedAt, defaultStrategy }: Judged,
+  { receipts, committedAt, defaultStrategy, isReplay }: Judged,
 ): TablePlan {
   const disposition =
     table.write_disposition === undefined || table.write_disposition === 'skip' ? 'append' : table.write_disposition
@@ -302,7 +311,7 @@ function tablePlan(
     disposition,
     strategy,
     boundary: strategy === 'scd2' ? boundaryOf(table, committedAt) : undefined,
-    ...(deletes !== undefined && proven && opened?.cursor === undefined
+    ...(deletes !== undefined && proven && !isReplay && opened?.cursor === undefined
       ? {
           deletes:
             deletes.mode === 'hard' ? { mode: 'hard' as const } : { mode: 'soft' as const, column: DELETION_MARK },

@@ -5,6 +5,7 @@ import { type CheckOptions, type CheckResult, checkSource } from './check.js'
 import { type AnyTables, type Dataset, datasetOf, type TablesOf } from './dataset.js'
 import { describePipeline, type PipelinePlan, type PlanOptions } from './describe.js'
 import { type ChangeOptions, type Dropped, dropResources, resetState } from './drop.js'
+import { type ReplayOptions, replayPipeline } from './replay.js'
 import { type RunOptions, type RunResult, runPipeline } from './run.js'
 import type { SchemaFiles } from './schemaFiles.js'
 
@@ -39,6 +40,11 @@ export interface Pipeline {
   readonly schema: SchemaFiles
   /** Rejects with a SluiceError; then nothing was committed. */
   run(options?: RunOptions): Promise<RunResult>
+  /**
+   * Loads the pages of an earlier load's journal, the newest or the one named, without a request to the API. Rejects
+   * with a SluiceError; then nothing was committed.
+   */
+  replay(loadId?: string, options?: ReplayOptions): Promise<RunResult>
   /** Asks one page of each root resource and says what was found; writes nothing. */
   check(options?: CheckOptions): Promise<CheckResult>
   /** Says what would be asked first, how and why, and where it would start; asks the API nothing and writes nothing. */
@@ -74,6 +80,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     datasetName: setup.datasetName,
     schema: setup.schemaFiles,
     run: (runOptions = {}) => runPipeline(setup, runOptions),
+    replay: (loadId, replayOptions = {}) => replayPipeline(setup, loadId, replayOptions),
     check: (checkOptions = {}) => checkSource(setup, checkOptions),
     plan: (planOptions = {}) => describePipeline(setup, planOptions),
     dataset: <Tables extends TablesOf<Tables> = AnyTables>() => datasetOf<Tables>(setup),

@@ -60,10 +60,9 @@ const DEFAULT_CONCURRENCY = 16
  */
 export async function runPipeline(setup: PipelineSetup, options: RunOptions): Promise<RunResult> {
   const emit = options.onEvent ?? (() => {})
-  const disposition =
-    typeof options.writeDisposition === 'string' ? { disposition: options.writeDisposition } : options.writeDisposition
+  const disposition = dispositionOf(options)
   const roots = planResources(setup.source, setup.destination, { select: options.select, disposition })
-  const folder = join(setup.home, encodeURIComponent(setup.name))
+  const folder = pipelineFolder(setup)
   const lock = await lockPipeline(folder, setup.clock.now())
   try {
     await using connection = await setup.destination.connect(setup.datasetName, options.signal)
@@ -83,13 +82,32 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
       throw error
     }
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    emit({ type: 'run_failed', code: error instanceof SluiceError ? error.code : 'unexpected', message })
-    throw error
+    throw failing(error, emit)
   } finally {
     await setup.source.close()
     await lock.release()
   }
+}
+
+/** Where journals and locks of a pipeline are. */
+export function pipelineFolder(setup: PipelineSetup): string {
+  return join(setup.home, folderName(setup.name))
+}
+
+/** A name that any text may be made into, and that never leads out of the working folder. */
+function folderName(name: string): string {
+  return encodeURIComponent(name).replace(/^\.+$/, dots => dots.replaceAll('.', '%2E'))
+}
+
+export function dispositionOf({ writeDisposition }: Pick<RunOptions, 'writeDisposition'>): DispositionHint | undefined {
+  return typeof writeDisposition === 'string' ? { disposition: writeDisposition } : writeDisposition
+}
+
+/** Tells of the failure, and gives the error back. */
+export function failing(error: unknown, emit: (event: RunEvent) => void): unknown {
+  const message = error instanceof Error ? error.message : String(error)
+  emit({ type: 'run_failed', code: error instanceof SluiceError ? error.code : 'unexpected', message })
+  return error
 }
 
 /** Everything that reading and committing needs. */
@@ -102,6 +120,8 @@ export interface Running {
   readonly prepared: Prepared
   readonly windows: FrozenWindows
   readonly journal: ResponseJournal & Pick<Journal, 'loadId' | 'resumedPages' | 'sync'>
+  /** The pages are of an earlier time: cursors do not move back, nothing is deleted for not being among them. */
+  readonly isReplay?: boolean | undefined
 }
 
 /** Reads every page, from the journal or the API, and commits once. On a failure the destination is as it was. */

@@ -18,23 +18,34 @@ export interface RunCommandOptions extends PipelineOverrides {
   readonly json?: boolean | undefined
   readonly fullRefresh?: boolean | undefined
   readonly allowIncomplete?: boolean | undefined
+  readonly keepJournal?: boolean | undefined
+  /** False: `--no-resume`. */
+  readonly resume?: boolean | undefined
 }
 
 /** `sluice run FILE`: runs the pipelines of a file one after the other and stops at the first that fails. */
 export async function runCommand(file: string, options: RunCommandOptions, context: CommandContext): Promise<ExitCode> {
   for (const pipeline of await openPipelines(file, options)) {
-    if (options.json === true) await runForMachines(pipeline, options, context)
-    else await runForPeople(pipeline, options, context)
+    await reported(onEvent => execute(pipeline, options, context, onEvent), options, context)
   }
   return 0
 }
 
-async function runForMachines(pipeline: Pipeline, options: RunCommandOptions, context: CommandContext): Promise<void> {
+/** Starts a run and shows how it goes: for people, or every event as a line of JSON. */
+export async function reported(
+  start: (onEvent: (event: RunEvent) => void) => Promise<RunResult>,
+  { json }: { readonly json?: boolean | undefined },
+  context: CommandContext,
+): Promise<void> {
   const { out } = context.terminal
-  await execute(pipeline, options, context, event => out.line(JSON.stringify(event)))
+  if (json === true) await start(event => out.line(JSON.stringify(event)))
+  else await reportedToPeople(start, context)
 }
 
-async function runForPeople(pipeline: Pipeline, options: RunCommandOptions, context: CommandContext): Promise<void> {
+async function reportedToPeople(
+  start: (onEvent: (event: RunEvent) => void) => Promise<RunResult>,
+  context: CommandContext,
+): Promise<void> {
   const { out, err } = context.terminal
   const receipts: Receipt[] = []
   const progress = progressView(err, context.now)
@@ -42,7 +53,7 @@ async function runForPeople(pipeline: Pipeline, options: RunCommandOptions, cont
   let destination = ''
   let result: RunResult
   try {
-    result = await execute(pipeline, options, context, event => {
+    result = await start(event => {
       if (event.type === 'run_started') destination = `${event.destination}, dataset ${event.dataset}`
       if (event.type === 'resource_finished') receipts.push(event.receipt)
       progress.show(event)
@@ -70,7 +81,7 @@ function execute(
   context: CommandContext,
   onEvent: (event: RunEvent) => void,
 ): Promise<RunResult> {
-  const { select, limit, concurrency, fullRefresh, allowIncomplete } = options
+  const { select, limit, concurrency, fullRefresh, allowIncomplete, keepJournal, resume } = options
   return pipeline.run({
     signal: context.signal,
     onEvent,
@@ -79,5 +90,7 @@ function execute(
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(fullRefresh === true ? { refresh: 'drop_resources' } : {}),
     ...(allowIncomplete === undefined ? {} : { allowIncomplete }),
+    ...(keepJournal === undefined ? {} : { keepJournal }),
+    ...(resume === undefined ? {} : { resume }),
   })
 }

@@ -1,0 +1,33 @@
+import type { ExitCode } from '../failure.js'
+import { openPipelines, type PipelineOverrides } from '../pipelineFile.js'
+import type { CommandContext } from './command.js'
+import { reported } from './run.js'
+
+export interface ReplayCommandOptions extends PipelineOverrides {
+  readonly select?: readonly string[] | undefined
+  readonly fullRefresh?: boolean | undefined
+  readonly allowIncomplete?: boolean | undefined
+  readonly json?: boolean | undefined
+}
+
+/** `sluice replay FILE [LOAD]`: loads what a journal holds once more, without asking the API for anything. */
+export async function replayCommand(
+  file: string,
+  loadId: string | undefined,
+  options: ReplayCommandOptions,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { select, fullRefresh, allowIncomplete } = options
+  for (const pipeline of await openPipelines(file, options)) {
+    const start = (onEvent: NonNullable<Parameters<typeof pipeline.run>[0]>['onEvent']) =>
+      pipeline.replay(loadId, {
+        signal: context.signal,
+        onEvent,
+        ...(select === undefined ? {} : { select }),
+        ...(fullRefresh === true ? { refresh: 'drop_resources' as const } : {}),
+        ...(allowIncomplete === undefined ? {} : { allowIncomplete }),
+      })
+    await reported(start, options, context)
+  }
+  return 0
+}

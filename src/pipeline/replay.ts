@@ -1,0 +1,102 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DataError } from '../core/errors.js'
+import { isJsonObject } from '../core/jsonObject.js'
+import { nextLoadId } from '../core/loadId.js'
+import { lockPipeline, replayJournal } from '../journal/journal.js'
+import type { PipelineSetup } from './pipeline.js'
+import { planResources } from './plan.js'
+import { prepareSchema } from './prepare.js'
+import { dispositionOf, failing, pipelineFolder, type RunOptions, type RunResult, readAndCommit } from './run.js'
+import { type FrozenWindows, freezeWindows } from './windows.js'
+
+export interface ReplayOptions
+  extends Pick<
+    RunOptions,
+    'signal' | 'select' | 'writeDisposition' | 'schemaContract' | 'refresh' | 'allowIncomplete' | 'onEvent'
+  > {}
+
+/**
+ * Loads what the journal of an earlier load holds, kept, set aside or unfinished, by today's rules of the schema and
+ * without one request to the API. The newest journal, unless a load is named. It is a load of its own and commits like
+ * any other: what is appended is there once more, unless a refresh makes room first. Cursors never move back, rows are
+ * never deleted because a journal does not have them, and the journal stays.
+ */
+export async function replayPipeline(
+  setup: PipelineSetup,
+  wanted: string | undefined,
+  options: ReplayOptions,
+): Promise<RunResult> {
+  const emit = options.onEvent ?? (() => {})
+  const roots = planResources(setup.source, setup.destination, {
+    select: options.select,
+    disposition: dispositionOf(options),
+  })
+  const folder = pipelineFolder(setup)
+  const lock = await lockPipeline(folder, setup.clock.now())
+  try {
+    await using connection = await setup.destination.connect(setup.datasetName, options.signal)
+    const recorded = await replayJournal(await recordedLoad(folder, wanted), setup.source.scrubber)
+    try {
+      const committed = await connection.committed(setup.name, setup.source.name)
+      const prepared = await prepareSchema(setup, connection, committed, roots, options)
+      const windows = windowsOf(recorded.meta.windows, freezeWindows(roots, prepared.state, setup.source.name))
+      const newest = [committed?.loadId ?? '0', recorded.loadId].sort((a, b) => Number(a) - Number(b)).at(-1)
+      const journal = {
+        lookup: recorded.lookup,
+        record: recorded.record,
+        loadId: nextLoadId(setup.clock.now(), newest, setup.clock.random()),
+        resumedPages: recorded.pages,
+        sync: async () => {},
+      }
+      const running = { setup, options, emit, connection, roots, prepared, windows, journal }
+      return await readAndCommit({ ...running, isReplay: true })
+    } finally {
+      await recorded.close()
+    }
+  } catch (error) {
+    throw failing(error, emit)
+  } finally {
+    await setup.source.close()
+    await lock.release()
+  }
+}
+
+/** Folder of a load, or of the newest. Of several journals of one load, that of its latest attempt. */
+async function recordedLoad(folder: string, wanted: string | undefined): Promise<string> {
+  const loads = join(folder, 'loads')
+  const names = (await readdir(loads).catch(() => [])).sort((a, b) => order(a) - order(b) || attempt(a) - attempt(b))
+  const name = names.findLast(candidate => wanted === undefined || idOf(candidate) === wanted)
+  if (name !== undefined) return join(loads, name)
+  const known = [...new Set(names.map(idOf))].join(', ')
+  const what = wanted === undefined ? 'a load' : `load ${wanted}`
+  throw new DataError(
+    'journal',
+    `There is no journal of ${what} in ${loads}${known === '' ? '' : `; there are ${known}`}. A journal is kept by a run with keepJournal (--keep-journal), and set aside after a failure that its pages caused.`,
+    { path: loads },
+  )
+}
+
+/** `1795189125.770919.aside2` is a journal of load `1795189125.770919`. */
+function idOf(name: string): string {
+  return name.replace(/\.(?:done|aside)\d*$/, '')
+}
+
+function order(name: string): number {
+  return Number(idOf(name))
+}
+
+function attempt(name: string): number {
+  return Number(/\.(?:done|aside)(\d*)$/.exec(name)?.[1] || 1)
+}
+
+/** The windows that the recorded requests were made with: the cursors may have moved since. */
+function windowsOf(recorded: unknown, now: FrozenWindows): FrozenWindows {
+  if (!isJsonObject(recorded)) return now
+  const byResource = new Map(now.byResource)
+  for (const name of byResource.keys()) {
+    const frozen = recorded[name]
+    if (isJsonObject(frozen)) byResource.set(name, frozen as unknown as NonNullable<ReturnType<typeof byResource.get>>)
+  }
+  return { byResource, fingerprint: now.fingerprint }
+}
