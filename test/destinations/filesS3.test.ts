@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { Secret } from '../../src/core/secret.js'
 import type { Clock } from '../../src/core/source.js'
 import { filesDestination } from '../../src/destinations/files/files.js'
+import type { S3Options } from '../../src/destinations/files/s3/options.js'
 import { PART_BYTES, s3Storage } from '../../src/destinations/files/s3/storage.js'
 import type { Storage } from '../../src/destinations/files/storage.js'
 import {
@@ -16,7 +17,7 @@ import {
   testState,
   withConnection,
 } from '../../src/testing/dataset.js'
-import { ACCESS_KEY_ID, BUCKET, type S3Double, SECRET_ACCESS_KEY, startS3Double } from './s3Server.js'
+import { ACCESS_KEY_ID, BUCKET, type S3Double, type S3Fault, SECRET_ACCESS_KEY, startS3Double } from './s3Server.js'
 
 /** The real time without waiting. */
 const clock: Clock = { now: () => Date.now(), sleep: async () => {}, random: () => 0.5 }
@@ -197,15 +198,25 @@ describe('requests', () => {
     await store.close()
   })
 
-  test.each([
-    [
-      'a wrong secret',
-      { credentials: { ...credentials, secretAccessKey: 'no-such-secret' } },
-      /secret access key is wrong/,
-    ],
-    ['no right', {}, /s3:PutObject/, { status: 403, code: 'AccessDenied' }],
-    ['a token that has expired', {}, /session token has expired/, { status: 400, code: 'ExpiredToken' }],
-  ] as const)('that are refused for %s say so without the secret', async (_, options, message, fault?: never) => {
+  interface Refusal {
+    readonly name: string
+    readonly options?: S3Options
+    readonly message: RegExp
+    readonly fault?: S3Fault
+  }
+  test.each<Refusal>([
+    {
+      name: 'a wrong secret',
+      options: { credentials: { ...credentials, secretAccessKey: 'no-such-secret' } },
+      message: /secret access key is wrong/,
+    },
+    { name: 'no right', message: /s3:PutObject/, fault: { status: 403, code: 'AccessDenied' } },
+    {
+      name: 'an expired token',
+      message: /session token has expired/,
+      fault: { status: 400, code: 'ExpiredToken' },
+    },
+  ])('that are refused for $name say so without the secret', async ({ options, message, fault }) => {
     s3.fault = () => fault
     await using connection = await destination(options).connect('d')
     const failing = connection.committed('p', 'api')

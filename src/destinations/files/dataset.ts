@@ -65,7 +65,7 @@ export function datasetReader(storage: Storage, layout: Layout) {
       tables: tablesOf(
         loads,
         removed,
-        foreign.length === 0 ? [] : await foreignTables(storage, layout, foreign, removed, system.versions),
+        foreign.length === 0 ? undefined : await foreignTables(storage, layout, foreign, removed, system.versions),
       ),
       nextSequence: Math.max(0, ...loads.map(load => load.manifest?.sequence ?? 0)) + 1,
     }
@@ -180,9 +180,9 @@ function systemTables(loads: readonly LoadRecord[], keys: SystemKeys): Committed
 function tablesOf(
   loads: readonly LoadRecord[],
   removed: ReadonlySet<string>,
-  foreign: readonly CommittedTable[],
+  foreign: Foreign | undefined,
 ): ReadonlyMap<string, CommittedTable> {
-  const definitions = new Map(foreign.map(table => [table.name, table.columns]))
+  const definitions = new Map(foreign?.tables.map(table => [table.name, table.columns]))
   const manifests = loads
     .flatMap(({ manifest, loadId }) => (manifest === undefined ? [] : [{ manifest, loadId }]))
     .sort((a, b) => a.manifest.sequence - b.manifest.sequence || compare(a.loadId, b.loadId))
@@ -194,10 +194,24 @@ function tablesOf(
       definitions.set(name, [...columns, ...others])
     }
   }
-  const files = [...foreign.flatMap(table => table.files), ...manifests.flatMap(({ manifest }) => manifest.files)]
+  // dlt replaces a table by deleting its files, ours too; it leaves no note of that.
+  const deleted = (key: string, loadId: string): boolean =>
+    foreign !== undefined && foreign.newest > loadId && !foreign.keys.has(key)
+  const files = [
+    ...(foreign?.tables.flatMap(table => table.files) ?? []),
+    ...manifests.flatMap(({ manifest, loadId }) => manifest.files.filter(file => !deleted(file.key, loadId))),
+  ]
   const live = new Map<string, DataFile[]>([...definitions.keys()].map(name => [name, []]))
   for (const file of files) if (!removed.has(file.key)) live.get(file.table)?.push(file)
   return new Map([...definitions].map(([name, columns]) => [name, { name, columns, files: live.get(name) ?? [] }]))
+}
+
+interface Foreign {
+  readonly tables: readonly CommittedTable[]
+  /** Every data file that is there, whoever wrote it. */
+  readonly keys: ReadonlySet<string>
+  /** Id of the newest of these loads. */
+  readonly newest: string
 }
 
 /** Tables of loads that dlt committed: files are found by the layout, columns in the stored schemas. */
@@ -207,7 +221,7 @@ async function foreignTables(
   loads: readonly LoadRecord[],
   removed: ReadonlySet<string>,
   versions: Snapshot['versions'],
-): Promise<CommittedTable[]> {
+): Promise<Foreign> {
   const ids = new Set(loads.map(load => load.loadId))
   const objects: { key: string; bytes: number }[] = []
   for await (const object of storage.list('')) {
@@ -232,7 +246,7 @@ async function foreignTables(
       if (files.length > 0) tables.push({ name: table.name, columns, files })
     }
   }
-  return tables
+  return { tables, keys: new Set(objects.map(({ key }) => key)), newest: loads.at(-1)?.loadId ?? '' }
 }
 
 function compare(a: string, b: string): number {

@@ -124,7 +124,7 @@ export function localStorage(root: string, stagingDir?: string): Storage {
     },
     async *list(prefix) {
       const cut = prefix.lastIndexOf('/') + 1
-      for await (const object of walk(pathOf(prefix.slice(0, cut) || '.'), prefix.slice(0, cut))) {
+      for await (const object of walk(cut === 0 ? place : pathOf(prefix.slice(0, cut)), prefix.slice(0, cut))) {
         if (object.key.startsWith(prefix)) yield object
       }
     },

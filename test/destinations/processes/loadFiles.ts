@@ -1,0 +1,41 @@
+/**
+ * A process that loads one row into files, to be killed: `loadFiles.ts <folder> <loadId> <disposition> <moment>`.
+ * `moment`: `before record` and `after record` end the process there with SIGKILL, `pause` prints `paused` before the
+ * record and goes on when its input ends, `never` just loads. Prints `committed`, or the code of the failure.
+ */
+import { once } from 'node:events'
+import { filesConnection } from '../../../src/destinations/files/connection.js'
+import { DEFAULT_LAYOUT, layout } from '../../../src/destinations/files/layout.js'
+import { localStorage } from '../../../src/destinations/files/local.js'
+import { runLoad, testSchema, testState } from '../../../src/testing/dataset.js'
+
+const [folder = '', loadId = '', disposition = 'append', moment = 'never'] = process.argv.slice(2)
+const storage = localStorage(`${folder}/api_data`)
+const { put } = storage
+const die = async (): Promise<never> => {
+  process.kill(process.pid, 'SIGKILL')
+  return await new Promise(() => {})
+}
+storage.put = async (key, content, options) => {
+  const isRecord = key.startsWith('_dlt_loads/')
+  if (isRecord && moment === 'before record') await die()
+  if (isRecord && moment === 'pause') {
+    process.stdout.write('paused\n')
+    await once(process.stdin.resume(), 'end')
+  }
+  const result = await put(key, content, options)
+  if (isRecord && moment === 'after record') await die()
+  return result
+}
+const settings = { layout: layout(DEFAULT_LAYOUT), encoding: { format: 'parquet', compression: 'zstd' } } as const
+const connection = await filesConnection(storage, 'api_data', settings, undefined)
+await runLoad(connection, testSchema({ orders: { columns: { id: 'bigint' } } }), {
+  loadId,
+  records: { orders: [{ id: Number(loadId) * 10 }] },
+  tables: [{ table: 'orders', disposition: disposition as 'append' }],
+  state: testState(1, loadId),
+}).then(
+  () => process.stdout.write('committed\n'),
+  error => process.stdout.write(`${error.code}\n`),
+)
+await connection[Symbol.asyncDispose]()
