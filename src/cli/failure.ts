@@ -10,6 +10,9 @@ export function reportFailure(error: unknown, output: Output, debug: boolean): E
   const hint = hintFor(error)
   output.line(`${output.styled('red', 'error:')} ${printableLines(messageOf(error))}`)
   if (hint !== undefined) output.line(`${output.styled('bold', 'hint:')} ${hint}`)
+  if (error instanceof SluiceError) {
+    output.line(`${output.styled('bold', 'code:')} ${error.code}, explained in docs/troubleshooting.md`)
+  }
   if (debug) output.line(printableLines(stackOf(error)))
   return error instanceof ConfigError ? 2 : 1
 }
