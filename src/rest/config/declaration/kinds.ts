@@ -15,6 +15,17 @@ export const paginatorShorthands: readonly string[] = [
 
 export const authTypes: readonly string[] = authKinds.map(kind => kind.type)
 
+/** Types whose other keys may all be left out. */
+export type PaginatorShorthand = 'auto' | TypeAlone<z.input<PaginatorSchema>>
+
+type TypeAlone<Config> = Config extends { type: infer Type extends string }
+  ? { type: Type } extends Config
+    ? Type
+    : never
+  : never
+
+export type AuthType = NonNullable<z.input<AuthSchema>['type']>
+
 /** An object of our own making that pages; see `Paginator`. */
 const customPaginator = typescriptOnly<Paginator>(
   'a paginator',
@@ -32,7 +43,7 @@ const autoPaginator = z
 
 export const paginator = z
   .union([
-    z.enum(paginatorShorthands) as z.ZodType<string, string>,
+    z.enum(paginatorShorthands) as unknown as z.ZodType<PaginatorShorthand, PaginatorShorthand>,
     discriminated<PaginatorSchema | typeof autoPaginator>([autoPaginator, ...paginatorKinds.map(kind => kind.schema)]),
     customPaginator,
   ])
@@ -44,7 +55,7 @@ export const paginator = z
  */
 export const auth = z
   .union([
-    z.enum(authTypes) as z.ZodType<string, string>,
+    z.enum(authTypes) as unknown as z.ZodType<AuthType, AuthType>,
     discriminated<AuthSchema>(authKinds.map(kind => withoutRequired(kind.type, kind.schema))) as z.ZodType<
       unknown,
       PartialButType<z.input<AuthSchema>>
