@@ -38,6 +38,8 @@ function settings(address: Address): readonly (readonly [name: string, value: st
     ['statement_timeout', String(address.statementTimeoutMs)],
     // Between two pages of a slow API a session is idle for a long time.
     ['idle_session_timeout', '0'],
+    ['idle_in_transaction_session_timeout', '0'],
+    ['transaction_timeout', '0'],
     // Staged rows are read again soon.
     ['temp_buffers', '64MB'],
     // Where this process is gone, the server shall notice and let go of the lock.

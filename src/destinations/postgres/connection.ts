@@ -13,6 +13,7 @@ import { postgresLoad } from './load.js'
 import { lockDataset, lockPipeline } from './lock.js'
 import { atOneMoment, readRows } from './read.js'
 import { inTransaction, postgresSession } from './session.js'
+import { BEGIN } from './staging.js'
 
 /** A connection to one dataset, which is a schema of the database. Sessions are opened as they are needed. */
 export async function postgresConnection(
@@ -85,7 +86,7 @@ export async function postgresConnection(
     },
     async drop(names, next) {
       await withClient('dropping tables', client =>
-        inTransaction(client, 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE', async () => {
+        inTransaction(client, BEGIN, async () => {
           await lockDataset(client, dataset)
           await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(address.lockTimeoutMs)])
           await applyDrop(postgresSession(client, dataset), names, next)

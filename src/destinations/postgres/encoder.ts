@@ -9,14 +9,17 @@ import { DataError } from '../../core/errors.js'
 export class RowEncoder {
   readonly #rows: number
   readonly #columns: readonly Cells[]
-  readonly #firstOrdinal: number
+  readonly #firstOrdinal: number | undefined
   /** Where the next value of each row of the block goes. */
   readonly #places = new Int32Array(BLOCK_ROWS)
   #row = 0
   #blockRows = 0
 
-  /** `ordinal` numbers the rows, from the first: it is the first column of each. Types by column, see {@link cellsOf}. */
-  constructor(batch: ColumnBatch, types: ReadonlyMap<string, string>, firstOrdinal: number) {
+  /**
+   * With `firstOrdinal` a first column numbers the rows, beginning with it. `types` are those of Postgres by column, as
+   * the dialect spells them.
+   */
+  constructor(batch: ColumnBatch, types: ReadonlyMap<string, string>, firstOrdinal?: number | undefined) {
     this.#rows = batch.rows
     this.#firstOrdinal = firstOrdinal
     this.#columns = batch.columns.map(column => cellsOf(batch.table, column, types.get(column.name) ?? ''))
@@ -31,8 +34,8 @@ export class RowEncoder {
     const rows = Math.min(BLOCK_ROWS, this.#rows - this.#row)
     const sizes = this.#places
     this.#blockRows = rows
-    // Number of fields, and the ordinal with its length.
-    sizes.fill(2 + 4 + 8 + 4 * this.#columns.length, 0, rows)
+    // Number of fields, the ordinal with its length, and the lengths of the others.
+    sizes.fill(2 + (this.#firstOrdinal === undefined ? 0 : 12) + 4 * this.#columns.length, 0, rows)
     for (const column of this.#columns) column.addSizes(sizes, this.#row, rows)
     let total = 0
     for (let row = 0; row < rows; row++) {
@@ -47,13 +50,17 @@ export class RowEncoder {
   write(out: Buffer, start: number): void {
     const places = this.#places
     const rows = this.#blockRows
+    const first = this.#firstOrdinal
+    const fields = this.#columns.length + (first === undefined ? 0 : 1)
     for (let row = 0; row < rows; row++) {
-      let at = places[row]! + start // within the block
-      at = out.writeInt16BE(this.#columns.length + 1, at)
-      at = out.writeInt32BE(8, at)
-      const ordinal = this.#firstOrdinal + this.#row + row
-      at = out.writeInt32BE(Math.floor(ordinal / TWO_32), at)
-      places[row] = out.writeUInt32BE(ordinal % TWO_32, at)
+      let at = out.writeInt16BE(fields, places[row]! + start) // within the block
+      if (first !== undefined) {
+        const ordinal = first + this.#row + row
+        at = out.writeInt32BE(8, at)
+        at = out.writeInt32BE(Math.floor(ordinal / TWO_32), at)
+        at = out.writeUInt32BE(ordinal % TWO_32, at)
+      }
+      places[row] = at
     }
     for (const column of this.#columns) column.write(out, places, this.#row, rows)
     this.#row += rows

@@ -1,16 +1,18 @@
 import type { CommitPlan, Load, LoadPlan } from '../../core/destination.js'
-import { applyCommit } from '../sql/commit.js'
+import { applyCommit, isCommitted } from '../sql/commit.js'
+import { DatasetTables } from '../sql/ddl.js'
 import type { Address } from './address.js'
+import { adoptNewTables } from './adopt.js'
 import type { PostgresClient } from './client.js'
 import { postgresError } from './errors.js'
 import { lockDataset } from './lock.js'
 import { inTransaction, postgresSession } from './session.js'
-import { openStaging } from './staging.js'
+import { BEGIN, openStaging } from './staging.js'
 
 /** Readers of the defaults meet a small `work_mem`; a merge sorts and joins more than they do. */
 const WORK_MEMORY = `SELECT pg_catalog.set_config('work_mem', '64MB', true) WHERE pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < 67108864`
 
-/** A load in a session of its own: temporary tables until the commit, then one transaction. `unlock` is called once. */
+/** A load in a session of its own; its rows become visible with the end of one transaction. `unlock` is called once. */
 export function postgresLoad(
   client: PostgresClient,
   address: Address,
@@ -19,7 +21,7 @@ export function postgresLoad(
   unlock: () => Promise<void>,
   signal: AbortSignal | undefined,
 ): Load {
-  const staging = openStaging(client, address)
+  const staging = openStaging(client, address, dataset, plan.loadId)
   let ended: Promise<void> | undefined
   const end = (): Promise<void> => {
     ended ??= finish()
@@ -28,7 +30,10 @@ export function postgresLoad(
   const finish = async (): Promise<void> => {
     // Rows still on their way are of no use.
     if (await isBusy(staging.settle())) client.destroy()
-    else await unlock()
+    else {
+      if (staging.inTransaction) await client.query('ROLLBACK').catch(() => {})
+      await unlock()
+    }
     await client.end()
   }
   const failure = (error: unknown, doing: string): Error => {
@@ -64,11 +69,18 @@ export function postgresLoad(
 
   async function commit(final: CommitPlan): Promise<void> {
     const session = postgresSession(client, dataset)
-    await inTransaction(client, 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE', async () => {
+    await inTransaction(client, staging.inTransaction ? undefined : BEGIN, async () => {
       await lockDataset(client, dataset)
       await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(address.lockTimeoutMs)])
       await client.query(WORK_MEMORY)
-      await applyCommit(session, plan, final, await staging.relations(session, final.schema))
+      await session.createDataset()
+      const tables = await DatasetTables.inspect(session)
+      if (!(await isCommitted(session, tables, plan.loadId))) {
+        const staged = await staging.relations(session, final.schema)
+        const left = await adoptNewTables({ session, dataset, tables, staging }, final, staged)
+        await applyCommit(session, plan, left, staged)
+      }
+      if (staging.newSchema !== undefined) await client.query(`DROP SCHEMA ${staging.newSchema} CASCADE`)
       signal?.throwIfAborted()
     })
   }

@@ -41,9 +41,13 @@ LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AN
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
 ORDER BY c.oid, a.attnum`
 
-/** Runs `work` in one transaction; nothing stays of it when it fails. */
-export async function inTransaction<T>(client: PostgresClient, begin: string, work: () => Promise<T>): Promise<T> {
-  await client.query(begin)
+/** Runs `work` in one transaction, which is open where `begin` is undefined; nothing stays of it when it fails. */
+export async function inTransaction<T>(
+  client: PostgresClient,
+  begin: string | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (begin !== undefined) await client.query(begin)
   try {
     const result = await work()
     await client.query('COMMIT')

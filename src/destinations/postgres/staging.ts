@@ -1,156 +1,165 @@
-import { once } from 'node:events'
+import { createHash } from 'node:crypto'
 import type { ColumnBatch } from '../../core/batch.js'
-import { DestinationError, SchemaError } from '../../core/errors.js'
+import { DestinationError } from '../../core/errors.js'
 import type { ReadonlySchema, ReadonlyTable } from '../../core/schema.js'
 import { columnType } from '../sql/ddl.js'
 import { freeName } from '../sql/names.js'
 import type { SqlSession, StagedTable } from '../sql/session.js'
 import type { Address } from './address.js'
-import { driver, type PostgresClient } from './client.js'
+import type { PostgresClient } from './client.js'
 import { baseType, takes } from './compatible.js'
+import { rowSender } from './copy.js'
 import { postgresDialect } from './dialect.js'
-import { COPY_HEADER, COPY_TRAILER, RowEncoder } from './encoder.js'
+import { RowEncoder } from './encoder.js'
+import { postgresSession } from './session.js'
 
 /**
- * The rows of a load on their way: temporary tables of its own session, which nobody else sees, which are not logged,
- * and which are gone with the session.
+ * The rows of a load on their way, seen by no other session and gone with this one. Rows for a table that exists are in
+ * a temporary table, which is not logged. Rows for a table that does not exist yet are in a new table of a schema that
+ * the load's open transaction creates, so that the commit can move the table instead of copying its rows.
  */
 export interface Staging {
+  /** Whether the load's transaction is open. */
+  readonly inTransaction: boolean
+  /** Schema of the new tables; undefined where there are none. */
+  readonly newSchema: string | undefined
+  /** New tables, by name. */
+  readonly newTables: ReadonlySet<string>
   /** Resolves when the rows are encoded; the server may still be taking them. Its refusal comes with the next call. */
   add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
   /** Resolves when the server has all rows. */
   settle(): Promise<void>
   /** Describes what was staged, against the tables as they are in the transaction. */
-  relations(session: SqlSession, schema: ReadonlySchema): Promise<ReadonlyMap<string, StagedTable>>
+  relations(session: SqlSession, schema: ReadonlySchema): Promise<Map<string, StagedTable>>
 }
 
+export const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE'
+
 interface Stage {
-  readonly name: string
   /** Full, quoted name. */
   readonly relation: string
-  /** By name in the dataset; in the temporary table columns are numbered, so that any name is allowed. */
+  /** Follows SELECT: rises in the order of arrival. */
+  readonly ordinal: string
+  readonly isNew: boolean
+  /** Those of the table, by name in the dataset. */
   readonly columns: Map<string, StagedColumn>
+  readonly arrived: Set<string>
   rows: number
 }
 
 interface StagedColumn {
+  /** Quoted where it needs to be. */
   readonly name: string
   readonly type: string
 }
 
-/** Encoded rows on their way to the server: while one buffer is sent, the next is filled. */
-const BUFFER_BYTES = 8 << 20
-/** Larger ones come from unusual rows and are not kept. */
-const LARGEST_KEPT = 32 << 20
 const ORDINAL = 'r'
 
-export function openStaging(client: PostgresClient, address: Address): Staging {
+export function openStaging(client: PostgresClient, address: Address, dataset: string, loadId: string): Staging {
+  const { identifier } = postgresDialect
   const stages = new Map<string, Stage>()
-  const free: Buffer[] = []
-  /** Settles when the server has what was sent before. */
-  let tail: Promise<void> = Promise.resolve()
+  const newTables = new Set<string>()
+  const sender = rowSender(client, address)
+  const session = postgresSession(client, dataset)
+  let existing: ReadonlySet<string> | undefined
+  let mayCreate = false
+  let newSchema: string | undefined
 
+  const look = async (): Promise<ReadonlySet<string>> => {
+    const { rows } = await client.query(
+      `SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')`,
+    )
+    mayCreate = rows[0]?.[0] === 't'
+    return new Set((await session.inspect()).keys())
+  }
+
+  const create = async (name: string, columns: readonly (readonly [string, string])[]): Promise<Stage> => {
+    existing ??= await look()
+    if (existing.has(name) || !mayCreate) {
+      const relation = `_sluice_${stages.size}`
+      await client.query(`CREATE TEMPORARY TABLE ${relation} (${ORDINAL} bigint)`)
+      return { ...emptyStage, relation: postgresDialect.temporary(relation), ordinal: ORDINAL, isNew: false }
+    }
+    if (newSchema === undefined) {
+      newSchema = identifier(`_sluice_${digest(dataset, loadId)}`)
+      await client.query(BEGIN)
+      await client.query(`CREATE SCHEMA ${newSchema}`)
+    }
+    const relation = `${newSchema}.${identifier(name)}`
+    const definitions = columns.map(([column, type]) => `${identifier(column)} ${type}`)
+    await client.query(`CREATE TABLE ${relation} (${definitions.join(', ')})`)
+    newTables.add(name)
+    const known = columns.map(([column, type]) => [column, { name: identifier(column), type }] as const)
+    // Rows of a table that its own transaction has made are only ever added behind the others.
+    return { ...emptyStage, relation, ordinal: 'ctid', isNew: true, columns: new Map(known) }
+  }
+
+  /** A table with every column of the batch. */
   const prepare = async (batch: ColumnBatch, table: ReadonlyTable | undefined): Promise<Stage> => {
-    const stage = stages.get(batch.table) ?? {
-      name: `_sluice_${stages.size}`,
-      relation: postgresDialect.temporary(`_sluice_${stages.size}`),
-      columns: new Map<string, StagedColumn>(),
-      rows: 0,
-    }
-    const added: StagedColumn[] = []
-    for (const { name, dataType } of batch.columns) {
-      if (stage.columns.has(name)) continue
+    const typeOf = ({ name, dataType }: ColumnBatch['columns'][number]): string => {
       const column = table?.columns.get(name)
-      const type =
-        column?.data_type === dataType ? columnType(postgresDialect, column) : postgresDialect.typeName(dataType)
-      const staged = { name: `c${stage.columns.size}`, type }
-      stage.columns.set(name, staged)
-      added.push(staged)
+      return column?.data_type === dataType ? columnType(postgresDialect, column) : postgresDialect.typeName(dataType)
     }
-    const definitions = added.map(({ name, type }) => `${name} ${type}`)
-    if (!stages.has(batch.table)) {
+    let stage = stages.get(batch.table)
+    if (stage === undefined) {
+      const complete = [...(table?.columns.values() ?? [])].filter(column => column.data_type !== undefined)
+      const created = await create(
+        batch.table,
+        complete.map(column => [column.name, columnType(postgresDialect, column)]),
+      )
+      stage = { ...created, columns: new Map(created.columns), arrived: new Set() }
       stages.set(batch.table, stage)
-      // A session that has a table of this name brought it from elsewhere: the load's sessions are new.
-      await client.query(`CREATE TEMPORARY TABLE ${stage.name} (${[`${ORDINAL} bigint`, ...definitions].join(', ')})`)
-    } else if (added.length > 0) {
-      await client.query(`ALTER TABLE ${stage.relation} ${definitions.map(one => `ADD COLUMN ${one}`).join(', ')}`)
     }
+    const additions: string[] = []
+    for (const column of batch.columns) {
+      stage.arrived.add(column.name)
+      if (stage.columns.has(column.name)) continue
+      // In a temporary table columns are numbered, so that none has the name of the ordinal.
+      const staged = { name: stage.isNew ? identifier(column.name) : `c${stage.columns.size}`, type: typeOf(column) }
+      stage.columns.set(column.name, staged)
+      additions.push(`ADD COLUMN ${staged.name} ${staged.type}`)
+    }
+    if (additions.length > 0) await client.query(`ALTER TABLE ${stage.relation} ${additions.join(', ')}`)
     return stage
   }
 
-  const copy = async (stage: Stage, batch: ColumnBatch): Promise<void> => {
-    const names = batch.columns.map(({ name }) => stage.columns.get(name)?.name ?? '')
-    const types = new Map([...stage.columns].map(([name, { type }]) => [name, type] as const))
-    const rows = new RowEncoder(batch, types, stage.rows)
-    stage.rows += batch.rows
-    const { from } = await driver('pg-copy-streams', () => import('pg-copy-streams'), address)
-    const stream = client.pg.query(
-      from(`COPY ${stage.relation} (${[ORDINAL, ...names].join(', ')}) FROM STDIN (FORMAT binary)`),
-    )
-    const finished = once(stream, 'finish').then(() => {})
-    finished.catch(() => {})
-    let last: Promise<void> = Promise.resolve()
-    let buffer = free.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES)
-    buffer.set(COPY_HEADER)
-    let length = COPY_HEADER.length
-    const send = async (): Promise<void> => {
-      const sent = buffer
-      const piece = sent.subarray(0, length)
-      await last
-      last = Promise.race([
-        new Promise<void>((resolve, reject) => stream.write(piece, error => (error ? reject(error) : resolve()))),
-        finished,
-      ]).then(() => void (sent.length <= LARGEST_KEPT && free.push(sent)))
-      last.catch(() => {})
-      buffer = free.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES)
-      length = 0
-    }
-    try {
-      while (!rows.done) {
-        const size = rows.measure()
-        if (length > 0 && length + size > buffer.length) await send()
-        if (size > buffer.length) buffer = Buffer.allocUnsafeSlow(size)
-        rows.write(buffer, length)
-        length += size
-      }
-      if (length + COPY_TRAILER.length > buffer.length) await send()
-      buffer.set(COPY_TRAILER, length)
-      length += COPY_TRAILER.length
-    } catch (error) {
-      stream.destroy(error as Error)
-      await finished.catch(() => {})
-      throw error
-    }
-    const sent = buffer
-    const piece = sent.subarray(0, length)
-    tail = last
-      .then(() => {
-        stream.end(piece)
-        return finished
-      })
-      .then(() => void (sent.length <= LARGEST_KEPT && free.push(sent)))
-    tail.catch(() => {})
-  }
-
   return {
+    get inTransaction() {
+      return newSchema !== undefined
+    },
+    get newSchema() {
+      return newSchema
+    },
+    newTables,
     async add(batch, schema) {
       if (batch.rows === 0) return
-      await tail
+      await sender.settle()
       const stage = await prepare(batch, schema.tables.get(batch.table))
-      await copy(stage, batch)
+      const columns = batch.columns.map(({ name }) => stage.columns.get(name)?.name ?? '')
+      const types = new Map([...stage.columns].map(([name, { type }]) => [name, type] as const))
+      const rows = new RowEncoder(batch, types, stage.isNew ? undefined : stage.rows)
+      stage.rows += batch.rows
+      const into = stage.isNew ? columns : [ORDINAL, ...columns]
+      await sender.send(`COPY ${stage.relation} (${into.join(', ')}) FROM STDIN (FORMAT binary)`, rows)
     },
     async settle() {
-      await tail
+      await sender.settle()
     },
-    async relations(session, schema) {
-      const existing = await session.inspect()
+    async relations(of, schema) {
+      const tables = await of.inspect()
       const staged = new Map<string, StagedTable>()
       for (const [name, stage] of stages) {
-        staged.set(name, stagedTable(address.name, name, stage, schema.tables.get(name), existing.get(name)))
+        staged.set(name, stagedTable(address.name, name, stage, schema.tables.get(name), tables.get(name)))
       }
       return staged
     },
   }
+}
+
+const emptyStage = { columns: new Map<string, StagedColumn>(), arrived: new Set<string>(), rows: 0 }
+
+function digest(...parts: readonly string[]): string {
+  return createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 16)
 }
 
 function stagedTable(
@@ -176,14 +185,9 @@ function stagedTable(
     return `CAST(NULL AS ${type}) AS ${identifier(column.name)}`
   })
   const ordinal = freeName('_sluice_row', [...stage.columns.keys(), ...missing.map(column => column.name)])
-  if (columns.length + nulls.length > 1599) {
-    throw new SchemaError('schema', `Table ${table} would have more than 1600 columns, the most that Postgres has`, {
-      table,
-    })
-  }
   return {
-    relation: `(SELECT ${[...columns, ...nulls, `${ORDINAL} AS ${identifier(ordinal)}`].join(', ')} FROM ${stage.relation})`,
-    columns: new Set(stage.columns.keys()),
+    relation: `(SELECT ${[...columns, ...nulls, `${stage.ordinal} AS ${identifier(ordinal)}`].join(', ')} FROM ${stage.relation})`,
+    columns: stage.arrived,
     ordinal,
   }
 }

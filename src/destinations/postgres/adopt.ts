@@ -1,0 +1,88 @@
+import type { CommitPlan, TablePlan } from '../../core/destination.js'
+import { tableChain } from '../../core/rootKey.js'
+import type { ReadonlySchema, ReadonlyTable } from '../../core/schema.js'
+import { columnsWith } from '../sql/chain.js'
+import type { DatasetTables } from '../sql/ddl.js'
+import { hasDuplicates } from '../sql/rows.js'
+import type { SqlSession, StagedTable } from '../sql/session.js'
+import type { Staging } from './staging.js'
+
+/** Where tables are moved from and to. */
+export interface Adoption {
+  readonly session: SqlSession
+  readonly dataset: string
+  /** The dataset as it is in the transaction. */
+  readonly tables: DatasetTables
+  readonly staging: Staging
+}
+
+/**
+ * Moves new tables from the load's own schema into the dataset where their rows are what a copy of them would be, and
+ * takes them out of `staged`. Resolves to the plan of what is left to do.
+ */
+export async function adoptNewTables(
+  adoption: Adoption,
+  plan: CommitPlan,
+  staged: Map<string, StagedTable>,
+): Promise<CommitPlan> {
+  const rest: TablePlan[] = []
+  for (const table of plan.tables) {
+    const chain = tableChain(plan.schema, table.table).filter(({ name }) => staged.has(name))
+    if (!(await canBeMoved(adoption, plan, table, chain, staged))) {
+      rest.push(table)
+      continue
+    }
+    for (const one of chain) {
+      await move(adoption, one)
+      staged.delete(one.name)
+    }
+    // What columns the schema has beside those that arrived is still to be added.
+    rest.push({ table: table.table, disposition: 'append' })
+  }
+  return { ...plan, tables: rest }
+}
+
+async function canBeMoved(
+  { session, tables, staging }: Adoption,
+  plan: CommitPlan,
+  table: TablePlan,
+  chain: readonly ReadonlyTable[],
+  staged: ReadonlyMap<string, StagedTable>,
+): Promise<boolean> {
+  const root = staged.get(table.table)
+  const all = tableChain(plan.schema, table.table).map(({ name }) => name)
+  if (root === undefined || !chain.every(({ name }) => staging.newTables.has(name))) return false
+  // Made by others meanwhile, or about to be dropped: the ordinary way knows what to do.
+  if (all.some(name => tables.get(name) !== undefined || plan.drop.includes(name) || plan.truncate.includes(name))) {
+    return false
+  }
+  if (table.disposition !== 'merge') return true
+  return await mergesToItself(session, plan.schema, table, root)
+}
+
+/** Whether a merge into an empty table would leave the rows as they arrived. */
+async function mergesToItself(
+  session: SqlSession,
+  schema: ReadonlySchema,
+  { table, strategy, deletes }: TablePlan,
+  root: StagedTable,
+): Promise<boolean> {
+  const definition = schema.tables.get(table)
+  if (definition === undefined || strategy === 'scd2' || deletes !== undefined) return false
+  const key = columnsWith(definition, 'primary_key')
+  if (key.length === 0 || columnsWith(definition, 'hard_delete').length > 0) return false
+  return definition['x-stage-data-deduplicated'] === true || !(await hasDuplicates(session, root, key))
+}
+
+async function move({ session, dataset, staging }: Adoption, table: ReadonlyTable): Promise<void> {
+  const { identifier } = session.dialect
+  const relation = `${staging.newSchema}.${identifier(table.name)}`
+  const strict = [...table.columns.values()].filter(
+    column => column.data_type !== undefined && column.nullable === false,
+  )
+  if (strict.length > 0) {
+    const constraints = strict.map(column => `ALTER COLUMN ${identifier(column.name)} SET NOT NULL`)
+    await session.run(`ALTER TABLE ${relation} ${constraints.join(', ')}`)
+  }
+  await session.run(`ALTER TABLE ${relation} SET SCHEMA ${identifier(dataset)}`)
+}
