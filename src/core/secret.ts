@@ -169,8 +169,33 @@ function encodings(value: string): string[] {
     bytes.toString('base64'),
     bytes.toString('base64').replace(/=+$/, ''),
     bytes.toString('base64url'),
+    ...insideBase64(bytes),
     bytes.toString('hex'),
+    bytes.toString('hex').toUpperCase(),
     JSON.stringify(value).slice(1, -1),
+    JSON.stringify(value)
+      .slice(1, -1)
+      .replace(/[\u0080-\uffff]/g, escapedUnit),
   ]
   return [...new Set(forms)].sort((a, b) => b.length - a.length)
+}
+
+/** Shorter pieces of base64 than this appear by chance. */
+const SHORTEST_BASE64 = 8
+
+/** The characters of base64 that depend on the value alone, where it stands somewhere inside a longer text. */
+function insideBase64(value: Buffer): string[] {
+  const pieces: string[] = []
+  for (const before of [0, 1, 2]) {
+    const bytes = Buffer.concat([Buffer.alloc(before), value])
+    const from = Math.ceil((before * 8) / 6)
+    const to = Math.floor((bytes.length * 8) / 6)
+    if (to - from < SHORTEST_BASE64) continue
+    pieces.push(bytes.toString('base64').slice(from, to), bytes.toString('base64url').slice(from, to))
+  }
+  return pieces
+}
+
+function escapedUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
