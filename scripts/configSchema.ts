@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { flatPipeline, wrappedPipeline } from '../src/config/pipelineDocument.js'
 import { restDocument } from '../src/rest/config/declaration.js'
+import { destinationsReference } from './destinationsReference.js'
 
 type Json = Record<string, unknown>
 
@@ -16,6 +17,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['schema/rest_api.schema.json', `${JSON.stringify(document, null, 2)}\n`],
     ['schema/pipeline.schema.json', `${JSON.stringify(pipeline, null, 2)}\n`],
     ['docs/config.md', configReference()],
+    ['docs/destinations.md', destinationsReference()],
   ])
 }
 

@@ -30,6 +30,11 @@ const kinds: Readonly<Record<string, DestinationKind>> = {
   },
 }
 
+/** How each destination is written, by its scheme. */
+export const destinationForms: ReadonlyMap<string, string> = new Map(
+  Object.entries(kinds).map(([scheme, { form }]) => [scheme, form]),
+)
+
 /** Other ways to write a scheme. */
 const aliases: Readonly<Record<string, string>> = { postgresql: 'postgres' }
 

@@ -439,10 +439,13 @@ describe('a process that ends', () => {
     })
   })
 
-  test('never commits what another process has given up', async () => {
+  test.each([
+    ['after it has sent its files', 'pause'],
+    ['before it has any row', 'pause at begin'],
+  ])('never commits beside another one, not even %s', async (_, moment) => {
     const folder = freshFolder()
     await loadedOnce(folder)
-    const child = start(folder, '1.2', 'append', 'pause')
+    const child = start(folder, '1.2', 'append', moment)
     const said = createInterface({ input: child.stdout as Readable })[Symbol.asyncIterator]()
     expect((await said.next()).value).toBe('paused')
     await withConnection(files({ path: folder }), connection =>
@@ -457,6 +460,18 @@ describe('a process that ends', () => {
     })
     expect((await tree(folder)).filter(name => name.includes('/orders/'))).toHaveLength(2)
   })
+})
+
+test('a load that is stopped while it commits leaves nothing', async () => {
+  const folder = freshFolder()
+  const controller = new AbortController()
+  await using connection = await files({ path: folder }).connect('api_data', controller.signal)
+  await runLoad(connection, schema, { loadId: '1.1', records: ids(1), tables: APPEND })
+  const untouched = await tree(folder)
+  const failing = runLoad(connection, schema, { loadId: '1.2', records: ids(2), tables: APPEND })
+  controller.abort(new Error('enough'))
+  await expect(failing).rejects.toThrow('enough')
+  expect(await tree(folder)).toEqual(untouched)
 })
 
 describe('a place that cannot be used', () => {

@@ -33,6 +33,7 @@ export interface Commit {
   readonly changes: Changes
   readonly files: readonly EncodedFile[]
   readonly encoding: Encoding
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -77,8 +78,12 @@ export async function writeCommit(
   await storage.put(intentKey(load), intentText({ ...load, schemaName: schema.name, keys }))
   let committing = false
   try {
-    await mapLimited(data, WRITES_AT_ONCE, ({ file, described }) => storage.put(described.key, file))
+    await mapLimited(data, WRITES_AT_ONCE, ({ file, described }) => {
+      commit.signal?.throwIfAborted()
+      return storage.put(described.key, file)
+    })
     await mapLimited(objects, WRITES_AT_ONCE, ({ key, content }) => storage.put(key, content))
+    commit.signal?.throwIfAborted()
     committing = true
     if (!(await storage.put(record.key, recordText(record), { onlyIfAbsent: true }))) {
       committing = false

@@ -12,7 +12,7 @@ import { datasetReader } from './dataset.js'
 import type { Encoding } from './encode.js'
 import { filesError } from './errors.js'
 import { type Layout, microsecondsOf } from './layout.js'
-import { filesLoad, loadFolder } from './load.js'
+import { filesLoad, loadFolder, newestCommit } from './load.js'
 import { countRows, exportParquet, readTable } from './read.js'
 import type { Storage } from './storage.js'
 
@@ -62,6 +62,7 @@ export async function filesConnection(
       held.add(key)
       try {
         await clearUp(storage, reader, plan)
+        const begunAfter = newestCommit(await reader.snapshot(), plan.pipeline)
         const folder = loadFolder(await storage.stagingDir(), digest(key))
         const load = filesLoad(plan, {
           storage,
@@ -71,6 +72,7 @@ export async function filesConnection(
           database,
           staging: await openStagingFolder(folder),
           folder,
+          begunAfter,
           signal,
           release() {
             loads.delete(load)

@@ -1,10 +1,11 @@
 import { join } from 'node:path'
 import type { CommitPlan, Load, LoadPlan } from '../../core/destination.js'
+import { DestinationError } from '../../core/errors.js'
 import type { Database } from '../duckdb/database.js'
 import type { StagingFolder } from '../duckdb/staging.js'
 import { changesOf } from './changes.js'
 import { writeCommit } from './commit.js'
-import type { DatasetReader } from './dataset.js'
+import type { DatasetReader, Snapshot } from './dataset.js'
 import { type EncodedFile, type Encoding, encodeTable } from './encode.js'
 import { filesError } from './errors.js'
 import type { Layout } from './layout.js'
@@ -21,6 +22,8 @@ export interface LoadContext {
   readonly staging: StagingFolder
   /** Where files are written before they go to the storage; lies in the staging folder. */
   readonly folder: string
+  /** The newest commit of the pipeline when the load began. */
+  readonly begunAfter: number
   readonly signal: AbortSignal | undefined
   /** Called once, at the end of the load. */
   readonly release: () => void
@@ -49,6 +52,7 @@ export function filesLoad(load: LoadPlan, context: LoadContext): Load {
       await context.database
         .exclusively(() => commit(load, context, final))
         .catch(error => {
+          signal?.throwIfAborted()
           throw filesError(error, storage.place, `committing load ${load.loadId}`)
         })
       await end()
@@ -60,9 +64,16 @@ export function filesLoad(load: LoadPlan, context: LoadContext): Load {
 async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): Promise<void> {
   const { storage, reader, layout, encoding, signal } = context
   signal?.throwIfAborted()
-  const staged = await context.staging.finish(plan.schema)
+  const { all: staged } = await context.staging.finish(plan.schema)
   const snapshot = await reader.snapshot()
   if (snapshot.loads.some(({ loadId }) => loadId === load.loadId)) return
+  if (newestCommit(snapshot, load.pipeline) > context.begunAfter) {
+    throw new DestinationError(
+      'destination_locked',
+      `Another process committed a load of pipeline ${load.pipeline} into ${storage.place} while load ${load.loadId} was under way; let one process run it at a time, and run again`,
+      { destination: storage.place, transient: true },
+    )
+  }
   const changes = changesOf(snapshot, plan, new Set(staged.keys()), load)
   const files: EncodedFile[] = []
   const connection = await context.database.connect()
@@ -85,7 +96,13 @@ async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): P
     connection.closeSync()
   }
   signal?.throwIfAborted()
-  await writeCommit(storage, reader, layout, snapshot, { load, plan, changes, files, encoding })
+  await writeCommit(storage, reader, layout, snapshot, { load, plan, changes, files, encoding, signal })
+}
+
+/** Sequence of the newest commit of a pipeline; 0 when there is none. */
+export function newestCommit({ loads }: Snapshot, pipeline: string): number {
+  const own = loads.filter(({ manifest }) => manifest?.pipeline === pipeline)
+  return Math.max(0, ...own.map(({ manifest }) => manifest?.sequence ?? 0))
 }
 
 /** Where the files of a load are prepared, inside a storage's staging folder. */

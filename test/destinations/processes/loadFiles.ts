@@ -1,7 +1,7 @@
 /**
  * A process that loads one row into files, to be killed: `loadFiles.ts <folder> <loadId> <disposition> <moment>`.
  * `moment`: `before record` and `after record` end the process there with SIGKILL, `pause` prints `paused` before the
- * record and goes on when its input ends, `never` just loads. Prints `committed`, or the code of the failure.
+ * record and goes on when its input ends, `pause at begin` does so before any row, `never` just loads. Prints `committed`, or the code of the failure.
  */
 import { once } from 'node:events'
 import { filesConnection } from '../../../src/destinations/files/connection.js'
@@ -16,13 +16,19 @@ const die = async (): Promise<never> => {
   process.kill(process.pid, 'SIGKILL')
   return await new Promise(() => {})
 }
+const pause = async (): Promise<void> => {
+  process.stdout.write('paused\n')
+  await once(process.stdin.resume(), 'end')
+}
+const { stagingDir } = storage
+storage.stagingDir = async () => {
+  if (moment === 'pause at begin') await pause()
+  return await stagingDir()
+}
 storage.put = async (key, content, options) => {
   const isRecord = key.startsWith('_dlt_loads/')
   if (isRecord && moment === 'before record') await die()
-  if (isRecord && moment === 'pause') {
-    process.stdout.write('paused\n')
-    await once(process.stdin.resume(), 'end')
-  }
+  if (isRecord && moment === 'pause') await pause()
   const result = await put(key, content, options)
   if (isRecord && moment === 'after record') await die()
   return result

@@ -1,0 +1,131 @@
+import { destinationForms } from '../src/config/destinations.js'
+import type { Capabilities } from '../src/core/destination.js'
+import { duckdbCapabilities } from '../src/destinations/duckdb/dialect.js'
+import { filesCapabilities } from '../src/destinations/files/files.js'
+import { type FileFormat, fileFormats } from '../src/destinations/files/formats.js'
+import { DEFAULT_LAYOUT } from '../src/destinations/files/layout.js'
+import { postgresCapabilities } from '../src/destinations/postgres/dialect.js'
+import { postgresSection } from './postgresReference.js'
+
+interface Described {
+  readonly title: string
+  readonly schemes: readonly string[]
+  readonly capabilities: Capabilities
+}
+
+const destinations: readonly Described[] = [
+  { title: 'DuckDB', schemes: ['duckdb'], capabilities: duckdbCapabilities },
+  { title: 'Postgres', schemes: ['postgres'], capabilities: postgresCapabilities },
+  { title: 'Files', schemes: ['files', 's3'], capabilities: filesCapabilities },
+]
+
+/** Text of `docs/destinations.md`, made from what the destinations say about themselves. */
+export function destinationsReference(): string {
+  const described = new Set(destinations.flatMap(({ schemes }) => schemes))
+  const missing = [...destinationForms.keys()].filter(scheme => !described.has(scheme))
+  if (missing.length > 0) throw new Error(`docs/destinations.md has no place for ${missing.join(', ')}`)
+  return `# Destinations
+
+<!-- Generated from the destinations by \`npx tsx scripts/generate-docs.ts\`; edits here are lost. -->
+
+Where rows can go. Nothing but this table tells the destinations apart: what one cannot do is refused before the first
+request, with the reason.
+
+${capabilityTable()}
+
+${refusals()}
+
+${postgresSection()}
+${filesSection()}`
+}
+
+const rows: readonly (readonly [title: string, value: (capabilities: Capabilities) => string])[] = [
+  ['Write dispositions', ({ dispositions }) => codes(dispositions)],
+  ['Merge strategies, the first is the default', ({ mergeStrategies }) => codes(mergeStrategies)],
+  ['Schema, rows and state become visible together', ({ transactionalDdl }) => yesOrNo(transactionalDdl)],
+  ['Longest name, in characters', ({ maxIdentifierLength }) => maxIdentifierLength.toLocaleString('en')],
+  ['Names may differ by case alone', ({ caseSensitive }) => yesOrNo(caseSensitive)],
+  ['Digits of a decimal (all, behind the point)', ({ decimal }) => decimal.join(', ')],
+  ['Digits of `wei`', ({ wei }) => wei.join(', ')],
+  ['Digits of a second (default, most)', ({ timestampPrecision }) => timestampPrecision.join(', ')],
+  ['U+0000 in text', ({ nulInText }) => (nulInText ? 'kept' : 'removed, with a warning')],
+  ['Type in the state', ({ dltType }) => `\`${dltType}\``],
+]
+
+function capabilityTable(): string {
+  const forms = ({ schemes }: Described): string =>
+    schemes.map(scheme => `\`${destinationForms.get(scheme)}\``).join(', ')
+  return [
+    `| | ${destinations.map(({ title }) => title).join(' | ')} |`,
+    `|---|${destinations.map(() => '---').join('|')}|`,
+    `| Written as | ${destinations.map(forms).join(' | ')} |`,
+    ...rows.map(
+      ([title, value]) => `| ${title} | ${destinations.map(({ capabilities }) => value(capabilities)).join(' | ')} |`,
+    ),
+  ].join('\n')
+}
+
+function refusals(): string {
+  return destinations
+    .filter(({ capabilities }) => capabilities.mergeRefusal !== undefined)
+    .map(({ title, capabilities }) => `No merge into ${title.toLowerCase()}: ${capabilities.mergeRefusal}.`)
+    .join('\n')
+}
+
+function filesSection(): string {
+  const formats: readonly FileFormat[] = Object.values(fileFormats)
+  const table = formats.map(
+    ({ name, compressions }, index) =>
+      `| \`${name}\`${index === 0 ? ' (default)' : ''} | ${compressions.map(one => `\`${one}\``).join(', ')} |`,
+  )
+  return `## Files and buckets
+
+\`\`\`sh
+sluice run feedback.yaml --destination files:lake
+sluice run feedback.yaml --destination 'files:lake?format=jsonl&compression=zstd'
+sluice run feedback.yaml --destination 's3://bucket/lake?endpoint=https://minio.example.com:9000&region=eu-west-1'
+\`\`\`
+
+From code: \`files('lake')\`, or \`files({ path: 's3://bucket/lake', format: 'csv', s3: { region: 'eu-west-1' } })\`.
+
+| Format | Compressions, the first is the default |
+|---|---|
+${table.join('\n')}
+
+Each dataset is a folder, laid out as dlt's \`filesystem\` destination lays it out: data files by the layout
+(\`${DEFAULT_LAYOUT}\` unless \`layout\` says otherwise, with dlt's placeholders), \`init\`, and one object of JSON for each
+load (\`_dlt_loads\`), schema (\`_dlt_version\`) and state (\`_dlt_pipeline_state\`), and one for the receipts of each load
+(\`_sluice_receipts\`). A dataset that dlt began is read and continued.
+
+**What counts.** The record of a load in \`_dlt_loads\` is written last, and only if there is none. Under \`_sluice\` it lists
+the files the load added and those it put out of use. Follow these records and you never see half a load or an empty
+table: a replaced file is deleted only after the record that replaces it is there. Whoever reads all files of a folder
+instead sees files of a load while it is being written, as with dlt.
+
+**When a load dies.** Before its first file a load writes down in \`_sluice_intents\` what it is going to write. The next run
+of the pipeline removes what a dead one left. Should the dead one still be alive, on another machine, its commit fails,
+because its record is taken first, or because a newer load of the pipeline is there.
+
+**Text formats.** NDJSON is as dlt writes it: ISO times, decimals as texts, JSON inline, missing values left out; \`NaN\` and
+infinities are texts. In CSV texts are quoted; nothing between two commas is null, \`""\` is the empty text; binary is base64.
+In Parquet JSON is text.
+
+**S3.** Any store that speaks S3 with Signature Version 4. Credentials come from \`AWS_ACCESS_KEY_ID\`,
+\`AWS_SECRET_ACCESS_KEY\` and \`AWS_SESSION_TOKEN\` or from \`DESTINATION__FILESYSTEM__CREDENTIALS__*\`, the region from
+\`AWS_REGION\`, another store from \`AWS_ENDPOINT_URL\`; shared credential files and roles of machines are not looked up. The key
+needs \`s3:ListBucket\`, \`s3:GetObject\`, \`s3:PutObject\`, \`s3:DeleteObject\` and \`s3:AbortMultipartUpload\`. Settings behind the
+\`?\` of the URL: \`format\`, \`compression\`, \`layout\`, \`staging_dir\`, \`region\`, \`endpoint\`, \`path_style\`. A store that ignores
+\`If-None-Match\` works, but cannot keep two machines apart that run one pipeline at the same time.
+
+**Room.** Rows wait on this machine until the commit, uncompressed, then each table becomes one file: in the folder itself,
+or for S3 in the system's temporary folder; \`stagingDir\` names another one. Reading a table of a bucket fetches its files.
+`
+}
+
+function codes(names: readonly string[]): string {
+  return names.length === 0 ? 'none' : names.map(name => `\`${name}\``).join(', ')
+}
+
+function yesOrNo(value: boolean): string {
+  return value ? 'yes' : 'no'
+}
