@@ -1,0 +1,71 @@
+import { createHmac } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
+import { serve, type TestServer } from '../rest/clientServer.js'
+
+export const API_KEY = 'docs-key-4711'
+
+type Made = { readonly status?: number; readonly type?: string; readonly body: unknown } | undefined
+
+const five = [1, 2, 3, 4, 5].map(id => ({ id }))
+
+/** The API that the examples of the documents are written for. */
+export async function docsApi(): Promise<TestServer> {
+  let refusals = 0
+  const answers: Readonly<Record<string, (url: URL, body: string, signature: unknown) => Made>> = {
+    '/orders': url => {
+      const after = Number(url.searchParams.get('after') ?? 0)
+      return { body: five.filter(({ id }) => id > after).slice(0, 2) }
+    },
+    '/signed/orders': (_url, _body, signature) => {
+      const expected = createHmac('sha256', API_KEY).update(`GET ${server.origin}/signed/orders`).digest('hex')
+      return signature === expected ? { body: five } : { status: 401, body: {} }
+    },
+    '/guarded/orders': () => ({ body: `)]}',\n${JSON.stringify(five.slice(0, 2))}` }),
+    '/moody/orders': url => {
+      const page = Number(url.searchParams.get('page'))
+      if (page === 1 && refusals++ < 2) return { body: { message: 'please try again' } }
+      if (page === 2) return { status: 500, body: {} }
+      if (page === 5) return { status: 404, body: {} }
+      return { body: { data: [{ id: page }] } }
+    },
+    '/many/orders': url => {
+      const offset = Number(url.searchParams.get('offset'))
+      return { body: { data: [{ id: offset }, { id: offset + 1 }], total: 100 } }
+    },
+    '/events': url =>
+      url.searchParams.get('since') !== '2023-11-14T22:13:20.000Z'
+        ? { status: 400, body: {} }
+        : {
+            body: [
+              { id: 1, type: 'order', at: 1700000001, customer_email: 'a@example.com' },
+              { id: 2, type: 'order', at: 1700000002, test: true },
+              { id: 3, type: 'refund', at: 1700000003, lines: [1, 2].map(line => ({ line, at: 1700000003 })) },
+            ],
+          },
+    '/regions/eu/shops': () => ({ body: [{ name: 'Berlin' }, { name: 'Lyon' }] }),
+    '/regions/us/shops': () => ({ body: [{ name: 'Austin' }] }),
+    '/customers': () => ({ body: five }),
+    '/addresses': url => {
+      const ids = url.searchParams.get('customer_ids')?.split(',') ?? []
+      return ids.length > 3 ? { status: 400, body: {} } : { body: ids.map(id => ({ customer_id: Number(id) })) }
+    },
+    '/tickets': url =>
+      url.searchParams.get('updated_since') === '2024-01-01T00:00:00Z'
+        ? { body: five.slice(0, 4).map(({ id }) => ({ id, updated_at: `2024-01-0${id}T00:00:00Z` })) }
+        : { status: 400, body: {} },
+    '/exports/latest.csv.gz': () => ({ type: 'application/gzip', body: gzipSync('id,name\n1,a\n2,b\n3,c\n') }),
+    '/search': (_url, body) => {
+      const { page } = JSON.parse(body) as { page: { size: number; after?: number } }
+      const data = five.filter(({ id }) => id > (page.after ?? 0)).slice(0, page.size)
+      return { body: { data, next: data.at(-1)?.id === 5 ? null : data.at(-1)?.id } }
+    },
+  }
+  const server = await serve(({ url, body, headers }, response) => {
+    const asked = new URL(url, server.origin)
+    const made = answers[asked.pathname]?.(asked, body, headers['x-signature']) ?? { status: 404, body: {} }
+    const isRaw = typeof made.body === 'string' || made.body instanceof Uint8Array
+    response.writeHead(made.status ?? 200, { 'content-type': made.type ?? 'application/json' })
+    response.end(isRaw ? made.body : JSON.stringify(made.body))
+  })
+  return server
+}

@@ -1,0 +1,101 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import ts from 'typescript'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { loadPipelineFile } from '../../src/index.js'
+import type { TestServer } from '../rest/clientServer.js'
+import { API_KEY, docsApi } from './api.js'
+import { type Block, blocksOf, root } from './blocks.js'
+
+/**
+ * Blocks of the documents that begin with ```` ```ts run ```` or ```` ```yaml run ```` are pipeline files. They are run
+ * against an API of ours in place of https://api.example.com; the words after `run` say how many rows each table gets.
+ */
+const documents = ['docs/custom.md', 'docs/recipes.md']
+const examples = (await Promise.all(documents.map(blocksOf))).flat().filter(({ words }) => words[0] === 'run')
+
+let api: TestServer
+let folder: string
+beforeAll(async () => {
+  api = await docsApi()
+  folder = await mkdtemp(join(tmpdir(), 'sluice-docs-'))
+  vi.stubEnv('API_KEY', API_KEY)
+})
+afterAll(async () => {
+  vi.unstubAllEnvs()
+  await api.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+test('there are examples in every document', () => {
+  for (const document of documents)
+    expect(examples.filter(({ place }) => place.startsWith(document)).length).toBeGreaterThan(4)
+})
+
+test.each(examples.map(example => [example.place, example] as const))(
+  '%s loads what it says',
+  async (_place, example) => {
+    const home = join(folder, example.place.replaceAll(/\W/g, '_'))
+    const here = join(home, 'here')
+    await mkdir(here, { recursive: true })
+    await writeFile(join(here, 'only.txt'), 'the one file that is here')
+    const file = join(home, `example.${example.language}`)
+    await writeFile(file, example.text.replaceAll('https://api.example.com', api.origin))
+    const { pipelines } = await loadPipelineFile(file, {
+      cwd: home,
+      destination: `duckdb:${join(home, 'example.duckdb')}`,
+    })
+    const before = process.cwd()
+    process.chdir(here)
+    try {
+      for (const pipeline of pipelines) {
+        const { rows } = await pipeline.run()
+        expect(rows).toEqual(
+          Object.fromEntries(
+            example.words
+              .slice(1)
+              .map(word => word.split('='))
+              .map(([table, count]) => [table, Number(count)]),
+          ),
+        )
+      }
+    } finally {
+      process.chdir(before)
+    }
+  },
+)
+
+test('the TypeScript ones pass the compiler', { timeout: 120_000 }, () => {
+  expect(typeErrors(examples.filter(({ language }) => language === 'ts'))).toEqual([])
+})
+
+/** What the compiler says of modules that are only in memory, with `sluice` being our own source. */
+function typeErrors(blocks: readonly Block[]): string[] {
+  const config = ts.readConfigFile(join(root, 'tsconfig.json'), path => ts.sys.readFile(path)).config as {
+    compilerOptions: object
+  }
+  const { options } = ts.convertCompilerOptionsFromJson(
+    { ...config.compilerOptions, paths: { sluice: ['./src/index.ts'] } },
+    root,
+  )
+  const files = new Map(blocks.map(({ place, text }) => [join(root, `docs/${place.replaceAll(/\W/g, '_')}.ts`), text]))
+  const host = ts.createCompilerHost(options)
+  const { getSourceFile, fileExists, readFile } = host
+  host.fileExists = path => files.has(path) || fileExists(path)
+  host.readFile = path => files.get(path) ?? readFile(path)
+  host.getSourceFile = (path, ...rest) => {
+    const text = files.get(path)
+    return text === undefined ? getSourceFile(path, ...rest) : ts.createSourceFile(path, text, ...rest)
+  }
+  const program = ts.createProgram([...files.keys()], options, host)
+  return [...files.keys()].flatMap(path =>
+    [
+      ...program.getSemanticDiagnostics(program.getSourceFile(path)),
+      ...program.getSyntacticDiagnostics(program.getSourceFile(path)),
+    ].map(
+      ({ messageText, start = 0 }) =>
+        `${path.slice(root.length)}, character ${start}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`,
+    ),
+  )
+}
