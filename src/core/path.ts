@@ -16,6 +16,11 @@ export interface JsonPath {
   matches(value: JsonValue): JsonValue[]
   /** The same with the container of each match, for the literals of numbers. */
   find(value: JsonValue): PathMatch[]
+  /**
+   * For a value without a match: whether there was something to choose from, such as the empty list of `data[*]` or a
+   * list none of whose elements passes the filter. Otherwise a name on the way is missing.
+   */
+  choosesFrom(value: JsonValue): boolean
   /** Every match in a document of any representation. Only for paths that locate. */
   locate<Node>(tree: JsonTree<Node>, root: Node): Node[]
 }
@@ -48,6 +53,7 @@ export function compilePath(text: string): JsonPath {
     locates,
     find,
     matches: value => find(value).map(match => match.value),
+    choosesFrom: value => cameToChoice(root, { value }, { value }),
     locate: (tree, node) => evaluate(root, node, node, tree, undefined),
   }
 }
@@ -385,6 +391,25 @@ function evaluate<Node>(
       if (compute === undefined) throw new TypeError('the path does not locate')
       return compute(expression, node)
     }
+  }
+}
+
+function cameToChoice(expression: Expression, node: PathMatch, root: PathMatch): boolean {
+  switch (expression.kind) {
+    case 'child': {
+      const found = evaluate(expression.left, node, root, valueTree, computeOnValues)
+      if (found.length === 0) return cameToChoice(expression.left, node, root)
+      return found.some(left => cameToChoice(expression.right, left, root))
+    }
+    case 'union':
+      return cameToChoice(expression.left, node, root) || cameToChoice(expression.right, node, root)
+    case 'index':
+    case 'slice':
+      return node.value === null || Array.isArray(node.value)
+    case 'filter':
+      return node.value === null || typeof node.value === 'object'
+    default:
+      return false
   }
 }
 

@@ -1,5 +1,5 @@
 import { DataError } from '../core/errors.js'
-import { JsonDocument } from '../core/jsonBytes.js'
+import { JsonDocument, valueAt } from '../core/jsonBytes.js'
 import type { JsonPath } from '../core/path.js'
 import type { ExtractContext } from '../core/source.js'
 import { answerPage } from './answerPage.js'
@@ -157,6 +157,7 @@ function selected(
   if (selection !== undefined) return selection
   const { endpoint, name } = reader.resource
   if (number > 1 || !endpoint.dataSelectorRequired || endpoint.dataSelector === undefined) return nothing
+  if (state.selector.choosesFrom(valueAt(document.bytes, document.root))) return nothing
   const path = `${endpoint.path}.data_selector`
   const body = reader.scrubber.text(describeBody(document, endpoint.dataSelector))
   const text = JSON.stringify(endpoint.dataSelector)

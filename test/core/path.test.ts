@@ -96,6 +96,27 @@ describe('paths', () => {
     expect(document.first(compilePath(text))).toEqual(matches[0])
   })
 
+  it.each([
+    ['e[*]', true],
+    ['e[0].id', true],
+    ['n[*]', true],
+    ['e[*].x[*]', true],
+    ['a.b[?(@.id>9)]', true],
+    ['a.b[5:].id', true],
+    ['a.b[/id][?(@.id>9)]', true],
+    ['typo|e[*]', true],
+    ['typo', false],
+    ['typo[*]', false],
+    ['a.b.id', false],
+    ['a.b[*].typo', false],
+    ['s[0]', false],
+    ['$..typo', false],
+  ])('without a match, %s had something to choose from: %s', (text, expected) => {
+    const path = compilePath(text)
+    expect(path.matches(body)).toEqual([])
+    expect(path.choosesFrom(body)).toBe(expected)
+  })
+
   it.each(['', ' ', '.a', 'a.', 'a..', '..a', 'a b', '$a', '1a', 'é', 'a[', 'a[0', 'a[]', "a['b", 'a[?(@.x in 1)]'])(
     'refuses %j and says where',
     text => {
