@@ -69,7 +69,7 @@ export function trackCursor(
   const deduplicates =
     hint.rangeStart === 'closed' &&
     hint.endValue === undefined &&
-    hint.lag === undefined &&
+    (hint.lag === undefined || hint.lag === 0) &&
     !(key !== undefined && key.length === 0)
   const startHashes = new Set(stored?.unique_hashes ?? [])
   let last: JsonValue | undefined =
@@ -80,6 +80,7 @@ export function trackCursor(
   let hashes = new Set(startHashes)
 
   const keep = (record: JsonValue): 'keep' | 'drop' | 'beyond' => {
+    if (record === null) return 'drop'
     const value = cursorOf(record)
     if (value === undefined) return hint.onCursorValueMissing === 'exclude' ? 'drop' : 'keep'
     const { startValue: start, endValue: end } = window
@@ -157,7 +158,7 @@ export function trackCursor(
       if (hint.endValue !== undefined) return undefined
       if (stored !== undefined && !keptAny) return stored
       return {
-        initial_value: hint.initialValue ?? null,
+        initial_value: (stored === undefined ? hint.initialValue : stored.initial_value) ?? null,
         last_value: last ?? null,
         unique_hashes: [...hashes],
         start_value: began ?? null,
@@ -190,10 +191,11 @@ function isBefore(hint: IncrementalHint, a: JsonValue, b: JsonValue): boolean {
   return order !== 0 && !isAfter(hint, order)
 }
 
-/** Numbers by value, text by code points (dlt compares cursors as Python does). Other pairs cannot be compared. */
+/** Numbers by value, text by code points, false before true, as Python does it. Other pairs cannot be compared. */
 export function compareCursors(a: JsonValue, b: JsonValue, hint: Pick<IncrementalHint, 'path' | 'cursorPath'>): number {
   if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0
   if (typeof a === 'string' && typeof b === 'string') return compareCodePoints(a, b)
+  if (typeof a === 'boolean' && typeof b === 'boolean') return Number(a) - Number(b)
   throw new DataError(
     'incremental_cursor',
     `${hint.path}.cursor_path: "${hint.cursorPath}" has the value ${shown(a)}, which cannot be compared with ${shown(b)}. Give initial_value and end_value the type that the API sends.`,

@@ -6,10 +6,11 @@ const DATETIME =
   /^(?<year>\d{4})-(?<month>\d{2})-(?<day>\d{2})(?<gap>[T ])(?<hour>\d{2}):(?<minute>\d{2})(?::(?<second>\d{2})(?<fraction>\.\d+)?)?(?<zone>Z|[+-]\d{2}(?::?\d{2})?)?$/
 
 const DAY_MS = 86_400_000
+const MICROS = 1_000_000
 
 /**
  * A cursor value moved back by `lag` (forward for `min`): numbers by the amount, ISO datetimes by seconds, dates by
- * days. Text keeps its layout and zone; an integer stays an integer.
+ * days. Text keeps its layout and zone, a fraction of a second gets six digits; an integer stays an integer.
  */
 export function shiftCursor(value: JsonValue, lag: number, direction: 'back' | 'forward', where: string): JsonValue {
   const amount = direction === 'back' ? -lag : lag
@@ -47,13 +48,10 @@ function shiftDatetime(text: string, seconds: number): string | undefined {
   if (parts === undefined) return undefined
   const { year, month, day, gap, hour, minute, second, fraction = '', zone = '' } = parts
   const date = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second ?? 0))
-  const digits = fraction === '' ? 0 : fraction.length - 1
-  const scale = 10n ** BigInt(Math.max(digits, 0))
-  const ticks =
-    (BigInt(date) / 1000n) * scale + BigInt(fraction.slice(1) || '0') + BigInt(Math.round(seconds * Number(scale)))
-  const wholeSeconds = ticks >= 0n ? ticks / scale : (ticks - scale + 1n) / scale
-  const rest = ticks - wholeSeconds * scale
-  const moved = new Date(Number(wholeSeconds) * 1000).toISOString()
+  const micros =
+    BigInt(date) * 1000n + BigInt(fraction.slice(1, 7).padEnd(6, '0')) + BigInt(Math.round(seconds * MICROS))
+  const rest = ((micros % 1_000_000n) + 1_000_000n) % 1_000_000n
+  const moved = new Date(Number((micros - rest) / 1000n)).toISOString()
   const clock = second === undefined ? moved.slice(11, 16) : moved.slice(11, 19)
-  return `${moved.slice(0, 10)}${gap}${clock}${digits === 0 ? '' : `.${String(rest).padStart(digits, '0')}`}${zone}`
+  return `${moved.slice(0, 10)}${gap}${clock}${fraction === '' ? '' : `.${String(rest).padStart(6, '0')}`}${zone}`
 }

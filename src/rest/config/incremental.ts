@@ -81,11 +81,8 @@ export function checkPath(text: string, at: PropertyPath, problems: Problems): v
 }
 
 function checkEnd(config: IncrementalConfig, at: PropertyPath, problems: Problems): void {
-  const { initial_value: initial, end_value: end, end_param: endParam } = config
-  if (end == null) {
-    if (endParam != null) problems.add([...at, 'end_param'], 'needs `end_value`, the value that is sent')
-    return
-  }
+  const { initial_value: initial, end_value: end } = config
+  if (end == null) return
   if (initial == null) {
     problems.add([...at, 'end_value'], 'needs `initial_value`: a backfill has a beginning and an end')
     return

@@ -279,12 +279,6 @@ const invalid: readonly (readonly [what: string, document: unknown, path: string
     'above',
   ],
   [
-    'end_param alone',
-    endpoint({ incremental: { cursor_path: 'at', end_param: 'to' } }),
-    `${AT}.incremental.end_param`,
-    '`end_value`',
-  ],
-  [
     'end in a param',
     endpoint({ params: { s: { type: 'incremental', cursor_path: 'at', initial_value: 1, end_value: 2 } } }),
     `${AT}.params.s.end_value`,

@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest'
+import type { JsonValue } from '../../src/core/json.js'
+import { shiftCursor } from '../../src/pipeline/lag.js'
+
+/** What dlt gives for the same value, where dlt takes it at all. */
+const moved: readonly (readonly [value: JsonValue, lag: number, back: JsonValue])[] = [
+  [10, 3, 7],
+  [10, 1.5, 8],
+  [10.5, 1, 9.5],
+  [9007199254740995n, 1, 9007199254740994n],
+  ['2024-03-01', 1, '2024-02-29'],
+  ['20240301', 1, '20240229'],
+  ['2024-01-01T00:00:00Z', 60, '2023-12-31T23:59:00Z'],
+  ['2024-01-05T00:00:00.500Z', 90.5, '2024-01-04T23:58:30.000000Z'],
+  ['2024-01-05T00:00:00.5+02:00', 1, '2024-01-04T23:59:59.500000+02:00'],
+  ['2024-01-05T00:00:00.123456789-0500', 1, '2024-01-04T23:59:59.123456-0500'],
+  ['1969-12-31T23:59:59.250Z', 0.5, '1969-12-31T23:59:58.750000Z'],
+  ['2024-01-05 00:30:00', 3600, '2024-01-04 23:30:00'],
+]
+
+describe('lag', () => {
+  it.each(moved)('moves %s back by %s', (value, lag, back) => {
+    expect(shiftCursor(value, lag, 'back', 'incremental')).toEqual(back)
+  })
+
+  it('moves forward for min', () => {
+    expect(shiftCursor('2024-02-28', 1, 'forward', 'incremental')).toBe('2024-02-29')
+  })
+
+  it.each(['abc', true, null])('refuses %s and names the key', value => {
+    expect(() => shiftCursor(value, 1, 'back', 'resources[0].endpoint.incremental')).toThrow(
+      /^resources\[0\]\.endpoint\.incremental\.lag: .*neither a number nor an ISO date/,
+    )
+  })
+})
