@@ -28,19 +28,28 @@ export interface StoredTable {
   readonly [hint: string]: unknown
 }
 
-export async function readDataset(file: string, dataset: string): Promise<Dataset> {
+/** `restore` puts placeholders back where a value holds an address of the case's server. */
+export async function readDataset(
+  file: string,
+  dataset: string,
+  restore: (text: string) => string = text => text,
+): Promise<Dataset> {
   const instance = await DuckDBInstance.create(file)
   const connection = await instance.connect()
   try {
     await connection.run("SET TimeZone = 'UTC'")
-    return await readAll(connection, dataset)
+    return await readAll(connection, dataset, restore)
   } finally {
     connection.closeSync()
     instance.closeSync()
   }
 }
 
-async function readAll(connection: DuckDBConnection, dataset: string): Promise<Dataset> {
+async function readAll(
+  connection: DuckDBConnection,
+  dataset: string,
+  restore: (text: string) => string,
+): Promise<Dataset> {
   const names = await query(
     connection,
     'SELECT table_name FROM information_schema.tables WHERE table_schema = $1 ORDER BY 1',
@@ -55,17 +64,22 @@ async function readAll(connection: DuckDBConnection, dataset: string): Promise<D
   const tables = new Map<string, RawTable>()
   for (const table of all) {
     if (!table.startsWith('_dlt_') && !table.startsWith('_sluice_'))
-      tables.set(table, await readTable(connection, dataset, table))
+      tables.set(table, await readTable(connection, dataset, table, restore))
   }
   return {
     loads,
     tables,
     schema: all.includes('_dlt_version') ? await readSchema(connection, dataset) : undefined,
-    state: all.includes('_dlt_pipeline_state') ? await readState(connection, dataset) : undefined,
+    state: all.includes('_dlt_pipeline_state') ? await readState(connection, dataset, restore) : undefined,
   }
 }
 
-async function readTable(connection: DuckDBConnection, dataset: string, table: string): Promise<RawTable> {
+async function readTable(
+  connection: DuckDBConnection,
+  dataset: string,
+  table: string,
+  restore: (text: string) => string,
+): Promise<RawTable> {
   const columns = (
     await query(
       connection,
@@ -81,11 +95,15 @@ async function readTable(connection: DuckDBConnection, dataset: string, table: s
       values =>
         new Map(
           columns
-            .map((column, index) => [column.name, value(values[index], column.type)] as const)
+            .map((column, index) => [column.name, value(restored(values[index], restore), column.type)] as const)
             .filter(([, v]) => v !== null),
         ),
     ),
   }
+}
+
+function restored(raw: unknown, restore: (text: string) => string): unknown {
+  return typeof raw === 'string' ? restore(raw) : raw
 }
 
 function cell(column: string, type: string): string {
@@ -157,6 +175,7 @@ async function oneSchema(connection: DuckDBConnection, sql: string): Promise<Sto
 async function readState(
   connection: DuckDBConnection,
   dataset: string,
+  restore: (text: string) => string,
 ): Promise<Readonly<Record<string, unknown>> | undefined> {
   const rows = await query(
     connection,
@@ -164,7 +183,7 @@ async function readState(
   )
   const text = rows[0]?.[0]
   if (text === undefined) return undefined
-  return parseJson(inflateSync(Buffer.from(String(text), 'base64')).toString()) as unknown as Readonly<
+  return parseJson(restore(inflateSync(Buffer.from(String(text), 'base64')).toString())) as unknown as Readonly<
     Record<string, unknown>
   >
 }

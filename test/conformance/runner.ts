@@ -81,7 +81,7 @@ async function runOnce(one: Case, run: Run, server: CaseServer, folder: string):
     ...compareFailure(run.expect, failure, server),
     ...compareRequests(run, config, server.requests),
     ...compareWarnings(run.expect, events),
-    ...(await compareFile(run, file, run.expect.dataset ?? dataset, sourceNameOf(source))),
+    ...(await compareFile(run, file, run.expect.dataset ?? dataset, sourceNameOf(source), server)),
   ]
 }
 
@@ -89,13 +89,24 @@ function sourceNameOf(source: { readonly name: string }): string {
   return source.name
 }
 
-async function compareFile(run: Run, file: string, dataset: string, sourceName: string): Promise<string[]> {
+async function compareFile(
+  run: Run,
+  file: string,
+  dataset: string,
+  sourceName: string,
+  server: CaseServer,
+): Promise<string[]> {
   const exists = await access(file).then(
     () => true,
     () => false,
   )
   if (!exists) return run.expect.loads === undefined || run.expect.loads === 0 ? [] : ['nothing was loaded']
-  return compareDataset(run.expect, await readDataset(file, dataset), sourceName, run.deviation !== undefined)
+  return compareDataset(
+    run.expect,
+    await readDataset(file, dataset, server.restore),
+    sourceName,
+    run.deviation !== undefined,
+  )
 }
 
 function compareFailure(expect: Expect, failure: unknown, server: CaseServer): string[] {
