@@ -61,6 +61,7 @@ async function load(database: string, disposition: 'append' | 'merge') {
     dataset: DATASET,
     home,
   })
+  const cpu = process.cpuUsage()
   const start = performance.now()
   let committing = 0
   const { rows } = await one.run({
@@ -69,8 +70,9 @@ async function load(database: string, disposition: 'append' | 'merge') {
     },
   })
   const end = performance.now()
+  const used = process.cpuUsage(cpu)
   process.stdout.write(
-    `  ${disposition}: read and stage ${Math.round(committing - start)} ms, commit ${Math.round(end - committing)} ms\n`,
+    `  ${disposition}: read and stage ${Math.round(committing - start)} ms, commit ${Math.round(end - committing)} ms; processor time of this process ${Math.round((used.user + used.system) / 1000)} ms\n`,
   )
   return { rows, seconds: (end - start) / 1000 }
 }

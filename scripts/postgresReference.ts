@@ -1,0 +1,64 @@
+import type { DataType } from '../src/core/schema.js'
+import { postgresDialect } from '../src/destinations/postgres/dialect.js'
+
+const TYPES: readonly DataType[] = [
+  'text',
+  'bigint',
+  'double',
+  'bool',
+  'timestamp',
+  'date',
+  'time',
+  'binary',
+  'json',
+  'decimal',
+  'wei',
+]
+
+/** The part of `docs/destinations.md` on Postgres. */
+export function postgresSection(): string {
+  return `## Postgres
+
+\`\`\`sh
+npm install pg pg-copy-streams
+sluice run feedback.yaml --destination 'postgres://loader:secret@db.example.com/warehouse?sslmode=verify-full'
+\`\`\`
+
+From code: \`postgres('postgres://…')\`, or X.
+Postgres 15 or later; a dataset is a schema of the database. Both packages are optional: who loads elsewhere needs neither.
+
+| Type | In Postgres |
+|---|---|
+${TYPES.map(type => `| ${type} | \`${postgresDialect.typeName(type)}\` |`).join('\n')}
+
+A \`bigint\` of at most 16 or 32 bits is \`smallint\` or \`integer\`; a text with a precision is \`character varying(n)\`. Sluice
+makes no index and no constraint but NOT NULL; those you add stay, and one on the primary key makes merges into large tables faster.
+
+**What readers see.** A load is one transaction: until it ends they see what was before, from then on all of it. Where a
+table gets a new column they wait for the end of the commit, and the commit waits for readers that hold the table, for
+\`lockTimeoutMs\` (60 s). Rows for a table that exists wait in temporary tables; a table that the load makes is filled in the
+load's own transaction, which is open until the commit.
+
+**When a load dies,** the server forgets all of it. The next run goes on with the pages in the journal. A lock of the
+server (an advisory one) keeps every other host from loading the same pipeline into the same dataset meanwhile.
+
+**Connecting.** In the address \`sslmode\` is \`disable\`, \`prefer\` (default), \`require\`, \`verify-ca\` or \`verify-full\`, with the
+meaning that libpq gives them: only the last two protect against somebody in between. Further \`sslrootcert\`, \`sslcert\`,
+\`sslkey\`, \`connect_timeout\` in seconds, and \`host=/var/run/postgresql\` for a Unix socket. Without a password in the address
+\`PGPASSWORD\` and \`~/.pgpass\` are asked. Through PgBouncer use its session mode.
+
+**Rights.** The least is a role with a schema of its own:
+
+\`\`\`sql
+CREATE ROLE loader LOGIN PASSWORD '…';
+CREATE SCHEMA feedback_dataset AUTHORIZATION loader;
+\`\`\`
+
+and TEMPORARY on the database, which everybody has unless it was taken away. With CREATE on the database the role makes its
+schemas itself, and first loads are faster: new tables are then moved into place and not copied. A missing right ends the run
+with the GRANT that mends it, and nothing is changed.
+
+**Columns changed by hand** are left alone. Wider types are welcome (\`numeric\` for \`bigint\`, \`text\` for \`character varying\`);
+where values would be rounded or not fit at all the load fails and names the column.
+`
+}
