@@ -24,7 +24,7 @@ npm install pg pg-copy-streams
 sluice run feedback.yaml --destination 'postgres://loader:secret@db.example.com/warehouse?sslmode=verify-full'
 \`\`\`
 
-From code: \`postgres('postgres://…')\`, or X.
+From code: \`postgres('postgres://…')\`, or \`postgres({ connectionString, password: new Secret(value), lockTimeoutMs: 10_000 })\`.
 Postgres 15 or later; a dataset is a schema of the database. Both packages are optional: who loads elsewhere needs neither.
 
 | Type | In Postgres |
