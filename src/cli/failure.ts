@@ -19,6 +19,7 @@ export function reportFailure(error: unknown, output: Output, debug: boolean): E
 
 function messageOf(error: unknown): string {
   if (error instanceof SluiceError) return error.message
+  if (error instanceof Error && error.name === 'AbortError') return error.message
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   return `unexpected: ${text} (this is a fault in Sluice or in a function of the pipeline; --debug shows where)`
 }

@@ -1,10 +1,13 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type DemoApi, startDemoApi } from '../../demo/server.js'
 import { sluice as sluiceInProcess } from '../../src/cli/program.js'
 import { type Ended, sluiceProcess } from './process.js'
+
+// Some tests start many processes one after the other.
+vi.setConfig({ testTimeout: 90_000 })
 
 const API_KEY = 's3cr3t/+key?&"ü%41'
 
@@ -43,6 +46,35 @@ function environment(): Record<string, string> {
 
 function sluice(...args: readonly string[]): Promise<Ended> {
   return sluiceProcess(args, { cwd: folder, env: environment() })
+}
+
+/** Runs the command in this process, with somebody who gives these answers, in order. */
+async function onTerminal(args: readonly string[], answers: readonly string[]) {
+  const printed: string[] = []
+  const asked: { question: string; hidden: boolean }[] = []
+  const left = [...answers]
+  const output = {
+    isTerminal: true,
+    columns: () => 80,
+    write: (written: string) => void printed.push(written),
+    line: (line = '') => void printed.push(line),
+    styled: (_style: string, plain: string) => plain,
+  }
+  const exitCode = await sluiceInProcess(args, {
+    terminal: { out: output, err: output },
+    prompt: {
+      ask: async (question, { hidden = false } = {}) => {
+        asked.push({ question, hidden })
+        const answer = left.shift()
+        if (answer === undefined) throw new Error(`nobody answers: ${question}`)
+        return answer
+      },
+    },
+    version: 'test',
+    signal: new AbortController().signal,
+    now: () => 0,
+  })
+  return { exitCode, asked, printed: printed.join('\n') }
 }
 
 async function run(): Promise<void> {
@@ -111,6 +143,30 @@ describe('sluice schema and sluice types', () => {
   })
 })
 
+describe('schema files of a pipeline file', () => {
+  it('are written beside it, and the edited one wins', async () => {
+    await writeFile(
+      join(folder, 'feedback.yaml'),
+      `import_schema_path: schemas/import\nexport_schema_path: schemas/export\n${DOCUMENT}`,
+    )
+    await run()
+    const imported = join(folder, 'schemas', 'import', 'rest_api.schema.yaml')
+    expect(await readFile(join(folder, 'schemas', 'export', 'rest_api.schema.yaml'), 'utf8')).toBe(
+      (await sluice('schema', 'feedback.yaml')).stdout,
+    )
+    const hinted = (await readFile(imported, 'utf8')).replace(
+      /^( {6})timestamp:$/m,
+      '$1note:\n$1  data_type: text\n$1  description: for people\n$1timestamp:',
+    )
+    expect(hinted).toContain('for people')
+    await writeFile(imported, hinted)
+    api.advance()
+    await run()
+    expect((await sluice('types', 'feedback.yaml')).stdout).toMatch(/for people.*\n {2}readonly note: string \| null/)
+    expect(await readFile(imported, 'utf8')).toBe(hinted)
+  })
+})
+
 describe('sluice state', () => {
   it('shows cursors and resets them', async () => {
     await run()
@@ -152,35 +208,19 @@ describe('sluice drop', () => {
     ['y', 0, /committed, dropped/],
     ['', 1, /Nothing was dropped/],
   ])('asks on a terminal: %j', async (answer, expected, said) => {
-    await run()
-    const text = `name: feedback\n${DOCUMENT.replace('${env.DEMO_API_URL}', api.url).replace('"${secrets.api_key}"', 'x')}`
-    const database = join(folder, 'feedback.duckdb')
-    await writeFile(join(folder, 'asked.yaml'), `destination: ${JSON.stringify(`duckdb:${database}`)}\n${text}`)
-    const printed: string[] = []
-    const asked: string[] = []
-    const output = {
-      isTerminal: true,
-      columns: () => 80,
-      write: (written: string) => void printed.push(written),
-      line: (line = '') => void printed.push(line),
-      styled: (_style: string, plain: string) => plain,
-    }
-    const exitCode = await sluiceInProcess(['drop', join(folder, 'asked.yaml'), 'flags'], {
-      terminal: { out: output, err: output },
-      prompt: {
-        ask: async question => {
-          asked.push(question)
-          return answer
-        },
-      },
-      version: 'test',
-      signal: new AbortController().signal,
-      now: () => 0,
-    })
-    expect(asked).toEqual([expect.stringContaining('[y/N]')])
-    expect(printed.join('\n')).toMatch(said)
+    const file = join(folder, 'asked.yaml')
+    const database = `duckdb:${join(folder, 'asked.duckdb')}`
+    const document = DOCUMENT.replace(/\$\{env\.DEMO_API_URL\}/, api.url).replace(
+      /"\$\{secrets\.api_key\}"/,
+      JSON.stringify(API_KEY),
+    )
+    await writeFile(file, `destination: ${JSON.stringify(database)}\n${document}`)
+    expect(await onTerminal(['run', file, '--select', 'flags'], [])).toMatchObject({ exitCode: 0 })
+    const { exitCode, asked, printed } = await onTerminal(['drop', file, 'flags'], [answer])
+    expect(asked).toEqual([{ question: expect.stringContaining('[y/N]'), hidden: false }])
+    expect(printed).toMatch(said)
     expect(exitCode).toBe(expected)
-    expect((await sluice('show', 'feedback.yaml')).stdout.includes('flags')).toBe(expected !== 0)
+    expect((await onTerminal(['show', file], [])).printed.includes('flags__tags')).toBe(expected !== 0)
   })
 })
 
@@ -225,6 +265,30 @@ describe('sluice init', () => {
     const planned = await sluice('plan', 'flags.yaml')
     expect(planned).toMatchObject({ exitCode: 0 })
     expect(planned.stdout).toMatch(/cursor +updated_at, from "2024-/)
+  })
+
+  it('asks on a terminal for what no flag says, and for a secret that is found nowhere, unseen', async () => {
+    const out = join(folder, 'asked.yaml')
+    const answers = [address(), 'apikey', 'api_key', 'query', '', API_KEY]
+    const { exitCode, asked, printed } = await onTerminal(
+      ['init', '--out', out, '--secret-name', 'demo_only.key'],
+      answers,
+    )
+    expect(printed).toContain('asked.yaml is written')
+    expect(exitCode).toBe(0)
+    expect(asked.map(({ question }) => question)).toEqual([
+      expect.stringContaining('Address'),
+      expect.stringContaining('Authentication'),
+      expect.stringContaining('Authentication'),
+      expect.stringContaining('header, query or cookie'),
+      expect.stringContaining('[api_key]'),
+      expect.stringContaining('secret'),
+    ])
+    expect(asked.map(({ hidden }) => hidden)).toEqual([false, false, false, false, false, true])
+    const text = await readFile(out, 'utf8')
+    expect(text + printed).not.toContain('s3cr3t')
+    expect(text).toContain('DEMO_ONLY__KEY')
+    expect(text).toContain('$' + '{secrets.demo_only.key}')
   })
 
   it('never overwrites, and asks the API nothing then', async () => {

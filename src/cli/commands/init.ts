@@ -69,7 +69,7 @@ async function chosenAuth(options: InitCommandOptions, prompt: Prompt | undefine
       return { type, username }
     }
     case 'api_key': {
-      const location = options.authLocation ?? 'header'
+      const location = options.authLocation ?? (prompt === undefined ? 'header' : await askedLocation(prompt))
       const standard = location === 'header' ? 'X-API-Key' : 'api_key'
       const answered =
         options.authName ??
@@ -80,11 +80,30 @@ async function chosenAuth(options: InitCommandOptions, prompt: Prompt | undefine
 }
 
 async function askedType(prompt: Prompt): Promise<DraftAuth['type'] | undefined> {
+  return await askedOneOf(prompt, 'Authentication: none, bearer, api_key or http_basic [none]: ', [
+    'none',
+    'bearer',
+    'api_key',
+    'http_basic',
+  ])
+}
+
+async function askedLocation(prompt: Prompt): Promise<'header' | 'query' | 'cookie'> {
+  const question = 'Where the key goes: header, query or cookie [header]: '
+  return (await askedOneOf(prompt, question, ['header', 'query', 'cookie'])) ?? 'header'
+}
+
+/** Asks until the answer is one of the words; undefined where it is empty. */
+async function askedOneOf<Word extends string>(
+  prompt: Prompt,
+  question: string,
+  words: readonly Word[],
+): Promise<Word | undefined> {
   for (;;) {
-    const answer = await prompt.ask('Authentication: none, bearer, api_key or http_basic [none]: ')
+    const answer = await prompt.ask(question)
     if (answer === '') return undefined
-    const type = (['none', 'bearer', 'api_key', 'http_basic'] as const).find(known => known === answer)
-    if (type !== undefined) return type
+    const word = words.find(known => known === answer)
+    if (word !== undefined) return word
   }
 }
 

@@ -22,11 +22,18 @@ export async function showCommand(
   const { out, err } = context.terminal
   let exitCode: ExitCode = 0
   for (const pipeline of await openPipelines(file, options)) {
-    await using connection = await pipeline.destination.connect(pipeline.datasetName, context.signal)
-    out.line(printable(`${pipeline.destination.name}, dataset ${connection.dataset}`))
+    const { destination, datasetName } = pipeline
+    if ((await destination.exists?.()) === false) {
+      // Connecting would create the database, and this command only looks.
+      out.line(printable(`${destination.name}, dataset ${datasetName}`))
+      out.line(NO_TABLES)
+      continue
+    }
+    await using connection = await destination.connect(datasetName, context.signal)
+    out.line(printable(`${destination.name}, dataset ${connection.dataset}`))
     const tables = await connection.inspect()
     if (tables.size === 0) {
-      out.line('no tables yet: `sluice run` makes them')
+      out.line(NO_TABLES)
     } else if (table === undefined) {
       await showTables(connection, [...tables.keys()], out)
     } else if (tables.has(table)) {
@@ -38,6 +45,8 @@ export async function showCommand(
   }
   return exitCode
 }
+
+const NO_TABLES = 'no tables yet: `sluice run` makes them'
 
 async function showTables(connection: Connection, tables: readonly string[], out: Output): Promise<void> {
   const rows: string[][] = []
