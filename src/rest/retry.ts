@@ -45,6 +45,14 @@ export function failureOf(error: unknown, host: string): Failure {
     const known = knownFailures[code]
     if (known !== undefined) return { ...known, text: `${known.text.replace('{host}', host)} (${code})` }
   }
+  const handshake = codes.find(code => /^(ERR_SSL_|EPROTO$)/.test(code))
+  if (handshake !== undefined) {
+    return {
+      code: 'connection',
+      transient: false,
+      text: `${host} does not answer with TLS (${handshake}); is it http?`,
+    }
+  }
   const certificate = codes.find(code => /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_/.test(code))
   if (certificate !== undefined) {
     return { code: 'connection', transient: false, text: `the certificate of ${host} is not trusted (${certificate})` }
