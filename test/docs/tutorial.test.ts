@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { ordinaryFaults, startDemoApi } from '../../demo/server.js'
+import { blocksOf, root } from './blocks.js'
+
+/**
+ * The tutorial is followed to the letter: files are saved, commands given in order, and what it shows of their output is
+ * what comes.
+ */
+test('the tutorial does what it says', { timeout: 120_000 }, async () => {
+  const api = await startDemoApi({ apiKey: 'demo-key', faults: ordinaryFaults })
+  onTestFinished(() => api.close())
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-tutorial-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  await mkdir(join(folder, 'node_modules'))
+  await symlink(join(root, 'node_modules', '@duckdb'), join(folder, 'node_modules', '@duckdb'))
+
+  let given = 0
+  let output = ''
+  for (const { language, words, text, place } of await blocksOf('docs/tutorial.md')) {
+    const [file] = words
+    if (file !== undefined) await writeFile(join(folder, file), text)
+    else if (language === 'sh') {
+      for (const line of text.trim().split('\n')) {
+        const args = processOf(line)
+        if (args === undefined) continue
+        output = await run(args, { cwd: folder, env: { DEMO_API_URL: api.url, API_KEY: 'demo-key' } })
+        given++
+      }
+    } else if (language === 'text') expect(steady(output), place).toBe(steady(text))
+    else throw new Error(`${place}: a block that is neither a file, nor a command, nor an output`)
+  }
+  expect(given).toBe(5)
+})
+
+/** What Node is to run for a line of the tutorial; undefined: it is done already. */
+function processOf(line: string): string[] | undefined {
+  if (line === 'npm run demo:api' || line.startsWith('export ')) return undefined
+  const [, args] = /^npm run --silent sluice -- (.*)$/.exec(line) ?? []
+  if (args !== undefined) return [join(root, 'dist/cli/main.js'), ...args.split(' ')]
+  const [, script] = /^node (\S+)$/.exec(line) ?? []
+  if (script !== undefined) return [script]
+  throw new Error(`the tutorial has a command that this test does not know: ${line}`)
+}
+
+function run(
+  args: readonly string[],
+  options: { readonly cwd: string; readonly env: Record<string, string> },
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const { PATH = '' } = process.env
+    const child = spawn(process.execPath, args, { cwd: options.cwd, env: { PATH, ...options.env } })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (part: string) => {
+      stdout += part
+    })
+    child.stderr.setEncoding('utf8').on('data', (part: string) => {
+      stderr += part
+    })
+    child.once('error', reject)
+    child.once('close', exitCode => {
+      if (exitCode === 0) resolve(stdout)
+      else reject(new Error(`${args.at(-2)} ${args.at(-1)} ended with ${exitCode}: ${stderr}`))
+    })
+  })
+}
+
+/** Without what differs from run to run: durations, rates and load ids. */
+function steady(text: string): string {
+  return text
+    .trim()
+    .replace(/Load \d+\.\d+/g, 'Load …')
+    .replace(/ +[\d.]+ m?s\b/g, ' …')
+    .replace(/\([\d.]+ m?s\)/g, '(…)')
+}
