@@ -43,22 +43,16 @@ export function applyTableHints(schema: Schema, given: HintsOfResource): TableSc
     cursorPath: given.cursorPath,
   })
   for (const [path, hints] of Object.entries(given.hints.nestedHints ?? {})) {
-    applyNestedHints(schema, given, path, hints, disposition)
+    applyNestedHints(schema, given, path, hints)
   }
   return table
 }
 
 /**
- * Hints of a nested table. One with keys of its own is a root table without parent, loaded by its own disposition or
- * that of the resource; others inherit from their parent and get no disposition.
+ * Hints of a nested table. One with keys of its own is a root table without parent, loaded by its own disposition,
+ * whatever that of the resource, or appended; others inherit from their parent and get no disposition.
  */
-function applyNestedHints(
-  schema: Schema,
-  given: HintsOfResource,
-  path: string,
-  hints: TableHints,
-  disposition: DispositionHint,
-): void {
+function applyNestedHints(schema: Schema, given: HintsOfResource, path: string, hints: TableHints): void {
   const { naming } = given
   const fragments = path.split('__').filter(fragment => fragment !== '')
   let parent = given.table
@@ -71,7 +65,7 @@ function applyNestedHints(
     updateTable(schema, name, given, {
       hints: last ? hints : {},
       ...(ownKeys
-        ? { resource: given.resource, disposition: hints.writeDisposition ?? disposition }
+        ? { resource: given.resource, disposition: hints.writeDisposition }
         : { parent, disposition: undefined }),
     })
   }

@@ -267,11 +267,25 @@ export function bumpVersion(schema: Schema): boolean {
 export function bumpVersionFrom(declared: Schema, schema: Schema): boolean {
   const began = schema.version_hash
   bumpVersion(declared)
+  // As dlt does when it reads back what it wrote; it counts as a change of its own.
+  if (settleDispositions(declared)) bumpVersion(declared)
+  settleDispositions(schema)
   schema.version = declared.version
   schema.version_hash = declared.version_hash
   schema.previous_hashes = [...declared.previous_hashes]
   bumpVersion(schema)
   return schema.version_hash !== began
+}
+
+/** Lets root tables without a write disposition be appended; says whether there were any. */
+function settleDispositions(schema: Schema): boolean {
+  let settled = false
+  for (const table of schema.tables.values()) {
+    if (table.parent !== undefined || table.write_disposition !== undefined) continue
+    table.write_disposition = 'append'
+    settled = true
+  }
+  return settled
 }
 
 /** A copy that shares no table or column with `schema`; their values are immutable and shared. */

@@ -180,7 +180,7 @@ export class Evolver {
     const shapes = this.#shapes
     const table = shapes.schema.tables.get(shape.tableName)
     const hangs = place !== undefined && (table === undefined || table.parent !== undefined)
-    const targets = this.#targets(root, shape.tableName, table, row, hangs)
+    const targets = this.#targets(shape, table, row, hangs)
     const admitted = this.#evolve(root, shape, table, targets, row, hangs ? place : undefined)
     if (!admitted) {
       this.discardedRows++
@@ -188,7 +188,9 @@ export class Evolver {
     }
     const writer = shapes.writer(root, shape, place?.parent)
     const written = hangs ? writer.startNestedRow(place.parentRow, place.listIndex) : writer.startRow()
-    if (hangs && writer.parent !== place.parent) shapes.hangOn(writer, written, place.parent, place.parentRow)
+    if (place !== undefined && (hangs || writer.hasRootIds) && writer.parent !== place.parent) {
+      shapes.hangOn(writer, written, place.parent, place.parentRow)
+    }
     for (const { field, kind, column, value, isVariant } of targets.values()) {
       const columnWriter = writer.column(column)
       columnWriter.put(written, value)
@@ -216,16 +218,11 @@ export class Evolver {
   }
 
   /** The values of the row by the name of their final column. */
-  #targets(
-    root: ListShape,
-    tableName: string,
-    table: TableSchema | undefined,
-    row: FlatRow,
-    hangs: boolean,
-  ): Map<string, Target> {
+  #targets(shape: ListShape, table: TableSchema | undefined, row: FlatRow, hangs: boolean): Map<string, Target> {
+    const { tableName } = shape
     const targets = new Map<string, Target>()
     for (const [name, { field, tree }] of row.cells) {
-      if (this.#shapes.isSystemColumn(name, hangs, root)) continue
+      if (this.#shapes.isSystemColumn(name, hangs, shape)) continue
       const scalar = this.#cells.scalar(tree, tableName, name)
       if (scalar === undefined) {
         this.#noteNull(tableName, table, name)
@@ -320,15 +317,15 @@ export class Evolver {
     }
     const grown = table ?? this.#newTable(shape.tableName, place)
     if (table === undefined) schema.tables.set(grown.name, grown)
-    this.#addColumns(root, grown, targets, row)
+    this.#addColumns(shape, grown, targets, row)
     return admitted
   }
 
   /** Adds what is new in the order of the row, then the system columns that are not there yet. */
-  #addColumns(root: ListShape, table: TableSchema, targets: Map<string, Target>, row: FlatRow): void {
+  #addColumns(shape: ListShape, table: TableSchema, targets: Map<string, Target>, row: FlatRow): void {
     const news = new Map<string, Target>()
     for (const target of targets.values()) if (target.isNew) news.set(target.field.name, target)
-    const system = this.#shapes.systemColumns(table, root)
+    const system = this.#shapes.systemColumns(table, shape)
     if (news.size > 0 || system.size > 0) {
       for (const name of row.cells.keys()) {
         const column = system.get(name)

@@ -69,7 +69,7 @@ export class LoadShapes {
     if (known !== undefined) return known
     const schemaTable = this.schema.tables.get(tableName)
     if (schemaTable === undefined) throw new TypeError(`table ${tableName} is not part of the schema`)
-    const root = this.#shape(tableName, tableName, this.#nesting(schemaTable))
+    const root = this.#shape(tableName, tableName, undefined, this.#nesting(schemaTable))
     const table = this.#writers.get(tableName) ?? this.#newWriter(schemaTable, undefined)
     const family: RootFamily = { root, table, tables: [table], keys: this.keyColumns(table) }
     this.#families.set(tableName, family)
@@ -84,8 +84,8 @@ export class LoadShapes {
     return this.#options.maxNesting ?? (typeof configured === 'number' ? configured : DEFAULT_NESTING)
   }
 
-  #shape(tableName: string, tablePath: string, level: number): ListShape {
-    return new ListShape(tableName, tablePath, level, this.#keyNames, name => this.#isJson(tableName, name))
+  #shape(tableName: string, tablePath: string, above: ListShape | undefined, level: number): ListShape {
+    return new ListShape(tableName, tablePath, above, level, this.#keyNames, name => this.#isJson(tableName, name))
   }
 
   /** Whether objects and lists for this column stay whole whatever their level. */
@@ -142,7 +142,7 @@ export class LoadShapes {
     if (field.list !== undefined) return field.list
     const { naming } = this.#keyNames
     const fragments = [shape.tablePath, path, this.tableFragment(field.key)]
-    const made = this.#shape(naming.shortenFragments(...fragments), naming.joinPath(...fragments), rowLevel - 1)
+    const made = this.#shape(naming.shortenFragments(...fragments), naming.joinPath(...fragments), shape, rowLevel - 1)
     field.list = made
     return made
   }
@@ -158,16 +158,18 @@ export class LoadShapes {
     if (schemaTable === undefined) throw new TypeError(`table ${shape.tableName} is not part of the schema`)
     const hangsOn = schemaTable.parent === undefined ? undefined : parent
     const writer = this.#writers.get(shape.tableName) ?? this.#newWriter(schemaTable, hangsOn)
-    if (hangsOn !== undefined && this.#propagatesRootId(root)) writer.hasRootIds = true
+    if (this.#carriesRootId(shape)) writer.hasRootIds = true
     const family = this.#families.get(root.tableName)
     if (family !== undefined && !family.tables.includes(writer)) family.tables.push(writer)
     shape.table = writer
-    shape.exact = writer.parent === undefined ? writer.rootIdKind !== 'random' : writer.parent !== parent
+    shape.exact =
+      writer.parent === undefined ? writer.rootIdKind !== 'random' || writer.hasRootIds : writer.parent !== parent
     return writer
   }
 
   #newWriter(table: TableSchema, parent: TableWriter | undefined): TableWriter {
     const writer = new TableWriter(table, parent, this.#rootIdKind(table), this.pool)
+    writer.givesOwnId = parent === undefined && this.#propagatesRootId(table.name)
     this.#writers.set(table.name, writer)
     return writer
   }
@@ -186,22 +188,30 @@ export class LoadShapes {
     return keys
   }
 
-  #propagatesRootId(root: ListShape): boolean {
+  /** Whether rows of the shape's table carry the id of a row above them: a table with keys of its own may as well. */
+  #carriesRootId({ above }: ListShape): boolean {
+    for (let shape = above; shape !== undefined; shape = shape.above) {
+      const isRoot = this.schema.tables.get(shape.tableName)?.parent === undefined
+      if (isRoot && this.#propagatesRootId(shape.tableName)) return true
+    }
+    return false
+  }
+
+  /** Whether rows of a root table give their id to the rows below them. */
+  #propagatesRootId(tableName: string): boolean {
     const { propagation } = normalizerConfig(this.schema)
     if (!isJsonObject(propagation)) return false
     const { tables, root: everyRoot } = propagation
-    const ofTable = isJsonObject(tables) ? tables[root.tableName] : undefined
+    const ofTable = isJsonObject(tables) ? tables[tableName] : undefined
     return [ofTable, everyRoot].some(map => isJsonObject(map) && this.names.id in map)
   }
 
-  /** A row that hangs on another table than the one its table usually hangs on. */
+  /** A row of a list that a row of another table holds than the one that the row's table hangs on, if on any. */
   hangOn(writer: TableWriter, row: number, parent: TableWriter, parentRow: number): void {
     let top = parent
     while (top.parent !== undefined) top = top.parent
     top.resolveIds()
-    const parentId = parent.ids.at(parentRow)
-    const rootIds = parent.parent === undefined ? parent.ids : parent.rootIds
-    writer.hangOn(row, parentId, writer.hasRootIds ? rootIds.at(parentRow) : undefined)
+    writer.hangOn(row, parent.ids.at(parentRow), writer.hasRootIds ? parent.idsBelow.at(parentRow) : undefined)
   }
 
   /** Lets a field know the columns its values go to. */
@@ -229,19 +239,17 @@ export class LoadShapes {
   }
 
   /** Whether the column's values are made, not taken from the data. */
-  isSystemColumn(name: string, hangs: boolean, root: ListShape): boolean {
+  isSystemColumn(name: string, hangs: boolean, shape: ListShape): boolean {
     const { id, loadId, parentId, listIndex, rootId } = this.names
-    if (!hangs) return name === id || name === loadId
-    return name === id || name === parentId || name === listIndex || (name === rootId && this.#propagatesRootId(root))
+    if (name === rootId) return this.#carriesRootId(shape)
+    return name === id || (hangs ? name === parentId || name === listIndex : name === loadId)
   }
 
   /** The system columns that a table lacks, in order. */
-  systemColumns(table: TableSchema, root: ListShape): Map<string, ColumnSchema> {
+  systemColumns(table: TableSchema, shape: ListShape): Map<string, ColumnSchema> {
     const { id, loadId, parentId, listIndex, rootId } = this.names
-    const expected =
-      table.parent === undefined
-        ? [loadId, id]
-        : [...(this.#propagatesRootId(root) ? [rootId] : []), parentId, listIndex, id]
+    const own = table.parent === undefined ? [loadId, id] : [parentId, listIndex, id]
+    const expected = this.#carriesRootId(shape) ? [rootId, ...own] : own
     const missing = new Map<string, ColumnSchema>()
     for (const name of expected) {
       const existing = table.columns.get(name)

@@ -197,8 +197,9 @@ class LoadNormalizer implements Normalizer {
 
   #isMade(table: TableWriter, column: string): boolean {
     const { id, loadId, parentId, listIndex, rootId } = this.#shapes.names
+    if (column === rootId) return table.hasRootIds
     if (table.parent === undefined) return column === id || column === loadId
-    return column === id || column === parentId || column === listIndex || (table.hasRootIds && column === rootId)
+    return column === id || column === parentId || column === listIndex
   }
 
   #nullError(table: TableWriter, column: ColumnSchema, family: Family, row: number, firstRow: number): DataError {

@@ -239,6 +239,8 @@ export class ListShape {
   readonly tableName: string
   /** Joined fragments of the table's name before shortening. */
   readonly tablePath: string
+  /** The lists, or records, whose elements hold these; undefined for the records of a resource. */
+  readonly above: ListShape | undefined
   /** Known once an element was seen, or the table existed before. */
   table: TableWriter | undefined
   readonly root: Node
@@ -254,12 +256,14 @@ export class ListShape {
   constructor(
     tableName: string,
     tablePath: string,
+    above: ListShape | undefined,
     level: number,
     names: KeyNames,
     keepsJson: (name: string) => boolean,
   ) {
     this.tableName = tableName
     this.tablePath = tablePath
+    this.above = above
     this.root = new Node(level, '')
     const { naming } = names
     const value = naming.identifier('value')

@@ -28,6 +28,8 @@ export class TableWriter {
   readonly rootIdKind: RootIdKind
   /** Rows carry the id of their root row. */
   hasRootIds = false
+  /** Of a root table: rows give their own id to the rows below, not the one that they carry. */
+  givesOwnId = false
   /** Rows of the current batch. */
   rows = 0
   /** Rows of earlier batches. */
@@ -47,7 +49,7 @@ export class TableWriter {
   #resolved = 0
   /** Ids that came with the data, by row. */
   #given: Map<number, string> | undefined
-  /** Rows that hang on another table than `parent`: the ids of their parent and root rows. */
+  /** Rows of lists in rows of another table than `parent`, until their ids are made: the ids of those rows. */
   #foreign: Map<number, { readonly parentId: string; readonly rootId: string | undefined }> | undefined
 
   constructor(schema: TableSchema, parent: TableWriter | undefined, rootIdKind: RootIdKind, pool: BufferPool) {
@@ -81,6 +83,11 @@ export class TableWriter {
     return this.#byName.get(name)
   }
 
+  /** The root ids of the rows below, by row of this table. */
+  get idsBelow(): IdColumn {
+    return this.givesOwnId ? this.ids : this.rootIds
+  }
+
   /** Begins a row of a root table. */
   startRow(): number {
     if (this.rows === this.rowCapacity) this.#growRows()
@@ -96,7 +103,7 @@ export class TableWriter {
     return row
   }
 
-  /** The row, begun with {@link startNestedRow}, hangs on a row of another table than `parent`. */
+  /** The row is of a list in a row of another table than `parent`. */
   hangOn(row: number, parentId: string, rootId: string | undefined): void {
     this.#foreign ??= new Map()
     this.#foreign.set(row, { parentId, rootId })
@@ -134,39 +141,39 @@ export class TableWriter {
   /** Makes the ids of all rows so far, of this table and of those below it. */
   resolveIds(): void {
     const from = this.#resolved
-    const count = this.rows - from
-    if (count > 0) {
+    if (this.rows > from) {
       const made = this.ids.room(this.rows).subarray(from * ROW_ID_STRIDE, this.rows * ROW_ID_STRIDE)
-      if (this.parent === undefined) {
-        if (this.rootIdKind === 'random') randomIds(count, made)
-      } else {
-        this.parentIds.gather(this.parent.ids, this.parentRows, from, this.rows)
-        if (this.hasRootIds) {
-          if (this.parent.parent === undefined) this.rootIds.copy(this.parentIds, from, this.rows)
-          else this.rootIds.gather(this.parent.rootIds, this.parentRows, from, this.rows)
-        }
-        this.#resolveForeign(from)
-        nestedIds(
-          this.parentIds.text(from, this.rows),
-          this.name,
-          this.listIndexes.subarray(from, this.rows),
-          count,
-          made,
-        )
-      }
+      if (this.parent !== undefined) this.#makeNestedIds(this.parent, from, made)
+      else if (this.rootIdKind === 'random') randomIds(this.rows - from, made)
       if (this.#given !== undefined) for (const [row, id] of this.#given) if (row >= from) this.ids.set(row, id)
+      if (this.parent === undefined && this.hasRootIds) {
+        this.rootIds.copy(this.ids, from, this.rows)
+        this.#resolveForeign(from)
+      }
       this.#resolved = this.rows
     }
     for (const child of this.children) child.resolveIds()
+  }
+
+  #makeNestedIds(parent: TableWriter, from: number, made: Uint8Array): void {
+    this.parentIds.gather(parent.ids, this.parentRows, from, this.rows)
+    if (this.hasRootIds) {
+      if (parent.givesOwnId) this.rootIds.copy(this.parentIds, from, this.rows)
+      else this.rootIds.gather(parent.rootIds, this.parentRows, from, this.rows)
+    }
+    this.#resolveForeign(from)
+    const listIndexes = this.listIndexes.subarray(from, this.rows)
+    nestedIds(this.parentIds.text(from, this.rows), this.name, listIndexes, this.rows - from, made)
   }
 
   #resolveForeign(from: number): void {
     if (this.#foreign === undefined) return
     for (const [row, { parentId, rootId }] of this.#foreign) {
       if (row < from) continue
-      this.parentIds.set(row, parentId)
+      if (this.parent !== undefined) this.parentIds.set(row, parentId)
       if (rootId !== undefined) this.rootIds.set(row, rootId)
     }
+    this.#foreign = undefined
   }
 
   /** The rows so far as a batch, columns in the order of the schema. Ids must have been resolved in the whole family. */
@@ -199,11 +206,11 @@ export class TableWriter {
   #systemColumn(name: string, names: SystemNames, loadId: Uint8Array, lent: Uint8Array[]): Column | undefined {
     const text = (values: Uint8Array): Column => wholeColumn(name, 'text', this.rows, values)
     if (name === names.id) return text(this.ids.values(this.rows, lent))
+    if (name === names.rootId && this.hasRootIds) return text(this.rootIds.values(this.rows, lent))
     if (this.parent === undefined) {
       return name === names.loadId ? text(repeated(loadId, this.rows, this.#pool, lent)) : undefined
     }
     if (name === names.parentId) return text(this.parentIds.values(this.rows, lent))
-    if (name === names.rootId && this.hasRootIds) return text(this.rootIds.values(this.rows, lent))
     if (name === names.listIndex) return wholeColumn(name, 'bigint', this.rows, this.#indexValues(lent))
     return undefined
   }
@@ -246,6 +253,7 @@ class IdColumn {
     bytes.set([ROW_ID_LENGTH, 0, 0, 0], at)
     if (text.length === ROW_ID_LENGTH) {
       bytes.set(text, at + 4)
+      this.#others?.delete(row)
       return
     }
     this.#others ??= new Map()

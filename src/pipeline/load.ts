@@ -4,6 +4,7 @@ import type { CommitPlan, Connection, Load, TablePlan } from '../core/destinatio
 import { DataError, SchemaError } from '../core/errors.js'
 import type { RunEvent, WarningCode } from '../core/events.js'
 import { applyTableHints, columnName } from '../core/hints.js'
+import type { Naming } from '../core/identifiers.js'
 import { elements } from '../core/jsonBytes.js'
 import type { Receipt } from '../core/receipt.js'
 import type { MergeStrategy, ReadonlyTable, Schema } from '../core/schema.js'
@@ -83,6 +84,8 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
         : trackCursor(incremental, frozen.window, frozen.stored, hints.primaryKey)
     opened.set(name, { planned, meter: meter(name), cursor })
   }
+  const owners = ownersOf(input.roots, naming)
+  const fates = new Map<string, TableFate>()
   const toRun = ({ resource, loaded, children }: PlannedResource): ResourceRun => {
     const { meter: resourceMeter, cursor, planned } = opened.get(resource.name) as OpenResource
     return {
@@ -90,7 +93,9 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       cursor,
       meter: resourceMeter,
       children: children.map(toRun),
-      write: loaded ? recordWriter(planned, { ...prepared, emit, rows, meter: resourceMeter }) : undefined,
+      write: loaded
+        ? recordWriter(planned, { ...prepared, emit, rows, owners, fates, meter: resourceMeter })
+        : undefined,
     }
   }
   return {
@@ -103,51 +108,42 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
   }
 }
 
+/** Whether the contract admits a table. */
+type TableFate = 'write' | 'discard'
+
 interface WriterContext extends Pick<Prepared, 'schema' | 'declared' | 'naming' | 'imported'> {
   readonly emit: (event: RunEvent) => void
   readonly rows: Writer
+  readonly owners: ReadonlyMap<string, PlannedResource>
+  /** Of the tables that records came for. */
+  readonly fates: Map<string, TableFate>
   readonly meter: Meter
 }
 
-/** Hints reach the schema with a resource's first page, even an empty one, as with dlt. */
-function recordWriter(planned: PlannedResource, context: WriterContext): (records: Uint8Array) => Promise<void> {
-  const { resource, disposition } = planned
-  const hints = withDeletionMark(resource)
-  const { schema, naming, rows, meter: resourceMeter } = context
-  const known = new Map<string, 'write' | 'discard'>()
-  const open = (raw: string): readonly [table: string, fate: 'write' | 'discard'] => {
-    const table = naming.tablesPath(raw)
-    const fate = known.get(table) ?? openTable(table)
-    known.set(table, fate)
-    return [table, fate]
+/**
+ * The resource whose hints a table has, where several load into it: the first of them. With dlt it is the first whose
+ * records arrive, which would not be the same in every run here.
+ */
+function ownersOf(roots: readonly PlannedResource[], naming: Naming): ReadonlyMap<string, PlannedResource> {
+  const owners = new Map<string, PlannedResource>()
+  for (const planned of flattenPlan(roots)) {
+    const { tableName = planned.resource.name } = planned.resource.hints
+    if (!planned.loaded || typeof tableName === 'function') continue
+    const table = naming.tablesPath(tableName)
+    if (!owners.has(table)) owners.set(table, planned)
   }
-  const openTable = (table: string): 'write' | 'discard' => {
-    const contract = {
-      ...resolveContract(schema, table),
-      ...(hints.schemaContract === undefined ? {} : expandContract(hints.schemaContract)),
-    }
-    if (isNewTable(schema.tables.get(table)) && contract.tables !== 'evolve') {
-      if (contract.tables !== 'freeze') return 'discard'
-      throw new SchemaError(
-        'contract',
-        `${resource.name}: the schema contract freezes tables, and table ${table} is new. Let tables evolve, or leave the resource out.`,
-        { table },
-      )
-    }
-    const given = {
-      resource: resource.name,
-      table,
-      hints: underImport(hints, table, context.imported, raw => columnName(schema, naming, raw)),
-      naming,
-      runDisposition: disposition,
-      cursorPath: resource.incremental?.cursorPath,
-      warn: (code: WarningCode, message: string) =>
-        context.emit({ type: 'warning', code, message, resource: resource.name }),
-    }
-    applyTableHints(context.declared, { ...given, warn: undefined })
-    applyTableHints(schema, given)
-    warnWithoutKeys(planned, context.emit)
-    return 'write'
+  return owners
+}
+
+/** Hints reach the schema with the first page for a table, even an empty one, as with dlt. */
+function recordWriter(planned: PlannedResource, context: WriterContext): (records: Uint8Array) => Promise<void> {
+  const { resource } = planned
+  const { naming, rows, owners, fates, meter: resourceMeter } = context
+  const open = (raw: string): readonly [table: string, fate: TableFate] => {
+    const table = naming.tablesPath(raw)
+    const fate = fates.get(table) ?? openTable(table, owners.get(table) ?? planned, context)
+    fates.set(table, fate)
+    return [table, fate]
   }
   const writeTable = async (raw: string, records: Uint8Array): Promise<void> => {
     const [table, fate] = open(raw)
@@ -158,11 +154,44 @@ function recordWriter(planned: PlannedResource, context: WriterContext): (record
     const { discardedRows, discardedValues } = await rows.write(table, records)
     resourceMeter.discarded(discardedRows, discardedValues)
   }
-  const { tableName } = hints
+  const { tableName } = resource.hints
   if (typeof tableName !== 'function') return records => writeTable(tableName ?? resource.name, records)
   return async records => {
     for (const [table, part] of recordsByTable(resource.name, tableName, records)) await writeTable(table, part)
   }
+}
+
+/** Brings the hints of a table's resource into the schema, if the contract admits the table. */
+function openTable(table: string, planned: PlannedResource, context: WriterContext): TableFate {
+  const { resource, disposition } = planned
+  const { schema, naming } = context
+  const hints = withDeletionMark(resource)
+  const contract = {
+    ...resolveContract(schema, table),
+    ...(hints.schemaContract === undefined ? {} : expandContract(hints.schemaContract)),
+  }
+  if (isNewTable(schema.tables.get(table)) && contract.tables !== 'evolve') {
+    if (contract.tables !== 'freeze') return 'discard'
+    throw new SchemaError(
+      'contract',
+      `${resource.name}: the schema contract freezes tables, and table ${table} is new. Let tables evolve, or leave the resource out.`,
+      { table },
+    )
+  }
+  const given = {
+    resource: resource.name,
+    table,
+    hints: underImport(hints, table, context.imported, raw => columnName(schema, naming, raw)),
+    naming,
+    runDisposition: disposition,
+    cursorPath: resource.incremental?.cursorPath,
+    warn: (code: WarningCode, message: string) =>
+      context.emit({ type: 'warning', code, message, resource: resource.name }),
+  }
+  applyTableHints(context.declared, { ...given, warn: undefined })
+  applyTableHints(schema, given)
+  warnWithoutKeys(planned, context.emit)
+  return 'write'
 }
 
 /** Time at which a row was found to be gone from a complete listing; null while it is there. */

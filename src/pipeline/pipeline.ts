@@ -1,5 +1,6 @@
 import type { Destination } from '../core/destination.js'
 import { ConfigError } from '../core/errors.js'
+import { datasetName, type NamingName, naming } from '../core/identifiers.js'
 import type { Clock, Source } from '../core/source.js'
 import { type CheckOptions, type CheckResult, checkSource } from './check.js'
 import { type AnyTables, type Dataset, datasetOf, type TablesOf } from './dataset.js'
@@ -34,7 +35,7 @@ export interface Pipeline {
   readonly name: string
   readonly source: Source
   readonly destination: Destination
-  /** Not yet normalised. */
+  /** As the destination spells it. */
   readonly datasetName: string
   /** Files that the schema is read from and written to. */
   readonly schema: SchemaFiles
@@ -67,7 +68,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     name,
     source,
     destination,
-    datasetName: options.dataset ?? `${name}_dataset`,
+    datasetName: datasetNameOf(options),
     home: options.home ?? '.sluice',
     schemaFiles: options.schema ?? {},
     naming: options.naming,
@@ -87,6 +88,18 @@ export function pipeline(options: PipelineOptions): Pipeline {
     drop: (resources, changeOptions = {}) => dropResources(setup, resources, changeOptions),
     resetState: (resources, changeOptions = {}) => resetState(setup, resources, changeOptions),
   }
+}
+
+/** Normalised as the names of tables are. */
+function datasetNameOf({
+  name,
+  dataset = `${name}_dataset`,
+  naming: convention = 'snake_case',
+  destination,
+}: PipelineOptions) {
+  if (dataset.trim() === '')
+    throw new ConfigError([{ place: { path: 'dataset' }, message: 'the name of a dataset must not be blank' }])
+  return datasetName(dataset, naming(convention as NamingName, destination.capabilities.maxIdentifierLength))
 }
 
 /** A pipeline's options with every default taken. */

@@ -2,7 +2,8 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { readCases, runCase } from './runner.js'
 
-const cases = await readCases(fileURLToPath(new URL('./cases', import.meta.url)))
+const folders = ['./cases', './more'].map(folder => fileURLToPath(new URL(folder, import.meta.url)))
+const cases = (await Promise.all(folders.map(readCases))).flat()
 
 test.each(cases.map(one => [one.name, one] as const))('%s', async (_name, one) => {
   expect((await runCase(one)).problems).toEqual([])
