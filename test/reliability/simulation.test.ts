@@ -4,10 +4,10 @@ import { runSchedule } from './simulation/schedule.js'
 /**
  * The real pipeline over a simulated network, clock and destination. One number decides a schedule: what is loaded and
  * how, which requests fail and how, where runs are cut off, when the destination fails. `SLUICE_SCHEDULES` says how many
- * (300), `SLUICE_SEED` replays a single one.
+ * (100), `SLUICE_SEED` replays a single one.
  */
 const replayed = process.env.SLUICE_SEED
-const schedules = Number(process.env.SLUICE_SCHEDULES ?? 300)
+const schedules = Number(process.env.SLUICE_SCHEDULES ?? 100)
 
 describe('simulated weeks', () => {
   if (replayed !== undefined) {

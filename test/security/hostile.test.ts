@@ -298,7 +298,7 @@ describe('anything at all', () => {
           await settled(() => run({ allowIncomplete: true, maxPages: 5 }))
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 25 },
     )
   })
 

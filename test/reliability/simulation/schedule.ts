@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,6 +23,9 @@ const paginators = [
 const dispositions = ['append', 'replace', 'merge'] as const
 const destinationFaults: readonly DestinationFault[] = ['none', 'none', 'none', 'none', 'stage', 'before', 'after']
 const crashes = ['run_started', 'request', 'page', 'resource_finished', 'committing', 'committed'] as const
+
+/** Memory where there is a file system for it: syncing to disks would take most of the time. */
+const folder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 const DAYS = 3
 /** After so many attempts at a day the weather clears up. */
@@ -53,7 +57,7 @@ export async function runSchedule(seed: number): Promise<Passed> {
   const clock = virtualClock(random)
   const api = simulatedApi(clock.now, (random() - 0.5) * 7_200_000)
   const destination = memoryDestination()
-  const home = await mkdtemp(join(tmpdir(), 'sluice-simulation-'))
+  const home = await mkdtemp(join(folder, 'sluice-simulation-'))
   const shop = simulatedPipeline(plan, api, destination, clock, home)
   const failures: string[] = []
   const history: Day[] = []
