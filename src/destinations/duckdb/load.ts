@@ -1,9 +1,11 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
 import type { CommitPlan, Load, LoadPlan } from '../../core/destination.js'
 import { applyCommit } from '../sql/commit.js'
 import type { Database } from './database.js'
 import { duckdbError } from './errors.js'
+import { type HeadStart, headStart } from './headStart.js'
 import { duckdbSession, inTransaction } from './session.js'
-import type { StagingFolder } from './staging.js'
+import type { Staged, StagingFolder } from './staging.js'
 
 /** A load into DuckDB: files until the commit, then one transaction. `release` is called once, at its end. */
 export function duckdbLoad(
@@ -14,10 +16,12 @@ export function duckdbLoad(
   release: () => void,
   signal: AbortSignal | undefined,
 ): Load {
+  const start = headStart(database, dataset, folder)
   let ended = false
   const end = async (): Promise<void> => {
     if (ended) return
     ended = true
+    await start.end()
     await folder.remove()
     release()
   }
@@ -28,13 +32,16 @@ export function duckdbLoad(
       await folder.add(batch, schema).catch(error => {
         throw duckdbError(error, database.place, `staging rows of ${batch.table}`)
       })
+      start.staged(batch.table, schema)
     },
     async commit(final) {
       if (ended) return
+      const { place } = database
+      await start.stop()
       await database
-        .exclusively(() => commit(database, dataset, plan, folder, final, signal))
+        .exclusively(() => commit({ database, dataset, load: plan, folder, start, final, signal }), start.end)
         .catch(error => {
-          throw duckdbError(error, database.place, `committing load ${plan.loadId}`)
+          throw duckdbError(error, place, `committing load ${plan.loadId}`)
         })
       await end()
     },
@@ -42,32 +49,70 @@ export function duckdbLoad(
   }
 }
 
-async function commit(
-  database: Database,
-  dataset: string,
-  load: LoadPlan,
-  folder: StagingFolder,
-  final: CommitPlan,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+interface Committing {
+  readonly database: Database
+  readonly dataset: string
+  readonly load: LoadPlan
+  readonly folder: StagingFolder
+  readonly start: HeadStart
+  readonly final: CommitPlan
+  readonly signal: AbortSignal | undefined
+}
+
+async function commit(committing: Committing): Promise<void> {
+  const { database, dataset, load, folder, start, final, signal } = committing
   signal?.throwIfAborted()
   const staged = await folder.finish(final.schema)
+  if (await commitBegun(committing, staged)) return
+  await start.end()
   const connection = await database.connect()
-  const interrupt = (): void => connection.interrupt()
-  signal?.addEventListener('abort', interrupt)
   try {
     // The order of rows in a table is not promised; keeping it would cost threads and memory.
     await connection.run('SET SESSION preserve_insertion_order = false')
     const session = await duckdbSession(connection, dataset)
-    await inTransaction(connection, async () => {
-      await applyCommit(session, load, final, staged)
+    await interruptible(connection, signal, () =>
+      inTransaction(connection, async () => {
+        await applyCommit(session, load, final, staged.all)
+        signal?.throwIfAborted()
+      }),
+    )
+  } finally {
+    connection.closeSync()
+  }
+}
+
+/** Commits the transaction that was begun while rows arrived; false, with nothing done, where there is none to commit. */
+async function commitBegun({ load, start, final, signal }: Committing, staged: Staged): Promise<boolean> {
+  try {
+    const begun = await start.finish(final, staged)
+    if (begun === undefined) return false
+    const { connection, session } = begun
+    return await interruptible(connection, signal, async () => {
+      if (!(await applyCommit(session, load, begun.plan, begun.staged))) return false
       signal?.throwIfAborted()
+      await connection.run('COMMIT')
+      return true
     })
+  } catch {
+    // What is wrong with the rows shows itself again when the commit starts from the files.
+    signal?.throwIfAborted()
+    return false
+  }
+}
+
+async function interruptible<T>(
+  connection: DuckDBConnection,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const interrupt = (): void => connection.interrupt()
+  signal?.addEventListener('abort', interrupt)
+  try {
+    return await work()
   } catch (error) {
     signal?.throwIfAborted()
     throw error
   } finally {
     signal?.removeEventListener('abort', interrupt)
-    connection.closeSync()
   }
 }

@@ -16,13 +16,34 @@ import { duckdbDialect } from './dialect.js'
 export interface StagingFolder {
   /** Appends a row group. Batches of one table keep their order. */
   add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
+  /**
+   * Rows of a table that were not taken yet, once there are `atLeast` of them: they are from now on. The files stay.
+   */
+  take(table: string, schema: ReadonlySchema, atLeast: number): Promise<StagedTable | undefined>
   /** Ends the files and describes what they hold; no batch may be added afterwards. */
-  finish(schema: ReadonlySchema): Promise<ReadonlyMap<string, StagedTable>>
+  finish(schema: ReadonlySchema): Promise<Staged>
   remove(): Promise<void>
 }
 
+/** Everything that was staged, by table. */
+export interface Staged {
+  readonly all: ReadonlyMap<string, StagedTable>
+  /** Without what was taken before; in no certain order. */
+  readonly rest: ReadonlyMap<string, StagedTable>
+}
+
+interface StagedFile {
+  readonly path: string
+  /** It has the first so many columns of its table. */
+  readonly columns: number
+}
+
 interface TableFiles {
-  readonly paths: string[]
+  readonly files: StagedFile[]
+  /** Files taken, from the first. */
+  taken: number
+  /** Rows of the files not taken. */
+  waiting: number
   /** Names in the files are numbers, so that any column name is allowed. */
   readonly columns: Map<string, ParquetColumn>
   current: { readonly path: string; readonly encoder: ParquetEncoder } | undefined
@@ -55,11 +76,12 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
     if (table.current === undefined) {
       const path = join(folder, `${files++}.parquet`)
       table.current = { path, encoder: parquetEncoder([...table.columns.values()]) }
-      table.paths.push(path)
+      table.files.push({ path, columns: table.columns.size })
       pieces.push(...table.current.encoder.begin())
     }
     pieces.push(...table.current.encoder.rowGroup(batch))
     await append(table.current.path, pieces)
+    table.waiting += batch.rows
   }
 
   return {
@@ -70,14 +92,28 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
       table.tail = table.tail.then(() => write(table, batch, schema.tables.get(batch.table)))
       await table.tail
     },
+    async take(name, schema, atLeast) {
+      const table = tables.get(name)
+      if (table === undefined || table.waiting < atLeast) return undefined
+      const end = table.tail.then(() => endFile(table))
+      table.tail = end
+      await end
+      const files = table.files.slice(table.taken)
+      table.taken = table.files.length
+      table.waiting = 0
+      return stagedTable(table, files, schema.tables.get(name))
+    },
     async finish(schema) {
-      const staged = new Map<string, StagedTable>()
+      const all = new Map<string, StagedTable>()
+      const rest = new Map<string, StagedTable>()
       for (const [name, table] of tables) {
         await table.tail
         await endFile(table)
-        staged.set(name, stagedTable(table, schema.tables.get(name)))
+        all.set(name, stagedTable(table, table.files, schema.tables.get(name)))
+        const untaken = table.files.slice(table.taken)
+        if (untaken.length > 0) rest.set(name, stagedTable(table, untaken, schema.tables.get(name)))
       }
-      return staged
+      return { all, rest }
     },
     async remove() {
       await rm(folder, { recursive: true, force: true })
@@ -88,7 +124,7 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
 }
 
 function newTable(): TableFiles {
-  return { paths: [], columns: new Map(), current: undefined, tail: Promise.resolve() }
+  return { files: [], taken: 0, waiting: 0, columns: new Map(), current: undefined, tail: Promise.resolve() }
 }
 
 /** Pieces one after the other at the end of the file; a short write is continued. */
@@ -119,25 +155,26 @@ function after(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
 /** Rows of one file stay below this, so that file and row make one number. */
 const ROWS_A_FILE = 2n ** 40n
 
-function stagedTable(table: TableFiles, schema: ReadonlyTable | undefined): StagedTable {
+function stagedTable(table: TableFiles, files: readonly StagedFile[], schema: ReadonlyTable | undefined): StagedTable {
+  const present = new Map([...table.columns].slice(0, Math.max(...files.map(file => file.columns))))
   const missing = [...(schema?.columns.values() ?? [])].filter(
-    column => column.data_type !== undefined && !table.columns.has(column.name),
+    column => column.data_type !== undefined && !present.has(column.name),
   )
-  const ordinal = freeName('_sluice_row', [...table.columns.keys(), ...missing.map(column => column.name)])
+  const ordinal = freeName('_sluice_row', [...present.keys(), ...missing.map(column => column.name)])
   const nulls = missing.map(
     column => `CAST(NULL AS ${columnType(duckdbDialect, column)}) AS ${doubleQuoted(column.name)}`,
   )
-  const columns = [...table.columns].map(([name, column]) => {
+  const columns = [...present].map(([name, column]) => {
     const wanted = schema?.columns.get(name)
     const value = doubleQuoted(column.name)
     const cast = wanted !== undefined && isStagedAsText(column.dataType)
     return `${cast ? `CAST(${value} AS ${columnType(duckdbDialect, wanted)})` : value} AS ${doubleQuoted(name)}`
   })
-  const files = `read_parquet([${table.paths.map(textLiteral).join(', ')}], union_by_name = true)`
+  const paths = files.map(file => textLiteral(file.path)).join(', ')
   const row = `CAST(file_index AS BIGINT) * ${ROWS_A_FILE} + file_row_number AS ${doubleQuoted(ordinal)}`
   return {
-    relation: `(SELECT ${[...columns, ...nulls, row].join(', ')} FROM ${files})`,
-    columns: new Set(table.columns.keys()),
+    relation: `(SELECT ${[...columns, ...nulls, row].join(', ')} FROM read_parquet([${paths}], union_by_name = true))`,
+    columns: new Set(present.keys()),
     ordinal,
   }
 }

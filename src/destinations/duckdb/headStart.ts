@@ -1,0 +1,236 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { isComplete } from '../../core/columns.js'
+import type { CommitPlan, TablePlan } from '../../core/destination.js'
+import { tableChain } from '../../core/rootKey.js'
+import type { ReadonlySchema, ReadonlyTable } from '../../core/schema.js'
+import { openChain } from '../sql/chain.js'
+import { columnType, DatasetTables } from '../sql/ddl.js'
+import { hasDuplicates, insertStaged, keepTest } from '../sql/rows.js'
+import { hasRow, type SqlSession, type StagedTable } from '../sql/session.js'
+import type { Database } from './database.js'
+import { duckdbDialect } from './dialect.js'
+import { duckdbSession } from './session.js'
+import type { Staged, StagingFolder } from './staging.js'
+
+/** Two row groups of DuckDB for each of two threads: fewer rows a statement are compressed only by the commit, serially. */
+const ROWS_A_STATEMENT = 491_520
+
+/**
+ * Puts rows into their tables while others still arrive, in the transaction that will commit them: DuckDB's threads then
+ * compress what the commit would have to. It is a bet that the rows go into empty tables, or are appended, and that no
+ * key arrives twice; when it is lost, or another writer comes, the transaction is rolled back and the commit starts from
+ * the staged files, which hold everything.
+ */
+export interface HeadStart {
+  /** Rows of a table were staged. Never waits, never fails. */
+  staged(table: string, schema: ReadonlySchema): void
+  /** Resolves when nothing is taken any more from the staged files. To be called outside of the writer's turn. */
+  stop(): Promise<void>
+  /**
+   * After `stop`: gives the open transaction with what is left to do in it; undefined where nothing was begun or the bet is
+   * lost. Only `end` closes it, whether it was committed or not.
+   */
+  finish(plan: CommitPlan, staged: Staged): Promise<OpenTransaction | undefined>
+  /** Rolls back what is begun and not committed. Idempotent. */
+  readonly end: () => Promise<void>
+}
+
+export interface OpenTransaction {
+  readonly connection: DuckDBConnection
+  readonly session: SqlSession
+  readonly plan: CommitPlan
+  readonly staged: ReadonlyMap<string, StagedTable>
+}
+
+interface Begun {
+  readonly connection: DuckDBConnection
+  readonly session: SqlSession
+  readonly tables: DatasetTables
+  /** By table that this transaction made, extended or filled: its columns at that time. */
+  readonly shapes: Map<string, readonly string[]>
+  /** By root table with rows of this transaction: whether its tables had none before. */
+  readonly roots: Map<string, 'empty' | 'filled'>
+}
+
+export function headStart(database: Database, dataset: string, folder: StagingFolder): HeadStart {
+  const waiting = new Map<string, ReadonlySchema>()
+  let begun: Begun | undefined
+  let working: Promise<void> | undefined
+  let stopped = false
+  let forget = (): void => {}
+  let ending: Promise<void> | undefined
+
+  const rollBack = async (): Promise<void> => {
+    stopped = true
+    begun?.connection.interrupt()
+    await working
+    forget()
+    if (begun === undefined) return
+    const { connection } = begun
+    begun = undefined
+    await connection.run('ROLLBACK').catch(() => {})
+    connection.closeSync()
+  }
+  const end = (): Promise<void> => {
+    ending ??= rollBack()
+    return ending
+  }
+
+  const work = async (): Promise<void> => {
+    try {
+      for (const [table, schema] of waiting) {
+        waiting.delete(table)
+        const staged = await folder.take(table, schema, ROWS_A_STATEMENT)
+        if (staged === undefined) continue
+        if (begun === undefined) {
+          const open = async (): Promise<void> => {
+            begun = await begin(database, dataset)
+          }
+          forget = await database.beginAhead(open, end)
+        }
+        if (stopped || begun === undefined) return
+        await putIn(begun, schema, table, staged)
+      }
+    } finally {
+      working = undefined
+    }
+  }
+
+  return {
+    staged(table, schema) {
+      if (stopped || !isPromising(schema, table)) return
+      waiting.set(table, schema)
+      // A failure shows itself again in the commit, which then starts from the files.
+      working ??= work().catch(() => {
+        void end()
+      })
+    },
+    async stop() {
+      waiting.clear()
+      await working
+    },
+    async finish(plan, staged) {
+      if (begun === undefined || stopped) return undefined
+      const { connection, session } = begun
+      const tables = await remaining(begun, plan, staged)
+      return tables === undefined ? undefined : { connection, session, plan: { ...plan, tables }, staged: staged.rest }
+    },
+    end,
+  }
+}
+
+async function begin(database: Database, dataset: string): Promise<Begun> {
+  const connection = await database.connect()
+  try {
+    await connection.run('SET SESSION preserve_insertion_order = false')
+    const session = await duckdbSession(connection, dataset)
+    await connection.run('BEGIN TRANSACTION')
+    await session.createDataset()
+    const tables = await DatasetTables.inspect(session)
+    return { connection, session, tables, shapes: new Map(), roots: new Map() }
+  } catch (error) {
+    connection.closeSync()
+    throw error
+  }
+}
+
+/** Whether nothing that the schema says stands against inserting the rows of this table as they are. */
+function isPromising(schema: ReadonlySchema, name: string): boolean {
+  const table = rootOf(schema, name)
+  if (table === undefined || table.write_disposition === 'skip') return false
+  if (table.write_disposition !== 'merge') return true
+  return (
+    table['x-merge-strategy'] !== 'scd2' && ![...table.columns.values()].some(column => column.hard_delete === true)
+  )
+}
+
+function rootOf(schema: ReadonlySchema, name: string): ReadonlyTable | undefined {
+  const table = schema.tables.get(name)
+  return table?.parent === undefined ? table : rootOf(schema, table.parent)
+}
+
+async function putIn(begun: Begun, schema: ReadonlySchema, name: string, staged: StagedTable): Promise<void> {
+  const { session, tables, roots } = begun
+  const root = rootOf(schema, name)
+  const table = schema.tables.get(name)
+  if (root === undefined || table === undefined) throw new TypeError('unreachable: rows of an unknown table')
+  if (!roots.has(root.name)) roots.set(root.name, (await hasRows(begun, schema, root.name)) ? 'filled' : 'empty')
+  const isReplacing = root.write_disposition === 'merge' || root.write_disposition === 'replace'
+  if (isReplacing && roots.get(root.name) === 'filled') throw new Error('the bet is lost: there are rows to replace')
+  for (const one of lineage(schema, table)) await ensure(begun, one)
+  const columns = await tables.ensure(table)
+  const target = session.table(name)
+  const keys = { parent: undefined, rowKey: undefined, parentKey: undefined, rootKey: undefined }
+  await insertStaged(session, { name, target, columns, schema: table, staged, ...keys })
+}
+
+async function hasRows({ session, tables }: Begun, schema: ReadonlySchema, root: string): Promise<boolean> {
+  for (const { name } of tableChain(schema, root)) {
+    if (tables.get(name) !== undefined && (await hasRow(session, `SELECT 1 FROM ${session.table(name)}`))) return true
+  }
+  return false
+}
+
+/** The table behind its ancestors, in the order in which a commit makes them. */
+function lineage(schema: ReadonlySchema, table: ReadonlyTable): ReadonlyTable[] {
+  const parent = table.parent === undefined ? undefined : schema.tables.get(table.parent)
+  return parent === undefined ? [table] : [...lineage(schema, parent), table]
+}
+
+async function ensure({ tables, shapes }: Begun, table: ReadonlyTable): Promise<void> {
+  const shape = shapeOf(table)
+  if (!continues(shapes.get(table.name), shape)) throw new Error('the bet is lost: the columns have changed')
+  shapes.set(table.name, shape)
+  await tables.ensure(table)
+}
+
+function shapeOf(table: ReadonlyTable): string[] {
+  return [...table.columns.values()]
+    .filter(isComplete)
+    .map(column => `${column.name} ${columnType(duckdbDialect, column)}${column.nullable === false ? '' : NULLABLE}`)
+}
+
+const NULLABLE = ' NULL'
+
+/** Whether a table made with the columns of before becomes, by adding columns, what a commit would make of it now. */
+function continues(before: readonly string[] | undefined, now: readonly string[]): boolean {
+  if (before === undefined) return true
+  return now.every((column, index) => (index < before.length ? column === before[index] : column.endsWith(NULLABLE)))
+}
+
+/** What a commit has left to do for its tables; undefined where rows that are in must not stay as they are. */
+async function remaining(begun: Begun, plan: CommitPlan, staged: Staged): Promise<readonly TablePlan[] | undefined> {
+  if (plan.drop.length + plan.truncate.length > 0) return undefined
+  for (const [name, shape] of begun.shapes) {
+    const table = plan.schema.tables.get(name)
+    if (table === undefined || !continues(shape, shapeOf(table))) return undefined
+  }
+  const open = new Set(begun.roots.keys())
+  const tables: TablePlan[] = []
+  for (const table of plan.tables) {
+    if (open.delete(table.table)) {
+      if (!(await isInsertion(begun, plan, table, staged))) return undefined
+      tables.push({ table: table.table, disposition: 'append' })
+    } else tables.push(table)
+  }
+  return open.size === 0 ? tables : undefined
+}
+
+/** Whether this table's part of the commit comes to inserting every staged row. */
+async function isInsertion(
+  { session, tables, roots }: Begun,
+  plan: CommitPlan,
+  table: TablePlan,
+  staged: Staged,
+): Promise<boolean> {
+  if (table.disposition === 'append') return true
+  if (roots.get(table.table) === 'filled' || table.strategy === 'scd2') return false
+  const rows = staged.all.get(table.table)
+  const chain = await openChain(session, tables, plan.schema, table.table, staged.all)
+  if (rows === undefined || chain === undefined) return false
+  if (table.disposition === 'replace') return true
+  if (keepTest(session, chain, 's') !== undefined) return false
+  // Only this strategy does without a key; the commit refuses the others.
+  if (chain.primaryKey.length === 0) return table.strategy === undefined || table.strategy === 'delete-insert'
+  return chain.deduplicated || !(await hasDuplicates(session, rows, chain.primaryKey))
+}

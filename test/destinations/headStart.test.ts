@@ -1,0 +1,117 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ColumnBatch } from '../../src/core/batch.js'
+import type { Connection, Load, TablePlan } from '../../src/core/destination.js'
+import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
+import { commitPlan, runLoad, testSchema, withConnection } from '../../src/testing/dataset.js'
+
+let folder: string
+let files = 0
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-head-start-'))
+})
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+const freshPath = (): string => join(folder, `${files++}.duckdb`)
+
+const ROWS_A_BATCH = 250_000
+/** Enough for two statements while rows arrive, and rows that are left for the commit. */
+const BATCHES = 5
+
+/** Rows `id` 0, 1, … of batch `number`, with row ids of their own. */
+function batch(number: number, firstId = number * ROWS_A_BATCH): ColumnBatch {
+  const ids = new BigInt64Array(ROWS_A_BATCH)
+  const texts = Buffer.alloc(ROWS_A_BATCH * 14)
+  const loads = Buffer.alloc(ROWS_A_BATCH * 7)
+  for (let row = 0; row < ROWS_A_BATCH; row++) {
+    ids[row] = BigInt(firstId + row)
+    texts.writeUInt32LE(10, row * 14)
+    texts.write(`${number}x${String(row).padStart(8, '0')}`, row * 14 + 4)
+    loads.writeUInt32LE(3, row * 7)
+    loads.write('2.1', row * 7 + 4)
+  }
+  const whole = { count: ROWS_A_BATCH, validity: undefined }
+  const columns = [
+    { name: 'id', dataType: 'bigint', values: new Uint8Array(ids.buffer), ...whole },
+    { name: '_dlt_load_id', dataType: 'text', values: loads, ...whole },
+    { name: '_dlt_id', dataType: 'text', values: texts, ...whole },
+  ] as const
+  return { table: 'orders', rows: ROWS_A_BATCH, columns }
+}
+
+const schema = testSchema({
+  orders: { columns: { id: { data_type: 'bigint', primary_key: true } }, disposition: 'merge' },
+})
+const MERGE = [{ table: 'orders', disposition: 'merge', strategy: 'delete-insert' }] as const
+
+async function stageAll(load: Load, batches = BATCHES): Promise<void> {
+  for (let number = 0; number < batches; number++) await load.stage(batch(number), schema)
+}
+
+async function commit(load: Load, tables: readonly TablePlan[] = MERGE): Promise<void> {
+  await load.commit(commitPlan(schema, { loadId: '2.1', tables }))
+}
+
+const begin = (connection: Connection): Promise<Load> => connection.begin({ loadId: '2.1', pipeline: 'p' })
+
+describe('rows that are put in while others arrive', () => {
+  test('are there after the commit, each once', async () => {
+    await withConnection(duckdb(freshPath()), async connection => {
+      const load = await begin(connection)
+      await stageAll(load)
+      await commit(load)
+      expect(await connection.count('orders')).toBe(BATCHES * ROWS_A_BATCH)
+      expect(await connection.hasLoad('2.1')).toBe(true)
+    })
+  })
+
+  test('are gone without one', async () => {
+    await withConnection(duckdb(freshPath()), async connection => {
+      const load = await begin(connection)
+      await stageAll(load)
+      await load.abort()
+      expect(await connection.inspect()).toEqual(new Map())
+    })
+  })
+
+  test('give way to the merge when a key arrives twice', async () => {
+    await withConnection(duckdb(freshPath()), async connection => {
+      const load = await begin(connection)
+      await stageAll(load)
+      await load.stage(batch(8, 0), schema)
+      await commit(load)
+      expect(await connection.count('orders')).toBe(BATCHES * ROWS_A_BATCH)
+      const query = { table: 'orders', where: [{ column: 'id', operator: '=', value: 7n }] } as const
+      for await (const rows of connection.read(query)) expect(rows[0]?._dlt_id).toBe('8x00000007')
+    })
+  })
+
+  test('replace nothing by themselves where there are rows', async () => {
+    await withConnection(duckdb(freshPath()), async connection => {
+      await runLoad(connection, schema, { loadId: '1.1', records: { orders: [{ id: 3 }, { id: -1 }] }, tables: MERGE })
+      const load = await begin(connection)
+      await stageAll(load)
+      await commit(load)
+      expect(await connection.count('orders')).toBe(BATCHES * ROWS_A_BATCH + 1)
+    })
+  })
+
+  test('give way to another pipeline of the process, and come with their own commit', async () => {
+    await withConnection(duckdb(freshPath()), async connection => {
+      const load = await begin(connection)
+      await stageAll(load, 3)
+      await runLoad(connection, schema, {
+        loadId: '1.5',
+        pipeline: 'other',
+        records: { orders: [{ id: 3 }, { id: -1 }] },
+        tables: MERGE,
+      })
+      await stageAll(load, 1)
+      await commit(load)
+      expect(await connection.count('orders')).toBe(3 * ROWS_A_BATCH + 1)
+    })
+  })
+})
