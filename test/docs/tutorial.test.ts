@@ -11,10 +11,7 @@ import { blocksOf, root } from './blocks.js'
  * what comes.
  */
 test('the tutorial does what it says', { timeout: 120_000 }, async () => {
-  const api = await startDemoApi({ apiKey: 'demo-key', faults: ordinaryFaults })
-  onTestFinished(() => api.close())
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-tutorial-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const { api, folder } = await place()
   await mkdir(join(folder, 'node_modules'))
   await symlink(join(root, 'node_modules', '@duckdb'), join(folder, 'node_modules', '@duckdb'))
 
@@ -36,11 +33,36 @@ test('the tutorial does what it says', { timeout: 120_000 }, async () => {
   expect(given).toBe(5)
 })
 
+test('the README shows what really comes', { timeout: 60_000 }, async () => {
+  const { api, folder } = await place()
+  const blocks = await blocksOf('README.md')
+  const [document, shown] = ['yaml', 'text'].map(
+    language => blocks.find(block => block.language === language)?.text ?? '',
+  )
+  await writeFile(join(folder, 'feedback.yaml'), document!.replace('https://api.example.com', api.url))
+  const output = await run([main, 'run', 'feedback.yaml'], { cwd: folder, env: { API_KEY: 'demo-key' } })
+  const [command, started, ...rest] = shown!.split('\n')
+  expect(command).toBe('$ API_KEY=… sluice run feedback.yaml')
+  expect(started).toBe('feedback → duckdb:feedback.duckdb, dataset feedback_dataset')
+  expect(steady(output)).toBe(steady(rest.join('\n')))
+})
+
+/** The demo API and an empty folder, for one test. */
+async function place() {
+  const api = await startDemoApi({ apiKey: 'demo-key', faults: ordinaryFaults })
+  onTestFinished(() => api.close())
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-tutorial-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return { api, folder }
+}
+
+const main = join(root, 'dist/cli/main.js')
+
 /** What Node is to run for a line of the tutorial; undefined: it is done already. */
 function processOf(line: string): string[] | undefined {
   if (line === 'npm run demo:api' || line.startsWith('export ')) return undefined
   const [, args] = /^npm run --silent sluice -- (.*)$/.exec(line) ?? []
-  if (args !== undefined) return [join(root, 'dist/cli/main.js'), ...args.split(' ')]
+  if (args !== undefined) return [main, ...args.split(' ')]
   const [, script] = /^node (\S+)$/.exec(line) ?? []
   if (script !== undefined) return [script]
   throw new Error(`the tutorial has a command that this test does not know: ${line}`)

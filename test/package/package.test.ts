@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +10,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
+
+const documents = [
+  ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'],
+  ...(await readdir(join(root, 'docs'))).filter(file => file.endsWith('.md')).map(file => `docs/${file}`),
+]
 
 interface Manifest {
   readonly scripts: Readonly<Record<string, string>>
@@ -101,29 +106,18 @@ describe('the package', () => {
 })
 
 describe('the documents', () => {
-  it.each(['README.md', 'CONTRIBUTING.md', 'docs/tutorial.md', 'docs/cli.md'])(
-    '%s: its commands exist',
-    async document => {
-      const text = await readFile(join(root, document), 'utf8')
-      const scripts = [...text.matchAll(/npm run (?:--silent )?([\w:-]+)/g)].map(match => match[1] ?? '')
-      expect(scripts.filter(script => !(script in manifest.scripts))).toEqual([])
-      const help = await run(process.execPath, [join(root, 'dist/cli/main.js'), '--help'])
-      const commands = [...text.matchAll(/(?:^|[`$] ?)(?:npx )?sluice ([a-z]+)/gm)].map(match => match[1] ?? '')
-      expect(commands.filter(command => !new RegExp(`^  ${command} `, 'm').test(help.stdout))).toEqual([])
-    },
-  )
+  it.each(documents)('%s: its commands exist', async document => {
+    const text = await readFile(join(root, document), 'utf8')
+    const scripts = [...text.matchAll(/npm run (?:--silent )?([\w:-]+)/g)].map(match => match[1] ?? '')
+    expect(scripts.filter(script => !(script in manifest.scripts))).toEqual([])
+    const help = await run(process.execPath, [join(root, 'dist/cli/main.js'), '--help'])
+    const commands = [...text.matchAll(/(?:^|[`$] ?)(?:npx )?sluice ([a-z]+)/gm)].map(match => match[1] ?? '')
+    expect(commands.filter(command => !new RegExp(`^  ${command} `, 'm').test(help.stdout))).toEqual([])
+  })
 
   it('every relative link leads to a file', async () => {
     const broken: string[] = []
-    for (const document of [
-      'README.md',
-      'ARCHITECTURE.md',
-      'CONTRIBUTING.md',
-      'docs/tutorial.md',
-      'docs/concepts.md',
-      'docs/cli.md',
-      'docs/guarantees.md',
-    ]) {
+    for (const document of documents) {
       const text = await readFile(join(root, document), 'utf8')
       for (const [, target = ''] of text.matchAll(/\]\((?!https?:|#|mailto:)([^)#]+)/g)) {
         const path = join(root, dirname(document), target)
@@ -133,5 +127,16 @@ describe('the documents', () => {
       }
     }
     expect(broken).toEqual([])
+  })
+
+  it('every file that is named exists', async () => {
+    const missing: string[] = []
+    for (const document of documents) {
+      const text = await readFile(join(root, document), 'utf8')
+      for (const [, path = ''] of text.matchAll(/`((?:src|test|docs|scripts|demo|examples|schema)\/[\w./-]*)`/g)) {
+        await access(join(root, path)).catch(() => missing.push(`${document}: ${path}`))
+      }
+    }
+    expect(missing).toEqual([])
   })
 })
