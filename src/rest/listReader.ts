@@ -26,18 +26,36 @@ export interface ListReader {
   readonly secretParams: ReadonlySet<string>
 }
 
-/** A RequestError that names resource, method and redacted URL. */
+/** A RequestError that names resource, method and redacted URL; and, with `earlier`, those of the request before. */
 export function listError(
   reader: ListReader,
   code: 'http_status' | 'response_format' | 'pagination_loop',
   problem: string,
-  { request, status, cause }: { readonly request: ApiRequest; readonly status?: number; readonly cause?: unknown },
+  {
+    request,
+    earlier,
+    status,
+    cause,
+  }: {
+    readonly request: ApiRequest
+    readonly earlier?: ApiRequest
+    readonly status?: number
+    readonly cause?: unknown
+  },
 ): RequestError {
   const resource = reader.resource.name
   const { method } = request
   const url = redactUrl(requestUrl(request), reader.scrubber)
   const text = reader.scrubber.text(problem)
-  return new RequestError(code, `${resource}: ${text} (${method} ${url})`, { resource, method, url, status, cause })
+  const before =
+    earlier === undefined ? '' : ` after ${earlier.method} ${redactUrl(requestUrl(earlier), reader.scrubber)}`
+  return new RequestError(code, `${resource}: ${text} (${method} ${url}${before})`, {
+    resource,
+    method,
+    url,
+    status,
+    cause,
+  })
 }
 
 /** The error for an answer with an error status, or one that a response action refuses. */

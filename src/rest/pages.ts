@@ -213,7 +213,7 @@ class List {
     const most = this.#reader.paginator === undefined ? 1 : 2
     if (this.#announced !== undefined || this.#equalPages < most) return
     const problem = 'the API gives the same page again and again: it seems to ignore what the paginator sends'
-    throw listError(this.#reader, 'pagination_loop', problem, { request })
+    throw listError(this.#reader, 'pagination_loop', problem, { request, earlier: previous.page.request })
   }
 
   #refuseRepetition({ request, key }: Asked, number: number): void {
@@ -221,7 +221,11 @@ class List {
     this.#sent.set(key, number)
     if (before === undefined) return
     const problem = `page ${number} would be asked for by the same request as page ${before}; the list would never end`
-    throw listError(this.#reader, 'pagination_loop', problem, { request })
+    const earlier = this.#previous?.page.request
+    throw listError(this.#reader, 'pagination_loop', problem, {
+      request,
+      ...(earlier === undefined ? {} : { earlier }),
+    })
   }
 
   #foresee({ page }: Reading): void {
