@@ -79,7 +79,8 @@ export interface ConfigProblem {
 
 /** `file:line:column path: message`, leaving out what is not known. */
 export function formatProblem({ place, message }: ConfigProblem): string {
-  const position = place.line === undefined ? '' : `:${place.line}${place.column === undefined ? '' : `:${place.column}`}`
+  const position =
+    place.line === undefined ? '' : `:${place.line}${place.column === undefined ? '' : `:${place.column}`}`
   const file = place.file === undefined ? '' : `${place.file}${position} `
   return `${file}${place.path === '' ? '' : `${place.path}: `}${message}`
 }
@@ -150,7 +151,11 @@ export class DataError extends SluiceError {
       | 'journal'
     >,
     message: string,
-    details: { readonly resource?: string | undefined; readonly path?: string | undefined; readonly cause?: unknown } = {},
+    details: {
+      readonly resource?: string | undefined
+      readonly path?: string | undefined
+      readonly cause?: unknown
+    } = {},
   ) {
     super(code, message, { cause: details.cause })
     this.resource = details.resource
