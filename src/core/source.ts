@@ -151,8 +151,11 @@ export interface IncrementalHint {
   readonly onCursorValueMissing: 'raise' | 'include' | 'exclude'
   /** Seconds for datetimes, days for dates, plain amount for numbers. */
   readonly lag?: number | undefined
-  /** Key for boundary de-duplication; default the resource's primary key, empty for none. */
-  readonly primaryKey?: readonly string[] | undefined
+  /**
+   * Key for boundary de-duplication; default the resource's primary key, empty for none. As it was written: one name
+   * and a list of one name are remembered under different hashes, as dlt does it.
+   */
+  readonly primaryKey?: string | readonly string[] | undefined
   /** Key path in the document, for messages. */
   readonly path: string
 }

@@ -53,7 +53,6 @@ function lagged(
 ): JsonValue | undefined {
   if (hint.lag === undefined || hint.lag === 0 || last === undefined || last === null || hint.endValue !== undefined)
     return last
-  if (initial !== undefined && compareCursors(last, initial, hint) === 0) return last
   const moved = shiftCursor(last, hint.lag, hint.lastValueFunc === 'max' ? 'back' : 'forward', hint.path)
   return initial !== undefined && isBefore(hint, moved, initial) ? initial : moved
 }
@@ -124,18 +123,15 @@ export function trackCursor(
 
   const hashOf = (record: JsonValue): string => dedupHash(key === undefined ? record : keyOf(record, key))
 
-  const keyOf = (record: JsonValue, names: readonly string[]): JsonValue => {
-    const values = names.map(name => {
-      const value = plainKey(record, name)
-      if (value === undefined)
-        throw new DataError(
-          'primary_key',
-          `${hint.path}: the primary key "${name}" is missing in a record with the keys ${keysOf(record)}. It tells apart records with equal cursor values; mend it, or set primary_key of the incremental to [].`,
-          { path: hint.path },
-        )
-      return value
-    })
-    return values.length === 1 ? (values[0] as JsonValue) : values
+  const keyOf = (record: JsonValue, names: string | readonly string[]): JsonValue => {
+    if (typeof names !== 'string') return names.map(name => keyOf(record, name))
+    const value = plainKey(record, names)
+    if (value !== undefined) return value
+    throw new DataError(
+      'primary_key',
+      `${hint.path}: the primary key "${names}" is missing in a record with the keys ${keysOf(record)}. It tells apart records with equal cursor values; mend it, or set primary_key of the incremental to [].`,
+      { path: hint.path },
+    )
   }
 
   return {

@@ -31,7 +31,7 @@ export function incrementalOf(merged: MergedResource, problems: Problems): Incre
     const at = merged.where('endpoint', 'params', param)
     const { transform, convert, ...config } = value as IncrementalParam
     return {
-      hint: hintOf(config, at, problems),
+      hint: hintOf(config, merged, at, problems),
       startParam: param,
       convert: convert ?? transform ?? undefined,
     }
@@ -41,7 +41,7 @@ export function incrementalOf(merged: MergedResource, problems: Problems): Incre
   const at = merged.where('endpoint', 'incremental')
   checkEnd(config, at, problems)
   return {
-    hint: hintOf(config, at, problems),
+    hint: hintOf(config, merged, at, problems),
     startParam: config.start_param ?? undefined,
     endParam: config.end_param ?? undefined,
     convert: config.convert ?? undefined,
@@ -50,11 +50,11 @@ export function incrementalOf(merged: MergedResource, problems: Problems): Incre
 
 function hintOf(
   config: Omit<IncrementalConfig, 'convert' | 'start_param' | 'end_param'>,
+  { keys }: MergedResource,
   at: PropertyPath,
   problems: Problems,
 ): IncrementalHint {
   checkPath(config.cursor_path, [...at, 'cursor_path'], problems)
-  const primaryKey = config.primary_key ?? undefined
   return {
     cursorPath: config.cursor_path,
     initialValue: config.initial_value ?? undefined,
@@ -65,9 +65,14 @@ function hintOf(
     rangeEnd: config.range_end ?? 'open',
     onCursorValueMissing: config.on_cursor_value_missing ?? 'raise',
     lag: config.lag ?? undefined,
-    primaryKey: primaryKey === undefined ? undefined : [primaryKey].flat().filter(key => key !== ''),
+    primaryKey: dedupKey(config.primary_key ?? keys.primary_key ?? undefined),
     path: formatPath(at),
   }
+}
+
+function dedupKey(written: string | readonly string[] | undefined): string | readonly string[] | undefined {
+  if (written === undefined || (typeof written === 'string' && written !== '')) return written
+  return [written].flat().filter(name => name !== '')
 }
 
 /** Reports a JSONPath that cannot be compiled. */
