@@ -40,11 +40,6 @@ function typeByName(url: string): string {
   return extension === 'csv' ? 'text/csv' : extension === 'tsv' ? 'text/tab-separated-values' : 'application/x-ndjson'
 }
 
-/** Whether there is nothing to read. */
-export function isBlank(body: Uint8Array): boolean {
-  return skipSpace(body, 0) === body.length
-}
-
 /** UTF-16 and UTF-32 are told by their byte order mark, other encodings by `charset`; undecodable bytes become U+FFFD. */
 function utf8(body: Uint8Array, parameters: readonly string[]): Uint8Array {
   const [first, second, third, fourth] = body

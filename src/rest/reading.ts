@@ -3,7 +3,7 @@ import { JsonDocument, valueAt } from '../core/jsonBytes.js'
 import type { JsonPath } from '../core/path.js'
 import type { ExtractContext } from '../core/source.js'
 import { answerPage } from './answerPage.js'
-import { isBlank, jsonBody } from './body.js'
+import { jsonBody } from './body.js'
 import { bodyExcerpt, type ListReader, listError, statusError } from './listReader.js'
 import { declaredAction, judge } from './responseActions.js'
 import { describeBody, detectSelector, nothing, type Selection, select } from './selector.js'
@@ -64,7 +64,8 @@ export async function readAnswer(
   }
   // What is left of 3xx has no page: nothing was asked conditionally, and redirects were followed.
   if (response.status >= 300) throw statusError(reader, request, response)
-  if (response.status === 204 || isBlank(response.body)) {
+  // An empty body under any other status may be a list that was lost on the way.
+  if (response.status === 204 || response.status === 205) {
     const page = answerPage(request, response, 0, undefined, () => 'nothing')
     return { response, page, selection: nothing, document: undefined, flow: { kind: 'end', keep: true } }
   }

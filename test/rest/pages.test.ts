@@ -325,12 +325,8 @@ describe('response actions', () => {
 })
 
 describe('answers', () => {
-  it.each([
-    [204, undefined],
-    [200, ''],
-    [200, ' \n'],
-  ])('%s with %j has no records', async (status, text) => {
-    server = await api(() => ({ status, ...(text === undefined ? {} : { text }) }))
+  it('an answer without content has no records', async () => {
+    server = await api(() => ({ status: 204 }))
     const { records, end } = await read(things(server.origin, { data_selector: 'data', paginator: 'single_page' }))
     expect(records).toEqual([])
     expect(end.end).toBe('proven')
@@ -339,6 +335,8 @@ describe('answers', () => {
   it.each([
     ['<html>login</html>', 'text/html', /not JSON but text\/html.*login/],
     ['{"data":[1', 'application/json', /ends inside/],
+    ['', 'application/json', /nothing but white space/],
+    [' \n', 'application/json', /nothing but white space/],
     ['{"data":[1]} extra', 'application/json', /more after the end/],
   ])('%s is an error', async (text, type, message) => {
     server = await api(() => ({ text, type }))
