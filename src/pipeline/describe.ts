@@ -39,7 +39,7 @@ export interface PlannedList {
   readonly primaryKey: readonly string[]
   readonly mergeKey: readonly string[]
   readonly cursor: PlannedCursor | undefined
-  /** Undefined where a function makes the records. */
+  /** Undefined where nothing is asked: the document holds the records, or a function makes them. */
   readonly request: ResourceDescription | undefined
 }
 

@@ -84,9 +84,9 @@ function typeErrors(blocks: readonly Block[]): string[] {
   const { getSourceFile, fileExists, readFile } = host
   host.fileExists = path => files.has(path) || fileExists(path)
   host.readFile = path => files.get(path) ?? readFile(path)
-  host.getSourceFile = (path, ...rest) => {
+  host.getSourceFile = (path, language, ...rest) => {
     const text = files.get(path)
-    return text === undefined ? getSourceFile(path, ...rest) : ts.createSourceFile(path, text, ...rest)
+    return text === undefined ? getSourceFile(path, language, ...rest) : ts.createSourceFile(path, text, language)
   }
   const program = ts.createProgram([...files.keys()], options, host)
   return [...files.keys()].flatMap(path =>

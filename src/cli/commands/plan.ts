@@ -51,7 +51,9 @@ function planLines(plan: PipelinePlan, probe: readonly CheckedResource[] | undef
 function facts(list: PlannedList, probed: CheckedResource | undefined): [name: string, text: string][] {
   const { request, parent, cursor, loaded } = list
   return [
-    ...(request === undefined ? [['records', 'made by a function'] as [string, string]] : requestFacts(request)),
+    ...(request === undefined
+      ? [['records', 'not asked for: in the document, or made by a function'] as [string, string]]
+      : requestFacts(request)),
     ...(parent === undefined
       ? []
       : [
