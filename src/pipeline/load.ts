@@ -58,7 +58,7 @@ interface OpenResource {
 }
 
 export function openLoad(input: OpenLoadInput): OpenLoad {
-  const { prepared, setup } = input
+  const { prepared, setup, options } = input
   const { schema, naming } = prepared
   const opened = new Map<string, OpenResource>()
   const emit = (event: RunEvent): void => {
@@ -94,7 +94,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       meter: resourceMeter,
       children: children.map(toRun),
       write: loaded
-        ? recordWriter(planned, { ...prepared, emit, rows, owners, fates, meter: resourceMeter })
+        ? recordWriter(planned, { ...prepared, options, emit, rows, owners, fates, meter: resourceMeter })
         : undefined,
     }
   }
@@ -103,7 +103,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
     emit,
     finish: async () => {
       await rows.finish()
-      return conclude(input, [...opened.values()], normalizer.rows(), emit)
+      return conclude(input, [...opened.values()], { byTable: normalizer.rows(), discarded: rows.discardedRows }, emit)
     },
   }
 }
@@ -112,6 +112,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
 type TableFate = 'write' | 'discard'
 
 interface WriterContext extends Pick<Prepared, 'schema' | 'declared' | 'naming' | 'imported'> {
+  readonly options: Pick<RunOptions, 'schemaContract'>
   readonly emit: (event: RunEvent) => void
   readonly rows: Writer
   readonly owners: ReadonlyMap<string, PlannedResource>
@@ -165,7 +166,7 @@ function recordWriter(planned: PlannedResource, context: WriterContext): (record
 function openTable(table: string, planned: PlannedResource, context: WriterContext): TableFate {
   const { resource, disposition } = planned
   const { schema, naming } = context
-  const hints = withDeletionMark(resource)
+  const hints = withRunContract(withDeletionMark(resource), context.options)
   const contract = {
     ...resolveContract(schema, table),
     ...(hints.schemaContract === undefined ? {} : expandContract(hints.schemaContract)),
@@ -203,6 +204,11 @@ function withDeletionMark({ hints, deletes }: Resource): TableHints {
   return { ...hints, columns: [...(hints.columns ?? []), mark] }
 }
 
+/** The contract of the run takes the place of that of the resource, and stays with its table. */
+function withRunContract(hints: TableHints, { schemaContract }: Pick<RunOptions, 'schemaContract'>): TableHints {
+  return schemaContract === undefined ? hints : { ...hints, schemaContract }
+}
+
 function warnWithoutKeys({ resource, disposition }: PlannedResource, emit: (event: RunEvent) => void): void {
   const { primaryKey = [], mergeKey = [], columns = [] } = resource.hints
   if (disposition.disposition !== 'merge' || disposition.strategy === 'scd2') return
@@ -215,15 +221,19 @@ function warnWithoutKeys({ resource, disposition }: PlannedResource, emit: (even
   })
 }
 
-/** Judges the receipts, moves the cursors and lists the tables to commit. */
+/**
+ * Judges the receipts, moves the cursors and lists the tables to commit. Rows that contracts did not admit are a load of
+ * their own, as with dlt.
+ */
 function conclude(
   input: OpenLoadInput,
   resources: readonly OpenResource[],
-  rowsByTable: ReadonlyMap<string, number>,
+  normalized: { readonly byTable: ReadonlyMap<string, number>; readonly discarded: number },
   emit: (event: RunEvent) => void,
 ): { receipts: readonly Receipt[]; rows: Readonly<Record<string, number>>; plan: CommitPlan | undefined } {
   const { prepared, setup, options } = input
   const { schema } = prepared
+  const { byTable: rowsByTable, discarded } = normalized
   const receipts = resources
     .filter(({ planned }) => planned.loaded || planned.resource.selected)
     .map(({ planned, meter: resourceMeter }) => {
@@ -233,7 +243,9 @@ function conclude(
     })
   refuseIncomplete(receipts, options)
   const state = bumpState(moveCursors(prepared.state, resources, setup.source.name, input.isReplay === true))
-  const stateChanged = state._version_hash !== prepared.state._version_hash
+  const { refreshed } = prepared
+  // As with dlt, the state is stored anew after tables were dropped.
+  const storesState = state._version_hash !== prepared.state._version_hash || refreshed.drop.length > 0
   const committedAt = BigInt(setup.clock.now()) * 1000n
   const judged: Judged = {
     receipts,
@@ -243,15 +255,14 @@ function conclude(
   }
   const tables = tablePlans(schema, resources, rowsByTable, judged)
   const rows = Object.fromEntries(rowsByTable)
-  const { refreshed } = prepared
-  if (tables.length === 0 && !stateChanged && refreshed.drop.length + refreshed.truncate.length === 0)
-    return { receipts, rows, plan: undefined }
-  if (stateChanged) ensureStateTable(schema, prepared.naming)
+  const isNothing = tables.length + discarded + refreshed.drop.length + refreshed.truncate.length === 0
+  if (isNothing && !storesState) return { receipts, rows, plan: undefined }
+  if (storesState) ensureStateTable(schema, prepared.naming)
   bumpVersionFrom(prepared.declared, schema)
   return {
     receipts,
     rows,
-    plan: { schema, state: stateChanged ? state : undefined, receipts, tables, ...refreshed, committedAt },
+    plan: { schema, state: storesState ? state : undefined, receipts, tables, ...refreshed, committedAt },
   }
 }
 

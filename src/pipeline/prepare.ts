@@ -115,11 +115,13 @@ function refresh(mode: Refresh | undefined, input: RefreshInput): Omit<Prepared,
   const { stored, fresh, source } = input
   if (stored === undefined || mode === undefined)
     return { schema: stored ?? fresh(), state: input.state, refreshed: { drop: [], truncate: [] } }
+  // Forgetting leaves an empty object where nothing was stored, as with dlt: another hash of the state.
+  const known: PipelineState = { ...input.state, sources: input.state.sources ?? {} }
   if (mode === 'drop_sources') {
     const drop = [...stored.tables.keys()].filter(name => !name.startsWith('_dlt'))
     return {
       schema: fresh(),
-      state: withoutSource(input.state, source),
+      state: withoutSource(known, source),
       refreshed: { drop, truncate: [], forgetSchema: true },
     }
   }
@@ -127,7 +129,7 @@ function refresh(mode: Refresh | undefined, input: RefreshInput): Omit<Prepared,
   const names = resources.map(planned => planned.resource.name)
   const tables = [...stored.tables.keys()].filter(name => names.includes(rootResource(stored, name) ?? ''))
   const forget = mode === 'drop_resources' ? withoutResource : withoutCursors
-  const state = names.reduce((current, name) => forget(current, source, name), input.state)
+  const state = names.reduce((current, name) => forget(current, source, name), known)
   if (mode === 'drop_data') return { schema: stored, state, refreshed: { drop: [], truncate: tables } }
   for (const name of tables) stored.tables.delete(name)
   return { schema: stored, state, refreshed: { drop: tables, truncate: [] } }

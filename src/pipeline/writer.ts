@@ -11,6 +11,8 @@ import { joinRecords } from './records.js'
  * are normalised one page after the other, and the slower of normaliser and destination sets the pace.
  */
 export interface Writer {
+  /** Rows so far that contracts did not admit. */
+  readonly discardedRows: number
   /** Adds records of a root table. Resolves when the full batches they made are staged. */
   write(
     table: string,
@@ -30,10 +32,15 @@ export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writ
   const stage = async (all: boolean): Promise<void> => {
     for (const batch of normalizer.take(all)) await load.stage(batch, schema)
   }
+  let discarded = 0
   return {
+    get discardedRows() {
+      return discarded
+    },
     write: (table, records) =>
       inTurn(async () => {
         const { discardedRows, discardedValues } = normalizer.write(table, records)
+        discarded += discardedRows
         await stage(false)
         return { discardedRows, discardedValues }
       }),
