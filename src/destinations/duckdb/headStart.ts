@@ -5,6 +5,7 @@ import { tableChain } from '../../core/rootKey.js'
 import type { ReadonlySchema, ReadonlyTable } from '../../core/schema.js'
 import { openChain } from '../sql/chain.js'
 import { columnType, DatasetTables } from '../sql/ddl.js'
+import { textLiteral } from '../sql/dialect.js'
 import { hasDuplicates, insertStaged, keepTest } from '../sql/rows.js'
 import { hasRow, type SqlSession, type StagedTable } from '../sql/session.js'
 import type { Database } from './database.js'
@@ -14,6 +15,9 @@ import type { Staged, StagingFolder } from './staging.js'
 
 /** Two row groups of DuckDB for each of two threads: fewer rows a statement are compressed only by the commit, serially. */
 const ROWS_A_STATEMENT = 491_520
+
+/** Bytes of DuckDB's memory meanwhile: it would keep every block that it writes for as long as there is any left. */
+const MEMORY_BYTES = 128 * 2 ** 20
 
 /**
  * Puts rows into their tables while others still arrive, in the transaction that will commit them: DuckDB's threads then
@@ -44,6 +48,8 @@ export interface OpenTransaction {
 
 interface Begun {
   readonly connection: DuckDBConnection
+  /** The instance's own, as DuckDB writes it. */
+  readonly memoryLimit: string
   readonly session: SqlSession
   readonly tables: DatasetTables
   /** By table that this transaction made, extended or filled: its columns at that time. */
@@ -66,9 +72,10 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
     await working
     forget()
     if (begun === undefined) return
-    const { connection } = begun
+    const { connection, memoryLimit } = begun
     begun = undefined
     await connection.run('ROLLBACK').catch(() => {})
+    await connection.run(`SET memory_limit = ${textLiteral(memoryLimit)}`).catch(() => {})
     connection.closeSync()
   }
   const end = (): Promise<void> => {
@@ -124,14 +131,22 @@ async function begin(database: Database, dataset: string): Promise<Begun> {
   try {
     await connection.run('SET SESSION preserve_insertion_order = false')
     const session = await duckdbSession(connection, dataset)
+    const memoryLimit = String((await session.rows("SELECT current_setting('memory_limit')"))[0]?.[0])
+    if (bytesOf(memoryLimit) > MEMORY_BYTES) await connection.run(`SET memory_limit = '${MEMORY_BYTES} bytes'`)
     await connection.run('BEGIN TRANSACTION')
     await session.createDataset()
     const tables = await DatasetTables.inspect(session)
-    return { connection, session, tables, shapes: new Map(), roots: new Map() }
+    return { connection, memoryLimit, session, tables, shapes: new Map(), roots: new Map() }
   } catch (error) {
     connection.closeSync()
     throw error
   }
+}
+
+/** Of an amount of memory as DuckDB writes it, such as `18.8 GiB`; 0 where it is none. */
+function bytesOf(amount: string): number {
+  const [, number = '0', unit = ''] = /^([\d.]+) ([KMGT])iB$/.exec(amount) ?? []
+  return Number(number) * 1024 ** (' KMGT'.indexOf(unit) || 0)
 }
 
 /** Whether nothing that the schema says stands against inserting the rows of this table as they are. */
