@@ -78,7 +78,7 @@ async function loadByDlt(url: string, format: string): Promise<Taken> {
     '-c',
     DLT_LOAD,
     url,
-    join(work, 'speed.duckdb'),
+    join(work, 'database.duckdb'),
     format,
   ])
   const [wall = Number.NaN, cpu = Number.NaN] = (stdout.trim().split('\n').at(-1) ?? '').split(' ').map(Number)
