@@ -13,12 +13,15 @@ export function expandContract(hint: ContractHint): Partial<SchemaContract> {
 }
 
 /**
- * The contract a table is under: entity by entity its own, else that of the nearest parent that has one is taken
- * whole, then what the settings of the schema say, then `evolve`. A table that does not exist is under the settings.
+ * The contract a table is under: `given` in hints not applied yet, else its own, else that of the nearest parent that
+ * has one, else that in the settings of the schema. It is taken whole: what it leaves open evolves.
  */
-export function resolveContract(schema: ReadonlySchema, table: string): SchemaContract {
-  const settings = readContract(schema.settings.schema_contract)
-  return { ...EVOLVE, ...settings, ...nearestContract(schema, table) }
+export function resolveContract(schema: ReadonlySchema, table: string, given?: ContractHint): SchemaContract {
+  const contract =
+    given === undefined
+      ? (nearestContract(schema, table) ?? readContract(schema.settings.schema_contract))
+      : expandContract(given)
+  return { ...EVOLVE, ...contract }
 }
 
 function nearestContract(schema: ReadonlySchema, name: string): Partial<SchemaContract> | undefined {

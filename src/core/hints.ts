@@ -50,7 +50,7 @@ export function applyTableHints(schema: Schema, given: HintsOfResource): TableSc
 
 /**
  * Hints of a nested table. One with keys of its own is a root table without parent, loaded by its own disposition,
- * whatever that of the resource, or appended; others inherit from their parent and get no disposition.
+ * whatever that of the resource, or appended; others are loaded with their parent, whatever they say.
  */
 function applyNestedHints(schema: Schema, given: HintsOfResource, path: string, hints: TableHints): void {
   const { naming } = given
@@ -66,7 +66,7 @@ function applyNestedHints(schema: Schema, given: HintsOfResource, path: string, 
       hints: last ? hints : {},
       ...(ownKeys
         ? { resource: given.resource, disposition: hints.writeDisposition }
-        : { parent, disposition: undefined }),
+        : { parent, disposition: last ? hints.writeDisposition : undefined }),
     })
   }
 }

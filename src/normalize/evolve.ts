@@ -181,7 +181,7 @@ export class Evolver {
     const table = shapes.schema.tables.get(shape.tableName)
     const hangs = place !== undefined && (table === undefined || table.parent !== undefined)
     const targets = this.#targets(shape, table, row, hangs)
-    const admitted = this.#evolve(root, shape, table, targets, row, hangs ? place : undefined)
+    const admitted = this.#evolve(shape, table, targets, row, hangs ? place : undefined)
     if (!admitted) {
       this.discardedRows++
       return undefined
@@ -289,7 +289,6 @@ export class Evolver {
    * taken out. False when the row itself is not admitted.
    */
   #evolve(
-    root: ListShape,
     shape: ListShape,
     table: TableSchema | undefined,
     targets: Map<string, Target>,
@@ -297,7 +296,7 @@ export class Evolver {
     place: Place | undefined,
   ): boolean {
     const { schema, names } = this.#shapes
-    const contract = this.#shapes.contract(table !== undefined && table.parent === undefined ? shape : root)
+    const contract = this.#shapes.contract(shape, place?.parent.name)
     const isNew = isNewTable(table)
     if (isNew && contract.tables !== 'evolve') {
       if (contract.tables === 'freeze') throw frozenTable(shape.tableName)

@@ -259,8 +259,10 @@ export class LoadShapes {
     return missing
   }
 
-  contract(root: ListShape): SchemaContract {
-    return this.#options.contract?.(root.tableName) ?? EVOLVE
+  /** The contract that a table is under; one that does not exist yet, under that of the table it will hang on. */
+  contract(shape: ListShape, parent: string | undefined): SchemaContract {
+    const known = parent === undefined || this.schema.tables.has(shape.tableName)
+    return this.#options.contract?.(known ? shape.tableName : parent) ?? EVOLVE
   }
 
   noteNull(table: string, column: string): void {

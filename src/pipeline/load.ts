@@ -1,5 +1,5 @@
 import { hasSeenData } from '../core/columns.js'
-import { expandContract, isNewTable, resolveContract } from '../core/contracts.js'
+import { isNewTable, resolveContract } from '../core/contracts.js'
 import type { CommitPlan, Connection, Load, TablePlan } from '../core/destination.js'
 import { DataError, SchemaError } from '../core/errors.js'
 import type { RunEvent, WarningCode } from '../core/events.js'
@@ -7,6 +7,7 @@ import { applyTableHints, columnName } from '../core/hints.js'
 import type { Naming } from '../core/identifiers.js'
 import { elements } from '../core/jsonBytes.js'
 import type { Receipt } from '../core/receipt.js'
+import { propagateRootKey } from '../core/rootKey.js'
 import type { MergeStrategy, ReadonlyTable, Schema } from '../core/schema.js'
 import { bumpVersionFrom, ensureStateTable } from '../core/schemaDocument.js'
 import type { Resource, TableHints } from '../core/source.js'
@@ -167,10 +168,7 @@ function openTable(table: string, planned: PlannedResource, context: WriterConte
   const { resource, disposition } = planned
   const { schema, naming } = context
   const hints = withRunContract(withDeletionMark(resource), context.options)
-  const contract = {
-    ...resolveContract(schema, table),
-    ...(hints.schemaContract === undefined ? {} : expandContract(hints.schemaContract)),
-  }
+  const contract = resolveContract(schema, table, hints.schemaContract)
   if (isNewTable(schema.tables.get(table)) && contract.tables !== 'evolve') {
     if (contract.tables !== 'freeze') return 'discard'
     throw new SchemaError(
@@ -258,6 +256,8 @@ function conclude(
   const isNothing = tables.length + discarded + refreshed.drop.length + refreshed.truncate.length === 0
   if (isNothing && !storesState) return { receipts, rows, plan: undefined }
   if (storesState) ensureStateTable(schema, prepared.naming)
+  // New nested tables may carry root ids that their own root table did not give before.
+  for (const table of schema.tables.values()) propagateRootKey(schema, table)
   bumpVersionFrom(prepared.declared, schema)
   return {
     receipts,

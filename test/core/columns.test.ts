@@ -96,7 +96,7 @@ describe('contracts', () => {
   test('a nested table is under the contract of its nearest parent that has one', () => {
     const schema = withTables()
     setSchemaContract(schema, { tables: 'discard_row', columns: 'discard_value' })
-    const expected = { tables: 'discard_row', columns: 'freeze', data_type: 'evolve' }
+    const expected = { tables: 'evolve', columns: 'freeze', data_type: 'evolve' }
     for (const name of ['root', 'root__a', 'root__a__b']) expect(resolveContract(schema, name)).toEqual(expected)
     const settings = { tables: 'discard_row', columns: 'discard_value', data_type: 'evolve' }
     for (const name of ['other', 'unknown']) expect(resolveContract(schema, name)).toEqual(settings)
