@@ -1,4 +1,4 @@
-import { duckdb, pipeline, restApi } from '../src/index.js'
+import { duckdb, pipeline, restApi } from 'sluice'
 import { report } from './report.js'
 
 /**

@@ -69,8 +69,10 @@ export interface Outcome {
 }
 
 /**
- * One more may be in flight after as many good answers as may be now; half as many after 429 or 503, once for all
- * requests that were in flight together. A pause that an answer asks for holds for everyone.
+ * Until an API has refused for the first time, every good answer lets one more be in flight, so that their number
+ * doubles with each round; after that it takes a whole round of good answers. Half as many after 429 or 503, once for
+ * all requests that were in flight together: the slow start, additive increase and multiplicative decrease of TCP
+ * (RFC 5681). A pause that an answer asks for holds for everyone.
  */
 export function answered(state: GateState, outcome: Outcome, now: number): GateState {
   const inFlight = state.inFlight - 1
@@ -81,7 +83,8 @@ export function answered(state: GateState, outcome: Outcome, now: number): GateS
   }
   if (outcome.status === 0 || outcome.status >= 500) return { ...state, inFlight, pausedUntil }
   const successes = state.successes + 1
-  if (successes < state.allowed) return { ...state, inFlight, pausedUntil, successes }
+  const wasRefused = state.cutAt !== Number.NEGATIVE_INFINITY
+  if (wasRefused && successes < state.allowed) return { ...state, inFlight, pausedUntil, successes }
   return { ...state, inFlight, pausedUntil, allowed: state.allowed + 1, successes: 0 }
 }
 
