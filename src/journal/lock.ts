@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
 import { DestinationError } from '../core/errors.js'
@@ -40,7 +40,10 @@ export async function lockPipeline(dir: string, now: number): Promise<PipelineLo
     await mkdir(dir, { recursive: true })
     // A lock of a dead process is moved away and the next attempt finds the place free, unless another run was faster.
     for (let attempts = 0; attempts < 20; attempts++) {
-      if (await take(path, mine)) return { release: () => release(path, mine) }
+      if (await take(path, mine)) {
+        await removeDrafts(dir, path)
+        return { release: () => release(path, mine) }
+      }
       const holder = await read(path)
       if (holder === undefined) continue
       if (await isAlive(holder)) throw locked(dir, path, holder)
@@ -63,10 +66,22 @@ async function take(path: string, holder: Holder): Promise<boolean> {
     await link(draft, path)
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    const { code } = error as NodeJS.ErrnoException
+    // A draft may be gone because another run took it, half written, for one of a dead process.
+    if (code === 'EEXIST' || code === 'ENOENT') return false
     throw error
   } finally {
     await rm(draft, { force: true })
+  }
+}
+
+/** Drafts of locks whose processes were killed before they could remove them. */
+async function removeDrafts(dir: string, path: string): Promise<void> {
+  for (const name of await readdir(dir)) {
+    if (!name.startsWith(`${basename(path)}.`)) continue
+    const draft = join(dir, name)
+    const holder = await read(draft)
+    if (holder !== undefined && !(await isAlive(holder))) await rm(draft, { force: true })
   }
 }
 

@@ -283,6 +283,14 @@ describe('the lock', () => {
     await (await lockPipeline(dir, 0)).release()
   })
 
+  test('takes drafts of killed processes away with it', async () => {
+    const dead = { pid: 2 ** 22 + 1, host: hostname(), startedAt: 'x', id: 'y' }
+    await writeFile(join(dir, 'lock.json.y'), JSON.stringify(dead))
+    await writeFile(join(dir, 'lock.json.z'), '{"pid":')
+    await (await lockPipeline(dir, 0)).release()
+    expect(await readdir(dir)).toEqual([])
+  })
+
   test('of another machine is respected', async () => {
     await writeFile(join(dir, 'lock.json'), JSON.stringify({ pid: 1, host: 'elsewhere', startedAt: 'x', id: 'y' }))
     await expect(lockPipeline(dir, 0)).rejects.toThrow('on elsewhere')
