@@ -172,7 +172,8 @@ describe('stringifyJson', () => {
   it('writes what JSON.stringify writes', () => {
     fc.assert(
       fc.property(fc.jsonValue(), value => {
-        fc.pre(!/-0\.0/.test(canonicalJson(value as JsonValue)))
+        // A negative zero keeps its sign, as a double; JSON.stringify drops it.
+        fc.pre(!stringifyJson(value).includes('-0.0'))
         expect(stringifyJson(value)).toBe(JSON.stringify(value))
       }),
     )
