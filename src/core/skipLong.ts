@@ -1,3 +1,4 @@
+import { instantiate } from './instantiate.js'
 import skip from './wasm/skip.wasm.js'
 
 const SPACE = 0x20
@@ -27,12 +28,6 @@ export function skipLong(
   return undefined
 }
 
-// Node has it; the type definitions of Node 20 know its types only.
-declare const WebAssembly: {
-  readonly Module: new (bytes: Uint8Array) => object
-  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown }
-}
-
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer }
   readonly CAPACITY: { readonly value: number }
@@ -47,7 +42,6 @@ interface Exports {
 let loaded: { readonly exports: Exports; readonly input: Uint8Array } | undefined
 
 function load(): typeof loaded & object {
-  const module = new WebAssembly.Module(Buffer.from(skip, 'base64'))
-  const exports = new WebAssembly.Instance(module, {}).exports as Exports
+  const exports = instantiate(skip) as Exports
   return { exports, input: new Uint8Array(exports.memory.buffer, exports.input.value, exports.CAPACITY.value) }
 }

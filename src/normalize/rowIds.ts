@@ -1,5 +1,6 @@
 import { randomFillSync } from 'node:crypto'
 import { shake128Base64 } from '../core/digest.js'
+import { instantiate } from '../core/instantiate.js'
 import keccak from './wasm/keccak.wasm.js'
 
 /** Characters of a generated row id: 10 bytes in standard base64 without padding. */
@@ -92,12 +93,6 @@ function lowHalves(indexes: BigInt64Array, count: number): Int32Array {
   return Int32Array.from({ length: count }, (_, row) => halves[row * 2]!)
 }
 
-// Node has it; the type definitions of Node 20 know its types only.
-declare const WebAssembly: {
-  readonly Module: new (bytes: Uint8Array) => object
-  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown }
-}
-
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer }
   readonly CAPACITY: { readonly value: number }
@@ -128,8 +123,7 @@ function kernel(): Kernel {
 }
 
 function load(): Kernel {
-  const module = new WebAssembly.Module(Buffer.from(keccak, 'base64'))
-  const exports = new WebAssembly.Instance(module, {}).exports as Exports
+  const exports = instantiate(keccak) as Exports
   const capacity = exports.CAPACITY.value
   const { buffer } = exports.memory
   return {
