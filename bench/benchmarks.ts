@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import {
   type Bench,
+  type Cost,
   described,
   inTurns,
   loadByReadJson,
@@ -12,7 +13,6 @@ import {
   withServer,
 } from './measure.js'
 import { feedbackRecord, idsUpTo, wideRecord, writeRecords } from './records.js'
-import type { Cost } from './report.js'
 
 /** By name, in the order in which they run. */
 export const benchmarks: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {

@@ -5,7 +5,16 @@ import { availableParallelism, cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Cost } from './report.js'
+
+/** What a piece of work cost the process that did it. */
+export interface Cost {
+  readonly wallMs: number
+  readonly userMs: number
+  readonly systemMs: number
+  /** Greatest resident set of the process. */
+  readonly peakMb: number
+  readonly [more: string]: unknown
+}
 
 /** Where a benchmark runs and how often. */
 export interface Bench {
@@ -49,7 +58,9 @@ export async function withServer<T>(
 
 function start(script: string, parameters: readonly (string | number)[]) {
   const path = fileURLToPath(new URL(script, import.meta.url))
-  return spawn(process.execPath, ['--import', 'tsx', path, ...parameters.map(String)], {
+  // What is measured is plain JavaScript: a loader that compiles would be measured with it.
+  const loader = script.endsWith('.ts') ? ['--import', 'tsx'] : []
+  return spawn(process.execPath, [...loader, path, ...parameters.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
 }
@@ -62,13 +73,13 @@ export async function loadBySluice(
 ): Promise<Cost> {
   if (options.fresh !== false) await emptied(bench)
   const { table = 'feedback', concurrency = '' } = options
-  return await cost('load.ts', url, databaseOf(bench), join(bench.work, 'home'), table, concurrency)
+  return await cost('load.mjs', url, databaseOf(bench), join(bench.work, 'home'), table, concurrency)
 }
 
 /** The same by DuckDB alone. */
 export async function loadByReadJson(bench: Bench, kind: string, path: string): Promise<Cost> {
   if (kind !== 'merge') await emptied(bench)
-  return await cost('readJson.ts', kind, path, databaseOf(bench))
+  return await cost('readJson.mjs', kind, path, databaseOf(bench))
 }
 
 export function databaseOf(bench: Bench): string {

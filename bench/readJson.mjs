@@ -1,8 +1,8 @@
 import { DuckDBInstance } from '@duckdb/node-api'
-import { report } from './report.js'
+import { report } from './report.mjs'
 
 /**
- * What Sluice is held against, in a process of its own: `readJson.ts <feedback|wide|merge> <file> <database> [columns]`.
+ * What Sluice is held against, in a process of its own: `readJson.mjs <feedback|wide|merge> <file> <database> [columns]`.
  * DuckDB reads the records from the disk by `read_json` with explicit types and default settings, makes the same tables
  * with row ids, and merges them by key.
  */
@@ -48,7 +48,7 @@ const INSERTS = [
      FROM (SELECT _dlt_id, unnest(tags) AS t, generate_subscripts(tags, 1) AS i FROM stage)`,
 ]
 
-async function feedback(): Promise<void> {
+async function feedback() {
   await connection.run('BEGIN')
   await connection.run('CREATE SCHEMA IF NOT EXISTS bench')
   for (const sql of TABLES) await connection.run(sql)
@@ -59,7 +59,7 @@ async function feedback(): Promise<void> {
   await connection.run('COMMIT')
 }
 
-async function wide(): Promise<void> {
+async function wide() {
   const types = ['BIGINT', 'VARCHAR', 'DOUBLE', 'BOOLEAN', 'TIMESTAMPTZ']
   const names = Array.from({ length: Number(columns) }, (_, column) => `column_${column}: '${types[column % 5]}'`)
   await connection.run('BEGIN')
@@ -71,13 +71,14 @@ async function wide(): Promise<void> {
   await connection.run('COMMIT')
 }
 
-async function refuseDuplicates(table: string): Promise<void> {
+/** @param {string} table */
+async function refuseDuplicates(table) {
   const found = await connection.runAndReadAll(`SELECT 1 FROM ${table} GROUP BY id HAVING count(*) > 1 LIMIT 1`)
   if (found.currentRowCount > 0) throw new Error('the benchmark has no repeated keys')
 }
 
 /** The statements of a merge alone: the rows are parsed before the clock starts. */
-async function merge(): Promise<void> {
+async function merge() {
   await connection.run(STAGE)
   await report(async () => {
     await connection.run('BEGIN')

@@ -1,8 +1,8 @@
 import { duckdb, pipeline, restApi } from 'sluice'
-import { report } from './report.js'
+import { report } from './report.mjs'
 
 /**
- * One load by Sluice in a process of its own: `load.ts <url> <database> <home> <table> <concurrency>`. Prints what it
+ * One load by Sluice in a process of its own: `load.mjs <url> <database> <home> <table> <concurrency>`. Prints what it
  * cost, as JSON; the time begins with the call and ends when the load is committed.
  */
 const [url = '', database = '', home = '', table = 'feedback', concurrency = ''] = process.argv.slice(2)
