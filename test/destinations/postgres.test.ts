@@ -234,7 +234,8 @@ describe('a pipeline that is being loaded', () => {
   test('is refused to others, with the session that has it; and free when that is gone', async () => {
     const database = await server.createDatabase()
     const here = await postgres(server.url(database)).connect('api_data')
-    const there = await postgres(server.url(database)).connect('api_data')
+    const impatient = postgres({ connectionString: server.url(database), lockTimeoutMs: 100 })
+    const there = await impatient.connect('api_data')
     await here.begin({ loadId: '1.1', pipeline: 'p' })
     await expect(there.begin({ loadId: '1.2', pipeline: 'p' })).rejects.toMatchObject({
       code: 'destination_locked',
@@ -249,6 +250,22 @@ describe('a pipeline that is being loaded', () => {
     await runLoad(there, schema, { loadId: '1.3', records: orders(1), tables: APPEND })
     await there[Symbol.asyncDispose]()
     await here[Symbol.asyncDispose]()
+  })
+})
+
+test('a run that was told of cursors before it had the lock is refused when another has moved them since', async () => {
+  const database = await server.createDatabase()
+  await withConnection(postgres(server.url(database)), async here => {
+    await withConnection(postgres(server.url(database)), async there => {
+      expect(await here.committed('p', 'api')).toBeUndefined()
+      await runLoad(there, schema, { loadId: '1.1', records: orders(1), tables: APPEND, state: testState(1, 'a') })
+      await expect(here.begin({ loadId: '1.2', pipeline: 'p' })).rejects.toMatchObject({
+        code: 'destination_locked',
+        transient: true,
+        message: /Another run of pipeline p committed .* run again/,
+      })
+      await (await here.begin({ loadId: '1.2', pipeline: 'p' })).abort()
+    })
   })
 })
 

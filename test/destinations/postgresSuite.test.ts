@@ -11,7 +11,8 @@ for (const { name, run } of await testDestination({
   async create() {
     const database = await server.createDatabase()
     return {
-      destination: postgres(server.url(database)),
+      // One case waits for a lock that does not come.
+      destination: postgres({ connectionString: server.url(database), lockTimeoutMs: 1000 }),
       dispose: async () => void (await server.sql('postgres', `DROP DATABASE ${database} WITH (FORCE)`)),
     }
   },

@@ -46,7 +46,7 @@ function settings(address: Address): readonly (readonly [name: string, value: st
     ['tcp_keepalives_idle', '60'],
     ['tcp_keepalives_interval', '10'],
     ['tcp_keepalives_count', '6'],
-    ['client_connection_check_interval', '10s'],
+    ['client_connection_check_interval', '1s'],
   ]
 }
 

@@ -1,5 +1,5 @@
-import type { Connection, Load } from '../../core/destination.js'
-import { SchemaError } from '../../core/errors.js'
+import type { Committed, Connection, Load, LoadPlan } from '../../core/destination.js'
+import { DestinationError, SchemaError } from '../../core/errors.js'
 import { isCommitted } from '../sql/commit.js'
 import { readCommitted } from '../sql/committed.js'
 import { DatasetTables } from '../sql/ddl.js'
@@ -25,6 +25,8 @@ export async function postgresConnection(
   postgresDialect.identifier(dataset)
   const clients = new Clients(address)
   const loads = new Set<Load>()
+  /** What a pipeline that is about to load was told of itself. */
+  const told = new Map<string, Told>()
   await clients.give(await clients.take())
 
   const withClient = async <T>(doing: string, work: (client: PostgresClient) => Promise<T>): Promise<T> => {
@@ -40,10 +42,30 @@ export async function postgresConnection(
   const reading = async <T>(doing: string, work: (session: SqlSession) => Promise<T>): Promise<T> =>
     await withClient(doing, client => atOneMoment(client, () => work(postgresSession(client, dataset))))
 
+  /** What this run goes on from is from before it had the lock: another one may have ended in between. */
+  const expectUnchanged = async (client: PostgresClient, plan: LoadPlan): Promise<void> => {
+    const before = told.get(plan.pipeline)
+    told.delete(plan.pipeline)
+    if (before === undefined) return
+    const session = postgresSession(client, dataset)
+    const now = await atOneMoment(client, () => readCommitted(session, plan.pipeline, before.schemaName))
+    // The same load once more is known by its id when it commits.
+    if (versionOf(now) === before.version || now?.loadId === plan.loadId) return
+    throw new DestinationError(
+      'destination_locked',
+      `Another run of pipeline ${plan.pipeline} committed into ${address.name} while this one began; run again`,
+      { destination: address.name, transient: true },
+    )
+  }
+
   return {
     dataset,
     async committed(pipeline, schemaName) {
-      return await reading('reading the stored state', session => readCommitted(session, pipeline, schemaName))
+      const committed = await reading('reading the stored state', session =>
+        readCommitted(session, pipeline, schemaName),
+      )
+      told.set(pipeline, { schemaName, version: versionOf(committed) })
+      return committed
     },
     async hasLoad(loadId) {
       return await reading('reading the loads', async session =>
@@ -54,7 +76,8 @@ export async function postgresConnection(
       signal?.throwIfAborted()
       const client = await openClient(address, `sluice ${plan.pipeline}`.slice(0, 63))
       try {
-        const unlock = await lockPipeline(client, address.name, dataset, plan.pipeline)
+        const unlock = await lockPipeline(client, address, dataset, plan.pipeline)
+        await expectUnchanged(client, plan)
         const load = postgresLoad(client, address, dataset, plan, unlock, signal)
         loads.add(load)
         return load
@@ -98,4 +121,15 @@ export async function postgresConnection(
       await clients.close()
     },
   }
+}
+
+interface Told {
+  readonly schemaName: string
+  readonly version: string
+}
+
+/** Another one after every change of the pipeline's cursors. */
+function versionOf(committed: Committed | undefined): string {
+  const { _state_version, _version_hash } = committed?.state ?? {}
+  return `${_state_version} ${_version_hash}`
 }

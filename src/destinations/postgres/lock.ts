@@ -1,27 +1,44 @@
 import { createHash } from 'node:crypto'
 import { DestinationError } from '../../core/errors.js'
+import type { Address } from './address.js'
 import type { PostgresClient } from './client.js'
+import { inTransaction } from './session.js'
+import { BEGIN } from './staging.js'
 
 /**
- * Takes the lock of a pipeline and dataset for this session, so that no other host loads the same. Fails with
- * `destination_locked`, naming the session that has it. The server lets go of it when the session ends.
+ * Longer than a session outlives a process that was killed in the middle of a statement: the server looks for it every
+ * second (`client_connection_check_interval`).
+ */
+const WAIT_MS = 3000
+
+/**
+ * Takes the lock of a pipeline and dataset for this session, so that no other host loads the same. Waits a moment for
+ * the session of a killed process; fails with `destination_locked`, naming the session that has the lock. The server
+ * lets go of it when the session ends.
  */
 export async function lockPipeline(
   client: PostgresClient,
-  destination: string,
+  { name: destination, lockTimeoutMs }: Address,
   dataset: string,
   pipeline: string,
 ): Promise<() => Promise<void>> {
   const key = lockKey('pipeline', dataset, pipeline)
-  const { rows } = await client.query('SELECT pg_catalog.pg_try_advisory_lock($1)', [key])
-  if (rows[0]?.[0] === 't') {
-    return async () => void (await client.query('SELECT pg_catalog.pg_advisory_unlock($1)', [key]).catch(() => {}))
+  const waitMs = lockTimeoutMs === 0 ? WAIT_MS : Math.min(lockTimeoutMs, WAIT_MS)
+  try {
+    // The timeout is the transaction's, the lock stays with the session.
+    await inTransaction(client, BEGIN, async () => {
+      await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(waitMs)])
+      await client.query('SELECT pg_catalog.pg_advisory_lock($1)', [key])
+    })
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code !== '55P03') throw error
+    throw new DestinationError(
+      'destination_locked',
+      `Pipeline ${pipeline} is being loaded into ${destination} already, by ${await holderOf(client, key)}; wait for that run to end`,
+      { destination, transient: true },
+    )
   }
-  throw new DestinationError(
-    'destination_locked',
-    `Pipeline ${pipeline} is being loaded into ${destination} already, by ${await holderOf(client, key)}; wait for that run to end`,
-    { destination, transient: true },
-  )
+  return async () => void (await client.query('SELECT pg_catalog.pg_advisory_unlock($1)', [key]).catch(() => {}))
 }
 
 /** Waits until no other load commits into the dataset; held to the end of the transaction. */
