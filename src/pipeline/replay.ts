@@ -46,7 +46,8 @@ export async function replayPipeline(
         lookup: recorded.lookup,
         record: recorded.record,
         loadId: nextLoadId(setup.clock.now(), newest, setup.clock.random()),
-        resumedPages: recorded.pages,
+        // No run was interrupted: every page is from the journal.
+        resumedPages: 0,
         sync: async () => {},
       }
       const running = { setup, options, emit, connection, roots, prepared, windows, journal }
