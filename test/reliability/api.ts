@@ -3,35 +3,45 @@ import type { AddressInfo } from 'node:net'
 
 /**
  * A small shop's API for tests of interruptions, the same data for every account: `/<account>/orders` counts pages and
- * knows the total, `/<account>/shops` is one page, `/<account>/shops/<id>/staff` has cursors. An account is moved to
- * another day by `setDay`: there are more orders, and some have changed.
+ * knows the total, `/<account>/shops` is one page, `/<account>/shops/<id>/staff` has cursors, `/<account>/visits` is
+ * large. An account is moved to another day by `setDay`: there are more orders, and some have changed.
  */
 export interface ShopApi {
   url(account: string): string
   setDay(account: string, day: number): void
   /** Paths with query that the account was asked for, in order. */
   asked(account: string): readonly string[]
+  /** Keeps the answers to these paths of an account back until they are released. */
+  hold(account: string, isHeld: (path: string) => boolean): { release(): void }
   close(): Promise<void>
 }
 
 export const ORDERS_A_PAGE = 20
+export const VISITS_PAGES = 14
+export const VISITS_A_PAGE = 60_000
 
 export async function shopApi(): Promise<ShopApi> {
   const days = new Map<string, number>()
   const asked = new Map<string, string[]>()
-  const server = createServer((request, response) => {
+  const gates = new Map<string, { readonly isHeld: (path: string) => boolean; readonly released: Promise<void> }>()
+  const server = createServer(async (request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost')
     const [, account = '', list = '', id = ''] = pathname.split('/')
     const log = asked.get(account) ?? []
-    log.push((request.url ?? '').slice(account.length + 1))
+    const path = (request.url ?? '').slice(account.length + 1)
+    log.push(path)
     asked.set(account, log)
+    const gate = gates.get(account)
+    if (gate?.isHeld(path) === true) await gate.released
     const day = days.get(account) ?? 1
     const body =
       list === 'orders'
         ? ordersPage(day, searchParams)
-        : id === ''
-          ? { shops: shops() }
-          : staffPage(Number(id), searchParams)
+        : list === 'visits'
+          ? visitsPage(searchParams)
+          : id === ''
+            ? { shops: shops() }
+            : staffPage(Number(id), searchParams)
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify(body))
   })
@@ -41,6 +51,14 @@ export async function shopApi(): Promise<ShopApi> {
     url: account => `http://127.0.0.1:${port}/${account}/`,
     setDay: (account, day) => void days.set(account, day),
     asked: account => asked.get(account) ?? [],
+    hold: (account, isHeld) => {
+      let release = (): void => {}
+      const released = new Promise<void>(resolve => {
+        release = resolve
+      })
+      gates.set(account, { isHeld, released })
+      return { release }
+    },
     close: () =>
       new Promise(resolve => {
         server.close(() => resolve())
@@ -66,6 +84,11 @@ function ordersOn(day: number) {
     const items = Array.from({ length: id % 3 }, (_, n) => ({ order: id, sku: `${id}-${n}`, changed }))
     return { id, changed, price: id / 4, customer: { name: `customer ${id % 17}` }, items }
   })
+}
+
+function visitsPage(query: URLSearchParams) {
+  const first = (Number(query.get('page') ?? 1) - 1) * VISITS_A_PAGE
+  return { pages: VISITS_PAGES, visits: Array.from({ length: VISITS_A_PAGE }, (_, n) => ({ id: first + n })) }
 }
 
 function shops() {

@@ -14,9 +14,10 @@ export interface Contents {
 
 export async function contents(pipeline: Pipeline): Promise<Contents> {
   await using connection = await pipeline.destination.connect(pipeline.datasetName)
-  const present = [...(await connection.inspect()).keys()]
-  const rows = new Map<string, readonly DatasetRow[]>()
-  for (const table of present) rows.set(table, await rowsOf(connection, table))
+  const present = [...(await connection.inspect()).keys()].filter(
+    table => !/^_dlt_(version|pipeline_state)$/.test(table),
+  )
+  const rows = new Map(await Promise.all(present.map(async table => [table, await rowsOf(connection, table)] as const)))
   const byId = new Map<unknown, DatasetRow>()
   for (const all of rows.values()) for (const row of all) if (row._dlt_id !== undefined) byId.set(row._dlt_id, row)
   const tables: Record<string, string[]> = {}
@@ -45,6 +46,12 @@ export async function contents(pipeline: Pipeline): Promise<Contents> {
     ),
     cursors: JSON.stringify(committed?.state?.sources ?? {}),
   }
+}
+
+/** Number of committed loads; 0 where there is no dataset yet. */
+export async function loadsOf(pipeline: Pipeline): Promise<number> {
+  await using connection = await pipeline.destination.connect(pipeline.datasetName)
+  return (await connection.inspect()).has('_dlt_loads') ? await connection.count('_dlt_loads') : 0
 }
 
 function business(row: DatasetRow, byId: ReadonlyMap<unknown, DatasetRow>): string {

@@ -1,0 +1,72 @@
+import { stat } from 'node:fs/promises'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { expect, it } from 'vitest'
+import { VISITS_A_PAGE, VISITS_PAGES } from './api.js'
+import { journaled, testCrashes } from './crash.js'
+import { places } from './places.js'
+import { type Job, loaderProcess, shopPipeline } from './process.js'
+
+const matrix = testCrashes(places.duckdb)
+
+/** A file of DuckDB without rows is far smaller, as one is whose transaction has written none. */
+const BYTES_OF_ROWS = 2 * 2 ** 20
+
+it('a load that is killed while its rows are already going into their tables is finished by the next run, once', {
+  timeout: 120_000,
+}, async () => {
+  const { api, folder, room } = matrix()
+  const account = 'visitors'
+  const destination = await room.make(account)
+  const file = destination.replace('duckdb:', '')
+  const job: Job = {
+    url: api.url(account),
+    home: `${folder}/homes/${account}`,
+    destination,
+    disposition: 'merge',
+    list: 'visits',
+  }
+  const shop = await shopPipeline(job)
+  const last = `/visits?page=${VISITS_PAGES}`
+  const gate = api.hold(account, path => path === last)
+  const first = loaderProcess(job)
+  // The last page is held back, so this is no commit.
+  while (((await stat(file).catch(() => undefined))?.size ?? 0) < BYTES_OF_ROWS) await turn()
+  first.kill()
+  expect(await first.ended).toMatchObject({ signal: 'SIGKILL', output: '' })
+  gate.release()
+  const kept = await journaled(job.home, account)
+  expect(kept).toHaveLength(VISITS_PAGES - 1)
+  {
+    await using connection = await shop.destination.connect(shop.datasetName)
+    expect(await connection.inspect()).toEqual(new Map())
+  }
+
+  const from = api.asked(account).length
+  const second = loaderProcess({ ...job, moment: { event: 'committing', number: 1 } })
+  expect((await second.ended).signal).toBe('SIGKILL')
+  expect(api.asked(account).slice(from)).toEqual([last])
+
+  const { receipts } = await shop.run()
+  expect(api.asked(account).slice(from)).toEqual([last])
+  expect(receipts).toMatchObject([{ verdict: 'complete', pages: VISITS_PAGES, pagesFromJournal: VISITS_PAGES }])
+  const total = VISITS_PAGES * VISITS_A_PAGE
+  expect(await rowsOf(file, 'SELECT count(*), count(DISTINCT id), max(id) FROM shop_data.visits')).toEqual([
+    [total, total, total - 1].map(BigInt),
+  ])
+  expect(await rowsOf(file, 'SELECT count(*) FROM shop_data._dlt_loads')).toEqual([[1n]])
+})
+
+function turn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
+
+async function rowsOf(file: string, sql: string): Promise<unknown[][]> {
+  const instance = await DuckDBInstance.create(file)
+  const connection = await instance.connect()
+  try {
+    return (await connection.runAndReadAll(sql)).getRows()
+  } finally {
+    connection.closeSync()
+    instance.closeSync()
+  }
+}

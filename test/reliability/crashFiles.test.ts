@@ -1,0 +1,4 @@
+import { testCrashes } from './crash.js'
+import { places } from './places.js'
+
+testCrashes(places.files)
