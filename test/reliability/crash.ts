@@ -27,8 +27,9 @@ const readingSteps: readonly Step[] = [
 ]
 const commitSteps: readonly Step[] = [
   ['the start of the commit', { event: 'committing', number: 1 }],
-  ['3 ms into the commit', { event: 'committing', number: 1, laterMs: 3 }],
-  ['12 ms into the commit', { event: 'committing', number: 1, laterMs: 12 }],
+  // A commit of a process that has just begun takes about 100 ms.
+  ['20 ms into the commit', { event: 'committing', number: 1, laterMs: 20 }],
+  ['50 ms into the commit', { event: 'committing', number: 1, laterMs: 50 }],
   ['the end of the commit', { event: 'committed', number: 1 }],
 ]
 const steps = [...readingSteps, ...commitSteps]
@@ -105,7 +106,7 @@ export function testCrashes(place: Place): () => Matrix {
 /** While reading, soon after any event, or somewhere in the commit. */
 function momentOf(random: () => number): Moment {
   return random() < 0.5
-    ? { event: 'committing', number: 1, laterMs: random() * 60 }
+    ? { event: 'committing', number: 1, laterMs: random() * 120 }
     : { number: 1 + Math.floor(random() * 40), laterMs: random() * 10 }
 }
 
