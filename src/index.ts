@@ -29,6 +29,7 @@ export {
   SluiceError,
 } from './core/errors.js'
 export type { RunEvent, WarningCode } from './core/events.js'
+export type { Files, OpenFile } from './core/files.js'
 export type { JsonObject, JsonValue } from './core/json.js'
 export type { Receipt, Verdict } from './core/receipt.js'
 export type {

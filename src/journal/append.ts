@@ -1,5 +1,5 @@
-import type { FileHandle } from 'node:fs/promises'
 import { DataError } from '../core/errors.js'
+import type { OpenFile } from '../core/files.js'
 
 /** Writes records to the end of a file, those that come together with one call. */
 export interface Appender {
@@ -28,7 +28,7 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-export function createAppender(file: FileHandle, path: string, end: number, options: AppenderOptions): Appender {
+export function createAppender(file: OpenFile, path: string, end: number, options: AppenderOptions): Appender {
   let position = end
   let unsynced = 0
   let syncedAt = options.now()
@@ -41,7 +41,7 @@ export function createAppender(file: FileHandle, path: string, end: number, opti
     unsynced = 0
     syncedAt = options.now()
     try {
-      await file.datasync()
+      await file.sync()
     } catch (error) {
       // After a failed sync nobody knows what is on the disk.
       broken = failure(path, error)
@@ -108,11 +108,11 @@ export function createAppender(file: FileHandle, path: string, end: number, opti
   }
 }
 
-async function writeAll(file: FileHandle, buffers: readonly Uint8Array[], position: number): Promise<number> {
+async function writeAll(file: OpenFile, buffers: readonly Uint8Array[], position: number): Promise<number> {
   let rest = buffers
   let written = 0
   while (rest.length > 0) {
-    const { bytesWritten } = await file.writev([...rest], position + written)
+    const bytesWritten = await file.write(rest, position + written)
     written += bytesWritten
     rest = after(rest, bytesWritten)
   }

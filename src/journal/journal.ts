@@ -1,5 +1,5 @@
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
+import type { Files, OpenFile } from '../core/files.js'
 import type { JsonObject } from '../core/json.js'
 import type { ResponseJournal } from '../core/responses.js'
 import { scrubber as createScrubber, type Scrubber } from '../core/secret.js'
@@ -9,6 +9,7 @@ import {
   encodeInfo,
   type LoadInfo,
   loadDigest,
+  setAside as moveAside,
   openExisting,
   RESPONSES_FILE,
   SHORTEST_WORTH_KEEPING,
@@ -16,12 +17,14 @@ import {
 import { locate, readRecord, scan } from './scan.js'
 import { decodeResponse, encodeResponse, fieldsKey, identityKey, recordId } from './warc.js'
 
-export { removeStubs, type UnfinishedLoad, unfinishedLoads } from './loads.js'
+export { recordedLoads, removeAside, removeStubs, setAside, type UnfinishedLoad, unfinishedLoads } from './loads.js'
 export { lockPipeline, type PipelineLock } from './lock.js'
 export { type JournaledResponse, type ReplayJournal, readJournal, replayJournal } from './replay.js'
+export { systemFiles } from './systemFiles.js'
 
 /** Where and for what a journal is opened. */
 export interface JournalOptions {
+  readonly files: Files
   /** Folder of the pipeline under the working folder: `<home>/<pipeline>`; the load's is `loads/<loadId>` in it. */
   readonly dir: string
   readonly loadId: string
@@ -72,9 +75,9 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   const folder = join(options.dir, 'loads', options.loadId)
   const path = join(folder, RESPONSES_FILE)
   try {
-    const found = await resumable(path, options.fingerprint)
+    const found = await resumable(options.files, path, options.fingerprint)
     if (found !== undefined && found !== 'unusable') return journalOf(options, folder, found, undefined)
-    const setAside = found === 'unusable' ? await moveAside(folder) : undefined
+    const setAside = found === 'unusable' ? await moveAside(options.files, folder, 'aside') : undefined
     return journalOf(options, folder, await begin(path, folder, options), setAside)
   } catch (error) {
     throw failure(path, error)
@@ -83,7 +86,7 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
 
 /** A journal file, read through to its last whole record. */
 interface Opened {
-  readonly file: FileHandle
+  readonly file: OpenFile
   readonly end: number
   readonly meta: JsonObject
   /** Offsets of answers by identity, in order. */
@@ -91,10 +94,10 @@ interface Opened {
   readonly pages: number
 }
 
-async function resumable(path: string, fingerprint: string): Promise<Opened | 'unusable' | undefined> {
-  const file = await openExisting(path, 'r+')
+async function resumable(files: Files, path: string, fingerprint: string): Promise<Opened | 'unusable' | undefined> {
+  const file = await openExisting(files, path, 'r+')
   if (file === undefined) return undefined
-  const { size } = await file.stat()
+  const size = await file.size()
   const index = new Map<string, number[]>()
   let info: LoadInfo | undefined
   let pages = 0
@@ -122,26 +125,29 @@ async function resumable(path: string, fingerprint: string): Promise<Opened | 'u
 }
 
 async function begin(path: string, folder: string, options: JournalOptions): Promise<Opened> {
-  await mkdir(folder, { recursive: true })
-  const file = await open(path, 'w+')
+  const { files } = options
+  const topmost = await files.makeFolder(folder)
+  const file = await files.open(path, 'w+')
   const record = encodeInfo(options, options.now())
   const bytes = Buffer.concat(record)
-  await file.write(bytes, 0, bytes.length, 0)
+  await file.write([bytes], 0)
   await file.sync()
-  await syncFolder(folder)
+  await syncNames(files, folder, topmost)
   return { file, end: bytes.length, meta: options.meta, index: new Map(), pages: 0 }
 }
 
-/** So that the new file is found again after a power cut; some systems cannot do that with folders. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch(() => undefined)
-  await handle?.sync().catch(() => undefined)
-  await handle?.close()
+/** So that the new file is found again after a power cut, in its folder and in those that were made for it. */
+async function syncNames(files: Files, folder: string, topmost: string | undefined): Promise<void> {
+  const last = topmost === undefined ? resolve(folder) : dirname(resolve(topmost))
+  for (let synced = resolve(folder); synced.length >= last.length; synced = dirname(synced)) {
+    await files.syncFolder(synced)
+    if (synced === last) return
+  }
 }
 
 function journalOf(options: JournalOptions, folder: string, opened: Opened, setAside: string | undefined): Journal {
   const { file, index, meta } = opened
-  const { now } = options
+  const { files, now } = options
   const scrubber = options.scrubber ?? createScrubber()
   const digest = loadDigest(options.loadId)
   const path = join(folder, RESPONSES_FILE)
@@ -180,30 +186,16 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
     close,
     async remove({ keep = false } = {}) {
       await close()
-      if (!keep) return rm(folder, { recursive: true, force: true })
+      if (!keep) return files.remove(folder)
       const kept = `${folder}.done`
-      await rm(kept, { recursive: true, force: true })
-      await rename(folder, kept)
+      await files.remove(kept)
+      await files.rename(folder, kept)
     },
   }
 }
 
-async function answerAt(file: FileHandle, offset: number, size: number, scrubber: Scrubber) {
+async function answerAt(file: OpenFile, offset: number, size: number, scrubber: Scrubber) {
   const located = await locate(file, offset, size)
   if (located === undefined) throw new TypeError('unreachable: the index holds whole records only')
   return decodeResponse(await readRecord(file, located), scrubber)
-}
-
-/** A free name beside the folder: `<folder>.aside`, then `<folder>.aside2` and so on. */
-async function moveAside(folder: string): Promise<string> {
-  for (let number = 1; ; number++) {
-    const target = `${folder}.aside${number === 1 ? '' : number}`
-    try {
-      await rename(folder, target)
-      return target
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code
-      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
-    }
-  }
 }

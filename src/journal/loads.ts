@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Files, OpenFile } from '../core/files.js'
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.js'
 import { readRecord, scan } from './scan.js'
 import { encodeRecord, recordId, type WarcRecord } from './warc.js'
@@ -21,34 +21,89 @@ export interface UnfinishedLoad extends LoadInfo {
   readonly path: string
 }
 
+/** What the folder of a load is called once no run takes it up: kept after its commit, or set aside. */
+const PUT_AWAY = /\.(done|aside)(\d*)$/
+
 /** Loads of the pipeline in `dir` that were not committed, oldest first. Unreadable journals are left out. */
-export async function unfinishedLoads(dir: string): Promise<readonly UnfinishedLoad[]> {
+export async function unfinishedLoads(files: Files, dir: string): Promise<readonly UnfinishedLoad[]> {
   const loads = join(dir, 'loads')
-  const names = await readdir(loads).catch(() => [])
+  const names = await files.list(loads).catch(() => [])
   const found: UnfinishedLoad[] = []
-  for (const name of names.filter(name => !/\.(done|aside\d*)$/.test(name))) {
-    const info = await infoOf(join(loads, name, RESPONSES_FILE))
+  for (const name of names.filter(name => !PUT_AWAY.test(name))) {
+    const info = await infoOf(files, join(loads, name, RESPONSES_FILE))
     if (info !== undefined) found.push({ ...info, path: join(loads, name) })
   }
   return found.sort((a, b) => Number(a.loadId) - Number(b.loadId) || (a.loadId < b.loadId ? -1 : 1))
+}
+
+/** Moves a load's folder to a free name: `<folder>.<suffix>`, then `<folder>.<suffix>2` and so on. */
+export async function setAside(files: Files, path: string, suffix: 'aside' | 'done'): Promise<string> {
+  for (let number = 1; ; number++) {
+    const target = `${path}.${suffix}${number === 1 ? '' : number}`
+    try {
+      await files.rename(path, target)
+      return target
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
+    }
+  }
+}
+
+/** A load's folder, whatever became of it. */
+export interface RecordedLoad {
+  readonly loadId: string
+  readonly path: string
+  readonly fate: 'unfinished' | 'done' | 'aside'
+}
+
+/** Every journal of the pipeline in `dir`, oldest load first; of several of one load, that of its latest attempt last. */
+export async function recordedLoads(files: Files, dir: string): Promise<readonly RecordedLoad[]> {
+  const loads = join(dir, 'loads')
+  const names = await files.list(loads).catch(() => [])
+  return names
+    .map(name => {
+      const [suffix = '', fate = 'unfinished', attempt = ''] = PUT_AWAY.exec(name) ?? []
+      const loadId = name.slice(0, name.length - suffix.length)
+      return { loadId, path: join(loads, name), fate: fate as RecordedLoad['fate'], attempt: Number(attempt || 1) }
+    })
+    .sort((a, b) => Number(a.loadId) - Number(b.loadId) || a.attempt - b.attempt)
+}
+
+/** Removes the oldest journals that were set aside, so that `keep` remain; gives the folders that are gone. */
+export async function removeAside(files: Files, dir: string, keep: number): Promise<readonly string[]> {
+  const aside = (await recordedLoads(files, dir)).filter(({ fate }) => fate === 'aside').map(({ path }) => path)
+  const removed = aside.slice(0, Math.max(0, aside.length - keep))
+  for (const path of removed) await files.remove(path)
+  return removed
 }
 
 /** A file that ends sooner was cut off before it held an answer: nothing is lost with it. */
 export const SHORTEST_WORTH_KEEPING = 4096
 
 /** Removes what is left of journals whose process ended while it made or deleted them. Only under the pipeline's lock. */
-export async function removeStubs(dir: string): Promise<void> {
+export async function removeStubs(files: Files, dir: string): Promise<void> {
   const loads = join(dir, 'loads')
-  for (const name of await readdir(loads).catch(() => [])) {
+  for (const name of await files.list(loads).catch(() => [])) {
     const path = join(loads, name)
-    if (!/^[\d.]+$/.test(name) || (await infoOf(join(path, RESPONSES_FILE))) !== undefined) continue
-    const file = await stat(join(path, RESPONSES_FILE)).catch(() => undefined)
-    if (file === undefined || file.size < SHORTEST_WORTH_KEEPING) await rm(path, { recursive: true, force: true })
+    if (!/^[\d.]+$/.test(name) || (await infoOf(files, join(path, RESPONSES_FILE))) !== undefined) continue
+    if ((await sizeOf(files, join(path, RESPONSES_FILE))) < SHORTEST_WORTH_KEEPING) await files.remove(path)
   }
 }
 
-async function infoOf(path: string): Promise<LoadInfo | undefined> {
-  const file = await openExisting(path, 'r').catch(() => undefined)
+/** 0 where there is no file. */
+async function sizeOf(files: Files, path: string): Promise<number> {
+  const file = await openExisting(files, path, 'r').catch(() => undefined)
+  if (file === undefined) return 0
+  try {
+    return await file.size()
+  } finally {
+    await file.close()
+  }
+}
+
+async function infoOf(files: Files, path: string): Promise<LoadInfo | undefined> {
+  const file = await openExisting(files, path, 'r').catch(() => undefined)
   if (file === undefined) return undefined
   try {
     for await (const record of scan(file)) return decodeInfo(await readRecord(file, record))
@@ -102,9 +157,9 @@ export function loadDigest(loadId: string): string {
 }
 
 /** Undefined where there is no such file. */
-export async function openExisting(path: string, flags: 'r' | 'r+'): Promise<FileHandle | undefined> {
+export async function openExisting(files: Files, path: string, flags: 'r' | 'r+'): Promise<OpenFile | undefined> {
   try {
-    return await open(path, flags)
+    return await files.open(path, flags)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
 import { DestinationError } from '../core/errors.js'
+import type { Files } from '../core/files.js'
 import { failure } from './append.js'
 
 /** Keeps other runs of the same pipeline out; released by `release()` or the end of the process. */
@@ -26,28 +27,28 @@ interface Holder {
  * Takes the lock of the pipeline in `dir`: the file `lock.json`. A lock whose process is gone from this machine is taken
  * over. Rejects with a DestinationError `destination_locked` that names pid and start time of the run that holds it.
  */
-export async function lockPipeline(dir: string, now: number): Promise<PipelineLock> {
+export async function lockPipeline(files: Files, dir: string, now: number): Promise<PipelineLock> {
   const path = join(dir, 'lock.json')
   const pid = process.pid
   const mine: Holder = {
     pid,
     host: hostname(),
     startedAt: new Date(now).toISOString(),
-    process: await processStart(pid),
+    process: await ownStart(),
     id: randomUUID(),
   }
   try {
-    await mkdir(dir, { recursive: true })
+    await files.makeFolder(dir)
     // A lock of a dead process is moved away and the next attempt finds the place free, unless another run was faster.
     for (let attempts = 0; attempts < 20; attempts++) {
-      if (await take(path, mine)) {
-        await removeDrafts(dir, path)
-        return { release: () => release(path, mine) }
+      if (await take(files, path, mine)) {
+        await removeDrafts(files, dir, path)
+        return { release: () => release(files, path, mine) }
       }
-      const holder = await read(path)
+      const holder = await read(files, path)
       if (holder === undefined) continue
       if (await isAlive(holder)) throw locked(dir, path, holder)
-      await moveAway(path, holder)
+      await moveAway(files, path, holder)
     }
   } catch (error) {
     throw error instanceof DestinationError ? error : failure(path, error)
@@ -59,11 +60,11 @@ export async function lockPipeline(dir: string, now: number): Promise<PipelineLo
 }
 
 /** Whole or not at all: the file is written beside and then linked, which fails where one is there. */
-async function take(path: string, holder: Holder): Promise<boolean> {
+async function take(files: Files, path: string, holder: Holder): Promise<boolean> {
   const draft = `${path}.${holder.id}`
-  await writeFile(draft, `${JSON.stringify(holder)}\n`)
+  await files.writeText(draft, `${JSON.stringify(holder)}\n`)
   try {
-    await link(draft, path)
+    await files.link(draft, path)
     return true
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
@@ -71,24 +72,24 @@ async function take(path: string, holder: Holder): Promise<boolean> {
     if (code === 'EEXIST' || code === 'ENOENT') return false
     throw error
   } finally {
-    await rm(draft, { force: true })
+    await files.remove(draft)
   }
 }
 
 /** Drafts of locks whose processes were killed before they could remove them. */
-async function removeDrafts(dir: string, path: string): Promise<void> {
-  for (const name of await readdir(dir)) {
+async function removeDrafts(files: Files, dir: string, path: string): Promise<void> {
+  for (const name of await files.list(dir)) {
     if (!name.startsWith(`${basename(path)}.`)) continue
     const draft = join(dir, name)
-    const holder = await read(draft)
-    if (holder !== undefined && !(await isAlive(holder))) await rm(draft, { force: true })
+    const holder = await read(files, draft)
+    if (holder !== undefined && !(await isAlive(holder))) await files.remove(draft)
   }
 }
 
 /** Undefined where there is none any more. */
-async function read(path: string): Promise<Holder | undefined> {
+async function read(files: Files, path: string): Promise<Holder | undefined> {
   try {
-    const value: unknown = JSON.parse(await readFile(path, 'utf8'))
+    const value: unknown = JSON.parse(await files.readText(path))
     if (isHolder(value)) return value
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
@@ -123,22 +124,30 @@ async function processStart(pid: number): Promise<string | undefined> {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
 }
 
-async function moveAway(path: string, dead: Holder): Promise<void> {
+let own: Promise<string | undefined> | undefined
+
+/** That of this process, which never changes. */
+function ownStart(): Promise<string | undefined> {
+  own ??= processStart(process.pid)
+  return own
+}
+
+async function moveAway(files: Files, path: string, dead: Holder): Promise<void> {
   const aside = `${path}.${randomUUID()}`
   try {
-    await rename(path, aside)
+    await files.rename(path, aside)
     // Another run may have put its own lock there since it was read.
-    const moved = await read(aside)
-    if (moved !== undefined && moved.id !== dead.id) await link(aside, path).catch(() => undefined)
-    await rm(aside, { force: true })
+    const moved = await read(files, aside)
+    if (moved !== undefined && moved.id !== dead.id) await files.link(aside, path).catch(() => undefined)
+    await files.remove(aside)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
 }
 
-async function release(path: string, mine: Holder): Promise<void> {
-  const holder = await read(path)
-  if (holder?.id === mine.id) await rm(path, { force: true })
+async function release(files: Files, path: string, mine: Holder): Promise<void> {
+  const holder = await read(files, path)
+  if (holder?.id === mine.id) await files.remove(path)
 }
 
 function locked(dir: string, path: string, { pid, host, startedAt }: Holder): DestinationError {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { DataError } from '../core/errors.js'
+import type { Files } from '../core/files.js'
 import type { ResponseJournal } from '../core/responses.js'
 import type { Scrubber } from '../core/secret.js'
 import { decodeInfo, type LoadInfo, openExisting, RESPONSES_FILE } from './loads.js'
@@ -13,8 +14,8 @@ export type { ResponseRecord as JournaledResponse } from './warc.js'
  * `scrubber` puts the secrets it knows back where they were removed. Rejects with a DataError `journal` where there is
  * no journal.
  */
-export async function* readJournal(loadDir: string, scrubber?: Scrubber): AsyncGenerator<ResponseRecord> {
-  const { file } = await openRecorded(loadDir)
+export async function* readJournal(files: Files, loadDir: string, scrubber?: Scrubber): AsyncGenerator<ResponseRecord> {
+  const { file } = await openRecorded(files, loadDir)
   try {
     for await (const located of scan(file)) {
       if (located.fields.get('warc-type') !== 'response') continue
@@ -36,9 +37,9 @@ export interface ReplayJournal extends ResponseJournal, LoadInfo {
  * A load's folder as a journal that answers every request from what was recorded, each answer once, and refuses what
  * was not: `lookup` then rejects with a DataError `journal`, so that nothing is ever asked from the API.
  */
-export async function replayJournal(loadDir: string, scrubber?: Scrubber): Promise<ReplayJournal> {
-  const { file, path } = await openRecorded(loadDir)
-  const { size } = await file.stat()
+export async function replayJournal(files: Files, loadDir: string, scrubber?: Scrubber): Promise<ReplayJournal> {
+  const { file, path } = await openRecorded(files, loadDir)
+  const size = await file.size()
   const index = new Map<string, number[]>()
   let info: LoadInfo | undefined
   let pages = 0
@@ -69,9 +70,9 @@ export async function replayJournal(loadDir: string, scrubber?: Scrubber): Promi
   }
 }
 
-async function openRecorded(loadDir: string) {
+async function openRecorded(files: Files, loadDir: string) {
   const path = join(loadDir, RESPONSES_FILE)
-  const file = await openExisting(path, 'r')
+  const file = await openExisting(files, path, 'r')
   if (file === undefined) throw new DataError('journal', `there is no journal at ${path}`, { path })
   return { file, path }
 }

@@ -1,5 +1,5 @@
-import type { FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
+import type { OpenFile } from '../core/files.js'
 import { blockDigest, parseHead, RECORD_END, type WarcRecord } from './warc.js'
 
 /** A whole, undamaged record in a file; its block is still there. */
@@ -20,8 +20,8 @@ const PIECE = 2 ** 20
  * The records of a journal, in order, bodies checked but not kept. Ends at the first record that is cut off or damaged:
  * whatever follows it was written later and is worth no more.
  */
-export async function* scan(file: FileHandle): AsyncGenerator<Located> {
-  const { size } = await file.stat()
+export async function* scan(file: OpenFile): AsyncGenerator<Located> {
+  const size = await file.size()
   let start = 0
   for (;;) {
     const located = await locate(file, start, size)
@@ -32,7 +32,7 @@ export async function* scan(file: FileHandle): AsyncGenerator<Located> {
 }
 
 /** Head of the record at `start`; undefined where there is none, or where it ends behind the end of the file. */
-export async function locate(file: FileHandle, start: number, size: number): Promise<Located | undefined> {
+export async function locate(file: OpenFile, start: number, size: number): Promise<Located | undefined> {
   for (let window = FIRST_READ; ; window *= 8) {
     const bytes = await read(file, start, Math.min(window, size - start))
     const head = parseHead(bytes)
@@ -49,11 +49,11 @@ export async function locate(file: FileHandle, start: number, size: number): Pro
 }
 
 /** A record with its block. */
-export async function readRecord(file: FileHandle, { fields, block, end }: Located): Promise<WarcRecord> {
+export async function readRecord(file: OpenFile, { fields, block, end }: Located): Promise<WarcRecord> {
   return { fields, block: await read(file, block, end - RECORD_END.length - block) }
 }
 
-async function isWhole(file: FileHandle, { fields, block, end }: Located): Promise<boolean> {
+async function isWhole(file: OpenFile, { fields, block, end }: Located): Promise<boolean> {
   let checksum = 0
   const blockEnd = end - RECORD_END.length
   for (let at = block; at < blockEnd; at += PIECE) {
@@ -64,13 +64,7 @@ async function isWhole(file: FileHandle, { fields, block, end }: Located): Promi
 }
 
 /** Fewer bytes only at the end of the file. */
-async function read(file: FileHandle, at: number, length: number): Promise<Buffer> {
+async function read(file: OpenFile, at: number, length: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(Math.max(0, length))
-  let filled = 0
-  while (filled < buffer.length) {
-    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, at + filled)
-    if (bytesRead === 0) break
-    filled += bytesRead
-  }
-  return buffer.subarray(0, filled)
+  return buffer.subarray(0, await file.read(buffer, at))
 }

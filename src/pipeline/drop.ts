@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { storedConvention } from '../core/convention.js'
 import type { Committed, Connection } from '../core/destination.js'
 import { ConfigError, DestinationError } from '../core/errors.js'
@@ -12,6 +11,7 @@ import { lockPipeline } from '../journal/journal.js'
 import { isThere, storedSchema } from './dataset.js'
 import type { PipelineSetup } from './pipeline.js'
 import { rootResource } from './prepare.js'
+import { pipelineFolder } from './run.js'
 
 export interface ChangeOptions {
   readonly signal?: AbortSignal | undefined
@@ -121,9 +121,7 @@ async function changeCommitted(
 ): Promise<Dropped> {
   if (!(await isThere(setup))) throw nothingLoaded(setup)
   const lock =
-    options.dryRun === true
-      ? undefined
-      : await lockPipeline(join(setup.home, encodeURIComponent(setup.name)), setup.clock.now())
+    options.dryRun === true ? undefined : await lockPipeline(setup.files, pipelineFolder(setup), setup.clock.now())
   try {
     await using connection = await setup.destination.connect(setup.datasetName, options.signal)
     const committed = await connection.committed(setup.name, setup.source.name)

@@ -1,7 +1,9 @@
 import type { Destination } from '../core/destination.js'
 import { ConfigError } from '../core/errors.js'
+import type { Files } from '../core/files.js'
 import { datasetName, type NamingName, naming } from '../core/identifiers.js'
 import type { Clock, Source } from '../core/source.js'
+import { systemFiles } from '../journal/journal.js'
 import { type CheckOptions, type CheckResult, checkSource } from './check.js'
 import { type AnyTables, type Dataset, datasetOf, type TablesOf } from './dataset.js'
 import { describePipeline, type PipelinePlan, type PlanOptions } from './describe.js'
@@ -25,6 +27,8 @@ export interface PipelineOptions {
   readonly naming?: string | undefined
   /** Time and chance; given in tests. */
   readonly clock?: Clock | undefined
+  /** What the working folder lies on; given in tests. Default: the files of this machine. */
+  readonly files?: Files | undefined
 }
 
 /**
@@ -73,6 +77,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     schemaFiles: options.schema ?? {},
     naming: options.naming,
     clock: options.clock ?? systemClock,
+    files: options.files ?? systemFiles,
   }
   return {
     name,
@@ -112,6 +117,7 @@ export interface PipelineSetup {
   readonly schemaFiles: SchemaFiles
   readonly naming: string | undefined
   readonly clock: Clock
+  readonly files: Files
 }
 
 /** The real time and chance of this machine. */

@@ -1,9 +1,8 @@
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DataError } from '../core/errors.js'
 import { isJsonObject } from '../core/jsonObject.js'
 import { nextLoadId } from '../core/loadId.js'
-import { lockPipeline, replayJournal } from '../journal/journal.js'
+import { lockPipeline, recordedLoads, replayJournal } from '../journal/journal.js'
 import type { PipelineSetup } from './pipeline.js'
 import { planResources } from './plan.js'
 import { prepareSchema } from './prepare.js'
@@ -33,10 +32,10 @@ export async function replayPipeline(
     disposition: dispositionOf(options),
   })
   const folder = pipelineFolder(setup)
-  const lock = await lockPipeline(folder, setup.clock.now())
+  const lock = await lockPipeline(setup.files, folder, setup.clock.now())
   try {
     await using connection = await setup.destination.connect(setup.datasetName, options.signal)
-    const recorded = await replayJournal(await recordedLoad(folder, wanted), setup.source.scrubber)
+    const recorded = await replayJournal(setup.files, await recordedLoad(setup, folder, wanted), setup.source.scrubber)
     try {
       const committed = await connection.committed(setup.name, setup.source.name)
       const prepared = await prepareSchema(setup, connection, committed, roots, options)
@@ -64,31 +63,18 @@ export async function replayPipeline(
 }
 
 /** Folder of a load, or of the newest. Of several journals of one load, that of its latest attempt. */
-async function recordedLoad(folder: string, wanted: string | undefined): Promise<string> {
+async function recordedLoad({ files }: PipelineSetup, folder: string, wanted: string | undefined): Promise<string> {
+  const recorded = await recordedLoads(files, folder)
+  const found = recorded.findLast(({ loadId }) => wanted === undefined || loadId === wanted)
+  if (found !== undefined) return found.path
   const loads = join(folder, 'loads')
-  const names = (await readdir(loads).catch(() => [])).sort((a, b) => order(a) - order(b) || attempt(a) - attempt(b))
-  const name = names.findLast(candidate => wanted === undefined || idOf(candidate) === wanted)
-  if (name !== undefined) return join(loads, name)
-  const known = [...new Set(names.map(idOf))].join(', ')
+  const known = [...new Set(recorded.map(({ loadId }) => loadId))].join(', ')
   const what = wanted === undefined ? 'a load' : `load ${wanted}`
   throw new DataError(
     'journal',
     `There is no journal of ${what} in ${loads}${known === '' ? '' : `; there are ${known}`}. A journal is kept by a run with keepJournal (--keep-journal), and set aside after a failure that its pages caused.`,
     { path: loads },
   )
-}
-
-/** `1795189125.770919.aside2` is a journal of load `1795189125.770919`. */
-function idOf(name: string): string {
-  return name.replace(/\.(?:done|aside)\d*$/, '')
-}
-
-function order(name: string): number {
-  return Number(idOf(name))
-}
-
-function attempt(name: string): number {
-  return Number(/\.(?:done|aside)(\d*)$/.exec(name)?.[1] || 1)
 }
 
 /** The windows that the recorded requests were made with: the cursors may have moved since. */

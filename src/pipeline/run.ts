@@ -63,7 +63,7 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
   const disposition = dispositionOf(options)
   const roots = planResources(setup.source, setup.destination, { select: options.select, disposition })
   const folder = pipelineFolder(setup)
-  const lock = await lockPipeline(folder, setup.clock.now())
+  const lock = await lockPipeline(setup.files, folder, setup.clock.now())
   try {
     await using connection = await setup.destination.connect(setup.datasetName, options.signal)
     const committed = await connection.committed(setup.name, setup.source.name)
@@ -78,7 +78,7 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
       await journal.remove({ keep: options.keepJournal ?? false })
       return result
     } catch (error) {
-      await keepPages(journal, folder, error)
+      await keepPages(now, journal, error)
       throw error
     }
   } catch (error) {

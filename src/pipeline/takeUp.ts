@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Connection } from '../core/destination.js'
 import { DataError, RequestError, SchemaError } from '../core/errors.js'
@@ -7,7 +6,15 @@ import type { RunEvent } from '../core/events.js'
 import type { JsonObject } from '../core/json.js'
 import { nextLoadId } from '../core/loadId.js'
 import type { Receipt, Verdict } from '../core/receipt.js'
-import { type Journal, openJournal, removeStubs, type UnfinishedLoad, unfinishedLoads } from '../journal/journal.js'
+import {
+  type Journal,
+  openJournal,
+  removeAside,
+  removeStubs,
+  setAside,
+  type UnfinishedLoad,
+  unfinishedLoads,
+} from '../journal/journal.js'
 import type { PipelineSetup } from './pipeline.js'
 import { flattenPlan, type PlannedResource } from './plan.js'
 import type { RunOptions, RunResult } from './run.js'
@@ -34,12 +41,13 @@ export interface Continuation {
  */
 export async function settleCommitted(now: Continuation): Promise<RunResult | undefined> {
   const { setup, connection, options } = now
-  await removeStubs(now.folder)
+  await removeStubs(setup.files, now.folder)
+  await forgetOldPages(now)
   let settled: UnfinishedLoad | undefined
-  for (const load of await unfinishedLoads(now.folder)) {
+  for (const load of await unfinishedLoads(setup.files, now.folder)) {
     if (!(await connection.hasLoad(load.loadId))) continue
-    if (options.keepJournal === true) await setAside(load.path, 'done')
-    else await rm(load.path, { recursive: true, force: true })
+    if (options.keepJournal === true) await setAside(setup.files, load.path, 'done')
+    else await setup.files.remove(load.path)
     if (options.resume !== false && load.meta.plan === planDigest(now) && !isOld(load, setup.clock.now()))
       settled = load
   }
@@ -67,12 +75,12 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
   ])
   let newest = last
   let resumable: string | undefined
-  for (const unfinished of await unfinishedLoads(folder)) {
+  for (const unfinished of await unfinishedLoads(setup.files, folder)) {
     if (newest === undefined || Number(unfinished.loadId) > Number(newest)) newest = unfinished.loadId
     const refusal = refusalToResume(unfinished, fingerprint, now)
     if (refusal === undefined) resumable = unfinished.loadId
     else {
-      const moved = await setAside(unfinished.path, 'aside')
+      const moved = await setAside(setup.files, unfinished.path, 'aside')
       emit({
         type: 'warning',
         code: 'journal_set_aside',
@@ -81,6 +89,7 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
     }
   }
   return await openJournal({
+    files: setup.files,
     dir: folder,
     loadId: resumable ?? nextLoadId(setup.clock.now(), newest, setup.clock.random()),
     fingerprint,
@@ -118,9 +127,20 @@ function planDigest({ setup, roots, options }: Continuation): string {
  * After a failure: keeps the pages for the next run, or moves them out of its way where they are to blame, for taking
  * them up again would fail again for ever.
  */
-export async function keepPages(journal: Journal, folder: string, error: unknown): Promise<void> {
+export async function keepPages(
+  { setup, folder, emit }: Continuation,
+  journal: Journal,
+  error: unknown,
+): Promise<void> {
   await journal.close().catch(() => undefined)
-  if (blamesPages(error)) await setAside(join(folder, 'loads', journal.loadId), 'aside').catch(() => undefined)
+  if (!blamesPages(error)) return
+  const moved = await setAside(setup.files, join(folder, 'loads', journal.loadId), 'aside').catch(() => undefined)
+  if (moved === undefined) return
+  emit({
+    type: 'warning',
+    code: 'journal_set_aside',
+    message: `The pages of load ${journal.loadId} are not taken up by the next run, for they may be to blame; they were set aside in ${moved}`,
+  })
 }
 
 function blamesPages(error: unknown): boolean {
@@ -132,18 +152,17 @@ function blamesPages(error: unknown): boolean {
   return error.code === 'pagination_loop' || (error.code === 'http_status' && (error.status ?? 500) < 300)
 }
 
-/** Moves a load's folder to a free name: `<folder>.<suffix>`, then `<folder>.<suffix>2` and so on. */
-async function setAside(path: string, suffix: 'aside' | 'done'): Promise<string> {
-  for (let number = 1; ; number++) {
-    const target = `${path}.${suffix}${number === 1 ? '' : number}`
-    try {
-      await rename(path, target)
-      return target
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code
-      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
-    }
-  }
+/** So many journals that were set aside are kept, the newest ones. */
+const MOST_ASIDE = 5
+
+async function forgetOldPages({ setup, folder, emit }: Continuation): Promise<void> {
+  const removed = await removeAside(setup.files, folder, MOST_ASIDE)
+  if (removed.length === 0) return
+  emit({
+    type: 'warning',
+    code: 'journal_set_aside',
+    message: `Of the journals that were set aside the newest ${MOST_ASIDE} are kept; removed ${removed.join(', ')}`,
+  })
 }
 
 /** The receipts of a committed load; none where the destination keeps none. */

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Secret, scrubber } from '../../src/core/secret.js'
 import {
+  systemFiles as files,
   type Journal,
   type JournaledResponse,
   type JournalOptions,
@@ -25,7 +26,7 @@ const fileOf = (loadId = '1.5'): string => join(dir, 'loads', loadId, 'responses
 
 function open(more: Partial<JournalOptions> = {}): Promise<Journal> {
   const meta = { startedAt: 17, big: 2n ** 60n, text: 'zwei\r\nZeilen' }
-  return openJournal({ dir, loadId: '1.5', fingerprint: 'f', meta, now: () => 1_700_000_000_000, ...more })
+  return openJournal({ files, dir, loadId: '1.5', fingerprint: 'f', meta, now: () => 1_700_000_000_000, ...more })
 }
 
 const identity = (number: number) => ({ resource: 'plants: ü', request: `r${number}` })
@@ -42,7 +43,7 @@ async function record(journal: Journal, numbers: readonly number[]): Promise<voi
 
 async function all(loadDir: string): Promise<JournaledResponse[]> {
   const found: JournaledResponse[] = []
-  for await (const answer of readJournal(loadDir)) found.push(answer)
+  for await (const answer of readJournal(files, loadDir)) found.push(answer)
   return found
 }
 
@@ -173,7 +174,7 @@ describe('resuming', () => {
       await record(journal, [1])
       await journal.close()
     }
-    expect((await unfinishedLoads(dir)).map(load => load.fingerprint)).toEqual(['c'])
+    expect((await unfinishedLoads(files, dir)).map(load => load.fingerprint)).toEqual(['c'])
   })
 })
 
@@ -187,18 +188,18 @@ describe('the end of a load', () => {
     await record(kept, [1])
     await kept.remove({ keep: true })
     expect(await readdir(join(dir, 'loads'))).toEqual(['1.5.done'])
-    expect(await unfinishedLoads(dir)).toEqual([])
+    expect(await unfinishedLoads(files, dir)).toEqual([])
     expect(await all(join(dir, 'loads', '1.5.done'))).toHaveLength(1)
   })
 
   test('unfinished loads are listed oldest first', async () => {
     for (const loadId of ['10.25', '9.5']) await (await open({ loadId, meta: { id: loadId } })).close()
     await mkdir(join(dir, 'loads', 'other'))
-    expect(await unfinishedLoads(dir)).toEqual([
+    expect(await unfinishedLoads(files, dir)).toEqual([
       { loadId: '9.5', fingerprint: 'f', meta: { id: '9.5' }, path: join(dir, 'loads', '9.5') },
       { loadId: '10.25', fingerprint: 'f', meta: { id: '10.25' }, path: join(dir, 'loads', '10.25') },
     ])
-    expect(await unfinishedLoads(join(dir, 'nowhere'))).toEqual([])
+    expect(await unfinishedLoads(files, join(dir, 'nowhere'))).toEqual([])
   })
 
   test('close may be called twice; recording afterwards is refused', async () => {
@@ -248,25 +249,25 @@ describe('replay', () => {
     const journal = await open()
     await record(journal, [1, 2])
     await journal.remove({ keep: true })
-    const replay = await replayJournal(join(dir, 'loads', '1.5.done'))
+    const replay = await replayJournal(files, join(dir, 'loads', '1.5.done'))
     expect(replay).toMatchObject({ loadId: '1.5', fingerprint: 'f', pages: 2 })
     expect(await replay.lookup(identity(2))).toEqual(page(2))
     await expect(replay.lookup(identity(2))).rejects.toMatchObject({ code: 'journal' })
     await replay.close()
-    await expect(replayJournal(join(dir, 'nowhere'))).rejects.toMatchObject({ code: 'journal' })
+    await expect(replayJournal(files, join(dir, 'nowhere'))).rejects.toMatchObject({ code: 'journal' })
   })
 })
 
 describe('the lock', () => {
   test('keeps a second run out, and names the first', async () => {
-    const lock = await lockPipeline(dir, 0)
-    await expect(lockPipeline(dir, 1)).rejects.toMatchObject({
+    const lock = await lockPipeline(files, dir, 0)
+    await expect(lockPipeline(files, dir, 1)).rejects.toMatchObject({
       code: 'destination_locked',
       message: expect.stringMatching(new RegExp(`process ${process.pid} since 1970-01-01T00:00:00.000Z`)),
     })
     await lock.release()
     await lock.release()
-    await (await lockPipeline(dir, 2)).release()
+    await (await lockPipeline(files, dir, 2)).release()
     expect(await readdir(dir)).toEqual([])
   })
 
@@ -280,20 +281,20 @@ describe('the lock', () => {
   ])('of %s is taken over', async (what, holder) => {
     if (what.includes('given out') && process.platform !== 'linux') return
     await writeFile(join(dir, 'lock.json'), typeof holder === 'string' ? holder : JSON.stringify(holder))
-    await (await lockPipeline(dir, 0)).release()
+    await (await lockPipeline(files, dir, 0)).release()
   })
 
   test('takes drafts of killed processes away with it', async () => {
     const dead = { pid: 2 ** 22 + 1, host: hostname(), startedAt: 'x', id: 'y' }
     await writeFile(join(dir, 'lock.json.y'), JSON.stringify(dead))
     await writeFile(join(dir, 'lock.json.z'), '{"pid":')
-    await (await lockPipeline(dir, 0)).release()
+    await (await lockPipeline(files, dir, 0)).release()
     expect(await readdir(dir)).toEqual([])
   })
 
   test('of another machine is respected', async () => {
     await writeFile(join(dir, 'lock.json'), JSON.stringify({ pid: 1, host: 'elsewhere', startedAt: 'x', id: 'y' }))
-    await expect(lockPipeline(dir, 0)).rejects.toThrow('on elsewhere')
+    await expect(lockPipeline(files, dir, 0)).rejects.toThrow('on elsewhere')
   })
 
   test('goes to exactly one of many that find a dead one', async () => {
@@ -301,7 +302,7 @@ describe('the lock', () => {
       join(dir, 'lock.json'),
       JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), startedAt: 'x', id: 'y' }),
     )
-    const results = await Promise.allSettled(Array.from({ length: 10 }, () => lockPipeline(dir, 0)))
+    const results = await Promise.allSettled(Array.from({ length: 10 }, () => lockPipeline(files, dir, 0)))
     expect(results.filter(result => result.status === 'fulfilled')).toHaveLength(1)
   })
 })

@@ -1,0 +1,41 @@
+import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import type { Files, OpenFile } from '../core/files.js'
+
+/** The files of this machine. */
+export const systemFiles: Files = {
+  open: async (path, flags) => openFile(await open(path, flags)),
+  readText: path => readFile(path, 'utf8'),
+  writeText: (path, text) => writeFile(path, text),
+  list: folder => readdir(folder),
+  makeFolder: path => mkdir(path, { recursive: true }),
+  rename,
+  link,
+  remove: path => rm(path, { recursive: true, force: true }),
+  syncFolder,
+}
+
+function openFile(file: FileHandle): OpenFile {
+  return {
+    size: async () => (await file.stat()).size,
+    async read(buffer, position) {
+      let filled = 0
+      while (filled < buffer.length) {
+        const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, position + filled)
+        if (bytesRead === 0) break
+        filled += bytesRead
+      }
+      return filled
+    },
+    write: async (buffers, position) => (await file.writev([...buffers], position)).bytesWritten,
+    truncate: size => file.truncate(size),
+    sync: () => file.datasync(),
+    close: () => file.close(),
+  }
+}
+
+/** Some systems cannot do that with folders. */
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r').catch(() => undefined)
+  await handle?.sync().catch(() => undefined)
+  await handle?.close()
+}
