@@ -9,6 +9,7 @@ export interface ResourceDescription {
   /** Caps of each list; undefined: none. */
   readonly maxPages?: number | undefined
   readonly maxRecords?: number | undefined
+  readonly maxMs?: number | undefined
   /** Most records of the parent in one request; undefined: one. */
   readonly batchSize?: number | undefined
   /** Requests in flight; undefined: it adapts. */

@@ -9,8 +9,8 @@ export interface Files {
   writeText(path: string, text: string): Promise<void>
   /** Names in a folder, in no order. */
   list(folder: string): Promise<readonly string[]>
-  /** Makes a folder and those above it that are missing; gives the topmost that it made. */
-  makeFolder(path: string): Promise<string | undefined>
+  /** Makes a folder and those above it that are missing. */
+  makeFolder(path: string): Promise<void>
   /** At once, whoever looks; a file at `to` is replaced, a folder that holds something is not. */
   rename(from: string, to: string): Promise<void>
   /** Gives a file a second name, at once; rejects with `EEXIST` where the name is taken. */

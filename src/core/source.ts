@@ -88,7 +88,10 @@ export interface Page {
 
 /** How a list ended, for the receipt. */
 export interface ListEnd {
-  /** `proven`: ended by the list's own rule; `limited`: a cap of the configuration; `suspect`: looks cut off. */
+  /**
+   * `proven`: ended by the list's own rule; `limited`: nothing proves that it was read to its end, as with a cap of the
+   * configuration or a list that changed meanwhile; `suspect`: looks cut off.
+   */
   readonly end: 'proven' | 'limited' | 'suspect'
   /** One sentence. */
   readonly reason: string

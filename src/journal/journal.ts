@@ -126,23 +126,23 @@ async function resumable(files: Files, path: string, fingerprint: string): Promi
 
 async function begin(path: string, folder: string, options: JournalOptions): Promise<Opened> {
   const { files } = options
-  const topmost = await files.makeFolder(folder)
+  await files.makeFolder(folder)
   const file = await files.open(path, 'w+')
   const record = encodeInfo(options, options.now())
   const bytes = Buffer.concat(record)
   await file.write([bytes], 0)
   await file.sync()
-  await syncNames(files, folder, topmost)
+  await syncNames(files, options, folder)
   return { file, end: bytes.length, meta: options.meta, index: new Map(), pages: 0 }
 }
 
-/** So that the new file is found again after a power cut, in its folder and in those that were made for it. */
-async function syncNames(files: Files, folder: string, topmost: string | undefined): Promise<void> {
-  const last = topmost === undefined ? resolve(folder) : dirname(resolve(topmost))
-  for (let synced = resolve(folder); synced.length >= last.length; synced = dirname(synced)) {
-    await files.syncFolder(synced)
-    if (synced === last) return
-  }
+/**
+ * So that the new file is found again after a power cut: its name, those of the folders it lies in, and that of the
+ * working folder. Whoever made them may have been killed before it could do that.
+ */
+async function syncNames(files: Files, { dir }: JournalOptions, folder: string): Promise<void> {
+  const folders = [folder, dirname(folder), dir, dirname(dir), dirname(dirname(resolve(dir)))]
+  await Promise.all(folders.map(path => files.syncFolder(path)))
 }
 
 function journalOf(options: JournalOptions, folder: string, opened: Opened, setAside: string | undefined): Journal {

@@ -7,7 +7,9 @@ export const systemFiles: Files = {
   readText: path => readFile(path, 'utf8'),
   writeText: (path, text) => writeFile(path, text),
   list: folder => readdir(folder),
-  makeFolder: path => mkdir(path, { recursive: true }),
+  async makeFolder(path) {
+    await mkdir(path, { recursive: true })
+  },
   rename,
   link,
   remove: path => rm(path, { recursive: true, force: true }),

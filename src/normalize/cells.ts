@@ -12,16 +12,26 @@ export type Scalar = JsonScalar
 const LEAST_INT64 = -(2n ** 63n)
 const GREATEST_INT64 = 2n ** 63n - 1n
 
+/** What the destination can hold. */
+export interface CellLimits {
+  /** Where not, U+0000 is removed from texts. */
+  readonly nulInText: boolean
+  /** Digits and scale of columns that say neither. */
+  readonly decimals: Readonly<Record<'decimal' | 'wei', readonly [precision: number, scale: number]>>
+}
+
 /** How single values become values of columns, the same in the walk and in the exact way. */
 export class CellRules {
   readonly #nulInText: boolean
+  readonly #decimals: CellLimits['decimals']
   readonly #warn: (code: WarningCode, message: string) => void
   readonly #warned = new Set<string>()
   /** Values dropped because a contract does not admit them. */
   discardedValues = 0
 
-  constructor(nulInText: boolean, warn: (code: WarningCode, message: string) => void) {
+  constructor({ nulInText, decimals }: CellLimits, warn: (code: WarningCode, message: string) => void) {
     this.#nulInText = nulInText
+    this.#decimals = decimals
     this.#warn = warn
   }
 
@@ -103,10 +113,25 @@ export class CellRules {
         { path: `${table}.${column}` },
       )
     }
+    if ((type === 'decimal' || type === 'wei') && typeof value === 'string') {
+      this.#refuseTooManyDigits(value, type, hints, `${table}.${column}`)
+    }
     if (type === 'json' && scalar.kind === 'text' && typeof value === 'string' && value.includes('\\u')) {
       return this.#cleanJson(value, table, column)
     }
     return value
+  }
+
+  #refuseTooManyDigits(value: string, type: 'decimal' | 'wei', hints: ColumnSchema, path: string): void {
+    const [standardPrecision, standardScale] = this.#decimals[type]
+    const { precision = standardPrecision, scale = standardScale } = hints
+    if (fitsDecimal(value, precision, scale)) return
+    const before = Math.max(0, precision - scale)
+    throw new DataError(
+      'coercion',
+      `Column ${path}: ${excerpt(value)} has more digits before the point than the ${before} of ${type}(${precision}, ${scale}); declare a greater precision, or the column as text`,
+      { path },
+    )
   }
 
   #cleanJson(text: string, table: string, column: string): string {
@@ -141,6 +166,15 @@ export class CellRules {
     variant.put(row, converted)
     return true
   }
+}
+
+/** Whether a decimal has room once it is rounded to the scale; what is no number is the destination's business. */
+export function fitsDecimal(value: string, precision: number, scale: number): boolean {
+  const [, whole = '', fraction = ''] = /^-?0*(\d*)(?:\.(\d*))?$/.exec(value) ?? []
+  const room = Math.max(0, precision - scale)
+  if (whole.length !== room) return whole.length < room
+  const roundsUp = (fraction[scale] ?? '0') >= '5'
+  return !roundsUp || !/^9*$/.test(whole + fraction.slice(0, scale))
 }
 
 const HALF_SURROGATE = /\p{Surrogate}/u

@@ -5,7 +5,7 @@ import { DataError } from '../core/errors.js'
 import type { WarningCode } from '../core/events.js'
 import type { Naming } from '../core/identifiers.js'
 import type { ColumnSchema, Schema, SchemaContract } from '../core/schema.js'
-import { CellRules } from './cells.js'
+import { type CellLimits, CellRules } from './cells.js'
 import { GIVE_UP } from './columns.js'
 import { Evolver } from './evolve.js'
 import { LoadShapes, type RootFamily } from './loadShapes.js'
@@ -31,6 +31,8 @@ export interface NormalizerOptions {
   readonly maxNesting?: number | undefined
   /** Texts may hold U+0000. Where not it is removed, with one warning a column. */
   readonly nulInText: boolean
+  /** Digits and scale of decimal columns whose hints say neither; more digits than that are an error. */
+  readonly decimals: CellLimits['decimals']
   /** Rows of a full batch, default 61,440. A record's rows are never divided, so a batch may hold more. */
   readonly batchRows?: number | undefined
 }
@@ -86,7 +88,7 @@ class LoadNormalizer implements Normalizer {
   constructor(options: NormalizerOptions) {
     const { schema, naming, loadId, maxNesting, contract } = options
     this.#shapes = new LoadShapes({ schema, naming, loadId, maxNesting, contract })
-    this.#cells = new CellRules(options.nulInText, (code, message) => options.warn(code, message, this.#resource))
+    this.#cells = new CellRules(options, (code, message) => options.warn(code, message, this.#resource))
     this.#walk = new Walk(this.#cells, options.nulInText)
     this.#evolver = new Evolver(this.#shapes, this.#cells)
     this.#loadId = textValue(loadId)

@@ -66,6 +66,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
     if ('resource' in event && event.resource !== undefined) opened.get(event.resource)?.meter.observe(event)
     input.emit(event)
   }
+  const { capabilities } = setup.destination
   const normalizer = createNormalizer({
     schema,
     naming,
@@ -73,7 +74,8 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
     warn: (code, message, resource) =>
       emit({ type: 'warning', code, message, ...(resource === undefined ? {} : { resource }) }),
     contract: table => resolveContract(schema, table),
-    nulInText: setup.destination.capabilities.nulInText,
+    nulInText: capabilities.nulInText,
+    decimals: { decimal: capabilities.decimal, wei: capabilities.wei },
   })
   const rows = writer(normalizer, input.load, schema)
   for (const planned of flattenPlan(input.roots)) {

@@ -37,6 +37,7 @@ export function describeEndpoint(
     timeoutMs: endpoint.timeoutMs,
     maxPages: endpoint.maxPages,
     maxRecords: endpoint.maxRecords,
+    maxMs: endpoint.maxMs,
     batchSize: endpoint.batch?.size,
     concurrency: client.concurrency ?? client.rateLimit?.maxConcurrency,
     rateLimit: client.rateLimit,

@@ -4,8 +4,9 @@ import { reveal } from '../core/secret.js'
 import { readBody } from './decode.js'
 import type { Gate } from './rateLimit.js'
 import { redactUrl } from './redact.js'
-import { destinationOf, redirected } from './redirects.js'
+import { destinationOf, redirected, staysPublic } from './redirects.js'
 import { type Failure, failureOf } from './retry.js'
+import { LocalAddressError } from './transport.js'
 import type { ApiRequest, ApiResponse, Authenticator, SignContext, Transport, TransportRequest } from './types.js'
 import { headerOf, requestUrl, wireBody, wireHeaders, withHeader, withParam } from './wire.js'
 
@@ -105,6 +106,7 @@ async function exchange(
     const prepared = await prepare(request, destination, context)
     // Only now: what the signer uses has become known to the scrubber.
     const url = redactUrl(requestUrl(request), context.scrubber)
+    context.sign.signal.throwIfAborted()
     const begun = context.sign.now()
     const sent = (answered: number, bytes: number): void =>
       context.sent({ method: request.method, url, status: answered, durationMs: context.sign.now() - begun, bytes })
@@ -116,14 +118,30 @@ async function exchange(
       sent(status, body.length)
       return { kind: 'answer', response: { status, headers, body, url, fromJournal: false } }
     } catch (error) {
-      if (context.sign.signal.aborted) throw error
+      // Given up or not, it was sent.
       sent(0, 0)
+      if (context.sign.signal.aborted) throw error
+      if (error instanceof LocalAddressError) throw ledInside(request, url, error, context)
       const failure = failureOf(error, host)
       return { kind: 'failure', failure: { ...failure, text: context.scrubber.text(failure.text) }, url }
     }
   } finally {
     leave(status, headers)
   }
+}
+
+function ledInside(
+  { method, url: wanted }: ApiRequest,
+  url: string,
+  { message }: LocalAddressError,
+  { resource }: ExchangeContext,
+): RequestError {
+  const allow = `if that is intended, add "${new URL(wanted).host}" to client.allowed_hosts`
+  return new RequestError('forbidden_url', `${resource}: ${method} ${url} was not sent: ${message}; ${allow}`, {
+    resource,
+    method,
+    url,
+  })
 }
 
 /** What goes over the wire: signed for origins of the configuration, bare for others. */
@@ -144,6 +162,7 @@ async function prepare(
     body: body?.text,
     signal: context.sign.signal,
     timeoutMs: { headers: context.timeoutMs, body: context.timeoutMs },
+    ...(destination === 'foreign' && staysPublic(context.bound) && { publicOnly: true }),
   }
 }
 

@@ -6,7 +6,7 @@ import { detectPaginator } from './detect.js'
 import { type Asked, FetchAhead } from './fetchAhead.js'
 import { parentMembers, withMembers } from './includeParent.js'
 import { type ListReader, listError } from './listReader.js'
-import { limited, proven, suspect } from './paginators/kind.js'
+import { limited, proven } from './paginators/kind.js'
 import { notJson, type Reading, type ReadingState, readAnswer } from './reading.js'
 import { applyPatch, firstRequest, requestKey } from './request.js'
 import { declaredAction, mayUse } from './responseActions.js'
@@ -64,9 +64,12 @@ class List {
   #previous: Reading | undefined
   #records = 0
   #announced: number | undefined
-  #doubt: string | undefined
+  /** The most records that a page announced. */
+  #mostAnnounced = 0
+  #doubt: ListEnd | undefined
   #equalPages = 0
   #emptyPages = 0
+  #startedAt = 0
 
   constructor(reader: ListReader, context: ExtractContext, memory: RunMemory, suffix: string) {
     this.#reader = reader
@@ -83,7 +86,8 @@ class List {
   }
 
   async *pages(): AsyncGenerator<Page, ListEnd> {
-    const { parent } = this.#context
+    const { parent, clock } = this.#context
+    this.#startedAt = clock.now()
     try {
       const members = parent === undefined ? undefined : parentMembers(this.#reader.resource, parent)
       let next = asked(this.#first())
@@ -157,6 +161,7 @@ class List {
   #next({ page, document, response }: Reading): Step {
     try {
       this.#announced = this.#paginator?.announced?.(page) ?? this.#announced
+      this.#mostAnnounced = Math.max(this.#mostAnnounced, this.#announced ?? 0)
       if (this.#paginator === undefined) {
         const { paginator, guess, why } = detectPaginator(page, document)
         this.#report('paginator', guess, why)
@@ -184,10 +189,12 @@ class List {
 
   #capped(step: Step, number: number): Step {
     if ('end' in step) return step
-    const { maxPages, maxRecords } = this.#reader.resource.endpoint
+    const { maxPages, maxRecords, maxMs } = this.#reader.resource.endpoint
     const trial = this.#context.maxPages
     if (maxRecords !== undefined && this.#records >= maxRecords) return { end: limited(`max_records is ${maxRecords}`) }
     if (maxPages !== undefined && number >= maxPages) return { end: limited(`max_pages is ${maxPages}`) }
+    if (maxMs !== undefined && this.#context.clock.now() - this.#startedAt >= maxMs)
+      return { end: limited(`max_seconds is ${maxMs / 1000}`) }
     if (trial !== undefined && number >= trial) return { end: limited(`the run was asked for ${trial} pages`) }
     return step
   }
@@ -202,18 +209,25 @@ class List {
       throw listError(this.#reader, 'pagination_loop', problem, { request })
     }
     if (previous === undefined) return
-    this.#doubt ??= this.#paginator?.doubt?.(page, previous.page)
     const isEqual =
       page.records > 0 &&
       document !== undefined &&
       previous.document !== undefined &&
       Buffer.compare(document.bytes, previous.document.bytes) === 0
     this.#equalPages = isEqual ? this.#equalPages + 1 : 0
+    this.#castDoubt(this.#paginator?.doubt?.(page, previous.page))
+    if (isEqual)
+      this.#castDoubt(limited('two pages in a row are the same, byte for byte: one may stand in for another'))
     // Two equal pages may be chance; where the paginator is a guess, they are enough to drop it.
     const most = this.#reader.paginator === undefined ? 1 : 2
     if (this.#announced !== undefined || this.#equalPages < most) return
     const problem = 'the API gives the same page again and again: it seems to ignore what the paginator sends'
     throw listError(this.#reader, 'pagination_loop', problem, { request, earlier: previous.page.request })
+  }
+
+  /** The gravest doubt counts, of equal ones the first. */
+  #castDoubt(doubt: ListEnd | undefined): void {
+    if (this.#doubt === undefined || (this.#doubt.end !== 'suspect' && doubt?.end === 'suspect')) this.#doubt = doubt
   }
 
   #refuseRepetition({ request, key }: Asked, number: number): void {
@@ -296,7 +310,11 @@ class List {
   #ended(end: ListEnd, pages: number): ListEnd {
     const { name } = this.#reader.resource
     if (end.end !== 'proven') return end
-    if (this.#doubt !== undefined) return suspect(this.#doubt)
+    if (this.#doubt !== undefined) return this.#doubt
+    const [most, last] = [this.#mostAnnounced, this.#announced ?? 0]
+    if (this.#records >= last && this.#records < most) {
+      return limited(`the API announced ${most} records and then ${last}: the list changed while it was read`)
+    }
     const { maxRecords } = this.#reader.resource.endpoint
     if (maxRecords !== undefined && this.#records > maxRecords) return limited(`max_records is ${maxRecords}`)
     if (pages > 1 && SUSPICIOUS_COUNTS.has(this.#records)) {

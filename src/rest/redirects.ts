@@ -44,7 +44,7 @@ export function destinationOf(
   }
   const allow = `if that is intended, add "${url.host}" to client.allowed_hosts`
   if (url.protocol !== 'https:' && url.protocol !== 'http:') refuse(`${url.protocol} is neither http nor https`)
-  if (isLocal(url.hostname) && !bound.some(origin => isLocal(new URL(origin).hostname))) {
+  if (isLocal(url.hostname) && staysPublic(bound)) {
     refuse(`the API leads to an address inside this network; ${allow}`)
   }
   if (url.protocol === 'http:' && bound.length > 0 && bound.every(origin => origin.startsWith('https:'))) {
@@ -56,9 +56,20 @@ export function destinationOf(
   return 'foreign'
 }
 
+/** Whether requests to origins that the configuration does not name must stay out of this network. */
+export function staysPublic(bound: readonly string[]): boolean {
+  return !bound.some(origin => isLocal(new URL(origin).hostname))
+}
+
+/** Whether an address, as a name server gives it, is one of those. */
+export function isLocalAddress(address: string): boolean {
+  const plain = address.replace(/%.*$/, '')
+  return isLocal(new URL(`http://${plain.includes(':') ? `[${plain}]` : plain}`).hostname)
+}
+
 /**
  * Whether a host, as `URL` spells it, is this machine, a private or link-local network, or a cloud's metadata service.
- * Names are judged as they are spelled; they are not looked up.
+ * Names are judged as they are spelled; what they stand for is judged when a connection is opened.
  */
 export function isLocal(hostname: string): boolean {
   const name = hostname.toLowerCase().replace(/\.$/, '')

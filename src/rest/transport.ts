@@ -1,4 +1,7 @@
+import { type LookupAddress, lookup as systemLookup } from 'node:dns'
+import type { LookupFunction } from 'node:net'
 import type { Dispatcher } from 'undici'
+import { isLocalAddress } from './redirects.js'
 import type { Transport } from './types.js'
 
 export interface HttpTransportOptions {
@@ -6,6 +9,15 @@ export interface HttpTransportOptions {
   readonly proxy?: string | undefined
   /** For opening a connection, TLS included. Default 10,000. */
   readonly connectTimeoutMs?: number | undefined
+  /** How names become addresses; given in tests. Default: the system's way. */
+  readonly lookup?: LookupFunction | undefined
+}
+
+/** A name on the public network stands for an address inside this one. */
+export class LocalAddressError extends Error {
+  constructor(name: string, address: string) {
+    super(`${name} stands for ${address}, an address inside this network`)
+  }
 }
 
 export interface HttpTransport {
@@ -24,9 +36,9 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
   return {
     async send(request) {
       pool ??= openPool(options)
-      const { dispatcher, undici } = await pool
+      const { dispatcher, outward, undici } = await pool
       const answer = await undici.request(request.url, {
-        dispatcher,
+        dispatcher: request.publicOnly === true ? outward : dispatcher,
         method: request.method as Dispatcher.HttpMethod,
         headers: request.headers,
         body: request.body ?? null,
@@ -39,25 +51,45 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
     async close() {
       const open = pool
       pool = undefined
-      await (await open)?.dispatcher.destroy()
+      const opened = await open
+      await Promise.all([opened?.dispatcher.destroy(), opened?.outward.destroy()])
     },
   }
 }
 
 interface Pool {
   readonly dispatcher: Dispatcher
+  /** For requests that must not end inside this network; connections are never shared with the other. */
+  readonly outward: Dispatcher
   readonly undici: typeof import('undici')
 }
 
 /** Loaded with the first request: a run that asks nothing does not pay for it. */
-async function openPool({ proxy, connectTimeoutMs = 10_000 }: HttpTransportOptions): Promise<Pool> {
+async function openPool({ proxy, connectTimeoutMs = 10_000, lookup }: HttpTransportOptions): Promise<Pool> {
   const undici = await import('undici')
-  const connect = { timeout: connectTimeoutMs }
+  const connect = { timeout: connectTimeoutMs, ...(lookup && { lookup }) }
   const dispatcher =
     proxy === undefined
       ? new undici.Agent({ connect })
       : new undici.ProxyAgent({ uri: proxy, requestTls: connect, proxyTls: connect })
-  return { dispatcher, undici }
+  // Behind a proxy it is the proxy that looks names up.
+  const outward =
+    proxy === undefined
+      ? new undici.Agent({ connect: { ...connect, lookup: publicLookup(lookup ?? systemLookup) } })
+      : dispatcher
+  return { dispatcher, outward, undici }
+}
+
+/** Judges what a name stands for at the moment of connecting, so that no later answer can differ. */
+function publicLookup(lookup: LookupFunction): LookupFunction {
+  return (name, options, done) => {
+    lookup(name, options, (error, found, family) => {
+      const addresses: readonly Pick<LookupAddress, 'address'>[] = Array.isArray(found) ? found : [{ address: found }]
+      const local = error ? undefined : addresses.find(({ address }) => isLocalAddress(address))
+      if (local === undefined) done(error, found, family)
+      else done(new LocalAddressError(name, local.address), '')
+    })
+  }
 }
 
 function joined(headers: Record<string, string | string[] | undefined>): Record<string, string> {

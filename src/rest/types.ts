@@ -66,8 +66,8 @@ export interface Paginator {
   rest?(first: ApiPage): readonly RequestPatch[] | undefined
   /** The request that would follow this one if its page is full; lets a list without a total be read ahead. */
   ahead?(request: ApiRequest): RequestPatch | undefined
-  /** Why two consecutive pages cast doubt on the list, in one sentence; a list that ends so is suspect. */
-  doubt?(page: ApiPage, previous: ApiPage): string | undefined
+  /** How the list ends at best, where two consecutive pages contradict its completeness: `limited` or `suspect`. */
+  doubt?(page: ApiPage, previous: ApiPage): ListEnd | undefined
 }
 
 /** Adds credentials to requests for the origins it is bound to. */
@@ -99,6 +99,11 @@ export interface TransportRequest {
   readonly body?: string | undefined
   readonly signal: AbortSignal
   readonly timeoutMs: { readonly headers: number; readonly body: number }
+  /**
+   * An API on the public network led here, to an origin that the configuration does not name: an address inside this
+   * network is to be refused, whatever its name. The built-in transport sees to that.
+   */
+  readonly publicOnly?: boolean | undefined
 }
 
 export interface TransportResponse {

@@ -137,6 +137,7 @@ describe('what goes wrong', () => {
     expect(ended.stderr).not.toMatch(/^\s+at /m)
     const shown = await sluice(['show', flags, '--destination', 'duckdb:flags.duckdb'])
     expect(shown.stdout).toContain('no tables yet')
+    expect((await readdir(folder)).filter(name => name.endsWith('.duckdb'))).toEqual([])
   })
 
   it('a missing secret: exit code 2, every place that was looked at, no request', async () => {

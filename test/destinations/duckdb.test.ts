@@ -43,6 +43,47 @@ async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
+describe('a file that was made for a run', () => {
+  const there = (path: string): Promise<boolean> =>
+    stat(path).then(
+      () => true,
+      () => false,
+    )
+  const orders = { records: { orders: [{ id: 1 }] }, tables: APPEND }
+
+  test('is gone when nothing was committed', async () => {
+    const path = freshPath()
+    await withConnection(duckdb(path), async connection => {
+      const load = await connection.begin({ loadId: '1.1', pipeline: 'p' })
+      await stageRecords(batch => load.stage(batch, schema), schema, { loadId: '1.1', ...orders })
+      expect(await there(path)).toBe(true)
+      await load.abort()
+    })
+    expect(await there(path)).toBe(false)
+  })
+
+  test('stays when something was, or when it was there before', async () => {
+    const path = freshPath()
+    await withConnection(duckdb(path), connection => runLoad(connection, schema, { loadId: '1.1', ...orders }))
+    expect(await there(path)).toBe(true)
+    const before = freshPath()
+    ;(await DuckDBInstance.create(before)).closeSync()
+    await withConnection(duckdb(before), connection => connection.inspect())
+    expect(await there(before)).toBe(true)
+  })
+
+  test('stays while another connection of the process may still commit into it', async () => {
+    const path = freshPath()
+    await withConnection(duckdb(path), async other => {
+      await withConnection(duckdb(path), connection => connection.inspect())
+      await runLoad(other, schema, { loadId: '1.1', ...orders })
+    })
+    await withConnection(duckdb(path), async connection => {
+      expect(await rowsOf(connection, 'orders', ['id'])).toEqual([{ id: '1n' }])
+    })
+  })
+})
+
 describe('a killed process', () => {
   test('while staging leaves the destination as it was, and its files are gone with the next load', async () => {
     const path = freshPath()

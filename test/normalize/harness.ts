@@ -51,6 +51,7 @@ export function openLoad(options: LoadOptions = {}): OpenedLoad {
     warn: (code, message) => warnings.push({ code, message }),
     contract: name => resolveContract(schema, name),
     nulInText: options.nulInText ?? true,
+    decimals: { decimal: [38, 9], wei: [38, 0] },
     maxNesting: options.maxNesting,
     batchRows: options.batchRows,
   })

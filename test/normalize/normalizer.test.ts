@@ -4,6 +4,7 @@ import { allowColumnsOnce } from '../../src/core/contracts.js'
 import type { ContractMode, SchemaContract } from '../../src/core/schema.js'
 import { cloneSchema } from '../../src/core/schemaDocument.js'
 import type { TableHints } from '../../src/core/source.js'
+import { fitsDecimal } from '../../src/normalize/cells.js'
 import { decodeBatches } from './decode.js'
 import { columnNames, LOAD_ID, type LoadOptions, load, openLoad, withoutIds } from './harness.js'
 
@@ -170,11 +171,38 @@ describe('values', () => {
   })
 
   it.each([
+    ['"-1000"', { precision: 5, scale: 2 }, 'decimal(5, 2)'],
+    ['"999.995"', { precision: 5, scale: 2 }, 'decimal(5, 2)'],
+    ['12345', { precision: 4, scale: 0 }, 'decimal(4, 0)'],
+    ['1e30', {}, 'decimal(38, 9)'],
+  ])('refuses a decimal with more digits before the point than its column has: %s', (value, digits, type) => {
+    const hints: TableHints = { columns: [{ name: 'a', data_type: 'decimal', ...digits }] }
+    expect(failure([`[{"a":1},{"a":${value}}]`], { hints })).toMatchObject({
+      code: 'coercion',
+      path: 'items.a',
+      message: expect.stringContaining(type),
+    })
+  })
+
+  it.each([
+    ['0.00', 5, 2, true],
+    ['0999.994', 5, 2, true],
+    ['999.994999', 5, 2, true],
+    ['-999.995', 5, 2, false],
+    ['9.5', 1, 0, false],
+    ['0.4', 2, 2, true],
+    ['0.999', 2, 2, false],
+    ['NaN', 5, 2, true],
+  ])('%s fits into decimal(%i, %i): %s', (value, precision, scale, fits) => {
+    expect(fitsDecimal(value, precision, scale)).toBe(fits)
+  })
+
+  it.each([
     ['decimal', '123456789012345678901234567890'],
     ['text', '123456789012345678901234567890'],
     ['double', 123456789012345680000000000000],
   ] as const)('takes wide integers into declared %s', (data_type, expected) => {
-    const hints: TableHints = { columns: [{ name: 'a', data_type }] }
+    const hints: TableHints = { columns: [{ name: 'a', data_type, ...(data_type === 'decimal' && { scale: 0 }) }] }
     const page = '[{"a":123456789012345678901234567890}]'
     expect(items([page, page], { hints })).toEqual([{ a: expected }, { a: expected }])
   })

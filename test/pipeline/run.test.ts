@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { duckdb, type Pipeline, pipeline, type RestApiConfig, type RunEvent, restApi } from '../../src/index.js'
@@ -89,6 +90,28 @@ test('sets the journal of another document aside with a warning', async () => {
   })
   expect(events).toContainEqual(expect.objectContaining({ type: 'warning', code: 'journal_set_aside' }))
   expect(api.asked.slice(asked)).toEqual(['/items?v=2'])
+})
+
+test('keeps the newest five of the journals that were set aside, and says which it removed', async () => {
+  let rows: readonly unknown[] = [1, 'not a record']
+  const { make, folder } = await itemsPipeline(url => offsetPage(rows, url))
+  const aside = async (): Promise<string[]> =>
+    (await readdir(join(folder, 'home/test/loads'))).filter(name => name.endsWith('.aside')).sort()
+  const events: RunEvent[] = []
+  const onEvent = (event: RunEvent): unknown => events.push(event)
+  const names: string[][] = []
+  for (let failure = 0; failure < 7; failure++) {
+    await expect(make().run({ onEvent })).rejects.toMatchObject({ code: 'primary_key' })
+    names.push(await aside())
+  }
+  expect(names.map(({ length }) => length)).toEqual([1, 2, 3, 4, 5, 6, 6])
+  rows = [{ id: 1 }]
+  await make().run({ onEvent })
+  expect(await aside()).toEqual(names.at(-1)?.slice(1))
+  const removed = names.at(-1)?.[0] ?? ''
+  expect(events).toContainEqual(
+    expect.objectContaining({ code: 'journal_set_aside', message: expect.stringContaining(removed) }),
+  )
 })
 
 test('fails a list that announced more than it gave, unless that is allowed', async () => {

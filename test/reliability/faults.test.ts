@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { restApi } from '../../src/config/restApi.js'
 import { type Pipeline, pipeline } from '../../src/pipeline/pipeline.js'
+import { life } from './simulation/life.js'
 import { memoryDestination } from './simulation/memoryDestination.js'
 
 /**
@@ -176,7 +177,7 @@ function listPipeline(destination: ReturnType<typeof memoryDestination>, baseUrl
     },
     { env: {}, cwd: home },
   )
-  return pipeline({ name: 'list', source, destination, home })
+  return pipeline({ name: 'list', source, destination: destination.of(life()), home })
 }
 
 const ids = (destination: ReturnType<typeof memoryDestination>): readonly number[] =>

@@ -6,9 +6,11 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { restApiFrom } from '../../src/config/restApi.js'
 import { SluiceError } from '../../src/core/errors.js'
+import type { Clock } from '../../src/core/source.js'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
 import { type Pipeline, pipeline } from '../../src/pipeline/pipeline.js'
 import type { Transport, TransportRequest, TransportResponse } from '../../src/rest/types.js'
+import { life } from '../reliability/simulation/life.js'
 import { memoryDestination } from '../reliability/simulation/memoryDestination.js'
 
 /** An API that means harm, as far as it can: whatever it sends ends in data or in one error, soon. */
@@ -28,7 +30,7 @@ type Answer = (
 function hostile(
   answer: Answer,
   endpoint: object = {},
-  more: { readonly memory?: boolean; readonly names?: object } = {},
+  more: { readonly memory?: boolean; readonly names?: object; readonly clock?: Clock } = {},
 ): { readonly run: Pipeline['run']; readonly pipeline: Pipeline; readonly urls: readonly string[] } {
   const urls: string[] = []
   const transport: Transport = async request => {
@@ -53,8 +55,9 @@ function hostile(
   const made = pipeline({
     name: 'hostile',
     source: restApiFrom(document, { env: {}, cwd: home, warn: () => {} }),
-    destination: more.memory === true ? memoryDestination() : duckdb(join(home, 'hostile.duckdb')),
+    destination: more.memory === true ? memoryDestination().of(life()) : duckdb(join(home, 'hostile.duckdb')),
     home: join(home, 'work'),
+    clock: more.clock,
   })
   return { run: options => made.run(options), pipeline: made, urls }
 }
@@ -113,14 +116,20 @@ describe('lists that would not end', () => {
   it.each([
     ['max_pages', { max_pages: 7 }],
     ['max_records', { max_records: 7 }],
-  ])('a total that grows for ever is capped by %s', async (_name, cap) => {
+    // Every page takes ten seconds.
+    ['max_seconds', { max_seconds: 61 }],
+  ])('a total that grows for ever is capped by %s', async (name, cap) => {
     const endpoint = { data_selector: 'records', paginator: { type: 'offset', limit: 1, total_path: 'total' }, ...cap }
-    const { run, urls } = hostile((_request, n) => ({ body: { records: [{ id: n }], total: n + 5 } }), endpoint, {
-      memory: true,
-    })
+    let now = 0
+    const clock: Clock = { now: () => now, random: () => 0.5, sleep: async () => {} }
+    const answer: Answer = (_request, n) => {
+      now += 10_000
+      return { body: { records: [{ id: n }], total: n + 5 } }
+    }
+    const { run, urls } = hostile(answer, endpoint, { memory: true, clock })
     const { receipts } = await run({ concurrency: 1 })
     expect(urls).toHaveLength(7)
-    expect(receipts[0]?.verdict).toBe('unproven')
+    expect(receipts[0]).toMatchObject({ verdict: 'unproven', reasons: [`${name} is ${Object.values(cap)[0]}`] })
   })
 
   it('is stopped by a signal, as for a limit of time', async () => {

@@ -109,7 +109,7 @@ function dispositionText({ disposition, strategy }: DispositionHint, { primaryKe
   return keys.length === 0 ? how : `${how}, by ${keys.join(', ')}`
 }
 
-function limitFacts({ retry, timeoutMs, maxPages, maxRecords, concurrency, rateLimit }: ResourceDescription) {
+function limitFacts({ retry, timeoutMs, maxPages, maxRecords, maxMs, concurrency, rateLimit }: ResourceDescription) {
   const limits = [
     `timeout ${duration(timeoutMs)}`,
     concurrency === undefined ? undefined : `${counted(concurrency, 'request')} in flight at most`,
@@ -118,6 +118,7 @@ function limitFacts({ retry, timeoutMs, maxPages, maxRecords, concurrency, rateL
       : `${counted(rateLimit.requests, 'request')} in ${duration(rateLimit.perMs)} at most`,
     maxPages === undefined ? undefined : `${counted(maxPages, 'page')} at most`,
     maxRecords === undefined ? undefined : `${counted(maxRecords, 'record')} at most`,
+    maxMs === undefined ? undefined : `${duration(maxMs)} a list at most`,
   ].filter(limit => limit !== undefined)
   return [
     ['retry', retryText(retry)],

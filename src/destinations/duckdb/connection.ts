@@ -123,7 +123,7 @@ export function duckdbConnection(
     },
     async [Symbol.asyncDispose]() {
       for (const load of loads) await load.abort()
-      database.close()
+      await database.close()
     },
   }
 }

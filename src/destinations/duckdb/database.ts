@@ -1,3 +1,4 @@
+import { access, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { duckdbError } from './errors.js'
@@ -17,8 +18,8 @@ export interface Database {
    * is called when it has ended.
    */
   beginAhead(begin: () => Promise<void>, makeWay: MakeWay): Promise<() => void>
-  /** Lets go of the file once all connections are closed. */
-  close(): void
+  /** Lets go of the file once all connections are closed. A file that it made and that is still empty is gone. */
+  close(): Promise<void>
 }
 
 /** Rolls a begun transaction back, and resolves when that is done. */
@@ -30,11 +31,57 @@ const ahead = new Map<string, MakeWay>()
 /** End of the last writer of each file of this process. */
 const writers = new Map<string, Promise<unknown>>()
 
+/** How often each file is open in this process. */
+const opened = new Map<string, number>()
+
 /** Opens a file, creating it when it is missing. Fails with `destination_locked` where another process has it. */
 export async function openDatabase(path: string): Promise<Database> {
   const place = resolve(path)
+  const isNew = !(await isThere(place))
   // One instance a file and process: a second one would not see what the first one writes.
-  return await open(place, async () => (await import('@duckdb/node-api')).DuckDBInstance.fromCache(place))
+  const database = await open(place, async () => (await import('@duckdb/node-api')).DuckDBInstance.fromCache(place))
+  opened.set(place, (opened.get(place) ?? 0) + 1)
+  return {
+    ...database,
+    async close() {
+      const others = (opened.get(place) ?? 1) - 1
+      if (others > 0) opened.set(place, others)
+      else {
+        opened.delete(place)
+        if (isNew) await removeEmpty(database)
+      }
+      await database.close()
+    },
+  }
+}
+
+/** Whether there is a file, or anything else, at this path. */
+export async function isThere(path: string): Promise<boolean> {
+  return await access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+/**
+ * Takes away the file of a database without a table, while it is still locked: nobody else can have begun to write into
+ * it. Where an open file cannot be removed, it stays.
+ */
+async function removeEmpty({ place, connect }: Database): Promise<void> {
+  try {
+    const connection = await connect()
+    try {
+      const reader = await connection.runAndReadAll(
+        'SELECT (SELECT count(*) FROM duckdb_tables()) + (SELECT count(*) FROM duckdb_views() WHERE NOT internal)',
+      )
+      if (Number(reader.getRows()[0]?.[0]) > 0) return
+    } finally {
+      connection.closeSync()
+    }
+    await rm(place, { force: true })
+  } catch {
+    // An empty file is no harm.
+  }
 }
 
 /** A new database in memory; it is gone when it is closed. */
@@ -71,7 +118,7 @@ async function open(place: string, create: () => Promise<DuckDBInstance>): Promi
         return await work()
       })
     },
-    close() {
+    async close() {
       instance.closeSync()
     },
   }

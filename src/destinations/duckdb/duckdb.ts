@@ -1,8 +1,7 @@
-import { access } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import type { Destination } from '../../core/destination.js'
 import { duckdbConnection } from './connection.js'
-import { type Database, openDatabase, openMemory } from './database.js'
+import { type Database, isThere, openDatabase, openMemory } from './database.js'
 import { duckdbCapabilities } from './dialect.js'
 
 export interface DuckdbOptions {
@@ -18,7 +17,7 @@ export interface DuckdbOptions {
 const MEMORY = ':memory:'
 
 /**
- * Loads into a DuckDB file. Nothing of the file changes before a commit, which is one transaction. A file has one
+ * Loads into a DuckDB file. A file that was made for a run and that nothing was committed into is removed. Nothing of the file changes before a commit, which is one transaction. A file has one
  * writing process: connecting fails with `destination_locked` while another has it.
  */
 export function duckdb(target: string | DuckdbOptions): Destination {
@@ -30,10 +29,7 @@ export function duckdb(target: string | DuckdbOptions): Destination {
     capabilities: duckdbCapabilities,
     async exists() {
       if (path === MEMORY) return memory !== undefined
-      return await access(path).then(
-        () => true,
-        () => false,
-      )
+      return await isThere(path)
     },
     async connect(dataset, signal) {
       signal?.throwIfAborted()
@@ -43,7 +39,7 @@ export function duckdb(target: string | DuckdbOptions): Destination {
       }
       memory ??= openMemory(`${MEMORY}${memories++}`)
       // Closing would lose the rows: a database in memory ends with the destination.
-      return duckdbConnection({ ...(await memory), close: () => {} }, dataset, stagingDir, signal)
+      return duckdbConnection({ ...(await memory), close: async () => {} }, dataset, stagingDir, signal)
     },
   }
 }

@@ -47,6 +47,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
     timeoutMs: milliseconds(endpoint.timeout) ?? context.timeoutMs,
     maxPages: endpoint.max_pages ?? undefined,
     maxRecords: endpoint.max_records ?? undefined,
+    maxMs: milliseconds(endpoint.max_seconds),
     batch: batchOf(merged, request.url, problems),
     readAhead: endpoint.read_ahead ?? undefined,
   }

@@ -152,6 +152,7 @@ export interface EndpointModel {
   /** Caps of each list. */
   readonly maxPages?: number | undefined
   readonly maxRecords?: number | undefined
+  readonly maxMs?: number | undefined
   /** One request for several records of the parent; undefined: one for each. */
   readonly batch?: BatchModel | undefined
   /** Pages asked for before they are needed; 0 is strictly serial. */

@@ -93,7 +93,9 @@ export const offset = definePaginator({
       doubt(page, previous) {
         const skipped = position(page) - position(previous) - previous.records
         if (page.records === 0 || previous.records === 0 || skipped <= 0) return undefined
-        return `a page of ${previous.records} records, fewer than the limit of ${limit}, was followed by another one; the API seems to cap pages: set limit to at most ${previous.records}`
+        return suspect(
+          `a page of ${previous.records} records, fewer than the limit of ${limit}, was followed by another one; the API seems to cap pages: set limit to at most ${previous.records}`,
+        )
       },
     }
 

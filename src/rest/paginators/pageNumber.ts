@@ -75,15 +75,25 @@ export const pageNumber = definePaginator({
         const next = (read(request, place) ?? start) + 1
         return maximum != null && next >= maximum ? undefined : write([place, next])
       },
+      doubt(page, previous) {
+        const [before, now] = [pages(previous), pages(page)]
+        if (before === undefined || now === undefined || now >= before) return undefined
+        return limited(`the API announced ${before} pages and then ${now}: the list changed while it was read`)
+      },
+    }
+
+    /** As far as the page tells, and only where a path was given that is known to count pages. */
+    function pages(page: ApiPage): number | undefined {
+      const { total_path: path, has_more_path: more } = config
+      return path == null || more != null ? undefined : wholeNumber(page.first(path))
     }
 
     /** An empty list may well be said to have one page. */
     function emptyEnd(page: ApiPage): ListEnd {
-      const trusted = config.total_path != null && config.has_more_path == null
-      const pages = trusted ? wholeNumber(page.first(config.total_path ?? '')) : undefined
+      const announced = pages(page)
       const position = number(page) - config.base_page + 1
-      return pages !== undefined && pages > 1 && position <= pages
-        ? suspect(`the API announced ${pages} pages, but page ${position} of them is empty`)
+      return announced !== undefined && announced > 1 && position <= announced
+        ? suspect(`the API announced ${announced} pages, but page ${position} of them is empty`)
         : proven('the last page is empty')
     }
   },

@@ -5,9 +5,10 @@ import type { Receipt } from '../../../src/core/receipt.js'
 import { schemaText } from '../../../src/core/schemaDocument.js'
 import type { PipelineState } from '../../../src/core/state.js'
 import { duckdbCapabilities } from '../../../src/destinations/duckdb/dialect.js'
+import type { Life } from './life.js'
 
-/** When the destination fails: not at all, while rows are staged, or just before or after everything is committed. */
-export type DestinationFault = 'none' | 'stage' | 'before' | 'after'
+/** When the destination is lost: never, at one of its calls, or just before or after everything is committed. */
+export type DestinationFault = 'none' | 'connect' | 'look' | 'begin' | 'stage' | 'before' | 'after'
 
 export interface Stored {
   readonly tables: ReadonlyMap<string, readonly DatasetRow[]>
@@ -17,7 +18,9 @@ export interface Stored {
   readonly receipts: readonly (Receipt & { readonly loadId: string })[]
 }
 
-export interface MemoryDestination extends Destination {
+export interface MemoryDestination {
+  /** The destination as one process sees it. */
+  of(life: Life): Destination
   setFault(fault: DestinationFault): void
   /** A value: a commit makes another one. */
   readonly stored: Stored
@@ -33,18 +36,21 @@ export function memoryDestination(): MemoryDestination {
     throw new DestinationError('destination', `memory: failed (${when})`, { destination: 'memory', transient: true })
   }
 
-  const load = (loadId: string): Load => {
+  const load = (loadId: string, life: Life): Load => {
     const staged = new Map<string, DatasetRow[]>()
     return {
       async stage(batch) {
+        await life.step()
         fail('stage')
         const rows = staged.get(batch.table) ?? []
         rows.push(...rowsIn(batch))
         staged.set(batch.table, rows)
       },
       async commit(plan) {
+        await life.step()
         fail('before')
         if (!stored.loads.includes(loadId)) stored = committed(stored, loadId, plan, staged)
+        await life.step()
         fail('after')
       },
       async abort() {
@@ -53,14 +59,23 @@ export function memoryDestination(): MemoryDestination {
     }
   }
 
-  const connection = (dataset: string): Connection => ({
+  const connection = (dataset: string, life: Life): Connection => ({
     dataset,
     async committed(): Promise<Committed | undefined> {
+      await life.step()
+      fail('look')
       const { state, schema, loads } = stored
       return schema === undefined ? undefined : { loadId: loads.at(-1), state, schema }
     },
-    hasLoad: async loadId => stored.loads.includes(loadId),
-    begin: async ({ loadId }) => load(loadId),
+    async hasLoad(loadId) {
+      await life.step()
+      return stored.loads.includes(loadId)
+    },
+    async begin({ loadId }) {
+      await life.step()
+      fail('begin')
+      return load(loadId, life)
+    },
     inspect: async () => new Map([...stored.tables.keys()].map(name => [name, new Map()])),
     async *read() {},
     count: async table => stored.tables.get(table)?.length ?? 0,
@@ -71,9 +86,15 @@ export function memoryDestination(): MemoryDestination {
   })
 
   return {
-    name: 'memory',
-    capabilities: duckdbCapabilities,
-    connect: async dataset => connection(dataset),
+    of: life => ({
+      name: 'memory',
+      capabilities: duckdbCapabilities,
+      async connect(dataset) {
+        await life.step()
+        fail('connect')
+        return connection(dataset, life)
+      },
+    }),
     setFault(next) {
       fault = next
     },

@@ -1,6 +1,8 @@
 import { gzipSync } from 'node:zlib'
+import type { Clock } from '../../../src/core/source.js'
 import type { Transport, TransportResponse } from '../../../src/rest/types.js'
 import { seeded } from '../chance.js'
+import type { Life } from './life.js'
 
 /** A thing that the simulated API lists. */
 export interface Thing {
@@ -11,15 +13,27 @@ export interface Thing {
 }
 
 export interface SimulatedApi {
-  readonly transport: Transport
+  /** The network as one process sees it. */
+  transport(life: Life): Transport
   /** Moves on: new things, changed ones. */
   setDay(day: number): void
-  /** Faults from now on: a share of requests, chosen by `seed`. */
-  setWeather(weather: { readonly seed: number; readonly faults: number }): void
+  /** What goes wrong from now on. */
+  setWeather(weather: Weather): void
   /** Requests since the last change of weather. */
   readonly requests: number
+  /** Whether an answer of this day said what is not so. */
+  readonly lied: boolean
   things(): readonly Thing[]
   members(): readonly { readonly id: number; readonly group: number }[]
+}
+
+/** Shares of requests, chosen by `seed`. */
+export interface Weather {
+  readonly seed: number
+  /** Fail. */
+  readonly faults: number
+  /** Are answered with the page before, or with another total. */
+  readonly lies: number
 }
 
 const PAGE = 4
@@ -30,10 +44,11 @@ const GROUPS = 3
  * `groups`, and `groups/<id>/members`. What goes wrong with a request follows from the seed, its URL and how often it
  * was asked for, so that it is the same whatever else is under way.
  */
-export function simulatedApi(now: () => number, skewMs: number): SimulatedApi {
+export function simulatedApi(clock: VirtualClock, skewMs: number): SimulatedApi {
   let day = 1
-  let weather = { seed: 0, faults: 0 }
+  let weather: Weather = { seed: 0, faults: 0, lies: 0 }
   let requests = 0
+  let lied = false
   const asked = new Map<string, number>()
 
   const things = (): Thing[] =>
@@ -75,6 +90,7 @@ export function simulatedApi(now: () => number, skewMs: number): SimulatedApi {
   return {
     setDay(next) {
       day = next
+      lied = false
     },
     setWeather(next) {
       weather = next
@@ -84,16 +100,27 @@ export function simulatedApi(now: () => number, skewMs: number): SimulatedApi {
     get requests() {
       return requests
     },
+    get lied() {
+      return lied
+    },
     things,
     members: () => Array.from({ length: GROUPS }, (_, group) => members(group)).flat(),
-    async transport(request) {
-      requests++
+    transport: life => async request => {
+      // What a dead process still has to do stays undone.
+      if (!life.isDead) requests++
+      await life.step()
       const times = (asked.get(request.url) ?? 0) + 1
       asked.set(request.url, times)
       const random = seeded(hash(`${weather.seed} ${times} ${request.url}`))
       const text = answer(new URL(request.url))
-      await Promise.resolve()
+      if (random() < 0.05) clock.pass(random() * 50_000)
+      await life.step()
       request.signal.throwIfAborted()
+      if (random() < weather.lies) {
+        const lie = random() < 0.5 ? pageBefore(request.url) : withAnotherTotal(text, isFirst(request.url), random)
+        lied ||= lie !== text
+        return response(200, lie)
+      }
       if (random() >= weather.faults) return response(200, text)
       // Only a paginator that knows how much there is can notice records that are left out.
       if (/[?&](page|offset)=/.test(request.url) && random() < 0.1) return response(200, withoutRecords(text))
@@ -104,8 +131,28 @@ export function simulatedApi(now: () => number, skewMs: number): SimulatedApi {
   function fault(which: number, text: string, random: () => number): TransportResponse {
     const make = faults[which]
     if (make === undefined) throw new RangeError('no such fault')
-    return make(text, random, new Date(now() + skewMs))
+    return make(text, random, new Date(clock.now() + skewMs))
   }
+
+  /** As a cache gives it that takes two requests for one. */
+  function pageBefore(url: string): string {
+    const before = new URL(url)
+    const { searchParams: query } = before
+    for (const [name, step] of [
+      ['page', 1],
+      ['offset', PAGE],
+      ['after', PAGE],
+    ] as const) {
+      const value = query.get(name)
+      if (value !== null) query.set(name, String(Math.max(name === 'page' ? 1 : 0, Number(value) - step)))
+    }
+    return answer(before)
+  }
+}
+
+/** A clock on which time passes when somebody says so. */
+export interface VirtualClock extends Clock {
+  pass(ms: number): void
 }
 
 type Fault = (text: string, random: () => number, serverTime: Date) => TransportResponse
@@ -120,7 +167,11 @@ const faults: readonly Fault[] = [
   () => {
     throw networkError('UND_ERR_HEADERS_TIMEOUT')
   },
-  (text, random) => ({ ...response(200, ''), body: cut(text, Math.floor(random() * text.length)) }),
+  (text, random) => ({ ...response(200, ''), body: cut(text, Math.floor(random() * text.length), 'UND_ERR_SOCKET') }),
+  (text, random) => ({
+    ...response(200, ''),
+    body: cut(text, Math.floor(random() * text.length), 'UND_ERR_BODY_TIMEOUT'),
+  }),
   text => ({ ...response(200, text), headers: { ...json, 'content-length': String(text.length + 10) } }),
   () => response(500, '{"error":"sorry"}'),
   () => response(503, 'down'),
@@ -144,6 +195,20 @@ const faults: readonly Fault[] = [
   () => response(401, '{}'),
 ]
 
+/** The first page may announce too much only: nothing contradicts one that announces too little. */
+function withAnotherTotal(text: string, first: boolean, random: () => number): string {
+  const factor = first ? 1 + random() : random() * 2
+  return text.replace(
+    /"(total|pages)":(\d+)/g,
+    (_all, name, total) => `"${name}":${Math.floor(Number(total) * factor)}`,
+  )
+}
+
+function isFirst(url: string): boolean {
+  const { searchParams: query } = new URL(url)
+  return (query.get('page') ?? '1') === '1' && (query.get('offset') ?? query.get('after') ?? '0') === '0'
+}
+
 function withoutRecords(text: string): string {
   return text.replace(/"records":\[.*?\]/, '"records":[]')
 }
@@ -158,9 +223,9 @@ async function* bytes(content: Uint8Array): AsyncGenerator<Uint8Array> {
   if (content.length > 0) yield content
 }
 
-async function* cut(text: string, at: number): AsyncGenerator<Uint8Array> {
+async function* cut(text: string, at: number, code: string): AsyncGenerator<Uint8Array> {
   if (at > 0) yield Buffer.from(text.slice(0, at))
-  throw networkError('UND_ERR_SOCKET')
+  throw networkError(code)
 }
 
 function networkError(code: string): Error {

@@ -106,6 +106,10 @@ export const endpointKeys = {
   }),
   max_pages: key(count, 'Most pages of one list.'),
   max_records: key(count, 'Most records of one list; the page that goes beyond is loaded whole.'),
+  max_seconds: key(
+    z.number().positive(),
+    'Most seconds that are spent on one list, waits included; looked at after each page, which is loaded.',
+  ),
   batch_size: key(count, {
     description:
       'Most records of the parent in one request. Their values are joined by `batch_separator`; in a list, an element that is one placeholder becomes one element a value.',
