@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readJournal } from '../../src/journal/journal.js'
+import { readJournal, systemFiles } from '../../src/journal/journal.js'
 import type { Pipeline } from '../../src/pipeline/pipeline.js'
 import { type ShopApi, shopApi } from './api.js'
 import { seeded } from './chance.js'
@@ -221,7 +221,7 @@ export async function journaled(home: string, account: string): Promise<readonly
   for (const load of await readdir(loads).catch(() => [])) {
     if (!existsSync(join(loads, load, 'responses.warc'))) continue
     paths ??= []
-    for await (const { url } of readJournal(join(loads, load))) {
+    for await (const { url } of readJournal(systemFiles, join(loads, load))) {
       const { pathname, search } = new URL(url)
       paths.push(`${pathname.slice(account.length + 1)}${search}`)
     }
