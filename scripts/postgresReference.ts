@@ -40,7 +40,9 @@ table gets a new column they wait for the end of the commit, and the commit wait
 load's own transaction, which is open until the commit.
 
 **When a load dies,** the server forgets all of it. The next run goes on with the pages in the journal. A lock of the
-server (an advisory one) keeps every other host from loading the same pipeline into the same dataset meanwhile.
+server (an advisory one) keeps every other host from loading the same pipeline into the same dataset meanwhile. A run waits
+up to three seconds for it: the session of a process that was killed in the middle of a statement lives on until the server
+looks for its client, which it is told to do every second.
 
 **Connecting.** In the address \`sslmode\` is \`disable\`, \`prefer\` (default), \`require\`, \`verify-ca\` or \`verify-full\`, with the
 meaning that libpq gives them: only the last two protect against somebody in between. Further \`sslrootcert\`, \`sslcert\`,

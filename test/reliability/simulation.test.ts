@@ -8,10 +8,10 @@ import { runSchedule } from './simulation/schedule.js'
 /**
  * The real pipeline over a simulated network, clock, disk and destination. One number decides a schedule: what is loaded
  * and how, which requests fail and how, where runs are stopped, killed or lose their power, when the destination is lost.
- * `SLUICE_SCHEDULES` says how many (250), `SLUICE_SEED` replays a single one.
+ * `SLUICE_SCHEDULES` says how many (400), `SLUICE_SEED` replays a single one.
  */
 const replayed = process.env.SLUICE_SEED
-const schedules = Number(process.env.SLUICE_SCHEDULES ?? 250)
+const schedules = Number(process.env.SLUICE_SCHEDULES ?? 400)
 
 /** A simulation in which nothing happens proves nothing: each of these ends runs in some of the schedules. */
 const expectedEndings = [
