@@ -43,13 +43,15 @@ export const GIVE_UP = new Error('the record needs the exact way')
 
 /** The growing values of one column of the current batch; layout as in core/batch. */
 export class ColumnWriter {
-  readonly name: string
-  readonly hints: ColumnSchema
-  readonly dataType: DataType
+  // What the walk uses for every value comes first, close together in memory.
   /** One of the numbers above. */
   readonly kind: number
-  readonly #width: number
-  readonly #pool: BufferPool
+  /** Values so far. */
+  count = 0
+  /** Values that fit in without growing; 0 for values with a length. */
+  capacity = 0
+  /** Bytes of values with a length so far. */
+  position = 0
   /** One bit a row; its owner keeps it as large as the table's row capacity. */
   validity: Uint8Array
   values: Uint8Array
@@ -57,20 +59,19 @@ export class ColumnWriter {
   view: DataView
   words: Int32Array
   doubles: Float64Array
-  /** Values so far. */
-  count = 0
-  /** Bytes of values with a length so far. */
-  position = 0
-  /** Values that fit in without growing; 0 for values with a length. */
-  capacity = 0
+  readonly name: string
+  readonly hints: ColumnSchema
+  readonly dataType: DataType
+  readonly #width: number
+  readonly #pool: BufferPool
   #markedCount = 0
   #markedPosition = 0
 
   constructor(hints: ColumnSchema & { readonly data_type: DataType }, rowCapacity: number, pool: BufferPool) {
+    this.kind = KINDS[hints.data_type]
     this.name = hints.name
     this.hints = hints
     this.dataType = hints.data_type
-    this.kind = KINDS[hints.data_type]
     this.#width = WIDTHS[this.kind]!
     this.#pool = pool
     this.validity = pool.acquireZeroed((rowCapacity + 7) >> 3)

@@ -1,15 +1,7 @@
 import type { CellRules } from './cells.js'
 import { BIGINT, BOOL, type ColumnWriter, DOUBLE, GIVE_UP, TEXT, TIMESTAMP } from './columns.js'
-import {
-  endsPlainText,
-  type Field,
-  isSpelled,
-  KEY_HASH_SEED,
-  keyHashStep,
-  type ListShape,
-  type Node,
-  textEnds,
-} from './shapes.js'
+import { endsPlainText, KEY_HASH_SEED, keyHashStep, LONGEST_TRIED, textEnds } from './keys.js'
+import type { Field, ListShape, Node } from './shapes.js'
 import type { TableWriter } from './tables.js'
 import { isoMicros, isoMicrosAt } from './time.js'
 import { TreeReader } from './tree.js'
@@ -35,7 +27,7 @@ const POWERS_OF_TEN = Float64Array.from({ length: 23 }, (_, exponent) => Number(
 const EXACT_BELOW = 9007199254740992
 
 /** Zero bytes behind the page, so that words may be read past its end and every scan stops. */
-const PADDING = 64
+const PADDING = LONGEST_TRIED
 
 /** Bytes of room that a text needs at least before it is copied piece by piece. */
 const TEXT_ROOM = 72
@@ -191,7 +183,8 @@ export class Walk {
   #object(start: number, node: Node, table: TableWriter, row: number, serial: number): number {
     const page = this.#page
     const view = this.#view
-    const fields = node.fields
+    const keys = node.keys
+    /** Place of the key that would come next if none is absent. */
     let expected = 0
     let at = start + 1
     if (page[at]! <= 0x20) at = this.#skipSpace(at)
@@ -199,20 +192,13 @@ export class Walk {
     for (;;) {
       if (page[at] !== QUOTE) throw GIVE_UP
       at++
-      let field: Field | undefined
-      if (expected < fields.length) {
-        const candidate = fields[expected]!
-        if (isSpelled(view, at, candidate)) field = candidate
-        else if (expected + 1 < fields.length) {
-          const next = fields[expected + 1]!
-          if (isSpelled(view, at, next)) field = next
-        }
-      }
+      let field = keys.foreseen(view, at, expected)
       if (field === undefined) {
         field = this.#findField(at, node)
         at = this.#keyEnd
-      } else at += field.length
-      expected = field.ordinal + 1
+        keys.comesBehind(field, expected - 1)
+      } else at += field.keyLength
+      expected = field.place + 1
       if (page[at] !== COLON) {
         at = this.#skipSpace(at)
         if (page[at] !== COLON) throw GIVE_UP
@@ -257,7 +243,7 @@ export class Walk {
       if (byte === BACKSLASH) hash = keyHashStep(hash, page[at++]!)
     }
     this.#keyEnd = at + 1
-    const field = node.find(view, start, at - start, hash) ?? node.findSpelling(page, start, at)
+    const field = node.keys.find(view, start, at - start, hash) ?? node.findSpelling(page, start, at)
     if (field === undefined) throw GIVE_UP
     return field
   }
@@ -386,14 +372,28 @@ export class Walk {
 
   #timestamp(at: number, column: ColumnWriter, field: Field, table: TableWriter, row: number): number {
     const page = this.#page
-    const view = this.#view
-    let end = at + 1
-    let ends = textEnds(view.getInt32(end, true))
-    for (; ends === 0; ends = textEnds(view.getInt32(end, true))) end += 4
-    end += (31 - Math.clz32(ends & -ends)) >> 3
-    if (page[end] !== QUOTE || !isoMicrosAt(page, at + 1, end)) return this.#uncommon(at, field, table, row)
+    const start = at + 1
+    // Most timestamps are written alike. Where the guess is wrong, one of these bytes is in no timestamp.
+    let end = start + this.#timestampLength
+    if (page[end] !== QUOTE || !isoMicrosAt(page, start, end)) {
+      end = this.#plainEnd(start)
+      if (page[end] !== QUOTE || !isoMicrosAt(page, start, end)) return this.#uncommon(at, field, table, row)
+      this.#timestampLength = end - start
+    }
     column.putInt64(row, isoMicros[0]!, isoMicros[1]!)
     return end + 1
+  }
+
+  /** Bytes of the last timestamp. */
+  #timestampLength = 0
+
+  /** The first quote, backslash or control character from `start` on. */
+  #plainEnd(start: number): number {
+    const view = this.#view
+    let end = start
+    let ends = textEnds(view.getInt32(end, true))
+    for (; ends === 0; ends = textEnds(view.getInt32(end, true))) end += 4
+    return end + ((31 - Math.clz32(ends & -ends)) >> 3)
   }
 
   /** A text from behind its opening quote, copied four bytes at a time while the end is looked for. */
