@@ -12,6 +12,7 @@ import {
   verdict,
   withServer,
 } from './measure.js'
+import { postgres } from './postgres.js'
 import { feedbackRecord, idsUpTo, wideRecord, writeRecords } from './records.js'
 
 /** By name, in the order in which they run. */
@@ -21,6 +22,7 @@ export const benchmarks: Readonly<Record<string, (bench: Bench) => Promise<void>
   wide,
   growth,
   second,
+  postgres,
   memory,
   latency,
   help,
