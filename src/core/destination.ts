@@ -18,6 +18,8 @@ export interface Capabilities {
   readonly maxNesting?: number | undefined
   /** Text may hold U+0000. Where not, it is removed and a warning says so. */
   readonly nulInText: boolean
+  /** Rows of a full batch that suit the engine best; absent: the normaliser's default. */
+  readonly batchRows?: number | undefined
   /** Decimals of `decimal` and of `wei`: digits, scale. */
   readonly decimal: readonly [precision: number, scale: number]
   readonly wei: readonly [precision: number, scale: number]

@@ -76,6 +76,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
     contract: table => resolveContract(schema, table),
     nulInText: capabilities.nulInText,
     decimals: { decimal: capabilities.decimal, wei: capabilities.wei },
+    batchRows: capabilities.batchRows,
   })
   const rows = writer(normalizer, input.load, schema)
   for (const planned of flattenPlan(input.roots)) {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Load } from '../core/destination.js'
 import { DataError } from '../core/errors.js'
 import type { JsonObject, JsonValue } from '../core/json.js'
@@ -22,6 +23,9 @@ export interface Writer {
   finish(): Promise<void>
 }
 
+/** Bytes of records after which others get a turn: sockets, files and signals wait while records are normalised. */
+const TURN_BYTES = 256 << 10
+
 export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writer {
   let turn: Promise<unknown> = Promise.resolve()
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -33,6 +37,7 @@ export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writ
     for (const batch of normalizer.take(all)) await load.stage(batch, schema)
   }
   let discarded = 0
+  let turnBytes = 0
   return {
     get discardedRows() {
       return discarded
@@ -42,6 +47,11 @@ export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writ
         const { discardedRows, discardedValues } = normalizer.write(table, records)
         discarded += discardedRows
         await stage(false)
+        turnBytes += records.length
+        if (turnBytes >= TURN_BYTES) {
+          turnBytes = 0
+          await setImmediate()
+        }
         return { discardedRows, discardedValues }
       }),
     finish: () =>

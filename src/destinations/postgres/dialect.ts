@@ -11,6 +11,7 @@ export const postgresCapabilities: Capabilities = {
   mergeStrategies: ['delete-insert', 'upsert', 'scd2', 'insert-only'],
   transactionalDdl: true,
   nulInText: false,
+  batchRows: 8192,
   decimal: [38, 9],
   wei: [156, 78],
   timestampPrecision: [6, 6],
