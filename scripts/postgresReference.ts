@@ -20,12 +20,12 @@ export function postgresSection(): string {
   return `## Postgres
 
 \`\`\`sh
-npm install pg pg-copy-streams
+npm install pg
 sluice run feedback.yaml --destination 'postgres://loader:secret@db.example.com/warehouse?sslmode=verify-full'
 \`\`\`
 
 From code: \`postgres('postgres://…')\`, or \`postgres({ connectionString, password: new Secret(value), lockTimeoutMs: 10_000 })\`.
-Postgres 15 or later; a dataset is a schema of the database. Both packages are optional: who loads elsewhere needs neither.
+Postgres 15 or later; a dataset is a schema of the database. The package is optional: who loads elsewhere does not need it.
 
 | Type | In Postgres |
 |---|---|

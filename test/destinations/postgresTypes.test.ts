@@ -32,11 +32,7 @@ const APPEND = [{ table: 'items', disposition: 'append' }] as const
 function encoded(batch: ColumnBatch, types = new Map<string, string>(), firstOrdinal = 0): Buffer {
   const rows = new RowEncoder(batch, types, firstOrdinal)
   const pieces: Uint8Array[] = [COPY_HEADER]
-  while (!rows.done) {
-    const block = Buffer.alloc(rows.measure())
-    rows.write(block, 0)
-    pieces.push(block)
-  }
+  while (!rows.done) pieces.push(Buffer.from(rows.next()))
   return Buffer.concat([...pieces, COPY_TRAILER])
 }
 

@@ -77,12 +77,10 @@ async function mergesToItself(
 async function move({ session, dataset, staging }: Adoption, table: ReadonlyTable): Promise<void> {
   const { identifier } = session.dialect
   const relation = `${staging.newSchema}.${identifier(table.name)}`
-  const strict = [...table.columns.values()].filter(
-    column => column.data_type !== undefined && column.nullable === false,
-  )
-  if (strict.length > 0) {
-    const constraints = strict.map(column => `ALTER COLUMN ${identifier(column.name)} SET NOT NULL`)
-    await session.run(`ALTER TABLE ${relation} ${constraints.join(', ')}`)
-  }
+  const strict = staging.newTables.get(table.name)
+  const constraints = [...table.columns.values()]
+    .filter(column => column.data_type !== undefined && (column.nullable === false) !== strict?.has(column.name))
+    .map(column => `ALTER COLUMN ${identifier(column.name)} ${column.nullable === false ? 'SET' : 'DROP'} NOT NULL`)
+  if (constraints.length > 0) await session.run(`ALTER TABLE ${relation} ${constraints.join(', ')}`)
   await session.run(`ALTER TABLE ${relation} SET SCHEMA ${identifier(dataset)}`)
 }

@@ -117,7 +117,7 @@ async function connected(address: Address, applicationName: string): Promise<Cli
 }
 
 async function attempt(address: Address, applicationName: string, ssl: false | ConnectionOptions): Promise<Client> {
-  const { Client } = await driver('pg', () => import('pg'), address)
+  const { Client } = await driver(() => import('pg'), address)
   const config: ClientConfig = {
     host: address.host,
     port: address.port,
@@ -158,15 +158,15 @@ async function tlsOptions({ tls, host }: Address): Promise<ConnectionOptions> {
   }
 }
 
-/** An optional package, with a word on how to get it. */
-export async function driver<T>(name: string, load: () => Promise<T>, { name: destination }: Address): Promise<T> {
+/** The optional package `pg`, with a word on how to get it. */
+export async function driver<T>(load: () => Promise<T>, { name: destination }: Address): Promise<T> {
   try {
     return await load()
   } catch (error) {
     if ((error as { readonly code?: unknown }).code !== 'ERR_MODULE_NOT_FOUND') throw error
     throw new DestinationError(
       'destination',
-      `Loading into Postgres needs the package ${name}, which is not installed: npm install pg pg-copy-streams`,
+      'Loading into Postgres needs the package pg, which is not installed: npm install pg',
       { destination, cause: error },
     )
   }

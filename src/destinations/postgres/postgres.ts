@@ -10,7 +10,7 @@ export type { PostgresOptions, TlsMode } from './address.js'
  * Loads into a Postgres database, version 15 or later; a dataset is a schema of it. Rows are staged in temporary tables
  * of the load's own session and become visible in one transaction; readers see what was before, or all of it.
  *
- * Needs the packages `pg` and `pg-copy-streams`. Throws a ConfigError where the connection string cannot be read.
+ * Needs the package `pg`. Throws a ConfigError where the connection string cannot be read.
  */
 export function postgres(target: string | Secret | PostgresOptions): Destination {
   const options = isOptions(target) ? target : { connectionString: target }

@@ -23,8 +23,8 @@ export interface Staging {
   readonly inTransaction: boolean
   /** Schema of the new tables; undefined where there are none. */
   readonly newSchema: string | undefined
-  /** New tables, by name. */
-  readonly newTables: ReadonlySet<string>
+  /** New tables, by name, with their columns that cannot be null. */
+  readonly newTables: ReadonlyMap<string, ReadonlySet<string>>
   /** Resolves when the rows are encoded; the server may still be taking them. Its refusal comes with the next call. */
   add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
   /** Resolves when the server has all rows. */
@@ -53,13 +53,20 @@ interface StagedColumn {
   readonly type: string
 }
 
+interface NewColumn {
+  readonly name: string
+  readonly type: string
+  /** Cannot be null. */
+  readonly strict: boolean
+}
+
 const ORDINAL = 'r'
 
 export function openStaging(client: PostgresClient, address: Address, dataset: string, loadId: string): Staging {
   const { identifier } = postgresDialect
   const stages = new Map<string, Stage>()
-  const newTables = new Set<string>()
-  const sender = rowSender(client, address)
+  const newTables = new Map<string, ReadonlySet<string>>()
+  const sender = rowSender(client)
   const session = postgresSession(client, dataset)
   let existing: ReadonlySet<string> | undefined
   let mayCreate = false
@@ -73,23 +80,25 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
     return new Set((await session.inspect()).keys())
   }
 
-  const create = async (name: string, columns: readonly (readonly [string, string])[]): Promise<Stage> => {
+  const create = async (name: string, columns: readonly NewColumn[]): Promise<Stage> => {
     existing ??= await look()
     if (existing.has(name) || !mayCreate) {
       const relation = `_sluice_${stages.size}`
-      await client.query(`CREATE TEMPORARY TABLE ${relation} (${ORDINAL} bigint)`)
+      sender.run(`CREATE TEMPORARY TABLE ${relation} (${ORDINAL} bigint)`)
       return { ...emptyStage, relation: postgresDialect.temporary(relation), ordinal: ORDINAL, isNew: false }
     }
     if (newSchema === undefined) {
       newSchema = identifier(`_sluice_${digest(dataset, loadId)}`)
-      await client.query(BEGIN)
-      await client.query(`CREATE SCHEMA ${newSchema}`)
+      sender.run(BEGIN)
+      sender.run(`CREATE SCHEMA ${newSchema}`)
     }
     const relation = `${newSchema}.${identifier(name)}`
-    const definitions = columns.map(([column, type]) => `${identifier(column)} ${type}`)
-    await client.query(`CREATE TABLE ${relation} (${definitions.join(', ')})`)
-    newTables.add(name)
-    const known = columns.map(([column, type]) => [column, { name: identifier(column), type }] as const)
+    const definitions = columns.map(
+      column => `${identifier(column.name)} ${column.type}${column.strict ? ' NOT NULL' : ''}`,
+    )
+    sender.run(`CREATE TABLE ${relation} (${definitions.join(', ')})`)
+    newTables.set(name, new Set(columns.filter(({ strict }) => strict).map(column => column.name)))
+    const known = columns.map(column => [column.name, { name: identifier(column.name), type: column.type }] as const)
     // Rows of a table that its own transaction has made are only ever added behind the others.
     return { ...emptyStage, relation, ordinal: 'ctid', isNew: true, columns: new Map(known) }
   }
@@ -103,9 +112,15 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
     let stage = stages.get(batch.table)
     if (stage === undefined) {
       const complete = [...(table?.columns.values() ?? [])].filter(column => column.data_type !== undefined)
+      // What arrives is checked on its way; what is missing from the first rows may come by other means.
+      const arriving = new Set(batch.columns.map(({ name }) => name))
       const created = await create(
         batch.table,
-        complete.map(column => [column.name, columnType(postgresDialect, column)]),
+        complete.map(column => ({
+          name: column.name,
+          type: columnType(postgresDialect, column),
+          strict: column.nullable === false && arriving.has(column.name),
+        })),
       )
       stage = { ...created, columns: new Map(created.columns), arrived: new Set() }
       stages.set(batch.table, stage)
@@ -119,7 +134,7 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
       stage.columns.set(column.name, staged)
       additions.push(`ADD COLUMN ${staged.name} ${staged.type}`)
     }
-    if (additions.length > 0) await client.query(`ALTER TABLE ${stage.relation} ${additions.join(', ')}`)
+    if (additions.length > 0) sender.run(`ALTER TABLE ${stage.relation} ${additions.join(', ')}`)
     return stage
   }
 
@@ -133,7 +148,6 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
     newTables,
     async add(batch, schema) {
       if (batch.rows === 0) return
-      await sender.settle()
       const stage = await prepare(batch, schema.tables.get(batch.table))
       const columns = batch.columns.map(({ name }) => stage.columns.get(name)?.name ?? '')
       const types = new Map([...stage.columns].map(([name, { type }]) => [name, type] as const))
