@@ -19,6 +19,7 @@ import {
   restApi,
   type TransportResponse,
 } from '../../src/index.js'
+import { columnBatch } from '../../src/testing/batch.js'
 import {
   commitPlan,
   rowsOf,
@@ -403,6 +404,79 @@ describe('rights', () => {
       expect(await connection.hasLoad('1.1')).toBe(false)
     })
     expect(await server.sql(database, `SELECT 1 FROM pg_tables WHERE tablename LIKE '\\_dlt%'`)).toEqual([])
+  })
+})
+
+describe('rows of several tables in turns, more than wait at a time,', () => {
+  const types = { id: 'bigint', note: 'text', _dlt_load_id: 'text', _dlt_id: 'text' } as const
+  const both = testSchema({
+    orders: {
+      columns: { id: { data_type: 'bigint', primary_key: true, nullable: false }, note: 'text' },
+      disposition: 'merge',
+    },
+    items: { columns: { id: 'bigint', note: 'text' } },
+  })
+  const tables = [
+    { table: 'orders', disposition: 'merge', strategy: 'delete-insert' },
+    { table: 'items', disposition: 'append' },
+  ] as const
+
+  /** 24 batches of a megabyte for each table; every key of `orders` comes twice, in different batches. */
+  async function load(connection: Connection, loadId: string): Promise<void> {
+    const opened = await connection.begin({ loadId, pipeline: 'p' })
+    for (let batch = 0; batch < 24; batch++) {
+      for (const table of ['orders', 'items']) {
+        const rows = Array.from({ length: 100 }, (_, row) => ({
+          id: (batch % 12) * 100 + row,
+          note: `${batch}${'.'.repeat(10_000)}`,
+          _dlt_load_id: loadId,
+          _dlt_id: `${loadId}/${batch}/${row}`,
+        }))
+        await opened.stage(columnBatch(table, types, rows), both)
+      }
+    }
+    await opened.commit(commitPlan(both, { loadId, tables }))
+  }
+
+  test('arrive whole and in their order, in new tables and in those that are there', async () => {
+    const database = await server.createDatabase()
+    await withConnection(postgres(server.url(database)), async connection => {
+      for (const [index, loadId] of ['1.1', '1.2'].entries()) {
+        await load(connection, loadId)
+        const kept = await server.sql(
+          database,
+          `SELECT count(*)::int AS rows, count(DISTINCT id)::int AS keys, min(rtrim(note, '.')::int) AS oldest, min(_dlt_load_id) AS load FROM api_data.orders`,
+        )
+        expect(kept).toEqual([{ rows: 1200, keys: 1200, oldest: 12, load: loadId }])
+        const added = 'SELECT count(*)::int AS rows, sum(length(note))::int AS length FROM api_data.items'
+        const length = 24 * 100 * 10_000 + (10 + 2 * 14) * 100
+        expect(await server.sql(database, added)).toEqual([{ rows: 2400 * (index + 1), length: length * (index + 1) }])
+      }
+    })
+  })
+
+  test('leave nothing behind when the server refuses one of them', async () => {
+    const database = await server.createDatabase()
+    const odd = testSchema({ orders: { columns: { id: 'bigint' } }, odd: { columns: { value: 'json' } } })
+    await withConnection(postgres(server.url(database)), async connection => {
+      const opened = await connection.begin({ loadId: '1.1', pipeline: 'p' })
+      const system = { _dlt_load_id: '1.1', _dlt_id: 'a' }
+      await opened.stage(columnBatch('orders', types, [{ id: 1, ...system }]), odd)
+      await opened.stage(columnBatch('odd', { ...types, value: 'json' }, [{ value: '{no json', ...system }]), odd)
+      const late = async (): Promise<void> => {
+        for (let id = 0; id < 100; id++) {
+          await opened.stage(columnBatch('orders', types, [{ id, ...system }]), odd)
+          await server.sql(database, 'SELECT 1')
+        }
+      }
+      await expect(late()).rejects.toMatchObject({ code: 'destination', message: /json/ })
+      await opened.abort()
+      expect(await server.sql(database, `SELECT nspname FROM pg_namespace WHERE nspname ~ '^(api|_sluice)'`)).toEqual(
+        [],
+      )
+      await runLoad(connection, schema, { loadId: '1.2', records: orders(1), tables: APPEND })
+      expect(await connection.count('orders')).toBe(1)
+    })
   })
 })
 

@@ -57,6 +57,19 @@ async function understood(dataType: DataType, type: string, values: readonly Tes
 }
 
 describe('the server understands', () => {
+  test.each([
+    ['text', 'character varying', (n: number) => 'ä'.repeat(n % 200), (text: string) => text],
+    ['json', 'jsonb', (n: number) => `"${'j'.repeat(n % 50)}"`, (text: string) => text],
+    ['bool', 'boolean', (n: number) => n % 5 < 2, (value: boolean) => String(value)],
+    ['bigint', 'integer', (n: number) => BigInt(n) - 30_000n, String],
+    ['decimal', 'numeric', (n: number) => `${n}.5`, (text: string) => text],
+    ['double', 'double precision', (n: number) => n / 8, String],
+  ] as const)('%s in more rows than are encoded at a time', async (dataType, type, valueAt, textOf) => {
+    const values = Array.from({ length: 60_000 }, (_, n) => (n % 7 === 3 ? null : valueAt(n)))
+    const got = await understood(dataType, type, values)
+    expect(got.findIndex((text, n) => text !== (values[n] === null ? null : textOf(values[n] as never)))).toBe(-1)
+  })
+
   test('any decimal', async () => {
     const digits = (most: number) =>
       fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 1, maxLength: most })
