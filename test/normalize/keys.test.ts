@@ -60,4 +60,15 @@ describe('keys of sparse records', () => {
       expect(() => load([whole.slice(0, length)])).toThrow(/JSON/)
     }
   })
+
+  it('are tried without reading behind the memory of a page that fills it', () => {
+    const object = JSON.stringify({ a: 1, ['k'.repeat(LONGEST_TRIED - 1)]: 1 })
+    const begun = `[${object},`
+    // Pages have memory of this size, or of the next power of two.
+    const memory = 65_536
+    for (let length = memory - 2 * LONGEST_TRIED; length <= memory; length++) {
+      const page = `${begun}${' '.repeat(length - begun.length - 2)}{"`
+      expect(() => load([page])).toThrow(/JSON/)
+    }
+  })
 })
