@@ -12,6 +12,7 @@ import { applyDrop } from '../sql/drop.js'
 import { numberFrom, type SqlSession } from '../sql/session.js'
 import type { Database } from './database.js'
 import { duckdbError } from './errors.js'
+import { ROWS_A_STATEMENT } from './headStart.js'
 import { duckdbLoad } from './load.js'
 import { readRows, writeParquet } from './read.js'
 import { duckdbSession, inTransaction } from './session.js'
@@ -66,7 +67,7 @@ export function duckdbConnection(
       held.add(key)
       try {
         const root = stagingRoot ?? (await mkdtemp(join(tmpdir(), 'sluice-staging-')))
-        const folder = await openStagingFolder(join(root, folderName(dataset, plan.pipeline)))
+        const folder = await openStagingFolder(join(root, folderName(dataset, plan.pipeline)), ROWS_A_STATEMENT)
         const load = duckdbLoad(
           database,
           dataset,

@@ -14,7 +14,7 @@ import { duckdbSession } from './session.js'
 import type { Staged, StagingFolder } from './staging.js'
 
 /** Two row groups of DuckDB: what is not a whole row group is compressed only by the commit, or by closing the file. */
-const ROWS_A_STATEMENT = 245_760
+export const ROWS_A_STATEMENT = 245_760
 
 /**
  * While rows arrive: each thread would end a statement with an incomplete row group of its own, and the walk has use for
@@ -110,7 +110,7 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
     try {
       for (const [table, schema] of waiting) {
         waiting.delete(table)
-        const staged = await folder.take(table, schema, ROWS_A_STATEMENT)
+        const staged = folder.take(table, schema)
         if (staged === undefined) continue
         if (begun === undefined) {
           const open = async (): Promise<void> => {

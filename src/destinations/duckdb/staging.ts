@@ -16,10 +16,8 @@ import { duckdbDialect } from './dialect.js'
 export interface StagingFolder {
   /** Appends a row group. Batches of one table keep their order. */
   add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
-  /**
-   * Rows of a table that were not taken yet, once there are `atLeast` of them: they are from now on. The files stay.
-   */
-  take(table: string, schema: ReadonlySchema, atLeast: number): Promise<StagedTable | undefined>
+  /** Rows of a table in files that are full and were not taken yet, if any: they are from now on. The files stay. */
+  take(table: string, schema: ReadonlySchema): StagedTable | undefined
   /** Ends the files and describes what they hold; no batch may be added afterwards. */
   finish(schema: ReadonlySchema): Promise<Staged>
   remove(): Promise<void>
@@ -40,10 +38,10 @@ interface StagedFile {
 
 interface TableFiles {
   readonly files: StagedFile[]
+  /** Files that are complete, from the first. */
+  ended: number
   /** Files taken, from the first. */
   taken: number
-  /** Rows of the files not taken. */
-  waiting: number
   /** Names in the files are numbers, so that any column name is allowed. */
   readonly columns: Map<string, ParquetColumn>
   current: { readonly path: string; readonly encoder: ParquetEncoder } | undefined
@@ -51,8 +49,11 @@ interface TableFiles {
   tail: Promise<void>
 }
 
-/** Creates the folder; whatever is in it from an earlier attempt is gone. */
-export async function openStagingFolder(folder: string): Promise<StagingFolder> {
+/**
+ * Creates the folder; whatever is in it from an earlier attempt is gone. A file is full with `rowsAFile` rows, which the
+ * last batch may exceed.
+ */
+export async function openStagingFolder(folder: string, rowsAFile: number): Promise<StagingFolder> {
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
   const tables = new Map<string, TableFiles>()
@@ -62,6 +63,7 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
     if (table.current === undefined) return
     await append(table.current.path, table.current.encoder.end())
     table.current = undefined
+    table.ended = table.files.length
   }
 
   const write = async (table: TableFiles, batch: ColumnBatch, schema: ReadonlyTable | undefined): Promise<void> => {
@@ -81,7 +83,7 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
     }
     pieces.push(...table.current.encoder.rowGroup(batch))
     await append(table.current.path, pieces)
-    table.waiting += batch.rows
+    if (table.current.encoder.rows >= rowsAFile) await endFile(table)
   }
 
   return {
@@ -92,15 +94,11 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
       table.tail = table.tail.then(() => write(table, batch, schema.tables.get(batch.table)))
       await table.tail
     },
-    async take(name, schema, atLeast) {
+    take(name, schema) {
       const table = tables.get(name)
-      if (table === undefined || table.waiting < atLeast) return undefined
-      const end = table.tail.then(() => endFile(table))
-      table.tail = end
-      await end
-      const files = table.files.slice(table.taken)
-      table.taken = table.files.length
-      table.waiting = 0
+      if (table === undefined || table.taken === table.ended) return undefined
+      const files = table.files.slice(table.taken, table.ended)
+      table.taken = table.ended
       return stagedTable(table, files, schema.tables.get(name))
     },
     async finish(schema) {
@@ -124,7 +122,7 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
 }
 
 function newTable(): TableFiles {
-  return { files: [], taken: 0, waiting: 0, columns: new Map(), current: undefined, tail: Promise.resolve() }
+  return { files: [], ended: 0, taken: 0, columns: new Map(), current: undefined, tail: Promise.resolve() }
 }
 
 /** Pieces one after the other at the end of the file; a short write is continued. */
@@ -153,7 +151,7 @@ function after(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
 }
 
 /** Rows of one file stay below this, so that file and row make one number. */
-const ROWS_A_FILE = 2n ** 40n
+const MOST_ROWS_A_FILE = 2n ** 40n
 
 function stagedTable(table: TableFiles, files: readonly StagedFile[], schema: ReadonlyTable | undefined): StagedTable {
   const present = new Map([...table.columns].slice(0, Math.max(...files.map(file => file.columns))))
@@ -171,7 +169,7 @@ function stagedTable(table: TableFiles, files: readonly StagedFile[], schema: Re
     return `${cast ? `CAST(${value} AS ${columnType(duckdbDialect, wanted)})` : value} AS ${doubleQuoted(name)}`
   })
   const paths = files.map(file => textLiteral(file.path)).join(', ')
-  const row = `CAST(file_index AS BIGINT) * ${ROWS_A_FILE} + file_row_number AS ${doubleQuoted(ordinal)}`
+  const row = `CAST(file_index AS BIGINT) * ${MOST_ROWS_A_FILE} + file_row_number AS ${doubleQuoted(ordinal)}`
   return {
     relation: `(SELECT ${[...columns, ...nulls, row].join(', ')} FROM read_parquet([${paths}], union_by_name = true))`,
     columns: new Set(present.keys()),
