@@ -1,6 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ColumnBatch } from '../../src/core/batch.js'
 import type { Connection, Load, TablePlan } from '../../src/core/destination.js'
@@ -65,6 +66,29 @@ describe('rows that are put in while others arrive', () => {
       await commit(load)
       expect(await connection.count('orders')).toBe(BATCHES * ROWS_A_BATCH)
       expect(await connection.hasLoad('2.1')).toBe(true)
+    })
+  })
+
+  test('are in the file before the commit, in whole row groups, and leave the settings as they were', async () => {
+    const path = freshPath()
+    await withConnection(duckdb(path), async connection => {
+      const other = await (await DuckDBInstance.fromCache(path)).connect()
+      const firstOf = async (sql: string): Promise<unknown> => (await other.runAndReadAll(sql)).getRows()[0]
+      const settings = `SELECT ${['threads', 'memory_limit', 'allocator_flush_threshold'].map(name => `current_setting('${name}')`)}`
+      try {
+        const before = await firstOf(settings)
+        const load = await begin(connection)
+        await stageAll(load)
+        await expect.poll(async () => (await stat(path)).size, { timeout: 20_000 }).toBeGreaterThan(2 ** 20)
+        await commit(load)
+        const groups = `SELECT max(rows), count(*)::INTEGER FROM (SELECT sum("count")::INTEGER AS rows FROM
+          pragma_storage_info('${connection.dataset}.orders') WHERE column_name = 'id' AND segment_type <> 'VALIDITY' GROUP BY row_group_id)`
+        const whole = 122_880
+        expect(await firstOf(groups)).toEqual([whole, Math.ceil((BATCHES * ROWS_A_BATCH) / whole)])
+        expect(await firstOf(settings)).toEqual(before)
+      } finally {
+        other.closeSync()
+      }
     })
   })
 

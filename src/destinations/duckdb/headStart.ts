@@ -13,8 +13,8 @@ import { duckdbDialect } from './dialect.js'
 import { duckdbSession } from './session.js'
 import type { Staged, StagingFolder } from './staging.js'
 
-/** Two row groups of DuckDB: what is not a whole row group is compressed only by the commit, or by closing the file. */
-export const ROWS_A_STATEMENT = 245_760
+/** A row group of DuckDB: what is not a whole one is compressed only by the commit, or by closing the file. */
+export const ROWS_A_STATEMENT = 122_880
 
 /**
  * While rows arrive: each thread would end a statement with an incomplete row group of its own, and the walk has use for
@@ -107,22 +107,18 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
   }
 
   const work = async (): Promise<void> => {
-    try {
-      for (const [table, schema] of waiting) {
-        waiting.delete(table)
-        const staged = folder.take(table, schema)
-        if (staged === undefined) continue
-        if (begun === undefined) {
-          const open = async (): Promise<void> => {
-            begun = await begin(database, dataset)
-          }
-          forget = await database.beginAhead(open, end)
+    for (const [table, schema] of waiting) {
+      waiting.delete(table)
+      const staged = folder.take(table, schema)
+      if (staged === undefined) continue
+      if (begun === undefined) {
+        const open = async (): Promise<void> => {
+          begun = await begin(database, dataset)
         }
-        if (stopped || begun === undefined) return
-        await putIn(begun, schema, table, staged)
+        forget = await database.beginAhead(open, end)
       }
-    } finally {
-      working = undefined
+      if (stopped || begun === undefined) return
+      await putIn(begun, schema, table, staged)
     }
   }
 
@@ -130,10 +126,12 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
     staged(table, schema) {
       if (stopped || !isPromising(schema, table)) return
       waiting.set(table, schema)
-      // A failure shows itself again in the commit, which then starts from the files.
-      working ??= work().catch(() => {
-        void end()
-      })
+      working ??= work()
+        // A failure shows itself again in the commit, which then starts from the files.
+        .catch(() => void end())
+        .finally(() => {
+          working = undefined
+        })
     },
     async stop() {
       waiting.clear()
@@ -179,12 +177,17 @@ function changedSettings(session: SqlSession): ChangedSettings {
     async change(setting) {
       const [[value] = []] = await session.rows(`SELECT current_setting(${textLiteral(setting.name)})::VARCHAR`)
       await set(setting)
-      before.push({ name: setting.name, value: String(value) })
+      before.push({ name: setting.name, value: asShown(String(value)) })
     },
     async restore() {
       for (const setting of before.splice(0)) await set(setting).catch(() => {})
     },
   }
+}
+
+/** DuckDB cuts an amount such as `18.8 GiB` off after one digit: set as it is, each load would take a little of it. */
+function asShown(value: string): string {
+  return value.replace(/^(\d+\.\d) /, '$15 ')
 }
 
 /** Whether nothing that the schema says stands against inserting the rows of this table as they are. */
