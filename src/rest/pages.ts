@@ -59,8 +59,8 @@ class List {
   /** Number of the page that a request gave, by the request's key. */
   readonly #sent = new Map<string, number>()
   #paginator: Paginator | undefined
-  /** What the first page lets foresee: changes to its request, one for each page after it. */
-  #foreseen: { readonly request: ApiRequest; readonly patches: readonly RequestPatch[] } | undefined
+  /** What the first page lets foresee: the request for each page after it. */
+  #foreseen: ForeseenRequests | undefined
   #previous: Reading | undefined
   #records = 0
   #announced: number | undefined
@@ -245,7 +245,7 @@ class List {
   #foresee({ page }: Reading): void {
     if (this.#window === 0) return
     const patches = this.#paginator?.rest?.(page)
-    this.#foreseen = patches === undefined ? undefined : { request: page.request, patches }
+    this.#foreseen = patches === undefined ? undefined : new ForeseenRequests(page.request, patches)
   }
 
   /** Requests that may be under way before their turn. With a row order, the consumer is likely to stop early. */
@@ -261,10 +261,13 @@ class List {
     const window = Math.min(this.#window, this.#pagesLeft(number))
     if (window <= 0 || this.#sent.has(next.key)) return
     const wanted = [next]
-    const { request, patches } = this.#foreseen ?? { request: next.request, patches: [] }
-    const patch = patches[number - 1]
-    if (patch !== undefined && requestKey(applyPatch(request, patch)) === next.key) {
-      for (const later of patches.slice(number, number + window - 1)) wanted.push(asked(applyPatch(request, later)))
+    if (this.#foreseen?.after(number)?.key === next.key) {
+      this.#foreseen.pass(number)
+      for (let later = number + 1; wanted.length < window; later++) {
+        const request = this.#foreseen.after(later)
+        if (request === undefined) break
+        wanted.push(request)
+      }
     } else {
       this.#foreseen = undefined
       // Beyond the end of the list there is nothing to ask for, so this much is done only where the user wants it.
@@ -345,6 +348,34 @@ class List {
     const code = error.code === 'pagination_loop' ? 'pagination_loop' : 'response_format'
     const status = error.status === undefined ? {} : { status: error.status }
     return listError(this.#reader, code, error.message, { request, ...status, cause: error.cause })
+  }
+}
+
+/** Requests for the pages after the first; each is made once, when it comes into sight, and kept until it is passed. */
+class ForeseenRequests {
+  readonly #first: ApiRequest
+  readonly #patches: readonly RequestPatch[]
+  readonly #made = new Map<number, Asked>()
+
+  constructor(first: ApiRequest, patches: readonly RequestPatch[]) {
+    this.#first = first
+    this.#patches = patches
+  }
+
+  /** The request that follows page `number`, the first page being 1. */
+  after(number: number): Asked | undefined {
+    const made = this.#made.get(number)
+    if (made !== undefined) return made
+    const patch = this.#patches[number - 1]
+    if (patch === undefined) return undefined
+    const request = asked(applyPatch(this.#first, patch))
+    this.#made.set(number, request)
+    return request
+  }
+
+  /** The request that follows page `number` is not asked for again. */
+  pass(number: number): void {
+    this.#made.delete(number)
   }
 }
 
