@@ -17,8 +17,9 @@ export interface DuckdbOptions {
 const MEMORY = ':memory:'
 
 /**
- * Loads into a DuckDB file. A file that was made for a run and that nothing was committed into is removed. Nothing of the file changes before a commit, which is one transaction. A file has one
- * writing process: connecting fails with `destination_locked` while another has it.
+ * Loads into a DuckDB file. Nothing of the file changes before a commit, which is one transaction; a file that was made
+ * for a run and that nothing was committed into is removed. A file has one writing process: connecting fails with
+ * `destination_locked` while another has it.
  */
 export function duckdb(target: string | DuckdbOptions): Destination {
   const { path, stagingDir } = typeof target === 'string' ? { path: target } : target
