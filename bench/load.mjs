@@ -1,5 +1,5 @@
 import { duckdb, pipeline, restApi } from 'sluice'
-import { report } from './report.mjs'
+import { reportRun } from './report.mjs'
 
 /**
  * One load by Sluice in a process of its own: `load.mjs <url> <database> <home> <table> <concurrency>`. Prints what it
@@ -18,15 +18,4 @@ const load = pipeline({
   dataset: 'bench',
   home,
 })
-let committing = 0
-let commitMs = 0
-await report(async () => {
-  const { rows } = await load.run({
-    ...(concurrency === '' ? {} : { concurrency: Number(concurrency) }),
-    onEvent: event => {
-      if (event.type === 'committing') committing = performance.now()
-      if (event.type === 'committed') commitMs = performance.now() - committing
-    },
-  })
-  return { rows, commitMs }
-})
+await reportRun(load, concurrency === '' ? {} : { concurrency: Number(concurrency) })

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { pipeline, postgres, restApi } from 'sluice'
-import { report } from './report.mjs'
+import { reportRun } from './report.mjs'
 
 /**
  * One load into Postgres in a process of its own: `loadPostgres.mjs <records> <server> <dataset> <home>`. The API answers
@@ -30,17 +30,7 @@ const load = pipeline({
   dataset,
   home,
 })
-let committing = 0
-let commitMs = 0
-await report(async () => {
-  const { rows } = await load.run({
-    onEvent: event => {
-      if (event.type === 'committing') committing = performance.now()
-      if (event.type === 'committed') commitMs = performance.now() - committing
-    },
-  })
-  return { rows, commitMs }
-})
+await reportRun(load)
 
 async function answer(request) {
   const page = Number(new URL(request.url).searchParams.get('page') ?? 1)

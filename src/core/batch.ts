@@ -32,3 +32,9 @@ export interface ColumnBatch {
   readonly rows: number
   readonly columns: readonly Column[]
 }
+
+/** The u32 at a place of a column's values, least significant byte first, such as the length of a text. */
+export function readUint32(values: Uint8Array, at: number): number {
+  // Four elements, which the layout of a batch has.
+  return (values[at]! | (values[at + 1]! << 8) | (values[at + 2]! << 16) | (values[at + 3]! << 24)) >>> 0
+}

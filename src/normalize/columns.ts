@@ -1,4 +1,4 @@
-import type { Column } from '../core/batch.js'
+import { type Column, readUint32 } from '../core/batch.js'
 import type { ColumnSchema, DataType } from '../core/schema.js'
 import type { BufferPool } from './buffers.js'
 import type { Coerced } from './coerce.js'
@@ -203,19 +203,8 @@ export class ColumnWriter {
 
   #positionOf(index: number): number {
     let position = this.#markedPosition
-    for (let at = this.#markedCount; at < index; at++) position += 4 + this.#lengthAt(position)
+    for (let at = this.#markedCount; at < index; at++) position += 4 + readUint32(this.values, position)
     return position
-  }
-
-  #lengthAt(position: number): number {
-    const values = this.values
-    return (
-      (values[position]! |
-        (values[position + 1]! << 8) |
-        (values[position + 2]! << 16) |
-        (values[position + 3]! << 24)) >>>
-      0
-    )
   }
 
   /** First of `rows` rows without a value, or -1. */

@@ -1,4 +1,4 @@
-import type { Column, ColumnBatch } from '../../core/batch.js'
+import { type Column, type ColumnBatch, readUint32 } from '../../core/batch.js'
 import { DataError } from '../../core/errors.js'
 import { instantiate } from '../../core/instantiate.js'
 import { numericValues } from './numeric.js'
@@ -204,10 +204,6 @@ function present(validity: Uint8Array, start: number, end: number): number {
   let count = 0
   for (let row = start; row < end; row++) count += (validity[row >> 3]! >> (row & 7)) & 1
   return count
-}
-
-function readUint32(bytes: Uint8Array, at: number): number {
-  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
 }
 
 /** Fails with a DataError where a value does not fit the smaller type of the server's column. */

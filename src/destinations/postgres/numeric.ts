@@ -1,4 +1,4 @@
-import type { Column } from '../../core/batch.js'
+import { type Column, readUint32 } from '../../core/batch.js'
 import { DataError } from '../../core/errors.js'
 
 const MINUS = 45
@@ -19,7 +19,7 @@ export function numericValues(table: string, column: Column): Uint8Array {
   let at = 0
   let from = 0
   for (let value = 0; value < count; value++) {
-    const end = from + 4 + readLength(values, from)
+    const end = from + 4 + readUint32(values, from)
     const start = at + 4
     at = writeNumeric(out, start, table, column, from + 4, end)
     out.writeUInt32LE(at - start, start - 4)
@@ -77,10 +77,6 @@ function notDecimal(table: string, { name, values }: Column, start: number, end:
   return new DataError('coercion', `Column ${table}.${name}: ${text} is not a decimal number`, {
     path: `${table}.${name}`,
   })
-}
-
-function readLength(values: Uint8Array, at: number): number {
-  return (values[at]! | (values[at + 1]! << 8) | (values[at + 2]! << 16) | (values[at + 3]! << 24)) >>> 0 // layout of a batch
 }
 
 function pointOf(values: Uint8Array, start: number, end: number): number {
