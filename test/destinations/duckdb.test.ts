@@ -117,6 +117,7 @@ describe('a killed process', () => {
       await ended(child)
       await withConnection(duckdb(path), async connection => {
         const done = await connection.hasLoad(loadId)
+        if (moment === 'never') expect(done).toBe(true)
         outcomes.add(done)
         if (done) last = loadId
         expect(await connection.count('orders')).toBe(last === '1.1' ? 1000 : 30_000)
@@ -293,6 +294,60 @@ describe('a dataset', () => {
       expect((await opened.committed('p', 'api'))?.state).toEqual(testState(6, 'ours'))
       expect([...((await opened.inspect()).get('_dlt_loads')?.keys() ?? [])]).toHaveLength(5)
     })
+  })
+
+  test('with row groups as large as DuckDB makes them takes a new column with new rows', async () => {
+    const path = freshPath()
+    const instance = await DuckDBInstance.create(path)
+    const before = await instance.connect()
+    await before.run(`CREATE SCHEMA api_data; CREATE TABLE api_data.orders AS
+      SELECT range AS id, '1.1' AS _dlt_load_id, 'a' || range AS _dlt_id FROM range(50_000)`)
+    before.closeSync()
+    instance.closeSync()
+    const grown = testSchema({
+      orders: { columns: { id: { data_type: 'bigint', primary_key: true }, v: 'text' }, disposition: 'merge' },
+    })
+    await withConnection(duckdb(path), async connection => {
+      const records = {
+        orders: [
+          { id: 49_999, v: 'changed' },
+          { id: 50_000, v: 'new' },
+        ],
+      }
+      const tables = [{ table: 'orders', disposition: 'merge', strategy: 'delete-insert' }] as const
+      await runLoad(connection, grown, { loadId: '1.2', records, tables })
+      expect(await connection.count('orders')).toBe(50_001)
+    })
+  })
+
+  test('keeps ids of rows as they are and repeated ones in dictionaries', async () => {
+    const path = freshPath()
+    const nested = testSchema({
+      orders: { columns: { id: 'bigint' }, disposition: 'append' },
+      orders__items: { columns: { sku: 'text' }, parent: 'orders' },
+    })
+    await withConnection(duckdb(path), async connection => {
+      const orders = Array.from({ length: 3000 }, (_, id) => ({ id, items: [{ sku: 'a' }, { sku: 'b' }] }))
+      await runLoad(connection, nested, { loadId: '1.1', records: { orders }, tables: APPEND })
+    })
+    const instance = await DuckDBInstance.create(path, { access_mode: 'READ_ONLY' })
+    const reading = await instance.connect()
+    const kept = async (table: string): Promise<unknown> =>
+      (
+        await reading.runAndReadAll(`SELECT DISTINCT column_name, compression FROM pragma_storage_info('api_data.${table}')
+          WHERE column_name LIKE '%id' AND segment_type = 'VARCHAR' ORDER BY ALL`)
+      ).getRows()
+    expect(await kept('orders')).toEqual([
+      ['_dlt_id', 'Uncompressed'],
+      ['_dlt_load_id', 'Dictionary'],
+    ])
+    expect(await kept('orders__items')).toEqual([
+      ['_dlt_id', 'Uncompressed'],
+      ['_dlt_parent_id', 'Dictionary'],
+      ['_dlt_root_id', 'Dictionary'],
+    ])
+    reading.closeSync()
+    instance.closeSync()
   })
 
   test('is read by other connections of the process while a load stages', async () => {

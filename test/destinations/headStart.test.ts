@@ -74,7 +74,7 @@ describe('rows that are put in while others arrive', () => {
     await withConnection(duckdb(path), async connection => {
       const other = await (await DuckDBInstance.fromCache(path)).connect()
       const firstOf = async (sql: string): Promise<unknown> => (await other.runAndReadAll(sql)).getRows()[0]
-      const settings = `SELECT ${['threads', 'memory_limit', 'allocator_flush_threshold'].map(name => `current_setting('${name}')`)}`
+      const settings = `SELECT ${['threads', 'memory_limit', 'allocator_flush_threshold', 'write_buffer_row_group_count'].map(name => `current_setting('${name}')`)}`
       try {
         const before = await firstOf(settings)
         const load = await begin(connection)
@@ -83,12 +83,40 @@ describe('rows that are put in while others arrive', () => {
         await commit(load)
         const groups = `SELECT max(rows), count(*)::INTEGER FROM (SELECT sum("count")::INTEGER AS rows FROM
           pragma_storage_info('${connection.dataset}.orders') WHERE column_name = 'id' AND segment_type <> 'VALIDITY' GROUP BY row_group_id)`
-        const whole = 122_880
+        const whole = 30_720
         expect(await firstOf(groups)).toEqual([whole, Math.ceil((BATCHES * ROWS_A_BATCH) / whole)])
         expect(await firstOf(settings)).toEqual(before)
       } finally {
         other.closeSync()
       }
+    })
+  })
+
+  test('may be wide: DuckDB gets memory for as many columns', async () => {
+    const path = freshPath()
+    const names = Array.from({ length: 250 }, (_, index) => `c${index}`)
+    const wide = testSchema({
+      wide: { columns: Object.fromEntries(names.map(name => [name, 'bigint'])), disposition: 'append' },
+    })
+    const rows = 10_240
+    const { columns } = batch(0)
+    const system = columns
+      .slice(1)
+      .map(column => ({
+        ...column,
+        count: rows,
+        values: column.values.subarray(0, (column.values.length / ROWS_A_BATCH) * rows),
+      }))
+    const values = new Uint8Array(BigInt64Array.from({ length: rows }, (_, row) => BigInt(row * row)).buffer)
+    const data = names.map(name => ({ name, dataType: 'bigint', values, count: rows, validity: undefined }) as const)
+    await withConnection(duckdb(path), async connection => {
+      const load = await begin(connection)
+      for (let number = 0; number < 7; number++) {
+        await load.stage({ table: 'wide', rows, columns: [...data, ...system] }, wide)
+      }
+      await expect.poll(async () => (await stat(path)).size, { timeout: 20_000 }).toBeGreaterThan(2 ** 22)
+      await load.commit(commitPlan(wide, { loadId: '2.1', tables: [{ table: 'wide', disposition: 'append' }] }))
+      expect(await connection.count('wide')).toBe(7 * rows)
     })
   })
 

@@ -12,7 +12,6 @@ import { applyDrop } from '../sql/drop.js'
 import { numberFrom, type SqlSession } from '../sql/session.js'
 import type { Database } from './database.js'
 import { duckdbError } from './errors.js'
-import { ROWS_A_STATEMENT } from './headStart.js'
 import { duckdbLoad } from './load.js'
 import { readRows, writeParquet } from './read.js'
 import { duckdbSession, inTransaction } from './session.js'
@@ -67,7 +66,7 @@ export function duckdbConnection(
       held.add(key)
       try {
         const root = stagingRoot ?? (await mkdtemp(join(tmpdir(), 'sluice-staging-')))
-        const folder = await openStagingFolder(join(root, folderName(dataset, plan.pipeline)), ROWS_A_STATEMENT)
+        const folder = await openStagingFolder(join(root, folderName(dataset, plan.pipeline)))
         const load = duckdbLoad(
           database,
           dataset,

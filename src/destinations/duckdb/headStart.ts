@@ -13,21 +13,20 @@ import { duckdbDialect } from './dialect.js'
 import { duckdbSession } from './session.js'
 import type { Staged, StagingFolder } from './staging.js'
 
-/** A row group of DuckDB: what is not a whole one is compressed only by the commit, or by closing the file. */
-export const ROWS_A_STATEMENT = 122_880
-
 /**
- * While rows arrive: each thread would end a statement with an incomplete row group of its own, and the walk has use for
- * the other cores. A load of 1,000,000 nested records took 80 % of the time that it took with two threads, and its file
- * 72 % of the bytes.
+ * While rows arrive. One thread, for of several each would end a statement with an incomplete row group of its own, which
+ * closing the file would compress once more, and the walk has use for the other cores. A buffer of one row group: by
+ * itself DuckDB waits for five before it compresses the first.
  */
-const THREADS: Setting = { name: 'threads', value: '1' }
+const WHILE_READING: Settings = { threads: '1', write_buffer_row_group_count: '1' }
 
 /** Until the end: DuckDB would keep every block that it writes for as long as there is any memory left. */
-const MEMORY: readonly Setting[] = [
-  { name: 'memory_limit', value: '128MiB' },
-  { name: 'allocator_flush_threshold', value: '8MiB' },
-]
+function memoryFor(columns: number): Settings {
+  return { memory_limit: `${Math.max(128, Math.ceil(columns * MIB_A_COLUMN))}MiB`, allocator_flush_threshold: '8MiB' }
+}
+
+/** What one thread needs at least for a row group of a column that it writes: with less it swaps or gives up. */
+const MIB_A_COLUMN = 2
 
 /**
  * Puts rows into their tables while others still arrive, in the transaction that will commit them: DuckDB's threads then
@@ -56,21 +55,19 @@ export interface OpenTransaction {
   readonly staged: ReadonlyMap<string, StagedTable>
 }
 
-interface Setting {
-  readonly name: string
-  readonly value: string
-}
+/** Values by name. */
+type Settings = Readonly<Record<string, string>>
 
 /** Settings of an instance that were changed. */
 interface ChangedSettings {
-  change(setting: Setting): Promise<void>
-  /** Sets what was there before; a second time it does nothing. Never fails. */
+  change(settings: Settings): Promise<void>
+  /** Sets what was there before the first change; a second time it does nothing. Never fails. */
   restore(): Promise<void>
 }
 
 interface Begun {
   readonly connection: DuckDBConnection
-  readonly threads: ChangedSettings
+  readonly whileReading: ChangedSettings
   readonly memory: ChangedSettings
   readonly session: SqlSession
   readonly tables: DatasetTables
@@ -78,6 +75,8 @@ interface Begun {
   readonly shapes: Map<string, readonly string[]>
   /** By root table with rows of this transaction: whether its tables had none before. */
   readonly roots: Map<string, 'empty' | 'filled'>
+  /** Most columns of a table that rows were put into. */
+  mostColumns: number
 }
 
 export function headStart(database: Database, dataset: string, folder: StagingFolder): HeadStart {
@@ -94,10 +93,10 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
     await working
     forget()
     if (begun === undefined) return
-    const { connection, threads, memory } = begun
+    const { connection, whileReading, memory } = begun
     begun = undefined
     await connection.run('ROLLBACK').catch(() => {})
-    await threads.restore()
+    await whileReading.restore()
     await memory.restore()
     connection.closeSync()
   }
@@ -109,7 +108,7 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
   const work = async (): Promise<void> => {
     for (const [table, schema] of waiting) {
       waiting.delete(table)
-      const staged = folder.take(table, schema)
+      const staged = await folder.take(table, schema)
       if (staged === undefined) continue
       if (begun === undefined) {
         const open = async (): Promise<void> => {
@@ -136,13 +135,14 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
     async stop() {
       waiting.clear()
       await working
-      await begun?.threads.restore()
     },
     async finish(plan, staged) {
       if (begun === undefined || stopped) return undefined
-      const { connection, session } = begun
+      const { connection, session, whileReading } = begun
+      const rest = await putInRest(begun, plan.schema, staged)
+      await whileReading.restore()
       const tables = await remaining(begun, plan, staged)
-      return tables === undefined ? undefined : { connection, session, plan: { ...plan, tables }, staged: staged.rest }
+      return tables === undefined ? undefined : { connection, session, plan: { ...plan, tables }, staged: rest }
     },
     end,
   }
@@ -155,14 +155,14 @@ async function begin(database: Database, dataset: string): Promise<Begun> {
     await connection.run('SET SESSION preserve_insertion_order = false')
     const session = await duckdbSession(connection, dataset)
     const memory = changedSettings(session)
-    const threads = changedSettings(session)
-    changed.push(memory, threads)
-    for (const setting of MEMORY) await memory.change(setting)
-    await threads.change(THREADS)
+    const whileReading = changedSettings(session)
+    changed.push(memory, whileReading)
+    await memory.change(memoryFor(0))
+    await whileReading.change(WHILE_READING)
     await connection.run('BEGIN TRANSACTION')
     await session.createDataset()
     const tables = await DatasetTables.inspect(session)
-    return { connection, threads, memory, session, tables, shapes: new Map(), roots: new Map() }
+    return { connection, whileReading, memory, session, tables, shapes: new Map(), roots: new Map(), mostColumns: 0 }
   } catch (error) {
     for (const settings of changed) await settings.restore()
     connection.closeSync()
@@ -170,17 +170,27 @@ async function begin(database: Database, dataset: string): Promise<Begun> {
   }
 }
 
+/** Each call is one statement, or two: between statements the walk has its turn, which may take longer than they do. */
 function changedSettings(session: SqlSession): ChangedSettings {
-  const before: Setting[] = []
-  const set = async ({ name, value }: Setting): Promise<unknown> => session.run(`SET ${name} = ${textLiteral(value)}`)
+  const before = new Map<string, string>()
+  const set = async (settings: Iterable<readonly [string, string]>): Promise<void> => {
+    await session.run([...settings].map(([name, value]) => `SET ${name} = ${textLiteral(value)}`).join('; '))
+  }
   return {
-    async change(setting) {
-      const [[value] = []] = await session.rows(`SELECT current_setting(${textLiteral(setting.name)})::VARCHAR`)
-      await set(setting)
-      before.push({ name: setting.name, value: asShown(String(value)) })
+    async change(settings) {
+      const unknown = Object.keys(settings).filter(name => !before.has(name))
+      if (unknown.length > 0) {
+        const values = unknown.map(name => `current_setting(${textLiteral(name)})::VARCHAR`)
+        const [row = []] = await session.rows(`SELECT ${values.join(', ')}`)
+        for (const [index, name] of unknown.entries()) before.set(name, asShown(String(row[index])))
+      }
+      await set(Object.entries(settings))
     },
     async restore() {
-      for (const setting of before.splice(0)) await set(setting).catch(() => {})
+      if (before.size === 0) return
+      const settings = [...before]
+      before.clear()
+      await set(settings).catch(() => {})
     },
   }
 }
@@ -215,9 +225,28 @@ async function putIn(begun: Begun, schema: ReadonlySchema, name: string, staged:
   if (isReplacing && roots.get(root.name) === 'filled') throw new Error('the bet is lost: there are rows to replace')
   for (const one of lineage(schema, table)) await ensure(begun, one)
   const columns = await tables.ensure(table)
+  if (table.columns.size > begun.mostColumns) {
+    begun.mostColumns = table.columns.size
+    await begun.memory.change(memoryFor(table.columns.size))
+  }
   const target = session.table(name)
   const keys = { parent: undefined, rowKey: undefined, parentKey: undefined, rootKey: undefined }
   await insertStaged(session, { name, target, columns, schema: table, staged, ...keys })
+}
+
+/** Puts in what was staged since, of tables that have rows in; the result is what is left for the commit. */
+async function putInRest(
+  begun: Begun,
+  schema: ReadonlySchema,
+  { rest }: Staged,
+): Promise<ReadonlyMap<string, StagedTable>> {
+  const left = new Map(rest)
+  for (const [name, staged] of rest) {
+    if (!begun.roots.has(rootOf(schema, name)?.name ?? name)) continue
+    await putIn(begun, schema, name, staged)
+    left.delete(name)
+  }
+  return left
 }
 
 async function hasRows({ session, tables }: Begun, schema: ReadonlySchema, root: string): Promise<boolean> {

@@ -16,8 +16,8 @@ import { duckdbDialect } from './dialect.js'
 export interface StagingFolder {
   /** Appends a row group. Batches of one table keep their order. */
   add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
-  /** Rows of a table in files that are full and were not taken yet, if any: they are from now on. The files stay. */
-  take(table: string, schema: ReadonlySchema): StagedTable | undefined
+  /** Rows of a table that were not taken yet, if any: they are from now on. Their files get no further rows, and stay. */
+  take(table: string, schema: ReadonlySchema): Promise<StagedTable | undefined>
   /** Ends the files and describes what they hold; no batch may be added afterwards. */
   finish(schema: ReadonlySchema): Promise<Staged>
   remove(): Promise<void>
@@ -38,8 +38,6 @@ interface StagedFile {
 
 interface TableFiles {
   readonly files: StagedFile[]
-  /** Files that are complete, from the first. */
-  ended: number
   /** Files taken, from the first. */
   taken: number
   /** Names in the files are numbers, so that any column name is allowed. */
@@ -49,11 +47,8 @@ interface TableFiles {
   tail: Promise<void>
 }
 
-/**
- * Creates the folder; whatever is in it from an earlier attempt is gone. A file is full with `rowsAFile` rows, which the
- * last batch may exceed.
- */
-export async function openStagingFolder(folder: string, rowsAFile: number): Promise<StagingFolder> {
+/** Creates the folder; whatever is in it from an earlier attempt is gone. */
+export async function openStagingFolder(folder: string): Promise<StagingFolder> {
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true })
   const tables = new Map<string, TableFiles>()
@@ -63,7 +58,6 @@ export async function openStagingFolder(folder: string, rowsAFile: number): Prom
     if (table.current === undefined) return
     await append(table.current.path, table.current.encoder.end())
     table.current = undefined
-    table.ended = table.files.length
   }
 
   const write = async (table: TableFiles, batch: ColumnBatch, schema: ReadonlyTable | undefined): Promise<void> => {
@@ -83,7 +77,6 @@ export async function openStagingFolder(folder: string, rowsAFile: number): Prom
     }
     pieces.push(...table.current.encoder.rowGroup(batch))
     await append(table.current.path, pieces)
-    if (table.current.encoder.rows >= rowsAFile) await endFile(table)
   }
 
   return {
@@ -94,12 +87,20 @@ export async function openStagingFolder(folder: string, rowsAFile: number): Prom
       table.tail = table.tail.then(() => write(table, batch, schema.tables.get(batch.table)))
       await table.tail
     },
-    take(name, schema) {
+    async take(name, schema) {
       const table = tables.get(name)
-      if (table === undefined || table.taken === table.ended) return undefined
-      const files = table.files.slice(table.taken, table.ended)
-      table.taken = table.ended
-      return stagedTable(table, files, schema.tables.get(name))
+      if (table === undefined) return undefined
+      const taking = table.tail.then(async () => {
+        await endFile(table)
+        const untaken = table.files.slice(table.taken)
+        table.taken = table.files.length
+        return untaken
+      })
+      table.tail = taking.then(() => {})
+      // A failure is this caller's, and of whoever adds more; that nobody does is no failure of its own.
+      table.tail.catch(() => {})
+      const files = await taking
+      return files.length === 0 ? undefined : stagedTable(table, files, schema.tables.get(name))
     },
     async finish(schema) {
       const all = new Map<string, StagedTable>()
@@ -122,7 +123,7 @@ export async function openStagingFolder(folder: string, rowsAFile: number): Prom
 }
 
 function newTable(): TableFiles {
-  return { files: [], ended: 0, taken: 0, columns: new Map(), current: undefined, tail: Promise.resolve() }
+  return { files: [], taken: 0, columns: new Map(), current: undefined, tail: Promise.resolve() }
 }
 
 /** Pieces one after the other at the end of the file; a short write is continued. */

@@ -70,7 +70,7 @@ export async function filesConnection(
           layout,
           encoding,
           database,
-          staging: await openStagingFolder(folder, Number.POSITIVE_INFINITY),
+          staging: await openStagingFolder(folder),
           folder,
           begunAfter,
           signal,

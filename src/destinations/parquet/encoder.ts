@@ -22,7 +22,6 @@ export interface ParquetColumn {
  */
 export interface ParquetEncoder {
   readonly columns: readonly ParquetColumn[]
-  readonly rows: number
   begin(): readonly Uint8Array[]
   /** Columns that the batch lacks are null; columns that the file lacks are ignored. */
   rowGroup(batch: ColumnBatch): readonly Uint8Array[]
@@ -50,9 +49,6 @@ export function parquetEncoder(columns: readonly ParquetColumn[]): ParquetEncode
   let rows = 0
   return {
     columns,
-    get rows() {
-      return rows
-    },
     begin() {
       offset = MAGIC.length
       return [MAGIC]

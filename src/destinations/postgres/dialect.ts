@@ -21,6 +21,7 @@ export const postgresCapabilities: Capabilities = {
 export const postgresDialect: Dialect = {
   identifier,
   typeName,
+  storage: () => '',
   timestamp: (microseconds, timezone) =>
     `CAST(${textLiteral(isoText(microseconds))} AS ${typeName('timestamp', undefined, undefined, timezone)})`,
   temporary: name => `pg_temp.${identifier(name)}`,

@@ -82,7 +82,8 @@ export class DatasetTables {
 }
 
 function columnDefinition(dialect: Dialect, column: ReadonlyColumn, notNull: boolean): string {
-  return `${dialect.identifier(column.name)} ${columnType(dialect, column)}${notNull ? ' NOT NULL' : ''}`
+  const storage = dialect.storage(column)
+  return `${dialect.identifier(column.name)} ${columnType(dialect, column)}${storage === '' ? '' : ` ${storage}`}${notNull ? ' NOT NULL' : ''}`
 }
 
 /** The engine's type of a column of the schema, whose data type is known. */

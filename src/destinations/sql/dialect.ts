@@ -1,10 +1,13 @@
 import type { TypeName } from '../../core/destination.js'
+import type { ReadonlyColumn } from '../../core/schema.js'
 
 /** How an engine spells SQL, as data. Statements are built from these and from nothing else that is the engine's. */
 export interface Dialect {
   /** Quotes a name; any name is allowed. */
   readonly identifier: (name: string) => string
   readonly typeName: TypeName
+  /** What a new table says, behind its type, of how a column is kept; empty where the engine decides. */
+  readonly storage: (column: ReadonlyColumn) => string
   /** A point of time as a literal: with zone an instant, without one the same moment's UTC clock. */
   readonly timestamp: (microseconds: bigint, timezone: boolean) => string
   /** The name under which a temporary table is read, already quoted. */
