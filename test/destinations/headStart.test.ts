@@ -100,13 +100,11 @@ describe('rows that are put in while others arrive', () => {
     })
     const rows = 10_240
     const { columns } = batch(0)
-    const system = columns
-      .slice(1)
-      .map(column => ({
-        ...column,
-        count: rows,
-        values: column.values.subarray(0, (column.values.length / ROWS_A_BATCH) * rows),
-      }))
+    const system = columns.slice(1).map(column => ({
+      ...column,
+      count: rows,
+      values: column.values.subarray(0, (column.values.length / ROWS_A_BATCH) * rows),
+    }))
     const values = new Uint8Array(BigInt64Array.from({ length: rows }, (_, row) => BigInt(row * row)).buffer)
     const data = names.map(name => ({ name, dataType: 'bigint', values, count: rows, validity: undefined }) as const)
     await withConnection(duckdb(path), async connection => {

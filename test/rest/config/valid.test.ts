@@ -18,7 +18,10 @@ function first(document: RestApiConfig): EndpointResource {
 }
 
 function endpoint(
-  keys: Exclude<NonNullable<Exclude<RestApiConfig['resources'][number], string>>, Function>['endpoint'],
+  keys: Exclude<
+    NonNullable<Exclude<RestApiConfig['resources'][number], string>>,
+    (...parts: never) => unknown
+  >['endpoint'],
   ...others: string[]
 ) {
   const found = parsed({ client, resources: [...others, { name: 'a', endpoint: keys }] }).find(
