@@ -296,30 +296,6 @@ describe('a dataset', () => {
     })
   })
 
-  test('with row groups as large as DuckDB makes them takes a new column with new rows', async () => {
-    const path = freshPath()
-    const instance = await DuckDBInstance.create(path)
-    const before = await instance.connect()
-    await before.run(`CREATE SCHEMA api_data; CREATE TABLE api_data.orders AS
-      SELECT range AS id, '1.1' AS _dlt_load_id, 'a' || range AS _dlt_id FROM range(50_000)`)
-    before.closeSync()
-    instance.closeSync()
-    const grown = testSchema({
-      orders: { columns: { id: { data_type: 'bigint', primary_key: true }, v: 'text' }, disposition: 'merge' },
-    })
-    await withConnection(duckdb(path), async connection => {
-      const records = {
-        orders: [
-          { id: 49_999, v: 'changed' },
-          { id: 50_000, v: 'new' },
-        ],
-      }
-      const tables = [{ table: 'orders', disposition: 'merge', strategy: 'delete-insert' }] as const
-      await runLoad(connection, grown, { loadId: '1.2', records, tables })
-      expect(await connection.count('orders')).toBe(50_001)
-    })
-  })
-
   test('keeps ids of rows as they are and repeated ones in dictionaries', async () => {
     const path = freshPath()
     const nested = testSchema({

@@ -83,7 +83,7 @@ describe('rows that are put in while others arrive', () => {
         await commit(load)
         const groups = `SELECT max(rows), count(*)::INTEGER FROM (SELECT sum("count")::INTEGER AS rows FROM
           pragma_storage_info('${connection.dataset}.orders') WHERE column_name = 'id' AND segment_type <> 'VALIDITY' GROUP BY row_group_id)`
-        const whole = 30_720
+        const whole = 122_880
         expect(await firstOf(groups)).toEqual([whole, Math.ceil((BATCHES * ROWS_A_BATCH) / whole)])
         expect(await firstOf(settings)).toEqual(before)
       } finally {
@@ -109,12 +109,12 @@ describe('rows that are put in while others arrive', () => {
     const data = names.map(name => ({ name, dataType: 'bigint', values, count: rows, validity: undefined }) as const)
     await withConnection(duckdb(path), async connection => {
       const load = await begin(connection)
-      for (let number = 0; number < 7; number++) {
+      for (let number = 0; number < 14; number++) {
         await load.stage({ table: 'wide', rows, columns: [...data, ...system] }, wide)
       }
-      await expect.poll(async () => (await stat(path)).size, { timeout: 20_000 }).toBeGreaterThan(2 ** 22)
+      await expect.poll(async () => (await stat(path)).size, { timeout: 20_000 }).toBeGreaterThan(2 ** 20)
       await load.commit(commitPlan(wide, { loadId: '2.1', tables: [{ table: 'wide', disposition: 'append' }] }))
-      expect(await connection.count('wide')).toBe(7 * rows)
+      expect(await connection.count('wide')).toBe(14 * rows)
     })
   })
 

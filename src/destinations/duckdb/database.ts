@@ -2,7 +2,6 @@ import { access, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import { doubleQuoted, textLiteral } from '../sql/dialect.js'
 import { duckdbError } from './errors.js'
 
 /** An opened database file or memory; several connections of one process share it. */
@@ -41,16 +40,8 @@ export async function openDatabase(path: string): Promise<Database> {
   const place = resolve(path)
   const isNew = !(await isThere(place))
   // One instance a file and process: a second one would not see what the first one writes.
-  const instance = await create(place, () => driver().DuckDBInstance.fromCache(place))
-  await inTurn(place, async () => {
-    const times = opened.get(place) ?? 0
-    if (isNew && times === 0) await attachAnew(instance, place)
-    opened.set(place, times + 1)
-  }).catch(error => {
-    instance.closeSync()
-    throw duckdbError(error, place, 'opening it')
-  })
-  const database = databaseOf(instance, place)
+  const database = await open(place, async () => driver().DuckDBInstance.fromCache(place))
+  opened.set(place, (opened.get(place) ?? 0) + 1)
   return {
     ...database,
     async close() {
@@ -62,38 +53,6 @@ export async function openDatabase(path: string): Promise<Database> {
       }
       await database.close()
     },
-  }
-}
-
-/**
- * Rows of a row group in files that are made here: a quarter of DuckDB's own, so that loads of some ten thousand rows, and
- * wide tables, are compressed while they are read. 100,000 rows of 200 columns are loaded in 0.85 of the time, into a file
- * that is 4 % larger.
- */
-const ROW_GROUP_ROWS = 30_720
-
-/**
- * Attaches a file that is new once more, for DuckDB takes the size of row groups from nowhere but ATTACH. Only a new one:
- * of a table with larger row groups, such as DuckDB makes by itself, DuckDB 1.5 loses sight of rows when a column is added
- * (`Could not find node in column segment tree`). Row groups that are smaller than what later opens have are no trouble.
- */
-async function attachAnew(instance: DuckDBInstance, place: string): Promise<void> {
-  const connection = await instance.connect()
-  try {
-    const reader = await connection.runAndReadAll(
-      'SELECT current_database(), (SELECT * FROM duckdb_connection_count()) = 1 AND NOT EXISTS (FROM duckdb_tables())',
-    )
-    const [[name, isOurs] = []] = reader.getRows()
-    // Somebody else of this process has it open, or was first.
-    if (isOurs !== true) return
-    const database = doubleQuoted(String(name))
-    // No connection may have the database as its default while it is detached.
-    await connection.run("ATTACH ':memory:' AS _sluice; USE _sluice")
-    await connection.run(`DETACH ${database}`)
-    await connection.run(`ATTACH ${textLiteral(place)} AS ${database} (ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`)
-    await connection.run(`USE ${database}; DETACH _sluice`)
-  } finally {
-    connection.closeSync()
   }
 }
 
@@ -128,8 +87,7 @@ async function removeEmpty({ place, connect }: Database): Promise<void> {
 
 /** A new database in memory; it is gone when it is closed. */
 export async function openMemory(name: string): Promise<Database> {
-  const instance = await create(name, () => driver().DuckDBInstance.create(':memory:'))
-  return databaseOf(instance, name)
+  return await open(name, async () => driver().DuckDBInstance.create(':memory:'))
 }
 
 /** Loaded with the first database. Its sixty CommonJS files take `import` 135 ms and 200 ms of CPU time, `require` 75 and 95. */
@@ -137,15 +95,10 @@ function driver(): typeof import('@duckdb/node-api') {
   return createRequire(import.meta.url)('@duckdb/node-api')
 }
 
-async function create(place: string, instance: () => Promise<DuckDBInstance>): Promise<DuckDBInstance> {
-  try {
-    return await instance()
-  } catch (error) {
+async function open(place: string, create: () => Promise<DuckDBInstance>): Promise<Database> {
+  const instance = await create().catch(error => {
     throw duckdbError(error, place, 'opening it')
-  }
-}
-
-function databaseOf(instance: DuckDBInstance, place: string): Database {
+  })
   return {
     place,
     async connect() {

@@ -10,7 +10,7 @@ export const duckdbCapabilities: Capabilities = {
   mergeStrategies: ['delete-insert', 'upsert', 'scd2', 'insert-only'],
   transactionalDdl: true,
   nulInText: false,
-  // A third of a row group: DuckDB has work early, and little waits in memory.
+  // A twelfth of DuckDB's row group: it has work early, and little waits in memory.
   batchRows: 10_240,
   decimal: [38, 9],
   wei: [38, 0],

@@ -22,10 +22,10 @@ const WHILE_READING: Settings = { threads: '1', write_buffer_row_group_count: '1
 
 /** Until the end: DuckDB would keep every block that it writes for as long as there is any memory left. */
 function memoryFor(columns: number): Settings {
-  return { memory_limit: `${Math.max(128, Math.ceil(columns * MIB_A_COLUMN))}MiB`, allocator_flush_threshold: '8MiB' }
+  return { memory_limit: `${Math.max(128, columns * MIB_A_COLUMN)}MiB`, allocator_flush_threshold: '8MiB' }
 }
 
-/** What one thread needs at least for a row group of a column that it writes: with less it swaps or gives up. */
+/** Enough for the values of a column in a row group, which are all in memory until they are compressed. */
 const MIB_A_COLUMN = 2
 
 /**
