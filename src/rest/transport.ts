@@ -1,4 +1,5 @@
 import { type LookupAddress, lookup as systemLookup } from 'node:dns'
+import { createRequire } from 'node:module'
 import type { LookupFunction } from 'node:net'
 import type { Dispatcher } from 'undici'
 import { isLocalAddress } from './redirects.js'
@@ -36,9 +37,11 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
   return {
     async send(request) {
       pool ??= openPool(options)
-      const { dispatcher, outward, undici } = await pool
-      const answer = await undici.request(request.url, {
-        dispatcher: request.publicOnly === true ? outward : dispatcher,
+      const { dispatcher, outward, ask } = await pool
+      const { origin, pathname, search } = new URL(request.url)
+      const answer = await ask.call(request.publicOnly === true ? outward : dispatcher, {
+        origin,
+        path: `${pathname}${search}`,
         method: request.method as Dispatcher.HttpMethod,
         headers: request.headers,
         body: request.body ?? null,
@@ -61,23 +64,39 @@ interface Pool {
   readonly dispatcher: Dispatcher
   /** For requests that must not end inside this network; connections are never shared with the other. */
   readonly outward: Dispatcher
-  readonly undici: typeof import('undici')
+  readonly ask: Ask
 }
+
+type Ask = (this: Dispatcher, options: Dispatcher.RequestOptions) => Promise<Dispatcher.ResponseData>
 
 /** Loaded with the first request: a run that asks nothing does not pay for it. */
 async function openPool({ proxy, connectTimeoutMs = 10_000, lookup }: HttpTransportOptions): Promise<Pool> {
-  const undici = await import('undici')
+  const { Agent, ask } = await loadUndici()
   const connect = { timeout: connectTimeoutMs, ...(lookup && { lookup }) }
   const dispatcher =
     proxy === undefined
-      ? new undici.Agent({ connect })
-      : new undici.ProxyAgent({ uri: proxy, requestTls: connect, proxyTls: connect })
+      ? new Agent({ connect })
+      : new (await import('undici')).ProxyAgent({ uri: proxy, requestTls: connect, proxyTls: connect })
   // Behind a proxy it is the proxy that looks names up.
   const outward =
     proxy === undefined
-      ? new undici.Agent({ connect: { ...connect, lookup: publicLookup(lookup ?? systemLookup) } })
+      ? new Agent({ connect: { ...connect, lookup: publicLookup(lookup ?? systemLookup) } })
       : dispatcher
-  return { dispatcher, outward, undici }
+  return { dispatcher, outward, ask }
+}
+
+/**
+ * What requests need of undici takes 25 ms to load, all of it 80. The paths are not promised to stay: where there is nothing
+ * behind them, all of it is loaded.
+ */
+async function loadUndici(): Promise<{ readonly Agent: typeof import('undici').Agent; readonly ask: Ask }> {
+  const require = createRequire(import.meta.url)
+  try {
+    return { Agent: require('undici/lib/dispatcher/agent.js'), ask: require('undici/lib/api/api-request.js') }
+  } catch {
+    const { Agent, Dispatcher } = await import('undici')
+    return { Agent, ask: Dispatcher.prototype.request }
+  }
 }
 
 /** Judges what a name stands for at the moment of connecting, so that no later answer can differ. */

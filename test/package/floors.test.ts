@@ -69,6 +69,11 @@ describe('the house', () => {
     const loaded = reachable('cli/main.ts')
     expect([...loaded].filter(target => !/^(cli\/|core\/errors\.ts$|commander$|node:)/.test(target))).toEqual([])
   })
+
+  it('loads drivers and clients only where they are used', () => {
+    const packages = [...reachable('index.ts')].filter(target => !target.endsWith('.ts') && !target.startsWith('node:'))
+    expect(packages.sort()).toEqual(['smol-toml', 'yaml', 'zod'])
+  })
 })
 
 describe('the laws of the house', () => {

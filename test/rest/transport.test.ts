@@ -1,4 +1,5 @@
 import { createServer } from 'node:https'
+import { createRequire } from 'node:module'
 import type { AddressInfo, LookupFunction } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createClient } from '../../src/rest/client.js'
@@ -56,6 +57,12 @@ function standsFor(address: string): LookupFunction {
   const family = address.includes(':') ? 6 : 4
   return (_name, { all }, done) => (all ? done(null, [{ address, family }]) : done(null, address, family))
 }
+
+it('finds the parts of undici that are loaded alone; without them all of it would be', () => {
+  const { resolve } = createRequire(import.meta.url)
+  expect(resolve('undici/lib/dispatcher/agent.js')).toMatch(/agent\.js$/)
+  expect(resolve('undici/lib/api/api-request.js')).toMatch(/api-request\.js$/)
+})
 
 describe('a public name that stands for an address inside this network', () => {
   const API = 'https://api.example.com'

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import { Agent } from 'undici'
+import type { Agent } from 'undici'
 import { DestinationError } from '../../../core/errors.js'
 import type { Clock } from '../../../core/source.js'
 import type { S3Credentials } from './options.js'
@@ -57,7 +57,7 @@ const PASSING = new Set([
 ])
 
 export function s3Client(at: S3Place, clock: Clock): S3Client {
-  const agent = new Agent({ connections: 8, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
+  let agent: Promise<Agent> | undefined
   /** What the server's clock is ahead of this machine's, once it has complained. */
   let skewMs = 0
 
@@ -69,7 +69,8 @@ export function s3Client(at: S3Place, clock: Clock): S3Client {
       .update(body ?? '')
       .digest('hex')
     const unsigned = { method, host: new URL(at.origin).host, path, query, headers, bodySha256 }
-    const answer = await agent.request({
+    agent ??= openAgent()
+    const answer = await (await agent).request({
       origin: at.origin,
       path: search === '' ? path : `${path}?${search}`,
       method,
@@ -117,8 +118,14 @@ export function s3Client(at: S3Place, clock: Clock): S3Client {
   return {
     send: request => repeated(request),
     receive: repeated,
-    close: async () => await agent.destroy(),
+    close: async () => await (await agent)?.destroy(),
   }
+}
+
+/** Loaded with the first request: only who uses S3 pays for it. */
+async function openAgent(): Promise<Agent> {
+  const { Agent } = await import('undici')
+  return new Agent({ connections: 8, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
 }
 
 function unreachable({ place, origin }: S3Place, error: unknown): DestinationError {
