@@ -49,11 +49,11 @@ export interface WriteCounts {
 /** Turns pages of records into column batches of dlt's tables while the schema evolves. One load uses one of them. */
 export interface Normalizer {
   /**
-   * Adds the records of a page. `table` is a root table, normalised, already part of the schema with its hints;
-   * `records` is the UTF-8 text of one JSON array. Fails with a DataError, SchemaError or RequestError (no JSON) that
+   * Adds the records of a page, or a piece of one that `before` records of the page came before. `table` is a root table,
+   * normalised, already part of the schema with its hints; `records` is the UTF-8 text of one JSON array. Fails with a DataError, SchemaError or RequestError (no JSON) that
    * names table, column and value; after that the normaliser must not be used.
    */
-  write(table: string, records: Uint8Array): WriteCounts
+  write(table: string, records: Uint8Array, before?: number): WriteCounts
   /** The batches that are full, or all that is left. Their buffers are used again from the next call of this on. */
   take(all?: boolean): ColumnBatch[]
   /** Rows written so far, by table; tables without rows are left out. */
@@ -82,6 +82,8 @@ class LoadNormalizer implements Normalizer {
   /** Buffers of ready batches, and of those that the caller has. */
   #readyBuffers: Uint8Array[] = []
   #lent: Uint8Array[] = []
+  /** Records of the page before those that are written. */
+  #recordsBefore = 0
   /** Resource of the page, for warnings. */
   #resource: string | undefined
 
@@ -95,8 +97,9 @@ class LoadNormalizer implements Normalizer {
     this.#batchRows = options.batchRows ?? DEFAULT_BATCH_ROWS
   }
 
-  write(table: string, records: Uint8Array): WriteCounts {
+  write(table: string, records: Uint8Array, before = 0): WriteCounts {
     const family = this.#family(table)
+    this.#recordsBefore = before
     const walk = this.#walk
     this.#resource = family.table.schema.resource
     const rowsBefore = this.#walk.discardedRows + this.#evolver.discardedRows
@@ -212,7 +215,7 @@ class LoadNormalizer implements Normalizer {
     const culprit =
       record === undefined
         ? 'a row has no value for it'
-        : `record ${index + 1} of the page has no value for it: ${record}`
+        : `record ${this.#recordsBefore + index + 1} of the page has no value for it: ${record}`
     return new DataError(
       isKey ? 'primary_key' : 'not_null',
       `Column ${table.name}.${column.name} ${rule}, but ${culprit}`,

@@ -1,4 +1,5 @@
 import { type JsonValue, stringifyJson } from '../core/json.js'
+import { JsonBytesError, skipSpace, skipValue } from '../core/jsonBytes.js'
 
 const OPEN = 0x5b
 const COMMA = 0x2c
@@ -21,6 +22,31 @@ export function joinRecords(
   }
   joined[at++] = CLOSE
   return joined.subarray(0, at)
+}
+
+/**
+ * A JSON array in pieces, each an array of the next records that is longer than `pieceBytes` by one record at most. An array
+ * that is shorter is given as it is. What is wrong with the text is not judged here: it is in one of the pieces.
+ */
+export function* pieces(records: Uint8Array, pieceBytes: number): Iterable<Uint8Array> {
+  if (records.length <= pieceBytes) return yield records
+  let start = 1
+  try {
+    let end = start
+    for (let at = skipSpace(records, start); records[at] !== CLOSE; ) {
+      if (end - start >= pieceBytes) {
+        yield joinRecords(records, [{ start, end }])
+        start = at
+      }
+      end = skipValue(records, at)
+      const comma = skipSpace(records, end)
+      if (records[comma] !== COMMA) break
+      at = skipSpace(records, comma + 1)
+    }
+  } catch (error) {
+    if (!(error instanceof JsonBytesError)) throw error
+  }
+  yield start === 1 ? records : Buffer.concat([Buffer.of(OPEN), records.subarray(start)])
 }
 
 /** One JSON array of parsed records. */

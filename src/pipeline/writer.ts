@@ -5,7 +5,7 @@ import type { JsonObject, JsonValue } from '../core/json.js'
 import { elements, valueAt } from '../core/jsonBytes.js'
 import type { Schema } from '../core/schema.js'
 import type { Normalizer } from '../normalize/normalizer.js'
-import { joinRecords } from './records.js'
+import { joinRecords, pieces } from './records.js'
 
 /**
  * The one place where records become rows and rows are staged. Resources may write at the same time; their records
@@ -26,6 +26,9 @@ export interface Writer {
 /** Bytes of records after which others get a turn: sockets, files and signals wait while records are normalised. */
 const TURN_BYTES = 256 << 10
 
+/** Larger pages are normalised in pieces, so that no more of a page waits in columns than of other pages. */
+const PIECE_BYTES = 1 << 20
+
 export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writer {
   let turn: Promise<unknown> = Promise.resolve()
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -44,14 +47,20 @@ export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writ
     },
     write: (table, records) =>
       inTurn(async () => {
-        const { discardedRows, discardedValues } = normalizer.write(table, records)
-        discarded += discardedRows
-        await stage(false)
-        turnBytes += records.length
-        if (turnBytes >= TURN_BYTES) {
-          turnBytes = 0
-          await setImmediate()
+        let [before, discardedRows, discardedValues] = [0, 0, 0]
+        for (const piece of pieces(records, PIECE_BYTES)) {
+          const counts = normalizer.write(table, piece, before)
+          before += counts.records
+          discardedRows += counts.discardedRows
+          discardedValues += counts.discardedValues
+          await stage(false)
+          turnBytes += piece.length
+          if (turnBytes >= TURN_BYTES) {
+            turnBytes = 0
+            await setImmediate()
+          }
         }
+        discarded += discardedRows
         return { discardedRows, discardedValues }
       }),
     finish: () =>

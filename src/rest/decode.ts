@@ -20,13 +20,14 @@ export class BodyError extends Error {
  * Neither what is transferred nor what it unpacks to may be longer than `maxBytes`; reading stops there.
  */
 export async function readBody(response: TransportResponse, maxBytes: number): Promise<Uint8Array> {
-  const encoded = await collect(response.body, maxBytes)
+  const length = response.headers['content-length']
+  const announced = length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
+  const encoded = await collect(response.body, announced, maxBytes)
   let body: Buffer = encoded
   for (const coding of codings(response.headers['content-encoding']).reverse()) {
     if (body.length > 0) body = await decode(coding, body, maxBytes)
   }
-  const length = response.headers['content-length']
-  if (length !== undefined && /^\d+$/.test(length) && Number(length) > encoded.length && encoded.length > 0) {
+  if (announced !== undefined && announced > encoded.length && encoded.length > 0) {
     throw new BodyError('truncated', `the body has ${encoded.length} bytes where content-length announced ${length}`)
   }
   return isGzip(body) ? await decode('gzip', body, maxBytes) : body
@@ -53,27 +54,27 @@ interface Emitter {
 }
 
 /** A Node stream is read by its events, which is twice as fast as iterating over it. */
-function collect(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
+function collect(body: AsyncIterable<Uint8Array>, announced: number | undefined, maxBytes: number): Promise<Buffer> {
+  const collected = new CollectedBody(announced, maxBytes)
   return 'on' in body && 'destroy' in body
-    ? fromEvents(body as unknown as Emitter, maxBytes)
-    : fromIterable(body, maxBytes)
+    ? fromEvents(body as unknown as Emitter, collected)
+    : fromIterable(body, collected)
 }
 
-function fromEvents(body: Emitter, maxBytes: number): Promise<Buffer> {
+function fromEvents(body: Emitter, collected: CollectedBody): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const parts: Uint8Array[] = []
-    let length = 0
     let ended = false
     body.on('data', part => {
-      length += part.length
-      if (length > maxBytes) {
-        reject(tooLarge(maxBytes))
+      try {
+        collected.add(part)
+      } catch (error) {
+        reject(error)
         body.destroy()
-      } else parts.push(part)
+      }
     })
     body.on('end', () => {
       ended = true
-      resolve(concatenated(parts, length))
+      resolve(collected.bytes())
     })
     body.on('error', reject)
     body.on('close', () => {
@@ -82,21 +83,41 @@ function fromEvents(body: Emitter, maxBytes: number): Promise<Buffer> {
   })
 }
 
-async function fromIterable(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
-  const parts: Uint8Array[] = []
-  let length = 0
-  for await (const part of body) {
-    length += part.length
-    if (length > maxBytes) throw tooLarge(maxBytes)
-    parts.push(part)
-  }
-  return concatenated(parts, length)
+async function fromIterable(body: AsyncIterable<Uint8Array>, collected: CollectedBody): Promise<Buffer> {
+  for await (const part of body) collected.add(part)
+  return collected.bytes()
 }
 
-function concatenated(parts: readonly Uint8Array[], length: number): Buffer {
-  const only = parts[0]
-  if (parts.length === 1 && only !== undefined) return Buffer.from(only.buffer, only.byteOffset, only.byteLength)
-  return Buffer.concat(parts, length)
+/** The parts of a body in one buffer, which has the announced size from the start: no part waits beside the whole. */
+class CollectedBody {
+  readonly #maxBytes: number
+  readonly #announced: number
+  #buffer = Buffer.alloc(0)
+  #length = 0
+
+  constructor(announced: number | undefined, maxBytes: number) {
+    this.#announced = Math.min(announced ?? 0, maxBytes)
+    this.#maxBytes = maxBytes
+  }
+
+  add(part: Uint8Array): void {
+    const length = this.#length + part.length
+    if (length > this.#maxBytes) throw tooLarge(this.#maxBytes)
+    if (length > this.#buffer.length) this.#grow(length)
+    this.#buffer.set(part, this.#length)
+    this.#length = length
+  }
+
+  bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#length)
+  }
+
+  #grow(needed: number): void {
+    const size = Math.max(needed, this.#buffer.length === 0 ? this.#announced : this.#buffer.length * 2)
+    const larger = Buffer.allocUnsafeSlow(Math.min(size, this.#maxBytes))
+    larger.set(this.bytes())
+    this.#buffer = larger
+  }
 }
 
 const decoders = {
