@@ -24,6 +24,7 @@ export const benchmarks: Readonly<Record<string, (bench: Bench) => Promise<void>
   second,
   postgres,
   memory,
+  page,
   latency,
   help,
 }
@@ -124,6 +125,19 @@ async function memory(bench: Bench): Promise<void> {
   bench.print(described(String(five), fives))
   bench.print(verdict('peak', medianOf(fives, 'peakMb') / medianOf(ones, 'peakMb'), 1.1))
   bench.print(verdict('MB', medianOf(fives, 'peakMb'), 500))
+}
+
+/** Peak memory of a list that is one page of about 200 MB. */
+async function page(bench: Bench): Promise<void> {
+  const records = Math.round(430_000 * bench.scale)
+  const { path, bytes } = await feedbackFile(bench, records)
+  bench.print(`${records} nested records in one page of ${Math.round(bytes / 1e6)} MB`)
+  await withServer(path, { pageSize: records }, async url => {
+    const ours: Cost[] = []
+    for (let run = 0; run < bench.runs; run++) ours.push(await loadBySluice(bench, url))
+    bench.print(described('Sluice', ours))
+    bench.print(`  peak: ${(medianOf(ours, 'peakMb') / (bytes / 2 ** 20)).toFixed(2)} times the page`)
+  })
 }
 
 /** Many small pages of a slow API. */

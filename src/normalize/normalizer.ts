@@ -50,8 +50,9 @@ export interface WriteCounts {
 export interface Normalizer {
   /**
    * Adds the records of a page, or a piece of one that `before` records of the page came before. `table` is a root table,
-   * normalised, already part of the schema with its hints; `records` is the UTF-8 text of one JSON array. Fails with a DataError, SchemaError or RequestError (no JSON) that
-   * names table, column and value; after that the normaliser must not be used.
+   * normalised, already part of the schema with its hints; `records` is the UTF-8 text of one JSON array. Fails with a
+   * DataError, SchemaError or RequestError (no JSON) that names table, column and value; after that the normaliser must
+   * not be used.
    */
   write(table: string, records: Uint8Array, before?: number): WriteCounts
   /** The batches that are full, or all that is left. Their buffers are used again from the next call of this on. */

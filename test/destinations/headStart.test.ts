@@ -92,8 +92,13 @@ describe('rows that are put in while others arrive', () => {
     })
   })
 
-  test('may be wide: DuckDB gets memory for as many columns', async () => {
+  test('may be wide: DuckDB gets memory for as many columns, and never more than it had', async () => {
     const path = freshPath()
+    const instance = await DuckDBInstance.fromCache(path)
+    const other = await instance.connect()
+    await other.run("SET memory_limit = '450MiB'")
+    const limit = async (): Promise<unknown> =>
+      (await other.runAndReadAll("SELECT current_setting('memory_limit')")).getRows()[0]?.[0]
     const names = Array.from({ length: 250 }, (_, index) => `c${index}`)
     const wide = testSchema({
       wide: { columns: Object.fromEntries(names.map(name => [name, 'bigint'])), disposition: 'append' },
@@ -113,9 +118,13 @@ describe('rows that are put in while others arrive', () => {
         await load.stage({ table: 'wide', rows, columns: [...data, ...system] }, wide)
       }
       await expect.poll(async () => (await stat(path)).size, { timeout: 20_000 }).toBeGreaterThan(2 ** 20)
+      expect(await limit()).toBe('450.0 MiB')
       await load.commit(commitPlan(wide, { loadId: '2.1', tables: [{ table: 'wide', disposition: 'append' }] }))
       expect(await connection.count('wide')).toBe(14 * rows)
+      expect(await limit()).toBe('450.0 MiB')
     })
+    other.closeSync()
+    instance.closeSync()
   })
 
   test('are gone without one', async () => {

@@ -10,7 +10,7 @@ import { hasDuplicates, insertStaged, keepTest } from '../sql/rows.js'
 import { hasRow, type SqlSession, type StagedTable } from '../sql/session.js'
 import type { Database } from './database.js'
 import { duckdbDialect } from './dialect.js'
-import { duckdbSession } from './session.js'
+import { duckdbSession, interruptible } from './session.js'
 import type { Staged, StagingFolder } from './staging.js'
 
 /**
@@ -18,15 +18,16 @@ import type { Staged, StagingFolder } from './staging.js'
  * closing the file would compress once more, and the walk has use for the other cores. A buffer of one row group: by
  * itself DuckDB waits for five before it compresses the first.
  */
-const WHILE_READING: Settings = { threads: '1', write_buffer_row_group_count: '1' }
+const WHILE_READING = { threads: '1', write_buffer_row_group_count: '1' }
 
-/** Until the end: DuckDB would keep every block that it writes for as long as there is any memory left. */
-function memoryFor(columns: number): Settings {
-  return { memory_limit: `${Math.max(128, columns * MIB_A_COLUMN)}MiB`, allocator_flush_threshold: '8MiB' }
+/**
+ * Until the end: DuckDB would keep every block that it writes for as long as there is any memory left. Enough for the
+ * values of a row group, which are all in memory until they are compressed, and never more than there was.
+ */
+function memoryFor(columns: number, mostMib: number): Settings {
+  const mib = Math.min(mostMib, Math.max(128, columns * 2))
+  return { memory_limit: `${mib}MiB`, allocator_flush_threshold: '8MiB' }
 }
-
-/** Enough for the values of a column in a row group, which are all in memory until they are compressed. */
-const MIB_A_COLUMN = 2
 
 /**
  * Puts rows into their tables while others still arrive, in the transaction that will commit them: DuckDB's threads then
@@ -43,7 +44,7 @@ export interface HeadStart {
    * After `stop`: gives the open transaction with what is left to do in it; undefined where nothing was begun or the bet is
    * lost. Only `end` closes it, whether it was committed or not.
    */
-  finish(plan: CommitPlan, staged: Staged): Promise<OpenTransaction | undefined>
+  finish(plan: CommitPlan, staged: Staged, signal: AbortSignal | undefined): Promise<OpenTransaction | undefined>
   /** Rolls back what is begun and not committed. Idempotent. */
   readonly end: () => Promise<void>
 }
@@ -58,10 +59,10 @@ export interface OpenTransaction {
 /** Values by name. */
 type Settings = Readonly<Record<string, string>>
 
-/** Settings of an instance that were changed. */
+/** Settings of an instance that are changed for a while. */
 interface ChangedSettings {
   change(settings: Settings): Promise<void>
-  /** Sets what was there before the first change; a second time it does nothing. Never fails. */
+  /** Sets what was there before; a second time it does nothing. Never fails. */
   restore(): Promise<void>
 }
 
@@ -77,6 +78,7 @@ interface Begun {
   readonly roots: Map<string, 'empty' | 'filled'>
   /** Most columns of a table that rows were put into. */
   mostColumns: number
+  readonly mostMemoryMib: number
 }
 
 export function headStart(database: Database, dataset: string, folder: StagingFolder): HeadStart {
@@ -136,13 +138,16 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
       waiting.clear()
       await working
     },
-    async finish(plan, staged) {
+    async finish(plan, staged, signal) {
       if (begun === undefined || stopped) return undefined
       const { connection, session, whileReading } = begun
-      const rest = await putInRest(begun, plan.schema, staged)
-      await whileReading.restore()
-      const tables = await remaining(begun, plan, staged)
-      return tables === undefined ? undefined : { connection, session, plan: { ...plan, tables }, staged: rest }
+      const now = begun
+      return await interruptible(connection, signal, async () => {
+        const rest = await putInRest(now, plan.schema, staged)
+        await whileReading.restore()
+        const tables = await remaining(now, plan, staged)
+        return tables === undefined ? undefined : { connection, session, plan: { ...plan, tables }, staged: rest }
+      })
     },
     end,
   }
@@ -154,15 +159,19 @@ async function begin(database: Database, dataset: string): Promise<Begun> {
   try {
     await connection.run('SET SESSION preserve_insertion_order = false')
     const session = await duckdbSession(connection, dataset)
-    const memory = changedSettings(session)
-    const whileReading = changedSettings(session)
+    const before = await settingsOf(session, Object.keys({ ...WHILE_READING, ...memoryFor(0, 0) }))
+    const { threads = '', write_buffer_row_group_count = '', ...memoryBefore } = before
+    const whileReading = changedSettings(session, { threads, write_buffer_row_group_count })
+    const memory = changedSettings(session, memoryBefore)
     changed.push(memory, whileReading)
-    await memory.change(memoryFor(0))
+    const mostMemoryMib = mebibytes(memoryBefore.memory_limit ?? '')
+    await memory.change(memoryFor(0, mostMemoryMib))
     await whileReading.change(WHILE_READING)
     await connection.run('BEGIN TRANSACTION')
     await session.createDataset()
     const tables = await DatasetTables.inspect(session)
-    return { connection, whileReading, memory, session, tables, shapes: new Map(), roots: new Map(), mostColumns: 0 }
+    const filled = { shapes: new Map(), roots: new Map(), mostColumns: 0 }
+    return { connection, whileReading, memory, session, tables, ...filled, mostMemoryMib }
   } catch (error) {
     for (const settings of changed) await settings.restore()
     connection.closeSync()
@@ -170,27 +179,28 @@ async function begin(database: Database, dataset: string): Promise<Begun> {
   }
 }
 
-/** Each call is one statement, or two: between statements the walk has its turn, which may take longer than they do. */
-function changedSettings(session: SqlSession): ChangedSettings {
-  const before = new Map<string, string>()
-  const set = async (settings: Iterable<readonly [string, string]>): Promise<void> => {
-    await session.run([...settings].map(([name, value]) => `SET ${name} = ${textLiteral(value)}`).join('; '))
+/** All in one statement: between two of them the walk has its turn, which may take longer than they do. */
+async function settingsOf(session: SqlSession, names: readonly string[]): Promise<Settings> {
+  const values = names.map(name => `current_setting(${textLiteral(name)})::VARCHAR`)
+  const [row = []] = await session.rows(`SELECT ${values.join(', ')}`)
+  return Object.fromEntries(names.map((name, index) => [name, asShown(String(row[index]))]))
+}
+
+function changedSettings(session: SqlSession, before: Settings): ChangedSettings {
+  let isChanged = false
+  const set = async (settings: Settings): Promise<void> => {
+    const statements = Object.entries(settings).map(([name, value]) => `SET ${name} = ${textLiteral(value)}`)
+    await session.run(statements.join('; '))
   }
   return {
     async change(settings) {
-      const unknown = Object.keys(settings).filter(name => !before.has(name))
-      if (unknown.length > 0) {
-        const values = unknown.map(name => `current_setting(${textLiteral(name)})::VARCHAR`)
-        const [row = []] = await session.rows(`SELECT ${values.join(', ')}`)
-        for (const [index, name] of unknown.entries()) before.set(name, asShown(String(row[index])))
-      }
-      await set(Object.entries(settings))
+      isChanged = true
+      await set(settings)
     },
     async restore() {
-      if (before.size === 0) return
-      const settings = [...before]
-      before.clear()
-      await set(settings).catch(() => {})
+      if (!isChanged) return
+      isChanged = false
+      await set(before).catch(() => {})
     },
   }
 }
@@ -198,6 +208,12 @@ function changedSettings(session: SqlSession): ChangedSettings {
 /** DuckDB cuts an amount such as `18.8 GiB` off after one digit: set as it is, each load would take a little of it. */
 function asShown(value: string): string {
   return value.replace(/^(\d+\.\d) /, '$15 ')
+}
+
+/** An amount of memory as DuckDB shows it, such as `18.8 GiB`; without bound where it is shown otherwise. */
+function mebibytes(amount: string): number {
+  const [, number, unit = ''] = /^([\d.]+) ([MGT])iB$/.exec(amount) ?? []
+  return number === undefined ? Number.POSITIVE_INFINITY : Math.floor(Number(number) * 1024 ** 'MGT'.indexOf(unit))
 }
 
 /** Whether nothing that the schema says stands against inserting the rows of this table as they are. */
@@ -227,7 +243,7 @@ async function putIn(begun: Begun, schema: ReadonlySchema, name: string, staged:
   const columns = await tables.ensure(table)
   if (table.columns.size > begun.mostColumns) {
     begun.mostColumns = table.columns.size
-    await begun.memory.change(memoryFor(table.columns.size))
+    await begun.memory.change(memoryFor(table.columns.size, begun.mostMemoryMib))
   }
   const target = session.table(name)
   const keys = { parent: undefined, rowKey: undefined, parentKey: undefined, rootKey: undefined }

@@ -1,10 +1,9 @@
-import type { DuckDBConnection } from '@duckdb/node-api'
 import type { CommitPlan, Load, LoadPlan } from '../../core/destination.js'
 import { applyCommit } from '../sql/commit.js'
 import type { Database } from './database.js'
 import { duckdbError } from './errors.js'
 import { type HeadStart, headStart } from './headStart.js'
-import { duckdbSession, inTransaction } from './session.js'
+import { duckdbSession, inTransaction, interruptible } from './session.js'
 import type { Staged, StagingFolder } from './staging.js'
 
 /** A load into DuckDB: files until the commit, then one transaction. `release` is called once, at its end. */
@@ -84,7 +83,7 @@ async function commit(committing: Committing): Promise<void> {
 /** Commits the transaction that was begun while rows arrived; false, with nothing done, where there is none to commit. */
 async function commitBegun({ load, start, final, signal }: Committing, staged: Staged): Promise<boolean> {
   try {
-    const begun = await start.finish(final, staged)
+    const begun = await start.finish(final, staged, signal)
     if (begun === undefined) return false
     const { connection, session } = begun
     return await interruptible(connection, signal, async () => {
@@ -97,22 +96,5 @@ async function commitBegun({ load, start, final, signal }: Committing, staged: S
     // What is wrong with the rows shows itself again when the commit starts from the files.
     signal?.throwIfAborted()
     return false
-  }
-}
-
-async function interruptible<T>(
-  connection: DuckDBConnection,
-  signal: AbortSignal | undefined,
-  work: () => Promise<T>,
-): Promise<T> {
-  const interrupt = (): void => connection.interrupt()
-  signal?.addEventListener('abort', interrupt)
-  try {
-    return await work()
-  } catch (error) {
-    signal?.throwIfAborted()
-    throw error
-  } finally {
-    signal?.removeEventListener('abort', interrupt)
   }
 }

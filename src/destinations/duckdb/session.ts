@@ -52,3 +52,21 @@ export async function inTransaction<T>(connection: DuckDBConnection, work: () =>
     throw error
   }
 }
+
+/** Runs `work`, whose statements on the connection are interrupted when the signal says so; its reason is then thrown. */
+export async function interruptible<T>(
+  connection: DuckDBConnection,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const interrupt = (): void => connection.interrupt()
+  signal?.addEventListener('abort', interrupt)
+  try {
+    return await work()
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', interrupt)
+  }
+}
