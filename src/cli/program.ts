@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { CommandContext } from './commands/command.js'
-import { type ExitCode, reportFailure } from './failure.js'
+import type { ExitCode } from './failure.js'
 
 /**
  * Runs one command line (without `node` and the script). Never throws and never ends the process: everything that goes
@@ -19,6 +19,7 @@ export async function sluice(
     return exitCode
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    const { reportFailure } = await import('./failure.js')
     return reportFailure(error, context.terminal.err, args.includes('--debug'))
   }
 }
