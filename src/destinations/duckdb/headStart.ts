@@ -41,8 +41,8 @@ export interface HeadStart {
   /** Resolves when nothing is taken any more from the staged files. To be called outside of the writer's turn. */
   stop(): Promise<void>
   /**
-   * After `stop`: gives the open transaction with what is left to do in it; undefined where nothing was begun or the bet is
-   * lost. Only `end` closes it, whether it was committed or not.
+   * After `stop`: puts in what was staged since and gives the open transaction with what is left to do in it; undefined where
+   * nothing was begun or the bet is lost. Only `end` closes it, whether it was committed or not.
    */
   finish(plan: CommitPlan, staged: Staged, signal: AbortSignal | undefined): Promise<OpenTransaction | undefined>
   /** Rolls back what is begun and not committed. Idempotent. */
