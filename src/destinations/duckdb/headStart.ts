@@ -20,13 +20,14 @@ import type { Staged, StagingFolder } from './staging.js'
  */
 const WHILE_READING = { threads: '1', write_buffer_row_group_count: '1' }
 
-/**
- * Until the end: DuckDB would keep every block that it writes for as long as there is any memory left. Enough for the
- * values of a row group, which are all in memory until they are compressed, and never more than there was.
- */
-function memoryFor(columns: number, mostMib: number): Settings {
-  const mib = Math.min(mostMib, Math.max(128, columns * 2))
+/** Until the end: DuckDB would keep every block that it writes for as long as there is any memory left. */
+function withMemory(mib: number) {
   return { memory_limit: `${mib}MiB`, allocator_flush_threshold: '8MiB' }
+}
+
+/** Enough for the values of a row group, which are all in memory until they are compressed, and never more than there was. */
+function memoryMibFor(columns: number, mostMib: number): number {
+  return Math.min(mostMib, Math.max(128, columns * 2))
 }
 
 /**
@@ -76,8 +77,8 @@ interface Begun {
   readonly shapes: Map<string, readonly string[]>
   /** By root table with rows of this transaction: whether its tables had none before. */
   readonly roots: Map<string, 'empty' | 'filled'>
-  /** Most columns of a table that rows were put into. */
-  mostColumns: number
+  /** What DuckDB has now, and what it had before. */
+  memoryMib: number
   readonly mostMemoryMib: number
 }
 
@@ -159,19 +160,20 @@ async function begin(database: Database, dataset: string): Promise<Begun> {
   try {
     await connection.run('SET SESSION preserve_insertion_order = false')
     const session = await duckdbSession(connection, dataset)
-    const before = await settingsOf(session, Object.keys({ ...WHILE_READING, ...memoryFor(0, 0) }))
+    const before = await settingsOf(session, Object.keys({ ...WHILE_READING, ...withMemory(0) }))
     const { threads = '', write_buffer_row_group_count = '', ...memoryBefore } = before
     const whileReading = changedSettings(session, { threads, write_buffer_row_group_count })
     const memory = changedSettings(session, memoryBefore)
     changed.push(memory, whileReading)
     const mostMemoryMib = mebibytes(memoryBefore.memory_limit ?? '')
-    await memory.change(memoryFor(0, mostMemoryMib))
+    const memoryMib = memoryMibFor(0, mostMemoryMib)
+    await memory.change(withMemory(memoryMib))
     await whileReading.change(WHILE_READING)
     await connection.run('BEGIN TRANSACTION')
     await session.createDataset()
     const tables = await DatasetTables.inspect(session)
-    const filled = { shapes: new Map(), roots: new Map(), mostColumns: 0 }
-    return { connection, whileReading, memory, session, tables, ...filled, mostMemoryMib }
+    const limits = { memoryMib, mostMemoryMib }
+    return { connection, whileReading, memory, session, tables, shapes: new Map(), roots: new Map(), ...limits }
   } catch (error) {
     for (const settings of changed) await settings.restore()
     connection.closeSync()
@@ -241,9 +243,10 @@ async function putIn(begun: Begun, schema: ReadonlySchema, name: string, staged:
   if (isReplacing && roots.get(root.name) === 'filled') throw new Error('the bet is lost: there are rows to replace')
   for (const one of lineage(schema, table)) await ensure(begun, one)
   const columns = await tables.ensure(table)
-  if (table.columns.size > begun.mostColumns) {
-    begun.mostColumns = table.columns.size
-    await begun.memory.change(memoryFor(table.columns.size, begun.mostMemoryMib))
+  const memoryMib = memoryMibFor(table.columns.size, begun.mostMemoryMib)
+  if (memoryMib > begun.memoryMib) {
+    begun.memoryMib = memoryMib
+    await begun.memory.change(withMemory(memoryMib))
   }
   const target = session.table(name)
   const keys = { parent: undefined, rowKey: undefined, parentKey: undefined, rootKey: undefined }

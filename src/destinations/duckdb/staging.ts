@@ -79,6 +79,20 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
     await append(table.current.path, pieces)
   }
 
+  /** Ends the file that is written, behind what is under way; the result is what nobody took before. */
+  const takeFiles = async (table: TableFiles): Promise<readonly StagedFile[]> => {
+    const taking = table.tail.then(async () => {
+      await endFile(table)
+      const untaken = table.files.slice(table.taken)
+      table.taken = table.files.length
+      return untaken
+    })
+    table.tail = taking.then(() => {})
+    // A failure is this caller's, and of whoever adds more; that nobody does is no failure of its own.
+    table.tail.catch(() => {})
+    return await taking
+  }
+
   return {
     async add(batch, schema) {
       if (batch.rows === 0) return
@@ -90,26 +104,15 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
     async take(name, schema) {
       const table = tables.get(name)
       if (table === undefined) return undefined
-      const taking = table.tail.then(async () => {
-        await endFile(table)
-        const untaken = table.files.slice(table.taken)
-        table.taken = table.files.length
-        return untaken
-      })
-      table.tail = taking.then(() => {})
-      // A failure is this caller's, and of whoever adds more; that nobody does is no failure of its own.
-      table.tail.catch(() => {})
-      const files = await taking
+      const files = await takeFiles(table)
       return files.length === 0 ? undefined : stagedTable(table, files, schema.tables.get(name))
     },
     async finish(schema) {
       const all = new Map<string, StagedTable>()
       const rest = new Map<string, StagedTable>()
       for (const [name, table] of tables) {
-        await table.tail
-        await endFile(table)
+        const untaken = await takeFiles(table)
         all.set(name, stagedTable(table, table.files, schema.tables.get(name)))
-        const untaken = table.files.slice(table.taken)
         if (untaken.length > 0) rest.set(name, stagedTable(table, untaken, schema.tables.get(name)))
       }
       return { all, rest }
