@@ -4,7 +4,17 @@ declare const WebAssembly: {
   readonly Instance: new (module: object, imports: object) => { readonly exports: unknown }
 }
 
-/** The exports of a kernel without imports, as `scripts/build-wasm.mjs` compiles it, in base64. */
-export function instantiate(kernel: string): unknown {
-  return new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(kernel, 'base64')), {}).exports
+const modules = new Map<string, object>()
+
+/**
+ * The exports of an instance of its own of a kernel, as `scripts/build-wasm.mjs` compiles it, in base64. A kernel is compiled
+ * once.
+ */
+export function instantiate(kernel: string, imports: object = {}): unknown {
+  let module = modules.get(kernel)
+  if (module === undefined) {
+    module = new WebAssembly.Module(Buffer.from(kernel, 'base64'))
+    modules.set(kernel, module)
+  }
+  return new WebAssembly.Instance(module, imports).exports
 }

@@ -300,7 +300,7 @@ export class Evolver {
     const isNew = isNewTable(table)
     if (isNew && contract.tables !== 'evolve') {
       if (contract.tables === 'freeze') throw frozenTable(shape.tableName)
-      shape.discarded = true
+      shape.discard()
       return false
     }
     const columnsMode = isNew || (table !== undefined && evolvesColumnsOnce(table)) ? 'evolve' : contract.columns

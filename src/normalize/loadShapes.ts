@@ -7,6 +7,7 @@ import { type SystemNames, systemNames } from '../core/systemTables.js'
 import { BufferPool } from './buffers.js'
 import { setVariantColumn, variantColumn } from './cells.js'
 import type { JsonScalar } from './coerce.js'
+import type { Kernel } from './kernel.js'
 import { columnFragment, type Field, type KeyNames, ListShape, Node, tableFragment } from './shapes.js'
 import { type RootIdKind, TableWriter } from './tables.js'
 
@@ -26,6 +27,7 @@ export interface RootFamily {
 }
 
 export interface LoadShapesOptions {
+  readonly kernel: Kernel
   readonly schema: Schema
   readonly naming: Naming
   readonly loadId: string
@@ -85,7 +87,8 @@ export class LoadShapes {
   }
 
   #shape(tableName: string, tablePath: string, above: ListShape | undefined, level: number): ListShape {
-    return new ListShape(tableName, tablePath, above, level, this.#keyNames, name => this.#isJson(tableName, name))
+    const isJson = (name: string): boolean => this.#isJson(tableName, name)
+    return new ListShape(this.#options.kernel, tableName, tablePath, above, level, this.#keyNames, isJson)
   }
 
   /** Whether objects and lists for this column stay whole whatever their level. */
@@ -101,12 +104,11 @@ export class LoadShapes {
     const fragment = columnFragment(key, this.#keyNames)
     const path = node.path === '' ? fragment : naming.joinPath(node.path, fragment)
     const name = node.path === '' ? fragment : naming.shortenFragments(node.path, fragment)
-    const field = node.add(key, path, name, node.level <= 0 || this.#isJson(shape.tableName, name))
+    const field = shape.addField(node, key, path, name, node.level <= 0 || this.#isJson(shape.tableName, name))
     this.#share(shape, field)
     const family = this.#families.get(shape.tableName)
-    if (family?.root === shape && family.table.rootIdKind === 'key') field.keySlot = family.keys.indexOf(name)
-    field.exact = this.#isAnySystemColumn(name)
-    field.special = field.exact || field.keySlot >= 0 || field.shared !== undefined
+    if (family?.root === shape && family.table.rootIdKind === 'key') field.makesRootId(family.keys.indexOf(name))
+    if (this.#isAnySystemColumn(name)) field.leaveToExactWay()
     return field
   }
 
@@ -117,13 +119,8 @@ export class LoadShapes {
       this.#fieldNames.set(shape, fields)
     }
     const first = fields.get(field.name)
-    if (first === undefined) {
-      fields.set(field.name, field)
-      return
-    }
-    first.shared ??= { stamp: 0 }
-    first.special = true
-    field.shared = first.shared
+    if (first === undefined) fields.set(field.name, field)
+    else field.shareColumn(first)
   }
 
   #isAnySystemColumn(name: string): boolean {
@@ -133,8 +130,10 @@ export class LoadShapes {
 
   /** The node of the objects at a field. */
   innerOf(node: Node, field: Field): Node {
-    field.node ??= new Node(node.level - 1, field.path)
-    return field.node
+    if (field.node !== undefined) return field.node
+    const inner = new Node(this.#options.kernel, node.level - 1, field.path)
+    field.bindNode(inner)
+    return inner
   }
 
   /** The shape of the lists at a field of the object at `path` in rows of `shape`. */
@@ -143,7 +142,7 @@ export class LoadShapes {
     const { naming } = this.#keyNames
     const fragments = [shape.tablePath, path, this.tableFragment(field.key)]
     const made = this.#shape(naming.shortenFragments(...fragments), naming.joinPath(...fragments), shape, rowLevel - 1)
-    field.list = made
+    field.bindList(made)
     return made
   }
 
@@ -161,14 +160,14 @@ export class LoadShapes {
     if (this.#carriesRootId(shape)) writer.hasRootIds = true
     const family = this.#families.get(root.tableName)
     if (family !== undefined && !family.tables.includes(writer)) family.tables.push(writer)
-    shape.table = writer
-    shape.exact =
+    const exact =
       writer.parent === undefined ? writer.rootIdKind !== 'random' || writer.hasRootIds : writer.parent !== parent
+    shape.bindTable(writer, exact)
     return writer
   }
 
   #newWriter(table: TableSchema, parent: TableWriter | undefined): TableWriter {
-    const writer = new TableWriter(table, parent, this.#rootIdKind(table), this.pool)
+    const writer = new TableWriter(this.#options.kernel, this.pool, table, parent, this.#rootIdKind(table))
     writer.givesOwnId = parent === undefined && this.#propagatesRootId(table.name)
     this.#writers.set(table.name, writer)
     return writer
@@ -219,8 +218,7 @@ export class LoadShapes {
     if (field.column !== undefined) return
     const hints = writer.schema.columns.get(field.name)
     if (hints === undefined || !isComplete(hints)) return
-    field.column = writer.column(hints)
-    if (hints.data_type === 'json') field.keepsJson = true
+    field.bindColumn(writer.column(hints))
     for (const kind of KINDS) {
       const variant = writer.schema.columns.get(this.variantName(writer.schema, field.name, kind))
       if (variant === undefined || !isComplete(variant) || variantColumn(field, kind) !== undefined) continue

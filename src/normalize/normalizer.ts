@@ -6,8 +6,8 @@ import type { WarningCode } from '../core/events.js'
 import type { Naming } from '../core/identifiers.js'
 import type { ColumnSchema, Schema, SchemaContract } from '../core/schema.js'
 import { type CellLimits, CellRules } from './cells.js'
-import { GIVE_UP } from './columns.js'
 import { Evolver } from './evolve.js'
+import { GIVE_UP, Kernel } from './kernel.js'
 import { LoadShapes, type RootFamily } from './loadShapes.js'
 import { keyIdOfBytes, recordIdOfBytes } from './rootIds.js'
 import { type TableWriter, textValue } from './tables.js'
@@ -90,9 +90,10 @@ class LoadNormalizer implements Normalizer {
 
   constructor(options: NormalizerOptions) {
     const { schema, naming, loadId, maxNesting, contract } = options
-    this.#shapes = new LoadShapes({ schema, naming, loadId, maxNesting, contract })
+    const kernel = new Kernel(() => this.#walk)
+    this.#shapes = new LoadShapes({ kernel, schema, naming, loadId, maxNesting, contract })
     this.#cells = new CellRules(options, (code, message) => options.warn(code, message, this.#resource))
-    this.#walk = new Walk(this.#cells, options.nulInText)
+    this.#walk = new Walk(kernel, this.#cells, options.nulInText)
     this.#evolver = new Evolver(this.#shapes, this.#cells)
     this.#loadId = textValue(loadId)
     this.#batchRows = options.batchRows ?? DEFAULT_BATCH_ROWS
@@ -105,7 +106,7 @@ class LoadNormalizer implements Normalizer {
     this.#resource = family.table.schema.resource
     const rowsBefore = this.#walk.discardedRows + this.#evolver.discardedRows
     const valuesBefore = this.#cells.discardedValues
-    walk.setPage(this.#validText(table, records))
+    walk.setPage(this.#validText(table, records), family.table.rootIdKind === 'key' ? family.keys.length : 0)
     const firstRow = family.table.cutRows + family.table.rows
     for (const one of family.tables) one.mark()
     this.#readRecords(family, firstRow)
@@ -140,22 +141,18 @@ class LoadNormalizer implements Normalizer {
     }
     if (table.rootIdKind === 'random') return undefined
     return row => {
-      const id = keyIdOfBytes(table.name, keys, slot => {
-        const start = walk.keyStarts[slot] ?? -1
-        return start < 0 ? undefined : walk.slice(start, walk.keyEnds[slot] ?? start)
-      })
-      table.ids.set(row, id)
+      table.ids.set(
+        row,
+        keyIdOfBytes(table.name, keys, slot => walk.keyValue(slot)),
+      )
     }
   }
 
   #readRecords(family: Family, firstRow: number): void {
     const walk = this.#walk
-    const reader = walk.reader
-    walk.keyStarts.length = family.table.rootIdKind === 'key' ? this.#shapes.keyColumns(family.table).length : 0
-    reader.position = 0
-    reader.expect(0x5b)
-    let open = !reader.accept(0x5d)
-    walk.position = reader.position
+    walk.reader.expect(0x5b)
+    let open = !walk.reader.accept(0x5d)
+    walk.position = walk.reader.position
     while (open) {
       try {
         if (walk.walk(family, this.#batchRows)) {
@@ -171,6 +168,7 @@ class LoadNormalizer implements Normalizer {
         open = this.#readExactly(family)
       }
     }
+    const { reader } = walk
     reader.position = walk.position
     reader.skipSpace()
     if (!walk.atEnd(reader.position)) throw reader.malformed()
@@ -179,15 +177,14 @@ class LoadNormalizer implements Normalizer {
   /** Reads one record in the exact way; false when it was the last. */
   #readExactly(family: Family): boolean {
     const walk = this.#walk
-    const reader = walk.reader
-    reader.position = walk.recordStart
-    const record = reader.read()
+    walk.reader.position = walk.recordStart
+    const record = walk.reader.read()
     this.#evolver.record(family.root, record)
-    walk.records++
     for (const table of family.tables) table.mark()
+    const { reader } = walk
     const more = reader.accept(0x2c)
     if (!more) reader.expect(0x5d)
-    walk.position = reader.position
+    walk.passRecord(reader.position)
     return more
   }
 

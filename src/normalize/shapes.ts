@@ -1,6 +1,6 @@
 import type { Naming } from '../core/identifiers.js'
 import type { ColumnWriter } from './columns.js'
-import { type Keyed, KeyTable, Spelling } from './keys.js'
+import type { Address, Kernel } from './kernel.js'
 import type { TableWriter } from './tables.js'
 
 /**
@@ -17,92 +17,154 @@ export interface KeyNames {
 }
 
 /** One key of the objects at one place. */
-export class Field implements Keyed {
-  // What the walk reads for every value comes first, close together in memory.
-  /** Bytes of the key and its closing quote. */
-  readonly keyLength: number
-  place = 0
-  /** Row serial of the last visit: a second one in the same row is a repeated key. */
-  stamp = 0
-  /** One of `exact`, `shared` and `keySlot` applies. */
-  special = false
-  column: ColumnWriter | undefined
-  readonly spelling: Spelling
+export class Field {
+  readonly address: Address
+  readonly table: string
   readonly key: string
   /** Joined fragments before shortening. */
   readonly path: string
   /** Name of the column. */
   readonly name: string
-  /** Objects and lists stay whole, as JSON. */
-  keepsJson: boolean
+  readonly #kernel: Kernel
+  #keepsJson: boolean
+  #column: ColumnWriter | undefined
+  #node: Node | undefined
+  #list: ListShape | undefined
+  #isExact = false
+  #shared: Address = 0
+  #keySlot = -1
   /** Variant columns by kind of value. */
   textVariant: ColumnWriter | undefined
   bigintVariant: ColumnWriter | undefined
   doubleVariant: ColumnWriter | undefined
   boolVariant: ColumnWriter | undefined
   jsonVariant: ColumnWriter | undefined
-  /** The members of the object here. */
-  node: Node | undefined
-  /** The elements of the list here. */
-  list: ListShape | undefined
-  /** The walk must leave records with this key to the exact way. */
-  exact = false
-  /** Shared with other keys of the same row that have the same column. */
-  shared: SharedColumn | undefined
-  /** Place among the columns that the root row's id is made from, -1 for none. */
-  keySlot = -1
   /** Values that are no objects or lists are dropped: the contract does not admit the column. */
   discarded = false
   /** Values that do not fit the column are dropped: the contract does not admit variants. */
   variantsDiscarded = false
 
-  constructor(key: string, path: string, name: string, keepsJson: boolean) {
-    this.spelling = new Spelling(Buffer.from(JSON.stringify(key).slice(1, -1), 'utf8'))
-    this.keyLength = this.spelling.length
+  constructor(kernel: Kernel, table: string, key: string, path: string, name: string, keepsJson: boolean) {
+    this.#kernel = kernel
+    this.table = table
     this.key = key
     this.path = path
     this.name = name
-    this.keepsJson = keepsJson
+    this.#keepsJson = keepsJson
+    this.address = kernel.exports.newField(kernel.fields.length, keepsJson)
+    kernel.fields.push(this)
   }
-}
 
-/** A column that several keys of a row lead to; the last of them wins. */
-export interface SharedColumn {
-  /** Row serial of the last visit of any of the keys. */
-  stamp: number
+  /** Objects and lists stay whole, as JSON. */
+  get keepsJson(): boolean {
+    return this.#keepsJson
+  }
+
+  get column(): ColumnWriter | undefined {
+    return this.#column
+  }
+
+  /** The members of the object here. */
+  get node(): Node | undefined {
+    return this.#node
+  }
+
+  /** The elements of the list here. */
+  get list(): ListShape | undefined {
+    return this.#list
+  }
+
+  bindColumn(column: ColumnWriter): void {
+    this.#column = column
+    this.#kernel.exports.setColumn(this.address, column.address, column.kind)
+    if (column.dataType !== 'json') return
+    this.#keepsJson = true
+    this.#kernel.exports.setKeepsJson(this.address)
+  }
+
+  bindNode(node: Node): void {
+    this.#node = node
+    this.#kernel.exports.setNode(this.address, node.address)
+  }
+
+  bindList(list: ListShape): void {
+    this.#list = list
+    this.#kernel.exports.setList(this.address, list.address)
+  }
+
+  /** The walk must leave records with this key to the exact way. */
+  leaveToExactWay(): void {
+    this.#isExact = true
+    this.#setSpecial()
+  }
+
+  /** The field and an earlier one have one column; of one row, the last of them wins. */
+  shareColumn(earlier: Field): void {
+    if (earlier.#shared === 0) {
+      earlier.#shared = this.#kernel.exports.newShared()
+      earlier.#setSpecial()
+    }
+    this.#shared = earlier.#shared
+    this.#setSpecial()
+  }
+
+  /** The id of the root row is made from this value, among others: it is the one at `slot`. */
+  makesRootId(slot: number): void {
+    this.#keySlot = slot
+    this.#setSpecial()
+  }
+
+  #setSpecial(): void {
+    this.#kernel.exports.setSpecial(this.address, this.#isExact, this.#shared, this.#keySlot)
+  }
 }
 
 /** Spellings of keys with needless escapes that a node remembers; beyond, they are looked up the slow way. */
 const MOST_SPELLINGS = 256
 
+/** Zeros behind a spelling: the kernel compares 16 bytes at a time. */
+const SPELLING_PADDING = 16
+
 /** The objects at one place of a table's rows. */
 export class Node {
+  readonly address: Address
   /** Levels of nesting left below the members; none: objects and lists stay whole. */
   readonly level: number
   /** Path of the object within its row, empty for the row itself. */
   readonly path: string
-  readonly keys = new KeyTable<Field>()
-  readonly #byKey = new Map<string, Field>()
+  readonly #kernel: Kernel
+  readonly #byKey = new Map<string, { readonly field: Field; readonly spelling: Address }>()
+  #spellings = 0
 
-  constructor(level: number, path: string) {
+  constructor(kernel: Kernel, level: number, path: string) {
+    this.#kernel = kernel
     this.level = level
     this.path = path
+    this.address = kernel.exports.newNode(kernel.nodes.length)
+    kernel.nodes.push(this)
   }
 
   field(key: string): Field | undefined {
-    return this.#byKey.get(key)
+    return this.#byKey.get(key)?.field
   }
 
-  add(key: string, path: string, name: string, keepsJson: boolean): Field {
-    const field = new Field(key, path, name, keepsJson)
-    this.#byKey.set(key, field)
-    this.keys.add(field)
-    return field
+  add(field: Field): void {
+    const usual = Buffer.from(JSON.stringify(field.key).slice(1, -1), 'utf8')
+    this.#byKey.set(field.key, { field, spelling: this.#enter(usual, field) })
   }
 
-  /** The field of a key, without its quotes, that may not be spelled the usual way. */
-  findSpelling(bytes: Uint8Array, start: number, end: number): Field | undefined {
-    const raw = bytes.slice(start, end)
+  /** Adds a spelling of a field's key, without its quotes, and returns its place. */
+  #enter(raw: Uint8Array, field: Field): Address {
+    const { exports } = this.#kernel
+    const bytes = exports.acquireZeroed(raw.length + 1 + SPELLING_PADDING)
+    this.#kernel.bytes.set(raw, bytes)
+    this.#kernel.bytes[bytes + raw.length] = 0x22
+    this.#spellings++
+    return exports.addKey(this.address, field.address, bytes, raw.length + 1)
+  }
+
+  /** Place of the spelling of a known key, without its quotes, that may not be spelled the usual way. */
+  findSpelling(raw: Uint8Array): Address | undefined {
     if (raw.indexOf(0x5c) < 0) return undefined
     let key: string
     try {
@@ -110,34 +172,32 @@ export class Node {
     } catch {
       return undefined
     }
-    const field = this.#byKey.get(key)
-    if (field !== undefined && this.keys.spellings < this.#byKey.size + MOST_SPELLINGS) {
-      this.keys.enter(new Spelling(raw), field)
-    }
-    return field
+    const known = this.#byKey.get(key)
+    if (known === undefined) return undefined
+    if (this.#spellings >= this.#byKey.size + MOST_SPELLINGS) return known.spelling
+    return this.#enter(Buffer.from(raw), known.field)
   }
 }
 
 /** The lists at one place, or the records of a root table. */
 export class ListShape {
+  readonly address: Address
   readonly tableName: string
   /** Joined fragments of the table's name before shortening. */
   readonly tablePath: string
   /** The lists, or records, whose elements hold these; undefined for the records of a resource. */
   readonly above: ListShape | undefined
-  /** Known once an element was seen, or the table existed before. */
-  table: TableWriter | undefined
   readonly root: Node
   /** Column `value`, of elements that are no objects. */
   readonly value: Field
   /** Elements that are lists. */
   readonly list: Field
-  /** The contract does not admit the table. */
-  discarded = false
-  /** The walk must leave these lists to the exact way. */
-  exact = false
+  readonly #kernel: Kernel
+  #table: TableWriter | undefined
+  #discarded = false
 
   constructor(
+    kernel: Kernel,
     tableName: string,
     tablePath: string,
     above: ListShape | undefined,
@@ -145,15 +205,47 @@ export class ListShape {
     names: KeyNames,
     keepsJson: (name: string) => boolean,
   ) {
+    this.#kernel = kernel
     this.tableName = tableName
     this.tablePath = tablePath
     this.above = above
-    this.root = new Node(level, '')
+    this.root = new Node(kernel, level, '')
     const { naming } = names
     const value = naming.identifier('value')
     const list = naming.identifier('list')
-    this.value = new Field('value', value, value, true)
-    this.list = new Field('list', list, list, level - 1 <= 0 || keepsJson(list))
+    this.value = new Field(kernel, tableName, 'value', value, value, true)
+    this.list = new Field(kernel, tableName, 'list', list, list, level - 1 <= 0 || keepsJson(list))
+    this.address = kernel.exports.newShape(this.root.address, this.value.address, this.list.address)
+  }
+
+  /** Known once an element was seen, or the table existed before. */
+  get table(): TableWriter | undefined {
+    return this.#table
+  }
+
+  /** The contract does not admit the table. */
+  get discarded(): boolean {
+    return this.#discarded
+  }
+
+  /** `exact`: the walk must leave these lists to the exact way. */
+  bindTable(table: TableWriter, exact: boolean): void {
+    this.#table = table
+    this.#kernel.exports.setTable(this.address, table.address, exact)
+  }
+
+  /** Adds the field of a key of the objects at `node`, which are rows of this shape's table or inside of them. */
+  addField(node: Node, key: string, path: string, name: string, keepsJson: boolean): Field {
+    const field = new Field(this.#kernel, this.tableName, key, path, name, keepsJson)
+    node.add(field)
+    // Records that are no objects count as objects with this key.
+    if (node === this.root && key === 'value') this.#kernel.exports.setWrapped(this.address, field.address)
+    return field
+  }
+
+  discard(): void {
+    this.#discarded = true
+    this.#kernel.exports.setDiscarded(this.address)
   }
 }
 

@@ -3,12 +3,12 @@ import type { ColumnSchema, DataType, TableSchema } from '../core/schema.js'
 import type { SystemNames } from '../core/systemTables.js'
 import type { BufferPool } from './buffers.js'
 import { ColumnWriter } from './columns.js'
+import type { Address, Kernel } from './kernel.js'
 import { nestedIds, ROW_ID_LENGTH, ROW_ID_STRIDE, randomIds } from './rowIds.js'
 
 /** How the ids of a root table's rows are made. */
 export type RootIdKind = 'random' | 'key' | 'row'
 
-const FIRST_ROWS = 256
 /** Two bytes each. */
 const ID_HALVES = ROW_ID_STRIDE / 2
 
@@ -22,26 +22,17 @@ export class TableWriter {
   /** The table whose rows these rows hang on; undefined for root tables. */
   readonly parent: TableWriter | undefined
   readonly children: TableWriter[] = []
-  readonly columns: ColumnWriter[] = []
-  readonly #byName = new Map<string, ColumnWriter>()
+  readonly address: Address
+  readonly #columns = new Map<string, ColumnWriter>()
+  readonly #kernel: Kernel
   readonly #pool: BufferPool
   readonly rootIdKind: RootIdKind
   /** Rows carry the id of their root row. */
   hasRootIds = false
   /** Of a root table: rows give their own id to the rows below, not the one that they carry. */
   givesOwnId = false
-  /** Rows of the current batch. */
-  rows = 0
   /** Rows of earlier batches. */
   cutRows = 0
-  rowCapacity = FIRST_ROWS
-  /** Rows when the current root record began. */
-  recordStart = 0
-  /** Row of the parent that the last list belonged to. */
-  lastParentRow = -1
-  /** For nested tables, by row. */
-  parentRows: Int32Array
-  listIndexes: Int32Array
   readonly ids: IdColumn
   readonly parentIds: IdColumn
   readonly rootIds: IdColumn
@@ -52,35 +43,49 @@ export class TableWriter {
   /** Rows of lists in rows of another table than `parent`, until their ids are made: the ids of those rows. */
   #foreign: Map<number, { readonly parentId: string; readonly rootId: string | undefined }> | undefined
 
-  constructor(schema: TableSchema, parent: TableWriter | undefined, rootIdKind: RootIdKind, pool: BufferPool) {
+  constructor(
+    kernel: Kernel,
+    pool: BufferPool,
+    schema: TableSchema,
+    parent: TableWriter | undefined,
+    rootIdKind: RootIdKind,
+  ) {
     this.name = schema.name
     this.schema = schema
     this.parent = parent
     this.rootIdKind = rootIdKind
+    this.address = kernel.exports.newTable(parent?.address ?? 0)
+    this.#kernel = kernel
     this.#pool = pool
-    const indexed = parent === undefined ? 0 : FIRST_ROWS
-    this.parentRows = new Int32Array(indexed)
-    this.listIndexes = new Int32Array(indexed)
     this.ids = new IdColumn(pool)
     this.parentIds = new IdColumn(pool)
     this.rootIds = new IdColumn(pool)
     parent?.children.push(this)
   }
 
+  /** Rows of the current batch. */
+  get rows(): number {
+    return this.#kernel.exports.rowsOf(this.address)
+  }
+
+  /** Bytes of the values of the current batch. */
+  get valueBytes(): number {
+    return this.#kernel.exports.valueBytes(this.address)
+  }
+
   /** The writer of a column of the schema whose type is known. */
   column(hints: ColumnSchema): ColumnWriter {
-    const known = this.#byName.get(hints.name)
+    const known = this.#columns.get(hints.name)
     if (known !== undefined) return known
     if (hints.data_type === undefined) throw new TypeError(`column ${hints.name} has no type`)
-    const made = new ColumnWriter({ ...hints, data_type: hints.data_type }, this.rowCapacity, this.#pool)
-    this.columns.push(made)
-    this.#byName.set(made.name, made)
+    const made = new ColumnWriter(this.#kernel, this, { ...hints, data_type: hints.data_type })
+    this.#columns.set(made.name, made)
     return made
   }
 
   /** The writer of a column, if it ever had a value in this load. */
   known(name: string): ColumnWriter | undefined {
-    return this.#byName.get(name)
+    return this.#columns.get(name)
   }
 
   /** The root ids of the rows below, by row of this table. */
@@ -90,17 +95,12 @@ export class TableWriter {
 
   /** Begins a row of a root table. */
   startRow(): number {
-    if (this.rows === this.rowCapacity) this.#growRows()
-    return this.rows++
+    return this.#kernel.exports.startRow(this.address)
   }
 
   /** Begins a row of a nested table. */
   startNestedRow(parentRow: number, listIndex: number): number {
-    if (this.rows === this.rowCapacity) this.#growRows()
-    const row = this.rows++
-    this.parentRows[row] = parentRow
-    this.listIndexes[row] = listIndex
-    return row
+    return this.#kernel.exports.startNestedRow(this.address, parentRow, listIndex)
   }
 
   /** The row is of a list in a row of another table than `parent`. */
@@ -109,61 +109,58 @@ export class TableWriter {
     this.#foreign.set(row, { parentId, rootId })
   }
 
-  #growRows(): void {
-    this.rowCapacity *= 2
-    for (const column of this.columns) column.growRows(this.rowCapacity)
-    if (this.parent === undefined) return
-    this.parentRows = grown(this.parentRows, this.rowCapacity)
-    this.listIndexes = grown(this.listIndexes, this.rowCapacity)
-  }
-
   /** Sets the id of a row that brings its own. */
   giveId(row: number, id: string): void {
     this.#given ??= new Map()
     this.#given.set(row, id)
   }
 
+  /** {@link rollback} can go back as far as here. */
   mark(): void {
-    for (const column of this.columns) column.mark()
+    this.#kernel.exports.markRows(this.address)
   }
 
   /** Forgets the rows of the current root record. */
   rollback(): void {
-    if (this.rows === this.recordStart) return
-    for (const column of this.columns) column.truncate(this.recordStart, this.rows)
-    if (this.#given !== undefined) {
-      for (const row of this.#given.keys()) if (row >= this.recordStart) this.#given.delete(row)
-    }
-    this.rows = this.recordStart
-    this.lastParentRow = -1
+    const before = this.rows
+    this.#kernel.exports.rollbackRows(this.address)
+    if (this.#given === undefined || this.rows === before) return
+    for (const row of this.#given.keys()) if (row >= this.rows) this.#given.delete(row)
   }
 
   /** Makes the ids of all rows so far, of this table and of those below it. */
   resolveIds(): void {
     const from = this.#resolved
-    if (this.rows > from) {
-      const made = this.ids.room(this.rows).subarray(from * ROW_ID_STRIDE, this.rows * ROW_ID_STRIDE)
-      if (this.parent !== undefined) this.#makeNestedIds(this.parent, from, made)
-      else if (this.rootIdKind === 'random') randomIds(this.rows - from, made)
+    const rows = this.rows
+    if (rows > from) {
+      const made = this.ids.room(rows).subarray(from * ROW_ID_STRIDE, rows * ROW_ID_STRIDE)
+      if (this.parent !== undefined) this.#makeNestedIds(this.parent, from, rows, made)
+      else if (this.rootIdKind === 'random') randomIds(rows - from, made)
       if (this.#given !== undefined) for (const [row, id] of this.#given) if (row >= from) this.ids.set(row, id)
       if (this.parent === undefined && this.hasRootIds) {
-        this.rootIds.copy(this.ids, from, this.rows)
+        this.rootIds.copy(this.ids, from, rows)
         this.#resolveForeign(from)
       }
-      this.#resolved = this.rows
+      this.#resolved = rows
     }
     for (const child of this.children) child.resolveIds()
   }
 
-  #makeNestedIds(parent: TableWriter, from: number, made: Uint8Array): void {
-    this.parentIds.gather(parent.ids, this.parentRows, from, this.rows)
+  #makeNestedIds(parent: TableWriter, from: number, rows: number, made: Uint8Array): void {
+    const parentRows = this.#byRow(this.#kernel.exports.parentRowsOf(this.address), from, rows)
+    this.parentIds.gather(parent.ids, parentRows, from)
     if (this.hasRootIds) {
-      if (parent.givesOwnId) this.rootIds.copy(this.parentIds, from, this.rows)
-      else this.rootIds.gather(parent.rootIds, this.parentRows, from, this.rows)
+      if (parent.givesOwnId) this.rootIds.copy(this.parentIds, from, rows)
+      else this.rootIds.gather(parent.rootIds, parentRows, from)
     }
     this.#resolveForeign(from)
-    const listIndexes = this.listIndexes.subarray(from, this.rows)
-    nestedIds(this.parentIds.text(from, this.rows), this.name, listIndexes, this.rows - from, made)
+    const listIndexes = this.#byRow(this.#kernel.exports.listIndexesOf(this.address), from, rows)
+    nestedIds(this.parentIds.text(from, rows), this.name, listIndexes, rows - from, made)
+  }
+
+  /** What the kernel keeps for each of the rows, for reading at once. */
+  #byRow(block: Address, from: number, rows: number): Int32Array {
+    return this.#kernel.words.subarray((block >> 2) + from, (block >> 2) + rows)
   }
 
   #resolveForeign(from: number): void {
@@ -190,17 +187,16 @@ export class TableWriter {
     this.parentIds.clear()
     this.rootIds.clear()
     this.cutRows += rows
-    this.rows = 0
-    this.recordStart = 0
     this.#resolved = 0
-    this.lastParentRow = -1
-    for (const child of this.children) child.lastParentRow = -1
+    const { exports } = this.#kernel
+    exports.clearRows(this.address)
+    for (const child of this.children) exports.forgetParentRow(child.address)
     return { table: this.name, rows, columns }
   }
 
   #dataColumn(name: string, lent: Uint8Array[]): Column | undefined {
-    const writer = this.#byName.get(name)
-    return writer === undefined || writer.count === 0 ? undefined : writer.cut(this.rows, this.rowCapacity, lent)
+    const writer = this.#columns.get(name)
+    return writer === undefined || writer.count === 0 ? undefined : writer.cut(this.rows, this.#pool, lent)
   }
 
   #systemColumn(name: string, names: SystemNames, loadId: Uint8Array, lent: Uint8Array[]): Column | undefined {
@@ -216,14 +212,16 @@ export class TableWriter {
   }
 
   #indexValues(lent: Uint8Array[]): Uint8Array {
-    const bytes = this.#pool.acquire(this.rows * 8)
+    const rows = this.rows
+    const bytes = this.#pool.acquire(rows * 8)
     lent.push(bytes)
-    const words = new Int32Array(bytes.buffer, 0, this.rows * 2)
-    for (let row = 0; row < this.rows; row++) {
-      words[row * 2] = this.listIndexes[row]!
+    const words = new Int32Array(bytes.buffer, 0, rows * 2)
+    const listIndexes = this.#byRow(this.#kernel.exports.listIndexesOf(this.address), 0, rows)
+    for (let row = 0; row < rows; row++) {
+      words[row * 2] = listIndexes[row]!
       words[row * 2 + 1] = 0
     }
-    return bytes.subarray(0, this.rows * 8)
+    return bytes.subarray(0, rows * 8)
   }
 }
 
@@ -260,21 +258,20 @@ class IdColumn {
     this.#others.set(row, id)
   }
 
-  /** Rows `from` to before `to` get the ids that `source` has at the rows `sourceRows` names for them. */
-  gather(source: IdColumn, sourceRows: Int32Array, from: number, to: number): void {
-    const target = this.room(to)
+  /** The rows from `from` on get the ids that `source` has at `sourceRows`. */
+  gather(source: IdColumn, sourceRows: Int32Array, from: number): void {
+    const target = this.room(from + sourceRows.length)
     const halves = new Uint16Array(target.buffer)
-    const bytes = source.#bytes
-    const sourceHalves = new Uint16Array(bytes.buffer)
-    for (let row = from; row < to; row++) {
-      const start = sourceRows[row]! * ID_HALVES
-      const at = row * ID_HALVES
-      for (let index = 0; index < ID_HALVES; index++) halves[at + index] = sourceHalves[start + index]!
+    const sourceHalves = new Uint16Array(source.#bytes.buffer)
+    let at = from * ID_HALVES
+    for (let index = 0; index < sourceRows.length; index++) {
+      const start = sourceRows[index]! * ID_HALVES
+      for (let half = 0; half < ID_HALVES; half++) halves[at++] = sourceHalves[start + half]!
     }
     if (source.#others === undefined) return
-    for (let row = from; row < to; row++) {
-      const other = source.#others.get(sourceRows[row]!)
-      if (other !== undefined) this.set(row, other)
+    for (const [index, sourceRow] of sourceRows.entries()) {
+      const other = source.#others.get(sourceRow)
+      if (other !== undefined) this.set(from + index, other)
     }
   }
 
@@ -342,10 +339,4 @@ function repeated(value: Uint8Array, rows: number, pool: BufferPool, lent: Uint8
     bytes.copyWithin(filled, 0, Math.min(filled, size - filled))
   }
   return bytes.subarray(0, size)
-}
-
-function grown(values: Int32Array, size: number): Int32Array {
-  const next = new Int32Array(size)
-  next.set(values)
-  return next
 }

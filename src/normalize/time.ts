@@ -3,7 +3,6 @@
  * halves of an i64, or days and microseconds of the day.
  */
 export { microsPerDay, microsPerSecond } from './calendar.js'
-export { isoMicros, isoMicrosAt } from './isoBytes.js'
 export {
   detectIso,
   type IsoValue,

@@ -111,7 +111,8 @@ export class TreeReader {
     let escaped = false
     let at = start + 1
     for (;;) {
-      const byte = bytes[at]!
+      // A backslash may be the last byte.
+      const byte = bytes[at] ?? 0
       if (byte === 0x22) break
       if (byte < 0x20) {
         this.position = at

@@ -8,23 +8,12 @@ import {
   formatTimestamp,
   instantMicros,
   isoDateDays,
-  isoMicros,
-  isoMicrosAt,
   isoTimeMicros,
   isoTimestampMicros,
   parseIso,
   parseTimestamp,
 } from '../../src/normalize/time.js'
 import golden from '../golden/iso_detection.json' with { type: 'json' }
-
-const encoder = new TextEncoder()
-
-/** Through the bytes of a longer buffer, as a value within a page is. */
-function microsOfBytes(text: string): bigint | undefined {
-  const bytes = encoder.encode(`x1${text}0Z`)
-  if (!isoMicrosAt(bytes, 2, bytes.length - 2)) return undefined
-  return (BigInt(isoMicros[1]!) << 32n) | BigInt(isoMicros[0]! >>> 0)
-}
 
 describe('ISO detection', () => {
   it.each(golden.vectors)('$in', ({ in: text, iso_timestamp, iso_date, parsed }) => {
@@ -33,7 +22,6 @@ describe('ISO detection', () => {
     expect(kind === 'date').toBe(iso_date)
     if (parsed.iso === undefined) {
       expect(isoTimestampMicros(text)).toBeUndefined()
-      expect(microsOfBytes(text)).toBeUndefined()
       return
     }
     if (parsed.kind === 'Date') expect(formatDate(isoDateDays(text)!)).toBe(parsed.iso)
@@ -44,7 +32,6 @@ describe('ISO detection', () => {
       if (value?.kind !== 'timestamp') throw new Error('not a timestamp')
       expect(formatTimestamp(instantMicros({ ...value, offsetSeconds: 0 })!, { timezone: false })).toBe(written)
       expect(value.offsetSeconds !== undefined).toBe(written !== parsed.iso)
-      expect(microsOfBytes(text)).toBe(isoTimestampMicros(text))
     }
   })
 
@@ -85,9 +72,8 @@ describe('ISO detection', () => {
     ['2024:01:01 10:30:15|5', '2024-01-01T10:30:15.500000+00:00'],
     ['20240101T101112,25Z', '2024-01-01T10:11:12.250000+00:00'],
   ])('instant of %s', (text, iso) => {
-    for (const micros of [isoTimestampMicros(text), microsOfBytes(text)]) {
-      expect(micros === undefined ? undefined : formatTimestamp(micros)).toBe(iso)
-    }
+    const micros = isoTimestampMicros(text)
+    expect(micros === undefined ? undefined : formatTimestamp(micros)).toBe(iso)
   })
 })
 
@@ -105,67 +91,13 @@ describe('parseTimestamp', () => {
   })
 })
 
-describe('isoMicrosAt', () => {
-  const digits = (length: number) => fc.stringMatching(new RegExp(`^[0-9]{${length}}$`))
-  const number = (max: number, width: number) => fc.nat(max).map(value => String(value).padStart(width, '0'))
-  const timestamp = fc
-    .tuple(
-      digits(4),
-      fc.constantFrom('-', '-', '-', '', '/'),
-      number(13, 2),
-      number(32, 2),
-      fc.constantFrom('T', 'T', ' ', 't', ''),
-      number(25, 2),
-      fc.constantFrom(':', ':', ':', ''),
-      number(61, 2),
-      number(61, 2),
-      fc.oneof(
-        fc.constant(''),
-        digits(3).map(text => `.${text}`),
-        fc.stringMatching(/^[.,][0-9]{0,12}$/),
-      ),
-      fc.oneof(fc.constantFrom('', 'Z', 'z', '+', '+02', '-0330', '+05:30', '+5:30', '+24:00', '-25:00'), fc.string()),
-    )
-    .map(([year, dash, month, day, t, hour, colon, minute, second, fraction, zone]) =>
-      [year, dash, month, dash, day, t, hour, colon, minute, colon, second, fraction, zone].join(''),
-    )
-
-  it('reads bytes as isoTimestampMicros reads texts', () => {
-    fc.assert(
-      fc.property(fc.oneof(timestamp, fc.stringMatching(/^[0-9]{1,4}[-0-9T:Z.,+ |/W]{0,26}$/)), text => {
-        expect(microsOfBytes(text)).toBe(isoTimestampMicros(text))
-      }),
-      { numRuns: 20_000 },
-    )
-  })
-
-  it('reads what Date reads', () => {
-    const first = Date.UTC(2000, 0, 1) - 1999 * 365.2425 * 86_400_000
-    fc.assert(
-      fc.property(
-        fc.date({ min: new Date(first + 86_400_000 * 2), max: new Date('9999-12-31'), noInvalidDate: true }),
-        date => {
-          expect(microsOfBytes(date.toISOString())).toBe(BigInt(date.getTime()) * 1000n)
-          expect(formatTimestamp(BigInt(date.getTime()) * 1000n).slice(0, 19)).toBe(date.toISOString().slice(0, 19))
-        },
-      ),
-    )
-  })
-
-  it('needs time in proportion to the length of a text', () => {
-    const bytes = encoder.encode(`2024-01-01T00:00:00.${'1'.repeat(300_000)}x`)
-    expect(isoMicrosAt(bytes, 0, bytes.length)).toBe(false)
-    expect(isoMicrosAt(bytes, 0, bytes.length - 1)).toBe(true)
-  })
-})
-
 describe('formats', () => {
   it('reads back what it writes', () => {
     const micros = fc.bigInt({ min: -62_135_596_800_000_000n, max: 253_402_300_799_999_999n })
     fc.assert(
       fc.property(micros, value => {
         expect(isoTimestampMicros(formatTimestamp(value))).toBe(value)
-        expect(microsOfBytes(formatTimestamp(value, { timezone: false }))).toBe(value)
+        expect(isoTimestampMicros(formatTimestamp(value, { timezone: false }))).toBe(value)
       }),
     )
   })
