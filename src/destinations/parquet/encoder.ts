@@ -1,6 +1,6 @@
 import type { Column, ColumnBatch } from '../../core/batch.js'
 import type { DataType } from '../../core/schema.js'
-import { type ThriftWriter, thriftWriter } from './thrift.js'
+import { ThriftWriter } from './thrift.js'
 
 /** A column of a file. Every column is optional in Parquet's sense. */
 export interface ParquetColumn {
@@ -45,6 +45,7 @@ const ENCODING = { plain: 0, rle: 3 } as const
 
 export function parquetEncoder(columns: readonly ParquetColumn[]): ParquetEncoder {
   const groups: RowGroup[] = []
+  const metadata = columns.map(columnMetadata)
   let offset = 0
   let rows = 0
   return {
@@ -59,10 +60,8 @@ export function parquetEncoder(columns: readonly ParquetColumn[]): ParquetEncode
       const chunks: ChunkPlace[] = []
       const start = offset
       for (const { name, source } of columns) {
-        const chunk = columnChunk(byName.get(source ?? name), batch.rows)
-        const size = chunk.reduce((sum, piece) => sum + piece.length, 0)
+        const size = columnChunk(byName.get(source ?? name), batch.rows, pieces)
         chunks.push({ offset, size })
-        pieces.push(...chunk)
         offset += size
       }
       groups.push({ rows: batch.rows, size: offset - start, chunks })
@@ -70,7 +69,7 @@ export function parquetEncoder(columns: readonly ParquetColumn[]): ParquetEncode
       return pieces
     },
     end() {
-      const footer = fileMetadata(columns, groups, rows)
+      const footer = fileMetadata(metadata, groups, rows)
       const tail = Buffer.alloc(8)
       tail.writeUInt32LE(footer.length, 0)
       MAGIC.copy(tail, 4)
@@ -79,38 +78,38 @@ export function parquetEncoder(columns: readonly ParquetColumn[]): ParquetEncode
   }
 }
 
-/** One data page: header, levels that say which rows have a value, values. */
-function columnChunk(column: Column | undefined, rows: number): Uint8Array[] {
-  const levels = definitionLevels(column, rows)
+/** One data page: header, levels that say which rows have a value, values. Returns its size. */
+function columnChunk(column: Column | undefined, rows: number, pieces: Uint8Array[]): number {
   const values = column?.values ?? EMPTY
-  const size = levels.reduce((sum, piece) => sum + piece.length, 0) + values.length
-  return [pageHeader(rows, size), ...levels, values]
+  const validity = column === undefined || column.count === rows ? undefined : column.validity
+  // In Parquet's hybrid encoding of 0 (null) and 1: one repeated run, or the validity bits as they are.
+  const bits = validity === undefined ? EMPTY : validity.subarray(0, (rows + 7) >> 3)
+  const levels =
+    validity === undefined ? [...varint(rows * 2), column === undefined ? 0 : 1] : varint(bits.length * 2 + 1)
+  const size = 4 + levels.length + bits.length + values.length
+  const head = new ThriftWriter(MOST_HEAD_BYTES)
+  pageHeader(head, rows, size)
+  const headerSize = head.length
+  head.append(littleEndian(levels.length + bits.length))
+  head.append(levels)
+  pieces.push(head.written, bits, values)
+  return headerSize + size
 }
 
-function pageHeader(rows: number, size: number): Uint8Array {
-  const writer = thriftWriter()
+/** Bytes of the header and what is written behind it, at most. */
+const MOST_HEAD_BYTES = 64
+
+function pageHeader(writer: ThriftWriter, rows: number, size: number): void {
   writer.i32(1, 0)
   writer.i32(2, size)
   writer.i32(3, size)
-  writer.struct(5, () => {
-    writer.i32(1, rows)
-    writer.i32(2, ENCODING.plain)
-    writer.i32(3, ENCODING.rle)
-    writer.i32(4, ENCODING.rle)
-  })
-  return writer.finish()
-}
-
-/** Levels of 0 (null) or 1 in Parquet's hybrid encoding: one repeated run, or the validity bits as they are. */
-function definitionLevels(column: Column | undefined, rows: number): Uint8Array[] {
-  const validity = column?.validity
-  if (column === undefined || validity === undefined || column.count === rows) {
-    const run = [...varint(rows * 2), column === undefined ? 0 : 1]
-    return [Buffer.from([...littleEndian(run.length), ...run])]
-  }
-  const groups = Math.ceil(rows / 8)
-  const header = varint(groups * 2 + 1)
-  return [Buffer.from([...littleEndian(header.length + groups), ...header]), validity.subarray(0, groups)]
+  writer.struct(5)
+  writer.i32(1, rows)
+  writer.i32(2, ENCODING.plain)
+  writer.i32(3, ENCODING.rle)
+  writer.i32(4, ENCODING.rle)
+  writer.end()
+  writer.end()
 }
 
 function varint(value: number): number[] {
@@ -128,42 +127,67 @@ function littleEndian(value: number): number[] {
   return [value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >>> 24) & 255]
 }
 
-function fileMetadata(columns: readonly ParquetColumn[], groups: readonly RowGroup[], rows: number): Uint8Array {
-  const writer = thriftWriter()
+function fileMetadata(columns: readonly ColumnMetadata[], groups: readonly RowGroup[], rows: number): Uint8Array {
+  const writer = new ThriftWriter((1 + groups.length) * columns.length * MOST_HEAD_BYTES)
   writer.i32(1, 1)
-  writer.structs(2, columns.length + 1, index => {
-    const column = columns[index - 1]
-    if (column === undefined) {
-      writer.text(4, 'schema')
-      writer.i32(5, columns.length)
-    } else {
-      schemaElement(writer, column)
-    }
-  })
+  writer.structs(2, columns.length + 1)
+  writer.element()
+  writer.text(4, 'schema')
+  writer.i32(5, columns.length)
+  writer.end()
+  for (const { schemaElement } of columns) writer.append(schemaElement)
   writer.i64(3, rows)
-  writer.structs(4, groups.length, index => rowGroupMetadata(writer, columns, groups[index]!)) // index < length
+  writer.structs(4, groups.length)
+  for (const group of groups) rowGroupMetadata(writer, columns, group)
   writer.text(6, 'sluice')
-  return writer.finish()
+  writer.end()
+  return writer.written
 }
 
-function rowGroupMetadata(writer: ThriftWriter, columns: readonly ParquetColumn[], group: RowGroup): void {
-  writer.structs(1, columns.length, index => {
-    const column = columns[index]! // index < length, and a chunk for each column
-    const chunk = group.chunks[index]!
-    writer.i64(2, chunk.offset)
-    writer.struct(3, () => {
-      writer.i32(1, physicalTypes[column.dataType])
-      writer.i32s(2, [ENCODING.plain, ENCODING.rle])
-      writer.texts(3, [column.name])
-      writer.i32(4, 0)
-      writer.i64(5, group.rows)
-      writer.i64(6, chunk.size)
-      writer.i64(7, chunk.size)
-      writer.i64(9, chunk.offset)
-    })
-  })
+function rowGroupMetadata(writer: ThriftWriter, columns: readonly ColumnMetadata[], group: RowGroup): void {
+  writer.element()
+  writer.structs(1, columns.length)
+  for (const [index, { head }] of columns.entries()) {
+    const { offset, size } = group.chunks[index]! // a chunk for each column
+    writer.element()
+    writer.i64(2, offset)
+    writer.struct(3)
+    writer.fields(head, 4)
+    writer.i64(5, group.rows)
+    writer.i64(6, size)
+    writer.i64(7, size)
+    writer.i64(9, offset)
+    writer.end()
+    writer.end()
+  }
   writer.i64(2, group.size)
   writer.i64(3, group.rows)
+  writer.end()
+}
+
+/** What the metadata of every file say of a column. */
+interface ColumnMetadata {
+  /** The structure. */
+  readonly schemaElement: Uint8Array
+  /** The first four fields of the metadata of its chunks. */
+  readonly head: Uint8Array
+}
+
+const knownMetadata = new WeakMap<ParquetColumn, ColumnMetadata>()
+
+function columnMetadata(column: ParquetColumn): ColumnMetadata {
+  const known = knownMetadata.get(column)
+  if (known !== undefined) return known
+  const element = new ThriftWriter(MOST_HEAD_BYTES)
+  schemaElement(element, column)
+  const head = new ThriftWriter(MOST_HEAD_BYTES)
+  head.i32(1, physicalTypes[column.dataType])
+  head.i32s(2, [ENCODING.plain, ENCODING.rle])
+  head.texts(3, [column.name])
+  head.i32(4, 0)
+  const made = { schemaElement: element.written, head: head.written }
+  knownMetadata.set(column, made)
+  return made
 }
 
 const PHYSICAL = { boolean: 0, int32: 1, int64: 2, double: 5, byteArray: 6 } as const
@@ -195,33 +219,46 @@ function schemaElement(writer: ThriftWriter, column: ParquetColumn): void {
     case 'decimal':
     case 'wei':
       writer.i32(6, CONVERTED.utf8)
-      writer.struct(10, () => writer.struct(LOGICAL.string, () => {}))
-      return
+      plainType(writer, LOGICAL.string)
+      break
     case 'json':
       writer.i32(6, CONVERTED.json)
-      writer.struct(10, () => writer.struct(LOGICAL.json, () => {}))
-      return
+      plainType(writer, LOGICAL.json)
+      break
     case 'date':
       writer.i32(6, CONVERTED.date)
-      writer.struct(10, () => writer.struct(LOGICAL.date, () => {}))
-      return
+      plainType(writer, LOGICAL.date)
+      break
     case 'time':
       writer.i32(6, CONVERTED.timeMicros)
-      writer.struct(10, () => microseconds(writer, LOGICAL.time, false))
-      return
+      microseconds(writer, LOGICAL.time, false)
+      break
     case 'timestamp':
       // The converted type means an instant; local times have only the logical one.
       if (column.timezone !== false) writer.i32(6, CONVERTED.timestampMicros)
-      writer.struct(10, () => microseconds(writer, LOGICAL.timestamp, column.timezone !== false))
-      return
+      microseconds(writer, LOGICAL.timestamp, column.timezone !== false)
+      break
     default:
-      return
+      break
   }
+  writer.end()
+}
+
+function plainType(writer: ThriftWriter, type: number): void {
+  writer.struct(10)
+  writer.struct(type)
+  writer.end()
+  writer.end()
 }
 
 function microseconds(writer: ThriftWriter, type: number, instant: boolean): void {
-  writer.struct(type, () => {
-    writer.bool(1, instant)
-    writer.struct(2, () => writer.struct(2, () => {}))
-  })
+  writer.struct(10)
+  writer.struct(type)
+  writer.bool(1, instant)
+  writer.struct(2)
+  writer.struct(2)
+  writer.end()
+  writer.end()
+  writer.end()
+  writer.end()
 }
