@@ -21,7 +21,10 @@ export interface RecordedResponse {
 export interface ResponseJournal {
   /** The answer recorded under this identity, read from disk. */
   lookup(identity: ResponseIdentity): Promise<RecordedResponse | undefined>
-  /** Resolves once the answer would survive the end of this process. `url` is redacted. */
+  /**
+   * Resolves once the answer would survive the end of this process. `url` is redacted. The body is lent: its bytes may be
+   * written over some time after that.
+   */
   record(
     identity: ResponseIdentity,
     response: RecordedResponse,

@@ -74,7 +74,7 @@ export interface ExtractContext {
   readonly concurrency: number
 }
 
-/** The records of one answer. */
+/** The records of one answer. A page is lent: its bytes may be written over once the next page is asked for. */
 export interface Page {
   /** UTF-8 text of one JSON array: the records, in order, bytes as the API sent them. */
   readonly records: Uint8Array

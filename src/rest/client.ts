@@ -3,6 +3,7 @@ import type { RunEvent } from '../core/events.js'
 import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../core/responses.js'
 import { scrubber as createScrubber, type Scrubber } from '../core/secret.js'
 import type { Clock } from '../core/source.js'
+import { BodyBuffers } from './bodyBuffers.js'
 import { type Attempt, attempt, type Credentials, type ExchangeContext } from './exchange.js'
 import { createGate, type Gate, isThrottled, type RateLimits } from './rateLimit.js'
 import { redactUrl } from './redact.js'
@@ -78,6 +79,8 @@ export interface Client {
    * retried, and recorded before it is returned. Rejects with a RequestError when no answer came.
    */
   send(request: ApiRequest, options: SendOptions): Promise<ApiResponse>
+  /** Takes back the memory of an answer's body, which nobody reads any more: a later body may be written there. */
+  release(response: ApiResponse): void
   statistics(resource: string): RequestStatistics
   /** Closes idle connections and forgets statistics and limits learnt. The client can be used again. */
   close(): Promise<void>
@@ -108,6 +111,7 @@ export function createClient(options: ClientOptions): Client {
   if (transport === undefined) throw new TypeError('unreachable: one of both is there')
   const scrubber = options.scrubber ?? createScrubber()
   const gates = credentialGates(options.limits ?? {})
+  const bodyBuffers = new BodyBuffers()
   const totals = new Map<string, { requests: number; retries: number; waitedMs: number; bytes: number }>()
 
   const totalsOf = (resource: string) => {
@@ -134,6 +138,7 @@ export function createClient(options: ClientOptions): Client {
       sign: signContext(asking),
       timeoutMs: asking.timeoutMs ?? options.timeoutMs ?? 60_000,
       maxBodyBytes: options.maxBodyBytes ?? 2 ** 30,
+      bodyBuffers,
       maxRedirects: options.maxRedirects ?? 10,
       userAgent: options.userAgent ?? 'sluice',
       enter: (origin, destination) =>
@@ -198,10 +203,12 @@ export function createClient(options: ClientOptions): Client {
       }
       return response
     },
+    release: ({ body }) => bodyBuffers.release(body),
     statistics: resource => ({ ...totalsOf(resource) }),
     async close() {
       totals.clear()
       gates.forget()
+      bodyBuffers.clear()
       await http?.close()
     },
   }

@@ -1,5 +1,6 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib'
+import type { BodyBuffers } from './bodyBuffers.js'
 import type { TransportResponse } from './types.js'
 
 /** Codings that {@link readBody} understands, as `accept-encoding` asks for them. */
@@ -17,12 +18,17 @@ export class BodyError extends Error {
 
 /**
  * The whole body, without its content encoding, and unpacked where it is a gzip file. Rejects with a {@link BodyError}, or with the transport's error.
- * Neither what is transferred nor what it unpacks to may be longer than `maxBytes`; reading stops there.
+ * Neither what is transferred nor what it unpacks to may be longer than `maxBytes`; reading stops there. Its memory is
+ * from `buffers`, which may have it back.
  */
-export async function readBody(response: TransportResponse, maxBytes: number): Promise<Uint8Array> {
+export async function readBody(
+  response: TransportResponse,
+  maxBytes: number,
+  buffers: BodyBuffers,
+): Promise<Uint8Array> {
   const length = response.headers['content-length']
   const announced = length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
-  const encoded = await collect(response.body, announced, maxBytes)
+  const encoded = await collect(response.body, new CollectedBody(announced, maxBytes, buffers))
   let body: Buffer = encoded
   for (const coding of codings(response.headers['content-encoding']).reverse()) {
     if (body.length > 0) body = await decode(coding, body, maxBytes)
@@ -30,7 +36,9 @@ export async function readBody(response: TransportResponse, maxBytes: number): P
   if (announced !== undefined && announced > encoded.length && encoded.length > 0) {
     throw new BodyError('truncated', `the body has ${encoded.length} bytes where content-length announced ${length}`)
   }
-  return isGzip(body) ? await decode('gzip', body, maxBytes) : body
+  if (isGzip(body)) body = await decode('gzip', body, maxBytes)
+  if (body !== encoded) buffers.release(encoded)
+  return body
 }
 
 /** A compressed file that is served as what it is, such as `export.json.gz`: no text begins with these bytes. */
@@ -54,8 +62,7 @@ interface Emitter {
 }
 
 /** A Node stream is read by its events, which is twice as fast as iterating over it. */
-function collect(body: AsyncIterable<Uint8Array>, announced: number | undefined, maxBytes: number): Promise<Buffer> {
-  const collected = new CollectedBody(announced, maxBytes)
+function collect(body: AsyncIterable<Uint8Array>, collected: CollectedBody): Promise<Buffer> {
   return 'on' in body && 'destroy' in body
     ? fromEvents(body as unknown as Emitter, collected)
     : fromIterable(body, collected)
@@ -92,10 +99,12 @@ async function fromIterable(body: AsyncIterable<Uint8Array>, collected: Collecte
 class CollectedBody {
   readonly #maxBytes: number
   readonly #announced: number
+  readonly #buffers: BodyBuffers
   #buffer = Buffer.alloc(0)
   #length = 0
 
-  constructor(announced: number | undefined, maxBytes: number) {
+  constructor(announced: number | undefined, maxBytes: number, buffers: BodyBuffers) {
+    this.#buffers = buffers
     this.#announced = Math.min(announced ?? 0, maxBytes)
     this.#maxBytes = maxBytes
   }
@@ -114,8 +123,9 @@ class CollectedBody {
 
   #grow(needed: number): void {
     const size = Math.max(needed, this.#buffer.length === 0 ? this.#announced : this.#buffer.length * 2)
-    const larger = Buffer.allocUnsafeSlow(Math.min(size, this.#maxBytes))
+    const larger = this.#buffers.acquire(Math.min(size, this.#maxBytes))
     larger.set(this.bytes())
+    this.#buffers.release(this.#buffer)
     this.#buffer = larger
   }
 }

@@ -1,6 +1,7 @@
 import { RequestError, SluiceError } from '../core/errors.js'
 import type { Scrubber, Secret } from '../core/secret.js'
 import { reveal } from '../core/secret.js'
+import type { BodyBuffers } from './bodyBuffers.js'
 import { readBody } from './decode.js'
 import type { Gate } from './rateLimit.js'
 import { redactUrl } from './redact.js'
@@ -27,6 +28,7 @@ export interface ExchangeContext {
   readonly sign: SignContext
   readonly timeoutMs: number
   readonly maxBodyBytes: number
+  readonly bodyBuffers: BodyBuffers
   readonly maxRedirects: number
   readonly userAgent: string
   /** Waits until a request to this origin may start. */
@@ -112,7 +114,7 @@ async function exchange(
       context.sent({ method: request.method, url, status: answered, durationMs: context.sign.now() - begun, bytes })
     try {
       const answer = await context.transport(prepared)
-      const body = await readBody(answer, context.maxBodyBytes)
+      const body = await readBody(answer, context.maxBodyBytes, context.bodyBuffers)
       status = answer.status
       headers = answer.headers
       sent(status, body.length)

@@ -95,7 +95,10 @@ class List {
         this.#refuseRepetition(next, number)
         const response = await this.#ahead.take(next)
         const reading = await readAnswer(this.#reader, this.#context, this.#state, next.request, response, number)
+        const before = this.#previous
         const step = this.#step(reading, number)
+        // Whoever asks for a page is done with the one before, and so is the comparison of the two.
+        if (before !== undefined) this.#reader.client.release(before.response)
         if ('next' in step) this.#readAhead(step.next, number)
         const keeps = reading.flow.kind === 'continue' || (reading.flow.kind === 'end' && reading.flow.keep)
         if (keeps) yield this.#page(reading, members)

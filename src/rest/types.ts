@@ -31,7 +31,7 @@ export interface RequestPatch {
   readonly body?: readonly { readonly path: string; readonly value: JsonValue }[]
 }
 
-/** An answer as paginators see it. */
+/** An answer as paginators see it. Its body can be read until the page after it has been given to a paginator. */
 export interface ApiPage {
   /** The request that was answered, patches included. */
   readonly request: ApiRequest

@@ -104,7 +104,8 @@ export function memoryJournal(): ResponseJournal & {
     urls,
     lookup: async identity => records.get(key(identity)),
     async record(identity, response, { url }) {
-      records.set(key(identity), response)
+      // A body is lent.
+      records.set(key(identity), { ...response, body: Buffer.from(response.body) })
       urls.push(url)
     },
   }

@@ -67,12 +67,14 @@ export async function read(from: Source, name = 'things', more: Partial<ExtractC
   const resource = from.resources.find(candidate => candidate.name === name)
   if (resource === undefined) throw new Error(`no resource ${name}`)
   const pages: Page[] = []
+  const records: unknown[] = []
   try {
     const list = resource.pages(context({ emit: event => events.push(event), ...more }))
     for (;;) {
       const next = await list.next()
-      if (next.done === true) return { pages, records: pages.flatMap(recordsOf), end: next.value, events }
+      if (next.done === true) return { pages, records, end: next.value, events }
       pages.push(next.value)
+      records.push(...recordsOf(next.value))
     }
   } finally {
     await from.close()

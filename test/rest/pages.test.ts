@@ -192,6 +192,24 @@ describe('reading ahead', () => {
     expect(ids(records)).toEqual(Array.from({ length: 100 }, (_, id) => id))
   })
 
+  it('reads long pages into the memory of those that are done with', async () => {
+    const wide = (id: number) => ({
+      id,
+      text: String.fromCharCode(97 + (id % 26)).repeat(20_000 + ((id * 7919) % 9000)),
+    })
+    server = await api(url => {
+      const offset = Number(url.searchParams.get('offset'))
+      return { json: { data: [wide(offset), wide(offset + 1)], total: 120 } }
+    })
+    const paginator = { type: 'offset', limit: 2 }
+    const { pages, records } = await read(things(server.origin, { ...endpoint, paginator }), 'things', {
+      concurrency: 4,
+    })
+    expect(records).toEqual(Array.from({ length: 120 }, (_, id) => wide(id)))
+    // Read ahead are four, one is read, one compared with it; lengths that do not fit make it a few more.
+    expect(new Set(pages.map(page => page.records.buffer)).size).toBeLessThan(16)
+  })
+
   it('asks for nothing beyond the end', async () => {
     server = await api(url => listing(20, url))
     await read(things(server.origin, endpoint), 'things', { concurrency: 8 })
