@@ -28,6 +28,8 @@ export interface Source {
   readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
   /** Knows every secret of the source, to clean what is printed or stored. */
   readonly scrubber?: Scrubber | undefined
+  /** Loads what the first request will need; sends nothing, never fails. A run calls it while its destination connects. */
+  prepare?(): void
   /** Closes what a run left open, such as pooled connections. A later run opens them again. */
   close(): Promise<void>
 }

@@ -67,6 +67,17 @@ interface KernelExports {
   firstGap(column: Address, rows: number): number
   clearColumn(column: Address, rows: number): void
 
+  encodedIds(bytes: Address, output: Address, count: number): void
+  gatherIds(source: Address, rows: Address, output: Address, count: number): void
+  nestedIds(
+    parents: Address,
+    indexes: Address,
+    output: Address,
+    middle: Address,
+    middleLength: number,
+    count: number,
+  ): void
+
   newField(field: number, keepsJson: boolean): Address
   setColumn(field: Address, column: Address, kind: number): void
   setKeepsJson(field: Address): void

@@ -1,137 +1,160 @@
 import { randomFillSync } from 'node:crypto'
 import { shake128Base64 } from '../core/digest.js'
-import { instantiate } from '../core/instantiate.js'
-import keccak from './wasm/keccak.wasm.js'
+import type { BufferPool } from './buffers.js'
+import type { Address, Kernel } from './kernel.js'
 
 /** Characters of a generated row id: 10 bytes in standard base64 without padding. */
-export const ROW_ID_LENGTH = 14
+const LENGTH = 14
 /** Bytes of a generated row id in a text column: u32 length, 14 ASCII characters. */
-export const ROW_ID_STRIDE = 18
-
-const idBytes = 10
+const STRIDE = 18
+const ID_BYTES = 10
+/** Parent, middle, ten digits and a byte of padding fill the 168 bytes of a block of SHAKE-128. */
+const LONGEST_MIDDLE = 168 - LENGTH - 10 - 1
+/** Random bytes that are taken at a time. */
+const RANDOM_IDS = 1024
 
 /** `row_hash` and `key_hash`: the id made from canonical JSON. */
 export function rowHash(canonical: string): string {
-  return shake128Base64(canonical, idBytes)
+  return shake128Base64(canonical, ID_BYTES)
 }
 
 /** Id of a nested row, made from the id of its parent, its table and its place in the list. */
 export function nestedId(parent: string, table: string, index: number): string {
-  return shake128Base64(`${parent}_${table}_${index}`, idBytes)
+  return shake128Base64(`${parent}_${table}_${index}`, ID_BYTES)
 }
 
 /**
- * Writes `count` random ids (80 bits from the system's generator) as values of a text column, {@link ROW_ID_STRIDE} bytes
- * each, to `out` from `at`. Over a hundred times as fast as `randomBytes(10).toString('base64')` for each.
+ * Row ids as a text column, in the memory of the kernel. Nearly all have the length of a generated id; the others stand in
+ * a map.
  */
-export function randomIds(count: number, out: Uint8Array, at = 0): void {
-  const { exports, input, output, capacity } = kernel()
-  for (let done = 0; done < count; done += capacity) {
-    const now = Math.min(capacity, count - done)
-    randomFillSync(input, 0, now * idBytes)
-    exports.encode(now)
-    out.set(output.subarray(0, now * ROW_ID_STRIDE), at + done * ROW_ID_STRIDE)
+export class IdColumn {
+  readonly #kernel: Kernel
+  #block: Address = 0
+  #size = 0
+  /** Ids of another length, by row. */
+  #others: Map<number, string> | undefined
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel
+  }
+
+  /** Place of a row's id, with room for those before `rows`. */
+  #place(row: number, rows: number): Address {
+    const size = rows * STRIDE
+    if (size > this.#size) {
+      const { exports } = this.#kernel
+      const block = exports.acquire(Math.max(size, this.#size * 2))
+      if (this.#size > 0) {
+        this.#kernel.bytes.copyWithin(block, this.#block, this.#block + this.#size)
+        exports.release(this.#block, this.#size)
+      }
+      this.#block = block
+      this.#size = Math.max(size, this.#size * 2)
+    }
+    return this.#block + row * STRIDE
+  }
+
+  set(row: number, id: string): void {
+    const at = this.#place(row, row + 1)
+    const { bytes } = this.#kernel
+    bytes.writeUInt32LE(LENGTH, at)
+    if (Buffer.byteLength(id) === LENGTH) {
+      bytes.write(id, at + 4)
+      this.#others?.delete(row)
+      return
+    }
+    this.#others ??= new Map()
+    this.#others.set(row, id)
+  }
+
+  /** The id of one row. */
+  at(row: number): string {
+    const at = this.#block + row * STRIDE
+    return this.#others?.get(row) ?? this.#kernel.bytes.toString('utf8', at + 4, at + STRIDE)
+  }
+
+  /** Gives random ids, 80 bits from the system's generator, to the rows `from` to before `to`. */
+  makeRandom(from: number, to: number): void {
+    const { exports } = this.#kernel
+    const random = exports.acquire(RANDOM_IDS * ID_BYTES)
+    for (let row = from; row < to; row += RANDOM_IDS) {
+      const count = Math.min(RANDOM_IDS, to - row)
+      const place = this.#place(row, to)
+      randomFillSync(this.#kernel.bytes, random, count * ID_BYTES)
+      exports.encodedIds(random, place, count)
+    }
+    exports.release(random, RANDOM_IDS * ID_BYTES)
+  }
+
+  /**
+   * Gives {@link nestedId}s to the rows `from` to before `to`: of the parents' ids at the same rows, and of the places in the
+   * lists, which stand at `listIndexes` by row.
+   */
+  makeNested(parents: IdColumn, table: string, listIndexes: Address, from: number, to: number): void {
+    const middle = Buffer.from(`_${table}_`)
+    const place = this.#place(from, to)
+    if (middle.length > LONGEST_MIDDLE) {
+      for (let row = from; row < to; row++) this.#makeOne(parents, table, listIndexes, row)
+      return
+    }
+    const { exports } = this.#kernel
+    const written = exports.acquire(LONGEST_MIDDLE)
+    this.#kernel.bytes.set(middle, written)
+    const ofParents = parents.#block + from * STRIDE
+    exports.nestedIds(ofParents, listIndexes + from * 4, place, written, middle.length, to - from)
+    exports.release(written, LONGEST_MIDDLE)
+    for (const row of parents.#others?.keys() ?? []) {
+      if (row >= from && row < to) this.#makeOne(parents, table, listIndexes, row)
+    }
+  }
+
+  #makeOne(parents: IdColumn, table: string, listIndexes: Address, row: number): void {
+    this.set(row, nestedId(parents.at(row), table, this.#kernel.words[(listIndexes >> 2) + row] ?? 0))
+  }
+
+  /** Rows `from` to before `to` get the ids that `source` has at the rows which stand at `sourceRows` for them. */
+  gather(source: IdColumn, sourceRows: Address, from: number, to: number): void {
+    const place = this.#place(from, to)
+    this.#kernel.exports.gatherIds(source.#block, sourceRows + from * 4, place, to - from)
+    if (source.#others === undefined) return
+    const { words } = this.#kernel
+    for (let row = from; row < to; row++) {
+      const other = source.#others.get(words[(sourceRows >> 2) + row] ?? 0)
+      if (other !== undefined) this.set(row, other)
+    }
+  }
+
+  /** Rows `from` to before `to` get the ids that `source` has at the same rows. */
+  copy(source: IdColumn, from: number, to: number): void {
+    const place = this.#place(from, to)
+    const first = source.#block + from * STRIDE
+    this.#kernel.bytes.copyWithin(place, first, first + (to - from) * STRIDE)
+    if (source.#others === undefined) return
+    for (const [row, id] of source.#others) if (row >= from && row < to) this.set(row, id)
+  }
+
+  /** The ids of all `rows` rows as values of a text column, in a buffer that is added to `lent`. */
+  values(rows: number, pool: BufferPool, lent: Uint8Array[]): Uint8Array {
+    const { bytes } = this.#kernel
+    if (this.#others !== undefined) {
+      return Buffer.concat(Array.from({ length: rows }, (_, row) => textValue(this.at(row))))
+    }
+    const values = pool.acquire(rows * STRIDE)
+    lent.push(values)
+    values.set(bytes.subarray(this.#block, this.#block + rows * STRIDE))
+    return values.subarray(0, rows * STRIDE)
+  }
+
+  clear(): void {
+    this.#others = undefined
   }
 }
 
-/**
- * Ids of `count` nested rows of a table: {@link nestedId} for every row, six times as fast. `parents` is a text column
- * (per value u32 length, UTF-8) with each row's parent id; `indexes` the places in the lists, 0 to 2^31−1. The ids are
- * written to `out` as values of a text column, {@link ROW_ID_STRIDE} bytes each.
- */
-export function nestedIds(
-  parents: Uint8Array,
-  table: string,
-  indexes: BigInt64Array | Int32Array,
-  count: number,
-  out: Uint8Array,
-): void {
-  const places = indexes instanceof Int32Array ? indexes : lowHalves(indexes, count)
-  const middle = Buffer.from(`_${table}_`)
-  if (middle.length > longestMiddle || !areGenerated(parents, count)) {
-    nestedIdsOfAny(parents, table, places, count, out)
-    return
-  }
-  const { exports, input, output, middle: middleOfKernel, indexes: indexesOfKernel, capacity } = kernel()
-  middleOfKernel.set(middle)
-  for (let done = 0; done < count; done += capacity) {
-    const now = Math.min(capacity, count - done)
-    input.set(parents.subarray(done * ROW_ID_STRIDE, (done + now) * ROW_ID_STRIDE))
-    indexesOfKernel.set(places.subarray(done, done + now))
-    exports.nested(middle.length, now)
-    out.set(output.subarray(0, now * ROW_ID_STRIDE), done * ROW_ID_STRIDE)
-  }
-}
-
-// Parent, middle, ten digits and a byte of padding fill the 168 bytes of a block of SHAKE-128.
-const longestMiddle = 168 - ROW_ID_LENGTH - 10 - 1
-
-/** Whether all parent ids have the length of generated ones: with data of its own a row may have any id. */
-function areGenerated(parents: Uint8Array, count: number): boolean {
-  if (parents.length < count * ROW_ID_STRIDE) return false
-  for (let at = 0, end = count * ROW_ID_STRIDE; at < end; at += ROW_ID_STRIDE) {
-    if (parents[at] !== ROW_ID_LENGTH || (parents[at + 1]! | parents[at + 2]! | parents[at + 3]!) !== 0) return false
-  }
-  return true
-}
-
-function nestedIdsOfAny(parents: Uint8Array, table: string, places: Int32Array, count: number, out: Uint8Array): void {
-  const source = Buffer.from(parents.buffer, parents.byteOffset, parents.byteLength)
-  const target = Buffer.from(out.buffer, out.byteOffset, out.byteLength)
-  let at = 0
-  for (let row = 0; row < count; row++) {
-    const length = source.readUInt32LE(at)
-    const parent = source.toString('utf8', at + 4, at + 4 + length)
-    at += 4 + length
-    target.writeUInt32LE(ROW_ID_LENGTH, row * ROW_ID_STRIDE)
-    target.write(nestedId(parent, table, places[row]!), row * ROW_ID_STRIDE + 4, 'latin1')
-  }
-}
-
-function lowHalves(indexes: BigInt64Array, count: number): Int32Array {
-  const halves = new Int32Array(indexes.buffer, indexes.byteOffset, count * 2)
-  return Int32Array.from({ length: count }, (_, row) => halves[row * 2]!)
-}
-
-interface Exports {
-  readonly memory: { readonly buffer: ArrayBuffer }
-  readonly CAPACITY: { readonly value: number }
-  /** Addresses. */
-  readonly input: { readonly value: number }
-  readonly indexes: { readonly value: number }
-  readonly output: { readonly value: number }
-  readonly middle: { readonly value: number }
-  nested(middleLength: number, count: number): void
-  encode(count: number): void
-}
-
-interface Kernel {
-  readonly exports: Exports
-  readonly capacity: number
-  readonly input: Uint8Array
-  readonly indexes: Int32Array
-  readonly output: Uint8Array
-  readonly middle: Uint8Array
-}
-
-let loaded: Kernel | undefined
-
-/** The compiled kernel; loaded with the first id. Its memory never grows, so views of it stay valid. */
-function kernel(): Kernel {
-  loaded ??= load()
-  return loaded
-}
-
-function load(): Kernel {
-  const exports = instantiate(keccak) as Exports
-  const capacity = exports.CAPACITY.value
-  const { buffer } = exports.memory
-  return {
-    exports,
-    capacity,
-    input: new Uint8Array(buffer, exports.input.value, capacity * ROW_ID_STRIDE),
-    indexes: new Int32Array(buffer, exports.indexes.value, capacity),
-    output: new Uint8Array(buffer, exports.output.value, capacity * ROW_ID_STRIDE),
-    middle: new Uint8Array(buffer, exports.middle.value, longestMiddle),
-  }
+/** One value of a text column. */
+export function textValue(text: string): Uint8Array {
+  const bytes = Buffer.from(text, 'utf8')
+  const value = Buffer.alloc(4 + bytes.length)
+  value.writeUInt32LE(bytes.length)
+  bytes.copy(value, 4)
+  return value
 }

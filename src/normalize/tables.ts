@@ -4,13 +4,10 @@ import type { SystemNames } from '../core/systemTables.js'
 import type { BufferPool } from './buffers.js'
 import { ColumnWriter } from './columns.js'
 import type { Address, Kernel } from './kernel.js'
-import { nestedIds, ROW_ID_LENGTH, ROW_ID_STRIDE, randomIds } from './rowIds.js'
+import { IdColumn } from './rowIds.js'
 
 /** How the ids of a root table's rows are made. */
 export type RootIdKind = 'random' | 'key' | 'row'
-
-/** Two bytes each. */
-const ID_HALVES = ROW_ID_STRIDE / 2
 
 /**
  * The rows of one table that are not in a batch yet. Rows are begun with {@link startRow}; nothing needs to be written
@@ -57,9 +54,9 @@ export class TableWriter {
     this.address = kernel.exports.newTable(parent?.address ?? 0)
     this.#kernel = kernel
     this.#pool = pool
-    this.ids = new IdColumn(pool)
-    this.parentIds = new IdColumn(pool)
-    this.rootIds = new IdColumn(pool)
+    this.ids = new IdColumn(kernel)
+    this.parentIds = new IdColumn(kernel)
+    this.rootIds = new IdColumn(kernel)
     parent?.children.push(this)
   }
 
@@ -133,9 +130,8 @@ export class TableWriter {
     const from = this.#resolved
     const rows = this.rows
     if (rows > from) {
-      const made = this.ids.room(rows).subarray(from * ROW_ID_STRIDE, rows * ROW_ID_STRIDE)
-      if (this.parent !== undefined) this.#makeNestedIds(this.parent, from, rows, made)
-      else if (this.rootIdKind === 'random') randomIds(rows - from, made)
+      if (this.parent !== undefined) this.#makeNestedIds(this.parent, from, rows)
+      else if (this.rootIdKind === 'random') this.ids.makeRandom(from, rows)
       if (this.#given !== undefined) for (const [row, id] of this.#given) if (row >= from) this.ids.set(row, id)
       if (this.parent === undefined && this.hasRootIds) {
         this.rootIds.copy(this.ids, from, rows)
@@ -146,21 +142,16 @@ export class TableWriter {
     for (const child of this.children) child.resolveIds()
   }
 
-  #makeNestedIds(parent: TableWriter, from: number, rows: number, made: Uint8Array): void {
-    const parentRows = this.#byRow(this.#kernel.exports.parentRowsOf(this.address), from, rows)
-    this.parentIds.gather(parent.ids, parentRows, from)
+  #makeNestedIds(parent: TableWriter, from: number, rows: number): void {
+    const { exports } = this.#kernel
+    const parentRows = exports.parentRowsOf(this.address)
+    this.parentIds.gather(parent.ids, parentRows, from, rows)
     if (this.hasRootIds) {
       if (parent.givesOwnId) this.rootIds.copy(this.parentIds, from, rows)
-      else this.rootIds.gather(parent.rootIds, parentRows, from)
+      else this.rootIds.gather(parent.rootIds, parentRows, from, rows)
     }
     this.#resolveForeign(from)
-    const listIndexes = this.#byRow(this.#kernel.exports.listIndexesOf(this.address), from, rows)
-    nestedIds(this.parentIds.text(from, rows), this.name, listIndexes, rows - from, made)
-  }
-
-  /** What the kernel keeps for each of the rows, for reading at once. */
-  #byRow(block: Address, from: number, rows: number): Int32Array {
-    return this.#kernel.words.subarray((block >> 2) + from, (block >> 2) + rows)
+    this.ids.makeNested(this.parentIds, this.name, exports.listIndexesOf(this.address), from, rows)
   }
 
   #resolveForeign(from: number): void {
@@ -201,12 +192,12 @@ export class TableWriter {
 
   #systemColumn(name: string, names: SystemNames, loadId: Uint8Array, lent: Uint8Array[]): Column | undefined {
     const text = (values: Uint8Array): Column => wholeColumn(name, 'text', this.rows, values)
-    if (name === names.id) return text(this.ids.values(this.rows, lent))
-    if (name === names.rootId && this.hasRootIds) return text(this.rootIds.values(this.rows, lent))
+    if (name === names.id) return text(this.ids.values(this.rows, this.#pool, lent))
+    if (name === names.rootId && this.hasRootIds) return text(this.rootIds.values(this.rows, this.#pool, lent))
     if (this.parent === undefined) {
       return name === names.loadId ? text(repeated(loadId, this.rows, this.#pool, lent)) : undefined
     }
-    if (name === names.parentId) return text(this.parentIds.values(this.rows, lent))
+    if (name === names.parentId) return text(this.parentIds.values(this.rows, this.#pool, lent))
     if (name === names.listIndex) return wholeColumn(name, 'bigint', this.rows, this.#indexValues(lent))
     return undefined
   }
@@ -216,114 +207,14 @@ export class TableWriter {
     const bytes = this.#pool.acquire(rows * 8)
     lent.push(bytes)
     const words = new Int32Array(bytes.buffer, 0, rows * 2)
-    const listIndexes = this.#byRow(this.#kernel.exports.listIndexesOf(this.address), 0, rows)
+    const first = this.#kernel.exports.listIndexesOf(this.address) >> 2
+    const listIndexes = this.#kernel.words.subarray(first, first + rows)
     for (let row = 0; row < rows; row++) {
       words[row * 2] = listIndexes[row]!
       words[row * 2 + 1] = 0
     }
     return bytes.subarray(0, rows * 8)
   }
-}
-
-/** Row ids as a text column. Nearly all have the length of a generated id; the others stand in a map. */
-class IdColumn {
-  readonly #pool: BufferPool
-  #bytes: Uint8Array
-  /** Ids of another length, by row. */
-  #others: Map<number, string> | undefined
-
-  constructor(pool: BufferPool) {
-    this.#pool = pool
-    this.#bytes = pool.acquire(0)
-  }
-
-  /** The buffer, large enough for `rows` ids. */
-  room(rows: number): Uint8Array {
-    const size = rows * ROW_ID_STRIDE
-    if (size > this.#bytes.length) this.#bytes = this.#pool.grow(this.#bytes, size, this.#bytes.length, false)
-    return this.#bytes
-  }
-
-  set(row: number, id: string): void {
-    const at = row * ROW_ID_STRIDE
-    const bytes = this.room(row + 1)
-    const text = Buffer.from(id, 'utf8')
-    bytes.set([ROW_ID_LENGTH, 0, 0, 0], at)
-    if (text.length === ROW_ID_LENGTH) {
-      bytes.set(text, at + 4)
-      this.#others?.delete(row)
-      return
-    }
-    this.#others ??= new Map()
-    this.#others.set(row, id)
-  }
-
-  /** The rows from `from` on get the ids that `source` has at `sourceRows`. */
-  gather(source: IdColumn, sourceRows: Int32Array, from: number): void {
-    const target = this.room(from + sourceRows.length)
-    const halves = new Uint16Array(target.buffer)
-    const sourceHalves = new Uint16Array(source.#bytes.buffer)
-    let at = from * ID_HALVES
-    for (let index = 0; index < sourceRows.length; index++) {
-      const start = sourceRows[index]! * ID_HALVES
-      for (let half = 0; half < ID_HALVES; half++) halves[at++] = sourceHalves[start + half]!
-    }
-    if (source.#others === undefined) return
-    for (const [index, sourceRow] of sourceRows.entries()) {
-      const other = source.#others.get(sourceRow)
-      if (other !== undefined) this.set(from + index, other)
-    }
-  }
-
-  /** Rows `from` to before `to` get the ids that `source` has at the same rows. */
-  copy(source: IdColumn, from: number, to: number): void {
-    this.room(to).set(source.#bytes.subarray(from * ROW_ID_STRIDE, to * ROW_ID_STRIDE), from * ROW_ID_STRIDE)
-    if (source.#others === undefined) return
-    for (const [row, id] of source.#others) if (row >= from && row < to) this.set(row, id)
-  }
-
-  /** The id of one row. */
-  at(row: number): string {
-    return (
-      this.#others?.get(row) ??
-      Buffer.from(this.#bytes.subarray(row * ROW_ID_STRIDE + 4, (row + 1) * ROW_ID_STRIDE)).toString()
-    )
-  }
-
-  /** Ids of rows `from` to before `to` as values of a text column, for reading only. */
-  text(from: number, to: number): Uint8Array {
-    if (this.#others === undefined) return this.#bytes.subarray(from * ROW_ID_STRIDE, to * ROW_ID_STRIDE)
-    const parts: Uint8Array[] = []
-    for (let row = from; row < to; row++) {
-      const other = this.#others.get(row)
-      parts.push(
-        other === undefined ? this.#bytes.subarray(row * ROW_ID_STRIDE, (row + 1) * ROW_ID_STRIDE) : textValue(other),
-      )
-    }
-    return Buffer.concat(parts)
-  }
-
-  /** Hands over the ids of all `rows` rows. */
-  values(rows: number, lent: Uint8Array[]): Uint8Array {
-    const values = this.text(0, rows)
-    if (this.#others !== undefined) return values
-    lent.push(this.#bytes)
-    this.#bytes = this.#pool.acquire(this.#bytes.length)
-    return values
-  }
-
-  clear(): void {
-    this.#others = undefined
-  }
-}
-
-/** One value of a text column. */
-export function textValue(text: string): Uint8Array {
-  const bytes = Buffer.from(text, 'utf8')
-  const value = Buffer.alloc(4 + bytes.length)
-  value.writeUInt32LE(bytes.length)
-  bytes.copy(value, 4)
-  return value
 }
 
 function wholeColumn(name: string, dataType: DataType, rows: number, values: Uint8Array): Column {

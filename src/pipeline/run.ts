@@ -65,28 +65,43 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
   const folder = pipelineFolder(setup)
   const lock = await lockPipeline(setup.files, folder, setup.clock.now())
   try {
-    await using connection = await setup.destination.connect(setup.datasetName, options.signal)
-    const committed = await connection.committed(setup.name, setup.source.name)
-    const now = { setup, folder, connection, roots, options, emit }
-    const settled = await settleCommitted(now)
-    if (settled !== undefined) return settled
-    const prepared = await prepareSchema(setup, connection, committed, roots, options)
-    const windows = freezeWindows(roots, prepared.state, setup.source.name)
-    const journal = await takeUpJournal(now, windows, committed?.loadId)
-    try {
-      const result = await readAndCommit({ ...now, prepared, windows, journal })
-      await journal.remove({ keep: options.keepJournal ?? false })
-      return result
-    } catch (error) {
-      await keepPages(now, journal, error)
-      throw error
-    }
+    const { result, forgotten } = await runConnected({ setup, folder, roots, options, emit })
+    await forgotten
+    return result
   } catch (error) {
     throw failing(error, emit)
   } finally {
     await setup.source.close()
     await lock.release()
   }
+}
+
+/** `forgotten` settles when the journal is removed, which takes its time while the connection is closed. */
+async function runConnected(
+  run: Pick<Running, 'setup' | 'roots' | 'options' | 'emit'> & { readonly folder: string },
+): Promise<{ readonly result: RunResult; readonly forgotten: Promise<void> | undefined }> {
+  const { setup, roots, options } = run
+  const connecting = setup.destination.connect(setup.datasetName, options.signal)
+  setup.source.prepare?.()
+  await using connection = await connecting
+  const committed = await connection.committed(setup.name, setup.source.name)
+  const now = { ...run, connection }
+  const settled = await settleCommitted(now)
+  if (settled !== undefined) return { result: settled, forgotten: undefined }
+  const prepared = await prepareSchema(setup, connection, committed, roots, options)
+  const windows = freezeWindows(roots, prepared.state, setup.source.name)
+  const journal = await takeUpJournal(now, windows, committed?.loadId)
+  let result: RunResult
+  try {
+    result = await readAndCommit({ ...now, prepared, windows, journal })
+  } catch (error) {
+    await keepPages(now, journal, error)
+    throw error
+  }
+  const forgotten = journal.remove({ keep: options.keepJournal ?? false })
+  // A failure is the caller's, unless closing the connection fails first.
+  forgotten.catch(() => {})
+  return { result, forgotten }
 }
 
 /** Where journals and locks of a pipeline are. */

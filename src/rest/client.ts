@@ -82,6 +82,8 @@ export interface Client {
   /** Takes back the memory of an answer's body, which nobody reads any more: a later body may be written there. */
   release(response: ApiResponse): void
   statistics(resource: string): RequestStatistics
+  /** Loads what the first request needs. */
+  prepare(): void
   /** Closes idle connections and forgets statistics and limits learnt. The client can be used again. */
   close(): Promise<void>
 }
@@ -205,6 +207,7 @@ export function createClient(options: ClientOptions): Client {
     },
     release: ({ body }) => bodyBuffers.release(body),
     statistics: resource => ({ ...totalsOf(resource) }),
+    prepare: () => http?.prepare(),
     async close() {
       totals.clear()
       gates.forget()

@@ -70,6 +70,7 @@ export function restSource(model: RestModel, options: RestSourceOptions = {}): S
     rootKey: model.rootKey,
     schemaContract: model.schemaContract,
     scrubber,
+    prepare: () => client.prepare(),
     close: () => client.close(),
   }
 }

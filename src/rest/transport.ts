@@ -23,6 +23,8 @@ export class LocalAddressError extends Error {
 
 export interface HttpTransport {
   readonly send: Transport
+  /** Loads what the first request needs. Without it that is done by the first request. */
+  prepare(): void
   /** Closes connections; those in use are cut. A later request opens new ones. */
   close(): Promise<void>
 }
@@ -34,10 +36,13 @@ export interface HttpTransport {
  */
 export function httpTransport(options: HttpTransportOptions = {}): HttpTransport {
   let pool: Promise<Pool> | undefined
+  const opened = (): Promise<Pool> => {
+    pool ??= openPool(options)
+    return pool
+  }
   return {
     async send(request) {
-      pool ??= openPool(options)
-      const { dispatcher, outward, ask } = await pool
+      const { dispatcher, outward, ask } = await opened()
       const { origin, pathname, search } = new URL(request.url)
       const answer = await ask.call(request.publicOnly === true ? outward : dispatcher, {
         origin,
@@ -51,11 +56,16 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
       })
       return { status: answer.statusCode, headers: joined(answer.headers), body: answer.body }
     },
+    prepare() {
+      // A failure is that of the first request.
+      opened().catch(() => {})
+    },
     async close() {
       const open = pool
       pool = undefined
-      const opened = await open
-      await Promise.all([opened?.dispatcher.destroy(), opened?.outward.destroy()])
+      // Where it could not be opened, the request has said so.
+      const closing = await open?.catch(() => undefined)
+      await Promise.all([closing?.dispatcher.destroy(), closing?.outward.destroy()])
     },
   }
 }
@@ -69,7 +79,7 @@ interface Pool {
 
 type Ask = (this: Dispatcher, options: Dispatcher.RequestOptions) => Promise<Dispatcher.ResponseData>
 
-/** Loaded with the first request: a run that asks nothing does not pay for it. */
+/** Loaded when it is asked for: `import` of the library does not pay for it. */
 async function openPool({ proxy, connectTimeoutMs = 10_000, lookup }: HttpTransportOptions): Promise<Pool> {
   const { Agent, ask } = await loadUndici()
   const connect = { timeout: connectTimeoutMs, ...(lookup && { lookup }) }

@@ -3,37 +3,50 @@ import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { canonicalJson, parseJson } from '../../src/core/json.js'
-import { nestedId, nestedIds, ROW_ID_LENGTH, ROW_ID_STRIDE, randomIds, rowHash } from '../../src/normalize/rowIds.js'
+import { BufferPool } from '../../src/normalize/buffers.js'
+import { type Address, Kernel } from '../../src/normalize/kernel.js'
+import { IdColumn, nestedId, rowHash } from '../../src/normalize/rowIds.js'
 import golden from '../golden/row_hash.json' with { type: 'json' }
 
-function textColumn(values: readonly string[]): Uint8Array {
-  return Buffer.concat(
-    values.map(value => {
-      const bytes = Buffer.from(value)
-      const length = Buffer.alloc(4)
-      length.writeUInt32LE(bytes.length)
-      return Buffer.concat([length, bytes])
-    }),
-  )
+const kernel = new Kernel(() => {
+  throw new Error('no page is walked')
+})
+
+function words(values: readonly number[]): Address {
+  const block = kernel.exports.acquire(values.length * 4)
+  kernel.words.set(values, block >> 2)
+  return block
 }
 
-function idsOf(column: Uint8Array): string[] {
-  const bytes = Buffer.from(column)
+function columnOf(ids: readonly string[]): IdColumn {
+  const column = new IdColumn(kernel)
+  for (const [row, id] of ids.entries()) column.set(row, id)
+  return column
+}
+
+/** Ids as the batch has them, in a text column. */
+function idsOf(column: IdColumn, rows: number): string[] {
+  const bytes = Buffer.from(column.values(rows, new BufferPool(), []))
   const ids: string[] = []
-  for (let at = 0; at < bytes.length; at += ROW_ID_STRIDE) {
-    expect(bytes.readUInt32LE(at)).toBe(ROW_ID_LENGTH)
-    ids.push(bytes.toString('latin1', at + 4, at + ROW_ID_STRIDE))
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 4 + bytes.readUInt32LE(at)
+    ids.push(bytes.toString('utf8', at + 4, end))
+    at = end
   }
+  expect(ids).toHaveLength(rows)
+  for (const [row, id] of ids.entries()) expect(column.at(row)).toBe(id)
   return ids
 }
 
+/** Made in two parts, as when rows are added to a batch. */
 function batchOf(parents: readonly string[], table: string, indexes: readonly number[]): string[] {
-  const out = new Uint8Array(parents.length * ROW_ID_STRIDE)
-  nestedIds(textColumn(parents), table, Int32Array.from(indexes), parents.length, out)
-  const long = new Uint8Array(out.length)
-  nestedIds(textColumn(parents), table, BigInt64Array.from(indexes, BigInt), parents.length, long)
-  expect(long).toEqual(out)
-  return idsOf(out)
+  const made = new IdColumn(kernel)
+  const listIndexes = words(indexes)
+  const half = parents.length >> 1
+  made.makeNested(columnOf(parents), table, listIndexes, 0, half)
+  made.makeNested(columnOf(parents), table, listIndexes, half, parents.length)
+  kernel.exports.release(listIndexes, indexes.length * 4)
+  return idsOf(made, parents.length)
 }
 
 const generatedId = fc.stringMatching(/^[A-Za-z0-9+/]{14}$/)
@@ -82,21 +95,44 @@ describe('nested ids', () => {
   })
 })
 
+describe('ids of other rows', () => {
+  const anyId = fc.oneof(generatedId, fc.string({ maxLength: 20 }))
+
+  it('are gathered and copied, whatever their length', () => {
+    const sources = fc.array(anyId, { minLength: 1, maxLength: 9 })
+    fc.assert(
+      fc.property(sources, fc.array(fc.nat(8), { maxLength: 20 }), (ids, places) => {
+        const rows = places.map(place => place % ids.length)
+        const sourceRows = words(rows)
+        const column = new IdColumn(kernel)
+        column.gather(columnOf(ids), sourceRows, 0, rows.length >> 1)
+        column.gather(columnOf(ids), sourceRows, rows.length >> 1, rows.length)
+        kernel.exports.release(sourceRows, rows.length * 4)
+        const expected = rows.map(row => ids[row])
+        expect(idsOf(column, rows.length)).toEqual(expected)
+        const copy = new IdColumn(kernel)
+        copy.copy(column, 0, rows.length)
+        expect(idsOf(copy, rows.length)).toEqual(expected)
+      }),
+    )
+  })
+})
+
 describe('random ids', () => {
   it('are ten bytes in base64, each another', () => {
-    const out = new Uint8Array(5 + 3000 * ROW_ID_STRIDE)
-    randomIds(3000, out, 5)
-    expect(out.subarray(0, 5)).toEqual(new Uint8Array(5))
-    const ids = idsOf(out.subarray(5))
+    const column = columnOf(['before'])
+    column.makeRandom(1, 3000)
+    const ids = idsOf(column, 3000)
+    expect(ids[0]).toBe('before')
     expect(new Set(ids).size).toBe(3000)
-    for (const id of ids) expect(Buffer.from(id, 'base64').toString('base64')).toBe(`${id}==`)
+    for (const id of ids.slice(1)) expect(Buffer.from(id, 'base64').toString('base64')).toBe(`${id}==`)
   })
 
   it('use all of their bits', () => {
-    const out = new Uint8Array(1000 * ROW_ID_STRIDE)
-    randomIds(1000, out)
+    const column = new IdColumn(kernel)
+    column.makeRandom(0, 1000)
     const ones = new Array<number>(80).fill(0)
-    for (const id of idsOf(out)) {
+    for (const id of idsOf(column, 1000)) {
       Buffer.from(id, 'base64').forEach((byte, place) => {
         for (let bit = 0; bit < 8; bit++) ones[place * 8 + bit]! += (byte >> bit) & 1
       })

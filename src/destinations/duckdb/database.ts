@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { access, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
@@ -38,7 +39,8 @@ const opened = new Map<string, number>()
 /** Opens a file, creating it when it is missing. Fails with `destination_locked` where another process has it. */
 export async function openDatabase(path: string): Promise<Database> {
   const place = resolve(path)
-  const isNew = !(await isThere(place))
+  // Without waiting: DuckDB opens the file in a thread of its own while the caller loads other things.
+  const isNew = !existsSync(place)
   // One instance a file and process: a second one would not see what the first one writes.
   const database = await open(place, async () => driver().DuckDBInstance.fromCache(place))
   opened.set(place, (opened.get(place) ?? 0) + 1)

@@ -1,22 +1,12 @@
-// @ts-nocheck: AssemblyScript, compiled by scripts/build-wasm.mjs into keccak.wasm.ts.
+// @ts-nocheck: AssemblyScript, part of walk.as.ts.
 //
 // SHAKE-128 of short messages, two at a time in the halves of 128-bit vectors, for the ids of nested rows: the message is
 // `<parent id>_<table>_<list index>`, of its digest the first 10 bytes are kept, in base64.
 
-/** Ids that one call makes at most. */
-export const CAPACITY: i32 = 1024
 /** Bytes of an id in a text column: u32 length, 14 characters. */
 const STRIDE: usize = 18
 const RATE: usize = 168
 
-/** Parents as text column, or for `encode` 10 bytes an id. */
-export const input: usize = memory.data(18 * 1024, 16)
-/** List indexes, u32 each. */
-export const indexes: usize = memory.data(4 * 1024, 16)
-/** Ids as text column. */
-export const output: usize = memory.data(18 * 1024 + 16, 16)
-/** `_<table>_` in UTF-8. */
-export const middle: usize = memory.data(168, 16)
 /** Two blocks with room behind them for the sixteen bytes that are cleared. */
 const blockA: usize = memory.data(192, 16)
 const blockB: usize = memory.data(192, 16)
@@ -35,43 +25,61 @@ const roundConstants: usize = memory.data<u64>([
 ])
 
 /**
- * Ids of the rows whose parents and indexes are in memory. Parents have 14 characters;
- * 14 + `middleLength` + 10 digits must be less than a block of 168 bytes.
+ * Ids of `count` nested rows, as a text column at `output`: of their parents' ids, a text column at `parents`, and the list
+ * indexes, u32 each, at `indexes`. `middle` is `_<table>_` in UTF-8. Parents have 14 characters; 14 + `middleLength` + 10
+ * digits must be less than a block of 168 bytes.
  */
-export function nested(middleLength: usize, count: i32): void {
-  prepare(blockA, middleLength)
-  prepare(blockB, middleLength)
+export function nestedIds(
+  parents: usize,
+  indexes: usize,
+  output: usize,
+  middle: usize,
+  middleLength: usize,
+  count: i32,
+): void {
+  prepare(blockA, middle, middleLength)
+  prepare(blockB, middle, middleLength)
   for (let i = 0; i < count; i += 2) {
     const last = min(i + 1, count - 1)
-    fill(blockA, middleLength, i)
-    fill(blockB, middleLength, last)
+    fill(blockA, middleLength, parents + <usize>i * STRIDE, load<u32>(indexes + (<usize>i << 2)))
+    fill(blockB, middleLength, parents + <usize>last * STRIDE, load<u32>(indexes + (<usize>last << 2)))
     permute()
     encodeId(digestA0, digestA1, output + <usize>i * STRIDE)
     encodeId(digestB0, digestB1, output + <usize>last * STRIDE)
   }
 }
 
-/** Ids of `count` times 10 bytes of input. */
-export function encode(count: i32): void {
+/** Ids of `count` times 10 bytes, as a text column at `output`. */
+export function encodedIds(bytes: usize, output: usize, count: i32): void {
   for (let i = 0; i < count; i++) {
-    const at = input + <usize>i * 10
+    const at = bytes + <usize>i * 10
     encodeId(load<u64>(at), load<u16>(at, 8), output + <usize>i * STRIDE)
   }
 }
 
-function prepare(block: usize, middleLength: usize): void {
+/** Copies the ids of `count` rows, whose numbers in the text column at `source` are at `rows`, i32 each. */
+export function gatherIds(source: usize, rows: usize, output: usize, count: i32): void {
+  for (let i = 0; i < count; i++) {
+    const from = source + <usize>load<i32>(rows + (<usize>i << 2)) * STRIDE
+    const to = output + <usize>i * STRIDE
+    store<u64>(to, load<u64>(from))
+    store<u64>(to, load<u64>(from, 8), 8)
+    store<u16>(to, load<u16>(from, 16), 16)
+  }
+}
+
+function prepare(block: usize, middle: usize, middleLength: usize): void {
   memory.fill(block, 0, 192)
   memory.copy(block + 14, middle, middleLength)
 }
 
-function fill(block: usize, middleLength: usize, i: i32): void {
-  const parent = input + <usize>i * STRIDE + 4
-  store<u64>(block, load<u64>(parent))
-  store<u32>(block, load<u32>(parent, 8), 8)
-  store<u16>(block, load<u16>(parent, 12), 12)
+function fill(block: usize, middleLength: usize, parent: usize, index: u32): void {
+  store<u64>(block, load<u64>(parent, 4))
+  store<u32>(block, load<u32>(parent, 12), 8)
+  store<u16>(block, load<u16>(parent, 16), 12)
   let at = block + 14 + middleLength
   v128.store(at, i64x2.splat(0))
-  let rest = load<u32>(indexes + (<usize>i << 2))
+  let rest = index
   let digits: usize = 1
   for (let power: u32 = 10; rest >= power; power *= 10) {
     digits++

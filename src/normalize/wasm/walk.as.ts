@@ -42,6 +42,7 @@ export {
   validityOf,
   valuesOf,
 } from './columns.as'
+export { encodedIds, gatherIds, nestedIds } from './keccak.as'
 export { addKey } from './keys.as'
 export {
   newField,
