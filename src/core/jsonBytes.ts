@@ -268,6 +268,7 @@ export class JsonDocument {
   readonly bytes: Uint8Array
   readonly root: Span
   readonly #members = new Map<number, Map<string, Span>>()
+  #closed = false
   readonly #tree: JsonTree<Span>
 
   /** Throws JsonBytesError or JsonSyntaxError where the bytes are not one JSON value, as far as that is noticed. */
@@ -310,8 +311,14 @@ export class JsonDocument {
     return valueAt(this.bytes, span)
   }
 
+  /** The bytes will be those of something else: whoever looks for a path from now on is told so, and not what is there. */
+  close(): void {
+    this.#closed = true
+  }
+
   /** Where the path matches; undefined where its matches are no parts of the document (sorted or counted). */
   locate(path: JsonPath): Span[] | undefined {
+    if (this.#closed) throw new TypeError('an answer can be looked into only until the one after the next is there')
     return path.locates ? path.locate(this.#tree, this.root) : undefined
   }
 

@@ -13,13 +13,6 @@ export class BufferPool {
     return this.#free.get(capacity)?.pop() ?? new Uint8Array(new ArrayBuffer(capacity))
   }
 
-  /** A buffer of at least `size` bytes, all zero. */
-  acquireZeroed(size: number): Uint8Array {
-    const buffer = this.acquire(size)
-    buffer.fill(0)
-    return buffer
-  }
-
   /** Takes back a buffer that {@link acquire} gave; no one may use it from here on. */
   release(buffer: Uint8Array): void {
     const size = buffer.length
@@ -27,13 +20,5 @@ export class BufferPool {
     const free = this.#free.get(size)
     if (free === undefined) this.#free.set(size, [buffer])
     else free.push(buffer)
-  }
-
-  /** A buffer of at least `size` bytes that begins with the first `used` bytes of `buffer`; the rest is zero if asked. */
-  grow(buffer: Uint8Array, size: number, used: number, zeroed: boolean): Uint8Array {
-    const next = zeroed ? this.acquireZeroed(size) : this.acquire(size)
-    next.set(used === buffer.length ? buffer : buffer.subarray(0, used))
-    this.release(buffer)
-    return next
   }
 }

@@ -137,6 +137,6 @@ export class Kernel {
 function outOfMemory(bytes: number): never {
   throw new RequestError(
     'response_format',
-    `The values of a batch do not fit into 2 GB of memory (another ${bytes >>> 0} bytes were needed): a record is too large`,
+    `The rows of a batch do not fit into 2 GB of memory (another ${bytes >>> 0} bytes were needed): a record is too large, or the machine has no memory left`,
   )
 }

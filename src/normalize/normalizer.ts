@@ -16,6 +16,8 @@ import { excerpt } from './tree.js'
 import { type Family, Walk } from './walk.js'
 
 const DEFAULT_BATCH_ROWS = 61_440
+/** Where rows are long, a batch ends before it has all of its rows. */
+const BATCH_BYTES = 32 << 20
 
 export interface NormalizerOptions {
   /** Evolves: tables and columns are added. */
@@ -34,7 +36,10 @@ export interface NormalizerOptions {
   readonly nulInText: boolean
   /** Digits and scale of decimal columns whose hints say neither; more digits than that are an error. */
   readonly decimals: CellLimits['decimals']
-  /** Rows of a full batch, default 61,440. A record's rows are never divided, so a batch may hold more. */
+  /**
+   * Rows of a full batch, default 61,440. A record's rows are never divided, so a batch may hold more; it holds fewer where
+   * their values take more than 32 MiB.
+   */
   readonly batchRows?: number | undefined
 }
 
@@ -237,8 +242,9 @@ class LoadNormalizer implements Normalizer {
 
   take(all = false): ColumnBatch[] {
     for (const buffer of this.#lent) this.#shapes.pool.release(buffer)
-    if (all) this.#cut([...this.#shapes.writers].filter(table => table.rows > 0))
-    else this.#cut([...this.#shapes.writers].filter(table => table.rows >= this.#batchRows))
+    const isFull = (table: TableWriter): boolean =>
+      table.rows >= this.#batchRows || table.valueBytes >= BATCH_BYTES || (all && table.rows > 0)
+    this.#cut([...this.#shapes.writers].filter(isFull))
     this.#lent = this.#readyBuffers
     this.#readyBuffers = []
     return this.#ready.splice(0)

@@ -2,7 +2,7 @@
  * Dates and times. Microseconds since 1970 of the years 1 to 9999 do not fit a double exactly: they are bigint, the two
  * halves of an i64, or days and microseconds of the day.
  */
-export { microsPerDay, microsPerSecond } from './calendar.js'
+export { microsPerDay } from './calendar.js'
 export {
   detectIso,
   type IsoValue,

@@ -22,7 +22,7 @@ export interface Family {
  * The walk over a page, which is the kernel's work (wasm/walk.as.ts), and what it leaves to its host. It knows only what
  * the shapes know; anything else makes it give up the record.
  *
- * Positions are byte offsets into the page.
+ * Positions are byte offsets into the page; what the kernel asks of its host is in addresses.
  */
 export class Walk implements KernelHost {
   readonly #kernel: Kernel

@@ -64,22 +64,27 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
   const roots = planResources(setup.source, setup.destination, { select: options.select, disposition })
   const folder = pipelineFolder(setup)
   const lock = await lockPipeline(setup.files, folder, setup.clock.now())
+  const cleaning: Promise<void>[] = []
   try {
-    const { result, forgotten } = await runConnected({ setup, folder, roots, options, emit })
-    await forgotten
+    const result = await runConnected({ setup, folder, roots, options, emit, cleaning })
+    await Promise.all(cleaning)
     return result
   } catch (error) {
     throw failing(error, emit)
   } finally {
+    await Promise.allSettled(cleaning)
     await setup.source.close()
     await lock.release()
   }
 }
 
-/** `forgotten` settles when the journal is removed, which takes its time while the connection is closed. */
-async function runConnected(
-  run: Pick<Running, 'setup' | 'roots' | 'options' | 'emit'> & { readonly folder: string },
-): Promise<{ readonly result: RunResult; readonly forgotten: Promise<void> | undefined }> {
+interface Run extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit'> {
+  readonly folder: string
+  /** What goes on while the connection is closed: removing a journal takes its time. */
+  readonly cleaning: Promise<void>[]
+}
+
+async function runConnected(run: Run): Promise<RunResult> {
   const { setup, roots, options } = run
   const connecting = setup.destination.connect(setup.datasetName, options.signal)
   setup.source.prepare?.()
@@ -87,21 +92,21 @@ async function runConnected(
   const committed = await connection.committed(setup.name, setup.source.name)
   const now = { ...run, connection }
   const settled = await settleCommitted(now)
-  if (settled !== undefined) return { result: settled, forgotten: undefined }
+  if (settled !== undefined) return settled
   const prepared = await prepareSchema(setup, connection, committed, roots, options)
   const windows = freezeWindows(roots, prepared.state, setup.source.name)
   const journal = await takeUpJournal(now, windows, committed?.loadId)
-  let result: RunResult
   try {
-    result = await readAndCommit({ ...now, prepared, windows, journal })
+    const result = await readAndCommit({ ...now, prepared, windows, journal })
+    const removed = journal.remove({ keep: options.keepJournal ?? false })
+    // A failure is the caller's, once the connection is closed.
+    removed.catch(() => {})
+    run.cleaning.push(removed)
+    return result
   } catch (error) {
     await keepPages(now, journal, error)
     throw error
   }
-  const forgotten = journal.remove({ keep: options.keepJournal ?? false })
-  // A failure is the caller's, unless closing the connection fails first.
-  forgotten.catch(() => {})
-  return { result, forgotten }
 }
 
 /** Where journals and locks of a pipeline are. */

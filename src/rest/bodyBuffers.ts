@@ -2,7 +2,8 @@
 const SHORTEST = 16 << 10
 /** Free memory that is kept; what comes back beyond it is left to the collector. */
 const MOST_FREE = 32 << 20
-const STEP = 64 << 10
+/** Lengths are rounded up to a multiple of this, so that a body that is a little longer fits too. */
+const UNIT = 64 << 10
 
 /**
  * Memory of bodies that are done with, for those that follow. V8 marks its whole heap each time 64 MB were taken outside
@@ -17,7 +18,7 @@ export class BodyBuffers {
   /** A buffer of at least `size` bytes with undefined content. */
   acquire(size: number): Buffer<ArrayBuffer> {
     if (size < SHORTEST) return Buffer.allocUnsafeSlow(size)
-    const buffer = this.#fitting(size) ?? Buffer.allocUnsafeSlow(Math.ceil((size * 1.125) / STEP) * STEP)
+    const buffer = this.#fitting(size) ?? Buffer.allocUnsafeSlow(Math.ceil((size * 1.125) / UNIT) * UNIT)
     this.#lent.add(buffer.buffer)
     return buffer
   }
@@ -25,13 +26,13 @@ export class BodyBuffers {
   #fitting(size: number): Buffer<ArrayBuffer> | undefined {
     const place = this.#free.findIndex(buffer => buffer.length >= size)
     // A short body in a long buffer would hold memory that is meant for a long one.
-    if (place < 0 || this.#free[place]!.length > size * 2 + STEP) return undefined // place is one of them
+    if (place < 0 || this.#free[place]!.length > size * 2 + UNIT) return undefined // place is one of them
     const [buffer] = this.#free.splice(place, 1)
     this.#freeBytes -= buffer?.length ?? 0
     return buffer
   }
 
-  /** Takes back the memory of a body, of which no one may read any more. Anything else, or a second time, does nothing. */
+  /** Takes back the memory of a body, of which no one may read any more; to be called once. Other memory is left alone. */
   release({ buffer: memory }: Uint8Array): void {
     if (!(memory instanceof ArrayBuffer) || !this.#lent.delete(memory)) return
     if (this.#freeBytes + memory.byteLength > MOST_FREE) return

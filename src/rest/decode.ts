@@ -18,8 +18,8 @@ export class BodyError extends Error {
 
 /**
  * The whole body, without its content encoding, and unpacked where it is a gzip file. Rejects with a {@link BodyError}, or with the transport's error.
- * Neither what is transferred nor what it unpacks to may be longer than `maxBytes`; reading stops there. Its memory is
- * from `buffers`, which may have it back.
+ * Neither what is transferred nor what it unpacks to may be longer than `maxBytes`; reading stops there. A body
+ * that came without a content encoding is in memory of `buffers`, which may have it back.
  */
 export async function readBody(
   response: TransportResponse,

@@ -97,8 +97,9 @@ class List {
         const reading = await readAnswer(this.#reader, this.#context, this.#state, next.request, response, number)
         const before = this.#previous
         const step = this.#step(reading, number)
-        // Whoever asks for a page is done with the one before, and so is the comparison of the two.
-        if (before !== undefined) this.#reader.client.release(before.response)
+        // Whoever asks for a page is done with the one before, and so is the comparison of the two. The first one stays: a
+        // paginator's `rest` may look into it as long as it likes.
+        if (before !== undefined && number > 2) this.#release(before)
         if ('next' in step) this.#readAhead(step.next, number)
         const keeps = reading.flow.kind === 'continue' || (reading.flow.kind === 'end' && reading.flow.keep)
         if (keeps) yield this.#page(reading, members)
@@ -108,6 +109,11 @@ class List {
     } finally {
       await this.#ahead.close()
     }
+  }
+
+  #release({ document, response }: Reading): void {
+    document?.close()
+    this.#reader.client.release(response)
   }
 
   #first(): ApiRequest {

@@ -63,7 +63,7 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
     async close() {
       const open = pool
       pool = undefined
-      // Where it could not be opened, the request has said so.
+      // Where it could not be opened, a request says so.
       const closing = await open?.catch(() => undefined)
       await Promise.all([closing?.dispatcher.destroy(), closing?.outward.destroy()])
     },

@@ -31,7 +31,10 @@ export interface RequestPatch {
   readonly body?: readonly { readonly path: string; readonly value: JsonValue }[]
 }
 
-/** An answer as paginators see it. Its body can be read until the page after it has been given to a paginator. */
+/**
+ * An answer as paginators see it. Into its body they can look until the page after it was given
+ * to them; into the first one always.
+ */
 export interface ApiPage {
   /** The request that was answered, patches included. */
   readonly request: ApiRequest

@@ -5,6 +5,7 @@ import type { ContractMode, SchemaContract } from '../../src/core/schema.js'
 import { cloneSchema } from '../../src/core/schemaDocument.js'
 import type { TableHints } from '../../src/core/source.js'
 import { fitsDecimal } from '../../src/normalize/cells.js'
+import { Kernel } from '../../src/normalize/kernel.js'
 import { decodeBatches } from './decode.js'
 import { columnNames, LOAD_ID, type LoadOptions, load, openLoad, withoutIds } from './harness.js'
 
@@ -428,5 +429,41 @@ describe('pages', () => {
     expect(normalizer.take().map(({ rows }) => rows)).toEqual([3, 3])
     expect(normalizer.take().map(({ rows }) => rows)).toEqual([])
     expect(decodeBatches(normalizer.take(true)).get('items')).toMatchObject([{ a: 7 }])
+  })
+
+  it('cuts batches of long rows by their bytes', () => {
+    const { normalizer } = openLoad()
+    const page = Buffer.from(JSON.stringify([{ text: 'x'.repeat(1 << 20) }]))
+    const cut: number[] = []
+    for (let number = 0; number < 70; number++) {
+      normalizer.write('items', page)
+      cut.push(...normalizer.take().map(({ rows }) => rows))
+    }
+    // Of a text of 1 MiB and its length, 32 are more than 32 MiB.
+    expect(cut).toEqual([32, 32])
+    expect(normalizer.take(true).map(({ rows }) => rows)).toEqual([6])
+  })
+
+  it('keeps a value whole that is larger than what was there before', () => {
+    const text = 'ü'.repeat(3 << 20)
+    const { tables } = load([JSON.stringify([{ text: 'a' }, { text }, { text: 'b' }])])
+    expect(withoutIds(tables.get('items'))).toEqual([{ text: 'a' }, { text }, { text: 'b' }])
+  })
+
+  it('says so where a record does not fit into memory', () => {
+    const { exports } = new Kernel(() => {
+      throw new Error('no page is walked')
+    })
+    const refusal = expect.objectContaining({ code: 'response_format', message: expect.stringMatching(/too large/) })
+    expect(() => exports.acquire(2 ** 30 + 1)).toThrow(refusal)
+    // Memory that nobody writes to costs nothing. Addresses never turn negative, however the end is come near to.
+    exports.acquire(2 ** 30)
+    expect(() => exports.acquire(2 ** 30)).toThrow(refusal)
+    for (const size of [2 ** 26, 2 ** 23, 2 ** 16]) {
+      expect(() => {
+        for (;;) expect(exports.acquire(size)).toBeGreaterThan(0)
+      }).toThrow(refusal)
+    }
+    expect(exports.memory.buffer.byteLength).toBeLessThan(2 ** 31)
   })
 })

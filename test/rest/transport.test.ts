@@ -64,6 +64,14 @@ it('finds the parts of undici that are loaded alone; without them all of it woul
   expect(resolve('undici/lib/api/api-request.js')).toMatch(/api-request\.js$/)
 })
 
+it('can be prepared and closed without a request, even where it cannot be opened', async () => {
+  for (const options of [{}, { proxy: 'no address' }]) {
+    const transport = httpTransport(options)
+    transport.prepare()
+    await transport.close()
+  }
+})
+
 describe('a public name that stands for an address inside this network', () => {
   const API = 'https://api.example.com'
 

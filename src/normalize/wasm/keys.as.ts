@@ -91,9 +91,14 @@ function occupy(node: Node, key: Key): void {
   return <u32>(((low ^ rotl<u64>(high, 29)) * 0x9e3779b97f4a7c15) >> 32)
 }
 
+/** Of what is behind the first 16 bytes. */
 function longHash(bytes: usize, length: u32): u32 {
-  const last = bytes + length - 16
-  return hashOf(load<u64>(last) ^ length, load<u64>(last, 8))
+  let hash: u32 = length
+  for (let index: u32 = 16; index < length; index += 16) {
+    const part = bytes + min(index, length - 16)
+    hash = rotl<u32>(hash, 5) ^ hashOf(load<u64>(part), load<u64>(part, 8))
+  }
+  return hash
 }
 
 /** Behind the closing quote of the key that was read last. */
@@ -195,8 +200,5 @@ function closingQuote(start: usize): usize {
 
 /** A key with needless escapes may be known by another spelling. */
 function unknown(node: Node, start: usize, end: usize): Key {
-  const behind = keyEnd
-  const key = changetype<Key>(escapedKey(node.number, start, end))
-  keyEnd = behind
-  return key
+  return changetype<Key>(escapedKey(node.number, start, end))
 }

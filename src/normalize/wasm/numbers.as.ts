@@ -6,7 +6,7 @@ import { giveUp, nearestDouble } from './host.as'
 export const INTEGER: i32 = 0
 export const FRACTION: i32 = 1
 /** An integer of more than 64 bits. */
-export const WIDE_INTEGER: i32 = 2
+const WIDE_INTEGER: i32 = 2
 
 /** What the last number was: its kind, its value if it is an INTEGER, the nearest double if it is a FRACTION. */
 export let numberKind: i32 = INTEGER

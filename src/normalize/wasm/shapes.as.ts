@@ -24,7 +24,7 @@ import { Table } from './tables.as'
   node: Node
   /** The elements of the list here. */
   list: Shape
-  /** Row serial of the last visit of any key that leads to the same column, where there are several. */
+  /** Address of the row serial of the last visit of any key that leads to the same column, where there are several. */
   shared: usize
   /** Place among the columns that the root row's id is made from, -1 for none. */
   keySlot: i32

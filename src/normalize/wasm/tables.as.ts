@@ -79,6 +79,7 @@ export function markRows(table: Table): void {
 
 /** Forgets the rows of the current root record. */
 export function rollbackRows(table: Table): void {
+  if (table.rows == table.recordStart) return
   for (let column = table.columns; changetype<usize>(column) != 0; column = column.next) {
     truncate(column, table.recordStart, table.rows)
   }

@@ -42,7 +42,6 @@ export function putText(start: usize, column: Column, row: i32): usize {
   return at + 1
 }
 
-
 function plainEscape(letter: u32): u32 {
   switch (letter) {
     case 0x22:

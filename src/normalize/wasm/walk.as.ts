@@ -109,9 +109,15 @@ let serial: i32 = 0
 /** Starts (0 where there is none) and ends of the values that the root row's id is made from. */
 export let keySpans: usize = 0
 let keySlots: i32 = 0
+let keySpansSize: u32 = 0
 
 export function setKeySlots(count: i32): void {
-  if (count > keySlots) keySpans = acquire(<u32>count << 3)
+  const size = <u32>count << 3
+  if (size > keySpansSize) {
+    if (keySpans != 0) release(keySpans, keySpansSize)
+    keySpans = acquire(size)
+    keySpansSize = size
+  }
   keySlots = count
 }
 
