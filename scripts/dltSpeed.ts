@@ -94,8 +94,9 @@ async function loadByDlt(url: string, format: string): Promise<Taken> {
 function report(name: string, taken: readonly Taken[]): Taken {
   const wall = median(taken.map(one => one.wall))
   const cpu = median(taken.map(one => one.cpu))
+  const each = taken.map(one => one.wall.toFixed(2)).join(' ')
   console.log(
-    `${name}: ${Math.round(Number(records) / wall)} records/s, wall ${wall.toFixed(2)} s, CPU ${cpu.toFixed(2)} s`,
+    `${name}: ${Math.round(Number(records) / wall)} records/s, wall ${wall.toFixed(2)} s (${each}), CPU ${cpu.toFixed(2)} s`,
   )
   return { wall, cpu }
 }
