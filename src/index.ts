@@ -23,6 +23,7 @@ export {
   type ConfigProblem,
   DataError,
   DestinationError,
+  EnvironmentError,
   type ErrorCode,
   RequestError,
   SchemaError,

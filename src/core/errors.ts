@@ -31,6 +31,7 @@ export type ErrorCode =
   | 'too_many_deletes'
   | 'journal'
   | 'aborted'
+  | 'environment'
 
 /** Common part of every error Sluice throws on purpose. */
 export abstract class SluiceError extends Error {
@@ -193,5 +194,12 @@ export class DestinationError extends SluiceError {
     super(code, message, { cause: details.cause })
     this.destination = details.destination
     this.transient = details.transient ?? false
+  }
+}
+
+/** Give the process what it lacks. */
+export class EnvironmentError extends SluiceError {
+  constructor(message: string, options: { readonly cause?: unknown } = {}) {
+    super('environment', message, options)
   }
 }
