@@ -1,8 +1,9 @@
+import { DataError } from '../core/errors.js'
 import type { CellRules } from './cells.js'
 import { type Address, GIVE_UP, type Kernel, type KernelHost } from './kernel.js'
-import type { ListShape } from './shapes.js'
+import type { Field, ListShape } from './shapes.js'
 import type { TableWriter } from './tables.js'
-import { TreeReader } from './tree.js'
+import { type Tree, TreeReader } from './tree.js'
 
 const COMMA = 0x2c
 const LIST_END = 0x5d
@@ -167,8 +168,18 @@ export class Walk implements KernelHost {
     const tree = reader.read()
     const end = this.#page + reader.position
     const known = this.#kernel.fields[field]! // the kernel has the number from there
-    if (!this.#cells.store(tree, known, known.table, row)) throw GIVE_UP
+    if (!this.#stores(tree, known, row)) throw GIVE_UP
     return end
+  }
+
+  /** A value that does not fit is an error only if its key does not come again: the exact way sees that. */
+  #stores(tree: Tree, field: Field, row: number): boolean {
+    try {
+      return this.#cells.store(tree, field, field.table, row)
+    } catch (error) {
+      if (error instanceof DataError) return false
+      throw error
+    }
   }
 
   discardList(at: Address): Address {

@@ -444,6 +444,13 @@ describe('pages', () => {
     expect(normalizer.take(true).map(({ rows }) => rows)).toEqual([6])
   })
 
+  it('takes the last of repeated keys, even where an earlier value would not fit', () => {
+    const page = '[[false,{"value":"","value":"2024-01-02T03:04:05Z"}]]'
+    const values = [{ value: false }, { value__v_text: '2024-01-02T03:04:05.000000Z' }]
+    expect(withoutIds(load([page, page]).tables.get('items__value'))).toMatchObject([...values, ...values])
+    expect(failure([page, '[[{"value":""}]]'])).toMatchObject({ code: 'coercion', path: 'items__value.value__v_text' })
+  })
+
   it('keeps a value whole that is larger than what was there before', () => {
     const text = 'ü'.repeat(3 << 20)
     const { tables } = load([JSON.stringify([{ text: 'a' }, { text }, { text: 'b' }])])
