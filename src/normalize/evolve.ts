@@ -187,10 +187,10 @@ export class Evolver {
       return undefined
     }
     const writer = shapes.writer(root, shape, place?.parent)
-    const written = hangs ? writer.startNestedRow(place.parentRow, place.listIndex) : writer.startRow()
-    if (place !== undefined && (hangs || writer.hasRootIds) && writer.parent !== place.parent) {
-      shapes.hangOn(writer, written, place.parent, place.parentRow)
-    }
+    const isForeign = place !== undefined && (hangs || writer.hasRootIds) && writer.parent !== place.parent
+    // Before the row is there: the ids of all rows so far are made to know that of its parent.
+    if (isForeign) shapes.hangOn(writer, place.parent, place.parentRow)
+    const written = hangs ? writer.startNestedRow(isForeign ? 0 : place.parentRow, place.listIndex) : writer.startRow()
     for (const { field, kind, column, value, isVariant } of targets.values()) {
       const columnWriter = writer.column(column)
       columnWriter.put(written, value)

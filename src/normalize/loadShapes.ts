@@ -205,12 +205,12 @@ export class LoadShapes {
     return [ofTable, everyRoot].some(map => isJsonObject(map) && this.names.id in map)
   }
 
-  /** A row of a list that a row of another table holds than the one that the row's table hangs on, if on any. */
-  hangOn(writer: TableWriter, row: number, parent: TableWriter, parentRow: number): void {
+  /** The next row is of a list that a row of another table holds than the one that its table hangs on, if on any. */
+  hangOn(writer: TableWriter, parent: TableWriter, parentRow: number): void {
     let top = parent
     while (top.parent !== undefined) top = top.parent
     top.resolveIds()
-    writer.hangOn(row, parent.ids.at(parentRow), writer.hasRootIds ? parent.idsBelow.at(parentRow) : undefined)
+    writer.hangOn(parent.ids.at(parentRow), writer.hasRootIds ? parent.idsBelow.at(parentRow) : undefined)
   }
 
   /** Lets a field know the columns its values go to. */

@@ -100,10 +100,10 @@ export class TableWriter {
     return this.#kernel.exports.startNestedRow(this.address, parentRow, listIndex)
   }
 
-  /** The row is of a list in a row of another table than `parent`. */
-  hangOn(row: number, parentId: string, rootId: string | undefined): void {
+  /** The next row is of a list in a row of another table than `parent`. */
+  hangOn(parentId: string, rootId: string | undefined): void {
     this.#foreign ??= new Map()
-    this.#foreign.set(row, { parentId, rootId })
+    this.#foreign.set(this.rows, { parentId, rootId })
   }
 
   /** Sets the id of a row that brings its own. */

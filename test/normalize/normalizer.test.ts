@@ -444,6 +444,18 @@ describe('pages', () => {
     expect(normalizer.take(true).map(({ rows }) => rows)).toEqual([6])
   })
 
+  it('gives rows of one table to the rows that hold them, in whichever table those are', () => {
+    const page = '[[["a"]],{"value":{"list":["b"]}},{"value":{"list":["c"]}}]'
+    for (const batchRows of [1, 100]) {
+      const { tables } = load([page, page], { batchRows })
+      const roots = tables.get('items')?.map(row => row._dlt_id) ?? []
+      const lists = tables.get('items__value')?.map(row => row._dlt_id) ?? []
+      const parents = tables.get('items__value__list')?.map(row => row._dlt_parent_id)
+      expect(parents).toEqual([lists[0], roots[1], roots[2], lists[1], roots[4], roots[5]])
+      expect(new Set(tables.get('items__value__list')?.map(row => row._dlt_id)).size).toBe(6)
+    }
+  })
+
   it('takes the last of repeated keys, even where an earlier value would not fit', () => {
     const page = '[[false,{"value":"","value":"2024-01-02T03:04:05Z"}]]'
     const values = [{ value: false }, { value__v_text: '2024-01-02T03:04:05.000000Z' }]
