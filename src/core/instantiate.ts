@@ -21,6 +21,7 @@ export function instantiate(kernel: string, imports: object = {}): unknown {
   try {
     return new WebAssembly.Instance(module, imports).exports
   } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
     throw new EnvironmentError(
       'WebAssembly cannot reserve its address space, 10 GB a load, of which nearly nothing becomes memory: raise the limit of virtual memory (ulimit -v), or start Node with --disable-wasm-trap-handler',
       { cause },

@@ -84,7 +84,6 @@ interface KernelExports {
   setNode(field: Address, node: Address): void
   setList(field: Address, shape: Address): void
   setSpecial(field: Address, exact: boolean, shared: Address, keySlot: number): void
-  newShared(): Address
   newNode(node: number): Address
   addKey(node: Address, field: Address, bytes: Address, length: number): Address
   newShape(root: Address, value: Address, list: Address): Address

@@ -101,7 +101,7 @@ export class Field {
   /** The field and an earlier one have one column; of one row, the last of them wins. */
   shareColumn(earlier: Field): void {
     if (earlier.#shared === 0) {
-      earlier.#shared = this.#kernel.exports.newShared()
+      earlier.#shared = this.#kernel.exports.acquireZeroed(4)
       earlier.#setSpecial()
     }
     this.#shared = earlier.#shared

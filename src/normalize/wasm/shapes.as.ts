@@ -87,16 +87,12 @@ export function setList(field: Field, list: Shape): void {
   field.list = list
 }
 
-/** `shared` is what {@link newShared} gave, or 0. */
+/** `shared` is a block of four zeros, the same for all fields of a column, or 0. */
 export function setSpecial(field: Field, exact: bool, shared: usize, keySlot: i32): void {
   field.special = exact || shared != 0 || keySlot >= 0
   field.exact = exact
   field.shared = shared
   field.keySlot = keySlot
-}
-
-export function newShared(): usize {
-  return acquireZeroed(4)
 }
 
 export function newNode(number: i32): Node {

@@ -48,7 +48,6 @@ export {
   newField,
   newNode,
   newShape,
-  newShared,
   setColumn,
   setDiscarded,
   setKeepsJson,
