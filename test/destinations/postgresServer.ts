@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process'
-import { chmod, chown, copyFile, mkdtemp, rm, stat } from 'node:fs/promises'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, chown, copyFile, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -23,8 +24,13 @@ export interface PostgresServer {
   stop(): Promise<void>
 }
 
-/** Statements that can be run without a server setting for durability: the folder is thrown away. */
+/** Folder of the server's programs, where it is not the newest one that the tests bring along: see vitest.config.ts. */
+const BINARIES = process.env.SLUICE_POSTGRES_BINARIES
+
+/** The folder is thrown away, so nothing has to be durable. */
 const FLAGS = ['-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=off', '-c', 'max_connections=50']
+const INIT_FLAGS = ['--encoding=UTF8', '--locale=C']
+const SUPERUSER = { user: 'postgres', password: 'p@ss:word/1', authMethod: 'scram-sha-256' } as const
 
 /** `tls`: files of the server's certificate and key. */
 export async function startPostgres(
@@ -33,26 +39,18 @@ export async function startPostgres(
 ): Promise<PostgresServer> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-postgres-'))
   const port = await freePort()
-  const isRoot = process.getuid?.() === 0
-  // The server runs as another user then, who must be able to reach its folder.
-  if (isRoot) execFileSync('chmod', ['755', folder])
-  const server = new EmbeddedPostgres({
-    databaseDir: join(folder, 'data'),
+  // As root the server runs as another user, who must be able to reach its folder.
+  if (isRoot()) await chmod(folder, 0o755)
+  const program: Program = {
+    data: join(folder, 'data'),
     port,
-    user: 'postgres',
-    password: 'p@ss:word/1',
-    authMethod: 'scram-sha-256',
-    persistent: true,
-    createPostgresUser: isRoot,
-    initdbFlags: ['--encoding=UTF8', '--locale=C'],
-    postgresFlags: [...FLAGS, '-c', 'unix_socket_directories=', ...(tls === undefined ? [] : TLS), ...flags],
-    onLog: () => {},
-    onError: () => {},
-  })
+    flags: [...FLAGS, '-c', 'unix_socket_directories=', ...(tls === undefined ? [] : TLS), ...flags],
+  }
+  const server = BINARIES === undefined ? embedded(program) : installed(program, BINARIES)
   await server.initialise()
-  if (tls !== undefined) await installTls(join(folder, 'data'), tls)
+  if (tls !== undefined) await installTls(program.data, tls)
   await server.start()
-  const url = (database: string, user = 'postgres', password = 'p@ss:word/1'): string =>
+  const url = (database: string, user = SUPERUSER.user as string, password = SUPERUSER.password as string): string =>
     `postgres://${encodeURIComponent(user)}:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(database)}`
   const client = async (database: string): Promise<Client> => {
     const connected = new Client({ connectionString: url(database) })
@@ -90,6 +88,86 @@ export async function startPostgres(
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+interface Program {
+  /** Folder of the databases. */
+  readonly data: string
+  readonly port: number
+  readonly flags: readonly string[]
+}
+
+type ServerProcess = Pick<EmbeddedPostgres, 'initialise' | 'start' | 'stop'>
+
+function embedded({ data, port, flags }: Program): ServerProcess {
+  return new EmbeddedPostgres({
+    ...SUPERUSER,
+    databaseDir: data,
+    port,
+    persistent: true,
+    createPostgresUser: isRoot(),
+    initdbFlags: INIT_FLAGS,
+    postgresFlags: [...flags],
+    onLog: () => {},
+    onError: () => {},
+  })
+}
+
+/** A server whose programs are on this machine. */
+function installed({ data, port, flags }: Program, binaries: string): ServerProcess {
+  const owner = isRoot() ? { uid: idOf('-u'), gid: idOf('-g') } : {}
+  let server: ReturnType<typeof spawn> | undefined
+  return {
+    async initialise() {
+      await mkdir(data, { recursive: true })
+      if (owner.uid !== undefined) await chown(data, owner.uid, owner.gid)
+      const passwords = `${data}.password`
+      await writeFile(passwords, SUPERUSER.password)
+      execFileSync(
+        join(binaries, 'initdb'),
+        [
+          `--pgdata=${data}`,
+          `--username=${SUPERUSER.user}`,
+          `--auth=${SUPERUSER.authMethod}`,
+          `--pwfile=${passwords}`,
+          ...INIT_FLAGS,
+        ],
+        { ...owner, stdio: 'pipe' },
+      )
+    },
+    async start() {
+      const started = spawn(join(binaries, 'postgres'), ['-D', data, '-p', String(port), ...flags], {
+        ...owner,
+        stdio: ['ignore', 'ignore', 'pipe'],
+      })
+      server = started
+      process.once('exit', () => started.kill('SIGQUIT'))
+      let log = ''
+      const ready = new Promise<void>((resolve, reject) => {
+        started.stderr.setEncoding('utf8').on('data', (text: string) => {
+          if (log.length < 10_000) log += text
+          if (text.includes('ready to accept connections')) resolve()
+        })
+        started.once('exit', () => reject(new Error(`The server did not start: ${log}`)))
+      })
+      await ready
+    },
+    async stop() {
+      if (server === undefined || server.exitCode !== null || server.signalCode !== null) return
+      const stopped = once(server, 'exit')
+      server.kill('SIGINT')
+      await stopped
+    },
+  }
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0
+}
+
+/** A server refuses to run as root; its package has made the user. */
+function idOf(kind: '-u' | '-g'): number {
+  return Number(execFileSync('id', [kind, SUPERUSER.user], { encoding: 'utf8' }))
 }
 
 const TLS = ['-c', 'ssl=on', '-c', 'ssl_cert_file=server.pem', '-c', 'ssl_key_file=server.key']

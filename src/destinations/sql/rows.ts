@@ -21,7 +21,7 @@ export function sameKey(
 
 /** Each key of the staged rows once, as something to join with. */
 export function stagedKeys(session: SqlSession, staged: StagedTable, columns: readonly string[]): string {
-  return `(SELECT DISTINCT ${columns.map(session.dialect.identifier).join(', ')} FROM ${staged.relation})`
+  return `(SELECT DISTINCT ${columns.map(session.dialect.identifier).join(', ')} FROM ${staged.relation} AS r)`
 }
 
 export async function hasDuplicates(
@@ -30,7 +30,7 @@ export async function hasDuplicates(
   columns: readonly string[],
 ): Promise<boolean> {
   const key = columns.map(session.dialect.identifier).join(', ')
-  return await hasRow(session, `SELECT 1 FROM ${staged.relation} GROUP BY ${key} HAVING count(*) > 1`)
+  return await hasRow(session, `SELECT 1 FROM ${staged.relation} AS r GROUP BY ${key} HAVING count(*) > 1`)
 }
 
 /** Condition for a staged row of the root that is not a deletion; undefined where rows never are. */
@@ -69,5 +69,5 @@ export function insertable(table: ChainTable): string[] {
 export function lastOfItsKey(session: SqlSession, table: ChainTable, rowKey: string, alias: string): string {
   const { identifier } = session.dialect
   const ordinal = identifier(table.staged?.ordinal ?? '')
-  return `${alias}.${ordinal} IN (SELECT max(${ordinal}) FROM ${table.staged?.relation} GROUP BY ${identifier(rowKey)})`
+  return `${alias}.${ordinal} IN (SELECT max(${ordinal}) FROM ${table.staged?.relation} AS r GROUP BY ${identifier(rowKey)})`
 }

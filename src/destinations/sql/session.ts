@@ -31,7 +31,10 @@ export async function numberFrom(session: SqlSession, query: string, values?: re
 
 /** The staged rows of one table, as something to select from. */
 export interface StagedTable {
-  /** Follows FROM; has every column of the schema under its own name, with its type in the dataset. */
+  /**
+   * Follows FROM and is given an alias there, which not every engine does without; has every column of the schema under
+   * its own name, with its type in the dataset.
+   */
   readonly relation: string
   /** Columns that arrived; the others are null in every row. */
   readonly columns: ReadonlySet<string>
