@@ -16,6 +16,8 @@ export interface RecordedResponse {
   /** Lower-case names; credentials and cookies left out. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array
+  /** Why the answer may be a part of what the API has; absent where it is whole. */
+  readonly doubt?: string | undefined
 }
 
 export interface ResponseJournal {

@@ -5,7 +5,8 @@ import type { Scrubber } from '../core/secret.js'
 /**
  * Records of WARC/1.1 (ISO 28500), the standard archive form for HTTP. The first record of a journal is a `warcinfo`
  * with the facts of the load; each answer is one `response` record with fields of our own: `Sluice-Resource` and
- * `Sluice-Request` (its identity), `Sluice-Method`, `Sluice-Sequence`, and `Sluice-Sealed` where secrets were removed.
+ * `Sluice-Request` (its identity), `Sluice-Method`, `Sluice-Sequence`, `Sluice-Sealed` where secrets were removed, and
+ * `Sluice-Doubt` where the answer may not be whole.
  */
 export interface WarcRecord {
   /** By lower-case name. */
@@ -102,6 +103,7 @@ export function encodeResponse(
       'Sluice-Method': answer.method,
       'Sluice-Sequence': String(about.sequence),
       'Sluice-Sealed': sealed,
+      'Sluice-Doubt': response.doubt,
     },
     [head.bytes, body.bytes],
   )
@@ -122,6 +124,7 @@ export function decodeResponse({ fields, block }: WarcRecord, scrubber: Scrubber
   const bytes = Buffer.from(block.buffer, block.byteOffset, block.byteLength)
   const end = bytes.indexOf(HEAD_END) + HEAD_END.length
   const sealed = fields.get('sluice-sealed')
+  const doubt = fields.get('sluice-doubt')
   const [headSeals, bodySeals] = sealed === undefined ? [[], []] : JSON.parse(sealed)
   const unsealed = (part: Uint8Array, seals: Parameters<Scrubber['unseal']>[0]['seals']): Uint8Array =>
     scrubber === undefined || seals.length === 0 ? part : scrubber.unseal({ bytes: part, seals })
@@ -136,6 +139,7 @@ export function decodeResponse({ fields, block }: WarcRecord, scrubber: Scrubber
       status: Number(status.split(' ')[1]),
       headers: Object.fromEntries(fieldMap(lines)),
       body: unsealed(bytes.subarray(end), bodySeals),
+      ...(doubt !== undefined && { doubt }),
     },
     method: fields.get('sluice-method') ?? 'GET',
     url: fields.get('warc-target-uri') ?? '',

@@ -197,8 +197,8 @@ export function createClient(options: ClientOptions): Client {
       })
       const response = { ...answer, headers: keptHeaders(answer.headers) }
       if (response.status < 300 || sending.recordable?.(response) === true) {
-        const { status, headers, body } = response
-        await journal.record(identity, { status, headers, body } satisfies RecordedResponse, {
+        const { status, headers, body, doubt } = response
+        await journal.record(identity, { status, headers, body, doubt } satisfies RecordedResponse, {
           method: request.method,
           url: shown(),
         })

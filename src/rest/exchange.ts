@@ -8,7 +8,15 @@ import { redactUrl } from './redact.js'
 import { destinationOf, redirected, staysPublic } from './redirects.js'
 import { type Failure, failureOf } from './retry.js'
 import { LocalAddressError } from './transport.js'
-import type { ApiRequest, ApiResponse, Authenticator, SignContext, Transport, TransportRequest } from './types.js'
+import type {
+  ApiRequest,
+  ApiResponse,
+  Authenticator,
+  SignContext,
+  Transport,
+  TransportRequest,
+  TransportResponse,
+} from './types.js'
 import { headerOf, requestUrl, wireBody, wireHeaders, withHeader, withParam } from './wire.js'
 
 /** Headers and query parameters whose values are secrets, by name. */
@@ -118,7 +126,8 @@ async function exchange(
       status = answer.status
       headers = answer.headers
       sent(status, body.length)
-      return { kind: 'answer', response: { status, headers, body, url, fromJournal: false } }
+      const doubt = doubtOf(answer)
+      return { kind: 'answer', response: { status, headers, body, url, fromJournal: false, ...(doubt && { doubt }) } }
     } catch (error) {
       // Given up or not, it was sent.
       sent(0, 0)
@@ -130,6 +139,13 @@ async function exchange(
   } finally {
     leave(status, headers)
   }
+}
+
+/** What speaks against the answer being whole. */
+function doubtOf({ status, endsWithConnection }: TransportResponse): string | undefined {
+  if (status === 206) return 'the API answered with a part of what was asked for (206 Partial Content)'
+  if (endsWithConnection !== true || status >= 300 || status === 204 || status === 205) return undefined
+  return 'an answer ended with its connection, without a length: it may be cut off'
 }
 
 function ledInside(

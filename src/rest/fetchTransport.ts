@@ -1,3 +1,4 @@
+import { tellsEnd } from './transport.js'
 import type { Transport, TransportRequest } from './types.js'
 
 /** The part of `fetch` that is used: any function that takes a URL and an init, and gives a `Response`. */
@@ -18,7 +19,12 @@ export function fetchTransport(fetch: Fetch): Transport {
       const signal = deadline.signal
       const init = { method, headers, redirect: 'manual', signal, ...(body === undefined ? {} : { body }) } as const
       const answer = await deadline.watch(fetch(url, init))
-      return { status: answer.status, headers: headersOf(answer), body: bodyOf(answer, request, deadline) }
+      return {
+        status: answer.status,
+        headers: headersOf(answer),
+        body: bodyOf(answer, request, deadline),
+        endsWithConnection: answer.url !== '' && !tellsEnd(Object.fromEntries(answer.headers)),
+      }
     } finally {
       deadline.stop()
     }

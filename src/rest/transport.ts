@@ -1,7 +1,8 @@
 import { type LookupAddress, lookup as systemLookup } from 'node:dns'
 import { createRequire } from 'node:module'
 import type { LookupFunction } from 'node:net'
-import type { Dispatcher } from 'undici'
+import type { buildConnector, Dispatcher, Pool } from 'undici'
+import { strictConnector } from './connector.js'
 import { isLocalAddress } from './redirects.js'
 import type { Transport } from './types.js'
 
@@ -35,8 +36,8 @@ export interface HttpTransport {
  * or contradicts its length is an error.
  */
 export function httpTransport(options: HttpTransportOptions = {}): HttpTransport {
-  let pool: Promise<Pool> | undefined
-  const opened = (): Promise<Pool> => {
+  let pool: Promise<Connections> | undefined
+  const opened = (): Promise<Connections> => {
     pool ??= openPool(options)
     return pool
   }
@@ -54,7 +55,14 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
         headersTimeout: request.timeoutMs.headers,
         bodyTimeout: request.timeoutMs.body,
       })
-      return { status: answer.statusCode, headers: joined(answer.headers), body: answer.body }
+      const headers = joined(answer.headers)
+      const endsWithConnection = !tellsEnd(headers)
+      return {
+        status: answer.statusCode,
+        headers,
+        body: answer.body,
+        ...(endsWithConnection && { endsWithConnection }),
+      }
     },
     prepare() {
       // A failure is that of the first request.
@@ -70,7 +78,7 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
   }
 }
 
-interface Pool {
+interface Connections {
   readonly dispatcher: Dispatcher
   /** For requests that must not end inside this network; connections are never shared with the other. */
   readonly outward: Dispatcher
@@ -80,33 +88,61 @@ interface Pool {
 type Ask = (this: Dispatcher, options: Dispatcher.RequestOptions) => Promise<Dispatcher.ResponseData>
 
 /** Loaded when it is asked for: `import` of the library does not pay for it. */
-async function openPool({ proxy, connectTimeoutMs = 10_000, lookup }: HttpTransportOptions): Promise<Pool> {
-  const { Agent, ask } = await loadUndici()
-  const connect = { timeout: connectTimeoutMs, ...(lookup && { lookup }) }
-  const dispatcher =
-    proxy === undefined
-      ? new Agent({ connect })
-      : new (await import('undici')).ProxyAgent({ uri: proxy, requestTls: connect, proxyTls: connect })
-  // Behind a proxy it is the proxy that looks names up.
-  const outward =
-    proxy === undefined
-      ? new Agent({ connect: { ...connect, lookup: publicLookup(lookup ?? systemLookup) } })
-      : dispatcher
-  return { dispatcher, outward, ask }
+async function openPool({ proxy, connectTimeoutMs = 10_000, lookup }: HttpTransportOptions): Promise<Connections> {
+  const { Agent, connector, ask } = await loadUndici()
+  const connecting = { timeout: connectTimeoutMs, ...(lookup && { lookup }) }
+  if (proxy !== undefined) {
+    // It is the proxy that looks names up.
+    const dispatcher = await proxyAgent(proxy, connecting)
+    return { dispatcher, outward: dispatcher, ask }
+  }
+  const agent = (options: buildConnector.BuildOptions): Dispatcher =>
+    new Agent({ connect: strictConnector(connector(options)) })
+  return {
+    dispatcher: agent(connecting),
+    outward: agent({ ...connecting, lookup: publicLookup(lookup ?? systemLookup) }),
+    ask,
+  }
+}
+
+async function proxyAgent(uri: string, connecting: buildConnector.BuildOptions): Promise<Dispatcher> {
+  const { Pool, ProxyAgent } = await import('undici')
+  return new ProxyAgent({
+    uri,
+    requestTls: connecting,
+    proxyTls: connecting,
+    factory(origin, options: Pool.Options) {
+      const { connect } = options
+      return new Pool(
+        origin,
+        typeof connect === 'function' ? { ...options, connect: strictConnector(connect) } : options,
+      )
+    },
+  })
 }
 
 /**
  * What requests need of undici takes 25 ms to load, all of it 80. The paths are not promised to stay: where there is nothing
  * behind them, all of it is loaded.
  */
-async function loadUndici(): Promise<{ readonly Agent: typeof import('undici').Agent; readonly ask: Ask }> {
+async function loadUndici(): Promise<UndiciParts> {
   const require = createRequire(import.meta.url)
   try {
-    return { Agent: require('undici/lib/dispatcher/agent.js'), ask: require('undici/lib/api/api-request.js') }
+    return {
+      Agent: require('undici/lib/dispatcher/agent.js'),
+      connector: require('undici/lib/core/connect.js'),
+      ask: require('undici/lib/api/api-request.js'),
+    }
   } catch {
-    const { Agent, Dispatcher } = await import('undici')
-    return { Agent, ask: Dispatcher.prototype.request }
+    const { Agent, buildConnector, Dispatcher } = await import('undici')
+    return { Agent, connector: buildConnector, ask: Dispatcher.prototype.request }
   }
+}
+
+interface UndiciParts {
+  readonly Agent: typeof import('undici').Agent
+  readonly connector: typeof import('undici').buildConnector
+  readonly ask: Ask
 }
 
 /** Judges what a name stands for at the moment of connecting, so that no later answer can differ. */
@@ -119,6 +155,11 @@ function publicLookup(lookup: LookupFunction): LookupFunction {
       else done(new LocalAddressError(name, local.address), '')
     })
   }
+}
+
+/** Whether the end of a body is told by something other than the end of its connection. */
+export function tellsEnd(headers: Readonly<Record<string, string>>): boolean {
+  return headers['content-length'] !== undefined || /(?:^|,)\s*chunked\s*$/i.test(headers['transfer-encoding'] ?? '')
 }
 
 function joined(headers: Record<string, string | string[] | undefined>): Record<string, string> {

@@ -115,6 +115,8 @@ export interface TransportResponse {
   readonly headers: Readonly<Record<string, string>>
   /** Raw, as transferred: still content-encoded. */
   readonly body: AsyncIterable<Uint8Array>
+  /** The body has neither a length nor a last chunk: it ends where the connection does, whole or not. */
+  readonly endsWithConnection?: boolean | undefined
 }
 
 /** A final answer, body decoded from its content encoding. */
@@ -125,6 +127,8 @@ export interface ApiResponse {
   /** Redacted, for messages. */
   readonly url: string
   readonly fromJournal: boolean
+  /** Why the answer may be a part of what the API has, in one sentence for a receipt; absent where it is whole. */
+  readonly doubt?: string | undefined
 }
 
 /** When and how often a request is sent again. */

@@ -48,6 +48,19 @@ async function all(loadDir: string): Promise<JournaledResponse[]> {
 }
 
 describe('resuming', () => {
+  test('gives back what speaks against an answer, in a replay too', async () => {
+    const doubtful = { ...page(1), doubt: 'the answer ended: it may be cut off' }
+    const first = await open()
+    await first.record(identity(1), doubtful, about(1))
+    await first.close()
+    const second = await open()
+    expect(await second.lookup(identity(1))).toEqual(doubtful)
+    await second.close()
+    const replay = await replayJournal(files, join(dir, 'loads', '1.5'))
+    expect(await replay.lookup(identity(1))).toEqual(doubtful)
+    await replay.close()
+  })
+
   test('gives every answer back, once, in order, and the facts of the beginning', async () => {
     const first = await open()
     await record(first, [1, 2, 2, 3])
