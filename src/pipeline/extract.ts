@@ -37,15 +37,18 @@ export async function extract(roots: readonly ResourceRun[], options: ExtractOpt
   const signal = AbortSignal.any([options.signal, failing.signal])
   // Every request in flight and every wait listens; their number is bounded by the concurrency, not by ten.
   setMaxListeners(0, signal)
-  const readRoot = async (root: ResourceRun): Promise<void> => {
-    try {
-      await readList(root, ROOT, { ...options, signal })
-    } catch (error) {
-      failing.abort(error)
-      throw error
-    }
+  const reading: Reading = { ...options, signal, fail: error => failing.abort(error) }
+  try {
+    await inParallel(roots, options.concurrency, root => readList(root, ROOT, reading))
+  } catch (error) {
+    // What the others say who were stopped is no cause; the signal keeps the reason that it was first given.
+    throw failing.signal.aborted ? failing.signal.reason : error
   }
-  await inParallel(roots, options.concurrency, readRoot)
+}
+
+interface Reading extends ExtractOptions {
+  /** Aborts everything in flight, at every depth. */
+  readonly fail: (error: unknown) => void
 }
 
 /** For whom a list is read: one record of the parent, or several in one request. A root resource has neither. */
@@ -53,7 +56,7 @@ type Asker = Pick<ExtractContext, 'parent' | 'parents'>
 
 const ROOT: Asker = {}
 
-async function readList(run: ResourceRun, asker: Asker, options: ExtractOptions): Promise<void> {
+async function readList(run: ResourceRun, asker: Asker, options: Reading): Promise<void> {
   const { resource, meter, cursor } = run
   const account = meter.list()
   const pages = resource.pages(contextOf(run, asker, options))
@@ -79,6 +82,9 @@ async function readList(run: ResourceRun, asker: Asker, options: ExtractOptions)
       }
     }
     await offspring.readRest()
+  } catch (error) {
+    options.fail(error)
+    throw error
   } finally {
     if (!ended) account.end(undefined)
     await pages.return({ end: 'limited', reason: 'stopped' })
@@ -122,10 +128,10 @@ async function readPage(
 /** The lists of the children of one list; records that do not fill a batch wait for those of the next page. */
 class Offspring {
   readonly #run: ResourceRun
-  readonly #options: ExtractOptions
+  readonly #options: Reading
   readonly #waiting = new Map<ResourceRun, JsonObject[]>()
 
-  constructor(run: ResourceRun, options: ExtractOptions) {
+  constructor(run: ResourceRun, options: Reading) {
     this.#run = run
     this.#options = options
   }
@@ -171,7 +177,7 @@ function parentRecord(resource: Resource, value: JsonValue): JsonObject {
   )
 }
 
-/** Runs `work` on every item, at most `limit` at a time, started in order. The first failure wins; none is lost. */
+/** Runs `work` on every item, at most `limit` at a time, started in order; none after a failure. Rejects when all have ended. */
 async function inParallel<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
   let next = 0
   let failed = false

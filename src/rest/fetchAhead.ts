@@ -18,6 +18,8 @@ export class FetchAhead {
   readonly #fetch: Fetch
   readonly #signal: AbortSignal
   readonly #underway = new Map<string, Promise<ApiResponse>>()
+  /** Aborted and not ended yet. */
+  readonly #ending = new Set<Promise<unknown>>()
   #abort = quietController()
 
   constructor(fetch: Fetch, signal: AbortSignal) {
@@ -55,17 +57,22 @@ export class FetchAhead {
   /** Aborts everything under way and resolves when it has ended. */
   async close(): Promise<void> {
     this.#signal.removeEventListener('abort', this.#stop)
-    await Promise.allSettled(this.#forget())
+    this.#forget()
+    await Promise.all(this.#ending)
   }
 
-  #forget(): Promise<ApiResponse>[] {
-    const answers = [...this.#underway.values()]
-    this.#underway.clear()
-    if (answers.length > 0) {
-      this.#abort.abort(new DOMException('this page is not needed', 'AbortError'))
-      this.#abort = quietController()
+  #forget(): void {
+    if (this.#underway.size === 0) return
+    for (const answer of this.#underway.values()) {
+      const ending: Promise<unknown> = answer.then(
+        () => this.#ending.delete(ending),
+        () => this.#ending.delete(ending),
+      )
+      this.#ending.add(ending)
     }
-    return answers
+    this.#underway.clear()
+    this.#abort.abort(new DOMException('this page is not needed', 'AbortError'))
+    this.#abort = quietController()
   }
 }
 
