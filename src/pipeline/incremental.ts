@@ -1,3 +1,4 @@
+import { BoundaryHashes } from '../core/boundaryHashes.js'
 import { dedupHash } from '../core/digest.js'
 import { DataError } from '../core/errors.js'
 import type { JsonObject, JsonValue } from '../core/json.js'
@@ -70,13 +71,13 @@ export function trackCursor(
     hint.endValue === undefined &&
     (hint.lag === undefined || hint.lag === 0) &&
     !(key !== undefined && key.length === 0)
-  const startHashes = new Set(stored?.unique_hashes ?? [])
+  const startHashes = new BoundaryHashes(stored?.unique_hashes)
   let last: JsonValue | undefined =
     hint.endValue === undefined ? (stored?.last_value ?? hint.initialValue) : hint.initialValue
   if (last === null) last = undefined
   const began = last
   let keptAny = false
-  let hashes = new Set(startHashes)
+  let hashes = startHashes.copy()
 
   const keep = (record: JsonValue): 'keep' | 'drop' | 'beyond' => {
     if (record === null) return 'drop'
@@ -104,7 +105,7 @@ export function trackCursor(
     const order = last === undefined ? undefined : compareCursors(value, last, hint)
     if (order === undefined || isAfter(hint, order)) {
       last = value
-      hashes = new Set()
+      hashes = new BoundaryHashes()
     } else if (order !== 0) return
     if (deduplicates) hashes.add(hashOf(record))
   }
@@ -156,7 +157,7 @@ export function trackCursor(
       return {
         initial_value: (stored === undefined ? hint.initialValue : stored.initial_value) ?? null,
         last_value: last ?? null,
-        unique_hashes: [...hashes],
+        unique_hashes: hashes.toJson(),
         start_value: began ?? null,
       }
     },
