@@ -97,6 +97,11 @@ Each dataset is a folder, laid out as dlt's \`filesystem\` destination lays it o
 load (\`_dlt_loads\`), schema (\`_dlt_version\`) and state (\`_dlt_pipeline_state\`), and one for the receipts of each load
 (\`_sluice_receipts\`). A dataset that dlt began is read and continued.
 
+**Which format.** The first of these that says one: \`format\` of the destination, the table's \`file_format\`, the files that the table
+has already, those that the dataset has, Parquet. So a dataset that dlt keeps as \`jsonl\` stays one that dlt can read: dlt reads all
+files of a table in the format of the first. Where Sluice begins a dataset that dlt is to continue, name one format for both:
+\`format=jsonl\` here, or \`loader_file_format="parquet"\` there; dlt reads texts uncompressed or as gzip.
+
 **What counts.** The record of a load in \`_dlt_loads\` is written last, and only if there is none. Under \`_sluice\` it lists
 the files the load added and those it put out of use. Follow these records and you never see half a load or an empty
 table: a replaced file is deleted only after the record that replaces it is there. Whoever reads all files of a folder

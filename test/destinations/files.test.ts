@@ -143,7 +143,6 @@ describe('the layout of dlt', () => {
       created_at: time,
       version_hash: 'hash-4',
       _dlt_load_id: '1700000000.5',
-      _dlt_id: 'x',
     })
     const row =
       '{"id":1,"at":"2024-01-02T03:04:05.678901+00:00","price":"1.5","_dlt_load_id":"1700000000.5","_dlt_id":"a"}'

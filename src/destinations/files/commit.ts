@@ -5,7 +5,7 @@ import { type JsonObject, parseJson, stringifyJson } from '../../core/json.js'
 import { isJsonObject } from '../../core/jsonObject.js'
 import type { Changes } from './changes.js'
 import { type DatasetReader, keysUnder, type Snapshot } from './dataset.js'
-import type { EncodedFile, Encoding } from './encode.js'
+import type { EncodedFile } from './encode.js'
 import type { Layout } from './layout.js'
 import { type DataFile, GIVEN_UP, type LoadRecord, loadRecordObject, type Manifest } from './manifest.js'
 import { mapLimited, type Storage } from './storage.js'
@@ -32,7 +32,6 @@ export interface Commit {
   readonly plan: Pick<CommitPlan, 'schema' | 'state' | 'receipts' | 'committedAt'>
   readonly changes: Changes
   readonly files: readonly EncodedFile[]
-  readonly encoding: Encoding
   readonly signal?: AbortSignal | undefined
 }
 
@@ -99,7 +98,7 @@ export async function writeCommit(
 }
 
 /** The same content has the same name, so that a repeated attempt writes over itself and never over another. */
-function describe(layout: Layout, { load, plan, encoding }: Commit, file: EncodedFile, index: number): DataFile {
+function describe(layout: Layout, { load, plan }: Commit, file: EncodedFile, index: number): DataFile {
   const fileId = createHash('sha256').update(`${index} ${file.sha256}`).digest('hex').slice(0, 10)
   const key = layout.key({
     tableName: file.table,
@@ -109,8 +108,8 @@ function describe(layout: Layout, { load, plan, encoding }: Commit, file: Encode
     ext: file.extension,
     at: plan.committedAt,
   })
-  const { table, rows, bytes, sha256 } = file
-  return { table, key, format: encoding.format, rows, bytes, sha256 }
+  const { table, format, rows, bytes, sha256 } = file
+  return { table, key, format, rows, bytes, sha256 }
 }
 
 const recordText = (record: LoadRecord): Uint8Array => Buffer.from(`${stringifyJson(loadRecordObject(record))}\n`)

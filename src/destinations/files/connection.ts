@@ -9,7 +9,7 @@ import { columnType } from '../sql/ddl.js'
 import { dropChanges } from './changes.js'
 import { clearUp, writeCommit } from './commit.js'
 import { datasetReader } from './dataset.js'
-import type { Encoding } from './encode.js'
+import type { EncodingOptions } from './encoding.js'
 import { filesError } from './errors.js'
 import { type Layout, microsecondsOf } from './layout.js'
 import { filesLoad, loadFolder, newestCommit } from './load.js'
@@ -21,7 +21,7 @@ const held = new Set<string>()
 
 export interface FilesSettings {
   readonly layout: Layout
-  readonly encoding: Encoding
+  readonly encoding: EncodingOptions
 }
 
 /** A connection to one dataset; `storage` begins at its folder and is closed with the connection. */
@@ -121,7 +121,6 @@ export async function filesConnection(
             plan: { schema, state, receipts: [], committedAt: microsecondsOf(loadId) },
             changes: dropChanges(snapshot, names, { schema, state }),
             files: [],
-            encoding,
           })
         }),
       )

@@ -10,18 +10,15 @@ import { duckdbDialect } from '../duckdb/dialect.js'
 import { columnType } from '../sql/ddl.js'
 import { doubleQuoted, textLiteral } from '../sql/dialect.js'
 import type { StagedTable } from '../sql/session.js'
-import { type Compression, type FileFormatName, fileExtension, fileFormats } from './formats.js'
+import type { Encoding } from './encoding.js'
+import { type FileFormatName, fileExtension, fileFormats } from './formats.js'
 import type { LocalFile } from './storage.js'
 
 export interface EncodedFile extends LocalFile {
   readonly table: string
+  readonly format: FileFormatName
   readonly rows: number
   readonly extension: string
-}
-
-export interface Encoding {
-  readonly format: FileFormatName
-  readonly compression: Compression
 }
 
 /** Writes the staged rows of a table as one file into `folder`. Fails where a column that must have values has none. */
@@ -41,7 +38,15 @@ export async function encodeTable(
     `COPY (${format.source(relation, columns)}) TO ${textLiteral(path)} (${format.options(columns, encoding.compression)})`,
   )
   const { size } = await stat(path)
-  return { table: staged.name, path, rows: result.rowsChanged, bytes: size, sha256: await sha256Of(path), extension }
+  return {
+    table: staged.name,
+    format: encoding.format,
+    path,
+    rows: result.rowsChanged,
+    bytes: size,
+    sha256: await sha256Of(path),
+    extension,
+  }
 }
 
 /** The staged rows with every column of the table; columns that the schema does not know are null. */

@@ -4,6 +4,7 @@ import { ConfigError } from '../../core/errors.js'
 import type { Clock } from '../../core/source.js'
 import { MERGE_REFUSAL } from './changes.js'
 import { filesConnection } from './connection.js'
+import { DEFAULT_FORMAT, type EncodingOptions } from './encoding.js'
 import { type Compression, type FileFormatName, fileFormats } from './formats.js'
 import { DEFAULT_LAYOUT, layout } from './layout.js'
 import { localStorage } from './local.js'
@@ -14,7 +15,7 @@ import { s3Storage } from './s3/storage.js'
 export interface FilesOptions {
   /** A folder, or `s3://bucket/prefix`. A dataset is a folder in it. */
   readonly path: string
-  /** Default `parquet`. */
+  /** Default: the table's `file_format`, else the format of the files that are there, else `parquet`. */
   readonly format?: FileFormatName | undefined
   /** Default: `zstd` for Parquet, `gzip` for the others. Parquet also knows `snappy`. */
   readonly compression?: Compression | undefined
@@ -51,7 +52,7 @@ export const filesCapabilities: Capabilities = {
  * is written last: it lists the files that count. Fails with a ConfigError when the options do not fit together.
  */
 export function filesDestination(options: FilesOptions, clock: Clock): Destination {
-  const encoding = encodingOf(options)
+  const encoding = checkedEncoding(options)
   const names = layout(options.layout ?? DEFAULT_LAYOUT, options.extraPlaceholders)
   const bucket = /^s3:\/\/([^/]*)\/?(.*)$/.exec(options.path)
   if (bucket === null && /^[a-z][a-z\d+-]+:\/\//i.test(options.path)) {
@@ -76,16 +77,16 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
   }
 }
 
-function encodingOf({ format = 'parquet', compression }: FilesOptions) {
-  const known = Object.hasOwn(fileFormats, format) ? fileFormats[format] : undefined
+function checkedEncoding({ format, compression }: FilesOptions): EncodingOptions {
+  const named = format ?? DEFAULT_FORMAT
+  const known = Object.hasOwn(fileFormats, named) ? fileFormats[named] : undefined
   if (known === undefined) {
     throw problem('format', `expected ${Object.keys(fileFormats).join(', ')}, not ${JSON.stringify(format)}`)
   }
-  const chosen = compression ?? known.compressions[0] ?? 'none'
-  if (known.compressions.includes(chosen)) return { format, compression: chosen }
+  if (compression === undefined || known.compressions.includes(compression)) return { format, compression }
   throw problem(
     'compression',
-    `expected ${known.compressions.join(', ')} for ${format}, not ${JSON.stringify(compression)}`,
+    `expected ${known.compressions.join(', ')} for ${named}, not ${JSON.stringify(compression)}`,
   )
 }
 

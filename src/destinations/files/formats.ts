@@ -139,6 +139,13 @@ export function fileExtension(format: FileFormatName, compression: Compression):
   return `${format}.${compression === 'gzip' ? 'gz' : 'zst'}`
 }
 
+/** The compression that the name of a file of text tells; Parquet keeps it inside. */
+export function compressionOfKey(key: string): Compression | undefined {
+  if (key.endsWith('.parquet')) return undefined
+  if (key.endsWith('.gz')) return 'gzip'
+  return key.endsWith('.zst') ? 'zstd' : 'none'
+}
+
 /** The format that an extension names, where it is one that can be read. */
 export function formatOfExtension(extension: string): FileFormatName | undefined {
   const first = extension.split('.')[0] ?? ''

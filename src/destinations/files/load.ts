@@ -6,7 +6,8 @@ import type { StagingFolder } from '../duckdb/staging.js'
 import { changesOf } from './changes.js'
 import { writeCommit } from './commit.js'
 import type { DatasetReader, Snapshot } from './dataset.js'
-import { type EncodedFile, type Encoding, encodeTable } from './encode.js'
+import { type EncodedFile, encodeTable } from './encode.js'
+import { type EncodingOptions, encodingOf } from './encoding.js'
 import { filesError } from './errors.js'
 import type { Layout } from './layout.js'
 import type { Storage } from './storage.js'
@@ -16,7 +17,7 @@ export interface LoadContext {
   readonly storage: Storage
   readonly reader: DatasetReader
   readonly layout: Layout
-  readonly encoding: Encoding
+  readonly encoding: EncodingOptions
   /** DuckDB in memory, which turns staged rows into files; its turns keep commits of one dataset apart. */
   readonly database: Database
   readonly staging: StagingFolder
@@ -86,7 +87,8 @@ async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): P
       const known = new Set(plan.schema.tables.get(name)?.columns.keys())
       const columns = changes.tables.get(name) ?? []
       const target = { folder: context.folder, number: files.length }
-      files.push(await encodeTable(connection, { name, rows, known }, columns, encoding, target))
+      const chosen = encodingOf(name, plan.schema, snapshot, encoding)
+      files.push(await encodeTable(connection, { name, rows, known }, columns, chosen, target))
     }
   } catch (error) {
     signal?.throwIfAborted()
@@ -96,7 +98,7 @@ async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): P
     connection.closeSync()
   }
   signal?.throwIfAborted()
-  await writeCommit(storage, reader, layout, snapshot, { load, plan, changes, files, encoding, signal })
+  await writeCommit(storage, reader, layout, snapshot, { load, plan, changes, files, signal })
 }
 
 /** Sequence of the newest commit of a pipeline; 0 when there is none. */

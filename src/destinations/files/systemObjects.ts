@@ -6,7 +6,7 @@ import type { ReadonlySchema } from '../../core/schema.js'
 import { inflatedText, schemaText } from '../../core/schemaDocument.js'
 import type { PipelineState } from '../../core/state.js'
 import { decodeState, encodeState } from '../../core/stateDocument.js'
-import { LOADS, RECEIPTS, receiptRow, STATES, stateRowId, VERSIONS } from '../sql/systemTables.js'
+import { LOADS, RECEIPTS, receiptRow, STATES, VERSIONS } from '../sql/systemTables.js'
 import { segment } from './names.js'
 
 /** Folders of dlt's own objects; a data file is in none of them. */
@@ -58,6 +58,10 @@ export function versionObject(schema: ReadonlySchema, at: bigint): SystemObject 
   return { key: `${folders.versions}/${name}.jsonl`, content: Buffer.from(line(row)) }
 }
 
+/**
+ * The stored state, with dlt's keys and no other: dlt refuses a dataset whose state has one more, which is why rows of
+ * files carry no `_dlt_id` as they do elsewhere.
+ */
 export function stateObject(state: PipelineState, load: LoadPlan, schemaHash: string, at: bigint): SystemObject {
   const row = {
     version: state._state_version,
@@ -67,7 +71,6 @@ export function stateObject(state: PipelineState, load: LoadPlan, schemaHash: st
     created_at: isoTime(at),
     version_hash: state._version_hash ?? null,
     _dlt_load_id: load.loadId,
-    _dlt_id: stateRowId(load),
   }
   const name = `${segment(state.pipeline_name)}__${segment(load.loadId)}__${hexOfHash(schemaHash)}`
   return { key: `${folders.states}/${name}.jsonl`, content: Buffer.from(line(row)) }

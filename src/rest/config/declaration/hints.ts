@@ -126,7 +126,10 @@ export const tableHints = {
     'Depth to which nested lists become tables of their own; below it they stay JSON.',
   ),
   table_format: key(z.enum(['iceberg', 'delta', 'hive', 'native']), 'Table format, where the destination has several.'),
-  file_format: key(z.string(), 'Format of intermediate files in dlt; accepted and stored.'),
+  file_format: key(
+    z.string(),
+    'Format of the files of the table where rows are kept as files: `parquet`, `jsonl` or `csv`. Elsewhere stored for dlt, and without effect.',
+  ),
   references: key(z.array(jsonObject), 'References to other tables; stored with the schema.'),
 }
 
