@@ -1,6 +1,7 @@
 import type { JsonValue } from '../core/json.js'
 import { type JsonDocument, textAt } from '../core/jsonBytes.js'
 import { compilePath, type JsonPath } from '../core/path.js'
+import { isKeyOf, pathOfKeys } from './selector.js'
 import type { ApiPage, ApiRequest, ApiResponse } from './types.js'
 
 /** An answer with its selected records counted; `document` is undefined where there is no body to look into. */
@@ -17,9 +18,15 @@ export function answerPage(
     headers: response.headers,
     records,
     excerpt,
-    first: path => document?.first(compiled(path)),
-    text: path => (document === undefined ? undefined : scalarText(document, compiled(path))),
+    first: path => document?.first(pathIn(document, path)),
+    text: path => (document === undefined ? undefined : scalarText(document, pathIn(document, path))),
   }
+}
+
+/** A path that leads nowhere may be the name of one key of the body, dots and all, as `@odata.nextLink`. */
+function pathIn(document: JsonDocument, text: string): JsonPath {
+  const path = compiled(text)
+  return isKeyOf(document, path) ? compiled(pathOfKeys([text])) : path
 }
 
 function scalarText(document: JsonDocument, path: JsonPath): string | undefined {

@@ -1,13 +1,15 @@
-import type { JsonDocument, Span } from '../core/jsonBytes.js'
-import { compilePath } from '../core/path.js'
+import type { JsonValue } from '../core/json.js'
+import type { JsonDocument } from '../core/jsonBytes.js'
+import { isJsonObject } from '../core/jsonObject.js'
+import type { ListEnd } from '../core/source.js'
 import { cursor } from './paginators/cursor.js'
 import { headerLink, linkTarget } from './paginators/headerLink.js'
 import { jsonLink } from './paginators/jsonLink.js'
-import { limited, wholeNumber } from './paginators/kind.js'
+import { limited, proven, suspect, wholeNumber } from './paginators/kind.js'
 import { pageNumber } from './paginators/pageNumber.js'
-import { read } from './paginators/range.js'
-import { pathOfKeys } from './selector.js'
-import type { ApiPage, Paginator } from './types.js'
+import { read, type Target, target } from './paginators/range.js'
+import { bareName, count, type NextHint, nextHints, type PagingHint, pagingHints, saidMore } from './pagingHints.js'
+import type { ApiPage, ApiRequest, Paginator } from './types.js'
 
 export interface DetectedPaginator {
   readonly paginator: Paginator
@@ -21,116 +23,185 @@ export interface DetectedPaginator {
  * page. A guess that was wrong ends with an error at the first request that was sent before.
  */
 export function detectPaginator(page: ApiPage, document: JsonDocument | undefined): DetectedPaginator {
+  const hints = pagingHints(document)
+  return leading(page, hints) ?? ended(page, hints) ?? onePage(page, hints)
+}
+
+/**
+ * For the page at which a guessed paginator ends the list: how the list ends instead, where the page itself leads
+ * further in another way.
+ */
+export function otherWay(page: ApiPage, document: JsonDocument | undefined, guess: string): ListEnd | undefined {
+  const ends = `the guessed paginator (${guess}) ends the list, but`
+  const hints = pagingHints(document)
+  if (guess !== 'header_link' && linkTarget(page.headers.link, 'next') !== undefined) {
+    return suspect(`${ends} its last page has a Link header with rel="next"; configure \`paginator\``)
+  }
+  const next = nextHints(hints).find(({ leads, path }) => leads && !guess.includes(`: ${path}`))
+  if (next?.kind === 'link') return suspect(`${ends} its last page has a link at ${next.path}; configure \`paginator\``)
+  const said = saidMore(hints)
+  if (said?.more === true) return suspect(`${ends} "${said.path}" says there is more; configure \`paginator\``)
+  if (next !== undefined) return limited(`${ends} its last page has a value at ${next.path}`)
+  const [pages, own] = [count(hints, 'pages', 1), count(hints, 'page', 0)]
+  if (guess.startsWith('page_number') || pages === undefined || own === undefined || own.number >= pages.number) {
+    return undefined
+  }
+  return limited(`${ends} its last page is, by its own number, page ${own.number} of ${pages.number}`)
+}
+
+/** What leads to the next page. */
+function leading(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator | undefined {
   if (linkTarget(page.headers.link, 'next') !== undefined) {
     const paginator = headerLink.create({ type: 'header_link', links_next_key: 'next' })
     return { paginator, guess: 'header_link', why: 'the Link header has rel="next"' }
   }
-  const root = document?.root
-  if (document === undefined || root === undefined || document.kind(root) !== 'object') return onePage(page)
-  const next = nextKey(document, root)
-  const path = next === undefined ? '' : pathOfKeys(next)
-  if (next !== undefined && isLink(page.first(path))) {
-    const paginator = jsonLink.create({ type: 'json_link', next_url_path: path })
-    return { paginator, guess: `json_link, next_url_path: ${path}`, why: `the body has a link at ${path}` }
-  }
-  const total = totalPages(document, root)
-  if (total !== undefined) return countedPages(page, document, total)
-  if (next !== undefined) {
-    const paginator = cursor.create({ type: 'cursor', cursor_path: path, stop_after_empty_page: false })
-    return { paginator, guess: `cursor, cursor_path: ${path}`, why: `the body has a value at ${path}` }
-  }
-  return onePage(page)
+  const next = nextHints(hints).filter(({ leads }) => leads)
+  const link = next.find(({ kind }) => kind === 'link')
+  if (link !== undefined) return followedLink(link)
+  const pages = countedPages(page, hints)
+  if (pages !== undefined) return pages
+  const position = next.find(
+    ({ path }) => !path.endsWith('endCursor') || bodyPlace(page.request, ['after']) !== undefined,
+  )
+  return position === undefined ? undefined : followedCursor(page, position)
 }
 
-function onePage(page: ApiPage): DetectedPaginator {
-  // A guess proves nothing: where a list came, there may be more of it that the answer does not tell of.
-  const end =
-    page.records === 0 ? undefined : limited('no paginator is configured and none was found: one page was read')
+/** A link or cursor that is there and leads nowhere: the list has this one page, or none more. */
+function ended(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator | undefined {
+  const [end] = nextHints(hints)
+  if (end === undefined || end.leads || contradiction(page, hints) !== undefined) return undefined
+  return end.kind === 'link' ? followedLink(end) : followedCursor(page, end)
+}
+
+function followedLink({ path }: NextHint): DetectedPaginator {
+  const paginator = jsonLink.create({ type: 'json_link', next_url_path: path })
+  return { paginator, guess: `json_link, next_url_path: ${path}`, why: `the body has a link at ${path}` }
+}
+
+function followedCursor({ request }: ApiPage, { path, param }: NextHint): DetectedPaginator {
+  const place = placeOf(request, [param])
+  const paginator = cursor.create({
+    type: 'cursor',
+    cursor_path: path,
+    stop_after_empty_page: false,
+    ...keys('cursor', place),
+  })
+  const guess = `cursor, cursor_path: ${path}${placeText('cursor', place, 'cursor')}`
+  return { paginator, guess, why: `the body has a value at ${path}` }
+}
+
+function onePage(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator {
+  const end = saidEnd(page, hints)
   return { paginator: { next: () => end }, guess: 'single_page', why: 'the answer tells of no other page' }
 }
 
-function isLink(value: unknown): boolean {
-  return typeof value === 'string' && /^(?:http|\/)/.test(value)
+/** A guess proves nothing: where a list came, there may be more of it that the answer does not tell of. */
+function saidEnd(page: ApiPage, hints: readonly PagingHint[]): ListEnd {
+  const contradicted = contradiction(page, hints)
+  if (contradicted !== undefined) {
+    return limited(`${contradicted}, but no way to the next page was found; configure \`paginator\``)
+  }
+  if (page.records === 0) return proven('the list is empty')
+  const said = saidMore(hints)
+  if (said?.more === false) return proven(`"${said.path}" says there is no more`)
+  // `count` is, with some, the number on this page.
+  const total = count(
+    hints.filter(({ key }) => bareName(key) !== 'count'),
+    'total',
+    page.records,
+  )
+  if (total !== undefined) return proven(`"${total.path}" counts as many records as came`)
+  return limited('no paginator is configured and none was found: one page was read')
 }
 
-/** Keys of the first member, depth first, whose name starts with `next`, and of `href` or `url` in it. */
-function nextKey(document: JsonDocument, root: Span): string[] | undefined {
-  return search(document, root, (key, span) => {
-    if (!/^next/i.test(key)) return undefined
-    const kind = document.kind(span)
-    if (kind === 'string' || kind === 'number' || kind === 'boolean') return []
-    if (kind !== 'object') return undefined
-    for (const [inner, value] of document.members(span)) {
-      const innerKind = document.kind(value)
-      if (/^(?:href|url)/i.test(inner) && (innerKind === 'string' || innerKind === 'number')) return [inner]
-    }
-    return undefined
-  })
+/** What the first page says that is not so where it is the only one. */
+function contradiction({ records }: ApiPage, hints: readonly PagingHint[]): string | undefined {
+  const said = saidMore(hints)
+  if (said?.more === true) return `"${said.path}" says there is more`
+  const total = count(hints, 'total', records + 1)
+  if (total !== undefined) return `"${total.path}" counts ${total.number} records`
+  const pages = count(hints, 'pages', 2)
+  return pages === undefined ? undefined : `"${pages.path}" counts ${pages.number} pages`
 }
-
-function totalPages(document: JsonDocument, root: Span): string[] | undefined {
-  return search(document, root, (key, span) => {
-    if (!/^(?:total_?pages|pages)$/i.test(key)) return undefined
-    return wholeNumber(scalarOf(document, span)) === undefined ? undefined : []
-  })
-}
-
-/** Names under which answers say which page they are. */
-const OWN_NUMBER = /^(?:(?:current_?)?page|page_?(?:number|no|index)|number)$/i
 
 /** The number of the first page is taken from the answer, or from the request; without either it is 0, as in dlt. */
-function countedPages(page: ApiPage, document: JsonDocument, total: readonly string[]): DetectedPaginator {
-  const siblings = page.first(pathOfKeys(total.slice(0, -1)) || '$')
-  const entries = typeof siblings === 'object' && siblings !== null ? Object.entries(siblings) : []
-  const own = entries.flatMap(([key, value]) => (OWN_NUMBER.test(key) ? [wholeNumber(value)] : []))[0]
-  const anywhere = own ?? ownNumber(document)
-  const first = read(page.request, { param: 'page' }) ?? anywhere ?? 0
+function countedPages(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator | undefined {
+  const total = count(hints, 'pages', 1)
+  if (total === undefined) return undefined
+  const siblings = hints.filter(({ above }) => above.join('\0') === total.above.join('\0'))
+  const own = count(siblings, 'page', 0) ?? count(hints, 'page', 0)
+  const place = placeOf(page.request, ['page', 'pageNumber', 'pageNo', 'pageIndex', 'p'])
+  const first = read(page.request, place) ?? own?.number ?? 0
   // The base only tells where the total ends: it is 0 or 1, whichever page came first.
-  const base = first === 0 || anywhere === 0 ? 0 : 1
-  const path = pathOfKeys(total)
-  const config = {
+  const base = first === 0 || own?.number === 0 ? 0 : 1
+  const paginator = pageNumber.create({
     type: 'page_number',
     base_page: base,
     page: first,
-    total_path: path,
+    total_path: total.path,
     stop_after_empty_page: true,
-  } as const
+    ...keys('page', place),
+  })
+  const shift = own === undefined ? 0 : own.number - first
   return {
-    paginator: pageNumber.create(config),
-    guess: `page_number, base_page: ${base}, total_path: ${path}`,
-    why: `the body has a number of pages at ${path}${anywhere === undefined ? '' : ` and is page ${anywhere}`}`,
+    paginator: own === undefined ? paginator : checked(paginator, place, own.path, shift),
+    guess: `page_number, base_page: ${base}, total_path: ${total.path}${placeText('page', place, 'page')}`,
+    why: `the body has a number of pages at ${total.path}${own === undefined ? '' : ` and is page ${own.number}`}`,
   }
 }
 
-function ownNumber(document: JsonDocument): number | undefined {
-  const keys = search(document, document.root, (key, span) => {
-    if (!OWN_NUMBER.test(key)) return undefined
-    return wholeNumber(scalarOf(document, span)) === undefined ? undefined : []
-  })
-  return keys === undefined ? undefined : wholeNumber(document.first(compilePath(pathOfKeys(keys))))
+/** Doubts an answer that is another page than the one that was asked for, by its own number. */
+function checked(paginator: Paginator, place: Target, path: string, shift: number): Paginator {
+  return {
+    ...paginator,
+    doubt(page, previous) {
+      const asked = read(page.request, place)
+      const own = wholeNumber(page.first(path))
+      if (asked === undefined || own === undefined || own === asked + shift) return paginator.doubt?.(page, previous)
+      return suspect(`page ${asked + shift} was asked for, but the answer says at ${path} that it is page ${own}`)
+    },
+  }
 }
 
-function scalarOf(document: JsonDocument, span: Span) {
-  const kind = document.kind(span)
-  if (kind !== 'number' && kind !== 'string') return undefined
-  return document.value(span)
+/** Where a request has one of these parameters already: in its query or in its body; else where it would have the first. */
+function placeOf(request: ApiRequest, names: readonly string[]): Target {
+  const [first = ''] = names
+  const sent = request.params.find(([name]) => names.some(known => bareName(known) === bareName(name)))
+  if (sent !== undefined) return target(sent[0], undefined, first)
+  const inBody = bodyPlace(request, names)
+  if (inBody !== undefined) return target(undefined, inBody, first)
+  const { method, body } = request
+  const isAskedByBody =
+    method !== 'GET' && (body?.kind === 'form' || (body?.kind === 'json' && isJsonObject(body.value)))
+  return isAskedByBody ? target(undefined, first, first) : target(first, undefined, first)
 }
 
-const DEEPEST = 32
+/** The dot path of the first member with one of these names, or the field of a form. */
+function bodyPlace({ body }: ApiRequest, names: readonly string[]): string | undefined {
+  const wanted = new Set(names.map(bareName))
+  if (body?.kind === 'form') return body.pairs.find(([name]) => wanted.has(bareName(name)))?.[0]
+  return body?.kind === 'json' ? memberPath(body.value, wanted) : undefined
+}
 
-/** Objects within objects, depth first in document order; lists are not looked into. */
-function search(
-  document: JsonDocument,
-  span: Span,
-  found: (key: string, value: Span) => string[] | undefined,
-  depth = 0,
-): string[] | undefined {
-  for (const [key, value] of document.members(span)) {
-    const here = found(key, value)
-    if (here !== undefined) return [key, ...here]
-    if (document.kind(value) !== 'object' || depth >= DEEPEST) continue
-    const inner = search(document, value, found, depth + 1)
-    if (inner !== undefined) return [key, ...inner]
+function memberPath(value: JsonValue, wanted: ReadonlySet<string>): string | undefined {
+  if (!isJsonObject(value)) return undefined
+  const members = Object.entries(value).filter(([key]) => !key.includes('.'))
+  for (const [key, inner] of members) {
+    if (wanted.has(bareName(key)) && (inner === null || typeof inner !== 'object')) return key
+  }
+  for (const [key, inner] of members) {
+    const path = inner === undefined ? undefined : memberPath(inner, wanted)
+    if (path !== undefined) return `${key}.${path}`
   }
   return undefined
+}
+
+/** The place as a paginator has it among its keys. */
+function keys(what: 'cursor' | 'page', place: Target): Record<string, string> {
+  return 'param' in place ? { [`${what}_param`]: place.param } : { [`${what}_body_path`]: place.bodyPath }
+}
+
+function placeText(what: 'cursor' | 'page', place: Target, standard: string): string {
+  if ('bodyPath' in place) return `, ${what}_body_path: ${place.bodyPath}`
+  return place.param === standard ? '' : `, ${what}_param: ${place.param}`
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { RequestError } from '../core/errors.js'
 import { canonicalJson, type JsonObject } from '../core/json.js'
 import type { ExtractContext, ListEnd, Page } from '../core/source.js'
-import { detectPaginator } from './detect.js'
+import { detectPaginator, otherWay } from './detect.js'
 import { type Asked, FetchAhead } from './fetchAhead.js'
 import { parentMembers, withMembers } from './includeParent.js'
 import { type ListReader, listError } from './listReader.js'
@@ -59,6 +59,8 @@ class List {
   /** Number of the page that a request gave, by the request's key. */
   readonly #sent = new Map<string, number>()
   #paginator: Paginator | undefined
+  /** What the paginator was guessed to be; undefined where it is configured. */
+  #guess: string | undefined
   /** What the first page lets foresee: the request for each page after it. */
   #foreseen: ForeseenRequests | undefined
   #previous: Reading | undefined
@@ -175,10 +177,12 @@ class List {
         const { paginator, guess, why } = detectPaginator(page, document)
         this.#report('paginator', guess, why)
         this.#paginator = paginator
+        this.#guess = guess
       }
-      const next = this.#paginator.next(page)
-      if (next === undefined) return { end: proven("the paginator's rule ended the list") }
-      return 'end' in next ? { end: next } : { next: asked(applyPatch(page.request, next)) }
+      const next = this.#paginator.next(page) ?? proven("the paginator's rule ended the list")
+      if (!('end' in next)) return { next: asked(applyPatch(page.request, next)) }
+      const guess = this.#previous === undefined ? undefined : this.#guess
+      return { end: (guess === undefined ? undefined : otherWay(page, document, guess)) ?? next }
     } catch (error) {
       throw this.#located(notJson(this.#reader, page.request, response, error), page.request)
     }
@@ -231,7 +235,10 @@ class List {
     const most = this.#reader.paginator === undefined ? 1 : 2
     if (this.#announced !== undefined || this.#equalPages < most) return
     const problem = 'the API gives the same page again and again: it seems to ignore what the paginator sends'
-    throw listError(this.#reader, 'pagination_loop', problem, { request, earlier: previous.page.request })
+    throw listError(this.#reader, 'pagination_loop', problem + this.#remedy(), {
+      request,
+      earlier: previous.page.request,
+    })
   }
 
   /** The gravest doubt counts, of equal ones the first. */
@@ -243,12 +250,18 @@ class List {
     const before = this.#sent.get(key)
     this.#sent.set(key, number)
     if (before === undefined) return
-    const problem = `page ${number} would be asked for by the same request as page ${before}; the list would never end`
+    const problem = `page ${number} would be asked for by the same request as page ${before}; the list would never end${this.#remedy()}`
     const earlier = this.#previous?.page.request
     throw listError(this.#reader, 'pagination_loop', problem, {
       request,
       ...(earlier === undefined ? {} : { earlier }),
     })
+  }
+
+  /** What to do about a guess that was wrong. */
+  #remedy(): string {
+    if (this.#guess === undefined) return ''
+    return `; the paginator was guessed (${this.#guess}): configure it, as \`paginator: single_page\` where there is no other page`
   }
 
   #foresee({ page }: Reading): void {

@@ -18,8 +18,10 @@ export const nothing: Selection = { records: Buffer.from('[]'), count: 0 }
  * none; several matches are the records themselves. `undefined`: nothing matches.
  */
 export function select(document: JsonDocument, path: JsonPath): Selection | undefined {
-  const spans = document.locate(path)
-  if (spans === undefined) return computed(document, path)
+  const located = document.locate(path)
+  if (located === undefined) return computed(document, path)
+  const exact = isKeyOf(document, path) ? document.locate(compilePath(pathOfKeys([path.text]))) : undefined
+  const spans = exact ?? located
   const [only, second] = spans
   if (only === undefined) return undefined
   if (second !== undefined) return joined(document, spans)
@@ -47,6 +49,13 @@ function joined({ bytes }: JsonDocument, spans: readonly Span[]): Selection {
   }
   records[at] = 0x5d
   return { records, count: spans.length }
+}
+
+/** Whether a path of several steps leads nowhere in a body that has its text as one key, as in `@odata.nextLink`. */
+export function isKeyOf(document: JsonDocument, path: JsonPath): boolean {
+  const { text, steps, locates } = path
+  if (!locates || steps === undefined || steps.length < 2 || document.kind(document.root) !== 'object') return false
+  return document.members(document.root).has(text) && document.locate(path)?.length === 0
 }
 
 /** For paths that sort or count: their matches are written anew, numbers with the digits they had. */
@@ -83,6 +92,9 @@ const usualKeys = new Set([
   'values',
 ])
 
+/** Keys under which lists stand beside the records. */
+const besideKeys = new Set(['link', 'links', '_links', 'errors', 'warnings'])
+
 const DEEPEST_LIST = 3
 
 export interface DetectedSelector {
@@ -94,7 +106,7 @@ export interface DetectedSelector {
 
 /**
  * Guesses where the records are: in the body itself unless it is an object; else in its first list with a usual key,
- * or its first list at all, searched depth first down to three keys; else the whole object is one record.
+ * or its first list that is not known to stand beside the records, searched depth first down to three keys; else the whole object is one record.
  */
 export function detectSelector(document: JsonDocument): DetectedSelector {
   if (document.kind(document.root) !== 'object') {
@@ -103,13 +115,13 @@ export function detectSelector(document: JsonDocument): DetectedSelector {
   const lists: string[][] = []
   collectLists(document, document.root, [], lists)
   const usual = lists.find(keys => usualKeys.has(keys.at(-1) ?? ''))
-  const chosen = usual ?? lists[0]
+  const chosen = usual ?? lists.find(keys => !besideKeys.has(keys.at(-1) ?? '')) ?? lists[0]
   if (chosen === undefined) return { path: compilePath('$'), why: 'the body has no list', sticks: false }
   const why =
     usual === undefined
       ? lists.length === 1
         ? 'it is the only list in the body'
-        : `it is the first of ${lists.length} lists in the body`
+        : `it is the first${chosen === lists[0] ? '' : ' with records'} of ${lists.length} lists in the body`
       : `it is the first list with a usual name`
   return { path: compilePath(pathOfKeys(chosen)), why, sticks: true }
 }

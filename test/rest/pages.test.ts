@@ -500,7 +500,7 @@ describe('detection', () => {
   })
 
   it('fails at the first repetition when the guess was wrong', async () => {
-    server = await api(() => ({ json: { data: [1], next_run: 'tomorrow' } }))
+    server = await api(() => ({ json: { data: [1], next_id: 'tomorrow' } }))
     await expect(read(things(server.origin))).rejects.toMatchObject({ code: 'pagination_loop' })
     expect(server.asked).toHaveLength(2)
   })

@@ -1,0 +1,210 @@
+import type { JsonValue } from '../core/json.js'
+import type { JsonDocument, Span } from '../core/jsonBytes.js'
+import { wholeNumber } from './paginators/kind.js'
+import { pathOfKeys } from './selector.js'
+
+/** What a member beside the records may say about other pages. */
+export type HintKind = 'next' | 'more' | 'last' | 'total' | 'pages' | 'page' | 'offset' | 'limit'
+
+/** A member of an answer, outside of its lists, whose name speaks of pages. */
+export interface PagingHint {
+  readonly kind: HintKind
+  readonly key: string
+  /** Keys of the objects around it, from the root. */
+  readonly above: readonly string[]
+  /** JSONPath of the value. */
+  readonly path: string
+  /** A scalar or null. */
+  readonly value: JsonValue
+}
+
+/** A value that leads to the next page. */
+export interface NextHint {
+  readonly kind: 'link' | 'cursor'
+  readonly path: string
+  readonly value: JsonValue
+  /** Whether it leads anywhere: null, false, 0 and an empty text do not. */
+  readonly leads: boolean
+  /** Parameter that probably carries it, where it is a cursor. */
+  readonly param: string
+}
+
+/** Names without case, `_`, `-` and the prefix of OData. */
+export function bareName(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/[^a-z\d]/g, '')
+    .replace(/^odata/, '')
+}
+
+/** Words that may follow `next` in the name of a link or cursor. Others speak of something else, as in `next_billing_date`. */
+const NEXT =
+  /^next(?:after|batch|bookmark|continuation|cursor|href|id|index|key|link|marker|offset|page(?:no|num|number)?|params?|position|query|records?|results?|scroll|set|skip|start|token|uri|url)*$/
+
+const NAMES: readonly (readonly [HintKind, RegExp])[] = [
+  ['next', NEXT],
+  ['next', /^(?:continue|continuation|continuationtoken|endcursor)$/],
+  [
+    'more',
+    /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|data|items|available)?|is?truncated)$/,
+  ],
+  ['last', /^(?:last|islast|islastpage|done|eof)$/],
+  [
+    'total',
+    /^(?:total|(?:total|num|number|num(?:ber)?of)_?(?:available|count|docs|documents|elements|entries|found|hits|items|matches|number|objects|records|results|rows|size|value)|(?:total)?(?:filter|hit|item|object|record|result|row)s?(?:count|total)|count|nbhits)$/,
+  ],
+  ['pages', /^(?:pages|lastpage|maxpage|(?:total|num|nb|numberof)pages?|(?:total)?pages?(?:count|total))$/],
+  ['page', /^(?:number|(?:current)?page(?:number|no|num|index)?|currentpageindex)$/],
+  ['offset', /^(?:offset|pageoffset|skip|start|startat|startindex|from|startrecord)$/],
+  [
+    'limit',
+    /^(?:limit|perpage|(?:page|max)(?:size|results|limit)|size|take|top|itemsperpage|resultsperpage|hitsperpage)$/,
+  ],
+]
+
+/** What members of this name say, whatever their values. */
+export function hintKind(name: string): HintKind | undefined {
+  const bare = bareName(name)
+  return NAMES.find(([, pattern]) => pattern.test(bare))?.[0]
+}
+
+const DEEPEST = 32
+
+/** Objects within objects, depth first in the order of the document; lists are not looked into, but for lists of links. */
+export function pagingHints(document: JsonDocument | undefined): PagingHint[] {
+  const hints: PagingHint[] = []
+  if (document !== undefined && document.kind(document.root) === 'object') collect(document, document.root, [], hints)
+  return hints
+}
+
+function collect(document: JsonDocument, span: Span, above: readonly string[], hints: PagingHint[]): void {
+  for (const [key, value] of document.members(span)) {
+    const kind = hintKind(key)
+    switch (document.kind(value)) {
+      case 'array':
+        if (LINKS.test(key)) hints.push(...listedLink(document, value, above, key))
+        break
+      case 'object': {
+        const found = kind === 'next' ? nextObject(document, value, above, key) : []
+        if (kind === 'total') found.push(...totalObject(document, value, above, key))
+        hints.push(...found)
+        if (found.length === 0 && above.length < DEEPEST) collect(document, value, [...above, key], hints)
+        break
+      }
+      default:
+        if (kind !== undefined) {
+          hints.push({ kind, key, above, path: pathOfKeys([...above, key]), value: document.value(value) })
+        }
+    }
+  }
+}
+
+const LINKS = /^_?links?$/i
+
+/** As in FHIR: a list of links, each with its relation. */
+function listedLink(document: JsonDocument, list: Span, above: readonly string[], key: string): PagingHint[] {
+  const links = document.value(list)
+  if (!Array.isArray(links)) return []
+  for (const link of links as readonly JsonValue[]) {
+    if (typeof link !== 'object' || link === null || Array.isArray(link)) continue
+    const members = new Map(Object.entries(link))
+    const relation = ['relation', 'rel'].find(name => members.get(name) === 'next')
+    const target = ['url', 'href', 'uri'].find(name => typeof members.get(name) === 'string')
+    if (relation === undefined || target === undefined) continue
+    const path = `${pathOfKeys([...above, key])}[?(@.${relation}=='next')].${target}`
+    return [{ kind: 'next', key: 'next', above: [...above, key], path, value: members.get(target) ?? null }]
+  }
+  return []
+}
+
+const TARGETS = /^(?:href|url|uri|link)/i
+const POSITIONS = /^(?:after|cursor|token|offset|start|page|marker)$/i
+
+/** As in HAL (`next.href`) or HubSpot (`next.after`). */
+function nextObject(document: JsonDocument, span: Span, above: readonly string[], key: string): PagingHint[] {
+  for (const pattern of [TARGETS, POSITIONS]) {
+    for (const [inner, value] of document.members(span)) {
+      const kind = document.kind(value)
+      if (!pattern.test(inner) || kind === 'object' || kind === 'array' || kind === 'null') continue
+      const keys = [...above, key]
+      return [
+        { kind: 'next', key: inner, above: keys, path: pathOfKeys([...keys, inner]), value: document.value(value) },
+      ]
+    }
+  }
+  return []
+}
+
+/** As in Elasticsearch: `total.value`. */
+function totalObject(document: JsonDocument, span: Span, above: readonly string[], key: string): PagingHint[] {
+  const value = document.members(span).get('value')
+  if (value === undefined || document.kind(value) !== 'number') return []
+  const keys = [...above, key, 'value']
+  return [{ kind: 'total', key, above, path: pathOfKeys(keys), value: document.value(value) }]
+}
+
+/** Links and cursors among the hints, in their order. */
+export function nextHints(hints: readonly PagingHint[]): NextHint[] {
+  return hints
+    .filter(({ kind }) => kind === 'next')
+    .map(hint => {
+      const { value, path } = hint
+      const kind = isLink(hint) ? 'link' : 'cursor'
+      return { kind, path, value, leads: !isNothing(value), param: cursorParam(hint) }
+    })
+}
+
+/** Nothing there to follow. */
+function isNothing(value: JsonValue): boolean {
+  return value === null || value === false || value === 0 || value === 0n || value === ''
+}
+
+const CURSOR_WORDS = /cursor|token|marker|bookmark|scroll|continu/
+
+/** Null under a name that is no cursor's may well be a link: that is how most APIs end such lists. */
+function isLink({ key, value }: PagingHint): boolean {
+  const bare = bareName(key)
+  if (typeof value === 'string' && /^https?:\/\//i.test(value)) return true
+  if (CURSOR_WORDS.test(bare)) return false
+  if (typeof value === 'string' && value !== '') return /^[/?]/.test(value)
+  return /link|ur[il]|href/.test(bare) || (value === null && /^next$/.test(bare))
+}
+
+/**
+ * Name of the parameter that goes with the name of a cursor: `page_token` for `next_page_token`, `pageToken` for
+ * `nextPageToken`, but `NextToken` for `NextToken`.
+ */
+function cursorParam({ key, above }: PagingHint): string {
+  const name = key.replace(/^.*[.@]/, '')
+  const bare = bareName(name)
+  if (bare === 'endcursor') return 'after'
+  if (bare === 'nexttoken' || !bare.startsWith('next')) return name
+  const rest = name.replace(/^_?next[-_]?/i, '')
+  if (rest === '') return above.some(outer => bareName(outer) === 'paging') ? 'after' : 'cursor'
+  return /^n/.test(name) ? rest.charAt(0).toLowerCase() + rest.slice(1) : rest
+}
+
+/** The first whole number of this kind that is at least `least`. */
+export function count(
+  hints: readonly PagingHint[],
+  kind: HintKind,
+  least: number,
+): (PagingHint & { number: number }) | undefined {
+  for (const hint of hints) {
+    if (hint.kind !== kind) continue
+    const number = wholeNumber(hint.value)
+    if (number !== undefined && number >= least) return { ...hint, number }
+  }
+  return undefined
+}
+
+/** What the answer itself says about whether more follows; undefined where it does not say. */
+export function saidMore(hints: readonly PagingHint[]): { readonly more: boolean; readonly path: string } | undefined {
+  for (const { kind, value, path } of hints) {
+    const said = typeof value === 'string' && /^(?:true|false)$/i.test(value) ? /^true$/i.test(value) : value
+    if (typeof said !== 'boolean') continue
+    if (kind === 'more') return { more: said, path }
+    if (kind === 'last') return { more: !said, path }
+  }
+  return undefined
+}
