@@ -138,7 +138,10 @@ export interface CommitPlan {
   readonly drop: readonly string[]
   /** Tables emptied before anything else (refresh `drop_data`). */
   readonly truncate: readonly string[]
-  /** Delete the stored versions of this schema first, as a refresh of the whole source does. */
+  /**
+   * Delete the stored versions of this schema first, as a refresh of the whole source does. They also go where tables are
+   * dropped: who knows a version believes that its tables exist.
+   */
   readonly forgetSchema?: boolean | undefined
   /** Microseconds since the epoch, for `inserted_at` and `created_at`. */
   readonly committedAt: bigint
@@ -149,7 +152,7 @@ export interface TablePlan {
   readonly disposition: Exclude<WriteDisposition, 'skip'>
   /** For merge. */
   readonly strategy?: MergeStrategy | undefined
-  /** scd2: the moment rows become valid, or stop to be; microseconds since the epoch. */
+  /** scd2: the moment rows become valid, or stop to be; microseconds since the epoch. Default: when it is committed. */
   readonly boundary?: bigint | undefined
   /**
    * Delete rows whose key did not arrive in this load (`deletes`): `hard` removes them, `soft` sets the named

@@ -82,6 +82,7 @@ export interface TestLoad {
   readonly receipts?: readonly Receipt[]
   readonly drop?: readonly string[]
   readonly truncate?: readonly string[]
+  readonly forgetSchema?: boolean
   /** ISO time with `Z`; default derived from the load id. */
   readonly committedAt?: bigint
 }
@@ -128,6 +129,7 @@ export function commitPlan(schema: Schema, load: TestLoad): CommitPlan {
     tables: load.tables,
     drop: load.drop ?? [],
     truncate: load.truncate ?? [],
+    forgetSchema: load.forgetSchema,
     committedAt: load.committedAt ?? BigInt(Math.round(Number(load.loadId) * 1e6)),
   }
 }

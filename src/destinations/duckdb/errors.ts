@@ -29,7 +29,9 @@ export function duckdbError(error: unknown, place: string, doing: string): Error
   if (/No space left|ENOSPC|EDQUOT/i.test(text))
     return fail(`No space left on the disk of ${place} (while ${doing})`, true)
   if (/storage version|older than|newer version/i.test(text)) {
-    return fail(`${place} was written by a version of DuckDB that this one cannot read: ${firstLine(text)}`)
+    return fail(
+      `${place} was written by a version of DuckDB that this one cannot read: ${firstLine(text)}. Let the version that wrote it make a copy for older ones: ${copyStatements(place)}`,
+    )
   }
   if (/conflict/i.test(text)) {
     return fail(`Another transaction changed ${place} at the same time (while ${doing}); run again`, true)
@@ -38,6 +40,12 @@ export function duckdbError(error: unknown, place: string, doing: string): Error
     return fail(`${firstLine(text)} (while ${doing}): the column at the destination does not allow empty values`)
   }
   return fail(`DuckDB failed while ${doing}: ${firstLine(text)}`)
+}
+
+/** What a newer DuckDB runs to write a file that this one reads. */
+function copyStatements(place: string): string {
+  const [from, to] = [place, `${place}.copy`].map(path => `'${path.replaceAll("'", "''")}'`)
+  return `ATTACH ${from} AS a (READ_ONLY); ATTACH ${to} AS b (STORAGE_VERSION 'v1.5.0'); COPY FROM DATABASE a TO b`
 }
 
 /** DuckDB appends the statement and suggestions on further lines. */

@@ -1,6 +1,5 @@
 import type { CommitPlan, LoadPlan, TablePlan } from '../../core/destination.js'
 import { DestinationError } from '../../core/errors.js'
-import type { ReadonlyTable } from '../../core/schema.js'
 import { type Chain, openChain } from './chain.js'
 import { DatasetTables } from './ddl.js'
 import { deleteAbsent } from './deletes.js'
@@ -71,7 +70,7 @@ async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, co
     case 'merge': {
       const strategy = plan.strategy ?? 'delete-insert'
       if (strategy === 'scd2') {
-        return await mergeVersions(session, chain, plan.boundary ?? boundaryHint(chain.root.schema) ?? committedAt)
+        return await mergeVersions(session, chain, plan.boundary ?? committedAt)
       }
       await deleteAbsent(session, chain, plan, committedAt)
       return await mergeByKey(session, chain, strategy)
@@ -81,10 +80,4 @@ async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, co
 
 async function appendAll(session: SqlSession, chain: Chain): Promise<void> {
   for (const table of [chain.root, ...chain.nested]) await insertStaged(session, table)
-}
-
-function boundaryHint(table: ReadonlyTable): bigint | undefined {
-  const hint = table['x-boundary-timestamp']
-  const milliseconds = typeof hint === 'string' ? Date.parse(hint) : Number.NaN
-  return Number.isNaN(milliseconds) ? undefined : BigInt(milliseconds) * 1000n
 }

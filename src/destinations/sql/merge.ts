@@ -7,13 +7,15 @@ import { hasRow, type SqlSession, type StagedTable } from './session.js'
 /** Names of the temporary tables of a merge; dropped again before it ends. */
 const MATCHED = '_sluice_matched'
 const KEPT = '_sluice_kept'
+const INSERTED = '_sluice_inserted'
 
 /**
  * Merges the staged rows of a chain by key.
  *
  * - `delete-insert`: rows with a primary key or a merge key that arrived are replaced, with everything nested under them.
  * - `upsert`: rows with a primary key that arrived are updated, others inserted; what is nested under them is replaced.
- * - `insert-only`: only rows with a new primary key are inserted, and only nested rows with a new row key.
+ * - `insert-only`: only rows with a new primary key are inserted, each with what is nested under it. What is nested under a
+ *   row that is there stays as it is.
  *
  * Of several staged rows with one primary key one stays: the first by `dedup_sort`, of equals the one that arrived last.
  * Only then are deletions (`hard_delete`) looked at, so that a deletion wins over the older rows of its key. A null in a
@@ -158,26 +160,33 @@ async function updateRoot(session: SqlSession, chain: Chain, staged: StagedTable
 async function insertNested(session: SqlSession, table: ChainTable, kept: Kept): Promise<void> {
   const conditions: string[] = []
   if (kept.keys !== undefined) conditions.push(hangsOn(session, table, 's', kept.keys, 'staged'))
-  if (kept.duplicates && table.rowKey !== undefined) conditions.push(lastOfItsKey(session, table, table.rowKey, 's'))
+  if (kept.duplicates && table.rowKey !== undefined) conditions.push(lastOfItsKey(session, table, [table.rowKey], 's'))
   await insertStaged(session, table, conditions.length === 0 ? undefined : conditions.join(' AND '))
 }
 
-/** Nested rows come with a root that is in the table under their root's id, whether it came now or was there. */
+/** Nested rows come only with the root that they came with: those of another record of its key would be mixed with them. */
 async function insertNew(session: SqlSession, chain: Chain, staged: StagedTable, kept: Kept): Promise<void> {
   const { root } = chain
-  const fresh = isNew(session, root, chain.primaryKey)
-  await insertStaged(session, root, kept.rows === undefined ? fresh : `${kept.rows} AND ${fresh}`)
-  if (chain.nested.length === 0) return
-  const rootKey = requiredRowKey(root)
-  const roots = `SELECT r.${session.dialect.identifier(rootKey)} FROM ${staged.relation} AS r WHERE EXISTS (SELECT 1 FROM ${root.target} AS d WHERE ${sameKey(session, root, [rootKey], 'd', 'r')})`
+  const { identifier, temporary } = session.dialect
+  const isFresh = isNew(session, root, chain.primaryKey)
+  const fresh = kept.rows === undefined ? isFresh : `${kept.rows} AND ${isFresh}`
+  if (chain.nested.length === 0) return await insertStaged(session, root, fresh)
+  const rootKey = identifier(requiredRowKey(root))
+  await session.run(
+    `CREATE TEMPORARY TABLE ${identifier(INSERTED)} AS SELECT s.${rootKey} AS row_key FROM ${staged.relation} AS s WHERE ${fresh}`,
+  )
+  await insertStaged(session, root, fresh)
   for (const table of chain.nested) {
     if (table.staged === undefined) continue
     const key = requiredRowKey(table)
-    const conditions = [isNew(session, table, [key]), hangsOn(session, table, 's', roots, 'staged')]
-    if (kept.keys !== undefined) conditions.push(hangsOn(session, table, 's', kept.keys, 'staged'))
-    if (kept.duplicates) conditions.push(lastOfItsKey(session, table, key, 's'))
+    const conditions = [
+      isNew(session, table, [key]),
+      hangsOn(session, table, 's', `SELECT row_key FROM ${temporary(INSERTED)}`, 'staged'),
+    ]
+    if (kept.duplicates) conditions.push(lastOfItsKey(session, table, [key], 's'))
     await insertStaged(session, table, conditions.join(' AND '))
   }
+  await dropTemporary(session, INSERTED)
 }
 
 /** Condition on a staged row: no row of the table has its key. */

@@ -65,9 +65,9 @@ export function insertable(table: ChainTable): string[] {
   return [...table.schema.columns.keys()].filter(name => table.staged?.columns.has(name) === true)
 }
 
-/** Condition that keeps one staged row of several with the same row key: the one that arrived last. */
-export function lastOfItsKey(session: SqlSession, table: ChainTable, rowKey: string, alias: string): string {
+/** Condition that keeps one staged row of several that are equal in these columns: the one that arrived last. */
+export function lastOfItsKey(session: SqlSession, table: ChainTable, key: readonly string[], alias: string): string {
   const { identifier } = session.dialect
   const ordinal = identifier(table.staged?.ordinal ?? '')
-  return `${alias}.${ordinal} IN (SELECT max(${ordinal}) FROM ${table.staged?.relation} AS r GROUP BY ${identifier(rowKey)})`
+  return `${alias}.${ordinal} IN (SELECT max(${ordinal}) FROM ${table.staged?.relation} AS r GROUP BY ${key.map(identifier).join(', ')})`
 }

@@ -1,9 +1,9 @@
 import { SchemaError } from '../../core/errors.js'
 import type { ReadonlyColumn } from '../../core/schema.js'
-import { type Chain, columnsWith, hangsOn, requiredRowKey } from './chain.js'
+import { type Chain, type ChainTable, columnsWith, hangsOn, requiredRowKey } from './chain.js'
 import { columnType } from './ddl.js'
 import { textLiteral } from './dialect.js'
-import { insertStaged, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
+import { insertable, insertStaged, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
 import type { SqlSession } from './session.js'
 
 const INSERTED = '_sluice_inserted'
@@ -11,7 +11,7 @@ const INSERTED = '_sluice_inserted'
 /**
  * Keeps every version of a row. A live version whose content did not arrive is retired at `boundary`; content that no
  * live version has is inserted, valid from `boundary`. With a merge key only versions of keys that arrived are retired.
- * Nested rows come with the version they belong to and are never removed.
+ * A row that arrives twice is inserted once; different rows that the user gave one version are all inserted. Nested rows come with the version they belong to and are never removed.
  *
  * `boundary` is in microseconds since the epoch.
  */
@@ -38,7 +38,7 @@ export async function mergeVersions(session: SqlSession, chain: Chain, boundary:
   )
 
   const fresh = [
-    lastOfItsKey(session, root, version, 's'),
+    lastOfItsKey(session, root, sameContent(root, version), 's'),
     `NOT EXISTS (SELECT 1 FROM ${root.target} AS d WHERE ${isActive('d')} AND ${sameVersion})`,
   ].join(' AND ')
   if (chain.nested.length > 0) {
@@ -59,11 +59,17 @@ export async function mergeVersions(session: SqlSession, chain: Chain, boundary:
     const conditions = [
       hangsOn(session, table, 's', `SELECT row_key FROM ${temporary(INSERTED)}`, 'staged'),
       `NOT EXISTS (SELECT 1 FROM ${table.target} AS d WHERE ${sameKey(session, table, [key], 'd', 's')})`,
-      lastOfItsKey(session, table, key, 's'),
+      lastOfItsKey(session, table, [key], 's'),
     ]
     await insertStaged(session, table, conditions.join(' AND '))
   }
   await session.run(`DROP TABLE ${temporary(INSERTED)}`)
+}
+
+/** The columns by which staged rows are one and the same: an id made from the content stands for all of it. */
+function sameContent(root: ChainTable, version: string): readonly string[] {
+  if (version === root.rowKey) return [version]
+  return [version, ...insertable(root).filter(name => name !== version && name !== root.rowKey)]
 }
 
 function hinted(chain: Chain, hint: 'x-valid-from' | 'x-valid-to'): ReadonlyColumn {

@@ -54,7 +54,7 @@ export async function ensureSystemTables(tables: DatasetTables, plan: CommitPlan
 
 /** Writes everything a load leaves in the system tables. */
 export async function writeSystemRows(session: SqlSession, plan: CommitPlan, load: LoadPlan): Promise<void> {
-  if (plan.drop.length > 0) await forgetSchemaVersions(session, plan.schema.name)
+  if (plan.drop.length > 0 || plan.forgetSchema === true) await forgetSchemaVersions(session, plan.schema.name)
   await writeSchemaVersion(session, plan.schema, plan.committedAt)
   if (plan.state !== undefined) await writeState(session, plan.state, load, plan.committedAt)
   for (const receipt of plan.receipts) await insertRow(session, RECEIPTS, receiptRow(load.loadId, receipt))

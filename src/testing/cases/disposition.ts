@@ -103,4 +103,26 @@ export const dispositionCases: CaseTable = {
       deepEqual(names.has('orders__lines'), false)
     })
   },
+
+  async 'a schema that is forgotten, or has lost a table, leaves no older version behind'(destination) {
+    await withConnection(destination, async connection => {
+      const tables = [{ table: 'orders', disposition: 'append' } as const]
+      const versions = async (): Promise<unknown[]> =>
+        (await rowsOf(connection, '_dlt_version', ['version_hash'])).map(row => row.version_hash)
+      for (const [index, forgets] of [
+        {},
+        { forgetSchema: true },
+        { drop: ['orders'] },
+        { drop: ['never_was'], forgetSchema: true },
+      ].entries()) {
+        const schema = testSchema({ orders: { columns: { id: 'bigint', [`v${index}`]: 'text' } } })
+        const records = { orders: [{ id: index, [`v${index}`]: 'x' }] }
+        await runLoad(connection, schema, { loadId: `1.${index}`, records, tables, ...forgets })
+        deepEqual(await versions(), [schema.version_hash])
+      }
+      const kept = testSchema({ orders: { columns: { id: 'bigint', more: 'text' } } })
+      await runLoad(connection, kept, { loadId: '1.9', records: { orders: [{ id: 9, more: 'x' }] }, tables })
+      deepEqual((await versions()).length, 2)
+    })
+  },
 }

@@ -128,6 +128,30 @@ export const strategyCases: CaseTable = {
     })
   },
 
+  async 'insert-only leaves what is nested under an existing key alone'(destination) {
+    await withConnection(destination, async connection => {
+      const schema = orders({ ...KEY, v: 'text' })
+      const load = async (loadId: string, records: TestRecord[]) =>
+        await runLoad(connection, schema, {
+          loadId,
+          records: { orders: records },
+          tables: plan('insert-only'),
+          rowId: byKey,
+        })
+      await load('1.1', [{ id: 1, v: 'first', lines: lines('a') }, { id: 2 }])
+      await load('1.2', [
+        { id: 1, v: 'second', lines: lines('x', 'y', 'z') },
+        { id: 2, lines: lines('x') },
+        { id: 3, lines: lines('b', 'c') },
+      ])
+      deepEqual(await rowsOf(connection, 'orders__lines', ['sku', '_dlt_parent_id']), [
+        { sku: 'a', _dlt_parent_id: 'key-1' },
+        { sku: 'b', _dlt_parent_id: 'key-3' },
+        { sku: 'c', _dlt_parent_id: 'key-3' },
+      ])
+    })
+  },
+
   async 'strategies that need a primary key say so'(destination) {
     await withConnection(destination, async connection => {
       await rejects(upsert(connection, orders({ id: 'bigint' }), '1.1', [{ id: 1 }]), {
@@ -196,6 +220,40 @@ export const strategyCases: CaseTable = {
         { sku: 'b', _dlt_parent_id: 'hash-Rome' },
         { sku: 'c', _dlt_parent_id: 'hash-Riga' },
       ])
+    })
+  },
+
+  async 'scd2 keeps all rows that the user gave one version, and a row that arrives twice once'(destination) {
+    await withConnection(destination, async connection => {
+      const schema = testSchema({
+        orders: {
+          columns: {
+            _dlt_valid_from: { data_type: 'timestamp', 'x-valid-from': true },
+            _dlt_valid_to: { data_type: 'timestamp', 'x-valid-to': true, 'x-active-record-timestamp': null },
+            id: 'bigint',
+            city: 'text',
+            version: { data_type: 'bigint', 'x-row-version': true },
+          },
+          disposition: 'merge',
+        },
+      })
+      const records = [
+        { id: 1, city: 'Rome', version: 1 },
+        { id: 2, city: null, version: 1 },
+        { id: 2, city: null, version: 1 },
+        { id: 1, city: 'Rome', version: 1 },
+      ]
+      for (const loadId of ['1.1', '1.2']) {
+        await runLoad(connection, schema, {
+          loadId,
+          records: { orders: records },
+          tables: [{ table: 'orders', disposition: 'merge', strategy: 'scd2' }],
+        })
+        deepEqual(await rowsOf(connection, 'orders', ['id', 'city', '_dlt_load_id', '_dlt_valid_to']), [
+          { id: '1n', city: 'Rome', _dlt_load_id: '1.1', _dlt_valid_to: null },
+          { id: '2n', city: null, _dlt_load_id: '1.1', _dlt_valid_to: null },
+        ])
+      }
     })
   },
 
