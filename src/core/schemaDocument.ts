@@ -123,6 +123,7 @@ export function schemaFromDocument(document: unknown): Schema {
   if (typeof stored.name !== 'string') throw new SchemaError('schema', 'The stored schema has no name')
   const tables = new Map<string, TableSchema>()
   for (const [name, table] of unmarkedEntries(stored.tables)) tables.set(name, readTable(name, table))
+  refuseCyclicParents(tables)
   return {
     version: typeof stored.version === 'number' ? stored.version : 1,
     version_hash: typeof stored.version_hash === 'string' ? stored.version_hash : '',
@@ -134,6 +135,24 @@ export function schemaFromDocument(document: unknown): Schema {
     previous_hashes: Array.isArray(stored.previous_hashes) ? stored.previous_hashes.map(String) : [],
     ...(typeof stored.imported_version_hash === 'string' && { imported_version_hash: stored.imported_version_hash }),
     ...(typeof stored.description === 'string' && { description: stored.description }),
+  }
+}
+
+/** Whoever follows the parents of a table comes to a root. */
+function refuseCyclicParents(tables: ReadonlyMap<string, TableSchema>): void {
+  const ends = new Set<string>()
+  for (const start of tables.keys()) {
+    const path = new Set<string>()
+    let name: string | undefined = start
+    while (name !== undefined && !ends.has(name)) {
+      if (path.has(name)) {
+        const cycle = [...path, name].slice([...path].indexOf(name)).join(' under ')
+        throw new SchemaError('schema', `The stored schema nests tables in a circle: ${cycle}`, { table: name })
+      }
+      path.add(name)
+      name = tables.get(name)?.parent
+    }
+    for (const seen of path) ends.add(seen)
   }
 }
 

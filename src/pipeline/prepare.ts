@@ -8,6 +8,7 @@ import { describeDifference, inspectDifferences, type SchemaDifference } from '.
 import { cloneSchema, newSchema, setSourceHints } from '../core/schemaDocument.js'
 import type { PipelineState } from '../core/state.js'
 import { newState, withoutCursors, withoutResource, withoutSource } from '../core/stateDocument.js'
+import { refuseUnknown, type TableUse } from '../core/unknownSchema.js'
 import { storedSchema } from './dataset.js'
 import type { PipelineSetup } from './pipeline.js'
 import { flattenPlan, type PlannedResource } from './plan.js'
@@ -61,6 +62,7 @@ export async function prepareSchema(
       destinationType: destination.capabilities.dltType,
     })
   const begun = refresh(options.refresh, { stored, fresh, state, roots, source: source.name })
+  refuseUnknown(begun.schema, tableUses(begun.schema, naming, roots))
   adoptConvention(begun.schema, naming)
   setSourceHints(begun.schema, hints)
   if (options.schemaContract !== undefined) setSchemaContract(begun.schema, options.schemaContract)
@@ -70,6 +72,28 @@ export async function prepareSchema(
   }
   const declared = cloneSchema(begun.schema)
   return { naming, ...begun, declared, state: withSchemaName(begun.state, source.name), imported }
+}
+
+/** The root tables that the resources may write: those of their names, and those that are theirs in the schema. */
+function tableUses(
+  schema: ReadonlySchema,
+  naming: Naming,
+  roots: readonly PlannedResource[],
+): ReadonlyMap<string, TableUse> {
+  const uses = new Map<string, TableUse>()
+  for (const { resource, loaded, disposition } of flattenPlan(roots)) {
+    if (!loaded) continue
+    const { tableName = resource.name } = resource.hints
+    const own = { merges: disposition.disposition === 'merge', givesStrategy: disposition.strategy !== undefined }
+    for (const table of schema.tables.values()) {
+      if (table.resource !== resource.name || table.parent !== undefined || uses.has(table.name)) continue
+      // A nested table with keys of its own is a root table of the resource, and has a disposition of its own.
+      const other = { merges: table.write_disposition === 'merge', givesStrategy: false }
+      uses.set(table.name, typeof tableName === 'function' ? own : other)
+    }
+    if (typeof tableName !== 'function') uses.set(naming.tablesPath(tableName), own)
+  }
+  return uses
 }
 
 async function warnOfChanges(

@@ -42,17 +42,8 @@ export function encodingOf(
 
 /** The format that a table or the nearest table above it asks for, where files can have it. */
 function formatHint(schema: ReadonlySchema, name: string): FileFormatName | undefined {
-  const seen = new Set<string>()
   let table = schema.tables.get(name)
-  while (
-    table !== undefined &&
-    table.file_format === undefined &&
-    table.parent !== undefined &&
-    !seen.has(table.name)
-  ) {
-    seen.add(table.name)
-    table = schema.tables.get(table.parent)
-  }
+  while (table?.file_format === undefined && table?.parent !== undefined) table = schema.tables.get(table.parent)
   const hint = table?.file_format
   return typeof hint === 'string' && Object.hasOwn(fileFormats, hint) ? (hint as FileFormatName) : undefined
 }
