@@ -120,6 +120,9 @@ export interface PipelineSetup {
   readonly files: Files
 }
 
+/** A timer of Node that is set for longer goes off at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 /** The real time and chance of this machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -130,8 +133,14 @@ export const systemClock: Clock = {
         reject(signal.reason)
         return
       }
-      const timer = setTimeout(finish, ms)
+      let left = ms
+      let timer = setTimeout(finish, Math.min(left, LONGEST_TIMER_MS))
       function finish(): void {
+        left -= LONGEST_TIMER_MS
+        if (left > 0) {
+          timer = setTimeout(finish, Math.min(left, LONGEST_TIMER_MS))
+          return
+        }
         signal?.removeEventListener('abort', cancel)
         resolve()
       }

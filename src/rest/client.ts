@@ -10,6 +10,7 @@ import { redactUrl } from './redact.js'
 import { backoffMs, retryAfterMs } from './retry.js'
 import { httpTransport } from './transport.js'
 import type { ApiRequest, ApiResponse, Authenticator, RetryPolicy, SignContext, Transport } from './types.js'
+import { checkAskedWait, checkDeadline, withinDeadline } from './waiting.js'
 import { requestUrl } from './wire.js'
 
 export type { Credentials } from './exchange.js'
@@ -21,7 +22,7 @@ export interface ClientOptions {
   readonly retry: RetryPolicy
   /** For the headers of an answer, and between two parts of its body. Default 60,000. */
   readonly timeoutMs?: number | undefined
-  /** Longest body, decoded. Default 1 GiB. */
+  /** Longest body, decoded. Default 256 MiB. */
   readonly maxBodyBytes?: number | undefined
   readonly limits?: RateLimits | undefined
   /** Default: one that knows only what signers conceal. */
@@ -56,6 +57,8 @@ export interface SendOptions {
   readonly retry?: RetryPolicy | undefined
   /** Instead of the client's. */
   readonly timeoutMs?: number | undefined
+  /** Milliseconds since the epoch, after which nothing is waited for: `send` rejects with a {@link TimeUpError}. */
+  readonly deadline?: number | undefined
   /** Whether to ask again although the policy would not. Attempts and delays are the policy's. */
   readonly shouldRetry?: ((response: ApiResponse) => boolean) | undefined
   /** Whether an answer with status 300 or above is journaled too. Default: no. */
@@ -89,6 +92,9 @@ export interface Client {
 }
 
 type Asking = Omit<SendOptions, 'identity' | 'journal' | 'recordable'>
+
+/** A page is in memory several times over while it is read: as it came, in rows, in columns. */
+const MOST_BODY_BYTES = 2 ** 28
 
 /** Waits shorter than this are not worth an event. */
 const SHORTEST_EVENT_MS = 10
@@ -125,8 +131,13 @@ export function createClient(options: ClientOptions): Client {
     return total
   }
 
-  const ask = async (request: ApiRequest, asking: Asking): Promise<ApiResponse> => {
+  const ask = (request: ApiRequest, asking: Asking): Promise<ApiResponse> =>
+    withinDeadline(asking, signal => askAgain(request, { ...asking, signal }))
+
+  const askAgain = async (request: ApiRequest, asking: Asking): Promise<ApiResponse> => {
     const { resource, signal, clock, emit } = asking
+    const { method } = request
+    const shown = (): string => redactUrl(requestUrl(request), scrubber)
     const policy = asking.retry ?? options.retry
     const total = totalsOf(resource)
     let number = 1
@@ -139,7 +150,7 @@ export function createClient(options: ClientOptions): Client {
       bound: asking.authOrigins,
       sign: signContext(asking),
       timeoutMs: asking.timeoutMs ?? options.timeoutMs ?? 60_000,
-      maxBodyBytes: options.maxBodyBytes ?? 2 ** 30,
+      maxBodyBytes: options.maxBodyBytes ?? MOST_BODY_BYTES,
       bodyBuffers,
       maxRedirects: options.maxRedirects ?? 10,
       userAgent: options.userAgent ?? 'sluice',
@@ -148,7 +159,9 @@ export function createClient(options: ClientOptions): Client {
           clock,
           signal,
           concurrency: asking.concurrency ?? 1,
-          onWait(delayMs, reason) {
+          onWait(delayMs, { reason, isAsked }) {
+            if (isAsked) checkAskedWait(delayMs, policy, clock, () => ({ resource, method, url: shown() }))
+            checkDeadline(delayMs, asking.deadline, clock)
             total.waitedMs += delayMs
             if (delayMs >= SHORTEST_EVENT_MS) emit({ type: 'waiting', resource, reason, delayMs })
           },
@@ -162,12 +175,17 @@ export function createClient(options: ClientOptions): Client {
     for (; ; number++) {
       const result = await attempt(request, context)
       const reason = retryReason(result, policy, asking.shouldRetry)
-      const delayMs = reason === undefined ? undefined : retryDelayMs(result, policy, number, clock)
-      if (reason === undefined || delayMs === undefined) {
+      if (reason === undefined || number >= policy.attempts) {
         if (result.kind === 'answer') return result.response
         throw unanswered(request, result, resource, number)
       }
-      const url = result.kind === 'answer' ? result.response.url : result.url
+      const { url, status } = result.kind === 'answer' ? result.response : { url: result.url, status: undefined }
+      const asked = result.kind === 'answer' ? retryAfterMs(result.response.headers, clock.now()) : undefined
+      if (asked !== undefined) {
+        checkAskedWait(asked, policy, clock, () => ({ resource, method, url, status, attempts: number }))
+      }
+      const delayMs = asked ?? backoffMs(policy, number, clock.random())
+      checkDeadline(delayMs, asking.deadline, clock)
       total.retries++
       total.waitedMs += delayMs
       emit({ type: 'retry', resource, url, reason, attempt: number, delayMs })
@@ -181,8 +199,8 @@ export function createClient(options: ClientOptions): Client {
     conceal: secret => scrubber.add(secret),
     send: request => {
       const { origin } = new URL(request.url)
-      const { resource, signal, clock, emit, retry, timeoutMs } = asking
-      return ask(request, { resource, signal, clock, emit, retry, timeoutMs, authOrigins: [origin] })
+      const { resource, signal, clock, emit, retry, timeoutMs, deadline } = asking
+      return ask(request, { resource, signal, clock, emit, retry, timeoutMs, deadline, authOrigins: [origin] })
     },
   })
 
@@ -251,14 +269,6 @@ function retryReason(
   const text = status < 400 ? policy.bodyContains?.find(part => Buffer.from(response.body).includes(part)) : undefined
   if (text !== undefined) return `the body contains "${text}"`
   return shouldRetry?.(response) === true ? `status ${status}, by a response action` : undefined
-}
-
-/** Undefined: no attempt is left, or the API asks for a longer wait than the policy allows. */
-function retryDelayMs(result: Attempt, policy: RetryPolicy, number: number, clock: Clock): number | undefined {
-  if (number >= policy.attempts) return undefined
-  const asked = result.kind === 'answer' ? retryAfterMs(result.response.headers, clock.now()) : undefined
-  if (asked === undefined) return backoffMs(policy, number, clock.random())
-  return asked > (policy.maxRetryAfterMs ?? Number.POSITIVE_INFINITY) ? undefined : asked
 }
 
 const advice = {

@@ -6,9 +6,9 @@ import type { TransportResponse } from './types.js'
 /** Codings that {@link readBody} understands, as `accept-encoding` asks for them. */
 export const acceptedEncodings = 'gzip, deflate, br'
 
-/** A body that arrived but is no use. `truncated`: more of it was announced, so asking again may help. */
+/** A body that is no use. `truncated`: more of it was announced; `late`: it came too slowly. Asking again may help then. */
 export class BodyError extends Error {
-  readonly kind: 'truncated' | 'malformed' | 'too_large'
+  readonly kind: 'truncated' | 'malformed' | 'too_large' | 'late'
 
   constructor(kind: BodyError['kind'], message: string) {
     super(message)
@@ -23,14 +23,19 @@ export class BodyError extends Error {
  */
 export async function readBody(
   response: TransportResponse,
-  maxBytes: number,
+  { maxBytes, timeoutMs, now }: BodyBounds,
   buffers: BodyBuffers,
 ): Promise<Uint8Array> {
   const length = response.headers['content-length']
   const announced = length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
-  const encoded = await collect(response.body, new CollectedBody(announced, maxBytes, buffers))
+  const pace = paceOf(timeoutMs, now)
+  const encoded = await collect(response.body, new CollectedBody(announced, { maxBytes, pace }, buffers))
   let body: Buffer = encoded
-  for (const coding of codings(response.headers['content-encoding']).reverse()) {
+  const layers = codings(response.headers['content-encoding']).reverse()
+  if (layers.length > MOST_CODINGS) {
+    throw new BodyError('malformed', `the body is encoded ${layers.length} times, more than ${MOST_CODINGS}`)
+  }
+  for (const coding of layers) {
     if (body.length > 0) body = await decode(coding, body, maxBytes)
   }
   if (announced !== undefined && announced > encoded.length && encoded.length > 0) {
@@ -39,6 +44,36 @@ export async function readBody(
   if (isGzip(body)) body = await decode('gzip', body, maxBytes)
   if (body !== encoded) buffers.release(encoded)
   return body
+}
+
+/** What a body may be, and how long it may take. */
+export interface BodyBounds {
+  /** As it is transferred, and decoded. */
+  readonly maxBytes: number
+  /** Between two parts of the body; the transport sees to that. */
+  readonly timeoutMs: number
+  /** Milliseconds, of any clock. */
+  readonly now: () => number
+}
+
+/** Each unpacks all of it once more; two are rare, more are an attack. */
+const MOST_CODINGS = 4
+
+/** A whole body may take as long as this many of its parts, and a second more for each {@link SLOWEST_BYTES}. */
+const PARTS_TIME = 10
+const SLOWEST_BYTES = 16 << 10
+
+/**
+ * Throws where a body drips: each part comes in time, but all of it never would. A line of 16 KiB a second is fast enough
+ * for a body of any length.
+ */
+function paceOf(timeoutMs: number, now: () => number): (bytes: number) => void {
+  const begun = now()
+  return bytes => {
+    const spent = now() - begun
+    if (spent <= timeoutMs * PARTS_TIME + (bytes / SLOWEST_BYTES) * 1000) return
+    throw new BodyError('late', `the body came too slowly: ${bytes} bytes in ${Math.round(spent / 1000)} seconds`)
+  }
 }
 
 /** A compressed file that is served as what it is, such as `export.json.gz`: no text begins with these bytes. */
@@ -95,7 +130,10 @@ async function fromIterable(body: AsyncIterable<Uint8Array>, collected: Collecte
   return collected.bytes()
 }
 
-/** The parts of a body in one buffer, which has the announced size from the start: no part waits beside the whole. */
+/** What is announced up to this is believed at once, more when a sixteenth of it has come. */
+const FIRST_BELIEVED = 4 << 20
+
+/** The parts of a body in one buffer, which has the announced size if it can be believed: no part waits beside the whole. */
 class CollectedBody {
   readonly #maxBytes: number
   readonly #announced: number
@@ -103,15 +141,24 @@ class CollectedBody {
   #buffer = Buffer.alloc(0)
   #length = 0
 
-  constructor(announced: number | undefined, maxBytes: number, buffers: BodyBuffers) {
+  readonly #pace: (bytes: number) => void
+
+  constructor(
+    announced: number | undefined,
+    { maxBytes, pace }: { readonly maxBytes: number; readonly pace: (bytes: number) => void },
+    buffers: BodyBuffers,
+  ) {
     this.#buffers = buffers
-    this.#announced = Math.min(announced ?? 0, maxBytes)
+    this.#announced = announced ?? 0
     this.#maxBytes = maxBytes
+    this.#pace = pace
   }
 
   add(part: Uint8Array): void {
     const length = this.#length + part.length
-    if (length > this.#maxBytes) throw tooLarge(this.#maxBytes)
+    // What was announced is not waited for.
+    if (Math.max(length, this.#announced) > this.#maxBytes) throw tooLarge(this.#maxBytes)
+    this.#pace(length)
     if (length > this.#buffer.length) this.#grow(length)
     this.#buffer.set(part, this.#length)
     this.#length = length
@@ -122,7 +169,8 @@ class CollectedBody {
   }
 
   #grow(needed: number): void {
-    const size = Math.max(needed, this.#buffer.length === 0 ? this.#announced : this.#buffer.length * 2)
+    const believed = Math.min(this.#announced, Math.max(needed * 16, FIRST_BELIEVED))
+    const size = needed > this.#announced ? Math.max(needed, this.#buffer.length * 2) : believed
     const larger = this.#buffers.acquire(Math.min(size, this.#maxBytes))
     larger.set(this.bytes())
     this.#buffers.release(this.#buffer)
@@ -159,5 +207,8 @@ function decoderOf(coding: string, body: Buffer): (typeof decoders)['gzip'] | un
 }
 
 function tooLarge(maxBytes: number): BodyError {
-  return new BodyError('too_large', `the body is longer than ${maxBytes} bytes`)
+  return new BodyError(
+    'too_large',
+    `the body is longer than ${maxBytes} bytes (${Math.floor(maxBytes / 2 ** 20)} MiB), the most that is taken into memory at once`,
+  )
 }

@@ -122,7 +122,11 @@ async function exchange(
       context.sent({ method: request.method, url, status: answered, durationMs: context.sign.now() - begun, bytes })
     try {
       const answer = await context.transport(prepared)
-      const body = await readBody(answer, context.maxBodyBytes, context.bodyBuffers)
+      const body = await readBody(
+        answer,
+        { maxBytes: context.maxBodyBytes, timeoutMs: context.timeoutMs, now: context.sign.now },
+        context.bodyBuffers,
+      )
       status = answer.status
       headers = answer.headers
       sent(status, body.length)

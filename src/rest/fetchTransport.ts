@@ -1,5 +1,6 @@
 import { tellsEnd } from './transport.js'
 import type { Transport, TransportRequest } from './types.js'
+import { LONGEST_TIMER_MS } from './waiting.js'
 
 /** The part of `fetch` that is used: any function that takes a URL and an init, and gives a `Response`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
@@ -79,7 +80,7 @@ class Deadline {
   start(timeoutMs: number, code: string): void {
     this.stop()
     const late = (): void => this.#late.abort(Object.assign(new Error('the answer is late'), { code }))
-    this.#timer = setTimeout(late, timeoutMs)
+    this.#timer = setTimeout(late, Math.min(timeoutMs, LONGEST_TIMER_MS))
   }
 
   /** Whatever a `fetch` makes of a signal, be it nothing, an aborted request ends at once with the signal's reason. */

@@ -12,6 +12,7 @@ import { applyPatch, firstRequest, requestKey } from './request.js'
 import { declaredAction, mayUse } from './responseActions.js'
 import { truncate } from './selector.js'
 import type { ApiRequest, ApiResponse, Paginator, RequestPatch } from './types.js'
+import { TimeUpError } from './waiting.js'
 
 /** What the lists of one resource remember of each other within a run. */
 export interface RunMemory {
@@ -89,6 +90,7 @@ class List {
 
   async *pages(): AsyncGenerator<Page, ListEnd> {
     const { parent, clock } = this.#context
+    const { endpoint } = this.#reader.resource
     this.#startedAt = clock.now()
     try {
       const members = parent === undefined ? undefined : parentMembers(this.#reader.resource, parent)
@@ -108,6 +110,9 @@ class List {
         if ('end' in step) return this.#ended(step.end, number)
         next = step.next
       }
+    } catch (error) {
+      if (error instanceof TimeUpError) return limited(`max_seconds is ${(endpoint.maxMs ?? 0) / 1000}`)
+      throw error
     } finally {
       await this.#ahead.close()
     }
@@ -132,7 +137,7 @@ class List {
   #send({ request, key }: Asked, signal: AbortSignal, attempt: number): Promise<ApiResponse> {
     const { client, resource, auth, authOrigins, secretParams } = this.#reader
     const { journal, clock, emit, concurrency } = this.#context
-    const { responseActions, credentials, retry, timeoutMs } = resource.endpoint
+    const { responseActions, credentials, retry, timeoutMs, maxMs } = resource.endpoint
     const named = secretParams.size === 0 ? key : requestKey(request, secretParams)
     const identity = `${named}${this.#suffix}${attempt === 0 ? '' : `~${attempt}`}`
     return client.send(request, {
@@ -148,6 +153,7 @@ class List {
       authOrigins,
       retry,
       timeoutMs,
+      deadline: maxMs === undefined ? undefined : this.#startedAt + maxMs,
       shouldRetry: response => declaredAction(responseActions, response) === 'retry',
       recordable: response => mayUse(responseActions, response),
     })

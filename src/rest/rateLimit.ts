@@ -1,5 +1,5 @@
 import type { Clock } from '../core/source.js'
-import { httpDate, retryAfterMs } from './retry.js'
+import { retryAfterMs, toldTime } from './retry.js'
 
 /** Limits that the user declares; the adaptive ones work below them. */
 export interface RateLimits {
@@ -38,9 +38,18 @@ export const newGate: GateState = {
   started: [],
 }
 
+/** A wait that comes before a request. */
+export interface Wait {
+  /** Milliseconds since the epoch. */
+  readonly until: number
+  readonly reason: string
+  /** The API asks for it; otherwise it is the configuration's. */
+  readonly isAsked: boolean
+}
+
 export type GateDecision =
   | { readonly kind: 'go' }
-  | { readonly kind: 'wait'; readonly until: number; readonly reason: string }
+  | (Wait & { readonly kind: 'wait' })
   /** Until an answer to another request has come. */
   | { readonly kind: 'full' }
 
@@ -48,10 +57,12 @@ export type GateDecision =
 export function decide(state: GateState, limits: RateLimits, concurrency: number, now: number): GateDecision {
   const most = Math.max(1, Math.min(state.allowed, concurrency, limits.maxConcurrency ?? concurrency))
   if (state.inFlight >= most) return { kind: 'full' }
-  if (state.pausedUntil > now) return { kind: 'wait', until: state.pausedUntil, reason: 'the API asks to wait' }
+  if (state.pausedUntil > now) {
+    return { kind: 'wait', until: state.pausedUntil, reason: 'the API asks to wait', isAsked: true }
+  }
   const oldest = state.started[state.started.length - (limits.requests ?? Number.POSITIVE_INFINITY)]
   const free = oldest === undefined ? now : oldest + (limits.perMs ?? 1000)
-  if (free > now) return { kind: 'wait', until: free, reason: 'the configured rate limit' }
+  if (free > now) return { kind: 'wait', until: free, reason: 'the configured rate limit', isAsked: false }
   return { kind: 'go' }
 }
 
@@ -105,7 +116,7 @@ export function pauseUntil(status: number, headers: Readonly<Record<string, stri
   }
   const window = remaining(headers)
   if (window === undefined || window.left > 0 || window.reset === undefined) return undefined
-  return resetTime(window.reset, headers, now)
+  return toldTime(window.reset.trim(), headers, now)
 }
 
 interface Window {
@@ -131,21 +142,6 @@ function remaining(headers: Readonly<Record<string, string>>): Window | undefine
   return undefined
 }
 
-/** A reset is told in seconds from now, or as a moment: seconds or milliseconds since the epoch, or a date. */
-function resetTime(reset: string, headers: Readonly<Record<string, string>>, now: number): number | undefined {
-  const text = reset.trim()
-  // The server's moments are compared with the server's clock.
-  const skew = now - (httpDate(headers.date) ?? now)
-  if (/^\d+(\.\d+)?$/.test(text)) {
-    const value = Number(text)
-    if (value > 1e11) return value + skew
-    if (value > 1e9) return value * 1000 + skew
-    return now + value * 1000
-  }
-  const date = httpDate(text) ?? (/^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN)
-  return Number.isNaN(date) ? undefined : date + skew
-}
-
 /** Lets requests to one origin with one credential start, in the order in which they came. */
 export interface Gate {
   /** Resolves when a request may start, with a function to be called once with its outcome. */
@@ -156,7 +152,8 @@ export interface EnterOptions {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly concurrency: number
-  readonly onWait: (delayMs: number, reason: string) => void
+  /** Told of each wait before it begins. What it throws ends the request in its place. */
+  readonly onWait: (delayMs: number, wait: Wait) => void
 }
 
 export function createGate(limits: RateLimits): Gate {
@@ -186,7 +183,7 @@ export function createGate(limits: RateLimits): Gate {
           if (decision.kind === 'full') await woken()
           else {
             const delayMs = decision.until - clock.now()
-            onWait(delayMs, decision.reason)
+            onWait(delayMs, decision)
             await clock.sleep(delayMs, signal)
             // A timer may fire a little early; what was waited for is over all the same.
             served = decision.until

@@ -3,22 +3,45 @@ import type { RetryPolicy } from './types.js'
 
 /** Wait before retry `n` (1-based), in milliseconds. `random` is in [0, 1). */
 export function backoffMs(policy: RetryPolicy, n: number, random: number): number {
-  const longest = Math.min(policy.maxDelayMs, policy.baseMs * policy.factor ** (n - 1))
+  const grown = policy.baseMs === 0 ? 0 : policy.baseMs * policy.factor ** (n - 1)
+  const longest = Math.min(policy.maxDelayMs, grown)
   return Math.round(policy.jitter === 'full' ? longest * random : longest)
 }
 
 /**
- * Milliseconds that `Retry-After` asks to wait: whole seconds, or an HTTP date, which is compared with the answer's own
- * `Date` where it has one, because the clocks need not agree. A date in the past is 0. Undefined where the header is
- * absent or unreadable.
+ * Milliseconds that `Retry-After` asks to wait: seconds, or a moment as {@link toldTime} knows it. A date in the past is 0.
+ * Undefined where the header is absent or makes no sense; infinite where no number is large enough.
  */
 export function retryAfterMs(headers: Readonly<Record<string, string>>, now: number): number | undefined {
   const header = headers['retry-after']?.trim()
   if (header === undefined) return undefined
-  if (/^\d+$/.test(header)) return Number(header) * 1000
-  const until = httpDate(header)
+  const until = toldTime(header, headers, now)
   if (until === undefined) return undefined
-  return Math.max(0, until - (httpDate(headers.date) ?? now))
+  // Who counts in seconds since the epoch did not mean those of years ago.
+  if (until < now && NUMBER.test(header)) return undefined
+  return Math.max(0, Math.ceil(until - now))
+}
+
+const NUMBER = /^\d+(?:\.\d+)?(?:e\+?\d+)?$/i
+/** Numbers above are moments: as a wait it would be 31 years. */
+const FIRST_EPOCH_SECONDS = 1e9
+/** Numbers above are milliseconds since the epoch: in seconds it would be the year 5138. */
+const FIRST_EPOCH_MS = 1e11
+
+/**
+ * When a wait that a header tells is over, by this machine's clock: told in seconds from now, or as a moment, in seconds or
+ * milliseconds since the epoch or as a date. The server's moments are compared with the server's clock, where it tells its
+ * `Date`. Undefined where the text is nothing of that; infinite where no number is large enough.
+ */
+export function toldTime(text: string, headers: Readonly<Record<string, string>>, now: number): number | undefined {
+  const skew = now - (httpDate(headers.date) ?? now)
+  if (NUMBER.test(text)) {
+    const value = Number(text)
+    if (value > FIRST_EPOCH_MS) return value + skew
+    return value > FIRST_EPOCH_SECONDS ? value * 1000 + skew : now + value * 1000
+  }
+  const date = httpDate(text) ?? (/^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN)
+  return Number.isNaN(date) ? undefined : date + skew
 }
 
 /** Milliseconds since the epoch. Only texts with letters are dates: `Date.parse` would take `-5` for a year. */
@@ -91,6 +114,7 @@ const knownFailures: Readonly<Record<string, Failure>> = {
 
 function bodyFailure(error: BodyError): Failure {
   if (error.kind === 'too_large') return { code: 'response_too_large', transient: false, text: error.message }
+  if (error.kind === 'late') return { code: 'timeout', transient: true, text: error.message }
   if (error.kind === 'malformed') return { code: 'response_format', transient: true, text: error.message }
   return { code: 'connection', transient: true, text: error.message }
 }

@@ -83,6 +83,7 @@ const ONE_ATTEMPT: RetryPolicy = {
   baseMs: 0,
   factor: 1,
   maxDelayMs: 0,
+  maxWaitMs: 900_000,
   jitter: 'none',
 }
 

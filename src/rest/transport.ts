@@ -5,6 +5,7 @@ import type { buildConnector, Dispatcher, Pool } from 'undici'
 import { strictConnector } from './connector.js'
 import { isLocalAddress } from './redirects.js'
 import type { Transport } from './types.js'
+import { LONGEST_TIMER_MS } from './waiting.js'
 
 export interface HttpTransportOptions {
   /** URL of an HTTP proxy for all requests. */
@@ -45,16 +46,20 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
     async send(request) {
       const { dispatcher, outward, ask } = await opened()
       const { origin, pathname, search } = new URL(request.url)
-      const answer = await ask.call(request.publicOnly === true ? outward : dispatcher, {
+      const headersTimeout = Math.min(request.timeoutMs.headers, LONGEST_TIMER_MS)
+      const patience = new Patience(headersTimeout)
+      const asking = ask.call(request.publicOnly === true ? outward : dispatcher, {
         origin,
         path: `${pathname}${search}`,
         method: request.method as Dispatcher.HttpMethod,
         headers: request.headers,
         body: request.body ?? null,
         signal: request.signal,
-        headersTimeout: request.timeoutMs.headers,
-        bodyTimeout: request.timeoutMs.body,
+        headersTimeout,
+        bodyTimeout: Math.min(request.timeoutMs.body, LONGEST_TIMER_MS),
+        onInfo: patience.check,
       })
+      const answer = await asking.finally(() => patience.end())
       const headers = joined(answer.headers)
       const endsWithConnection = !tellsEnd(headers)
       return {
@@ -154,6 +159,27 @@ function publicLookup(lookup: LookupFunction): LookupFunction {
       if (local === undefined) done(error, found, family)
       else done(new LocalAddressError(name, local.address), '')
     })
+  }
+}
+
+/** Each answer 1xx lets undici begin to wait anew, so the whole wait for an answer is measured here. */
+class Patience {
+  #isOver = false
+  readonly #timer: NodeJS.Timeout
+
+  constructor(timeoutMs: number) {
+    this.#timer = setTimeout(() => {
+      this.#isOver = true
+    }, timeoutMs)
+  }
+
+  /** To be called with each answer 1xx. */
+  readonly check = (): void => {
+    if (this.#isOver) throw Object.assign(new Error('the answer is late'), { code: 'UND_ERR_HEADERS_TIMEOUT' })
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
   }
 }
 

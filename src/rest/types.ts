@@ -143,8 +143,8 @@ export interface RetryPolicy {
   readonly factor: number
   readonly maxDelayMs: number
   readonly jitter: 'full' | 'none'
-  /** An answer whose `Retry-After` is longer than this is final. Default: it is honoured, however long. */
-  readonly maxRetryAfterMs?: number | undefined
+  /** Longest wait that the API may ask for, by `Retry-After` or the end of a rate window; a longer one is an error. */
+  readonly maxWaitMs: number
   /** A successful answer whose body contains this text is retried too. */
   readonly bodyContains?: readonly string[] | undefined
 }

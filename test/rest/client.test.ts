@@ -185,10 +185,12 @@ describe('retries', () => {
     expect(options.events.find(event => event.type === 'retry')).toMatchObject({ delayMs })
   })
 
-  test('a longer wait than the configuration allows is final', async () => {
+  test('a longer wait than the configuration allows is an error that says until when', async () => {
     const api = await server((_, response) => response.writeHead(429, { 'retry-after': '61' }).end())
-    const retry = { ...quickPolicy, maxRetryAfterMs: 60_000 }
-    expect((await client({ retry }).send(get(api.origin), sending(api.origin))).status).toBe(429)
+    const retry = { ...quickPolicy, maxWaitMs: 60_000 }
+    const error = await failureOf(client({ retry }).send(get(api.origin), sending(api.origin, { clock: fakeClock() })))
+    expect(error).toMatchObject({ code: 'rate_limit', status: 429, attempts: 1 })
+    expect(error.message).toContain('until 2026-01-01T00:01:01Z')
     expect(api.seen).toHaveLength(1)
   })
 

@@ -118,6 +118,7 @@ export const quickPolicy: RetryPolicy = {
   baseMs: 1000,
   factor: 2,
   maxDelayMs: 300_000,
+  maxWaitMs: Number.POSITIVE_INFINITY,
   jitter: 'none',
 }
 

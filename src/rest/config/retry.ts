@@ -9,6 +9,7 @@ export const defaultRetry: RetryPolicy = {
   baseMs: 1_000,
   factor: 2,
   maxDelayMs: 300_000,
+  maxWaitMs: 900_000,
   jitter: 'full',
 }
 
@@ -23,6 +24,7 @@ export function retryPolicy(config: RetryConfig | null | undefined, base: RetryP
     baseMs: milliseconds(config.base) ?? base.baseMs,
     factor: config.factor ?? base.factor,
     maxDelayMs: milliseconds(config.max_delay) ?? base.maxDelayMs,
+    maxWaitMs: milliseconds(config.max_wait) ?? base.maxWaitMs,
     jitter: config.jitter ?? base.jitter,
     bodyContains: contains === undefined ? base.bodyContains : [contains].flat(),
   }

@@ -52,7 +52,12 @@ export const retry = z
     on_connection_error: key(z.boolean(), { description: 'Dropped connections and timeouts too.', default: true }),
     base: key(seconds, { description: 'Seconds before the first retry.', default: 1 }),
     factor: key(z.number().min(1), { description: 'Each wait is this many times the one before.', default: 2 }),
-    max_delay: key(seconds, { description: 'Longest wait, in seconds.', default: 300 }),
+    max_delay: key(seconds, { description: 'Longest wait of its own, in seconds.', default: 300 }),
+    max_wait: key(seconds, {
+      description:
+        'Longest wait that the API may ask for (`Retry-After`, the end of a rate limit), in seconds. A longer one ends the run, which keeps its pages for the next.',
+      default: 900,
+    }),
     jitter: key(z.enum(['full', 'none']), {
       description: '`full`: a random part of each wait, so that many clients do not come back at once.',
       default: 'full',
@@ -108,7 +113,7 @@ export const endpointKeys = {
   max_records: key(count, 'Most records of one list; the page that goes beyond is loaded whole.'),
   max_seconds: key(
     z.number().positive(),
-    'Most seconds that are spent on one list, waits included; looked at after each page, which is loaded.',
+    'Most seconds that are spent on one list, waits included. What is under way then is given up, and the list ends with the pages before it.',
   ),
   batch_size: key(count, {
     description:
