@@ -186,6 +186,7 @@ export class Evolver {
       this.discardedRows++
       return undefined
     }
+    if (place !== undefined && !hangs) this.#noteForeignTable(root, table)
     const writer = shapes.writer(root, shape, place?.parent)
     const isForeign = place !== undefined && (hangs || writer.hasRootIds) && writer.parent !== place.parent
     // Before the row is there: the ids of all rows so far are made to know that of its parent.
@@ -199,6 +200,17 @@ export class Evolver {
     for (const { field } of row.cells.values()) shapes.bind(field, writer)
     this.#identify(writer, written, row, members)
     return writer
+  }
+
+  /** A root table under a list is one with keys of its own, or that of another resource by chance. */
+  #noteForeignTable(root: ListShape, table: TableSchema | undefined): void {
+    const { resource } = this.#shapes.schema.tables.get(root.tableName) ?? {}
+    if (table === undefined || table.resource === resource) return
+    this.#cells.warnOnce(
+      'table_collision',
+      `${root.tableName} ${table.name}`,
+      `Table ${table.name} of resource ${table.resource} also gets the elements of a list in the records of ${resource}; give that resource another table_name`,
+    )
   }
 
   /** Gives the row the id it brings or, in a root table with ids from its content, the one made from that. */

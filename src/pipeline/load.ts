@@ -192,7 +192,7 @@ function openTable(table: string, planned: PlannedResource, context: WriterConte
   }
   applyTableHints(context.declared, { ...given, warn: undefined })
   applyTableHints(schema, given)
-  warnWithoutKeys(planned, context.emit)
+  warnWithoutKeys(planned, schema.tables.get(table), context.emit)
   return 'write'
 }
 
@@ -210,10 +210,13 @@ function withRunContract(hints: TableHints, { schemaContract }: Pick<RunOptions,
   return schemaContract === undefined ? hints : { ...hints, schemaContract }
 }
 
-function warnWithoutKeys({ resource, disposition }: PlannedResource, emit: (event: RunEvent) => void): void {
-  const { primaryKey = [], mergeKey = [], columns = [] } = resource.hints
+function warnWithoutKeys(
+  { resource, disposition }: PlannedResource,
+  table: ReadonlyTable | undefined,
+  emit: (event: RunEvent) => void,
+): void {
   if (disposition.disposition !== 'merge' || disposition.strategy === 'scd2') return
-  if (primaryKey.length + mergeKey.length > 0 || columns.some(column => column.primary_key || column.merge_key)) return
+  if ([...(table?.columns.values() ?? [])].some(column => column.primary_key || column.merge_key)) return
   emit({
     type: 'warning',
     code: 'no_keys',

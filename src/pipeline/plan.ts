@@ -1,3 +1,4 @@
+import { deletesRefusal } from '../core/deletes.js'
 import type { Destination } from '../core/destination.js'
 import { ConfigError, DestinationError } from '../core/errors.js'
 import type { DispositionHint, Resource, Source } from '../core/source.js'
@@ -32,7 +33,10 @@ export function planResources(
       .filter(child => child.parent === resource.name)
       .flatMap(child => plan(child) ?? [])
     if (!loaded && children.length === 0) return undefined
-    if (loaded) checkCapabilities(destination, resource, disposition)
+    if (loaded) {
+      refuseDeletes(destination, resource, disposition, options.disposition !== undefined)
+      checkCapabilities(destination, resource, disposition)
+    }
     return { resource, loaded: loaded && disposition.disposition !== 'skip', disposition, children }
   }
   return source.resources.filter(resource => resource.parent === undefined).flatMap(resource => plan(resource) ?? [])
@@ -66,4 +70,26 @@ function checkCapabilities(
   throw new DestinationError('destination', `${destination.name}: ${resource.name}: ${refused}`, {
     destination: destination.name,
   })
+}
+
+/** Fails where `deletes` cannot work. `isForRun`: a run that replaces all rows by its own choice leaves none to delete. */
+function refuseDeletes(
+  destination: Destination,
+  resource: Resource,
+  disposition: DispositionHint,
+  isForRun: boolean,
+): void {
+  if (resource.deletes === undefined || disposition.disposition === 'skip') return
+  if (isForRun && disposition.disposition === 'replace') return
+  const refusal =
+    destination.capabilities.mergeStrategies.length === 0
+      ? `cannot work with ${destination.name}, whose rows are never changed; leave it out, or load into a database`
+      : deletesRefusal(disposition)
+  if (refusal !== undefined) throw refused(resource, 'deletes', refusal)
+}
+
+/** The error for what a resource asks for and cannot get; `key` is the key of the document to change. */
+export function refused(resource: Resource, key: string, message: string): ConfigError {
+  const path = `${resource.path}.${key}`
+  return new ConfigError([{ place: { path }, message: `resource ${resource.name}: ${message}` }])
 }

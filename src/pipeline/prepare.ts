@@ -12,6 +12,7 @@ import { refuseUnknown, type TableUse } from '../core/unknownSchema.js'
 import { storedSchema } from './dataset.js'
 import type { PipelineSetup } from './pipeline.js'
 import { flattenPlan, type PlannedResource } from './plan.js'
+import { refuseWithoutKeys, reportSharedTables } from './refusals.js'
 import type { RunOptions } from './run.js'
 import { importedAnew, importedOver, readImport } from './schemaFiles.js'
 
@@ -33,7 +34,7 @@ export interface Prepared {
 
 /**
  * Schema and state that a run begins with. Warns of what was changed by hand at the destination: what is missing there
- * is created again with the rows that need it.
+ * is created again with the rows that need it. Fails where the resources ask for what this schema does not allow.
  */
 export async function prepareSchema(
   setup: PipelineSetup,
@@ -70,6 +71,8 @@ export async function prepareSchema(
     const forgotten = new Set([...begun.refreshed.drop, ...begun.refreshed.truncate])
     await warnOfChanges(setup, connection, committedSchema, forgotten, options.onEvent ?? (() => {}))
   }
+  refuseWithoutKeys(roots, begun.schema, naming)
+  reportSharedTables(roots, begun.schema, naming, destination, options.onEvent ?? (() => {}))
   const declared = cloneSchema(begun.schema)
   return { naming, ...begun, declared, state: withSchemaName(begun.state, source.name), imported }
 }

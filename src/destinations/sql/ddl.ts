@@ -12,10 +12,13 @@ export type TargetColumns = NameMap<InspectedColumn>
 export class DatasetTables {
   readonly #session: SqlSession
   readonly #tables: NameMap<TargetColumns>
+  /** Names of the schema's tables that were asked for. */
+  readonly #ensured: NameMap<string>
 
   private constructor(session: SqlSession, tables: NameMap<TargetColumns>) {
     this.#session = session
     this.#tables = tables
+    this.#ensured = new NameMap(session.dialect.caseSensitive)
   }
 
   static async inspect(session: SqlSession): Promise<DatasetTables> {
@@ -41,6 +44,9 @@ export class DatasetTables {
 
   /** Creates the table, or adds what it lacks of the schema's columns; what exists is never changed. */
   async ensure(table: ReadonlyTable): Promise<TargetColumns> {
+    const other = this.#ensured.get(table.name)
+    if (other !== undefined && other !== table.name) throw oneTable(other, table.name)
+    this.#ensured.set(table.name, table.name)
     const wanted = [...table.columns.values()].filter(column => column.data_type !== undefined)
     const existing = this.#tables.get(table.name)
     if (existing === undefined) return await this.#create(table.name, wanted)
@@ -100,5 +106,13 @@ function oneName(table: string, column: string): SchemaError {
     'schema',
     `Table ${table} has two columns that differ from ${column} only by case, which are one name to this destination; rename one`,
     { table, column },
+  )
+}
+
+function oneTable(table: string, other: string): SchemaError {
+  return new SchemaError(
+    'schema',
+    `Tables ${table} and ${other} differ only by case, which are one name to this destination; rename one`,
+    { table },
   )
 }

@@ -66,7 +66,8 @@ const resourceKeys = {
   ...tableHints,
   nested_hints: key(nestedHints, 'Hints of nested tables, by path under the resource.'),
   deletes: key(z.enum(['soft', 'hard']), {
-    description: 'What becomes of rows that a complete listing no longer has: marked, or removed. Default: they stay.',
+    description:
+      'What becomes of rows that a complete listing no longer has: marked, or removed. Needs `write_disposition: merge` with a primary key, and a database. Default: they stay.',
   }),
   max_delete_share: key(z.number().min(0).max(1), {
     description: 'A run that would delete a greater share of the rows fails.',

@@ -1,3 +1,4 @@
+import { deletesRefusal } from '../../core/deletes.js'
 import type { ContractMode, SchemaContract } from '../../core/schema.js'
 import type { RetryPolicy } from '../types.js'
 import { AuthReader } from './auth.js'
@@ -9,7 +10,7 @@ import { inTopologicalOrder, parentsOf } from './graph.js'
 import { contractOf, hintsOf } from './hints.js'
 import { incrementalOf } from './incremental.js'
 import { emptyLookup, type Lookup } from './lookup.js'
-import { mergeResource } from './merge.js'
+import { type MergedResource, mergeResource } from './merge.js'
 import type { FunctionResource, RecordsFunction, ResourceModel, RestModel } from './model.js'
 import { paginatorOf } from './paginator.js'
 import { type PlaceOf, Problems } from './problems.js'
@@ -116,7 +117,7 @@ function draft(
       ...(step.yield_map ? [{ yield_map: step.yield_map }] : []),
     ]),
     incremental,
-    deletes: keys.deletes ?? undefined,
+    deletes: deletesOf(merged, problems),
     maxDeleteShare: keys.max_delete_share ?? undefined,
   }
   const { records } = keys
@@ -144,6 +145,16 @@ function draft(
     parentKeys,
     build: parent => ({ ...common, kind: 'endpoint', parent, includeFromParent: included, endpoint }),
   }
+}
+
+/** Reports where they cannot work; a key may be known to the stored schema alone. */
+function deletesOf({ name, keys, where }: MergedResource, problems: Problems): 'soft' | 'hard' | undefined {
+  if (keys.deletes == null) return undefined
+  const written = keys.write_disposition ?? 'append'
+  const { disposition, strategy } = typeof written === 'string' ? { disposition: written } : written
+  const refusal = disposition === 'skip' ? undefined : deletesRefusal({ disposition, strategy: strategy ?? undefined })
+  if (refusal !== undefined) problems.add(where('deletes'), `resource ${name}: ${refusal}`)
+  return keys.deletes
 }
 
 /** Of an endpoint, records of one's own leave nothing but the cursor, and that only where a function can heed it. */

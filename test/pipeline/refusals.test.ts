@@ -1,0 +1,168 @@
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import {
+  duckdb,
+  files,
+  type Pipeline,
+  pipeline,
+  type RestApiConfig,
+  type RunEvent,
+  type RunOptions,
+  restApi,
+} from '../../src/index.js'
+import { type TestApi, testApi, testFolder } from './api.js'
+
+interface Made {
+  readonly api: TestApi
+  readonly folder: string
+  /** A pipeline of the same name and dataset with these resources. */
+  make(resources: readonly object[], more?: { naming?: string; into?: 'files' }): Pipeline
+}
+
+async function made(answers: Readonly<Record<string, unknown>> = { t: [{ id: 1, lines: [{ a: 1 }] }] }): Promise<Made> {
+  const api = await testApi(url => ({ json: answers[url.pathname.slice(1)] }))
+  const folder = await testFolder()
+  return {
+    api,
+    folder,
+    make: (resources, { naming, into } = {}) =>
+      pipeline({
+        name: 'test',
+        source: restApi({ client: { base_url: api.url, paginator: 'single_page' }, resources } as RestApiConfig, {
+          env: {},
+        }),
+        destination: into === 'files' ? files(join(folder, 'files')) : duckdb(join(folder, 'test.duckdb')),
+        naming,
+        home: join(folder, 'home'),
+      }),
+  }
+}
+
+const merge = (strategy: string) => ({ disposition: 'merge', strategy }) as NonNullable<RunOptions['writeDisposition']>
+const KEYED = { name: 't', primary_key: 'id', write_disposition: 'merge' }
+
+describe('before the first request a run refuses', () => {
+  test.each<[string, object, RunOptions, string]>([
+    ['upsert without a key', { write_disposition: merge('upsert') }, {}, 'resources[0].primary_key'],
+    ['insert-only without a key', { write_disposition: merge('insert-only') }, {}, 'resources[0].primary_key'],
+    [
+      'upsert with a merge key alone',
+      { write_disposition: merge('upsert'), merge_key: 'id' },
+      {},
+      'resources[0].primary_key',
+    ],
+    ['upsert that the run asks for', {}, { writeDisposition: merge('upsert') }, 'resources[0].primary_key'],
+    [
+      'upsert of a nested table without a key',
+      { nested_hints: { lines: { merge_key: 'a', write_disposition: merge('upsert') } } },
+      {},
+      'resources[0].nested_hints.lines.primary_key',
+    ],
+    ['deletes of rows that are appended', { deletes: 'hard' }, {}, 'resources[0].deletes'],
+    [
+      'deletes of rows that are replaced',
+      { deletes: 'hard', write_disposition: 'replace' },
+      {},
+      'resources[0].deletes',
+    ],
+    ['deletes of versions', { deletes: 'soft', write_disposition: merge('scd2') }, {}, 'resources[0].deletes'],
+    ['deletes without a key', { deletes: 'soft', write_disposition: 'merge' }, {}, 'resources[0].deletes'],
+    [
+      'deletes with a merge key alone',
+      { deletes: 'hard', write_disposition: 'merge', merge_key: 'id' },
+      {},
+      'resources[0].deletes',
+    ],
+    [
+      'deletes where the run appends',
+      { ...KEYED, deletes: 'hard' },
+      { writeDisposition: 'append' },
+      'resources[0].deletes',
+    ],
+  ])('%s', async (_, resource, options, path) => {
+    const { api, make } = await made()
+    const running = async (): Promise<unknown> => await make([{ name: 't', ...resource }]).run(options)
+    await expect(running()).rejects.toMatchObject({ code: 'config', problems: [{ place: { path } }] })
+    expect(api.asked).toEqual([])
+  })
+
+  test('deletes in files', async () => {
+    const { api, make } = await made()
+    const running = make([{ ...KEYED, deletes: 'hard' }], { into: 'files' }).run()
+    await expect(running).rejects.toMatchObject({
+      code: 'config',
+      problems: [{ place: { path: 'resources[0].deletes' } }],
+    })
+    expect(api.asked).toEqual([])
+  })
+
+  test('deletes of a table that the stored schema keeps versions of', async () => {
+    const { api, make } = await made()
+    await make([{ name: 't', write_disposition: merge('scd2') }]).run()
+    await expect(make([{ ...KEYED, deletes: 'hard' }]).run()).rejects.toMatchObject({ code: 'config' })
+    expect(api.asked).toHaveLength(1)
+  })
+
+  test('resources whose tables differ only by case, where the destination takes them for one', async () => {
+    const { api, make } = await made()
+    const running = make([{ name: 'Items' }, { name: 'items' }], { naming: 'direct' }).run()
+    await expect(running).rejects.toMatchObject({
+      code: 'schema',
+      message: expect.stringMatching(/Items.*items.*case/),
+    })
+    expect(api.asked).toEqual([])
+  })
+})
+
+describe('a key that the stored schema has', () => {
+  test.each([merge('upsert'), merge('insert-only'), 'merge'])('is enough for %j', async disposition => {
+    const { make } = await made()
+    await make([KEYED]).run()
+    const events: RunEvent[] = []
+    await make([{ name: 't', write_disposition: disposition }]).run({ onEvent: event => events.push(event) })
+    expect(await make([KEYED]).dataset().table('t').count()).toBe(1)
+    expect(events.filter(({ type }) => type === 'warning')).toEqual([])
+  })
+})
+
+test('a run that replaces all rows by its own choice has nothing to delete', async () => {
+  const { make } = await made()
+  const { rows } = await make([{ ...KEYED, deletes: 'hard' }]).run({ writeDisposition: 'replace' })
+  expect(rows).toEqual({ t: 1, t__lines: 1 })
+})
+
+describe('a table that two resources load into is told of', () => {
+  test.each<[string, readonly object[], RegExp]>([
+    [
+      'names that differ by case',
+      [{ name: 'Items' }, { name: 'items' }],
+      /Resources Items, items all load into table items/,
+    ],
+    ['names that differ by a dash', [{ name: 'i-tems' }, { name: 'i_tems' }], /i-tems, i_tems.*i_tems/],
+    ['a table_name', [{ name: 'a', table_name: 't' }, { name: 'T' }], /a, T.*table t/],
+  ])('%s', async (_, resources, message) => {
+    const { make } = await made(new Proxy({}, { get: () => [{ id: 1 }] }))
+    const events: RunEvent[] = []
+    await make(resources).run({ onEvent: event => events.push(event) })
+    expect(events.filter(({ type }) => type === 'warning')).toEqual([
+      expect.objectContaining({ code: 'table_collision', message: expect.stringMatching(message) }),
+    ])
+  })
+
+  test('a list in the records of another resource', async () => {
+    const { make } = await made({ a__tags: [{ id: 1 }], a: [{ tags: [2] }] })
+    const events: RunEvent[] = []
+    await make([{ name: 'a__tags' }, { name: 'a' }]).run({ onEvent: event => events.push(event) })
+    expect(events).toContainEqual(
+      expect.objectContaining({ code: 'table_collision', message: expect.stringMatching(/a__tags.*of a;/) }),
+    )
+  })
+
+  test('lists whose tables differ only by case are refused where the destination takes them for one', async () => {
+    const { make } = await made({ t: [{ Lines: [1], lines: [2] }] })
+    await expect(make([{ name: 't' }], { naming: 'direct' }).run()).rejects.toMatchObject({
+      code: 'schema',
+      message: expect.stringContaining('differ only by case'),
+    })
+  })
+})
