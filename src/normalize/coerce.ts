@@ -1,13 +1,13 @@
 import { JsonSyntaxError, parseJson, stringifyJson } from '../core/json.js'
 import type { DataType } from '../core/schema.js'
 import {
-  exactDecimal,
   finite,
   parseDecimal,
   parseDouble,
   parseInteger,
   plainDecimal,
   printFloat,
+  shortestDecimal,
 } from './pythonNumbers.js'
 import { epochMicros, instantMicros, isoTimeMicros, microsPerDay, parseIso } from './time.js'
 
@@ -41,7 +41,7 @@ export type Coerced = string | bigint | number | boolean | Uint8Array
 
 /**
  * The value as a value of type `to`, by dlt's rules: numbers and texts as Python reads and prints them, doubles become
- * decimals with every binary digit, epochs are seconds, times without an offset are UTC. Undefined where the value does
+ * the shortest decimals that say them (as with dlt since 1.31: 2.675 with two digits behind the point is 2.68), epochs are seconds, times without an offset are UTC. Undefined where the value does
  * not fit: it belongs into a variant column. Precision and scale are the destination's business; `timezone` changes
  * nothing, since both kinds of timestamp columns hold UTC.
  */
@@ -127,7 +127,7 @@ function fromDouble(literal: string, to: DataType): Coerced | undefined {
       return value !== 0
     case 'decimal':
     case 'wei':
-      return Number.isFinite(value) ? exactDecimal(value) : plainDecimal(literal)
+      return Number.isFinite(value) ? shortestDecimal(value) : plainDecimal(literal)
     case 'timestamp':
       return epochMicros(value)
     case 'date':

@@ -84,21 +84,9 @@ export function plainDecimal(literal: string): string | undefined {
   return `${sign === '-' ? '-' : ''}${whole}${rest === '' ? '' : `.${rest}`}`
 }
 
-/** Every digit of a finite double, as `Decimal(float)` has them: 0.1 is 0.1000000000000000055511151231257827… */
-export function exactDecimal(value: number): string {
-  if (value === 0) return Object.is(value, -0) ? '-0' : '0'
-  // value = mantissa · 2^exponent with an odd or zero-exponent mantissa.
-  let mantissa = Math.abs(value)
-  let exponent = 0
-  while (!Number.isInteger(mantissa)) {
-    mantissa *= 2
-    exponent--
-  }
-  const scaled = BigInt(mantissa) * 5n ** BigInt(-exponent)
-  const digits = scaled.toString().padStart(1 - exponent, '0')
-  const whole = digits.slice(0, digits.length + exponent)
-  const rest = exponent === 0 ? '' : `.${digits.slice(digits.length + exponent)}`
-  return `${value < 0 ? '-' : ''}${whole}${rest}`
+/** The shortest decimal that is read as this finite double again: 0.1 is 0.1, and no digit of the binary number more. */
+export function shortestDecimal(value: number): string | undefined {
+  return plainDecimal(Object.is(value, -0) ? '-0' : String(value))
 }
 
 /** Python's `str(float)`: `1.0`, `1e+20`, `1e-07`, `nan`. */

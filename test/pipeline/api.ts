@@ -13,16 +13,22 @@ export interface TestApi {
   readonly asked: string[]
 }
 
-export type Answer = { readonly status?: number; readonly json: unknown; readonly headers?: Record<string, string> }
+export interface Answer {
+  readonly status?: number
+  /** Written as JSON; a text that JavaScript would write otherwise is `body`. */
+  readonly json?: unknown
+  readonly body?: string
+  readonly headers?: Record<string, string>
+}
 
 export async function testApi(answer: (url: URL) => Answer | Promise<Answer>): Promise<TestApi> {
   const asked: string[] = []
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1')
     asked.push(`${url.pathname}${url.search}`)
-    const { status = 200, json, headers = {} } = await answer(url)
+    const { status = 200, json, body = JSON.stringify(json), headers = {} } = await answer(url)
     response.writeHead(status, { 'content-type': 'application/json', ...headers })
-    response.end(JSON.stringify(json))
+    response.end(body)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
