@@ -108,18 +108,20 @@ export function createAppender(file: OpenFile, path: string, end: number, option
   }
 }
 
-async function writeAll(file: OpenFile, buffers: readonly Uint8Array[], position: number): Promise<number> {
-  let rest = buffers
+/** Writes everything, if need be with several calls; fails where a call writes nothing. */
+export async function writeAll(file: OpenFile, buffers: readonly Uint8Array[], position: number): Promise<number> {
+  let rest = after(buffers, 0)
   let written = 0
   while (rest.length > 0) {
     const bytesWritten = await file.write(rest, position + written)
+    if (bytesWritten === 0) throw new Error('the file takes no more bytes')
     written += bytesWritten
     rest = after(rest, bytesWritten)
   }
   return written
 }
 
-/** What remains of the buffers behind the first `count` bytes. */
+/** What remains of the buffers behind the first `count` bytes; begins with a byte. */
 function after(buffers: readonly Uint8Array[], count: number): readonly Uint8Array[] {
   let skip = count
   for (const [index, buffer] of buffers.entries()) {

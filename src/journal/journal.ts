@@ -3,7 +3,7 @@ import type { Files, OpenFile } from '../core/files.js'
 import type { JsonObject } from '../core/json.js'
 import type { ResponseJournal } from '../core/responses.js'
 import { scrubber as createScrubber, type Scrubber } from '../core/secret.js'
-import { type Appender, createAppender, failure } from './append.js'
+import { type Appender, createAppender, failure, writeAll } from './append.js'
 import {
   decodeInfo,
   encodeInfo,
@@ -11,13 +11,22 @@ import {
   loadDigest,
   setAside as moveAside,
   openExisting,
+  putAway,
   RESPONSES_FILE,
   SHORTEST_WORTH_KEEPING,
 } from './loads.js'
 import { locate, readRecord, scan } from './scan.js'
 import { decodeResponse, encodeResponse, fieldsKey, identityKey, recordId } from './warc.js'
 
-export { recordedLoads, removeAside, removeStubs, setAside, type UnfinishedLoad, unfinishedLoads } from './loads.js'
+export {
+  putAway,
+  recordedLoads,
+  removeAside,
+  removeStubs,
+  setAside,
+  type UnfinishedLoad,
+  unfinishedLoads,
+} from './loads.js'
 export { lockPipeline, type PipelineLock } from './lock.js'
 export { type JournaledResponse, type ReplayJournal, readJournal, replayJournal } from './replay.js'
 export { systemFiles } from './systemFiles.js'
@@ -62,7 +71,9 @@ export interface Journal extends ResponseJournal {
   sync(): Promise<void>
   /** Syncs and closes the file; the load stays unfinished. Idempotent. */
   close(): Promise<void>
-  /** After the commit: closes, and deletes the journal or, with `keep`, moves it to `loads/<loadId>.done`. */
+  /** After the commit: closes, and without `keep` drops the answers; that this load began is still to be seen. */
+  letGo(options?: { readonly keep?: boolean }): Promise<void>
+  /** After the commit: closes, and deletes the journal or, with `keep`, moves it to `loads/<loadId>.done`, in one step. */
   remove(options?: { readonly keep?: boolean }): Promise<void>
 }
 
@@ -87,6 +98,8 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
 /** A journal file, read through to its last whole record. */
 interface Opened {
   readonly file: OpenFile
+  /** Where the first record ends, and the last. */
+  readonly begin: number
   readonly end: number
   readonly meta: JsonObject
   /** Offsets of answers by identity, in order. */
@@ -97,15 +110,37 @@ interface Opened {
 async function resumable(files: Files, path: string, fingerprint: string): Promise<Opened | 'unusable' | undefined> {
   const file = await openExisting(files, path, 'r+')
   if (file === undefined) return undefined
+  return await closingUnless(
+    file,
+    () => readThrough(file, fingerprint),
+    found => typeof found === 'object',
+  )
+}
+
+/** Closes a file that `work` could not use or failed with. */
+async function closingUnless<T>(file: OpenFile, work: () => Promise<T>, isKept: (result: T) => boolean): Promise<T> {
+  let kept = false
+  try {
+    const result = await work()
+    kept = isKept(result)
+    return result
+  } finally {
+    if (!kept) await file.close()
+  }
+}
+
+async function readThrough(file: OpenFile, fingerprint: string): Promise<Opened | 'unusable' | undefined> {
   const size = await file.size()
   const index = new Map<string, number[]>()
   let info: LoadInfo | undefined
   let pages = 0
+  let begin = 0
   let end = 0
   for await (const record of scan(file)) {
     if (record.start === 0) {
       info = decodeInfo(await readRecord(file, record))
       if (info?.fingerprint !== fingerprint) break
+      begin = record.end
     } else if (record.fields.get('warc-type') === 'response') {
       const key = fieldsKey(record.fields)
       const offsets = index.get(key)
@@ -117,9 +152,8 @@ async function resumable(files: Files, path: string, fingerprint: string): Promi
   }
   if (info !== undefined && info.fingerprint === fingerprint) {
     if (end < size) await file.truncate(end)
-    return { file, end, meta: info.meta, index, pages }
+    return { file, begin, end, meta: info.meta, index, pages }
   }
-  await file.close()
   // Nothing is lost with a file that was cut off inside its first record.
   return end === 0 && info === undefined && size < SHORTEST_WORTH_KEEPING ? undefined : 'unusable'
 }
@@ -128,12 +162,14 @@ async function begin(path: string, folder: string, options: JournalOptions): Pro
   const { files } = options
   await files.makeFolder(folder)
   const file = await files.open(path, 'w+')
-  const record = encodeInfo(options, options.now())
-  const bytes = Buffer.concat(record)
-  await file.write([bytes], 0)
-  await file.sync()
-  await syncNames(files, options, folder)
-  return { file, end: bytes.length, meta: options.meta, index: new Map(), pages: 0 }
+  const bytes = Buffer.concat(encodeInfo(options, options.now()))
+  const write = async (): Promise<Opened> => {
+    await writeAll(file, [bytes], 0)
+    await file.sync()
+    await syncNames(files, options, folder)
+    return { file, begin: bytes.length, end: bytes.length, meta: options.meta, index: new Map(), pages: 0 }
+  }
+  return await closingUnless(file, write, () => true)
 }
 
 /**
@@ -184,12 +220,14 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
     },
     sync: () => appender.sync(),
     close,
-    async remove({ keep = false } = {}) {
+    async letGo({ keep = false } = {}) {
+      // Removing a large file takes its time.
+      if (!keep) await file.truncate(opened.begin)
       await close()
-      if (!keep) return files.remove(folder)
-      const kept = `${folder}.done`
-      await files.remove(kept)
-      await files.rename(folder, kept)
+    },
+    async remove({ keep = false } = {}) {
+      await close().catch(() => {})
+      await putAway(files, folder, { keep })
     },
   }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { Files, OpenFile } from '../core/files.js'
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.js'
+import { failure } from './append.js'
 import { readRecord, scan } from './scan.js'
 import { encodeRecord, recordId, type WarcRecord } from './warc.js'
 
@@ -22,7 +23,10 @@ export interface UnfinishedLoad extends LoadInfo {
 }
 
 /** What the folder of a load is called once no run takes it up: kept after its commit, or set aside. */
-const PUT_AWAY = /\.(done|aside)(\d*)$/
+const PUT_AWAY = /\.(done|aside|gone)(\d*)$/
+
+/** A folder that is being removed: it counts no more. */
+const GONE = /\.gone\d*$/
 
 /** Loads of the pipeline in `dir` that were not committed, oldest first. Unreadable journals are left out. */
 export async function unfinishedLoads(files: Files, dir: string): Promise<readonly UnfinishedLoad[]> {
@@ -37,7 +41,7 @@ export async function unfinishedLoads(files: Files, dir: string): Promise<readon
 }
 
 /** Moves a load's folder to a free name: `<folder>.<suffix>`, then `<folder>.<suffix>2` and so on. */
-export async function setAside(files: Files, path: string, suffix: 'aside' | 'done'): Promise<string> {
+export async function setAside(files: Files, path: string, suffix: 'aside' | 'done' | 'gone'): Promise<string> {
   for (let number = 1; ; number++) {
     const target = `${path}.${suffix}${number === 1 ? '' : number}`
     try {
@@ -47,6 +51,25 @@ export async function setAside(files: Files, path: string, suffix: 'aside' | 'do
       const { code } = error as NodeJS.ErrnoException
       if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
     }
+  }
+}
+
+/**
+ * Forgets a load that is committed: its folder counts no more from one moment to the next, and is removed after that or,
+ * with `keep`, is `<folder>.done`. Rejects with a DataError `journal`.
+ */
+export async function putAway(
+  files: Files,
+  path: string,
+  { keep = false }: { readonly keep?: boolean } = {},
+): Promise<void> {
+  try {
+    if (!keep) return await files.remove(await setAside(files, path, 'gone'))
+    const kept = `${path}.done`
+    await files.remove(kept)
+    await files.rename(path, kept)
+  } catch (error) {
+    throw failure(path, error)
   }
 }
 
@@ -62,6 +85,7 @@ export async function recordedLoads(files: Files, dir: string): Promise<readonly
   const loads = join(dir, 'loads')
   const names = await files.list(loads).catch(() => [])
   return names
+    .filter(name => !GONE.test(name))
     .map(name => {
       const [suffix = '', fate = 'unfinished', attempt = ''] = PUT_AWAY.exec(name) ?? []
       const loadId = name.slice(0, name.length - suffix.length)
@@ -86,6 +110,11 @@ export async function removeStubs(files: Files, dir: string): Promise<void> {
   const loads = join(dir, 'loads')
   for (const name of await files.list(loads).catch(() => [])) {
     const path = join(loads, name)
+    if (GONE.test(name)) {
+      // In nobody's way if it stays.
+      await files.remove(path).catch(() => {})
+      continue
+    }
     if (!/^[\d.]+$/.test(name) || (await infoOf(files, join(path, RESPONSES_FILE))) !== undefined) continue
     if ((await sizeOf(files, join(path, RESPONSES_FILE))) < SHORTEST_WORTH_KEEPING) await files.remove(path)
   }

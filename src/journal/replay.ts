@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { DataError } from '../core/errors.js'
-import type { Files } from '../core/files.js'
+import type { Files, OpenFile } from '../core/files.js'
 import type { ResponseJournal } from '../core/responses.js'
 import type { Scrubber } from '../core/secret.js'
 import { decodeInfo, type LoadInfo, openExisting, RESPONSES_FILE } from './loads.js'
@@ -39,22 +39,10 @@ export interface ReplayJournal extends ResponseJournal, LoadInfo {
  */
 export async function replayJournal(files: Files, loadDir: string, scrubber?: Scrubber): Promise<ReplayJournal> {
   const { file, path } = await openRecorded(files, loadDir)
-  const size = await file.size()
-  const index = new Map<string, number[]>()
-  let info: LoadInfo | undefined
-  let pages = 0
-  for await (const located of scan(file)) {
-    if (located.start === 0) info = decodeInfo(await readRecord(file, located))
-    else if (located.fields.get('warc-type') === 'response') {
-      const key = fieldsKey(located.fields)
-      index.set(key, [...(index.get(key) ?? []), located.start])
-      pages++
-    }
-  }
-  if (info === undefined) {
+  const { info, index, pages, size } = await indexOf(file, path).catch(async (error: unknown) => {
     await file.close()
-    throw new DataError('journal', `${path} is not the journal of a load`, { path })
-  }
+    throw error
+  })
   return {
     ...info,
     pages,
@@ -68,6 +56,25 @@ export async function replayJournal(files: Files, loadDir: string, scrubber?: Sc
     record: async () => {},
     close: () => file.close(),
   }
+}
+
+async function indexOf(file: OpenFile, path: string) {
+  const size = await file.size()
+  const index = new Map<string, number[]>()
+  let info: LoadInfo | undefined
+  let pages = 0
+  for await (const located of scan(file)) {
+    if (located.start === 0) info = decodeInfo(await readRecord(file, located))
+    else if (located.fields.get('warc-type') === 'response') {
+      const key = fieldsKey(located.fields)
+      const offsets = index.get(key)
+      if (offsets === undefined) index.set(key, [located.start])
+      else offsets.push(located.start)
+      pages++
+    }
+  }
+  if (info === undefined) throw new DataError('journal', `${path} is not the journal of a load`, { path })
+  return { info, index, pages, size }
 }
 
 async function openRecorded(files: Files, loadDir: string) {

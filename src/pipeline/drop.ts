@@ -11,7 +11,7 @@ import { lockPipeline } from '../journal/journal.js'
 import { isThere, storedSchema } from './dataset.js'
 import type { PipelineSetup } from './pipeline.js'
 import { rootResource } from './prepare.js'
-import { pipelineFolder } from './run.js'
+import { closingConnection, pipelineFolder } from './run.js'
 
 export interface ChangeOptions {
   readonly signal?: AbortSignal | undefined
@@ -123,14 +123,19 @@ async function changeCommitted(
   const lock =
     options.dryRun === true ? undefined : await lockPipeline(setup.files, pipelineFolder(setup), setup.clock.now())
   try {
-    await using connection = await setup.destination.connect(setup.datasetName, options.signal)
-    const committed = await connection.committed(setup.name, setup.source.name)
-    const schema = storedSchema(committed)
-    if (committed?.state === undefined || schema === undefined) throw nothingLoaded(setup)
-    const { dropped, commit } = await decide({ connection, committed, schema, state: committed.state })
-    return { ...dropped, loadId: options.dryRun === true ? undefined : await commit() }
+    const opened = await setup.destination.connect(setup.datasetName, options.signal)
+    // What was changed stays changed, however the connection ends.
+    const quiet = (): void => {}
+    return await closingConnection(opened, quiet, async connection => {
+      const committed = await connection.committed(setup.name, setup.source.name)
+      const schema = storedSchema(committed)
+      if (committed?.state === undefined || schema === undefined) throw nothingLoaded(setup)
+      const { dropped, commit } = await decide({ connection, committed, schema, state: committed.state })
+      return { ...dropped, loadId: options.dryRun === true ? undefined : await commit() }
+    })
   } finally {
-    await lock?.release()
+    // What was changed is committed; a lock that stays is known as that of a process that is gone.
+    await lock?.release().catch(() => {})
   }
 }
 

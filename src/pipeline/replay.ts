@@ -2,11 +2,21 @@ import { join } from 'node:path'
 import { DataError } from '../core/errors.js'
 import { isJsonObject } from '../core/jsonObject.js'
 import { nextLoadId } from '../core/loadId.js'
-import { lockPipeline, recordedLoads, replayJournal } from '../journal/journal.js'
+import { recordedLoads, replayJournal } from '../journal/journal.js'
 import type { PipelineSetup } from './pipeline.js'
 import { planResources } from './plan.js'
 import { prepareSchema } from './prepare.js'
-import { dispositionOf, failing, pipelineFolder, type RunOptions, type RunResult, readAndCommit } from './run.js'
+import {
+  closingConnection,
+  closingSource,
+  dispositionOf,
+  pipelineFolder,
+  type Running,
+  type RunOptions,
+  type RunResult,
+  readAndCommit,
+  underLock,
+} from './run.js'
 import { type FrozenWindows, freezeWindows } from './windows.js'
 
 export interface ReplayOptions
@@ -31,34 +41,41 @@ export async function replayPipeline(
     select: options.select,
     disposition: dispositionOf(options),
   })
+  return await underLock(setup, options, () =>
+    closingSource(setup, emit, async () => {
+      const connection = await setup.destination.connect(setup.datasetName, options.signal)
+      return await closingConnection(connection, emit, () =>
+        replayConnected({ setup, options, emit, roots, connection }, wanted),
+      )
+    }),
+  )
+}
+
+async function replayConnected(
+  replaying: Pick<Running, 'setup' | 'emit' | 'roots' | 'connection'> & { readonly options: ReplayOptions },
+  wanted: string | undefined,
+): Promise<RunResult> {
+  const { setup, options, emit, roots, connection } = replaying
   const folder = pipelineFolder(setup)
-  const lock = await lockPipeline(setup.files, folder, setup.clock.now())
+  const recorded = await replayJournal(setup.files, await recordedLoad(setup, folder, wanted), setup.source.scrubber)
   try {
-    await using connection = await setup.destination.connect(setup.datasetName, options.signal)
-    const recorded = await replayJournal(setup.files, await recordedLoad(setup, folder, wanted), setup.source.scrubber)
-    try {
-      const committed = await connection.committed(setup.name, setup.source.name)
-      const prepared = await prepareSchema(setup, connection, committed, roots, options)
-      const windows = windowsOf(recorded.meta.windows, freezeWindows(roots, prepared.state, setup.source.name))
-      const newest = [committed?.loadId ?? '0', recorded.loadId].sort((a, b) => Number(a) - Number(b)).at(-1)
-      const journal = {
-        lookup: recorded.lookup,
-        record: recorded.record,
-        loadId: nextLoadId(setup.clock.now(), newest, setup.clock.random()),
-        // No run was interrupted: every page is from the journal.
-        resumedPages: 0,
-        sync: async () => {},
-      }
-      const running = { setup, options, emit, connection, roots, prepared, windows, journal }
-      return await readAndCommit({ ...running, isReplay: true })
-    } finally {
-      await recorded.close()
+    const committed = await connection.committed(setup.name, setup.source.name)
+    const prepared = await prepareSchema(setup, connection, committed, roots, options)
+    const windows = windowsOf(recorded.meta.windows, freezeWindows(roots, prepared.state, setup.source.name))
+    const newest = [committed?.loadId ?? '0', recorded.loadId].sort((a, b) => Number(a) - Number(b)).at(-1)
+    const journal = {
+      lookup: recorded.lookup,
+      record: recorded.record,
+      loadId: nextLoadId(setup.clock.now(), newest, setup.clock.random()),
+      // No run was interrupted: every page is from the journal.
+      resumedPages: 0,
+      sync: async () => {},
     }
-  } catch (error) {
-    throw failing(error, emit)
+    const running = { setup, options, emit, connection, roots, prepared, windows, journal }
+    return await readAndCommit({ ...running, isReplay: true })
   } finally {
-    await setup.source.close()
-    await lock.release()
+    // Only read: nothing is lost with it.
+    await recorded.close().catch(() => {})
   }
 }
 

@@ -56,56 +56,117 @@ const DEFAULT_CONCURRENCY = 16
 
 /**
  * One run: connect and see what is committed, freeze the incremental windows, take up or begin a journal, read every
- * page into rows and staged batches, judge the receipts, commit once, forget the journal.
+ * page into rows and staged batches, judge the receipts, commit once, close everything, forget the journal. A run that
+ * has committed does not reject: what goes wrong afterwards is a warning.
  */
 export async function runPipeline(setup: PipelineSetup, options: RunOptions): Promise<RunResult> {
   const emit = options.onEvent ?? (() => {})
   const disposition = dispositionOf(options)
   const roots = planResources(setup.source, setup.destination, { select: options.select, disposition })
   const folder = pipelineFolder(setup)
-  const lock = await lockPipeline(setup.files, folder, setup.clock.now())
-  const cleaning: Promise<void>[] = []
-  try {
-    const result = await runConnected({ setup, folder, roots, options, emit, cleaning })
-    await Promise.all(cleaning)
+  return await underLock(setup, options, async () => {
+    const run = { setup, folder, roots, options, emit }
+    const { result, forget } = await closingSource(setup, emit, () => runConnected(run))
+    // Last: a run that is killed before this is known by its journal, and the next one loads nothing twice.
+    await warningOf(emit, 'its journal could not be removed', forget)
     return result
-  } catch (error) {
-    throw failing(error, emit)
-  } finally {
-    await Promise.allSettled(cleaning)
-    await setup.source.close()
-    await lock.release()
-  }
+  })
 }
 
 interface Run extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit'> {
   readonly folder: string
-  /** What goes on while the connection is closed: removing a journal takes its time. */
-  readonly cleaning: Promise<void>[]
 }
 
-async function runConnected(run: Run): Promise<RunResult> {
-  const { setup, roots, options } = run
+interface Finished {
+  readonly result: RunResult
+  /** Takes away what would let the next run continue this one. */
+  readonly forget: () => Promise<void>
+}
+
+async function runConnected(run: Run): Promise<Finished> {
+  const { setup, roots, options, emit } = run
   const connecting = setup.destination.connect(setup.datasetName, options.signal)
   setup.source.prepare?.()
-  await using connection = await connecting
-  const committed = await connection.committed(setup.name, setup.source.name)
-  const now = { ...run, connection }
-  const settled = await settleCommitted(now)
-  if (settled !== undefined) return settled
-  const prepared = await prepareSchema(setup, connection, committed, roots, options)
-  const windows = freezeWindows(roots, prepared.state, setup.source.name)
-  const journal = await takeUpJournal(now, windows, committed?.loadId)
+  return await closingConnection(await connecting, emit, async connection => {
+    const committed = await connection.committed(setup.name, setup.source.name)
+    const now = { ...run, connection }
+    const settled = await settleCommitted(now)
+    if (settled !== undefined) return settled
+    const prepared = await prepareSchema(setup, connection, committed, roots, options)
+    const windows = freezeWindows(roots, prepared.state, setup.source.name)
+    const journal = await takeUpJournal(now, windows, committed?.loadId)
+    try {
+      const result = await readAndCommit({ ...now, prepared, windows, journal })
+      const keep = { keep: options.keepJournal ?? false }
+      // Its pages go while the connection is closed, which takes as long.
+      const emptied = journal.letGo(keep).catch(() => {})
+      return { result, forget: () => emptied.then(() => journal.remove(keep)) }
+    } catch (error) {
+      await keepPages(now, journal, error)
+      throw error
+    }
+  })
+}
+
+/** Runs `work` under the lock of the pipeline, which is released whatever happens. */
+export async function underLock<T>(
+  setup: PipelineSetup,
+  options: Pick<RunOptions, 'onEvent' | 'signal'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const emit = options.onEvent ?? (() => {})
+  const lock = await lockPipeline(setup.files, pipelineFolder(setup), setup.clock.now())
   try {
-    const result = await readAndCommit({ ...now, prepared, windows, journal })
-    const removed = journal.remove({ keep: options.keepJournal ?? false })
-    // A failure is the caller's, once the connection is closed.
-    removed.catch(() => {})
-    run.cleaning.push(removed)
-    return result
+    return await work()
   } catch (error) {
-    await keepPages(now, journal, error)
-    throw error
+    throw failing(error, safely(emit))
+  } finally {
+    await warningOf(emit, 'its lock could not be released', () => lock.release())
+  }
+}
+
+/** Runs `work` and closes the source, whatever comes of it. */
+export async function closingSource<T>(
+  { source }: Pick<PipelineSetup, 'source'>,
+  emit: (event: RunEvent) => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } finally {
+    await warningOf(emit, 'its source could not be closed', () => source.close())
+  }
+}
+
+/** Runs `work` with a connection that is closed afterwards, whatever comes of it. */
+export async function closingConnection<T>(
+  connection: Connection,
+  emit: (event: RunEvent) => void,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(connection)
+  } finally {
+    await warningOf(emit, 'its destination could not be closed', async () => await connection[Symbol.asyncDispose]())
+  }
+}
+
+/** What fails at the end of a run neither hides an earlier failure nor makes one of a run that has committed. */
+async function warningOf(emit: (event: RunEvent) => void, what: string, step: () => Promise<void>): Promise<void> {
+  try {
+    await step()
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    safely(emit)({ type: 'warning', code: 'other', message: `The run is over, but ${what}: ${reason}` })
+  }
+}
+
+/** For events behind the commit: the failure of a listener is not one of the run. */
+function safely(emit: (event: RunEvent) => void): (event: RunEvent) => void {
+  return event => {
+    try {
+      emit(event)
+    } catch {}
   }
 }
 
@@ -124,7 +185,7 @@ export function dispositionOf({ writeDisposition }: Pick<RunOptions, 'writeDispo
 }
 
 /** Tells of the failure, and gives the error back. */
-export function failing(error: unknown, emit: (event: RunEvent) => void): unknown {
+function failing(error: unknown, emit: (event: RunEvent) => void): unknown {
   const message = error instanceof Error ? error.message : String(error)
   emit({ type: 'run_failed', code: error instanceof SluiceError ? error.code : 'unexpected', message })
   return error
@@ -169,14 +230,15 @@ export async function readAndCommit(running: Running): Promise<RunResult> {
     })
     const { receipts, rows, plan } = await opened.finish()
     if (plan === undefined) {
-      await load.abort()
+      await warningOf(opened.emit, 'what it staged could not be removed', () => load.abort())
     } else {
       await journal.sync()
       opened.emit({ type: 'committing', loadId, rows: Object.values(rows).reduce((sum, count) => sum + count, 0) })
       const startedMs = setup.clock.now()
       await load.commit(plan)
-      opened.emit({ type: 'committed', loadId, durationMs: setup.clock.now() - startedMs })
-      await keepSchema(setup, running.prepared, plan.schema, opened.emit)
+      const emit = safely(opened.emit)
+      emit({ type: 'committed', loadId, durationMs: setup.clock.now() - startedMs })
+      await keepSchema(setup, running.prepared, plan.schema, emit)
     }
     return {
       pipeline: setup.name,

@@ -9,6 +9,7 @@ import type { Receipt, Verdict } from '../core/receipt.js'
 import {
   type Journal,
   openJournal,
+  putAway,
   removeAside,
   removeStubs,
   setAside,
@@ -34,33 +35,46 @@ export interface Continuation {
   readonly emit: (event: RunEvent) => void
 }
 
+/** A load that a run before this one committed, and what is left to do about it. */
+export interface Settled {
+  readonly result: RunResult
+  /** Forgets its journal. */
+  readonly forget: () => Promise<void>
+}
+
 /**
  * Forgets journals whose loads were committed although their runs did not get as far as saying so: the process ended,
  * or the answer to the commit was lost. Gives the result of the one that asked for the same as this run, for then this
  * run is the second attempt at a load that is there already.
  */
-export async function settleCommitted(now: Continuation): Promise<RunResult | undefined> {
+export async function settleCommitted(now: Continuation): Promise<Settled | undefined> {
   const { setup, connection, options } = now
+  const keep = { keep: options.keepJournal ?? false }
   await removeStubs(setup.files, now.folder)
   await forgetOldPages(now)
   let settled: UnfinishedLoad | undefined
   for (const load of await unfinishedLoads(setup.files, now.folder)) {
     if (!(await connection.hasLoad(load.loadId))) continue
-    if (options.keepJournal === true) await setAside(setup.files, load.path, 'done')
-    else await setup.files.remove(load.path)
-    if (options.resume !== false && load.meta.plan === planDigest(now) && !isOld(load, setup.clock.now()))
-      settled = load
+    const isSame = options.resume !== false && load.meta.plan === planDigest(now) && !isOld(load, setup.clock.now())
+    const superseded = isSame ? settled : load
+    if (isSame) settled = load
+    if (superseded !== undefined) await putAway(setup.files, superseded.path, keep)
   }
   if (settled === undefined) return undefined
-  const { loadId } = settled
+  const { loadId, path } = settled
   now.emit({
     type: 'warning',
     code: 'other',
     message: `The run before this one was interrupted after its load ${loadId} was committed: nothing is loaded a second time. The next run asks for what is new`,
   })
+  // What it did not get to removing, staged rows or files that no longer count, goes as at the begin of any load.
+  await (await connection.begin({ loadId, pipeline: setup.name })).abort()
   const receipts = await storedReceipts(connection, loadId)
   const rows = Object.assign({}, ...receipts.map(receipt => receipt.rows)) as Record<string, number>
-  return { pipeline: setup.name, dataset: connection.dataset, loadId, receipts, rows }
+  return {
+    result: { pipeline: setup.name, dataset: connection.dataset, loadId, receipts, rows },
+    forget: () => putAway(setup.files, path, keep),
+  }
 }
 
 /** The journal of the interrupted load that asked for the same, or a new one. Others are set aside. */

@@ -1,5 +1,6 @@
-import { cp, mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { cp, mkdir, readdir, rm } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { type PostgresServer, startPostgres } from '../destinations/postgresServer.js'
 import type { Job } from './process.js'
 
@@ -29,6 +30,11 @@ export interface Room {
   /** Address of a place of the account's own, with nothing in it or with what another account has. */
   make(account: string, from?: string): Promise<string>
   remove(account: string): Promise<void>
+  /**
+   * What a load that is over leaves to nobody: logs of an engine, staged rows, notes, rows in files that count no more.
+   * Read without a connection, for one would tidy up.
+   */
+  remains(account: string, tables: Readonly<Record<string, readonly string[]>>): Promise<readonly string[]>
   close(): Promise<void>
 }
 
@@ -40,14 +46,17 @@ export const places = {
     dispositions: everything,
     turn: 0,
     lingers: false,
-    open: inFolders(at => `duckdb:${join(at, 'shop.duckdb')}`),
+    open: inFolders(
+      at => `duckdb:${join(at, 'shop.duckdb')}`,
+      async at => (await readdir(at)).filter(name => name !== 'shop.duckdb'),
+    ),
   },
   files: {
     // Files are never merged.
     dispositions: ['append', 'replace', 'append with a cursor'],
     turn: 1,
     lingers: false,
-    open: inFolders(at => `files:${join(at, 'files')}`),
+    open: inFolders(at => `files:${join(at, 'files')}`, uncounted),
   },
   postgres: {
     dispositions: everything,
@@ -57,7 +66,36 @@ export const places = {
   },
 } as const satisfies Readonly<Record<string, Place>>
 
-function inFolders(address: (folder: string) => string): (folder: string) => Promise<Room> {
+/** Staged files and notes, and tables whose files hold other rows than the loads list. */
+async function uncounted(at: string, tables: Readonly<Record<string, readonly string[]>>): Promise<readonly string[]> {
+  const dataset = join(at, 'files/shop_data')
+  const entries = await readdir(dataset, { recursive: true, withFileTypes: true })
+  const names = entries
+    .filter(entry => entry.isFile())
+    .map(entry => relative(dataset, join(entry.parentPath, entry.name)))
+    .filter(name => /^(\.sluice-staging|_sluice_intents)\b/.test(name))
+  const instance = await DuckDBInstance.create()
+  const connection = await instance.connect()
+  try {
+    for (const [table, rows] of Object.entries(tables)) {
+      const files = join(dataset, table, '*.parquet')
+      const reader = await connection.runAndReadAll(
+        `SELECT count(*) FROM read_parquet('${files}', union_by_name = true)`,
+      )
+      const count = Number(reader.getRows()[0]?.[0])
+      if (count !== rows.length) names.push(`${table}: ${count} rows instead of ${rows.length}`)
+    }
+  } finally {
+    connection.closeSync()
+    instance.closeSync()
+  }
+  return names
+}
+
+function inFolders(
+  address: (folder: string) => string,
+  remains: (folder: string, tables: Readonly<Record<string, readonly string[]>>) => Promise<readonly string[]>,
+): (folder: string) => Promise<Room> {
   return async folder => ({
     async make(account, from) {
       const at = join(folder, account)
@@ -66,6 +104,7 @@ function inFolders(address: (folder: string) => string): (folder: string) => Pro
       return address(at)
     },
     remove: account => rm(join(folder, account), { recursive: true }),
+    remains: (account, tables) => remains(join(folder, account), tables),
     close: async () => {},
   })
 }
@@ -77,6 +116,7 @@ function databases(server: PostgresServer): Room {
       return server.url(account)
     },
     remove: async account => void (await server.sql('postgres', `DROP DATABASE ${account} WITH (FORCE)`)),
+    remains: async () => [],
     close: () => server.stop(),
   }
 }

@@ -20,9 +20,12 @@ export function duckdbLoad(
   const end = async (): Promise<void> => {
     if (ended) return
     ended = true
-    await start.end()
-    await folder.remove()
-    release()
+    try {
+      await start.end()
+      await folder.remove()
+    } finally {
+      release()
+    }
   }
   return {
     async stage(batch, schema) {
@@ -42,7 +45,8 @@ export function duckdbLoad(
         .catch(error => {
           throw duckdbError(error, place, `committing load ${plan.loadId}`)
         })
-      await end()
+      // It is committed; what stays behind is removed by the next load.
+      await end().catch(() => {})
     },
     abort: end,
   }

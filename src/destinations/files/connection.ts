@@ -61,11 +61,17 @@ export async function filesConnection(
       }
       held.add(key)
       try {
-        await clearUp(storage, reader, plan)
+        const drafts = digest(key)
+        const drafting: Storage = {
+          ...storage,
+          put: (name, content, put) => storage.put(name, content, { ...put, drafts }),
+        }
+        await storage.clearDrafts(drafts)
+        await clearUp(drafting, reader, plan)
         const begunAfter = newestCommit(await reader.snapshot(), plan.pipeline)
-        const folder = loadFolder(await storage.stagingDir(), digest(key))
+        const folder = loadFolder(await storage.stagingDir(), drafts)
         const load = filesLoad(plan, {
-          storage,
+          storage: drafting,
           reader,
           layout,
           encoding,
@@ -74,6 +80,7 @@ export async function filesConnection(
           folder,
           begunAfter,
           signal,
+          clear: () => storage.clearDrafts(drafts),
           release() {
             loads.delete(load)
             held.delete(key)
@@ -127,7 +134,7 @@ export async function filesConnection(
     },
     async [Symbol.asyncDispose]() {
       for (const load of loads) await load.abort()
-      database.close()
+      await database.close()
       await storage.close()
     },
   }

@@ -26,6 +26,8 @@ export interface LoadContext {
   /** The newest commit of the pipeline when the load began. */
   readonly begunAfter: number
   readonly signal: AbortSignal | undefined
+  /** Removes objects that were on their way. */
+  readonly clear: () => Promise<void>
   /** Called once, at the end of the load. */
   readonly release: () => void
 }
@@ -37,8 +39,12 @@ export function filesLoad(load: LoadPlan, context: LoadContext): Load {
   const end = async (): Promise<void> => {
     if (ended) return
     ended = true
-    await staging.remove()
-    context.release()
+    try {
+      await staging.remove()
+      await context.clear()
+    } finally {
+      context.release()
+    }
   }
   return {
     async stage(batch, schema) {
@@ -56,7 +62,8 @@ export function filesLoad(load: LoadPlan, context: LoadContext): Load {
           signal?.throwIfAborted()
           throw filesError(error, storage.place, `committing load ${load.loadId}`)
         })
-      await end()
+      // It is committed; what stays behind is removed by the next load.
+      await end().catch(() => {})
     },
     abort: end,
   }

@@ -48,16 +48,18 @@ export function localStorage(root: string, stagingDir?: string): Storage {
     }
     made.add(folder)
   }
+  const draftsOf = (name: string): string => join(place, STAGING, name, 'drafts')
   /** A file with this content in the staging folder, flushed; on the same file system as its target. */
-  const prepared = async (key: string, content: Uint8Array | LocalFile): Promise<string> => {
+  const prepared = async (key: string, content: Uint8Array | LocalFile, drafts: string): Promise<string> => {
     if (!(content instanceof Uint8Array) && stagingDir === undefined) {
       await flushFile(content.path)
       return content.path
     }
     const name = `${createHash('sha256').update(key).digest('hex').slice(0, 24)}.${process.pid}`
-    const path = join(place, STAGING, name)
+    const folder = draftsOf(drafts)
+    const path = join(folder, name)
     const write = async (): Promise<void> => {
-      await mkdir(join(place, STAGING), { recursive: true })
+      await mkdir(folder, { recursive: true, mode: 0o700 })
       await (content instanceof Uint8Array ? writeFile(path, content) : copyFile(content.path, path))
     }
     // Whoever is done removes the empty folder, maybe just now.
@@ -69,13 +71,13 @@ export function localStorage(root: string, stagingDir?: string): Storage {
   return {
     place,
     async stagingDir() {
-      await mkdir(staging, { recursive: true })
+      await mkdir(staging, { recursive: true, mode: 0o700 })
       return staging
     },
-    async put(key, content, { onlyIfAbsent = false } = {}) {
+    async put(key, content, { onlyIfAbsent = false, drafts = 'any' } = {}) {
       const target = pathOf(key)
       await ensureFolder(dirname(target))
-      const path = await prepared(key, content)
+      const path = await prepared(key, content, drafts)
       if (!onlyIfAbsent) {
         await rename(path, target)
       } else {
@@ -91,6 +93,12 @@ export function localStorage(root: string, stagingDir?: string): Storage {
       }
       await flushFolder(dirname(target))
       return true
+    },
+    async clearDrafts(name) {
+      const folder = draftsOf(name)
+      await rm(folder, { recursive: true, force: true })
+      // Shared with staged rows.
+      await rmdir(dirname(folder)).catch(() => {})
     },
     async get(key) {
       try {
@@ -134,7 +142,8 @@ export function localStorage(root: string, stagingDir?: string): Storage {
     },
     async close() {
       // Not empty while others are at work.
-      await rmdir(staging).catch(() => {})
+      for (const folder of [draftsOf('any'), dirname(draftsOf('any')), staging, join(place, STAGING)])
+        await rmdir(folder).catch(() => {})
     },
   }
 }

@@ -94,7 +94,7 @@ async function* withView<T>(
       yield* work(connection, view)
     } finally {
       connection.closeSync()
-      database.close()
+      await database.close()
     }
     return
   }

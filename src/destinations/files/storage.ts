@@ -18,6 +18,12 @@ export interface Borrowed extends AsyncDisposable {
   readonly paths: readonly string[]
 }
 
+export interface PutOptions {
+  readonly onlyIfAbsent?: boolean
+  /** Name for the place of objects that are not whole yet, where they are to be found by {@link Storage.clearDrafts}. */
+  readonly drafts?: string | undefined
+}
+
 /** Where objects live. Keys are relative, with `/`, and never leave the place. */
 export interface Storage {
   /** For messages; holds no secret. */
@@ -28,7 +34,9 @@ export interface Storage {
    * Stores an object; it is durable and visible as a whole once the promise resolves. A local file is used up. With `onlyIfAbsent`
    * an object that is there stays as it is, and the result is false; of several writers one gets true.
    */
-  put(key: string, content: Uint8Array | LocalFile, options?: { readonly onlyIfAbsent?: boolean }): Promise<boolean>
+  put(key: string, content: Uint8Array | LocalFile, options?: PutOptions): Promise<boolean>
+  /** Removes what objects on their way, put with this name of their drafts, left when their process was killed. */
+  clearDrafts(name: string): Promise<void>
   /** A whole, small object; undefined when there is none. */
   get(key: string): Promise<Uint8Array | undefined>
   /** Objects as files; undefined when one of them is gone. Removing an object does not touch what was borrowed. */

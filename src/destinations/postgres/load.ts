@@ -62,7 +62,8 @@ export function postgresLoad(
       } finally {
         signal?.removeEventListener('abort', interrupt)
       }
-      await end()
+      // It is committed; a session that cannot be closed in order ends with the connection.
+      await end().catch(() => {})
     },
     abort: end,
   }

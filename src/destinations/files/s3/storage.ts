@@ -166,6 +166,8 @@ function openStorage(
       if (!(content instanceof Uint8Array)) await rm(content.path, { force: true })
       return true
     },
+    // An object comes into being as a whole.
+    clearDrafts: async () => {},
     get,
     async borrow(keys) {
       const folder = await mkdtemp(join(await staging(), 'read-'))
