@@ -143,7 +143,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     })
 
   command(program, 'init')
-    .description('write a pipeline file for one list of an API, from one page of it')
+    .description('write a pipeline file for one list of an API, from its first pages')
     .option('--url <url>', 'address of the list, query included; asked for on a terminal')
     .addOption(new Option('--auth <type>', 'how the API wants to know who asks').choices(AUTH_TYPES))
     .option('--auth-name <name>', 'api_key: name of the header, parameter or cookie')

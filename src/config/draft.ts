@@ -1,16 +1,13 @@
 import { dirname, resolve } from 'node:path'
-import { ConfigError, DataError } from '../core/errors.js'
-import { type JsonObject, type JsonValue, parseJson } from '../core/json.js'
-import { elements, valueAt } from '../core/jsonBytes.js'
-import { isJsonObject } from '../core/jsonObject.js'
-import type { ResponseJournal } from '../core/responses.js'
-import { systemClock } from '../pipeline/pipeline.js'
-import { isSecretName } from '../rest/redact.js'
-import { candidateCursors, candidateKeys, type Detected, guessPaging } from './draftGuesses.js'
+import { DataError, RequestError } from '../core/errors.js'
+import { addressOf, fromTheBeginning, type Param, positionKind } from './draftAddress.js'
+import { askPage, type DraftAnswer, type DraftContext, type DraftList } from './draftAnswer.js'
+import type { FirstPage } from './draftCandidates.js'
+import { candidateCursors, candidateKeys } from './draftGuesses.js'
+import { findPaging } from './draftPaging.js'
 import { type DraftFindings, draftText } from './draftText.js'
-import { asTemplate, authKeys, type DraftAuth, requestParams, secretField, variable } from './draftYaml.js'
+import { type DraftAuth, secretField, variable } from './draftYaml.js'
 import { type Environment, processEnvironment } from './environment.js'
-import { restApiFrom } from './restApi.js'
 
 export interface DraftOptions {
   /** Address of one list, query included. */
@@ -20,7 +17,7 @@ export interface DraftOptions {
   /** Name of the secret, as in `${secrets.api_key}`. Default: the name of its field. */
   readonly secretName?: string | undefined
   /**
-   * The secret itself, for the one request; it becomes no part of the file. Default: looked up under its name, as by a
+   * The secret itself, for the few requests; it becomes no part of the file. Default: looked up under its name, as by a
    * run.
    */
   readonly secret?: string | undefined
@@ -46,9 +43,10 @@ export interface PipelineDraft {
 }
 
 /**
- * A pipeline file for one list of an API, from its address and one page: selector, paginator, primary key and
- * candidates for a cursor. The page is asked for as a run would ask; nothing is written. Rejects with a ConfigError where
- * the secret is missing (`secret_missing`), with a RequestError where the page cannot be had.
+ * A pipeline file for one list of an API, from its address, one page, and a few questions about the page after it:
+ * selector, paginator, primary key and candidates for a cursor. The pages are asked for as a run would ask; nothing is
+ * written. Rejects with a ConfigError where the secret is missing (`secret_missing`), with a RequestError where the first
+ * page cannot be had; page 2 may be missing.
  */
 export async function draftPipeline(options: DraftOptions): Promise<PipelineDraft> {
   const { env = processEnvironment(), cwd = process.cwd(), signal = new AbortController().signal } = options
@@ -58,159 +56,79 @@ export async function draftPipeline(options: DraftOptions): Promise<PipelineDraf
   const secret = options.secret ?? address.secret
   const name = options.name ?? address.name
   const file = options.file ?? `${name}.yaml`
-  const basis = { ...address, name, auth, secretName }
-  const page = await firstPage(basis, {
+  const list = { name, baseUrl: address.baseUrl, path: address.path, auth, secretName }
+  const context = {
     env: secret === undefined ? env : { ...env, [variable(secretName)]: secret },
     cwd,
     folder: dirname(resolve(cwd, file)),
     pipeline: name,
     signal,
-  })
-  if (page.records.length === 0) {
+  }
+  const first = await firstPage(address.params, list, context)
+  const { answer, params, moved } = first
+  if (answer.records.length === 0) {
     throw new DataError('selector', 'The answer has no objects in a list: give the address of a list that has some')
   }
+  const paging = await findPaging(first, list, context)
+  const records = [...answer.records, ...paging.more]
   const findings: DraftFindings = {
-    ...basis,
+    ...list,
+    params,
+    moved,
     destination: options.destination ?? `duckdb:${name}.duckdb`,
-    records: page.records.length,
-    selector: page.selector,
-    paging: guessPaging(page.detected, page.body, address.params, page.records.length),
-    keys: candidateKeys(page.records, name),
-    cursors: candidateCursors(page.records),
+    records: answer.records.length,
+    compared: records.length,
+    selector: answer.selector,
+    paging,
+    keys: candidateKeys(records, name),
+    cursors: candidateCursors(records),
   }
   return { name, text: draftText(findings), findings: summary(findings) }
 }
 
-interface Address {
-  readonly baseUrl: string
-  readonly path: string
-  readonly name: string
-  readonly params: readonly (readonly [string, string])[]
-  /** From a key in the query. */
-  readonly auth: DraftAuth | undefined
-  readonly secret: string | undefined
-}
-
-function addressOf(text: string): Address {
-  const refuse = (message: string): ConfigError => new ConfigError([{ place: { path: '--url' }, message }])
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw refuse('expected the address of a list, as in https://api.example.com/v1/orders')
-  }
-  const url = new URL(text)
-  if (url.username !== '' || url.password !== '') {
-    throw refuse('must hold no user name or password; use --auth http_basic')
-  }
-  const segments = url.pathname.split('/').filter(segment => segment !== '')
-  const path = segments.pop() ?? ''
-  const params: (readonly [string, string])[] = []
-  let key: readonly [string, string] | undefined
-  for (const [name, value] of url.searchParams) {
-    if (isSecretName(name) && key === undefined) key = [name, value]
-    else params.push([name, value])
-  }
-  const [keyName, keyValue] = key ?? []
-  return {
-    baseUrl: [url.origin, ...segments].join('/'),
-    path,
-    name: nameFrom(path) ?? nameFrom(url.hostname) ?? 'api',
-    params,
-    auth: keyName === undefined ? undefined : { type: 'api_key', name: keyName, location: 'query' },
-    secret: keyValue === '' ? undefined : keyValue,
-  }
-}
-
-function nameFrom(text: string): string | undefined {
-  const name = text
-    .replace(/\.(json|csv|xml)$/i, '')
-    .replace(/([a-z\d])([A-Z])/g, '$1_$2')
-    .replace(/[^A-Za-z\d]+/g, '_')
-    .replace(/^_+|_+$/g, '')
-    .toLowerCase()
-  return name === '' ? undefined : name
-}
-
-interface FirstPage {
-  readonly records: readonly JsonObject[]
-  readonly body: JsonValue | undefined
-  readonly selector: { readonly path: string; readonly why: string }
-  readonly detected: Detected | undefined
-}
-
-async function firstPage(
-  {
-    name,
-    baseUrl,
-    path,
-    params,
-    auth,
-    secretName,
-  }: Omit<Address, 'auth'> & {
-    readonly auth: DraftAuth
-    readonly secretName: string
-  },
-  context: {
-    readonly env: Environment
-    readonly cwd: string
-    readonly folder: string
-    readonly pipeline: string
-    readonly signal: AbortSignal
-  },
-): Promise<FirstPage> {
-  const document = {
-    client: { base_url: baseUrl, auth: authKeys(auth, secretName) ?? null },
-    resources: [{ name, endpoint: { path: asTemplate(path), params: requestParams(params) } }],
-  }
-  const source = restApiFrom(document, { ...context, warn: () => {} })
-  const detected: Detected[] = []
-  let body: Uint8Array | undefined
-  const journal: ResponseJournal = {
-    lookup: async () => undefined,
-    record: async (_identity, response) => {
-      body ??= response.body
-    },
-  }
+/** The list from its beginning, also where the address is that of a later page. */
+async function firstPage(sent: readonly Param[], list: DraftList, context: DraftContext): Promise<FirstPage> {
+  const { params, moved } = fromTheBeginning(sent)
   try {
-    const pages = source.resources[0]?.pages({
-      signal: context.signal,
-      clock: systemClock,
-      journal,
-      emit: event => {
-        if (event.type === 'detected') detected.push(event)
-      },
-      maxPages: 1,
-      concurrency: 1,
+    return { answer: await pageOne(params, list, context), params, moved }
+  } catch (error) {
+    const isRefused = error instanceof RequestError && (error.status === 400 || error.status === 422)
+    if (moved.length === 0 || !isRefused) throw error
+    // Some demand the number of a page.
+    const first = sent.flatMap(([name, value]): Param[] => {
+      switch (positionKind([name, value], sent)) {
+        case 'page':
+          return [[name, '1']]
+        case 'offset':
+          return [[name, '0']]
+        case 'cursor':
+          return []
+        default:
+          return [[name, value]]
+      }
     })
-    const step = await pages?.next()
-    await pages?.return({ end: 'limited', reason: 'a draft needs one page' })
-    const bytes = step === undefined || step.done ? undefined : step.value.records
-    const records = bytes === undefined ? [] : elements(bytes, 0)
-    const values = [...records].map(record => (bytes === undefined ? null : valueAt(bytes, record)))
-    const selector = detected.find(({ what }) => what === 'data_selector')
-    return {
-      records: values.filter(value => isJsonObject(value)),
-      body: body === undefined ? undefined : jsonOf(body),
-      selector: { path: selector?.guess ?? '$', why: selector?.why ?? 'the answer was empty' },
-      detected: detected.find(({ what }) => what === 'paginator'),
-    }
-  } finally {
-    await source.close()
+    return { answer: await pageOne(first, list, context), params: first, moved }
   }
 }
 
-function jsonOf(body: Uint8Array): JsonValue | undefined {
-  try {
-    return parseJson(body)
-  } catch {
-    return undefined
-  }
+async function pageOne(params: readonly Param[], list: DraftList, context: DraftContext): Promise<DraftAnswer> {
+  const answer = await askPage(list, { params, paginator: { type: 'single_page' } }, context)
+  if (answer !== undefined) return answer
+  throw new DataError('selector', 'The answer has no content: give the address of a list that has some')
 }
 
-function summary({ records, selector, paging, keys, cursors }: DraftFindings): string[] {
+function summary({ records, selector, paging, keys, cursors, moved }: DraftFindings): string[] {
+  const { config, certainty, why, question } = paging
+  const [key] = keys
   return [
     `${records} records on the first page`,
+    ...(moved.length === 0
+      ? []
+      : [`the list is read from its beginning, without ${moved.map(([name]) => name).join(', ')}`]),
     `data_selector ${selector.path}: ${selector.why}`,
-    `paginator ${paging.config.type}: ${paging.why}`,
-    keys[0] === undefined ? 'no primary key was found' : `primary_key ${keys[0]}: different in every record`,
+    `paginator${config === undefined ? '' : ` ${config.type}`}: ${certainty}; ${why}`,
+    ...(question === undefined ? [] : [`question: ${question}`]),
+    key === undefined ? 'no primary key was found' : `primary_key ${key}: different in every record`,
     cursors.length === 0 ? 'no cursor was found' : `cursor candidates: ${cursors.map(({ path }) => path).join(', ')}`,
   ]
 }

@@ -1,5 +1,6 @@
 import { stringify } from 'yaml'
-import type { CursorCandidate, Paging } from './draftGuesses.js'
+import type { CursorCandidate } from './draftGuesses.js'
+import type { PagingFinding } from './draftPaging.js'
 import { asTemplate, authKeys, type DraftAuth, requestParams, variable } from './draftYaml.js'
 
 /** Everything a draft says. */
@@ -11,16 +12,21 @@ export interface DraftFindings {
   readonly params: readonly (readonly [string, string])[]
   readonly auth: DraftAuth
   readonly secretName: string
+  /** Positions in the address that the draft leaves out. */
+  readonly moved: readonly (readonly [string, string])[]
+  /** On the first page. */
   readonly records: number
+  /** On all pages that were seen. */
+  readonly compared: number
   readonly selector: { readonly path: string; readonly why: string }
-  readonly paging: Paging
+  readonly paging: PagingFinding
   readonly keys: readonly string[]
   readonly cursors: readonly CursorCandidate[]
 }
 
 /** The pipeline file, in YAML, with what was found and why as comments. */
 export function draftText(found: DraftFindings): string {
-  const { name, destination, baseUrl, path, selector, paging } = found
+  const { name, destination, baseUrl, path, selector } = found
   return [
     '# yaml-language-server: $schema=./node_modules/sluice/schema/pipeline.schema.json',
     `# Drafted by \`sluice init\` from one page of ${found.records} records. \`sluice plan\` says what it would ask.`,
@@ -30,8 +36,7 @@ export function draftText(found: DraftFindings): string {
     '  client:',
     yaml({ base_url: baseUrl.replace(/\$(?=\{(secrets|env)\.)/g, '$$$$') }, 4),
     ...authLines(found),
-    ...comment(pagingComment(paging), 4),
-    yaml({ paginator: paging.config }, 4),
+    ...pagingLines(found),
     '',
     '  resources:',
     yaml({ name }, 6).replace('      name', '    - name'),
@@ -53,13 +58,21 @@ function authLines({ auth, secretName }: DraftFindings): string[] {
   return [...comment(`The secret is no part of this file; it is looked up in ${places}.`, 4), yaml({ auth: keys }, 4)]
 }
 
-function pagingComment({ config, why }: Paging): string {
-  if (config.type !== 'single_page')
-    return `Detected: ${why}. Look into the documentation of the API whether that is so.`
-  return `One page only, as ${why}. If the list is longer, say how the API counts its pages.`
+function pagingLines({ paging, moved }: DraftFindings): string[] {
+  const { config, certainty, why, question } = paging
+  const left = moved.map(([name]) => name).join(', ')
+  const lines = [
+    ...(moved.length === 0
+      ? []
+      : comment(`The list is read from its beginning, so ${left} of the address is left out.`, 4)),
+    ...comment(`${certainty.charAt(0).toUpperCase()}${certainty.slice(1)}: ${why}.`, 4),
+    ...(question === undefined ? [] : comment(`Question: ${question}`, 4)),
+  ]
+  if (config !== undefined) return [...lines, yaml({ paginator: config }, 4)]
+  return [...lines, ...comment('Without a paginator, a run loads what it finds and says `unproven`.', 4)]
 }
 
-function keyLines({ keys, records }: DraftFindings): string[] {
+function keyLines({ keys, compared }: DraftFindings): string[] {
   const [key, ...others] = keys
   if (key === undefined) {
     return [
@@ -69,7 +82,7 @@ function keyLines({ keys, records }: DraftFindings): string[] {
   }
   const also = others.length === 0 ? '' : ` So ${others.length === 1 ? 'was' : 'were'} ${others.join(', ')}.`
   return [
-    ...comment(`Different in each of the ${records} records.${also}`, 6),
+    ...comment(`Different in each of the ${compared} records.${also}`, 6),
     yaml({ primary_key: key, write_disposition: 'merge' }, 6),
   ]
 }

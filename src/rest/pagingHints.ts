@@ -4,7 +4,7 @@ import { wholeNumber } from './paginators/kind.js'
 import { pathOfKeys } from './selector.js'
 
 /** What a member beside the records may say about other pages. */
-export type HintKind = 'next' | 'more' | 'last' | 'total' | 'pages' | 'page' | 'offset' | 'limit'
+export type HintKind = 'next' | 'last_id' | 'more' | 'last' | 'total' | 'pages' | 'page' | 'offset' | 'limit'
 
 /** A member of an answer, outside of its lists, whose name speaks of pages. */
 export interface PagingHint {
@@ -44,6 +44,7 @@ const NEXT =
 const NAMES: readonly (readonly [HintKind, RegExp])[] = [
   ['next', NEXT],
   ['next', /^(?:continue|continuation|continuationtoken|endcursor)$/],
+  ['last_id', /^lastid$/],
   [
     'more',
     /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|data|items|available)?|is?truncated)$/,
@@ -166,8 +167,9 @@ function isLink({ key, value }: PagingHint): boolean {
   const bare = bareName(key)
   if (typeof value === 'string' && /^https?:\/\//i.test(value)) return true
   if (CURSOR_WORDS.test(bare)) return false
+  if (/link|ur[il]|href/.test(bare)) return value === null || typeof value === 'string'
   if (typeof value === 'string' && value !== '') return /^[/?]/.test(value)
-  return /link|ur[il]|href/.test(bare) || (value === null && /^next$/.test(bare))
+  return value === null && bare === 'next'
 }
 
 /**

@@ -20,8 +20,8 @@ export interface InitCommandOptions {
 }
 
 /**
- * `sluice init`: asks for one page of a list and writes a pipeline file with what it found. What the flags leave open is
- * asked on a terminal. The secret is used for that request and never written.
+ * `sluice init`: asks for the first pages of a list and writes a pipeline file with what it found. What the flags leave
+ * open is asked on a terminal. The secret is used for these requests and never written.
  */
 export async function initCommand(options: InitCommandOptions, context: CommandContext): Promise<ExitCode> {
   const { out, err } = context.terminal
@@ -48,7 +48,7 @@ async function draftWithSecret(settings: DraftOptions, prompt: Prompt | undefine
     return await draftPipeline(settings)
   } catch (error) {
     if (!(error instanceof ConfigError) || error.code !== 'secret_missing' || prompt === undefined) throw error
-    const secret = await prompt.ask('The secret, for this one request (it is not shown and not written): ', {
+    const secret = await prompt.ask('The secret, for these requests (it is not shown and not written): ', {
       hidden: true,
     })
     if (secret === '') throw error

@@ -1,0 +1,734 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { parse } from 'yaml'
+import { sluice } from '../../src/cli/program.js'
+import type { Answer } from '../rest/listServer.js'
+import { testApi } from '../rest/loading.js'
+
+vi.setConfig({ testTimeout: 60_000 })
+
+interface Thing {
+  readonly id: string
+  readonly title: string
+}
+
+/** A list without order in its ids, so that no page can be told by chance. */
+const things: readonly Thing[] = Array.from({ length: 25 }, (_, place) => ({
+  id: `t${(place * 7919) % 1009}`,
+  title: `Thing number ${place}`,
+}))
+
+/** A part of the list, as wide as a server allows. */
+function part(start: number, limit = 10, most = 10): readonly Thing[] {
+  return things.slice(start, start + Math.min(limit, most))
+}
+
+const number = (url: URL, name: string, standard: number): number => Number(url.searchParams.get(name) ?? standard)
+
+interface Drafted {
+  readonly text: string
+  readonly document: { source: { client: { paginator?: unknown }; resources: { endpoint: Record<string, unknown> }[] } }
+  readonly printed: string
+  readonly asked: readonly string[]
+  /** Runs the draft. */
+  run(): Promise<{ readonly rows: number; readonly printed: string; readonly exitCode: number }>
+}
+
+/** `sluice init` for a list of an API that answers so. */
+async function init(
+  query: string,
+  answer: (url: URL) => Answer | undefined,
+  ...more: readonly string[]
+): Promise<Drafted> {
+  const api = await testApi(url => answer(url))
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-init-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const file = join(folder, 'things.yaml')
+  const drafted = await command([
+    'init',
+    '--url',
+    api.origin + query,
+    '--auth',
+    'none',
+    '--out',
+    file,
+    '--name',
+    'things',
+    ...more,
+  ])
+  expect(drafted, drafted.printed).toMatchObject({ exitCode: 0 })
+  const asked = [...api.asked]
+  const text = await readFile(file, 'utf8')
+  const document = parse(text) as Drafted['document']
+  const run = async () => {
+    const database = `duckdb:${join(folder, 'things.duckdb')}`
+    const ended = await command(['run', file, '--destination', database])
+    const loaded = /^things +(\d+)$/m.exec(ended.printed)
+    return { ...ended, rows: Number(loaded?.[1] ?? Number.NaN) }
+  }
+  return { text, document, printed: drafted.printed, asked, run }
+}
+
+async function command(args: readonly string[]) {
+  const printed: string[] = []
+  const output = {
+    isTerminal: false,
+    columns: () => 200,
+    write: (text: string) => void printed.push(text),
+    line: (line = '') => void printed.push(line),
+    styled: (_style: string, plain: string) => plain,
+  }
+  const exitCode = await sluice(args, {
+    terminal: { out: output, err: output },
+    version: 'test',
+    signal: new AbortController().signal,
+    now: () => 0,
+  })
+  return { exitCode, printed: printed.join('\n') }
+}
+
+interface Style {
+  readonly style: string
+  readonly query: string
+  readonly answer: (url: URL) => Answer | undefined
+  readonly paginator: object
+}
+
+const STYLES: readonly Style[] = [
+  {
+    style: 'limit and a total (Unleash)',
+    query: '/things?limit=10',
+    answer: url => ({ json: { features: part(number(url, 'offset', 0), number(url, 'limit', 10)), total: 25 } }),
+    paginator: { type: 'offset', limit: 10, total_path: 'total' },
+  },
+  {
+    style: 'limit and a total in meta (Directus)',
+    query: '/things?limit=10&meta=filter_count',
+    answer: url => ({
+      json: { meta: { filter_count: 25 }, data: part(number(url, 'offset', 0), number(url, 'limit', 10)) },
+    }),
+    paginator: { type: 'offset', limit: 10, total_path: 'meta.filter_count' },
+  },
+  {
+    style: 'a limit above what the server gives',
+    query: '/things?limit=500',
+    answer: url => ({ json: { items: part(number(url, 'offset', 0), number(url, 'limit', 10)), total: 25 } }),
+    paginator: { type: 'offset', limit: 10, total_path: 'total' },
+  },
+  {
+    style: 'OData with a relative link',
+    query: '/things?$top=20',
+    answer: url => {
+      const skip = number(url, '$skip', 0)
+      const next = skip + 10 < 25 ? { '@odata.nextLink': `things?$skip=${skip + 10}` } : {}
+      return { json: { '@odata.context': '$metadata#Things', value: part(skip), ...next } }
+    },
+    paginator: { type: 'json_link', next_url_path: "['@odata.nextLink']" },
+  },
+  {
+    style: 'OData with an absolute link',
+    query: '/things',
+    answer: url => {
+      const skip = number(url, '$skip', 0)
+      const next = skip + 10 < 25 ? { '@odata.nextLink': `${url.origin}/things?$skip=${skip + 10}` } : {}
+      return { json: { value: part(skip), ...next } }
+    },
+    paginator: { type: 'json_link', next_url_path: "['@odata.nextLink']" },
+  },
+  {
+    style: 'OData with $top and $skip',
+    query: '/things?$top=10&$count=true',
+    answer: url => ({ json: { '@odata.count': 25, value: part(number(url, '$skip', 0), number(url, '$top', 10)) } }),
+    paginator: {
+      type: 'offset',
+      limit: 10,
+      offset_param: '$skip',
+      limit_param: '$top',
+      total_path: "['@odata.count']",
+    },
+  },
+  {
+    style: 'a header with the total (json-server)',
+    query: '/things?_start=0&_limit=10',
+    answer: url => ({
+      json: part(number(url, '_start', 0), number(url, '_limit', 25), 25),
+      headers: { 'X-Total-Count': '25' },
+    }),
+    paginator: { type: 'offset', limit: 10, offset_param: '_start', limit_param: '_limit', total_path: null },
+  },
+  {
+    style: 'a limit alone (json-server)',
+    query: '/things?_limit=10',
+    answer: url => ({
+      json: part(number(url, '_start', 0), number(url, '_limit', 25), 25),
+      headers: { 'X-Total-Count': '25' },
+    }),
+    paginator: { type: 'offset', limit: 10, offset_param: '_start', limit_param: '_limit', total_path: null },
+  },
+  {
+    style: 'first and max (Keycloak)',
+    query: '/things?first=0&max=10',
+    answer: url => ({ json: part(number(url, 'first', 0), number(url, 'max', 100), 100) }),
+    paginator: { type: 'offset', limit: 10, offset_param: 'first', limit_param: 'max', total_path: null },
+  },
+  {
+    style: 'max alone (Keycloak)',
+    query: '/things?max=10',
+    answer: url => ({ json: part(number(url, 'first', 0), number(url, 'max', 100), 100) }),
+    paginator: { type: 'offset', limit: 10, offset_param: 'first', limit_param: 'max', total_path: null },
+  },
+  {
+    style: 'hits with a total (OpenSearch)',
+    query: '/things?size=10',
+    answer: url => ({
+      json: {
+        took: number(url, 'from', 0),
+        hits: { total: { value: 25, relation: 'eq' }, hits: part(number(url, 'from', 0), number(url, 'size', 10)) },
+      },
+    }),
+    paginator: { type: 'offset', limit: 10, offset_param: 'from', limit_param: 'size', total_path: 'hits.total.value' },
+  },
+  {
+    style: 'startAt and maxResults (Jira)',
+    query: '/things?maxResults=10',
+    answer: url => ({
+      json: {
+        startAt: number(url, 'startAt', 0),
+        maxResults: 10,
+        total: 25,
+        issues: part(number(url, 'startAt', 0), number(url, 'maxResults', 10)),
+      },
+    }),
+    paginator: { type: 'offset', limit: 10, offset_param: 'startAt', limit_param: 'maxResults', total_path: 'total' },
+  },
+  {
+    style: 'an index that begins at 1 (SCIM)',
+    query: '/things',
+    answer: url => ({
+      json: {
+        totalResults: 25,
+        startIndex: number(url, 'startIndex', 1),
+        itemsPerPage: 10,
+        Resources: part(number(url, 'startIndex', 1) - 1, number(url, 'count', 10)),
+      },
+    }),
+    paginator: {
+      type: 'offset',
+      limit: 10,
+      offset: 1,
+      offset_param: 'startIndex',
+      limit_param: 'count',
+      total_path: null,
+    },
+  },
+  {
+    style: 'start and rows (Solr)',
+    query: '/things?rows=10',
+    answer: url => ({
+      json: {
+        response: {
+          numFound: 25,
+          start: number(url, 'start', 0),
+          docs: part(number(url, 'start', 0), number(url, 'rows', 10)),
+        },
+      },
+    }),
+    paginator: {
+      type: 'offset',
+      limit: 10,
+      offset_param: 'start',
+      limit_param: 'rows',
+      total_path: 'response.numFound',
+    },
+  },
+  {
+    style: 'skip and limit (CouchDB)',
+    query: '/things?limit=10',
+    answer: url => ({
+      json: {
+        total_rows: 25,
+        offset: number(url, 'skip', 0),
+        rows: part(number(url, 'skip', 0), number(url, 'limit', 25)),
+      },
+    }),
+    paginator: { type: 'offset', limit: 10, offset_param: 'skip', total_path: 'total_rows' },
+  },
+  {
+    style: 'pages with their number (Strapi)',
+    query: '/things',
+    answer: url => {
+      const page = number(url, 'pagination[page]', 1)
+      return {
+        json: { data: part(page * 10 - 10), meta: { pagination: { page, pageSize: 10, pageCount: 3, total: 25 } } },
+      }
+    },
+    paginator: {
+      type: 'page_number',
+      base_page: 1,
+      page_param: 'pagination[page]',
+      total_path: 'meta.pagination.pageCount',
+    },
+  },
+  {
+    style: 'pages from 0 (Spring)',
+    query: '/things?size=10',
+    answer: url => {
+      const page = number(url, 'page', 0)
+      return {
+        json: { content: part(page * 10), number: page, size: 10, totalPages: 3, totalElements: 25, last: page === 2 },
+      }
+    },
+    paginator: { type: 'page_number', base_page: 0, total_path: 'totalPages' },
+  },
+  {
+    style: 'pages from 1 of which nothing is said',
+    query: '/things?per_page=10',
+    answer: url => ({ json: part(Math.max(number(url, 'page', 1), 1) * 10 - 10, number(url, 'per_page', 5)) }),
+    paginator: { type: 'page_number', base_page: 1, total_path: null },
+  },
+  {
+    style: 'pages from 0 of which nothing is said',
+    query: '/things?per_page=10',
+    answer: url => ({ json: part(number(url, 'page', 0) * 10, number(url, 'per_page', 5)) }),
+    paginator: { type: 'page_number', base_page: 0, total_path: null },
+  },
+  {
+    style: 'page 1 in the address, although pages are counted from 0',
+    query: '/things?page=1&per_page=10',
+    answer: url => ({ json: part(number(url, 'page', 0) * 10, number(url, 'per_page', 5)) }),
+    paginator: { type: 'page_number', base_page: 0, total_path: null },
+  },
+  {
+    style: 'a plain list with pages',
+    query: '/things',
+    answer: url => ({ json: part(number(url, 'page', 1) * 10 - 10) }),
+    paginator: { type: 'page_number', base_page: 1, total_path: null },
+  },
+  {
+    style: 'a number of pages in a header',
+    query: '/things',
+    answer: url => ({
+      json: part(number(url, 'page', 1) * 10 - 10),
+      headers: { 'X-WP-Total': '25', 'X-WP-TotalPages': '3' },
+    }),
+    paginator: { type: 'page_number', base_page: 1, total_path: null },
+  },
+  {
+    style: 'page[number] (JSON:API)',
+    query: '/things?page[size]=10',
+    answer: url => ({
+      json: { data: part(number(url, 'page[number]', 1) * 10 - 10, number(url, 'page[size]', 5)), meta: { total: 25 } },
+    }),
+    paginator: { type: 'page_number', base_page: 1, page_param: 'page[number]', total_path: null },
+  },
+  {
+    style: 'page[offset] (JSON:API)',
+    query: '/things?page[limit]=10',
+    answer: url => ({
+      json: { data: part(number(url, 'page[offset]', 0), number(url, 'page[limit]', 5)), meta: { total: 25 } },
+    }),
+    paginator: {
+      type: 'offset',
+      limit: 10,
+      offset_param: 'page[offset]',
+      limit_param: 'page[limit]',
+      total_path: 'meta.total',
+    },
+  },
+  {
+    style: 'has_more with pages',
+    query: '/things',
+    answer: url => {
+      const page = number(url, 'page', 1)
+      return { json: { items: part(page * 10 - 10), page, has_more: page < 3 } }
+    },
+    paginator: { type: 'page_number', base_page: 1, total_path: null, has_more_path: 'has_more' },
+  },
+  {
+    style: 'the last id and has_more (Stripe)',
+    query: '/things?limit=10',
+    answer: url => {
+      const after = url.searchParams.get('starting_after')
+      const start = after === null ? 0 : things.findIndex(({ id }) => id === after) + 1
+      return { json: { object: 'list', data: part(start), has_more: start + 10 < 25 } }
+    },
+    paginator: {
+      type: 'cursor',
+      cursor_path: 'data[-1].id',
+      cursor_param: 'starting_after',
+      has_more_path: 'has_more',
+    },
+  },
+  {
+    style: 'last_id in the body (Anthropic)',
+    query: '/things',
+    answer: url => {
+      const start = things.findIndex(({ id }) => id === url.searchParams.get('after_id')) + 1
+      const data = part(start)
+      return { json: { data, has_more: start + 10 < 25, last_id: data.at(-1)?.id } }
+    },
+    paginator: { type: 'cursor', cursor_path: 'last_id', cursor_param: 'after_id', has_more_path: 'has_more' },
+  },
+  ...(
+    [
+      ['next_page_token', 'page_token'],
+      ['nextPageToken', 'pageToken'],
+      ['NextToken', 'NextToken'],
+      ['next_cursor', 'start_cursor'],
+      ['next_marker', 'marker'],
+      ['next_token', 'next_token'],
+      ['nextToken', 'nextToken'],
+      ['next_offset', 'offset'],
+      ['continuation_token', 'continuation_token'],
+    ] as const
+  ).map(
+    ([key, param]): Style => ({
+      style: `${key} as ${param}`,
+      query: '/things',
+      answer: url => {
+        const start = number(url, param, 0)
+        return { json: { things: part(start), ...(start + 10 < 25 ? { [key]: String(start + 10) } : {}) } }
+      },
+      paginator: { type: 'cursor', cursor_path: key, cursor_param: param },
+    }),
+  ),
+  {
+    style: 'metadata.continue (Kubernetes)',
+    query: '/things?limit=10',
+    answer: url => {
+      const start = number(url, 'continue', 0)
+      return {
+        json: { kind: 'List', items: part(start), metadata: start + 10 < 25 ? { continue: `${start + 10}` } : {} },
+      }
+    },
+    paginator: { type: 'cursor', cursor_path: 'metadata.continue', cursor_param: 'continue' },
+  },
+  {
+    style: 'paging.next.after (HubSpot)',
+    query: '/things?limit=10',
+    answer: url => {
+      const start = number(url, 'after', 0)
+      return {
+        json: { results: part(start), ...(start + 10 < 25 ? { paging: { next: { after: `${start + 10}` } } } : {}) },
+      }
+    },
+    paginator: { type: 'cursor', cursor_path: 'paging.next.after', cursor_param: 'after' },
+  },
+  {
+    style: 'a cursor after page 1 of which nothing leads on, in the address of a later page',
+    query: '/things?cursor=10',
+    answer: url => {
+      const start = number(url, 'cursor', 0)
+      return { json: { things: part(start), next_cursor: start + 10 < 25 ? `${start + 10}` : null } }
+    },
+    paginator: { type: 'cursor', cursor_path: 'next_cursor' },
+  },
+  {
+    style: 'next (Django REST framework)',
+    query: '/things/',
+    answer: url => {
+      if (url.pathname !== '/things/') return undefined
+      const page = number(url, 'page', 1)
+      return {
+        json: {
+          count: 25,
+          next: page < 3 ? `${url.origin}/things/?page=${page + 1}` : null,
+          results: part(page * 10 - 10),
+        },
+      }
+    },
+    paginator: { type: 'json_link', next_url_path: 'next' },
+  },
+  {
+    style: 'a list of links (FHIR)',
+    query: '/things',
+    answer: url => {
+      const start = number(url, '_offset', 0)
+      const next = start + 10 < 25 ? [{ relation: 'next', url: `${url.origin}/things?_offset=${start + 10}` }] : []
+      return {
+        json: {
+          resourceType: 'Bundle',
+          total: 25,
+          link: [{ relation: 'self', url: url.href }, ...next],
+          entry: part(start),
+        },
+      }
+    },
+    paginator: { type: 'json_link', next_url_path: "link[?(@.relation=='next')].url" },
+  },
+  ...['/things', '/things?page=2', '/things?page=3&per_page=10'].map(
+    (query): Style => ({
+      style: `a Link header, from ${query}`,
+      query,
+      answer: url => {
+        const page = number(url, 'page', 1)
+        const next = page < 3 ? { link: `</things?page=${page + 1}>; rel="next", </things?page=1>; rel="first"` } : {}
+        return { json: part(page * 10 - 10), headers: next }
+      },
+      paginator: { type: 'header_link' },
+    }),
+  ),
+  {
+    style: 'a Link header, from an offset',
+    query: '/things?offset=20',
+    answer: url => {
+      const start = number(url, 'offset', 0)
+      return {
+        json: part(start),
+        headers: start + 10 < 25 ? { link: `</things?offset=${start + 10}>; rel="next"` } : {},
+      }
+    },
+    paginator: { type: 'header_link' },
+  },
+  {
+    style: 'page 2 in the address, without a link',
+    query: '/things?page=2',
+    answer: url => ({ json: { items: part(number(url, 'page', 1) * 10 - 10), total: 25 } }),
+    paginator: { type: 'page_number', base_page: 1, total_path: null },
+  },
+  {
+    style: 'a number that must be there, of page 2',
+    query: '/things?page=2',
+    answer: url =>
+      url.searchParams.has('page')
+        ? { json: { items: part(number(url, 'page', 1) * 10 - 10), total: 25 } }
+        : { status: 400, json: { error: 'page is missing' } },
+    paginator: { type: 'page_number', base_page: 1, total_path: null },
+  },
+  {
+    style: 'the next page in a header (GitLab)',
+    query: '/things',
+    answer: url => {
+      const page = number(url, 'page', 1)
+      return { json: part(page * 10 - 10), headers: { 'X-Next-Page': page < 3 ? `${page + 1}` : '', 'X-Total': '25' } }
+    },
+    paginator: { type: 'header_cursor', cursor_key: 'x-next-page', cursor_param: 'page' },
+  },
+  {
+    style: 'records that tell when they were asked for',
+    query: '/things?limit=10',
+    answer: url => {
+      const items = part(number(url, 'skip', 0)).map(thing => ({ ...thing, asked: Math.random() }))
+      return { json: { items, total: 25 } }
+    },
+    paginator: { type: 'offset', limit: 10, offset_param: 'skip', total_path: 'total' },
+  },
+]
+
+describe('finds page 2, and the draft loads the whole list', () => {
+  it.each(STYLES)('$style', async ({ query, answer, paginator }) => {
+    const drafted = await init(query, answer)
+    expect(drafted.document.source.client.paginator, drafted.printed).toEqual(paginator)
+    expect(drafted.printed).toMatch(/paginator \w+: proven; page 2 was asked for and has other records/)
+    expect(drafted.text).toContain('# Proven: page 2')
+    expect(drafted.asked.length).toBeLessThanOrEqual(6)
+    const ran = await drafted.run()
+    expect(ran, ran.printed).toMatchObject({ exitCode: 0, rows: 25 })
+  })
+})
+
+interface Question {
+  readonly what: string
+  readonly query: string
+  readonly answer: (url: URL) => Answer | undefined
+  readonly said: RegExp
+}
+
+const QUESTIONS: readonly Question[] = [
+  {
+    what: 'a total, and no parameter that helps',
+    query: '/things?limit=10',
+    answer: () => ({ json: { items: part(0), total: 25 } }),
+    said: /there is more than this page \("total" is 25.*tried: offset=10 \(the same records\), page=1 /,
+  },
+  {
+    what: 'has_more, and no id',
+    query: '/things',
+    answer: () => ({ json: { items: part(0).map(({ title }) => ({ title })), has_more: true } }),
+    said: /"has_more" says there is more/,
+  },
+  {
+    what: 'a plain list, and no parameter that helps',
+    query: '/things',
+    answer: () => ({ json: part(0) }),
+    said: /nothing in the answer tells .* tried: page=1 \(the same records\), page=2 \(the same records\), offset=10/,
+  },
+  {
+    what: 'as many records as were asked for',
+    query: '/things?limit=10',
+    answer: () => ({ json: part(0) }),
+    said: /as many records came as limit asks for/,
+  },
+  {
+    what: 'the address of the next page in a header (Kinto)',
+    query: '/things',
+    answer: url => ({ json: { data: part(0) }, headers: { 'Next-Page': `${url.origin}/things?_token=abc` } }),
+    said: /the header next-page has the address of the next page.*docs\/custom\.md/,
+  },
+  {
+    what: 'a cursor of which the parameter is not to be found',
+    query: '/things',
+    answer: () => ({ json: { items: part(0), next_cursor: 'abc' } }),
+    said: /the body has a cursor at next_cursor.*tried: cursor from next_cursor \(the same records\)/,
+  },
+  {
+    what: 'parameters that are refused',
+    query: '/things',
+    answer: url => (url.search === '' ? { json: { items: part(0), count: 25 } } : { status: 400, json: {} }),
+    said: /"count" is 25.*status 400/,
+  },
+  {
+    what: 'parameters that are taken for filters',
+    query: '/things',
+    answer: url => ({ json: url.search === '' ? part(0) : [] }),
+    said: /nothing in the answer tells/,
+  },
+  {
+    what: 'a server that wants no more questions',
+    query: '/things',
+    answer: url =>
+      url.search === '' ? { json: part(0) } : { status: 429, headers: { 'retry-after': '3600' }, json: {} },
+    said: /tried: page=1 \(status 429\)\n/,
+  },
+  {
+    what: 'page 2 in parts of page 1',
+    query: '/things?limit=10',
+    answer: url => ({ json: { items: things.slice(number(url, 'offset', 0) / 2, 10), total: 25 } }),
+    said: /offset=10 \(the same records\)/,
+  },
+]
+
+describe('leaves a question where it cannot know, and never a false single_page', () => {
+  it.each(QUESTIONS)('$what', async ({ query, answer, said }) => {
+    const drafted = await init(query, answer)
+    expect(drafted.document.source.client, drafted.printed).not.toHaveProperty('paginator')
+    expect(drafted.printed).toMatch(said)
+    expect(drafted.printed).toMatch(/^paginator: unknown; /m)
+    expect(drafted.printed).toMatch(/^question: /m)
+    expect(drafted.text).toContain('# Unknown: ')
+    expect(drafted.text).toContain('# Question: ')
+    expect(drafted.asked.length).toBeLessThanOrEqual(5)
+    const ran = await drafted.run()
+    expect(ran.printed).not.toMatch(/^things +complete/m)
+  })
+})
+
+describe('assumes what it cannot see but the answer suggests', () => {
+  it.each<[string, string, (url: URL) => Answer | undefined, object]>([
+    [
+      'a link that is null',
+      '/things',
+      () => ({ json: { count: 4, next: null, results: things.slice(0, 4) } }),
+      { type: 'json_link', next_url_path: 'next' },
+    ],
+    [
+      'a cursor that is empty',
+      '/things',
+      () => ({ json: { things: things.slice(0, 4), next_page_token: '' } }),
+      { type: 'cursor', cursor_path: 'next_page_token', cursor_param: 'page_token' },
+    ],
+    [
+      'an offset behind the end',
+      '/things?limit=10',
+      url => ({ json: { items: things.slice(0, 4).slice(number(url, 'offset', 0)), total: 4 } }),
+      { type: 'offset', limit: 10, total_path: 'total' },
+    ],
+    [
+      'a link that fails',
+      '/things',
+      url => (url.search === '' ? { json: { next: '/things?page=2', results: part(0) } } : { status: 503, json: {} }),
+      { type: 'json_link', next_url_path: 'next' },
+    ],
+    [
+      'a total that is reached',
+      '/things',
+      () => ({ json: { items: things.slice(0, 4), total: 4 } }),
+      { type: 'single_page' },
+    ],
+    ['one object', '/things/7', () => ({ json: { id: 7, next_billing_date: '2026-01-01' } }), { type: 'single_page' }],
+  ])('%s', async (_what, query, answer, paginator) => {
+    const drafted = await init(query, answer)
+    expect(drafted.document.source.client.paginator, drafted.printed).toEqual(paginator)
+    expect(drafted.printed).toMatch(/^paginator \w+: assumed; /m)
+    expect(drafted.text).toContain('# Assumed: ')
+    expect(drafted.text).toContain('# Question: ')
+    expect(drafted.asked.length).toBeLessThanOrEqual(5)
+  })
+})
+
+it.each(['/things/', '/api/v1/things/'])('keeps the slash at the end of %s', async path => {
+  const drafted = await init(path, url =>
+    url.pathname === path ? { json: { items: part(0), next: null } } : undefined,
+  )
+  expect(drafted.asked[0]).toBe(`GET ${path}`)
+  expect(await drafted.run()).toMatchObject({ exitCode: 0, rows: 10 })
+})
+
+it.each<[string, string, string]>([
+  ['NDJSON', 'application/x-ndjson', things.map(thing => JSON.stringify(thing)).join('\n')],
+  ['CSV', 'text/csv', ['id,title', ...things.map(({ id, title }) => `${id},${title}`)].join('\n')],
+])('drafts a list of %s', async (_what, type, text) => {
+  const drafted = await init('/things', () => ({ text, type }))
+  expect(drafted.printed).toContain('25 records on the first page')
+  expect(drafted.printed).toMatch(/^paginator: unknown; /m)
+  expect(await drafted.run()).toMatchObject({ exitCode: 0, rows: 25 })
+})
+
+describe('primary key', () => {
+  const records = (make: (place: number) => object) => Array.from({ length: 10 }, (_, place) => make(place))
+  it.each<[string, object[], string | undefined]>([
+    ['an id before a name', records(place => ({ name: `n${place}`, id: place })), 'id'],
+    ['a name that is different in every record', records(place => ({ type: 'a', name: `Flag ${place}` })), 'name'],
+    ['texts without spaces', records(place => ({ level: 1, fingerprint: `f-${place}-x` })), 'fingerprint'],
+    ['no titles', records(place => ({ title: `A long title ${place}` })), undefined],
+    ['no moments', records(place => ({ seen: `2026-01-0${place}T00:00:00Z` })), undefined],
+    ['no numbers', records(place => ({ amount: place * 3, price: `${place}.5` })), undefined],
+    ['nothing that few records have by chance', records(place => ({ word: `w${place}` })).slice(0, 2), undefined],
+  ])('%s', async (_what, items, key) => {
+    const drafted = await init('/things', () => ({ json: { items, total: items.length } }))
+    expect(drafted.document.source.resources[0]).toMatchObject(key === undefined ? {} : { primary_key: key })
+    expect(drafted.text.includes('primary_key: ')).toBe(key !== undefined)
+  })
+
+  it('is compared on page 2 too', async () => {
+    const drafted = await init('/things', url => {
+      const start = number(url, 'offset', 0)
+      return {
+        json: {
+          items: part(start).map((thing, place) => ({ place_id: place, name: thing.title })),
+          offset: start,
+          total: 25,
+        },
+      }
+    })
+    expect(drafted.printed).toContain('primary_key name')
+  })
+})
+
+it('sends the secret with every question, and prints it nowhere', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-init-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const api = await testApi((url, { headers }) =>
+    headers.authorization === 'Bearer s3cr3t'
+      ? { json: { items: part(number(url, 'offset', 0)), total: 25, next_token: 's3cr3t' } }
+      : { status: 401, json: {} },
+  )
+  vi.stubEnv('TOKEN', 's3cr3t')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const file = join(folder, 'things.yaml')
+  const { exitCode, printed } = await command([
+    'init',
+    '--url',
+    `${api.origin}/things`,
+    '--auth',
+    'bearer',
+    '--out',
+    file,
+  ])
+  expect({ exitCode, printed }).toMatchObject({ exitCode: 0 })
+  expect(api.seen.length).toBeGreaterThan(1)
+  expect(api.seen.every(({ headers }) => headers.authorization === 'Bearer s3cr3t')).toBe(true)
+  expect(printed + (await readFile(file, 'utf8'))).not.toContain('s3cr3t')
+})
