@@ -27,7 +27,17 @@ export interface FirstPage {
 
 /** Ways to page 2, the likeliest first. */
 export function candidates(first: FirstPage): Candidate[] {
-  const found = [...links(first), ...headerCursors(first), ...cursors(first), ...lastIds(first), ...counters(first)]
+  const [lastId, ...lastIdsElse] = lastIds(first)
+  const counted = counters(first)
+  const found = [
+    ...links(first),
+    ...headerCursors(first),
+    ...cursors(first),
+    ...(lastId === undefined ? [] : [lastId]),
+    ...counted.filter(({ isSuggested }) => isSuggested),
+    ...lastIdsElse,
+    ...counted.filter(({ isSuggested }) => !isSuggested),
+  ]
   const met = new Set<string>()
   return found.filter(({ config }) => {
     const { total_path: _total, ...ways } = config

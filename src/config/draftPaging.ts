@@ -35,7 +35,7 @@ export interface PagingFinding {
   readonly more: readonly JsonObject[]
 }
 
-/** Questions about page 2. */
+/** Questions about page 2; one more may be needed to be sure of what was found. */
 const MOST_QUESTIONS = 4
 
 /** An export that comes in one piece; another one is not asked for by way of trial. */
@@ -43,7 +43,8 @@ const LARGE_ANSWER_BYTES = 8 * 2 ** 20
 
 type Outcome =
   | { readonly kind: 'other'; readonly answer: DraftAnswer }
-  | { readonly kind: 'same' | 'overlap' | 'empty' }
+  | { readonly kind: 'same' | 'overlap'; readonly records: readonly JsonObject[] }
+  | { readonly kind: 'empty' }
   | { readonly kind: 'refused'; readonly text: string; readonly isFinal: boolean }
 
 /** Asks for page 2 in the ways that the answer and the address suggest, and in those that are usual, a few times. */
@@ -75,7 +76,7 @@ class PageTwo {
     const found = candidates(this.#first)
     let fallback: PagingFinding | undefined
     for (const candidate of found) {
-      if (this.#left === 0 || this.#stopped) break
+      if (this.#left <= 0 || this.#stopped) break
       // What the answer has a place for, but nothing in it, is likelier than what is merely usual.
       if (!candidate.isSuggested && (empty.length > 0 || answer.recorded.body.length > LARGE_ANSWER_BYTES)) break
       const finding = await this.#tryOut(candidate, hints.length > 0)
@@ -93,37 +94,59 @@ class PageTwo {
   async #tryOut(candidate: Candidate, hasMore: boolean): Promise<PagingFinding | undefined> {
     const { counter, config } = candidate
     if (counter === undefined) return await this.#follow(candidate)
-    if (counter.first !== undefined) {
-      const { first } = counter
-      const step = config.type === 'page_number' ? 1 : this.#first.answer.count
-      const outcome = await this.#ask(candidate, startingAt(candidate, first + step))
-      if (outcome.kind === 'other' && this.#isAsked(outcome.answer, candidate, first + step))
-        return proven(candidate, first, outcome.answer)
-      const isRefused = outcome.kind === 'refused' && outcome.isFinal && candidate.isSuggested
-      if (isRefused) return assumed(candidate, `page 2 could not be seen (${outcome.text})`)
-      // Behind the last page nothing comes; a parameter that is taken for a filter gives nothing on page 1 either.
-      if (outcome.kind !== 'empty' || hasMore || this.#left === 0) return undefined
-      const again = await this.#ask(candidate, startingAt(candidate, first))
-      return again.kind === 'same' ? assumed(candidate, 'page 2 is empty, as behind the end of a list') : undefined
+    if (config.type === 'page_number' && counter.first === undefined) {
+      return await this.#pagesFromAnyNumber(candidate, hasMore)
     }
-    return await this.#pagesFromAnyNumber(candidate, hasMore)
+    const first = counter.first ?? 0
+    const position = first + (config.type === 'page_number' ? 1 : this.#first.answer.count)
+    const outcome = await this.#ask(candidate, startingAt(candidate, position))
+    switch (outcome.kind) {
+      case 'other':
+        if (!this.#isAsked(outcome.answer, candidate, position)) return undefined
+        if (config.type === 'offset' && !(await this.#goesOn(candidate, position))) return undefined
+        return proven(candidate, first, outcome.answer)
+      case 'refused':
+        if (!outcome.isFinal || !candidate.isSuggested) return undefined
+        return assumed(candidate, `page 2 could not be seen (${outcome.text})`)
+      case 'empty': {
+        // Behind the last page nothing comes; a parameter that is taken for a filter gives nothing on page 1 either.
+        if (hasMore) return undefined
+        const again = await this.#ask(candidate, startingAt(candidate, first))
+        return again.kind === 'same' ? assumed(candidate, 'page 2 is empty, as behind the end of a list') : undefined
+      }
+      default:
+        return undefined
+    }
+  }
+
+  /** Offsets may count pages: one record before page 2 there is the last record of page 1 only where they count records. */
+  async #goesOn(candidate: Candidate, position: number): Promise<boolean> {
+    if (this.#stopped) return false
+    const outcome = await this.#ask(candidate, startingAt(candidate, position - 1))
+    const { records } = this.#first.answer
+    const [before, again] = [
+      records.slice(-1),
+      outcome.kind === 'overlap' || outcome.kind === 'same' ? outcome.records.slice(0, 1) : [],
+    ]
+    return again.length > 0 && overlap(before, again, records) === 1
   }
 
   /** Whether pages are counted from 0 or from 1 shows where the page that came is asked for by its number. */
   async #pagesFromAnyNumber(candidate: Candidate, hasMore: boolean): Promise<PagingFinding | undefined> {
     const isSent = this.#first.params.some(([name]) => name === candidate.counter?.param)
-    if (!isSent) {
-      const one = await this.#ask(candidate, startingAt(candidate, 1))
-      if (one.kind === 'other') return proven(candidate, 0, one.answer)
-      if (one.kind !== 'same' || this.#left === 0) return undefined
-    }
     const two = await this.#ask(candidate, startingAt(candidate, 2))
-    if (two.kind === 'empty' && !hasMore && !isSent)
-      return assumed(candidate, 'page 2 is empty, as behind the end of a list')
-    if (two.kind !== 'other') return undefined
-    if (!isSent || this.#left === 0) return proven(candidate, 1, two.answer)
-    const zero = await this.#ask(candidate, startingAt(candidate, 0))
-    return proven(candidate, zero.kind === 'other' ? 0 : 1, two.answer)
+    if (isSent) {
+      if (two.kind !== 'other') return undefined
+      const zero = await this.#ask(candidate, startingAt(candidate, 0))
+      return proven(candidate, zero.kind === 'other' ? 0 : 1, two.answer)
+    }
+    if (two.kind !== 'other' && (two.kind !== 'empty' || hasMore)) return undefined
+    const one = await this.#ask(candidate, startingAt(candidate, 1))
+    if (one.kind === 'other') return proven(candidate, 0, one.answer)
+    if (one.kind !== 'same') return undefined
+    return two.kind === 'other'
+      ? proven(candidate, 1, two.answer)
+      : assumed(candidate, 'page 2 is empty, as behind the end of a list')
   }
 
   async #follow(candidate: Candidate): Promise<PagingFinding | undefined> {
@@ -160,11 +183,11 @@ class PageTwo {
       if (page === undefined || page.count === 0) return { kind: 'empty' }
       const same = overlap(this.#first.answer.records, page.records)
       if (same === 0) return { kind: 'other', answer: page }
-      return { kind: same === page.records.length ? 'same' : 'overlap' }
+      return { kind: same === page.records.length ? 'same' : 'overlap', records: page.records }
     } catch (error) {
       this.#context.signal.throwIfAborted()
       const { text, isFinal } = refusal(error)
-      return text === 'the same records again' ? { kind: 'same' } : { kind: 'refused', text, isFinal }
+      return text === 'the same records again' ? { kind: 'same', records: [] } : { kind: 'refused', text, isFinal }
     }
   }
 
@@ -258,10 +281,10 @@ function inWords({ config, counter, sends }: Candidate, asked: PagingConfig): st
   return sends.length > 0 ? `${sends.join(', ')} from ${config.cursor_path ?? config.cursor_key}` : 'the link'
 }
 
-/** How many records of page 2 were on page 1 already. */
-function overlap(first: readonly JsonObject[], second: readonly JsonObject[]): number {
-  const keys = candidateKeys(first, '')
-  const key = keys.find(name => !isRowNumber(first, name)) ?? keys[0]
+/** How many records of page 2 were on page 1 already; `sample` shows what tells records apart. */
+function overlap(first: readonly JsonObject[], second: readonly JsonObject[], sample = first): number {
+  const keys = candidateKeys(sample, '')
+  const key = keys.find(name => !isRowNumber(sample, name)) ?? keys[0]
   const identities = new Set(first.map(record => identity(record, key)))
   const texts = new Set(first.map(record => canonicalJson(record)))
   return second.filter(record => identities.has(identity(record, key)) || texts.has(canonicalJson(record))).length

@@ -507,6 +507,15 @@ const STYLES: readonly Style[] = [
     paginator: { type: 'header_cursor', cursor_key: 'x-next-page', cursor_param: 'page' },
   },
   {
+    style: 'has_more with an offset',
+    query: '/things',
+    answer: url => {
+      const start = number(url, 'offset', 0)
+      return { json: { items: part(start), has_more: start + 10 < 25 } }
+    },
+    paginator: { type: 'offset', limit: 10, total_path: null, has_more_path: 'has_more' },
+  },
+  {
     style: 'records that tell when they were asked for',
     query: '/things?limit=10',
     answer: url => {
@@ -541,7 +550,7 @@ const QUESTIONS: readonly Question[] = [
     what: 'a total, and no parameter that helps',
     query: '/things?limit=10',
     answer: () => ({ json: { items: part(0), total: 25 } }),
-    said: /there is more than this page \("total" is 25.*tried: offset=10 \(the same records\), page=1 /,
+    said: /there is more than this page \("total" is 25.*tried: offset=10 \(the same records\), page=2 /,
   },
   {
     what: 'has_more, and no id',
@@ -553,7 +562,7 @@ const QUESTIONS: readonly Question[] = [
     what: 'a plain list, and no parameter that helps',
     query: '/things',
     answer: () => ({ json: part(0) }),
-    said: /nothing in the answer tells .* tried: page=1 \(the same records\), page=2 \(the same records\), offset=10/,
+    said: /nothing in the answer tells .* tried: page=2 \(the same records\), offset=10 \(the same records\), skip=10/,
   },
   {
     what: 'as many records as were asked for',
@@ -590,7 +599,7 @@ const QUESTIONS: readonly Question[] = [
     query: '/things',
     answer: url =>
       url.search === '' ? { json: part(0) } : { status: 429, headers: { 'retry-after': '3600' }, json: {} },
-    said: /tried: page=1 \(status 429\)\n/,
+    said: /tried: page=2 \(status 429\)\n/,
   },
   {
     what: 'page 2 in parts of page 1',
@@ -613,6 +622,12 @@ describe('leaves a question where it cannot know, and never a false single_page'
     const ran = await drafted.run()
     expect(ran.printed).not.toMatch(/^things +complete/m)
   })
+})
+
+it('does not take an offset that counts pages for one that counts records', async () => {
+  const drafted = await init('/things?limit=2', url => ({ json: part(number(url, 'offset', 0) * 2, 2) }))
+  expect(drafted.document.source.client).not.toHaveProperty('paginator')
+  expect(drafted.printed).toContain('offset=2 (other records), offset=1 (other records)')
 })
 
 describe('assumes what it cannot see but the answer suggests', () => {
