@@ -67,5 +67,6 @@ export type WarningCode =
   | 'journal_set_aside'
   | 'schema_changed_at_destination'
   | 'no_keys'
+  | 'cursor_order'
   | 'ignored_response'
   | 'other'

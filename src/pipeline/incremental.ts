@@ -1,9 +1,10 @@
 import { BoundaryHashes } from '../core/boundaryHashes.js'
+import { type CursorRank, compareRanks, cursorRank, isDoubtfulOrder } from '../core/cursorOrder.js'
 import { dedupHash } from '../core/digest.js'
 import { DataError } from '../core/errors.js'
-import type { JsonObject, JsonValue } from '../core/json.js'
+import { type JsonObject, type JsonValue, numberLiteral, setNumberLiteral } from '../core/json.js'
 import { elements, valueAt } from '../core/jsonBytes.js'
-import { compilePath } from '../core/path.js'
+import { compilePath, type PathMatch } from '../core/path.js'
 import type { IncrementalHint, IncrementalWindow } from '../core/source.js'
 import type { CursorState } from '../core/state.js'
 import { shiftCursor } from './lag.js'
@@ -32,37 +33,64 @@ export interface CursorTracker {
   state(): CursorState | undefined
 }
 
+/** A value of a cursor with the digits that it was written with. */
+interface Cursor {
+  readonly value: JsonValue
+  readonly literal: string | undefined
+  readonly rank: CursorRank
+}
+
+/** The value under `key`, read for comparing; undefined where there is none. */
+function cursorAt<Key extends string>(
+  holder: { readonly [key in Key]?: JsonValue | undefined },
+  key: Key,
+): Cursor | undefined {
+  const value = holder[key]
+  return value === undefined || value === null ? undefined : cursorFrom(value, numberLiteral(holder, key))
+}
+
+function cursorFrom(value: JsonValue, literal: string | undefined): Cursor {
+  return { value, literal, rank: cursorRank(value, literal) }
+}
+
 /** Freezes the window from the committed state, after dlt's rules (lag never crosses the initial value). */
 export function openWindow(hint: IncrementalHint, stored: CursorState | undefined): IncrementalWindow {
-  const initialValue = hint.initialValue ?? undefined
-  const last = hint.endValue === undefined ? (stored?.last_value ?? initialValue) : initialValue
-  const startValue = lagged(hint, last ?? undefined, initialValue)
-  return {
+  const initial = cursorAt(hint, 'initialValue')
+  const last = hint.endValue === undefined && stored !== undefined ? cursorAt(stored, 'last_value') : undefined
+  const start = lagged(hint, last ?? initial, initial)
+  const window: IncrementalWindow = {
     cursorPath: hint.cursorPath,
-    initialValue,
-    startValue,
-    lastValue: startValue,
+    initialValue: initial?.value,
+    startValue: start?.value,
+    lastValue: start?.value,
     endValue: hint.endValue,
     lag: hint.lag,
   }
+  setNumberLiteral(window, 'initialValue', initial?.literal)
+  setNumberLiteral(window, 'startValue', start?.literal)
+  setNumberLiteral(window, 'lastValue', start?.literal)
+  setNumberLiteral(window, 'endValue', numberLiteral(hint, 'endValue'))
+  return window
 }
 
-function lagged(
-  hint: IncrementalHint,
-  last: JsonValue | undefined,
-  initial: JsonValue | undefined,
-): JsonValue | undefined {
-  if (hint.lag === undefined || hint.lag === 0 || last === undefined || last === null || hint.endValue !== undefined)
-    return last
-  const moved = shiftCursor(last, hint.lag, hint.lastValueFunc === 'max' ? 'back' : 'forward', hint.path)
+function lagged(hint: IncrementalHint, last: Cursor | undefined, initial: Cursor | undefined): Cursor | undefined {
+  if (hint.lag === undefined || hint.lag === 0 || last === undefined || hint.endValue !== undefined) return last
+  const moved = cursorFrom(
+    shiftCursor(last.value, hint.lag, hint.lastValueFunc === 'max' ? 'back' : 'forward', hint.path),
+    undefined,
+  )
   return initial !== undefined && isBefore(hint, moved, initial) ? initial : moved
 }
+
+/** Told of two cursor values whose order may not be that of what they stand for. */
+export type DoubtfulOrder = (value: JsonValue, other: JsonValue) => void
 
 export function trackCursor(
   hint: IncrementalHint,
   window: IncrementalWindow,
   stored: CursorState | undefined,
   primaryKey: readonly string[] | undefined,
+  doubtful: DoubtfulOrder = () => {},
 ): CursorTracker {
   const path = compilePath(hint.cursorPath)
   const key = hint.primaryKey ?? primaryKey
@@ -72,54 +100,73 @@ export function trackCursor(
     (hint.lag === undefined || hint.lag === 0) &&
     !(key !== undefined && key.length === 0)
   const startHashes = new BoundaryHashes(stored?.unique_hashes)
-  let last: JsonValue | undefined =
-    hint.endValue === undefined ? (stored?.last_value ?? hint.initialValue) : hint.initialValue
-  if (last === null) last = undefined
+  const initial = cursorAt(hint, 'initialValue')
+  const start = cursorAt(window, 'startValue')
+  const end = cursorAt(window, 'endValue')
+  let last =
+    (hint.endValue === undefined && stored !== undefined ? cursorAt(stored, 'last_value') : undefined) ?? initial
   const began = last
   let keptAny = false
   let hashes = startHashes.copy()
+  let doubted = false
+
+  const order = (a: Cursor, b: Cursor): number => {
+    if (!doubted && isDoubtfulOrder(a.rank, b.rank)) {
+      doubted = true
+      doubtful(a.value, b.value)
+    }
+    return compareCursors(a, b, hint)
+  }
 
   const keep = (record: JsonValue): 'keep' | 'drop' | 'beyond' => {
     if (record === null) return 'drop'
-    const value = cursorOf(record)
-    if (value === undefined) return hint.onCursorValueMissing === 'exclude' ? 'drop' : 'keep'
-    const { startValue: start, endValue: end } = window
-    if (end !== undefined && end !== null) {
-      const order = compareCursors(value, end, hint)
-      if (isAfter(hint, order) || (order === 0 && hint.rangeEnd === 'open'))
+    const cursor = cursorOf(record)
+    if (cursor === undefined) return hint.onCursorValueMissing === 'exclude' ? 'drop' : 'keep'
+    if (end !== undefined) {
+      const toEnd = order(cursor, end)
+      if (isAfter(hint, toEnd) || (toEnd === 0 && hint.rangeEnd === 'open'))
         return hint.rowOrder === 'asc' ? 'beyond' : 'drop'
     }
-    if (start !== undefined && start !== null) {
-      const order = compareCursors(value, start, hint)
-      if (order !== 0 && !isAfter(hint, order)) return hint.rowOrder === 'desc' ? 'beyond' : 'drop'
-      if (order === 0) {
-        const seen = hint.rangeStart === 'open' || (deduplicates && startHashes.has(hashOf(record)))
-        if (seen) return hint.rowOrder === 'desc' ? 'beyond' : 'drop'
-      }
+    if (start !== undefined) {
+      const toStart = order(cursor, start)
+      const isOutside = toStart === 0 ? hint.rangeStart === 'open' : !isAfter(hint, toStart)
+      if (isOutside) return hint.rowOrder === 'desc' ? 'beyond' : 'drop'
+      // Known, but within the range: others of the same value may follow that are not.
+      if (toStart === 0 && deduplicates && startHashes.has(hashOf(record))) return 'drop'
     }
-    advance(value, record)
+    advance(cursor, record)
     return 'keep'
   }
 
-  const advance = (value: JsonValue, record: JsonValue): void => {
-    const order = last === undefined ? undefined : compareCursors(value, last, hint)
-    if (order === undefined || isAfter(hint, order)) {
-      last = value
+  const advance = (cursor: Cursor, record: JsonValue): void => {
+    const toLast = last === undefined ? undefined : order(cursor, last)
+    if (toLast === undefined || isAfter(hint, toLast)) {
+      last = cursor
       hashes = new BoundaryHashes()
-    } else if (order !== 0) return
+    } else if (toLast !== 0) return
     if (deduplicates) hashes.add(hashOf(record))
   }
 
-  const cursorOf = (record: JsonValue): JsonValue | undefined => {
-    const value = plainKey(record, hint.cursorPath) ?? path.matches(record)[0]
-    if (value !== undefined && value !== null) return value
+  const cursorOf = (record: JsonValue): Cursor | undefined => {
+    const found = matchesOf(record)
+    const furthest = found.reduce<Cursor | undefined>((known, match) => {
+      if (match.value === null) return known
+      const cursor = cursorFrom(match.value, literalOf(match))
+      return known === undefined || isAfter(hint, order(cursor, known)) ? cursor : known
+    }, undefined)
+    if (furthest !== undefined) return furthest
     if (hint.onCursorValueMissing !== 'raise') return undefined
-    const why = value === null ? 'is null' : 'is missing'
+    const why = found.length > 0 ? 'is null' : 'is missing'
     throw new DataError(
       'incremental_cursor',
       `${hint.path}.cursor_path: "${hint.cursorPath}" ${why} in a record with the keys ${keysOf(record)}. Mend the path, or set on_cursor_value_missing to "include" or "exclude".`,
       { path: `${hint.path}.cursor_path` },
     )
+  }
+
+  const matchesOf = (record: JsonValue): readonly PathMatch[] => {
+    const value = plainKey(record, hint.cursorPath)
+    return value === undefined ? path.find(record) : [{ value, container: record as JsonObject, key: hint.cursorPath }]
   }
 
   const hashOf = (record: JsonValue): string => dedupHash(key === undefined ? record : keyOf(record, key))
@@ -154,14 +201,23 @@ export function trackCursor(
     state() {
       if (hint.endValue !== undefined) return undefined
       if (stored !== undefined && !keptAny) return stored
-      return {
+      const state: CursorState = {
         initial_value: (stored === undefined ? hint.initialValue : stored.initial_value) ?? null,
-        last_value: last ?? null,
+        last_value: last?.value ?? null,
         unique_hashes: hashes.toJson(),
-        start_value: began ?? null,
+        start_value: began?.value ?? null,
       }
+      const first = stored === undefined ? initial?.literal : numberLiteral(stored, 'initial_value')
+      setNumberLiteral(state, 'initial_value', first)
+      setNumberLiteral(state, 'last_value', last?.literal)
+      setNumberLiteral(state, 'start_value', began?.literal)
+      return state
     },
   }
+}
+
+function literalOf({ container, key }: PathMatch): string | undefined {
+  return container === undefined || key === undefined ? undefined : numberLiteral(container, key)
 }
 
 function plainKey(record: JsonValue, key: string): JsonValue | undefined {
@@ -178,46 +234,28 @@ function isAfter(hint: IncrementalHint, order: number): boolean {
   return hint.lastValueFunc === 'max' ? order > 0 : order < 0
 }
 
-/** Whether a cursor value lies further along than another. */
-export function isBeyond(hint: IncrementalHint, value: JsonValue | undefined, other: JsonValue): boolean {
-  return value !== undefined && value !== null && isAfter(hint, compareCursors(value, other, hint))
+/** Whether the last value of a cursor lies further along than that of another state of it. */
+export function isBeyond(hint: IncrementalHint, moved: CursorState, there: CursorState): boolean {
+  const [value, other] = [cursorAt(moved, 'last_value'), cursorAt(there, 'last_value')]
+  if (value === undefined) return false
+  return other === undefined || isAfter(hint, compareCursors(value, other, hint))
 }
 
-function isBefore(hint: IncrementalHint, a: JsonValue, b: JsonValue): boolean {
+function isBefore(hint: IncrementalHint, a: Cursor, b: Cursor): boolean {
   const order = compareCursors(a, b, hint)
   return order !== 0 && !isAfter(hint, order)
 }
 
-/** Numbers by value, text by code points, false before true, as Python does it. Other pairs cannot be compared. */
-export function compareCursors(a: JsonValue, b: JsonValue, hint: Pick<IncrementalHint, 'path' | 'cursorPath'>): number {
-  if (isNumber(a) && isNumber(b)) return a < b ? -1 : a > b ? 1 : 0
-  if (typeof a === 'string' && typeof b === 'string') return compareCodePoints(a, b)
-  if (typeof a === 'boolean' && typeof b === 'boolean') return Number(a) - Number(b)
+function compareCursors(a: Cursor, b: Cursor, hint: IncrementalHint): number {
+  const order = compareRanks(a.rank, b.rank)
+  if (order !== undefined) return order
   throw new DataError(
     'incremental_cursor',
-    `${hint.path}.cursor_path: "${hint.cursorPath}" has the value ${shown(a)}, which cannot be compared with ${shown(b)}. Give initial_value and end_value the type that the API sends.`,
+    `${hint.path}.cursor_path: "${hint.cursorPath}" has the value ${shown(a.value)}, which cannot be compared with ${shown(b.value)}. Give initial_value and end_value the type that the API sends.`,
     { path: `${hint.path}.cursor_path` },
   )
 }
 
-function isNumber(value: JsonValue): value is number | bigint {
-  return typeof value === 'number' || typeof value === 'bigint'
-}
-
 function shown(value: JsonValue): string {
   return typeof value === 'string' ? JSON.stringify(value) : `${String(value)} (${typeof value})`
-}
-
-function compareCodePoints(a: string, b: string): number {
-  if (a === b) return 0
-  const length = Math.min(a.length, b.length)
-  let index = 0
-  while (index < length && a.charCodeAt(index) === b.charCodeAt(index)) index += 1
-  if (index === length) return a.length - b.length
-  return rank(a.charCodeAt(index)) - rank(b.charCodeAt(index))
-}
-
-/** UTF-16 order differs from code point order only in that surrogates stand for code points above U+FFFF. */
-function rank(unit: number): number {
-  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit
 }

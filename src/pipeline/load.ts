@@ -5,12 +5,13 @@ import { DataError, SchemaError } from '../core/errors.js'
 import type { RunEvent, WarningCode } from '../core/events.js'
 import { applyTableHints, columnName } from '../core/hints.js'
 import type { Naming } from '../core/identifiers.js'
+import type { JsonValue } from '../core/json.js'
 import { elements } from '../core/jsonBytes.js'
 import type { Receipt } from '../core/receipt.js'
 import { propagateRootKey } from '../core/rootKey.js'
 import type { MergeStrategy, ReadonlyTable, Schema } from '../core/schema.js'
 import { bumpVersionFrom, ensureStateTable } from '../core/schemaDocument.js'
-import type { Resource, TableHints } from '../core/source.js'
+import type { IncrementalHint, Resource, TableHints } from '../core/source.js'
 import type { PipelineState } from '../core/state.js'
 import { bumpState, cursorState, withCursorState } from '../core/stateDocument.js'
 import { createNormalizer } from '../normalize/normalizer.js'
@@ -85,7 +86,14 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
     const cursor =
       incremental === undefined || frozen === undefined
         ? undefined
-        : trackCursor(incremental, frozen.window, frozen.stored, hints.primaryKey)
+        : trackCursor(incremental, frozen.window, frozen.stored, hints.primaryKey, (value, other) =>
+            emit({
+              type: 'warning',
+              code: 'cursor_order',
+              resource: name,
+              message: scrubbed(setup, doubtMessage(incremental, name, value, other)),
+            }),
+          )
     opened.set(name, { planned, meter: meter(name), cursor })
   }
   const owners = ownersOf(input.roots, naming)
@@ -110,6 +118,23 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       return conclude(input, [...opened.values()], { byTable: normalizer.rows(), discarded: rows.discardedRows }, emit)
     },
   }
+}
+
+function doubtMessage(
+  { cursorPath, path }: IncrementalHint,
+  resource: string,
+  one: JsonValue,
+  other: JsonValue,
+): string {
+  const [value, beside] = [one, other].map(text => JSON.stringify(String(text).slice(0, 60)))
+  return (
+    `${resource}: \`${cursorPath}\` has the value ${value} beside ${beside} (${path}.cursor_path), which are compared as texts: ` +
+    'newer records may be taken for old ones. Choose a cursor of numbers or ISO times, or bring its values into such a form with a `map` step.'
+  )
+}
+
+function scrubbed({ source }: PipelineSetup, message: string): string {
+  return source.scrubber?.text(message) ?? message
 }
 
 /** Whether the contract admits a table. */
@@ -301,8 +326,8 @@ function moveCursors(
     const moved = cursor?.state()
     const { incremental, name } = planned.resource
     if (moved === undefined || incremental === undefined) return current
-    const there = isReplay ? cursorState(current, source, name, incremental.cursorPath)?.last_value : undefined
-    if (there !== undefined && there !== null && !isBeyond(incremental, moved.last_value, there)) return current
+    const there = isReplay ? cursorState(current, source, name, incremental.cursorPath) : undefined
+    if (there !== undefined && !isBeyond(incremental, moved, there)) return current
     return withCursorState(current, source, name, incremental.cursorPath, moved)
   }, state)
 }

@@ -18,7 +18,27 @@ const moved: readonly (readonly [value: JsonValue, lag: number, back: JsonValue]
   ['2024-01-05 00:30:00', 3600, '2024-01-04 23:30:00'],
 ]
 
+/** What dlt does not take. */
+const more: readonly (readonly [value: JsonValue, lag: number, back: JsonValue])[] = [
+  ['1700000000', 60, '1699999940'],
+  ['00100', 1, '00099'],
+  ['5', 6, '-1'],
+  ['Mon, 01 Jan 2024 00:00:30 GMT', 60, 'Sun, 31 Dec 2023 23:59:30 GMT'],
+  ['Mon, 01 Jan 2024 00:00:30 +0000', 0.5, 'Mon, 01 Jan 2024 00:00:29 +0000'],
+  ['2024-01-01t00:00:00,5z', 1, '2023-12-31t23:59:59,500000z'],
+  ['2024-01-01 00:00:00 UTC', 1, '2023-12-31 23:59:59 UTC'],
+]
+
 describe('lag', () => {
+  it.each(more)('moves %s back by %s, beyond dlt', (value, lag, back) => {
+    expect(shiftCursor(value, lag, 'back', 'incremental')).toEqual(back)
+  })
+
+  it('never moves a time into the window by its nanoseconds', () => {
+    expect(shiftCursor('2024-01-01T00:00:00.123456789Z', 1, 'forward', 'i')).toBe('2024-01-01T00:00:01.123457Z')
+    expect(shiftCursor('2024-01-01T00:00:00.123456789Z', 1, 'back', 'i')).toBe('2023-12-31T23:59:59.123456Z')
+  })
+
   it.each(moved)('moves %s back by %s', (value, lag, back) => {
     expect(shiftCursor(value, lag, 'back', 'incremental')).toEqual(back)
   })

@@ -9,7 +9,14 @@ const literals = new WeakMap<object, Map<string, string>>()
 export function numberLiteral(container: object, key: string | number): string | undefined {
   const literal = literals.get(container)?.get(String(key))
   if (literal === undefined) return undefined
-  return Number(literal) === (container as Readonly<Record<string, unknown>>)[key] ? literal : undefined
+  const value = (container as Readonly<Record<string, unknown>>)[key]
+  const isThatNumber = typeof value === 'bigint' ? isSpelling(literal, value) : Number(literal) === value
+  return isThatNumber ? literal : undefined
+}
+
+/** Only a document spells a whole number otherwise than its digits, with zeros in front. */
+function isSpelling(literal: string, value: bigint): boolean {
+  return /^[+-]?\d+$/.test(literal) && BigInt(literal.replace(/^\+/, '')) === value
 }
 
 /** Notes the text of a member's number; `undefined` forgets what an earlier member of that name left. */

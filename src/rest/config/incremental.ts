@@ -1,4 +1,5 @@
-import type { JsonValue } from '../../core/json.js'
+import { type CursorRank, compareRanks, cursorRank } from '../../core/cursorOrder.js'
+import { type JsonValue, numberLiteral, setNumberLiteral } from '../../core/json.js'
 import { compilePath } from '../../core/path.js'
 import type { IncrementalHint } from '../../core/source.js'
 import type { EndpointConfig } from './declaration.js'
@@ -29,11 +30,13 @@ export function incrementalOf(merged: MergedResource, problems: Problems): Incre
   if (used !== undefined) {
     const [param, value] = used
     const at = merged.where('endpoint', 'params', param)
-    const { transform, convert, ...config } = value as IncrementalParam
+    const config = value as IncrementalParam
+    const { transform, convert } = config
     return {
       hint: hintOf(config, merged, at, problems),
       startParam: param,
       convert: convert ?? transform ?? undefined,
+      convertPath: formatPath([...at, convert == null ? 'transform' : 'convert']),
     }
   }
   const config = endpoint.incremental
@@ -45,6 +48,7 @@ export function incrementalOf(merged: MergedResource, problems: Problems): Incre
     startParam: config.start_param ?? undefined,
     endParam: config.end_param ?? undefined,
     convert: config.convert ?? undefined,
+    convertPath: formatPath([...at, 'convert']),
   }
 }
 
@@ -55,7 +59,7 @@ function hintOf(
   problems: Problems,
 ): IncrementalHint {
   checkPath(config.cursor_path, [...at, 'cursor_path'], problems)
-  return {
+  const hint: IncrementalHint = {
     cursorPath: config.cursor_path,
     initialValue: config.initial_value ?? undefined,
     endValue: config.end_value ?? undefined,
@@ -68,6 +72,9 @@ function hintOf(
     primaryKey: dedupKey(config.primary_key ?? keys.primary_key ?? undefined),
     path: formatPath(at),
   }
+  setNumberLiteral(hint, 'initialValue', numberLiteral(config, 'initial_value'))
+  setNumberLiteral(hint, 'endValue', numberLiteral(config, 'end_value'))
+  return hint
 }
 
 function dedupKey(written: string | readonly string[] | undefined): string | readonly string[] | undefined {
@@ -93,7 +100,10 @@ function checkEnd(config: IncrementalConfig, at: PropertyPath, problems: Problem
     return
   }
   const descending = config.last_value_func === 'min'
-  const order = compare(initial, end)
+  const areOfOneKind = (isNumber(initial) && isNumber(end)) || (typeof initial === 'string' && typeof end === 'string')
+  const order = areOfOneKind
+    ? compareRanks(rankAt(config, 'initial_value', initial), rankAt(config, 'end_value', end))
+    : undefined
   if (order === undefined) {
     problems.add([...at, 'end_value'], 'must be of the same kind as `initial_value`')
   } else if (descending ? order < 0 : order > 0) {
@@ -101,11 +111,8 @@ function checkEnd(config: IncrementalConfig, at: PropertyPath, problems: Problem
   }
 }
 
-/** Undefined where the two cannot be compared. */
-function compare(a: JsonValue, b: JsonValue): number | undefined {
-  const bothNumbers = isNumber(a) && isNumber(b)
-  if (!bothNumbers && !(typeof a === 'string' && typeof b === 'string')) return undefined
-  return a < b ? -1 : a > b ? 1 : 0
+function rankAt(config: IncrementalConfig, key: 'initial_value' | 'end_value', value: JsonValue): CursorRank {
+  return cursorRank(value, numberLiteral(config, key))
 }
 
 function isNumber(value: JsonValue): value is number | bigint {
