@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml'
 import { ConfigError, type ConfigPlace } from '../core/errors.js'
+import { setNumberLiteral } from '../core/json.js'
 import { formatPath, type PropertyPath } from '../rest/config/propertyPath.js'
 
 /** A YAML or JSON file, read. */
@@ -11,7 +12,10 @@ export interface DocumentFile {
   place(path: PropertyPath): ConfigPlace
 }
 
-/** Reads a YAML or JSON file, called `shown` in messages. Whole numbers beyond ±(2^53−1) become bigint. Throws a ConfigError. */
+/**
+ * Reads a YAML or JSON file, called `shown` in messages. Whole numbers beyond ±(2^53−1) become bigint, and numbers keep their
+ * spelling (`numberLiteral`). Throws a ConfigError.
+ */
 export async function readDocument(path: string, shown = path): Promise<DocumentFile> {
   return parseDocumentText(await readText(path, shown), shown)
 }
@@ -50,6 +54,7 @@ export function parseDocumentText(text: string, path: string): DocumentFile {
     const { line, col } = lineCounter.linePos(error.pos[0])
     throw fileError(path, `is not valid YAML: ${firstLine(error.message)}`, { line, column: col })
   }
+  spellNumbers(document)
   let value: unknown
   try {
     value = narrow(document.toJS({ maxAliasCount: 1_000 }))
@@ -64,15 +69,44 @@ function firstLine(text: string): string {
   return (text.split('\n')[0] ?? '').replace(/\.$/, '')
 }
 
-/** Whole numbers that a double holds exactly become numbers again. */
+/** A number that its document spells otherwise than JavaScript prints it. */
+class SpelledNumber {
+  readonly value: number | bigint
+  readonly literal: string
+
+  constructor(value: number | bigint, literal: string) {
+    this.value = value
+    this.literal = literal
+  }
+}
+
+/** Notes the spelling of numbers where it would be lost: `7.0`, `1e3`, `00123`, more digits than a double has. */
+function spellNumbers(document: Document): void {
+  visit(document, {
+    Scalar(key, node) {
+      const { value, source } = node
+      if (key === 'key' || source === undefined) return
+      if (typeof value !== 'number' && typeof value !== 'bigint') return
+      if (String(value) !== source && Number(source) === Number(value)) node.value = new SpelledNumber(value, source)
+    },
+  })
+}
+
+/** Whole numbers that a double holds exactly become numbers again, and spellings are kept with what holds the number. */
 function narrow(value: unknown): unknown {
+  if (value instanceof SpelledNumber) return narrow(value.value)
   if (typeof value === 'bigint') {
     const number = Number(value)
     return Number.isSafeInteger(number) ? number : value
   }
-  if (Array.isArray(value)) return value.map(narrow)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, narrow(item)]))
+  const copy: object = Array.isArray(value)
+    ? value.map(narrow)
+    : Object.fromEntries(Object.entries(value).map(([key, item]) => [key, narrow(item)]))
+  for (const [key, item] of Object.entries(value)) {
+    if (item instanceof SpelledNumber) setNumberLiteral(copy, key, item.literal)
+  }
+  return copy
 }
 
 function placeIn(document: Document, lineCounter: LineCounter, file: string, path: PropertyPath): ConfigPlace {

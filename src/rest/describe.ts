@@ -10,6 +10,7 @@ import type {
   Template,
   ValueTemplate,
 } from './config/model.js'
+import { conversionOf } from './conversion.js'
 import type { ListReader } from './listReader.js'
 import { redactUrl } from './redact.js'
 import { applyPatch, firstRequest } from './request.js'
@@ -47,7 +48,7 @@ export function describeEndpoint(
 function describeRequest(reader: ListReader, window: IncrementalWindow | undefined): ResourceDescription['request'] {
   const { resource, baseUrl, scrubber } = reader
   const { endpoint, incremental, name } = resource
-  const scope = { resource: name, window, convert: incremental?.convert }
+  const scope = { resource: name, window, convert: conversionOf(incremental, name) }
   const first = firstRequest(baseUrl, withoutParent(endpoint), incremental, scope)
   const patch = reader.paginator?.first
   const request = patch === undefined ? first : applyPatch(first, patch)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { RequestError } from '../core/errors.js'
 import { canonicalJson, type JsonObject } from '../core/json.js'
 import type { ExtractContext, ListEnd, Page } from '../core/source.js'
+import { conversionOf } from './conversion.js'
 import { detectPaginator, otherWay } from './detect.js'
 import { type Asked, FetchAhead } from './fetchAhead.js'
 import { parentMembers, withMembers } from './includeParent.js'
@@ -128,7 +129,7 @@ class List {
     const { parent, parents, window } = this.#context
     const { endpoint, incremental, name } = resource
     const batch = parents === undefined ? undefined : { parents, separator: endpoint.batch?.separator ?? ',' }
-    const scope = { resource: name, parent, batch, window, convert: incremental?.convert }
+    const scope = { resource: name, parent, batch, window, convert: conversionOf(incremental, name) }
     const request = firstRequest(baseUrl, endpoint, incremental, scope)
     const patch = this.#paginator?.first
     return patch === undefined ? request : this.#patched(request, patch)

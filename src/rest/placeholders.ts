@@ -169,12 +169,12 @@ function scopesOf(scope: Scope, { parents }: Batch): Scope[] {
  * The value of a template inside JSON: the native value where the template is one placeholder, else text. `undefined`
  * when it depends on an incremental value that is not there yet.
  */
-export function evaluateJson(template: Template, scope: Scope, path: string): JsonValue | undefined {
+export function evaluateJson(template: Template, scope: Scope, path: string): Resolved {
   const [only, more] = template
   if (only !== undefined && more === undefined && typeof only !== 'string') {
-    return resolve(only.expression, scope, path).value
+    return resolve(only.expression, scope, path)
   }
-  return evaluateText(template, scope, path)
+  return { value: evaluateText(template, scope, path) }
 }
 
 /**
@@ -186,7 +186,7 @@ export function evaluateText(
   template: Template,
   scope: Scope,
   path: string,
-  encode: (value: string, position: number) => string = value => value,
+  encode: (value: string, position: number, before: string) => string = value => value,
 ): string | undefined {
   let text = ''
   for (const [position, part] of template.entries()) {
@@ -197,40 +197,107 @@ export function evaluateText(
     const found = resolve(part.expression, scope, path)
     if (found.value === null) throw nullError(part.expression, scope, path)
     if (found.value === undefined) return undefined
-    text += encode(found.literal ?? scalarText(found.value), position)
+    text += encode(found.literal ?? scalarText(found.value), position, text)
   }
   return text
 }
 
 /**
- * The template as a URL or path: each value is percent-encoded and stays one segment, except an absolute http(s) URL
- * at the very start. DataError `placeholder` for an incremental value that is not there, for empty text, and for a
- * segment that would become `.` or `..`, which no encoding keeps from being a step in a URL.
+ * The template as a URL or path. Its own text is sent as it is written. A value is percent-encoded and cannot lead elsewhere:
+ * it changes neither host nor query, and climbs nowhere. See {@link pathValue}; an absolute http(s) URL at the very start
+ * stays as it is. DataError `placeholder` for an incremental value that is not there, for empty text, and for a segment
+ * that would become `.` or `..`, which no encoding keeps from being a step in a URL.
  */
 export function evaluatePath(template: Template, scope: Scope, path: string): string {
-  const text = evaluateText(template, scope, path, (value, position) => {
+  const text = evaluateText(template, scope, path, (value, position, before) => {
     if (position === 0 && isAbsoluteUrl(value)) return value
     if (value === '') throw pathError('an empty text', scope, path)
-    return encodeSegment(value)
+    if (isWithinHost(before)) return hostValue(value, before, template[position + 1], scope, path)
+    return pathValue(value, before)
   })
   if (text === undefined) {
     const expression = templateExpressions(template).find(name => name.startsWith('incremental.')) ?? ''
     throw nullError(expression, scope, path)
   }
-  if (template.length > 1 || typeof template[0] !== 'string') {
+  if (template.some(part => typeof part !== 'string')) {
     const literal = template.map(part => (typeof part === 'string' ? part : '\0')).join('')
-    const steps = segments(text).filter(isStep).length
-    if (steps > segments(literal).filter(isStep).length) throw pathError('`.` or `..`', scope, path)
+    if (stepsIn(text) > stepsIn(literal)) throw pathError('`.` or `..`', scope, path)
   }
   return text
 }
 
-function segments(path: string): string[] {
-  return (path.split(/[?#]/, 1)[0] ?? '').split('/')
+/**
+ * A value within a path. One that reads as a path is sent as one: its slashes part segments. One that holds what no path
+ * does (`?`, `#`, `\`, a scheme, control characters, two slashes in front) is text and stays one segment. What is
+ * percent-encoded already is not encoded again. A slash in front adds none to one that is there.
+ */
+function pathValue(value: string, before: string): string {
+  const isInQuery = /[?#]/.test(before)
+  if (isInQuery || isNoPath(value)) return encodedOnce(value)
+  const relative = before === '' || before.endsWith('/') ? value.replace(/^\//, '') : value
+  return relative.split('/').map(encodedOnce).join('/')
 }
 
-function isStep(segment: string): boolean {
-  return segment === '.' || segment === '..'
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const noPath = /^\/?$|^\/\/|[?#\\\u0000-\u001f\u007f]|^[a-z][a-z0-9+.-]*:\/\//i
+
+function isNoPath(value: string): boolean {
+  return noPath.test(value)
+}
+
+/** Whether the text so far is a URL whose host may still go on. */
+function isWithinHost(before: string): boolean {
+  return /^https?:\/\/[^/?#]*$/i.test(before)
+}
+
+/**
+ * A value that stands where the host is written. It may be the host, or a part of it that the document goes on behind;
+ * it cannot go on behind what the document wrote, except with a path.
+ */
+function hostValue(
+  value: string,
+  before: string,
+  next: Template[number] | undefined,
+  scope: Scope,
+  path: string,
+): string {
+  const isWhole = before.endsWith('//')
+  if (!isWhole && value.startsWith('/') && !isNoPath(value)) return value.split('/').map(encodedOnce).join('/')
+  const goesOn = typeof next === 'string' && !/^[/?#:]/.test(next)
+  const isPort = before.endsWith(':') && /^\d{1,5}$/.test(value)
+  if (isWhole || goesOn || isPort) return encodeURIComponent(Buffer.from(value).toString())
+  throw pathError(`${JSON.stringify(value.slice(0, 100))} would change the host and`, scope, path)
+}
+
+/**
+ * A value that the document gives for a path, as it is written: it may hold slashes, escapes and a query. Only what no URL can
+ * send is encoded: `#`, which would cut off the rest, and a `%` that begins no escape.
+ */
+export function writtenPathValue(text: string): string {
+  return text.replaceAll('#', '%23').replace(/%(?![\da-f]{2})/gi, '%25')
+}
+
+/** Percent-encodes everything that would end or change a segment of a path, but for what is encoded already. */
+function encodedOnce(value: string): string {
+  const text = Buffer.from(value).toString()
+  const hasEscapes = text.includes('%') && !/%(?![\da-f]{2})/i.test(text)
+  const encoded = encodeURIComponent(text)
+  return hasEscapes ? encoded.replace(/%25(?=[\da-f]{2})/gi, '%') : encoded
+}
+
+/** Segments that are `.` or `..` to some server on the way: also encoded, once or more, or behind a backslash. */
+function stepsIn(url: string): number {
+  const path = decodedFully(url.split(/[?#]/, 1)[0] ?? '')
+  return path.split(/[/\\]/).filter(segment => segment === '.' || segment === '..').length
+}
+
+/** As the last of several servers would read it, each of which decodes; no chain of more is known. */
+function decodedFully(path: string): string {
+  let text = path
+  for (let server = 0; server < 4 && text.includes('%'); server++) {
+    text = text.replace(/%(?:25)+/g, '%').replace(/%[2-7][\da-f]/gi, decodeURIComponent)
+  }
+  return text
 }
 
 function pathError(found: string, scope: Scope, path: string): DataError {
@@ -238,11 +305,6 @@ function pathError(found: string, scope: Scope, path: string): DataError {
     resource: scope.resource,
     path,
   })
-}
-
-/** Percent-encodes everything that would end or change a segment of a path. */
-export function encodeSegment(value: string): string {
-  return encodeURIComponent(Buffer.from(value).toString())
 }
 
 /** Whether text is a URL of its own rather than a path. */
@@ -274,10 +336,10 @@ export function scalarText(value: JsonValue): string {
   return typeof value === 'object' ? stringifyJson(value) : String(value)
 }
 
-interface Resolved {
+export interface Resolved {
   /** Undefined: an incremental value that is not there yet. */
   readonly value: JsonValue | undefined
-  /** Digits of a number as the API sent them. */
+  /** A number as it was written, by the API or in the document. */
   readonly literal?: string | undefined
 }
 
@@ -288,7 +350,7 @@ function resolve(expression: string, scope: Scope, path: string): Resolved {
   if (reference.context === 'resources' && scope.batch !== undefined) {
     return { value: joined(expression, scope, scope.batch, path) }
   }
-  if (reference.context === 'incremental') return { value: incrementalValue(reference.attribute, scope) }
+  if (reference.context === 'incremental') return incrementalValue(reference.attribute, scope)
   if (reference.context === 'name') throw new TypeError(`\`{${expression}}\` was not bound when the document was read`)
   const record = scope.parent ?? {}
   let compiled = paths.get(reference.field)
@@ -322,19 +384,31 @@ function parseReferenceOnce(expression: string): Reference {
   return reference
 }
 
-function incrementalValue(attribute: string, scope: Scope): JsonValue | undefined {
-  const { window, convert } = scope
-  if (window === undefined) return undefined
-  if (attribute === 'lag') return window.lag
-  if (attribute === 'cursor_path') return window.cursorPath
-  const value = {
-    start_value: window.startValue,
-    initial_value: window.initialValue,
-    last_value: window.lastValue,
-    end_value: window.endValue,
-  }[attribute]
-  if (value === undefined || value === null) return undefined
-  return convert === undefined ? value : convert(value)
+const windowKeys: Readonly<Record<string, 'startValue' | 'initialValue' | 'lastValue' | 'endValue'>> = {
+  start_value: 'startValue',
+  initial_value: 'initialValue',
+  last_value: 'lastValue',
+  end_value: 'endValue',
+}
+
+function incrementalValue(attribute: string, scope: Scope): Resolved {
+  const { window } = scope
+  if (window === undefined) return { value: undefined }
+  if (attribute === 'lag') return { value: window.lag }
+  if (attribute === 'cursor_path') return { value: window.cursorPath }
+  const key = windowKeys[attribute]
+  return key === undefined ? { value: undefined } : windowValue(window, key, scope)
+}
+
+/** A value of the window as it is sent; undefined as long as there is none. */
+export function windowValue(
+  window: IncrementalWindow,
+  key: 'startValue' | 'initialValue' | 'lastValue' | 'endValue',
+  { convert }: Pick<Scope, 'convert'>,
+): Resolved {
+  const value = window[key]
+  if (value === undefined || value === null) return { value: undefined }
+  return convert === undefined ? { value, literal: numberLiteral(window, key) } : { value: convert(value) }
 }
 
 function nullError(expression: string, scope: Scope, path: string): DataError {

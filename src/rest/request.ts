@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { DataError, RequestError } from '../core/errors.js'
-import { canonicalJson, type JsonObject, type JsonValue } from '../core/json.js'
+import { canonicalJson, type JsonObject, type JsonValue, setNumberLiteral } from '../core/json.js'
+import { withMember } from '../core/jsonObject.js'
 import type { EndpointModel, FieldTemplate, IncrementalModel, ValueTemplate } from './config/model.js'
 import {
   elementScopes,
@@ -8,9 +9,11 @@ import {
   evaluatePath,
   evaluateText,
   isAbsoluteUrl,
+  type Resolved,
   type Scope,
   scalarText,
   templateExpressions,
+  windowValue,
 } from './placeholders.js'
 import type { ApiRequest, RequestBody, RequestPatch } from './types.js'
 import { requestUrl, withParam } from './wire.js'
@@ -49,17 +52,17 @@ export function joinUrl(baseUrl: string, path: string): string {
 
 /** `start_param` and `end_param`: left out as long as there is no value. */
 function windowParams(request: ApiRequest, incremental: IncrementalModel | undefined, scope: Scope): ApiRequest {
-  const { window, convert } = scope
+  const { window } = scope
   if (incremental === undefined || window === undefined) return request
   const params: Record<string, string> = {}
   const values = [
-    [incremental.startParam, window.lastValue],
-    [incremental.endParam, window.endValue],
+    [incremental.startParam, 'lastValue'],
+    [incremental.endParam, 'endValue'],
   ] as const
-  for (const [name, value] of values) {
-    if (name === undefined || value === undefined || value === null) continue
-    const converted = convert === undefined ? value : convert(value)
-    if (converted !== null && converted !== undefined) params[name] = scalarText(converted)
+  for (const [name, key] of values) {
+    if (name === undefined) continue
+    const { value, literal } = windowValue(window, key, scope)
+    if (value !== undefined && value !== null) params[name] = literal ?? scalarText(value)
   }
   return applyPatch(request, { params })
 }
@@ -86,7 +89,7 @@ function elements(items: readonly ValueTemplate[], scope: Scope): (readonly [Val
 }
 
 function fieldText(value: ValueTemplate, scope: Scope, path: string): string | undefined {
-  if (value.kind === 'literal') return value.value === null ? undefined : String(value.value)
+  if (value.kind === 'literal') return value.value === null ? undefined : (value.literal ?? String(value.value))
   if (value.kind === 'text') return evaluateText(value.template, scope, path)
   const composite = evaluateValue(value, scope, path)
   return composite === undefined || composite === null ? undefined : scalarText(composite)
@@ -94,33 +97,52 @@ function fieldText(value: ValueTemplate, scope: Scope, path: string): string | u
 
 /** A JSON value with its placeholders filled. What depends on an incremental value that is not there is left out. */
 function evaluateValue(value: ValueTemplate, scope: Scope, path: string): JsonValue | undefined {
+  return evaluated(value, scope, path).value
+}
+
+function evaluated(value: ValueTemplate, scope: Scope, path: string): Resolved {
   switch (value.kind) {
     case 'literal':
-      return value.value
+      return value
     case 'text': {
       const found = evaluateJson(value.template, scope, path)
       const isWhole = value.template.length === 1
-      return found === undefined && isWhole ? null : found
+      return found.value === undefined && isWhole ? { value: null } : found
     }
     case 'list': {
       const items: JsonValue[] = []
       for (const [item, itemScope] of elements(value.items, scope)) {
-        const element = evaluateValue(item, itemScope, path)
-        if (element !== undefined) items.push(element)
+        const element = evaluated(item, itemScope, path)
+        if (element.value === undefined) continue
+        spell(items, items.length, element.literal)
+        items.push(element.value)
       }
-      return items
+      return { value: items }
     }
     case 'object': {
       const object: Record<string, JsonValue> = {}
       for (const entry of value.entries) {
         const key = evaluateText(entry.key, scope, path)
-        const member = evaluateValue(entry.value, scope, path)
-        if (key === undefined || member === undefined) continue
-        Object.defineProperty(object, key, { value: member, enumerable: true, configurable: true, writable: true })
+        const member = evaluated(entry.value, scope, path)
+        if (key === undefined || member.value === undefined) continue
+        Object.defineProperty(object, key, {
+          value: member.value,
+          enumerable: true,
+          configurable: true,
+          writable: true,
+        })
+        spell(object, key, member.literal)
       }
-      return object
+      return { value: object }
     }
   }
+}
+
+const jsonNumber = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
+
+/** YAML spells numbers in ways that JSON does not know, such as `00123`: these go out as the number they are. */
+function spell(container: object, key: string | number, literal: string | undefined): void {
+  setNumberLiteral(container, key, literal !== undefined && jsonNumber.test(literal) ? literal : undefined)
 }
 
 function headers({ headers }: EndpointModel, scope: Scope): Record<string, string | null> {
@@ -211,10 +233,7 @@ function setAt(container: JsonValue, keys: readonly string[], value: JsonValue, 
   }
   const object = container as JsonObject
   const inner = Object.hasOwn(object, key) && object[key] !== null ? (object[key] as JsonValue) : {}
-  const copy: Record<string, JsonValue> = { ...object }
-  const next = rest.length === 0 ? value : setAt(inner, rest, value, path)
-  Object.defineProperty(copy, key, { value: next, enumerable: true, configurable: true, writable: true })
-  return copy
+  return withMember(object, key, rest.length === 0 ? value : setAt(inner, rest, value, path))
 }
 
 /**

@@ -7,17 +7,24 @@ export function requestUrl(request: ApiRequest): string {
   if (request.params.length === 0) return request.url
   const hash = request.url.indexOf('#')
   const url = hash < 0 ? request.url : request.url.slice(0, hash)
-  const query = request.params.map(([name, value]) => `${encoded(name)}=${encoded(value)}`).join('&')
+  const query = pairsText(request.params, percentEncoded)
   if (!url.includes('?')) return `${url}?${query}`
   return url.endsWith('?') || url.endsWith('&') ? url + query : `${url}&${query}`
 }
 
-/** For a query or a form: space is `+`, as forms do it. */
-function encoded(text: string): string {
+function pairsText(pairs: readonly (readonly [string, string])[], encode: (text: string) => string): string {
+  return pairs.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&')
+}
+
+/** As RFC 3986 has it: every server reads `%20` as a space, and not every one `+`. */
+function percentEncoded(text: string): string {
   // Through UTF-8, because half a surrogate pair cannot be encoded.
-  return encodeURIComponent(Buffer.from(text).toString())
-    .replaceAll('%20', '+')
-    .replace(/[!'()*]/g, percent)
+  return encodeURIComponent(Buffer.from(text).toString()).replace(/[!'()*]/g, percent)
+}
+
+/** As forms have it (`application/x-www-form-urlencoded`): space is `+`. */
+function formEncoded(text: string): string {
+  return percentEncoded(text).replaceAll('%20', '+')
 }
 
 function percent(character: string): string {
@@ -31,7 +38,7 @@ export function wireBody(body: RequestBody): { readonly text: string; readonly c
       return { text: stringifyJson(body.value), contentType: 'application/json' }
     case 'form':
       return {
-        text: body.pairs.map(([name, value]) => `${encoded(name)}=${encoded(value)}`).join('&'),
+        text: pairsText(body.pairs, formEncoded),
         contentType: 'application/x-www-form-urlencoded',
       }
     case 'text':

@@ -44,6 +44,8 @@ export async function docsApi(): Promise<TestServer> {
           },
     '/regions/eu/shops': () => ({ body: [{ name: 'Berlin' }, { name: 'Lyon' }] }),
     '/regions/us/shops': () => ({ body: [{ name: 'Austin' }] }),
+    '/code/repositories': () => ({ body: [{ full_name: 'acme/site' }] }),
+    '/code/repositories/acme/site/issues': () => ({ body: five.slice(0, 2) }),
     '/customers': () => ({ body: five }),
     '/addresses': url => {
       const ids = url.searchParams.get('customer_ids')?.split(',') ?? []

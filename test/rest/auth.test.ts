@@ -77,7 +77,7 @@ describe('credentials on the wire', () => {
     [
       { type: 'api_key', api_key: 'k&1 x', name: 'key', location: 'query' },
       (seen: Seen) => seen.url,
-      '/?page=1&color=green&key=k%261+x',
+      '/?page=1&color=green&key=k%261%20x',
     ],
     [
       { type: 'api_key', api_key: 'k', name: 'key', location: 'param' },

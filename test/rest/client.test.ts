@@ -59,7 +59,7 @@ describe('a request on the wire', () => {
       headers: { 'X-One': '1', accept: null, 'USER-AGENT': 'mine' },
     })
     await client().send(request, sending(api.origin))
-    expect(api.seen[0]).toMatchObject({ method: 'GET', url: '/a?x=1&q=a+b%26c&q=%C3%BC' })
+    expect(api.seen[0]).toMatchObject({ method: 'GET', url: '/a?x=1&q=a%20b%26c&q=%C3%BC' })
     expect(api.seen[0]?.headers).toMatchObject({ 'x-one': '1', 'user-agent': 'mine' })
     expect(api.seen[0]?.headers.accept).toBeUndefined()
   })

@@ -285,6 +285,77 @@ describe('links', () => {
   })
 })
 
+describe('values in paths', () => {
+  const children = (path: string, value: string): { readonly run: () => Promise<unknown>; readonly urls: string[] } => {
+    const urls: string[] = []
+    const transport: Transport = async ({ url }) => {
+      urls.push(url)
+      return {
+        status: 200,
+        headers: { 'content-type': 'application/json' },
+        body: (async function* () {
+          yield Buffer.from(JSON.stringify([{ v: value }]))
+        })(),
+      }
+    }
+    const source = restApiFrom(
+      {
+        client: { base_url: 'https://api.example.com/v1', transport },
+        resources: [
+          { name: 'parents', endpoint: { path: 'parents', paginator: 'single_page' } },
+          { name: 'things', endpoint: { path, paginator: 'single_page' } },
+        ],
+      },
+      { env: {}, cwd: home, warn: () => {} },
+    )
+    const destination = memoryDestination().of(life())
+    const made = pipeline({ name: 'hostile', source, destination, home: join(home, 'work') })
+    return { run: () => made.run(), urls }
+  }
+  /** What a server reads, and one behind it that decodes again. */
+  const readings = (path: string): string[] => {
+    const once = path.replace(/%[\da-f]{2}/gi, code => unescape(code))
+    return [path, once, once.replace(/%[\da-f]{2}/gi, code => unescape(code))]
+  }
+
+  it('change neither host nor query and climb nowhere, whatever they are', { timeout: 60_000 }, async () => {
+    const piece = fc.constantFrom(
+      ...['.', '..', '/', '//', '\\', '%2e', '%2E', '%2f', '%5c', '%25', '%00', '%', '?', '#', '&', '=', '@', ':', ';'],
+      ...['http:', 'https://', 'evil.example', 'admin', 'a', ' ', '\t', '\n', '\r', 'ü', '\u3002', '\ud800', '*'],
+    )
+    const value = fc.oneof(
+      fc.array(piece, { maxLength: 8 }).map(pieces => pieces.join('')),
+      fc.string({ unit: 'binary' }),
+    )
+    const path = fc.constantFrom('of/{resources.parents.v}', 'of/{resources.parents.v}/x', 'of/a{resources.parents.v}')
+    await fc.assert(
+      fc.asyncProperty(path, value, async (template, v) => {
+        const { run, urls } = children(template, v)
+        await run().catch((error: unknown) => {
+          if (!(error instanceof SluiceError)) throw error
+        })
+        expect(urls[0]).toBe('https://api.example.com/v1/parents')
+        for (const url of urls.slice(1)) {
+          const read = new URL(url)
+          expect([read.origin, read.search, read.hash, read.username]).toEqual(['https://api.example.com', '', '', ''])
+          expect(read.pathname).toMatch(/^\/v1\/of\//)
+          for (const reading of readings(url.slice('https://api.example.com'.length))) {
+            expect(reading.split(/[/\\]/).filter(segment => segment === '.' || segment === '..')).toEqual([])
+          }
+        }
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  it.each(['dlt-hub/dlt', 'group%2Fproject', '/v1/series/9', 'a b'])('reach what they name: %s', async value => {
+    const { run, urls } = children('of/{resources.parents.v}/x', value)
+    await run()
+    const path = value.replace(/^\//, '').replace(' ', '%20')
+    expect(urls[1]).toBe(`https://api.example.com/v1/of/${path}/x`)
+  })
+})
+
 describe('anything at all', () => {
   const settled = async (work: () => Promise<unknown>): Promise<void> => {
     const end = await work().catch((error: unknown) => error)

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { numberLiteral, setNumberLiteral } from '../../core/json.js'
 import type { ColumnSchema } from '../../core/schema.js'
 import type { column, columns } from './declaration/hints.js'
 import type { EndpointConfig, ResourceConfig, ResourceDefaultsConfig } from './declaration.js'
@@ -64,10 +65,13 @@ export function mergeResource(
   }
 }
 
-/** Keys that are undefined are as good as absent. */
+/** Keys that are undefined are as good as absent. Numbers keep their spelling. */
 function overlay<Base extends object, Over extends object>(base: Base, over: Over): Base & Over {
   const entries = Object.entries(over).filter(([, value]) => value !== undefined)
-  return Object.fromEntries([...Object.entries(base), ...entries]) as Base & Over
+  const merged = Object.fromEntries([...Object.entries(base), ...entries])
+  for (const [key] of Object.entries(base)) setNumberLiteral(merged, key, numberLiteral(base, key))
+  for (const [key] of entries) setNumberLiteral(merged, key, numberLiteral(over, key))
+  return merged as Base & Over
 }
 
 function isSet(root: unknown, keys: readonly (string | number)[]): boolean {

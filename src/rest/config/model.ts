@@ -90,7 +90,12 @@ export type Template = readonly (string | { readonly expression: string })[]
 
 /** A JSON value whose strings and keys may hold placeholders. */
 export type ValueTemplate =
-  | { readonly kind: 'literal'; readonly value: null | boolean | number | bigint }
+  | {
+      readonly kind: 'literal'
+      readonly value: null | boolean | number | bigint
+      /** A number as the document spells it, where it would be printed otherwise. */
+      readonly literal?: string | undefined
+    }
   | { readonly kind: 'text'; readonly template: Template }
   | { readonly kind: 'list'; readonly items: readonly ValueTemplate[] }
   | {
@@ -225,4 +230,6 @@ export interface IncrementalModel {
   readonly endParam?: string | undefined
   /** Applied to injected values, never to records and never to null. */
   readonly convert?: ((value: JsonValue) => JsonValue) | undefined
+  /** Key path of `convert` in the document. */
+  readonly convertPath?: string | undefined
 }

@@ -1,3 +1,4 @@
+import { numberLiteral, setNumberLiteral } from '../../core/json.js'
 import { Secret } from '../../core/secret.js'
 import { SecretReference } from '../../core/secretReference.js'
 import type { Lookup } from './lookup.js'
@@ -12,7 +13,7 @@ const unknownSecret = new Secret('', 'missing')
 
 /**
  * A copy of the document in which every reference is replaced by what it refers to. Functions and objects with
- * methods, as paginators made by the user, stay the same.
+ * methods, as paginators made by the user, stay the same; numbers keep their spelling.
  */
 export function resolveReferences(document: unknown, lookup: Lookup, problems: Problems): unknown {
   return copy(document, [], lookup, problems)
@@ -30,11 +31,17 @@ function copy(value: unknown, path: PropertyPath, lookup: Lookup, problems: Prob
     problems.add(path.slice(0, 4), `nested deeper than ${MAX_DEPTH} levels, or contains itself`)
     return null
   }
-  if (Array.isArray(value)) return value.map((item, index) => copy(item, [...path, index], lookup, problems))
+  if (Array.isArray(value)) {
+    const list = value.map((item, index) => copy(item, [...path, index], lookup, problems))
+    for (const index of list.keys()) setNumberLiteral(list, index, numberLiteral(value, index))
+    return list
+  }
   if (!isPlain(value)) return value
-  return Object.fromEntries(
+  const object = Object.fromEntries(
     Object.entries(value).map(([key, item]) => [key, copy(item, [...path, key], lookup, problems)]),
   )
+  for (const key of Object.keys(object)) setNumberLiteral(object, key, numberLiteral(value, key))
+  return object
 }
 
 /** An object that is nothing but its keys. */

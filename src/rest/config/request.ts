@@ -1,5 +1,6 @@
+import { numberLiteral } from '../../core/json.js'
 import { Secret } from '../../core/secret.js'
-import { encodeSegment } from '../placeholders.js'
+import { writtenPathValue } from '../placeholders.js'
 import type { ClientConfig } from './declaration.js'
 import { isIncrementalParam } from './incremental.js'
 import type { MergedResource } from './merge.js'
@@ -62,10 +63,13 @@ function urlOf(merged: MergedResource, reader: TemplateReader, bound: Set<string
       reader.mention(value.resource, [...valueAt, 'resource'])
       return [{ expression: `resources.${value.resource}.${value.field}` }]
     }
+    // What the document itself says is sent as it is written: only values of an API are encoded.
     if (typeof value === 'string') {
-      return reader.text(value, valueAt).map(part => (typeof part === 'string' ? encodeSegment(part) : part))
+      return reader.text(value, valueAt).map(part => (typeof part === 'string' ? writtenPathValue(part) : part))
     }
-    if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return [String(value)]
+    if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') {
+      return [numberLiteral(params, name) ?? String(value)]
+    }
     problems.add(valueAt, 'stands in the path, so it must be text, a number, a boolean or `type: resolve`')
     return undefined
   })
@@ -83,7 +87,10 @@ function paramsOf(merged: MergedResource, reader: TemplateReader, bound: Readonl
     const at = merged.where('endpoint', 'params', name)
     if (value instanceof Secret) secrets.push([name, value])
     else if (isResolveParam(value)) problems.add(at, `is not used: the path has no \`{${name}}\``)
-    else fields.push({ name: reader.text(name, at), value: reader.value(value, at), path: formatPath(at) })
+    else {
+      const literal = numberLiteral(merged.endpoint.params ?? {}, name)
+      fields.push({ name: reader.text(name, at), value: reader.value(value, at, literal), path: formatPath(at) })
+    }
   }
   return { fields, secrets: Object.fromEntries(secrets) }
 }
@@ -106,7 +113,8 @@ function headersOf(merged: MergedResource, client: ClientConfig, reader: Templat
       found.set(name.toLowerCase(), { name, secret: value })
       continue
     }
-    const text = value === null ? null : reader.text(String(value), at)
+    const text =
+      value === null ? null : reader.text(numberLiteral(merged.endpoint.headers ?? {}, name) ?? String(value), at)
     found.set(name.toLowerCase(), { name: reader.text(name, at), value: text, path: formatPath(at) })
   }
   const templates = [...found.values()].filter(entry => !('secret' in entry))
@@ -141,10 +149,10 @@ function bodyOf(merged: MergedResource, reader: TemplateReader, problems: Proble
     problems.add(dataAt, 'expected text, a map, or a list of pairs of name and value')
     return undefined
   }
-  const fields = pairs.map(({ name, value, at }) => {
+  const fields = pairs.map(({ name, value, literal, at }) => {
     const isMap = typeof value === 'object' && value !== null && !Array.isArray(value)
     if (isMap) problems.add(at, 'a form field is text, a number, a boolean or a list of these')
-    return { name: reader.text(name, at), value: reader.value(isMap ? null : value, at), path: formatPath(at) }
+    return { name: reader.text(name, at), value: reader.value(isMap ? null : value, at, literal), path: formatPath(at) }
   })
   return { kind: 'form', fields, path: formatPath(dataAt) }
 }
@@ -152,16 +160,21 @@ function bodyOf(merged: MergedResource, reader: TemplateReader, problems: Proble
 interface FormPair {
   readonly name: string
   readonly value: unknown
+  readonly literal: string | undefined
   readonly at: PropertyPath
 }
 
 function formPairs(data: unknown, at: PropertyPath): FormPair[] | undefined {
   if (typeof data !== 'object' || data === null) return undefined
-  if (!Array.isArray(data)) return Object.entries(data).map(([name, value]) => ({ name, value, at: [...at, name] }))
+  if (!Array.isArray(data)) {
+    return Object.entries(data).map(([name, value]) => {
+      return { name, value, literal: numberLiteral(data, name), at: [...at, name] }
+    })
+  }
   const pairs: FormPair[] = []
   for (const [position, pair] of data.entries()) {
     if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string') return undefined
-    pairs.push({ name: pair[0], value: pair[1], at: [...at, position] })
+    pairs.push({ name: pair[0], value: pair[1], literal: numberLiteral(pair, 1), at: [...at, position] })
   }
   return pairs
 }

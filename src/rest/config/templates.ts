@@ -1,3 +1,4 @@
+import { numberLiteral } from '../../core/json.js'
 import { Secret } from '../../core/secret.js'
 import { parseReference, parseTemplate } from '../placeholders.js'
 import type { Template, ValueTemplate } from './model.js'
@@ -34,19 +35,22 @@ export class TemplateReader {
     return parts.flatMap(part => (typeof part === 'string' ? [part] : this.#reference(part.expression, at, bind)))
   }
 
-  /** A JSON value whose strings and keys may hold placeholders. */
-  value(value: unknown, at: PropertyPath): ValueTemplate {
+  /** A JSON value whose strings and keys may hold placeholders; `literal` is how the document spells a number. */
+  value(value: unknown, at: PropertyPath, literal?: string): ValueTemplate {
     if (typeof value === 'string') return { kind: 'text', template: this.text(value, at) }
-    if (value === null || typeof value === 'boolean' || typeof value === 'bigint') return { kind: 'literal', value }
-    if (typeof value === 'number' && Number.isFinite(value)) return { kind: 'literal', value }
+    if (value === null || typeof value === 'boolean') return { kind: 'literal', value }
+    if (typeof value === 'bigint' || (typeof value === 'number' && Number.isFinite(value))) {
+      return literal === undefined ? { kind: 'literal', value } : { kind: 'literal', value, literal }
+    }
     if (Array.isArray(value)) {
-      return { kind: 'list', items: value.map((item, index) => this.value(item ?? null, [...at, index])) }
+      const items = value.map((item, index) => this.value(item ?? null, [...at, index], numberLiteral(value, index)))
+      return { kind: 'list', items }
     }
     if (isPlainObject(value)) {
       const present = Object.entries(value).filter(([, item]) => item !== undefined)
       const entries = present.map(([key, item]) => ({
         key: this.text(key, [...at, key]),
-        value: this.value(item, [...at, key]),
+        value: this.value(item, [...at, key], numberLiteral(value, key)),
       }))
       return { kind: 'object', entries }
     }

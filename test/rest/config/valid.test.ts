@@ -79,9 +79,14 @@ describe('forms', () => {
     expect(child.params.map(param => param.name)).toEqual([['v']])
   })
 
-  test('static path parameters are encoded and leave the query', () => {
-    const found = endpoint({ path: 'u/{user}/x', params: { user: 'a/b', n: 1 } })
-    expect(found.url.join('')).toBe('u/a%2Fb/x')
+  test.each([
+    ['a/b', 'a/b'],
+    ['group%2Fproject', 'group%2Fproject'],
+    ['../x?y=1', '../x?y=1'],
+    ['c# 100%', 'c%23 100%25'],
+  ])('static path parameters are sent as they are written and leave the query: %s', (user, written) => {
+    const found = endpoint({ path: 'u/{user}/x', params: { user, n: 1 } })
+    expect(found.url.join('')).toBe(`u/${written}/x`)
     expect(found.params.map(param => param.name)).toEqual([['n']])
   })
 

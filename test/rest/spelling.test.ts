@@ -1,0 +1,92 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { loadPipelineFile } from '../../src/config/index.js'
+import { testApi } from './loading.js'
+
+/** How the values of a document go over the wire. */
+
+async function asked(file: string, text: string, answer: object = { json: [{ id: 1 }] }) {
+  const api = await testApi(() => answer)
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-spelling-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  await writeFile(join(folder, file), text.replaceAll('BASE', api.origin))
+  const { pipelines } = await loadPipelineFile(join(folder, file), {
+    env: {},
+    cwd: folder,
+    destination: `duckdb:${join(folder, 'x.duckdb')}`,
+  })
+  await pipelines[0]?.run()
+  return api
+}
+
+const yaml = (endpoint: string): string => `
+client: { base_url: BASE, paginator: single_page }
+resource_defaults:
+  endpoint: { params: { kept: 2.50 }, json: { kept: 2.50 } }
+resources:
+  - name: things
+    endpoint: ${endpoint}
+`
+
+test('numbers of a YAML document keep their spelling in query, path and headers', async () => {
+  const api = await asked(
+    'a.yaml',
+    yaml(`{ path: "v/{version}/{zip}", headers: { X-V: 1.0 },
+      params: { version: 7.0, zip: 00123, x: 1e3, n: 12345678901234567890123, d: 0.12345678901234567890123, z: 00012345678901234567890, list: [1.0, 1], flag: true, plain: 5 } }`),
+  )
+  expect(api.seen[0]?.url).toBe(
+    '/v/7.0/00123?kept=2.50&x=1e3&n=12345678901234567890123&d=0.12345678901234567890123&z=00012345678901234567890&list=1.0&list=1&flag=true&plain=5',
+  )
+  expect(api.seen[0]?.headers['x-v']).toBe('1.0')
+})
+
+test('and in a JSON body, where JSON can spell them, also beside what a paginator writes', async () => {
+  const api = await asked(
+    'a.yaml',
+    yaml(`{ method: POST, json: { v: 7.0, x: 1e3, zip: 00123, half: .5, d: [0.12345678901234567890123], page: { size: 10.0 } },
+      paginator: { type: page_number, page_body_path: page.number, total_path: null, maximum_page: 1 } }`),
+  )
+  expect(api.seen[0]?.body).toBe(
+    '{"kept":2.50,"v":7.0,"x":1e3,"zip":123,"half":0.5,"d":[0.12345678901234567890123],"page":{"size":10.0,"number":0}}',
+  )
+})
+
+test('and those of a JSON document, in a form too', async () => {
+  const document = `{"client":{"base_url":"BASE","paginator":"single_page"},"resources":[{"name":"things","endpoint":{"method":"POST","params":{"v":7.0},"data":{"v":1.50,"list":[2.0],"text":"a b"}}}]}`
+  const api = await asked('a.json', document)
+  expect(api.asked).toEqual(['POST /things?v=7.0 v=1.50&list=2.0&text=a+b'])
+})
+
+test('a cursor begins and ends with the numbers as they are written', async () => {
+  const api = await asked(
+    'a.yaml',
+    yaml(
+      '{ incremental: { cursor_path: id, initial_value: 1.0, end_value: 2.50, start_param: from, end_param: to }, params: { kept: null, again: "{incremental.start_value}" }, json: null }',
+    ),
+  )
+  expect(api.asked).toEqual(['GET /things?again=1.0&from=1.0&to=2.50'])
+})
+
+test('a space of a parameter goes out as %20, as every server reads it', async () => {
+  const api = await asked(
+    'a.yaml',
+    yaml('{ params: { kept: null, $filter: "at ge 2024-01-01", "a b": c+d }, json: null }'),
+  )
+  expect(api.asked).toEqual(['GET /things?%24filter=at%20ge%202024-01-01&a%20b=c%2Bd'])
+})
+
+test('a field of a parent keeps its digits in a JSON body', async () => {
+  const api = await asked(
+    'a.yaml',
+    `
+client: { base_url: BASE, paginator: single_page }
+resources:
+  - parents
+  - { name: children, endpoint: { path: c, method: POST, json: { v: "{resources.parents.v}", l: ["{resources.parents.v}"] } } }
+`,
+    { text: '[{"v":0.12345678901234567890123}]' },
+  )
+  expect(api.asked).toEqual(['GET /parents', 'POST /c {"v":0.12345678901234567890123,"l":[0.12345678901234567890123]}'])
+})
