@@ -107,10 +107,14 @@ export interface DeletePolicy {
 }
 
 /** A step run on each record, in order; user code. */
-export type ProcessingStep =
+export type ProcessingStep = (
   | { readonly filter: (record: JsonObject) => boolean }
   | { readonly map: (record: JsonObject) => JsonObject }
   | { readonly yield_map: (record: JsonObject) => Iterable<JsonObject> }
+) & {
+  /** Key path of the function in the document, for messages. */
+  readonly path?: string | undefined
+}
 
 /** Hints of a resource that shape its tables. Column hints keep dlt's keys. */
 export interface TableHints {

@@ -54,7 +54,7 @@ export async function checkSource(setup: PipelineSetup, options: CheckOptions): 
       const step = await pages.next()
       await pages.return({ end: 'limited', reason: 'checked' })
       const page = step.done ? undefined : step.value
-      const records = page === undefined ? undefined : runSteps(resource.name, resource.steps, page.records).records
+      const records = page === undefined ? undefined : runSteps(resource, resource.steps, page.records).records
       const [first] = records === undefined ? [] : elements(records, 0)
       const sample = records === undefined || first === undefined ? undefined : valueAt(records, first)
       resources.push({

@@ -113,7 +113,7 @@ async function readPage(
   offspring: Offspring,
 ): Promise<boolean> {
   const { resource, meter, cursor } = run
-  const stepped = runSteps(resource.name, resource.steps, page.records)
+  const stepped = runSteps(resource, resource.steps, page.records)
   const filtered = cursor?.filter(stepped.records, { ordered: asker === ROOT })
   const records = filtered?.records ?? stepped.records
   meter.filtered(stepped.dropped + (filtered?.dropped ?? 0))

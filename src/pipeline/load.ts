@@ -187,7 +187,7 @@ function recordWriter(planned: PlannedResource, context: WriterContext): (record
   const { tableName } = resource.hints
   if (typeof tableName !== 'function') return records => writeTable(tableName ?? resource.name, records)
   return async records => {
-    for (const [table, part] of recordsByTable(resource.name, tableName, records)) await writeTable(table, part)
+    for (const [table, part] of recordsByTable(resource, tableName, records)) await writeTable(table, part)
   }
 }
 

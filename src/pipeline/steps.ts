@@ -1,62 +1,109 @@
-import { DataError, SluiceError } from '../core/errors.js'
-import type { JsonObject, JsonValue } from '../core/json.js'
+import { type JsonObject, type JsonValue, keepNumberLiterals, stringifyJson } from '../core/json.js'
 import { elements, valueAt } from '../core/jsonBytes.js'
-import type { ProcessingStep } from '../core/source.js'
-import { encodeRecords, joinRecords } from './records.js'
+import type { ProcessingStep, Resource } from '../core/source.js'
+import { functionError, isPromise, isRecord, shownResult, unheard } from '../core/userFunction.js'
+import { joinRecords } from './records.js'
 
 export interface Stepped {
   readonly records: Uint8Array
   readonly dropped: number
 }
 
+/** The resource whose steps they are. */
+type StepsOwner = Pick<Resource, 'name' | 'path'>
+
 /**
  * Runs the steps on every record, in order. Records pass as parsed objects; where only filters run, the bytes of the
- * records that stay are kept as they came. An error in a step names the resource, the step and the record.
+ * records that stay are kept as they came. A step that fails, or returns what it must not, is a DataError `user_function`
+ * that names the resource, the step's key path and the record's keys.
  */
-export function runSteps(resource: string, steps: readonly ProcessingStep[], records: Uint8Array): Stepped {
+export function runSteps(owner: StepsOwner, steps: readonly ProcessingStep[], records: Uint8Array): Stepped {
   if (steps.length === 0) return { records, dropped: 0 }
-  const spans = [...elements(records, 0)]
+  const spans = elements(records, 0)
   if (steps.every(step => 'filter' in step)) {
-    const kept = spans.filter(span => applySteps(resource, steps, valueAt(records, span)).length > 0)
+    const kept = spans.filter(span => applySteps(owner, steps, valueAt(records, span)).length > 0)
     return {
       records: kept.length === spans.length ? records : joinRecords(records, kept),
       dropped: spans.length - kept.length,
     }
   }
+  const maker = steps.findLastIndex(step => !('filter' in step))
   let dropped = 0
-  const output: JsonValue[] = []
+  const texts: string[] = []
   for (const span of spans) {
-    const made = applySteps(resource, steps, valueAt(records, span))
+    const made = applySteps(owner, steps, valueAt(records, span))
     if (made.length === 0) dropped += 1
-    output.push(...made)
+    for (const record of made) texts.push(recordText(owner, steps, maker, record))
   }
-  return { records: encodeRecords(output), dropped }
+  return { records: Buffer.from(`[${texts.join(',')}]`), dropped }
 }
 
-function applySteps(resource: string, steps: readonly ProcessingStep[], record: JsonValue): readonly JsonValue[] {
+function applySteps(owner: StepsOwner, steps: readonly ProcessingStep[], record: JsonValue): readonly JsonValue[] {
   let current: readonly JsonValue[] = [record]
   for (const [index, step] of steps.entries()) {
     const next: JsonValue[] = []
-    for (const value of current) next.push(...applyStep(resource, index, step, value as JsonObject))
+    for (const value of current) {
+      for (const made of applyStep(owner, index, step, value as JsonObject)) {
+        // A copy of a record knows nothing of the digits that its numbers were sent with.
+        if (made !== value) keepNumberLiterals(value, made)
+        next.push(made)
+      }
+    }
     current = next
   }
   return current
 }
 
-function applyStep(resource: string, index: number, step: ProcessingStep, record: JsonObject): Iterable<JsonValue> {
+function applyStep(owner: StepsOwner, index: number, step: ProcessingStep, record: JsonObject): Iterable<JsonValue> {
   try {
-    if ('filter' in step) return step.filter(record) ? [record] : []
-    if ('map' in step) return [step.map(record)]
-    return [...step.yield_map(record)]
+    if ('filter' in step) return passes(step.filter(record)) ? [record] : []
+    if ('map' in step) return [madeRecord(step.map(record))]
+    return madeRecords(step.yield_map(record))
   } catch (error) {
-    if (error instanceof SluiceError) throw error
-    const kind = Object.keys(step)[0]
-    throw new DataError(
-      'user_function',
-      `${resource}: processing_steps[${index}].${kind} failed on a record with the keys ${Object.keys(record ?? {})
-        .slice(0, 20)
-        .join(', ')}: ${error instanceof Error ? error.message : String(error)}`,
-      { resource, path: `processing_steps[${index}]`, cause: error },
-    )
+    throw functionError(owner.name, placeOf(owner, index, step), error, { record })
+  }
+}
+
+function placeOf({ path }: StepsOwner, index: number, step: ProcessingStep): string {
+  return step.path ?? `${path}.processing_steps[${index}].${Object.keys(step)[0]}`
+}
+
+function passes(result: unknown): boolean {
+  if (typeof result === 'boolean') return result
+  throw new TypeError(`it returned ${shownResult(result)}, expected true or false${hint(result)}`)
+}
+
+function madeRecord(result: unknown): JsonObject {
+  if (isRecord(result)) return result
+  throw new TypeError(`it returned ${shownResult(result)}, expected the record as an object${hint(result)}`)
+}
+
+function madeRecords(result: unknown): JsonObject[] {
+  if (typeof result !== 'object' || result === null || !(Symbol.iterator in result)) {
+    const isAsync =
+      isPromise(result) || (typeof result === 'object' && result !== null && Symbol.asyncIterator in result)
+    unheard(result)
+    const what = isAsync && !isPromise(result) ? 'an async generator' : shownResult(result)
+    throw new TypeError(`it returned ${what}, expected a list of records or a generator${isAsync ? ASYNC_HINT : ''}`)
+  }
+  const records: JsonObject[] = []
+  for (const record of result as Iterable<unknown>) records.push(madeRecord(record))
+  return records
+}
+
+const ASYNC_HINT = '; it must not be async'
+
+function hint(result: unknown): string {
+  unheard(result)
+  if (isPromise(result)) return ASYNC_HINT
+  return result === undefined ? '; does it lack a `return`?' : ''
+}
+
+/** The record as JSON; what no JSON can hold is the fault of the step that made it. */
+function recordText(owner: StepsOwner, steps: readonly ProcessingStep[], maker: number, record: JsonValue): string {
+  try {
+    return stringifyJson(record)
+  } catch (error) {
+    throw functionError(owner.name, placeOf(owner, maker, steps[maker] as ProcessingStep), error, { record })
   }
 }

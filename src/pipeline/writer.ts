@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Load } from '../core/destination.js'
-import { DataError } from '../core/errors.js'
 import type { JsonObject, JsonValue } from '../core/json.js'
 import { elements, valueAt } from '../core/jsonBytes.js'
 import type { Schema } from '../core/schema.js'
+import type { Resource } from '../core/source.js'
+import { functionError, isPromise, shownResult, unheard } from '../core/userFunction.js'
 import type { Normalizer } from '../normalize/normalizer.js'
 import { joinRecords, pieces } from './records.js'
 
@@ -73,7 +74,7 @@ export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writ
 
 /** Splits records by the table a function names for each, keeping their order; the names are not normalised yet. */
 export function recordsByTable(
-  resource: string,
+  resource: Pick<Resource, 'name' | 'path'>,
   tableName: (record: JsonObject) => string,
   records: Uint8Array,
 ): ReadonlyMap<string, Uint8Array> {
@@ -87,28 +88,18 @@ export function recordsByTable(
   return new Map([...spans].map(([table, group]) => [table, joinRecords(records, group)]))
 }
 
-function nameOf(resource: string, tableName: (record: JsonObject) => string, record: JsonValue): string {
-  let name: unknown
+function nameOf(
+  { name: resource, path }: Pick<Resource, 'name' | 'path'>,
+  tableName: (record: JsonObject) => string,
+  record: JsonValue,
+): string {
   try {
-    name = tableName(record as JsonObject)
+    const name: unknown = tableName(record as JsonObject)
+    if (typeof name === 'string' && name.trim() !== '') return name
+    unheard(name)
+    const isAsync = isPromise(name) ? '; it must not be async' : ''
+    throw new TypeError(`it returned ${shownResult(name)}, expected the name of a table${isAsync}`)
   } catch (error) {
-    throw new DataError(
-      'user_function',
-      `${resource}: table_name failed: ${error instanceof Error ? error.message : String(error)}`,
-      {
-        resource,
-        path: 'table_name',
-        cause: error,
-      },
-    )
+    throw functionError(resource, `${path}.table_name`, error, { record })
   }
-  if (typeof name === 'string' && name.trim() !== '') return name
-  throw new DataError(
-    'user_function',
-    `${resource}: table_name returned ${JSON.stringify(name)}, expected the name of a table.`,
-    {
-      resource,
-      path: 'table_name',
-    },
-  )
 }

@@ -1,6 +1,5 @@
-import { DataError, SluiceError } from '../core/errors.js'
 import { type JsonValue, stringifyJson } from '../core/json.js'
-import { isPromise } from '../core/userFunction.js'
+import { functionError, isPromise, unheard } from '../core/userFunction.js'
 import type { IncrementalModel } from './config/model.js'
 
 /**
@@ -17,18 +16,13 @@ export function conversionOf(
     try {
       return sendable(convert(value))
     } catch (error) {
-      if (error instanceof SluiceError) throw error
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new DataError('user_function', `${resource}: ${convertPath} failed on ${stringifyJson(value)}: ${reason}`, {
-        resource,
-        path: convertPath,
-        cause: error,
-      })
+      throw functionError(resource, convertPath, error)
     }
   }
 }
 
 function sendable(result: unknown): JsonValue {
+  unheard(result)
   if (isPromise(result)) throw new TypeError('it must not be async')
   if (result === undefined) throw new TypeError('it returned nothing; return what is to be sent, null to leave it out')
   if (result instanceof Date) return result.toISOString()

@@ -1,5 +1,6 @@
-import { DataError, SluiceError } from '../core/errors.js'
 import { textAt } from '../core/jsonBytes.js'
+import { functionError, shownResult } from '../core/userFunction.js'
+import { responseActions } from './config/declaration/endpoint.js'
 import type { ResponseActionModel, ResponseActionName, ResponseFunction } from './config/model.js'
 import type { ApiResponse } from './types.js'
 
@@ -62,16 +63,23 @@ function matches(entry: ResponseActionModel, response: ApiResponse): boolean {
 async function call(step: ResponseFunction, response: ApiResponse, resource: string, path: string) {
   try {
     const { status, headers, url } = response
-    return (await step({ status, headers, url, text: bodyText(response) })) ?? undefined
+    return answerOf(await step({ status, headers, url, text: bodyText(response) }))
   } catch (error) {
-    if (error instanceof SluiceError) throw error
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new DataError('user_function', `${resource}: the function at ${path} failed: ${reason}`, {
-      resource,
-      path,
-      cause: error,
-    })
+    throw functionError(resource, path, error)
   }
+}
+
+function answerOf(result: unknown): ResponseActionName | { readonly body: string } | undefined {
+  if (result === undefined || result === null) return undefined
+  const action = responseActions.find(name => name === result)
+  if (action !== undefined) return action
+  if (typeof result === 'object' && typeof (result as { body?: unknown }).body === 'string') {
+    return result as { readonly body: string }
+  }
+  const known = responseActions.map(name => `'${name}'`).join(', ')
+  throw new TypeError(
+    `it returned ${shownResult(result)}, expected one of ${known}, an object with a text as \`body\`, or nothing`,
+  )
 }
 
 const texts = new WeakMap<Uint8Array, string>()

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { DataError, SluiceError } from '../core/errors.js'
 import { type JsonObject, stringifyJson } from '../core/json.js'
 import { compilePath } from '../core/path.js'
 import type { ResponseJournal } from '../core/responses.js'
 import { scrubber as createScrubber, type Scrubber, Secret } from '../core/secret.js'
 import type { ExtractContext, ListEnd, Page, Resource, Source } from '../core/source.js'
+import { functionError, isRecord, shownResult, unheard } from '../core/userFunction.js'
 import { authenticators } from './authenticators/index.js'
 import { type Client, createClient } from './client.js'
 import type {
@@ -16,6 +16,7 @@ import type {
   ResourceModel,
   RestModel,
 } from './config/model.js'
+import { customAuthenticator } from './customAuthenticator.js'
 import { customPaginator } from './customPaginator.js'
 import { describeEndpoint } from './describe.js'
 import type { ListReader } from './listReader.js'
@@ -169,7 +170,8 @@ function paginatorOf(model: PaginatorModel, resource: string): Paginator | undef
 /** One authenticator for each object of the model, so that resources which share it share its token. */
 function authenticatorOf(): (auth: AuthModel) => Authenticator {
   const make = authenticators()
-  return auth => (auth.kind === 'custom' ? auth.authenticator : make(auth, { path: auth.path }))
+  return auth =>
+    auth.kind === 'custom' ? customAuthenticator(auth.authenticator, auth.path) : make(auth, { path: auth.path })
 }
 
 /**
@@ -219,7 +221,7 @@ function functionResource(resource: FunctionResource): Resource {
 async function* functionPages(resource: FunctionResource, context: ExtractContext): AsyncGenerator<Page, ListEnd> {
   const { signal, window, emit, maxPages = Number.POSITIVE_INFINITY } = context
   const page = (records: readonly JsonObject[]): Page => {
-    const bytes = Buffer.from(stringifyJson(records))
+    const bytes = encoded(resource, records)
     emit({ type: 'page', resource: resource.name, records: records.length, bytes: bytes.length, fromJournal: false })
     return { records: bytes, count: records.length, bytes: bytes.length }
   }
@@ -243,16 +245,35 @@ async function* userRecords(
   context: Parameters<FunctionResource['records']>[0],
 ): AsyncGenerator<JsonObject | readonly JsonObject[]> {
   try {
-    yield* resource.records(context)
+    for await (const item of listOf(resource.records(context))) {
+      const wrong = Array.isArray(item) ? item.find(record => !isRecord(record)) : item
+      if (Array.isArray(item) ? item.some(record => !isRecord(record)) : !isRecord(item)) {
+        throw new TypeError(`it gave ${shownResult(wrong)} where a record, an object, was expected`)
+      }
+      yield item
+    }
   } catch (error) {
-    if (error instanceof SluiceError) throw error
-    const reason = error instanceof Error ? error.message : String(error)
-    const { name, path } = resource
-    throw new DataError('user_function', `${name}: the function at ${path} failed: ${reason}`, {
-      resource: name,
-      path,
-      cause: error,
-    })
+    throw functionError(resource.name, `the function at ${resource.path}`, error, { path: resource.path })
+  }
+}
+
+function listOf(result: unknown): ReturnType<FunctionResource['records']> {
+  const isList = typeof result === 'object' && result !== null
+  if (isList && (Symbol.asyncIterator in result || Symbol.iterator in result)) {
+    return result as ReturnType<FunctionResource['records']>
+  }
+  unheard(result)
+  throw new TypeError(
+    `it returned ${shownResult(result)}; it must be a generator (\`async *records()\`), or return a list`,
+  )
+}
+
+/** What no JSON can hold is the function's fault. */
+function encoded({ name, path }: FunctionResource, records: readonly JsonObject[]): Buffer {
+  try {
+    return Buffer.from(stringifyJson(records))
+  } catch (error) {
+    throw functionError(name, `the function at ${path}`, error, { path })
   }
 }
 

@@ -177,7 +177,7 @@ describe('an authenticator', () => {
     const api = await testApi(() => ({ json: [] }))
     await expect(load(things(api.origin, {}, {}, { auth: broken }))).rejects.toMatchObject({
       code: 'auth',
-      message: 'things: the authenticator failed: bad ***',
+      message: 'things: the authenticator failed: `sign` at client.auth: bad ***',
     })
     expect(api.asked).toEqual([])
   })

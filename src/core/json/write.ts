@@ -4,8 +4,9 @@ import { type JsonValue, MAX_JSON_DEPTH } from './value.js'
 /**
  * Compact JSON. Numbers that were read and not changed keep their text, bigints are digits. Values that user functions
  * return are taken too: a Date becomes an ISO text with Z (an invalid one null), a Uint8Array base64, NaN and ±Infinity
- * null, undefined members are left out (null in arrays), `toJSON` methods are called. What is not data (functions, symbols, maps, sets) and what
- * nests too deeply, cycles among them, throws a TypeError that names the place.
+ * null, undefined members are left out (null in arrays), `toJSON` methods are called. What is not data (functions, symbols,
+ * promises, maps, sets and other collections, errors) and what nests too deeply, cycles among them, throws a TypeError that
+ * names the place.
  */
 export function stringifyJson(value: unknown): string {
   return write(value, plain, 0, undefined)
@@ -75,10 +76,14 @@ function writeObject(value: object, style: Style, depth: number): string {
   if (depth > MAX_JSON_DEPTH)
     throw new TypeError(`a value is nested more than ${MAX_JSON_DEPTH} levels deep, or in itself`)
   if (Array.isArray(value)) return writeArray(value, style, depth)
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'null' : JSON.stringify(value.toISOString())
-  if (value instanceof Uint8Array) return `"${Buffer.from(value).toString('base64')}"`
-  if (value instanceof Map || value instanceof Set) throw new NotData(value instanceof Map ? 'a Map' : 'a Set')
+  const prototype: unknown = Object.getPrototypeOf(value)
+  const isPlain = prototype === Object.prototype || prototype === null
+  if (!isPlain && value instanceof Date) {
+    return Number.isNaN(value.getTime()) ? 'null' : JSON.stringify(value.toISOString())
+  }
+  if (!isPlain && value instanceof Uint8Array) return `"${Buffer.from(value).toString('base64')}"`
   if ('toJSON' in value && typeof value.toJSON === 'function') return write(value.toJSON(), style, depth, undefined)
+  if (!isPlain) refuseWhatIsNoData(value)
   const literals = hasNumberLiterals(value)
   let text = ''
   let key = ''
@@ -94,6 +99,20 @@ function writeObject(value: object, style: Style, depth: number): string {
   }
   return text === '' ? '{}' : `${text}}`
 }
+
+/** Objects whose members say nothing of what they hold; written as such, they would be `{}`. */
+function refuseWhatIsNoData(value: object): void {
+  const isCollection = Symbol.iterator in value || Symbol.asyncIterator in value
+  const isPromise = 'then' in value && typeof value.then === 'function'
+  const isOther = noData.some(kind => value instanceof kind)
+  if (!isCollection && !isPromise && !isOther) return
+  // Nobody waits for it, and the process would end with its failure.
+  if (isPromise) (value.then as PromiseLike<unknown>['then']).call(value, undefined, () => {})
+  const { name } = value.constructor ?? {}
+  throw new NotData(isPromise ? 'a promise' : name === undefined || name === '' ? 'an object' : `a ${name}`)
+}
+
+const noData = [Error, RegExp, WeakMap, WeakSet, WeakRef, ArrayBuffer, DataView, Number, String, Boolean]
 
 function writeArray(value: readonly unknown[], style: Style, depth: number): string {
   const literals = hasNumberLiterals(value)

@@ -1,5 +1,6 @@
 import { deletesRefusal } from '../../core/deletes.js'
 import type { ContractMode, SchemaContract } from '../../core/schema.js'
+import type { ProcessingStep } from '../../core/source.js'
 import type { RetryPolicy } from '../types.js'
 import { AuthReader } from './auth.js'
 import { checkShape } from './check.js'
@@ -14,7 +15,7 @@ import { type MergedResource, mergeResource } from './merge.js'
 import type { FunctionResource, RecordsFunction, ResourceModel, RestModel } from './model.js'
 import { paginatorOf } from './paginator.js'
 import { type PlaceOf, Problems } from './problems.js'
-import type { PropertyPath } from './propertyPath.js'
+import { formatPath, type PropertyPath } from './propertyPath.js'
 import { isPlain, resolveReferences } from './references.js'
 import { defaultRetry, retryPolicy } from './retry.js'
 import { notJson, type ParentMention, TemplateReader } from './templates.js'
@@ -91,6 +92,18 @@ function normalise(document: RestApiConfig, options: ParseOptions, lookup: Looku
   }
 }
 
+/** Each function as a step of its own, with the place it was written at. */
+function stepsOf({ keys, where }: MergedResource): ProcessingStep[] {
+  return (keys.processing_steps ?? []).flatMap((step, index) => {
+    const path = (key: string): string => formatPath(where('processing_steps', index, key))
+    return [
+      ...(step.filter ? [{ filter: step.filter, path: path('filter') }] : []),
+      ...(step.map ? [{ map: step.map, path: path('map') }] : []),
+      ...(step.yield_map ? [{ yield_map: step.yield_map, path: path('yield_map') }] : []),
+    ]
+  })
+}
+
 function draft(
   entry: string | ResourceConfig | RecordsFunction,
   position: number,
@@ -111,11 +124,7 @@ function draft(
     selected: keys.selected ?? true,
     parallelized: keys.parallelized ?? options.parallelized ?? false,
     hints: hintsOf(merged, problems),
-    steps: (keys.processing_steps ?? []).flatMap(step => [
-      ...(step.filter ? [{ filter: step.filter }] : []),
-      ...(step.map ? [{ map: step.map }] : []),
-      ...(step.yield_map ? [{ yield_map: step.yield_map }] : []),
-    ]),
+    steps: stepsOf(merged),
     incremental,
     deletes: deletesOf(merged, problems),
     maxDeleteShare: keys.max_delete_share ?? undefined,
