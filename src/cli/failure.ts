@@ -35,7 +35,7 @@ const HINTS: Partial<Readonly<Record<ErrorCode, string>>> = {
   timeout: 'the API may be slow or down; pages already received are kept, so running again continues there',
   rate_limit: 'run again after that time: the run continues after the pages already received',
   incomplete: 'nothing was committed; --allow-incomplete commits what arrived',
-  destination_locked: 'another run of this pipeline is under way; wait for it to end',
+  destination_locked: 'run again when whatever holds it has let go',
   aborted: 'nothing was committed; running again continues after the pages already received',
 }
 

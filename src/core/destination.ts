@@ -124,6 +124,13 @@ export interface Load {
   commit(final: CommitPlan): Promise<void>
   /** Forgets what was staged and leaves the destination as it was. Idempotent. */
   abort(): Promise<void>
+  /** After the commit: what is worth knowing about it. */
+  notes?(): CommitNotes
+}
+
+export interface CommitNotes {
+  /** Why rows that were written while others arrived had to be written once more: the load took longer for it. */
+  readonly headStartLost?: string | undefined
 }
 
 export interface CommitPlan {

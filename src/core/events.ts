@@ -53,7 +53,13 @@ export type RunEvent =
   | { readonly type: 'warning'; readonly code: WarningCode; readonly message: string; readonly resource?: string }
   | { readonly type: 'resource_finished'; readonly resource: string; readonly receipt: Receipt }
   | { readonly type: 'committing'; readonly loadId: string; readonly rows: number }
-  | { readonly type: 'committed'; readonly loadId: string; readonly durationMs: number }
+  | {
+      readonly type: 'committed'
+      readonly loadId: string
+      readonly durationMs: number
+      /** Why rows that were written while others arrived had to be written once more; absent where they were not. */
+      readonly headStartLost?: string | undefined
+    }
   | { readonly type: 'run_failed'; readonly code: string; readonly message: string }
 
 export type WarningCode =

@@ -237,7 +237,7 @@ export async function readAndCommit(running: Running): Promise<RunResult> {
       const startedMs = setup.clock.now()
       await load.commit(plan)
       const emit = safely(opened.emit)
-      emit({ type: 'committed', loadId, durationMs: setup.clock.now() - startedMs })
+      emit({ type: 'committed', loadId, durationMs: setup.clock.now() - startedMs, ...load.notes?.() })
       await keepSchema(setup, running.prepared, plan.schema, emit)
     }
     return {

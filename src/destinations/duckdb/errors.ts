@@ -9,11 +9,20 @@ export function duckdbError(error: unknown, place: string, doing: string): Error
 
   if (/set lock on file/i.test(text)) {
     const holder = /PID (\d+)/.exec(text)?.[1]
-    const who = holder === undefined ? 'another process' : `process ${holder}`
+    const program = /Conflicting lock is held in (\S+)/.exec(text)?.[1]
+    const who =
+      holder === undefined ? 'another process' : `process ${holder}${program === undefined ? '' : ` (${program})`}`
     return new DestinationError(
       'destination_locked',
       `${place} is in use by ${who}: a DuckDB file has one writing process. Close that one, or wait for it to end`,
       { destination: place, transient: true, cause: error },
+    )
+  }
+  if (/unique file handle conflict/i.test(text)) {
+    return new DestinationError(
+      'destination_locked',
+      `${place} is attached to another database of this process; detach it there before`,
+      { destination: place, cause: error },
     )
   }
   if (/not a valid DuckDB database file/i.test(text)) {

@@ -31,6 +31,9 @@ function memoryMibFor(columns: number, mostMib: number): number {
 }
 
 /**
+ * Settings are those of the instance, which a program may share with its readers: they are changed only where nobody else
+ * has it, and are as before when somebody comes. A reader of the program itself is noticed with the next rows.
+ *
  * Puts rows into their tables while others still arrive, in the transaction that will commit them: DuckDB's threads then
  * compress what the commit would have to. It is a bet that the rows go into empty tables, or are appended, and that no
  * key arrives twice; when it is lost, or another writer comes, the transaction is rolled back and the commit starts from
@@ -48,6 +51,8 @@ export interface HeadStart {
   finish(plan: CommitPlan, staged: Staged, signal: AbortSignal | undefined): Promise<OpenTransaction | undefined>
   /** Rolls back what is begun and not committed. Idempotent. */
   readonly end: () => Promise<void>
+  /** Why rows that were put in ahead had to be taken out again; undefined where they were not. */
+  readonly lost: () => string | undefined
 }
 
 export interface OpenTransaction {
@@ -62,8 +67,9 @@ type Settings = Readonly<Record<string, string>>
 
 /** Settings of an instance that are changed for a while. */
 interface ChangedSettings {
+  /** Does nothing after {@link restore}. */
   change(settings: Settings): Promise<void>
-  /** Sets what was there before; a second time it does nothing. Never fails. */
+  /** Sets what was there before; a second time it does nothing. */
   restore(): Promise<void>
 }
 
@@ -88,6 +94,8 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
   let working: Promise<void> | undefined
   let stopped = false
   let forget = (): void => {}
+  let share = (): void => {}
+  let lost: string | undefined
   let ending: Promise<void> | undefined
 
   const rollBack = async (): Promise<void> => {
@@ -95,13 +103,22 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
     begun?.connection.interrupt()
     await working
     forget()
+    share()
     if (begun === undefined) return
-    const { connection, whileReading, memory } = begun
+    const { connection } = begun
+    const now = begun
     begun = undefined
-    await connection.run('ROLLBACK').catch(() => {})
-    await whileReading.restore()
-    await memory.restore()
-    connection.closeSync()
+    try {
+      await connection.run('ROLLBACK').catch(() => {})
+      await restore(now)
+    } finally {
+      connection.closeSync()
+    }
+  }
+  /** Another connection is about to be opened: it finds the settings as they were. */
+  const giveBack = async (): Promise<void> => {
+    await working
+    if (begun !== undefined) await restore(begun)
   }
   const end = (): Promise<void> => {
     ending ??= rollBack()
@@ -118,7 +135,9 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
           begun = await begin(database, dataset)
         }
         forget = await database.beginAhead(open, end)
+        share = database.onSharing(giveBack)
       }
+      if (begun !== undefined && (await database.isShared())) await restore(begun)
       if (stopped || begun === undefined) return
       await putIn(begun, schema, table, staged)
     }
@@ -130,7 +149,11 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
       waiting.set(table, schema)
       working ??= work()
         // A failure shows itself again in the commit, which then starts from the files.
-        .catch(() => void end())
+        .catch((error: unknown) => {
+          lost ??= stopped ? undefined : reasonOf(error)
+          // What this finds shows itself again at the end.
+          end().catch(() => {})
+        })
         .finally(() => {
           working = undefined
         })
@@ -147,11 +170,22 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
         const rest = await putInRest(now, plan.schema, staged)
         await whileReading.restore()
         const tables = await remaining(now, plan, staged)
+        if (tables === undefined) lost = 'not every row may stay as it came'
         return tables === undefined ? undefined : { connection, session, plan: { ...plan, tables }, staged: rest }
       })
     },
     end,
+    lost: () => lost,
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
+}
+
+async function restore({ whileReading, memory }: Pick<Begun, 'whileReading' | 'memory'>): Promise<void> {
+  await whileReading.restore()
+  await memory.restore()
 }
 
 async function begin(database: Database, dataset: string): Promise<Begun> {
@@ -167,15 +201,20 @@ async function begin(database: Database, dataset: string): Promise<Begun> {
     changed.push(memory, whileReading)
     const mostMemoryMib = mebibytes(memoryBefore.memory_limit ?? '')
     const memoryMib = memoryMibFor(0, mostMemoryMib)
-    await memory.change(withMemory(memoryMib))
-    await whileReading.change(WHILE_READING)
+    if (!(await database.isShared())) {
+      await memory.change(withMemory(memoryMib))
+      await whileReading.change(WHILE_READING)
+    } else {
+      await memory.restore()
+      await whileReading.restore()
+    }
     await connection.run('BEGIN TRANSACTION')
     await session.createDataset()
     const tables = await DatasetTables.inspect(session)
     const limits = { memoryMib, mostMemoryMib }
     return { connection, whileReading, memory, session, tables, shapes: new Map(), roots: new Map(), ...limits }
   } catch (error) {
-    for (const settings of changed) await settings.restore()
+    for (const settings of changed) await settings.restore().catch(() => {})
     connection.closeSync()
     throw error
   }
@@ -190,19 +229,22 @@ async function settingsOf(session: SqlSession, names: readonly string[]): Promis
 
 function changedSettings(session: SqlSession, before: Settings): ChangedSettings {
   let isChanged = false
+  let isOver = false
   const set = async (settings: Settings): Promise<void> => {
     const statements = Object.entries(settings).map(([name, value]) => `SET ${name} = ${textLiteral(value)}`)
     await session.run(statements.join('; '))
   }
   return {
     async change(settings) {
+      if (isOver) return
       isChanged = true
       await set(settings)
     },
     async restore() {
+      isOver = true
       if (!isChanged) return
       isChanged = false
-      await set(before).catch(() => {})
+      await set(before)
     },
   }
 }

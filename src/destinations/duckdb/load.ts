@@ -49,6 +49,7 @@ export function duckdbLoad(
       await end().catch(() => {})
     },
     abort: end,
+    notes: () => (start.lost() === undefined ? {} : { headStartLost: start.lost() }),
   }
 }
 
@@ -77,15 +78,17 @@ async function commit(committing: Committing): Promise<void> {
       inTransaction(connection, async () => {
         await applyCommit(session, load, final, staged.all)
         signal?.throwIfAborted()
+        await database.check()
       }),
     )
+    await database.check()
   } finally {
     connection.closeSync()
   }
 }
 
 /** Commits the transaction that was begun while rows arrived; false, with nothing done, where there is none to commit. */
-async function commitBegun({ load, start, final, signal }: Committing, staged: Staged): Promise<boolean> {
+async function commitBegun({ database, load, start, final, signal }: Committing, staged: Staged): Promise<boolean> {
   try {
     const begun = await start.finish(final, staged, signal)
     if (begun === undefined) return false
@@ -93,7 +96,9 @@ async function commitBegun({ load, start, final, signal }: Committing, staged: S
     return await interruptible(connection, signal, async () => {
       if (!(await applyCommit(session, load, begun.plan, begun.staged))) return false
       signal?.throwIfAborted()
+      await database.check()
       await connection.run('COMMIT')
+      await database.check()
       return true
     })
   } catch {
