@@ -95,7 +95,7 @@ describe('rows that are put in while others arrive', () => {
     const path = freshPath()
     const instance = await DuckDBInstance.fromCache(path)
     const other = await instance.connect()
-    await other.run("SET memory_limit = '450MiB'")
+    await other.run("SET memory_limit = '1GiB'")
     const limit = async (): Promise<unknown> =>
       (await other.runAndReadAll("SELECT current_setting('memory_limit')")).getRows()[0]?.[0]
     const names = Array.from({ length: 250 }, (_, index) => `c${index}`)
@@ -116,10 +116,10 @@ describe('rows that are put in while others arrive', () => {
       for (let number = 0; number < 14; number++) {
         await load.stage({ table: 'wide', rows, columns: [...data, ...system] }, wide)
       }
-      expect(await limit()).toBe('450.0 MiB')
+      expect(await limit()).toBe('1.0 GiB')
       await load.commit(commitPlan(wide, { loadId: '2.1', tables: [{ table: 'wide', disposition: 'append' }] }))
       expect(await connection.count('wide')).toBe(14 * rows)
-      expect(await limit()).toBe('450.0 MiB')
+      expect(await limit()).toBe('1.0 GiB')
     })
     other.closeSync()
     instance.closeSync()
