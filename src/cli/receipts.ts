@@ -52,6 +52,8 @@ function notes(receipt: Receipt): string[] {
   if (receipt.discardedRows > 0) found.push(`${amount(receipt.discardedRows)} rows discarded by the schema contract`)
   if (receipt.discardedValues > 0)
     found.push(`${amount(receipt.discardedValues)} values discarded by the schema contract`)
+  if (receipt.variants !== undefined)
+    found.push(`new columns for values that did not fit: ${receipt.variants.join(', ')}`)
   return found
 }
 

@@ -7,6 +7,10 @@ import type { PipelineState } from './state.js'
 export interface Capabilities {
   /** Longest table or column name, in code points (dlt's `max_identifier_length`). */
   readonly maxIdentifierLength: number
+  /** Names of columns that the engine keeps for itself; a key that would become one gets `_` behind it. */
+  readonly reservedColumns?: readonly string[] | undefined
+  /** Most columns of a table; absent: the normaliser's own bound. */
+  readonly maxColumns?: number | undefined
   /** Names that differ only by case are one name. */
   readonly caseSensitive: boolean
   readonly dispositions: readonly WriteDisposition[]

@@ -66,6 +66,7 @@ export type WarningCode =
   | 'column_collision'
   | 'table_collision'
   | 'null_only_column'
+  | 'variant_column'
   | 'text_changed'
   | 'number_out_of_range'
   | 'guess'

@@ -172,7 +172,8 @@ function columnsOf(schema: Schema, given: HintsOfResource, update: TableUpdate):
 
 /** Name of a column declared by hints, as names in data are normalised. */
 export function columnName(schema: Pick<Schema, 'normalizers'>, naming: Naming, raw: string): string {
-  return schema.normalizers.use_break_path_on_normalize === false ? naming.identifier(raw) : naming.path(raw)
+  const isWhole = schema.normalizers.use_break_path_on_normalize === false
+  return naming.column(isWhole ? naming.identifier(raw) : naming.path(raw))
 }
 
 /** The columns that scd2 keeps versions with. */

@@ -24,6 +24,8 @@ export interface Naming {
   path(raw: string): string
   /** As `path`, fragments as table identifiers. */
   tablesPath(raw: string): string
+  /** The name as that of a column: one that the destination keeps for itself gets `_` behind it. */
+  column(normalised: string): string
   /** Joins normalised parts, leaving out blank ones; nothing is normalised or shortened. */
   joinPath(...normalised: readonly string[]): string
   /** Joins normalised parts and shortens the whole. */
@@ -51,9 +53,10 @@ const conventions: Readonly<Record<NamingName, Convention>> = {
 
 /**
  * The convention called `name` (a full dlt module path is understood too), for names of at most `maxLength` code
- * points, at least 6. An unknown name is a ConfigError that lists the known ones.
+ * points, at least 6. `reserved` are names that no column may have. An unknown convention is a ConfigError that lists the
+ * known ones.
  */
-export function naming(name: NamingName, maxLength?: number): Naming {
+export function naming(name: NamingName, maxLength?: number, reserved: readonly string[] = []): Naming {
   const known = knownName(name)
   const { separator, caseSensitive, rule } = conventions[known]
   if (maxLength !== undefined && maxLength < tagLength) {
@@ -75,6 +78,7 @@ export function naming(name: NamingName, maxLength?: number): Naming {
     tableIdentifier: identifier,
     path,
     tablesPath: path,
+    column: normalised => (reserved.includes(normalised) ? `${normalised}_` : normalised),
     joinPath,
     shortenFragments: (...parts) => {
       const joined = joinPath(...parts)

@@ -22,6 +22,8 @@ export interface Receipt {
   /** Rows and values dropped by a schema contract. */
   readonly discardedRows: number
   readonly discardedValues: number
+  /** Columns that this load made for values that did not fit, as `table.column`; absent where there are none. */
+  readonly variants?: readonly string[] | undefined
   /** Rows staged, by table; nested tables included. */
   readonly rows: Readonly<Record<string, number>>
   /** Bytes of bodies, decoded. */

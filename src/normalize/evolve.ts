@@ -1,4 +1,4 @@
-import { addColumn, isComplete, newColumn, preferredType } from '../core/columns.js'
+import { addColumn, isComplete } from '../core/columns.js'
 import { evolvesColumnsOnce, isNewTable } from '../core/contracts.js'
 import { DataError, SchemaError } from '../core/errors.js'
 import type { ColumnSchema, DataType, TableSchema } from '../core/schema.js'
@@ -142,9 +142,11 @@ export class Evolver {
   ): void {
     const field = this.#shapes.field(shape, node, key)
     if (!field.keepsJson && isObjectTree(tree)) {
+      if (field.node === undefined) this.#noteInner(shape, field, 'objects')
       open.push({ node: this.#shapes.innerOf(node, field), members: tree })
     } else if (!field.keepsJson && isListTree(tree)) {
       const rowLevel = shape.root.level
+      if (field.list === undefined) this.#noteInner(shape, field, 'lists')
       this.#shapes.list(shape, node.path, field, rowLevel)
       const path = `${node.path}\0${this.#shapes.tableFragment(key)}`
       const earlier = row.lists.get(path)
@@ -167,6 +169,18 @@ export class Evolver {
       }
       row.cells.set(field.name, { field, tree })
     }
+  }
+
+  /** Values that a column of a simple type cannot take go to columns, or a table, of their own. */
+  #noteInner({ tableName }: ListShape, { name }: Field, what: 'objects' | 'lists'): void {
+    const column = this.#shapes.schema.tables.get(tableName)?.columns.get(name)
+    if (column === undefined || !isComplete(column) || this.#shapes.hasInner(tableName, name)) return
+    const place = what === 'objects' ? 'columns' : 'a table'
+    this.#cells.warnOnce(
+      'variant_column',
+      `${tableName}.${name} ${what}`,
+      `Column ${tableName}.${name} is ${column.data_type} and cannot take the ${what} that came: those have ${place} of their own; declare the column as json to keep them whole`,
+    )
   }
 
   /** Writes the row and returns its table; undefined when the contract does not admit the row. */
@@ -237,7 +251,7 @@ export class Evolver {
       if (this.#shapes.isSystemColumn(name, hangs, shape)) continue
       const scalar = this.#cells.scalar(tree, tableName, name)
       if (scalar === undefined) {
-        this.#noteNull(tableName, table, name)
+        this.#noteNull(tableName, table, name, field, tree)
         continue
       }
       const target = this.#target(tableName, table, field, name, scalar, tree)
@@ -246,11 +260,12 @@ export class Evolver {
     return targets
   }
 
-  #noteNull(tableName: string, table: TableSchema | undefined, name: string): void {
+  #noteNull(tableName: string, table: TableSchema | undefined, name: string, field: Field, tree: Tree): void {
     const column = table?.columns.get(name)
     if (column !== undefined && isComplete(column)) return
-    this.#shapes.noteNull(tableName, name)
-    if (column !== undefined || newColumn(this.#shapes.schema, name, 'text').nullable !== false) return
+    // A number that no double can hold is told of as such.
+    this.#shapes.noteNull(tableName, name, field, tree !== null)
+    if (column !== undefined || this.#shapes.newColumn(name, 'text').nullable !== false) return
     throw new DataError('not_null', `Column ${tableName}.${name} must not be null`, { path: `${tableName}.${name}` })
   }
 
@@ -262,9 +277,8 @@ export class Evolver {
     scalar: Scalar,
     tree: Tree,
   ): Target {
-    const { schema } = this.#shapes
     const { kind } = scalar
-    const main = this.#fitting(tableName, table, name, scalar, tree, false, () => preferredType(schema, name))
+    const main = this.#fitting(tableName, table, name, scalar, tree, false, () => this.#shapes.preferredType(name))
     if (main !== undefined) return { field, kind, ...main, isVariant: false }
     const variantName = this.#shapes.variantName(table, name, kind)
     const variant = this.#fitting(tableName, table, variantName, scalar, tree, true, () => undefined)
@@ -290,7 +304,7 @@ export class Evolver {
       return value === undefined ? undefined : { column: existing, value, isNew: false }
     }
     const type = preferred() ?? detectType(scalar, schema.settings.detections, loadSeconds) ?? scalar.kind
-    const column = { ...newColumn(schema, name, type, { variant }), ...existing }
+    const column = { ...this.#shapes.newColumn(name, type, variant), ...existing }
     const value = this.#cells.fit(scalar, type, column, tableName, name)
     if (value === undefined && variant) throw misfit(scalar, tree, tableName, name, type)
     return value === undefined ? undefined : { column, value, isNew: true }
@@ -347,6 +361,21 @@ export class Evolver {
       }
     }
     for (const column of system.values()) addColumn(table, column)
+    if (news.size > 0) this.#shapes.refuseTooManyColumns(table)
+    for (const target of news.values()) if (target.isVariant) this.#noteVariant(table, target)
+  }
+
+  #noteVariant(table: TableSchema, { column, field, kind }: Target): void {
+    const { variants } = this.#shapes
+    const made = variants.get(table.name)
+    if (made === undefined) variants.set(table.name, [column.name])
+    else if (!made.includes(column.name)) made.push(column.name)
+    const type = table.columns.get(field.name)?.data_type
+    this.#cells.warnOnce(
+      'variant_column',
+      `${table.name}.${column.name}`,
+      `Column ${table.name}.${field.name}${type === undefined ? '' : ` is ${type} and`} cannot take every ${kind} that came: those are in the new column ${column.name}; declare a type that holds all of them, or make the values alike with a \`map\` step`,
+    )
   }
 
   #discard({ field, isVariant }: Target): void {

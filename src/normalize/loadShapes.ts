@@ -1,7 +1,8 @@
 import { isComplete, newColumn, preferredType } from '../core/columns.js'
+import { SchemaError } from '../core/errors.js'
 import type { Naming } from '../core/identifiers.js'
 import { isJsonObject } from '../core/jsonObject.js'
-import type { ColumnSchema, Schema, SchemaContract, TableSchema } from '../core/schema.js'
+import type { ColumnSchema, DataType, Schema, SchemaContract, TableSchema } from '../core/schema.js'
 import { normalizerConfig } from '../core/schemaDocument.js'
 import { type SystemNames, systemNames } from '../core/systemTables.js'
 import { BufferPool } from './buffers.js'
@@ -10,6 +11,7 @@ import type { JsonScalar } from './coerce.js'
 import type { Kernel } from './kernel.js'
 import { columnFragment, type Field, type KeyNames, ListShape, Node, tableFragment } from './shapes.js'
 import { type RootIdKind, TableWriter } from './tables.js'
+import { isObjectTree, type ObjectTree, type Tree } from './tree.js'
 
 const KINDS: readonly JsonScalar['kind'][] = ['text', 'bigint', 'double', 'bool', 'json']
 
@@ -32,6 +34,7 @@ export interface LoadShapesOptions {
   readonly naming: Naming
   readonly loadId: string
   readonly maxNesting: number | undefined
+  readonly maxColumns: number | undefined
   readonly contract: ((table: string) => SchemaContract) | undefined
 }
 
@@ -50,7 +53,9 @@ export class LoadShapes {
   readonly #writers = new Map<string, TableWriter>()
   /** Fields by shape and column name, to notice keys that share a column. */
   readonly #fieldNames = new WeakMap<ListShape, Map<string, Field>>()
-  readonly #onlyNull = new Map<string, Set<string>>()
+  readonly #onlyNull = new Map<string, Map<string, { readonly field: Field; hadValue: boolean }>>()
+  /** Variant columns that this load made, by table. */
+  readonly variants = new Map<string, string[]>()
 
   constructor(options: LoadShapesOptions) {
     this.#options = options
@@ -103,7 +108,7 @@ export class LoadShapes {
     const { naming } = this.#keyNames
     const fragment = columnFragment(key, this.#keyNames)
     const path = node.path === '' ? fragment : naming.joinPath(node.path, fragment)
-    const name = node.path === '' ? fragment : naming.shortenFragments(node.path, fragment)
+    const name = naming.column(node.path === '' ? fragment : naming.shortenFragments(node.path, fragment))
     const field = shape.addField(node, key, path, name, node.level <= 0 || this.#isJson(shape.tableName, name))
     this.#share(shape, field)
     const family = this.#families.get(shape.tableName)
@@ -121,6 +126,7 @@ export class LoadShapes {
     const first = fields.get(field.name)
     if (first === undefined) fields.set(field.name, field)
     else field.shareColumn(first)
+    if (fields.size > MOST_KEYS) throw tooMany(shape.tableName, `${MOST_KEYS} different keys`, [...fields.keys()])
   }
 
   #isAnySystemColumn(name: string): boolean {
@@ -159,7 +165,15 @@ export class LoadShapes {
     const writer = this.#writers.get(shape.tableName) ?? this.#newWriter(schemaTable, hangsOn)
     if (this.#carriesRootId(shape)) writer.hasRootIds = true
     const family = this.#families.get(root.tableName)
-    if (family !== undefined && !family.tables.includes(writer)) family.tables.push(writer)
+    if (family !== undefined && !family.tables.includes(writer)) {
+      family.tables.push(writer)
+      if (family.tables.length > MOST_TABLES) {
+        const names = family.tables.map(({ name }) =>
+          name.slice(root.tableName.length + this.#keyNames.naming.separator.length),
+        )
+        throw tooMany(root.tableName, `${MOST_TABLES} nested tables`, names)
+      }
+    }
     const exact =
       writer.parent === undefined ? writer.rootIdKind !== 'random' || writer.hasRootIds : writer.parent !== parent
     shape.bindTable(writer, exact)
@@ -236,11 +250,54 @@ export class LoadShapes {
     return naming.shortenFragments(name, `v_${kind}`)
   }
 
+  /**
+   * A column for values of the data. One with the name of a system column that its table does not have is a column like
+   * any other, of the type that the table's own column would have: the default hints of that name are not for it.
+   */
+  newColumn(name: string, type: DataType, variant = false): ColumnSchema {
+    if (this.#isAnySystemColumn(name)) return { name, data_type: type, nullable: true }
+    return newColumn(this.schema, name, type, { variant })
+  }
+
+  /** The type of a column of this name, before a value is looked at. */
+  preferredType(name: string): DataType | undefined {
+    if (this.#isAnySystemColumn(name)) return name === this.names.listIndex ? 'bigint' : 'text'
+    return preferredType(this.schema, name)
+  }
+
   /** Whether the column's values are made, not taken from the data. */
   isSystemColumn(name: string, hangs: boolean, shape: ListShape): boolean {
     const { id, loadId, parentId, listIndex, rootId } = this.names
     if (name === rootId) return this.#carriesRootId(shape)
     return name === id || (hangs ? name === parentId || name === listIndex : name === loadId)
+  }
+
+  /** Fails where the table has more columns than the destination allows, or than anybody can want. */
+  refuseTooManyColumns(table: TableSchema): void {
+    const most = this.#options.maxColumns ?? MOST_COLUMNS
+    if (table.columns.size > most) throw tooMany(table.name, `${most} columns`, [...table.columns.keys()])
+  }
+
+  /** The value of a record that goes to the column of this name, if any; undefined where the record has no such key. */
+  valueOf(record: ObjectTree, name: string, above = ''): Tree | undefined {
+    const { naming } = this.#keyNames
+    let found: Tree | undefined
+    for (const [key, value] of record) {
+      const path = naming.joinPath(above, columnFragment(key, this.#keyNames))
+      if (naming.column(naming.shortenFragments(path)) === name) found = value
+      else if (isObjectTree(value)) found = this.valueOf(value, name, path) ?? found
+    }
+    return found
+  }
+
+  /** Whether values of this name became columns or a table of their own: members of objects, elements of lists. */
+  hasInner(tableName: string, name: string): boolean {
+    const { naming } = this.#keyNames
+    const { tables } = this.schema
+    if (tables.has(naming.shortenFragments(tableName, name))) return true
+    const start = `${name}${naming.separator}`
+    const columns = [...(tables.get(tableName)?.columns.values() ?? [])]
+    return columns.some(column => column.name.startsWith(start) && column.variant !== true)
   }
 
   /** The system columns that a table lacks, in order. */
@@ -263,21 +320,54 @@ export class LoadShapes {
     return this.#options.contract?.(known ? shape.tableName : parent) ?? EVOLVE
   }
 
-  noteNull(table: string, column: string): void {
-    const columns = this.#onlyNull.get(table)
-    if (columns === undefined) this.#onlyNull.set(table, new Set([column]))
-    else columns.add(column)
+  /** `hadValue`: the record has a value, which was lost. */
+  noteNull(table: string, column: string, field: Field, hadValue: boolean): void {
+    const columns = this.#onlyNull.get(table) ?? new Map<string, { readonly field: Field; hadValue: boolean }>()
+    this.#onlyNull.set(table, columns)
+    const known = columns.get(column)
+    if (known === undefined) columns.set(column, { field, hadValue })
+    else known.hadValue ||= hadValue
   }
 
-  /** Columns that were null whenever they were there, and so are not part of their table. */
-  onlyNull(): { readonly table: string; readonly column: string }[] {
-    const found: { table: string; column: string }[] = []
+  /** Columns that were null whenever they were there, and so are not part of their table; by table. */
+  onlyNull(): ReadonlyMap<string, readonly string[]> {
+    const found = new Map<string, readonly string[]>()
     for (const [table, columns] of this.#onlyNull) {
-      for (const column of columns) {
-        const existing = this.schema.tables.get(table)?.columns.get(column)
-        if (existing === undefined || !isComplete(existing)) found.push({ table, column })
-      }
+      const names = [...columns]
+        .filter(([name, { field, hadValue }]) => !hadValue && this.#isOnlyNull(table, name, field))
+        .map(([name]) => name)
+      if (names.length > 0) found.set(table, names)
     }
     return found
   }
+
+  #isOnlyNull(table: string, column: string, { node, list, discarded }: Field): boolean {
+    const existing = this.schema.tables.get(table)?.columns.get(column)
+    if (existing !== undefined && isComplete(existing)) return false
+    return node === undefined && list === undefined && !discarded && !this.hasInner(table, column)
+  }
+}
+
+/** Most columns of a table, most keys of its records, and most tables of a resource: what has more has data for names. */
+const MOST_COLUMNS = 10_000
+const MOST_KEYS = 20_000
+const MOST_TABLES = 1_000
+
+/** Names what most of the keys have in common: the object whose keys are values. */
+function tooMany(table: string, what: string, names: readonly string[]): SchemaError {
+  const starts = new Map<string, number>()
+  for (const name of names) {
+    const [start = '', ...rest] = name.split('__')
+    if (rest.length > 0) starts.set(start, (starts.get(start) ?? 0) + 1)
+  }
+  const [most] = [...starts].sort((a, b) => b[1] - a[1])
+  const remedy =
+    most !== undefined && most[1] > names.length / 2
+      ? `Load that object as one JSON column: columns: {${most[0]}: {data_type: json}}`
+      : 'Turn them into a list of records with a `map` step, or leave them out'
+  return new SchemaError(
+    'schema',
+    `Table ${table} would have more than ${what}, such as ${names.slice(-3).join(', ')}: keys of its records seem to be values. ${remedy}. Nothing was committed`,
+    { table },
+  )
 }

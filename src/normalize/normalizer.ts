@@ -12,7 +12,7 @@ import { LoadShapes, type RootFamily } from './loadShapes.js'
 import { keyIdOfBytes, recordIdOfBytes } from './rootIds.js'
 import { textValue } from './rowIds.js'
 import type { TableWriter } from './tables.js'
-import { excerpt } from './tree.js'
+import { excerpt, isListTree, isObjectTree, type Tree } from './tree.js'
 import { type Family, Walk } from './walk.js'
 
 const DEFAULT_BATCH_ROWS = 61_440
@@ -34,6 +34,8 @@ export interface NormalizerOptions {
   readonly maxNesting?: number | undefined
   /** Texts may hold U+0000. Where not it is removed, with one warning a column. */
   readonly nulInText: boolean
+  /** Most columns of a table, default 10,000. */
+  readonly maxColumns?: number | undefined
   /** Digits and scale of decimal columns whose hints say neither; more digits than that are an error. */
   readonly decimals: CellLimits['decimals']
   /**
@@ -65,6 +67,8 @@ export interface Normalizer {
   take(all?: boolean): ColumnBatch[]
   /** Rows written so far, by table; tables without rows are left out. */
   rows(): ReadonlyMap<string, number>
+  /** Columns made for values that did not fit the column of their key, by table. */
+  variants(): ReadonlyMap<string, readonly string[]>
   /**
    * To be called once, after the last page: marks tables that have seen data, and warns of columns that were only
    * null or were declared and never came.
@@ -95,9 +99,9 @@ class LoadNormalizer implements Normalizer {
   #resource: string | undefined
 
   constructor(options: NormalizerOptions) {
-    const { schema, naming, loadId, maxNesting, contract } = options
+    const { schema, naming, loadId, maxNesting, maxColumns, contract } = options
     const kernel = new Kernel(() => this.#walk)
-    this.#shapes = new LoadShapes({ kernel, schema, naming, loadId, maxNesting, contract })
+    this.#shapes = new LoadShapes({ kernel, schema, naming, loadId, maxNesting, maxColumns, contract })
     this.#cells = new CellRules(options, (code, message) => options.warn(code, message, this.#resource))
     this.#walk = new Walk(kernel, this.#cells, options.nulInText)
     this.#evolver = new Evolver(this.#shapes, this.#cells)
@@ -216,19 +220,39 @@ class LoadNormalizer implements Normalizer {
     const rule = isKey ? `is part of the ${column.primary_key ? 'primary' : 'merge'} key` : 'must not be null'
     const index = table.cutRows + row - firstRow
     const record = table === family.table ? this.#recordAt(index, family, firstRow) : undefined
+    const misfit = record === undefined ? undefined : this.#misfit(record, column)
     const culprit =
       record === undefined
         ? 'a row has no value for it'
-        : `record ${this.#recordsBefore + index + 1} of the page has no value for it: ${record}`
+        : `record ${this.#recordsBefore + index + 1} of the page has ${misfit ?? 'no value'} for it: ${excerpt(record)}`
     return new DataError(
       isKey ? 'primary_key' : 'not_null',
-      `Column ${table.name}.${column.name} ${rule}, but ${culprit}`,
+      `Column ${table.name}.${column.name} ${rule}${misfit === undefined || column.data_type === undefined ? '' : ` and has the type ${column.data_type}`}, but ${culprit}${this.#remedy(table, column, misfit)}`,
       { resource: this.#resource, path: `${table.name}.${column.name}` },
     )
   }
 
-  /** Excerpt of the record that became the `index`th root row of the page; undefined where rows were discarded. */
-  #recordAt(index: number, { table }: Family, firstRow: number): string | undefined {
+  /** The value that the record has for the column, and that the column could not take. */
+  #misfit(record: Tree, column: ColumnSchema): string | undefined {
+    const value = isObjectTree(record) ? this.#shapes.valueOf(record, column.name) : undefined
+    if (value === undefined || value === null) return undefined
+    if (isObjectTree(value)) return 'an object'
+    return isListTree(value) ? 'a list' : `the ${typeof value === 'string' ? 'text' : 'value'} ${excerpt(value)}`
+  }
+
+  #remedy(table: TableWriter, column: ColumnSchema, misfit: string | undefined): string {
+    if (misfit !== undefined && column.data_type !== undefined) {
+      return '; make the values of one type with a `map` step, or declare the column as text and load into a new table'
+    }
+    const letters = (name: string): string => name.toLowerCase().replace(/[^\p{L}\p{Nd}]/gu, '')
+    const near = [...table.schema.columns.keys()].find(
+      name => name !== column.name && letters(name) === letters(column.name),
+    )
+    return near === undefined ? '' : `; did you mean ${near}?`
+  }
+
+  /** The record that became the `index`th root row of the page; undefined where rows were discarded. */
+  #recordAt(index: number, { table }: Family, firstRow: number): Tree | undefined {
     const { reader, records } = this.#walk
     if (index < 0 || table.cutRows + table.rows - firstRow !== records) return undefined
     reader.position = 0
@@ -237,7 +261,7 @@ class LoadNormalizer implements Normalizer {
       reader.read()
       reader.expect(0x2c)
     }
-    return excerpt(reader.read())
+    return reader.read()
   }
 
   take(all = false): ColumnBatch[] {
@@ -267,12 +291,16 @@ class LoadNormalizer implements Normalizer {
     return rows
   }
 
+  variants(): ReadonlyMap<string, readonly string[]> {
+    return this.#shapes.variants
+  }
+
   finish(): void {
     for (const table of this.#shapes.writers) {
       if (table.cutRows + table.rows === 0) continue
       this.#resource = table.schema.resource
       for (const column of table.schema.columns.values()) {
-        if (isComplete(column)) continue
+        if (isComplete(column) || this.#shapes.hasInner(table.name, column.name)) continue
         this.#cells.warnOnce(
           'null_only_column',
           `${table.name}.${column.name}`,
@@ -282,12 +310,18 @@ class LoadNormalizer implements Normalizer {
       markSeenData(table.schema)
     }
     this.#resource = undefined
-    for (const { table, column } of this.#shapes.onlyNull()) {
-      this.#cells.warnOnce(
-        'null_only_column',
-        `${table}.${column}`,
-        `Column ${table}.${column} was null in every record, so its type is unknown and it was not created`,
-      )
+    for (const [table, columns] of this.#shapes.onlyNull()) {
+      const [first, ...others] = columns
+      const named = others.length === 0 ? `Column ${table}.${first} was` : `Columns ${listed(columns)} of ${table} were`
+      const rest = others.length === 0 ? 'its type is unknown and it was' : 'their types are unknown and they were'
+      this.#cells.warnOnce('null_only_column', table, `${named} null in every record, so ${rest} not created`)
     }
   }
+}
+
+const MOST_LISTED = 20
+
+function listed(names: readonly string[]): string {
+  const more = names.length - MOST_LISTED
+  return more <= 0 ? names.join(', ') : `${names.slice(0, MOST_LISTED).join(', ')} and ${more} more`
 }

@@ -76,6 +76,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       emit({ type: 'warning', code, message, ...(resource === undefined ? {} : { resource }) }),
     contract: table => resolveContract(schema, table),
     nulInText: capabilities.nulInText,
+    maxColumns: capabilities.maxColumns,
     decimals: { decimal: capabilities.decimal, wei: capabilities.wei },
     batchRows: capabilities.batchRows,
   })
@@ -115,7 +116,12 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
     emit,
     finish: async () => {
       await rows.finish()
-      return conclude(input, [...opened.values()], { byTable: normalizer.rows(), discarded: rows.discardedRows }, emit)
+      return conclude(
+        input,
+        [...opened.values()],
+        { byTable: normalizer.rows(), discarded: rows.discardedRows, variants: normalizer.variants() },
+        emit,
+      )
     },
   }
 }
@@ -257,7 +263,11 @@ function warnWithoutKeys(
 function conclude(
   input: OpenLoadInput,
   resources: readonly OpenResource[],
-  normalized: { readonly byTable: ReadonlyMap<string, number>; readonly discarded: number },
+  normalized: {
+    readonly byTable: ReadonlyMap<string, number>
+    readonly discarded: number
+    readonly variants: ReadonlyMap<string, readonly string[]>
+  },
   emit: (event: RunEvent) => void,
 ): { receipts: readonly Receipt[]; rows: Readonly<Record<string, number>>; plan: CommitPlan | undefined } {
   const { prepared, setup, options } = input
@@ -266,7 +276,8 @@ function conclude(
   const receipts = resources
     .filter(({ planned }) => planned.loaded || planned.resource.selected)
     .map(({ planned, meter: resourceMeter }) => {
-      const receipt = resourceMeter.receipt(rowsOf(schema, rowsByTable, planned.resource.name))
+      const variants = variantsOf(schema, normalized.variants, planned.resource.name)
+      const receipt = { ...resourceMeter.receipt(rowsOf(schema, rowsByTable, planned.resource.name)), ...variants }
       emit({ type: 'resource_finished', resource: receipt.resource, receipt })
       return receipt
     })
@@ -303,6 +314,16 @@ function rowsOf(
   resource: string,
 ): Readonly<Record<string, number>> {
   return Object.fromEntries([...rowsByTable].filter(([table]) => rootResource(schema, table) === resource))
+}
+
+function variantsOf(
+  schema: Schema,
+  byTable: ReadonlyMap<string, readonly string[]>,
+  resource: string,
+): Pick<Receipt, 'variants'> {
+  const own = [...byTable].filter(([table]) => rootResource(schema, table) === resource)
+  const variants = own.flatMap(([table, columns]) => columns.map(column => `${table}.${column}`))
+  return variants.length === 0 ? {} : { variants }
 }
 
 function refuseIncomplete(receipts: readonly Receipt[], options: RunOptions): void {

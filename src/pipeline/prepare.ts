@@ -49,7 +49,8 @@ export async function prepareSchema(
   const stored =
     committedSchema === undefined || imported === undefined ? committedSchema : importedOver(imported, committedSchema)
   const convention = setup.naming ?? (stored === undefined ? undefined : storedConvention(stored)) ?? 'snake_case'
-  const naming = namingConvention(convention as NamingName, destination.capabilities.maxIdentifierLength)
+  const { maxIdentifierLength, reservedColumns } = destination.capabilities
+  const naming = namingConvention(convention as NamingName, maxIdentifierLength, reservedColumns)
   const hints = { maxNesting: source.maxTableNesting, rootKey: source.rootKey, schemaContract: source.schemaContract }
   const fresh = (): Schema => {
     const schema = newSchema(source.name, { naming, ...hints })

@@ -176,6 +176,51 @@ describe('a pipeline into Postgres', () => {
   })
 })
 
+test('keys with names that the server keeps for itself are loaded under others', async () => {
+  const database = await server.createDatabase()
+  const names = ['ctid', 'xmin', 'xmax', 'cmin', 'cmax', 'tableoid']
+  const record = Object.fromEntries(names.map((name, index) => [name, index]))
+  const made = pipeline({
+    name: 'own',
+    source: restApi({
+      client: { base_url: 'http://127.0.0.1' },
+      resources: [
+        {
+          name: 'maps',
+          primary_key: 'ctid',
+          write_disposition: 'merge',
+          records: [{ ...record, inner: record, list: [record] }],
+        },
+      ],
+    }),
+    destination: postgres(server.url(database)),
+    home: folder,
+  })
+  for (let run = 0; run < 2; run++) expect((await made.run()).rows).toEqual({ maps: 1, maps__list: 1 })
+  const renamed = Object.fromEntries(names.map((name, index) => [`${name}_`, BigInt(index)]))
+  const inner = Object.fromEntries(names.map((name, index) => [`inner__${name}`, BigInt(index)]))
+  expect(await made.dataset().table('maps').rows()).toMatchObject([{ ...renamed, ...inner }])
+  expect(await made.dataset().table('maps__list').rows()).toMatchObject([renamed])
+})
+
+test('a table with more columns than the server allows is refused before the commit', async () => {
+  const database = await server.createDatabase()
+  const wide = Object.fromEntries(Array.from({ length: 1700 }, (_, index) => [`k${index}`, index]))
+  const made = pipeline({
+    name: 'wide',
+    source: restApi({
+      client: { base_url: 'http://127.0.0.1' },
+      resources: [{ name: 't', records: [{ by_user: wide }] }],
+    }),
+    destination: postgres(server.url(database)),
+    home: folder,
+  })
+  await expect(made.run()).rejects.toMatchObject({
+    code: 'schema',
+    message: expect.stringMatching(/more than 1600 columns.*columns: \{by_user: \{data_type: json\}\}/),
+  })
+})
+
 describe('readers', () => {
   test('see one load or the next, never a part', async () => {
     const database = await server.createDatabase()

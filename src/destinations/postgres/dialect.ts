@@ -6,6 +6,8 @@ import { type Dialect, doubleQuoted, textLiteral } from '../sql/dialect.js'
 /** Postgres as dlt 1.26 describes it. */
 export const postgresCapabilities: Capabilities = {
   maxIdentifierLength: 63,
+  reservedColumns: ['tableoid', 'ctid', 'xmin', 'xmax', 'cmin', 'cmax'],
+  maxColumns: 1600,
   caseSensitive: true,
   dispositions: ['skip', 'append', 'replace', 'merge'],
   mergeStrategies: ['delete-insert', 'upsert', 'scd2', 'insert-only'],

@@ -37,6 +37,7 @@ export const RECEIPTS: ReadonlyTable = {
     ['bytes', 'bigint'],
     ['announced', 'bigint', true],
     ['waited_ms', 'bigint'],
+    ['variants', 'json', true],
   ]),
 }
 
@@ -138,6 +139,7 @@ export function receiptRow(loadId: string, receipt: Receipt): Readonly<Record<st
     bytes: receipt.bytes,
     announced: receipt.announced ?? null,
     waited_ms: Math.round(receipt.waitedMs),
+    variants: receipt.variants === undefined ? null : JSON.stringify(receipt.variants),
   }
 }
 
