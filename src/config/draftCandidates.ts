@@ -1,6 +1,6 @@
 import { isJsonObject } from '../core/jsonObject.js'
 import { linkTarget } from '../rest/paginators/headerLink.js'
-import { bareName, count, nextHints, type PagingHint, saidMore } from '../rest/pagingHints.js'
+import { bareName, count, nextHints, type PagingHint, positionParam, saidMore } from '../rest/pagingHints.js'
 import { countsFromOne, limitParam, type Param, positionKind } from './draftAddress.js'
 import type { DraftAnswer, PagingConfig } from './draftAnswer.js'
 
@@ -80,18 +80,35 @@ function headerCursors({ answer, moved }: FirstPage): Candidate[] {
   }))
 }
 
-function cursors({ answer, moved }: FirstPage): Candidate[] {
-  const more = saidMore(answer.hints)
-  return nextHints(answer.hints).flatMap(({ kind, leads, path, param }) => {
-    if (kind !== 'cursor' || !leads) return []
+function cursors({ answer, moved, params: sent }: FirstPage): Candidate[] {
+  const found = nextHints(answer.hints).filter(({ kind, leads }) => kind === 'cursor' && leads)
+  const known = new Set(found.map(({ path }) => path))
+  const alone = answer.hints
+    .filter(
+      ({ kind, value, path }) => kind === 'position' && typeof value === 'string' && value !== '' && !known.has(path),
+    )
+    .map(({ key, path, value }) => ({ path, value, param: positionParam(key), morePath: undefined }))
+  return [...found, ...alone].flatMap(({ path, param, value, morePath }) => {
     const own = path.split('.').at(-1) ?? path
-    const usual = /cursor/i.test(own) ? ['cursor', 'start_cursor', 'after'] : ['cursor']
-    return [...new Set([...positions(moved), param, own, ...usual])].map(name => ({
+    const numbered =
+      typeof value === 'number' ? [...sent, ...moved].filter(pair => positionKind(pair, sent) === 'page') : []
+    const usual = [
+      ...(typeof value === 'number' ? ['page'] : []),
+      'cursor',
+      ...(/cursor/i.test(own) ? ['start_cursor', 'after'] : []),
+    ]
+    const names = [
+      ...numbered.map(([name]) => name),
+      ...positions(moved),
+      ...(param === 'cursor' ? [] : [param, own]),
+      ...usual,
+    ]
+    return [...new Set(names)].map(name => ({
       config: {
         type: 'cursor',
         cursor_path: path,
         ...(name === 'cursor' ? {} : { cursor_param: name }),
-        ...(more?.more === true && /^endCursor$/i.test(own) ? { has_more_path: more.path } : {}),
+        ...(morePath === undefined ? {} : { has_more_path: morePath }),
       },
       why: `the body has a value at ${path}`,
       isSuggested: true,
@@ -247,6 +264,10 @@ function fromAnswer({ hints, records, headers, recorded }: DraftAnswer): Counter
   if (Buffer.from(body).includes('"@odata.') || Buffer.from(body).includes('"odata.')) {
     add('offset', '$skip', 'the body is in the style of OData', '$top')
   }
+  if ('x-pagination' in headers) {
+    add('page', 'pageNumber', 'the answer has the header x-pagination')
+    add('page', 'page', 'the answer has the header x-pagination')
+  }
   if (isJsonApi(records)) {
     add('page', 'page[number]', 'the records are in the style of JSON:API')
     add('offset', 'page[offset]', 'the records are in the style of JSON:API', 'page[limit]')
@@ -285,7 +306,7 @@ function offsetCandidate(counter: Counter, first: FirstPage, sent: ReturnType<ty
   const asked = sent?.limit ?? (typeof own?.value === 'number' ? own.value : answer.count)
   // A server that gave fewer although it has more caps its pages.
   const limit = asked > answer.count && firmHints(answer).length > 0 ? answer.count : asked
-  const base = countsFromOne(param) ? 1 : 0
+  const base = firstOffset(param, first)
   const config = {
     type: 'offset',
     limit,
@@ -296,6 +317,14 @@ function offsetCandidate(counter: Counter, first: FirstPage, sent: ReturnType<ty
   }
   const { why, isSuggested } = counter
   return { config, why, isSuggested, sends: [param, limitName], counter: { param, first: base } }
+}
+
+/** As the request says, or the answer to it; else as is usual under that name. */
+function firstOffset(param: string, { answer, params }: FirstPage): 0 | 1 {
+  const sent = params.find(([name]) => name === param)?.[1]
+  const own = answer.hints.find(({ kind, key }) => kind === 'offset' && bareName(key) === bareName(param))?.value
+  const said = Number(sent ?? own ?? Number.NaN)
+  return said === 0 || said === 1 ? said : countsFromOne(param) ? 1 : 0
 }
 
 function pageCandidate(counter: Counter, first: FirstPage): Candidate {
@@ -363,6 +392,8 @@ export function firmHints({ hints, headers, count: records }: DraftAnswer): stri
     if (TOTAL_HEADERS.test(name) && /^\d+$/.test(value) && Number(value) > least)
       found.push(`the header ${name} is ${value}`)
   }
+  const listed = Number(/"Total(?:Count|Items|Records)":\s*"?(\d+)/i.exec(headers['x-pagination'] ?? '')?.[1])
+  if (listed > records) found.push(`the header x-pagination tells of ${listed} records`)
   const range = /\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1]
   if (range !== undefined && Number(range) > records) found.push(`the header content-range ends in ${range}`)
   return found

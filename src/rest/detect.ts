@@ -78,15 +78,16 @@ function followedLink({ path }: NextHint): DetectedPaginator {
   return { paginator, guess: `json_link, next_url_path: ${path}`, why: `the body has a link at ${path}` }
 }
 
-function followedCursor({ request }: ApiPage, { path, param }: NextHint): DetectedPaginator {
+function followedCursor({ request }: ApiPage, { path, param, morePath }: NextHint): DetectedPaginator {
   const place = placeOf(request, [param])
   const paginator = cursor.create({
     type: 'cursor',
     cursor_path: path,
     stop_after_empty_page: false,
+    ...(morePath !== undefined && { has_more_path: morePath }),
     ...keys('cursor', place),
   })
-  const guess = `cursor, cursor_path: ${path}${placeText('cursor', place, 'cursor')}`
+  const guess = `cursor, cursor_path: ${path}${placeText('cursor', place, 'cursor')}${morePath === undefined ? '' : `, has_more_path: ${morePath}`}`
   return { paginator, guess, why: `the body has a value at ${path}` }
 }
 

@@ -4,7 +4,17 @@ import { wholeNumber } from './paginators/kind.js'
 import { pathOfKeys } from './selector.js'
 
 /** What a member beside the records may say about other pages. */
-export type HintKind = 'next' | 'last_id' | 'more' | 'last' | 'total' | 'pages' | 'page' | 'offset' | 'limit'
+export type HintKind =
+  | 'next'
+  | 'position'
+  | 'last_id'
+  | 'more'
+  | 'last'
+  | 'total'
+  | 'pages'
+  | 'page'
+  | 'offset'
+  | 'limit'
 
 /** A member of an answer, outside of its lists, whose name speaks of pages. */
 export interface PagingHint {
@@ -27,6 +37,8 @@ export interface NextHint {
   readonly leads: boolean
   /** Parameter that probably carries it, where it is a cursor. */
   readonly param: string
+  /** The flag that says there is more, where the value stays when there is no more. */
+  readonly morePath?: string
 }
 
 /** Names without case, `_`, `-` and the prefix of OData. */
@@ -39,15 +51,16 @@ export function bareName(name: string): string {
 
 /** Words that may follow `next` in the name of a link or cursor. Others speak of something else, as in `next_billing_date`. */
 const NEXT =
-  /^next(?:after|batch|bookmark|continuation|cursor|href|id|index|key|link|marker|offset|page(?:no|num|number)?|params?|position|query|records?|results?|scroll|set|skip|start|token|uri|url)*$/
+  /^next(?:after|batch|bookmark|continuation|cursor|href|id|index|key|link|marker|offset|page(?:no|num|number)?|params?|path|position|query|records?|results?|scroll|set|skip|start|token|uri|url)*$/
 
 const NAMES: readonly (readonly [HintKind, RegExp])[] = [
   ['next', NEXT],
   ['next', /^(?:continue|continuation|continuationtoken|endcursor)$/],
+  ['position', /^(?:after|aftercursor|bookmark|cursor|marker|pagetoken|scrollid)$/],
   ['last_id', /^lastid$/],
   [
     'more',
-    /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|data|items|available)?|is?truncated)$/,
+    /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|records|data|items|available)?|is?truncated)$/,
   ],
   ['last', /^(?:last|islast|islastpage|done|eof)$/],
   [
@@ -119,11 +132,12 @@ function listedLink(document: JsonDocument, list: Span, above: readonly string[]
 }
 
 const TARGETS = /^(?:href|url|uri|link)/i
-const POSITIONS = /^(?:after|cursor|token|offset|start|page|marker)$/i
+const CURSORS = /^(?:after|cursor|marker|startingafter|starting_after|token)$/i
+const POSITIONS = /^(?:offset|start|page)$/i
 
 /** As in HAL (`next.href`) or HubSpot (`next.after`). */
 function nextObject(document: JsonDocument, span: Span, above: readonly string[], key: string): PagingHint[] {
-  for (const pattern of [TARGETS, POSITIONS]) {
+  for (const pattern of [TARGETS, CURSORS, POSITIONS]) {
     for (const [inner, value] of document.members(span)) {
       const kind = document.kind(value)
       if (!pattern.test(inner) || kind === 'object' || kind === 'array' || kind === 'null') continue
@@ -146,13 +160,30 @@ function totalObject(document: JsonDocument, span: Span, above: readonly string[
 
 /** Links and cursors among the hints, in their order. */
 export function nextHints(hints: readonly PagingHint[]): NextHint[] {
-  return hints
-    .filter(({ kind }) => kind === 'next')
-    .map(hint => {
-      const { value, path } = hint
+  const more = hints.find(({ kind, value }) => kind === 'more' && value === true)
+  return hints.flatMap((hint): NextHint[] => {
+    const { value, path, key } = hint
+    const leads = !isNothing(value)
+    if (hint.kind === 'next') {
       const kind = isLink(hint) ? 'link' : 'cursor'
-      return { kind, path, value, leads: !isNothing(value), param: cursorParam(hint) }
-    })
+      const isRelay = more !== undefined && bareName(key) === 'endcursor'
+      return [{ kind, path, value, leads, param: cursorParam(hint), ...(isRelay && { morePath: more.path }) }]
+    }
+    // Without "there is more" it may be the cursor of this very page.
+    if (hint.kind === 'position' && more !== undefined && leads) {
+      return [{ kind: 'cursor', path, value, leads, param: positionParam(key), morePath: more.path }]
+    }
+    // As with Airtable; a number is the offset of this page.
+    if (hint.kind === 'offset' && typeof value === 'string' && /\D/.test(value)) {
+      return [{ kind: 'cursor', path, value, leads, param: key }]
+    }
+    return []
+  })
+}
+
+/** The parameter that goes with a cursor whose name does not say that it is the next one's. */
+export function positionParam(key: string): string {
+  return bareName(key) === 'aftercursor' ? 'after' : key
 }
 
 /** Nothing there to follow. */

@@ -516,6 +516,110 @@ const STYLES: readonly Style[] = [
     paginator: { type: 'offset', limit: 10, total_path: null, has_more_path: 'has_more' },
   },
   {
+    style: 'a cursor under offset (Airtable)',
+    query: '/things',
+    answer: url => {
+      const start = Number((url.searchParams.get('offset') ?? 'rec0').slice(3))
+      return { json: { records: part(start), ...(start + 10 < 25 ? { offset: `rec${start + 10}` } : {}) } }
+    },
+    paginator: { type: 'cursor', cursor_path: 'offset', cursor_param: 'offset' },
+  },
+  {
+    style: 'a cursor that stays, and has_more (Dropbox)',
+    query: '/things',
+    answer: url => {
+      const start = number(url, 'cursor', 0)
+      return { json: { entries: part(start), cursor: `${start + 10}`, has_more: start + 10 < 25 } }
+    },
+    paginator: { type: 'cursor', cursor_path: 'cursor', has_more_path: 'has_more' },
+  },
+  {
+    style: 'after, of which nothing else is said (Reddit)',
+    query: '/things?limit=10',
+    answer: url => {
+      const start = number(url, 'after', 0)
+      return { json: { data: { children: part(start), after: start + 10 < 25 ? `${start + 10}` : null } } }
+    },
+    paginator: { type: 'cursor', cursor_path: 'data.after', cursor_param: 'after' },
+  },
+  {
+    style: 'starting_after beside a number (Intercom)',
+    query: '/things',
+    answer: url => {
+      const start = number(url, 'starting_after', 0)
+      const next = start + 10 < 25 ? { next: { page: start / 10 + 2, starting_after: `${start + 10}` } } : {}
+      return { json: { data: part(start), pages: { type: 'pages', ...next, per_page: 10 } } }
+    },
+    paginator: { type: 'cursor', cursor_path: 'pages.next.starting_after', cursor_param: 'starting_after' },
+  },
+  {
+    style: 'the number of the next page',
+    query: '/things?_page=1&_per_page=10',
+    answer: url => {
+      const page = number(url, '_page', 1)
+      return { json: { prev: null, next: page < 3 ? page + 1 : null, items: 25, data: part(page * 10 - 10) } }
+    },
+    paginator: { type: 'cursor', cursor_path: 'next', cursor_param: '_page' },
+  },
+  {
+    style: 'an index that begins at 0',
+    query: '/things?startIndex=0&count=10',
+    answer: url => ({ json: { list: part(number(url, 'startIndex', 0), number(url, 'count', 5)), total: 25 } }),
+    paginator: { type: 'offset', limit: 10, offset_param: 'startIndex', limit_param: 'count', total_path: 'total' },
+  },
+  {
+    style: 'a header in JSON (.NET)',
+    query: '/things?pageSize=10',
+    answer: url => ({
+      json: part(number(url, 'pageNumber', 1) * 10 - 10),
+      headers: { 'X-Pagination': '{"TotalCount":25,"TotalPages":3}' },
+    }),
+    paginator: { type: 'page_number', base_page: 1, page_param: 'pageNumber', total_path: null },
+  },
+  {
+    style: 'HAL',
+    query: '/things',
+    answer: url => {
+      const page = number(url, 'page', 0)
+      const next = page < 2 ? { next: { href: `${url.origin}/things?page=${page + 1}` } } : {}
+      const links = { self: { href: url.href }, ...next }
+      return {
+        json: {
+          _embedded: { things: part(page * 10) },
+          _links: links,
+          page: { size: 10, totalElements: 25, totalPages: 3, number: page },
+        },
+      }
+    },
+    paginator: { type: 'json_link', next_url_path: '_links.next.href' },
+  },
+  {
+    style: 'OData 2',
+    query: '/things',
+    answer: url => {
+      const skip = number(url, '$skiptoken', 0)
+      const next = skip + 10 < 25 ? { __next: `${url.origin}/things?$skiptoken=${skip + 10}` } : {}
+      return { json: { d: { results: part(skip), ...next } } }
+    },
+    paginator: { type: 'json_link', next_url_path: 'd.__next' },
+  },
+  {
+    style: 'a link that is refused, beside an offset (Confluence)',
+    query: '/wiki/things',
+    answer: url =>
+      url.pathname === '/wiki/things'
+        ? {
+            json: {
+              results: part(number(url, 'start', 0)),
+              start: number(url, 'start', 0),
+              limit: 10,
+              ...(number(url, 'start', 0) < 15 ? { _links: { next: '/things?start=10' } } : {}),
+            },
+          }
+        : undefined,
+    paginator: { type: 'offset', limit: 10, offset_param: 'start', total_path: null },
+  },
+  {
     style: 'records that tell when they were asked for',
     query: '/things?limit=10',
     answer: url => {

@@ -33,6 +33,13 @@ describe('a style that an answer shows is followed', () => {
     ['AWS', { Things: page(1), NextToken: 'c' }, 'GET /things?NextToken=c'],
     ['Kubernetes', { items: page(1), metadata: { continue: 'c' } }, 'GET /things?continue=c'],
     ['HubSpot', { results: page(1), paging: { next: { after: 'c' } } }, 'GET /things?after=c'],
+    ['Airtable', { records: page(1), offset: 'itr/rec' }, 'GET /things?offset=itr%2Frec'],
+    ['Dropbox', { entries: page(1), cursor: 'c', has_more: true }, 'GET /things?cursor=c'],
+    [
+      'Asana',
+      { data: page(1), next_page: { offset: 'c', path: '/x', uri: '/things?offset=c' } },
+      'GET /things?offset=c',
+    ],
     ['a number of the next page', { items: page(1), next_page: 2 }, 'GET /things?page=2'],
     [
       'the number of the page in the body',
