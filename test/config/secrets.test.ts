@@ -6,7 +6,9 @@ import { requestSettings } from '../../src/config/environment.js'
 import { secretResolver } from '../../src/config/secrets.js'
 import { ConfigError } from '../../src/core/errors.js'
 import { reveal, Secret } from '../../src/core/secret.js'
+import type { AuthConfig } from '../../src/rest/config/declaration.js'
 import type { Found } from '../../src/rest/config/lookup.js'
+import { parseRestConfig } from '../../src/rest/config/parse.js'
 
 let folder: string
 
@@ -55,6 +57,32 @@ describe('a field that auth leaves out', () => {
   test('the only secret of a block may be the block', () => {
     expect(value(resolver({ SOURCES__REST_API__CREDENTIALS: 't' }).credential('token', true))).toBe('t')
     expect('missing' in resolver({ SOURCES__REST_API__CREDENTIALS: 't' }).credential('password', false)).toBe(true)
+  })
+
+  test.each<[AuthConfig, Record<string, string>, object]>([
+    [
+      { type: 'oauth2_client_credentials' },
+      { ACCESS_TOKEN_URL: 'https://a.example.com/t', CLIENT_ID: 'i', CLIENT_SECRET: 's' },
+      { access_token_url: 'https://a.example.com/t' },
+    ],
+    [
+      { type: 'api_key', location: 'header' },
+      { API_KEY: 'k', NAME: 'X-Key' },
+      { name: 'X-Key', location: 'header' },
+    ],
+    [
+      { type: 'api_key', name: 'X-Own' },
+      { API_KEY: 'k', NAME: 'X-Key', LOCATION: 'query' },
+      { name: 'X-Own', location: 'query' },
+    ],
+    ['api_key', { API_KEY: 'k', NAME: 'X-Key' }, { name: 'X-Key', location: 'header' }],
+  ])('every one is looked up, also those of an object: %j', (auth, variables, expected) => {
+    const env = Object.fromEntries(
+      Object.entries(variables).map(([name, text]) => [`SOURCES__REST_API__CREDENTIALS__${name}`, text]),
+    )
+    const document = { client: { base_url: 'https://a.example.com', auth }, resources: ['a'] }
+    const [resource] = parseRestConfig(document, { lookup: resolver(env) }).resources
+    expect(resource).toMatchObject({ endpoint: { auth: { config: expected } } })
   })
 
   test('an unrelated variable is never sent', () => {

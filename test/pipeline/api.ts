@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,12 +21,14 @@ export interface Answer {
   readonly headers?: Record<string, string>
 }
 
-export async function testApi(answer: (url: URL) => Answer | Promise<Answer>): Promise<TestApi> {
+export async function testApi(
+  answer: (url: URL, request: IncomingMessage) => Answer | Promise<Answer>,
+): Promise<TestApi> {
   const asked: string[] = []
   const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? '/', 'http://127.0.0.1')
     asked.push(`${url.pathname}${url.search}`)
-    const { status = 200, json, body = JSON.stringify(json), headers = {} } = await answer(url)
+    const { status = 200, json, body = JSON.stringify(json), headers = {} } = await answer(url, request)
     response.writeHead(status, { 'content-type': 'application/json', ...headers })
     response.end(body)
   })

@@ -11,10 +11,15 @@ export const httpBasic = defineAuth({
     username: z
       .union([z.string(), secretText])
       .meta({ description: 'The user name; some APIs expect a key here.', examples: ['ann'] }),
-    password: secretText.meta({ description: 'The password. A secret.' }),
+    password: z
+      .union([z.literal('').transform(() => new Secret('', 'the document')), secretText])
+      .meta({ description: 'The password. A secret; empty where the API takes a user name alone.', examples: [''] }),
   }),
   secretFields: ['password'],
   lookedUp: ['username', 'password'],
+  without: {
+    password: 'an API that takes no password has `password: ""` in the document; an empty variable counts as none',
+  },
   create({ username, password }) {
     return {
       sign(request, context) {

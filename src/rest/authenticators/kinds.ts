@@ -12,6 +12,8 @@ export interface AuthKind<Schema extends z.ZodType = z.ZodType> {
   readonly secretFields: readonly string[]
   /** Required fields that are looked for among the secrets when the document leaves them out. */
   readonly lookedUp: readonly string[]
+  /** By field: what to write where the API wants none, for the message that it is missing. */
+  readonly without?: Readonly<Record<string, string>>
   create(config: z.output<Schema>, context: AuthContext): Authenticator
 }
 

@@ -1,4 +1,4 @@
-import { authKinds } from '../authenticators/index.js'
+import { type AuthKind, authKinds } from '../authenticators/index.js'
 import type { Authenticator } from '../types.js'
 import { checkShape } from './check.js'
 import { shapeOf } from './declaration/kinds.js'
@@ -41,8 +41,8 @@ export class AuthReader {
     for (const field of Object.keys(shapeOf(kind.schema))) {
       if (field === 'type' || config[field] != null) continue
       delete config[field]
-      if (kind.lookedUp.includes(field)) this.#lookUp(field, kind.secretFields, config, [...at, field])
-      else if (shorthand) this.#lookUpSetting(field, config)
+      if (kind.lookedUp.includes(field)) this.#lookUp(field, kind, config, [...at, field])
+      else this.#lookUpSetting(field, config)
     }
     if (this.#problems.count > before) return undefined
     const complete = { ...config, type: kind.type }
@@ -54,15 +54,19 @@ export class AuthReader {
     return { kind: 'declared', type: kind.type, config: checked.data as Readonly<Record<string, unknown>>, path }
   }
 
-  #lookUp(field: string, secretFields: readonly string[], config: Record<string, unknown>, at: PropertyPath): void {
+  #lookUp(field: string, kind: AuthKind, config: Record<string, unknown>, at: PropertyPath): void {
+    const { secretFields, without } = kind
     const found = secretFields.includes(field)
       ? this.#lookup.credential(field, secretFields.length === 1)
       : this.#lookup.setting(field)
     if ('value' in found) config[field] = found.value
-    else this.#problems.addMissingSecret(at, found.missing)
+    else {
+      const advice = without?.[field]
+      this.#problems.addMissingSecret(at, advice === undefined ? found.missing : `${found.missing}\n    ${advice}`)
+    }
   }
 
-  /** A shorthand takes optional fields from the environment too, where they are there. */
+  /** Optional fields are taken from the environment too, where they are there: what the document gives comes first. */
   #lookUpSetting(field: string, config: Record<string, unknown>): void {
     const found = this.#lookup.setting(field)
     if ('value' in found) config[field] = found.value

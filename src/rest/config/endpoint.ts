@@ -28,14 +28,15 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
   const request = requestOf(merged, client, reader, problems)
   checkReachable(merged, request.url[0], client, problems)
   const singleEntity = isSingleEntity(endpoint.path)
-  const selector = endpoint.data_selector ?? undefined
-  if (selector !== undefined) checkPath(selector, merged.where('endpoint', 'data_selector'), problems)
+  // Empty text: none, and as with dlt the records of a single entity are looked for as well.
+  const selector = endpoint.data_selector ?? (singleEntity ? '$' : '')
+  if (selector !== '') checkPath(selector, merged.where('endpoint', 'data_selector'), problems)
   return {
     path: formatPath([...merged.at, 'endpoint']),
     method: endpoint.method ?? 'GET',
     ...request,
     paginator: choosePaginator(merged, singleEntity, context),
-    dataSelector: selector ?? (singleEntity ? '$' : undefined),
+    dataSelector: selector === '' ? undefined : selector,
     dataSelectorRequired: endpoint.data_selector_required ?? true,
     singleEntity,
     responseActions: responseActionsOf(merged, problems),

@@ -6,6 +6,7 @@ import { AuthReader } from './auth.js'
 import { checkShape } from './check.js'
 import { clientOf } from './client.js'
 import { type ResourceConfig, type RestApiConfig, restDocument, type SchemaContractConfig } from './declaration.js'
+import { withoutEmptyValues } from './emptyValues.js'
 import { type EndpointContext, endpointOf } from './endpoint.js'
 import { inTopologicalOrder, parentsOf } from './graph.js'
 import { contractOf, hintsOf } from './hints.js'
@@ -45,7 +46,7 @@ export interface ParseOptions {
 export function parseRestConfig(document: unknown, options: ParseOptions = {}): RestModel {
   const problems = new Problems(options.place)
   const lookup = options.lookup ?? emptyLookup
-  const resolved = resolveReferences(document, lookup, problems)
+  const resolved = withoutEmptyValues(resolveReferences(document, lookup, problems))
   if (!checkShape(restDocument, resolved, [], problems)) problems.throwIfAny()
   const model = normalise(resolved as RestApiConfig, options, lookup, problems)
   problems.throwIfAny()

@@ -13,7 +13,10 @@ export const offset = definePaginator({
   schema: z
     .strictObject({
       type: z.literal('offset'),
-      limit: z.int().positive().meta({ description: 'Records a page; sent with every request.' }),
+      limit: z
+        .int()
+        .nonnegative()
+        .meta({ description: 'Records a page; sent with every request. 0: none is sent, the API decides.' }),
       offset: z.int().nonnegative().default(0).meta({ description: 'First offset.' }),
       offset_param: paramName
         .nullish()
@@ -60,14 +63,15 @@ export const offset = definePaginator({
     const { limit, maximum_offset: maximum } = config
     const position = (page: ApiPage): number => read(page.request, place) ?? config.offset
     return {
-      first: write([place, config.offset], [limitPlace, limit]),
+      first: write([place, config.offset], ...(limit === 0 ? [] : [[limitPlace, limit] as const])),
       next(page) {
         const at = position(page)
         if (config.stop_after_empty_page && page.records === 0) return emptyEnd(page, at)
         const { total, more } = facts(page, config, maximum)
         if (more === false) return proven(`"${config.has_more_path}" says there is no more`)
         // Where the API says that there is more, a short page means that it caps pages; else that the list ends.
-        const capped = page.records > limit || (page.records > 0 && (total !== undefined || more === true))
+        const capped =
+          limit === 0 || page.records > limit || (page.records > 0 && (total !== undefined || more === true))
         const next = at + (capped ? page.records : limit)
         if (more === undefined && total !== undefined && next >= total) {
           return proven(`the API announced ${total} ${total === 1 ? 'record' : 'records'}`)
@@ -80,13 +84,14 @@ export const offset = definePaginator({
         return trusted ? total(page) : undefined
       },
       rest(first) {
-        if (config.has_more_path != null || first.records !== limit) return undefined
+        if (limit === 0 || config.has_more_path != null || first.records !== limit) return undefined
         const records = total(first)
         if (records === undefined) return undefined
         const end = Math.min(records, maximum ?? Number.POSITIVE_INFINITY)
         return range(position(first) + limit, end, limit, value => write([place, value]))
       },
       ahead(request) {
+        if (limit === 0) return undefined
         const next = (read(request, place) ?? config.offset) + limit
         return maximum != null && next >= maximum ? undefined : write([place, next])
       },

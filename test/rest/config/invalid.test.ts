@@ -149,7 +149,6 @@ const invalid: readonly (readonly [what: string, document: unknown, path: string
   ['header name', endpoint({ headers: { 'X A': '1' } }), `${AT}.headers["X A"]`, 'no name of a header'],
   ['header line break', endpoint({ headers: { A: 'b\nc' } }), `${AT}.headers.A`, 'line breaks'],
   ['selector syntax', endpoint({ data_selector: 'a[' }), `${AT}.data_selector`, 'no JSONPath'],
-  ['selector empty', endpoint({ data_selector: '' }), `${AT}.data_selector`, 'no JSONPath'],
   ['placeholder without param', resource({ endpoint: 'a/{id}/b' }), AT, '`params.id`'],
   ['placeholder in a text resource', { client, resources: ['a/{id}'] }, 'resources[0]', '`params.id`'],
   [

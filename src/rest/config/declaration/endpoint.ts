@@ -96,7 +96,10 @@ export const endpointKeys = {
   data: key(jsonValue, 'Form body as map or list of pairs, or a raw body as text.'),
   headers: key(z.record(z.string(), headerValue), 'Headers, over those of the client; null removes one.'),
   paginator: key(paginator, { description: 'How to get from page to page.', default: 'auto' }),
-  data_selector: key(z.string(), 'JSONPath of the records in the body; without it the first page decides.'),
+  data_selector: key(
+    z.string(),
+    'JSONPath of the records in the body; without it, or where it is empty, the first page decides.',
+  ),
   data_selector_required: key(z.boolean(), {
     description: 'Whether it is an error that the selector matches nothing on the first page.',
     default: true,
