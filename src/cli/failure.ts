@@ -1,9 +1,13 @@
 import { ConfigError, type ErrorCode, RequestError, SluiceError } from '../core/errors.js'
 import { printableLines } from './printable.js'
+import { NoAnswer } from './prompt.js'
 import type { Output } from './terminal.js'
 
-/** 0: done. 1: it failed. 2: the file or the command line must be mended first; nothing was requested. */
-export type ExitCode = 0 | 1 | 2
+/**
+ * 0: done. 1: it failed. 2: the file or the command line must be mended first; nothing was requested. 130: a person ended it
+ * instead of answering.
+ */
+export type ExitCode = 0 | 1 | 2 | 130
 
 /** Says what failed and what to do about it, and chooses the exit code. The stack is for `--debug` only. */
 export function reportFailure(error: unknown, output: Output, debug: boolean): ExitCode {
@@ -14,6 +18,7 @@ export function reportFailure(error: unknown, output: Output, debug: boolean): E
     output.line(`${output.styled('bold', 'code:')} ${error.code}, explained in docs/troubleshooting.md`)
   }
   if (debug) output.line(printableLines(stackOf(error)))
+  if (error instanceof NoAnswer) return 130
   return error instanceof ConfigError ? 2 : 1
 }
 

@@ -1,6 +1,11 @@
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 
+/** The person ended the command instead of answering. */
+export class NoAnswer extends Error {
+  override readonly name = 'AbortError'
+}
+
 /** Asks a person. Only there where one is looking. */
 export interface Prompt {
   /** The line that is answered, without spaces around it. A hidden answer is not shown while it is typed. */
@@ -32,8 +37,10 @@ export function promptOn(
         lines.once('close', () => {
           signal.removeEventListener('abort', stop)
           if (hidden) output.write('\n')
-          if (answered === undefined) reject(new DOMException('stopped instead of answering', 'AbortError'))
-          else resolve(answered)
+          if (answered === undefined) {
+            if (!hidden) output.write('\n')
+            reject(new NoAnswer('stopped instead of answering'))
+          } else resolve(answered)
         })
       }),
   }

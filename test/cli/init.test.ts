@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { parse } from 'yaml'
 import { sluice } from '../../src/cli/program.js'
+import { NoAnswer, type Prompt } from '../../src/cli/prompt.js'
 import type { Answer } from '../rest/listServer.js'
 import { testApi } from '../rest/loading.js'
 
@@ -71,7 +72,7 @@ async function init(
   return { text, document, printed: drafted.printed, asked, run }
 }
 
-async function command(args: readonly string[]) {
+async function command(args: readonly string[], prompt?: Prompt) {
   const printed: string[] = []
   const output = {
     isTerminal: false,
@@ -82,6 +83,7 @@ async function command(args: readonly string[]) {
   }
   const exitCode = await sluice(args, {
     terminal: { out: output, err: output },
+    prompt,
     version: 'test',
     signal: new AbortController().signal,
     now: () => 0,
@@ -850,4 +852,54 @@ it('sends the secret with every question, and prints it nowhere', async () => {
   expect(api.seen.length).toBeGreaterThan(1)
   expect(api.seen.every(({ headers }) => headers.authorization === 'Bearer s3cr3t')).toBe(true)
   expect(printed + (await readFile(file, 'utf8'))).not.toContain('s3cr3t')
+})
+
+describe('asks a person', () => {
+  /** Gives these answers, then leaves. */
+  function person(...answers: string[]): Prompt & { readonly asked: string[] } {
+    const asked: string[] = []
+    return {
+      asked,
+      ask: async question => {
+        asked.push(question)
+        const answer = answers.shift()
+        if (answer === undefined) throw new NoAnswer('stopped instead of answering')
+        return answer
+      },
+    }
+  }
+
+  it('again, at once, for an address that is none, and for a word that is none of the choices', async () => {
+    const prompt = person('api.example', '', 'https://api.example.com/a', 'apikey')
+    const { exitCode, printed } = await command(['init'], prompt)
+    expect(prompt.asked.map(question => /Address|Authentication/.exec(question)?.[0])).toEqual([
+      'Address',
+      'Address',
+      'Address',
+      'Authentication',
+      'Authentication',
+    ])
+    expect(printed).toContain('expected the address of a list')
+    expect(prompt.asked.at(-1)).toContain('It must be one of none, bearer, api_key, http_basic.')
+    expect(exitCode).toBe(130)
+  })
+
+  it('again for a secret that is refused, and says how to give the same answers', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-init-'))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    const api = await testApi((_url, { headers }) =>
+      headers.authorization === 'Bearer right' ? { json: { items: part(0), next: null } } : { status: 401, json: {} },
+    )
+    const args = ['init', '--out', join(folder, 'a.yaml'), '--secret-name', 'found_nowhere']
+    const left = await command(args, person(`${api.origin}/things`, 'bearer', 'wrong'))
+    expect(left.exitCode).toBe(130)
+    expect(left.printed).toContain('401')
+    expect(left.printed).toContain(
+      `sluice init --url '${api.origin}/things' --auth 'bearer' --secret-name 'found_nowhere' --out '`,
+    )
+    expect(left.printed).not.toContain('wrong')
+    expect(await command(args, person(`${api.origin}/things`, 'bearer', 'wrong', 'right'))).toMatchObject({
+      exitCode: 0,
+    })
+  })
 })

@@ -1,9 +1,11 @@
 import { access } from 'node:fs/promises'
 import type { DraftAuth, DraftOptions, PipelineDraft } from '../../config/index.js'
-import { ConfigError } from '../../core/errors.js'
+import { ConfigError, RequestError } from '../../core/errors.js'
+import { redactUrl } from '../../rest/redact.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../printable.js'
 import type { Prompt } from '../prompt.js'
+import type { Output } from '../terminal.js'
 import { writeWhole } from '../writtenFile.js'
 import type { CommandContext } from './command.js'
 
@@ -27,13 +29,15 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   const { out, err } = context.terminal
   const { prompt, signal } = context
   const interview = options.url === undefined
-  const url =
-    options.url ?? (await asked(prompt, 'Address of a list, as in https://api.example.com/v1/orders: ', '--url'))
+  const url = options.url ?? (await askedAddress(prompt, err))
   const auth = await chosenAuth(options, interview ? prompt : undefined)
   const { secretName, name, destination } = options
   const settings = { url, auth, secretName, name, destination, file: options.out, signal }
   if (options.out !== undefined) await refuseExisting(options.out)
-  const draft = await draftWithSecret(settings, prompt)
+  const draft = await draftWithSecret(settings, prompt, err).catch((error: unknown) => {
+    if (interview) err.line(printable(`To try again with the same answers: ${asCommand(url, auth, options)}`))
+    throw error
+  })
   const file = options.out ?? `${draft.name}.yaml`
   await writeWhole(file, draft.text, { replace: false })
   for (const finding of draft.findings) err.line(printable(finding))
@@ -41,19 +45,58 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   return 0
 }
 
-/** A secret that is found nowhere is asked for where somebody can answer. */
-async function draftWithSecret(settings: DraftOptions, prompt: Prompt | undefined): Promise<PipelineDraft> {
+/** A secret that is found nowhere, or that the API refuses, is asked for where somebody can answer. */
+async function draftWithSecret(
+  settings: DraftOptions,
+  prompt: Prompt | undefined,
+  output: Output,
+): Promise<PipelineDraft> {
   const { draftPipeline } = await import('../../config/index.js')
-  try {
-    return await draftPipeline(settings)
-  } catch (error) {
-    if (!(error instanceof ConfigError) || error.code !== 'secret_missing' || prompt === undefined) throw error
-    const secret = await prompt.ask('The secret, for these requests (it is not shown and not written): ', {
-      hidden: true,
-    })
-    if (secret === '') throw error
-    return await draftPipeline({ ...settings, secret })
+  let secret: string | undefined
+  for (;;) {
+    try {
+      return await draftPipeline({ ...settings, secret })
+    } catch (error) {
+      const isMissing = error instanceof ConfigError && error.code === 'secret_missing'
+      const isRefused = secret !== undefined && error instanceof RequestError && error.status === 401
+      if (prompt === undefined || !(isMissing || isRefused)) throw error
+      if (isRefused) output.line(printable(error.message))
+      const question = 'The secret, for these requests (it is not shown and not written): '
+      secret = await prompt.ask(question, { hidden: true })
+      if (secret === '') throw error
+    }
   }
+}
+
+/** Asks until the answer is an address. */
+async function askedAddress(prompt: Prompt | undefined, output: Output): Promise<string> {
+  const { addressOf } = await import('../../config/draftAddress.js')
+  const question = 'Address of a list, as in https://api.example.com/v1/orders: '
+  for (;;) {
+    const answer = prompt === undefined ? await asked(prompt, question, '--url') : await prompt.ask(question)
+    try {
+      addressOf(answer)
+      return answer
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      output.line(printable(error.message))
+    }
+  }
+}
+
+/** The answers as flags. A secret is none of them. */
+function asCommand(
+  url: string,
+  auth: DraftAuth | undefined,
+  { secretName, name, destination, out }: InitCommandOptions,
+): string {
+  const flags: (readonly [string, string])[] = [['url', redactUrl(url)]]
+  if (auth !== undefined) flags.push(['auth', auth.type])
+  if (auth?.type === 'http_basic') flags.push(['username', auth.username])
+  if (auth?.type === 'api_key') flags.push(['auth-name', auth.name], ['auth-location', auth.location])
+  const given = { 'secret-name': secretName, name, destination, out }
+  for (const [flag, value] of Object.entries(given)) if (value !== undefined) flags.push([flag, value])
+  return `sluice init ${flags.map(([flag, value]) => `--${flag} '${value.replaceAll("'", "'\\''")}'`).join(' ')}`
 }
 
 async function chosenAuth(options: InitCommandOptions, prompt: Prompt | undefined): Promise<DraftAuth | undefined> {
@@ -99,8 +142,8 @@ async function askedOneOf<Word extends string>(
   question: string,
   words: readonly Word[],
 ): Promise<Word | undefined> {
-  for (;;) {
-    const answer = await prompt.ask(question)
+  for (let again = ''; ; again = `It must be one of ${words.join(', ')}. `) {
+    const answer = await prompt.ask(again + question)
     if (answer === '') return undefined
     const word = words.find(known => known === answer)
     if (word !== undefined) return word
