@@ -143,7 +143,8 @@ export interface DispositionHint {
   readonly validityColumnNames?: readonly [string, string] | undefined
   /** ISO timestamp that marks a live row of scd2; null (default) is NULL. */
   readonly activeRecordTimestamp?: string | null | undefined
-  readonly boundaryTimestamp?: string | undefined
+  /** ISO timestamp; null takes back one that an earlier run left in the schema, undefined leaves it. */
+  readonly boundaryTimestamp?: string | null | undefined
   readonly rowVersionColumnName?: string | undefined
 }
 

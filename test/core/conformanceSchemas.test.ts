@@ -145,7 +145,7 @@ function disposition(value: JsonValue | undefined): DispositionHint | undefined 
     strategy: value.strategy as MergeStrategy | undefined,
     validityColumnNames: value.validity_column_names as [string, string] | undefined,
     activeRecordTimestamp: value.active_record_timestamp as string | undefined,
-    boundaryTimestamp: value.boundary_timestamp as string | undefined,
+    boundaryTimestamp: value.boundary_timestamp as string | null | undefined,
   }
 }
 

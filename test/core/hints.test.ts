@@ -198,6 +198,18 @@ describe('the table', () => {
     expect(table.columns.get('until')?.['x-active-record-timestamp']).toBe('9999-12-31')
   })
 
+  test('the boundary of scd2 stays until null takes it back', () => {
+    const schema = fresh()
+    const boundaryAfter = (boundary: { boundaryTimestamp?: string | null }) =>
+      apply(schema, { hints: { writeDisposition: { disposition: 'merge', strategy: 'scd2', ...boundary } } })[
+        'x-boundary-timestamp'
+      ]
+    expect(boundaryAfter({ boundaryTimestamp: '2024-01-01' })).toBe('2024-01-01')
+    expect(boundaryAfter({})).toBe('2024-01-01')
+    expect(boundaryAfter({ boundaryTimestamp: null })).toBeNull()
+    expect(boundaryAfter({})).toBeNull()
+  })
+
   test('upsert without a primary key is refused', () => {
     const upsert = { writeDisposition: { disposition: 'merge', strategy: 'upsert' } } as const
     expect(() => apply(fresh(), { hints: upsert })).toThrow(/Orders: merge strategy upsert needs a primary_key/)

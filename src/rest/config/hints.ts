@@ -92,7 +92,7 @@ function dispositionOf(
     deduplicated: written.deduplicated ?? undefined,
     validityColumnNames: written.validity_column_names ?? undefined,
     activeRecordTimestamp: written.active_record_timestamp,
-    boundaryTimestamp: written.boundary_timestamp ?? undefined,
+    boundaryTimestamp: written.boundary_timestamp,
     rowVersionColumnName: written.row_version_column_name ?? undefined,
   }
 }

@@ -44,7 +44,8 @@ export const writeDisposition = z
         examples: ['9999-12-31'],
       }),
       boundary_timestamp: key(z.string(), {
-        description: '`scd2`: the moment of the change; default: the start of the load.',
+        description:
+          '`scd2`: the moment of the change. It stays in the schema for runs that leave it out; null: the start of each load again, as before the first.',
       }),
       row_version_column_name: key(name, {
         description: '`scd2`: column that holds the hash of a row, where the records bring their own.',
