@@ -1,5 +1,6 @@
 import type { JsonValue } from './json.js'
 import { isJsonObject } from './jsonObject.js'
+import { lineage } from './lineage.js'
 import type { ContractMode, ReadonlySchema, ReadonlyTable, Schema, SchemaContract, TableSchema } from './schema.js'
 
 /** A contract as it may be written: one word for all three entities, or some of them. */
@@ -25,15 +26,8 @@ export function resolveContract(schema: ReadonlySchema, table: string, given?: C
 }
 
 function nearestContract(schema: ReadonlySchema, name: string): Partial<SchemaContract> | undefined {
-  const seen = new Set<string>()
-  let table = schema.tables.get(name)
-  while (table !== undefined && !seen.has(table.name)) {
-    if (table.schema_contract !== undefined && table.schema_contract !== null)
-      return readContract(table.schema_contract)
-    seen.add(table.name)
-    table = table.parent === undefined ? undefined : schema.tables.get(table.parent)
-  }
-  return undefined
+  const contract = lineage(schema, name).find(table => table.schema_contract != null)?.schema_contract
+  return contract === undefined ? undefined : readContract(contract)
 }
 
 function readContract(value: unknown): Partial<SchemaContract> {

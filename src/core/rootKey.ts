@@ -1,4 +1,5 @@
 import { objectMember } from './jsonObject.js'
+import { lineage } from './lineage.js'
 import { normalizerConfig, setNormalizerConfig } from './normalizerConfig.js'
 import type { ReadonlySchema, ReadonlyTable, Schema, TableSchema } from './schema.js'
 
@@ -53,17 +54,10 @@ function hasRootKey(table: ReadonlyTable): boolean {
   return [...table.columns.values()].some(column => column.root_key === true)
 }
 
-/** Name of the root table that a table hangs on; its own when it is one. */
+/** Name of the root table that a table hangs on, whether the schema has it or not; its own when it is one. */
 export function rootOf(schema: ReadonlySchema, table: ReadonlyTable): string {
-  const seen = new Set<string>()
-  let current = table
-  while (current.parent !== undefined && !seen.has(current.name)) {
-    seen.add(current.name)
-    const parent = schema.tables.get(current.parent)
-    if (parent === undefined) return current.parent
-    current = parent
-  }
-  return current.name
+  const top = lineage(schema, table.name).at(-1) ?? table
+  return top.parent ?? top.name
 }
 
 /** A root table and every table nested under it, parents before children, in stored order. */

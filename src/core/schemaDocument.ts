@@ -5,6 +5,7 @@ import { SchemaError } from './errors.js'
 import type { Naming } from './identifiers.js'
 import { canonicalJson, type JsonObject, type JsonValue, parseJson, stringifyJson } from './json.js'
 import { isJsonObject, withoutMember } from './jsonObject.js'
+import { refuseCircles } from './lineage.js'
 import { setNormalizerConfig } from './normalizerConfig.js'
 import { propagateRootKey } from './rootKey.js'
 import type {
@@ -123,6 +124,7 @@ export function schemaFromDocument(document: unknown): Schema {
   if (typeof stored.name !== 'string') throw new SchemaError('schema', 'The stored schema has no name')
   const tables = new Map<string, TableSchema>()
   for (const [name, table] of unmarkedEntries(stored.tables)) tables.set(name, readTable(name, table))
+  refuseCircles({ tables })
   refuseCyclicParents(tables)
   return {
     version: typeof stored.version === 'number' ? stored.version : 1,

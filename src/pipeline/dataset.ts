@@ -101,9 +101,14 @@ interface Place {
 async function connectTo({ setup, connect }: Place, table: string): Promise<Connection> {
   const there = await isThere(setup)
   const connection = there ? await connect() : undefined
-  if (connection !== undefined && (await connection.inspect()).has(table)) return connection
+  let isFound = false
+  try {
+    isFound = connection !== undefined && (await connection.inspect()).has(table)
+    if (connection !== undefined && isFound) return connection
+  } finally {
+    if (!isFound) await connection?.[Symbol.asyncDispose]()
+  }
   const dataset = connection?.dataset ?? setup.datasetName
-  await connection?.[Symbol.asyncDispose]()
   throw new DestinationError('destination', `${setup.destination.name}: there is no table "${table}" in ${dataset}`, {
     destination: setup.destination.name,
   })

@@ -7,6 +7,7 @@ import { applyTableHints, columnName } from '../core/hints.js'
 import type { Naming } from '../core/identifiers.js'
 import type { JsonValue } from '../core/json.js'
 import { elements } from '../core/jsonBytes.js'
+import { rootTable } from '../core/lineage.js'
 import type { Receipt } from '../core/receipt.js'
 import { propagateRootKey } from '../core/rootKey.js'
 import type { MergeStrategy, ReadonlyTable, Schema } from '../core/schema.js'
@@ -372,19 +373,13 @@ function tablePlans(
   for (const table of schema.tables.values()) {
     if (table.parent !== undefined || table.resource === undefined || table.name.startsWith('_dlt')) continue
     const opened = loaded.get(table.resource)
-    const hasRows = [...rowsByTable].some(([name, count]) => count > 0 && rootOf(schema, name) === table.name)
+    const hasRows = [...rowsByTable].some(([name, count]) => count > 0 && rootTable(schema, name) === table)
     const replaces = opened?.planned.disposition.disposition === 'replace' && hasSeenData(table)
     const deletes = !judged.isReplay && opened?.planned.resource.deletes !== undefined && hasSeenData(table)
     if (!hasRows && !replaces && !deletes) continue
     plans.push(tablePlan(table, opened, judged))
   }
   return plans
-}
-
-function rootOf(schema: Schema, name: string): string {
-  let table = schema.tables.get(name)
-  while (table?.parent !== undefined) table = schema.tables.get(table.parent)
-  return table?.name ?? name
 }
 
 function tablePlan(

@@ -3,6 +3,7 @@ import { adoptConvention, storedConvention } from '../core/convention.js'
 import type { CommitPlan, Committed, Connection } from '../core/destination.js'
 import type { RunEvent } from '../core/events.js'
 import { type Naming, type NamingName, naming as namingConvention } from '../core/identifiers.js'
+import { refuseCircles, rootTable } from '../core/lineage.js'
 import type { ReadonlySchema, Schema } from '../core/schema.js'
 import { describeDifference, inspectDifferences, type SchemaDifference } from '../core/schemaDifferences.js'
 import { cloneSchema, newSchema, setSourceHints } from '../core/schemaDocument.js'
@@ -48,6 +49,7 @@ export async function prepareSchema(
   const imported = await readImport(setup.schemaFiles, source.name)
   const stored =
     committedSchema === undefined || imported === undefined ? committedSchema : importedOver(imported, committedSchema)
+  if (stored !== undefined) refuseCircles(stored)
   const convention = setup.naming ?? (stored === undefined ? undefined : storedConvention(stored)) ?? 'snake_case'
   const { maxIdentifierLength, reservedColumns } = destination.capabilities
   const naming = namingConvention(convention as NamingName, maxIdentifierLength, reservedColumns)
@@ -165,9 +167,7 @@ function refresh(mode: Refresh | undefined, input: RefreshInput): Omit<Prepared,
 
 /** The resource whose records a table, nested or not, is made of. */
 export function rootResource(schema: Pick<Schema, 'tables'>, name: string): string | undefined {
-  let table = schema.tables.get(name)
-  while (table?.parent !== undefined) table = schema.tables.get(table.parent)
-  return table?.resource
+  return rootTable(schema, name)?.resource
 }
 
 function withSchemaName(state: PipelineState, schemaName: string): PipelineState {

@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type DemoApi, startDemoApi } from '../../demo/server.js'
 import type { Connection } from '../../src/core/destination.js'
 import { driver } from '../../src/destinations/postgres/client.js'
@@ -218,6 +218,49 @@ test('a table with more columns than the server allows is refused before the com
   await expect(made.run()).rejects.toMatchObject({
     code: 'schema',
     message: expect.stringMatching(/more than 1600 columns.*columns: \{by_user: \{data_type: json\}\}/),
+  })
+})
+
+describe('a server that refuses a setting of the session', () => {
+  /** The server behind a port that changes one text on the way to it, so that the server refuses what it says. */
+  async function behind(from: string, to: string): Promise<string> {
+    const proxy = createServer(client => {
+      const upstream = connect(server.port, '127.0.0.1')
+      for (const socket of [client, upstream]) socket.on('error', () => socket.destroy())
+      client.on('data', data => upstream.write(Buffer.from(data.toString('latin1').replace(from, to), 'latin1')))
+      client.on('end', () => upstream.end())
+      upstream.pipe(client)
+    })
+    await new Promise<void>(resolve => proxy.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void proxy.close())
+    const url = new URL(server.url(await server.createDatabase()))
+    url.port = String((proxy.address() as AddressInfo).port)
+    url.searchParams.set('sslmode', 'disable')
+    return url.href
+  }
+  const sessions = async (url: string): Promise<number> => {
+    const text = `SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'sluice%' AND datname = $1`
+    return (await server.sql('postgres', text, [new URL(url).pathname.slice(1)])).length
+  }
+
+  test.each([
+    ['as on Windows', '"1s"', '"1x"'],
+    ['as a pooled session', '"64MB"', '"64XB"'],
+  ])('goes without it where it makes the session no more than quicker or safer: %s', async (_, from, to) => {
+    const url = await behind(from, to)
+    await withConnection(postgres(url), async connection => {
+      await runLoad(connection, schema, { loadId: '1.1', records: orders(1, 2), tables: APPEND })
+      expect(await connection.count('orders')).toBe(2)
+    })
+  })
+
+  test('is refused where rows depend on it, and no session is left open', async () => {
+    const url = await behind('"ISO, YMD"', '"IXO, YMD"')
+    await expect(postgres(url).connect('api_data')).rejects.toMatchObject({
+      code: 'destination',
+      message: expect.stringContaining('DateStyle'),
+    })
+    await expect.poll(() => sessions(url)).toBe(0)
   })
 })
 

@@ -1,6 +1,9 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { describe, expect, test } from 'vitest'
 import {
+  type Destination,
   duckdb,
   files,
   type Pipeline,
@@ -9,6 +12,7 @@ import {
   type RunEvent,
   type RunOptions,
   restApi,
+  type SchemaFiles,
 } from '../../src/index.js'
 import { type TestApi, testApi, testFolder } from './api.js'
 
@@ -16,7 +20,10 @@ interface Made {
   readonly api: TestApi
   readonly folder: string
   /** A pipeline of the same name and dataset with these resources. */
-  make(resources: readonly object[], more?: { naming?: string; into?: 'files' }): Pipeline
+  make(
+    resources: readonly object[],
+    more?: { naming?: string; into?: 'duckdb' | 'files'; schema?: SchemaFiles },
+  ): Pipeline
 }
 
 async function made(answers: Readonly<Record<string, unknown>> = { t: [{ id: 1, lines: [{ a: 1 }] }] }): Promise<Made> {
@@ -25,7 +32,7 @@ async function made(answers: Readonly<Record<string, unknown>> = { t: [{ id: 1, 
   return {
     api,
     folder,
-    make: (resources, { naming, into } = {}) =>
+    make: (resources, { naming, into, schema } = {}) =>
       pipeline({
         name: 'test',
         source: restApi({ client: { base_url: api.url, paginator: 'single_page' }, resources } as RestApiConfig, {
@@ -33,6 +40,7 @@ async function made(answers: Readonly<Record<string, unknown>> = { t: [{ id: 1, 
         }),
         destination: into === 'files' ? files(join(folder, 'files')) : duckdb(join(folder, 'test.duckdb')),
         naming,
+        schema,
         home: join(folder, 'home'),
       }),
   }
@@ -165,4 +173,95 @@ describe('a table that two resources load into is told of', () => {
       message: expect.stringContaining('differ only by case'),
     })
   })
+})
+
+describe('tables that are nested under themselves', () => {
+  const circle = (...tables: readonly (readonly [name: string, parent: string])[]): string =>
+    [
+      'engine_version: 11',
+      'name: rest_api',
+      'tables:',
+      ...tables.flatMap(([name, parent]) => [`  ${name}:`, `    parent: ${parent}`, '    columns: {}']),
+      'settings: {}',
+      'normalizers: {}',
+      '',
+    ].join('\n')
+
+  test.each<[string, string, 'duckdb' | 'files']>([
+    ['at once', circle(['t', 't']), 'duckdb'],
+    ['in a circle', circle(['t', 'b'], ['b', 'c'], ['c', 't']), 'duckdb'],
+    ['in a circle, in files', circle(['t', 'b'], ['b', 't']), 'files'],
+    ['in a circle that no resource loads', circle(['one', 'two'], ['two', 'one']), 'duckdb'],
+  ])('by an imported schema are refused: %s', async (_, schema, into) => {
+    const { api, folder, make } = await made()
+    const file = join(folder, 'own.schema.yaml')
+    await writeFile(file, schema)
+    await expect(make([{ name: 't' }], { into, schema: { import: file } }).run()).rejects.toMatchObject({
+      code: 'schema',
+      message: expect.stringContaining('nested under itself'),
+    })
+    expect(api.asked).toEqual([])
+  })
+
+  test('by an imported schema over the stored one are refused', async () => {
+    const { folder, make } = await made()
+    await make([{ name: 't' }]).run()
+    const file = join(folder, 'own.schema.yaml')
+    await writeFile(file, circle(['t', 't__lines']))
+    await expect(make([{ name: 't' }], { schema: { import: file } }).run()).rejects.toMatchObject({
+      code: 'schema',
+      message: expect.stringContaining('nested under itself'),
+    })
+  })
+
+  test('by the stored schema are refused by a run and by those who only look', async () => {
+    const { api, folder, make } = await made()
+    await make([{ name: 't' }]).run()
+    const instance = await DuckDBInstance.create(join(folder, 'test.duckdb'))
+    const connection = await instance.connect()
+    await connection.run(
+      `UPDATE test_dataset._dlt_version SET schema = replace(schema, '"resource":"t"', '"resource":"t","parent":"t__lines"')`,
+    )
+    connection.closeSync()
+    instance.closeSync()
+    const circular = { code: 'schema', message: expect.stringContaining('nested under itself') }
+    await expect(make([{ name: 't' }]).run()).rejects.toMatchObject(circular)
+    await expect(make([{ name: 't' }]).run({ refresh: 'drop_resources' })).rejects.toMatchObject(circular)
+    await expect(make([{ name: 't' }]).drop(['t'])).rejects.toMatchObject(circular)
+    await expect(
+      make([{ name: 't' }])
+        .dataset()
+        .schema(),
+    ).rejects.toMatchObject(circular)
+    expect(api.asked).toHaveLength(1)
+  })
+})
+
+test('a connection to a dataset that cannot be looked into is closed', async () => {
+  const { folder, make } = await made()
+  const destination = duckdb(join(folder, 'test.duckdb'))
+  let open = 0
+  const failing: Destination = {
+    ...destination,
+    async connect(dataset, signal) {
+      const connection = await destination.connect(dataset, signal)
+      open++
+      return {
+        ...connection,
+        inspect: async () => {
+          throw new Error('cannot look')
+        },
+        async [Symbol.asyncDispose]() {
+          open--
+          await connection[Symbol.asyncDispose]()
+        },
+      }
+    },
+  }
+  await make([{ name: 't' }]).run()
+  const { source } = make([{ name: 't' }])
+  const table = pipeline({ name: 'test', source, destination: failing, home: folder }).dataset().table('t')
+  await expect(table.rows()).rejects.toThrow('cannot look')
+  await expect(table.count()).rejects.toThrow('cannot look')
+  expect(open).toBe(0)
 })

@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { isComplete } from '../../core/columns.js'
 import type { CommitPlan, TablePlan } from '../../core/destination.js'
+import { lineage, rootTable } from '../../core/lineage.js'
 import { tableChain } from '../../core/rootKey.js'
 import type { ReadonlySchema, ReadonlyTable } from '../../core/schema.js'
 import { openChain } from '../sql/chain.js'
@@ -262,7 +263,7 @@ function mebibytes(amount: string): number {
 
 /** Whether nothing that the schema says stands against inserting the rows of this table as they are. */
 function isPromising(schema: ReadonlySchema, name: string): boolean {
-  const table = rootOf(schema, name)
+  const table = rootTable(schema, name)
   if (table === undefined || table.write_disposition === 'skip') return false
   if (table.write_disposition !== 'merge') return true
   return (
@@ -270,20 +271,15 @@ function isPromising(schema: ReadonlySchema, name: string): boolean {
   )
 }
 
-function rootOf(schema: ReadonlySchema, name: string): ReadonlyTable | undefined {
-  const table = schema.tables.get(name)
-  return table?.parent === undefined ? table : rootOf(schema, table.parent)
-}
-
 async function putIn(begun: Begun, schema: ReadonlySchema, name: string, staged: StagedTable): Promise<void> {
   const { session, tables, roots } = begun
-  const root = rootOf(schema, name)
+  const root = rootTable(schema, name)
   const table = schema.tables.get(name)
   if (root === undefined || table === undefined) throw new TypeError('unreachable: rows of an unknown table')
   if (!roots.has(root.name)) roots.set(root.name, (await hasRows(begun, schema, root.name)) ? 'filled' : 'empty')
   const isReplacing = root.write_disposition === 'merge' || root.write_disposition === 'replace'
   if (isReplacing && roots.get(root.name) === 'filled') throw new Error('the bet is lost: there are rows to replace')
-  for (const one of lineage(schema, table)) await ensure(begun, one)
+  for (const one of [...lineage(schema, name)].reverse()) await ensure(begun, one)
   const columns = await tables.ensure(table)
   const memoryMib = memoryMibFor(table.columns.size, begun.mostMemoryMib)
   if (memoryMib > begun.memoryMib) {
@@ -303,7 +299,7 @@ async function putInRest(
 ): Promise<ReadonlyMap<string, StagedTable>> {
   const left = new Map(rest)
   for (const [name, staged] of rest) {
-    if (!begun.roots.has(rootOf(schema, name)?.name ?? name)) continue
+    if (!begun.roots.has(rootTable(schema, name)?.name ?? name)) continue
     await putIn(begun, schema, name, staged)
     left.delete(name)
   }
@@ -315,12 +311,6 @@ async function hasRows({ session, tables }: Begun, schema: ReadonlySchema, root:
     if (tables.get(name) !== undefined && (await hasRow(session, `SELECT 1 FROM ${session.table(name)}`))) return true
   }
   return false
-}
-
-/** The table behind its ancestors, in the order in which a commit makes them. */
-function lineage(schema: ReadonlySchema, table: ReadonlyTable): ReadonlyTable[] {
-  const parent = table.parent === undefined ? undefined : schema.tables.get(table.parent)
-  return parent === undefined ? [table] : [...lineage(schema, parent), table]
 }
 
 async function ensure({ tables, shapes }: Begun, table: ReadonlyTable): Promise<void> {

@@ -1,4 +1,5 @@
 import { ConfigError } from '../../core/errors.js'
+import { lineage } from '../../core/lineage.js'
 import type { ReadonlySchema } from '../../core/schema.js'
 import type { CommittedTable, Snapshot } from './dataset.js'
 import { type Compression, compressionOfKey, type FileFormatName, fileFormats } from './formats.js'
@@ -42,9 +43,7 @@ export function encodingOf(
 
 /** The format that a table or the nearest table above it asks for, where files can have it. */
 function formatHint(schema: ReadonlySchema, name: string): FileFormatName | undefined {
-  let table = schema.tables.get(name)
-  while (table?.file_format === undefined && table?.parent !== undefined) table = schema.tables.get(table.parent)
-  const hint = table?.file_format
+  const hint = lineage(schema, name).find(table => table.file_format !== undefined)?.file_format
   return typeof hint === 'string' && Object.hasOwn(fileFormats, hint) ? (hint as FileFormatName) : undefined
 }
 

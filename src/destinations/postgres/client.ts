@@ -5,7 +5,7 @@ import { DestinationError } from '../../core/errors.js'
 import { reveal } from '../../core/secret.js'
 import type { SqlValue } from '../sql/session.js'
 import type { Address, Pem } from './address.js'
-import { postgresError } from './errors.js'
+import { isConnectionLoss, postgresError } from './errors.js'
 
 /** One session of the server. */
 export interface PostgresClient {
@@ -26,8 +26,10 @@ export interface TextResult {
   readonly changed: number
 }
 
-/** Settings of a session, those of them that the server knows. */
-function settings(address: Address): readonly (readonly [name: string, value: string])[] {
+type Settings = readonly (readonly [name: string, value: string])[]
+
+/** What rows and statements mean depends on these. */
+function requiredSettings(address: Address): Settings {
   return [
     ['timezone', 'UTC'],
     ['datestyle', 'ISO, YMD'],
@@ -36,33 +38,59 @@ function settings(address: Address): readonly (readonly [name: string, value: st
     // Every name is written in full; nobody's function or operator can come in between.
     ['search_path', ''],
     ['statement_timeout', String(address.statementTimeoutMs)],
-    // Between two pages of a slow API a session is idle for a long time.
-    ['idle_session_timeout', '0'],
-    ['idle_in_transaction_session_timeout', '0'],
-    ['transaction_timeout', '0'],
-    // Staged rows are read again soon.
-    ['temp_buffers', '64MB'],
-    // Where this process is gone, the server shall notice and let go of the lock.
-    ['tcp_keepalives_idle', '60'],
-    ['tcp_keepalives_interval', '10'],
-    ['tcp_keepalives_count', '6'],
-    ['client_connection_check_interval', '1s'],
   ]
 }
 
-/** Opens a session. Fails with a DestinationError that says what to check. */
+/**
+ * What makes a session quicker or safer. A server on Windows refuses to look after closed sockets, a pooled session the
+ * size of buffers that another client has used.
+ */
+const OPTIONAL_SETTINGS: Settings = [
+  // Between two pages of a slow API a session is idle for a long time.
+  ['idle_session_timeout', '0'],
+  ['idle_in_transaction_session_timeout', '0'],
+  ['transaction_timeout', '0'],
+  // Staged rows are read again soon.
+  ['temp_buffers', '64MB'],
+  // Where this process is gone, the server shall notice and let go of the lock.
+  ['tcp_keepalives_idle', '60'],
+  ['tcp_keepalives_interval', '10'],
+  ['tcp_keepalives_count', '6'],
+  ['client_connection_check_interval', '1s'],
+]
+
+/** Opens a session. Fails with a DestinationError that says what to check; nothing is left open then. */
 export async function openClient(address: Address, applicationName: string): Promise<PostgresClient> {
+  let client: PostgresClient | undefined
   try {
-    const client = clientOf(await connected(address, applicationName))
-    const [names, values] = [settings(address).map(([name]) => name), settings(address).map(([, value]) => value)]
-    await client.query(
-      `SELECT pg_catalog.set_config(s.name, v.value, false) FROM unnest($1::text[], $2::text[]) AS v(name, value) JOIN pg_catalog.pg_settings AS s ON lower(s.name) = v.name`,
-      [arrayText(names), arrayText(values)],
-    )
+    client = clientOf(await connected(address, applicationName))
+    await set(client, requiredSettings(address))
+    await setWhatIsTaken(client, OPTIONAL_SETTINGS)
     return client
   } catch (error) {
+    await client?.end()
     throw postgresError(error, address.name, 'connecting')
   }
+}
+
+/** All at once, and only where one of them is refused one by one. */
+async function setWhatIsTaken(client: PostgresClient, settings: Settings): Promise<void> {
+  try {
+    await set(client, settings)
+  } catch (error) {
+    if (client.lost !== undefined || isConnectionLoss(error)) throw error
+    const [, ...others] = settings
+    if (others.length > 0) for (const setting of settings) await setWhatIsTaken(client, [setting])
+  }
+}
+
+/** Settings that the server does not know are left out. */
+async function set(client: PostgresClient, settings: Settings): Promise<void> {
+  const [names, values] = [settings.map(([name]) => name), settings.map(([, value]) => value)]
+  await client.query(
+    `SELECT pg_catalog.set_config(s.name, v.value, false) FROM unnest($1::text[], $2::text[]) AS v(name, value) JOIN pg_catalog.pg_settings AS s ON lower(s.name) = v.name`,
+    [arrayText(names), arrayText(values)],
+  )
 }
 
 function clientOf(pg: Client): PostgresClient {
