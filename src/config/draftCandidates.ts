@@ -1,6 +1,14 @@
 import { isJsonObject } from '../core/jsonObject.js'
 import { linkTarget } from '../rest/paginators/headerLink.js'
-import { bareName, count, nextHints, type PagingHint, positionParam, saidMore } from '../rest/pagingHints.js'
+import {
+  bareName,
+  count,
+  nextHints,
+  type PagingHint,
+  positionParam,
+  saidMore,
+  surelyTotal,
+} from '../rest/pagingHints.js'
 import { countsFromOne, limitParam, type Param, positionKind } from './draftAddress.js'
 import type { DraftAnswer, PagingConfig } from './draftAnswer.js'
 
@@ -399,13 +407,18 @@ export function firmHints({ hints, headers, count: records }: DraftAnswer): stri
   return found
 }
 
+/** Whether the answer has a link or cursor that leads on. */
+export function leadsOn({ hints, headers }: DraftAnswer): boolean {
+  return linkTarget(headers.link, 'next') !== undefined || nextHints(hints).some(({ leads }) => leads)
+}
+
 /** What says that this page is the whole list; undefined where nothing does. */
 export function saidWhole(answer: DraftAnswer): string | undefined {
   const { hints, count: records } = answer
   if (firmHints(answer).length > 0) return undefined
   const said = saidMore(hints)
   if (said?.more === false) return `"${said.path}" says there is no more`
-  const total = totals(hints).find(({ key, number }) => number === records && bareName(key) !== 'count')
+  const total = surelyTotal(hints, records)
   if (total !== undefined) return `"${total.path}" counts as many records as came`
   const pages = count(hints, 'pages', 1)
   return pages?.number === 1 ? `"${pages.path}" is 1` : undefined

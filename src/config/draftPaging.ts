@@ -16,6 +16,7 @@ import {
   type FirstPage,
   firmHints,
   headerPosition,
+  leadsOn,
   saidWhole,
   startingAt,
 } from './draftCandidates.js'
@@ -65,13 +66,15 @@ class PageTwo {
     this.#first = first
     this.#list = list
     this.#context = context
+    const { headers } = first.answer
+    this.#stopped = (headers['x-ratelimit-remaining'] ?? headers['ratelimit-remaining']) === '0'
   }
 
   async find(): Promise<PagingFinding> {
     const { answer } = this.#first
     const isObject = answer.selector.path === '$' && answer.selector.why === 'the body has no list'
     const hints = firmHints(answer)
-    if (isObject && hints.length === 0) return only('the answer is one object and no list')
+    if (isObject && !leadsOn(answer)) return only('the answer is one object and no list')
     const empty = emptyPositions(this.#first)
     const found = candidates(this.#first)
     let fallback: PagingFinding | undefined
@@ -206,7 +209,8 @@ class PageTwo {
     const sent = limitParam(params, answer.count)
     const full = sent?.limit === answer.count ? [`as many records came as ${sent.name} asks for`] : []
     const said = [...hints, ...full]
-    const tried = this.#tried.length === 0 ? '' : `; tried: ${this.#tried.join(', ')}`
+    const none = this.#stopped ? '; the API allows no more requests now' : ''
+    const tried = this.#tried.length === 0 ? none : `; tried: ${this.#tried.join(', ')}`
     const header = headerPosition(answer.headers)
     const isUrl = header !== undefined && /^(?:https?:|\/)/.test(answer.headers[header] ?? '')
     const how = isUrl

@@ -8,7 +8,16 @@ import { jsonLink } from './paginators/jsonLink.js'
 import { limited, proven, suspect, wholeNumber } from './paginators/kind.js'
 import { pageNumber } from './paginators/pageNumber.js'
 import { read, type Target, target } from './paginators/range.js'
-import { bareName, count, type NextHint, nextHints, type PagingHint, pagingHints, saidMore } from './pagingHints.js'
+import {
+  bareName,
+  count,
+  type NextHint,
+  nextHints,
+  type PagingHint,
+  pagingHints,
+  saidMore,
+  surelyTotal,
+} from './pagingHints.js'
 import type { ApiPage, ApiRequest, Paginator } from './types.js'
 
 export interface DetectedPaginator {
@@ -105,12 +114,7 @@ function saidEnd(page: ApiPage, hints: readonly PagingHint[]): ListEnd {
   if (page.records === 0) return proven('the list is empty')
   const said = saidMore(hints)
   if (said?.more === false) return proven(`"${said.path}" says there is no more`)
-  // `count` is, with some, the number on this page.
-  const total = count(
-    hints.filter(({ key }) => bareName(key) !== 'count'),
-    'total',
-    page.records,
-  )
+  const total = surelyTotal(hints, page.records)
   if (total !== undefined) return proven(`"${total.path}" counts as many records as came`)
   return limited('no paginator is configured and none was found: one page was read')
 }

@@ -60,14 +60,14 @@ const NAMES: readonly (readonly [HintKind, RegExp])[] = [
   ['last_id', /^lastid$/],
   [
     'more',
-    /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|records|data|items|available)?|is?truncated)$/,
+    /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|records|data|items|available)?|(?:is)?truncated)$/,
   ],
   ['last', /^(?:last|islast|islastpage|done|eof)$/],
   [
     'total',
     /^(?:total|(?:total|num|number|num(?:ber)?of)_?(?:available|count|docs|documents|elements|entries|found|hits|items|matches|number|objects|records|results|rows|size|value)|(?:total)?(?:filter|hit|item|object|record|result|row)s?(?:count|total)|count|nbhits)$/,
   ],
-  ['pages', /^(?:pages|lastpage|maxpage|(?:total|num|nb|numberof)pages?|(?:total)?pages?(?:count|total))$/],
+  ['pages', /^(?:pages|lastpage|maxpage|(?:total|num|nb|numberof)pages?|(?:total)?pages?count|pagestotal)$/],
   ['page', /^(?:number|(?:current)?page(?:number|no|num|index)?|currentpageindex)$/],
   ['offset', /^(?:offset|pageoffset|skip|start|startat|startindex|from|startrecord)$/],
   [
@@ -92,7 +92,9 @@ export function pagingHints(document: JsonDocument | undefined): PagingHint[] {
 }
 
 function collect(document: JsonDocument, span: Span, above: readonly string[], hints: PagingHint[]): void {
-  for (const [key, value] of document.members(span)) {
+  const members = document.members(span)
+  if (above.length > 0 && members.size > MOST_MEMBERS) return
+  for (const [key, value] of members) {
     const kind = hintKind(key)
     switch (document.kind(value)) {
       case 'array':
@@ -112,6 +114,9 @@ function collect(document: JsonDocument, span: Span, above: readonly string[], h
     }
   }
 }
+
+/** With more members an object is a map of records and nothing that stands beside them. */
+const MOST_MEMBERS = 1000
 
 const LINKS = /^_?links?$/i
 
@@ -230,6 +235,20 @@ export function count(
   }
   return undefined
 }
+
+/** The number of all records, where the name and the place of a member leave no doubt that it is that. */
+export function surelyTotal(hints: readonly PagingHint[], number: number): PagingHint | undefined {
+  return hints.find(hint => {
+    const { above, key } = hint
+    // `count` is, with some, the number on this page; sizes and values are of anything.
+    if (/^count$|size|value|number/.test(bareName(key))) return false
+    const outer = above.at(-1)
+    if (outer !== undefined && !BESIDE_RECORDS.test(bareName(outer))) return false
+    return count([hint], 'total', number)?.number === number
+  })
+}
+
+const BESIDE_RECORDS = /^(?:data|hits|links|.*(?:info|meta|metadata|page|paging|pagination|response|results?|total))$/
 
 /** What the answer itself says about whether more follows; undefined where it does not say. */
 export function saidMore(hints: readonly PagingHint[]): { readonly more: boolean; readonly path: string } | undefined {

@@ -708,6 +708,13 @@ const QUESTIONS: readonly Question[] = [
     said: /tried: page=2 \(status 429\)\n/,
   },
   {
+    what: 'a limit of requests that is used up',
+    query: '/things',
+    answer: url =>
+      url.search === '' ? { json: part(0), headers: { 'X-RateLimit-Remaining': '0' } } : { json: part(10) },
+    said: /the API allows no more requests now/,
+  },
+  {
     what: 'page 2 in parts of page 1',
     query: '/things?limit=10',
     answer: url => ({ json: { items: things.slice(number(url, 'offset', 0) / 2, 10), total: 25 } }),
@@ -766,6 +773,12 @@ describe('assumes what it cannot see but the answer suggests', () => {
       'a total that is reached',
       '/things',
       () => ({ json: { items: things.slice(0, 4), total: 4 } }),
+      { type: 'single_page' },
+    ],
+    [
+      'one object that is not done',
+      '/things/7',
+      () => ({ json: { id: 7, done: false, total: 12 } }),
       { type: 'single_page' },
     ],
     ['one object', '/things/7', () => ({ json: { id: 7, next_billing_date: '2026-01-01' } }), { type: 'single_page' }],
