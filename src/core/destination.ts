@@ -17,6 +17,8 @@ export interface Capabilities {
   /** First is the default. Empty: merge is refused, with `mergeRefusal` as the reason. */
   readonly mergeStrategies: readonly MergeStrategy[]
   readonly mergeRefusal?: string | undefined
+  /** The `table_format` that a table may name here; absent: it is stored and has no effect. */
+  readonly tableFormats?: readonly string[] | undefined
   /** Schema, rows and system tables become visible together. */
   readonly transactionalDdl: boolean
   readonly maxNesting?: number | undefined

@@ -22,9 +22,14 @@ export interface TableUse {
 /**
  * Fails with a {@link SchemaError} where a stored schema, or a schema file, asks for something that is not known here and
  * that decides which rows a load leaves behind: a newer tool may have written it, and loading without it would be
- * wrong without a word. `uses` gives the root tables that the run may write. Hints that only describe are no matter.
+ * wrong without a word. `uses` gives the root tables that the run may write, `tableFormats` those that the destination can
+ * write, where they matter there. Hints that only describe are no matter.
  */
-export function refuseUnknown(schema: ReadonlySchema, uses: ReadonlyMap<string, TableUse>): void {
+export function refuseUnknown(
+  schema: ReadonlySchema,
+  uses: ReadonlyMap<string, TableUse>,
+  tableFormats?: readonly string[],
+): void {
   const refuse = (where: string, what: string, table?: string): never => {
     throw new SchemaError(
       'schema',
@@ -37,7 +42,11 @@ export function refuseUnknown(schema: ReadonlySchema, uses: ReadonlyMap<string, 
     const refuseTable: Refusal = (where, what) => refuse(where, what, table.name)
     refuseUnknownTable(table, refuseTable)
     const use = uses.get(rootOf(schema, table))
-    if (use !== undefined) refuseUnknownUse(table, use, refuseTable)
+    if (use === undefined) continue
+    refuseUnknownUse(table, use, refuseTable)
+    const { table_format: format } = table
+    if (typeof format === 'string' && tableFormats?.includes(format) === false)
+      refuseTable(`table ${table.name}`, shown('table_format', format))
   }
 }
 

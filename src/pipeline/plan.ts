@@ -60,12 +60,15 @@ function checkCapabilities(
   resource: Resource,
   { disposition, strategy }: DispositionHint,
 ): void {
-  const { dispositions, mergeStrategies, mergeRefusal } = destination.capabilities
+  const { dispositions, mergeStrategies, mergeRefusal, tableFormats } = destination.capabilities
+  const { tableFormat } = resource.hints
   const refused = !dispositions.includes(disposition)
     ? `write_disposition "${disposition}" is not possible here${disposition === 'merge' && mergeRefusal ? `: ${mergeRefusal}` : ''}`
     : strategy !== undefined && !mergeStrategies.includes(strategy)
       ? `merge strategy "${strategy}" is not possible here; use ${mergeStrategies.join(' or ')}`
-      : undefined
+      : tableFormat !== undefined && tableFormats?.includes(tableFormat) === false
+        ? `table_format "${tableFormat}" cannot be written here; leave it out, or load with dlt`
+        : undefined
   if (refused === undefined) return
   throw new DestinationError('destination', `${destination.name}: ${resource.name}: ${refused}`, {
     destination: destination.name,

@@ -66,7 +66,7 @@ export async function prepareSchema(
       destinationType: destination.capabilities.dltType,
     })
   const begun = refresh(options.refresh, { stored, fresh, state, roots, source: source.name })
-  refuseUnknown(begun.schema, tableUses(begun.schema, naming, roots))
+  refuseUnknown(begun.schema, tableUses(begun.schema, naming, roots), destination.capabilities.tableFormats)
   adoptConvention(begun.schema, naming)
   setSourceHints(begun.schema, hints)
   if (options.schemaContract !== undefined) setSchemaContract(begun.schema, options.schemaContract)

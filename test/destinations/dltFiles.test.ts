@@ -186,3 +186,25 @@ test('a compression that the format of the files does not know is refused', asyn
     'table log is kept as jsonl, which knows no snappy: name one of gzip, zstd, none',
   )
 })
+
+test.each(['delta', 'iceberg'])(
+  'a table that the document wants as %s is refused before the first request',
+  async format => {
+    const { load, ids } = await takenOver({}, { table_format: format })
+    await expect(load({ log: [{ id: 9, at: 9 }], people: [] })).rejects.toThrow(
+      `table_format "${format}" cannot be written`,
+    )
+    expect(await ids('log')).toEqual([1, 2, 3])
+  },
+)
+
+test('a table that dlt keeps as delta is refused', async () => {
+  const { lake, load } = await takenOver()
+  const versions = join(lake, '_dlt_version')
+  const [name = ''] = await readdir(versions)
+  const row = JSON.parse(await readFile(join(versions, name), 'utf8'))
+  const schema = JSON.parse(row.schema)
+  schema.tables.log.table_format = 'delta'
+  await writeFile(join(versions, name), JSON.stringify({ ...row, schema: JSON.stringify(schema) }))
+  await expect(load({ log: [{ id: 9, at: 9 }], people: [] })).rejects.toThrow('table log: table_format: "delta"')
+})

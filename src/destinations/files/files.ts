@@ -39,6 +39,8 @@ export const filesCapabilities: Capabilities = {
   dispositions: ['skip', 'append', 'replace'],
   mergeStrategies: [],
   mergeRefusal: MERGE_REFUSAL,
+  // Files of a Delta or an Iceberg table count only where its log lists them.
+  tableFormats: ['native', 'hive'],
   transactionalDdl: true,
   nulInText: false,
   decimal: [38, 9],
