@@ -231,10 +231,18 @@ function openTable(table: string, planned: PlannedResource, context: WriterConte
 /** Time at which a row was found to be gone from a complete listing; null while it is there. */
 const DELETION_MARK = '_sluice_deleted_at'
 
+/** The mark in the table of the resource, and in nested tables whose rows are deleted by keys of their own. */
 function withDeletionMark({ hints, deletes }: Resource): TableHints {
   if (deletes?.mode !== 'soft') return hints
-  const mark = { name: DELETION_MARK, data_type: 'timestamp', nullable: true } as const
-  return { ...hints, columns: [...(hints.columns ?? []), mark] }
+  const marked = (table: TableHints): TableHints => ({
+    ...table,
+    columns: [...(table.columns ?? []), { name: DELETION_MARK, data_type: 'timestamp', nullable: true }],
+  })
+  const nested = Object.entries(hints.nestedHints ?? {}).map(([path, table]) => {
+    const isDeleted = (table.primaryKey ?? []).length > 0 && table.writeDisposition?.disposition === 'merge'
+    return [path, isDeleted ? marked(table) : table] as const
+  })
+  return { ...marked(hints), nestedHints: Object.fromEntries(nested) }
 }
 
 /** The contract of the run takes the place of that of the resource, and stays with its table. */

@@ -18,7 +18,11 @@ export function refuseWithoutKeys(roots: readonly PlannedResource[], schema: Rea
     if (typeof resource.hints.tableName === 'function') refuseWithoutKey(planned, undefined)
     for (const [path, hints] of Object.entries(resource.hints.nestedHints ?? {})) {
       if ((hints.primaryKey ?? hints.mergeKey ?? []).length === 0 || namesKey(hints)) continue
-      refuseStrategy(resource, `nested_hints.${path}.primary_key`, hints.writeDisposition?.strategy)
+      const key = `nested_hints.${path}.primary_key`
+      refuseStrategy(resource, key, hints.writeDisposition?.strategy)
+      if (resource.deletes !== undefined && hints.writeDisposition?.disposition === 'merge') {
+        throw refused(resource, key, 'is missing, and the resource deletes rows that are gone by their primary key')
+      }
     }
   }
 }

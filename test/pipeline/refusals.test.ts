@@ -82,6 +82,12 @@ describe('before the first request a run refuses', () => {
       'resources[0].deletes',
     ],
     [
+      'deletes of a nested table that has a merge key alone',
+      { ...KEYED, deletes: 'hard', nested_hints: { lines: { merge_key: 'a', write_disposition: 'merge' } } },
+      {},
+      'resources[0].nested_hints.lines.primary_key',
+    ],
+    [
       'deletes where the run appends',
       { ...KEYED, deletes: 'hard' },
       { writeDisposition: 'append' },
@@ -131,6 +137,25 @@ describe('a key that the stored schema has', () => {
     expect(await make([KEYED]).dataset().table('t').count()).toBe(1)
     expect(events.filter(({ type }) => type === 'warning')).toEqual([])
   })
+})
+
+test.each(['soft', 'hard'])('%s deletes reach nested tables with keys of their own', async deletes => {
+  const answers = { t: [{ id: 1, lines: [{ a: 1 }, { a: 2 }] }] }
+  const { make } = await made(answers)
+  const nested_hints = { lines: { primary_key: 'a', write_disposition: 'merge' } }
+  const loading = make([{ ...KEYED, deletes, max_delete_share: 1, nested_hints }])
+  await loading.run()
+  answers.t = [{ id: 1, lines: [{ a: 1 }] }]
+  await loading.run()
+  const rows = await loading.dataset().table('t__lines').orderBy('a').rows()
+  expect(rows.map(row => [row.a, row._sluice_deleted_at instanceof Date])).toEqual(
+    deletes === 'hard'
+      ? [[1n, false]]
+      : [
+          [1n, false],
+          [2n, true],
+        ],
+  )
 })
 
 test('a run that replaces all rows by its own choice has nothing to delete', async () => {
