@@ -171,14 +171,19 @@ function checked(paginator: Paginator, place: Target, path: string, shift: numbe
 /** Where a request has one of these parameters already: in its query or in its body; else where it would have the first. */
 function placeOf(request: ApiRequest, names: readonly string[]): Target {
   const [first = ''] = names
-  const sent = request.params.find(([name]) => names.some(known => bareName(known) === bareName(name)))
-  if (sent !== undefined) return target(sent[0], undefined, first)
+  const sent = [...request.params.map(([name]) => name), ...queryNames(request.url)]
+  const inQuery = sent.find(name => names.some(known => bareName(known) === bareName(name)))
+  if (inQuery !== undefined) return target(inQuery, undefined, first)
   const inBody = bodyPlace(request, names)
   if (inBody !== undefined) return target(undefined, inBody, first)
   const { method, body } = request
   const isAskedByBody =
     method !== 'GET' && (body?.kind === 'form' || (body?.kind === 'json' && isJsonObject(body.value)))
   return isAskedByBody ? target(undefined, first, first) : target(first, undefined, first)
+}
+
+function queryNames(url: string): readonly string[] {
+  return url.includes('?') ? [...new URL(url).searchParams.keys()] : []
 }
 
 /** The dot path of the first member with one of these names, or the field of a form. */

@@ -78,6 +78,12 @@ describe('a style that an answer shows is followed', () => {
       { params: { pageNumber: 1 } },
     ],
     [
+      'the number in the query of the path',
+      { items: page(1), page: 1, pages: 2 },
+      'GET /things?a=1&pageNumber=2',
+      { path: 'things?a=1&pageNumber=1' },
+    ],
+    [
       'a cursor in the body',
       { items: page(1), next_cursor: 'c' },
       'POST /things {"cursor":"c"}',
