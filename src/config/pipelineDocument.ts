@@ -15,10 +15,10 @@ const sourceKeys = {
     default: false,
   }),
   schema_contract: key(schemaContract, 'Contract of resources that have none.'),
-  parallelized: key(z.boolean(), {
-    description: 'Whether lists of several parents are read at once.',
-    default: false,
-  }),
+  parallelized: key(
+    z.boolean(),
+    'Accepted, as dlt has it, and without effect: lists are read in parallel in any case.',
+  ),
 }
 
 /** The keys of a pipeline around its source. */

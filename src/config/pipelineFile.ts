@@ -118,16 +118,11 @@ function isPipeline(value: unknown): value is Pipeline {
 async function overridden(made: Pipeline, reading: Reading): Promise<Pipeline> {
   const { destination, dataset } = reading.overrides
   if (destination === undefined && dataset === undefined) return made
-  return pipeline({
-    name: made.name,
-    source: made.source,
-    destination:
-      destination === undefined
-        ? made.destination
-        : await destinationFromUrl(destination, { path: '--destination' }, reading.env),
-    dataset: dataset ?? made.datasetName,
-    home: workingFolder(reading.env, dirname(reading.path)),
-    schema: made.schema,
+  return made.with({
+    ...(destination !== undefined && {
+      destination: await destinationFromUrl(destination, { path: '--destination' }, reading.env),
+    }),
+    dataset,
   })
 }
 
@@ -163,7 +158,6 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
       maxTableNesting: source.max_table_nesting ?? undefined,
       rootKey: source.root_key ?? undefined,
       schemaContract: contractOf(source.schema_contract),
-      parallelized: source.parallelized ?? undefined,
       env,
       cwd,
       folder,

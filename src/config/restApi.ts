@@ -15,7 +15,7 @@ export interface RestApiOptions {
   /** Whether nested tables carry the key of their root row. */
   readonly rootKey?: boolean | undefined
   readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
-  /** Reads the lists of several parents at once. */
+  /** Without effect, as lists are read in parallel in any case; for callers that come from dlt. */
   readonly parallelized?: boolean | undefined
   /** Where secrets and settings come from. Default: the environment of this process. */
   readonly env?: Environment | undefined

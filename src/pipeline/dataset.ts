@@ -39,7 +39,7 @@ export interface Relation<Row extends object> {
   /** All rows, in memory. */
   rows(): Promise<readonly Row[]>
   first(): Promise<Row | undefined>
-  /** Rows of the table, whatever was selected. */
+  /** Number of the rows that the conditions and the limit let through, whatever was selected. */
   count(): Promise<number>
   /** Batches of rows, in the order of the table or of `orderBy`; memory is bounded by one batch. */
   batches(rows?: number): AsyncGenerator<readonly Row[]>
@@ -90,6 +90,20 @@ export async function isThere({ destination }: Pick<PipelineSetup, 'destination'
 /** The schema of the last committed load, read. */
 export function storedSchema(committed: Committed | undefined): Schema | undefined {
   return committed?.schema === undefined ? undefined : readSchema(committed.schema)
+}
+
+/** The engine counts a whole table; of those under conditions one column is read, a batch at a time. */
+async function countRows(connection: Connection, { table, where = [], limit }: ReadQuery): Promise<number> {
+  const [first] = where
+  if (first === undefined) {
+    const rows = await connection.count(table)
+    return limit === undefined ? rows : Math.min(rows, limit)
+  }
+  let rows = 0
+  for await (const batch of connection.read({ table, columns: [first.column], where, limit, batchRows: 10_000 })) {
+    rows += batch.length
+  }
+  return rows
 }
 
 interface Place {
@@ -150,7 +164,7 @@ function relation<Row extends object>(place: Place, query: ReadQuery): Relation<
     },
     async count() {
       await using connection = await connectTo(place, query.table)
-      return await connection.count(query.table)
+      return await countRows(connection, query)
     },
     batches,
     [Symbol.asyncIterator]: each,

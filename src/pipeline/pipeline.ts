@@ -63,6 +63,8 @@ export interface Pipeline {
   drop(resources: readonly string[], options?: ChangeOptions): Promise<Dropped>
   /** Lets the cursors of resources start anew, in one transaction; their rows stay. */
   resetState(resources: readonly string[], options?: ChangeOptions): Promise<Dropped>
+  /** The same pipeline with another destination or dataset; everything else stays as it is. */
+  with(changes: Pick<PipelineOptions, 'dataset'> & Partial<Pick<PipelineOptions, 'destination'>>): Pipeline
 }
 
 export function pipeline(options: PipelineOptions): Pipeline {
@@ -92,6 +94,8 @@ export function pipeline(options: PipelineOptions): Pipeline {
     dataset: <Tables extends TablesOf<Tables> = AnyTables>() => datasetOf<Tables>(setup),
     drop: (resources, changeOptions = {}) => dropResources(setup, resources, changeOptions),
     resetState: (resources, changeOptions = {}) => resetState(setup, resources, changeOptions),
+    with: ({ destination: other = destination, dataset = options.dataset }) =>
+      pipeline({ ...options, destination: other, dataset }),
   }
 }
 

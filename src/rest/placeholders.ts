@@ -46,11 +46,17 @@ function expressionEnd(text: string, open: number): number {
     else if (character === ']') brackets--
     else if (brackets > 0) continue
     else if (character === '}') {
-      if (text.slice(open + 1, at).trim() === '') throw templateError(text, open, 'the braces are empty')
+      if (text.slice(open + 1, at).trim() === '')
+        throw templateError(text, open, 'the braces are empty; literal braces are doubled, `{{}}`')
       return at
     } else if (character === '{') break
     else if (character === ':' || character === '!') {
-      throw templateError(text, at, 'format specifications and conversions of Python are not supported')
+      throw templateError(
+        text,
+        at,
+        `a placeholder holds no \`${character}\` (format specifications and conversions of Python are not supported); ` +
+          'where the braces are meant as such, as in JSON or GraphQL, each is doubled, `{{` and `}}`',
+      )
     }
   }
   throw templateError(text, open, 'a `{` is not closed; a literal brace is doubled, `{{`')
@@ -152,13 +158,30 @@ export interface Batch {
 }
 
 /**
- * The scopes of a list element: one for each record of a batch where the element is one placeholder for its field,
- * else the scope as it is.
+ * The scopes of a list element: one for each record of a batch where the element is one placeholder for its field, or an
+ * object that holds such placeholders outside of lists of its own; else the scope as it is.
  */
-export function elementScopes(template: Template, scope: Scope): readonly Scope[] {
-  const [only, more] = template
-  const isOne = typeof only === 'object' && more === undefined && only.expression.startsWith('resources.')
-  return isOne && scope.batch !== undefined ? scopesOf(scope, scope.batch) : [scope]
+export function elementScopes(element: ValueTemplate, scope: Scope): readonly Scope[] {
+  if (scope.batch === undefined || !isOfOneRecord(element)) return [scope]
+  return scopesOf(scope, scope.batch)
+}
+
+function isOfOneRecord(element: ValueTemplate): boolean {
+  if (element.kind === 'object') return holdsField(element)
+  if (element.kind !== 'text') return false
+  const [only, more] = element.template
+  return typeof only === 'object' && more === undefined && isField(only.expression)
+}
+
+/** Lists expand by themselves, the innermost first. */
+function holdsField(value: ValueTemplate): boolean {
+  if (value.kind === 'text') return templateExpressions(value.template).some(isField)
+  if (value.kind !== 'object') return false
+  return value.entries.some(entry => templateExpressions(entry.key).some(isField) || holdsField(entry.value))
+}
+
+function isField(expression: string): boolean {
+  return expression.startsWith('resources.')
 }
 
 function scopesOf(scope: Scope, { parents }: Batch): Scope[] {

@@ -81,11 +81,12 @@ function evaluateFields(fields: readonly FieldTemplate[], scope: Scope): (readon
   return pairs
 }
 
-/** The elements of a list, each with where its placeholders get their values; in a batch one may stand for several. */
+/**
+ * The elements of a list, each with where its placeholders get their values. In a batch an element may stand for several:
+ * one placeholder for the values, an object with placeholders for one object a record.
+ */
 function elements(items: readonly ValueTemplate[], scope: Scope): (readonly [ValueTemplate, Scope])[] {
-  return items.flatMap(item =>
-    (item.kind === 'text' ? elementScopes(item.template, scope) : [scope]).map(one => [item, one] as const),
-  )
+  return items.flatMap(item => elementScopes(item, scope).map(one => [item, one] as const))
 }
 
 function fieldText(value: ValueTemplate, scope: Scope, path: string): string | undefined {

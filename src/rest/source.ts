@@ -120,6 +120,10 @@ function endpointResource(
       if (memory === undefined) {
         memory = { parents: new Map(), guesses: new Set() }
         memories.set(context.journal, memory)
+        for (const suspicion of endpoint.suspicions) {
+          const message = `${resource.name}: ${suspicion}`
+          context.emit({ type: 'warning', code: 'other', resource: resource.name, message })
+        }
       }
       const concurrency = limit === undefined ? context.concurrency : Math.min(context.concurrency, limit)
       return readList(reader, { ...context, concurrency }, memory)

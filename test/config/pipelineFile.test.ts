@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -86,6 +86,30 @@ describe('forms', () => {
     expect(await names('two.ts', `${make}export default async () => [make('p'), make('q')]`)).toEqual(['p', 'q'])
     const { pipelines } = await load('over.ts', `${make}export default make('p')`, { dataset: 'd' })
     expect(pipelines[0]).toMatchObject({ name: 'p', datasetName: 'd' })
+  })
+
+  test('TypeScript: another destination or dataset changes nothing else', async () => {
+    const text = `import { duckdb, pipeline } from 'sluice'
+      const source = { name: 's', fingerprint: 'f', resources: [{ name: 'Items', selected: true, hints: {}, steps: [], path: 'r', async *pages() {
+        const records = Buffer.from('[{"someKey":1}]')
+        yield { records, count: 1, bytes: records.length }
+        return { end: 'proven', reason: 'it is over' }
+      } }], async close() {} }
+      const clock = { now: () => 1_000_000_000_000, random: () => 0.5, sleep: async () => {} }
+      export default pipeline({ name: 'p', dataset: 'MyData', source, destination: duckdb('p.duckdb'), naming: 'direct', home: ${JSON.stringify(join(folder, 'house'))}, clock })`
+    const destination = `duckdb:${join(folder, 'other.duckdb')}`
+    const { pipelines } = await load('over.ts', text, { destination })
+    const [one] = pipelines
+    expect(one).toMatchObject({ name: 'p', datasetName: 'MyData', destination: { name: 'duckdb:other.duckdb' } })
+    const { loadId } = (await one?.run({ keepJournal: true })) ?? {}
+    expect(await one?.dataset().tables()).toEqual(['Items'])
+    expect(await one?.dataset().table('Items').rows()).toMatchObject([{ someKey: 1n }])
+    expect(loadId).toMatch(/^1000000000\./)
+    expect(await readdir(folder)).toContain('house')
+    expect((await load('over.ts', text, { dataset: 'Other' })).pipelines[0]).toMatchObject({
+      datasetName: 'Other',
+      destination: { name: 'duckdb:p.duckdb' },
+    })
   })
 
   test('secrets come from the environment and from beside the file', async () => {

@@ -140,7 +140,11 @@ describe('rows', () => {
     const { make } = await things(() => Array.from({ length: 25 }, (_, id) => ({ id, name: `n${id}` })))
     await make().run()
     const table = make().dataset<Tables>().table('things')
-    expect(await table.where('id', '>=', 20n).where('name', '!=', 'n21').count()).toBe(25)
+    expect(await table.where('id', '>=', 20n).where('name', '!=', 'n21').count()).toBe(4)
+    expect(await table.where('id', 'in', [10n, 11n]).select('name').orderBy('name').count()).toBe(2)
+    expect(await table.where('id', '>', 99n).count()).toBe(0)
+    expect([await table.count(), await table.limit(7).count(), await table.limit(99).count()]).toEqual([25, 7, 25])
+    expect(await table.where('id', '<', 9n).limit(3).count()).toBe(3)
     expect((await table.where('id', 'in', [3n, 4n, 99n]).select('name').rows()).map(({ name }) => name)).toEqual([
       'n3',
       'n4',

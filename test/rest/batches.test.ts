@@ -83,6 +83,33 @@ describe('a batch of parents', () => {
     ],
     ['text in JSON', { json: { ids: '{resources.users.id}' } }, '/x {"ids":"1,2"}'],
     ['a list in JSON', { json: { ids: ['{resources.users.id}'], all: true } }, '/x {"ids":[1,2],"all":true}'],
+    [
+      'objects in a list',
+      { json: { inputs: [{ id: '{resources.users.id}', of: { name: 'n:{resources.users.name}' }, all: true }] } },
+      '/x {"inputs":[{"id":1,"of":{"name":"n:n1"},"all":true},{"id":2,"of":{"name":"n:n2"},"all":true}]}',
+    ],
+    [
+      'a list within objects of a list',
+      {
+        json: {
+          groups: [
+            { filters: [{ in: ['{resources.users.id}'] }] },
+            { id: '{resources.users.id}', l: ['{resources.users.id}'] },
+          ],
+        },
+      },
+      '/x {"groups":[{"filters":[{"in":[1,2]}]},{"id":1,"l":[1]},{"id":2,"l":[2]}]}',
+    ],
+    [
+      'lists of lists, and names of members',
+      { json: { pairs: [['{resources.users.id}', 'x'], { '{resources.users.name}': 1 }] } },
+      '/x {"pairs":[[1,2,"x"],{"n1":1},{"n2":1}]}',
+    ],
+    [
+      'an object beside a list',
+      { json: { one: { id: '{resources.users.id}' }, none: [{ a: 1 }] } },
+      '/x {"one":{"id":"1,2"},"none":[{"a":1}]}',
+    ],
     ['a form', { data: { ids: '{resources.users.id}', id: ['{resources.users.id}'] } }, '/x ids=1%2C2&id=1&id=2'],
     ['a raw body', { data: 'ids={resources.users.id}' }, '/x ids=1,2'],
   ])('%s', async (_name, endpoint, asked) => {

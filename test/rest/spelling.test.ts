@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { loadPipelineFile } from '../../src/config/index.js'
-import { testApi } from './loading.js'
+import { type RestApiConfig, restApi } from '../../src/index.js'
+import { load, testApi } from './loading.js'
 
 /** How the values of a document go over the wire. */
 
@@ -89,4 +90,37 @@ resources:
     { text: '[{"v":0.12345678901234567890123}]' },
   )
   expect(api.asked).toEqual(['GET /parents', 'POST /c {"v":0.12345678901234567890123,"l":[0.12345678901234567890123]}'])
+})
+
+test('a placeholder of Jinja that is left in a path is a warning, once a run', async () => {
+  const { origin, asked: requests } = await testApi(() => ({ json: [{ id: 1 }] }))
+  const { events } = await load({
+    client: { base_url: origin, paginator: 'single_page' },
+    resources: ['lists', { name: 'forms', endpoint: 'lists/{resources.lists.id}/forms/{{ form_id }}.json' }],
+  })
+  expect(events.filter(event => event.type === 'warning')).toEqual([
+    {
+      type: 'warning',
+      code: 'other',
+      resource: 'forms',
+      message:
+        'forms: resources[1].endpoint: `{{ form_id }}` is sent as the text `{ form_id }`, as a doubled brace stands for one; a placeholder has single braces: `{form_id}`',
+    },
+  ])
+  expect(requests).toHaveLength(2)
+})
+
+test.each([
+  ['JSON in a parameter', { params: { filter: '{"a": 1}' } }, 'endpoint.params.filter'],
+  ['GraphQL', { method: 'POST', json: { query: '{ repository(owner: "a") { id } }' } }, 'endpoint.json.query'],
+  ['an empty object', { params: { filter: '{}' } }, 'endpoint.params.filter'],
+  ['fields', { method: 'POST', json: { query: 'query { items { id } }' } }, 'endpoint.json.query'],
+])('a literal brace is explained: %s', (_name, endpoint, path) => {
+  const document = { client: { base_url: 'https://api.example.com' }, resources: [{ name: 'things', endpoint }] }
+  expect(() => restApi(document as RestApiConfig, { env: {} })).toThrow(
+    expect.objectContaining({
+      code: 'config',
+      message: expect.stringMatching(new RegExp(`${path}: .*(?:is|are) doubled, .\\{\\{`)),
+    }),
+  )
 })

@@ -57,7 +57,10 @@ const resourceKeys = {
   }),
   include_from_parent: key(z.array(name), 'Keys of the parent’s record, each copied into the child as `_parent_key`.'),
   processing_steps: key(z.array(processingStep), 'TypeScript: functions that see each record, in order.'),
-  parallelized: key(z.boolean(), { description: 'Whether lists of several parents are read at once.', default: false }),
+  parallelized: key(
+    z.boolean(),
+    'Accepted, as dlt has it, and without effect: lists are read in parallel in any case; `--concurrency` and `client.concurrency` bound it.',
+  ),
   selected: key(z.boolean(), {
     description: 'Whether its records are loaded; if not, they are read only for its children.',
     default: true,

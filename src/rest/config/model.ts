@@ -45,7 +45,6 @@ interface ResourceBase {
   /** Key path in the document, as in `resources[1]`. */
   readonly path: string
   readonly selected: boolean
-  readonly parallelized: boolean
   readonly hints: TableHints
   readonly steps: readonly ProcessingStep[]
   readonly incremental?: IncrementalModel | undefined
@@ -128,10 +127,12 @@ export interface EndpointModel {
   readonly path: string
   readonly method: Method
   /**
-   * Relative to `baseUrl`, or absolute. Static path parameters are bound already (and encoded); each placeholder left
+   * Relative to `baseUrl`, or absolute. Static path parameters are bound already, as they are written; each placeholder left
    * is to be percent-encoded, unless it starts the template and gives an absolute URL.
    */
   readonly url: Template
+  /** What looks like a mistake and need not be one; told with the first list of a run. */
+  readonly suspicions: readonly string[]
   /** Without those bound into the path. `start_param` and `end_param` are not among them. */
   readonly params: readonly FieldTemplate[]
   /** Client headers and, over them, the endpoint's; names differ without case. No secrets: see `credentials`. */

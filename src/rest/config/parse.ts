@@ -31,8 +31,6 @@ export interface ParseOptions {
   readonly maxTableNesting?: number | undefined
   readonly rootKey?: boolean | undefined
   readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
-  /** Reads the lists of several parents at once, for every resource. */
-  readonly parallelized?: boolean | undefined
   /** What `retry` blocks refine. Default: `defaultRetry`. */
   readonly retry?: RetryPolicy | undefined
   /** Default 60,000. */
@@ -74,7 +72,7 @@ function normalise(document: RestApiConfig, options: ParseOptions, lookup: Looku
   }
   const clientModel = clientOf(client, problems)
   context.auths.auth(client.auth, ['client', 'auth'])
-  const drafts = document.resources.map((entry, position) => draft(entry, position, document, options, context))
+  const drafts = document.resources.map((entry, position) => draft(entry, position, document, context))
   checkNames(drafts, document, problems)
   const parents = parentsOf(drafts, problems)
   for (const { name, parentKeys } of drafts) {
@@ -109,7 +107,6 @@ function draft(
   entry: string | ResourceConfig | RecordsFunction,
   position: number,
   document: RestApiConfig,
-  options: ParseOptions,
   context: EndpointContext,
 ): Draft {
   const { problems } = context
@@ -123,7 +120,6 @@ function draft(
     name: merged.name,
     path: `resources[${position}]`,
     selected: keys.selected ?? true,
-    parallelized: keys.parallelized ?? options.parallelized ?? false,
     hints: hintsOf(merged, problems),
     steps: stepsOf(merged),
     incremental,

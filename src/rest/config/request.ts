@@ -12,6 +12,7 @@ import type { TemplateReader } from './templates.js'
 /** What the requests of an endpoint are made of. */
 export interface RequestParts {
   readonly url: Template
+  readonly suspicions: readonly string[]
   readonly params: readonly FieldTemplate[]
   readonly headers: readonly HeaderTemplate[]
   readonly body: BodyTemplate | undefined
@@ -40,6 +41,7 @@ export function requestOf(
   const headers = headersOf(merged, client, reader, problems)
   return {
     url,
+    suspicions: leftOver(merged),
     params: params.fields,
     headers: headers.templates,
     body: bodyOf(merged, reader, problems),
@@ -73,6 +75,15 @@ function urlOf(merged: MergedResource, reader: TemplateReader, bound: Set<string
     problems.add(valueAt, 'stands in the path, so it must be text, a number, a boolean or `type: resolve`')
     return undefined
   })
+}
+
+/** Placeholders of Jinja, as other tools have them: here they are braces that are meant as such. */
+function leftOver(merged: MergedResource): string[] {
+  const place = formatPath(merged.where('endpoint', 'path'))
+  return [...merged.endpoint.path.matchAll(/\{\{\s*([^{}]*?)\s*\}\}/g)].map(
+    ([written, name]) =>
+      `${place}: \`${written}\` is sent as the text \`${written.slice(1, -1)}\`, as a doubled brace stands for one; a placeholder has single braces: \`{${name}}\``,
+  )
 }
 
 function isResolveParam(value: unknown): value is ResolveParam {

@@ -120,7 +120,7 @@ export const endpointKeys = {
   ),
   batch_size: key(count, {
     description:
-      'Most records of the parent in one request. Their values are joined by `batch_separator`; in a list, an element that is one placeholder becomes one element a value.',
+      'Most records of the parent in one request. Their values are joined by `batch_separator`; in a list, an element that is one placeholder becomes one element a value, and an object with placeholders one object a record.',
     default: 1,
     examples: [50],
   }),
