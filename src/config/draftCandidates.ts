@@ -93,7 +93,11 @@ function cursors({ answer, moved, params: sent }: FirstPage): Candidate[] {
   const known = new Set(found.map(({ path }) => path))
   const alone = answer.hints
     .filter(
-      ({ kind, value, path }) => kind === 'position' && typeof value === 'string' && value !== '' && !known.has(path),
+      ({ kind, value, path }) =>
+        kind === 'position' &&
+        (typeof value === 'string' || bareName(path) === 'lastseq') &&
+        value !== '' &&
+        !known.has(path),
     )
     .map(({ key, path, value }) => ({ path, value, param: positionParam(key), morePath: undefined }))
   return [...found, ...alone].flatMap(({ path, param, value, morePath }) => {
@@ -117,6 +121,8 @@ function cursors({ answer, moved, params: sent }: FirstPage): Candidate[] {
         cursor_path: path,
         ...(name === 'cursor' ? {} : { cursor_param: name }),
         ...(morePath === undefined ? {} : { has_more_path: morePath }),
+        // The sequence of CouchDB stays at the end of the list.
+        ...(bareName(own) === 'lastseq' ? { stop_after_empty_page: true } : {}),
       },
       why: `the body has a value at ${path}`,
       isSuggested: true,

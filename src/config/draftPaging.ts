@@ -218,7 +218,7 @@ class PageTwo {
       : 'which parameter, link or cursor leads to page 2?'
     return {
       certainty: 'unknown',
-      why: `${said.length === 0 ? 'nothing in the answer tells whether there is another page' : `there is more than this page (${said.join(', ')})`}${tried}`,
+      why: `${said.length === 0 ? 'nothing in the answer tells whether there is another page' : `there ${hints.length > 0 ? 'is' : 'may be'} more than this page (${said.join(', ')})`}${tried}`,
       sends: [],
       question:
         said.length === 0

@@ -56,7 +56,7 @@ const NEXT =
 const NAMES: readonly (readonly [HintKind, RegExp])[] = [
   ['next', NEXT],
   ['next', /^(?:continue|continuation|continuationtoken|endcursor)$/],
-  ['position', /^(?:after|aftercursor|bookmark|cursor|marker|pagetoken|scrollid)$/],
+  ['position', /^(?:after|aftercursor|bookmark|cursor|lastseq|marker|pagetoken|scrollid)$/],
   ['last_id', /^lastid$/],
   [
     'more',
@@ -188,7 +188,8 @@ export function nextHints(hints: readonly PagingHint[]): NextHint[] {
 
 /** The parameter that goes with a cursor whose name does not say that it is the next one's. */
 export function positionParam(key: string): string {
-  return bareName(key) === 'aftercursor' ? 'after' : key
+  const bare = bareName(key)
+  return bare === 'aftercursor' ? 'after' : bare === 'lastseq' ? 'since' : key
 }
 
 /** Nothing there to follow. */

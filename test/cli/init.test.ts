@@ -622,6 +622,15 @@ const STYLES: readonly Style[] = [
     paginator: { type: 'offset', limit: 10, offset_param: 'start', total_path: null },
   },
   {
+    style: 'a sequence that stays at the end (CouchDB)',
+    query: '/things?limit=10',
+    answer: url => {
+      const start = number(url, 'since', 0)
+      return { json: { results: part(start), last_seq: Math.min(start + 10, 25), pending: Math.max(0, 15 - start) } }
+    },
+    paginator: { type: 'cursor', cursor_path: 'last_seq', cursor_param: 'since', stop_after_empty_page: true },
+  },
+  {
     style: 'records that tell when they were asked for',
     query: '/things?limit=10',
     answer: url => {
@@ -674,7 +683,7 @@ const QUESTIONS: readonly Question[] = [
     what: 'as many records as were asked for',
     query: '/things?limit=10',
     answer: () => ({ json: part(0) }),
-    said: /as many records came as limit asks for/,
+    said: /there may be more than this page \(as many records came as limit asks for\)/,
   },
   {
     what: 'the address of the next page in a header (Kinto)',
