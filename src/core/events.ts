@@ -76,4 +76,6 @@ export type WarningCode =
   | 'no_keys'
   | 'cursor_order'
   | 'ignored_response'
+  | 'lock_waited_for'
+  | 'lock_taken_over'
   | 'other'

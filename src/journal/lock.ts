@@ -1,16 +1,42 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
 import { DestinationError } from '../core/errors.js'
-import type { Files } from '../core/files.js'
+import type { Files, OpenFile } from '../core/files.js'
 import { failure } from './append.js'
 
-/** Keeps other runs of the same pipeline out; released by `release()` or the end of the process. */
+/**
+ * Keeps other runs of the same pipeline out; released by `release()` or the end of the process. While it is held, a sign
+ * of life is written into it every few seconds, for those who cannot see the process.
+ */
 export interface PipelineLock {
+  /**
+   * Rejects with `destination_locked` where another run has taken the lock over, because this process gave no sign of
+   * life for too long: to be asked before a commit. Between the answer and the commit only the destination keeps two
+   * runs apart.
+   */
+  check(): Promise<void>
   /** Idempotent. */
   release(): Promise<void>
 }
+
+export interface LockOptions {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  /** Resolves after so many milliseconds, whatever the clock says meanwhile. */
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
+  readonly signal?: AbortSignal | undefined
+  /** Told when another run's lock is waited for, and when it is taken over. */
+  readonly warn?: ((code: 'lock_waited_for' | 'lock_taken_over', message: string) => void) | undefined
+}
+
+/** A holder gives a sign of life so often. */
+const BEAT_MS = 5000
+/** One that gave none for so long is gone, as far as can be told from another machine or container. */
+const SILENCE_MS = 30_000
+/** Where the last sign is older than that by the clocks, it is watched for so long only: clocks may be wrong. */
+const LOOK_MS = 12_000
 
 interface Holder {
   readonly pid: number
@@ -19,38 +45,53 @@ interface Holder {
   readonly startedAt: string
   /** When the process began, in the system's own terms, where it can be known: a pid is given out again. */
   readonly process?: string | undefined
+  /** Where its pid means something: one start of one machine, one container. Undefined where that cannot be known. */
+  readonly place?: string | undefined
   /** Tells one lock from another. */
   readonly id: string
+  /** ISO timestamp of the last sign of life. */
+  readonly beat?: string | undefined
 }
 
 /**
  * Takes the lock of the pipeline in `dir`: the file `lock.json`. A lock whose process is gone from this machine is taken
- * over. Rejects with a DestinationError `destination_locked` that names pid and start time of the run that holds it.
+ * over at once, one of another machine or container when it gives no sign of life: it is watched for up to
+ * {@link SILENCE_MS} by a clock that does not jump. Rejects with a DestinationError `destination_locked` that names pid
+ * and start time of the run that holds it.
  */
-export async function lockPipeline(files: Files, dir: string, now: number): Promise<PipelineLock> {
+export async function lockPipeline(files: Files, dir: string, options: LockOptions): Promise<PipelineLock> {
   const path = join(dir, 'lock.json')
-  const pid = process.pid
+  const { now } = options
   const mine: Holder = {
-    pid,
+    pid: process.pid,
     host: hostname(),
-    startedAt: new Date(now).toISOString(),
+    startedAt: new Date(now()).toISOString(),
     process: await ownStart(),
+    place: await ownPlace(),
     id: randomUUID(),
   }
   try {
     await files.makeFolder(dir)
     // A lock of a dead process is moved away and the next attempt finds the place free, unless another run was faster.
     for (let attempts = 0; attempts < 20; attempts++) {
-      if (await take(files, path, mine)) {
+      const taken = await take(files, path, mine, now)
+      if (taken !== undefined) {
         await removeDrafts(files, dir, path)
-        return { release: () => release(files, path, mine) }
+        return held(files, dir, path, mine, taken)
       }
       const holder = await read(files, path)
       if (holder === undefined) continue
-      if (await isAlive(holder)) throw locked(dir, path, holder)
+      if (await isAlive(holder, () => isBeating(files, dir, path, holder, options))) throw locked(dir, holder)
       await moveAway(files, path, holder)
+      // On this machine a dead process is nothing to tell of.
+      if (holder.host === mine.host && holder.place === mine.place) continue
+      options.warn?.(
+        'lock_taken_over',
+        `The lock of pipeline "${basename(dir)}" was taken over from process ${holder.pid} on ${holder.host}, which gives no sign of life. If it goes on after all, it commits nothing`,
+      )
     }
   } catch (error) {
+    options.signal?.throwIfAborted()
     throw error instanceof DestinationError ? error : failure(path, error)
   }
   throw new DestinationError('destination_locked', `${path} changes hands all the time; run again`, {
@@ -59,21 +100,102 @@ export async function lockPipeline(files: Files, dir: string, now: number): Prom
   })
 }
 
+/** Writes signs of life into the file of a lock, whatever its name is now: never into that of another. */
+interface Pulse {
+  stop(): Promise<void>
+}
+
 /** Whole or not at all: the file is written beside and then linked, which fails where one is there. */
-async function take(files: Files, path: string, holder: Holder): Promise<boolean> {
+async function take(files: Files, path: string, holder: Holder, now: () => number): Promise<Pulse | undefined> {
   const draft = `${path}.${holder.id}`
-  await files.writeText(draft, `${JSON.stringify(holder)}\n`)
+  const beatOf = (): string => new Date(now()).toISOString()
+  const text = `${JSON.stringify({ ...holder, beat: beatOf() })}\n`
+  await files.writeText(draft, text)
+  let file: OpenFile | undefined
+  let isTaken = false
   try {
+    file = await files.open(draft, 'r+')
     await files.link(draft, path)
-    return true
+    isTaken = true
+    return pulse(file, Buffer.byteLength(text) - '0000-00-00T00:00:00.000Z"}\n'.length, beatOf)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     // A draft may be gone because another run took it, half written, for one of a dead process.
-    if (code === 'EEXIST' || code === 'ENOENT') return false
+    if (code === 'EEXIST' || code === 'ENOENT') return undefined
     throw error
   } finally {
+    if (!isTaken) await file?.close().catch(() => {})
     await files.remove(draft)
   }
+}
+
+function pulse(file: OpenFile, position: number, beatOf: () => string): Pulse {
+  let beating: Promise<void> | undefined
+  const beat = async (): Promise<void> => {
+    await file.write([Buffer.from(beatOf())], position)
+    // For machines that share the file over a network.
+    await file.sync()
+  }
+  const timer = setInterval(() => {
+    // One that fails is made up for by the next; a lock that is lost is noticed before the commit.
+    beating ??= beat()
+      .catch(() => {})
+      .finally(() => {
+        beating = undefined
+      })
+  }, BEAT_MS)
+  timer.unref()
+  let stopping: Promise<void> | undefined
+  return {
+    stop() {
+      clearInterval(timer)
+      stopping ??= (beating ?? Promise.resolve()).then(() => file.close())
+      return stopping
+    },
+  }
+}
+
+function held(files: Files, dir: string, path: string, mine: Holder, beats: Pulse): PipelineLock {
+  return {
+    async check() {
+      const holder = await read(files, path)
+      if (holder?.id === mine.id) return
+      const who = holder === undefined ? 'somebody removed it' : `process ${holder.pid} on ${holder.host} has it now`
+      throw new DestinationError(
+        'destination_locked',
+        `this run of pipeline "${basename(dir)}" lost its lock ${path}: ${who}. It stood still for too long; nothing was committed`,
+        { destination: basename(dir), transient: true },
+      )
+    },
+    async release() {
+      await beats.stop().catch(() => {})
+      await release(files, path, mine)
+    },
+  }
+}
+
+/** Watches a lock whose process cannot be seen from here, until it gives a sign of life or is silent for long enough. */
+async function isBeating(
+  files: Files,
+  dir: string,
+  path: string,
+  holder: Holder,
+  { now, sleep, signal, warn }: LockOptions,
+): Promise<boolean> {
+  const silentMs = now() - Date.parse(holder.beat ?? holder.startedAt)
+  const isRecent = silentMs >= 0 && silentMs < SILENCE_MS
+  const watchMs = isRecent ? Math.max(LOOK_MS, SILENCE_MS - silentMs) : LOOK_MS
+  const who = `process ${holder.pid} on ${holder.host}`
+  warn?.(
+    'lock_waited_for',
+    `Pipeline "${basename(dir)}" is locked by ${who} since ${holder.startedAt}; waiting up to ${Math.ceil(watchMs / 1000)} s for a sign of life`,
+  )
+  for (let waitedMs = 0; waitedMs < watchMs; waitedMs += 1000) {
+    await sleep(1000, signal)
+    const found = await read(files, path)
+    if (found === undefined || found.id !== holder.id || found.beat !== holder.beat) return found !== undefined
+  }
+  return false
 }
 
 /** Drafts of locks whose processes were killed before they could remove them. */
@@ -82,7 +204,8 @@ async function removeDrafts(files: Files, dir: string, path: string): Promise<vo
     if (!name.startsWith(`${basename(path)}.`)) continue
     const draft = join(dir, name)
     const holder = await read(files, draft)
-    if (holder !== undefined && !(await isAlive(holder))) await files.remove(draft)
+    // Of processes elsewhere nobody knows; a draft is in nobody's way.
+    if (holder !== undefined && !(await isAlive(holder, async () => true))) await files.remove(draft)
   }
 }
 
@@ -105,8 +228,10 @@ function isHolder(value: unknown): value is Holder {
   return typeof pid === 'number' && [host, startedAt, id].every(text => typeof text === 'string')
 }
 
-async function isAlive(holder: Holder): Promise<boolean> {
-  if (holder.host !== hostname()) return true
+async function isAlive(holder: Holder, isBeating: () => Promise<boolean>): Promise<boolean> {
+  const own = await ownPlace()
+  const isHere = own === undefined || holder.place === undefined ? holder.host === hostname() : holder.place === own
+  if (!isHere) return await isBeating()
   if (holder.pid <= 0) return false
   try {
     process.kill(holder.pid, 0)
@@ -115,6 +240,17 @@ async function isAlive(holder: Holder): Promise<boolean> {
   }
   const start = await processStart(holder.pid)
   return start === undefined || holder.process === undefined || start === holder.process
+}
+
+let here: Promise<string | undefined> | undefined
+
+/** The start of this machine and the space of pids that this process is in, on Linux. */
+function ownPlace(): Promise<string | undefined> {
+  here ??= Promise.all([readFile('/proc/sys/kernel/random/boot_id', 'utf8'), readlink('/proc/self/ns/pid')]).then(
+    ([boot, pids]) => `${boot.trim()} ${pids}`,
+    () => undefined,
+  )
+  return here
 }
 
 /** Ticks since boot at which a process began, on Linux; undefined elsewhere. */
@@ -150,9 +286,13 @@ async function release(files: Files, path: string, mine: Holder): Promise<void> 
   if (holder?.id === mine.id) await files.remove(path)
 }
 
-function locked(dir: string, path: string, { pid, host, startedAt }: Holder): DestinationError {
+function locked(dir: string, { pid, host, startedAt }: Holder): DestinationError {
   const where = host === hostname() ? '' : ` on ${host}`
-  const remedy = where === '' ? 'wait for it, or stop it' : `if it is gone, delete ${path}`
+  const remedy =
+    where === ''
+      ? 'wait for it, or stop it'
+      : 'it gives signs of life: wait for it, or stop it; once it is silent, the next run takes its lock over'
+
   const message = `pipeline "${basename(dir)}" is being run by process ${pid}${where} since ${startedAt}; ${remedy}`
   return new DestinationError('destination_locked', message, { destination: basename(dir), transient: true })
 }

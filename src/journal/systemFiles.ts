@@ -1,14 +1,14 @@
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import type { Files, OpenFile } from '../core/files.js'
 
-/** The files of this machine. */
+/** The files of this machine; what is made is for its user alone: answers may hold anything. */
 export const systemFiles: Files = {
-  open: async (path, flags) => openFile(await open(path, flags)),
+  open: async (path, flags) => openFile(await open(path, flags, 0o600)),
   readText: path => readFile(path, 'utf8'),
-  writeText: (path, text) => writeFile(path, text),
+  writeText: (path, text) => writeFile(path, text, { mode: 0o600 }),
   list: folder => readdir(folder),
   async makeFolder(path) {
-    await mkdir(path, { recursive: true })
+    await mkdir(path, { recursive: true, mode: 0o700 })
   },
   rename,
   link,

@@ -121,7 +121,9 @@ async function changeCommitted(
 ): Promise<Dropped> {
   if (!(await isThere(setup))) throw nothingLoaded(setup)
   const lock =
-    options.dryRun === true ? undefined : await lockPipeline(setup.files, pipelineFolder(setup), setup.clock.now())
+    options.dryRun === true
+      ? undefined
+      : await lockPipeline(setup.files, pipelineFolder(setup), { ...setup.clock, signal: options.signal })
   try {
     const opened = await setup.destination.connect(setup.datasetName, options.signal)
     // What was changed stays changed, however the connection ends.

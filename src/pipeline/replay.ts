@@ -41,21 +41,21 @@ export async function replayPipeline(
     select: options.select,
     disposition: dispositionOf(options),
   })
-  return await underLock(setup, options, () =>
+  return await underLock(setup, options, lock =>
     closingSource(setup, emit, async () => {
       const connection = await setup.destination.connect(setup.datasetName, options.signal)
       return await closingConnection(connection, emit, () =>
-        replayConnected({ setup, options, emit, roots, connection }, wanted),
+        replayConnected({ setup, options, emit, roots, connection, lock }, wanted),
       )
     }),
   )
 }
 
 async function replayConnected(
-  replaying: Pick<Running, 'setup' | 'emit' | 'roots' | 'connection'> & { readonly options: ReplayOptions },
+  replaying: Pick<Running, 'setup' | 'emit' | 'roots' | 'connection' | 'lock'> & { readonly options: ReplayOptions },
   wanted: string | undefined,
 ): Promise<RunResult> {
-  const { setup, options, emit, roots, connection } = replaying
+  const { setup, options, emit, roots, connection, lock } = replaying
   const folder = pipelineFolder(setup)
   const recorded = await replayJournal(setup.files, await recordedLoad(setup, folder, wanted), setup.source.scrubber)
   try {
@@ -71,7 +71,7 @@ async function replayConnected(
       resumedPages: 0,
       sync: async () => {},
     }
-    const running = { setup, options, emit, connection, roots, prepared, windows, journal }
+    const running = { setup, options, emit, connection, roots, prepared, windows, journal, lock }
     return await readAndCommit({ ...running, isReplay: true })
   } finally {
     // Only read: nothing is lost with it.

@@ -6,7 +6,7 @@ import type { Receipt } from '../core/receipt.js'
 import type { ResponseJournal } from '../core/responses.js'
 import type { ContractMode, ReadonlySchema, SchemaContract, WriteDisposition } from '../core/schema.js'
 import type { DispositionHint } from '../core/source.js'
-import { type Journal, lockPipeline } from '../journal/journal.js'
+import { type Journal, lockPipeline, type PipelineLock } from '../journal/journal.js'
 import { extract } from './extract.js'
 import { openLoad } from './load.js'
 import type { PipelineSetup } from './pipeline.js'
@@ -64,8 +64,8 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
   const disposition = dispositionOf(options)
   const roots = planResources(setup.source, setup.destination, { select: options.select, disposition })
   const folder = pipelineFolder(setup)
-  return await underLock(setup, options, async () => {
-    const run = { setup, folder, roots, options, emit }
+  return await underLock(setup, options, async lock => {
+    const run = { setup, folder, roots, options, emit, lock }
     const { result, forget } = await closingSource(setup, emit, () => runConnected(run))
     // Last: a run that is killed before this is known by its journal, and the next one loads nothing twice.
     await warningOf(emit, 'its journal could not be removed', forget)
@@ -73,7 +73,7 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
   })
 }
 
-interface Run extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit'> {
+interface Run extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit' | 'lock'> {
   readonly folder: string
 }
 
@@ -112,12 +112,16 @@ async function runConnected(run: Run): Promise<Finished> {
 export async function underLock<T>(
   setup: PipelineSetup,
   options: Pick<RunOptions, 'onEvent' | 'signal'>,
-  work: () => Promise<T>,
+  work: (lock: PipelineLock) => Promise<T>,
 ): Promise<T> {
   const emit = options.onEvent ?? (() => {})
-  const lock = await lockPipeline(setup.files, pipelineFolder(setup), setup.clock.now())
+  const lock = await lockPipeline(setup.files, pipelineFolder(setup), {
+    ...setup.clock,
+    signal: options.signal,
+    warn: (code, message) => emit({ type: 'warning', code, message }),
+  })
   try {
-    return await work()
+    return await work(lock)
   } catch (error) {
     throw failing(error, safely(emit))
   } finally {
@@ -201,6 +205,7 @@ export interface Running {
   readonly prepared: Prepared
   readonly windows: FrozenWindows
   readonly journal: ResponseJournal & Pick<Journal, 'loadId' | 'resumedPages' | 'sync'>
+  readonly lock: Pick<PipelineLock, 'check'>
   /** The pages are of an earlier time: cursors do not move back, nothing is deleted for not being among them. */
   readonly isReplay?: boolean | undefined
 }
@@ -233,6 +238,7 @@ export async function readAndCommit(running: Running): Promise<RunResult> {
       await warningOf(opened.emit, 'what it staged could not be removed', () => load.abort())
     } else {
       await journal.sync()
+      await running.lock.check()
       opened.emit({ type: 'committing', loadId, rows: Object.values(rows).reduce((sum, count) => sum + count, 0) })
       const startedMs = setup.clock.now()
       await load.commit(plan)

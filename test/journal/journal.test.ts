@@ -272,15 +272,17 @@ describe('replay', () => {
 })
 
 describe('the lock', () => {
+  const at = (ms: number) => ({ now: () => ms, sleep: async () => {} })
+
   test('keeps a second run out, and names the first', async () => {
-    const lock = await lockPipeline(files, dir, 0)
-    await expect(lockPipeline(files, dir, 1)).rejects.toMatchObject({
+    const lock = await lockPipeline(files, dir, at(0))
+    await expect(lockPipeline(files, dir, at(1))).rejects.toMatchObject({
       code: 'destination_locked',
       message: expect.stringMatching(new RegExp(`process ${process.pid} since 1970-01-01T00:00:00.000Z`)),
     })
     await lock.release()
     await lock.release()
-    await (await lockPipeline(files, dir, 2)).release()
+    await (await lockPipeline(files, dir, at(2))).release()
     expect(await readdir(dir)).toEqual([])
   })
 
@@ -294,20 +296,100 @@ describe('the lock', () => {
   ])('of %s is taken over', async (what, holder) => {
     if (what.includes('given out') && process.platform !== 'linux') return
     await writeFile(join(dir, 'lock.json'), typeof holder === 'string' ? holder : JSON.stringify(holder))
-    await (await lockPipeline(files, dir, 0)).release()
+    await (await lockPipeline(files, dir, at(0))).release()
   })
 
   test('takes drafts of killed processes away with it', async () => {
     const dead = { pid: 2 ** 22 + 1, host: hostname(), startedAt: 'x', id: 'y' }
     await writeFile(join(dir, 'lock.json.y'), JSON.stringify(dead))
     await writeFile(join(dir, 'lock.json.z'), '{"pid":')
-    await (await lockPipeline(files, dir, 0)).release()
+    await (await lockPipeline(files, dir, at(0))).release()
     expect(await readdir(dir)).toEqual([])
   })
 
-  test('of another machine is respected', async () => {
-    await writeFile(join(dir, 'lock.json'), JSON.stringify({ pid: 1, host: 'elsewhere', startedAt: 'x', id: 'y' }))
-    await expect(lockPipeline(files, dir, 0)).rejects.toThrow('on elsewhere')
+  const elsewhere = { pid: 1, host: 'elsewhere', startedAt: '2024-01-01T00:00:00.000Z', id: 'y' }
+  const lockOf = async (holder: object): Promise<void> =>
+    await writeFile(join(dir, 'lock.json'), JSON.stringify(holder))
+
+  test.each([
+    ['another machine', elsewhere],
+    ['another container of the same name', { ...elsewhere, host: hostname(), place: 'another boot pid:[1]' }],
+  ])('of %s is respected as long as it gives signs of life', async (_what, holder) => {
+    await lockOf(holder)
+    const told: string[] = []
+    const locking = lockPipeline(files, dir, {
+      ...at(Date.parse('2026-01-01')),
+      sleep: () => lockOf({ ...holder, beat: '2026-01-01T00:00:01.000Z' }),
+      warn: code => told.push(code),
+    })
+    await expect(locking).rejects.toMatchObject({
+      code: 'destination_locked',
+      message: expect.stringMatching(/process 1.* since 2024-01-01.*wait for it/),
+    })
+    expect(told).toEqual(['lock_waited_for'])
+  })
+
+  test.each([
+    ['a second ago', '2025-12-31T23:59:59.000Z', 29],
+    ['two years ago', undefined, 12],
+    ['in a future that a clock that was set back told', '2026-01-03T00:00:00.000Z', 12],
+  ])(
+    'of another machine whose last sign of life was %s is taken over after a silence',
+    async (_when, beat, seconds) => {
+      await lockOf({ ...elsewhere, ...(beat === undefined ? {} : { beat }) })
+      let waitedMs = 0
+      const told: string[] = []
+      const lock = await lockPipeline(files, dir, {
+        ...at(Date.parse('2026-01-01')),
+        async sleep(ms) {
+          waitedMs += ms
+        },
+        warn: (code, message) => told.push(`${code}: ${message}`),
+      })
+      expect(waitedMs).toBe(seconds * 1000)
+      expect(told).toEqual([
+        expect.stringMatching(/^lock_waited_for: .*process 1 on elsewhere/),
+        expect.stringMatching(/^lock_taken_over: .*process 1 on elsewhere/),
+      ])
+      await lock.check()
+      await lock.release()
+      expect(await readdir(dir)).toEqual([])
+    },
+  )
+
+  test('is waited for no longer than the run', async () => {
+    await lockOf(elsewhere)
+    const stop = new AbortController()
+    const locking = lockPipeline(files, dir, {
+      ...at(0),
+      signal: stop.signal,
+      async sleep(_ms, signal) {
+        stop.abort(new Error('enough'))
+        signal?.throwIfAborted()
+      },
+    })
+    await expect(locking).rejects.toThrow('enough')
+  })
+
+  test('that another one has taken over is noticed, and left to it', async () => {
+    const lock = await lockPipeline(files, dir, at(0))
+    await lock.check()
+    await rm(join(dir, 'lock.json'))
+    await lockOf(elsewhere)
+    await expect(lock.check()).rejects.toMatchObject({
+      code: 'destination_locked',
+      message: expect.stringContaining('process 1 on elsewhere has it now'),
+    })
+    await lock.release()
+    expect(await readdir(dir)).toEqual(['lock.json'])
+  })
+
+  test.skipIf(process.platform === 'win32')('and the journal are for their user alone', async () => {
+    const home = join(dir, 'new', 'home')
+    const lock = await lockPipeline(files, home, at(0))
+    const modes = [await stat(join(dir, 'new')), await stat(home), await stat(join(home, 'lock.json'))]
+    expect(modes.map(({ mode }) => mode & 0o777)).toEqual([0o700, 0o700, 0o600])
+    await lock.release()
   })
 
   test('goes to exactly one of many that find a dead one', async () => {
@@ -315,7 +397,7 @@ describe('the lock', () => {
       join(dir, 'lock.json'),
       JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), startedAt: 'x', id: 'y' }),
     )
-    const results = await Promise.allSettled(Array.from({ length: 10 }, () => lockPipeline(files, dir, 0)))
+    const results = await Promise.allSettled(Array.from({ length: 10 }, () => lockPipeline(files, dir, at(0))))
     expect(results.filter(result => result.status === 'fulfilled')).toHaveLength(1)
   })
 })

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { duckdb, pipeline, type RestApiConfig, type RunEvent, restApi } from '../../src/index.js'
 import { systemFiles } from '../../src/journal/journal.js'
@@ -180,3 +180,47 @@ test('the journal goes when everything else is closed, and at once', async () =>
     ['lock released', []],
   ])
 })
+
+test('a run that lost its lock while it stood still commits nothing, and leaves the lock to whoever has it', async () => {
+  const options = await optionsOf()
+  const path = join(options.home, 'test/lock.json')
+  const other = JSON.stringify({ pid: 7, host: 'elsewhere', startedAt: 'today', id: 'other' })
+  const run = pipeline(options).run({
+    onEvent({ type }) {
+      if (type !== 'page') return
+      rmSync(path)
+      writeFileSync(path, other)
+    },
+  })
+  await expect(run).rejects.toMatchObject({
+    code: 'destination_locked',
+    message: expect.stringContaining('process 7 on elsewhere has it now'),
+  })
+  expect(readFileSync(path, 'utf8')).toBe(other)
+  expect(await pipeline(options).dataset().tables()).toEqual([])
+})
+
+test.skipIf(process.platform === 'win32')('what a run writes for itself is for its user alone', async () => {
+  const options = await optionsOf()
+  const modes: Record<string, number> = {}
+  await pipeline(options).run({
+    onEvent({ type }) {
+      if (type !== 'committing') return
+      for (const root of [options.home, `${dirname(options.home)}/test.duckdb.staging`]) {
+        for (const name of ['', ...(readdirSync(root, { recursive: true }) as string[])]) {
+          const { mode } = statSync(join(root, name))
+          modes[join(root, name)] = mode & 0o777
+        }
+      }
+    },
+  })
+  expect(Object.keys(modes).length).toBeGreaterThan(6)
+  for (const [path, mode] of Object.entries(modes)) {
+    expect(mode.toString(8), path).toBe(modeOf(path))
+  }
+})
+
+/** By its name, for the file is gone by now. */
+function modeOf(path: string): string {
+  return /\.(json|warc|parquet)$/.test(path) ? '600' : '700'
+}

@@ -50,7 +50,7 @@ interface TableFiles {
 /** Creates the folder; whatever is in it from an earlier attempt is gone. */
 export async function openStagingFolder(folder: string): Promise<StagingFolder> {
   await rm(folder, { recursive: true, force: true })
-  await mkdir(folder, { recursive: true })
+  await mkdir(folder, { recursive: true, mode: 0o700 })
   const tables = new Map<string, TableFiles>()
   let files = 0
 
@@ -131,10 +131,14 @@ function newTable(): TableFiles {
 
 /** Pieces one after the other at the end of the file; a short write is continued. */
 async function append(path: string, pieces: readonly Uint8Array[]): Promise<void> {
-  const file = await open(path, 'a')
+  const file = await open(path, 'a', 0o600)
   try {
     let rest = pieces.filter(piece => piece.length > 0)
-    while (rest.length > 0) rest = after(rest, (await file.writev(rest)).bytesWritten)
+    while (rest.length > 0) {
+      const { bytesWritten } = await file.writev(rest)
+      if (bytesWritten === 0) throw new Error(`${path} takes no more bytes`)
+      rest = after(rest, bytesWritten)
+    }
   } finally {
     await file.close()
   }

@@ -92,6 +92,7 @@ export function s3Client(at: S3Place, clock: Clock): S3Client {
       try {
         answer = await attempt(request, consume)
       } catch (error) {
+        if (isOfThisMachine(error)) throw error
         if (number >= ATTEMPTS) throw unreachable(at, error)
         await clock.sleep(waitMs)
         continue
@@ -120,6 +121,12 @@ export function s3Client(at: S3Place, clock: Clock): S3Client {
     receive: repeated,
     close: async () => await (await agent)?.destroy(),
   }
+}
+
+/** A disk that is full or read-only here: asking the store again does not help. */
+function isOfThisMachine(error: unknown): boolean {
+  const { code, syscall } = error as NodeJS.ErrnoException
+  return ['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EIO', 'EMFILE'].includes(code ?? '') && syscall !== 'connect'
 }
 
 /** Loaded with the first request: only who uses S3 pays for it. */

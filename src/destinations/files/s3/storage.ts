@@ -69,7 +69,7 @@ function openStorage(
   let temporary: Promise<string> | undefined
   const staging = async (): Promise<string> => {
     if (stagingDir !== undefined) {
-      await mkdir(stagingDir, { recursive: true })
+      await mkdir(stagingDir, { recursive: true, mode: 0o700 })
       return stagingDir
     }
     temporary ??= mkdtemp(join(tmpdir(), 'sluice-files-'))
@@ -105,7 +105,11 @@ function openStorage(
       const offsets = Array.from({ length: Math.ceil(file.bytes / size) }, (_, index) => index * size)
       const parts = await mapLimited(offsets, PARTS_AT_ONCE, async (offset, index) => {
         const content = Buffer.alloc(Math.min(size, file.bytes - offset))
-        await source.read(content, 0, content.length, offset)
+        for (let filled = 0; filled < content.length; ) {
+          const { bytesRead } = await source.read(content, filled, content.length - filled, offset + filled)
+          if (bytesRead === 0) throw new Error(`${file.path} is shorter than it was`)
+          filled += bytesRead
+        }
         const query = { partNumber: String(index + 1), uploadId }
         const { headers } = await client.send({ method: 'PUT', key, query, headers: checked(content), body: content })
         const sum = checksums ? `<ChecksumSHA256>${checksum(content)}</ChecksumSHA256>` : ''
