@@ -213,10 +213,12 @@ function isLink({ key, value }: PagingHint): boolean {
  * Name of the parameter that goes with the name of a cursor: `page_token` for `next_page_token`, `pageToken` for
  * `nextPageToken`, but `NextToken` for `NextToken`.
  */
-function cursorParam({ key, above }: PagingHint): string {
+function cursorParam({ key, above, value }: PagingHint): string {
   const name = key.replace(/^.*[.@]/, '')
   const bare = bareName(name)
   if (bare === 'endcursor') return 'after'
+  // As dlt has it; whether the number goes into `page` is not known without asking.
+  if (typeof value === 'number' && /^nextpage/.test(bare)) return 'cursor'
   if (bare === 'nexttoken' || !bare.startsWith('next')) return name
   const rest = name.replace(/^_?next[-_]?/i, '')
   if (rest === '') return above.some(outer => bareName(outer) === 'paging') ? 'after' : 'cursor'

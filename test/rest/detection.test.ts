@@ -40,7 +40,7 @@ describe('a style that an answer shows is followed', () => {
       { data: page(1), next_page: { offset: 'c', path: '/x', uri: '/things?offset=c' } },
       'GET /things?offset=c',
     ],
-    ['a number of the next page', { items: page(1), next_page: 2 }, 'GET /things?page=2'],
+    ['a number of the next page', { items: page(1), next_page: 2 }, 'GET /things?cursor=2'],
     [
       'the number of the page in the body',
       { items: page(1), page: 1, pages: 2 },
