@@ -1,17 +1,20 @@
+import { type JsonObject, keepNumberLiterals } from '../../core/json.js'
 import { isPlain } from './references.js'
 
 /**
  * A copy of the document in which values that Python takes for absent are absent: dlt asks `if total_path:`, and the
  * documents that its generators write say `""` for what is left open. Only where dlt asks so; an empty text elsewhere is
- * one. Whatever else the document holds is left to the check of its shape.
+ * one. Numbers keep their spelling. Whatever else the document holds is left to the check of its shape.
  */
 export function withoutEmptyValues(document: unknown): unknown {
   if (!isPlain(document)) return document
-  return change(document, {
+  const copy = change(document, {
     client: client => inMap(client, { paginator }),
     resource_defaults: defaults => inMap(defaults, { endpoint }),
     resources: resources => (Array.isArray(resources) ? resources.map(resource) : resources),
   })
+  keepNumberLiterals(document as JsonObject, copy)
+  return copy
 }
 
 /** What dlt calls a resource whose name is empty, in tables and state too. */
