@@ -108,7 +108,7 @@ export function startProcess(plan: Plan, { api, destination, clock, disk }: Worl
 
 /** Journals that the next run would take up. */
 export function unfinished({ disk }: World): readonly string[] {
-  return disk.names(LOADS).filter(name => !/\.aside\d*$/.test(name))
+  return disk.names(LOADS).filter(name => !/\.(aside|gone)\d*$/.test(name))
 }
 
 /** The committed cursor of the incremental resource. */
