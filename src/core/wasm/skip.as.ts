@@ -8,6 +8,9 @@ export const CAPACITY: i32 = 1 << 16
 /** Bytes to look at; a multiple of 64, what is left of the last block filled with spaces. */
 export const input: usize = memory.data(1 << 16, 64)
 
+/** Where the commas of the last call stand in its input, where they were asked for. */
+export const marks: usize = memory.data(1 << 18, 64)
+
 /** Open brackets. */
 let depth: i32 = 0
 /** Commas between the elements of the outermost container. */
@@ -16,9 +19,13 @@ let separators: i32 = 0
 let inText: u64 = 0
 /** 1 where the last byte was a backslash that escapes the next one. */
 let escaping: u64 = 0
+/** Whether the places of commas are kept. */
+let marking: bool = false
+let marked: i32 = 0
 
 /** Begins outside of texts, inside of `openBrackets` brackets. */
-export function begin(openBrackets: i32, commas: i32): void {
+export function begin(openBrackets: i32, commas: i32, keepsMarks: bool): void {
+  marking = keepsMarks
   depth = openBrackets
   separators = commas
   inText = 0
@@ -29,6 +36,10 @@ export function commas(): i32 {
   return separators
 }
 
+/** Number of `marks` of the last call. */
+export function markCount(): i32 {
+  return marked
+}
 
 /** Looks at the next `length` bytes; the position of the bracket that closes the container, or -1. */
 export function skip(length: i32): i32 {
@@ -38,6 +49,7 @@ export function skip(length: i32): i32 {
   const comma = i8x16.splat(0x2c)
   const opening = i8x16.splat(0x7b)
   const closing = i8x16.splat(0x7d)
+  marked = 0
   for (let block = 0; block < length; block += 64) {
     const at = input + <usize>block
     const a = v128.load(at)
@@ -66,14 +78,20 @@ export function skip(length: i32): i32 {
       continue
     }
     const between = equal(a, b, c, d, comma) & ~text
-    if ((opens | closes) == 0) {
+    if ((opens | closes) == 0 && !marking) {
       separators += <i32>popcnt(between)
       continue
     }
     for (let rest = opens | closes | between; rest != 0; rest &= rest - 1) {
       const bit = rest & (0 - rest)
       if (between & bit) {
-        if (depth == 1) separators++
+        if (depth == 1) {
+          separators++
+          if (marking) {
+            store<i32>(marks + (<usize>marked << 2), block + <i32>ctz(bit))
+            marked++
+          }
+        }
       } else if (opens & bit) depth++
       else if (--depth == 0) return block + <i32>ctz(bit)
     }
