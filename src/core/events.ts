@@ -78,4 +78,5 @@ export type WarningCode =
   | 'ignored_response'
   | 'lock_waited_for'
   | 'lock_taken_over'
+  | 'deletes_skipped'
   | 'other'

@@ -1,4 +1,5 @@
 import type { ResourceDescription } from './description.js'
+import type { SluiceError } from './errors.js'
 import type { RunEvent } from './events.js'
 import type { JsonObject, JsonValue } from './json.js'
 import type { ResponseJournal } from './responses.js'
@@ -48,6 +49,11 @@ export interface Resource {
   readonly steps: readonly ProcessingStep[]
   /** What becomes of rows that a complete listing no longer has; undefined: they stay. */
   readonly deletes?: DeletePolicy | undefined
+  /**
+   * The greatest share of a table's rows that one load may take away, in [0, 1]: by `deletes`, or by a `replace` whose
+   * listing is not complete. Above it the run stops.
+   */
+  readonly maxDeleteShare?: number | undefined
   /** Key path in the document, as in `resources[1]`, for messages. */
   readonly path: string
   /**
@@ -97,13 +103,22 @@ export interface ListEnd {
   readonly end: 'proven' | 'limited' | 'suspect'
   /** One sentence. */
   readonly reason: string
+  /** Nothing speaks for this end or against it, so that other evidence decides. */
+  readonly isOpen?: boolean | undefined
+  /** What this list saw in its answers, such as a next link: it vouches for other lists of the resource. */
+  readonly saw?: readonly string[] | undefined
+  /**
+   * How the list ended where another list of the resource saw this: then it is known where to look, and not being there
+   * is an end. Where no list saw it, `failure` is thrown, if there is one.
+   */
+  readonly unlessSeen?:
+    | { readonly what: string; readonly end: ListEnd; readonly failure?: SluiceError | undefined }
+    | undefined
 }
 
-/** Removes rows, or marks them with the time in the column `_sluice_deleted_at`, up to a share of the table's rows. */
+/** Removes rows, or marks them with the time in the column `_sluice_deleted_at`. */
 export interface DeletePolicy {
   readonly mode: 'soft' | 'hard'
-  /** In (0, 1]; above it the run stops. */
-  readonly maxShare: number
 }
 
 /** A step run on each record, in order; user code. */

@@ -12,9 +12,10 @@ import type { Receipt } from '../core/receipt.js'
 import { propagateRootKey } from '../core/rootKey.js'
 import type { MergeStrategy, ReadonlyTable, Schema } from '../core/schema.js'
 import { bumpVersionFrom, ensureStateTable } from '../core/schemaDocument.js'
-import type { IncrementalHint, Resource, TableHints } from '../core/source.js'
+import type { IncrementalHint, Resource, Source, TableHints } from '../core/source.js'
 import type { PipelineState } from '../core/state.js'
 import { bumpState, cursorState, withCursorState } from '../core/stateDocument.js'
+import { type JudgedParent, type Judgement, judgeChild } from '../core/verdict.js'
 import { createNormalizer } from '../normalize/normalizer.js'
 import { isoTimestampMicros } from '../normalize/time.js'
 import type { ResourceRun } from './extract.js'
@@ -117,12 +118,14 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
     emit,
     finish: async () => {
       await rows.finish()
-      return conclude(
+      const concluded = conclude(
         input,
         [...opened.values()],
         { byTable: normalizer.rows(), discarded: rows.discardedRows, variants: normalizer.variants() },
         emit,
       )
+      if (concluded.plan !== undefined) await guardReplaced(input, concluded.fillers, concluded.rows, concluded.plan)
+      return concluded
     },
   }
 }
@@ -278,34 +281,42 @@ function conclude(
     readonly variants: ReadonlyMap<string, readonly string[]>
   },
   emit: (event: RunEvent) => void,
-): { receipts: readonly Receipt[]; rows: Readonly<Record<string, number>>; plan: CommitPlan | undefined } {
+): {
+  receipts: readonly Receipt[]
+  rows: Readonly<Record<string, number>>
+  plan: CommitPlan | undefined
+  fillers: Fillers
+} {
   const { prepared, setup, options } = input
   const { schema } = prepared
   const { byTable: rowsByTable, discarded } = normalized
-  const receipts = resources
-    .filter(({ planned }) => planned.loaded || planned.resource.selected)
-    .map(({ planned, meter: resourceMeter }) => {
-      const variants = variantsOf(schema, normalized.variants, planned.resource.name)
-      const receipt = { ...resourceMeter.receipt(rowsOf(schema, rowsByTable, planned.resource.name)), ...variants }
-      emit({ type: 'resource_finished', resource: receipt.resource, receipt })
-      return receipt
-    })
+  const judgements = judgeTree(resources)
+  const receipts = resources.map(({ planned, meter: resourceMeter }) => {
+    const { name } = planned.resource
+    const rows = rowsOf(schema, rowsByTable, name)
+    const variants = variantsOf(schema, normalized.variants, name)
+    const receipt = { ...resourceMeter.receipt(rows, judgements.get(name) as Judgement), ...variants }
+    emit({ type: 'resource_finished', resource: receipt.resource, receipt })
+    return receipt
+  })
   refuseIncomplete(receipts, options)
   const state = bumpState(moveCursors(prepared.state, resources, setup.source.name, input.isReplay === true))
   const { refreshed } = prepared
   // As with dlt, the state is stored anew after tables were dropped.
   const storesState = state._version_hash !== prepared.state._version_hash || refreshed.drop.length > 0
   const committedAt = BigInt(setup.clock.now()) * 1000n
+  const fillers = fillersOf(setup.source, resources, judgements, prepared.naming)
   const judged: Judged = {
-    receipts,
     committedAt,
+    fillers,
+    emit,
     defaultStrategy: setup.destination.capabilities.mergeStrategies[0] ?? 'delete-insert',
     isReplay: input.isReplay === true,
   }
   const tables = tablePlans(schema, resources, rowsByTable, judged)
   const rows = Object.fromEntries(rowsByTable)
   const isNothing = tables.length + discarded + refreshed.drop.length + refreshed.truncate.length === 0
-  if (isNothing && !storesState) return { receipts, rows, plan: undefined }
+  if (isNothing && !storesState) return { receipts, rows, plan: undefined, fillers }
   if (storesState) ensureStateTable(schema, prepared.naming)
   // New nested tables may carry root ids that their own root table did not give before.
   for (const table of schema.tables.values()) propagateRootKey(schema, table)
@@ -313,8 +324,20 @@ function conclude(
   return {
     receipts,
     rows,
+    fillers,
     plan: { schema, state: storesState ? state : undefined, receipts, tables, ...refreshed, committedAt },
   }
+}
+
+/** The verdicts of all resources, parents first: what is not known of a parent is not known of its children. */
+function judgeTree(resources: readonly OpenResource[]): ReadonlyMap<string, Judgement> {
+  const judged = new Map<string, JudgedParent>()
+  for (const { planned, meter: resourceMeter, cursor } of resources) {
+    const { name, parent } = planned.resource
+    const judgement = judgeChild(resourceMeter.judgement(), parent === undefined ? undefined : judged.get(parent))
+    judged.set(name, { ...judgement, name, isIncremental: cursor !== undefined })
+  }
+  return judged
 }
 
 function rowsOf(
@@ -364,7 +387,8 @@ function moveCursors(
 
 /** What the plans of all tables are made with. */
 interface Judged {
-  readonly receipts: readonly Receipt[]
+  readonly fillers: Fillers
+  readonly emit: (event: RunEvent) => void
   readonly committedAt: bigint
   readonly defaultStrategy: MergeStrategy
   readonly isReplay: boolean
@@ -390,29 +414,114 @@ function tablePlans(
   return plans
 }
 
+/** Of each resource of the source: the table it fills, unless a function names its tables, and why not all of it is known. */
+type Fillers = ReadonlyMap<string, Filler>
+
+interface Filler {
+  readonly table: string | undefined
+  readonly doubt: string | undefined
+  /** Undefined too where a window of a cursor is all that was to be read. */
+  readonly gap: string | undefined
+}
+
+/** Resources that take no part in the run included: a table is known whole only where all that fill it are. */
+function fillersOf(
+  source: Source,
+  resources: readonly OpenResource[],
+  judgements: ReadonlyMap<string, Judgement>,
+  naming: Naming,
+): Fillers {
+  const opened = new Map(resources.map(one => [one.planned.resource.name, one]))
+  return new Map(
+    source.resources.map(({ name, hints: { tableName = name } }) => {
+      const table = typeof tableName === 'function' ? undefined : naming.tablesPath(tableName)
+      const one = opened.get(name)
+      const gap = gapOf(name, one, judgements.get(name))
+      const doubt = one?.cursor === undefined ? gap : `${name} was read inside the window of its cursor only`
+      return [name, { table, doubt: gap ?? doubt, gap }]
+    }),
+  )
+}
+
+function gapOf(name: string, opened: OpenResource | undefined, judgement: Judgement | undefined): string | undefined {
+  if (opened?.planned.loaded !== true || judgement === undefined) return `${name} took no part in the run`
+  if (judgement.verdict !== 'complete') return `${name} is ${judgement.verdict}: ${judgement.reasons.join('; ')}`
+  if (opened.meter.lists === 0) return `${name} was asked for nothing, as there was no parent record`
+  if (opened.meter.discardedRows > 0) return `rows of ${name} arrived that the schema contract does not admit`
+  return undefined
+}
+
 function tablePlan(
   table: ReadonlyTable,
   opened: OpenResource | undefined,
-  { receipts, committedAt, defaultStrategy, isReplay }: Judged,
+  { fillers, committedAt, defaultStrategy, isReplay, emit }: Judged,
 ): TablePlan {
   const disposition =
     table.write_disposition === undefined || table.write_disposition === 'skip' ? 'append' : table.write_disposition
   const strategy =
     disposition === 'merge' ? ((table['x-merge-strategy'] as MergeStrategy | undefined) ?? defaultStrategy) : undefined
-  const deletes = opened?.planned.resource.deletes
-  const proven = receipts.find(({ resource }) => resource === table.resource)?.verdict === 'complete'
   return {
     table: table.name,
     disposition,
     strategy,
     boundary: strategy === 'scd2' ? boundaryOf(table, committedAt) : undefined,
-    ...(deletes !== undefined && proven && !isReplay && opened?.cursor === undefined
-      ? {
-          deletes:
-            deletes.mode === 'hard' ? { mode: 'hard' as const } : { mode: 'soft' as const, column: DELETION_MARK },
-          maxDeleteShare: deletes.maxShare,
-        }
-      : {}),
+    ...(isReplay || opened === undefined ? {} : deletesOf(table, opened.planned.resource, fillers, emit)),
+  }
+}
+
+/** What may be deleted from a table: nothing, with a warning, where it is not known that all of it was read. */
+function deletesOf(
+  table: ReadonlyTable,
+  { name, deletes, maxDeleteShare = DEFAULT_MAX_DELETE_SHARE }: Resource,
+  fillers: Fillers,
+  emit: (event: RunEvent) => void,
+): Pick<TablePlan, 'deletes' | 'maxDeleteShare'> {
+  if (deletes === undefined) return {}
+  const others = [...fillers].filter(([other, filler]) => other !== name && filler.table === table.name)
+  const doubt = fillers.get(name)?.doubt ?? others.find(([, filler]) => filler.doubt !== undefined)?.[1].doubt
+  if (doubt !== undefined) {
+    const message = `${name}: nothing was deleted from table ${table.name}: ${doubt}`
+    emit({ type: 'warning', code: 'deletes_skipped', resource: name, message })
+    return {}
+  }
+  return {
+    deletes: deletes.mode === 'hard' ? { mode: 'hard' } : { mode: 'soft', column: DELETION_MARK },
+    maxDeleteShare,
+  }
+}
+
+/** More than a tenth of a table gone at once is more often an API's fault than the truth. */
+const DEFAULT_MAX_DELETE_SHARE = 0.1
+
+/**
+ * A `replace` by a listing that is not known to be whole takes no more rows away than `deletes` may: an API that gives an
+ * empty page, or a trial run, would empty the table.
+ */
+async function guardReplaced(
+  { setup, connection, prepared, options, isReplay }: OpenLoadInput,
+  fillers: Fillers,
+  rows: Readonly<Record<string, number>>,
+  plan: CommitPlan,
+): Promise<void> {
+  if (options.allowIncomplete === true || isReplay === true) return
+  const anew = new Set([...plan.drop, ...plan.truncate])
+  for (const { table, disposition } of plan.tables) {
+    if (disposition !== 'replace' || anew.has(table)) continue
+    const owner = prepared.schema.tables.get(table)?.resource ?? ''
+    const gap = [...fillers].find(
+      ([name, filler]) => (name === owner || filler.table === table) && filler.gap !== undefined,
+    )?.[1].gap
+    if (gap === undefined) continue
+    const there = (await connection.inspect()).has(table) ? await connection.count(table) : 0
+    const arrived = rows[table] ?? 0
+    const maxDeleteShare =
+      setup.source.resources.find(({ name }) => name === owner)?.maxDeleteShare ?? DEFAULT_MAX_DELETE_SHARE
+    if (there - arrived <= there * maxDeleteShare) continue
+    throw new DataError(
+      'too_many_deletes',
+      `${gap}; this load would replace the ${there} rows of table ${table} by ${arrived}: more than ${Math.round(maxDeleteShare * 100)} % of them would be gone. Nothing was changed. Raise max_delete_share of the resource, or allow incomplete loads for one run, where that is right`,
+      { resource: owner, path: table },
+    )
   }
 }
 

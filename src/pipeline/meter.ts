@@ -1,22 +1,29 @@
 import type { RunEvent } from '../core/events.js'
-import type { Receipt, Verdict } from '../core/receipt.js'
+import type { Receipt } from '../core/receipt.js'
 import type { ListEnd, Page } from '../core/source.js'
+import { type Judgement, ResourceJudge } from '../core/verdict.js'
 
-/** Counts what one resource asks for and gets, and judges at the end whether everything arrived. */
+/** Counts what one resource asks for and gets, and gathers how its lists ended. */
 export interface Meter {
+  /** Lists that were asked for. */
+  readonly lists: number
+  /** Rows that contracts did not admit. */
+  readonly discardedRows: number
   /** Counts requests, retries and waits from the run's events. */
   observe(event: RunEvent): void
   /** Starts the account of one list: the whole resource, or what belongs to one parent. */
   list(): ListMeter
   filtered(records: number): void
   discarded(rows: number, values: number): void
-  receipt(rows: Readonly<Record<string, number>>): Receipt
+  /** The verdict on the resource's own lists; see `ResourceJudge`. */
+  judgement(): Judgement
+  receipt(rows: Readonly<Record<string, number>>, judgement: Judgement): Receipt
 }
 
 export interface ListMeter {
   page(page: Page, records: number): void
   /** `undefined`: the run stopped reading before the list ended. */
-  end(end: ListEnd | undefined, why?: string): void
+  end(end: ListEnd | undefined): void
 }
 
 export function meter(resource: string): Meter {
@@ -33,19 +40,15 @@ export function meter(resource: string): Meter {
     waitedMs: 0,
   }
   let announced: number | undefined
-  let lists = 0
-  let verdict: Verdict = 'complete'
-  const reasons = new Map<string, number>()
-
-  const judge = (judgement: Verdict, reason: string): void => {
-    if (rank[judgement] > rank[verdict]) {
-      verdict = judgement
-      reasons.clear()
-    }
-    if (judgement === verdict) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
-  }
+  const judge = new ResourceJudge()
 
   return {
+    get lists() {
+      return judge.lists
+    },
+    get discardedRows() {
+      return count.discardedRows
+    },
     observe(event) {
       if (event.type === 'request') count.requests += 1
       else if (event.type === 'retry') {
@@ -55,7 +58,6 @@ export function meter(resource: string): Meter {
       else if (event.type === 'page' && event.fromJournal) count.pagesFromJournal += 1
     },
     list() {
-      lists += 1
       let records = 0
       let total: number | undefined
       return {
@@ -66,19 +68,9 @@ export function meter(resource: string): Meter {
           records += pageRecords
           if (page.announced !== undefined) total = page.announced
         },
-        end(end, why) {
+        end(end) {
           if (total !== undefined) announced = (announced ?? 0) + total
-          if (end === undefined) judge('unproven', why ?? 'the list was not read to its end')
-          else if (end.end === 'suspect') judge('incomplete', end.reason)
-          else if (end.end === 'limited') judge('unproven', end.reason)
-          else if (total !== undefined && records < total)
-            judge('incomplete', `the API announced ${total} records, ${records} arrived`)
-          else if (total !== undefined && records > total)
-            judge(
-              'unproven',
-              `the API announced ${total} records, ${records} arrived: the list changed while it was read`,
-            )
-          else judge('complete', end.reason)
+          judge.list(end, records, total)
         },
       }
     },
@@ -89,18 +81,7 @@ export function meter(resource: string): Meter {
       count.discardedRows += rows
       count.discardedValues += values
     },
-    receipt(rows) {
-      if (lists === 0) judge('complete', 'there was no parent record to ask for')
-      return {
-        resource,
-        ...count,
-        rows,
-        announced,
-        verdict,
-        reasons: [...reasons].map(([reason, times]) => (times === 1 ? reason : `${reason} (${times} lists)`)),
-      }
-    },
+    judgement: () => judge.judgement(),
+    receipt: (rows, { verdict, reasons }) => ({ resource, ...count, rows, announced, verdict, reasons }),
   }
 }
-
-const rank: Readonly<Record<Verdict, number>> = { complete: 0, unproven: 1, incomplete: 2 }

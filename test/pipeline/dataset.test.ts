@@ -539,7 +539,7 @@ describe('the plan', () => {
     expect(orders?.request).toMatchObject({
       request: {
         method: 'GET',
-        url: 'https://api.example.com/v1/orders?status=a+b&since=2024-01-01&page=1',
+        url: 'https://api.example.com/v1/orders?status=a%20b&since=2024-01-01&page=1',
         headers: { Authorization: '***', 'X-Api-Key': '***', Accept: 'application/json' },
       },
       paginator: { because: 'inherited', path: 'client.paginator' },

@@ -1,0 +1,122 @@
+import type { SluiceError } from './errors.js'
+import type { Verdict } from './receipt.js'
+import type { ListEnd } from './source.js'
+
+/** A verdict with the reasons for it, one sentence each. */
+export interface Judgement {
+  readonly verdict: Verdict
+  readonly reasons: readonly string[]
+}
+
+const RANK: Readonly<Record<Verdict, number>> = { complete: 0, unproven: 1, incomplete: 2 }
+const OF_END: Readonly<Record<ListEnd['end'], Verdict>> = {
+  proven: 'complete',
+  limited: 'unproven',
+  suspect: 'incomplete',
+}
+
+/**
+ * Judges one list: how it ended, held against the number of records that it announced itself. Undefined is a list that
+ * nobody read to its end.
+ */
+export function judgeList(end: ListEnd | undefined, records: number, announced: number | undefined): Judgement {
+  if (end === undefined) return { verdict: 'unproven', reasons: ['the list was not read to its end'] }
+  if (end.end !== 'proven' || announced === undefined || records === announced)
+    return { verdict: OF_END[end.end], reasons: [end.reason] }
+  const both = `the API announced ${announced} records, ${records} arrived`
+  return records < announced
+    ? { verdict: 'incomplete', reasons: [both] }
+    : { verdict: 'unproven', reasons: [`${both}: the list changed while it was read`] }
+}
+
+/** Judges a resource by its lists: the gravest verdict counts, with every reason for it. What is kept is bounded. */
+export class ResourceJudge {
+  readonly #reasons = new Map<string, number>()
+  readonly #saw = new Set<string>()
+  readonly #unseen = new Map<
+    string,
+    { readonly end: ListEnd; readonly otherwise: ListEnd; readonly what: string; times: number }
+  >()
+  #verdict: Verdict = 'complete'
+  #failure: { readonly what: string; readonly error: SluiceError } | undefined
+  #lists = 0
+
+  get lists(): number {
+    return this.#lists
+  }
+
+  list(end: ListEnd | undefined, records: number, announced: number | undefined): void {
+    this.#lists += 1
+    for (const what of end?.saw ?? []) this.#saw.add(what)
+    if (end?.unlessSeen === undefined) {
+      this.#take(judgeList(end, records, announced))
+      return
+    }
+    const { what, failure } = end.unlessSeen
+    if (failure !== undefined) this.#failure ??= { what, error: failure }
+    const key = `${what} ${end.reason}`
+    const known = this.#unseen.get(key)
+    if (known === undefined) this.#unseen.set(key, { end, otherwise: end.unlessSeen.end, what, times: 1 })
+    else known.times += 1
+  }
+
+  /**
+   * The verdict on the resource's own lists. Throws where no list had what the document says that all have: a slip, which
+   * one list alone cannot tell from a list that leaves it out.
+   */
+  judgement(): Judgement {
+    if (this.#failure !== undefined && !this.#saw.has(this.#failure.what)) throw this.#failure.error
+    for (const { end, otherwise, what, times } of this.#unseen.values()) {
+      const { end: proof, reason } = this.#saw.has(what) ? otherwise : end
+      this.#take({ verdict: OF_END[proof], reasons: [reason] }, times)
+    }
+    this.#unseen.clear()
+    if (this.#lists === 0) this.#take({ verdict: 'complete', reasons: ['there was no parent record to ask for'] })
+    const reasons = [...this.#reasons].map(([reason, times]) => (times === 1 ? reason : `${reason} (${times} lists)`))
+    return { verdict: this.#verdict, reasons }
+  }
+
+  #take({ verdict, reasons }: Judgement, times = 1): void {
+    if (RANK[verdict] > RANK[this.#verdict]) {
+      this.#verdict = verdict
+      this.#reasons.clear()
+    }
+    if (verdict !== this.#verdict) return
+    for (const reason of reasons) {
+      if (this.#reasons.size < MOST_REASONS || this.#reasons.has(reason))
+        this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + times)
+    }
+  }
+}
+
+/** Different sentences of one receipt; lists of thousands of parents may each have numbers of their own. */
+const MOST_REASONS = 100
+
+/** The parent of a resource as it was judged, and how it was read. */
+export interface JudgedParent extends Judgement {
+  readonly name: string
+  /** Only its records inside of a window of a cursor were asked for. */
+  readonly isIncremental: boolean
+}
+
+/** A child is at most as complete as its parent: what is not known of the parents is not known of their children. */
+export function judgeChild(own: Judgement, parent: JudgedParent | undefined): Judgement {
+  if (parent === undefined) return own
+  const inherited: Judgement = parent.isIncremental
+    ? {
+        verdict: 'unproven',
+        reasons: [`it was asked for records of ${parent.name} inside the window of its cursor only`],
+      }
+    : { verdict: 'complete', reasons: [] }
+  const above: Judgement = {
+    verdict: parent.verdict,
+    reasons: parent.reasons.map(reason => `its parent ${parent.name} is ${parent.verdict}: ${reason}`),
+  }
+  return graver(graver(own, inherited), above)
+}
+
+/** The graver of two judgements; of two alike the reasons of both. */
+function graver(a: Judgement, b: Judgement): Judgement {
+  if (RANK[a.verdict] !== RANK[b.verdict]) return RANK[a.verdict] > RANK[b.verdict] ? a : b
+  return a.verdict === 'complete' ? a : { verdict: a.verdict, reasons: [...a.reasons, ...b.reasons] }
+}
