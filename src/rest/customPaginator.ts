@@ -20,8 +20,11 @@ export function customPaginator(
       throw functionError(resource, `\`${method}\` of the paginator at ${path}`, error, { path })
     }
   }
-  const { first, announced, rest, ahead, doubt } = paginator
+  const { first, announced, rest, ahead, doubt, counts, isPart, goesBy } = paginator
   return {
+    counts,
+    isPart,
+    goesBy,
     first: first === undefined ? undefined : told('first', () => first, patchOf),
     next: page => told('next', () => paginator.next(page), nextOf),
     ...(announced && {

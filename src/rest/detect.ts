@@ -2,6 +2,7 @@ import type { JsonValue } from '../core/json.js'
 import type { JsonDocument } from '../core/jsonBytes.js'
 import { isJsonObject } from '../core/jsonObject.js'
 import type { ListEnd } from '../core/source.js'
+import { because } from './evidence.js'
 import { cursor } from './paginators/cursor.js'
 import { headerLink, linkTarget } from './paginators/headerLink.js'
 import { jsonLink } from './paginators/jsonLink.js'
@@ -109,24 +110,31 @@ function onePage(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator
 function saidEnd(page: ApiPage, hints: readonly PagingHint[]): ListEnd {
   const contradicted = contradiction(page, hints)
   if (contradicted !== undefined) {
-    return limited(`${contradicted}, but no way to the next page was found; configure \`paginator\``)
+    const reason = `${contradicted.what}, but no way to the next page was found; configure \`paginator\``
+    return contradicted.isSure ? suspect(reason) : limited(reason)
   }
   if (page.records === 0) return proven('the list is empty')
   const said = saidMore(hints)
   if (said?.more === false) return proven(`"${said.path}" says there is no more`)
   const total = surelyTotal(hints, page.records)
   if (total !== undefined) return proven(`"${total.path}" counts as many records as came`)
-  return limited('no paginator is configured and none was found: one page was read')
+  return because('no_paginator')
 }
 
 /** What the first page says that is not so where it is the only one. */
-function contradiction({ records }: ApiPage, hints: readonly PagingHint[]): string | undefined {
+function contradiction(
+  { records }: ApiPage,
+  hints: readonly PagingHint[],
+): { readonly what: string; readonly isSure: boolean } | undefined {
   const said = saidMore(hints)
-  if (said?.more === true) return `"${said.path}" says there is more`
+  if (said?.more === true) return { what: `"${said.path}" says there is more`, isSure: true }
   const total = count(hints, 'total', records + 1)
-  if (total !== undefined) return `"${total.path}" counts ${total.number} records`
+  if (total !== undefined) {
+    const isSure = records > 0 && surelyTotal(hints, total.number) !== undefined
+    return { what: `"${total.path}" counts ${total.number} records`, isSure }
+  }
   const pages = count(hints, 'pages', 2)
-  return pages === undefined ? undefined : `"${pages.path}" counts ${pages.number} pages`
+  return pages === undefined ? undefined : { what: `"${pages.path}" counts ${pages.number} pages`, isSure: false }
 }
 
 /** The number of the first page is taken from the answer, or from the request; without either it is 0, as in dlt. */

@@ -52,5 +52,5 @@ export function withMembers(selection: Selection, members: Uint8Array, resource:
     output[at++] = 0x7d
   }
   output[at++] = 0x5d
-  return { records: output.subarray(0, at), count: selection.count }
+  return { ...selection, records: output.subarray(0, at) }
 }

@@ -1,18 +1,21 @@
 import { createHash } from 'node:crypto'
 import { RequestError } from '../core/errors.js'
 import { canonicalJson, type JsonObject } from '../core/json.js'
+import type { JsonDocument, Span } from '../core/jsonBytes.js'
 import type { ExtractContext, ListEnd, Page } from '../core/source.js'
 import { conversionOf } from './conversion.js'
 import { detectPaginator, otherWay } from './detect.js'
+import { because } from './evidence.js'
 import { type Asked, FetchAhead } from './fetchAhead.js'
 import { parentMembers, withMembers } from './includeParent.js'
+import { barePath, ListEvidence } from './listEvidence.js'
 import { type ListReader, listError } from './listReader.js'
-import { limited, proven } from './paginators/kind.js'
 import { notJson, type Reading, type ReadingState, readAnswer } from './reading.js'
+import { recordNumbers } from './recordKeys.js'
 import { applyPatch, firstRequest, requestKey } from './request.js'
 import { declaredAction, mayUse } from './responseActions.js'
-import { truncate } from './selector.js'
-import type { ApiRequest, ApiResponse, Paginator, RequestPatch } from './types.js'
+import { pathOfKeys, truncate } from './selector.js'
+import type { ApiRequest, ApiResponse, Paginator, RequestPatch, ShortPages } from './types.js'
 import { TimeUpError } from './waiting.js'
 
 /** What the lists of one resource remember of each other within a run. */
@@ -21,6 +24,10 @@ export interface RunMemory {
   readonly parents: Map<string, number>
   /** Guesses that were reported. */
   readonly guesses: Set<string>
+  /** What lists saw in their answers, such as next links. */
+  readonly seen: Set<string>
+  /** The longest page; no page that is shorter was capped. */
+  longestPage: number
 }
 
 /** Reads one list, page by page in order. */
@@ -66,12 +73,9 @@ class List {
   /** What the first page lets foresee: the request for each page after it. */
   #foreseen: ForeseenRequests | undefined
   #previous: Reading | undefined
-  #records = 0
-  #announced: number | undefined
-  /** The most records that a page announced. */
-  #mostAnnounced = 0
-  #doubt: ListEnd | undefined
-  #equalPages = 0
+  readonly #evidence: ListEvidence
+  /** Whether the paginator found its way in an earlier answer. */
+  #isLed = false
   #emptyPages = 0
   #startedAt = 0
 
@@ -81,6 +85,11 @@ class List {
     this.#memory = memory
     this.#suffix = suffix
     this.#paginator = reader.paginator
+    this.#evidence = new ListEvidence({
+      primaryKey: reader.resource.hints.primaryKey,
+      isGuess: reader.paginator === undefined,
+      selector: reader.resource.endpoint.dataSelector,
+    })
     this.#ahead = new FetchAhead((asked, signal) => this.#send(asked, signal, 0), context.signal)
     this.#state = {
       selector: reader.selector,
@@ -99,7 +108,8 @@ class List {
       for (let number = 1; ; number++) {
         this.#refuseRepetition(next, number)
         const response = await this.#ahead.take(next)
-        const reading = await readAnswer(this.#reader, this.#context, this.#state, next.request, response, number)
+        const read = await readAnswer(this.#reader, this.#context, this.#state, next.request, response, number)
+        const reading = await this.#settled(read, number)
         const before = this.#previous
         const step = this.#step(reading, number)
         // Whoever asks for a page is done with the one before, and so is the comparison of the two. The first one stays: a
@@ -112,7 +122,7 @@ class List {
         next = step.next
       }
     } catch (error) {
-      if (error instanceof TimeUpError) return limited(`max_seconds is ${(endpoint.maxMs ?? 0) / 1000}`)
+      if (error instanceof TimeUpError) return because('cap', 'max_seconds', (endpoint.maxMs ?? 0) / 1000)
       throw error
     } finally {
       await this.#ahead.close()
@@ -164,35 +174,116 @@ class List {
   #step(reading: Reading, number: number): Step {
     const { page, flow } = reading
     if (flow.kind === 'end') {
-      this.#records += page.records
-      const { reason } = flow
-      return { end: reason === undefined ? proven('an answer without content ended the list') : limited(reason) }
+      if (flow.keep) this.#take(reading, number)
+      return { end: flow.end }
     }
-    if (flow.kind === 'continue') this.#watch(reading)
+    if (flow.kind === 'skip') this.#evidence.doubt(because('skipped', flow.path))
+    else this.#take(reading, number)
     const step = flow.kind === 'skip' ? this.#skip(page.request) : this.#next(reading)
     if (number === 1) this.#foresee(reading)
-    this.#records += page.records
     this.#previous = reading
     return this.#capped(step, number)
   }
 
-  #next({ page, document, response }: Reading): Step {
+  #next(reading: Reading): Step {
+    const { page, document, response } = reading
     try {
-      this.#announced = this.#paginator?.announced?.(page) ?? this.#announced
-      this.#mostAnnounced = Math.max(this.#mostAnnounced, this.#announced ?? 0)
       if (this.#paginator === undefined) {
         const { paginator, guess, why } = detectPaginator(page, document)
         this.#report('paginator', guess, why)
         this.#paginator = paginator
         this.#guess = guess
       }
-      const next = this.#paginator.next(page) ?? proven("the paginator's rule ended the list")
-      if (!('end' in next)) return { next: asked(applyPatch(page.request, next)) }
-      const guess = this.#previous === undefined ? undefined : this.#guess
-      return { end: (guess === undefined ? undefined : otherWay(page, document, guess)) ?? next }
+      const next = this.#paginator.next(page) ?? because('own_rule')
+      if ('end' in next) {
+        this.#refuseSlip(next, reading)
+        const guess = this.#previous === undefined ? undefined : this.#guess
+        return { end: (guess === undefined ? undefined : otherWay(page, document, guess)) ?? next }
+      }
+      this.#isLed = true
+      return { next: asked(applyPatch(page.request, next)) }
     } catch (error) {
       throw this.#located(notJson(this.#reader, page.request, response, error), page.request)
     }
+  }
+
+  /** A next page that stands elsewhere than the document says is missed on the first page, or never. */
+  #refuseSlip({ unlessSeen }: ListEnd, { page, document, envelope }: Reading): void {
+    if (unlessSeen === undefined || this.#isLed || page.records === 0) return
+    if (this.#memory.seen.has(unlessSeen.what)) return
+    const paths = this.#paginator?.goesBy ?? []
+    const place = envelope.next?.path ?? (document === undefined ? undefined : elsewhere(document, paths))
+    if (place === undefined || paths.some(path => barePath(path) === barePath(place))) return
+    const problem = `the answer has no ${unlessSeen.what}, but something at "${place}"; should the paginator go by that? If the list has one page, use the paginator single_page`
+    throw listError(this.#reader, 'response_format', problem, { request: page.request })
+  }
+
+  /**
+   * Finds out what a short page meant, once the page after it is there: that the API caps pages, or that it leaves records
+   * out of them. Gives the page itself, or the one that belongs in its place.
+   */
+  async #settled(reading: Reading, number: number): Promise<Reading> {
+    const [previous, short] = [this.#previous, this.#paginator?.shortPages]
+    if (previous === undefined || short === undefined || reading.flow.kind !== 'continue') return reading
+    if (previous.flow.kind !== 'continue' || !short.isShort(previous.page)) return reading
+    const behind = asked(this.#patched(previous.page.request, short.behind(previous.page)))
+    if (behind.key === asked(reading.page.request).key) return this.#overlapping(previous, reading, short, number)
+    if (this.#paginator?.isPart === true) return reading
+    const isEnd = reading.page.records === 0
+    // A page as long as another one is not capped, and nobody caps pages at one record.
+    const isUncapped = previous.page.records < this.#memory.longestPage || previous.page.records < 2
+    if (isEnd && isUncapped) return reading
+    const between = await this.#between(behind, number)
+    if (between === undefined) {
+      this.#evidence.doubt(because('unsettled_page', previous.page.records))
+      return reading
+    }
+    const numbers = (page: Reading): readonly number[] => recordNumbers(page.selection.records, this.#primaryKey)
+    const known = new Set([...numbers(previous), ...numbers(reading)])
+    const isNew = between.page.records > 0 && numbers(between).some(record => !known.has(record))
+    this.#paginator = isNew ? short.capped : short.filtered
+    return isNew ? between : reading
+  }
+
+  /**
+   * The page behind the records of a short one. Where it brings some of them again, the API leaves records out of its
+   * pages, and the next whole page begins with the first new one; or the list was added to in front.
+   */
+  async #overlapping(previous: Reading, reading: Reading, short: ShortPages, number: number): Promise<Reading> {
+    const numbers = (page: Reading): readonly number[] => recordNumbers(page.selection.records, this.#primaryKey)
+    const [known, now] = [new Set(numbers(previous)), numbers(reading)]
+    if (!now.some(record => known.has(record)) || new Set(now).size < now.length) return reading
+    const firstNew = now.find(record => !known.has(record))
+    const patch = short.filtered.next(previous.page)
+    if (patch === undefined || 'end' in patch) {
+      if (firstNew === undefined) this.#leaveOut(short)
+      return reading
+    }
+    const whole = await this.#between(asked(this.#patched(previous.page.request, patch)), number)
+    if (whole === undefined || numbers(whole)[0] !== firstNew) return reading
+    this.#leaveOut(short)
+    return whole
+  }
+
+  #leaveOut({ filtered }: ShortPages): void {
+    this.#evidence.leavesRecordsOut()
+    this.#paginator = filtered
+  }
+
+  /** What lies between a short page and the one after it; undefined where the API does not say. */
+  async #between(behind: Asked, number: number): Promise<Reading | undefined> {
+    try {
+      const answer = await this.#send(behind, this.#context.signal, 0)
+      const reading = await readAnswer(this.#reader, this.#context, this.#state, behind.request, answer, number)
+      return reading.flow.kind === 'continue' ? reading : undefined
+    } catch (error) {
+      if (error instanceof RequestError && error.code === 'http_status') return undefined
+      throw error
+    }
+  }
+
+  get #primaryKey(): readonly string[] | undefined {
+    return this.#reader.resource.hints.primaryKey
   }
 
   #skip(request: ApiRequest): Step {
@@ -202,55 +293,43 @@ class List {
       throw listError(this.#reader, 'http_status', problem, { request })
     }
     const patch = ahead(request)
-    return patch === undefined
-      ? { end: limited('the bound of the paginator was reached') }
-      : { next: asked(this.#patched(request, patch)) }
+    return patch === undefined ? { end: because('bound') } : { next: asked(this.#patched(request, patch)) }
   }
 
   #capped(step: Step, number: number): Step {
     if ('end' in step) return step
     const { maxPages, maxRecords, maxMs } = this.#reader.resource.endpoint
     const trial = this.#context.maxPages
-    if (maxRecords !== undefined && this.#records >= maxRecords) return { end: limited(`max_records is ${maxRecords}`) }
-    if (maxPages !== undefined && number >= maxPages) return { end: limited(`max_pages is ${maxPages}`) }
+    const { records } = this.#evidence
+    if (maxRecords !== undefined && records >= maxRecords) return { end: because('cap', 'max_records', maxRecords) }
+    if (maxPages !== undefined && number >= maxPages) return { end: because('cap', 'max_pages', maxPages) }
     if (maxMs !== undefined && this.#context.clock.now() - this.#startedAt >= maxMs)
-      return { end: limited(`max_seconds is ${maxMs / 1000}`) }
-    if (trial !== undefined && number >= trial) return { end: limited(`the run was asked for ${trial} pages`) }
+      return { end: because('cap', 'max_seconds', maxMs / 1000) }
+    if (trial !== undefined && number >= trial) return { end: because('trial', trial) }
     return step
   }
 
-  /** Notices lists that go in circles although their requests differ, and pages that contradict each other. */
-  #watch({ page, document }: Reading): void {
+  /** Takes a page into the list, and notices lists that go in circles although their requests differ. */
+  #take(reading: Reading, number: number): void {
+    const { page } = reading
     const { request } = page
     const previous = this.#previous
+    this.#memory.longestPage = Math.max(this.#memory.longestPage, page.records)
     this.#emptyPages = page.records === 0 ? this.#emptyPages + 1 : 0
     if (this.#emptyPages >= MOST_EMPTY_PAGES) {
       const problem = `${MOST_EMPTY_PAGES} pages in a row had no records; set stop_after_empty_page or max_pages`
       throw listError(this.#reader, 'pagination_loop', problem, { request })
     }
+    const circle = this.#evidence.page(reading, number, this.#paginator?.announced?.(page))
+    if (circle !== undefined) {
+      const earlier = previous === undefined ? {} : { earlier: previous.page.request }
+      throw listError(this.#reader, 'pagination_loop', circle.problem + this.#remedy(), { request, ...earlier })
+    }
     if (previous === undefined) return
-    const isEqual =
-      page.records > 0 &&
-      document !== undefined &&
-      previous.document !== undefined &&
-      Buffer.compare(document.bytes, previous.document.bytes) === 0
-    this.#equalPages = isEqual ? this.#equalPages + 1 : 0
-    this.#castDoubt(this.#paginator?.doubt?.(page, previous.page))
-    if (isEqual)
-      this.#castDoubt(limited('two pages in a row are the same, byte for byte: one may stand in for another'))
-    // Two equal pages may be chance; where the paginator is a guess, they are enough to drop it.
-    const most = this.#reader.paginator === undefined ? 1 : 2
-    if (this.#announced !== undefined || this.#equalPages < most) return
-    const problem = 'the API gives the same page again and again: it seems to ignore what the paginator sends'
-    throw listError(this.#reader, 'pagination_loop', problem + this.#remedy(), {
-      request,
-      earlier: previous.page.request,
-    })
-  }
-
-  /** The gravest doubt counts, of equal ones the first. */
-  #castDoubt(doubt: ListEnd | undefined): void {
-    if (this.#doubt === undefined || (this.#doubt.end !== 'suspect' && doubt?.end === 'suspect')) this.#doubt = doubt
+    this.#evidence.doubt(this.#paginator?.doubt?.(page, previous.page))
+    const [before, now] = [previous.envelope.number?.value, reading.envelope.number?.value]
+    if (this.#paginator?.counts === 'pages' && before !== undefined && before === now && page.records > 0)
+      this.#evidence.doubt(because('same_number', now))
   }
 
   #refuseRepetition({ request, key }: Asked, number: number): void {
@@ -310,7 +389,7 @@ class List {
     const { maxPages, maxRecords } = this.#reader.resource.endpoint
     const bounds = [maxPages, this.#context.maxPages].map(bound => (bound ?? Number.POSITIVE_INFINITY) - number)
     const records = this.#previous?.page.records ?? 0
-    if (maxRecords !== undefined && records > 0) bounds.push(Math.ceil((maxRecords - this.#records) / records))
+    if (maxRecords !== undefined && records > 0) bounds.push(Math.ceil((maxRecords - this.#evidence.records) / records))
     return Math.min(...bounds)
   }
 
@@ -325,7 +404,7 @@ class List {
   #page({ selection, response, page }: Reading, members: Uint8Array | undefined): Page {
     const { resource } = this.#reader
     const { maxRecords } = resource.endpoint
-    const before = this.#records - page.records
+    const before = this.#evidence.records - page.records
     const kept = maxRecords === undefined ? selection : truncate(selection, maxRecords - before)
     const { records, count } = members === undefined ? kept : withMembers(kept, members, resource)
     const bytes = response.body.length
@@ -336,24 +415,22 @@ class List {
       bytes,
       fromJournal: response.fromJournal,
     })
-    return { records, count, bytes, announced: this.#announced }
+    return { records, count, bytes, announced: this.#evidence.announced }
   }
 
   #ended(end: ListEnd, pages: number): ListEnd {
-    const { name } = this.#reader.resource
-    if (end.end !== 'proven') return end
-    if (this.#doubt !== undefined) return this.#doubt
-    const [most, last] = [this.#mostAnnounced, this.#announced ?? 0]
-    if (this.#records >= last && this.#records < most) {
-      return limited(`the API announced ${most} records and then ${last}: the list changed while it was read`)
-    }
-    const { maxRecords } = this.#reader.resource.endpoint
-    if (maxRecords !== undefined && this.#records > maxRecords) return limited(`max_records is ${maxRecords}`)
-    if (pages > 1 && SUSPICIOUS_COUNTS.has(this.#records)) {
-      const message = `${name}: the list has exactly ${this.#records} records; check that the API does not stop there`
+    const { name, endpoint } = this.#reader.resource
+    const { records } = this.#evidence
+    const judged = this.#evidence.judge(end, this.#paginator, this.#isLed)
+    for (const what of judged.saw ?? []) this.#memory.seen.add(what)
+    if (judged.end !== 'proven') return judged
+    const { maxRecords } = endpoint
+    if (maxRecords !== undefined && records > maxRecords) return because('cap', 'max_records', maxRecords)
+    if (pages > 1 && SUSPICIOUS_COUNTS.has(records)) {
+      const message = `${name}: the list has exactly ${records} records; check that the API does not stop there`
       this.#context.emit({ type: 'warning', code: 'other', resource: name, message })
     }
-    return end
+    return judged
   }
 
   #report(what: 'paginator' | 'data_selector', guess: string, why: string): void {
@@ -378,6 +455,23 @@ class List {
     const status = error.status === undefined ? {} : { status: error.status }
     return listError(this.#reader, code, error.message, { request, ...status, cause: error.cause })
   }
+}
+
+/** A place of the envelope whose last key is that of one of these paths, and which is not empty. */
+function elsewhere(document: JsonDocument, paths: readonly string[]): string | undefined {
+  const bare = (key: string): string => key.toLowerCase().replace(/[-_@$. ]/g, '')
+  const wanted = new Set(paths.map(path => bare(barePath(path).split('.').at(-1) ?? '')))
+  const search = (object: Span, keys: readonly string[]): string | undefined => {
+    for (const [key, span] of document.members(object)) {
+      const kind = document.kind(span)
+      const isFilled = (kind === 'string' && span.end - span.start > 2) || kind === 'number'
+      if (wanted.has(bare(key)) && isFilled) return pathOfKeys([...keys, key])
+      const found = kind === 'object' && keys.length < 3 ? search(span, [...keys, key]) : undefined
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+  return document.kind(document.root) === 'object' ? search(document.root, []) : undefined
 }
 
 /** Requests for the pages after the first; each is made once, when it comes into sight, and kept until it is passed. */

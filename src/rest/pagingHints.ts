@@ -60,9 +60,9 @@ const NAMES: readonly (readonly [HintKind, RegExp])[] = [
   ['last_id', /^lastid$/],
   [
     'more',
-    /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|records|data|items|available)?|(?:is)?truncated)$/,
+    /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|data|items|records|pages|available)?|(?:is)?truncated|incompleteresults)$/,
   ],
-  ['last', /^(?:last|islast|islastpage|done|eof)$/],
+  ['last', /^(?:(?:is)?(?:last|lastpage|done|complete|finished|exhausted)|eof|endof(?:stream|list|results|data))$/],
   [
     'total',
     /^(?:total|(?:total|num|number|num(?:ber)?of)_?(?:available|count|docs|documents|elements|entries|found|hits|items|matches|number|objects|records|results|rows|size|value)|(?:total)?(?:filter|hit|item|object|record|result|row)s?(?:count|total)|count|nbhits)$/,
@@ -84,14 +84,27 @@ export function hintKind(name: string): HintKind | undefined {
 
 const DEEPEST = 32
 
-/** Objects within objects, depth first in the order of the document; lists are not looked into, but for lists of links. */
-export function pagingHints(document: JsonDocument | undefined): PagingHint[] {
+/** Whether an object within an object is looked into. */
+export type Enters = (span: Span, key: string) => boolean
+
+/**
+ * Objects within objects, depth first in the order of the document; lists are not looked into, but for lists of links.
+ * `enters` may leave out some of the objects.
+ */
+export function pagingHints(document: JsonDocument | undefined, enters: Enters = () => true): PagingHint[] {
   const hints: PagingHint[] = []
-  if (document !== undefined && document.kind(document.root) === 'object') collect(document, document.root, [], hints)
+  if (document !== undefined && document.kind(document.root) === 'object')
+    collect(document, document.root, [], enters, hints)
   return hints
 }
 
-function collect(document: JsonDocument, span: Span, above: readonly string[], hints: PagingHint[]): void {
+function collect(
+  document: JsonDocument,
+  span: Span,
+  above: readonly string[],
+  enters: Enters,
+  hints: PagingHint[],
+): void {
   const members = document.members(span)
   if (above.length > 0 && members.size > MOST_MEMBERS) return
   for (const [key, value] of members) {
@@ -104,7 +117,8 @@ function collect(document: JsonDocument, span: Span, above: readonly string[], h
         const found = kind === 'next' ? nextObject(document, value, above, key) : []
         if (kind === 'total') found.push(...totalObject(document, value, above, key))
         hints.push(...found)
-        if (found.length === 0 && above.length < DEEPEST) collect(document, value, [...above, key], hints)
+        const isOpen = found.length === 0 && above.length < DEEPEST && enters(value, key)
+        if (isOpen) collect(document, value, [...above, key], enters, hints)
         break
       }
       default:
@@ -239,27 +253,30 @@ export function count(
   return undefined
 }
 
-/** The number of all records, where the name and the place of a member leave no doubt that it is that. */
+/** Whether the name and the place of a member leave no doubt that it counts all records. */
+export function isSureTotal({ kind, above, key }: PagingHint): boolean {
+  // `count` is, with some, the number on this page; sizes and values are of anything.
+  if (kind !== 'total' || /^count$|size|value|number/.test(bareName(key))) return false
+  const outer = above.at(-1)
+  return outer === undefined || BESIDE_RECORDS.test(bareName(outer))
+}
+
+/** The number of all records, where nothing else can be meant. */
 export function surelyTotal(hints: readonly PagingHint[], number: number): PagingHint | undefined {
-  return hints.find(hint => {
-    const { above, key } = hint
-    // `count` is, with some, the number on this page; sizes and values are of anything.
-    if (/^count$|size|value|number/.test(bareName(key))) return false
-    const outer = above.at(-1)
-    if (outer !== undefined && !BESIDE_RECORDS.test(bareName(outer))) return false
-    return count([hint], 'total', number)?.number === number
-  })
+  return hints.find(hint => isSureTotal(hint) && count([hint], 'total', number)?.number === number)
 }
 
 const BESIDE_RECORDS = /^(?:data|hits|links|.*(?:info|meta|metadata|page|paging|pagination|response|results?|total))$/
 
-/** What the answer itself says about whether more follows; undefined where it does not say. */
+/**
+ * What the answer itself says about whether more follows, of several flags the one that says so; undefined where it does
+ * not say.
+ */
 export function saidMore(hints: readonly PagingHint[]): { readonly more: boolean; readonly path: string } | undefined {
-  for (const { kind, value, path } of hints) {
+  const flags = hints.flatMap(({ kind, value, path }) => {
     const said = typeof value === 'string' && /^(?:true|false)$/i.test(value) ? /^true$/i.test(value) : value
-    if (typeof said !== 'boolean') continue
-    if (kind === 'more') return { more: said, path }
-    if (kind === 'last') return { more: !said, path }
-  }
-  return undefined
+    if (typeof said !== 'boolean' || (kind !== 'more' && kind !== 'last')) return []
+    return [{ more: kind === 'more' ? said : !said, path }]
+  })
+  return flags.find(({ more }) => more) ?? flags[0]
 }

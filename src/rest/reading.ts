@@ -1,9 +1,11 @@
 import { DataError } from '../core/errors.js'
 import { JsonDocument, valueAt } from '../core/jsonBytes.js'
 import type { JsonPath } from '../core/path.js'
-import type { ExtractContext } from '../core/source.js'
+import type { ExtractContext, ListEnd } from '../core/source.js'
 import { answerPage } from './answerPage.js'
 import { jsonBody } from './body.js'
+import { type Envelope, envelopeOf } from './envelope.js'
+import { because } from './evidence.js'
 import { bodyExcerpt, type ListReader, listError, statusError } from './listReader.js'
 import { declaredAction, judge } from './responseActions.js'
 import { describeBody, detectSelector, nothing, type Selection, select } from './selector.js'
@@ -17,6 +19,10 @@ export interface Reading {
   readonly selection: Selection
   /** Undefined where there was no body, or it was not looked into. */
   readonly document: JsonDocument | undefined
+  /** What the answer says beside its records. */
+  readonly envelope: Envelope
+  /** Where a first page has nothing at its selector: the error to raise unless another list of the resource has something. */
+  readonly failure?: DataError | undefined
   readonly flow: Flow
 }
 
@@ -24,10 +30,10 @@ export interface Reading {
 export type Flow =
   /** As the paginator says. */
   | { readonly kind: 'continue' }
-  /** With the request that would follow a full page. */
-  | { readonly kind: 'skip' }
-  /** Not at all; the page is kept, or left out. `reason` is absent where the answer had no content. */
-  | { readonly kind: 'end'; readonly keep: boolean; readonly reason?: string }
+  /** With the request that would follow a full page. `path` is that of the response action. */
+  | { readonly kind: 'skip'; readonly path: string }
+  /** Not at all; the page is kept, or left out. */
+  | { readonly kind: 'end'; readonly keep: boolean; readonly end: ListEnd }
 
 /** How one list is read: what changes from page to page. */
 export interface ReadingState {
@@ -48,18 +54,22 @@ export async function readAnswer(
   number: number,
 ): Promise<Reading> {
   const { response, action, path = '' } = await judged(reader, context, state, request, answer)
-  const ignored = `an answer ${response.status} was ignored (${path})`
   switch (action) {
-    case 'ignore':
-      return dropped(reader, context, request, response, { kind: 'end', keep: false, reason: ignored })
+    case 'ignore': {
+      const end = because('ignored', response.status, path)
+      return dropped(reader, context, request, response, { kind: 'end', keep: false, end })
+    }
     case 'skip_page':
-      return dropped(reader, context, request, response, { kind: 'skip' })
+      return dropped(reader, context, request, response, { kind: 'skip', path })
     case 'empty':
       return dropped(reader, context, request, response, { kind: 'continue' })
     case 'fail':
       throw statusError(reader, request, response, `${path} makes it an error`)
     case 'retry':
       throw statusError(reader, request, response, `asking again, as ${path} says, did not help`)
+    case 'stop':
+      if (response.status < 300) break
+      return dropped(reader, context, request, response, { kind: 'end', keep: false, end: because('stopped', path) })
     default:
   }
   // What is left of 3xx has no page: nothing was asked conditionally, and redirects were followed.
@@ -67,14 +77,21 @@ export async function readAnswer(
   // An empty body under any other status may be a list that was lost on the way.
   if (response.status === 204 || response.status === 205) {
     const page = answerPage(request, response, 0, undefined, () => 'nothing')
-    return { response, page, selection: nothing, document: undefined, flow: { kind: 'end', keep: true } }
+    const flow: Flow = { kind: 'end', keep: true, end: because('no_content') }
+    return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
   }
   const document = await parsed(reader, request, response)
-  const selection = guarded(reader, request, response, () => selected(reader, state, document, response, number))
-  const page = answerPage(request, response, selection.count, document, () => bodyExcerpt(reader, response))
-  const flow: Flow =
-    action === 'stop' ? { kind: 'end', keep: true, reason: `${path} ended the list` } : { kind: 'continue' }
-  return { response, page, selection, document, flow }
+  return guarded(reader, request, response, () => {
+    const selection = selected(state, document)
+    const page = answerPage(request, response, selection.count, document, () => bodyExcerpt(reader, response))
+    const envelope = envelopeOf(response.headers, document, selection)
+    const flow: Flow =
+      action === 'stop' ? { kind: 'end', keep: true, end: because('stopped', path) } : { kind: 'continue' }
+    const isMissing = number === 1 && selection.met === 'nothing'
+    const failure = isMissing ? selectorError(reader, document, response) : undefined
+    if (failure !== undefined && context.parent === undefined && context.parents === undefined) throw failure
+    return { response, page, selection, document, envelope, failure, flow }
+  })
 }
 
 /** Declared retries are the client's business; functions see an answer only now. */
@@ -109,7 +126,7 @@ function dropped(
   const message = `${resource}: the answer ${response.status} of ${response.url} was ignored, as a response action says`
   emit({ type: 'warning', code: 'ignored_response', resource, message })
   const page = answerPage(request, response, 0, undefined, () => bodyExcerpt(reader, response))
-  return { response, page, selection: nothing, document: undefined, flow }
+  return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
 }
 
 async function parsed(reader: ListReader, request: ApiRequest, response: ApiResponse): Promise<JsonDocument> {
@@ -141,27 +158,27 @@ export function notJson(reader: ListReader, request: ApiRequest, response: ApiRe
   return listError(reader, 'response_format', `${problem}; it begins ${begins}`, { request, status: response.status })
 }
 
-function selected(
-  reader: ListReader,
-  state: ReadingState,
-  document: JsonDocument,
-  response: ApiResponse,
-  number: number,
-): Selection {
+function selected(state: ReadingState, document: JsonDocument): Selection {
   if (state.selector === undefined) {
     const { path, why, sticks } = detectSelector(document)
+    if (path === undefined) return { ...nothing, met: 'null' }
     state.report('data_selector', path.text, why)
     if (sticks) state.selector = path
-    return select(document, path) ?? nothing
+    return { ...(select(document, path) ?? nothing), isGuess: true }
   }
   const selection = select(document, state.selector)
   if (selection !== undefined) return selection
+  // A path that chooses among values may choose none of them.
+  return state.selector.choosesFrom(valueAt(document.bytes, document.root)) ? { ...nothing, met: 'list' } : nothing
+}
+
+/** The error for a first answer in which the document's selector finds nothing; undefined where it need not find anything. */
+function selectorError(reader: ListReader, document: JsonDocument, response: ApiResponse): DataError | undefined {
   const { endpoint, name } = reader.resource
-  if (number > 1 || !endpoint.dataSelectorRequired || endpoint.dataSelector === undefined) return nothing
-  if (state.selector.choosesFrom(valueAt(document.bytes, document.root))) return nothing
+  if (!endpoint.dataSelectorRequired || endpoint.dataSelector === undefined) return undefined
   const path = `${endpoint.path}.data_selector`
   const body = reader.scrubber.text(describeBody(document, endpoint.dataSelector))
   const text = JSON.stringify(endpoint.dataSelector)
   const message = `${path}: ${text} matches nothing in the first answer of ${response.url}: ${body}`
-  throw new DataError('selector', message, { resource: name, path })
+  return new DataError('selector', message, { resource: name, path })
 }

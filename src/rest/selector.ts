@@ -8,10 +8,21 @@ export interface Selection {
   /** UTF-8 text of one JSON array; a part of the body where the body has the records as one list. */
   readonly records: Uint8Array
   readonly count: number
+  /**
+   * What the selector met: one list, null in its place, one value that is the record, several of them, or nothing. Null
+   * stands for an empty list; where nothing is met there may be a list somewhere else.
+   */
+  readonly met: 'list' | 'null' | 'record' | 'records' | 'nothing'
+  /** From the first to the last match in the body, where they are parts of it. */
+  readonly within?: Span | undefined
+  /** Nothing but a guess says that the whole body is the record. */
+  readonly isGuess?: boolean | undefined
 }
 
-/** A selection without records. */
-export const nothing: Selection = { records: Buffer.from('[]'), count: 0 }
+const empty: Uint8Array = Buffer.from('[]')
+
+/** A selection that met nothing. */
+export const nothing: Selection = { records: empty, count: 0, met: 'nothing' }
 
 /**
  * Records of a body. A single match that is a list gives its elements, a single other match is one record, null is
@@ -24,21 +35,26 @@ export function select(document: JsonDocument, path: JsonPath): Selection | unde
   const spans = exact ?? located
   const [only, second] = spans
   if (only === undefined) return undefined
-  if (second !== undefined) return joined(document, spans)
+  if (second !== undefined) {
+    const within = { start: only.start, end: (spans.at(-1) as Span).end }
+    return { ...joined(document, spans), met: 'records', within }
+  }
   switch (document.kind(only)) {
     case 'null':
-      return nothing
+      return { ...nothing, met: 'null' }
     case 'array':
       return {
         records: document.bytes.subarray(only.start, only.end),
         count: only.count ?? countElements(document.bytes, only.start),
+        met: 'list',
+        within: only,
       }
     default:
-      return joined(document, [only])
+      return { ...joined(document, [only]), met: 'record', within: only }
   }
 }
 
-function joined({ bytes }: JsonDocument, spans: readonly Span[]): Selection {
+function joined({ bytes }: JsonDocument, spans: readonly Span[]): Pick<Selection, 'records' | 'count'> {
   const size = spans.reduce((sum, span) => sum + span.end - span.start + 1, 1)
   const records = Buffer.allocUnsafe(size)
   let at = 0
@@ -63,18 +79,19 @@ function computed(document: JsonDocument, path: JsonPath): Selection | undefined
   const matches = path.matches(valueAt(document.bytes, document.root))
   const [only] = matches
   if (only === undefined) return undefined
-  if (matches.length === 1 && only === null) return nothing
-  const list = matches.length === 1 && Array.isArray(only) ? only : matches
-  return { records: Buffer.from(stringifyJson(list)), count: list.length }
+  if (matches.length === 1 && only === null) return { ...nothing, met: 'null' }
+  const isList = matches.length === 1 && Array.isArray(only)
+  const list = isList ? only : matches
+  return { records: Buffer.from(stringifyJson(list)), count: list.length, met: isList ? 'list' : 'records' }
 }
 
 /** The first `limit` records of a selection. */
 export function truncate(selection: Selection, limit: number): Selection {
   if (selection.count <= limit) return selection
-  if (limit <= 0) return nothing
+  if (limit <= 0) return { ...selection, records: empty, count: 0 }
   const last = elements(selection.records, 0)[limit - 1] as Span
   const records = Buffer.concat([selection.records.subarray(0, last.end), Buffer.from(']')])
-  return { records, count: limit }
+  return { ...selection, records, count: limit }
 }
 
 /** Keys under which lists of records usually stand; the first list with such a key wins. */
@@ -98,7 +115,8 @@ const besideKeys = new Set(['link', 'links', '_links', 'errors', 'warnings'])
 const DEEPEST_LIST = 3
 
 export interface DetectedSelector {
-  readonly path: JsonPath
+  /** Undefined: the body seems to have null in the place of its list. */
+  readonly path: JsonPath | undefined
   readonly why: string
   /** Whether the following pages are read the same way; a body without any list may just have none on this page. */
   readonly sticks: boolean
@@ -116,7 +134,10 @@ export function detectSelector(document: JsonDocument): DetectedSelector {
   collectLists(document, document.root, [], lists)
   const usual = lists.find(keys => usualKeys.has(keys.at(-1) ?? ''))
   const chosen = usual ?? lists.find(keys => !besideKeys.has(keys.at(-1) ?? '')) ?? lists[0]
-  if (chosen === undefined) return { path: compilePath('$'), why: 'the body has no list', sticks: false }
+  if (chosen === undefined) {
+    const isEnvelope = hasOnlyEnvelope(document)
+    return { path: isEnvelope ? undefined : compilePath('$'), why: 'the body has no list', sticks: false }
+  }
   const why =
     usual === undefined
       ? lists.length === 1
@@ -124,6 +145,21 @@ export function detectSelector(document: JsonDocument): DetectedSelector {
         : `it is the first${chosen === lists[0] ? '' : ' with records'} of ${lists.length} lists in the body`
       : `it is the first list with a usual name`
   return { path: compilePath(pathOfKeys(chosen)), why, sticks: true }
+}
+
+/** Names beside a list; without case, `_`, `-`, `$` and `@`. */
+const ENVELOPE_NAME =
+  /^(?:(?:.*total.*|.*count|.*pages?|page.*|next.*|prev(?:ious)?.*|has.*|is.*|links?|meta(?:data)?|paging|pagination|cursors?|limit|offset|size|per_?page|start|first|last|took|status|success|ok|errors?|message|code|kind|etag|self|version|timestamp|requestid)|odata.*)$/
+
+/** Whether an object without a list looks like the envelope of one that is null: null members and nothing of a record. */
+function hasOnlyEnvelope(document: JsonDocument): boolean {
+  let hasNull = false
+  for (const [key, span] of document.members(document.root)) {
+    const name = key.toLowerCase().replace(/[-_@$. ]/g, '')
+    if (document.kind(span) === 'null' && !ENVELOPE_NAME.test(name)) hasNull = true
+    else if (!ENVELOPE_NAME.test(name)) return false
+  }
+  return hasNull
 }
 
 function collectLists(document: JsonDocument, span: Span, keys: readonly string[], found: string[][]): void {

@@ -118,7 +118,7 @@ function endpointResource(
     pages(context) {
       let memory = memories.get(context.journal)
       if (memory === undefined) {
-        memory = { parents: new Map(), guesses: new Set() }
+        memory = { parents: new Map(), guesses: new Set(), seen: new Set(), longestPage: 0 }
         memories.set(context.journal, memory)
         for (const suspicion of endpoint.suspicions) {
           const message = `${resource.name}: ${suspicion}`
@@ -132,16 +132,7 @@ function endpointResource(
 }
 
 function described(resource: ResourceModel) {
-  const {
-    name,
-    selected,
-    hints,
-    incremental,
-    steps,
-    path,
-    deletes,
-    maxDeleteShare = DEFAULT_MAX_DELETE_SHARE,
-  } = resource
+  const { name, selected, hints, incremental, steps, path, deletes, maxDeleteShare } = resource
   return {
     name,
     selected,
@@ -149,12 +140,10 @@ function described(resource: ResourceModel) {
     incremental: incremental?.hint,
     steps,
     path,
-    deletes: deletes === undefined ? undefined : { mode: deletes, maxShare: maxDeleteShare },
+    deletes: deletes === undefined ? undefined : { mode: deletes },
+    maxDeleteShare,
   }
 }
-
-/** More than a tenth of a table gone at once is more often an API's fault than the truth. */
-const DEFAULT_MAX_DELETE_SHARE = 0.1
 
 function paginatorOf(model: PaginatorModel, resource: string): Paginator | undefined {
   switch (model.kind) {

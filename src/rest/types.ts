@@ -71,6 +71,25 @@ export interface Paginator {
   ahead?(request: ApiRequest): RequestPatch | undefined
   /** How the list ends at best, where two consecutive pages contradict its completeness: `limited` or `suspect`. */
   doubt?(page: ApiPage, previous: ApiPage): ListEnd | undefined
+  /** What it counts; absent: it goes where the answers lead. */
+  readonly counts?: 'pages' | 'records' | undefined
+  /** It begins behind the beginning of the list or ends before its end, so totals are not those of what it reads. */
+  readonly isPart?: boolean | undefined
+  /** JSONPaths of the answer that it goes by. What stands there is no news to whoever judges the list. */
+  readonly goesBy?: readonly string[] | undefined
+  /** How to find out what a page with fewer records than were asked for means; for paginators that count records. */
+  readonly shortPages?: ShortPages | undefined
+}
+
+/** A short page means one of three things: the list ends, the API caps its pages, or it leaves records out of them. */
+export interface ShortPages {
+  isShort(page: ApiPage): boolean
+  /** The request for what follows the records of this page, as an API that caps pages wants it. */
+  behind(page: ApiPage): RequestPatch
+  /** The same way, once it is known that pages are capped: on by the records that arrived. */
+  readonly capped: Paginator
+  /** Once it is known that records are left out of pages: on by whole pages. */
+  readonly filtered: Paginator
 }
 
 /** Adds credentials to requests for the origins it is bound to. */

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { RequestError } from '../../core/errors.js'
 import type { JsonValue } from '../../core/json.js'
-import { bodyPath, definePaginator, describe, hasMore, jsonPath, pageError, paramName, proven } from './kind.js'
+import { absent, because, nothingLeft } from '../evidence.js'
+import { bodyPath, definePaginator, describe, hasMore, jsonPath, pageError, paramName } from './kind.js'
 
 /** The body holds a cursor that the next request carries. */
 export const cursor = definePaginator({
@@ -37,12 +38,14 @@ export const cursor = definePaginator({
     const target = config.cursor_body_path ?? undefined
     const param = config.cursor_param ?? 'cursor'
     const path = config.cursor_path
+    const what = `cursor at "${path}"`
     return {
+      goesBy: config.has_more_path == null ? [path] : [path, config.has_more_path],
       next(page) {
         const value = page.first(path)
-        if (config.stop_after_empty_page && page.records === 0) return proven('the last page is empty')
+        if (config.stop_after_empty_page && page.records === 0) return because('empty_page')
         if (config.has_more_path != null) {
-          if (!hasMore(page, config.has_more_path)) return proven(`"${config.has_more_path}" says there is no more`)
+          if (!hasMore(page, config.has_more_path)) return because('no_more', config.has_more_path)
           if (value === undefined || isFalsy(value)) {
             throw new RequestError(
               'pagination_loop',
@@ -51,7 +54,8 @@ export const cursor = definePaginator({
             )
           }
         }
-        if (value === undefined || isFalsy(value)) return proven('the last page has no cursor')
+        if (value === undefined) return absent(what)
+        if (isFalsy(value)) return nothingLeft(what)
         if (target !== undefined) return { body: [{ path: target, value }] }
         if (typeof value === 'object')
           throw pageError(page, `cursor_path "${path}" must give a value, but is ${describe(value)}`)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { definePaginator, paramName, proven } from './kind.js'
+import { absent, nothingLeft } from '../evidence.js'
+import { definePaginator, paramName } from './kind.js'
 
 /** A response header holds a cursor that the next request carries. */
 export const headerCursor = definePaginator({
@@ -14,11 +15,11 @@ export const headerCursor = definePaginator({
     })
     .meta({ description: 'Sends the cursor found in a header. A missing or empty header ends the list.' }),
   create: ({ cursor_key: header, cursor_param: param }) => ({
+    goesBy: [header.toLowerCase()],
     next(page) {
       const value = page.headers[header.toLowerCase()]
-      return value === undefined || value === ''
-        ? proven(`the last page has no header ${header}`)
-        : { params: { [param]: value } }
+      if (value === undefined) return absent(`header ${header}`)
+      return value.trim() === '' ? nothingLeft(`header ${header}`) : { params: { [param]: value } }
     },
   }),
 })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { definePaginator, describe, jsonPath, pageError, proven } from './kind.js'
+import { absent, nothingLeft } from '../evidence.js'
+import { definePaginator, describe, jsonPath, pageError } from './kind.js'
 
 /** The body holds the URL of the next page, absolute or relative to the page. */
 export const jsonLink = definePaginator({
@@ -16,11 +17,13 @@ export const jsonLink = definePaginator({
         'Follows a link in the body. It replaces the URL with its query; method, headers and body stay. No link, null or an empty text ends the list.',
     }),
   create: ({ next_url_path: path }) => ({
+    goesBy: [path],
     next(page) {
       const link = page.first(path)
+      if (link === undefined) return absent(`next link at "${path}"`)
       if (typeof link === 'string' && link.trim() !== '') return { url: link.trim() }
-      if (link === undefined || link === null || link === false || link === 0 || typeof link === 'string') {
-        return proven('the last page has no next link')
+      if (link === null || link === false || link === 0 || typeof link === 'string') {
+        return nothingLeft(`next link at "${path}"`)
       }
       throw pageError(page, `next_url_path "${path}" must give a URL, but is ${describe(link)}`)
     },

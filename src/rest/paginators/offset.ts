@@ -1,120 +1,139 @@
 import { z } from 'zod'
 import type { ListEnd } from '../../core/source.js'
+import { because } from '../evidence.js'
 import type { ApiPage, Paginator } from '../types.js'
-import { bodyPath, definePaginator, jsonPath, limited, paramName, proven, suspect, wholeNumber } from './kind.js'
+import { bodyPath, definePaginator, jsonPath, paramName } from './kind.js'
 import { range } from './pageNumber.js'
-import { facts, read, target, totalPath, write } from './range.js'
+import { facts, read, target, totalOf, totalPath, write } from './range.js'
+
+const schema = z
+  .strictObject({
+    type: z.literal('offset'),
+    limit: z
+      .int()
+      .nonnegative()
+      .meta({ description: 'Records a page; sent with every request. 0: none is sent, the API decides.' }),
+    offset: z.int().nonnegative().default(0).meta({ description: 'First offset.' }),
+    offset_param: paramName
+      .nullish()
+      .meta({ description: 'Query parameter with the offset; `offset` when there is no `offset_body_path`.' }),
+    offset_body_path: bodyPath.nullish().meta({ description: 'Place in the body with the offset.' }),
+    limit_param: paramName
+      .nullish()
+      .meta({ description: 'Query parameter with the limit; `limit` when there is no `limit_body_path`.' }),
+    limit_body_path: bodyPath.nullish().meta({ description: 'Place in the body with the limit.' }),
+    total_path: jsonPath.nullish().meta({
+      description:
+        'JSONPath of the number of records, `total` if absent; null: there is none. Under the default path it may be missing from answers.',
+    }),
+    maximum_offset: z.int().nullish().meta({ description: 'Exclusive bound of the offset.' }),
+    stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
+    has_more_path: jsonPath.nullish().meta({
+      description: 'JSONPath of a boolean that decides, instead of the total, whether there is another page.',
+    }),
+  })
+  .superRefine((config, context) => {
+    for (const name of ['offset', 'limit'] as const) {
+      if (config[`${name}_param`] == null || config[`${name}_body_path`] == null) continue
+      const message = `the ${name} goes either into \`${name}_param\` or into \`${name}_body_path\`, not into both`
+      context.addIssue({ code: 'custom', path: [`${name}_body_path`], message })
+    }
+    const endless =
+      config.total_path === null &&
+      config.maximum_offset == null &&
+      config.has_more_path == null &&
+      !config.stop_after_empty_page
+    if (endless) {
+      const message =
+        'nothing ends the list: give `total_path`, `maximum_offset` or `has_more_path`, or leave `stop_after_empty_page` true'
+      context.addIssue({ code: 'custom', message })
+    }
+  })
+  .meta({
+    description:
+      'Counts records up to a total, an empty page, `has_more_path` or `maximum_offset`. Where the API gives fewer than `limit` although there is more, the offset advances by what arrived.',
+  })
 
 /** Records are counted. */
 export const offset = definePaginator({
   type: 'offset',
   aliases: [],
   shorthand: false,
-  schema: z
-    .strictObject({
-      type: z.literal('offset'),
-      limit: z
-        .int()
-        .nonnegative()
-        .meta({ description: 'Records a page; sent with every request. 0: none is sent, the API decides.' }),
-      offset: z.int().nonnegative().default(0).meta({ description: 'First offset.' }),
-      offset_param: paramName
-        .nullish()
-        .meta({ description: 'Query parameter with the offset; `offset` when there is no `offset_body_path`.' }),
-      offset_body_path: bodyPath.nullish().meta({ description: 'Place in the body with the offset.' }),
-      limit_param: paramName
-        .nullish()
-        .meta({ description: 'Query parameter with the limit; `limit` when there is no `limit_body_path`.' }),
-      limit_body_path: bodyPath.nullish().meta({ description: 'Place in the body with the limit.' }),
-      total_path: jsonPath.nullish().meta({
-        description:
-          'JSONPath of the number of records, `total` if absent; null: there is none. Under the default path it may be missing from answers.',
-      }),
-      maximum_offset: z.int().nullish().meta({ description: 'Exclusive bound of the offset.' }),
-      stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
-      has_more_path: jsonPath.nullish().meta({
-        description: 'JSONPath of a boolean that decides, instead of the total, whether there is another page.',
-      }),
-    })
-    .superRefine((config, context) => {
-      for (const name of ['offset', 'limit'] as const) {
-        if (config[`${name}_param`] == null || config[`${name}_body_path`] == null) continue
-        const message = `the ${name} goes either into \`${name}_param\` or into \`${name}_body_path\`, not into both`
-        context.addIssue({ code: 'custom', path: [`${name}_body_path`], message })
-      }
-      const endless =
-        config.total_path === null &&
-        config.maximum_offset == null &&
-        config.has_more_path == null &&
-        !config.stop_after_empty_page
-      if (endless) {
-        const message =
-          'nothing ends the list: give `total_path`, `maximum_offset` or `has_more_path`, or leave `stop_after_empty_page` true'
-        context.addIssue({ code: 'custom', message })
-      }
-    })
-    .meta({
-      description:
-        'Counts records up to a total, an empty page, `has_more_path` or `maximum_offset`. Where the API gives fewer than `limit` although there is more, the offset advances by what arrived.',
-    }),
+  schema,
   create(config): Paginator {
-    const place = target(config.offset_param, config.offset_body_path, 'offset')
-    const limitPlace = target(config.limit_param, config.limit_body_path, 'limit')
-    const { limit, maximum_offset: maximum } = config
-    const position = (page: ApiPage): number => read(page.request, place) ?? config.offset
-    return {
-      first: write([place, config.offset], ...(limit === 0 ? [] : [[limitPlace, limit] as const])),
-      next(page) {
-        const at = position(page)
-        if (config.stop_after_empty_page && page.records === 0) return emptyEnd(page, at)
-        const { total, more } = facts(page, config, maximum)
-        if (more === false) return proven(`"${config.has_more_path}" says there is no more`)
-        // Where the API says that there is more, a short page means that it caps pages; else that the list ends.
-        const capped =
-          limit === 0 || page.records > limit || (page.records > 0 && (total !== undefined || more === true))
-        const next = at + (capped ? page.records : limit)
-        if (more === undefined && total !== undefined && next >= total) {
-          return proven(`the API announced ${total} ${total === 1 ? 'record' : 'records'}`)
-        }
-        if (maximum != null && next >= maximum) return limited(`maximum_offset is ${maximum}`)
-        return write([place, next])
-      },
-      announced(page) {
-        const trusted = config.offset === 0 && maximum == null && config.has_more_path == null
-        return trusted ? total(page) : undefined
-      },
-      rest(first) {
-        if (limit === 0 || config.has_more_path != null || first.records !== limit) return undefined
-        const records = total(first)
-        if (records === undefined) return undefined
-        const end = Math.min(records, maximum ?? Number.POSITIVE_INFINITY)
-        return range(position(first) + limit, end, limit, value => write([place, value]))
-      },
-      ahead(request) {
-        if (limit === 0) return undefined
-        const next = (read(request, place) ?? config.offset) + limit
-        return maximum != null && next >= maximum ? undefined : write([place, next])
-      },
-      doubt(page, previous) {
-        const skipped = position(page) - position(previous) - previous.records
-        if (page.records === 0 || previous.records === 0 || skipped <= 0) return undefined
-        return suspect(
-          `a page of ${previous.records} records, fewer than the limit of ${limit}, was followed by another one; the API seems to cap pages: set limit to at most ${previous.records}`,
-        )
-      },
-    }
-
-    /** As far as the page tells; nothing is demanded of it. */
-    function total(page: ApiPage): number | undefined {
-      const path = totalPath(config)
-      return path === undefined ? undefined : wholeNumber(page.first(path))
-    }
-
-    function emptyEnd(page: ApiPage, at: number): ListEnd {
-      const records = total(page)
-      return records !== undefined && records > at
-        ? suspect(`the API announced ${records} records, but the page at offset ${at} is empty`)
-        : proven('the last page is empty')
-    }
+    const mode = config.stop_after_empty_page ? undefined : 'filtered'
+    return offsetPaginator(config, mode)
   },
 })
+
+type OffsetConfig = z.output<typeof schema>
+
+/**
+ * `capped`: the API is known to give fewer records a page than asked for, so that the offset advances by what arrived.
+ * `filtered`: it leaves records out of pages, so that the offset advances by the limit. Undefined: not known yet; then
+ * it advances by what arrived where the API says that there is more.
+ */
+function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | undefined): Paginator {
+  const place = target(config.offset_param, config.offset_body_path, 'offset')
+  const limitPlace = target(config.limit_param, config.limit_body_path, 'limit')
+  const { limit, maximum_offset: maximum } = config
+  const position = (page: ApiPage): number => read(page.request, place) ?? config.offset
+  const isPart = config.offset !== 0 || maximum != null
+  return {
+    counts: 'records',
+    isPart,
+    goesBy: [totalPath(config), config.has_more_path].filter(path => path != null),
+    first: write([place, config.offset], ...(limit === 0 ? [] : [[limitPlace, limit] as const])),
+    next(page) {
+      const at = position(page)
+      if (config.stop_after_empty_page && page.records === 0) return emptyEnd(page, at)
+      const { total, more } = facts(page, config, maximum, page.records)
+      if (more === false) return because('no_more', config.has_more_path as string)
+      const next = at + step(page, total !== undefined || more === true)
+      if (more === undefined && total !== undefined && next >= total) return because('total_reached', total)
+      if (maximum != null && next >= maximum) return because('cap', 'maximum_offset', maximum)
+      return write([place, next])
+    },
+    announced(page) {
+      return isPart || config.has_more_path != null ? undefined : total(page)
+    },
+    rest(first) {
+      if (limit === 0 || config.has_more_path != null || first.records !== limit) return undefined
+      const records = total(first)
+      if (records === undefined) return undefined
+      const end = Math.min(records, maximum ?? Number.POSITIVE_INFINITY)
+      return range(position(first) + limit, end, limit, value => write([place, value]))
+    },
+    ahead(request) {
+      if (limit === 0) return undefined
+      const next = (read(request, place) ?? config.offset) + limit
+      return maximum != null && next >= maximum ? undefined : write([place, next])
+    },
+    ...(mode === undefined && {
+      shortPages: {
+        isShort: page => page.records > 0 && page.records < limit,
+        behind: page => write([place, position(page) + page.records]),
+        capped: offsetPaginator(config, 'capped'),
+        filtered: offsetPaginator(config, 'filtered'),
+      },
+    }),
+  }
+
+  function step(page: ApiPage, thereIsMore: boolean): number {
+    if (limit === 0) return page.records
+    if (mode === 'filtered' || page.records === 0) return limit
+    if (mode === 'capped' || page.records > limit || thereIsMore) return page.records
+    return limit
+  }
+
+  /** As far as the page tells; nothing is demanded of it. */
+  function total(page: ApiPage): number | undefined {
+    const path = totalPath(config)
+    return path === undefined ? undefined : totalOf(page.first(path), Math.max(page.records, 0))
+  }
+
+  function emptyEnd(page: ApiPage, at: number): ListEnd {
+    const records = total(page)
+    return records !== undefined && records > at ? because('empty_before_total', records, at) : because('empty_page')
+  }
+}

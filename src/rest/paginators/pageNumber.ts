@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { ListEnd } from '../../core/source.js'
+import { because } from '../evidence.js'
 import type { ApiPage, Paginator } from '../types.js'
-import { bodyPath, definePaginator, jsonPath, limited, paramName, proven, suspect, wholeNumber } from './kind.js'
-import { facts, read, target, write } from './range.js'
+import { bodyPath, definePaginator, jsonPath, paramName } from './kind.js'
+import { facts, read, target, totalOf, totalPath, write } from './range.js'
 
 /** Pages are counted. */
 export const pageNumber = definePaginator({
@@ -51,22 +52,25 @@ export const pageNumber = definePaginator({
     const maximum = config.maximum_page
     const number = (page: ApiPage): number => read(page.request, place) ?? start
     return {
+      counts: 'pages',
+      isPart: start !== config.base_page || maximum != null,
+      goesBy: [totalPath(config), config.has_more_path].filter(path => path != null),
       first: write([place, start]),
       next(page) {
         if (config.stop_after_empty_page && page.records === 0) return emptyEnd(page)
-        const { total, more } = facts(page, config, maximum)
+        const { total, more } = facts(page, config, maximum, page.records > 0 ? 1 : 0)
         const next = number(page) + 1
-        if (more === false) return proven(`"${config.has_more_path}" says there is no more`)
+        if (more === false) return because('no_more', config.has_more_path as string)
         if (more === undefined && total !== undefined && next >= total + config.base_page) {
-          return proven(`the API announced ${total} ${total === 1 ? 'page' : 'pages'}`)
+          return because('pages_reached', total)
         }
-        if (maximum != null && next >= maximum) return limited(`maximum_page is ${maximum}`)
+        if (maximum != null && next >= maximum) return because('cap', 'maximum_page', maximum)
         return write([place, next])
       },
       rest(first) {
         // `total` of many APIs counts records; only a path that was asked for is trusted to count pages.
         if (config.total_path == null || config.has_more_path != null || first.records === 0) return undefined
-        const { total } = facts(first, config, maximum)
+        const { total } = facts(first, config, maximum, 1)
         if (total === undefined) return undefined
         const end = Math.min(total + config.base_page, maximum ?? Number.POSITIVE_INFINITY)
         return range(number(first) + 1, end, 1, value => write([place, value]))
@@ -78,14 +82,14 @@ export const pageNumber = definePaginator({
       doubt(page, previous) {
         const [before, now] = [pages(previous), pages(page)]
         if (before === undefined || now === undefined || now >= before) return undefined
-        return limited(`the API announced ${before} pages and then ${now}: the list changed while it was read`)
+        return because('pages_shrank', before, now)
       },
     }
 
     /** As far as the page tells, and only where a path was given that is known to count pages. */
     function pages(page: ApiPage): number | undefined {
       const { total_path: path, has_more_path: more } = config
-      return path == null || more != null ? undefined : wholeNumber(page.first(path))
+      return path == null || more != null ? undefined : totalOf(page.first(path), 0)
     }
 
     /** An empty list may well be said to have one page. */
@@ -93,8 +97,8 @@ export const pageNumber = definePaginator({
       const announced = pages(page)
       const position = number(page) - config.base_page + 1
       return announced !== undefined && announced > 1 && position <= announced
-        ? suspect(`the API announced ${announced} pages, but page ${position} of them is empty`)
-        : proven('the last page is empty')
+        ? because('empty_before_last', announced, position)
+        : because('empty_page')
     }
   },
 })

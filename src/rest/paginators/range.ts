@@ -63,19 +63,38 @@ export function totalPath(config: RangeConfig): string | undefined {
 }
 
 /**
- * Reads total and has_more. A total under the default path may be absent; under a path that was asked for, or where
+ * Reads total and has_more; a total below `least` is none. A total under the default path may be absent; under a path that was asked for, or where
  * nothing else ends the list, it must be there. has_more overrules it.
  */
-export function facts(page: ApiPage, config: RangeConfig, maximum: number | null | undefined): RangeFacts {
+export function facts(
+  page: ApiPage,
+  config: RangeConfig,
+  maximum: number | null | undefined,
+  least: number,
+): RangeFacts {
   const more = config.has_more_path == null ? undefined : hasMore(page, config.has_more_path)
   const path = totalPath(config)
   if (path === undefined) return { total: undefined, more }
   const value = page.first(path)
-  const total = wholeNumber(value)
+  const total = totalOf(value, least)
   const needed = more === undefined && maximum == null && !config.stop_after_empty_page
   if (total === undefined && (config.total_path != null || needed)) {
-    const found = value === undefined ? 'is not in the answer' : `is ${describe(value)}`
-    throw pageError(page, `total_path "${path}" must give a number, but ${found}; set it to null if there is no total`)
+    if (needed || wholeNumber(value) === undefined) {
+      const found = value === undefined ? 'is not in the answer' : `is ${describe(value)}`
+      throw pageError(
+        page,
+        `total_path "${path}" must give a number, but ${found}; set it to null if there is no total`,
+      )
+    }
   }
   return { total, more }
+}
+
+/**
+ * A total, which is at least what is there already: -1 and 0 are what APIs send that did not count, and a number below
+ * `least` counts something else.
+ */
+export function totalOf(value: JsonValue | undefined, least: number): number | undefined {
+  const total = wholeNumber(value)
+  return total === undefined || total < least || total < 0 ? undefined : total
 }

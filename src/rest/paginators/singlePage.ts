@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { definePaginator, proven } from './kind.js'
+import { because } from '../evidence.js'
+import { definePaginator } from './kind.js'
 
 /** One request, whatever the answer says about more. */
 export const singlePage = definePaginator({
@@ -9,5 +10,5 @@ export const singlePage = definePaginator({
   schema: z
     .strictObject({ type: z.literal('single_page') })
     .meta({ description: 'One request; links and cursors in the answer are ignored.' }),
-  create: () => ({ next: () => proven('the list is one page') }),
+  create: () => ({ next: () => because('one_page') }),
 })

@@ -1,0 +1,264 @@
+import { crc32 } from 'node:zlib'
+import type { ListEnd } from '../core/source.js'
+import type { Claim, Envelope } from './envelope.js'
+import { because } from './evidence.js'
+import type { Reading } from './reading.js'
+import { firstRecordDigest, KeyTable, keysDigest, type RecordKeys, recordKeys } from './recordKeys.js'
+import type { Paginator } from './types.js'
+
+/** What is wrong with a list that goes in circles; the reader of the list makes an error of it. */
+export interface Circle {
+  readonly problem: string
+  /** Number of the page that had the same records. */
+  readonly earlier: number
+}
+
+/** How a list is read, as far as its judgement depends on it. */
+export interface ListKind {
+  /** Names of the primary key's fields, as they stand in the records. */
+  readonly primaryKey: readonly string[] | undefined
+  /** Nobody configured a paginator. */
+  readonly isGuess: boolean
+  /** What the resource's selector is called in messages; undefined where the records are looked for. */
+  readonly selector: string | undefined
+}
+
+/** A page that was read before. */
+interface SeenPage {
+  readonly number: number
+  /** Of its first record. */
+  readonly digest: readonly number[]
+}
+
+/** Distinct pages that are remembered, to notice those that come again. */
+const MOST_PAGES = 10_000
+
+/**
+ * Everything that the pages of one list say about its completeness, gathered page by page and judged once at the end.
+ * What is kept is bounded, whatever the length of the list.
+ */
+export class ListEvidence {
+  readonly #kind: ListKind
+  readonly #pages = new Map<string, SeenPage>()
+  readonly #keys = new KeyTable()
+  #first: Reading | undefined
+  #read = 0
+  #records = 0
+  #last: Envelope = {}
+  #lastRecords = 0
+  #total: Claim | undefined
+  #mostPages = 0
+  #doubt: ListEnd | undefined
+  #announced: number | undefined
+  #mostAnnounced = 0
+  #leavesOut = false
+  #sawList = false
+  #missing = false
+  #failure: Reading['failure']
+  #repeatedKeys = 0
+  #equalPages = 0
+
+  constructor(kind: ListKind) {
+    this.#kind = kind
+  }
+
+  /** Records of the list so far. */
+  get records(): number {
+    return this.#records
+  }
+
+  /** What the list announced with its last page, by the paginator's own total. */
+  get announced(): number | undefined {
+    return this.#leavesOut ? undefined : this.#announced
+  }
+
+  /** Takes a page that belongs to the list. A list that goes in circles is told of. */
+  page(reading: Reading, number: number, announced: number | undefined): Circle | undefined {
+    const { selection, envelope, response } = reading
+    this.#read += 1
+    this.#records += selection.count
+    if (announced !== undefined) this.#announced = announced
+    this.#mostAnnounced = Math.max(this.#mostAnnounced, announced ?? 0)
+    this.#takeClaims(envelope)
+    this.#takeMissing(reading)
+    if (response.doubt !== undefined) this.doubt(because('cut_answer', response.doubt))
+    if (envelope.error !== undefined) {
+      const { key, text } = envelope.error
+      const isPage = selection.count > 0 && selection.isGuess !== true
+      this.doubt(isPage ? because('partial_error', key) : because('error_answer', key, text))
+    }
+    this.#last = envelope
+    this.#lastRecords = selection.count
+    return this.#compare(reading, number)
+  }
+
+  /** The gravest doubt counts, of equal ones the first. */
+  doubt(doubt: ListEnd | undefined): void {
+    if (this.#doubt === undefined || (this.#doubt.end !== 'suspect' && doubt?.end === 'suspect')) this.#doubt = doubt
+  }
+
+  /** The API leaves records out of its pages: their number and its totals are not about the same. */
+  leavesRecordsOut(): void {
+    this.#leavesOut = true
+  }
+
+  /** How the list ended, all in all. `led`: the paginator found its way in an earlier answer. */
+  judge(end: ListEnd, paginator: Paginator | undefined, led: boolean): ListEnd {
+    const saw = [...(end.saw ?? []), ...this.#sawListText()]
+    const judged = this.#judged(led && end.unlessSeen !== undefined ? end.unlessSeen.end : end, paginator)
+    const vouches = led && end.unlessSeen !== undefined ? [...saw, end.unlessSeen.what] : saw
+    return vouches.length === 0 ? judged : { ...judged, saw: vouches }
+  }
+
+  #judged(end: ListEnd, paginator: Paginator | undefined): ListEnd {
+    if (end.end === 'suspect') return end
+    if (this.#doubt?.end === 'suspect') return this.#doubt
+    if (end.end === 'limited' && end.isOpen !== true) return end
+    if (this.#failure !== undefined || this.#missing) return this.#withoutList()
+    const contradiction = this.#contradiction(paginator)
+    if (contradiction !== undefined) return contradiction
+    if (this.#doubt !== undefined) return this.#doubt
+    if (end.end === 'proven') return end
+    return this.#proof() ?? end
+  }
+
+  /** The last answer, or the only one, had no list. */
+  #withoutList(): ListEnd {
+    const { selector } = this.#kind
+    if (this.#sawList || selector === undefined) return because('no_list')
+    const end = because('list_left_out', selector)
+    return { ...end, unlessSeen: { what: listAt(selector), end, failure: this.#failure } }
+  }
+
+  #sawListText(): string[] {
+    return this.#sawList && this.#kind.selector !== undefined ? [listAt(this.#kind.selector)] : []
+  }
+
+  /** The greatest numbers count; a number that shrinks tells of a list that changes. */
+  #takeClaims({ total, pages }: Envelope): void {
+    if (total !== undefined) {
+      if (this.#total === undefined || total.value > this.#total.value) this.#total = total
+      else if (total.value < this.#total.value) this.doubt(because('total_shrank', this.#total.value, total.value))
+    }
+    if (pages !== undefined) {
+      if (this.#mostPages > pages.value) this.doubt(because('pages_shrank', this.#mostPages, pages.value))
+      this.#mostPages = Math.max(this.#mostPages, pages.value)
+    }
+  }
+
+  #takeMissing({ selection, failure }: Reading): void {
+    if (selection.met === 'nothing') {
+      if (this.#sawList) this.doubt(because('no_list'))
+      this.#missing = true
+      this.#failure = failure
+      return
+    }
+    if (this.#missing && selection.count > 0) this.doubt(because('list_missing'))
+    this.#missing = false
+    this.#failure = undefined
+    this.#sawList = true
+  }
+
+  /** What the answers said beside their records, where it speaks against the end. */
+  #contradiction(paginator: Paginator | undefined): ListEnd | undefined {
+    const goesBy = (paginator?.goesBy ?? []).map(barePath)
+    const ofItsOwn = (path: string): boolean => goesBy.includes(barePath(path))
+    if (this.#announced !== undefined && this.#records >= this.#announced && this.#records < this.#mostAnnounced)
+      return because('total_shrank', this.#mostAnnounced, this.#announced)
+    if (this.#leavesOut) return this.#announced === undefined ? undefined : because('filtered_pages')
+    const isPart = paginator?.isPart === true
+    const { more, next, count, pages } = this.#last
+    const total = this.#announced === undefined ? this.#total : undefined
+    if (!isPart && total !== undefined && !ofItsOwn(total.path) && total.value > this.#records)
+      return because('total_says_more', total.path, total.value, this.#records)
+    if (more?.more === true) return because('says_more', more.path)
+    if (next !== undefined && !ofItsOwn(next.path)) {
+      return because('has_next', next.path)
+    }
+    if (isPart) return undefined
+    if (count !== undefined && !ofItsOwn(count.path) && this.#announced === undefined && count.value > this.#records)
+      return because('total_says_more', count.path, count.value, this.#records)
+    if (pages !== undefined && !ofItsOwn(pages.path) && pages.value > this.#read)
+      return because('pages_say_more', pages.path, pages.value, this.#read)
+    return undefined
+  }
+
+  /** What shows that the list was whole, where the paginator itself cannot. */
+  #proof(): ListEnd | undefined {
+    const { more, pages } = this.#last
+    if (this.#total !== undefined && this.#total.value === this.#records)
+      return because('total_arrived', this.#records, this.#total.path)
+    if (more?.more === false) return because('no_more', more.path)
+    if (pages !== undefined && pages.value === this.#read) return because('pages_reached', pages.value)
+    return this.#lastRecords === 0 && this.#sawList ? because('empty_page') : undefined
+  }
+
+  /** Notices pages that came before, and records that come again on a later page. */
+  #compare(reading: Reading, number: number): Circle | undefined {
+    const { selection } = reading
+    if (selection.count === 0) return undefined
+    // A list of one page is compared with nothing; the bytes of the first page stay as long as the list is read.
+    if (number === 1) {
+      this.#first = reading
+      return undefined
+    }
+    if (this.#first !== undefined && this.#pages.size === 0) this.#remember(this.#first, 1)
+    return this.#remember(reading, number)
+  }
+
+  #remember({ selection: { records, count } }: Reading, number: number): Circle | undefined {
+    const keys = recordKeys(records, this.#kind.primaryKey)
+    const { areDistinct, repeated } = this.#takeKeys(keys, number)
+    const isKeyed = keys !== undefined && areDistinct && count > 1
+    const name = isKeyed ? `keys ${count} ${keysDigest(keys)}` : `text ${count} ${records.length} ${crc32(records)}`
+    const digest = isKeyed ? firstRecordDigest(records) : []
+    const earlier = this.#pages.get(name)
+    if (earlier === undefined) {
+      if (this.#pages.size >= MOST_PAGES) this.#pages.delete(this.#pages.keys().next().value as string)
+      this.#pages.set(name, { number, digest })
+      this.#equalPages = 0
+      if (keys?.by === 'declared' && repeated > 0) {
+        this.#repeatedKeys += repeated
+        this.doubt(because('keys_repeat', this.#repeatedKeys))
+      }
+      return undefined
+    }
+    this.#equalPages += 1
+    this.doubt(because('page_repeats'))
+    if (this.#equalPages < this.#leastEqualPages(isKeyed, digest, earlier.digest)) return undefined
+    const problem = `the records of page ${number} are those of page ${earlier.number}: the API seems to ignore what the paginator sends. Check the paginator's parameters; where the API repeats its last page, set max_pages, or maximum_page or maximum_offset`
+    return { problem, earlier: earlier.number }
+  }
+
+  /** After how many repeated pages in a row a list goes in circles for certain. */
+  #leastEqualPages(isKeyed: boolean, now: readonly number[], before: readonly number[]): number {
+    if (this.#kind.isGuess) return 1
+    // Without keys one equal page may be chance.
+    if (!isKeyed) return 2
+    const members = new Set(before)
+    const changed = now.filter(digest => !members.has(digest)).length
+    if (changed === 0) return 1
+    // Versions of the same things have their keys, and little else, in common; an API may stamp what it repeats.
+    return changed * 3 <= now.length ? 2 : 20
+  }
+
+  #takeKeys(keys: RecordKeys | undefined, number: number): { areDistinct: boolean; repeated: number } {
+    let repeated = 0
+    let areDistinct = true
+    for (const hash of keys?.hashes ?? []) {
+      const before = this.#keys.add(hash, number)
+      if (before === number) areDistinct = false
+      else if (before !== undefined) repeated += 1
+    }
+    return { areDistinct, repeated }
+  }
+}
+
+/** A path without what may be written in several ways. */
+export function barePath(path: string): string {
+  return path.replace(/^\$\.?|[[\]'"]/g, '')
+}
+
+function listAt(selector: string): string {
+  return `list at ${selector}`
+}
