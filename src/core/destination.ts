@@ -1,6 +1,7 @@
 import type { ColumnBatch } from './batch.js'
 import type { Receipt } from './receipt.js'
 import type { DataType, MergeStrategy, ReadonlySchema, WriteDisposition } from './schema.js'
+import type { Secret } from './secret.js'
 import type { PipelineState } from './state.js'
 
 /** What an engine can do, as data: nothing else in Sluice asks which engine it is. */
@@ -40,6 +41,8 @@ export interface Destination {
   /** Short and without secrets, for messages: `duckdb:demo.duckdb`. */
   readonly name: string
   readonly capabilities: Capabilities
+  /** What is removed from whatever is printed or stored. */
+  readonly secrets?: readonly Secret[] | undefined
   connect(dataset: string, signal?: AbortSignal): Promise<Connection>
   /**
    * Whether there is something to connect to. False where connecting would create a place, as an embedded database

@@ -4,7 +4,7 @@ import type { RunEvent } from './events.js'
 import type { JsonObject, JsonValue } from './json.js'
 import type { ResponseJournal } from './responses.js'
 import type { ColumnSchema, ContractMode, MergeStrategy, SchemaContract, WriteDisposition } from './schema.js'
-import type { Scrubber } from './secret.js'
+import type { Scrubber } from './scrubber.js'
 
 /** Time and chance, handed in so that results can be repeated. */
 export interface Clock {

@@ -2,7 +2,7 @@ import { dirname, join, resolve } from 'node:path'
 import type { Files, OpenFile } from '../core/files.js'
 import type { JsonObject } from '../core/json.js'
 import type { ResponseJournal } from '../core/responses.js'
-import { scrubber as createScrubber, type Scrubber } from '../core/secret.js'
+import { scrubber as createScrubber, type Scrubber } from '../core/scrubber.js'
 import { type Appender, createAppender, failure, writeAll } from './append.js'
 import {
   decodeInfo,
@@ -208,9 +208,13 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
       return pages
     },
     async lookup(identity) {
-      const key = identityKey(identity)
-      const offset = index.get(key)?.shift()
-      return offset === undefined ? undefined : (await answerAt(file, offset, opened.end, scrubber)).response
+      const offsets = index.get(identityKey(identity))
+      for (let offset = offsets?.shift(); offset !== undefined; offset = offsets?.shift()) {
+        const { answer, whole } = await answerAt(file, offset, opened.end, scrubber)
+        // What lacks a secret that nobody knows any more, such as a token of the earlier run, is not what the API said.
+        if (whole) return answer.response
+      }
+      return undefined
     },
     async record(identity, response, { method, url }) {
       sequence++

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { DataError } from '../core/errors.js'
 import type { Files, OpenFile } from '../core/files.js'
 import type { ResponseJournal } from '../core/responses.js'
-import type { Scrubber } from '../core/secret.js'
+import type { Scrubber } from '../core/scrubber.js'
 import { decodeInfo, type LoadInfo, openExisting, RESPONSES_FILE } from './loads.js'
 import { locate, readRecord, scan } from './scan.js'
 import { decodeResponse, fieldsKey, identityKey, type ResponseRecord } from './warc.js'
@@ -19,7 +19,7 @@ export async function* readJournal(files: Files, loadDir: string, scrubber?: Scr
   try {
     for await (const located of scan(file)) {
       if (located.fields.get('warc-type') !== 'response') continue
-      yield decodeResponse(await readRecord(file, located), scrubber)
+      yield decodeResponse(await readRecord(file, located), scrubber).answer
     }
   } finally {
     await file.close()
@@ -49,7 +49,7 @@ export async function replayJournal(files: Files, loadDir: string, scrubber?: Sc
     async lookup(identity) {
       const offset = index.get(identityKey(identity))?.shift()
       const located = offset === undefined ? undefined : await locate(file, offset, size)
-      if (located !== undefined) return decodeResponse(await readRecord(file, located), scrubber).response
+      if (located !== undefined) return decodeResponse(await readRecord(file, located), scrubber).answer.response
       const message = `${identity.resource}: a page is not in the journal ${path}; load it again without replay`
       throw new DataError('journal', message, { resource: identity.resource, path })
     },

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { RecordedResponse, ResponseIdentity } from '../core/responses.js'
-import type { Scrubber } from '../core/secret.js'
+import type { Scrubber, Sealed } from '../core/scrubber.js'
 
 /**
  * Records of WARC/1.1 (ISO 28500), the standard archive form for HTTP. The first record of a journal is a `warcinfo`
@@ -23,6 +23,14 @@ export interface ResponseRecord {
   /** Milliseconds since the epoch. */
   readonly recordedAt: number
 }
+
+export interface DecodedResponse {
+  readonly answer: ResponseRecord
+  /** Whether every secret that was left out is back; where not, `***` is in its place. */
+  readonly whole: boolean
+}
+
+type Seals = Sealed['seals']
 
 const HEAD_END = Buffer.from('\r\n\r\n')
 /** What follows the block of every record. */
@@ -120,29 +128,34 @@ export function fieldsKey(fields: ReadonlyMap<string, string>): string {
 }
 
 /** The answer in a response record. Its body is part of the record's block where nothing had to be put back. */
-export function decodeResponse({ fields, block }: WarcRecord, scrubber: Scrubber | undefined): ResponseRecord {
+export function decodeResponse({ fields, block }: WarcRecord, scrubber: Scrubber | undefined): DecodedResponse {
   const bytes = Buffer.from(block.buffer, block.byteOffset, block.byteLength)
   const end = bytes.indexOf(HEAD_END) + HEAD_END.length
   const sealed = fields.get('sluice-sealed')
   const doubt = fields.get('sluice-doubt')
-  const [headSeals, bodySeals] = sealed === undefined ? [[], []] : JSON.parse(sealed)
-  const unsealed = (part: Uint8Array, seals: Parameters<Scrubber['unseal']>[0]['seals']): Uint8Array =>
-    scrubber === undefined || seals.length === 0 ? part : scrubber.unseal({ bytes: part, seals })
-  const head = Buffer.from(unsealed(bytes.subarray(0, end), headSeals)).toString()
+  const [headSeals, bodySeals]: readonly [Seals, Seals] = sealed === undefined ? [[], []] : JSON.parse(sealed)
+  const unsealed = (part: Uint8Array, seals: Seals) =>
+    scrubber?.unseal({ bytes: part, seals }) ?? { bytes: part, whole: seals.length === 0 }
+  const headPart = unsealed(bytes.subarray(0, end), headSeals)
+  const body = unsealed(bytes.subarray(end), bodySeals)
+  const head = Buffer.from(headPart.bytes).toString()
   const [status = '', ...lines] = head.slice(0, -HEAD_END.length).split('\r\n')
   return {
-    identity: {
-      resource: decodeURIComponent(fields.get('sluice-resource') ?? ''),
-      request: decodeURIComponent(fields.get('sluice-request') ?? ''),
+    answer: {
+      identity: {
+        resource: decodeURIComponent(fields.get('sluice-resource') ?? ''),
+        request: decodeURIComponent(fields.get('sluice-request') ?? ''),
+      },
+      response: {
+        status: Number(status.split(' ')[1]),
+        headers: Object.fromEntries(fieldMap(lines)),
+        body: body.bytes,
+        ...(doubt !== undefined && { doubt }),
+      },
+      method: fields.get('sluice-method') ?? 'GET',
+      url: fields.get('warc-target-uri') ?? '',
+      recordedAt: Date.parse(fields.get('warc-date') ?? ''),
     },
-    response: {
-      status: Number(status.split(' ')[1]),
-      headers: Object.fromEntries(fieldMap(lines)),
-      body: unsealed(bytes.subarray(end), bodySeals),
-      ...(doubt !== undefined && { doubt }),
-    },
-    method: fields.get('sluice-method') ?? 'GET',
-    url: fields.get('warc-target-uri') ?? '',
-    recordedAt: Date.parse(fields.get('warc-date') ?? ''),
+    whole: headPart.whole && body.whole,
   }
 }

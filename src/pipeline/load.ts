@@ -12,6 +12,8 @@ import type { Receipt } from '../core/receipt.js'
 import { propagateRootKey } from '../core/rootKey.js'
 import type { MergeStrategy, ReadonlyTable, Schema } from '../core/schema.js'
 import { bumpVersionFrom, ensureStateTable } from '../core/schemaDocument.js'
+import { scrubbed } from '../core/scrubbed.js'
+import type { Scrubber } from '../core/scrubber.js'
 import type { IncrementalHint, Resource, Source, TableHints } from '../core/source.js'
 import type { PipelineState } from '../core/state.js'
 import { bumpState, cursorState, withCursorState } from '../core/stateDocument.js'
@@ -94,7 +96,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
               type: 'warning',
               code: 'cursor_order',
               resource: name,
-              message: scrubbed(setup, doubtMessage(incremental, name, value, other)),
+              message: doubtMessage(incremental, name, value, other),
             }),
           )
     opened.set(name, { planned, meter: meter(name), cursor })
@@ -141,10 +143,6 @@ function doubtMessage(
     `${resource}: \`${cursorPath}\` has the value ${value} beside ${beside} (${path}.cursor_path), which are compared as texts: ` +
     'newer records may be taken for old ones. Choose a cursor of numbers or ISO times, or bring its values into such a form with a `map` step.'
   )
-}
-
-function scrubbed({ source }: PipelineSetup, message: string): string {
-  return source.scrubber?.text(message) ?? message
 }
 
 /** Whether the contract admits a table. */
@@ -295,12 +293,14 @@ function conclude(
     const { name } = planned.resource
     const rows = rowsOf(schema, rowsByTable, name)
     const variants = variantsOf(schema, normalized.variants, name)
-    const receipt = { ...resourceMeter.receipt(rows, judgements.get(name) as Judgement), ...variants }
+    const counted = resourceMeter.receipt(rows, judgements.get(name) as Judgement)
+    // Receipts are stored and printed, and reasons may quote what an API says.
+    const receipt = { ...counted, ...variants, reasons: scrubbed(counted.reasons, setup.scrubber) }
     emit({ type: 'resource_finished', resource: receipt.resource, receipt })
     return receipt
   })
   refuseIncomplete(receipts, options)
-  const state = bumpState(moveCursors(prepared.state, resources, setup.source.name, input.isReplay === true))
+  const state = bumpState(moveCursors(prepared.state, resources, setup, input.isReplay === true))
   const { refreshed } = prepared
   // As with dlt, the state is stored anew after tables were dropped.
   const storesState = state._version_hash !== prepared.state._version_hash || refreshed.drop.length > 0
@@ -372,17 +372,38 @@ function refuseIncomplete(receipts: readonly Receipt[], options: RunOptions): vo
 function moveCursors(
   state: PipelineState,
   resources: readonly OpenResource[],
-  source: string,
+  { source, scrubber }: Pick<PipelineSetup, 'source' | 'scrubber'>,
   isReplay: boolean,
 ): PipelineState {
   return resources.reduce((current, { planned, cursor }) => {
     const moved = cursor?.state()
     const { incremental, name } = planned.resource
     if (moved === undefined || incremental === undefined) return current
-    const there = isReplay ? cursorState(current, source, name, incremental.cursorPath) : undefined
+    refuseSecretCursor(planned.resource, incremental, moved.last_value, scrubber)
+    const there = isReplay ? cursorState(current, source.name, name, incremental.cursorPath) : undefined
     if (there !== undefined && !isBeyond(incremental, moved, there)) return current
-    return withCursorState(current, source, name, incremental.cursorPath, moved)
+    return withCursorState(current, source.name, name, incremental.cursorPath, moved)
   }, state)
+}
+
+/** Shorter secrets are met in values by chance, as a year is in a date. */
+const SHORTEST_HELD = 8
+
+/** A cursor is stored for the next run, and no secret is stored. */
+function refuseSecretCursor(
+  { name }: Resource,
+  { cursorPath, path }: IncrementalHint,
+  value: unknown,
+  scrubber: Scrubber,
+): void {
+  if (typeof value !== 'string') return
+  const clean = scrubber.text(value)
+  if (value.length - clean.replaceAll('***', '').length < Math.min(SHORTEST_HELD, value.length)) return
+  throw new DataError(
+    'incremental_cursor',
+    `${name}: the value of the cursor ${cursorPath} holds a secret of this pipeline, and a cursor is stored. Choose another cursor_path, such as the time of the last change.`,
+    { resource: name, path },
+  )
 }
 
 /** What the plans of all tables are made with. */

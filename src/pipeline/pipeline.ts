@@ -1,7 +1,10 @@
 import type { Destination } from '../core/destination.js'
 import { ConfigError } from '../core/errors.js'
+import type { RunEvent } from '../core/events.js'
 import type { Files } from '../core/files.js'
 import { datasetName, type NamingName, naming } from '../core/identifiers.js'
+import { scrubbed, scrubbedFailure } from '../core/scrubbed.js'
+import { scrubber as createScrubber, type Scrubber } from '../core/scrubber.js'
 import type { Clock, Source } from '../core/source.js'
 import { systemFiles } from '../journal/journal.js'
 import { type CheckOptions, type CheckResult, checkSource } from './check.js'
@@ -70,10 +73,13 @@ export interface Pipeline {
 export function pipeline(options: PipelineOptions): Pipeline {
   const { name, source, destination } = options
   if (name.trim() === '') throw new ConfigError([{ place: { path: 'name' }, message: 'a pipeline needs a name' }])
+  const scrubber = scrubberOf(source, destination)
+  const { outward, heard } = doors(scrubber)
   const setup = {
     name,
     source,
     destination,
+    scrubber,
     datasetName: datasetNameOf(options),
     home: options.home ?? '.sluice',
     schemaFiles: options.schema ?? {},
@@ -87,15 +93,38 @@ export function pipeline(options: PipelineOptions): Pipeline {
     destination,
     datasetName: setup.datasetName,
     schema: setup.schemaFiles,
-    run: (runOptions = {}) => runPipeline(setup, runOptions),
-    replay: (loadId, replayOptions = {}) => replayPipeline(setup, loadId, replayOptions),
-    check: (checkOptions = {}) => checkSource(setup, checkOptions),
-    plan: (planOptions = {}) => describePipeline(setup, planOptions),
+    run: (runOptions = {}) => outward(runPipeline(setup, heard(runOptions))),
+    replay: (loadId, replayOptions = {}) => outward(replayPipeline(setup, loadId, heard(replayOptions))),
+    check: async (checkOptions = {}) => scrubbed(await outward(checkSource(setup, heard(checkOptions))), scrubber),
+    plan: (planOptions = {}) => outward(describePipeline(setup, planOptions)),
     dataset: <Tables extends TablesOf<Tables> = AnyTables>() => datasetOf<Tables>(setup),
-    drop: (resources, changeOptions = {}) => dropResources(setup, resources, changeOptions),
-    resetState: (resources, changeOptions = {}) => resetState(setup, resources, changeOptions),
+    drop: (resources, changeOptions = {}) => outward(dropResources(setup, resources, changeOptions)),
+    resetState: (resources, changeOptions = {}) => outward(resetState(setup, resources, changeOptions)),
     with: ({ destination: other = destination, dataset = options.dataset }) =>
       pipeline({ ...options, destination: other, dataset }),
+  }
+}
+
+/** Knows the secrets of both ends. */
+function scrubberOf({ scrubber = createScrubber() }: Source, { secrets = [] }: Destination): Scrubber {
+  for (const secret of secrets) scrubber.add(secret)
+  return scrubber
+}
+
+/** What leaves a pipeline passes here, whoever wrote it: it holds no secret that is known. */
+function doors(scrubber: Scrubber) {
+  return {
+    async outward<Result>(work: Promise<Result>): Promise<Result> {
+      try {
+        return await work
+      } catch (error) {
+        throw scrubbedFailure(error, scrubber)
+      }
+    },
+    heard<Options extends { readonly onEvent?: ((event: RunEvent) => void) | undefined }>(options: Options): Options {
+      const { onEvent } = options
+      return onEvent === undefined ? options : { ...options, onEvent: event => onEvent(scrubbed(event, scrubber)) }
+    },
   }
 }
 
@@ -116,6 +145,8 @@ export interface PipelineSetup {
   readonly name: string
   readonly source: Source
   readonly destination: Destination
+  /** Knows every secret of source and destination. */
+  readonly scrubber: Scrubber
   readonly datasetName: string
   readonly home: string
   readonly schemaFiles: SchemaFiles

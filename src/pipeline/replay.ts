@@ -57,7 +57,7 @@ async function replayConnected(
 ): Promise<RunResult> {
   const { setup, options, emit, roots, connection, lock } = replaying
   const folder = pipelineFolder(setup)
-  const recorded = await replayJournal(setup.files, await recordedLoad(setup, folder, wanted), setup.source.scrubber)
+  const recorded = await replayJournal(setup.files, await recordedLoad(setup, folder, wanted), setup.scrubber)
   try {
     const committed = await connection.committed(setup.name, setup.source.name)
     const prepared = await prepareSchema(setup, connection, committed, roots, options)

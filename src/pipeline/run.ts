@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Connection } from '../core/destination.js'
-import { SluiceError } from '../core/errors.js'
+import { RequestError, SluiceError } from '../core/errors.js'
 import type { RunEvent } from '../core/events.js'
 import type { Receipt } from '../core/receipt.js'
 import type { ResponseJournal } from '../core/responses.js'
@@ -119,11 +119,14 @@ export async function underLock<T>(
     ...setup.clock,
     signal: options.signal,
     warn: (code, message) => emit({ type: 'warning', code, message }),
+  }).catch((error: unknown) => {
+    throw stopped(error, options.signal)
   })
   try {
+    options.signal?.throwIfAborted()
     return await work(lock)
   } catch (error) {
-    throw failing(error, safely(emit))
+    throw failing(stopped(error, options.signal), safely(emit))
   } finally {
     await warningOf(emit, 'its lock could not be released', () => lock.release())
   }
@@ -186,6 +189,17 @@ function folderName(name: string): string {
 
 export function dispositionOf({ writeDisposition }: Pick<RunOptions, 'writeDisposition'>): DispositionHint | undefined {
   return typeof writeDisposition === 'string' ? { disposition: writeDisposition } : writeDisposition
+}
+
+/** A run that was stopped says so in one way, whatever it was doing; a failure of its own is told as it is. */
+function stopped(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (signal?.aborted !== true || signal.reason instanceof SluiceError) return error
+  const isStop =
+    error === signal.reason ||
+    (error instanceof SluiceError ? error.code === 'aborted' : error instanceof Error && error.name === 'AbortError')
+  if (!isStop) return error
+  const why = signal.reason instanceof Error ? signal.reason.message : String(signal.reason)
+  return new RequestError('aborted', `the run was stopped (${why}); nothing was committed`, { cause: signal.reason })
 }
 
 /** Tells of the failure, and gives the error back. */

@@ -114,7 +114,7 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
       plan: planDigest(now),
       windows: windowsDocument(windows),
     },
-    scrubber: setup.source.scrubber,
+    scrubber: setup.scrubber,
     now: setup.clock.now,
   })
 }

@@ -1,7 +1,7 @@
 import { RequestError, SluiceError } from '../core/errors.js'
 import type { RunEvent } from '../core/events.js'
 import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../core/responses.js'
-import { scrubber as createScrubber, type Scrubber } from '../core/secret.js'
+import { scrubber as createScrubber, type Scrubber } from '../core/scrubber.js'
 import type { Clock } from '../core/source.js'
 import { BodyBuffers } from './bodyBuffers.js'
 import { type Attempt, attempt, type Credentials, type ExchangeContext } from './exchange.js'

@@ -1,6 +1,6 @@
 import { RequestError, SluiceError } from '../core/errors.js'
-import type { Scrubber, Secret } from '../core/secret.js'
-import { reveal } from '../core/secret.js'
+import type { Scrubber } from '../core/scrubber.js'
+import { reveal, type Secret } from '../core/secret.js'
 import type { BodyBuffers } from './bodyBuffers.js'
 import { readBody } from './decode.js'
 import type { Gate } from './rateLimit.js'

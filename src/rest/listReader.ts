@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { RequestError } from '../core/errors.js'
 import type { JsonPath } from '../core/path.js'
-import type { Scrubber } from '../core/secret.js'
+import type { Scrubber } from '../core/scrubber.js'
 import type { Client } from './client.js'
 import type { EndpointResource } from './config/model.js'
 import { redactUrl } from './redact.js'

@@ -1,4 +1,4 @@
-import type { Scrubber } from '../core/secret.js'
+import type { Scrubber } from '../core/scrubber.js'
 
 /** Query parameters that carry credentials, compared in lower case without `-` and `_`. */
 const secretNames = new Set([

@@ -3,7 +3,8 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Secret, scrubber } from '../../src/core/secret.js'
+import { scrubber } from '../../src/core/scrubber.js'
+import { Secret } from '../../src/core/secret.js'
 import {
   systemFiles as files,
   type Journal,

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Secret, scrubber } from '../../src/core/secret.js'
+import { scrubber } from '../../src/core/scrubber.js'
+import { Secret } from '../../src/core/secret.js'
 import { answered, decide, type GateState, newGate, pauseUntil, started } from '../../src/rest/rateLimit.js'
 import { redactUrl } from '../../src/rest/redact.js'
 import { destinationOf, isLocal } from '../../src/rest/redirects.js'

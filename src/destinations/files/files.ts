@@ -1,6 +1,7 @@
 import { basename, resolve } from 'node:path'
 import type { Capabilities, Destination } from '../../core/destination.js'
 import { ConfigError } from '../../core/errors.js'
+import { Secret } from '../../core/secret.js'
 import type { Clock } from '../../core/source.js'
 import { MERGE_REFUSAL } from './changes.js'
 import { filesConnection } from './connection.js'
@@ -9,7 +10,7 @@ import { type Compression, type FileFormatName, fileFormats } from './formats.js
 import { DEFAULT_LAYOUT, layout } from './layout.js'
 import { localStorage } from './local.js'
 import { segment } from './names.js'
-import type { S3Options } from './s3/options.js'
+import type { S3Credentials, S3Options } from './s3/options.js'
 import { s3Storage } from './s3/storage.js'
 
 export interface FilesOptions {
@@ -49,6 +50,11 @@ export const filesCapabilities: Capabilities = {
   dltType: 'dlt.destinations.filesystem',
 }
 
+function secretsOf(credentials: S3Credentials | undefined): readonly Secret[] {
+  const given = [credentials?.secretAccessKey, credentials?.sessionToken].filter(one => one !== undefined)
+  return given.map(one => (typeof one === 'string' ? new Secret(one) : one))
+}
+
 /**
  * Loads into files of a folder or of an S3 bucket, laid out as dlt lays them out. A load is committed by the record that
  * is written last: it lists the files that count. Fails with a ConfigError when the options do not fit together.
@@ -72,6 +78,7 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
   return {
     name: bucket === null ? `files:${basename(resolve(options.path))}` : options.path.replace(/\/$/, ''),
     capabilities: filesCapabilities,
+    secrets: secretsOf(options.s3?.credentials),
     async connect(dataset, signal) {
       signal?.throwIfAborted()
       return await filesConnection(openStorage(segment(dataset)), dataset, { layout: names, encoding }, signal)

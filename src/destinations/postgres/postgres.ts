@@ -1,6 +1,6 @@
 import type { Destination } from '../../core/destination.js'
-import type { Secret } from '../../core/secret.js'
-import { addressOf, type PostgresOptions } from './address.js'
+import { reveal, type Secret } from '../../core/secret.js'
+import { type Address, addressOf, type PostgresOptions } from './address.js'
 import { postgresConnection } from './connection.js'
 import { postgresCapabilities } from './dialect.js'
 
@@ -18,11 +18,17 @@ export function postgres(target: string | Secret | PostgresOptions): Destination
   return {
     name: address.name,
     capabilities: postgresCapabilities,
+    secrets: secretsOf(address),
     async connect(dataset, signal) {
       signal?.throwIfAborted()
       return await postgresConnection(address, dataset, signal)
     },
   }
+}
+
+/** A password that is the name of user, host or database is no secret, and messages are full of these. */
+function secretsOf({ password, user = '', name }: Address): readonly Secret[] {
+  return password === undefined || user === reveal(password) || name.includes(reveal(password)) ? [] : [password]
 }
 
 function isOptions(target: string | Secret | PostgresOptions): target is PostgresOptions {

@@ -1,0 +1,298 @@
+/**
+ * Finds a text however it is spelled. Programs spell one text in many ways: percent-encoded in upper or lower case, all
+ * of it or what they think needs it, for JSON once or twice, with entities of HTML, or several of these over each other.
+ * A list of spellings never ends, so the spellings are read: at each place it is asked what the bytes there may stand for,
+ * and a needle is found where what they may stand for is the needle. Texts are latin1 strings of UTF-8 bytes.
+ */
+
+/** A text that is looked for, as bytes. */
+export interface Needle {
+  readonly bytes: Uint8Array
+  /** ASCII letters count in either case. */
+  readonly foldsCase: boolean
+  /** Written in base64: `-` and `_` stand for `+` and `/`. */
+  readonly isBase64: boolean
+}
+
+/** The longest spelling of one byte that is looked at: a few layers of percent signs, backslashes, `amp;`. */
+export const LONGEST_SPELLING = 24
+/** Backslashes double with every layer of JSON. */
+const MOST_BACKSLASHES = 16
+
+/** How far a needle goes from one place. */
+export interface Reach {
+  /** End of the longest whole spelling; -1 where there is none. */
+  readonly end: number
+  /** Most bytes of the needle that are read when `limit` is reached, or what the limit cuts in two; 0 where it is not. */
+  readonly atLimit: number
+}
+
+const NOWHERE: Reach = { end: -1, atLimit: 0 }
+
+/** Reads `needle`, from its byte `first` on, at `start` of `text`, looking no further than `limit`. */
+export function reach(text: string, start: number, limit: number, needle: Needle, first = 0): Reach {
+  if (!mayBegin(text, start, needle, first)) return NOWHERE
+  const size = needle.bytes.length
+  // Places of the text that are reached, by the number of bytes read.
+  const reached: Set<number>[] = []
+  reached[first] = new Set([start])
+  let atLimit = 0
+  for (let index = first; index < size; index++) {
+    const places = reached[index]
+    if (places === undefined) continue
+    for (const place of places) {
+      if (place === limit || isTorn(text, place, limit)) atLimit = index
+      if (place >= limit) continue
+      spellings(text, place, (value, end) => {
+        if (end > limit || !matches(needle, index, value)) return
+        const next = index + value.length
+        const ends = reached[next]
+        if (ends === undefined) reached[next] = new Set([end])
+        else ends.add(end)
+      })
+    }
+    reached[index] = EMPTY
+  }
+  const ends = reached[size]
+  if (ends === undefined || ends.size === 0) return atLimit === 0 ? NOWHERE : { end: -1, atLimit: atLimit - first }
+  return { end: Math.max(...ends), atLimit: Math.max(atLimit - first, 0) }
+}
+
+const EMPTY: Set<number> = new Set()
+
+/** Whether what stands here may be the beginning of a spelling that goes on behind the limit. */
+function isTorn(text: string, place: number, limit: number): boolean {
+  return limit - place < LONGEST_SPELLING && isSpecial(text.charCodeAt(place))
+}
+
+function isSpecial(byte: number): boolean {
+  return byte === PERCENT || byte === BACKSLASH || byte === AMPERSAND || byte >= 0x80
+}
+
+/** Cheap: most places of a text are out of the question. */
+function mayBegin(text: string, at: number, needle: Needle, first: number): boolean {
+  const byte = text.charCodeAt(at)
+  const wanted = needle.bytes[first] ?? -1
+  if (isSpecial(byte)) return true
+  if (byte === PLUS && wanted === SPACE) return true
+  return isSame(needle, wanted, byte)
+}
+
+function matches(needle: Needle, index: number, value: readonly number[]): boolean {
+  for (let at = 0; at < value.length; at++) {
+    if (!isSame(needle, needle.bytes[index + at] ?? -1, value[at] as number)) return false
+  }
+  return true
+}
+
+function isSame({ foldsCase, isBase64 }: Needle, wanted: number, found: number): boolean {
+  if (wanted === found) return true
+  if (isBase64) {
+    if (wanted === PLUS) return found === 0x2d || found === SPACE
+    if (wanted === 0x2f) return found === 0x5f
+  }
+  return foldsCase && (wanted ^ found) === 0x20 && isLetter(wanted)
+}
+
+function isLetter(byte: number): boolean {
+  const lower = byte | 0x20
+  return lower >= 0x61 && lower <= 0x7a
+}
+
+const SPACE = 0x20
+const PERCENT = 0x25
+const AMPERSAND = 0x26
+const PLUS = 0x2b
+const BACKSLASH = 0x5c
+
+type Found = (value: readonly number[], end: number) => void
+
+/** Everything that may stand at `at`, with the place behind it. */
+function spellings(text: string, at: number, found: Found): void {
+  const byte = text.charCodeAt(at)
+  const next = at + 1
+  if (byte === PERCENT) {
+    found([byte], next)
+    percent(text, next, (decoded, end) => special(text, decoded, end, found))
+  } else if (byte >= 0x80) {
+    found([byte], next)
+    // A byte of latin1, and UTF-8 that was taken for latin1 and encoded a second time.
+    found(utf8(byte), next)
+    const second = text.charCodeAt(next)
+    if ((byte === 0xc2 || byte === 0xc3) && second >= 0x80 && second < 0xc0)
+      found([((byte & 3) << 6) | (second & 0x3f)], next + 1)
+  } else special(text, byte, next, found)
+}
+
+/** A byte that is there as itself or percent-encoded, and what begins with it. */
+function special(text: string, byte: number, end: number, found: Found): void {
+  found([byte], end)
+  if (byte === PLUS) found([SPACE], end)
+  else if (byte === AMPERSAND) entity(text, end, found)
+  else if (byte === BACKSLASH) escaped(text, end, found)
+  else if (byte >= 0x80) found(utf8(byte), end)
+}
+
+/** Behind a percent sign: a byte in hexadecimal, the sign itself having been encoded any number of times. */
+function percent(text: string, from: number, found: (byte: number, end: number) => void): void {
+  for (let at = from; at < from + LONGEST_SPELLING; at += 2) {
+    const byte = hex(text, at, 2)
+    if (byte === undefined) return
+    found(byte, at + 2)
+    if (byte !== PERCENT) return
+  }
+}
+
+/** Behind a backslash. */
+function escaped(text: string, from: number, found: Found): void {
+  let at = from
+  for (let run = 2, next = backslash(text, at); next !== undefined; next = backslash(text, at), run++) {
+    if (run > MOST_BACKSLASHES) return
+    at = next
+    // One backslash, escaped once or more often.
+    if ((run & (run - 1)) === 0) found([BACKSLASH], at)
+  }
+  const letter = text[at] ?? ''
+  switch (letter) {
+    case 'u':
+    case 'U':
+      unicode(text, at, found)
+      return
+    case 'x': {
+      const byte = hex(text, at + 1, 2)
+      if (byte !== undefined) special(text, byte, at + 3, found)
+      return
+    }
+    default:
+  }
+  const control = CONTROLS[letter]
+  if (control !== undefined) found([control], at + 1)
+  const octal = /^[0-3][0-7]{2}/.exec(text.slice(at, at + 3))?.[0]
+  if (octal !== undefined) found([Number.parseInt(octal, 8)], at + 3)
+  if (/^[^A-Za-z0-9\\]/.test(letter)) spellings(text, at, found)
+}
+
+const CONTROLS: Readonly<Record<string, number>> = { b: 8, f: 12, n: 10, r: 13, t: 9, v: 11, 0: 0 }
+
+function backslash(text: string, at: number): number | undefined {
+  if (text.charCodeAt(at) === BACKSLASH) return at + 1
+  if (text.charCodeAt(at) !== PERCENT) return undefined
+  let behind: number | undefined
+  percent(text, at + 1, (byte, end) => {
+    if (byte === BACKSLASH) behind = end
+  })
+  return behind
+}
+
+/** At the `u` behind a backslash: `u00e9`, `u{e9}`, `U000000e9`, and two of the first kind for one character. */
+function unicode(text: string, at: number, found: Found): void {
+  if (text[at] === 'U') {
+    const long = hex(text, at + 1, 8)
+    if (long !== undefined) found(utf8(long), at + 9)
+    return
+  }
+  const braced = /^\{([0-9a-fA-F]{1,6})\}/.exec(text.slice(at + 1, at + 9))
+  if (braced?.[1] !== undefined) found(utf8(Number.parseInt(braced[1], 16)), at + 1 + braced[0].length)
+  const unit = hex(text, at + 1, 4)
+  if (unit === undefined) return
+  const end = at + 5
+  if (unit < 0x80) {
+    special(text, unit, end, found)
+    return
+  }
+  if (unit >= 0xd800 && unit < 0xdc00) {
+    const behind = end + (/^(?:\\|%(?:25){0,4}5[cC]){1,16}/.exec(text.slice(end, end + 64))?.[0].length ?? 0)
+    const low = behind > end && text[behind] === 'u' ? hex(text, behind + 1, 4) : undefined
+    if (low !== undefined && low >= 0xdc00 && low < 0xe000) {
+      found(utf8(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)), behind + 5)
+      return
+    }
+  }
+  found(utf8(unit), end)
+}
+
+/** Behind `&`, which may have been encoded as an entity itself. */
+function entity(text: string, from: number, found: Found): void {
+  let at = from
+  for (let layer = 0; layer < 4 && /^amp(?:;|%3[bB])/.test(text.slice(at, at + 6)); layer++) {
+    at += text[at + 3] === ';' ? 4 : 6
+    found([AMPERSAND], at)
+  }
+  const match = ENTITY.exec(text.slice(at, at + LONGEST_SPELLING))
+  if (match === null) return
+  const [whole, decimal, hexadecimal, name] = match
+  const code =
+    decimal !== undefined
+      ? Number.parseInt(decimal, 10)
+      : hexadecimal !== undefined
+        ? Number.parseInt(hexadecimal, 16)
+        : NAMED.get(name ?? '')
+  if (code !== undefined && code <= 0x10ffff) found(utf8(code), at + whole.length)
+}
+
+const ENTITY = /^(?:(?:#|%23)(?:([0-9]{1,10})|[xX]([0-9a-fA-F]{1,8}))|([A-Za-z]{2,8}))(?:;|%3[bB])?/
+
+/** Names of HTML for ASCII and, in their order from U+00A0 on, for the rest of latin1. */
+const NAMED: ReadonlyMap<string, number> = new Map([
+  ...Object.entries({
+    Tab: 9,
+    NewLine: 10,
+    excl: 33,
+    quot: 34,
+    QUOT: 34,
+    num: 35,
+    dollar: 36,
+    percnt: 37,
+    amp: 38,
+    AMP: 38,
+    apos: 39,
+    lpar: 40,
+    rpar: 41,
+    ast: 42,
+    plus: 43,
+    comma: 44,
+    period: 46,
+    sol: 47,
+    colon: 58,
+    semi: 59,
+    lt: 60,
+    LT: 60,
+    equals: 61,
+    gt: 62,
+    GT: 62,
+    quest: 63,
+    commat: 64,
+    lsqb: 91,
+    lbrack: 91,
+    bsol: 92,
+    rsqb: 93,
+    rbrack: 93,
+    Hat: 94,
+    lowbar: 95,
+    grave: 96,
+    lcub: 123,
+    lbrace: 123,
+    verbar: 124,
+    vert: 124,
+    rcub: 125,
+    rbrace: 125,
+  }),
+  ...'nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml'
+    .split(' ')
+    .map((name, index) => [name, 0xa0 + index] as const),
+])
+
+function hex(text: string, at: number, digits: number): number | undefined {
+  let value = 0
+  for (let index = at; index < at + digits; index++) {
+    const digit = Number.parseInt(text[index] ?? '', 16)
+    if (Number.isNaN(digit)) return undefined
+    value = value * 16 + digit
+  }
+  return value
+}
+
+/** A surrogate that stands alone becomes U+FFFD, as it does on the wire. */
+function utf8(code: number): readonly number[] {
+  return code > 0x10ffff ? [] : [...Buffer.from(String.fromCodePoint(code))]
+}
