@@ -441,7 +441,7 @@ type Fillers = ReadonlyMap<string, Filler>
 interface Filler {
   readonly table: string | undefined
   readonly doubt: string | undefined
-  /** Undefined too where a window of a cursor is all that was to be read. */
+  /** Why not all was read that was to be read. */
   readonly gap: string | undefined
 }
 
@@ -458,8 +458,7 @@ function fillersOf(
       const table = typeof tableName === 'function' ? undefined : naming.tablesPath(tableName)
       const one = opened.get(name)
       const gap = gapOf(name, one, judgements.get(name))
-      const doubt = one?.cursor === undefined ? gap : `${name} was read inside the window of its cursor only`
-      return [name, { table, doubt: gap ?? doubt, gap }]
+      return [name, { table, doubt: gap ?? (one === undefined ? undefined : doubtOf(name, one)), gap }]
     }),
   )
 }
@@ -467,8 +466,14 @@ function fillersOf(
 function gapOf(name: string, opened: OpenResource | undefined, judgement: Judgement | undefined): string | undefined {
   if (opened?.planned.loaded !== true || judgement === undefined) return `${name} took no part in the run`
   if (judgement.verdict !== 'complete') return `${name} is ${judgement.verdict}: ${judgement.reasons.join('; ')}`
-  if (opened.meter.lists === 0) return `${name} was asked for nothing, as there was no parent record`
-  if (opened.meter.discardedRows > 0) return `rows of ${name} arrived that the schema contract does not admit`
+  return undefined
+}
+
+/** Why rows that did not arrive may be there all the same, although everything was read that was to be read. */
+function doubtOf(name: string, { cursor, meter: { lists, discardedRows } }: OpenResource): string | undefined {
+  if (cursor !== undefined) return `${name} was read inside the window of its cursor only`
+  if (lists === 0) return `${name} was asked for nothing, as there was no parent record`
+  if (discardedRows > 0) return `rows of ${name} arrived that the schema contract does not admit`
   return undefined
 }
 

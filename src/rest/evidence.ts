@@ -51,16 +51,17 @@ const table = {
   ],
   says_more: ['limited', (path: string) => `"${path}" says there is more`],
   has_next: ['limited', (path: string) => `the last answer has a next page at "${path}"`],
-  total_shrank: [
+  total_changed: [
     'limited',
     (before: number, now: number) =>
       `the API announced ${count(before, 'record')} and then ${now}: the list changed while it was read`,
   ],
-  pages_shrank: [
+  pages_changed: [
     'limited',
     (before: number, now: number) =>
       `the API announced ${count(before, 'page')} and then ${now}: the list changed while it was read`,
   ],
+  came_after_end: ['limited', (path: string) => `"${path}" said that there is no more, and more came`],
   keys_repeat: [
     'limited',
     (times: number) =>

@@ -30,6 +30,10 @@ interface SeenPage {
   readonly digest: readonly number[]
 }
 
+/** Pages in a row that may bring nothing new, and records that are remembered to find that out. */
+const MOST_STALE_PAGES = 20
+const MOST_FIRST_RECORDS = 256
+
 /** Distinct pages that are remembered, to notice those that come again. */
 const MOST_PAGES = 10_000
 
@@ -42,12 +46,14 @@ export class ListEvidence {
   readonly #pages = new Map<string, SeenPage>()
   readonly #keys = new KeyTable()
   #first: Reading | undefined
-  #read = 0
   #records = 0
   #last: Envelope = {}
   #lastRecords = 0
   #total: Claim | undefined
-  #mostPages = 0
+  readonly #totals = new Map<string, number>()
+  #pageCount: number | undefined
+  #filled = 0
+  #saidEnd: string | undefined
   #doubt: ListEnd | undefined
   #announced: number | undefined
   #mostAnnounced = 0
@@ -57,6 +63,8 @@ export class ListEvidence {
   #failure: Reading['failure']
   #repeatedKeys = 0
   #equalPages = 0
+  readonly #firstRecords = new Map<number, readonly number[]>()
+  #stalePages = 0
 
   constructor(kind: ListKind) {
     this.#kind = kind
@@ -75,11 +83,15 @@ export class ListEvidence {
   /** Takes a page that belongs to the list. A list that goes in circles is told of. */
   page(reading: Reading, number: number, announced: number | undefined): Circle | undefined {
     const { selection, envelope, response } = reading
-    this.#read += 1
     this.#records += selection.count
     if (announced !== undefined) this.#announced = announced
     this.#mostAnnounced = Math.max(this.#mostAnnounced, announced ?? 0)
-    this.#takeClaims(envelope)
+    this.#takeClaims(envelope, selection.count)
+    if (selection.count > 0) {
+      this.#filled += 1
+      if (this.#saidEnd !== undefined) this.doubt(because('came_after_end', this.#saidEnd))
+    }
+    this.#saidEnd = envelope.more?.more === false ? envelope.more.path : undefined
     this.#takeMissing(reading)
     if (response.doubt !== undefined) this.doubt(because('cut_answer', response.doubt))
     if (envelope.error !== undefined) {
@@ -134,15 +146,20 @@ export class ListEvidence {
     return this.#sawList && this.#kind.selector !== undefined ? [listAt(this.#kind.selector)] : []
   }
 
-  /** The greatest numbers count; a number that shrinks tells of a list that changes. */
-  #takeClaims({ total, pages }: Envelope): void {
-    if (total !== undefined) {
-      if (this.#total === undefined || total.value > this.#total.value) this.#total = total
-      else if (total.value < this.#total.value) this.doubt(because('total_shrank', this.#total.value, total.value))
+  /** The greatest numbers count; a number that is another one than before tells of a list that changes. */
+  #takeClaims({ total, count, pages }: Envelope, records: number): void {
+    // A count of what is on the page is no count of the list.
+    const all = total ?? (count?.value === records ? undefined : count)
+    if (all !== undefined) {
+      const before = this.#totals.get(all.path)
+      this.#totals.set(all.path, all.value)
+      if (before !== undefined && before !== all.value) this.doubt(because('total_changed', before, all.value))
     }
+    if (total !== undefined && (this.#total === undefined || total.value > this.#total.value)) this.#total = total
     if (pages !== undefined) {
-      if (this.#mostPages > pages.value) this.doubt(because('pages_shrank', this.#mostPages, pages.value))
-      this.#mostPages = Math.max(this.#mostPages, pages.value)
+      if (this.#pageCount !== undefined && this.#pageCount !== pages.value)
+        this.doubt(because('pages_changed', this.#pageCount, pages.value))
+      this.#pageCount = pages.value
     }
   }
 
@@ -164,8 +181,9 @@ export class ListEvidence {
     const goesBy = (paginator?.goesBy ?? []).map(barePath)
     const ofItsOwn = (path: string): boolean => goesBy.includes(barePath(path))
     if (this.#announced !== undefined && this.#records >= this.#announced && this.#records < this.#mostAnnounced)
-      return because('total_shrank', this.#mostAnnounced, this.#announced)
-    if (this.#leavesOut) return this.#announced === undefined ? undefined : because('filtered_pages')
+      return because('total_changed', this.#mostAnnounced, this.#announced)
+    // An empty page may be one of which all records were left out, and totals count those that were.
+    if (this.#leavesOut) return because('filtered_pages')
     const isPart = paginator?.isPart === true
     const { more, next, count, pages } = this.#last
     const total = this.#announced === undefined ? this.#total : undefined
@@ -178,8 +196,9 @@ export class ListEvidence {
     if (isPart) return undefined
     if (count !== undefined && !ofItsOwn(count.path) && this.#announced === undefined && count.value > this.#records)
       return because('total_says_more', count.path, count.value, this.#records)
-    if (pages !== undefined && !ofItsOwn(pages.path) && pages.value > this.#read)
-      return because('pages_say_more', pages.path, pages.value, this.#read)
+    // An empty list may be said to have one page.
+    if (pages !== undefined && pages.value > Math.max(this.#filled, 1))
+      return because('pages_say_more', pages.path, pages.value, this.#filled)
     return undefined
   }
 
@@ -189,7 +208,7 @@ export class ListEvidence {
     if (this.#total !== undefined && this.#total.value === this.#records)
       return because('total_arrived', this.#records, this.#total.path)
     if (more?.more === false) return because('no_more', more.path)
-    if (pages !== undefined && pages.value === this.#read) return because('pages_reached', pages.value)
+    if (pages !== undefined && pages.value === this.#filled) return because('pages_reached', pages.value)
     return this.#lastRecords === 0 && this.#sawList ? because('empty_page') : undefined
   }
 
@@ -213,6 +232,10 @@ export class ListEvidence {
     const name = isKeyed ? `keys ${count} ${keysDigest(keys)}` : `text ${count} ${records.length} ${crc32(records)}`
     const digest = isKeyed ? firstRecordDigest(records) : []
     const earlier = this.#pages.get(name)
+    if (keys?.by === 'declared' && this.#isStale(records, keys, repeated === count)) {
+      const problem = `${MOST_STALE_PAGES} pages in a row, up to page ${number}, brought only records that were there before: the API seems to ignore what the paginator sends. Check the paginator's parameters, or set max_pages`
+      return { problem, earlier: 1 }
+    }
     if (earlier === undefined) {
       if (this.#pages.size >= MOST_PAGES) this.#pages.delete(this.#pages.keys().next().value as string)
       this.#pages.set(name, { number, digest })
@@ -230,16 +253,27 @@ export class ListEvidence {
     return { problem, earlier: earlier.number }
   }
 
+  /**
+   * Whether too many pages in a row brought nothing new: records whose keys were there before, the first of each page with
+   * nearly the same members as when it was first of a page before. Later versions of the same things are not stale.
+   */
+  #isStale(records: Uint8Array, { hashes }: RecordKeys, isKnown: boolean): boolean {
+    const first = hashes[0] as number
+    const now = firstRecordDigest(records)
+    const before = this.#firstRecords.get(first)
+    if (before === undefined && this.#firstRecords.size < MOST_FIRST_RECORDS) this.#firstRecords.set(first, now)
+    if (!isKnown) this.#stalePages = 0
+    else if (before !== undefined) this.#stalePages = isAlike(now, before) ? this.#stalePages + 1 : 0
+    return this.#stalePages >= MOST_STALE_PAGES
+  }
+
   /** After how many repeated pages in a row a list goes in circles for certain. */
   #leastEqualPages(isKeyed: boolean, now: readonly number[], before: readonly number[]): number {
     if (this.#kind.isGuess) return 1
     // Without keys one equal page may be chance.
     if (!isKeyed) return 2
-    const members = new Set(before)
-    const changed = now.filter(digest => !members.has(digest)).length
-    if (changed === 0) return 1
-    // Versions of the same things have their keys, and little else, in common; an API may stamp what it repeats.
-    return changed * 3 <= now.length ? 2 : 20
+    if (changedMembers(now, before) === 0) return 1
+    return isAlike(now, before) ? 2 : 20
   }
 
   #takeKeys(keys: RecordKeys | undefined, number: number): { areDistinct: boolean; repeated: number } {
@@ -252,6 +286,16 @@ export class ListEvidence {
     }
     return { areDistinct, repeated }
   }
+}
+
+function changedMembers(now: readonly number[], before: readonly number[]): number {
+  const members = new Set(before)
+  return now.filter(digest => !members.has(digest)).length
+}
+
+/** Versions of one thing have their key, and little else, in common; an API may stamp what it repeats. */
+function isAlike(now: readonly number[], before: readonly number[]): boolean {
+  return changedMembers(now, before) * 2 <= now.length
 }
 
 /** A path without what may be written in several ways. */

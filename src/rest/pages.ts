@@ -228,7 +228,6 @@ class List {
     if (previous.flow.kind !== 'continue' || !short.isShort(previous.page)) return reading
     const behind = asked(this.#patched(previous.page.request, short.behind(previous.page)))
     if (behind.key === asked(reading.page.request).key) return this.#overlapping(previous, reading, short, number)
-    if (this.#paginator?.isPart === true) return reading
     const isEnd = reading.page.records === 0
     // A page as long as another one is not capped, and nobody caps pages at one record.
     const isUncapped = previous.page.records < this.#memory.longestPage || previous.page.records < 2
@@ -241,8 +240,12 @@ class List {
     const numbers = (page: Reading): readonly number[] => recordNumbers(page.selection.records, this.#primaryKey)
     const known = new Set([...numbers(previous), ...numbers(reading)])
     const isNew = between.page.records > 0 && numbers(between).some(record => !known.has(record))
-    this.#paginator = isNew ? short.capped : short.filtered
-    return isNew ? between : reading
+    if (isNew) {
+      this.#paginator = short.capped
+      return between
+    }
+    if (!isEnd || between.page.records > 0) this.#leaveOut(short)
+    return reading
   }
 
   /**

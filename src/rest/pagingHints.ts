@@ -255,6 +255,8 @@ export function count(
 
 /** Whether the name and the place of a member leave no doubt that it counts all records. */
 export function isSureTotal({ kind, above, key }: PagingHint): boolean {
+  // By the standard of OData it counts the whole list.
+  if (/odata\.count$/.test(key)) return true
   // `count` is, with some, the number on this page; sizes and values are of anything.
   if (kind !== 'total' || /^count$|size|value|number/.test(bareName(key))) return false
   const outer = above.at(-1)

@@ -161,7 +161,8 @@ export function notJson(reader: ListReader, request: ApiRequest, response: ApiRe
 function selected(state: ReadingState, document: JsonDocument): Selection {
   if (state.selector === undefined) {
     const { path, why, sticks } = detectSelector(document)
-    if (path === undefined) return { ...nothing, met: 'null' }
+    // Null in the place of a list is an empty list; errors alone are none.
+    if (path === undefined) return hasErrors(document) ? nothing : { ...nothing, met: 'null' }
     state.report('data_selector', path.text, why)
     if (sticks) state.selector = path
     return { ...(select(document, path) ?? nothing), isGuess: true }
@@ -170,6 +171,10 @@ function selected(state: ReadingState, document: JsonDocument): Selection {
   if (selection !== undefined) return selection
   // A path that chooses among values may choose none of them.
   return state.selector.choosesFrom(valueAt(document.bytes, document.root)) ? { ...nothing, met: 'list' } : nothing
+}
+
+function hasErrors(document: JsonDocument): boolean {
+  return [...document.members(document.root).keys()].some(key => /^errors?$/i.test(key))
 }
 
 /** The error for a first answer in which the document's selector finds nothing; undefined where it need not find anything. */

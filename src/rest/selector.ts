@@ -134,7 +134,7 @@ export function detectSelector(document: JsonDocument): DetectedSelector {
   collectLists(document, document.root, [], lists)
   const usual = lists.find(keys => usualKeys.has(keys.at(-1) ?? ''))
   const chosen = usual ?? lists.find(keys => !besideKeys.has(keys.at(-1) ?? '')) ?? lists[0]
-  if (chosen === undefined) {
+  if (chosen === undefined || isFault(chosen)) {
     const isEnvelope = hasOnlyEnvelope(document)
     return { path: isEnvelope ? undefined : compilePath('$'), why: 'the body has no list', sticks: false }
   }
@@ -151,15 +151,21 @@ export function detectSelector(document: JsonDocument): DetectedSelector {
 const ENVELOPE_NAME =
   /^(?:(?:.*total.*|.*count|.*pages?|page.*|next.*|prev(?:ious)?.*|has.*|is.*|links?|meta(?:data)?|paging|pagination|cursors?|limit|offset|size|per_?page|start|first|last|took|status|success|ok|errors?|message|code|kind|etag|self|version|timestamp|requestid)|odata.*)$/
 
-/** Whether an object without a list looks like the envelope of one that is null: null members and nothing of a record. */
+/** A list of errors, which are no records. */
+function isFault(keys: readonly string[]): boolean {
+  return keys.length === 1 && /^(?:errors|warnings)$/i.test(keys[0] ?? '')
+}
+
+/** Whether an object without a list looks like an envelope: null where the list would be, errors, and nothing of a record. */
 function hasOnlyEnvelope(document: JsonDocument): boolean {
-  let hasNull = false
+  let isEnvelope = false
   for (const [key, span] of document.members(document.root)) {
     const name = key.toLowerCase().replace(/[-_@$. ]/g, '')
-    if (document.kind(span) === 'null' && !ENVELOPE_NAME.test(name)) hasNull = true
+    if (/^(?:errors|warnings)$/.test(name)) isEnvelope = true
+    else if (document.kind(span) === 'null' && !ENVELOPE_NAME.test(name)) isEnvelope = true
     else if (!ENVELOPE_NAME.test(name)) return false
   }
-  return hasNull
+  return isEnvelope
 }
 
 function collectLists(document: JsonDocument, span: Span, keys: readonly string[], found: string[][]): void {

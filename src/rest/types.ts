@@ -73,7 +73,7 @@ export interface Paginator {
   doubt?(page: ApiPage, previous: ApiPage): ListEnd | undefined
   /** What it counts; absent: it goes where the answers lead. */
   readonly counts?: 'pages' | 'records' | undefined
-  /** It begins behind the beginning of the list or ends before its end, so totals are not those of what it reads. */
+  /** It begins behind the beginning of the list, so totals are not those of what it reads. */
   readonly isPart?: boolean | undefined
   /** JSONPaths of the answer that it goes by. What stands there is no news to whoever judges the list. */
   readonly goesBy?: readonly string[] | undefined

@@ -78,7 +78,7 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
   const limitPlace = target(config.limit_param, config.limit_body_path, 'limit')
   const { limit, maximum_offset: maximum } = config
   const position = (page: ApiPage): number => read(page.request, place) ?? config.offset
-  const isPart = config.offset !== 0 || maximum != null
+  const isPart = config.offset !== 0
   return {
     counts: 'records',
     isPart,
@@ -95,7 +95,7 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
       return write([place, next])
     },
     announced(page) {
-      return isPart || config.has_more_path != null ? undefined : total(page)
+      return isPart || maximum != null || config.has_more_path != null ? undefined : total(page)
     },
     rest(first) {
       if (limit === 0 || config.has_more_path != null || first.records !== limit) return undefined
@@ -109,14 +109,15 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
       const next = (read(request, place) ?? config.offset) + limit
       return maximum != null && next >= maximum ? undefined : write([place, next])
     },
-    ...(mode === undefined && {
-      shortPages: {
-        isShort: page => page.records > 0 && page.records < limit,
-        behind: page => write([place, position(page) + page.records]),
-        capped: offsetPaginator(config, 'capped'),
-        filtered: offsetPaginator(config, 'filtered'),
-      },
-    }),
+    ...(mode === undefined &&
+      maximum == null && {
+        shortPages: {
+          isShort: page => page.records > 0 && page.records < limit,
+          behind: page => write([place, position(page) + page.records]),
+          capped: offsetPaginator(config, 'capped'),
+          filtered: offsetPaginator(config, 'filtered'),
+        },
+      }),
   }
 
   function step(page: ApiPage, thereIsMore: boolean): number {

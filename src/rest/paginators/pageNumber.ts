@@ -53,7 +53,7 @@ export const pageNumber = definePaginator({
     const number = (page: ApiPage): number => read(page.request, place) ?? start
     return {
       counts: 'pages',
-      isPart: start !== config.base_page || maximum != null,
+      isPart: start !== config.base_page,
       goesBy: [totalPath(config), config.has_more_path].filter(path => path != null),
       first: write([place, start]),
       next(page) {
@@ -81,8 +81,8 @@ export const pageNumber = definePaginator({
       },
       doubt(page, previous) {
         const [before, now] = [pages(previous), pages(page)]
-        if (before === undefined || now === undefined || now >= before) return undefined
-        return because('pages_shrank', before, now)
+        if (before === undefined || now === undefined || now === before) return undefined
+        return because('pages_changed', before, now)
       },
     }
 

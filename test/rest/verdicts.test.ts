@@ -1,0 +1,246 @@
+import { describe, expect, it } from 'vitest'
+import { reasonCodes } from '../../src/rest/evidence.js'
+import { type Answer, read, things } from './listServer.js'
+import { testApi } from './loading.js'
+
+const page = (...ids: number[]) => ids.map(id => ({ id }))
+
+/** Reads the list of an API that gives these answers in their order; more than there are is a failure. */
+async function reading(answers: readonly Answer[], endpoint: object, more: object = {}) {
+  const api = await testApi(() => answers[api.asked.length - 1] ?? { status: 410, json: {} })
+  return read(things(api.origin, endpoint, more))
+}
+
+const json = (body: object): Answer => ({ json: body })
+const link = { type: 'json_link', next_url_path: 'next' }
+const cursor = { type: 'cursor', cursor_path: 'next' }
+const pages = { type: 'page_number', base_page: 1, total_path: null }
+const offset = { type: 'offset', limit: 2, total_path: null }
+
+describe('how a list ends', () => {
+  it.each<[string, string | object, readonly Answer[], 'proven' | 'limited' | 'suspect']>([
+    // What is seen.
+    ['a link that is null', link, [json({ data: page(1), next: null })], 'proven'],
+    ['a link that was there before', link, [json({ data: page(1), next: '?p=2' }), json({ data: page(2) })], 'proven'],
+    ['an empty list', link, [json({ data: [] })], 'proven'],
+    ['a cursor that is empty', cursor, [json({ data: page(1), next: '' })], 'proven'],
+    ['null where the list was', pages, [json({ data: page(1) }), json({ data: null })], 'proven'],
+    ['a last page that is empty', pages, [json({ data: page(1) }), json({ data: [] })], 'proven'],
+    ['a total that is reached', 'header_link', [json({ data: page(1, 2), total: 2 })], 'proven'],
+    [
+      'a count in the header',
+      'header_link',
+      [{ json: { data: page(1) }, headers: { 'x-total-count': '1' } }],
+      'proven',
+    ],
+    ['has_more that is false', link, [json({ data: page(1), has_more: false })], 'proven'],
+    ['one page, and one page announced', cursor, [json({ data: page(1), meta: { total_pages: 1 } })], 'proven'],
+    [
+      'other relations',
+      'header_link',
+      [{ json: { data: page(1) }, headers: { link: '<?p=1>; rel="last"' } }],
+      'proven',
+    ],
+    ['no content', pages, [json({ data: page(1) }), { status: 204 }], 'proven'],
+    // What is not seen.
+    ['a link that was never there', link, [json({ data: page(1) })], 'limited'],
+    ['a cursor that was never there', cursor, [json({ data: page(1) })], 'limited'],
+    ['a Link header that never came', 'header_link', [json({ data: page(1) })], 'limited'],
+    ['a header that never came', { type: 'header_cursor', cursor_key: 'x-next' }, [json({ data: page(1) })], 'limited'],
+    ['a list that is left out at the end', pages, [json({ data: page(1) }), json({ kind: 'x' })], 'limited'],
+    // What speaks against it.
+    ['single_page and a total', 'single_page', [json({ data: page(1), total: 9 })], 'limited'],
+    [
+      'single_page and a count elsewhere',
+      'single_page',
+      [json({ data: page(1), meta: { filter_count: 9 } })],
+      'limited',
+    ],
+    ['single_page and @odata.count', 'single_page', [json({ data: page(1), '@odata.count': 9 })], 'limited'],
+    ['single_page and hits', 'single_page', [json({ data: page(1), hits: { total: { value: 9 } } })], 'limited'],
+    ['single_page and has_more', 'single_page', [json({ data: page(1), has_more: true })], 'limited'],
+    ['single_page and done', 'single_page', [json({ data: page(1), done: false })], 'limited'],
+    ['single_page and a next link', 'single_page', [json({ data: page(1), links: { next: '/x?p=2' } })], 'limited'],
+    ['single_page and a token', 'single_page', [json({ data: page(1), nextPageToken: 'c' })], 'limited'],
+    ['single_page and pages', 'single_page', [json({ data: page(1), meta: { pageCount: 3 } })], 'limited'],
+    [
+      'single_page and a header',
+      'single_page',
+      [{ json: { data: page(1) }, headers: { 'x-total-count': '9' } }],
+      'limited',
+    ],
+    [
+      'single_page and a Link header',
+      'single_page',
+      [{ json: { data: page(1) }, headers: { link: '<?p=2>; rel=next' } }],
+      'limited',
+    ],
+    [
+      'an empty page before the total',
+      pages,
+      [json({ data: page(1), total: 3 }), json({ data: [], total: 3 })],
+      'limited',
+    ],
+    [
+      'a total that changes',
+      pages,
+      [
+        json({ data: page(1), total: 2 }),
+        json({ data: page(2), total: 3 }),
+        json({ data: page(3), total: 3 }),
+        json({ data: [], total: 3 }),
+      ],
+      'limited',
+    ],
+    ['a last link and more announced', link, [json({ data: page(1), next: null, total: 2 })], 'limited'],
+    ['an answer in part', link, [{ status: 206, json: { data: page(1), next: null } }], 'limited'],
+    ['errors beside records', link, [json({ data: page(1), errors: [{ message: 'slow' }], next: null })], 'limited'],
+    // What is known to be wrong.
+    [
+      'an error in place of a page',
+      link,
+      [json({ data: page(1), next: '?p=2' }), json({ error: { code: 500 } })],
+      'suspect',
+    ],
+    [
+      'errors and null',
+      cursor,
+      [json({ data: page(1), next: 'c' }), json({ data: null, errors: ['timeout'] })],
+      'suspect',
+    ],
+    ['an error for an empty page', pages, [json({ data: page(1) }), json({ error: 'backend timeout' })], 'suspect'],
+    [
+      'an error for an empty offset',
+      offset,
+      [json({ data: page(1, 2) }), json({ data: [], error: 'timeout' })],
+      'suspect',
+    ],
+    [
+      'a page between others without its list',
+      link,
+      [json({ data: page(1), next: '?p=2' }), json({ next: '?p=3' }), json({ data: page(3), next: null })],
+      'suspect',
+    ],
+    [
+      'a Link header that is cut',
+      'header_link',
+      [{ json: { data: page(1) }, headers: { link: '<http://x/?p=2; rel="next"' } }],
+      'suspect',
+    ],
+    // What is no total, no error, no envelope.
+    ['a total of -1', link, [json({ data: page(1), next: null, total: -1 })], 'proven'],
+    ['a total of 0 beside records', link, [json({ data: page(1), next: null, total: 0 })], 'proven'],
+    [
+      'the count of the page',
+      link,
+      [json({ data: page(1, 2), next: '?p=2', count: 2 }), json({ data: page(3), next: null, count: 1 })],
+      'proven',
+    ],
+    ['errors that are none', link, [json({ data: page(1), next: null, errors: [], error: null })], 'proven'],
+    [
+      'numbers in the records',
+      'single_page',
+      [json({ data: [{ id: 1, total: 900, has_more: true, next: '/x' }] })],
+      'proven',
+    ],
+    [
+      'totals of other things',
+      'single_page',
+      [json({ data: page(1), sums: { total: 900 }, total_price: 20 })],
+      'proven',
+    ],
+  ])('%s', async (_what, paginator, answers, expected) => {
+    const { end } = await reading(answers, { data_selector: 'data', paginator })
+    expect(end, end.reason).toMatchObject({ end: expected })
+  })
+
+  it('every reason proves one thing', () => {
+    expect(new Set(reasonCodes.values())).toEqual(new Set(['proven', 'limited', 'suspect']))
+  })
+})
+
+describe('a slip of the document', () => {
+  it.each<[string, object, object, string]>([
+    ['another place', { type: 'json_link', next_url_path: 'links.next' }, { next: '/things?p=2' }, 'next'],
+    [
+      'another spelling',
+      { type: 'cursor', cursor_path: 'meta.nextCursor' },
+      { meta: { next_cursor: 'c' } },
+      'meta.next_cursor',
+    ],
+    [
+      'a name with dots',
+      { type: 'json_link', next_url_path: 'odata.next' },
+      { '@odata.nextLink': '/x' },
+      '@odata.nextLink',
+    ],
+    [
+      'a cursor of its own name',
+      { type: 'cursor', cursor_path: 'cursor' },
+      { paging: { cursor: 'c' } },
+      'paging.cursor',
+    ],
+    ['a link and no header', { type: 'header_link' }, { next: '/things?p=2' }, 'next'],
+  ])('is told with the place: %s', async (_what, paginator, body, place) => {
+    const list = reading([json({ data: page(1), ...body })], { data_selector: 'data', paginator })
+    await expect(list).rejects.toMatchObject({
+      code: 'response_format',
+      message: expect.stringContaining(place),
+    })
+  })
+})
+
+describe('the same page again', () => {
+  const same = (count: number, more: (index: number) => object): Answer[] =>
+    Array.from({ length: count }, (_, index) => json({ data: page(1, 2), ...more(index) }))
+
+  it.each<[string, object, (index: number) => object, object]>([
+    ['with a total', { type: 'offset', limit: 2 }, () => ({ total: 9 }), {}],
+    ['with a member that changes', offset, took => ({ took }), {}],
+    ['with cursors that change', cursor, index => ({ next: `c${index}` }), {}],
+    ['with links that change', link, index => ({ next: `?p=${index}` }), {}],
+    ['with a key', pages, () => ({}), { primary_key: 'id' }],
+  ])('ends the list: %s', async (_what, paginator, more, resource) => {
+    const list = reading(same(30, more), { data_selector: 'data', paginator }, resource)
+    await expect(list).rejects.toMatchObject({
+      code: 'pagination_loop',
+      message: expect.stringContaining('max_pages'),
+    })
+  })
+
+  it.each<[string, object]>([
+    ['where records change too', {}],
+    ['where the key is declared', { primary_key: 'id' }],
+  ])('%s', async (_what, resource) => {
+    const answers = Array.from({ length: 30 }, (_, took) =>
+      json({ data: [1, 2].map(id => ({ id, name: `n${id}`, kind: 'x', took })) }),
+    )
+    const list = reading(answers, { data_selector: 'data', paginator: pages }, resource)
+    await expect(list).rejects.toMatchObject({ code: 'pagination_loop' })
+  })
+
+  it('is no circle where the same things have other values', async () => {
+    const answers = [1, 2, 3].map(at => json({ data: [1, 2].map(id => ({ id, at, value: id * at })) }))
+    const { records } = await reading([...answers, json({ data: [] })], { data_selector: 'data', paginator: pages })
+    expect(records).toHaveLength(6)
+  })
+
+  it('records that come again make a list unproven', async () => {
+    const answers = [json({ data: page(1, 2) }), json({ data: page(2, 3) }), json({ data: [] })]
+    const endpoint = { data_selector: 'data', paginator: pages }
+    const { end } = await reading(answers, endpoint, { primary_key: 'id' })
+    expect(end).toMatchObject({ end: 'limited', reason: expect.stringContaining('came again') })
+  })
+})
+
+describe('without a selector', () => {
+  it('null in the place of a list is no record, and the list is looked for again', async () => {
+    const answers = [json({ items: null, next: '?p=2', total: 1 }), json({ items: page(1), next: null, total: 1 })]
+    expect((await reading(answers, { paginator: link })).records).toEqual(page(1))
+  })
+
+  it('an error is no record', async () => {
+    const { end } = await reading([json({ error: 'too many things' })], { paginator: 'single_page' })
+    expect(end.end).toBe('suspect')
+  })
+})
