@@ -101,7 +101,7 @@ function announcement(event: RunEvent): string | undefined {
       return printable(`${event.pipeline} → ${event.destination}, dataset ${event.dataset}${resumed}`)
     }
     case 'warning':
-      return printable(`warning: ${event.resource === undefined ? '' : `${event.resource}: `}${event.message}`)
+      return printable(`warning: ${warningText(event)}`)
     case 'detected':
       return printable(`${event.resource}: ${event.what} ${event.guess}, detected: ${event.why}`)
     default:
@@ -177,4 +177,9 @@ function parts(progress: ResourceProgress, time: number): string[] {
         ? printable(`waiting ${duration(waiting.untilMs - time)}: ${waiting.reason}`)
         : '',
   ]
+}
+
+/** The resource is named once, whoever named it. */
+function warningText({ resource, message }: Extract<RunEvent, { type: 'warning' }>): string {
+  return resource === undefined || message.startsWith(`${resource}:`) ? message : `${resource}: ${message}`
 }

@@ -92,6 +92,8 @@ export interface Page {
   readonly bytes: number
   /** Total of records that the API announced with this page, if it did. */
   readonly announced?: number | undefined
+  /** The request that it answers, redacted, for messages. */
+  readonly from?: { readonly method: string; readonly url: string } | undefined
 }
 
 /** How a list ended, for the receipt. */

@@ -1,5 +1,6 @@
 import { DataError, SluiceError } from './errors.js'
 import type { JsonObject } from './json.js'
+import { shortened } from './shortened.js'
 
 /** Whether a function of the user's was async: such promises are waited for nowhere, unless it is said. */
 export function isPromise(value: unknown): value is PromiseLike<unknown> {
@@ -19,7 +20,7 @@ export function shownResult(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   switch (typeof value) {
     case 'string':
-      return `the text ${JSON.stringify(value.slice(0, 40))}`
+      return `the text ${JSON.stringify(shortened(value, 40))}`
     case 'number':
     case 'bigint':
       return `the number ${value}`
@@ -57,7 +58,10 @@ export function functionError(
   { record, path = place }: { readonly record?: unknown; readonly path?: string } = {},
 ): SluiceError {
   if (error instanceof SluiceError) return error
-  const keys = typeof record === 'object' && record !== null ? Object.keys(record).slice(0, 20).join(', ') : undefined
+  const keys =
+    typeof record === 'object' && record !== null
+      ? shortened(Object.keys(record).slice(0, 20).join(', '), 500)
+      : undefined
   const on = keys === undefined ? '' : ` on a record with the keys ${keys}`
   const reason = error instanceof Error ? error.message : String(error)
   return new DataError('user_function', `${resource}: ${place} failed${on}: ${reason}`, {

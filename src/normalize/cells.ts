@@ -1,6 +1,7 @@
 import { DataError } from '../core/errors.js'
 import type { WarningCode } from '../core/events.js'
 import type { ColumnSchema, DataType } from '../core/schema.js'
+import { shortened } from '../core/shortened.js'
 import { type Coerced, coerce, type JsonScalar } from './coerce.js'
 import type { ColumnWriter } from './columns.js'
 import type { Field } from './shapes.js'
@@ -66,7 +67,7 @@ export class CellRules {
     this.warnOnce(
       'number_out_of_range',
       `${table}.${column}`,
-      `Column ${table}.${column}: numbers too large for a double, such as ${literal.slice(0, 40)}, were loaded as null`,
+      `Column ${table}.${column}: numbers too large for a double, such as ${shortened(literal, 40)}, were loaded as null`,
     )
   }
 

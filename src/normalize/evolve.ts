@@ -2,6 +2,7 @@ import { addColumn, isComplete } from '../core/columns.js'
 import { evolvesColumnsOnce, isNewTable } from '../core/contracts.js'
 import { DataError, SchemaError } from '../core/errors.js'
 import type { ColumnSchema, DataType, TableSchema } from '../core/schema.js'
+import { shortened } from '../core/shortened.js'
 import { type CellRules, misfit, type Scalar, setVariantColumn } from './cells.js'
 import type { Coerced } from './coerce.js'
 import { detectType } from './detect.js'
@@ -391,7 +392,7 @@ export class Evolver {
 }
 
 function quoted(key: string): string {
-  return JSON.stringify(key)
+  return JSON.stringify(shortened(key))
 }
 
 function frozenTable(table: string): SchemaError {

@@ -1,5 +1,6 @@
 import { RequestError } from '../core/errors.js'
 import { MAX_JSON_DEPTH } from '../core/json.js'
+import { shortened } from '../core/shortened.js'
 
 /** A JSON value with its digits and key order kept; of equal keys the first place and the last value are kept. */
 export type Tree = null | boolean | string | NumberText | readonly Tree[] | ObjectTree
@@ -177,7 +178,10 @@ export class TreeReader {
 /** The error for bytes that are not JSON at `position`. */
 export function malformedJson(bytes: Uint8Array, position: number): RequestError {
   const end = bytes.indexOf(0, position)
-  const rest = Buffer.from(bytes.subarray(position, Math.min(position + 20, end < 0 ? bytes.length : end))).toString()
+  const rest = shortened(
+    Buffer.from(bytes.subarray(position, Math.min(position + 60, end < 0 ? bytes.length : end))).toString(),
+    20,
+  )
   const found = rest === '' ? 'they end too early' : `unexpected ${JSON.stringify(rest)}`
   return new RequestError('response_format', `The records are not JSON: ${found} at byte ${position}`)
 }
@@ -212,5 +216,5 @@ export function isListTree(tree: Tree): tree is readonly Tree[] {
 /** The first characters of a value's JSON, for messages. */
 export function excerpt(tree: Tree): string {
   const json = treeJson(tree, same => same)
-  return json.length <= 80 ? json : `${json.slice(0, 77)}...`
+  return shortened(json)
 }

@@ -4,8 +4,10 @@ import type { RunEvent } from '../core/events.js'
 import type { JsonObject, JsonValue } from '../core/json.js'
 import { elements, valueAt } from '../core/jsonBytes.js'
 import type { ResponseJournal } from '../core/responses.js'
+import { shortened } from '../core/shortened.js'
 import type { Clock, ExtractContext, ListEnd, Page, Resource } from '../core/source.js'
 import type { CursorTracker } from './incremental.js'
+import { located } from './located.js'
 import type { ListMeter, Meter } from './meter.js'
 import { runSteps } from './steps.js'
 
@@ -112,6 +114,14 @@ async function readPage(
   asker: Asker,
   offspring: Offspring,
 ): Promise<boolean> {
+  const { records, beyond } = await writePage(run, page, account, asker).catch((error: unknown) => {
+    throw located(error, run.resource, page)
+  })
+  await offspring.read(records)
+  return beyond
+}
+
+async function writePage(run: ResourceRun, page: Page, account: ListMeter, asker: Asker) {
   const { resource, meter, cursor } = run
   const stepped = runSteps(resource, resource.steps, page.records)
   const filtered = cursor?.filter(stepped.records, { ordered: asker === ROOT })
@@ -121,8 +131,7 @@ async function readPage(
   // A page of which nothing is left leaves no trace in the schema, as with dlt; an empty answer does.
   const isUsedUp = page.count > 0 && records.length === '[]'.length
   if (!isUsedUp) await run.write?.(records)
-  await offspring.read(records)
-  return filtered?.beyond ?? false
+  return { records, beyond: filtered?.beyond ?? false }
 }
 
 /** The lists of the children of one list; records that do not fill a batch wait for those of the next page. */
@@ -172,7 +181,7 @@ function parentRecord(resource: Resource, value: JsonValue): JsonObject {
   if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as JsonObject
   throw new DataError(
     'placeholder',
-    `${resource.name}: a record is ${JSON.stringify(value)?.slice(0, 80)}, not an object; the resources that depend on it have no fields to take.`,
+    `${resource.name}: a record is ${shortened(JSON.stringify(value) ?? '')}, not an object; the resources that depend on it have no fields to take.`,
     { resource: resource.name, path: resource.path },
   )
 }

@@ -5,6 +5,7 @@ import { DataError } from '../core/errors.js'
 import { type JsonObject, type JsonValue, numberLiteral, setNumberLiteral } from '../core/json.js'
 import { elements, valueAt } from '../core/jsonBytes.js'
 import { compilePath, type PathMatch } from '../core/path.js'
+import { shortened } from '../core/shortened.js'
 import type { IncrementalHint, IncrementalWindow } from '../core/source.js'
 import type { CursorState } from '../core/state.js'
 import { shiftCursor } from './lag.js'
@@ -226,7 +227,9 @@ function plainKey(record: JsonValue, key: string): JsonValue | undefined {
 }
 
 function keysOf(record: JsonValue): string {
-  return record !== null && typeof record === 'object' ? Object.keys(record).slice(0, 20).join(', ') : typeof record
+  return record !== null && typeof record === 'object'
+    ? shortened(Object.keys(record).slice(0, 20).join(', '), 500)
+    : typeof record
 }
 
 /** Whether a comparison result lies further along the cursor: greater for `max`, smaller for `min`. */
@@ -257,5 +260,5 @@ function compareCursors(a: Cursor, b: Cursor, hint: IncrementalHint): number {
 }
 
 function shown(value: JsonValue): string {
-  return typeof value === 'string' ? JSON.stringify(value) : `${String(value)} (${typeof value})`
+  return typeof value === 'string' ? JSON.stringify(shortened(value)) : `${shortened(String(value))} (${typeof value})`
 }

@@ -1,6 +1,7 @@
 import { DataError } from '../core/errors.js'
 import { parseInstant } from '../core/instant.js'
 import type { JsonValue } from '../core/json.js'
+import { shortened } from '../core/shortened.js'
 
 const DATE = /^(\d{4})(-?)(\d{2})\2(\d{2})$/
 const DATETIME =
@@ -30,7 +31,7 @@ export function shiftCursor(value: JsonValue, lag: number, direction: 'back' | '
   }
   throw new DataError(
     'incremental_cursor',
-    `${where}.lag: the cursor value ${JSON.stringify(String(value))} is neither a number nor an ISO date or datetime, so it cannot be moved by a lag of ${lag}. Remove \`lag\`, or choose another cursor.`,
+    `${where}.lag: the cursor value ${JSON.stringify(shortened(String(value)))} is neither a number nor an ISO date or datetime, so it cannot be moved by a lag of ${lag}. Remove \`lag\`, or choose another cursor.`,
     { path: `${where}.lag` },
   )
 }

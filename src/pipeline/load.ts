@@ -14,6 +14,7 @@ import type { MergeStrategy, ReadonlyTable, Schema } from '../core/schema.js'
 import { bumpVersionFrom, ensureStateTable } from '../core/schemaDocument.js'
 import { scrubbed } from '../core/scrubbed.js'
 import type { Scrubber } from '../core/scrubber.js'
+import { shortened } from '../core/shortened.js'
 import type { IncrementalHint, Resource, Source, TableHints } from '../core/source.js'
 import type { PipelineState } from '../core/state.js'
 import { bumpState, cursorState, withCursorState } from '../core/stateDocument.js'
@@ -138,7 +139,7 @@ function doubtMessage(
   one: JsonValue,
   other: JsonValue,
 ): string {
-  const [value, beside] = [one, other].map(text => JSON.stringify(String(text).slice(0, 60)))
+  const [value, beside] = [one, other].map(text => JSON.stringify(shortened(String(text), 60)))
   return (
     `${resource}: \`${cursorPath}\` has the value ${value} beside ${beside} (${path}.cursor_path), which are compared as texts: ` +
     'newer records may be taken for old ones. Choose a cursor of numbers or ISO times, or bring its values into such a form with a `map` step.'

@@ -1,6 +1,7 @@
 import { DataError } from '../core/errors.js'
 import { type JsonObject, numberLiteral, stringifyJson } from '../core/json.js'
 import { elements, kindAt, skipSpace } from '../core/jsonBytes.js'
+import { shortened } from '../core/shortened.js'
 import type { EndpointResource } from './config/model.js'
 import type { Selection } from './selector.js'
 
@@ -17,7 +18,7 @@ export function parentMembers(resource: EndpointResource, parent: JsonObject): U
       throw new DataError(
         'placeholder',
         `${path}.include_from_parent[${index}]: a record of ${resource.parent} has no key ${JSON.stringify(key)}; ` +
-          (keys.length === 0 ? 'the record is empty' : `its keys are ${keys.slice(0, 30).join(', ')}`),
+          (keys.length === 0 ? 'the record is empty' : `its keys are ${shortened(keys.slice(0, 30).join(', '), 500)}`),
         { resource: name, path: `${path}.include_from_parent[${index}]` },
       )
     }

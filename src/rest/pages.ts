@@ -418,7 +418,13 @@ class List {
       bytes,
       fromJournal: response.fromJournal,
     })
-    return { records, count, bytes, announced: this.#evidence.announced }
+    return {
+      records,
+      count,
+      bytes,
+      announced: this.#evidence.announced,
+      from: { method: page.request.method, url: response.url },
+    }
   }
 
   #ended(end: ListEnd, pages: number): ListEnd {

@@ -1,6 +1,7 @@
 import { DataError } from '../core/errors.js'
 import { type JsonObject, type JsonValue, numberLiteral, stringifyJson } from '../core/json.js'
 import { compilePath, type JsonPath } from '../core/path.js'
+import { shortened } from '../core/shortened.js'
 import type { IncrementalWindow } from '../core/source.js'
 import type { Template, ValueTemplate } from './config/model.js'
 
@@ -289,7 +290,7 @@ function hostValue(
   const goesOn = typeof next === 'string' && !/^[/?#:]/.test(next)
   const isPort = before.endsWith(':') && /^\d{1,5}$/.test(value)
   if (isWhole || goesOn || isPort) return encodeURIComponent(Buffer.from(value).toString())
-  throw pathError(`${JSON.stringify(value.slice(0, 100))} would change the host and`, scope, path)
+  throw pathError(`${JSON.stringify(shortened(value, 100))} would change the host and`, scope, path)
 }
 
 /**
@@ -387,7 +388,7 @@ function resolve(expression: string, scope: Scope, path: string): Resolved {
     throw new DataError(
       'placeholder',
       `${path}: a record of ${reference.parent} has no field ${JSON.stringify(reference.field)} for \`{${expression}}\`; ` +
-        (keys.length === 0 ? 'the record is empty' : `its keys are ${keys.slice(0, 30).join(', ')}`),
+        (keys.length === 0 ? 'the record is empty' : `its keys are ${shortened(keys.slice(0, 30).join(', '), 500)}`),
       { resource: scope.resource, path },
     )
   }

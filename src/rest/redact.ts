@@ -1,4 +1,5 @@
 import type { Scrubber } from '../core/scrubber.js'
+import { shortened } from '../core/shortened.js'
 
 /** Query parameters that carry credentials, compared in lower case without `-` and `_`. */
 const secretNames = new Set([
@@ -68,8 +69,12 @@ export function redactUrl(url: string, scrubber?: Scrubber): string {
           .replace(/([?&#;])([^=&#;]+)=([^&#;]*)/g, (pair, separator: string, name: string) =>
             isSecretName(decoded(name)) ? `${separator}${name}=***` : pair,
           )
-  return scrubber === undefined ? named : scrubber.text(named)
+  // Cut only now: no half of a secret stays.
+  return shortened(scrubber === undefined ? named : scrubber.text(named), LONGEST_URL)
 }
+
+/** A cursor in it may be of any length. */
+const LONGEST_URL = 1000
 
 /** Percent-decoded, or as it is where it cannot be decoded. */
 function decoded(text: string): string {

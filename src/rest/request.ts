@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { DataError, RequestError } from '../core/errors.js'
 import { canonicalJson, type JsonObject, type JsonValue, setNumberLiteral } from '../core/json.js'
 import { withMember } from '../core/jsonObject.js'
+import { shortened } from '../core/shortened.js'
 import type { EndpointModel, FieldTemplate, IncrementalModel, ValueTemplate } from './config/model.js'
 import {
   elementScopes,
@@ -35,7 +36,7 @@ export function firstRequest(
   if (!isAbsoluteUrl(request.url) || !URL.canParse(request.url)) {
     throw new RequestError(
       'forbidden_url',
-      `${scope.resource}: ${JSON.stringify(request.url)} is no http or https URL`,
+      `${scope.resource}: ${JSON.stringify(shortened(request.url, 200))} is no http or https URL`,
       {
         resource: scope.resource,
       },
@@ -153,10 +154,14 @@ function headers({ headers }: EndpointModel, scope: Scope): Record<string, strin
     const text = value === null ? null : evaluateText(value, scope, path)
     if (key === undefined || text === undefined) continue
     if (text !== null && /[\0\r\n]|[^\0-\xff]/.test(text)) {
-      throw new DataError('placeholder', `${path}: the value ${JSON.stringify(text)} cannot stand in a header`, {
-        resource: scope.resource,
-        path,
-      })
+      throw new DataError(
+        'placeholder',
+        `${path}: the value ${JSON.stringify(shortened(text))} cannot stand in a header`,
+        {
+          resource: scope.resource,
+          path,
+        },
+      )
     }
     evaluated[key] = text
   }
@@ -197,7 +202,7 @@ function resolveUrl(request: ApiRequest, link: string): string {
   if (!URL.canParse(link, base)) {
     throw new RequestError(
       'response_format',
-      `the link to the next page, ${JSON.stringify(link.slice(0, 200))}, is no URL`,
+      `the link to the next page, ${JSON.stringify(shortened(link, 200))}, is no URL`,
     )
   }
   return new URL(link, base).href

@@ -1,6 +1,7 @@
 import { stringifyJson } from '../core/json.js'
 import { countElements, elements, type JsonDocument, type Span, textAt, valueAt } from '../core/jsonBytes.js'
 import { compilePath, type JsonPath } from '../core/path.js'
+import { shortened } from '../core/shortened.js'
 import { nearMiss } from './config/nearMiss.js'
 
 /** Records picked out of a body. */
@@ -195,9 +196,9 @@ export function describeBody(document: JsonDocument, selector: string): string {
   const lists: string[][] = []
   collectLists(document, document.root, [], lists)
   const near = nearMiss(selector, [...lists.map(pathOfKeys), ...keys])
-  const hint = near === undefined ? '' : ` (did you mean ${JSON.stringify(near)}?)`
+  const hint = near === undefined ? '' : ` (did you mean ${JSON.stringify(shortened(near))}?)`
   const found = lists.length === 0 ? 'no lists' : `lists at ${lists.slice(0, 10).map(pathOfKeys).join(', ')}`
-  const names = keys.length === 0 ? 'no keys' : `the keys ${keys.slice(0, 20).join(', ')}`
+  const names = keys.length === 0 ? 'no keys' : `the keys ${shortened(keys.slice(0, 20).join(', '), 500)}`
   return `the body has ${names} and ${found}${hint}; ${begins}`
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { RequestError } from '../../core/errors.js'
 import type { JsonValue } from '../../core/json.js'
 import { compilePath } from '../../core/path.js'
+import { shortened } from '../../core/shortened.js'
 import type { ListEnd } from '../../core/source.js'
 import type { ApiPage, Paginator } from '../types.js'
 
@@ -78,5 +79,5 @@ export function describe(value: JsonValue): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object') return 'an object'
-  return typeof value === 'string' ? `the text ${JSON.stringify(value.slice(0, 40))}` : String(value)
+  return typeof value === 'string' ? `the text ${JSON.stringify(shortened(value, 40))}` : String(value)
 }
