@@ -1,8 +1,5 @@
-import { execFile } from 'node:child_process'
-import { availableParallelism } from 'node:os'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { inProcesses } from './simulation/processes.js'
 import { runSchedule } from './simulation/schedule.js'
 
 /**
@@ -38,10 +35,7 @@ describe('simulated weeks', () => {
   it(`${schedules} schedules lose no row, load none twice and keep cursors behind their rows`, {
     timeout: 60_000 + schedules * 100,
   }, async () => {
-    const processes = Math.min(availableParallelism(), 8)
-    const parts = await Promise.all(
-      Array.from({ length: processes }, (_, part) => simulate(1 + part, schedules, processes)),
-    )
+    const parts = await inProcesses<Part>('main.ts', schedules)
     expect(parts.reduce((sum, { resumedPages }) => sum + resumedPages, 0)).toBeGreaterThan(schedules)
     const seen = parts.flatMap(({ endings }) => Object.keys(endings))
     expect(expectedEndings.filter(ending => !seen.includes(ending))).toEqual([])
@@ -57,20 +51,4 @@ describe('simulated weeks', () => {
 interface Part {
   readonly resumedPages: number
   readonly endings: Readonly<Record<string, number>>
-}
-
-/** In processes of their own, where nothing stands between the modules, schedules take half the time. */
-async function simulate(from: number, to: number, step: number): Promise<Part> {
-  const main = fileURLToPath(new URL('./simulation/main.ts', import.meta.url))
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, [
-      '--import',
-      'tsx',
-      main,
-      ...[from, to, step].map(String),
-    ])
-    return JSON.parse(stdout) as Part
-  } catch (error) {
-    throw new Error((error as { readonly stderr?: string }).stderr ?? String(error))
-  }
 }

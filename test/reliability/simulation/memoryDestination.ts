@@ -1,5 +1,13 @@
 import type { Column, ColumnBatch } from '../../../src/core/batch.js'
-import type { CommitPlan, Committed, Connection, DatasetRow, Destination, Load } from '../../../src/core/destination.js'
+import type {
+  CommitPlan,
+  Committed,
+  Connection,
+  DatasetRow,
+  Destination,
+  Load,
+  TablePlan,
+} from '../../../src/core/destination.js'
 import { DestinationError } from '../../../src/core/errors.js'
 import type { Receipt } from '../../../src/core/receipt.js'
 import { schemaText } from '../../../src/core/schemaDocument.js'
@@ -111,9 +119,9 @@ function committed(
   staged: ReadonlyMap<string, readonly DatasetRow[]>,
 ): Stored {
   const tables = new Map(before.tables)
-  for (const { table, disposition } of plan.tables) {
+  for (const { table, disposition, deletes } of plan.tables) {
     const rows = staged.get(table) ?? []
-    const there = before.tables.get(table) ?? []
+    const there = withDeletes(before.tables.get(table) ?? [], rows, deletes, plan.committedAt)
     if (disposition === 'append') tables.set(table, [...there, ...rows])
     else if (disposition === 'replace') tables.set(table, rows)
     else {
@@ -130,6 +138,20 @@ function committed(
   }
 }
 
+/** Rows that did not arrive are gone, or marked; those that are gone already stay as they are. */
+function withDeletes(
+  there: readonly DatasetRow[],
+  arrived: readonly DatasetRow[],
+  deletes: TablePlan['deletes'],
+  at: bigint,
+): readonly DatasetRow[] {
+  if (deletes === undefined) return there
+  const ids = new Set(arrived.map(row => row.id))
+  if (deletes.mode === 'hard') return there.filter(row => ids.has(row.id))
+  const { column } = deletes
+  return there.map(row => (ids.has(row.id) || row[column] != null ? row : { ...row, [column]: at }))
+}
+
 function rowsIn({ rows, columns }: ColumnBatch): DatasetRow[] {
   const decoded = columns.map(column => [column.name, valuesIn(column, rows)] as const)
   return Array.from({ length: rows }, (_, row) =>
@@ -143,7 +165,7 @@ function valuesIn({ dataType, values, validity }: Column, rows: number): (string
   let at = 0
   for (let row = 0; row < rows; row++) {
     if (validity !== undefined && ((validity[row >> 3] ?? 0) & (1 << (row & 7))) === 0) decoded.push(null)
-    else if (dataType === 'bigint') {
+    else if (dataType === 'bigint' || dataType === 'timestamp') {
       decoded.push(bytes.readBigInt64LE(at))
       at += 8
     } else if (dataType === 'text') {

@@ -37,7 +37,7 @@ export function world(random: () => number): World {
 }
 
 /** Time passes by sleeping and by slow answers, and a little with every look at the clock. */
-function virtualClock(random: () => number): VirtualClock {
+export function virtualClock(random: () => number): VirtualClock {
   let at = Date.parse('2026-01-01T00:00:00Z')
   return {
     now: () => ++at,

@@ -1,0 +1,107 @@
+import { honest, type Style, type Told } from './honest.js'
+import type { Answer } from './lyingApi.js'
+import type { Thing } from './truth.js'
+
+/*
+ * What a reader can know. A list that is not as it seems leaves a trace unless
+ *
+ * 1. an API that pages in the same way, tells the truth and has exactly the records that arrived would have given these
+ *    answers to these requests. It may be silent where it could tell something (a total, a has_more), but nothing that was
+ *    told may differ from what it would have told; and it never answers with an error, without its list, in part (206) or
+ *    with a link that cannot be read. A number that can be no total (-1, 0, less than the page it came with) tells nothing;
+ *    an empty list may be said to have one page; a has_more or next link may lead to an empty page, if that was asked for;
+ *    a cursor may stand beside a has_more of false;
+ *    pages that are reached by links and cursors may be of any length. And
+ * 2. the answers hold positive evidence that the list ended: an empty list or null where the list is, a next link or cursor
+ *    that is null, or was there before (in this list or another one of its resource) and is now absent, a has_more of false,
+ *    a total or number of pages that was reached. An empty page far behind a short one, where the offset left out what the
+ *    shorter page did not give, is no evidence, unless another page of the resource was longer: an API that caps its pages
+ *    caps them all alike, and at no less than two records.
+ *    A document that declares the list to be one page is evidence, and one that declares a cursor's list to end with its
+ *    first empty page, whatever cursor that has.
+ *
+ * Only then nobody could have known, and the laws ask for nothing. What speaks against a list anywhere in its answers is a
+ * trace, whichever way of paging is used and whatever else the answers say.
+ */
+
+/** How else than by its answers a list is known to end. */
+export interface Known {
+  /** The document says that it is one page. */
+  readonly isOnePage: boolean
+  /** The document says that an empty page ends it, whatever cursor that has. */
+  readonly endsEmpty: boolean
+  /** Records of the longest page of the resource. */
+  readonly longestPage: number
+  /** Another list of the resource had a next link or cursor. */
+  readonly sawNext: boolean
+}
+
+/** What gave a list away; undefined where nothing did. */
+export function traceOf(style: Style, answers: readonly Answer[], known: Known): string | undefined {
+  if (answers.length === 0) return 'it was never asked for'
+  const counts = style.way === 'offset' || style.way === 'page_number'
+  const inOrder = counts ? answers.toSorted((one, other) => one.asked.start - other.asked.start) : answers
+  const arrived = distinct(inOrder.flatMap(({ told }) => told.list ?? []))
+  let at = 0
+  for (const [page, { asked, told }] of inOrder.entries()) {
+    const truth = honest(style, arrived, counts ? asked : { start: at, size: told.list?.length ?? 0 })
+    const isDeclaredEnd = known.endsEmpty && (told.list ?? []).length === 0
+    const problem = contradiction(style, told, truth, page + 1 < inOrder.length || isDeclaredEnd)
+    if (problem !== undefined) return `answer ${page + 1}: ${problem}`
+    at += told.list?.length ?? 0
+  }
+  return known.isOnePage || hasEnded(style, inOrder, arrived.length, known)
+    ? undefined
+    : 'nothing said that the list had ended'
+}
+
+/** What an honest API would not have said. */
+function contradiction(style: Style, told: Told, truth: Told, isFollowed: boolean): string | undefined {
+  if (told.status !== truth.status) return `status ${told.status}`
+  if (told.isCut) return 'an answer that ended with its connection'
+  if (told.error !== undefined) return 'an error'
+  if (told.list === undefined) return 'no list'
+  if (told.spelling !== undefined && told.next != null) return 'a link that cannot be read'
+  const [ids, wanted] = [told.list, truth.list].map(list => (list ?? []).map(({ id }) => id).join())
+  if (ids !== wanted) return `records ${ids || 'none'} and not ${wanted || 'none'}`
+  const most = Math.max(told.list?.length ?? 0, 1)
+  if (told.total !== undefined && told.total >= most && told.total !== truth.total)
+    return `a total of ${told.total}, not ${truth.total}`
+  if (told.pages !== undefined && told.pages >= 1 && told.pages !== Math.max(truth.pages ?? 0, 1))
+    return `${told.pages} pages, not ${truth.pages}`
+  if (told.more === false && truth.more === true) return 'has_more is false'
+  if (told.more === true && truth.more === false && !isFollowed) return 'has_more is true'
+  const leads = told.next != null && !(told.more === false && style.way === 'cursor')
+  return leads && truth.next == null && !isFollowed ? 'a next link' : undefined
+}
+
+function hasEnded(style: Style, answers: readonly Answer[], records: number, known: Known): boolean {
+  const last = answers.at(-1)
+  if (last === undefined) return false
+  const { told, asked } = last
+  if (told.more === false || told.next === null) return true
+  if (isEmpty(told)) return style.way !== 'offset' || isReached(answers, known)
+  // A `count` beside one page may be that of the page.
+  const isTotal = style.total !== 'count' || answers.length > 1
+  if (isTotal && answers.some(one => one.told.total === records)) return true
+  if (told.pages !== undefined && asked.start + asked.size >= told.pages * style.size) return true
+  return told.next === undefined && (known.sawNext || answers.some(one => typeof one.told.next === 'string'))
+}
+
+/** Whether nothing lies between the last records and an empty page behind them. */
+function isReached(answers: readonly Answer[], { longestPage }: Known): boolean {
+  const last = answers.findLast(({ told }) => (told.list ?? []).length > 0)
+  const length = last?.told.list?.length ?? 0
+  if (last === undefined || length < Math.max(2, longestPage)) return true
+  const end = last.asked.start + length
+  return answers.some(({ asked, told }) => isEmpty(told) && asked.start > last.asked.start && asked.start <= end)
+}
+
+/** An empty list, or null in its place. */
+function isEmpty({ list }: Told): boolean {
+  return list === null || list?.length === 0
+}
+
+function distinct(things: readonly Thing[]): Thing[] {
+  return [...new Map(things.map(thing => [thing.id, thing])).values()]
+}

@@ -1,0 +1,242 @@
+import type { DatasetRow } from '../../../../src/core/destination.js'
+import type { Receipt } from '../../../../src/core/receipt.js'
+import type { Stored } from '../memoryDestination.js'
+import { type Known, traceOf } from './knowable.js'
+import type { Log } from './lyingApi.js'
+import type { Level, Plan, Run } from './plan.js'
+import { addressOf, halves, names, placeOf, type Truth } from './truth.js'
+
+/** One run, as it went. */
+export interface Outcome {
+  readonly plan: Plan
+  readonly run: Run
+  readonly truth: Truth
+  readonly log: Log
+  /** It went on with what an earlier run was told. */
+  readonly isResumed: boolean
+  readonly before: Stored
+  readonly after: Stored
+  /** Undefined where the run failed. */
+  readonly receipts: readonly Receipt[] | undefined
+  /** What it failed with. */
+  readonly error: string | undefined
+}
+
+/** What a world went through, so that a test can tell that it went through something. */
+export interface Tally {
+  complete: number
+  /** Complete where an honest API must be called so. */
+  believed: number
+  unproven: number
+  incomplete: number
+  failed: number
+  /** Resources that are called complete and are not, where nobody could know. */
+  unknowable: number
+}
+
+/** A law that a run broke. */
+export interface Breach {
+  readonly law: string
+  readonly resource: string
+  readonly details: readonly string[]
+}
+
+/** A resource and its part of a table. */
+interface Part {
+  readonly resource: string
+  readonly at: number
+  readonly level: Level
+  readonly has: (id: number) => boolean
+}
+
+/** The first law that the run broke. */
+export function breachOf(outcome: Outcome, tally: Tally): Breach | undefined {
+  const { log, receipts, error = '', before, after } = outcome
+  if (log.isEndless) return { law: 'every run ends', resource: '', details: [error] }
+  if (receipts === undefined) {
+    tally.failed++
+    if (before !== after) return { law: 'a failed run changes nothing', resource: '', details: [error] }
+    // What is unproven must not empty a table.
+    const isGuarded = error.startsWith('too_many_deletes') && !partsOf(outcome).every(part => isProvable(outcome, part))
+    const isRefused = isHonest(outcome) && !isGuarded
+    return isRefused ? { law: 'an honest API is read', resource: '', details: [error] } : undefined
+  }
+  let unreceipted: Breach | undefined
+  for (const part of partsOf(outcome)) {
+    const { resource } = part
+    const receipt = receipts.find(one => one.resource === resource)
+    if (receipt === undefined) {
+      unreceipted ??= { law: 'every resource that was read has a receipt', resource, details: [] }
+      continue
+    }
+    tally[receipt.verdict]++
+    const isTrustworthy = isProvable(outcome, part)
+    if (isTrustworthy && receipt.verdict === 'complete') tally.believed++
+    const breach =
+      (isLoaded(outcome, part) ? breachOfTable(outcome, part, receipt, tally) : undefined) ??
+      (receipt.verdict !== 'complete' && isTrustworthy
+        ? { law: 'an honest API is believed', details: receipt.reasons }
+        : undefined)
+    if (breach !== undefined) return { ...breach, resource }
+  }
+  return unreceipted
+}
+
+/** The resources that took part, with what they have of their tables. */
+function partsOf({ plan, run }: Outcome): readonly Part[] {
+  const parts = plan.levels.flatMap((level, at): Part[] =>
+    plan.isShared
+      ? halves.map((resource, half) => ({ resource, at, level, has: id => id % 2 === half }))
+      : [{ resource: names[at] as string, at, level, has: () => true }],
+  )
+  return run.isSelective ? parts.slice(0, 1) : parts
+}
+
+/** The cursor of a resource that is only loaded for once is where its children left it. */
+function isLoaded({ run }: Outcome, { level }: Part): boolean {
+  return level.selected || (run.isSelective && !level.incremental)
+}
+
+/** The share of its rows that a table may lose when it is replaced by a list that is not known to be complete. */
+const SHRINKS = 0.1
+
+function breachOfTable(
+  outcome: Outcome,
+  { at, level, has }: Part,
+  { verdict, discardedRows }: Receipt,
+  tally: Tally,
+): Omit<Breach, 'resource'> | undefined {
+  const { truth, before, after } = outcome
+  const name = names[at] as string
+  const old = before.tables.get(name) ?? []
+  const rows = after.tables.get(name) ?? []
+  const loadId = after.loads.length > before.loads.length ? after.loads.at(-1) : undefined
+  const loaded = rows.filter(row => loadId !== undefined && row._dlt_load_id === loadId)
+  const live = new Map(rows.filter(isLive).map(row => [Number(row.id), Number(row.rev)]))
+  const lasting = truth.lasting(at)
+
+  const invented = loaded.filter(row => !truth.wasEver(thingOf(row)))
+  if (invented.length > 0)
+    return { law: 'no record is invented', details: invented.map(({ id, rev }) => `${id} (${rev})`) }
+
+  // What an earlier run left behind its cursor is not asked for again.
+  const cursor = level.incremental ? Math.max(0, ...old.map(row => Number(row.rev))) : 0
+  const missing = [...lasting].filter(([id, rev]) => has(id) && rev > cursor && live.get(id) !== rev).map(([id]) => id)
+  // Rows of a table that several resources fill are only deleted where all of them are complete.
+  const isCleared = level.deletes !== undefined && (!outcome.plan.isShared || isAllComplete(outcome))
+  const held = isCleared || level.disposition === 'replace' ? rows.filter(isLive) : loaded
+  const stale = level.incremental
+    ? []
+    : held
+        .map(thingOf)
+        .filter(thing => has(thing.id) && !truth.wasThere(thing))
+        .map(({ id }) => id)
+  const counted = loaded.map(row => Number(row.id))
+  const repeated = counted.filter((id, place) => has(id) && counted.indexOf(id) !== place)
+  const concerns = (id: number): boolean => has(id) || outcome.run.isSelective
+  const deleted = old
+    .filter(isLive)
+    .map(row => Number(row.id))
+    .filter(id => concerns(id) && !live.has(id) && lasting.has(id))
+
+  const mayShrink = outcome.run.allowIncomplete || rows.length >= old.length * (1 - SHRINKS)
+  // What was discarded arrived, and the table has it not, or as it was before.
+  const wrong = [...(discardedRows > 0 ? [] : [...missing, ...stale]), ...repeated]
+  const told = (ids: readonly number[]): string[] => [...new Set(ids.flatMap(id => traceFor(outcome, at, id) ?? []))]
+  if (verdict === 'complete' && wrong.length > 0) {
+    const traces = told(wrong)
+    const details = [
+      listed('missing', missing),
+      listed('not in the truth', stale),
+      listed('repeated', repeated),
+      ...traces,
+    ]
+    if (traces.length > 0)
+      return { law: 'complete: the table equals the truth', details: details.filter(text => text !== '') }
+    tally.unknowable++
+  }
+  const isAllowed = level.disposition === 'replace' && (isPartial(outcome) || (verdict !== 'complete' && mayShrink))
+  const isExcused = verdict === 'complete' && deleted.every(has) && told(deleted).length === 0
+  if (deleted.length === 0 || isAllowed || isExcused) return undefined
+  return { law: 'no row of the truth is deleted', details: [deleted.join(', '), verdict, ...told(deleted)] }
+}
+
+function isAllComplete({ receipts = [] }: Outcome): boolean {
+  return receipts.every(({ verdict }) => verdict === 'complete')
+}
+
+/** Whoever replaces a table with half of what fills it asks for that. */
+function isPartial({ plan, run }: Outcome): boolean {
+  return plan.isShared && run.isSelective
+}
+
+function listed(how: string, ids: readonly number[]): string {
+  return ids.length === 0 ? '' : `${how}: ${ids.join(', ')}`
+}
+
+/** What told that something is wrong with this record; undefined where nobody could know. */
+function traceFor(outcome: Outcome, at: number, id: number): string | undefined {
+  const { plan, log } = outcome
+  const parent = Math.floor(id / 100)
+  if (at > 0 && !hasArrived(outcome, at - 1, parent)) return traceFor(outcome, at - 1, parent)
+  const address = addressOf(at, id, plan.isShared)
+  const trace = traceOf((plan.levels[at] as Level).style, log.answers.get(address) ?? [], knownOf(outcome, address))
+  return trace === undefined ? undefined : `${address}: ${trace}`
+}
+
+function hasArrived({ plan, log }: Outcome, at: number, id: number): boolean {
+  const answers = log.answers.get(addressOf(at, id, plan.isShared)) ?? []
+  return answers.some(({ told }) => told.list?.some(thing => thing.id === id))
+}
+
+function knownOf({ plan, log }: Outcome, address: string): Known {
+  const { level } = placeOf(address)
+  const { style, auto, stopAfterEmpty } = plan.levels[level] as Level
+  const answers = [...log.answers].flatMap(([other, given]) => (isOfOneResource(plan, address, other) ? given : []))
+  return {
+    isOnePage: style.way === 'single_page' && !auto,
+    endsEmpty: style.way === 'cursor' && stopAfterEmpty && !auto,
+    longestPage: Math.max(0, ...answers.map(({ told }) => told.list?.length ?? 0)),
+    sawNext: answers.some(({ told }) => typeof told.next === 'string'),
+  }
+}
+
+function isOfOneResource({ isShared }: Plan, one: string, other: string): boolean {
+  return isShared ? one === other : placeOf(one).level === placeOf(other).level
+}
+
+/** Whether nothing was wrong: a reader has no reason to fail. */
+function isHonest({ run, log, plan, isResumed }: Outcome): boolean {
+  const { levels, isShared } = plan
+  return (
+    !isResumed &&
+    run.stopsAfter === undefined &&
+    log.runs.every(({ lies, motions }) => lies.length + motions.length === 0) &&
+    levels.every(({ slip, bound, auto, style, deletes }) => {
+      const isPlain = slip === undefined && bound === undefined && !auto && style.way !== 'single_page'
+      return isPlain && !(isShared && deletes !== undefined)
+    })
+  )
+}
+
+/** Whether the resource must be called complete: an honest API, and positive evidence for each of its lists and those above. */
+function isProvable(outcome: Outcome, { at }: Part): boolean {
+  const { plan, run, log } = outcome
+  if (!isHonest(outcome) || run.maxPages !== undefined) return false
+  return plan.levels.slice(0, at + 1).every(({ style, incremental }, level) => {
+    if (incremental && level < at) return false
+    const lists = [...log.answers].filter(([address]) => placeOf(address).level === level)
+    return (
+      lists.length > 0 &&
+      lists.every(([address, given]) => traceOf(style, given, knownOf(outcome, address)) === undefined)
+    )
+  })
+}
+
+function isLive(row: DatasetRow): boolean {
+  return row._sluice_deleted_at === undefined || row._sluice_deleted_at === null
+}
+
+function thingOf(row: DatasetRow): { readonly id: number; readonly rev: number } {
+  return { id: Number(row.id), rev: Number(row.rev) }
+}
