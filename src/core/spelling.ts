@@ -114,13 +114,6 @@ function spellings(text: string, at: number, found: Found): void {
   if (byte === PERCENT) {
     found([byte], next)
     percent(text, next, (decoded, end) => special(text, decoded, end, found))
-  } else if (byte >= 0x80) {
-    found([byte], next)
-    // A byte of latin1, and UTF-8 that was taken for latin1 and encoded a second time.
-    found(utf8(byte), next)
-    const second = text.charCodeAt(next)
-    if ((byte === 0xc2 || byte === 0xc3) && second >= 0x80 && second < 0xc0)
-      found([((byte & 3) << 6) | (second & 0x3f)], next + 1)
   } else special(text, byte, next, found)
 }
 
@@ -130,7 +123,23 @@ function special(text: string, byte: number, end: number, found: Found): void {
   if (byte === PLUS) found([SPACE], end)
   else if (byte === AMPERSAND) entity(text, end, found)
   else if (byte === BACKSLASH) escaped(text, end, found)
-  else if (byte >= 0x80) found(utf8(byte), end)
+  else if (byte >= 0x80) {
+    // A byte of latin1, and UTF-8 that was taken for latin1 and encoded a second time.
+    found(utf8(byte), end)
+    if (byte === 0xc2 || byte === 0xc3) {
+      continuation(text, end, (second, behind) => found([((byte & 3) << 6) | (second & 0x3f)], behind))
+    }
+  }
+}
+
+/** The second byte of a character of two, as itself or percent-encoded. */
+function continuation(text: string, at: number, found: (byte: number, end: number) => void): void {
+  const byte = text.charCodeAt(at)
+  const take = (second: number, end: number): void => {
+    if (second >= 0x80 && second < 0xc0) found(second, end)
+  }
+  if (byte === PERCENT) percent(text, at + 1, take)
+  else take(byte, at + 1)
 }
 
 /** Behind a percent sign: a byte in hexadecimal, the sign itself having been encoded any number of times. */

@@ -1,6 +1,6 @@
 import { RequestError, SluiceError } from '../core/errors.js'
 import type { Scrubber } from '../core/scrubber.js'
-import { reveal, type Secret } from '../core/secret.js'
+import { reveal, Secret } from '../core/secret.js'
 import type { BodyBuffers } from './bodyBuffers.js'
 import { readBody } from './decode.js'
 import type { Gate } from './rateLimit.js'
@@ -193,7 +193,11 @@ async function signed(request: ApiRequest, context: ExchangeContext): Promise<Ap
   const { url, user } = withoutUser(request.url)
   let ready: ApiRequest = { ...request, url }
   if (user !== undefined && headerOf(ready, 'authorization') === undefined) {
-    ready = withHeader(ready, 'Authorization', `Basic ${Buffer.from(user).toString('base64')}`)
+    const pair = Buffer.from(user).toString('base64')
+    // A name without a password is often a token.
+    const [name = '', ...password] = user.split(':')
+    for (const text of [pair, password.join(':') || name]) sign.conceal(new Secret(text, 'the address'))
+    ready = withHeader(ready, 'Authorization', `Basic ${pair}`)
   }
   for (const [name, secret] of Object.entries(credentials?.headers ?? {})) {
     sign.conceal(secret)

@@ -68,6 +68,7 @@ const ENCODERS: Readonly<Record<string, (text: string) => string>> = {
   hexadecimal: text => Buffer.from(text).toString('hex'),
   HEXADECIMAL: text => Buffer.from(text).toString('hex').toUpperCase(),
   'bytes taken for latin1': text => Buffer.from(text).toString('latin1'),
+  'bytes taken for latin1, in a query': text => uri(Buffer.from(text).toString('latin1')),
 }
 
 /** Base64 has bits of its neighbours in its first and last character: the value's own must be gone. */

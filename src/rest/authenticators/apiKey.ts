@@ -23,7 +23,8 @@ export const apiKey = defineAuth({
   create({ api_key, name, location }, { path }) {
     return {
       sign(request, context) {
-        const key = credential(api_key, `${path}.api_key`, context)
+        const carrier = location === 'query' || location === 'param' ? 'query' : 'header'
+        const key = credential(api_key, `${path}.api_key`, context, carrier)
         switch (location) {
           case 'header':
             return withHeader(request, name, key)

@@ -42,13 +42,19 @@ export function concealed(secret: Secret, context: SignContext): string {
 }
 
 /**
- * The same for a secret that stands in a header as it is. Throws a RequestError `auth` where it cannot, as with the
+ * The same for a secret that stands in a header as it is, or in a query. Throws a RequestError `auth` where it cannot, as with the
  * line break at the end of a file.
  */
-export function credential(secret: Secret, path: string, context: SignContext): string {
+export function credential(
+  secret: Secret,
+  path: string,
+  context: SignContext,
+  carrier: 'header' | 'query' = 'header',
+): string {
   const text = concealed(secret, context)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be found
-  if (!/[\x00-\x1f\x7f]|[^\x00-\xff]/.test(text)) return text
-  const what = /[\r\n]/.test(text) ? 'a line break' : 'a character that no header can hold'
+  const refused = carrier === 'header' ? /[\x00-\x1f\x7f]|[^\x00-\xff]/ : /[\x00-\x1f\x7f]/
+  if (!refused.test(text)) return text
+  const what = /[\r\n]/.test(text) ? 'a line break' : `a character that no ${carrier} can hold`
   throw new RequestError('auth', `${path} contains ${what} (it comes from ${secret.origin})`, { path })
 }
