@@ -279,8 +279,9 @@ export class ListEvidence {
   #takeKeys(keys: RecordKeys | undefined, number: number): { areDistinct: boolean; repeated: number } {
     let repeated = 0
     let areDistinct = true
-    for (const hash of keys?.hashes ?? []) {
-      const before = this.#keys.add(hash, number)
+    const { hashes } = keys ?? NO_KEYS
+    for (let index = 0; index < hashes.length; index++) {
+      const before = this.#keys.add(hashes[index] as number, number)
       if (before === number) areDistinct = false
       else if (before !== undefined) repeated += 1
     }
@@ -302,6 +303,8 @@ function isAlike(now: readonly number[], before: readonly number[]): boolean {
 export function barePath(path: string): string {
   return path.replace(/^\$\.?|[[\]'"]/g, '')
 }
+
+const NO_KEYS = { hashes: new Float64Array(0) }
 
 function listAt(selector: string): string {
   return `list at ${selector}`

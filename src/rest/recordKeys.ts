@@ -48,7 +48,7 @@ function hashed(
 /** One number for the keys of a page. */
 export function keysDigest({ hashes }: RecordKeys): number {
   let digest = hashes.length
-  for (const hash of hashes) digest = mixed(digest, hash)
+  for (let index = 0; index < hashes.length; index++) digest = mixed(digest, hashes[index] as number)
   return digest
 }
 
