@@ -235,7 +235,8 @@ describe('sluice init', () => {
     expect(drafted.stderr).toContain('paginator offset')
     expect(drafted.stderr).toContain('primary_key id')
     expect(drafted.stderr).toContain('updated_at')
-    expect(api.requests.map(({ offset }) => offset)).toEqual([0, 100])
+    // The third makes sure that the offset counts records.
+    expect(api.requests.map(({ offset }) => offset)).toEqual([0, 100, 99])
     const text = await readFile(join(folder, 'flags.yaml'), 'utf8')
     expect(text).toContain('$' + '{secrets.api_key}')
     expect(text).not.toContain('s3cr3t')

@@ -233,7 +233,8 @@ export async function journaled(home: string, account: string): Promise<readonly
   const loads = join(home, 'shop', 'loads')
   let paths: string[] | undefined
   for (const load of await readdir(loads).catch(() => [])) {
-    if (!existsSync(join(loads, load, 'responses.warc'))) continue
+    // What is being removed is taken up by nobody.
+    if (load.includes('.gone') || !existsSync(join(loads, load, 'responses.warc'))) continue
     paths ??= []
     for await (const { url } of readJournal(systemFiles, join(loads, load))) {
       const { pathname, search } = new URL(url)
