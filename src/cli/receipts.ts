@@ -49,6 +49,8 @@ function notes(receipt: Receipt): string[] {
   const found: string[] = []
   if (receipt.verdict !== 'complete') found.push(...receipt.reasons.map(reason => `${receipt.verdict}: ${reason}`))
   if (receipt.filtered > 0) found.push(`${amount(receipt.filtered)} records filtered`)
+  if (receipt.deleted !== undefined)
+    found.push(`${amount(receipt.deleted)} ${receipt.deleted === 1 ? 'row' : 'rows'} deleted`)
   if (receipt.discardedRows > 0) found.push(`${amount(receipt.discardedRows)} rows discarded by the schema contract`)
   if (receipt.discardedValues > 0)
     found.push(`${amount(receipt.discardedValues)} values discarded by the schema contract`)

@@ -140,6 +140,8 @@ export interface Load {
 export interface CommitNotes {
   /** Why rows that were written while others arrived had to be written once more: the load took longer for it. */
   readonly headStartLost?: string | undefined
+  /** Root rows that `deletes` removed or marked, by table; absent where the destination does not count them. */
+  readonly deleted?: ReadonlyMap<string, number> | undefined
 }
 
 export interface CommitPlan {

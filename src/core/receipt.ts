@@ -1,3 +1,5 @@
+import type { ReadonlySchema } from './schema.js'
+
 /**
  * What a load can prove about one resource.
  *
@@ -26,6 +28,8 @@ export interface Receipt {
   readonly variants?: readonly string[] | undefined
   /** Rows staged, by table; nested tables included. */
   readonly rows: Readonly<Record<string, number>>
+  /** Rows that `deletes` removed or marked; nested rows are not counted. Absent where this load deleted nothing by it. */
+  readonly deleted?: number | undefined
   /** Bytes of bodies, decoded. */
   readonly bytes: number
   /** Number of records the API announced, summed over its lists. */
@@ -35,4 +39,17 @@ export interface Receipt {
   readonly verdict: Verdict
   /** Why the verdict is what it is, one sentence each. */
   readonly reasons: readonly string[]
+}
+
+/** The receipts with the rows that were deleted from each table, counted for the resource that the table belongs to. */
+export function withDeleted(
+  receipts: readonly Receipt[],
+  deleted: ReadonlyMap<string, number>,
+  schema: ReadonlySchema,
+): readonly Receipt[] {
+  return receipts.map(receipt => {
+    let rows = 0
+    for (const [table, count] of deleted) if (schema.tables.get(table)?.resource === receipt.resource) rows += count
+    return rows === 0 ? receipt : { ...receipt, deleted: rows }
+  })
 }

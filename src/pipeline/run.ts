@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import type { Connection } from '../core/destination.js'
+import type { CommitNotes, Connection } from '../core/destination.js'
 import { RequestError, SluiceError } from '../core/errors.js'
 import type { RunEvent } from '../core/events.js'
-import type { Receipt } from '../core/receipt.js'
+import { type Receipt, withDeleted } from '../core/receipt.js'
 import type { ResponseJournal } from '../core/responses.js'
 import type { ContractMode, ReadonlySchema, SchemaContract, WriteDisposition } from '../core/schema.js'
 import type { DispositionHint } from '../core/source.js'
@@ -248,6 +248,7 @@ export async function readAndCommit(running: Running): Promise<RunResult> {
       concurrency: options.concurrency ?? DEFAULT_CONCURRENCY,
     })
     const { receipts, rows, plan } = await opened.finish()
+    let deleted: CommitNotes['deleted']
     if (plan === undefined) {
       await warningOf(opened.emit, 'what it staged could not be removed', () => load.abort())
     } else {
@@ -257,14 +258,21 @@ export async function readAndCommit(running: Running): Promise<RunResult> {
       const startedMs = setup.clock.now()
       await load.commit(plan)
       const emit = safely(opened.emit)
-      emit({ type: 'committed', loadId, durationMs: setup.clock.now() - startedMs, ...load.notes?.() })
+      const { headStartLost, ...notes } = load.notes?.() ?? {}
+      deleted = notes.deleted
+      emit({
+        type: 'committed',
+        loadId,
+        durationMs: setup.clock.now() - startedMs,
+        ...(headStartLost === undefined ? {} : { headStartLost }),
+      })
       await keepSchema(setup, running.prepared, plan.schema, emit)
     }
     return {
       pipeline: setup.name,
       dataset: connection.dataset,
       loadId: plan === undefined ? undefined : loadId,
-      receipts,
+      receipts: deleted === undefined || plan === undefined ? receipts : withDeleted(receipts, deleted, plan.schema),
       rows,
     }
   } catch (error) {

@@ -202,6 +202,7 @@ async function storedReceipts(connection: Connection, loadId: string): Promise<r
         waitedMs: Number(row.waited_ms),
         verdict: String(row.verdict) as Verdict,
         reasons: JSON.parse(String(row.reasons)) as string[],
+        ...(row.deleted == null ? {} : { deleted: Number(row.deleted) }),
         ...(row.variants == null ? {} : { variants: JSON.parse(String(row.variants)) as string[] }),
       })
     }

@@ -1,4 +1,4 @@
-import type { CommitPlan, Load, LoadPlan } from '../../core/destination.js'
+import type { CommitNotes, CommitPlan, Load, LoadPlan } from '../../core/destination.js'
 import { applyCommit } from '../sql/commit.js'
 import type { Database } from './database.js'
 import { duckdbError } from './errors.js'
@@ -17,6 +17,7 @@ export function duckdbLoad(
 ): Load {
   const start = headStart(database, dataset, folder)
   let ended = false
+  let deleted: CommitNotes['deleted']
   const end = async (): Promise<void> => {
     if (ended) return
     ended = true
@@ -40,7 +41,7 @@ export function duckdbLoad(
       if (ended) return
       const { place } = database
       await start.stop()
-      await database
+      deleted = await database
         .exclusively(() => commit({ database, dataset, load: plan, folder, start, final, signal }), start.end)
         .catch(error => {
           throw duckdbError(error, place, `committing load ${plan.loadId}`)
@@ -49,7 +50,7 @@ export function duckdbLoad(
       await end().catch(() => {})
     },
     abort: end,
-    notes: () => (start.lost() === undefined ? {} : { headStartLost: start.lost() }),
+    notes: () => ({ deleted, ...(start.lost() === undefined ? {} : { headStartLost: start.lost() }) }),
   }
 }
 
@@ -63,47 +64,54 @@ interface Committing {
   readonly signal: AbortSignal | undefined
 }
 
-async function commit(committing: Committing): Promise<void> {
+async function commit(committing: Committing): Promise<CommitNotes['deleted']> {
   const { database, dataset, load, folder, start, final, signal } = committing
   signal?.throwIfAborted()
   const staged = await folder.finish(final.schema)
-  if (await commitBegun(committing, staged)) return
+  const begun = await commitBegun(committing, staged)
+  if (begun !== undefined) return begun
   await start.end()
   const connection = await database.connect()
   try {
     // The order of rows in a table is not promised; keeping it would cost threads and memory.
     await connection.run('SET SESSION preserve_insertion_order = false')
     const session = await duckdbSession(connection, dataset)
+    let deleted: CommitNotes['deleted']
     await interruptible(connection, signal, () =>
       inTransaction(connection, async () => {
-        await applyCommit(session, load, final, staged.all)
+        deleted = await applyCommit(session, load, final, staged.all)
         signal?.throwIfAborted()
         await database.check()
       }),
     )
     await database.check()
+    return deleted
   } finally {
     connection.closeSync()
   }
 }
 
-/** Commits the transaction that was begun while rows arrived; false, with nothing done, where there is none to commit. */
-async function commitBegun({ database, load, start, final, signal }: Committing, staged: Staged): Promise<boolean> {
+/** Commits the transaction that was begun while rows arrived; undefined, with nothing done, where there is none to commit. */
+async function commitBegun(
+  { database, load, start, final, signal }: Committing,
+  staged: Staged,
+): Promise<CommitNotes['deleted']> {
   try {
     const begun = await start.finish(final, staged, signal)
-    if (begun === undefined) return false
+    if (begun === undefined) return undefined
     const { connection, session } = begun
     return await interruptible(connection, signal, async () => {
-      if (!(await applyCommit(session, load, begun.plan, begun.staged))) return false
+      const deleted = await applyCommit(session, load, begun.plan, begun.staged)
+      if (deleted === undefined) return undefined
       signal?.throwIfAborted()
       await database.check()
       await connection.run('COMMIT')
       await database.check()
-      return true
+      return deleted
     })
   } catch {
     // What is wrong with the rows shows itself again when the commit starts from the files.
     signal?.throwIfAborted()
-    return false
+    return undefined
   }
 }

@@ -1,4 +1,4 @@
-import type { CommitPlan, Load, LoadPlan } from '../../core/destination.js'
+import type { CommitNotes, CommitPlan, Load, LoadPlan } from '../../core/destination.js'
 import { applyCommit, isCommitted } from '../sql/commit.js'
 import { DatasetTables } from '../sql/ddl.js'
 import type { Address } from './address.js'
@@ -40,6 +40,7 @@ export function postgresLoad(
     signal?.throwIfAborted()
     return postgresError(client.lost ?? error, address.name, doing)
   }
+  let deleted: CommitNotes['deleted']
   return {
     async stage(batch, schema) {
       signal?.throwIfAborted()
@@ -66,6 +67,7 @@ export function postgresLoad(
       await end().catch(() => {})
     },
     abort: end,
+    notes: () => ({ deleted }),
   }
 
   async function commit(final: CommitPlan): Promise<void> {
@@ -79,7 +81,7 @@ export function postgresLoad(
       if (!(await isCommitted(session, tables, plan.loadId))) {
         const staged = await staging.relations(session, final.schema)
         const left = await adoptNewTables({ session, dataset, tables, staging }, final, staged)
-        await applyCommit(session, plan, left, staged)
+        deleted = await applyCommit(session, plan, left, staged)
       }
       if (staging.newSchema !== undefined) await client.query(`DROP SCHEMA ${staging.newSchema} CASCADE`)
       signal?.throwIfAborted()

@@ -1,5 +1,6 @@
 import type { CommitPlan, LoadPlan, TablePlan } from '../../core/destination.js'
 import { DestinationError } from '../../core/errors.js'
+import { withDeleted } from '../../core/receipt.js'
 import { type Chain, openChain } from './chain.js'
 import { DatasetTables } from './ddl.js'
 import { deleteAbsent } from './deletes.js'
@@ -11,17 +12,18 @@ import { ensureSystemTables, LOADS, writeSystemRows } from './systemTables.js'
 
 /**
  * Everything a commit does, for one open transaction of any SQL engine: refresh, tables, rows, system rows.
- * Resolves to false, having done nothing, when the load was committed before.
+ * Resolves to the root rows that `deletes` took from each table; to undefined, having done nothing, when the load was
+ * committed before.
  */
 export async function applyCommit(
   session: SqlSession,
   load: LoadPlan,
   plan: CommitPlan,
   staged: ReadonlyMap<string, StagedTable>,
-): Promise<boolean> {
+): Promise<ReadonlyMap<string, number> | undefined> {
   await session.createDataset()
   const tables = await DatasetTables.inspect(session)
-  if (await isCommitted(session, tables, load.loadId)) return false
+  if (await isCommitted(session, tables, load.loadId)) return undefined
   for (const table of plan.drop) await tables.drop(table)
   // All tables before any row: an engine may refuse to alter a table whose rows the transaction has changed.
   await ensureSystemTables(tables, plan)
@@ -32,8 +34,10 @@ export async function applyCommit(
   }
   for (const table of plan.truncate) await tables.empty(table)
   const written = new Set<string>()
+  const deleted = new Map<string, number>()
   for (const { chain, table } of chains.values()) {
-    await writeChain(session, chain, table, plan.committedAt)
+    const gone = await writeChain(session, chain, table, plan.committedAt)
+    if (gone > 0) deleted.set(table.table, gone)
     for (const { name } of [chain.root, ...chain.nested]) written.add(name)
   }
   const forgotten = [...staged.keys()].filter(table => !written.has(table))
@@ -46,8 +50,8 @@ export async function applyCommit(
       },
     )
   }
-  await writeSystemRows(session, plan, load)
-  return true
+  await writeSystemRows(session, { ...plan, receipts: withDeleted(plan.receipts, deleted, plan.schema) }, load)
+  return deleted
 }
 
 /** Whether the load is in the table of completed loads. */
@@ -59,21 +63,26 @@ export async function isCommitted(session: SqlSession, tables: DatasetTables, lo
   return rows.length > 0
 }
 
-async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, committedAt: bigint): Promise<void> {
+/** Resolves to the number of root rows that `deletes` took. */
+async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, committedAt: bigint): Promise<number> {
   switch (plan.disposition) {
     case 'append':
-      return await appendAll(session, chain)
+      await appendAll(session, chain)
+      return 0
     case 'replace':
       for (const table of [...chain.nested].reverse()) await session.run(`DELETE FROM ${table.target}`)
       await session.run(`DELETE FROM ${chain.root.target}`)
-      return await appendAll(session, chain)
+      await appendAll(session, chain)
+      return 0
     case 'merge': {
       const strategy = plan.strategy ?? 'delete-insert'
       if (strategy === 'scd2') {
-        return await mergeVersions(session, chain, plan.boundary ?? committedAt)
+        await mergeVersions(session, chain, plan.boundary ?? committedAt)
+        return 0
       }
-      await deleteAbsent(session, chain, plan, committedAt)
-      return await mergeByKey(session, chain, strategy)
+      const gone = await deleteAbsent(session, chain, plan, committedAt)
+      await mergeByKey(session, chain, strategy)
+      return gone
     }
   }
 }

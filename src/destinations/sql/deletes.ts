@@ -11,12 +11,12 @@ const GONE = '_sluice_gone'
 /**
  * Deletes the rows of the root whose primary key did not arrive, or marks them with the time `at`. Run before the merge,
  * so that `maxDeleteShare` is a share of the rows that were live before this load; above it nothing is deleted and a
- * `too_many_deletes` error is thrown.
+ * `too_many_deletes` error is thrown. Resolves to the number of rows that it deleted or marked.
  */
-export async function deleteAbsent(session: SqlSession, chain: Chain, plan: TablePlan, at: bigint): Promise<void> {
+export async function deleteAbsent(session: SqlSession, chain: Chain, plan: TablePlan, at: bigint): Promise<number> {
   const { root, primaryKey } = chain
   const { deletes } = plan
-  if (deletes === undefined) return
+  if (deletes === undefined) return 0
   if (primaryKey.length === 0) {
     throw new SchemaError('schema', `Deleting rows that are gone from ${root.name} needs a primary key`, {
       table: root.name,
@@ -35,14 +35,15 @@ export async function deleteAbsent(session: SqlSession, chain: Chain, plan: Tabl
     root.staged === undefined ? '1 = 0' : `EXISTS (SELECT 1 FROM ${root.staged.relation} AS s WHERE ${same})`
   const live = marker === undefined ? '1 = 1' : `d.${identifier(marker.name)} IS NULL`
   const gone = `${live} AND NOT ${arrived}`
-  await checkShare(session, chain, plan, live, gone)
+  const leaving = await numberFrom(session, `SELECT count(*) FROM ${root.target} AS d WHERE ${gone}`)
+  await checkShare(session, chain, plan, live, leaving)
   if (marker !== undefined) {
     const column = identifier(marker.name)
     const now = session.dialect.timestamp(at, marker.timezone !== false)
     await session.run(`UPDATE ${root.target} AS d SET ${column} = ${now} WHERE ${gone}`)
     // A merge that replaces rows clears the mark with them; one that leaves them alone does not.
     await session.run(`UPDATE ${root.target} AS d SET ${column} = NULL WHERE d.${column} IS NOT NULL AND ${arrived}`)
-    return
+    return leaving
   }
   if (chain.nested.length > 0) {
     const key = identifier(requiredRowKey(root))
@@ -53,6 +54,7 @@ export async function deleteAbsent(session: SqlSession, chain: Chain, plan: Tabl
     await session.run(`DROP TABLE ${session.dialect.temporary(GONE)}`)
   }
   await session.run(`DELETE FROM ${root.target} AS d WHERE ${gone}`)
+  return leaving
 }
 
 async function checkShare(
@@ -60,13 +62,12 @@ async function checkShare(
   chain: Chain,
   plan: TablePlan,
   live: string,
-  gone: string,
+  leaving: number,
 ): Promise<void> {
   const { maxDeleteShare } = plan
   if (maxDeleteShare === undefined) return
   const { target, name } = chain.root
   const before = await numberFrom(session, `SELECT count(*) FROM ${target} AS d WHERE ${live}`)
-  const leaving = await numberFrom(session, `SELECT count(*) FROM ${target} AS d WHERE ${gone}`)
   if (leaving <= before * maxDeleteShare) return
   const percent = Math.round((leaving / before) * 100)
   throw new DataError(

@@ -38,6 +38,7 @@ export const RECEIPTS: ReadonlyTable = {
     ['announced', 'bigint', true],
     ['waited_ms', 'bigint'],
     ['variants', 'json', true],
+    ['deleted', 'bigint', true],
   ]),
 }
 
@@ -140,6 +141,7 @@ export function receiptRow(loadId: string, receipt: Receipt): Readonly<Record<st
     announced: receipt.announced ?? null,
     waited_ms: Math.round(receipt.waitedMs),
     variants: receipt.variants === undefined ? null : JSON.stringify(receipt.variants),
+    deleted: receipt.deleted ?? null,
   }
 }
 
