@@ -36,6 +36,15 @@ function page(records = 100, resource = 'feedback_data'): RunEvent {
   return { type: 'page', resource, records, bytes: 40_000, fromJournal: false }
 }
 
+it('names the resource of a warning once', () => {
+  const output = screen({ isTerminal: false, columns: 80 })
+  const view = progressView(output, () => 0)
+  for (const message of ['books: odd', 'something odd'])
+    view.show({ type: 'warning', code: 'other', message, resource: 'books' })
+  view.close()
+  expect(output.visible()).toEqual(['warning: books: odd', 'warning: books: something odd'])
+})
+
 describe('the live display', () => {
   it('keeps one line a resource, with everything that is going on in it', () => {
     let time = 1_000

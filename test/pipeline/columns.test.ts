@@ -106,7 +106,13 @@ describe('a record without a fitting key says', () => {
     ],
     ['that it is an object', KEYED, { id: 1 }, { id: { a: 1 } }, /has an object for it/],
     ['that it is a list', KEYED, { id: 1 }, { id: [1] }, /has a list for it/],
-    ['that there is none', KEYED, { id: 1 }, { x: 1 }, /record 1 of the page has no value for it: \{"x":1\} \(GET \S+\)$/],
+    [
+      'that there is none',
+      KEYED,
+      { id: 1 },
+      { x: 1 },
+      /record 1 of the page has no value for it: \{"x":1\} \(GET \S+\)$/,
+    ],
     [
       'how a key inside of an object is named',
       { primary_key: 'info.run_id', write_disposition: 'merge' },

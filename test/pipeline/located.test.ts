@@ -64,3 +64,11 @@ test.each([
   expect(failure).toMatchObject({ resource: 'items' })
   expect((failure as Error).message).toMatch(/^items: [\s\S]*\(GET http:\/\/127\.0\.0\.1:\d+\/items\?v=1\)/)
 })
+
+test('a cursor of many characters is shortened in the message about it', async () => {
+  const body = JSON.stringify({ items: [{ id: 1 }], cursor: 'c'.repeat(1 << 13) })
+  const paginator = { type: 'cursor', cursor_path: 'cursor', cursor_param: 'after' }
+  const failure = await failureOf(body, { endpoint: { path: 'items', data_selector: 'items', paginator } })
+  expect(failure).toMatchObject({ code: 'pagination_loop', message: expect.stringContaining('ccc…') })
+  expect((failure as Error).message.length).toBeLessThan(2_500)
+})
