@@ -31,8 +31,9 @@ export interface LyingApi {
 }
 
 /**
- * Answers for one list after which a run is endless. A thousand empty pages in a row may still lead somewhere; no list has
- * so many pages with records, even if each of them is asked for twice.
+ * Answers for one reading of a list after which a run is endless. A thousand empty pages in a row may still lead somewhere;
+ * no list has so many pages with records, even if each of them is asked for twice. Children of a parent that comes again
+ * are read again.
  */
 const MOST_EMPTY = 1_100
 const MOST_FILLED = 60
@@ -131,5 +132,6 @@ export function lyingApi({ levels }: Plan, truth: Truth): LyingApi {
 function isTooMuch(answers: readonly Answer[]): boolean {
   if (answers.length <= MOST_FILLED) return false
   const filled = answers.filter(({ told }) => (told.list ?? []).length > 0).length
-  return filled > MOST_FILLED || answers.length - filled > MOST_EMPTY
+  const readings = Math.max(1, answers.filter(({ asked: { start } }) => start === 0).length)
+  return filled > MOST_FILLED * readings || answers.length - filled > MOST_EMPTY * readings
 }
