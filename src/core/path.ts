@@ -338,7 +338,7 @@ function evaluate<Node>(
       const found: Node[] = []
       if (tree.kind(node) !== 'object') return found
       for (const name of expression.names) {
-        if (name === '*') found.push(...tree.members(node))
+        if (name === '*') for (const member of tree.members(node)) found.push(member)
         const member = tree.member(node, name)
         if (member !== undefined) found.push(member)
       }

@@ -65,6 +65,14 @@ export interface Resource {
   describe?(window: IncrementalWindow | undefined): ResourceDescription
 }
 
+/** Bytes of pages that the lists of a run hold at once. Nobody waits for room: what must be held is held. */
+export interface PageMemory {
+  /** Whether more may be held than what must be. */
+  hasRoom(): boolean
+  /** Counts bytes that are held from now on; as a negative number those that no longer are. */
+  add(bytes: number): void
+}
+
 export interface ExtractContext {
   readonly signal: AbortSignal
   readonly clock: Clock
@@ -80,6 +88,8 @@ export interface ExtractContext {
   readonly maxPages?: number | undefined
   /** Requests in flight for one origin and credential; 1 is strictly serial. */
   readonly concurrency: number
+  /** What is asked for ahead of its turn is counted here, and only while there is room. Absent: without bound. */
+  readonly memory?: PageMemory | undefined
 }
 
 /** The records of one answer. A page is lent: its bytes may be written over once the next page is asked for. */

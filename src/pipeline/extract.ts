@@ -9,6 +9,8 @@ import type { Clock, ExtractContext, ListEnd, Page, Resource } from '../core/sou
 import type { CursorTracker } from './incremental.js'
 import { located } from './located.js'
 import type { ListMeter, Meter } from './meter.js'
+import { createRunMemory, type ListMemory, type RunMemory } from './pageMemory.js'
+import { createSlots, type Slots } from './slots.js'
 import { runSteps } from './steps.js'
 
 /** A resource with what a run attaches to it. */
@@ -39,9 +41,11 @@ export async function extract(roots: readonly ResourceRun[], options: ExtractOpt
   const signal = AbortSignal.any([options.signal, failing.signal])
   // Every request in flight and every wait listens; their number is bounded by the concurrency, not by ten.
   setMaxListeners(0, signal)
-  const reading: Reading = { ...options, signal, fail: error => failing.abort(error) }
+  const memory = createRunMemory(PAGE_BYTES, () => slots.changed())
+  const slots = createSlots(options.concurrency - 1, memory.hasRoom)
+  const reading: Reading = { ...options, signal, slots, memory, fail: error => failing.abort(error) }
   try {
-    await inParallel(roots, options.concurrency, root => readList(root, ROOT, reading))
+    await slots.run(roots, root => readList(root, ROOT, reading))
   } catch (error) {
     // What the others say who were stopped is no cause; the signal keeps the reason that it was first given.
     throw failing.signal.aborted ? failing.signal.reason : error
@@ -51,7 +55,15 @@ export async function extract(roots: readonly ResourceRun[], options: ExtractOpt
 interface Reading extends ExtractOptions {
   /** Aborts everything in flight, at every depth. */
   readonly fail: (error: unknown) => void
+  /** For lists that are read beside others, at every depth. */
+  readonly slots: Slots
+  readonly memory: RunMemory
 }
+
+/** Bytes of pages that a run holds at once, as far as it has a choice. */
+const PAGE_BYTES = 64 << 20
+/** The records of a page that children are read for are objects too, which take about twice the bytes. */
+const PARENT_COST = 3
 
 /** For whom a list is read: one record of the parent, or several in one request. A root resource has neither. */
 type Asker = Pick<ExtractContext, 'parent' | 'parents'>
@@ -61,6 +73,7 @@ const ROOT: Asker = {}
 async function readList(run: ResourceRun, asker: Asker, options: Reading): Promise<void> {
   const { resource, meter, cursor } = run
   const account = meter.list()
+  const memory = options.memory.list(run)
   const pages = resource.pages(contextOf(run, asker, options))
   const offspring = new Offspring(run, options)
   let ended = false
@@ -73,7 +86,7 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
         ended = true
         break
       }
-      const beyond = await readPage(run, step.value, account, asker, offspring)
+      const beyond = await readPage(run, step.value, account, asker, offspring, memory)
       if (beyond) {
         account.end({
           end: 'proven',
@@ -90,10 +103,11 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
   } finally {
     if (!ended) account.end(undefined)
     await pages.return({ end: 'limited', reason: 'stopped' })
+    memory.end()
   }
 }
 
-function contextOf(run: ResourceRun, asker: Asker, options: ExtractOptions): ExtractContext {
+function contextOf(run: ResourceRun, asker: Asker, options: Reading): ExtractContext {
   return {
     signal: options.signal,
     clock: options.clock,
@@ -103,6 +117,7 @@ function contextOf(run: ResourceRun, asker: Asker, options: ExtractOptions): Ext
     emit: options.emit,
     maxPages: options.maxPages,
     concurrency: options.concurrency,
+    memory: options.memory,
   }
 }
 
@@ -113,7 +128,9 @@ async function readPage(
   account: ListMeter,
   asker: Asker,
   offspring: Offspring,
+  memory: ListMemory,
 ): Promise<boolean> {
+  memory.page(page.bytes * (run.children.length === 0 ? 1 : PARENT_COST))
   const { records, beyond } = await writePage(run, page, account, asker).catch((error: unknown) => {
     throw located(error, run.resource, page)
   })
@@ -173,7 +190,7 @@ class Offspring {
   }
 
   #readLists(child: ResourceRun, askers: readonly Asker[]): Promise<void> {
-    return inParallel(askers, this.#options.concurrency, asker => readList(child, asker, this.#options))
+    return this.#options.slots.run(askers, asker => readList(child, asker, this.#options))
   }
 }
 
@@ -184,23 +201,4 @@ function parentRecord(resource: Resource, value: JsonValue): JsonObject {
     `${resource.name}: a record is ${shortened(JSON.stringify(value) ?? '')}, not an object; the resources that depend on it have no fields to take.`,
     { resource: resource.name, path: resource.path },
   )
-}
-
-/** Runs `work` on every item, at most `limit` at a time, started in order; none after a failure. Rejects when all have ended. */
-async function inParallel<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
-  let next = 0
-  let failed = false
-  const worker = async (): Promise<void> => {
-    while (next < items.length && !failed) {
-      const item = items[next++] as T
-      try {
-        await work(item)
-      } catch (error) {
-        failed = true
-        throw error
-      }
-    }
-  }
-  const results = await Promise.allSettled(Array.from({ length: Math.min(Math.max(limit, 1), items.length) }, worker))
-  for (const result of results) if (result.status === 'rejected') throw result.reason
 }

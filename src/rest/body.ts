@@ -5,15 +5,17 @@ import { type Span, skipSpace, skipValue } from '../core/jsonBytes.js'
 /**
  * A decoded body as UTF-8 text of one JSON document. JSON stays as it is (the same bytes where they are UTF-8); lines of
  * JSON and CSV with a header line become an array of records. Where the content type says only that it is a file, the
- * name in the URL counts, as in `export.csv.gz`. Throws a SyntaxError where the body is not what its type says.
+ * name in the URL counts, as in `export.csv.gz`. `changed` is told where bytes are no text of their encoding and U+FFFD
+ * stands for them. Throws a SyntaxError where the body is not what its type says.
  */
 export async function jsonBody(
   body: Uint8Array,
   headers: Readonly<Record<string, string>>,
   url = '',
+  changed: (why: string) => void = () => {},
 ): Promise<Uint8Array> {
   const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';')
-  const bytes = utf8(body, parameters)
+  const bytes = utf8(body, parameters, changed)
   const mediaType = FILES.has(type.trim()) ? typeByName(url) : type.trim()
   if (/(?:^application\/(?:x-)?(?:nd-?json|jsonl|json-?lines|json-seq|stream\+json)|\+json-seq)$/.test(mediaType)) {
     return jsonLines(bytes)
@@ -41,7 +43,7 @@ function typeByName(url: string): string {
 }
 
 /** UTF-16 and UTF-32 are told by their byte order mark, other encodings by `charset`; undecodable bytes become U+FFFD. */
-function utf8(body: Uint8Array, parameters: readonly string[]): Uint8Array {
+function utf8(body: Uint8Array, parameters: readonly string[], changed: (why: string) => void): Uint8Array {
   const [first, second, third, fourth] = body
   if (first === 0xff && second === 0xfe) {
     return third === 0 && fourth === 0 ? utf32(body.subarray(4), true) : transcode(body, 'utf-16le')
@@ -50,10 +52,21 @@ function utf8(body: Uint8Array, parameters: readonly string[]): Uint8Array {
   if (first === 0 && second === 0 && third === 0xfe && fourth === 0xff) return utf32(body.subarray(4), false)
   if (isUtf8(body)) return body
   const charset = parameters.map(text => /^\s*charset\s*=\s*"?([^"\s]+)/.exec(text)?.[1]).find(name => name)
-  return transcode(body, charset ?? 'utf-8')
+  const text = transcode(body, charset ?? 'utf-8')
+  if (charset !== undefined && !isKnown(charset)) changed(`its charset ${charset.slice(0, 40)} is not known`)
+  else if (text.includes('\uFFFD')) changed(`some of its bytes are no text in ${charset ?? 'UTF-8'}`)
+  return text
 }
 
-function transcode(body: Uint8Array, charset: string): Uint8Array {
+function isKnown(charset: string): boolean {
+  try {
+    return new TextDecoder(charset).encoding !== ''
+  } catch {
+    return false
+  }
+}
+
+function transcode(body: Uint8Array, charset: string): Buffer {
   let decoder: InstanceType<typeof TextDecoder>
   try {
     decoder = new TextDecoder(charset)

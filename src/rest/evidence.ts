@@ -45,7 +45,7 @@ const table = {
     (path: string, total: number, records: number) =>
       `"${path}" says ${total}, but ${count(records, 'record')} arrived`,
   ],
-  pages_say_more: [
+  pages_say_other: [
     'limited',
     (path: string, total: number, pages: number) => `"${path}" says ${total}, but ${count(pages, 'page')} arrived`,
   ],

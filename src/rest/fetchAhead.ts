@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import type { PageMemory } from '../core/source.js'
 import type { ApiRequest, ApiResponse } from './types.js'
 
 /** A request of a list and its name within it. */
@@ -10,27 +11,37 @@ export interface Asked {
 /** Sends one request of a list. */
 export type Fetch = (asked: Asked, signal: AbortSignal) => Promise<ApiResponse>
 
+interface Underway {
+  readonly answer: Promise<ApiResponse>
+  /** Bytes that are counted for it. */
+  held: number
+}
+
 /**
- * Requests of one list that were started before their turn. A wrong prediction is aborted; it changes nothing but the
- * number of requests.
+ * Requests of one list that were started before their turn, as many as there is memory for. A wrong prediction is
+ * aborted; it changes nothing but the number of requests.
  */
 export class FetchAhead {
   readonly #fetch: Fetch
   readonly #signal: AbortSignal
-  readonly #underway = new Map<string, Promise<ApiResponse>>()
-  /** Aborted and not ended yet. */
+  readonly #memory: PageMemory | undefined
+  readonly #underway = new Map<string, Underway>()
+  /** Aborted requests that have not ended yet. */
   readonly #ending = new Set<Promise<unknown>>()
   #abort = quietController()
+  /** Of the last answer that was taken: another is expected to be as long. */
+  #usualBytes = 0
 
-  constructor(fetch: Fetch, signal: AbortSignal) {
+  constructor(fetch: Fetch, signal: AbortSignal, memory?: PageMemory) {
     this.#fetch = fetch
     this.#signal = signal
+    this.#memory = memory
     signal.addEventListener('abort', this.#stop)
   }
 
   readonly #stop = (): void => this.#abort.abort(this.#signal.reason)
 
-  /** Has exactly these under way: starts what is missing and aborts what is not wanted any more. */
+  /** Has these under way and no others: aborts what is not wanted any more, and starts what is missing while there is room. */
   expect(wanted: readonly Asked[]): void {
     const keys = new Set(wanted.map(({ key }) => key))
     for (const key of this.#underway.keys()) {
@@ -40,37 +51,57 @@ export class FetchAhead {
     }
     for (const asked of wanted) {
       if (this.#underway.has(asked.key)) continue
-      const answer = this.#fetch(asked, this.#abort.signal)
-      // Its turn may never come, and then nobody else handles its failure.
-      answer.catch(() => undefined)
-      this.#underway.set(asked.key, answer)
+      if (this.#memory?.hasRoom() === false) break
+      this.#underway.set(asked.key, this.#start(asked))
     }
   }
 
+  #start(asked: Asked): Underway {
+    const underway = { answer: this.#fetch(asked, this.#abort.signal), held: 0 }
+    this.#count(underway, this.#usualBytes)
+    underway.answer.then(
+      ({ body }) => {
+        if (this.#underway.get(asked.key) === underway) this.#count(underway, body.length)
+      },
+      // Its turn may never come, and then nobody else handles its failure.
+      () => undefined,
+    )
+    return underway
+  }
+
+  #count(underway: Underway, bytes: number): void {
+    this.#memory?.add(bytes - underway.held)
+    underway.held = bytes
+  }
+
   /** The answer to a request, started now unless it was before. */
-  take(asked: Asked): Promise<ApiResponse> {
+  async take(asked: Asked): Promise<ApiResponse> {
     const underway = this.#underway.get(asked.key)
-    this.#underway.delete(asked.key)
-    return underway ?? this.#fetch(asked, this.#signal)
+    const answer = await (underway?.answer ?? this.#fetch(asked, this.#signal))
+    if (underway !== undefined) this.#letGo(asked.key, underway)
+    this.#usualBytes = answer.body.length
+    return answer
+  }
+
+  #letGo(key: string, underway: Underway): void {
+    this.#underway.delete(key)
+    this.#count(underway, 0)
   }
 
   /** Aborts everything under way and resolves when it has ended. */
   async close(): Promise<void> {
     this.#signal.removeEventListener('abort', this.#stop)
     this.#forget()
-    await Promise.all(this.#ending)
+    await Promise.allSettled(this.#ending)
   }
 
   #forget(): void {
     if (this.#underway.size === 0) return
-    for (const answer of this.#underway.values()) {
-      const ending: Promise<unknown> = answer.then(
-        () => this.#ending.delete(ending),
-        () => this.#ending.delete(ending),
-      )
-      this.#ending.add(ending)
+    for (const [key, underway] of this.#underway) {
+      this.#letGo(key, underway)
+      const ended = underway.answer.catch(() => undefined).finally(() => this.#ending.delete(ended))
+      this.#ending.add(ended)
     }
-    this.#underway.clear()
     this.#abort.abort(new DOMException('this page is not needed', 'AbortError'))
     this.#abort = quietController()
   }

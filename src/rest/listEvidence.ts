@@ -51,7 +51,8 @@ export class ListEvidence {
   #lastRecords = 0
   #total: Claim | undefined
   readonly #totals = new Map<string, number>()
-  #pageCount: number | undefined
+  #pageCount: Claim | undefined
+  #count: Claim | undefined
   #filled = 0
   #saidEnd: string | undefined
   #doubt: ListEnd | undefined
@@ -150,6 +151,7 @@ export class ListEvidence {
   #takeClaims({ total, count, pages }: Envelope, records: number): void {
     // A count of what is on the page is no count of the list.
     const all = total ?? (count?.value === records ? undefined : count)
+    if (count !== undefined && count.value !== records) this.#count = count
     if (all !== undefined) {
       const before = this.#totals.get(all.path)
       this.#totals.set(all.path, all.value)
@@ -157,9 +159,9 @@ export class ListEvidence {
     }
     if (total !== undefined && (this.#total === undefined || total.value > this.#total.value)) this.#total = total
     if (pages !== undefined) {
-      if (this.#pageCount !== undefined && this.#pageCount !== pages.value)
-        this.doubt(because('pages_changed', this.#pageCount, pages.value))
-      this.#pageCount = pages.value
+      if (this.#pageCount !== undefined && this.#pageCount.value !== pages.value)
+        this.doubt(because('pages_changed', this.#pageCount.value, pages.value))
+      this.#pageCount = pages
     }
   }
 
@@ -185,7 +187,8 @@ export class ListEvidence {
     // An empty page may be one of which all records were left out, and totals count those that were.
     if (this.#leavesOut) return because('filtered_pages')
     const isPart = paginator?.isPart === true
-    const { more, next, count, pages } = this.#last
+    const { more, next } = this.#last
+    const [count, pages] = [this.#count, this.#pageCount]
     const total = this.#announced === undefined ? this.#total : undefined
     if (!isPart && total !== undefined && !ofItsOwn(total.path) && total.value > this.#records)
       return because('total_says_more', total.path, total.value, this.#records)
@@ -197,14 +200,15 @@ export class ListEvidence {
     if (count !== undefined && !ofItsOwn(count.path) && this.#announced === undefined && count.value > this.#records)
       return because('total_says_more', count.path, count.value, this.#records)
     // An empty list may be said to have one page.
-    if (pages !== undefined && pages.value > Math.max(this.#filled, 1))
-      return because('pages_say_more', pages.path, pages.value, this.#filled)
+    if (pages !== undefined && (pages.value > Math.max(this.#filled, 1) || pages.value < this.#filled))
+      return because('pages_say_other', pages.path, pages.value, this.#filled)
     return undefined
   }
 
   /** What shows that the list was whole, where the paginator itself cannot. */
   #proof(): ListEnd | undefined {
-    const { more, pages } = this.#last
+    const { more } = this.#last
+    const pages = this.#pageCount
     if (this.#total !== undefined && this.#total.value === this.#records)
       return because('total_arrived', this.#records, this.#total.path)
     if (more?.more === false) return because('no_more', more.path)

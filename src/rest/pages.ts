@@ -22,7 +22,7 @@ import { TimeUpError } from './waiting.js'
 export interface RunMemory {
   /** How often a parent's record was met, by digest. */
   readonly parents: Map<string, number>
-  /** Guesses that were reported. */
+  /** Guesses and warnings that were reported. */
   readonly guesses: Set<string>
   /** What lists saw in their answers, such as next links. */
   readonly seen: Set<string>
@@ -90,10 +90,11 @@ class List {
       isGuess: reader.paginator === undefined,
       selector: reader.resource.endpoint.dataSelector,
     })
-    this.#ahead = new FetchAhead((asked, signal) => this.#send(asked, signal, 0), context.signal)
+    this.#ahead = new FetchAhead((asked, signal) => this.#send(asked, signal, 0), context.signal, context.memory)
     this.#state = {
       selector: reader.selector,
       report: (what, guess, why) => this.#report(what, guess, why),
+      changed: ({ url }, why) => this.#textChanged(url, why),
       again: (request, attempt) => this.#send(asked(request), context.signal, attempt),
     }
   }
@@ -447,6 +448,14 @@ class List {
     if (this.#memory.guesses.has(key)) return
     this.#memory.guesses.add(key)
     this.#context.emit({ type: 'detected', resource: this.#reader.resource.name, what, guess, why })
+  }
+
+  #textChanged(url: string, why: string): void {
+    const { name } = this.#reader.resource
+    if (this.#memory.guesses.has('text')) return
+    this.#memory.guesses.add('text')
+    const message = `${name}: the text of the answer of ${url} was changed: ${why}, so U+FFFD stands where it could not be read`
+    this.#context.emit({ type: 'warning', code: 'text_changed', resource: name, message })
   }
 
   #patched(request: ApiRequest, patch: RequestPatch): ApiRequest {

@@ -40,6 +40,8 @@ export interface ReadingState {
   selector: JsonPath | undefined
   /** Reports a guess, once a run. */
   readonly report: (what: 'paginator' | 'data_selector', guess: string, why: string) => void
+  /** Warns, once a run and resource, that text of an answer is not what was sent. */
+  readonly changed: (response: ApiResponse, why: string) => void
   /** Asks again; `attempt` counts from 1. */
   readonly again: (request: ApiRequest, attempt: number) => Promise<ApiResponse>
 }
@@ -80,7 +82,7 @@ export async function readAnswer(
     const flow: Flow = { kind: 'end', keep: true, end: because('no_content') }
     return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
   }
-  const document = await parsed(reader, request, response)
+  const document = await parsed(reader, state, request, response)
   return guarded(reader, request, response, () => {
     const selection = selected(state, document)
     const page = answerPage(request, response, selection.count, document, () => bodyExcerpt(reader, response))
@@ -129,9 +131,16 @@ function dropped(
   return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
 }
 
-async function parsed(reader: ListReader, request: ApiRequest, response: ApiResponse): Promise<JsonDocument> {
+async function parsed(
+  reader: ListReader,
+  state: ReadingState,
+  request: ApiRequest,
+  response: ApiResponse,
+): Promise<JsonDocument> {
   try {
-    return new JsonDocument(await jsonBody(response.body, response.headers, request.url))
+    return new JsonDocument(
+      await jsonBody(response.body, response.headers, request.url, why => state.changed(response, why)),
+    )
   } catch (error) {
     throw notJson(reader, request, response, error)
   }

@@ -223,7 +223,9 @@ async function* functionPages(resource: FunctionResource, context: ExtractContex
   let pages = 0
   for await (const item of userRecords(resource, { signal, window })) {
     signal.throwIfAborted()
-    if (Array.isArray(item)) gathered.push(...(item as readonly JsonObject[]))
+    // One list may hold more than a call may have arguments.
+    if (Array.isArray(item))
+      gathered = gathered.length === 0 ? [...item] : gathered.concat(item as readonly JsonObject[])
     else gathered.push(item as JsonObject)
     if (!Array.isArray(item) && gathered.length < RECORDS_A_PAGE) continue
     yield page(gathered)

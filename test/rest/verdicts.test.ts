@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { reasonCodes } from '../../src/rest/evidence.js'
 import { type Answer, read, things } from './listServer.js'
@@ -243,4 +246,37 @@ describe('without a selector', () => {
     const { end } = await reading([json({ error: 'too many things' })], { paginator: 'single_page' })
     expect(end.end).toBe('suspect')
   })
+})
+
+it.each<[string, Buffer, string, unknown, boolean]>([
+  ['latin-1 without a charset', Buffer.from('[{"n":"Jos\xe9"}]', 'latin1'), 'application/json', 'Jos\uFFFD', true],
+  [
+    'latin-1 that says so',
+    Buffer.from('[{"n":"Jos\xe9"}]', 'latin1'),
+    'application/json; charset=latin1',
+    'José',
+    false,
+  ],
+  ['UTF-8', Buffer.from('[{"n":"José"}]'), 'application/json', 'José', false],
+  [
+    'a charset that is not known',
+    Buffer.from('[{"n":"Jos\xe9"}]', 'latin1'),
+    'text/json; charset=x-9',
+    'Jos\uFFFD',
+    true,
+  ],
+])('bytes that are no text are a warning: %s', async (_what, body, type, expected, warns) => {
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': type }).end(body)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  try {
+    const { port } = server.address() as AddressInfo
+    const { records, events } = await read(things(`http://127.0.0.1:${port}`, { paginator: 'single_page' }))
+    expect(records).toEqual([{ n: expected }])
+    expect(events.some(event => event.type === 'warning' && event.code === 'text_changed')).toBe(warns)
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
 })
