@@ -10,7 +10,7 @@ import { testFolder } from './api.js'
 
 async function listApi(answers: Readonly<Record<string, unknown>>): Promise<string> {
   const server = createServer((request, response) => {
-    const answer = answers[new URL(request.url ?? '/', 'http://127.0.0.1').pathname]
+    const answer = answers[request.url ?? ''] ?? answers[new URL(request.url ?? '/', 'http://127.0.0.1').pathname]
     response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' })
     response.end(JSON.stringify(answer ?? {}))
   })
@@ -79,4 +79,244 @@ test('a limited load of a replaced table takes no rows away unseen', async () =>
   expect(await made.ids('items')).toEqual([1, 2, 3, 4, 5])
   await made.run({ maxPages: 1, allowIncomplete: true })
   expect(await made.ids('items')).toEqual([1])
+})
+
+/** Two shops with three orders each, of which the second run loses some in one way or another. */
+const shops = { name: 'shops', primary_key: 'id', write_disposition: 'merge', endpoint: { path: 'shops' } } as const
+const orders = {
+  name: 'orders',
+  primary_key: 'id',
+  write_disposition: 'merge',
+  deletes: 'hard',
+  max_delete_share: 1,
+  endpoint: { path: 'shops/{resources.shops.id}/orders', data_selector: '$', paginator: 'single_page' },
+} as const
+const all = [10, 11, 12, 20, 21, 22]
+
+interface Tree {
+  readonly shops: object
+  readonly orders?: object
+  /** What the second run changes in the answers. */
+  readonly change: (answers: Record<string, unknown>, url: string) => void
+  readonly options?: RunOptions
+  readonly verdict: string
+  readonly why: RegExp
+}
+
+test.each<[string, Tree]>([
+  [
+    'below a cursor',
+    {
+      shops: {
+        endpoint: {
+          path: 'shops',
+          data_selector: 'data',
+          paginator: 'single_page',
+          incremental: { cursor_path: 'at' },
+        },
+      },
+      change: answers => {
+        answers['/shops'] = {
+          data: [
+            { id: 1, at: 5 },
+            { id: 2, at: 3 },
+          ],
+        }
+      },
+      verdict: 'unproven',
+      why: /window of its cursor/,
+    },
+  ],
+  [
+    'below a trial run',
+    {
+      shops: {
+        endpoint: { path: 'shops', data_selector: 'data', paginator: { type: 'json_link', next_url_path: 'next' } },
+      },
+      change: (answers, url) => {
+        answers['/shops'] = { data: [{ id: 1, at: 1 }], next: `${url}/more` }
+      },
+      options: { maxPages: 1 },
+      verdict: 'unproven',
+      why: /asked for 1 page/,
+    },
+  ],
+  [
+    'below a cap',
+    {
+      shops: { endpoint: { path: 'shops', data_selector: 'data', paginator: 'single_page', max_records: 1 } },
+      change: () => {},
+      verdict: 'unproven',
+      why: /max_records/,
+    },
+  ],
+  [
+    'below a doubt that is allowed',
+    {
+      shops: { endpoint: { path: 'shops', data_selector: 'data', paginator: { type: 'offset', limit: 9 } } },
+      change: answers => {
+        answers['/shops'] = { data: [{ id: 1, at: 1 }], total: 2 }
+        answers['/shops?offset=1&limit=9'] = { data: [], total: 2 }
+      },
+      options: { allowIncomplete: true },
+      verdict: 'incomplete',
+      why: /announced 2 records/,
+    },
+  ],
+  [
+    'below an empty list',
+    {
+      shops: { endpoint: { path: 'shops', data_selector: 'data', paginator: 'single_page' } },
+      change: answers => {
+        answers['/shops'] = { data: [] }
+      },
+      verdict: 'complete',
+      why: /no parent record/,
+    },
+  ],
+  [
+    'below a parent that is not loaded',
+    {
+      shops: { selected: false, endpoint: { path: 'shops', data_selector: 'data', paginator: 'single_page' } },
+      change: answers => {
+        answers['/shops'] = { data: [{ id: 1, at: 1 }], total: 500 }
+      },
+      verdict: 'unproven',
+      why: /"total" says 500/,
+    },
+  ],
+  [
+    'where an answer was ignored',
+    {
+      shops: { endpoint: { path: 'shops', data_selector: 'data', paginator: 'single_page' } },
+      orders: { endpoint: { ...orders.endpoint, response_actions: [{ status_code: 404, action: 'ignore' }] } },
+      change: answers => {
+        delete answers['/shops/2/orders']
+      },
+      verdict: 'unproven',
+      why: /was ignored/,
+    },
+  ],
+  [
+    'where the contract discards rows',
+    {
+      shops: { endpoint: { path: 'shops', data_selector: 'data', paginator: 'single_page' } },
+      orders: { schema_contract: { columns: 'discard_row' } },
+      change: answers => {
+        answers['/shops/2/orders'] = [{ id: 20, new: 1 }, { id: 21 }, { id: 22 }]
+      },
+      verdict: 'complete',
+      why: /contract does not admit/,
+    },
+  ],
+])('nothing is deleted %s, and a warning says why', async (_what, tree) => {
+  const {
+    answers,
+    url,
+    run,
+    ids: idsOf,
+  } = await loads(() => [
+    { ...shops, ...tree.shops },
+    { ...orders, ...tree.orders },
+  ])
+  answers['/shops'] = {
+    data: [
+      { id: 1, at: 1 },
+      { id: 2, at: 2 },
+    ],
+    next: null,
+    total: 2,
+  }
+  answers['/shops/1/orders'] = ids(10, 11, 12)
+  answers['/shops/2/orders'] = ids(20, 21, 22)
+  await run({ allowIncomplete: true })
+  for (let more = 0; (await idsOf('orders')).length < all.length && more < 2; more++) await run()
+  const before = await idsOf('orders')
+  tree.change(answers, url)
+  const warnings: string[] = []
+  const { receipts } = await run({
+    ...tree.options,
+    onEvent: event => {
+      if (event.type === 'warning' && event.code === 'deletes_skipped') warnings.push(event.message)
+    },
+  })
+  expect(await idsOf('orders')).toEqual(before)
+  expect(receipts.map(({ resource }) => resource)).toEqual(['shops', 'orders'])
+  expect(receipts[1]?.verdict).toBe(tree.verdict)
+  expect(warnings).toEqual([expect.stringMatching(tree.why)])
+})
+
+test('an incomplete parent that is not loaded refuses the run', async () => {
+  const paginator = { type: 'offset', limit: 9 } as const
+  const {
+    answers,
+    run,
+    ids: idsOf,
+  } = await loads(() => [
+    { ...shops, selected: false, endpoint: { path: 'shops', data_selector: 'data', paginator } },
+    orders,
+  ])
+  answers['/shops'] = { data: ids(1), total: 1 }
+  answers['/shops/1/orders'] = ids(10, 11)
+  await run()
+  answers['/shops'] = { data: ids(1), total: 500 }
+  answers['/shops?offset=1&limit=9'] = { data: [], total: 500 }
+  await expect(run()).rejects.toMatchObject({ code: 'incomplete', message: expect.stringContaining('shops') })
+  expect(await idsOf('orders')).toEqual([10, 11])
+})
+
+test('a table that several resources fill loses rows only where all of them were read whole', async () => {
+  const {
+    answers,
+    run,
+    ids: idsOf,
+  } = await loads(() => [
+    { ...items, name: 'a', deletes: 'hard', table_name: 'both', endpoint: { path: 'a', paginator: 'single_page' } },
+    { ...items, name: 'b', deletes: 'hard', table_name: 'both', endpoint: { path: 'b', paginator: 'single_page' } },
+  ])
+  answers['/a'] = ids(1, 2)
+  answers['/b'] = ids(3, 4)
+  await run()
+  answers['/b'] = ids(3)
+  await run({ select: ['b'] })
+  expect(await idsOf('both')).toEqual([1, 2, 3, 4])
+  await run()
+  expect(await idsOf('both')).toEqual([1, 2, 3])
+})
+
+test('a share of 1 lets a replace by an unproven listing through', async () => {
+  const resource = {
+    name: 'items',
+    write_disposition: 'replace',
+    max_delete_share: 1,
+    endpoint: { path: 'items' },
+  } as const
+  const { answers, run, ids: idsOf } = await loads(() => [resource])
+  answers['/items'] = ids(1, 2, 3)
+  await run()
+  answers['/items'] = ids(9)
+  await run()
+  expect(await idsOf('items')).toEqual([9])
+})
+
+test('a child list whose key is left out is an empty one without proof, unless no list has it', async () => {
+  const {
+    answers,
+    run,
+    ids: idsOf,
+  } = await loads(() => [
+    { ...shops, endpoint: { path: 'shops', paginator: 'single_page' } },
+    {
+      ...orders,
+      endpoint: { path: 'shops/{resources.shops.id}/orders', data_selector: 'items', paginator: 'single_page' },
+    },
+  ])
+  answers['/shops'] = ids(1, 2)
+  answers['/shops/1/orders'] = { kind: 'list', items: ids(10) }
+  answers['/shops/2/orders'] = { kind: 'list' }
+  const { receipts } = await run()
+  expect(receipts[1]).toMatchObject({ verdict: 'unproven', records: 1 })
+  answers['/shops/1/orders'] = { kind: 'list' }
+  await expect(run()).rejects.toMatchObject({ code: 'selector', message: expect.stringContaining('items') })
+  expect(await idsOf('orders')).toEqual([10])
 })

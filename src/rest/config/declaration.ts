@@ -73,7 +73,8 @@ const resourceKeys = {
       'What becomes of rows that a complete listing no longer has: marked, or removed. Needs `write_disposition: merge` with a primary key, and a database. Default: they stay.',
   }),
   max_delete_share: key(z.number().min(0).max(1), {
-    description: 'A run that would delete a greater share of the rows fails.',
+    description:
+      'The greatest share of a table that one run may take away, 0.1 if it is not given: by `deletes`, or by `write_disposition: replace` where the listing is not known to be complete. A run that would take more fails, and changes nothing.',
   }),
 }
 
