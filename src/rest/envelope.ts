@@ -159,8 +159,21 @@ function errorOf(document: JsonDocument): Envelope['error'] {
   return undefined
 }
 
+/** What APIs write where there is no error. */
+function isFine(value: unknown): boolean {
+  return (
+    value === 0 ||
+    value === false ||
+    (typeof value === 'string' && /^(?:0|ok|okay|none|no|false|success)$/i.test(value))
+  )
+}
+
 function isEmpty(document: JsonDocument, span: Span): boolean {
   const value = document.value(span)
-  if (typeof value === 'object' && value !== null) return Object.keys(value).length === 0
+  if (isFine(value)) return true
+  if (typeof value === 'object' && value !== null) {
+    const said = Object.entries(value).filter(([key]) => /^(?:error)?(?:code|status|count)$|^has_?errors?$/i.test(key))
+    return Object.keys(value).length === 0 || (said.length > 0 && said.every(([, code]) => isFine(code)))
+  }
   return value === null || value === false || value === '' || value === 0 || value === 0n
 }

@@ -242,6 +242,8 @@ class List {
     const known = new Set([...numbers(previous), ...numbers(reading)])
     const isNew = between.page.records > 0 && numbers(between).some(record => !known.has(record))
     if (isNew) {
+      // The way by what arrives may come to the page that was jumped to, and is right to ask for it again.
+      this.#sent.delete(asked(reading.page.request).key)
       this.#paginator = short.capped
       return between
     }

@@ -60,7 +60,7 @@ const NAMES: readonly (readonly [HintKind, RegExp])[] = [
   ['last_id', /^lastid$/],
   [
     'more',
-    /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|data|items|records|pages|available)?|(?:is)?truncated|incompleteresults)$/,
+    /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|data|items|records|pages|available)?|(?:is)?truncated)$/,
   ],
   ['last', /^(?:(?:is)?(?:last|lastpage|done|complete|finished|exhausted)|eof|endof(?:stream|list|results|data))$/],
   [

@@ -56,6 +56,14 @@ describe('offset', () => {
     expect(end.end).toBe('proven')
   })
 
+  it('comes back to the page that was jumped to where the API caps pages', async () => {
+    server = await api(url => listing(6, url, { cap: 3, total: false }))
+    const paginator = { type: 'offset', limit: 6 }
+    const { records, end } = await read(things(server.origin, { ...endpoint, paginator }))
+    expect(records).toHaveLength(6)
+    expect(end.end).toBe('proven')
+  })
+
   it('does not take a failure behind a short page for an end', async () => {
     server = await api(url => (url.searchParams.get('offset') === '2' ? undefined : listing(2, url, { total: false })))
     const { records, end } = await read(things(server.origin, endpoint))
