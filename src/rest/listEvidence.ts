@@ -277,7 +277,7 @@ export class ListEvidence {
     // Without keys one equal page may be chance.
     if (!isKeyed) return 2
     if (changedMembers(now, before) === 0) return 1
-    return isAlike(now, before) ? 2 : 20
+    return isAlike(now, before) ? 2 : 100
   }
 
   #takeKeys(keys: RecordKeys | undefined, number: number): { areDistinct: boolean; repeated: number } {
@@ -298,9 +298,9 @@ function changedMembers(now: readonly number[], before: readonly number[]): numb
   return now.filter(digest => !members.has(digest)).length
 }
 
-/** Versions of one thing have their key, and little else, in common; an API may stamp what it repeats. */
+/** An API may stamp what it repeats; in a time series the time and the value are others. */
 function isAlike(now: readonly number[], before: readonly number[]): boolean {
-  return changedMembers(now, before) * 2 <= now.length
+  return changedMembers(now, before) <= 1 && now.length > 2
 }
 
 /** A path without what may be written in several ways. */

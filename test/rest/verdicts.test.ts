@@ -223,9 +223,12 @@ describe('the same page again', () => {
   })
 
   it('is no circle where the same things have other values', async () => {
-    const answers = [1, 2, 3].map(at => json({ data: [1, 2].map(id => ({ id, at, value: id * at })) }))
+    const days = Array.from({ length: 40 }, (_, at) => at)
+    const answers = days.map(at =>
+      json({ data: [1, 2].map(id => ({ id, name: `n${id}`, unit: 'C', site: 's', at, value: id + at / 7 })) }),
+    )
     const { records } = await reading([...answers, json({ data: [] })], { data_selector: 'data', paginator: pages })
-    expect(records).toHaveLength(6)
+    expect(records).toHaveLength(80)
   })
 
   it('records that come again make a list unproven', async () => {
