@@ -7,7 +7,7 @@ import {
   type PagingHint,
   positionParam,
   saidMore,
-  surelyTotal,
+  wholeTotal,
 } from '../rest/pagingHints.js'
 import { countsFromOne, limitParam, type Param, positionKind } from './draftAddress.js'
 import type { DraftAnswer, PagingConfig } from './draftAnswer.js'
@@ -424,7 +424,7 @@ export function saidWhole(answer: DraftAnswer): string | undefined {
   if (firmHints(answer).length > 0) return undefined
   const said = saidMore(hints)
   if (said?.more === false) return `"${said.path}" says there is no more`
-  const total = surelyTotal(hints, records)
+  const total = wholeTotal(hints, records)
   if (total !== undefined) return `"${total.path}" counts as many records as came`
   const pages = count(hints, 'pages', 1)
   return pages?.number === 1 ? `"${pages.path}" is 1` : undefined

@@ -18,6 +18,7 @@ import {
   pagingHints,
   saidMore,
   surelyTotal,
+  wholeTotal,
 } from './pagingHints.js'
 import type { ApiPage, ApiRequest, Paginator } from './types.js'
 
@@ -116,7 +117,7 @@ function saidEnd(page: ApiPage, hints: readonly PagingHint[]): ListEnd {
   if (page.records === 0) return proven('the list is empty')
   const said = saidMore(hints)
   if (said?.more === false) return proven(`"${said.path}" says there is no more`)
-  const total = surelyTotal(hints, page.records)
+  const total = wholeTotal(hints, page.records)
   if (total !== undefined) return proven(`"${total.path}" counts as many records as came`)
   return because('no_paginator')
 }

@@ -1,4 +1,5 @@
-import { type JsonDocument, type Span, textAt } from '../core/jsonBytes.js'
+import type { JsonDocument } from '../core/jsonBytes.js'
+import { type AnswerError, errorOf } from './answerError.js'
 import { linkTarget } from './paginators/headerLink.js'
 import { wholeNumber } from './paginators/kind.js'
 import {
@@ -6,6 +7,7 @@ import {
   count,
   type Enters,
   isSureTotal,
+  mayCountPage,
   nextHints,
   type PagingHint,
   pagingHints,
@@ -34,8 +36,8 @@ export interface Envelope {
   readonly next?: { readonly path: string } | undefined
   /** The number that the answer gives to its page. */
   readonly number?: Claim | undefined
-  /** A top-level `error` or `errors` that is not empty. */
-  readonly error?: { readonly key: string; readonly text: string } | undefined
+  /** What the answer says of a failure. */
+  readonly error?: AnswerError | undefined
 }
 
 const TOTAL_HEADERS = [
@@ -87,13 +89,13 @@ export function envelopeOf(
     document !== undefined && selection.met === 'record' && selection.within?.start === document.root.start
   const hints = isRecord ? [] : pagingHints(document, entersEnvelope(selection))
   const least = Math.max(1, selection.count)
+  const isTotal = (hint: PagingHint): boolean =>
+    isSureTotal(hint) && !(mayCountPage(hint.key) && wholeNumber(hint.value) === selection.count)
   return {
     total:
-      headerClaim(headers, TOTAL_HEADERS, least) ??
-      rangeClaim(headers) ??
-      claim(hints.filter(isSureTotal), 'total', least),
+      headerClaim(headers, TOTAL_HEADERS, least) ?? rangeClaim(headers) ?? claim(hints.filter(isTotal), 'total', least),
     count: claim(
-      hints.filter(hint => !isSureTotal(hint)),
+      hints.filter(hint => !isTotal(hint)),
       'total',
       least,
     ),
@@ -101,7 +103,7 @@ export function envelopeOf(
     more: saidMore(hints),
     next: nextAt(headers, hints),
     number: claim(hints, 'page', 0),
-    error: document === undefined || (isRecord && selection.isGuess !== true) ? undefined : errorOf(document),
+    error: document === undefined || (isRecord && selection.isGuess !== true) ? undefined : errorOf(document, isRecord),
   }
 }
 
@@ -144,36 +146,4 @@ function nextAt(headers: Readonly<Record<string, string>>, hints: readonly Pagin
   if (linkTarget(headers.link, 'next') !== undefined) return { path: 'link' }
   const header = NEXT_HEADERS.find(name => (headers[name] ?? '').trim() !== '')
   return header === undefined ? undefined : { path: header }
-}
-
-const MOST_ERROR_TEXT = 200
-
-/** null, false, 0, and empty texts, lists and objects are no errors. */
-function errorOf(document: JsonDocument): Envelope['error'] {
-  if (document.kind(document.root) !== 'object') return undefined
-  for (const [key, span] of document.members(document.root)) {
-    if (/^errors?$/i.test(key) && !isEmpty(document, span)) {
-      return { key, text: textAt(document.bytes, span).slice(0, MOST_ERROR_TEXT) }
-    }
-  }
-  return undefined
-}
-
-/** What APIs write where there is no error. */
-function isFine(value: unknown): boolean {
-  return (
-    value === 0 ||
-    value === false ||
-    (typeof value === 'string' && /^(?:0|ok|okay|none|no|false|success)$/i.test(value))
-  )
-}
-
-function isEmpty(document: JsonDocument, span: Span): boolean {
-  const value = document.value(span)
-  if (isFine(value)) return true
-  if (typeof value === 'object' && value !== null) {
-    const said = Object.entries(value).filter(([key]) => /^(?:error)?(?:code|status|count)$|^has_?errors?$/i.test(key))
-    return Object.keys(value).length === 0 || (said.length > 0 && said.every(([, code]) => isFine(code)))
-  }
-  return value === null || value === false || value === '' || value === 0 || value === 0n
 }

@@ -38,6 +38,10 @@ const table = {
     (path: string) => `the answer has nothing at "${path}": the list may be empty, or somewhere else`,
   ],
   list_missing: ['suspect', () => 'an answer between others has no list: its records are missing'],
+  other_than_list: [
+    'limited',
+    () => 'an answer has one object where others have a list: it may be a record, or something else',
+  ],
   cut_answer: ['limited', (doubt: string) => doubt],
   partial_error: ['limited', (key: string) => `an answer brings "${key}" besides its records`],
   total_says_more: [

@@ -3,7 +3,15 @@ import type { ListEnd } from '../core/source.js'
 import type { Claim, Envelope } from './envelope.js'
 import { because } from './evidence.js'
 import type { Reading } from './reading.js'
-import { firstRecordDigest, KeyTable, keysDigest, type RecordKeys, recordKeys } from './recordKeys.js'
+import {
+  type FirstRecord,
+  firstRecord,
+  KeyTable,
+  keysDigest,
+  type RecordKeys,
+  recordKeys,
+  recordNumbers,
+} from './recordKeys.js'
 import type { Paginator } from './types.js'
 
 /** What is wrong with a list that goes in circles; the reader of the list makes an error of it. */
@@ -26,13 +34,15 @@ export interface ListKind {
 /** A page that was read before. */
 interface SeenPage {
   readonly number: number
-  /** Of its first record. */
-  readonly digest: readonly number[]
+  readonly first: FirstRecord
 }
 
 /** Pages in a row that may bring nothing new, and records that are remembered to find that out. */
 const MOST_STALE_PAGES = 20
 const MOST_FIRST_RECORDS = 256
+
+/** Pages in a row that may have the keys of earlier ones and other values. */
+const MOST_OTHER_PAGES = 100
 
 /** Distinct pages that are remembered, to notice those that come again. */
 const MOST_PAGES = 10_000
@@ -60,11 +70,12 @@ export class ListEvidence {
   #mostAnnounced = 0
   #leavesOut = false
   #sawList = false
+  #met: 'list' | 'record' | undefined
   #missing = false
   #failure: Reading['failure']
   #repeatedKeys = 0
   #equalPages = 0
-  readonly #firstRecords = new Map<number, readonly number[]>()
+  readonly #firstRecords = new Map<number, FirstRecord>()
   #stalePages = 0
 
   constructor(kind: ListKind) {
@@ -94,10 +105,14 @@ export class ListEvidence {
     }
     this.#saidEnd = envelope.more?.more === false ? envelope.more.path : undefined
     this.#takeMissing(reading)
+    if (selection.met === 'list' || selection.met === 'record') {
+      if (this.#met !== undefined && this.#met !== selection.met) this.doubt(because('other_than_list'))
+      this.#met = selection.met
+    }
     if (response.doubt !== undefined) this.doubt(because('cut_answer', response.doubt))
     if (envelope.error !== undefined) {
-      const { key, text } = envelope.error
-      const isPage = selection.count > 0 && selection.isGuess !== true
+      const { key, text, isOfRecord } = envelope.error
+      const isPage = isOfRecord || (selection.count > 0 && selection.isGuess !== true)
       this.doubt(isPage ? because('partial_error', key) : because('error_answer', key, text))
     }
     this.#last = envelope
@@ -232,17 +247,20 @@ export class ListEvidence {
   #remember({ selection: { records, count } }: Reading, number: number): Circle | undefined {
     const keys = recordKeys(records, this.#kind.primaryKey)
     const { areDistinct, repeated } = this.#takeKeys(keys, number)
-    const isKeyed = keys !== undefined && areDistinct && count > 1
-    const name = isKeyed ? `keys ${count} ${keysDigest(keys)}` : `text ${count} ${records.length} ${crc32(records)}`
-    const digest = isKeyed ? firstRecordDigest(records) : []
+    const isKeyed = keys !== undefined && areDistinct
+    const first = firstRecord(records)
+    // The same things of another day, or another year, are other records.
+    const name = isKeyed
+      ? `keys ${count} ${keysDigest(keys)} ${first.periods}`
+      : `text ${count} ${records.length} ${crc32(records)}`
     const earlier = this.#pages.get(name)
-    if (keys?.by === 'declared' && this.#isStale(records, keys, repeated === count)) {
+    if (keys?.by === 'declared' && this.#isStale(first, keys, repeated === count)) {
       const problem = `${MOST_STALE_PAGES} pages in a row, up to page ${number}, brought only records that were there before: the API seems to ignore what the paginator sends. Check the paginator's parameters, or set max_pages`
       return { problem, earlier: 1 }
     }
     if (earlier === undefined) {
       if (this.#pages.size >= MOST_PAGES) this.#pages.delete(this.#pages.keys().next().value as string)
-      this.#pages.set(name, { number, digest })
+      this.#pages.set(name, { number, first })
       this.#equalPages = 0
       if (keys?.by === 'declared' && repeated > 0) {
         this.#repeatedKeys += repeated
@@ -252,8 +270,14 @@ export class ListEvidence {
     }
     this.#equalPages += 1
     this.doubt(because('page_repeats'))
-    if (this.#equalPages < this.#leastEqualPages(isKeyed, digest, earlier.digest)) return undefined
-    const problem = `the records of page ${number} are those of page ${earlier.number}: the API seems to ignore what the paginator sends. Check the paginator's parameters; where the API repeats its last page, set max_pages, or maximum_page or maximum_offset`
+    const least = isKeyed
+      ? this.#leastKeyedPages(count, changedMembers(first, earlier.first), first.members.length)
+      : this.#leastTextPages(records, count)
+    if (this.#equalPages < least) return undefined
+    const remedy = isKeyed
+      ? '; where pages have the same things at other times, declare a primary_key with the time'
+      : ''
+    const problem = `the records of page ${number} are those of page ${earlier.number}: the API seems to ignore what the paginator sends. Check the paginator's parameters; where the API repeats its last page, set max_pages, or maximum_page or maximum_offset${remedy}`
     return { problem, earlier: earlier.number }
   }
 
@@ -261,9 +285,8 @@ export class ListEvidence {
    * Whether too many pages in a row brought nothing new: records whose keys were there before, the first of each page with
    * nearly the same members as when it was first of a page before. Later versions of the same things are not stale.
    */
-  #isStale(records: Uint8Array, { hashes }: RecordKeys, isKnown: boolean): boolean {
+  #isStale(now: FirstRecord, { hashes }: RecordKeys, isKnown: boolean): boolean {
     const first = hashes[0] as number
-    const now = firstRecordDigest(records)
     const before = this.#firstRecords.get(first)
     if (before === undefined && this.#firstRecords.size < MOST_FIRST_RECORDS) this.#firstRecords.set(first, now)
     if (!isKnown) this.#stalePages = 0
@@ -271,13 +294,20 @@ export class ListEvidence {
     return this.#stalePages >= MOST_STALE_PAGES
   }
 
-  /** After how many repeated pages in a row a list goes in circles for certain. */
-  #leastEqualPages(isKeyed: boolean, now: readonly number[], before: readonly number[]): number {
+  /** After how many pages in a row with keys that were there before a list goes in circles for certain. */
+  #leastKeyedPages(count: number, changed: number, members: number): number {
+    if (changed === 0) return count === 1 ? 2 : 1
+    // A page of one record may well be another version of it.
+    if (count === 1) return MOST_STALE_PAGES
+    if (!isStamped(changed, members)) return MOST_OTHER_PAGES
+    return this.#kind.isGuess ? 1 : 2
+  }
+
+  /** The same without keys: one equal page may be chance, and records that are all equal say little. */
+  #leastTextPages(records: Uint8Array, count: number): number {
     if (this.#kind.isGuess) return 1
-    // Without keys one equal page may be chance.
-    if (!isKeyed) return 2
-    if (changedMembers(now, before) === 0) return 1
-    return isAlike(now, before) ? 2 : 100
+    const areAlike = count > 1 && new Set(recordNumbers(records, undefined)).size === 1
+    return areAlike ? MOST_STALE_PAGES : 2
   }
 
   #takeKeys(keys: RecordKeys | undefined, number: number): { areDistinct: boolean; repeated: number } {
@@ -293,14 +323,18 @@ export class ListEvidence {
   }
 }
 
-function changedMembers(now: readonly number[], before: readonly number[]): number {
-  const members = new Set(before)
-  return now.filter(digest => !members.has(digest)).length
+function changedMembers(now: FirstRecord, before: FirstRecord): number {
+  const members = new Set(before.members)
+  return now.members.filter(digest => !members.has(digest)).length
+}
+
+function isAlike(now: FirstRecord, before: FirstRecord): boolean {
+  return now.periods === before.periods && isStamped(changedMembers(now, before), now.members.length)
 }
 
 /** An API may stamp what it repeats; in a time series the time and the value are others. */
-function isAlike(now: readonly number[], before: readonly number[]): boolean {
-  return changedMembers(now, before) <= 1 && now.length > 2
+function isStamped(changed: number, members: number): boolean {
+  return changed <= 1 && members > 2
 }
 
 /** A path without what may be written in several ways. */

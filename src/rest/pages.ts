@@ -93,6 +93,7 @@ class List {
     this.#ahead = new FetchAhead((asked, signal) => this.#send(asked, signal, 0), context.signal, context.memory)
     this.#state = {
       selector: reader.selector,
+      hasList: false,
       report: (what, guess, why) => this.#report(what, guess, why),
       changed: ({ url }, why) => this.#textChanged(url, why),
       again: (request, attempt) => this.#send(asked(request), context.signal, attempt),

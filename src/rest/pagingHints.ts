@@ -268,6 +268,19 @@ export function surelyTotal(hints: readonly PagingHint[], number: number): Pagin
   return hints.find(hint => isSureTotal(hint) && count([hint], 'total', number)?.number === number)
 }
 
+/** What shows that a page of so many records is the whole list: with some APIs other numbers count the page. */
+export function wholeTotal(hints: readonly PagingHint[], records: number): PagingHint | undefined {
+  return surelyTotal(
+    hints.filter(({ key }) => !mayCountPage(key)),
+    records,
+  )
+}
+
+/** Whether a number of this name may be that of the records on the page, as `result_count` with X is. */
+export function mayCountPage(key: string): boolean {
+  return /^(?:(?:filter|hit|item|object|record|result|row)s?count|num(?!found|ber).*)$/.test(bareName(key))
+}
+
 const BESIDE_RECORDS = /^(?:data|hits|links|.*(?:info|meta|metadata|page|paging|pagination|response|results?|total))$/
 
 /**
@@ -275,9 +288,11 @@ const BESIDE_RECORDS = /^(?:data|hits|links|.*(?:info|meta|metadata|page|paging|
  * not say.
  */
 export function saidMore(hints: readonly PagingHint[]): { readonly more: boolean; readonly path: string } | undefined {
-  const flags = hints.flatMap(({ kind, value, path }) => {
+  const flags = hints.flatMap(({ kind, key, value, path }) => {
     const said = typeof value === 'string' && /^(?:true|false)$/i.test(value) ? /^true$/i.test(value) : value
     if (typeof said !== 'boolean' || (kind !== 'more' && kind !== 'last')) return []
+    // With GitHub a search that was not cut short says so on each of its pages.
+    if (!said && bareName(key) === 'incompleteresults') return []
     return [{ more: kind === 'more' ? said : !said, path }]
   })
   return flags.find(({ more }) => more) ?? flags[0]

@@ -38,6 +38,8 @@ export type Flow =
 /** How one list is read: what changes from page to page. */
 export interface ReadingState {
   selector: JsonPath | undefined
+  /** Whether an answer had a list where the records are. */
+  hasList: boolean
   /** Reports a guess, once a run. */
   readonly report: (what: 'paginator' | 'data_selector', guess: string, why: string) => void
   /** Warns, once a run and resource, that text of an answer is not what was sent. */
@@ -177,9 +179,16 @@ function selected(state: ReadingState, document: JsonDocument): Selection {
     return { ...(select(document, path) ?? nothing), isGuess: true }
   }
   const selection = select(document, state.selector)
+  if (selection?.met === 'list') state.hasList = true
+  // Where lists were, an object may be a list of one; nothing else is a record.
+  if (selection?.met === 'record' && state.hasList && !isFilledObject(document, selection)) return nothing
   if (selection !== undefined) return selection
   // A path that chooses among values may choose none of them.
   return state.selector.choosesFrom(valueAt(document.bytes, document.root)) ? { ...nothing, met: 'list' } : nothing
+}
+
+function isFilledObject(document: JsonDocument, { within }: Selection): boolean {
+  return within !== undefined && document.kind(within) === 'object' && document.members(within).size > 0
 }
 
 function hasErrors(document: JsonDocument): boolean {

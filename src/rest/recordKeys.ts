@@ -55,20 +55,49 @@ export function keysDigest({ hashes }: RecordKeys): number {
 /** Members of a record that are compared with those of another. */
 const MOST_MEMBERS = 32
 
-/** A number for each of the first members of a page's first record, name and value; empty where it is no object. */
-export function firstRecordDigest(records: Uint8Array): readonly number[] {
+/** What is remembered of a page's first record, to compare it with those of other pages. */
+export interface FirstRecord {
+  /** A number for each of its first members, name and value; empty where it is no object. */
+  readonly members: readonly number[]
+  /** One number for the days, months, years and full minutes that it names. */
+  readonly periods: number
+}
+
+export function firstRecord(records: Uint8Array): FirstRecord {
   const first = skipSpace(records, 1)
-  if (records[first] !== OPEN_OBJECT) return []
-  const digests: number[] = []
+  if (records[first] !== OPEN_OBJECT) return { members: [], periods: 0 }
+  const members: number[] = []
   let next = skipSpace(records, first + 1)
-  while (records[next] === QUOTE && digests.length < MOST_MEMBERS) {
-    const end = valueEnd(records, skipSpace(records, skipSpace(records, skipValue(records, next)) + 1))
-    digests.push(hashOf(records, next, end))
+  let end = next
+  while (records[next] === QUOTE && members.length < MOST_MEMBERS) {
+    end = valueEnd(records, skipSpace(records, skipSpace(records, skipValue(records, next)) + 1))
+    members.push(hashOf(records, next, end))
     const after = skipSpace(records, end)
     if (records[after] !== COMMA) break
     next = skipSpace(records, after + 1)
   }
-  return digests
+  return { members, periods: periodsIn(records.subarray(first, Math.min(end, first + MOST_TEXT))) }
+}
+
+/** Bytes of a record that are searched for times. */
+const MOST_TEXT = 4096
+
+/** Dates and times without seconds, numbers under names such as `year`, and seconds or milliseconds since 1970. */
+const PERIOD =
+  /"(?:year|quarter|month|week|day|hour|period|season)"\s*:\s*(?:"[^"]{1,32}"|-?\d+)|"\d{4}-(?:\d\d|Q\d|W\d\d)(?:-\d\d)?(?:[T ]\d\d:\d\d(?::00(?:\.0+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"|:\s*(?:1\d{9}|1\d{12})(?=[\s,}])/gi
+
+/** An API that stamps what it repeats does so with seconds: what has none says of which time a record is. */
+function periodsIn(record: Uint8Array): number {
+  let all = 0
+  for (const [text] of Buffer.from(record.buffer, record.byteOffset, record.length)
+    .toString('latin1')
+    .matchAll(PERIOD)) {
+    const epoch = text.startsWith(':') ? Number(text.slice(1)) : 0
+    if (epoch % (epoch > 1e12 ? 60_000 : 60) !== 0) continue
+    const bytes = Buffer.from(text, 'latin1')
+    all = mixed(all, hashOf(bytes, 0, bytes.length))
+  }
+  return all
 }
 
 /** A number for each record of a page: that of its key, or of its text where it has none. */

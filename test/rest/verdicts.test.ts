@@ -20,8 +20,10 @@ const cursor = { type: 'cursor', cursor_path: 'next' }
 const pages = { type: 'page_number', base_page: 1, total_path: null }
 const offset = { type: 'offset', limit: 2, total_path: null }
 
+type Ending = [string, string | object, readonly Answer[], 'proven' | 'limited' | 'suspect']
+
 describe('how a list ends', () => {
-  it.each<[string, string | object, readonly Answer[], 'proven' | 'limited' | 'suspect']>([
+  it.each<Ending>([
     // What is seen.
     ['a link that is null', link, [json({ data: page(1), next: null })], 'proven'],
     ['a link that was there before', link, [json({ data: page(1), next: '?p=2' }), json({ data: page(2) })], 'proven'],
@@ -130,7 +132,83 @@ describe('how a list ends', () => {
       [{ json: { data: page(1) }, headers: { link: '<http://x/?p=2; rel="next"' } }],
       'suspect',
     ],
+    ...[
+      { success: false },
+      { ok: false, note: 'late' },
+      { status: 'error' },
+      { error_code: 17 },
+      { errmsg: 'busy' },
+    ].map(
+      (said): Ending => [
+        `an empty page that says ${JSON.stringify(said)}`,
+        pages,
+        [json({ data: page(1) }), json({ data: [], ...said })],
+        'suspect',
+      ],
+    ),
+    ...[{}, 'busy', false].map(
+      (data): Ending => [
+        `${JSON.stringify(data)} where lists were`,
+        pages,
+        [json({ data: page(1) }), json({ data })],
+        'limited',
+      ],
+    ),
+    [
+      'an object where lists were',
+      cursor,
+      [json({ data: page(1), next: 'c' }), json({ data: { message: 'busy' }, next: null })],
+      'limited',
+    ],
+    // What counts the page, and not the list.
+    ...['result_count', 'num_results', 'item_count', 'record_count', 'rowsCount'].map(
+      (name): Ending => [`${name} of the page`, cursor, [json({ data: page(1), meta: { [name]: 1 } })], 'limited'],
+    ),
+    [
+      'counts of each page',
+      link,
+      [
+        json({ data: page(1, 2), next: '?p=2', meta: { result_count: 2 } }),
+        json({ data: page(3), next: null, meta: { result_count: 1 } }),
+      ],
+      'proven',
+    ],
+    ['a search that was not cut short', cursor, [json({ data: page(1), incomplete_results: false })], 'limited'],
+    [
+      'searches that were not cut short',
+      link,
+      [
+        json({ data: page(1), next: '?p=2', incomplete_results: false }),
+        json({ data: page(2), next: null, incomplete_results: false }),
+      ],
+      'proven',
+    ],
     // What is no total, no error, no envelope.
+    ...[
+      { code: 'ok', message: '', log_id: '2022' },
+      { code: 0, message: 'success' },
+      { errorCode: 0, errorMessage: '' },
+      { hasError: false, message: null },
+      { count: 0, items: [] },
+      'none',
+      '0',
+      'OK',
+    ].map(
+      (error): Ending => [
+        `an error that is none: ${JSON.stringify(error)}`,
+        pages,
+        [json({ data: page(1), error }), json({ data: [], error })],
+        'proven',
+      ],
+    ),
+    ...[{ code: 0, message: 'timeout' }, { code: 500 }, { message: 'no success' }, 'not ok', 7, [{ code: 1 }]].map(
+      (error): Ending => [
+        `an error that is one: ${JSON.stringify(error)}`,
+        pages,
+        [json({ data: page(1) }), json({ data: [], error })],
+        'suspect',
+      ],
+    ),
     ['a total of -1', link, [json({ data: page(1), next: null, total: -1 })], 'proven'],
     ['a total of 0 beside records', link, [json({ data: page(1), next: null, total: 0 })], 'proven'],
     [
@@ -222,6 +300,42 @@ describe('the same page again', () => {
     await expect(list).rejects.toMatchObject({ code: 'pagination_loop' })
   })
 
+  it.each<[string, object, object]>([
+    ['without a total', pages, {}],
+    ['with a total', { ...offset, limit: 1, total_path: 'total' }, { total: 30 }],
+  ])('ends a list of one record a page that changes, %s', async (_what, paginator, more) => {
+    const answers = Array.from({ length: 30 }, (_, took) => json({ data: [{ id: 1, name: 'n', took }], ...more }))
+    const list = reading(answers, { data_selector: 'data', paginator })
+    await expect(list).rejects.toMatchObject({ code: 'pagination_loop' })
+  })
+
+  const days = Array.from({ length: 30 }, (_, day) => `2024-01-${String(day + 1).padStart(2, '0')}`)
+  it.each<[string, (day: string, index: number) => object]>([
+    ['of days', day => ({ day, value: 1 })],
+    ['of dates in an object', date => ({ reading: { date, value: 1 } })],
+    ['of hours', (_day, hour) => ({ at: new Date(hour * 3_600_000).toISOString(), value: hour })],
+    ['of years', (_day, index) => ({ year: 1990 + index, value: 0 })],
+    ['of seconds since 1970', (_day, index) => ({ ts: 1_700_000_040 + index * 60, value: index })],
+  ])('is no circle where the same things come with other times: %s', async (_what, at) => {
+    const answers = days.map((day, index) =>
+      json({ data: [1, 2].map(id => ({ id, name: `n${id}`, unit: 'C', site: 'x', place: 'y', ...at(day, index) })) }),
+    )
+    const { records, end } = await reading([...answers, json({ data: [] })], {
+      data_selector: 'data',
+      paginator: pages,
+    })
+    expect(records).toHaveLength(60)
+    expect(end, end.reason).toMatchObject({ end: 'proven' })
+  })
+
+  it('is no circle where records are all equal, on a few pages', async () => {
+    const answers = Array.from({ length: 6 }, () => json({ data: [{ up: true }, { up: true }], total: 12 }))
+    const paginator = { type: 'offset', limit: 2 }
+    const { records, end } = await reading(answers, { data_selector: 'data', paginator })
+    expect(records).toHaveLength(12)
+    expect(end).toMatchObject({ end: 'limited' })
+  })
+
   it('is no circle where the same things have other values', async () => {
     const days = Array.from({ length: 40 }, (_, at) => at)
     const answers = days.map(at =>
@@ -243,6 +357,15 @@ describe('without a selector', () => {
   it('null in the place of a list is no record, and the list is looked for again', async () => {
     const answers = [json({ items: null, next: '?p=2', total: 1 }), json({ items: page(1), next: null, total: 1 })]
     expect((await reading(answers, { paginator: link })).records).toEqual(page(1))
+  })
+
+  it.each<[string, object, 'limited' | 'suspect']>([
+    ['a record with an error of its own', { id: 1, state: 'failed', attempts: 3, error: 'disk full' }, 'limited'],
+    ['an error with the number of its request', { id: 1, jsonrpc: '2.0', error: { code: -32000 } }, 'suspect'],
+    ['an error with details', { error: 'too many', status: 500, path: '/things' }, 'suspect'],
+  ])('%s', async (_what, body, expected) => {
+    const { end } = await reading([json(body)], { paginator: 'single_page' })
+    expect(end, end.reason).toMatchObject({ end: expected })
   })
 
   it('an error is no record', async () => {
