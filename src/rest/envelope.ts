@@ -93,13 +93,19 @@ export function envelopeOf(
     isSureTotal(hint) && !(mayCountPage(hint.key) && wholeNumber(hint.value) === selection.count)
   return {
     total:
-      headerClaim(headers, TOTAL_HEADERS, least) ?? rangeClaim(headers) ?? claim(hints.filter(isTotal), 'total', least),
+      headerClaim(headers, TOTAL_HEADERS, least) ??
+      rangeClaim(headers) ??
+      paginationClaim(headers, /"total_?(?:count|items|records|results)"\s*:\s*"?(\d+)/i, least) ??
+      claim(hints.filter(isTotal), 'total', least),
     count: claim(
       hints.filter(hint => !isTotal(hint)),
       'total',
       least,
     ),
-    pages: headerClaim(headers, PAGES_HEADERS, 1) ?? claim(hints, 'pages', 1),
+    pages:
+      headerClaim(headers, PAGES_HEADERS, 1) ??
+      paginationClaim(headers, /"(?:total_?pages|page_?count)"\s*:\s*"?(\d+)/i, 1) ??
+      claim(hints, 'pages', 1),
     more: saidMore(hints),
     next: nextAt(headers, hints),
     number: claim(hints, 'page', 0),
@@ -137,6 +143,12 @@ function headerClaim(
 function rangeClaim(headers: Readonly<Record<string, string>>): Claim | undefined {
   const total = /^\s*\w+\s+[\d*-]+\/(\d+)\s*$/.exec(headers['content-range'] ?? '')?.[1]
   return total === undefined ? undefined : { path: 'content-range', value: Number(total) }
+}
+
+/** Many write what they say of pages as JSON into one header. */
+function paginationClaim(headers: Readonly<Record<string, string>>, number: RegExp, least: number): Claim | undefined {
+  const value = wholeNumber(number.exec(headers['x-pagination'] ?? '')?.[1] ?? null)
+  return value !== undefined && value >= least ? { path: 'x-pagination', value } : undefined
 }
 
 function nextAt(headers: Readonly<Record<string, string>>, hints: readonly PagingHint[]): Envelope['next'] {

@@ -65,7 +65,7 @@ const NAMES: readonly (readonly [HintKind, RegExp])[] = [
   ['last', /^(?:(?:is)?(?:last|lastpage|done|complete|finished|exhausted)|eof|endof(?:stream|list|results|data))$/],
   [
     'total',
-    /^(?:total|(?:total|num|number|num(?:ber)?of)_?(?:available|count|docs|documents|elements|entries|found|hits|items|matches|number|objects|records|results|rows|size|value)|(?:total)?(?:filter|hit|item|object|record|result|row)s?(?:count|total)|count|nbhits)$/,
+    /^(?:(?:opensearch|x|i)?total(?:available|count|data|docs|documents|elements|entries|found|hits|items|list|matches|number|objects|records|results|rows|size|value)?|(?:num|number|num(?:ber)?of)_?(?:available|count|docs|documents|elements|entries|found|hits|items|matches|number|objects|records|results|rows|size|value)|(?:total)?(?:filter|hit|item|object|record|result|row)s?(?:count|total)|(?:all|filtered|full|grand|overall)(?:count|total)|datatotal|(?:result|list)s?size|found|count|nbhits)$/,
   ],
   ['pages', /^(?:pages|lastpage|maxpage|(?:total|num|nb|numberof)pages?|(?:total)?pages?count|pagestotal)$/],
   ['page', /^(?:number|(?:current)?page(?:number|no|num|index)?|currentpageindex)$/],
@@ -258,7 +258,7 @@ export function isSureTotal({ kind, above, key }: PagingHint): boolean {
   // By the standard of OData it counts the whole list.
   if (/odata\.count$/.test(key)) return true
   // `count` is, with some, the number on this page; sizes and values are of anything.
-  if (kind !== 'total' || /^count$|size|value|number/.test(bareName(key))) return false
+  if (kind !== 'total' || /^(?:count|found|grandtotal)$|size|value|number/.test(bareName(key))) return false
   const outer = above.at(-1)
   return outer === undefined || BESIDE_RECORDS.test(bareName(outer))
 }
@@ -283,13 +283,19 @@ export function mayCountPage(key: string): boolean {
 
 const BESIDE_RECORDS = /^(?:data|hits|links|.*(?:info|meta|metadata|page|paging|pagination|response|results?|total))$/
 
+/** Some APIs write flags as texts, and those that say there is more as numbers. */
+function flagOf(value: JsonValue, mayBeNumber: boolean): JsonValue {
+  if (typeof value === 'string' && /^(?:true|false)$/i.test(value)) return /^true$/i.test(value)
+  return mayBeNumber && typeof value === 'number' ? value > 0 : value
+}
+
 /**
  * What the answer itself says about whether more follows, of several flags the one that says so; undefined where it does
  * not say.
  */
 export function saidMore(hints: readonly PagingHint[]): { readonly more: boolean; readonly path: string } | undefined {
   const flags = hints.flatMap(({ kind, key, value, path }) => {
-    const said = typeof value === 'string' && /^(?:true|false)$/i.test(value) ? /^true$/i.test(value) : value
+    const said = flagOf(value, kind === 'more')
     if (typeof said !== 'boolean' || (kind !== 'more' && kind !== 'last')) return []
     // With GitHub a search that was not cut short says so on each of its pages.
     if (!said && bareName(key) === 'incompleteresults') return []
