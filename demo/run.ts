@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { sluice } from '../src/cli/program.js'
-import { textTable } from '../src/cli/table.js'
-import { outputTo } from '../src/cli/terminal.js'
+import { textTable } from '../src/cli/terminal/table.js'
+import { outputTo } from '../src/cli/terminal/terminal.js'
 import { ordinaryFaults, startDemoApi } from './server.js'
 
 /**

@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import asc from 'assemblyscript/asc'
 
-const kernels = ['src/core/wasm/skip', 'src/normalize/wasm/walk', 'src/destinations/postgres/wasm/rows']
+const kernels = ['src/json/kernel/skip', 'src/normalize/kernel/walk', 'src/destinations/postgres/copy/rows']
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Source text of the module for one kernel. */

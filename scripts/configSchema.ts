@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { flatPipeline, wrappedPipeline } from '../src/config/pipelineDocument.js'
-import { restDocument } from '../src/rest/config/declaration.js'
+import { restDocument } from '../src/rest/document/declaration/declaration.js'
 import { destinationsReference } from './destinationsReference.js'
 
 type Json = Record<string, unknown>

@@ -1,10 +1,10 @@
 import { destinationForms } from '../src/config/destinations.js'
-import type { Capabilities } from '../src/core/destination.js'
-import { duckdbCapabilities } from '../src/destinations/duckdb/dialect.js'
-import { filesCapabilities } from '../src/destinations/files/files.js'
-import { type FileFormat, fileFormats } from '../src/destinations/files/formats.js'
-import { DEFAULT_LAYOUT } from '../src/destinations/files/layout.js'
-import { postgresCapabilities } from '../src/destinations/postgres/dialect.js'
+import { duckdbCapabilities } from '../src/destinations/duckdb/duckdbDialect.js'
+import { type FileFormat, fileFormats } from '../src/destinations/objects/format/formats.js'
+import { DEFAULT_LAYOUT } from '../src/destinations/objects/format/layout.js'
+import { filesCapabilities } from '../src/destinations/objects/objects.js'
+import { postgresCapabilities } from '../src/destinations/postgres/postgresDialect.js'
+import type { Capabilities } from '../src/model/destination.js'
 import { postgresSection } from './postgresReference.js'
 
 interface Described {

@@ -1,5 +1,5 @@
-import type { DataType } from '../src/core/schema.js'
-import { postgresDialect } from '../src/destinations/postgres/dialect.js'
+import { postgresDialect } from '../src/destinations/postgres/postgresDialect.js'
+import type { DataType } from '../src/schema/schema.js'
 
 const TYPES: readonly DataType[] = [
   'text',

@@ -1,8 +1,19 @@
 /** The public door: re-exports only. */
 
-export * from './config/index.js'
-export type { Column, ColumnBatch } from './core/batch.js'
-export type { Decision, RequestDescription, ResourceDescription, RetryDescription } from './core/description.js'
+export { destinationFromUrl } from './config/destinations.js'
+export type { Environment } from './config/environment.js'
+export { files } from './config/filesOptions.js'
+export { loadPipelineFile, type PipelineFile, type PipelineFileOptions } from './config/pipelineFile.js'
+export { type RestApiOptions, restApi } from './config/restApi.js'
+export { duckdb } from './destinations/duckdb/duckdb.js'
+export type { FilesOptions } from './destinations/objects/objects.js'
+export type { S3Credentials, S3Options } from './destinations/objects/storage/s3Options.js'
+export { type PostgresOptions, postgres, type TlsMode } from './destinations/postgres/postgres.js'
+export { type DraftOptions, draftPipeline, type PipelineDraft } from './import/draft/draftPipeline.js'
+export type { DraftAuth } from './import/draft/draftYaml.js'
+export type { Files, OpenFile } from './journal/fileSystem.js'
+export type { JsonObject, JsonValue } from './json/value.js'
+export type { Column, ColumnBatch } from './model/batch.js'
 export type {
   Capabilities,
   CommitPlan,
@@ -16,7 +27,7 @@ export type {
   LoadPlan,
   ReadQuery,
   TablePlan,
-} from './core/destination.js'
+} from './model/destination.js'
 export {
   ConfigError,
   type ConfigPlace,
@@ -28,48 +39,34 @@ export {
   RequestError,
   SchemaError,
   SluiceError,
-} from './core/errors.js'
-export type { RunEvent, WarningCode } from './core/events.js'
-export type { Files, OpenFile } from './core/files.js'
-export type { JsonObject, JsonValue } from './core/json.js'
-export type { Receipt, Verdict } from './core/receipt.js'
-export type {
-  ColumnSchema,
-  ContractMode,
-  DataType,
-  MergeStrategy,
-  ReadonlySchema,
-  ReadonlyTable,
-  SchemaContract,
-  WriteDisposition,
-} from './core/schema.js'
-export { exportSchema, SCHEMA_FORMATS, type SchemaFormat } from './core/schemaExport.js'
-export { Secret } from './core/secret.js'
-export { secret } from './core/secretReference.js'
+} from './model/errors.js'
+export type { RunEvent, WarningCode } from './model/events.js'
+export type { Receipt, Verdict } from './model/receipt.js'
+export { Secret, secret } from './model/secrets/secret.js'
 export type {
   Clock,
+  Decision,
   ExtractContext,
   IncrementalWindow,
   ListEnd,
   Page,
   ProcessingStep,
+  RequestDescription,
   Resource,
+  ResourceDescription,
+  RetryDescription,
   Source,
-} from './core/source.js'
-export type { PipelineState } from './core/state.js'
-export { duckdb } from './destinations/duckdb/duckdb.js'
-export { type PostgresOptions, postgres, type TlsMode } from './destinations/postgres/postgres.js'
-export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/check.js'
-export type { AnyTables, Dataset, Relation, TablesOf } from './pipeline/dataset.js'
-export type { PipelinePlan, PlannedCursor, PlannedList, PlanOptions } from './pipeline/describe.js'
-export type { ChangeOptions, Dropped } from './pipeline/drop.js'
+} from './model/source.js'
+export type { PipelineState } from './model/state.js'
+export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look/check.js'
+export type { AnyTables, Dataset, Relation, RowValue, TablesOf } from './pipeline/look/dataset.js'
+export type { PipelinePlan, PlannedCursor, PlannedList, PlanOptions } from './pipeline/look/describePipeline.js'
+export type { ChangeOptions, Dropped } from './pipeline/look/drop.js'
+export type { SchemaFiles } from './pipeline/look/schemaFiles.js'
 export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.js'
-export type { Refresh } from './pipeline/prepare.js'
-export type { ReplayOptions } from './pipeline/replay.js'
-export type { RowValue } from './pipeline/rowValues.js'
-export type { RunOptions, RunResult } from './pipeline/run.js'
-export type { SchemaFiles } from './pipeline/schemaFiles.js'
-export { type Fetch, fetchTransport } from './rest/fetchTransport.js'
+export type { Refresh } from './pipeline/run/prepare.js'
+export type { ReplayOptions } from './pipeline/run/replay.js'
+export type { RunOptions, RunResult } from './pipeline/run/run.js'
 export type {
   ApiPage,
   ApiRequest,
@@ -83,4 +80,27 @@ export type {
   Transport,
   TransportRequest,
   TransportResponse,
-} from './rest/types.js'
+} from './rest/api.js'
+export type {
+  AuthConfig,
+  ClientConfig,
+  EndpointConfig,
+  PaginatorConfig,
+  ResourceConfig,
+  ResourceDefaultsConfig,
+  RestApiConfig,
+  RetryConfig,
+} from './rest/document/declaration/declaration.js'
+export type { RecordsFunction, ResponseFunction, ResponseView } from './rest/document/model.js'
+export { type Fetch, fetchTransport } from './rest/http/fetchTransport.js'
+export { exportSchema, SCHEMA_FORMATS, type SchemaFormat } from './schema/export/export.js'
+export type {
+  ColumnSchema,
+  ContractMode,
+  DataType,
+  MergeStrategy,
+  ReadonlySchema,
+  ReadonlyTable,
+  SchemaContract,
+  WriteDisposition,
+} from './schema/schema.js'

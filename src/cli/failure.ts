@@ -1,7 +1,7 @@
-import { ConfigError, type ErrorCode, RequestError, SluiceError } from '../core/errors.js'
-import { printableLines } from './printable.js'
-import { NoAnswer } from './prompt.js'
-import type { Output } from './terminal.js'
+import { ConfigError, type ErrorCode, RequestError, SluiceError } from '../model/errors.js'
+import { printableLines } from './terminal/printable.js'
+import { NoAnswer } from './terminal/prompt.js'
+import type { Output } from './terminal/terminal.js'
 
 /**
  * 0: done. 1: it failed. 2: the file or the command line must be mended first; nothing was requested. 130: a person ended it

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { sluice } from './program.js'
-import { promptOn } from './prompt.js'
-import { outputTo } from './terminal.js'
+import { promptOn } from './terminal/prompt.js'
+import { outputTo } from './terminal/terminal.js'
 
 /** The process around the command: signals, pipes and the only `process.exit` of the package. */
 const terminal = { out: outputTo(process.stdout), err: outputTo(process.stderr) }

@@ -1,5 +1,5 @@
 import { rename, writeFile } from 'node:fs/promises'
-import { ConfigError } from '../core/errors.js'
+import { ConfigError } from '../model/errors.js'
 
 /** Writes a file whole, or not at all. What was there is replaced, unless `replace` is false: then it is an error. */
 export async function writeWhole(path: string, text: string, { replace = true } = {}): Promise<void> {

@@ -1,6 +1,6 @@
-import type { Destination } from '../core/destination.js'
-import { ConfigError, type ConfigPlace } from '../core/errors.js'
-import { alternatives, nearMiss } from '../rest/config/nearMiss.js'
+import type { Destination } from '../model/destination.js'
+import { ConfigError, type ConfigPlace } from '../model/errors.js'
+import { alternatives, nearMiss } from '../rest/document/problems.js'
 import { type Environment, processEnvironment } from './environment.js'
 
 interface DestinationKind {
@@ -22,11 +22,11 @@ const kinds: Readonly<Record<string, DestinationKind>> = {
   },
   files: {
     form: 'files:DIR',
-    open: async (rest, env) => (await import('./files.js')).filesFromUrl(rest, env),
+    open: async (rest, env) => (await import('./filesOptions.js')).filesFromUrl(rest, env),
   },
   s3: {
     form: 's3://BUCKET/PREFIX',
-    open: async (rest, env) => (await import('./files.js')).filesFromUrl(`s3://${rest}`, env),
+    open: async (rest, env) => (await import('./filesOptions.js')).filesFromUrl(`s3://${rest}`, env),
   },
 }
 

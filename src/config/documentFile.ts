@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml'
-import { ConfigError, type ConfigPlace } from '../core/errors.js'
-import { setNumberLiteral } from '../core/json.js'
-import { formatPath, type PropertyPath } from '../rest/config/propertyPath.js'
+import { setNumberLiteral } from '../json/value.js'
+import { ConfigError, type ConfigPlace } from '../model/errors.js'
+import { formatPath, type PropertyPath } from '../rest/document/problems.js'
 
 /** A YAML or JSON file, read. */
 export interface DocumentFile {

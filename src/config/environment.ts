@@ -1,6 +1,6 @@
-import { ConfigError } from '../core/errors.js'
-import { defaultRetry } from '../rest/config/retry.js'
-import type { RetryPolicy } from '../rest/types.js'
+import { ConfigError } from '../model/errors.js'
+import type { RetryPolicy } from '../rest/api.js'
+import { defaultRetry } from '../rest/document/resources/retryPolicy.js'
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { schemaContract } from '../rest/config/declaration/hints.js'
-import { key, name } from '../rest/config/declaration/pieces.js'
-import { restDocument } from '../rest/config/declaration.js'
+import { restDocument } from '../rest/document/declaration/declaration.js'
+import { schemaContract } from '../rest/document/declaration/hintKeys.js'
+import { key, name } from '../rest/document/declaration/pieces.js'
 
 /** What `source` holds besides the keys of a `rest_api` document. */
 const sourceKeys = {

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
-import { ConfigError } from '../core/errors.js'
+import { ConfigError } from '../model/errors.js'
 import { type Environment, isSet } from './environment.js'
 
 /** A file of secrets, and what it holds if it is there. */

@@ -1,5 +1,5 @@
-import { Secret } from '../core/secret.js'
-import type { Found, Lookup } from '../rest/config/lookup.js'
+import { Secret } from '../model/secrets/secret.js'
+import type { Found, Lookup } from '../rest/document/references.js'
 import { type Environment, isSet } from './environment.js'
 import { type SecretFile, secretFiles, valueIn } from './secretFiles.js'
 

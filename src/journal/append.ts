@@ -1,5 +1,5 @@
-import { DataError } from '../core/errors.js'
-import type { OpenFile } from '../core/files.js'
+import { DataError } from '../model/errors.js'
+import type { OpenFile } from './fileSystem.js'
 
 /** Writes records to the end of a file, those that come together with one call. */
 export interface Appender {

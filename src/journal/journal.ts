@@ -1,9 +1,9 @@
 import { dirname, join, resolve } from 'node:path'
-import type { Files, OpenFile } from '../core/files.js'
-import type { JsonObject } from '../core/json.js'
-import type { ResponseJournal } from '../core/responses.js'
-import { scrubber as createScrubber, type Scrubber } from '../core/scrubber.js'
+import type { JsonObject } from '../json/value.js'
+import type { ResponseJournal } from '../model/responses.js'
+import { scrubber as createScrubber, type Scrubber } from '../model/secrets/scrubber.js'
 import { type Appender, createAppender, failure, writeAll } from './append.js'
+import type { Files, OpenFile } from './fileSystem.js'
 import {
   decodeInfo,
   encodeInfo,
@@ -28,7 +28,7 @@ export {
   unfinishedLoads,
 } from './loads.js'
 export { lockPipeline, type PipelineLock } from './lock.js'
-export { type JournaledResponse, type ReplayJournal, readJournal, replayJournal } from './replay.js'
+export { type JournaledResponse, type ReplayJournal, readJournal, replayJournal } from './replayJournal.js'
 export { systemFiles } from './systemFiles.js'
 
 /** Where and for what a journal is opened. */

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import type { Files, OpenFile } from '../core/files.js'
-import { type JsonObject, parseJson, stringifyJson } from '../core/json.js'
+import { parseJson } from '../json/parse.js'
+import type { JsonObject } from '../json/value.js'
+import { stringifyJson } from '../json/write.js'
 import { failure } from './append.js'
+import type { Files, OpenFile } from './fileSystem.js'
 import { readRecord, scan } from './scan.js'
 import { encodeRecord, recordId, type WarcRecord } from './warc.js'
 

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
-import { DestinationError } from '../core/errors.js'
-import type { Files, OpenFile } from '../core/files.js'
+import { DestinationError } from '../model/errors.js'
 import { failure } from './append.js'
+import type { Files, OpenFile } from './fileSystem.js'
 
 /**
  * Keeps other runs of the same pipeline out; released by `release()` or the end of the process. While it is held, a sign

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import type { OpenFile } from '../core/files.js'
+import type { OpenFile } from './fileSystem.js'
 import { blockDigest, parseHead, RECORD_END, type WarcRecord } from './warc.js'
 
 /** A whole, undamaged record in a file; its block is still there. */

@@ -1,5 +1,5 @@
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import type { Files, OpenFile } from '../core/files.js'
+import type { Files, OpenFile } from './fileSystem.js'
 
 /** The files of this machine; what is made is for its user alone: answers may hold anything. */
 export const systemFiles: Files = {

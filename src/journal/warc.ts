@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
-import type { RecordedResponse, ResponseIdentity } from '../core/responses.js'
-import type { Scrubber, Sealed } from '../core/scrubber.js'
+import type { RecordedResponse, ResponseIdentity } from '../model/responses.js'
+import type { Scrubber, Sealed } from '../model/secrets/scrubber.js'
 
 /**
  * Records of WARC/1.1 (ISO 28500), the standard archive form for HTTP. The first record of a journal is a `warcinfo`

@@ -1,6 +1,6 @@
-import type { Decision, ResourceDescription } from '../core/description.js'
-import { stringifyJson } from '../core/json.js'
-import type { IncrementalWindow } from '../core/source.js'
+import { stringifyJson } from '../json/write.js'
+import type { Decision, IncrementalWindow, ResourceDescription } from '../model/source.js'
+import type { ApiRequest } from './api.js'
 import type {
   AuthModel,
   EndpointModel,
@@ -9,13 +9,11 @@ import type {
   RestModel,
   Template,
   ValueTemplate,
-} from './config/model.js'
-import { conversionOf } from './conversion.js'
-import type { ListReader } from './listReader.js'
-import { redactUrl } from './redact.js'
-import { applyPatch, firstRequest } from './request.js'
-import type { ApiRequest } from './types.js'
-import { requestUrl, wireBody } from './wire.js'
+} from './document/model.js'
+import { redactUrl } from './http/redact.js'
+import { requestUrl, wireBody } from './http/wire.js'
+import type { ListReader } from './list/listReader.js'
+import { applyPatch, conversionOf, firstRequest } from './request/request.js'
 
 /**
  * What the first request of a resource looks like and how the rest of its list is found, without sending anything. Fails

@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto'
-import { type JsonObject, stringifyJson } from '../core/json.js'
-import { compilePath } from '../core/path.js'
-import type { ResponseJournal } from '../core/responses.js'
-import { scrubber as createScrubber, type Scrubber } from '../core/scrubber.js'
-import { Secret } from '../core/secret.js'
-import type { ExtractContext, ListEnd, Page, Resource, Source } from '../core/source.js'
-import { functionError, isRecord, shownResult, unheard } from '../core/userFunction.js'
-import { authenticators } from './authenticators/index.js'
-import { type Client, createClient } from './client.js'
+import { compilePath } from '../json/path.js'
+import type { JsonObject } from '../json/value.js'
+import { stringifyJson } from '../json/write.js'
+import type { ResponseJournal } from '../model/responses.js'
+import { scrubber as createScrubber, type Scrubber } from '../model/secrets/scrubber.js'
+import { Secret } from '../model/secrets/secret.js'
+import type { ExtractContext, ListEnd, Page, Resource, Source } from '../model/source.js'
+import { functionError, isRecord, shownResult, unheard } from '../model/userFunction.js'
+import type { Authenticator, Paginator, RetryPolicy, Transport } from './api.js'
+import { authenticators } from './auth/authKinds.js'
+import { customAuthenticator } from './auth/customAuthenticator.js'
+import { describeEndpoint } from './describe.js'
 import type {
   AuthModel,
   EndpointResource,
@@ -16,17 +19,15 @@ import type {
   PaginatorModel,
   ResourceModel,
   RestModel,
-} from './config/model.js'
-import { customAuthenticator } from './customAuthenticator.js'
-import { customPaginator } from './customPaginator.js'
-import { describeEndpoint } from './describe.js'
-import type { ListReader } from './listReader.js'
-import { type RunMemory, readList } from './pages.js'
-import { paginatorKinds } from './paginators/index.js'
-import type { PaginatorKind } from './paginators/kind.js'
-import { proven } from './paginators/kind.js'
-import { isAbsoluteUrl } from './placeholders.js'
-import type { Authenticator, Paginator, RetryPolicy, Transport } from './types.js'
+} from './document/model.js'
+import { type Client, createClient } from './http/client.js'
+import type { ListReader } from './list/listReader.js'
+import { type RunMemory, readList } from './list/pages.js'
+import { customPaginator } from './paginators/custom.js'
+import { paginatorKinds } from './paginators/kinds.js'
+import type { PaginatorKind } from './paginators/paginator.js'
+import { proven } from './paginators/paginator.js'
+import { isAbsoluteUrl } from './request/placeholders.js'
 
 export interface RestSourceOptions {
   /** Sends requests instead of the network; a transport in the document comes first. */

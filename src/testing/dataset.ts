@@ -7,12 +7,12 @@ import type {
   Destination,
   ReadQuery,
   TablePlan,
-} from '../core/destination.js'
-import { naming } from '../core/identifiers.js'
-import type { Receipt } from '../core/receipt.js'
-import type { ColumnSchema, DataType, Schema, TableSchema, WriteDisposition } from '../core/schema.js'
-import { bumpVersion, newSchema } from '../core/schemaDocument.js'
-import type { PipelineState } from '../core/state.js'
+} from '../model/destination.js'
+import type { Receipt } from '../model/receipt.js'
+import type { PipelineState } from '../model/state.js'
+import { naming } from '../schema/naming.js'
+import type { ColumnSchema, DataType, Schema, TableSchema, WriteDisposition } from '../schema/schema.js'
+import { bumpVersion, newSchema } from '../schema/stored/document.js'
 import { columnBatch, type TestRow, type TestValue } from './batch.js'
 
 /** Columns of a table as a test writes them: a type, or a column with hints. */

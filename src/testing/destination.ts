@@ -1,4 +1,4 @@
-import type { Destination } from '../core/destination.js'
+import type { Destination } from '../model/destination.js'
 import { commitCases } from './cases/commit.js'
 import { dispositionCases } from './cases/disposition.js'
 import { growthCases } from './cases/growth.js'

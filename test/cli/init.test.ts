@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { parse } from 'yaml'
 import { sluice } from '../../src/cli/program.js'
-import { NoAnswer, type Prompt } from '../../src/cli/prompt.js'
+import { NoAnswer, type Prompt } from '../../src/cli/terminal/prompt.js'
 import type { Answer } from '../rest/listServer.js'
 import { testApi } from '../rest/loading.js'
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { progressView } from '../../src/cli/progress.js'
-import { receiptLines } from '../../src/cli/receipts.js'
-import type { RunEvent } from '../../src/core/events.js'
-import type { Receipt } from '../../src/core/receipt.js'
+import { progressView } from '../../src/cli/terminal/progress.js'
+import { receiptLines } from '../../src/cli/terminal/receiptLines.js'
+import type { RunEvent } from '../../src/model/events.js'
+import type { Receipt } from '../../src/model/receipt.js'
 import { screen } from './screen.js'
 
 const receipt: Receipt = {

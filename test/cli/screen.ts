@@ -1,4 +1,4 @@
-import type { Output } from '../../src/cli/terminal.js'
+import type { Output } from '../../src/cli/terminal/terminal.js'
 
 /** An output that keeps what was written, and can act as a terminal's screen of `columns`. */
 export interface Screen extends Output {

@@ -12,7 +12,7 @@ function membersOf(source: string, type: string): string[] {
 }
 
 it('explains every code of an error, once, and no other', async () => {
-  const codes = membersOf(await text('src/core/errors.ts'), 'ErrorCode')
+  const codes = membersOf(await text('src/model/errors.ts'), 'ErrorCode')
   const explained = [...(await text('docs/troubleshooting.md')).matchAll(/^### `([a-z_]+)`\n\n\S/gm)].map(
     ([, code]) => code,
   )
@@ -21,7 +21,7 @@ it('explains every code of an error, once, and no other', async () => {
 })
 
 it('explains every code of a warning, once, and no other', async () => {
-  const codes = membersOf(await text('src/core/events.ts'), 'WarningCode')
+  const codes = membersOf(await text('src/model/events.ts'), 'WarningCode')
   const explained = [...(await text('docs/troubleshooting.md')).matchAll(/^\| `([a-z_]+)` \| \S/gm)].map(
     ([, code]) => code,
   )

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { destinationFromUrl } from '../../src/config/destinations.js'
 import { parseDocumentText } from '../../src/config/documentFile.js'
 import { loadPipelineFile } from '../../src/config/pipelineFile.js'
-import { ConfigError } from '../../src/core/errors.js'
+import { ConfigError } from '../../src/model/errors.js'
 
 let folder: string
 

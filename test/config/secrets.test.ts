@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { requestSettings } from '../../src/config/environment.js'
 import { secretResolver } from '../../src/config/secrets.js'
-import { ConfigError } from '../../src/core/errors.js'
-import { reveal, Secret } from '../../src/core/secret.js'
-import type { AuthConfig } from '../../src/rest/config/declaration.js'
-import type { Found } from '../../src/rest/config/lookup.js'
-import { parseRestConfig } from '../../src/rest/config/parse.js'
+import { ConfigError } from '../../src/model/errors.js'
+import { reveal, Secret } from '../../src/model/secrets/secret.js'
+import type { AuthConfig } from '../../src/rest/document/declaration/declaration.js'
+import { parseRestConfig } from '../../src/rest/document/parseDocument.js'
+import type { Found } from '../../src/rest/document/references.js'
 
 let folder: string
 

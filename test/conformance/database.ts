@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { inflateSync } from 'node:zlib'
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import { parseJson } from '../../src/core/json.js'
+import { parseJson } from '../../src/json/parse.js'
 
 /** What a dataset holds, read by DuckDB itself and not through Sluice. */
 export interface Dataset {

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { cursorState, decodeState } from '../../src/core/stateDocument.js'
 import { type FilesOptions, files, pipeline, type RestApiConfig, type RunResult, restApi } from '../../src/index.js'
+import { cursorState, decodeState } from '../../src/model/state.js'
 import { testApi, testFolder } from '../pipeline/api.js'
 
 /**

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ColumnSchema } from '../../src/core/schema.js'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
+import type { ColumnSchema } from '../../src/schema/schema.js'
 import { rowsOf, runLoad, stageRecords, testSchema, testState, withConnection } from '../../src/testing/dataset.js'
 
 let folder: string

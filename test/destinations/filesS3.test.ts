@@ -2,12 +2,12 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { Secret } from '../../src/core/secret.js'
-import type { Clock } from '../../src/core/source.js'
-import { filesDestination } from '../../src/destinations/files/files.js'
-import type { S3Options } from '../../src/destinations/files/s3/options.js'
-import { PART_BYTES, s3Storage } from '../../src/destinations/files/s3/storage.js'
-import type { Storage } from '../../src/destinations/files/storage.js'
+import { filesDestination } from '../../src/destinations/objects/objects.js'
+import { PART_BYTES, s3Storage } from '../../src/destinations/objects/storage/s3.js'
+import type { S3Options } from '../../src/destinations/objects/storage/s3Options.js'
+import type { Storage } from '../../src/destinations/objects/storage/storage.js'
+import { Secret } from '../../src/model/secrets/secret.js'
+import type { Clock } from '../../src/model/source.js'
 import {
   commitPlan,
   rowsOf,

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'vitest'
-import { filesDestination } from '../../src/destinations/files/files.js'
+import { filesDestination } from '../../src/destinations/objects/objects.js'
 import { systemClock } from '../../src/pipeline/pipeline.js'
 import { testDestination } from '../../src/testing/destination.js'
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ColumnBatch } from '../../src/core/batch.js'
-import type { Connection, Load, TablePlan } from '../../src/core/destination.js'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
+import type { ColumnBatch } from '../../src/model/batch.js'
+import type { Connection, Load, TablePlan } from '../../src/model/destination.js'
 import { commitPlan, runLoad, testSchema, withConnection } from '../../src/testing/dataset.js'
 
 let folder: string

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { MergeStrategy } from '../../src/core/schema.js'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
+import type { MergeStrategy } from '../../src/schema/schema.js'
 import { rowsOf, runLoad, type TestRecord, testSchema, withConnection } from '../../src/testing/dataset.js'
 
 interface Order {

@@ -5,8 +5,8 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import { parquetReadObjects } from 'hyparquet'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ColumnBatch } from '../../src/core/batch.js'
 import { type ParquetColumn, parquetEncoder } from '../../src/destinations/parquet/encoder.js'
+import type { ColumnBatch } from '../../src/model/batch.js'
 import { columnBatch } from '../../src/testing/batch.js'
 
 let folder: string

@@ -7,9 +7,8 @@ import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type DemoApi, startDemoApi } from '../../demo/server.js'
-import type { Connection } from '../../src/core/destination.js'
-import { driver } from '../../src/destinations/postgres/client.js'
-import { postgresError } from '../../src/destinations/postgres/errors.js'
+import { driver } from '../../src/destinations/postgres/postgresClient.js'
+import { postgresError } from '../../src/destinations/postgres/postgresErrors.js'
 import {
   duckdb,
   type PipelineOptions,
@@ -19,6 +18,7 @@ import {
   restApi,
   type TransportResponse,
 } from '../../src/index.js'
+import type { Connection } from '../../src/model/destination.js'
 import { columnBatch } from '../../src/testing/batch.js'
 import {
   commitPlan,

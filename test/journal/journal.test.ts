@@ -3,8 +3,6 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { scrubber } from '../../src/core/scrubber.js'
-import { Secret } from '../../src/core/secret.js'
 import {
   systemFiles as files,
   type Journal,
@@ -16,6 +14,8 @@ import {
   replayJournal,
   unfinishedLoads,
 } from '../../src/journal/journal.js'
+import { scrubber } from '../../src/model/secrets/scrubber.js'
+import { Secret } from '../../src/model/secrets/secret.js'
 
 let dir = ''
 beforeEach(async () => {

@@ -1,10 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { canonicalJson, type JsonValue } from '../../src/core/json.js'
-import type { DataType } from '../../src/core/schema.js'
-import { type Coerced, coerce, type JsonScalar } from '../../src/normalize/coerce.js'
-import { plainDecimal, printFloat } from '../../src/normalize/pythonNumbers.js'
-import { formatDate, formatTime, isoTimestampMicros } from '../../src/normalize/time.js'
+import type { JsonValue } from '../../src/json/value.js'
+import { canonicalJson } from '../../src/json/write.js'
+import { type Coerced, coerce, type JsonScalar } from '../../src/normalize/exact/coerce.js'
+import { isoTimestampMicros } from '../../src/normalize/exact/isoText.js'
+import { plainDecimal, printFloat } from '../../src/normalize/exact/pythonNumbers.js'
+import { formatDate, formatTime } from '../../src/normalize/exact/timeText.js'
+import type { DataType } from '../../src/schema/schema.js'
 import golden from '../golden/coercion.json' with { type: 'json' }
 
 /** A golden value: a JSON value, or an object with its Python class. */

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import type { DataType, Schema } from '../../src/core/schema.js'
-import { cloneSchema } from '../../src/core/schemaDocument.js'
-import type { TableHints } from '../../src/core/source.js'
+import type { TableHints } from '../../src/model/source.js'
+import type { DataType, Schema } from '../../src/schema/schema.js'
+import { cloneSchema } from '../../src/schema/stored/document.js'
 import type { DecodedRow } from './decode.js'
 import { load } from './harness.js'
 

@@ -1,10 +1,10 @@
-import { resolveContract, setSchemaContract } from '../../src/core/contracts.js'
-import { applyTableHints } from '../../src/core/hints.js'
-import { type NamingName, naming } from '../../src/core/identifiers.js'
-import type { Schema, SchemaContract } from '../../src/core/schema.js'
-import { newSchema } from '../../src/core/schemaDocument.js'
-import type { TableHints } from '../../src/core/source.js'
+import type { TableHints } from '../../src/model/source.js'
 import { createNormalizer, type Normalizer, type WriteCounts } from '../../src/normalize/normalizer.js'
+import { resolveContract, setSchemaContract } from '../../src/schema/contracts.js'
+import { type NamingName, naming } from '../../src/schema/naming.js'
+import type { Schema, SchemaContract } from '../../src/schema/schema.js'
+import { newSchema } from '../../src/schema/stored/document.js'
+import { applyTableHints } from '../../src/schema/tableHints.js'
 import { type DecodedRow, decodeBatches } from './decode.js'
 
 export interface LoadOptions {

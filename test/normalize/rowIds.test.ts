@@ -2,10 +2,11 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { canonicalJson, parseJson } from '../../src/core/json.js'
-import { BufferPool } from '../../src/normalize/buffers.js'
-import { type Address, Kernel } from '../../src/normalize/kernel.js'
-import { IdColumn, nestedId, rowHash } from '../../src/normalize/rowIds.js'
+import { parseJson } from '../../src/json/parse.js'
+import { canonicalJson } from '../../src/json/write.js'
+import { type Address, Kernel } from '../../src/normalize/kernel/kernel.js'
+import { BufferPool } from '../../src/normalize/tables/columnWriter.js'
+import { IdColumn, nestedId, rowHash } from '../../src/normalize/tables/rowIds.js'
 import golden from '../golden/row_hash.json' with { type: 'json' }
 
 const kernel = new Kernel(() => {

@@ -2,17 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   detectIso,
-  epochMicros,
-  formatDate,
-  formatTime,
-  formatTimestamp,
   instantMicros,
   isoDateDays,
   isoTimeMicros,
   isoTimestampMicros,
   parseIso,
   parseTimestamp,
-} from '../../src/normalize/time.js'
+} from '../../src/normalize/exact/isoText.js'
+import { epochMicros, formatDate, formatTime, formatTimestamp } from '../../src/normalize/exact/timeText.js'
 import golden from '../golden/iso_detection.json' with { type: 'json' }
 
 describe('ISO detection', () => {

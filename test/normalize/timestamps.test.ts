@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { coerce } from '../../src/normalize/coerce.js'
+import { coerce } from '../../src/normalize/exact/coerce.js'
 import golden from '../golden/iso_detection.json' with { type: 'json' }
 import { openLoad } from './harness.js'
 

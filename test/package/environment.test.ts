@@ -14,7 +14,7 @@ try {
 `
 
 it.skipIf(process.platform !== 'linux')('says what to do where the process may have little address space', async () => {
-  const kernel = new URL('../../dist/normalize/kernel.js', import.meta.url).href
+  const kernel = new URL('../../dist/normalize/kernel/kernel.js', import.meta.url).href
   const command = 'ulimit -v 8000000 && exec "$0" --input-type=module --eval "$1" "$2"'
   const { stdout } = await promisify(execFile)('sh', ['-c', command, process.execPath, SCRIPT, kernel])
   // Newer versions of Node do with less.

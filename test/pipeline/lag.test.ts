@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { JsonValue } from '../../src/core/json.js'
-import { shiftCursor } from '../../src/pipeline/lag.js'
+import type { JsonValue } from '../../src/json/value.js'
+import { shiftCursor } from '../../src/pipeline/run/incremental/lag.js'
 
 /** What dlt gives for the same value, where dlt takes it at all. */
 const moved: readonly (readonly [value: JsonValue, lag: number, back: JsonValue])[] = [

@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { createRunMemory } from '../../src/pipeline/pageMemory.js'
-import { createSlots } from '../../src/pipeline/slots.js'
+import { createRunMemory, createSlots } from '../../src/pipeline/run/runMemory.js'
 
 /** Runs three levels of four items each, and gives the most leaves that were under way at once. */
 async function mostAtOnce(count: number, hasRoom: () => boolean): Promise<{ most: number; leaves: number }> {

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Load } from '../../src/core/destination.js'
-import { parseJson } from '../../src/core/json.js'
-import { pieces } from '../../src/pipeline/records.js'
-import { writer } from '../../src/pipeline/writer.js'
+import { parseJson } from '../../src/json/parse.js'
+import type { Load } from '../../src/model/destination.js'
+import { pieces } from '../../src/pipeline/run/records.js'
+import { writer } from '../../src/pipeline/run/writer.js'
 import { openLoad } from '../normalize/harness.js'
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString()

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Connection, DatasetRow } from '../../src/core/destination.js'
+import type { Connection, DatasetRow } from '../../src/model/destination.js'
 import type { Pipeline } from '../../src/pipeline/pipeline.js'
 
 /** What a dataset holds, in terms that two equal histories share: no ids that are drawn, no times. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { RunEvent } from '../../src/core/events.js'
+import type { RunEvent } from '../../src/model/events.js'
 import type { Pipeline } from '../../src/pipeline/pipeline.js'
 
 /** One load of the shop's API, as `loader.mjs` takes it. */

@@ -1,12 +1,12 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { jwtVerify } from 'jose'
 import { afterEach, describe, expect, test } from 'vitest'
-import { RequestError } from '../../src/core/errors.js'
-import { scrubber } from '../../src/core/scrubber.js'
-import { Secret } from '../../src/core/secret.js'
-import { authenticators, authKinds } from '../../src/rest/authenticators/index.js'
-import { type Client, createClient } from '../../src/rest/client.js'
-import type { Authenticator } from '../../src/rest/types.js'
+import { RequestError } from '../../src/model/errors.js'
+import { scrubber } from '../../src/model/secrets/scrubber.js'
+import { Secret } from '../../src/model/secrets/secret.js'
+import type { Authenticator } from '../../src/rest/api.js'
+import { authenticators, authKinds } from '../../src/rest/auth/authKinds.js'
+import { type Client, createClient } from '../../src/rest/http/client.js'
 import { fakeClock, get, quickPolicy, type Seen, sending, serve, type TestServer } from './clientServer.js'
 
 const open: { close(): Promise<void> }[] = []

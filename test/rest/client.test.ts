@@ -1,8 +1,8 @@
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, test } from 'vitest'
-import { RequestError } from '../../src/core/errors.js'
-import { Secret } from '../../src/core/secret.js'
-import { type Client, type ClientOptions, createClient } from '../../src/rest/client.js'
+import { RequestError } from '../../src/model/errors.js'
+import { Secret } from '../../src/model/secrets/secret.js'
+import { type Client, type ClientOptions, createClient } from '../../src/rest/http/client.js'
 import {
   fakeClock,
   get,

@@ -1,10 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
-import type { RunEvent } from '../../src/core/events.js'
-import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../../src/core/responses.js'
-import type { Clock } from '../../src/core/source.js'
-import type { SendOptions } from '../../src/rest/client.js'
-import type { ApiRequest, RetryPolicy } from '../../src/rest/types.js'
+import type { RunEvent } from '../../src/model/events.js'
+import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../../src/model/responses.js'
+import type { Clock } from '../../src/model/source.js'
+import type { ApiRequest, RetryPolicy } from '../../src/rest/api.js'
+import type { SendOptions } from '../../src/rest/http/client.js'
 
 export interface Seen {
   readonly method: string

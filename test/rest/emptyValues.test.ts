@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { duckdb, pipeline, type RestApiConfig, restApi } from '../../src/index.js'
-import { parseRestConfig } from '../../src/rest/config/parse.js'
+import { parseRestConfig } from '../../src/rest/document/parseDocument.js'
 import { type Answer, testApi, testFolder } from '../pipeline/api.js'
 
 const client = { base_url: 'https://api.example.com' }

@@ -1,7 +1,8 @@
-import type { RunEvent } from '../../src/core/events.js'
-import { type JsonObject, parseJson } from '../../src/core/json.js'
-import type { ExtractContext, ListEnd, Page, Source } from '../../src/core/source.js'
-import { parseRestConfig } from '../../src/rest/config/parse.js'
+import { parseJson } from '../../src/json/parse.js'
+import type { JsonObject } from '../../src/json/value.js'
+import type { RunEvent } from '../../src/model/events.js'
+import type { ExtractContext, ListEnd, Page, Source } from '../../src/model/source.js'
+import { parseRestConfig } from '../../src/rest/document/parseDocument.js'
 import { restSource } from '../../src/rest/source.js'
 import { fakeClock, memoryJournal, type Seen, serve } from './clientServer.js'
 

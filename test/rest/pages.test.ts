@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { JsonObject } from '../../src/core/json.js'
+import type { JsonObject } from '../../src/json/value.js'
 import { memoryJournal } from './clientServer.js'
 import { type Answer, type Api, api, context, read, recordsOf, source, things } from './listServer.js'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { DataError } from '../../src/core/errors.js'
-import { parseJson } from '../../src/core/json.js'
+import { parseJson } from '../../src/json/parse.js'
+import { DataError } from '../../src/model/errors.js'
 import {
   evaluateJson,
   evaluatePath,
@@ -9,7 +9,7 @@ import {
   parseTemplate,
   type Scope,
   templateParents,
-} from '../../src/rest/placeholders.js'
+} from '../../src/rest/request/placeholders.js'
 
 const record = parseJson(
   '{"id":7,"big":12345678901234567890,"f":1.0,"slug":"a/b?x=1#f","n":null,"ok":true,"tags":["x",1],"deep":{"list":[{"id":3}]},"url":"https://o.example/f?x=1","up":"..","none":""}',

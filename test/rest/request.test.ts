@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { JsonDocument } from '../../src/core/jsonBytes.js'
-import { compilePath } from '../../src/core/path.js'
+import { JsonDocument } from '../../src/json/bytes.js'
+import { compilePath } from '../../src/json/path.js'
+import type { ApiRequest, RequestPatch } from '../../src/rest/api.js'
+import { detectSelector, pathOfKeys, select, truncate } from '../../src/rest/list/selector.js'
 import { linkTarget } from '../../src/rest/paginators/headerLink.js'
-import { applyPatch, joinUrl, requestKey } from '../../src/rest/request.js'
-import { detectSelector, pathOfKeys, select, truncate } from '../../src/rest/selector.js'
-import type { ApiRequest, RequestPatch } from '../../src/rest/types.js'
+import { applyPatch, joinUrl, requestKey } from '../../src/rest/request/request.js'
 
 const request: ApiRequest = {
   method: 'GET',

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { loadPipelineFile } from '../../src/config/index.js'
+import { loadPipelineFile } from '../../src/config/pipelineFile.js'
 import { type RestApiConfig, restApi } from '../../src/index.js'
 import { load, testApi } from './loading.js'
 

@@ -2,8 +2,8 @@ import { createServer } from 'node:https'
 import { createRequire } from 'node:module'
 import type { AddressInfo, LookupFunction } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createClient } from '../../src/rest/client.js'
-import { httpTransport } from '../../src/rest/transport.js'
+import { createClient } from '../../src/rest/http/client.js'
+import { httpTransport } from '../../src/rest/http/transport.js'
 import { get, quickPolicy, sending, serve } from './clientServer.js'
 
 const opened: (() => Promise<unknown>)[] = []

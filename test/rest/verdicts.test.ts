@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { reasonCodes } from '../../src/rest/evidence.js'
+import { reasonCodes } from '../../src/rest/evidence/evidence.js'
 import { type Answer, read, things } from './listServer.js'
 import { testApi } from './loading.js'
 

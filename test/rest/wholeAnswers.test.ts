@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createClient } from '../../src/rest/client.js'
-import { fetchTransport } from '../../src/rest/fetchTransport.js'
-import type { Transport } from '../../src/rest/types.js'
+import type { Transport } from '../../src/rest/api.js'
+import { createClient } from '../../src/rest/http/client.js'
+import { fetchTransport } from '../../src/rest/http/fetchTransport.js'
 import { get, memoryJournal, quickPolicy, sending, serveRaw, type TestServer } from './clientServer.js'
 
 const opened: { close(): Promise<unknown> }[] = []

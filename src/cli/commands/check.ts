@@ -1,12 +1,11 @@
-import type { RunEvent } from '../../core/events.js'
-import { stringifyJson } from '../../core/json.js'
-import type { CheckedResource } from '../../pipeline/check.js'
-import { amount, counted } from '../amounts.js'
+import { stringifyJson } from '../../json/write.js'
+import type { RunEvent } from '../../model/events.js'
+import type { CheckedResource } from '../../pipeline/look/check.js'
 import type { ExitCode } from '../failure.js'
-import { openPipelines } from '../pipelineFile.js'
-import { printable } from '../printable.js'
-import { textTable } from '../table.js'
+import { amount, counted, printable } from '../terminal/printable.js'
+import { textTable } from '../terminal/table.js'
 import type { CommandContext } from './command.js'
+import { openPipelines } from './command.js'
 
 /**
  * `sluice check FILE`: validates the file, resolves its secrets and asks for one page of each root resource. Says what

@@ -1,5 +1,7 @@
-import type { Prompt } from '../prompt.js'
-import type { Terminal } from '../terminal.js'
+import { ConfigError } from '../../model/errors.js'
+import type { Pipeline } from '../../pipeline/pipeline.js'
+import type { Prompt } from '../terminal/prompt.js'
+import type { Terminal } from '../terminal/terminal.js'
 
 /** What every command is given besides its arguments. */
 export interface CommandContext {
@@ -10,4 +12,35 @@ export interface CommandContext {
   readonly signal: AbortSignal
   /** Milliseconds; never goes back. */
   readonly now: () => number
+}
+
+/** What the command line says instead of the file. */
+export interface PipelineOverrides {
+  readonly destination?: string | undefined
+  readonly dataset?: string | undefined
+}
+
+/** The pipelines of a file, ready to run: usually one. Everything heavy is loaded here, not before. */
+export async function openPipelines(file: string, overrides: PipelineOverrides): Promise<readonly Pipeline[]> {
+  const { loadPipelineFile } = await import('../../config/pipelineFile.js')
+  const loaded = await loadPipelineFile(file, overrides)
+  return loaded.pipelines
+}
+
+/** The one pipeline of a file; where it holds several, `name` says which. Throws a ConfigError otherwise. */
+export async function openPipeline(
+  file: string,
+  overrides: PipelineOverrides & { readonly pipeline?: string | undefined },
+): Promise<Pipeline> {
+  const pipelines = await openPipelines(file, overrides)
+  const { pipeline: name } = overrides
+  const chosen = name === undefined ? pipelines : pipelines.filter(pipeline => pipeline.name === name)
+  const [only, second] = chosen
+  if (only !== undefined && second === undefined) return only
+  const names = pipelines.map(pipeline => pipeline.name).join(', ')
+  const message =
+    name === undefined
+      ? `holds several pipelines, ${names}: say which one with --pipeline`
+      : `has no pipeline ${name}; it has ${names}`
+  throw new ConfigError([{ place: { path: '', file }, message }])
 }

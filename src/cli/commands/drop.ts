@@ -1,9 +1,8 @@
-import type { Dropped } from '../../pipeline/drop.js'
-import { counted } from '../amounts.js'
+import type { Dropped } from '../../pipeline/look/drop.js'
 import type { ExitCode } from '../failure.js'
-import { openPipeline, type PipelineOverrides } from '../pipelineFile.js'
-import { printable } from '../printable.js'
+import { counted, printable } from '../terminal/printable.js'
 import type { CommandContext } from './command.js'
+import { openPipeline, type PipelineOverrides } from './command.js'
 
 export interface DropCommandOptions extends PipelineOverrides {
   readonly pipeline?: string | undefined

@@ -1,11 +1,12 @@
 import { access } from 'node:fs/promises'
-import type { DraftAuth, DraftOptions, PipelineDraft } from '../../config/index.js'
-import { ConfigError, RequestError } from '../../core/errors.js'
-import { redactUrl } from '../../rest/redact.js'
+import type { DraftOptions, PipelineDraft } from '../../import/draft/draftPipeline.js'
+import type { DraftAuth } from '../../import/draft/draftYaml.js'
+import { ConfigError, RequestError } from '../../model/errors.js'
+import { redactUrl } from '../../rest/http/redact.js'
 import type { ExitCode } from '../failure.js'
-import { printable } from '../printable.js'
-import type { Prompt } from '../prompt.js'
-import type { Output } from '../terminal.js'
+import { printable } from '../terminal/printable.js'
+import type { Prompt } from '../terminal/prompt.js'
+import type { Output } from '../terminal/terminal.js'
 import { writeWhole } from '../writtenFile.js'
 import type { CommandContext } from './command.js'
 
@@ -51,7 +52,7 @@ async function draftWithSecret(
   prompt: Prompt | undefined,
   output: Output,
 ): Promise<PipelineDraft> {
-  const { draftPipeline } = await import('../../config/index.js')
+  const { draftPipeline } = await import('../../import/draft/draftPipeline.js')
   let secret: string | undefined
   for (;;) {
     try {
@@ -70,7 +71,7 @@ async function draftWithSecret(
 
 /** Asks until the answer is an address. */
 async function askedAddress(prompt: Prompt | undefined, output: Output): Promise<string> {
-  const { addressOf } = await import('../../config/draftAddress.js')
+  const { addressOf } = await import('../../import/draft/address.js')
   const question = 'Address of a list, as in https://api.example.com/v1/orders: '
   for (;;) {
     const answer = prompt === undefined ? await asked(prompt, question, '--url') : await prompt.ask(question)

@@ -1,13 +1,11 @@
-import type { Decision, ResourceDescription } from '../../core/description.js'
-import { stringifyJson } from '../../core/json.js'
-import type { DispositionHint } from '../../core/source.js'
-import type { CheckedResource } from '../../pipeline/check.js'
-import type { PipelinePlan, PlannedCursor, PlannedList } from '../../pipeline/describe.js'
-import { amount, counted, duration } from '../amounts.js'
+import { stringifyJson } from '../../json/write.js'
+import type { Decision, DispositionHint, ResourceDescription } from '../../model/source.js'
+import type { CheckedResource } from '../../pipeline/look/check.js'
+import type { PipelinePlan, PlannedCursor, PlannedList } from '../../pipeline/look/describePipeline.js'
 import type { ExitCode } from '../failure.js'
-import { openPipelines, type PipelineOverrides } from '../pipelineFile.js'
-import { printable } from '../printable.js'
+import { amount, counted, duration, printable } from '../terminal/printable.js'
 import type { CommandContext } from './command.js'
+import { openPipelines, type PipelineOverrides } from './command.js'
 
 export interface PlanCommandOptions extends PipelineOverrides {
   readonly select?: readonly string[] | undefined

@@ -1,14 +1,13 @@
-import type { RunEvent } from '../../core/events.js'
-import type { Receipt } from '../../core/receipt.js'
+import type { RunEvent } from '../../model/events.js'
+import type { Receipt } from '../../model/receipt.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
-import type { RunResult } from '../../pipeline/run.js'
-import { amount, duration } from '../amounts.js'
+import type { RunResult } from '../../pipeline/run/run.js'
 import type { ExitCode } from '../failure.js'
-import { openPipelines, type PipelineOverrides } from '../pipelineFile.js'
-import { printable } from '../printable.js'
-import { progressView } from '../progress.js'
-import { receiptLines } from '../receipts.js'
+import { amount, duration, printable } from '../terminal/printable.js'
+import { progressView } from '../terminal/progress.js'
+import { receiptLines } from '../terminal/receiptLines.js'
 import type { CommandContext } from './command.js'
+import { openPipelines, type PipelineOverrides } from './command.js'
 
 export interface RunCommandOptions extends PipelineOverrides {
   readonly select?: readonly string[] | undefined

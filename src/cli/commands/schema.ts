@@ -1,11 +1,11 @@
-import type { ReadonlySchema } from '../../core/schema.js'
-import { exportSchema, type SchemaFormat } from '../../core/schemaExport.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
+import { exportSchema, type SchemaFormat } from '../../schema/export/export.js'
+import type { ReadonlySchema } from '../../schema/schema.js'
 import type { ExitCode } from '../failure.js'
-import { openPipeline, type PipelineOverrides } from '../pipelineFile.js'
-import { printable } from '../printable.js'
+import { printable } from '../terminal/printable.js'
 import { writeWhole } from '../writtenFile.js'
 import type { CommandContext } from './command.js'
+import { openPipeline, type PipelineOverrides } from './command.js'
 
 export interface SchemaCommandOptions extends PipelineOverrides {
   readonly pipeline?: string | undefined

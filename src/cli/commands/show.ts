@@ -1,11 +1,10 @@
-import type { Connection, DatasetRow, DatasetValue } from '../../core/destination.js'
-import { amount } from '../amounts.js'
+import type { Connection, DatasetRow, DatasetValue } from '../../model/destination.js'
 import type { ExitCode } from '../failure.js'
-import { openPipelines, type PipelineOverrides } from '../pipelineFile.js'
-import { printable } from '../printable.js'
-import { textTable } from '../table.js'
-import type { Output } from '../terminal.js'
+import { amount, printable } from '../terminal/printable.js'
+import { textTable } from '../terminal/table.js'
+import type { Output } from '../terminal/terminal.js'
 import type { CommandContext } from './command.js'
+import { openPipelines, type PipelineOverrides } from './command.js'
 
 export interface ShowCommandOptions extends PipelineOverrides {
   /** Sample rows of a table. Default 10. */

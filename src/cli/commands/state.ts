@@ -1,10 +1,10 @@
-import { stringifyJson } from '../../core/json.js'
-import type { PipelineState } from '../../core/state.js'
+import { stringifyJson } from '../../json/write.js'
+import type { PipelineState } from '../../model/state.js'
 import type { ExitCode } from '../failure.js'
-import { openPipeline, type PipelineOverrides } from '../pipelineFile.js'
-import { printable } from '../printable.js'
-import { textTable } from '../table.js'
+import { printable } from '../terminal/printable.js'
+import { textTable } from '../terminal/table.js'
 import type { CommandContext } from './command.js'
+import { openPipeline, type PipelineOverrides } from './command.js'
 import { nothingLoaded } from './schema.js'
 
 export interface StateCommandOptions extends PipelineOverrides {

@@ -3,9 +3,9 @@ import { access, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
-import { DestinationError } from '../../core/errors.js'
-import { textLiteral } from '../sql/dialect.js'
-import { duckdbError } from './errors.js'
+import { DestinationError } from '../../model/errors.js'
+import { textLiteral } from '../sql/sqlSession.js'
+import { duckdbError } from './duckdbErrors.js'
 import { identityOf, isSameFile, openings } from './openFiles.js'
 
 /** An opened database file or memory; several connections of one process share it. */

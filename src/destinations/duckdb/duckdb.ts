@@ -1,8 +1,8 @@
 import { basename, resolve } from 'node:path'
-import type { Destination } from '../../core/destination.js'
-import { duckdbConnection } from './connection.js'
+import type { Destination } from '../../model/destination.js'
 import { type Database, isThere, openDatabase, openMemory } from './database.js'
-import { duckdbCapabilities } from './dialect.js'
+import { duckdbConnection } from './duckdbConnection.js'
+import { duckdbCapabilities } from './duckdbDialect.js'
 
 export interface DuckdbOptions {
   /** The database file, relative to the working directory; created when missing. `:memory:` lives as long as the destination. */

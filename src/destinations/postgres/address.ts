@@ -1,5 +1,5 @@
-import { ConfigError } from '../../core/errors.js'
-import { reveal, Secret } from '../../core/secret.js'
+import { ConfigError } from '../../model/errors.js'
+import { reveal, Secret } from '../../model/secrets/secret.js'
 
 /** How much a connection is protected, as libpq names it. */
 export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'

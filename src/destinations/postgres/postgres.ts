@@ -1,8 +1,8 @@
-import type { Destination } from '../../core/destination.js'
-import { reveal, type Secret } from '../../core/secret.js'
+import type { Destination } from '../../model/destination.js'
+import { reveal, type Secret } from '../../model/secrets/secret.js'
 import { type Address, addressOf, type PostgresOptions } from './address.js'
-import { postgresConnection } from './connection.js'
-import { postgresCapabilities } from './dialect.js'
+import { postgresConnection } from './postgresConnection.js'
+import { postgresCapabilities } from './postgresDialect.js'
 
 export type { PostgresOptions, TlsMode } from './address.js'
 

@@ -1,9 +1,9 @@
-import { isComplete } from '../../core/columns.js'
-import { SchemaError } from '../../core/errors.js'
-import { tableChain } from '../../core/rootKey.js'
-import type { ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../../core/schema.js'
+import { SchemaError } from '../../model/errors.js'
+import { isComplete } from '../../schema/columns.js'
+import { tableChain } from '../../schema/rootKey.js'
+import type { ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../../schema/schema.js'
 import type { DatasetTables, TargetColumns } from './ddl.js'
-import type { SqlSession, StagedTable } from './session.js'
+import type { SqlSession, StagedTable } from './sqlSession.js'
 
 /** A table that takes part in a commit, with its two sides: the rows that are there and the rows that arrived. */
 export interface ChainTable {

@@ -1,8 +1,8 @@
-import { SchemaError } from '../../core/errors.js'
-import type { MergeStrategy } from '../../core/schema.js'
+import { SchemaError } from '../../model/errors.js'
+import type { MergeStrategy } from '../../schema/schema.js'
 import { type Chain, type ChainTable, hangsOn, requiredRowKey } from './chain.js'
 import { hasDuplicates, insertable, insertStaged, keepTest, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
-import { hasRow, type SqlSession, type StagedTable } from './session.js'
+import { hasRow, type SqlSession, type StagedTable } from './sqlSession.js'
 
 /** Names of the temporary tables of a merge; dropped again before it ends. */
 const MATCHED = '_sluice_matched'

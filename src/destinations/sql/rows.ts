@@ -1,5 +1,5 @@
 import type { Chain, ChainTable } from './chain.js'
-import { hasRow, type SqlSession, type StagedTable } from './session.js'
+import { hasRow, type SqlSession, type StagedTable } from './sqlSession.js'
 
 /** `d."a" = s."a" AND …`; columns that may be null match null with null. */
 export function sameKey(

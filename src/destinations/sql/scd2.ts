@@ -1,10 +1,10 @@
-import { SchemaError } from '../../core/errors.js'
-import type { ReadonlyColumn } from '../../core/schema.js'
+import { SchemaError } from '../../model/errors.js'
+import type { ReadonlyColumn } from '../../schema/schema.js'
 import { type Chain, type ChainTable, columnsWith, hangsOn, requiredRowKey } from './chain.js'
 import { columnType } from './ddl.js'
-import { textLiteral } from './dialect.js'
 import { insertable, insertStaged, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
-import type { SqlSession } from './session.js'
+import type { SqlSession } from './sqlSession.js'
+import { textLiteral } from './sqlSession.js'
 
 const INSERTED = '_sluice_inserted'
 

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { RequestError } from '../../core/errors.js'
-import type { JsonValue } from '../../core/json.js'
-import { absent, because, nothingLeft } from '../evidence.js'
-import { bodyPath, definePaginator, describe, hasMore, jsonPath, pageError, paramName } from './kind.js'
+import type { JsonValue } from '../../json/value.js'
+import { RequestError } from '../../model/errors.js'
+import { absent, because, nothingLeft } from '../evidence/evidence.js'
+import { bodyPath, definePaginator, describe, hasMore, jsonPath, pageError, paramName } from './paginator.js'
 
 /** The body holds a cursor that the next request carries. */
 export const cursor = definePaginator({

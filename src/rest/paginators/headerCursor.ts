@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { absent, nothingLeft } from '../evidence.js'
-import { definePaginator, paramName } from './kind.js'
+import { absent, nothingLeft } from '../evidence/evidence.js'
+import { definePaginator, paramName } from './paginator.js'
 
 /** A response header holds a cursor that the next request carries. */
 export const headerCursor = definePaginator({

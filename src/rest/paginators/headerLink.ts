@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { ListEnd } from '../../core/source.js'
-import { absent, because, nothingLeft } from '../evidence.js'
-import { definePaginator } from './kind.js'
+import type { ListEnd } from '../../model/source.js'
+import { absent, because, nothingLeft } from '../evidence/evidence.js'
+import { definePaginator } from './paginator.js'
 
 /** The `Link` header names the next page (RFC 8288). */
 export const headerLink = definePaginator({

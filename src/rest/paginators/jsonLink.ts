@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { absent, nothingLeft } from '../evidence.js'
-import { definePaginator, describe, jsonPath, pageError } from './kind.js'
+import { absent, nothingLeft } from '../evidence/evidence.js'
+import { definePaginator, describe, jsonPath, pageError } from './paginator.js'
 
 /** The body holds the URL of the next page, absolute or relative to the page. */
 export const jsonLink = definePaginator({

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import type { ListEnd } from '../../core/source.js'
-import { because } from '../evidence.js'
-import type { ApiPage, Paginator } from '../types.js'
-import { bodyPath, definePaginator, jsonPath, paramName } from './kind.js'
+import type { ListEnd } from '../../model/source.js'
+import type { ApiPage, Paginator } from '../api.js'
+import { because } from '../evidence/evidence.js'
 import { range } from './pageNumber.js'
+import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
 import { facts, read, target, totalOf, totalPath, write } from './range.js'
 
 const schema = z

@@ -1,6 +1,6 @@
-import type { JsonValue } from '../../core/json.js'
-import type { ApiPage, ApiRequest, RequestPatch } from '../types.js'
-import { describe, hasMore, pageError, wholeNumber } from './kind.js'
+import type { JsonValue } from '../../json/value.js'
+import type { ApiPage, ApiRequest, RequestPatch } from '../api.js'
+import { describe, hasMore, pageError, wholeNumber } from './paginator.js'
 
 /** Where a number goes in a request. */
 export type Target = { readonly param: string } | { readonly bodyPath: string }

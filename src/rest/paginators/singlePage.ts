@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { because } from '../evidence.js'
-import { definePaginator } from './kind.js'
+import { because } from '../evidence/evidence.js'
+import { definePaginator } from './paginator.js'
 
 /** One request, whatever the answer says about more. */
 export const singlePage = definePaginator({

@@ -1,7 +1,7 @@
 import { deepEqual, equal, rejects } from 'node:assert/strict'
-import type { TablePlan } from '../../core/destination.js'
-import type { Receipt } from '../../core/receipt.js'
-import { readSchema } from '../../core/schemaDocument.js'
+import type { TablePlan } from '../../model/destination.js'
+import type { Receipt } from '../../model/receipt.js'
+import { readSchema } from '../../schema/stored/document.js'
 import { commitPlan, rowsOf, runLoad, stageRecords, testSchema, testState, withConnection } from '../dataset.js'
 import type { CaseTable } from '../destination.js'
 

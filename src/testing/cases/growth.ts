@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, rejects } from 'node:assert/strict'
-import type { TablePlan } from '../../core/destination.js'
+import type { TablePlan } from '../../model/destination.js'
 import { columnBatch } from '../batch.js'
 import { commitPlan, rowsOf, runLoad, testSchema, withConnection } from '../dataset.js'
 import type { CaseTable } from '../destination.js'

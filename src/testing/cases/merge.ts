@@ -1,5 +1,5 @@
 import { deepEqual, rejects } from 'node:assert/strict'
-import type { TablePlan } from '../../core/destination.js'
+import type { TablePlan } from '../../model/destination.js'
 import { rowsOf, runLoad, type TestColumns, type TestRecord, testSchema, withConnection } from '../dataset.js'
 import type { CaseTable } from '../destination.js'
 

@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, rejects } from 'node:assert/strict'
-import type { Condition, Connection, DatasetRow, ReadQuery } from '../../core/destination.js'
+import type { Condition, Connection, DatasetRow, ReadQuery } from '../../model/destination.js'
 import { rowsOf, runLoad, type TestRecord, testSchema, withConnection } from '../dataset.js'
 import type { CaseTable } from '../destination.js'
 

@@ -1,6 +1,6 @@
 import { deepEqual, rejects } from 'node:assert/strict'
-import type { Connection, TablePlan } from '../../core/destination.js'
-import type { Schema } from '../../core/schema.js'
+import type { Connection, TablePlan } from '../../model/destination.js'
+import type { Schema } from '../../schema/schema.js'
 import { rowsOf, runLoad, type TestColumns, type TestRecord, testSchema, withConnection } from '../dataset.js'
 import type { CaseTable } from '../destination.js'
 

@@ -4,9 +4,9 @@
  * record and goes on when its input ends, `pause at begin` does so before any row, `never` just loads. Prints `committed`, or the code of the failure.
  */
 import { once } from 'node:events'
-import { filesConnection } from '../../../src/destinations/files/connection.js'
-import { DEFAULT_LAYOUT, layout } from '../../../src/destinations/files/layout.js'
-import { localStorage } from '../../../src/destinations/files/local.js'
+import { DEFAULT_LAYOUT, layout } from '../../../src/destinations/objects/format/layout.js'
+import { filesConnection } from '../../../src/destinations/objects/objectsConnection.js'
+import { localStorage } from '../../../src/destinations/objects/storage/folder.js'
 import { runLoad, testSchema, testState } from '../../../src/testing/dataset.js'
 
 const [folder = '', loadId = '', disposition = 'append', moment = 'never'] = process.argv.slice(2)

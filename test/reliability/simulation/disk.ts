@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path'
-import type { Files, OpenFile } from '../../../src/core/files.js'
+import type { Files, OpenFile } from '../../../src/journal/fileSystem.js'
 import type { Life } from './life.js'
 
 /** A disk in memory that outlives processes, and power cuts as a disk does: what was not synced may be gone. */

@@ -1,4 +1,5 @@
-import type { Column, ColumnBatch } from '../../../src/core/batch.js'
+import { duckdbCapabilities } from '../../../src/destinations/duckdb/duckdbDialect.js'
+import type { Column, ColumnBatch } from '../../../src/model/batch.js'
 import type {
   CommitPlan,
   Committed,
@@ -7,12 +8,11 @@ import type {
   Destination,
   Load,
   TablePlan,
-} from '../../../src/core/destination.js'
-import { DestinationError } from '../../../src/core/errors.js'
-import type { Receipt } from '../../../src/core/receipt.js'
-import { schemaText } from '../../../src/core/schemaDocument.js'
-import type { PipelineState } from '../../../src/core/state.js'
-import { duckdbCapabilities } from '../../../src/destinations/duckdb/dialect.js'
+} from '../../../src/model/destination.js'
+import { DestinationError } from '../../../src/model/errors.js'
+import type { Receipt } from '../../../src/model/receipt.js'
+import type { PipelineState } from '../../../src/model/state.js'
+import { schemaText } from '../../../src/schema/stored/document.js'
 import type { Life } from './life.js'
 
 /** When the destination is lost: never, at one of its calls, or just before or after everything is committed. */

@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib'
-import type { Clock } from '../../../src/core/source.js'
-import type { Transport, TransportResponse } from '../../../src/rest/types.js'
+import type { Clock } from '../../../src/model/source.js'
+import type { Transport, TransportResponse } from '../../../src/rest/api.js'
 import { seeded } from '../chance.js'
 import type { Life } from './life.js'
 

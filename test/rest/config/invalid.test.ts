@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { ConfigError } from '../../../src/core/errors.js'
-import { secret } from '../../../src/core/secretReference.js'
-import { parseRestConfig } from '../../../src/rest/config/parse.js'
+import { ConfigError } from '../../../src/model/errors.js'
+import { secret } from '../../../src/model/secrets/secret.js'
+import { parseRestConfig } from '../../../src/rest/document/parseDocument.js'
 
 const client = { base_url: 'https://api.example.com/v1' }
 

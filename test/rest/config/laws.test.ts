@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ConfigError } from '../../../src/core/errors.js'
-import { parseRestConfig } from '../../../src/rest/config/parse.js'
+import { ConfigError } from '../../../src/model/errors.js'
+import { parseRestConfig } from '../../../src/rest/document/parseDocument.js'
 
 const words = fc.constantFrom(
   'client',

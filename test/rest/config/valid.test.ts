@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { Secret } from '../../../src/core/secret.js'
-import type { RestApiConfig } from '../../../src/rest/config/declaration.js'
-import type { Lookup } from '../../../src/rest/config/lookup.js'
-import type { EndpointResource } from '../../../src/rest/config/model.js'
-import { parseRestConfig } from '../../../src/rest/config/parse.js'
+import { Secret } from '../../../src/model/secrets/secret.js'
+import type { RestApiConfig } from '../../../src/rest/document/declaration/declaration.js'
+import type { EndpointResource } from '../../../src/rest/document/model.js'
+import { parseRestConfig } from '../../../src/rest/document/parseDocument.js'
+import type { Lookup } from '../../../src/rest/document/references.js'
 
 const client = { base_url: 'https://api.example.com/v1' }
 

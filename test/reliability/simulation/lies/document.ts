@@ -1,6 +1,6 @@
-import type { JsonObject } from '../../../../src/core/json.js'
-import type { RestApiConfig } from '../../../../src/rest/config/declaration.js'
-import type { Transport } from '../../../../src/rest/types.js'
+import type { JsonObject } from '../../../../src/json/value.js'
+import type { Transport } from '../../../../src/rest/api.js'
+import type { RestApiConfig } from '../../../../src/rest/document/declaration/declaration.js'
 import type { Level, Plan } from './plan.js'
 import { halves, names } from './truth.js'
 

@@ -1,4 +1,4 @@
-import type { TransportResponse } from '../../../../src/rest/types.js'
+import type { TransportResponse } from '../../../../src/rest/api.js'
 import type { Thing } from './truth.js'
 
 /** How an API gives a list, and what it says about it. */

@@ -1,5 +1,5 @@
-import type { DatasetRow } from '../../../../src/core/destination.js'
-import type { Receipt } from '../../../../src/core/receipt.js'
+import type { DatasetRow } from '../../../../src/model/destination.js'
+import type { Receipt } from '../../../../src/model/receipt.js'
 import type { Stored } from '../memoryDestination.js'
 import { type Known, traceOf } from './knowable.js'
 import type { Log } from './lyingApi.js'

@@ -1,4 +1,4 @@
-import type { Transport } from '../../../../src/rest/types.js'
+import type { Transport } from '../../../../src/rest/api.js'
 import { type Asked, asked, honest, type Told, written } from './honest.js'
 import { type Lie, lying, type Moment, type Serving } from './lies.js'
 import type { Plan, Run } from './plan.js'

@@ -1,5 +1,5 @@
 import { restApi } from '../../../../src/config/restApi.js'
-import { SluiceError } from '../../../../src/core/errors.js'
+import { SluiceError } from '../../../../src/model/errors.js'
 import { pipeline } from '../../../../src/pipeline/pipeline.js'
 import { seeded } from '../../chance.js'
 import { type Disk, disk } from '../disk.js'

@@ -1,0 +1,86 @@
+/**
+ * Text from APIs, files and databases, made safe to print on a terminal: control characters, which could move the
+ * cursor, rewrite lines or set the title, and characters that reverse the direction of text are shown as escapes.
+ */
+export function printable(text: string): string {
+  return text.replace(UNSAFE, escaped)
+}
+
+/** Like {@link printable}, but keeps line breaks: for messages that have several lines of their own. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
+}
+
+// C0 and C1 controls, line and paragraph separators, direction marks, overrides and isolates, the byte order mark,
+// tag characters and halves of surrogate pairs.
+const UNSAFE = /[\p{Cc}\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069\uFEFF\u{E0000}-\u{E007F}\p{Cs}]/gu
+
+const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+function escaped(character: string): string {
+  const code = character.codePointAt(0) ?? 0
+  return SHORT_ESCAPES[character] ?? (code <= 0xff ? `\\x${hex(code, 2)}` : `\\u{${hex(code, 4)}}`)
+}
+
+function hex(code: number, digits: number): string {
+  return code.toString(16).padStart(digits, '0')
+}
+
+/** Columns that printable text takes on a terminal. An estimate: terminals differ about emoji. */
+export function displayWidth(text: string): number {
+  let width = 0
+  for (const character of text) width += characterWidth(character)
+  return width
+}
+
+/** The text, shortened with `…` where it is wider than `columns`. */
+export function clip(text: string, columns: number): string {
+  if (displayWidth(text) <= columns) return text
+  let width = 0
+  let kept = ''
+  for (const character of text) {
+    width += characterWidth(character)
+    if (width > columns - 1) break
+    kept += character
+  }
+  return `${kept}…`
+}
+
+function characterWidth(character: string): number {
+  if (ZERO_WIDTH.test(character)) return 0
+  return WIDE.test(character) ? 2 : 1
+}
+
+const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]$/u
+const WIDE =
+  /^[\p{Emoji_Presentation}\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{20000}-\u{3FFFD}]$/u
+
+/** `1,234,567`, whatever the machine's language. */
+export function amount(value: number | bigint): string {
+  return value.toLocaleString('en-US', { maximumFractionDigits: 0 })
+}
+
+/** `1 page`, `2 pages`, `0 retries`. */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${amount(value)} ${value === 1 ? one : many}`
+}
+
+/** `120 ms`, `1.4 s`, `2 min 5 s`. */
+export function duration(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`
+  if (ms < 59_950) return `${(ms / 1_000).toFixed(1)} s`
+  const seconds = Math.round(ms / 1_000)
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+}
+
+/** `1,234 B`, `1.2 MB`. */
+export function bytes(value: number): string {
+  if (value < 10_000) return `${amount(value)} B`
+  if (value < 1_000_000) return `${(value / 1_000).toFixed(0)} kB`
+  return value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(2)} GB`
+}
+
+/** Items a second over `ms` milliseconds, as `1,234/s`; empty while there is too little time to tell. */
+export function rate(items: number, ms: number): string {
+  return ms < 50 || items === 0 ? '' : `${amount(Math.round((items * 1_000) / ms))}/s`
+}

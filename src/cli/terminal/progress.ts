@@ -1,0 +1,184 @@
+import type { RunEvent } from '../../model/events.js'
+import { amount, clip, counted, duration, printable, rate } from './printable.js'
+import type { Output } from './terminal.js'
+
+/** Shows a run while it goes on: one line a resource, redrawn in place on a terminal, printed now and then elsewhere. */
+export interface ProgressView {
+  show(event: RunEvent): void
+  /** Leaves the last state on the screen; nothing is shown after it. */
+  close(): void
+}
+
+const REDRAW_EVERY_MS = 100
+const PLAIN_LINE_EVERY_MS = 2_000
+
+interface ResourceProgress {
+  readonly resource: string
+  readonly startedMs: number
+  pages: number
+  pagesFromJournal: number
+  records: number
+  retries: number
+  finished: { readonly atMs: number; readonly verdict: string } | undefined
+  waiting: { readonly untilMs: number; readonly reason: string } | undefined
+}
+
+/** `now` gives milliseconds and never goes back. */
+export function progressView(output: Output, now: () => number): ProgressView {
+  return output.isTerminal ? liveView(output, now) : plainView(output, now)
+}
+
+function liveView(output: Output, now: () => number): ProgressView {
+  const resources = new Map<string, ResourceProgress>()
+  let drawnLines = 0
+  let footer = ''
+
+  const erase = (): void => {
+    if (drawnLines > 0) output.write(`\x1b[${drawnLines}A\x1b[0J`)
+    drawnLines = 0
+  }
+  const draw = (): void => {
+    const lines = alignedLines([...resources.values()], now())
+    if (footer !== '') lines.push(footer)
+    erase()
+    // A line that wraps would count as two and spoil the next redraw.
+    for (const line of lines) output.line(clip(line, output.columns() - 1))
+    drawnLines = lines.length
+  }
+  const timer = setInterval(draw, REDRAW_EVERY_MS)
+  timer.unref()
+  return {
+    show(event) {
+      record(resources, event, now())
+      if (event.type === 'committing') footer = `committing ${counted(event.rows, 'row')}`
+      if (event.type === 'committed') footer = ''
+      const line = announcement(event)
+      if (line === undefined) return
+      erase()
+      output.line(event.type === 'warning' ? output.styled('yellow', line) : line)
+      draw()
+    },
+    close() {
+      clearInterval(timer)
+      footer = ''
+      draw()
+    },
+  }
+}
+
+function plainView(output: Output, now: () => number): ProgressView {
+  const resources = new Map<string, ResourceProgress>()
+  const printedMs = new Map<string, number>()
+  return {
+    show(event) {
+      const time = now()
+      record(resources, event, time)
+      const line = announcement(event)
+      if (line !== undefined) output.line(line)
+      if (event.type === 'committing') output.line(`committing ${counted(event.rows, 'row')}`)
+      const progress = 'resource' in event && event.resource !== undefined ? resources.get(event.resource) : undefined
+      if (progress === undefined || event.type === 'warning' || event.type === 'detected') return
+      const due = (printedMs.get(progress.resource) ?? progress.startedMs) + PLAIN_LINE_EVERY_MS <= time
+      if (!due && event.type !== 'resource_finished') return
+      printedMs.set(progress.resource, time)
+      output.line(
+        parts(progress, time)
+          .filter(part => part !== '')
+          .join('  '),
+      )
+    },
+    close() {},
+  }
+}
+
+/** What is said once and stays on the screen. */
+function announcement(event: RunEvent): string | undefined {
+  switch (event.type) {
+    case 'run_started': {
+      const resumed =
+        event.resumedPages === 0 ? '' : `, resuming after ${counted(event.resumedPages, 'page')} of an interrupted run`
+      return printable(`${event.pipeline} → ${event.destination}, dataset ${event.dataset}${resumed}`)
+    }
+    case 'warning':
+      return printable(`warning: ${warningText(event)}`)
+    case 'detected':
+      return printable(`${event.resource}: ${event.what} ${event.guess}, detected: ${event.why}`)
+    default:
+      return undefined
+  }
+}
+
+function record(resources: Map<string, ResourceProgress>, event: RunEvent, time: number): void {
+  if (!('resource' in event) || event.resource === undefined || event.type === 'warning') return
+  let progress = resources.get(event.resource)
+  if (progress === undefined) {
+    progress = {
+      resource: event.resource,
+      startedMs: time,
+      pages: 0,
+      pagesFromJournal: 0,
+      records: 0,
+      retries: 0,
+      finished: undefined,
+      waiting: undefined,
+    }
+    resources.set(event.resource, progress)
+  }
+  switch (event.type) {
+    case 'page':
+      progress.pages += 1
+      progress.pagesFromJournal += event.fromJournal ? 1 : 0
+      progress.records += event.records
+      progress.waiting = undefined
+      break
+    case 'retry':
+      progress.retries += 1
+      progress.waiting = { untilMs: time + event.delayMs, reason: event.reason }
+      break
+    case 'waiting':
+      progress.waiting = { untilMs: time + event.delayMs, reason: event.reason }
+      break
+    case 'resource_finished':
+      progress.finished = { atMs: time, verdict: event.receipt.verdict }
+      progress.waiting = undefined
+      break
+  }
+}
+
+function alignedLines(resources: readonly ResourceProgress[], time: number): string[] {
+  const rows = resources.map(progress => parts(progress, time))
+  const widths = PARTS.map((_, index) => Math.max(...rows.map(row => row[index]?.length ?? 0)))
+  return rows.map(row =>
+    row
+      .map((part, index) =>
+        (index === 0 || index === row.length - 1 ? part.padEnd : part.padStart).call(part, widths[index] ?? 0),
+      )
+      .filter((_, index) => widths[index] !== 0)
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+const PARTS = ['resource', 'pages', 'records', 'rate', 'retries', 'state'] as const
+
+function parts(progress: ResourceProgress, time: number): string[] {
+  const { waiting, finished, pagesFromJournal } = progress
+  const resumed = pagesFromJournal === 0 ? '' : ` (${amount(pagesFromJournal)} from the journal)`
+  return [
+    printable(progress.resource),
+    `${counted(progress.pages, 'page')}${resumed}`,
+    counted(progress.records, 'record'),
+    rate(progress.records, (finished?.atMs ?? time) - progress.startedMs),
+    progress.retries === 0 ? '' : counted(progress.retries, 'retry', 'retries'),
+    finished !== undefined
+      ? finished.verdict
+      : waiting !== undefined && waiting.untilMs > time
+        ? printable(`waiting ${duration(waiting.untilMs - time)}: ${waiting.reason}`)
+        : '',
+  ]
+}
+
+/** The resource is named once, whoever named it. */
+function warningText({ resource, message }: Extract<RunEvent, { type: 'warning' }>): string {
+  return resource === undefined || message.startsWith(`${resource}:`) ? message : `${resource}: ${message}`
+}

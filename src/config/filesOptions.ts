@@ -1,0 +1,94 @@
+import { type FilesOptions, filesDestination } from '../destinations/objects/objects.js'
+import type { S3Credentials, S3Options } from '../destinations/objects/storage/s3Options.js'
+import type { Destination } from '../model/destination.js'
+import { ConfigError } from '../model/errors.js'
+import { Secret } from '../model/secrets/secret.js'
+import { systemClock } from '../pipeline/pipeline.js'
+import { alternatives, nearMiss } from '../rest/document/problems.js'
+import { type Environment, isSet, processEnvironment } from './environment.js'
+
+/**
+ * Loads into Parquet, NDJSON or CSV files of a folder or of `s3://bucket/prefix`, laid out as dlt lays them out. Merging is
+ * not possible. What the options do not say about S3 is looked up in the environment: `AWS_ACCESS_KEY_ID`,
+ * `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, or dlt's names of them.
+ */
+export function files(target: string | FilesOptions, env: Environment = processEnvironment()): Destination {
+  const options = typeof target === 'string' ? { path: target } : target
+  return filesDestination({ ...options, s3: { ...s3Settings(env), ...options.s3 } }, systemClock)
+}
+
+const DLT = 'DESTINATION__FILESYSTEM__CREDENTIALS__'
+
+/** Each setting's names, the first that is set counts. */
+const settingNames = {
+  accessKeyId: [`${DLT}AWS_ACCESS_KEY_ID`, 'AWS_ACCESS_KEY_ID'],
+  secretAccessKey: [`${DLT}AWS_SECRET_ACCESS_KEY`, 'AWS_SECRET_ACCESS_KEY'],
+  sessionToken: [`${DLT}AWS_SESSION_TOKEN`, 'AWS_SESSION_TOKEN'],
+  region: [`${DLT}REGION_NAME`, 'AWS_REGION', 'AWS_DEFAULT_REGION'],
+  endpoint: [`${DLT}ENDPOINT_URL`, 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
+} as const
+
+function s3Settings(env: Environment): S3Options {
+  const find = (name: keyof typeof settingNames): readonly [value: string, origin: string] | undefined => {
+    const origin = settingNames[name].find(candidate => isSet(env, candidate))
+    return origin === undefined ? undefined : [env[origin] ?? '', origin]
+  }
+  const secret = (name: keyof typeof settingNames): Secret | undefined => {
+    const found = find(name)
+    return found === undefined ? undefined : new Secret(...found)
+  }
+  const accessKeyId = find('accessKeyId')?.[0]
+  const secretAccessKey = secret('secretAccessKey')
+  const credentials: S3Credentials | undefined =
+    accessKeyId === undefined || secretAccessKey === undefined
+      ? undefined
+      : { accessKeyId, secretAccessKey, sessionToken: secret('sessionToken') }
+  return withoutUndefined({ credentials, region: find('region')?.[0], endpoint: find('endpoint')?.[0] })
+}
+
+/** What may follow `?` in a URL. */
+const urlSettings = ['format', 'compression', 'layout', 'region', 'endpoint', 'path_style', 'staging_dir'] as const
+
+/**
+ * The destination of `DIR` or `s3://BUCKET/PREFIX`, with settings behind a `?` as in
+ * `files:lake?format=jsonl&compression=none`. Throws a ConfigError.
+ */
+export function filesFromUrl(text: string, env: Environment): Destination {
+  // A folder's name may hold a question mark.
+  const [, path = text, query = ''] = /^([^?]*)\?(\w+=.*)$/s.exec(text) ?? []
+  const settings = new Map<string, string>()
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (!urlSettings.some(known => known === name)) {
+      const meant = nearMiss(name, urlSettings)
+      throw new ConfigError([
+        {
+          place: { path: 'destination' },
+          message: `there is no setting \`${name}\`${meant === undefined ? `; expected ${alternatives(urlSettings)}` : `; did you mean \`${meant}\`?`}`,
+        },
+      ])
+    }
+    settings.set(name, value)
+  }
+  const pathStyle = settings.get('path_style')
+  const s3 = {
+    region: settings.get('region'),
+    endpoint: settings.get('endpoint'),
+    pathStyle: pathStyle === undefined ? undefined : pathStyle !== 'false',
+  }
+  return files(
+    {
+      path,
+      format: settings.get('format') as FilesOptions['format'],
+      compression: settings.get('compression') as FilesOptions['compression'],
+      layout: settings.get('layout'),
+      stagingDir: settings.get('staging_dir'),
+      s3: withoutUndefined(s3),
+    },
+    env,
+  )
+}
+
+/** A setting that is not given must not hide one of the environment. */
+function withoutUndefined<T extends object>(settings: T): Partial<T> {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<T>
+}

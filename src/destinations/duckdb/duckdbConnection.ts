@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { Connection, Load } from '../../model/destination.js'
+import { DestinationError, SchemaError } from '../../model/errors.js'
+import { isCommitted } from '../sql/applyCommit.js'
+import { applyDrop } from '../sql/applyDrop.js'
+import { DatasetTables } from '../sql/ddl.js'
+import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
+import { readCommitted } from '../sql/systemRows.js'
+import type { Database } from './database.js'
+import { duckdbError } from './duckdbErrors.js'
+import { duckdbLoad } from './duckdbLoad.js'
+import { readRows, writeParquet } from './duckdbRead.js'
+import { duckdbSession, inTransaction } from './duckdbSession.js'
+import { openStagingFolder } from './duckdbStaging.js'
+
+/** Pipelines that this process is loading, by file, dataset and pipeline; other processes are kept out by DuckDB. */
+const held = new Set<string>()
+
+/** A connection to one dataset. `stagingRoot` is undefined for a database in memory. */
+export function duckdbConnection(
+  database: Database,
+  dataset: string,
+  stagingRoot: string | undefined,
+  signal: AbortSignal | undefined,
+): Connection {
+  const loads = new Set<Load>()
+
+  const withConnection = async <T>(doing: string, work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
+    try {
+      const connection = await database.connect()
+      try {
+        return await work(connection)
+      } finally {
+        connection.closeSync()
+      }
+    } catch (error) {
+      throw duckdbError(error, database.place, doing)
+    }
+  }
+  const withSession = async <T>(doing: string, work: (session: SqlSession) => Promise<T>): Promise<T> =>
+    await withConnection(doing, async connection => await work(await duckdbSession(connection, dataset)))
+
+  return {
+    dataset,
+    async committed(pipeline, schemaName) {
+      return await withSession('reading the stored state', session => readCommitted(session, pipeline, schemaName))
+    },
+    async hasLoad(loadId) {
+      return await withSession('reading the loads', async session =>
+        isCommitted(session, await DatasetTables.inspect(session), loadId),
+      )
+    },
+    async begin(plan) {
+      const key = `${database.place}\0${dataset}\0${plan.pipeline}`
+      if (held.has(key)) {
+        throw new DestinationError(
+          'destination_locked',
+          `Pipeline ${plan.pipeline} is being loaded into ${database.place} already; wait for that run to end`,
+          { destination: database.place, transient: true },
+        )
+      }
+      held.add(key)
+      try {
+        const root = stagingRoot ?? (await mkdtemp(join(tmpdir(), 'sluice-staging-')))
+        const folder = await openStagingFolder(join(root, folderName(dataset, plan.pipeline)))
+        const load = duckdbLoad(
+          database,
+          dataset,
+          plan,
+          folder,
+          () => {
+            loads.delete(load)
+            held.delete(key)
+          },
+          signal,
+        )
+        loads.add(load)
+        return load
+      } catch (error) {
+        held.delete(key)
+        throw duckdbError(error, database.place, 'creating its staging folder')
+      }
+    },
+    async inspect() {
+      return await withSession('reading the tables', session => session.inspect())
+    },
+    async *read(query) {
+      const connection = await database.connect()
+      try {
+        yield* readRows(connection, dataset, query)
+      } catch (error) {
+        throw duckdbError(error, database.place, `reading table ${query.table}`)
+      } finally {
+        connection.closeSync()
+      }
+    },
+    async count(table) {
+      return await withSession(`counting table ${table}`, async session => {
+        if ((await DatasetTables.inspect(session)).get(table) === undefined) {
+          throw new SchemaError('schema', `Dataset ${dataset} has no table ${table}`, { table })
+        }
+        return await numberFrom(session, `SELECT count(*) FROM ${session.table(table)}`)
+      })
+    },
+    async writeParquet(query, path) {
+      return await withConnection(`writing table ${query.table} into ${path}`, connection =>
+        writeParquet(connection, dataset, query, path),
+      )
+    },
+    async drop(names, next) {
+      await database.exclusively(() =>
+        withConnection('dropping tables', async connection => {
+          const session = await duckdbSession(connection, dataset)
+          await inTransaction(connection, async () => {
+            await applyDrop(session, names, next)
+          })
+        }),
+      )
+    },
+    async [Symbol.asyncDispose]() {
+      for (const load of loads) await load.abort()
+      await database.close()
+    },
+  }
+}
+
+/** Short, legal on every file system, and different for each pipeline and dataset. */
+function folderName(dataset: string, pipeline: string): string {
+  return createHash('sha256').update(`${dataset}\0${pipeline}`).digest('hex').slice(0, 16)
+}

@@ -1,0 +1,80 @@
+import type { Capabilities } from '../../model/destination.js'
+import type { DataType, ReadonlyColumn } from '../../schema/schema.js'
+import { type Dialect, doubleQuoted } from '../sql/sqlSession.js'
+
+/** DuckDB as dlt 1.26 describes it; text without U+0000 is our own rule, other engines cannot hold it. */
+export const duckdbCapabilities: Capabilities = {
+  maxIdentifierLength: 65_536,
+  caseSensitive: false,
+  dispositions: ['skip', 'append', 'replace', 'merge'],
+  mergeStrategies: ['delete-insert', 'upsert', 'scd2', 'insert-only'],
+  transactionalDdl: true,
+  nulInText: false,
+  // A twelfth of DuckDB's row group: it has work early, and little waits in memory.
+  batchRows: 10_240,
+  decimal: [38, 9],
+  wei: [38, 0],
+  timestampPrecision: [6, 9],
+  dltType: 'dlt.destinations.duckdb',
+}
+
+export const duckdbDialect: Dialect = {
+  identifier: doubleQuoted,
+  typeName,
+  storage,
+  timestamp: (microseconds, timezone) => `${timezone ? 'make_timestamptz' : 'make_timestamp'}(${microseconds})`,
+  temporary: name => `temp.main.${doubleQuoted(name)}`,
+  same: (left, right) => `${left} IS NOT DISTINCT FROM ${right}`,
+  caseSensitive: false,
+  addsManyColumns: false,
+}
+
+const simpleTypes = {
+  text: 'VARCHAR',
+  double: 'DOUBLE',
+  bool: 'BOOLEAN',
+  binary: 'BLOB',
+  json: 'JSON',
+  date: 'DATE',
+  time: 'TIME',
+} as const satisfies Partial<Record<DataType, string>>
+
+/** dlt's types for DuckDB; the precision of a bigint is its width in bits. */
+function typeName(type: DataType, precision?: number, scale?: number, timezone?: boolean): string {
+  switch (type) {
+    case 'bigint':
+      return integerType(precision)
+    case 'timestamp':
+      return timezone === false ? localTimestampType(precision) : 'TIMESTAMP WITH TIME ZONE'
+    case 'decimal':
+      return `DECIMAL(${precision ?? duckdbCapabilities.decimal[0]},${scale ?? duckdbCapabilities.decimal[1]})`
+    case 'wei':
+      return `DECIMAL(${precision ?? duckdbCapabilities.wei[0]},${scale ?? duckdbCapabilities.wei[1]})`
+    default:
+      return simpleTypes[type]
+  }
+}
+
+/**
+ * Ids of rows are as good as random: no method makes them smaller, and looking for one takes DuckDB a third of the time
+ * that it takes to write nested rows. Where they are repeated, of parents and loads, a dictionary is the best. Measured
+ * with 1,000,000 nested records: 3.5 s of CPU time instead of 5.1 s, for files of 0 to 4 % more.
+ */
+function storage({ name, data_type, row_key }: ReadonlyColumn): string {
+  if (data_type !== 'text' || !/^_dlt_.*id$/i.test(name)) return ''
+  return `USING COMPRESSION ${row_key === true ? 'uncompressed' : 'dictionary'}`
+}
+
+function integerType(bits: number | undefined): string {
+  if (bits === undefined) return 'BIGINT'
+  if (bits <= 8) return 'TINYINT'
+  if (bits <= 16) return 'SMALLINT'
+  if (bits <= 32) return 'INTEGER'
+  return bits <= 64 ? 'BIGINT' : 'HUGEINT'
+}
+
+function localTimestampType(digits: number | undefined): string {
+  if (digits === undefined || digits === 6) return 'TIMESTAMP'
+  if (digits === 0) return 'TIMESTAMP_S'
+  return digits <= 3 ? 'TIMESTAMP_MS' : digits <= 6 ? 'TIMESTAMP' : 'TIMESTAMP_NS'
+}

@@ -1,0 +1,64 @@
+import { DestinationError, SluiceError } from '../../model/errors.js'
+
+/** What the reader of a failure of DuckDB or of the file system can do about it. `place` is the database file. */
+export function duckdbError(error: unknown, place: string, doing: string): Error {
+  if (error instanceof SluiceError) return error
+  const text = error instanceof Error ? error.message : String(error)
+  const fail = (message: string, transient = false): DestinationError =>
+    new DestinationError('destination', message, { destination: place, transient, cause: error })
+
+  if (/set lock on file/i.test(text)) {
+    const holder = /PID (\d+)/.exec(text)?.[1]
+    const program = /Conflicting lock is held in (\S+)/.exec(text)?.[1]
+    const who =
+      holder === undefined ? 'another process' : `process ${holder}${program === undefined ? '' : ` (${program})`}`
+    return new DestinationError(
+      'destination_locked',
+      `${place} is in use by ${who}: a DuckDB file has one writing process. Close that one, or wait for it to end`,
+      { destination: place, transient: true, cause: error },
+    )
+  }
+  if (/unique file handle conflict/i.test(text)) {
+    return new DestinationError(
+      'destination_locked',
+      `${place} is attached to another database of this process; detach it there before`,
+      { destination: place, cause: error },
+    )
+  }
+  if (/not a valid DuckDB database file/i.test(text)) {
+    return fail(`${place} exists but is not a DuckDB database; name another file, or move this one away`)
+  }
+  if (/Is a directory/i.test(text)) return fail(`${place} is a folder; name a file in it`)
+  if (/No such file or directory|ENOENT/i.test(text)) {
+    return fail(`Cannot create ${place}: its folder does not exist; create the folder first`)
+  }
+  if (/Permission denied|read-only|EACCES|EROFS/i.test(text)) {
+    return fail(`No right to write ${place} or its folder; change the rights or name another file`)
+  }
+  if (/No space left|ENOSPC|EDQUOT/i.test(text))
+    return fail(`No space left on the disk of ${place} (while ${doing})`, true)
+  if (/storage version|older than|newer version/i.test(text)) {
+    return fail(
+      `${place} was written by a version of DuckDB that this one cannot read: ${firstLine(text)}. Let the version that wrote it make a copy for older ones: ${copyStatements(place)}`,
+    )
+  }
+  if (/conflict/i.test(text)) {
+    return fail(`Another transaction changed ${place} at the same time (while ${doing}); run again`, true)
+  }
+  if (/NOT NULL constraint failed/i.test(text)) {
+    return fail(`${firstLine(text)} (while ${doing}): the column at the destination does not allow empty values`)
+  }
+  return fail(`DuckDB failed while ${doing}: ${firstLine(text)}`)
+}
+
+/** What a newer DuckDB runs to write a file that this one reads. */
+function copyStatements(place: string): string {
+  const [from, to] = [place, `${place}.copy`].map(path => `'${path.replaceAll("'", "''")}'`)
+  return `ATTACH ${from} AS a (READ_ONLY); ATTACH ${to} AS b (STORAGE_VERSION 'v1.5.0'); COPY FROM DATABASE a TO b`
+}
+
+/** DuckDB appends the statement and suggestions on further lines. */
+function firstLine(text: string): string {
+  const end = text.indexOf('\n')
+  return end < 0 ? text : text.slice(0, end)
+}

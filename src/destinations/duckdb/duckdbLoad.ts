@@ -1,0 +1,117 @@
+import type { CommitNotes, CommitPlan, Load, LoadPlan } from '../../model/destination.js'
+import { applyCommit } from '../sql/applyCommit.js'
+import type { Database } from './database.js'
+import { duckdbError } from './duckdbErrors.js'
+import { duckdbSession, inTransaction, interruptible } from './duckdbSession.js'
+import type { Staged, StagingFolder } from './duckdbStaging.js'
+import { type HeadStart, headStart } from './headStart.js'
+
+/** A load into DuckDB: files until the commit, then one transaction. `release` is called once, at its end. */
+export function duckdbLoad(
+  database: Database,
+  dataset: string,
+  plan: LoadPlan,
+  folder: StagingFolder,
+  release: () => void,
+  signal: AbortSignal | undefined,
+): Load {
+  const start = headStart(database, dataset, folder)
+  let ended = false
+  let deleted: CommitNotes['deleted']
+  const end = async (): Promise<void> => {
+    if (ended) return
+    ended = true
+    try {
+      await start.end()
+      await folder.remove()
+    } finally {
+      release()
+    }
+  }
+  return {
+    async stage(batch, schema) {
+      signal?.throwIfAborted()
+      if (ended) throw new Error('stage after the end of the load')
+      await folder.add(batch, schema).catch(error => {
+        throw duckdbError(error, database.place, `staging rows of ${batch.table}`)
+      })
+      start.staged(batch.table, schema)
+    },
+    async commit(final) {
+      if (ended) return
+      const { place } = database
+      await start.stop()
+      deleted = await database
+        .exclusively(() => commit({ database, dataset, load: plan, folder, start, final, signal }), start.end)
+        .catch(error => {
+          throw duckdbError(error, place, `committing load ${plan.loadId}`)
+        })
+      // It is committed; what stays behind is removed by the next load.
+      await end().catch(() => {})
+    },
+    abort: end,
+    notes: () => ({ deleted, ...(start.lost() === undefined ? {} : { headStartLost: start.lost() }) }),
+  }
+}
+
+interface Committing {
+  readonly database: Database
+  readonly dataset: string
+  readonly load: LoadPlan
+  readonly folder: StagingFolder
+  readonly start: HeadStart
+  readonly final: CommitPlan
+  readonly signal: AbortSignal | undefined
+}
+
+async function commit(committing: Committing): Promise<CommitNotes['deleted']> {
+  const { database, dataset, load, folder, start, final, signal } = committing
+  signal?.throwIfAborted()
+  const staged = await folder.finish(final.schema)
+  const begun = await commitBegun(committing, staged)
+  if (begun !== undefined) return begun
+  await start.end()
+  const connection = await database.connect()
+  try {
+    // The order of rows in a table is not promised; keeping it would cost threads and memory.
+    await connection.run('SET SESSION preserve_insertion_order = false')
+    const session = await duckdbSession(connection, dataset)
+    let deleted: CommitNotes['deleted']
+    await interruptible(connection, signal, () =>
+      inTransaction(connection, async () => {
+        deleted = await applyCommit(session, load, final, staged.all)
+        signal?.throwIfAborted()
+        await database.check()
+      }),
+    )
+    await database.check()
+    return deleted
+  } finally {
+    connection.closeSync()
+  }
+}
+
+/** Commits the transaction that was begun while rows arrived; undefined, with nothing done, where there is none to commit. */
+async function commitBegun(
+  { database, load, start, final, signal }: Committing,
+  staged: Staged,
+): Promise<CommitNotes['deleted']> {
+  try {
+    const begun = await start.finish(final, staged, signal)
+    if (begun === undefined) return undefined
+    const { connection, session } = begun
+    return await interruptible(connection, signal, async () => {
+      const deleted = await applyCommit(session, load, begun.plan, begun.staged)
+      if (deleted === undefined) return undefined
+      signal?.throwIfAborted()
+      await database.check()
+      await connection.run('COMMIT')
+      await database.check()
+      return deleted
+    })
+  } catch {
+    // What is wrong with the rows shows itself again when the commit starts from the files.
+    signal?.throwIfAborted()
+    return undefined
+  }
+}

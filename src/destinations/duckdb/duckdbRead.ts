@@ -1,0 +1,106 @@
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
+import type { DatasetRow, DatasetValue, ReadQuery } from '../../model/destination.js'
+import { SchemaError } from '../../model/errors.js'
+import { type SelectStatement, selectStatement } from '../sql/selectStatement.js'
+import { duckdbDialect } from './duckdbDialect.js'
+import { duckdbSession } from './duckdbSession.js'
+
+const DEFAULT_BATCH_ROWS = 2048
+
+/**
+ * Rows of a table, streamed: integers of any width as bigint, DOUBLE as number, timestamps as Date (whole
+ * milliseconds), BLOB as bytes, everything else as DuckDB's text.
+ */
+export async function* readRows(
+  connection: DuckDBConnection,
+  dataset: string,
+  query: ReadQuery,
+): AsyncGenerator<readonly DatasetRow[]> {
+  const statement = await statementOf(connection, dataset, query, selected)
+  const converters = statement.columns.map(({ type }) => converterOf(type))
+  const batchRows = query.batchRows ?? DEFAULT_BATCH_ROWS
+  let batch: DatasetRow[] = []
+  const result = await connection.stream(statement.sql, [...statement.values])
+  for await (const rows of result.yieldRows()) {
+    for (const row of rows) {
+      batch.push(rowOf(statement.columns, converters, row))
+      if (batch.length < batchRows) continue
+      yield batch
+      batch = []
+    }
+  }
+  if (batch.length > 0) yield batch
+}
+
+/** Writes the rows of a query into a Parquet file, every column with its type in DuckDB. */
+export async function writeParquet(
+  connection: DuckDBConnection,
+  dataset: string,
+  query: ReadQuery,
+  path: string,
+): Promise<number> {
+  const { sql, values } = await statementOf(connection, dataset, query, column => column)
+  const file = `'${path.replaceAll("'", "''")}'`
+  const result = await connection.run(`COPY (${sql}) TO ${file} (FORMAT parquet)`, [...values])
+  return result.rowsChanged
+}
+
+async function statementOf(
+  connection: DuckDBConnection,
+  dataset: string,
+  query: ReadQuery,
+  expression: (column: string, type: string) => string,
+): Promise<SelectStatement<DuckDBValue>> {
+  const session = await duckdbSession(connection, dataset)
+  const tables = await session.inspect()
+  const name = [...tables.keys()].find(table => table.toLowerCase() === query.table.toLowerCase())
+  const existing = name === undefined ? undefined : tables.get(name)
+  if (name === undefined || existing === undefined) {
+    throw new SchemaError('schema', `Dataset ${dataset} has no table ${query.table}`, { table: query.table })
+  }
+  return selectStatement<DuckDBValue>(duckdbDialect, session.table(name), existing, query, expression, value =>
+    value instanceof Date ? value.toISOString() : value instanceof Uint8Array ? blobText(value) : value,
+  )
+}
+
+function rowOf(
+  columns: readonly { readonly name: string }[],
+  converters: readonly ((value: DuckDBValue) => DatasetValue)[],
+  values: readonly DuckDBValue[],
+): DatasetRow {
+  const row: Record<string, DatasetValue> = {}
+  for (let index = 0; index < columns.length; index++) {
+    const value = values[index] ?? null
+    // defineProperty and not assignment: a column may be called `__proto__`.
+    Object.defineProperty(row, columns[index]!.name, {
+      value: value === null ? null : converters[index]!(value), // one converter a column
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    })
+  }
+  return row
+}
+
+const isInteger = (type: string): boolean => /^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/.test(type)
+const isTimestamp = (type: string): boolean => type.startsWith('TIMESTAMP')
+
+/** Values without a plain form in JavaScript are made text by DuckDB, timestamps become milliseconds. */
+function selected(column: string, type: string): string {
+  if (isTimestamp(type)) return `epoch_ms(${column})`
+  const plain = isInteger(type) || type === 'DOUBLE' || type === 'FLOAT' || type === 'BOOLEAN' || type === 'BLOB'
+  return plain || type === 'VARCHAR' ? column : `CAST(${column} AS VARCHAR)`
+}
+
+function converterOf(type: string): (value: DuckDBValue) => DatasetValue {
+  if (isInteger(type)) return value => BigInt(value as bigint | number)
+  if (isTimestamp(type)) return value => new Date(Number(value))
+  if (type === 'BLOB') return value => (value as { readonly bytes: Uint8Array }).bytes
+  if (type === 'DOUBLE' || type === 'FLOAT' || type === 'BOOLEAN') return value => value as number | boolean
+  return value => String(value)
+}
+
+/** Bytes in the form that DuckDB casts to BLOB. */
+function blobText(bytes: Uint8Array): string {
+  return [...bytes].map(byte => `\\x${byte.toString(16).padStart(2, '0')}`).join('')
+}

@@ -1,0 +1,72 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { InspectedColumn } from '../../model/destination.js'
+import type { SqlSession } from '../sql/sqlSession.js'
+import { doubleQuoted } from '../sql/sqlSession.js'
+import { duckdbDialect } from './duckdbDialect.js'
+
+/** The shared SQL on one connection of DuckDB. */
+export async function duckdbSession(connection: DuckDBConnection, dataset: string): Promise<SqlSession> {
+  // The database is named, for a dataset may be called like the file, which alone would be ambiguous.
+  const [database] = (await connection.runAndReadAll('SELECT current_database()')).getRows()[0] ?? []
+  const schema = `${doubleQuoted(String(database))}.${doubleQuoted(dataset)}`
+  return {
+    dialect: duckdbDialect,
+    table: name => `${schema}.${doubleQuoted(name)}`,
+    async createDataset() {
+      await connection.run(`CREATE SCHEMA IF NOT EXISTS ${schema}`)
+    },
+    async run(sql, values) {
+      const result = await connection.run(sql, values === undefined ? undefined : [...values])
+      return result.rowsChanged
+    },
+    async rows(sql, values) {
+      const reader = await connection.runAndReadAll(sql, values === undefined ? undefined : [...values])
+      return reader.getRows()
+    },
+    async inspect() {
+      const reader = await connection.runAndReadAll(
+        'SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns() WHERE database_name = current_database() AND schema_name = $1 AND NOT internal ORDER BY table_oid, column_index',
+        [dataset],
+      )
+      const tables = new Map<string, Map<string, InspectedColumn>>()
+      for (const [table, column, type, nullable] of reader.getRows()) {
+        const columns = tables.get(String(table)) ?? new Map<string, InspectedColumn>()
+        columns.set(String(column), { type: String(type), nullable: nullable === true })
+        tables.set(String(table), columns)
+      }
+      return tables
+    },
+  }
+}
+
+/** Runs `work` between BEGIN and COMMIT; nothing stays of it when it fails. */
+export async function inTransaction<T>(connection: DuckDBConnection, work: () => Promise<T>): Promise<T> {
+  await connection.run('BEGIN TRANSACTION')
+  try {
+    const result = await work()
+    await connection.run('COMMIT')
+    return result
+  } catch (error) {
+    // A failed COMMIT has ended the transaction already.
+    await connection.run('ROLLBACK').catch(() => {})
+    throw error
+  }
+}
+
+/** Runs `work`, whose statements on the connection are interrupted when the signal says so; its reason is then thrown. */
+export async function interruptible<T>(
+  connection: DuckDBConnection,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const interrupt = (): void => connection.interrupt()
+  signal?.addEventListener('abort', interrupt)
+  try {
+    return await work()
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', interrupt)
+  }
+}

@@ -1,0 +1,100 @@
+import type { CommitPlan, LoadPlan } from '../../../model/destination.js'
+import { DestinationError } from '../../../model/errors.js'
+import { tableChain } from '../../../schema/rootKey.js'
+import type { ReadonlyColumn } from '../../../schema/schema.js'
+import { VERSIONS } from '../../sql/systemRows.js'
+import { segment } from '../format/layout.js'
+import type { CommittedTable, Snapshot } from './committedDataset.js'
+import { definitionAfter } from './definitions.js'
+
+/** Why a merge is not possible, for people. */
+export const MERGE_REFUSAL =
+  'files are written once and never changed, so rows cannot be merged into them; use append or replace, or load into a database such as DuckDB'
+
+/** What a commit does to a dataset, decided before anything is written. */
+export interface Changes {
+  /** Columns of the tables that take part. */
+  readonly tables: ReadonlyMap<string, readonly ReadonlyColumn[]>
+  readonly dropped: readonly string[]
+  /** Keys that no longer count. */
+  readonly removed: readonly string[]
+  /** The schema has to be stored. */
+  readonly storesSchema: boolean
+}
+
+/** States of a pipeline that are kept, as with dlt. */
+const KEPT_STATES = 100
+
+/** `staged`: tables that rows arrived for. Fails where the plan leaves one of them out, or merges. */
+export function changesOf(snapshot: Snapshot, plan: CommitPlan, staged: ReadonlySet<string>, load: LoadPlan): Changes {
+  const current = new Map<string, CommittedTable>(snapshot.tables)
+  const removed = new Set<string>()
+  const empty = (table: CommittedTable): void => {
+    for (const file of table.files) removed.add(file.key)
+    current.set(table.name, { ...table, files: [] })
+  }
+  const dropped = plan.drop.filter(name => current.has(name))
+  for (const name of dropped) {
+    empty(current.get(name) as CommittedTable)
+    current.delete(name)
+  }
+  for (const name of plan.truncate) {
+    const table = current.get(name)
+    if (table !== undefined) empty(table)
+  }
+  const tables = new Map<string, readonly ReadonlyColumn[]>()
+  for (const { table: root, disposition } of plan.tables) {
+    if (disposition === 'merge') {
+      throw new DestinationError('destination', `Table ${root} cannot be merged: ${MERGE_REFUSAL}`, {
+        destination: load.pipeline,
+      })
+    }
+    for (const table of tableChain(plan.schema, root)) {
+      const existing = current.get(table.name)
+      if (existing === undefined && !staged.has(table.name)) continue
+      if (existing !== undefined && disposition === 'replace') empty(existing)
+      tables.set(table.name, definitionAfter(existing, table))
+    }
+  }
+  const forgotten = [...staged].filter(name => !tables.has(name))
+  if (forgotten.length > 0) {
+    throw new DestinationError(
+      'destination',
+      `Rows were staged for ${forgotten.join(', ')}, which the commit leaves out`,
+      { destination: load.pipeline },
+    )
+  }
+  return {
+    tables,
+    dropped,
+    ...systemChanges(snapshot, plan, removed),
+  }
+}
+
+function systemChanges(
+  snapshot: Snapshot,
+  plan: Pick<CommitPlan, 'schema' | 'drop' | 'forgetSchema' | 'state'>,
+  removed: Set<string>,
+): Pick<Changes, 'removed' | 'storesSchema'> {
+  const versions = snapshot.versions.get(segment(plan.schema.name)) ?? []
+  // dlt takes a known hash for the promise that all tables exist: after a drop no version may be remembered.
+  const forgets = plan.drop.length > 0 || plan.forgetSchema === true
+  if (forgets) for (const key of versions) removed.add(key)
+  const newest = snapshot.loads.findLast(load => load.schemaName === plan.schema.name)
+  const states = plan.state === undefined ? [] : (snapshot.states.get(segment(plan.state.pipeline_name)) ?? [])
+  for (const key of states.slice(KEPT_STATES - 1)) removed.add(key)
+  return {
+    removed: [...removed],
+    storesSchema: forgets || versions.length === 0 || newest?.schemaVersionHash !== plan.schema.version_hash,
+  }
+}
+
+/** What dropping tables outside of a load changes. */
+export function dropChanges(snapshot: Snapshot, names: readonly string[], plan: Pick<CommitPlan, 'schema' | 'state'>) {
+  const removed = new Set(names.flatMap(name => snapshot.tables.get(name)?.files.map(file => file.key) ?? []))
+  return {
+    tables: new Map<string, readonly ReadonlyColumn[]>(),
+    dropped: names.filter(name => snapshot.tables.has(name)),
+    ...systemChanges(snapshot, { ...plan, drop: [VERSIONS.name] }, removed),
+  } satisfies Changes
+}

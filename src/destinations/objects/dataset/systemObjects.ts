@@ -1,0 +1,138 @@
+import { parseJson } from '../../../json/parse.js'
+import type { JsonObject, JsonValue } from '../../../json/value.js'
+import { isJsonObject } from '../../../json/value.js'
+import { stringifyJson } from '../../../json/write.js'
+import type { Committed, LoadPlan } from '../../../model/destination.js'
+import type { Receipt } from '../../../model/receipt.js'
+import type { PipelineState } from '../../../model/state.js'
+import { decodeState, encodeState } from '../../../model/state.js'
+import type { ReadonlySchema } from '../../../schema/schema.js'
+import { inflatedText, schemaText } from '../../../schema/stored/document.js'
+import { LOADS, RECEIPTS, receiptRow, STATES, VERSIONS } from '../../sql/systemRows.js'
+import { segment } from '../format/layout.js'
+
+/** Folders of dlt's own objects; a data file is in none of them. */
+export const folders = {
+  loads: LOADS.name,
+  versions: VERSIONS.name,
+  states: STATES.name,
+  receipts: RECEIPTS.name,
+  /** What loads are about to write, so that the next one can clear up after a crash. */
+  intents: '_sluice_intents',
+} as const
+
+/** dlt's mark of a dataset, with the version of its layout of objects. */
+export const INIT = { key: 'init', version: 2 } as const
+
+export const initText = (): Uint8Array =>
+  Buffer.from(`{"initial_version":${INIT.version},"current_version":${INIT.version}}`)
+
+export interface SystemObject {
+  readonly key: string
+  readonly content: Uint8Array
+}
+
+const line = (object: JsonObject): string => `${stringifyJson(object)}\n`
+
+export function loadRecordKey(schemaName: string, loadId: string): string {
+  return `${folders.loads}/${segment(schemaName)}__${segment(loadId)}.jsonl`
+}
+
+export function intentKey({ pipeline, loadId }: LoadPlan): string {
+  return `${intentPrefix(pipeline)}${segment(loadId)}.json`
+}
+
+export function intentPrefix(pipeline: string): string {
+  return `${folders.intents}/${segment(pipeline)}__`
+}
+
+/** The stored schema, under the time in seconds and the bytes of its hash in hex. */
+export function versionObject(schema: ReadonlySchema, at: bigint): SystemObject {
+  const row = {
+    version_hash: schema.version_hash,
+    schema_name: schema.name,
+    version: schema.version,
+    engine_version: schema.engine_version,
+    inserted_at: isoTime(at),
+    schema: schemaText(schema),
+  }
+  const name = `${segment(schema.name)}__${unixSeconds(at)}__${hexOfHash(schema.version_hash)}`
+  return { key: `${folders.versions}/${name}.jsonl`, content: Buffer.from(line(row)) }
+}
+
+/**
+ * The stored state, with dlt's keys and no other: dlt refuses a dataset whose state has one more, which is why rows of
+ * files carry no `_dlt_id` as they do elsewhere.
+ */
+export function stateObject(state: PipelineState, load: LoadPlan, schemaHash: string, at: bigint): SystemObject {
+  const row = {
+    version: state._state_version,
+    engine_version: state._state_engine_version,
+    pipeline_name: state.pipeline_name,
+    state: encodeState(state),
+    created_at: isoTime(at),
+    version_hash: state._version_hash ?? null,
+    _dlt_load_id: load.loadId,
+  }
+  const name = `${segment(state.pipeline_name)}__${segment(load.loadId)}__${hexOfHash(schemaHash)}`
+  return { key: `${folders.states}/${name}.jsonl`, content: Buffer.from(line(row)) }
+}
+
+/** What stands between the double underscores of an object's name; the first part may hold some itself. */
+export function nameParts(key: string, count: number): readonly string[] {
+  const parts = key
+    .slice(key.lastIndexOf('/') + 1)
+    .replace(/\.jsonl?$/, '')
+    .split('__')
+  const rest = parts.splice(Math.max(1, parts.length - count + 1))
+  return [parts.join('__'), ...rest]
+}
+
+export function receiptsObject(receipts: readonly Receipt[], schemaName: string, loadId: string): SystemObject {
+  const key = `${folders.receipts}/${segment(schemaName)}__${segment(loadId)}.jsonl`
+  const inline = ([name, value]: readonly [string, unknown]) =>
+    [name, RECEIPTS.columns.get(name)?.data_type === 'json' ? parseJson(String(value)) : value] as const
+  const rows = receipts.map(receipt =>
+    line(Object.fromEntries(Object.entries(receiptRow(loadId, receipt)).map(inline)) as JsonObject),
+  )
+  return { key, content: Buffer.from(rows.join('')) }
+}
+
+/** A stored schema or state as its object tells; undefined where it is none. */
+export function readRow(content: Uint8Array): JsonObject | undefined {
+  let value: JsonValue
+  try {
+    value = parseJson(content)
+  } catch {
+    return undefined
+  }
+  return isJsonObject(value) ? value : undefined
+}
+
+export function schemaOfRow(row: JsonObject): string {
+  return inflatedText(String(row.schema))
+}
+
+export function stateOfRow(row: JsonObject): NonNullable<Committed['state']> {
+  return decodeState(String(row.state))
+}
+
+/** `2024-01-02T03:04:05.678901+00:00`, without the fraction where it is 0. */
+export function isoTime(at: bigint): string {
+  const micros = ((at % 1_000_000n) + 1_000_000n) % 1_000_000n
+  const seconds = new Date(Number((at - micros) / 1000n)).toISOString().slice(0, 19)
+  return `${seconds}${micros === 0n ? '' : `.${String(micros).padStart(6, '0')}`}+00:00`
+}
+
+/** As Python prints it: `1795189125.770919`, `1.0`. */
+function unixSeconds(at: bigint): string {
+  const fraction = String(at % 1_000_000n)
+    .padStart(6, '0')
+    .replace(/0+$/, '')
+  return `${at / 1_000_000n}.${fraction === '' ? '0' : fraction}`
+}
+
+/** The part of a name that says which schema it belongs to. */
+export function hexOfHash(hash: string): string {
+  return Buffer.from(hash, 'base64').toString('hex')
+}

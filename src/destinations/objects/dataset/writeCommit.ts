@@ -1,0 +1,216 @@
+import { createHash } from 'node:crypto'
+import { parseJson } from '../../../json/parse.js'
+import type { JsonObject } from '../../../json/value.js'
+import { isJsonObject } from '../../../json/value.js'
+import { stringifyJson } from '../../../json/write.js'
+import type { CommitPlan, LoadPlan } from '../../../model/destination.js'
+import { DestinationError } from '../../../model/errors.js'
+import type { EncodedFile } from '../format/encodeTable.js'
+import type { Layout } from '../format/layout.js'
+import { mapLimited, type Storage } from '../storage/storage.js'
+import type { Changes } from './changes.js'
+import { type DatasetReader, keysUnder, type Snapshot } from './committedDataset.js'
+import { type DataFile, GIVEN_UP, type LoadRecord, loadRecordObject, type Manifest } from './manifest.js'
+import {
+  folders,
+  INIT,
+  initText,
+  intentKey,
+  intentPrefix,
+  isoTime,
+  loadRecordKey,
+  readRow,
+  receiptsObject,
+  stateObject,
+  versionObject,
+} from './systemObjects.js'
+
+/** Objects that are sent at once. */
+const WRITES_AT_ONCE = 4
+
+/** What is written: the changes, and the files that hold the rows. */
+export interface Commit {
+  readonly load: LoadPlan
+  readonly plan: Pick<CommitPlan, 'schema' | 'state' | 'receipts' | 'committedAt'>
+  readonly changes: Changes
+  readonly files: readonly EncodedFile[]
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Writes a commit. First a note of what will be written, then the files, then dlt's objects, then the record of the
+ * load, before which nothing counts; then what no longer counts is removed. A process that dies on the way leaves the
+ * note, by which {@link clearUp} finds the rest.
+ */
+export async function writeCommit(
+  storage: Storage,
+  reader: DatasetReader,
+  layout: Layout,
+  snapshot: Snapshot,
+  commit: Commit,
+): Promise<void> {
+  const { load, plan, changes } = commit
+  const { schema, committedAt: at } = plan
+  const data = commit.files.map((file, index) => ({ file, described: describe(layout, commit, file, index) }))
+  const objects = [
+    ...(changes.storesSchema ? [versionObject(schema, at)] : []),
+    ...(plan.state === undefined ? [] : [stateObject(plan.state, load, schema.version_hash, at)]),
+    ...(plan.receipts.length === 0 ? [] : [receiptsObject(plan.receipts, schema.name, load.loadId)]),
+  ]
+  const keys = [...data.map(({ described }) => described.key), ...objects.map(({ key }) => key)]
+  const manifest: Manifest = {
+    sequence: snapshot.nextSequence,
+    pipeline: load.pipeline,
+    files: data.map(({ described }) => described),
+    removed: changes.removed,
+    dropped: changes.dropped,
+    tables: changes.tables,
+  }
+  const record: LoadRecord = {
+    key: loadRecordKey(schema.name, load.loadId),
+    loadId: load.loadId,
+    schemaName: schema.name,
+    status: 0,
+    insertedAt: isoTime(at),
+    schemaVersionHash: schema.version_hash,
+    manifest,
+  }
+  await ensureInit(storage)
+  await storage.put(intentKey(load), intentText({ ...load, schemaName: schema.name, keys }))
+  let committing = false
+  try {
+    await mapLimited(data, WRITES_AT_ONCE, ({ file, described }) => {
+      commit.signal?.throwIfAborted()
+      return storage.put(described.key, file)
+    })
+    await mapLimited(objects, WRITES_AT_ONCE, ({ key, content }) => storage.put(key, content))
+    commit.signal?.throwIfAborted()
+    committing = true
+    if (!(await storage.put(record.key, recordText(record), { onlyIfAbsent: true }))) {
+      committing = false
+      await settleConflict(storage, reader, load, keys)
+    }
+  } catch (error) {
+    // Once the record is on its way nobody here knows whether it arrived: the next load looks.
+    if (!committing) await forget(storage, load, keys).catch(() => {})
+    throw error
+  }
+  // The load is committed, whatever happens now; what stays behind is removed by the next load.
+  await forget(storage, load, changes.removed).catch(() => {})
+}
+
+/** The same content has the same name, so that a repeated attempt writes over itself and never over another. */
+function describe(layout: Layout, { load, plan }: Commit, file: EncodedFile, index: number): DataFile {
+  const fileId = createHash('sha256').update(`${index} ${file.sha256}`).digest('hex').slice(0, 10)
+  const key = layout.key({
+    tableName: file.table,
+    schemaName: plan.schema.name,
+    loadId: load.loadId,
+    fileId,
+    ext: file.extension,
+    at: plan.committedAt,
+  })
+  const { table, format, rows, bytes, sha256 } = file
+  return { table, key, format, rows, bytes, sha256 }
+}
+
+const recordText = (record: LoadRecord): Uint8Array => Buffer.from(`${stringifyJson(loadRecordObject(record))}\n`)
+
+/** Another process has written the record of this load: either committed it as well, or gave it up. */
+async function settleConflict(
+  storage: Storage,
+  reader: DatasetReader,
+  load: LoadPlan,
+  keys: readonly string[],
+): Promise<void> {
+  const existing = await reader.record(load.loadId)
+  if (existing?.status === 0) {
+    const theirs = new Set(existing.manifest?.files.map(file => file.key))
+    await storage.remove(keys.filter(key => key.includes(load.loadId) && !key.startsWith('_') && !theirs.has(key)))
+    return
+  }
+  throw new DestinationError(
+    'destination_locked',
+    `Another process took over pipeline ${load.pipeline} in ${storage.place} while load ${load.loadId} was under way; let one process run it at a time, and run again`,
+    { destination: storage.place, transient: true },
+  )
+}
+
+interface Intent extends LoadPlan {
+  readonly schemaName: string
+  readonly keys: readonly string[]
+}
+
+function intentText(intent: Intent): Uint8Array {
+  return Buffer.from(stringifyJson(intent as unknown as JsonObject))
+}
+
+async function intentsOf(storage: Storage, pipeline: string): Promise<Intent[]> {
+  const keys = await keysUnder(storage, intentPrefix(pipeline))
+  const intents = await mapLimited(keys, WRITES_AT_ONCE, async key => {
+    const content = await storage.get(key)
+    const row = content === undefined ? undefined : readRow(content)
+    if (row === undefined || !isJsonObject(row) || row.pipeline !== pipeline) return undefined
+    return {
+      pipeline,
+      loadId: String(row.loadId),
+      schemaName: String(row.schemaName),
+      keys: Array.isArray(row.keys) ? row.keys.map(String) : [],
+    }
+  })
+  return intents.filter(intent => intent !== undefined)
+}
+
+/** Removes objects of a load, then the note about it. */
+async function forget(storage: Storage, load: LoadPlan, keys: readonly string[]): Promise<void> {
+  await storage.remove(keys)
+  await storage.remove([intentKey(load)])
+}
+
+/**
+ * Removes what earlier, uncommitted loads of the pipeline wrote, and what committed ones put out of use. A load that
+ * may still be under way elsewhere is given up first: its record is taken, so that it cannot commit any more.
+ */
+export async function clearUp(storage: Storage, reader: DatasetReader, plan: LoadPlan): Promise<void> {
+  for (const intent of await intentsOf(storage, plan.pipeline)) {
+    let record = await reader.record(intent.loadId)
+    if (record === undefined && intent.loadId !== plan.loadId) record = await giveUp(storage, reader, intent)
+    await forget(storage, intent, record?.status === 0 ? (record.manifest?.removed ?? []) : intent.keys)
+  }
+  const own = await reader.record(plan.loadId)
+  if (own?.status === GIVEN_UP) await storage.remove([own.key])
+}
+
+async function giveUp(storage: Storage, reader: DatasetReader, intent: Intent): Promise<LoadRecord | undefined> {
+  const record: LoadRecord = {
+    key: loadRecordKey(intent.schemaName, intent.loadId),
+    loadId: intent.loadId,
+    schemaName: intent.schemaName,
+    status: GIVEN_UP,
+    insertedAt: isoTime(0n),
+    schemaVersionHash: undefined,
+    manifest: undefined,
+  }
+  if (await storage.put(record.key, recordText(record), { onlyIfAbsent: true })) return record
+  return await reader.record(intent.loadId)
+}
+
+/** Marks a new dataset as dlt does; fails on one with objects that a newer dlt laid out. */
+async function ensureInit(storage: Storage): Promise<void> {
+  const content = await storage.get(INIT.key)
+  if (content === undefined) {
+    await storage.put(INIT.key, initText())
+    return
+  }
+  if (content.length === 0) return
+  let version: unknown
+  try {
+    version = (parseJson(content) as JsonObject).current_version
+  } catch {}
+  if (typeof version !== 'number' || version <= INIT.version) return
+  throw new DestinationError(
+    'destination',
+    `${storage.place} was laid out by a newer tool (version ${version} of ${folders.loads}'s layout, ${INIT.version} is known here); update first`,
+    { destination: storage.place },
+  )
+}

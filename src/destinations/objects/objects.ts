@@ -1,0 +1,103 @@
+import { basename, resolve } from 'node:path'
+import type { Capabilities, Destination } from '../../model/destination.js'
+import { ConfigError } from '../../model/errors.js'
+import { Secret } from '../../model/secrets/secret.js'
+import type { Clock } from '../../model/source.js'
+import { MERGE_REFUSAL } from './dataset/changes.js'
+import { DEFAULT_FORMAT, type EncodingOptions } from './format/encoding.js'
+import { type Compression, type FileFormatName, fileFormats } from './format/formats.js'
+import { DEFAULT_LAYOUT, layout, segment } from './format/layout.js'
+import { filesConnection } from './objectsConnection.js'
+import { localStorage } from './storage/folder.js'
+import { s3Storage } from './storage/s3.js'
+import type { S3Credentials, S3Options } from './storage/s3Options.js'
+
+export interface FilesOptions {
+  /** A folder, or `s3://bucket/prefix`. A dataset is a folder in it. */
+  readonly path: string
+  /** Default: the table's `file_format`, else the format of the files that are there, else `parquet`. */
+  readonly format?: FileFormatName | undefined
+  /** Default: `zstd` for Parquet, `gzip` for the others. Parquet also knows `snappy`. */
+  readonly compression?: Compression | undefined
+  /** Names of data files, with dlt's placeholders. Default `{table_name}/{load_id}.{file_id}.{ext}`. */
+  readonly layout?: string | undefined
+  /** Values of placeholders of your own in the layout. */
+  readonly extraPlaceholders?: Readonly<Record<string, string>> | undefined
+  /**
+   * A folder of this machine for rows on their way, which need about the size of the JSON they come from. Default: in
+   * the folder itself, or a temporary one for S3.
+   */
+  readonly stagingDir?: string | undefined
+  /** Where and as whom to reach an S3 bucket. */
+  readonly s3?: S3Options | undefined
+}
+
+/** Files hold what DuckDB can write into them: decimals have at most 38 digits. */
+export const filesCapabilities: Capabilities = {
+  maxIdentifierLength: 65_536,
+  caseSensitive: false,
+  dispositions: ['skip', 'append', 'replace'],
+  mergeStrategies: [],
+  mergeRefusal: MERGE_REFUSAL,
+  // Files of a Delta or an Iceberg table count only where its log lists them.
+  tableFormats: ['native', 'hive'],
+  transactionalDdl: true,
+  nulInText: false,
+  decimal: [38, 9],
+  wei: [38, 0],
+  timestampPrecision: [6, 6],
+  dltType: 'dlt.destinations.filesystem',
+}
+
+function secretsOf(credentials: S3Credentials | undefined): readonly Secret[] {
+  const given = [credentials?.secretAccessKey, credentials?.sessionToken].filter(one => one !== undefined)
+  return given.map(one => (typeof one === 'string' ? new Secret(one) : one))
+}
+
+/**
+ * Loads into files of a folder or of an S3 bucket, laid out as dlt lays them out. A load is committed by the record that
+ * is written last: it lists the files that count. Fails with a ConfigError when the options do not fit together.
+ */
+export function filesDestination(options: FilesOptions, clock: Clock): Destination {
+  const encoding = checkedEncoding(options)
+  const names = layout(options.layout ?? DEFAULT_LAYOUT, options.extraPlaceholders)
+  const bucket = /^s3:\/\/([^/]*)\/?(.*)$/.exec(options.path)
+  if (bucket === null && /^[a-z][a-z\d+-]+:\/\//i.test(options.path)) {
+    throw problem('path', `expected a folder or \`s3://bucket/prefix\`, not ${JSON.stringify(options.path)}`)
+  }
+  if (options.path === '') throw problem('path', 'expected a folder or `s3://bucket/prefix`, not nothing')
+  const openStorage =
+    bucket === null
+      ? (folder: string) => localStorage(resolve(options.path, folder), options.stagingDir)
+      : s3Storage(
+          { bucket: bucket[1] ?? '', prefix: bucket[2] ?? '', stagingDir: options.stagingDir },
+          options.s3 ?? {},
+          clock,
+        )
+  return {
+    name: bucket === null ? `files:${basename(resolve(options.path))}` : options.path.replace(/\/$/, ''),
+    capabilities: filesCapabilities,
+    secrets: secretsOf(options.s3?.credentials),
+    async connect(dataset, signal) {
+      signal?.throwIfAborted()
+      return await filesConnection(openStorage(segment(dataset)), dataset, { layout: names, encoding }, signal)
+    },
+  }
+}
+
+function checkedEncoding({ format, compression }: FilesOptions): EncodingOptions {
+  const named = format ?? DEFAULT_FORMAT
+  const known = Object.hasOwn(fileFormats, named) ? fileFormats[named] : undefined
+  if (known === undefined) {
+    throw problem('format', `expected ${Object.keys(fileFormats).join(', ')}, not ${JSON.stringify(format)}`)
+  }
+  if (compression === undefined || known.compressions.includes(compression)) return { format, compression }
+  throw problem(
+    'compression',
+    `expected ${known.compressions.join(', ')} for ${named}, not ${JSON.stringify(compression)}`,
+  )
+}
+
+function problem(path: string, message: string): ConfigError {
+  return new ConfigError([{ place: { path }, message }])
+}

@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto'
+import type { Connection, InspectedColumn, Load } from '../../model/destination.js'
+import { DestinationError } from '../../model/errors.js'
+import type { ReadonlyColumn } from '../../schema/schema.js'
+import { openMemory } from '../duckdb/database.js'
+import { duckdbDialect } from '../duckdb/duckdbDialect.js'
+import { openStagingFolder } from '../duckdb/duckdbStaging.js'
+import { columnType } from '../sql/ddl.js'
+import { dropChanges } from './dataset/changes.js'
+import { datasetReader } from './dataset/committedDataset.js'
+import { clearUp, writeCommit } from './dataset/writeCommit.js'
+import type { EncodingOptions } from './format/encoding.js'
+import { type Layout, microsecondsOf } from './format/layout.js'
+import { filesError } from './objectsErrors.js'
+import { filesLoad, loadFolder, newestCommit } from './objectsLoad.js'
+import { countRows, exportParquet, readTable } from './readTable.js'
+import type { Storage } from './storage/storage.js'
+
+/** Pipelines that this process is loading, by place and pipeline. Other processes are kept out at their commit. */
+const held = new Set<string>()
+
+export interface FilesSettings {
+  readonly layout: Layout
+  readonly encoding: EncodingOptions
+}
+
+/** A connection to one dataset; `storage` begins at its folder and is closed with the connection. */
+export async function filesConnection(
+  storage: Storage,
+  dataset: string,
+  { layout, encoding }: FilesSettings,
+  signal: AbortSignal | undefined,
+): Promise<Connection> {
+  const loads = new Set<Load>()
+  const reader = datasetReader(storage, layout)
+  const database = await openMemory(storage.place)
+  const explained = async <T>(doing: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      throw filesError(error, storage.place, doing)
+    }
+  }
+
+  return {
+    dataset,
+    async committed(pipeline, schemaName) {
+      return await explained('reading the stored state', () => reader.committed(pipeline, schemaName))
+    },
+    async hasLoad(loadId) {
+      return await explained('reading the loads', async () => (await reader.record(loadId))?.status === 0)
+    },
+    async begin(plan) {
+      const key = `${storage.place}\0${plan.pipeline}`
+      if (held.has(key)) {
+        throw new DestinationError(
+          'destination_locked',
+          `Pipeline ${plan.pipeline} is being loaded into ${storage.place} already; wait for that run to end`,
+          { destination: storage.place, transient: true },
+        )
+      }
+      held.add(key)
+      try {
+        const drafts = digest(key)
+        const drafting: Storage = {
+          ...storage,
+          put: (name, content, put) => storage.put(name, content, { ...put, drafts }),
+        }
+        await storage.clearDrafts(drafts)
+        await clearUp(drafting, reader, plan)
+        const begunAfter = newestCommit(await reader.snapshot(), plan.pipeline)
+        const folder = loadFolder(await storage.stagingDir(), drafts)
+        const load = filesLoad(plan, {
+          storage: drafting,
+          reader,
+          layout,
+          encoding,
+          database,
+          staging: await openStagingFolder(folder),
+          folder,
+          begunAfter,
+          signal,
+          clear: () => storage.clearDrafts(drafts),
+          release() {
+            loads.delete(load)
+            held.delete(key)
+          },
+        })
+        loads.add(load)
+        return load
+      } catch (error) {
+        held.delete(key)
+        throw filesError(error, storage.place, 'beginning a load')
+      }
+    },
+    async inspect() {
+      const { tables, system } = await explained('reading the tables', reader.snapshot)
+      return new Map(
+        [...tables.values(), ...system].map(({ name, columns }) => [
+          name,
+          new Map(columns.map(column => [column.name, inspected(column)])),
+        ]),
+      )
+    },
+    async *read(query) {
+      try {
+        yield* readTable(storage, reader.snapshot, dataset, query)
+      } catch (error) {
+        throw filesError(error, storage.place, `reading table ${query.table}`)
+      }
+    },
+    async count(table) {
+      return await explained(`counting table ${table}`, () => countRows(storage, reader.snapshot, dataset, table))
+    },
+    async writeParquet(query, path) {
+      return await explained(`writing table ${query.table} into ${path}`, () =>
+        exportParquet(storage, reader.snapshot, dataset, query, path),
+      )
+    },
+    async drop(names, next) {
+      await explained('dropping tables', () =>
+        database.exclusively(async () => {
+          const { schema, state, loadId } = next
+          const snapshot = await reader.snapshot()
+          if (snapshot.loads.some(load => load.loadId === loadId)) return
+          await writeCommit(storage, reader, layout, snapshot, {
+            load: { loadId, pipeline: state.pipeline_name },
+            plan: { schema, state, receipts: [], committedAt: microsecondsOf(loadId) },
+            changes: dropChanges(snapshot, names, { schema, state }),
+            files: [],
+          })
+        }),
+      )
+    },
+    async [Symbol.asyncDispose]() {
+      for (const load of loads) await load.abort()
+      await database.close()
+      await storage.close()
+    },
+  }
+}
+
+function inspected(column: ReadonlyColumn): InspectedColumn {
+  return { type: columnType(duckdbDialect, column), nullable: column.nullable !== false }
+}
+
+/** Short and legal on every file system. */
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16)
+}

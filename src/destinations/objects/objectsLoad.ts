@@ -1,0 +1,120 @@
+import { join } from 'node:path'
+import type { CommitPlan, Load, LoadPlan } from '../../model/destination.js'
+import { DestinationError } from '../../model/errors.js'
+import type { Database } from '../duckdb/database.js'
+import type { StagingFolder } from '../duckdb/duckdbStaging.js'
+import { changesOf } from './dataset/changes.js'
+import type { DatasetReader, Snapshot } from './dataset/committedDataset.js'
+import { writeCommit } from './dataset/writeCommit.js'
+import { type EncodedFile, encodeTable } from './format/encodeTable.js'
+import { type EncodingOptions, encodingOf } from './format/encoding.js'
+import type { Layout } from './format/layout.js'
+import { filesError } from './objectsErrors.js'
+import type { Storage } from './storage/storage.js'
+
+/** Everything a load works with. */
+export interface LoadContext {
+  readonly storage: Storage
+  readonly reader: DatasetReader
+  readonly layout: Layout
+  readonly encoding: EncodingOptions
+  /** DuckDB in memory, which turns staged rows into files; its turns keep commits of one dataset apart. */
+  readonly database: Database
+  readonly staging: StagingFolder
+  /** Where files are written before they go to the storage; lies in the staging folder. */
+  readonly folder: string
+  /** The newest commit of the pipeline when the load began. */
+  readonly begunAfter: number
+  readonly signal: AbortSignal | undefined
+  /** Removes objects that were on their way. */
+  readonly clear: () => Promise<void>
+  /** Called once, at the end of the load. */
+  readonly release: () => void
+}
+
+/** A load into files: rows are staged on this machine, and written where they belong by the commit. */
+export function filesLoad(load: LoadPlan, context: LoadContext): Load {
+  const { storage, staging, signal } = context
+  let ended = false
+  const end = async (): Promise<void> => {
+    if (ended) return
+    ended = true
+    try {
+      await staging.remove()
+      await context.clear()
+    } finally {
+      context.release()
+    }
+  }
+  return {
+    async stage(batch, schema) {
+      signal?.throwIfAborted()
+      if (ended) throw new Error('stage after the end of the load')
+      await staging.add(batch, schema).catch(error => {
+        throw filesError(error, storage.place, `staging rows of ${batch.table}`)
+      })
+    },
+    async commit(final) {
+      if (ended) return
+      await context.database
+        .exclusively(() => commit(load, context, final))
+        .catch(error => {
+          signal?.throwIfAborted()
+          throw filesError(error, storage.place, `committing load ${load.loadId}`)
+        })
+      // It is committed; what stays behind is removed by the next load.
+      await end().catch(() => {})
+    },
+    abort: end,
+  }
+}
+
+async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): Promise<void> {
+  const { storage, reader, layout, encoding, signal } = context
+  signal?.throwIfAborted()
+  const { all: staged } = await context.staging.finish(plan.schema)
+  const snapshot = await reader.snapshot()
+  if (snapshot.loads.some(({ loadId }) => loadId === load.loadId)) return
+  if (newestCommit(snapshot, load.pipeline) > context.begunAfter) {
+    throw new DestinationError(
+      'destination_locked',
+      `Another process committed a load of pipeline ${load.pipeline} into ${storage.place} while load ${load.loadId} was under way; let one process run it at a time, and run again`,
+      { destination: storage.place, transient: true },
+    )
+  }
+  const changes = changesOf(snapshot, plan, new Set(staged.keys()), load)
+  const files: EncodedFile[] = []
+  const connection = await context.database.connect()
+  const interrupt = (): void => connection.interrupt()
+  signal?.addEventListener('abort', interrupt)
+  try {
+    // The order of rows in a table is not promised; keeping it would cost threads and memory.
+    await connection.run('SET SESSION preserve_insertion_order = false')
+    for (const [name, rows] of staged) {
+      const known = new Set(plan.schema.tables.get(name)?.columns.keys())
+      const columns = changes.tables.get(name) ?? []
+      const target = { folder: context.folder, number: files.length }
+      const chosen = encodingOf(name, plan.schema, snapshot, encoding)
+      files.push(await encodeTable(connection, { name, rows, known }, columns, chosen, target))
+    }
+  } catch (error) {
+    signal?.throwIfAborted()
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', interrupt)
+    connection.closeSync()
+  }
+  signal?.throwIfAborted()
+  await writeCommit(storage, reader, layout, snapshot, { load, plan, changes, files, signal })
+}
+
+/** Sequence of the newest commit of a pipeline; 0 when there is none. */
+export function newestCommit({ loads }: Snapshot, pipeline: string): number {
+  const own = loads.filter(({ manifest }) => manifest?.pipeline === pipeline)
+  return Math.max(0, ...own.map(({ manifest }) => manifest?.sequence ?? 0))
+}
+
+/** Where the files of a load are prepared, inside a storage's staging folder. */
+export function loadFolder(stagingDir: string, digest: string): string {
+  return join(stagingDir, digest, 'rows')
+}

@@ -1,0 +1,150 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { DatasetRow, ReadQuery } from '../../model/destination.js'
+import { DestinationError, SchemaError } from '../../model/errors.js'
+import { openMemory } from '../duckdb/database.js'
+import { duckdbDialect } from '../duckdb/duckdbDialect.js'
+import { readRows, writeParquet } from '../duckdb/duckdbRead.js'
+import { columnType } from '../sql/ddl.js'
+import { doubleQuoted } from '../sql/sqlSession.js'
+import type { CommittedTable, Snapshot } from './dataset/committedDataset.js'
+import { type FileFormatName, fileFormats } from './format/formats.js'
+import type { Storage } from './storage/storage.js'
+
+/** How often a dataset is looked at again when files were replaced between looking and reading. */
+const LOOKS = 5
+
+/** Rows of a table of one moment: files that a later load removes are read to their end. */
+export async function* readTable(
+  storage: Storage,
+  look: () => Promise<Snapshot>,
+  dataset: string,
+  query: ReadQuery,
+): AsyncGenerator<readonly DatasetRow[]> {
+  yield* withView(storage, look, dataset, query.table, connection => readRows(connection, dataset, query))
+}
+
+/** Number of rows of a table: as the loads counted them, or counted now where another tool wrote them. */
+export async function countRows(
+  storage: Storage,
+  look: () => Promise<Snapshot>,
+  dataset: string,
+  name: string,
+): Promise<number> {
+  const { files } = tableNamed(await look(), dataset, name)
+  if (files.every(file => file.rows !== undefined)) return files.reduce((sum, file) => sum + (file.rows ?? 0), 0)
+  return await oneNumber(storage, look, dataset, name, async (connection, view) => {
+    const reader = await connection.runAndReadAll(`SELECT count(*) FROM ${view}`)
+    return Number(reader.getRows()[0]?.[0])
+  })
+}
+
+/** Writes the rows of a query into one Parquet file of this machine. */
+export async function exportParquet(
+  storage: Storage,
+  look: () => Promise<Snapshot>,
+  dataset: string,
+  query: ReadQuery,
+  path: string,
+): Promise<number> {
+  return await oneNumber(storage, look, dataset, query.table, connection =>
+    writeParquet(connection, dataset, query, path),
+  )
+}
+
+async function oneNumber(
+  storage: Storage,
+  look: () => Promise<Snapshot>,
+  dataset: string,
+  name: string,
+  work: (connection: DuckDBConnection, view: string) => Promise<number>,
+): Promise<number> {
+  const numbers = withView(storage, look, dataset, name, async function* (connection, view) {
+    yield await work(connection, view)
+  })
+  let result = 0
+  for await (const number of numbers) result = number
+  return result
+}
+
+async function* withView<T>(
+  storage: Storage,
+  look: () => Promise<Snapshot>,
+  dataset: string,
+  name: string,
+  work: (connection: DuckDBConnection, view: string) => AsyncGenerator<T>,
+): AsyncGenerator<T> {
+  for (let looks = 1; ; looks++) {
+    const table = tableNamed(await look(), dataset, name)
+    await using borrowed = await storage.borrow(table.files.map(file => file.key))
+    if (borrowed === undefined && looks < LOOKS) continue
+    if (borrowed === undefined) {
+      throw new DestinationError(
+        'destination',
+        `Files of table ${table.name} are missing from ${storage.place}: its loads list them, but they were removed by something else. Restore them, or load the table anew with a refresh`,
+        { destination: storage.place },
+      )
+    }
+    const database = await openMemory(`${storage.place} ${name}`)
+    const connection = await database.connect()
+    try {
+      await connection.run('SET SESSION preserve_insertion_order = false')
+      await connection.run(`CREATE SCHEMA ${doubleQuoted(dataset)}`)
+      const view = `${doubleQuoted(dataset)}.${doubleQuoted(table.name)}`
+      await connection.run(`CREATE VIEW ${view} AS ${await relation(connection, table, borrowed.paths)}`)
+      yield* work(connection, view)
+    } finally {
+      connection.closeSync()
+      await database.close()
+    }
+    return
+  }
+}
+
+/** The table of a name; system tables are tables. Fails with a SchemaError. */
+export function tableNamed({ tables, system }: Snapshot, dataset: string, name: string): CommittedTable {
+  const all = [...tables.values(), ...system]
+  const found =
+    all.find(table => table.name === name) ?? all.find(table => table.name.toLowerCase() === name.toLowerCase())
+  if (found !== undefined) return found
+  throw new SchemaError('schema', `Dataset ${dataset} has no table ${name}`, { table: name })
+}
+
+async function relation(
+  connection: DuckDBConnection,
+  table: CommittedTable,
+  paths: readonly string[],
+): Promise<string> {
+  const parts: string[] = []
+  for (const format of Object.keys(fileFormats) as FileFormatName[]) {
+    const own = paths.filter((_, index) => table.files[index]?.format === format)
+    if (own.length > 0) parts.push(await select(connection, table, format, own))
+  }
+  if (parts.length > 0) return parts.join(' UNION ALL ')
+  return `SELECT ${table.columns.map(nothing).join(', ')} WHERE false`
+}
+
+async function select(
+  connection: DuckDBConnection,
+  table: CommittedTable,
+  formatName: FileFormatName,
+  paths: readonly string[],
+): Promise<string> {
+  const format = fileFormats[formatName]
+  const from = format.reader(paths, table.columns)
+  const present = format.describes ? await columnsOf(connection, from) : undefined
+  const values = table.columns.map(column =>
+    present === undefined || present.has(column.name.toLowerCase())
+      ? `${format.value(column)} AS ${doubleQuoted(column.name)}`
+      : nothing(column),
+  )
+  return `SELECT ${values.join(', ')} FROM ${from}`
+}
+
+async function columnsOf(connection: DuckDBConnection, from: string): Promise<ReadonlySet<string>> {
+  const reader = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${from}`)
+  return new Set(reader.getRows().map(([name]) => String(name).toLowerCase()))
+}
+
+function nothing(column: CommittedTable['columns'][number]): string {
+  return `CAST(NULL AS ${columnType(duckdbDialect, column)}) AS ${doubleQuoted(column.name)}`
+}

@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { ConfigError } from '../../../model/errors.js'
+import type { Clock } from '../../../model/source.js'
+import { type S3Client, type S3Place, s3Client } from './s3Client.js'
+import type { S3Options } from './s3Options.js'
+import { element, elements, escapeXml } from './s3Xml.js'
+import { type LocalFile, mapLimited, type Storage, type StoredObject } from './storage.js'
+
+/** Larger files go in parts of this size, or of more where there would be too many parts. */
+export const PART_BYTES = 8 * 1024 * 1024
+const MOST_PARTS = 10_000
+const PARTS_AT_ONCE = 3
+const TRANSFERS_AT_ONCE = 8
+
+export interface S3Target {
+  readonly bucket: string
+  /** Without a slash at its ends; may be empty. */
+  readonly prefix: string
+  readonly stagingDir: string | undefined
+}
+
+/** Storages for folders of a bucket. Checks the options; throws a ConfigError. */
+export function s3Storage(target: S3Target, options: S3Options, clock: Clock): (folder: string) => Storage {
+  const { bucket } = target
+  const prefix = target.prefix.replace(/^\/+|\/+$/g, '')
+  if (!/^[a-z0-9][a-z0-9._-]{1,253}[a-z0-9]$/i.test(bucket))
+    throw problem('path', `expected \`s3://bucket/prefix\`; ${JSON.stringify(bucket)} is no name of a bucket`)
+  if (prefix.split('/').some(part => part === '.' || part === '..' || (part === '' && prefix !== '')))
+    throw problem(
+      'path',
+      `expected a plain prefix, without empty parts, \`.\` and \`..\`, not ${JSON.stringify(prefix)}`,
+    )
+  const { credentials, region = 'us-east-1', endpoint } = options
+  if (credentials === undefined)
+    throw problem(
+      's3.credentials',
+      'credentials are missing; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or give them as options',
+    )
+  if (endpoint !== undefined && !/^https?:\/\/[^/]+\/?$/.test(endpoint))
+    throw problem('s3.endpoint', `expected an origin such as https://minio.example.com:9000, not ${endpoint}`)
+  const base = new URL(endpoint ?? `https://s3.${region}.amazonaws.com`)
+  // The certificates of hosts with a bucket's name do not cover names with dots.
+  const pathStyle = options.pathStyle ?? (endpoint !== undefined || bucket.includes('.'))
+  const at: Omit<S3Place, 'place'> = {
+    origin: `${base.protocol}//${pathStyle ? '' : `${bucket}.`}${base.host}`,
+    basePath: pathStyle ? `/${bucket}` : '',
+    region,
+    credentials,
+  }
+  return folder => {
+    const root = prefix === '' ? folder : `${prefix}/${folder}`
+    const place = `s3://${bucket}/${root}`
+    return openStorage(s3Client({ ...at, place }, clock), place, `${root}/`, target, options.checksums !== false)
+  }
+}
+
+function openStorage(
+  client: S3Client,
+  place: string,
+  root: string,
+  { stagingDir }: S3Target,
+  checksums: boolean,
+): Storage {
+  let temporary: Promise<string> | undefined
+  const staging = async (): Promise<string> => {
+    if (stagingDir !== undefined) {
+      await mkdir(stagingDir, { recursive: true, mode: 0o700 })
+      return stagingDir
+    }
+    temporary ??= mkdtemp(join(tmpdir(), 'sluice-files-'))
+    return await temporary
+  }
+  const checksum = (content: Uint8Array): string => createHash('sha256').update(content).digest('base64')
+  const checked = (content: Uint8Array): Record<string, string> =>
+    checksums ? { 'x-amz-checksum-sha256': checksum(content) } : {}
+
+  const get = async (key: string): Promise<Uint8Array | undefined> => {
+    const answer = await client.send({ method: 'GET', key: `${root}${key}`, expected: [404] })
+    if (answer.status !== 404) return answer.body
+    if (element(Buffer.from(answer.body).toString(), 'Code') === 'NoSuchBucket') return await refuseBucket()
+    return undefined
+  }
+  /** The same request without the tolerance for what is missing says what is wrong. */
+  const refuseBucket = async (): Promise<never> => {
+    await client.send({ method: 'GET', key: '', query: { 'list-type': '2', 'max-keys': '0' } })
+    throw problem('path', `${place} cannot be read`)
+  }
+
+  const multipart = async (key: string, file: LocalFile): Promise<void> => {
+    const size = Math.max(PART_BYTES, Math.ceil(file.bytes / MOST_PARTS))
+    const begun = await client.send({
+      method: 'POST',
+      key,
+      query: { uploads: '' },
+      headers: checksums ? { 'x-amz-checksum-algorithm': 'SHA256' } : {},
+    })
+    const uploadId = element(Buffer.from(begun.body).toString(), 'UploadId') ?? ''
+    const source = await open(file.path, 'r')
+    try {
+      const offsets = Array.from({ length: Math.ceil(file.bytes / size) }, (_, index) => index * size)
+      const parts = await mapLimited(offsets, PARTS_AT_ONCE, async (offset, index) => {
+        const content = Buffer.alloc(Math.min(size, file.bytes - offset))
+        for (let filled = 0; filled < content.length; ) {
+          const { bytesRead } = await source.read(content, filled, content.length - filled, offset + filled)
+          if (bytesRead === 0) throw new Error(`${file.path} is shorter than it was`)
+          filled += bytesRead
+        }
+        const query = { partNumber: String(index + 1), uploadId }
+        const { headers } = await client.send({ method: 'PUT', key, query, headers: checked(content), body: content })
+        const sum = checksums ? `<ChecksumSHA256>${checksum(content)}</ChecksumSHA256>` : ''
+        return `<Part><PartNumber>${index + 1}</PartNumber><ETag>${escapeXml(String(headers.etag))}</ETag>${sum}</Part>`
+      })
+      const body = Buffer.from(`<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`)
+      await client.send({
+        method: 'POST',
+        key,
+        query: { uploadId },
+        headers: { 'content-type': 'application/xml' },
+        body,
+      })
+    } catch (error) {
+      // Parts of an unfinished upload are kept, and paid for, until somebody aborts it.
+      await client.send({ method: 'DELETE', key, query: { uploadId }, expected: [404] }).catch(() => {})
+      throw error
+    } finally {
+      await source.close()
+    }
+  }
+
+  const list = async function* (prefix: string): AsyncGenerator<StoredObject> {
+    let token: string | undefined
+    do {
+      const query = {
+        'list-type': '2',
+        prefix: `${root}${prefix}`,
+        ...(token === undefined ? {} : { 'continuation-token': token }),
+      }
+      const page = Buffer.from((await client.send({ method: 'GET', key: '', query })).body).toString()
+      for (const entry of elements(page, 'Contents')) {
+        const key = element(entry, 'Key') ?? ''
+        if (key.startsWith(root)) yield { key: key.slice(root.length), bytes: Number(element(entry, 'Size')) }
+      }
+      token = element(page, 'IsTruncated') === 'true' ? element(page, 'NextContinuationToken') : undefined
+    } while (token !== undefined)
+  }
+
+  return {
+    place,
+    stagingDir: staging,
+    async put(key, content, { onlyIfAbsent = false } = {}) {
+      if (!(content instanceof Uint8Array) && content.bytes > PART_BYTES && !onlyIfAbsent) {
+        await multipart(`${root}${key}`, content)
+      } else {
+        const body = content instanceof Uint8Array ? content : await readFile(content.path)
+        const answer = await client.send({
+          method: 'PUT',
+          key: `${root}${key}`,
+          headers: { ...checked(body), ...(onlyIfAbsent ? { 'if-none-match': '*' } : {}) },
+          body,
+          expected: onlyIfAbsent ? [412] : [],
+        })
+        // What is there may be what an attempt of ours wrote whose answer was lost.
+        if (answer.status === 412) return Buffer.from((await get(key)) ?? []).equals(body)
+      }
+      if (!(content instanceof Uint8Array)) await rm(content.path, { force: true })
+      return true
+    },
+    // An object comes into being as a whole.
+    clearDrafts: async () => {},
+    get,
+    async borrow(keys) {
+      const folder = await mkdtemp(join(await staging(), 'read-'))
+      const dispose = async (): Promise<void> => await rm(folder, { recursive: true, force: true })
+      try {
+        const paths = await mapLimited(keys, TRANSFERS_AT_ONCE, async (key, index) => {
+          const path = join(folder, `${index}-${basename(key).slice(-60)}`)
+          const request = { method: 'GET', key: `${root}${key}`, expected: [404] } as const
+          const { status } = await client.receive(request, body => pipeline(body, createWriteStream(path)))
+          return status === 404 ? undefined : path
+        })
+        const found = paths.filter(path => path !== undefined)
+        if (found.length === keys.length) return { paths: found, [Symbol.asyncDispose]: dispose }
+      } catch (error) {
+        await dispose()
+        throw error
+      }
+      await dispose()
+      return undefined
+    },
+    list,
+    async remove(keys) {
+      await mapLimited(keys, TRANSFERS_AT_ONCE, key =>
+        client.send({ method: 'DELETE', key: `${root}${key}`, expected: [404] }),
+      )
+    },
+    async close() {
+      if (temporary !== undefined) await rm(await temporary, { recursive: true, force: true })
+      await client.close()
+    },
+  }
+}
+
+function problem(path: string, message: string): ConfigError {
+  return new ConfigError([{ place: { path }, message }])
+}

@@ -1,0 +1,169 @@
+import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { Agent } from 'undici'
+import { DestinationError } from '../../../model/errors.js'
+import type { Clock } from '../../../model/source.js'
+import type { S3Credentials } from './s3Options.js'
+import { pathText, queryText, signed } from './s3Sign.js'
+import { element } from './s3Xml.js'
+
+export interface S3Request {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  /** In the bucket; empty for the bucket itself. */
+  readonly key: string
+  readonly query?: Readonly<Record<string, string>> | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: Uint8Array | undefined
+  /** Statuses beside 2xx that are answers and not failures. */
+  readonly expected?: readonly number[] | undefined
+}
+
+export interface S3Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly body: Uint8Array
+}
+
+export interface S3Client {
+  /** Sends a request, again where that may help, and reads the answer. Fails with a DestinationError. */
+  send(request: S3Request): Promise<S3Answer>
+  /** Like `send`, with a consumer for the body of an answer of 200; it starts anew with each attempt. */
+  receive(request: S3Request, consume: (body: Readable) => Promise<void>): Promise<S3Answer>
+  close(): Promise<void>
+}
+
+export interface S3Place {
+  /** `s3://bucket/prefix`, for messages. */
+  readonly place: string
+  /** Scheme and host, with the bucket where it is part of it. */
+  readonly origin: string
+  /** `/bucket` where the bucket is part of the path, else empty. */
+  readonly basePath: string
+  readonly region: string
+  readonly credentials: S3Credentials
+}
+
+const ATTEMPTS = 6
+const FIRST_WAIT_MS = 200
+const LONGEST_WAIT_MS = 10_000
+const TIMEOUT_MS = 60_000
+/** Codes of failures that pass: S3's way to say 429, and two writers at one key. */
+const PASSING = new Set([
+  'SlowDown',
+  'RequestTimeout',
+  'InternalError',
+  'ConditionalRequestConflict',
+  'OperationAborted',
+])
+
+export function s3Client(at: S3Place, clock: Clock): S3Client {
+  let agent: Promise<Agent> | undefined
+  /** What the server's clock is ahead of this machine's, once it has complained. */
+  let skewMs = 0
+
+  const attempt = async (request: S3Request, consume?: (body: Readable) => Promise<void>): Promise<S3Answer> => {
+    const { method, key, query = {}, headers = {}, body } = request
+    const path = `${at.basePath}/${pathText(key)}`
+    const search = queryText(query)
+    const bodySha256 = createHash('sha256')
+      .update(body ?? '')
+      .digest('hex')
+    const unsigned = { method, host: new URL(at.origin).host, path, query, headers, bodySha256 }
+    agent ??= openAgent()
+    const answer = await (await agent).request({
+      origin: at.origin,
+      path: search === '' ? path : `${path}?${search}`,
+      method,
+      headers: signed(unsigned, at.credentials, at.region, clock.now() + skewMs),
+      body: body ?? null,
+    })
+    const { statusCode: status } = answer
+    if (consume !== undefined && status === 200) {
+      await consume(answer.body)
+      return { status, headers: answer.headers, body: new Uint8Array(0) }
+    }
+    return { status, headers: answer.headers, body: new Uint8Array(await answer.body.arrayBuffer()) }
+  }
+
+  const repeated = async (request: S3Request, consume?: (body: Readable) => Promise<void>): Promise<S3Answer> => {
+    for (let number = 1; ; number++) {
+      let answer: S3Answer
+      let waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (number - 1)) * (0.5 + clock.random() / 2)
+      try {
+        answer = await attempt(request, consume)
+      } catch (error) {
+        if (isOfThisMachine(error)) throw error
+        if (number >= ATTEMPTS) throw unreachable(at, error)
+        await clock.sleep(waitMs)
+        continue
+      }
+      const { status, headers } = answer
+      const text = status < 300 ? '' : Buffer.from(answer.body).toString()
+      const code = element(text, 'Code') ?? ''
+      // The completion of an upload may fail after the status has been sent.
+      const failed = status === 200 && request.method === 'POST' && Buffer.from(answer.body).includes('<Error>')
+      if (!failed && (status < 300 || (request.expected?.includes(status) === true && !PASSING.has(code))))
+        return answer
+      const passes = failed || status >= 500 || status === 429 || status === 408 || PASSING.has(code)
+      const skewed = code === 'RequestTimeTooSkewed' && skewMs === 0 && typeof headers.date === 'string'
+      if (skewed) {
+        skewMs = Date.parse(String(headers.date)) - clock.now()
+        waitMs = 0
+      }
+      if (number >= ATTEMPTS || !(passes || skewed)) throw refused(at, request, answer, code, passes)
+      const told = Number(headers['retry-after']) * 1000
+      await clock.sleep(told > 0 ? Math.min(told, LONGEST_WAIT_MS) : waitMs)
+    }
+  }
+
+  return {
+    send: request => repeated(request),
+    receive: repeated,
+    close: async () => await (await agent)?.destroy(),
+  }
+}
+
+/** A disk that is full or read-only here: asking the store again does not help. */
+function isOfThisMachine(error: unknown): boolean {
+  const { code, syscall } = error as NodeJS.ErrnoException
+  return ['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EIO', 'EMFILE'].includes(code ?? '') && syscall !== 'connect'
+}
+
+/** Loaded with the first request: only who uses S3 pays for it. */
+async function openAgent(): Promise<Agent> {
+  const { Agent } = await import('undici')
+  return new Agent({ connections: 8, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
+}
+
+function unreachable({ place, origin }: S3Place, error: unknown): DestinationError {
+  const reason = (error as { code?: unknown }).code ?? (error as Error).message
+  return new DestinationError(
+    'destination',
+    `${place}: ${origin} cannot be reached (${String(reason)}) after ${ATTEMPTS} attempts; check the endpoint and the network`,
+    { destination: place, transient: true, cause: error },
+  )
+}
+
+function refused(at: S3Place, request: S3Request, answer: S3Answer, code: string, passes: boolean): DestinationError {
+  const { place } = at
+  const region = answer.headers['x-amz-bucket-region']
+  const message = element(Buffer.from(answer.body).toString(), 'Message') ?? ''
+  const doing = `${request.method} ${request.key === '' ? 'of the bucket' : request.key}`
+  const advice = ((): string => {
+    if (typeof region === 'string' && region !== at.region)
+      return `the bucket is in region ${region}, not ${at.region}; set the region`
+    if (code === 'NoSuchBucket') return 'the bucket does not exist; create it, or check its name and the endpoint'
+    if (code === 'SignatureDoesNotMatch') return 'the secret access key is wrong'
+    if (code === 'InvalidAccessKeyId') return 'the access key id is not known there'
+    if (code === 'ExpiredToken') return 'the session token has expired; get a new one'
+    if (code === 'RequestTimeTooSkewed') return 'the clock of this machine is wrong'
+    if (answer.status === 403)
+      return 'no right; the key needs s3:ListBucket, s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload'
+    return 'look at the store'
+  })()
+  return new DestinationError(
+    'destination',
+    `${place}: ${doing} was answered with ${[answer.status, code].join(' ').trim()}: ${advice}${message === '' ? '' : ` (${message})`}`,
+    { destination: place, transient: passes },
+  )
+}

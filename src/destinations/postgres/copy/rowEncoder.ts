@@ -1,0 +1,224 @@
+import { instantiate } from '../../../json/kernel/instantiate.js'
+import { type Column, type ColumnBatch, readUint32 } from '../../../model/batch.js'
+import { DataError } from '../../../model/errors.js'
+import { numericValues } from './numeric.js'
+import kernelCode from './rows.wasm.js'
+
+/** What every stream begins with: signature, no flags, no extension. */
+export const COPY_HEADER: Uint8Array = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
+/** What every stream ends with. */
+export const COPY_TRAILER: Uint8Array = Uint8Array.of(0xff, 0xff)
+
+/** Bytes of a block of encoded rows, about: small enough to stay in the processor's cache. */
+const BLOCK_BYTES = 1 << 19
+/** From 1970-01-01 to 2000-01-01, where Postgres begins to count. */
+const EPOCH_DAYS = 10_957n
+const EPOCH_MICROSECONDS = 946_684_800_000_000n
+
+/**
+ * Rows in the binary format of COPY. Values are taken from columns and written as rows by a kernel
+ * (`wasm/rows.as.ts`), a block of rows at a time.
+ */
+export class RowEncoder {
+  readonly #rows: number
+  readonly #columns: readonly Cells[]
+  readonly #firstOrdinal: number | undefined
+  readonly #blockRows: number
+  #row = 0
+
+  /**
+   * With `firstOrdinal` a first column numbers the rows, beginning with it. `types` are those of Postgres by column, as
+   * the dialect spells them. Fails with a DataError where a number does not fit its type.
+   */
+  constructor(batch: ColumnBatch, types: ReadonlyMap<string, string>, firstOrdinal?: number | undefined) {
+    this.#rows = batch.rows
+    this.#firstOrdinal = firstOrdinal
+    this.#columns = batch.columns.map(column => new Cells(batch.table, column, types.get(column.name) ?? ''))
+    const blocks = Math.ceil(mostBytes(this.#columns, batch.rows) / BLOCK_BYTES)
+    // Whole bytes of the bits that say which rows have a value.
+    this.#blockRows = Math.ceil(batch.rows / blocks / 8) * 8
+  }
+
+  get done(): boolean {
+    return this.#row >= this.#rows
+  }
+
+  /** The next rows, encoded, at least one; to be used before any encoder is asked again. */
+  next(): Uint8Array {
+    const rows = Math.min(this.#blockRows, this.#rows - this.#row)
+    const parts = this.#columns.map(column => column.take(this.#row, rows))
+    const ordinal = this.#firstOrdinal === undefined ? -1 : this.#firstOrdinal + this.#row
+    this.#row += rows
+    return encode(parts, rows, mostBytes(parts, rows), ordinal)
+  }
+}
+
+interface Kernel {
+  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
+  readonly heap: { readonly value: number }
+  encode(columns: number, count: number, rows: number, out: number, ordinal: number): number
+}
+
+/** As the kernel numbers them. */
+const KINDS = { bytes: 0, json: 1, int64: 2, int32: 3, bit: 4, int64As32: 5, int64As16: 6 } as const
+type Kind = keyof typeof KINDS
+
+/** Bytes that describe a column to the kernel. */
+const DESCRIPTION_BYTES = 32
+const WASM_PAGE_BYTES = 1 << 16
+
+/** Values of some rows of a column. */
+interface Part {
+  readonly kind: Kind
+  readonly values: Uint8Array
+  /** The first bit of the values that counts, for bits. */
+  readonly firstBit: number
+  readonly validity: Uint8Array | undefined
+  /** Subtracted from each number. */
+  readonly epoch: bigint
+}
+
+let kernel: Kernel | undefined
+
+function encode(parts: readonly Part[], rows: number, most: number, ordinal: number): Uint8Array {
+  kernel ??= instantiate(kernelCode) as Kernel
+  const columns = kernel.heap.value
+  let end = columns + parts.length * DESCRIPTION_BYTES
+  const place = ({ length }: Uint8Array): number => {
+    const at = aligned(end)
+    end = at + length
+    return at
+  }
+  const places = parts.map(({ values, validity }) => ({
+    values: place(values),
+    validity: validity === undefined ? 0 : place(validity),
+  }))
+  const out = aligned(end)
+  const missing = out + most + VECTOR_BYTES - kernel.memory.buffer.byteLength
+  if (missing > 0) kernel.memory.grow(Math.ceil(missing / WASM_PAGE_BYTES))
+  const memory = new Uint8Array(kernel.memory.buffer)
+  const view = new DataView(kernel.memory.buffer)
+  for (const [index, { kind, values, firstBit, validity, epoch }] of parts.entries()) {
+    const at = places[index]! // one for each part
+    memory.set(values, at.values)
+    if (validity !== undefined) memory.set(validity, at.validity)
+    const description = columns + index * DESCRIPTION_BYTES
+    view.setUint32(description, KINDS[kind], true)
+    view.setUint32(description + 4, at.validity, true)
+    view.setUint32(description + 8, at.values, true)
+    view.setUint32(description + 12, firstBit, true)
+    view.setBigInt64(description + 16, epoch, true)
+  }
+  return memory.subarray(out, kernel.encode(columns, parts.length, rows, out, ordinal))
+}
+
+const VECTOR_BYTES = 16
+
+/** With room for a whole vector behind what ends before it. */
+function aligned(end: number): number {
+  return (end + 2 * VECTOR_BYTES - 1) & -VECTOR_BYTES
+}
+
+/** An upper bound of the bytes that rows take. */
+function mostBytes(columns: readonly { readonly kind: Kind; readonly values: Uint8Array }[], rows: number): number {
+  let bytes = rows * (2 + 12)
+  for (const { kind, values } of columns) {
+    // A length of its own, or the version of jsonb beside the one that is there.
+    bytes += kind === 'bytes' || kind === 'json' ? values.length + rows * 5 : rows * 12
+  }
+  return bytes
+}
+
+/** The values of one column on their way into rows, taken once from the first to the last. */
+class Cells {
+  readonly kind: Kind
+  readonly values: Uint8Array
+  readonly #validity: Uint8Array | undefined
+  readonly #epoch: bigint
+  readonly #count: number
+  /** Bytes of the values taken; bits of them, for bits. */
+  #position = 0
+
+  /** `type` is the Postgres type of the column the values are for, as the dialect spells it. */
+  constructor(table: string, column: Column, type: string) {
+    const { dataType, values, validity } = column
+    this.kind = kindOf(column, type)
+    if (this.kind === 'int64As32' || this.kind === 'int64As16') refuseLarge(table, column, this.kind)
+    this.values = dataType === 'decimal' || dataType === 'wei' ? numericValues(table, column) : values
+    this.#validity = validity
+    this.#epoch = dataType === 'timestamp' ? EPOCH_MICROSECONDS : dataType === 'date' ? EPOCH_DAYS : 0n
+    this.#count = column.count
+  }
+
+  take(row: number, rows: number): Part {
+    const { kind, values } = this
+    const count = this.#validity === undefined ? rows : present(this.#validity, row, row + rows)
+    const validity = this.#validity?.subarray(row >> 3, (row + rows + 7) >> 3)
+    const start = this.#position
+    const part = { kind, validity, epoch: this.#epoch }
+    if (kind === 'bit') {
+      this.#position += count
+      return { ...part, values: values.subarray(start >> 3, (start + count + 7) >> 3), firstBit: start & 7 }
+    }
+    this.#position = kind === 'bytes' || kind === 'json' ? this.#behind(count) : start + count * WIDTHS[kind]
+    return { ...part, values: values.subarray(start, this.#position), firstBit: 0 }
+  }
+
+  /** Where `count` more values with a length end. */
+  #behind(count: number): number {
+    if (count === this.#count) return this.values.length
+    let position = this.#position
+    for (let value = 0; value < count; value++) position += 4 + readUint32(this.values, position)
+    return position
+  }
+}
+
+const WIDTHS = { int64: 8, int32: 4, int64As32: 8, int64As16: 8 } as const
+
+function kindOf({ dataType }: Column, type: string): Kind {
+  switch (dataType) {
+    case 'text':
+    case 'binary':
+    case 'decimal':
+    case 'wei':
+      return 'bytes'
+    case 'json':
+      return 'json'
+    case 'bigint':
+      return type === 'smallint' ? 'int64As16' : type === 'integer' ? 'int64As32' : 'int64'
+    case 'timestamp':
+    case 'time':
+    case 'double':
+      return 'int64'
+    case 'date':
+      return 'int32'
+    case 'bool':
+      return 'bit'
+  }
+}
+
+// Below, elements of typed arrays are read with `!`: the layout of a batch has them.
+
+/** Rows from `start` to before `end` that have a value. */
+function present(validity: Uint8Array, start: number, end: number): number {
+  let count = 0
+  for (let row = start; row < end; row++) count += (validity[row >> 3]! >> (row & 7)) & 1
+  return count
+}
+
+/** Fails with a DataError where a value does not fit the smaller type of the server's column. */
+function refuseLarge(table: string, { name, count, values }: Column, kind: 'int64As32' | 'int64As16'): void {
+  const bits = kind === 'int64As16' ? 16 : 32
+  const spare = 32 - bits
+  for (let at = 0; at < count * 8; at += 8) {
+    const low = readUint32(values, at) | 0
+    const high = readUint32(values, at + 4) | 0
+    if ((low << spare) >> spare === low && high === low >> 31) continue
+    const value = (BigInt(high) << 32n) | BigInt(low >>> 0)
+    throw new DataError(
+      'integer_range',
+      `Column ${table}.${name}: ${value} does not fit into ${bits} bits; declare the column with a larger precision or none`,
+      { path: `${table}.${name}` },
+    )
+  }
+}

@@ -1,0 +1,135 @@
+import type { Committed, Connection, Load, LoadPlan } from '../../model/destination.js'
+import { DestinationError, SchemaError } from '../../model/errors.js'
+import { isCommitted } from '../sql/applyCommit.js'
+import { applyDrop } from '../sql/applyDrop.js'
+import { DatasetTables } from '../sql/ddl.js'
+import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
+import { readCommitted } from '../sql/systemRows.js'
+import type { Address } from './address.js'
+import { Clients, openClient, type PostgresClient } from './postgresClient.js'
+import { postgresDialect } from './postgresDialect.js'
+import { postgresError } from './postgresErrors.js'
+import { postgresLoad } from './postgresLoad.js'
+import { lockDataset, lockPipeline } from './postgresLocks.js'
+import { atOneMoment, readRows } from './postgresRead.js'
+import { inTransaction, postgresSession } from './postgresSession.js'
+import { BEGIN } from './postgresStaging.js'
+
+/** A connection to one dataset, which is a schema of the database. Sessions are opened as they are needed. */
+export async function postgresConnection(
+  address: Address,
+  dataset: string,
+  signal: AbortSignal | undefined,
+): Promise<Connection> {
+  // A name that the server would change is refused now, not in the middle of a load.
+  postgresDialect.identifier(dataset)
+  const clients = new Clients(address)
+  const loads = new Set<Load>()
+  /** What a pipeline that is about to load was told of itself. */
+  const told = new Map<string, Told>()
+  await clients.give(await clients.take())
+
+  const withClient = async <T>(doing: string, work: (client: PostgresClient) => Promise<T>): Promise<T> => {
+    const client = await clients.take()
+    try {
+      return await work(client)
+    } catch (error) {
+      throw postgresError(client.lost ?? error, address.name, doing)
+    } finally {
+      await clients.give(client)
+    }
+  }
+  const reading = async <T>(doing: string, work: (session: SqlSession) => Promise<T>): Promise<T> =>
+    await withClient(doing, client => atOneMoment(client, () => work(postgresSession(client, dataset))))
+
+  /** What this run goes on from is from before it had the lock: another one may have ended in between. */
+  const expectUnchanged = async (client: PostgresClient, plan: LoadPlan): Promise<void> => {
+    const before = told.get(plan.pipeline)
+    told.delete(plan.pipeline)
+    if (before === undefined) return
+    const session = postgresSession(client, dataset)
+    const now = await atOneMoment(client, () => readCommitted(session, plan.pipeline, before.schemaName))
+    // The same load once more is known by its id when it commits.
+    if (versionOf(now) === before.version || now?.loadId === plan.loadId) return
+    throw new DestinationError(
+      'destination_locked',
+      `Another run of pipeline ${plan.pipeline} committed into ${address.name} while this one began; run again`,
+      { destination: address.name, transient: true },
+    )
+  }
+
+  return {
+    dataset,
+    async committed(pipeline, schemaName) {
+      const committed = await reading('reading the stored state', session =>
+        readCommitted(session, pipeline, schemaName),
+      )
+      told.set(pipeline, { schemaName, version: versionOf(committed) })
+      return committed
+    },
+    async hasLoad(loadId) {
+      return await reading('reading the loads', async session =>
+        isCommitted(session, await DatasetTables.inspect(session), loadId),
+      )
+    },
+    async begin(plan) {
+      signal?.throwIfAborted()
+      const client = await openClient(address, `sluice ${plan.pipeline}`.slice(0, 63))
+      try {
+        const unlock = await lockPipeline(client, address, dataset, plan.pipeline)
+        await expectUnchanged(client, plan)
+        const load = postgresLoad(client, address, dataset, plan, unlock, signal)
+        loads.add(load)
+        return load
+      } catch (error) {
+        await client.end()
+        throw postgresError(error, address.name, 'taking the lock of the pipeline')
+      }
+    },
+    async inspect() {
+      return await reading('reading the tables', session => session.inspect())
+    },
+    async *read(query) {
+      const client = await clients.take()
+      try {
+        yield* readRows(client, dataset, query)
+      } catch (error) {
+        throw postgresError(client.lost ?? error, address.name, `reading table ${query.table}`)
+      } finally {
+        await clients.give(client)
+      }
+    },
+    async count(table) {
+      return await reading(`counting table ${table}`, async session => {
+        if ((await session.inspect()).get(table) === undefined) {
+          throw new SchemaError('schema', `Dataset ${dataset} has no table ${table}`, { table })
+        }
+        return await numberFrom(session, `SELECT count(*) FROM ${session.table(table)}`)
+      })
+    },
+    async drop(names, next) {
+      await withClient('dropping tables', client =>
+        inTransaction(client, BEGIN, async () => {
+          await lockDataset(client, dataset)
+          await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(address.lockTimeoutMs)])
+          await applyDrop(postgresSession(client, dataset), names, next)
+        }),
+      )
+    },
+    async [Symbol.asyncDispose]() {
+      for (const load of loads) await load.abort()
+      await clients.close()
+    },
+  }
+}
+
+interface Told {
+  readonly schemaName: string
+  readonly version: string
+}
+
+/** Another one after every change of the pipeline's cursors. */
+function versionOf(committed: Committed | undefined): string {
+  const { _state_version, _version_hash } = committed?.state ?? {}
+  return `${_state_version} ${_version_hash}`
+}

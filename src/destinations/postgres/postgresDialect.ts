@@ -1,0 +1,94 @@
+import type { Capabilities } from '../../model/destination.js'
+import { SchemaError } from '../../model/errors.js'
+import type { DataType } from '../../schema/schema.js'
+import { type Dialect, doubleQuoted, textLiteral } from '../sql/sqlSession.js'
+
+/** Postgres as dlt 1.26 describes it. */
+export const postgresCapabilities: Capabilities = {
+  maxIdentifierLength: 63,
+  reservedColumns: ['tableoid', 'ctid', 'xmin', 'xmax', 'cmin', 'cmax'],
+  maxColumns: 1600,
+  caseSensitive: true,
+  dispositions: ['skip', 'append', 'replace', 'merge'],
+  mergeStrategies: ['delete-insert', 'upsert', 'scd2', 'insert-only'],
+  transactionalDdl: true,
+  nulInText: false,
+  batchRows: 8192,
+  decimal: [38, 9],
+  wei: [156, 78],
+  timestampPrecision: [6, 6],
+  dltType: 'dlt.destinations.postgres',
+}
+
+export const postgresDialect: Dialect = {
+  identifier,
+  typeName,
+  storage: () => '',
+  timestamp: (microseconds, timezone) =>
+    `CAST(${textLiteral(isoText(microseconds))} AS ${typeName('timestamp', undefined, undefined, timezone)})`,
+  temporary: name => `pg_temp.${identifier(name)}`,
+  // IS NOT DISTINCT FROM would be checked for each pair of rows; arrays are joined by hash, and hold equal nulls equal.
+  same: (left, right) => `ARRAY[${left}] = ARRAY[${right}]`,
+  caseSensitive: true,
+  addsManyColumns: true,
+}
+
+/** Bytes of a name; the server would cut off the rest of a longer one, and take two names for one. */
+const LONGEST_NAME_BYTES = 63
+
+/** Quotes a name. Fails with a SchemaError where the server would change it. */
+function identifier(name: string): string {
+  const length = Buffer.byteLength(name)
+  if (length <= LONGEST_NAME_BYTES && length > 0 && !name.includes('\0')) return doubleQuoted(name)
+  throw new SchemaError(
+    'schema',
+    `${JSON.stringify(name)} cannot be a name in Postgres: names have 1 to ${LONGEST_NAME_BYTES} bytes of UTF-8 and no U+0000; give the table or column another name`,
+  )
+}
+
+const simpleTypes = {
+  text: 'character varying',
+  double: 'double precision',
+  bool: 'boolean',
+  binary: 'bytea',
+  json: 'jsonb',
+  date: 'date',
+} as const satisfies Partial<Record<DataType, string>>
+
+/** dlt's types for Postgres, as the server itself spells them; the precision of a bigint is its width in bits. */
+function typeName(type: DataType, precision?: number, scale?: number, timezone?: boolean): string {
+  switch (type) {
+    case 'text':
+      return precision === undefined ? simpleTypes.text : `character varying(${precision})`
+    case 'bigint':
+      return integerType(precision)
+    case 'timestamp':
+      return `timestamp${fraction(precision)} ${timezone === false ? 'without' : 'with'} time zone`
+    case 'time':
+      return `time${fraction(precision)} without time zone`
+    case 'decimal':
+    case 'wei': {
+      const [standardPrecision, standardScale] = postgresCapabilities[type]
+      return `numeric(${precision ?? standardPrecision},${scale ?? standardScale})`
+    }
+    default:
+      return simpleTypes[type]
+  }
+}
+
+function integerType(bits: number | undefined): string {
+  if (bits === undefined || bits > 32) return 'bigint'
+  return bits <= 16 ? 'smallint' : 'integer'
+}
+
+/** Digits of a second in a type's name; six are the standard. */
+function fraction(digits: number | undefined): string {
+  return digits === undefined || digits >= 6 ? '' : `(${Math.max(0, digits)})`
+}
+
+/** `2024-01-01 00:00:00.123456+00`: an instant, or as a type without zone the clock of UTC. */
+function isoText(microseconds: bigint): string {
+  const rest = ((microseconds % 1000n) + 1000n) % 1000n
+  const iso = new Date(Number((microseconds - rest) / 1000n)).toISOString()
+  return `${iso.slice(0, -1).replace('T', ' ')}${String(rest).padStart(3, '0')}+00`
+}

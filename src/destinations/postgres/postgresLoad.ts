@@ -1,0 +1,121 @@
+import type { CommitNotes, CommitPlan, Load, LoadPlan } from '../../model/destination.js'
+import { applyCommit, isCommitted } from '../sql/applyCommit.js'
+import { DatasetTables } from '../sql/ddl.js'
+import type { Address } from './address.js'
+import { adoptNewTables } from './adopt.js'
+import type { PostgresClient } from './postgresClient.js'
+import { postgresError } from './postgresErrors.js'
+import { lockDataset } from './postgresLocks.js'
+import { inTransaction, postgresSession } from './postgresSession.js'
+import { BEGIN, openStaging } from './postgresStaging.js'
+
+/** Readers of the defaults meet a small `work_mem`; a merge sorts and joins more than they do. */
+const WORK_MEMORY = `SELECT pg_catalog.set_config('work_mem', '64MB', true) WHERE pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < 67108864`
+
+/** A load in a session of its own; its rows become visible with the end of one transaction. `unlock` is called once. */
+export function postgresLoad(
+  client: PostgresClient,
+  address: Address,
+  dataset: string,
+  plan: LoadPlan,
+  unlock: () => Promise<void>,
+  signal: AbortSignal | undefined,
+): Load {
+  const staging = openStaging(client, address, dataset, plan.loadId)
+  let ended: Promise<void> | undefined
+  const end = (): Promise<void> => {
+    ended ??= finish()
+    return ended
+  }
+  const finish = async (): Promise<void> => {
+    // Rows still on their way are of no use.
+    if (await isBusy(staging.settle())) client.destroy()
+    else {
+      if (staging.inTransaction) await client.query('ROLLBACK').catch(() => {})
+      await unlock()
+    }
+    await client.end()
+  }
+  const failure = (error: unknown, doing: string): Error => {
+    signal?.throwIfAborted()
+    return postgresError(client.lost ?? error, address.name, doing)
+  }
+  let deleted: CommitNotes['deleted']
+  return {
+    async stage(batch, schema) {
+      signal?.throwIfAborted()
+      if (ended !== undefined) throw new Error('stage after the end of the load')
+      if (client.lost !== undefined) throw failure(client.lost, `staging rows of ${batch.table}`)
+      await staging.add(batch, schema).catch(error => {
+        throw failure(error, `staging rows of ${batch.table}`)
+      })
+    },
+    async commit(final) {
+      if (ended !== undefined) return
+      const interrupt = (): void => client.destroy()
+      signal?.throwIfAborted()
+      signal?.addEventListener('abort', interrupt)
+      try {
+        await staging.settle()
+        await commit(final)
+      } catch (error) {
+        throw failure(await explained(error), `committing load ${plan.loadId}`)
+      } finally {
+        signal?.removeEventListener('abort', interrupt)
+      }
+      // It is committed; a session that cannot be closed in order ends with the connection.
+      await end().catch(() => {})
+    },
+    abort: end,
+    notes: () => ({ deleted }),
+  }
+
+  async function commit(final: CommitPlan): Promise<void> {
+    const session = postgresSession(client, dataset)
+    await inTransaction(client, staging.inTransaction ? undefined : BEGIN, async () => {
+      await lockDataset(client, dataset)
+      await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(address.lockTimeoutMs)])
+      await client.query(WORK_MEMORY)
+      await session.createDataset()
+      const tables = await DatasetTables.inspect(session)
+      if (!(await isCommitted(session, tables, plan.loadId))) {
+        const staged = await staging.relations(session, final.schema)
+        const left = await adoptNewTables({ session, dataset, tables, staging }, final, staged)
+        deleted = await applyCommit(session, plan, left, staged)
+      }
+      if (staging.newSchema !== undefined) await client.query(`DROP SCHEMA ${staging.newSchema} CASCADE`)
+      signal?.throwIfAborted()
+    })
+  }
+
+  /** A lock that did not come: who has the tables of the dataset. */
+  async function explained(error: unknown): Promise<unknown> {
+    if ((error as { readonly code?: unknown }).code !== '55P03') return error
+    const { rows } = await client.query(HOLDERS, [dataset]).catch(() => ({ rows: [] }))
+    const holders = rows.map(
+      ([pid, application, state]) => `process ${pid} (${[application, state].filter(Boolean).join(', ')})`,
+    )
+    if (holders.length === 0) return error
+    return Object.assign(new Error((error as Error).message), { code: '55P03', detail: holders.join('; ') })
+  }
+}
+
+/** Sessions that hold a table of the dataset. */
+const HOLDERS = `SELECT DISTINCT l.pid, a.application_name, a.state
+FROM pg_catalog.pg_locks AS l
+JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.granted AND n.nspname = $1 AND l.pid <> pg_catalog.pg_backend_pid()
+  AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+ORDER BY l.pid LIMIT 5`
+
+async function isBusy(work: Promise<void>): Promise<boolean> {
+  return await Promise.race([
+    work.then(
+      () => false,
+      () => false,
+    ),
+    new Promise<boolean>(resolve => setImmediate(resolve, true)),
+  ])
+}

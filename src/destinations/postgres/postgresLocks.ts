@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto'
+import { DestinationError } from '../../model/errors.js'
+import type { Address } from './address.js'
+import type { PostgresClient } from './postgresClient.js'
+import { inTransaction } from './postgresSession.js'
+import { BEGIN } from './postgresStaging.js'
+
+/**
+ * Longer than a session outlives a process that was killed in the middle of a statement: the server looks for it every
+ * second (`client_connection_check_interval`).
+ */
+const WAIT_MS = 3000
+
+/**
+ * Takes the lock of a pipeline and dataset for this session, so that no other host loads the same. Waits a moment for
+ * the session of a killed process; fails with `destination_locked`, naming the session that has the lock. The server
+ * lets go of it when the session ends.
+ */
+export async function lockPipeline(
+  client: PostgresClient,
+  { name: destination, lockTimeoutMs }: Address,
+  dataset: string,
+  pipeline: string,
+): Promise<() => Promise<void>> {
+  const key = lockKey('pipeline', dataset, pipeline)
+  const waitMs = lockTimeoutMs === 0 ? WAIT_MS : Math.min(lockTimeoutMs, WAIT_MS)
+  try {
+    // The timeout is the transaction's, the lock stays with the session.
+    await inTransaction(client, BEGIN, async () => {
+      await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(waitMs)])
+      await client.query('SELECT pg_catalog.pg_advisory_lock($1)', [key])
+    })
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code !== '55P03') throw error
+    throw new DestinationError(
+      'destination_locked',
+      `Pipeline ${pipeline} is being loaded into ${destination} already, by ${await holderOf(client, key)}; wait for that run to end`,
+      { destination, transient: true },
+    )
+  }
+  return async () => void (await client.query('SELECT pg_catalog.pg_advisory_unlock($1)', [key]).catch(() => {}))
+}
+
+/** Waits until no other load commits into the dataset; held to the end of the transaction. */
+export async function lockDataset(client: PostgresClient, dataset: string): Promise<void> {
+  await client.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [lockKey('dataset', dataset)])
+}
+
+function lockKey(...parts: readonly string[]): bigint {
+  return createHash('sha256')
+    .update(['sluice', ...parts].join('\0'))
+    .digest()
+    .readBigInt64BE()
+}
+
+async function holderOf(client: PostgresClient, key: bigint): Promise<string> {
+  const { rows } = await client.query(
+    `SELECT l.pid, to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), host(a.client_addr)
+     FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+     WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+       AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+       AND ((l.classid::bigint << 32) | l.objid::bigint) = $1`,
+    [key],
+  )
+  const [pid, start, address] = rows[0] ?? []
+  if (pid === undefined) return 'a session that has just ended'
+  return `server process ${pid}${start === null || start === undefined ? '' : ` since ${start}`}${address === null || address === undefined ? '' : ` from ${address}`}`
+}

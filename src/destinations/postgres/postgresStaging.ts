@@ -1,0 +1,214 @@
+import { createHash } from 'node:crypto'
+import type { ColumnBatch } from '../../model/batch.js'
+import { DestinationError } from '../../model/errors.js'
+import type { ReadonlySchema, ReadonlyTable } from '../../schema/schema.js'
+import { columnType, freeName } from '../sql/ddl.js'
+import type { SqlSession, StagedTable } from '../sql/sqlSession.js'
+import type { Address } from './address.js'
+import { baseType, takes } from './adopt.js'
+import { RowEncoder } from './copy/rowEncoder.js'
+import { rowSender } from './copy/rowSender.js'
+import type { PostgresClient } from './postgresClient.js'
+import { postgresDialect } from './postgresDialect.js'
+import { postgresSession } from './postgresSession.js'
+
+/**
+ * The rows of a load on their way, seen by no other session and gone with this one. Rows for a table that exists are in
+ * a temporary table, which is not logged. Rows for a table that does not exist yet are in a new table of a schema that
+ * the load's open transaction creates, so that the commit can move the table instead of copying its rows.
+ */
+export interface Staging {
+  /** Whether the load's transaction is open. */
+  readonly inTransaction: boolean
+  /** Schema of the new tables; undefined where there are none. */
+  readonly newSchema: string | undefined
+  /** New tables, by name, with their columns that cannot be null. */
+  readonly newTables: ReadonlyMap<string, ReadonlySet<string>>
+  /** Resolves when the rows are encoded; the server may still be taking them. Its refusal comes with the next call. */
+  add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
+  /** Resolves when the server has all rows. */
+  settle(): Promise<void>
+  /** Describes what was staged, against the tables as they are in the transaction. */
+  relations(session: SqlSession, schema: ReadonlySchema): Promise<Map<string, StagedTable>>
+}
+
+export const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE'
+
+interface Stage {
+  /** Full, quoted name. */
+  readonly relation: string
+  /** Follows SELECT: rises in the order of arrival. */
+  readonly ordinal: string
+  readonly isNew: boolean
+  /** Those of the table, by name in the dataset. */
+  readonly columns: Map<string, StagedColumn>
+  readonly arrived: Set<string>
+  rows: number
+}
+
+interface StagedColumn {
+  /** Quoted where it needs to be. */
+  readonly name: string
+  readonly type: string
+}
+
+interface NewColumn {
+  readonly name: string
+  readonly type: string
+  /** Cannot be null. */
+  readonly strict: boolean
+}
+
+const ORDINAL = 'r'
+
+export function openStaging(client: PostgresClient, address: Address, dataset: string, loadId: string): Staging {
+  const { identifier } = postgresDialect
+  const stages = new Map<string, Stage>()
+  const newTables = new Map<string, ReadonlySet<string>>()
+  const sender = rowSender(client)
+  const session = postgresSession(client, dataset)
+  let existing: ReadonlySet<string> | undefined
+  let mayCreate = false
+  let newSchema: string | undefined
+
+  const look = async (): Promise<ReadonlySet<string>> => {
+    const { rows } = await client.query(
+      `SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')`,
+    )
+    mayCreate = rows[0]?.[0] === 't'
+    return new Set((await session.inspect()).keys())
+  }
+
+  const create = async (name: string, columns: readonly NewColumn[]): Promise<Stage> => {
+    existing ??= await look()
+    if (existing.has(name) || !mayCreate) {
+      const relation = `_sluice_${stages.size}`
+      sender.run(`CREATE TEMPORARY TABLE ${relation} (${ORDINAL} bigint)`)
+      return { ...emptyStage, relation: postgresDialect.temporary(relation), ordinal: ORDINAL, isNew: false }
+    }
+    if (newSchema === undefined) {
+      newSchema = identifier(`_sluice_${digest(dataset, loadId)}`)
+      sender.run(BEGIN)
+      sender.run(`CREATE SCHEMA ${newSchema}`)
+    }
+    const relation = `${newSchema}.${identifier(name)}`
+    const definitions = columns.map(
+      column => `${identifier(column.name)} ${column.type}${column.strict ? ' NOT NULL' : ''}`,
+    )
+    sender.run(`CREATE TABLE ${relation} (${definitions.join(', ')})`)
+    newTables.set(name, new Set(columns.filter(({ strict }) => strict).map(column => column.name)))
+    const known = columns.map(column => [column.name, { name: identifier(column.name), type: column.type }] as const)
+    // Rows of a table that its own transaction has made are only ever added behind the others.
+    return { ...emptyStage, relation, ordinal: 'ctid', isNew: true, columns: new Map(known) }
+  }
+
+  /** A table with every column of the batch. */
+  const prepare = async (batch: ColumnBatch, table: ReadonlyTable | undefined): Promise<Stage> => {
+    const typeOf = ({ name, dataType }: ColumnBatch['columns'][number]): string => {
+      const column = table?.columns.get(name)
+      return column?.data_type === dataType ? columnType(postgresDialect, column) : postgresDialect.typeName(dataType)
+    }
+    let stage = stages.get(batch.table)
+    if (stage === undefined) {
+      const complete = [...(table?.columns.values() ?? [])].filter(column => column.data_type !== undefined)
+      // What arrives is checked on its way; what is missing from the first rows may come by other means.
+      const arriving = new Set(batch.columns.map(({ name }) => name))
+      const created = await create(
+        batch.table,
+        complete.map(column => ({
+          name: column.name,
+          type: columnType(postgresDialect, column),
+          strict: column.nullable === false && arriving.has(column.name),
+        })),
+      )
+      stage = { ...created, columns: new Map(created.columns), arrived: new Set() }
+      stages.set(batch.table, stage)
+    }
+    const additions: string[] = []
+    for (const column of batch.columns) {
+      stage.arrived.add(column.name)
+      if (stage.columns.has(column.name)) continue
+      // In a temporary table columns are numbered, so that none has the name of the ordinal.
+      const staged = { name: stage.isNew ? identifier(column.name) : `c${stage.columns.size}`, type: typeOf(column) }
+      stage.columns.set(column.name, staged)
+      additions.push(`ADD COLUMN ${staged.name} ${staged.type}`)
+    }
+    if (additions.length > 0) sender.run(`ALTER TABLE ${stage.relation} ${additions.join(', ')}`)
+    return stage
+  }
+
+  return {
+    get inTransaction() {
+      return newSchema !== undefined
+    },
+    get newSchema() {
+      return newSchema
+    },
+    newTables,
+    async add(batch, schema) {
+      if (batch.rows === 0) return
+      const stage = await prepare(batch, schema.tables.get(batch.table))
+      const columns = batch.columns.map(({ name }) => stage.columns.get(name)?.name ?? '')
+      const types = new Map([...stage.columns].map(([name, { type }]) => [name, type] as const))
+      const rows = new RowEncoder(batch, types, stage.isNew ? undefined : stage.rows)
+      stage.rows += batch.rows
+      const into = stage.isNew ? columns : [ORDINAL, ...columns]
+      await sender.send(`COPY ${stage.relation} (${into.join(', ')}) FROM STDIN (FORMAT binary)`, rows)
+    },
+    async settle() {
+      await sender.settle()
+    },
+    async relations(of, schema) {
+      const tables = await of.inspect()
+      const staged = new Map<string, StagedTable>()
+      for (const [name, stage] of stages) {
+        staged.set(name, stagedTable(address.name, name, stage, schema.tables.get(name), tables.get(name)))
+      }
+      return staged
+    },
+  }
+}
+
+const emptyStage = { columns: new Map<string, StagedColumn>(), arrived: new Set<string>(), rows: 0 }
+
+function digest(...parts: readonly string[]): string {
+  return createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 16)
+}
+
+function stagedTable(
+  destination: string,
+  table: string,
+  stage: Stage,
+  schema: ReadonlyTable | undefined,
+  existing: ReadonlyMap<string, { readonly type: string }> | undefined,
+): StagedTable {
+  const { identifier } = postgresDialect
+  const columns = [...stage.columns].map(([name, { name: column, type }]) => {
+    const actual = existing?.get(name)?.type ?? type
+    if (!takes(actual, type)) throw typeChanged(destination, table, name, actual, type)
+    // Keys are compared by the type that the table has.
+    const cast = baseType(actual) === baseType(type) ? column : `CAST(${column} AS ${baseType(actual)})`
+    return `${cast} AS ${identifier(name)}`
+  })
+  const missing = [...(schema?.columns.values() ?? [])].filter(
+    column => column.data_type !== undefined && !stage.columns.has(column.name),
+  )
+  const nulls = missing.map(column => {
+    const type = existing?.get(column.name)?.type ?? columnType(postgresDialect, column)
+    return `CAST(NULL AS ${type}) AS ${identifier(column.name)}`
+  })
+  const ordinal = freeName('_sluice_row', [...stage.columns.keys(), ...missing.map(column => column.name)])
+  return {
+    relation: `(SELECT ${[...columns, ...nulls, `${stage.ordinal} AS ${identifier(ordinal)}`].join(', ')} FROM ${stage.relation})`,
+    columns: stage.arrived,
+    ordinal,
+  }
+}
+
+function typeChanged(destination: string, table: string, column: string, is: string, was: string): DestinationError {
+  return new DestinationError(
+    'destination',
+    `${destination}: column ${table}.${column} has the type ${is}, which cannot take the ${was} of the schema without loss; nothing was changed. Change it back with ALTER TABLE … ALTER COLUMN … TYPE ${was}, or load into a new dataset`,
+    { destination },
+  )
+}

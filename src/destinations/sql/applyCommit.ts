@@ -1,0 +1,92 @@
+import type { CommitPlan, LoadPlan, TablePlan } from '../../model/destination.js'
+import { DestinationError } from '../../model/errors.js'
+import { withDeleted } from '../../model/receipt.js'
+import { type Chain, openChain } from './chain.js'
+import { DatasetTables } from './ddl.js'
+import { deleteAbsent } from './deleteAbsent.js'
+import { mergeByKey } from './merge.js'
+import { insertStaged } from './rows.js'
+import { mergeVersions } from './scd2.js'
+import type { SqlSession, StagedTable } from './sqlSession.js'
+import { ensureSystemTables, LOADS, writeSystemRows } from './systemRows.js'
+
+/**
+ * Everything a commit does, for one open transaction of any SQL engine: refresh, tables, rows, system rows.
+ * Resolves to the root rows that `deletes` took from each table; to undefined, having done nothing, when the load was
+ * committed before.
+ */
+export async function applyCommit(
+  session: SqlSession,
+  load: LoadPlan,
+  plan: CommitPlan,
+  staged: ReadonlyMap<string, StagedTable>,
+): Promise<ReadonlyMap<string, number> | undefined> {
+  await session.createDataset()
+  const tables = await DatasetTables.inspect(session)
+  if (await isCommitted(session, tables, load.loadId)) return undefined
+  for (const table of plan.drop) await tables.drop(table)
+  // All tables before any row: an engine may refuse to alter a table whose rows the transaction has changed.
+  await ensureSystemTables(tables, plan)
+  const chains = new Map<string, { readonly chain: Chain; readonly table: TablePlan }>()
+  for (const table of plan.tables) {
+    const chain = await openChain(session, tables, plan.schema, table.table, staged)
+    if (chain !== undefined) chains.set(table.table, { chain, table })
+  }
+  for (const table of plan.truncate) await tables.empty(table)
+  const written = new Set<string>()
+  const deleted = new Map<string, number>()
+  for (const { chain, table } of chains.values()) {
+    const gone = await writeChain(session, chain, table, plan.committedAt)
+    if (gone > 0) deleted.set(table.table, gone)
+    for (const { name } of [chain.root, ...chain.nested]) written.add(name)
+  }
+  const forgotten = [...staged.keys()].filter(table => !written.has(table))
+  if (forgotten.length > 0) {
+    throw new DestinationError(
+      'destination',
+      `Rows were staged for ${forgotten.join(', ')}, which the commit leaves out`,
+      {
+        destination: load.pipeline,
+      },
+    )
+  }
+  await writeSystemRows(session, { ...plan, receipts: withDeleted(plan.receipts, deleted, plan.schema) }, load)
+  return deleted
+}
+
+/** Whether the load is in the table of completed loads. */
+export async function isCommitted(session: SqlSession, tables: DatasetTables, loadId: string): Promise<boolean> {
+  if (tables.get(LOADS.name) === undefined) return false
+  const rows = await session.rows(`SELECT 1 FROM ${session.table(LOADS.name)} WHERE load_id = $1 AND status = 0`, [
+    loadId,
+  ])
+  return rows.length > 0
+}
+
+/** Resolves to the number of root rows that `deletes` took. */
+async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, committedAt: bigint): Promise<number> {
+  switch (plan.disposition) {
+    case 'append':
+      await appendAll(session, chain)
+      return 0
+    case 'replace':
+      for (const table of [...chain.nested].reverse()) await session.run(`DELETE FROM ${table.target}`)
+      await session.run(`DELETE FROM ${chain.root.target}`)
+      await appendAll(session, chain)
+      return 0
+    case 'merge': {
+      const strategy = plan.strategy ?? 'delete-insert'
+      if (strategy === 'scd2') {
+        await mergeVersions(session, chain, plan.boundary ?? committedAt)
+        return 0
+      }
+      const gone = await deleteAbsent(session, chain, plan, committedAt)
+      await mergeByKey(session, chain, strategy)
+      return gone
+    }
+  }
+}
+
+async function appendAll(session: SqlSession, chain: Chain): Promise<void> {
+  for (const table of [chain.root, ...chain.nested]) await insertStaged(session, table)
+}

@@ -1,0 +1,78 @@
+import type { TablePlan } from '../../model/destination.js'
+import { DataError, SchemaError } from '../../model/errors.js'
+import type { Chain } from './chain.js'
+import { requiredRowKey } from './chain.js'
+import { deleteNested } from './merge.js'
+import { sameKey } from './rows.js'
+import { numberFrom, type SqlSession } from './sqlSession.js'
+
+const GONE = '_sluice_gone'
+
+/**
+ * Deletes the rows of the root whose primary key did not arrive, or marks them with the time `at`. Run before the merge,
+ * so that `maxDeleteShare` is a share of the rows that were live before this load; above it nothing is deleted and a
+ * `too_many_deletes` error is thrown. Resolves to the number of rows that it deleted or marked.
+ */
+export async function deleteAbsent(session: SqlSession, chain: Chain, plan: TablePlan, at: bigint): Promise<number> {
+  const { root, primaryKey } = chain
+  const { deletes } = plan
+  if (deletes === undefined) return 0
+  if (primaryKey.length === 0) {
+    throw new SchemaError('schema', `Deleting rows that are gone from ${root.name} needs a primary key`, {
+      table: root.name,
+    })
+  }
+  const { identifier } = session.dialect
+  const marker = deletes.mode === 'soft' ? root.schema.columns.get(deletes.column) : undefined
+  if (deletes.mode === 'soft' && marker === undefined) {
+    throw new SchemaError('schema', `Table ${root.name} has no column ${deletes.column} to mark deleted rows with`, {
+      table: root.name,
+      column: deletes.column,
+    })
+  }
+  const same = sameKey(session, root, primaryKey, 'd', 's')
+  const arrived =
+    root.staged === undefined ? '1 = 0' : `EXISTS (SELECT 1 FROM ${root.staged.relation} AS s WHERE ${same})`
+  const live = marker === undefined ? '1 = 1' : `d.${identifier(marker.name)} IS NULL`
+  const gone = `${live} AND NOT ${arrived}`
+  const leaving = await numberFrom(session, `SELECT count(*) FROM ${root.target} AS d WHERE ${gone}`)
+  await checkShare(session, chain, plan, live, leaving)
+  if (marker !== undefined) {
+    const column = identifier(marker.name)
+    const now = session.dialect.timestamp(at, marker.timezone !== false)
+    await session.run(`UPDATE ${root.target} AS d SET ${column} = ${now} WHERE ${gone}`)
+    // A merge that replaces rows clears the mark with them; one that leaves them alone does not.
+    await session.run(`UPDATE ${root.target} AS d SET ${column} = NULL WHERE d.${column} IS NOT NULL AND ${arrived}`)
+    return leaving
+  }
+  if (chain.nested.length > 0) {
+    const key = identifier(requiredRowKey(root))
+    await session.run(
+      `CREATE TEMPORARY TABLE ${identifier(GONE)} AS SELECT d.${key} AS row_key FROM ${root.target} AS d WHERE ${gone}`,
+    )
+    await deleteNested(session, chain, `SELECT row_key FROM ${session.dialect.temporary(GONE)}`)
+    await session.run(`DROP TABLE ${session.dialect.temporary(GONE)}`)
+  }
+  await session.run(`DELETE FROM ${root.target} AS d WHERE ${gone}`)
+  return leaving
+}
+
+async function checkShare(
+  session: SqlSession,
+  chain: Chain,
+  plan: TablePlan,
+  live: string,
+  leaving: number,
+): Promise<void> {
+  const { maxDeleteShare } = plan
+  if (maxDeleteShare === undefined) return
+  const { target, name } = chain.root
+  const before = await numberFrom(session, `SELECT count(*) FROM ${target} AS d WHERE ${live}`)
+  if (leaving <= before * maxDeleteShare) return
+  const percent = Math.round((leaving / before) * 100)
+  throw new DataError(
+    'too_many_deletes',
+    `${leaving} of ${before} rows (${percent} %) of table ${name} did not arrive in this load, more than the ${Math.round(maxDeleteShare * 100)} % that may be deleted at once; nothing was changed. Check the API, or raise the limit for one run`,
+    { path: name },
+  )
+}

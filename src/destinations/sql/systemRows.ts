@@ -1,0 +1,208 @@
+import { createHash } from 'node:crypto'
+import type { CommitPlan, Committed, LoadPlan } from '../../model/destination.js'
+import type { Receipt } from '../../model/receipt.js'
+import { decodeState, encodeState, type PipelineState } from '../../model/state.js'
+import { naming } from '../../schema/naming.js'
+import type { ColumnSchema, DataType, ReadonlySchema, ReadonlyTable } from '../../schema/schema.js'
+import { inflatedText, schemaText } from '../../schema/stored/document.js'
+import { loadsTable, stateTable, versionTable } from '../../schema/systemTables.js'
+import type { DatasetTables } from './ddl.js'
+import type { SqlSession, SqlValue } from './sqlSession.js'
+
+const names = naming('snake_case')
+
+/** dlt's own three tables, as dlt creates them. */
+export const LOADS: ReadonlyTable = loadsTable(names)
+export const VERSIONS: ReadonlyTable = versionTable(names)
+export const STATES: ReadonlyTable = stateTable(names)
+
+/** One row for each load and resource: what the load could prove. dlt does not know the table and leaves it alone. */
+export const RECEIPTS: ReadonlyTable = {
+  name: '_sluice_receipts',
+  columns: receiptColumns([
+    ['load_id', 'text'],
+    ['resource', 'text'],
+    ['verdict', 'text'],
+    ['reasons', 'json'],
+    ['requests', 'bigint'],
+    ['retries', 'bigint'],
+    ['pages', 'bigint'],
+    ['pages_from_journal', 'bigint'],
+    ['records', 'bigint'],
+    ['filtered', 'bigint'],
+    ['discarded_rows', 'bigint'],
+    ['discarded_values', 'bigint'],
+    ['rows', 'json'],
+    ['bytes', 'bigint'],
+    ['announced', 'bigint', true],
+    ['waited_ms', 'bigint'],
+    ['variants', 'json', true],
+    ['deleted', 'bigint', true],
+  ]),
+}
+
+function receiptColumns(definitions: readonly (readonly [string, DataType, boolean?])[]): Map<string, ColumnSchema> {
+  return new Map(
+    definitions.map(([name, dataType, nullable]) => [name, { name, data_type: dataType, nullable: nullable ?? false }]),
+  )
+}
+
+/** Creates the system tables that a commit writes to and that are missing. */
+export async function ensureSystemTables(tables: DatasetTables, plan: CommitPlan): Promise<void> {
+  for (const table of [VERSIONS, LOADS, RECEIPTS]) await tables.ensure(table)
+  if (plan.state !== undefined) await tables.ensure(STATES)
+}
+
+/** Writes everything a load leaves in the system tables. */
+export async function writeSystemRows(session: SqlSession, plan: CommitPlan, load: LoadPlan): Promise<void> {
+  if (plan.drop.length > 0 || plan.forgetSchema === true) await forgetSchemaVersions(session, plan.schema.name)
+  await writeSchemaVersion(session, plan.schema, plan.committedAt)
+  if (plan.state !== undefined) await writeState(session, plan.state, load, plan.committedAt)
+  for (const receipt of plan.receipts) await insertRow(session, RECEIPTS, receiptRow(load.loadId, receipt))
+  await writeLoad(session, load.loadId, plan.schema, plan.committedAt)
+}
+
+/** Adds a row for the schema unless one with its hash is there, as dlt does; the load's row names the hash. */
+export async function writeSchemaVersion(session: SqlSession, schema: ReadonlySchema, at: bigint): Promise<void> {
+  const known = await session.rows(
+    `SELECT 1 FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1 AND version_hash = $2 LIMIT 1`,
+    [schema.name, schema.version_hash],
+  )
+  if (known.length > 0) return
+  await insertRow(session, VERSIONS, {
+    version: schema.version,
+    engine_version: schema.engine_version,
+    inserted_at: at,
+    schema_name: schema.name,
+    version_hash: schema.version_hash,
+    schema: schemaText(schema),
+  })
+}
+
+/** dlt takes a known hash for the promise that all tables exist: after a drop no version may be remembered. */
+export async function forgetSchemaVersions(session: SqlSession, schemaName: string): Promise<void> {
+  await session.run(`DELETE FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1`, [schemaName])
+}
+
+export async function writeState(session: SqlSession, state: PipelineState, load: LoadPlan, at: bigint): Promise<void> {
+  await insertRow(session, STATES, {
+    version: state._state_version,
+    engine_version: state._state_engine_version,
+    pipeline_name: state.pipeline_name,
+    state: encodeState(state),
+    created_at: at,
+    version_hash: state._version_hash ?? null,
+    _dlt_load_id: load.loadId,
+    _dlt_id: stateRowId(load),
+  })
+}
+
+export async function writeLoad(
+  session: SqlSession,
+  loadId: string,
+  schema: ReadonlySchema,
+  at: bigint,
+): Promise<void> {
+  await insertRow(session, LOADS, {
+    load_id: loadId,
+    schema_name: schema.name,
+    status: 0,
+    inserted_at: at,
+    schema_version_hash: schema.version_hash,
+  })
+}
+
+/** Fourteen characters, as dlt's row ids; one state row a load, so that the load names it. */
+export function stateRowId({ pipeline, loadId }: LoadPlan): string {
+  return createHash('shake128', { outputLength: 10 })
+    .update(`${pipeline}_${loadId}`)
+    .digest('base64')
+    .replace(/=+$/, '')
+}
+
+/** A receipt as a row of {@link RECEIPTS}. */
+export function receiptRow(loadId: string, receipt: Receipt): Readonly<Record<string, SqlValue>> {
+  return {
+    load_id: loadId,
+    resource: receipt.resource,
+    verdict: receipt.verdict,
+    reasons: JSON.stringify(receipt.reasons),
+    requests: receipt.requests,
+    retries: receipt.retries,
+    pages: receipt.pages,
+    pages_from_journal: receipt.pagesFromJournal,
+    records: receipt.records,
+    filtered: receipt.filtered,
+    discarded_rows: receipt.discardedRows,
+    discarded_values: receipt.discardedValues,
+    rows: JSON.stringify(receipt.rows),
+    bytes: receipt.bytes,
+    announced: receipt.announced ?? null,
+    waited_ms: Math.round(receipt.waitedMs),
+    variants: receipt.variants === undefined ? null : JSON.stringify(receipt.variants),
+    deleted: receipt.deleted ?? null,
+  }
+}
+
+/** Points of time are given as microseconds and become literals, the rest is bound. */
+async function insertRow(
+  session: SqlSession,
+  table: ReadonlyTable,
+  row: Readonly<Record<string, SqlValue>>,
+): Promise<void> {
+  const { identifier, timestamp } = session.dialect
+  const values: SqlValue[] = []
+  const expressions: string[] = []
+  for (const [name, value] of Object.entries(row)) {
+    if (table.columns.get(name)?.data_type === 'timestamp' && typeof value === 'bigint') {
+      expressions.push(timestamp(value, true))
+    } else {
+      values.push(value)
+      expressions.push(`$${values.length}`)
+    }
+  }
+  const columns = Object.keys(row).map(identifier).join(', ')
+  await session.run(`INSERT INTO ${session.table(table.name)} (${columns}) VALUES (${expressions.join(', ')})`, values)
+}
+
+/**
+ * What the last load left behind: the newest state whose load is complete, and the schema that the newest load of the
+ * name was made with, else the one stored last. A schema that came back has its old, not the newest row. Reads datasets that dlt wrote. Undefined where there is neither.
+ */
+export async function readCommitted(
+  session: SqlSession,
+  pipeline: string,
+  schemaName: string,
+): Promise<Committed | undefined> {
+  const tables = await session.inspect()
+  const has = (name: string): boolean => tables.has(name)
+  if (!has(LOADS.name)) return undefined
+  const loads = session.table(LOADS.name)
+  const states = has(STATES.name)
+    ? await session.rows(
+        `SELECT s.state, s._dlt_load_id FROM ${session.table(STATES.name)} AS s JOIN ${loads} AS l ON l.load_id = s._dlt_load_id WHERE s.pipeline_name = $1 AND l.status = 0 ORDER BY l.load_id DESC LIMIT 1`,
+        [pipeline],
+      )
+    : []
+  const versions = has(VERSIONS.name)
+    ? await session.rows(
+        `SELECT schema FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1 ORDER BY CASE WHEN version_hash = (SELECT schema_version_hash FROM ${loads} WHERE status = 0 AND schema_name = $1 ORDER BY load_id DESC LIMIT 1) THEN 0 ELSE 1 END, inserted_at DESC LIMIT 1`,
+        [schemaName],
+      )
+    : []
+  const newest = await session.rows(`SELECT max(load_id) FROM ${loads} WHERE status = 0 AND schema_name = $1`, [
+    schemaName,
+  ])
+  const state = states[0]
+  const schema = versions[0]?.[0]
+  if (state === undefined && schema === undefined) return undefined
+  return {
+    loadId: textOr(newest[0]?.[0]) ?? textOr(state?.[1]),
+    state: state === undefined ? undefined : decodeState(String(state[0])),
+    schema: schema === undefined ? undefined : inflatedText(String(schema)),
+  }
+}
+
+function textOr(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}

@@ -1,0 +1,149 @@
+import type { Environment } from '../../config/environment.js'
+import { restApiFrom } from '../../config/restApi.js'
+import { elements, JsonDocument, valueAt } from '../../json/bytes.js'
+import type { JsonObject } from '../../json/value.js'
+import { isJsonObject } from '../../json/value.js'
+import { RequestError } from '../../model/errors.js'
+import type { RecordedResponse, ResponseJournal } from '../../model/responses.js'
+import type { Page } from '../../model/source.js'
+import { systemClock } from '../../pipeline/pipeline.js'
+import { type PagingHint, pagingHints } from '../../rest/evidence/pagingHints.js'
+import { jsonBody } from '../../rest/list/jsonBody.js'
+import type { Param } from './address.js'
+import { asTemplate, authKeys, type DraftAuth, requestParams } from './draftYaml.js'
+
+/** A paginator as it would be configured. */
+export interface PagingConfig {
+  readonly type: string
+  readonly [key: string]: string | number | boolean | null
+}
+
+/** A list that a draft is made of, and how it is asked for. */
+export interface DraftList {
+  readonly name: string
+  readonly baseUrl: string
+  readonly path: string
+  readonly auth: DraftAuth
+  readonly secretName: string
+}
+
+export interface DraftContext {
+  readonly env: Environment
+  readonly cwd: string
+  readonly folder: string
+  readonly pipeline: string
+  readonly signal: AbortSignal
+}
+
+export interface DraftAnswer {
+  /** Objects among the records. */
+  readonly records: readonly JsonObject[]
+  /** Records of any kind. */
+  readonly count: number
+  readonly selector: { readonly path: string; readonly why: string }
+  readonly hints: readonly PagingHint[]
+  readonly headers: Readonly<Record<string, string>>
+  readonly recorded: RecordedResponse
+}
+
+export interface DraftQuestion {
+  readonly params: readonly Param[]
+  readonly paginator: PagingConfig
+  /** Absent: it is looked for. */
+  readonly selector?: string
+  /** The first page, which then is not asked for again: the page after it is the answer. */
+  readonly after?: DraftAnswer
+}
+
+/** Seconds that page 2 may take; nobody should wait long for a guess. */
+const GUESS_TIMEOUT = 20
+
+/**
+ * Asks for one page as a run would. Undefined where the paginator ends the list before. Rejects with what a run would
+ * reject with; questions about page 2 are asked once and never again.
+ */
+export async function askPage(
+  list: DraftList,
+  { params, paginator, selector, after }: DraftQuestion,
+  context: DraftContext,
+): Promise<DraftAnswer | undefined> {
+  const isGuess = selector !== undefined
+  const endpoint = {
+    path: asTemplate(list.path),
+    params: requestParams(params),
+    paginator,
+    ...(isGuess && {
+      data_selector: selector,
+      data_selector_required: false,
+      retry: { attempts: 1 },
+      timeout: GUESS_TIMEOUT,
+    }),
+  }
+  const document = {
+    client: { base_url: list.baseUrl, auth: authKeys(list.auth, list.secretName) ?? null },
+    resources: [{ name: list.name, endpoint }],
+  }
+  const source = restApiFrom(document, { ...context, warn: () => {} })
+  const { journal, last } = journalAfter(after?.recorded)
+  let found = { path: selector ?? '$', why: 'the answer was empty' }
+  try {
+    const pages = source.resources[0]?.pages({
+      signal: context.signal,
+      clock: systemClock,
+      journal,
+      emit: event => {
+        if (event.type === 'detected' && event.what === 'data_selector') found = { path: event.guess, why: event.why }
+      },
+      maxPages: after === undefined ? 1 : 2,
+      concurrency: 1,
+    })
+    if (after !== undefined) await pages?.next()
+    const step = await pages?.next()
+    const recorded = last()
+    if (recorded === undefined || step === undefined || step.done === true) return undefined
+    const answer = await answerOf(step.value, recorded, `${list.baseUrl}/${list.path}`)
+    await pages?.return({ end: 'limited', reason: 'a draft needs no more' })
+    return { ...answer, selector: found }
+  } finally {
+    await source.close()
+  }
+}
+
+/** Knows the answer to the first request, and keeps the last one. */
+function journalAfter(first: RecordedResponse | undefined) {
+  let known = first
+  let recorded: RecordedResponse | undefined
+  const journal: ResponseJournal = {
+    lookup: async () => {
+      const answer = known
+      known = undefined
+      return answer
+    },
+    record: async (_identity, response) => {
+      recorded = { ...response, body: Buffer.from(response.body) }
+    },
+  }
+  return { journal, last: () => recorded }
+}
+
+async function answerOf(page: Page, recorded: RecordedResponse, url: string): Promise<Omit<DraftAnswer, 'selector'>> {
+  const bytes = Buffer.from(page.records)
+  const values = elements(bytes, 0).map(record => valueAt(bytes, record))
+  const body = await jsonBody(recorded.body, recorded.headers, url)
+  return {
+    records: values.filter(value => isJsonObject(value)),
+    count: page.count,
+    hints: pagingHints(new JsonDocument(body)),
+    headers: recorded.headers,
+    recorded,
+  }
+}
+
+/** Why a question about page 2 has no answer, in a few words. */
+export function refusal(error: unknown): { readonly text: string; readonly isFinal: boolean } {
+  if (!(error instanceof RequestError)) return { text: 'its answer could not be read', isFinal: false }
+  if (error.code === 'pagination_loop') return { text: 'the same records again', isFinal: false }
+  if (error.code !== 'http_status') return { text: 'no answer came', isFinal: error.code !== 'response_format' }
+  const { status = 0 } = error
+  return { text: `status ${status}`, isFinal: status === 429 || status === 401 || status >= 500 }
+}

@@ -1,0 +1,459 @@
+import { isJsonObject } from '../../json/value.js'
+import {
+  bareName,
+  count,
+  nextHints,
+  type PagingHint,
+  positionParam,
+  saidMore,
+  wholeTotal,
+} from '../../rest/evidence/pagingHints.js'
+import { linkTarget } from '../../rest/paginators/headerLink.js'
+import { countsFromOne, limitParam, type Param, positionKind } from './address.js'
+import type { DraftAnswer, PagingConfig } from './answer.js'
+
+/** A way to page 2 that may be the API's. */
+export interface Candidate {
+  readonly config: PagingConfig
+  /** What speaks for it. */
+  readonly why: string
+  /** Said by the answer or by the address, and not tried because many APIs have it. */
+  readonly isSuggested: boolean
+  /** Query parameters that the paginator sends, which therefore are no params of the endpoint. */
+  readonly sends: readonly string[]
+  /** Where pages are counted: the parameter with the position, and what is known of its first value. */
+  readonly counter?: { readonly param: string; readonly first: number | undefined }
+}
+
+export interface FirstPage {
+  readonly answer: DraftAnswer
+  /** The query that was asked. */
+  readonly params: readonly Param[]
+  /** Positions that were taken out of the address. */
+  readonly moved: readonly Param[]
+}
+
+/** Ways to page 2, the likeliest first. */
+export function candidates(first: FirstPage): Candidate[] {
+  const [lastId, ...lastIdsElse] = lastIds(first)
+  const counted = counters(first)
+  const found = [
+    ...links(first),
+    ...headerCursors(first),
+    ...cursors(first),
+    ...(lastId === undefined ? [] : [lastId]),
+    ...counted.filter(({ isSuggested }) => isSuggested),
+    ...lastIdsElse,
+    ...counted.filter(({ isSuggested }) => !isSuggested),
+  ]
+  const met = new Set<string>()
+  return found.filter(({ config }) => {
+    const { total_path: _total, ...ways } = config
+    const key = JSON.stringify(ways)
+    return !met.has(key) && met.add(key)
+  })
+}
+
+function links({ answer }: FirstPage): Candidate[] {
+  const found: Candidate[] = []
+  const { link } = answer.headers
+  if (linkTarget(link, 'next') !== undefined) {
+    const why = 'the Link header has rel="next"'
+    found.push({ config: { type: 'header_link' }, why, isSuggested: true, sends: [] })
+  }
+  for (const { kind, leads, path } of nextHints(answer.hints)) {
+    if (kind !== 'link' || !leads) continue
+    const why = `the body has a link at ${path}`
+    found.push({ config: { type: 'json_link', next_url_path: path }, why, isSuggested: true, sends: [] })
+  }
+  return found
+}
+
+/** Headers with a position; one with a URL is no cursor. */
+export function headerPosition(headers: Readonly<Record<string, string>>): string | undefined {
+  return Object.keys(headers).find(name => /(?:^|-)(?:next|continuation|cursor)/.test(name) && headers[name] !== '')
+}
+
+function headerCursors({ answer, moved }: FirstPage): Candidate[] {
+  const header = headerPosition(answer.headers)
+  if (header === undefined || /^https?:|^\//.test(answer.headers[header] ?? '')) return []
+  const bare = header.replace(/^x-/, '').replace(/^next-?/, '')
+  const named = bare === 'continuationtoken' ? 'continuationToken' : bare.replaceAll('-', '_') || 'cursor'
+  const params = [...moved.map(([name]) => name), named, 'cursor']
+  return [...new Set(params)].map(param => ({
+    config: { type: 'header_cursor', cursor_key: header, ...(param === 'cursor' ? {} : { cursor_param: param }) },
+    why: `the header ${header} has a value`,
+    isSuggested: true,
+    sends: [param],
+  }))
+}
+
+function cursors({ answer, moved, params: sent }: FirstPage): Candidate[] {
+  const found = nextHints(answer.hints).filter(({ kind, leads }) => kind === 'cursor' && leads)
+  const known = new Set(found.map(({ path }) => path))
+  const alone = answer.hints
+    .filter(
+      ({ kind, value, path }) =>
+        kind === 'position' &&
+        (typeof value === 'string' || bareName(path) === 'lastseq') &&
+        value !== '' &&
+        !known.has(path),
+    )
+    .map(({ key, path, value }) => ({ path, value, param: positionParam(key), morePath: undefined }))
+  return [...found, ...alone].flatMap(({ path, param, value, morePath }) => {
+    const own = path.split('.').at(-1) ?? path
+    const numbered =
+      typeof value === 'number' ? [...sent, ...moved].filter(pair => positionKind(pair, sent) === 'page') : []
+    const usual = [
+      ...(typeof value === 'number' ? ['page'] : []),
+      'cursor',
+      ...(/cursor/i.test(own) ? ['start_cursor', 'after'] : []),
+    ]
+    const names = [
+      ...numbered.map(([name]) => name),
+      ...positions(moved),
+      ...(param === 'cursor' ? [] : [param, own]),
+      ...usual,
+    ]
+    return [...new Set(names)].map(name => ({
+      config: {
+        type: 'cursor',
+        cursor_path: path,
+        ...(name === 'cursor' ? {} : { cursor_param: name }),
+        ...(morePath === undefined ? {} : { has_more_path: morePath }),
+        // The sequence of CouchDB stays at the end of the list.
+        ...(bareName(own) === 'lastseq' ? { stop_after_empty_page: true } : {}),
+      },
+      why: `the body has a value at ${path}`,
+      isSuggested: true,
+      sends: [name],
+    }))
+  })
+}
+
+function positions(moved: readonly Param[]): string[] {
+  return moved.filter(param => positionKind(param, moved) === 'cursor').map(([name]) => name)
+}
+
+/** As with Stripe: the id of the last record leads on, as long as the answer says that there is more. */
+function lastIds({ answer, moved }: FirstPage): Candidate[] {
+  const more = answer.hints.find(({ kind, value }) => kind === 'more' && value === true)
+  if (more === undefined || nextHints(answer.hints).some(({ leads }) => leads)) return []
+  const last = answer.records.at(-1)
+  const body = answer.hints.find(({ kind }) => kind === 'last_id')
+  const path = body?.path ?? (last !== undefined && 'id' in last ? `${answer.selector.path}[-1].id` : undefined)
+  if (path === undefined) return []
+  const usual = body === undefined ? ['starting_after', 'after'] : ['after_id', 'after', 'starting_after']
+  return [...new Set([...positions(moved), ...usual])].map(name => ({
+    config: { type: 'cursor', cursor_path: path, cursor_param: name, has_more_path: more.path },
+    why: `"${more.path}" is true, and the last record has an id`,
+    isSuggested: true,
+    sends: [name],
+  }))
+}
+
+interface Counter {
+  readonly kind: 'page' | 'offset'
+  readonly param: string
+  readonly why: string
+  readonly isSuggested: boolean
+  /** Where the limit goes, when no parameter of the address says so. */
+  readonly limit?: string
+}
+
+/** Names that go with the name of a limit. */
+const PARTNERS: Readonly<Record<string, readonly (readonly [Counter['kind'], string])[]>> = {
+  $top: [['offset', '$skip']],
+  top: [['offset', 'skip']],
+  _limit: [
+    ['offset', '_start'],
+    ['page', '_page'],
+  ],
+  _per_page: [['page', '_page']],
+  limit: [
+    ['offset', 'offset'],
+    ['page', 'page'],
+    ['offset', 'skip'],
+  ],
+  max: [
+    ['offset', 'first'],
+    ['offset', 'offset'],
+    ['page', 'page'],
+  ],
+  first: [
+    ['offset', 'skip'],
+    ['offset', 'offset'],
+  ],
+  take: [['offset', 'skip']],
+  rows: [['offset', 'start']],
+  num: [['offset', 'start']],
+  length: [['offset', 'start']],
+  count: [
+    ['offset', 'offset'],
+    ['offset', 'startIndex'],
+    ['page', 'page'],
+  ],
+  size: [
+    ['page', 'page'],
+    ['offset', 'from'],
+  ],
+  maxresults: [
+    ['offset', 'startAt'],
+    ['offset', 'startIndex'],
+  ],
+  'pagination[limit]': [['offset', 'pagination[start]']],
+  'pagination[pagesize]': [['page', 'pagination[page]']],
+}
+
+function partners(limit: string): (readonly [Counter['kind'], string])[] {
+  const known = PARTNERS[limit.toLowerCase()]
+  if (known !== undefined) return [...known]
+  const derived: (readonly [Counter['kind'], string])[] = []
+  if (/size/i.test(limit)) derived.push(['page', alike(limit, /size/i, 'number')], ['page', 'page'])
+  else if (/limit/i.test(limit)) derived.push(['offset', alike(limit, /limit/i, 'offset')])
+  return derived.length > 0
+    ? derived
+    : [
+        ['page', 'page'],
+        ['offset', 'offset'],
+      ]
+}
+
+/** The name with another word in it, which begins as the one before began. */
+function alike(name: string, pattern: RegExp, word: string): string {
+  return name.replace(pattern, found => (/^[A-Z]/.test(found) ? word.charAt(0).toUpperCase() + word.slice(1) : word))
+}
+
+function counters(first: FirstPage): Candidate[] {
+  const { answer, params, moved } = first
+  const sent = limitParam(params, answer.count)
+  return [...fromAddress([...params, ...moved]), ...fromAnswer(answer), ...fromLimit(sent?.name), ...usual()].map(
+    counter => (counter.kind === 'page' ? pageCandidate(counter, first) : offsetCandidate(counter, first, sent)),
+  )
+}
+
+function fromAddress(params: readonly Param[]): Counter[] {
+  return params.flatMap((param): Counter[] => {
+    const kind = positionKind(param, params)
+    if (kind !== 'page' && kind !== 'offset') return []
+    return [{ kind, param: param[0], why: `the address has ${param[0]}`, isSuggested: true }]
+  })
+}
+
+function fromLimit(limit: string | undefined): Counter[] {
+  if (limit === undefined) return []
+  const why = `the address has ${limit}`
+  return partners(limit).map(([kind, param]) => ({ kind, param, why, isSuggested: true }))
+}
+
+/** What the answer's own numbers, and the style of its body, suggest. */
+function fromAnswer({ hints, records, headers, recorded }: DraftAnswer): Counter[] {
+  const found: Counter[] = []
+  const add = (kind: Counter['kind'], param: string, why: string, limit?: string): void => {
+    found.push({ kind, param, why, isSuggested: true, ...(limit === undefined ? {} : { limit }) })
+  }
+  const offset = count(hints, 'offset', 0)
+  const limit = hints.find(({ kind, value }) => kind === 'limit' && typeof value === 'number')
+  if (offset !== undefined) {
+    const why = `the body has ${offset.path}: ${offset.number}`
+    const couch = hints.some(({ key }) => key === 'total_rows')
+    if (couch) add('offset', 'skip', why)
+    else if (bareName(offset.key) === 'start' && hints.some(({ key }) => key === 'numFound'))
+      add('offset', 'start', why, 'rows')
+    else if (bareName(offset.key) === 'startindex') add('offset', offset.key, why, 'count')
+    else add('offset', offset.key, why, limit?.key)
+  }
+  const page = count(hints, 'page', 0)
+  if (page !== undefined) {
+    const why = `the body has ${page.path}: ${page.number}`
+    const outer = page.above.at(-1)
+    // Strapi's names; others have the same object, but plain parameters.
+    const isNested = outer === 'pagination' && hints.some(({ key }) => key === 'pageSize' || key === 'pageCount')
+    if (isNested) add('page', 'pagination[page]', why)
+    if (isJsonApi(records)) add('page', 'page[number]', why)
+    if (/^page(?:number|no|index)$/.test(bareName(page.key))) add('page', page.key, why)
+    add('page', 'page', why)
+  }
+  const body = recorded.body.subarray(0, 2000)
+  if (Buffer.from(body).includes('"@odata.') || Buffer.from(body).includes('"odata.')) {
+    add('offset', '$skip', 'the body is in the style of OData', '$top')
+  }
+  if ('x-pagination' in headers) {
+    add('page', 'pageNumber', 'the answer has the header x-pagination')
+    add('page', 'page', 'the answer has the header x-pagination')
+  }
+  if (isJsonApi(records)) {
+    add('page', 'page[number]', 'the records are in the style of JSON:API')
+    add('offset', 'page[offset]', 'the records are in the style of JSON:API', 'page[limit]')
+  }
+  if (hints.some(({ path }) => path === 'hits.total.value' || path === 'hits.total')) {
+    add('offset', 'from', 'the body is in the style of Elasticsearch', 'size')
+  }
+  if (count(hints, 'pages', 1) !== undefined || 'x-total-pages' in headers || 'x-wp-totalpages' in headers) {
+    add('page', 'page', 'the answer has a number of pages')
+  }
+  return found
+}
+
+function isJsonApi(records: DraftAnswer['records']): boolean {
+  return records.length > 0 && records.every(record => 'type' in record && isJsonObject(record.attributes ?? null))
+}
+
+/** What many APIs have. */
+function usual(): Counter[] {
+  const why = 'many APIs have it'
+  return [
+    { kind: 'page', param: 'page', why, isSuggested: false },
+    { kind: 'offset', param: 'offset', why, isSuggested: false },
+    { kind: 'offset', param: 'skip', why, isSuggested: false },
+    { kind: 'offset', param: '_start', why, isSuggested: false, limit: '_limit' },
+  ]
+}
+
+function offsetCandidate(counter: Counter, first: FirstPage, sent: ReturnType<typeof limitParam>): Candidate {
+  const { answer } = first
+  const { param } = counter
+  const own = answer.hints.find(
+    ({ kind, value }) => kind === 'limit' && typeof value === 'number' && value >= answer.count,
+  )
+  const limitName = sent?.name ?? counter.limit ?? 'limit'
+  const asked = sent?.limit ?? (typeof own?.value === 'number' ? own.value : answer.count)
+  // A server that gave fewer although it has more caps its pages.
+  const limit = asked > answer.count && firmHints(answer).length > 0 ? answer.count : asked
+  const base = firstOffset(param, first)
+  const config = {
+    type: 'offset',
+    limit,
+    ...(base === 0 ? {} : { offset: base }),
+    ...(param === 'offset' ? {} : { offset_param: param }),
+    ...(limitName === 'limit' ? {} : { limit_param: limitName }),
+    ...end(answer, base === 0 ? recordTotal(answer) : undefined),
+  }
+  const { why, isSuggested } = counter
+  return { config, why, isSuggested, sends: [param, limitName], counter: { param, first: base } }
+}
+
+/** As the request says, or the answer to it; else as is usual under that name. */
+function firstOffset(param: string, { answer, params }: FirstPage): 0 | 1 {
+  const sent = params.find(([name]) => name === param)?.[1]
+  const own = answer.hints.find(({ kind, key }) => kind === 'offset' && bareName(key) === bareName(param))?.value
+  const said = Number(sent ?? own ?? Number.NaN)
+  return said === 0 || said === 1 ? said : countsFromOne(param) ? 1 : 0
+}
+
+function pageCandidate(counter: Counter, first: FirstPage): Candidate {
+  const { param, why, isSuggested } = counter
+  const { answer, params } = first
+  const own = count(answer.hints, 'page', 0)?.number
+  const sent = params.find(([name]) => name === param)?.[1]
+  const base = own === 0 || sent === '0' ? 0 : own === 1 ? 1 : undefined
+  const config = {
+    type: 'page_number',
+    base_page: base ?? 1,
+    ...(param === 'page' ? {} : { page_param: param }),
+    ...end(answer, pageTotal(answer)),
+  }
+  return { config, why, isSuggested, sends: [param], counter: { param, first: base } }
+}
+
+/** What tells the end: a total, else a flag, else an empty page. */
+function end({ hints }: DraftAnswer, total: string | undefined): Readonly<Record<string, string | null>> {
+  if (total !== undefined) return { total_path: total }
+  const more = hints.find(({ kind, value }) => kind === 'more' && typeof value === 'boolean')
+  return { total_path: null, ...(more === undefined ? {} : { has_more_path: more.path }) }
+}
+
+/** A `count` is, with some, the number of records on this page. */
+export function recordTotal({ hints, count: records }: DraftAnswer): string | undefined {
+  return totals(hints).find(({ key, number }) => number > records || (number === records && bareName(key) !== 'count'))
+    ?.path
+}
+
+function totals(hints: readonly PagingHint[]): (PagingHint & { number: number })[] {
+  return hints.flatMap(hint => {
+    const found = hint.kind === 'total' ? count([hint], 'total', 1) : undefined
+    return found === undefined ? [] : [found]
+  })
+}
+
+/** A number of pages that a number of records, where there is one, does not contradict. */
+function pageTotal(answer: DraftAnswer): string | undefined {
+  const pages = count(answer.hints, 'pages', 1)
+  if (pages === undefined || pages.path.endsWith('last_page_url')) return undefined
+  const total = totals(answer.hints).find(({ number }) => number > answer.count)
+  if (total === undefined || answer.count === 0) return pages.path
+  return Math.ceil(total.number / answer.count) === pages.number ? pages.path : undefined
+}
+
+/** Headers that count records or pages. */
+const TOTAL_HEADERS =
+  /^(?:x-|pagination-)*(?:wp-)?(?:pagination-)?(?:total|count)(?:-?(?:count|records|items|results|elements|pages))?$/
+
+/** What says that there is more than this page, in words. */
+export function firmHints({ hints, headers, count: records }: DraftAnswer): string[] {
+  const found: string[] = []
+  const said = saidMore(hints)
+  if (said?.more === true) found.push(`"${said.path}" says there is more`)
+  for (const { path, number } of totals(hints)) if (number > records) found.push(`"${path}" is ${number}`)
+  const pages = count(hints, 'pages', 2)
+  if (pages !== undefined) found.push(`"${pages.path}" is ${pages.number}`)
+  for (const { kind, leads, path } of nextHints(hints)) if (leads) found.push(`the body has a ${kind} at ${path}`)
+  if (linkTarget(headers.link, 'next') !== undefined) found.push('the Link header has rel="next"')
+  const position = headerPosition(headers)
+  if (position !== undefined) found.push(`the header ${position} has a value`)
+  for (const [name, value] of Object.entries(headers)) {
+    const least = name.includes('page') ? 1 : records
+    if (TOTAL_HEADERS.test(name) && /^\d+$/.test(value) && Number(value) > least)
+      found.push(`the header ${name} is ${value}`)
+  }
+  const listed = Number(/"Total(?:Count|Items|Records)":\s*"?(\d+)/i.exec(headers['x-pagination'] ?? '')?.[1])
+  if (listed > records) found.push(`the header x-pagination tells of ${listed} records`)
+  const range = /\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1]
+  if (range !== undefined && Number(range) > records) found.push(`the header content-range ends in ${range}`)
+  return found
+}
+
+/** Whether the answer has a link or cursor that leads on. */
+export function leadsOn({ hints, headers }: DraftAnswer): boolean {
+  return linkTarget(headers.link, 'next') !== undefined || nextHints(hints).some(({ leads }) => leads)
+}
+
+/** What says that this page is the whole list; undefined where nothing does. */
+export function saidWhole(answer: DraftAnswer): string | undefined {
+  const { hints, count: records } = answer
+  if (firmHints(answer).length > 0) return undefined
+  const said = saidMore(hints)
+  if (said?.more === false) return `"${said.path}" says there is no more`
+  const total = wholeTotal(hints, records)
+  if (total !== undefined) return `"${total.path}" counts as many records as came`
+  const pages = count(hints, 'pages', 1)
+  return pages?.number === 1 ? `"${pages.path}" is 1` : undefined
+}
+
+/** Links and cursors that are there without leading anywhere: with more records they would. */
+export function emptyPositions({ answer, moved }: FirstPage): Candidate[] {
+  const found = nextHints(answer.hints).flatMap(({ kind, leads, path, param }): Candidate[] => {
+    if (leads) return []
+    if (kind === 'link') {
+      const why = `the body has an empty link at ${path}`
+      return [{ config: { type: 'json_link', next_url_path: path }, why, isSuggested: true, sends: [] }]
+    }
+    const name = positions(moved)[0] ?? param
+    const config = { type: 'cursor', cursor_path: path, ...(name === 'cursor' ? {} : { cursor_param: name }) }
+    return [{ config, why: `the body has an empty cursor at ${path}`, isSuggested: true, sends: [name] }]
+  })
+  if (/rel="?(?:first|last|prev)/.test(answer.headers.link ?? '')) {
+    const why = 'the Link header has other relations'
+    found.unshift({ config: { type: 'header_link' }, why, isSuggested: true, sends: [] })
+  }
+  return found
+}
+
+/** The paginator that begins at this position, and takes what it gets. */
+export function startingAt({ config, counter }: Candidate, position: number): PagingConfig {
+  const { has_more_path: _more, ...kept } = config
+  if (counter === undefined) return config
+  const start =
+    config.type === 'page_number' ? { base_page: Math.min(position, 1), page: position } : { offset: position }
+  return { ...kept, ...start, total_path: null }
+}

@@ -1,0 +1,134 @@
+import { dirname, resolve } from 'node:path'
+import { type Environment, processEnvironment } from '../../config/environment.js'
+import { DataError, RequestError } from '../../model/errors.js'
+import { addressOf, fromTheBeginning, type Param, positionKind } from './address.js'
+import { askPage, type DraftAnswer, type DraftContext, type DraftList } from './answer.js'
+import type { FirstPage } from './candidates.js'
+import { type DraftFindings, draftText } from './draftText.js'
+import { type DraftAuth, secretField, variable } from './draftYaml.js'
+import { findPaging } from './findPaging.js'
+import { candidateCursors, candidateKeys } from './guesses.js'
+
+export interface DraftOptions {
+  /** Address of one list, query included. */
+  readonly url: string
+  /** Default: none, or `api_key` where the query of the URL holds a key. */
+  readonly auth?: DraftAuth | undefined
+  /** Name of the secret, as in `${secrets.api_key}`. Default: the name of its field. */
+  readonly secretName?: string | undefined
+  /**
+   * The secret itself, for the few requests; it becomes no part of the file. Default: looked up under its name, as by a
+   * run.
+   */
+  readonly secret?: string | undefined
+  /** Of pipeline and resource. Default: the last part of the path. */
+  readonly name?: string | undefined
+  /** Default: `duckdb:<name>.duckdb`. */
+  readonly destination?: string | undefined
+  /** Where the file will be, for secrets beside it. Default: `<name>.yaml`. */
+  readonly file?: string | undefined
+  /** Default: the environment of this process. */
+  readonly env?: Environment | undefined
+  /** Default: the current folder. */
+  readonly cwd?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PipelineDraft {
+  readonly name: string
+  /** YAML with comments; a pipeline file. */
+  readonly text: string
+  /** What was found, for people, one line each. */
+  readonly findings: readonly string[]
+}
+
+/**
+ * A pipeline file for one list of an API, from its address, one page, and a few questions about the page after it:
+ * selector, paginator, primary key and candidates for a cursor. The pages are asked for as a run would ask; nothing is
+ * written. Rejects with a ConfigError where the secret is missing (`secret_missing`), with a RequestError where the first
+ * page cannot be had; page 2 may be missing.
+ */
+export async function draftPipeline(options: DraftOptions): Promise<PipelineDraft> {
+  const { env = processEnvironment(), cwd = process.cwd(), signal = new AbortController().signal } = options
+  const address = addressOf(options.url)
+  const auth = options.auth ?? address.auth ?? { type: 'none' as const }
+  const secretName = options.secretName ?? secretField(auth) ?? ''
+  const secret = options.secret ?? address.secret
+  const name = options.name ?? address.name
+  const file = options.file ?? `${name}.yaml`
+  const list = { name, baseUrl: address.baseUrl, path: address.path, auth, secretName }
+  const context = {
+    env: secret === undefined ? env : { ...env, [variable(secretName)]: secret },
+    cwd,
+    folder: dirname(resolve(cwd, file)),
+    pipeline: name,
+    signal,
+  }
+  const first = await firstPage(address.params, list, context)
+  const { answer, params, moved } = first
+  if (answer.records.length === 0) {
+    throw new DataError('selector', 'The answer has no objects in a list: give the address of a list that has some')
+  }
+  const paging = await findPaging(first, list, context)
+  const records = [...answer.records, ...paging.more]
+  const findings: DraftFindings = {
+    ...list,
+    params,
+    moved,
+    destination: options.destination ?? `duckdb:${name}.duckdb`,
+    records: answer.records.length,
+    compared: records.length,
+    selector: answer.selector,
+    paging,
+    keys: candidateKeys(records, name),
+    cursors: candidateCursors(records),
+  }
+  return { name, text: draftText(findings), findings: summary(findings) }
+}
+
+/** The list from its beginning, also where the address is that of a later page. */
+async function firstPage(sent: readonly Param[], list: DraftList, context: DraftContext): Promise<FirstPage> {
+  const { params, moved } = fromTheBeginning(sent)
+  try {
+    return { answer: await pageOne(params, list, context), params, moved }
+  } catch (error) {
+    const isRefused = error instanceof RequestError && (error.status === 400 || error.status === 422)
+    if (moved.length === 0 || !isRefused) throw error
+    // Some demand the number of a page.
+    const first = sent.flatMap(([name, value]): Param[] => {
+      switch (positionKind([name, value], sent)) {
+        case 'page':
+          return [[name, '1']]
+        case 'offset':
+          return [[name, '0']]
+        case 'cursor':
+          return []
+        default:
+          return [[name, value]]
+      }
+    })
+    return { answer: await pageOne(first, list, context), params: first, moved }
+  }
+}
+
+async function pageOne(params: readonly Param[], list: DraftList, context: DraftContext): Promise<DraftAnswer> {
+  const answer = await askPage(list, { params, paginator: { type: 'single_page' } }, context)
+  if (answer !== undefined) return answer
+  throw new DataError('selector', 'The answer has no content: give the address of a list that has some')
+}
+
+function summary({ records, selector, paging, keys, cursors, moved }: DraftFindings): string[] {
+  const { config, certainty, why, question } = paging
+  const [key] = keys
+  return [
+    `${records} records on the first page`,
+    ...(moved.length === 0
+      ? []
+      : [`the list is read from its beginning, without ${moved.map(([name]) => name).join(', ')}`]),
+    `data_selector ${selector.path}: ${selector.why}`,
+    `paginator${config === undefined ? '' : ` ${config.type}`}: ${certainty}; ${why}`,
+    ...(question === undefined ? [] : [`question: ${question}`]),
+    key === undefined ? 'no primary key was found' : `primary_key ${key}: different in every record`,
+    cursors.length === 0 ? 'no cursor was found' : `cursor candidates: ${cursors.map(({ path }) => path).join(', ')}`,
+  ]
+}

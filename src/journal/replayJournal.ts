@@ -1,0 +1,85 @@
+import { join } from 'node:path'
+import { DataError } from '../model/errors.js'
+import type { ResponseJournal } from '../model/responses.js'
+import type { Scrubber } from '../model/secrets/scrubber.js'
+import type { Files, OpenFile } from './fileSystem.js'
+import { decodeInfo, type LoadInfo, openExisting, RESPONSES_FILE } from './loads.js'
+import { locate, readRecord, scan } from './scan.js'
+import { decodeResponse, fieldsKey, identityKey, type ResponseRecord } from './warc.js'
+
+export type { ResponseRecord as JournaledResponse } from './warc.js'
+
+/**
+ * Answers in the journal of a load's folder, in the order in which they were recorded; a torn tail ends the iteration.
+ * `scrubber` puts the secrets it knows back where they were removed. Rejects with a DataError `journal` where there is
+ * no journal.
+ */
+export async function* readJournal(files: Files, loadDir: string, scrubber?: Scrubber): AsyncGenerator<ResponseRecord> {
+  const { file } = await openRecorded(files, loadDir)
+  try {
+    for await (const located of scan(file)) {
+      if (located.fields.get('warc-type') !== 'response') continue
+      yield decodeResponse(await readRecord(file, located), scrubber).answer
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+/** A finished journal, read only. */
+export interface ReplayJournal extends ResponseJournal, LoadInfo {
+  /** Answers in it. */
+  readonly pages: number
+  close(): Promise<void>
+}
+
+/**
+ * A load's folder as a journal that answers every request from what was recorded, each answer once, and refuses what
+ * was not: `lookup` then rejects with a DataError `journal`, so that nothing is ever asked from the API.
+ */
+export async function replayJournal(files: Files, loadDir: string, scrubber?: Scrubber): Promise<ReplayJournal> {
+  const { file, path } = await openRecorded(files, loadDir)
+  const { info, index, pages, size } = await indexOf(file, path).catch(async (error: unknown) => {
+    await file.close()
+    throw error
+  })
+  return {
+    ...info,
+    pages,
+    async lookup(identity) {
+      const offset = index.get(identityKey(identity))?.shift()
+      const located = offset === undefined ? undefined : await locate(file, offset, size)
+      if (located !== undefined) return decodeResponse(await readRecord(file, located), scrubber).answer.response
+      const message = `${identity.resource}: a page is not in the journal ${path}; load it again without replay`
+      throw new DataError('journal', message, { resource: identity.resource, path })
+    },
+    record: async () => {},
+    close: () => file.close(),
+  }
+}
+
+async function indexOf(file: OpenFile, path: string) {
+  const size = await file.size()
+  const index = new Map<string, number[]>()
+  let info: LoadInfo | undefined
+  let pages = 0
+  for await (const located of scan(file)) {
+    if (located.start === 0) info = decodeInfo(await readRecord(file, located))
+    else if (located.fields.get('warc-type') === 'response') {
+      const key = fieldsKey(located.fields)
+      const offsets = index.get(key)
+      if (offsets === undefined) index.set(key, [located.start])
+      else offsets.push(located.start)
+      pages++
+    }
+  }
+  if (info === undefined) throw new DataError('journal', `${path} is not the journal of a load`, { path })
+  return { info, index, pages, size }
+}
+
+async function openRecorded(files: Files, loadDir: string) {
+  const path = join(loadDir, RESPONSES_FILE)
+  const file = await openExisting(files, path, 'r')
+  if (file === undefined) throw new DataError('journal', `there is no journal at ${path}`, { path })
+  return { file, path }
+}

@@ -1,0 +1,332 @@
+import { parseJson } from './parse.js'
+import type { JsonPath, JsonTree } from './path.js'
+import { skipLong } from './skip.js'
+import type { JsonValue } from './value.js'
+
+/*
+ * Finding values in UTF-8 JSON without building objects. What is skipped is checked only as far as skipping needs:
+ * brackets and quotes must be balanced, scalars well-formed. Nothing recurses, so depth costs nothing.
+ */
+
+/** Bytes of one value, without white space around it. */
+export interface Span {
+  readonly start: number
+  /** Exclusive. */
+  readonly end: number
+  /** Elements of an array, where they were counted on the way. */
+  readonly count?: number | undefined
+}
+
+export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null'
+
+/** Not JSON, or cut off; `offset` is the byte where it was noticed. */
+export class JsonBytesError extends SyntaxError {
+  readonly offset: number
+
+  constructor(problem: string, offset: number) {
+    super(`${problem} at byte ${offset}`)
+    this.name = 'JsonBytesError'
+    this.offset = offset
+  }
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COMMA = 0x2c
+const COLON = 0x3a
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
+const OPEN_ARRAY = 0x5b
+const CLOSE_ARRAY = 0x5d
+
+/** The first byte at or after `at` that is not white space; may be the length. */
+export function skipSpace(bytes: Uint8Array, at: number): number {
+  let next = at
+  for (; next < bytes.length; next++) {
+    const byte = bytes[next]
+    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) break
+  }
+  return next
+}
+
+/** The end (exclusive) of the value that starts at `at`. */
+export function skipValue(bytes: Uint8Array, at: number): number {
+  const byte = bytes[at]
+  if (byte === QUOTE) return skipString(bytes, at)
+  if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) return skipContainer(bytes, at)
+  return skipScalar(bytes, at)
+}
+
+/** What kind of value starts at `at`. */
+export function kindAt(bytes: Uint8Array, at: number): JsonKind {
+  switch (bytes[at]) {
+    case OPEN_OBJECT:
+      return 'object'
+    case OPEN_ARRAY:
+      return 'array'
+    case QUOTE:
+      return 'string'
+    case 0x74:
+    case 0x66:
+      return 'boolean'
+    case 0x6e:
+      return 'null'
+    default:
+      return 'number'
+  }
+}
+
+/** The whole document: one value with nothing but white space (and a byte order mark) around it. */
+export function documentSpan(bytes: Uint8Array): Span {
+  const start = documentStart(bytes)
+  return ended(bytes, valueSpan(bytes, start))
+}
+
+function documentStart(bytes: Uint8Array): number {
+  const mark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
+  const start = skipSpace(bytes, mark)
+  if (start === bytes.length) throw new JsonBytesError('nothing but white space', start)
+  return start
+}
+
+function ended(bytes: Uint8Array, root: Span): Span {
+  const after = skipSpace(bytes, root.end)
+  if (after < bytes.length) throw new JsonBytesError('more after the end of the document', after)
+  return root
+}
+
+function valueSpan(bytes: Uint8Array, start: number): Span {
+  const end = skipValue(bytes, start)
+  return bytes[start] === OPEN_ARRAY ? { start, end, count: elementsSkipped(bytes, start) } : { start, end }
+}
+
+/** Spans of the elements of the array that starts at `at`. */
+export function elements(bytes: Uint8Array, at: number): Span[] {
+  const spans: Span[] = []
+  let next = skipSpace(bytes, at + 1)
+  if (bytes[next] === CLOSE_ARRAY) return spans
+  for (;;) {
+    const end = skipValue(bytes, next)
+    spans.push({ start: next, end })
+    const after = skipSpace(bytes, end)
+    if (bytes[after] === CLOSE_ARRAY) return spans
+    if (bytes[after] !== COMMA) throw new JsonBytesError('expected `,` or `]`', after)
+    next = skipSpace(bytes, after + 1)
+  }
+}
+
+/** Number of elements of the array that starts at `at`. Its commas are counted, so the elements are not checked. */
+export function countElements(bytes: Uint8Array, at: number): number {
+  skipContainer(bytes, at)
+  return elementsSkipped(bytes, at)
+}
+
+/** Spans of the members of the object that starts at `at`, by name; of a repeated name the last value, first place. */
+export function members(bytes: Uint8Array, at: number): Map<string, Span> {
+  return objectAt(bytes, at).members
+}
+
+interface ObjectSpan extends Span {
+  readonly members: Map<string, Span>
+}
+
+function objectAt(bytes: Uint8Array, at: number): ObjectSpan {
+  const members = new Map<string, Span>()
+  let next = skipSpace(bytes, at + 1)
+  if (bytes[next] === CLOSE_OBJECT) return { start: at, end: next + 1, members }
+  for (;;) {
+    if (bytes[next] !== QUOTE) throw new JsonBytesError('expected the name of a member', next)
+    const nameEnd = skipString(bytes, next)
+    const colon = skipSpace(bytes, nameEnd)
+    if (bytes[colon] !== COLON) throw new JsonBytesError('expected `:`', colon)
+    const value = valueSpan(bytes, skipSpace(bytes, colon + 1))
+    members.set(stringAt(bytes, { start: next, end: nameEnd }), value)
+    const after = skipSpace(bytes, value.end)
+    if (bytes[after] === CLOSE_OBJECT) return { start: at, end: after + 1, members }
+    if (bytes[after] !== COMMA) throw new JsonBytesError('expected `,` or `}`', after)
+    next = skipSpace(bytes, after + 1)
+  }
+}
+
+/** Span of one member of the object that starts at `at`; of a repeated name the last. */
+export function member(bytes: Uint8Array, at: number, key: string): Span | undefined {
+  return members(bytes, at).get(key)
+}
+
+/** The value of a span, lossless. Throws where it is not JSON. */
+export function valueAt(bytes: Uint8Array, span: Span): JsonValue {
+  return parseJson(bytes.subarray(span.start, span.end))
+}
+
+/** Bytes as text; invalid UTF-8 becomes U+FFFD. */
+export function textAt(bytes: Uint8Array, span: Span): string {
+  return view(bytes).toString('utf8', span.start, span.end)
+}
+
+function stringAt(bytes: Uint8Array, span: Span): string {
+  for (let at = span.start; at < span.end; at++) {
+    if (bytes[at] === BACKSLASH) {
+      const value = valueAt(bytes, span)
+      if (typeof value === 'string') return value
+    }
+  }
+  return textAt(bytes, { start: span.start + 1, end: span.end - 1 })
+}
+
+function view(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function skipString(bytes: Uint8Array, at: number): number {
+  const length = bytes.length
+  for (let next = at + 1; next < length; next++) {
+    const byte = bytes[next]
+    if (byte === QUOTE) return next + 1
+    if (byte === BACKSLASH) next++
+  }
+  throw new JsonBytesError('the document ends inside a text', length)
+}
+
+const ORDINARY = 0
+const STARTS_TEXT = 1
+const OPENS = 2
+const CLOSES = 3
+const SEPARATES = 4
+
+/** What a byte outside of texts means for skipping: one look-up a byte. */
+const roles = new Uint8Array(256)
+roles[QUOTE] = STARTS_TEXT
+roles[OPEN_OBJECT] = OPENS
+roles[OPEN_ARRAY] = OPENS
+roles[CLOSE_OBJECT] = CLOSES
+roles[CLOSE_ARRAY] = CLOSES
+roles[COMMA] = SEPARATES
+
+/** Commas between the elements of the container that was skipped last: counting them costs nothing while skipping. */
+let commas = 0
+
+function elementsSkipped(bytes: Uint8Array, at: number): number {
+  return commas === 0 && bytes[skipSpace(bytes, at + 1)] === CLOSE_ARRAY ? 0 : commas + 1
+}
+
+/** Containers longer than this are left to the kernel, which takes long ones ten times as fast. */
+const SHORT = 2048
+
+function skipContainer(bytes: Uint8Array, at: number): number {
+  const length = bytes.length
+  let depth = 0
+  let separators = 0
+  for (let next = at; next < length; next++) {
+    if (next - at > SHORT) {
+      const skipped = skipLong(bytes, next, depth, separators)
+      if (skipped === undefined) break
+      commas = skipped.separators
+      return closed(bytes, at, skipped.end)
+    }
+    const role = roles[bytes[next]!]
+    if (role === ORDINARY) continue
+    if (role === STARTS_TEXT) {
+      // The loop of `skipString`, here because a call for each text is half of the time.
+      for (next++; next < length && bytes[next] !== QUOTE; next++) if (bytes[next] === BACKSLASH) next++
+      if (next >= length) break
+    } else if (role === SEPARATES) {
+      if (depth === 1) separators++
+    } else if (role === OPENS) depth++
+    else if (--depth === 0) {
+      commas = separators
+      return closed(bytes, at, next)
+    }
+  }
+  const kind = bytes[at] === OPEN_OBJECT ? 'an object' : 'an array'
+  throw new JsonBytesError(`the document ends inside ${kind}`, length)
+}
+
+/** The end of the container that starts at `at` with its last bracket at `last`. */
+function closed(bytes: Uint8Array, at: number, last: number): number {
+  const closing = bytes[at] === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_ARRAY
+  if (bytes[last] !== closing) throw new JsonBytesError('the brackets do not match', last)
+  return last + 1
+}
+
+const SCALAR = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/
+
+function skipScalar(bytes: Uint8Array, at: number): number {
+  let end = at
+  // Digits, letters, `+`, `-` and `.` can be part of a scalar; anything else ends it.
+  for (; end < bytes.length; end++) {
+    const byte = bytes[end]!
+    const isPart = (byte >= 0x30 && byte <= 0x39) || ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a)
+    if (!isPart && byte !== 0x2b && byte !== 0x2d && byte !== 0x2e) break
+  }
+  if (!SCALAR.test(textAt(bytes, { start: at, end }))) {
+    throw new JsonBytesError(at >= bytes.length ? 'the document ends before a value' : 'expected a value', at)
+  }
+  return end
+}
+
+/** A document held as bytes. Members of an object that was looked into once are not searched again. */
+export class JsonDocument {
+  readonly bytes: Uint8Array
+  readonly root: Span
+  readonly #members = new Map<number, Map<string, Span>>()
+  #closed = false
+  readonly #tree: JsonTree<Span>
+
+  /** Throws JsonBytesError or JsonSyntaxError where the bytes are not one JSON value, as far as that is noticed. */
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+    const start = documentStart(bytes)
+    if (bytes[start] === OPEN_OBJECT) {
+      const { end, members } = objectAt(bytes, start)
+      this.root = ended(bytes, { start, end })
+      this.#members.set(start, members)
+    } else this.root = ended(bytes, valueSpan(bytes, start))
+    this.#tree = {
+      kind: span => {
+        const kind = kindAt(bytes, span.start)
+        return kind === 'object' || kind === 'array' || kind === 'null' ? kind : 'scalar'
+      },
+      member: (span, key) => this.members(span).get(key),
+      members: span => this.members(span).values(),
+      elements: span => elements(bytes, span.start),
+      value: span => valueAt(bytes, span),
+    }
+  }
+
+  kind(span: Span): JsonKind {
+    return kindAt(this.bytes, span.start)
+  }
+
+  members(span: Span): ReadonlyMap<string, Span> {
+    let found = this.#members.get(span.start)
+    if (found === undefined) {
+      found = members(this.bytes, span.start)
+      // A wildcard may visit every record; only the first objects, the envelope, are asked for again.
+      if (this.#members.size < 64) this.#members.set(span.start, found)
+    }
+    return found
+  }
+
+  /** The value of a span, lossless. */
+  value(span: Span): JsonValue {
+    return valueAt(this.bytes, span)
+  }
+
+  /** The bytes will be those of something else: whoever looks for a path from now on is told so, and not what is there. */
+  close(): void {
+    this.#closed = true
+  }
+
+  /** Where the path matches; undefined where its matches are no parts of the document (sorted or counted). */
+  locate(path: JsonPath): Span[] | undefined {
+    if (this.#closed) throw new TypeError('an answer can be looked into only until the one after the next is there')
+    return path.locates ? path.locate(this.#tree, this.root) : undefined
+  }
+
+  /** The first match, lossless; undefined when there is none. */
+  first(path: JsonPath): JsonValue | undefined {
+    const spans = this.locate(path)
+    if (spans === undefined) return path.matches(valueAt(this.bytes, this.root))[0]
+    return spans[0] === undefined ? undefined : valueAt(this.bytes, spans[0])
+  }
+}

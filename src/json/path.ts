@@ -1,0 +1,538 @@
+import type { JsonObject, JsonValue } from './value.js'
+
+/**
+ * A compiled JSONPath of the dialect that dlt speaks (jsonpath-ng): `$` is optional; names may hold `-`, `_` and start
+ * with `@`; other names are quoted, in dots or brackets; `[n]`, `[-1]`, slices, `[*]`, `..`, `|` (which binds tighter
+ * than `.`), several names `['a','b']`, filters `[?(@.id>1 & t='a')]`, sorting `[/a]` and `[\a]`, `` `len` ``,
+ * `` `keys` ``, `` `this` ``.
+ */
+export interface JsonPath {
+  readonly text: string
+  /** Names and indexes from the root, where the path has nothing else. */
+  readonly steps: readonly (string | number)[] | undefined
+  /** Whether every match is a part of the document: nothing is sorted or counted. */
+  readonly locates: boolean
+  /** Every match, in order; none when something on the way is missing. */
+  matches(value: JsonValue): JsonValue[]
+  /** The same with the container of each match, for the literals of numbers. */
+  find(value: JsonValue): PathMatch[]
+  /**
+   * For a value without a match: whether there was something to choose from, such as the empty list of `data[*]` or a
+   * list none of whose elements passes the filter. Otherwise a name on the way is missing.
+   */
+  choosesFrom(value: JsonValue): boolean
+  /** Every match in a document of any representation. Only for paths that locate. */
+  locate<Node>(tree: JsonTree<Node>, root: Node): Node[]
+}
+
+export interface PathMatch {
+  readonly value: JsonValue
+  readonly container?: JsonObject | readonly JsonValue[] | undefined
+  readonly key?: string | number | undefined
+}
+
+/** How a path walks a document. */
+export interface JsonTree<Node> {
+  readonly kind: (node: Node) => 'object' | 'array' | 'scalar' | 'null'
+  readonly member: (node: Node, key: string) => Node | undefined
+  /** Values of an object's members, in order. */
+  readonly members: (node: Node) => Iterable<Node>
+  readonly elements: (node: Node) => readonly Node[]
+  readonly value: (node: Node) => JsonValue
+}
+
+/** Compiles a path. Throws a SyntaxError that names the position and what was expected. */
+export function compilePath(text: string): JsonPath {
+  const root = new Parser(text).parse()
+  const steps = simpleSteps(root)
+  const locates = isLocating(root)
+  const find = (value: JsonValue): PathMatch[] => evaluate(root, { value }, { value }, valueTree, computeOnValues)
+  return {
+    text,
+    steps,
+    locates,
+    find,
+    matches: value => find(value).map(match => match.value),
+    choosesFrom: value => cameToChoice(root, { value }, { value }),
+    locate: (tree, node) => evaluate(root, node, node, tree, undefined),
+  }
+}
+
+type Expression =
+  | Computed
+  | { readonly kind: 'root' | 'this' | 'any' }
+  | { readonly kind: 'names'; readonly names: readonly string[] }
+  | { readonly kind: 'index'; readonly index: number }
+  | {
+      readonly kind: 'slice'
+      readonly start: number | undefined
+      readonly end: number | undefined
+      readonly step: number
+    }
+  | { readonly kind: 'filter'; readonly conditions: readonly Condition[] }
+  | { readonly kind: 'child' | 'descendants' | 'union'; readonly left: Expression; readonly right: Expression }
+
+/** Makes values that are no part of the document. */
+type Computed =
+  | { readonly kind: 'length' | 'keys' }
+  | { readonly kind: 'sort'; readonly by: readonly { readonly path: Expression; readonly descending: boolean }[] }
+
+interface Condition {
+  readonly target: Expression
+  readonly test?: { readonly operator: Operator; readonly value: string | number | boolean } | undefined
+}
+
+type Operator = '=' | '==' | '!=' | '<' | '<=' | '>' | '>=' | '=~'
+
+const LONGEST_PATH = 2000
+const NAME = /@?[A-Za-z_][A-Za-z0-9_@-]*/y
+const INTEGER = /-?\d+/y
+const NUMBER = /-?\d+(?:\.\d+)?/y
+const OPERATOR = /=~|==|!=|<=|>=|=|<|>/y
+const SPACE = /\s*/y
+
+/** Recursive descent: `..` binds loosest, then `.`, then `|`, then brackets. */
+class Parser {
+  readonly #text: string
+  #at = 0
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  parse(): Expression {
+    this.#space()
+    if (this.#text.length > LONGEST_PATH) throw this.#error(`longer than ${LONGEST_PATH} characters`)
+    if (this.#at === this.#text.length) throw this.#error('expected a name or `$`, the path is empty')
+    const path = this.#path()
+    if (this.#at < this.#text.length) throw this.#error(`unexpected ${this.#here()}`)
+    return path
+  }
+
+  #path(): Expression {
+    let left = this.#children()
+    while (this.#eat('..')) left = { kind: 'descendants', left, right: this.#children() }
+    return left
+  }
+
+  #children(): Expression {
+    let left = this.#union()
+    while (this.#peek() === '.' && !this.#startsWith('..') && this.#eat('.')) {
+      left = { kind: 'child', left, right: this.#union() }
+    }
+    return left
+  }
+
+  #union(): Expression {
+    let left = this.#bracketed()
+    while (this.#eat('|')) left = { kind: 'union', left, right: this.#bracketed() }
+    return left
+  }
+
+  #bracketed(): Expression {
+    let left = this.#peek() === '[' ? this.#bracket() : this.#primary()
+    while (this.#peek() === '[') left = { kind: 'child', left, right: this.#bracket() }
+    return left
+  }
+
+  #primary(): Expression {
+    if (this.#eat('$')) return { kind: 'root' }
+    if (this.#eat('*')) return { kind: 'any' }
+    if (this.#eat('(')) {
+      const inner = this.#path()
+      this.#expect(')')
+      return inner
+    }
+    if (this.#peek() === '`') return this.#operation()
+    if (this.#peek() === '@' && !this.#test(NAME)) {
+      this.#eat('@')
+      return { kind: 'this' }
+    }
+    return { kind: 'names', names: [this.#name()] }
+  }
+
+  #operation(): Expression {
+    const end = this.#text.indexOf('`', this.#at + 1)
+    const name = end < 0 ? '' : this.#text.slice(this.#at + 1, end).trim()
+    const kind = name === 'len' ? 'length' : name === 'keys' ? 'keys' : name === 'this' ? 'this' : undefined
+    if (kind === undefined) {
+      throw this.#error('only the operations `len`, `keys` and `this` are supported between backquotes')
+    }
+    this.#at = end + 1
+    this.#space()
+    return { kind }
+  }
+
+  #bracket(): Expression {
+    this.#expect('[')
+    const inner = this.#inBracket()
+    this.#expect(']')
+    return inner
+  }
+
+  #inBracket(): Expression {
+    if (this.#eat('?')) return { kind: 'filter', conditions: this.#conditions() }
+    const next = this.#peek()
+    if (next === '/' || next === '\\') return this.#sort()
+    if (this.#eat('*')) return { kind: 'slice', start: undefined, end: undefined, step: 1 }
+    if (next === ':' || this.#test(INTEGER)) return this.#indexOrSlice()
+    const names = [this.#name()]
+    while (this.#eat(',')) names.push(this.#name())
+    return { kind: 'names', names }
+  }
+
+  #indexOrSlice(): Expression {
+    const start = this.#integer()
+    if (this.#peek() !== ':') {
+      if (start === undefined) throw this.#error(`expected an index, found ${this.#here()}`)
+      return { kind: 'index', index: start }
+    }
+    this.#eat(':')
+    const end = this.#integer()
+    const step = this.#eat(':') ? (this.#integer() ?? 1) : 1
+    if (step < 1) throw this.#error('the step of a slice must be at least 1')
+    return { kind: 'slice', start, end, step }
+  }
+
+  #integer(): number | undefined {
+    const text = this.#match(INTEGER)
+    return text === undefined ? undefined : Number(text)
+  }
+
+  #sort(): Expression {
+    const by = []
+    do {
+      const descending = this.#peek() === '\\'
+      if (!descending && this.#peek() !== '/') throw this.#error('expected `/` or `\\` before the name to sort by')
+      this.#eat(descending ? '\\' : '/')
+      by.push({ path: this.#path(), descending })
+    } while (this.#eat(','))
+    return { kind: 'sort', by }
+  }
+
+  #conditions(): Condition[] {
+    if (this.#eat('(')) {
+      const inner = this.#conditions()
+      this.#expect(')')
+      return this.#eat('&') ? [...inner, ...this.#conditions()] : inner
+    }
+    const target = this.#path()
+    const operator = this.#match(OPERATOR) as Operator | undefined
+    if (operator === undefined && /[!<>=~]/.test(this.#peek())) {
+      throw this.#error('expected one of = == != < <= > >= =~')
+    }
+    const condition: Condition =
+      operator === undefined ? { target } : { target, test: { operator, value: this.#literal(operator) } }
+    return this.#eat('&') ? [condition, ...this.#conditions()] : [condition]
+  }
+
+  #literal(operator: Operator): string | number | boolean {
+    const number = this.#match(NUMBER)
+    if (number !== undefined) return Number(number)
+    const quoted = this.#peek() === '"' || this.#peek() === "'"
+    const text = this.#name()
+    if (operator === '=~') {
+      try {
+        new RegExp(text)
+      } catch {
+        throw this.#error(`${JSON.stringify(text)} is no regular expression`)
+      }
+    }
+    if (!quoted && /^true$/i.test(text)) return true
+    if (!quoted && /^false$/i.test(text)) return false
+    return text
+  }
+
+  #name(): string {
+    const quote = this.#peek()
+    if (quote === '"' || quote === "'") return this.#quoted(quote)
+    const name = this.#match(NAME)
+    if (name === undefined) {
+      const found = this.#here()
+      const hint = /[^\s\]),.]/.test(this.#peek()) ? '; other names are quoted, as in ["a b"]' : ''
+      throw this.#error(`expected a name, found ${found}${hint}`)
+    }
+    return name
+  }
+
+  #quoted(quote: string): string {
+    let name = ''
+    for (let at = this.#at + 1; at < this.#text.length; at++) {
+      const character = this.#text.charAt(at)
+      if (character === quote) {
+        this.#at = at + 1
+        this.#space()
+        return name
+      }
+      if (character === '\\') at++
+      name += this.#text.charAt(at)
+    }
+    throw this.#error(`the quote ${quote} is not closed`)
+  }
+
+  #peek(): string {
+    return this.#text.charAt(this.#at)
+  }
+
+  #startsWith(token: string): boolean {
+    return this.#text.startsWith(token, this.#at)
+  }
+
+  #test(pattern: RegExp): boolean {
+    pattern.lastIndex = this.#at
+    return pattern.test(this.#text)
+  }
+
+  #match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#at
+    const text = pattern.exec(this.#text)?.[0]
+    if (text === undefined) return undefined
+    this.#at += text.length
+    this.#space()
+    return text
+  }
+
+  #eat(token: string): boolean {
+    if (!this.#startsWith(token)) return false
+    this.#at += token.length
+    this.#space()
+    return true
+  }
+
+  #expect(token: string): void {
+    if (!this.#eat(token)) throw this.#error(`expected \`${token}\`, found ${this.#here()}`)
+  }
+
+  #space(): void {
+    SPACE.lastIndex = this.#at
+    this.#at += SPACE.exec(this.#text)?.[0].length ?? 0
+  }
+
+  #here(): string {
+    return this.#at < this.#text.length ? `\`${this.#text.slice(this.#at, this.#at + 12)}\`` : 'the end'
+  }
+
+  #error(reason: string): SyntaxError {
+    return new SyntaxError(`JSONPath ${JSON.stringify(this.#text)}, position ${this.#at + 1}: ${reason}`)
+  }
+}
+
+/** Evaluates counting and sorting. */
+type Compute<Node> = (expression: Computed, node: Node) => Node[]
+
+function evaluate<Node>(
+  expression: Expression,
+  node: Node,
+  root: Node,
+  tree: JsonTree<Node>,
+  compute: Compute<Node> | undefined,
+): Node[] {
+  switch (expression.kind) {
+    case 'root':
+      return [root]
+    case 'this':
+      return [node]
+    case 'any':
+      return tree.kind(node) === 'object' ? [...tree.members(node)] : []
+    case 'names': {
+      const found: Node[] = []
+      if (tree.kind(node) !== 'object') return found
+      for (const name of expression.names) {
+        if (name === '*') for (const member of tree.members(node)) found.push(member)
+        const member = tree.member(node, name)
+        if (member !== undefined) found.push(member)
+      }
+      return found
+    }
+    case 'index': {
+      if (tree.kind(node) !== 'array') return []
+      const element = tree.elements(node).at(expression.index)
+      return element === undefined ? [] : [element]
+    }
+    case 'slice':
+      return slice(expression, node, tree)
+    case 'child': {
+      const found: Node[] = []
+      for (const left of evaluate(expression.left, node, root, tree, compute)) {
+        for (const right of evaluate(expression.right, left, root, tree, compute)) found.push(right)
+      }
+      return found
+    }
+    case 'descendants': {
+      const found: Node[] = []
+      for (const left of evaluate(expression.left, node, root, tree, compute)) {
+        // Parents before children, with a stack of our own, so that depth costs no call stack.
+        const open = [left]
+        for (let next = open.pop(); next !== undefined; next = open.pop()) {
+          for (const right of evaluate(expression.right, next, root, tree, compute)) found.push(right)
+          const kind = tree.kind(next)
+          const inner = kind === 'object' ? [...tree.members(next)] : kind === 'array' ? tree.elements(next) : []
+          for (let at = inner.length - 1; at >= 0; at--) open.push(inner[at] as Node)
+        }
+      }
+      return found
+    }
+    case 'union':
+      return [
+        ...evaluate(expression.left, node, root, tree, compute),
+        ...evaluate(expression.right, node, root, tree, compute),
+      ]
+    case 'filter': {
+      const kind = tree.kind(node)
+      const candidates = kind === 'object' ? [...tree.members(node)] : kind === 'array' ? tree.elements(node) : []
+      return candidates.filter(candidate =>
+        expression.conditions.every(condition => {
+          const targets = evaluate(condition.target, candidate, root, tree, compute)
+          return targets.some(target => condition.test === undefined || holds(condition.test, tree.value(target)))
+        }),
+      )
+    }
+    default: {
+      if (compute === undefined) throw new TypeError('the path does not locate')
+      return compute(expression, node)
+    }
+  }
+}
+
+function cameToChoice(expression: Expression, node: PathMatch, root: PathMatch): boolean {
+  switch (expression.kind) {
+    case 'child': {
+      const found = evaluate(expression.left, node, root, valueTree, computeOnValues)
+      if (found.length === 0) return cameToChoice(expression.left, node, root)
+      return found.some(left => cameToChoice(expression.right, left, root))
+    }
+    case 'union':
+      return cameToChoice(expression.left, node, root) || cameToChoice(expression.right, node, root)
+    case 'index':
+    case 'slice':
+      return node.value === null || Array.isArray(node.value)
+    case 'filter':
+      return node.value === null || typeof node.value === 'object'
+    default:
+      return false
+  }
+}
+
+/** `[*]` of an object or a scalar is the value itself; other slices of it are empty. */
+function slice<Node>(expression: Expression & { kind: 'slice' }, node: Node, tree: JsonTree<Node>): Node[] {
+  const kind = tree.kind(node)
+  if (kind === 'null') return []
+  const elements = kind === 'array' ? tree.elements(node) : [node]
+  const { start, end, step } = expression
+  const part = elements.slice(start ?? 0, end ?? elements.length)
+  return step === 1 ? part : part.filter((_, index) => index % step === 0)
+}
+
+function holds(test: NonNullable<Condition['test']>, value: JsonValue): boolean {
+  if (test.operator === '=~') return typeof value === 'string' && new RegExp(test.value as string).test(value)
+  const order = compare(value, test.value)
+  switch (test.operator) {
+    case '=':
+    case '==':
+      return order === 0
+    case '!=':
+      return order !== 0
+    case '<':
+      return order !== undefined && order < 0
+    case '<=':
+      return order !== undefined && order <= 0
+    case '>':
+      return order !== undefined && order > 0
+    case '>=':
+      return order !== undefined && order >= 0
+  }
+}
+
+/** Values of different types have no order. */
+function compare(left: JsonValue, right: JsonValue): number | undefined {
+  if (typeof left === 'string' && typeof right === 'string') return left < right ? -1 : left > right ? 1 : 0
+  if (typeof left === 'boolean' || typeof right === 'boolean') return left === right ? 0 : undefined
+  const numbers =
+    (typeof left === 'number' || typeof left === 'bigint') && (typeof right === 'number' || typeof right === 'bigint')
+  if (!numbers) return undefined
+  return left < right ? -1 : left > right ? 1 : 0
+}
+
+const valueTree: JsonTree<PathMatch> = {
+  kind: ({ value }) =>
+    value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value === 'object' ? 'object' : 'scalar',
+  member: ({ value }, key) =>
+    Object.hasOwn(value as JsonObject, key)
+      ? { value: (value as JsonObject)[key] as JsonValue, container: value as JsonObject, key }
+      : undefined,
+  members: ({ value }) =>
+    Object.keys(value as JsonObject).map(key => ({
+      value: (value as JsonObject)[key] as JsonValue,
+      container: value as JsonObject,
+      key,
+    })),
+  elements: ({ value }) =>
+    (value as readonly JsonValue[]).map((element, key) => ({
+      value: element,
+      container: value as readonly JsonValue[],
+      key,
+    })),
+  value: ({ value }) => value,
+}
+
+const computeOnValues: Compute<PathMatch> = (expression, { value }) => {
+  if (expression.kind === 'keys') {
+    return isObject(value) ? Object.keys(value).map(key => ({ value: key })) : []
+  }
+  if (expression.kind === 'length') {
+    if (typeof value === 'string') return [{ value: [...value].length }]
+    if (Array.isArray(value)) return [{ value: value.length }]
+    return isObject(value) ? [{ value: Object.keys(value).length }] : []
+  }
+  if (expression.kind !== 'sort' || !Array.isArray(value)) return []
+  const list: JsonValue[] = [...value]
+  for (const { path, descending } of [...expression.by].reverse()) {
+    const field = (element: JsonValue): JsonValue | undefined =>
+      evaluate(path, { value: element }, { value: element }, valueTree, computeOnValues)[0]?.value
+    list.sort((a, b) => {
+      const order = compare(field(a) ?? null, field(b) ?? null) ?? 0
+      return descending ? -order : order
+    })
+  }
+  return [{ value: list }]
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+}
+
+function simpleSteps(expression: Expression): (string | number)[] | undefined {
+  switch (expression.kind) {
+    case 'root':
+    case 'this':
+      return []
+    case 'names':
+      return expression.names.length === 1 ? [...expression.names] : undefined
+    case 'index':
+      return [expression.index]
+    case 'child': {
+      const left = simpleSteps(expression.left)
+      const right = expression.right.kind === 'root' ? undefined : simpleSteps(expression.right)
+      return left === undefined || right === undefined ? undefined : [...left, ...right]
+    }
+    default:
+      return undefined
+  }
+}
+
+function isLocating(expression: Expression): boolean {
+  switch (expression.kind) {
+    case 'length':
+    case 'keys':
+    case 'sort':
+      return false
+    case 'child':
+    case 'descendants':
+    case 'union':
+      return isLocating(expression.left) && isLocating(expression.right)
+    case 'filter':
+      return expression.conditions.every(condition => isLocating(condition.target))
+    default:
+      return true
+  }
+}

@@ -1,0 +1,77 @@
+import { instantiate } from './kernel/instantiate.js'
+import skip from './kernel/skip.wasm.js'
+
+const SPACE = 0x20
+const BLOCK = 64
+
+/**
+ * From inside of a JSON container, outside of texts, to the bracket that closes it: `depth` brackets are open,
+ * `separators` commas between elements were seen. Undefined where the bytes end before it.
+ */
+export function skipLong(
+  bytes: Uint8Array,
+  from: number,
+  depth: number,
+  separators: number,
+): { readonly end: number; readonly separators: number } | undefined {
+  loaded ??= load()
+  const { exports } = loaded
+  exports.begin(depth, separators, false)
+  const end = search(bytes, from)
+  return end === undefined ? undefined : { end, separators: exports.commas() }
+}
+
+/** Where the commas between the elements of the list stand that starts at `at`. Its brackets are known to match. */
+export function separatorsOf(bytes: Uint8Array, at: number): number[] {
+  loaded ??= load()
+  const { exports, marks } = loaded
+  exports.begin(1, 0, true)
+  const places: number[] = []
+  search(bytes, at + 1, start => {
+    const count = exports.markCount()
+    for (let index = 0; index < count; index++) places.push(start + (marks[index] as number))
+  })
+  return places
+}
+
+/** Looks at the bytes part by part, up to the bracket that closes the container; undefined where they end before it. */
+function search(bytes: Uint8Array, from: number, looked?: (start: number) => void): number | undefined {
+  const { exports, input } = loaded as typeof loaded & object
+  for (let at = from; at < bytes.length; at += input.length) {
+    const part = bytes.subarray(at, at + input.length)
+    input.set(part)
+    const padded = Math.ceil(part.length / BLOCK) * BLOCK
+    input.fill(SPACE, part.length, padded)
+    const found = exports.skip(padded)
+    looked?.(at)
+    if (found >= 0) return at + found
+  }
+  return undefined
+}
+
+interface Exports {
+  readonly memory: { readonly buffer: ArrayBuffer }
+  readonly CAPACITY: { readonly value: number }
+  /** Address. */
+  readonly input: { readonly value: number }
+  /** Address of the places of commas that `skip` met, where they are kept. */
+  readonly marks: { readonly value: number }
+  begin(openBrackets: number, commas: number, keepsMarks: boolean): void
+  commas(): number
+  markCount(): number
+  skip(length: number): number
+}
+
+/** The compiled kernel; loaded with the first long container. Its memory never grows, so the view stays valid. */
+let loaded: { readonly exports: Exports; readonly input: Uint8Array; readonly marks: Int32Array } | undefined
+
+function load(): typeof loaded & object {
+  const exports = instantiate(skip) as Exports
+  const { buffer } = exports.memory
+  const capacity = exports.CAPACITY.value
+  return {
+    exports,
+    input: new Uint8Array(buffer, exports.input.value, capacity),
+    marks: new Int32Array(buffer, exports.marks.value, capacity),
+  }
+}

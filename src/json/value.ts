@@ -1,0 +1,96 @@
+/** A JSON value that keeps its digits: integers beyond ±(2^53−1) are bigint. */
+export type JsonValue = null | boolean | number | bigint | string | readonly JsonValue[] | JsonObject
+
+/**
+ * Members are own properties, whatever their names (`__proto__` too), in document order, except that JavaScript moves
+ * names that look like array indexes to the front.
+ */
+export interface JsonObject {
+  readonly [key: string]: JsonValue
+}
+
+/** Containers within containers that are read and written; deeper values are refused, so that no walk can overflow. */
+export const MAX_JSON_DEPTH = 1024
+
+const literals = new WeakMap<object, Map<string, string>>()
+
+/**
+ * The text of a member's number as it was read, where JavaScript would print it otherwise (`1.0`, `1e5`, 20 digits).
+ * Undefined where the member is not that number any more.
+ */
+export function numberLiteral(container: object, key: string | number): string | undefined {
+  const literal = literals.get(container)?.get(String(key))
+  if (literal === undefined) return undefined
+  const value = (container as Readonly<Record<string, unknown>>)[key]
+  const isThatNumber = typeof value === 'bigint' ? isSpelling(literal, value) : Number(literal) === value
+  return isThatNumber ? literal : undefined
+}
+
+/** Only a document spells a whole number otherwise than its digits, with zeros in front. */
+function isSpelling(literal: string, value: bigint): boolean {
+  return /^[+-]?\d+$/.test(literal) && BigInt(literal.replace(/^\+/, '')) === value
+}
+
+/** Notes the text of a member's number; `undefined` forgets what an earlier member of that name left. */
+export function setNumberLiteral(container: object, key: string | number, literal: string | undefined): void {
+  const known = literals.get(container)
+  if (literal === undefined) known?.delete(String(key))
+  else if (known === undefined) literals.set(container, new Map([[String(key), literal]]))
+  else known.set(String(key), literal)
+}
+
+/** Whether any member of the container may have a kept text: spares the look-ups in most of them. */
+export function hasNumberLiterals(container: object): boolean {
+  return literals.has(container)
+}
+
+/**
+ * Lets the numbers of `copy` that equal those at the same place in `original` keep their texts: `{ ...record }` knows
+ * nothing of them. Containers that both share need nothing.
+ */
+export function keepNumberLiterals(original: JsonValue, copy: unknown): void {
+  if (original === copy || !isContainer(original) || !isContainer(copy)) return
+  if (Array.isArray(original) !== Array.isArray(copy)) return
+  const before = original as Readonly<Record<string, JsonValue>>
+  const after = copy as Readonly<Record<string, unknown>>
+  for (const key of Object.keys(after)) {
+    if (!Object.hasOwn(before, key)) continue
+    const literal = numberLiteral(before, key)
+    if (literal === undefined) keepNumberLiterals(before[key] as JsonValue, after[key])
+    else if (before[key] === after[key]) setNumberLiteral(after, key, literal)
+  }
+}
+
+function isContainer(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+/** Whether a value is a JSON object: no list, no null, no map. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Map)
+}
+
+/** The member of an object by a key that comes from data: `__proto__` and `constructor` are keys like others. */
+export function member(object: JsonObject | undefined, key: string): JsonValue | undefined {
+  return object !== undefined && Object.hasOwn(object, key) ? object[key] : undefined
+}
+
+/** {@link member} where it is an object. */
+export function objectMember(object: JsonObject | undefined, key: string): JsonObject | undefined {
+  const value = member(object, key)
+  return isJsonObject(value) ? value : undefined
+}
+
+/** A copy of the object without one key; its numbers keep their digits. */
+export function withoutMember(object: JsonObject, key: string): JsonObject {
+  const copy = Object.fromEntries(Object.entries(object).filter(([name]) => name !== key))
+  keepNumberLiterals(object, copy)
+  return copy
+}
+
+/** A copy of the object with one member set, in its old place or last; its other numbers keep their digits. */
+export function withMember(object: JsonObject, key: string, value: JsonValue): JsonObject {
+  const copy = { ...object, [key]: value }
+  keepNumberLiterals(withoutMember(object, key), copy)
+  return copy
+}

@@ -1,0 +1,218 @@
+/**
+ * Errors are grouped by what their reader does next. Each says what failed, where, and what to do; `message` is
+ * complete on its own and safe to print: it never holds a secret and never a stack.
+ */
+
+/** The kind of failure, stable across releases; `docs/troubleshooting.md` has an entry for each. */
+export type ErrorCode =
+  | 'config'
+  | 'secret_missing'
+  | 'http_status'
+  | 'connection'
+  | 'timeout'
+  | 'rate_limit'
+  | 'response_format'
+  | 'response_too_large'
+  | 'pagination_loop'
+  | 'forbidden_url'
+  | 'auth'
+  | 'placeholder'
+  | 'selector'
+  | 'incremental_cursor'
+  | 'primary_key'
+  | 'not_null'
+  | 'coercion'
+  | 'integer_range'
+  | 'user_function'
+  | 'contract'
+  | 'schema'
+  | 'destination'
+  | 'destination_locked'
+  | 'incomplete'
+  | 'too_many_deletes'
+  | 'journal'
+  | 'aborted'
+  | 'environment'
+
+/** Common part of every error Sluice throws on purpose. */
+export abstract class SluiceError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options)
+    this.name = new.target.name
+    this.code = code
+  }
+}
+
+/** Place of a configuration key: `path` as in `resources[1].endpoint.params`, with the file's line where known. */
+export interface ConfigPlace {
+  readonly path: string
+  readonly file?: string | undefined
+  /** 1-based. */
+  readonly line?: number | undefined
+  /** 1-based. */
+  readonly column?: number | undefined
+}
+
+/** Fix the file. */
+export class ConfigError extends SluiceError {
+  readonly place: ConfigPlace
+  /** Every problem found, the first of which is this error's own message; a document is checked whole. */
+  readonly problems: readonly ConfigProblem[]
+
+  constructor(problems: readonly [ConfigProblem, ...ConfigProblem[]], code: 'config' | 'secret_missing' = 'config') {
+    super(code, problems.map(formatProblem).join('\n'))
+    this.problems = problems
+    this.place = problems[0].place
+  }
+
+  /** The blamed key of the first problem, as in `resources[1].endpoint.paginator.limit`. */
+  get path(): string {
+    return this.place.path
+  }
+}
+
+export interface ConfigProblem {
+  readonly place: ConfigPlace
+  /** What is wrong, what was expected and, where there is one, the near miss; no trailing dot, no path. */
+  readonly message: string
+}
+
+/** `file:line:column path: message`, leaving out what is not known. */
+export function formatProblem({ place, message }: ConfigProblem): string {
+  const position =
+    place.line === undefined ? '' : `:${place.line}${place.column === undefined ? '' : `:${place.column}`}`
+  const file = place.file === undefined ? '' : `${place.file}${position} `
+  return `${file}${place.path === '' ? '' : `${place.path}: `}${message}`
+}
+
+/** Wait, check the token or the API. `url` is redacted. */
+export class RequestError extends SluiceError {
+  readonly resource: string | undefined
+  readonly method: string | undefined
+  readonly url: string | undefined
+  readonly status: number | undefined
+  readonly attempts: number | undefined
+  /** Configuration key to look at, as in `client.auth`, where one is to blame. */
+  readonly path: string | undefined
+
+  constructor(
+    code: Extract<
+      ErrorCode,
+      | 'http_status'
+      | 'connection'
+      | 'timeout'
+      | 'rate_limit'
+      | 'response_format'
+      | 'response_too_large'
+      | 'pagination_loop'
+      | 'forbidden_url'
+      | 'auth'
+      | 'aborted'
+    >,
+    message: string,
+    details: {
+      readonly resource?: string | undefined
+      readonly method?: string | undefined
+      readonly url?: string | undefined
+      readonly status?: number | undefined
+      readonly attempts?: number | undefined
+      readonly path?: string | undefined
+      readonly cause?: unknown
+    } = {},
+  ) {
+    super(code, message, { cause: details.cause })
+    this.resource = details.resource
+    this.method = details.method
+    this.url = details.url
+    this.status = details.status
+    this.attempts = details.attempts
+    this.path = details.path
+  }
+}
+
+/** Look at the data: add a hint, mend the selector or the parent's field. */
+export class DataError extends SluiceError {
+  readonly resource: string | undefined
+  /** Configuration path, or table and column, that the value belongs to. */
+  readonly path: string | undefined
+
+  constructor(
+    code: Extract<
+      ErrorCode,
+      | 'placeholder'
+      | 'selector'
+      | 'incremental_cursor'
+      | 'primary_key'
+      | 'not_null'
+      | 'coercion'
+      | 'integer_range'
+      | 'user_function'
+      | 'incomplete'
+      | 'too_many_deletes'
+      | 'journal'
+    >,
+    message: string,
+    details: {
+      readonly resource?: string | undefined
+      readonly path?: string | undefined
+      readonly cause?: unknown
+    } = {},
+  ) {
+    super(code, message, { cause: details.cause })
+    this.resource = details.resource
+    this.path = details.path
+  }
+}
+
+/** Accept or forbid the change of schema. */
+export class SchemaError extends SluiceError {
+  readonly table: string | undefined
+  readonly column: string | undefined
+
+  constructor(
+    code: Extract<ErrorCode, 'contract' | 'schema'>,
+    message: string,
+    details: { readonly table?: string | undefined; readonly column?: string | undefined } = {},
+  ) {
+    super(code, message)
+    this.table = details.table
+    this.column = details.column
+  }
+}
+
+/** Rights, space, connection, a table changed by hand. */
+export class DestinationError extends SluiceError {
+  readonly destination: string
+  /** Whether the same run may succeed later without a change. */
+  readonly transient: boolean
+
+  constructor(
+    code: Extract<ErrorCode, 'destination' | 'destination_locked'>,
+    message: string,
+    details: { readonly destination: string; readonly transient?: boolean; readonly cause?: unknown },
+  ) {
+    super(code, message, { cause: details.cause })
+    this.destination = details.destination
+    this.transient = details.transient ?? false
+  }
+}
+
+/** Give the process what it lacks. */
+export class EnvironmentError extends SluiceError {
+  constructor(message: string, options: { readonly cause?: unknown } = {}) {
+    super('environment', message, options)
+  }
+}
+
+/**
+ * Text of an API or a user, for a message: at most `longest` characters, and `…` where it was cut. Whoever shortens text
+ * that may hold a secret scrubs it first; what is left of one beside the mark is removed with the whole message.
+ */
+export function shortened(text: string, longest = 80): string {
+  if (text.length <= longest) return text
+  // Half a pair of surrogates is no character.
+  const end = /[\ud800-\udbff]/.test(text[longest - 1] ?? '') ? longest - 1 : longest
+  return `${text.slice(0, end)}…`
+}

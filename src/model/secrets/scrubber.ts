@@ -1,0 +1,414 @@
+import { naming } from '../../schema/naming.js'
+import { Anchors } from './anchors.js'
+import { BASE64_ENDS, base64, encoderOf, written } from './encodings.js'
+import { reveal, type Secret } from './secret.js'
+import { LONGEST_SPELLING, type Needle, reach } from './spelling.js'
+
+/**
+ * The second net: removes known secret values, however they are spelled, from text and bytes that are printed or stored.
+ * The first net is the type: values should never get that far.
+ */
+export interface Scrubber {
+  add(secret: Secret): void
+  /** For people: pieces of a secret beside a cut, which `…` or `...` marks, are removed too. */
+  text(text: string): string
+  /** The same bytes when nothing was found, else a copy. */
+  bytes(bytes: Uint8Array): Uint8Array
+  /** Like `bytes`, with a note of what stood where. The note holds no secret, only where each one came from. */
+  seal(bytes: Uint8Array): Sealed
+  /** What was sealed, as far as the same secrets are known again; elsewhere `***` remains. */
+  unseal(sealed: Sealed): Unsealed
+}
+
+export interface Sealed {
+  readonly bytes: Uint8Array
+  /** By origin, number among the secrets of that origin and spelling: offsets of the `***` in `bytes`, rising. */
+  readonly seals: readonly (readonly [origin: string, number: number, spelling: string, ...offsets: number[]])[]
+}
+
+export interface Unsealed {
+  readonly bytes: Uint8Array
+  /** Everything that was sealed is back. */
+  readonly whole: boolean
+}
+
+/** Values shorter than this are too common to be searched for. */
+const SHORTEST_SCRUBBED = 4
+/** From here on the letters of a value count in either case, as where it became part of a host or a column's name. */
+const SHORTEST_FOLDED = 8
+/** What is left of a value at a cut; shorter pieces say little and are common. */
+const SHORTEST_PIECE = 4
+
+interface Known {
+  readonly origin: string
+  readonly number: number
+  readonly value: string
+  readonly needles: readonly Needle[]
+}
+
+/** A place where a secret stands. */
+interface Hit {
+  readonly start: number
+  readonly end: number
+  /** Undefined where several touch each other. */
+  readonly secret: Known | undefined
+}
+
+export function scrubber(secrets: Iterable<Secret> = []): Scrubber {
+  const known = new Map<string, Known>()
+  let search: Search | undefined
+  const current = (): Search => {
+    search ??= new Search([...known.values()])
+    return search
+  }
+
+  const add = (secret: Secret): void => {
+    const value = reveal(secret)
+    if (value.length < SHORTEST_SCRUBBED || known.has(value)) return
+    const { origin } = secret
+    const number = [...known.values()].filter(other => other.origin === origin).length
+    known.set(value, { origin, number, value, needles: needlesOf(value) })
+    search = undefined
+  }
+  for (const secret of secrets) add(secret)
+
+  const seal = (bytes: Uint8Array): Sealed => {
+    if (known.size === 0) return { bytes, seals: [] }
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+    const hits = current().hits(bytes, text)
+    if (hits.length === 0) return { bytes, seals: [] }
+    const seals = new Map<string, [string, number, string, ...number[]]>()
+    let shift = 0
+    for (const { start, end, secret } of hits) {
+      const [origin, number, spelling] =
+        secret === undefined
+          ? ['', 0, UNKNOWN_SPELLING]
+          : [secret.origin, secret.number, noted(secret, text.slice(start, end))]
+      const key = `${spelling} ${number} ${origin}`
+      const offsets = seals.get(key)
+      if (offsets === undefined) seals.set(key, [origin, number, spelling, start + shift])
+      else offsets.push(start + shift)
+      shift += MASK.length - (end - start)
+    }
+    return { bytes: Buffer.from(masked(text, hits), 'latin1'), seals: [...seals.values()] }
+  }
+
+  return {
+    add,
+    text(input) {
+      if (known.size === 0 || input.length < SHORTEST_SCRUBBED) return input
+      const bytes = Buffer.from(input)
+      const text = bytes.toString('latin1')
+      const hits = current().hitsAndPieces(bytes, text)
+      return hits.length === 0 ? input : Buffer.from(masked(text, hits), 'latin1').toString()
+    },
+    bytes: input => seal(input).bytes,
+    seal,
+    unseal({ bytes, seals }) {
+      let whole = true
+      const places = seals.flatMap(([origin, number, spelling, ...offsets]) => {
+        const secret = [...known.values()].find(other => other.origin === origin && other.number === number)
+        const text = secret === undefined ? undefined : written(secret.value, spelling)
+        if (text === undefined) whole = false
+        return text === undefined ? [] : offsets.map(at => ({ at, text: Buffer.from(text) }))
+      })
+      if (places.length === 0) return { bytes, whole }
+      const parts: Uint8Array[] = []
+      let from = 0
+      for (const { at, text } of places.sort((a, b) => a.at - b.at)) {
+        parts.push(bytes.subarray(from, at), text)
+        from = at + MASK.length
+      }
+      return { bytes: Buffer.concat([...parts, bytes.subarray(from)]), whole }
+    },
+  }
+}
+
+const MASK = '***'
+const UNKNOWN_SPELLING = ''
+
+/** The spelling, where it can be put back. */
+function noted({ value }: Known, found: string): string {
+  return encoderOf(value, Buffer.from(found, 'latin1').toString()) ?? UNKNOWN_SPELLING
+}
+
+function masked(text: string, hits: readonly Hit[]): string {
+  let cleaned = ''
+  let from = 0
+  for (const { start, end } of hits) {
+    cleaned += text.slice(from, start) + MASK
+    from = end
+  }
+  return cleaned + text.slice(from)
+}
+
+interface Wanted {
+  readonly secret: Known
+  readonly needle: Needle
+  /** Bytes of the needle before its anchor. */
+  readonly offset: number
+}
+
+/** Letters and digits are hardly ever written in another way: a run of them in a needle shows where to look. */
+const ANCHOR = /[A-Za-z0-9]{3,}/g
+const LONGEST_ANCHOR = 10
+const GOOD_ANCHOR = 6
+
+/** A letter or digit that is written in another way after all, where nothing can be told from a run of them. */
+const WRITTEN_LETTER = (() => {
+  const code = '(?:3[0-9]|4[1-9a-fA-F]|5[0-9aA]|6[1-9a-fA-F]|7[0-9aA])'
+  const escaping = `(?:u00${code}|u\\{|U000000|x[3-7]|[01][0-7][0-7])`
+  const decimal = '0*(?:4[89]|5[0-7]|6[5-9]|[78][0-9]|90|9[7-9]|1[01][0-9]|12[0-2])(?![0-9])'
+  const entity = `(?:amp;)*(?:#|%23)(?:${decimal}|[xX]0*${code}(?![0-9a-fA-F]))`
+  return new RegExp(`%(?:25)*(?:${code}|5[cC]${escaping}|26${entity})|\\\\(?:${escaping}|u0026${entity})|&${entity}`)
+})()
+
+/** Looks for some secrets. Texts are latin1 strings of the bytes. */
+class Search {
+  readonly #all: readonly Wanted[]
+  readonly #unanchored: readonly Wanted[]
+  readonly #anchors: Anchors<Wanted>
+
+  constructor(secrets: readonly Known[]) {
+    const all: Wanted[] = []
+    const unanchored: Wanted[] = []
+    const anchors: [string, Wanted][] = []
+    for (const secret of secrets) {
+      for (const needle of secret.needles) {
+        const anchor = anchorOf(needle)
+        const wanted = { secret, needle, offset: anchor?.offset ?? 0 }
+        all.push(wanted)
+        if (anchor === undefined) unanchored.push(wanted)
+        for (const text of anchor?.texts ?? []) anchors.push([text, wanted])
+      }
+    }
+    this.#all = all
+    this.#unanchored = unanchored
+    this.#anchors = new Anchors(anchors)
+  }
+
+  hits(bytes: Uint8Array, text: string): readonly Hit[] {
+    return joined(this.#found(bytes, text))
+  }
+
+  /** Also what is left of a secret before or behind a cut. */
+  hitsAndPieces(bytes: Uint8Array, text: string): readonly Hit[] {
+    const found = this.#found(bytes, text)
+    let cuts = 0
+    for (const cut of text.matchAll(CUT)) {
+      if (++cuts > MOST_CUTS) break
+      const before = regionBefore(text, cut.index)
+      const behind = regionBehind(text, cut.index + cut[0].length)
+      for (const { needle } of this.#all) {
+        const piece = pieceBefore(text, before, needle) ?? pieceBehind(text, behind, needle)
+        if (piece !== undefined) found.push({ ...piece, secret: undefined })
+      }
+    }
+    return joined(found)
+  }
+
+  #found(bytes: Uint8Array, text: string): Hit[] {
+    const found: Hit[] = []
+    if (WRITTEN_LETTER.test(text)) {
+      for (const wanted of this.#all) scan(text, 0, text.length, wanted, found)
+      return found
+    }
+    for (const wanted of this.#unanchored) scan(text, 0, text.length, wanted, found)
+    this.#anchors.search(bytes, (at, wanted) =>
+      scan(text, Math.max(0, at - wanted.offset * LONGEST_SPELLING), at + 1, wanted, found),
+    )
+    return found
+  }
+}
+
+function scan(text: string, from: number, to: number, { needle, secret }: Wanted, found: Hit[]): void {
+  for (let start = from; start < to; start++) {
+    const { end } = reach(text, start, text.length, needle)
+    if (end < 0) continue
+    found.push({ start, end, secret })
+    start = end - 1
+  }
+}
+
+/** In order, and without overlaps. */
+function joined(hits: readonly Hit[]): readonly Hit[] {
+  if (hits.length < 2) return hits
+  const sorted = [...hits].sort((a, b) => a.start - b.start || b.end - a.end)
+  const [first, ...rest] = sorted
+  const whole: Hit[] = first === undefined ? [] : [first]
+  for (const hit of rest) {
+    const last = whole.at(-1)
+    if (last === undefined || hit.start >= last.end) whole.push(hit)
+    else if (hit.end > last.end) whole[whole.length - 1] = { start: last.start, end: hit.end, secret: undefined }
+  }
+  return whole
+}
+
+function anchorOf({ bytes, foldsCase }: Needle): { readonly texts: readonly string[]; offset: number } | undefined {
+  const runs = [...Buffer.from(bytes).toString('latin1').matchAll(ANCHOR)]
+  const longest = runs.reduce((most, [run]) => Math.max(most, run.length), 0)
+  const run = runs.find(([text]) => text.length >= Math.min(longest, GOOD_ANCHOR))
+  if (run === undefined) return undefined
+  const text = run[0].slice(0, LONGEST_ANCHOR)
+  const texts = foldsCase ? [...new Set([text, text.toLowerCase(), text.toUpperCase()])] : [text]
+  return { texts, offset: run.index }
+}
+
+const CUT = /\.\.\.|\xe2\x80\xa6/g
+const MOST_CUTS = 64
+/** How far from a cut a piece may begin. */
+const FURTHEST_PIECE = 1024
+const QUOTE_BEFORE = /\\{0,8}["'`]$/
+const QUOTE_BEHIND = /^["'`]/
+
+/** Text on one side of a cut, without the quotation mark between them. */
+interface Region {
+  readonly start: number
+  readonly end: number
+  /** In lower case, where letters and digits stand for themselves. */
+  readonly plain: string | undefined
+  /** Whether the region is cut at both ends. */
+  readonly isCutTwice: boolean
+}
+
+function regionBefore(text: string, cut: number): Region {
+  const start = Math.max(0, cut - FURTHEST_PIECE)
+  const near = text.slice(start, cut)
+  const end = cut - (QUOTE_BEFORE.exec(near)?.[0].length ?? 0)
+  return { start, end, plain: WRITTEN_LETTER.test(near) ? undefined : near.toLowerCase(), isCutTwice: false }
+}
+
+function regionBehind(text: string, cut: number): Region {
+  const near = text.slice(cut, cut + FURTHEST_PIECE)
+  const start = cut + (QUOTE_BEHIND.exec(near)?.[0].length ?? 0)
+  const next = near.search(CUT)
+  const end =
+    next < 0 ? text.length : Math.max(start, cut + next - (QUOTE_BEFORE.exec(near.slice(0, next))?.[0].length ?? 0))
+  return { start, end, plain: undefined, isCutTwice: next >= 0 }
+}
+
+interface Piece {
+  readonly start: number
+  readonly end: number
+}
+
+function pieceBefore(text: string, { start, end, plain }: Region, needle: Needle): Piece | undefined {
+  const shortest = shortestPiece(needle)
+  const head = plain === undefined ? '' : headOf(needle)
+  for (let at = start; at < end; at++) {
+    if (plain !== undefined && head !== '') {
+      const next = plain.indexOf(head, at - start)
+      if (next < 0) return undefined
+      at = start + next
+    }
+    if (reach(text, at, end, needle).atLimit >= shortest) return { start: at, end }
+  }
+  return undefined
+}
+
+/** Letters and digits that a needle begins with, in lower case: they stand in every piece of it that is worth a look. */
+function headOf({ bytes }: Needle): string {
+  const head = Buffer.from(bytes.subarray(0, SHORTEST_PIECE - 1)).toString('latin1')
+  return /^[A-Za-z0-9]*/.exec(head)?.[0].toLowerCase() ?? ''
+}
+
+/** Also a piece from the middle, where it is cut off at both ends. */
+function pieceBehind(text: string, { start, end, isCutTwice }: Region, needle: Needle): Piece | undefined {
+  const shortest = shortestPiece(needle)
+  for (let first = 1; first <= needle.bytes.length - shortest; first++) {
+    const reached = reach(text, start, end, needle, first)
+    if (reached.end >= 0) return { start, end: reached.end }
+    if (isCutTwice && reached.atLimit >= shortest) return { start, end }
+  }
+  return undefined
+}
+
+function shortestPiece({ bytes }: Needle): number {
+  return Math.min(SHORTEST_PIECE, bytes.length - 1)
+}
+
+/** The value as it is, in hexadecimal, in base64 at any place of a longer text, and as the name of a column. */
+function needlesOf(value: string): readonly Needle[] {
+  const found = new Map<string, Needle>()
+  const add = (text: string, kind: Partial<Needle> = {}): void => {
+    const bytes = Buffer.from(text)
+    const foldsCase = bytes.length >= SHORTEST_FOLDED && kind.isBase64 !== true
+    const key = `${kind.isBase64 === true} ${bytes.toString('latin1')}`
+    if (!found.has(key)) found.set(key, { bytes, foldsCase, isBase64: false, ...kind })
+  }
+  add(value)
+  add(Buffer.from(value).toString('hex'), { foldsCase: true })
+  for (const inner of new Set(INSIDE_BASE64.map(name => written(value, name) ?? value))) {
+    for (const before of [0, 1, 2] as const) {
+      for (const end of BASE64_ENDS) {
+        const piece = base64(inner, before, end)
+        if (piece.length >= SHORTEST_BASE64) add(piece, { isBase64: true })
+      }
+    }
+  }
+  const name = columnName(value)
+  if (name !== undefined && name.length >= SHORTEST_FOLDED) add(name)
+  return [...found.values()]
+}
+
+/** How a value may be written inside of what is then written in base64. */
+const INSIDE_BASE64 = ['plain', 'json', 'jsonAscii', 'uri', 'form']
+/** Shorter pieces of base64 than this appear by chance. */
+const SHORTEST_BASE64 = 8
+
+function columnName(value: string): string | undefined {
+  return value.trim() === '' ? undefined : naming('snake_case').identifier(value)
+}
+
+/** The same value with every text in it scrubbed, keys too; what is no plain object, list or text stays. */
+export function scrubbed<Value>(value: Value, scrubber: Scrubber): Value {
+  return scrubbedValue(value, scrubber) as Value
+}
+
+function scrubbedValue(value: unknown, scrubber: Scrubber): unknown {
+  if (typeof value === 'string') return scrubber.text(value)
+  if (Array.isArray(value)) return value.map(element => scrubbedValue(element, scrubber))
+  if (!isPlain(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [scrubber.text(key), scrubbedValue(member, scrubber)]),
+  )
+}
+
+/** Deeper causes and details than this are not looked into. */
+const DEEPEST = 8
+
+/**
+ * What was thrown, with message, stack, causes and details scrubbed. An error stays the same object, so that nothing
+ * that callers know it by is lost.
+ */
+export function scrubbedFailure(failure: unknown, scrubber: Scrubber): unknown {
+  return cleanDetail(failure, scrubber, DEEPEST, new Set())
+}
+
+function cleanDetail(detail: unknown, scrubber: Scrubber, depth: number, seen: Set<object>): unknown {
+  if (typeof detail === 'string') return scrubber.text(detail)
+  if (typeof detail !== 'object' || detail === null || depth === 0 || seen.has(detail)) return detail
+  seen.add(detail)
+  const inner = (value: unknown): unknown => cleanDetail(value, scrubber, depth - 1, seen)
+  if (detail instanceof Error) {
+    // Those of the prototype too: an abort has its message there.
+    for (const key of new Set(['message', 'stack', ...Reflect.ownKeys(detail)])) replace(detail, key, inner)
+  } else if (Array.isArray(detail) || isPlain(detail)) {
+    for (const key of Reflect.ownKeys(detail)) replace(detail, key, inner)
+  }
+  return detail
+}
+
+function replace(holder: object, key: string | symbol, clean: (value: unknown) => unknown): void {
+  const before: unknown = Reflect.get(holder, key)
+  const after = clean(before)
+  if (after === before) return
+  const enumerable = Object.getOwnPropertyDescriptor(holder, key)?.enumerable ?? false
+  Reflect.defineProperty(holder, key, { value: after, enumerable, configurable: true, writable: true })
+}
+
+function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}

@@ -1,0 +1,76 @@
+import { inspect } from 'node:util'
+
+const values = new WeakMap<Secret, string>()
+
+/**
+ * A value that must not be seen. It prints, serialises and interpolates as `***`; only {@link reveal} gives the text,
+ * and only the signer of requests and the connecting part of a destination call that.
+ */
+export class Secret {
+  /** Where the value came from, for messages: `API_KEY`, `.sluice/secrets.toml: api_key`. Never the value. */
+  readonly origin: string
+
+  constructor(value: string, origin = 'code') {
+    values.set(this, value)
+    this.origin = origin
+  }
+
+  toString(): string {
+    return '***'
+  }
+
+  toJSON(): string {
+    return '***'
+  }
+
+  [Symbol.toPrimitive](): string {
+    return '***'
+  }
+
+  [inspect.custom](): string {
+    return 'Secret(***)'
+  }
+}
+
+/** The text of a secret. Allowed importers are listed in the floors test: signer, client, destinations, scrubber. */
+export function reveal(secret: Secret): string {
+  const value = values.get(secret)
+  if (value === undefined) throw new TypeError('not a Secret of this process')
+  return value
+}
+
+/**
+ * The name of a secret whose value is looked up when the document around it is checked. It fits wherever a
+ * `Secret` is wanted in a document, but holds nothing that could be revealed.
+ */
+export class SecretReference {
+  /** Dotted name, as in `api_key` or `github.token`. */
+  readonly reference: string
+  readonly origin: string
+
+  constructor(reference: string) {
+    this.reference = reference
+    this.origin = `secret('${reference}')`
+  }
+
+  toString(): string {
+    return '***'
+  }
+
+  toJSON(): string {
+    return `\${secrets.${this.reference}}`
+  }
+
+  [Symbol.toPrimitive](): string {
+    return '***'
+  }
+
+  [inspect.custom](): string {
+    return this.origin
+  }
+}
+
+/** A secret by name, for documents written in TypeScript: what `${secrets.name}` is in YAML and JSON. */
+export function secret(name: string): SecretReference {
+  return new SecretReference(name)
+}

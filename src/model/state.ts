@@ -1,0 +1,255 @@
+import { deflateSync } from 'node:zlib'
+import { parseJson } from '../json/parse.js'
+import {
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  keepNumberLiterals,
+  member,
+  objectMember,
+  withMember,
+  withoutMember,
+} from '../json/value.js'
+import { canonicalJson, stringifyJson } from '../json/write.js'
+import { inflatedText } from '../schema/stored/document.js'
+import { sha3Base64 } from './cursors/boundaryHashes.js'
+import { SchemaError } from './errors.js'
+
+/** Incremental state of one cursor of one resource, as dlt stores it. */
+export interface CursorState {
+  readonly initial_value?: JsonValue
+  readonly last_value?: JsonValue
+  readonly start_value?: JsonValue
+  readonly unique_hashes: readonly string[]
+}
+
+/**
+ * dlt's pipeline state document (engine 4), without `_local`. It lives at the destination and moves only with a
+ * commit.
+ */
+export interface PipelineState {
+  readonly _state_version: number
+  readonly _state_engine_version: number
+  readonly pipeline_name: string
+  readonly default_schema_name?: string | null
+  readonly dataset_name?: string | null
+  readonly schema_names?: readonly string[]
+  readonly destination_type?: string | null
+  readonly destination_name?: string | null
+  readonly _version_hash?: string
+  /** By source name. */
+  readonly sources?: Readonly<Record<string, SourceState>>
+  readonly [other: string]: unknown
+}
+
+export interface SourceState {
+  /** By resource name. */
+  readonly resources?: Readonly<Record<string, ResourceState>>
+  readonly [other: string]: unknown
+}
+
+export interface ResourceState {
+  /** By cursor path. */
+  readonly incremental?: Readonly<Record<string, CursorState>>
+  readonly [other: string]: unknown
+}
+
+export type StateDocument = JsonObject
+
+/** Version of the state document: dlt's engine 4. */
+export const STATE_ENGINE_VERSION = 4
+
+/** What a fresh state says about its pipeline. */
+export interface NewStateOptions {
+  readonly datasetName: string
+  /** Name of the schema, which is the source's. */
+  readonly schemaName: string
+  /** dlt's class of the destination, as in `dlt.destinations.duckdb`. */
+  readonly destinationType: string
+}
+
+/** A state as dlt makes it for a new pipeline: version 0, no sources; storing it makes it version 1. */
+export function newState(pipeline: string, options: NewStateOptions): PipelineState {
+  return {
+    _state_version: 0,
+    _state_engine_version: STATE_ENGINE_VERSION,
+    pipeline_name: pipeline,
+    default_schema_name: options.schemaName,
+    dataset_name: options.datasetName,
+    schema_names: [options.schemaName],
+    destination_type: options.destinationType,
+    destination_name: null,
+  }
+}
+
+/** The value of the `state` column: base64 of zlib of the document, without `_local`. */
+export function encodeState(state: PipelineState): string {
+  return deflateSync(stringifyJson(withoutMember(state as JsonObject, '_local')), { level: 9 }).toString('base64')
+}
+
+/**
+ * Reads a value of the `state` column: base64 of zlib of JSON, or JSON. Strings that carry dlt's marks of typed values
+ * stay as they are. Fails with a {@link SchemaError} when it is no state, or one of a newer engine.
+ */
+export function decodeState(text: string): PipelineState {
+  let document: JsonValue
+  try {
+    document = parseJson(inflatedText(text))
+  } catch (cause) {
+    throw new SchemaError('schema', `The stored pipeline state cannot be read: ${(cause as Error).message}`)
+  }
+  if (!isJsonObject(document) || typeof document.pipeline_name !== 'string') {
+    throw new SchemaError('schema', 'The stored pipeline state cannot be read: it names no pipeline')
+  }
+  const engine = document._state_engine_version
+  if (typeof engine === 'number' && engine > STATE_ENGINE_VERSION) {
+    throw new SchemaError(
+      'schema',
+      `The stored pipeline state was written by a newer tool (engine ${engine}); update first`,
+    )
+  }
+  return {
+    ...document,
+    _state_version: versionOf(document),
+    _state_engine_version: STATE_ENGINE_VERSION,
+  } as PipelineState
+}
+
+function versionOf(document: JsonObject): number {
+  return typeof document._state_version === 'number' ? document._state_version : 0
+}
+
+const NOT_HASHED = new Set(['_local', '_state_version', '_state_engine_version', '_version_hash'])
+
+/** dlt's hash of the content of a state: base64 of SHA3-256 of its JSON with sorted keys, without its versions. */
+export function stateHash(state: PipelineState): string {
+  const content = Object.entries(state as JsonObject).filter(([key]) => !NOT_HASHED.has(key))
+  return sha3Base64(canonicalJson(Object.fromEntries(content)))
+}
+
+/**
+ * The state ready to be stored: the same one when its content has not changed since its `_version_hash`, else one with
+ * the new hash and the next version.
+ */
+export function bumpState(state: PipelineState): PipelineState {
+  const hash = stateHash(state)
+  if (hash === state._version_hash) return state
+  const { sources, ...rest } = state
+  return {
+    ...rest,
+    _state_version: state._state_version + 1,
+    _version_hash: hash,
+    ...(sources !== undefined && { sources }),
+  }
+}
+
+/** The stored state of a cursor of a resource, undefined before its first load. */
+export function cursorState(
+  state: PipelineState,
+  source: string,
+  resource: string,
+  cursorPath: string,
+): CursorState | undefined {
+  const incremental = objectMember(resourceObject(state, source, resource), 'incremental')
+  const stored = objectMember(incremental, cursorPath)
+  if (stored === undefined) return undefined
+  const hashes = member(stored, 'unique_hashes')
+  const cursor = { ...stored, unique_hashes: Array.isArray(hashes) ? hashes.map(String) : [] }
+  keepNumberLiterals(stored, cursor)
+  return cursor
+}
+
+/** The state with another state of one cursor; everything else is shared. */
+export function withCursorState(
+  state: PipelineState,
+  source: string,
+  resource: string,
+  cursorPath: string,
+  cursor: CursorState,
+): PipelineState {
+  return withResource(state, source, resource, stored => {
+    const incremental = objectMember(stored, 'incremental') ?? {}
+    return withMember(stored, 'incremental', withMember(incremental, cursorPath, cursor as unknown as JsonValue))
+  })
+}
+
+/** The state without what was kept for a resource: its cursors and its own values. */
+export function withoutResource(state: PipelineState, source: string, resource: string): PipelineState {
+  const stored = sourceObject(state, source)
+  const resources = objectMember(stored, 'resources')
+  if (stored === undefined || resources === undefined || !Object.hasOwn(resources, resource)) return state
+  const rest = withoutMember(resources, resource)
+  const next =
+    Object.keys(rest).length === 0 ? withoutMember(stored, 'resources') : withMember(stored, 'resources', rest)
+  return withSource(state, source, next)
+}
+
+/** The state without the cursors of a resource; its other values stay (refresh `drop_data`). */
+export function withoutCursors(state: PipelineState, source: string, resource: string): PipelineState {
+  const stored = resourceObject(state, source, resource)
+  if (stored === undefined || !Object.hasOwn(stored, 'incremental')) return state
+  return withResource(state, source, resource, values => withoutMember(values, 'incremental'))
+}
+
+/** The state without anything of a source (refresh `drop_sources`). */
+export function withoutSource(state: PipelineState, source: string): PipelineState {
+  const sources = state.sources as JsonObject | undefined
+  if (sources === undefined || !Object.hasOwn(sources, source)) return state
+  return { ...state, sources: withoutMember(sources, source) } as PipelineState
+}
+
+/** A value that the user keeps in the state of a source, or of one of its resources. */
+export function stateValue(
+  state: PipelineState,
+  key: string,
+  place: { readonly source: string; readonly resource?: string },
+): JsonValue | undefined {
+  const object =
+    place.resource === undefined
+      ? sourceObject(state, place.source)
+      : resourceObject(state, place.source, place.resource)
+  return member(object, key)
+}
+
+/**
+ * The state with a value of the user set, or removed where it is undefined. The keys `resources` of a source and
+ * `incremental` of a resource are not the user's and are refused.
+ */
+export function withStateValue(
+  state: PipelineState,
+  key: string,
+  value: JsonValue | undefined,
+  place: { readonly source: string; readonly resource?: string },
+): PipelineState {
+  const reserved = place.resource === undefined ? 'resources' : 'incremental'
+  if (key === reserved)
+    throw new SchemaError('schema', `The state key ${reserved} is kept by the pipeline; choose another`)
+  const change = (object: JsonObject): JsonObject =>
+    value === undefined ? withoutMember(object, key) : withMember(object, key, value)
+  if (place.resource !== undefined) return withResource(state, place.source, place.resource, change)
+  return withSource(state, place.source, change(sourceObject(state, place.source) ?? {}))
+}
+
+function sourceObject(state: PipelineState, source: string): JsonObject | undefined {
+  return objectMember(state.sources as JsonObject | undefined, source)
+}
+
+function resourceObject(state: PipelineState, source: string, resource: string): JsonObject | undefined {
+  return objectMember(objectMember(sourceObject(state, source), 'resources'), resource)
+}
+
+function withSource(state: PipelineState, source: string, value: JsonObject): PipelineState {
+  return { ...state, sources: withMember((state.sources ?? {}) as JsonObject, source, value) } as PipelineState
+}
+
+function withResource(
+  state: PipelineState,
+  source: string,
+  resource: string,
+  change: (stored: JsonObject) => JsonObject,
+): PipelineState {
+  const stored = sourceObject(state, source) ?? {}
+  const resources = objectMember(stored, 'resources') ?? {}
+  const next = change(objectMember(resources, resource) ?? {})
+  return withSource(state, source, withMember(stored, 'resources', withMember(resources, resource, next)))
+}

@@ -1,0 +1,71 @@
+import type { JsonObject } from '../json/value.js'
+import { DataError, SluiceError, shortened } from './errors.js'
+
+/** Whether a function of the user's was async: such promises are waited for nowhere, unless it is said. */
+export function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+/** Lets a promise that is refused fail without a word: nobody waits for it, and the process would end with its failure. */
+export function unheard(value: unknown): void {
+  if (isPromise(value)) void value.then(undefined, () => {})
+}
+
+/** What a function of the user's returned, as an error names it. */
+export function shownResult(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  if (value === null) return 'null'
+  if (isPromise(value)) return 'a promise'
+  if (Array.isArray(value)) return 'a list'
+  switch (typeof value) {
+    case 'string':
+      return `the text ${JSON.stringify(shortened(value, 40))}`
+    case 'number':
+    case 'bigint':
+      return `the number ${value}`
+    case 'boolean':
+      return String(value)
+    case 'object':
+      return describeObject(value)
+    default:
+      return `a ${typeof value}`
+  }
+}
+
+function describeObject(value: object): string {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === null || prototype === Object.prototype) return 'an object'
+  const { name } = value.constructor
+  return typeof name === 'string' && name !== '' ? `an instance of ${name}` : 'an object'
+}
+
+/** Whether a value is what a record is: an object of its own, no list, promise, date or collection. */
+export function isRecord(value: unknown): value is JsonObject {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || isPromise(value)) return false
+  if (value instanceof Date || value instanceof Uint8Array) return false
+  return !(Symbol.iterator in value) && !(Symbol.asyncIterator in value)
+}
+
+/**
+ * The error for a function of the user's that failed or returned what it must not. `place` says where it stands: its key path,
+ * or words with it.
+ */
+export function functionError(
+  resource: string,
+  place: string,
+  error: unknown,
+  { record, path = place }: { readonly record?: unknown; readonly path?: string } = {},
+): SluiceError {
+  if (error instanceof SluiceError) return error
+  const keys =
+    typeof record === 'object' && record !== null
+      ? shortened(Object.keys(record).slice(0, 20).join(', '), 500)
+      : undefined
+  const on = keys === undefined ? '' : ` on a record with the keys ${keys}`
+  const reason = error instanceof Error ? error.message : String(error)
+  return new DataError('user_function', `${resource}: ${place} failed${on}: ${reason}`, {
+    resource,
+    path,
+    cause: error,
+  })
+}

@@ -1,0 +1,230 @@
+import { DataError, shortened } from '../../model/errors.js'
+import type { WarningCode } from '../../model/events.js'
+import type { ColumnSchema, DataType } from '../../schema/schema.js'
+import type { ColumnWriter } from '../tables/columnWriter.js'
+import type { Field } from '../tables/shapes.js'
+import { type Coerced, coerce, type JsonScalar } from './coerce.js'
+import { excerpt, isListTree, isObjectTree, NumberText, type Tree, TreeReader, treeJson } from './tree.js'
+
+/** A value that is not null, with its kind; `text` is clean, see {@link CellRules}. */
+export type Scalar = JsonScalar
+
+const LEAST_INT64 = -(2n ** 63n)
+const GREATEST_INT64 = 2n ** 63n - 1n
+
+/** What the destination can hold. */
+export interface CellLimits {
+  /** Where not, U+0000 is removed from texts. */
+  readonly nulInText: boolean
+  /** Digits and scale of columns that say neither. */
+  readonly decimals: Readonly<Record<'decimal' | 'wei', readonly [precision: number, scale: number]>>
+}
+
+/** How single values become values of columns, the same in the walk and in the exact way. */
+export class CellRules {
+  readonly #nulInText: boolean
+  readonly #decimals: CellLimits['decimals']
+  readonly #warn: (code: WarningCode, message: string) => void
+  readonly #warned = new Set<string>()
+  /** Values dropped because a contract does not admit them. */
+  discardedValues = 0
+
+  constructor({ nulInText, decimals }: CellLimits, warn: (code: WarningCode, message: string) => void) {
+    this.#nulInText = nulInText
+    this.#decimals = decimals
+    this.#warn = warn
+  }
+
+  /** Warns the first time for `subject`. */
+  warnOnce(code: WarningCode, subject: string, message: string): void {
+    const key = `${code} ${subject}`
+    if (this.#warned.has(key)) return
+    this.#warned.add(key)
+    this.#warn(code, message)
+  }
+
+  /** The value with its kind; undefined for null and for numbers that no double can hold. */
+  scalar(tree: Tree, table: string, column: string): Scalar | undefined {
+    if (tree === null) return undefined
+    if (typeof tree === 'string') return { kind: 'text', text: this.cleanText(tree, table, column) }
+    if (typeof tree === 'boolean') return { kind: 'bool', value: tree }
+    if (tree instanceof NumberText) {
+      if (tree.integer) return { kind: 'bigint', literal: tree.literal }
+      if (Number.isFinite(Number(tree.literal))) return { kind: 'double', literal: tree.literal }
+      this.numberLost(table, column, tree.literal)
+      return undefined
+    }
+    return { kind: 'json', text: this.json(tree, table, column) }
+  }
+
+  /** Compact JSON with clean texts. */
+  json(tree: Tree, table: string, column: string): string {
+    return treeJson(tree, text => this.cleanText(text, table, column))
+  }
+
+  numberLost(table: string, column: string, literal: string): void {
+    this.warnOnce(
+      'number_out_of_range',
+      `${table}.${column}`,
+      `Column ${table}.${column}: numbers too large for a double, such as ${shortened(literal, 40)}, were loaded as null`,
+    )
+  }
+
+  /** Half surrogates become U+FFFD; U+0000 goes where the destination's texts cannot hold it. */
+  cleanText(text: string, table: string, column: string): string {
+    let clean = text
+    if (HALF_SURROGATE.test(clean)) {
+      this.surrogateReplaced(table, column)
+      clean = clean.replace(HALF_SURROGATES, '\ufffd')
+    }
+    if (!this.#nulInText && clean.includes('\0')) {
+      this.nulRemoved(table, column)
+      clean = clean.replaceAll('\0', '')
+    }
+    return clean
+  }
+
+  surrogateReplaced(table: string, column: string): void {
+    this.warnOnce(
+      'text_changed',
+      `surrogate ${table}.${column}`,
+      `Column ${table}.${column}: halves of surrogate pairs are no text and were replaced by U+FFFD`,
+    )
+  }
+
+  nulRemoved(table: string, column: string): void {
+    this.warnOnce(
+      'text_changed',
+      `nul ${table}.${column}`,
+      `Column ${table}.${column}: U+0000 was removed, as the destination cannot store it in texts`,
+    )
+  }
+
+  /** The value as a value of a column of this type; undefined where it does not fit. */
+  fit(scalar: Scalar, type: DataType, hints: ColumnSchema, table: string, column: string): Coerced | undefined {
+    const value = coerce(scalar, type, hints)
+    if (value === undefined) return undefined
+    if (type === 'bigint' && typeof value === 'bigint' && (value < LEAST_INT64 || value > GREATEST_INT64)) {
+      // A text or double of that size has a variant column to go to, an integer has none.
+      if (scalar.kind !== 'bigint') return undefined
+      throw new DataError(
+        'integer_range',
+        `Column ${table}.${column}: ${value} does not fit into 64 bits; declare the column as decimal, double or text`,
+        { path: `${table}.${column}` },
+      )
+    }
+    if ((type === 'decimal' || type === 'wei') && typeof value === 'string') {
+      this.#refuseTooManyDigits(value, type, hints, `${table}.${column}`)
+    }
+    if (type === 'json' && scalar.kind === 'text' && typeof value === 'string' && value.includes('\\u')) {
+      return this.#cleanJson(value, table, column)
+    }
+    return value
+  }
+
+  #refuseTooManyDigits(value: string, type: 'decimal' | 'wei', hints: ColumnSchema, path: string): void {
+    const [standardPrecision, standardScale] = this.#decimals[type]
+    const { precision = standardPrecision, scale = standardScale } = hints
+    if (fitsDecimal(value, precision, scale)) return
+    const before = Math.max(0, precision - scale)
+    throw new DataError(
+      'coercion',
+      `Column ${path}: ${excerpt(value)} has more digits before the point than the ${before} of ${type}(${precision}, ${scale}); declare a greater precision, or the column as text`,
+      { path },
+    )
+  }
+
+  #cleanJson(text: string, table: string, column: string): string {
+    const reader = new TreeReader(Buffer.from(`${text}\0`))
+    return this.json(reader.read(), table, column)
+  }
+
+  /**
+   * Stores a value, not null, in its field's column or variant column. False when there is no column for it yet.
+   * Fails with a {@link DataError} when it fits neither of the two.
+   */
+  store(tree: Tree, field: Field, table: string, row: number): boolean {
+    const column = field.column
+    if (column === undefined) {
+      if (field.discarded) this.discardedValues++
+      return field.discarded
+    }
+    const scalar = this.scalar(tree, table, field.name)
+    if (scalar === undefined) return true
+    const value = this.fit(scalar, column.dataType, column.hints, table, column.name)
+    if (value !== undefined) {
+      column.put(row, value)
+      return true
+    }
+    const variant = variantColumn(field, scalar.kind)
+    if (variant === undefined) {
+      if (field.variantsDiscarded) this.discardedValues++
+      return field.variantsDiscarded
+    }
+    const converted = this.fit(scalar, variant.dataType, variant.hints, table, variant.name)
+    if (converted === undefined) throw misfit(scalar, tree, table, variant.name, variant.dataType)
+    variant.put(row, converted)
+    return true
+  }
+}
+
+/** Whether a decimal has room once it is rounded to the scale; what is no number is the destination's business. */
+export function fitsDecimal(value: string, precision: number, scale: number): boolean {
+  const [, whole = '', fraction = ''] = /^-?0*(\d*)(?:\.(\d*))?$/.exec(value) ?? []
+  const room = Math.max(0, precision - scale)
+  if (whole.length !== room) return whole.length < room
+  const roundsUp = (fraction[scale] ?? '0') >= '5'
+  return !roundsUp || !/^9*$/.test(whole + fraction.slice(0, scale))
+}
+
+const HALF_SURROGATE = /\p{Surrogate}/u
+const HALF_SURROGATES = /\p{Surrogate}/gu
+
+/** The error for a value that fits neither its column nor its variant column. */
+export function misfit(scalar: Scalar, tree: Tree, table: string, column: string, type: DataType): DataError {
+  return new DataError(
+    'coercion',
+    `Column ${table}.${column} is ${type} and cannot take the ${scalar.kind} ${excerpt(tree)}; declare the type of the column, e.g. as text`,
+    { path: `${table}.${column}` },
+  )
+}
+
+export function variantColumn(field: Field, kind: JsonScalar['kind']): ColumnWriter | undefined {
+  switch (kind) {
+    case 'text':
+      return field.textVariant
+    case 'bigint':
+      return field.bigintVariant
+    case 'double':
+      return field.doubleVariant
+    case 'bool':
+      return field.boolVariant
+    case 'json':
+      return field.jsonVariant
+  }
+}
+
+export function setVariantColumn(field: Field, kind: JsonScalar['kind'], column: ColumnWriter): void {
+  switch (kind) {
+    case 'text':
+      field.textVariant = column
+      break
+    case 'bigint':
+      field.bigintVariant = column
+      break
+    case 'double':
+      field.doubleVariant = column
+      break
+    case 'bool':
+      field.boolVariant = column
+      break
+    case 'json':
+      field.jsonVariant = column
+      break
+  }
+}
+
+/** Whether the value is an object or a list. */
+export function isContainer(tree: Tree): boolean {
+  return isObjectTree(tree) || isListTree(tree)
+}

@@ -1,0 +1,136 @@
+import type { Column } from '../../model/batch.js'
+import type { ColumnSchema, DataType } from '../../schema/schema.js'
+import type { Coerced } from '../exact/coerce.js'
+import type { Address, Kernel } from '../kernel/kernel.js'
+
+/** Data types as the kernel knows them. */
+const KINDS: Readonly<Record<DataType, number>> = {
+  text: 0,
+  bigint: 1,
+  double: 2,
+  bool: 3,
+  timestamp: 4,
+  json: 5,
+  decimal: 6,
+  wei: 7,
+  binary: 8,
+  date: 9,
+  time: 10,
+}
+
+/** Bytes of one value: 0 for values with a length, 1 for bits. */
+const WIDTHS: Readonly<Record<DataType, number>> = {
+  text: 0,
+  bigint: 8,
+  double: 8,
+  bool: 1,
+  timestamp: 8,
+  json: 0,
+  decimal: 0,
+  wei: 0,
+  binary: 0,
+  date: 4,
+  time: 8,
+}
+
+/** The growing values of one column of the current batch, in the memory of the kernel; layout as in core/batch. */
+export class ColumnWriter {
+  readonly address: Address
+  readonly kind: number
+  readonly table: string
+  readonly name: string
+  readonly hints: ColumnSchema
+  readonly dataType: DataType
+  readonly #kernel: Kernel
+
+  constructor(
+    kernel: Kernel,
+    table: { readonly name: string; readonly address: Address },
+    hints: ColumnSchema & { readonly data_type: DataType },
+  ) {
+    this.table = table.name
+    this.name = hints.name
+    this.hints = hints
+    this.dataType = hints.data_type
+    this.kind = KINDS[hints.data_type]
+    this.#kernel = kernel
+    this.address = kernel.exports.newColumn(table.address, WIDTHS[hints.data_type], kernel.columns.length)
+    kernel.columns.push(this)
+  }
+
+  /** Values so far. */
+  get count(): number {
+    return this.#kernel.exports.countOf(this.address)
+  }
+
+  /** A value as coercion made it. */
+  put(row: number, value: Coerced): void {
+    const { exports } = this.#kernel
+    if (typeof value === 'string') this.#putBytes(row, Buffer.from(value, 'utf8'))
+    else if (typeof value === 'boolean') exports.putBool(this.address, row, value)
+    else if (typeof value === 'bigint') exports.putInt64(this.address, row, value)
+    else if (typeof value !== 'number') this.#putBytes(row, value)
+    else if (this.dataType === 'date') exports.putInt32(this.address, row, value)
+    else exports.putDouble(this.address, row, value)
+  }
+
+  #putBytes(row: number, bytes: Uint8Array): void {
+    const to = this.#kernel.exports.beginText(this.address, bytes.length)
+    this.#kernel.bytes.set(bytes, to)
+    this.#kernel.exports.endText(this.address, row, to + bytes.length)
+  }
+
+  /** First of `rows` rows without a value, or -1. */
+  firstGap(rows: number): number {
+    return this.#kernel.exports.firstGap(this.address, rows)
+  }
+
+  /**
+   * Hands over the values of `rows` rows and starts anew. The buffers of the result are added to `lent`, to be released
+   * when the batch is done with.
+   */
+  cut(rows: number, pool: BufferPool, lent: Uint8Array[]): Column {
+    const { exports, bytes } = this.#kernel
+    const copied = (from: Address, length: number): Uint8Array => {
+      const buffer = pool.acquire(length)
+      buffer.set(bytes.subarray(from, from + length))
+      lent.push(buffer)
+      return buffer.subarray(0, length)
+    }
+    const { count } = this
+    const column: Column = {
+      name: this.name,
+      dataType: this.dataType,
+      count,
+      validity: count === rows ? undefined : copied(exports.validityOf(this.address), (rows + 7) >> 3),
+      values: copied(exports.valuesOf(this.address), exports.usedBytes(this.address)),
+    }
+    exports.clearColumn(this.address, rows)
+    return column
+  }
+}
+
+/** Largest buffer that is kept for reuse; larger ones belong to an unusual page and are left to the collector. */
+const LARGEST_KEPT = 64 << 20
+const SMALLEST = 1 << 10
+
+/** Buffers by size, powers of two, so that a load that lasts for hours allocates no more than its first batches. */
+export class BufferPool {
+  readonly #free = new Map<number, Uint8Array[]>()
+
+  /** A buffer of at least `size` bytes with undefined content. */
+  acquire(size: number): Uint8Array {
+    let capacity = SMALLEST
+    while (capacity < size) capacity *= 2
+    return this.#free.get(capacity)?.pop() ?? new Uint8Array(new ArrayBuffer(capacity))
+  }
+
+  /** Takes back a buffer that {@link acquire} gave; no one may use it from here on. */
+  release(buffer: Uint8Array): void {
+    const size = buffer.length
+    if (size < SMALLEST || size > LARGEST_KEPT) return
+    const free = this.#free.get(size)
+    if (free === undefined) this.#free.set(size, [buffer])
+    else free.push(buffer)
+  }
+}

@@ -1,0 +1,81 @@
+import { elements, valueAt } from '../../json/bytes.js'
+import type { JsonObject, JsonValue } from '../../json/value.js'
+import type { RunEvent } from '../../model/events.js'
+import type { ResponseJournal } from '../../model/responses.js'
+import type { PipelineSetup } from '../pipeline.js'
+import { openWindow } from '../run/incremental/incremental.js'
+import { planResources } from '../run/plan.js'
+import { runSteps } from '../run/steps.js'
+
+export interface CheckOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly select?: readonly string[] | undefined
+  readonly onEvent?: ((event: RunEvent) => void) | undefined
+}
+
+export interface CheckResult {
+  readonly resources: readonly CheckedResource[]
+}
+
+export interface CheckedResource {
+  readonly resource: string
+  /** On the first page. */
+  readonly records: number
+  readonly announced: number | undefined
+  /** Keys of the first record. */
+  readonly keys: readonly string[]
+  readonly sample: JsonValue | undefined
+  /** What was guessed: paginator, selector. */
+  readonly guesses: readonly string[]
+}
+
+/**
+ * Asks the first page of each root resource, as the first run would: no state is read, nothing is written, children
+ * are not asked for. Rejects with the first error.
+ */
+export async function checkSource(setup: PipelineSetup, options: CheckOptions): Promise<CheckResult> {
+  const roots = planResources(setup.source, setup.destination, { select: options.select })
+  const resources: CheckedResource[] = []
+  try {
+    for (const { resource } of roots) {
+      const guesses: string[] = []
+      const pages = resource.pages({
+        signal: options.signal ?? new AbortController().signal,
+        clock: setup.clock,
+        journal: forgetful,
+        window: resource.incremental === undefined ? undefined : openWindow(resource.incremental, undefined),
+        maxPages: 1,
+        concurrency: 1,
+        emit: event => {
+          if (event.type === 'detected') guesses.push(`${event.what} ${event.guess}: ${event.why}`)
+          options.onEvent?.(event)
+        },
+      })
+      const step = await pages.next()
+      await pages.return({ end: 'limited', reason: 'checked' })
+      const page = step.done ? undefined : step.value
+      const records = page === undefined ? undefined : runSteps(resource, resource.steps, page.records).records
+      const [first] = records === undefined ? [] : elements(records, 0)
+      const sample = records === undefined || first === undefined ? undefined : valueAt(records, first)
+      resources.push({
+        resource: resource.name,
+        records: page?.count ?? 0,
+        announced: page?.announced,
+        keys:
+          sample !== null && typeof sample === 'object' && !Array.isArray(sample)
+            ? Object.keys(sample as JsonObject)
+            : [],
+        sample,
+        guesses,
+      })
+    }
+  } finally {
+    await setup.source.close()
+  }
+  return { resources }
+}
+
+const forgetful: ResponseJournal = {
+  lookup: async () => undefined,
+  record: async () => undefined,
+}

@@ -1,0 +1,229 @@
+import { parseJson } from '../../json/parse.js'
+import type { JsonValue } from '../../json/value.js'
+import type { Committed, Condition, Connection, DatasetRow, DatasetValue, ReadQuery } from '../../model/destination.js'
+import { DestinationError } from '../../model/errors.js'
+import type { PipelineState } from '../../model/state.js'
+import type { DataType, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schema.js'
+import { readSchema } from '../../schema/stored/document.js'
+import type { PipelineSetup } from '../pipeline.js'
+
+/** Row types by table name: what `sluice types` writes is one, {@link AnyTables} another. */
+export type TablesOf<Tables> = { readonly [table in keyof Tables]: object }
+
+/** Rows of tables whose columns are not known to TypeScript. */
+export interface AnyTables {
+  readonly [table: string]: Readonly<Record<string, RowValue>>
+}
+
+/** Reads what was loaded. Each call opens and closes its own connection. */
+export interface Dataset<Tables extends TablesOf<Tables> = AnyTables> {
+  /** Names of the tables that hold data, system tables left out, in the order of the schema. */
+  tables(): Promise<readonly string[]>
+  table<Name extends keyof Tables & string>(name: Name): Relation<Tables[Name]>
+  /** The committed schema; undefined before the first load. */
+  schema(): Promise<ReadonlySchema | undefined>
+  /** The committed state; undefined before the first load. */
+  state(): Promise<PipelineState | undefined>
+}
+
+/** Rows of one table; a value, narrowed by each call. Nothing is read before the rows are asked for. */
+export interface Relation<Row extends object> {
+  select<Column extends keyof Row & string>(...columns: readonly Column[]): Relation<Pick<Row, Column>>
+  /** All conditions must hold. */
+  where<Column extends keyof Row & string>(
+    column: Column,
+    operator: Condition['operator'],
+    value?: Row[Column] | readonly Row[Column][],
+  ): Relation<Row>
+  orderBy(column: keyof Row & string, direction?: 'ascending' | 'descending'): Relation<Row>
+  limit(rows: number): Relation<Row>
+  /** All rows, in memory. */
+  rows(): Promise<readonly Row[]>
+  first(): Promise<Row | undefined>
+  /** Number of the rows that the conditions and the limit let through, whatever was selected. */
+  count(): Promise<number>
+  /** Batches of rows, in the order of the table or of `orderBy`; memory is bounded by one batch. */
+  batches(rows?: number): AsyncGenerator<readonly Row[]>
+  [Symbol.asyncIterator](): AsyncGenerator<Row>
+  /**
+   * Writes the rows into a Parquet file and resolves to their number. A file that is there is replaced. Rejects with a
+   * DestinationError where the destination cannot; DuckDB can.
+   */
+  toParquet(path: string): Promise<number>
+}
+
+/**
+ * The dataset of a pipeline. Values are those that `sluice types` promises, see {@link rowReader}. Looking creates
+ * nothing: where there is no database yet, there are no tables.
+ */
+export function datasetOf<Tables extends TablesOf<Tables> = AnyTables>(setup: PipelineSetup): Dataset<Tables> {
+  const place: Place = { setup, connect: () => setup.destination.connect(setup.datasetName) }
+  const committed = async (): Promise<Committed | undefined> => {
+    if (!(await isThere(setup))) return undefined
+    await using connection = await place.connect()
+    return await connection.committed(setup.name, setup.source.name)
+  }
+  return {
+    async schema() {
+      return storedSchema(await committed())
+    },
+    async state() {
+      return (await committed())?.state
+    },
+    async tables() {
+      if (!(await isThere(setup))) return []
+      await using connection = await place.connect()
+      const schema = storedSchema(await connection.committed(setup.name, setup.source.name))
+      const present = await connection.inspect()
+      return [...(schema?.tables.keys() ?? present.keys())].filter(
+        name => !name.startsWith('_dlt') && !name.startsWith('_sluice') && present.has(name),
+      )
+    },
+    table: name => relation<Tables[typeof name]>(place, { table: name }),
+  }
+}
+
+/** Whether there is something to connect to; connecting to an embedded database would create it. */
+export async function isThere({ destination }: Pick<PipelineSetup, 'destination'>): Promise<boolean> {
+  return destination.exists === undefined || (await destination.exists())
+}
+
+/** The schema of the last committed load, read. */
+export function storedSchema(committed: Committed | undefined): Schema | undefined {
+  return committed?.schema === undefined ? undefined : readSchema(committed.schema)
+}
+
+/** The engine counts a whole table; of those under conditions one column is read, a batch at a time. */
+async function countRows(connection: Connection, { table, where = [], limit }: ReadQuery): Promise<number> {
+  const [first] = where
+  if (first === undefined) {
+    const rows = await connection.count(table)
+    return limit === undefined ? rows : Math.min(rows, limit)
+  }
+  let rows = 0
+  for await (const batch of connection.read({ table, columns: [first.column], where, limit, batchRows: 10_000 })) {
+    rows += batch.length
+  }
+  return rows
+}
+
+interface Place {
+  readonly setup: PipelineSetup
+  readonly connect: () => Promise<Connection>
+}
+
+/** Connects to a dataset that has the table. */
+async function connectTo({ setup, connect }: Place, table: string): Promise<Connection> {
+  const there = await isThere(setup)
+  const connection = there ? await connect() : undefined
+  let isFound = false
+  try {
+    isFound = connection !== undefined && (await connection.inspect()).has(table)
+    if (connection !== undefined && isFound) return connection
+  } finally {
+    if (!isFound) await connection?.[Symbol.asyncDispose]()
+  }
+  const dataset = connection?.dataset ?? setup.datasetName
+  throw new DestinationError('destination', `${setup.destination.name}: there is no table "${table}" in ${dataset}`, {
+    destination: setup.destination.name,
+  })
+}
+
+function relation<Row extends object>(place: Place, query: ReadQuery): Relation<Row> {
+  const { setup } = place
+  const narrowed = <Narrowed extends object = Row>(change: Partial<ReadQuery>): Relation<Narrowed> =>
+    relation<Narrowed>(place, { ...query, ...change })
+  async function* batches(rows?: number): AsyncGenerator<readonly Row[]> {
+    await using connection = await connectTo(place, query.table)
+    const schema = storedSchema(await connection.committed(setup.name, setup.source.name))
+    const read = rowReader(schema?.tables.get(query.table))
+    for await (const batch of connection.read({ ...query, batchRows: rows })) yield batch.map(read) as unknown as Row[]
+  }
+  async function* each(): AsyncGenerator<Row> {
+    for await (const batch of batches()) yield* batch
+  }
+  return {
+    select: (...columns) => narrowed({ columns }),
+    where: (column, operator, value) =>
+      narrowed({
+        where: [
+          ...(query.where ?? []),
+          { column, operator, value: value as DatasetValue | readonly DatasetValue[] | undefined },
+        ],
+      }),
+    orderBy: (column, direction = 'ascending') =>
+      narrowed({ orderBy: [...(query.orderBy ?? []), { column, descending: direction === 'descending' }] }),
+    limit: limit => narrowed({ limit }),
+    async rows() {
+      const all: Row[] = []
+      for await (const batch of batches()) all.push(...batch)
+      return all
+    },
+    async first() {
+      const [row] = await narrowed({ limit: 1 }).rows()
+      return row
+    },
+    async count() {
+      await using connection = await connectTo(place, query.table)
+      return await countRows(connection, query)
+    },
+    batches,
+    [Symbol.asyncIterator]: each,
+    async toParquet(path) {
+      await using connection = await connectTo(place, query.table)
+      if (connection.writeParquet !== undefined) return await connection.writeParquet(query, path)
+      const { name } = setup.destination
+      throw new DestinationError('destination', `${name} cannot write Parquet files; load into duckdb:PATH for that`, {
+        destination: name,
+      })
+    },
+  }
+}
+
+/** A value of a row: that of the engine, or a parsed JSON value for columns of type `json`. */
+export type RowValue = DatasetValue | JsonValue
+
+/**
+ * Rows as the types written by `sluice types` promise them, whatever the engine's driver gives: `bigint` for integers,
+ * `Date` for timestamps, `number`, `boolean`, parsed JSON, and text for everything that JavaScript has no type for. A
+ * column that the schema does not know keeps the engine's value.
+ */
+export function rowReader(table: ReadonlyTable | undefined): (row: DatasetRow) => Readonly<Record<string, RowValue>> {
+  const readers = new Map<string, (value: Present) => RowValue>()
+  for (const column of table?.columns.values() ?? []) {
+    if (column.data_type !== undefined) readers.set(column.name, READERS[column.data_type])
+  }
+  if (readers.size === 0) return row => row
+  return row => {
+    const read: Record<string, RowValue> = {}
+    for (const [name, value] of Object.entries(row)) {
+      const reader = readers.get(name)
+      // defineProperty and not assignment: a column may be called `__proto__`.
+      Object.defineProperty(read, name, {
+        value: value === null || reader === undefined ? value : reader(value),
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      })
+    }
+    return read
+  }
+}
+
+type Present = Exclude<DatasetValue, null>
+
+const text = (value: Present): RowValue => (value instanceof Date ? value.toISOString() : String(value))
+
+const READERS: Readonly<Record<DataType, (value: Present) => RowValue>> = {
+  text,
+  decimal: text,
+  wei: text,
+  date: value => (value instanceof Date ? value.toISOString().slice(0, 10) : String(value)),
+  time: text,
+  bigint: value => (typeof value === 'number' || typeof value === 'string' ? BigInt(value) : value),
+  double: value => (typeof value === 'bigint' || typeof value === 'string' ? Number(value) : value),
+  bool: value => (typeof value === 'string' ? value === 'true' : typeof value === 'boolean' ? value : Boolean(value)),
+  timestamp: value => (typeof value === 'string' ? new Date(value) : value),
+  json: value => (typeof value === 'string' ? parseJson(value) : (value as RowValue)),
+  binary: value => value,
+}

@@ -1,0 +1,111 @@
+import type { JsonValue } from '../../json/value.js'
+import type { Committed } from '../../model/destination.js'
+import type { DispositionHint, ResourceDescription } from '../../model/source.js'
+import { cursorState, newState } from '../../model/state.js'
+import type { PipelineSetup } from '../pipeline.js'
+import { freezeWindows } from '../run/incremental/windows.js'
+import { flattenPlan, planResources } from '../run/plan.js'
+import { isThere } from './dataset.js'
+
+export interface PlanOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Names of the resources to load; default those the source selects. */
+  readonly select?: readonly string[] | undefined
+}
+
+/** What a run would do, as far as that can be said without asking the API. */
+export interface PipelinePlan {
+  readonly pipeline: string
+  readonly source: string
+  readonly destination: string
+  /** Not yet normalised. */
+  readonly dataset: string
+  /** The load whose state the run would start from; undefined: from the beginning. */
+  readonly startsFrom: string | undefined
+  /** Those that take part, parents first. */
+  readonly resources: readonly PlannedList[]
+}
+
+/** How one resource would be read. */
+export interface PlannedList {
+  readonly resource: string
+  /** Key path in the document. */
+  readonly path: string
+  readonly parent: string | undefined
+  /** False: it is read only for its children. */
+  readonly loaded: boolean
+  readonly writeDisposition: DispositionHint
+  readonly primaryKey: readonly string[]
+  readonly mergeKey: readonly string[]
+  readonly cursor: PlannedCursor | undefined
+  /** Undefined where nothing is asked: the document holds the records, or a function makes them. */
+  readonly request: ResourceDescription | undefined
+}
+
+/** Where incremental loading would start. */
+export interface PlannedCursor {
+  readonly cursorPath: string
+  /** Undefined: from the beginning. */
+  readonly startValue: JsonValue | undefined
+  readonly endValue: JsonValue | undefined
+  readonly because: 'state' | 'initial_value' | 'nothing'
+}
+
+/**
+ * The plan of a run: its resources, their first requests, and the state at the destination that it would start from.
+ * The API is asked nothing, nothing is written. Rejects as the run would, where the document or the state does not do.
+ */
+export async function describePipeline(setup: PipelineSetup, options: PlanOptions): Promise<PipelinePlan> {
+  const { source, destination } = setup
+  const roots = planResources(source, destination, { select: options.select })
+  const committed = await committedState(setup, options.signal)
+  const state = committed?.state ?? newState(setup.name, emptyState(setup))
+  const windows = freezeWindows(roots, state, source.name)
+  const resources = flattenPlan(roots).map(({ resource, loaded, disposition }): PlannedList => {
+    const { name, path, parent, hints, incremental } = resource
+    const frozen = windows.byResource.get(name)
+    return {
+      resource: name,
+      path,
+      parent,
+      loaded,
+      writeDisposition: disposition,
+      primaryKey: hints.primaryKey ?? [],
+      mergeKey: hints.mergeKey ?? [],
+      cursor:
+        incremental === undefined || frozen === undefined
+          ? undefined
+          : {
+              cursorPath: incremental.cursorPath,
+              startValue: frozen.window.startValue,
+              endValue: frozen.window.endValue,
+              because:
+                frozen.stored !== undefined &&
+                cursorState(state, source.name, name, incremental.cursorPath)?.last_value != null
+                  ? 'state'
+                  : frozen.window.startValue === undefined || frozen.window.startValue === null
+                    ? 'nothing'
+                    : 'initial_value',
+            },
+      request: resource.describe?.(frozen?.window),
+    }
+  })
+  return {
+    pipeline: setup.name,
+    source: source.name,
+    destination: destination.name,
+    dataset: setup.datasetName,
+    startsFrom: committed?.loadId,
+    resources,
+  }
+}
+
+async function committedState(setup: PipelineSetup, signal: AbortSignal | undefined): Promise<Committed | undefined> {
+  if (!(await isThere(setup))) return undefined
+  await using connection = await setup.destination.connect(setup.datasetName, signal)
+  return await connection.committed(setup.name, setup.source.name)
+}
+
+function emptyState({ datasetName, source, destination }: PipelineSetup) {
+  return { datasetName, schemaName: source.name, destinationType: destination.capabilities.dltType }
+}

@@ -1,0 +1,201 @@
+import { setMaxListeners } from 'node:events'
+import { elements, valueAt } from '../../json/bytes.js'
+import type { JsonObject, JsonValue } from '../../json/value.js'
+import { DataError, shortened } from '../../model/errors.js'
+import type { RunEvent } from '../../model/events.js'
+import type { ResponseJournal } from '../../model/responses.js'
+import type { Clock, ExtractContext, ListEnd, Page, Resource } from '../../model/source.js'
+import type { CursorTracker } from './incremental/incremental.js'
+import type { ListMeter, Meter } from './meter.js'
+import { createRunMemory, createSlots, type ListMemory, type RunMemory, type Slots } from './runMemory.js'
+import { located, runSteps } from './steps.js'
+
+/** A resource with what a run attaches to it. */
+export interface ResourceRun {
+  readonly resource: Resource
+  readonly children: readonly ResourceRun[]
+  readonly cursor?: CursorTracker | undefined
+  readonly meter: Meter
+  /** Takes the records that passed; absent where the resource is read only for its children. */
+  readonly write?: ((records: Uint8Array) => Promise<void>) | undefined
+}
+
+export interface ExtractOptions {
+  readonly signal: AbortSignal
+  readonly clock: Clock
+  readonly journal: ResponseJournal
+  readonly emit: (event: RunEvent) => void
+  readonly maxPages?: number | undefined
+  readonly concurrency: number
+}
+
+/**
+ * Reads every list of the given root resources and, for each of their records, the lists of their children. Pages of
+ * one list are written in order. The first failure aborts everything still in flight and is the one thrown.
+ */
+export async function extract(roots: readonly ResourceRun[], options: ExtractOptions): Promise<void> {
+  const failing = new AbortController()
+  const signal = AbortSignal.any([options.signal, failing.signal])
+  // Every request in flight and every wait listens; their number is bounded by the concurrency, not by ten.
+  setMaxListeners(0, signal)
+  const memory = createRunMemory(PAGE_BYTES, () => slots.changed())
+  const slots = createSlots(options.concurrency - 1, memory.hasRoom)
+  const reading: Reading = { ...options, signal, slots, memory, fail: error => failing.abort(error) }
+  try {
+    await slots.run(roots, root => readList(root, ROOT, reading))
+  } catch (error) {
+    // What the others say who were stopped is no cause; the signal keeps the reason that it was first given.
+    throw failing.signal.aborted ? failing.signal.reason : error
+  }
+}
+
+interface Reading extends ExtractOptions {
+  /** Aborts everything in flight, at every depth. */
+  readonly fail: (error: unknown) => void
+  /** For lists that are read beside others, at every depth. */
+  readonly slots: Slots
+  readonly memory: RunMemory
+}
+
+/** Bytes of pages that a run holds at once, as far as it has a choice. */
+const PAGE_BYTES = 64 << 20
+/** The records of a page that children are read for are objects too, which take about twice the bytes. */
+const PARENT_COST = 3
+
+/** For whom a list is read: one record of the parent, or several in one request. A root resource has neither. */
+type Asker = Pick<ExtractContext, 'parent' | 'parents'>
+
+const ROOT: Asker = {}
+
+async function readList(run: ResourceRun, asker: Asker, options: Reading): Promise<void> {
+  const { resource, meter, cursor } = run
+  const account = meter.list()
+  const memory = options.memory.list(run)
+  const pages = resource.pages(contextOf(run, asker, options))
+  const offspring = new Offspring(run, options)
+  let ended = false
+  try {
+    for (;;) {
+      options.signal.throwIfAborted()
+      const step: IteratorResult<Page, ListEnd> = await pages.next()
+      if (step.done) {
+        account.end(step.value)
+        ended = true
+        break
+      }
+      const beyond = await readPage(run, step.value, account, asker, offspring, memory)
+      if (beyond) {
+        account.end({
+          end: 'proven',
+          reason: `stopped at the first record outside the window of ${cursor?.window.cursorPath}`,
+        })
+        ended = true
+        break
+      }
+    }
+    await offspring.readRest()
+  } catch (error) {
+    options.fail(error)
+    throw error
+  } finally {
+    if (!ended) account.end(undefined)
+    await pages.return({ end: 'limited', reason: 'stopped' })
+    memory.end()
+  }
+}
+
+function contextOf(run: ResourceRun, asker: Asker, options: Reading): ExtractContext {
+  return {
+    signal: options.signal,
+    clock: options.clock,
+    ...asker,
+    window: run.cursor?.window,
+    journal: options.journal,
+    emit: options.emit,
+    maxPages: options.maxPages,
+    concurrency: options.concurrency,
+    memory: options.memory,
+  }
+}
+
+/** Whether the list need not be read further. */
+async function readPage(
+  run: ResourceRun,
+  page: Page,
+  account: ListMeter,
+  asker: Asker,
+  offspring: Offspring,
+  memory: ListMemory,
+): Promise<boolean> {
+  memory.page(page.bytes * (run.children.length === 0 ? 1 : PARENT_COST))
+  const { records, beyond } = await writePage(run, page, account, asker).catch((error: unknown) => {
+    throw located(error, run.resource, page)
+  })
+  await offspring.read(records)
+  return beyond
+}
+
+async function writePage(run: ResourceRun, page: Page, account: ListMeter, asker: Asker) {
+  const { resource, meter, cursor } = run
+  const stepped = runSteps(resource, resource.steps, page.records)
+  const filtered = cursor?.filter(stepped.records, { ordered: asker === ROOT })
+  const records = filtered?.records ?? stepped.records
+  meter.filtered(stepped.dropped + (filtered?.dropped ?? 0))
+  account.page(page, page.count)
+  // A page of which nothing is left leaves no trace in the schema, as with dlt; an empty answer does.
+  const isUsedUp = page.count > 0 && records.length === '[]'.length
+  if (!isUsedUp) await run.write?.(records)
+  return { records, beyond: filtered?.beyond ?? false }
+}
+
+/** The lists of the children of one list; records that do not fill a batch wait for those of the next page. */
+class Offspring {
+  readonly #run: ResourceRun
+  readonly #options: Reading
+  readonly #waiting = new Map<ResourceRun, JsonObject[]>()
+
+  constructor(run: ResourceRun, options: Reading) {
+    this.#run = run
+    this.#options = options
+  }
+
+  /** Reads the lists of these records. */
+  async read(records: Uint8Array): Promise<void> {
+    const { children, resource } = this.#run
+    if (children.length === 0) return
+    const parents: JsonObject[] = []
+    for (const span of elements(records, 0)) parents.push(parentRecord(resource, valueAt(records, span)))
+    for (const child of children) await this.#readLists(child, this.#askers(child, parents))
+  }
+
+  /** Reads the lists of records that still wait: to be called once the list has ended. */
+  async readRest(): Promise<void> {
+    for (const [child, parents] of this.#waiting) {
+      if (parents.length > 0) await this.#readLists(child, [{ parents }])
+    }
+  }
+
+  #askers(child: ResourceRun, parents: readonly JsonObject[]): Asker[] {
+    const size = child.resource.batchSize
+    if (size === undefined) return parents.map(parent => ({ parent }))
+    const all = [...(this.#waiting.get(child) ?? []), ...parents]
+    const batches = Array.from({ length: Math.floor(all.length / size) }, (_, index) => ({
+      parents: all.slice(index * size, (index + 1) * size),
+    }))
+    this.#waiting.set(child, all.slice(batches.length * size))
+    return batches
+  }
+
+  #readLists(child: ResourceRun, askers: readonly Asker[]): Promise<void> {
+    return this.#options.slots.run(askers, asker => readList(child, asker, this.#options))
+  }
+}
+
+function parentRecord(resource: Resource, value: JsonValue): JsonObject {
+  if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as JsonObject
+  throw new DataError(
+    'placeholder',
+    `${resource.name}: a record is ${shortened(JSON.stringify(value) ?? '')}, not an object; the resources that depend on it have no fields to take.`,
+    { resource: resource.name, path: resource.path },
+  )
+}

@@ -1,0 +1,262 @@
+import { elements, valueAt } from '../../../json/bytes.js'
+import { compilePath, type PathMatch } from '../../../json/path.js'
+import { type JsonObject, type JsonValue, numberLiteral, setNumberLiteral } from '../../../json/value.js'
+import { BoundaryHashes, dedupHash } from '../../../model/cursors/boundaryHashes.js'
+import { type CursorRank, compareRanks, cursorRank, isDoubtfulOrder } from '../../../model/cursors/cursorOrder.js'
+import { DataError, shortened } from '../../../model/errors.js'
+import type { IncrementalHint, IncrementalWindow } from '../../../model/source.js'
+import type { CursorState } from '../../../model/state.js'
+import { joinRecords } from '../records.js'
+import { shiftCursor } from './lag.js'
+
+/** What a page kept of its records. */
+export interface Filtered {
+  readonly records: Uint8Array
+  readonly dropped: number
+  /** A record lies beyond the end of an ordered list: nothing after this page is wanted. */
+  readonly beyond: boolean
+}
+
+/**
+ * Follows one cursor through a run: drops records outside the window, drops those at its start that an earlier run
+ * has loaded, and remembers how far it came. The window is frozen when the run starts: the same for every page and
+ * every parent.
+ */
+export interface CursorTracker {
+  readonly window: IncrementalWindow
+  filter(records: Uint8Array, options: { readonly ordered: boolean }): Filtered
+  /**
+   * State to commit: the stored one as long as no record was kept, so that a run without news commits nothing;
+   * undefined where the window has an end, which makes a run stateless.
+   */
+  state(): CursorState | undefined
+}
+
+/** A value of a cursor with the digits that it was written with. */
+interface Cursor {
+  readonly value: JsonValue
+  readonly literal: string | undefined
+  readonly rank: CursorRank
+}
+
+/** The value under `key`, read for comparing; undefined where there is none. */
+function cursorAt<Key extends string>(
+  holder: { readonly [key in Key]?: JsonValue | undefined },
+  key: Key,
+): Cursor | undefined {
+  const value = holder[key]
+  return value === undefined || value === null ? undefined : cursorFrom(value, numberLiteral(holder, key))
+}
+
+function cursorFrom(value: JsonValue, literal: string | undefined): Cursor {
+  return { value, literal, rank: cursorRank(value, literal) }
+}
+
+/** Freezes the window from the committed state, after dlt's rules (lag never crosses the initial value). */
+export function openWindow(hint: IncrementalHint, stored: CursorState | undefined): IncrementalWindow {
+  const initial = cursorAt(hint, 'initialValue')
+  const last = hint.endValue === undefined && stored !== undefined ? cursorAt(stored, 'last_value') : undefined
+  const start = lagged(hint, last ?? initial, initial)
+  const window: IncrementalWindow = {
+    cursorPath: hint.cursorPath,
+    initialValue: initial?.value,
+    startValue: start?.value,
+    lastValue: start?.value,
+    endValue: hint.endValue,
+    lag: hint.lag,
+  }
+  setNumberLiteral(window, 'initialValue', initial?.literal)
+  setNumberLiteral(window, 'startValue', start?.literal)
+  setNumberLiteral(window, 'lastValue', start?.literal)
+  setNumberLiteral(window, 'endValue', numberLiteral(hint, 'endValue'))
+  return window
+}
+
+function lagged(hint: IncrementalHint, last: Cursor | undefined, initial: Cursor | undefined): Cursor | undefined {
+  if (hint.lag === undefined || hint.lag === 0 || last === undefined || hint.endValue !== undefined) return last
+  const moved = cursorFrom(
+    shiftCursor(last.value, hint.lag, hint.lastValueFunc === 'max' ? 'back' : 'forward', hint.path),
+    undefined,
+  )
+  return initial !== undefined && isBefore(hint, moved, initial) ? initial : moved
+}
+
+/** Told of two cursor values whose order may not be that of what they stand for. */
+export type DoubtfulOrder = (value: JsonValue, other: JsonValue) => void
+
+export function trackCursor(
+  hint: IncrementalHint,
+  window: IncrementalWindow,
+  stored: CursorState | undefined,
+  primaryKey: readonly string[] | undefined,
+  doubtful: DoubtfulOrder = () => {},
+): CursorTracker {
+  const path = compilePath(hint.cursorPath)
+  const key = hint.primaryKey ?? primaryKey
+  const deduplicates =
+    hint.rangeStart === 'closed' &&
+    hint.endValue === undefined &&
+    (hint.lag === undefined || hint.lag === 0) &&
+    !(key !== undefined && key.length === 0)
+  const startHashes = new BoundaryHashes(stored?.unique_hashes)
+  const initial = cursorAt(hint, 'initialValue')
+  const start = cursorAt(window, 'startValue')
+  const end = cursorAt(window, 'endValue')
+  let last =
+    (hint.endValue === undefined && stored !== undefined ? cursorAt(stored, 'last_value') : undefined) ?? initial
+  const began = last
+  let keptAny = false
+  let hashes = startHashes.copy()
+  let doubted = false
+
+  const order = (a: Cursor, b: Cursor): number => {
+    if (!doubted && isDoubtfulOrder(a.rank, b.rank)) {
+      doubted = true
+      doubtful(a.value, b.value)
+    }
+    return compareCursors(a, b, hint)
+  }
+
+  const keep = (record: JsonValue): 'keep' | 'drop' | 'beyond' => {
+    if (record === null) return 'drop'
+    const cursor = cursorOf(record)
+    if (cursor === undefined) return hint.onCursorValueMissing === 'exclude' ? 'drop' : 'keep'
+    if (end !== undefined) {
+      const toEnd = order(cursor, end)
+      if (isAfter(hint, toEnd) || (toEnd === 0 && hint.rangeEnd === 'open'))
+        return hint.rowOrder === 'asc' ? 'beyond' : 'drop'
+    }
+    if (start !== undefined) {
+      const toStart = order(cursor, start)
+      const isOutside = toStart === 0 ? hint.rangeStart === 'open' : !isAfter(hint, toStart)
+      if (isOutside) return hint.rowOrder === 'desc' ? 'beyond' : 'drop'
+      // Known, but within the range: others of the same value may follow that are not.
+      if (toStart === 0 && deduplicates && startHashes.has(hashOf(record))) return 'drop'
+    }
+    advance(cursor, record)
+    return 'keep'
+  }
+
+  const advance = (cursor: Cursor, record: JsonValue): void => {
+    const toLast = last === undefined ? undefined : order(cursor, last)
+    if (toLast === undefined || isAfter(hint, toLast)) {
+      last = cursor
+      hashes = new BoundaryHashes()
+    } else if (toLast !== 0) return
+    if (deduplicates) hashes.add(hashOf(record))
+  }
+
+  const cursorOf = (record: JsonValue): Cursor | undefined => {
+    const found = matchesOf(record)
+    const furthest = found.reduce<Cursor | undefined>((known, match) => {
+      if (match.value === null) return known
+      const cursor = cursorFrom(match.value, literalOf(match))
+      return known === undefined || isAfter(hint, order(cursor, known)) ? cursor : known
+    }, undefined)
+    if (furthest !== undefined) return furthest
+    if (hint.onCursorValueMissing !== 'raise') return undefined
+    const why = found.length > 0 ? 'is null' : 'is missing'
+    throw new DataError(
+      'incremental_cursor',
+      `${hint.path}.cursor_path: "${hint.cursorPath}" ${why} in a record with the keys ${keysOf(record)}. Mend the path, or set on_cursor_value_missing to "include" or "exclude".`,
+      { path: `${hint.path}.cursor_path` },
+    )
+  }
+
+  const matchesOf = (record: JsonValue): readonly PathMatch[] => {
+    const value = plainKey(record, hint.cursorPath)
+    return value === undefined ? path.find(record) : [{ value, container: record as JsonObject, key: hint.cursorPath }]
+  }
+
+  const hashOf = (record: JsonValue): string => dedupHash(key === undefined ? record : keyOf(record, key))
+
+  const keyOf = (record: JsonValue, names: string | readonly string[]): JsonValue => {
+    if (typeof names !== 'string') return names.map(name => keyOf(record, name))
+    const value = plainKey(record, names)
+    if (value !== undefined) return value
+    throw new DataError(
+      'primary_key',
+      `${hint.path}: the primary key "${names}" is missing in a record with the keys ${keysOf(record)}. It tells apart records with equal cursor values; mend it, or set primary_key of the incremental to [].`,
+      { path: hint.path },
+    )
+  }
+
+  return {
+    window,
+    filter(records, { ordered }) {
+      const kept: { start: number; end: number }[] = []
+      let beyond = false
+      let total = 0
+      for (const span of elements(records, 0)) {
+        total += 1
+        const verdict = keep(valueAt(records, span))
+        if (verdict === 'keep') kept.push(span)
+        else if (verdict === 'beyond') beyond = ordered
+      }
+      keptAny ||= kept.length > 0
+      const dropped = total - kept.length
+      return { records: dropped === 0 ? records : joinRecords(records, kept), dropped, beyond }
+    },
+    state() {
+      if (hint.endValue !== undefined) return undefined
+      if (stored !== undefined && !keptAny) return stored
+      const state: CursorState = {
+        initial_value: (stored === undefined ? hint.initialValue : stored.initial_value) ?? null,
+        last_value: last?.value ?? null,
+        unique_hashes: hashes.toJson(),
+        start_value: began?.value ?? null,
+      }
+      const first = stored === undefined ? initial?.literal : numberLiteral(stored, 'initial_value')
+      setNumberLiteral(state, 'initial_value', first)
+      setNumberLiteral(state, 'last_value', last?.literal)
+      setNumberLiteral(state, 'start_value', began?.literal)
+      return state
+    },
+  }
+}
+
+function literalOf({ container, key }: PathMatch): string | undefined {
+  return container === undefined || key === undefined ? undefined : numberLiteral(container, key)
+}
+
+function plainKey(record: JsonValue, key: string): JsonValue | undefined {
+  if (record === null || typeof record !== 'object' || Array.isArray(record)) return undefined
+  return Object.hasOwn(record, key) ? (record as JsonObject)[key] : undefined
+}
+
+function keysOf(record: JsonValue): string {
+  return record !== null && typeof record === 'object'
+    ? shortened(Object.keys(record).slice(0, 20).join(', '), 500)
+    : typeof record
+}
+
+/** Whether a comparison result lies further along the cursor: greater for `max`, smaller for `min`. */
+function isAfter(hint: IncrementalHint, order: number): boolean {
+  return hint.lastValueFunc === 'max' ? order > 0 : order < 0
+}
+
+/** Whether the last value of a cursor lies further along than that of another state of it. */
+export function isBeyond(hint: IncrementalHint, moved: CursorState, there: CursorState): boolean {
+  const [value, other] = [cursorAt(moved, 'last_value'), cursorAt(there, 'last_value')]
+  if (value === undefined) return false
+  return other === undefined || isAfter(hint, compareCursors(value, other, hint))
+}
+
+function isBefore(hint: IncrementalHint, a: Cursor, b: Cursor): boolean {
+  const order = compareCursors(a, b, hint)
+  return order !== 0 && !isAfter(hint, order)
+}
+
+function compareCursors(a: Cursor, b: Cursor, hint: IncrementalHint): number {
+  const order = compareRanks(a.rank, b.rank)
+  if (order !== undefined) return order
+  throw new DataError(
+    'incremental_cursor',
+    `${hint.path}.cursor_path: "${hint.cursorPath}" has the value ${shown(a.value)}, which cannot be compared with ${shown(b.value)}. Give initial_value and end_value the type that the API sends.`,
+    { path: `${hint.path}.cursor_path` },
+  )
+}
+
+function shown(value: JsonValue): string {
+  return typeof value === 'string' ? JSON.stringify(shortened(value)) : `${shortened(String(value))} (${typeof value})`
+}

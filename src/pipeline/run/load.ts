@@ -1,0 +1,565 @@
+import { elements } from '../../json/bytes.js'
+import type { JsonValue } from '../../json/value.js'
+import type { CommitPlan, Connection, Load, TablePlan } from '../../model/destination.js'
+import { DataError, SchemaError, shortened } from '../../model/errors.js'
+import type { RunEvent, WarningCode } from '../../model/events.js'
+import type { Receipt } from '../../model/receipt.js'
+import type { Scrubber } from '../../model/secrets/scrubber.js'
+import { scrubbed } from '../../model/secrets/scrubber.js'
+import type { IncrementalHint, Resource, Source, TableHints } from '../../model/source.js'
+import type { PipelineState } from '../../model/state.js'
+import { bumpState, cursorState, withCursorState } from '../../model/state.js'
+import { type JudgedParent, type Judgement, judgeChild } from '../../model/verdict.js'
+import { isoTimestampMicros } from '../../normalize/exact/isoText.js'
+import { createNormalizer } from '../../normalize/normalizer.js'
+import { hasSeenData } from '../../schema/columns.js'
+import { isNewTable, resolveContract } from '../../schema/contracts.js'
+import { rootTable } from '../../schema/lineage.js'
+import type { Naming } from '../../schema/naming.js'
+import { propagateRootKey } from '../../schema/rootKey.js'
+import type { MergeStrategy, ReadonlyTable, Schema } from '../../schema/schema.js'
+import { bumpVersionFrom, ensureStateTable } from '../../schema/stored/document.js'
+import { applyTableHints, columnName } from '../../schema/tableHints.js'
+import { underImport } from '../look/schemaFiles.js'
+import type { PipelineSetup } from '../pipeline.js'
+import type { ResourceRun } from './extract.js'
+import { type CursorTracker, isBeyond, trackCursor } from './incremental/incremental.js'
+import type { FrozenWindows } from './incremental/windows.js'
+import { type Meter, meter } from './meter.js'
+import { flattenPlan, type PlannedResource } from './plan.js'
+import { type Prepared, rootResource } from './prepare.js'
+import type { RunOptions } from './run.js'
+import { recordsByTable, type Writer, writer } from './writer.js'
+
+export interface OpenLoadInput {
+  readonly setup: PipelineSetup
+  readonly options: RunOptions
+  readonly emit: (event: RunEvent) => void
+  readonly connection: Connection
+  readonly roots: readonly PlannedResource[]
+  readonly prepared: Prepared
+  readonly windows: FrozenWindows
+  readonly load: Load
+  readonly loadId: string
+  readonly isReplay?: boolean | undefined
+}
+
+/** A load that pages are being written into. */
+export interface OpenLoad {
+  readonly resources: readonly ResourceRun[]
+  /** The run's events, counted for the receipts on their way. */
+  readonly emit: (event: RunEvent) => void
+  /** Ends the load: stages what is left, judges, and says what to commit; no plan where there is nothing. */
+  finish(): Promise<{
+    readonly receipts: readonly Receipt[]
+    readonly rows: Readonly<Record<string, number>>
+    readonly plan: CommitPlan | undefined
+  }>
+}
+
+interface OpenResource {
+  readonly planned: PlannedResource
+  readonly meter: Meter
+  readonly cursor: CursorTracker | undefined
+}
+
+export function openLoad(input: OpenLoadInput): OpenLoad {
+  const { prepared, setup, options } = input
+  const { schema, naming } = prepared
+  const opened = new Map<string, OpenResource>()
+  const emit = (event: RunEvent): void => {
+    if ('resource' in event && event.resource !== undefined) opened.get(event.resource)?.meter.observe(event)
+    input.emit(event)
+  }
+  const { capabilities } = setup.destination
+  const normalizer = createNormalizer({
+    schema,
+    naming,
+    loadId: input.loadId,
+    warn: (code, message, resource) =>
+      emit({ type: 'warning', code, message, ...(resource === undefined ? {} : { resource }) }),
+    contract: table => resolveContract(schema, table),
+    nulInText: capabilities.nulInText,
+    maxColumns: capabilities.maxColumns,
+    decimals: { decimal: capabilities.decimal, wei: capabilities.wei },
+    batchRows: capabilities.batchRows,
+  })
+  const rows = writer(normalizer, input.load, schema)
+  for (const planned of flattenPlan(input.roots)) {
+    const { incremental, name, hints } = planned.resource
+    const frozen = input.windows.byResource.get(name)
+    const cursor =
+      incremental === undefined || frozen === undefined
+        ? undefined
+        : trackCursor(incremental, frozen.window, frozen.stored, hints.primaryKey, (value, other) =>
+            emit({
+              type: 'warning',
+              code: 'cursor_order',
+              resource: name,
+              message: doubtMessage(incremental, name, value, other),
+            }),
+          )
+    opened.set(name, { planned, meter: meter(name), cursor })
+  }
+  const owners = ownersOf(input.roots, naming)
+  const fates = new Map<string, TableFate>()
+  const toRun = ({ resource, loaded, children }: PlannedResource): ResourceRun => {
+    const { meter: resourceMeter, cursor, planned } = opened.get(resource.name) as OpenResource
+    return {
+      resource,
+      cursor,
+      meter: resourceMeter,
+      children: children.map(toRun),
+      write: loaded
+        ? recordWriter(planned, { ...prepared, options, emit, rows, owners, fates, meter: resourceMeter })
+        : undefined,
+    }
+  }
+  return {
+    resources: input.roots.map(toRun),
+    emit,
+    finish: async () => {
+      await rows.finish()
+      const concluded = conclude(
+        input,
+        [...opened.values()],
+        { byTable: normalizer.rows(), discarded: rows.discardedRows, variants: normalizer.variants() },
+        emit,
+      )
+      if (concluded.plan !== undefined) await guardReplaced(input, concluded.fillers, concluded.rows, concluded.plan)
+      return concluded
+    },
+  }
+}
+
+function doubtMessage(
+  { cursorPath, path }: IncrementalHint,
+  resource: string,
+  one: JsonValue,
+  other: JsonValue,
+): string {
+  const [value, beside] = [one, other].map(text => JSON.stringify(shortened(String(text), 60)))
+  return (
+    `${resource}: \`${cursorPath}\` has the value ${value} beside ${beside} (${path}.cursor_path), which are compared as texts: ` +
+    'newer records may be taken for old ones. Choose a cursor of numbers or ISO times, or bring its values into such a form with a `map` step.'
+  )
+}
+
+/** Whether the contract admits a table. */
+type TableFate = 'write' | 'discard'
+
+interface WriterContext extends Pick<Prepared, 'schema' | 'declared' | 'naming' | 'imported'> {
+  readonly options: Pick<RunOptions, 'schemaContract'>
+  readonly emit: (event: RunEvent) => void
+  readonly rows: Writer
+  readonly owners: ReadonlyMap<string, PlannedResource>
+  /** Of the tables that records came for. */
+  readonly fates: Map<string, TableFate>
+  readonly meter: Meter
+}
+
+/**
+ * The resource whose hints a table has, where several load into it: the first of them. With dlt it is the first whose
+ * records arrive, which would not be the same in every run here.
+ */
+function ownersOf(roots: readonly PlannedResource[], naming: Naming): ReadonlyMap<string, PlannedResource> {
+  const owners = new Map<string, PlannedResource>()
+  for (const planned of flattenPlan(roots)) {
+    const { tableName = planned.resource.name } = planned.resource.hints
+    if (!planned.loaded || typeof tableName === 'function') continue
+    const table = naming.tablesPath(tableName)
+    if (!owners.has(table)) owners.set(table, planned)
+  }
+  return owners
+}
+
+/** Hints reach the schema with the first page for a table, even an empty one, as with dlt. */
+function recordWriter(planned: PlannedResource, context: WriterContext): (records: Uint8Array) => Promise<void> {
+  const { resource } = planned
+  const { naming, rows, owners, fates, meter: resourceMeter } = context
+  const open = (raw: string): readonly [table: string, fate: TableFate] => {
+    const table = naming.tablesPath(raw)
+    const fate = fates.get(table) ?? openTable(table, owners.get(table) ?? planned, context)
+    fates.set(table, fate)
+    return [table, fate]
+  }
+  const writeTable = async (raw: string, records: Uint8Array): Promise<void> => {
+    const [table, fate] = open(raw)
+    if (fate === 'discard') {
+      resourceMeter.discarded([...elements(records, 0)].length, 0)
+      return
+    }
+    const { discardedRows, discardedValues } = await rows.write(table, records)
+    resourceMeter.discarded(discardedRows, discardedValues)
+  }
+  const { tableName } = resource.hints
+  if (typeof tableName !== 'function') return records => writeTable(tableName ?? resource.name, records)
+  return async records => {
+    for (const [table, part] of recordsByTable(resource, tableName, records)) await writeTable(table, part)
+  }
+}
+
+/** Brings the hints of a table's resource into the schema, if the contract admits the table. */
+function openTable(table: string, planned: PlannedResource, context: WriterContext): TableFate {
+  const { resource, disposition } = planned
+  const { schema, naming } = context
+  const hints = withRunContract(withDeletionMark(resource), context.options)
+  const contract = resolveContract(schema, table, hints.schemaContract)
+  if (isNewTable(schema.tables.get(table)) && contract.tables !== 'evolve') {
+    if (contract.tables !== 'freeze') return 'discard'
+    throw new SchemaError(
+      'contract',
+      `${resource.name}: the schema contract freezes tables, and table ${table} is new. Let tables evolve, or leave the resource out.`,
+      { table },
+    )
+  }
+  const given = {
+    resource: resource.name,
+    table,
+    hints: underImport(hints, table, context.imported, raw => columnName(schema, naming, raw)),
+    naming,
+    runDisposition: disposition,
+    cursorPath: resource.incremental?.cursorPath,
+    warn: (code: WarningCode, message: string) =>
+      context.emit({ type: 'warning', code, message, resource: resource.name }),
+  }
+  applyTableHints(context.declared, { ...given, warn: undefined })
+  applyTableHints(schema, given)
+  warnWithoutKeys(planned, schema.tables.get(table), context.emit)
+  return 'write'
+}
+
+/** Time at which a row was found to be gone from a complete listing; null while it is there. */
+const DELETION_MARK = '_sluice_deleted_at'
+
+/** The mark in the table of the resource, and in nested tables whose rows are deleted by keys of their own. */
+function withDeletionMark({ hints, deletes }: Resource): TableHints {
+  if (deletes?.mode !== 'soft') return hints
+  const marked = (table: TableHints): TableHints => ({
+    ...table,
+    columns: [...(table.columns ?? []), { name: DELETION_MARK, data_type: 'timestamp', nullable: true }],
+  })
+  const nested = Object.entries(hints.nestedHints ?? {}).map(([path, table]) => {
+    const isDeleted = (table.primaryKey ?? []).length > 0 && table.writeDisposition?.disposition === 'merge'
+    return [path, isDeleted ? marked(table) : table] as const
+  })
+  return { ...marked(hints), nestedHints: Object.fromEntries(nested) }
+}
+
+/** The contract of the run takes the place of that of the resource, and stays with its table. */
+function withRunContract(hints: TableHints, { schemaContract }: Pick<RunOptions, 'schemaContract'>): TableHints {
+  return schemaContract === undefined ? hints : { ...hints, schemaContract }
+}
+
+function warnWithoutKeys(
+  { resource, disposition }: PlannedResource,
+  table: ReadonlyTable | undefined,
+  emit: (event: RunEvent) => void,
+): void {
+  if (disposition.disposition !== 'merge' || disposition.strategy === 'scd2') return
+  if ([...(table?.columns.values() ?? [])].some(column => column.primary_key || column.merge_key)) return
+  emit({
+    type: 'warning',
+    code: 'no_keys',
+    resource: resource.name,
+    message: `${resource.name} is merged but has neither primary_key nor merge_key: its rows are appended`,
+  })
+}
+
+/**
+ * Judges the receipts, moves the cursors and lists the tables to commit. Rows that contracts did not admit are a load of
+ * their own, as with dlt.
+ */
+function conclude(
+  input: OpenLoadInput,
+  resources: readonly OpenResource[],
+  normalized: {
+    readonly byTable: ReadonlyMap<string, number>
+    readonly discarded: number
+    readonly variants: ReadonlyMap<string, readonly string[]>
+  },
+  emit: (event: RunEvent) => void,
+): {
+  receipts: readonly Receipt[]
+  rows: Readonly<Record<string, number>>
+  plan: CommitPlan | undefined
+  fillers: Fillers
+} {
+  const { prepared, setup, options } = input
+  const { schema } = prepared
+  const { byTable: rowsByTable, discarded } = normalized
+  const judgements = judgeTree(resources)
+  const receipts = resources.map(({ planned, meter: resourceMeter }) => {
+    const { name } = planned.resource
+    const rows = rowsOf(schema, rowsByTable, name)
+    const variants = variantsOf(schema, normalized.variants, name)
+    const counted = resourceMeter.receipt(rows, judgements.get(name) as Judgement)
+    // Receipts are stored and printed, and reasons may quote what an API says.
+    const receipt = { ...counted, ...variants, reasons: scrubbed(counted.reasons, setup.scrubber) }
+    emit({ type: 'resource_finished', resource: receipt.resource, receipt })
+    return receipt
+  })
+  refuseIncomplete(receipts, options)
+  const state = bumpState(moveCursors(prepared.state, resources, setup, input.isReplay === true))
+  const { refreshed } = prepared
+  // As with dlt, the state is stored anew after tables were dropped.
+  const storesState = state._version_hash !== prepared.state._version_hash || refreshed.drop.length > 0
+  const committedAt = BigInt(setup.clock.now()) * 1000n
+  const fillers = fillersOf(setup.source, resources, judgements, prepared.naming)
+  const judged: Judged = {
+    committedAt,
+    fillers,
+    emit,
+    defaultStrategy: setup.destination.capabilities.mergeStrategies[0] ?? 'delete-insert',
+    isReplay: input.isReplay === true,
+  }
+  const tables = tablePlans(schema, resources, rowsByTable, judged)
+  const rows = Object.fromEntries(rowsByTable)
+  const isNothing = tables.length + discarded + refreshed.drop.length + refreshed.truncate.length === 0
+  if (isNothing && !storesState) return { receipts, rows, plan: undefined, fillers }
+  if (storesState) ensureStateTable(schema, prepared.naming)
+  // New nested tables may carry root ids that their own root table did not give before.
+  for (const table of schema.tables.values()) propagateRootKey(schema, table)
+  bumpVersionFrom(prepared.declared, schema)
+  return {
+    receipts,
+    rows,
+    fillers,
+    plan: { schema, state: storesState ? state : undefined, receipts, tables, ...refreshed, committedAt },
+  }
+}
+
+/** The verdicts of all resources, parents first: what is not known of a parent is not known of its children. */
+function judgeTree(resources: readonly OpenResource[]): ReadonlyMap<string, Judgement> {
+  const judged = new Map<string, JudgedParent>()
+  for (const { planned, meter: resourceMeter, cursor } of resources) {
+    const { name, parent } = planned.resource
+    const judgement = judgeChild(resourceMeter.judgement(), parent === undefined ? undefined : judged.get(parent))
+    judged.set(name, { ...judgement, name, isIncremental: cursor !== undefined })
+  }
+  return judged
+}
+
+function rowsOf(
+  schema: Schema,
+  rowsByTable: ReadonlyMap<string, number>,
+  resource: string,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries([...rowsByTable].filter(([table]) => rootResource(schema, table) === resource))
+}
+
+function variantsOf(
+  schema: Schema,
+  byTable: ReadonlyMap<string, readonly string[]>,
+  resource: string,
+): Pick<Receipt, 'variants'> {
+  const own = [...byTable].filter(([table]) => rootResource(schema, table) === resource)
+  const variants = own.flatMap(([table, columns]) => columns.map(column => `${table}.${column}`))
+  return variants.length === 0 ? {} : { variants }
+}
+
+function refuseIncomplete(receipts: readonly Receipt[], options: RunOptions): void {
+  const missing = receipts.filter(receipt => receipt.verdict === 'incomplete')
+  if (missing.length === 0 || options.allowIncomplete === true) return
+  const [first] = missing
+  throw new DataError(
+    'incomplete',
+    `${missing.map(({ resource, reasons }) => `${resource} is incomplete: ${reasons.join('; ')}`).join('\n')}\nNothing was committed. Look at the API, or allow incomplete loads to commit all the same.`,
+    { resource: first?.resource },
+  )
+}
+
+function moveCursors(
+  state: PipelineState,
+  resources: readonly OpenResource[],
+  { source, scrubber }: Pick<PipelineSetup, 'source' | 'scrubber'>,
+  isReplay: boolean,
+): PipelineState {
+  return resources.reduce((current, { planned, cursor }) => {
+    const moved = cursor?.state()
+    const { incremental, name } = planned.resource
+    if (moved === undefined || incremental === undefined) return current
+    refuseSecretCursor(planned.resource, incremental, moved.last_value, scrubber)
+    const there = isReplay ? cursorState(current, source.name, name, incremental.cursorPath) : undefined
+    if (there !== undefined && !isBeyond(incremental, moved, there)) return current
+    return withCursorState(current, source.name, name, incremental.cursorPath, moved)
+  }, state)
+}
+
+/** Shorter secrets are met in values by chance, as a year is in a date. */
+const SHORTEST_HELD = 8
+
+/** A cursor is stored for the next run, and no secret is stored. */
+function refuseSecretCursor(
+  { name }: Resource,
+  { cursorPath, path }: IncrementalHint,
+  value: unknown,
+  scrubber: Scrubber,
+): void {
+  if (typeof value !== 'string') return
+  const clean = scrubber.text(value)
+  if (value.length - clean.replaceAll('***', '').length < Math.min(SHORTEST_HELD, value.length)) return
+  throw new DataError(
+    'incremental_cursor',
+    `${name}: the value of the cursor ${cursorPath} holds a secret of this pipeline, and a cursor is stored. Choose another cursor_path, such as the time of the last change.`,
+    { resource: name, path },
+  )
+}
+
+/** What the plans of all tables are made with. */
+interface Judged {
+  readonly fillers: Fillers
+  readonly emit: (event: RunEvent) => void
+  readonly committedAt: bigint
+  readonly defaultStrategy: MergeStrategy
+  readonly isReplay: boolean
+}
+
+function tablePlans(
+  schema: Schema,
+  resources: readonly OpenResource[],
+  rowsByTable: ReadonlyMap<string, number>,
+  judged: Judged,
+): readonly TablePlan[] {
+  const loaded = new Map(resources.filter(({ planned }) => planned.loaded).map(one => [one.planned.resource.name, one]))
+  const plans: TablePlan[] = []
+  for (const table of schema.tables.values()) {
+    if (table.parent !== undefined || table.resource === undefined || table.name.startsWith('_dlt')) continue
+    const opened = loaded.get(table.resource)
+    const hasRows = [...rowsByTable].some(([name, count]) => count > 0 && rootTable(schema, name) === table)
+    const replaces = opened?.planned.disposition.disposition === 'replace' && hasSeenData(table)
+    const deletes = !judged.isReplay && opened?.planned.resource.deletes !== undefined && hasSeenData(table)
+    if (!hasRows && !replaces && !deletes) continue
+    plans.push(tablePlan(table, opened, judged))
+  }
+  return plans
+}
+
+/** Of each resource of the source: the table it fills, unless a function names its tables, and why not all of it is known. */
+type Fillers = ReadonlyMap<string, Filler>
+
+interface Filler {
+  readonly table: string | undefined
+  readonly doubt: string | undefined
+  /** Why not all was read that was to be read. */
+  readonly gap: string | undefined
+}
+
+/** Resources that take no part in the run included: a table is known whole only where all that fill it are. */
+function fillersOf(
+  source: Source,
+  resources: readonly OpenResource[],
+  judgements: ReadonlyMap<string, Judgement>,
+  naming: Naming,
+): Fillers {
+  const opened = new Map(resources.map(one => [one.planned.resource.name, one]))
+  return new Map(
+    source.resources.map(({ name, hints: { tableName = name } }) => {
+      const table = typeof tableName === 'function' ? undefined : naming.tablesPath(tableName)
+      const one = opened.get(name)
+      const gap = gapOf(name, one, judgements.get(name))
+      return [name, { table, doubt: gap ?? (one === undefined ? undefined : doubtOf(name, one)), gap }]
+    }),
+  )
+}
+
+function gapOf(name: string, opened: OpenResource | undefined, judgement: Judgement | undefined): string | undefined {
+  if (opened?.planned.loaded !== true || judgement === undefined) return `${name} took no part in the run`
+  if (judgement.verdict !== 'complete') return `${name} is ${judgement.verdict}: ${judgement.reasons.join('; ')}`
+  return undefined
+}
+
+/** Why rows that did not arrive may be there all the same, although everything was read that was to be read. */
+function doubtOf(name: string, { cursor, meter: { lists, discardedRows } }: OpenResource): string | undefined {
+  if (cursor !== undefined) return `${name} was read inside the window of its cursor only`
+  if (lists === 0) return `${name} was asked for nothing, as there was no parent record`
+  if (discardedRows > 0) return `rows of ${name} arrived that the schema contract does not admit`
+  return undefined
+}
+
+function tablePlan(
+  table: ReadonlyTable,
+  opened: OpenResource | undefined,
+  { fillers, committedAt, defaultStrategy, isReplay, emit }: Judged,
+): TablePlan {
+  const disposition =
+    table.write_disposition === undefined || table.write_disposition === 'skip' ? 'append' : table.write_disposition
+  const strategy =
+    disposition === 'merge' ? ((table['x-merge-strategy'] as MergeStrategy | undefined) ?? defaultStrategy) : undefined
+  return {
+    table: table.name,
+    disposition,
+    strategy,
+    boundary: strategy === 'scd2' ? boundaryOf(table, committedAt) : undefined,
+    ...(isReplay || opened === undefined ? {} : deletesOf(table, opened.planned.resource, fillers, emit)),
+  }
+}
+
+/** What may be deleted from a table: nothing, with a warning, where it is not known that all of it was read. */
+function deletesOf(
+  table: ReadonlyTable,
+  { name, deletes, maxDeleteShare = DEFAULT_MAX_DELETE_SHARE }: Resource,
+  fillers: Fillers,
+  emit: (event: RunEvent) => void,
+): Pick<TablePlan, 'deletes' | 'maxDeleteShare'> {
+  if (deletes === undefined) return {}
+  const others = [...fillers].filter(([other, filler]) => other !== name && filler.table === table.name)
+  const doubt = fillers.get(name)?.doubt ?? others.find(([, filler]) => filler.doubt !== undefined)?.[1].doubt
+  if (doubt !== undefined) {
+    const message = `${name}: nothing was deleted from table ${table.name}: ${doubt}`
+    emit({ type: 'warning', code: 'deletes_skipped', resource: name, message })
+    return {}
+  }
+  return {
+    deletes: deletes.mode === 'hard' ? { mode: 'hard' } : { mode: 'soft', column: DELETION_MARK },
+    maxDeleteShare,
+  }
+}
+
+/** More than a tenth of a table gone at once is more often an API's fault than the truth. */
+const DEFAULT_MAX_DELETE_SHARE = 0.1
+
+/**
+ * A `replace` by a listing that is not known to be whole takes no more rows away than `deletes` may: an API that gives an
+ * empty page, or a trial run, would empty the table.
+ */
+async function guardReplaced(
+  { setup, connection, prepared, options, isReplay }: OpenLoadInput,
+  fillers: Fillers,
+  rows: Readonly<Record<string, number>>,
+  plan: CommitPlan,
+): Promise<void> {
+  if (options.allowIncomplete === true || isReplay === true) return
+  const anew = new Set([...plan.drop, ...plan.truncate])
+  for (const { table, disposition } of plan.tables) {
+    if (disposition !== 'replace' || anew.has(table)) continue
+    const owner = prepared.schema.tables.get(table)?.resource ?? ''
+    const gap = [...fillers].find(
+      ([name, filler]) => (name === owner || filler.table === table) && filler.gap !== undefined,
+    )?.[1].gap
+    if (gap === undefined) continue
+    const there = (await connection.inspect()).has(table) ? await connection.count(table) : 0
+    const arrived = rows[table] ?? 0
+    const maxDeleteShare =
+      setup.source.resources.find(({ name }) => name === owner)?.maxDeleteShare ?? DEFAULT_MAX_DELETE_SHARE
+    if (there - arrived <= there * maxDeleteShare) continue
+    throw new DataError(
+      'too_many_deletes',
+      `${gap}; this load would replace the ${there} rows of table ${table} by ${arrived}: more than ${Math.round(maxDeleteShare * 100)} % of them would be gone. Nothing was changed. Raise max_delete_share of the resource, or allow incomplete loads for one run, where that is right`,
+      { resource: owner, path: table },
+    )
+  }
+}
+
+function boundaryOf(table: ReadonlyTable, committedAt: bigint): bigint {
+  const hint = table['x-boundary-timestamp']
+  if (typeof hint !== 'string') return committedAt
+  const micros = isoTimestampMicros(hint)
+  if (micros === undefined)
+    throw new SchemaError(
+      'schema',
+      `${table.name}: boundary_timestamp ${JSON.stringify(hint)} is not an ISO timestamp`,
+      { table: table.name },
+    )
+  return micros
+}

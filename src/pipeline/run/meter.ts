@@ -1,0 +1,87 @@
+import type { RunEvent } from '../../model/events.js'
+import type { Receipt } from '../../model/receipt.js'
+import type { ListEnd, Page } from '../../model/source.js'
+import { type Judgement, ResourceJudge } from '../../model/verdict.js'
+
+/** Counts what one resource asks for and gets, and gathers how its lists ended. */
+export interface Meter {
+  /** Lists that were asked for. */
+  readonly lists: number
+  /** Rows that contracts did not admit. */
+  readonly discardedRows: number
+  /** Counts requests, retries and waits from the run's events. */
+  observe(event: RunEvent): void
+  /** Starts the account of one list: the whole resource, or what belongs to one parent. */
+  list(): ListMeter
+  filtered(records: number): void
+  discarded(rows: number, values: number): void
+  /** The verdict on the resource's own lists; see `ResourceJudge`. */
+  judgement(): Judgement
+  receipt(rows: Readonly<Record<string, number>>, judgement: Judgement): Receipt
+}
+
+export interface ListMeter {
+  page(page: Page, records: number): void
+  /** `undefined`: the run stopped reading before the list ended. */
+  end(end: ListEnd | undefined): void
+}
+
+export function meter(resource: string): Meter {
+  const count = {
+    requests: 0,
+    retries: 0,
+    pages: 0,
+    pagesFromJournal: 0,
+    records: 0,
+    filtered: 0,
+    discardedRows: 0,
+    discardedValues: 0,
+    bytes: 0,
+    waitedMs: 0,
+  }
+  let announced: number | undefined
+  const judge = new ResourceJudge()
+
+  return {
+    get lists() {
+      return judge.lists
+    },
+    get discardedRows() {
+      return count.discardedRows
+    },
+    observe(event) {
+      if (event.type === 'request') count.requests += 1
+      else if (event.type === 'retry') {
+        count.retries += 1
+        count.waitedMs += event.delayMs
+      } else if (event.type === 'waiting') count.waitedMs += event.delayMs
+      else if (event.type === 'page' && event.fromJournal) count.pagesFromJournal += 1
+    },
+    list() {
+      let records = 0
+      let total: number | undefined
+      return {
+        page(page, pageRecords) {
+          count.pages += 1
+          count.records += pageRecords
+          count.bytes += page.bytes
+          records += pageRecords
+          if (page.announced !== undefined) total = page.announced
+        },
+        end(end) {
+          if (total !== undefined) announced = (announced ?? 0) + total
+          judge.list(end, records, total)
+        },
+      }
+    },
+    filtered(records) {
+      count.filtered += records
+    },
+    discarded(rows, values) {
+      count.discardedRows += rows
+      count.discardedValues += values
+    },
+    judgement: () => judge.judgement(),
+    receipt: (rows, { verdict, reasons }) => ({ resource, ...count, rows, announced, verdict, reasons }),
+  }
+}

@@ -1,0 +1,98 @@
+import { deletesRefusal } from '../../model/deletes.js'
+import type { Destination } from '../../model/destination.js'
+import { ConfigError, DestinationError } from '../../model/errors.js'
+import type { DispositionHint, Resource, Source } from '../../model/source.js'
+
+/** A resource that takes part in a run, with what the run decided about it. */
+export interface PlannedResource {
+  readonly resource: Resource
+  /** Whether its own records are loaded, or only those of its children. */
+  readonly loaded: boolean
+  readonly disposition: DispositionHint
+  readonly children: readonly PlannedResource[]
+}
+
+/**
+ * The trees of resources to read: those selected and, unloaded, the parents they need. Resources that neither are
+ * loaded nor lead to one that is take no part. Fails where a selection names no resource, or the destination cannot
+ * do what a resource asks for.
+ */
+export function planResources(
+  source: Source,
+  destination: Destination,
+  options: { readonly select?: readonly string[] | undefined; readonly disposition?: DispositionHint | undefined },
+): readonly PlannedResource[] {
+  const { select } = options
+  for (const name of select ?? []) checkSelected(source, name)
+  const isLoaded = (resource: Resource): boolean =>
+    select === undefined ? resource.selected : select.includes(resource.name)
+  const plan = (resource: Resource): PlannedResource | undefined => {
+    const loaded = isLoaded(resource)
+    const disposition = options.disposition ?? resource.hints.writeDisposition ?? { disposition: 'append' }
+    const children = source.resources
+      .filter(child => child.parent === resource.name)
+      .flatMap(child => plan(child) ?? [])
+    if (!loaded && children.length === 0) return undefined
+    if (loaded) {
+      refuseDeletes(destination, resource, disposition, options.disposition !== undefined)
+      checkCapabilities(destination, resource, disposition)
+    }
+    return { resource, loaded: loaded && disposition.disposition !== 'skip', disposition, children }
+  }
+  return source.resources.filter(resource => resource.parent === undefined).flatMap(resource => plan(resource) ?? [])
+}
+
+/** Every resource of the trees, parents first. */
+export function flattenPlan(roots: readonly PlannedResource[]): readonly PlannedResource[] {
+  return roots.flatMap(root => [root, ...flattenPlan(root.children)])
+}
+
+function checkSelected(source: Source, name: string): void {
+  if (source.resources.some(resource => resource.name === name)) return
+  const known = source.resources.map(resource => resource.name).join(', ')
+  throw new ConfigError([
+    { place: { path: 'select' }, message: `there is no resource "${name}"; the source has ${known || 'none'}` },
+  ])
+}
+
+function checkCapabilities(
+  destination: Destination,
+  resource: Resource,
+  { disposition, strategy }: DispositionHint,
+): void {
+  const { dispositions, mergeStrategies, mergeRefusal, tableFormats } = destination.capabilities
+  const { tableFormat } = resource.hints
+  const refused = !dispositions.includes(disposition)
+    ? `write_disposition "${disposition}" is not possible here${disposition === 'merge' && mergeRefusal ? `: ${mergeRefusal}` : ''}`
+    : strategy !== undefined && !mergeStrategies.includes(strategy)
+      ? `merge strategy "${strategy}" is not possible here; use ${mergeStrategies.join(' or ')}`
+      : tableFormat !== undefined && tableFormats?.includes(tableFormat) === false
+        ? `table_format "${tableFormat}" cannot be written here; leave it out, or load with dlt`
+        : undefined
+  if (refused === undefined) return
+  throw new DestinationError('destination', `${destination.name}: ${resource.name}: ${refused}`, {
+    destination: destination.name,
+  })
+}
+
+/** Fails where `deletes` cannot work. `isForRun`: a run that replaces all rows by its own choice leaves none to delete. */
+function refuseDeletes(
+  destination: Destination,
+  resource: Resource,
+  disposition: DispositionHint,
+  isForRun: boolean,
+): void {
+  if (resource.deletes === undefined || disposition.disposition === 'skip') return
+  if (isForRun && disposition.disposition === 'replace') return
+  const refusal =
+    destination.capabilities.mergeStrategies.length === 0
+      ? `cannot work with ${destination.name}, whose rows are never changed; leave it out, or load into a database`
+      : deletesRefusal(disposition)
+  if (refusal !== undefined) throw refused(resource, 'deletes', refusal)
+}
+
+/** The error for what a resource asks for and cannot get; `key` is the key of the document to change. */
+export function refused(resource: Resource, key: string, message: string): ConfigError {
+  const path = `${resource.path}.${key}`
+  return new ConfigError([{ place: { path }, message: `resource ${resource.name}: ${message}` }])
+}

@@ -1,0 +1,177 @@
+import type { CommitPlan, Committed, Connection } from '../../model/destination.js'
+import type { RunEvent } from '../../model/events.js'
+import type { PipelineState } from '../../model/state.js'
+import { newState, withoutCursors, withoutResource, withoutSource } from '../../model/state.js'
+import { adoptConvention, storedConvention } from '../../schema/adopt.js'
+import { setSchemaContract } from '../../schema/contracts.js'
+import { describeDifference, inspectDifferences, type SchemaDifference } from '../../schema/export/differences.js'
+import { refuseCircles, rootTable } from '../../schema/lineage.js'
+import { type Naming, type NamingName, naming as namingConvention } from '../../schema/naming.js'
+import type { ReadonlySchema, Schema } from '../../schema/schema.js'
+import { cloneSchema, newSchema, setSourceHints } from '../../schema/stored/document.js'
+import { refuseUnknown, type TableUse } from '../../schema/stored/unknown.js'
+import { storedSchema } from '../look/dataset.js'
+import { importedAnew, importedOver, readImport } from '../look/schemaFiles.js'
+import type { PipelineSetup } from '../pipeline.js'
+import { flattenPlan, type PlannedResource } from './plan.js'
+import { refuseWithoutKeys, reportSharedTables } from './refusals.js'
+import type { RunOptions } from './run.js'
+
+/** What to forget before loading. */
+export type Refresh = 'drop_sources' | 'drop_resources' | 'drop_data'
+
+/** Schema and state as a run begins with them: committed ones, or new ones, after a refresh. */
+export interface Prepared {
+  readonly naming: Naming
+  /** The run's own copy, which evolves. */
+  readonly schema: Schema
+  /** Gets the hints of the run as well, but no rows: dlt counts a version for either. */
+  readonly declared: Schema
+  readonly state: PipelineState
+  readonly refreshed: Pick<CommitPlan, 'drop' | 'truncate' | 'forgetSchema'>
+  /** The schema file, whose hints come before those of the source. */
+  readonly imported: Schema | undefined
+}
+
+/**
+ * Schema and state that a run begins with. Warns of what was changed by hand at the destination: what is missing there
+ * is created again with the rows that need it. Fails where the resources ask for what this schema does not allow.
+ */
+export async function prepareSchema(
+  setup: PipelineSetup,
+  connection: Connection,
+  committed: Committed | undefined,
+  roots: readonly PlannedResource[],
+  options: Pick<RunOptions, 'refresh' | 'schemaContract' | 'onEvent'>,
+): Promise<Prepared> {
+  const { source, destination } = setup
+  const committedSchema = storedSchema(committed)
+  const imported = await readImport(setup.schemaFiles, source.name)
+  const stored =
+    committedSchema === undefined || imported === undefined ? committedSchema : importedOver(imported, committedSchema)
+  if (stored !== undefined) refuseCircles(stored)
+  const convention = setup.naming ?? (stored === undefined ? undefined : storedConvention(stored)) ?? 'snake_case'
+  const { maxIdentifierLength, reservedColumns } = destination.capabilities
+  const naming = namingConvention(convention as NamingName, maxIdentifierLength, reservedColumns)
+  const hints = { maxNesting: source.maxTableNesting, rootKey: source.rootKey, schemaContract: source.schemaContract }
+  const fresh = (): Schema => {
+    const schema = newSchema(source.name, { naming, ...hints })
+    return imported === undefined ? schema : importedAnew(imported, schema)
+  }
+  const state =
+    committed?.state ??
+    newState(setup.name, {
+      datasetName: connection.dataset,
+      schemaName: source.name,
+      destinationType: destination.capabilities.dltType,
+    })
+  const begun = refresh(options.refresh, { stored, fresh, state, roots, source: source.name })
+  refuseUnknown(begun.schema, tableUses(begun.schema, naming, roots), destination.capabilities.tableFormats)
+  adoptConvention(begun.schema, naming)
+  setSourceHints(begun.schema, hints)
+  if (options.schemaContract !== undefined) setSchemaContract(begun.schema, options.schemaContract)
+  if (committedSchema !== undefined) {
+    const forgotten = new Set([...begun.refreshed.drop, ...begun.refreshed.truncate])
+    await warnOfChanges(setup, connection, committedSchema, forgotten, options.onEvent ?? (() => {}))
+  }
+  refuseWithoutKeys(roots, begun.schema, naming)
+  reportSharedTables(roots, begun.schema, naming, destination, options.onEvent ?? (() => {}))
+  const declared = cloneSchema(begun.schema)
+  return { naming, ...begun, declared, state: withSchemaName(begun.state, source.name), imported }
+}
+
+/** The root tables that the resources may write: those of their names, and those that are theirs in the schema. */
+function tableUses(
+  schema: ReadonlySchema,
+  naming: Naming,
+  roots: readonly PlannedResource[],
+): ReadonlyMap<string, TableUse> {
+  const uses = new Map<string, TableUse>()
+  for (const { resource, loaded, disposition } of flattenPlan(roots)) {
+    if (!loaded) continue
+    const { tableName = resource.name } = resource.hints
+    const own = { merges: disposition.disposition === 'merge', givesStrategy: disposition.strategy !== undefined }
+    for (const table of schema.tables.values()) {
+      if (table.resource !== resource.name || table.parent !== undefined || uses.has(table.name)) continue
+      // A nested table with keys of its own is a root table of the resource, and has a disposition of its own.
+      const other = { merges: table.write_disposition === 'merge', givesStrategy: false }
+      uses.set(table.name, typeof tableName === 'function' ? own : other)
+    }
+    if (typeof tableName !== 'function') uses.set(naming.tablesPath(tableName), own)
+  }
+  return uses
+}
+
+async function warnOfChanges(
+  { destination }: PipelineSetup,
+  connection: Connection,
+  schema: ReadonlySchema,
+  forgotten: ReadonlySet<string>,
+  emit: (event: RunEvent) => void,
+): Promise<void> {
+  const { caseSensitive } = destination.capabilities
+  for (const difference of inspectDifferences(schema, await connection.inspect(), { caseSensitive })) {
+    if (forgotten.has(difference.table)) continue
+    emit({
+      type: 'warning',
+      code: 'schema_changed_at_destination',
+      message: `${describeDifference(difference)}${consequence(difference)}`,
+    })
+  }
+}
+
+function consequence({ kind }: SchemaDifference): string {
+  switch (kind) {
+    case 'missing_table':
+      return '; it is made again for the rows of this load, earlier rows are not loaded again without a full refresh'
+    case 'missing_column':
+      return '; it is made again when a load has rows for its table, earlier values are not loaded again without a full refresh'
+    case 'not_null':
+      return '; a null in it would fail the load'
+    case 'foreign_column':
+      return '; rows of a load have no value for it and will fail: make it nullable'
+  }
+}
+
+interface RefreshInput {
+  readonly stored: Schema | undefined
+  readonly fresh: () => Schema
+  readonly state: PipelineState
+  readonly roots: readonly PlannedResource[]
+  readonly source: string
+}
+
+function refresh(mode: Refresh | undefined, input: RefreshInput): Omit<Prepared, 'naming' | 'declared' | 'imported'> {
+  const { stored, fresh, source } = input
+  if (stored === undefined || mode === undefined)
+    return { schema: stored ?? fresh(), state: input.state, refreshed: { drop: [], truncate: [] } }
+  // Forgetting leaves an empty object where nothing was stored, as with dlt: another hash of the state.
+  const known: PipelineState = { ...input.state, sources: input.state.sources ?? {} }
+  if (mode === 'drop_sources') {
+    const drop = [...stored.tables.keys()].filter(name => !name.startsWith('_dlt'))
+    return {
+      schema: fresh(),
+      state: withoutSource(known, source),
+      refreshed: { drop, truncate: [], forgetSchema: true },
+    }
+  }
+  const resources = flattenPlan(input.roots).filter(planned => planned.loaded)
+  const names = resources.map(planned => planned.resource.name)
+  const tables = [...stored.tables.keys()].filter(name => names.includes(rootResource(stored, name) ?? ''))
+  const forget = mode === 'drop_resources' ? withoutResource : withoutCursors
+  const state = names.reduce((current, name) => forget(current, source, name), known)
+  if (mode === 'drop_data') return { schema: stored, state, refreshed: { drop: [], truncate: tables } }
+  for (const name of tables) stored.tables.delete(name)
+  return { schema: stored, state, refreshed: { drop: tables, truncate: [] } }
+}
+
+/** The resource whose records a table, nested or not, is made of. */
+export function rootResource(schema: Pick<Schema, 'tables'>, name: string): string | undefined {
+  return rootTable(schema, name)?.resource
+}
+
+function withSchemaName(state: PipelineState, schemaName: string): PipelineState {
+  const names = new Set(state.schema_names ?? [])
+  if (names.has(schemaName)) return state
+  return { ...state, schema_names: [...names, schemaName].sort() }
+}

@@ -1,0 +1,56 @@
+import { JsonBytesError, skipSpace, skipValue } from '../../json/bytes.js'
+import type { JsonValue } from '../../json/value.js'
+import { stringifyJson } from '../../json/write.js'
+
+const OPEN = 0x5b
+const COMMA = 0x2c
+const CLOSE = 0x5d
+
+/** One JSON array of the records at `spans`, bytes unchanged. */
+export function joinRecords(
+  bytes: Uint8Array,
+  spans: readonly { readonly start: number; readonly end: number }[],
+): Uint8Array {
+  let length = 1
+  for (const span of spans) length += span.end - span.start + 1
+  const joined = Buffer.allocUnsafe(Math.max(length, 2))
+  joined[0] = OPEN
+  let at = 1
+  for (const span of spans) {
+    if (at > 1) joined[at++] = COMMA
+    joined.set(bytes.subarray(span.start, span.end), at)
+    at += span.end - span.start
+  }
+  joined[at++] = CLOSE
+  return joined.subarray(0, at)
+}
+
+/**
+ * A JSON array in pieces, each an array of the next records that is longer than `pieceBytes` by one record at most. An array
+ * that is shorter is given as it is. What is wrong with the text is not judged here: it is in one of the pieces.
+ */
+export function* pieces(records: Uint8Array, pieceBytes: number): Iterable<Uint8Array> {
+  if (records.length <= pieceBytes) return yield records
+  let start = 1
+  try {
+    let end = start
+    for (let at = skipSpace(records, start); records[at] !== CLOSE; ) {
+      if (end - start >= pieceBytes) {
+        yield joinRecords(records, [{ start, end }])
+        start = at
+      }
+      end = skipValue(records, at)
+      const comma = skipSpace(records, end)
+      if (records[comma] !== COMMA) break
+      at = skipSpace(records, comma + 1)
+    }
+  } catch (error) {
+    if (!(error instanceof JsonBytesError)) throw error
+  }
+  yield start === 1 ? records : Buffer.concat([Buffer.of(OPEN), records.subarray(start)])
+}
+
+/** One JSON array of parsed records. */
+export function encodeRecords(records: readonly JsonValue[]): Uint8Array {
+  return Buffer.from(stringifyJson(records))
+}

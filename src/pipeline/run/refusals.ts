@@ -1,0 +1,114 @@
+import { deletesRefusal } from '../../model/deletes.js'
+import type { Destination } from '../../model/destination.js'
+import { SchemaError } from '../../model/errors.js'
+import type { RunEvent } from '../../model/events.js'
+import type { Resource, TableHints } from '../../model/source.js'
+import type { Naming } from '../../schema/naming.js'
+import type { ReadonlySchema, ReadonlyTable } from '../../schema/schema.js'
+import { flattenPlan, type PlannedResource, refused } from './plan.js'
+
+/** Fails with a ConfigError where rows are to be merged or deleted by a primary key that nothing names. */
+export function refuseWithoutKeys(roots: readonly PlannedResource[], schema: ReadonlySchema, naming: Naming): void {
+  for (const [name, [owner]] of tablesOf(roots, naming)) {
+    if (owner !== undefined) refuseWithoutKey(owner, schema.tables.get(name))
+  }
+  for (const planned of flattenPlan(roots)) {
+    const { resource, loaded } = planned
+    if (!loaded) continue
+    if (typeof resource.hints.tableName === 'function') refuseWithoutKey(planned, undefined)
+    for (const [path, hints] of Object.entries(resource.hints.nestedHints ?? {})) {
+      if ((hints.primaryKey ?? hints.mergeKey ?? []).length === 0 || namesKey(hints)) continue
+      const key = `nested_hints.${path}.primary_key`
+      refuseStrategy(resource, key, hints.writeDisposition?.strategy)
+      if (resource.deletes !== undefined && hints.writeDisposition?.disposition === 'merge') {
+        throw refused(resource, key, 'is missing, and the resource deletes rows that are gone by their primary key')
+      }
+    }
+  }
+}
+
+function refuseWithoutKey({ resource, disposition }: PlannedResource, stored: ReadonlyTable | undefined): void {
+  if (disposition.disposition !== 'merge') return
+  const strategy = disposition.strategy ?? stored?.['x-merge-strategy']
+  if (resource.deletes !== undefined && strategy === 'scd2') {
+    const refusal = deletesRefusal({ ...disposition, strategy })
+    if (refusal !== undefined) throw refused(resource, 'deletes', refusal)
+  }
+  const isKeyed =
+    namesKey(resource.hints) || [...(stored?.columns.values() ?? [])].some(column => column.primary_key === true)
+  if (isKeyed) return
+  refuseStrategy(resource, 'primary_key', strategy)
+  if (resource.deletes !== undefined) {
+    throw refused(
+      resource,
+      'deletes',
+      'needs a `primary_key`: nothing else tells which row is gone; add it, or leave `deletes` out',
+    )
+  }
+}
+
+function refuseStrategy(resource: Resource, key: string, strategy: unknown): void {
+  if (strategy !== 'upsert' && strategy !== 'insert-only') return
+  throw refused(
+    resource,
+    key,
+    `is missing, and merge strategy ${strategy} needs a primary_key; name the fields that tell one record from another`,
+  )
+}
+
+function namesKey({ primaryKey = [], columns = [] }: TableHints): boolean {
+  return primaryKey.length > 0 || columns.some(column => column.primary_key === true)
+}
+
+/**
+ * Warns of resources whose records come into one table. Fails with a SchemaError where two tables would differ only by
+ * case and the destination takes them for one.
+ */
+export function reportSharedTables(
+  roots: readonly PlannedResource[],
+  schema: ReadonlySchema,
+  naming: Naming,
+  destination: Destination,
+  emit: (event: RunEvent) => void,
+): void {
+  const tables = tablesOf(roots, naming)
+  if (!destination.capabilities.caseSensitive) refuseEqualButForCase([...tables.keys()], schema, destination)
+  for (const [table, sharing] of tables) {
+    const [first, ...others] = sharing.map(({ resource }) => resource.name)
+    if (first === undefined || others.length === 0) continue
+    emit({
+      type: 'warning',
+      code: 'table_collision',
+      message: `Resources ${[first, ...others].join(', ')} all load into table ${table}, by the hints of ${first}; where that is not meant, give the others a table_name`,
+      resource: first,
+    })
+  }
+}
+
+function refuseEqualButForCase(names: readonly string[], schema: ReadonlySchema, destination: Destination): void {
+  const known = new Map<string, string>()
+  for (const name of new Set([...names, ...schema.tables.keys()])) {
+    const other = known.get(name.toLowerCase())
+    known.set(name.toLowerCase(), name)
+    if (other === undefined) continue
+    throw new SchemaError(
+      'schema',
+      `Tables ${other} and ${name} differ only by case and are one table to ${destination.name}; give one of them another table_name`,
+      { table: name },
+    )
+  }
+}
+
+/** The resources that are loaded, by the table that their document names; the first owns it. */
+function tablesOf(roots: readonly PlannedResource[], naming: Naming): ReadonlyMap<string, readonly PlannedResource[]> {
+  const tables = new Map<string, PlannedResource[]>()
+  for (const planned of flattenPlan(roots)) {
+    const { tableName = planned.resource.name } = planned.resource.hints
+    if (!planned.loaded || typeof tableName === 'function') continue
+    const table = naming.tablesPath(tableName)
+    const sharing = tables.get(table)
+    if (sharing === undefined) tables.set(table, [planned])
+    else sharing.push(planned)
+  }
+  return tables
+}

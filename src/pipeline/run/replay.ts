@@ -1,0 +1,106 @@
+import { join } from 'node:path'
+import { recordedLoads, replayJournal } from '../../journal/journal.js'
+import { isJsonObject } from '../../json/value.js'
+import { DataError } from '../../model/errors.js'
+import { nextLoadId } from '../../model/loadId.js'
+import type { PipelineSetup } from '../pipeline.js'
+import { type FrozenWindows, freezeWindows } from './incremental/windows.js'
+import { planResources } from './plan.js'
+import { prepareSchema } from './prepare.js'
+import {
+  closingConnection,
+  closingSource,
+  dispositionOf,
+  pipelineFolder,
+  type Running,
+  type RunOptions,
+  type RunResult,
+  readAndCommit,
+  underLock,
+} from './run.js'
+
+export interface ReplayOptions
+  extends Pick<
+    RunOptions,
+    'signal' | 'select' | 'writeDisposition' | 'schemaContract' | 'refresh' | 'allowIncomplete' | 'onEvent'
+  > {}
+
+/**
+ * Loads what the journal of an earlier load holds, kept, set aside or unfinished, by today's rules of the schema and
+ * without one request to the API. The newest journal, unless a load is named. It is a load of its own and commits like
+ * any other: what is appended is there once more, unless a refresh makes room first. Cursors never move back, rows are
+ * never deleted because a journal does not have them, and the journal stays.
+ */
+export async function replayPipeline(
+  setup: PipelineSetup,
+  wanted: string | undefined,
+  options: ReplayOptions,
+): Promise<RunResult> {
+  const emit = options.onEvent ?? (() => {})
+  const roots = planResources(setup.source, setup.destination, {
+    select: options.select,
+    disposition: dispositionOf(options),
+  })
+  return await underLock(setup, options, lock =>
+    closingSource(setup, emit, async () => {
+      const connection = await setup.destination.connect(setup.datasetName, options.signal)
+      return await closingConnection(connection, emit, () =>
+        replayConnected({ setup, options, emit, roots, connection, lock }, wanted),
+      )
+    }),
+  )
+}
+
+async function replayConnected(
+  replaying: Pick<Running, 'setup' | 'emit' | 'roots' | 'connection' | 'lock'> & { readonly options: ReplayOptions },
+  wanted: string | undefined,
+): Promise<RunResult> {
+  const { setup, options, emit, roots, connection, lock } = replaying
+  const folder = pipelineFolder(setup)
+  const recorded = await replayJournal(setup.files, await recordedLoad(setup, folder, wanted), setup.scrubber)
+  try {
+    const committed = await connection.committed(setup.name, setup.source.name)
+    const prepared = await prepareSchema(setup, connection, committed, roots, options)
+    const windows = windowsOf(recorded.meta.windows, freezeWindows(roots, prepared.state, setup.source.name))
+    const newest = [committed?.loadId ?? '0', recorded.loadId].sort((a, b) => Number(a) - Number(b)).at(-1)
+    const journal = {
+      lookup: recorded.lookup,
+      record: recorded.record,
+      loadId: nextLoadId(setup.clock.now(), newest, setup.clock.random()),
+      // No run was interrupted: every page is from the journal.
+      resumedPages: 0,
+      sync: async () => {},
+    }
+    const running = { setup, options, emit, connection, roots, prepared, windows, journal, lock }
+    return await readAndCommit({ ...running, isReplay: true })
+  } finally {
+    // Only read: nothing is lost with it.
+    await recorded.close().catch(() => {})
+  }
+}
+
+/** Folder of a load, or of the newest. Of several journals of one load, that of its latest attempt. */
+async function recordedLoad({ files }: PipelineSetup, folder: string, wanted: string | undefined): Promise<string> {
+  const recorded = await recordedLoads(files, folder)
+  const found = recorded.findLast(({ loadId }) => wanted === undefined || loadId === wanted)
+  if (found !== undefined) return found.path
+  const loads = join(folder, 'loads')
+  const known = [...new Set(recorded.map(({ loadId }) => loadId))].join(', ')
+  const what = wanted === undefined ? 'a load' : `load ${wanted}`
+  throw new DataError(
+    'journal',
+    `There is no journal of ${what} in ${loads}${known === '' ? '' : `; there are ${known}`}. A journal is kept by a run with keepJournal (--keep-journal), and set aside after a failure that its pages caused.`,
+    { path: loads },
+  )
+}
+
+/** The windows that the recorded requests were made with: the cursors may have moved since. */
+function windowsOf(recorded: unknown, now: FrozenWindows): FrozenWindows {
+  if (!isJsonObject(recorded)) return now
+  const byResource = new Map(now.byResource)
+  for (const name of byResource.keys()) {
+    const frozen = recorded[name]
+    if (isJsonObject(frozen)) byResource.set(name, frozen as unknown as NonNullable<ReturnType<typeof byResource.get>>)
+  }
+  return { byResource, fingerprint: now.fingerprint }
+}

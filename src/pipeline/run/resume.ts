@@ -1,0 +1,211 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import {
+  type Journal,
+  openJournal,
+  putAway,
+  removeAside,
+  removeStubs,
+  setAside,
+  type UnfinishedLoad,
+  unfinishedLoads,
+} from '../../journal/journal.js'
+import type { JsonObject } from '../../json/value.js'
+import type { Connection } from '../../model/destination.js'
+import { DataError, RequestError, SchemaError } from '../../model/errors.js'
+import type { RunEvent } from '../../model/events.js'
+import { nextLoadId } from '../../model/loadId.js'
+import type { Receipt, Verdict } from '../../model/receipt.js'
+import type { PipelineSetup } from '../pipeline.js'
+import { type FrozenWindows, windowsDocument } from './incremental/windows.js'
+import { flattenPlan, type PlannedResource } from './plan.js'
+import type { RunOptions, RunResult } from './run.js'
+
+/** Journals older than this are not taken up: their pages tell of another time. */
+const RESUME_WITHIN_MS = 24 * 60 * 60 * 1000
+
+/** What a run looks at when it asks whether an interrupted one can be taken up. */
+export interface Continuation {
+  readonly setup: PipelineSetup
+  /** Of this pipeline, in the working folder. */
+  readonly folder: string
+  readonly connection: Connection
+  readonly roots: readonly PlannedResource[]
+  readonly options: RunOptions
+  readonly emit: (event: RunEvent) => void
+}
+
+/** A load that a run before this one committed, and what is left to do about it. */
+export interface Settled {
+  readonly result: RunResult
+  /** Forgets its journal. */
+  readonly forget: () => Promise<void>
+}
+
+/**
+ * Forgets journals whose loads were committed although their runs did not get as far as saying so: the process ended,
+ * or the answer to the commit was lost. Gives the result of the one that asked for the same as this run, for then this
+ * run is the second attempt at a load that is there already.
+ */
+export async function settleCommitted(now: Continuation): Promise<Settled | undefined> {
+  const { setup, connection, options } = now
+  const keep = { keep: options.keepJournal ?? false }
+  await removeStubs(setup.files, now.folder)
+  await forgetOldPages(now)
+  let settled: UnfinishedLoad | undefined
+  for (const load of await unfinishedLoads(setup.files, now.folder)) {
+    if (!(await connection.hasLoad(load.loadId))) continue
+    const isSame = options.resume !== false && load.meta.plan === planDigest(now) && !isOld(load, setup.clock.now())
+    const superseded = isSame ? settled : load
+    if (isSame) settled = load
+    if (superseded !== undefined) await putAway(setup.files, superseded.path, keep)
+  }
+  if (settled === undefined) return undefined
+  const { loadId, path } = settled
+  now.emit({
+    type: 'warning',
+    code: 'other',
+    message: `The run before this one was interrupted after its load ${loadId} was committed: nothing is loaded a second time. The next run asks for what is new`,
+  })
+  // What it did not get to removing, staged rows or files that no longer count, goes as at the begin of any load.
+  await (await connection.begin({ loadId, pipeline: setup.name })).abort()
+  const receipts = await storedReceipts(connection, loadId)
+  const rows = Object.assign({}, ...receipts.map(receipt => receipt.rows)) as Record<string, number>
+  return {
+    result: { pipeline: setup.name, dataset: connection.dataset, loadId, receipts, rows },
+    forget: () => putAway(setup.files, path, keep),
+  }
+}
+
+/** The journal of the interrupted load that asked for the same, or a new one. Others are set aside. */
+export async function takeUpJournal(now: Continuation, windows: FrozenWindows, last: string | undefined) {
+  const { setup, folder, emit } = now
+  const fingerprint = JSON.stringify([
+    setup.source.fingerprint,
+    setup.datasetName,
+    setup.destination.name,
+    windows.fingerprint,
+    now.options.refresh ?? null,
+  ])
+  let newest = last
+  let resumable: string | undefined
+  for (const unfinished of await unfinishedLoads(setup.files, folder)) {
+    if (newest === undefined || Number(unfinished.loadId) > Number(newest)) newest = unfinished.loadId
+    const refusal = refusalToResume(unfinished, fingerprint, now)
+    if (refusal === undefined) resumable = unfinished.loadId
+    else {
+      const moved = await setAside(setup.files, unfinished.path, 'aside')
+      emit({
+        type: 'warning',
+        code: 'journal_set_aside',
+        message: `The interrupted load ${unfinished.loadId} is not taken up: ${refusal}. Its pages were set aside in ${moved}`,
+      })
+    }
+  }
+  return await openJournal({
+    files: setup.files,
+    dir: folder,
+    loadId: resumable ?? nextLoadId(setup.clock.now(), newest, setup.clock.random()),
+    fingerprint,
+    meta: {
+      started_at: setup.clock.now(),
+      pipeline: setup.name,
+      source: setup.source.name,
+      plan: planDigest(now),
+      windows: windowsDocument(windows),
+    },
+    scrubber: setup.scrubber,
+    now: setup.clock.now,
+  })
+}
+
+function refusalToResume(unfinished: UnfinishedLoad, fingerprint: string, now: Continuation): string | undefined {
+  if (now.options.resume === false) return 'this run was told to start anew'
+  if (unfinished.fingerprint !== fingerprint) return 'the document, its window or its destination changed'
+  return isOld(unfinished, now.setup.clock.now()) ? 'it is more than 24 hours old' : undefined
+}
+
+function isOld({ meta }: UnfinishedLoad, nowMs: number): boolean {
+  return typeof meta.started_at === 'number' && nowMs - meta.started_at > RESUME_WITHIN_MS
+}
+
+/** What a run was asked for, whatever state it begins with. */
+function planDigest({ setup, roots, options }: Continuation): string {
+  const asked = flattenPlan(roots).map(({ resource, loaded, disposition }) => [resource.name, loaded, disposition])
+  const { refresh = null, maxPages = null } = options
+  const plan = [setup.source.fingerprint, setup.datasetName, setup.destination.name, refresh, maxPages, asked]
+  return createHash('sha256').update(JSON.stringify(plan)).digest('base64')
+}
+
+/**
+ * After a failure: keeps the pages for the next run, or moves them out of its way where they are to blame, for taking
+ * them up again would fail again for ever.
+ */
+export async function keepPages(
+  { setup, folder, emit }: Continuation,
+  journal: Journal,
+  error: unknown,
+): Promise<void> {
+  await journal.close().catch(() => undefined)
+  if (!blamesPages(error)) return
+  const moved = await setAside(setup.files, join(folder, 'loads', journal.loadId), 'aside').catch(() => undefined)
+  if (moved === undefined) return
+  emit({
+    type: 'warning',
+    code: 'journal_set_aside',
+    message: `The pages of load ${journal.loadId} are not taken up by the next run, for they may be to blame; they were set aside in ${moved}`,
+  })
+}
+
+function blamesPages(error: unknown): boolean {
+  if (error instanceof SchemaError) return true
+  if (error instanceof DataError) return error.code !== 'journal'
+  if (!(error instanceof RequestError)) return false
+  // An answer that was given up after some attempts was never recorded.
+  if (error.code === 'response_format') return error.attempts === undefined
+  return error.code === 'pagination_loop' || (error.code === 'http_status' && (error.status ?? 500) < 300)
+}
+
+/** So many journals that were set aside are kept, the newest ones. */
+const MOST_ASIDE = 5
+
+async function forgetOldPages({ setup, folder, emit }: Continuation): Promise<void> {
+  const removed = await removeAside(setup.files, folder, MOST_ASIDE)
+  if (removed.length === 0) return
+  emit({
+    type: 'warning',
+    code: 'journal_set_aside',
+    message: `Of the journals that were set aside the newest ${MOST_ASIDE} are kept; removed ${removed.join(', ')}`,
+  })
+}
+
+/** The receipts of a committed load; none where the destination keeps none. */
+async function storedReceipts(connection: Connection, loadId: string): Promise<readonly Receipt[]> {
+  const table = '_sluice_receipts'
+  if (!(await connection.inspect()).has(table)) return []
+  const receipts: Receipt[] = []
+  for await (const rows of connection.read({ table, where: [{ column: 'load_id', operator: '=', value: loadId }] })) {
+    for (const row of rows) {
+      receipts.push({
+        resource: String(row.resource),
+        requests: Number(row.requests),
+        retries: Number(row.retries),
+        pages: Number(row.pages),
+        pagesFromJournal: Number(row.pages_from_journal),
+        records: Number(row.records),
+        filtered: Number(row.filtered),
+        discardedRows: Number(row.discarded_rows),
+        discardedValues: Number(row.discarded_values),
+        rows: JSON.parse(String(row.rows)) as JsonObject & Record<string, number>,
+        bytes: Number(row.bytes),
+        announced: row.announced === null || row.announced === undefined ? undefined : Number(row.announced),
+        waitedMs: Number(row.waited_ms),
+        verdict: String(row.verdict) as Verdict,
+        reasons: JSON.parse(String(row.reasons)) as string[],
+        ...(row.deleted == null ? {} : { deleted: Number(row.deleted) }),
+        ...(row.variants == null ? {} : { variants: JSON.parse(String(row.variants)) as string[] }),
+      })
+    }
+  }
+  return receipts
+}

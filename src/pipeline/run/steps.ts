@@ -1,0 +1,144 @@
+import { elements, valueAt } from '../../json/bytes.js'
+import { type JsonObject, type JsonValue, keepNumberLiterals } from '../../json/value.js'
+import { stringifyJson } from '../../json/write.js'
+import { DataError, RequestError } from '../../model/errors.js'
+import type { Page, ProcessingStep, Resource } from '../../model/source.js'
+import { functionError, isPromise, isRecord, shownResult, unheard } from '../../model/userFunction.js'
+import { joinRecords } from './records.js'
+
+export interface Stepped {
+  readonly records: Uint8Array
+  readonly dropped: number
+}
+
+/** The resource whose steps they are. */
+type StepsOwner = Pick<Resource, 'name' | 'path'>
+
+/**
+ * Runs the steps on every record, in order. Records pass as parsed objects; where only filters run, the bytes of the
+ * records that stay are kept as they came. A step that fails, or returns what it must not, is a DataError `user_function`
+ * that names the resource, the step's key path and the record's keys.
+ */
+export function runSteps(owner: StepsOwner, steps: readonly ProcessingStep[], records: Uint8Array): Stepped {
+  if (steps.length === 0) return { records, dropped: 0 }
+  const spans = elements(records, 0)
+  if (steps.every(step => 'filter' in step)) {
+    const kept = spans.filter(span => applySteps(owner, steps, valueAt(records, span)).length > 0)
+    return {
+      records: kept.length === spans.length ? records : joinRecords(records, kept),
+      dropped: spans.length - kept.length,
+    }
+  }
+  const maker = steps.findLastIndex(step => !('filter' in step))
+  let dropped = 0
+  const texts: string[] = []
+  for (const span of spans) {
+    const made = applySteps(owner, steps, valueAt(records, span))
+    if (made.length === 0) dropped += 1
+    for (const record of made) texts.push(recordText(owner, steps, maker, record))
+  }
+  return { records: Buffer.from(`[${texts.join(',')}]`), dropped }
+}
+
+function applySteps(owner: StepsOwner, steps: readonly ProcessingStep[], record: JsonValue): readonly JsonValue[] {
+  let current: readonly JsonValue[] = [record]
+  for (const [index, step] of steps.entries()) {
+    const next: JsonValue[] = []
+    for (const value of current) {
+      for (const made of applyStep(owner, index, step, value as JsonObject)) {
+        // A copy of a record knows nothing of the digits that its numbers were sent with.
+        if (made !== value) keepNumberLiterals(value, made)
+        next.push(made)
+      }
+    }
+    current = next
+  }
+  return current
+}
+
+function applyStep(owner: StepsOwner, index: number, step: ProcessingStep, record: JsonObject): Iterable<JsonValue> {
+  try {
+    if ('filter' in step) return passes(step.filter(record)) ? [record] : []
+    if ('map' in step) return [madeRecord(step.map(record))]
+    return madeRecords(step.yield_map(record))
+  } catch (error) {
+    throw functionError(owner.name, placeOf(owner, index, step), error, { record })
+  }
+}
+
+function placeOf({ path }: StepsOwner, index: number, step: ProcessingStep): string {
+  return step.path ?? `${path}.processing_steps[${index}].${Object.keys(step)[0]}`
+}
+
+function passes(result: unknown): boolean {
+  if (typeof result === 'boolean') return result
+  throw new TypeError(`it returned ${shownResult(result)}, expected true or false${hint(result)}`)
+}
+
+function madeRecord(result: unknown): JsonObject {
+  if (isRecord(result)) return result
+  throw new TypeError(`it returned ${shownResult(result)}, expected the record as an object${hint(result)}`)
+}
+
+function madeRecords(result: unknown): JsonObject[] {
+  if (typeof result !== 'object' || result === null || !(Symbol.iterator in result)) {
+    const isAsync =
+      isPromise(result) || (typeof result === 'object' && result !== null && Symbol.asyncIterator in result)
+    unheard(result)
+    const what = isAsync && !isPromise(result) ? 'an async generator' : shownResult(result)
+    throw new TypeError(`it returned ${what}, expected a list of records or a generator${isAsync ? ASYNC_HINT : ''}`)
+  }
+  const records: JsonObject[] = []
+  for (const record of result as Iterable<unknown>) records.push(madeRecord(record))
+  return records
+}
+
+const ASYNC_HINT = '; it must not be async'
+
+function hint(result: unknown): string {
+  unheard(result)
+  if (isPromise(result)) return ASYNC_HINT
+  return result === undefined ? '; does it lack a `return`?' : ''
+}
+
+/** The record as JSON; what no JSON can hold is the fault of the step that made it. */
+function recordText(owner: StepsOwner, steps: readonly ProcessingStep[], maker: number, record: JsonValue): string {
+  try {
+    return stringifyJson(record)
+  } catch (error) {
+    throw functionError(owner.name, placeOf(owner, maker, steps[maker] as ProcessingStep), error, { record })
+  }
+}
+
+/**
+ * The error with the resource and the request that its page is of: whoever reads, changes or types records knows neither.
+ */
+export function located(error: unknown, { name, path: place }: Resource, { from }: Page): unknown {
+  if (!isRecords(error, name)) return error
+  const address = from === undefined || error.message.includes(from.url) ? '' : ` (${from.method} ${from.url})`
+  const message = `${error.message.startsWith(`${name}:`) ? '' : `${name}: `}${error.message}${address}`
+  if (error instanceof DataError) {
+    return new DataError(error.code as DataCode, message, {
+      resource: name,
+      path: error.path ?? place,
+      cause: error.cause,
+    })
+  }
+  return new RequestError(error.code as RequestCode, message, {
+    resource: name,
+    method: from?.method,
+    url: from?.url,
+    status: error.status,
+    path: error.path,
+    cause: error.cause,
+  })
+}
+
+/** Whether it is about the records of this resource, and not about a request. */
+function isRecords(error: unknown, resource: string): error is RequestError | DataError {
+  if (error instanceof DataError) return error.resource === undefined || error.resource === resource
+  return error instanceof RequestError && error.resource === undefined
+}
+
+type DataCode = ConstructorParameters<typeof DataError>[0]
+type RequestCode = ConstructorParameters<typeof RequestError>[0]

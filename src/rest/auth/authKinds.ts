@@ -1,0 +1,49 @@
+import { createHash } from 'node:crypto'
+import { reveal, Secret } from '../../model/secrets/secret.js'
+import type { Authenticator } from '../api.js'
+import { apiKey } from './apiKey.js'
+import type { AuthContext, AuthKind } from './authenticator.js'
+import { bearer } from './bearer.js'
+import { httpBasic } from './httpBasic.js'
+import { oauth2ClientCredentials } from './oauth2ClientCredentials.js'
+import { oauth2Jwt } from './oauth2Jwt.js'
+
+export type { AuthContext, AuthKind } from './authenticator.js'
+
+/** Every `auth.type`; a missing type means `bearer`. A new kind is one new file and its place here. */
+export const authKinds = [bearer, apiKey, httpBasic, oauth2ClientCredentials, oauth2Jwt] as const
+
+/** Whether a value is an authenticator of the user's own. */
+export function isAuthenticator(value: unknown): value is Authenticator {
+  return typeof value === 'object' && value !== null && 'sign' in value && typeof value.sign === 'function'
+}
+
+/**
+ * Makes authenticators from `auth` objects that a kind's schema has checked. Equal objects share one authenticator, and
+ * so one token, across the resources of a source.
+ */
+export function authenticators(): (
+  config: { readonly type: string; readonly config: unknown },
+  context: AuthContext,
+) => Authenticator {
+  const made = new Map<string, Authenticator>()
+  return ({ type, config }, context) => {
+    const key = digest(type, config)
+    const known = made.get(key)
+    if (known !== undefined) return known
+    const kind = (authKinds as unknown as readonly AuthKind[]).find(candidate => candidate.type === type)
+    if (kind === undefined) throw new TypeError(`no kind of authentication is called "${type}"`)
+    const created = kind.create(config, context)
+    made.set(key, created)
+    return created
+  }
+}
+
+/** Equal for equal objects; secrets take part by their text, which the digest does not give away. */
+function digest(type: string, config: unknown): string {
+  const text = JSON.stringify([type, config], function replace(this: Record<string, unknown>, name, shown) {
+    const value = this[name]
+    return value instanceof Secret ? { secret: reveal(value) } : shown
+  })
+  return createHash('sha256').update(text).digest('hex')
+}

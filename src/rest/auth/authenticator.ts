@@ -1,0 +1,60 @@
+import { z } from 'zod'
+import { RequestError } from '../../model/errors.js'
+import { reveal, Secret } from '../../model/secrets/secret.js'
+import type { Authenticator, SignContext } from '../api.js'
+
+/** One way to authenticate, as `auth.type` names it. */
+export interface AuthKind<Schema extends z.ZodType = z.ZodType> {
+  readonly type: string
+  /** Strict object with the kind's fields, `type` included; secret fields take text or a Secret and give a Secret. */
+  readonly schema: Schema
+  /** Fields whose value is a Secret. */
+  readonly secretFields: readonly string[]
+  /** Required fields that are looked for among the secrets when the document leaves them out. */
+  readonly lookedUp: readonly string[]
+  /** By field: what to write where the API wants none, for the message that it is missing. */
+  readonly without?: Readonly<Record<string, string>>
+  create(config: z.output<Schema>, context: AuthContext): Authenticator
+}
+
+export interface AuthContext {
+  /** Key path of the `auth` object, as in `client.auth`, for messages. */
+  readonly path: string
+}
+
+/** Keeps the schema's type while it goes into the table. */
+export function defineAuth<Schema extends z.ZodType>(kind: AuthKind<Schema>): AuthKind<Schema> {
+  return kind
+}
+
+/** Text, or a Secret resolved before; the output is always a Secret. */
+export const secretText = z
+  .union([
+    z.string().min(1, 'expected a secret that is not empty'),
+    z.custom<Secret>(value => value instanceof Secret, 'expected text or a secret'),
+  ])
+  .transform(value => (typeof value === 'string' ? new Secret(value) : value))
+
+/** The text of a secret that is about to be sent; from here on it is removed from whatever is printed. */
+export function concealed(secret: Secret, context: SignContext): string {
+  context.conceal(secret)
+  return reveal(secret)
+}
+
+/**
+ * The same for a secret that stands in a header as it is, or in a query. Throws a RequestError `auth` where it cannot, as with the
+ * line break at the end of a file.
+ */
+export function credential(
+  secret: Secret,
+  path: string,
+  context: SignContext,
+  carrier: 'header' | 'query' = 'header',
+): string {
+  const text = concealed(secret, context)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be found
+  const refused = carrier === 'header' ? /[\x00-\x1f\x7f]|[^\x00-\xff]/ : /[\x00-\x1f\x7f]/
+  if (!refused.test(text)) return text
+  const what = /[\r\n]/.test(text) ? 'a line break' : `a character that no ${carrier} can hold`
+  throw new RequestError('auth', `${path} contains ${what} (it comes from ${secret.origin})`, { path })
+}

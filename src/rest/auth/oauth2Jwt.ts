@@ -1,0 +1,97 @@
+import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { z } from 'zod'
+import { RequestError } from '../../model/errors.js'
+import { reveal, Secret } from '../../model/secrets/secret.js'
+import type { SignContext } from '../api.js'
+import { concealed, defineAuth, secretText } from './authenticator.js'
+import { tokenAuthenticator } from './token.js'
+
+const ASSERTION_SECONDS = 3600
+
+/** OAuth 2.0 JWT bearer (RFC 7523), as service accounts use it: a token for an assertion signed with RS256. */
+export const oauth2Jwt = defineAuth({
+  type: 'oauth2_jwt',
+  schema: z.strictObject({
+    type: z
+      .literal('oauth2_jwt')
+      .meta({ description: 'OAuth 2.0 JWT bearer: a token for an assertion signed with a private key (RS256).' }),
+    client_id: secretText.meta({ description: 'Issuer and subject of the assertion.' }),
+    private_key: secretText.meta({ description: 'RSA key as PEM text (PKCS#8 or PKCS#1). A secret.' }),
+    auth_endpoint: z
+      .url({ protocol: /^https?$/ })
+      .meta({ description: 'Where tokens are asked for; also the audience of the assertion.' }),
+    scopes: z
+      .union([z.string(), z.array(z.string())])
+      .optional()
+      .meta({ description: 'Scopes asked for: a list, or text with spaces between them.' }),
+    headers: z
+      .record(z.string(), z.string())
+      .nullable()
+      .default({})
+      .meta({ description: 'More headers of the token request.' }),
+    private_key_passphrase: secretText.optional().meta({ description: 'Passphrase of the key. A secret.' }),
+    default_token_expiration: z
+      .number()
+      .int()
+      .min(0)
+      .default(3600)
+      .meta({ description: 'Seconds that a token lasts when its answer does not say.' }),
+  }),
+  secretFields: ['client_id', 'private_key', 'private_key_passphrase'],
+  lookedUp: ['client_id', 'private_key'],
+  create(config, { path }) {
+    const scope = typeof config.scopes === 'string' ? config.scopes : config.scopes?.join(' ')
+    return tokenAuthenticator({
+      path,
+      defaultExpirySeconds: config.default_token_expiration,
+      async request(context) {
+        const key = privateKey(config.private_key, config.private_key_passphrase, path, context)
+        const issuer = reveal(config.client_id)
+        const assertion = await signAssertion(key, { issuer, audience: config.auth_endpoint, scope }, context.now())
+        context.conceal(new Secret(assertion, `assertion of ${path}`))
+        return {
+          method: 'POST',
+          url: config.auth_endpoint,
+          params: [],
+          headers: config.headers ?? {},
+          body: {
+            kind: 'form',
+            pairs: [
+              ['grant_type', 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
+              ['assertion', assertion],
+            ],
+          },
+        }
+      },
+    })
+  },
+})
+
+function privateKey(key: Secret, passphrase: Secret | undefined, path: string, context: SignContext): KeyObject {
+  try {
+    // Environment variables often hold the line breaks of PEM as two characters.
+    const pem = concealed(key, context).replaceAll('\\n', '\n')
+    return createPrivateKey({ key: pem, ...(passphrase && { passphrase: concealed(passphrase, context) }) })
+  } catch (cause) {
+    const reason = (cause as NodeJS.ErrnoException).code ?? 'unknown form'
+    const message = `${path}.private_key cannot be read as a PEM key (${reason}); check the key and its passphrase`
+    throw new RequestError('auth', message, { path: `${path}.private_key` })
+  }
+}
+
+async function signAssertion(
+  key: KeyObject,
+  { issuer, audience, scope }: { issuer: string; audience: string; scope: string | undefined },
+  now: number,
+): Promise<string> {
+  const { SignJWT } = await import('jose')
+  const issuedAt = Math.floor(now / 1000)
+  return new SignJWT(scope === undefined ? {} : { scope })
+    .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })
+    .setIssuer(issuer)
+    .setSubject(issuer)
+    .setAudience(audience)
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(issuedAt + ASSERTION_SECONDS)
+    .sign(key)
+}

@@ -1,0 +1,117 @@
+import { parseJson } from '../../json/parse.js'
+import { RequestError } from '../../model/errors.js'
+import { reveal, Secret } from '../../model/secrets/secret.js'
+import type { ApiRequest, ApiResponse, Authenticator, SignContext } from '../api.js'
+import { withHeader } from '../http/wire.js'
+
+/** An access token and when it ends, in milliseconds since the epoch. */
+interface Token {
+  readonly secret: Secret
+  readonly endsAt: number
+}
+
+export interface TokenSource {
+  /** Key path of the `auth` object, for messages. */
+  readonly path: string
+  /** The request for a token. Called for each token. */
+  request(context: SignContext): ApiRequest | Promise<ApiRequest>
+  /** For answers that do not say when the token ends. */
+  readonly defaultExpirySeconds: number
+  /** Used until an API refuses it. */
+  readonly initial?: Secret | undefined
+}
+
+/** A token is renewed this long before it ends, or after nine tenths of its life if that is later. */
+const LEEWAY_MS = 30_000
+
+/**
+ * Signs with a bearer token that it asks for when it is needed: first, shortly before it ends, and after a 401. Whoever
+ * needs it meanwhile waits for the same token request.
+ */
+export function tokenAuthenticator(source: TokenSource): Authenticator {
+  let token: Token | undefined = source.initial && { secret: source.initial, endsAt: Number.POSITIVE_INFINITY }
+  let asked: Promise<Token> | undefined
+  const signedWith = new WeakMap<SignContext, Token>()
+
+  const renewed = async (context: SignContext): Promise<Token> => {
+    for (;;) {
+      asked ??= requestToken(source, context).finally(() => {
+        asked = undefined
+      })
+      const mine = asked
+      try {
+        token = await mine
+        return token
+      } catch (error) {
+        // The list that asked may have been stopped; that is no reason for this one.
+        const othersStop = error instanceof RequestError && error.code === 'aborted' && !context.signal.aborted
+        if (!othersStop) throw error
+      }
+    }
+  }
+
+  return {
+    async sign(request, context) {
+      const current = token !== undefined && token.endsAt > context.now() ? token : await renewed(context)
+      signedWith.set(context, current)
+      context.conceal(current.secret)
+      return withHeader(request, 'Authorization', `Bearer ${reveal(current.secret)}`)
+    },
+    async renew(context) {
+      if (signedWith.get(context) === token) await renewed(context)
+      return true
+    },
+  }
+}
+
+async function requestToken(source: TokenSource, context: SignContext): Promise<Token> {
+  const request = await source.request(context)
+  const askedAt = context.now()
+  const response = await asAborted(context, () => context.send(request))
+  const answer = tokenAnswer(response)
+  const { access_token: text, expires_in: expires } = answer
+  if (response.status >= 400) throw refused(source.path, response, answer)
+  if (typeof text !== 'string' || text === '') {
+    const keys = Object.keys(answer).join(', ')
+    const message = `${source.path}: the answer of ${response.url} has no access_token${keys === '' ? '' : `; it has ${keys}`}`
+    throw new RequestError('auth', message, { path: source.path, url: response.url, status: response.status })
+  }
+  const secret = new Secret(text, `access token of ${source.path}`)
+  context.conceal(secret)
+  const seconds = expirySeconds(expires) ?? source.defaultExpirySeconds
+  const lifeMs = seconds * 1000
+  return { secret, endsAt: askedAt + lifeMs - Math.min(LEEWAY_MS, lifeMs / 10) }
+}
+
+async function asAborted<Value>(context: SignContext, send: () => Promise<Value>): Promise<Value> {
+  try {
+    return await send()
+  } catch (error) {
+    if (!context.signal.aborted) throw error
+    throw new RequestError('aborted', 'stopped before the token came', { cause: context.signal.reason })
+  }
+}
+
+/** A number, or text that is one. */
+function expirySeconds(value: unknown): number | undefined {
+  if (typeof value !== 'number' && typeof value !== 'string') return undefined
+  const seconds = Number(value)
+  return value !== '' && Number.isFinite(seconds) ? Math.trunc(seconds) : undefined
+}
+
+function tokenAnswer(response: ApiResponse): Readonly<Record<string, unknown>> {
+  try {
+    const value = parseJson(response.body)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+  } catch {
+    return {}
+  }
+}
+
+/** With the reason that OAuth has a field for; the rest of the answer might hold credentials. */
+function refused(path: string, response: ApiResponse, answer: Readonly<Record<string, unknown>>): RequestError {
+  const reasons = [answer.error, answer.error_description].filter(text => typeof text === 'string')
+  const why = reasons.length === 0 ? '' : `: ${reasons.join(': ').slice(0, 300)}`
+  const message = `${path}: ${response.url} gave no access_token, it answered ${response.status}${why}`
+  return new RequestError('auth', message, { path, url: response.url, status: response.status })
+}

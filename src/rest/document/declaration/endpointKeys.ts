@@ -1,0 +1,133 @@
+import { z } from 'zod'
+import type { ResponseFunction } from '../model.js'
+import { incremental, incrementalParam } from './incrementalKeys.js'
+import {
+  count,
+  functionOf,
+  jsonObject,
+  jsonValue,
+  key,
+  name,
+  required,
+  scalar,
+  seconds,
+  secretValue,
+} from './pieces.js'
+import { auth, paginator } from './variants.js'
+
+export const method = z.enum(['GET', 'POST', 'PUT', 'PATCH'])
+
+/** A status, `5xx`, or a range `500-503`. */
+export const statusPattern = z.union([
+  z.int().min(100).max(599),
+  z.string().regex(/^([1-5]xx|[1-5]\d\d(-[1-5]\d\d)?)$/i),
+])
+
+export const responseActions = ['ignore', 'skip_page', 'stop', 'retry', 'fail', 'empty'] as const
+
+const responseFunction = functionOf<ResponseFunction>('a function of the response')
+
+const responseAction = z
+  .union([
+    z.strictObject({
+      status_code: key(statusPattern, { description: 'Status of the answer.', examples: [404, '5xx', '500-503'] }),
+      content: key(z.string(), 'Text that the body contains.'),
+      action: required(
+        z.union([z.enum(responseActions), responseFunction, z.array(responseFunction)]),
+        '`ignore` or `stop`: the list ends here, its earlier pages stay · `skip_page`: go on with the next page · `empty`: as ' +
+          'if the page had no records · `retry`: ask again · `fail`: fail the run.',
+      ),
+    }),
+    responseFunction,
+  ])
+  .meta({ id: 'response_action' })
+
+export const retry = z
+  .strictObject({
+    attempts: key(z.int().min(1), { description: 'Requests in all, the first included.', default: 4 }),
+    statuses: key(z.array(statusPattern), {
+      description: 'Statuses that are asked again.',
+      default: [429, 500, 502, 503, 504],
+    }),
+    on_connection_error: key(z.boolean(), { description: 'Dropped connections and timeouts too.', default: true }),
+    base: key(seconds, { description: 'Seconds before the first retry.', default: 1 }),
+    factor: key(z.number().min(1), { description: 'Each wait is this many times the one before.', default: 2 }),
+    max_delay: key(seconds, { description: 'Longest wait of its own, in seconds.', default: 300 }),
+    max_wait: key(seconds, {
+      description:
+        'Longest wait that the API may ask for (`Retry-After`, the end of a rate limit), in seconds. A longer one ends the run, which keeps its pages for the next.',
+      default: 900,
+    }),
+    jitter: key(z.enum(['full', 'none']), {
+      description: '`full`: a random part of each wait, so that many clients do not come back at once.',
+      default: 'full',
+    }),
+    body_contains: key(
+      z.union([z.string(), z.array(z.string())]),
+      'A successful answer with this text is asked again too.',
+    ),
+  })
+  .meta({ id: 'retry' })
+
+const resolveParam = z.strictObject({
+  type: z.literal('resolve'),
+  resource: required(name, 'Name of the parent.'),
+  field: required(name, 'Field of the parent’s record, as JSONPath.'),
+})
+
+const paramValue = z
+  .union([scalar, z.array(scalar), z.discriminatedUnion('type', [resolveParam, incrementalParam]), secretValue])
+  .meta({ id: 'param_value' })
+
+const headerValue = z.union([z.string(), z.number(), z.boolean(), z.bigint(), z.null(), secretValue])
+
+export const endpointKeys = {
+  path: key(z.string(), {
+    description:
+      'Relative to `base_url`, or absolute. May hold `{resources.parent.field}`, `{incremental.start_value}` and `{param}`.',
+    examples: ['v1/feedback', 'users/{resources.users.id}/posts'],
+  }),
+  method: key(method, { description: 'HTTP method.', default: 'GET' }),
+  params: key(z.record(z.string(), paramValue), {
+    description:
+      'Query parameters. A list repeats the name; null leaves it out. Those named in the path are put there.',
+  }),
+  json: key(jsonObject, 'JSON body. A string that is one placeholder takes the type of its value.'),
+  data: key(jsonValue, 'Form body as map or list of pairs, or a raw body as text.'),
+  headers: key(z.record(z.string(), headerValue), 'Headers, over those of the client; null removes one.'),
+  paginator: key(paginator, { description: 'How to get from page to page.', default: 'auto' }),
+  data_selector: key(
+    z.string(),
+    'JSONPath of the records in the body; without it, or where it is empty, the first page decides.',
+  ),
+  data_selector_required: key(z.boolean(), {
+    description: 'Whether it is an error that the selector matches nothing on the first page.',
+    default: true,
+  }),
+  response_actions: key(z.array(responseAction), 'What to do with certain answers, in order.'),
+  incremental: key(incremental, 'Load only what is new.'),
+  auth: key(auth, 'Instead of `client.auth`; null: no authentication.'),
+  retry: key(retry, 'Over `client.retry`, key by key.'),
+  timeout: key(z.number().positive(), {
+    description: 'Seconds to wait for an answer, and for each part of it.',
+    default: 60,
+  }),
+  max_pages: key(count, 'Most pages of one list.'),
+  max_records: key(count, 'Most records of one list; the page that goes beyond is loaded whole.'),
+  max_seconds: key(
+    z.number().positive(),
+    'Most seconds that are spent on one list, waits included. What is under way then is given up, and the list ends with the pages before it.',
+  ),
+  batch_size: key(count, {
+    description:
+      'Most records of the parent in one request. Their values are joined by `batch_separator`; in a list, an element that is one placeholder becomes one element a value, and an object with placeholders one object a record.',
+    default: 1,
+    examples: [50],
+  }),
+  batch_separator: key(name, { description: 'Stands between the values of a batch.', default: ',' }),
+  read_ahead: key(z.int().min(0), {
+    description: 'Pages asked for before they are needed; 0: one after the other.',
+  }),
+}
+
+export const endpoint = z.strictObject(endpointKeys).meta({ id: 'endpoint' })

@@ -1,0 +1,144 @@
+import { z } from 'zod'
+import type { JsonObject } from '../../../json/value.js'
+import { functionOf, jsonObject, jsonValue, key, name, names, required } from './pieces.js'
+
+export const contractMode = z.enum(['evolve', 'freeze', 'discard_row', 'discard_value']).meta({ id: 'contract_mode' })
+
+export const schemaContract = z
+  .union([
+    contractMode,
+    z.strictObject({
+      tables: key(contractMode, { description: 'New tables.', default: 'evolve' }),
+      columns: key(contractMode, { description: 'New columns of known tables.', default: 'evolve' }),
+      data_type: key(contractMode, {
+        description: 'Values that do not fit the type of their column.',
+        default: 'evolve',
+      }),
+    }),
+  ])
+  .meta({ id: 'schema_contract' })
+
+export const disposition = z.enum(['append', 'replace', 'merge', 'skip'])
+
+export const mergeStrategy = z.enum(['delete-insert', 'upsert', 'insert-only', 'scd2'])
+
+export const writeDisposition = z
+  .union([
+    disposition,
+    z.strictObject({
+      disposition: required(disposition, 'What happens to rows that are there already.'),
+      strategy: key(mergeStrategy, {
+        description: 'How rows are merged; only with `disposition: merge`.',
+        default: 'delete-insert',
+      }),
+      deduplicated: key(z.boolean(), {
+        description: '`delete-insert`: each key arrives once, so that looking for duplicates can be left out.',
+        default: false,
+      }),
+      validity_column_names: key(z.tuple([name, name]), {
+        description: '`scd2`: names of the columns that hold from when and until when a row was valid.',
+        default: ['_dlt_valid_from', '_dlt_valid_to'],
+      }),
+      active_record_timestamp: key(z.string(), {
+        description: '`scd2`: timestamp that marks rows still valid; without it they hold NULL.',
+        examples: ['9999-12-31'],
+      }),
+      boundary_timestamp: key(z.string(), {
+        description:
+          '`scd2`: the moment of the change. It stays in the schema for runs that leave it out; null: the start of each load again, as before the first.',
+      }),
+      row_version_column_name: key(name, {
+        description: '`scd2`: column that holds the hash of a row, where the records bring their own.',
+      }),
+    }),
+  ])
+  .meta({ id: 'write_disposition' })
+
+export const dataType = z.enum([
+  'text',
+  'double',
+  'bool',
+  'timestamp',
+  'bigint',
+  'binary',
+  'json',
+  'decimal',
+  'wei',
+  'date',
+  'time',
+])
+
+const columnHints = {
+  data_type: key(dataType, 'Type of the column; without it the first value decides.'),
+  nullable: key(z.boolean(), { description: 'Whether rows may lack a value.', default: true }),
+  precision: key(z.int().min(0), 'Bits of a bigint, bytes of a text, digits of a decimal or of a second.'),
+  scale: key(z.int().min(0), 'Digits after the point of a decimal.'),
+  timezone: key(z.boolean(), {
+    description: 'Whether a timestamp is an instant, or a time on the wall.',
+    default: true,
+  }),
+  description: key(z.string(), 'Said about the column at the destination.'),
+  primary_key: key(z.boolean(), 'Part of the primary key.'),
+  merge_key: key(z.boolean(), 'Part of the merge key.'),
+  unique: key(z.boolean(), 'Values do not repeat.'),
+  sort: key(z.boolean(), 'Rows are stored in the order of this column, where the destination can.'),
+  partition: key(z.boolean(), 'Rows are partitioned by this column, where the destination can.'),
+  cluster: key(z.boolean(), 'Rows are clustered by this column, where the destination can.'),
+  row_key: key(z.boolean(), 'Identifies a row for its nested tables.'),
+  parent_key: key(z.boolean(), 'Holds the row key of the parent row.'),
+  root_key: key(z.boolean(), 'Holds the row key of the root row.'),
+  hard_delete: key(z.boolean(), 'Merge: a row with true, or with any value that is no boolean, is deleted.'),
+  dedup_sort: key(z.enum(['asc', 'desc']), 'Merge: of rows with one key, the first in this order stays.'),
+  incremental: key(z.boolean(), 'The column holds the cursor of incremental loading.'),
+  variant: key(z.boolean(), 'The column took values that did not fit another.'),
+}
+
+/** Keys of a column hint; `x-` keys are free. */
+export const columnKeys: readonly string[] = ['name', ...Object.keys(columnHints)]
+
+export const column = z
+  .object({ name: key(name, 'Name of the column, not normalised yet.'), ...columnHints })
+  .catchall(jsonValue)
+  .meta({ description: 'Hints of one column. Keys that start with `x-` are free.' })
+
+export const columns = z.union([z.record(z.string(), column.nullable()), z.array(column)]).meta({ id: 'columns' })
+
+/** Hints that a resource and its nested tables have in common. */
+export const tableHints = {
+  write_disposition: key(writeDisposition, {
+    description: 'What happens to rows that are there already.',
+    default: 'append',
+  }),
+  primary_key: key(names, {
+    description: 'Columns that identify a row; also used to recognise records that incremental loading sees twice.',
+    examples: ['id', ['shop', 'day']],
+  }),
+  merge_key: key(names, 'Merge: columns whose values, once new rows bring them, have all their old rows deleted.'),
+  columns: key(columns, {
+    description: 'Hints by column: a map from name to hints, or a list of hints with names.',
+    examples: [{ created_at: { data_type: 'timestamp' } }],
+  }),
+  schema_contract: key(schemaContract, {
+    description: 'What may change: new tables, new columns, other types.',
+    default: 'evolve',
+  }),
+  max_table_nesting: key(
+    z.int().min(0),
+    'Depth to which nested lists become tables of their own; below it they stay JSON.',
+  ),
+  table_format: key(z.enum(['iceberg', 'delta', 'hive', 'native']), 'Table format, where the destination has several.'),
+  file_format: key(
+    z.string(),
+    'Format of the files of the table where rows are kept as files: `parquet`, `jsonl` or `csv`. Elsewhere stored for dlt, and without effect.',
+  ),
+  references: key(z.array(jsonObject), 'References to other tables; stored with the schema.'),
+}
+
+export const resourceTableName = z.union([
+  name,
+  functionOf<(record: JsonObject) => string>('a function that names the table of a record'),
+])
+
+export const nestedHints = z
+  .record(z.string(), z.strictObject({ table_name: key(name, 'Name of the nested table.'), ...tableHints }))
+  .meta({ id: 'nested_hints' })

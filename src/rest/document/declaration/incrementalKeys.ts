@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import type { JsonValue } from '../../../json/value.js'
+import { functionOf, key, name, names, required, scalar } from './pieces.js'
+
+const convert = functionOf<(value: JsonValue) => JsonValue>('a function of a value')
+
+const window = {
+  cursor_path: required(name, {
+    description: 'Field of the record that grows, as a name or JSONPath.',
+    examples: ['updated_at', 'meta.at'],
+  }),
+  initial_value: key(scalar, 'Where the first run begins.'),
+  last_value_func: key(z.enum(['max', 'min']), {
+    description: 'Which of two cursor values is further.',
+    default: 'max',
+  }),
+  row_order: key(
+    z.enum(['asc', 'desc']),
+    'Order in which the API lists records; paging ends as soon as a record is out of range.',
+  ),
+  range_start: key(z.enum(['closed', 'open']), {
+    description: 'Whether records equal to the start value are loaded; those seen before are recognised.',
+    default: 'closed',
+  }),
+  range_end: key(z.enum(['open', 'closed']), {
+    description: 'Whether records equal to `end_value` are loaded.',
+    default: 'open',
+  }),
+  on_cursor_value_missing: key(z.enum(['raise', 'include', 'exclude']), {
+    description: 'What happens to a record without cursor value.',
+    default: 'raise',
+  }),
+  lag: key(z.number(), 'How far to look back: seconds for timestamps, days for dates, else an amount.'),
+  primary_key: key(names, 'Key that recognises records seen before; default: that of the resource; empty: none.'),
+  allow_external_schedulers: key(z.literal(false), {
+    description: 'Take the window from a scheduler. Not supported: give `initial_value` and `end_value`.',
+    default: false,
+  }),
+  convert: key(convert, 'TypeScript: makes of a cursor value what the API wants; records are not touched.'),
+}
+
+export const incremental = z
+  .strictObject({
+    ...window,
+    end_value: key(scalar, 'Where a backfill ends; such a run reads and writes no state. Needs `initial_value`.'),
+    start_param: key(name, 'Query parameter that is sent the value to start from.'),
+    end_param: key(name, 'Query parameter that is sent `end_value`.'),
+  })
+  .meta({ id: 'incremental' })
+
+/** The same, written as the value of the query parameter that is sent the value to start from. */
+export const incrementalParam = z.strictObject({
+  type: z.literal('incremental'),
+  ...window,
+  transform: key(convert, 'Older name of `convert`.'),
+})

@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import type { Authenticator, Paginator } from '../../api.js'
+import { authKinds } from '../../auth/authKinds.js'
+import { paginatorKinds } from '../../paginators/kinds.js'
+import { typescriptOnly } from './pieces.js'
+
+type PaginatorSchema = (typeof paginatorKinds)[number]['schema']
+type AuthSchema = (typeof authKinds)[number]['schema']
+
+/** Names that `paginator` may be besides an object; `auto` looks at the first page. */
+export const paginatorShorthands: readonly string[] = [
+  'auto',
+  ...paginatorKinds.filter(kind => kind.shorthand).flatMap(kind => [kind.type, ...kind.aliases]),
+]
+
+export const authTypes: readonly string[] = authKinds.map(kind => kind.type)
+
+/** Types whose other keys may all be left out. */
+export type PaginatorShorthand = 'auto' | TypeAlone<z.input<PaginatorSchema>>
+
+type TypeAlone<Config> = Config extends { type: infer Type extends string }
+  ? { type: Type } extends Config
+    ? Type
+    : never
+  : never
+
+export type AuthType = NonNullable<z.input<AuthSchema>['type']>
+
+/** An object of our own making that pages; see `Paginator`. */
+const customPaginator = typescriptOnly<Paginator>(
+  'a paginator',
+  value => typeof (value as Partial<Paginator> | null | undefined)?.next === 'function',
+)
+
+const customAuthenticator = typescriptOnly<Authenticator>(
+  'an authenticator',
+  value => typeof (value as Partial<Authenticator> | null | undefined)?.sign === 'function',
+)
+
+const autoPaginator = z
+  .strictObject({ type: z.literal('auto') })
+  .meta({ description: 'Looks at the first page: links, totals, cursors.' })
+
+export const paginator = z
+  .union([
+    z.enum(paginatorShorthands) as unknown as z.ZodType<PaginatorShorthand, PaginatorShorthand>,
+    discriminated<PaginatorSchema | typeof autoPaginator>([autoPaginator, ...paginatorKinds.map(kind => kind.schema)]),
+    customPaginator,
+  ])
+  .meta({ id: 'paginator' })
+
+/**
+ * Fields that a block leaves out are looked up among the secrets, so here none is required; each is checked again once
+ * it is complete.
+ */
+export const auth = z
+  .union([
+    z.enum(authTypes) as unknown as z.ZodType<AuthType, AuthType>,
+    discriminated<AuthSchema>(authKinds.map(kind => withoutRequired(kind.type, kind.schema))) as z.ZodType<
+      unknown,
+      PartialButType<z.input<AuthSchema>>
+    >,
+    customAuthenticator,
+  ])
+  .meta({ id: 'auth' })
+
+/** Every field but the type may be absent; the type of bearer too. */
+export type PartialButType<Config> = Config extends { type?: infer Type }
+  ? 'bearer' extends Type
+    ? Partial<Config>
+    : { type: Type } & Partial<Omit<Config, 'type'>>
+  : Partial<Config>
+
+function discriminated<Schema extends z.ZodType>(
+  schemas: readonly z.ZodType[],
+): z.ZodType<z.output<Schema>, z.input<Schema>> {
+  const options = schemas as unknown as [z.ZodObject, ...z.ZodObject[]]
+  return z.discriminatedUnion('type', options) as unknown as z.ZodType<z.output<Schema>, z.input<Schema>>
+}
+
+function withoutRequired(type: string, schema: z.ZodType): z.ZodObject {
+  const shape: Record<string, z.ZodType> = {}
+  for (const [field, value] of Object.entries(shapeOf(schema))) {
+    shape[field] = field === 'type' ? value : value.nullish().meta(value.meta() ?? {})
+  }
+  const literal = z.literal(type)
+  shape.type = type === 'bearer' ? literal.optional().meta(describeType(schema)) : literal.meta(describeType(schema))
+  return z.strictObject(shape)
+}
+
+function describeType(schema: z.ZodType): { description: string } {
+  return { description: schema.meta()?.description ?? 'Names the kind.' }
+}
+
+/** The keys of a strict object, through refinements. */
+export function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> {
+  return (schema as z.ZodObject).shape as Readonly<Record<string, z.ZodType>>
+}

@@ -1,0 +1,218 @@
+import { deletesRefusal } from '../../model/deletes.js'
+import type { ProcessingStep } from '../../model/source.js'
+import type { ContractMode, SchemaContract } from '../../schema/schema.js'
+import type { RetryPolicy } from '../api.js'
+import { checkShape } from './checkShape.js'
+import {
+  type ResourceConfig,
+  type RestApiConfig,
+  restDocument,
+  type SchemaContractConfig,
+} from './declaration/declaration.js'
+import { withoutEmptyValues } from './emptyValues.js'
+import type { FunctionResource, RecordsFunction, ResourceModel, RestModel } from './model.js'
+import { formatPath, type PlaceOf, Problems, type PropertyPath } from './problems.js'
+import { AuthReader, clientOf } from './readClient.js'
+import { emptyLookup, isPlain, type Lookup, resolveReferences } from './references.js'
+import { inTopologicalOrder, parentsOf } from './resources/graph.js'
+import { type MergedResource, mergeResource } from './resources/mergeResource.js'
+import { type EndpointContext, endpointOf, paginatorOf } from './resources/readEndpoint.js'
+import { contractOf, hintsOf } from './resources/readHints.js'
+import { incrementalOf } from './resources/readIncremental.js'
+import { defaultRetry, retryPolicy } from './resources/retryPolicy.js'
+import { notJson, type ParentMention, TemplateReader } from './resources/templates.js'
+
+export interface ParseOptions {
+  /** Where keys were written, for messages. */
+  readonly place?: PlaceOf | undefined
+  /** Default: finds nothing, so that a reference in the document is an error. */
+  readonly lookup?: Lookup | undefined
+  /** Name of the source. Default `rest_api`. */
+  readonly name?: string | undefined
+  readonly maxTableNesting?: number | undefined
+  readonly rootKey?: boolean | undefined
+  readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
+  /** What `retry` blocks refine. Default: `defaultRetry`. */
+  readonly retry?: RetryPolicy | undefined
+  /** Default 60,000. */
+  readonly timeoutMs?: number | undefined
+}
+
+/**
+ * Checks a document whole and normalises it. The document is not changed, and nothing of it is shared with the
+ * result but functions and objects with methods. Throws one ConfigError with every problem found.
+ */
+export function parseRestConfig(document: unknown, options: ParseOptions = {}): RestModel {
+  const problems = new Problems(options.place)
+  const lookup = options.lookup ?? emptyLookup
+  const resolved = withoutEmptyValues(resolveReferences(document, lookup, problems))
+  if (!checkShape(restDocument, resolved, [], problems)) problems.throwIfAny()
+  const model = normalise(resolved as RestApiConfig, options, lookup, problems)
+  problems.throwIfAny()
+  return deepFreeze(model)
+}
+
+interface Draft {
+  readonly name: string
+  readonly at: PropertyPath
+  readonly mentions: readonly ParentMention[]
+  /** Keys that mean nothing without a parent. */
+  readonly parentKeys: readonly PropertyPath[]
+  build(parent: string | undefined): ResourceModel
+}
+
+function normalise(document: RestApiConfig, options: ParseOptions, lookup: Lookup, problems: Problems): RestModel {
+  const { client } = document
+  const context: EndpointContext = {
+    client,
+    clientPaginator: paginatorOf(client.paginator, ['client', 'paginator'], problems),
+    retry: retryPolicy(client.retry, options.retry ?? defaultRetry),
+    timeoutMs: options.timeoutMs ?? 60_000,
+    auths: new AuthReader(lookup, problems),
+    problems,
+  }
+  const clientModel = clientOf(client, problems)
+  context.auths.auth(client.auth, ['client', 'auth'])
+  const drafts = document.resources.map((entry, position) => draft(entry, position, document, context))
+  checkNames(drafts, document, problems)
+  const parents = parentsOf(drafts, problems)
+  for (const { name, parentKeys } of drafts) {
+    if (parents.has(name)) continue
+    for (const at of parentKeys) {
+      problems.add(at, 'needs a parent: a placeholder `{resources.<resource>.<field>}` in the endpoint')
+    }
+  }
+  return {
+    name: options.name ?? 'rest_api',
+    client: clientModel,
+    resources: inTopologicalOrder(drafts, parents).map(({ name, build }) => build(parents.get(name))),
+    maxTableNesting: options.maxTableNesting,
+    rootKey: options.rootKey,
+    schemaContract: contractOf(options.schemaContract as SchemaContractConfig | undefined),
+  }
+}
+
+/** Each function as a step of its own, with the place it was written at. */
+function stepsOf({ keys, where }: MergedResource): ProcessingStep[] {
+  return (keys.processing_steps ?? []).flatMap((step, index) => {
+    const path = (key: string): string => formatPath(where('processing_steps', index, key))
+    return [
+      ...(step.filter ? [{ filter: step.filter, path: path('filter') }] : []),
+      ...(step.map ? [{ map: step.map, path: path('map') }] : []),
+      ...(step.yield_map ? [{ yield_map: step.yield_map, path: path('yield_map') }] : []),
+    ]
+  })
+}
+
+function draft(
+  entry: string | ResourceConfig | RecordsFunction,
+  position: number,
+  document: RestApiConfig,
+  context: EndpointContext,
+): Draft {
+  const { problems } = context
+  const at = ['resources', position]
+  const written: string | ResourceConfig = typeof entry === 'function' ? { name: entry.name, records: entry } : entry
+  const merged = mergeResource(written, at, document.resource_defaults)
+  const { keys } = merged
+  const reader = new TemplateReader(problems, merged.endpoint.incremental != null)
+  const incremental = incrementalOf(merged, problems)
+  const common = {
+    name: merged.name,
+    path: `resources[${position}]`,
+    selected: keys.selected ?? true,
+    hints: hintsOf(merged, problems),
+    steps: stepsOf(merged),
+    incremental,
+    deletes: deletesOf(merged, problems),
+    maxDeleteShare: keys.max_delete_share ?? undefined,
+  }
+  const { records } = keys
+  if (records != null) {
+    if (typeof written !== 'string') checkNoEndpoint(written, at, problems)
+    const build = ownRecords(records, common, merged.where('records'), problems)
+    return { name: merged.name, at, mentions: [], parentKeys: [], build: () => build }
+  }
+  const endpoint = endpointOf(merged, reader, context)
+  const included = keys.include_from_parent ?? []
+  const parentKeys = included.length === 0 ? [] : [merged.where('include_from_parent')]
+  if (endpoint.batch !== undefined) {
+    parentKeys.push(merged.where('endpoint', 'batch_size'))
+    if (included.length > 0) {
+      problems.add(
+        merged.where('include_from_parent'),
+        'cannot be told with `batch_size`: an answer belongs to several records of the parent',
+      )
+    }
+  }
+  return {
+    name: merged.name,
+    at,
+    mentions: reader.mentions,
+    parentKeys,
+    build: parent => ({ ...common, kind: 'endpoint', parent, includeFromParent: included, endpoint }),
+  }
+}
+
+/** Reports where they cannot work; a key may be known to the stored schema alone. */
+function deletesOf({ name, keys, where }: MergedResource, problems: Problems): 'soft' | 'hard' | undefined {
+  if (keys.deletes == null) return undefined
+  const written = keys.write_disposition ?? 'append'
+  const { disposition, strategy } = typeof written === 'string' ? { disposition: written } : written
+  const refusal = disposition === 'skip' ? undefined : deletesRefusal({ disposition, strategy: strategy ?? undefined })
+  if (refusal !== undefined) problems.add(where('deletes'), `resource ${name}: ${refusal}`)
+  return keys.deletes
+}
+
+/** Of an endpoint, records of one's own leave nothing but the cursor, and that only where a function can heed it. */
+function checkNoEndpoint({ endpoint, records }: ResourceConfig, at: PropertyPath, problems: Problems): void {
+  if (endpoint == null) return
+  const isCursor = typeof endpoint === 'object' && Object.keys(endpoint).every(key => key === 'incremental')
+  if (isCursor && typeof records === 'function') return
+  const exception = typeof records === 'function' ? '; only `endpoint.incremental` may stand beside a function' : ''
+  problems.add([...at, 'records'], `a resource has either \`endpoint\` or \`records\`${exception}`)
+}
+
+type OwnResource = Omit<FunctionResource, 'kind' | 'records'>
+
+function ownRecords(
+  records: NonNullable<ResourceConfig['records']>,
+  common: OwnResource,
+  at: PropertyPath,
+  problems: Problems,
+): ResourceModel {
+  if (typeof records === 'function') return { ...common, kind: 'function', records }
+  for (const [position, record] of records.entries()) checkJson(record, [...at, position], problems)
+  return { ...common, incremental: undefined, kind: 'list', records }
+}
+
+/** Reports what is no JSON value; the shape above it is checked already. */
+function checkJson(value: unknown, at: PropertyPath, problems: Problems): void {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'bigint') return
+  if (typeof value === 'number' && Number.isFinite(value)) return
+  if (Array.isArray(value)) {
+    for (const [position, item] of value.entries()) checkJson(item, [...at, position], problems)
+  } else if (isPlain(value)) {
+    for (const [key, item] of Object.entries(value)) if (item !== undefined) checkJson(item, [...at, key], problems)
+  } else problems.add(at, notJson(value))
+}
+
+function checkNames(drafts: readonly Draft[], document: RestApiConfig, problems: Problems): void {
+  const first = new Map<string, number>()
+  for (const [position, { name, at }] of drafts.entries()) {
+    const entry = document.resources[position]
+    const nameAt = typeof entry === 'object' ? [...at, 'name'] : at
+    const earlier = first.get(name)
+    if (earlier !== undefined) problems.add(nameAt, `there is a resource \`${name}\` already, resources[${earlier}]`)
+    else if (name === '') problems.add(nameAt, 'a generator needs a name')
+    else first.set(name, position)
+  }
+}
+
+/** Freezes plain objects and lists; what the user made stays as it is. */
+function deepFreeze<T>(value: T): T {
+  if (Array.isArray(value)) for (const item of value) deepFreeze(item)
+  else if (isPlain(value)) for (const item of Object.values(value)) deepFreeze(item)
+  else return value
+  return Object.freeze(value)
+}

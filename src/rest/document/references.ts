@@ -1,0 +1,102 @@
+import { numberLiteral, setNumberLiteral } from '../../json/value.js'
+import { Secret, SecretReference } from '../../model/secrets/secret.js'
+import { nearMiss, type Problems, type PropertyPath } from './problems.js'
+
+const MAX_DEPTH = 100
+
+/** Stands for a secret that was not found, so that the rest of the document can be checked. */
+const unknownSecret = new Secret('', 'missing')
+
+/**
+ * A copy of the document in which every reference is replaced by what it refers to. Functions and objects with
+ * methods, as paginators made by the user, stay the same; numbers keep their spelling.
+ */
+export function resolveReferences(document: unknown, lookup: Lookup, problems: Problems): unknown {
+  return copy(document, [], lookup, problems)
+}
+
+function copy(value: unknown, path: PropertyPath, lookup: Lookup, problems: Problems): unknown {
+  if (typeof value === 'string') return resolveText(value, path, lookup, problems)
+  if (value instanceof SecretReference) {
+    const found = lookup.secret(value.reference)
+    if ('value' in found) return found.value
+    problems.addMissingSecret(path, found.missing)
+    return unknownSecret
+  }
+  if (path.length > MAX_DEPTH) {
+    problems.add(path.slice(0, 4), `nested deeper than ${MAX_DEPTH} levels, or contains itself`)
+    return null
+  }
+  if (Array.isArray(value)) {
+    const list = value.map((item, index) => copy(item, [...path, index], lookup, problems))
+    for (const index of list.keys()) setNumberLiteral(list, index, numberLiteral(value, index))
+    return list
+  }
+  if (!isPlain(value)) return value
+  const object = Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, copy(item, [...path, key], lookup, problems)]),
+  )
+  for (const key of Object.keys(object)) setNumberLiteral(object, key, numberLiteral(value, key))
+  return object
+}
+
+/** An object that is nothing but its keys. */
+export function isPlain(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== null && prototype !== Object.prototype) return false
+  const { next, sign } = value as { next?: unknown; sign?: unknown }
+  return typeof next !== 'function' && typeof sign !== 'function'
+}
+
+function resolveText(text: string, path: PropertyPath, lookup: Lookup, problems: Problems): string | Secret {
+  if (!text.includes('${')) return text
+  for (const [reference, context = ''] of text.matchAll(/\$\{(\w+)\.[\w.-]+\}/g)) {
+    if (context === 'secrets' || context === 'env') continue
+    const meant = nearMiss(context, ['secrets', 'env'])
+    if (meant !== undefined) problems.add(path, `unknown reference \`${reference}\`; did you mean \`\${${meant}.…}\`?`)
+  }
+  if (!/\$\{(secrets|env)\.[\w.-]+\}/.test(text)) return text
+  const found = lookup.text(text, holdsPlaceholders(path) ? doubleBraces : undefined)
+  if ('value' in found) return found.value
+  problems.addMissingSecret(path, found.missing)
+  return text.includes('${secrets.') ? unknownSecret : ''
+}
+
+const interpolated = new Set(['path', 'params', 'json', 'data', 'headers'])
+
+/** Whether braces in this text would be read as placeholders. */
+function holdsPlaceholders(path: PropertyPath): boolean {
+  const endpoint = path.indexOf('endpoint')
+  return endpoint !== -1 && (endpoint === path.length - 1 || interpolated.has(String(path[endpoint + 1])))
+}
+
+function doubleBraces(value: string): string {
+  return value.replace(/[{}]/g, brace => brace + brace)
+}
+
+/** What a document refers to but does not hold. The floor above knows the environment and the files. */
+export interface Lookup {
+  /** A secret by name, for `secret('name')`. */
+  secret(name: string): Found<Secret>
+  /**
+   * Text with its `${secrets.name}` and `${env.NAME}` replaced: a Secret as soon as one of them is a secret. `escapeValue`
+   * is applied to values that are no secrets.
+   */
+  text(text: string, escapeValue?: (value: string) => string): Found<string | Secret>
+  /** A secret field that an `auth` block leaves out. `alone`: the block has no other secret. */
+  credential(field: string, alone: boolean): Found<Secret>
+  /** Any other field that an `auth` block leaves out. */
+  setting(field: string): Found<string>
+}
+
+/** `missing` says what was looked for and where; it is a message, without the path. */
+export type Found<T> = { readonly value: T } | { readonly missing: string }
+
+/** A lookup that finds nothing. */
+export const emptyLookup: Lookup = {
+  secret: name => ({ missing: `the secret \`${name}\` cannot be looked up here` }),
+  text: text => ({ missing: `\`${text}\` cannot be looked up here` }),
+  credential: field => ({ missing: `the secret \`${field}\` is missing` }),
+  setting: field => ({ missing: `\`${field}\` is missing` }),
+}

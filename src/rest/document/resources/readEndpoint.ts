@@ -1,0 +1,149 @@
+import type { Paginator, RetryPolicy } from '../../api.js'
+import { paginatorKinds } from '../../paginators/kinds.js'
+import { templateParents } from '../../request/placeholders.js'
+import { checkShape } from '../checkShape.js'
+import type { ClientConfig, EndpointConfig, PaginatorConfig } from '../declaration/declaration.js'
+import type { BatchModel, EndpointModel, PaginatorModel, ResponseActionModel, Template } from '../model.js'
+import { formatPath, type Problems, type PropertyPath } from '../problems.js'
+import type { AuthReader } from '../readClient.js'
+import type { MergedResource } from './mergeResource.js'
+import { checkPath } from './readIncremental.js'
+import { requestOf } from './readRequest.js'
+import { milliseconds, retryPolicy, statusRange } from './retryPolicy.js'
+import type { TemplateReader } from './templates.js'
+
+/** What endpoints fall back on. */
+export interface EndpointContext {
+  readonly client: ClientConfig
+  readonly clientPaginator: PaginatorModel | undefined
+  readonly retry: RetryPolicy
+  readonly timeoutMs: number
+  readonly auths: AuthReader
+  readonly problems: Problems
+}
+
+export function endpointOf(merged: MergedResource, reader: TemplateReader, context: EndpointContext): EndpointModel {
+  const { endpoint } = merged
+  const { client, problems } = context
+  const request = requestOf(merged, client, reader, problems)
+  checkReachable(merged, request.url[0], client, problems)
+  const singleEntity = isSingleEntity(endpoint.path)
+  // Empty text: none, and as with dlt the records of a single entity are looked for as well.
+  const selector = endpoint.data_selector ?? (singleEntity ? '$' : '')
+  if (selector !== '') checkPath(selector, merged.where('endpoint', 'data_selector'), problems)
+  return {
+    path: formatPath([...merged.at, 'endpoint']),
+    method: endpoint.method ?? 'GET',
+    ...request,
+    paginator: choosePaginator(merged, singleEntity, context),
+    dataSelector: selector === '' ? undefined : selector,
+    dataSelectorRequired: endpoint.data_selector_required ?? true,
+    singleEntity,
+    responseActions: responseActionsOf(merged, problems),
+    auth:
+      endpoint.auth === undefined
+        ? context.auths.auth(client.auth, ['client', 'auth'])
+        : context.auths.auth(endpoint.auth, merged.where('endpoint', 'auth')),
+    retry: retryPolicy(endpoint.retry, context.retry),
+    timeoutMs: milliseconds(endpoint.timeout) ?? context.timeoutMs,
+    maxPages: endpoint.max_pages ?? undefined,
+    maxRecords: endpoint.max_records ?? undefined,
+    maxMs: milliseconds(endpoint.max_seconds),
+    batch: batchOf(merged, request.url, problems),
+    readAhead: endpoint.read_ahead ?? undefined,
+  }
+}
+
+/**
+ * Endpoint, then defaults (merged already), then one page for a single entity, then client, then detection. `auto` in
+ * an endpoint means, as in dlt: not a single entity, otherwise as the client says.
+ */
+function choosePaginator(merged: MergedResource, singleEntity: boolean, context: EndpointContext): PaginatorModel {
+  const written = merged.endpoint.paginator
+  const own = paginatorOf(written, merged.where('endpoint', 'paginator'), context.problems)
+  if (own !== undefined) return own
+  if (singleEntity && written == null) {
+    return {
+      kind: 'declared',
+      type: 'single_page',
+      config: { type: 'single_page' },
+      path: formatPath(merged.where('endpoint', 'path')),
+    }
+  }
+  return context.clientPaginator ?? { kind: 'auto' }
+}
+
+/** Whether the last segment of a path holds a placeholder, so that the answer is one object rather than a list. */
+export function isSingleEntity(path: string): boolean {
+  const last = path.replace(/\/+$/, '').split('/').at(-1) ?? ''
+  return /(?<!\{)\{[\w.-]+\}(?!\})/.test(last)
+}
+
+/** A request for several parents has one path, so the path can hold no value of theirs. */
+function batchOf(merged: MergedResource, url: Template, problems: Problems): BatchModel | undefined {
+  const { batch_size: size, batch_separator: separator } = merged.endpoint
+  if (size == null || size === 1) return undefined
+  if (templateParents(url).length > 0) {
+    problems.add(
+      merged.where('endpoint', 'path'),
+      'must not hold a field of the parent with `batch_size`; put it into `params`, `json` or `data`',
+    )
+  }
+  return { size, separator: separator ?? ',' }
+}
+
+function checkReachable(
+  merged: MergedResource,
+  start: EndpointModel['url'][number] | undefined,
+  client: ClientConfig,
+  problems: Problems,
+): void {
+  if (client.base_url !== '' || typeof start === 'object') return
+  if (!/^https?:\/\//i.test(start ?? '')) {
+    problems.add(merged.where('endpoint', 'path'), 'must be an absolute URL, as `client.base_url` is empty')
+  }
+}
+
+function responseActionsOf(merged: MergedResource, problems: Problems): ResponseActionModel[] {
+  const written: NonNullable<EndpointConfig['response_actions']> = merged.endpoint.response_actions ?? []
+  return written.map((entry, position) => {
+    const at = merged.where('endpoint', 'response_actions', position)
+    if (typeof entry === 'function') return { action: [entry], path: formatPath(at) }
+    const { status_code: status, content, action } = entry
+    const names = typeof action === 'string'
+    if (names && status == null && content == null)
+      problems.add(at, 'needs `status_code` or `content`, else it would always apply')
+    const range = status == null ? undefined : statusRange(status)
+    if (range !== undefined && range[0] > range[1])
+      problems.add([...at, 'status_code'], 'the range ends before it begins')
+    return {
+      statuses: range === undefined ? undefined : [range],
+      content: content ?? undefined,
+      action: names ? action : typeof action === 'function' ? [action] : action,
+      path: formatPath(at),
+    }
+  })
+}
+
+/** Undefined where none is configured: `auto` and null leave the choice to what comes next in line. */
+export function paginatorOf(
+  written: PaginatorConfig | null | undefined,
+  at: PropertyPath,
+  problems: Problems,
+): PaginatorModel | undefined {
+  if (written == null || written === 'auto') return undefined
+  const path = formatPath(at)
+  if (typeof (written as Paginator).next === 'function') {
+    return { kind: 'custom', paginator: written as Paginator, path }
+  }
+  const config = typeof written === 'string' ? { type: written } : (written as Readonly<Record<string, unknown>>)
+  if (config.type === 'auto') return undefined
+  const kind = paginatorKinds.find(({ type, aliases }) => type === config.type || aliases.includes(String(config.type)))
+  if (kind === undefined || problems.has(at)) return undefined
+  const checked = kind.schema.safeParse(config)
+  if (!checked.success) {
+    checkShape(kind.schema, config, at, problems)
+    return undefined
+  }
+  return { kind: 'declared', type: kind.type, config: checked.data, path }
+}

@@ -1,0 +1,117 @@
+import type { z } from 'zod'
+import type { JsonValue } from '../../../json/value.js'
+import type { DispositionHint, TableHints } from '../../../model/source.js'
+import type { ContractMode, SchemaContract } from '../../../schema/schema.js'
+import { unknownKey } from '../checkShape.js'
+import type { SchemaContractConfig } from '../declaration/declaration.js'
+import { columnKeys, type nestedHints, type tableHints, type writeDisposition } from '../declaration/hintKeys.js'
+import type { Problems, PropertyPath } from '../problems.js'
+import { byName, type MergedResource } from './mergeResource.js'
+
+type TableKeys = { [Key in keyof typeof tableHints]?: z.input<(typeof tableHints)[Key]> }
+
+/** The hints of a resource and of its nested tables. */
+export function hintsOf(merged: MergedResource, problems: Problems): TableHints {
+  const { keys } = merged
+  const nested: z.input<typeof nestedHints> = keys.nested_hints ?? {}
+  checkColumns(merged, problems)
+  const nestedEntries = Object.entries(nested).map(([path, hints]) => {
+    const at = merged.where('nested_hints', path)
+    checkColumnKeys(hints.columns, [...at, 'columns'], problems)
+    return [path, { ...commonHints(hints, [...at], problems), ...nestedOnly(hints) }] as const
+  })
+  return {
+    ...commonHints(keys, key => merged.where(key), problems),
+    tableName: keys.table_name ?? undefined,
+    columns: merged.columns,
+    nestedHints: nestedEntries.length === 0 ? undefined : Object.fromEntries(nestedEntries),
+  }
+}
+
+function nestedOnly(hints: z.input<typeof nestedHints>[string]): TableHints {
+  return {
+    tableName: hints.table_name ?? undefined,
+    columns: hints.columns == null ? undefined : [...byName(hints.columns).values()],
+  }
+}
+
+function commonHints(
+  keys: TableKeys,
+  where: PropertyPath | ((key: string) => PropertyPath),
+  problems: Problems,
+): TableHints {
+  const at = (key: string): PropertyPath => (typeof where === 'function' ? where(key) : [...where, key])
+  return {
+    writeDisposition: dispositionOf(keys.write_disposition, at('write_disposition'), problems),
+    primaryKey: keyNames(keys.primary_key),
+    mergeKey: keyNames(keys.merge_key),
+    schemaContract: contractOf(keys.schema_contract),
+    maxTableNesting: keys.max_table_nesting ?? undefined,
+    tableFormat: keys.table_format ?? undefined,
+    fileFormat: keys.file_format ?? undefined,
+    references: (keys.references as JsonValue | null | undefined) ?? undefined,
+  }
+}
+
+/** Empty text and an empty list say: no key. */
+function keyNames(names: string | readonly string[] | null | undefined): readonly string[] | undefined {
+  if (names == null) return undefined
+  const list = [names].flat().filter(name => name !== '')
+  return list.length === 0 ? undefined : list
+}
+
+export function contractOf(
+  contract: SchemaContractConfig | null | undefined,
+): ContractMode | Partial<SchemaContract> | undefined {
+  if (contract == null || typeof contract === 'string') return contract ?? undefined
+  const modes = Object.entries(contract).filter(([, mode]) => mode != null)
+  return Object.fromEntries(modes) as Partial<SchemaContract>
+}
+
+function dispositionOf(
+  written: z.input<typeof writeDisposition> | null | undefined,
+  at: PropertyPath,
+  problems: Problems,
+): DispositionHint | undefined {
+  if (written == null) return undefined
+  if (typeof written === 'string') return { disposition: written }
+  const strategy = written.strategy ?? undefined
+  if (strategy !== undefined && written.disposition !== 'merge') {
+    problems.add([...at, 'strategy'], 'needs `disposition: merge`')
+  }
+  for (const timestamp of ['active_record_timestamp', 'boundary_timestamp'] as const) {
+    const value = written[timestamp]
+    if (value != null && Number.isNaN(Date.parse(value))) {
+      problems.add([...at, timestamp], 'expected a timestamp such as `2024-01-31T12:00:00Z`')
+    }
+  }
+  return {
+    disposition: written.disposition,
+    strategy,
+    deduplicated: written.deduplicated ?? undefined,
+    validityColumnNames: written.validity_column_names ?? undefined,
+    activeRecordTimestamp: written.active_record_timestamp,
+    boundaryTimestamp: written.boundary_timestamp,
+    rowVersionColumnName: written.row_version_column_name ?? undefined,
+  }
+}
+
+/** Own and default columns were merged; each is checked where it was written. */
+function checkColumns(merged: MergedResource, problems: Problems): void {
+  checkColumnKeys(merged.ownColumns, [...merged.at, 'columns'], problems)
+  checkColumnKeys(merged.defaultColumns, ['resource_defaults', 'columns'], problems)
+}
+
+function checkColumnKeys(columns: TableKeys['columns'], at: PropertyPath, problems: Problems): void {
+  if (columns == null) return
+  for (const [position, hints] of Object.entries(columns)) {
+    if (hints === null) continue
+    const here = [...at, Array.isArray(columns) ? Number(position) : position]
+    if (Array.isArray(columns) && hints.name == null) problems.add([...here, 'name'], 'is missing; expected text')
+    for (const key of Object.keys(hints)) {
+      if (!columnKeys.includes(key) && !key.startsWith('x-')) {
+        problems.add([...here, key], unknownKey(key, columnKeys, here))
+      }
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import { compilePath } from '../../../json/path.js'
+import { type JsonValue, numberLiteral, setNumberLiteral } from '../../../json/value.js'
+import { type CursorRank, compareRanks, cursorRank } from '../../../model/cursors/cursorOrder.js'
+import type { IncrementalHint } from '../../../model/source.js'
+import type { EndpointConfig } from '../declaration/declaration.js'
+import type { IncrementalModel } from '../model.js'
+import type { Problems } from '../problems.js'
+import { formatPath, type PropertyPath } from '../problems.js'
+import type { MergedResource } from './mergeResource.js'
+
+type IncrementalConfig = NonNullable<EndpointConfig['incremental']>
+type ParamValue = NonNullable<EndpointConfig['params']>[string]
+export type IncrementalParam = Extract<ParamValue, { type: 'incremental' }>
+
+export function isIncrementalParam(value: unknown): value is IncrementalParam {
+  return typeof value === 'object' && value !== null && (value as { type?: unknown }).type === 'incremental'
+}
+
+/** Incremental loading of an endpoint; the form inside `params`, where it is used, counts alone. */
+export function incrementalOf(merged: MergedResource, problems: Problems): IncrementalModel | undefined {
+  const { endpoint } = merged
+  const inParams = Object.entries(endpoint.params ?? {}).filter(([, value]) => isIncrementalParam(value))
+  const [used, second] = inParams
+  if (second !== undefined) {
+    problems.add(
+      merged.where('endpoint', 'params', second[0]),
+      `an endpoint has one incremental cursor; \`${used?.[0]}\` has one already`,
+    )
+  }
+  if (used !== undefined) {
+    const [param, value] = used
+    const at = merged.where('endpoint', 'params', param)
+    const config = value as IncrementalParam
+    const { transform, convert } = config
+    return {
+      hint: hintOf(config, merged, at, problems),
+      startParam: param,
+      convert: convert ?? transform ?? undefined,
+      convertPath: formatPath([...at, convert == null ? 'transform' : 'convert']),
+    }
+  }
+  const config = endpoint.incremental
+  if (config == null) return undefined
+  const at = merged.where('endpoint', 'incremental')
+  checkEnd(config, at, problems)
+  return {
+    hint: hintOf(config, merged, at, problems),
+    startParam: config.start_param ?? undefined,
+    endParam: config.end_param ?? undefined,
+    convert: config.convert ?? undefined,
+    convertPath: formatPath([...at, 'convert']),
+  }
+}
+
+function hintOf(
+  config: Omit<IncrementalConfig, 'convert' | 'start_param' | 'end_param'>,
+  { keys }: MergedResource,
+  at: PropertyPath,
+  problems: Problems,
+): IncrementalHint {
+  checkPath(config.cursor_path, [...at, 'cursor_path'], problems)
+  const hint: IncrementalHint = {
+    cursorPath: config.cursor_path,
+    initialValue: config.initial_value ?? undefined,
+    endValue: config.end_value ?? undefined,
+    lastValueFunc: config.last_value_func ?? 'max',
+    rowOrder: config.row_order ?? undefined,
+    rangeStart: config.range_start ?? 'closed',
+    rangeEnd: config.range_end ?? 'open',
+    onCursorValueMissing: config.on_cursor_value_missing ?? 'raise',
+    lag: config.lag ?? undefined,
+    primaryKey: dedupKey(config.primary_key ?? keys.primary_key ?? undefined),
+    path: formatPath(at),
+  }
+  setNumberLiteral(hint, 'initialValue', numberLiteral(config, 'initial_value'))
+  setNumberLiteral(hint, 'endValue', numberLiteral(config, 'end_value'))
+  return hint
+}
+
+function dedupKey(written: string | readonly string[] | undefined): string | readonly string[] | undefined {
+  if (written === undefined || (typeof written === 'string' && written !== '')) return written
+  return [written].flat().filter(name => name !== '')
+}
+
+/** Reports a JSONPath that cannot be compiled. */
+export function checkPath(text: string, at: PropertyPath, problems: Problems): void {
+  try {
+    compilePath(text)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    problems.add(at, `is no JSONPath: ${error.message}`)
+  }
+}
+
+function checkEnd(config: IncrementalConfig, at: PropertyPath, problems: Problems): void {
+  const { initial_value: initial, end_value: end } = config
+  if (end == null) return
+  if (initial == null) {
+    problems.add([...at, 'end_value'], 'needs `initial_value`: a backfill has a beginning and an end')
+    return
+  }
+  const descending = config.last_value_func === 'min'
+  const areOfOneKind = (isNumber(initial) && isNumber(end)) || (typeof initial === 'string' && typeof end === 'string')
+  const order = areOfOneKind
+    ? compareRanks(rankAt(config, 'initial_value', initial), rankAt(config, 'end_value', end))
+    : undefined
+  if (order === undefined) {
+    problems.add([...at, 'end_value'], 'must be of the same kind as `initial_value`')
+  } else if (descending ? order < 0 : order > 0) {
+    problems.add([...at, 'end_value'], `must not be ${descending ? 'above' : 'below'} \`initial_value\``)
+  }
+}
+
+function rankAt(config: IncrementalConfig, key: 'initial_value' | 'end_value', value: JsonValue): CursorRank {
+  return cursorRank(value, numberLiteral(config, key))
+}
+
+function isNumber(value: JsonValue): value is number | bigint {
+  return typeof value === 'number' || typeof value === 'bigint'
+}

@@ -1,0 +1,191 @@
+import { numberLiteral } from '../../../json/value.js'
+import { Secret } from '../../../model/secrets/secret.js'
+import { writtenPathValue } from '../../request/placeholders.js'
+import type { ClientConfig } from '../declaration/declaration.js'
+import type { BodyTemplate, FieldTemplate, HeaderTemplate, Template } from '../model.js'
+import type { Problems } from '../problems.js'
+import { formatPath, type PropertyPath } from '../problems.js'
+import type { MergedResource } from './mergeResource.js'
+import { isIncrementalParam } from './readIncremental.js'
+import type { TemplateReader } from './templates.js'
+
+/** What the requests of an endpoint are made of. */
+export interface RequestParts {
+  readonly url: Template
+  readonly suspicions: readonly string[]
+  readonly params: readonly FieldTemplate[]
+  readonly headers: readonly HeaderTemplate[]
+  readonly body: BodyTemplate | undefined
+  readonly credentials: {
+    readonly headers: Readonly<Record<string, Secret>>
+    readonly params: Readonly<Record<string, Secret>>
+  }
+}
+
+interface ResolveParam {
+  readonly type: 'resolve'
+  readonly resource: string
+  readonly field: string
+}
+
+/** Reads path, parameters, headers and body of an endpoint. */
+export function requestOf(
+  merged: MergedResource,
+  client: ClientConfig,
+  reader: TemplateReader,
+  problems: Problems,
+): RequestParts {
+  const bound = new Set<string>()
+  const url = urlOf(merged, reader, bound, problems)
+  const params = paramsOf(merged, reader, bound, problems)
+  const headers = headersOf(merged, client, reader, problems)
+  return {
+    url,
+    suspicions: leftOver(merged),
+    params: params.fields,
+    headers: headers.templates,
+    body: bodyOf(merged, reader, problems),
+    credentials: { headers: headers.secrets, params: params.secrets },
+  }
+}
+
+function urlOf(merged: MergedResource, reader: TemplateReader, bound: Set<string>, problems: Problems): Template {
+  const params = merged.endpoint.params ?? {}
+  const at = merged.where('endpoint', 'path')
+  return reader.text(merged.endpoint.path, at, name => {
+    const value: unknown = Object.hasOwn(params, name) ? params[name] : undefined
+    const valueAt = merged.where('endpoint', 'params', name)
+    if (value === undefined) {
+      problems.add(at, `\`{${name}}\` needs \`params.${name}\`, or must be \`{resources.<resource>.<field>}\``)
+      return undefined
+    }
+    bound.add(name)
+    if (isResolveParam(value)) {
+      if (value.resource.includes('.')) problems.add([...valueAt, 'resource'], 'must not contain a dot')
+      reader.mention(value.resource, [...valueAt, 'resource'])
+      return [{ expression: `resources.${value.resource}.${value.field}` }]
+    }
+    // What the document itself says is sent as it is written: only values of an API are encoded.
+    if (typeof value === 'string') {
+      return reader.text(value, valueAt).map(part => (typeof part === 'string' ? writtenPathValue(part) : part))
+    }
+    if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') {
+      return [numberLiteral(params, name) ?? String(value)]
+    }
+    problems.add(valueAt, 'stands in the path, so it must be text, a number, a boolean or `type: resolve`')
+    return undefined
+  })
+}
+
+/** Placeholders of Jinja, as other tools have them: here they are braces that are meant as such. */
+function leftOver(merged: MergedResource): string[] {
+  const place = formatPath(merged.where('endpoint', 'path'))
+  return [...merged.endpoint.path.matchAll(/\{\{\s*([^{}]*?)\s*\}\}/g)].map(
+    ([written, name]) =>
+      `${place}: \`${written}\` is sent as the text \`${written.slice(1, -1)}\`, as a doubled brace stands for one; a placeholder has single braces: \`{${name}}\``,
+  )
+}
+
+function isResolveParam(value: unknown): value is ResolveParam {
+  return typeof value === 'object' && value !== null && (value as { type?: unknown }).type === 'resolve'
+}
+
+function paramsOf(merged: MergedResource, reader: TemplateReader, bound: ReadonlySet<string>, problems: Problems) {
+  const fields: FieldTemplate[] = []
+  const secrets: [string, Secret][] = []
+  for (const [name, value] of Object.entries(merged.endpoint.params ?? {})) {
+    if (bound.has(name) || value === undefined || isIncrementalParam(value)) continue
+    const at = merged.where('endpoint', 'params', name)
+    if (value instanceof Secret) secrets.push([name, value])
+    else if (isResolveParam(value)) problems.add(at, `is not used: the path has no \`{${name}}\``)
+    else {
+      const literal = numberLiteral(merged.endpoint.params ?? {}, name)
+      fields.push({ name: reader.text(name, at), value: reader.value(value, at, literal), path: formatPath(at) })
+    }
+  }
+  return { fields, secrets: Object.fromEntries(secrets) }
+}
+
+function headersOf(merged: MergedResource, client: ClientConfig, reader: TemplateReader, problems: Problems) {
+  const found = new Map<string, HeaderTemplate | { readonly name: string; readonly secret: Secret }>()
+  for (const [name, value] of Object.entries(client.headers ?? {})) {
+    const at = ['client', 'headers', name]
+    if (value === undefined || !checkHeader(name, value, at, problems)) continue
+    const entry =
+      value instanceof Secret
+        ? { name, secret: value }
+        : { name: [name], value: [value as string], path: formatPath(at) }
+    found.set(name.toLowerCase(), entry)
+  }
+  for (const [name, value] of Object.entries(merged.endpoint.headers ?? {})) {
+    const at = merged.where('endpoint', 'headers', name)
+    if (value === undefined || !checkHeader(name, value, at, problems)) continue
+    if (value instanceof Secret) {
+      found.set(name.toLowerCase(), { name, secret: value })
+      continue
+    }
+    const text =
+      value === null ? null : reader.text(numberLiteral(merged.endpoint.headers ?? {}, name) ?? String(value), at)
+    found.set(name.toLowerCase(), { name: reader.text(name, at), value: text, path: formatPath(at) })
+  }
+  const templates = [...found.values()].filter(entry => !('secret' in entry))
+  const secrets = [...found.values()].flatMap(entry => ('secret' in entry ? [[entry.name, entry.secret] as const] : []))
+  return { templates: templates as HeaderTemplate[], secrets: Object.fromEntries(secrets) }
+}
+
+/** The value is never shown: it may be a credential. */
+function checkHeader(name: string, value: unknown, at: PropertyPath, problems: Problems): boolean {
+  if (!name.includes('{') && !/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) {
+    problems.add(at, 'is no name of a header: letters, digits and `-` only')
+    return false
+  }
+  if (typeof value === 'string' && /[\r\n\0]/.test(value)) {
+    problems.add(at, 'a header holds no line breaks')
+    return false
+  }
+  return true
+}
+
+function bodyOf(merged: MergedResource, reader: TemplateReader, problems: Problems): BodyTemplate | undefined {
+  const { json, data } = merged.endpoint
+  const jsonAt = merged.where('endpoint', 'json')
+  const dataAt = merged.where('endpoint', 'data')
+  const hasData = data != null && !(typeof data === 'object' && Object.keys(data).length === 0) && data !== ''
+  if (json != null && hasData) problems.add(dataAt, 'a request has one body: `json` is given too')
+  if (json != null) return { kind: 'json', value: reader.value(json, jsonAt), path: formatPath(jsonAt) }
+  if (!hasData) return undefined
+  if (typeof data === 'string') return { kind: 'text', text: reader.text(data, dataAt), path: formatPath(dataAt) }
+  const pairs = formPairs(data, dataAt)
+  if (pairs === undefined) {
+    problems.add(dataAt, 'expected text, a map, or a list of pairs of name and value')
+    return undefined
+  }
+  const fields = pairs.map(({ name, value, literal, at }) => {
+    const isMap = typeof value === 'object' && value !== null && !Array.isArray(value)
+    if (isMap) problems.add(at, 'a form field is text, a number, a boolean or a list of these')
+    return { name: reader.text(name, at), value: reader.value(isMap ? null : value, at, literal), path: formatPath(at) }
+  })
+  return { kind: 'form', fields, path: formatPath(dataAt) }
+}
+
+interface FormPair {
+  readonly name: string
+  readonly value: unknown
+  readonly literal: string | undefined
+  readonly at: PropertyPath
+}
+
+function formPairs(data: unknown, at: PropertyPath): FormPair[] | undefined {
+  if (typeof data !== 'object' || data === null) return undefined
+  if (!Array.isArray(data)) {
+    return Object.entries(data).map(([name, value]) => {
+      return { name, value, literal: numberLiteral(data, name), at: [...at, name] }
+    })
+  }
+  const pairs: FormPair[] = []
+  for (const [position, pair] of data.entries()) {
+    if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string') return undefined
+    pairs.push({ name: pair[0], value: pair[1], literal: numberLiteral(pair, 1), at: [...at, position] })
+  }
+  return pairs
+}

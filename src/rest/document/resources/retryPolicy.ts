@@ -1,0 +1,47 @@
+import type { RetryPolicy } from '../../api.js'
+import type { RetryConfig } from '../declaration/declaration.js'
+
+/** When nothing is configured: at most 3 retries, after up to 1, 2 and 4 seconds. */
+export const defaultRetry: RetryPolicy = {
+  attempts: 4,
+  statuses: [429, 500, 502, 503, 504],
+  onConnectionError: true,
+  baseMs: 1_000,
+  factor: 2,
+  maxDelayMs: 300_000,
+  maxWaitMs: 900_000,
+  jitter: 'full',
+}
+
+/** A `retry` block over the policy it refines, key by key. */
+export function retryPolicy(config: RetryConfig | null | undefined, base: RetryPolicy): RetryPolicy {
+  if (config == null) return base
+  const contains = config.body_contains ?? undefined
+  return {
+    attempts: config.attempts ?? base.attempts,
+    statuses: config.statuses?.flatMap(pattern => statusesBetween(statusRange(pattern))) ?? base.statuses,
+    onConnectionError: config.on_connection_error ?? base.onConnectionError,
+    baseMs: milliseconds(config.base) ?? base.baseMs,
+    factor: config.factor ?? base.factor,
+    maxDelayMs: milliseconds(config.max_delay) ?? base.maxDelayMs,
+    maxWaitMs: milliseconds(config.max_wait) ?? base.maxWaitMs,
+    jitter: config.jitter ?? base.jitter,
+    bodyContains: contains === undefined ? base.bodyContains : [contains].flat(),
+  }
+}
+
+/** Both ends included: 404 is [404, 404], `5xx` is [500, 599], `500-503` is [500, 503]. */
+export function statusRange(pattern: number | string): readonly [from: number, to: number] {
+  const text = String(pattern).toLowerCase()
+  if (text.endsWith('xx')) return [Number(`${text[0]}00`), Number(`${text[0]}99`)]
+  const [from = '', to = from] = text.split('-')
+  return [Number(from), Number(to)]
+}
+
+function statusesBetween([from, to]: readonly [number, number]): number[] {
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index)
+}
+
+export function milliseconds(seconds: number | null | undefined): number | undefined {
+  return seconds == null ? undefined : Math.round(seconds * 1_000)
+}

@@ -1,0 +1,161 @@
+import type { JsonDocument } from '../../json/bytes.js'
+import type { Selection } from '../list/selector.js'
+import { linkTarget } from '../paginators/headerLink.js'
+import { wholeNumber } from '../paginators/paginator.js'
+import { type AnswerError, errorOf } from './answerError.js'
+import {
+  bareName,
+  count,
+  type Enters,
+  isSureTotal,
+  mayCountPage,
+  nextHints,
+  type PagingHint,
+  pagingHints,
+  saidMore,
+} from './pagingHints.js'
+
+/** A number that an answer gives beside its records, and where. */
+export interface Claim {
+  /** A JSONPath in the body, or the name of a header. */
+  readonly path: string
+  readonly value: number
+}
+
+/** What an answer says about its list, beside the records: nobody configured that it is looked at. */
+export interface Envelope {
+  /** The number of records in the whole list, by names that hardly mean anything else. */
+  readonly total?: Claim | undefined
+  /** A number that may be that of the whole list, or of this page. */
+  readonly count?: Claim | undefined
+  /** The number of pages. */
+  readonly pages?: Claim | undefined
+  /** A flag that says whether there is more, as `has_more` and `done` do. */
+  readonly more?: { readonly path: string; readonly more: boolean } | undefined
+  /** A link to the next page, or a cursor for it. */
+  readonly next?: { readonly path: string } | undefined
+  /** The number that the answer gives to its page. */
+  readonly number?: Claim | undefined
+  /** What the answer says of a failure. */
+  readonly error?: AnswerError | undefined
+}
+
+const TOTAL_HEADERS = [
+  'x-total-count',
+  'x-total',
+  'x-total-results',
+  'x-total-records',
+  'x-total-items',
+  'total-count',
+  'total-records',
+  'x-wp-total',
+  'x-pagination-total-count',
+  'x-pagination-total',
+  'x-count',
+]
+const PAGES_HEADERS = [
+  'x-total-pages',
+  'x-wp-totalpages',
+  'total-pages',
+  'x-page-count',
+  'x-pagination-page-count',
+  'x-pagination-total-pages',
+]
+const NEXT_HEADERS = [
+  'next-page',
+  'x-next-page',
+  'x-next',
+  'x-next-cursor',
+  'x-next-link',
+  'x-continuation',
+  'x-ms-continuation',
+]
+
+/** Names of objects that are about the list; their names without case and signs. */
+const ABOUT_LIST =
+  /^(?:meta(?:data)?|paging|pagination|pageinfo|pages?|cursors?|info|summary|hits|links?|next|response(?:metadata|header)?)$/
+
+/**
+ * What an answer says beside its records. Only objects around the records are looked into, never the records; a body that
+ * is itself the record, or a list, has no envelope but its headers. Numbers that are no totals count as absent: negative
+ * ones, 0, and those smaller than what the page brought.
+ */
+export function envelopeOf(
+  headers: Readonly<Record<string, string>>,
+  document: JsonDocument | undefined,
+  selection: Selection,
+): Envelope {
+  const isRecord =
+    document !== undefined && selection.met === 'record' && selection.within?.start === document.root.start
+  const hints = isRecord ? [] : pagingHints(document, entersEnvelope(selection))
+  const least = Math.max(1, selection.count)
+  const isTotal = (hint: PagingHint): boolean =>
+    isSureTotal(hint) && !(mayCountPage(hint.key) && wholeNumber(hint.value) === selection.count)
+  return {
+    total:
+      headerClaim(headers, TOTAL_HEADERS, least) ??
+      rangeClaim(headers) ??
+      paginationClaim(headers, /"total_?(?:count|items|records|results)"\s*:\s*"?(\d+)/i, least) ??
+      claim(hints.filter(isTotal), 'total', least),
+    count: claim(
+      hints.filter(hint => !isTotal(hint)),
+      'total',
+      least,
+    ),
+    pages:
+      headerClaim(headers, PAGES_HEADERS, 1) ??
+      paginationClaim(headers, /"(?:total_?pages|page_?count)"\s*:\s*"?(\d+)/i, 1) ??
+      claim(hints, 'pages', 1),
+    more: saidMore(hints),
+    next: nextAt(headers, hints),
+    number: claim(hints, 'page', 0),
+    error: document === undefined || (isRecord && selection.isGuess !== true) ? undefined : errorOf(document, isRecord),
+  }
+}
+
+/** By their names, or because the records are somewhere in them; what is in the records is theirs. */
+function entersEnvelope({ met, within }: Selection): Enters {
+  return (span, key) => {
+    const isAround = within !== undefined && within.start >= span.start && within.end <= span.end
+    if (!isAround) return ABOUT_LIST.test(bareName(key))
+    return met === 'list' || (met === 'record' && within.start !== span.start)
+  }
+}
+
+function claim(hints: readonly PagingHint[], kind: 'total' | 'pages' | 'page', least: number): Claim | undefined {
+  const found = count(hints, kind, least)
+  return found === undefined ? undefined : { path: found.path, value: found.number }
+}
+
+function headerClaim(
+  headers: Readonly<Record<string, string>>,
+  names: readonly string[],
+  least: number,
+): Claim | undefined {
+  for (const name of names) {
+    const value = headers[name] === undefined ? undefined : wholeNumber(headers[name])
+    if (value !== undefined && value >= least) return { path: name, value }
+  }
+  return undefined
+}
+
+/** As in `Content-Range: items 0-24/319`. */
+function rangeClaim(headers: Readonly<Record<string, string>>): Claim | undefined {
+  const total = /^\s*\w+\s+[\d*-]+\/(\d+)\s*$/.exec(headers['content-range'] ?? '')?.[1]
+  return total === undefined ? undefined : { path: 'content-range', value: Number(total) }
+}
+
+/** Many write what they say of pages as JSON into one header. */
+function paginationClaim(headers: Readonly<Record<string, string>>, number: RegExp, least: number): Claim | undefined {
+  const value = wholeNumber(number.exec(headers['x-pagination'] ?? '')?.[1] ?? null)
+  return value !== undefined && value >= least ? { path: 'x-pagination', value } : undefined
+}
+
+function nextAt(headers: Readonly<Record<string, string>>, hints: readonly PagingHint[]): Envelope['next'] {
+  const leading = nextHints(hints).filter(({ leads, value }) => leads && value !== true)
+  const hint = leading.find(({ kind }) => kind === 'link') ?? leading[0]
+  if (hint !== undefined) return { path: hint.path }
+  if (linkTarget(headers.link, 'next') !== undefined) return { path: 'link' }
+  const header = NEXT_HEADERS.find(name => (headers[name] ?? '').trim() !== '')
+  return header === undefined ? undefined : { path: header }
+}

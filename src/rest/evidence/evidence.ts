@@ -1,0 +1,134 @@
+import type { ListEnd } from '../../model/source.js'
+
+/**
+ * Every reason for which a list may be judged, in one table: what it proves, and the sentence of the receipt.
+ *
+ * `proven`: the list showed its end. `limited`: nothing shows it, or something speaks against it; the records stand, but
+ * nothing is deleted for them. `suspect`: records are known to be missing, or an answer was no page of the list; the run
+ * fails unless that is allowed. What is not seen proves nothing: a link, a cursor or a list that no answer has is `limited`.
+ */
+const table = {
+  empty_page: ['proven', () => 'the last page is empty'],
+  no_content: ['proven', () => 'an answer without content ended the list'],
+  no_next: ['proven', (what: string) => `the last page has no ${what}`],
+  no_more: ['proven', (path: string) => `"${path}" says there is no more`],
+  pages_reached: ['proven', (pages: number) => `the API announced ${count(pages, 'page')}`],
+  total_reached: ['proven', (records: number) => `the API announced ${count(records, 'record')}`],
+  total_arrived: [
+    'proven',
+    (records: number, path: string) => `${count(records, 'record')} arrived, as "${path}" says`,
+  ],
+  one_page: ['proven', () => 'the list is one page'],
+  own_rule: ['proven', () => "the paginator's rule ended the list"],
+
+  never_seen: ['limited', (what: string) => `no answer has the ${what}: nothing shows that the list ended`],
+  no_paginator: ['limited', () => 'no paginator is configured and none was found: one page was read'],
+  cap: ['limited', (name: string, value: number) => `${name} is ${value}`],
+  trial: ['limited', (pages: number) => `the run was asked for ${count(pages, 'page')}`],
+  bound: ['limited', () => 'the bound of the paginator was reached'],
+  ignored: ['limited', (status: number, path: string) => `an answer ${status} was ignored (${path})`],
+  skipped: ['limited', (path: string) => `a page was skipped (${path})`],
+  stopped: ['limited', (path: string) => `${path} ended the list`],
+  no_list: [
+    'limited',
+    () => 'the last answer has no list, although earlier ones had: it may be empty, or another kind of answer',
+  ],
+  list_left_out: [
+    'limited',
+    (path: string) => `the answer has nothing at "${path}": the list may be empty, or somewhere else`,
+  ],
+  list_missing: ['suspect', () => 'an answer between others has no list: its records are missing'],
+  other_than_list: [
+    'limited',
+    () => 'an answer has one object where others have a list: it may be a record, or something else',
+  ],
+  cut_answer: ['limited', (doubt: string) => doubt],
+  partial_error: ['limited', (key: string) => `an answer brings "${key}" besides its records`],
+  total_says_more: [
+    'limited',
+    (path: string, total: number, records: number) =>
+      `"${path}" says ${total}, but ${count(records, 'record')} arrived`,
+  ],
+  pages_say_other: [
+    'limited',
+    (path: string, total: number, pages: number) => `"${path}" says ${total}, but ${count(pages, 'page')} arrived`,
+  ],
+  says_more: ['limited', (path: string) => `"${path}" says there is more`],
+  has_next: ['limited', (path: string) => `the last answer has a next page at "${path}"`],
+  total_changed: [
+    'limited',
+    (before: number, now: number) =>
+      `the API announced ${count(before, 'record')} and then ${now}: the list changed while it was read`,
+  ],
+  pages_changed: [
+    'limited',
+    (before: number, now: number) =>
+      `the API announced ${count(before, 'page')} and then ${now}: the list changed while it was read`,
+  ],
+  came_after_end: ['limited', (path: string) => `"${path}" said that there is no more, and more came`],
+  keys_repeat: [
+    'limited',
+    (times: number) =>
+      `${count(times, 'record')} came again on a later page: the list changed while it was read, so others may be missing`,
+  ],
+  page_repeats: ['limited', () => 'a page has the records of an earlier one: one may stand in for another'],
+  same_number: [
+    'limited',
+    (number: number) =>
+      `two answers in a row say that they are page ${number}: the API may ignore what the paginator sends`,
+  ],
+  filtered_pages: [
+    'limited',
+    () => 'the API leaves records out of its pages, so their number cannot be held against the total',
+  ],
+  unsettled_page: [
+    'limited',
+    (records: number) =>
+      `the first page has ${count(records, 'record')}, fewer than the limit, and the API did not say whether it caps pages`,
+  ],
+
+  error_answer: ['suspect', (key: string, text: string) => `an answer without records has "${key}": ${text}`],
+  empty_before_total: [
+    'suspect',
+    (records: number, at: number) =>
+      `the API announced ${count(records, 'record')}, but the page at offset ${at} is empty; if the total is never true, set total_path: null`,
+  ],
+  empty_before_last: [
+    'suspect',
+    (pages: number, at: number) =>
+      `the API announced ${count(pages, 'page')}, but page ${at} of them is empty; if the number is never true, set total_path: null`,
+  ],
+  broken_header: ['suspect', (header: string) => `the header ${header} names a next page, but cannot be read`],
+} as const satisfies Readonly<Record<string, readonly [ListEnd['end'], (...details: never[]) => string]>>
+
+export type ReasonCode = keyof typeof table
+
+/** The end of a list for a reason of the table. */
+export function because<Code extends ReasonCode>(code: Code, ...details: Parameters<(typeof table)[Code][1]>): ListEnd {
+  const [end, sentence] = table[code] as readonly [ListEnd['end'], (...details: readonly unknown[]) => string]
+  return { end, reason: sentence(...details), ...(OPEN.has(code) && { isOpen: true }) }
+}
+
+const OPEN: ReadonlySet<ReasonCode> = new Set(['never_seen', 'no_paginator'])
+
+/** All reasons with what each proves, for tests and documentation. */
+export const reasonCodes: ReadonlyMap<ReasonCode, ListEnd['end']> = new Map(
+  Object.entries(table).map(([code, [end]]) => [code as ReasonCode, end]),
+)
+
+/**
+ * The end of a list that showed nothing more of `what`, on this page. Where an earlier page of it had one, or another list
+ * of the resource, that is how its lists end; where none ever did, it may be a slip of the document.
+ */
+export function absent(what: string): ListEnd {
+  return { ...because('never_seen', what), unlessSeen: { what, end: because('no_next', what) } }
+}
+
+/** The end of a list whose answers have a place for `what`, and nothing in it. */
+export function nothingLeft(what: string): ListEnd {
+  return { ...because('no_next', what), saw: [what] }
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${number === 1 ? noun : `${noun}s`}`
+}

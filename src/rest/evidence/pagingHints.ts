@@ -1,0 +1,305 @@
+import type { JsonDocument, Span } from '../../json/bytes.js'
+import type { JsonValue } from '../../json/value.js'
+import { pathOfKeys } from '../list/selector.js'
+import { wholeNumber } from '../paginators/paginator.js'
+
+/** What a member beside the records may say about other pages. */
+export type HintKind =
+  | 'next'
+  | 'position'
+  | 'last_id'
+  | 'more'
+  | 'last'
+  | 'total'
+  | 'pages'
+  | 'page'
+  | 'offset'
+  | 'limit'
+
+/** A member of an answer, outside of its lists, whose name speaks of pages. */
+export interface PagingHint {
+  readonly kind: HintKind
+  readonly key: string
+  /** Keys of the objects around it, from the root. */
+  readonly above: readonly string[]
+  /** JSONPath of the value. */
+  readonly path: string
+  /** A scalar or null. */
+  readonly value: JsonValue
+}
+
+/** A value that leads to the next page. */
+export interface NextHint {
+  readonly kind: 'link' | 'cursor'
+  readonly path: string
+  readonly value: JsonValue
+  /** Whether it leads anywhere: null, false, 0 and an empty text do not. */
+  readonly leads: boolean
+  /** Parameter that probably carries it, where it is a cursor. */
+  readonly param: string
+  /** The flag that says there is more, where the value stays when there is no more. */
+  readonly morePath?: string
+}
+
+/** Names without case, `_`, `-` and the prefix of OData. */
+export function bareName(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/[^a-z\d]/g, '')
+    .replace(/^odata/, '')
+}
+
+/** Words that may follow `next` in the name of a link or cursor. Others speak of something else, as in `next_billing_date`. */
+const NEXT =
+  /^next(?:after|batch|bookmark|continuation|cursor|href|id|index|key|link|marker|offset|page(?:no|num|number)?|params?|path|position|query|records?|results?|scroll|set|skip|start|token|uri|url)*$/
+
+const NAMES: readonly (readonly [HintKind, RegExp])[] = [
+  ['next', NEXT],
+  ['next', /^(?:continue|continuation|continuationtoken|endcursor)$/],
+  ['position', /^(?:after|aftercursor|bookmark|cursor|lastseq|marker|pagetoken|scrollid)$/],
+  ['last_id', /^lastid$/],
+  [
+    'more',
+    /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|data|items|records|pages|available)?|(?:is)?truncated)$/,
+  ],
+  ['last', /^(?:(?:is)?(?:last|lastpage|done|complete|finished|exhausted)|eof|endof(?:stream|list|results|data))$/],
+  [
+    'total',
+    /^(?:(?:opensearch|x|i)?total(?:available|count|data|docs|documents|elements|entries|found|hits|items|list|matches|number|objects|records|results|rows|size|value)?|(?:num|number|num(?:ber)?of)_?(?:available|count|docs|documents|elements|entries|found|hits|items|matches|number|objects|records|results|rows|size|value)|(?:total)?(?:filter|hit|item|object|record|result|row)s?(?:count|total)|(?:all|filtered|full|grand|overall)(?:count|total)|datatotal|(?:result|list)s?size|found|count|nbhits)$/,
+  ],
+  ['pages', /^(?:pages|lastpage|maxpage|(?:total|num|nb|numberof)pages?|(?:total)?pages?count|pagestotal)$/],
+  ['page', /^(?:number|(?:current)?page(?:number|no|num|index)?|currentpageindex)$/],
+  ['offset', /^(?:offset|pageoffset|skip|start|startat|startindex|from|startrecord)$/],
+  [
+    'limit',
+    /^(?:limit|perpage|(?:page|max)(?:size|results|limit)|size|take|top|itemsperpage|resultsperpage|hitsperpage)$/,
+  ],
+]
+
+/** What members of this name say, whatever their values. */
+export function hintKind(name: string): HintKind | undefined {
+  const bare = bareName(name)
+  return NAMES.find(([, pattern]) => pattern.test(bare))?.[0]
+}
+
+const DEEPEST = 32
+
+/** Whether an object within an object is looked into. */
+export type Enters = (span: Span, key: string) => boolean
+
+/**
+ * Objects within objects, depth first in the order of the document; lists are not looked into, but for lists of links.
+ * `enters` may leave out some of the objects.
+ */
+export function pagingHints(document: JsonDocument | undefined, enters: Enters = () => true): PagingHint[] {
+  const hints: PagingHint[] = []
+  if (document !== undefined && document.kind(document.root) === 'object')
+    collect(document, document.root, [], enters, hints)
+  return hints
+}
+
+function collect(
+  document: JsonDocument,
+  span: Span,
+  above: readonly string[],
+  enters: Enters,
+  hints: PagingHint[],
+): void {
+  const members = document.members(span)
+  if (above.length > 0 && members.size > MOST_MEMBERS) return
+  for (const [key, value] of members) {
+    const kind = hintKind(key)
+    switch (document.kind(value)) {
+      case 'array':
+        if (LINKS.test(key)) hints.push(...listedLink(document, value, above, key))
+        break
+      case 'object': {
+        const found = kind === 'next' ? nextObject(document, value, above, key) : []
+        if (kind === 'total') found.push(...totalObject(document, value, above, key))
+        hints.push(...found)
+        const isOpen = found.length === 0 && above.length < DEEPEST && enters(value, key)
+        if (isOpen) collect(document, value, [...above, key], enters, hints)
+        break
+      }
+      default:
+        if (kind !== undefined) {
+          hints.push({ kind, key, above, path: pathOfKeys([...above, key]), value: document.value(value) })
+        }
+    }
+  }
+}
+
+/** With more members an object is a map of records and nothing that stands beside them. */
+const MOST_MEMBERS = 1000
+
+const LINKS = /^_?links?$/i
+
+/** As in FHIR: a list of links, each with its relation. */
+function listedLink(document: JsonDocument, list: Span, above: readonly string[], key: string): PagingHint[] {
+  const links = document.value(list)
+  if (!Array.isArray(links)) return []
+  for (const link of links as readonly JsonValue[]) {
+    if (typeof link !== 'object' || link === null || Array.isArray(link)) continue
+    const members = new Map(Object.entries(link))
+    const relation = ['relation', 'rel'].find(name => members.get(name) === 'next')
+    const target = ['url', 'href', 'uri'].find(name => typeof members.get(name) === 'string')
+    if (relation === undefined || target === undefined) continue
+    const path = `${pathOfKeys([...above, key])}[?(@.${relation}=='next')].${target}`
+    return [{ kind: 'next', key: 'next', above: [...above, key], path, value: members.get(target) ?? null }]
+  }
+  return []
+}
+
+const TARGETS = /^(?:href|url|uri|link)/i
+const CURSORS = /^(?:after|cursor|marker|startingafter|starting_after|token)$/i
+const POSITIONS = /^(?:offset|start|page)$/i
+
+/** As in HAL (`next.href`) or HubSpot (`next.after`). */
+function nextObject(document: JsonDocument, span: Span, above: readonly string[], key: string): PagingHint[] {
+  for (const pattern of [TARGETS, CURSORS, POSITIONS]) {
+    for (const [inner, value] of document.members(span)) {
+      const kind = document.kind(value)
+      if (!pattern.test(inner) || kind === 'object' || kind === 'array' || kind === 'null') continue
+      const keys = [...above, key]
+      return [
+        { kind: 'next', key: inner, above: keys, path: pathOfKeys([...keys, inner]), value: document.value(value) },
+      ]
+    }
+  }
+  return []
+}
+
+/** As in Elasticsearch: `total.value`. */
+function totalObject(document: JsonDocument, span: Span, above: readonly string[], key: string): PagingHint[] {
+  const value = document.members(span).get('value')
+  if (value === undefined || document.kind(value) !== 'number') return []
+  const keys = [...above, key, 'value']
+  return [{ kind: 'total', key, above, path: pathOfKeys(keys), value: document.value(value) }]
+}
+
+/** Links and cursors among the hints, in their order. */
+export function nextHints(hints: readonly PagingHint[]): NextHint[] {
+  const more = hints.find(({ kind, value }) => kind === 'more' && value === true)
+  return hints.flatMap((hint): NextHint[] => {
+    const { value, path, key } = hint
+    const leads = !isNothing(value)
+    if (hint.kind === 'next') {
+      const kind = isLink(hint) ? 'link' : 'cursor'
+      const isRelay = more !== undefined && bareName(key) === 'endcursor'
+      return [{ kind, path, value, leads, param: cursorParam(hint), ...(isRelay && { morePath: more.path }) }]
+    }
+    // Without "there is more" it may be the cursor of this very page.
+    if (hint.kind === 'position' && more !== undefined && leads) {
+      return [{ kind: 'cursor', path, value, leads, param: positionParam(key), morePath: more.path }]
+    }
+    // As with Airtable; a number is the offset of this page.
+    if (hint.kind === 'offset' && typeof value === 'string' && /\D/.test(value)) {
+      return [{ kind: 'cursor', path, value, leads, param: key }]
+    }
+    return []
+  })
+}
+
+/** The parameter that goes with a cursor whose name does not say that it is the next one's. */
+export function positionParam(key: string): string {
+  const bare = bareName(key)
+  return bare === 'aftercursor' ? 'after' : bare === 'lastseq' ? 'since' : key
+}
+
+/** Nothing there to follow. */
+function isNothing(value: JsonValue): boolean {
+  return value === null || value === false || value === 0 || value === 0n || value === ''
+}
+
+const CURSOR_WORDS = /cursor|token|marker|bookmark|scroll|continu/
+
+/** Null under a name that is no cursor's may well be a link: that is how most APIs end such lists. */
+function isLink({ key, value }: PagingHint): boolean {
+  const bare = bareName(key)
+  if (typeof value === 'string' && /^https?:\/\//i.test(value)) return true
+  if (CURSOR_WORDS.test(bare)) return false
+  if (/link|ur[il]|href/.test(bare)) return value === null || typeof value === 'string'
+  if (typeof value === 'string' && value !== '') return /^[/?]/.test(value)
+  return value === null && bare === 'next'
+}
+
+/**
+ * Name of the parameter that goes with the name of a cursor: `page_token` for `next_page_token`, `pageToken` for
+ * `nextPageToken`, but `NextToken` for `NextToken`.
+ */
+function cursorParam({ key, above, value }: PagingHint): string {
+  const name = key.replace(/^.*[.@]/, '')
+  const bare = bareName(name)
+  if (bare === 'endcursor') return 'after'
+  // As dlt has it; whether the number goes into `page` is not known without asking.
+  if (typeof value === 'number' && /^nextpage/.test(bare)) return 'cursor'
+  if (bare === 'nexttoken' || !bare.startsWith('next')) return name
+  const rest = name.replace(/^_?next[-_]?/i, '')
+  if (rest === '') return above.some(outer => bareName(outer) === 'paging') ? 'after' : 'cursor'
+  return /^n/.test(name) ? rest.charAt(0).toLowerCase() + rest.slice(1) : rest
+}
+
+/** The first whole number of this kind that is at least `least`. */
+export function count(
+  hints: readonly PagingHint[],
+  kind: HintKind,
+  least: number,
+): (PagingHint & { number: number }) | undefined {
+  for (const hint of hints) {
+    if (hint.kind !== kind) continue
+    const number = wholeNumber(hint.value)
+    if (number !== undefined && number >= least) return { ...hint, number }
+  }
+  return undefined
+}
+
+/** Whether the name and the place of a member leave no doubt that it counts all records. */
+export function isSureTotal({ kind, above, key }: PagingHint): boolean {
+  // By the standard of OData it counts the whole list.
+  if (/odata\.count$/.test(key)) return true
+  // `count` is, with some, the number on this page; sizes and values are of anything.
+  if (kind !== 'total' || /^(?:count|found|grandtotal)$|size|value|number/.test(bareName(key))) return false
+  const outer = above.at(-1)
+  return outer === undefined || BESIDE_RECORDS.test(bareName(outer))
+}
+
+/** The number of all records, where nothing else can be meant. */
+export function surelyTotal(hints: readonly PagingHint[], number: number): PagingHint | undefined {
+  return hints.find(hint => isSureTotal(hint) && count([hint], 'total', number)?.number === number)
+}
+
+/** What shows that a page of so many records is the whole list: with some APIs other numbers count the page. */
+export function wholeTotal(hints: readonly PagingHint[], records: number): PagingHint | undefined {
+  return surelyTotal(
+    hints.filter(({ key }) => !mayCountPage(key)),
+    records,
+  )
+}
+
+/** Whether a number of this name may be that of the records on the page, as `result_count` with X is. */
+export function mayCountPage(key: string): boolean {
+  return /^(?:(?:filter|hit|item|object|record|result|row)s?count|num(?!found|ber).*)$/.test(bareName(key))
+}
+
+const BESIDE_RECORDS = /^(?:data|hits|links|.*(?:info|meta|metadata|page|paging|pagination|response|results?|total))$/
+
+/** Some APIs write flags as texts, and those that say there is more as numbers. */
+function flagOf(value: JsonValue, mayBeNumber: boolean): JsonValue {
+  if (typeof value === 'string' && /^(?:true|false)$/i.test(value)) return /^true$/i.test(value)
+  return mayBeNumber && typeof value === 'number' ? value > 0 : value
+}
+
+/**
+ * What the answer itself says about whether more follows, of several flags the one that says so; undefined where it does
+ * not say.
+ */
+export function saidMore(hints: readonly PagingHint[]): { readonly more: boolean; readonly path: string } | undefined {
+  const flags = hints.flatMap(({ kind, key, value, path }) => {
+    const said = flagOf(value, kind === 'more')
+    if (typeof said !== 'boolean' || (kind !== 'more' && kind !== 'last')) return []
+    // With GitHub a search that was not cut short says so on each of its pages.
+    if (!said && bareName(key) === 'incompleteresults') return []
+    return [{ more: kind === 'more' ? said : !said, path }]
+  })
+  return flags.find(({ more }) => more) ?? flags[0]
+}

@@ -1,0 +1,234 @@
+import { elements, kindAt, skipSpace, skipValue } from '../../json/bytes.js'
+import { separatorsOf } from '../../json/skip.js'
+
+/** What tells the records of a page apart. */
+export interface RecordKeys {
+  /** A number for the key of each record, in order: equal for equal keys, never 0. */
+  readonly hashes: Float64Array
+  /** `declared`: the primary key; `likely`: a field that is usually one. */
+  readonly by: 'declared' | 'likely'
+}
+
+/** Fields that usually tell records apart, where the document names none. */
+const LIKELY_KEYS = ['id', '_id', 'uuid', 'guid', 'uid', 'ID', 'Id', 'key', 'sha', 'slug'].map(name => [name] as const)
+
+/**
+ * The keys of a page's records: `records` is the text of a JSON array. The first record decides whether it has the
+ * declared fields or likely ones; undefined where it has none, or where a later record lacks them. Only the keys are
+ * looked at, so that a page costs little more than finding its commas.
+ */
+export function recordKeys(records: Uint8Array, declared: readonly string[] | undefined): RecordKeys | undefined {
+  const first = skipSpace(records, 1)
+  if (records[first] !== OPEN_OBJECT) return undefined
+  const has = (names: readonly string[]): boolean => hashAt(records, first, names.map(nameBytes)) !== undefined
+  if (declared !== undefined && declared.length > 0 && has(declared))
+    return hashed(records, first, declared, 'declared')
+  const likely = LIKELY_KEYS.find(has)
+  return likely === undefined ? undefined : hashed(records, first, likely, 'likely')
+}
+
+function hashed(
+  records: Uint8Array,
+  first: number,
+  fields: readonly string[],
+  by: RecordKeys['by'],
+): RecordKeys | undefined {
+  const names = fields.map(nameBytes)
+  const commas = separatorsOf(records, 0)
+  const hashes = new Float64Array(commas.length + 1)
+  for (let index = 0; index < hashes.length; index++) {
+    const at = index === 0 ? first : skipSpace(records, (commas[index - 1] as number) + 1)
+    const hash = hashAt(records, at, names)
+    if (hash === undefined) return undefined
+    hashes[index] = hash
+  }
+  return { hashes, by }
+}
+
+/** One number for the keys of a page. */
+export function keysDigest({ hashes }: RecordKeys): number {
+  let digest = hashes.length
+  for (let index = 0; index < hashes.length; index++) digest = mixed(digest, hashes[index] as number)
+  return digest
+}
+
+/** Members of a record that are compared with those of another. */
+const MOST_MEMBERS = 32
+
+/** What is remembered of a page's first record, to compare it with those of other pages. */
+export interface FirstRecord {
+  /** A number for each of its first members, name and value; empty where it is no object. */
+  readonly members: readonly number[]
+  /** One number for the days, months, years and full minutes that it names. */
+  readonly periods: number
+}
+
+export function firstRecord(records: Uint8Array): FirstRecord {
+  const first = skipSpace(records, 1)
+  if (records[first] !== OPEN_OBJECT) return { members: [], periods: 0 }
+  const members: number[] = []
+  let next = skipSpace(records, first + 1)
+  let end = next
+  while (records[next] === QUOTE && members.length < MOST_MEMBERS) {
+    end = valueEnd(records, skipSpace(records, skipSpace(records, skipValue(records, next)) + 1))
+    members.push(hashOf(records, next, end))
+    const after = skipSpace(records, end)
+    if (records[after] !== COMMA) break
+    next = skipSpace(records, after + 1)
+  }
+  return { members, periods: periodsIn(records.subarray(first, Math.min(end, first + MOST_TEXT))) }
+}
+
+/** Bytes of a record that are searched for times. */
+const MOST_TEXT = 4096
+
+/** Dates and times without seconds, numbers under names such as `year`, and seconds or milliseconds since 1970. */
+const PERIOD =
+  /"(?:year|quarter|month|week|day|hour|period|season)"\s*:\s*(?:"[^"]{1,32}"|-?\d+)|"\d{4}-(?:\d\d|Q\d|W\d\d)(?:-\d\d)?(?:[T ]\d\d:\d\d(?::00(?:\.0+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"|:\s*(?:1\d{9}|1\d{12})(?=[\s,}])/gi
+
+/** An API that stamps what it repeats does so with seconds: what has none says of which time a record is. */
+function periodsIn(record: Uint8Array): number {
+  let all = 0
+  for (const [text] of Buffer.from(record.buffer, record.byteOffset, record.length)
+    .toString('latin1')
+    .matchAll(PERIOD)) {
+    const epoch = text.startsWith(':') ? Number(text.slice(1)) : 0
+    if (epoch % (epoch > 1e12 ? 60_000 : 60) !== 0) continue
+    const bytes = Buffer.from(text, 'latin1')
+    all = mixed(all, hashOf(bytes, 0, bytes.length))
+  }
+  return all
+}
+
+/** A number for each record of a page: that of its key, or of its text where it has none. */
+export function recordNumbers(records: Uint8Array, declared: readonly string[] | undefined): readonly number[] {
+  const keys = recordKeys(records, declared)
+  if (keys !== undefined) return [...keys.hashes]
+  return elements(records, skipSpace(records, 0)).map(({ start, end }) => hashOf(records, start, end))
+}
+
+/** A number for the values that the object at `at` has under these names; undefined where one is missing or null. */
+function hashAt(bytes: Uint8Array, at: number, names: readonly Uint8Array[]): number | undefined {
+  if (bytes[at] !== OPEN_OBJECT) return undefined
+  if (names.length === 1) return valueHash(bytes, at, names[0] as Uint8Array)
+  let all = 0
+  for (const name of names) {
+    const hash = valueHash(bytes, at, name)
+    if (hash === undefined) return undefined
+    all = mixed(all, hash)
+  }
+  return all
+}
+
+function valueHash(bytes: Uint8Array, object: number, name: Uint8Array): number | undefined {
+  let next = skipSpace(bytes, object + 1)
+  while (bytes[next] === QUOTE) {
+    const nameStart = next + 1
+    const nameEnd = skipValue(bytes, next)
+    const value = skipSpace(bytes, skipSpace(bytes, nameEnd) + 1)
+    const end = valueEnd(bytes, value)
+    if (nameEnd - 1 - nameStart === name.length && equals(bytes, nameStart, name)) {
+      return kindAt(bytes, value) === 'null' ? undefined : hashOf(bytes, value, end)
+    }
+    const after = skipSpace(bytes, end)
+    if (bytes[after] !== COMMA) return undefined
+    next = skipSpace(bytes, after + 1)
+  }
+  return undefined
+}
+
+/** Scalars were checked when the body was read, or will be when rows are made: here they only end. */
+function valueEnd(bytes: Uint8Array, at: number): number {
+  const byte = bytes[at]
+  if (byte === QUOTE || byte === OPEN_OBJECT || byte === OPEN_ARRAY) return skipValue(bytes, at)
+  let end = at
+  while (end < bytes.length && bytes[end] !== COMMA && bytes[end] !== CLOSE_OBJECT && (bytes[end] as number) > 0x20)
+    end++
+  return end
+}
+
+function equals(bytes: Uint8Array, at: number, name: Uint8Array): boolean {
+  for (let index = 0; index < name.length; index++) if (bytes[at + index] !== name[index]) return false
+  return true
+}
+
+/** 52 bits made of two FNV-1a hashes that begin differently. */
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let low = 0x811c9dc5
+  let high = 0x01234567
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number
+    low = Math.imul(low ^ byte, 0x01000193)
+    high = Math.imul(high ^ byte, 0x5bd1e995) ^ (high >>> 13)
+  }
+  return (low >>> 0) * 0x100000 + (high & 0xfffff) + 1
+}
+
+/** One number for two, in which their order counts. */
+function mixed(a: number, b: number): number {
+  const low = Math.imul((a >>> 0) ^ 0x9e3779b1, 0x85ebca6b) ^ (b >>> 0)
+  const high = Math.imul(Math.floor(a / 0x100000000) ^ low, 0xc2b2ae35) ^ Math.floor(b / 0x100000000)
+  return (Math.imul(low, 0x27d4eb2f) >>> 0) * 0x100000 + (high & 0xfffff) + 1
+}
+
+const QUOTE = 0x22
+const COMMA = 0x2c
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
+const OPEN_ARRAY = 0x5b
+
+function nameBytes(name: string): Uint8Array {
+  return Buffer.from(JSON.stringify(name).slice(1, -1))
+}
+
+/** Most keys that a list remembers; beyond it every second one is forgotten, then every second of these, and so on. */
+const MOST_KEYS = 1 << 20
+/** Bits of a hash that choose the share; the others choose its slot. */
+const LEFT_BITS = 8
+
+/**
+ * On which page each key of a list was first. Its memory is bounded: of a list of millions a share of the keys is
+ * remembered, chosen by the keys themselves, so that a key that comes again is either always noticed or never.
+ */
+export class KeyTable {
+  #hashes = new Float64Array(1 << 8)
+  #pages = new Uint32Array(1 << 8)
+  #size = 0
+  /** Only keys without one of these bits are remembered. */
+  #left = 0
+
+  /** The page on which the key was before, or undefined; then it is on this page from now on. */
+  add(hash: number, page: number): number | undefined {
+    if ((hash & this.#left) !== 0) return undefined
+    const slot = this.#slot(hash)
+    if (this.#hashes[slot] === hash) return this.#pages[slot]
+    this.#hashes[slot] = hash
+    this.#pages[slot] = page
+    if (++this.#size * 2 > this.#hashes.length) this.#grow()
+    return undefined
+  }
+
+  #slot(hash: number): number {
+    const mask = this.#hashes.length - 1
+    let slot = (hash >>> LEFT_BITS) & mask
+    while (this.#hashes[slot] !== 0 && this.#hashes[slot] !== hash) slot = (slot + 1) & mask
+    return slot
+  }
+
+  #grow(): void {
+    const [hashes, pages] = [this.#hashes, this.#pages]
+    if (this.#size >= MOST_KEYS) this.#left = (this.#left << 1) | 1
+    const length = this.#size >= MOST_KEYS ? hashes.length : hashes.length * 2
+    this.#hashes = new Float64Array(length)
+    this.#pages = new Uint32Array(length)
+    this.#size = 0
+    for (let index = 0; index < hashes.length; index++) {
+      const hash = hashes[index] as number
+      if (hash === 0 || (hash & this.#left) !== 0) continue
+      const slot = this.#slot(hash)
+      this.#hashes[slot] = hash
+      this.#pages[slot] = pages[index] as number
+      this.#size++
+    }
+  }
+}

@@ -1,0 +1,301 @@
+import { RequestError, SluiceError } from '../../model/errors.js'
+import type { RunEvent } from '../../model/events.js'
+import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../../model/responses.js'
+import { scrubber as createScrubber, type Scrubber } from '../../model/secrets/scrubber.js'
+import type { Clock } from '../../model/source.js'
+import type { ApiRequest, ApiResponse, Authenticator, RetryPolicy, SignContext, Transport } from '../api.js'
+import { type Attempt, attempt, type Credentials, type ExchangeContext } from './exchange.js'
+import { createGate, type Gate, isThrottled, type RateLimits } from './rateLimit.js'
+import { redactUrl } from './redact.js'
+import { BodyBuffers } from './responseBody.js'
+import { backoffMs, retryAfterMs } from './retry.js'
+import { httpTransport } from './transport.js'
+import { checkAskedWait, checkDeadline, withinDeadline } from './waiting.js'
+import { requestUrl } from './wire.js'
+
+export type { Credentials } from './exchange.js'
+export type { RateLimits } from './rateLimit.js'
+
+export interface ClientOptions {
+  /** Default: pooled keep-alive connections of Node (`httpTransport()`), opened with the first request. */
+  readonly transport?: Transport | undefined
+  readonly retry: RetryPolicy
+  /** For the headers of an answer, and between two parts of its body. Default 60,000. */
+  readonly timeoutMs?: number | undefined
+  /** Longest body, decoded. Default 256 MiB. */
+  readonly maxBodyBytes?: number | undefined
+  readonly limits?: RateLimits | undefined
+  /** Default: one that knows only what signers conceal. */
+  readonly scrubber?: Scrubber | undefined
+  /** Default `sluice`. */
+  readonly userAgent?: string | undefined
+  /** Default 10. */
+  readonly maxRedirects?: number | undefined
+  /** URL of an HTTP proxy for the default transport. */
+  readonly proxy?: string | undefined
+}
+
+export interface SendOptions {
+  /** Name of the resource, for events, errors and statistics. */
+  readonly resource: string
+  readonly identity: ResponseIdentity
+  readonly journal: ResponseJournal
+  readonly auth?: Authenticator | undefined
+  /** Added before `auth` signs, for the same origins. */
+  readonly credentials?: Credentials | undefined
+  /**
+   * Origins, as in `https://api.example.com`, that the configuration names; the base URL's first. Credentials,
+   * configured headers and bodies go only there.
+   */
+  readonly authOrigins: readonly string[]
+  readonly signal: AbortSignal
+  readonly clock: Clock
+  readonly emit: (event: RunEvent) => void
+  /** Requests in flight for one origin and credential. Default 1. */
+  readonly concurrency?: number | undefined
+  /** Instead of the client's. */
+  readonly retry?: RetryPolicy | undefined
+  /** Instead of the client's. */
+  readonly timeoutMs?: number | undefined
+  /** Milliseconds since the epoch, after which nothing is waited for: `send` rejects with a {@link TimeUpError}. */
+  readonly deadline?: number | undefined
+  /** Whether to ask again although the policy would not. Attempts and delays are the policy's. */
+  readonly shouldRetry?: ((response: ApiResponse) => boolean) | undefined
+  /** Whether an answer with status 300 or above is journaled too. Default: no. */
+  readonly recordable?: ((response: ApiResponse) => boolean) | undefined
+}
+
+/** What one resource has cost since the client was made or last closed. */
+export interface RequestStatistics {
+  /** Sent, retries, redirects and token requests included. */
+  readonly requests: number
+  readonly retries: number
+  /** Spent waiting for retries and rate limits. */
+  readonly waitedMs: number
+  /** Of decoded bodies. */
+  readonly bytes: number
+}
+
+export interface Client {
+  /**
+   * The final answer to a request, whatever its status: from the journal if it was recorded, else signed, sent,
+   * retried, and recorded before it is returned. Rejects with a RequestError when no answer came.
+   */
+  send(request: ApiRequest, options: SendOptions): Promise<ApiResponse>
+  /** Takes back the memory of an answer's body, which nobody reads any more: a later body may be written there. */
+  release(response: ApiResponse): void
+  statistics(resource: string): RequestStatistics
+  /** Loads what the first request needs. */
+  prepare(): void
+  /** Closes idle connections and forgets statistics and limits learnt. The client can be used again. */
+  close(): Promise<void>
+}
+
+type Asking = Omit<SendOptions, 'identity' | 'journal' | 'recordable'>
+
+/** A page is in memory several times over while it is read: as it came, in rows, in columns. */
+const MOST_BODY_BYTES = 2 ** 28
+
+/** Waits shorter than this are not worth an event. */
+const SHORTEST_EVENT_MS = 10
+
+/** Left out of answers: credentials, and what describes the transfer rather than the decoded body. */
+const droppedHeaders = new Set([
+  'authentication-info',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'keep-alive',
+  'proxy-authenticate',
+  'set-cookie',
+  'set-cookie2',
+  'transfer-encoding',
+  'www-authenticate',
+])
+
+export function createClient(options: ClientOptions): Client {
+  const http = options.transport === undefined ? httpTransport({ proxy: options.proxy }) : undefined
+  const transport = options.transport ?? http?.send
+  if (transport === undefined) throw new TypeError('unreachable: one of both is there')
+  const scrubber = options.scrubber ?? createScrubber()
+  const gates = credentialGates(options.limits ?? {})
+  const bodyBuffers = new BodyBuffers()
+  const totals = new Map<string, { requests: number; retries: number; waitedMs: number; bytes: number }>()
+
+  const totalsOf = (resource: string) => {
+    let total = totals.get(resource)
+    if (total === undefined) {
+      total = { requests: 0, retries: 0, waitedMs: 0, bytes: 0 }
+      totals.set(resource, total)
+    }
+    return total
+  }
+
+  const ask = (request: ApiRequest, asking: Asking): Promise<ApiResponse> =>
+    withinDeadline(asking, signal => askAgain(request, { ...asking, signal }))
+
+  const askAgain = async (request: ApiRequest, asking: Asking): Promise<ApiResponse> => {
+    const { resource, signal, clock, emit } = asking
+    const { method } = request
+    const shown = (): string => redactUrl(requestUrl(request), scrubber)
+    const policy = asking.retry ?? options.retry
+    const total = totalsOf(resource)
+    let number = 1
+    const context: ExchangeContext = {
+      resource,
+      transport,
+      scrubber,
+      auth: asking.auth,
+      credentials: asking.credentials,
+      bound: asking.authOrigins,
+      sign: signContext(asking),
+      timeoutMs: asking.timeoutMs ?? options.timeoutMs ?? 60_000,
+      maxBodyBytes: options.maxBodyBytes ?? MOST_BODY_BYTES,
+      bodyBuffers,
+      maxRedirects: options.maxRedirects ?? 10,
+      userAgent: options.userAgent ?? 'sluice',
+      enter: (origin, destination) =>
+        gates.of(origin, destination === 'bound' ? asking.auth : undefined).enter({
+          clock,
+          signal,
+          concurrency: asking.concurrency ?? 1,
+          onWait(delayMs, { reason, isAsked }) {
+            if (isAsked) checkAskedWait(delayMs, policy, clock, () => ({ resource, method, url: shown() }))
+            checkDeadline(delayMs, asking.deadline, clock)
+            total.waitedMs += delayMs
+            if (delayMs >= SHORTEST_EVENT_MS) emit({ type: 'waiting', resource, reason, delayMs })
+          },
+        }),
+      sent({ method, url, status, durationMs, bytes }) {
+        total.requests++
+        total.bytes += bytes
+        emit({ type: 'request', resource, method, url, status, attempt: number, durationMs })
+      },
+    }
+    for (; ; number++) {
+      const result = await attempt(request, context)
+      const reason = retryReason(result, policy, asking.shouldRetry)
+      if (reason === undefined || number >= policy.attempts) {
+        if (result.kind === 'answer') return result.response
+        throw unanswered(request, result, resource, number)
+      }
+      const { url, status } = result.kind === 'answer' ? result.response : { url: result.url, status: undefined }
+      const asked = result.kind === 'answer' ? retryAfterMs(result.response.headers, clock.now()) : undefined
+      if (asked !== undefined) {
+        checkAskedWait(asked, policy, clock, () => ({ resource, method, url, status, attempts: number }))
+      }
+      const delayMs = asked ?? backoffMs(policy, number, clock.random())
+      checkDeadline(delayMs, asking.deadline, clock)
+      total.retries++
+      total.waitedMs += delayMs
+      emit({ type: 'retry', resource, url, reason, attempt: number, delayMs })
+      await clock.sleep(delayMs, signal)
+    }
+  }
+
+  const signContext = (asking: Asking): SignContext => ({
+    signal: asking.signal,
+    now: () => asking.clock.now(),
+    conceal: secret => scrubber.add(secret),
+    send: request => {
+      const { origin } = new URL(request.url)
+      const { resource, signal, clock, emit, retry, timeoutMs, deadline } = asking
+      return ask(request, { resource, signal, clock, emit, retry, timeoutMs, deadline, authOrigins: [origin] })
+    },
+  })
+
+  return {
+    async send(request, sending) {
+      const { journal, identity, signal, resource } = sending
+      const recorded = await journal.lookup(identity)
+      const shown = (): string => redactUrl(requestUrl(request), scrubber)
+      if (recorded !== undefined) return { ...recorded, url: shown(), fromJournal: true }
+      const answer = await ask(request, sending).catch((error: unknown) => {
+        throw signal.aborted ? stopped(signal, resource) : error
+      })
+      const response = { ...answer, headers: keptHeaders(answer.headers) }
+      if (response.status < 300 || sending.recordable?.(response) === true) {
+        const { status, headers, body, doubt } = response
+        await journal.record(identity, { status, headers, body, doubt } satisfies RecordedResponse, {
+          method: request.method,
+          url: shown(),
+        })
+      }
+      return response
+    },
+    release: ({ body }) => bodyBuffers.release(body),
+    statistics: resource => ({ ...totalsOf(resource) }),
+    prepare: () => http?.prepare(),
+    async close() {
+      totals.clear()
+      gates.forget()
+      bodyBuffers.clear()
+      await http?.close()
+    },
+  }
+}
+
+/** One gate for each origin and credential; requests without a credential share one. */
+function credentialGates(limits: RateLimits) {
+  const anyone = {}
+  let byCredential = new WeakMap<object, Map<string, Gate>>()
+  return {
+    of(origin: string, credential: object = anyone): Gate {
+      const byOrigin = byCredential.get(credential) ?? new Map<string, Gate>()
+      byCredential.set(credential, byOrigin)
+      const gate = byOrigin.get(origin) ?? createGate(limits)
+      byOrigin.set(origin, gate)
+      return gate
+    },
+    forget() {
+      byCredential = new WeakMap()
+    },
+  }
+}
+
+/** Why a result asks for another attempt, or undefined where it is final. */
+function retryReason(
+  result: Attempt,
+  policy: RetryPolicy,
+  shouldRetry: SendOptions['shouldRetry'],
+): string | undefined {
+  if (result.kind === 'failure') {
+    return policy.onConnectionError && result.failure.transient ? result.failure.text : undefined
+  }
+  const { response } = result
+  const { status, headers } = response
+  if (policy.statuses.includes(status)) return `status ${status}`
+  if (policy.statuses.includes(429) && status === 403 && isThrottled(status, headers)) return 'status 403, rate limit'
+  const text = status < 400 ? policy.bodyContains?.find(part => Buffer.from(response.body).includes(part)) : undefined
+  if (text !== undefined) return `the body contains "${text}"`
+  return shouldRetry?.(response) === true ? `status ${status}, by a response action` : undefined
+}
+
+const advice = {
+  connection: 'check the address, the network and that the server runs',
+  timeout: 'the API may be slow: raise `timeout`, or ask for smaller pages',
+  response_format: 'the server or something on the way damages the answer',
+  response_too_large: 'ask for smaller pages, or raise the limit',
+} as const
+
+function unanswered(
+  request: ApiRequest,
+  { failure, url }: Extract<Attempt, { kind: 'failure' }>,
+  resource: string,
+  attempts: number,
+): RequestError {
+  const tries = attempts === 1 ? '' : ` after ${attempts} attempts`
+  const message = `${resource}: ${request.method} ${url} failed${tries}: ${failure.text}; ${advice[failure.code]}`
+  return new RequestError(failure.code, message, { resource, method: request.method, url, attempts })
+}
+
+function stopped(signal: AbortSignal, resource: string): Error {
+  if (signal.reason instanceof SluiceError) return signal.reason
+  return new RequestError('aborted', `${resource}: stopped before the answer came`, { resource, cause: signal.reason })
+}
+
+function keptHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const kept: Record<string, string> = {}
+  for (const name in headers) if (!droppedHeaders.has(name)) kept[name] = headers[name] ?? ''
+  return kept
+}

@@ -1,0 +1,237 @@
+import { RequestError, SluiceError } from '../../model/errors.js'
+import type { Scrubber } from '../../model/secrets/scrubber.js'
+import { reveal, Secret } from '../../model/secrets/secret.js'
+import type {
+  ApiRequest,
+  ApiResponse,
+  Authenticator,
+  SignContext,
+  Transport,
+  TransportRequest,
+  TransportResponse,
+} from '../api.js'
+import type { Gate } from './rateLimit.js'
+import { redactUrl } from './redact.js'
+import { destinationOf, redirected, staysPublic } from './redirects.js'
+import type { BodyBuffers } from './responseBody.js'
+import { readBody } from './responseBody.js'
+import { type Failure, failureOf } from './retry.js'
+import { LocalAddressError } from './transport.js'
+import { headerOf, requestUrl, wireBody, wireHeaders, withHeader, withParam } from './wire.js'
+
+/** Headers and query parameters whose values are secrets, by name. */
+export interface Credentials {
+  readonly headers?: Readonly<Record<string, Secret>> | undefined
+  readonly params?: Readonly<Record<string, Secret>> | undefined
+}
+
+/** What one attempt needs; the same for all attempts at a request. */
+export interface ExchangeContext {
+  readonly resource: string
+  readonly transport: Transport
+  readonly scrubber: Scrubber
+  readonly auth: Authenticator | undefined
+  readonly credentials: Credentials | undefined
+  readonly bound: readonly string[]
+  readonly sign: SignContext
+  readonly timeoutMs: number
+  readonly maxBodyBytes: number
+  readonly bodyBuffers: BodyBuffers
+  readonly maxRedirects: number
+  readonly userAgent: string
+  /** Waits until a request to this origin may start. */
+  readonly enter: (origin: string, destination: 'bound' | 'foreign') => ReturnType<Gate['enter']>
+  /** Tells of every request that was sent; status 0 where no answer came. */
+  readonly sent: (about: { method: string; url: string; status: number; durationMs: number; bytes: number }) => void
+}
+
+export type Attempt =
+  | { readonly kind: 'answer'; readonly response: ApiResponse }
+  | { readonly kind: 'failure'; readonly failure: Failure; readonly url: string }
+
+/**
+ * One attempt: follows redirects, and replays once after a 401 where the authenticator got new credentials. Rejects only
+ * where no further attempt can help: a forbidden URL, redirects without end, a signer that fails, an aborted signal.
+ */
+export async function attempt(request: ApiRequest, context: ExchangeContext): Promise<Attempt> {
+  let hop = request
+  let renewed = false
+  const visited = new Set<string>()
+  for (;;) {
+    const destination = place(hop, context)
+    const result = await exchange(hop, destination, context)
+    if (result.kind === 'failure') return result
+    const { status, headers, url } = result.response
+    const { auth } = context
+    if (status === 401 && destination === 'bound' && !renewed && auth?.renew !== undefined) {
+      renewed = true
+      if (await told(() => auth.renew?.(context.sign) ?? false, context)) continue
+    }
+    const next = redirected(hop, status, headers)
+    if (next === undefined) return result
+    visited.add(`${hop.method} ${requestUrl(hop)}`)
+    checkRedirect(next, visited, url, status, context)
+    hop = next
+  }
+}
+
+function place(request: ApiRequest, { resource, scrubber, bound }: ExchangeContext): 'bound' | 'foreign' {
+  const url = redactUrl(requestUrl(request), scrubber)
+  if (!URL.canParse(request.url)) {
+    const message = `${resource}: "${url}" is not an absolute URL; set client.base_url or begin the path with https://`
+    throw new RequestError('forbidden_url', message, { resource, method: request.method, url })
+  }
+  return destinationOf(request, bound, { resource, url })
+}
+
+function checkRedirect(
+  next: ApiRequest,
+  visited: ReadonlySet<string>,
+  from: string,
+  status: number,
+  { resource, maxRedirects, scrubber }: ExchangeContext,
+): void {
+  const loops = visited.has(`${next.method} ${requestUrl(next)}`)
+  if (!loops && visited.size <= maxRedirects) return
+  const to = redactUrl(requestUrl(next), scrubber)
+  const what = loops ? 'redirects lead in a circle' : `more than ${maxRedirects} redirects`
+  throw new RequestError('http_status', `${resource}: ${what}: ${from} answers ${status} and leads to ${to}`, {
+    resource,
+    method: next.method,
+    url: from,
+    status,
+  })
+}
+
+async function exchange(
+  request: ApiRequest,
+  destination: 'bound' | 'foreign',
+  context: ExchangeContext,
+): Promise<Attempt> {
+  const { origin, host } = new URL(request.url)
+  const leave = await context.enter(origin, destination)
+  let status = 0
+  let headers: Readonly<Record<string, string>> = {}
+  try {
+    const prepared = await prepare(request, destination, context)
+    // Only now: what the signer uses has become known to the scrubber.
+    const url = redactUrl(requestUrl(request), context.scrubber)
+    context.sign.signal.throwIfAborted()
+    const begun = context.sign.now()
+    const sent = (answered: number, bytes: number): void =>
+      context.sent({ method: request.method, url, status: answered, durationMs: context.sign.now() - begun, bytes })
+    try {
+      const answer = await context.transport(prepared)
+      const body = await readBody(
+        answer,
+        { maxBytes: context.maxBodyBytes, timeoutMs: context.timeoutMs, now: context.sign.now },
+        context.bodyBuffers,
+      )
+      status = answer.status
+      headers = answer.headers
+      sent(status, body.length)
+      const doubt = doubtOf(answer)
+      return { kind: 'answer', response: { status, headers, body, url, fromJournal: false, ...(doubt && { doubt }) } }
+    } catch (error) {
+      // Given up or not, it was sent.
+      sent(0, 0)
+      if (context.sign.signal.aborted) throw error
+      if (error instanceof LocalAddressError) throw ledInside(request, url, error, context)
+      const failure = failureOf(error, host)
+      return { kind: 'failure', failure: { ...failure, text: context.scrubber.text(failure.text) }, url }
+    }
+  } finally {
+    leave(status, headers)
+  }
+}
+
+/** What speaks against the answer being whole. */
+function doubtOf({ status, endsWithConnection }: TransportResponse): string | undefined {
+  if (status === 206) return 'the API answered with a part of what was asked for (206 Partial Content)'
+  if (endsWithConnection !== true || status >= 300 || status === 204 || status === 205) return undefined
+  return 'an answer ended with its connection, without a length: it may be cut off'
+}
+
+function ledInside(
+  { method, url: wanted }: ApiRequest,
+  url: string,
+  { message }: LocalAddressError,
+  { resource }: ExchangeContext,
+): RequestError {
+  const allow = `if that is intended, add "${new URL(wanted).host}" to client.allowed_hosts`
+  return new RequestError('forbidden_url', `${resource}: ${method} ${url} was not sent: ${message}; ${allow}`, {
+    resource,
+    method,
+    url,
+  })
+}
+
+/** What goes over the wire: signed for origins of the configuration, bare for others. */
+async function prepare(
+  request: ApiRequest,
+  destination: 'bound' | 'foreign',
+  context: ExchangeContext,
+): Promise<TransportRequest> {
+  const ready =
+    destination === 'foreign'
+      ? { ...request, headers: {}, url: withoutUser(request.url).url }
+      : await signed(request, context)
+  const body = ready.body === undefined ? undefined : wireBody(ready.body)
+  return {
+    method: ready.method,
+    url: requestUrl(ready),
+    headers: wireHeaders(ready, body?.contentType, context.userAgent),
+    body: body?.text,
+    signal: context.sign.signal,
+    timeoutMs: { headers: context.timeoutMs, body: context.timeoutMs },
+    ...(destination === 'foreign' && staysPublic(context.bound) && { publicOnly: true }),
+  }
+}
+
+async function signed(request: ApiRequest, context: ExchangeContext): Promise<ApiRequest> {
+  const { auth, credentials, sign } = context
+  const { url, user } = withoutUser(request.url)
+  let ready: ApiRequest = { ...request, url }
+  if (user !== undefined && headerOf(ready, 'authorization') === undefined) {
+    const pair = Buffer.from(user).toString('base64')
+    // A name without a password is often a token.
+    const [name = '', ...password] = user.split(':')
+    for (const text of [pair, password.join(':') || name]) sign.conceal(new Secret(text, 'the address'))
+    ready = withHeader(ready, 'Authorization', `Basic ${pair}`)
+  }
+  for (const [name, secret] of Object.entries(credentials?.headers ?? {})) {
+    sign.conceal(secret)
+    ready = withHeader(ready, name, reveal(secret))
+  }
+  for (const [name, secret] of Object.entries(credentials?.params ?? {})) {
+    sign.conceal(secret)
+    ready = withParam(ready, name, reveal(secret))
+  }
+  return auth === undefined ? ready : await told(() => auth.sign(ready, sign), context)
+}
+
+/** Runs a part of an authenticator; what it throws says no secret, whoever wrote it. */
+async function told<Value>(run: () => Value | Promise<Value>, context: ExchangeContext): Promise<Value> {
+  const { resource, scrubber, sign } = context
+  try {
+    return await run()
+  } catch (error) {
+    if (sign.signal.aborted) throw error
+    const text = scrubber.text(error instanceof Error ? error.message : String(error))
+    if (!(error instanceof SluiceError))
+      throw new RequestError('auth', `${resource}: the authenticator failed: ${text}`, { resource })
+    error.message = text
+    throw error
+  }
+}
+
+/** A URL without `user:password@`, and that part decoded. */
+function withoutUser(text: string): { readonly url: string; readonly user: string | undefined } {
+  if (!text.includes('@')) return { url: text, user: undefined }
+  const url = new URL(text)
+  if (url.username === '' && url.password === '') return { url: text, user: undefined }
+  const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  url.username = ''
+  url.password = ''
+  return { url: url.href, user }
+}

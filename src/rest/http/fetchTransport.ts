@@ -1,0 +1,94 @@
+import type { Transport, TransportRequest } from '../api.js'
+import { tellsEnd } from './transport.js'
+import { LONGEST_TIMER_MS } from './waiting.js'
+
+/** The part of `fetch` that is used: any function that takes a URL and an init, and gives a `Response`. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+/**
+ * A transport that sends requests with a `fetch` function: a wrapped one, one of a library, one of a test. `fetch`
+ * decodes bodies, so the headers that describe the encoded ones are left out. Redirects are not followed, because Sluice
+ * does that itself, without credentials where they lead elsewhere. A cancelled request ends with the signal's reason, a
+ * late one with an error that is retried as a timeout.
+ */
+export function fetchTransport(fetch: Fetch): Transport {
+  return async request => {
+    const { method, url, headers, body } = request
+    const deadline = new Deadline(request)
+    try {
+      deadline.start(request.timeoutMs.headers, 'UND_ERR_HEADERS_TIMEOUT')
+      const signal = deadline.signal
+      const init = { method, headers, redirect: 'manual', signal, ...(body === undefined ? {} : { body }) } as const
+      const answer = await deadline.watch(fetch(url, init))
+      return {
+        status: answer.status,
+        headers: headersOf(answer),
+        body: bodyOf(answer, request, deadline),
+        endsWithConnection: answer.url !== '' && !tellsEnd(Object.fromEntries(answer.headers)),
+      }
+    } finally {
+      deadline.stop()
+    }
+  }
+}
+
+/** They describe a body that `fetch` has decoded. */
+const ENCODED = new Set(['content-encoding', 'content-length', 'transfer-encoding'])
+
+function headersOf({ headers }: Response): Record<string, string> {
+  const flat: Record<string, string> = {}
+  headers.forEach((value, name) => {
+    if (!ENCODED.has(name)) flat[name] = flat[name] === undefined ? value : `${flat[name]}, ${value}`
+  })
+  return flat
+}
+
+async function* bodyOf({ body }: Response, { timeoutMs }: TransportRequest, deadline: Deadline) {
+  if (body === null) return
+  const reader = body.getReader()
+  try {
+    for (;;) {
+      deadline.start(timeoutMs.body, 'UND_ERR_BODY_TIMEOUT')
+      const part = await deadline.watch(reader.read())
+      if (part.done) return
+      yield part.value
+    }
+  } finally {
+    deadline.stop()
+    await reader.cancel().catch(() => {})
+  }
+}
+
+/** Cancels one request when its turn to answer is over, or when the run is. */
+class Deadline {
+  readonly #late = new AbortController()
+  readonly #ended: Promise<never>
+  #timer: NodeJS.Timeout | undefined
+  readonly signal: AbortSignal
+
+  constructor({ signal }: TransportRequest) {
+    this.signal = AbortSignal.any([signal, this.#late.signal])
+    this.#ended = new Promise((_resolve, reject) => {
+      const end = (): void => reject(this.signal.reason)
+      if (this.signal.aborted) end()
+      else this.signal.addEventListener('abort', end, { once: true })
+    })
+    this.#ended.catch(() => {})
+  }
+
+  /** Begins anew to wait; `code` names what was late. */
+  start(timeoutMs: number, code: string): void {
+    this.stop()
+    const late = (): void => this.#late.abort(Object.assign(new Error('the answer is late'), { code }))
+    this.#timer = setTimeout(late, Math.min(timeoutMs, LONGEST_TIMER_MS))
+  }
+
+  /** Whatever a `fetch` makes of a signal, be it nothing, an aborted request ends at once with the signal's reason. */
+  watch<Result>(work: Promise<Result>): Promise<Result> {
+    return Promise.race([this.#ended, work])
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+  }
+}

@@ -1,0 +1,206 @@
+import type { Clock } from '../../model/source.js'
+import { retryAfterMs, toldTime } from './retry.js'
+
+/** Limits that the user declares; the adaptive ones work below them. */
+export interface RateLimits {
+  /** At most `requests` started within any `perMs` milliseconds, for one origin and credential. */
+  readonly requests?: number | undefined
+  /** Default 1,000. */
+  readonly perMs?: number | undefined
+  /** At most this many in flight, for one origin and credential. */
+  readonly maxConcurrency?: number | undefined
+}
+
+/** What a gate knows; times are milliseconds since the epoch. */
+export interface GateState {
+  /** Requests that may be in flight, as learnt from answers. */
+  readonly allowed: number
+  readonly inFlight: number
+  /** Good answers since `allowed` last changed. */
+  readonly successes: number
+  /** When `allowed` was last cut. Answers to requests started before that do not cut it again. */
+  readonly cutAt: number
+  /** Nothing starts before this. */
+  readonly pausedUntil: number
+  /** When the last requests started, oldest first; as many as the declared rate counts. */
+  readonly started: readonly number[]
+}
+
+/** Requests that may be in flight before anything is known of the API. */
+const FIRST_ALLOWED = 4
+
+export const newGate: GateState = {
+  allowed: FIRST_ALLOWED,
+  inFlight: 0,
+  successes: 0,
+  cutAt: Number.NEGATIVE_INFINITY,
+  pausedUntil: Number.NEGATIVE_INFINITY,
+  started: [],
+}
+
+/** A wait that comes before a request. */
+export interface Wait {
+  /** Milliseconds since the epoch. */
+  readonly until: number
+  readonly reason: string
+  /** The API asks for it; otherwise it is the configuration's. */
+  readonly isAsked: boolean
+}
+
+export type GateDecision =
+  | { readonly kind: 'go' }
+  | (Wait & { readonly kind: 'wait' })
+  /** Until an answer to another request has come. */
+  | { readonly kind: 'full' }
+
+/** Whether a request may start now. `concurrency` is the most that the run wants in flight. */
+export function decide(state: GateState, limits: RateLimits, concurrency: number, now: number): GateDecision {
+  const most = Math.max(1, Math.min(state.allowed, concurrency, limits.maxConcurrency ?? concurrency))
+  if (state.inFlight >= most) return { kind: 'full' }
+  if (state.pausedUntil > now) {
+    return { kind: 'wait', until: state.pausedUntil, reason: 'the API asks to wait', isAsked: true }
+  }
+  const oldest = state.started[state.started.length - (limits.requests ?? Number.POSITIVE_INFINITY)]
+  const free = oldest === undefined ? now : oldest + (limits.perMs ?? 1000)
+  if (free > now) return { kind: 'wait', until: free, reason: 'the configured rate limit', isAsked: false }
+  return { kind: 'go' }
+}
+
+export function started(state: GateState, limits: RateLimits, now: number): GateState {
+  const kept = limits.requests === undefined ? [] : [...state.started, now].slice(-limits.requests)
+  return { ...state, inFlight: state.inFlight + 1, started: kept }
+}
+
+/** An answer to a request, or its failure. */
+export interface Outcome {
+  /** 0 where no answer came. */
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly startedAt: number
+}
+
+/**
+ * Until an API has refused for the first time, every good answer lets one more be in flight, so that their number
+ * doubles with each round; after that it takes a whole round of good answers. Half as many after 429 or 503, once for
+ * all requests that were in flight together: the slow start, additive increase and multiplicative decrease of TCP
+ * (RFC 5681). A pause that an answer asks for holds for everyone.
+ */
+export function answered(state: GateState, outcome: Outcome, now: number): GateState {
+  const inFlight = state.inFlight - 1
+  const pausedUntil = Math.max(state.pausedUntil, pauseUntil(outcome.status, outcome.headers, now) ?? state.pausedUntil)
+  if (isThrottled(outcome.status, outcome.headers)) {
+    if (outcome.startedAt <= state.cutAt) return { ...state, inFlight, pausedUntil }
+    return { ...state, inFlight, pausedUntil, allowed: Math.max(1, state.allowed >> 1), successes: 0, cutAt: now }
+  }
+  if (outcome.status === 0 || outcome.status >= 500) return { ...state, inFlight, pausedUntil }
+  const successes = state.successes + 1
+  const wasRefused = state.cutAt !== Number.NEGATIVE_INFINITY
+  if (wasRefused && successes < state.allowed) return { ...state, inFlight, pausedUntil, successes }
+  return { ...state, inFlight, pausedUntil, allowed: state.allowed + 1, successes: 0 }
+}
+
+/** 429, 503, and 403 where the headers say that it means the same. */
+export function isThrottled(status: number, headers: Readonly<Record<string, string>>): boolean {
+  if (status === 429 || status === 503) return true
+  return status === 403 && (headers['retry-after'] !== undefined || remaining(headers)?.left === 0)
+}
+
+/**
+ * Until when the API asks not to be asked: `Retry-After` of an answer that refuses, or the end of a window in which
+ * nothing is left. Undefined: it does not ask for that.
+ */
+export function pauseUntil(status: number, headers: Readonly<Record<string, string>>, now: number): number | undefined {
+  if (isThrottled(status, headers)) {
+    const delay = retryAfterMs(headers, now)
+    if (delay !== undefined) return now + delay
+  }
+  const window = remaining(headers)
+  if (window === undefined || window.left > 0 || window.reset === undefined) return undefined
+  return toldTime(window.reset.trim(), headers, now)
+}
+
+interface Window {
+  readonly left: number
+  readonly reset: string | undefined
+}
+
+/** `RateLimit` in both its forms, `RateLimit-Remaining`, `X-RateLimit-Remaining`, `X-Rate-Limit-Remaining`. */
+function remaining(headers: Readonly<Record<string, string>>): Window | undefined {
+  const combined = headers.ratelimit
+  if (combined !== undefined) {
+    const left = /(?:^|[;,\s])(?:r|remaining)=(\d+)/i.exec(combined)?.[1]
+    if (left !== undefined) {
+      return { left: Number(left), reset: /(?:^|[;,\s])(?:t|reset)=(\d+)/i.exec(combined)?.[1] }
+    }
+  }
+  for (const prefix of ['ratelimit', 'x-ratelimit', 'x-rate-limit']) {
+    const left = headers[`${prefix}-remaining`]
+    if (left !== undefined && /^\s*\d+/.test(left)) {
+      return { left: Number.parseInt(left, 10), reset: headers[`${prefix}-reset`] }
+    }
+  }
+  return undefined
+}
+
+/** Lets requests to one origin with one credential start, in the order in which they came. */
+export interface Gate {
+  /** Resolves when a request may start, with a function to be called once with its outcome. */
+  enter(options: EnterOptions): Promise<(status: number, headers: Readonly<Record<string, string>>) => void>
+}
+
+export interface EnterOptions {
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly concurrency: number
+  /** Told of each wait before it begins. What it throws ends the request in its place. */
+  readonly onWait: (delayMs: number, wait: Wait) => void
+}
+
+export function createGate(limits: RateLimits): Gate {
+  let state = newGate
+  const line: (() => void)[] = []
+
+  return {
+    async enter({ clock, signal, concurrency, onWait }) {
+      let wake = (): void => {}
+      const place = (): void => wake()
+      const woken = (): Promise<void> =>
+        new Promise((resolve, reject) => {
+          const abort = (): void => reject(signal.reason)
+          signal.addEventListener('abort', abort, { once: true })
+          wake = () => {
+            signal.removeEventListener('abort', abort)
+            resolve()
+          }
+        })
+      line.push(place)
+      try {
+        let served = Number.NEGATIVE_INFINITY
+        for (;;) {
+          signal.throwIfAborted()
+          const decision = line[0] === place ? decide(state, limits, concurrency, Math.max(clock.now(), served)) : full
+          if (decision.kind === 'go') break
+          if (decision.kind === 'full') await woken()
+          else {
+            const delayMs = decision.until - clock.now()
+            onWait(delayMs, decision)
+            await clock.sleep(delayMs, signal)
+            // A timer may fire a little early; what was waited for is over all the same.
+            served = decision.until
+          }
+        }
+        const startedAt = clock.now()
+        state = started(state, limits, Math.max(startedAt, served))
+        return (status, headers) => {
+          state = answered(state, { status, headers, startedAt }, clock.now())
+          line[0]?.()
+        }
+      } finally {
+        line.splice(line.indexOf(place), 1)
+        line[0]?.()
+      }
+    },
+  }
+}
+
+const full: GateDecision = { kind: 'full' }

@@ -1,0 +1,97 @@
+import { RequestError } from '../../model/errors.js'
+import type { ApiRequest } from '../api.js'
+import { requestUrl } from './wire.js'
+
+/**
+ * The request that a redirect asks for, or undefined where the answer is none. As browsers do it: 303 makes anything a
+ * GET, 301 and 302 make a POST one, 307 and 308 repeat the request with its body.
+ */
+export function redirected(
+  request: ApiRequest,
+  status: number,
+  headers: Readonly<Record<string, string>>,
+): ApiRequest | undefined {
+  const location = headers.location
+  if (location === undefined || ![301, 302, 303, 307, 308].includes(status)) return undefined
+  const from = requestUrl(request)
+  if (!URL.canParse(location, from)) return undefined
+  const next = { ...request, url: new URL(location, from).href, params: [] }
+  const becomesGet = status === 303 || (request.method === 'POST' && (status === 301 || status === 302))
+  return becomesGet ? { ...next, method: 'GET', body: undefined } : next
+}
+
+/**
+ * Where a request may go. `bound`: an origin that the configuration names; credentials, configured headers and a body
+ * are for it alone. `foreign`: elsewhere, without them.
+ *
+ * Throws a RequestError `forbidden_url` for anything but http and https, for plain http where the configuration has
+ * https, for a body that would go elsewhere, and where an API that is not on this machine or in this network leads into
+ * it (as to `http://169.254.169.254/`).
+ */
+export function destinationOf(
+  request: ApiRequest,
+  bound: readonly string[],
+  about: { readonly resource: string; readonly url: string },
+): 'bound' | 'foreign' {
+  const url = new URL(request.url)
+  if (bound.includes(url.origin)) return 'bound'
+  const refuse = (why: string): never => {
+    throw new RequestError('forbidden_url', `${about.resource}: ${request.method} ${about.url} was not sent: ${why}`, {
+      resource: about.resource,
+      method: request.method,
+      url: about.url,
+    })
+  }
+  const allow = `if that is intended, add "${url.host}" to client.allowed_hosts`
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') refuse(`${url.protocol} is neither http nor https`)
+  if (isLocal(url.hostname) && staysPublic(bound)) {
+    refuse(`the API leads to an address inside this network; ${allow}`)
+  }
+  if (url.protocol === 'http:' && bound.length > 0 && bound.every(origin => origin.startsWith('https:'))) {
+    refuse(`the API leads from https to plain http, where others could read along; ${allow}`)
+  }
+  if (request.body !== undefined) {
+    refuse(`its body would go to ${url.host}, which the configuration does not name; ${allow}`)
+  }
+  return 'foreign'
+}
+
+/** Whether requests to origins that the configuration does not name must stay out of this network. */
+export function staysPublic(bound: readonly string[]): boolean {
+  return !bound.some(origin => isLocal(new URL(origin).hostname))
+}
+
+/** Whether an address, as a name server gives it, is one of those. */
+export function isLocalAddress(address: string): boolean {
+  const plain = address.replace(/%.*$/, '')
+  return isLocal(new URL(`http://${plain.includes(':') ? `[${plain}]` : plain}`).hostname)
+}
+
+/**
+ * Whether a host, as `URL` spells it, is this machine, a private or link-local network, or a cloud's metadata service.
+ * Names are judged as they are spelled; what they stand for is judged when a connection is opened.
+ */
+export function isLocal(hostname: string): boolean {
+  const name = hostname.toLowerCase().replace(/\.$/, '')
+  if (name === 'localhost' || name.endsWith('.localhost') || name.endsWith('.internal')) return true
+  if (name.startsWith('[')) return isLocalV6(name.slice(1, -1))
+  return /^\d+\.\d+\.\d+\.\d+$/.test(name) && isLocalV4(name.split('.').map(Number))
+}
+
+function isLocalV4([a = 0, b = 0]: readonly number[]): boolean {
+  if (a === 0 || a === 10 || a === 127) return true
+  if (a === 169) return b === 254
+  if (a === 172) return b >= 16 && b <= 31
+  if (a === 192) return b === 168
+  return a === 100 && b >= 64 && b <= 127
+}
+
+function isLocalV6(address: string): boolean {
+  if (address === '::' || address === '::1') return true
+  if (/^f[cd][0-9a-f]{2}:/.test(address) || /^fe[89ab][0-9a-f]:/.test(address)) return true
+  // IPv4 inside IPv6, which URL spells in hexadecimal: ::ffff:7f00:1
+  const mapped = /^(?:::ffff:|::|64:ff9b::)([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(address)
+  if (mapped === null) return false
+  const high = Number.parseInt(mapped[1] ?? '0', 16)
+  return isLocalV4([high >> 8, high & 255])
+}

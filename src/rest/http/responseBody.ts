@@ -1,0 +1,264 @@
+import { promisify } from 'node:util'
+import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib'
+import type { TransportResponse } from '../api.js'
+
+/** Codings that {@link readBody} understands, as `accept-encoding` asks for them. */
+export const acceptedEncodings = 'gzip, deflate, br'
+
+/** A body that is no use. `truncated`: more of it was announced; `late`: it came too slowly. Asking again may help then. */
+export class BodyError extends Error {
+  readonly kind: 'truncated' | 'malformed' | 'too_large' | 'late'
+
+  constructor(kind: BodyError['kind'], message: string) {
+    super(message)
+    this.kind = kind
+  }
+}
+
+/**
+ * The whole body, without its content encoding, and unpacked where it is a gzip file. Rejects with a {@link BodyError}, or with the transport's error.
+ * Neither what is transferred nor what it unpacks to may be longer than `maxBytes`; reading stops there. A body
+ * that came without a content encoding is in memory of `buffers`, which may have it back.
+ */
+export async function readBody(
+  response: TransportResponse,
+  { maxBytes, timeoutMs, now }: BodyBounds,
+  buffers: BodyBuffers,
+): Promise<Uint8Array> {
+  const length = response.headers['content-length']
+  const announced = length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
+  const pace = paceOf(timeoutMs, now)
+  const encoded = await collect(response.body, new CollectedBody(announced, { maxBytes, pace }, buffers))
+  let body: Buffer = encoded
+  const layers = codings(response.headers['content-encoding']).reverse()
+  if (layers.length > MOST_CODINGS) {
+    throw new BodyError('malformed', `the body is encoded ${layers.length} times, more than ${MOST_CODINGS}`)
+  }
+  for (const coding of layers) {
+    if (body.length > 0) body = await decode(coding, body, maxBytes)
+  }
+  if (announced !== undefined && announced > encoded.length && encoded.length > 0) {
+    throw new BodyError('truncated', `the body has ${encoded.length} bytes where content-length announced ${length}`)
+  }
+  if (isGzip(body)) body = await decode('gzip', body, maxBytes)
+  if (body !== encoded) buffers.release(encoded)
+  return body
+}
+
+/** What a body may be, and how long it may take. */
+export interface BodyBounds {
+  /** As it is transferred, and decoded. */
+  readonly maxBytes: number
+  /** Between two parts of the body; the transport sees to that. */
+  readonly timeoutMs: number
+  /** Milliseconds, of any clock. */
+  readonly now: () => number
+}
+
+/** Each unpacks all of it once more; two are rare, more are an attack. */
+const MOST_CODINGS = 4
+
+/** A whole body may take as long as this many of its parts, and a second more for each {@link SLOWEST_BYTES}. */
+const PARTS_TIME = 10
+const SLOWEST_BYTES = 16 << 10
+
+/**
+ * Throws where a body drips: each part comes in time, but all of it never would. A line of 16 KiB a second is fast enough
+ * for a body of any length.
+ */
+function paceOf(timeoutMs: number, now: () => number): (bytes: number) => void {
+  const begun = now()
+  return bytes => {
+    const spent = now() - begun
+    if (spent <= timeoutMs * PARTS_TIME + (bytes / SLOWEST_BYTES) * 1000) return
+    throw new BodyError('late', `the body came too slowly: ${bytes} bytes in ${Math.round(spent / 1000)} seconds`)
+  }
+}
+
+/** A compressed file that is served as what it is, such as `export.json.gz`: no text begins with these bytes. */
+function isGzip(body: Uint8Array): boolean {
+  return body[0] === 0x1f && body[1] === 0x8b && body[2] === 8
+}
+
+function codings(header: string | undefined): string[] {
+  if (header === undefined) return []
+  return header
+    .split(',')
+    .map(coding => coding.trim().toLowerCase())
+    .filter(coding => coding !== '' && coding !== 'identity')
+}
+
+interface Emitter {
+  on(event: 'data', listener: (part: Uint8Array) => void): unknown
+  on(event: 'end' | 'close', listener: () => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
+  destroy(): unknown
+}
+
+/** A Node stream is read by its events, which is twice as fast as iterating over it. */
+function collect(body: AsyncIterable<Uint8Array>, collected: CollectedBody): Promise<Buffer> {
+  return 'on' in body && 'destroy' in body
+    ? fromEvents(body as unknown as Emitter, collected)
+    : fromIterable(body, collected)
+}
+
+function fromEvents(body: Emitter, collected: CollectedBody): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let ended = false
+    body.on('data', part => {
+      try {
+        collected.add(part)
+      } catch (error) {
+        reject(error)
+        body.destroy()
+      }
+    })
+    body.on('end', () => {
+      ended = true
+      resolve(collected.bytes())
+    })
+    body.on('error', reject)
+    body.on('close', () => {
+      if (!ended) reject(new BodyError('truncated', 'the connection was closed before the body ended'))
+    })
+  })
+}
+
+async function fromIterable(body: AsyncIterable<Uint8Array>, collected: CollectedBody): Promise<Buffer> {
+  for await (const part of body) collected.add(part)
+  return collected.bytes()
+}
+
+/** What is announced up to this is believed at once, more when a sixteenth of it has come. */
+const FIRST_BELIEVED = 4 << 20
+
+/** The parts of a body in one buffer, which has the announced size if it can be believed: no part waits beside the whole. */
+class CollectedBody {
+  readonly #maxBytes: number
+  readonly #announced: number
+  readonly #buffers: BodyBuffers
+  #buffer = Buffer.alloc(0)
+  #length = 0
+
+  readonly #pace: (bytes: number) => void
+
+  constructor(
+    announced: number | undefined,
+    { maxBytes, pace }: { readonly maxBytes: number; readonly pace: (bytes: number) => void },
+    buffers: BodyBuffers,
+  ) {
+    this.#buffers = buffers
+    this.#announced = announced ?? 0
+    this.#maxBytes = maxBytes
+    this.#pace = pace
+  }
+
+  add(part: Uint8Array): void {
+    const length = this.#length + part.length
+    // What was announced is not waited for.
+    if (Math.max(length, this.#announced) > this.#maxBytes) throw tooLarge(this.#maxBytes)
+    this.#pace(length)
+    if (length > this.#buffer.length) this.#grow(length)
+    this.#buffer.set(part, this.#length)
+    this.#length = length
+  }
+
+  bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#length)
+  }
+
+  #grow(needed: number): void {
+    const believed = Math.min(this.#announced, Math.max(needed * 16, FIRST_BELIEVED))
+    const size = needed > this.#announced ? Math.max(needed, this.#buffer.length * 2) : believed
+    const larger = this.#buffers.acquire(Math.min(size, this.#maxBytes))
+    larger.set(this.bytes())
+    this.#buffers.release(this.#buffer)
+    this.#buffer = larger
+  }
+}
+
+const decoders = {
+  gzip: promisify(gunzip),
+  'x-gzip': promisify(gunzip),
+  br: promisify(brotliDecompress),
+  zlib: promisify(inflate),
+  raw: promisify(inflateRaw),
+}
+
+async function decode(coding: string, body: Buffer, maxBytes: number): Promise<Buffer> {
+  const decoder = decoderOf(coding, body)
+  if (decoder === undefined) throw new BodyError('malformed', `the content encoding "${coding}" is not known`)
+  try {
+    return await decoder(body, { maxOutputLength: maxBytes })
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes)
+    if (code === 'Z_BUF_ERROR') throw new BodyError('truncated', `the ${coding} body ends early`)
+    throw new BodyError('malformed', `the body is not ${coding}, which its content encoding says it is`)
+  }
+}
+
+function decoderOf(coding: string, body: Buffer): (typeof decoders)['gzip'] | undefined {
+  if (coding === 'gzip' || coding === 'x-gzip' || coding === 'br') return decoders[coding]
+  // Servers mean either form by `deflate`; the zlib form begins with a byte whose low half is 8.
+  if (coding === 'deflate') return (body[0]! & 0x0f) === 8 ? decoders.zlib : decoders.raw
+  return undefined
+}
+
+function tooLarge(maxBytes: number): BodyError {
+  return new BodyError(
+    'too_large',
+    `the body is longer than ${maxBytes} bytes (${Math.floor(maxBytes / 2 ** 20)} MiB), the most that is taken into memory at once`,
+  )
+}
+
+/** Bodies shorter than this get memory of their own: they are cheap to make. */
+const SHORTEST = 16 << 10
+/** Free memory that is kept; what comes back beyond it is left to the collector. */
+const MOST_FREE = 32 << 20
+/** Lengths are rounded up to a multiple of this, so that a body that is a little longer fits too. */
+const UNIT = 64 << 10
+
+/**
+ * Memory of bodies that are done with, for those that follow. V8 marks its whole heap each time 64 MB were taken outside
+ * of it: without this, a third of a wide load's collections, and 5 % of its time, were spent on memory for bodies.
+ */
+export class BodyBuffers {
+  /** From the shortest to the longest. */
+  readonly #free: Buffer<ArrayBuffer>[] = []
+  #freeBytes = 0
+  readonly #lent = new WeakSet<ArrayBuffer>()
+
+  /** A buffer of at least `size` bytes with undefined content. */
+  acquire(size: number): Buffer<ArrayBuffer> {
+    if (size < SHORTEST) return Buffer.allocUnsafeSlow(size)
+    const buffer = this.#fitting(size) ?? Buffer.allocUnsafeSlow(Math.ceil((size * 1.125) / UNIT) * UNIT)
+    this.#lent.add(buffer.buffer)
+    return buffer
+  }
+
+  #fitting(size: number): Buffer<ArrayBuffer> | undefined {
+    const place = this.#free.findIndex(buffer => buffer.length >= size)
+    // A short body in a long buffer would hold memory that is meant for a long one.
+    if (place < 0 || this.#free[place]!.length > size * 2 + UNIT) return undefined // place is one of them
+    const [buffer] = this.#free.splice(place, 1)
+    this.#freeBytes -= buffer?.length ?? 0
+    return buffer
+  }
+
+  /** Takes back the memory of a body, of which no one may read any more; to be called once. Other memory is left alone. */
+  release({ buffer: memory }: Uint8Array): void {
+    if (!(memory instanceof ArrayBuffer) || !this.#lent.delete(memory)) return
+    if (this.#freeBytes + memory.byteLength > MOST_FREE) return
+    const buffer = Buffer.from(memory)
+    const longer = this.#free.findIndex(({ length }) => length > buffer.length)
+    this.#free.splice(longer < 0 ? this.#free.length : longer, 0, buffer)
+    this.#freeBytes += buffer.length
+  }
+
+  /** Lets go of all free memory. */
+  clear(): void {
+    this.#free.length = 0
+    this.#freeBytes = 0
+  }
+}

@@ -1,0 +1,109 @@
+import { stringifyJson } from '../../json/write.js'
+import type { ApiRequest, RequestBody } from '../api.js'
+import { acceptedEncodings } from './responseBody.js'
+
+/** Absolute URL with all query parameters; those of `params` come last, in order, encoded. */
+export function requestUrl(request: ApiRequest): string {
+  if (request.params.length === 0) return request.url
+  const hash = request.url.indexOf('#')
+  const url = hash < 0 ? request.url : request.url.slice(0, hash)
+  const query = pairsText(request.params, percentEncoded)
+  if (!url.includes('?')) return `${url}?${query}`
+  return url.endsWith('?') || url.endsWith('&') ? url + query : `${url}&${query}`
+}
+
+function pairsText(pairs: readonly (readonly [string, string])[], encode: (text: string) => string): string {
+  return pairs.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&')
+}
+
+/** As RFC 3986 has it: every server reads `%20` as a space, and not every one `+`. */
+function percentEncoded(text: string): string {
+  // Through UTF-8, because half a surrogate pair cannot be encoded.
+  return encodeURIComponent(Buffer.from(text).toString()).replace(/[!'()*]/g, percent)
+}
+
+/** As forms have it (`application/x-www-form-urlencoded`): space is `+`. */
+function formEncoded(text: string): string {
+  return percentEncoded(text).replaceAll('%20', '+')
+}
+
+function percent(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`
+}
+
+/** Text of the body and the content type that belongs to it, unless the request has its own. */
+export function wireBody(body: RequestBody): { readonly text: string; readonly contentType: string | undefined } {
+  switch (body.kind) {
+    case 'json':
+      return { text: stringifyJson(body.value), contentType: 'application/json' }
+    case 'form':
+      return {
+        text: pairsText(body.pairs, formEncoded),
+        contentType: 'application/x-www-form-urlencoded',
+      }
+    case 'text':
+      return { text: body.text, contentType: undefined }
+  }
+}
+
+/** Headers by lower-case name: the client's own, the body's type, and over them those of the request. */
+export function wireHeaders(
+  request: ApiRequest,
+  contentType: string | undefined,
+  userAgent: string,
+): Record<string, string> {
+  const headers: Record<string, string> = {
+    accept: '*/*',
+    'accept-encoding': acceptedEncodings,
+    'user-agent': userAgent,
+  }
+  if (contentType !== undefined) headers['content-type'] = contentType
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value === null) delete headers[name.toLowerCase()]
+    else headers[name.toLowerCase()] = value
+  }
+  return headers
+}
+
+/** A copy of the request with this header, instead of any that differs from it by case alone. */
+export function withHeader(request: ApiRequest, name: string, value: string): ApiRequest {
+  const others = Object.entries(request.headers).filter(([other]) => other.toLowerCase() !== name.toLowerCase())
+  return { ...request, headers: { ...Object.fromEntries(others), [name]: value } }
+}
+
+/** The value of a header, whatever the case of its name. */
+export function headerOf(request: ApiRequest, name: string): string | undefined {
+  for (const [other, value] of Object.entries(request.headers)) {
+    if (other.toLowerCase() === name.toLowerCase()) return value ?? undefined
+  }
+  return undefined
+}
+
+/** A copy of the request with this query parameter once, at the end, whether or not its URL had it already. */
+export function withParam(request: ApiRequest, name: string, value: string): ApiRequest {
+  return {
+    ...request,
+    url: withoutParam(request.url, name),
+    params: [...request.params.filter(([other]) => other !== name), [name, value]],
+  }
+}
+
+function withoutParam(url: string, name: string): string {
+  const start = url.indexOf('?')
+  if (start < 0) return url
+  const end = url.indexOf('#', start)
+  const pairs = url.slice(start + 1, end < 0 ? undefined : end).split('&')
+  const kept = pairs.filter(pair => decodedName(pair) !== name)
+  if (kept.length === pairs.length) return url
+  const query = kept.length === 0 ? '' : `?${kept.join('&')}`
+  return url.slice(0, start) + query + (end < 0 ? '' : url.slice(end))
+}
+
+function decodedName(pair: string): string {
+  const name = (pair.split('=', 1)[0] ?? '').replaceAll('+', ' ')
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
+  }
+}

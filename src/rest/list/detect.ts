@@ -1,0 +1,226 @@
+import type { JsonDocument } from '../../json/bytes.js'
+import type { JsonValue } from '../../json/value.js'
+import { isJsonObject } from '../../json/value.js'
+import type { ListEnd } from '../../model/source.js'
+import type { ApiPage, ApiRequest, Paginator } from '../api.js'
+import { because } from '../evidence/evidence.js'
+import {
+  bareName,
+  count,
+  type NextHint,
+  nextHints,
+  type PagingHint,
+  pagingHints,
+  saidMore,
+  surelyTotal,
+  wholeTotal,
+} from '../evidence/pagingHints.js'
+import { cursor } from '../paginators/cursor.js'
+import { headerLink, linkTarget } from '../paginators/headerLink.js'
+import { jsonLink } from '../paginators/jsonLink.js'
+import { pageNumber } from '../paginators/pageNumber.js'
+import { limited, proven, suspect, wholeNumber } from '../paginators/paginator.js'
+import { read, type Target, target } from '../paginators/range.js'
+
+export interface DetectedPaginator {
+  readonly paginator: Paginator
+  /** As it would be configured. */
+  readonly guess: string
+  readonly why: string
+}
+
+/**
+ * Guesses the paginator from the first page: a Link header, a link in the body, a number of pages, a cursor, else one
+ * page. A guess that was wrong ends with an error at the first request that was sent before.
+ */
+export function detectPaginator(page: ApiPage, document: JsonDocument | undefined): DetectedPaginator {
+  const hints = pagingHints(document)
+  return leading(page, hints) ?? ended(page, hints) ?? onePage(page, hints)
+}
+
+/**
+ * For the page at which a guessed paginator ends the list: how the list ends instead, where the page itself leads
+ * further in another way.
+ */
+export function otherWay(page: ApiPage, document: JsonDocument | undefined, guess: string): ListEnd | undefined {
+  const ends = `the guessed paginator (${guess}) ends the list, but`
+  const hints = pagingHints(document)
+  if (guess !== 'header_link' && linkTarget(page.headers.link, 'next') !== undefined) {
+    return suspect(`${ends} its last page has a Link header with rel="next"; configure \`paginator\``)
+  }
+  const next = nextHints(hints).find(({ leads, path }) => leads && !guess.includes(`: ${path}`))
+  if (next?.kind === 'link') return suspect(`${ends} its last page has a link at ${next.path}; configure \`paginator\``)
+  const said = saidMore(hints)
+  if (said?.more === true) return suspect(`${ends} "${said.path}" says there is more; configure \`paginator\``)
+  if (next !== undefined) return limited(`${ends} its last page has a value at ${next.path}`)
+  const [pages, own] = [count(hints, 'pages', 1), count(hints, 'page', 0)]
+  if (guess.startsWith('page_number') || pages === undefined || own === undefined || own.number >= pages.number) {
+    return undefined
+  }
+  return limited(`${ends} its last page is, by its own number, page ${own.number} of ${pages.number}`)
+}
+
+/** What leads to the next page. */
+function leading(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator | undefined {
+  if (linkTarget(page.headers.link, 'next') !== undefined) {
+    const paginator = headerLink.create({ type: 'header_link', links_next_key: 'next' })
+    return { paginator, guess: 'header_link', why: 'the Link header has rel="next"' }
+  }
+  const next = nextHints(hints).filter(({ leads }) => leads)
+  const link = next.find(({ kind }) => kind === 'link')
+  if (link !== undefined) return followedLink(link)
+  const pages = countedPages(page, hints)
+  if (pages !== undefined) return pages
+  const position = next.find(
+    ({ path }) => !path.endsWith('endCursor') || bodyPlace(page.request, ['after']) !== undefined,
+  )
+  return position === undefined ? undefined : followedCursor(page, position)
+}
+
+/** A link or cursor that is there and leads nowhere: the list has this one page, or none more. */
+function ended(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator | undefined {
+  const [end] = nextHints(hints)
+  if (end === undefined || end.leads || contradiction(page, hints) !== undefined) return undefined
+  return end.kind === 'link' ? followedLink(end) : followedCursor(page, end)
+}
+
+function followedLink({ path }: NextHint): DetectedPaginator {
+  const paginator = jsonLink.create({ type: 'json_link', next_url_path: path })
+  return { paginator, guess: `json_link, next_url_path: ${path}`, why: `the body has a link at ${path}` }
+}
+
+function followedCursor({ request }: ApiPage, { path, param, morePath }: NextHint): DetectedPaginator {
+  const place = placeOf(request, [param])
+  const paginator = cursor.create({
+    type: 'cursor',
+    cursor_path: path,
+    stop_after_empty_page: false,
+    ...(morePath !== undefined && { has_more_path: morePath }),
+    ...keys('cursor', place),
+  })
+  const guess = `cursor, cursor_path: ${path}${placeText('cursor', place, 'cursor')}${morePath === undefined ? '' : `, has_more_path: ${morePath}`}`
+  return { paginator, guess, why: `the body has a value at ${path}` }
+}
+
+function onePage(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator {
+  const end = saidEnd(page, hints)
+  return { paginator: { next: () => end }, guess: 'single_page', why: 'the answer tells of no other page' }
+}
+
+/** A guess proves nothing: where a list came, there may be more of it that the answer does not tell of. */
+function saidEnd(page: ApiPage, hints: readonly PagingHint[]): ListEnd {
+  const contradicted = contradiction(page, hints)
+  if (contradicted !== undefined) {
+    const reason = `${contradicted.what}, but no way to the next page was found; configure \`paginator\``
+    return contradicted.isSure ? suspect(reason) : limited(reason)
+  }
+  if (page.records === 0) return proven('the list is empty')
+  const said = saidMore(hints)
+  if (said?.more === false) return proven(`"${said.path}" says there is no more`)
+  const total = wholeTotal(hints, page.records)
+  if (total !== undefined) return proven(`"${total.path}" counts as many records as came`)
+  return because('no_paginator')
+}
+
+/** What the first page says that is not so where it is the only one. */
+function contradiction(
+  { records }: ApiPage,
+  hints: readonly PagingHint[],
+): { readonly what: string; readonly isSure: boolean } | undefined {
+  const said = saidMore(hints)
+  if (said?.more === true) return { what: `"${said.path}" says there is more`, isSure: true }
+  const total = count(hints, 'total', records + 1)
+  if (total !== undefined) {
+    const isSure = records > 0 && surelyTotal(hints, total.number) !== undefined
+    return { what: `"${total.path}" counts ${total.number} records`, isSure }
+  }
+  const pages = count(hints, 'pages', 2)
+  return pages === undefined ? undefined : { what: `"${pages.path}" counts ${pages.number} pages`, isSure: false }
+}
+
+/** The number of the first page is taken from the answer, or from the request; without either it is 0, as in dlt. */
+function countedPages(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator | undefined {
+  const total = count(hints, 'pages', 1)
+  if (total === undefined) return undefined
+  const siblings = hints.filter(({ above }) => above.join('\0') === total.above.join('\0'))
+  const own = count(siblings, 'page', 0) ?? count(hints, 'page', 0)
+  const place = placeOf(page.request, ['page', 'pageNumber', 'pageNo', 'pageIndex', 'p'])
+  const first = read(page.request, place) ?? own?.number ?? 0
+  // The base only tells where the total ends: it is 0 or 1, whichever page came first.
+  const base = first === 0 || own?.number === 0 ? 0 : 1
+  const paginator = pageNumber.create({
+    type: 'page_number',
+    base_page: base,
+    page: first,
+    total_path: total.path,
+    stop_after_empty_page: true,
+    ...keys('page', place),
+  })
+  const shift = own === undefined ? 0 : own.number - first
+  return {
+    paginator: own === undefined ? paginator : checked(paginator, place, own.path, shift),
+    guess: `page_number, base_page: ${base}, total_path: ${total.path}${placeText('page', place, 'page')}`,
+    why: `the body has a number of pages at ${total.path}${own === undefined ? '' : ` and is page ${own.number}`}`,
+  }
+}
+
+/** Doubts an answer that is another page than the one that was asked for, by its own number. */
+function checked(paginator: Paginator, place: Target, path: string, shift: number): Paginator {
+  return {
+    ...paginator,
+    doubt(page, previous) {
+      const asked = read(page.request, place)
+      const own = wholeNumber(page.first(path))
+      if (asked === undefined || own === undefined || own === asked + shift) return paginator.doubt?.(page, previous)
+      return suspect(`page ${asked + shift} was asked for, but the answer says at ${path} that it is page ${own}`)
+    },
+  }
+}
+
+/** Where a request has one of these parameters already: in its query or in its body; else where it would have the first. */
+function placeOf(request: ApiRequest, names: readonly string[]): Target {
+  const [first = ''] = names
+  const sent = [...request.params.map(([name]) => name), ...queryNames(request.url)]
+  const inQuery = sent.find(name => names.some(known => bareName(known) === bareName(name)))
+  if (inQuery !== undefined) return target(inQuery, undefined, first)
+  const inBody = bodyPlace(request, names)
+  if (inBody !== undefined) return target(undefined, inBody, first)
+  const { method, body } = request
+  const isAskedByBody =
+    method !== 'GET' && (body?.kind === 'form' || (body?.kind === 'json' && isJsonObject(body.value)))
+  return isAskedByBody ? target(undefined, first, first) : target(first, undefined, first)
+}
+
+function queryNames(url: string): readonly string[] {
+  return url.includes('?') ? [...new URL(url).searchParams.keys()] : []
+}
+
+/** The dot path of the first member with one of these names, or the field of a form. */
+function bodyPlace({ body }: ApiRequest, names: readonly string[]): string | undefined {
+  const wanted = new Set(names.map(bareName))
+  if (body?.kind === 'form') return body.pairs.find(([name]) => wanted.has(bareName(name)))?.[0]
+  return body?.kind === 'json' ? memberPath(body.value, wanted) : undefined
+}
+
+function memberPath(value: JsonValue, wanted: ReadonlySet<string>): string | undefined {
+  if (!isJsonObject(value)) return undefined
+  const members = Object.entries(value).filter(([key]) => !key.includes('.'))
+  for (const [key, inner] of members) {
+    if (wanted.has(bareName(key)) && (inner === null || typeof inner !== 'object')) return key
+  }
+  for (const [key, inner] of members) {
+    const path = inner === undefined ? undefined : memberPath(inner, wanted)
+    if (path !== undefined) return `${key}.${path}`
+  }
+  return undefined
+}
+
+/** The place as a paginator has it among its keys. */
+function keys(what: 'cursor' | 'page', place: Target): Record<string, string> {
+  return 'param' in place ? { [`${what}_param`]: place.param } : { [`${what}_body_path`]: place.bodyPath }
+}
+
+function placeText(what: 'cursor' | 'page', place: Target, standard: string): string {
+  if ('bodyPath' in place) return `, ${what}_body_path: ${place.bodyPath}`
+  return place.param === standard ? '' : `, ${what}_param: ${place.param}`
+}

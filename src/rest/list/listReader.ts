@@ -1,0 +1,102 @@
+import { STATUS_CODES } from 'node:http'
+import type { JsonPath } from '../../json/path.js'
+import { RequestError } from '../../model/errors.js'
+import type { Scrubber } from '../../model/secrets/scrubber.js'
+import type { ApiRequest, ApiResponse, Authenticator, Paginator } from '../api.js'
+import type { EndpointResource } from '../document/model.js'
+import type { Client } from '../http/client.js'
+import { redactUrl } from '../http/redact.js'
+import { requestUrl } from '../http/wire.js'
+import { excerpt } from './selector.js'
+
+/** A resource together with what its lists are read with; one for all of them. */
+export interface ListReader {
+  readonly resource: EndpointResource
+  readonly baseUrl: string
+  readonly client: Client
+  readonly scrubber: Scrubber
+  readonly auth?: Authenticator | undefined
+  /** Origins that may receive credentials. */
+  readonly authOrigins: readonly string[]
+  /** Undefined: detect, for each list anew. */
+  readonly paginator?: Paginator | undefined
+  /** Undefined: detect, for each list anew. */
+  readonly selector?: JsonPath | undefined
+  /** Query parameters that are credentials; they take no part in the identity of a request. */
+  readonly secretParams: ReadonlySet<string>
+}
+
+/** A RequestError that names resource, method and redacted URL; and, with `earlier`, those of the request before. */
+export function listError(
+  reader: ListReader,
+  code: 'http_status' | 'response_format' | 'pagination_loop',
+  problem: string,
+  {
+    request,
+    earlier,
+    status,
+    cause,
+  }: {
+    readonly request: ApiRequest
+    readonly earlier?: ApiRequest
+    readonly status?: number
+    readonly cause?: unknown
+  },
+): RequestError {
+  const resource = reader.resource.name
+  const { method } = request
+  const url = redactUrl(requestUrl(request), reader.scrubber)
+  const text = reader.scrubber.text(problem)
+  const before =
+    earlier === undefined ? '' : ` after ${earlier.method} ${redactUrl(requestUrl(earlier), reader.scrubber)}`
+  return new RequestError(code, `${resource}: ${text} (${method} ${url}${before})`, {
+    resource,
+    method,
+    url,
+    status,
+    cause,
+  })
+}
+
+/** The error for an answer with an error status, or one that a response action refuses. */
+export function statusError(
+  reader: ListReader,
+  request: ApiRequest,
+  response: ApiResponse,
+  refusal?: string,
+): RequestError {
+  const { status, url } = response
+  const resource = reader.resource.name
+  const { method } = request
+  const name = STATUS_CODES[status]
+  const body = response.body.length === 0 ? 'without a body' : bodyExcerpt(reader, response)
+  const advice = refusal ?? hint(status, reader.auth !== undefined)
+  const message = `${resource}: ${method} ${url} was answered ${status}${name === undefined ? '' : ` ${name}`}, ${body}; ${advice}`
+  return new RequestError('http_status', message, { resource, method, url, status })
+}
+
+/** The beginning of a body, quoted, without secrets. */
+export function bodyExcerpt(reader: ListReader, { body }: ApiResponse): string {
+  return reader.scrubber.text(excerpt(body))
+}
+
+function hint(status: number, isSigned: boolean): string {
+  switch (status) {
+    case 400:
+    case 422:
+      return 'check the parameters and the body of the request'
+    case 401:
+      return isSigned ? 'the API does not accept the credentials in `auth`' : 'the API wants credentials: add `auth`'
+    case 403:
+      return isSigned ? 'the credentials lack the right for this' : 'the API wants credentials: add `auth`'
+    case 404:
+    case 410:
+      return 'check `base_url` and `path`; where an answer may be missing, add a response action `ignore` for this status'
+    case 405:
+      return 'check `method`'
+    case 429:
+      return 'the API limits requests: lower `concurrency`, set `rate_limit`, or try later'
+    default:
+      return status >= 500 ? 'the API has a problem of its own: try later' : 'see the documentation of the API'
+  }
+}

@@ -1,0 +1,207 @@
+import { JsonDocument, valueAt } from '../../json/bytes.js'
+import type { JsonPath } from '../../json/path.js'
+import { DataError } from '../../model/errors.js'
+import type { ExtractContext, ListEnd } from '../../model/source.js'
+import type { ApiPage, ApiRequest, ApiResponse } from '../api.js'
+import { type Envelope, envelopeOf } from '../evidence/envelope.js'
+import { because } from '../evidence/evidence.js'
+import { answerPage } from './answerPage.js'
+import { jsonBody } from './jsonBody.js'
+import { bodyExcerpt, type ListReader, listError, statusError } from './listReader.js'
+import { declaredAction, judge } from './responseActions.js'
+import { describeBody, detectSelector, nothing, type Selection, select } from './selector.js'
+
+/** An answer that was read. */
+export interface Reading {
+  readonly response: ApiResponse
+  /** The answer as paginators see it. */
+  readonly page: ApiPage
+  readonly selection: Selection
+  /** Undefined where there was no body, or it was not looked into. */
+  readonly document: JsonDocument | undefined
+  /** What the answer says beside its records. */
+  readonly envelope: Envelope
+  /** Where a first page has nothing at its selector: the error to raise unless another list of the resource has something. */
+  readonly failure?: DataError | undefined
+  readonly flow: Flow
+}
+
+/** How the list goes on after an answer. */
+export type Flow =
+  /** As the paginator says. */
+  | { readonly kind: 'continue' }
+  /** With the request that would follow a full page. `path` is that of the response action. */
+  | { readonly kind: 'skip'; readonly path: string }
+  /** Not at all; the page is kept, or left out. */
+  | { readonly kind: 'end'; readonly keep: boolean; readonly end: ListEnd }
+
+/** How one list is read: what changes from page to page. */
+export interface ReadingState {
+  selector: JsonPath | undefined
+  /** Whether an answer had a list where the records are. */
+  hasList: boolean
+  /** Reports a guess, once a run. */
+  readonly report: (what: 'paginator' | 'data_selector', guess: string, why: string) => void
+  /** Warns, once a run and resource, that text of an answer is not what was sent. */
+  readonly changed: (response: ApiResponse, why: string) => void
+  /** Asks again; `attempt` counts from 1. */
+  readonly again: (request: ApiRequest, attempt: number) => Promise<ApiResponse>
+}
+
+/** Applies response actions, checks the status, decodes the body and selects the records. `number` is 1-based. */
+export async function readAnswer(
+  reader: ListReader,
+  context: ExtractContext,
+  state: ReadingState,
+  request: ApiRequest,
+  answer: ApiResponse,
+  number: number,
+): Promise<Reading> {
+  const { response, action, path = '' } = await judged(reader, context, state, request, answer)
+  switch (action) {
+    case 'ignore': {
+      const end = because('ignored', response.status, path)
+      return dropped(reader, context, request, response, { kind: 'end', keep: false, end })
+    }
+    case 'skip_page':
+      return dropped(reader, context, request, response, { kind: 'skip', path })
+    case 'empty':
+      return dropped(reader, context, request, response, { kind: 'continue' })
+    case 'fail':
+      throw statusError(reader, request, response, `${path} makes it an error`)
+    case 'retry':
+      throw statusError(reader, request, response, `asking again, as ${path} says, did not help`)
+    case 'stop':
+      if (response.status < 300) break
+      return dropped(reader, context, request, response, { kind: 'end', keep: false, end: because('stopped', path) })
+    default:
+  }
+  // What is left of 3xx has no page: nothing was asked conditionally, and redirects were followed.
+  if (response.status >= 300) throw statusError(reader, request, response)
+  // An empty body under any other status may be a list that was lost on the way.
+  if (response.status === 204 || response.status === 205) {
+    const page = answerPage(request, response, 0, undefined, () => 'nothing')
+    const flow: Flow = { kind: 'end', keep: true, end: because('no_content') }
+    return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
+  }
+  const document = await parsed(reader, state, request, response)
+  return guarded(reader, request, response, () => {
+    const selection = selected(state, document)
+    const page = answerPage(request, response, selection.count, document, () => bodyExcerpt(reader, response))
+    const envelope = envelopeOf(response.headers, document, selection)
+    const flow: Flow =
+      action === 'stop' ? { kind: 'end', keep: true, end: because('stopped', path) } : { kind: 'continue' }
+    const isMissing = number === 1 && selection.met === 'nothing'
+    const failure = isMissing ? selectorError(reader, document, response) : undefined
+    if (failure !== undefined && context.parent === undefined && context.parents === undefined) throw failure
+    return { response, page, selection, document, envelope, failure, flow }
+  })
+}
+
+/** Declared retries are the client's business; functions see an answer only now. */
+async function judged(
+  reader: ListReader,
+  { clock, emit, signal }: ExtractContext,
+  state: ReadingState,
+  request: ApiRequest,
+  answer: ApiResponse,
+) {
+  const { endpoint, name } = reader.resource
+  const { responseActions, retry } = endpoint
+  let judgement = await judge(responseActions, answer, name)
+  for (let attempt = 1; judgement.action === 'retry' && attempt < retry.attempts; attempt++) {
+    if (declaredAction(responseActions, judgement.response) === 'retry') break
+    const delayMs = Math.min(retry.baseMs * retry.factor ** (attempt - 1), retry.maxDelayMs)
+    emit({ type: 'retry', resource: name, url: answer.url, reason: 'a response action', attempt, delayMs })
+    await clock.sleep(delayMs, signal)
+    judgement = await judge(responseActions, await state.again(request, attempt), name)
+  }
+  return judgement
+}
+
+function dropped(
+  reader: ListReader,
+  { emit }: ExtractContext,
+  request: ApiRequest,
+  response: ApiResponse,
+  flow: Flow,
+): Reading {
+  const resource = reader.resource.name
+  const message = `${resource}: the answer ${response.status} of ${response.url} was ignored, as a response action says`
+  emit({ type: 'warning', code: 'ignored_response', resource, message })
+  const page = answerPage(request, response, 0, undefined, () => bodyExcerpt(reader, response))
+  return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
+}
+
+async function parsed(
+  reader: ListReader,
+  state: ReadingState,
+  request: ApiRequest,
+  response: ApiResponse,
+): Promise<JsonDocument> {
+  try {
+    return new JsonDocument(
+      await jsonBody(response.body, response.headers, request.url, why => state.changed(response, why)),
+    )
+  } catch (error) {
+    throw notJson(reader, request, response, error)
+  }
+}
+
+/** Damage in a body may be noticed only when it is looked into. */
+function guarded<Result>(reader: ListReader, request: ApiRequest, response: ApiResponse, look: () => Result): Result {
+  try {
+    return look()
+  } catch (error) {
+    throw notJson(reader, request, response, error)
+  }
+}
+
+/** The error for a body that is not what it should be; errors of other kinds come back as they are. */
+export function notJson(reader: ListReader, request: ApiRequest, response: ApiResponse, error: unknown): unknown {
+  if (!(error instanceof SyntaxError)) return error
+  const type = response.headers['content-type']?.split(';')[0]
+  const named = type === undefined ? '' : ` although its type is ${type}`
+  const problem = /json/i.test(type ?? 'json')
+    ? `the answer is not JSON${named}: ${error.message}`
+    : `the answer is not JSON but ${type}: ${error.message}`
+  const begins = bodyExcerpt(reader, response)
+  return listError(reader, 'response_format', `${problem}; it begins ${begins}`, { request, status: response.status })
+}
+
+function selected(state: ReadingState, document: JsonDocument): Selection {
+  if (state.selector === undefined) {
+    const { path, why, sticks } = detectSelector(document)
+    // Null in the place of a list is an empty list; errors alone are none.
+    if (path === undefined) return hasErrors(document) ? nothing : { ...nothing, met: 'null' }
+    state.report('data_selector', path.text, why)
+    if (sticks) state.selector = path
+    return { ...(select(document, path) ?? nothing), isGuess: true }
+  }
+  const selection = select(document, state.selector)
+  if (selection?.met === 'list') state.hasList = true
+  // Where lists were, an object may be a list of one; nothing else is a record.
+  if (selection?.met === 'record' && state.hasList && !isFilledObject(document, selection)) return nothing
+  if (selection !== undefined) return selection
+  // A path that chooses among values may choose none of them.
+  return state.selector.choosesFrom(valueAt(document.bytes, document.root)) ? { ...nothing, met: 'list' } : nothing
+}
+
+function isFilledObject(document: JsonDocument, { within }: Selection): boolean {
+  return within !== undefined && document.kind(within) === 'object' && document.members(within).size > 0
+}
+
+function hasErrors(document: JsonDocument): boolean {
+  return [...document.members(document.root).keys()].some(key => /^errors?$/i.test(key))
+}
+
+/** The error for a first answer in which the document's selector finds nothing; undefined where it need not find anything. */
+function selectorError(reader: ListReader, document: JsonDocument, response: ApiResponse): DataError | undefined {
+  const { endpoint, name } = reader.resource
+  if (!endpoint.dataSelectorRequired || endpoint.dataSelector === undefined) return undefined
+  const path = `${endpoint.path}.data_selector`
+  const body = reader.scrubber.text(describeBody(document, endpoint.dataSelector))
+  const text = JSON.stringify(endpoint.dataSelector)
+  const message = `${path}: ${text} matches nothing in the first answer of ${response.url}: ${body}`
+  return new DataError('selector', message, { resource: name, path })
+}

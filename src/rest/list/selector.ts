@@ -1,0 +1,214 @@
+import { countElements, elements, type JsonDocument, type Span, textAt, valueAt } from '../../json/bytes.js'
+import { compilePath, type JsonPath } from '../../json/path.js'
+import { stringifyJson } from '../../json/write.js'
+import { shortened } from '../../model/errors.js'
+import { nearMiss } from '../document/problems.js'
+
+/** Records picked out of a body. */
+export interface Selection {
+  /** UTF-8 text of one JSON array; a part of the body where the body has the records as one list. */
+  readonly records: Uint8Array
+  readonly count: number
+  /**
+   * What the selector met: one list, null in its place, one value that is the record, several of them, or nothing. Null
+   * stands for an empty list; where nothing is met there may be a list somewhere else.
+   */
+  readonly met: 'list' | 'null' | 'record' | 'records' | 'nothing'
+  /** From the first to the last match in the body, where they are parts of it. */
+  readonly within?: Span | undefined
+  /** Nothing but a guess says that the whole body is the record. */
+  readonly isGuess?: boolean | undefined
+}
+
+const empty: Uint8Array = Buffer.from('[]')
+
+/** A selection that met nothing. */
+export const nothing: Selection = { records: empty, count: 0, met: 'nothing' }
+
+/**
+ * Records of a body. A single match that is a list gives its elements, a single other match is one record, null is
+ * none; several matches are the records themselves. `undefined`: nothing matches.
+ */
+export function select(document: JsonDocument, path: JsonPath): Selection | undefined {
+  const located = document.locate(path)
+  if (located === undefined) return computed(document, path)
+  const exact = isKeyOf(document, path) ? document.locate(compilePath(pathOfKeys([path.text]))) : undefined
+  const spans = exact ?? located
+  const [only, second] = spans
+  if (only === undefined) return undefined
+  if (second !== undefined) {
+    const within = { start: only.start, end: (spans.at(-1) as Span).end }
+    return { ...joined(document, spans), met: 'records', within }
+  }
+  switch (document.kind(only)) {
+    case 'null':
+      return { ...nothing, met: 'null' }
+    case 'array':
+      return {
+        records: document.bytes.subarray(only.start, only.end),
+        count: only.count ?? countElements(document.bytes, only.start),
+        met: 'list',
+        within: only,
+      }
+    default:
+      return { ...joined(document, [only]), met: 'record', within: only }
+  }
+}
+
+function joined({ bytes }: JsonDocument, spans: readonly Span[]): Pick<Selection, 'records' | 'count'> {
+  const size = spans.reduce((sum, span) => sum + span.end - span.start + 1, 1)
+  const records = Buffer.allocUnsafe(size)
+  let at = 0
+  for (const span of spans) {
+    records[at] = at === 0 ? 0x5b : 0x2c
+    records.set(bytes.subarray(span.start, span.end), at + 1)
+    at += span.end - span.start + 1
+  }
+  records[at] = 0x5d
+  return { records, count: spans.length }
+}
+
+/** Whether a path of several steps leads nowhere in a body that has its text as one key, as in `@odata.nextLink`. */
+export function isKeyOf(document: JsonDocument, path: JsonPath): boolean {
+  const { text, steps, locates } = path
+  if (!locates || steps === undefined || steps.length < 2 || document.kind(document.root) !== 'object') return false
+  return document.members(document.root).has(text) && document.locate(path)?.length === 0
+}
+
+/** For paths that sort or count: their matches are written anew, numbers with the digits they had. */
+function computed(document: JsonDocument, path: JsonPath): Selection | undefined {
+  const matches = path.matches(valueAt(document.bytes, document.root))
+  const [only] = matches
+  if (only === undefined) return undefined
+  if (matches.length === 1 && only === null) return { ...nothing, met: 'null' }
+  const isList = matches.length === 1 && Array.isArray(only)
+  const list = isList ? only : matches
+  return { records: Buffer.from(stringifyJson(list)), count: list.length, met: isList ? 'list' : 'records' }
+}
+
+/** The first `limit` records of a selection. */
+export function truncate(selection: Selection, limit: number): Selection {
+  if (selection.count <= limit) return selection
+  if (limit <= 0) return { ...selection, records: empty, count: 0 }
+  const last = elements(selection.records, 0)[limit - 1] as Span
+  const records = Buffer.concat([selection.records.subarray(0, last.end), Buffer.from(']')])
+  return { ...selection, records, count: limit }
+}
+
+/** Keys under which lists of records usually stand; the first list with such a key wins. */
+const usualKeys = new Set([
+  'data',
+  'items',
+  'results',
+  'entries',
+  'records',
+  'rows',
+  'entities',
+  'payload',
+  'content',
+  'objects',
+  'values',
+])
+
+/** Keys under which lists stand beside the records. */
+const besideKeys = new Set(['link', 'links', '_links', 'errors', 'warnings'])
+
+const DEEPEST_LIST = 3
+
+export interface DetectedSelector {
+  /** Undefined: the body seems to have null in the place of its list. */
+  readonly path: JsonPath | undefined
+  readonly why: string
+  /** Whether the following pages are read the same way; a body without any list may just have none on this page. */
+  readonly sticks: boolean
+}
+
+/**
+ * Guesses where the records are: in the body itself unless it is an object; else in its first list with a usual key,
+ * or its first list that is not known to stand beside the records, searched depth first down to three keys; else the whole object is one record.
+ */
+export function detectSelector(document: JsonDocument): DetectedSelector {
+  if (document.kind(document.root) !== 'object') {
+    return { path: compilePath('$'), why: 'the body is not an object', sticks: true }
+  }
+  const lists: string[][] = []
+  collectLists(document, document.root, [], lists)
+  const usual = lists.find(keys => usualKeys.has(keys.at(-1) ?? ''))
+  const chosen = usual ?? lists.find(keys => !besideKeys.has(keys.at(-1) ?? '')) ?? lists[0]
+  if (chosen === undefined || isFault(chosen)) {
+    const isEnvelope = hasOnlyEnvelope(document)
+    return { path: isEnvelope ? undefined : compilePath('$'), why: 'the body has no list', sticks: false }
+  }
+  const why =
+    usual === undefined
+      ? lists.length === 1
+        ? 'it is the only list in the body'
+        : `it is the first${chosen === lists[0] ? '' : ' with records'} of ${lists.length} lists in the body`
+      : `it is the first list with a usual name`
+  return { path: compilePath(pathOfKeys(chosen)), why, sticks: true }
+}
+
+/** Names beside a list; without case, `_`, `-`, `$` and `@`. */
+const ENVELOPE_NAME =
+  /^(?:(?:.*total.*|.*count|.*pages?|page.*|next.*|prev(?:ious)?.*|has.*|is.*|links?|meta(?:data)?|paging|pagination|cursors?|limit|offset|size|per_?page|start|first|last|took|status|success|ok|errors?|message|code|kind|etag|self|version|timestamp|requestid)|odata.*)$/
+
+/** A list of errors, which are no records. */
+function isFault(keys: readonly string[]): boolean {
+  return keys.length === 1 && /^(?:errors|warnings)$/i.test(keys[0] ?? '')
+}
+
+/** Whether an object without a list looks like an envelope: null where the list would be, errors, and nothing of a record. */
+function hasOnlyEnvelope(document: JsonDocument): boolean {
+  let isEnvelope = false
+  for (const [key, span] of document.members(document.root)) {
+    const name = key.toLowerCase().replace(/[-_@$. ]/g, '')
+    if (/^(?:errors|warnings)$/.test(name)) isEnvelope = true
+    else if (document.kind(span) === 'null' && !ENVELOPE_NAME.test(name)) isEnvelope = true
+    else if (!ENVELOPE_NAME.test(name)) return false
+  }
+  return isEnvelope
+}
+
+function collectLists(document: JsonDocument, span: Span, keys: readonly string[], found: string[][]): void {
+  if (keys.length >= DEEPEST_LIST) return
+  for (const [key, value] of document.members(span)) {
+    const kind = document.kind(value)
+    if (kind === 'array') found.push([...keys, key])
+    else if (kind === 'object') collectLists(document, value, [...keys, key], found)
+  }
+}
+
+/** A JSONPath for a chain of keys, quoted where they need it. */
+export function pathOfKeys(keys: readonly string[]): string {
+  return keys
+    .map((key, index) => {
+      if (/^@?[A-Za-z_][A-Za-z0-9_@-]*$/.test(key)) return index === 0 ? key : `.${key}`
+      return `['${key.replace(/[\\']/g, '\\$&')}']`
+    })
+    .join('')
+}
+
+/** Says what a body looks like, for the message about a selector that matches nothing. */
+export function describeBody(document: JsonDocument, selector: string): string {
+  const begins = `it begins ${excerpt(document.bytes)}`
+  if (document.kind(document.root) !== 'object') return `the body is not an object; ${begins}`
+  const keys = [...document.members(document.root).keys()]
+  const lists: string[][] = []
+  collectLists(document, document.root, [], lists)
+  const near = nearMiss(selector, [...lists.map(pathOfKeys), ...keys])
+  const hint = near === undefined ? '' : ` (did you mean ${JSON.stringify(shortened(near))}?)`
+  const found = lists.length === 0 ? 'no lists' : `lists at ${lists.slice(0, 10).map(pathOfKeys).join(', ')}`
+  const names = keys.length === 0 ? 'no keys' : `the keys ${shortened(keys.slice(0, 20).join(', '), 500)}`
+  return `the body has ${names} and ${found}${hint}; ${begins}`
+}
+
+const EXCERPT_BYTES = 200
+
+/** The beginning of a body in one line, quoted. */
+export function excerpt(bytes: Uint8Array): string {
+  const text = textAt(bytes, { start: 0, end: Math.min(bytes.length, EXCERPT_BYTES) })
+    .replace(/\uFFFD$/, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+  return bytes.length > EXCERPT_BYTES ? `${JSON.stringify(text)}…` : JSON.stringify(text)
+}

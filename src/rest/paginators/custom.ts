@@ -1,0 +1,120 @@
+import { JsonSyntaxError } from '../../json/parse.js'
+import type { ListEnd } from '../../model/source.js'
+import { functionError, isPromise, shownResult, unheard } from '../../model/userFunction.js'
+import type { ApiPage, Paginator, RequestPatch } from '../api.js'
+
+/**
+ * A paginator of the user's. What its methods throw, and what they return that they must not, are DataErrors `user_function`
+ * that name resource and key path. Errors of Sluice itself, as for a body that turns out to be damaged, stay what they are.
+ * Numbers and booleans among the parameters of a patch are sent as texts.
+ */
+export function customPaginator(
+  paginator: Paginator,
+  { resource, path }: { readonly resource: string; readonly path: string },
+): Paginator {
+  const told = <Result>(method: string, run: () => unknown, read: (result: unknown) => Result): Result => {
+    try {
+      return read(run())
+    } catch (error) {
+      if (error instanceof JsonSyntaxError) throw error
+      throw functionError(resource, `\`${method}\` of the paginator at ${path}`, error, { path })
+    }
+  }
+  const { first, announced, rest, ahead, doubt, counts, isPart, goesBy } = paginator
+  return {
+    counts,
+    isPart,
+    goesBy,
+    first: first === undefined ? undefined : told('first', () => first, patchOf),
+    next: page => told('next', () => paginator.next(page), nextOf),
+    ...(announced && {
+      announced: (page: ApiPage) => told('announced', () => announced.call(paginator, page), totalOf),
+    }),
+    ...(rest && { rest: page => told('rest', () => rest.call(paginator, page), patchesOf) }),
+    ...(ahead && { ahead: request => told('ahead', () => ahead.call(paginator, request), patchOf) }),
+    ...(doubt && { doubt: (page, previous) => told('doubt', () => doubt.call(paginator, page, previous), endOf) }),
+  }
+}
+
+function isNothing(result: unknown): result is undefined | null {
+  return result === undefined || result === null
+}
+
+function nextOf(result: unknown): RequestPatch | ListEnd | undefined {
+  return typeof result === 'object' && result !== null && 'end' in result ? endOf(result) : patchOf(result)
+}
+
+function endOf(result: unknown): ListEnd | undefined {
+  if (isNothing(result)) return undefined
+  const { end, reason } = result as Partial<Record<keyof ListEnd, unknown>>
+  if ((end === 'proven' || end === 'limited' || end === 'suspect') && typeof reason === 'string') return { end, reason }
+  throw wrong(result, "{ end: 'proven' | 'limited' | 'suspect', reason: a sentence }, or undefined")
+}
+
+function totalOf(result: unknown): number | undefined {
+  if (isNothing(result)) return undefined
+  if (typeof result === 'number' && !Number.isNaN(result)) return result
+  throw wrong(result, 'a number of records, or undefined')
+}
+
+function patchesOf(result: unknown): readonly RequestPatch[] | undefined {
+  if (isNothing(result)) return undefined
+  if (!Array.isArray(result)) throw wrong(result, 'a list of what changes in each request, or undefined')
+  return result.map((patch: unknown) => {
+    const found = patchOf(patch)
+    if (found === undefined) throw wrong(result, 'a list of what changes in each request, none of them empty')
+    return found
+  })
+}
+
+const PATCH = 'what changes in the next request, as { url }, { params } or { body }, or undefined at the end'
+
+function patchOf(result: unknown): RequestPatch | undefined {
+  if (isNothing(result)) return undefined
+  if (typeof result !== 'object' || Array.isArray(result) || isPromise(result)) throw wrong(result, PATCH)
+  const { url, params, body } = result as Partial<Record<keyof RequestPatch, unknown>>
+  const unknown = Object.keys(result).filter(key => !['url', 'params', 'body'].includes(key))
+  if (unknown.length > 0) throw new TypeError(`it returned the key \`${unknown[0]}\`, expected ${PATCH}`)
+  if (url !== undefined && typeof url !== 'string')
+    throw new TypeError(`\`url\` is ${shownResult(url)}, expected a text`)
+  if (body !== undefined && !isBodyPatch(body)) {
+    throw new TypeError('`body` must be a list of { path, value }, each with a path like `page.number`')
+  }
+  return {
+    ...(url !== undefined && { url }),
+    ...(params !== undefined && { params: paramsOf(params) }),
+    ...(body !== undefined && { body }),
+  }
+}
+
+function isBodyPatch(body: unknown): body is NonNullable<RequestPatch['body']> {
+  return (
+    Array.isArray(body) &&
+    body.every((entry: unknown) => {
+      if (typeof entry !== 'object' || entry === null) return false
+      const { path, value } = entry as { readonly path?: unknown; readonly value?: unknown }
+      return typeof path === 'string' && value !== undefined && !isPromise(value)
+    })
+  )
+}
+
+function paramsOf(params: unknown): Record<string, string | null> {
+  if (typeof params !== 'object' || params === null || Array.isArray(params)) {
+    throw new TypeError(`\`params\` is ${shownResult(params)}, expected an object of texts`)
+  }
+  const texts = Object.entries(params).flatMap(([name, value]: [string, unknown]) => {
+    if (value === undefined) return []
+    if (typeof value === 'string' || value === null) return [[name, value] as const]
+    if (['number', 'bigint', 'boolean'].includes(typeof value)) return [[name, String(value)] as const]
+    throw new TypeError(`the parameter \`${name}\` is ${shownResult(value)}, expected a text, or null to remove it`)
+  })
+  return Object.fromEntries(texts)
+}
+
+function wrong(result: unknown, expected: string): TypeError {
+  if (isPromise(result)) {
+    unheard(result)
+    return new TypeError('it must not be async')
+  }
+  return new TypeError(`it returned ${shownResult(result)}, expected ${expected}`)
+}

@@ -1,0 +1,82 @@
+import { z } from 'zod'
+import { compilePath } from '../../json/path.js'
+import type { JsonValue } from '../../json/value.js'
+import { RequestError, shortened } from '../../model/errors.js'
+import type { ListEnd } from '../../model/source.js'
+import type { ApiPage, Paginator } from '../api.js'
+
+/** One way through a list, as `paginator.type` names it. */
+export interface PaginatorKind<Schema extends z.ZodType = z.ZodType> {
+  readonly type: string
+  /** Older names that `type` may have too. */
+  readonly aliases: readonly string[]
+  /** Strict object with the kind's keys, `type` included. */
+  readonly schema: Schema
+  /** Whether the type alone, as text, is a complete configuration. */
+  readonly shorthand: boolean
+  create(config: z.output<Schema>): Paginator
+}
+
+/** Keeps the schema's type while it goes into the table. */
+export function definePaginator<Schema extends z.ZodType>(kind: PaginatorKind<Schema>): PaginatorKind<Schema> {
+  return kind
+}
+
+/** Text that is a JSONPath. */
+export const jsonPath = z.string().superRefine((text, context) => {
+  try {
+    compilePath(text)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+})
+
+/** The name of a query parameter. */
+export const paramName = z.string().min(1)
+
+/** Dots lead into objects of the JSON body, which are made as needed; in a form it is the name of a field. */
+export const bodyPath = z.string().min(1)
+
+export function proven(reason: string): ListEnd {
+  return { end: 'proven', reason }
+}
+
+export function limited(reason: string): ListEnd {
+  return { end: 'limited', reason }
+}
+
+export function suspect(reason: string): ListEnd {
+  return { end: 'suspect', reason }
+}
+
+/** An answer lacks what the paginator needs. The reader of pages adds resource, method and URL. */
+export function pageError(page: ApiPage, problem: string): RequestError {
+  return new RequestError('response_format', `${problem}; the answer begins ${page.excerpt()}`, { status: page.status })
+}
+
+/** Reads `has_more_path`: a boolean or a boolean text. Anything else, or nothing, is a RequestError. */
+export function hasMore(page: ApiPage, path: string): boolean {
+  const value = page.first(path)
+  if (typeof value === 'boolean') return value
+  if (typeof value === 'string') {
+    if (/^(?:yes|true|t|y|1)$/i.test(value)) return true
+    if (/^(?:no|false|f|n|0)$/i.test(value)) return false
+  }
+  const found = value === undefined ? 'is not in the answer' : `is ${describe(value)}`
+  throw pageError(page, `has_more_path "${path}" must give true or false, but ${found}`)
+}
+
+/** Reads a whole number: numeric texts count, fractions are cut. Undefined when there is none. */
+export function wholeNumber(value: JsonValue | undefined): number | undefined {
+  const isNumber = typeof value === 'number' || typeof value === 'bigint'
+  const isDigits = typeof value === 'string' && /^\s*[+-]?\d+\s*$/.test(value)
+  return isNumber || isDigits ? Math.trunc(Number(value)) : undefined
+}
+
+/** A value for messages: type and, where short, the value. */
+export function describe(value: JsonValue): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'an object'
+  return typeof value === 'string' ? `the text ${JSON.stringify(shortened(value, 40))}` : String(value)
+}

@@ -1,0 +1,446 @@
+import { compilePath, type JsonPath } from '../../json/path.js'
+import { type JsonObject, type JsonValue, numberLiteral } from '../../json/value.js'
+import { stringifyJson } from '../../json/write.js'
+import { DataError, shortened } from '../../model/errors.js'
+import type { IncrementalWindow } from '../../model/source.js'
+import type { Template, ValueTemplate } from '../document/model.js'
+
+/**
+ * Splits text into literal parts and `{expression}`s; `{{` and `}}` stand for single braces. Throws a SyntaxError for
+ * an unbalanced or empty brace and for Python's format specifications and conversions (`{x:>5}`, `{x!r}`).
+ */
+export function parseTemplate(text: string): Template {
+  const parts: (string | { readonly expression: string })[] = []
+  let literal = ''
+  for (let at = 0; at < text.length; at++) {
+    const character = text.charAt(at)
+    if (character !== '{' && character !== '}') {
+      literal += character
+      continue
+    }
+    if (text.charAt(at + 1) === character) {
+      literal += character
+      at++
+      continue
+    }
+    if (character === '}') throw templateError(text, at, 'a `}` has no `{` before it; a literal brace is doubled, `}}`')
+    const end = expressionEnd(text, at)
+    if (literal !== '') parts.push(literal)
+    literal = ''
+    parts.push({ expression: text.slice(at + 1, end).trim() })
+    at = end
+  }
+  if (literal !== '') parts.push(literal)
+  return parts
+}
+
+/** Position of the `}` that closes the brace at `open`. Brackets and quotes of a JSONPath may hold anything. */
+function expressionEnd(text: string, open: number): number {
+  let brackets = 0
+  let quote = ''
+  for (let at = open + 1; at < text.length; at++) {
+    const character = text.charAt(at)
+    if (quote !== '') {
+      if (character === quote) quote = ''
+    } else if (character === '"' || character === "'") quote = character
+    else if (character === '[') brackets++
+    else if (character === ']') brackets--
+    else if (brackets > 0) continue
+    else if (character === '}') {
+      if (text.slice(open + 1, at).trim() === '')
+        throw templateError(text, open, 'the braces are empty; literal braces are doubled, `{{}}`')
+      return at
+    } else if (character === '{') break
+    else if (character === ':' || character === '!') {
+      throw templateError(
+        text,
+        at,
+        `a placeholder holds no \`${character}\` (format specifications and conversions of Python are not supported); ` +
+          'where the braces are meant as such, as in JSON or GraphQL, each is doubled, `{{` and `}}`',
+      )
+    }
+  }
+  throw templateError(text, open, 'a `{` is not closed; a literal brace is doubled, `{{`')
+}
+
+function templateError(text: string, at: number, reason: string): SyntaxError {
+  return new SyntaxError(`${JSON.stringify(text)}, position ${at + 1}: ${reason}`)
+}
+
+/** What an expression refers to; `name` is a plain word, to be bound by `params`. */
+export type Reference =
+  | { readonly context: 'resources'; readonly parent: string; readonly field: string }
+  | { readonly context: 'incremental'; readonly attribute: string }
+  | { readonly context: 'name'; readonly name: string }
+
+/** Attributes that `{incremental.<attribute>}` may name. */
+export const incrementalAttributes = [
+  'start_value',
+  'initial_value',
+  'last_value',
+  'end_value',
+  'lag',
+  'cursor_path',
+] as const
+
+/**
+ * Reads an expression. Throws a SyntaxError when it is dotted but neither `resources.<parent>.<jsonpath>` nor
+ * `incremental.<attribute>`, or when its JSONPath or attribute is not known.
+ */
+export function parseReference(expression: string): Reference {
+  const [context, ...rest] = expression.split('.')
+  if (rest.length === 0 && context !== 'resources' && context !== 'incremental') {
+    return { context: 'name', name: expression }
+  }
+  if (context === 'resources') {
+    const [parent, ...field] = rest
+    if (parent === undefined || parent === '' || field.length === 0) {
+      throw new SyntaxError(`\`{${expression}}\` must have the form {resources.<resource>.<field>}`)
+    }
+    compilePath(field.join('.'))
+    return { context, parent, field: field.join('.') }
+  }
+  if (context === 'incremental') {
+    const attribute = rest.join('.')
+    if (!incrementalAttributes.some(known => known === attribute)) {
+      throw new SyntaxError(`\`{${expression}}\` must name one of ${incrementalAttributes.join(', ')}`)
+    }
+    return { context, attribute }
+  }
+  throw new SyntaxError(
+    `\`{${expression}}\` must start with \`resources.\` or \`incremental.\`; a literal brace is doubled, \`{{\``,
+  )
+}
+
+/** Expressions of a template, in order. */
+export function templateExpressions(template: Template): string[] {
+  return template.flatMap(part => (typeof part === 'string' ? [] : [part.expression]))
+}
+
+/** Expressions of a value, keys included, in order. */
+export function valueExpressions(value: ValueTemplate): string[] {
+  switch (value.kind) {
+    case 'literal':
+      return []
+    case 'text':
+      return templateExpressions(value.template)
+    case 'list':
+      return value.items.flatMap(valueExpressions)
+    case 'object':
+      return value.entries.flatMap(entry => [...templateExpressions(entry.key), ...valueExpressions(entry.value)])
+  }
+}
+
+/** Names of the resources that a template takes values from, each once. */
+export function templateParents(template: Template): string[] {
+  const parents = templateExpressions(template).flatMap(expression => {
+    const reference = parseReference(expression)
+    return reference.context === 'resources' ? [reference.parent] : []
+  })
+  return [...new Set(parents)]
+}
+
+/** Where placeholders get their values. */
+export interface Scope {
+  readonly resource: string
+  /** Record of the parent; undefined for root resources. */
+  readonly parent?: JsonObject | undefined
+  /** Records of the parent in one request, in place of `parent`. */
+  readonly batch?: Batch | undefined
+  readonly window?: IncrementalWindow | undefined
+  /** Applied to the four values of the incremental context, never to null. */
+  readonly convert?: ((value: JsonValue) => JsonValue) | undefined
+}
+
+export interface Batch {
+  readonly parents: readonly JsonObject[]
+  /** Stands between the values where they are joined. */
+  readonly separator: string
+}
+
+/**
+ * The scopes of a list element: one for each record of a batch where the element is one placeholder for its field, or an
+ * object that holds such placeholders outside of lists of its own; else the scope as it is.
+ */
+export function elementScopes(element: ValueTemplate, scope: Scope): readonly Scope[] {
+  if (scope.batch === undefined || !isOfOneRecord(element)) return [scope]
+  return scopesOf(scope, scope.batch)
+}
+
+function isOfOneRecord(element: ValueTemplate): boolean {
+  if (element.kind === 'object') return holdsField(element)
+  if (element.kind !== 'text') return false
+  const [only, more] = element.template
+  return typeof only === 'object' && more === undefined && isField(only.expression)
+}
+
+/** Lists expand by themselves, the innermost first. */
+function holdsField(value: ValueTemplate): boolean {
+  if (value.kind === 'text') return templateExpressions(value.template).some(isField)
+  if (value.kind !== 'object') return false
+  return value.entries.some(entry => templateExpressions(entry.key).some(isField) || holdsField(entry.value))
+}
+
+function isField(expression: string): boolean {
+  return expression.startsWith('resources.')
+}
+
+function scopesOf(scope: Scope, { parents }: Batch): Scope[] {
+  return parents.map(parent => ({ ...scope, parent, batch: undefined }))
+}
+
+/**
+ * The value of a template inside JSON: the native value where the template is one placeholder, else text. `undefined`
+ * when it depends on an incremental value that is not there yet.
+ */
+export function evaluateJson(template: Template, scope: Scope, path: string): Resolved {
+  const [only, more] = template
+  if (only !== undefined && more === undefined && typeof only !== 'string') {
+    return resolve(only.expression, scope, path)
+  }
+  return { value: evaluateText(template, scope, path) }
+}
+
+/**
+ * The template as text: numbers by their literal, `true`/`false`, lists and objects as JSON. `undefined` when it
+ * depends on an incremental value that is not there yet. A missing or null field of the parent is a DataError
+ * `placeholder` that names `path`, the field and the record's keys.
+ */
+export function evaluateText(
+  template: Template,
+  scope: Scope,
+  path: string,
+  encode: (value: string, position: number, before: string) => string = value => value,
+): string | undefined {
+  let text = ''
+  for (const [position, part] of template.entries()) {
+    if (typeof part === 'string') {
+      text += part
+      continue
+    }
+    const found = resolve(part.expression, scope, path)
+    if (found.value === null) throw nullError(part.expression, scope, path)
+    if (found.value === undefined) return undefined
+    text += encode(found.literal ?? scalarText(found.value), position, text)
+  }
+  return text
+}
+
+/**
+ * The template as a URL or path. Its own text is sent as it is written. A value is percent-encoded and cannot lead elsewhere:
+ * it changes neither host nor query, and climbs nowhere. See {@link pathValue}; an absolute http(s) URL at the very start
+ * stays as it is. DataError `placeholder` for an incremental value that is not there, for empty text, and for a segment
+ * that would become `.` or `..`, which no encoding keeps from being a step in a URL.
+ */
+export function evaluatePath(template: Template, scope: Scope, path: string): string {
+  const text = evaluateText(template, scope, path, (value, position, before) => {
+    if (position === 0 && isAbsoluteUrl(value)) return value
+    if (value === '') throw pathError('an empty text', scope, path)
+    if (isWithinHost(before)) return hostValue(value, before, template[position + 1], scope, path)
+    return pathValue(value, before)
+  })
+  if (text === undefined) {
+    const expression = templateExpressions(template).find(name => name.startsWith('incremental.')) ?? ''
+    throw nullError(expression, scope, path)
+  }
+  if (template.some(part => typeof part !== 'string')) {
+    const literal = template.map(part => (typeof part === 'string' ? part : '\0')).join('')
+    if (stepsIn(text) > stepsIn(literal)) throw pathError('`.` or `..`', scope, path)
+  }
+  return text
+}
+
+/**
+ * A value within a path. One that reads as a path is sent as one: its slashes part segments. One that holds what no path
+ * does (`?`, `#`, `\`, a scheme, control characters, two slashes in front) is text and stays one segment. What is
+ * percent-encoded already is not encoded again. A slash in front adds none to one that is there.
+ */
+function pathValue(value: string, before: string): string {
+  const isInQuery = /[?#]/.test(before)
+  if (isInQuery || isNoPath(value)) return encodedOnce(value)
+  const relative = before === '' || before.endsWith('/') ? value.replace(/^\//, '') : value
+  return relative.split('/').map(encodedOnce).join('/')
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const noPath = /^\/?$|^\/\/|[?#\\\u0000-\u001f\u007f]|^[a-z][a-z0-9+.-]*:\/\//i
+
+function isNoPath(value: string): boolean {
+  return noPath.test(value)
+}
+
+/** Whether the text so far is a URL whose host may still go on. */
+function isWithinHost(before: string): boolean {
+  return /^https?:\/\/[^/?#]*$/i.test(before)
+}
+
+/**
+ * A value that stands where the host is written. It may be the host, or a part of it that the document goes on behind;
+ * it cannot go on behind what the document wrote, except with a path.
+ */
+function hostValue(
+  value: string,
+  before: string,
+  next: Template[number] | undefined,
+  scope: Scope,
+  path: string,
+): string {
+  const isWhole = before.endsWith('//')
+  if (!isWhole && value.startsWith('/') && !isNoPath(value)) return value.split('/').map(encodedOnce).join('/')
+  const goesOn = typeof next === 'string' && !/^[/?#:]/.test(next)
+  const isPort = before.endsWith(':') && /^\d{1,5}$/.test(value)
+  if (isWhole || goesOn || isPort) return encodeURIComponent(Buffer.from(value).toString())
+  throw pathError(`${JSON.stringify(shortened(value, 100))} would change the host and`, scope, path)
+}
+
+/**
+ * A value that the document gives for a path, as it is written: it may hold slashes, escapes and a query. Only what no URL can
+ * send is encoded: `#`, which would cut off the rest, and a `%` that begins no escape.
+ */
+export function writtenPathValue(text: string): string {
+  return text.replaceAll('#', '%23').replace(/%(?![\da-f]{2})/gi, '%25')
+}
+
+/** Percent-encodes everything that would end or change a segment of a path, but for what is encoded already. */
+function encodedOnce(value: string): string {
+  const text = Buffer.from(value).toString()
+  const hasEscapes = text.includes('%') && !/%(?![\da-f]{2})/i.test(text)
+  const encoded = encodeURIComponent(text)
+  return hasEscapes ? encoded.replace(/%25(?=[\da-f]{2})/gi, '%') : encoded
+}
+
+/** Segments that are `.` or `..` to some server on the way: also encoded, once or more, or behind a backslash. */
+function stepsIn(url: string): number {
+  const path = decodedFully(url.split(/[?#]/, 1)[0] ?? '')
+  return path.split(/[/\\]/).filter(segment => segment === '.' || segment === '..').length
+}
+
+/** As the last of several servers would read it, each of which decodes; no chain of more is known. */
+function decodedFully(path: string): string {
+  let text = path
+  for (let server = 0; server < 4 && text.includes('%'); server++) {
+    text = text.replace(/%(?:25)+/g, '%').replace(/%[2-7][\da-f]/gi, decodeURIComponent)
+  }
+  return text
+}
+
+function pathError(found: string, scope: Scope, path: string): DataError {
+  return new DataError('placeholder', `${path}: ${found} cannot be a part of a path`, {
+    resource: scope.resource,
+    path,
+  })
+}
+
+/** Whether text is a URL of its own rather than a path. */
+export function isAbsoluteUrl(text: string): boolean {
+  return /^https?:\/\//i.test(text)
+}
+
+/** The field of every record of a batch, as one text. A value that holds the separator could not be told from two. */
+function joined(expression: string, scope: Scope, batch: Batch, path: string): string {
+  const { separator } = batch
+  const texts = scopesOf(scope, batch).map(one => {
+    const { value, literal } = resolve(expression, one, path)
+    if (value === null || value === undefined) throw nullError(expression, one, path)
+    const text = literal ?? scalarText(value)
+    if (!text.includes(separator)) return text
+    throw new DataError(
+      'placeholder',
+      `${path}: a value of \`{${expression}}\` contains the separator ${JSON.stringify(separator)}; choose another ` +
+        '`batch_separator`, or write the placeholder as the element of a list',
+      { resource: scope.resource, path },
+    )
+  })
+  return texts.join(separator)
+}
+
+/** A scalar as it is sent in a query, header or form; lists and objects as JSON. Null has no text. */
+export function scalarText(value: JsonValue): string {
+  if (typeof value === 'string') return value
+  return typeof value === 'object' ? stringifyJson(value) : String(value)
+}
+
+export interface Resolved {
+  /** Undefined: an incremental value that is not there yet. */
+  readonly value: JsonValue | undefined
+  /** A number as it was written, by the API or in the document. */
+  readonly literal?: string | undefined
+}
+
+const paths = new Map<string, JsonPath>()
+
+function resolve(expression: string, scope: Scope, path: string): Resolved {
+  const reference = parseReferenceOnce(expression)
+  if (reference.context === 'resources' && scope.batch !== undefined) {
+    return { value: joined(expression, scope, scope.batch, path) }
+  }
+  if (reference.context === 'incremental') return incrementalValue(reference.attribute, scope)
+  if (reference.context === 'name') throw new TypeError(`\`{${expression}}\` was not bound when the document was read`)
+  const record = scope.parent ?? {}
+  let compiled = paths.get(reference.field)
+  if (compiled === undefined) {
+    compiled = compilePath(reference.field)
+    paths.set(reference.field, compiled)
+  }
+  const match = compiled.find(record)[0]
+  if (match === undefined) {
+    const keys = Object.keys(record)
+    throw new DataError(
+      'placeholder',
+      `${path}: a record of ${reference.parent} has no field ${JSON.stringify(reference.field)} for \`{${expression}}\`; ` +
+        (keys.length === 0 ? 'the record is empty' : `its keys are ${shortened(keys.slice(0, 30).join(', '), 500)}`),
+      { resource: scope.resource, path },
+    )
+  }
+  const literal =
+    match.container === undefined || match.key === undefined ? undefined : numberLiteral(match.container, match.key)
+  return { value: match.value, literal }
+}
+
+const references = new Map<string, Reference>()
+
+function parseReferenceOnce(expression: string): Reference {
+  let reference = references.get(expression)
+  if (reference === undefined) {
+    reference = parseReference(expression)
+    references.set(expression, reference)
+  }
+  return reference
+}
+
+const windowKeys: Readonly<Record<string, 'startValue' | 'initialValue' | 'lastValue' | 'endValue'>> = {
+  start_value: 'startValue',
+  initial_value: 'initialValue',
+  last_value: 'lastValue',
+  end_value: 'endValue',
+}
+
+function incrementalValue(attribute: string, scope: Scope): Resolved {
+  const { window } = scope
+  if (window === undefined) return { value: undefined }
+  if (attribute === 'lag') return { value: window.lag }
+  if (attribute === 'cursor_path') return { value: window.cursorPath }
+  const key = windowKeys[attribute]
+  return key === undefined ? { value: undefined } : windowValue(window, key, scope)
+}
+
+/** A value of the window as it is sent; undefined as long as there is none. */
+export function windowValue(
+  window: IncrementalWindow,
+  key: 'startValue' | 'initialValue' | 'lastValue' | 'endValue',
+  { convert }: Pick<Scope, 'convert'>,
+): Resolved {
+  const value = window[key]
+  if (value === undefined || value === null) return { value: undefined }
+  return convert === undefined ? { value, literal: numberLiteral(window, key) } : { value: convert(value) }
+}
+
+function nullError(expression: string, scope: Scope, path: string): DataError {
+  const advice = expression.startsWith('incremental.')
+    ? 'set `initial_value`, or place it in `params`, where it is left out as long as there is none'
+    : 'filter such records out of the parent with a processing step'
+  return new DataError('placeholder', `${path}: the value of \`{${expression}}\` is null; ${advice}`, {
+    resource: scope.resource,
+    path,
+  })
+}

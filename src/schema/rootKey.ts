@@ -1,0 +1,85 @@
+import { isJsonObject, type JsonObject, objectMember, withoutMember } from '../json/value.js'
+import { lineage } from './lineage.js'
+import type { ReadonlySchema, ReadonlyTable, Schema, TableSchema } from './schema.js'
+
+/**
+ * Writes into the normaliser's configuration that nested rows of a root table carry the id of its row, where dlt wants
+ * that: the source asks for it, or leaves it open and the table is merged by a strategy that needs it, or a nested
+ * table has the column already. Nested and system tables are passed over.
+ */
+export function propagateRootKey(schema: Schema, table: TableSchema): void {
+  if (table.parent !== undefined || table.name.startsWith(SYSTEM_PREFIX) || !wantsRootKey(schema, table)) return
+  const config = normalizerConfig(schema)
+  const propagation = objectMember(config, 'propagation') ?? {}
+  const tables = objectMember(propagation, 'tables') ?? {}
+  const rowKey = [...table.columns.values()].find(column => column.row_key === true)?.name
+  const columns = { [rowKey ?? hintedName(schema, 'row_key')]: hintedName(schema, 'root_key') }
+  const carried = { ...objectMember(tables, table.name), ...columns }
+  setNormalizerConfig(schema, {
+    ...config,
+    propagation: { ...propagation, tables: { ...tables, [table.name]: carried } },
+  })
+}
+
+/** Start of the names of system tables, the same under every convention. */
+const SYSTEM_PREFIX = '_dlt'
+
+/** The system column that the schema's default hints give this hint to, spelled by its convention. */
+function hintedName(schema: ReadonlySchema, hint: 'row_key' | 'root_key'): string {
+  const names = objectMember(schema.settings, 'default_hints')?.[hint]
+  const first = Array.isArray(names) ? names[0] : undefined
+  return typeof first === 'string' ? first : hint === 'row_key' ? '_dlt_id' : '_dlt_root_id'
+}
+
+/** The columns of a root table that its nested rows carry: by name in the root row, the name in the nested row. */
+export function propagatedColumns(schema: ReadonlySchema, rootTable: string): Readonly<Record<string, string>> {
+  const propagation = objectMember(normalizerConfig(schema), 'propagation')
+  const tables = objectMember(propagation, 'tables')
+  const columns = objectMember(tables, rootTable)
+  const everywhere = objectMember(propagation, 'root')
+  return { ...everywhere, ...columns } as Record<string, string>
+}
+
+function wantsRootKey(schema: ReadonlySchema, table: ReadonlyTable): boolean {
+  const configured = normalizerConfig(schema).root_key_propagation
+  if (configured === true) return true
+  if (configured !== false && table.write_disposition === 'merge' && table['x-merge-strategy'] !== 'scd2') return true
+  return [...schema.tables.values()].some(
+    nested => rootOf(schema, nested) === table.name && nested !== table && hasRootKey(nested),
+  )
+}
+
+function hasRootKey(table: ReadonlyTable): boolean {
+  return [...table.columns.values()].some(column => column.root_key === true)
+}
+
+/** Name of the root table that a table hangs on, whether the schema has it or not; its own when it is one. */
+export function rootOf(schema: ReadonlySchema, table: ReadonlyTable): string {
+  const top = lineage(schema, table.name).at(-1) ?? table
+  return top.parent ?? top.name
+}
+
+/** A root table and every table nested under it, parents before children, in stored order. */
+export function tableChain(schema: ReadonlySchema, rootTable: string): ReadonlyTable[] {
+  const chain: ReadonlyTable[] = []
+  const visit = (name: string): void => {
+    const table = schema.tables.get(name)
+    if (table === undefined || chain.includes(table)) return
+    chain.push(table)
+    for (const candidate of schema.tables.values()) if (candidate.parent === name) visit(candidate.name)
+  }
+  visit(rootTable)
+  return chain
+}
+
+/** `normalizers.json.config` of the schema; empty where there is none. */
+export function normalizerConfig(schema: Pick<ReadonlySchema, 'normalizers'>): JsonObject {
+  return objectMember(objectMember(schema.normalizers, 'json'), 'config') ?? {}
+}
+
+/** Replaces `normalizers.json.config`; an empty one is left out of the document. */
+export function setNormalizerConfig(schema: Schema, config: JsonObject): void {
+  const json = isJsonObject(schema.normalizers.json) ? schema.normalizers.json : {}
+  const next = Object.keys(config).length === 0 ? withoutMember(json, 'config') : { ...json, config }
+  schema.normalizers = { ...schema.normalizers, json: next }
+}

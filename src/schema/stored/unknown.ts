@@ -1,0 +1,168 @@
+import type { JsonValue } from '../../json/value.js'
+import { isJsonObject } from '../../json/value.js'
+import { SchemaError } from '../../model/errors.js'
+import { rootOf } from '../rootKey.js'
+import type {
+  ContractMode,
+  DataType,
+  MergeStrategy,
+  ReadonlyColumn,
+  ReadonlySchema,
+  ReadonlyTable,
+  WriteDisposition,
+} from '../schema.js'
+
+/** What a run is about to do with a root table and those nested below it. */
+export interface TableUse {
+  readonly merges: boolean
+  /** The run says by which strategy; otherwise the stored one counts. */
+  readonly givesStrategy: boolean
+}
+
+/**
+ * Fails with a {@link SchemaError} where a stored schema, or a schema file, asks for something that is not known here and
+ * that decides which rows a load leaves behind: a newer tool may have written it, and loading without it would be
+ * wrong without a word. `uses` gives the root tables that the run may write, `tableFormats` those that the destination can
+ * write, where they matter there. Hints that only describe are no matter.
+ */
+export function refuseUnknown(
+  schema: ReadonlySchema,
+  uses: ReadonlyMap<string, TableUse>,
+  tableFormats?: readonly string[],
+): void {
+  const refuse = (where: string, what: string, table?: string): never => {
+    throw new SchemaError(
+      'schema',
+      `The stored schema ${schema.name} says of ${where}: ${what}. That is not known here, and rows would be loaded otherwise than it says. Load with the tool that wrote it, or a newer version of this one`,
+      table === undefined ? undefined : { table },
+    )
+  }
+  refuseUnknownSettings(schema, refuse)
+  for (const table of schema.tables.values()) {
+    const refuseTable: Refusal = (where, what) => refuse(where, what, table.name)
+    refuseUnknownTable(table, refuseTable)
+    const use = uses.get(rootOf(schema, table))
+    if (use === undefined) continue
+    refuseUnknownUse(table, use, refuseTable)
+    const { table_format: format } = table
+    if (typeof format === 'string' && tableFormats?.includes(format) === false)
+      refuseTable(`table ${table.name}`, shown('table_format', format))
+  }
+}
+
+type Refusal = (where: string, what: string) => never
+
+const has = <T extends string>(known: Readonly<Record<T, true>>, value: unknown): value is T =>
+  typeof value === 'string' && Object.hasOwn(known, value)
+
+const dataTypes: Readonly<Record<DataType, true>> = {
+  text: true,
+  double: true,
+  bool: true,
+  timestamp: true,
+  bigint: true,
+  binary: true,
+  json: true,
+  decimal: true,
+  wei: true,
+  date: true,
+  time: true,
+}
+const dispositions: Readonly<Record<WriteDisposition, true>> = { skip: true, append: true, replace: true, merge: true }
+const strategies: Readonly<Record<MergeStrategy, true>> = {
+  'delete-insert': true,
+  upsert: true,
+  'insert-only': true,
+  scd2: true,
+}
+const contractModes: Readonly<Record<ContractMode, true>> = {
+  evolve: true,
+  freeze: true,
+  discard_row: true,
+  discard_value: true,
+}
+const contractEntities = { tables: true, columns: true, data_type: true } as const
+const settings = { detections: true, default_hints: true, preferred_types: true, schema_contract: true } as const
+const detections = {
+  timestamp: true,
+  iso_timestamp: true,
+  iso_date: true,
+  large_integer: true,
+  hexbytes_to_text: true,
+  wei_to_double: true,
+} as const
+const normalizers = {
+  names: true,
+  json: true,
+  detections: true,
+  allow_identifier_change_on_table_with_data: true,
+  use_break_path_on_normalize: true,
+} as const
+const normalizerModule = 'dlt.common.normalizers.json.relational'
+const normalizerConfigs = { max_nesting: true, propagation: true, root_key_propagation: true } as const
+
+/** Nothing is asked for: dlt writes these for what is left open. */
+const isOpen = (value: unknown): boolean => value === undefined || value === null || value === false
+
+function refuseUnknownSettings(schema: ReadonlySchema, refuse: Refusal): void {
+  const check = (where: string, object: JsonValue | undefined, known: Readonly<Record<string, true>>): void => {
+    for (const [key, value] of entries(object)) if (!has(known, key) && !isOpen(value)) refuse(where, shown(key, value))
+  }
+  check('its settings', schema.settings, settings)
+  for (const detection of list(schema.settings.detections))
+    if (!has(detections, detection)) refuse('its detections', JSON.stringify(detection))
+  for (const [pattern, type] of entries(schema.settings.preferred_types))
+    if (!has(dataTypes, type)) refuse('its preferred types', shown(pattern, type))
+  refuseUnknownContract('its settings', schema.settings.schema_contract, refuse)
+  check('its normalizers', schema.normalizers, normalizers)
+  const json = isJsonObject(schema.normalizers.json) ? schema.normalizers.json : {}
+  if (json.module !== undefined && json.module !== normalizerModule)
+    refuse('its normalizers', shown('json.module', json.module))
+  check('its normalizers', json.config, normalizerConfigs)
+}
+
+function refuseUnknownTable(table: ReadonlyTable, refuse: Refusal): void {
+  const where = `table ${table.name}`
+  const { write_disposition: disposition } = table
+  if (!isOpen(disposition) && !has(dispositions, disposition))
+    refuse(where, shown('write_disposition', disposition as JsonValue | undefined))
+  refuseUnknownContract(where, table.schema_contract, refuse)
+  for (const column of table.columns.values())
+    refuseUnknownColumn(`column ${table.name}.${column.name}`, column, refuse)
+}
+
+function refuseUnknownColumn(where: string, { data_type, dedup_sort }: ReadonlyColumn, refuse: Refusal): void {
+  if (!isOpen(data_type) && !has(dataTypes, data_type)) refuse(where, shown('data_type', data_type))
+  if (!isOpen(dedup_sort) && dedup_sort !== 'asc' && dedup_sort !== 'desc')
+    refuse(where, shown('dedup_sort', dedup_sort))
+}
+
+function refuseUnknownContract(where: string, contract: unknown, refuse: Refusal): void {
+  if (isOpen(contract)) return
+  const modes = isJsonObject(contract) ? Object.entries(contract) : [['', contract] as const]
+  for (const [entity, mode] of modes) {
+    if (entity !== '' && !has(contractEntities, entity)) refuse(where, shown(`schema_contract.${entity}`, mode))
+    if (!isOpen(mode) && !has(contractModes, mode)) refuse(where, shown('schema_contract', mode))
+  }
+}
+
+/** What only matters where the run writes rows. */
+function refuseUnknownUse(table: ReadonlyTable, { merges, givesStrategy }: TableUse, refuse: Refusal): void {
+  const where = `table ${table.name}`
+  for (const kind of ['excludes', 'includes'])
+    if (list(isJsonObject(table.filters) ? table.filters[kind] : undefined).length > 0)
+      refuse(where, `rows are left out by filters.${kind}`)
+  if (!merges) return
+  for (const [key, value] of Object.entries(table)) {
+    if (!key.startsWith('x-merge-') || isOpen(value)) continue
+    if (key !== 'x-merge-strategy') refuse(where, shown(key, value))
+    else if (!givesStrategy && !has(strategies, value))
+      refuse(where, `${shown(key, value)} (a strategy in the resource’s write_disposition would take its place)`)
+  }
+}
+
+const entries = (value: unknown): [string, JsonValue][] => (isJsonObject(value) ? Object.entries(value) : [])
+
+const list = (value: unknown): readonly JsonValue[] => (Array.isArray(value) ? value : [])
+
+const shown = (key: string, value: unknown): string => `${key}: ${JSON.stringify(value)}`

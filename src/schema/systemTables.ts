@@ -1,0 +1,107 @@
+import type { Naming } from './naming.js'
+import type { ColumnSchema, DataType, TableSchema } from './schema.js'
+
+/** Names of dlt's own tables and columns under one naming convention. */
+export interface SystemNames {
+  /** Start of every name that belongs to dlt; tables and columns with it are exempt from contracts. */
+  readonly prefix: string
+  readonly versionTable: string
+  readonly loadsTable: string
+  readonly stateTable: string
+  readonly id: string
+  readonly loadId: string
+  readonly parentId: string
+  readonly listIndex: string
+  readonly rootId: string
+  /** Column of list elements that are not objects. */
+  readonly value: string
+}
+
+/** The system names as `naming` spells them. */
+export function systemNames(naming: Naming): SystemNames {
+  return {
+    prefix: naming.identifier('_dlt'),
+    versionTable: naming.tableIdentifier('_dlt_version'),
+    loadsTable: naming.tableIdentifier('_dlt_loads'),
+    stateTable: naming.tableIdentifier('_dlt_pipeline_state'),
+    id: naming.identifier('_dlt_id'),
+    loadId: naming.identifier('_dlt_load_id'),
+    parentId: naming.identifier('_dlt_parent_id'),
+    listIndex: naming.identifier('_dlt_list_idx'),
+    rootId: naming.identifier('_dlt_root_id'),
+    value: naming.identifier('value'),
+  }
+}
+
+type ColumnDefinition = readonly [name: string, dataType: DataType, nullable: boolean, hints?: Partial<ColumnSchema>]
+
+const VERSION_COLUMNS: readonly ColumnDefinition[] = [
+  ['version', 'bigint', false],
+  ['engine_version', 'bigint', false],
+  ['inserted_at', 'timestamp', false],
+  ['schema_name', 'text', false],
+  ['version_hash', 'text', false],
+  ['schema', 'text', false],
+]
+
+const LOADS_COLUMNS: readonly ColumnDefinition[] = [
+  ['load_id', 'text', false, { precision: 64 }],
+  ['schema_name', 'text', true],
+  ['status', 'bigint', false],
+  ['inserted_at', 'timestamp', false],
+  ['schema_version_hash', 'text', true],
+]
+
+const STATE_COLUMNS: readonly ColumnDefinition[] = [
+  ['version', 'bigint', false],
+  ['engine_version', 'bigint', false],
+  ['pipeline_name', 'text', false],
+  ['state', 'text', false],
+  ['created_at', 'timestamp', false],
+  ['version_hash', 'text', true],
+  ['_dlt_load_id', 'text', false, { precision: 64 }],
+  ['_dlt_id', 'text', false, { unique: true, row_key: true }],
+]
+
+/** The table that keeps every version of the schema document. */
+export function versionTable(naming: Naming): TableSchema {
+  return {
+    name: naming.tableIdentifier('_dlt_version'),
+    columns: columnsOf(VERSION_COLUMNS, naming),
+    write_disposition: 'skip',
+    resource: '_dlt_version',
+    description: 'Created by DLT. Tracks schema updates',
+  }
+}
+
+/** The table with one row for each completed load. */
+export function loadsTable(naming: Naming): TableSchema {
+  return {
+    name: naming.tableIdentifier('_dlt_loads'),
+    columns: columnsOf(LOADS_COLUMNS, naming),
+    write_disposition: 'skip',
+    resource: '_dlt_loads',
+    description: 'Created by DLT. Tracks completed loads',
+  }
+}
+
+/** The table of pipeline states, an ordinary appended table to dlt. */
+export function stateTable(naming: Naming): TableSchema {
+  return {
+    columns: columnsOf(STATE_COLUMNS, naming),
+    write_disposition: 'append',
+    file_format: 'preferred',
+    name: naming.tableIdentifier('_dlt_pipeline_state'),
+    resource: '_dlt_pipeline_state',
+    'x-normalizer': { 'seen-data': true },
+  }
+}
+
+function columnsOf(definitions: readonly ColumnDefinition[], naming: Naming): Map<string, ColumnSchema> {
+  const columns = new Map<string, ColumnSchema>()
+  for (const [raw, dataType, nullable, hints] of definitions) {
+    const name = naming.identifier(raw)
+    columns.set(name, { name, data_type: dataType, nullable, ...hints })
+  }
+  return columns
+}
