@@ -64,9 +64,8 @@ export type { PipelinePlan, PlannedCursor, PlannedList, PlanOptions } from './pi
 export type { ChangeOptions, Dropped } from './pipeline/look/drop.js'
 export type { SchemaFiles } from './pipeline/look/schemaFiles.js'
 export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.js'
-export type { Refresh } from './pipeline/run/prepare.js'
 export type { ReplayOptions } from './pipeline/run/replay.js'
-export type { RunOptions, RunResult } from './pipeline/run/run.js'
+export type { Refresh, RunOptions, RunResult } from './pipeline/setup.js'
 export type {
   ApiPage,
   ApiRequest,

@@ -3,7 +3,7 @@ import type { S3Credentials, S3Options } from '../destinations/objects/storage/s
 import type { Destination } from '../model/destination.js'
 import { ConfigError } from '../model/errors.js'
 import { Secret } from '../model/secrets/secret.js'
-import { systemClock } from '../pipeline/pipeline.js'
+import { systemClock } from '../pipeline/clock.js'
 import { alternatives, nearMiss } from '../rest/document/problems.js'
 import { type Environment, isSet, processEnvironment } from './environment.js'
 

@@ -6,13 +6,15 @@ import type { RunEvent } from '../model/events.js'
 import { scrubber as createScrubber, type Scrubber, scrubbed, scrubbedFailure } from '../model/secrets/scrubber.js'
 import type { Clock, Source } from '../model/source.js'
 import { datasetName, type NamingName, naming } from '../schema/naming.js'
+import { systemClock } from './clock.js'
 import { type CheckOptions, type CheckResult, checkSource } from './look/check.js'
 import { type AnyTables, type Dataset, datasetOf, type TablesOf } from './look/dataset.js'
 import { describePipeline, type PipelinePlan, type PlanOptions } from './look/describePipeline.js'
 import { type ChangeOptions, type Dropped, dropResources, resetState } from './look/drop.js'
 import type { SchemaFiles } from './look/schemaFiles.js'
 import { type ReplayOptions, replayPipeline } from './run/replay.js'
-import { type RunOptions, type RunResult, runPipeline } from './run/run.js'
+import { runPipeline } from './run/run.js'
+import type { RunOptions, RunResult } from './setup.js'
 
 export interface PipelineOptions {
   /** Key of the pipeline's state at the destination. */
@@ -137,51 +139,4 @@ function datasetNameOf({
   if (dataset.trim() === '')
     throw new ConfigError([{ place: { path: 'dataset' }, message: 'the name of a dataset must not be blank' }])
   return datasetName(dataset, naming(convention as NamingName, destination.capabilities.maxIdentifierLength))
-}
-
-/** A pipeline's options with every default taken. */
-export interface PipelineSetup {
-  readonly name: string
-  readonly source: Source
-  readonly destination: Destination
-  /** Knows every secret of source and destination. */
-  readonly scrubber: Scrubber
-  readonly datasetName: string
-  readonly home: string
-  readonly schemaFiles: SchemaFiles
-  readonly naming: string | undefined
-  readonly clock: Clock
-  readonly files: Files
-}
-
-/** A timer of Node that is set for longer goes off at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
-
-/** The real time and chance of this machine. */
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  random: () => Math.random(),
-  sleep: (ms, signal) =>
-    new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(signal.reason)
-        return
-      }
-      let left = ms
-      let timer = setTimeout(finish, Math.min(left, LONGEST_TIMER_MS))
-      function finish(): void {
-        left -= LONGEST_TIMER_MS
-        if (left > 0) {
-          timer = setTimeout(finish, Math.min(left, LONGEST_TIMER_MS))
-          return
-        }
-        signal?.removeEventListener('abort', cancel)
-        resolve()
-      }
-      function cancel(): void {
-        clearTimeout(timer)
-        reject(signal?.reason)
-      }
-      signal?.addEventListener('abort', cancel, { once: true })
-    }),
 }

@@ -5,6 +5,7 @@ import { growthCases } from './cases/growth.js'
 import { mergeCases } from './cases/merge.js'
 import { readCases } from './cases/read.js'
 import { strategyCases } from './cases/strategies.js'
+import type { CaseTable } from './caseTable.js'
 
 /** What is tested: a kind of destination, and how to get a fresh one. */
 export interface DestinationUnderTest {
@@ -18,10 +19,6 @@ export interface DestinationCase {
   readonly name: string
   run(): Promise<void>
 }
-
-/** A case before it is given a destination. */
-export type CaseBody = (destination: Destination) => Promise<void>
-export type CaseTable = Readonly<Record<string, CaseBody>>
 
 /**
  * What every destination promises, as named cases: dispositions and merge strategies over nested tables, growing schemas,

@@ -15,7 +15,7 @@ import { layout, segment } from '../../src/destinations/objects/format/layout.js
 import { type FilesOptions, filesDestination } from '../../src/destinations/objects/objects.js'
 import { localStorage } from '../../src/destinations/objects/storage/folder.js'
 import { encodeState } from '../../src/model/state.js'
-import { systemClock } from '../../src/pipeline/pipeline.js'
+import { systemClock } from '../../src/pipeline/clock.js'
 import { schemaText } from '../../src/schema/stored/document.js'
 import { rowsOf, runLoad, testSchema, testState, withConnection } from '../../src/testing/dataset.js'
 

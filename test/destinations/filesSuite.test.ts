@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'vitest'
 import { filesDestination } from '../../src/destinations/objects/objects.js'
-import { systemClock } from '../../src/pipeline/pipeline.js'
+import { systemClock } from '../../src/pipeline/clock.js'
 import { testDestination } from '../../src/testing/destination.js'
 
 /** DuckDB writes numbers inside of JSON in its own way when it reads NDJSON; the file itself holds every digit. */

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { parseJson } from '../../src/json/parse.js'
 import { canonicalJson } from '../../src/json/write.js'
 import { type Address, Kernel } from '../../src/normalize/kernel/kernel.js'
-import { BufferPool } from '../../src/normalize/tables/columnWriter.js'
+import { BufferPool } from '../../src/normalize/tables/buffers.js'
 import { IdColumn, nestedId, rowHash } from '../../src/normalize/tables/rowIds.js'
 import golden from '../golden/row_hash.json' with { type: 'json' }
 

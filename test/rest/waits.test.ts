@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
-import { systemClock } from '../../src/pipeline/pipeline.js'
+import { systemClock } from '../../src/pipeline/clock.js'
 import type { Transport } from '../../src/rest/api.js'
 import { type Client, type ClientOptions, createClient } from '../../src/rest/http/client.js'
 import { retryAfterMs } from '../../src/rest/http/retry.js'

@@ -1,7 +1,7 @@
 import type { RunEvent } from '../../model/events.js'
 import type { Receipt } from '../../model/receipt.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
-import type { RunResult } from '../../pipeline/run/run.js'
+import type { RunResult } from '../../pipeline/setup.js'
 import type { ExitCode } from '../failure.js'
 import { amount, duration, printable } from '../terminal/printable.js'
 import { progressView } from '../terminal/progress.js'

@@ -1,10 +1,10 @@
 import type { DatasetRow, DatasetValue, ReadQuery } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
 import { selectStatement } from '../sql/selectStatement.js'
-import { baseType } from './adopt.js'
 import type { PostgresClient } from './postgresClient.js'
 import { postgresDialect } from './postgresDialect.js'
 import { inTransaction, postgresSession } from './postgresSession.js'
+import { baseType } from './postgresTypes.js'
 
 const DEFAULT_BATCH_ROWS = 2048
 

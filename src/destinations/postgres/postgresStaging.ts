@@ -5,12 +5,12 @@ import type { ReadonlySchema, ReadonlyTable } from '../../schema/schema.js'
 import { columnType, freeName } from '../sql/ddl.js'
 import type { SqlSession, StagedTable } from '../sql/sqlSession.js'
 import type { Address } from './address.js'
-import { baseType, takes } from './adopt.js'
 import { RowEncoder } from './copy/rowEncoder.js'
 import { rowSender } from './copy/rowSender.js'
 import type { PostgresClient } from './postgresClient.js'
 import { postgresDialect } from './postgresDialect.js'
 import { postgresSession } from './postgresSession.js'
+import { baseType, takes } from './postgresTypes.js'
 
 /**
  * The rows of a load on their way, seen by no other session and gone with this one. Rows for a table that exists are in

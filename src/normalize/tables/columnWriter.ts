@@ -2,6 +2,7 @@ import type { Column } from '../../model/batch.js'
 import type { ColumnSchema, DataType } from '../../schema/schema.js'
 import type { Coerced } from '../exact/coerce.js'
 import type { Address, Kernel } from '../kernel/kernel.js'
+import type { BufferPool } from './buffers.js'
 
 /** Data types as the kernel knows them. */
 const KINDS: Readonly<Record<DataType, number>> = {
@@ -107,30 +108,5 @@ export class ColumnWriter {
     }
     exports.clearColumn(this.address, rows)
     return column
-  }
-}
-
-/** Largest buffer that is kept for reuse; larger ones belong to an unusual page and are left to the collector. */
-const LARGEST_KEPT = 64 << 20
-const SMALLEST = 1 << 10
-
-/** Buffers by size, powers of two, so that a load that lasts for hours allocates no more than its first batches. */
-export class BufferPool {
-  readonly #free = new Map<number, Uint8Array[]>()
-
-  /** A buffer of at least `size` bytes with undefined content. */
-  acquire(size: number): Uint8Array {
-    let capacity = SMALLEST
-    while (capacity < size) capacity *= 2
-    return this.#free.get(capacity)?.pop() ?? new Uint8Array(new ArrayBuffer(capacity))
-  }
-
-  /** Takes back a buffer that {@link acquire} gave; no one may use it from here on. */
-  release(buffer: Uint8Array): void {
-    const size = buffer.length
-    if (size < SMALLEST || size > LARGEST_KEPT) return
-    const free = this.#free.get(size)
-    if (free === undefined) this.#free.set(size, [buffer])
-    else free.push(buffer)
   }
 }

@@ -9,7 +9,7 @@ import { setVariantColumn, variantColumn } from '../exact/cells.js'
 import type { JsonScalar } from '../exact/coerce.js'
 import { isObjectTree, type ObjectTree, type Tree } from '../exact/tree.js'
 import type { Kernel } from '../kernel/kernel.js'
-import { BufferPool } from './columnWriter.js'
+import { BufferPool } from './buffers.js'
 import { columnFragment, type Field, type KeyNames, ListShape, Node, tableFragment } from './shapes.js'
 import { type RootIdKind, TableWriter } from './tableWriter.js'
 

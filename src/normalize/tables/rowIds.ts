@@ -6,7 +6,7 @@ import { shake128Base64 } from '../../model/cursors/boundaryHashes.js'
 import { DataError } from '../../model/errors.js'
 import { excerpt, type ObjectTree, type Tree, treeJson } from '../exact/tree.js'
 import type { Address, Kernel } from '../kernel/kernel.js'
-import type { BufferPool } from './columnWriter.js'
+import type { BufferPool } from './buffers.js'
 
 /** Characters of a generated row id: 10 bytes in standard base64 without padding. */
 const LENGTH = 14

@@ -2,7 +2,7 @@ import type { Column, ColumnBatch } from '../../model/batch.js'
 import type { ColumnSchema, DataType, TableSchema } from '../../schema/schema.js'
 import type { SystemNames } from '../../schema/systemTables.js'
 import type { Address, Kernel } from '../kernel/kernel.js'
-import type { BufferPool } from './columnWriter.js'
+import type { BufferPool } from './buffers.js'
 import { ColumnWriter } from './columnWriter.js'
 import { IdColumn } from './rowIds.js'
 

@@ -2,10 +2,10 @@ import { elements, valueAt } from '../../json/bytes.js'
 import type { JsonObject, JsonValue } from '../../json/value.js'
 import type { RunEvent } from '../../model/events.js'
 import type { ResponseJournal } from '../../model/responses.js'
-import type { PipelineSetup } from '../pipeline.js'
 import { openWindow } from '../run/incremental/incremental.js'
 import { planResources } from '../run/plan.js'
 import { runSteps } from '../run/steps.js'
+import type { PipelineSetup } from '../setup.js'
 
 export interface CheckOptions {
   readonly signal?: AbortSignal | undefined

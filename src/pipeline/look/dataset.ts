@@ -5,7 +5,7 @@ import { DestinationError } from '../../model/errors.js'
 import type { PipelineState } from '../../model/state.js'
 import type { DataType, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schema.js'
 import { readSchema } from '../../schema/stored/document.js'
-import type { PipelineSetup } from '../pipeline.js'
+import type { PipelineSetup } from '../setup.js'
 
 /** Row types by table name: what `sluice types` writes is one, {@link AnyTables} another. */
 export type TablesOf<Tables> = { readonly [table in keyof Tables]: object }

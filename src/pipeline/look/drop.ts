@@ -8,9 +8,9 @@ import { storedConvention } from '../../schema/adopt.js'
 import { type NamingName, naming as namingConvention } from '../../schema/naming.js'
 import type { ReadonlySchema, Schema } from '../../schema/schema.js'
 import { bumpVersion, cloneSchema, ensureStateTable } from '../../schema/stored/document.js'
-import type { PipelineSetup } from '../pipeline.js'
+import { closingConnection } from '../run/closing.js'
 import { rootResource } from '../run/prepare.js'
-import { closingConnection, pipelineFolder } from '../run/run.js'
+import { type PipelineSetup, pipelineFolder } from '../setup.js'
 import { isThere, storedSchema } from './dataset.js'
 
 export interface ChangeOptions {

@@ -21,14 +21,13 @@ import type { MergeStrategy, ReadonlyTable, Schema } from '../../schema/schema.j
 import { bumpVersionFrom, ensureStateTable } from '../../schema/stored/document.js'
 import { applyTableHints, columnName } from '../../schema/tableHints.js'
 import { underImport } from '../look/schemaFiles.js'
-import type { PipelineSetup } from '../pipeline.js'
+import type { PipelineSetup, RunOptions } from '../setup.js'
 import type { ResourceRun } from './extract.js'
 import { type CursorTracker, isBeyond, trackCursor } from './incremental/incremental.js'
 import type { FrozenWindows } from './incremental/windows.js'
 import { type Meter, meter } from './meter.js'
 import { flattenPlan, type PlannedResource } from './plan.js'
 import { type Prepared, rootResource } from './prepare.js'
-import type { RunOptions } from './run.js'
 import { recordsByTable, type Writer, writer } from './writer.js'
 
 export interface OpenLoadInput {

@@ -12,13 +12,9 @@ import { cloneSchema, newSchema, setSourceHints } from '../../schema/stored/docu
 import { refuseUnknown, type TableUse } from '../../schema/stored/unknown.js'
 import { storedSchema } from '../look/dataset.js'
 import { importedAnew, importedOver, readImport } from '../look/schemaFiles.js'
-import type { PipelineSetup } from '../pipeline.js'
+import type { PipelineSetup, Refresh, RunOptions } from '../setup.js'
 import { flattenPlan, type PlannedResource } from './plan.js'
 import { refuseWithoutKeys, reportSharedTables } from './refusals.js'
-import type { RunOptions } from './run.js'
-
-/** What to forget before loading. */
-export type Refresh = 'drop_sources' | 'drop_resources' | 'drop_data'
 
 /** Schema and state as a run begins with them: committed ones, or new ones, after a refresh. */
 export interface Prepared {

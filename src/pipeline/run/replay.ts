@@ -3,21 +3,12 @@ import { recordedLoads, replayJournal } from '../../journal/journal.js'
 import { isJsonObject } from '../../json/value.js'
 import { DataError } from '../../model/errors.js'
 import { nextLoadId } from '../../model/loadId.js'
-import type { PipelineSetup } from '../pipeline.js'
+import { dispositionOf, type PipelineSetup, pipelineFolder, type RunOptions, type RunResult } from '../setup.js'
+import { closingConnection, closingSource, underLock } from './closing.js'
 import { type FrozenWindows, freezeWindows } from './incremental/windows.js'
 import { planResources } from './plan.js'
 import { prepareSchema } from './prepare.js'
-import {
-  closingConnection,
-  closingSource,
-  dispositionOf,
-  pipelineFolder,
-  type Running,
-  type RunOptions,
-  type RunResult,
-  readAndCommit,
-  underLock,
-} from './run.js'
+import { type Running, readAndCommit } from './readAndCommit.js'
 
 export interface ReplayOptions
   extends Pick<

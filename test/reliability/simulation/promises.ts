@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { RunResult } from '../../../src/pipeline/run/run.js'
+import type { RunResult } from '../../../src/pipeline/setup.js'
 import type { Stored } from './memoryDestination.js'
 import type { SimulatedApi, Thing } from './network.js'
 import { cursorOf, type Plan, type World } from './world.js'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { SluiceError } from '../../../src/model/errors.js'
 import type { RunEvent } from '../../../src/model/events.js'
-import type { RunResult } from '../../../src/pipeline/run/run.js'
+import type { RunResult } from '../../../src/pipeline/setup.js'
 import { seeded } from '../chance.js'
 import type { DestinationFault, Stored } from './memoryDestination.js'
 import { checkCursor, checkReceipts, checkTables, type Day } from './promises.js'

@@ -1,0 +1,33 @@
+import type { Clock } from '../model/source.js'
+
+/** A timer of Node that is set for longer goes off at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** The real time and chance of this machine. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  random: () => Math.random(),
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason)
+        return
+      }
+      let left = ms
+      let timer = setTimeout(finish, Math.min(left, LONGEST_TIMER_MS))
+      function finish(): void {
+        left -= LONGEST_TIMER_MS
+        if (left > 0) {
+          timer = setTimeout(finish, Math.min(left, LONGEST_TIMER_MS))
+          return
+        }
+        signal?.removeEventListener('abort', cancel)
+        resolve()
+      }
+      function cancel(): void {
+        clearTimeout(timer)
+        reject(signal?.reason)
+      }
+      signal?.addEventListener('abort', cancel, { once: true })
+    }),
+}

@@ -1,0 +1,96 @@
+import { lockPipeline, type PipelineLock } from '../../journal/journal.js'
+import type { Connection } from '../../model/destination.js'
+import { RequestError, SluiceError } from '../../model/errors.js'
+import type { RunEvent } from '../../model/events.js'
+import { type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
+
+/** Runs `work` under the lock of the pipeline, which is released whatever happens. */
+export async function underLock<T>(
+  setup: PipelineSetup,
+  options: Pick<RunOptions, 'onEvent' | 'signal'>,
+  work: (lock: PipelineLock) => Promise<T>,
+): Promise<T> {
+  const emit = options.onEvent ?? (() => {})
+  const lock = await lockPipeline(setup.files, pipelineFolder(setup), {
+    ...setup.clock,
+    signal: options.signal,
+    warn: (code, message) => emit({ type: 'warning', code, message }),
+  }).catch((error: unknown) => {
+    throw stopped(error, options.signal)
+  })
+  try {
+    options.signal?.throwIfAborted()
+    return await work(lock)
+  } catch (error) {
+    throw failing(stopped(error, options.signal), safely(emit))
+  } finally {
+    await warningOf(emit, 'its lock could not be released', () => lock.release())
+  }
+}
+
+/** Runs `work` and closes the source, whatever comes of it. */
+export async function closingSource<T>(
+  { source }: Pick<PipelineSetup, 'source'>,
+  emit: (event: RunEvent) => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } finally {
+    await warningOf(emit, 'its source could not be closed', () => source.close())
+  }
+}
+
+/** Runs `work` with a connection that is closed afterwards, whatever comes of it. */
+export async function closingConnection<T>(
+  connection: Connection,
+  emit: (event: RunEvent) => void,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(connection)
+  } finally {
+    await warningOf(emit, 'its destination could not be closed', async () => await connection[Symbol.asyncDispose]())
+  }
+}
+
+/** What fails at the end of a run neither hides an earlier failure nor makes one of a run that has committed. */
+export async function warningOf(
+  emit: (event: RunEvent) => void,
+  what: string,
+  step: () => Promise<void>,
+): Promise<void> {
+  try {
+    await step()
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    safely(emit)({ type: 'warning', code: 'other', message: `The run is over, but ${what}: ${reason}` })
+  }
+}
+
+/** For events behind the commit: the failure of a listener is not one of the run. */
+export function safely(emit: (event: RunEvent) => void): (event: RunEvent) => void {
+  return event => {
+    try {
+      emit(event)
+    } catch {}
+  }
+}
+
+/** A run that was stopped says so in one way, whatever it was doing; a failure of its own is told as it is. */
+function stopped(error: unknown, signal: AbortSignal | undefined): unknown {
+  if (signal?.aborted !== true || signal.reason instanceof SluiceError) return error
+  const isStop =
+    error === signal.reason ||
+    (error instanceof SluiceError ? error.code === 'aborted' : error instanceof Error && error.name === 'AbortError')
+  if (!isStop) return error
+  const why = signal.reason instanceof Error ? signal.reason.message : String(signal.reason)
+  return new RequestError('aborted', `the run was stopped (${why}); nothing was committed`, { cause: signal.reason })
+}
+
+/** Tells of the failure, and gives the error back. */
+function failing(error: unknown, emit: (event: RunEvent) => void): unknown {
+  const message = error instanceof Error ? error.message : String(error)
+  emit({ type: 'run_failed', code: error instanceof SluiceError ? error.code : 'unexpected', message })
+  return error
+}

@@ -1,0 +1,77 @@
+import { join } from 'node:path'
+import type { Files } from '../journal/fileSystem.js'
+import type { Destination } from '../model/destination.js'
+import type { RunEvent } from '../model/events.js'
+import type { Receipt } from '../model/receipt.js'
+import type { Scrubber } from '../model/secrets/scrubber.js'
+import type { Clock, DispositionHint, Source } from '../model/source.js'
+import type { ContractMode, SchemaContract, WriteDisposition } from '../schema/schema.js'
+import type { SchemaFiles } from './look/schemaFiles.js'
+
+/** A pipeline's options with every default taken. */
+export interface PipelineSetup {
+  readonly name: string
+  readonly source: Source
+  readonly destination: Destination
+  /** Knows every secret of source and destination. */
+  readonly scrubber: Scrubber
+  readonly datasetName: string
+  readonly home: string
+  readonly schemaFiles: SchemaFiles
+  readonly naming: string | undefined
+  readonly clock: Clock
+  readonly files: Files
+}
+
+/** What to forget before loading. */
+export type Refresh = 'drop_sources' | 'drop_resources' | 'drop_data'
+
+export interface RunOptions {
+  /** Ends the run; nothing is committed, what was read is kept for the next run. */
+  readonly signal?: AbortSignal | undefined
+  /** Names of the resources to load; default those the source selects. */
+  readonly select?: readonly string[] | undefined
+  /** Stop every list after this many pages. */
+  readonly maxPages?: number | undefined
+  /** Requests in flight for one origin and credential, at most; 1 is strictly serial. Default 16. */
+  readonly concurrency?: number | undefined
+  /** Instead of what the resources say. */
+  readonly writeDisposition?: WriteDisposition | DispositionHint | undefined
+  /** Stays in the schema for later runs, as with dlt. */
+  readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
+  /** Forget before loading: everything of the source, tables and state of the resources, or their rows and cursors. */
+  readonly refresh?: Refresh | undefined
+  /** Commit although a receipt says that something is missing. */
+  readonly allowIncomplete?: boolean | undefined
+  /** Take up an interrupted run that asked for the same. Default true. */
+  readonly resume?: boolean | undefined
+  /** Keep the journal after the commit, for `replay`. Default false. */
+  readonly keepJournal?: boolean | undefined
+  readonly onEvent?: ((event: RunEvent) => void) | undefined
+}
+
+export interface RunResult {
+  readonly pipeline: string
+  /** Name of the dataset at the destination. */
+  readonly dataset: string
+  /** Undefined when there was nothing to commit: no rows, no change of state or schema. */
+  readonly loadId: string | undefined
+  /** One a resource that was loaded, in the order of the source. */
+  readonly receipts: readonly Receipt[]
+  /** Rows staged by table, nested tables included. */
+  readonly rows: Readonly<Record<string, number>>
+}
+
+/** Where journals and locks of a pipeline are. */
+export function pipelineFolder(setup: PipelineSetup): string {
+  return join(setup.home, folderName(setup.name))
+}
+
+/** A name that any text may be made into, and that never leads out of the working folder. */
+function folderName(name: string): string {
+  return encodeURIComponent(name).replace(/^\.+$/, dots => dots.replaceAll('.', '%2E'))
+}
+
+export function dispositionOf({ writeDisposition }: Pick<RunOptions, 'writeDisposition'>): DispositionHint | undefined {
+  return typeof writeDisposition === 'string' ? { disposition: writeDisposition } : writeDisposition
+}
