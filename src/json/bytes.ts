@@ -1,6 +1,6 @@
 import { parseJson } from './parse.js'
 import type { JsonPath, JsonTree } from './path.js'
-import { skipLong } from './skip.js'
+import { skipList, skipLong } from './skip.js'
 import type { JsonValue } from './value.js'
 
 /*
@@ -15,6 +15,8 @@ export interface Span {
   readonly end: number
   /** Elements of an array, where they were counted on the way. */
   readonly count?: number | undefined
+  /** Where the commas between the elements of a long array stand, from `start`, where they were noted on the way. */
+  readonly separators?: readonly number[] | undefined
 }
 
 export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null'
@@ -97,7 +99,8 @@ function ended(bytes: Uint8Array, root: Span): Span {
 
 function valueSpan(bytes: Uint8Array, start: number): Span {
   const end = skipValue(bytes, start)
-  return bytes[start] === OPEN_ARRAY ? { start, end, count: elementsSkipped(bytes, start) } : { start, end }
+  if (bytes[start] !== OPEN_ARRAY) return { start, end }
+  return { start, end, count: elementsSkipped(bytes, start), separators: places }
 }
 
 /** Spans of the elements of the array that starts at `at`. */
@@ -204,6 +207,8 @@ roles[COMMA] = SEPARATES
 
 /** Commas between the elements of the container that was skipped last: counting them costs nothing while skipping. */
 let commas = 0
+/** Where they stand, where the container is a long list. */
+let places: readonly number[] | undefined
 
 function elementsSkipped(bytes: Uint8Array, at: number): number {
   return commas === 0 && bytes[skipSpace(bytes, at + 1)] === CLOSE_ARRAY ? 0 : commas + 1
@@ -218,9 +223,11 @@ function skipContainer(bytes: Uint8Array, at: number): number {
   let separators = 0
   for (let next = at; next < length; next++) {
     if (next - at > SHORT) {
-      const skipped = skipLong(bytes, next, depth, separators)
+      const list = bytes[at] === OPEN_ARRAY ? skipList(bytes, at) : undefined
+      const skipped = list ?? skipLong(bytes, next, depth, separators)
       if (skipped === undefined) break
       commas = skipped.separators
+      places = list?.places
       return closed(bytes, at, skipped.end)
     }
     const role = roles[bytes[next]!]
@@ -234,6 +241,7 @@ function skipContainer(bytes: Uint8Array, at: number): number {
     } else if (role === OPENS) depth++
     else if (--depth === 0) {
       commas = separators
+      places = undefined
       return closed(bytes, at, next)
     }
   }

@@ -21,17 +21,42 @@ export function skipLong(
   return end === undefined ? undefined : { end, separators: exports.commas() }
 }
 
-/** Where the commas between the elements of the list stand that starts at `at`. Its brackets are known to match. */
-export function separatorsOf(bytes: Uint8Array, at: number): number[] {
+/** Places that are kept of one list; the kernel finds those of a longer one again. */
+const MOST_PLACES = 1 << 16
+
+/**
+ * The end of the list that starts at `at` with its bracket, and where the commas between its elements stand, counted from
+ * `at`; `places` is undefined where they are too many to be kept. Undefined where the bytes end before the list does.
+ */
+export function skipList(
+  bytes: Uint8Array,
+  at: number,
+): { readonly end: number; readonly separators: number; readonly places: readonly number[] | undefined } | undefined {
   loaded ??= load()
-  const { exports, marks } = loaded
-  exports.begin(1, 0, true)
+  const { exports } = loaded
   const places: number[] = []
-  search(bytes, at + 1, start => {
-    const count = exports.markCount()
-    for (let index = 0; index < count; index++) places.push(start + (marks[index] as number))
+  exports.begin(1, 0, true)
+  const end = search(bytes, at + 1, start => {
+    if (places.length <= MOST_PLACES) keepMarks(places, start - at)
   })
+  if (end === undefined) return undefined
+  const separators = exports.commas()
+  return { end, separators, places: places.length === separators ? places : undefined }
+}
+
+/** Where the commas between the elements of the list stand that starts at `at`, however many. Its brackets match. */
+export function separatorsOf(bytes: Uint8Array, at: number): readonly number[] {
+  loaded ??= load()
+  const places: number[] = []
+  loaded.exports.begin(1, 0, true)
+  search(bytes, at + 1, start => keepMarks(places, start))
   return places
+}
+
+function keepMarks(places: number[], start: number): void {
+  const { exports, marks } = loaded as typeof loaded & object
+  const count = exports.markCount()
+  for (let index = 0; index < count; index++) places.push(start + (marks[index] as number))
 }
 
 /** Looks at the bytes part by part, up to the bracket that closes the container; undefined where they end before it. */

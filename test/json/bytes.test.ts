@@ -37,6 +37,9 @@ describe('JSON bytes', () => {
         const text = bytes(`${value}],"rest"`)
         expect(skipValue(text, 0)).toBe(text.length - ']"rest",'.length)
         if (!wrapped) expect(countElements(text, 0)).toBe(long.length)
+        const { separators } = documentSpan(bytes(JSON.stringify(long)))
+        const ends = elements(text, wrapped ? '{"long":'.length : 0).map(({ end }) => end)
+        expect(separators).toEqual(ends.slice(0, -1).map(end => (wrapped ? end - '{"long":'.length : end)))
         expect(() => skipValue(text.subarray(0, text.length - 9), 0)).toThrow('the document ends inside')
       }),
     )

@@ -244,8 +244,8 @@ export class ListEvidence {
     return this.#remember(reading, number)
   }
 
-  #remember({ selection: { records, count } }: Reading, number: number): Circle | undefined {
-    const keys = recordKeys(records, this.#kind.primaryKey)
+  #remember({ selection: { records, count, separators } }: Reading, number: number): Circle | undefined {
+    const keys = recordKeys(records, this.#kind.primaryKey, separators)
     const { areDistinct, repeated } = this.#takeKeys(keys, number)
     const isKeyed = keys !== undefined && areDistinct
     const first = firstRecord(records)

@@ -15,16 +15,20 @@ const LIKELY_KEYS = ['id', '_id', 'uuid', 'guid', 'uid', 'ID', 'Id', 'key', 'sha
 /**
  * The keys of a page's records: `records` is the text of a JSON array. The first record decides whether it has the
  * declared fields or likely ones; undefined where it has none, or where a later record lacks them. Only the keys are
- * looked at, so that a page costs little more than finding its commas.
+ * looked at. `separators`: where the commas between the records stand; they are searched where nobody noted them.
  */
-export function recordKeys(records: Uint8Array, declared: readonly string[] | undefined): RecordKeys | undefined {
+export function recordKeys(
+  records: Uint8Array,
+  declared: readonly string[] | undefined,
+  separators?: readonly number[],
+): RecordKeys | undefined {
   const first = skipSpace(records, 1)
   if (records[first] !== OPEN_OBJECT) return undefined
   const has = (names: readonly string[]): boolean => hashAt(records, first, names.map(nameBytes)) !== undefined
   if (declared !== undefined && declared.length > 0 && has(declared))
-    return hashed(records, first, declared, 'declared')
+    return hashed(records, first, declared, 'declared', separators)
   const likely = LIKELY_KEYS.find(has)
-  return likely === undefined ? undefined : hashed(records, first, likely, 'likely')
+  return likely === undefined ? undefined : hashed(records, first, likely, 'likely', separators)
 }
 
 function hashed(
@@ -32,9 +36,9 @@ function hashed(
   first: number,
   fields: readonly string[],
   by: RecordKeys['by'],
+  commas: readonly number[] = separatorsOf(records, 0),
 ): RecordKeys | undefined {
   const names = fields.map(nameBytes)
-  const commas = separatorsOf(records, 0)
   const hashes = new Float64Array(commas.length + 1)
   for (let index = 0; index < hashes.length; index++) {
     const at = index === 0 ? first : skipSpace(records, (commas[index - 1] as number) + 1)

@@ -53,5 +53,5 @@ export function withMembers(selection: Selection, members: Uint8Array, resource:
     output[at++] = 0x7d
   }
   output[at++] = 0x5d
-  return { ...selection, records: output.subarray(0, at) }
+  return { ...selection, records: output.subarray(0, at), separators: undefined }
 }

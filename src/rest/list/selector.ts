@@ -9,6 +9,8 @@ export interface Selection {
   /** UTF-8 text of one JSON array; a part of the body where the body has the records as one list. */
   readonly records: Uint8Array
   readonly count: number
+  /** Where the commas between the records stand, where that was noted on the way. */
+  readonly separators?: readonly number[] | undefined
   /**
    * What the selector met: one list, null in its place, one value that is the record, several of them, or nothing. Null
    * stands for an empty list; where nothing is met there may be a list somewhere else.
@@ -47,6 +49,7 @@ export function select(document: JsonDocument, path: JsonPath): Selection | unde
       return {
         records: document.bytes.subarray(only.start, only.end),
         count: only.count ?? countElements(document.bytes, only.start),
+        separators: only.separators,
         met: 'list',
         within: only,
       }
@@ -92,7 +95,7 @@ export function truncate(selection: Selection, limit: number): Selection {
   if (limit <= 0) return { ...selection, records: empty, count: 0 }
   const last = elements(selection.records, 0)[limit - 1] as Span
   const records = Buffer.concat([selection.records.subarray(0, last.end), Buffer.from(']')])
-  return { ...selection, records, count: limit }
+  return { ...selection, records, count: limit, separators: undefined }
 }
 
 /** Keys under which lists of records usually stand; the first list with such a key wins. */
