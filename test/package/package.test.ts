@@ -21,6 +21,11 @@ interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>
 }
 
+interface LockedPackage {
+  readonly integrity?: string
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+}
+
 let folder: string
 let tarball: string
 let files: readonly string[]
@@ -58,13 +63,16 @@ describe('the package', () => {
     expect(Object.keys(manifest.scripts).filter(script => hooks.includes(script))).toEqual([])
   })
 
-  it('locks the packages of every platform, without which `npm ci` refuses to install', async () => {
+  it('locks the packages of every platform, each with its checksum, without which `npm ci` refuses to install', async () => {
     const text = await readFile(join(root, 'package-lock.json'), 'utf8')
     const { packages } = JSON.parse(text) as {
-      packages: Readonly<Record<string, { readonly optionalDependencies?: Readonly<Record<string, string>> }>>
+      packages: Readonly<Record<string, LockedPackage>>
     }
     const needed = Object.values(packages).flatMap(({ optionalDependencies = {} }) => Object.keys(optionalDependencies))
     expect(needed.filter(name => !(`node_modules/${name}` in packages))).toEqual([])
+    const unproven = Object.entries(packages).filter(([path, { integrity }]) => path !== '' && integrity === undefined)
+    expect(unproven).toEqual([])
+    // Where a package comes from is the business of who installs it: the lock file names no registry.
     expect(text).not.toContain('"resolved"')
   })
 
