@@ -21,7 +21,7 @@ export interface FeatureFlag {
   readonly owner?: { readonly email: string; readonly team: string }
 }
 
-export interface Environment {
+interface Environment {
   readonly name: string
   readonly enabled: boolean
   readonly rollout: number
@@ -58,7 +58,7 @@ export interface Feedback {
 }
 
 /** A whole number that JavaScript cannot hold, sent digit by digit. */
-export class ExactNumber {
+class ExactNumber {
   readonly digits: string
 
   constructor(digits: string) {

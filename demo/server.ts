@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { featureFlag, feedback, toJson } from './records.js'
 
 /** The most records a page ever has, whatever `limit` asks for. */
-export const LARGEST_PAGE = 100
+const LARGEST_PAGE = 100
 
 export interface DemoOptions {
   /** 0, the default, takes a free one. */
@@ -26,7 +26,7 @@ export interface DemoRequest {
   readonly attempt: number
 }
 
-export interface AnsweredRequest extends DemoRequest {
+interface AnsweredRequest extends DemoRequest {
   /** 0 where the connection was cut. */
   readonly status: number
 }

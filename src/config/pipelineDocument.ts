@@ -40,7 +40,7 @@ const pipelineKeys = {
   }),
 }
 
-export const sourceDocument = z
+const sourceDocument = z
   .strictObject({ ...sourceKeys, ...restDocument.shape })
   .meta({ description: 'Where the records come from: a `rest_api` document, and a few keys around it.' })
 

@@ -28,7 +28,7 @@ export {
   unfinishedLoads,
 } from './loads.js'
 export { lockPipeline, type PipelineLock } from './lock.js'
-export { type JournaledResponse, type ReplayJournal, readJournal, replayJournal } from './replayJournal.js'
+export { type JournaledResponse, readJournal, replayJournal } from './replayJournal.js'
 export { systemFiles } from './systemFiles.js'
 
 /** Where and for what a journal is opened. */

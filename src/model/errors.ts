@@ -80,7 +80,7 @@ export interface ConfigProblem {
 }
 
 /** `file:line:column path: message`, leaving out what is not known. */
-export function formatProblem({ place, message }: ConfigProblem): string {
+function formatProblem({ place, message }: ConfigProblem): string {
   const position =
     place.line === undefined ? '' : `:${place.line}${place.column === undefined ? '' : `:${place.column}`}`
   const file = place.file === undefined ? '' : `${place.file}${position} `

@@ -128,7 +128,7 @@ export interface ListEnd {
 }
 
 /** Removes rows, or marks them with the time in the column `_sluice_deleted_at`. */
-export interface DeletePolicy {
+interface DeletePolicy {
   readonly mode: 'soft' | 'hard'
 }
 

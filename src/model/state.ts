@@ -42,22 +42,20 @@ export interface PipelineState {
   readonly [other: string]: unknown
 }
 
-export interface SourceState {
+interface SourceState {
   /** By resource name. */
   readonly resources?: Readonly<Record<string, ResourceState>>
   readonly [other: string]: unknown
 }
 
-export interface ResourceState {
+interface ResourceState {
   /** By cursor path. */
   readonly incremental?: Readonly<Record<string, CursorState>>
   readonly [other: string]: unknown
 }
 
-export type StateDocument = JsonObject
-
 /** Version of the state document: dlt's engine 4. */
-export const STATE_ENGINE_VERSION = 4
+const STATE_ENGINE_VERSION = 4
 
 /** What a fresh state says about its pipeline. */
 export interface NewStateOptions {

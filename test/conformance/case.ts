@@ -10,7 +10,7 @@ export interface Case {
   readonly runs: readonly Run[]
 }
 
-export interface SourceArguments {
+interface SourceArguments {
   readonly name?: string
   readonly max_table_nesting?: number
   readonly root_key?: boolean

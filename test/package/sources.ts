@@ -12,7 +12,7 @@ export interface SourceModule {
   readonly hasAny: boolean
 }
 
-export interface ImportedModule {
+interface ImportedModule {
   /** Relative to `src` for modules of our own, else the specifier: `undici`, `node:fs`. */
   readonly target: string
   readonly own: boolean

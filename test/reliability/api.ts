@@ -16,7 +16,7 @@ export interface ShopApi {
   close(): Promise<void>
 }
 
-export const ORDERS_A_PAGE = 20
+const ORDERS_A_PAGE = 20
 export const VISITS_PAGES = 14
 export const VISITS_A_PAGE = 60_000
 

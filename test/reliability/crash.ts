@@ -44,7 +44,7 @@ type Step = readonly [name: string, moment: Moment]
 type Which = 'first' | 'second'
 
 /** A load that is going to be interrupted. */
-export interface Attempt {
+interface Attempt {
   readonly account: string
   readonly job: Job
   /** The same load for this process. */

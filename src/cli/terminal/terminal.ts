@@ -1,7 +1,7 @@
 import type { WriteStream } from 'node:tty'
 import { styleText } from 'node:util'
 
-export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
+type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
 
 /** Where a command writes. Text is written as it is: what comes from outside goes through `printable` before. */
 export interface Output {

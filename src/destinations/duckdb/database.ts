@@ -34,7 +34,7 @@ export interface Database {
 }
 
 /** Rolls a begun transaction back, and resolves when that is done. */
-export type MakeWay = () => Promise<void>
+type MakeWay = () => Promise<void>
 
 /** The transaction begun ahead of its writer's turn, by file of this process. */
 const ahead = new Map<string, MakeWay>()

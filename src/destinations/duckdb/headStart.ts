@@ -55,7 +55,7 @@ export interface HeadStart {
   readonly lost: () => string | undefined
 }
 
-export interface OpenTransaction {
+interface OpenTransaction {
   readonly connection: DuckDBConnection
   readonly session: SqlSession
   readonly plan: CommitPlan

@@ -101,7 +101,7 @@ async function* withView<T>(
 }
 
 /** The table of a name; system tables are tables. Fails with a SchemaError. */
-export function tableNamed({ tables, system }: Snapshot, dataset: string, name: string): CommittedTable {
+function tableNamed({ tables, system }: Snapshot, dataset: string, name: string): CommittedTable {
   const all = [...tables.values(), ...system]
   const found =
     all.find(table => table.name === name) ?? all.find(table => table.name.toLowerCase() === name.toLowerCase())

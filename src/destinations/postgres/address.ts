@@ -50,7 +50,7 @@ export interface Address {
   readonly connectTimeoutMs: number
 }
 
-export interface Tls {
+interface Tls {
   readonly mode: TlsMode
   /** PEM, or a file to read it from. */
   readonly ca: Pem | undefined

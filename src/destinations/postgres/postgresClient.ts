@@ -20,7 +20,7 @@ export interface PostgresClient {
   destroy(): void
 }
 
-export interface TextResult {
+interface TextResult {
   readonly rows: readonly (readonly (string | null)[])[]
   /** Rows that were changed. */
   readonly changed: number

@@ -113,7 +113,7 @@ export async function writeLoad(
 }
 
 /** Fourteen characters, as dlt's row ids; one state row a load, so that the load names it. */
-export function stateRowId({ pipeline, loadId }: LoadPlan): string {
+function stateRowId({ pipeline, loadId }: LoadPlan): string {
   return createHash('shake128', { outputLength: 10 })
     .update(`${pipeline}_${loadId}`)
     .digest('base64')

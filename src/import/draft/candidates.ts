@@ -364,7 +364,7 @@ function end({ hints }: DraftAnswer, total: string | undefined): Readonly<Record
 }
 
 /** A `count` is, with some, the number of records on this page. */
-export function recordTotal({ hints, count: records }: DraftAnswer): string | undefined {
+function recordTotal({ hints, count: records }: DraftAnswer): string | undefined {
   return totals(hints).find(({ key, number }) => number > records || (number === records && bareName(key) !== 'count'))
     ?.path
 }

@@ -53,7 +53,7 @@ export function sha3Base64(text: string): string {
 }
 
 /** Characters of a {@link dedupHash}. */
-export const DEDUP_HASH_LENGTH = 20
+const DEDUP_HASH_LENGTH = 20
 
 /**
  * Identity of a record at the boundary of an incremental cursor, as dlt stores it in `unique_hashes`: 20 characters, of

@@ -115,7 +115,7 @@ function rank(unit: number): number {
 /**
  * Orders two numbers by value with every digit of their texts, which are those of JSON or of a plain decimal (`+`, zeros in front).
  */
-export function compareDecimals(a: string, b: string): number {
+function compareDecimals(a: string, b: string): number {
   const [left, right] = [Number(a), Number(b)]
   // Rounding keeps the order, so doubles that differ decide.
   if (left !== right) return left < right ? -1 : 1

@@ -43,7 +43,7 @@ function weekOne(year: number): number {
 }
 
 /** Any year, month and day without a check. Years are taken to start in March, so that leap days come last. */
-export function daysFromCivil(year: number, month: number, day: number): number {
+function daysFromCivil(year: number, month: number, day: number): number {
   const shifted = month <= 2 ? year - 1 : year
   const era = Math.floor(shifted / 400)
   const yearOfEra = shifted - era * 400

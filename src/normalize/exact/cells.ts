@@ -4,7 +4,7 @@ import type { ColumnSchema, DataType } from '../../schema/schema.js'
 import type { ColumnWriter } from '../tables/columnWriter.js'
 import type { Field } from '../tables/shapes.js'
 import { type Coerced, coerce, type JsonScalar } from './coerce.js'
-import { excerpt, isListTree, isObjectTree, NumberText, type Tree, TreeReader, treeJson } from './tree.js'
+import { excerpt, NumberText, type Tree, TreeReader, treeJson } from './tree.js'
 
 /** A value that is not null, with its kind; `text` is clean, see {@link CellRules}. */
 export type Scalar = JsonScalar
@@ -222,9 +222,4 @@ export function setVariantColumn(field: Field, kind: JsonScalar['kind'], column:
       field.jsonVariant = column
       break
   }
-}
-
-/** Whether the value is an object or a list. */
-export function isContainer(tree: Tree): boolean {
-  return isObjectTree(tree) || isListTree(tree)
 }

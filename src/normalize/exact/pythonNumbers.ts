@@ -66,7 +66,7 @@ export function parseDecimal(text: string): string | undefined {
 }
 
 /** Digits before and after the point; far beyond the decimals of any engine. */
-export const maxDecimalDigits = 1100
+const maxDecimalDigits = 1100
 
 /** A decimal literal without its exponent: `-?digits[.digits]`, all digits kept. */
 export function plainDecimal(literal: string): string | undefined {

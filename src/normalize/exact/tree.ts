@@ -175,7 +175,7 @@ export class TreeReader {
 }
 
 /** The error for bytes that are not JSON at `position`. */
-export function malformedJson(bytes: Uint8Array, position: number): RequestError {
+function malformedJson(bytes: Uint8Array, position: number): RequestError {
   const end = bytes.indexOf(0, position)
   const rest = shortened(
     Buffer.from(bytes.subarray(position, Math.min(position + 60, end < 0 ? bytes.length : end))).toString(),

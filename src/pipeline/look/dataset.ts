@@ -188,7 +188,7 @@ export type RowValue = DatasetValue | JsonValue
  * `Date` for timestamps, `number`, `boolean`, parsed JSON, and text for everything that JavaScript has no type for. A
  * column that the schema does not know keeps the engine's value.
  */
-export function rowReader(table: ReadonlyTable | undefined): (row: DatasetRow) => Readonly<Record<string, RowValue>> {
+function rowReader(table: ReadonlyTable | undefined): (row: DatasetRow) => Readonly<Record<string, RowValue>> {
   const readers = new Map<string, (value: Present) => RowValue>()
   for (const column of table?.columns.values() ?? []) {
     if (column.data_type !== undefined) readers.set(column.name, READERS[column.data_type])

@@ -20,7 +20,7 @@ export interface SchemaFiles {
 }
 
 /** The file of a schema under one of the two paths, as dlt names it. */
-export function schemaFile(path: string, schemaName: string): string {
+function schemaFile(path: string, schemaName: string): string {
   return /^\.ya?ml$/i.test(extname(path)) ? path : join(path, `${schemaName}.schema.yaml`)
 }
 

@@ -1,6 +1,4 @@
 import { JsonBytesError, skipSpace, skipValue } from '../../json/bytes.js'
-import type { JsonValue } from '../../json/value.js'
-import { stringifyJson } from '../../json/write.js'
 
 const OPEN = 0x5b
 const COMMA = 0x2c
@@ -48,9 +46,4 @@ export function* pieces(records: Uint8Array, pieceBytes: number): Iterable<Uint8
     if (!(error instanceof JsonBytesError)) throw error
   }
   yield start === 1 ? records : Buffer.concat([Buffer.of(OPEN), records.subarray(start)])
-}
-
-/** One JSON array of parsed records. */
-export function encodeRecords(records: readonly JsonValue[]): Uint8Array {
-  return Buffer.from(stringifyJson(records))
 }

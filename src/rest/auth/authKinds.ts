@@ -13,11 +13,6 @@ export type { AuthContext, AuthKind } from './authenticator.js'
 /** Every `auth.type`; a missing type means `bearer`. A new kind is one new file and its place here. */
 export const authKinds = [bearer, apiKey, httpBasic, oauth2ClientCredentials, oauth2Jwt] as const
 
-/** Whether a value is an authenticator of the user's own. */
-export function isAuthenticator(value: unknown): value is Authenticator {
-  return typeof value === 'object' && value !== null && 'sign' in value && typeof value.sign === 'function'
-}
-
 /**
  * Makes authenticators from `auth` objects that a kind's schema has checked. Equal objects share one authenticator, and
  * so one token, across the resources of a source.

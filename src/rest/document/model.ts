@@ -31,7 +31,7 @@ export interface ClientModel {
   readonly transport?: Transport | undefined
 }
 
-export interface RateLimitModel {
+interface RateLimitModel {
   /** Requests allowed in any `perMs` milliseconds. */
   readonly requests?: number | undefined
   readonly perMs: number

@@ -77,7 +77,7 @@ const NAMES: readonly (readonly [HintKind, RegExp])[] = [
 ]
 
 /** What members of this name say, whatever their values. */
-export function hintKind(name: string): HintKind | undefined {
+function hintKind(name: string): HintKind | undefined {
   const bare = bareName(name)
   return NAMES.find(([, pattern]) => pattern.test(bare))?.[0]
 }

@@ -13,9 +13,6 @@ import { httpTransport } from './transport.js'
 import { checkAskedWait, checkDeadline, withinDeadline } from './waiting.js'
 import { requestUrl } from './wire.js'
 
-export type { Credentials } from './exchange.js'
-export type { RateLimits } from './rateLimit.js'
-
 export interface ClientOptions {
   /** Default: pooled keep-alive connections of Node (`httpTransport()`), opened with the first request. */
   readonly transport?: Transport | undefined
@@ -66,7 +63,7 @@ export interface SendOptions {
 }
 
 /** What one resource has cost since the client was made or last closed. */
-export interface RequestStatistics {
+interface RequestStatistics {
   /** Sent, retries, redirects and token requests included. */
   readonly requests: number
   readonly retries: number

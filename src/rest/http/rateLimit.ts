@@ -39,7 +39,7 @@ export const newGate: GateState = {
 }
 
 /** A wait that comes before a request. */
-export interface Wait {
+interface Wait {
   /** Milliseconds since the epoch. */
   readonly until: number
   readonly reason: string
@@ -148,7 +148,7 @@ export interface Gate {
   enter(options: EnterOptions): Promise<(status: number, headers: Readonly<Record<string, string>>) => void>
 }
 
-export interface EnterOptions {
+interface EnterOptions {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly concurrency: number

@@ -45,7 +45,7 @@ export function toldTime(text: string, headers: Readonly<Record<string, string>>
 }
 
 /** Milliseconds since the epoch. Only texts with letters are dates: `Date.parse` would take `-5` for a year. */
-export function httpDate(text: string | undefined): number | undefined {
+function httpDate(text: string | undefined): number | undefined {
   if (text === undefined || !/^[A-Za-z]{3,9},? /.test(text)) return undefined
   const at = Date.parse(text)
   return Number.isNaN(at) ? undefined : at

@@ -201,7 +201,7 @@ function joined(headers: Record<string, string | string[] | undefined>): Record<
  * comes (undici takes it for the end of a body that has no length), and `100 Continue` before an answer is nothing
  * (undici takes it for a broken connection).
  */
-export function strictConnector(connect: buildConnector.connector): buildConnector.connector {
+function strictConnector(connect: buildConnector.connector): buildConnector.connector {
   return (options, callback) => {
     connect(options, (...[error, socket]: Parameters<buildConnector.Callback>) => {
       if (error !== null || socket === null) {

@@ -27,7 +27,7 @@ export interface Reading {
 }
 
 /** How the list goes on after an answer. */
-export type Flow =
+type Flow =
   /** As the paginator says. */
   | { readonly kind: 'continue' }
   /** With the request that would follow a full page. `path` is that of the response action. */

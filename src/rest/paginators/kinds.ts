@@ -6,7 +6,5 @@ import { offset } from './offset.js'
 import { pageNumber } from './pageNumber.js'
 import { singlePage } from './singlePage.js'
 
-export type { PaginatorKind } from './paginator.js'
-
 /** Every `paginator.type` but `auto`. A new paginator is one file and its line here. */
 export const paginatorKinds = [singlePage, jsonLink, headerLink, cursor, headerCursor, pageNumber, offset] as const

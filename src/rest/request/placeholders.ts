@@ -74,14 +74,7 @@ export type Reference =
   | { readonly context: 'name'; readonly name: string }
 
 /** Attributes that `{incremental.<attribute>}` may name. */
-export const incrementalAttributes = [
-  'start_value',
-  'initial_value',
-  'last_value',
-  'end_value',
-  'lag',
-  'cursor_path',
-] as const
+const incrementalAttributes = ['start_value', 'initial_value', 'last_value', 'end_value', 'lag', 'cursor_path'] as const
 
 /**
  * Reads an expression. Throws a SyntaxError when it is dotted but neither `resources.<parent>.<jsonpath>` nor
@@ -117,20 +110,6 @@ export function templateExpressions(template: Template): string[] {
   return template.flatMap(part => (typeof part === 'string' ? [] : [part.expression]))
 }
 
-/** Expressions of a value, keys included, in order. */
-export function valueExpressions(value: ValueTemplate): string[] {
-  switch (value.kind) {
-    case 'literal':
-      return []
-    case 'text':
-      return templateExpressions(value.template)
-    case 'list':
-      return value.items.flatMap(valueExpressions)
-    case 'object':
-      return value.entries.flatMap(entry => [...templateExpressions(entry.key), ...valueExpressions(entry.value)])
-  }
-}
-
 /** Names of the resources that a template takes values from, each once. */
 export function templateParents(template: Template): string[] {
   const parents = templateExpressions(template).flatMap(expression => {
@@ -152,7 +131,7 @@ export interface Scope {
   readonly convert?: ((value: JsonValue) => JsonValue) | undefined
 }
 
-export interface Batch {
+interface Batch {
   readonly parents: readonly JsonObject[]
   /** Stands between the values where they are joined. */
   readonly separator: string

@@ -24,7 +24,7 @@ import { migrateSchema } from './migrations.js'
 export { normalizerConfig } from '../rootKey.js'
 
 /** Version of the schema document that Sluice writes: dlt's engine 11. */
-export const SCHEMA_ENGINE_VERSION = 11
+const SCHEMA_ENGINE_VERSION = 11
 
 /** Hashes that `previous_hashes` keeps at most, newest first. */
 const PREVIOUS_HASHES = 10

@@ -28,7 +28,7 @@ export interface SimulatedApi {
 }
 
 /** Shares of requests, chosen by `seed`. */
-export interface Weather {
+interface Weather {
   readonly seed: number
   /** Fail. */
   readonly faults: number

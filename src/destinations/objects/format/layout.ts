@@ -5,7 +5,7 @@ import { ConfigError } from '../../../model/errors.js'
 export const DEFAULT_LAYOUT = '{table_name}/{load_id}.{file_id}.{ext}'
 
 /** What the names of the files of one table are made of. */
-export interface LayoutValues {
+interface LayoutValues {
   readonly tableName: string
   readonly schemaName: string
   readonly loadId: string

@@ -7,7 +7,7 @@ import type { S3Credentials } from './s3Options.js'
 import { pathText, queryText, signed } from './s3Sign.js'
 import { element } from './s3Xml.js'
 
-export interface S3Request {
+interface S3Request {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
   /** In the bucket; empty for the bucket itself. */
   readonly key: string
@@ -18,7 +18,7 @@ export interface S3Request {
   readonly expected?: readonly number[] | undefined
 }
 
-export interface S3Answer {
+interface S3Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   readonly body: Uint8Array

@@ -13,12 +13,12 @@ export interface LocalFile {
 }
 
 /** Objects on this machine, for as long as they are needed. */
-export interface Borrowed extends AsyncDisposable {
+interface Borrowed extends AsyncDisposable {
   /** Paths in the order of the keys that were asked for. */
   readonly paths: readonly string[]
 }
 
-export interface PutOptions {
+interface PutOptions {
   readonly onlyIfAbsent?: boolean
   /** Name for the place of objects that are not whole yet, where they are to be found by {@link Storage.clearDrafts}. */
   readonly drafts?: string | undefined

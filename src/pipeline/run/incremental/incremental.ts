@@ -10,7 +10,7 @@ import { joinRecords } from '../records.js'
 import { shiftCursor } from './lag.js'
 
 /** What a page kept of its records. */
-export interface Filtered {
+interface Filtered {
   readonly records: Uint8Array
   readonly dropped: number
   /** A record lies beyond the end of an ordered list: nothing after this page is wanted. */

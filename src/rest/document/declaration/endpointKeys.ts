@@ -15,13 +15,10 @@ import {
 } from './pieces.js'
 import { auth, paginator } from './variants.js'
 
-export const method = z.enum(['GET', 'POST', 'PUT', 'PATCH'])
+const method = z.enum(['GET', 'POST', 'PUT', 'PATCH'])
 
 /** A status, `5xx`, or a range `500-503`. */
-export const statusPattern = z.union([
-  z.int().min(100).max(599),
-  z.string().regex(/^([1-5]xx|[1-5]\d\d(-[1-5]\d\d)?)$/i),
-])
+const statusPattern = z.union([z.int().min(100).max(599), z.string().regex(/^([1-5]xx|[1-5]\d\d(-[1-5]\d\d)?)$/i)])
 
 export const responseActions = ['ignore', 'skip_page', 'stop', 'retry', 'fail', 'empty'] as const
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { JsonObject } from '../../../json/value.js'
 import { functionOf, jsonObject, jsonValue, key, name, names, required } from './pieces.js'
 
-export const contractMode = z.enum(['evolve', 'freeze', 'discard_row', 'discard_value']).meta({ id: 'contract_mode' })
+const contractMode = z.enum(['evolve', 'freeze', 'discard_row', 'discard_value']).meta({ id: 'contract_mode' })
 
 export const schemaContract = z
   .union([
@@ -18,9 +18,9 @@ export const schemaContract = z
   ])
   .meta({ id: 'schema_contract' })
 
-export const disposition = z.enum(['append', 'replace', 'merge', 'skip'])
+const disposition = z.enum(['append', 'replace', 'merge', 'skip'])
 
-export const mergeStrategy = z.enum(['delete-insert', 'upsert', 'insert-only', 'scd2'])
+const mergeStrategy = z.enum(['delete-insert', 'upsert', 'insert-only', 'scd2'])
 
 export const writeDisposition = z
   .union([
@@ -54,7 +54,7 @@ export const writeDisposition = z
   ])
   .meta({ id: 'write_disposition' })
 
-export const dataType = z.enum([
+const dataType = z.enum([
   'text',
   'double',
   'bool',

@@ -8,12 +8,12 @@ type PaginatorSchema = (typeof paginatorKinds)[number]['schema']
 type AuthSchema = (typeof authKinds)[number]['schema']
 
 /** Names that `paginator` may be besides an object; `auto` looks at the first page. */
-export const paginatorShorthands: readonly string[] = [
+const paginatorShorthands: readonly string[] = [
   'auto',
   ...paginatorKinds.filter(kind => kind.shorthand).flatMap(kind => [kind.type, ...kind.aliases]),
 ]
 
-export const authTypes: readonly string[] = authKinds.map(kind => kind.type)
+const authTypes: readonly string[] = authKinds.map(kind => kind.type)
 
 /** Types whose other keys may all be left out. */
 export type PaginatorShorthand = 'auto' | TypeAlone<z.input<PaginatorSchema>>

@@ -74,7 +74,7 @@ function choosePaginator(merged: MergedResource, singleEntity: boolean, context:
 }
 
 /** Whether the last segment of a path holds a placeholder, so that the answer is one object rather than a list. */
-export function isSingleEntity(path: string): boolean {
+function isSingleEntity(path: string): boolean {
   const last = path.replace(/\/+$/, '').split('/').at(-1) ?? ''
   return /(?<!\{)\{[\w.-]+\}(?!\})/.test(last)
 }

@@ -25,7 +25,7 @@ export interface Level {
 }
 
 /** A list moves just before one of its answers. */
-export interface Motion {
+interface Motion {
   readonly level: number
   readonly list: number
   readonly answer: number

@@ -43,7 +43,7 @@ export function addressOf(level: number, id: number, isShared: boolean): string 
 }
 
 /** Where the children of a parent are, themselves on `level`. */
-export function listOf(level: number, parent: number): string {
+function listOf(level: number, parent: number): string {
   return `/${names[level - 1]}/${parent}/${names[level]}`
 }
 
