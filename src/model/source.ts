@@ -116,6 +116,8 @@ export interface ListEnd {
   readonly reason: string
   /** Nothing speaks for this end or against it, so that other evidence decides. */
   readonly isOpen?: boolean | undefined
+  /** `named`: what the document names showed this end; `blind`: nothing was looked at to find it. */
+  readonly basis?: 'named' | 'blind' | undefined
   /** What this list saw in its answers, such as a next link: it vouches for other lists of the resource. */
   readonly saw?: readonly string[] | undefined
   /**

@@ -81,6 +81,109 @@ describe('how a list ends', () => {
       [{ json: { data: page(1) }, headers: { 'x-pagination': '{"TotalCount":9,"PageSize":1}' } }],
       'limited',
     ],
+    ...[
+      { end: false },
+      { final: false },
+      { finished: false },
+      { is_last: false },
+      { lastPage: false },
+      { remaining: 7 },
+      { meta: { remaining_count: 7 } },
+      { metadata: { remainingItemCount: 7 } },
+      { nextPage: true },
+      { LastEvaluatedKey: { id: { S: 'x' } } },
+      { LastEvaluatedKey: 'x' },
+      { stats: { total: 9 } },
+      { result_info: { total_count: 9 } },
+      { IsTruncated: true },
+      { NextContinuationToken: 'c' },
+      { NextToken: 'c' },
+      { NextMarker: 'c' },
+      { metadata: { continue: 'c' } },
+      { scroll_id: 'c' },
+      { search_after: [1, 'c'] },
+      { 'hydra:view': { 'hydra:next': '/things?page=2' } },
+      { links: { self: '/things?page=1', last: '/things?page=5' } },
+    ].flatMap((said): Ending[] => [
+      [`single_page and ${JSON.stringify(said)}`, 'single_page', [json({ data: page(1), ...said })], 'limited'],
+    ]),
+    ...[{ end: false }, { finished: false }, { remaining: 7 }, { nextPage: true }, { LastEvaluatedKey: 'x' }].map(
+      (said): Ending => [
+        `an empty page that says ${JSON.stringify(said)}`,
+        pages,
+        [json({ data: page(1) }), json({ data: [], ...said })],
+        'limited',
+      ],
+    ),
+    ...[
+      { link: '<https://api.example/things?page=5>; rel="last"' },
+      { 'x-next-page': '2' },
+      { 'x-total-pages': '5' },
+      { 'content-range': 'items 0-0/100' },
+      { 'content-range': '0-0/100' },
+    ].map(
+      (headers): Ending => [
+        `single_page and ${JSON.stringify(headers)}`,
+        'single_page',
+        [{ json: { data: page(1) }, headers }],
+        'limited',
+      ],
+    ),
+    // What speaks of something else, or of this page.
+    ...[
+      { end: true, remaining: 0 },
+      { rate_limit: { remaining: 4999 } },
+      { meta: { remaining: 4999, reset: 1700000000 } },
+      { nextPage: false },
+      { LastEvaluatedKey: null },
+      { search_after: [] },
+      { _scroll_id: 'c', hits: { total: { value: 1 } } },
+      { links: { self: '/things?page=1', last: '/things?page=1' } },
+    ].map(
+      (said): Ending => [
+        `single_page and ${JSON.stringify(said)}`,
+        'single_page',
+        [json({ data: page(1), ...said })],
+        'proven',
+      ],
+    ),
+    ...['link', 'x-next-page', 'x-total-pages', 'content-range'].map((name): Ending => {
+      const headers = {
+        link: '<https://api.example/things?page=1>; rel="last"',
+        'x-next-page': '',
+        'x-total-pages': '1',
+        'content-range': 'items 0-0/1',
+      }
+      const value = headers[name as keyof typeof headers]
+      return [
+        `single_page and ${name}: ${value}`,
+        'single_page',
+        [{ json: { data: page(1) }, headers: { [name]: value } }],
+        'proven',
+      ]
+    }),
+    // What the document goes by is believed before a next page that is always there.
+    [
+      'has_more that is false beside a cursor',
+      { ...cursor, has_more_path: 'meta.has_more' },
+      [
+        json({ data: page(1), next: 'c', links: { next: '/things?p=2' }, meta: { has_more: true } }),
+        json({ data: page(2), next: 'd', links: { next: '/things?p=3' }, meta: { has_more: false } }),
+      ],
+      'proven',
+    ],
+    [
+      'a total that is reached beside an offset',
+      { type: 'offset', limit: 2 },
+      [json({ data: page(1, 2), total: 2, next_offset: 2 })],
+      'proven',
+    ],
+    [
+      'a number of pages that is reached beside a link',
+      { type: 'page_number', base_page: 1, total_path: 'pages' },
+      [json({ data: page(1), pages: 1, next: '/things?page=2' })],
+      'proven',
+    ],
     ['single_page and has_more', 'single_page', [json({ data: page(1), has_more: true })], 'limited'],
     ['single_page and done', 'single_page', [json({ data: page(1), done: false })], 'limited'],
     ['single_page and a next link', 'single_page', [json({ data: page(1), links: { next: '/x?p=2' } })], 'limited'],
@@ -199,6 +302,65 @@ describe('how a list ends', () => {
         json({ data: page(1), next: '?p=2', incomplete_results: false }),
         json({ data: page(2), next: null, incomplete_results: false }),
       ],
+      'proven',
+    ],
+    // Words and flags that tell of trouble.
+    ...[
+      { data: null, message: 'please retry' },
+      { data: null, detail: 'backend is slow' },
+      { data: null, warnings: ['shard 3 did not answer'] },
+      { data: null, meta: { message: 'try again later' } },
+      { data: [], message: 'please retry' },
+      { data: null, partial: true },
+      { data: null, timed_out: true },
+      { data: [], meta: { throttled: true } },
+      { data: [], rate_limited: 'true' },
+      { data: [{ id: 2 }], timed_out: true },
+      { data: [], _shards: { total: 5, failed: 1 } },
+    ].flatMap((said): Ending[] => [
+      [
+        `the last page says ${JSON.stringify(said)}`,
+        pages,
+        [json({ data: page(1) }), json(said), json({ data: [] })],
+        'limited',
+      ],
+      [`the only page says ${JSON.stringify(said)}`, 'single_page', [json(said)], 'limited'],
+    ]),
+    ...[{ status: 'timeout' }, { status: 503 }, { code: 429 }, { status: 'throttled' }].map(
+      (said): Ending => [
+        `null and ${JSON.stringify(said)}`,
+        pages,
+        [json({ data: page(1) }), json({ data: null, ...said })],
+        'suspect',
+      ],
+    ),
+    ...[
+      { message: 'No data found' },
+      { message: 'There are no more records.' },
+      { message: 'No users found for this page' },
+      { message: 'OK' },
+      { message: '', warnings: [] },
+      { msg: 'success', code: 200 },
+      { timed_out: false, partial: false, _shards: { total: 5, failed: 0 } },
+      { detail: 'Not found.' },
+    ].map(
+      (said): Ending => [
+        `null and ${JSON.stringify(said)}`,
+        pages,
+        [json({ data: page(1) }), json({ data: null, ...said })],
+        'proven',
+      ],
+    ),
+    [
+      'words that every page has',
+      pages,
+      [json({ data: page(1), message: 'please cite us' }), json({ data: null, message: 'please cite us' })],
+      'proven',
+    ],
+    [
+      'words beside an empty list',
+      pages,
+      [json({ data: page(1) }), json({ data: [], message: 'Fetched users' })],
       'proven',
     ],
     // What is no total, no error, no envelope.

@@ -1,8 +1,9 @@
 import type { JsonDocument } from '../../json/bytes.js'
+import type { ApiRequest } from '../api.js'
 import type { Selection } from '../list/selector.js'
 import { linkTarget } from '../paginators/headerLink.js'
 import { wholeNumber } from '../paginators/paginator.js'
-import { type AnswerError, errorOf } from './answerError.js'
+import { type AnswerError, errorOf, partOf, type Remark, remarkOf } from './answerError.js'
 import {
   bareName,
   count,
@@ -12,7 +13,9 @@ import {
   nextHints,
   type PagingHint,
   pagingHints,
+  positionAt,
   saidMore,
+  saidRest,
 } from './pagingHints.js'
 
 /** A number that an answer gives beside its records, and where. */
@@ -34,10 +37,20 @@ export interface Envelope {
   readonly more?: { readonly path: string; readonly more: boolean } | undefined
   /** A link to the next page, or a cursor for it. */
   readonly next?: { readonly path: string } | undefined
+  /** Something that says that this is not all, as `end: false` and `remaining: 7` do. */
+  readonly rest?: { readonly path: string } | undefined
+  /** A cursor, which may be that of this page. */
+  readonly position?: { readonly path: string } | undefined
+  /** The page to which a link leads as the last one, where it is not this one. */
+  readonly lastPage?: Claim | undefined
   /** The number that the answer gives to its page. */
   readonly number?: Claim | undefined
   /** What the answer says of a failure. */
   readonly error?: AnswerError | undefined
+  /** What it says in words. */
+  readonly remark?: Remark | undefined
+  /** The flag by which it says that it is not all that there is. */
+  readonly part?: string | undefined
 }
 
 const TOTAL_HEADERS = [
@@ -73,7 +86,7 @@ const NEXT_HEADERS = [
 
 /** Names of objects that are about the list; their names without case and signs. */
 const ABOUT_LIST =
-  /^(?:meta(?:data)?|paging|pagination|pageinfo|pages?|cursors?|info|summary|hits|links?|next|response(?:metadata|header)?)$/
+  /^(?:(?:list|page|paging|query|records?|request|response|results?|resultset|search)?(?:info(?:rmation)?|meta(?:data|info)?|stats|statistics|summary|header)|pag(?:ing|ination|inator|er|eable|es?)|cursors?|resultset|view|nav(?:igation)?|hits|links?|next|response)$/
 
 /**
  * What an answer says beside its records. Only objects around the records are looked into, never the records; a body that
@@ -84,6 +97,7 @@ export function envelopeOf(
   headers: Readonly<Record<string, string>>,
   document: JsonDocument | undefined,
   selection: Selection,
+  request: ApiRequest,
 ): Envelope {
   const isRecord =
     document !== undefined && selection.met === 'record' && selection.within?.start === document.root.start
@@ -94,7 +108,7 @@ export function envelopeOf(
   return {
     total:
       headerClaim(headers, TOTAL_HEADERS, least) ??
-      rangeClaim(headers) ??
+      rangeClaim(headers, least) ??
       paginationClaim(headers, /"total_?(?:count|items|records|results)"\s*:\s*"?(\d+)/i, least) ??
       claim(hints.filter(isTotal), 'total', least),
     count: claim(
@@ -108,7 +122,11 @@ export function envelopeOf(
       claim(hints, 'pages', 1),
     more: saidMore(hints),
     next: nextAt(headers, hints),
+    rest: at(saidRest(hints)),
+    position: at(positionAt(hints)),
+    lastPage: lastPage(headers, hints, request),
     number: claim(hints, 'page', 0),
+    ...(document !== undefined && !isRecord && { remark: remarkOf(document), part: partOf(document) }),
     error: document === undefined || (isRecord && selection.isGuess !== true) ? undefined : errorOf(document, isRecord),
   }
 }
@@ -139,10 +157,39 @@ function headerClaim(
   return undefined
 }
 
-/** As in `Content-Range: items 0-24/319`. */
-function rangeClaim(headers: Readonly<Record<string, string>>): Claim | undefined {
-  const total = /^\s*\w+\s+[\d*-]+\/(\d+)\s*$/.exec(headers['content-range'] ?? '')?.[1]
-  return total === undefined ? undefined : { path: 'content-range', value: Number(total) }
+/** As in `Content-Range: items 0-24/319`, or without the unit. */
+function rangeClaim(headers: Readonly<Record<string, string>>, least: number): Claim | undefined {
+  const total = /^\s*(?:\w+[\s=]+)?[\d*-]+\/(\d+)\s*$/.exec(headers['content-range'] ?? '')?.[1]
+  return total === undefined || Number(total) < least ? undefined : { path: 'content-range', value: Number(total) }
+}
+
+function at(path: string | undefined): { readonly path: string } | undefined {
+  return path === undefined ? undefined : { path }
+}
+
+/** By the Link header, or by a link in the body: `last` alone tells of pages too. */
+function lastPage(
+  headers: Readonly<Record<string, string>>,
+  hints: readonly PagingHint[],
+  request: ApiRequest,
+): Claim | undefined {
+  const inBody = hints.find(({ kind, value }) => kind === 'last' && typeof value === 'string')
+  const link = linkTarget(headers.link, 'last') ?? (inBody?.value as string | undefined)
+  if (link === undefined || !link.includes('?')) return undefined
+  for (const [name, text] of new URLSearchParams(link.slice(link.indexOf('?')))) {
+    const value = wholeNumber(text)
+    if (value === undefined || !PAGE_PARAM.test(name)) continue
+    const own = asked(request, name)
+    return own !== undefined && own >= value ? undefined : { path: inBody?.path ?? 'link', value }
+  }
+  return undefined
+}
+
+const PAGE_PARAM = /^_?(?:p|page|pg|paged|page_?(?:no|num|number|index)|page\[number\])$/i
+
+function asked({ url, params }: ApiRequest, name: string): number | undefined {
+  const sent = params.findLast(([key]) => key === name)?.[1]
+  return wholeNumber(sent ?? new URL(url).searchParams.get(name) ?? undefined)
 }
 
 /** Many write what they say of pages as JSON into one header. */

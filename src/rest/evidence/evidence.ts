@@ -54,6 +54,12 @@ const table = {
     (path: string, total: number, pages: number) => `"${path}" says ${total}, but ${count(pages, 'page')} arrived`,
   ],
   says_more: ['limited', (path: string) => `"${path}" says there is more`],
+  last_link_further: [
+    'limited',
+    (path: string, last: number, pages: number) =>
+      `the last page is ${last} by the link in "${path}", but ${count(pages, 'page')} arrived`,
+  ],
+  has_position: ['limited', (path: string) => `"${path}" has a cursor, and the paginator asks for one page`],
   has_next: ['limited', (path: string) => `the last answer has a next page at "${path}"`],
   total_changed: [
     'limited',
@@ -87,6 +93,11 @@ const table = {
       `the first page has ${count(records, 'record')}, fewer than the limit, and the API did not say whether it caps pages`,
   ],
 
+  answer_in_part: ['limited', (key: string) => `an answer says "${key}": it may not be all that there is`],
+  remark_for_list: [
+    'limited',
+    (key: string, text: string) => `an answer without records has "${key}", which says more than that: ${text}`,
+  ],
   error_answer: ['suspect', (key: string, text: string) => `an answer without records has "${key}": ${text}`],
   empty_before_total: [
     'suspect',
@@ -106,7 +117,20 @@ export type ReasonCode = keyof typeof table
 /** The end of a list for a reason of the table. */
 export function because<Code extends ReasonCode>(code: Code, ...details: Parameters<(typeof table)[Code][1]>): ListEnd {
   const [end, sentence] = table[code] as readonly [ListEnd['end'], (...details: readonly unknown[]) => string]
-  return { end, reason: sentence(...details), ...(OPEN.has(code) && { isOpen: true }) }
+  const basis = BASES[code]
+  return {
+    end,
+    reason: sentence(...details),
+    ...(OPEN.has(code) && { isOpen: true }),
+    ...(basis !== undefined && { basis }),
+  }
+}
+
+const BASES: Readonly<Partial<Record<ReasonCode, ListEnd['basis']>>> = {
+  no_more: 'named',
+  total_reached: 'named',
+  pages_reached: 'named',
+  one_page: 'blind',
 }
 
 const OPEN: ReadonlySet<ReasonCode> = new Set(['never_seen', 'no_paginator'])

@@ -44,6 +44,9 @@ const MOST_FIRST_RECORDS = 256
 /** Pages in a row that may have the keys of earlier ones and other values. */
 const MOST_OTHER_PAGES = 100
 
+/** Different sentences beside records that are remembered. */
+const MOST_REMARKS = 100
+
 /** Distinct pages that are remembered, to notice those that come again. */
 const MOST_PAGES = 10_000
 
@@ -60,6 +63,7 @@ export class ListEvidence {
   #last: Envelope = {}
   #lastRecords = 0
   #total: Claim | undefined
+  readonly #remarks = new Set<string>()
   readonly #totals = new Map<string, number>()
   #pageCount: Claim | undefined
   #count: Claim | undefined
@@ -115,9 +119,23 @@ export class ListEvidence {
       const isPage = isOfRecord || (selection.count > 0 && selection.isGuess !== true)
       this.doubt(isPage ? because('partial_error', key) : because('error_answer', key, text))
     }
+    if (envelope.part !== undefined) this.doubt(because('answer_in_part', envelope.part))
+    this.#takeRemark(reading)
     this.#last = envelope
     this.#lastRecords = selection.count
     return this.#compare(reading, number)
+  }
+
+  /** Words that come for the first time where the list is null, or that tell of trouble where it is empty. */
+  #takeRemark({ selection, envelope: { remark } }: Reading): void {
+    if (remark === undefined) return
+    if (selection.count > 0) {
+      if (this.#remarks.size < MOST_REMARKS) this.#remarks.add(remark.key).add(`${remark.key} ${remark.text}`)
+      return
+    }
+    const isKnown = this.#remarks.has(`${remark.key} ${remark.text}`)
+    const isNew = selection.met !== 'list' && !this.#remarks.has(remark.key)
+    if (!isKnown && (remark.isTrouble || isNew)) this.doubt(because('remark_for_list', remark.key, remark.text))
   }
 
   /** The gravest doubt counts, of equal ones the first. */
@@ -143,7 +161,7 @@ export class ListEvidence {
     if (this.#doubt?.end === 'suspect') return this.#doubt
     if (end.end === 'limited' && end.isOpen !== true) return end
     if (this.#failure !== undefined || this.#missing) return this.#withoutList()
-    const contradiction = this.#contradiction(paginator)
+    const contradiction = this.#contradiction(end, paginator)
     if (contradiction !== undefined) return contradiction
     if (this.#doubt !== undefined) return this.#doubt
     if (end.end === 'proven') return end
@@ -194,7 +212,7 @@ export class ListEvidence {
   }
 
   /** What the answers said beside their records, where it speaks against the end. */
-  #contradiction(paginator: Paginator | undefined): ListEnd | undefined {
+  #contradiction(end: ListEnd, paginator: Paginator | undefined): ListEnd | undefined {
     const goesBy = (paginator?.goesBy ?? []).map(barePath)
     const ofItsOwn = (path: string): boolean => goesBy.includes(barePath(path))
     if (this.#announced !== undefined && this.#records >= this.#announced && this.#records < this.#mostAnnounced)
@@ -202,21 +220,26 @@ export class ListEvidence {
     // An empty page may be one of which all records were left out, and totals count those that were.
     if (this.#leavesOut) return because('filtered_pages')
     const isPart = paginator?.isPart === true
-    const { more, next } = this.#last
+    const { more, next, rest, position, lastPage } = this.#last
     const [count, pages] = [this.#count, this.#pageCount]
     const total = this.#announced === undefined ? this.#total : undefined
     if (!isPart && total !== undefined && !ofItsOwn(total.path) && total.value > this.#records)
       return because('total_says_more', total.path, total.value, this.#records)
     if (more?.more === true) return because('says_more', more.path)
-    if (next !== undefined && !ofItsOwn(next.path)) {
-      return because('has_next', next.path)
-    }
+    if (rest !== undefined && !ofItsOwn(rest.path)) return because('says_more', rest.path)
+    // Some APIs give the last page a next one too; what the document goes by tells.
+    if (next !== undefined && end.basis !== 'named' && !ofItsOwn(next.path)) return because('has_next', next.path)
+    const isWhole = this.#total !== undefined && this.#total.value === this.#records
+    if (position !== undefined && end.basis === 'blind' && !isWhole && more === undefined)
+      return because('has_position', position.path)
     if (isPart) return undefined
     if (count !== undefined && !ofItsOwn(count.path) && this.#announced === undefined && count.value > this.#records)
       return because('total_says_more', count.path, count.value, this.#records)
     // An empty list may be said to have one page.
     if (pages !== undefined && (pages.value > Math.max(this.#filled, 1) || pages.value < this.#filled))
       return because('pages_say_other', pages.path, pages.value, this.#filled)
+    if (lastPage !== undefined && lastPage.value > this.#filled)
+      return because('last_link_further', lastPage.path, lastPage.value, this.#filled)
     return undefined
   }
 

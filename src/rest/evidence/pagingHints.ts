@@ -10,6 +10,8 @@ export type HintKind =
   | 'last_id'
   | 'more'
   | 'last'
+  | 'unfinished'
+  | 'remaining'
   | 'total'
   | 'pages'
   | 'page'
@@ -41,12 +43,12 @@ export interface NextHint {
   readonly morePath?: string
 }
 
-/** Names without case, `_`, `-` and the prefix of OData. */
+/** Names without case, `_`, `-` and the prefixes of OData and Hydra. */
 export function bareName(name: string): string {
   return name
     .toLowerCase()
     .replace(/[^a-z\d]/g, '')
-    .replace(/^odata/, '')
+    .replace(/^(?:odata|hydra)/, '')
 }
 
 /** Words that may follow `next` in the name of a link or cursor. Others speak of something else, as in `next_billing_date`. */
@@ -56,11 +58,17 @@ const NEXT =
 const NAMES: readonly (readonly [HintKind, RegExp])[] = [
   ['next', NEXT],
   ['next', /^(?:continue|continuation|continuationtoken|endcursor)$/],
-  ['position', /^(?:after|aftercursor|bookmark|cursor|lastseq|marker|pagetoken|scrollid)$/],
+  ['position', /^(?:after|aftercursor|bookmark|cursor|lastseq|marker|pagetoken|scrollid|searchafter)$/],
   ['last_id', /^lastid$/],
   [
     'more',
     /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|data|items|records|pages|available)?|(?:is)?truncated)$/,
+  ],
+  // Of a flag that is true it is not sure that it speaks of the list.
+  ['unfinished', /^(?:is)?(?:end|ended|final|finalpage|finished|completed|lastbatch)$/],
+  [
+    'remaining',
+    /^(?:(?:num(?:ber)?(?:of)?)?remaining(?:count|docs|documents|entries|items?|itemcount|objects|pages|records?|recordcount|results|rows)?|(?:items|pages|records|results|rows)(?:remaining|left))$/,
   ],
   ['last', /^(?:(?:is)?(?:last|lastpage|done|complete|finished|exhausted)|eof|endof(?:stream|list|results|data))$/],
   [
@@ -112,21 +120,55 @@ function collect(
     switch (document.kind(value)) {
       case 'array':
         if (LINKS.test(key)) hints.push(...listedLink(document, value, above, key))
+        if (mayLead(kind, key) && isFilledList(document, value)) hints.push(unfinished(above, key))
         break
       case 'object': {
         const found = kind === 'next' ? nextObject(document, value, above, key) : []
         if (kind === 'total') found.push(...totalObject(document, value, above, key))
         hints.push(...found)
-        const isOpen = found.length === 0 && above.length < DEEPEST && enters(value, key)
+        const leads = mayLead(kind, key) && found.length === 0 && isFilled(document, value)
+        if (leads) hints.push(unfinished(above, key))
+        const isOpen = !leads && found.length === 0 && above.length < DEEPEST && enters(value, key)
         if (isOpen) collect(document, value, [...above, key], enters, hints)
         break
       }
       default:
-        if (kind !== undefined) {
+        if (DYNAMO.test(bareName(key)) && !isNothing(document.value(value))) hints.push(unfinished(above, key))
+        else if (kind !== undefined && (kind !== 'remaining' || !isOfQuota(members, above))) {
           hints.push({ kind, key, above, path: pathOfKeys([...above, key]), value: document.value(value) })
         }
     }
   }
+}
+
+const DYNAMO = /^lastevaluatedkey$/
+
+/** Cursors are lists and objects too, with DynamoDB and Elasticsearch. */
+function mayLead(kind: HintKind | undefined, key: string): boolean {
+  const bare = bareName(key)
+  return (
+    DYNAMO.test(bare) || bare === 'searchafter' || (kind === 'next' && !/^next(?:records|results|batch)?$/.test(bare))
+  )
+}
+
+function isFilledList(document: JsonDocument, list: Span): boolean {
+  const values = document.value(list)
+  return Array.isArray(values) && values.length > 0
+}
+
+function unfinished(above: readonly string[], key: string): PagingHint {
+  return { kind: 'unfinished', key, above, path: pathOfKeys([...above, key]), value: false }
+}
+
+/** Whether an object has something that says where to go, and no place of its own for a link or a cursor. */
+function isFilled(document: JsonDocument, object: Span): boolean {
+  const members = [...document.members(object)]
+  const isPlace = ([key]: readonly [string, Span]): boolean => [TARGETS, CURSORS, POSITIONS].some(one => one.test(key))
+  return !members.some(isPlace) && members.some(([, value]) => !isNothing(document.value(value)))
+}
+
+function isOfQuota(members: ReadonlyMap<string, Span>, above: readonly string[]): boolean {
+  return [...members.keys(), ...above.slice(-1)].some(key => OF_QUOTA.test(bareName(key)))
 }
 
 /** With more members an object is a map of records and nothing that stands beside them. */
@@ -302,4 +344,21 @@ export function saidMore(hints: readonly PagingHint[]): { readonly more: boolean
     return [{ more: kind === 'more' ? said : !said, path }]
   })
   return flags.find(({ more }) => more) ?? flags[0]
+}
+
+/** Members in whose company `remaining` counts requests. */
+const OF_QUOTA = /quota|rate|reset|credit|calls|requests/
+
+/** Where an answer says that it is not all, by a name that would prove nothing if it said otherwise. */
+export function saidRest(hints: readonly PagingHint[]): string | undefined {
+  return hints.find(({ kind, value }) => {
+    if (kind === 'next') return flagOf(value, false) === true
+    if (kind === 'unfinished') return flagOf(value, false) === false
+    return kind === 'remaining' && (wholeNumber(value) ?? 0) > 0
+  })?.path
+}
+
+/** A cursor that may be that of this very page. */
+export function positionAt(hints: readonly PagingHint[]): string | undefined {
+  return hints.find(({ kind, value }) => kind === 'position' && !isNothing(value))?.path
 }

@@ -88,7 +88,7 @@ export async function readAnswer(
   return guarded(reader, request, response, () => {
     const selection = selected(state, document)
     const page = answerPage(request, response, selection.count, document, () => bodyExcerpt(reader, response))
-    const envelope = envelopeOf(response.headers, document, selection)
+    const envelope = envelopeOf(response.headers, document, selection, request)
     const flow: Flow =
       action === 'stop' ? { kind: 'end', keep: true, end: because('stopped', path) } : { kind: 'continue' }
     const isMissing = number === 1 && selection.met === 'nothing'
