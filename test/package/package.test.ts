@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { access, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { publint } from 'publint'
@@ -12,7 +12,8 @@ const run = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 const documents = [
-  ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md'],
+  ...['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CODE_OF_CONDUCT.md', '.changeset/README.md'],
+  '.github/PULL_REQUEST_TEMPLATE.md',
   ...(await readdir(join(root, 'docs'))).filter(file => file.endsWith('.md')).map(file => `docs/${file}`),
 ]
 
@@ -55,7 +56,22 @@ describe('the package', () => {
     ]) {
       expect(files).toContain(needed)
     }
-    expect(files.filter(file => !/^(dist|docs|schema)\/|^[A-Z]+\.md$|^LICENSE$|^package\.json$/.test(file))).toEqual([])
+    expect(
+      files.filter(file => !/^(dist|docs|schema|src)\/|^[A-Z]+\.md$|^LICENSE$|^package\.json$/.test(file)),
+    ).toEqual([])
+  })
+
+  it('leads from everything that is built to its source', async () => {
+    expect(files.filter(file => /^src\/.*\.as\.ts$/.test(file))).toEqual([])
+    const maps = files.filter(file => file.endsWith('.map'))
+    const built = files.filter(file => /^dist\/.*\.(js|d\.ts)$/.test(file))
+    expect(built.filter(file => !maps.includes(`${file}.map`))).toEqual([])
+    const missing: string[] = []
+    for (const map of maps) {
+      const { sources } = JSON.parse(await readFile(join(root, map), 'utf8')) as { readonly sources: readonly string[] }
+      missing.push(...sources.map(source => posix.join(dirname(map), source)).filter(path => !files.includes(path)))
+    }
+    expect(missing).toEqual([])
   })
 
   it('runs no script when it is installed', () => {
