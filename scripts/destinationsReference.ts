@@ -107,9 +107,18 @@ the files the load added and those it put out of use. Follow these records and y
 table: a replaced file is deleted only after the record that replaces it is there. Whoever reads all files of a folder
 instead sees files of a load while it is being written, as with dlt.
 
+**Many loads.** Every 25 loads the records are summed up in \`_sluice_checkpoints\`. A load reads the newest checkpoint and the
+records behind it, and lists only what is behind it, so the thousandth asks for no more objects than the fiftieth. The records
+stay, for dlt and as the truth: the folder of checkpoints may be deleted at any time, and the next load reads them all once.
+Where dlt loads into the dataset too, all names are listed. A load that commits with an older id than those of a checkpoint
+keeps its note in \`_sluice_intents\` until a checkpoint has it. Do not let a Sluice from before checkpoints load into
+a bucket at the same time: its notes go at once, so such a load may stay unseen there.
+
 **When a load dies.** Before its first file a load writes down in \`_sluice_intents\` what it is going to write. The next run
 of the pipeline removes what a dead one left. Should the dead one still be alive, on another machine, its commit fails,
-because its record is taken first, or because a newer load of the pipeline is there.
+because its record is taken first, or because a newer load of the pipeline is there. Parts of a large file that a killed run was
+sending to a bucket are removed with the rest, where the key has \`s3:ListBucketMultipartUploads\`; else let a rule of
+the bucket do it (\`AbortIncompleteMultipartUpload\`), for the store keeps them, and bills them.
 
 **Text formats.** NDJSON is as dlt writes it: ISO times, decimals as texts, JSON inline, missing values left out; \`NaN\` and
 infinities are texts. In CSV texts are quoted; nothing between two commas is null, \`""\` is the empty text; binary is base64.

@@ -437,6 +437,33 @@ describe('a process that ends', () => {
     })
   })
 
+  test.each(['before announcement', 'after announcement', 'before checkpoint', 'after checkpoint'])(
+    'around a checkpoint (%s) has committed, and the next load sees every other',
+    async moment => {
+      const folder = freshFolder()
+      const load = async (from: number, to: number): Promise<void> => {
+        await withConnection(files({ path: folder }), async connection => {
+          for (let number = from; number <= to; number++)
+            await runLoad(connection, schema, { loadId: `1.${100 + number}`, records: ids(number), tables: APPEND })
+        })
+      }
+      await load(1, 24)
+      const child = start(folder, '1.125', 'append', moment)
+      await ended(child)
+      expect(child.signalCode).toBe('SIGKILL')
+      const counts = async (): Promise<[boolean, number]> =>
+        await withConnection(files({ path: folder }), async connection => [
+          await connection.hasLoad('1.125'),
+          await connection.count('orders'),
+        ])
+      expect(await counts()).toEqual([true, 25])
+      await load(26, 55)
+      expect(await counts()).toEqual([true, 55])
+      const left = (await tree(folder)).filter(name => /checkpoints|intents|staging/.test(name))
+      expect(left).toEqual([expect.stringMatching(/_sluice_checkpoints\/\d+\.json$/)])
+    },
+  )
+
   test.each([
     ['after it has sent its files', 'pause'],
     ['before it has any row', 'pause at begin'],

@@ -126,7 +126,7 @@ describe('a bucket', () => {
           const key = [...s3.objects.keys()].find(name => name.includes('_sluice_intents')) ?? ''
           const record = key.replace('_sluice_intents/p__1.1.json', '_dlt_loads/api__1.1.jsonl')
           const taken = { load_id: '1.1', schema_name: 'api', status: 1, inserted_at: '', schema_version_hash: null }
-          ;(s3.objects as Map<string, Buffer>).set(record, Buffer.from(JSON.stringify(taken)))
+          s3.objects.set(record, Buffer.from(JSON.stringify(taken)))
         }
         return undefined
       }
@@ -183,6 +183,94 @@ describe('requests', () => {
     await store.put('large', file)
     expect(s3.objects.get('p/f/large')?.equals(content)).toBe(true)
     await store.close()
+  })
+
+  test('of a process that was killed leave no parts behind, and those of others stay', async () => {
+    const store = storage()
+    const content = Buffer.alloc(PART_BYTES + 17, 'abcdefg')
+    s3.fault = request => (/partNumber=2|DELETE/.test(request) ? 'cut' : undefined)
+    const path = join(folder, 'in parts')
+    await writeFile(path, content)
+    for (const key of ['a', 'b', 'c', 'd', 'theirs']) {
+      await expect(store.put(key, { path, bytes: content.length, sha256: '' })).rejects.toThrow(/cannot be reached/)
+    }
+    expect(s3.openUploads()).toBe(5)
+    s3.fault = request => (/GET .*uploads=/.test(request) ? { status: 403, code: 'AccessDenied' } : undefined)
+    await store.abandon(['a', 'never was'])
+    expect(s3.openUploads(), 'a key that may not list uploads').toBe(5)
+    s3.fault = () => undefined
+    await store.abandon(['a', 'b', 'c', 'd'])
+    expect(s3.openUploads()).toBe(1)
+    await rm(path)
+    await store.close()
+  })
+
+  test.each([
+    ['an object', (store: Storage) => store.get('k')],
+    ['a list', async (store: Storage) => (await store.keys('').next()).value],
+    [
+      'a file',
+      async (store: Storage) => {
+        await using borrowed = await store.borrow([{ key: 'k', bytes: 8 }])
+        return borrowed?.paths[0]
+      },
+    ],
+  ])('for %s whose body ends early are repeated, and fail when it stays short', async (_, ask) => {
+    const store = storage()
+    await store.put('k', Buffer.from('contents'))
+    let halves = 0
+    s3.fault = () => (halves++ === 0 ? 'half' : undefined)
+    expect(await ask(store)).toBeDefined()
+    expect(halves).toBe(2)
+    s3.fault = () => 'half'
+    await expect(ask(store)).rejects.toMatchObject({
+      code: 'destination',
+      message: expect.stringMatching(/came with(out a length| 4 bytes, not 8).*, 6 times/),
+    })
+    expect((await readdir(folder)).filter(name => name.startsWith('read-'))).toEqual([])
+    await store.close()
+  })
+
+  test('for a file that is shorter than its load wrote say so', async () => {
+    await withConnection(destination(), async connection => {
+      await runLoad(connection, schema, { loadId: '1.1', records: ids(1), tables: APPEND })
+      for (const [key, content] of s3.objects) {
+        if (key.includes('/orders/')) s3.objects.set(key, content.subarray(0, 10))
+      }
+      await expect(rowsOf(connection, 'orders', ['id'])).rejects.toThrow(/orders\/1\.1\..* came with 10 bytes, not \d+/)
+    })
+  })
+
+  test('wait no more once the run is stopped', async () => {
+    const controller = new AbortController()
+    const waiting: Clock = {
+      ...clock,
+      sleep: (_, signal) =>
+        new Promise((_resolve, reject) => {
+          if (signal === undefined) return
+          signal.addEventListener('abort', () => reject(signal.reason))
+          controller.abort(new Error('enough'))
+        }),
+    }
+    const options = { path: `s3://${BUCKET}/x`, s3: { endpoint: s3.url, credentials } }
+    s3.fault = () => ({ status: 503, code: 'SlowDown' })
+    await using connection = await filesDestination(options, waiting).connect('d', controller.signal)
+    await expect(connection.committed('p', 'api')).rejects.toThrow('enough')
+  })
+
+  test('that clear up are still sent once the run is stopped', async () => {
+    const controller = new AbortController()
+    const options = { path: `s3://${BUCKET}/x`, stagingDir: folder, s3: { endpoint: s3.url, credentials } }
+    await using connection = await filesDestination(options, clock).connect('d', controller.signal)
+    await runLoad(connection, schema, { loadId: '1.1', records: ids(1), tables: APPEND })
+    const before = [...s3.objects.keys()]
+    s3.fault = request => {
+      if (request.startsWith('PUT') && request.includes('/orders/')) controller.abort(new Error('enough'))
+      return undefined
+    }
+    const failing = runLoad(connection, schema, { loadId: '1.2', records: ids(2), tables: APPEND })
+    await expect(failing).rejects.toThrow('enough')
+    expect([...s3.objects.keys()]).toEqual(before)
   })
 
   test('list every key, whatever is in it', async () => {

@@ -8,15 +8,17 @@ export const SECRET_ACCESS_KEY = 'test/secret+access=key-0815'
 export const BUCKET = 'test-bucket'
 
 /** What is done instead of, or after, answering a request. */
-export type S3Fault = { readonly status: number; readonly code: string } | 'cut' | 'cut after doing it'
+export type S3Fault = { readonly status: number; readonly code: string } | 'cut' | 'cut after doing it' | 'half'
 
 export interface S3Double {
   readonly url: string
-  readonly objects: ReadonlyMap<string, Buffer>
+  readonly objects: Map<string, Buffer>
   /** `METHOD key?query` of each request. */
   readonly requests: readonly string[]
   /** Asked for each request. */
   fault: (request: string) => S3Fault | undefined
+  /** Whether `start-after` is understood. */
+  skips: boolean
   /** Uploads that were begun and neither completed nor aborted. */
   readonly openUploads: () => number
   close(): Promise<void>
@@ -32,6 +34,7 @@ const PAGE = 3
 export async function startS3Double(): Promise<S3Double> {
   const objects = new Map<string, Buffer>()
   const uploads = new Map<string, Map<number, Buffer>>()
+  const uploadKeys = new Map<string, string>()
   const requests: string[] = []
   let count = 0
 
@@ -41,6 +44,7 @@ export async function startS3Double(): Promise<S3Double> {
     const uploadId = url.searchParams.get('uploadId') ?? ''
     if (method === 'POST' && url.searchParams.has('uploads')) {
       uploads.set(`u${++count}`, new Map())
+      uploadKeys.set(`u${count}`, key)
       return xml(`<InitiateMultipartUploadResult><UploadId>u${count}</UploadId></InitiateMultipartUploadResult>`)
     }
     if (method === 'PUT' && uploadId !== '') {
@@ -65,13 +69,15 @@ export async function startS3Double(): Promise<S3Double> {
       objects.set(key, body)
       return { status: 200, headers: { etag: `"${md5(body)}"` }, body: '' }
     }
+    if (key === '' && url.searchParams.has('uploads')) return listUploads(url.searchParams)
     if (key === '') return list(url.searchParams)
     const content = objects.get(key)
     return content === undefined ? failure(404, 'NoSuchKey') : { status: 200, headers: {}, body: content }
   }
   const list = (query: URLSearchParams): Answer => {
     const keys = [...objects.keys()].filter(key => key.startsWith(query.get('prefix') ?? '')).sort()
-    const start = Number(query.get('continuation-token') ?? 0)
+    const after = double.skips ? (query.get('start-after') ?? '') : ''
+    const start = Number(query.get('continuation-token') ?? keys.filter(key => key <= after).length)
     const page = keys.slice(start, start + PAGE)
     const contents = page.map(
       key => `<Contents><Key>${escapeXml(key)}</Key><Size>${objects.get(key)?.length}</Size></Contents>`,
@@ -79,6 +85,18 @@ export async function startS3Double(): Promise<S3Double> {
     const more = start + PAGE < keys.length
     const next = more ? `<NextContinuationToken>${start + PAGE}</NextContinuationToken>` : ''
     return xml(`<ListBucketResult><IsTruncated>${more}</IsTruncated>${next}${contents.join('')}</ListBucketResult>`)
+  }
+  const listUploads = (query: URLSearchParams): Answer => {
+    const start = [...uploads.keys()].filter(id => id <= (query.get('upload-id-marker') ?? ''))
+    const open = [...uploads.keys()].slice(start.length)
+    const page = open.slice(0, PAGE).map(id => ({ id, key: uploadKeys.get(id) ?? '' }))
+    const entries = page.map(({ id, key }) => `<Upload><Key>${escapeXml(key)}</Key><UploadId>${id}</UploadId></Upload>`)
+    const last = page.at(-1)
+    const next = `<NextKeyMarker>${escapeXml(last?.key ?? '')}</NextKeyMarker><NextUploadIdMarker>${last?.id ?? ''}</NextUploadIdMarker>`
+    const more = open.length > PAGE
+    return xml(
+      `<ListMultipartUploadsResult><IsTruncated>${more}</IsTruncated>${more ? next : ''}${entries.join('')}</ListMultipartUploadsResult>`,
+    )
   }
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = []
@@ -95,6 +113,11 @@ export async function startS3Double(): Promise<S3Double> {
     if (wrong !== undefined) return send(response, failure(403, wrong))
     const answer = act(method, url, request.headers, body)
     if (fault === 'cut after doing it') return void request.socket.destroy()
+    if (fault === 'half') {
+      const body = Buffer.from(answer.body)
+      request.socket.write(`HTTP/1.1 ${answer.status} OK\r\nconnection: close\r\n\r\n`)
+      return void request.socket.end(body.subarray(0, body.length / 2))
+    }
     send(response, answer)
   }
   const server = createServer((request, response) => {
@@ -106,6 +129,7 @@ export async function startS3Double(): Promise<S3Double> {
     objects,
     requests,
     fault: () => undefined,
+    skips: true,
     openUploads: () => uploads.size,
     async close() {
       server.closeAllConnections()

@@ -11,6 +11,7 @@ import { filesConnection } from './objectsConnection.js'
 import { localStorage } from './storage/folder.js'
 import { s3Storage } from './storage/s3.js'
 import type { S3Credentials, S3Options } from './storage/s3Options.js'
+import type { Storage } from './storage/storage.js'
 
 export interface FilesOptions {
   /** A folder, or `s3://bucket/prefix`. A dataset is a folder in it. */
@@ -68,7 +69,8 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
   if (options.path === '') throw problem('path', 'expected a folder or `s3://bucket/prefix`, not nothing')
   const openStorage =
     bucket === null
-      ? (folder: string) => localStorage(resolve(options.path, folder), options.stagingDir)
+      ? (folder: string, _signal?: AbortSignal): Storage =>
+          localStorage(resolve(options.path, folder), options.stagingDir)
       : s3Storage(
           { bucket: bucket[1] ?? '', prefix: bucket[2] ?? '', stagingDir: options.stagingDir },
           options.s3 ?? {},
@@ -80,7 +82,7 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
     secrets: secretsOf(options.s3?.credentials),
     async connect(dataset, signal) {
       signal?.throwIfAborted()
-      return await filesConnection(openStorage(segment(dataset)), dataset, { layout: names, encoding }, signal)
+      return await filesConnection(openStorage(segment(dataset), signal), dataset, { layout: names, encoding }, signal)
     },
   }
 }

@@ -10,7 +10,7 @@ import { dropChanges } from './dataset/changes.js'
 import { datasetReader } from './dataset/committedDataset.js'
 import { clearUp, writeCommit } from './dataset/writeCommit.js'
 import type { EncodingOptions } from './format/encoding.js'
-import { type Layout, microsecondsOf } from './format/layout.js'
+import { type Layout, microsecondsOf, segment } from './format/layout.js'
 import { filesError } from './objectsErrors.js'
 import { filesLoad, loadFolder, newestCommit } from './objectsLoad.js'
 import { countRows, exportParquet, readTable } from './readTable.js'
@@ -94,27 +94,27 @@ export async function filesConnection(
       }
     },
     async inspect() {
-      const { tables, system } = await explained('reading the tables', reader.snapshot)
+      const tables = await explained('reading the tables', async () => {
+        const snapshot = await reader.snapshot()
+        return [...snapshot.tables.values(), ...(await reader.system(snapshot, 1))]
+      })
       return new Map(
-        [...tables.values(), ...system].map(({ name, columns }) => [
-          name,
-          new Map(columns.map(column => [column.name, inspected(column)])),
-        ]),
+        tables.map(({ name, columns }) => [name, new Map(columns.map(column => [column.name, inspected(column)]))]),
       )
     },
     async *read(query) {
       try {
-        yield* readTable(storage, reader.snapshot, dataset, query)
+        yield* readTable(storage, reader, dataset, query)
       } catch (error) {
         throw filesError(error, storage.place, `reading table ${query.table}`)
       }
     },
     async count(table) {
-      return await explained(`counting table ${table}`, () => countRows(storage, reader.snapshot, dataset, table))
+      return await explained(`counting table ${table}`, () => countRows(storage, reader, dataset, table))
     },
     async writeParquet(query, path) {
       return await explained(`writing table ${query.table} into ${path}`, () =>
-        exportParquet(storage, reader.snapshot, dataset, query, path),
+        exportParquet(storage, reader, dataset, query, path),
       )
     },
     async drop(names, next) {
@@ -122,7 +122,7 @@ export async function filesConnection(
         database.exclusively(async () => {
           const { schema, state, loadId } = next
           const snapshot = await reader.snapshot()
-          if (snapshot.loads.some(load => load.loadId === loadId)) return
+          if (snapshot.complete.has(segment(loadId))) return
           await writeCommit(storage, reader, layout, snapshot, {
             load: { loadId, pipeline: state.pipeline_name },
             plan: { schema, state, receipts: [], committedAt: microsecondsOf(loadId) },

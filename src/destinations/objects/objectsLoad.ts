@@ -8,7 +8,7 @@ import type { DatasetReader, Snapshot } from './dataset/committedDataset.js'
 import { writeCommit } from './dataset/writeCommit.js'
 import { type EncodedFile, encodeTable } from './format/encodeTable.js'
 import { type EncodingOptions, encodingOf } from './format/encoding.js'
-import type { Layout } from './format/layout.js'
+import { type Layout, segment } from './format/layout.js'
 import { filesError } from './objectsErrors.js'
 import type { Storage } from './storage/storage.js'
 
@@ -74,7 +74,7 @@ async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): P
   signal?.throwIfAborted()
   const { all: staged } = await context.staging.finish(plan.schema)
   const snapshot = await reader.snapshot()
-  if (snapshot.loads.some(({ loadId }) => loadId === load.loadId)) return
+  if (snapshot.complete.has(segment(load.loadId))) return
   if (newestCommit(snapshot, load.pipeline) > context.begunAfter) {
     throw new DestinationError(
       'destination_locked',
@@ -109,9 +109,8 @@ async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): P
 }
 
 /** Sequence of the newest commit of a pipeline; 0 when there is none. */
-export function newestCommit({ loads }: Snapshot, pipeline: string): number {
-  const own = loads.filter(({ manifest }) => manifest?.pipeline === pipeline)
-  return Math.max(0, ...own.map(({ manifest }) => manifest?.sequence ?? 0))
+export function newestCommit({ ledger }: Snapshot, pipeline: string): number {
+  return ledger.sequences.get(pipeline) ?? 0
 }
 
 /** Where the files of a load are prepared, inside a storage's staging folder. */

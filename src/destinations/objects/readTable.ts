@@ -6,7 +6,7 @@ import { duckdbDialect } from '../duckdb/duckdbDialect.js'
 import { readRows, writeParquet } from '../duckdb/duckdbRead.js'
 import { columnType } from '../sql/ddl.js'
 import { doubleQuoted } from '../sql/sqlSession.js'
-import type { CommittedTable, Snapshot } from './dataset/committedDataset.js'
+import type { CommittedTable, DatasetReader } from './dataset/committedDataset.js'
 import { type FileFormatName, fileFormats } from './format/formats.js'
 import type { Storage } from './storage/storage.js'
 
@@ -16,23 +16,23 @@ const LOOKS = 5
 /** Rows of a table of one moment: files that a later load removes are read to their end. */
 export async function* readTable(
   storage: Storage,
-  look: () => Promise<Snapshot>,
+  reader: DatasetReader,
   dataset: string,
   query: ReadQuery,
 ): AsyncGenerator<readonly DatasetRow[]> {
-  yield* withView(storage, look, dataset, query.table, connection => readRows(connection, dataset, query))
+  yield* withView(storage, reader, dataset, query.table, connection => readRows(connection, dataset, query))
 }
 
 /** Number of rows of a table: as the loads counted them, or counted now where another tool wrote them. */
 export async function countRows(
   storage: Storage,
-  look: () => Promise<Snapshot>,
+  reader: DatasetReader,
   dataset: string,
   name: string,
 ): Promise<number> {
-  const { files } = tableNamed(await look(), dataset, name)
+  const { files } = await tableNamed(reader, dataset, name)
   if (files.every(file => file.rows !== undefined)) return files.reduce((sum, file) => sum + (file.rows ?? 0), 0)
-  return await oneNumber(storage, look, dataset, name, async (connection, view) => {
+  return await oneNumber(storage, reader, dataset, name, async (connection, view) => {
     const reader = await connection.runAndReadAll(`SELECT count(*) FROM ${view}`)
     return Number(reader.getRows()[0]?.[0])
   })
@@ -41,24 +41,24 @@ export async function countRows(
 /** Writes the rows of a query into one Parquet file of this machine. */
 export async function exportParquet(
   storage: Storage,
-  look: () => Promise<Snapshot>,
+  reader: DatasetReader,
   dataset: string,
   query: ReadQuery,
   path: string,
 ): Promise<number> {
-  return await oneNumber(storage, look, dataset, query.table, connection =>
+  return await oneNumber(storage, reader, dataset, query.table, connection =>
     writeParquet(connection, dataset, query, path),
   )
 }
 
 async function oneNumber(
   storage: Storage,
-  look: () => Promise<Snapshot>,
+  reader: DatasetReader,
   dataset: string,
   name: string,
   work: (connection: DuckDBConnection, view: string) => Promise<number>,
 ): Promise<number> {
-  const numbers = withView(storage, look, dataset, name, async function* (connection, view) {
+  const numbers = withView(storage, reader, dataset, name, async function* (connection, view) {
     yield await work(connection, view)
   })
   let result = 0
@@ -68,14 +68,14 @@ async function oneNumber(
 
 async function* withView<T>(
   storage: Storage,
-  look: () => Promise<Snapshot>,
+  reader: DatasetReader,
   dataset: string,
   name: string,
   work: (connection: DuckDBConnection, view: string) => AsyncGenerator<T>,
 ): AsyncGenerator<T> {
   for (let looks = 1; ; looks++) {
-    const table = tableNamed(await look(), dataset, name)
-    await using borrowed = await storage.borrow(table.files.map(file => file.key))
+    const table = await tableNamed(reader, dataset, name)
+    await using borrowed = await storage.borrow(table.files)
     if (borrowed === undefined && looks < LOOKS) continue
     if (borrowed === undefined) {
       throw new DestinationError(
@@ -101,8 +101,11 @@ async function* withView<T>(
 }
 
 /** The table of a name; system tables are tables. Fails with a SchemaError. */
-function tableNamed({ tables, system }: Snapshot, dataset: string, name: string): CommittedTable {
-  const all = [...tables.values(), ...system]
+async function tableNamed(reader: DatasetReader, dataset: string, name: string): Promise<CommittedTable> {
+  const snapshot = await reader.snapshot()
+  const own = snapshot.tables.get(name)
+  if (own !== undefined) return own
+  const all = [...snapshot.tables.values(), ...(await reader.system(snapshot))]
   const found =
     all.find(table => table.name === name) ?? all.find(table => table.name.toLowerCase() === name.toLowerCase())
   if (found !== undefined) return found

@@ -1,6 +1,6 @@
 /**
  * A process that loads one row into files, to be killed: `loadFiles.ts <folder> <loadId> <disposition> <moment>`.
- * `moment`: `before record` and `after record` end the process there with SIGKILL, `pause` prints `paused` before the
+ * `moment`: `before` and `after` a `record`, an `announcement` or a `checkpoint` end the process there with SIGKILL, `pause` prints `paused` before the
  * record and goes on when its input ends, `pause at begin` does so before any row, `never` just loads. Prints `committed`, or the code of the failure.
  */
 import { once } from 'node:events'
@@ -26,18 +26,22 @@ storage.stagingDir = async () => {
   return await stagingDir()
 }
 storage.put = async (key, content, options) => {
-  const isRecord = key.startsWith('_dlt_loads/')
-  if (isRecord && moment === 'before record') await die()
-  if (isRecord && moment === 'pause') await pause()
+  const kind = key.startsWith('_dlt_loads/')
+    ? 'record'
+    : key.endsWith('.announced')
+      ? 'announcement'
+      : key.startsWith('_sluice_checkpoints/') && 'checkpoint'
+  if (moment === `before ${kind}`) await die()
+  if (kind === 'record' && moment === 'pause') await pause()
   const result = await put(key, content, options)
-  if (isRecord && moment === 'after record') await die()
+  if (moment === `after ${kind}`) await die()
   return result
 }
 const settings = { layout: layout(DEFAULT_LAYOUT), encoding: { format: 'parquet', compression: 'zstd' } } as const
 const connection = await filesConnection(storage, 'api_data', settings, undefined)
 await runLoad(connection, testSchema({ orders: { columns: { id: 'bigint' } } }), {
   loadId,
-  records: { orders: [{ id: Number(loadId) * 10 }] },
+  records: { orders: [{ id: Math.round(Number(loadId) * 10) }] },
   tables: [{ table: 'orders', disposition: disposition as 'append' }],
   state: testState(1, loadId),
 }).then(

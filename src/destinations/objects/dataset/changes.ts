@@ -80,7 +80,7 @@ function systemChanges(
   // dlt takes a known hash for the promise that all tables exist: after a drop no version may be remembered.
   const forgets = plan.drop.length > 0 || plan.forgetSchema === true
   if (forgets) for (const key of versions) removed.add(key)
-  const newest = snapshot.loads.findLast(load => load.schemaName === plan.schema.name)
+  const newest = snapshot.ledger.newest.get(plan.schema.name)
   const states = plan.state === undefined ? [] : (snapshot.states.get(segment(plan.state.pipeline_name)) ?? [])
   for (const key of states.slice(KEPT_STATES - 1)) removed.add(key)
   return {

@@ -6,9 +6,20 @@ import { LOADS, RECEIPTS, STATES, VERSIONS } from '../../sql/systemRows.js'
 import { formatOfExtension } from '../format/formats.js'
 import type { Layout } from '../format/layout.js'
 import { segment } from '../format/layout.js'
-import { mapLimited, type Storage } from '../storage/storage.js'
-import { type DataFile, GIVEN_UP, type LoadRecord, readLoadRecord } from './manifest.js'
-import { folders, hexOfHash, nameParts, readRow, schemaOfRow, stateOfRow } from './systemObjects.js'
+import { type KeyRange, keysUnder, mapLimited, type Storage } from '../storage/storage.js'
+import { type Checkpoint, checkpointReader } from './checkpoint.js'
+import { emptyLedger, type Ledger, withLoads } from './ledger.js'
+import { type DataFile, type LoadRecord, readLoadRecord } from './manifest.js'
+import {
+  folders,
+  loadPart,
+  loadRecordKey,
+  nameParts,
+  readRow,
+  recordGroup,
+  schemaOfRow,
+  stateOfRow,
+} from './systemObjects.js'
 
 /** Small objects that are read at once. */
 const READS_AT_ONCE = 16
@@ -22,22 +33,28 @@ export interface CommittedTable {
 
 /** A dataset at one moment: only what committed loads say is there. */
 export interface Snapshot {
-  /** Complete loads, oldest first. */
-  readonly loads: readonly LoadRecord[]
-  /** Loads that were given up for another process, by id. */
-  readonly givenUp: ReadonlyMap<string, LoadRecord>
+  /** What all complete loads add up to. */
+  readonly ledger: Ledger
+  /** Ids of the complete loads, as they are in keys. */
+  readonly complete: ReadonlySet<string>
+  /** Complete loads that the newest checkpoint does not have. */
+  readonly behindCheckpoint: number
   readonly tables: ReadonlyMap<string, CommittedTable>
-  readonly system: readonly CommittedTable[]
   /** Keys of stored schemas by schema name as it is in keys, newest first. */
   readonly versions: ReadonlyMap<string, readonly string[]>
   /** Keys of stored states by pipeline as it is in keys, newest first. */
   readonly states: ReadonlyMap<string, readonly string[]>
-  readonly nextSequence: number
+  /** Keys of all schemas and states that are stored, whether they count or not. */
+  readonly systemKeys: ReadonlySet<string>
 }
 
-/** Reads a dataset. Records never change once they are complete, so they are read once. */
+/**
+ * Reads a dataset: the newest checkpoint, and the records of the loads behind it. Records never change once they are
+ * complete, so they are read once.
+ */
 export function datasetReader(storage: Storage, layout: Layout) {
   const known = new Map<string, LoadRecord>()
+  const checkpoints = checkpointReader(storage)
 
   const readRecord = async (key: string): Promise<LoadRecord | undefined> => {
     const before = known.get(key)
@@ -48,57 +65,107 @@ export function datasetReader(storage: Storage, layout: Layout) {
     return record
   }
 
+  /** Keys of the records of loads that are, or were, under way. */
+  const notedKeys = async (): Promise<readonly string[]> => {
+    const notes = await keysUnder(storage, `${folders.intents}/`)
+    const rows = await mapLimited(notes, READS_AT_ONCE, key => rowAt(storage, key))
+    return rows.flatMap(row => (row === undefined ? [] : [loadRecordKey(String(row.schemaName), String(row.loadId))]))
+  }
+
+  const grown = async (ledger: Ledger, keys: readonly string[]): Promise<Ledger> => {
+    const unread = [...new Set(keys)].filter(key => !ledger.records.has(key))
+    const records = await mapLimited(unread, READS_AT_ONCE, readRecord)
+    return withLoads(
+      ledger,
+      records.filter(record => record?.status === 0).filter(record => record !== undefined),
+    )
+  }
+
+  const recordKeys = (passed: readonly KeyRange[]) => keysUnder(storage, `${folders.loads}/`, passed)
+
   const snapshot = async (): Promise<Snapshot> => {
-    const keys = await keysUnder(storage, `${folders.loads}/`)
-    const read = await mapLimited(keys, READS_AT_ONCE, readRecord)
-    const records = read.filter(record => record !== undefined)
-    const loads = records.filter(record => record.status === 0).sort((a, b) => compare(a.loadId, b.loadId))
-    const givenUp = new Map(records.filter(one => one.status === GIVEN_UP).map(one => [one.loadId, one] as const))
-    const removed = new Set(loads.flatMap(load => load.manifest?.removed ?? []))
-    const system = await systemKeys(storage, loads, removed)
-    const foreign = loads.filter(load => load.manifest === undefined)
+    // In this order: who removes a note has made sure that the checkpoint found next has its load, or does not cover it.
+    const noted = await notedKeys()
+    const checkpoint = await checkpoints.newest()
+    const base = checkpoint?.ledger ?? emptyLedger
+    const passed = passedBy(checkpoint)
+    let ledger = await grown(base, [...noted, ...(await recordKeys(passed))])
+    const stored = await storedObjects(storage, ledger)
+    // dlt leaves no notes, and neither did Sluice before it made checkpoints: look everywhere.
+    if (passed.length > 0 && (ledger.foreign.length > 0 || hasStrangers(stored, ledger)))
+      ledger = await grown(ledger, await recordKeys([]))
+    const { versions, states } = counting(stored, ledger)
+    const foreign = ledger.foreign.length === 0 ? undefined : await foreignTables(storage, layout, ledger, versions)
     return {
-      loads,
-      givenUp,
-      ...system,
-      system: systemTables(loads, system),
-      tables: tablesOf(
-        loads,
-        removed,
-        foreign.length === 0 ? undefined : await foreignTables(storage, layout, foreign, removed, system.versions),
-      ),
-      nextSequence: Math.max(0, ...loads.map(load => load.manifest?.sequence ?? 0)) + 1,
+      ledger,
+      complete: completeIn(ledger),
+      behindCheckpoint: ledger.records.size - base.records.size,
+      tables: tablesOf(ledger, foreign),
+      versions,
+      states,
+      systemKeys: new Set([...stored.versions, ...stored.states]),
     }
   }
 
   return {
     snapshot,
-    /** The record of a load under any schema, read anew unless it is complete. */
-    async record(loadId: string): Promise<LoadRecord | undefined> {
+    checkpoints,
+    /**
+     * The record of a load, read anew unless it is complete; under `schemaName` where it is given, else under any schema
+     * that has loads.
+     */
+    async record(loadId: string, schemaName?: string): Promise<LoadRecord | undefined> {
+      const passed = passedBy(await checkpoints.newest())
       const end = `__${segment(loadId)}.jsonl`
-      const keys = (await keysUnder(storage, `${folders.loads}/`)).filter(key => key.endsWith(end))
-      const records = await mapLimited(keys, READS_AT_ONCE, readRecord)
+      const keys = new Set((await recordKeys(passed)).filter(key => key.endsWith(end)))
+      for (const { from } of passed) keys.add(`${recordGroup(from)}${end}`)
+      if (schemaName !== undefined) keys.add(loadRecordKey(schemaName, loadId))
+      const records = await mapLimited([...keys], READS_AT_ONCE, readRecord)
       return records.find(record => record?.status === 0) ?? records.find(record => record !== undefined)
     },
     /** What `committed` of a connection promises. */
     async committed(pipeline: string, schemaName: string): Promise<Committed | undefined> {
-      const { loads, states, versions } = await snapshot()
+      const { ledger, states, versions } = await snapshot()
       const stateKey = states.get(segment(pipeline))?.[0]
       const schemaKey = versions.get(segment(schemaName))?.[0]
       const [state, schema] = await Promise.all([stateKey, schemaKey].map(key => rowAt(storage, key)))
       if (state === undefined && schema === undefined) return undefined
       return {
-        loadId:
-          loads.findLast(load => load.schemaName === schemaName)?.loadId ??
-          (state === undefined ? undefined : String(state._dlt_load_id)),
+        loadId: ledger.newest.get(schemaName)?.loadId ?? (state === undefined ? undefined : String(state._dlt_load_id)),
         state: state === undefined ? undefined : stateOfRow(state),
         schema: schema === undefined ? undefined : schemaOfRow(schema),
       }
+    },
+    /** dlt's tables and that of the receipts, with their files; `most` bounds those of the receipts, one for each load. */
+    async system(
+      { ledger, complete, versions, states }: Snapshot,
+      most = Infinity,
+    ): Promise<readonly CommittedTable[]> {
+      const receipts: string[] = []
+      for await (const key of storage.keys(`${folders.receipts}/`)) {
+        if (complete.has(loadPart(key))) receipts.push(key)
+        if (receipts.length >= most) break
+      }
+      return [
+        systemTable(VERSIONS, [...versions.values()].flat()),
+        systemTable(LOADS, [...ledger.records]),
+        systemTable(STATES, [...states.values()].flat()),
+        systemTable(RECEIPTS, receipts),
+      ].filter(({ files }) => files.length > 0)
     },
   }
 }
 
 export type DatasetReader = ReturnType<typeof datasetReader>
+
+/** Where the records of loads need not be looked for; dlt may commit a load with an older id than those that are there. */
+function passedBy(checkpoint: Checkpoint | undefined): readonly KeyRange[] {
+  return checkpoint === undefined || checkpoint.ledger.foreign.length > 0 ? [] : checkpoint.covered
+}
+
+function completeIn({ records }: Ledger): ReadonlySet<string> {
+  return new Set([...records].map(loadPart))
+}
 
 function parsedRecord(key: string, content: Uint8Array): LoadRecord | undefined {
   try {
@@ -113,37 +180,43 @@ async function rowAt(storage: Storage, key: string | undefined) {
   return content === undefined ? undefined : readRow(content)
 }
 
-export async function keysUnder(storage: Storage, prefix: string): Promise<string[]> {
-  const keys: string[] = []
-  for await (const { key } of storage.list(prefix)) keys.push(key)
-  return keys.sort()
+/** Keys of what is stored beside the rows, whoever put it there. */
+interface StoredObjects {
+  readonly versions: readonly string[]
+  readonly states: readonly string[]
 }
 
-interface SystemKeys {
-  readonly versions: ReadonlyMap<string, readonly string[]>
-  readonly states: ReadonlyMap<string, readonly string[]>
-  readonly receipts: readonly string[]
+async function storedObjects(storage: Storage, { records }: Ledger): Promise<StoredObjects> {
+  if (records.size === 0) return { versions: [], states: [] }
+  const [versions = [], states = []] = await Promise.all(
+    [folders.versions, folders.states].map(async folder =>
+      (await keysUnder(storage, `${folder}/`)).filter(key => key.endsWith('.jsonl')),
+    ),
+  )
+  return { versions, states }
 }
 
 /** An object counts when the load it names, or a load with the schema it holds, is complete. */
-async function systemKeys(
-  storage: Storage,
-  loads: readonly LoadRecord[],
-  removed: ReadonlySet<string>,
-): Promise<SystemKeys> {
-  if (loads.length === 0) return { versions: new Map(), states: new Map(), receipts: [] }
-  const complete = new Set(loads.map(load => segment(load.loadId)))
-  const hashes = new Set(loads.map(load => hexOfHash(load.schemaVersionHash ?? '')))
-  const [versions = [], states = [], receipts = []] = await Promise.all(
-    [folders.versions, folders.states, folders.receipts].map(folder => keysUnder(storage, `${folder}/`)),
-  )
-  const live = (keys: readonly string[], counts: (key: string) => boolean): string[] =>
-    keys.filter(key => key.endsWith('.jsonl') && !removed.has(key) && counts(key))
+function counts(ledger: Ledger) {
+  const complete = completeIn(ledger)
   return {
-    versions: grouped(live(versions, key => hashes.has(nameParts(key, 3)[2] ?? ''))),
-    states: grouped(live(states, key => complete.has(nameParts(key, 3)[1] ?? ''))),
-    receipts: live(receipts, key => complete.has(nameParts(key, 2)[1] ?? '')),
+    version: (key: string): boolean => ledger.schemaHashes.has(nameParts(key, 3)[2] ?? ''),
+    state: (key: string): boolean => complete.has(nameParts(key, 3)[1] ?? ''),
   }
+}
+
+/** Whether something is there that no known load has put there. */
+function hasStrangers({ versions, states }: StoredObjects, ledger: Ledger): boolean {
+  const { version, state } = counts(ledger)
+  const strange = (key: string, known: boolean): boolean => !known && !ledger.removed.has(key)
+  return versions.some(key => strange(key, version(key))) || states.some(key => strange(key, state(key)))
+}
+
+function counting({ versions, states }: StoredObjects, ledger: Ledger): Pick<Snapshot, 'versions' | 'states'> {
+  const { version, state } = counts(ledger)
+  const live = (keys: readonly string[], known: (key: string) => boolean): string[] =>
+    keys.filter(key => !ledger.removed.has(key) && known(key))
+  return { versions: grouped(live(versions, version)), states: grouped(live(states, state)) }
 }
 
 /** Keys `<name>__<time>__<hash>` by name, newest first. */
@@ -158,52 +231,29 @@ function grouped(keys: readonly string[]): Map<string, string[]> {
   return groups
 }
 
-function systemTables(loads: readonly LoadRecord[], keys: SystemKeys): CommittedTable[] {
-  const table = ({ name, columns }: ReadonlyTable, objects: readonly string[]): CommittedTable => ({
+function systemTable({ name, columns }: ReadonlyTable, objects: readonly string[]): CommittedTable {
+  return {
     name,
     columns: [...columns.values()],
-    files: objects.map(key => ({ table: name, key, format: 'jsonl', rows: undefined, bytes: 0 })),
-  })
-  const tables = [
-    table(VERSIONS, [...keys.versions.values()].flat()),
-    table(
-      LOADS,
-      loads.map(load => load.key),
-    ),
-    table(STATES, [...keys.states.values()].flat()),
-    table(RECEIPTS, keys.receipts),
-  ]
-  return tables.filter(({ files }) => files.length > 0)
+    files: objects.map(key => ({ table: name, key, format: 'jsonl', rows: undefined, bytes: undefined })),
+  }
 }
 
-/** Files add up in any order, for each load names those it puts out of use; definitions in the order of the commits. */
-function tablesOf(
-  loads: readonly LoadRecord[],
-  removed: ReadonlySet<string>,
-  foreign: Foreign | undefined,
-): ReadonlyMap<string, CommittedTable> {
-  const definitions = new Map(foreign?.tables.map(table => [table.name, table.columns]))
-  const manifests = loads
-    .flatMap(({ manifest, loadId }) => (manifest === undefined ? [] : [{ manifest, loadId }]))
-    .sort((a, b) => a.manifest.sequence - b.manifest.sequence || compare(a.loadId, b.loadId))
-  for (const { manifest } of manifests) {
-    for (const name of manifest.dropped) definitions.delete(name)
-    for (const [name, columns] of manifest.tables) {
-      const names = new Set(columns.map(column => column.name))
-      const others = (definitions.get(name) ?? []).filter(column => !names.has(column.name))
-      definitions.set(name, [...columns, ...others])
-    }
+function tablesOf(ledger: Ledger, foreign: Foreign | undefined): ReadonlyMap<string, CommittedTable> {
+  const definitions = new Map<string, readonly ReadonlyColumn[]>()
+  for (const { name, columns } of foreign?.tables ?? []) if (!ledger.dropped.has(name)) definitions.set(name, columns)
+  for (const [name, { columns }] of ledger.tables) {
+    const names = new Set(columns.map(column => column.name))
+    const others = (definitions.get(name) ?? []).filter(column => !names.has(column.name))
+    definitions.set(name, [...columns, ...others])
   }
   // dlt replaces a table by deleting its files, ours too; it leaves no note of that.
   const deleted = (key: string, loadId: string): boolean =>
     foreign !== undefined && foreign.newest > loadId && !foreign.keys.has(key)
-  const files = [
-    ...(foreign?.tables.flatMap(table => table.files) ?? []),
-    ...manifests.flatMap(({ manifest, loadId }) => manifest.files.filter(file => !deleted(file.key, loadId))),
-  ]
-  const live = new Map<string, DataFile[]>([...definitions.keys()].map(name => [name, []]))
-  for (const file of files) if (!removed.has(file.key)) live.get(file.table)?.push(file)
-  return new Map([...definitions].map(([name, columns]) => [name, { name, columns, files: live.get(name) ?? [] }]))
+  const files = new Map<string, DataFile[]>([...definitions.keys()].map(name => [name, []]))
+  for (const file of foreign?.tables.flatMap(table => table.files) ?? []) files.get(file.table)?.push(file)
+  for (const [key, { file, loadId }] of ledger.files) if (!deleted(key, loadId)) files.get(file.table)?.push(file)
+  return new Map([...definitions].map(([name, columns]) => [name, { name, columns, files: files.get(name) ?? [] }]))
 }
 
 interface Foreign {
@@ -218,8 +268,7 @@ interface Foreign {
 async function foreignTables(
   storage: Storage,
   layout: Layout,
-  loads: readonly LoadRecord[],
-  removed: ReadonlySet<string>,
+  { foreign: loads, removed }: Ledger,
   versions: Snapshot['versions'],
 ): Promise<Foreign> {
   const ids = new Set(loads.map(load => load.loadId))
@@ -246,9 +295,6 @@ async function foreignTables(
       if (files.length > 0) tables.push({ name: table.name, columns, files })
     }
   }
-  return { tables, keys: new Set(objects.map(({ key }) => key)), newest: loads.at(-1)?.loadId ?? '' }
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
+  const newest = loads.map(load => load.loadId).sort()
+  return { tables, keys: new Set(objects.map(({ key }) => key)), newest: newest.at(-1) ?? '' }
 }

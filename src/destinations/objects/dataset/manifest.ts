@@ -11,7 +11,8 @@ export interface DataFile {
   readonly format: FileFormatName
   /** Unknown for files that another tool wrote. */
   readonly rows: number | undefined
-  readonly bytes: number
+  /** Undefined where nobody has said. */
+  readonly bytes: number | undefined
   readonly sha256?: string | undefined
 }
 
@@ -64,14 +65,7 @@ function manifestObject(manifest: Manifest): JsonObject {
   return {
     sequence: manifest.sequence,
     pipeline: manifest.pipeline,
-    files: manifest.files.map(file => ({
-      table: file.table,
-      key: file.key,
-      format: file.format,
-      rows: file.rows ?? null,
-      bytes: file.bytes,
-      sha256: file.sha256 ?? null,
-    })),
+    files: manifest.files.map(file => ({ ...dataFileObject(file), sha256: file.sha256 ?? null })),
     removed: manifest.removed,
     dropped: manifest.dropped,
     // A list, for names that look like numbers would change their places in an object.
@@ -79,7 +73,12 @@ function manifestObject(manifest: Manifest): JsonObject {
   }
 }
 
-function columnObject({ name, data_type, nullable, precision, scale, timezone }: ReadonlyColumn): JsonObject {
+/** A file without the digest of its content. */
+export function dataFileObject({ table, key, format, rows, bytes }: DataFile): JsonObject {
+  return { table, key, format, rows: rows ?? null, bytes: bytes ?? null }
+}
+
+export function columnObject({ name, data_type, nullable, precision, scale, timezone }: ReadonlyColumn): JsonObject {
   return {
     name,
     data_type: data_type ?? 'text',
@@ -108,30 +107,37 @@ function readManifest(document: JsonObject): Manifest {
   return {
     sequence: Number(document.sequence ?? 0),
     pipeline: text(document.pipeline),
-    files: objects(document.files).map(file => ({
-      table: text(file.table),
-      key: text(file.key),
-      format: Object.hasOwn(fileFormats, text(file.format)) ? (text(file.format) as FileFormatName) : 'parquet',
-      rows: typeof file.rows === 'number' ? file.rows : undefined,
-      bytes: Number(file.bytes ?? 0),
-      sha256: typeof file.sha256 === 'string' ? file.sha256 : undefined,
-    })),
+    files: objects(document.files).map(readDataFile),
     removed: texts(document.removed),
     dropped: texts(document.dropped),
-    tables: new Map(
-      objects(document.tables).map(table => [text(table.name), objects(table.columns) as unknown as ReadonlyColumn[]]),
-    ),
+    tables: new Map(objects(document.tables).map(table => [text(table.name), readColumns(table.columns)])),
   }
 }
 
-function text(value: JsonValue | undefined): string {
+export function readDataFile(file: JsonObject): DataFile {
+  return {
+    table: text(file.table),
+    key: text(file.key),
+    format: Object.hasOwn(fileFormats, text(file.format)) ? (text(file.format) as FileFormatName) : 'parquet',
+    rows: typeof file.rows === 'number' ? file.rows : undefined,
+    bytes: typeof file.bytes === 'number' ? file.bytes : undefined,
+    sha256: typeof file.sha256 === 'string' ? file.sha256 : undefined,
+  }
+}
+
+/** Columns as {@link columnObject} wrote them. */
+export function readColumns(value: JsonValue | undefined): readonly ReadonlyColumn[] {
+  return objects(value) as unknown as readonly ReadonlyColumn[]
+}
+
+export function text(value: JsonValue | undefined): string {
   return typeof value === 'string' ? value : ''
 }
 
-function texts(value: JsonValue | undefined): string[] {
+export function texts(value: JsonValue | undefined): string[] {
   return Array.isArray(value) ? value.map(String) : []
 }
 
-function objects(value: JsonValue | undefined): JsonObject[] {
+export function objects(value: JsonValue | undefined): JsonObject[] {
   return Array.isArray(value) ? value.filter(isJsonObject) : []
 }

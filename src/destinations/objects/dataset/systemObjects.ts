@@ -19,6 +19,8 @@ export const folders = {
   receipts: RECEIPTS.name,
   /** What loads are about to write, so that the next one can clear up after a crash. */
   intents: '_sluice_intents',
+  /** Summaries of the records of loads, so that not every one has to be read. */
+  checkpoints: '_sluice_checkpoints',
 } as const
 
 /** dlt's mark of a dataset, with the version of its layout of objects. */
@@ -36,6 +38,20 @@ const line = (object: JsonObject): string => `${stringifyJson(object)}\n`
 
 export function loadRecordKey(schemaName: string, loadId: string): string {
   return `${folders.loads}/${segment(schemaName)}__${segment(loadId)}.jsonl`
+}
+
+/** What keys of the records of one schema have in common. */
+export function recordGroup(key: string): string {
+  return key.slice(0, key.lastIndexOf('__'))
+}
+
+/** The id of a load, as it is in the key of its record or its receipts. */
+export function loadPart(key: string): string {
+  return key.slice(key.lastIndexOf('__') + 2).replace(/\.jsonl$/, '')
+}
+
+export function isStoredSystemKey(key: string): boolean {
+  return key.startsWith(`${folders.versions}/`) || key.startsWith(`${folders.states}/`)
 }
 
 export function intentKey({ pipeline, loadId }: LoadPlan): string {

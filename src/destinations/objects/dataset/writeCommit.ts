@@ -7,9 +7,10 @@ import type { CommitPlan, LoadPlan } from '../../../model/destination.js'
 import { DestinationError } from '../../../model/errors.js'
 import type { EncodedFile } from '../format/encodeTable.js'
 import type { Layout } from '../format/layout.js'
-import { mapLimited, type Storage } from '../storage/storage.js'
+import { keysUnder, mapLimited, type Storage } from '../storage/storage.js'
 import type { Changes } from './changes.js'
-import { type DatasetReader, keysUnder, type Snapshot } from './committedDataset.js'
+import type { DatasetReader, Snapshot } from './committedDataset.js'
+import { compactWhenDue } from './compaction.js'
 import { type DataFile, GIVEN_UP, type LoadRecord, loadRecordObject, type Manifest } from './manifest.js'
 import {
   folders,
@@ -59,7 +60,7 @@ export async function writeCommit(
   ]
   const keys = [...data.map(({ described }) => described.key), ...objects.map(({ key }) => key)]
   const manifest: Manifest = {
-    sequence: snapshot.nextSequence,
+    sequence: snapshot.ledger.sequence + 1,
     pipeline: load.pipeline,
     files: data.map(({ described }) => described),
     removed: changes.removed,
@@ -88,7 +89,7 @@ export async function writeCommit(
     committing = true
     if (!(await storage.put(record.key, recordText(record), { onlyIfAbsent: true }))) {
       committing = false
-      await settleConflict(storage, reader, load, keys)
+      await settleConflict(storage, reader, load, schema.name, keys)
     }
   } catch (error) {
     // Once the record is on its way nobody here knows whether it arrived: the next load looks.
@@ -96,7 +97,8 @@ export async function writeCommit(
     throw error
   }
   // The load is committed, whatever happens now; what stays behind is removed by the next load.
-  await forget(storage, load, changes.removed).catch(() => {})
+  await forgetCommitted(storage, reader, load, record.key, changes.removed).catch(() => {})
+  await compactWhenDue(storage, reader, snapshot).catch(() => {})
 }
 
 /** The same content has the same name, so that a repeated attempt writes over itself and never over another. */
@@ -121,9 +123,10 @@ async function settleConflict(
   storage: Storage,
   reader: DatasetReader,
   load: LoadPlan,
+  schemaName: string,
   keys: readonly string[],
 ): Promise<void> {
-  const existing = await reader.record(load.loadId)
+  const existing = await reader.record(load.loadId, schemaName)
   if (existing?.status === 0) {
     const theirs = new Set(existing.manifest?.files.map(file => file.key))
     await storage.remove(keys.filter(key => key.includes(load.loadId) && !key.startsWith('_') && !theirs.has(key)))
@@ -167,15 +170,34 @@ async function forget(storage: Storage, load: LoadPlan, keys: readonly string[])
   await storage.remove([intentKey(load)])
 }
 
+/** Removes what a load left that was never committed. */
+async function abandon(storage: Storage, intent: Intent): Promise<void> {
+  await storage.abandon(intent.keys)
+  await storage.remove([intentKey(intent)])
+}
+
+/** Removes what a committed load put out of use, then the note about it, unless readers find its record only by that. */
+async function forgetCommitted(
+  storage: Storage,
+  reader: DatasetReader,
+  load: LoadPlan,
+  recordKey: string,
+  removed: readonly string[],
+): Promise<void> {
+  await storage.remove(removed)
+  if (!(await reader.checkpoints.overtakes(recordKey))) await storage.remove([intentKey(load)])
+}
+
 /**
  * Removes what earlier, uncommitted loads of the pipeline wrote, and what committed ones put out of use. A load that
  * may still be under way elsewhere is given up first: its record is taken, so that it cannot commit any more.
  */
 export async function clearUp(storage: Storage, reader: DatasetReader, plan: LoadPlan): Promise<void> {
   for (const intent of await intentsOf(storage, plan.pipeline)) {
-    let record = await reader.record(intent.loadId)
+    let record = await reader.record(intent.loadId, intent.schemaName)
     if (record === undefined && intent.loadId !== plan.loadId) record = await giveUp(storage, reader, intent)
-    await forget(storage, intent, record?.status === 0 ? (record.manifest?.removed ?? []) : intent.keys)
+    if (record?.status === 0) await forgetCommitted(storage, reader, intent, record.key, record.manifest?.removed ?? [])
+    else await abandon(storage, intent)
   }
   const own = await reader.record(plan.loadId)
   if (own?.status === GIVEN_UP) await storage.remove([own.key])
@@ -192,7 +214,7 @@ async function giveUp(storage: Storage, reader: DatasetReader, intent: Intent): 
     manifest: undefined,
   }
   if (await storage.put(record.key, recordText(record), { onlyIfAbsent: true })) return record
-  return await reader.record(intent.loadId)
+  return await reader.record(intent.loadId, intent.schemaName)
 }
 
 /** Marks a new dataset as dlt does; fails on one with objects that a newer dlt laid out. */

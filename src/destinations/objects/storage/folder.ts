@@ -68,6 +68,18 @@ export function localStorage(root: string, stagingDir?: string): Storage {
     return path
   }
 
+  const keys = async function* (prefix: string): AsyncGenerator<string> {
+    const cut = prefix.lastIndexOf('/') + 1
+    for await (const key of walk(cut === 0 ? place : pathOf(prefix.slice(0, cut)), prefix.slice(0, cut))) {
+      if (key.startsWith(prefix)) yield key
+    }
+  }
+
+  const remove = async (keys: readonly string[]): Promise<void> => {
+    for (const key of keys) await rm(pathOf(key), { force: true })
+    for (const folder of new Set(keys.map(key => dirname(pathOf(key))))) await flushFolder(folder)
+  }
+
   return {
     place,
     async stagingDir() {
@@ -108,8 +120,8 @@ export function localStorage(root: string, stagingDir?: string): Storage {
         throw error
       }
     },
-    async borrow(keys) {
-      const paths = keys.map(pathOf)
+    async borrow(objects) {
+      const paths = objects.map(({ key }) => pathOf(key))
       const folder = await mkdtemp(join(await this.stagingDir(), 'read-')).catch(() => undefined)
       const dispose = async (): Promise<void> => {
         if (folder !== undefined) await rm(folder, { recursive: true, force: true })
@@ -131,15 +143,15 @@ export function localStorage(root: string, stagingDir?: string): Storage {
       }
     },
     async *list(prefix) {
-      const cut = prefix.lastIndexOf('/') + 1
-      for await (const object of walk(cut === 0 ? place : pathOf(prefix.slice(0, cut)), prefix.slice(0, cut))) {
-        if (object.key.startsWith(prefix)) yield object
+      for await (const key of keys(prefix)) {
+        const found = await stat(pathOf(key)).catch(() => undefined)
+        if (found !== undefined) yield { key, bytes: found.size }
       }
     },
-    async remove(keys) {
-      for (const key of keys) await rm(pathOf(key), { force: true })
-      for (const folder of new Set(keys.map(key => dirname(pathOf(key))))) await flushFolder(folder)
-    },
+    keys,
+    remove,
+    // What is not whole lies among the drafts.
+    abandon: remove,
     async close() {
       // Not empty while others are at work.
       for (const folder of [draftsOf('any'), dirname(draftsOf('any')), staging, join(place, STAGING)])
@@ -148,7 +160,7 @@ export function localStorage(root: string, stagingDir?: string): Storage {
   }
 }
 
-async function* walk(folder: string, prefix: string): AsyncGenerator<{ key: string; bytes: number }> {
+async function* walk(folder: string, prefix: string): AsyncGenerator<string> {
   let entries: Awaited<ReturnType<typeof readEntries>>
   try {
     entries = await readEntries(folder)
@@ -160,8 +172,7 @@ async function* walk(folder: string, prefix: string): AsyncGenerator<{ key: stri
     if (entry.isDirectory()) {
       if (entry.name !== STAGING) yield* walk(join(folder, entry.name), `${prefix}${entry.name}/`)
     } else {
-      const size = await stat(join(folder, entry.name)).catch(() => undefined)
-      if (size !== undefined) yield { key: `${prefix}${entry.name}`, bytes: size.size }
+      yield `${prefix}${entry.name}`
     }
   }
 }

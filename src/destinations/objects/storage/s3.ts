@@ -9,13 +9,15 @@ import type { Clock } from '../../../model/source.js'
 import { type S3Client, type S3Place, s3Client } from './s3Client.js'
 import type { S3Options } from './s3Options.js'
 import { element, elements, escapeXml } from './s3Xml.js'
-import { type LocalFile, mapLimited, type Storage, type StoredObject } from './storage.js'
+import { inRange, type KeyRange, type LocalFile, mapLimited, type Storage, type StoredObject } from './storage.js'
 
 /** Larger files go in parts of this size, or of more where there would be too many parts. */
 export const PART_BYTES = 8 * 1024 * 1024
 const MOST_PARTS = 10_000
 const PARTS_AT_ONCE = 3
 const TRANSFERS_AT_ONCE = 8
+/** Answers of stores that cannot list uploads, or do not let this key do it. */
+const CANNOT_LIST_UPLOADS = [400, 403, 404, 405, 501]
 
 export interface S3Target {
   readonly bucket: string
@@ -25,7 +27,11 @@ export interface S3Target {
 }
 
 /** Storages for folders of a bucket. Checks the options; throws a ConfigError. */
-export function s3Storage(target: S3Target, options: S3Options, clock: Clock): (folder: string) => Storage {
+export function s3Storage(
+  target: S3Target,
+  options: S3Options,
+  clock: Clock,
+): (folder: string, signal?: AbortSignal) => Storage {
   const { bucket } = target
   const prefix = target.prefix.replace(/^\/+|\/+$/g, '')
   if (!/^[a-z0-9][a-z0-9._-]{1,253}[a-z0-9]$/i.test(bucket))
@@ -52,10 +58,16 @@ export function s3Storage(target: S3Target, options: S3Options, clock: Clock): (
     region,
     credentials,
   }
-  return folder => {
+  return (folder, signal) => {
     const root = prefix === '' ? folder : `${prefix}/${folder}`
     const place = `s3://${bucket}/${root}`
-    return openStorage(s3Client({ ...at, place }, clock), place, `${root}/`, target, options.checksums !== false)
+    return openStorage(
+      s3Client({ ...at, place }, clock, signal),
+      place,
+      `${root}/`,
+      target,
+      options.checksums !== false,
+    )
   }
 }
 
@@ -132,21 +144,57 @@ function openStorage(
     }
   }
 
-  const list = async function* (prefix: string): AsyncGenerator<StoredObject> {
-    let token: string | undefined
-    do {
-      const query = {
-        'list-type': '2',
-        prefix: `${root}${prefix}`,
-        ...(token === undefined ? {} : { 'continuation-token': token }),
+  /** Parts of objects that never became whole, for which a killed process has no use any more. */
+  const abortUploads = async (keys: ReadonlySet<string>): Promise<void> => {
+    let marker: Readonly<Record<string, string>> | undefined = {}
+    while (marker !== undefined) {
+      const query: Record<string, string> = { uploads: '', prefix: root, ...marker }
+      const { status, body } = await client.send({ method: 'GET', key: '', query, expected: CANNOT_LIST_UPLOADS })
+      if (status !== 200) return
+      const page = Buffer.from(body).toString()
+      for (const upload of elements(page, 'Upload')) {
+        const key = element(upload, 'Key') ?? ''
+        const uploadId = element(upload, 'UploadId') ?? ''
+        if (keys.has(key)) await client.send({ method: 'DELETE', key, query: { uploadId }, expected: [404] })
       }
+      marker =
+        element(page, 'IsTruncated') === 'true'
+          ? {
+              'key-marker': element(page, 'NextKeyMarker') ?? '',
+              'upload-id-marker': element(page, 'NextUploadIdMarker') ?? '',
+            }
+          : undefined
+    }
+  }
+
+  const remove = async (keys: readonly string[]): Promise<void> => {
+    await mapLimited(keys, TRANSFERS_AT_ONCE, key =>
+      client.send({ method: 'DELETE', key: `${root}${key}`, expected: [404] }),
+    )
+  }
+
+  const list = async function* (prefix: string, passed: readonly KeyRange[] = []): AsyncGenerator<StoredObject> {
+    let place: Readonly<Record<string, string>> | undefined = {}
+    let skips = true
+    while (place !== undefined) {
+      const query: Record<string, string> = { 'list-type': '2', prefix: `${root}${prefix}`, ...place }
       const page = Buffer.from((await client.send({ method: 'GET', key: '', query })).body).toString()
+      const keys: string[] = []
       for (const entry of elements(page, 'Contents')) {
         const key = element(entry, 'Key') ?? ''
-        if (key.startsWith(root)) yield { key: key.slice(root.length), bytes: Number(element(entry, 'Size')) }
+        if (!key.startsWith(root)) continue
+        keys.push(key.slice(root.length))
+        yield { key: key.slice(root.length), bytes: Number(element(entry, 'Size')) }
       }
-      token = element(page, 'IsTruncated') === 'true' ? element(page, 'NextContinuationToken') : undefined
-    } while (token !== undefined)
+      const token = element(page, 'IsTruncated') === 'true' ? element(page, 'NextContinuationToken') : undefined
+      const last = keys.at(-1)
+      const after = query['start-after']
+      // A store that does not know the parameter begins anew: it is not asked to skip anything again.
+      if (after !== undefined && keys[0] !== undefined && `${root}${keys[0]}` <= after) skips = false
+      const range = skips && last !== undefined ? passed.find(one => inRange(one, last) && last !== one.to) : undefined
+      if (token === undefined) place = undefined
+      else place = range === undefined ? { 'continuation-token': token } : { 'start-after': `${root}${range.to}` }
+    }
   }
 
   return {
@@ -173,18 +221,22 @@ function openStorage(
     // An object comes into being as a whole.
     clearDrafts: async () => {},
     get,
-    async borrow(keys) {
+    async borrow(objects) {
       const folder = await mkdtemp(join(await staging(), 'read-'))
       const dispose = async (): Promise<void> => await rm(folder, { recursive: true, force: true })
       try {
-        const paths = await mapLimited(keys, TRANSFERS_AT_ONCE, async (key, index) => {
+        const paths = await mapLimited(objects, TRANSFERS_AT_ONCE, async ({ key, bytes }, index) => {
           const path = join(folder, `${index}-${basename(key).slice(-60)}`)
-          const request = { method: 'GET', key: `${root}${key}`, expected: [404] } as const
-          const { status } = await client.receive(request, body => pipeline(body, createWriteStream(path)))
+          const request = { method: 'GET', key: `${root}${key}`, expected: [404], bytes } as const
+          const { status } = await client.receive(request, async body => {
+            const file = createWriteStream(path)
+            await pipeline(body, file)
+            return file.bytesWritten
+          })
           return status === 404 ? undefined : path
         })
         const found = paths.filter(path => path !== undefined)
-        if (found.length === keys.length) return { paths: found, [Symbol.asyncDispose]: dispose }
+        if (found.length === objects.length) return { paths: found, [Symbol.asyncDispose]: dispose }
       } catch (error) {
         await dispose()
         throw error
@@ -193,10 +245,13 @@ function openStorage(
       return undefined
     },
     list,
-    async remove(keys) {
-      await mapLimited(keys, TRANSFERS_AT_ONCE, key =>
-        client.send({ method: 'DELETE', key: `${root}${key}`, expected: [404] }),
-      )
+    async *keys(prefix, passed) {
+      for await (const { key } of list(prefix, passed)) yield key
+    },
+    remove,
+    async abandon(keys) {
+      if (keys.length > 0) await abortUploads(new Set(keys.map(key => `${root}${key}`)))
+      await remove(keys)
     },
     async close() {
       if (temporary !== undefined) await rm(await temporary, { recursive: true, force: true })

@@ -16,6 +16,8 @@ interface S3Request {
   readonly body?: Uint8Array | undefined
   /** Statuses beside 2xx that are answers and not failures. */
   readonly expected?: readonly number[] | undefined
+  /** How long the object is, where that is known. */
+  readonly bytes?: number | undefined
 }
 
 interface S3Answer {
@@ -24,11 +26,17 @@ interface S3Answer {
   readonly body: Uint8Array
 }
 
+/** Takes a body, and says how many bytes it had. */
+type Consume = (body: Readable) => Promise<number>
+
 export interface S3Client {
-  /** Sends a request, again where that may help, and reads the answer. Fails with a DestinationError. */
+  /**
+   * Sends a request, again where that may help, and reads the answer. Fails with a DestinationError. Once its signal is
+   * aborted nothing waits any more: each request is sent once, so that what was begun can be cleared up.
+   */
   send(request: S3Request): Promise<S3Answer>
   /** Like `send`, with a consumer for the body of an answer of 200; it starts anew with each attempt. */
-  receive(request: S3Request, consume: (body: Readable) => Promise<void>): Promise<S3Answer>
+  receive(request: S3Request, consume: Consume): Promise<S3Answer>
   close(): Promise<void>
 }
 
@@ -56,12 +64,12 @@ const PASSING = new Set([
   'OperationAborted',
 ])
 
-export function s3Client(at: S3Place, clock: Clock): S3Client {
+export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Client {
   let agent: Promise<Agent> | undefined
   /** What the server's clock is ahead of this machine's, once it has complained. */
   let skewMs = 0
 
-  const attempt = async (request: S3Request, consume?: (body: Readable) => Promise<void>): Promise<S3Answer> => {
+  const attempt = async (request: S3Request, consume?: Consume): Promise<S3Answer> => {
     const { method, key, query = {}, headers = {}, body } = request
     const path = `${at.basePath}/${pathText(key)}`
     const search = queryText(query)
@@ -76,16 +84,20 @@ export function s3Client(at: S3Place, clock: Clock): S3Client {
       method,
       headers: signed(unsigned, at.credentials, at.region, clock.now() + skewMs),
       body: body ?? null,
+      // A write that is cut may have happened all the same; and what clears up comes after the signal.
+      signal: method === 'GET' && signal?.aborted === false ? signal : null,
     })
-    const { statusCode: status } = answer
+    const { statusCode: status, headers: told } = answer
     if (consume !== undefined && status === 200) {
-      await consume(answer.body)
-      return { status, headers: answer.headers, body: new Uint8Array(0) }
+      checkLength(request, told, await consume(answer.body))
+      return { status, headers: told, body: new Uint8Array(0) }
     }
-    return { status, headers: answer.headers, body: new Uint8Array(await answer.body.arrayBuffer()) }
+    const content = new Uint8Array(await answer.body.arrayBuffer())
+    if (method === 'GET' && status === 200) checkLength(request, told, content.length)
+    return { status, headers: told, body: content }
   }
 
-  const repeated = async (request: S3Request, consume?: (body: Readable) => Promise<void>): Promise<S3Answer> => {
+  const repeated = async (request: S3Request, consume?: Consume): Promise<S3Answer> => {
     for (let number = 1; ; number++) {
       let answer: S3Answer
       let waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (number - 1)) * (0.5 + clock.random() / 2)
@@ -93,8 +105,9 @@ export function s3Client(at: S3Place, clock: Clock): S3Client {
         answer = await attempt(request, consume)
       } catch (error) {
         if (isOfThisMachine(error)) throw error
-        if (number >= ATTEMPTS) throw unreachable(at, error)
-        await clock.sleep(waitMs)
+        signal?.throwIfAborted()
+        if (number >= ATTEMPTS) throw error instanceof ShortBody ? short(at, request, error) : unreachable(at, error)
+        await clock.sleep(waitMs, signal)
         continue
       }
       const { status, headers } = answer
@@ -112,7 +125,7 @@ export function s3Client(at: S3Place, clock: Clock): S3Client {
       }
       if (number >= ATTEMPTS || !(passes || skewed)) throw refused(at, request, answer, code, passes)
       const told = Number(headers['retry-after']) * 1000
-      await clock.sleep(told > 0 ? Math.min(told, LONGEST_WAIT_MS) : waitMs)
+      await clock.sleep(told > 0 ? Math.min(told, LONGEST_WAIT_MS) : waitMs, signal)
     }
   }
 
@@ -121,6 +134,17 @@ export function s3Client(at: S3Place, clock: Clock): S3Client {
     receive: repeated,
     close: async () => await (await agent)?.destroy(),
   }
+}
+
+/** A body that is not whole, or does not show that it is. */
+class ShortBody extends Error {}
+
+function checkLength({ bytes }: S3Request, headers: S3Answer['headers'], received: number): void {
+  const told = headers['content-length']
+  const expected = bytes ?? (told === undefined ? undefined : Number(told))
+  if (expected === undefined && headers['transfer-encoding'] === undefined)
+    throw new ShortBody('without a length, so that nobody knows whether it is whole')
+  if (expected !== undefined && expected !== received) throw new ShortBody(`with ${received} bytes, not ${expected}`)
 }
 
 /** A disk that is full or read-only here: asking the store again does not help. */
@@ -133,6 +157,14 @@ function isOfThisMachine(error: unknown): boolean {
 async function openAgent(): Promise<Agent> {
   const { Agent } = await import('undici')
   return new Agent({ connections: 8, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
+}
+
+function short({ place }: S3Place, { key }: S3Request, { message }: ShortBody): DestinationError {
+  return new DestinationError(
+    'destination',
+    `${place}: ${key === '' ? 'the list of objects' : key} came ${message}, ${ATTEMPTS} times; look whether it is whole in the store, and at what lies between`,
+    { destination: place, transient: true },
+  )
 }
 
 function unreachable({ place, origin }: S3Place, error: unknown): DestinationError {

@@ -4,6 +4,12 @@ export interface StoredObject {
   readonly bytes: number
 }
 
+/** Keys from `from` to `to`, with both of them. */
+export interface KeyRange {
+  readonly from: string
+  readonly to: string
+}
+
 /** A finished file of this machine, on its way into a storage. */
 export interface LocalFile {
   readonly path: string
@@ -14,8 +20,14 @@ export interface LocalFile {
 
 /** Objects on this machine, for as long as they are needed. */
 interface Borrowed extends AsyncDisposable {
-  /** Paths in the order of the keys that were asked for. */
+  /** Paths in the order of the objects that were asked for. */
   readonly paths: readonly string[]
+}
+
+interface BorrowedObject {
+  readonly key: string
+  /** Undefined where it is not known. */
+  readonly bytes: number | undefined
 }
 
 interface PutOptions {
@@ -39,13 +51,33 @@ export interface Storage {
   clearDrafts(name: string): Promise<void>
   /** A whole, small object; undefined when there is none. */
   get(key: string): Promise<Uint8Array | undefined>
-  /** Objects as files; undefined when one of them is gone. Removing an object does not touch what was borrowed. */
-  borrow(keys: readonly string[]): Promise<Borrowed | undefined>
+  /**
+   * Objects as files; undefined when one of them is gone. Removing an object does not touch what was borrowed. What
+   * comes from elsewhere has the length that is given, or fails.
+   */
+  borrow(objects: readonly BorrowedObject[]): Promise<Borrowed | undefined>
   /** Objects whose keys begin with `prefix`, in no promised order. */
   list(prefix: string): AsyncGenerator<StoredObject>
+  /**
+   * Keys that begin with `prefix`, in no promised order, some perhaps twice. Those in the ranges of `passed` may be left
+   * out, where that saves requests.
+   */
+  keys(prefix: string, passed?: readonly KeyRange[]): AsyncGenerator<string>
   /** Removes objects; those that are not there are no failure. */
   remove(keys: readonly string[]): Promise<void>
+  /** Removes objects of a process that was killed, and what there is of those that it had not stored whole. */
+  abandon(keys: readonly string[]): Promise<void>
   close(): Promise<void>
+}
+
+export function inRange({ from, to }: KeyRange, key: string): boolean {
+  return from <= key && key <= to
+}
+
+export async function keysUnder(storage: Storage, prefix: string, passed: readonly KeyRange[] = []): Promise<string[]> {
+  const keys = new Set<string>()
+  for await (const key of storage.keys(prefix, passed)) keys.add(key)
+  return [...keys].sort()
 }
 
 /**

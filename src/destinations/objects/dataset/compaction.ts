@@ -1,0 +1,48 @@
+import type { KeyRange, Storage } from '../storage/storage.js'
+import { announcementKey, announcementText, checkpointKey, checkpointText } from './checkpoint.js'
+import type { DatasetReader, Snapshot } from './committedDataset.js'
+import type { Ledger } from './ledger.js'
+import { isStoredSystemKey, recordGroup } from './systemObjects.js'
+
+/** Loads behind the newest checkpoint that are read one by one, before there is a new one. */
+const LOADS_PER_CHECKPOINT = 25
+
+/** Makes a checkpoint where there are enough loads behind the last one, counting the one that has just been committed. */
+export async function compactWhenDue(storage: Storage, reader: DatasetReader, before: Snapshot): Promise<void> {
+  if (before.behindCheckpoint + 1 >= LOADS_PER_CHECKPOINT) await compact(storage, reader)
+}
+
+/**
+ * Writes a checkpoint of all loads. Records stay where they are, so at every moment, and after a kill at any, readers find
+ * the same loads. What the checkpoint is going to cover is announced before the loads are looked at: whoever commits
+ * into that range meanwhile either is seen here, or sees the announcement and leaves its note for the readers.
+ */
+async function compact(storage: Storage, reader: DatasetReader): Promise<void> {
+  const { written, announced } = await reader.checkpoints.list()
+  const number = Math.max(0, ...written, ...announced) + 1
+  const covered = rangesOf((await reader.snapshot()).ledger)
+  if (!(await storage.put(announcementKey(number), announcementText(covered), { onlyIfAbsent: true }))) return
+  const ledger = pruned(await reader.snapshot())
+  await storage.put(checkpointKey(number), checkpointText({ covered, ledger }), { onlyIfAbsent: true })
+  await storage.remove([
+    ...announced.map(announcementKey),
+    announcementKey(number),
+    ...written.filter(one => one < number).map(checkpointKey),
+  ])
+}
+
+/** Stored schemas and states that were put out of use are remembered for as long as they are there. */
+function pruned({ ledger, systemKeys }: Snapshot): Ledger {
+  const removed = [...ledger.removed].filter(key => !isStoredSystemKey(key) || systemKeys.has(key))
+  return { ...ledger, removed: new Set(removed) }
+}
+
+/** One range for the records of each schema. */
+function rangesOf({ records }: Ledger): readonly KeyRange[] {
+  const ranges = new Map<string, KeyRange>()
+  for (const key of [...records].sort()) {
+    const group = recordGroup(key)
+    ranges.set(group, { from: ranges.get(group)?.from ?? key, to: key })
+  }
+  return [...ranges.values()]
+}
