@@ -221,6 +221,124 @@ describe('how a list ends', () => {
     ['a last link and more announced', link, [json({ data: page(1), next: null, total: 2 })], 'limited'],
     ['an answer in part', link, [{ status: 206, json: { data: page(1), next: null } }], 'limited'],
     ['errors beside records', link, [json({ data: page(1), errors: [{ message: 'slow' }], next: null })], 'limited'],
+    // Whatever an envelope says of more, by the names of many.
+    ...[
+      { nextPage: true },
+      { end: false },
+      { final: false },
+      { finished: 'false' },
+      { isLast: false },
+      { last_page: 5 },
+      { remaining: 7 },
+      { remaining_count: 1 },
+      { meta: { items_left: 3 } },
+      { stats: { total: 9 } },
+      { listMeta: { total: 9 } },
+      { LastEvaluatedKey: { id: { S: '1' } } },
+      { NextToken: 't' },
+      { ContinuationToken: 't' },
+      { NextMarker: 'm' },
+      { IsTruncated: true },
+      { _scroll_id: 's' },
+      { cursor: 'c' },
+      { pageable: { last: false } },
+      { timed_out: true },
+      { partial: true },
+      { _shards: { total: 5, failed: 1 } },
+    ].map(
+      (said): Ending => [
+        `single_page and ${JSON.stringify(said)}`,
+        'single_page',
+        [json({ data: page(1), ...said })],
+        'limited',
+      ],
+    ),
+    ...[
+      { link: '</things?page=5>; rel="last"' },
+      { link: '</things?per_page=1&page=2>; rel=last, </things?page=1>; rel=first' },
+      { 'x-next-page': '2' },
+      { 'x-total-pages': '4' },
+      { 'content-range': 'items 0-0/100' },
+    ].map(
+      (headers): Ending => [
+        `single_page and the header ${JSON.stringify(headers)}`,
+        'single_page',
+        [{ json: { data: page(1) }, headers }],
+        'limited',
+      ],
+    ),
+    ...[
+      { end: true },
+      { end: 10, start: 0 },
+      { nextPage: false },
+      { remaining: 0 },
+      { LastEvaluatedKey: {} },
+      { LastEvaluatedKey: null },
+      { _scroll_id: 's', hits: { total: { value: 1 } } },
+      { cursor: 'c', has_more: false },
+      { pageInfo: { hasNextPage: false, endCursor: 'x' } },
+      { last_page: 1 },
+      { timed_out: false, _shards: { total: 5, failed: 0 } },
+      { message: 'Things of all kinds' },
+    ].map(
+      (said): Ending => [
+        `single_page and ${JSON.stringify(said)}`,
+        'single_page',
+        [json({ data: page(1), ...said })],
+        'proven',
+      ],
+    ),
+    [
+      'a link that stays where has_more alone decides',
+      { type: 'cursor', cursor_path: 'meta.after', has_more_path: 'meta.has_more' },
+      [json({ data: page(1), meta: { after: 'a', has_more: false }, links: { next: '/things?after=a' } })],
+      'proven',
+    ],
+    [
+      'a link that stays, and a flag that nobody named',
+      cursor,
+      [json({ data: page(1), next: null, has_more: false, links: { next: '/things?after=a' } })],
+      'limited',
+    ],
+    // What an empty page says to its reader.
+    ...[
+      'please retry',
+      'Rate limit exceeded',
+      'The service is unavailable',
+      'partial result, no data from one shard',
+      'Account under review',
+    ].map(
+      (message): Ending => [
+        `null, and "${message}"`,
+        pages,
+        [json({ data: page(1) }), json({ data: null, message })],
+        'limited',
+      ],
+    ),
+    ['an empty list, and a timeout', pages, [json({ data: page(1) }), json({ data: [], msg: 'timed out' })], 'limited'],
+    ...['No records found', 'no more data', 'OK', 'Success', 'The result set is empty', 'no errors, end of list'].map(
+      (message): Ending => [
+        `null, and "${message}"`,
+        pages,
+        [json({ data: page(1) }), json({ data: null, message })],
+        'proven',
+      ],
+    ),
+    [
+      'an empty list, and any message',
+      pages,
+      [json({ data: page(1) }), json({ data: [], message: 'Things' })],
+      'proven',
+    ],
+    [
+      'null, and the message of every page',
+      pages,
+      [
+        json({ data: page(1), message: 'Error codes: see docs' }),
+        json({ data: null, message: 'Error codes: see docs' }),
+      ],
+      'proven',
+    ],
     // What is known to be wrong.
     [
       'an error in place of a page',
@@ -474,7 +592,10 @@ describe('the same page again', () => {
     ['where the key is declared', { primary_key: 'id' }],
   ])('%s', async (_what, resource) => {
     const answers = Array.from({ length: 30 }, (_, took) =>
-      json({ data: [1, 2].map(id => ({ id, name: `n${id}`, kind: 'x', took })) }),
+      json({
+        data: [1, 2].map(id => ({ id, name: `n${id}`, kind: 'x', took })),
+        total: 60,
+      }),
     )
     const list = reading(answers, { data_selector: 'data', paginator: pages }, resource)
     await expect(list).rejects.toMatchObject({ code: 'pagination_loop' })

@@ -101,7 +101,7 @@ const REMARK =
   /^(?:message|msg|messages|details?|description|reason|warnings?|notices?|notes?|hint|info|alert|statusmessage)$/
 
 const EMPTY =
-  /^(?:(?:there (?:are|is|were|was) )?(?:no|0|zero|not any)(?: \w+){0,3} (?:data|results?|records?|items?|entries|rows|pages?|matches|found|available|exist|left|more)(?: (?:were|was|is|are))?(?: (?:found|available|left|exist|returned|match\w*|to show|to display))?(?: (?:for|in|on|with|that|your|this)\b.{0,60})?|nothing (?:found|more|left)|(?:data |records? )?not found|empty(?: (?:list|result|page))?|end of (?:the )?(?:list|results|data))[.!]?$/i
+  /^(?:(?:there (?:are|is|were|was) )?(?:no|0|zero|not any)(?: \w+){0,3} (?:data|results?|records?|items?|entries|rows|pages?|matches|found|available|exist|left|more)(?: (?:were|was|is|are))?(?: (?:found|available|left|exist|returned|match\w*|to show|to display))?(?: (?:for|in|on|with|that|your|this)\b.{0,60})?|nothing (?:found|more|left)|(?:data |records? )?not found|empty(?: (?:list|result|page))?|(?:the )?(?:list|page|results?|(?:result|data) ?set) (?:is|was) empty|(?:no errors?, ?)?end of (?:the )?(?:list|results|data))[.!]?$/i
 
 const TROUBLE =
   /\b(?:retr(?:y|ying)|again|later|time(?:d[ -]?)?out|timeout|fail(?:ed|ure|s)?|errors?|unavailable|busy|throttl\w*|too many|rate limit\w*|partial\w*|incomplete|exceeded|denied|degraded|overload\w*|maintenance|expired|unauthori[sz]ed|forbidden|abort\w*|interrupted|could not|cannot|can't|unable|went wrong|not ready|still|pending|slow down|wait)\b/i

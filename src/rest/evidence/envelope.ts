@@ -199,7 +199,10 @@ function paginationClaim(headers: Readonly<Record<string, string>>, number: RegE
 }
 
 function nextAt(headers: Readonly<Record<string, string>>, hints: readonly PagingHint[]): Envelope['next'] {
-  const leading = nextHints(hints).filter(({ leads, value }) => leads && value !== true)
+  const isLast = saidMore(hints)?.more === false
+  // With Relay it is the place of the last record, on the last page too.
+  const isOfRecord = (path: string): boolean => isLast && /end_?cursor\W*$/i.test(path)
+  const leading = nextHints(hints).filter(({ leads, value, path }) => leads && value !== true && !isOfRecord(path))
   const hint = leading.find(({ kind }) => kind === 'link') ?? leading[0]
   if (hint !== undefined) return { path: hint.path }
   if (linkTarget(headers.link, 'next') !== undefined) return { path: 'link' }

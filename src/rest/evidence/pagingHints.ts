@@ -135,10 +135,23 @@ function collect(
       default:
         if (DYNAMO.test(bareName(key)) && !isNothing(document.value(value))) hints.push(unfinished(above, key))
         else if (kind !== undefined && (kind !== 'remaining' || !isOfQuota(members, above))) {
-          hints.push({ kind, key, above, path: pathOfKeys([...above, key]), value: document.value(value) })
+          hints.push(scalarHint(document, value, above, key, kind))
         }
     }
   }
+}
+
+/** What a member says by its name. The last page may be told by a flag, or by its number, which is that of all pages. */
+function scalarHint(
+  document: JsonDocument,
+  span: Span,
+  above: readonly string[],
+  key: string,
+  named: HintKind,
+): PagingHint {
+  const value = document.value(span)
+  const isNumber = bareName(key) === 'lastpage' && wholeNumber(value) !== undefined
+  return { kind: isNumber ? 'pages' : named, key, above, path: pathOfKeys([...above, key]), value }
 }
 
 const DYNAMO = /^lastevaluatedkey$/
