@@ -610,6 +610,59 @@ describe('the same page again', () => {
     await expect(list).rejects.toMatchObject({ code: 'pagination_loop' })
   })
 
+  const now = (index: number): string => new Date(Date.now() + index * 13).toISOString()
+  it.each<[string, (index: number) => object]>([
+    ['the time of the answer and a counter', views => ({ fetched_at: now(views), views })],
+    ['such a time that goes evenly', i => ({ fetched_at: new Date(1.7e12 + i * 1000).toISOString(), views: i })],
+    ['the time of the answer by another name', views => ({ updated_at: now(views), views })],
+    ['milliseconds of the answer', views => ({ ts: Date.now() + views, views })],
+    ['an object with them', hits => ({ stats: { servedAt: now(hits) }, hits })],
+    ['numbers without a time', index => ({ score: index * 7919, rank: index * 31 })],
+    ['times that go to and fro', index => ({ at: 1_700_000_001 + (index % 2 === 0 ? 60 : -60) * index, views: index })],
+  ])('ends the list where each record comes again with %s', async (_what, other) => {
+    for (const [paginator, more] of [
+      [pages, {}],
+      [{ ...pages, total_path: 'pages' }, { pages: 50 }],
+      [{ ...offset, total_path: 'total' }, { total: 100 }],
+      [link, { next: '?p=' }],
+    ] as const) {
+      const answers = Array.from({ length: 50 }, (_, index) => {
+        const next = 'next' in more ? { next: `?p=${index}` } : {}
+        return json({ data: [1, 2].map(id => ({ id, name: `n${id}`, kind: 'x', ...other(index) })), ...more, ...next })
+      })
+      const list = reading(answers, { data_selector: 'data', paginator })
+      await expect(list).rejects.toMatchObject({ code: 'pagination_loop' })
+    }
+  })
+
+  it('ends the list where the declared key comes again, whatever else changes', async () => {
+    const answers = Array.from({ length: 50 }, (_, index) =>
+      json({ data: [1, 2].map(id => ({ id, at: 1_600_000_001 + index * 77, value: index, site: 's' })), pages: 50 }),
+    )
+    const list = reading(
+      answers,
+      { data_selector: 'data', paginator: { ...pages, total_path: 'pages' } },
+      { primary_key: 'id' },
+    )
+    await expect(list).rejects.toMatchObject({
+      code: 'pagination_loop',
+      message: expect.stringContaining('declare a primary_key with the time'),
+    })
+  })
+
+  it.each<[string, (index: number) => object]>([
+    ['at seconds of chance', index => ({ at: new Date(1.6e12 + index * 77_123).toISOString(), value: index })],
+    ['backwards', index => ({ seen: { time: 1_600_000_001 - index * 61 }, value: index / 7 })],
+    ['as versions', version => ({ version, text: `t${version}` })],
+    ['by a measuredAt', index => ({ measuredAt: 1.6e12 + index * 1001, value: index })],
+  ])('is no circle where the same things come later %s', async (_what, other) => {
+    const answers = Array.from({ length: 30 }, (_, index) =>
+      json({ data: [1, 2].map(id => ({ id, name: `n${id}`, unit: 'C', ...other(index) })) }),
+    )
+    const { records } = await reading([...answers, json({ data: [] })], { data_selector: 'data', paginator: pages })
+    expect(records).toHaveLength(60)
+  })
+
   const days = Array.from({ length: 30 }, (_, day) => `2024-01-${String(day + 1).padStart(2, '0')}`)
   it.each<[string, (day: string, index: number) => object]>([
     ['of days', day => ({ day, value: 1 })],

@@ -9,6 +9,8 @@ import {
   firstRecord,
   KeyTable,
   keysDigest,
+  type Moment,
+  momentsOf,
   type RecordKeys,
   recordKeys,
   recordNumbers,
@@ -40,6 +42,9 @@ interface SeenPage {
 /** Pages in a row that may bring nothing new, and records that are remembered to find that out. */
 const MOST_STALE_PAGES = 20
 const MOST_FIRST_RECORDS = 256
+
+/** A time of a record that is so near to that of each answer is the time of the answer. */
+const NEAR_MS = 300_000
 
 /** Pages in a row that may have the keys of earlier ones and other values. */
 const MOST_OTHER_PAGES = 100
@@ -81,6 +86,9 @@ export class ListEvidence {
   #equalPages = 0
   readonly #firstRecords = new Map<number, FirstRecord>()
   #stalePages = 0
+  /** Moments of the last page with the keys of an earlier one, and whether they have gone one way since. */
+  #moments: readonly Moment[] = []
+  #directions = new Map<string, number>()
 
   constructor(kind: ListKind) {
     this.#kind = kind
@@ -267,7 +275,7 @@ export class ListEvidence {
     return this.#remember(reading, number)
   }
 
-  #remember({ selection: { records, count, separators } }: Reading, number: number): Circle | undefined {
+  #remember({ selection: { records, count, separators }, response }: Reading, number: number): Circle | undefined {
     const keys = recordKeys(records, this.#kind.primaryKey, separators)
     const { areDistinct, repeated } = this.#takeKeys(keys, number)
     const isKeyed = keys !== undefined && areDistinct
@@ -294,7 +302,12 @@ export class ListEvidence {
     this.#equalPages += 1
     this.doubt(because('page_repeats'))
     const least = isKeyed
-      ? this.#leastKeyedPages(count, changedMembers(first, earlier.first), first.members.length)
+      ? this.#leastKeyedPages(
+          count,
+          changedMembers(first, earlier.first),
+          first.members.length,
+          keys.by === 'likely' && this.#isSeries(records, response.headers.date),
+        )
       : this.#leastTextPages(records, count)
     if (this.#equalPages < least) return undefined
     const remedy = isKeyed
@@ -318,12 +331,33 @@ export class ListEvidence {
   }
 
   /** After how many pages in a row with keys that were there before a list goes in circles for certain. */
-  #leastKeyedPages(count: number, changed: number, members: number): number {
+  #leastKeyedPages(count: number, changed: number, members: number, isSeries: boolean): number {
     if (changed === 0) return count === 1 ? 2 : 1
     // A page of one record may well be another version of it.
     if (count === 1) return MOST_STALE_PAGES
-    if (!isStamped(changed, members)) return MOST_OTHER_PAGES
+    if (isSeries && !isStamped(changed, members)) return MOST_OTHER_PAGES
     return this.#kind.isGuess ? 1 : 2
+  }
+
+  /**
+   * Whether equal keys come with moments that go one way, page by page: later values of the same things. A moment that is
+   * that of the answer tells nothing.
+   */
+  #isSeries(records: Uint8Array, date: string | undefined): boolean {
+    const answered = Date.parse(date ?? '')
+    const now = momentsOf(records).filter(({ isTime, value }) => !isTime || !(Math.abs(value - answered) < NEAR_MS))
+    const isFirst = this.#equalPages === 1
+    const directions = new Map<string, number>()
+    for (const { name, value } of now) {
+      const before = this.#moments.find(moment => moment.name === name)
+      const direction = before === undefined ? 0 : Math.sign(value - before.value)
+      const goesOn = isFirst || direction === (this.#directions.get(name) ?? direction)
+      if (direction !== 0 && goesOn) directions.set(name, direction)
+    }
+    const isSeries = isFirst ? now.length > 0 : directions.size > 0
+    this.#moments = now
+    this.#directions = isFirst ? new Map() : directions
+    return isSeries
   }
 
   /** The same without keys: one equal page may be chance, and records that are all equal say little. */

@@ -83,6 +83,40 @@ export function firstRecord(records: Uint8Array): FirstRecord {
   return { members, periods: periodsIn(records.subarray(first, Math.min(end, first + MOST_TEXT))) }
 }
 
+/** A number of a record that may be a time, or the number of a version, by its name or its look. */
+export interface Moment {
+  readonly name: string
+  /** Milliseconds since 1970 where it is a time. */
+  readonly value: number
+  readonly isTime: boolean
+}
+
+/** Names of times and of numbers that count them; the second list are those of answers and not of records. */
+const OF_MOMENTS =
+  /(?:^|_)(?:[aA]t|[dD]ate|[tT]ime|[tT]s|[wW]hen|[mM]oment|[eE]poch|[tT]imestamp|[pP]eriod|[vV]ersion|[rR]evision|[sS]eq|[sS]equence|[sS]tep|[rR]ound|[iI]teration)$|[a-z](?:At|Date|Time|Ts|Epoch|Timestamp|Version|Revision)$/
+const OF_ANSWERS =
+  /^_*(?:(?:fetched|retrieved|served|generated|requested|queried|cached|accessed|viewed|rendered|polled|read|loaded|exported|responded|last_?(?:seen|viewed|accessed|fetched|read))_?(?:at|on|time|date|ts)?|now|(?:server|response|request|query|current|system)_?(?:time|date|ts|timestamp)(?:_?ms)?)$/i
+
+/** Moments of a page's first record, at its top or in objects of it. */
+export function momentsOf(records: Uint8Array): readonly Moment[] {
+  const first = skipSpace(records, 1)
+  if (records[first] !== OPEN_OBJECT) return []
+  const end = skipValue(records, first)
+  if (end - first > MOST_TEXT) return []
+  const text = Buffer.from(records.buffer, records.byteOffset + first, end - first).toString('utf8')
+  return [...text.matchAll(MEMBER)].flatMap(([, name = '', quoted, number]): Moment[] => {
+    if (OF_ANSWERS.test(name)) return []
+    const value = quoted === undefined ? Number(number) : Date.parse(quoted)
+    if (Number.isNaN(value)) return []
+    const isEpoch = quoted === undefined && ((value > 9e8 && value < 3e9) || (value > 9e11 && value < 3e12))
+    if (quoted === undefined && !isEpoch && !OF_MOMENTS.test(name)) return []
+    if (quoted !== undefined && !/^\d{4}-\d\d/.test(quoted)) return []
+    return [{ name, value: isEpoch && value < 3e9 ? value * 1000 : value, isTime: quoted !== undefined || isEpoch }]
+  })
+}
+
+const MEMBER = /"([^"\\]{1,64})"\s*:\s*(?:"([^"\\]{4,40})"|(-?\d+(?:\.\d+)?))(?=\s*[,}])/g
+
 /** Bytes of a record that are searched for times. */
 const MOST_TEXT = 4096
 
