@@ -122,6 +122,45 @@ describe.each(SECRETS)('the secret %j', secret => {
   })
 })
 
+describe('what becomes of a value on its way', () => {
+  const EURO = '\u20ac5-kl\u00fc\u00b2-geheim\u2026'
+  test.each<readonly [string, string, string]>([
+    ['blanks are made one', 'two  blanks\tand a tab', 'two blanks and a tab'],
+    ['line breaks are changed', 'line one\nline two', 'line one\r\nline two'],
+    ['line breaks are taken out', 'line one\r\nline two', 'line oneline two'],
+    ['a line break at the end is cut off', 'from-a-file-0123\n', 'from-a-file-0123'],
+    ['blanks around it are cut off', '  padded key value ', 'padded key value'],
+    ['it is composed', 'e\u0301clair-a\u0308-key', '\u00e9clair-\u00e4-key'],
+    ['it is decomposed', '\u00e9clair-\u00e4-key', 'e\u0301clair-a\u0308-key'],
+    ['it is in capitals', 'schl\u00fcssel-\u00e9t\u00e9', 'SCHL\u00dcSSEL-\u00c9T\u00c9'],
+    ['entities of HTML 4', EURO, '&euro;5-kl&uuml;&sup2;-geheim&hellip;'],
+    ['escape() of JavaScript', '\u65e5\u672c\ud83d\ude00 key', escape('\u65e5\u672c\ud83d\ude00 key')],
+    ['a literal of SQL', "it's o'clock", "it''s o''clock"],
+    ['a name of SQL, a field of CSV', 'say "so" twice', 'say ""so"" twice'],
+    ['a word of a shell', "it's o'clock", "it'\\''s o'\\''clock"],
+    ['UTF-16', 'key-0123-four', Buffer.from('key-0123-four', 'utf16le').toString()],
+    ['UTF-16, the other way round', 'key-0123-four', Buffer.from('key-0123-four', 'utf16le').swap16().toString()],
+  ])('%s', (_name, secret, spelled) => {
+    expect(scrubber([new Secret(secret)]).text(`before ${spelled}, after`)).toBe('before ***, after')
+  })
+
+  test.each<readonly [string, string, (secret: string) => Buffer]>([
+    ['base64', 'plainletters0123', secret => Buffer.from(Buffer.from(`user:${secret}`).toString('base64'))],
+    ['UTF-16', 'plainletters0123', secret => Buffer.from(`<${secret}>`, 'utf16le')],
+    ['latin1', 'kl\u00fcgstes-Geheimnis', secret => Buffer.from(`user:${secret}`, 'latin1')],
+  ])('base64 around %s', (_name, secret, encode) => {
+    const spelled = encode(secret).toString('base64')
+    const clean = scrubber([new Secret(secret)]).text(spelled)
+    expect(clean).toContain('***')
+    expect(clean.length).toBeLessThan(26)
+  })
+
+  test('blanks without end are read once', () => {
+    const text = `a${' '.repeat(2_000_000)}b`
+    expect(scrubber([new Secret('a b c d e f g')]).text(text)).toBe(text)
+  })
+})
+
 function revived(key: string, value: unknown): unknown {
   return key === 'bytes' ? Buffer.from(value as Buffer) : value
 }

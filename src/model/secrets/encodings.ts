@@ -56,6 +56,8 @@ const ENCODERS: Readonly<Record<string, Encoder>> = {
   htmlNumbers: {
     write: text => text.replace(/[&<>]/g, namedEntity).replaceAll("'", '&#39;').replaceAll('"', '&#34;'),
   },
+  utf16: { write: text => utf16(text).toString('latin1') },
+  utf16Big: { write: text => utf16(text).swap16().toString('latin1') },
   hex: { write: text => Buffer.from(text).toString('hex'), variants: ['capital'] },
   ...Object.fromEntries(
     ([0, 1, 2] as const).flatMap(before =>
@@ -92,12 +94,16 @@ export function encoderOf(text: string, spelled: string): string | undefined {
  * The characters of base64 that stand for a text which begins `before` bytes behind a multiple of three: those that
  * depend on nothing else or, where nothing follows the text, its last character and its padding too.
  */
-export function base64(text: string, before: 0 | 1 | 2, end: Base64End): string {
-  const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text)])
+export function base64(text: string | Uint8Array, before: 0 | 1 | 2, end: Base64End): string {
+  const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text as string)])
   const from = Math.ceil((before * 8) / 6)
   const whole = bytes.toString('base64').slice(from)
   if (end === 'Padded') return whole
   return end === 'Ended' ? whole.replace(/=+$/, '') : whole.slice(0, Math.floor((bytes.length * 8) / 6) - from)
+}
+
+export function utf16(text: string): Buffer {
+  return Buffer.from(text, 'utf16le')
 }
 
 function json(text: string): string {

@@ -1,6 +1,6 @@
 import { naming } from '../../schema/naming.js'
 import { Anchors } from './anchors.js'
-import { BASE64_ENDS, base64, encoderOf, written } from './encodings.js'
+import { BASE64_ENDS, type Base64End, base64, encoderOf, utf16, written } from './encodings.js'
 import { reveal, type Secret } from './secret.js'
 import { LONGEST_SPELLING, type Needle, reach } from './spelling.js'
 
@@ -200,6 +200,7 @@ class Search {
       const before = regionBefore(text, cut.index)
       const behind = regionBehind(text, cut.index + cut[0].length)
       for (const { needle } of this.#all) {
+        if (needle.isWhole === true) continue
         const piece = pieceBefore(text, before, needle) ?? pieceBehind(text, behind, needle)
         if (piece !== undefined) found.push({ ...piece, secret: undefined })
       }
@@ -244,7 +245,13 @@ function joined(hits: readonly Hit[]): readonly Hit[] {
   return whole
 }
 
-function anchorOf({ bytes, foldsCase }: Needle): { readonly texts: readonly string[]; offset: number } | undefined {
+interface Anchor {
+  readonly texts: readonly string[]
+  readonly offset: number
+}
+
+function anchorOf({ bytes, foldsCase, isWhole }: Needle): Anchor | undefined {
+  if (isWhole === true) return { texts: [Buffer.from(bytes.subarray(0, LONGEST_ANCHOR)).toString('latin1')], offset: 0 }
   const runs = [...Buffer.from(bytes).toString('latin1').matchAll(ANCHOR)]
   const longest = runs.reduce((most, [run]) => Math.max(most, run.length), 0)
   const run = runs.find(([text]) => text.length >= Math.min(longest, GOOD_ANCHOR))
@@ -327,30 +334,45 @@ function shortestPiece({ bytes }: Needle): number {
   return Math.min(SHORTEST_PIECE, bytes.length - 1)
 }
 
-/** The value as it is, in hexadecimal, in base64 at any place of a longer text, and as the name of a column. */
+/** The value as it is, in hexadecimal, in base64 at any place of a longer text, in UTF-16, and as the name of a column. */
 function needlesOf(value: string): readonly Needle[] {
   const found = new Map<string, Needle>()
-  const add = (text: string, kind: Partial<Needle> = {}): void => {
-    const bytes = Buffer.from(text)
+  const add = (text: string | Uint8Array, kind: Partial<Needle> = {}): void => {
+    const bytes = Buffer.from(text as string)
     const foldsCase = bytes.length >= SHORTEST_FOLDED && kind.isBase64 !== true
     const key = `${kind.isBase64 === true} ${bytes.toString('latin1')}`
     if (!found.has(key)) found.set(key, { bytes, foldsCase, isBase64: false, ...kind })
   }
-  add(value)
-  add(Buffer.from(value).toString('hex'), { foldsCase: true })
-  for (const inner of new Set(INSIDE_BASE64.map(name => written(value, name) ?? value))) {
-    for (const before of [0, 1, 2] as const) {
-      for (const end of BASE64_ENDS) {
-        const piece = base64(inner, before, end)
-        if (piece.length >= SHORTEST_BASE64) add(piece, { isBase64: true })
+  const addBase64 = (text: string | Uint8Array, ends: readonly Base64End[], kind: Partial<Needle> = {}): void => {
+    for (const before of PLACES_OF_BASE64) {
+      for (const end of ends) {
+        const piece = base64(text, before, end)
+        if (piece.length >= SHORTEST_BASE64) add(piece, { isBase64: true, ...kind })
       }
     }
   }
+  for (const text of alike(value)) add(text)
+  add(Buffer.from(value).toString('hex'), { foldsCase: true })
+  for (const inner of new Set(INSIDE_BASE64.map(name => written(value, name) ?? value))) addBase64(inner, BASE64_ENDS)
+  const wide = utf16(value)
+  const rare: (string | Uint8Array)[] = [wide]
+  for (const before of PLACES_OF_BASE64) rare.push(base64(value, before, 'Within'))
+  if (/[\x80-\xff]/.test(value) && /^[\0-\xff]*$/.test(value)) rare.push(Buffer.from(value, 'latin1'))
+  for (const inner of rare) addBase64(inner, ['Within'], { isWhole: true })
+  for (const bytes of [wide, Buffer.from(wide).swap16()]) add(bytes, { isWhole: true, foldsCase: false })
   const name = columnName(value)
   if (name !== undefined && name.length >= SHORTEST_FOLDED) add(name)
   return [...found.values()]
 }
 
+/** What becomes of a value where blanks around it are cut off, characters are composed otherwise, or letters change their case. */
+function alike(value: string): readonly string[] {
+  const texts = [value, value.trim()].flatMap(text => [text, text.normalize('NFC'), text.normalize('NFD')])
+  const cased = /[^\0-\x7f]/.test(value) ? [value.toLowerCase(), value.toUpperCase()] : []
+  return [...texts, ...cased].filter(text => text.length >= SHORTEST_SCRUBBED)
+}
+
+const PLACES_OF_BASE64 = [0, 1, 2] as const
 /** How a value may be written inside of what is then written in base64. */
 const INSIDE_BASE64 = ['plain', 'json', 'jsonAscii', 'uri', 'form']
 /** Shorter pieces of base64 than this appear by chance. */

@@ -12,6 +12,8 @@ export interface Needle {
   readonly foldsCase: boolean
   /** Written in base64: `-` and `_` stand for `+` and `/`. */
   readonly isBase64: boolean
+  /** Looked for as a whole only: what a cut leaves of it is not. */
+  readonly isWhole?: boolean
 }
 
 /** The longest spelling of one byte that is looked at: a few layers of percent signs, backslashes, `amp;`. */
@@ -37,18 +39,22 @@ export function reach(text: string, start: number, limit: number, needle: Needle
   const reached: Set<number>[] = []
   reached[first] = new Set([start])
   let atLimit = 0
+  // Blanks at the end of a value do not reach into what follows.
+  const isStretched = !isBlank(needle.bytes[size - 1] ?? -1)
   for (let index = first; index < size; index++) {
     const places = reached[index]
     if (places === undefined) continue
+    const isInBlanks = isStretched && index > first && isBlank(needle.bytes[index] ?? -1)
+    const mayBeLeftOut = isInBlanks && (needle.bytes[index] !== SPACE || isBlank(needle.bytes[index - 1] ?? -1))
+    // The set grows while it is walked.
     for (const place of places) {
       if (place === limit || isTorn(text, place, limit)) atLimit = index
+      if (mayBeLeftOut) add(reached, index + 1, place)
       if (place >= limit) continue
       spellings(text, place, (value, end) => {
         if (end > limit || !matches(needle, index, value)) return
-        const next = index + value.length
-        const ends = reached[next]
-        if (ends === undefined) reached[next] = new Set([end])
-        else ends.add(end)
+        add(reached, index + value.length, end)
+        if (isInBlanks && end - start < size * LONGEST_SPELLING) places.add(end)
       })
     }
     reached[index] = EMPTY
@@ -59,6 +65,12 @@ export function reach(text: string, start: number, limit: number, needle: Needle
 }
 
 const EMPTY: Set<number> = new Set()
+
+function add(reached: Set<number>[], index: number, end: number): void {
+  const ends = reached[index]
+  if (ends === undefined) reached[index] = new Set([end])
+  else ends.add(end)
+}
 
 /** Whether what stands here may be the beginning of a spelling that goes on behind the limit. */
 function isTorn(text: string, place: number, limit: number): boolean {
@@ -87,11 +99,17 @@ function matches(needle: Needle, index: number, value: readonly number[]): boole
 
 function isSame({ foldsCase, isBase64 }: Needle, wanted: number, found: number): boolean {
   if (wanted === found) return true
+  if (isBlank(wanted)) return isBlank(found)
   if (isBase64) {
     if (wanted === PLUS) return found === 0x2d || found === SPACE
     if (wanted === 0x2f) return found === 0x5f
   }
   return foldsCase && (wanted ^ found) === 0x20 && isLetter(wanted)
+}
+
+/** Blanks are told apart by nobody who prints a text: a run of them becomes one, and line breaks become others or none. */
+function isBlank(byte: number): boolean {
+  return byte === SPACE || (byte >= 0x09 && byte <= 0x0d)
 }
 
 function isLetter(byte: number): boolean {
@@ -114,6 +132,8 @@ function spellings(text: string, at: number, found: Found): void {
   if (byte === PERCENT) {
     found([byte], next)
     percent(text, next, (decoded, end) => special(text, decoded, end, found))
+    // As `escape` of JavaScript writes what is not in latin1.
+    if (text[next] === 'u') unicode(text, next, found)
   } else special(text, byte, next, found)
 }
 
@@ -123,6 +143,7 @@ function special(text: string, byte: number, end: number, found: Found): void {
   if (byte === PLUS) found([SPACE], end)
   else if (byte === AMPERSAND) entity(text, end, found)
   else if (byte === BACKSLASH) escaped(text, end, found)
+  else if (isQuote(byte)) doubled(text, byte, end, found)
   else if (byte >= 0x80) {
     // A byte of latin1, and UTF-8 that was taken for latin1 and encoded a second time.
     found(utf8(byte), end)
@@ -130,6 +151,18 @@ function special(text: string, byte: number, end: number, found: Found): void {
       continuation(text, end, (second, behind) => found([((byte & 3) << 6) | (second & 0x3f)], behind))
     }
   }
+}
+
+/** A quotation mark within a literal or a name of SQL, a field of CSV, or a word of a shell. */
+function doubled(text: string, quote: number, end: number, found: Found): void {
+  const mark = String.fromCharCode(quote)
+  for (const second of [mark, `\\${mark}`, `\\${mark}${mark}`]) {
+    if (text.startsWith(second, end)) found([quote], end + second.length)
+  }
+}
+
+function isQuote(byte: number): boolean {
+  return byte === 0x22 || byte === 0x27 || byte === 0x60
 }
 
 /** The second byte of a character of two, as itself or percent-encoded. */
@@ -210,7 +243,7 @@ function unicode(text: string, at: number, found: Found): void {
     return
   }
   if (unit >= 0xd800 && unit < 0xdc00) {
-    const behind = end + (/^(?:\\|%(?:25){0,4}5[cC]){1,16}/.exec(text.slice(end, end + 64))?.[0].length ?? 0)
+    const behind = end + (/^(?:%(?=u)|(?:\\|%(?:25){0,4}5[cC]){1,16})/.exec(text.slice(end, end + 64))?.[0].length ?? 0)
     const low = behind > end && text[behind] === 'u' ? hex(text, behind + 1, 4) : undefined
     if (low !== undefined && low >= 0xdc00 && low < 0xe000) {
       found(utf8(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)), behind + 5)
@@ -239,9 +272,9 @@ function entity(text: string, from: number, found: Found): void {
   if (code !== undefined && code <= 0x10ffff) found(utf8(code), at + whole.length)
 }
 
-const ENTITY = /^(?:(?:#|%23)(?:([0-9]{1,10})|[xX]([0-9a-fA-F]{1,8}))|([A-Za-z]{2,8}))(?:;|%3[bB])?/
+const ENTITY = /^(?:(?:#|%23)(?:([0-9]{1,10})|[xX]([0-9a-fA-F]{1,8}))|([A-Za-z]{2,8}[0-9]{0,2}))(?:;|%3[bB])?/
 
-/** Names of HTML for ASCII and, in their order from U+00A0 on, for the rest of latin1. */
+/** Names of HTML for ASCII, for what HTML 4 knows beyond latin1 and, in their order from U+00A0 on, for the rest of latin1. */
 const NAMED: ReadonlyMap<string, number> = new Map([
   ...Object.entries({
     Tab: 9,
@@ -286,6 +319,11 @@ const NAMED: ReadonlyMap<string, number> = new Map([
     rcub: 125,
     rbrace: 125,
   }),
+  ...[
+    ...'OElig 152 oelig 153 Scaron 160 scaron 161 Yuml 178 fnof 192 circ 2c6 tilde 2dc Alpha 391 Beta 392 Gamma 393 Delta 394 Epsilon 395 Zeta 396 Eta 397 Theta 398 Iota 399 Kappa 39a Lambda 39b Mu 39c Nu 39d Xi 39e Omicron 39f Pi 3a0 Rho 3a1 Sigma 3a3 Tau 3a4 Upsilon 3a5 Phi 3a6 Chi 3a7 Psi 3a8 Omega 3a9 alpha 3b1 beta 3b2 gamma 3b3 delta 3b4 epsilon 3b5 zeta 3b6 eta 3b7 theta 3b8 iota 3b9 kappa 3ba lambda 3bb mu 3bc nu 3bd xi 3be omicron 3bf pi 3c0 rho 3c1 sigmaf 3c2 sigma 3c3 tau 3c4 upsilon 3c5 phi 3c6 chi 3c7 psi 3c8 omega 3c9 thetasym 3d1 upsih 3d2 piv 3d6 ensp 2002 emsp 2003 thinsp 2009 zwnj 200c zwj 200d lrm 200e rlm 200f ndash 2013 mdash 2014 lsquo 2018 rsquo 2019 sbquo 201a ldquo 201c rdquo 201d bdquo 201e dagger 2020 Dagger 2021 bull 2022 hellip 2026 permil 2030 prime 2032 Prime 2033 lsaquo 2039 rsaquo 203a oline 203e frasl 2044 euro 20ac image 2111 weierp 2118 real 211c trade 2122 alefsym 2135 larr 2190 uarr 2191 rarr 2192 darr 2193 harr 2194 crarr 21b5 lArr 21d0 uArr 21d1 rArr 21d2 dArr 21d3 hArr 21d4 forall 2200 part 2202 exist 2203 empty 2205 nabla 2207 isin 2208 notin 2209 ni 220b prod 220f sum 2211 minus 2212 lowast 2217 radic 221a prop 221d infin 221e ang 2220 and 2227 or 2228 cap 2229 cup 222a int 222b there4 2234 sim 223c cong 2245 asymp 2248 ne 2260 equiv 2261 le 2264 ge 2265 sub 2282 sup 2283 nsub 2284 sube 2286 supe 2287 oplus 2295 otimes 2297 perp 22a5 sdot 22c5 lceil 2308 rceil 2309 lfloor 230a rfloor 230b lang 2329 rang 232a loz 25ca spades 2660 clubs 2663 hearts 2665 diams 2666'.matchAll(
+      /(\w+) (\w+)/g,
+    ),
+  ].map(([, name = '', code = '']) => [name, Number.parseInt(code, 16)] as const),
   ...'nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml'
     .split(' ')
     .map((name, index) => [name, 0xa0 + index] as const),
