@@ -9,7 +9,6 @@ import {
   median,
   medianOf,
   seconds,
-  verdict,
   withServer,
 } from './measure.js'
 import { postgres } from './postgres.js'
@@ -49,7 +48,7 @@ async function againstReadJson(bench: Bench, full: number, goal?: number): Promi
     bench.print(described('Sluice', ours))
     bench.print(`  ${Math.round(records / wall)} records/s, ${(bytes / 1e6 / wall).toFixed(1)} MB/s`)
     bench.print(described('read_json', theirs))
-    bench.print(verdict('wall time', ratio(ours, theirs), goal ?? 1.2))
+    bench.ratio('wall time', ratio(ours, theirs), goal ?? 1.2)
     bench.print(`  CPU time: ${cpuRatio(ours, theirs).toFixed(2)}`)
   })
 }
@@ -68,7 +67,7 @@ async function wide(bench: Bench): Promise<void> {
     )
     bench.print(described('Sluice', ours))
     bench.print(described('read_json', theirs))
-    bench.print(verdict('wall time', ratio(ours, theirs), 1.3))
+    bench.ratio('wall time', ratio(ours, theirs), 1.3)
     bench.print(`  CPU time: ${cpuRatio(ours, theirs).toFixed(2)}`)
   })
 }
@@ -83,7 +82,7 @@ async function growth(bench: Bench): Promise<void> {
   const [ones, tens] = await inTurns(bench.runs, load(small.path), load(large.path))
   bench.print(described(String(few), ones))
   bench.print(described(String(few * 10), tens))
-  bench.print(verdict('wall time', ratio(tens, ones), 10.5))
+  bench.ratio('wall time', ratio(tens, ones), 10.5)
   bench.print(`  CPU time: ${cpuRatio(tens, ones).toFixed(2)}`)
 }
 
@@ -106,7 +105,7 @@ async function second(bench: Bench): Promise<void> {
   const commit = median(commits)
   bench.print(`  Sluice: commit ${seconds(commit)} (${commits.map(ms => (ms / 1000).toFixed(1)).join(' ')})`)
   bench.print(described('by hand', byHand))
-  bench.print(verdict('commit', commit / medianOf(byHand, 'wallMs'), 1.5))
+  bench.ratio('commit', commit / medianOf(byHand, 'wallMs'), 1.5)
 }
 
 function* everyTwentieth(records: number): Iterable<number> {
@@ -123,8 +122,8 @@ async function memory(bench: Bench): Promise<void> {
   const [ones, fives] = await inTurns(Math.min(bench.runs, 3), load(small.path), load(large.path))
   bench.print(described(String(one), ones))
   bench.print(described(String(five), fives))
-  bench.print(verdict('peak', medianOf(fives, 'peakMb') / medianOf(ones, 'peakMb'), 1.1))
-  bench.print(verdict('MB', medianOf(fives, 'peakMb'), 500))
+  bench.ratio('peak', medianOf(fives, 'peakMb') / medianOf(ones, 'peakMb'), 1.1)
+  bench.ratio('MB', medianOf(fives, 'peakMb'), 500)
 }
 
 /** Peak memory of a list that is one page of about 200 MB. */
@@ -152,7 +151,7 @@ async function latency(bench: Bench): Promise<void> {
     const most = await (await fetch(`${url}/most_in_flight`)).text()
     bench.print(described('Sluice', ours))
     bench.print(`  ideal ${seconds(ideal)}, at most ${most} in flight`)
-    bench.print(verdict('wall time', medianOf(ours, 'wallMs') / ideal, 1.15))
+    bench.ratio('wall time', medianOf(ours, 'wallMs') / ideal, 1.15)
   })
 }
 
@@ -161,7 +160,7 @@ async function help(bench: Bench): Promise<void> {
   const { startUps } = await import('./startUp.js')
   const { tool, bare } = await startUps(Math.max(bench.runs, 15))
   bench.print(`sluice --help ${tool.toFixed(0)} ms, node -e 0 ${bare.toFixed(0)} ms, medians`)
-  bench.print(verdict('wall time', tool / bare, 1.5))
+  bench.ratio('wall time', tool / bare, 1.5)
 }
 
 function ratio(ours: readonly Cost[], theirs: readonly Cost[]): number {

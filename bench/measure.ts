@@ -27,6 +27,8 @@ export interface Bench {
   /** Share of the full number of records. */
   readonly scale: number
   print(line: string): void
+  /** Prints a measured ratio beside its goal, at most or at least, and notes it for `--guard`. */
+  ratio(what: string, ratio: number, goal: number, isLess?: boolean): void
 }
 
 /** Runs a script of this folder in a process of its own and resolves to the cost that it reports. */
@@ -127,7 +129,7 @@ export function seconds(ms: number): string {
 }
 
 /** A measured ratio beside its goal. */
-export function verdict(what: string, ratio: number, goal: number, isLess = true): string {
+export function besideGoal(what: string, ratio: number, goal: number, isLess = true): string {
   const met = isLess ? ratio <= goal : ratio >= goal
   return `  ${what}: ${ratio.toFixed(2)} (goal ${isLess ? 'at most' : 'at least'} ${goal}) ${met ? 'met' : 'MISSED'}`
 }

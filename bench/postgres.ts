@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type PostgresServer, startPostgres } from '../test/destinations/postgresServer.js'
-import { type Bench, type Cost, cost, described, inTurns, median, medianOf, seconds, verdict } from './measure.js'
+import { type Bench, type Cost, cost, described, inTurns, median, medianOf, seconds } from './measure.js'
 import { feedbackRecord, idsUpTo, writeRecords } from './records.js'
 
 const DATASET = 'bench'
@@ -36,7 +36,7 @@ export async function postgres(bench: Bench): Promise<void> {
     bench.print(described('bare COPY', bare))
     const [one, other] = [rate(ours[0], medianOf(ours, 'wallMs')), rate(ours[0], medianOf(bare, 'wallMs'))]
     bench.print(`  ${one} of ${other} rows/s`)
-    bench.print(verdict('rows/s', one / other, 0.6, false))
+    bench.ratio('rows/s', one / other, 0.6, false)
     await changes(bench, server, database, records, first, () => load(changed))
   } finally {
     await server.stop()
