@@ -46,7 +46,14 @@ interface Taken {
 
 const folder = await mkdtemp(join(tmpdir(), 'sluice-dlt-speed-'))
 try {
-  const bench: Bench = { data: folder, work: join(folder, 'work'), runs: Number(runs), scale: 1, print: console.log, ratio() {} }
+  const bench: Bench = {
+    data: folder,
+    work: join(folder, 'work'),
+    runs: Number(runs),
+    scale: 1,
+    print: console.log,
+    ratio() {},
+  }
   const path = join(folder, 'feedback.ndjson')
   await writeRecords(path, idsUpTo(Number(records)), feedbackRecord)
   console.log(`${records} nested records; ${machine()}; ${await versions()}`)

@@ -52,6 +52,11 @@ export function requestSettings(env: Environment): RequestSettings {
   }
 }
 
+/** Whether `SLUICE_DEBUG` asks for every event of a run; `0` and `false` do not. */
+export function isDebugging(env: Environment): boolean {
+  return isSet(env, 'SLUICE_DEBUG') && !['0', 'false'].includes(env.SLUICE_DEBUG ?? '')
+}
+
 /** An empty variable is as good as none. */
 export function isSet(env: Environment, name: string): boolean {
   return env[name] !== undefined && env[name] !== ''

@@ -8,6 +8,7 @@ export interface ReplayCommandOptions extends PipelineOverrides {
   readonly fullRefresh?: boolean | undefined
   readonly allowIncomplete?: boolean | undefined
   readonly json?: boolean | undefined
+  readonly verbose?: boolean | undefined
 }
 
 /** `sluice replay FILE [LOAD]`: loads what a journal holds once more, without asking the API for anything. */

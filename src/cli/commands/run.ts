@@ -3,6 +3,7 @@ import type { Receipt } from '../../model/receipt.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { RunResult } from '../../pipeline/setup.js'
 import type { ExitCode } from '../failure.js'
+import { eventLog } from '../terminal/eventLog.js'
 import { amount, duration, printable } from '../terminal/printable.js'
 import { progressView } from '../terminal/progress.js'
 import { receiptLines } from '../terminal/receiptLines.js'
@@ -15,6 +16,7 @@ export interface RunCommandOptions extends PipelineOverrides {
   readonly limit?: number | undefined
   readonly concurrency?: number | undefined
   readonly json?: boolean | undefined
+  readonly verbose?: boolean | undefined
   readonly fullRefresh?: boolean | undefined
   readonly allowIncomplete?: boolean | undefined
   readonly keepJournal?: boolean | undefined
@@ -30,24 +32,28 @@ export async function runCommand(file: string, options: RunCommandOptions, conte
   return 0
 }
 
-/** Starts a run and shows how it goes: for people, or every event as a line of JSON. */
+/** Starts a run and shows how it goes: for people, shortly or with every event, or every event as a line of JSON. */
 export async function reported(
   start: (onEvent: (event: RunEvent) => void) => Promise<RunResult>,
-  { json }: { readonly json?: boolean | undefined },
+  { json, verbose }: { readonly json?: boolean | undefined; readonly verbose?: boolean | undefined },
   context: CommandContext,
 ): Promise<void> {
   const { out } = context.terminal
   if (json === true) await start(event => out.line(JSON.stringify(event)))
-  else await reportedToPeople(start, context)
+  else {
+    const { isDebugging, processEnvironment } = await import('../../config/environment.js')
+    await reportedToPeople(start, context, verbose === true || isDebugging(processEnvironment()))
+  }
 }
 
 async function reportedToPeople(
   start: (onEvent: (event: RunEvent) => void) => Promise<RunResult>,
   context: CommandContext,
+  verbose: boolean,
 ): Promise<void> {
   const { out, err } = context.terminal
   const receipts: Receipt[] = []
-  const progress = progressView(err, context.now)
+  const progress = verbose ? eventLog(err, context.now) : progressView(err, context.now)
   const startedMs = context.now()
   let destination = ''
   let result: RunResult
