@@ -130,6 +130,21 @@ describe('the order of cursors', () => {
   })
 })
 
+describe('an order of numbers', () => {
+  it.each([
+    [1_700_000_000, 1_700_000_000_500, true],
+    ['1700000000', 1_700_000_000_500, true],
+    [1_700_000_000_500, 1_700_000_000_500_000, true],
+    [1_700_000_000, 1_700_000_001.5, false],
+    [0, 1_700_000_000, false],
+    [999, 1_700_000_000_500, false],
+    [7, 12_345_678_901, false],
+  ] as const)('%j beside %j: in doubt %j', (a, b, expected) => {
+    expect(isDoubtfulOrder(cursorRank(a), cursorRank(b))).toBe(expected)
+    expect(isDoubtfulOrder(cursorRank(b), cursorRank(a))).toBe(expected)
+  })
+})
+
 describe('an order of texts', () => {
   const doubtful = (a: string, b: string): boolean => isDoubtfulOrder(cursorRank(a), cursorRank(b))
 

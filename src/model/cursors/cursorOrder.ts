@@ -65,15 +65,25 @@ function compactDate(rank: CursorRank): Instant | undefined {
 
 /**
  * Whether the order of two texts may not be that of what they stand for: dates that can be read in two ways or in a
- * language, a time beside something else, or numbers within texts of different lengths (`v9`, `v10`).
+ * language, a time beside something else, or numbers within texts of different lengths (`v9`, `v10`). Of numbers: whether
+ * one reads as seconds since 1970 and the other as milliseconds or microseconds.
  */
 export function isDoubtfulOrder(a: CursorRank, b: CursorRank): boolean {
+  if (a.kind === 'number' && b.kind === 'number') {
+    const [one, other] = [epochUnit(a.double), epochUnit(b.double)]
+    return one !== undefined && other !== undefined && one !== other
+  }
   if (typeof a.value !== 'string' || typeof b.value !== 'string' || a.value === b.value) return false
   if (a.kind === b.kind && a.kind !== 'text') return false
   if (a.kind === 'instant' || b.kind === 'instant') return compactDate(a) === undefined || compactDate(b) === undefined
   if (looksLikeTime(a.value) || looksLikeTime(b.value)) return true
   if (a.value.length === b.value.length) return false
   return Math.sign(compareNaturally(a.value, b.value)) !== Math.sign(compareCodePoints(a.value, b.value))
+}
+
+/** Units in a second of a number that may be a time between 2001 and 2096; undefined where it is none. */
+function epochUnit(value: number): number | undefined {
+  return [1, 1e3, 1e6].find(unit => value >= 1e9 * unit && value < 4e9 * unit)
 }
 
 const dayFirst = /(?:^|\D)\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d\d)(?:\D|$)/

@@ -138,9 +138,11 @@ function doubtMessage(
   other: JsonValue,
 ): string {
   const [value, beside] = [one, other].map(text => JSON.stringify(shortened(String(text), 60)))
+  const areNumbers = [one, other].every(number => Number.isFinite(Number(number)))
+  const how = areNumbers ? 'as numbers, though they read as times in two units' : 'as texts'
   return (
-    `${resource}: \`${cursorPath}\` has the value ${value} beside ${beside} (${path}.cursor_path), which are compared as texts: ` +
-    'newer records may be taken for old ones. Choose a cursor of numbers or ISO times, or bring its values into such a form with a `map` step.'
+    `${resource}: \`${cursorPath}\` has the value ${value} beside ${beside} (${path}.cursor_path), which are compared ${how}: ` +
+    'newer records may be taken for old ones. Choose a cursor of numbers of one unit or ISO times, or bring its values into such a form with a `map` step.'
   )
 }
 
