@@ -32,6 +32,7 @@ export type ErrorCode =
   | 'too_many_deletes'
   | 'journal'
   | 'aborted'
+  | 'memory'
   | 'environment'
 
 /** Common part of every error Sluice throws on purpose. */
@@ -201,8 +202,8 @@ export class DestinationError extends SluiceError {
 
 /** Give the process what it lacks. */
 export class EnvironmentError extends SluiceError {
-  constructor(message: string, options: { readonly cause?: unknown } = {}) {
-    super('environment', message, options)
+  constructor(message: string, options: { readonly cause?: unknown; readonly code?: 'environment' | 'memory' } = {}) {
+    super(options.code ?? 'environment', message, options)
   }
 }
 

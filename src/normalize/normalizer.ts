@@ -15,8 +15,13 @@ import { keyIdOfBytes, recordIdOfBytes, textValue } from './tables/rowIds.js'
 import type { TableWriter } from './tables/tableWriter.js'
 
 const DEFAULT_BATCH_ROWS = 61_440
-/** Where rows are long, a batch ends before it has all of its rows. */
-const BATCH_BYTES = 32 << 20
+/**
+ * Where rows are long, a batch ends before it has all of its rows. With the piece of a page that is added before anybody looks,
+ * a text column stays within a block of 32 MB of the kernel's memory, whose blocks are powers of two.
+ */
+const BATCH_BYTES = 24 << 20
+/** Of all tables together: a load of many tables with long rows holds no batch for each. */
+const BATCHES_BYTES = 48 << 20
 
 export interface NormalizerOptions {
   /** Evolves: tables and columns are added. */
@@ -265,12 +270,33 @@ class LoadNormalizer implements Normalizer {
 
   take(all = false): ColumnBatch[] {
     for (const buffer of this.#lent) this.#shapes.pool.release(buffer)
-    const isFull = (table: TableWriter): boolean =>
-      table.rows >= this.#batchRows || table.valueBytes >= BATCH_BYTES || (all && table.rows > 0)
-    this.#cut([...this.#shapes.writers].filter(isFull))
+    this.#cut(all ? [...this.#shapes.writers].filter(table => table.rows > 0) : this.#full())
     this.#lent = this.#readyBuffers
     this.#readyBuffers = []
     return this.#ready.splice(0)
+  }
+
+  /** Tables with enough rows or bytes for a batch; where all together hold too many bytes, those that hold most of them. */
+  #full(): readonly TableWriter[] {
+    const full: TableWriter[] = []
+    const others: { readonly table: TableWriter; readonly bytes: number }[] = []
+    let rest = 0
+    for (const table of this.#shapes.writers) {
+      const bytes = table.valueBytes
+      if (table.rows >= this.#batchRows || bytes >= BATCH_BYTES) full.push(table)
+      else {
+        others.push({ table, bytes })
+        rest += bytes
+      }
+    }
+    if (rest < BATCHES_BYTES) return full
+    others.sort((a, b) => b.bytes - a.bytes)
+    for (const { table, bytes } of others) {
+      full.push(table)
+      rest -= bytes
+      if (rest < BATCHES_BYTES / 2) break
+    }
+    return full
   }
 
   #cut(tables: readonly TableWriter[]): void {

@@ -1,9 +1,10 @@
 import { createServer } from 'node:https'
 import { createRequire } from 'node:module'
 import type { AddressInfo, LookupFunction } from 'node:net'
+import { Agent, buildConnector, Dispatcher } from 'undici'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createClient } from '../../src/rest/http/client.js'
-import { httpTransport } from '../../src/rest/http/transport.js'
+import { httpTransport, undiciPaths } from '../../src/rest/http/transport.js'
 import { get, quickPolicy, sending, serve } from './clientServer.js'
 
 const opened: (() => Promise<unknown>)[] = []
@@ -58,11 +59,16 @@ function standsFor(address: string): LookupFunction {
   return (_name, { all }, done) => (all ? done(null, [{ address, family }]) : done(null, address, family))
 }
 
-it('finds the parts of undici that are loaded alone; without them all of it would be', () => {
-  const { resolve } = createRequire(import.meta.url)
-  expect(resolve('undici/lib/dispatcher/agent.js')).toMatch(/agent\.js$/)
-  expect(resolve('undici/lib/api/api-request.js')).toMatch(/api-request\.js$/)
-})
+it.each([
+  ['Agent', Agent],
+  ['connector', buildConnector],
+  ['ask', Dispatcher.prototype.request],
+] as const)(
+  'finds %s of undici by its path: where this release has moved it, undiciPaths must follow',
+  (part, whole) => {
+    expect(createRequire(import.meta.url)(undiciPaths[part])).toBe(whole)
+  },
+)
 
 it('can be prepared and closed without a request, even where it cannot be opened', async () => {
   for (const options of [{}, { proxy: 'no address' }]) {

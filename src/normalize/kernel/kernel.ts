@@ -1,5 +1,5 @@
 import { instantiate } from '../../json/kernel/instantiate.js'
-import { RequestError } from '../../model/errors.js'
+import { EnvironmentError } from '../../model/errors.js'
 import type { ColumnWriter } from '../tables/columnWriter.js'
 import type { Field, Node } from '../tables/shapes.js'
 import walk from './walk.wasm.js'
@@ -134,8 +134,8 @@ export class Kernel {
 }
 
 function outOfMemory(bytes: number): never {
-  throw new RequestError(
-    'response_format',
-    `The rows of a batch do not fit into 2 GB of memory (another ${bytes >>> 0} bytes were needed): a record is too large, or the machine has no memory left`,
+  throw new EnvironmentError(
+    `There is no memory for the rows of a batch, which may take 2 GB: another ${bytes >>> 0} bytes were needed; ask for smaller records, or give the process more memory`,
+    { code: 'memory' },
   )
 }

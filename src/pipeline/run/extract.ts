@@ -58,7 +58,7 @@ interface Reading extends ExtractOptions {
 }
 
 /** Bytes of pages that a run holds at once, as far as it has a choice. */
-const PAGE_BYTES = 64 << 20
+const PAGE_BYTES = 32 << 20
 /** The records of a page that children are read for are objects too, which take about twice the bytes. */
 const PARENT_COST = 3
 

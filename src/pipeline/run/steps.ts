@@ -1,7 +1,7 @@
 import { elements, valueAt } from '../../json/bytes.js'
 import { type JsonObject, type JsonValue, keepNumberLiterals } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
-import { DataError, RequestError } from '../../model/errors.js'
+import { DataError, EnvironmentError, RequestError } from '../../model/errors.js'
 import type { Page, ProcessingStep, Resource } from '../../model/source.js'
 import { functionError, isPromise, isRecord, shownResult, unheard } from '../../model/userFunction.js'
 import { joinRecords } from './records.js'
@@ -117,6 +117,7 @@ export function located(error: unknown, { name, path: place }: Resource, { from 
   if (!isRecords(error, name)) return error
   const address = from === undefined || error.message.includes(from.url) ? '' : ` (${from.method} ${from.url})`
   const message = `${error.message.startsWith(`${name}:`) ? '' : `${name}: `}${error.message}${address}`
+  if (error instanceof EnvironmentError) return new EnvironmentError(message, { code: 'memory', cause: error.cause })
   if (error instanceof DataError) {
     return new DataError(error.code as DataCode, message, {
       resource: name,
@@ -135,7 +136,8 @@ export function located(error: unknown, { name, path: place }: Resource, { from 
 }
 
 /** Whether it is about the records of this resource, and not about a request. */
-function isRecords(error: unknown, resource: string): error is RequestError | DataError {
+function isRecords(error: unknown, resource: string): error is RequestError | DataError | EnvironmentError {
+  if (error instanceof EnvironmentError) return error.code === 'memory'
   if (error instanceof DataError) return error.resource === undefined || error.resource === resource
   return error instanceof RequestError && error.resource === undefined
 }

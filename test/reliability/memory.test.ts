@@ -1,0 +1,114 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { RestApiConfig } from '../../src/index.js'
+import { type Seen, serve } from '../rest/clientServer.js'
+
+/** Memory of whole processes: the API is in this one, each load in its own. */
+interface Peak {
+  readonly rows?: Readonly<Record<string, number>>
+  readonly code?: string
+  readonly message?: string
+  readonly peakMb: number
+}
+
+const script = fileURLToPath(new URL('peak.mjs', import.meta.url))
+
+async function peakOf(document: RestApiConfig, flags: readonly string[] = []): Promise<Peak> {
+  const home = await mkdtemp(join(tmpdir(), 'sluice-peak-'))
+  onTestFinished(() => rm(home, { recursive: true, force: true }))
+  const args = [...flags, script, JSON.stringify(document), home]
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  return JSON.parse(stdout) as Peak
+}
+
+type Parts = Iterable<Uint8Array | string>
+
+/** An API that sends each body in parts, as fast as they are taken. */
+async function partsApi(
+  answer: (request: Seen) => { headers?: Record<string, string>; parts: Parts },
+): Promise<string> {
+  const server = await serve(async (request, response) => {
+    const { headers = {}, parts } = answer(request)
+    response.writeHead(200, { 'content-type': 'application/json', ...headers })
+    for (const part of parts) {
+      if (response.destroyed) return
+      if (response.write(part)) continue
+      const going = new AbortController()
+      const { signal } = going
+      await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })])
+      going.abort()
+    }
+    response.end()
+  })
+  onTestFinished(() => server.close())
+  return server.origin
+}
+
+const MEBIBYTE = Buffer.alloc(2 ** 20, 32)
+
+function* times(count: number, part: Uint8Array): Parts {
+  for (let number = 0; number < count; number++) yield part
+}
+
+/** Three levels; a list of the third one for each pair of parents. Pages are as long as what stands beside their records. */
+async function levels(parents: number, pageMebibytes: number): Promise<RestApiConfig> {
+  const page = Array.from({ length: parents }, (_, id) => ({ id }))
+  const base_url = await partsApi(() => ({
+    parts: [`{"data":${JSON.stringify(page)},"more":false,"padding":"`, ...times(pageMebibytes, MEBIBYTE), '"}'],
+  }))
+  const endpoint = (path: string) => ({ path, data_selector: 'data', paginator: 'single_page' as const })
+  return {
+    client: { base_url },
+    resources: [
+      { name: 'one', endpoint: endpoint('one') },
+      { name: 'two', endpoint: endpoint('two/{resources.one.id}') },
+      { name: 'three', endpoint: endpoint('three/{resources.two.id}') },
+    ],
+  }
+}
+
+describe('lists of three levels', () => {
+  it('stay below a bound of memory together', { timeout: 180_000 }, async () => {
+    const { rows, peakMb } = await peakOf(await levels(4, 5))
+    expect(rows).toEqual({ one: 4, two: 16, three: 64 })
+    expect(peakMb).toBeLessThan(400)
+  })
+
+  it('go on where one page is larger than the budget', { timeout: 180_000 }, async () => {
+    const { rows } = await peakOf(await levels(2, 40))
+    expect(rows).toEqual({ one: 2, two: 4, three: 8 })
+  })
+})
+
+describe('a body that is too large', () => {
+  const single = (base_url: string): RestApiConfig => ({
+    client: { base_url },
+    resources: [{ name: 'things', endpoint: { data_selector: 'data', paginator: 'single_page' } }],
+  })
+  const bomb = Array.from({ length: 600 }, () => gzipSync(MEBIBYTE))
+
+  it.each<[string, Record<string, string>, () => Parts, number]>([
+    ['600 MiB that are announced', { 'content-length': String(600 * 2 ** 20) }, () => times(600, MEBIBYTE), 200],
+    ['600 MiB in parts', {}, () => times(600, MEBIBYTE), 800],
+    ['a gzip bomb of 600 MiB', { 'content-encoding': 'gzip' }, () => bomb, 800],
+    ['a gzip file of 600 MiB', { 'content-type': 'application/gzip' }, () => bomb, 800],
+  ])('is refused: %s', { timeout: 180_000 }, async (_, headers, parts, mostMb) => {
+    const base_url = await partsApi(() => ({ headers, parts: parts() }))
+    const peak = await peakOf(single(base_url))
+    expect(peak).toMatchObject({ code: 'response_too_large', message: expect.stringContaining('256 MiB') })
+    expect(peak.peakMb).toBeLessThan(mostMb)
+  })
+})
+
+it('too little memory for a record is an error of its own', { timeout: 180_000 }, async () => {
+  const base_url = await partsApi(() => ({ parts: ['[{"id":1,"text":"', ...times(20, MEBIBYTE), '"}]'] }))
+  const peak = await peakOf({ client: { base_url }, resources: ['things'] }, ['--wasm-max-mem-pages=256'])
+  expect(peak).toMatchObject({ code: 'memory', message: expect.stringMatching(/^things: .*memory.*GET http/) })
+})
