@@ -108,7 +108,8 @@ table: a replaced file is deleted only after the record that replaces it is ther
 instead sees files of a load while it is being written, as with dlt.
 
 **Many loads.** Every 25 loads the records are summed up in \`_sluice_checkpoints\`. A load reads the newest checkpoint and the
-records behind it, and lists only what is behind it, so the thousandth asks for no more objects than the fiftieth. The records
+records behind it, and lists only what is behind it, so the thousandth asks for no more objects than the fiftieth: a small one sends a
+bucket 33 requests just behind a checkpoint and 73 where it makes one; without checkpoints it was 1,023. The records
 stay, for dlt and as the truth: the folder of checkpoints may be deleted at any time, and the next load reads them all once.
 Where dlt loads into the dataset too, all names are listed. A load that commits with an older id than those of a checkpoint
 keeps its note in \`_sluice_intents\` until a checkpoint has it. Do not let a Sluice from before checkpoints load into

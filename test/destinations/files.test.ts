@@ -437,7 +437,7 @@ describe('a process that ends', () => {
     })
   })
 
-  test.each(['before announcement', 'after announcement', 'before checkpoint', 'after checkpoint'])(
+  test.each(['before announcement', 'after announcement', 'before checkpoint', 'after checkpoint', 'before removal'])(
     'around a checkpoint (%s) has committed, and the next load sees every other',
     async moment => {
       const folder = freshFolder()
@@ -465,7 +465,7 @@ describe('a process that ends', () => {
   )
 
   test.each([
-    ['after it has sent its files', 'pause'],
+    ['after it has sent its files', 'pause before record'],
     ['before it has any row', 'pause at begin'],
   ])('never commits beside another one, not even %s', async (_, moment) => {
     const folder = freshFolder()

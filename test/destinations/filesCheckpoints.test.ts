@@ -1,6 +1,11 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { datasetReader } from '../../src/destinations/objects/dataset/committedDataset.js'
@@ -278,6 +283,90 @@ describe('a load with an older id than those of a checkpoint', () => {
     expect(await seen()).toEqual(all)
     await appended(31, 60)
     expect(await seen()).toEqual([...all, ...numbers(31, 60)])
+  })
+})
+
+describe('a process that makes a checkpoint in a bucket, beside others', () => {
+  /** 49 loads, and the checkpoint of the first 25. */
+  let before: ReadonlyMap<string, Buffer>
+  beforeAll(async () => {
+    s3 = await startS3Double()
+    await appended(1, 49)
+    before = new Map(s3.objects)
+    await s3.close()
+  })
+  beforeEach(() => {
+    for (const [key, content] of before) s3.objects.set(key, content)
+  })
+
+  const start = (moment: string): ChildProcess =>
+    spawn(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        fileURLToPath(new URL('./processes/loadFiles.ts', import.meta.url)),
+        s3.url,
+        idOf(50),
+        'append',
+        moment,
+      ],
+      { cwd: fileURLToPath(new URL('../..', import.meta.url)), stdio: ['pipe', 'pipe', 'inherit'] },
+    )
+  const appendLate = (loadId: string, id: number) =>
+    withConnection(bucket(), connection =>
+      runLoad(connection, schema, { loadId, pipeline: 'other', records: ids(id), tables: APPEND }),
+    )
+  /** The row of the process. */
+  const ITS_ROW = 10505
+
+  test.each(['before announcement', 'after announcement', 'before checkpoint', 'after checkpoint', 'before removal'])(
+    'and is killed %s, hides no load, and the next checkpoint clears up',
+    async moment => {
+      const child = start(moment)
+      await once(child, 'exit')
+      expect(child.signalCode).toBe('SIGKILL')
+      expect(await seen()).toEqual([...numbers(1, 49), ITS_ROW])
+      await appendLate('1003.75', 300)
+      expect(await seen()).toEqual([...numbers(1, 49), 300, ITS_ROW])
+      await appended(51, 76)
+      await withConnection(bucket(), connection => append(connection, 77, 'other'))
+      expect(await seen()).toEqual([...numbers(1, 49), ...numbers(51, 77), 300, ITS_ROW])
+      expect(keysIn('_sluice_checkpoints')).toEqual([expect.stringMatching(/\d\.json$/)])
+      expect(keysIn('_sluice_intents')).toEqual([])
+    },
+  )
+
+  test.each(['pause before announcement', 'pause after announcement', 'pause before checkpoint'])(
+    'hides none of the loads that others commit and sum up meanwhile (%s)',
+    async moment => {
+      const child = start(moment)
+      const said = createInterface({ input: child.stdout as Readable })[Symbol.asyncIterator]()
+      expect((await said.next()).value).toBe('paused')
+      await appendLate('1003.75', 300)
+      expect(await seen()).toEqual([...numbers(1, 49), 300, ITS_ROW])
+      await appended(51, 76)
+      const ended = once(child, 'exit')
+      child.stdin?.end()
+      expect((await said.next()).value).toBe('committed')
+      await ended
+      await appendLate('1004.75', 400)
+      expect(await seen()).toEqual([...numbers(1, 49), ...numbers(51, 76), 300, 400, ITS_ROW])
+    },
+  )
+
+  test('hides no load that is committed while it gathers', async () => {
+    const child = start('pause before checkpoint')
+    const said = createInterface({ input: child.stdout as Readable })[Symbol.asyncIterator]()
+    expect((await said.next()).value).toBe('paused')
+    // Only the process makes one.
+    s3.fault = request => (/PUT .*\.announced/.test(request) ? 'cut' : undefined)
+    await appendLate('1003.75', 300)
+    const ended = once(child, 'exit')
+    child.stdin?.end()
+    await ended
+    expect(keysIn('_sluice_checkpoints')).toHaveLength(1)
+    expect(await seen()).toEqual([...numbers(1, 49), 300, ITS_ROW])
   })
 })
 
