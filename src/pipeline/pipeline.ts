@@ -74,7 +74,7 @@ export interface Pipeline {
 export function pipeline(options: PipelineOptions): Pipeline {
   const { name, source, destination } = options
   if (name.trim() === '') throw new ConfigError([{ place: { path: 'name' }, message: 'a pipeline needs a name' }])
-  const scrubber = scrubberOf(source, destination)
+  const scrubber = scrubberOf(options)
   const { outward, heard } = doors(scrubber)
   const setup = {
     name,
@@ -107,7 +107,10 @@ export function pipeline(options: PipelineOptions): Pipeline {
 }
 
 /** Knows the secrets of both ends. */
-function scrubberOf({ scrubber = createScrubber() }: Source, { secrets = [] }: Destination): Scrubber {
+export function scrubberOf({
+  source: { scrubber = createScrubber() },
+  destination: { secrets = [] },
+}: Pick<PipelineOptions, 'source' | 'destination'>): Scrubber {
   for (const secret of secrets) scrubber.add(secret)
   return scrubber
 }

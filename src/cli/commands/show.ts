@@ -1,4 +1,6 @@
 import type { Connection, DatasetRow, DatasetValue } from '../../model/destination.js'
+import { withoutSecrets } from '../../model/secrets/scrubber.js'
+import { type Pipeline, scrubberOf } from '../../pipeline/pipeline.js'
 import type { ExitCode } from '../failure.js'
 import { amount, printable } from '../terminal/printable.js'
 import { textTable } from '../terminal/table.js'
@@ -18,31 +20,42 @@ export async function showCommand(
   options: ShowCommandOptions,
   context: CommandContext,
 ): Promise<ExitCode> {
-  const { out, err } = context.terminal
   let exitCode: ExitCode = 0
   for (const pipeline of await openPipelines(file, options)) {
-    const { destination, datasetName } = pipeline
-    if ((await destination.exists?.()) === false) {
-      // Connecting would create the database, and this command only looks.
-      out.line(printable(`${destination.name}, dataset ${datasetName}`))
-      out.line(NO_TABLES)
-      continue
-    }
-    await using connection = await destination.connect(datasetName, context.signal)
-    out.line(printable(`${destination.name}, dataset ${connection.dataset}`))
-    const tables = await connection.inspect()
-    if (tables.size === 0) {
-      out.line(NO_TABLES)
-    } else if (table === undefined) {
-      await showTables(connection, [...tables.keys()], out)
-    } else if (tables.has(table)) {
-      await showTable(connection, table, [...(tables.get(table) ?? [])], options.limit ?? 10, out)
-    } else {
-      err.line(printable(`There is no table ${table}; there are: ${[...tables.keys()].join(', ')}`))
-      exitCode = 1
-    }
+    const shown = await withoutSecrets(() => showPipeline(pipeline, table, options, context), scrubberOf(pipeline))
+    if (!shown) exitCode = 1
   }
   return exitCode
+}
+
+/** False where the table that was asked for is not there. */
+async function showPipeline(
+  { destination, datasetName }: Pipeline,
+  table: string | undefined,
+  options: ShowCommandOptions,
+  context: CommandContext,
+): Promise<boolean> {
+  const { out, err } = context.terminal
+  if ((await destination.exists?.()) === false) {
+    // Connecting would create the database, and this command only looks.
+    out.line(printable(`${destination.name}, dataset ${datasetName}`))
+    out.line(NO_TABLES)
+    return true
+  }
+  await using connection = await destination.connect(datasetName, context.signal)
+  out.line(printable(`${destination.name}, dataset ${connection.dataset}`))
+  const tables = await connection.inspect()
+  if (tables.size === 0) {
+    out.line(NO_TABLES)
+  } else if (table === undefined) {
+    await showTables(connection, [...tables.keys()], out)
+  } else if (tables.has(table)) {
+    await showTable(connection, table, [...(tables.get(table) ?? [])], options.limit ?? 10, out)
+  } else {
+    err.line(printable(`There is no table ${table}; there are: ${[...tables.keys()].join(', ')}`))
+    return false
+  }
+  return true
 }
 
 const NO_TABLES = 'no tables yet: `sluice run` makes them'

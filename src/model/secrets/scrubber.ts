@@ -407,6 +407,15 @@ export function scrubbedFailure(failure: unknown, scrubber: Scrubber): unknown {
   return cleanDetail(failure, scrubber, DEEPEST, new Set())
 }
 
+/** What the work comes to; where it fails, the failure holds no secret that is known. */
+export async function withoutSecrets<Result>(work: () => Promise<Result>, scrubber: Scrubber): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    throw scrubbedFailure(error, scrubber)
+  }
+}
+
 function cleanDetail(detail: unknown, scrubber: Scrubber, depth: number, seen: Set<object>): unknown {
   if (typeof detail === 'string') return scrubber.text(detail)
   if (typeof detail !== 'object' || detail === null || depth === 0 || seen.has(detail)) return detail

@@ -2,6 +2,7 @@ import { parseJson } from '../../json/parse.js'
 import type { JsonValue } from '../../json/value.js'
 import type { Committed, Condition, Connection, DatasetRow, DatasetValue, ReadQuery } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
+import { scrubbedFailure, withoutSecrets } from '../../model/secrets/scrubber.js'
 import type { PipelineState } from '../../model/state.js'
 import type { DataType, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schema.js'
 import { readSchema } from '../../schema/stored/document.js'
@@ -58,27 +59,25 @@ export interface Relation<Row extends object> {
  */
 export function datasetOf<Tables extends TablesOf<Tables> = AnyTables>(setup: PipelineSetup): Dataset<Tables> {
   const place: Place = { setup, connect: () => setup.destination.connect(setup.datasetName) }
+  const outward = <Result>(work: () => Promise<Result>): Promise<Result> => withoutSecrets(work, setup.scrubber)
   const committed = async (): Promise<Committed | undefined> => {
     if (!(await isThere(setup))) return undefined
     await using connection = await place.connect()
     return await connection.committed(setup.name, setup.source.name)
   }
+  const tables = async (): Promise<readonly string[]> => {
+    if (!(await isThere(setup))) return []
+    await using connection = await place.connect()
+    const schema = storedSchema(await connection.committed(setup.name, setup.source.name))
+    const present = await connection.inspect()
+    return [...(schema?.tables.keys() ?? present.keys())].filter(
+      name => !name.startsWith('_dlt') && !name.startsWith('_sluice') && present.has(name),
+    )
+  }
   return {
-    async schema() {
-      return storedSchema(await committed())
-    },
-    async state() {
-      return (await committed())?.state
-    },
-    async tables() {
-      if (!(await isThere(setup))) return []
-      await using connection = await place.connect()
-      const schema = storedSchema(await connection.committed(setup.name, setup.source.name))
-      const present = await connection.inspect()
-      return [...(schema?.tables.keys() ?? present.keys())].filter(
-        name => !name.startsWith('_dlt') && !name.startsWith('_sluice') && present.has(name),
-      )
-    },
+    schema: () => outward(async () => storedSchema(await committed())),
+    state: () => outward(async () => (await committed())?.state),
+    tables: () => outward(tables),
     table: name => relation<Tables[typeof name]>(place, { table: name }),
   }
 }
@@ -131,13 +130,19 @@ async function connectTo({ setup, connect }: Place, table: string): Promise<Conn
 
 function relation<Row extends object>(place: Place, query: ReadQuery): Relation<Row> {
   const { setup } = place
+  const outward = <Result>(work: () => Promise<Result>): Promise<Result> => withoutSecrets(work, setup.scrubber)
   const narrowed = <Narrowed extends object = Row>(change: Partial<ReadQuery>): Relation<Narrowed> =>
     relation<Narrowed>(place, { ...query, ...change })
   async function* batches(rows?: number): AsyncGenerator<readonly Row[]> {
-    await using connection = await connectTo(place, query.table)
-    const schema = storedSchema(await connection.committed(setup.name, setup.source.name))
-    const read = rowReader(schema?.tables.get(query.table))
-    for await (const batch of connection.read({ ...query, batchRows: rows })) yield batch.map(read) as unknown as Row[]
+    try {
+      await using connection = await connectTo(place, query.table)
+      const schema = storedSchema(await connection.committed(setup.name, setup.source.name))
+      const read = rowReader(schema?.tables.get(query.table))
+      for await (const batch of connection.read({ ...query, batchRows: rows }))
+        yield batch.map(read) as unknown as Row[]
+    } catch (error) {
+      throw scrubbedFailure(error, setup.scrubber)
+    }
   }
   async function* each(): AsyncGenerator<Row> {
     for await (const batch of batches()) yield* batch
@@ -163,20 +168,26 @@ function relation<Row extends object>(place: Place, query: ReadQuery): Relation<
       const [row] = await narrowed({ limit: 1 }).rows()
       return row
     },
-    async count() {
-      await using connection = await connectTo(place, query.table)
-      return await countRows(connection, query)
-    },
+    count: () =>
+      outward(async () => {
+        await using connection = await connectTo(place, query.table)
+        return await countRows(connection, query)
+      }),
     batches,
     [Symbol.asyncIterator]: each,
-    async toParquet(path) {
-      await using connection = await connectTo(place, query.table)
-      if (connection.writeParquet !== undefined) return await connection.writeParquet(query, path)
-      const { name } = setup.destination
-      throw new DestinationError('destination', `${name} cannot write Parquet files; load into duckdb:PATH for that`, {
-        destination: name,
-      })
-    },
+    toParquet: path =>
+      outward(async () => {
+        await using connection = await connectTo(place, query.table)
+        if (connection.writeParquet !== undefined) return await connection.writeParquet(query, path)
+        const { name } = setup.destination
+        throw new DestinationError(
+          'destination',
+          `${name} cannot write Parquet files; load into duckdb:PATH for that`,
+          {
+            destination: name,
+          },
+        )
+      }),
   }
 }
 
