@@ -75,6 +75,8 @@ export type WarningCode =
   | 'schema_changed_at_destination'
   | 'no_keys'
   | 'cursor_order'
+  | 'cursor_held'
+  | 'cursor_ahead'
   | 'ignored_response'
   | 'lock_waited_for'
   | 'lock_taken_over'

@@ -118,6 +118,8 @@ export interface ListEnd {
   readonly isOpen?: boolean | undefined
   /** `named`: what the document names showed this end; `blind`: nothing was looked at to find it. */
   readonly basis?: 'named' | 'blind' | undefined
+  /** Records of the list are known to be left unread, or may be; absent where the end speaks of no such thing. */
+  readonly unread?: Unread | undefined
   /** What this list saw in its answers, such as a next link: it vouches for other lists of the resource. */
   readonly saw?: readonly string[] | undefined
   /**
@@ -128,6 +130,12 @@ export interface ListEnd {
     | { readonly what: string; readonly end: ListEnd; readonly failure?: SluiceError | undefined }
     | undefined
 }
+
+/**
+ * What left records of a list unread: `run`, only this run, which was asked for so many pages; `document`, every run,
+ * as with a cap; `answer`, an answer that the document lets pass.
+ */
+export type Unread = 'run' | 'document' | 'answer'
 
 /** Removes rows, or marks them with the time in the column `_sluice_deleted_at`. */
 interface DeletePolicy {

@@ -1,6 +1,6 @@
 import type { SluiceError } from './errors.js'
 import type { Verdict } from './receipt.js'
-import type { ListEnd } from './source.js'
+import type { ListEnd, Unread } from './source.js'
 
 /** A verdict with the reasons for it, one sentence each. */
 export interface Judgement {
@@ -33,6 +33,8 @@ export function judgeList(end: ListEnd | undefined, records: number, announced: 
 export class ResourceJudge {
   readonly #reasons = new Map<string, number>()
   readonly #saw = new Set<string>()
+  /** What left records of the lists unread. */
+  readonly unread = new Set<Unread>()
   readonly #unseen = new Map<
     string,
     { readonly end: ListEnd; readonly otherwise: ListEnd; readonly what: string; times: number }
@@ -48,6 +50,7 @@ export class ResourceJudge {
   list(end: ListEnd | undefined, records: number, announced: number | undefined): void {
     this.#lists += 1
     for (const what of end?.saw ?? []) this.#saw.add(what)
+    if (end?.unread !== undefined) this.unread.add(end.unread)
     if (end?.unlessSeen === undefined) {
       this.#take(judgeList(end, records, announced))
       return

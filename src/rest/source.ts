@@ -20,6 +20,7 @@ import type {
   ResourceModel,
   RestModel,
 } from './document/model.js'
+import { because } from './evidence/evidence.js'
 import { type Client, createClient } from './http/client.js'
 import type { ListReader } from './list/listReader.js'
 import { type RunMemory, readList } from './list/pages.js'
@@ -231,7 +232,7 @@ async function* functionPages(resource: FunctionResource, context: ExtractContex
     if (!Array.isArray(item) && gathered.length < RECORDS_A_PAGE) continue
     yield page(gathered)
     gathered = []
-    if (++pages >= maxPages) return { end: 'limited', reason: `the run was asked for ${maxPages} pages` }
+    if (++pages >= maxPages) return because('trial', maxPages)
   }
   if (gathered.length > 0) yield page(gathered)
   return proven('the function has ended')

@@ -23,6 +23,7 @@ import { applyTableHints, columnName } from '../../schema/tableHints.js'
 import { underImport } from '../look/schemaFiles.js'
 import type { PipelineSetup, RunOptions } from '../setup.js'
 import type { ResourceRun } from './extract.js'
+import { type Holding, heldCursors, type ReadResource } from './incremental/heldCursors.js'
 import { type CursorTracker, isBeyond, trackCursor } from './incremental/incremental.js'
 import type { FrozenWindows } from './incremental/windows.js'
 import { type Meter, meter } from './meter.js'
@@ -301,7 +302,11 @@ function conclude(
     return receipt
   })
   refuseIncomplete(receipts, options)
-  const state = bumpState(moveCursors(prepared.state, resources, setup, input.isReplay === true))
+  const holdings = heldCursors(
+    resources.map(one => readResource(one, judgements, options)),
+    setup.source.resources,
+  )
+  const state = bumpState(moveCursors(prepared.state, resources, { ...input, holdings }))
   const { refreshed } = prepared
   // As with dlt, the state is stored anew after tables were dropped.
   const storesState = state._version_hash !== prepared.state._version_hash || refreshed.drop.length > 0
@@ -370,19 +375,47 @@ function refuseIncomplete(receipts: readonly Receipt[], options: RunOptions): vo
   )
 }
 
+/** What a run knows of a resource when it decides where its cursor may go. */
+function readResource(
+  { planned, meter: { unread } }: OpenResource,
+  judgements: ReadonlyMap<string, Judgement>,
+  { select }: RunOptions,
+): ReadResource {
+  const { resource, loaded, disposition } = planned
+  return {
+    resource,
+    unread,
+    isIncomplete: judgements.get(resource.name)?.verdict === 'incomplete',
+    isLeftOut: !loaded && select?.includes(resource.name) === false && resource.selected,
+    isMerged:
+      disposition.disposition === 'merge' &&
+      [...(resource.hints.primaryKey ?? []), ...(resource.hints.mergeKey ?? [])].length > 0,
+  }
+}
+
+/** The state with every cursor that came further, but for those that have to wait. */
 function moveCursors(
   state: PipelineState,
   resources: readonly OpenResource[],
-  { source, scrubber }: Pick<PipelineSetup, 'source' | 'scrubber'>,
-  isReplay: boolean,
+  {
+    setup: { source, scrubber },
+    isReplay,
+    emit,
+    holdings,
+  }: Pick<OpenLoadInput, 'setup' | 'isReplay' | 'emit'> & { readonly holdings: ReadonlyMap<string, Holding> },
 ): PipelineState {
   return resources.reduce((current, { planned, cursor }) => {
     const moved = cursor?.state()
     const { incremental, name } = planned.resource
     if (moved === undefined || incremental === undefined) return current
     refuseSecretCursor(planned.resource, incremental, moved.last_value, scrubber)
-    const there = isReplay ? cursorState(current, source.name, name, incremental.cursorPath) : undefined
-    if (there !== undefined && !isBeyond(incremental, moved, there)) return current
+    const there = cursorState(current, source.name, name, incremental.cursorPath)
+    if (isReplay === true && there !== undefined && !isBeyond(incremental, moved, there)) return current
+    const holding = holdings.get(name)
+    if (holding !== undefined && (there === undefined || isBeyond(incremental, moved, there))) {
+      emit({ type: 'warning', code: holding.code, resource: name, message: holding.message })
+    }
+    if (holding?.code === 'cursor_held') return current
     return withCursorState(current, source.name, name, incremental.cursorPath, moved)
   }, state)
 }

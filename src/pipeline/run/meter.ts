@@ -1,12 +1,14 @@
 import type { RunEvent } from '../../model/events.js'
 import type { Receipt } from '../../model/receipt.js'
-import type { ListEnd, Page } from '../../model/source.js'
+import type { ListEnd, Page, Unread } from '../../model/source.js'
 import { type Judgement, ResourceJudge } from '../../model/verdict.js'
 
 /** Counts what one resource asks for and gets, and gathers how its lists ended. */
 export interface Meter {
   /** Lists that were asked for. */
   readonly lists: number
+  /** What left records of these lists unread. */
+  readonly unread: ReadonlySet<Unread>
   /** Rows that contracts did not admit. */
   readonly discardedRows: number
   /** Counts requests, retries and waits from the run's events. */
@@ -46,6 +48,7 @@ export function meter(resource: string): Meter {
     get lists() {
       return judge.lists
     },
+    unread: judge.unread,
     get discardedRows() {
       return count.discardedRows
     },

@@ -1,4 +1,4 @@
-import type { ListEnd } from '../../model/source.js'
+import type { ListEnd, Unread } from '../../model/source.js'
 
 /**
  * Every reason for which a list may be judged, in one table: what it proves, and the sentence of the receipt.
@@ -118,11 +118,13 @@ export type ReasonCode = keyof typeof table
 export function because<Code extends ReasonCode>(code: Code, ...details: Parameters<(typeof table)[Code][1]>): ListEnd {
   const [end, sentence] = table[code] as readonly [ListEnd['end'], (...details: readonly unknown[]) => string]
   const basis = BASES[code]
+  const unread = UNREAD.get(code)
   return {
     end,
     reason: sentence(...details),
     ...(OPEN.has(code) && { isOpen: true }),
     ...(basis !== undefined && { basis }),
+    ...(unread !== undefined && { unread }),
   }
 }
 
@@ -134,6 +136,21 @@ const BASES: Readonly<Partial<Record<ReasonCode, ListEnd['basis']>>> = {
 }
 
 const OPEN: ReadonlySet<ReasonCode> = new Set(['never_seen', 'no_paginator'])
+
+/** Reasons that tell of records that were not read, by what left them out. */
+const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
+  ['trial', 'run'],
+  ['cap', 'document'],
+  ['bound', 'document'],
+  ['total_says_more', 'document'],
+  ['pages_say_other', 'document'],
+  ['says_more', 'document'],
+  ['has_next', 'document'],
+  ['last_link_further', 'document'],
+  ['has_position', 'document'],
+  ['ignored', 'answer'],
+  ['skipped', 'answer'],
+])
 
 /** All reasons with what each proves, for tests and documentation. */
 export const reasonCodes: ReadonlyMap<ReasonCode, ListEnd['end']> = new Map(

@@ -1,0 +1,109 @@
+import type { Resource, Unread } from '../../../model/source.js'
+
+/** A resource as a run has read it. */
+export interface ReadResource {
+  readonly resource: Resource
+  readonly unread: ReadonlySet<Unread>
+  /** Its verdict, or that of what it depends on, is `incomplete`. */
+  readonly isIncomplete: boolean
+  /** Loaded otherwise, but in this run read for its children only. */
+  readonly isLeftOut: boolean
+  /** Rows that come again take the place of those that are there. */
+  readonly isMerged: boolean
+}
+
+/** A cursor that stays where it was, or that moves on past records that were not read; with the sentence for people. */
+export interface Holding {
+  readonly code: 'cursor_held' | 'cursor_ahead'
+  readonly message: string
+}
+
+/**
+ * The cursors whose move would leave records behind, by resource.
+ *
+ * What only this run left out, by a limit, a selection or an incomplete answer, is there for the next one: the cursors
+ * of the resource, of its parents and of its children wait. What the document leaves out is left out by every run: there a
+ * cursor waits only where its rows are merged, for others would come again with every run; and it moves, as with dlt, past
+ * what the document lets pass. A root list that is declared to come in the order of the cursor leaves nothing behind a limit.
+ */
+export function heldCursors(read: readonly ReadResource[], all: readonly Resource[]): ReadonlyMap<string, Holding> {
+  const byName = new Map(read.map(one => [one.resource.name, one]))
+  const holdings = new Map<string, Holding>()
+  for (const one of read) {
+    const { resource } = one
+    if (resource.incremental === undefined) continue
+    const holding = ofRun(one, read, byName) ?? ofDocument(one, all, byName)
+    if (holding !== undefined) holdings.set(resource.name, holding)
+  }
+  return holdings
+}
+
+function ofRun(
+  one: ReadResource,
+  read: readonly ReadResource[],
+  byName: ReadonlyMap<string, ReadResource>,
+): Holding | undefined {
+  const { resource, isLeftOut, isMerged } = one
+  const { name } = resource
+  if (isLeftOut) return held(one, 'this run loads none of its records', isMerged)
+  if (one.isIncomplete) return held(one, `${name} is incomplete`, isMerged)
+  if (one.unread.has('run') && !comesInOrder(resource)) return held(one, LIMITED, isMerged)
+  const kin = read.find(
+    other =>
+      (other.isIncomplete || other.unread.has('run')) &&
+      (isBelow(resource, other.resource, byName) || isBelow(other.resource, resource, byName)),
+  )
+  if (kin === undefined) return undefined
+  const { name: other } = kin.resource
+  return held(one, kin.isIncomplete ? `${other} is incomplete` : `${other} was not read to its end`, isMerged)
+}
+
+const LIMITED = 'this run was asked for a part of it only'
+
+function ofDocument(
+  one: ReadResource,
+  all: readonly Resource[],
+  byName: ReadonlyMap<string, ReadResource>,
+): Holding | undefined {
+  const { resource, unread, isMerged } = one
+  const { name } = resource
+  const child = all.find(other => other.parent === name && other.selected && !byName.has(other.name))
+  if (child !== undefined) {
+    const why = `${child.name}, which depends on it, takes no part in this run`
+    return isMerged ? held(one, why, true) : ahead(one, why)
+  }
+  if (unread.has('document') && !comesInOrder(resource)) {
+    const why = 'the list was not read to its end'
+    return isMerged ? held(one, why, true, ORDER) : ahead(one, why, ORDER)
+  }
+  return unread.has('answer') ? ahead(one, 'an answer was passed over') : undefined
+}
+
+const ORDER = ' Say `row_order: asc` if its records come in the order of the cursor, or read all of it.'
+
+function held({ resource }: ReadResource, why: string, isMerged: boolean, cure = ''): Holding {
+  const again = isMerged ? '' : ' Records of this load come again with it.'
+  return {
+    code: 'cursor_held',
+    message: `${resource.name}: ${why}, so the cursor ${resource.incremental?.cursorPath} stays where it was: the next run reads from there.${again}${cure}`,
+  }
+}
+
+function ahead({ resource }: ReadResource, why: string, cure = ''): Holding {
+  return {
+    code: 'cursor_ahead',
+    message: `${resource.name}: ${why}, and the cursor ${resource.incremental?.cursorPath} moves on: what was not read and is older is not asked for again.${cure}`,
+  }
+}
+
+/** One list, sorted by the cursor: whatever was not read comes after what was. */
+function comesInOrder({ parent, incremental }: Resource): boolean {
+  return parent === undefined && incremental?.rowOrder === 'asc'
+}
+
+function isBelow(one: Resource, above: Resource, byName: ReadonlyMap<string, ReadResource>): boolean {
+  if (one.parent === undefined) return false
+  if (one.parent === above.name) return true
+  const parent = byName.get(one.parent)
+  return parent !== undefined && isBelow(parent.resource, above, byName)
+}

@@ -1,0 +1,177 @@
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { duckdb, pipeline, type RestApiConfig, type RunEvent, type RunOptions, restApi } from '../../src/index.js'
+import { type Answer, testApi, testFolder } from './api.js'
+
+/** A cursor does not move past records that were not read; where it has to, a warning says so. */
+
+type Answers = Record<string, Answer>
+
+async function loads(resources: (url: string) => RestApiConfig['resources']) {
+  const folder = await testFolder()
+  const answers: Answers = {}
+  const { url } = await testApi(
+    ({ pathname, search }) => answers[pathname + search] ?? answers[pathname] ?? { status: 404, json: {} },
+  )
+  const made = pipeline({
+    name: 'test',
+    source: restApi({ client: { base_url: url }, resources: resources(url) }, { env: {} }),
+    destination: duckdb({ path: join(folder, 'test.duckdb') }),
+    home: join(folder, 'home'),
+  })
+  return {
+    answers,
+    /** The codes of the warnings about cursors. */
+    async run(options: RunOptions = {}): Promise<string[]> {
+      const warnings: string[] = []
+      const onEvent = (event: RunEvent) => {
+        if (event.type === 'warning' && /^cursor_(held|ahead)$/.test(event.code)) {
+          warnings.push(`${event.resource} ${event.code}`)
+        }
+      }
+      await made.run({ ...options, onEvent })
+      return warnings.sort()
+    },
+    async ids(table: string): Promise<number[]> {
+      const rows = await made.dataset().table(table).rows()
+      return rows.map(({ id }) => Number(id)).sort((a, b) => a - b)
+    },
+    async cursor(resource: string): Promise<unknown> {
+      const state = await made.dataset().state()
+      return state?.sources?.rest_api?.resources?.[resource]?.incremental?.at?.last_value
+    },
+  }
+}
+
+const merged = { primary_key: 'id', write_disposition: 'merge' } as const
+const numbered = { type: 'page_number', base_page: 1, total_path: null } as const
+const listed = (path: string, incremental: object = {}) =>
+  ({ path, data_selector: 'data', paginator: numbered, incremental: { cursor_path: 'at', ...incremental } }) as const
+
+const newestFirst = (answers: Answers): void => {
+  answers['/items?page=1'] = { json: { data: [{ id: 3, at: 30 }] } }
+  answers['/items?page=2'] = {
+    json: {
+      data: [
+        { id: 2, at: 20 },
+        { id: 1, at: 10 },
+      ],
+    },
+  }
+  answers['/items?page=3'] = { json: { data: [] } }
+}
+
+test.each([
+  ['merged', merged, [1, 2, 3]],
+  ['appended', {}, [1, 2, 3, 3]],
+] as const)('a trial run leaves the cursor where it was: %s', async (_, kind, ids) => {
+  const made = await loads(() => [{ name: 'items', ...kind, endpoint: listed('items') }])
+  newestFirst(made.answers)
+  expect(await made.run({ maxPages: 1 })).toEqual(['items cursor_held'])
+  expect(await made.cursor('items')).toBeUndefined()
+  expect(await made.run()).toEqual([])
+  expect(await made.ids('items')).toEqual(ids)
+  expect(await made.cursor('items')).toBe(30)
+})
+
+test('a trial run over a list in the order of the cursor goes on from where it ended', async () => {
+  const made = await loads(() => [{ name: 'items', endpoint: listed('items', { row_order: 'asc' }) }])
+  made.answers['/items?page=1'] = { json: { data: [{ id: 1, at: 10 }] } }
+  made.answers['/items?page=2'] = { json: { data: [{ id: 2, at: 20 }] } }
+  made.answers['/items?page=3'] = { json: { data: [] } }
+  expect(await made.run({ maxPages: 1 })).toEqual([])
+  expect(await made.cursor('items')).toBe(10)
+  await made.run()
+  expect(await made.ids('items')).toEqual([1, 2])
+})
+
+test.each([
+  ['waits where rows are merged', merged, 'items cursor_held', undefined],
+  ['moves, and says so, where rows would come again', {}, 'items cursor_ahead', 30],
+] as const)('behind a cap of the document a cursor %s', async (_, kind, warning, cursor) => {
+  const made = await loads(() => [{ name: 'items', ...kind, endpoint: { ...listed('items'), max_pages: 1 } }])
+  newestFirst(made.answers)
+  expect(await made.run()).toEqual([warning])
+  expect(await made.cursor('items')).toBe(cursor)
+})
+
+const tree = (orders: object = {}) =>
+  [
+    { name: 'shops', ...merged, endpoint: listed('shops') },
+    {
+      name: 'orders',
+      ...merged,
+      endpoint: { path: 'shops/{resources.shops.id}/orders', data_selector: 'data', paginator: numbered, ...orders },
+    },
+  ] as const satisfies RestApiConfig['resources']
+
+const shops = (answers: Answers): void => {
+  answers['/shops?page=1'] = { json: { data: [{ id: 1, at: 10 }] } }
+  answers['/shops?page=2'] = { json: { data: [] } }
+  answers['/shops/1/orders?page=1'] = { json: { data: [{ id: 12, at: 9 }] } }
+  answers['/shops/1/orders?page=2'] = { json: { data: [{ id: 11, at: 3 }] } }
+  answers['/shops/1/orders?page=3'] = { json: { data: [] } }
+}
+
+test('the cursor of a parent waits for children that were not read', async () => {
+  const made = await loads(() => tree())
+  shops(made.answers)
+  expect(await made.run({ maxPages: 1 })).toEqual(['shops cursor_held'])
+  made.answers['/shops?page=1'] = { json: { data: [{ id: 1, at: 10 }] } }
+  await made.run()
+  expect(await made.ids('orders')).toEqual([11, 12])
+})
+
+test('cursors wait for what a selection leaves out, above and below', async () => {
+  const made = await loads(() => tree({ incremental: { cursor_path: 'at' } }))
+  shops(made.answers)
+  expect(await made.run({ select: ['orders'] })).toEqual(['shops cursor_held'])
+  expect(await made.cursor('orders')).toBe(9)
+  expect(await made.run({ select: ['shops'] })).toEqual(['shops cursor_held'])
+  expect(await made.run()).toEqual([])
+  expect(await made.ids('shops')).toEqual([1])
+  expect(await made.ids('orders')).toEqual([11, 12])
+})
+
+test('a parent that the document does not load moves its cursor, for its children follow it', async () => {
+  const made = await loads(() => {
+    const [parent, child] = tree()
+    return [{ ...parent, selected: false }, child]
+  })
+  shops(made.answers)
+  expect(await made.run()).toEqual([])
+  expect(await made.cursor('shops')).toBe(10)
+})
+
+test('an incomplete list that is allowed leaves its cursor where it was', async () => {
+  const made = await loads(() => [
+    {
+      name: 'items',
+      ...merged,
+      endpoint: { ...listed('items'), paginator: { type: 'offset', limit: 1, total_path: 'total' } },
+    },
+  ])
+  made.answers['/items?offset=0&limit=1'] = { json: { data: [{ id: 3, at: 30 }], total: 3 } }
+  made.answers['/items?offset=1&limit=1'] = { json: { data: [], total: 3 } }
+  expect(await made.run({ allowIncomplete: true })).toEqual(['items cursor_held'])
+  made.answers['/items?offset=1&limit=1'] = { json: { data: [{ id: 2, at: 20 }], total: 3 } }
+  made.answers['/items?offset=2&limit=1'] = { json: { data: [{ id: 1, at: 10 }], total: 3 } }
+  await made.run()
+  expect(await made.ids('items')).toEqual([1, 2, 3])
+})
+
+test('a cursor that moves past an answer that the document lets pass says so', async () => {
+  const made = await loads(() => [
+    {
+      name: 'items',
+      ...merged,
+      endpoint: {
+        ...listed('items'),
+        response_actions: [{ status_code: 404, action: 'skip_page' }],
+      },
+    },
+  ])
+  newestFirst(made.answers)
+  made.answers['/items?page=2'] = { status: 404, json: {} }
+  expect(await made.run()).toEqual(['items cursor_ahead'])
+})
