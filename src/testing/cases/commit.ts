@@ -104,6 +104,18 @@ export const commitCases: CaseTable = {
         { resource: 'b', verdict: 'complete', reasons: '["5 of 5"]', rows: '{"orders":4}', announced: null },
         { resource: 'orders', verdict: 'complete', reasons: '["5 of 5"]', rows: '{"orders":4}', announced: '5n' },
       ])
+      await runLoad(connection, schema, {
+        loadId: '1.2',
+        records: orders(2),
+        tables: APPEND,
+        receipts: [{ ...receipt, resource: 'c', deleted: 3, variants: ['orders.id__v_text'] }],
+      })
+      const later = await rowsOf(connection, '_sluice_receipts', ['resource', 'deleted', 'variants'])
+      deepEqual(later, [
+        { resource: 'b', deleted: null, variants: null },
+        { resource: 'c', deleted: '3n', variants: '["orders.id__v_text"]' },
+        { resource: 'orders', deleted: null, variants: null },
+      ])
     })
   },
 

@@ -1,0 +1,101 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { sluice } from '../../src/cli/program.js'
+import { type Destination, duckdb, pipeline, postgres, restApi } from '../../src/index.js'
+import { screen } from '../cli/screen.js'
+import { startPostgres } from '../destinations/postgresServer.js'
+import { testApi, testFolder } from './api.js'
+
+/** Receipts that are stored, also into a table that an older version made, and what the command says of deletions. */
+
+const server = await startPostgres()
+afterAll(() => server.stop())
+
+interface Place {
+  readonly destination: Destination
+  sql(text: string): Promise<unknown>
+}
+
+const places: Readonly<Record<string, () => Promise<Place>>> = {
+  async duckdb() {
+    const path = join(await testFolder(), 'test.duckdb')
+    return {
+      destination: duckdb(path),
+      async sql(text) {
+        const instance = await DuckDBInstance.create(path)
+        const connection = await instance.connect()
+        await connection.run(text)
+        connection.closeSync()
+        instance.closeSync()
+      },
+    }
+  },
+  async postgres() {
+    const database = await server.createDatabase()
+    return {
+      destination: postgres(server.url(database)),
+      sql: text => server.sql(database, text),
+    }
+  },
+}
+
+const merged = {
+  name: 'items',
+  primary_key: 'id',
+  write_disposition: 'merge',
+  deletes: 'hard',
+  max_delete_share: 1,
+  endpoint: { path: 'items', paginator: 'single_page' },
+} as const
+
+describe.each(Object.entries(places))('%s', (_, open) => {
+  test('a table of receipts that an older version made gets the columns that it lacks', async () => {
+    const { destination, sql } = await open()
+    let ids = [1, 2, 3, 4]
+    const { url } = await testApi(() => ({ json: ids.map(id => ({ id })) }))
+    const made = pipeline({
+      name: 'test',
+      source: restApi({ client: { base_url: url }, resources: [merged] }, { env: {} }),
+      destination,
+      home: await testFolder(),
+    })
+    await made.run()
+    await sql('ALTER TABLE test_dataset._sluice_receipts DROP COLUMN deleted')
+    await sql('ALTER TABLE test_dataset._sluice_receipts DROP COLUMN variants')
+    ids = [1]
+    await made.run()
+    const rows = await made.dataset().table('_sluice_receipts').orderBy('load_id').rows()
+    expect(rows.map(({ deleted, variants }) => [deleted, variants])).toEqual([
+      [null, null],
+      [3n, null],
+    ])
+  })
+})
+
+test('the command says how many rows were deleted', async () => {
+  const folder = await testFolder()
+  let ids = [1, 2, 3, 4]
+  const { url } = await testApi(() => ({ json: ids.map(id => ({ id })) }))
+  const file = join(folder, 'test.json')
+  await writeFile(file, JSON.stringify({ client: { base_url: url }, resources: [merged] }))
+  const run = async (): Promise<string> => {
+    const [out, err] = [screen(), screen()]
+    const exitCode = await sluice(['run', file, '--destination', `duckdb:${join(folder, 'test.duckdb')}`], {
+      terminal: { out, err },
+      version: '0.0.0',
+      signal: new AbortController().signal,
+      now: () => 0,
+    })
+    expect([exitCode, err.text()]).toEqual([0, expect.any(String)])
+    return out.text()
+  }
+  vi.stubEnv('SLUICE_HOME', join(folder, 'home'))
+  onTestFinished(() => void vi.unstubAllEnvs())
+  expect(await run()).not.toContain('deleted')
+  ids = [1, 2, 3]
+  expect(await run()).toContain('items: 1 row deleted')
+  ids = [1]
+  expect(await run()).toContain('items: 2 rows deleted')
+})
