@@ -176,9 +176,26 @@ export interface TablePlan {
    * Delete rows whose key did not arrive in this load (`deletes`): `hard` removes them, `soft` sets the named
    * timestamp column. Only ever given for a listing whose receipt is complete.
    */
-  readonly deletes?: { readonly mode: 'hard' } | { readonly mode: 'soft'; readonly column: string } | undefined
+  readonly deletes?:
+    | { readonly mode: 'hard' }
+    | { readonly mode: 'soft'; readonly column: string }
+    | OrphanDeletes
+    | undefined
   /** Above this share of the table's live rows the commit fails with `too_many_deletes`. */
   readonly maxDeleteShare?: number | undefined
+}
+
+/**
+ * Rows go whose parent's row is gone from the table `parent`, or marked there, once that table is written. `keys`: columns
+ * that name the parent's row, in both tables; a row in which one of them is null stays. `column`: rows are marked in it,
+ * and the mark is taken away where the parent is back; absent: they are removed.
+ */
+export interface OrphanDeletes {
+  readonly mode: 'with_parent'
+  readonly parent: string
+  readonly keys: readonly { readonly parent: string; readonly child: string }[]
+  /** Column in both tables. */
+  readonly column?: string | undefined
 }
 
 /** Types as the destination declares them; `precision` and `scale` from the column's hints. */

@@ -137,10 +137,14 @@ export interface ListEnd {
  */
 export type Unread = 'run' | 'document' | 'answer'
 
-/** Removes rows, or marks them with the time in the column `_sluice_deleted_at`. */
-interface DeletePolicy {
-  readonly mode: 'soft' | 'hard'
-}
+/**
+ * Which rows go, and how. `hard` and `soft`: those that a complete listing no longer has are removed, or marked with the
+ * time in the column `_sluice_deleted_at`. `with_parent`: those whose parent's row goes, in the same way, whatever
+ * their own listing shows; `keys` are the members of the parent's record that name it, and where the child repeats them.
+ */
+export type DeletePolicy =
+  | { readonly mode: 'soft' | 'hard' }
+  | { readonly mode: 'with_parent'; readonly keys: readonly { readonly parent: string; readonly child: string }[] }
 
 /** A step run on each record, in order; user code. */
 export type ProcessingStep = (

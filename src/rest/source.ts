@@ -5,7 +5,7 @@ import { stringifyJson } from '../json/write.js'
 import type { ResponseJournal } from '../model/responses.js'
 import { scrubber as createScrubber, type Scrubber } from '../model/secrets/scrubber.js'
 import { Secret } from '../model/secrets/secret.js'
-import type { ExtractContext, ListEnd, Page, Resource, Source } from '../model/source.js'
+import type { DeletePolicy, ExtractContext, ListEnd, Page, Resource, Source } from '../model/source.js'
 import { functionError, isRecord, shownResult, unheard } from '../model/userFunction.js'
 import type { Authenticator, Paginator, RetryPolicy, Transport } from './api.js'
 import { authenticators } from './auth/authKinds.js'
@@ -22,6 +22,7 @@ import type {
 } from './document/model.js'
 import { because } from './evidence/evidence.js'
 import { type Client, createClient } from './http/client.js'
+import { includedName } from './list/includeParent.js'
 import type { ListReader } from './list/listReader.js'
 import { type RunMemory, readList } from './list/pages.js'
 import { customPaginator } from './paginators/custom.js'
@@ -135,7 +136,7 @@ function endpointResource(
 }
 
 function described(resource: ResourceModel) {
-  const { name, selected, hints, incremental, steps, path, deletes, maxDeleteShare } = resource
+  const { name, selected, hints, incremental, steps, path, maxDeleteShare } = resource
   return {
     name,
     selected,
@@ -143,9 +144,17 @@ function described(resource: ResourceModel) {
     incremental: incremental?.hint,
     steps,
     path,
-    deletes: deletes === undefined ? undefined : { mode: deletes },
+    deletes: deletePolicy(resource),
     maxDeleteShare,
   }
+}
+
+function deletePolicy(resource: ResourceModel): DeletePolicy | undefined {
+  const { deletes } = resource
+  if (deletes !== 'with_parent') return deletes === undefined ? undefined : { mode: deletes }
+  const included = resource.kind === 'endpoint' ? resource.includeFromParent : []
+  const parent = resource.kind === 'endpoint' ? resource.parent : undefined
+  return { mode: deletes, keys: included.map(key => ({ parent: key, child: includedName(parent ?? '', key) })) }
 }
 
 function paginatorOf(model: PaginatorModel, resource: string): Paginator | undefined {

@@ -44,6 +44,10 @@ export async function docsApi(): Promise<TestServer> {
           },
     '/regions/eu/shops': () => ({ body: [{ name: 'Berlin' }, { name: 'Lyon' }] }),
     '/regions/us/shops': () => ({ body: [{ name: 'Austin' }] }),
+    '/shops': () => ({ body: five.slice(0, 3) }),
+    ...Object.fromEntries(
+      five.map(({ id }) => [`/shops/${id}/orders`, () => ({ body: [{ id: id * 10 }, { id: id * 10 + 1 }] })]),
+    ),
     '/code/repositories': () => ({ body: [{ full_name: 'acme/site' }] }),
     '/code/repositories/acme/site/issues': () => ({ body: five.slice(0, 2) }),
     '/customers': () => ({ body: five }),

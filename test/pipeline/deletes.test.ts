@@ -37,6 +37,7 @@ async function loads(resources: () => RestApiConfig['resources']) {
     answers,
     url,
     run: (options: RunOptions = {}) => under.run(options),
+    rows: async (table: string) => await under.dataset().table(table).rows(),
     ids: async (table: string) => {
       const rows = await under.dataset().table(table).rows()
       return rows.map(({ id }) => Number(id)).sort((a, b) => a - b)
@@ -319,4 +320,128 @@ test('a child list whose key is left out is an empty one without proof, unless n
   answers['/shops/1/orders'] = { kind: 'list' }
   await expect(run()).rejects.toMatchObject({ code: 'selector', message: expect.stringContaining('items') })
   expect(await idsOf('orders')).toEqual([10])
+})
+
+/** Orders go with their shops, and their lines with the orders. */
+const branch = (
+  deletes: 'hard' | 'soft' | undefined,
+  more: object = {},
+  parent: object = {},
+): RestApiConfig['resources'] => [
+  { ...shops, max_delete_share: 1, ...(deletes !== undefined && { deletes }), ...parent },
+  { ...orders, deletes: 'with_parent', include_from_parent: ['id'], ...more },
+  {
+    name: 'lines',
+    primary_key: 'id',
+    write_disposition: 'merge',
+    deletes: 'with_parent',
+    max_delete_share: 1,
+    include_from_parent: ['id'],
+    endpoint: { path: 'orders/{resources.orders.id}/lines', data_selector: '$', paginator: 'single_page' },
+  },
+]
+
+async function grown(resources: RestApiConfig['resources']) {
+  const made = await loads(() => resources)
+  made.answers['/shops'] = {
+    data: [
+      { id: 1, name: 'a' },
+      { id: 2, name: 'b' },
+    ],
+    next: null,
+  }
+  made.answers['/shops/1/orders'] = [{ id: 10, tags: ['x', 'y'] }, { id: 11 }]
+  made.answers['/shops/2/orders'] = [{ id: 20, tags: ['z'] }]
+  for (const id of [10, 11, 20]) made.answers[`/orders/${id}/lines`] = ids(id * 10, id * 10 + 1)
+  await made.run()
+  return made
+}
+
+test.each<[string, RestApiConfig['resources']]>([
+  ['deletes: hard', branch('hard')],
+  ['write_disposition: replace', branch(undefined, {}, { write_disposition: 'replace' })],
+])('with_parent takes the rows below those that %s takes, at every depth', async (_what, resources) => {
+  const { answers, run, ids: idsOf } = await grown(resources)
+  answers['/shops'] = { data: [{ id: 2, name: 'renamed' }], next: null }
+  // The rows that the child's own listing lacks stay.
+  answers['/shops/2/orders'] = []
+  const { receipts } = await run()
+  expect(await idsOf('orders')).toEqual([20])
+  expect(await idsOf('lines')).toEqual([200, 201])
+  expect(receipts.find(({ resource }) => resource === 'orders')?.deleted).toBe(2)
+  expect(receipts.find(({ resource }) => resource === 'lines')?.deleted).toBe(4)
+})
+
+test('with_parent marks rows below marked ones, and takes the mark away when the parent is back', async () => {
+  const { answers, run, rows } = await grown(branch('soft'))
+  const marked = async (table: string) =>
+    (await rows(table))
+      .filter(row => row._sluice_deleted_at !== null)
+      .map(({ id }) => Number(id))
+      .sort()
+  const both = answers['/shops']
+  answers['/shops'] = { data: [{ id: 2, name: 'b' }], next: null }
+  await run()
+  expect([await marked('shops'), await marked('orders'), await marked('lines')]).toEqual([
+    [1],
+    [10, 11],
+    [100, 101, 110, 111],
+  ])
+  answers['/shops'] = both
+  answers['/shops/1/orders'] = []
+  await run()
+  expect([await marked('shops'), await marked('orders'), await marked('lines')]).toEqual([[], [], []])
+})
+
+test('with_parent takes nothing where the parents are not known whole, and a warning says why', async () => {
+  const {
+    answers,
+    run,
+    ids: idsOf,
+    url,
+  } = await grown(
+    branch(
+      'hard',
+      {},
+      { endpoint: { path: 'shops', data_selector: 'data', paginator: { type: 'json_link', next_url_path: 'next' } } },
+    ),
+  )
+  answers['/shops'] = { data: [{ id: 2 }], next: `${url}/more` }
+  const warnings: string[] = []
+  await run({
+    maxPages: 1,
+    onEvent: event => {
+      if (event.type === 'warning' && event.code === 'deletes_skipped') warnings.push(event.message)
+    },
+  })
+  expect(await idsOf('orders')).toEqual([10, 11, 20])
+  expect(warnings.join('\n')).toMatch(/orders: nothing was deleted from table orders: shops is unproven/)
+})
+
+test('with_parent is bounded by max_delete_share', async () => {
+  const { answers, run, ids: idsOf } = await grown(branch('hard', { max_delete_share: 0.5 }))
+  answers['/shops'] = { data: [{ id: 2 }], next: null }
+  await expect(run()).rejects.toMatchObject({
+    code: 'too_many_deletes',
+    message: expect.stringContaining('lost their parent'),
+  })
+  expect(await idsOf('shops')).toEqual([1, 2])
+  expect(await idsOf('orders')).toEqual([10, 11, 20])
+})
+
+test.each<[string, () => RestApiConfig['resources'], string]>([
+  ['the parent never loses rows', () => branch(undefined), 'rows of shops never go'],
+  ['nothing names the parent', () => branch('hard', { include_from_parent: [] }), 'add id to `include_from_parent`'],
+  [
+    'the parent has no key',
+    () => branch('hard', {}, { primary_key: undefined, deletes: undefined }),
+    'has no `primary_key`',
+  ],
+  ['rows are only added', () => branch('hard', { write_disposition: 'append' }), 'only adds rows'],
+  ['there is no parent', () => [{ ...items, deletes: 'with_parent' }], 'needs a parent'],
+])('with_parent is refused where %s', async (_what, resources, why) => {
+  await expect(loads(resources).then(({ run }) => run())).rejects.toMatchObject({
+    name: 'ConfigError',
+    message: expect.stringContaining(why),
+  })
 })

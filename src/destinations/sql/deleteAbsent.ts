@@ -1,5 +1,6 @@
 import type { TablePlan } from '../../model/destination.js'
 import { DataError, SchemaError } from '../../model/errors.js'
+import type { ReadonlyColumn } from '../../schema/schema.js'
 import type { Chain } from './chain.js'
 import { requiredRowKey } from './chain.js'
 import { deleteNested } from './merge.js'
@@ -16,44 +17,107 @@ const GONE = '_sluice_gone'
 export async function deleteAbsent(session: SqlSession, chain: Chain, plan: TablePlan, at: bigint): Promise<number> {
   const { root, primaryKey } = chain
   const { deletes } = plan
-  if (deletes === undefined) return 0
+  if (deletes === undefined || deletes.mode === 'with_parent') return 0
   if (primaryKey.length === 0) {
     throw new SchemaError('schema', `Deleting rows that are gone from ${root.name} needs a primary key`, {
       table: root.name,
     })
   }
-  const { identifier } = session.dialect
-  const marker = deletes.mode === 'soft' ? root.schema.columns.get(deletes.column) : undefined
-  if (deletes.mode === 'soft' && marker === undefined) {
-    throw new SchemaError('schema', `Table ${root.name} has no column ${deletes.column} to mark deleted rows with`, {
-      table: root.name,
-      column: deletes.column,
-    })
-  }
   const same = sameKey(session, root, primaryKey, 'd', 's')
   const arrived =
     root.staged === undefined ? '1 = 0' : `EXISTS (SELECT 1 FROM ${root.staged.relation} AS s WHERE ${same})`
+  const marker = deletes.mode === 'soft' ? markerOf(chain, deletes.column) : undefined
+  return takeAway(session, chain, plan, { gone: `NOT ${arrived}`, stays: arrived, marker, at })
+}
+
+/**
+ * Deletes or marks the rows of the root whose parent's row is gone. Run when the parent's table is written. Resolves to
+ * the number of rows that it deleted or marked.
+ */
+export async function deleteOrphans(
+  session: SqlSession,
+  chain: Chain,
+  plan: TablePlan,
+  parent: Chain | undefined,
+  at: bigint,
+): Promise<number> {
+  const { deletes } = plan
+  if (deletes?.mode !== 'with_parent' || parent === undefined) return 0
+  const { identifier } = session.dialect
+  const { root } = chain
+  const pairs = deletes.keys.map(
+    ({ child, parent: key }) => [columnOf(root, child), columnOf(parent.root, key)] as const,
+  )
+  // Rows of a time when the keys were not repeated have none.
+  const named = pairs.map(([child]) => `d.${identifier(child)} IS NOT NULL`).join(' AND ')
+  const same = pairs.map(([child, key]) => `p.${identifier(key)} = d.${identifier(child)}`).join(' AND ')
+  const isMarked = deletes.column !== undefined && parent.root.columns.has(deletes.column)
+  const unmarked = isMarked ? ` AND p.${identifier(deletes.column)} IS NULL` : ''
+  const there = `EXISTS (SELECT 1 FROM ${parent.root.target} AS p WHERE ${same}${unmarked})`
+  const marker = deletes.column === undefined ? undefined : markerOf(chain, deletes.column)
+  return takeAway(session, chain, plan, { gone: `${named} AND NOT ${there}`, stays: there, marker, at })
+}
+
+function columnOf({ name, columns }: Chain['root'], column: string): string {
+  if (columns.has(column)) return column
+  throw new SchemaError(
+    'schema',
+    `Table ${name} has no column ${column}, by which rows and their parents are matched`,
+    {
+      table: name,
+      column,
+    },
+  )
+}
+
+function markerOf({ root }: Chain, name: string): ReadonlyColumn {
+  const marker = root.schema.columns.get(name)
+  if (marker !== undefined) return marker
+  throw new SchemaError('schema', `Table ${root.name} has no column ${name} to mark deleted rows with`, {
+    table: root.name,
+    column: name,
+  })
+}
+
+/** Conditions on the rows `d` of the root. */
+interface Leaving {
+  readonly gone: string
+  /** For marked rows: the mark is taken away. */
+  readonly stays: string
+  /** Absent: rows are removed. */
+  readonly marker: ReadonlyColumn | undefined
+  readonly at: bigint
+}
+
+async function takeAway(
+  session: SqlSession,
+  chain: Chain,
+  plan: TablePlan,
+  { gone, stays, marker, at }: Leaving,
+): Promise<number> {
+  const { root } = chain
+  const { identifier } = session.dialect
   const live = marker === undefined ? '1 = 1' : `d.${identifier(marker.name)} IS NULL`
-  const gone = `${live} AND NOT ${arrived}`
-  const leaving = await numberFrom(session, `SELECT count(*) FROM ${root.target} AS d WHERE ${gone}`)
+  const leaves = `${live} AND ${gone}`
+  const leaving = await numberFrom(session, `SELECT count(*) FROM ${root.target} AS d WHERE ${leaves}`)
   await checkShare(session, chain, plan, live, leaving)
   if (marker !== undefined) {
     const column = identifier(marker.name)
     const now = session.dialect.timestamp(at, marker.timezone !== false)
-    await session.run(`UPDATE ${root.target} AS d SET ${column} = ${now} WHERE ${gone}`)
+    await session.run(`UPDATE ${root.target} AS d SET ${column} = ${now} WHERE ${leaves}`)
     // A merge that replaces rows clears the mark with them; one that leaves them alone does not.
-    await session.run(`UPDATE ${root.target} AS d SET ${column} = NULL WHERE d.${column} IS NOT NULL AND ${arrived}`)
+    await session.run(`UPDATE ${root.target} AS d SET ${column} = NULL WHERE d.${column} IS NOT NULL AND ${stays}`)
     return leaving
   }
   if (chain.nested.length > 0) {
     const key = identifier(requiredRowKey(root))
     await session.run(
-      `CREATE TEMPORARY TABLE ${identifier(GONE)} AS SELECT d.${key} AS row_key FROM ${root.target} AS d WHERE ${gone}`,
+      `CREATE TEMPORARY TABLE ${identifier(GONE)} AS SELECT d.${key} AS row_key FROM ${root.target} AS d WHERE ${leaves}`,
     )
     await deleteNested(session, chain, `SELECT row_key FROM ${session.dialect.temporary(GONE)}`)
     await session.run(`DROP TABLE ${session.dialect.temporary(GONE)}`)
   }
-  await session.run(`DELETE FROM ${root.target} AS d WHERE ${gone}`)
+  await session.run(`DELETE FROM ${root.target} AS d WHERE ${leaves}`)
   return leaving
 }
 
@@ -70,9 +134,10 @@ async function checkShare(
   const before = await numberFrom(session, `SELECT count(*) FROM ${target} AS d WHERE ${live}`)
   if (leaving <= before * maxDeleteShare) return
   const percent = Math.round((leaving / before) * 100)
+  const why = plan.deletes?.mode === 'with_parent' ? 'lost their parent' : 'did not arrive in this load'
   throw new DataError(
     'too_many_deletes',
-    `${leaving} of ${before} rows (${percent} %) of table ${name} did not arrive in this load, more than the ${Math.round(maxDeleteShare * 100)} % that may be deleted at once; nothing was changed. Check the API, or raise the limit for one run`,
+    `${leaving} of ${before} rows (${percent} %) of table ${name} ${why}, more than the ${Math.round(maxDeleteShare * 100)} % that may be deleted at once; nothing was changed. Check the API, or raise the limit for one run`,
     { path: name },
   )
 }

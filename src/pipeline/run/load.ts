@@ -1,6 +1,6 @@
 import { elements } from '../../json/bytes.js'
 import type { JsonValue } from '../../json/value.js'
-import type { CommitPlan, Connection, Load, TablePlan } from '../../model/destination.js'
+import type { CommitPlan, Connection, Load } from '../../model/destination.js'
 import { DataError, SchemaError, shortened } from '../../model/errors.js'
 import type { RunEvent, WarningCode } from '../../model/events.js'
 import type { Receipt } from '../../model/receipt.js'
@@ -10,25 +10,31 @@ import type { IncrementalHint, Resource, Source, TableHints } from '../../model/
 import type { PipelineState } from '../../model/state.js'
 import { bumpState, cursorState, withCursorState } from '../../model/state.js'
 import { type JudgedParent, type Judgement, judgeChild } from '../../model/verdict.js'
-import { isoTimestampMicros } from '../../normalize/exact/isoText.js'
 import { createNormalizer } from '../../normalize/normalizer.js'
-import { hasSeenData } from '../../schema/columns.js'
 import { isNewTable, resolveContract } from '../../schema/contracts.js'
-import { rootTable } from '../../schema/lineage.js'
 import type { Naming } from '../../schema/naming.js'
 import { propagateRootKey } from '../../schema/rootKey.js'
-import type { MergeStrategy, ReadonlyTable, Schema } from '../../schema/schema.js'
+import type { ReadonlyTable, Schema } from '../../schema/schema.js'
 import { bumpVersionFrom, ensureStateTable } from '../../schema/stored/document.js'
 import { applyTableHints, columnName } from '../../schema/tableHints.js'
 import { underImport } from '../look/schemaFiles.js'
 import type { PipelineSetup, RunOptions } from '../setup.js'
 import type { ResourceRun } from './extract.js'
 import { type Holding, heldCursors, type ReadResource } from './incremental/heldCursors.js'
-import { type CursorTracker, isBeyond, trackCursor } from './incremental/incremental.js'
+import { isBeyond, trackCursor } from './incremental/incremental.js'
 import type { FrozenWindows } from './incremental/windows.js'
 import { type Meter, meter } from './meter.js'
-import { flattenPlan, type PlannedResource } from './plan.js'
+import { deletionOf, flattenPlan, type PlannedResource } from './plan.js'
 import { type Prepared, rootResource } from './prepare.js'
+import {
+  DEFAULT_MAX_DELETE_SHARE,
+  DELETION_MARK,
+  type Fillers,
+  fillersOf,
+  type Judged,
+  type OpenResource,
+  tablePlans,
+} from './tablePlans.js'
 import { recordsByTable, type Writer, writer } from './writer.js'
 
 export interface OpenLoadInput {
@@ -55,12 +61,6 @@ export interface OpenLoad {
     readonly rows: Readonly<Record<string, number>>
     readonly plan: CommitPlan | undefined
   }>
-}
-
-interface OpenResource {
-  readonly planned: PlannedResource
-  readonly meter: Meter
-  readonly cursor: CursorTracker | undefined
 }
 
 export function openLoad(input: OpenLoadInput): OpenLoad {
@@ -111,7 +111,16 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       meter: resourceMeter,
       children: children.map(toRun),
       write: loaded
-        ? recordWriter(planned, { ...prepared, options, emit, rows, owners, fates, meter: resourceMeter })
+        ? recordWriter(planned, {
+            ...prepared,
+            source: setup.source,
+            options,
+            emit,
+            rows,
+            owners,
+            fates,
+            meter: resourceMeter,
+          })
         : undefined,
     }
   }
@@ -151,6 +160,7 @@ function doubtMessage(
 type TableFate = 'write' | 'discard'
 
 interface WriterContext extends Pick<Prepared, 'schema' | 'declared' | 'naming' | 'imported'> {
+  readonly source: Source
   readonly options: Pick<RunOptions, 'schemaContract'>
   readonly emit: (event: RunEvent) => void
   readonly rows: Writer
@@ -205,7 +215,7 @@ function recordWriter(planned: PlannedResource, context: WriterContext): (record
 function openTable(table: string, planned: PlannedResource, context: WriterContext): TableFate {
   const { resource, disposition } = planned
   const { schema, naming } = context
-  const hints = withRunContract(withDeletionMark(resource), context.options)
+  const hints = withRunContract(withDeletionMark(resource, context.source), context.options)
   const contract = resolveContract(schema, table, hints.schemaContract)
   if (isNewTable(schema.tables.get(table)) && contract.tables !== 'evolve') {
     if (contract.tables !== 'freeze') return 'discard'
@@ -231,12 +241,10 @@ function openTable(table: string, planned: PlannedResource, context: WriterConte
   return 'write'
 }
 
-/** Time at which a row was found to be gone from a complete listing; null while it is there. */
-const DELETION_MARK = '_sluice_deleted_at'
-
 /** The mark in the table of the resource, and in nested tables whose rows are deleted by keys of their own. */
-function withDeletionMark({ hints, deletes }: Resource): TableHints {
-  if (deletes?.mode !== 'soft') return hints
+function withDeletionMark(resource: Resource, source: Source): TableHints {
+  const { hints } = resource
+  if (deletionOf(source, resource) !== 'soft') return hints
   const marked = (table: TableHints): TableHints => ({
     ...table,
     columns: [...(table.columns ?? []), { name: DELETION_MARK, data_type: 'timestamp', nullable: true }],
@@ -313,6 +321,8 @@ function conclude(
   const committedAt = BigInt(setup.clock.now()) * 1000n
   const fillers = fillersOf(setup.source, resources, judgements, prepared.naming)
   const judged: Judged = {
+    source: setup.source,
+    naming: prepared.naming,
     committedAt,
     fillers,
     emit,
@@ -440,119 +450,6 @@ function refuseSecretCursor(
   )
 }
 
-/** What the plans of all tables are made with. */
-interface Judged {
-  readonly fillers: Fillers
-  readonly emit: (event: RunEvent) => void
-  readonly committedAt: bigint
-  readonly defaultStrategy: MergeStrategy
-  readonly isReplay: boolean
-}
-
-function tablePlans(
-  schema: Schema,
-  resources: readonly OpenResource[],
-  rowsByTable: ReadonlyMap<string, number>,
-  judged: Judged,
-): readonly TablePlan[] {
-  const loaded = new Map(resources.filter(({ planned }) => planned.loaded).map(one => [one.planned.resource.name, one]))
-  const plans: TablePlan[] = []
-  for (const table of schema.tables.values()) {
-    if (table.parent !== undefined || table.resource === undefined || table.name.startsWith('_dlt')) continue
-    const opened = loaded.get(table.resource)
-    const hasRows = [...rowsByTable].some(([name, count]) => count > 0 && rootTable(schema, name) === table)
-    const replaces = opened?.planned.disposition.disposition === 'replace' && hasSeenData(table)
-    const deletes = !judged.isReplay && opened?.planned.resource.deletes !== undefined && hasSeenData(table)
-    if (!hasRows && !replaces && !deletes) continue
-    plans.push(tablePlan(table, opened, judged))
-  }
-  return plans
-}
-
-/** Of each resource of the source: the table it fills, unless a function names its tables, and why not all of it is known. */
-type Fillers = ReadonlyMap<string, Filler>
-
-interface Filler {
-  readonly table: string | undefined
-  readonly doubt: string | undefined
-  /** Why not all was read that was to be read. */
-  readonly gap: string | undefined
-}
-
-/** Resources that take no part in the run included: a table is known whole only where all that fill it are. */
-function fillersOf(
-  source: Source,
-  resources: readonly OpenResource[],
-  judgements: ReadonlyMap<string, Judgement>,
-  naming: Naming,
-): Fillers {
-  const opened = new Map(resources.map(one => [one.planned.resource.name, one]))
-  return new Map(
-    source.resources.map(({ name, hints: { tableName = name } }) => {
-      const table = typeof tableName === 'function' ? undefined : naming.tablesPath(tableName)
-      const one = opened.get(name)
-      const gap = gapOf(name, one, judgements.get(name))
-      return [name, { table, doubt: gap ?? (one === undefined ? undefined : doubtOf(name, one)), gap }]
-    }),
-  )
-}
-
-function gapOf(name: string, opened: OpenResource | undefined, judgement: Judgement | undefined): string | undefined {
-  if (opened?.planned.loaded !== true || judgement === undefined) return `${name} took no part in the run`
-  if (judgement.verdict !== 'complete') return `${name} is ${judgement.verdict}: ${judgement.reasons.join('; ')}`
-  return undefined
-}
-
-/** Why rows that did not arrive may be there all the same, although everything was read that was to be read. */
-function doubtOf(name: string, { cursor, meter: { lists, discardedRows } }: OpenResource): string | undefined {
-  if (cursor !== undefined) return `${name} was read inside the window of its cursor only`
-  if (lists === 0) return `${name} was asked for nothing, as there was no parent record`
-  if (discardedRows > 0) return `rows of ${name} arrived that the schema contract does not admit`
-  return undefined
-}
-
-function tablePlan(
-  table: ReadonlyTable,
-  opened: OpenResource | undefined,
-  { fillers, committedAt, defaultStrategy, isReplay, emit }: Judged,
-): TablePlan {
-  const disposition =
-    table.write_disposition === undefined || table.write_disposition === 'skip' ? 'append' : table.write_disposition
-  const strategy =
-    disposition === 'merge' ? ((table['x-merge-strategy'] as MergeStrategy | undefined) ?? defaultStrategy) : undefined
-  return {
-    table: table.name,
-    disposition,
-    strategy,
-    boundary: strategy === 'scd2' ? boundaryOf(table, committedAt) : undefined,
-    ...(isReplay || opened === undefined ? {} : deletesOf(table, opened.planned.resource, fillers, emit)),
-  }
-}
-
-/** What may be deleted from a table: nothing, with a warning, where it is not known that all of it was read. */
-function deletesOf(
-  table: ReadonlyTable,
-  { name, deletes, maxDeleteShare = DEFAULT_MAX_DELETE_SHARE }: Resource,
-  fillers: Fillers,
-  emit: (event: RunEvent) => void,
-): Pick<TablePlan, 'deletes' | 'maxDeleteShare'> {
-  if (deletes === undefined) return {}
-  const others = [...fillers].filter(([other, filler]) => other !== name && filler.table === table.name)
-  const doubt = fillers.get(name)?.doubt ?? others.find(([, filler]) => filler.doubt !== undefined)?.[1].doubt
-  if (doubt !== undefined) {
-    const message = `${name}: nothing was deleted from table ${table.name}: ${doubt}`
-    emit({ type: 'warning', code: 'deletes_skipped', resource: name, message })
-    return {}
-  }
-  return {
-    deletes: deletes.mode === 'hard' ? { mode: 'hard' } : { mode: 'soft', column: DELETION_MARK },
-    maxDeleteShare,
-  }
-}
-
-/** More than a tenth of a table gone at once is more often an API's fault than the truth. */
-const DEFAULT_MAX_DELETE_SHARE = 0.1
-
 /**
  * A `replace` by a listing that is not known to be whole takes no more rows away than `deletes` may: an API that gives an
  * empty page, or a trial run, would empty the table.
@@ -583,17 +480,4 @@ async function guardReplaced(
       { resource: owner, path: table },
     )
   }
-}
-
-function boundaryOf(table: ReadonlyTable, committedAt: bigint): bigint {
-  const hint = table['x-boundary-timestamp']
-  if (typeof hint !== 'string') return committedAt
-  const micros = isoTimestampMicros(hint)
-  if (micros === undefined)
-    throw new SchemaError(
-      'schema',
-      `${table.name}: boundary_timestamp ${JSON.stringify(hint)} is not an ISO timestamp`,
-      { table: table.name },
-    )
-  return micros
 }

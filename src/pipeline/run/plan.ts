@@ -34,7 +34,7 @@ export function planResources(
       .flatMap(child => plan(child) ?? [])
     if (!loaded && children.length === 0) return undefined
     if (loaded) {
-      refuseDeletes(destination, resource, disposition, options.disposition !== undefined)
+      refuseDeletes(source, destination, resource, disposition, options.disposition !== undefined)
       checkCapabilities(destination, resource, disposition)
     }
     return { resource, loaded: loaded && disposition.disposition !== 'skip', disposition, children }
@@ -77,6 +77,7 @@ function checkCapabilities(
 
 /** Fails where `deletes` cannot work. `isForRun`: a run that replaces all rows by its own choice leaves none to delete. */
 function refuseDeletes(
+  source: Source,
   destination: Destination,
   resource: Resource,
   disposition: DispositionHint,
@@ -89,6 +90,45 @@ function refuseDeletes(
       ? `cannot work with ${destination.name}, whose rows are never changed; leave it out, or load into a database`
       : deletesRefusal(disposition)
   if (refusal !== undefined) throw refused(resource, 'deletes', refusal)
+  refuseOrphans(source, resource)
+}
+
+/** Fails where rows cannot go with their parents': nothing names the parent's row, or it never goes. */
+function refuseOrphans(source: Source, resource: Resource): void {
+  if (resource.deletes?.mode !== 'with_parent') return
+  const parent = source.resources.find(({ name }) => name === resource.parent)
+  if (parent === undefined) throw refused(resource, 'deletes', 'is with_parent, but the resource has no parent')
+  const { primaryKey = [], tableName } = parent.hints
+  const named = new Set(resource.deletes.keys.map(key => key.parent))
+  const missing = primaryKey.filter(key => !named.has(key))
+  if (primaryKey.length === 0)
+    throw refused(resource, 'deletes', `is with_parent, but its parent ${parent.name} has no \`primary_key\`; add one`)
+  if (missing.length > 0)
+    throw refused(
+      resource,
+      'deletes',
+      `is with_parent, which needs the primary key of ${parent.name} in its rows: add ${missing.join(', ')} to \`include_from_parent\``,
+    )
+  if (typeof tableName === 'function')
+    throw refused(resource, 'deletes', `is with_parent, but a function names the tables of its parent ${parent.name}`)
+  // Of a parent that goes with its own parent, that one's refusal says why.
+  if (parent.deletes?.mode !== 'with_parent' && deletionOf(source, resource) === undefined)
+    throw refused(
+      resource,
+      'deletes',
+      `is with_parent, but rows of ${parent.name} never go; give ${parent.name} \`deletes\` too, or \`write_disposition: replace\``,
+    )
+}
+
+/** How rows of a resource go that deletes some: for those that go with their parents', as these do. */
+export function deletionOf(
+  source: Pick<Source, 'resources'>,
+  { deletes, parent }: Resource,
+): 'soft' | 'hard' | undefined {
+  if (deletes?.mode !== 'with_parent') return deletes?.mode
+  const above = source.resources.find(({ name }) => name === parent)
+  if (above === undefined) return undefined
+  return above.hints.writeDisposition?.disposition === 'replace' ? 'hard' : deletionOf(source, above)
 }
 
 /** The error for what a resource asks for and cannot get; `key` is the key of the document to change. */

@@ -49,7 +49,7 @@ interface ResourceBase {
   readonly steps: readonly ProcessingStep[]
   readonly incremental?: IncrementalModel | undefined
   /** What becomes of rows that a complete listing no longer has. */
-  readonly deletes?: 'soft' | 'hard' | undefined
+  readonly deletes?: 'soft' | 'hard' | 'with_parent' | undefined
   readonly maxDeleteShare?: number | undefined
 }
 

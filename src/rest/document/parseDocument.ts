@@ -79,7 +79,7 @@ function normalise(document: RestApiConfig, options: ParseOptions, lookup: Looku
   for (const { name, parentKeys } of drafts) {
     if (parents.has(name)) continue
     for (const at of parentKeys) {
-      problems.add(at, 'needs a parent: a placeholder `{resources.<resource>.<field>}` in the endpoint')
+      problems.add(at, NO_PARENT)
     }
   }
   return {
@@ -130,12 +130,14 @@ function draft(
   const { records } = keys
   if (records != null) {
     if (typeof written !== 'string') checkNoEndpoint(written, at, problems)
+    if (keys.deletes === 'with_parent') problems.add(merged.where('deletes'), NO_PARENT)
     const build = ownRecords(records, common, merged.where('records'), problems)
     return { name: merged.name, at, mentions: [], parentKeys: [], build: () => build }
   }
   const endpoint = endpointOf(merged, reader, context)
   const included = keys.include_from_parent ?? []
   const parentKeys = included.length === 0 ? [] : [merged.where('include_from_parent')]
+  if (keys.deletes === 'with_parent') parentKeys.push(merged.where('deletes'))
   if (endpoint.batch !== undefined) {
     parentKeys.push(merged.where('endpoint', 'batch_size'))
     if (included.length > 0) {
@@ -154,8 +156,10 @@ function draft(
   }
 }
 
+const NO_PARENT = 'needs a parent: a placeholder `{resources.<resource>.<field>}` in the endpoint'
+
 /** Reports where they cannot work; a key may be known to the stored schema alone. */
-function deletesOf({ name, keys, where }: MergedResource, problems: Problems): 'soft' | 'hard' | undefined {
+function deletesOf({ name, keys, where }: MergedResource, problems: Problems): ResourceModel['deletes'] {
   if (keys.deletes == null) return undefined
   const written = keys.write_disposition ?? 'append'
   const { disposition, strategy } = typeof written === 'string' ? { disposition: written } : written

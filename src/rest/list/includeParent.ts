@@ -5,6 +5,11 @@ import { DataError, shortened } from '../../model/errors.js'
 import type { EndpointResource } from '../document/model.js'
 import type { Selection } from './selector.js'
 
+/** The member of a child's record that repeats a key of its parent's. */
+export function includedName(parent: string, key: string): string {
+  return `_${parent}_${key}`
+}
+
 /**
  * Members to be added to every record of a child: `_<parent>_<key>` for each key of `include_from_parent`, as UTF-8
  * text `"name":value,…`. A key that the parent's record lacks is a DataError `placeholder`.
@@ -23,7 +28,7 @@ export function parentMembers(resource: EndpointResource, parent: JsonObject): U
       )
     }
     const value = numberLiteral(parent, key) ?? stringifyJson(parent[key])
-    return `${JSON.stringify(`_${resource.parent}_${key}`)}:${value}`
+    return `${JSON.stringify(includedName(resource.parent ?? '', key))}:${value}`
   })
   return Buffer.from(members.join(','))
 }

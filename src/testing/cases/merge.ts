@@ -313,6 +313,53 @@ export const mergeCases: CaseTable = {
     })
   },
 
+  async 'rows go with those of their parents, or are marked with them'(destination) {
+    await withConnection(destination, async connection => {
+      const above = testSchema({
+        shops: { columns: { ...KEY, gone_at: 'timestamp' }, disposition: 'merge' },
+        orders: { columns: { ...KEY, _shops_id: 'bigint', gone_at: 'timestamp' }, disposition: 'merge' },
+      })
+      const load = async (loadId: string, shops: number[], orders: TestRecord[], column?: string) => {
+        const deletes = column === undefined ? ({ mode: 'hard' } as const) : ({ mode: 'soft', column } as const)
+        const orphans = {
+          mode: 'with_parent',
+          parent: 'shops',
+          keys: [{ parent: 'id', child: '_shops_id' }],
+          column,
+        } as const
+        await runLoad(connection, above, {
+          loadId,
+          records: { shops: shops.map(id => ({ id })), orders },
+          tables: [
+            { table: 'orders', disposition: 'merge', strategy: 'delete-insert', deletes: orphans },
+            { table: 'shops', disposition: 'merge', strategy: 'delete-insert', deletes },
+          ],
+          committedAt: 1_704_067_200_000_000n,
+        })
+      }
+      await load(
+        '1.1',
+        [1, 2, 3],
+        [{ id: 10, _shops_id: 1 }, { id: 20, _shops_id: 2 }, { id: 30, _shops_id: 3 }, { id: 40 }],
+      )
+      await load('1.2', [2, 3], [])
+      deepEqual(await rowsOf(connection, 'orders', ['id']), [{ id: '20n' }, { id: '30n' }, { id: '40n' }])
+      await load('1.3', [3], [], 'gone_at')
+      const marked = '2024-01-01T00:00:00.000Z'
+      deepEqual(await rowsOf(connection, 'orders', ['id', 'gone_at']), [
+        { id: '20n', gone_at: marked },
+        { id: '30n', gone_at: null },
+        { id: '40n', gone_at: null },
+      ])
+      await load('1.4', [2, 3], [], 'gone_at')
+      deepEqual(await rowsOf(connection, 'orders', ['gone_at']), [
+        { gone_at: null },
+        { gone_at: null },
+        { gone_at: null },
+      ])
+    })
+  },
+
   async 'a merge may add the column that marks deleted rows, and others'(destination) {
     await withConnection(destination, async connection => {
       const load = async (

@@ -119,7 +119,10 @@ function committed(
   staged: ReadonlyMap<string, readonly DatasetRow[]>,
 ): Stored {
   const tables = new Map(before.tables)
-  for (const { table, disposition, deletes } of plan.tables) {
+  const orphaned: TablePlan[] = []
+  for (const one of plan.tables) {
+    const { table, disposition, deletes } = one
+    if (deletes?.mode === 'with_parent') orphaned.push(one)
     const rows = staged.get(table) ?? []
     const there = withDeletes(before.tables.get(table) ?? [], rows, deletes, plan.committedAt)
     if (disposition === 'append') tables.set(table, [...there, ...rows])
@@ -129,6 +132,9 @@ function committed(
       tables.set(table, [...there.filter(row => !news.has(row.id)), ...news.values()])
     }
   }
+  // Three levels at most: as often as rows may lose their parents.
+  for (const _ of orphaned)
+    for (const { table, deletes } of orphaned) withoutOrphans(tables, table, deletes, plan.committedAt)
   return {
     tables,
     loads: [...before.loads, loadId],
@@ -145,11 +151,43 @@ function withDeletes(
   deletes: TablePlan['deletes'],
   at: bigint,
 ): readonly DatasetRow[] {
-  if (deletes === undefined) return there
+  if (deletes === undefined || deletes.mode === 'with_parent') return there
   const ids = new Set(arrived.map(row => row.id))
   if (deletes.mode === 'hard') return there.filter(row => ids.has(row.id))
   const { column } = deletes
   return there.map(row => (ids.has(row.id) || row[column] != null ? row : { ...row, [column]: at }))
+}
+
+/** Rows whose parents are gone go too, or are marked; those whose parents are back are no longer marked. */
+function withoutOrphans(
+  tables: Map<string, readonly DatasetRow[]>,
+  table: string,
+  deletes: TablePlan['deletes'],
+  at: bigint,
+): void {
+  if (deletes?.mode !== 'with_parent') return
+  const { keys, column } = deletes
+  const isThere = (row: DatasetRow): boolean =>
+    (tables.get(deletes.parent) ?? []).some(
+      above =>
+        keys.every(({ parent, child }) => above[parent] === row[child]) &&
+        (column === undefined || above[column] == null),
+    )
+  const rows = tables.get(table) ?? []
+  const isNamed = (row: DatasetRow): boolean => keys.every(({ child }) => row[child] != null)
+  if (column === undefined)
+    tables.set(
+      table,
+      rows.filter(row => !isNamed(row) || isThere(row)),
+    )
+  else
+    tables.set(
+      table,
+      rows.map(row => {
+        if (isThere(row)) return row[column] == null ? row : { ...row, [column]: null }
+        return !isNamed(row) || row[column] != null ? row : { ...row, [column]: at }
+      }),
+    )
 }
 
 function rowsIn({ rows, columns }: ColumnBatch): DatasetRow[] {

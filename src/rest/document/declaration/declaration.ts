@@ -68,9 +68,9 @@ const resourceKeys = {
   table_name: key(resourceTableName, 'Name of its table; default: the name of the resource.'),
   ...tableHints,
   nested_hints: key(nestedHints, 'Hints of nested tables, by path under the resource.'),
-  deletes: key(z.enum(['soft', 'hard']), {
+  deletes: key(z.enum(['soft', 'hard', 'with_parent']), {
     description:
-      'What becomes of rows that a complete listing no longer has: marked, or removed. Needs `write_disposition: merge` with a primary key, and a database. Default: they stay.',
+      'What becomes of rows that a complete listing no longer has: marked, or removed; with `with_parent`, which needs the primary key of the parent in `include_from_parent`, of rows whose parent’s row goes. Needs `write_disposition: merge` with a primary key, and a database. Default: they stay.',
   }),
   max_delete_share: key(z.number().min(0).max(1), {
     description:

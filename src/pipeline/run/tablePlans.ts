@@ -1,0 +1,196 @@
+import type { OrphanDeletes, TablePlan } from '../../model/destination.js'
+import { SchemaError } from '../../model/errors.js'
+import type { RunEvent } from '../../model/events.js'
+import type { Resource, Source } from '../../model/source.js'
+import type { Judgement } from '../../model/verdict.js'
+import { isoTimestampMicros } from '../../normalize/exact/isoText.js'
+import { hasSeenData } from '../../schema/columns.js'
+import { rootTable } from '../../schema/lineage.js'
+import type { Naming } from '../../schema/naming.js'
+import type { MergeStrategy, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schema.js'
+import { columnName } from '../../schema/tableHints.js'
+import type { CursorTracker } from './incremental/incremental.js'
+import type { Meter } from './meter.js'
+import { deletionOf, type PlannedResource } from './plan.js'
+
+export interface OpenResource {
+  readonly planned: PlannedResource
+  readonly meter: Meter
+  readonly cursor: CursorTracker | undefined
+}
+
+/** Time at which a row was found to be gone from a complete listing; null while it is there. */
+export const DELETION_MARK = '_sluice_deleted_at'
+
+/** What the plans of all tables are made with. */
+export interface Judged {
+  readonly source: Source
+  readonly naming: Naming
+  readonly fillers: Fillers
+  readonly emit: (event: RunEvent) => void
+  readonly committedAt: bigint
+  readonly defaultStrategy: MergeStrategy
+  readonly isReplay: boolean
+}
+
+export function tablePlans(
+  schema: Schema,
+  resources: readonly OpenResource[],
+  rowsByTable: ReadonlyMap<string, number>,
+  judged: Judged,
+): readonly TablePlan[] {
+  const loaded = new Map(resources.filter(({ planned }) => planned.loaded).map(one => [one.planned.resource.name, one]))
+  const plans: TablePlan[] = []
+  for (const table of schema.tables.values()) {
+    if (table.parent !== undefined || table.resource === undefined || table.name.startsWith('_dlt')) continue
+    const opened = loaded.get(table.resource)
+    const hasRows = [...rowsByTable].some(([name, count]) => count > 0 && rootTable(schema, name) === table)
+    const replaces = opened?.planned.disposition.disposition === 'replace' && hasSeenData(table)
+    const deletes = !judged.isReplay && opened?.planned.resource.deletes !== undefined && hasSeenData(table)
+    if (!hasRows && !replaces && !deletes) continue
+    plans.push(tablePlan(schema, table, opened, judged))
+  }
+  return plans
+}
+
+/** Of each resource of the source: the table it fills, unless a function names its tables, and why not all of it is known. */
+export type Fillers = ReadonlyMap<string, Filler>
+
+export interface Filler {
+  readonly table: string | undefined
+  readonly doubt: string | undefined
+  /** Why not all was read that was to be read. */
+  readonly gap: string | undefined
+}
+
+/** Resources that take no part in the run included: a table is known whole only where all that fill it are. */
+export function fillersOf(
+  source: Source,
+  resources: readonly OpenResource[],
+  judgements: ReadonlyMap<string, Judgement>,
+  naming: Naming,
+): Fillers {
+  const opened = new Map(resources.map(one => [one.planned.resource.name, one]))
+  return new Map(
+    source.resources.map(({ name, hints: { tableName = name } }) => {
+      const table = typeof tableName === 'function' ? undefined : naming.tablesPath(tableName)
+      const one = opened.get(name)
+      const gap = gapOf(name, one, judgements.get(name))
+      return [name, { table, doubt: gap ?? (one === undefined ? undefined : doubtOf(name, one)), gap }]
+    }),
+  )
+}
+
+function gapOf(name: string, opened: OpenResource | undefined, judgement: Judgement | undefined): string | undefined {
+  if (opened?.planned.loaded !== true || judgement === undefined) return `${name} took no part in the run`
+  if (judgement.verdict !== 'complete') return `${name} is ${judgement.verdict}: ${judgement.reasons.join('; ')}`
+  return undefined
+}
+
+/** Why rows that did not arrive may be there all the same, although everything was read that was to be read. */
+function doubtOf(name: string, { cursor, meter: { lists, discardedRows } }: OpenResource): string | undefined {
+  if (cursor !== undefined) return `${name} was read inside the window of its cursor only`
+  if (lists === 0) return `${name} was asked for nothing, as there was no parent record`
+  if (discardedRows > 0) return `rows of ${name} arrived that the schema contract does not admit`
+  return undefined
+}
+
+function tablePlan(
+  schema: ReadonlySchema,
+  table: ReadonlyTable,
+  opened: OpenResource | undefined,
+  judged: Judged,
+): TablePlan {
+  const { committedAt, defaultStrategy, isReplay } = judged
+  const disposition =
+    table.write_disposition === undefined || table.write_disposition === 'skip' ? 'append' : table.write_disposition
+  const strategy =
+    disposition === 'merge' ? ((table['x-merge-strategy'] as MergeStrategy | undefined) ?? defaultStrategy) : undefined
+  return {
+    table: table.name,
+    disposition,
+    strategy,
+    boundary: strategy === 'scd2' ? boundaryOf(table, committedAt) : undefined,
+    ...(isReplay || opened === undefined ? {} : deletesOf(schema, table, opened.planned.resource, judged)),
+  }
+}
+
+/** What may be deleted from a table: nothing, with a warning, where it is not known that all of it was read. */
+function deletesOf(
+  schema: ReadonlySchema,
+  table: ReadonlyTable,
+  resource: Resource,
+  judged: Judged,
+): Pick<TablePlan, 'deletes' | 'maxDeleteShare'> {
+  const { name, deletes, maxDeleteShare = DEFAULT_MAX_DELETE_SHARE } = resource
+  if (deletes === undefined) return {}
+  const orphans = deletes.mode === 'with_parent' ? orphansOf(schema, table, resource, deletes.keys, judged) : undefined
+  const doubt = orphans === undefined ? tableDoubt(judged.fillers, name, table.name) : orphans.doubt
+  if (doubt !== undefined) {
+    const message = `${name}: nothing was deleted from table ${table.name}: ${doubt}`
+    judged.emit({ type: 'warning', code: 'deletes_skipped', resource: name, message })
+    return {}
+  }
+  const own = deletes.mode === 'soft' ? ({ mode: 'soft', column: DELETION_MARK } as const) : ({ mode: 'hard' } as const)
+  return { deletes: orphans?.deletes ?? own, maxDeleteShare }
+}
+
+/** Why a table may have rows that did not arrive: of all resources that fill it, the first reason. */
+function tableDoubt(fillers: Fillers, owner: string, table: string): string | undefined {
+  const others = [...fillers].filter(([other, filler]) => other !== owner && filler.table === table)
+  return fillers.get(owner)?.doubt ?? others.find(([, filler]) => filler.doubt !== undefined)?.[1].doubt
+}
+
+/** Rows that go with their parents', or why none do: the parents above must be known whole, up to those that go by themselves. */
+function orphansOf(
+  schema: ReadonlySchema,
+  table: ReadonlyTable,
+  resource: Resource,
+  keys: readonly { readonly parent: string; readonly child: string }[],
+  { source, fillers, naming }: Judged,
+):
+  | { readonly deletes: OrphanDeletes; readonly doubt?: undefined }
+  | { readonly doubt: string; readonly deletes?: undefined } {
+  for (let above = parentOf(source, resource); above !== undefined; above = parentOf(source, above)) {
+    const doubt = tableDoubt(fillers, above.name, fillers.get(above.name)?.table ?? above.name)
+    if (doubt !== undefined) return { doubt }
+    if (above.deletes?.mode !== 'with_parent') break
+  }
+  const parent = fillers.get(resource.parent ?? '')?.table
+  const parentTable = parent === undefined ? undefined : schema.tables.get(parent)
+  if (parentTable === undefined) return { doubt: `${resource.parent ?? 'its parent'} has no table yet` }
+  const primaryKey = parentOf(source, resource)?.hints.primaryKey ?? []
+  // What else is repeated may change in the parent's row.
+  const identity = keys.filter(key => primaryKey.includes(key.parent))
+  const pairs = identity.map(key => ({
+    parent: columnName(schema, naming, key.parent),
+    child: columnName(schema, naming, key.child),
+  }))
+  for (const pair of pairs) {
+    const [above, own] = [parentTable.columns.get(pair.parent)?.data_type, table.columns.get(pair.child)?.data_type]
+    if (above === undefined || own === undefined) return { doubt: `no row names its parent's ${pair.parent} yet` }
+    if (above !== own) return { doubt: `${pair.child} is ${own}, and ${parentTable.name}.${pair.parent} is ${above}` }
+  }
+  const column = deletionOf(source, resource) === 'soft' ? DELETION_MARK : undefined
+  return { deletes: { mode: 'with_parent', parent: parentTable.name, keys: pairs, column } }
+}
+
+function parentOf(source: Source, { parent }: Resource): Resource | undefined {
+  return source.resources.find(({ name }) => name === parent)
+}
+
+/** More than a tenth of a table gone at once is more often an API's fault than the truth. */
+export const DEFAULT_MAX_DELETE_SHARE = 0.1
+
+function boundaryOf(table: ReadonlyTable, committedAt: bigint): bigint {
+  const hint = table['x-boundary-timestamp']
+  if (typeof hint !== 'string') return committedAt
+  const micros = isoTimestampMicros(hint)
+  if (micros === undefined)
+    throw new SchemaError(
+      'schema',
+      `${table.name}: boundary_timestamp ${JSON.stringify(hint)} is not an ISO timestamp`,
+      { table: table.name },
+    )
+  return micros
+}
