@@ -1,8 +1,6 @@
-import { instantiate } from './kernel/instantiate.js'
-import skip from './kernel/skip.wasm.js'
+import { BLOCK, CAPACITY, type Exports, newInstance } from './kernel/skip.wasm.js'
 
 const SPACE = 0x20
-const BLOCK = 64
 
 /**
  * From inside of a JSON container, outside of texts, to the bracket that closes it: `depth` brackets are open,
@@ -74,29 +72,15 @@ function search(bytes: Uint8Array, from: number, looked?: (start: number) => voi
   return undefined
 }
 
-interface Exports {
-  readonly memory: { readonly buffer: ArrayBuffer }
-  readonly CAPACITY: { readonly value: number }
-  /** Address. */
-  readonly input: { readonly value: number }
-  /** Address of the places of commas that `skip` met, where they are kept. */
-  readonly marks: { readonly value: number }
-  begin(openBrackets: number, commas: number, keepsMarks: boolean): void
-  commas(): number
-  markCount(): number
-  skip(length: number): number
-}
-
 /** The compiled kernel; loaded with the first long container. Its memory never grows, so the view stays valid. */
 let loaded: { readonly exports: Exports; readonly input: Uint8Array; readonly marks: Int32Array } | undefined
 
 function load(): typeof loaded & object {
-  const exports = instantiate(skip) as Exports
+  const exports = newInstance()
   const { buffer } = exports.memory
-  const capacity = exports.CAPACITY.value
   return {
     exports,
-    input: new Uint8Array(buffer, exports.input.value, capacity),
-    marks: new Int32Array(buffer, exports.marks.value, capacity),
+    input: new Uint8Array(buffer, exports.input.value, CAPACITY),
+    marks: new Int32Array(buffer, exports.marks.value, CAPACITY),
   }
 }

@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Address } from '../../src/json/kernel/instantiate.js'
 import { parseJson } from '../../src/json/parse.js'
 import { canonicalJson } from '../../src/json/write.js'
-import { type Address, Kernel } from '../../src/normalize/kernel/kernel.js'
+import { Kernel } from '../../src/normalize/kernel/kernel.js'
 import { BufferPool } from '../../src/normalize/tables/buffers.js'
 import { IdColumn, nestedId, rowHash } from '../../src/normalize/tables/rowIds.js'
 import golden from '../golden/row_hash.json' with { type: 'json' }
@@ -147,8 +146,4 @@ describe('row hashes', () => {
   it.each(golden.row_hash.filter(({ json }) => !json.includes('_dlt')))('of $canonical', ({ json, row_hash }) => {
     expect(rowHash(canonicalJson(parseJson(json)))).toBe(row_hash)
   })
-})
-
-it('the committed kernel is the compiled source', async () => {
-  await expect(promisify(execFile)('node', ['scripts/build-wasm.mjs', '--check'])).resolves.toBeDefined()
 })

@@ -6,10 +6,19 @@ declare const WebAssembly: {
   readonly Instance: new (module: object, imports: object) => { readonly exports: unknown }
 }
 
+/** A place in the memory of a kernel; 0 for none. */
+export type Address = number
+
+/** The memory of a kernel. Growing it detaches the buffer that it had. */
+export interface Memory {
+  readonly buffer: ArrayBuffer
+  grow(pages: number): number
+}
+
 const modules = new Map<string, object>()
 
 /**
- * The exports of an instance of its own of a kernel, as `scripts/build-wasm.mjs` compiles it, in base64. A kernel is compiled
+ * The exports of an instance of its own of a kernel, which `npm run build:wasm` compiles, in base64. A kernel is compiled
  * once. Fails with an {@link EnvironmentError} where the process may not have the address space.
  */
 export function instantiate(kernel: string, imports: object = {}): unknown {

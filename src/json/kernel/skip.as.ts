@@ -5,7 +5,9 @@
 
 /** Bytes that one call looks at, at most. */
 export const CAPACITY: i32 = 1 << 16
-/** Bytes to look at; a multiple of 64, what is left of the last block filled with spaces. */
+/** Bytes that are looked at together. */
+export const BLOCK: i32 = 64
+/** Bytes to look at; a multiple of {@link BLOCK}, what is left of the last block filled with spaces. */
 export const input: usize = memory.data(1 << 16, 64)
 
 /** Where the commas of the last call stand in its input, where they were asked for. */
@@ -50,7 +52,7 @@ export function skip(length: i32): i32 {
   const opening = i8x16.splat(0x7b)
   const closing = i8x16.splat(0x7d)
   marked = 0
-  for (let block = 0; block < length; block += 64) {
+  for (let block = 0; block < length; block += BLOCK) {
     const at = input + <usize>block
     const a = v128.load(at)
     const b = v128.load(at, 16)

@@ -5,14 +5,21 @@
 import { giveUp } from './host.as'
 import { acquire, acquireZeroed, blockSize, release } from './memory.as'
 
-// As in columns.ts.
+// What a field's column takes: its type, as far as the walk writes values of it by itself.
 export const TEXT: i32 = 0
 export const BIGINT: i32 = 1
 export const DOUBLE: i32 = 2
 export const BOOL: i32 = 3
 export const TIMESTAMP: i32 = 4
+/** Any other type: the host writes the values. */
+export const OTHER: i32 = 5
 /** Of fields without a column. */
-export const NO_COLUMN: i32 = 11
+export const NO_COLUMN: i32 = 6
+
+/** Width of values with a length, u32 before their bytes. */
+export const LENGTH_AND_BYTES: i32 = 0
+/** Width of bits; other widths are bytes. */
+export const BITS: i32 = 1
 
 /** Bytes that may be written behind what a text holds: a vector and an escaped character. */
 const TEXT_SLACK: u32 = 32
@@ -30,7 +37,7 @@ const FIRST_BYTES: u32 = 1024
   values: usize
   /** Bytes of the block of `values`. */
   size: u32
-  /** Bytes of a value: 0 for values with a length, 1 for bits. */
+  /** {@link LENGTH_AND_BYTES}, {@link BITS}, or the bytes of a value. */
   width: i32
   /** Bytes of the block of `validity`. */
   validitySize: u32
@@ -49,7 +56,7 @@ export function makeColumn(width: i32, number: i32, rowCapacity: i32, next: Colu
   column.next = next
   column.validitySize = validityBytes(rowCapacity)
   column.validity = acquireZeroed(column.validitySize)
-  adopt(column, width == 1 ? acquireZeroed(FIRST_BYTES) : acquire(FIRST_BYTES), FIRST_BYTES)
+  adopt(column, width == BITS ? acquireZeroed(FIRST_BYTES) : acquire(FIRST_BYTES), FIRST_BYTES)
   return column
 }
 
@@ -61,13 +68,13 @@ function adopt(column: Column, values: usize, size: u32): void {
   column.values = values
   column.size = size
   const width = column.width
-  column.capacity = width == 0 ? 0 : width == 1 ? <i32>size << 3 : <i32>size / width
+  column.capacity = width == LENGTH_AND_BYTES ? 0 : width == BITS ? <i32>size << 3 : <i32>size / width
 }
 
 /** Moves the first `used` bytes of the values to a block of `size` bytes at least. */
 function moveValues(column: Column, used: u32, size: u32): void {
   const bytes = blockSize(size)
-  const values = column.width == 1 ? acquireZeroed(bytes) : acquire(bytes)
+  const values = column.width == BITS ? acquireZeroed(bytes) : acquire(bytes)
   memory.copy(values, column.values, used)
   release(column.values, column.size)
   adopt(column, values, bytes)
@@ -170,14 +177,14 @@ export function truncate(column: Column, row: i32, rows: i32): void {
     const byte = column.validity + (at >> 3)
     store<u8>(byte, <u32>load<u8>(byte) & ~(1 << (at & 7)))
     count--
-    if (column.width == 1) {
+    if (column.width == BITS) {
       const bits = column.values + (count >> 3)
       store<u8>(bits, <u32>load<u8>(bits) & ~(1 << (count & 7)))
     }
   }
   if (count == column.count) return
   column.count = count
-  if (column.width == 0) column.position = positionOf(column, count)
+  if (column.width == LENGTH_AND_BYTES) column.position = positionOf(column, count)
 }
 
 function positionOf(column: Column, index: i32): u32 {
@@ -196,13 +203,13 @@ export function firstGap(column: Column, rows: i32): i32 {
 /** Bytes of the values so far. */
 export function usedBytes(column: Column): u32 {
   const width = column.width
-  return width == 0 ? column.position : width == 1 ? validityBytes(column.count) : column.count * width
+  return width == LENGTH_AND_BYTES ? column.position : width == BITS ? validityBytes(column.count) : column.count * width
 }
 
 /** Starts anew, after `rows` rows. */
 export function clearColumn(column: Column, rows: i32): void {
   memory.fill(column.validity, 0, validityBytes(rows))
-  if (column.width == 1) memory.fill(column.values, 0, validityBytes(column.count))
+  if (column.width == BITS) memory.fill(column.values, 0, validityBytes(column.count))
   column.count = 0
   column.position = 0
   mark(column)

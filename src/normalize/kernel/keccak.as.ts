@@ -3,9 +3,16 @@
 // SHAKE-128 of short messages, two at a time in the halves of 128-bit vectors, for the ids of nested rows: the message is
 // `<parent id>_<table>_<list index>`, of its digest the first 10 bytes are kept, in base64.
 
-/** Bytes of an id in a text column: u32 length, 14 characters. */
-const STRIDE: usize = 18
+/** Bytes of a digest that are kept for an id. */
+export const ID_BYTES: i32 = 10
+/** Characters of an id: its bytes in base64 without padding. */
+export const ID_LENGTH: i32 = 14
+/** Bytes of an id in a text column: u32 length and the characters. */
+export const ID_STRIDE: i32 = 18
+const STRIDE: usize = ID_STRIDE
 const RATE: usize = 168
+/** Bytes between a parent's id and the list index, at most: ten digits and a byte of padding fill the block. */
+export const LONGEST_MIDDLE: i32 = 143
 
 /** Two blocks with room behind them for the sixteen bytes that are cleared. */
 const blockA: usize = memory.data(192, 16)
@@ -26,8 +33,8 @@ const roundConstants: usize = memory.data<u64>([
 
 /**
  * Ids of `count` nested rows, as a text column at `output`: of their parents' ids, a text column at `parents`, and the list
- * indexes, u32 each, at `indexes`. `middle` is `_<table>_` in UTF-8. Parents have 14 characters; 14 + `middleLength` + 10
- * digits must be less than a block of 168 bytes.
+ * indexes, u32 each, at `indexes`. `middle` is `_<table>_` in UTF-8, no longer than {@link LONGEST_MIDDLE}. The parents' ids
+ * have {@link ID_LENGTH} characters.
  */
 export function nestedIds(
   parents: usize,

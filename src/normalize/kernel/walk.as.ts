@@ -29,20 +29,28 @@ import { beginsLikeTimestamp, micros, timestampEnd } from './timestamps.as'
 
 export { acquire, acquireZeroed, release } from './memory.as'
 export {
+  BIGINT,
+  BITS,
+  BOOL,
   beginText,
   clearColumn,
   countOf,
+  DOUBLE,
   endText,
   firstGap,
+  LENGTH_AND_BYTES,
+  OTHER,
   putBool,
   putDouble,
   putInt32,
   putInt64,
+  TEXT,
+  TIMESTAMP,
   usedBytes,
   validityOf,
   valuesOf,
 } from './columns.as'
-export { encodedIds, gatherIds, nestedIds } from './keccak.as'
+export { encodedIds, gatherIds, ID_BYTES, ID_LENGTH, ID_STRIDE, LONGEST_MIDDLE, nestedIds } from './keccak.as'
 export { addKey } from './keys.as'
 export {
   newField,

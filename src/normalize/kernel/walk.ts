@@ -1,9 +1,10 @@
+import type { Address } from '../../json/kernel/instantiate.js'
 import { DataError } from '../../model/errors.js'
 import type { CellRules } from '../exact/cells.js'
 import { type Tree, TreeReader } from '../exact/tree.js'
 import type { Field, ListShape } from '../tables/shapes.js'
 import type { TableWriter } from '../tables/tableWriter.js'
-import { type Address, GIVE_UP, type Kernel, type KernelHost } from './kernel.js'
+import { GIVE_UP, type Kernel, type KernelHost } from './kernel.js'
 
 const COMMA = 0x2c
 const LIST_END = 0x5d
@@ -20,7 +21,7 @@ export interface Family {
 }
 
 /**
- * The walk over a page, which is the kernel's work (wasm/walk.as.ts), and what it leaves to its host. It knows only what
+ * The walk over a page, which is the kernel's work (walk.as.ts), and what it leaves to its host. It knows only what
  * the shapes know; anything else makes it give up the record.
  *
  * Positions are byte offsets into the page; what the kernel asks of its host is in addresses.

@@ -1,35 +1,37 @@
+import type { Address } from '../../json/kernel/instantiate.js'
 import type { Column } from '../../model/batch.js'
 import type { ColumnSchema, DataType } from '../../schema/schema.js'
 import type { Coerced } from '../exact/coerce.js'
-import type { Address, Kernel } from '../kernel/kernel.js'
+import type { Kernel } from '../kernel/kernel.js'
+import { BIGINT, BITS, BOOL, DOUBLE, LENGTH_AND_BYTES, OTHER, TEXT, TIMESTAMP } from '../kernel/walk.wasm.js'
 import type { BufferPool } from './buffers.js'
 
 /** Data types as the kernel knows them. */
 const KINDS: Readonly<Record<DataType, number>> = {
-  text: 0,
-  bigint: 1,
-  double: 2,
-  bool: 3,
-  timestamp: 4,
-  json: 5,
-  decimal: 6,
-  wei: 7,
-  binary: 8,
-  date: 9,
-  time: 10,
+  text: TEXT,
+  bigint: BIGINT,
+  double: DOUBLE,
+  bool: BOOL,
+  timestamp: TIMESTAMP,
+  json: OTHER,
+  decimal: OTHER,
+  wei: OTHER,
+  binary: OTHER,
+  date: OTHER,
+  time: OTHER,
 }
 
-/** Bytes of one value: 0 for values with a length, 1 for bits. */
+/** Bytes of one value, or how the kernel stores values of other sizes. */
 const WIDTHS: Readonly<Record<DataType, number>> = {
-  text: 0,
+  text: LENGTH_AND_BYTES,
   bigint: 8,
   double: 8,
-  bool: 1,
+  bool: BITS,
   timestamp: 8,
-  json: 0,
-  decimal: 0,
-  wei: 0,
-  binary: 0,
+  json: LENGTH_AND_BYTES,
+  decimal: LENGTH_AND_BYTES,
+  wei: LENGTH_AND_BYTES,
+  binary: LENGTH_AND_BYTES,
   date: 4,
   time: 8,
 }

@@ -1,20 +1,15 @@
 import { randomFillSync } from 'node:crypto'
+import type { Address } from '../../json/kernel/instantiate.js'
 import { parseJson } from '../../json/parse.js'
 import { isJsonObject, type JsonValue, keepNumberLiterals } from '../../json/value.js'
 import { canonicalJson } from '../../json/write.js'
 import { shake128Base64 } from '../../model/cursors/boundaryHashes.js'
 import { DataError } from '../../model/errors.js'
 import { excerpt, type ObjectTree, type Tree, treeJson } from '../exact/tree.js'
-import type { Address, Kernel } from '../kernel/kernel.js'
+import type { Kernel } from '../kernel/kernel.js'
+import { ID_BYTES, ID_LENGTH, ID_STRIDE, LONGEST_MIDDLE } from '../kernel/walk.wasm.js'
 import type { BufferPool } from './buffers.js'
 
-/** Characters of a generated row id: 10 bytes in standard base64 without padding. */
-const LENGTH = 14
-/** Bytes of a generated row id in a text column: u32 length, 14 ASCII characters. */
-const STRIDE = 18
-const ID_BYTES = 10
-/** Parent, middle, ten digits and a byte of padding fill the 168 bytes of a block of SHAKE-128. */
-const LONGEST_MIDDLE = 168 - LENGTH - 10 - 1
 /** Random bytes that are taken at a time. */
 const RANDOM_IDS = 1024
 
@@ -45,7 +40,7 @@ export class IdColumn {
 
   /** Place of a row's id, with room for those before `rows`. */
   #place(row: number, rows: number): Address {
-    const size = rows * STRIDE
+    const size = rows * ID_STRIDE
     if (size > this.#size) {
       const { exports } = this.#kernel
       const block = exports.acquire(Math.max(size, this.#size * 2))
@@ -56,14 +51,14 @@ export class IdColumn {
       this.#block = block
       this.#size = Math.max(size, this.#size * 2)
     }
-    return this.#block + row * STRIDE
+    return this.#block + row * ID_STRIDE
   }
 
   set(row: number, id: string): void {
     const at = this.#place(row, row + 1)
     const { bytes } = this.#kernel
-    bytes.writeUInt32LE(LENGTH, at)
-    if (Buffer.byteLength(id) === LENGTH) {
+    bytes.writeUInt32LE(ID_LENGTH, at)
+    if (Buffer.byteLength(id) === ID_LENGTH) {
       bytes.write(id, at + 4)
       this.#others?.delete(row)
       return
@@ -74,8 +69,8 @@ export class IdColumn {
 
   /** The id of one row. */
   at(row: number): string {
-    const at = this.#block + row * STRIDE
-    return this.#others?.get(row) ?? this.#kernel.bytes.toString('utf8', at + 4, at + STRIDE)
+    const at = this.#block + row * ID_STRIDE
+    return this.#others?.get(row) ?? this.#kernel.bytes.toString('utf8', at + 4, at + ID_STRIDE)
   }
 
   /** Gives random ids, 80 bits from the system's generator, to the rows `from` to before `to`. */
@@ -105,7 +100,7 @@ export class IdColumn {
     const { exports } = this.#kernel
     const written = exports.acquire(LONGEST_MIDDLE)
     this.#kernel.bytes.set(middle, written)
-    const ofParents = parents.#block + from * STRIDE
+    const ofParents = parents.#block + from * ID_STRIDE
     exports.nestedIds(ofParents, listIndexes + from * 4, place, written, middle.length, to - from)
     exports.release(written, LONGEST_MIDDLE)
     for (const row of parents.#others?.keys() ?? []) {
@@ -132,8 +127,8 @@ export class IdColumn {
   /** Rows `from` to before `to` get the ids that `source` has at the same rows. */
   copy(source: IdColumn, from: number, to: number): void {
     const place = this.#place(from, to)
-    const first = source.#block + from * STRIDE
-    this.#kernel.bytes.copyWithin(place, first, first + (to - from) * STRIDE)
+    const first = source.#block + from * ID_STRIDE
+    this.#kernel.bytes.copyWithin(place, first, first + (to - from) * ID_STRIDE)
     if (source.#others === undefined) return
     for (const [row, id] of source.#others) if (row >= from && row < to) this.set(row, id)
   }
@@ -144,10 +139,10 @@ export class IdColumn {
     if (this.#others !== undefined) {
       return Buffer.concat(Array.from({ length: rows }, (_, row) => textValue(this.at(row))))
     }
-    const values = pool.acquire(rows * STRIDE)
+    const values = pool.acquire(rows * ID_STRIDE)
     lent.push(values)
-    values.set(bytes.subarray(this.#block, this.#block + rows * STRIDE))
-    return values.subarray(0, rows * STRIDE)
+    values.set(bytes.subarray(this.#block, this.#block + rows * ID_STRIDE))
+    return values.subarray(0, rows * ID_STRIDE)
   }
 
   clear(): void {

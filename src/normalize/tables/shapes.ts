@@ -1,5 +1,6 @@
+import type { Address } from '../../json/kernel/instantiate.js'
 import type { Naming } from '../../schema/naming.js'
-import type { Address, Kernel } from '../kernel/kernel.js'
+import type { Kernel } from '../kernel/kernel.js'
 import type { ColumnWriter } from './columnWriter.js'
 import type { TableWriter } from './tableWriter.js'
 

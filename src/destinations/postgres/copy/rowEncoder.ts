@@ -1,8 +1,19 @@
-import { instantiate } from '../../../json/kernel/instantiate.js'
 import { type Column, type ColumnBatch, readUint32 } from '../../../model/batch.js'
 import { DataError } from '../../../model/errors.js'
 import { numericValues } from './numeric.js'
-import kernelCode from './rows.wasm.js'
+import {
+  BIT,
+  BYTES,
+  DESCRIPTION_BYTES,
+  type Exports,
+  INT32,
+  INT64,
+  INT64_AS_16,
+  INT64_AS_32,
+  JSON_BYTES,
+  newInstance,
+  VECTOR_BYTES,
+} from './rows.wasm.js'
 
 /** What every stream begins with: signature, no flags, no extension. */
 export const COPY_HEADER: Uint8Array = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
@@ -17,7 +28,7 @@ const EPOCH_MICROSECONDS = 946_684_800_000_000n
 
 /**
  * Rows in the binary format of COPY. Values are taken from columns and written as rows by a kernel
- * (`wasm/rows.as.ts`), a block of rows at a time.
+ * (`rows.as.ts`), a block of rows at a time.
  */
 export class RowEncoder {
   readonly #rows: number
@@ -53,18 +64,18 @@ export class RowEncoder {
   }
 }
 
-interface Kernel {
-  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
-  readonly heap: { readonly value: number }
-  encode(columns: number, count: number, rows: number, out: number, ordinal: number): number
-}
-
 /** As the kernel numbers them. */
-const KINDS = { bytes: 0, json: 1, int64: 2, int32: 3, bit: 4, int64As32: 5, int64As16: 6 } as const
+const KINDS = {
+  bytes: BYTES,
+  json: JSON_BYTES,
+  int64: INT64,
+  int32: INT32,
+  bit: BIT,
+  int64As32: INT64_AS_32,
+  int64As16: INT64_AS_16,
+} as const
 type Kind = keyof typeof KINDS
 
-/** Bytes that describe a column to the kernel. */
-const DESCRIPTION_BYTES = 32
 const WASM_PAGE_BYTES = 1 << 16
 
 /** Values of some rows of a column. */
@@ -78,10 +89,10 @@ interface Part {
   readonly epoch: bigint
 }
 
-let kernel: Kernel | undefined
+let kernel: Exports | undefined
 
 function encode(parts: readonly Part[], rows: number, most: number, ordinal: number): Uint8Array {
-  kernel ??= instantiate(kernelCode) as Kernel
+  kernel ??= newInstance()
   const columns = kernel.heap.value
   let end = columns + parts.length * DESCRIPTION_BYTES
   const place = ({ length }: Uint8Array): number => {
@@ -97,22 +108,14 @@ function encode(parts: readonly Part[], rows: number, most: number, ordinal: num
   const missing = out + most + VECTOR_BYTES - kernel.memory.buffer.byteLength
   if (missing > 0) kernel.memory.grow(Math.ceil(missing / WASM_PAGE_BYTES))
   const memory = new Uint8Array(kernel.memory.buffer)
-  const view = new DataView(kernel.memory.buffer)
   for (const [index, { kind, values, firstBit, validity, epoch }] of parts.entries()) {
     const at = places[index]! // one for each part
     memory.set(values, at.values)
     if (validity !== undefined) memory.set(validity, at.validity)
-    const description = columns + index * DESCRIPTION_BYTES
-    view.setUint32(description, KINDS[kind], true)
-    view.setUint32(description + 4, at.validity, true)
-    view.setUint32(description + 8, at.values, true)
-    view.setUint32(description + 12, firstBit, true)
-    view.setBigInt64(description + 16, epoch, true)
+    kernel.describe(columns, index, KINDS[kind], at.validity, at.values, firstBit, epoch)
   }
   return memory.subarray(out, kernel.encode(columns, parts.length, rows, out, ordinal))
 }
-
-const VECTOR_BYTES = 16
 
 /** With room for a whole vector behind what ends before it. */
 function aligned(end: number): number {

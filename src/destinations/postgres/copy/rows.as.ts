@@ -1,6 +1,6 @@
 // @ts-nocheck: AssemblyScript, compiled by scripts/build-wasm.mjs into rows.wasm.ts.
 //
-// Writes values of columns as rows of Postgres' binary COPY. A column is described by 32 bytes:
+// Writes values of columns as rows of Postgres' binary COPY. A column is described by 32 bytes, which `describe` writes:
 //
 // | at | what |
 // |---|---|
@@ -9,6 +9,11 @@
 // | 8 | u32: address of the next value; of a bit field's first byte |
 // | 12 | u32: the next bit, of a bit field |
 // | 16 | i64: what is subtracted from each number |
+
+/** Bytes that describe a column. */
+export const DESCRIPTION_BYTES: i32 = 32
+/** Bytes of a vector: as much room is needed behind values, and behind what is written. */
+export const VECTOR_BYTES: i32 = 16
 
 /** u32 length and bytes. */
 export const BYTES: i32 = 0
@@ -20,8 +25,9 @@ export const INT64: i32 = 2
 export const INT32: i32 = 3
 /** One bit. */
 export const BIT: i32 = 4
-/** Eight bytes, sent as four or two. */
+/** Eight bytes, sent as four. */
 export const INT64_AS_32: i32 = 5
+/** Eight bytes, sent as two. */
 export const INT64_AS_16: i32 = 6
 
 /** Where free memory begins. */
@@ -30,15 +36,33 @@ export const heap: usize = __heap_base
 /** From here on one instruction for the whole value is faster than vectors. */
 const LONG: u32 = 256
 
+/** Describes the column of the number `index` at `columns`: its kind, and where its values and their validity are. */
+export function describe(
+  columns: usize,
+  index: i32,
+  kind: i32,
+  validity: usize,
+  values: usize,
+  firstBit: i32,
+  epoch: i64,
+): void {
+  const at = columns + <usize>index * DESCRIPTION_BYTES
+  store<i32>(at, kind)
+  store<usize>(at, validity, 4)
+  store<usize>(at, values, 8)
+  store<i32>(at, firstBit, 12)
+  store<i64>(at, epoch, 16)
+}
+
 /**
- * Writes `rows` rows of `count` columns to `out`, where there must be room for them and 16 bytes more, and returns where
- * they end. With an `ordinal` of at least 0 a first field numbers the rows from it on.
+ * Writes `rows` rows of `count` columns to `out`, where there must be room for them and {@link VECTOR_BYTES} more, and
+ * returns where they end. With an `ordinal` of at least 0 a first field numbers the rows from it on.
  */
 export function encode(columns: usize, count: i32, rows: i32, out: usize, ordinal: f64): usize {
   const isNumbered = ordinal >= 0
   let number = <i64>ordinal
   const fields = bswap<u16>(<u16>(isNumbered ? count + 1 : count))
-  const end = columns + (<usize>count << 5)
+  const end = columns + <usize>count * DESCRIPTION_BYTES
   let at = out
   for (let row = 0; row < rows; row++) {
     store<u16>(at, fields)
@@ -49,7 +73,7 @@ export function encode(columns: usize, count: i32, rows: i32, out: usize, ordina
       at += 12
       number++
     }
-    for (let column = columns; column < end; column += 32) {
+    for (let column = columns; column < end; column += DESCRIPTION_BYTES) {
       const validity = load<u32>(column, 4)
       if (validity != 0 && ((load<u8>(validity + (row >> 3)) >> <u8>(row & 7)) & 1) == 0) {
         store<i32>(at, -1)
@@ -124,5 +148,5 @@ function copy(to: usize, from: usize, length: u32): void {
     memory.copy(to, from, length)
     return
   }
-  for (let done: u32 = 0; done < length; done += 16) v128.store(to + done, v128.load(from + done))
+  for (let done: u32 = 0; done < length; done += VECTOR_BYTES) v128.store(to + done, v128.load(from + done))
 }
