@@ -1,7 +1,5 @@
 import type { Address } from '../../json/kernel/instantiate.js'
 import { EnvironmentError } from '../../model/errors.js'
-import type { ColumnWriter } from '../tables/columnWriter.js'
-import type { Field, Node } from '../tables/shapes.js'
 import { type Exports, type Imports, newInstance } from './walk.wasm.js'
 
 /**
@@ -13,13 +11,26 @@ export const GIVE_UP = new Error('the record needs the exact way')
 /** What the walk leaves to others, see host.as.ts; each may throw {@link GIVE_UP}. */
 export type KernelHost = Omit<Imports['host'], 'giveUp' | 'outOfMemory'>
 
+/** A column, as messages name it. */
+interface NumberedColumn {
+  readonly table: string
+  readonly name: string
+}
+
+/** The keys of the objects at one place. */
+interface NumberedNode {
+  /** The field of a key that is written with escapes. */
+  findSpelling(raw: Uint8Array): Address | undefined
+}
+
 /** The walk of one load, with the memory that its shapes, its page and the columns of the current batches are in. */
 export class Kernel {
   readonly exports: Exports
   /** What the kernel names by number. */
-  readonly columns: ColumnWriter[] = []
-  readonly fields: Field[] = []
-  readonly nodes: Node[] = []
+  readonly columns: NumberedColumn[] = []
+  /** See `fieldAt`. */
+  readonly fields: object[] = []
+  readonly nodes: NumberedNode[] = []
   #bytes = Buffer.alloc(0)
   #words = new Int32Array(0)
 

@@ -2,7 +2,7 @@ import type { Address } from '../../json/kernel/instantiate.js'
 import { DataError } from '../../model/errors.js'
 import type { CellRules } from '../exact/cells.js'
 import { type Tree, TreeReader } from '../exact/tree.js'
-import type { Field, ListShape } from '../tables/shapes.js'
+import { type Field, fieldAt, type ListShape } from '../tables/shapes.js'
 import type { TableWriter } from '../tables/tableWriter.js'
 import { GIVE_UP, type Kernel, type KernelHost } from './kernel.js'
 
@@ -168,8 +168,7 @@ export class Walk implements KernelHost {
     reader.position = at - this.#page
     const tree = reader.read()
     const end = this.#page + reader.position
-    const known = this.#kernel.fields[field]! // the kernel has the number from there
-    if (!this.#stores(tree, known, row)) throw GIVE_UP
+    if (!this.#stores(tree, fieldAt(this.#kernel, field), row)) throw GIVE_UP
     return end
   }
 

@@ -120,6 +120,11 @@ export class Field {
   }
 }
 
+/** The field to which the kernel gave this number; nothing but fields is numbered there. */
+export function fieldAt(kernel: Kernel, number: number): Field {
+  return kernel.fields[number] as Field
+}
+
 /** Spellings of keys with needless escapes that a node remembers; beyond, they are looked up the slow way. */
 const MOST_SPELLINGS = 256
 
