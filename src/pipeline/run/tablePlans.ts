@@ -56,7 +56,7 @@ export function tablePlans(
 /** Of each resource of the source: the table it fills, unless a function names its tables, and why not all of it is known. */
 export type Fillers = ReadonlyMap<string, Filler>
 
-export interface Filler {
+interface Filler {
   readonly table: string | undefined
   readonly doubt: string | undefined
   /** Why not all was read that was to be read. */
