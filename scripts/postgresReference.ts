@@ -1,5 +1,5 @@
 import { postgresDialect } from '../src/destinations/postgres/postgresDialect.js'
-import type { DataType } from '../src/schema/schema.js'
+import type { DataType } from '../src/schema/schemaTypes.js'
 
 const TYPES: readonly DataType[] = [
   'text',

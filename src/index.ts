@@ -41,6 +41,7 @@ export {
   SluiceError,
 } from './model/errors.js'
 export type { RunEvent, WarningCode } from './model/events.js'
+export type { PipelineState } from './model/pipelineState.js'
 export type { Receipt, Verdict } from './model/receipt.js'
 export { Secret, secret } from './model/secrets/secret.js'
 export type {
@@ -57,14 +58,13 @@ export type {
   RetryDescription,
   Source,
 } from './model/source.js'
-export type { PipelineState } from './model/state.js'
-export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look/check.js'
+export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look/checkSource.js'
 export type { AnyTables, Dataset, Relation, RowValue, TablesOf } from './pipeline/look/dataset.js'
 export type { PipelinePlan, PlannedCursor, PlannedList, PlanOptions } from './pipeline/look/describePipeline.js'
-export type { ChangeOptions, Dropped } from './pipeline/look/drop.js'
+export type { ChangeOptions, Dropped } from './pipeline/look/dropResources.js'
 export type { SchemaFiles } from './pipeline/look/schemaFiles.js'
 export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.js'
-export type { ReplayOptions } from './pipeline/run/replay.js'
+export type { ReplayOptions } from './pipeline/run/replayPipeline.js'
 export type { Refresh, RunOptions, RunResult } from './pipeline/setup.js'
 export type {
   ApiPage,
@@ -102,4 +102,4 @@ export type {
   ReadonlyTable,
   SchemaContract,
   WriteDisposition,
-} from './schema/schema.js'
+} from './schema/schemaTypes.js'

@@ -1,4 +1,4 @@
-import { isPlainJson } from './scan.js'
+import { isPlainJson } from './plainJson.js'
 import { type JsonValue, MAX_JSON_DEPTH, setNumberLiteral } from './value.js'
 
 /** A text that is not JSON, or that is nested too deeply. `offset` counts UTF-16 code units of the text. */

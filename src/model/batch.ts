@@ -1,4 +1,4 @@
-import type { DataType } from '../schema/schema.js'
+import type { DataType } from '../schema/schemaTypes.js'
 
 /**
  * The values of one column of a batch. Values are dense: a null row takes no space. All numbers are little-endian.

@@ -1,8 +1,8 @@
-import type { DataType, MergeStrategy, ReadonlySchema, WriteDisposition } from '../schema/schema.js'
+import type { DataType, MergeStrategy, ReadonlySchema, WriteDisposition } from '../schema/schemaTypes.js'
 import type { ColumnBatch } from './batch.js'
+import type { PipelineState } from './pipelineState.js'
 import type { Receipt } from './receipt.js'
 import type { Secret } from './secrets/secret.js'
-import type { PipelineState } from './state.js'
 
 /** What an engine can do, as data: nothing else in Sluice asks which engine it is. */
 export interface Capabilities {

@@ -1,4 +1,4 @@
-import type { ReadonlySchema } from '../schema/schema.js'
+import type { ReadonlySchema } from '../schema/schemaTypes.js'
 
 /**
  * What a load can prove about one resource.

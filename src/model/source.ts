@@ -1,5 +1,11 @@
 import type { JsonObject, JsonValue } from '../json/value.js'
-import type { ColumnSchema, ContractMode, MergeStrategy, SchemaContract, WriteDisposition } from '../schema/schema.js'
+import type {
+  ColumnSchema,
+  ContractMode,
+  MergeStrategy,
+  SchemaContract,
+  WriteDisposition,
+} from '../schema/schemaTypes.js'
 import type { SluiceError } from './errors.js'
 import type { RunEvent } from './events.js'
 import type { ResponseJournal } from './responses.js'

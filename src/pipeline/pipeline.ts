@@ -7,13 +7,13 @@ import { scrubber as createScrubber, type Scrubber, scrubbed, scrubbedFailure } 
 import type { Clock, Source } from '../model/source.js'
 import { datasetName, type NamingName, naming } from '../schema/naming.js'
 import { systemClock } from './clock.js'
-import { type CheckOptions, type CheckResult, checkSource } from './look/check.js'
+import { type CheckOptions, type CheckResult, checkSource } from './look/checkSource.js'
 import { type AnyTables, type Dataset, datasetOf, type TablesOf } from './look/dataset.js'
 import { describePipeline, type PipelinePlan, type PlanOptions } from './look/describePipeline.js'
-import { type ChangeOptions, type Dropped, dropResources, resetState } from './look/drop.js'
+import { type ChangeOptions, type Dropped, dropResources, resetState } from './look/dropResources.js'
 import type { SchemaFiles } from './look/schemaFiles.js'
-import { type ReplayOptions, replayPipeline } from './run/replay.js'
-import { runPipeline } from './run/run.js'
+import { type ReplayOptions, replayPipeline } from './run/replayPipeline.js'
+import { runPipeline } from './run/runPipeline.js'
 import type { RunOptions, RunResult } from './setup.js'
 
 export interface PipelineOptions {

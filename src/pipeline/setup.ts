@@ -5,7 +5,7 @@ import type { RunEvent } from '../model/events.js'
 import type { Receipt } from '../model/receipt.js'
 import type { Scrubber } from '../model/secrets/scrubber.js'
 import type { Clock, DispositionHint, Source } from '../model/source.js'
-import type { ContractMode, SchemaContract, WriteDisposition } from '../schema/schema.js'
+import type { ContractMode, SchemaContract, WriteDisposition } from '../schema/schemaTypes.js'
 import type { SchemaFiles } from './look/schemaFiles.js'
 
 /** A pipeline's options with every default taken. */

@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from '../json/value.js'
 import { isJsonObject, withoutMember } from '../json/value.js'
 import { SchemaError } from '../model/errors.js'
-import type { ColumnSchema, DataType, ReadonlyColumn, ReadonlyTable, Schema, TableSchema } from './schema.js'
+import type { ColumnSchema, DataType, ReadonlyColumn, ReadonlyTable, Schema, TableSchema } from './schemaTypes.js'
 
 /**
  * A new column of a type that data has shown: nullable unless a `not_null` pattern of the schema's default hints

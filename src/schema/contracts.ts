@@ -1,7 +1,7 @@
 import type { JsonValue } from '../json/value.js'
 import { isJsonObject } from '../json/value.js'
 import { lineage } from './lineage.js'
-import type { ContractMode, ReadonlySchema, ReadonlyTable, Schema, SchemaContract, TableSchema } from './schema.js'
+import type { ContractMode, ReadonlySchema, ReadonlyTable, Schema, SchemaContract, TableSchema } from './schemaTypes.js'
 
 /** A contract as it may be written: one word for all three entities, or some of them. */
 export type ContractHint = ContractMode | Partial<SchemaContract>

@@ -1,5 +1,5 @@
 import { SchemaError } from '../model/errors.js'
-import type { ReadonlySchema, ReadonlyTable } from './schema.js'
+import type { ReadonlySchema, ReadonlyTable } from './schemaTypes.js'
 
 type Tables<Table extends ReadonlyTable> = { readonly tables: ReadonlyMap<string, Table> }
 

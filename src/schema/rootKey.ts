@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject, objectMember, withoutMember } from '../json/value.js'
 import { lineage } from './lineage.js'
-import type { ReadonlySchema, ReadonlyTable, Schema, TableSchema } from './schema.js'
+import type { ReadonlySchema, ReadonlyTable, Schema, TableSchema } from './schemaTypes.js'
 
 /**
  * Writes into the normaliser's configuration that nested rows of a root table carry the id of its row, where dlt wants

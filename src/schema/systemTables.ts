@@ -1,5 +1,5 @@
 import type { Naming } from './naming.js'
-import type { ColumnSchema, DataType, TableSchema } from './schema.js'
+import type { ColumnSchema, DataType, TableSchema } from './schemaTypes.js'
 
 /** Names of dlt's own tables and columns under one naming convention. */
 export interface SystemNames {

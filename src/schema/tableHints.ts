@@ -7,7 +7,7 @@ import { isComplete } from './columns.js'
 import { allowColumnsOnce, evolvesColumnsOnce, isNewTable, resolveContract } from './contracts.js'
 import type { Naming } from './naming.js'
 import { propagateRootKey } from './rootKey.js'
-import type { ColumnSchema, Schema, TableSchema } from './schema.js'
+import type { ColumnSchema, Schema, TableSchema } from './schemaTypes.js'
 
 /** The hints of one resource on their way into the schema. */
 export interface HintsOfResource {

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { type FilesOptions, files, pipeline, type RestApiConfig, type RunResult, restApi } from '../../src/index.js'
-import { cursorState, decodeState } from '../../src/model/state.js'
+import { cursorState, decodeState } from '../../src/model/pipelineState.js'
 import { testApi, testFolder } from '../pipeline/api.js'
 
 /**

@@ -9,8 +9,8 @@ import { deflateSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
-import type { ColumnSchema } from '../../src/schema/schema.js'
-import { rowsOf, runLoad, stageRecords, testSchema, testState, withConnection } from '../../src/testing/dataset.js'
+import type { ColumnSchema } from '../../src/schema/schemaTypes.js'
+import { rowsOf, runLoad, stageRecords, testSchema, testState, withConnection } from '../../src/testing/testDataset.js'
 
 let folder: string
 let files = 0

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'vitest'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
-import { testDestination } from '../../src/testing/destination.js'
+import { testDestination } from '../../src/testing/testDestination.js'
 
 for (const { name, run } of await testDestination({
   name: 'file',

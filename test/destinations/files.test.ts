@@ -14,10 +14,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { layout, segment } from '../../src/destinations/objects/format/layout.js'
 import { type FilesOptions, filesDestination } from '../../src/destinations/objects/objects.js'
 import { localStorage } from '../../src/destinations/objects/storage/folder.js'
-import { encodeState } from '../../src/model/state.js'
+import { encodeState } from '../../src/model/pipelineState.js'
 import { systemClock } from '../../src/pipeline/clock.js'
 import { schemaText } from '../../src/schema/stored/document.js'
-import { rowsOf, runLoad, testSchema, testState, withConnection } from '../../src/testing/dataset.js'
+import { rowsOf, runLoad, testSchema, testState, withConnection } from '../../src/testing/testDataset.js'
 
 let root: string
 let folders = 0

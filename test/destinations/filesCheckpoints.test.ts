@@ -16,10 +16,10 @@ import { filesDestination } from '../../src/destinations/objects/objects.js'
 import { localStorage } from '../../src/destinations/objects/storage/folder.js'
 import type { Storage } from '../../src/destinations/objects/storage/storage.js'
 import type { Connection } from '../../src/model/destination.js'
+import { encodeState } from '../../src/model/pipelineState.js'
 import { Secret } from '../../src/model/secrets/secret.js'
 import type { Clock } from '../../src/model/source.js'
-import { encodeState } from '../../src/model/state.js'
-import { rowsOf, runLoad, testSchema, testState, withConnection } from '../../src/testing/dataset.js'
+import { rowsOf, runLoad, testSchema, testState, withConnection } from '../../src/testing/testDataset.js'
 import { ACCESS_KEY_ID, BUCKET, type S3Double, SECRET_ACCESS_KEY, startS3Double } from './s3Server.js'
 
 /** The real time without waiting. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type DemoApi, startDemoApi } from '../../demo/server.js'
 import { destinationFromUrl, files, pipeline, restApi } from '../../src/index.js'
-import { testDestination } from '../../src/testing/destination.js'
+import { testDestination } from '../../src/testing/testDestination.js'
 
 let folder: string
 let api: DemoApi

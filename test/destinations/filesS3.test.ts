@@ -16,7 +16,7 @@ import {
   testSchema,
   testState,
   withConnection,
-} from '../../src/testing/dataset.js'
+} from '../../src/testing/testDataset.js'
 import { ACCESS_KEY_ID, BUCKET, type S3Double, type S3Fault, SECRET_ACCESS_KEY, startS3Double } from './s3Server.js'
 
 /** The real time without waiting. */

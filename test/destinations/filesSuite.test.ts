@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, test } from 'vitest'
 import { filesDestination } from '../../src/destinations/objects/objects.js'
 import { systemClock } from '../../src/pipeline/clock.js'
-import { testDestination } from '../../src/testing/destination.js'
+import { testDestination } from '../../src/testing/testDestination.js'
 
 /** DuckDB writes numbers inside of JSON in its own way when it reads NDJSON; the file itself holds every digit. */
 const EXACT_JSON = /every type comes back|a later load adds columns/

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
 import type { ColumnBatch } from '../../src/model/batch.js'
 import type { Connection, Load, TablePlan } from '../../src/model/destination.js'
-import { commitPlan, runLoad, testSchema, withConnection } from '../../src/testing/dataset.js'
+import { commitPlan, runLoad, testSchema, withConnection } from '../../src/testing/testDataset.js'
 
 let folder: string
 let files = 0

@@ -7,7 +7,7 @@ import { parquetReadObjects } from 'hyparquet'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ParquetColumn, parquetEncoder } from '../../src/destinations/parquet/encoder.js'
 import type { ColumnBatch } from '../../src/model/batch.js'
-import { columnBatch } from '../../src/testing/batch.js'
+import { columnBatch } from '../../src/testing/testBatch.js'
 
 let folder: string
 beforeAll(async () => {

@@ -19,7 +19,7 @@ import {
   type TransportResponse,
 } from '../../src/index.js'
 import type { Connection } from '../../src/model/destination.js'
-import { columnBatch } from '../../src/testing/batch.js'
+import { columnBatch } from '../../src/testing/testBatch.js'
 import {
   commitPlan,
   rowsOf,
@@ -28,7 +28,7 @@ import {
   testSchema,
   testState,
   withConnection,
-} from '../../src/testing/dataset.js'
+} from '../../src/testing/testDataset.js'
 import { type PostgresServer, startPostgres } from './postgresServer.js'
 
 let server: PostgresServer

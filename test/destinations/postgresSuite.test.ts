@@ -1,6 +1,6 @@
 import { afterAll, test } from 'vitest'
 import { postgres } from '../../src/destinations/postgres/postgres.js'
-import { testDestination } from '../../src/testing/destination.js'
+import { testDestination } from '../../src/testing/testDestination.js'
 import { startPostgres } from './postgresServer.js'
 
 const server = await startPostgres()

@@ -8,9 +8,9 @@ import { postgres } from '../../src/destinations/postgres/postgres.js'
 import { postgresDialect } from '../../src/destinations/postgres/postgresDialect.js'
 import { takes } from '../../src/destinations/postgres/postgresTypes.js'
 import type { ColumnBatch } from '../../src/model/batch.js'
-import type { ColumnSchema, DataType } from '../../src/schema/schema.js'
-import { columnBatch, microsecondsOf, type TestValue } from '../../src/testing/batch.js'
-import { runLoad, testSchema, withConnection } from '../../src/testing/dataset.js'
+import type { ColumnSchema, DataType } from '../../src/schema/schemaTypes.js'
+import { columnBatch, microsecondsOf, type TestValue } from '../../src/testing/testBatch.js'
+import { runLoad, testSchema, withConnection } from '../../src/testing/testDataset.js'
 import { type PostgresServer, startPostgres } from './postgresServer.js'
 
 let server: PostgresServer

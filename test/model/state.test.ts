@@ -5,7 +5,7 @@ import { type JsonValue, numberLiteral } from '../../src/json/value.js'
 import { stringifyJson } from '../../src/json/write.js'
 import { sha3Base64 } from '../../src/model/cursors/boundaryHashes.js'
 import { SchemaError } from '../../src/model/errors.js'
-import type { CursorState, PipelineState } from '../../src/model/state.js'
+import type { CursorState, PipelineState } from '../../src/model/pipelineState.js'
 import {
   bumpState,
   cursorState,
@@ -19,7 +19,7 @@ import {
   withoutResource,
   withoutSource,
   withStateValue,
-} from '../../src/model/state.js'
+} from '../../src/model/pipelineState.js'
 
 const fresh = (): PipelineState =>
   newState('p', { datasetName: 'data', schemaName: 's', destinationType: 'dlt.destinations.duckdb' })

@@ -6,7 +6,7 @@ import { type Coerced, coerce, type JsonScalar } from '../../src/normalize/exact
 import { isoTimestampMicros } from '../../src/normalize/exact/isoText.js'
 import { plainDecimal, printFloat } from '../../src/normalize/exact/pythonNumbers.js'
 import { formatDate, formatTime } from '../../src/normalize/exact/timeText.js'
-import type { DataType } from '../../src/schema/schema.js'
+import type { DataType } from '../../src/schema/schemaTypes.js'
 import golden from '../golden/coercion.json' with { type: 'json' }
 
 /** A golden value: a JSON value, or an object with its Python class. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { TableHints } from '../../src/model/source.js'
-import type { DataType, Schema } from '../../src/schema/schema.js'
+import type { DataType, Schema } from '../../src/schema/schemaTypes.js'
 import { cloneSchema } from '../../src/schema/stored/document.js'
 import type { DecodedRow } from './decode.js'
 import { load } from './harness.js'

@@ -1,7 +1,7 @@
 import { type Coerced, coerce, type JsonScalar } from '../../src/normalize/exact/coerce.js'
 import { detectIso } from '../../src/normalize/exact/isoText.js'
 import type { Naming } from '../../src/schema/naming.js'
-import type { DataType } from '../../src/schema/schema.js'
+import type { DataType } from '../../src/schema/schemaTypes.js'
 import type { Cell, DecodedRow } from './decode.js'
 
 /** A JSON value that remembers how it is written: members may repeat keys, numbers are texts. */

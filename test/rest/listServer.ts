@@ -3,7 +3,7 @@ import type { JsonObject } from '../../src/json/value.js'
 import type { RunEvent } from '../../src/model/events.js'
 import type { ExtractContext, ListEnd, Page, Source } from '../../src/model/source.js'
 import { parseRestConfig } from '../../src/rest/document/parseDocument.js'
-import { restSource } from '../../src/rest/source.js'
+import { restSource } from '../../src/rest/restSource.js'
 import { fakeClock, memoryJournal, type Seen, serve } from './clientServer.js'
 
 /** What a test's API answers: a status and a body, the body alone, or with headers. */

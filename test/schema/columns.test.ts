@@ -9,7 +9,7 @@ import {
   setSchemaContract,
 } from '../../src/schema/contracts.js'
 import { naming } from '../../src/schema/naming.js'
-import type { Schema, TableSchema } from '../../src/schema/schema.js'
+import type { Schema, TableSchema } from '../../src/schema/schemaTypes.js'
 import { newSchema } from '../../src/schema/stored/document.js'
 
 const fresh = (): Schema => newSchema('s', { naming: naming('snake_case') })

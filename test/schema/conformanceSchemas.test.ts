@@ -6,7 +6,7 @@ import { isJsonObject } from '../../src/json/value.js'
 import type { DispositionHint, TableHints } from '../../src/model/source.js'
 import { addColumn, markSeenData, newColumn } from '../../src/schema/columns.js'
 import { naming } from '../../src/schema/naming.js'
-import type { ColumnSchema, DataType, MergeStrategy, Schema, WriteDisposition } from '../../src/schema/schema.js'
+import type { ColumnSchema, DataType, MergeStrategy, Schema, WriteDisposition } from '../../src/schema/schemaTypes.js'
 import {
   bumpVersionFrom,
   cloneSchema,

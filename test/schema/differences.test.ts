@@ -3,7 +3,7 @@ import type { InspectedColumn } from '../../src/model/destination.js'
 import { markSeenData } from '../../src/schema/columns.js'
 import { describeDifference, inspectDifferences } from '../../src/schema/export/differences.js'
 import { naming } from '../../src/schema/naming.js'
-import type { ColumnSchema } from '../../src/schema/schema.js'
+import type { ColumnSchema } from '../../src/schema/schemaTypes.js'
 import { newSchema } from '../../src/schema/stored/document.js'
 
 const schema = newSchema('s', { naming: naming('snake_case') })

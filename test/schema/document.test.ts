@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { SchemaError } from '../../src/model/errors.js'
 import { addColumn, newColumn } from '../../src/schema/columns.js'
 import { naming } from '../../src/schema/naming.js'
-import type { Schema } from '../../src/schema/schema.js'
+import type { Schema } from '../../src/schema/schemaTypes.js'
 import {
   bumpVersion,
   cloneSchema,

@@ -5,7 +5,7 @@ import { SchemaError } from '../../src/model/errors.js'
 import { addColumn, newColumn } from '../../src/schema/columns.js'
 import { exportSchema, importSchemaYaml } from '../../src/schema/export/export.js'
 import { naming } from '../../src/schema/naming.js'
-import type { DataType, Schema } from '../../src/schema/schema.js'
+import type { DataType, Schema } from '../../src/schema/schemaTypes.js'
 import { newSchema, readSchema, schemaText, versionHash } from '../../src/schema/stored/document.js'
 
 const golden = readFileSync(new URL('../golden/stored_schema_example.json', import.meta.url), 'utf8').trim()

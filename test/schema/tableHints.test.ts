@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { SchemaError } from '../../src/model/errors.js'
-import { adoptConvention, storedConvention } from '../../src/schema/adopt.js'
+import { adoptConvention, storedConvention } from '../../src/schema/adoptConvention.js'
 import { markSeenData } from '../../src/schema/columns.js'
 import { evolvesColumnsOnce } from '../../src/schema/contracts.js'
 import { naming } from '../../src/schema/naming.js'
 import { propagatedColumns, rootOf, tableChain } from '../../src/schema/rootKey.js'
-import type { Schema } from '../../src/schema/schema.js'
+import type { Schema } from '../../src/schema/schemaTypes.js'
 import {
   ensureStateTable,
   newSchema,

@@ -1,6 +1,6 @@
 import { stringifyJson } from '../../json/write.js'
 import type { RunEvent } from '../../model/events.js'
-import type { CheckedResource } from '../../pipeline/look/check.js'
+import type { CheckedResource } from '../../pipeline/look/checkSource.js'
 import type { ExitCode } from '../failure.js'
 import { amount, counted, printable } from '../terminal/printable.js'
 import { textTable } from '../terminal/table.js'

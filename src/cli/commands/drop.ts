@@ -1,4 +1,4 @@
-import type { Dropped } from '../../pipeline/look/drop.js'
+import type { Dropped } from '../../pipeline/look/dropResources.js'
 import type { ExitCode } from '../failure.js'
 import { counted, printable } from '../terminal/printable.js'
 import type { CommandContext } from './command.js'

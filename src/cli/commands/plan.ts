@@ -1,6 +1,6 @@
 import { stringifyJson } from '../../json/write.js'
 import type { Decision, DispositionHint, ResourceDescription } from '../../model/source.js'
-import type { CheckedResource } from '../../pipeline/look/check.js'
+import type { CheckedResource } from '../../pipeline/look/checkSource.js'
 import type { PipelinePlan, PlannedCursor, PlannedList } from '../../pipeline/look/describePipeline.js'
 import type { ExitCode } from '../failure.js'
 import { amount, counted, duration, printable } from '../terminal/printable.js'

@@ -1,6 +1,6 @@
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import { exportSchema, type SchemaFormat } from '../../schema/export/export.js'
-import type { ReadonlySchema } from '../../schema/schema.js'
+import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
 import { writeWhole } from '../writtenFile.js'

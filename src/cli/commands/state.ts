@@ -1,5 +1,5 @@
 import { stringifyJson } from '../../json/write.js'
-import type { PipelineState } from '../../model/state.js'
+import type { PipelineState } from '../../model/pipelineState.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
 import { textTable } from '../terminal/table.js'

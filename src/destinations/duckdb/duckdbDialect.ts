@@ -1,5 +1,5 @@
 import type { Capabilities } from '../../model/destination.js'
-import type { DataType, ReadonlyColumn } from '../../schema/schema.js'
+import type { DataType, ReadonlyColumn } from '../../schema/schemaTypes.js'
 import { type Dialect, doubleQuoted } from '../sql/sqlSession.js'
 
 /** DuckDB as dlt 1.26 describes it; text without U+0000 is our own rule, other engines cannot hold it. */

@@ -1,7 +1,7 @@
 import { mkdir, open, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ColumnBatch } from '../../model/batch.js'
-import type { DataType, ReadonlySchema, ReadonlyTable } from '../../schema/schema.js'
+import type { DataType, ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
 import { type ParquetColumn, type ParquetEncoder, parquetEncoder } from '../parquet/encoder.js'
 import { columnType, freeName } from '../sql/ddl.js'
 import type { StagedTable } from '../sql/sqlSession.js'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Connection, InspectedColumn, Load } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
-import type { ReadonlyColumn } from '../../schema/schema.js'
+import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
 import { openMemory } from '../duckdb/database.js'
 import { duckdbDialect } from '../duckdb/duckdbDialect.js'
 import { openStagingFolder } from '../duckdb/duckdbStaging.js'

@@ -1,5 +1,5 @@
 import type { Column, ColumnBatch } from '../../model/batch.js'
-import type { DataType } from '../../schema/schema.js'
+import type { DataType } from '../../schema/schemaTypes.js'
 import { ThriftWriter } from './thrift.js'
 
 /** A column of a file. Every column is optional in Parquet's sense. */

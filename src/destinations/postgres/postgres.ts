@@ -1,10 +1,10 @@
 import type { Destination } from '../../model/destination.js'
 import { reveal, type Secret } from '../../model/secrets/secret.js'
-import { type Address, addressOf, type PostgresOptions } from './address.js'
+import { type Address, addressOf, type PostgresOptions } from './postgresAddress.js'
 import { postgresConnection } from './postgresConnection.js'
 import { postgresCapabilities } from './postgresDialect.js'
 
-export type { PostgresOptions, TlsMode } from './address.js'
+export type { PostgresOptions, TlsMode } from './postgresAddress.js'
 
 /**
  * Loads into a Postgres database, version 15 or later; a dataset is a schema of it. Rows are staged in temporary tables

@@ -4,7 +4,7 @@ import type { Client, ClientConfig, QueryResult } from 'pg'
 import { DestinationError } from '../../model/errors.js'
 import { reveal } from '../../model/secrets/secret.js'
 import type { SqlValue } from '../sql/sqlSession.js'
-import type { Address, Pem } from './address.js'
+import type { Address, Pem } from './postgresAddress.js'
 import { isConnectionLoss, postgresError } from './postgresErrors.js'
 
 /** One session of the server. */

@@ -1,6 +1,6 @@
 import type { Capabilities } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
-import type { DataType } from '../../schema/schema.js'
+import type { DataType } from '../../schema/schemaTypes.js'
 import { type Dialect, doubleQuoted, textLiteral } from '../sql/sqlSession.js'
 
 /** Postgres as dlt 1.26 describes it. */

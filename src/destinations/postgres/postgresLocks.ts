@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { DestinationError } from '../../model/errors.js'
-import type { Address } from './address.js'
+import type { Address } from './postgresAddress.js'
 import type { PostgresClient } from './postgresClient.js'
 import { inTransaction } from './postgresSession.js'
 import { BEGIN } from './postgresStaging.js'

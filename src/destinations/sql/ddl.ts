@@ -1,6 +1,6 @@
 import type { InspectedColumn } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
-import type { ReadonlyColumn, ReadonlyTable } from '../../schema/schema.js'
+import type { ReadonlyColumn, ReadonlyTable } from '../../schema/schemaTypes.js'
 import { type Dialect, hasRow, type SqlSession } from './sqlSession.js'
 
 /** The columns of a table as they are in the transaction. */

@@ -1,9 +1,9 @@
 import type { TablePlan } from '../../model/destination.js'
 import { DataError, SchemaError } from '../../model/errors.js'
-import type { ReadonlyColumn } from '../../schema/schema.js'
+import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
 import type { Chain } from './chain.js'
 import { requiredRowKey } from './chain.js'
-import { deleteNested } from './merge.js'
+import { deleteNested } from './mergeByKey.js'
 import { sameKey } from './rows.js'
 import { numberFrom, type SqlSession } from './sqlSession.js'
 

@@ -1,5 +1,5 @@
 import { SchemaError } from '../../model/errors.js'
-import type { ReadonlyColumn } from '../../schema/schema.js'
+import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
 import { type Chain, type ChainTable, columnsWith, hangsOn, requiredRowKey } from './chain.js'
 import { columnType } from './ddl.js'
 import { insertable, insertStaged, lastOfItsKey, sameKey, stagedKeys } from './rows.js'

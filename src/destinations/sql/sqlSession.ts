@@ -1,5 +1,5 @@
 import type { InspectedColumn, TypeName } from '../../model/destination.js'
-import type { ReadonlyColumn } from '../../schema/schema.js'
+import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
 
 /** A value bound to `$1`, `$2`, … */
 export type SqlValue = null | boolean | number | bigint | string

@@ -1,6 +1,6 @@
 import { DataError, shortened } from '../../model/errors.js'
 import type { WarningCode } from '../../model/events.js'
-import type { ColumnSchema, DataType } from '../../schema/schema.js'
+import type { ColumnSchema, DataType } from '../../schema/schemaTypes.js'
 import type { ColumnWriter } from '../tables/columnWriter.js'
 import type { Field } from '../tables/shapes.js'
 import { type Coerced, coerce, type JsonScalar } from './coerce.js'

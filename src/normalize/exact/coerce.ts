@@ -1,7 +1,7 @@
 import { JsonSyntaxError, parseJson } from '../../json/parse.js'
 import type { JsonValue } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
-import type { DataType } from '../../schema/schema.js'
+import type { DataType } from '../../schema/schemaTypes.js'
 import { microsPerDay } from './calendar.js'
 import { detectIso, instantMicros, isoTimeMicros, parseIso } from './isoText.js'
 import {

@@ -1,7 +1,7 @@
 import { DataError, SchemaError, shortened } from '../../model/errors.js'
 import { addColumn, isComplete } from '../../schema/columns.js'
 import { evolvesColumnsOnce, isNewTable } from '../../schema/contracts.js'
-import type { ColumnSchema, DataType, TableSchema } from '../../schema/schema.js'
+import type { ColumnSchema, DataType, TableSchema } from '../../schema/schemaTypes.js'
 import type { LoadShapes } from '../tables/loadShapes.js'
 import { keyId, recordId } from '../tables/rowIds.js'
 import type { Field, ListShape, Node } from '../tables/shapes.js'

@@ -1,6 +1,6 @@
 import type { Address } from '../../json/kernel/instantiate.js'
 import type { Column } from '../../model/batch.js'
-import type { ColumnSchema, DataType } from '../../schema/schema.js'
+import type { ColumnSchema, DataType } from '../../schema/schemaTypes.js'
 import type { Coerced } from '../exact/coerce.js'
 import type { Kernel } from '../kernel/kernel.js'
 import { BIGINT, BITS, BOOL, DOUBLE, LENGTH_AND_BYTES, OTHER, TEXT, TIMESTAMP } from '../kernel/walk.wasm.js'

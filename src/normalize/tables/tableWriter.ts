@@ -1,6 +1,6 @@
 import type { Address } from '../../json/kernel/instantiate.js'
 import type { Column, ColumnBatch } from '../../model/batch.js'
-import type { ColumnSchema, DataType, TableSchema } from '../../schema/schema.js'
+import type { ColumnSchema, DataType, TableSchema } from '../../schema/schemaTypes.js'
 import type { SystemNames } from '../../schema/systemTables.js'
 import type { Kernel } from '../kernel/kernel.js'
 import type { BufferPool } from './buffers.js'

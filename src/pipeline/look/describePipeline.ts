@@ -1,9 +1,9 @@
 import type { JsonValue } from '../../json/value.js'
 import type { Committed } from '../../model/destination.js'
+import { cursorState, newState } from '../../model/pipelineState.js'
 import type { DispositionHint, ResourceDescription } from '../../model/source.js'
-import { cursorState, newState } from '../../model/state.js'
 import { freezeWindows } from '../run/incremental/windows.js'
-import { flattenPlan, planResources } from '../run/plan.js'
+import { flattenPlan, planResources } from '../run/planResources.js'
 import type { PipelineSetup } from '../setup.js'
 import { isThere } from './dataset.js'
 

@@ -5,7 +5,7 @@ import { SchemaError } from '../../model/errors.js'
 import type { TableHints } from '../../model/source.js'
 import { hasSeenData, isComplete } from '../../schema/columns.js'
 import { exportSchema, importSchemaYaml } from '../../schema/export/export.js'
-import type { ColumnSchema, ReadonlySchema, Schema, TableSchema } from '../../schema/schema.js'
+import type { ColumnSchema, ReadonlySchema, Schema, TableSchema } from '../../schema/schemaTypes.js'
 import { cloneSchema, versionHash } from '../../schema/stored/document.js'
 
 /** Where the schema is read from before a run and written to after it: folders, or files named `.yaml` or `.yml`. */

@@ -4,8 +4,8 @@ import { SchemaError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import type { Resource, TableHints } from '../../model/source.js'
 import type { Naming } from '../../schema/naming.js'
-import type { ReadonlySchema, ReadonlyTable } from '../../schema/schema.js'
-import { flattenPlan, type PlannedResource, refused } from './plan.js'
+import type { ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
+import { flattenPlan, type PlannedResource, refused } from './planResources.js'
 
 /** Fails with a ConfigError where rows are to be merged or deleted by a primary key that nothing names. */
 export function refuseWithoutKeys(roots: readonly PlannedResource[], schema: ReadonlySchema, naming: Naming): void {

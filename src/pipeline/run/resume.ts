@@ -18,7 +18,7 @@ import { nextLoadId } from '../../model/loadId.js'
 import type { Receipt, Verdict } from '../../model/receipt.js'
 import type { PipelineSetup, RunOptions, RunResult } from '../setup.js'
 import { type FrozenWindows, windowsDocument } from './incremental/windows.js'
-import { flattenPlan, type PlannedResource } from './plan.js'
+import { flattenPlan, type PlannedResource } from './planResources.js'
 
 /** Journals older than this are not taken up: their pages tell of another time. */
 const RESUME_WITHIN_MS = 24 * 60 * 60 * 1000

@@ -7,11 +7,11 @@ import { isoTimestampMicros } from '../../normalize/exact/isoText.js'
 import { hasSeenData } from '../../schema/columns.js'
 import { rootTable } from '../../schema/lineage.js'
 import type { Naming } from '../../schema/naming.js'
-import type { MergeStrategy, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schema.js'
+import type { MergeStrategy, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
 import { columnName } from '../../schema/tableHints.js'
 import type { CursorTracker } from './incremental/incremental.js'
 import type { Meter } from './meter.js'
-import { deletionOf, type PlannedResource } from './plan.js'
+import { deletionOf, type PlannedResource } from './planResources.js'
 
 export interface OpenResource {
   readonly planned: PlannedResource

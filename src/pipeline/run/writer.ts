@@ -5,7 +5,7 @@ import type { Load } from '../../model/destination.js'
 import type { Resource } from '../../model/source.js'
 import { functionError, isPromise, shownResult, unheard } from '../../model/userFunction.js'
 import type { Normalizer } from '../../normalize/normalizer.js'
-import type { Schema } from '../../schema/schema.js'
+import type { Schema } from '../../schema/schemaTypes.js'
 import { joinRecords, pieces } from './records.js'
 
 /**

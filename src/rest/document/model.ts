@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from '../../json/value.js'
 import type { Secret } from '../../model/secrets/secret.js'
 import type { IncrementalHint, IncrementalWindow, ProcessingStep, TableHints } from '../../model/source.js'
-import type { ContractMode, SchemaContract } from '../../schema/schema.js'
+import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { Authenticator, Method, Paginator, RetryPolicy, Transport } from '../api.js'
 
 /**

@@ -1,6 +1,6 @@
 import { deletesRefusal } from '../../model/deletes.js'
 import type { ProcessingStep } from '../../model/source.js'
-import type { ContractMode, SchemaContract } from '../../schema/schema.js'
+import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { RetryPolicy } from '../api.js'
 import { checkShape } from './checkShape.js'
 import {

@@ -1,6 +1,6 @@
 import type { InspectedColumn } from '../../model/destination.js'
 import { hasSeenData, isComplete } from '../columns.js'
-import type { ReadonlySchema } from '../schema.js'
+import type { ReadonlySchema } from '../schemaTypes.js'
 
 /** Something of the schema that is not there, or not so, at the destination. */
 export type SchemaDifference =

@@ -1,7 +1,7 @@
 import type { Tags } from 'yaml'
 import { isJsonObject } from '../../json/value.js'
 import { SchemaError } from '../../model/errors.js'
-import type { ReadonlySchema, ReadonlyTable, Schema } from '../schema.js'
+import type { ReadonlySchema, ReadonlyTable, Schema } from '../schemaTypes.js'
 import { documentMembers, type OrderedValue, schemaFromDocument } from '../stored/document.js'
 import { dbml, mermaid } from './diagram.js'
 import { typescript } from './types.js'

@@ -1,5 +1,5 @@
 import { isComplete } from '../columns.js'
-import type { DataType, ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../schema.js'
+import type { DataType, ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../schemaTypes.js'
 
 /**
  * TypeScript type of the values of a column. `bigint` keeps 64 bits and `decimal` every digit, which `number` would

@@ -17,7 +17,7 @@ import type {
   Schema,
   SchemaContract,
   TableSchema,
-} from '../schema.js'
+} from '../schemaTypes.js'
 import { loadsTable, stateTable, versionTable } from '../systemTables.js'
 import { migrateSchema } from './migrations.js'
 

@@ -10,7 +10,7 @@ import type {
   ReadonlySchema,
   ReadonlyTable,
   WriteDisposition,
-} from '../schema.js'
+} from '../schemaTypes.js'
 
 /** What a run is about to do with a root table and those nested below it. */
 export interface TableUse {

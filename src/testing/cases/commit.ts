@@ -3,7 +3,7 @@ import type { TablePlan } from '../../model/destination.js'
 import type { Receipt } from '../../model/receipt.js'
 import { readSchema } from '../../schema/stored/document.js'
 import type { CaseTable } from '../caseTable.js'
-import { commitPlan, rowsOf, runLoad, stageRecords, testSchema, testState, withConnection } from '../dataset.js'
+import { commitPlan, rowsOf, runLoad, stageRecords, testSchema, testState, withConnection } from '../testDataset.js'
 
 const APPEND: readonly TablePlan[] = [{ table: 'orders', disposition: 'append' }]
 const schema = testSchema({ orders: { columns: { id: 'bigint' } } })

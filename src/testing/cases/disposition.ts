@@ -1,6 +1,6 @@
 import { deepEqual } from 'node:assert/strict'
 import type { CaseTable } from '../caseTable.js'
-import { rowsOf, runLoad, testSchema, withConnection } from '../dataset.js'
+import { rowsOf, runLoad, testSchema, withConnection } from '../testDataset.js'
 
 const schemaOf = (disposition: 'append' | 'replace') =>
   testSchema({

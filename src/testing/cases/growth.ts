@@ -1,8 +1,8 @@
 import { deepEqual, equal, match, rejects } from 'node:assert/strict'
 import type { TablePlan } from '../../model/destination.js'
-import { columnBatch } from '../batch.js'
 import type { CaseTable } from '../caseTable.js'
-import { commitPlan, rowsOf, runLoad, testSchema, withConnection } from '../dataset.js'
+import { columnBatch } from '../testBatch.js'
+import { commitPlan, rowsOf, runLoad, testSchema, withConnection } from '../testDataset.js'
 
 const APPEND: readonly TablePlan[] = [{ table: 'orders', disposition: 'append' }]
 

@@ -1,7 +1,7 @@
 import { deepEqual, rejects } from 'node:assert/strict'
 import type { TablePlan } from '../../model/destination.js'
 import type { CaseTable } from '../caseTable.js'
-import { rowsOf, runLoad, type TestColumns, type TestRecord, testSchema, withConnection } from '../dataset.js'
+import { rowsOf, runLoad, type TestColumns, type TestRecord, testSchema, withConnection } from '../testDataset.js'
 
 const MERGE: readonly TablePlan[] = [{ table: 'orders', disposition: 'merge', strategy: 'delete-insert' }]
 const KEY: TestColumns = { id: { data_type: 'bigint', primary_key: true, nullable: false } }

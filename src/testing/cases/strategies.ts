@@ -1,8 +1,8 @@
 import { deepEqual, rejects } from 'node:assert/strict'
 import type { Connection, TablePlan } from '../../model/destination.js'
-import type { Schema } from '../../schema/schema.js'
+import type { Schema } from '../../schema/schemaTypes.js'
 import type { CaseTable } from '../caseTable.js'
-import { rowsOf, runLoad, type TestColumns, type TestRecord, testSchema, withConnection } from '../dataset.js'
+import { rowsOf, runLoad, type TestColumns, type TestRecord, testSchema, withConnection } from '../testDataset.js'
 
 const KEY: TestColumns = { id: { data_type: 'bigint', primary_key: true, nullable: false } }
 const plan = (strategy: TablePlan['strategy']): readonly TablePlan[] => [

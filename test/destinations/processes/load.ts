@@ -4,8 +4,8 @@
  * start of the commit at which it kills itself, or `never`.
  */
 import { duckdb } from '../../../src/destinations/duckdb/duckdb.js'
-import { columnBatch } from '../../../src/testing/batch.js'
-import { commitPlan, testSchema, testState } from '../../../src/testing/dataset.js'
+import { columnBatch } from '../../../src/testing/testBatch.js'
+import { commitPlan, testSchema, testState } from '../../../src/testing/testDataset.js'
 
 const [path = '', loadId = '', rowCount = '0', moment = 'never'] = process.argv.slice(2)
 const schema = testSchema({

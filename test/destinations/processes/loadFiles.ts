@@ -12,7 +12,7 @@ import { localStorage } from '../../../src/destinations/objects/storage/folder.j
 import { s3Storage } from '../../../src/destinations/objects/storage/s3.js'
 import { Secret } from '../../../src/model/secrets/secret.js'
 import { systemClock } from '../../../src/pipeline/clock.js'
-import { runLoad, testSchema, testState } from '../../../src/testing/dataset.js'
+import { runLoad, testSchema, testState } from '../../../src/testing/testDataset.js'
 import { ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY } from '../s3Server.js'
 
 const [place = '', loadId = '', disposition = 'append', moment = 'never'] = process.argv.slice(2)

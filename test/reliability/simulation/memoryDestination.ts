@@ -10,8 +10,8 @@ import type {
   TablePlan,
 } from '../../../src/model/destination.js'
 import { DestinationError } from '../../../src/model/errors.js'
+import type { PipelineState } from '../../../src/model/pipelineState.js'
 import type { Receipt } from '../../../src/model/receipt.js'
-import type { PipelineState } from '../../../src/model/state.js'
 import { schemaText } from '../../../src/schema/stored/document.js'
 import type { Life } from './life.js'
 

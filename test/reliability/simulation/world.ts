@@ -1,5 +1,5 @@
 import { restApi } from '../../../src/config/restApi.js'
-import { cursorState } from '../../../src/model/state.js'
+import { cursorState } from '../../../src/model/pipelineState.js'
 import { type Pipeline, pipeline } from '../../../src/pipeline/pipeline.js'
 import { type Disk, disk } from './disk.js'
 import { type Life, life } from './life.js'

@@ -1,7 +1,7 @@
 import type { CommitPlan, LoadPlan } from '../../../model/destination.js'
 import { DestinationError } from '../../../model/errors.js'
 import { tableChain } from '../../../schema/rootKey.js'
-import type { ReadonlyColumn } from '../../../schema/schema.js'
+import type { ReadonlyColumn } from '../../../schema/schemaTypes.js'
 import { VERSIONS } from '../../sql/systemRows.js'
 import { segment } from '../format/layout.js'
 import type { CommittedTable, Snapshot } from './committedDataset.js'

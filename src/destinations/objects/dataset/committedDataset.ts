@@ -1,6 +1,6 @@
 import { parseJson } from '../../../json/parse.js'
 import type { Committed } from '../../../model/destination.js'
-import type { ReadonlyColumn, ReadonlyTable } from '../../../schema/schema.js'
+import type { ReadonlyColumn, ReadonlyTable } from '../../../schema/schemaTypes.js'
 import { readSchema } from '../../../schema/stored/document.js'
 import { LOADS, RECEIPTS, STATES, VERSIONS } from '../../sql/systemRows.js'
 import { formatOfExtension } from '../format/formats.js'

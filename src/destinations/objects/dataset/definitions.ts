@@ -1,5 +1,5 @@
 import { SchemaError } from '../../../model/errors.js'
-import type { ReadonlyColumn, ReadonlyTable } from '../../../schema/schema.js'
+import type { ReadonlyColumn, ReadonlyTable } from '../../../schema/schemaTypes.js'
 import type { CommittedTable } from './committedDataset.js'
 
 /**

@@ -1,4 +1,4 @@
-import type { ReadonlyColumn } from '../../../schema/schema.js'
+import type { ReadonlyColumn } from '../../../schema/schemaTypes.js'
 import type { DataFile, LoadRecord } from './manifest.js'
 import { hexOfHash } from './systemObjects.js'
 

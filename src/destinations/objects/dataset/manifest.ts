@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from '../../../json/value.js'
 import { isJsonObject } from '../../../json/value.js'
-import type { ReadonlyColumn } from '../../../schema/schema.js'
+import type { ReadonlyColumn } from '../../../schema/schemaTypes.js'
 import { type FileFormatName, fileFormats } from '../format/formats.js'
 
 /** A data file of a committed load. */

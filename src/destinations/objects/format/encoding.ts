@@ -1,6 +1,6 @@
 import { ConfigError } from '../../../model/errors.js'
 import { lineage } from '../../../schema/lineage.js'
-import type { ReadonlySchema } from '../../../schema/schema.js'
+import type { ReadonlySchema } from '../../../schema/schemaTypes.js'
 import type { CommittedTable, Snapshot } from '../dataset/committedDataset.js'
 import { type Compression, compressionOfKey, type FileFormatName, fileFormats } from './formats.js'
 

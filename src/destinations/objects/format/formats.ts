@@ -1,4 +1,4 @@
-import type { DataType, ReadonlyColumn } from '../../../schema/schema.js'
+import type { DataType, ReadonlyColumn } from '../../../schema/schemaTypes.js'
 import { duckdbDialect } from '../../duckdb/duckdbDialect.js'
 import { columnType } from '../../sql/ddl.js'
 import { doubleQuoted, textLiteral } from '../../sql/sqlSession.js'

@@ -4,8 +4,8 @@ import { type JsonObject, type JsonValue, numberLiteral, setNumberLiteral } from
 import { BoundaryHashes, dedupHash } from '../../../model/cursors/boundaryHashes.js'
 import { type CursorRank, compareRanks, cursorRank, isDoubtfulOrder } from '../../../model/cursors/cursorOrder.js'
 import { DataError, shortened } from '../../../model/errors.js'
+import type { CursorState } from '../../../model/pipelineState.js'
 import type { IncrementalHint, IncrementalWindow } from '../../../model/source.js'
-import type { CursorState } from '../../../model/state.js'
 import { joinRecords } from '../records.js'
 import { shiftCursor } from './lag.js'
 

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { JsonObject, JsonValue } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
+import type { CursorState, PipelineState } from '../../../model/pipelineState.js'
+import { cursorState } from '../../../model/pipelineState.js'
 import type { IncrementalWindow } from '../../../model/source.js'
-import type { CursorState, PipelineState } from '../../../model/state.js'
-import { cursorState } from '../../../model/state.js'
-import { flattenPlan, type PlannedResource } from '../plan.js'
+import { flattenPlan, type PlannedResource } from '../planResources.js'
 import { openWindow } from './incremental.js'
 
 /** The incremental windows of one run, by resource, and the state they were opened from. */

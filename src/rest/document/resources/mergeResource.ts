@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { numberLiteral, setNumberLiteral } from '../../../json/value.js'
-import type { ColumnSchema } from '../../../schema/schema.js'
+import type { ColumnSchema } from '../../../schema/schemaTypes.js'
 import type { EndpointConfig, ResourceConfig, ResourceDefaultsConfig } from '../declaration/declaration.js'
 import type { column, columns } from '../declaration/hintKeys.js'
 import type { PropertyPath } from '../problems.js'

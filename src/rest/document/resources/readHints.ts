@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { JsonValue } from '../../../json/value.js'
 import type { DispositionHint, TableHints } from '../../../model/source.js'
-import type { ContractMode, SchemaContract } from '../../../schema/schema.js'
+import type { ContractMode, SchemaContract } from '../../../schema/schemaTypes.js'
 import { unknownKey } from '../checkShape.js'
 import type { SchemaContractConfig } from '../declaration/declaration.js'
 import { columnKeys, type nestedHints, type tableHints, type writeDisposition } from '../declaration/hintKeys.js'

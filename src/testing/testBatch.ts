@@ -1,5 +1,5 @@
 import type { Column, ColumnBatch } from '../model/batch.js'
-import type { DataType } from '../schema/schema.js'
+import type { DataType } from '../schema/schemaTypes.js'
 
 /** A value as a test writes it: timestamps, dates and times as ISO text, decimals as text, binary as bytes. */
 export type TestValue = null | undefined | boolean | number | bigint | string | Uint8Array

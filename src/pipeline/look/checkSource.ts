@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from '../../json/value.js'
 import type { RunEvent } from '../../model/events.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import { openWindow } from '../run/incremental/incremental.js'
-import { planResources } from '../run/plan.js'
+import { planResources } from '../run/planResources.js'
 import { runSteps } from '../run/steps.js'
 import type { PipelineSetup } from '../setup.js'
 

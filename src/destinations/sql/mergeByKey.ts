@@ -1,5 +1,5 @@
 import { SchemaError } from '../../model/errors.js'
-import type { MergeStrategy } from '../../schema/schema.js'
+import type { MergeStrategy } from '../../schema/schemaTypes.js'
 import { type Chain, type ChainTable, hangsOn, requiredRowKey } from './chain.js'
 import { hasDuplicates, insertable, insertStaged, keepTest, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
 import { hasRow, type SqlSession, type StagedTable } from './sqlSession.js'

@@ -1,6 +1,6 @@
 import type { CommitPlan, TablePlan } from '../../model/destination.js'
 import { tableChain } from '../../schema/rootKey.js'
-import type { ReadonlySchema, ReadonlyTable } from '../../schema/schema.js'
+import type { ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
 import { columnsWith } from '../sql/chain.js'
 import type { DatasetTables } from '../sql/ddl.js'
 import { hasDuplicates } from '../sql/rows.js'

@@ -8,12 +8,12 @@ import type {
   ReadQuery,
   TablePlan,
 } from '../model/destination.js'
+import type { PipelineState } from '../model/pipelineState.js'
 import type { Receipt } from '../model/receipt.js'
-import type { PipelineState } from '../model/state.js'
 import { naming } from '../schema/naming.js'
-import type { ColumnSchema, DataType, Schema, TableSchema, WriteDisposition } from '../schema/schema.js'
+import type { ColumnSchema, DataType, Schema, TableSchema, WriteDisposition } from '../schema/schemaTypes.js'
 import { bumpVersion, newSchema } from '../schema/stored/document.js'
-import { columnBatch, type TestRow, type TestValue } from './batch.js'
+import { columnBatch, type TestRow, type TestValue } from './testBatch.js'
 
 /** Columns of a table as a test writes them: a type, or a column with hints. */
 export type TestColumns = Readonly<

@@ -3,7 +3,7 @@ import { SchemaError } from '../model/errors.js'
 import { hasSeenData } from './columns.js'
 import type { Naming } from './naming.js'
 import { normalizerConfig, setNormalizerConfig } from './rootKey.js'
-import type { ReadonlySchema, Schema } from './schema.js'
+import type { ReadonlySchema, Schema } from './schemaTypes.js'
 import { newSchema } from './stored/document.js'
 import { systemNames } from './systemTables.js'
 

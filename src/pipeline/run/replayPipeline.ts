@@ -6,7 +6,7 @@ import { nextLoadId } from '../../model/loadId.js'
 import { dispositionOf, type PipelineSetup, pipelineFolder, type RunOptions, type RunResult } from '../setup.js'
 import { closingConnection, closingSource, underLock } from './closing.js'
 import { type FrozenWindows, freezeWindows } from './incremental/windows.js'
-import { planResources } from './plan.js'
+import { planResources } from './planResources.js'
 import { prepareSchema } from './prepare.js'
 import { type Running, readAndCommit } from './readAndCommit.js'
 

@@ -1,7 +1,7 @@
 import { dispositionOf, type PipelineSetup, pipelineFolder, type RunOptions, type RunResult } from '../setup.js'
 import { closingConnection, closingSource, underLock, warningOf } from './closing.js'
 import { freezeWindows } from './incremental/windows.js'
-import { planResources } from './plan.js'
+import { planResources } from './planResources.js'
 import { prepareSchema } from './prepare.js'
 import { type Running, readAndCommit } from './readAndCommit.js'
 import { keepPages, settleCommitted, takeUpJournal } from './resume.js'
