@@ -122,8 +122,8 @@ export interface ListEnd {
   readonly reason: string
   /** Nothing speaks for this end or against it, so that other evidence decides. */
   readonly isOpen?: boolean | undefined
-  /** `named`: what the document names showed this end; `blind`: nothing was looked at to find it. */
-  readonly basis?: 'named' | 'blind' | undefined
+  /** `flag`: one that says there is no more; `blind`: nothing was looked at to find it. */
+  readonly basis?: 'flag' | 'blind' | undefined
   /** Records of the list are known to be left unread, or may be; absent where the end speaks of no such thing. */
   readonly unread?: Unread | undefined
   /** What this list saw in its answers, such as a next link: it vouches for other lists of the resource. */

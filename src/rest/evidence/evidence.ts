@@ -129,9 +129,7 @@ export function because<Code extends ReasonCode>(code: Code, ...details: Paramet
 }
 
 const BASES: Readonly<Partial<Record<ReasonCode, ListEnd['basis']>>> = {
-  no_more: 'named',
-  total_reached: 'named',
-  pages_reached: 'named',
+  no_more: 'flag',
   one_page: 'blind',
 }
 

@@ -235,8 +235,8 @@ export class ListEvidence {
       return because('total_says_more', total.path, total.value, this.#records)
     if (more?.more === true) return because('says_more', more.path)
     if (rest !== undefined && !ofItsOwn(rest.path)) return because('says_more', rest.path)
-    // Some APIs give the last page a next one too; what the document goes by tells.
-    if (next !== undefined && end.basis !== 'named' && !ofItsOwn(next.path)) return because('has_next', next.path)
+    // Some APIs give the last page a next one too; the flag that the document names alone decides.
+    if (next !== undefined && end.basis !== 'flag' && !ofItsOwn(next.path)) return because('has_next', next.path)
     const isWhole = this.#total !== undefined && this.#total.value === this.#records
     if (position !== undefined && end.basis === 'blind' && !isWhole && more === undefined)
       return because('has_position', position.path)
