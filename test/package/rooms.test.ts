@@ -40,7 +40,7 @@ describe('the documents about the house', () => {
   })
 
   it('the way of a record follows imports', () => {
-    const [way = ''] = /^## Follow one record\n[^]*?(?=^## )/m.exec(read('ARCHITECTURE.md')) ?? []
+    const [way = ''] = /^## Follow one record\n[\s\S]*?(?=^## )/m.exec(read('ARCHITECTURE.md')) ?? []
     const steps = [...way.matchAll(/(?=`src\/([\w./-]+)`\s+→\s+`src\/([\w./-]+)`)/g)]
     expect(steps.length).toBeGreaterThan(5)
     const wrong = steps.filter(([, from, to]) => !importsOf(from).includes(to as string))
