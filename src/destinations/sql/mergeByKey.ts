@@ -1,6 +1,7 @@
 import { SchemaError } from '../../model/errors.js'
 import type { MergeStrategy } from '../../schema/schemaTypes.js'
 import { type Chain, type ChainTable, hangsOn, requiredRowKey } from './chain.js'
+import { type KeptNested, keepNested } from './keptNested.js'
 import { hasDuplicates, insertable, insertStaged, keepTest, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
 import { hasRow, type SqlSession, type StagedTable } from './sqlSession.js'
 
@@ -34,16 +35,18 @@ export async function mergeByKey(
     })
   }
   const kept = await keptRows(session, chain, root.staged)
+  const derived = strategy !== 'delete-insert' && kept.duplicates && chain.nested.length > 0
+  const nested = derived ? await keepNested(session, chain, session.dialect.temporary(KEPT)) : undefined
   const hadRows = await hasRow(session, `SELECT 1 FROM ${root.target}`)
   if (strategy === 'insert-only') {
-    await insertNew(session, chain, root.staged, kept)
+    await insertNew(session, chain, root.staged, kept, nested)
   } else {
     if (hadRows) await deleteMatched(session, chain, root.staged, strategy, kept)
     if (hadRows && strategy === 'upsert') await updateRoot(session, chain, root.staged, kept)
     else await insertStaged(session, root, kept.rows)
-    for (const table of chain.nested) await insertNested(session, table, kept)
+    for (const table of chain.nested) await insertNested(session, table, kept, nested)
   }
-  await dropTemporary(session, KEPT)
+  for (const name of [...(nested?.tables ?? []), KEPT]) await dropTemporary(session, name)
 }
 
 /** Which staged rows stay: `rows` as a condition on `s`, `keys` as a query of root row keys. Absent: all. */
@@ -157,7 +160,13 @@ async function updateRoot(session: SqlSession, chain: Chain, staged: StagedTable
   )
 }
 
-async function insertNested(session: SqlSession, table: ChainTable, kept: Kept): Promise<void> {
+async function insertNested(
+  session: SqlSession,
+  table: ChainTable,
+  kept: Kept,
+  nested: KeptNested | undefined,
+): Promise<void> {
+  if (nested !== undefined) return await insertStaged(session, table, nested.conditions.get(table) ?? '1 = 0')
   const conditions: string[] = []
   if (kept.keys !== undefined) conditions.push(hangsOn(session, table, 's', kept.keys, 'staged'))
   if (kept.duplicates && table.rowKey !== undefined) conditions.push(lastOfItsKey(session, table, [table.rowKey], 's'))
@@ -165,7 +174,13 @@ async function insertNested(session: SqlSession, table: ChainTable, kept: Kept):
 }
 
 /** Nested rows come only with the root that they came with: those of another record of its key would be mixed with them. */
-async function insertNew(session: SqlSession, chain: Chain, staged: StagedTable, kept: Kept): Promise<void> {
+async function insertNew(
+  session: SqlSession,
+  chain: Chain,
+  staged: StagedTable,
+  kept: Kept,
+  nested: KeptNested | undefined,
+): Promise<void> {
   const { root } = chain
   const { identifier, temporary } = session.dialect
   const isFresh = isNew(session, root, chain.primaryKey)
@@ -183,7 +198,7 @@ async function insertNew(session: SqlSession, chain: Chain, staged: StagedTable,
       isNew(session, table, [key]),
       hangsOn(session, table, 's', `SELECT row_key FROM ${temporary(INSERTED)}`, 'staged'),
     ]
-    if (kept.duplicates) conditions.push(lastOfItsKey(session, table, [key], 's'))
+    if (nested !== undefined) conditions.push(nested.conditions.get(table) ?? '1 = 0')
     await insertStaged(session, table, conditions.join(' AND '))
   }
   await dropTemporary(session, INSERTED)

@@ -1,6 +1,6 @@
 import { deepEqual, rejects } from 'node:assert/strict'
-import type { Connection, TablePlan } from '../../model/destination.js'
-import type { Schema } from '../../schema/schemaTypes.js'
+import type { Connection, Destination, TablePlan } from '../../model/destination.js'
+import type { MergeStrategy, Schema } from '../../schema/schemaTypes.js'
 import type { CaseTable } from '../caseTable.js'
 import { rowsOf, runLoad, type TestColumns, type TestRecord, testSchema, withConnection } from '../testDataset.js'
 
@@ -22,6 +22,42 @@ const byKey = (record: TestRecord): string => `key-${String(record.id)}`
 
 const upsert = async (connection: Connection, schema: Schema, loadId: string, records: TestRecord[]): Promise<void> =>
   await runLoad(connection, schema, { loadId, records: { orders: records }, tables: plan('upsert'), rowId: byKey })
+
+/** Two keys come twice each; `rev` says which record stays. */
+async function keepsNestedRows(destination: Destination, strategy: MergeStrategy): Promise<void> {
+  await withConnection(destination, async connection => {
+    const schema = testSchema({
+      orders: { columns: { ...KEY, rev: { data_type: 'bigint', dedup_sort: 'desc' } }, disposition: 'merge' },
+      orders__lines: { columns: { sku: 'text' }, parent: 'orders' },
+      orders__lines__taxes: { columns: { rate: 'double' }, parent: 'orders__lines' },
+    })
+    const taxed = (...skus: string[]): TestRecord[] =>
+      skus.map((sku, at) => ({ sku, taxes: [{ rate: at }, { rate: 9 }] }))
+    const load = async (loadId: string, records: TestRecord[]) =>
+      await runLoad(connection, schema, {
+        loadId,
+        records: { orders: records },
+        tables: plan(strategy),
+        ...(strategy !== 'delete-insert' && { rowId: byKey }),
+      })
+    await load('1.1', [
+      { id: 1, rev: 1, lines: taxed('a', 'b', 'c') },
+      { id: 2, rev: 2, lines: taxed('kept') },
+      { id: 1, rev: 2, lines: taxed('d') },
+      { id: 2, rev: 1, lines: taxed('x', 'y') },
+    ])
+    const there = [{ sku: 'd' }, { sku: 'kept' }]
+    deepEqual(await rowsOf(connection, 'orders__lines', ['sku']), there)
+    deepEqual((await rowsOf(connection, 'orders__lines__taxes')).length, 4)
+    const mixed = load('1.2', [
+      { id: 3, rev: 1, lines: taxed('a') },
+      { id: 3, rev: 2 },
+    ])
+    if (strategy === 'delete-insert') await mixed
+    else await rejects(mixed, { code: 'primary_key' })
+    deepEqual(await rowsOf(connection, 'orders__lines', ['sku']), there)
+  })
+}
 
 export const strategyCases: CaseTable = {
   async 'upsert updates rows and replaces what is nested under them'(destination) {
@@ -60,6 +96,18 @@ export const strategyCases: CaseTable = {
         deepEqual(await rowsOf(connection, 'orders__lines', ['sku']), [{ sku: 'a' }])
       }
     })
+  },
+
+  async 'upsert: nested rows come with the record of their key that stays'(destination) {
+    await keepsNestedRows(destination, 'upsert')
+  },
+
+  async 'insert-only: nested rows come with the record of their key that stays'(destination) {
+    await keepsNestedRows(destination, 'insert-only')
+  },
+
+  async 'delete-insert: nested rows come with the record of their key that stays'(destination) {
+    await keepsNestedRows(destination, 'delete-insert')
   },
 
   async 'upsert deletes what is marked as deleted and does not insert it'(destination) {
