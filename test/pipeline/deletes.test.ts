@@ -445,3 +445,16 @@ test.each<[string, () => RestApiConfig['resources'], string]>([
     message: expect.stringContaining(why),
   })
 })
+
+test('with_parent takes nothing where the column of the child rounds its values in another way', async () => {
+  const number = (scale: number) => ({ data_type: 'decimal', precision: 10, scale }) as const
+  const {
+    answers,
+    run,
+    ids: idsOf,
+  } = await grown(branch('hard', { columns: { _shops_id: number(3) } }, { columns: { id: number(2) } }).slice(0, 2))
+  answers['/shops'] = { data: [{ id: 2, name: 'b' }], next: null }
+  const { receipts } = await run()
+  expect(receipts.find(({ resource }) => resource === 'orders')?.deleted).toBeUndefined()
+  expect(await idsOf('orders')).toEqual([10, 11, 20])
+})

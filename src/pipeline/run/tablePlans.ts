@@ -167,13 +167,20 @@ function orphansOf(
     child: columnName(schema, naming, key.child),
   }))
   for (const pair of pairs) {
-    const [above, own] = [parentTable.columns.get(pair.parent)?.data_type, table.columns.get(pair.child)?.data_type]
-    if (above === undefined || own === undefined) return { doubt: `no row names its parent's ${pair.parent} yet` }
-    if (above !== own) return { doubt: `${pair.child} is ${own}, and ${parentTable.name}.${pair.parent} is ${above}` }
+    const [above, own] = [parentTable.columns.get(pair.parent), table.columns.get(pair.child)]
+    if (above?.data_type === undefined || own?.data_type === undefined)
+      return { doubt: `no row names its parent's ${pair.parent} yet` }
+    if (TYPE_HINTS.some(hint => (above[hint] ?? null) !== (own[hint] ?? null)))
+      return {
+        doubt: `${pair.child} is not of the type of ${parentTable.name}.${pair.parent}; give both columns the same hints`,
+      }
   }
   const column = deletionOf(source, resource) === 'soft' ? DELETION_MARK : undefined
   return { deletes: { mode: 'with_parent', parent: parentTable.name, keys: pairs, column } }
 }
+
+/** Columns that differ in one of these may hold one value in two ways, as a rounded number. */
+const TYPE_HINTS = ['data_type', 'precision', 'scale', 'timezone'] as const
 
 function parentOf(source: Source, { parent }: Resource): Resource | undefined {
   return source.resources.find(({ name }) => name === parent)
