@@ -29,32 +29,25 @@ const MOST_PLACES = 1 << 16
 export function skipList(
   bytes: Uint8Array,
   at: number,
+  most = MOST_PLACES,
 ): { readonly end: number; readonly separators: number; readonly places: readonly number[] | undefined } | undefined {
   loaded ??= load()
-  const { exports } = loaded
+  const { exports, marks } = loaded
   const places: number[] = []
   exports.begin(1, 0, true)
   const end = search(bytes, at + 1, start => {
-    if (places.length <= MOST_PLACES) keepMarks(places, start - at)
+    if (places.length > most) return
+    const count = exports.markCount()
+    for (let index = 0; index < count; index++) places.push(start - at + (marks[index] as number))
   })
   if (end === undefined) return undefined
   const separators = exports.commas()
   return { end, separators, places: places.length === separators ? places : undefined }
 }
 
-/** Where the commas between the elements of the list stand that starts at `at`, however many. Its brackets match. */
-export function separatorsOf(bytes: Uint8Array, at: number): readonly number[] {
-  loaded ??= load()
-  const places: number[] = []
-  loaded.exports.begin(1, 0, true)
-  search(bytes, at + 1, start => keepMarks(places, start))
-  return places
-}
-
-function keepMarks(places: number[], start: number): void {
-  const { exports, marks } = loaded as typeof loaded & object
-  const count = exports.markCount()
-  for (let index = 0; index < count; index++) places.push(start + (marks[index] as number))
+/** Where the commas between the elements of a list stand, however many. The bytes are the list, and its brackets match. */
+export function separatorsOf(list: Uint8Array): readonly number[] {
+  return skipList(list, 0, Number.POSITIVE_INFINITY)?.places ?? []
 }
 
 /** Looks at the bytes part by part, up to the bracket that closes the container; undefined where they end before it. */

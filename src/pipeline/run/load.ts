@@ -47,6 +47,7 @@ export interface OpenLoadInput {
   readonly windows: FrozenWindows
   readonly load: Load
   readonly loadId: string
+  /** The pages are of an earlier time: cursors do not move back, nothing is deleted for not being among them. */
   readonly isReplay?: boolean | undefined
 }
 

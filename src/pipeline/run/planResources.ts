@@ -96,7 +96,7 @@ function refuseDeletes(
 /** Fails where rows cannot go with their parents': nothing names the parent's row, or it never goes. */
 function refuseOrphans(source: Source, resource: Resource): void {
   if (resource.deletes?.mode !== 'with_parent') return
-  const parent = source.resources.find(({ name }) => name === resource.parent)
+  const parent = parentOf(source, resource)
   if (parent === undefined) throw refused(resource, 'deletes', 'is with_parent, but the resource has no parent')
   const { primaryKey = [], tableName } = parent.hints
   const named = new Set(resource.deletes.keys.map(key => key.parent))
@@ -121,14 +121,16 @@ function refuseOrphans(source: Source, resource: Resource): void {
 }
 
 /** How rows of a resource go that deletes some: for those that go with their parents', as these do. */
-export function deletionOf(
-  source: Pick<Source, 'resources'>,
-  { deletes, parent }: Resource,
-): 'soft' | 'hard' | undefined {
+export function deletionOf(source: Source, resource: Resource): 'soft' | 'hard' | undefined {
+  const { deletes } = resource
   if (deletes?.mode !== 'with_parent') return deletes?.mode
-  const above = source.resources.find(({ name }) => name === parent)
+  const above = parentOf(source, resource)
   if (above === undefined) return undefined
   return above.hints.writeDisposition?.disposition === 'replace' ? 'hard' : deletionOf(source, above)
+}
+
+export function parentOf({ resources }: Source, { parent }: Resource): Resource | undefined {
+  return resources.find(({ name }) => name === parent)
 }
 
 /** The error for what a resource asks for and cannot get; `key` is the key of the document to change. */

@@ -1,33 +1,22 @@
 import type { Journal, PipelineLock } from '../../journal/journal.js'
-import type { CommitNotes, Connection } from '../../model/destination.js'
+import type { CommitNotes } from '../../model/destination.js'
 import type { RunEvent } from '../../model/events.js'
 import { withDeleted } from '../../model/receipt.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { writeSchemaFiles } from '../look/schemaFiles.js'
-import type { PipelineSetup, RunOptions, RunResult } from '../setup.js'
+import type { PipelineSetup, RunResult } from '../setup.js'
 import { safely, warningOf } from './closing.js'
 import { extract } from './extract.js'
-import type { FrozenWindows } from './incremental/windows.js'
-import { openLoad } from './load.js'
-import type { PlannedResource } from './planResources.js'
+import { type OpenLoadInput, openLoad } from './load.js'
 import type { Prepared } from './prepare.js'
 
 const DEFAULT_CONCURRENCY = 16
 
 /** Everything that reading and committing needs. */
-export interface Running {
-  readonly setup: PipelineSetup
-  readonly options: RunOptions
-  readonly emit: (event: RunEvent) => void
-  readonly connection: Connection
-  readonly roots: readonly PlannedResource[]
-  readonly prepared: Prepared
-  readonly windows: FrozenWindows
+export interface Running extends Omit<OpenLoadInput, 'load' | 'loadId'> {
   readonly journal: ResponseJournal & Pick<Journal, 'loadId' | 'resumedPages' | 'sync'>
   readonly lock: Pick<PipelineLock, 'check'>
-  /** The pages are of an earlier time: cursors do not move back, nothing is deleted for not being among them. */
-  readonly isReplay?: boolean | undefined
 }
 
 /** Reads every page, from the journal or the API, and commits once. On a failure the destination is as it was. */

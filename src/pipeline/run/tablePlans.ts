@@ -11,7 +11,7 @@ import type { MergeStrategy, ReadonlySchema, ReadonlyTable, Schema } from '../..
 import { columnName } from '../../schema/tableHints.js'
 import type { CursorTracker } from './incremental/incremental.js'
 import type { Meter } from './meter.js'
-import { deletionOf, type PlannedResource } from './planResources.js'
+import { deletionOf, type PlannedResource, parentOf } from './planResources.js'
 
 export interface OpenResource {
   readonly planned: PlannedResource
@@ -181,10 +181,6 @@ function orphansOf(
 
 /** Columns that differ in one of these may hold one value in two ways, as a rounded number. */
 const TYPE_HINTS = ['data_type', 'precision', 'scale', 'timezone'] as const
-
-function parentOf(source: Source, { parent }: Resource): Resource | undefined {
-  return source.resources.find(({ name }) => name === parent)
-}
 
 /** More than a tenth of a table gone at once is more often an API's fault than the truth. */
 export const DEFAULT_MAX_DELETE_SHARE = 0.1

@@ -36,7 +36,7 @@ function hashed(
   first: number,
   fields: readonly string[],
   by: RecordKeys['by'],
-  commas: readonly number[] = separatorsOf(records, 0),
+  commas: readonly number[] = separatorsOf(records),
 ): RecordKeys | undefined {
   const names = fields.map(nameBytes)
   const hashes = new Float64Array(commas.length + 1)
