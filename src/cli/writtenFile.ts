@@ -1,5 +1,6 @@
-import { rename, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { ConfigError } from '../model/errors.js'
+import { replaceFile } from '../pipeline/look/wholeFile.js'
 
 /** Writes a file whole, or not at all. What was there is replaced, unless `replace` is false: then it is an error. */
 export async function writeWhole(path: string, text: string, { replace = true } = {}): Promise<void> {
@@ -8,8 +9,7 @@ export async function writeWhole(path: string, text: string, { replace = true } 
       await writeFile(path, text, { flag: 'wx' })
       return
     }
-    await writeFile(`${path}.partial`, text)
-    await rename(`${path}.partial`, path)
+    await replaceFile(path, text)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const message =

@@ -1,5 +1,5 @@
 import { isPlainJson } from './plainJson.js'
-import { type JsonValue, MAX_JSON_DEPTH, setNumberLiteral } from './value.js'
+import { type JsonValue, MAX_JSON_DEPTH, setMember, setNumberLiteral } from './value.js'
 
 /** A text that is not JSON, or that is nested too deeply. `offset` counts UTF-16 code units of the text. */
 export class JsonSyntaxError extends SyntaxError {
@@ -95,9 +95,8 @@ class Parser {
       if (this.#source.charCodeAt(this.#at) !== colon) throw this.#error("expected ':'")
       this.#at++
       const value = this.#value()
-      if (key === '__proto__') {
-        Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
-      } else object[key] = value
+      if (key === '__proto__') setMember(object, key, value)
+      else object[key] = value
       setNumberLiteral(object, key, this.#literal)
       if (this.#closes(closeBrace)) return object
       this.#comma("expected ',' or '}'")

@@ -58,6 +58,22 @@ export function compilePath(text: string): JsonPath {
   }
 }
 
+const compiled = new Map<string, JsonPath>()
+
+/** The paths of a process are those of its documents and guesses: few, unless keys are guessed from data. */
+const MOST_COMPILED = 1000
+
+/** {@link compilePath}, once for a text that comes again and again. */
+export function compiledPath(text: string): JsonPath {
+  let path = compiled.get(text)
+  if (path === undefined) {
+    if (compiled.size >= MOST_COMPILED) compiled.clear()
+    path = compilePath(text)
+    compiled.set(text, path)
+  }
+  return path
+}
+
 type Expression =
   | Computed
   | { readonly kind: 'root' | 'this' | 'any' }

@@ -75,6 +75,11 @@ export function member(object: JsonObject | undefined, key: string): JsonValue |
   return object !== undefined && Object.hasOwn(object, key) ? object[key] : undefined
 }
 
+/** Sets a member by a key that comes from data. Assigning `__proto__` would set the prototype instead. */
+export function setMember<Value>(object: Record<string, Value>, key: string, value: Value): void {
+  Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
+}
+
 /** {@link member} where it is an object. */
 export function objectMember(object: JsonObject | undefined, key: string): JsonObject | undefined {
   const value = member(object, key)

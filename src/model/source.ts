@@ -21,6 +21,9 @@ export interface Clock {
   random(): number
 }
 
+/** A timer of Node that is set for longer goes off at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 /** Where records come from. A source is a value: it may be run many times, one run at a time. */
 export interface Source {
   readonly name: string

@@ -300,11 +300,7 @@ class LoadNormalizer implements Normalizer {
   }
 
   #cut(tables: readonly TableWriter[]): void {
-    for (const table of tables) {
-      let top = table
-      while (top.parent !== undefined) top = top.parent
-      top.resolveIds()
-    }
+    for (const table of tables) table.root.resolveIds()
     for (const table of tables) this.#ready.push(table.cut(this.#shapes.names, this.#loadId, this.#readyBuffers))
   }
 

@@ -1,7 +1,4 @@
-import type { Clock } from '../model/source.js'
-
-/** A timer of Node that is set for longer goes off at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+import { type Clock, LONGEST_TIMER_MS } from '../model/source.js'
 
 /** The real time and chance of this machine. */
 export const systemClock: Clock = {

@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from '../json/value.js'
 import { isJsonObject, withoutMember } from '../json/value.js'
 import { SchemaError } from '../model/errors.js'
+import { literalPattern } from '../model/literalPattern.js'
 import type { ColumnSchema, DataType, ReadonlyColumn, ReadonlyTable, Schema, TableSchema } from './schemaTypes.js'
 
 /**
@@ -103,7 +104,7 @@ function entriesOf(value: JsonValue | undefined): [string, JsonValue][] {
 function compile(patterns: readonly string[]): RegExp {
   if (patterns.length === 0) return /(?!)/
   const sources = patterns.map(pattern =>
-    pattern.startsWith('re:') ? fromPython(pattern.slice(3)) : `^${escaped(pattern)}$`,
+    pattern.startsWith('re:') ? fromPython(pattern.slice(3)) : `^${literalPattern(pattern)}$`,
   )
   try {
     return new RegExp(sources.map(source => `(?:${source})`).join('|'))
@@ -117,8 +118,4 @@ function compile(patterns: readonly string[]): RegExp {
 
 function fromPython(source: string): string {
   return source.replaceAll('(?P<', '(?<').replaceAll('\\A', '^').replaceAll('\\Z', '$')
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }

@@ -1,4 +1,5 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
+import { setMember } from '../../json/value.js'
 import type { DatasetRow, DatasetValue, ReadQuery } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
 import { type SelectStatement, selectStatement } from '../sql/selectStatement.js'
@@ -71,13 +72,7 @@ function rowOf(
   const row: Record<string, DatasetValue> = {}
   for (let index = 0; index < columns.length; index++) {
     const value = values[index] ?? null
-    // defineProperty and not assignment: a column may be called `__proto__`.
-    Object.defineProperty(row, columns[index]!.name, {
-      value: value === null ? null : converters[index]!(value), // one converter a column
-      enumerable: true,
-      writable: true,
-      configurable: true,
-    })
+    setMember(row, columns[index]!.name, value === null ? null : converters[index]!(value)) // one converter a column
   }
   return row
 }

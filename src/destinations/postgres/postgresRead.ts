@@ -1,3 +1,4 @@
+import { setMember } from '../../json/value.js'
 import type { DatasetRow, DatasetValue, ReadQuery } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
 import { selectStatement } from '../sql/selectStatement.js'
@@ -59,13 +60,7 @@ function rowOf(columns: readonly ReadColumn[], values: readonly (string | null)[
   const row: Record<string, DatasetValue> = {}
   columns.forEach(({ name, convert }, index) => {
     const text = values[index] ?? null
-    // defineProperty and not assignment: a column may be called `__proto__`.
-    Object.defineProperty(row, name, {
-      value: text === null ? null : convert(text),
-      enumerable: true,
-      writable: true,
-      configurable: true,
-    })
+    setMember(row, name, text === null ? null : convert(text))
   })
   return row
 }

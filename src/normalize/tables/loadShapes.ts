@@ -221,9 +221,7 @@ export class LoadShapes {
 
   /** The next row is of a list that a row of another table holds than the one that its table hangs on, if on any. */
   hangOn(writer: TableWriter, parent: TableWriter, parentRow: number): void {
-    let top = parent
-    while (top.parent !== undefined) top = top.parent
-    top.resolveIds()
+    parent.root.resolveIds()
     writer.hangOn(parent.ids.at(parentRow), writer.hasRootIds ? parent.idsBelow.at(parentRow) : undefined)
   }
 

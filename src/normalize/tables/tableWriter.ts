@@ -96,6 +96,13 @@ export class TableWriter {
     return this.#kernel.exports.startRow(this.address)
   }
 
+  /** The writer of the root records that these rows hang on; itself where they are root records. */
+  get root(): TableWriter {
+    let top: TableWriter = this
+    while (top.parent !== undefined) top = top.parent
+    return top
+  }
+
   /** Begins a row of a nested table. */
   startNestedRow(parentRow: number, listIndex: number): number {
     return this.#kernel.exports.startNestedRow(this.address, parentRow, listIndex)

@@ -1,5 +1,5 @@
 import { parseJson } from '../../json/parse.js'
-import type { JsonValue } from '../../json/value.js'
+import { type JsonValue, setMember } from '../../json/value.js'
 import type { Committed, Condition, Connection, DatasetRow, DatasetValue, ReadQuery } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
 import type { PipelineState } from '../../model/pipelineState.js'
@@ -209,13 +209,7 @@ function rowReader(table: ReadonlyTable | undefined): (row: DatasetRow) => Reado
     const read: Record<string, RowValue> = {}
     for (const [name, value] of Object.entries(row)) {
       const reader = readers.get(name)
-      // defineProperty and not assignment: a column may be called `__proto__`.
-      Object.defineProperty(read, name, {
-        value: value === null || reader === undefined ? value : reader(value),
-        enumerable: true,
-        writable: true,
-        configurable: true,
-      })
+      setMember(read, name, value === null || reader === undefined ? value : reader(value))
     }
     return read
   }

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
 import { isJsonObject, withoutMember } from '../../json/value.js'
 import { SchemaError } from '../../model/errors.js'
@@ -7,6 +7,7 @@ import { hasSeenData, isComplete } from '../../schema/columns.js'
 import { exportSchema, importSchemaYaml } from '../../schema/export/export.js'
 import type { ColumnSchema, ReadonlySchema, Schema, TableSchema } from '../../schema/schemaTypes.js'
 import { cloneSchema, versionHash } from '../../schema/stored/document.js'
+import { replaceFile } from './wholeFile.js'
 
 /** Where the schema is read from before a run and written to after it: folders, or files named `.yaml` or `.yml`. */
 export interface SchemaFiles {
@@ -129,10 +130,10 @@ export async function writeSchemaFiles(
 ): Promise<void> {
   if (files.import !== undefined) {
     const file = schemaFile(files.import, schema.name)
-    if (await isMissing(file)) await writeWhole(file, await exportSchema(declared, 'yaml'))
+    if (await isMissing(file)) await writeSchema(file, await exportSchema(declared, 'yaml'))
   }
   if (files.export !== undefined) {
-    await writeWhole(schemaFile(files.export, schema.name), await exportSchema(schema, 'yaml'))
+    await writeSchema(schemaFile(files.export, schema.name), await exportSchema(schema, 'yaml'))
   }
 }
 
@@ -143,9 +144,7 @@ async function isMissing(file: string): Promise<boolean> {
   )
 }
 
-/** Through a neighbour, so that nobody ever reads half a file. */
-async function writeWhole(file: string, text: string): Promise<void> {
+async function writeSchema(file: string, text: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true })
-  await writeFile(`${file}.partial`, text)
-  await rename(`${file}.partial`, file)
+  await replaceFile(file, text)
 }

@@ -2,9 +2,9 @@ import { type LookupAddress, lookup as systemLookup } from 'node:dns'
 import { createRequire } from 'node:module'
 import type { LookupFunction, Socket } from 'node:net'
 import type { buildConnector, Dispatcher, Pool } from 'undici'
+import { LONGEST_TIMER_MS } from '../../model/source.js'
 import type { Transport } from '../api.js'
 import { isLocalAddress } from './redirects.js'
-import { LONGEST_TIMER_MS } from './waiting.js'
 
 export interface HttpTransportOptions {
   /** URL of an HTTP proxy for all requests. */

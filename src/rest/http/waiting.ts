@@ -1,5 +1,5 @@
 import { RequestError } from '../../model/errors.js'
-import type { Clock } from '../../model/source.js'
+import { type Clock, LONGEST_TIMER_MS } from '../../model/source.js'
 import type { RetryPolicy } from '../api.js'
 
 /** The time that may be spent on a list has passed, or would pass before the next answer. */
@@ -8,9 +8,6 @@ export class TimeUpError extends Error {
     super('the time of this list is up')
   }
 }
-
-/** A timer of Node that is set for longer goes off at once. */
-export const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
  * Runs `work` with a signal that is aborted at the deadline too; then rejects with a {@link TimeUpError}, whatever became

@@ -1,5 +1,5 @@
 import { type JsonDocument, textAt } from '../../json/bytes.js'
-import { compilePath, type JsonPath } from '../../json/path.js'
+import { compiledPath, type JsonPath } from '../../json/path.js'
 import type { JsonValue } from '../../json/value.js'
 import type { ApiPage, ApiRequest, ApiResponse } from '../api.js'
 import { isKeyOf, pathOfKeys } from './selector.js'
@@ -25,8 +25,8 @@ export function answerPage(
 
 /** A path that leads nowhere may be the name of one key of the body, dots and all, as `@odata.nextLink`. */
 function pathIn(document: JsonDocument, text: string): JsonPath {
-  const path = compiled(text)
-  return isKeyOf(document, path) ? compiled(pathOfKeys([text])) : path
+  const path = compiledPath(text)
+  return isKeyOf(document, path) ? compiledPath(pathOfKeys([text])) : path
 }
 
 function scalarText(document: JsonDocument, path: JsonPath): string | undefined {
@@ -37,19 +37,4 @@ function scalarText(document: JsonDocument, path: JsonPath): string | undefined 
 
 function textOf(value: JsonValue | undefined): string | undefined {
   return value === undefined || value === null || typeof value === 'object' ? undefined : String(value)
-}
-
-const paths = new Map<string, JsonPath>()
-
-/** The paths of a process are those of its documents and guesses: few, unless keys are guessed from data. */
-const MOST_PATHS = 1000
-
-function compiled(text: string): JsonPath {
-  let path = paths.get(text)
-  if (path === undefined) {
-    if (paths.size >= MOST_PATHS) paths.clear()
-    path = compilePath(text)
-    paths.set(text, path)
-  }
-  return path
 }

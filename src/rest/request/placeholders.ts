@@ -1,4 +1,4 @@
-import { compilePath, type JsonPath } from '../../json/path.js'
+import { compiledPath, compilePath } from '../../json/path.js'
 import { type JsonObject, type JsonValue, numberLiteral } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import { DataError, shortened } from '../../model/errors.js'
@@ -346,8 +346,6 @@ export interface Resolved {
   readonly literal?: string | undefined
 }
 
-const paths = new Map<string, JsonPath>()
-
 function resolve(expression: string, scope: Scope, path: string): Resolved {
   const reference = parseReferenceOnce(expression)
   if (reference.context === 'resources' && scope.batch !== undefined) {
@@ -356,12 +354,7 @@ function resolve(expression: string, scope: Scope, path: string): Resolved {
   if (reference.context === 'incremental') return incrementalValue(reference.attribute, scope)
   if (reference.context === 'name') throw new TypeError(`\`{${expression}}\` was not bound when the document was read`)
   const record = scope.parent ?? {}
-  let compiled = paths.get(reference.field)
-  if (compiled === undefined) {
-    compiled = compilePath(reference.field)
-    paths.set(reference.field, compiled)
-  }
-  const match = compiled.find(record)[0]
+  const match = compiledPath(reference.field).find(record)[0]
   if (match === undefined) {
     const keys = Object.keys(record)
     throw new DataError(

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type JsonObject, type JsonValue, setNumberLiteral, withMember } from '../../json/value.js'
+import { type JsonObject, type JsonValue, setMember, setNumberLiteral, withMember } from '../../json/value.js'
 import { canonicalJson, stringifyJson } from '../../json/write.js'
 import { DataError, RequestError, shortened } from '../../model/errors.js'
 import { functionError, isPromise, unheard } from '../../model/userFunction.js'
@@ -127,12 +127,7 @@ function evaluated(value: ValueTemplate, scope: Scope, path: string): Resolved {
         const key = evaluateText(entry.key, scope, path)
         const member = evaluated(entry.value, scope, path)
         if (key === undefined || member.value === undefined) continue
-        Object.defineProperty(object, key, {
-          value: member.value,
-          enumerable: true,
-          configurable: true,
-          writable: true,
-        })
+        setMember(object, key, member.value)
         spell(object, key, member.literal)
       }
       return { value: object }

@@ -1,5 +1,6 @@
 import { isJsonObject } from '../../json/value.js'
 import { isComplete } from '../columns.js'
+import { rootTable } from '../lineage.js'
 import type { ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../schemaTypes.js'
 
 /** A link from a column of one table to a column of another. */
@@ -99,7 +100,7 @@ function links(schema: ReadonlySchema): Link[] {
     const parent = table.parent === undefined ? undefined : schema.tables.get(table.parent)
     for (const column of drawnColumns(table)) {
       const target =
-        column.parent_key === true ? parent : column.root_key === true ? rootTable(schema, table) : undefined
+        column.parent_key === true ? parent : column.root_key === true ? rootTable(schema, table.name) : undefined
       const key = target === undefined ? undefined : rowKey(target)
       if (target !== undefined && key !== undefined)
         found.push({ from: [table.name, column.name], to: [target.name, key] })
@@ -107,14 +108,6 @@ function links(schema: ReadonlySchema): Link[] {
     found.push(...declaredLinks(table))
   }
   return found.filter(({ from, to }) => drawn.has(from[0]) && drawn.has(to[0]))
-}
-
-function rootTable(schema: ReadonlySchema, table: ReadonlyTable): ReadonlyTable {
-  let root = table
-  for (let depth = 0; depth < schema.tables.size && root.parent !== undefined; depth++) {
-    root = schema.tables.get(root.parent) ?? root
-  }
-  return root
 }
 
 function rowKey(table: ReadonlyTable): string | undefined {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ConfigError } from '../../../model/errors.js'
+import { literalPattern } from '../../../model/literalPattern.js'
 
 /** dlt's default. */
 export const DEFAULT_LAYOUT = '{table_name}/{load_id}.{file_id}.{ext}'
@@ -67,9 +68,9 @@ export function layout(text: string, extra: Readonly<Record<string, string>> = {
           seen.add(name)
           switch (name) {
             case 'table_name':
-              return escaped(segment(tableName))
+              return literalPattern(segment(tableName))
             case 'schema_name':
-              return escaped(segment(schemaName))
+              return literalPattern(segment(schemaName))
             case 'load_id':
               return first ? '(?<loadId>\\d+\\.\\d+)' : '\\d+\\.\\d+'
             case 'ext':
@@ -78,7 +79,7 @@ export function layout(text: string, extra: Readonly<Record<string, string>> = {
               return '[^/]+?'
           }
         },
-        part => escaped(part),
+        part => literalPattern(part),
       )
       return new RegExp(`^${source}$`)
     },
@@ -147,10 +148,6 @@ function dateTokens(date: Date): Record<string, string> {
     d: String(date.getUTCDay()),
     Q: String(Math.floor(month / 3) + 1),
   }
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
 /** Bytes of a segment beyond which a name is shortened: file systems allow 255, and a layout may join several names. */
