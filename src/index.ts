@@ -5,7 +5,7 @@ export type { Environment } from './config/environment.js'
 export { files } from './config/filesOptions.js'
 export { loadPipelineFile, type PipelineFile, type PipelineFileOptions } from './config/pipelineFile.js'
 export { type RestApiOptions, restApi } from './config/restApi.js'
-export { duckdb } from './destinations/duckdb/duckdb.js'
+export { type DuckdbOptions, duckdb } from './destinations/duckdb/duckdb.js'
 export type { FilesOptions } from './destinations/objects/objects.js'
 export type { S3Credentials, S3Options } from './destinations/objects/storage/s3Options.js'
 export { type PostgresOptions, postgres, type TlsMode } from './destinations/postgres/postgres.js'
@@ -93,6 +93,7 @@ export type {
 export type { RecordsFunction, ResponseFunction, ResponseView } from './rest/document/model.js'
 export { type Fetch, fetchTransport } from './rest/http/fetchTransport.js'
 export { exportSchema, SCHEMA_FORMATS, type SchemaFormat } from './schema/export/export.js'
+export type { NamingName } from './schema/naming.js'
 export type {
   ColumnSchema,
   ContractMode,

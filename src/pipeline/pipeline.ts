@@ -28,7 +28,7 @@ export interface PipelineOptions {
   /** Files that the schema is read from and written to. */
   readonly schema?: SchemaFiles | undefined
   /** Naming convention, where it is not dlt's default. Fixed once a table holds data. */
-  readonly naming?: string | undefined
+  readonly naming?: NamingName | undefined
   /** Time and chance; given in tests. */
   readonly clock?: Clock | undefined
   /** What the working folder lies on; given in tests. Default: the files of this machine. */
@@ -141,5 +141,5 @@ function datasetNameOf({
 }: PipelineOptions) {
   if (dataset.trim() === '')
     throw new ConfigError([{ place: { path: 'dataset' }, message: 'the name of a dataset must not be blank' }])
-  return datasetName(dataset, naming(convention as NamingName, destination.capabilities.maxIdentifierLength))
+  return datasetName(dataset, naming(convention, destination.capabilities.maxIdentifierLength))
 }

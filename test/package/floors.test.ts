@@ -19,6 +19,9 @@ const FLOORS: Readonly<Record<string, number>> = {
   cli: 5,
 }
 
+/** What users import: the library, and the doors for authors of destinations and sources. They only re-export. */
+const DOORS: readonly string[] = ['destinationDoor.ts', 'index.ts', 'sourceDoor.ts']
+
 /** The rooms at the bottom speak of each other: a state holds JSON, a schema has columns. */
 const GROUND = 0
 
@@ -47,13 +50,13 @@ describe('the house', () => {
   it('has no rooms but the known ones', () => {
     const rooms = new Set(modules.filter(module => module.path.includes('/')).map(module => room(module.path)))
     expect([...rooms].filter(name => !(name in FLOORS))).toEqual([])
-    expect(modules.filter(module => !module.path.includes('/')).map(module => module.path)).toEqual(['index.ts'])
+    expect(modules.filter(module => !module.path.includes('/')).map(module => module.path)).toEqual(DOORS)
   })
 
   it('imports only downward, and never a neighbour', () => {
     const wrong: string[] = []
     for (const { path, imports } of modules) {
-      if (path === 'index.ts') continue
+      if (DOORS.includes(path)) continue
       for (const { target, own } of imports) {
         if (!own || room(target) === room(path)) continue
         const [from, to] = [FLOORS[room(path)] ?? -1, FLOORS[room(target)] ?? 99]
@@ -64,8 +67,8 @@ describe('the house', () => {
   })
 
   it('keeps the command out of the library', () => {
-    const index = modules.find(module => module.path === 'index.ts')
-    expect(index?.imports.filter(({ target }) => room(target) === 'cli')).toEqual([])
+    const doors = modules.filter(module => DOORS.includes(module.path))
+    expect(doors.flatMap(door => door.imports).filter(({ target }) => room(target) === 'cli')).toEqual([])
   })
 
   it('has no import cycles', () => {

@@ -6,6 +6,7 @@ import {
   type Destination,
   duckdb,
   files,
+  type NamingName,
   type Pipeline,
   pipeline,
   type RestApiConfig,
@@ -22,7 +23,7 @@ interface Made {
   /** A pipeline of the same name and dataset with these resources. */
   make(
     resources: readonly object[],
-    more?: { naming?: string; into?: 'duckdb' | 'files'; schema?: SchemaFiles },
+    more?: { naming?: NamingName; into?: 'duckdb' | 'files'; schema?: SchemaFiles },
   ): Pipeline
 }
 
