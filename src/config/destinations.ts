@@ -38,7 +38,18 @@ export const destinationForms: ReadonlyMap<string, string> = new Map(
 /** Other ways to write a scheme. */
 const aliases: Readonly<Record<string, string>> = { postgresql: 'postgres' }
 
-/** The destination that a text such as `duckdb:demo.duckdb` names. Throws a ConfigError. */
+/**
+ * The destination that a text such as `duckdb:demo.duckdb` names. Throws a ConfigError.
+ *
+ * @example
+ * ```ts
+ * import { destinationFromUrl, pipeline, restApi } from 'sluice'
+ *
+ * const source = restApi({ client: { base_url: 'https://api.example.com' }, resources: ['shops'] })
+ * const destination = await destinationFromUrl(process.env.DESTINATION ?? 'duckdb:shops.duckdb')
+ * await pipeline({ name: 'shops', source, destination }).run()
+ * ```
+ */
 export async function destinationFromUrl(
   text: string,
   place: ConfigPlace = { path: 'destination' },

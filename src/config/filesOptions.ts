@@ -11,6 +11,14 @@ import { type Environment, isSet, processEnvironment } from './environment.js'
  * Loads into Parquet, NDJSON or CSV files of a folder or of `s3://bucket/prefix`, laid out as dlt lays them out. Merging is
  * not possible. What the options do not say about S3 is looked up in the environment: `AWS_ACCESS_KEY_ID`,
  * `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, or dlt's names of them.
+ *
+ * @example
+ * ```ts
+ * import { files, pipeline, restApi } from 'sluice'
+ *
+ * const source = restApi({ client: { base_url: 'https://api.example.com' }, resources: ['shops'] })
+ * await pipeline({ name: 'shops', source, destination: files('lake') }).run() // Parquet files under lake/
+ * ```
  */
 export function files(target: string | FilesOptions, env: Environment = processEnvironment()): Destination {
   const options = typeof target === 'string' ? { path: target } : target

@@ -51,6 +51,16 @@ interface Reading {
  * A `.yaml`, `.yml` or `.json` file holds a `rest_api` document, alone, beside `name`, `destination` and `dataset`, or
  * under `source`. A `.ts`, `.mts`, `.js` or `.mjs` file exports as its default such a document, a pipeline, or a list
  * of pipelines.
+ *
+ * @example
+ * ```ts
+ * import { writeFile } from 'node:fs/promises'
+ * import { loadPipelineFile } from 'sluice'
+ *
+ * await writeFile('shops.yaml', 'client: { base_url: "https://api.example.com" }\nresources: [shops]\n')
+ * const { pipelines } = await loadPipelineFile('shops.yaml', { destination: 'duckdb:shops.duckdb' })
+ * for (const pipeline of pipelines) await pipeline.run()
+ * ```
  */
 export async function loadPipelineFile(file: string, options: PipelineFileOptions = {}): Promise<PipelineFile> {
   const cwd = options.cwd ?? process.cwd()

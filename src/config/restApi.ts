@@ -1,5 +1,6 @@
 import type { Source } from '../model/source.js'
-import type { RestApiConfig } from '../rest/document/declaration/declaration.js'
+import type { ResourceConfig, ResourceDefaultsConfig, RestApiConfig } from '../rest/document/declaration/declaration.js'
+import type { RecordsFunction } from '../rest/document/model.js'
 import { parseRestConfig } from '../rest/document/parseDocument.js'
 import type { PlaceOf } from '../rest/document/problems.js'
 import { restSource } from '../rest/restSource.js'
@@ -31,12 +32,47 @@ export interface RestApiOptions {
   readonly warn?: ((message: string) => void) | undefined
 }
 
+/** A `rest_api` document whose resources and tables TypeScript knows by name. */
+export interface RestApiDocument<Name extends string, Table extends string>
+  extends Omit<RestApiConfig, 'resources' | 'resource_defaults'> {
+  readonly resources: readonly (Name | NamedResource<Name, Table> | RecordsFunction)[]
+  readonly resource_defaults?: TableNamed<ResourceDefaultsConfig, Table> | null | undefined
+}
+
+type NamedResource<Name, Table> = Omit<TableNamed<ResourceConfig, Table>, 'name'> & { readonly name: Name }
+
+type TableNamed<Keys extends Pick<ResourceConfig, 'table_name'>, Table> = Omit<Keys, 'table_name'> & {
+  readonly table_name?: Table | Exclude<Keys['table_name'], string>
+}
+
 /**
  * A source from a `rest_api` document: checked whole, secrets found, nothing requested yet. The document is not
  * changed. Throws a ConfigError with every problem found.
+ *
+ * TypeScript knows the names of resources and tables that the document gives as literals: `run({ select })` and
+ * `dataset().table()` complete and check them.
+ *
+ * @example
+ * ```ts
+ * import { duckdb, pipeline, restApi } from 'sluice'
+ *
+ * const source = restApi({
+ *   client: { base_url: 'https://api.example.com' },
+ *   resources: [
+ *     { name: 'shops', primary_key: 'id', write_disposition: 'merge' },
+ *     { name: 'orders', endpoint: 'shops/{resources.shops.id}/orders' },
+ *   ],
+ * })
+ * const shops = pipeline({ name: 'shops', source, destination: duckdb('shops.duckdb') })
+ * await shops.run({ select: ['orders'] })
+ * console.log(await shops.dataset().table('orders').count())
+ * ```
  */
-export function restApi(document: RestApiConfig, options: RestApiOptions = {}): Source {
-  return restApiFrom(document, options)
+export function restApi<Name extends string = string, Table extends string = Name>(
+  document: RestApiDocument<Name, Table>,
+  options: RestApiOptions = {},
+): Source<Name, Table> {
+  return restApiFrom(document, options) as Source<Name, Table>
 }
 
 /** The same for a document that is not known to be one. */

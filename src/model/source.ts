@@ -24,13 +24,16 @@ export interface Clock {
 /** A timer of Node that is set for longer goes off at once. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1
 
-/** Where records come from. A source is a value: it may be run many times, one run at a time. */
-export interface Source {
+/**
+ * Where records come from. A source is a value: it may be run many times, one run at a time. `Name` and `Table` are the
+ * names of its resources and those that they give their tables, where TypeScript knows them.
+ */
+export interface Source<Name extends string = string, Table extends string = string> {
   readonly name: string
   /** Digest of everything that decides which requests are made and what they mean; without secrets. */
   readonly fingerprint: string
   /** Parents before children, otherwise in the order of the document. */
-  readonly resources: readonly Resource[]
+  readonly resources: readonly Resource<Name, Table>[]
   /** Hints for the whole source. */
   readonly maxTableNesting?: number | undefined
   readonly rootKey?: boolean | undefined
@@ -44,15 +47,15 @@ export interface Source {
 }
 
 /** One list of records. A root resource is the child of one empty parent. */
-export interface Resource {
-  readonly name: string
+export interface Resource<Name extends string = string, Table extends string = string> {
+  readonly name: Name
   /** Name of the resource whose records this one is asked for. */
   readonly parent?: string | undefined
   /** Most records of the parent that one list is asked for; absent: one. */
   readonly batchSize?: number | undefined
   /** An unselected resource is read only for its selected children. */
   readonly selected: boolean
-  readonly hints: TableHints
+  readonly hints: TableHints<Table>
   readonly incremental?: IncrementalHint | undefined
   readonly steps: readonly ProcessingStep[]
   /** What becomes of rows that a complete listing no longer has; undefined: they stay. */
@@ -166,9 +169,9 @@ export type ProcessingStep = (
 }
 
 /** Hints of a resource that shape its tables. Column hints keep dlt's keys. */
-export interface TableHints {
+export interface TableHints<Table extends string = string> {
   /** Default: the resource's name. A function names the table of each record. */
-  readonly tableName?: string | ((record: JsonObject) => string) | undefined
+  readonly tableName?: Table | ((record: JsonObject) => string) | undefined
   readonly writeDisposition?: DispositionHint | undefined
   readonly primaryKey?: readonly string[] | undefined
   readonly mergeKey?: readonly string[] | undefined

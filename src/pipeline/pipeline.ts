@@ -8,7 +8,7 @@ import type { Clock, Source } from '../model/source.js'
 import { datasetName, type NamingName, naming } from '../schema/naming.js'
 import { systemClock } from './clock.js'
 import { type CheckOptions, type CheckResult, checkSource } from './look/checkSource.js'
-import { type AnyTables, type Dataset, datasetOf, type TablesOf } from './look/dataset.js'
+import { type Dataset, datasetOf, type KnownTables, type TablesOf } from './look/dataset.js'
 import { describePipeline, type PipelinePlan, type PlanOptions } from './look/describePipeline.js'
 import { type ChangeOptions, type Dropped, dropResources, resetState } from './look/dropResources.js'
 import type { SchemaFiles } from './look/schemaFiles.js'
@@ -16,10 +16,10 @@ import { type ReplayOptions, replayPipeline } from './run/replayPipeline.js'
 import { runPipeline } from './run/runPipeline.js'
 import type { RunOptions, RunResult } from './setup.js'
 
-export interface PipelineOptions {
+export interface PipelineOptions<Name extends string = string, Table extends string = string> {
   /** Key of the pipeline's state at the destination. */
   readonly name: string
-  readonly source: Source
+  readonly source: Source<Name, Table>
   readonly destination: Destination
   /** Name of the dataset (the schema of the database) before normalising. Default `<name>_dataset`. */
   readonly dataset?: string | undefined
@@ -38,40 +38,62 @@ export interface PipelineOptions {
 /**
  * Loads a source into a dataset. Runs are exactly-once: a run commits schema, rows, state and receipts together or
  * leaves the destination as it was, and a run that was interrupted is taken up by the next one.
+ *
+ * `Name` and `Table` are the names of the resources and of their tables, where TypeScript knows them.
  */
-export interface Pipeline {
+export interface Pipeline<Name extends string = string, Table extends string = string> {
   readonly name: string
-  readonly source: Source
+  readonly source: Source<Name, Table>
   readonly destination: Destination
   /** As the destination spells it. */
   readonly datasetName: string
   /** Files that the schema is read from and written to. */
   readonly schema: SchemaFiles
   /** Rejects with a SluiceError; then nothing was committed. */
-  run(options?: RunOptions): Promise<RunResult>
+  run(options?: RunOptions<Name>): Promise<RunResult>
   /**
    * Loads the pages of an earlier load's journal, the newest or the one named, without a request to the API. Rejects
    * with a SluiceError; then nothing was committed.
    */
-  replay(loadId?: string, options?: ReplayOptions): Promise<RunResult>
+  replay(loadId?: string, options?: ReplayOptions<Name>): Promise<RunResult>
   /** Asks one page of each root resource and says what was found; writes nothing. */
   check(options?: CheckOptions): Promise<CheckResult>
   /** Says what would be asked first, how and why, and where it would start; asks the API nothing and writes nothing. */
   plan(options?: PlanOptions): Promise<PipelinePlan>
   /**
    * Reads what was loaded. Rows are typed by `Tables`, as `sluice types` writes them; without it they are records of
-   * values.
+   * values, and the names of tables are those of the source.
    */
-  dataset<Tables extends TablesOf<Tables> = AnyTables>(): Dataset<Tables>
+  dataset<Tables extends TablesOf<Tables> = KnownTables<Name | Table>>(): Dataset<Tables>
   /** Drops the tables of resources, nested ones included, and their state, in one transaction. */
-  drop(resources: readonly string[], options?: ChangeOptions): Promise<Dropped>
+  drop(resources: readonly Name[], options?: ChangeOptions): Promise<Dropped>
   /** Lets the cursors of resources start anew, in one transaction; their rows stay. */
-  resetState(resources: readonly string[], options?: ChangeOptions): Promise<Dropped>
+  resetState(resources: readonly Name[], options?: ChangeOptions): Promise<Dropped>
   /** The same pipeline with another destination or dataset; everything else stays as it is. */
-  with(changes: Pick<PipelineOptions, 'dataset'> & Partial<Pick<PipelineOptions, 'destination'>>): Pipeline
+  with(changes: Pick<PipelineOptions, 'dataset'> & Partial<Pick<PipelineOptions, 'destination'>>): Pipeline<Name, Table>
 }
 
-export function pipeline(options: PipelineOptions): Pipeline {
+/**
+ * A pipeline of a source into a destination. Nothing is requested or opened yet. Throws a ConfigError where it has no
+ * name, or an unknown naming convention.
+ *
+ * @example
+ * ```ts
+ * import { duckdb, pipeline, restApi } from 'sluice'
+ *
+ * const shops = pipeline({
+ *   name: 'shops',
+ *   source: restApi({ client: { base_url: 'https://api.example.com' }, resources: ['shops'] }),
+ *   destination: duckdb('shops.duckdb'),
+ * })
+ * const { rows } = await shops.run()
+ * console.log(rows.shops)
+ * console.log(await shops.dataset().table('shops').orderBy('id').rows())
+ * ```
+ */
+export function pipeline<Name extends string = string, Table extends string = Name>(
+  options: PipelineOptions<Name, Table>,
+): Pipeline<Name, Table> {
   const { name, source, destination } = options
   if (name.trim() === '') throw new ConfigError([{ place: { path: 'name' }, message: 'a pipeline needs a name' }])
   const scrubber = scrubberOf(options)
@@ -98,7 +120,7 @@ export function pipeline(options: PipelineOptions): Pipeline {
     replay: (loadId, replayOptions = {}) => outward(replayPipeline(setup, loadId, heard(replayOptions))),
     check: async (checkOptions = {}) => scrubbed(await outward(checkSource(setup, heard(checkOptions))), scrubber),
     plan: (planOptions = {}) => outward(describePipeline(setup, planOptions)),
-    dataset: <Tables extends TablesOf<Tables> = AnyTables>() => datasetOf<Tables>(setup),
+    dataset: <Tables extends TablesOf<Tables> = KnownTables<Name | Table>>() => datasetOf<Tables>(setup),
     drop: (resources, changeOptions = {}) => outward(dropResources(setup, resources, changeOptions)),
     resetState: (resources, changeOptions = {}) => outward(resetState(setup, resources, changeOptions)),
     with: ({ destination: other = destination, dataset = options.dataset }) =>

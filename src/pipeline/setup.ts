@@ -26,11 +26,12 @@ export interface PipelineSetup {
 /** What to forget before loading. */
 export type Refresh = 'drop_sources' | 'drop_resources' | 'drop_data'
 
-export interface RunOptions {
+/** `Name` is a resource of the source, where TypeScript knows them. */
+export interface RunOptions<Name extends string = string> {
   /** Ends the run; nothing is committed, what was read is kept for the next run. */
   readonly signal?: AbortSignal | undefined
   /** Names of the resources to load; default those the source selects. */
-  readonly select?: readonly string[] | undefined
+  readonly select?: readonly Name[] | undefined
   /** Stop every list after this many pages. */
   readonly maxPages?: number | undefined
   /** Requests in flight for one origin and credential, at most; 1 is strictly serial. Default 16. */

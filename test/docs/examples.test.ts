@@ -1,12 +1,12 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import ts from 'typescript'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { loadPipelineFile } from '../../src/index.js'
 import type { TestServer } from '../rest/clientServer.js'
 import { API_KEY, docsApi } from './api.js'
-import { type Block, blocksOf, root } from './blocks.js'
+import { blocksOf } from './blocks.js'
+import { typeErrors } from './compile.js'
 
 /**
  * Blocks of the documents that begin with ```` ```ts run ```` or ```` ```yaml run ```` are pipeline files. They are run
@@ -69,33 +69,3 @@ test.each(examples.map(example => [example.place, example] as const))(
 test('the TypeScript ones pass the compiler', { timeout: 120_000 }, () => {
   expect(typeErrors(examples.filter(({ language }) => language === 'ts'))).toEqual([])
 })
-
-/** What the compiler says of modules that are only in memory, with `sluice` being our own source. */
-function typeErrors(blocks: readonly Block[]): string[] {
-  const config = ts.readConfigFile(join(root, 'tsconfig.json'), path => ts.sys.readFile(path)).config as {
-    compilerOptions: object
-  }
-  const { options } = ts.convertCompilerOptionsFromJson(
-    { ...config.compilerOptions, paths: { sluice: ['./src/index.ts'] } },
-    root,
-  )
-  const files = new Map(blocks.map(({ place, text }) => [join(root, `docs/${place.replaceAll(/\W/g, '_')}.ts`), text]))
-  const host = ts.createCompilerHost(options)
-  const { getSourceFile, fileExists, readFile } = host
-  host.fileExists = path => files.has(path) || fileExists(path)
-  host.readFile = path => files.get(path) ?? readFile(path)
-  host.getSourceFile = (path, language, ...rest) => {
-    const text = files.get(path)
-    return text === undefined ? getSourceFile(path, language, ...rest) : ts.createSourceFile(path, text, language)
-  }
-  const program = ts.createProgram([...files.keys()], options, host)
-  return [...files.keys()].flatMap(path =>
-    [
-      ...program.getSemanticDiagnostics(program.getSourceFile(path)),
-      ...program.getSyntacticDiagnostics(program.getSourceFile(path)),
-    ].map(
-      ({ messageText, start = 0 }) =>
-        `${path.slice(root.length)}, character ${start}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`,
-    ),
-  )
-}

@@ -20,6 +20,14 @@ const MEMORY = ':memory:'
  * Loads into a DuckDB file. Nothing of the file changes before a commit, which is one transaction; a file that was made
  * for a run and that nothing was committed into is removed. A file has one writing process: connecting fails with
  * `destination_locked` while another has it.
+ *
+ * @example
+ * ```ts
+ * import { duckdb, pipeline, restApi } from 'sluice'
+ *
+ * const source = restApi({ client: { base_url: 'https://api.example.com' }, resources: ['shops'] })
+ * await pipeline({ name: 'shops', source, destination: duckdb('shops.duckdb') }).run()
+ * ```
  */
 export function duckdb(target: string | DuckdbOptions): Destination {
   const { path, stagingDir } = typeof target === 'string' ? { path: target } : target

@@ -11,6 +11,15 @@ export type { PostgresOptions, TlsMode } from './postgresAddress.js'
  * of the load's own session and become visible in one transaction; readers see what was before, or all of it.
  *
  * Needs the package `pg`. Throws a ConfigError where the connection string cannot be read.
+ *
+ * @example
+ * ```ts
+ * import { pipeline, postgres, restApi } from 'sluice'
+ *
+ * const source = restApi({ client: { base_url: 'https://api.example.com' }, resources: ['shops'] })
+ * const destination = postgres('postgres://localhost/warehouse')
+ * await pipeline({ name: 'shops', source, destination, dataset: 'crm' }).run() // into the table crm.shops
+ * ```
  */
 export function postgres(target: string | Secret | PostgresOptions): Destination {
   const options = isOptions(target) ? target : { connectionString: target }

@@ -47,6 +47,16 @@ export interface PipelineDraft {
  * selector, paginator, primary key and candidates for a cursor. The pages are asked for as a run would ask; nothing is
  * written. Rejects with a ConfigError where the secret is missing (`secret_missing`), with a RequestError where the first
  * page cannot be had; page 2 may be missing.
+ *
+ * @example
+ * ```ts
+ * import { writeFile } from 'node:fs/promises'
+ * import { draftPipeline } from 'sluice'
+ *
+ * const { name, text, findings } = await draftPipeline({ url: 'https://api.example.com/shops' })
+ * await writeFile(`${name}.yaml`, text)
+ * console.log(findings.join('\n'))
+ * ```
  */
 export async function draftPipeline(options: DraftOptions): Promise<PipelineDraft> {
   const { env = processEnvironment(), cwd = process.cwd(), signal = new AbortController().signal } = options

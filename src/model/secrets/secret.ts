@@ -70,7 +70,21 @@ export class SecretReference {
   }
 }
 
-/** A secret by name, for documents written in TypeScript: what `${secrets.name}` is in YAML and JSON. */
+/**
+ * A secret by name, for documents written in TypeScript: what `${secrets.name}` is in YAML and JSON. It is looked up in
+ * the environment (`API_KEY` for `api_key`) and in `secrets.toml` when the source is made.
+ *
+ * @example
+ * ```ts
+ * import { duckdb, pipeline, restApi, secret } from 'sluice'
+ *
+ * const source = restApi({
+ *   client: { base_url: 'https://api.example.com', auth: { type: 'bearer', token: secret('api_key') } },
+ *   resources: ['shops'],
+ * })
+ * await pipeline({ name: 'shops', source, destination: duckdb('shops.duckdb') }).run()
+ * ```
+ */
 export function secret(name: string): SecretReference {
   return new SecretReference(name)
 }

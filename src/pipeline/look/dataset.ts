@@ -16,6 +16,23 @@ export interface AnyTables {
   readonly [table: string]: Readonly<Record<string, RowValue>>
 }
 
+/**
+ * Tables of a source whose names TypeScript knows: those of its resources, those nested under them, and the system's.
+ * Any name, where one of them is spelt otherwise at the destination.
+ */
+export type KnownTables<Table extends string> = Readonly<
+  Record<IsSpeltAlike<Table> extends true ? Table | `${Table}__${string}` | `_${string}` : string, AnyTables[string]>
+>
+
+/** Whether every naming convention leaves the names as they are. */
+type IsSpeltAlike<Name extends string> = [Name] extends [Lowercase<Name>]
+  ? [Extract<Name, `${string}${' ' | '-' | '.' | '/' | '@' | '+' | '*' | '|' | ':'}${string}` | `${string}_`>] extends [
+      never,
+    ]
+    ? true
+    : false
+  : false
+
 /** Reads what was loaded. Each call opens and closes its own connection. */
 export interface Dataset<Tables extends TablesOf<Tables> = AnyTables> {
   /** Names of the tables that hold data, system tables left out, in the order of the schema. */

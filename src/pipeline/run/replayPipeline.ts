@@ -10,9 +10,9 @@ import { planResources } from './planResources.js'
 import { prepareSchema } from './prepare.js'
 import { type Running, readAndCommit } from './readAndCommit.js'
 
-export interface ReplayOptions
+export interface ReplayOptions<Name extends string = string>
   extends Pick<
-    RunOptions,
+    RunOptions<Name>,
     'signal' | 'select' | 'writeDisposition' | 'schemaContract' | 'refresh' | 'allowIncomplete' | 'onEvent'
   > {}
 

@@ -10,6 +10,18 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>
  * decodes bodies, so the headers that describe the encoded ones are left out. Redirects are not followed, because Sluice
  * does that itself, without credentials where they lead elsewhere. A cancelled request ends with the signal's reason, a
  * late one with an error that is retried as a timeout.
+ *
+ * @example
+ * ```ts
+ * import { duckdb, fetchTransport, pipeline, restApi } from 'sluice'
+ *
+ * const transport = fetchTransport((url, init) => {
+ *   console.log(init.method, url)
+ *   return fetch(url, init)
+ * })
+ * const source = restApi({ client: { base_url: 'https://api.example.com', transport }, resources: ['shops'] })
+ * await pipeline({ name: 'shops', source, destination: duckdb('shops.duckdb') }).run()
+ * ```
  */
 export function fetchTransport(fetch: Fetch): Transport {
   return async request => {

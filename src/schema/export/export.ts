@@ -20,6 +20,17 @@ export const SCHEMA_FORMATS: readonly SchemaFormat[] = ['yaml', 'json', 'dbml', 
  * - `json`: the stored document, indented.
  * - `dbml`, `mermaid`: tables, columns and the links between nested tables and their parents.
  * - `typescript`: an interface for the rows of each table.
+ *
+ * @example
+ * ```ts
+ * import { duckdb, exportSchema, pipeline, restApi } from 'sluice'
+ *
+ * const source = restApi({ client: { base_url: 'https://api.example.com' }, resources: ['shops'] })
+ * const shops = pipeline({ name: 'shops', source, destination: duckdb('shops.duckdb') })
+ * await shops.run()
+ * const schema = await shops.dataset().schema()
+ * if (schema !== undefined) console.log(await exportSchema(schema, 'typescript'))
+ * ```
  */
 export async function exportSchema(schema: ReadonlySchema, format: SchemaFormat): Promise<string> {
   if (format === 'yaml') return yaml(schema)

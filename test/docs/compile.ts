@@ -1,0 +1,33 @@
+import { join } from 'node:path'
+import ts from 'typescript'
+import { type Block, root } from './blocks.js'
+
+/** What the compiler says of modules that are only in memory, with `sluice` being our own source. */
+export function typeErrors(blocks: readonly Pick<Block, 'place' | 'text'>[]): string[] {
+  const config = ts.readConfigFile(join(root, 'tsconfig.json'), path => ts.sys.readFile(path)).config as {
+    compilerOptions: object
+  }
+  const { options } = ts.convertCompilerOptionsFromJson(
+    { ...config.compilerOptions, paths: { sluice: ['./src/index.ts'] } },
+    root,
+  )
+  const files = new Map(blocks.map(({ place, text }) => [join(root, `docs/${place.replaceAll(/\W/g, '_')}.ts`), text]))
+  const host = ts.createCompilerHost(options)
+  const { getSourceFile, fileExists, readFile } = host
+  host.fileExists = path => files.has(path) || fileExists(path)
+  host.readFile = path => files.get(path) ?? readFile(path)
+  host.getSourceFile = (path, language, ...rest) => {
+    const text = files.get(path)
+    return text === undefined ? getSourceFile(path, language, ...rest) : ts.createSourceFile(path, text, language)
+  }
+  const program = ts.createProgram([...files.keys()], options, host)
+  return [...files.keys()].flatMap(path =>
+    [
+      ...program.getSemanticDiagnostics(program.getSourceFile(path)),
+      ...program.getSyntacticDiagnostics(program.getSourceFile(path)),
+    ].map(
+      ({ messageText, start = 0 }) =>
+        `${path.slice(root.length)}, character ${start}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`,
+    ),
+  )
+}
