@@ -6,6 +6,7 @@ export { files } from './config/filesOptions.js'
 export { loadPipelineFile, type PipelineFile, type PipelineFileOptions } from './config/pipelineFile.js'
 export { type RestApiDocument, type RestApiOptions, restApi } from './config/restApi.js'
 export { type DuckdbOptions, duckdb } from './destinations/duckdb/duckdb.js'
+export type { Compression, FileFormatName } from './destinations/objects/format/formats.js'
 export type { FilesOptions } from './destinations/objects/objects.js'
 export type { S3Credentials, S3Options } from './destinations/objects/storage/s3Options.js'
 export { type PostgresOptions, postgres, type TlsMode } from './destinations/postgres/postgres.js'
@@ -41,9 +42,10 @@ export {
   SluiceError,
 } from './model/errors.js'
 export type { RunEvent, WarningCode } from './model/events.js'
-export type { PipelineState } from './model/pipelineState.js'
+export type { CursorState, PipelineState, ResourceState, SourceState } from './model/pipelineState.js'
 export type { Receipt, Verdict } from './model/receipt.js'
-export { Secret, secret } from './model/secrets/secret.js'
+export type { Scrubber, Sealed, Unsealed } from './model/secrets/scrubber.js'
+export { Secret, type SecretReference, secret } from './model/secrets/secret.js'
 export type {
   Clock,
   Decision,
@@ -69,12 +71,14 @@ export type { Refresh, RunOptions, RunResult } from './pipeline/setup.js'
 export type {
   ApiPage,
   ApiRequest,
+  ApiResponse,
   Authenticator,
   Method,
   Paginator,
   RequestBody,
   RequestPatch,
   RetryPolicy,
+  ShortPages,
   SignContext,
   Transport,
   TransportRequest,
@@ -90,7 +94,9 @@ export type {
   RestApiConfig,
   RetryConfig,
 } from './rest/document/declaration/declaration.js'
-export type { RecordsFunction, ResponseFunction, ResponseView } from './rest/document/model.js'
+export type { AuthType, PaginatorShorthand } from './rest/document/declaration/variants.js'
+export type { RecordsFunction, ResponseActionName, ResponseFunction, ResponseView } from './rest/document/model.js'
+export type { PlaceOf, PropertyPath } from './rest/document/problems.js'
 export { type Fetch, fetchTransport } from './rest/http/fetchTransport.js'
 export { exportSchema, SCHEMA_FORMATS, type SchemaFormat } from './schema/export/export.js'
 export type { NamingName } from './schema/naming.js'

@@ -95,17 +95,23 @@ async function modulePipelines(reading: Reading): Promise<Pipeline[]> {
   return pipelines
 }
 
+/** The doors of the package, by what follows `sluice` in an import. */
+const doors = { sluice: 'index', 'sluice/destination': 'destinationDoor', 'sluice/source': 'sourceDoor' }
+
 /** TypeScript is compiled in memory. `sluice` is this very copy, whatever else is installed beside the file. */
 async function importDefault({ path, shown }: Reading): Promise<unknown> {
   await readText(path, shown)
   const { createJiti } = await import('jiti')
-  const door = new URL(import.meta.url.endsWith('.ts') ? '../index.ts' : '../index.js', import.meta.url)
-  const library = (await import(door.href)) as Record<string, unknown>
+  const own = extname(import.meta.url)
+  const virtualModules: Record<string, Record<string, unknown>> = {}
+  for (const [name, door] of Object.entries(doors)) {
+    virtualModules[name] = await import(new URL(`../${door}${own}`, import.meta.url).href)
+  }
   const jiti = createJiti(import.meta.url, {
     fsCache: false,
     moduleCache: false,
     interopDefault: false,
-    virtualModules: { sluice: library },
+    virtualModules,
   })
   try {
     const { default: exported } = await jiti.import<{ default?: unknown }>(pathToFileURL(path).href)

@@ -42,13 +42,13 @@ export interface PipelineState {
   readonly [other: string]: unknown
 }
 
-interface SourceState {
+export interface SourceState {
   /** By resource name. */
   readonly resources?: Readonly<Record<string, ResourceState>>
   readonly [other: string]: unknown
 }
 
-interface ResourceState {
+export interface ResourceState {
   /** By cursor path. */
   readonly incremental?: Readonly<Record<string, CursorState>>
   readonly [other: string]: unknown

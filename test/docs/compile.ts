@@ -8,7 +8,14 @@ export function typeErrors(blocks: readonly Pick<Block, 'place' | 'text'>[]): st
     compilerOptions: object
   }
   const { options } = ts.convertCompilerOptionsFromJson(
-    { ...config.compilerOptions, paths: { sluice: ['./src/index.ts'] } },
+    {
+      ...config.compilerOptions,
+      paths: {
+        sluice: ['./src/index.ts'],
+        'sluice/destination': ['./src/destinationDoor.ts'],
+        'sluice/source': ['./src/sourceDoor.ts'],
+      },
+    },
     root,
   )
   const files = new Map(blocks.map(({ place, text }) => [join(root, `docs/${place.replaceAll(/\W/g, '_')}.ts`), text]))

@@ -26,7 +26,7 @@ export interface Sealed {
   readonly seals: readonly (readonly [origin: string, number: number, spelling: string, ...offsets: number[]])[]
 }
 
-interface Unsealed {
+export interface Unsealed {
   readonly bytes: Uint8Array
   /** Everything that was sealed is back. */
   readonly whole: boolean
