@@ -84,6 +84,22 @@ export interface PageMemory {
   add(bytes: number): void
 }
 
+/**
+ * What the lists of one resource know of each other within a run, which makes it, one for each resource.
+ */
+export class ResourceNotes {
+  /** How often a parent's record was met, by digest. */
+  readonly parents = new Map<string, number>()
+  /** Guesses and warnings that were told already. */
+  readonly told = new Set<string>()
+  /** What lists saw in their answers, such as next links. */
+  readonly seen = new Set<string>()
+  /** Records of the longest page; no page that is shorter was capped. */
+  longestPage = 0
+  /** What the last page of the resource took while it was read. */
+  usualBytes: number | undefined
+}
+
 export interface ExtractContext {
   readonly signal: AbortSignal
   readonly clock: Clock
@@ -99,6 +115,8 @@ export interface ExtractContext {
   readonly maxPages?: number | undefined
   /** Requests in flight for one origin and credential; 1 is strictly serial. */
   readonly concurrency: number
+  /** The same for all lists of the resource in this run. Absent: this list is the only one. */
+  readonly notes?: ResourceNotes | undefined
   /** What is asked for ahead of its turn is counted here, and only while there is room. Absent: without bound. */
   readonly memory?: PageMemory | undefined
 }

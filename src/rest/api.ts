@@ -1,4 +1,5 @@
 import type { JsonValue } from '../json/value.js'
+import type { Backoff } from '../model/backoff.js'
 import type { Secret } from '../model/secrets/secret.js'
 import type { ListEnd } from '../model/source.js'
 
@@ -151,17 +152,12 @@ export interface ApiResponse {
 }
 
 /** When and how often a request is sent again. */
-export interface RetryPolicy {
+export interface RetryPolicy extends Backoff {
   /** Total attempts, the first included. */
   readonly attempts: number
   readonly statuses: readonly number[]
   /** Whether dropped connections and timeouts are retried. */
   readonly onConnectionError: boolean
-  /** Wait before retry n (1-based): `baseMs · factor^(n−1)`, with jitter, at most `maxDelayMs`. */
-  readonly baseMs: number
-  readonly factor: number
-  readonly maxDelayMs: number
-  readonly jitter: 'full' | 'none'
   /** Longest wait that the API may ask for, by `Retry-After` or the end of a rate window; a longer one is an error. */
   readonly maxWaitMs: number
   /** A successful answer whose body contains this text is retried too. */

@@ -2,10 +2,17 @@ import { createHash } from 'node:crypto'
 import { compilePath } from '../json/path.js'
 import type { JsonObject } from '../json/value.js'
 import { stringifyJson } from '../json/write.js'
-import type { ResponseJournal } from '../model/responses.js'
 import { scrubber as createScrubber, type Scrubber } from '../model/secrets/scrubber.js'
 import { Secret } from '../model/secrets/secret.js'
-import type { DeletePolicy, ExtractContext, ListEnd, Page, Resource, Source } from '../model/source.js'
+import {
+  type DeletePolicy,
+  type ExtractContext,
+  type ListEnd,
+  type Page,
+  type Resource,
+  ResourceNotes,
+  type Source,
+} from '../model/source.js'
 import { functionError, isRecord, shownResult, unheard } from '../model/userFunction.js'
 import type { Authenticator, Paginator, RetryPolicy, Transport } from './api.js'
 import { authenticators } from './auth/authKinds.js'
@@ -24,7 +31,7 @@ import { because } from './evidence/evidence.js'
 import { type Client, createClient } from './http/client.js'
 import { includedName } from './list/includeParent.js'
 import type { ListReader } from './list/listReader.js'
-import { type RunMemory, readList } from './list/pages.js'
+import { readList } from './list/pages.js'
 import { customPaginator } from './paginators/custom.js'
 import { paginatorKinds } from './paginators/kinds.js'
 import type { PaginatorKind } from './paginators/paginator.js'
@@ -113,24 +120,20 @@ function endpointResource(
     secretParams: secretParams(resource),
   }
   const limit = model.client.concurrency
-  const memories = new WeakMap<ResponseJournal, RunMemory>()
   return {
     ...described(resource),
     parent: resource.parent,
     batchSize: endpoint.batch?.size,
     describe: window => describeEndpoint(reader, model, window),
     pages(context) {
-      let memory = memories.get(context.journal)
-      if (memory === undefined) {
-        memory = { parents: new Map(), guesses: new Set(), seen: new Set(), longestPage: 0 }
-        memories.set(context.journal, memory)
-        for (const suspicion of endpoint.suspicions) {
-          const message = `${resource.name}: ${suspicion}`
-          context.emit({ type: 'warning', code: 'other', resource: resource.name, message })
-        }
+      const { notes = new ResourceNotes(), emit } = context
+      for (const suspicion of endpoint.suspicions) {
+        if (notes.told.has(suspicion)) continue
+        notes.told.add(suspicion)
+        emit({ type: 'warning', code: 'other', resource: resource.name, message: `${resource.name}: ${suspicion}` })
       }
       const concurrency = limit === undefined ? context.concurrency : Math.min(context.concurrency, limit)
-      return readList(reader, { ...context, concurrency }, memory)
+      return readList(reader, { ...context, concurrency, notes })
     },
   }
 }

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { ResourceNotes } from '../../src/model/source.js'
 import { createRunMemory, createSlots } from '../../src/pipeline/run/runMemory.js'
 
 /** Runs three levels of four items each, and gives the most leaves that were under way at once. */
@@ -44,7 +45,7 @@ test('the first failure ends the rest', async () => {
 test('pages count as long as their list holds them', () => {
   let changes = 0
   const memory = createRunMemory(100, () => changes++)
-  const resource = {}
+  const resource = new ResourceNotes()
   const lists = [1, 2, 3].map(() => memory.list(resource))
   // Unknown lists are taken for a quarter of the budget each.
   expect(memory.hasRoom()).toBe(true)

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { backoffMs } from '../../src/model/backoff.js'
 import { scrubber } from '../../src/model/secrets/scrubber.js'
 import { Secret } from '../../src/model/secrets/secret.js'
 import { answered, decide, type GateState, newGate, pauseUntil, started } from '../../src/rest/http/rateLimit.js'
 import { redactUrl } from '../../src/rest/http/redact.js'
 import { destinationOf, isLocal } from '../../src/rest/http/redirects.js'
-import { backoffMs } from '../../src/rest/http/retry.js'
 import { withParam } from '../../src/rest/http/wire.js'
 import { get, quickPolicy } from './clientServer.js'
 

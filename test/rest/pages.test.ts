@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../src/json/value.js'
+import { ResourceNotes } from '../../src/model/source.js'
 import { memoryJournal } from './clientServer.js'
 import { type Answer, type Api, api, context, read, recordsOf, source, things } from './listServer.js'
 
@@ -488,12 +489,12 @@ describe('children', () => {
 
   it('are asked for once for each parent, equal ones too, and from the journal afterwards', async () => {
     server = await api(() => ({ json: { data: [{}] } }))
-    const journal = memoryJournal()
+    const [journal, notes] = [memoryJournal(), new ResourceNotes()]
     const parent = { id: 1, f: 2 }
     const first = source(document(server.origin))
     for (let time = 0; time < 2; time++) {
       const [cages] = first.resources.filter(({ name }) => name === 'cages')
-      for await (const page of cages!.pages(context({ journal, parent }))) expect(page.count).toBe(1)
+      for await (const page of cages!.pages(context({ journal, parent, notes }))) expect(page.count).toBe(1)
     }
     expect(server.asked).toHaveLength(2)
     const resumed = await read(source(document(server.origin)), 'cages', { journal, parent })

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
+import { retryAfterMs } from '../../src/model/backoff.js'
 import { systemClock } from '../../src/pipeline/clock.js'
 import type { Transport } from '../../src/rest/api.js'
 import { type Client, type ClientOptions, createClient } from '../../src/rest/http/client.js'
-import { retryAfterMs } from '../../src/rest/http/retry.js'
 import { fakeClock, get, quickPolicy, sending, serveRaw, type TestServer } from './clientServer.js'
 import { load, prepared, quickRetry, run, testApi } from './loading.js'
 

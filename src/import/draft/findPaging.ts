@@ -104,12 +104,14 @@ class PageTwo {
         return proven(candidate, first, outcome.answer)
       case 'refused':
         if (!outcome.isFinal || !candidate.isSuggested) return undefined
-        return assumed(candidate, `page 2 could not be seen (${outcome.text})`)
+        return assumed(candidate, `${candidate.why}; page 2 could not be seen (${outcome.text})`)
       case 'empty': {
         // Behind the last page nothing comes; a parameter that is taken for a filter gives nothing on page 1 either.
         if (hasMore) return undefined
         const again = await this.#ask(candidate, startingAt(candidate, first))
-        return again.kind === 'same' ? assumed(candidate, 'page 2 is empty, as behind the end of a list') : undefined
+        return again.kind === 'same'
+          ? assumed(candidate, `${candidate.why}; page 2 is empty, as behind the end of a list`)
+          : undefined
       }
       default:
         return undefined
@@ -143,7 +145,7 @@ class PageTwo {
     if (one.kind !== 'same') return undefined
     return two.kind === 'other'
       ? proven(candidate, 1, two.answer)
-      : assumed(candidate, 'page 2 is empty, as behind the end of a list')
+      : assumed(candidate, `${candidate.why}; page 2 is empty, as behind the end of a list`)
   }
 
   async #follow(candidate: Candidate): Promise<PagingFinding | undefined> {
@@ -153,7 +155,7 @@ class PageTwo {
     const isLink = type === 'header_link' || type === 'json_link'
     if (outcome.kind === 'empty' && isLink) return assumed(candidate, `${candidate.why}; page 2 is empty`)
     if (outcome.kind === 'refused' && (isLink || outcome.isFinal)) {
-      return assumed(candidate, `page 2 could not be seen (${outcome.text})`)
+      return assumed(candidate, `${candidate.why}; page 2 could not be seen (${outcome.text})`)
     }
     return undefined
   }
@@ -254,11 +256,11 @@ function lasting(config: PagingConfig, page: DraftAnswer): PagingConfig {
   }
 }
 
-function assumed({ config, sends, why }: Candidate, reason: string): PagingFinding {
+function assumed({ config, sends }: Candidate, why: string): PagingFinding {
   return {
     config,
     certainty: 'assumed',
-    why: reason.includes(why) ? reason : `${why}; ${reason}`,
+    why,
     sends,
     question: 'does the documentation of the API say so?',
     more: [],

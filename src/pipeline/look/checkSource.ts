@@ -52,11 +52,11 @@ export async function checkSource(setup: PipelineSetup, options: CheckOptions): 
         },
       })
       const step = await pages.next()
-      await pages.return({ end: 'limited', reason: 'checked' })
       const page = step.done ? undefined : step.value
       const records = page === undefined ? undefined : runSteps(resource, resource.steps, page.records).records
       const [first] = records === undefined ? [] : elements(records, 0)
       const sample = records === undefined || first === undefined ? undefined : valueAt(records, first)
+      await pages.return({ end: 'limited', reason: 'checked' })
       resources.push({
         resource: resource.name,
         records: page?.count ?? 0,

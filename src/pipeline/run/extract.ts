@@ -4,7 +4,7 @@ import type { JsonObject, JsonValue } from '../../json/value.js'
 import { DataError, shortened } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import type { ResponseJournal } from '../../model/responses.js'
-import type { Clock, ExtractContext, ListEnd, Page, Resource } from '../../model/source.js'
+import type { Clock, ExtractContext, ListEnd, Page, Resource, ResourceNotes } from '../../model/source.js'
 import type { CursorTracker } from './incremental/incremental.js'
 import type { ListMeter, Meter } from './meter.js'
 import { createRunMemory, createSlots, type ListMemory, type RunMemory, type Slots } from './runMemory.js'
@@ -16,6 +16,7 @@ export interface ResourceRun {
   readonly children: readonly ResourceRun[]
   readonly cursor?: CursorTracker | undefined
   readonly meter: Meter
+  readonly notes: ResourceNotes
   /** Takes the records that passed; absent where the resource is read only for its children. */
   readonly write?: ((records: Uint8Array) => Promise<void>) | undefined
 }
@@ -70,7 +71,7 @@ const ROOT: Asker = {}
 async function readList(run: ResourceRun, asker: Asker, options: Reading): Promise<void> {
   const { resource, meter, cursor } = run
   const account = meter.list()
-  const memory = options.memory.list(run)
+  const memory = options.memory.list(run.notes)
   const pages = resource.pages(contextOf(run, asker, options))
   const offspring = new Offspring(run, options)
   let ended = false
@@ -115,6 +116,7 @@ function contextOf(run: ResourceRun, asker: Asker, options: Reading): ExtractCon
     maxPages: options.maxPages,
     concurrency: options.concurrency,
     memory: options.memory,
+    notes: run.notes,
   }
 }
 

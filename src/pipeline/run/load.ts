@@ -8,7 +8,7 @@ import { bumpState, cursorState, withCursorState } from '../../model/pipelineSta
 import type { Receipt } from '../../model/receipt.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
 import { scrubbed } from '../../model/secrets/scrubber.js'
-import type { IncrementalHint, Resource, Source, TableHints } from '../../model/source.js'
+import { type IncrementalHint, type Resource, ResourceNotes, type Source, type TableHints } from '../../model/source.js'
 import { type JudgedParent, type Judgement, judgeChild } from '../../model/verdict.js'
 import { createNormalizer } from '../../normalize/normalizer.js'
 import { isNewTable, resolveContract } from '../../schema/contracts.js'
@@ -110,6 +110,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       resource,
       cursor,
       meter: resourceMeter,
+      notes: new ResourceNotes(),
       children: children.map(toRun),
       write: loaded
         ? recordWriter(planned, {

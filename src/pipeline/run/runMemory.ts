@@ -1,4 +1,4 @@
-import type { PageMemory } from '../../model/source.js'
+import type { PageMemory, ResourceNotes } from '../../model/source.js'
 
 /** Bytes that a list is expected to hold whose resource has had no page yet: four such lists fill the budget. */
 const SHARE_UNKNOWN = 4
@@ -12,8 +12,8 @@ export interface ListMemory {
 }
 
 export interface RunMemory extends PageMemory {
-  /** For a list of the resource that `key` stands for. */
-  list(key: object): ListMemory
+  /** For a list of the resource that these notes are of. */
+  list(notes: Pick<ResourceNotes, 'usualBytes'>): ListMemory
 }
 
 /**
@@ -22,7 +22,6 @@ export interface RunMemory extends PageMemory {
  */
 export function createRunMemory(budget: number, changed: () => void): RunMemory {
   let held = 0
-  const usual = new WeakMap<object, number>()
   const add = (bytes: number): void => {
     held += bytes
     if (bytes < 0) changed()
@@ -30,8 +29,8 @@ export function createRunMemory(budget: number, changed: () => void): RunMemory 
   return {
     add,
     hasRoom: () => held < budget,
-    list(key) {
-      let mine = usual.get(key) ?? budget / SHARE_UNKNOWN
+    list(notes) {
+      let mine = notes.usualBytes ?? budget / SHARE_UNKNOWN
       held += mine
       const become = (bytes: number): void => {
         const difference = bytes - mine
@@ -40,7 +39,7 @@ export function createRunMemory(budget: number, changed: () => void): RunMemory 
       }
       return {
         page(bytes) {
-          usual.set(key, bytes)
+          notes.usualBytes = bytes
           become(bytes)
         },
         end: () => become(0),

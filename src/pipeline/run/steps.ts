@@ -115,8 +115,10 @@ function recordText(owner: StepsOwner, steps: readonly ProcessingStep[], maker: 
  */
 export function located(error: unknown, { name, path: place }: Resource, { from }: Page): unknown {
   if (!isRecords(error, name)) return error
-  const address = from === undefined || error.message.includes(from.url) ? '' : ` (${from.method} ${from.url})`
-  const message = `${error.message.startsWith(`${name}:`) ? '' : `${name}: `}${error.message}${address}`
+  const address = from === undefined ? '' : ` (${from.method} ${from.url})`
+  // The failure of a user's function names the resource by itself.
+  const isNamed = error.code === 'user_function'
+  const message = `${isNamed ? '' : `${name}: `}${error.message}${address}`
   if (error instanceof EnvironmentError) return new EnvironmentError(message, { code: 'memory', cause: error.cause })
   if (error instanceof DataError) {
     return new DataError(error.code as DataCode, message, {

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { ListEnd } from '../../model/source.js'
 import type { Paginator } from '../api.js'
-import type { Reading } from '../list/reading.js'
+import type { Reading } from '../list/readAnswer.js'
 import type { Claim, Envelope } from './envelope.js'
 import { because } from './evidence.js'
 import {

@@ -4,13 +4,12 @@ import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../../
 import { scrubber as createScrubber, type Scrubber } from '../../model/secrets/scrubber.js'
 import type { Clock } from '../../model/source.js'
 import type { ApiRequest, ApiResponse, Authenticator, RetryPolicy, SignContext, Transport } from '../api.js'
-import { type Attempt, attempt, type Credentials, type ExchangeContext } from './exchange.js'
+import { type Attempt, attempt, type Credentials, type ExchangeContext, type OwnedResponse } from './exchange.js'
 import { createGate, type Gate, isThrottled, type RateLimits } from './rateLimit.js'
 import { redactUrl } from './redact.js'
 import { BodyBuffers } from './responseBody.js'
-import { backoffMs, retryAfterMs } from './retry.js'
+import { type Again, checkAskedWait, checkDeadline, repeated, withinDeadline } from './retry.js'
 import { httpTransport } from './transport.js'
-import { checkAskedWait, checkDeadline, withinDeadline } from './waiting.js'
 import { requestUrl } from './wire.js'
 
 export interface ClientOptions {
@@ -33,7 +32,7 @@ export interface ClientOptions {
 }
 
 export interface SendOptions {
-  /** Name of the resource, for events, errors and statistics. */
+  /** Name of the resource, for events and errors. */
   readonly resource: string
   readonly identity: ResponseIdentity
   readonly journal: ResponseJournal
@@ -62,29 +61,15 @@ export interface SendOptions {
   readonly recordable?: ((response: ApiResponse) => boolean) | undefined
 }
 
-/** What one resource has cost since the client was made or last closed. */
-interface RequestStatistics {
-  /** Sent, retries, redirects and token requests included. */
-  readonly requests: number
-  readonly retries: number
-  /** Spent waiting for retries and rate limits. */
-  readonly waitedMs: number
-  /** Of decoded bodies. */
-  readonly bytes: number
-}
-
 export interface Client {
   /**
    * The final answer to a request, whatever its status: from the journal if it was recorded, else signed, sent,
    * retried, and recorded before it is returned. Rejects with a RequestError when no answer came.
    */
-  send(request: ApiRequest, options: SendOptions): Promise<ApiResponse>
-  /** Takes back the memory of an answer's body, which nobody reads any more: a later body may be written there. */
-  release(response: ApiResponse): void
-  statistics(resource: string): RequestStatistics
+  send(request: ApiRequest, options: SendOptions): Promise<OwnedResponse>
   /** Loads what the first request needs. */
   prepare(): void
-  /** Closes idle connections and forgets statistics and limits learnt. The client can be used again. */
+  /** Closes idle connections and forgets limits learnt. The client can be used again. */
   close(): Promise<void>
 }
 
@@ -117,26 +102,15 @@ export function createClient(options: ClientOptions): Client {
   const scrubber = options.scrubber ?? createScrubber()
   const gates = credentialGates(options.limits ?? {})
   const bodyBuffers = new BodyBuffers()
-  const totals = new Map<string, { requests: number; retries: number; waitedMs: number; bytes: number }>()
 
-  const totalsOf = (resource: string) => {
-    let total = totals.get(resource)
-    if (total === undefined) {
-      total = { requests: 0, retries: 0, waitedMs: 0, bytes: 0 }
-      totals.set(resource, total)
-    }
-    return total
-  }
-
-  const ask = (request: ApiRequest, asking: Asking): Promise<ApiResponse> =>
+  const ask = (request: ApiRequest, asking: Asking): Promise<OwnedResponse> =>
     withinDeadline(asking, signal => askAgain(request, { ...asking, signal }))
 
-  const askAgain = async (request: ApiRequest, asking: Asking): Promise<ApiResponse> => {
+  const askAgain = async (request: ApiRequest, asking: Asking): Promise<OwnedResponse> => {
     const { resource, signal, clock, emit } = asking
     const { method } = request
     const shown = (): string => redactUrl(requestUrl(request), scrubber)
     const policy = asking.retry ?? options.retry
-    const total = totalsOf(resource)
     let number = 1
     const context: ExchangeContext = {
       resource,
@@ -159,35 +133,27 @@ export function createClient(options: ClientOptions): Client {
           onWait(delayMs, { reason, isAsked }) {
             if (isAsked) checkAskedWait(delayMs, policy, clock, () => ({ resource, method, url: shown() }))
             checkDeadline(delayMs, asking.deadline, clock)
-            total.waitedMs += delayMs
             if (delayMs >= SHORTEST_EVENT_MS) emit({ type: 'waiting', resource, reason, delayMs })
           },
         }),
-      sent({ method, url, status, durationMs, bytes }) {
-        total.requests++
-        total.bytes += bytes
+      sent({ method, url, status, durationMs }) {
         emit({ type: 'request', resource, method, url, status, attempt: number, durationMs })
       },
     }
-    for (; ; number++) {
-      const result = await attempt(request, context)
-      const reason = retryReason(result, policy, asking.shouldRetry)
-      if (reason === undefined || number >= policy.attempts) {
-        if (result.kind === 'answer') return result.response
-        throw unanswered(request, result, resource, number)
-      }
-      const { url, status } = result.kind === 'answer' ? result.response : { url: result.url, status: undefined }
-      const asked = result.kind === 'answer' ? retryAfterMs(result.response.headers, clock.now()) : undefined
-      if (asked !== undefined) {
-        checkAskedWait(asked, policy, clock, () => ({ resource, method, url, status, attempts: number }))
-      }
-      const delayMs = asked ?? backoffMs(policy, number, clock.random())
-      checkDeadline(delayMs, asking.deadline, clock)
-      total.retries++
-      total.waitedMs += delayMs
-      emit({ type: 'retry', resource, url, reason, attempt: number, delayMs })
-      await clock.sleep(delayMs, signal)
-    }
+    const { result, attempts } = await repeated(
+      attempted => {
+        number = attempted
+        return attempt(request, context)
+      },
+      failed => {
+        const again = againAfter(failed, method, policy, asking.shouldRetry)
+        if (again !== undefined && failed.kind === 'answer' && number < policy.attempts) failed.response.release()
+        return again
+      },
+      { ...asking, policy },
+    )
+    if (result.kind === 'answer') return result.response
+    throw unanswered(request, result, resource, attempts)
   }
 
   const signContext = (asking: Asking): SignContext => ({
@@ -206,7 +172,7 @@ export function createClient(options: ClientOptions): Client {
       const { journal, identity, signal, resource } = sending
       const recorded = await journal.lookup(identity)
       const shown = (): string => redactUrl(requestUrl(request), scrubber)
-      if (recorded !== undefined) return { ...recorded, url: shown(), fromJournal: true }
+      if (recorded !== undefined) return { ...recorded, url: shown(), fromJournal: true, release: nothingLent }
       const answer = await ask(request, sending).catch((error: unknown) => {
         throw signal.aborted ? stopped(signal, resource) : error
       })
@@ -220,11 +186,8 @@ export function createClient(options: ClientOptions): Client {
       }
       return response
     },
-    release: ({ body }) => bodyBuffers.release(body),
-    statistics: resource => ({ ...totalsOf(resource) }),
     prepare: () => http?.prepare(),
     async close() {
-      totals.clear()
       gates.forget()
       bodyBuffers.clear()
       await http?.close()
@@ -250,22 +213,30 @@ function credentialGates(limits: RateLimits) {
   }
 }
 
-/** Why a result asks for another attempt, or undefined where it is final. */
-function retryReason(
+/** The body is memory of its own. */
+function nothingLent(): void {}
+
+/** Why to ask again after this result; undefined where it is final. */
+function againAfter(
   result: Attempt,
+  method: string,
   policy: RetryPolicy,
   shouldRetry: SendOptions['shouldRetry'],
-): string | undefined {
+): Again | undefined {
   if (result.kind === 'failure') {
-    return policy.onConnectionError && result.failure.transient ? result.failure.text : undefined
+    const { failure, url } = result
+    return policy.onConnectionError && failure.transient ? { reason: failure.text, method, url } : undefined
   }
   const { response } = result
-  const { status, headers } = response
-  if (policy.statuses.includes(status)) return `status ${status}`
-  if (policy.statuses.includes(429) && status === 403 && isThrottled(status, headers)) return 'status 403, rate limit'
-  const text = status < 400 ? policy.bodyContains?.find(part => Buffer.from(response.body).includes(part)) : undefined
-  if (text !== undefined) return `the body contains "${text}"`
-  return shouldRetry?.(response) === true ? `status ${status}, by a response action` : undefined
+  const { status, headers, url } = response
+  const reason = ((): string | undefined => {
+    if (policy.statuses.includes(status)) return `status ${status}`
+    if (policy.statuses.includes(429) && status === 403 && isThrottled(status, headers)) return 'status 403, rate limit'
+    const text = status < 400 ? policy.bodyContains?.find(part => Buffer.from(response.body).includes(part)) : undefined
+    if (text !== undefined) return `the body contains "${text}"`
+    return shouldRetry?.(response) === true ? `status ${status}, by a response action` : undefined
+  })()
+  return reason === undefined ? undefined : { reason, method, url, status, headers }
 }
 
 const advice = {

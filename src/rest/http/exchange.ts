@@ -13,9 +13,7 @@ import type {
 import type { Gate } from './rateLimit.js'
 import { redactUrl } from './redact.js'
 import { destinationOf, redirected, staysPublic } from './redirects.js'
-import type { BodyBuffers } from './responseBody.js'
-import { readBody } from './responseBody.js'
-import { type Failure, failureOf } from './retry.js'
+import { type BodyBuffers, BodyError, readBody } from './responseBody.js'
 import { LocalAddressError } from './transport.js'
 import { headerOf, requestUrl, wireBody, wireHeaders, withHeader, withParam } from './wire.js'
 
@@ -42,11 +40,17 @@ export interface ExchangeContext {
   /** Waits until a request to this origin may start. */
   readonly enter: (origin: string, destination: 'bound' | 'foreign') => ReturnType<Gate['enter']>
   /** Tells of every request that was sent; status 0 where no answer came. */
-  readonly sent: (about: { method: string; url: string; status: number; durationMs: number; bytes: number }) => void
+  readonly sent: (about: { method: string; url: string; status: number; durationMs: number }) => void
+}
+
+/** An answer with an owner: whoever has it gives its memory back, once nobody reads its body any more. */
+export interface OwnedResponse extends ApiResponse {
+  /** A later body may be written where this one is. A second call does nothing. */
+  release(): void
 }
 
 export type Attempt =
-  | { readonly kind: 'answer'; readonly response: ApiResponse }
+  | { readonly kind: 'answer'; readonly response: OwnedResponse }
   | { readonly kind: 'failure'; readonly failure: Failure; readonly url: string }
 
 /**
@@ -65,12 +69,16 @@ export async function attempt(request: ApiRequest, context: ExchangeContext): Pr
     const { auth } = context
     if (status === 401 && destination === 'bound' && !renewed && auth?.renew !== undefined) {
       renewed = true
-      if (await told(() => auth.renew?.(context.sign) ?? false, context)) continue
+      if (await told(() => auth.renew?.(context.sign) ?? false, context)) {
+        result.response.release()
+        continue
+      }
     }
     const next = redirected(hop, status, headers)
     if (next === undefined) return result
     visited.add(`${hop.method} ${requestUrl(hop)}`)
     checkRedirect(next, visited, url, status, context)
+    result.response.release()
     hop = next
   }
 }
@@ -118,8 +126,8 @@ async function exchange(
     const url = redactUrl(requestUrl(request), context.scrubber)
     context.sign.signal.throwIfAborted()
     const begun = context.sign.now()
-    const sent = (answered: number, bytes: number): void =>
-      context.sent({ method: request.method, url, status: answered, durationMs: context.sign.now() - begun, bytes })
+    const sent = (answered: number): void =>
+      context.sent({ method: request.method, url, status: answered, durationMs: context.sign.now() - begun })
     try {
       const answer = await context.transport(prepared)
       const body = await readBody(
@@ -129,12 +137,14 @@ async function exchange(
       )
       status = answer.status
       headers = answer.headers
-      sent(status, body.length)
+      sent(status)
       const doubt = doubtOf(answer)
-      return { kind: 'answer', response: { status, headers, body, url, fromJournal: false, ...(doubt && { doubt }) } }
+      const { bytes, release } = body
+      const response = { status, headers, body: bytes, url, fromJournal: false, release, ...(doubt && { doubt }) }
+      return { kind: 'answer', response }
     } catch (error) {
       // Given up or not, it was sent.
-      sent(0, 0)
+      sent(0)
       if (context.sign.signal.aborted) throw error
       if (error instanceof LocalAddressError) throw ledInside(request, url, error, context)
       const failure = failureOf(error, host)
@@ -234,4 +244,80 @@ function withoutUser(text: string): { readonly url: string; readonly user: strin
   url.username = ''
   url.password = ''
   return { url: url.href, user }
+}
+
+/** Why an attempt gave no usable answer. */
+interface Failure {
+  readonly code: 'connection' | 'timeout' | 'response_format' | 'response_too_large'
+  /** Plain text for people; says no URL. */
+  readonly text: string
+  /** Whether asking again may help. */
+  readonly transient: boolean
+}
+
+/** What a network error means. `host` is that of the request, as in `127.0.0.1:8080`. */
+function failureOf(error: unknown, host: string): Failure {
+  if (error instanceof BodyError) return bodyFailure(error)
+  const codes = errorCodes(error)
+  for (const code of codes) {
+    const known = knownFailures[code]
+    if (known !== undefined) return { ...known, text: `${known.text.replace('{host}', host)} (${code})` }
+  }
+  const handshake = codes.find(code => /^(ERR_SSL_|EPROTO$)/.test(code))
+  if (handshake !== undefined) {
+    return {
+      code: 'connection',
+      transient: false,
+      text: `${host} does not answer with TLS (${handshake}); is it http?`,
+    }
+  }
+  const certificate = codes.find(code => /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_/.test(code))
+  if (certificate !== undefined) {
+    return { code: 'connection', transient: false, text: `the certificate of ${host} is not trusted (${certificate})` }
+  }
+  const text = error instanceof Error ? error.message : String(error)
+  return { code: 'connection', transient: !(error instanceof TypeError && codes.length === 0), text }
+}
+
+const knownFailures: Readonly<Record<string, Failure>> = {
+  ECONNREFUSED: { code: 'connection', transient: true, text: 'nothing listens at {host}' },
+  ECONNRESET: { code: 'connection', transient: true, text: '{host} closed the connection' },
+  EPIPE: { code: 'connection', transient: true, text: '{host} closed the connection' },
+  UND_ERR_SOCKET: { code: 'connection', transient: true, text: '{host} closed the connection before the answer ended' },
+  UND_ERR_CLOSED: { code: 'connection', transient: false, text: 'the client was closed' },
+  UND_ERR_DESTROYED: { code: 'connection', transient: false, text: 'the client was closed' },
+  ENOTFOUND: { code: 'connection', transient: true, text: 'the name of {host} is not known' },
+  EAI_AGAIN: { code: 'connection', transient: true, text: 'the name of {host} could not be looked up' },
+  EHOSTUNREACH: { code: 'connection', transient: true, text: '{host} cannot be reached' },
+  ENETUNREACH: { code: 'connection', transient: true, text: '{host} cannot be reached' },
+  ETIMEDOUT: { code: 'timeout', transient: true, text: '{host} did not accept the connection in time' },
+  UND_ERR_CONNECT_TIMEOUT: { code: 'timeout', transient: true, text: '{host} did not accept the connection in time' },
+  UND_ERR_HEADERS_TIMEOUT: { code: 'timeout', transient: true, text: '{host} did not answer in time' },
+  UND_ERR_BODY_TIMEOUT: { code: 'timeout', transient: true, text: '{host} stopped sending in the middle of an answer' },
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: {
+    code: 'connection',
+    transient: true,
+    text: 'the body is not as long as content-length says',
+  },
+  UND_ERR_INVALID_ARG: {
+    code: 'connection',
+    transient: false,
+    text: 'the request cannot be sent: a header or the URL is not valid',
+  },
+  ERR_INVALID_URL: { code: 'connection', transient: false, text: 'the request cannot be sent: the URL is not valid' },
+}
+
+function bodyFailure(error: BodyError): Failure {
+  if (error.kind === 'too_large') return { code: 'response_too_large', transient: false, text: error.message }
+  if (error.kind === 'late') return { code: 'timeout', transient: true, text: error.message }
+  if (error.kind === 'malformed') return { code: 'response_format', transient: true, text: error.message }
+  return { code: 'connection', transient: true, text: error.message }
+}
+
+/** Codes of an error, of its causes, and of the parts of an AggregateError (all addresses of a host refused). */
+function errorCodes(error: unknown, depth = 0): string[] {
+  if (!(error instanceof Error) || depth > 4) return []
+  const code = (error as NodeJS.ErrnoException).code
+  const parts = error instanceof AggregateError ? error.errors.flatMap(part => errorCodes(part, depth + 1)) : []
+  return [...(typeof code === 'string' ? [code] : []), ...errorCodes(error.cause, depth + 1), ...parts]
 }

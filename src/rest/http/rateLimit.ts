@@ -1,5 +1,5 @@
+import { retryAfterMs, toldTime } from '../../model/backoff.js'
 import type { Clock } from '../../model/source.js'
-import { retryAfterMs, toldTime } from './retry.js'
 
 /** Limits that the user declares; the adaptive ones work below them. */
 export interface RateLimits {

@@ -17,18 +17,19 @@ export class BodyError extends Error {
 
 /**
  * The whole body, without its content encoding, and unpacked where it is a gzip file. Rejects with a {@link BodyError}, or with the transport's error.
- * Neither what is transferred nor what it unpacks to may be longer than `maxBytes`; reading stops there. A body
- * that came without a content encoding is in memory of `buffers`, which may have it back.
+ * Neither what is transferred nor what it unpacks to may be longer than `maxBytes`; reading stops there. What came
+ * without a content encoding is in memory of `buffers` until it is released.
  */
 export async function readBody(
   response: TransportResponse,
   { maxBytes, timeoutMs, now }: BodyBounds,
   buffers: BodyBuffers,
-): Promise<Uint8Array> {
+): Promise<OwnedBody> {
   const length = response.headers['content-length']
   const announced = length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
   const pace = paceOf(timeoutMs, now)
-  const encoded = await collect(response.body, new CollectedBody(announced, { maxBytes, pace }, buffers))
+  const collected = new CollectedBody(announced, { maxBytes, pace }, buffers)
+  const encoded = await collect(response.body, collected)
   let body: Buffer = encoded
   const layers = codings(response.headers['content-encoding']).reverse()
   if (layers.length > MOST_CODINGS) {
@@ -41,8 +42,15 @@ export async function readBody(
     throw new BodyError('truncated', `the body has ${encoded.length} bytes where content-length announced ${length}`)
   }
   if (isGzip(body)) body = await decode('gzip', body, maxBytes)
-  if (body !== encoded) buffers.release(encoded)
-  return body
+  if (body !== encoded) collected.release()
+  return { bytes: body, release: () => collected.release() }
+}
+
+/** A body with an owner, who gives its memory back once nobody reads it any more. */
+interface OwnedBody {
+  readonly bytes: Uint8Array
+  /** A second call does nothing. */
+  release(): void
 }
 
 /** What a body may be, and how long it may take. */
@@ -137,7 +145,7 @@ class CollectedBody {
   readonly #maxBytes: number
   readonly #announced: number
   readonly #buffers: BodyBuffers
-  #buffer = Buffer.alloc(0)
+  #buffer: Buffer<ArrayBuffer> = Buffer.alloc(0)
   #length = 0
 
   readonly #pace: (bytes: number) => void
@@ -165,6 +173,12 @@ class CollectedBody {
 
   bytes(): Buffer {
     return this.#buffer.subarray(0, this.#length)
+  }
+
+  release(): void {
+    this.#buffers.release(this.#buffer)
+    this.#buffer = Buffer.alloc(0)
+    this.#length = 0
   }
 
   #grow(needed: number): void {
@@ -227,14 +241,11 @@ export class BodyBuffers {
   /** From the shortest to the longest. */
   readonly #free: Buffer<ArrayBuffer>[] = []
   #freeBytes = 0
-  readonly #lent = new WeakSet<ArrayBuffer>()
 
   /** A buffer of at least `size` bytes with undefined content. */
   acquire(size: number): Buffer<ArrayBuffer> {
     if (size < SHORTEST) return Buffer.allocUnsafeSlow(size)
-    const buffer = this.#fitting(size) ?? Buffer.allocUnsafeSlow(Math.ceil((size * 1.125) / UNIT) * UNIT)
-    this.#lent.add(buffer.buffer)
-    return buffer
+    return this.#fitting(size) ?? Buffer.allocUnsafeSlow(Math.ceil((size * 1.125) / UNIT) * UNIT)
   }
 
   #fitting(size: number): Buffer<ArrayBuffer> | undefined {
@@ -246,11 +257,9 @@ export class BodyBuffers {
     return buffer
   }
 
-  /** Takes back the memory of a body, of which no one may read any more; to be called once. Other memory is left alone. */
-  release({ buffer: memory }: Uint8Array): void {
-    if (!(memory instanceof ArrayBuffer) || !this.#lent.delete(memory)) return
-    if (this.#freeBytes + memory.byteLength > MOST_FREE) return
-    const buffer = Buffer.from(memory)
+  /** Takes back a buffer that it gave, of which no one may read any more. */
+  release(buffer: Buffer<ArrayBuffer>): void {
+    if (buffer.length < SHORTEST || this.#freeBytes + buffer.length > MOST_FREE) return
     const longer = this.#free.findIndex(({ length }) => length > buffer.length)
     this.#free.splice(longer < 0 ? this.#free.length : longer, 0, buffer)
     this.#freeBytes += buffer.length

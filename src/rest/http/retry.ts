@@ -1,128 +1,121 @@
+import { backoffMs, retryAfterMs } from '../../model/backoff.js'
+import { RequestError } from '../../model/errors.js'
+import type { RunEvent } from '../../model/events.js'
+import { type Clock, LONGEST_TIMER_MS } from '../../model/source.js'
 import type { RetryPolicy } from '../api.js'
-import { BodyError } from './responseBody.js'
 
-/** Wait before retry `n` (1-based), in milliseconds. `random` is in [0, 1). */
-export function backoffMs(policy: RetryPolicy, n: number, random: number): number {
-  const grown = policy.baseMs === 0 ? 0 : policy.baseMs * policy.factor ** (n - 1)
-  const longest = Math.min(policy.maxDelayMs, grown)
-  return Math.round(policy.jitter === 'full' ? longest * random : longest)
+/** Why to ask again. */
+export interface Again {
+  readonly reason: string
+  readonly method: string
+  /** Redacted. */
+  readonly url: string
+  readonly status?: number | undefined
+  /** Of the answer, which may say when to ask again. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** With what a request is repeated. */
+export interface Repetition {
+  readonly resource: string
+  readonly policy: RetryPolicy
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly emit: (event: RunEvent) => void
+  readonly deadline?: number | undefined
 }
 
 /**
- * Milliseconds that `Retry-After` asks to wait: seconds, or a moment as {@link toldTime} knows it. A date in the past is 0.
- * Undefined where the header is absent or makes no sense; infinite where no number is large enough.
+ * Asks until the result is final or the attempts are used up: the one place where anything is asked again, whatever the
+ * cause. It waits as long as the answer asks for, otherwise as the policy says, and tells of each wait.
  */
-export function retryAfterMs(headers: Readonly<Record<string, string>>, now: number): number | undefined {
-  const header = headers['retry-after']?.trim()
-  if (header === undefined) return undefined
-  const until = toldTime(header, headers, now)
-  if (until === undefined) return undefined
-  // Who counts in seconds since the epoch did not mean those of years ago.
-  if (until < now && NUMBER.test(header)) return undefined
-  return Math.max(0, Math.ceil(until - now))
+export async function repeated<Result>(
+  ask: (attempt: number) => Promise<Result>,
+  again: (result: Result) => Again | undefined,
+  { resource, policy, clock, signal, emit, deadline }: Repetition,
+): Promise<{ readonly result: Result; readonly attempts: number }> {
+  for (let attempt = 1; ; attempt++) {
+    const result = await ask(attempt)
+    const why = again(result)
+    if (why === undefined || attempt >= policy.attempts) return { result, attempts: attempt }
+    const { reason, method, url, status, headers = {} } = why
+    const asked = retryAfterMs(headers, clock.now())
+    if (asked !== undefined)
+      checkAskedWait(asked, policy, clock, () => ({ resource, method, url, status, attempts: attempt }))
+    const delayMs = asked ?? backoffMs(policy, attempt, clock.random())
+    checkDeadline(delayMs, deadline, clock)
+    emit({ type: 'retry', resource, url, reason, attempt, delayMs })
+    await clock.sleep(delayMs, signal)
+  }
 }
 
-const NUMBER = /^\d+(?:\.\d+)?(?:e\+?\d+)?$/i
-/** Numbers above are moments: as a wait it would be 31 years. */
-const FIRST_EPOCH_SECONDS = 1e9
-/** Numbers above are milliseconds since the epoch: in seconds it would be the year 5138. */
-const FIRST_EPOCH_MS = 1e11
+/** The time that may be spent on a list has passed, or would pass before the next answer. */
+export class TimeUpError extends Error {
+  constructor() {
+    super('the time of this list is up')
+  }
+}
 
 /**
- * When a wait that a header tells is over, by this machine's clock: told in seconds from now, or as a moment, in seconds or
- * milliseconds since the epoch or as a date. The server's moments are compared with the server's clock, where it tells its
- * `Date`. Undefined where the text is nothing of that; infinite where no number is large enough.
+ * Runs `work` with a signal that is aborted at the deadline too; then rejects with a {@link TimeUpError}, whatever became
+ * of the work.
  */
-export function toldTime(text: string, headers: Readonly<Record<string, string>>, now: number): number | undefined {
-  const skew = now - (httpDate(headers.date) ?? now)
-  if (NUMBER.test(text)) {
-    const value = Number(text)
-    if (value > FIRST_EPOCH_MS) return value + skew
-    return value > FIRST_EPOCH_SECONDS ? value * 1000 + skew : now + value * 1000
+export async function withinDeadline<Result>(
+  {
+    signal,
+    clock,
+    deadline,
+  }: { readonly signal: AbortSignal; readonly clock: Clock; readonly deadline?: number | undefined },
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  if (deadline === undefined) return work(signal)
+  checkDeadline(0, deadline, clock)
+  const controller = new AbortController()
+  const stop = (): void => controller.abort(signal.reason)
+  signal.addEventListener('abort', stop)
+  if (signal.aborted) stop()
+  const left = Math.min(deadline - clock.now(), LONGEST_TIMER_MS)
+  const timer = setTimeout(() => controller.abort(new TimeUpError()), left)
+  try {
+    return await work(controller.signal)
+  } catch (error) {
+    throw controller.signal.reason instanceof TimeUpError ? controller.signal.reason : error
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', stop)
   }
-  const date = httpDate(text) ?? (/^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN)
-  return Number.isNaN(date) ? undefined : date + skew
 }
 
-/** Milliseconds since the epoch. Only texts with letters are dates: `Date.parse` would take `-5` for a year. */
-function httpDate(text: string | undefined): number | undefined {
-  if (text === undefined || !/^[A-Za-z]{3,9},? /.test(text)) return undefined
-  const at = Date.parse(text)
-  return Number.isNaN(at) ? undefined : at
+/** Throws a {@link TimeUpError} where a wait would end behind the deadline: nothing could come of it. */
+export function checkDeadline(delayMs: number, deadline: number | undefined, clock: Clock): void {
+  if (deadline !== undefined && clock.now() + delayMs >= deadline) throw new TimeUpError()
 }
 
-/** Why an attempt gave no usable answer. */
-export interface Failure {
-  readonly code: 'connection' | 'timeout' | 'response_format' | 'response_too_large'
-  /** Plain text for people; says no URL. */
-  readonly text: string
-  /** Whether asking again may help. */
-  readonly transient: boolean
-}
-
-/** What a network error means. `host` is that of the request, as in `127.0.0.1:8080`. */
-export function failureOf(error: unknown, host: string): Failure {
-  if (error instanceof BodyError) return bodyFailure(error)
-  const codes = errorCodes(error)
-  for (const code of codes) {
-    const known = knownFailures[code]
-    if (known !== undefined) return { ...known, text: `${known.text.replace('{host}', host)} (${code})` }
-  }
-  const handshake = codes.find(code => /^(ERR_SSL_|EPROTO$)/.test(code))
-  if (handshake !== undefined) {
-    return {
-      code: 'connection',
-      transient: false,
-      text: `${host} does not answer with TLS (${handshake}); is it http?`,
-    }
-  }
-  const certificate = codes.find(code => /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_/.test(code))
-  if (certificate !== undefined) {
-    return { code: 'connection', transient: false, text: `the certificate of ${host} is not trusted (${certificate})` }
-  }
-  const text = error instanceof Error ? error.message : String(error)
-  return { code: 'connection', transient: !(error instanceof TypeError && codes.length === 0), text }
-}
-
-const knownFailures: Readonly<Record<string, Failure>> = {
-  ECONNREFUSED: { code: 'connection', transient: true, text: 'nothing listens at {host}' },
-  ECONNRESET: { code: 'connection', transient: true, text: '{host} closed the connection' },
-  EPIPE: { code: 'connection', transient: true, text: '{host} closed the connection' },
-  UND_ERR_SOCKET: { code: 'connection', transient: true, text: '{host} closed the connection before the answer ended' },
-  UND_ERR_CLOSED: { code: 'connection', transient: false, text: 'the client was closed' },
-  UND_ERR_DESTROYED: { code: 'connection', transient: false, text: 'the client was closed' },
-  ENOTFOUND: { code: 'connection', transient: true, text: 'the name of {host} is not known' },
-  EAI_AGAIN: { code: 'connection', transient: true, text: 'the name of {host} could not be looked up' },
-  EHOSTUNREACH: { code: 'connection', transient: true, text: '{host} cannot be reached' },
-  ENETUNREACH: { code: 'connection', transient: true, text: '{host} cannot be reached' },
-  ETIMEDOUT: { code: 'timeout', transient: true, text: '{host} did not accept the connection in time' },
-  UND_ERR_CONNECT_TIMEOUT: { code: 'timeout', transient: true, text: '{host} did not accept the connection in time' },
-  UND_ERR_HEADERS_TIMEOUT: { code: 'timeout', transient: true, text: '{host} did not answer in time' },
-  UND_ERR_BODY_TIMEOUT: { code: 'timeout', transient: true, text: '{host} stopped sending in the middle of an answer' },
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: {
-    code: 'connection',
-    transient: true,
-    text: 'the body is not as long as content-length says',
+/** Throws a RequestError `rate_limit` where an API asks to wait for longer than it may. */
+export function checkAskedWait(
+  delayMs: number,
+  { maxWaitMs }: RetryPolicy,
+  clock: Clock,
+  about: () => {
+    readonly resource: string
+    readonly method: string
+    readonly url: string
+    readonly status?: number | undefined
+    readonly attempts?: number | undefined
   },
-  UND_ERR_INVALID_ARG: {
-    code: 'connection',
-    transient: false,
-    text: 'the request cannot be sent: a header or the URL is not valid',
-  },
-  ERR_INVALID_URL: { code: 'connection', transient: false, text: 'the request cannot be sent: the URL is not valid' },
+): void {
+  if (delayMs <= maxWaitMs) return
+  const details = about()
+  const { resource, method, url } = details
+  const until = momentText(clock.now() + delayMs)
+  throw new RequestError(
+    'rate_limit',
+    `${resource}: ${method} ${url}: the API asks to wait until ${until}, longer than \`retry.max_wait\` (${maxWaitMs / 1000} seconds); run again after that, or raise it; the pages received so far are kept`,
+    details,
+  )
 }
 
-function bodyFailure(error: BodyError): Failure {
-  if (error.kind === 'too_large') return { code: 'response_too_large', transient: false, text: error.message }
-  if (error.kind === 'late') return { code: 'timeout', transient: true, text: error.message }
-  if (error.kind === 'malformed') return { code: 'response_format', transient: true, text: error.message }
-  return { code: 'connection', transient: true, text: error.message }
-}
-
-/** Codes of an error, of its causes, and of the parts of an AggregateError (all addresses of a host refused). */
-function errorCodes(error: unknown, depth = 0): string[] {
-  if (!(error instanceof Error) || depth > 4) return []
-  const code = (error as NodeJS.ErrnoException).code
-  const parts = error instanceof AggregateError ? error.errors.flatMap(part => errorCodes(part, depth + 1)) : []
-  return [...(typeof code === 'string' ? [code] : []), ...errorCodes(error.cause, depth + 1), ...parts]
+function momentText(at: number): string {
+  const LAST = Date.parse('9999-12-31T23:59:59Z')
+  return at > LAST ? 'after the year 9999' : new Date(at).toISOString().replace(/\.\d+Z$/, 'Z')
 }

@@ -1,9 +1,10 @@
-import type { JsonDocument } from '../../json/bytes.js'
+import type { JsonDocument, Span } from '../../json/bytes.js'
 import type { JsonValue } from '../../json/value.js'
 import { isJsonObject } from '../../json/value.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, ApiRequest, Paginator } from '../api.js'
 import { because } from '../evidence/evidence.js'
+import { barePath } from '../evidence/listEvidence.js'
 import {
   bareName,
   count,
@@ -21,12 +22,16 @@ import { jsonLink } from '../paginators/jsonLink.js'
 import { pageNumber } from '../paginators/pageNumber.js'
 import { limited, proven, suspect, wholeNumber } from '../paginators/paginator.js'
 import { read, type Target, target } from '../paginators/range.js'
+import { pathOfKeys } from './selector.js'
 
 export interface DetectedPaginator {
   readonly paginator: Paginator
   /** As it would be configured. */
   readonly guess: string
   readonly why: string
+  readonly kind: 'header_link' | 'json_link' | 'cursor' | 'page_number' | 'single_page'
+  /** Where in the body it looks. */
+  readonly paths: readonly string[]
 }
 
 /**
@@ -42,29 +47,34 @@ export function detectPaginator(page: ApiPage, document: JsonDocument | undefine
  * For the page at which a guessed paginator ends the list: how the list ends instead, where the page itself leads
  * further in another way.
  */
-export function otherWay(page: ApiPage, document: JsonDocument | undefined, guess: string): ListEnd | undefined {
-  const ends = `the guessed paginator (${guess}) ends the list, but`
+export function otherWay(
+  answer: ApiPage,
+  document: JsonDocument | undefined,
+  guessed: DetectedPaginator,
+): ListEnd | undefined {
+  const { kind, paths } = guessed
+  const ends = `the guessed paginator (${guessed.guess}) ends the list, but`
   const hints = pagingHints(document)
-  if (guess !== 'header_link' && linkTarget(page.headers.link, 'next') !== undefined) {
+  if (kind !== 'header_link' && linkTarget(answer.headers.link, 'next') !== undefined) {
     return suspect(`${ends} its last page has a Link header with rel="next"; configure \`paginator\``)
   }
-  const next = nextHints(hints).find(({ leads, path }) => leads && !guess.includes(`: ${path}`))
+  const next = nextHints(hints).find(({ leads, path }) => leads && !paths.includes(path))
   if (next?.kind === 'link') return suspect(`${ends} its last page has a link at ${next.path}; configure \`paginator\``)
   const said = saidMore(hints)
   if (said?.more === true) return suspect(`${ends} "${said.path}" says there is more; configure \`paginator\``)
   if (next !== undefined) return limited(`${ends} its last page has a value at ${next.path}`)
-  const [pages, own] = [count(hints, 'pages', 1), count(hints, 'page', 0)]
-  if (guess.startsWith('page_number') || pages === undefined || own === undefined || own.number >= pages.number) {
+  const [pages, page] = [count(hints, 'pages', 1), count(hints, 'page', 0)]
+  if (kind === 'page_number' || pages === undefined || page === undefined || page.number >= pages.number) {
     return undefined
   }
-  return limited(`${ends} its last page is, by its own number, page ${own.number} of ${pages.number}`)
+  return limited(`${ends} its last page is, by its own number, page ${page.number} of ${pages.number}`)
 }
 
 /** What leads to the next page. */
 function leading(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator | undefined {
   if (linkTarget(page.headers.link, 'next') !== undefined) {
     const paginator = headerLink.create({ type: 'header_link', links_next_key: 'next' })
-    return { paginator, guess: 'header_link', why: 'the Link header has rel="next"' }
+    return { paginator, guess: 'header_link', kind: 'header_link', paths: [], why: 'the Link header has rel="next"' }
   }
   const next = nextHints(hints).filter(({ leads }) => leads)
   const link = next.find(({ kind }) => kind === 'link')
@@ -86,7 +96,8 @@ function ended(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator |
 
 function followedLink({ path }: NextHint): DetectedPaginator {
   const paginator = jsonLink.create({ type: 'json_link', next_url_path: path })
-  return { paginator, guess: `json_link, next_url_path: ${path}`, why: `the body has a link at ${path}` }
+  const guess = `json_link, next_url_path: ${path}`
+  return { paginator, guess, kind: 'json_link', paths: [path], why: `the body has a link at ${path}` }
 }
 
 function followedCursor({ request }: ApiPage, { path, param, morePath }: NextHint): DetectedPaginator {
@@ -99,12 +110,19 @@ function followedCursor({ request }: ApiPage, { path, param, morePath }: NextHin
     ...keys('cursor', place),
   })
   const guess = `cursor, cursor_path: ${path}${placeText('cursor', place, 'cursor')}${morePath === undefined ? '' : `, has_more_path: ${morePath}`}`
-  return { paginator, guess, why: `the body has a value at ${path}` }
+  const paths = morePath === undefined ? [path] : [path, morePath]
+  return { paginator, guess, kind: 'cursor', paths, why: `the body has a value at ${path}` }
 }
 
 function onePage(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator {
   const end = saidEnd(page, hints)
-  return { paginator: { next: () => end }, guess: 'single_page', why: 'the answer tells of no other page' }
+  return {
+    paginator: { next: () => end },
+    guess: 'single_page',
+    kind: 'single_page',
+    paths: [],
+    why: 'the answer tells of no other page',
+  }
 }
 
 /** A guess proves nothing: where a list came, there may be more of it that the answer does not tell of. */
@@ -159,6 +177,8 @@ function countedPages(page: ApiPage, hints: readonly PagingHint[]): DetectedPagi
   const shift = own === undefined ? 0 : own.number - first
   return {
     paginator: own === undefined ? paginator : checked(paginator, place, own.path, shift),
+    kind: 'page_number',
+    paths: [total.path],
     guess: `page_number, base_page: ${base}, total_path: ${total.path}${placeText('page', place, 'page')}`,
     why: `the body has a number of pages at ${total.path}${own === undefined ? '' : ` and is page ${own.number}`}`,
   }
@@ -223,4 +243,21 @@ function keys(what: 'cursor' | 'page', place: Target): Record<string, string> {
 function placeText(what: 'cursor' | 'page', place: Target, standard: string): string {
   if ('bodyPath' in place) return `, ${what}_body_path: ${place.bodyPath}`
   return place.param === standard ? '' : `, ${what}_param: ${place.param}`
+}
+
+/** A place of the envelope whose last key is that of one of these paths, and which is not empty. */
+export function elsewhere(document: JsonDocument, paths: readonly string[]): string | undefined {
+  const bare = (key: string): string => key.toLowerCase().replace(/[-_@$. ]/g, '')
+  const wanted = new Set(paths.map(path => bare(barePath(path).split('.').at(-1) ?? '')))
+  const search = (object: Span, keys: readonly string[]): string | undefined => {
+    for (const [key, span] of document.members(object)) {
+      const kind = document.kind(span)
+      const isFilled = (kind === 'string' && span.end - span.start > 2) || kind === 'number'
+      if (wanted.has(bare(key)) && isFilled) return pathOfKeys([...keys, key])
+      const found = kind === 'object' && keys.length < 3 ? search(span, [...keys, key]) : undefined
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+  return document.kind(document.root) === 'object' ? search(document.root, []) : undefined
 }

@@ -1,7 +1,9 @@
 import { STATUS_CODES } from 'node:http'
 import type { JsonPath } from '../../json/path.js'
 import { RequestError } from '../../model/errors.js'
+import type { RunEvent } from '../../model/events.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
+import type { ExtractContext, ResourceNotes } from '../../model/source.js'
 import type { ApiRequest, ApiResponse, Authenticator, Paginator } from '../api.js'
 import type { EndpointResource } from '../document/model.js'
 import type { Client } from '../http/client.js'
@@ -24,6 +26,27 @@ export interface ListReader {
   readonly selector?: JsonPath | undefined
   /** Query parameters that are credentials; they take no part in the identity of a request. */
   readonly secretParams: ReadonlySet<string>
+}
+
+/** For what, and with what, one list is read. */
+export interface ListContext extends ExtractContext {
+  readonly notes: ResourceNotes
+}
+
+/** Tells of something that is the same for all lists of the resource only once in a run; `key` names it. */
+export function tellOnce({ notes, emit }: ListContext, key: string, event: RunEvent): void {
+  if (notes.told.has(key)) return
+  notes.told.add(key)
+  emit(event)
+}
+
+/** Tells of a guess once in a run. */
+export function tellGuess(
+  { resource }: ListReader,
+  context: ListContext,
+  about: { readonly what: 'paginator' | 'data_selector'; readonly guess: string; readonly why: string },
+): void {
+  tellOnce(context, `${about.what} ${about.guess}`, { type: 'detected', resource: resource.name, ...about })
 }
 
 /** A RequestError that names resource, method and redacted URL; and, with `earlier`, those of the request before. */

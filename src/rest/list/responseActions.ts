@@ -1,8 +1,11 @@
 import { textAt } from '../../json/bytes.js'
 import { functionError, shownResult } from '../../model/userFunction.js'
-import type { ApiResponse } from '../api.js'
+import type { ApiRequest, ApiResponse } from '../api.js'
 import { responseActions } from '../document/declaration/endpointKeys.js'
 import type { ResponseActionModel, ResponseActionName, ResponseFunction } from '../document/model.js'
+import type { OwnedResponse } from '../http/exchange.js'
+import { repeated } from '../http/retry.js'
+import type { ListContext, ListReader } from './listReader.js'
 
 /** What the actions make of an answer. */
 export interface Judgement {
@@ -11,13 +14,46 @@ export interface Judgement {
   /** Key path of the entry that decided. */
   readonly path?: string | undefined
   /** The answer, with another body where a function gave one. */
-  readonly response: ApiResponse
+  readonly response: OwnedResponse
+}
+
+/**
+ * What the actions make of an answer, and of those that come after it where a function wants to ask again. Declared retries
+ * were the client's business; functions see an answer only now, in its turn.
+ */
+export async function judged(
+  { resource: { endpoint, name } }: ListReader,
+  context: ListContext,
+  { method }: ApiRequest,
+  answer: OwnedResponse,
+  {
+    again,
+    deadline,
+  }: {
+    /** Asks again; `attempt` counts from 1. */
+    readonly again: (attempt: number) => Promise<OwnedResponse>
+    readonly deadline: number | undefined
+  },
+): Promise<Judgement> {
+  const { responseActions, retry } = endpoint
+  const ask = async (attempt: number): Promise<Judgement> =>
+    judge(responseActions, attempt === 1 ? answer : await again(attempt - 1), name)
+  const { result } = await repeated(
+    ask,
+    ({ action, response }) => {
+      if (action !== 'retry' || declaredAction(responseActions, response) === 'retry') return undefined
+      const { url, status, headers } = response
+      return { reason: 'a response action', method, url, status, headers }
+    },
+    { ...context, resource: name, policy: retry, deadline },
+  )
+  return result
 }
 
 /** Asks the entries in order; the first action wins. Functions see each answer once. */
-export async function judge(
+async function judge(
   actions: readonly ResponseActionModel[],
-  response: ApiResponse,
+  response: OwnedResponse,
   resource: string,
 ): Promise<Judgement> {
   let current = response

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { Agent } from 'undici'
+import { type Backoff, backoffMs, retryAfterMs } from '../../../model/backoff.js'
 import { DestinationError } from '../../../model/errors.js'
 import type { Clock } from '../../../model/source.js'
 import type { S3Credentials } from './s3Options.js'
@@ -52,8 +53,7 @@ export interface S3Place {
 }
 
 const ATTEMPTS = 6
-const FIRST_WAIT_MS = 200
-const LONGEST_WAIT_MS = 10_000
+const BACKOFF: Backoff = { baseMs: 200, factor: 2, maxDelayMs: 10_000, jitter: 'full' }
 const TIMEOUT_MS = 60_000
 /** Codes of failures that pass: S3's way to say 429, and two writers at one key. */
 const PASSING = new Set([
@@ -100,7 +100,7 @@ export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Cli
   const repeated = async (request: S3Request, consume?: Consume): Promise<S3Answer> => {
     for (let number = 1; ; number++) {
       let answer: S3Answer
-      let waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (number - 1)) * (0.5 + clock.random() / 2)
+      let waitMs = backoffMs(BACKOFF, number, clock.random())
       try {
         answer = await attempt(request, consume)
       } catch (error) {
@@ -124,8 +124,8 @@ export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Cli
         waitMs = 0
       }
       if (number >= ATTEMPTS || !(passes || skewed)) throw refused(at, request, answer, code, passes)
-      const told = Number(headers['retry-after']) * 1000
-      await clock.sleep(told > 0 ? Math.min(told, LONGEST_WAIT_MS) : waitMs, signal)
+      const toldMs = retryAfterMs(headers, clock.now()) ?? waitMs
+      await clock.sleep(Math.min(toldMs, BACKOFF.maxDelayMs), signal)
     }
   }
 

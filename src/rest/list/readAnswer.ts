@@ -1,19 +1,28 @@
-import { JsonDocument, valueAt } from '../../json/bytes.js'
-import type { JsonPath } from '../../json/path.js'
+import { JsonDocument, textAt, valueAt } from '../../json/bytes.js'
+import { compiledPath, type JsonPath } from '../../json/path.js'
+import type { JsonValue } from '../../json/value.js'
 import { DataError } from '../../model/errors.js'
-import type { ExtractContext, ListEnd } from '../../model/source.js'
+import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, ApiRequest, ApiResponse } from '../api.js'
 import { type Envelope, envelopeOf } from '../evidence/envelope.js'
 import { because } from '../evidence/evidence.js'
-import { answerPage } from './answerPage.js'
+import type { OwnedResponse } from '../http/exchange.js'
 import { jsonBody } from './jsonBody.js'
-import { bodyExcerpt, type ListReader, listError, statusError } from './listReader.js'
-import { declaredAction, judge } from './responseActions.js'
-import { describeBody, detectSelector, nothing, type Selection, select } from './selector.js'
+import {
+  bodyExcerpt,
+  type ListContext,
+  type ListReader,
+  listError,
+  statusError,
+  tellGuess,
+  tellOnce,
+} from './listReader.js'
+import type { Judgement } from './responseActions.js'
+import { describeBody, detectSelector, isKeyOf, nothing, pathOfKeys, type Selection, select } from './selector.js'
 
 /** An answer that was read. */
 export interface Reading {
-  readonly response: ApiResponse
+  readonly response: OwnedResponse
   /** The answer as paginators see it. */
   readonly page: ApiPage
   readonly selection: Selection
@@ -40,24 +49,17 @@ export interface ReadingState {
   selector: JsonPath | undefined
   /** Whether an answer had a list where the records are. */
   hasList: boolean
-  /** Reports a guess, once a run. */
-  readonly report: (what: 'paginator' | 'data_selector', guess: string, why: string) => void
-  /** Warns, once a run and resource, that text of an answer is not what was sent. */
-  readonly changed: (response: ApiResponse, why: string) => void
-  /** Asks again; `attempt` counts from 1. */
-  readonly again: (request: ApiRequest, attempt: number) => Promise<ApiResponse>
 }
 
-/** Applies response actions, checks the status, decodes the body and selects the records. `number` is 1-based. */
+/** Does what the response actions decided, checks the status, decodes the body and selects the records. `number` is 1-based. */
 export async function readAnswer(
   reader: ListReader,
-  context: ExtractContext,
+  context: ListContext,
   state: ReadingState,
   request: ApiRequest,
-  answer: ApiResponse,
+  { response, action, path = '' }: Judgement,
   number: number,
 ): Promise<Reading> {
-  const { response, action, path = '' } = await judged(reader, context, state, request, answer)
   switch (action) {
     case 'ignore': {
       const end = because('ignored', response.status, path)
@@ -84,9 +86,9 @@ export async function readAnswer(
     const flow: Flow = { kind: 'end', keep: true, end: because('no_content') }
     return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
   }
-  const document = await parsed(reader, state, request, response)
+  const document = await parsed(reader, context, request, response)
   return guarded(reader, request, response, () => {
-    const selection = selected(state, document)
+    const selection = selected(reader, context, state, document)
     const page = answerPage(request, response, selection.count, document, () => bodyExcerpt(reader, response))
     const envelope = envelopeOf(response.headers, document, selection, request)
     const flow: Flow =
@@ -98,32 +100,11 @@ export async function readAnswer(
   })
 }
 
-/** Declared retries are the client's business; functions see an answer only now. */
-async function judged(
-  reader: ListReader,
-  { clock, emit, signal }: ExtractContext,
-  state: ReadingState,
-  request: ApiRequest,
-  answer: ApiResponse,
-) {
-  const { endpoint, name } = reader.resource
-  const { responseActions, retry } = endpoint
-  let judgement = await judge(responseActions, answer, name)
-  for (let attempt = 1; judgement.action === 'retry' && attempt < retry.attempts; attempt++) {
-    if (declaredAction(responseActions, judgement.response) === 'retry') break
-    const delayMs = Math.min(retry.baseMs * retry.factor ** (attempt - 1), retry.maxDelayMs)
-    emit({ type: 'retry', resource: name, url: answer.url, reason: 'a response action', attempt, delayMs })
-    await clock.sleep(delayMs, signal)
-    judgement = await judge(responseActions, await state.again(request, attempt), name)
-  }
-  return judgement
-}
-
 function dropped(
   reader: ListReader,
-  { emit }: ExtractContext,
+  { emit }: ListContext,
   request: ApiRequest,
-  response: ApiResponse,
+  response: OwnedResponse,
   flow: Flow,
 ): Reading {
   const resource = reader.resource.name
@@ -135,14 +116,17 @@ function dropped(
 
 async function parsed(
   reader: ListReader,
-  state: ReadingState,
+  context: ListContext,
   request: ApiRequest,
   response: ApiResponse,
 ): Promise<JsonDocument> {
+  const { name } = reader.resource
+  const changed = (why: string): void => {
+    const message = `${name}: the text of the answer of ${response.url} was changed: ${why}, so U+FFFD stands where it could not be read`
+    tellOnce(context, 'text', { type: 'warning', code: 'text_changed', resource: name, message })
+  }
   try {
-    return new JsonDocument(
-      await jsonBody(response.body, response.headers, request.url, why => state.changed(response, why)),
-    )
+    return new JsonDocument(await jsonBody(response.body, response.headers, request.url, changed))
   } catch (error) {
     throw notJson(reader, request, response, error)
   }
@@ -169,12 +153,12 @@ export function notJson(reader: ListReader, request: ApiRequest, response: ApiRe
   return listError(reader, 'response_format', `${problem}; it begins ${begins}`, { request, status: response.status })
 }
 
-function selected(state: ReadingState, document: JsonDocument): Selection {
+function selected(reader: ListReader, context: ListContext, state: ReadingState, document: JsonDocument): Selection {
   if (state.selector === undefined) {
     const { path, why, sticks } = detectSelector(document)
     // Null in the place of a list is an empty list; errors alone are none.
     if (path === undefined) return hasErrors(document) ? nothing : { ...nothing, met: 'null' }
-    state.report('data_selector', path.text, why)
+    tellGuess(reader, context, { what: 'data_selector', guess: path.text, why })
     if (sticks) state.selector = path
     return { ...(select(document, path) ?? nothing), isGuess: true }
   }
@@ -204,4 +188,39 @@ function selectorError(reader: ListReader, document: JsonDocument, response: Api
   const text = JSON.stringify(endpoint.dataSelector)
   const message = `${path}: ${text} matches nothing in the first answer of ${response.url}: ${body}`
   return new DataError('selector', message, { resource: name, path })
+}
+
+/** An answer with its selected records counted; `document` is undefined where there is no body to look into. */
+function answerPage(
+  request: ApiRequest,
+  response: ApiResponse,
+  records: number,
+  document: JsonDocument | undefined,
+  excerpt: () => string,
+): ApiPage {
+  return {
+    request,
+    status: response.status,
+    headers: response.headers,
+    records,
+    excerpt,
+    first: path => document?.first(pathIn(document, path)),
+    text: path => (document === undefined ? undefined : scalarText(document, pathIn(document, path))),
+  }
+}
+
+/** A path that leads nowhere may be the name of one key of the body, dots and all, as `@odata.nextLink`. */
+function pathIn(document: JsonDocument, text: string): JsonPath {
+  const path = compiledPath(text)
+  return isKeyOf(document, path) ? compiledPath(pathOfKeys([text])) : path
+}
+
+function scalarText(document: JsonDocument, path: JsonPath): string | undefined {
+  const span = document.locate(path)?.[0]
+  if (span === undefined) return textOf(document.first(path))
+  return document.kind(span) === 'number' ? textAt(document.bytes, span) : textOf(document.value(span))
+}
+
+function textOf(value: JsonValue | undefined): string | undefined {
+  return value === undefined || value === null || typeof value === 'object' ? undefined : String(value)
 }

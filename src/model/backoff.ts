@@ -1,0 +1,65 @@
+/** How the waits between attempts grow. */
+export interface Backoff {
+  /** Wait before retry n (1-based): `baseMs · factor^(n−1)`, with jitter, at most `maxDelayMs`. */
+  readonly baseMs: number
+  readonly factor: number
+  readonly maxDelayMs: number
+  readonly jitter: 'full' | 'none'
+}
+
+/** Wait before retry `n` (1-based), in milliseconds. `random` is in [0, 1). */
+export function backoffMs(backoff: Backoff, n: number, random: number): number {
+  const grown = backoff.baseMs === 0 ? 0 : backoff.baseMs * backoff.factor ** (n - 1)
+  const longest = Math.min(backoff.maxDelayMs, grown)
+  return Math.round(backoff.jitter === 'full' ? longest * random : longest)
+}
+
+/**
+ * Milliseconds that `Retry-After` asks to wait: seconds, or a moment as {@link toldTime} knows it. A date in the past is 0.
+ * Undefined where the header is absent or makes no sense; infinite where no number is large enough.
+ */
+export function retryAfterMs(headers: Headers, now: number): number | undefined {
+  const header = textOf(headers['retry-after'])?.trim()
+  if (header === undefined) return undefined
+  const until = toldTime(header, headers, now)
+  if (until === undefined) return undefined
+  // Who counts in seconds since the epoch did not mean those of years ago.
+  if (until < now && NUMBER.test(header)) return undefined
+  return Math.max(0, Math.ceil(until - now))
+}
+
+/** By lower-case name; a list is one that came several times. */
+type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
+
+function textOf(header: Headers[string]): string | undefined {
+  return typeof header === 'string' ? header : header?.[0]
+}
+
+const NUMBER = /^\d+(?:\.\d+)?(?:e\+?\d+)?$/i
+/** Numbers above are moments: as a wait it would be 31 years. */
+const FIRST_EPOCH_SECONDS = 1e9
+/** Numbers above are milliseconds since the epoch: in seconds it would be the year 5138. */
+const FIRST_EPOCH_MS = 1e11
+
+/**
+ * When a wait that a header tells is over, by this machine's clock: told in seconds from now, or as a moment, in seconds or
+ * milliseconds since the epoch or as a date. The server's moments are compared with the server's clock, where it tells its
+ * `Date`. Undefined where the text is nothing of that; infinite where no number is large enough.
+ */
+export function toldTime(text: string, headers: Headers, now: number): number | undefined {
+  const skew = now - (httpDate(textOf(headers.date)) ?? now)
+  if (NUMBER.test(text)) {
+    const value = Number(text)
+    if (value > FIRST_EPOCH_MS) return value + skew
+    return value > FIRST_EPOCH_SECONDS ? value * 1000 + skew : now + value * 1000
+  }
+  const date = httpDate(text) ?? (/^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN)
+  return Number.isNaN(date) ? undefined : date + skew
+}
+
+/** Milliseconds since the epoch. Only texts with letters are dates: `Date.parse` would take `-5` for a year. */
+function httpDate(text: string | undefined): number | undefined {
+  if (text === undefined || !/^[A-Za-z]{3,9},? /.test(text)) return undefined
+  const at = Date.parse(text)
+  return Number.isNaN(at) ? undefined : at
+}

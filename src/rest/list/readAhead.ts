@@ -1,0 +1,207 @@
+import { setMaxListeners } from 'node:events'
+import type { ExtractContext, PageMemory } from '../../model/source.js'
+import type { ApiRequest, Paginator, RequestPatch } from '../api.js'
+import type { EndpointResource } from '../document/model.js'
+import type { OwnedResponse } from '../http/exchange.js'
+import { applyPatch, requestKey } from '../request/request.js'
+
+/** A request of a list and its name within it. */
+export interface Asked {
+  readonly request: ApiRequest
+  readonly key: string
+}
+
+export function asked(request: ApiRequest): Asked {
+  return { request, key: requestKey(request) }
+}
+
+/** Sends one request of a list. */
+export type Fetch = (asked: Asked, signal: AbortSignal) => Promise<OwnedResponse>
+
+interface Underway {
+  readonly answer: Promise<OwnedResponse>
+  /** Bytes that are counted for it. */
+  held: number
+}
+
+/**
+ * Requests of one list that are started before their turn, as many as there is memory for. A wrong prediction is
+ * aborted; it changes nothing but the number of requests.
+ */
+export class ReadAhead {
+  readonly #fetch: Fetch
+  readonly #signal: AbortSignal
+  readonly #memory: PageMemory | undefined
+  /** Requests that may be under way before their turn. */
+  readonly #most: number
+  /** The user wants requests that may lead beyond the end of the list. */
+  readonly #mayGuess: boolean
+  /** What the first page lets foresee: the request for each page after it. */
+  #foreseen: ForeseenRequests | undefined
+  readonly #underway = new Map<string, Underway>()
+  /** Aborted requests that have not ended yet. */
+  readonly #ending = new Set<Promise<unknown>>()
+  #abort = quietController()
+  /** Of the last answer that was taken: another is expected to be as long. */
+  #usualBytes = 0
+
+  constructor(fetch: Fetch, { endpoint, incremental }: EndpointResource, context: ExtractContext) {
+    const { signal, memory, concurrency } = context
+    this.#fetch = fetch
+    this.#signal = signal
+    this.#memory = memory
+    // With a row order, the consumer is likely to stop early.
+    const isSerial = incremental?.hint.rowOrder !== undefined || concurrency <= 1
+    this.#most = isSerial ? 0 : Math.min(endpoint.readAhead ?? concurrency, concurrency)
+    this.#mayGuess = endpoint.readAhead !== undefined
+    signal.addEventListener('abort', this.#stop)
+  }
+
+  readonly #stop = (): void => this.#abort.abort(this.#signal.reason)
+
+  /** Takes from the first page what it tells of the requests for all others. */
+  foresee({
+    request,
+    patches,
+  }: {
+    readonly request: ApiRequest
+    readonly patches: () => readonly RequestPatch[] | undefined
+  }): void {
+    const known = this.#most === 0 ? undefined : patches()
+    this.#foreseen = known === undefined ? undefined : new ForeseenRequests(request, known)
+  }
+
+  /**
+   * Starts `next`, the request that follows page `number`, and those after it as far as they are known, while the consumer
+   * works on the page. `left`: pages that the list may still have.
+   */
+  start(next: Asked, number: number, left: number, paginator: Paginator | undefined): void {
+    const most = Math.min(this.#most, left)
+    if (most <= 0) return
+    const wanted = [next]
+    if (this.#foreseen?.after(number)?.key === next.key) {
+      this.#foreseen.pass(number)
+      for (let later = number + 1; wanted.length < most; later++) {
+        const request = this.#foreseen.after(later)
+        if (request === undefined) break
+        wanted.push(request)
+      }
+    } else {
+      this.#foreseen = undefined
+      // Beyond the end of the list there is nothing to ask for, so this much is done only where the user wants it.
+      if (this.#mayGuess) guess(wanted, most, paginator)
+    }
+    this.#expect(wanted)
+  }
+
+  /** Has these under way and no others: aborts what is not wanted any more, and starts what is missing while there is room. */
+  #expect(wanted: readonly Asked[]): void {
+    const keys = new Set(wanted.map(({ key }) => key))
+    for (const key of this.#underway.keys()) {
+      if (keys.has(key)) continue
+      this.#forget()
+      break
+    }
+    for (const asked of wanted) {
+      if (this.#underway.has(asked.key)) continue
+      if (this.#memory?.hasRoom() === false) break
+      this.#underway.set(asked.key, this.#start(asked))
+    }
+  }
+
+  #start(asked: Asked): Underway {
+    const underway = { answer: this.#fetch(asked, this.#abort.signal), held: 0 }
+    this.#count(underway, this.#usualBytes)
+    underway.answer.then(
+      ({ body }) => {
+        if (this.#underway.get(asked.key) === underway) this.#count(underway, body.length)
+      },
+      // Its turn may never come, and then nobody else handles its failure.
+      () => undefined,
+    )
+    return underway
+  }
+
+  #count(underway: Underway, bytes: number): void {
+    this.#memory?.add(bytes - underway.held)
+    underway.held = bytes
+  }
+
+  /** The answer to a request, started now unless it was before. */
+  async take(asked: Asked): Promise<OwnedResponse> {
+    const underway = this.#underway.get(asked.key)
+    const answer = await (underway?.answer ?? this.#fetch(asked, this.#signal))
+    if (underway !== undefined) this.#letGo(asked.key, underway)
+    this.#usualBytes = answer.body.length
+    return answer
+  }
+
+  #letGo(key: string, underway: Underway): void {
+    this.#underway.delete(key)
+    this.#count(underway, 0)
+  }
+
+  /** Aborts everything under way and resolves when it has ended. */
+  async close(): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#stop)
+    this.#forget()
+    await Promise.allSettled(this.#ending)
+  }
+
+  #forget(): void {
+    if (this.#underway.size === 0) return
+    for (const [key, underway] of this.#underway) {
+      this.#letGo(key, underway)
+      const ended = underway.answer
+        .then(answer => answer.release())
+        .catch(() => undefined)
+        .finally(() => this.#ending.delete(ended))
+      this.#ending.add(ended)
+    }
+    this.#abort.abort(new DOMException('this page is not needed', 'AbortError'))
+    this.#abort = quietController()
+  }
+}
+
+/** Each request under way listens to it; their number is bounded by the concurrency, not by ten. */
+function quietController(): AbortController {
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal)
+  return controller
+}
+
+function guess(wanted: Asked[], most: number, paginator: Paginator | undefined): void {
+  for (let last = wanted.at(-1); last !== undefined && wanted.length < most; last = wanted.at(-1)) {
+    const patch = paginator?.ahead?.(last.request)
+    if (patch === undefined) return
+    wanted.push(asked(applyPatch(last.request, patch)))
+  }
+}
+
+/** Requests for the pages after the first; each is made once, when it comes into sight, and kept until it is passed. */
+class ForeseenRequests {
+  readonly #first: ApiRequest
+  readonly #patches: readonly RequestPatch[]
+  readonly #made = new Map<number, Asked>()
+
+  constructor(first: ApiRequest, patches: readonly RequestPatch[]) {
+    this.#first = first
+    this.#patches = patches
+  }
+
+  /** The request that follows page `number`, the first page being 1. */
+  after(number: number): Asked | undefined {
+    const made = this.#made.get(number)
+    if (made !== undefined) return made
+    const patch = this.#patches[number - 1]
+    if (patch === undefined) return undefined
+    const request = asked(applyPatch(this.#first, patch))
+    this.#made.set(number, request)
+    return request
+  }
+
+  /** The request that follows page `number` is not asked for again. */
+  pass(number: number): void {
+    this.#made.delete(number)
+  }
+}

@@ -1,0 +1,73 @@
+import type { RequestPatch, ShortPages } from '../api.js'
+import { recordNumbers } from '../evidence/recordKeys.js'
+import { requestKey } from '../request/request.js'
+import type { Reading } from './readAnswer.js'
+
+/** What a short page turned out to mean. */
+export interface Settled {
+  /** The page after it, or the one that belongs in its place. */
+  readonly reading: Reading
+  /**
+   * `capped`: the API caps its pages; `filtered`: it leaves records out of them; `unknown`: it did not say. Absent: nothing
+   * is to be changed.
+   */
+  readonly means?: 'capped' | 'filtered' | 'unknown'
+}
+
+/** With what it is found out. */
+export interface Settling {
+  readonly primaryKey: readonly string[] | undefined
+  /** Records of the longest page of the resource. */
+  readonly longestPage: number
+  /** The page for `previous`' request with this patch; undefined where the API does not give it. */
+  readonly ask: (patch: RequestPatch) => Promise<Reading | undefined>
+  /** The key of the same request. */
+  readonly keyOf: (patch: RequestPatch) => string
+}
+
+/** Finds out what the short page `previous` meant, once `reading`, the page after it, is there. */
+export async function settleShortPage(
+  previous: Reading,
+  reading: Reading,
+  short: ShortPages,
+  settling: Settling,
+): Promise<Settled> {
+  const { ask, keyOf, longestPage, primaryKey } = settling
+  const behind = short.behind(previous.page)
+  if (keyOf(behind) === requestKey(reading.page.request)) return settleOverlap(previous, reading, short, settling)
+  const isEnd = reading.page.records === 0
+  // A page as long as another one is not capped, and nobody caps pages at one record.
+  const isUncapped = previous.page.records < longestPage || previous.page.records < 2
+  if (isEnd && isUncapped) return { reading }
+  const between = await ask(behind)
+  if (between === undefined) return { reading, means: 'unknown' }
+  const known = new Set([...numbersOf(previous, primaryKey), ...numbersOf(reading, primaryKey)])
+  const isNew = numbersOf(between, primaryKey).some(record => !known.has(record))
+  if (between.page.records > 0 && isNew) return { reading: between, means: 'capped' }
+  return isEnd && between.page.records === 0 ? { reading } : { reading, means: 'filtered' }
+}
+
+/**
+ * `reading` is the page behind the records of a short one. Where it brings some of them again, the API leaves records out of its
+ * pages, and the next whole page begins with the first new one; or the list was added to in front.
+ */
+async function settleOverlap(
+  previous: Reading,
+  reading: Reading,
+  short: ShortPages,
+  { primaryKey, ask }: Settling,
+): Promise<Settled> {
+  const [known, now] = [new Set(numbersOf(previous, primaryKey)), numbersOf(reading, primaryKey)]
+  if (!now.some(record => known.has(record)) || new Set(now).size < now.length) return { reading }
+  const firstNew = now.find(record => !known.has(record))
+  const patch = short.filtered.next(previous.page)
+  if (patch === undefined || 'end' in patch)
+    return firstNew === undefined ? { reading, means: 'filtered' } : { reading }
+  const whole = await ask(patch)
+  if (whole === undefined || numbersOf(whole, primaryKey)[0] !== firstNew) return { reading }
+  return { reading: whole, means: 'filtered' }
+}
+
+function numbersOf({ selection }: Reading, primaryKey: readonly string[] | undefined): readonly number[] {
+  return recordNumbers(selection.records, primaryKey)
+}
