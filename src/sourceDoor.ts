@@ -19,6 +19,7 @@ export type {
   ProcessingStep,
   Resource,
   ResourceDescription,
+  ResourceNotes,
   Source,
   TableHints,
   Unread,
