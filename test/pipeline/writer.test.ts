@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseJson } from '../../src/json/parse.js'
+import { pieces } from '../../src/json/records.js'
 import type { Load } from '../../src/model/destination.js'
-import { pieces } from '../../src/pipeline/run/records.js'
 import { writer } from '../../src/pipeline/run/writer.js'
 import { openLoad } from '../normalize/harness.js'
 

@@ -8,7 +8,7 @@ import { closingConnection, closingSource, underLock } from './closing.js'
 import { type FrozenWindows, freezeWindows } from './incremental/windows.js'
 import { planResources } from './planResources.js'
 import { prepareSchema } from './prepare.js'
-import { type Running, readAndCommit } from './readAndCommit.js'
+import { type Running, readAndCommit } from './runPipeline.js'
 
 export interface ReplayOptions<Name extends string = string>
   extends Pick<

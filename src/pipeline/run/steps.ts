@@ -1,10 +1,10 @@
 import { elements, valueAt } from '../../json/bytes.js'
+import { joinRecords } from '../../json/records.js'
 import { type JsonObject, type JsonValue, keepNumberLiterals } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import { DataError, EnvironmentError, RequestError } from '../../model/errors.js'
 import type { Page, ProcessingStep, Resource } from '../../model/source.js'
 import { functionError, isPromise, isRecord, shownResult, unheard } from '../../model/userFunction.js'
-import { joinRecords } from './records.js'
 
 export interface Stepped {
   readonly records: Uint8Array

@@ -1,12 +1,23 @@
 import { setImmediate } from 'node:timers/promises'
 import { elements, valueAt } from '../../json/bytes.js'
+import { joinRecords, pieces } from '../../json/records.js'
 import type { JsonObject, JsonValue } from '../../json/value.js'
 import type { Load } from '../../model/destination.js'
-import type { Resource } from '../../model/source.js'
+import { SchemaError } from '../../model/errors.js'
+import type { RunEvent, WarningCode } from '../../model/events.js'
+import type { Resource, Source, TableHints } from '../../model/source.js'
 import { functionError, isPromise, shownResult, unheard } from '../../model/userFunction.js'
 import type { Normalizer } from '../../normalize/normalizer.js'
-import type { Schema } from '../../schema/schemaTypes.js'
-import { joinRecords, pieces } from './records.js'
+import { isNewTable, resolveContract } from '../../schema/contracts.js'
+import type { Naming } from '../../schema/naming.js'
+import type { ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
+import { applyTableHints, columnName } from '../../schema/tableHints.js'
+import { underImport } from '../look/schemaFiles.js'
+import type { RunOptions } from '../setup.js'
+import type { Meter } from './meter.js'
+import { deletionOf, flattenPlan, type PlannedResource } from './planResources.js'
+import type { Prepared } from './prepare.js'
+import { DELETION_MARK } from './tablePlans.js'
 
 /**
  * The one place where records become rows and rows are staged. Resources may write at the same time; their records
@@ -72,8 +83,128 @@ export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writ
   }
 }
 
+/** Whether the contract admits a table. */
+export type TableFate = 'write' | 'discard'
+
+interface WriterContext extends Pick<Prepared, 'schema' | 'declared' | 'naming' | 'imported'> {
+  readonly source: Source
+  readonly options: Pick<RunOptions, 'schemaContract'>
+  readonly emit: (event: RunEvent) => void
+  readonly rows: Writer
+  readonly owners: ReadonlyMap<string, PlannedResource>
+  /** Of the tables that records came for. */
+  readonly fates: Map<string, TableFate>
+  readonly meter: Meter
+}
+
+/**
+ * The resource whose hints a table has, where several load into it: the first of them. With dlt it is the first whose
+ * records arrive, which would not be the same in every run here.
+ */
+export function ownersOf(roots: readonly PlannedResource[], naming: Naming): ReadonlyMap<string, PlannedResource> {
+  const owners = new Map<string, PlannedResource>()
+  for (const planned of flattenPlan(roots)) {
+    const { tableName = planned.resource.name } = planned.resource.hints
+    if (!planned.loaded || typeof tableName === 'function') continue
+    const table = naming.tablesPath(tableName)
+    if (!owners.has(table)) owners.set(table, planned)
+  }
+  return owners
+}
+
+/** Hints reach the schema with the first page for a table, even an empty one, as with dlt. */
+export function recordWriter(planned: PlannedResource, context: WriterContext): (records: Uint8Array) => Promise<void> {
+  const { resource } = planned
+  const { naming, rows, owners, fates, meter: resourceMeter } = context
+  const open = (raw: string): readonly [table: string, fate: TableFate] => {
+    const table = naming.tablesPath(raw)
+    const fate = fates.get(table) ?? openTable(table, owners.get(table) ?? planned, context)
+    fates.set(table, fate)
+    return [table, fate]
+  }
+  const writeTable = async (raw: string, records: Uint8Array): Promise<void> => {
+    const [table, fate] = open(raw)
+    if (fate === 'discard') {
+      resourceMeter.discarded([...elements(records, 0)].length, 0)
+      return
+    }
+    const { discardedRows, discardedValues } = await rows.write(table, records)
+    resourceMeter.discarded(discardedRows, discardedValues)
+  }
+  const { tableName } = resource.hints
+  if (typeof tableName !== 'function') return records => writeTable(tableName ?? resource.name, records)
+  return async records => {
+    for (const [table, part] of recordsByTable(resource, tableName, records)) await writeTable(table, part)
+  }
+}
+
+/** Brings the hints of a table's resource into the schema, if the contract admits the table. */
+function openTable(table: string, planned: PlannedResource, context: WriterContext): TableFate {
+  const { resource, disposition } = planned
+  const { schema, naming } = context
+  const hints = withRunContract(withDeletionMark(resource, context.source), context.options)
+  const contract = resolveContract(schema, table, hints.schemaContract)
+  if (isNewTable(schema.tables.get(table)) && contract.tables !== 'evolve') {
+    if (contract.tables !== 'freeze') return 'discard'
+    throw new SchemaError(
+      'contract',
+      `${resource.name}: the schema contract freezes tables, and table ${table} is new. Let tables evolve, or leave the resource out.`,
+      { table },
+    )
+  }
+  const given = {
+    resource: resource.name,
+    table,
+    hints: underImport(hints, table, context.imported, raw => columnName(schema, naming, raw)),
+    naming,
+    runDisposition: disposition,
+    cursorPath: resource.incremental?.cursorPath,
+    warn: (code: WarningCode, message: string) =>
+      context.emit({ type: 'warning', code, message, resource: resource.name }),
+  }
+  applyTableHints(context.declared, { ...given, warn: undefined })
+  applyTableHints(schema, given)
+  warnWithoutKeys(planned, schema.tables.get(table), context.emit)
+  return 'write'
+}
+
+/** The mark in the table of the resource, and in nested tables whose rows are deleted by keys of their own. */
+function withDeletionMark(resource: Resource, source: Source): TableHints {
+  const { hints } = resource
+  if (deletionOf(source, resource) !== 'soft') return hints
+  const marked = (table: TableHints): TableHints => ({
+    ...table,
+    columns: [...(table.columns ?? []), { name: DELETION_MARK, data_type: 'timestamp', nullable: true }],
+  })
+  const nested = Object.entries(hints.nestedHints ?? {}).map(([path, table]) => {
+    const isDeleted = (table.primaryKey ?? []).length > 0 && table.writeDisposition?.disposition === 'merge'
+    return [path, isDeleted ? marked(table) : table] as const
+  })
+  return { ...marked(hints), nestedHints: Object.fromEntries(nested) }
+}
+
+/** The contract of the run takes the place of that of the resource, and stays with its table. */
+function withRunContract(hints: TableHints, { schemaContract }: Pick<RunOptions, 'schemaContract'>): TableHints {
+  return schemaContract === undefined ? hints : { ...hints, schemaContract }
+}
+
+function warnWithoutKeys(
+  { resource, disposition }: PlannedResource,
+  table: ReadonlyTable | undefined,
+  emit: (event: RunEvent) => void,
+): void {
+  if (disposition.disposition !== 'merge' || disposition.strategy === 'scd2') return
+  if ([...(table?.columns.values() ?? [])].some(column => column.primary_key || column.merge_key)) return
+  emit({
+    type: 'warning',
+    code: 'no_keys',
+    resource: resource.name,
+    message: `${resource.name} is merged but has neither primary_key nor merge_key: its rows are appended`,
+  })
+}
+
 /** Splits records by the table a function names for each, keeping their order; the names are not normalised yet. */
-export function recordsByTable(
+function recordsByTable(
   resource: Pick<Resource, 'name' | 'path'>,
   tableName: (record: JsonObject) => string,
   records: Uint8Array,

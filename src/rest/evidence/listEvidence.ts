@@ -1,27 +1,9 @@
-import { crc32 } from 'node:zlib'
 import type { ListEnd } from '../../model/source.js'
 import type { Paginator } from '../api.js'
 import type { Reading } from '../list/readAnswer.js'
 import type { Claim, Envelope } from './envelope.js'
 import { because } from './evidence.js'
-import {
-  type FirstRecord,
-  firstRecord,
-  KeyTable,
-  keysDigest,
-  type Moment,
-  momentsOf,
-  type RecordKeys,
-  recordKeys,
-  recordNumbers,
-} from './recordKeys.js'
-
-/** What is wrong with a list that goes in circles; the reader of the list makes an error of it. */
-export interface Circle {
-  readonly problem: string
-  /** Number of the page that had the same records. */
-  readonly earlier: number
-}
+import { type Circle, Repetition } from './repetition.js'
 
 /** How a list is read, as far as its judgement depends on it. */
 export interface ListKind {
@@ -33,27 +15,8 @@ export interface ListKind {
   readonly selector: string | undefined
 }
 
-/** A page that was read before. */
-interface SeenPage {
-  readonly number: number
-  readonly first: FirstRecord
-}
-
-/** Pages in a row that may bring nothing new, and records that are remembered to find that out. */
-const MOST_STALE_PAGES = 20
-const MOST_FIRST_RECORDS = 256
-
-/** A time of a record that is so near to that of each answer is the time of the answer. */
-const NEAR_MS = 300_000
-
-/** Pages in a row that may have the keys of earlier ones and other values. */
-const MOST_OTHER_PAGES = 100
-
 /** Different sentences beside records that are remembered. */
 const MOST_REMARKS = 100
-
-/** Distinct pages that are remembered, to notice those that come again. */
-const MOST_PAGES = 10_000
 
 /**
  * Everything that the pages of one list say about its completeness, gathered page by page and judged once at the end.
@@ -61,9 +24,7 @@ const MOST_PAGES = 10_000
  */
 export class ListEvidence {
   readonly #kind: ListKind
-  readonly #pages = new Map<string, SeenPage>()
-  readonly #keys = new KeyTable()
-  #first: Reading | undefined
+  readonly #repetition: Repetition
   #records = 0
   #last: Envelope = {}
   #lastRecords = 0
@@ -82,16 +43,10 @@ export class ListEvidence {
   #met: 'list' | 'record' | undefined
   #missing = false
   #failure: Reading['failure']
-  #repeatedKeys = 0
-  #equalPages = 0
-  readonly #firstRecords = new Map<number, FirstRecord>()
-  #stalePages = 0
-  /** Moments of the last page with the keys of an earlier one, and whether they have gone one way since. */
-  #moments: readonly Moment[] = []
-  #directions = new Map<string, number>()
 
   constructor(kind: ListKind) {
     this.#kind = kind
+    this.#repetition = new Repetition(kind)
   }
 
   /** Records of the list so far. */
@@ -131,7 +86,9 @@ export class ListEvidence {
     this.#takeRemark(reading)
     this.#last = envelope
     this.#lastRecords = selection.count
-    return this.#compare(reading, number)
+    const { circle, doubt } = this.#repetition.page(reading, number)
+    this.doubt(doubt)
+    return circle
   }
 
   /** Words that come for the first time where the list is null, or that tell of trouble where it is empty. */
@@ -261,145 +218,12 @@ export class ListEvidence {
     if (pages !== undefined && pages.value === this.#filled) return because('pages_reached', pages.value)
     return this.#lastRecords === 0 && this.#sawList ? because('empty_page') : undefined
   }
-
-  /** Notices pages that came before, and records that come again on a later page. */
-  #compare(reading: Reading, number: number): Circle | undefined {
-    const { selection } = reading
-    if (selection.count === 0) return undefined
-    // A list of one page is compared with nothing; the bytes of the first page stay as long as the list is read.
-    if (number === 1) {
-      this.#first = reading
-      return undefined
-    }
-    if (this.#first !== undefined && this.#pages.size === 0) this.#remember(this.#first, 1)
-    return this.#remember(reading, number)
-  }
-
-  #remember({ selection: { records, count, separators }, response }: Reading, number: number): Circle | undefined {
-    const keys = recordKeys(records, this.#kind.primaryKey, separators)
-    const { areDistinct, repeated } = this.#takeKeys(keys, number)
-    const isKeyed = keys !== undefined && areDistinct
-    const first = firstRecord(records)
-    // The same things of another day, or another year, are other records.
-    const name = isKeyed
-      ? `keys ${count} ${keysDigest(keys)} ${first.periods}`
-      : `text ${count} ${records.length} ${crc32(records)}`
-    const earlier = this.#pages.get(name)
-    if (keys?.by === 'declared' && this.#isStale(first, keys, repeated === count)) {
-      const problem = `${MOST_STALE_PAGES} pages in a row, up to page ${number}, brought only records that were there before: the API seems to ignore what the paginator sends. Check the paginator's parameters, or set max_pages`
-      return { problem, earlier: 1 }
-    }
-    if (earlier === undefined) {
-      if (this.#pages.size >= MOST_PAGES) this.#pages.delete(this.#pages.keys().next().value as string)
-      this.#pages.set(name, { number, first })
-      this.#equalPages = 0
-      if (keys?.by === 'declared' && repeated > 0) {
-        this.#repeatedKeys += repeated
-        this.doubt(because('keys_repeat', this.#repeatedKeys))
-      }
-      return undefined
-    }
-    this.#equalPages += 1
-    this.doubt(because('page_repeats'))
-    const least = isKeyed
-      ? this.#leastKeyedPages(
-          count,
-          changedMembers(first, earlier.first),
-          first.members.length,
-          keys.by === 'likely' && this.#isSeries(records, response.headers.date),
-        )
-      : this.#leastTextPages(records, count)
-    if (this.#equalPages < least) return undefined
-    const remedy = isKeyed
-      ? '; where pages have the same things at other times, declare a primary_key with the time'
-      : ''
-    const problem = `the records of page ${number} are those of page ${earlier.number}: the API seems to ignore what the paginator sends. Check the paginator's parameters; where the API repeats its last page, set max_pages, or maximum_page or maximum_offset${remedy}`
-    return { problem, earlier: earlier.number }
-  }
-
-  /**
-   * Whether too many pages in a row brought nothing new: records whose keys were there before, the first of each page with
-   * nearly the same members as when it was first of a page before. Later versions of the same things are not stale.
-   */
-  #isStale(now: FirstRecord, { hashes }: RecordKeys, isKnown: boolean): boolean {
-    const first = hashes[0] as number
-    const before = this.#firstRecords.get(first)
-    if (before === undefined && this.#firstRecords.size < MOST_FIRST_RECORDS) this.#firstRecords.set(first, now)
-    if (!isKnown) this.#stalePages = 0
-    else if (before !== undefined) this.#stalePages = isAlike(now, before) ? this.#stalePages + 1 : 0
-    return this.#stalePages >= MOST_STALE_PAGES
-  }
-
-  /** After how many pages in a row with keys that were there before a list goes in circles for certain. */
-  #leastKeyedPages(count: number, changed: number, members: number, isSeries: boolean): number {
-    if (changed === 0) return count === 1 ? 2 : 1
-    // A page of one record may well be another version of it.
-    if (count === 1) return MOST_STALE_PAGES
-    if (isSeries && !isStamped(changed, members)) return MOST_OTHER_PAGES
-    return this.#kind.isGuess ? 1 : 2
-  }
-
-  /**
-   * Whether equal keys come with moments that go one way, page by page: later values of the same things. A moment that is
-   * that of the answer tells nothing.
-   */
-  #isSeries(records: Uint8Array, date: string | undefined): boolean {
-    const answered = Date.parse(date ?? '')
-    const now = momentsOf(records).filter(({ isTime, value }) => !isTime || !(Math.abs(value - answered) < NEAR_MS))
-    const isFirst = this.#equalPages === 1
-    const directions = new Map<string, number>()
-    for (const { name, value } of now) {
-      const before = this.#moments.find(moment => moment.name === name)
-      const direction = before === undefined ? 0 : Math.sign(value - before.value)
-      const goesOn = isFirst || direction === (this.#directions.get(name) ?? direction)
-      if (direction !== 0 && goesOn) directions.set(name, direction)
-    }
-    const isSeries = isFirst ? now.length > 0 : directions.size > 0
-    this.#moments = now
-    this.#directions = isFirst ? new Map() : directions
-    return isSeries
-  }
-
-  /** The same without keys: one equal page may be chance, and records that are all equal say little. */
-  #leastTextPages(records: Uint8Array, count: number): number {
-    if (this.#kind.isGuess) return 1
-    const areAlike = count > 1 && new Set(recordNumbers(records, undefined)).size === 1
-    return areAlike ? MOST_STALE_PAGES : 2
-  }
-
-  #takeKeys(keys: RecordKeys | undefined, number: number): { areDistinct: boolean; repeated: number } {
-    let repeated = 0
-    let areDistinct = true
-    const { hashes } = keys ?? NO_KEYS
-    for (let index = 0; index < hashes.length; index++) {
-      const before = this.#keys.add(hashes[index] as number, number)
-      if (before === number) areDistinct = false
-      else if (before !== undefined) repeated += 1
-    }
-    return { areDistinct, repeated }
-  }
-}
-
-function changedMembers(now: FirstRecord, before: FirstRecord): number {
-  const members = new Set(before.members)
-  return now.members.filter(digest => !members.has(digest)).length
-}
-
-function isAlike(now: FirstRecord, before: FirstRecord): boolean {
-  return now.periods === before.periods && isStamped(changedMembers(now, before), now.members.length)
-}
-
-/** An API may stamp what it repeats; in a time series the time and the value are others. */
-function isStamped(changed: number, members: number): boolean {
-  return changed <= 1 && members > 2
 }
 
 /** A path without what may be written in several ways. */
 export function barePath(path: string): string {
   return path.replace(/^\$\.?|[[\]'"]/g, '')
 }
-
-const NO_KEYS = { hashes: new Float64Array(0) }
 
 function listAt(selector: string): string {
   return `list at ${selector}`

@@ -9,13 +9,13 @@ import { barePath, ListEvidence } from '../evidence/listEvidence.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import { TimeUpError } from '../http/retry.js'
 import { applyPatch, conversionOf, firstRequest, requestKey } from '../request/request.js'
+import { Caps } from './caps.js'
 import { type DetectedPaginator, detectPaginator, elsewhere, otherWay } from './detect.js'
 import { parentMembers, withMembers } from './includeParent.js'
 import { type ListContext, type ListReader, listError, tellGuess } from './listReader.js'
 import { type Asked, asked, ReadAhead } from './readAhead.js'
 import { notJson, type Reading, type ReadingState, readAnswer } from './readAnswer.js'
 import { declaredAction, judged, mayUse } from './responseActions.js'
-import { truncate } from './selector.js'
 import { settleShortPage } from './shortPages.js'
 
 /** Reads one list, page by page in order. */
@@ -60,12 +60,13 @@ class List {
   /** Whether the paginator found its way in an earlier answer. */
   #isLed = false
   #emptyPages = 0
-  #startedAt = 0
+  readonly #caps: Caps
 
   constructor(reader: ListReader, context: ListContext, suffix: string) {
     this.#reader = reader
     this.#context = context
     this.#suffix = suffix
+    this.#caps = new Caps(reader.resource.endpoint, context.maxPages, context.clock)
     this.#paginator = reader.paginator
     this.#evidence = new ListEvidence({
       primaryKey: reader.resource.hints.primaryKey,
@@ -77,8 +78,7 @@ class List {
   }
 
   async *pages(): AsyncGenerator<Page, ListEnd> {
-    const { parent, clock } = this.#context
-    this.#startedAt = clock.now()
+    const { parent } = this.#context
     try {
       const members = parent === undefined ? undefined : parentMembers(this.#reader.resource, parent)
       let first: Reading | undefined
@@ -93,14 +93,19 @@ class List {
         // its paginator foresees may look into it as long as the list is read.
         this.#letGo(first, reading)
         if ('next' in step && !this.#sent.has(step.next.key))
-          this.#ahead.start(step.next, number, this.#pagesLeft(number), this.#paginator)
+          this.#ahead.start(
+            step.next,
+            number,
+            this.#caps.pagesLeft(number, this.#evidence.records, reading.page.records),
+            this.#paginator,
+          )
         const keeps = reading.flow.kind === 'continue' || (reading.flow.kind === 'end' && reading.flow.keep)
         if (keeps) yield this.#page(reading, members)
         if ('end' in step) return this.#ended(step.end, number)
         next = step.next
       }
     } catch (error) {
-      if (error instanceof TimeUpError) return because('cap', 'max_seconds', (this.#maxMs ?? 0) / 1000)
+      if (error instanceof TimeUpError) return this.#caps.timeUp()
       throw error
     } finally {
       await this.#ahead.close()
@@ -116,14 +121,6 @@ class List {
       reading.document?.close()
       reading.response.release()
     }
-  }
-
-  get #maxMs(): number | undefined {
-    return this.#reader.resource.endpoint.maxMs
-  }
-
-  get #deadline(): number | undefined {
-    return this.#maxMs === undefined ? undefined : this.#startedAt + this.#maxMs
   }
 
   #first(): ApiRequest {
@@ -156,7 +153,7 @@ class List {
       authOrigins,
       retry,
       timeoutMs,
-      deadline: this.#deadline,
+      deadline: this.#caps.deadline,
       shouldRetry: response => declaredAction(responseActions, response) === 'retry',
       recordable: response => mayUse(responseActions, response),
     })
@@ -166,7 +163,7 @@ class List {
   async #read(next: Asked, answer: OwnedResponse, number: number): Promise<Reading> {
     const [reader, context] = [this.#reader, this.#context]
     const again = (attempt: number): Promise<OwnedResponse> => this.#send(next, context.signal, attempt)
-    const judgement = await judged(reader, context, next.request, answer, { again, deadline: this.#deadline })
+    const judgement = await judged(reader, context, next.request, answer, { again, deadline: this.#caps.deadline })
     const reading = await readAnswer(reader, context, this.#state, next.request, judgement, number)
     this.#held.add(reading)
     return reading
@@ -184,7 +181,8 @@ class List {
     const step = flow.kind === 'skip' ? this.#skip(page.request) : this.#next(reading)
     if (number === 1) this.#ahead.foresee({ request: page.request, patches: () => this.#paginator?.rest?.(page) })
     this.#previous = reading
-    return this.#capped(step, number)
+    const capped = 'end' in step ? undefined : this.#caps.reached(number, this.#evidence.records)
+    return capped === undefined ? step : { end: capped }
   }
 
   #next(reading: Reading): Step {
@@ -271,19 +269,6 @@ class List {
     return patch === undefined ? { end: because('bound') } : { next: asked(this.#patched(request, patch)) }
   }
 
-  #capped(step: Step, number: number): Step {
-    if ('end' in step) return step
-    const { maxPages, maxRecords, maxMs } = this.#reader.resource.endpoint
-    const trial = this.#context.maxPages
-    const { records } = this.#evidence
-    if (maxRecords !== undefined && records >= maxRecords) return { end: because('cap', 'max_records', maxRecords) }
-    if (maxPages !== undefined && number >= maxPages) return { end: because('cap', 'max_pages', maxPages) }
-    if (maxMs !== undefined && this.#context.clock.now() - this.#startedAt >= maxMs)
-      return { end: because('cap', 'max_seconds', maxMs / 1000) }
-    if (trial !== undefined && number >= trial) return { end: because('trial', trial) }
-    return step
-  }
-
   /** Takes a page into the list, and notices lists that go in circles although their requests differ. */
   #take(reading: Reading, number: number): void {
     const { page } = reading
@@ -326,20 +311,10 @@ class List {
     return `; the paginator was guessed (${this.#guess.guess}): configure it, as \`paginator: single_page\` where there is no other page`
   }
 
-  /** Pages that the caps of the list allow after this one, as far as can be told. */
-  #pagesLeft(number: number): number {
-    const { maxPages, maxRecords } = this.#reader.resource.endpoint
-    const bounds = [maxPages, this.#context.maxPages].map(bound => (bound ?? Number.POSITIVE_INFINITY) - number)
-    const records = this.#previous?.page.records ?? 0
-    if (maxRecords !== undefined && records > 0) bounds.push(Math.ceil((maxRecords - this.#evidence.records) / records))
-    return Math.min(...bounds)
-  }
-
   #page({ selection, response, page }: Reading, members: Uint8Array | undefined): Page {
     const { resource } = this.#reader
-    const { maxRecords } = resource.endpoint
     const before = this.#evidence.records - page.records
-    const kept = maxRecords === undefined ? selection : truncate(selection, maxRecords - before)
+    const kept = this.#caps.kept(selection, before)
     const { records, count } = members === undefined ? kept : withMembers(kept, members, resource)
     const bytes = response.body.length
     this.#context.emit({
@@ -359,13 +334,13 @@ class List {
   }
 
   #ended(end: ListEnd, pages: number): ListEnd {
-    const { name, endpoint } = this.#reader.resource
+    const { name } = this.#reader.resource
     const { records } = this.#evidence
     const judged = this.#evidence.judge(end, this.#paginator, this.#isLed)
     for (const what of judged.saw ?? []) this.#context.notes.seen.add(what)
     if (judged.end !== 'proven') return judged
-    const { maxRecords } = endpoint
-    if (maxRecords !== undefined && records > maxRecords) return because('cap', 'max_records', maxRecords)
+    const cut = this.#caps.cut(records)
+    if (cut !== undefined) return cut
     if (pages > 1 && SUSPICIOUS_COUNTS.has(records)) {
       const message = `${name}: the list has exactly ${records} records; check that the API does not stop there`
       this.#context.emit({ type: 'warning', code: 'other', resource: name, message })

@@ -1,5 +1,6 @@
 import { countElements, elements, type JsonDocument, type Span, textAt, valueAt } from '../../json/bytes.js'
 import { compilePath, type JsonPath } from '../../json/path.js'
+import { joinRecords } from '../../json/records.js'
 import { stringifyJson } from '../../json/write.js'
 import { shortened } from '../../model/errors.js'
 import { nearMiss } from '../document/problems.js'
@@ -40,7 +41,7 @@ export function select(document: JsonDocument, path: JsonPath): Selection | unde
   if (only === undefined) return undefined
   if (second !== undefined) {
     const within = { start: only.start, end: (spans.at(-1) as Span).end }
-    return { ...joined(document, spans), met: 'records', within }
+    return { records: joinRecords(document.bytes, spans), count: spans.length, met: 'records', within }
   }
   switch (document.kind(only)) {
     case 'null':
@@ -54,21 +55,8 @@ export function select(document: JsonDocument, path: JsonPath): Selection | unde
         within: only,
       }
     default:
-      return { ...joined(document, [only]), met: 'record', within: only }
+      return { records: joinRecords(document.bytes, [only]), count: 1, met: 'record', within: only }
   }
-}
-
-function joined({ bytes }: JsonDocument, spans: readonly Span[]): Pick<Selection, 'records' | 'count'> {
-  const size = spans.reduce((sum, span) => sum + span.end - span.start + 1, 1)
-  const records = Buffer.allocUnsafe(size)
-  let at = 0
-  for (const span of spans) {
-    records[at] = at === 0 ? 0x5b : 0x2c
-    records.set(bytes.subarray(span.start, span.end), at + 1)
-    at += span.end - span.start + 1
-  }
-  records[at] = 0x5d
-  return { records, count: spans.length }
 }
 
 /** Whether a path of several steps leads nowhere in a body that has its text as one key, as in `@odata.nextLink`. */

@@ -1,12 +1,12 @@
 import { elements, valueAt } from '../../../json/bytes.js'
 import { compilePath, type PathMatch } from '../../../json/path.js'
+import { joinRecords } from '../../../json/records.js'
 import { type JsonObject, type JsonValue, numberLiteral, setNumberLiteral } from '../../../json/value.js'
 import { BoundaryHashes, dedupHash } from '../../../model/cursors/boundaryHashes.js'
 import { type CursorRank, compareRanks, cursorRank, isDoubtfulOrder } from '../../../model/cursors/cursorOrder.js'
 import { DataError, shortened } from '../../../model/errors.js'
 import type { CursorState } from '../../../model/pipelineState.js'
 import type { IncrementalHint, IncrementalWindow } from '../../../model/source.js'
-import { joinRecords } from '../records.js'
 import { shiftCursor } from './lag.js'
 
 /** What a page kept of its records. */

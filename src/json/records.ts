@@ -1,14 +1,11 @@
-import { JsonBytesError, skipSpace, skipValue } from '../../json/bytes.js'
+import { JsonBytesError, type Span, skipSpace, skipValue } from './bytes.js'
 
 const OPEN = 0x5b
 const COMMA = 0x2c
 const CLOSE = 0x5d
 
 /** One JSON array of the records at `spans`, bytes unchanged. */
-export function joinRecords(
-  bytes: Uint8Array,
-  spans: readonly { readonly start: number; readonly end: number }[],
-): Uint8Array {
+export function joinRecords(bytes: Uint8Array, spans: readonly Span[]): Uint8Array {
   let length = 1
   for (const span of spans) length += span.end - span.start + 1
   const joined = Buffer.allocUnsafe(Math.max(length, 2))
