@@ -1,3 +1,4 @@
+import ipaddr from 'ipaddr.js'
 import { RequestError } from '../../model/errors.js'
 import type { ApiRequest } from '../api.js'
 import { requestUrl } from './wire.js'
@@ -64,34 +65,40 @@ export function staysPublic(bound: readonly string[]): boolean {
 /** Whether an address, as a name server gives it, is one of those. */
 export function isLocalAddress(address: string): boolean {
   const plain = address.replace(/%.*$/, '')
-  return isLocal(new URL(`http://${plain.includes(':') ? `[${plain}]` : plain}`).hostname)
+  // What is no address at all is nothing to connect to.
+  return !ipaddr.isValid(plain) || !isPublic(ipaddr.parse(plain))
 }
 
 /**
- * Whether a host, as `URL` spells it, is this machine, a private or link-local network, or a cloud's metadata service.
- * Names are judged as they are spelled; what they stand for is judged when a connection is opened.
+ * Whether a host, as `URL` spells it, is this machine, a private or link-local network, a cloud's metadata service, or
+ * another address that nobody has on the internet. Names are judged as they are spelled; what they stand for is judged
+ * when a connection is opened.
  */
 export function isLocal(hostname: string): boolean {
-  const name = hostname.toLowerCase().replace(/\.$/, '')
+  const name = hostname
+    .toLowerCase()
+    .replace(/\.$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
   if (name === 'localhost' || name.endsWith('.localhost') || name.endsWith('.internal')) return true
-  if (name.startsWith('[')) return isLocalV6(name.slice(1, -1))
-  return /^\d+\.\d+\.\d+\.\d+$/.test(name) && isLocalV4(name.split('.').map(Number))
+  return ipaddr.isValid(name) && isLocalAddress(name)
 }
 
-function isLocalV4([a = 0, b = 0]: readonly number[]): boolean {
-  if (a === 0 || a === 10 || a === 127) return true
-  if (a === 169) return b === 254
-  if (a === 172) return b >= 16 && b <= 31
-  if (a === 192) return b === 168
-  return a === 100 && b >= 64 && b <= 127
+/** Relays for names of the DNS: they belong to everybody, as other addresses of the internet do. */
+const PUBLIC_RANGES = ['unicast', 'as112', 'as112v6', 'amt']
+
+function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  const carried = carriedBy(address)
+  return carried === undefined ? PUBLIC_RANGES.includes(address.range()) : isPublic(carried)
 }
 
-function isLocalV6(address: string): boolean {
-  if (address === '::' || address === '::1') return true
-  if (/^f[cd][0-9a-f]{2}:/.test(address) || /^fe[89ab][0-9a-f]:/.test(address)) return true
-  // IPv4 inside IPv6, which URL spells in hexadecimal: ::ffff:7f00:1
-  const mapped = /^(?:::ffff:|::|64:ff9b::)([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(address)
-  if (mapped === null) return false
-  const high = Number.parseInt(mapped[1] ?? '0', 16)
-  return isLocalV4([high >> 8, high & 255])
+/** The IPv4 address that an IPv6 one stands for: mapped and compatible ones, and those of the gateways NAT64 and 6to4. */
+function carriedBy(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | undefined {
+  if (!(address instanceof ipaddr.IPv6)) return undefined
+  const bytes = address.toByteArray()
+  const isCompatible =
+    bytes.slice(0, 12).every(byte => byte === 0) && !['unspecified', 'loopback'].includes(address.range())
+  if (address.range() === '6to4') return new ipaddr.IPv4(bytes.slice(2, 6))
+  return isCompatible || ['ipv4Mapped', 'rfc6052'].includes(address.range())
+    ? new ipaddr.IPv4(bytes.slice(12))
+    : undefined
 }
