@@ -99,9 +99,25 @@ describe('Link headers', () => {
     ['<b>; title="a, \\"b\\"; rel=x"; rel="last Next"', 'b'],
     ['<>; rel="next"', undefined],
     ['<b>; rel="nextish"', undefined],
+    ['<<b>; rel=next', 'b'],
+    ["<b>; title=Bob's; rel=next", 'b'],
+    ['<a>; title="<b>; rel=next"; rel=prev', undefined],
     ['', undefined],
   ])('%s', (header, target) => {
     expect(linkTarget(header, 'next')).toBe(target)
+  })
+
+  it.each([
+    ['open brackets', '<'],
+    ['closed brackets', '>'],
+    ['links without parameters', '<a>'],
+    ['quotes that are never closed', '<a>;x="\\"'],
+    ['single quotes', "<a>;x='"],
+    ['semicolons', '<a>; ; '],
+    ['spaces', '<a>; rel=b                      '],
+  ])('a megabyte of %s is read in one go', (_, part) => {
+    // What looks at the rest once for every character needs an hour.
+    expect(linkTarget(`${part.repeat(1e6 / part.length)}, <z>; rel="next"`, 'next')).toBeOneOf(['z', undefined])
   })
 })
 

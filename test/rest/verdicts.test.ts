@@ -371,6 +371,18 @@ describe('how a list ends', () => {
       [{ json: { data: page(1) }, headers: { link: '<http://x/?p=2; rel="next"' } }],
       'suspect',
     ],
+    [
+      'a Link header whose parameters cannot be read',
+      'header_link',
+      [{ json: { data: page(1) }, headers: { link: '<http://x/?p=2> rel="next"' } }],
+      'suspect',
+    ],
+    [
+      'a Link header with a quote that is never closed',
+      'header_link',
+      [{ json: { data: page(1) }, headers: { link: '<?p=1>; rel="first"; title="oops, <?p=2>; rel="next"' } }],
+      'suspect',
+    ],
     ...[
       { success: false },
       { ok: false, note: 'late' },

@@ -50,23 +50,30 @@ interface Links {
   readonly rest: string
 }
 
-/** A target in angle brackets, then parameters up to the comma that is outside of quotes. */
-const LINK = /<([^>]*)>((?:[^,"'<]|"(?:[^"\\]|\\.)*"|'[^']*')*)/g
+const TARGET = /<([^<>]*)>/g
+/** One parameter of a link. Single quotes are none by the standard, but are met. A quote that is never closed is no value. */
+const PARAMETER = /\s*;\s*([^\s=;,<"']*)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s;,"<]*)))?/y
 
+/** Goes through the header once, whatever is in it. Of several parameters `rel` of one link the first counts. */
 function readLinks(header: string): Links {
-  const links = [...header.matchAll(LINK)].map(([, target = '', parameters = '']) => ({
-    target: target.trim(),
-    relations: relationsOf(parameters),
-  }))
-  return { links, rest: header.replace(LINK, '') }
+  const links: Links['links'][number][] = []
+  let rest = ''
+  let at = 0
+  for (let link = matchAt(TARGET, header, at); link !== null; link = matchAt(TARGET, header, at)) {
+    rest += header.slice(at, link.index)
+    at = TARGET.lastIndex
+    let relations: readonly string[] | undefined
+    for (let found = matchAt(PARAMETER, header, at); found !== null; found = matchAt(PARAMETER, header, at)) {
+      const [, name = '', quoted, single, plain = ''] = found
+      if (name.toLowerCase() === 'rel') relations ??= (quoted ?? single ?? plain).trim().split(/\s+/)
+      at = PARAMETER.lastIndex
+    }
+    links.push({ target: (link[1] ?? '').trim(), relations: relations ?? [] })
+  }
+  return { links, rest: rest + header.slice(at) }
 }
 
-/** Values of the first `rel` among a link's parameters; quoted texts are stepped over. Single quotes are none by the standard, but are met. */
-function relationsOf(parameters: string): string[] {
-  for (const [, name, quoted, single, plain] of parameters.matchAll(
-    /;\s*([^\s=;,]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s;,"]*))/g,
-  )) {
-    if (name?.toLowerCase() === 'rel') return (quoted ?? single ?? plain ?? '').trim().split(/\s+/)
-  }
-  return []
+function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
+  pattern.lastIndex = at
+  return pattern.exec(text)
 }

@@ -128,6 +128,7 @@ const invalid: readonly (readonly [what: string, document: unknown, path: string
     'unknown',
   ],
   ['method', endpoint({ method: 'get' }), `${AT}.method`, 'did you mean `GET`?'],
+  ['two letters in the wrong order', endpoint({ method: 'GTE' }), `${AT}.method`, 'did you mean `GET`?'],
   ['path a number', resource({ endpoint: { path: 5 } }), `${AT}.path`, 'expected text'],
   ['json a list', endpoint({ json: [1] }), `${AT}.json`, 'expected a map'],
   ['json and data', endpoint({ json: { a: 1 }, data: 'x' }), `${AT}.data`, 'one body'],
