@@ -43,6 +43,31 @@ function batch(number: number, firstId = number * ROWS_A_BATCH): ColumnBatch {
   return { table: 'orders', rows: ROWS_A_BATCH, columns }
 }
 
+const WIDE_ROWS = 100
+const WIDE_TEXT = 100_000
+
+/** Rows of one long text each. */
+function wideBatch(): ColumnBatch {
+  const texts = Buffer.alloc(WIDE_ROWS * (4 + WIDE_TEXT), 'text')
+  const ids = Buffer.alloc(WIDE_ROWS * 18)
+  for (let row = 0; row < WIDE_ROWS; row++) {
+    texts.writeUInt32LE(WIDE_TEXT, row * (4 + WIDE_TEXT))
+    ids.writeUInt32LE(14, row * 18)
+    ids.write(String(wideRows++).padStart(14, '0'), row * 18 + 4)
+  }
+  const whole = { count: WIDE_ROWS, validity: undefined, dataType: 'text' } as const
+  return {
+    table: 'texts',
+    rows: WIDE_ROWS,
+    columns: [
+      { name: 'text', values: texts, ...whole },
+      { name: '_dlt_load_id', values: ids, ...whole },
+      { name: '_dlt_id', values: ids, ...whole },
+    ],
+  }
+}
+let wideRows = 0
+
 const schema = testSchema({
   orders: { columns: { id: { data_type: 'bigint', primary_key: true } }, disposition: 'merge' },
 })
@@ -59,6 +84,17 @@ async function commit(load: Load, tables: readonly TablePlan[] = MERGE): Promise
 const begin = (connection: Connection): Promise<Load> => connection.begin({ loadId: '2.1', pipeline: 'p' })
 
 describe('rows that are put in while others arrive', () => {
+  test('are there where one vector of their texts is larger than what DuckDB gets for narrow rows', async () => {
+    const wide = testSchema({ texts: { columns: { text: { data_type: 'text' } }, disposition: 'append' } })
+    await withConnection(duckdb(freshPath()), async connection => {
+      const load = await begin(connection)
+      for (let number = 0; number < 30; number++) await load.stage(wideBatch(), wide)
+      await load.commit(commitPlan(wide, { loadId: '2.1', tables: [{ table: 'texts', disposition: 'append' }] }))
+      expect(load.notes?.()).not.toHaveProperty('headStartLost')
+      expect(await connection.count('texts')).toBe(30 * WIDE_ROWS)
+    })
+  })
+
   test('are there after the commit, each once', async () => {
     await withConnection(duckdb(freshPath()), async connection => {
       const load = await begin(connection)

@@ -109,9 +109,10 @@ async function commitBegun(
       await database.check()
       return deleted
     })
-  } catch {
+  } catch (error) {
     // What is wrong with the rows shows itself again when the commit starts from the files.
     signal?.throwIfAborted()
+    start.failed(error)
     return undefined
   }
 }

@@ -16,17 +16,22 @@ export interface StagingFolder {
   /** Appends a row group. Batches of one table keep their order. */
   add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
   /** Rows of a table that were not taken yet, if any: they are from now on. Their files get no further rows, and stay. */
-  take(table: string, schema: ReadonlySchema): Promise<StagedTable | undefined>
+  take(table: string, schema: ReadonlySchema): Promise<StagedFiles | undefined>
   /** Ends the files and describes what they hold; no batch may be added afterwards. */
   finish(schema: ReadonlySchema): Promise<Staged>
   remove(): Promise<void>
 }
 
+export interface StagedFiles extends StagedTable {
+  /** Bytes of the rows that DuckDB works on at a time, going by the batch of the table with the widest ones. */
+  readonly vectorBytes: number
+}
+
 /** Everything that was staged, by table. */
 export interface Staged {
-  readonly all: ReadonlyMap<string, StagedTable>
+  readonly all: ReadonlyMap<string, StagedFiles>
   /** Without what was taken before; in no certain order. */
-  readonly rest: ReadonlyMap<string, StagedTable>
+  readonly rest: ReadonlyMap<string, StagedFiles>
 }
 
 interface StagedFile {
@@ -42,9 +47,16 @@ interface TableFiles {
   /** Names in the files are numbers, so that any column name is allowed. */
   readonly columns: Map<string, ParquetColumn>
   current: { readonly path: string; readonly encoder: ParquetEncoder } | undefined
+  /** Bytes of everything that was written. */
+  bytes: number
+  /** Bytes of a row, on average in the batch with the widest ones. */
+  rowBytes: number
   /** Settles when the last write has. */
   tail: Promise<void>
 }
+
+/** DuckDB works on so many rows at a time, whatever they hold. */
+const VECTOR_ROWS = 2048
 
 /** Creates the folder; whatever is in it from an earlier attempt is gone. */
 export async function openStagingFolder(folder: string): Promise<StagingFolder> {
@@ -74,8 +86,11 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
       table.files.push({ path, columns: table.columns.size })
       pieces.push(...table.current.encoder.begin())
     }
-    pieces.push(...table.current.encoder.rowGroup(batch))
-    await append(table.current.path, pieces)
+    const rowGroup = table.current.encoder.rowGroup(batch)
+    const bytes = rowGroup.reduce((sum, piece) => sum + piece.length, 0)
+    table.bytes += bytes
+    table.rowBytes = Math.max(table.rowBytes, bytes / batch.rows)
+    await append(table.current.path, [...pieces, ...rowGroup])
   }
 
   /** Ends the file that is written, behind what is under way; the result is what nobody took before. */
@@ -104,15 +119,15 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
       const table = tables.get(name)
       if (table === undefined) return undefined
       const files = await takeFiles(table)
-      return files.length === 0 ? undefined : stagedTable(table, files, schema.tables.get(name))
+      return files.length === 0 ? undefined : stagedFiles(table, files, schema.tables.get(name))
     },
     async finish(schema) {
-      const all = new Map<string, StagedTable>()
-      const rest = new Map<string, StagedTable>()
+      const all = new Map<string, StagedFiles>()
+      const rest = new Map<string, StagedFiles>()
       for (const [name, table] of tables) {
         const untaken = await takeFiles(table)
-        all.set(name, stagedTable(table, table.files, schema.tables.get(name)))
-        if (untaken.length > 0) rest.set(name, stagedTable(table, untaken, schema.tables.get(name)))
+        all.set(name, stagedFiles(table, table.files, schema.tables.get(name)))
+        if (untaken.length > 0) rest.set(name, stagedFiles(table, untaken, schema.tables.get(name)))
       }
       return { all, rest }
     },
@@ -125,7 +140,15 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
 }
 
 function newTable(): TableFiles {
-  return { files: [], taken: 0, columns: new Map(), current: undefined, tail: Promise.resolve() }
+  return {
+    files: [],
+    taken: 0,
+    columns: new Map(),
+    current: undefined,
+    bytes: 0,
+    rowBytes: 0,
+    tail: Promise.resolve(),
+  }
 }
 
 /** Pieces one after the other at the end of the file; a short write is continued. */
@@ -160,7 +183,7 @@ function after(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
 /** Rows of one file stay below this, so that file and row make one number. */
 const MOST_ROWS_A_FILE = 2n ** 40n
 
-function stagedTable(table: TableFiles, files: readonly StagedFile[], schema: ReadonlyTable | undefined): StagedTable {
+function stagedFiles(table: TableFiles, files: readonly StagedFile[], schema: ReadonlyTable | undefined): StagedFiles {
   const present = new Map([...table.columns].slice(0, Math.max(...files.map(file => file.columns))))
   const missing = [...(schema?.columns.values() ?? [])].filter(
     column => column.data_type !== undefined && !present.has(column.name),
@@ -181,6 +204,7 @@ function stagedTable(table: TableFiles, files: readonly StagedFile[], schema: Re
     relation: `(SELECT ${[...columns, ...nulls, row].join(', ')} FROM read_parquet([${paths}], union_by_name = true))`,
     columns: new Set(present.keys()),
     ordinal,
+    vectorBytes: Math.min(table.bytes, table.rowBytes * VECTOR_ROWS),
   }
 }
 

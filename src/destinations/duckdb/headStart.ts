@@ -11,7 +11,7 @@ import { hasRow, type SqlSession, type StagedTable, textLiteral } from '../sql/s
 import type { Database } from './database.js'
 import { duckdbDialect } from './duckdbDialect.js'
 import { duckdbSession, interruptible } from './duckdbSession.js'
-import type { Staged, StagingFolder } from './duckdbStaging.js'
+import type { Staged, StagedFiles, StagingFolder } from './duckdbStaging.js'
 
 /**
  * While rows arrive. One thread, for of several each would end a statement with an incomplete row group of its own, which
@@ -25,9 +25,12 @@ function withMemory(mib: number) {
   return { memory_limit: `${mib}MiB`, allocator_flush_threshold: '8MiB' }
 }
 
-/** Enough for the values of a row group, which are all in memory until they are compressed, and never more than there was. */
-function memoryMibFor(columns: number, mostMib: number): number {
-  return Math.min(mostMib, Math.max(128, columns * 2))
+/**
+ * Enough for the values of a row group, which are all in memory until they are compressed, and for the texts of two
+ * vectors, one read and one compressed, which are never written elsewhere meanwhile. Never more than there was.
+ */
+function memoryMibFor(columns: number, vectorBytes: number, mostMib: number): number {
+  return Math.min(mostMib, Math.max(128, columns * 2) + Math.ceil((2 * vectorBytes) / 2 ** 20))
 }
 
 /**
@@ -51,6 +54,8 @@ export interface HeadStart {
   finish(plan: CommitPlan, staged: Staged, signal: AbortSignal | undefined): Promise<OpenTransaction | undefined>
   /** Rolls back what is begun and not committed. Idempotent. */
   readonly end: () => Promise<void>
+  /** The transaction that `finish` gave could not be committed. */
+  readonly failed: (error: unknown) => void
   /** Why rows that were put in ahead had to be taken out again; undefined where they were not. */
   readonly lost: () => string | undefined
 }
@@ -175,6 +180,9 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
       })
     },
     end,
+    failed(error) {
+      lost ??= reasonOf(error)
+    },
     lost: () => lost,
   }
 }
@@ -200,7 +208,7 @@ async function begin(database: Database, dataset: string): Promise<Begun> {
     const memory = changedSettings(session, memoryBefore)
     changed.push(memory, whileReading)
     const mostMemoryMib = mebibytes(memoryBefore.memory_limit ?? '')
-    const memoryMib = memoryMibFor(0, mostMemoryMib)
+    const memoryMib = memoryMibFor(0, 0, mostMemoryMib)
     if (!(await database.isShared())) {
       await memory.change(withMemory(memoryMib))
       await whileReading.change(WHILE_READING)
@@ -270,7 +278,7 @@ function isPromising(schema: ReadonlySchema, name: string): boolean {
   )
 }
 
-async function putIn(begun: Begun, schema: ReadonlySchema, name: string, staged: StagedTable): Promise<void> {
+async function putIn(begun: Begun, schema: ReadonlySchema, name: string, staged: StagedFiles): Promise<void> {
   const { session, tables, roots } = begun
   const root = rootTable(schema, name)
   const table = schema.tables.get(name)
@@ -280,7 +288,7 @@ async function putIn(begun: Begun, schema: ReadonlySchema, name: string, staged:
   if (isReplacing && roots.get(root.name) === 'filled') throw new Error('the bet is lost: there are rows to replace')
   for (const one of [...lineage(schema, name)].reverse()) await ensure(begun, one)
   const columns = await tables.ensure(table)
-  const memoryMib = memoryMibFor(table.columns.size, begun.mostMemoryMib)
+  const memoryMib = memoryMibFor(table.columns.size, staged.vectorBytes, begun.mostMemoryMib)
   if (memoryMib > begun.memoryMib) {
     begun.memoryMib = memoryMib
     await begun.memory.change(withMemory(memoryMib))
