@@ -186,13 +186,16 @@ export interface TablePlan {
 }
 
 /**
- * Rows go whose parent's row is gone from the table `parent`, or marked there, once that table is written. `keys`: columns
+ * Rows go whose parent's row is gone from the table `parent`, or marked there, once that table is written. With
+ * `onlyTaken` those alone whose parent's row goes in this commit too, or is marked: of the table `parent` it is not known
+ * that it holds every row that there is; rows of it go with their own parents' in the same commit. `keys`: columns
  * that name the parent's row, in both tables; a row in which one of them is null stays. `column`: rows are marked in it,
  * and the mark is taken away where the parent is back; absent: they are removed.
  */
 export interface OrphanDeletes {
   readonly mode: 'with_parent'
   readonly parent: string
+  readonly onlyTaken: boolean
   readonly keys: readonly { readonly parent: string; readonly child: string }[]
   /** Column in both tables. */
   readonly column?: string | undefined

@@ -37,6 +37,7 @@ async function loads(resources: () => RestApiConfig['resources']) {
     answers,
     url,
     run: (options: RunOptions = {}) => under.run(options),
+    drop: (resources: readonly string[]) => under.drop(resources),
     rows: async (table: string) => await under.dataset().table(table).rows(),
     ids: async (table: string) => {
       const rows = await under.dataset().table(table).rows()
@@ -416,6 +417,51 @@ test('with_parent takes nothing where the parents are not known whole, and a war
   })
   expect(await idsOf('orders')).toEqual([10, 11, 20])
   expect(warnings.join('\n')).toMatch(/orders: nothing was deleted from table orders: shops is unproven/)
+})
+
+/** What is below a list that proves nothing goes only with the rows that go. */
+const unsure = {
+  endpoint: { path: 'shops/{resources.shops.id}/orders', data_selector: '$' },
+} as const
+
+test.each(['hard', 'soft'] as const)('with_parent (%s) reaches below a list that proves nothing', async deletes => {
+  const { answers, run, rows } = await grown(branch(deletes, { ...unsure, max_delete_share: 1 }))
+  const live = async (table: string) =>
+    (await rows(table))
+      .filter(row => (row._sluice_deleted_at ?? null) === null)
+      .map(({ id }) => Number(id))
+      .sort((a, b) => a - b)
+  answers['/shops'] = { data: [{ id: 2, name: 'b' }], next: null }
+  const { receipts } = await run()
+  expect(receipts.map(({ resource, verdict, deleted }) => [resource, verdict, deleted])).toEqual([
+    ['shops', 'complete', 1],
+    ['orders', 'unproven', 2],
+    ['lines', 'unproven', 4],
+  ])
+  expect([await live('orders'), await live('lines')]).toEqual([[20], [200, 201]])
+})
+
+test.each(['hard', 'soft'] as const)(
+  'with_parent (%s) reaches below a list that nobody is left to ask for',
+  async deletes => {
+    const { answers, run } = await grown(branch(deletes, { max_delete_share: 1 }))
+    answers['/shops'] = { data: [], next: null }
+    const { receipts } = await run()
+    expect(receipts.map(({ resource, deleted }) => [resource, deleted])).toEqual([
+      ['shops', 2],
+      ['orders', 3],
+      ['lines', 6],
+    ])
+  },
+)
+
+test('with_parent takes no row whose parent may be there unseen', async () => {
+  const { answers, run, drop, ids: idsOf } = await grown(branch('hard', { ...unsure, max_delete_share: 1 }))
+  await drop(['orders'])
+  answers['/shops'] = { data: [{ id: 2, name: 'b' }], next: null }
+  await run()
+  expect(await idsOf('orders')).toEqual([20])
+  expect(await idsOf('lines')).toEqual([100, 101, 110, 111, 200, 201])
 })
 
 test('with_parent is bounded by max_delete_share', async () => {

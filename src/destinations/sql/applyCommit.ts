@@ -3,7 +3,8 @@ import { DestinationError } from '../../model/errors.js'
 import { withDeleted } from '../../model/receipt.js'
 import { type Chain, openChain } from './chain.js'
 import { DatasetTables } from './ddl.js'
-import { deleteAbsent, deleteOrphans } from './deleteAbsent.js'
+import { deleteAbsent } from './deleteAbsent.js'
+import { deleteOrphans, type PlannedChain } from './deleteOrphans.js'
 import { mergeByKey } from './mergeByKey.js'
 import { insertStaged } from './rows.js'
 import { mergeVersions } from './scd2.js'
@@ -27,7 +28,7 @@ export async function applyCommit(
   for (const table of plan.drop) await tables.drop(table)
   // All tables before any row: an engine may refuse to alter a table whose rows the transaction has changed.
   await ensureSystemTables(tables, plan)
-  const chains = new Map<string, { readonly chain: Chain; readonly table: TablePlan }>()
+  const chains = new Map<string, PlannedChain>()
   for (const table of plan.tables) {
     const chain = await openChain(session, tables, plan.schema, table.table, staged)
     if (chain !== undefined) chains.set(table.table, { chain, table })
@@ -40,11 +41,7 @@ export async function applyCommit(
     if (gone > 0) deleted.set(table.table, gone)
     for (const { name } of [chain.root, ...chain.nested]) written.add(name)
   }
-  for (const { chain, table } of parentsFirst([...chains.values()])) {
-    const parent = table.deletes?.mode === 'with_parent' ? chains.get(table.deletes.parent)?.chain : undefined
-    const gone = await deleteOrphans(session, chain, table, parent, plan.committedAt)
-    if (gone > 0) deleted.set(table.table, gone)
-  }
+  for (const [table, gone] of await deleteOrphans(session, chains, plan.committedAt)) deleted.set(table, gone)
   const forgotten = [...staged.keys()].filter(table => !written.has(table))
   if (forgotten.length > 0) {
     throw new DestinationError(
@@ -57,19 +54,6 @@ export async function applyCommit(
   }
   await writeSystemRows(session, { ...plan, receipts: withDeleted(plan.receipts, deleted, plan.schema) }, load)
   return deleted
-}
-
-/** Those whose rows go with their parents', each behind its parent, whose rows may go with its own. */
-function parentsFirst<Entry extends { readonly table: TablePlan }>(entries: readonly Entry[]): readonly Entry[] {
-  const byTable = new Map(entries.map(entry => [entry.table.table, entry]))
-  const ordered = new Set<Entry>()
-  const add = (entry: Entry | undefined, below: number): void => {
-    if (entry?.table.deletes?.mode !== 'with_parent' || ordered.has(entry) || below > entries.length) return
-    add(byTable.get(entry.table.deletes.parent), below + 1)
-    ordered.add(entry)
-  }
-  for (const entry of entries) add(entry, 0)
-  return [...ordered]
 }
 
 /** Whether the load is in the table of completed loads. */

@@ -30,47 +30,7 @@ export async function deleteAbsent(session: SqlSession, chain: Chain, plan: Tabl
   return takeAway(session, chain, plan, { gone: `NOT ${arrived}`, stays: arrived, marker, at })
 }
 
-/**
- * Deletes or marks the rows of the root whose parent's row is gone. Run when the parent's table is written. Resolves to
- * the number of rows that it deleted or marked.
- */
-export async function deleteOrphans(
-  session: SqlSession,
-  chain: Chain,
-  plan: TablePlan,
-  parent: Chain | undefined,
-  at: bigint,
-): Promise<number> {
-  const { deletes } = plan
-  if (deletes?.mode !== 'with_parent' || parent === undefined) return 0
-  const { identifier } = session.dialect
-  const { root } = chain
-  const pairs = deletes.keys.map(
-    ({ child, parent: key }) => [columnOf(root, child), columnOf(parent.root, key)] as const,
-  )
-  // Rows of a time when the keys were not repeated have none.
-  const named = pairs.map(([child]) => `d.${identifier(child)} IS NOT NULL`).join(' AND ')
-  const same = pairs.map(([child, key]) => `p.${identifier(key)} = d.${identifier(child)}`).join(' AND ')
-  const isMarked = deletes.column !== undefined && parent.root.columns.has(deletes.column)
-  const unmarked = isMarked ? ` AND p.${identifier(deletes.column)} IS NULL` : ''
-  const there = `EXISTS (SELECT 1 FROM ${parent.root.target} AS p WHERE ${same}${unmarked})`
-  const marker = deletes.column === undefined ? undefined : markerOf(chain, deletes.column)
-  return takeAway(session, chain, plan, { gone: `${named} AND NOT ${there}`, stays: there, marker, at })
-}
-
-function columnOf({ name, columns }: Chain['root'], column: string): string {
-  if (columns.has(column)) return column
-  throw new SchemaError(
-    'schema',
-    `Table ${name} has no column ${column}, by which rows and their parents are matched`,
-    {
-      table: name,
-      column,
-    },
-  )
-}
-
-function markerOf({ root }: Chain, name: string): ReadonlyColumn {
+export function markerOf({ root }: Chain, name: string): ReadonlyColumn {
   const marker = root.schema.columns.get(name)
   if (marker !== undefined) return marker
   throw new SchemaError('schema', `Table ${root.name} has no column ${name} to mark deleted rows with`, {
@@ -80,20 +40,23 @@ function markerOf({ root }: Chain, name: string): ReadonlyColumn {
 }
 
 /** Conditions on the rows `d` of the root. */
-interface Leaving {
+export interface Leaving {
   readonly gone: string
   /** For marked rows: the mark is taken away. */
   readonly stays: string
   /** Absent: rows are removed. */
   readonly marker: ReadonlyColumn | undefined
   readonly at: bigint
+  /** A temporary table to make: these columns of the rows that are removed. The caller drops it. */
+  readonly keep?: { readonly name: string; readonly columns: readonly string[] } | undefined
 }
 
-async function takeAway(
+/** Resolves to the number of rows that it deleted or marked. Above `maxDeleteShare` it fails and changes nothing. */
+export async function takeAway(
   session: SqlSession,
   chain: Chain,
   plan: TablePlan,
-  { gone, stays, marker, at }: Leaving,
+  { gone, stays, marker, at, keep }: Leaving,
 ): Promise<number> {
   const { root } = chain
   const { identifier } = session.dialect
@@ -108,6 +71,12 @@ async function takeAway(
     // A merge that replaces rows clears the mark with them; one that leaves them alone does not.
     await session.run(`UPDATE ${root.target} AS d SET ${column} = NULL WHERE d.${column} IS NOT NULL AND ${stays}`)
     return leaving
+  }
+  if (keep !== undefined) {
+    const columns = keep.columns.map(column => `d.${identifier(column)}`).join(', ')
+    await session.run(
+      `CREATE TEMPORARY TABLE ${identifier(keep.name)} AS SELECT ${columns} FROM ${root.target} AS d WHERE ${leaves}`,
+    )
   }
   if (chain.nested.length > 0) {
     const key = identifier(requiredRowKey(root))

@@ -141,7 +141,11 @@ function tableDoubt(fillers: Fillers, owner: string, table: string): string | un
   return fillers.get(owner)?.doubt ?? others.find(([, filler]) => filler.doubt !== undefined)?.[1].doubt
 }
 
-/** Rows that go with their parents', or why none do: the parents above must be known whole, up to those that go by themselves. */
+/**
+ * Rows that go with their parents', or why none do. Above them are others that go with theirs, up to those that go by
+ * themselves: the latter must be known whole. Where one of the former is not, its table may lack rows that there are, so
+ * what is below goes only with those rows of it that go now.
+ */
 function orphansOf(
   schema: ReadonlySchema,
   table: ReadonlyTable,
@@ -151,10 +155,13 @@ function orphansOf(
 ):
   | { readonly deletes: OrphanDeletes; readonly doubt?: undefined }
   | { readonly doubt: string; readonly deletes?: undefined } {
+  let onlyTaken = false
   for (let above = parentOf(source, resource); above !== undefined; above = parentOf(source, above)) {
     const doubt = tableDoubt(fillers, above.name, fillers.get(above.name)?.table ?? above.name)
-    if (doubt !== undefined) return { doubt }
-    if (above.deletes?.mode !== 'with_parent') break
+    const goesByItself = above.deletes?.mode !== 'with_parent'
+    if (doubt !== undefined && goesByItself) return { doubt }
+    if (doubt !== undefined) onlyTaken = true
+    if (goesByItself) break
   }
   const parent = fillers.get(resource.parent ?? '')?.table
   const parentTable = parent === undefined ? undefined : schema.tables.get(parent)
@@ -176,7 +183,7 @@ function orphansOf(
       }
   }
   const column = deletionOf(source, resource) === 'soft' ? DELETION_MARK : undefined
-  return { deletes: { mode: 'with_parent', parent: parentTable.name, keys: pairs, column } }
+  return { deletes: { mode: 'with_parent', parent: parentTable.name, onlyTaken, keys: pairs, column } }
 }
 
 /** Columns that differ in one of these may hold one value in two ways, as a rounded number. */

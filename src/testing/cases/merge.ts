@@ -313,6 +313,48 @@ export const mergeCases: CaseTable = {
     })
   },
 
+  async 'rows go only with parents that go in the same commit, where others may not be in the table'(destination) {
+    await withConnection(destination, async connection => {
+      const above = testSchema({
+        shops: { columns: KEY, disposition: 'merge' },
+        orders: { columns: { ...KEY, _shops_id: 'bigint' }, disposition: 'merge' },
+        lines: { columns: { ...KEY, _orders_id: 'bigint' }, disposition: 'merge' },
+      })
+      const load = async (loadId: string, records: Record<string, TestRecord[]>) => {
+        const merge = { disposition: 'merge', strategy: 'delete-insert' } as const
+        const orphans = { mode: 'with_parent', column: undefined } as const
+        const ofShops = { ...orphans, parent: 'shops', onlyTaken: false, keys: [{ parent: 'id', child: '_shops_id' }] }
+        const ofOrders = {
+          ...orphans,
+          parent: 'orders',
+          onlyTaken: true,
+          keys: [{ parent: 'id', child: '_orders_id' }],
+        }
+        await runLoad(connection, above, {
+          loadId,
+          records,
+          tables: [
+            { table: 'lines', ...merge, deletes: ofOrders },
+            { table: 'orders', ...merge, deletes: ofShops },
+            { table: 'shops', ...merge, deletes: { mode: 'hard' } },
+          ],
+        })
+      }
+      const lines = [10, 20, 30].map((order, id) => ({ id, _orders_id: order }))
+      await load('1.1', {
+        shops: [{ id: 1 }, { id: 2 }],
+        orders: [
+          { id: 10, _shops_id: 1 },
+          { id: 20, _shops_id: 2 },
+        ],
+        lines,
+      })
+      await load('1.2', { shops: [{ id: 2 }], orders: [], lines: [] })
+      deepEqual(await rowsOf(connection, 'orders', ['id']), [{ id: '20n' }])
+      deepEqual(await rowsOf(connection, 'lines', ['id']), [{ id: '1n' }, { id: '2n' }])
+    })
+  },
+
   async 'rows go with those of their parents, or are marked with them'(destination) {
     await withConnection(destination, async connection => {
       const above = testSchema({
@@ -323,6 +365,7 @@ export const mergeCases: CaseTable = {
         const deletes = column === undefined ? ({ mode: 'hard' } as const) : ({ mode: 'soft', column } as const)
         const orphans = {
           mode: 'with_parent',
+          onlyTaken: false,
           parent: 'shops',
           keys: [{ parent: 'id', child: '_shops_id' }],
           column,
