@@ -286,6 +286,18 @@ test('a table that several resources fill loses rows only where all of them were
   expect(await idsOf('both')).toEqual([1, 2, 3])
 })
 
+test.each<[string, object, object, string]>([
+  ['one says nothing', { deletes: 'hard' }, {}, 'a and b fill one table, both, but b has no `deletes`'],
+  ['one marks', { deletes: 'hard' }, { deletes: 'soft' }, 'but b has `deletes: soft`'],
+])('resources of one table must agree on `deletes`: %s', async (_what, a, b, why) => {
+  const both = { ...items, table_name: 'both' }
+  const { run } = await loads(() => [
+    { ...both, name: 'a', ...a },
+    { ...both, name: 'b', ...b },
+  ])
+  await expect(run()).rejects.toMatchObject({ name: 'ConfigError', message: expect.stringContaining(why) })
+})
+
 test('a share of 1 lets a replace by an unproven listing through', async () => {
   const resource = {
     name: 'items',
@@ -476,7 +488,7 @@ test('with_parent is bounded by max_delete_share', async () => {
 })
 
 test.each<[string, () => RestApiConfig['resources'], string]>([
-  ['the parent never loses rows', () => branch(undefined), 'rows of shops never go'],
+  ['the parent never loses rows', () => branch(undefined), 'shops takes no row away that its listing lacks'],
   ['nothing names the parent', () => branch('hard', { include_from_parent: [] }), 'add id to `include_from_parent`'],
   [
     'the parent has no key',

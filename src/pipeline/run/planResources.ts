@@ -91,6 +91,21 @@ function refuseDeletes(
       : deletesRefusal(disposition)
   if (refusal !== undefined) throw refused(resource, 'deletes', refusal)
   refuseOrphans(source, resource)
+  refuseOtherDeletes(source, resource)
+}
+
+/** Fails where another resource fills the same table and says otherwise: nobody knows whose row it is that is gone. */
+function refuseOtherDeletes({ resources }: Source, resource: Resource): void {
+  const tableOf = ({ name, hints: { tableName = name } }: Resource): unknown => tableName
+  const policy = ({ deletes }: Resource): string => JSON.stringify(deletes ?? null)
+  const other = resources.find(one => tableOf(one) === tableOf(resource) && policy(one) !== policy(resource))
+  if (other === undefined) return
+  const said = other.deletes === undefined ? 'has no `deletes`' : `has \`deletes: ${other.deletes.mode}\``
+  throw refused(
+    resource,
+    'deletes',
+    `${resource.name} and ${other.name} fill one table, ${String(tableOf(resource))}, but ${other.name} ${said}; let both delete in the same way, or each a table of its own`,
+  )
 }
 
 /** Fails where rows cannot go with their parents': nothing names the parent's row, or it never goes. */
@@ -116,7 +131,7 @@ function refuseOrphans(source: Source, resource: Resource): void {
     throw refused(
       resource,
       'deletes',
-      `is with_parent, but rows of ${parent.name} never go; give ${parent.name} \`deletes\` too, or \`write_disposition: replace\``,
+      `is with_parent, but ${parent.name} takes no row away that its listing lacks; give ${parent.name} \`deletes\` too, or \`write_disposition: replace\``,
     )
 }
 
