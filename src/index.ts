@@ -8,7 +8,7 @@ export { type RestApiDocument, type RestApiOptions, restApi } from './config/res
 export { type DuckdbOptions, duckdb } from './destinations/duckdb/duckdb.js'
 export type { Compression, FileFormatName } from './destinations/objects/format/formats.js'
 export type { FilesOptions } from './destinations/objects/objects.js'
-export type { S3Credentials, S3Options } from './destinations/objects/storage/s3Options.js'
+export type { S3CredentialProvider, S3Credentials, S3Options } from './destinations/objects/storage/s3Options.js'
 export { type PostgresOptions, postgres, type TlsMode } from './destinations/postgres/postgres.js'
 export { type DraftOptions, draftPipeline, type PipelineDraft } from './import/draft/draftPipeline.js'
 export type { DraftAuth } from './import/draft/draftYaml.js'

@@ -1,10 +1,12 @@
 import { type FilesOptions, filesDestination } from '../destinations/objects/objects.js'
-import type { S3Credentials, S3Options } from '../destinations/objects/storage/s3Options.js'
+import { awsChain, hasAwsChain } from '../destinations/objects/storage/awsChain.js'
+import type { S3Options } from '../destinations/objects/storage/s3Options.js'
 import type { Destination } from '../model/destination.js'
 import { ConfigError } from '../model/errors.js'
 import { Secret } from '../model/secrets/secret.js'
 import { systemClock } from '../pipeline/clock.js'
 import { alternatives, nearMiss } from '../rest/document/problems.js'
+import { regionOfProfile } from './awsProfile.js'
 import { type Environment, isSet, processEnvironment } from './environment.js'
 
 /**
@@ -22,7 +24,8 @@ import { type Environment, isSet, processEnvironment } from './environment.js'
  */
 export function files(target: string | FilesOptions, env: Environment = processEnvironment()): Destination {
   const options = typeof target === 'string' ? { path: target } : target
-  return filesDestination({ ...options, s3: { ...s3Settings(env), ...options.s3 } }, systemClock)
+  const s3 = options.path.startsWith('s3://') ? { ...s3Settings(env), ...options.s3 } : options.s3
+  return filesDestination({ ...options, s3 }, systemClock)
 }
 
 const DLT = 'DESTINATION__FILESYSTEM__CREDENTIALS__'
@@ -32,6 +35,7 @@ const settingNames = {
   accessKeyId: [`${DLT}AWS_ACCESS_KEY_ID`, 'AWS_ACCESS_KEY_ID'],
   secretAccessKey: [`${DLT}AWS_SECRET_ACCESS_KEY`, 'AWS_SECRET_ACCESS_KEY'],
   sessionToken: [`${DLT}AWS_SESSION_TOKEN`, 'AWS_SESSION_TOKEN'],
+  profile: [`${DLT}PROFILE_NAME`, 'AWS_PROFILE', 'AWS_DEFAULT_PROFILE'],
   region: [`${DLT}REGION_NAME`, 'AWS_REGION', 'AWS_DEFAULT_REGION'],
   endpoint: [`${DLT}ENDPOINT_URL`, 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
 } as const
@@ -47,11 +51,15 @@ function s3Settings(env: Environment): S3Options {
   }
   const accessKeyId = find('accessKeyId')?.[0]
   const secretAccessKey = secret('secretAccessKey')
-  const credentials: S3Credentials | undefined =
-    accessKeyId === undefined || secretAccessKey === undefined
-      ? undefined
-      : { accessKeyId, secretAccessKey, sessionToken: secret('sessionToken') }
-  return withoutUndefined({ credentials, region: find('region')?.[0], endpoint: find('endpoint')?.[0] })
+  const region = find('region')?.[0]
+  const endpoint = find('endpoint')?.[0]
+  if (accessKeyId !== undefined && secretAccessKey !== undefined) {
+    const credentials = { accessKeyId, secretAccessKey, sessionToken: secret('sessionToken') }
+    return withoutUndefined({ credentials, region, endpoint })
+  }
+  if (!hasAwsChain()) return withoutUndefined({ region, endpoint })
+  const profile = find('profile')?.[0]
+  return withoutUndefined({ credentials: awsChain(profile), region: region ?? regionOfProfile(profile, env), endpoint })
 }
 
 /** What may follow `?` in a URL. */

@@ -43,6 +43,8 @@ export interface Destination {
   readonly capabilities: Capabilities
   /** What is removed from whatever is printed or stored. */
   readonly secrets?: readonly Secret[] | undefined
+  /** The listener is told each secret that the destination gets later, as renewed credentials, before it is used. */
+  onSecret?(listener: (secret: Secret) => void): void
   connect(dataset: string, signal?: AbortSignal): Promise<Connection>
   /**
    * Whether there is something to connect to. False where connecting would create a place, as an embedded database

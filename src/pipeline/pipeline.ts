@@ -131,9 +131,10 @@ export function pipeline<Name extends string = string, Table extends string = Na
 /** Knows the secrets of both ends. */
 export function scrubberOf({
   source: { scrubber = createScrubber() },
-  destination: { secrets = [] },
+  destination,
 }: Pick<PipelineOptions, 'source' | 'destination'>): Scrubber {
-  for (const secret of secrets) scrubber.add(secret)
+  for (const secret of destination.secrets ?? []) scrubber.add(secret)
+  destination.onSecret?.(secret => scrubber.add(secret))
   return scrubber
 }
 

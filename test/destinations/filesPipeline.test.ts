@@ -86,7 +86,6 @@ describe('a URL', () => {
     ['files:lake?formt=csv', /no setting `formt`; did you mean `format`/],
     ['files:lake?format=xml', /expected parquet, jsonl, csv, not "xml"/],
     ['files:lake?compression=snappy&format=csv', /expected gzip, zstd, none for csv/],
-    ['s3://bucket/x', /set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY/],
   ])('%s is refused', async (text, message) => {
     await expect(destinationFromUrl(text, undefined, {})).rejects.toThrow(message)
   })

@@ -15,6 +15,10 @@ export interface S3Double {
   readonly objects: Map<string, Buffer>
   /** `METHOD key?query` of each request. */
   readonly requests: readonly string[]
+  /** The session token of each request. */
+  readonly tokens: readonly (string | undefined)[]
+  /** Regions that were signed for. */
+  readonly regions: ReadonlySet<string>
   /** Asked for each request. */
   fault: (request: string) => S3Fault | undefined
   /** Whether `start-after` is understood. */
@@ -36,6 +40,8 @@ export async function startS3Double(): Promise<S3Double> {
   const uploads = new Map<string, Map<number, Buffer>>()
   const uploadKeys = new Map<string, string>()
   const requests: string[] = []
+  const tokens: (string | undefined)[] = []
+  const regions = new Set<string>()
   let count = 0
 
   const act = (method: string, url: URL, headers: IncomingMessage['headers'], body: Buffer): Answer => {
@@ -106,6 +112,8 @@ export async function startS3Double(): Promise<S3Double> {
     const url = new URL(request.url ?? '', double.url)
     const described = `${method} ${decodeURIComponent(url.pathname.slice(BUCKET.length + 2))}${url.search}`
     requests.push(described)
+    tokens.push(request.headers['x-amz-security-token'] as string | undefined)
+    regions.add(/Credential=[^/]*\/\d+\/([^/]*)/.exec(request.headers.authorization ?? '')?.[1] ?? '')
     const fault = double.fault(described)
     if (fault === 'cut') return void request.socket.destroy()
     if (typeof fault === 'object') return send(response, failure(fault.status, fault.code))
@@ -128,6 +136,8 @@ export async function startS3Double(): Promise<S3Double> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     objects,
     requests,
+    tokens,
+    regions,
     fault: () => undefined,
     skips: true,
     openUploads: () => uploads.size,

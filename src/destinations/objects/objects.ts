@@ -10,7 +10,7 @@ import { DEFAULT_LAYOUT, layout, segment } from './format/layout.js'
 import { filesConnection } from './objectsConnection.js'
 import { localStorage } from './storage/folder.js'
 import { s3Storage } from './storage/s3.js'
-import type { S3Credentials, S3Options } from './storage/s3Options.js'
+import type { S3Options } from './storage/s3Options.js'
 import type { Storage } from './storage/storage.js'
 
 export interface FilesOptions {
@@ -50,7 +50,8 @@ export const filesCapabilities: Capabilities = {
   dltType: 'dlt.destinations.filesystem',
 }
 
-function secretsOf(credentials: S3Credentials | undefined): readonly Secret[] {
+function secretsOf(credentials: S3Options['credentials']): readonly Secret[] {
+  if (typeof credentials === 'function') return []
   const given = [credentials?.secretAccessKey, credentials?.sessionToken].filter(one => one !== undefined)
   return given.map(one => (typeof one === 'string' ? new Secret(one) : one))
 }
@@ -67,6 +68,7 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
     throw problem('path', `expected a folder or \`s3://bucket/prefix\`, not ${JSON.stringify(options.path)}`)
   }
   if (options.path === '') throw problem('path', 'expected a folder or `s3://bucket/prefix`, not nothing')
+  const listeners = new Set<(secret: Secret) => void>()
   const openStorage =
     bucket === null
       ? (folder: string, _signal?: AbortSignal): Storage =>
@@ -75,11 +77,15 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
           { bucket: bucket[1] ?? '', prefix: bucket[2] ?? '', stagingDir: options.stagingDir },
           options.s3 ?? {},
           clock,
+          secret => {
+            for (const listener of listeners) listener(secret)
+          },
         )
   return {
     name: bucket === null ? `files:${basename(resolve(options.path))}` : options.path.replace(/\/$/, ''),
     capabilities: filesCapabilities,
     secrets: secretsOf(options.s3?.credentials),
+    onSecret: listener => void listeners.add(listener),
     async connect(dataset, signal) {
       signal?.throwIfAborted()
       return await filesConnection(openStorage(segment(dataset), signal), dataset, { layout: names, encoding }, signal)

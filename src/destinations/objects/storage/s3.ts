@@ -5,8 +5,10 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ConfigError } from '../../../model/errors.js'
+import type { Secret } from '../../../model/secrets/secret.js'
 import type { Clock } from '../../../model/source.js'
 import { type S3Client, type S3Place, s3Client } from './s3Client.js'
+import { s3Identity } from './s3Identity.js'
 import type { S3Options } from './s3Options.js'
 import { element, elements, escapeXml } from './s3Xml.js'
 import { inRange, type KeyRange, type LocalFile, mapLimited, type Storage, type StoredObject } from './storage.js'
@@ -26,11 +28,12 @@ export interface S3Target {
   readonly stagingDir: string | undefined
 }
 
-/** Storages for folders of a bucket. Checks the options; throws a ConfigError. */
+/** Storages for folders of a bucket. Checks the options; throws a ConfigError. `conceal` is told secrets that come later. */
 export function s3Storage(
   target: S3Target,
   options: S3Options,
   clock: Clock,
+  conceal: (secret: Secret) => void = () => {},
 ): (folder: string, signal?: AbortSignal) => Storage {
   const { bucket } = target
   const prefix = target.prefix.replace(/^\/+|\/+$/g, '')
@@ -45,7 +48,7 @@ export function s3Storage(
   if (credentials === undefined)
     throw problem(
       's3.credentials',
-      'credentials are missing; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or give them as options',
+      'credentials are missing; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or install @aws-sdk/credential-providers, which finds profiles, SSO and the roles of containers and instances',
     )
   if (endpoint !== undefined && !/^https?:\/\/[^/]+\/?$/.test(endpoint))
     throw problem('s3.endpoint', `expected an origin such as https://minio.example.com:9000, not ${endpoint}`)
@@ -56,7 +59,7 @@ export function s3Storage(
     origin: `${base.protocol}//${pathStyle ? '' : `${bucket}.`}${base.host}`,
     basePath: pathStyle ? `/${bucket}` : '',
     region,
-    credentials,
+    identity: s3Identity(credentials, `s3://${bucket}`, clock, conceal),
   }
   return (folder, signal) => {
     const root = prefix === '' ? folder : `${prefix}/${folder}`

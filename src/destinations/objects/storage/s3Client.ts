@@ -4,6 +4,7 @@ import type { Agent } from 'undici'
 import { type Backoff, backoffMs, retryAfterMs } from '../../../model/backoff.js'
 import { DestinationError } from '../../../model/errors.js'
 import type { Clock } from '../../../model/source.js'
+import type { S3Identity } from './s3Identity.js'
 import type { S3Credentials } from './s3Options.js'
 import { pathText, queryText, signed } from './s3Sign.js'
 import { element } from './s3Xml.js'
@@ -49,7 +50,7 @@ export interface S3Place {
   /** `/bucket` where the bucket is part of the path, else empty. */
   readonly basePath: string
   readonly region: string
-  readonly credentials: S3Credentials
+  readonly identity: S3Identity
 }
 
 const ATTEMPTS = 6
@@ -64,12 +65,15 @@ const PASSING = new Set([
   'OperationAborted',
 ])
 
+/** Codes of credentials that were good once. */
+const OUT_OF_USE = new Set(['ExpiredToken', 'InvalidToken', 'TokenRefreshRequired', 'InvalidAccessKeyId'])
+
 export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Client {
   let agent: Promise<Agent> | undefined
   /** What the server's clock is ahead of this machine's, once it has complained. */
   let skewMs = 0
 
-  const attempt = async (request: S3Request, consume?: Consume): Promise<S3Answer> => {
+  const attempt = async (request: S3Request, credentials: S3Credentials, consume?: Consume): Promise<S3Answer> => {
     const { method, key, query = {}, headers = {}, body } = request
     const path = `${at.basePath}/${pathText(key)}`
     const search = queryText(query)
@@ -82,7 +86,7 @@ export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Cli
       origin: at.origin,
       path: search === '' ? path : `${path}?${search}`,
       method,
-      headers: signed(unsigned, at.credentials, at.region, clock.now() + skewMs),
+      headers: signed(unsigned, credentials, at.region, clock.now() + skewMs),
       body: body ?? null,
       // A write that is cut may have happened all the same; and what clears up comes after the signal.
       signal: method === 'GET' && signal?.aborted === false ? signal : null,
@@ -98,11 +102,13 @@ export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Cli
   }
 
   const repeated = async (request: S3Request, consume?: Consume): Promise<S3Answer> => {
+    let isRenewed = false
     for (let number = 1; ; number++) {
       let answer: S3Answer
       let waitMs = backoffMs(BACKOFF, number, clock.random())
+      const credentials = await at.identity.current(signal)
       try {
-        answer = await attempt(request, consume)
+        answer = await attempt(request, credentials, consume)
       } catch (error) {
         if (isOfThisMachine(error)) throw error
         signal?.throwIfAborted()
@@ -122,6 +128,10 @@ export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Cli
       if (skewed) {
         skewMs = Date.parse(String(headers.date)) - clock.now()
         waitMs = 0
+      }
+      if (OUT_OF_USE.has(code) && !isRenewed && at.identity.refused(credentials)) {
+        isRenewed = true
+        continue
       }
       if (number >= ATTEMPTS || !(passes || skewed)) throw refused(at, request, answer, code, passes)
       const toldMs = retryAfterMs(headers, clock.now()) ?? waitMs

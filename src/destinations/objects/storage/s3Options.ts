@@ -8,8 +8,16 @@ export interface S3Credentials {
   readonly sessionToken?: Secret | string | undefined
 }
 
+/**
+ * Gives credentials, new ones where `forceRefresh` asks for them. Each provider of `@aws-sdk/credential-providers` is
+ * one. It is asked before the first request, again five minutes before `expiration`, and where the store refuses what it gave.
+ */
+export type S3CredentialProvider = (options?: {
+  readonly forceRefresh?: boolean
+}) => Promise<S3Credentials & { readonly expiration?: Date | undefined }>
+
 export interface S3Options {
-  readonly credentials?: S3Credentials | undefined
+  readonly credentials?: S3Credentials | S3CredentialProvider | undefined
   /** Default `us-east-1`. */
   readonly region?: string | undefined
   /** Of a service other than Amazon's, as in `https://minio.example.com:9000`. */

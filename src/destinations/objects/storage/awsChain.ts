@@ -1,0 +1,76 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { subscribe } from 'node:diagnostics_channel'
+import type { ClientRequest } from 'node:http'
+import { createRequire } from 'node:module'
+import type { Socket } from 'node:net'
+import type { S3CredentialProvider } from './s3Options.js'
+
+/** Whether the optional package `@aws-sdk/credential-providers` is installed. */
+export function hasAwsChain(): boolean {
+  try {
+    createRequire(import.meta.url).resolve('@aws-sdk/credential-providers')
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * The chain of AWS: the environment, SSO, shared files, a process, a web identity, the role of a container or an
+ * instance. The package is loaded when it is asked first.
+ */
+export function awsChain(profile: string | undefined): S3CredentialProvider {
+  let chain: Promise<S3CredentialProvider> | undefined
+  return async options => {
+    chain ??= open(profile)
+    const ask = await chain
+    try {
+      return await new Promise((resolve, reject) => {
+        asking.run(reject, () => ask(options).then(resolve, reject))
+      })
+    } catch (error) {
+      if (profile === undefined || !(error instanceof Error) || error.name !== 'CredentialsProviderError') throw error
+      throw new Error(`${error.message.replace(/\.$/, '')} (profile ${profile})`)
+    }
+  }
+}
+
+async function open(profile: string | undefined): Promise<S3CredentialProvider> {
+  const { fromNodeProviderChain } = await import('@aws-sdk/credential-providers')
+  boundAnswers()
+  return fromNodeProviderChain({ ...(profile === undefined ? {} : { profile }), logger: SILENT })
+}
+
+/** The package writes to the console by itself where it has no logger. */
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** Credentials are short; the package reads whatever comes, and would fill the memory. */
+const LONGEST_ANSWER = 256 * 1024
+
+/** Fails what the package is asked: it does not notice itself that its request was ended. */
+const asking = new AsyncLocalStorage<(error: Error) => void>()
+let isBounding = false
+
+/** Ends requests of the package, and no others, whose answers are too long. */
+function boundAnswers(): void {
+  if (isBounding) return
+  isBounding = true
+  subscribe('http.client.request.start', message => {
+    const fail = asking.getStore()
+    if (fail === undefined) return
+    const { request } = message as { readonly request: ClientRequest }
+    const watch = (socket: Socket): void => {
+      let bytes = 0
+      const count = (chunk: Uint8Array): void => {
+        bytes += chunk.length
+        if (bytes <= LONGEST_ANSWER) return
+        fail(new Error(`${request.host} answers with more than credentials`))
+        request.destroy()
+      }
+      socket.on('data', count)
+      request.once('close', () => socket.off('data', count))
+    }
+    if (request.socket === null) request.once('socket', watch)
+    else watch(request.socket)
+  })
+}
