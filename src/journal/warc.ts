@@ -96,7 +96,7 @@ export function encodeResponse(
 ): readonly Uint8Array[] {
   const { identity, response } = answer
   const lines = Object.entries(response.headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  const head = scrubber.seal(Buffer.from(`HTTP/1.1 ${response.status}\r\n${lines.join('')}\r\n`))
+  const head = scrubber.seal(Buffer.from(`HTTP/1.1 ${response.status} \r\n${lines.join('')}\r\n`))
   const body = scrubber.seal(response.body)
   const sealed = head.seals.length + body.seals.length === 0 ? undefined : JSON.stringify([head.seals, body.seals])
   return encodeRecord(
