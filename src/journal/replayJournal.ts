@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { DataError } from '../model/errors.js'
-import type { ResponseJournal } from '../model/responses.js'
+import { NotRecordedError, type ResponseJournal } from '../model/responses.js'
 import type { Scrubber } from '../model/secrets/scrubber.js'
 import type { Files, OpenFile } from './fileSystem.js'
 import { decodeInfo, type LoadInfo, openExisting, RESPONSES_FILE } from './loads.js'
@@ -51,7 +51,7 @@ export async function replayJournal(files: Files, loadDir: string, scrubber?: Sc
       const located = offset === undefined ? undefined : await locate(file, offset, size)
       if (located !== undefined) return decodeResponse(await readRecord(file, located), scrubber).answer.response
       const message = `${identity.resource}: a page is not in the journal ${path}; load it again without replay`
-      throw new DataError('journal', message, { resource: identity.resource, path })
+      throw new NotRecordedError('journal', message, { resource: identity.resource, path })
     },
     record: async () => {},
     close: () => file.close(),

@@ -74,6 +74,7 @@ export type WarningCode =
   | 'journal_set_aside'
   | 'schema_changed_at_destination'
   | 'no_keys'
+  | 'list_changed'
   | 'cursor_order'
   | 'cursor_held'
   | 'cursor_ahead'

@@ -1,7 +1,12 @@
+import { DataError } from './errors.js'
+
 /**
  * The journal as the reader of pages sees it: answers already recorded by this load are taken from it instead of
  * being asked again, new ones are recorded before they are read.
  */
+
+/** A journal that answers for the API has no answer to a request. */
+export class NotRecordedError extends DataError {}
 
 /** Names one answer of a load: the same request asked again in the same place has the same identity. */
 export interface ResponseIdentity {

@@ -150,6 +150,11 @@ export interface ListEnd {
   readonly basis?: 'flag' | 'blind' | undefined
   /** Records of the list are known to be left unread, or may be; absent where the end speaks of no such thing. */
   readonly unread?: Unread | undefined
+  /**
+   * Records of the list by key, where it was read twice: some may have come twice. It is whole only where rows are merged by
+   * their keys, or none did.
+   */
+  readonly distinct?: number | undefined
   /** What this list saw in its answers, such as a next link: it vouches for other lists of the resource. */
   readonly saw?: readonly string[] | undefined
   /**

@@ -42,15 +42,28 @@ export class ResourceJudge {
   #verdict: Verdict = 'complete'
   #failure: { readonly what: string; readonly error: SluiceError } | undefined
   #lists = 0
+  readonly #areMerged: boolean
+
+  /** `areMerged`: records that come twice, and what belongs to them, are one row in the end. */
+  constructor(areMerged = false) {
+    this.#areMerged = areMerged
+  }
 
   get lists(): number {
     return this.#lists
   }
 
-  list(end: ListEnd | undefined, records: number, announced: number | undefined): void {
+  list(end: ListEnd | undefined, delivered: number, announced: number | undefined): void {
     this.#lists += 1
+    const records = end?.distinct ?? delivered
     for (const what of end?.saw ?? []) this.#saw.add(what)
     if (end?.unread !== undefined) this.unread.add(end.unread)
+    if (end?.end === 'proven' && delivered !== records && !this.#areMerged) {
+      const times = delivered - records
+      const twice = `${times} ${times === 1 ? 'record' : 'records'} came twice, and rows are not merged by their keys`
+      this.#take({ verdict: 'unproven', reasons: [`${end.reason}; ${twice}`] })
+      return
+    }
     if (end?.unlessSeen === undefined) {
       this.#take(judgeList(end, records, announced))
       return

@@ -48,6 +48,19 @@ describe('a resource', () => {
     expect(judged(left, { ...proven, saw: ['list'] }).verdict).toBe('unproven')
   })
 
+  it.each<[boolean, number, Judgement['verdict']]>([
+    [true, 9, 'complete'],
+    [false, 9, 'unproven'],
+    [false, 8, 'complete'],
+  ])(
+    'read twice, where records that come twice are one row: %s, with %d records is %s',
+    (areMerged, records, verdict) => {
+      const judge = new ResourceJudge(areMerged)
+      judge.list({ ...proven, distinct: 8 }, records, 8)
+      expect(judge.judgement().verdict).toBe(verdict)
+    },
+  )
+
   it('without a list is complete', () => {
     expect(judged()).toMatchObject({ verdict: 'complete', reasons: [expect.stringContaining('no parent')] })
   })

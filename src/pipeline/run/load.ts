@@ -11,6 +11,7 @@ import { type IncrementalHint, type Resource, ResourceNotes } from '../../model/
 import { type JudgedParent, type Judgement, judgeChild } from '../../model/verdict.js'
 import { createNormalizer } from '../../normalize/normalizer.js'
 import { resolveContract } from '../../schema/contracts.js'
+import type { Naming } from '../../schema/naming.js'
 import { propagateRootKey } from '../../schema/rootKey.js'
 import type { Schema } from '../../schema/schemaTypes.js'
 import { bumpVersionFrom, ensureStateTable } from '../../schema/stored/document.js'
@@ -95,7 +96,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
               message: doubtMessage(incremental, name, value, other),
             }),
           )
-    opened.set(name, { planned, meter: meter(name), cursor })
+    opened.set(name, { planned, meter: meter(name, mergesTwice(planned, schema, naming)), cursor })
   }
   const owners = ownersOf(input.roots, naming)
   const fates = new Map<string, TableFate>()
@@ -151,6 +152,20 @@ function doubtMessage(
     `${resource}: \`${cursorPath}\` has the value ${value} beside ${beside} (${path}.cursor_path), which are compared ${how}: ` +
     'newer records may be taken for old ones. Choose a cursor of numbers of one unit or ISO times, or bring its values into such a form with a `map` step.'
   )
+}
+
+/** Whether records that come twice are one row in the end, and so are those of the lists that are asked for with each of them. */
+function mergesTwice(
+  { resource, loaded, disposition, children }: PlannedResource,
+  schema: Schema,
+  naming: Naming,
+): boolean {
+  const { tableName = resource.name, primaryKey = [] } = resource.hints
+  const table = typeof tableName === 'function' ? undefined : schema.tables.get(naming.tablesPath(tableName))
+  const strategy = disposition.strategy ?? table?.['x-merge-strategy']
+  const isMerged = disposition.disposition === 'merge' && disposition.deduplicated !== true && strategy !== 'scd2'
+  const areMerged = !loaded || (isMerged && primaryKey.length > 0 && typeof tableName === 'string')
+  return areMerged && children.every(child => mergesTwice(child, schema, naming))
 }
 
 /**

@@ -28,7 +28,8 @@ export interface ListMeter {
   end(end: ListEnd | undefined): void
 }
 
-export function meter(resource: string): Meter {
+/** `areMerged`: records of the resource that come twice are one row in the end. */
+export function meter(resource: string, areMerged: boolean): Meter {
   const count = {
     requests: 0,
     retries: 0,
@@ -42,7 +43,7 @@ export function meter(resource: string): Meter {
     waitedMs: 0,
   }
   let announced: number | undefined
-  const judge = new ResourceJudge()
+  const judge = new ResourceJudge(areMerged)
 
   return {
     get lists() {

@@ -114,12 +114,18 @@ const table = {
 
 export type ReasonCode = keyof typeof table
 
+/** How a list may be judged, with the reason's place in the table. */
+export interface Reason extends ListEnd {
+  readonly code: ReasonCode
+}
+
 /** The end of a list for a reason of the table. */
-export function because<Code extends ReasonCode>(code: Code, ...details: Parameters<(typeof table)[Code][1]>): ListEnd {
+export function because<Code extends ReasonCode>(code: Code, ...details: Parameters<(typeof table)[Code][1]>): Reason {
   const [end, sentence] = table[code] as readonly [ListEnd['end'], (...details: readonly unknown[]) => string]
   const basis = BASES[code]
   const unread = UNREAD.get(code)
   return {
+    code,
     end,
     reason: sentence(...details),
     ...(OPEN.has(code) && { isOpen: true }),
@@ -134,6 +140,22 @@ const BASES: Readonly<Partial<Record<ReasonCode, ListEnd['basis']>>> = {
 }
 
 const OPEN: ReadonlySet<ReasonCode> = new Set(['never_seen', 'no_paginator'])
+
+/** Reasons that tell of a list that changed while it was read. */
+const MOVED: ReadonlySet<string | undefined> = new Set<ReasonCode>(['keys_repeat', 'total_changed', 'pages_changed'])
+/** Numbers that are no longer those of a list that changed. */
+const OUTDATED: ReadonlySet<string | undefined> = new Set<ReasonCode>(['total_says_more', 'pages_say_other'])
+
+/** Whether a doubt is that a list changed (`moved`), or a number that no longer holds of a list that did (`outdated`). */
+export function moveOf(doubt: ListEnd): 'moved' | 'outdated' | undefined {
+  const code = codeOf(doubt)
+  if (MOVED.has(code)) return 'moved'
+  return OUTDATED.has(code) ? 'outdated' : undefined
+}
+
+function codeOf(end: ListEnd): string | undefined {
+  return 'code' in end && typeof end.code === 'string' ? end.code : undefined
+}
 
 /** Reasons that tell of records that were not read, by what left them out. */
 const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
@@ -166,6 +188,11 @@ export function absent(what: string): ListEnd {
 /** The end of a list whose answers have a place for `what`, and nothing in it. */
 export function nothingLeft(what: string): ListEnd {
   return { ...because('no_next', what), saw: [what] }
+}
+
+/** As in `1 record`. */
+export function recordCount(records: number): string {
+  return count(records, 'record')
 }
 
 function count(number: number, noun: string): string {

@@ -2,8 +2,8 @@ import type { ListEnd } from '../../model/source.js'
 import type { Paginator } from '../api.js'
 import type { Reading } from '../list/readAnswer.js'
 import type { Claim, Envelope } from './envelope.js'
-import { because } from './evidence.js'
-import { type Circle, Repetition } from './repetition.js'
+import { because, moveOf } from './evidence.js'
+import { type Circle, type KeyTable, Repetition } from './repetition.js'
 
 /** How a list is read, as far as its judgement depends on it. */
 export interface ListKind {
@@ -36,6 +36,8 @@ export class ListEvidence {
   #filled = 0
   #saidEnd: string | undefined
   #doubt: ListEnd | undefined
+  #hasOtherDoubt = false
+  #isOnlyMoved = false
   #announced: number | undefined
   #mostAnnounced = 0
   #leavesOut = false
@@ -57,6 +59,22 @@ export class ListEvidence {
   /** What the list announced with its last page, by the paginator's own total. */
   get announced(): number | undefined {
     return this.#leavesOut ? undefined : this.#announced
+  }
+
+  /** Whether nothing but changes while it was read speaks against the list, once it is judged. */
+  get isOnlyMoved(): boolean {
+    return this.#isOnlyMoved
+  }
+
+  /** Whether an answer told how much there is: records or pages. */
+  get isCounted(): boolean {
+    const told = [this.#announced, this.#total, this.#count, this.#pageCount]
+    return told.some(one => one !== undefined)
+  }
+
+  /** The declared keys of its records; undefined where not all are known. */
+  get keys(): KeyTable | undefined {
+    return this.#repetition.keys
   }
 
   /** Takes a page that belongs to the list. A list that goes in circles is told of. */
@@ -105,6 +123,7 @@ export class ListEvidence {
 
   /** The gravest doubt counts, of equal ones the first. */
   doubt(doubt: ListEnd | undefined): void {
+    if (doubt !== undefined && moveOf(doubt) !== 'moved') this.#hasOtherDoubt = true
     if (this.#doubt === undefined || (this.#doubt.end !== 'suspect' && doubt?.end === 'suspect')) this.#doubt = doubt
   }
 
@@ -116,7 +135,11 @@ export class ListEvidence {
   /** How the list ended, all in all. `led`: the paginator found its way in an earlier answer. */
   judge(end: ListEnd, paginator: Paginator | undefined, led: boolean): ListEnd {
     const saw = [...(end.saw ?? []), ...this.#sawListText()]
-    const judged = this.#judged(led && end.unlessSeen !== undefined ? end.unlessSeen.end : end, paginator)
+    const own = led && end.unlessSeen !== undefined ? end.unlessSeen.end : end
+    const judged = this.#judged(own, paginator)
+    const move = moveOf(judged)
+    const isMoved = move === 'moved' || (move === 'outdated' && this.#doubt !== undefined)
+    this.#isOnlyMoved = isMoved && own.end === 'proven' && !this.#hasOtherDoubt && paginator?.isPart !== true
     const vouches = led && end.unlessSeen !== undefined ? [...saw, end.unlessSeen.what] : saw
     return vouches.length === 0 ? judged : { ...judged, saw: vouches }
   }

@@ -52,6 +52,8 @@ export class Repetition {
   readonly #keys = new KeyTable()
   #first: Reading | undefined
   #repeatedKeys = 0
+  /** All records so far had the declared keys. */
+  #areKeyed = true
   #equalPages = 0
   readonly #firstRecords = new Map<number, FirstRecord>()
   #stalePages = 0
@@ -62,6 +64,11 @@ export class Repetition {
   /** `isGuess`: nobody configured a paginator. */
   constructor(kind: { readonly primaryKey: readonly string[] | undefined; readonly isGuess: boolean }) {
     this.#kind = kind
+  }
+
+  /** The declared keys of all records; undefined where some are not known, or where the list has one page. */
+  get keys(): KeyTable | undefined {
+    return this.#areKeyed && this.#pages.size > 0 && this.#keys.isWhole ? this.#keys : undefined
   }
 
   /** Compares a page of the list with those before it. */
@@ -79,6 +86,7 @@ export class Repetition {
 
   #remember({ selection: { records, count, separators }, response }: Reading, number: number): Comparison {
     const keys = recordKeys(records, this.#kind.primaryKey, separators)
+    if (keys?.by !== 'declared') this.#areKeyed = false
     const { areDistinct, repeated } = this.#takeKeys(keys, number)
     const isKeyed = keys !== undefined && areDistinct
     const first = firstRecord(records)
@@ -207,12 +215,25 @@ const LEFT_BITS = 8
  * On which page each key of a list was first. Its memory is bounded: of a list of millions a share of the keys is
  * remembered, chosen by the keys themselves, so that a key that comes again is either always noticed or never.
  */
-class KeyTable {
+export class KeyTable {
   #hashes = new Float64Array(1 << 8)
   #pages = new Uint32Array(1 << 8)
   #size = 0
   /** Only keys without one of these bits are remembered. */
   #left = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** Whether no key was forgotten. */
+  get isWhole(): boolean {
+    return this.#left === 0
+  }
+
+  has(hash: number): boolean {
+    return this.#hashes[this.#slot(hash)] === hash
+  }
 
   /** The page on which the key was before, or undefined; then it is on this page from now on. */
   add(hash: number, page: number): number | undefined {

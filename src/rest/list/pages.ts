@@ -1,29 +1,49 @@
 import { createHash } from 'node:crypto'
+import { elements, skipSpace } from '../../json/bytes.js'
+import { joinRecords } from '../../json/records.js'
 import type { JsonObject } from '../../json/value.js'
 import { canonicalJson } from '../../json/write.js'
-import { RequestError } from '../../model/errors.js'
+import { DataError, RequestError, type SluiceError } from '../../model/errors.js'
+import { NotRecordedError } from '../../model/responses.js'
 import type { ListEnd, Page } from '../../model/source.js'
-import type { ApiRequest, Paginator, RequestPatch } from '../api.js'
-import { because } from '../evidence/evidence.js'
-import { barePath, ListEvidence } from '../evidence/listEvidence.js'
-import type { OwnedResponse } from '../http/exchange.js'
-import { TimeUpError } from '../http/retry.js'
-import { applyPatch, conversionOf, firstRequest, requestKey } from '../request/request.js'
+import { recordCount } from '../evidence/evidence.js'
+import { recordKeys } from '../evidence/recordKeys.js'
+import { KeyTable } from '../evidence/repetition.js'
 import { Caps } from './caps.js'
-import { type DetectedPaginator, detectPaginator, elsewhere, otherWay } from './detect.js'
-import { parentMembers, withMembers } from './includeParent.js'
-import { type ListContext, type ListReader, listError, tellGuess } from './listReader.js'
-import { type Asked, asked, ReadAhead } from './readAhead.js'
-import { notJson, type Reading, type ReadingState, readAnswer } from './readAnswer.js'
-import { declaredAction, judged, mayUse } from './responseActions.js'
-import { settleShortPage } from './shortPages.js'
+import type { ListContext, ListReader } from './listReader.js'
+import { type Ended, ListWalk } from './listWalk.js'
+import type { Selection } from './selector.js'
 
 /** Reads one list, page by page in order. */
 export function readList(reader: ListReader, context: ListContext): AsyncGenerator<Page, ListEnd> {
   // Taken now and not with the first page, so that it follows the order in which lists are asked for.
   const asker = context.parents ?? context.parent
   const suffix = asker === undefined ? '' : `.${parentIdentity(asker, context.notes.parents)}`
-  return new List(reader, context, suffix).pages()
+  return looks(reader, context, suffix)
+}
+
+/** Reads the list, and once more where it changed meanwhile. */
+async function* looks(reader: ListReader, context: ListContext, suffix: string): AsyncGenerator<Page, ListEnd> {
+  const { name, endpoint } = reader.resource
+  const caps = new Caps(endpoint, context.maxPages, context.clock)
+  const first = yield* new ListWalk(reader, context, { suffix, caps }).pages()
+  const again = SecondLook.at(first, reader)
+  if (again === undefined || caps.reached(first.pages, 0) !== undefined) return first.end
+  const message = `${name}: ${again.reason}; it is read once more`
+  context.emit({ type: 'warning', code: 'list_changed', resource: name, message })
+  try {
+    const walk = { suffix: `${suffix}~again`, caps, pagesBefore: first.pages, fresh: again.fresh }
+    return again.judge(yield* new ListWalk(reader, context, walk).pages())
+  } catch (error) {
+    if (context.signal.aborted || !isOfAnswers(error)) throw error
+    return again.failed(`that failed (${error.code})`)
+  }
+}
+
+/** Whether it is about what the API answers, or about a journal in its place, which may know of no second look. */
+function isOfAnswers(error: unknown): error is SluiceError {
+  if (error instanceof RequestError) return error.code !== 'aborted'
+  return error instanceof NotRecordedError || (error instanceof DataError && error.code === 'selector')
 }
 
 /** Tells the lists of different parents or batches apart, and those of equal ones too. */
@@ -34,333 +54,85 @@ function parentIdentity(parent: JsonObject | readonly JsonObject[], met: Map<str
   return times === 0 ? digest : `${digest}.${times}`
 }
 
-type Step = { readonly next: Asked } | { readonly end: ListEnd }
+/** Pages up to which a list that changed while it was read is read once more. */
+const MOST_PAGES = 20
 
-/** As many pages without a record in a row are taken for an endless list. */
-const MOST_EMPTY_PAGES = 1000
+/**
+ * A list that changed while it was read, read once more. Only records whose keys the first reading did not bring are delivered.
+ * The list is whole if nothing changed this time and every record of the first reading came again: where records slip past a
+ * reader because others before them are gone, one that is gone was read, and does not come again.
+ */
+class SecondLook {
+  readonly #first: Ended
+  readonly #known: KeyTable
+  readonly #primaryKey: readonly string[]
+  readonly #seen = new KeyTable()
+  #cameAgain = 0
+  #fresh = 0
+  #isUnclear = false
 
-/** Numbers of records at which APIs are known to stop without saying so. */
-const SUSPICIOUS_COUNTS = new Set([1_000, 10_000])
-
-class List {
-  readonly #reader: ListReader
-  readonly #context: ListContext
-  readonly #suffix: string
-  readonly #state: ReadingState
-  readonly #ahead: ReadAhead
-  /** Answers that the list owns: each gives its memory back when it is let go. */
-  readonly #held = new Set<Reading>()
-  /** Number of the page that a request gave, by the request's key. */
-  readonly #sent = new Map<string, number>()
-  #paginator: Paginator | undefined
-  /** What the paginator was guessed to be; undefined where it is configured. */
-  #guess: DetectedPaginator | undefined
-  #previous: Reading | undefined
-  readonly #evidence: ListEvidence
-  /** Whether the paginator found its way in an earlier answer. */
-  #isLed = false
-  #emptyPages = 0
-  readonly #caps: Caps
-
-  constructor(reader: ListReader, context: ListContext, suffix: string) {
-    this.#reader = reader
-    this.#context = context
-    this.#suffix = suffix
-    this.#caps = new Caps(reader.resource.endpoint, context.maxPages, context.clock)
-    this.#paginator = reader.paginator
-    this.#evidence = new ListEvidence({
-      primaryKey: reader.resource.hints.primaryKey,
-      isGuess: reader.paginator === undefined,
-      selector: reader.resource.endpoint.dataSelector,
-    })
-    this.#ahead = new ReadAhead((request, signal) => this.#send(request, signal, 0), reader.resource, context)
-    this.#state = { selector: reader.selector, hasList: false }
+  private constructor(first: Ended, known: KeyTable, primaryKey: readonly string[]) {
+    this.#first = first
+    this.#known = known
+    this.#primaryKey = primaryKey
   }
 
-  async *pages(): AsyncGenerator<Page, ListEnd> {
-    const { parent } = this.#context
-    try {
-      const members = parent === undefined ? undefined : parentMembers(this.#reader.resource, parent)
-      let first: Reading | undefined
-      let next = asked(this.#first())
-      for (let number = 1; ; number++) {
-        this.#refuseRepetition(next, number)
-        const read = await this.#read(next, await this.#ahead.take(next), number)
-        const reading = await this.#settled(read, number)
-        first ??= reading
-        const step = this.#step(reading, number)
-        // Whoever asks for a page is done with the one before, and so is the comparison of the two. The first one stays: what
-        // its paginator foresees may look into it as long as the list is read.
-        this.#letGo(first, reading)
-        if ('next' in step && !this.#sent.has(step.next.key))
-          this.#ahead.start(
-            step.next,
-            number,
-            this.#caps.pagesLeft(number, this.#evidence.records, reading.page.records),
-            this.#paginator,
-          )
-        const keeps = reading.flow.kind === 'continue' || (reading.flow.kind === 'end' && reading.flow.keep)
-        if (keeps) yield this.#page(reading, members)
-        if ('end' in step) return this.#ended(step.end, number)
-        next = step.next
-      }
-    } catch (error) {
-      if (error instanceof TimeUpError) return this.#caps.timeUp()
-      throw error
-    } finally {
-      await this.#ahead.close()
-      this.#letGo()
+  /** The second look at a list, where one is worth it; undefined where the list is long, did not change, or has neither keys nor a total. */
+  static at(first: Ended, { resource: { endpoint, hints, incremental } }: ListReader): SecondLook | undefined {
+    const { primaryKey } = hints
+    // A record that changed between would be left behind a cursor that newer ones move on.
+    if (incremental !== undefined || endpoint.maxRecords !== undefined || primaryKey === undefined) return undefined
+    const { isOnlyMoved, isCounted, keys: known } = first.evidence
+    // Without a number nothing shows that the second reading is whole.
+    if (!isOnlyMoved || !isCounted || first.pages > MOST_PAGES) return undefined
+    return known === undefined ? undefined : new SecondLook(first, known, primaryKey)
+  }
+
+  /** Why it is taken. */
+  get reason(): string {
+    return this.#first.end.reason
+  }
+
+  /** The records of a page that the first reading did not bring. */
+  readonly fresh = (selection: Selection): Selection => {
+    const { records, separators } = selection
+    if (selection.count === 0) return selection
+    const keys = recordKeys(records, this.#primaryKey, separators)
+    if (keys?.by !== 'declared') {
+      this.#isUnclear = true
+      return { ...selection, records: joinRecords(records, []), count: 0, separators: undefined }
     }
+    const spans = elements(records, skipSpace(records, 0)).filter((_, index) =>
+      this.#isFresh(keys.hashes[index] as number),
+    )
+    return { ...selection, records: joinRecords(records, spans), count: spans.length, separators: undefined }
   }
 
-  /** Gives back the memory of all answers but these. */
-  #letGo(...kept: readonly Reading[]): void {
-    for (const reading of this.#held) {
-      if (kept.includes(reading)) continue
-      this.#held.delete(reading)
-      reading.document?.close()
-      reading.response.release()
+  #isFresh(key: number): boolean {
+    if (this.#seen.add(key, 1) !== undefined) {
+      this.#isUnclear = true
+      return false
     }
+    const isFresh = !this.#known.has(key)
+    if (isFresh) this.#fresh += 1
+    else this.#cameAgain += 1
+    return isFresh
   }
 
-  #first(): ApiRequest {
-    const { resource, baseUrl } = this.#reader
-    const { parent, parents, window } = this.#context
-    const { endpoint, incremental, name } = resource
-    const batch = parents === undefined ? undefined : { parents, separator: endpoint.batch?.separator ?? ',' }
-    const scope = { resource: name, parent, batch, window, convert: conversionOf(incremental, name) }
-    const request = firstRequest(baseUrl, endpoint, incremental, scope)
-    const patch = this.#paginator?.first
-    return patch === undefined ? request : this.#patched(request, patch)
+  /** How the list ended, all in all. */
+  judge({ end, evidence }: Ended): ListEnd {
+    const { records, announced } = evidence
+    const gone = this.#known.size - this.#cameAgain
+    if (end.end !== 'proven') return this.failed(`that did not show it whole: ${end.reason}`)
+    if (this.#isUnclear || !evidence.isCounted || (announced !== undefined && announced !== records))
+      return this.failed('it changed again, or its records could not be told apart')
+    if (gone > 0) return this.failed(`${recordCount(gone)} of the first reading did not come again`)
+    const reason = `${this.reason}; a second look found it whole, with ${recordCount(this.#fresh)} that the first had missed`
+    return { ...end, reason, distinct: records }
   }
 
-  #send({ request, key }: Asked, signal: AbortSignal, attempt: number): Promise<OwnedResponse> {
-    const { client, resource, auth, authOrigins, secretParams } = this.#reader
-    const { journal, clock, emit, concurrency } = this.#context
-    const { responseActions, credentials, retry, timeoutMs } = resource.endpoint
-    const named = secretParams.size === 0 ? key : requestKey(request, secretParams)
-    const identity = `${named}${this.#suffix}${attempt === 0 ? '' : `~${attempt}`}`
-    return client.send(request, {
-      resource: resource.name,
-      identity: { resource: resource.name, request: identity },
-      journal,
-      signal,
-      clock,
-      emit,
-      concurrency,
-      auth,
-      credentials,
-      authOrigins,
-      retry,
-      timeoutMs,
-      deadline: this.#caps.deadline,
-      shouldRetry: response => declaredAction(responseActions, response) === 'retry',
-      recordable: response => mayUse(responseActions, response),
-    })
-  }
-
-  /** Reads an answer, which belongs to the list from now on. */
-  async #read(next: Asked, answer: OwnedResponse, number: number): Promise<Reading> {
-    const [reader, context] = [this.#reader, this.#context]
-    const again = (attempt: number): Promise<OwnedResponse> => this.#send(next, context.signal, attempt)
-    const judgement = await judged(reader, context, next.request, answer, { again, deadline: this.#caps.deadline })
-    const reading = await readAnswer(reader, context, this.#state, next.request, judgement, number)
-    this.#held.add(reading)
-    return reading
-  }
-
-  /** What follows a page. */
-  #step(reading: Reading, number: number): Step {
-    const { page, flow } = reading
-    if (flow.kind === 'end') {
-      if (flow.keep) this.#take(reading, number)
-      return { end: flow.end }
-    }
-    if (flow.kind === 'skip') this.#evidence.doubt(because('skipped', flow.path))
-    else this.#take(reading, number)
-    const step = flow.kind === 'skip' ? this.#skip(page.request) : this.#next(reading)
-    if (number === 1) this.#ahead.foresee({ request: page.request, patches: () => this.#paginator?.rest?.(page) })
-    this.#previous = reading
-    const capped = 'end' in step ? undefined : this.#caps.reached(number, this.#evidence.records)
-    return capped === undefined ? step : { end: capped }
-  }
-
-  #next(reading: Reading): Step {
-    const { page, document, response } = reading
-    try {
-      if (this.#paginator === undefined) {
-        this.#guess = detectPaginator(page, document)
-        const { paginator, guess, why } = this.#guess
-        tellGuess(this.#reader, this.#context, { what: 'paginator', guess, why })
-        this.#paginator = paginator
-      }
-      const next = this.#paginator.next(page) ?? because('own_rule')
-      if ('end' in next) {
-        this.#refuseSlip(next, reading)
-        const guess = this.#previous === undefined ? undefined : this.#guess
-        return { end: (guess === undefined ? undefined : otherWay(page, document, guess)) ?? next }
-      }
-      this.#isLed = true
-      return { next: asked(applyPatch(page.request, next)) }
-    } catch (error) {
-      throw this.#located(notJson(this.#reader, page.request, response, error), page.request)
-    }
-  }
-
-  /** A next page that stands elsewhere than the document says is missed on the first page, or never. */
-  #refuseSlip({ unlessSeen }: ListEnd, { page, document, envelope }: Reading): void {
-    if (unlessSeen === undefined || this.#isLed || page.records === 0) return
-    if (this.#context.notes.seen.has(unlessSeen.what)) return
-    const paths = this.#paginator?.goesBy ?? []
-    const place = envelope.next?.path ?? (document === undefined ? undefined : elsewhere(document, paths))
-    if (place === undefined || paths.some(path => barePath(path) === barePath(place))) return
-    const problem = `the answer has no ${unlessSeen.what}, but something at "${place}"; should the paginator go by that? If the list has one page, use the paginator single_page`
-    throw listError(this.#reader, 'response_format', problem, { request: page.request })
-  }
-
-  /** Gives the page itself, or the one that belongs in its place where the page before was a short one. */
-  async #settled(reading: Reading, number: number): Promise<Reading> {
-    const [previous, short] = [this.#previous, this.#paginator?.shortPages]
-    if (previous === undefined || short === undefined || reading.flow.kind !== 'continue') return reading
-    if (previous.flow.kind !== 'continue' || !short.isShort(previous.page)) return reading
-    const after = (patch: RequestPatch): Asked => asked(this.#patched(previous.page.request, patch))
-    const settled = await settleShortPage(previous, reading, short, {
-      primaryKey: this.#reader.resource.hints.primaryKey,
-      longestPage: this.#context.notes.longestPage,
-      ask: patch => this.#between(after(patch), number),
-      keyOf: patch => after(patch).key,
-    })
-    switch (settled.means) {
-      case 'unknown':
-        this.#evidence.doubt(because('unsettled_page', previous.page.records))
-        break
-      case 'filtered':
-        this.#evidence.leavesRecordsOut()
-        this.#paginator = short.filtered
-        break
-      case 'capped':
-        // The way by what arrives may come to the page that was jumped to, and is right to ask for it again.
-        this.#sent.delete(asked(reading.page.request).key)
-        this.#paginator = short.capped
-        break
-      default:
-    }
-    return settled.reading
-  }
-
-  /** What lies between a short page and the one after it; undefined where the API does not say. */
-  async #between(behind: Asked, number: number): Promise<Reading | undefined> {
-    try {
-      const reading = await this.#read(behind, await this.#send(behind, this.#context.signal, 0), number)
-      return reading.flow.kind === 'continue' ? reading : undefined
-    } catch (error) {
-      if (error instanceof RequestError && error.code === 'http_status') return undefined
-      throw error
-    }
-  }
-
-  #skip(request: ApiRequest): Step {
-    const ahead = this.#paginator?.ahead
-    if (ahead === undefined) {
-      const problem = 'the action skip_page needs a paginator that counts, page_number or offset'
-      throw listError(this.#reader, 'http_status', problem, { request })
-    }
-    const patch = ahead(request)
-    return patch === undefined ? { end: because('bound') } : { next: asked(this.#patched(request, patch)) }
-  }
-
-  /** Takes a page into the list, and notices lists that go in circles although their requests differ. */
-  #take(reading: Reading, number: number): void {
-    const { page } = reading
-    const { request } = page
-    const previous = this.#previous
-    const { notes } = this.#context
-    notes.longestPage = Math.max(notes.longestPage, page.records)
-    this.#emptyPages = page.records === 0 ? this.#emptyPages + 1 : 0
-    if (this.#emptyPages >= MOST_EMPTY_PAGES) {
-      const problem = `${MOST_EMPTY_PAGES} pages in a row had no records; set stop_after_empty_page or max_pages`
-      throw listError(this.#reader, 'pagination_loop', problem, { request })
-    }
-    const circle = this.#evidence.page(reading, number, this.#paginator?.announced?.(page))
-    if (circle !== undefined) {
-      const earlier = previous === undefined ? {} : { earlier: previous.page.request }
-      throw listError(this.#reader, 'pagination_loop', circle.problem + this.#remedy(), { request, ...earlier })
-    }
-    if (previous === undefined) return
-    this.#evidence.doubt(this.#paginator?.doubt?.(page, previous.page))
-    const [before, now] = [previous.envelope.number?.value, reading.envelope.number?.value]
-    if (this.#paginator?.counts === 'pages' && before !== undefined && before === now && page.records > 0)
-      this.#evidence.doubt(because('same_number', now))
-  }
-
-  #refuseRepetition({ request, key }: Asked, number: number): void {
-    const before = this.#sent.get(key)
-    this.#sent.set(key, number)
-    if (before === undefined) return
-    const problem = `page ${number} would be asked for by the same request as page ${before}; the list would never end${this.#remedy()}`
-    const earlier = this.#previous?.page.request
-    throw listError(this.#reader, 'pagination_loop', problem, {
-      request,
-      ...(earlier === undefined ? {} : { earlier }),
-    })
-  }
-
-  /** What to do about a guess that was wrong. */
-  #remedy(): string {
-    if (this.#guess === undefined) return ''
-    return `; the paginator was guessed (${this.#guess.guess}): configure it, as \`paginator: single_page\` where there is no other page`
-  }
-
-  #page({ selection, response, page }: Reading, members: Uint8Array | undefined): Page {
-    const { resource } = this.#reader
-    const before = this.#evidence.records - page.records
-    const kept = this.#caps.kept(selection, before)
-    const { records, count } = members === undefined ? kept : withMembers(kept, members, resource)
-    const bytes = response.body.length
-    this.#context.emit({
-      type: 'page',
-      resource: resource.name,
-      records: count,
-      bytes,
-      fromJournal: response.fromJournal,
-    })
-    return {
-      records,
-      count,
-      bytes,
-      announced: this.#evidence.announced,
-      from: { method: page.request.method, url: response.url },
-    }
-  }
-
-  #ended(end: ListEnd, pages: number): ListEnd {
-    const { name } = this.#reader.resource
-    const { records } = this.#evidence
-    const judged = this.#evidence.judge(end, this.#paginator, this.#isLed)
-    for (const what of judged.saw ?? []) this.#context.notes.seen.add(what)
-    if (judged.end !== 'proven') return judged
-    const cut = this.#caps.cut(records)
-    if (cut !== undefined) return cut
-    if (pages > 1 && SUSPICIOUS_COUNTS.has(records)) {
-      const message = `${name}: the list has exactly ${records} records; check that the API does not stop there`
-      this.#context.emit({ type: 'warning', code: 'other', resource: name, message })
-    }
-    return judged
-  }
-
-  #patched(request: ApiRequest, patch: RequestPatch): ApiRequest {
-    try {
-      return applyPatch(request, patch)
-    } catch (error) {
-      throw this.#located(error, request)
-    }
-  }
-
-  /** Paginators know neither resource nor redaction; their errors get both here. */
-  #located(error: unknown, request: ApiRequest): unknown {
-    if (!(error instanceof RequestError) || error.url !== undefined) return error
-    const code = error.code === 'pagination_loop' ? 'pagination_loop' : 'response_format'
-    const status = error.status === undefined ? {} : { status: error.status }
-    return listError(this.#reader, code, error.message, { request, ...status, cause: error.cause })
+  /** The list stays in the doubt that it was in. */
+  failed(why: string): ListEnd {
+    return { ...this.#first.end, reason: `${this.reason}; it was read once more, and ${why}` }
   }
 }
