@@ -56,6 +56,7 @@ async function onTerminal(args: readonly string[], answers: readonly string[]) {
   const output = {
     isTerminal: true,
     columns: () => 80,
+    rows: () => 24,
     write: (written: string) => void printed.push(written),
     line: (line = '') => void printed.push(line),
     styled: (_style: string, plain: string) => plain,

@@ -77,6 +77,7 @@ async function command(args: readonly string[], prompt?: Prompt) {
   const output = {
     isTerminal: false,
     columns: () => 200,
+    rows: () => 24,
     write: (text: string) => void printed.push(text),
     line: (line = '') => void printed.push(line),
     styled: (_style: string, plain: string) => plain,

@@ -32,6 +32,8 @@ describe('clip', () => {
     ['exactly ten', 11, 'exactly ten'],
     ['too long by far', 8, 'too lon…'],
     ['山田太郎', 5, '山田…'],
+    ['\u{17000}\u{1B000}\uFE10\u{1F200}', 5, '\u{17000}\u{1B000}…'],
+    ['👨‍👩‍👧‍👦', 4, '👨‍…'],
   ])('%s in %i columns', (text, columns, expected) => {
     expect(clip(text, columns)).toBe(expected)
   })

@@ -46,6 +46,20 @@ it('names the resource of a warning once', () => {
 })
 
 describe('the live display', () => {
+  it('draws no more lines than the terminal has, and all of them at the end', () => {
+    const output = screen({ isTerminal: true, rows: 5 })
+    const view = progressView(output, () => 0)
+    const names = Array.from({ length: 9 }, (_, index) => `resource_${index}`)
+    for (const resource of names) view.show(page(100, resource))
+    for (const message of ['odd', 'odder']) view.show({ type: 'warning', code: 'other', message })
+    const lines = names.map(name => `${name}  1 page  100 records`)
+    expect(output.visible()).toEqual(['warning: odd', 'warning: odder', '… 6 more', ...lines.slice(6)])
+    const ups = [...output.text().matchAll(/\[(\d+)A/g)].map(([, up]) => Number(up))
+    expect(Math.max(...ups)).toBe(4)
+    view.close()
+    expect(output.visible()).toEqual(['warning: odd', 'warning: odder', ...lines])
+  })
+
   it('keeps one line a resource, with everything that is going on in it', () => {
     let time = 1_000
     const output = screen({ isTerminal: true, columns: 120 })

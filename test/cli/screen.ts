@@ -8,7 +8,9 @@ export interface Screen extends Output {
   visible(): string[]
 }
 
-export function screen(options: { readonly isTerminal?: boolean; readonly columns?: number } = {}): Screen {
+export function screen(
+  options: { readonly isTerminal?: boolean; readonly columns?: number; readonly rows?: number } = {},
+): Screen {
   let written = ''
   const write = (text: string): void => {
     written += text
@@ -16,6 +18,7 @@ export function screen(options: { readonly isTerminal?: boolean; readonly column
   return {
     isTerminal: options.isTerminal ?? false,
     columns: () => options.columns ?? 80,
+    rows: () => options.rows ?? 24,
     write,
     line: (text = '') => write(`${text}\n`),
     styled: (_style, text) => text,

@@ -200,7 +200,11 @@ async function everything(auth: object): Promise<string> {
   if (end instanceof Error) {
     parts.push(end.message, end.stack ?? '', String(end.cause))
     const line = (text: string): void => void parts.push(text)
-    reportFailure(end, { line, write: line, isTerminal: false, columns: () => 80, styled: (_, text) => text }, true)
+    reportFailure(
+      end,
+      { line, write: line, isTerminal: false, columns: () => 80, rows: () => 24, styled: (_, text) => text },
+      true,
+    )
   }
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || (place.isData === true && entry.name.startsWith('p.duckdb'))) continue

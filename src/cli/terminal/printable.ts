@@ -1,3 +1,5 @@
+import { eastAsianWidth } from 'get-east-asian-width'
+
 /**
  * Text from APIs, files and databases, made safe to print on a terminal: control characters, which could move the
  * cursor, rewrite lines or set the title, and characters that reverse the direction of text are shown as escapes.
@@ -46,14 +48,14 @@ export function clip(text: string, columns: number): string {
   return `${kept}…`
 }
 
+/** Parts of an emoji count each: a terminal that does not join them shows them all. */
 function characterWidth(character: string): number {
   if (ZERO_WIDTH.test(character)) return 0
-  return WIDE.test(character) ? 2 : 1
+  return EMOJI.test(character) ? 2 : eastAsianWidth(character.codePointAt(0) ?? 0)
 }
 
 const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]$/u
-const WIDE =
-  /^[\p{Emoji_Presentation}\u1100-\u115F\u2E80-\u303E\u3041-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6\u{20000}-\u{3FFFD}]$/u
+const EMOJI = /^\p{Emoji_Presentation}$/u
 
 /** `1,234,567`, whatever the machine's language. */
 export function amount(value: number | bigint): string {

@@ -37,15 +37,19 @@ function liveView(output: Output, now: () => number): ProgressView {
     if (drawnLines > 0) output.write(`\x1b[${drawnLines}A\x1b[0J`)
     drawnLines = 0
   }
-  const draw = (): void => {
-    const lines = alignedLines([...resources.values()], now())
+  const draw = (mostLines: number): void => {
+    let lines = alignedLines([...resources.values()], now())
     if (footer !== '') lines.push(footer)
+    // What has left the screen at its top cannot be erased.
+    const left = lines.length - mostLines
+    if (left > 0) lines = [`… ${left + 1} more`, ...lines.slice(left + 1)]
     erase()
     // A line that wraps would count as two and spoil the next redraw.
     for (const line of lines) output.line(clip(line, output.columns() - 1))
     drawnLines = lines.length
   }
-  const timer = setInterval(draw, REDRAW_EVERY_MS)
+  const drawWhatFits = (): void => draw(Math.max(1, output.rows() - 1))
+  const timer = setInterval(drawWhatFits, REDRAW_EVERY_MS)
   timer.unref()
   return {
     show(event) {
@@ -56,12 +60,12 @@ function liveView(output: Output, now: () => number): ProgressView {
       if (line === undefined) return
       erase()
       output.line(event.type === 'warning' ? output.styled('yellow', line) : line)
-      draw()
+      drawWhatFits()
     },
     close() {
       clearInterval(timer)
       footer = ''
-      draw()
+      draw(Number.POSITIVE_INFINITY)
     },
   }
 }

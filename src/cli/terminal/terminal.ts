@@ -9,6 +9,8 @@ export interface Output {
   readonly isTerminal: boolean
   /** Columns of the terminal; 80 where there is none. */
   columns(): number
+  /** Lines of the terminal; 24 where there is none. */
+  rows(): number
   write(text: string): void
   line(text?: string): void
   /** The text in a style where that can be seen; `NO_COLOR` and pipes get it plain. */
@@ -27,6 +29,7 @@ export function outputTo(stream: NodeJS.WritableStream): Output {
     isTerminal: isTTY,
     // A terminal that does not know its size says 0.
     columns: () => (stream as Partial<WriteStream>).columns || 80,
+    rows: () => (stream as Partial<WriteStream>).rows || 24,
     write: text => {
       stream.write(text)
     },
