@@ -50,7 +50,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     .option('--keep-journal', 'keep every answer of the API on disk, for `sluice replay`')
     .option('--no-resume', 'set the pages of an interrupted run aside and ask for all of them again')
     .option('--json', 'print every event as one line of JSON')
-    .option('--verbose', 'log every event, with each request, retry and wait (or SLUICE_DEBUG=1)')
+    .option('--verbose', 'log every event, with each request, retry, wait and statement (or SLUICE_DEBUG=1)')
     .action(async (file: string, options) => {
       const { runCommand } = await import('./commands/run.js')
       exit(await runCommand(file, options, context))
@@ -66,7 +66,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     .option('--full-refresh', 'drop the tables and the state of the resources first')
     .option('--allow-incomplete', 'commit although something is missing')
     .option('--json', 'print every event as one line of JSON')
-    .option('--verbose', 'log every event, with each request, retry and wait (or SLUICE_DEBUG=1)')
+    .option('--verbose', 'log every event, with each request, retry, wait and statement (or SLUICE_DEBUG=1)')
     .action(async (file: string, load: string | undefined, options) => {
       const { replayCommand } = await import('./commands/replay.js')
       exit(await replayCommand(file, load, options, context))

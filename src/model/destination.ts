@@ -121,6 +121,8 @@ export interface Committed {
 export interface LoadPlan {
   readonly loadId: string
   readonly pipeline: string
+  /** Told of each statement before it runs, by destinations that have statements. Never throws. */
+  readonly onStatement?: ((sql: string) => void) | undefined
 }
 
 export interface Load {

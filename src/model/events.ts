@@ -34,6 +34,8 @@ export type RunEvent =
       readonly attempt: number
       readonly delayMs: number
     }
+  /** So many requests may be in flight now, for one origin and credential: fewer after a refusal, then more again. */
+  | { readonly type: 'gate'; readonly resource: string; readonly origin: string; readonly allowed: number }
   | { readonly type: 'waiting'; readonly resource: string; readonly reason: string; readonly delayMs: number }
   | {
       readonly type: 'detected'
@@ -52,6 +54,8 @@ export type RunEvent =
     }
   | { readonly type: 'warning'; readonly code: WarningCode; readonly message: string; readonly resource?: string }
   | { readonly type: 'resource_finished'; readonly resource: string; readonly receipt: Receipt }
+  /** A statement that the destination runs, shortened where it is long. */
+  | { readonly type: 'statement'; readonly sql: string }
   | { readonly type: 'committing'; readonly loadId: string; readonly rows: number }
   | {
       readonly type: 'committed'

@@ -14,7 +14,9 @@ let api: DemoApi
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sluice-verbose-'))
-  api = await startDemoApi({ apiKey: KEY, records: { featureFlags: 150 } })
+  let refusals = 1
+  const faults = () => (refusals-- > 0 ? ({ kind: 'rate_limited', retryAfterSeconds: 0 } as const) : undefined)
+  api = await startDemoApi({ apiKey: KEY, records: { featureFlags: 150 }, faults })
 })
 afterEach(async () => {
   await api.close()
@@ -26,7 +28,7 @@ function run(options: readonly string[], more: Readonly<Record<string, string>> 
   return sluiceProcess(['run', file, '--destination', 'duckdb:flags.duckdb', ...options], { cwd: folder, env })
 }
 
-const REQUEST = /^ +\d+ ms {2}request +resource="\w+" method="GET" url="http.+" status=200 attempt=1 durationMs=/m
+const REQUEST = /^ +\d+ ms {2}request +resource="\w+" method="GET" url="http.+" status=200 attempt=\d durationMs=/m
 
 it.each([
   ['--verbose', ['--verbose'], {}],
@@ -35,6 +37,8 @@ it.each([
   const { exitCode, stdout, stderr } = await run(options, env)
   expect(exitCode, stderr).toBe(0)
   expect(stderr).toMatch(REQUEST)
+  expect(stderr).toMatch(/^ +\d+ ms {2}gate +resource="\w+" origin="http.+" allowed=2$/m)
+  expect(stderr).toMatch(/^ +\d+ ms {2}statement +sql="INSERT INTO .+feature_flags/m)
   expect(stderr).toMatch(/^ +\d+ ms {2}committed /m)
   const printed = stdout + stderr
   for (const spelling of [KEY, encodeURIComponent(KEY), Buffer.from(KEY).toString('base64')]) {

@@ -1,5 +1,6 @@
 import type { CommitNotes, CommitPlan, Load, LoadPlan } from '../../model/destination.js'
 import { applyCommit } from '../sql/applyCommit.js'
+import { toldSession } from '../sql/sqlSession.js'
 import type { Database } from './database.js'
 import { duckdbError } from './duckdbErrors.js'
 import { duckdbSession, inTransaction, interruptible } from './duckdbSession.js'
@@ -15,7 +16,7 @@ export function duckdbLoad(
   release: () => void,
   signal: AbortSignal | undefined,
 ): Load {
-  const start = headStart(database, dataset, folder)
+  const start = headStart(database, dataset, folder, plan.onStatement)
   let ended = false
   let deleted: CommitNotes['deleted']
   const end = async (): Promise<void> => {
@@ -75,7 +76,7 @@ async function commit(committing: Committing): Promise<CommitNotes['deleted']> {
   try {
     // The order of rows in a table is not promised; keeping it would cost threads and memory.
     await connection.run('SET SESSION preserve_insertion_order = false')
-    const session = await duckdbSession(connection, dataset)
+    const session = toldSession(await duckdbSession(connection, dataset), load.onStatement)
     let deleted: CommitNotes['deleted']
     await interruptible(connection, signal, () =>
       inTransaction(connection, async () => {

@@ -7,7 +7,7 @@ import type { ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
 import { openChain } from '../sql/chain.js'
 import { columnType, DatasetTables } from '../sql/ddl.js'
 import { hasDuplicates, insertStaged, keepTest } from '../sql/rows.js'
-import { hasRow, type SqlSession, type StagedTable, textLiteral } from '../sql/sqlSession.js'
+import { hasRow, type SqlSession, type StagedTable, textLiteral, toldSession } from '../sql/sqlSession.js'
 import type { Database } from './database.js'
 import { duckdbDialect } from './duckdbDialect.js'
 import { duckdbSession, interruptible } from './duckdbSession.js'
@@ -93,7 +93,12 @@ interface Begun {
   readonly mostMemoryMib: number
 }
 
-export function headStart(database: Database, dataset: string, folder: StagingFolder): HeadStart {
+export function headStart(
+  database: Database,
+  dataset: string,
+  folder: StagingFolder,
+  onStatement?: (sql: string) => void,
+): HeadStart {
   const waiting = new Map<string, ReadonlySchema>()
   let begun: Begun | undefined
   let working: Promise<void> | undefined
@@ -137,7 +142,7 @@ export function headStart(database: Database, dataset: string, folder: StagingFo
       if (staged === undefined) continue
       if (begun === undefined) {
         const open = async (): Promise<void> => {
-          begun = await begin(database, dataset)
+          begun = await begin(database, dataset, onStatement)
         }
         forget = await database.beginAhead(open, end)
         share = database.onSharing(giveBack)
@@ -196,12 +201,16 @@ async function restore({ whileReading, memory }: Pick<Begun, 'whileReading' | 'm
   await memory.restore()
 }
 
-async function begin(database: Database, dataset: string): Promise<Begun> {
+async function begin(
+  database: Database,
+  dataset: string,
+  onStatement: ((sql: string) => void) | undefined,
+): Promise<Begun> {
   const connection = await database.connect()
   const changed: ChangedSettings[] = []
   try {
     await connection.run('SET SESSION preserve_insertion_order = false')
-    const session = await duckdbSession(connection, dataset)
+    const session = toldSession(await duckdbSession(connection, dataset), onStatement)
     const before = await settingsOf(session, Object.keys({ ...WHILE_READING, ...withMemory(0) }))
     const { threads = '', write_buffer_row_group_count = '', ...memoryBefore } = before
     const whileReading = changedSettings(session, { threads, write_buffer_row_group_count })

@@ -1,6 +1,7 @@
 import type { CommitNotes, CommitPlan, Load, LoadPlan } from '../../model/destination.js'
 import { applyCommit, isCommitted } from '../sql/applyCommit.js'
 import { DatasetTables } from '../sql/ddl.js'
+import { toldSession } from '../sql/sqlSession.js'
 import { adoptNewTables } from './adoptTables.js'
 import type { Address } from './postgresAddress.js'
 import type { PostgresClient } from './postgresClient.js'
@@ -71,7 +72,7 @@ export function postgresLoad(
   }
 
   async function commit(final: CommitPlan): Promise<void> {
-    const session = postgresSession(client, dataset)
+    const session = toldSession(postgresSession(client, dataset), plan.onStatement)
     await inTransaction(client, staging.inTransaction ? undefined : BEGIN, async () => {
       await lockDataset(client, dataset)
       await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(address.lockTimeoutMs)])

@@ -19,6 +19,22 @@ export interface SqlSession {
   inspect(): Promise<ReadonlyMap<string, ReadonlyMap<string, InspectedColumn>>>
 }
 
+/** The same session, telling of each statement before it runs. */
+export function toldSession(session: SqlSession, onStatement: ((sql: string) => void) | undefined): SqlSession {
+  if (onStatement === undefined) return session
+  return {
+    ...session,
+    async run(sql, values) {
+      onStatement(sql)
+      return await session.run(sql, values)
+    },
+    async rows(sql, values) {
+      onStatement(sql)
+      return await session.rows(sql, values)
+    },
+  }
+}
+
 /** Whether a query has a row. */
 export async function hasRow(session: SqlSession, query: string): Promise<boolean> {
   return (await session.rows(`${query} LIMIT 1`)).length > 0

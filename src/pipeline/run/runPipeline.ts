@@ -76,11 +76,18 @@ export interface Running extends Omit<OpenLoadInput, 'load' | 'loadId'> {
   readonly lock: Pick<PipelineLock, 'check'>
 }
 
+/** Characters of a statement in an event. */
+const LONGEST_SHOWN_SQL = 1000
+
 /** Reads every page, from the journal or the API, and commits once. On a failure the destination is as it was. */
 export async function readAndCommit(running: Running): Promise<RunResult> {
   const { setup, options, connection, journal } = running
   const { loadId } = journal
-  const load = await connection.begin({ loadId, pipeline: setup.name })
+  const tell = safely(running.emit)
+  const onStatement = (sql: string): void => {
+    tell({ type: 'statement', sql: sql.length > LONGEST_SHOWN_SQL ? `${sql.slice(0, LONGEST_SHOWN_SQL)}…` : sql })
+  }
+  const load = await connection.begin({ loadId, pipeline: setup.name, onStatement })
   try {
     const opened = openLoad({ ...running, load, loadId })
     opened.emit({

@@ -135,6 +135,7 @@ export function createClient(options: ClientOptions): Client {
             checkDeadline(delayMs, asking.deadline, clock)
             if (delayMs >= SHORTEST_EVENT_MS) emit({ type: 'waiting', resource, reason, delayMs })
           },
+          onAllowed: allowed => emit({ type: 'gate', resource, origin, allowed }),
         }),
       sent({ method, url, status, durationMs }) {
         emit({ type: 'request', resource, method, url, status, attempt: number, durationMs })

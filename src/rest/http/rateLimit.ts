@@ -154,6 +154,8 @@ interface EnterOptions {
   readonly concurrency: number
   /** Told of each wait before it begins. What it throws ends the request in its place. */
   readonly onWait: (delayMs: number, wait: Wait) => void
+  /** Told how many requests may be in flight, when that has changed since the API refused for the first time. */
+  readonly onAllowed: (allowed: number) => void
 }
 
 export function createGate(limits: RateLimits): Gate {
@@ -161,7 +163,7 @@ export function createGate(limits: RateLimits): Gate {
   const line: (() => void)[] = []
 
   return {
-    async enter({ clock, signal, concurrency, onWait }) {
+    async enter({ clock, signal, concurrency, onWait, onAllowed }) {
       let wake = (): void => {}
       const place = (): void => wake()
       const woken = (): Promise<void> =>
@@ -192,7 +194,9 @@ export function createGate(limits: RateLimits): Gate {
         const startedAt = clock.now()
         state = started(state, limits, Math.max(startedAt, served))
         return (status, headers) => {
+          const { allowed } = state
           state = answered(state, { status, headers, startedAt }, clock.now())
+          if (state.allowed !== allowed && state.cutAt !== newGate.cutAt) onAllowed(state.allowed)
           line[0]?.()
         }
       } finally {
