@@ -291,6 +291,28 @@ describe('OAuth 2.0 client credentials', () => {
     expect((await first).code).toBe('aborted')
     expect((await second).status).toBe(200)
   })
+
+  test('whoever is stopped waits no longer for a token that another one asked for', async () => {
+    const controller = new AbortController()
+    let give = (): void => {}
+    const made = await server((request, response) => {
+      if (request.url !== '/token') response.end()
+      else {
+        give = () => response.end(JSON.stringify({ access_token: 'tttt' }))
+        controller.abort()
+      }
+    })
+    const auth = authOf(document(made.origin))
+    const shared = client()
+    const first = shared.send(get(made.origin), sending(made.origin, { auth, concurrency: 2 }))
+    const second = shared.send(
+      get(made.origin),
+      sending(made.origin, { auth, signal: controller.signal, concurrency: 2 }),
+    )
+    expect((await failureOf(second)).code).toBe('aborted')
+    give()
+    expect((await first).status).toBe(200)
+  })
 })
 
 describe('OAuth 2.0 JWT bearer', () => {

@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
+import type { RestApiConfig } from '../../src/index.js'
 import { retryAfterMs } from '../../src/model/backoff.js'
 import { systemClock } from '../../src/pipeline/clock.js'
 import type { Transport } from '../../src/rest/api.js'
 import { type Client, type ClientOptions, createClient } from '../../src/rest/http/client.js'
 import { fakeClock, get, quickPolicy, sending, serveRaw, type TestServer } from './clientServer.js'
+import type { Answer } from './listServer.js'
 import { load, prepared, quickRetry, run, testApi } from './loading.js'
 
 const opened: { close(): Promise<unknown> }[] = []
@@ -173,6 +175,49 @@ describe('max_seconds', () => {
       verdict: 'unproven',
       reasons: [expect.stringContaining('max_seconds is 1')],
     })
+  })
+})
+
+describe('max_seconds and a token', () => {
+  const things = { data_selector: 'data', paginator: 'single_page' } as const
+  const hasty = { name: 'hasty', endpoint: { ...things, max_seconds: 1 } } as const
+  const patient = { name: 'patient', endpoint: things } as const
+  const withToken = (origin: string, resources: RestApiConfig['resources']) =>
+    prepared({
+      client: {
+        base_url: origin,
+        retry: { base: 60, jitter: 'none' },
+        auth: {
+          type: 'oauth2_client_credentials',
+          access_token_url: `${origin}/token`,
+          client_id: 'sluice',
+          client_secret: 'opensesame',
+        },
+      },
+      resources,
+    })
+  const end = { resource: 'hasty', verdict: 'unproven', reasons: [expect.stringContaining('max_seconds is 1')] }
+
+  it.each<[string, Answer]>([
+    ['a wait that its endpoint asks for', { status: 429, headers: { 'retry-after': '600' } }],
+    ['backoff', { status: 500 }],
+    ['a window in which nothing is left', { status: 500, headers: { ratelimit: 'r=0, t=600' } }],
+  ])('ends the list for %s', async (_, answer) => {
+    const api = await testApi(() => answer)
+    const { result } = await run(await withToken(api.origin, [hasty]))
+    expect(result.receipts).toMatchObject([end])
+    expect(api.asked).toEqual([expect.stringContaining('POST /token')])
+  })
+
+  it('of one list is nothing to another that waits for the same token', async () => {
+    let tokens = 0
+    const api = await testApi(({ pathname }) => {
+      if (pathname !== '/token') return { json: { data: [{ id: 1 }] } }
+      return ++tokens === 1 ? { status: 429, headers: { 'retry-after': '2' } } : { json: { access_token: 'tttt' } }
+    })
+    const { result } = await run(await withToken(api.origin, [hasty, patient]), { concurrency: 2 })
+    expect(result.rows).toEqual({ patient: 1 })
+    expect(result.receipts).toMatchObject([end, { resource: 'patient' }])
   })
 })
 

@@ -2,6 +2,7 @@ import { parseJson } from '../../json/parse.js'
 import { RequestError } from '../../model/errors.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { ApiRequest, ApiResponse, Authenticator, SignContext } from '../api.js'
+import { TimeUpError } from '../http/retry.js'
 import { withHeader } from '../http/wire.js'
 
 /** An access token and when it ends, in milliseconds since the epoch. */
@@ -30,22 +31,25 @@ const LEEWAY_MS = 30_000
  */
 export function tokenAuthenticator(source: TokenSource): Authenticator {
   let token: Token | undefined = source.initial && { secret: source.initial, endsAt: Number.POSITIVE_INFINITY }
-  let asked: Promise<Token> | undefined
+  let asked: { readonly token: Promise<Token>; readonly by: SignContext } | undefined
   const signedWith = new WeakMap<SignContext, Token>()
 
   const renewed = async (context: SignContext): Promise<Token> => {
     for (;;) {
-      asked ??= requestToken(source, context).finally(() => {
-        asked = undefined
-      })
+      asked ??= {
+        by: context,
+        token: requestToken(source, context).finally(() => {
+          asked = undefined
+        }),
+      }
       const mine = asked
       try {
-        token = await mine
+        token = await unlessStopped(mine.token, context.signal)
         return token
       } catch (error) {
-        // The list that asked may have been stopped; that is no reason for this one.
-        const othersStop = error instanceof RequestError && error.code === 'aborted' && !context.signal.aborted
-        if (!othersStop) throw error
+        // The list that asked may have been stopped, or have no time left; that is no reason for this one.
+        const othersStop = mine.by !== context && (mine.by.signal.aborted || error instanceof TimeUpError)
+        if (!othersStop || context.signal.aborted) throw error
       }
     }
   }
@@ -67,7 +71,7 @@ export function tokenAuthenticator(source: TokenSource): Authenticator {
 async function requestToken(source: TokenSource, context: SignContext): Promise<Token> {
   const request = await source.request(context)
   const askedAt = context.now()
-  const response = await asAborted(context, () => context.send(request))
+  const response = await context.send(request)
   const answer = tokenAnswer(response)
   const { access_token: text, expires_in: expires } = answer
   if (response.status >= 400) throw refused(source.path, response, answer)
@@ -83,12 +87,18 @@ async function requestToken(source: TokenSource, context: SignContext): Promise<
   return { secret, endsAt: askedAt + lifeMs - Math.min(LEEWAY_MS, lifeMs / 10) }
 }
 
-async function asAborted<Value>(context: SignContext, send: () => Promise<Value>): Promise<Value> {
+/** What the work comes to, or the reason of the signal, whichever is first. The work goes on for others. */
+async function unlessStopped<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  let stop = (): void => {}
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason)
+    signal.addEventListener('abort', stop)
+    if (signal.aborted) stop()
+  })
   try {
-    return await send()
-  } catch (error) {
-    if (!context.signal.aborted) throw error
-    throw new RequestError('aborted', 'stopped before the token came', { cause: context.signal.reason })
+    return await Promise.race([work, stopped])
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }
 

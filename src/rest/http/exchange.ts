@@ -14,6 +14,7 @@ import type { Gate } from './rateLimit.js'
 import { redactUrl } from './redact.js'
 import { destinationOf, redirected, staysPublic } from './redirects.js'
 import { type BodyBuffers, BodyError, readBody } from './responseBody.js'
+import { TimeUpError } from './retry.js'
 import { LocalAddressError } from './transport.js'
 import { headerOf, requestUrl, wireBody, wireHeaders, withHeader, withParam } from './wire.js'
 
@@ -226,7 +227,7 @@ async function told<Value>(run: () => Value | Promise<Value>, context: ExchangeC
   try {
     return await run()
   } catch (error) {
-    if (sign.signal.aborted) throw error
+    if (sign.signal.aborted || error instanceof TimeUpError) throw error
     const text = scrubber.text(error instanceof Error ? error.message : String(error))
     if (!(error instanceof SluiceError))
       throw new RequestError('auth', `${resource}: the authenticator failed: ${text}`, { resource })
