@@ -125,12 +125,25 @@ the bucket do it (\`AbortIncompleteMultipartUpload\`), for the store keeps them,
 infinities are texts. In CSV texts are quoted; nothing between two commas is null, \`""\` is the empty text; binary is base64.
 In Parquet JSON is text.
 
-**S3.** Any store that speaks S3 with Signature Version 4. Credentials come from \`AWS_ACCESS_KEY_ID\`,
-\`AWS_SECRET_ACCESS_KEY\` and \`AWS_SESSION_TOKEN\` or from \`DESTINATION__FILESYSTEM__CREDENTIALS__*\`, the region from
-\`AWS_REGION\`, another store from \`AWS_ENDPOINT_URL\`; shared credential files and roles of machines are not looked up. The key
-needs \`s3:ListBucket\`, \`s3:GetObject\`, \`s3:PutObject\`, \`s3:DeleteObject\` and \`s3:AbortMultipartUpload\`. Settings behind the
-\`?\` of the URL: \`format\`, \`compression\`, \`layout\`, \`staging_dir\`, \`region\`, \`endpoint\`, \`path_style\`. A store that ignores
-\`If-None-Match\` works, but cannot keep two machines apart that run one pipeline at the same time.
+**S3.** Any store that speaks S3 with Signature Version 4. Keys come from \`AWS_ACCESS_KEY_ID\`, \`AWS_SECRET_ACCESS_KEY\` and
+\`AWS_SESSION_TOKEN\`, or from dlt's \`DESTINATION__FILESYSTEM__CREDENTIALS__*\`. The region comes from \`AWS_REGION\`, another store from
+\`AWS_ENDPOINT_URL\`. The key needs \`s3:ListBucket\`, \`s3:GetObject\`, \`s3:PutObject\`, \`s3:DeleteObject\` and
+\`s3:AbortMultipartUpload\`. Settings behind the \`?\` of the URL: \`format\`, \`compression\`, \`layout\`, \`staging_dir\`, \`region\`,
+\`endpoint\`, \`path_style\`. A store that ignores \`If-None-Match\` works, but cannot keep two machines apart that run one
+pipeline at the same time.
+
+**Profiles, SSO and roles.** Where the environment holds no keys, install AWS's own package, and Sluice asks it:
+
+\`\`\`sh
+npm install @aws-sdk/credential-providers
+AWS_PROFILE=work sluice run feedback.yaml --destination s3://bucket/lake
+\`\`\`
+
+It looks where all of AWS's tools look, in this order: \`~/.aws/credentials\` and \`~/.aws/config\` with \`AWS_PROFILE\` (keys, SSO,
+roles, \`credential_process\`), a web identity (\`AWS_WEB_IDENTITY_TOKEN_FILE\` and \`AWS_ROLE_ARN\`), the role of a container, the role of an
+instance. The region is that of the profile where \`AWS_REGION\` is not set. Credentials that end are renewed five minutes before,
+and when the store refuses them, so a load may take longer than they last. An answer of more than 256 kB, or none within 30 s, is an error. A provider of one's own is a function:
+\`files({ path: 's3://bucket/lake', s3: { credentials: fromTemporaryCredentials({ ... }) } })\`.
 
 **Room.** Rows wait on this machine until the commit, uncompressed, then each table becomes one file: in the folder itself,
 or for S3 in the system's temporary folder; \`stagingDir\` names another one. Reading a table of a bucket fetches its files.
