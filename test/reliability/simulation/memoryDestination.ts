@@ -132,9 +132,10 @@ function committed(
       tables.set(table, [...there.filter(row => !news.has(row.id)), ...news.values()])
     }
   }
+  const taken = new Map<string, readonly DatasetRow[]>()
   // Three levels at most: as often as rows may lose their parents.
   for (const _ of orphaned)
-    for (const { table, deletes } of orphaned) withoutOrphans(tables, table, deletes, plan.committedAt)
+    for (const { table, deletes } of orphaned) withoutOrphans(tables, taken, table, deletes, plan.committedAt)
   return {
     tables,
     loads: [...before.loads, loadId],
@@ -158,36 +159,41 @@ function withDeletes(
   return there.map(row => (ids.has(row.id) || row[column] != null ? row : { ...row, [column]: at }))
 }
 
-/** Rows whose parents are gone go too, or are marked; those whose parents are back are no longer marked. */
+/** Rows whose parents are gone go too, into `taken`, or are marked; those whose parents are back are no longer marked. */
 function withoutOrphans(
   tables: Map<string, readonly DatasetRow[]>,
+  taken: Map<string, readonly DatasetRow[]>,
   table: string,
   deletes: TablePlan['deletes'],
   at: bigint,
 ): void {
   if (deletes?.mode !== 'with_parent') return
-  const { keys, column } = deletes
-  const isThere = (row: DatasetRow): boolean =>
-    (tables.get(deletes.parent) ?? []).some(
-      above =>
-        keys.every(({ parent, child }) => above[parent] === row[child]) &&
-        (column === undefined || above[column] == null),
-    )
+  const { keys, column, onlyTaken } = deletes
+  const parents = tables.get(deletes.parent) ?? []
+  const isOf = (row: DatasetRow) => (above: DatasetRow) =>
+    keys.every(({ parent, child }) => above[parent] === row[child])
+  const isLive = (row: DatasetRow): boolean => column === undefined || row[column] == null
+  const isThere = (row: DatasetRow): boolean => parents.filter(isLive).some(isOf(row))
+  const goes = (row: DatasetRow): boolean => {
+    if (!onlyTaken) return keys.every(({ child }) => row[child] != null) && !isThere(row)
+    const gone = column === undefined ? (taken.get(deletes.parent) ?? []) : parents.filter(above => !isLive(above))
+    return gone.some(isOf(row))
+  }
   const rows = tables.get(table) ?? []
-  const isNamed = (row: DatasetRow): boolean => keys.every(({ child }) => row[child] != null)
-  if (column === undefined)
+  if (column === undefined) {
+    const going = new Set(rows.filter(goes))
+    taken.set(table, [...(taken.get(table) ?? []), ...going])
     tables.set(
       table,
-      rows.filter(row => !isNamed(row) || isThere(row)),
+      rows.filter(row => !going.has(row)),
     )
-  else
-    tables.set(
-      table,
-      rows.map(row => {
-        if (isThere(row)) return row[column] == null ? row : { ...row, [column]: null }
-        return !isNamed(row) || row[column] != null ? row : { ...row, [column]: at }
-      }),
-    )
+  } else {
+    const marked = (row: DatasetRow): DatasetRow => {
+      if (row[column] == null) return goes(row) ? { ...row, [column]: at } : row
+      return isThere(row) ? { ...row, [column]: null } : row
+    }
+    tables.set(table, rows.map(marked))
+  }
 }
 
 function rowsIn({ rows, columns }: ColumnBatch): DatasetRow[] {

@@ -37,6 +37,7 @@ function resource(level: Level, at: number): JsonObject {
     write_disposition: level.disposition,
     selected: level.selected,
     ...(deletes !== undefined && { deletes, max_delete_share: 1 }),
+    ...(deletes === 'with_parent' && { include_from_parent: ['id'] }),
     endpoint: {
       path: above === undefined ? (names[at] as string) : `${above}/{resources.${above}.id}/${names[at]}`,
       ...(style.asks === 'body' && {

@@ -119,11 +119,15 @@ function breachOfTable(
   if (invented.length > 0)
     return { law: 'no record is invented', details: invented.map(({ id, rev }) => `${id} (${rev})`) }
 
+  const orphans = [...live.keys()].filter(id => isOrphan(outcome, at, id))
+  if (orphans.length > 0) return { law: 'rows go with their parents', details: [orphans.join(', ')] }
+
   // What an earlier run left behind its cursor is not asked for again.
   const cursor = level.incremental ? Math.max(0, ...old.map(row => Number(row.rev))) : 0
   const missing = [...lasting].filter(([id, rev]) => has(id) && rev > cursor && live.get(id) !== rev).map(([id]) => id)
   // Rows of a table that several resources fill are only deleted where all of them are complete.
-  const isCleared = level.deletes !== undefined && (!outcome.plan.isShared || isAllComplete(outcome))
+  const goesByItself = level.deletes === 'hard' || level.deletes === 'soft'
+  const isCleared = goesByItself && (!outcome.plan.isShared || isAllComplete(outcome))
   const held = isCleared || level.disposition === 'replace' ? rows.filter(isLive) : loaded
   const stale = level.incremental
     ? []
@@ -144,7 +148,12 @@ function breachOfTable(
   const wrong = [...(discardedRows > 0 ? [] : [...missing, ...stale]), ...repeated]
   const told = (ids: readonly number[]): string[] => [...new Set(ids.flatMap(id => traceFor(outcome, at, id) ?? []))]
   if (verdict === 'complete' && wrong.length > 0) {
-    const traces = told(wrong)
+    // Nobody is excused who lost what arrived, or left what did not.
+    const known = [
+      ...missing.filter(id => discardedRows === 0 && hasArrived(outcome, at, id, lasting.get(id))),
+      ...stale.filter(id => discardedRows === 0 && isCleared && wasAsked(outcome, at) && !hasArrived(outcome, at, id)),
+    ]
+    const traces = [...told(wrong), ...known.map(id => `${id} is known`)]
     const details = [
       listed('missing', missing),
       listed('not in the truth', stale),
@@ -156,9 +165,59 @@ function breachOfTable(
     tally.unknowable++
   }
   const isAllowed = level.disposition === 'replace' && (isPartial(outcome) || (verdict !== 'complete' && mayShrink))
-  const isExcused = verdict === 'complete' && deleted.every(has) && told(deleted).length === 0
+  const isExcused =
+    level.deletes === 'with_parent'
+      ? deleted.every(id => isUnknowablyGone(outcome, at, id))
+      : verdict === 'complete' && deleted.every(has) && told(deleted).length === 0
   if (deleted.length === 0 || isAllowed || isExcused) return undefined
   return { law: 'no row of the truth is deleted', details: [deleted.join(', '), verdict, ...told(deleted)] }
+}
+
+/** The first above a row, among those that it goes with, that did not arrive. */
+function lackedAbove(
+  outcome: Outcome,
+  at: number,
+  id: number,
+): { readonly at: number; readonly id: number } | undefined {
+  if (outcome.plan.levels[at]?.deletes !== 'with_parent') return undefined
+  const above = { at: at - 1, id: Math.floor(id / 100) }
+  return lackedAbove(outcome, above.at, above.id) ?? (hasArrived(outcome, above.at, above.id) ? undefined : above)
+}
+
+/** Whether a row went with a record above it of which nobody could know that it is there. */
+function isUnknowablyGone(outcome: Outcome, at: number, id: number): boolean {
+  const lacked = lackedAbove(outcome, at, id)
+  return (
+    lacked !== undefined &&
+    verdictOf(outcome, lacked.at) === 'complete' &&
+    traceFor(outcome, lacked.at, lacked.id) === undefined
+  )
+}
+
+/**
+ * Whether a row should have gone: its list goes with one above that is complete and has not what the row belongs to.
+ * Nothing goes by a list that is not loaded, that a cursor cuts or that nobody was left to ask for. Of a row that the
+ * table of its parents never had, nothing is known.
+ */
+function isOrphan(outcome: Outcome, at: number, id: number): boolean {
+  const { plan } = outcome
+  const lacked = lackedAbove(outcome, at, id)
+  if (lacked === undefined || plan.levels[lacked.at]?.deletes === 'with_parent') return false
+  if (verdictOf(outcome, lacked.at) !== 'complete') return false
+  const above = plan.levels.slice(0, at)
+  const isKnown = above.every(({ selected, incremental }, level) => !incremental && (selected || level < lacked.at))
+  const isAdmitted = !plan.runs.some(({ lies }) =>
+    lies.some(({ kind, level }) => kind === 'a record of another type' && level < at),
+  )
+  return isKnown && isAdmitted && wasAsked(outcome, lacked.at)
+}
+
+function wasAsked({ log }: Outcome, at: number): boolean {
+  return [...log.answers.keys()].some(address => placeOf(address).level === at)
+}
+
+function verdictOf({ receipts = [] }: Outcome, at: number): Receipt['verdict'] | undefined {
+  return receipts.find(({ resource }) => resource === names[at])?.verdict
 }
 
 function isAllComplete({ receipts = [] }: Outcome): boolean {
@@ -184,9 +243,12 @@ function traceFor(outcome: Outcome, at: number, id: number): string | undefined 
   return trace === undefined ? undefined : `${address}: ${trace}`
 }
 
-function hasArrived({ plan, log }: Outcome, at: number, id: number): boolean {
+/** With this `rev`, where one is given. */
+function hasArrived({ plan, log }: Outcome, at: number, id: number, rev?: number): boolean {
   const answers = log.answers.get(addressOf(at, id, plan.isShared)) ?? []
-  return answers.some(({ told }) => told.list?.some(thing => thing.id === id))
+  return answers.some(({ told }) =>
+    told.list?.some(thing => thing.id === id && (rev === undefined || thing.rev === rev)),
+  )
 }
 
 function knownOf({ plan, log }: Outcome, address: string): Known {

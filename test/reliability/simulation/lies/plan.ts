@@ -19,7 +19,7 @@ export interface Level {
   readonly selected: boolean
   readonly incremental: boolean
   readonly disposition: 'append' | 'replace' | 'merge'
-  readonly deletes?: 'hard' | 'soft' | undefined
+  readonly deletes?: 'hard' | 'soft' | 'with_parent' | undefined
   /** A 404 is ignored. */
   readonly ignores404: boolean
 }
@@ -61,6 +61,18 @@ const nexts = ['next', 'links.next', '@odata.nextLink'] as const
 const moves: readonly Move[] = ['insert first', 'insert last', 'delete first', 'delete last', 'swap', 'replace first']
 const kinds = Object.keys(lies) as LieKind[]
 
+const byItself = ['hard', 'soft'] as const
+
+/** Whether rows of a parent go, so that others may go with them. */
+function losesRows(level: Level | undefined): boolean {
+  return level?.deletes !== undefined || level?.disposition === 'replace'
+}
+
+/** Whether rows go with their parents' only where those go. */
+export function isWritable({ levels }: Plan): boolean {
+  return levels.every(({ deletes }, at) => deletes !== 'with_parent' || losesRows(levels[at - 1]))
+}
+
 /** The world of a seed. */
 export function planOf(seed: number): Plan {
   const random = seeded(seed)
@@ -71,7 +83,10 @@ export function planOf(seed: number): Plan {
   const depth = one([1, 1, 2, 2, 3])
   const sizes = depth === 1 ? [below(14)] : depth === 2 ? [below(7), below(9)] : [below(5), below(5), below(7)]
 
-  const level = (at: number): Level => {
+  // All rows go with those of the root.
+  const goesTogether = depth > 1 && chance(0.4)
+
+  const level = (at: number, above: Level | undefined): Level => {
     const way = one(ways)
     const counts = way === 'offset' || way === 'page_number'
     const bare = (way === 'header_link' || way === 'header_cursor') && chance(0.3)
@@ -95,7 +110,13 @@ export function planOf(seed: number): Plan {
           ? one([{ errors: [] }, { error: null }, { error: false }, { errors: null }])
           : undefined,
     }
-    const disposition = one(['merge', 'merge', 'merge', 'append', 'replace'] as const)
+    const disposition = one(
+      !goesTogether
+        ? (['merge', 'merge', 'merge', 'append', 'replace'] as const)
+        : at === 0
+          ? (['merge', 'merge', 'replace'] as const)
+          : (['merge'] as const),
+    )
     return {
       style,
       auto: chance(0.1),
@@ -104,14 +125,18 @@ export function planOf(seed: number): Plan {
       stopAfterEmpty: chance(0.8),
       slip: chance(0.05) ? one(['path', 'param']) : undefined,
       bound: chance(0.06) ? { by: one(['maximum', 'max_pages', 'max_records'] as const), at: 1 + below(6) } : undefined,
-      selected: at === depth - 1 || chance(0.7),
+      selected: goesTogether || at === depth - 1 || chance(0.7),
       incremental: chance(0.06),
       disposition,
-      deletes: disposition === 'merge' && chance(0.7) ? one(['hard', 'soft'] as const) : undefined,
+      deletes:
+        disposition === 'merge' && (goesTogether || chance(0.7))
+          ? one(goesTogether && at > 0 ? ['with_parent'] : losesRows(above) ? [...byItself, 'with_parent'] : byItself)
+          : undefined,
       ignores404: chance(0.5),
     }
   }
-  const levels = sizes.map((_, at) => level(at))
+  const levels: Level[] = []
+  for (const at of sizes.keys()) levels.push(level(at, levels[at - 1]))
 
   const lie = (): Lie => {
     const at = below(depth)

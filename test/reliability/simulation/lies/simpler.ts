@@ -1,8 +1,9 @@
-import type { Level, Plan, Run } from './plan.js'
+import { isWritable, type Level, type Plan, type Run } from './plan.js'
 
 /** The simplest world that is still `wrong`, found by leaving out one thing after another. */
 export async function simplest(plan: Plan, wrong: (plan: Plan) => Promise<boolean>): Promise<Plan> {
-  for (const simpler of simplerThan(plan)) if (await wrong(simpler)) return simplest(simpler, wrong)
+  for (const simpler of simplerThan(plan))
+    if (isWritable(simpler) && (await wrong(simpler))) return simplest(simpler, wrong)
   return plan
 }
 
@@ -70,6 +71,7 @@ function* simplerLevels(level: Level): Generator<Level> {
     if (key === 'disposition' && level.deletes !== undefined) continue
     if (level[key as keyof Level] !== plain) yield { ...level, [key]: plain }
   }
+  if (level.deletes === 'with_parent') yield { ...level, deletes: 'hard' }
   const { style } = level
   for (const [key, plain] of Object.entries(plainStyle)) {
     if (style[key as keyof Level['style']] !== plain) yield { ...level, style: { ...style, [key]: plain } }
