@@ -1,11 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type DemoApi, startDemoApi } from '../../demo/server.js'
 import { driver } from '../../src/destinations/postgres/postgresClient.js'
 import { postgresError } from '../../src/destinations/postgres/postgresErrors.js'
@@ -407,6 +407,22 @@ describe('a connection that is lost', () => {
     await connection[Symbol.asyncDispose]()
     expect(await server.sql(database, 'SELECT count(*)::int AS n FROM api_data.orders')).toEqual([{ n: 1 }])
   })
+})
+
+test.each(['PGPASSWORD', 'PGPASSFILE'])('a password that the address lacks is looked up by %s', async name => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-pgpass-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const [url, password] = [
+    new URL(server.url('postgres')),
+    decodeURIComponent(new URL(server.url('postgres')).password),
+  ]
+  url.password = ''
+  const file = join(folder, 'pgpass')
+  await writeFile(file, `*:*:*:postgres:${password.replace(/[\\:]/g, '\\$&')}\n`, { mode: 0o600 })
+  vi.stubEnv(name, name === 'PGPASSWORD' ? password : file)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  await using connection = await postgres(url.href).connect('looked_up')
+  expect(await connection.hasLoad('1.1')).toBe(false)
 })
 
 describe('what cannot be connected to', () => {

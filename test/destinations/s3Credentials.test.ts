@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -138,6 +139,29 @@ describe('the command finds credentials as the tools of AWS do', () => {
         return {}
       },
       token: TOKEN,
+    },
+    {
+      name: 'a session of SSO',
+      env: async () => {
+        const roleCredentials = {
+          accessKeyId: ACCESS_KEY_ID,
+          secretAccessKey: SECRET_ACCESS_KEY,
+          sessionToken: TOKEN,
+          expiration: Date.parse(inAnHour()),
+        }
+        answers['/federation/credentials'] = { body: JSON.stringify({ roleCredentials }) }
+        const session = 'sso_region = eu-west-3\nsso_start_url = https://example.com/start\n'
+        await aws(
+          'config',
+          `[profile work]\nsso_session = s\nsso_account_id = 1\nsso_role_name = loader\n[sso-session s]\n${session}`,
+        )
+        await mkdir(join(home, '.aws', 'sso', 'cache'), { recursive: true })
+        const name = createHash('sha1').update('s').digest('hex')
+        await aws(`sso/cache/${name}.json`, JSON.stringify({ accessToken: 'signed-in', expiresAt: inAnHour() }))
+        return { AWS_PROFILE: 'work', AWS_ENDPOINT_URL_SSO: givesUrl }
+      },
+      token: TOKEN,
+      asks: /^GET \/federation\/credentials.*role_name=loader/,
     },
     {
       name: 'a web identity',
