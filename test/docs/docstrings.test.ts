@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { format } from 'node:util'
-import { createJiti } from 'jiti'
+import { promisify } from 'node:util'
 import ts from 'typescript'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type PostgresServer, startPostgres } from '../destinations/postgresServer.js'
 import type { TestServer } from '../rest/clientServer.js'
 import { API_KEY, docsApi } from './api.js'
@@ -12,20 +12,19 @@ import { root } from './blocks.js'
 import { typeErrors } from './compile.js'
 
 /** What the example in the docstring of each exported function prints, and which files it leaves. */
-const outcomes: Readonly<Record<string, { readonly prints?: readonly RegExp[]; readonly leaves: readonly string[] }>> =
-  {
-    destinationFromUrl: { leaves: ['shops.duckdb'] },
-    draftPipeline: { prints: [/3 records/], leaves: ['shops.yaml'] },
-    duckdb: { leaves: ['shops.duckdb'] },
-    exportSchema: { prints: [/export interface Shops/], leaves: ['shops.duckdb'] },
-    fetchTransport: { prints: [/^GET http:.*\/shops$/], leaves: ['shops.duckdb'] },
-    files: { leaves: ['lake'] },
-    loadPipelineFile: { leaves: ['shops.duckdb', 'shops.yaml'] },
-    pipeline: { prints: [/^3$/, /\bid: 1n?\b/], leaves: ['shops.duckdb'] },
-    postgres: { leaves: [] },
-    restApi: { prints: [/^6$/], leaves: ['shops.duckdb'] },
-    secret: { leaves: ['shops.duckdb'] },
-  }
+const outcomes: Readonly<Record<string, { readonly prints?: RegExp; readonly leaves: readonly string[] }>> = {
+  destinationFromUrl: { leaves: ['shops.duckdb'] },
+  draftPipeline: { prints: /3 records/, leaves: ['shops.yaml'] },
+  duckdb: { leaves: ['shops.duckdb'] },
+  exportSchema: { prints: /export interface Shops/, leaves: ['shops.duckdb'] },
+  fetchTransport: { prints: /^GET http:.*\/shops\n$/, leaves: ['shops.duckdb'] },
+  files: { leaves: ['lake'] },
+  loadPipelineFile: { leaves: ['shops.duckdb', 'shops.yaml'] },
+  pipeline: { prints: /^3\n.*\bid: 1n\b/s, leaves: ['shops.duckdb'] },
+  postgres: { leaves: [] },
+  restApi: { prints: /^6\n$/, leaves: ['shops.duckdb'] },
+  secret: { leaves: ['shops.duckdb'] },
+}
 
 const examples = examplesOfDocstrings()
 
@@ -38,10 +37,8 @@ beforeAll(async () => {
   server = await startPostgres()
   warehouse = await server.createDatabase()
   folder = await mkdtemp(join(tmpdir(), 'sluice-docstrings-'))
-  vi.stubEnv('API_KEY', API_KEY)
 })
 afterAll(async () => {
-  vi.unstubAllEnvs()
   await api.close()
   await server.stop()
   await rm(folder, { recursive: true, force: true })
@@ -56,29 +53,23 @@ test('the examples pass the compiler', { timeout: 120_000 }, () => {
   expect(typeErrors([...examples].map(([place, text]) => ({ place, text })))).toEqual([])
 })
 
-test.each(Object.entries(outcomes))('the example of %s does what it says', async (name, { prints = [], leaves }) => {
+test.each(Object.entries(outcomes))('the example of %s does what it says', async (name, { prints = /^$/, leaves }) => {
   const home = join(folder, name)
-  await mkdir(home)
+  await mkdir(join(home, 'node_modules'), { recursive: true })
+  await symlink(root, join(home, 'node_modules/sluice'), 'dir')
   const text = (examples.get(name) ?? '')
     .replaceAll('https://api.example.com', api.origin)
     .replace('postgres://localhost/warehouse', server.url(warehouse))
-  await writeFile(join(home, 'example.ts'), text)
-  const lines: string[] = []
-  const log = vi.spyOn(console, 'log').mockImplementation((...values) => void lines.push(format(...values)))
-  const before = process.cwd()
-  process.chdir(home)
-  try {
-    const jiti = createJiti(import.meta.url, { alias: { sluice: join(root, 'src/index.ts') } })
-    await jiti.import(join(home, 'example.ts'))
-  } finally {
-    process.chdir(before)
-    log.mockRestore()
-  }
-  expect(lines).toEqual(prints.map(expected => expect.stringMatching(expected)))
-  const left = (await readdir(home)).filter(file => !['.sluice', 'example.ts'].includes(file))
+  const { outputText } = ts.transpileModule(text, { compilerOptions: { target: ts.ScriptTarget.ES2022 } })
+  await writeFile(join(home, 'example.mjs'), outputText)
+  const env = { ...process.env, API_KEY }
+  const { stdout } = await promisify(execFile)(process.execPath, ['example.mjs'], { cwd: home, env })
+  expect(stdout).toMatch(prints)
+  const left = (await readdir(home)).filter(file => !['.sluice', 'example.mjs', 'node_modules'].includes(file))
   expect(left.toSorted()).toEqual(leaves)
-  if (name === 'postgres')
+  if (name === 'postgres') {
     expect(await server.sql(warehouse, 'select count(*)::int from crm.shops')).toEqual([{ count: 3 }])
+  }
 })
 
 /** The text under `@example` in the docstring of each function that `src/index.ts` exports; empty without one. */
