@@ -2,14 +2,25 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { duckdb, pipeline, type RestApiConfig, restApi } from '../../src/index.js'
+import { duckdb, type Pipeline, pipeline, type RestApiConfig, restApi } from '../../src/index.js'
 import { testFolder } from './api.js'
 
 /** Errors that are found when records are read say of which resource and which answer they are. */
 async function failureOf(body: string, resource: object = {}): Promise<unknown> {
+  const made = await itemsOf(
+    () => body,
+    [{ name: 'items', endpoint: { path: 'items', params: { v: 1 } }, ...resource }],
+  )
+  return await made.run().then(
+    () => 'no failure',
+    (error: unknown) => error,
+  )
+}
+
+async function itemsOf(body: () => string, resources: readonly object[]): Promise<Pipeline> {
   const server = createServer((_request, response) => {
     response.setHeader('content-type', 'application/json')
-    response.end(body)
+    response.end(body())
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => void server.close())
@@ -17,18 +28,14 @@ async function failureOf(body: string, resource: object = {}): Promise<unknown> 
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const config = {
     client: { base_url: url, paginator: 'single_page', retry: { attempts: 1 } },
-    resources: [{ name: 'items', endpoint: { path: 'items', params: { v: 1 } }, ...resource }],
+    resources,
   } as RestApiConfig
-  const made = pipeline({
+  return pipeline({
     name: 'test',
     source: restApi(config, { env: {} }),
     destination: duckdb(join(folder, 'test.duckdb')),
     home: join(folder, 'home'),
   })
-  return await made.run().then(
-    () => 'no failure',
-    (error: unknown) => error,
-  )
 }
 
 test.each([
@@ -63,6 +70,55 @@ test.each([
   const failure = await failureOf(body, resource)
   expect(failure).toMatchObject({ resource: 'items' })
   expect((failure as Error).message).toMatch(/^items: [\s\S]*\(GET http:\/\/127\.0\.0\.1:\d+\/items\?v=1\)/)
+})
+
+/** What looks into records before they are loaded, or without loading them. */
+const readers: readonly (readonly [string, object])[] = [
+  ['a filter', { processing_steps: [{ filter: () => true }] }],
+  ['a map', { processing_steps: [{ map: (record: object) => record }] }],
+  ['a cursor', { endpoint: { path: 'items', params: { v: 1 }, incremental: { cursor_path: 'id' } } }],
+  ['a name of its table', { table_name: (record: { id?: unknown }) => `items_${record.id}` }],
+]
+const malformed: readonly (readonly [string, string])[] = [
+  ['NaN', '[{"id": 1}, {"id": 1, "a": NaN}]'],
+  ['a trailing comma', '[{"id": 1,}]'],
+  ['a bad escape', '[{"id": 1, "a": "\\q"}]'],
+  ['a control character', '[{"id": 1, "a": "\t"}]'],
+  ['zeros before a number', '[{"id": 007}]'],
+  ['two thousand levels', `[{"id": 1, "a": ${'['.repeat(2000)}${']'.repeat(2000)}}]`],
+]
+
+test.each(
+  readers.flatMap(([reader, resource]) => malformed.map(([what, body]) => [reader, what, body, resource] as const)),
+)(
+  '%s that meets a record with %s says so in the same way, and the next run asks again',
+  async (_reader, _what, body, resource) => {
+    let answer = body
+    const made = await itemsOf(
+      () => answer,
+      [{ name: 'items', endpoint: { path: 'items', params: { v: 1 } }, ...resource }],
+    )
+    await expect(made.run()).rejects.toMatchObject({
+      code: 'response_format',
+      resource: 'items',
+      message: expect.stringMatching(/^items: .*JSON.*\(GET http:\/\/127\.0\.0\.1:\d+\/items\?v=1\)/),
+    })
+    answer = '[{"id": 1}]'
+    expect((await made.run()).receipts).toMatchObject([{ resource: 'items', records: 1 }])
+  },
+)
+
+test('a record that cannot be read is told of a parent that is not loaded', async () => {
+  const made = await itemsOf(
+    () => '[{"id": 1,}]',
+    [
+      { name: 'items', selected: false, endpoint: { path: 'items' } },
+      { name: 'parts', endpoint: { path: 'items/{resources.items.id}/parts' } },
+    ],
+  )
+  const told = { code: 'response_format', resource: 'items' }
+  await expect(made.run()).rejects.toMatchObject(told)
+  await expect(made.check()).rejects.toMatchObject(told)
 })
 
 test('a cursor of many characters is shortened in the message about it', async () => {

@@ -2,9 +2,10 @@ import { elements, valueAt } from '../../json/bytes.js'
 import type { JsonObject, JsonValue } from '../../json/value.js'
 import type { RunEvent } from '../../model/events.js'
 import type { ResponseJournal } from '../../model/responses.js'
+import type { Page, Resource } from '../../model/source.js'
 import { openWindow } from '../run/incremental/incremental.js'
 import { planResources } from '../run/planResources.js'
-import { runSteps } from '../run/steps.js'
+import { located, runSteps } from '../run/steps.js'
 import type { PipelineSetup } from '../setup.js'
 
 export interface CheckOptions {
@@ -53,9 +54,7 @@ export async function checkSource(setup: PipelineSetup, options: CheckOptions): 
       })
       const step = await pages.next()
       const page = step.done ? undefined : step.value
-      const records = page === undefined ? undefined : runSteps(resource, resource.steps, page.records).records
-      const [first] = records === undefined ? [] : elements(records, 0)
-      const sample = records === undefined || first === undefined ? undefined : valueAt(records, first)
+      const sample = page === undefined ? undefined : firstRecord(resource, page)
       await pages.return({ end: 'limited', reason: 'checked' })
       resources.push({
         resource: resource.name,
@@ -73,6 +72,17 @@ export async function checkSource(setup: PipelineSetup, options: CheckOptions): 
     await setup.source.close()
   }
   return { resources }
+}
+
+/** Of those that the steps leave. */
+function firstRecord(resource: Resource, page: Page): JsonValue | undefined {
+  try {
+    const { records } = runSteps(resource, resource.steps, page.records)
+    const [first] = elements(records, 0)
+    return first === undefined ? undefined : valueAt(records, first)
+  } catch (error) {
+    throw located(error, resource, page)
+  }
 }
 
 const forgetful: ResponseJournal = {

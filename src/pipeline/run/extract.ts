@@ -133,7 +133,7 @@ async function readPage(
   const { records, beyond } = await writePage(run, page, account, asker).catch((error: unknown) => {
     throw located(error, run.resource, page)
   })
-  await offspring.read(records)
+  await offspring.read(records, page)
   return beyond
 }
 
@@ -161,13 +161,21 @@ class Offspring {
     this.#options = options
   }
 
-  /** Reads the lists of these records. */
-  async read(records: Uint8Array): Promise<void> {
-    const { children, resource } = this.#run
+  /** Reads the lists of these records, which are of that page. */
+  async read(records: Uint8Array, page: Page): Promise<void> {
+    const { children } = this.#run
     if (children.length === 0) return
-    const parents: JsonObject[] = []
-    for (const span of elements(records, 0)) parents.push(parentRecord(resource, valueAt(records, span)))
+    const parents = this.#parents(records, page)
     for (const child of children) await this.#readLists(child, this.#askers(child, parents))
+  }
+
+  #parents(records: Uint8Array, page: Page): readonly JsonObject[] {
+    const { resource } = this.#run
+    try {
+      return elements(records, 0).map(span => parentRecord(resource, valueAt(records, span)))
+    } catch (error) {
+      throw located(error, resource, page)
+    }
   }
 
   /** Reads the lists of records that still wait: to be called once the list has ended. */
@@ -197,7 +205,7 @@ function parentRecord(resource: Resource, value: JsonValue): JsonObject {
   if (value !== null && typeof value === 'object' && !Array.isArray(value)) return value as JsonObject
   throw new DataError(
     'placeholder',
-    `${resource.name}: a record is ${shortened(JSON.stringify(value) ?? '')}, not an object; the resources that depend on it have no fields to take.`,
+    `a record is ${shortened(JSON.stringify(value) ?? '')}, not an object; the resources that depend on it have no fields to take.`,
     { resource: resource.name, path: resource.path },
   )
 }

@@ -1,4 +1,5 @@
-import { elements, valueAt } from '../../json/bytes.js'
+import { elements, JsonBytesError, valueAt } from '../../json/bytes.js'
+import { JsonSyntaxError } from '../../json/parse.js'
 import { joinRecords } from '../../json/records.js'
 import { type JsonObject, type JsonValue, keepNumberLiterals } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
@@ -113,7 +114,8 @@ function recordText(owner: StepsOwner, steps: readonly ProcessingStep[], maker: 
 /**
  * The error with the resource and the request that its page is of: whoever reads, changes or types records knows neither.
  */
-export function located(error: unknown, { name, path: place }: Resource, { from }: Page): unknown {
+export function located(thrown: unknown, { name, path: place }: Resource, { from }: Page): unknown {
+  const error = isBadJson(thrown) ? badRecord(thrown) : thrown
   if (!isRecords(error, name)) return error
   const address = from === undefined ? '' : ` (${from.method} ${from.url})`
   // The failure of a user's function names the resource by itself.
@@ -135,6 +137,15 @@ export function located(error: unknown, { name, path: place }: Resource, { from 
     path: error.path,
     cause: error.cause,
   })
+}
+
+/** Whether a record could not be read: a page is looked into only as far as its list needs it. */
+function isBadJson(error: unknown): error is SyntaxError {
+  return error instanceof JsonSyntaxError || error instanceof JsonBytesError
+}
+
+function badRecord({ message }: SyntaxError): RequestError {
+  return new RequestError('response_format', `A record cannot be read as JSON: ${message} of its text`)
 }
 
 /** Whether it is about the records of this resource, and not about a request. */
