@@ -371,6 +371,17 @@ describe('how a list ends', () => {
       [{ json: { data: page(1) }, headers: { link: '<http://x/?p=2; rel="next"' } }],
       'suspect',
     ],
+    ...['<http://x/?p=', '<http://x/?p=1>; rel="first", <http://x/?p=', 'http://x/?p=3'].map(
+      (cut): Ending => [
+        `a Link header of which ${cut} is left`,
+        'header_link',
+        [
+          { json: { data: page(1) }, headers: { link: '<?p=2>; rel="next"' } },
+          { json: { data: page(2) }, headers: { link: cut } },
+        ],
+        'limited',
+      ],
+    ),
     [
       'a Link header whose parameters cannot be read',
       'header_link',

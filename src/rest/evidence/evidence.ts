@@ -22,6 +22,7 @@ const table = {
   own_rule: ['proven', () => "the paginator's rule ended the list"],
 
   never_seen: ['limited', (what: string) => `no answer has the ${what}: nothing shows that the list ended`],
+  unread_header: ['limited', (header: string) => `the header ${header} cannot be read to its end`],
   no_paginator: ['limited', () => 'no paginator is configured and none was found: one page was read'],
   cap: ['limited', (name: string, value: number) => `${name} is ${value}`],
   trial: ['limited', (pages: number) => `the run was asked for ${count(pages, 'page')}`],

@@ -32,6 +32,8 @@ function withoutLink(header: string | undefined, relation: string): ListEnd {
   const what = `Link header with rel="${relation}"`
   const { links, rest } = readLinks(header ?? '')
   if (rest.toLowerCase().includes(relation.toLowerCase())) return because('broken_header', 'Link')
+  // A link that is cut may be to any page.
+  if (rest.includes('<') || (links.length === 0 && rest.trim() !== '')) return because('unread_header', 'Link')
   const hasNext = relation !== 'next' && linkTarget(header, 'next') !== undefined
   return links.length > 0 && !hasNext ? nothingLeft(what) : absent(what)
 }
