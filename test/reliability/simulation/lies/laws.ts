@@ -127,7 +127,7 @@ function breachOfTable(
   const missing = [...lasting].filter(([id, rev]) => has(id) && rev > cursor && live.get(id) !== rev).map(([id]) => id)
   // Rows of a table that several resources fill are only deleted where all of them are complete.
   const goesByItself = level.deletes === 'hard' || level.deletes === 'soft'
-  const isCleared = goesByItself && (!outcome.plan.isShared || isAllComplete(outcome))
+  const isCleared = goesByItself && (!outcome.plan.isShared || (!outcome.run.isSelective && isAllComplete(outcome)))
   const held = isCleared || level.disposition === 'replace' ? rows.filter(isLive) : loaded
   const stale = level.incremental
     ? []
