@@ -42,9 +42,12 @@ export function traceOf(style: Style, answers: readonly Answer[], known: Known):
   const counts = style.way === 'offset' || style.way === 'page_number'
   const inOrder = counts ? answers.toSorted((one, other) => one.asked.start - other.asked.start) : answers
   const arrived = distinct(inOrder.flatMap(({ told }) => told.list ?? []))
+  // Pages that links and cursors lead to are of any length: there are as many as arrived.
+  const filled = inOrder.filter(({ told }) => (told.list ?? []).length > 0).length
   let at = 0
   for (const [page, { asked, told }] of inOrder.entries()) {
-    const truth = honest(style, arrived, counts ? asked : { start: at, size: told.list?.length ?? 0 })
+    const one = honest(style, arrived, counts ? asked : { start: at, size: told.list?.length ?? 0 })
+    const truth = !counts && told.pages === filled ? { ...one, pages: filled } : one
     const isDeclaredEnd = known.endsEmpty && (told.list ?? []).length === 0
     const problem = contradiction(style, told, truth, page + 1 < inOrder.length || isDeclaredEnd)
     if (problem !== undefined) return `answer ${page + 1}: ${problem}`
