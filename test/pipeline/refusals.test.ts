@@ -291,3 +291,13 @@ test('a connection to a dataset that cannot be looked into is closed', async () 
   await expect(table.count()).rejects.toThrow('cannot look')
   expect(open).toBe(0)
 })
+
+test.each(['drop_source', 'full', ''])('a refresh that is called "%s" is refused, and no row goes', async refresh => {
+  const { api, make } = await made()
+  const under = make([{ name: 't' }])
+  await under.run()
+  const asked = api.asked.length
+  await expect(under.run({ refresh: refresh as never })).rejects.toMatchObject({ code: 'config', path: 'refresh' })
+  expect(api.asked).toHaveLength(asked)
+  expect(await under.dataset().table('t').count()).toBe(1)
+})
