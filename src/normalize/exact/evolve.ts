@@ -164,7 +164,7 @@ export class Evolver {
         this.#cells.warnOnce(
           'column_collision',
           `${shape.tableName}.${field.name}`,
-          `Keys ${quoted(earlier.field.key)} and ${quoted(key)} of ${shape.tableName} both become column ${field.name}; only the last one of a record was loaded`,
+          `Keys ${quoted(earlier.field.key)} and ${quoted(key)} of ${shape.tableName} both become column ${field.name}; of a record that has both, one value was loaded`,
         )
       }
       row.cells.set(field.name, { field, tree })
