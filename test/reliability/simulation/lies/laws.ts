@@ -122,6 +122,11 @@ function breachOfTable(
   const orphans = [...live.keys()].filter(id => isOrphan(outcome, at, id))
   if (orphans.length > 0) return { law: 'rows go with their parents', details: [orphans.join(', ')] }
 
+  const parents = new Set((after.tables.get(names[at - 1] ?? '') ?? []).filter(isLive).map(row => Number(row.id)))
+  const left = old.filter(isLive).flatMap(row => (live.has(Number(row.id)) ? [] : Number(row.id)))
+  const alone = level.deletes === 'with_parent' ? left.filter(id => parents.has(Math.floor(id / 100))) : []
+  if (alone.length > 0) return { law: 'rows go only with their parents', details: [alone.join(', ')] }
+
   // What an earlier run left behind its cursor is not asked for again.
   const cursor = level.incremental ? Math.max(0, ...old.map(row => Number(row.rev))) : 0
   const missing = [...lasting].filter(([id, rev]) => has(id) && rev > cursor && live.get(id) !== rev).map(([id]) => id)
