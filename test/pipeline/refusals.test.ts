@@ -292,12 +292,30 @@ test('a connection to a dataset that cannot be looked into is closed', async () 
   expect(open).toBe(0)
 })
 
-test.each(['drop_source', 'full', ''])('a refresh that is called "%s" is refused, and no row goes', async refresh => {
+test.each<[object, string, RegExp]>([
+  [{ refresh: 'drop_source' }, 'refresh', /expected drop_sources, drop_resources or drop_data, not "drop_source"/],
+  [{ refresh: 'full' }, 'refresh', /"full"/],
+  [{ refresh: '' }, 'refresh', /""/],
+  [{ schemaContract: 'frozen' }, 'schemaContract', /expected evolve, freeze/],
+  [{ schemaContract: { columns: 'x' } }, 'schemaContract.columns', /"x"/],
+  [{ schemaContract: { column: 'freeze' } }, 'schemaContract.column', /expected tables, columns, data_type/],
+  [{ writeDisposition: 'upsert' }, 'writeDisposition', /"upsert"/],
+  [{ writeDisposition: { disposition: 'merge', strategy: 'scd3' } }, 'writeDisposition.strategy', /"scd3"/],
+  [{ writeDisposition: { strategy: 'scd2' } }, 'writeDisposition.disposition', /null/],
+  [{ maxPages: 0 }, 'maxPages', /a whole number from 1, not 0/],
+  [{ maxPages: Number.NaN }, 'maxPages', /NaN/],
+  [{ concurrency: -3 }, 'concurrency', /-3/],
+  [{ concurrency: 1.5 }, 'concurrency', /1\.5/],
+])('a run with %j is refused, and no row goes', async (options, path, message) => {
   const { api, make } = await made()
   const under = make([{ name: 't' }])
   await under.run()
   const asked = api.asked.length
-  await expect(under.run({ refresh: refresh as never })).rejects.toMatchObject({ code: 'config', path: 'refresh' })
+  await expect(under.run(options)).rejects.toMatchObject({
+    code: 'config',
+    path,
+    message: expect.stringMatching(message),
+  })
   expect(api.asked).toHaveLength(asked)
   expect(await under.dataset().table('t').count()).toBe(1)
 })

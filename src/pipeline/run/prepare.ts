@@ -1,5 +1,4 @@
 import type { CommitPlan, Committed, Connection } from '../../model/destination.js'
-import { ConfigError, shortened } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import type { PipelineState } from '../../model/pipelineState.js'
 import { newState, withoutCursors, withoutResource, withoutSource } from '../../model/pipelineState.js'
@@ -140,7 +139,6 @@ interface RefreshInput {
 
 function refresh(mode: Refresh | undefined, input: RefreshInput): Omit<Prepared, 'naming' | 'declared' | 'imported'> {
   const { stored, fresh, source } = input
-  checkRefresh(mode)
   if (stored === undefined || mode === undefined)
     return { schema: stored ?? fresh(), state: input.state, refreshed: { drop: [], truncate: [] } }
   // Forgetting leaves an empty object where nothing was stored, as with dlt: another hash of the state.
@@ -161,14 +159,6 @@ function refresh(mode: Refresh | undefined, input: RefreshInput): Omit<Prepared,
   if (mode === 'drop_data') return { schema: stored, state, refreshed: { drop: [], truncate: tables } }
   for (const name of tables) stored.tables.delete(name)
   return { schema: stored, state, refreshed: { drop: tables, truncate: [] } }
-}
-
-/** A word that is none of ours must not make a table go. */
-function checkRefresh(mode: Refresh | undefined): void {
-  const known: readonly (Refresh | undefined)[] = ['drop_sources', 'drop_resources', 'drop_data', undefined]
-  if (known.includes(mode)) return
-  const message = `expected drop_sources, drop_resources or drop_data, not ${shortened(JSON.stringify(mode))}`
-  throw new ConfigError([{ place: { path: 'refresh' }, message }])
 }
 
 /** The resource whose records a table, nested or not, is made of. */
