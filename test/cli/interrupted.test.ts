@@ -97,7 +97,7 @@ describe('a killed sluice run', () => {
     expect(await rowsOf('_dlt_loads')).toBe(1)
   })
 
-  it('is not taken up with --no-resume: everything is asked for again, and the pages are set aside', async () => {
+  it('is not resumed with --no-resume: everything is asked for again, and the pages are set aside', async () => {
     await killedRun()
     const { ended, offsets } = await askedBy([...run, '--no-resume'])
     expect(ended.exitCode).toBe(0)

@@ -289,6 +289,7 @@ test('a table that several resources fill loses rows only where all of them were
 test.each<[string, object, object, string]>([
   ['one says nothing', { deletes: 'hard' }, {}, 'a and b fill one table, both, but b has no `deletes`'],
   ['one marks', { deletes: 'hard' }, { deletes: 'soft' }, 'but b has `deletes: soft`'],
+  ['under two spellings', { deletes: 'hard' }, { table_name: 'Both' }, 'one table, both, but b has no `deletes`'],
 ])('resources of one table must agree on `deletes`: %s', async (_what, a, b, why) => {
   const both = { ...items, table_name: 'both' }
   const { run } = await loads(() => [

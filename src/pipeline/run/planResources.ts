@@ -91,21 +91,6 @@ function refuseDeletes(
       : deletesRefusal(disposition)
   if (refusal !== undefined) throw refused(resource, 'deletes', refusal)
   refuseOrphans(source, resource)
-  refuseOtherDeletes(source, resource)
-}
-
-/** Fails where another resource fills the same table and says otherwise: nobody knows whose row it is that is gone. */
-function refuseOtherDeletes({ resources }: Source, resource: Resource): void {
-  const tableOf = ({ name, hints: { tableName = name } }: Resource): unknown => tableName
-  const policy = ({ deletes }: Resource): string => JSON.stringify(deletes ?? null)
-  const other = resources.find(one => tableOf(one) === tableOf(resource) && policy(one) !== policy(resource))
-  if (other === undefined) return
-  const said = other.deletes === undefined ? 'has no `deletes`' : `has \`deletes: ${other.deletes.mode}\``
-  throw refused(
-    resource,
-    'deletes',
-    `${resource.name} and ${other.name} fill one table, ${String(tableOf(resource))}, but ${other.name} ${said}; let both delete in the same way, or each a table of its own`,
-  )
 }
 
 /** Fails where rows cannot go with their parents': nothing names the parent's row, or it never goes. */

@@ -61,8 +61,9 @@ function namesKey({ primaryKey = [], columns = [] }: TableHints): boolean {
 }
 
 /**
- * Warns of resources whose records come into one table. Fails with a SchemaError where two tables would differ only by
- * case and the destination takes them for one.
+ * Warns of resources whose records come into one table. Fails with a ConfigError where these delete in different ways:
+ * nobody could tell whose row it is that is gone. Fails with a SchemaError where two tables would differ only by case and
+ * the destination takes them for one.
  */
 export function reportSharedTables(
   roots: readonly PlannedResource[],
@@ -76,6 +77,10 @@ export function reportSharedTables(
   for (const [table, sharing] of tables) {
     const [first, ...others] = sharing.map(({ resource }) => resource.name)
     if (first === undefined || others.length === 0) continue
+    refuseOtherDeletes(
+      table,
+      sharing.map(({ resource }) => resource),
+    )
     emit({
       type: 'warning',
       code: 'table_collision',
@@ -83,6 +88,16 @@ export function reportSharedTables(
       resource: first,
     })
   }
+}
+
+function refuseOtherDeletes(table: string, resources: readonly Resource[]): void {
+  const policy = ({ deletes }: Resource): string => JSON.stringify(deletes ?? null)
+  const one = resources.find(({ deletes }) => deletes !== undefined)
+  const other = one === undefined ? undefined : resources.find(resource => policy(resource) !== policy(one))
+  if (one === undefined || other === undefined) return
+  const said = other.deletes === undefined ? 'has no `deletes`' : `has \`deletes: ${other.deletes.mode}\``
+  const message = `${one.name} and ${other.name} fill one table, ${table}, but ${other.name} ${said}; let both delete in the same way, or give one another table_name`
+  throw refused(one, 'deletes', message)
 }
 
 function refuseEqualButForCase(names: readonly string[], schema: ReadonlySchema, destination: Destination): void {

@@ -20,10 +20,10 @@ import type { PipelineSetup, RunOptions, RunResult } from '../setup.js'
 import { type FrozenWindows, windowsDocument } from './incremental/windows.js'
 import { flattenPlan, type PlannedResource } from './planResources.js'
 
-/** Journals older than this are not taken up: their pages tell of another time. */
+/** Journals older than this are not resumed: their pages tell of another time. */
 const RESUME_WITHIN_MS = 24 * 60 * 60 * 1000
 
-/** What a run looks at when it asks whether an interrupted one can be taken up. */
+/** What a run looks at when it asks whether an interrupted one can be resumed. */
 export interface Continuation {
   readonly setup: PipelineSetup
   /** Of this pipeline, in the working folder. */
@@ -97,7 +97,7 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
       emit({
         type: 'warning',
         code: 'journal_set_aside',
-        message: `The interrupted load ${unfinished.loadId} is not taken up: ${refusal}. Its pages were set aside in ${moved}`,
+        message: `The interrupted load ${unfinished.loadId} is not resumed: ${refusal}. Its pages were set aside in ${moved}`,
       })
     }
   }
@@ -152,7 +152,7 @@ export async function keepPages(
   emit({
     type: 'warning',
     code: 'journal_set_aside',
-    message: `The pages of load ${journal.loadId} are not taken up by the next run, for they may be to blame; they were set aside in ${moved}`,
+    message: `The pages of load ${journal.loadId} are not used by the next run, because they may be to blame; they were set aside in ${moved}`,
   })
 }
 
