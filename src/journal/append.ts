@@ -1,22 +1,22 @@
 import { DataError } from '../model/errors.js'
 import type { OpenFile } from './fileSystem.js'
 
-/** Writes records to the end of a file, those that come together with one call. */
+/** Appends records to a file. Records that come together are written with one call. */
 export interface Appender {
-  /** Resolves when the buffers are in the file: all of them, or the file ends where it did before. */
+  /** Resolves when all buffers are in the file. If it fails, the file ends where it did before. */
   append(buffers: readonly Uint8Array[]): Promise<void>
   /** Resolves when everything appended before is on the disk. */
   sync(): Promise<void>
 }
 
 export interface AppenderOptions {
-  /** Sync before an append resolves. */
+  /** Whether to sync before each append resolves. */
   readonly syncAlways: boolean
-  /** Milliseconds, of any clock. */
+  /** Milliseconds of any clock. */
   readonly now: () => number
 }
 
-/** In between, the file is synced after this much was written or this much time has passed. */
+/** Otherwise the file is synced after this many bytes or this much time. */
 const SYNC_BYTES = 32 * 2 ** 20
 const SYNC_MS = 1000
 /** Systems take up to 1,024 buffers in one call. */
@@ -43,7 +43,7 @@ export function createAppender(file: OpenFile, path: string, end: number, option
     try {
       await file.sync()
     } catch (error) {
-      // After a failed sync nobody knows what is on the disk.
+      // After a failed sync it is unknown what is on the disk.
       broken = failure(path, error)
       throw broken
     }
@@ -71,7 +71,7 @@ export function createAppender(file: OpenFile, path: string, end: number, option
     }
     for (const waiting of batch) waiting.resolve()
     if (unsynced >= SYNC_BYTES || (unsynced > 0 && options.now() - syncedAt >= SYNC_MS)) {
-      // Not waited for; if it fails, the next append and the sync before the commit do too.
+      // Not awaited: if it fails, the next append and the sync before the commit fail too.
       syncing ??= syncNow()
         .catch(() => undefined)
         .finally(() => {
@@ -108,7 +108,7 @@ export function createAppender(file: OpenFile, path: string, end: number, option
   }
 }
 
-/** Writes everything, if need be with several calls; fails where a call writes nothing. */
+/** Writes everything, with several calls if needed. Fails if a call writes nothing. */
 export async function writeAll(file: OpenFile, buffers: readonly Uint8Array[], position: number): Promise<number> {
   let rest = after(buffers, 0)
   let written = 0
@@ -121,7 +121,7 @@ export async function writeAll(file: OpenFile, buffers: readonly Uint8Array[], p
   return written
 }
 
-/** What remains of the buffers behind the first `count` bytes; begins with a byte. */
+/** The buffers after the first `count` bytes. The result begins with a byte. */
 function after(buffers: readonly Uint8Array[], count: number): readonly Uint8Array[] {
   let skip = count
   for (const [index, buffer] of buffers.entries()) {
@@ -131,7 +131,7 @@ function after(buffers: readonly Uint8Array[], count: number): readonly Uint8Arr
   return []
 }
 
-/** What a failed write means for the user. */
+/** The error that explains a failed write to the user. */
 export function failure(path: string, error: unknown): DataError {
   const code = (error as NodeJS.ErrnoException).code
   const reasons: Readonly<Record<string, string>> = {

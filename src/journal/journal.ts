@@ -31,21 +31,21 @@ export { lockPipeline, type PipelineLock } from './lock.js'
 export { type JournaledResponse, readJournal, replayJournal } from './replayJournal.js'
 export { systemFiles } from './systemFiles.js'
 
-/** Where and for what a journal is opened. */
+/** Where a journal is opened, and for which load. */
 export interface JournalOptions {
   readonly files: Files
-  /** Folder of the pipeline under the working folder: `<home>/<pipeline>`; the load's is `loads/<loadId>` in it. */
+  /** The pipeline's folder: `<home>/<pipeline>`. The load's folder in it is `loads/<loadId>`. */
   readonly dir: string
   readonly loadId: string
-  /** Digest of whatever makes recorded answers useless when it changes. */
+  /** Digest of everything whose change makes recorded answers useless. */
   readonly fingerprint: string
-  /** Facts frozen when the load began (incremental windows, start time); no secrets. Ignored when resuming. */
+  /** Facts fixed when the load began (incremental windows, start time), without secrets. Ignored when resuming. */
   readonly meta: JsonObject
-  /** Removes secrets from what is written, and puts those that it knows back into what is read. */
+  /** Removes secrets from what is written, and puts the ones it knows back into what is read. */
   readonly scrubber?: Scrubber | undefined
   /**
-   * `process` (default): a recorded answer survives the end of the process, and what was recorded up to the last
-   * `sync()` a power cut. `power`: every recorded answer survives both.
+   * `process` (default): recorded answers survive the end of the process. Those recorded before the last `sync()` also
+   * survive a power cut. `power`: every recorded answer survives both.
    */
   readonly durability?: 'process' | 'power' | undefined
   /** Milliseconds since the epoch. */
@@ -53,34 +53,34 @@ export interface JournalOptions {
 }
 
 /**
- * A journal open for writing. `lookup` gives the answers that were there when it was opened, each of them once, in the
- * order in which they were recorded under the same identity: a request that a list repeats is asked again, as it was
- * before the interruption.
+ * A journal open for writing. `lookup` returns the answers that existed when it was opened, each once. Answers with the
+ * same identity come in the order of their recording. A request that a list repeats is therefore sent again, as before
+ * the interruption.
  */
 export interface Journal extends ResponseJournal {
   readonly loadId: string
-  /** As given when the load began, which may have been in an earlier process. */
+  /** As given when the load began, maybe in an earlier process. */
   readonly meta: JsonObject
-  /** Answers in the journal. */
+  /** Number of answers in the journal. */
   readonly pages: number
-  /** Answers that were there when it was opened. */
+  /** Number of answers that existed when it was opened. */
   readonly resumedPages: number
-  /** Folder that an unusable earlier journal of this load was moved to. */
+  /** The folder to which an unusable earlier journal of this load was moved. */
   readonly setAside: string | undefined
   /** Resolves once everything recorded would survive a power cut. Called before a commit. */
   sync(): Promise<void>
   /** Syncs and closes the file; the load stays unfinished. Idempotent. */
   close(): Promise<void>
-  /** After the commit: closes, and without `keep` drops the answers; that this load began is still to be seen. */
+  /** After the commit: closes and, without `keep`, deletes the answers. The record that this load began stays. */
   letGo(options?: { readonly keep?: boolean }): Promise<void>
-  /** After the commit: closes, and deletes the journal or, with `keep`, moves it to `loads/<loadId>.done`, in one step. */
+  /** After the commit: closes, then deletes the journal or, with `keep`, moves it to `loads/<loadId>.done`, in one step. */
   remove(options?: { readonly keep?: boolean }): Promise<void>
 }
 
 /**
- * Opens the journal of a load: a new one, or the one that an interrupted process left, without its torn tail. A journal
- * with another fingerprint, or whose beginning cannot be read, is moved aside. Rejects with a DataError `journal` where
- * the folder cannot be written.
+ * Opens the journal of a load: a new one, or that of an interrupted process without its torn end. A journal with
+ * another fingerprint or an unreadable beginning is moved aside. Rejects with a DataError `journal` if the folder
+ * cannot be written.
  */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const folder = join(options.dir, 'loads', options.loadId)
@@ -95,10 +95,10 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   }
 }
 
-/** A journal file, read through to its last whole record. */
+/** A journal file that was read up to its last complete record. */
 interface Opened {
   readonly file: OpenFile
-  /** Where the first record ends, and the last. */
+  /** The ends of the first and of the last record. */
   readonly begin: number
   readonly end: number
   readonly meta: JsonObject
@@ -117,7 +117,7 @@ async function resumable(files: Files, path: string, fingerprint: string): Promi
   )
 }
 
-/** Closes a file that `work` could not use or failed with. */
+/** Closes the file if `work` fails or does not keep it. */
 async function closingUnless<T>(file: OpenFile, work: () => Promise<T>, isKept: (result: T) => boolean): Promise<T> {
   let kept = false
   try {
@@ -173,8 +173,8 @@ async function begin(path: string, folder: string, options: JournalOptions): Pro
 }
 
 /**
- * So that the new file is found again after a power cut: its name, those of the folders it lies in, and that of the
- * working folder. Whoever made them may have been killed before it could do that.
+ * Makes the new file survive a power cut: syncs its name, its folders, and the working folder. A process that created
+ * them may have been killed before it could do so.
  */
 async function syncNames(files: Files, { dir }: JournalOptions, folder: string): Promise<void> {
   const folders = [folder, dirname(folder), dir, dirname(dir), dirname(dirname(resolve(dir)))]
@@ -211,7 +211,7 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
       const offsets = index.get(identityKey(identity))
       for (let offset = offsets?.shift(); offset !== undefined; offset = offsets?.shift()) {
         const { answer, whole } = await answerAt(file, offset, opened.end, scrubber)
-        // What lacks a secret that nobody knows any more, such as a token of the earlier run, is not what the API said.
+        // An answer that lacks a secret, such as an earlier run's token, is not what the API sent.
         if (whole) return answer.response
       }
       return undefined
@@ -225,7 +225,7 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
     sync: () => appender.sync(),
     close,
     async letGo({ keep = false } = {}) {
-      // Removing a large file takes its time.
+      // Removing a large file takes time.
       if (!keep) await file.truncate(opened.begin)
       await close()
     },

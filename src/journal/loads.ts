@@ -8,7 +8,7 @@ import type { Files, OpenFile } from './fileSystem.js'
 import { readRecord, scan } from './scan.js'
 import { encodeRecord, recordId, type WarcRecord } from './warc.js'
 
-/** File in a load's folder that holds the answers. */
+/** The file in a load's folder that holds the answers. */
 export const RESPONSES_FILE = 'responses.warc'
 
 /** Facts in the first record of a journal. */
@@ -18,19 +18,19 @@ export interface LoadInfo {
   readonly meta: JsonObject
 }
 
-/** A load that began and was not committed. */
+/** A load that began but was not committed. */
 export interface UnfinishedLoad extends LoadInfo {
   /** Folder of the load. */
   readonly path: string
 }
 
-/** What the folder of a load is called once no run takes it up: kept after its commit, or set aside. */
+/** Suffix of a load's folder that no run resumes: kept after its commit, or set aside. */
 const PUT_AWAY = /\.(done|aside|gone)(\d*)$/
 
-/** A folder that is being removed: it counts no more. */
+/** A folder that is being removed. It is ignored. */
 const GONE = /\.gone\d*$/
 
-/** Loads of the pipeline in `dir` that were not committed, oldest first. Unreadable journals are left out. */
+/** Uncommitted loads of the pipeline in `dir`, oldest first. Unreadable journals are skipped. */
 export async function unfinishedLoads(files: Files, dir: string): Promise<readonly UnfinishedLoad[]> {
   const loads = join(dir, 'loads')
   const names = await files.list(loads).catch(() => [])
@@ -42,7 +42,7 @@ export async function unfinishedLoads(files: Files, dir: string): Promise<readon
   return found.sort((a, b) => Number(a.loadId) - Number(b.loadId) || (a.loadId < b.loadId ? -1 : 1))
 }
 
-/** Moves a load's folder to a free name: `<folder>.<suffix>`, then `<folder>.<suffix>2` and so on. */
+/** Renames a load's folder to a free name: `<folder>.<suffix>`, then `<folder>.<suffix>2` and so on. */
 export async function setAside(files: Files, path: string, suffix: 'aside' | 'done' | 'gone'): Promise<string> {
   for (let number = 1; ; number++) {
     const target = `${path}.${suffix}${number === 1 ? '' : number}`
@@ -57,8 +57,8 @@ export async function setAside(files: Files, path: string, suffix: 'aside' | 'do
 }
 
 /**
- * Forgets a load that is committed: its folder counts no more from one moment to the next, and is removed after that or,
- * with `keep`, is `<folder>.done`. Rejects with a DataError `journal`.
+ * Puts away a committed load. Its folder stops counting in one step. It is then removed or, with `keep`, renamed to
+ * `<folder>.done`. Rejects with a DataError `journal`.
  */
 export async function putAway(
   files: Files,
@@ -75,14 +75,14 @@ export async function putAway(
   }
 }
 
-/** A load's folder, whatever became of it. */
+/** A load's folder, in any state. */
 export interface RecordedLoad {
   readonly loadId: string
   readonly path: string
   readonly fate: 'unfinished' | 'done' | 'aside'
 }
 
-/** Every journal of the pipeline in `dir`, oldest load first; of several of one load, that of its latest attempt last. */
+/** Every journal of the pipeline in `dir`, oldest load first. If a load has several, its latest attempt comes last. */
 export async function recordedLoads(files: Files, dir: string): Promise<readonly RecordedLoad[]> {
   const loads = join(dir, 'loads')
   const names = await files.list(loads).catch(() => [])
@@ -96,7 +96,7 @@ export async function recordedLoads(files: Files, dir: string): Promise<readonly
     .sort((a, b) => Number(a.loadId) - Number(b.loadId) || a.attempt - b.attempt)
 }
 
-/** Removes the oldest journals that were set aside, so that `keep` remain; gives the folders that are gone. */
+/** Removes the oldest journals that were set aside, so that `keep` remain. Returns the removed folders. */
 export async function removeAside(files: Files, dir: string, keep: number): Promise<readonly string[]> {
   const aside = (await recordedLoads(files, dir)).filter(({ fate }) => fate === 'aside').map(({ path }) => path)
   const removed = aside.slice(0, Math.max(0, aside.length - keep))
@@ -104,16 +104,16 @@ export async function removeAside(files: Files, dir: string, keep: number): Prom
   return removed
 }
 
-/** A file that ends sooner was cut off before it held an answer: nothing is lost with it. */
+/** A shorter file was cut off before it held an answer, so nothing is lost with it. */
 export const SHORTEST_WORTH_KEEPING = 4096
 
-/** Removes what is left of journals whose process ended while it made or deleted them. Only under the pipeline's lock. */
+/** Removes leftovers of journals whose process ended while it created or deleted them. Call only while holding the pipeline's lock. */
 export async function removeStubs(files: Files, dir: string): Promise<void> {
   const loads = join(dir, 'loads')
   for (const name of await files.list(loads).catch(() => [])) {
     const path = join(loads, name)
     if (GONE.test(name)) {
-      // In nobody's way if it stays.
+      // It does no harm if it stays.
       await files.remove(path).catch(() => {})
       continue
     }
@@ -122,7 +122,7 @@ export async function removeStubs(files: Files, dir: string): Promise<void> {
   }
 }
 
-/** 0 where there is no file. */
+/** 0 if there is no file. */
 async function sizeOf(files: Files, path: string): Promise<number> {
   const file = await openExisting(files, path, 'r').catch(() => undefined)
   if (file === undefined) return 0
@@ -182,12 +182,12 @@ export function decodeInfo({ fields, block }: WarcRecord): LoadInfo | undefined 
   }
 }
 
-/** What the ids of a load's records begin with. */
+/** The start of the ids of a load's records. */
 export function loadDigest(loadId: string): string {
   return createHash('sha256').update(loadId).digest('hex')
 }
 
-/** Undefined where there is no such file. */
+/** Undefined if there is no such file. */
 export async function openExisting(files: Files, path: string, flags: 'r' | 'r+'): Promise<OpenFile | undefined> {
   try {
     return await files.open(path, flags)

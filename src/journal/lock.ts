@@ -7,14 +7,13 @@ import { failure } from './append.js'
 import type { Files, OpenFile } from './fileSystem.js'
 
 /**
- * Keeps other runs of the same pipeline out; released by `release()` or the end of the process. While it is held, a sign
- * of life is written into it every few seconds, for those who cannot see the process.
+ * Keeps other runs of the same pipeline out until `release()` or the end of the process. While the lock is held, a
+ * heartbeat is written into it every few seconds, for runs that cannot see the process.
  */
 export interface PipelineLock {
   /**
-   * Rejects with `destination_locked` where another run has taken the lock over, because this process gave no sign of
-   * life for too long: to be asked before a commit. Between the answer and the commit only the destination keeps two
-   * runs apart.
+   * Call it before a commit. Rejects with `destination_locked` if another run took over the lock because this process
+   * gave no heartbeat for too long. Between this check and the commit only the destination separates the two runs.
    */
   check(): Promise<void>
   /** Idempotent. */
@@ -24,18 +23,18 @@ export interface PipelineLock {
 export interface LockOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number
-  /** Resolves after so many milliseconds, whatever the clock says meanwhile. */
+  /** Resolves after this many milliseconds, even if the clock is changed meanwhile. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
   readonly signal?: AbortSignal | undefined
-  /** Told when another run's lock is waited for, and when it is taken over. */
+  /** Called when the run waits for another run's lock, and when it takes the lock over. */
   readonly warn?: ((code: 'lock_waited_for' | 'lock_taken_over', message: string) => void) | undefined
 }
 
-/** A holder gives a sign of life so often. */
+/** The time between two heartbeats. */
 const BEAT_MS = 5000
-/** One that gave none for so long is gone, as far as can be told from another machine or container. */
+/** After this long without a heartbeat an owner on another machine or in another container counts as dead. */
 const SILENCE_MS = 30_000
-/** Where the last sign is older than that by the clocks, it is watched for so long only: clocks may be wrong. */
+/** If the clocks say that the last heartbeat is older than that, the lock is watched only this long: clocks may be wrong. */
 const LOOK_MS = 12_000
 
 interface Holder {
@@ -43,21 +42,21 @@ interface Holder {
   readonly host: string
   /** ISO timestamp. */
   readonly startedAt: string
-  /** When the process began, in the system's own terms, where it can be known: a pid is given out again. */
+  /** When the process began, as the system reports it, if it does. Pids are reused. */
   readonly process?: string | undefined
-  /** Where its pid means something: one start of one machine, one container. Undefined where that cannot be known. */
+  /** Where the pid is valid: one boot of one machine, one container. Undefined if unknown. */
   readonly place?: string | undefined
-  /** Tells one lock from another. */
+  /** Identifies the lock. */
   readonly id: string
-  /** ISO timestamp of the last sign of life. */
+  /** ISO timestamp of the last heartbeat. */
   readonly beat?: string | undefined
 }
 
 /**
- * Takes the lock of the pipeline in `dir`: the file `lock.json`. A lock whose process is gone from this machine is taken
- * over at once, one of another machine or container when it gives no sign of life: it is watched for up to
- * {@link SILENCE_MS} by a clock that does not jump. Rejects with a DestinationError `destination_locked` that names pid
- * and start time of the run that holds it.
+ * Takes the lock of the pipeline in `dir`: the file `lock.json`. If its owner's process on this machine is gone, the
+ * lock is taken over at once. A lock of another machine or container is watched for a heartbeat, for up to
+ * {@link SILENCE_MS} by a clock that does not jump, and taken over without one. Rejects with a DestinationError
+ * `destination_locked` that names the pid and start time of the owner.
  */
 export async function lockPipeline(files: Files, dir: string, options: LockOptions): Promise<PipelineLock> {
   const path = join(dir, 'lock.json')
@@ -72,7 +71,7 @@ export async function lockPipeline(files: Files, dir: string, options: LockOptio
   }
   try {
     await files.makeFolder(dir)
-    // A lock of a dead process is moved away and the next attempt finds the place free, unless another run was faster.
+    // A dead process's lock is moved away. The next attempt then finds the place free, unless another run was faster.
     for (let attempts = 0; attempts < 20; attempts++) {
       const taken = await take(files, path, mine, now)
       if (taken !== undefined) {
@@ -83,7 +82,7 @@ export async function lockPipeline(files: Files, dir: string, options: LockOptio
       if (holder === undefined) continue
       if (await isAlive(holder, () => isBeating(files, dir, path, holder, options))) throw locked(dir, holder)
       await moveAway(files, path, holder)
-      // On this machine a dead process is nothing to tell of.
+      // A dead process on this machine needs no warning.
       if (holder.host === mine.host && holder.place === mine.place) continue
       options.warn?.(
         'lock_taken_over',
@@ -100,12 +99,12 @@ export async function lockPipeline(files: Files, dir: string, options: LockOptio
   })
 }
 
-/** Writes signs of life into the file of a lock, whatever its name is now: never into that of another. */
+/** Writes heartbeats into the file of its own lock, even after a rename, and never into another's. */
 interface Pulse {
   stop(): Promise<void>
 }
 
-/** Whole or not at all: the file is written beside and then linked, which fails where one is there. */
+/** Takes the lock completely or not at all. It writes a draft and links it, which fails if a lock exists. */
 async function take(files: Files, path: string, holder: Holder, now: () => number): Promise<Pulse | undefined> {
   const draft = `${path}.${holder.id}`
   const beatOf = (): string => new Date(now()).toISOString()
@@ -120,7 +119,7 @@ async function take(files: Files, path: string, holder: Holder, now: () => numbe
     return pulse(file, Buffer.byteLength(text) - '0000-00-00T00:00:00.000Z"}\n'.length, beatOf)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    // A draft may be gone because another run took it, half written, for one of a dead process.
+    // Another run may have removed the half-written draft, because it looked like that of a dead process.
     if (code === 'EEXIST' || code === 'ENOENT') return undefined
     throw error
   } finally {
@@ -137,7 +136,7 @@ function pulse(file: OpenFile, position: number, beatOf: () => string): Pulse {
     await file.sync()
   }
   const timer = setInterval(() => {
-    // One that fails is made up for by the next; a lock that is lost is noticed before the commit.
+    // The next heartbeat makes up for a failed one. A lost lock is noticed before the commit.
     beating ??= beat()
       .catch(() => {})
       .finally(() => {
@@ -174,7 +173,7 @@ function held(files: Files, dir: string, path: string, mine: Holder, beats: Puls
   }
 }
 
-/** Watches a lock whose process cannot be seen from here, until it gives a sign of life or is silent for long enough. */
+/** Watches a lock of a process that cannot be seen from here, until a heartbeat comes or the wait is over. */
 async function isBeating(
   files: Files,
   dir: string,
@@ -198,18 +197,18 @@ async function isBeating(
   return false
 }
 
-/** Drafts of locks whose processes were killed before they could remove them. */
+/** Removes drafts of locks whose processes were killed before they could do it. */
 async function removeDrafts(files: Files, dir: string, path: string): Promise<void> {
   for (const name of await files.list(dir)) {
     if (!name.startsWith(`${basename(path)}.`)) continue
     const draft = join(dir, name)
     const holder = await read(files, draft)
-    // Of processes elsewhere nobody knows; a draft is in nobody's way.
+    // Nothing is known about processes elsewhere. Their drafts do no harm.
     if (holder !== undefined && !(await isAlive(holder, async () => true))) await files.remove(draft)
   }
 }
 
-/** Undefined where there is none any more. */
+/** Undefined if the lock is gone. */
 async function read(files: Files, path: string): Promise<Holder | undefined> {
   try {
     const value: unknown = JSON.parse(await files.readText(path))
@@ -218,7 +217,7 @@ async function read(files: Files, path: string): Promise<Holder | undefined> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     if (!(error instanceof SyntaxError)) throw error
   }
-  // Nobody writes such a file while holding the lock; it is what a power cut or an editor left.
+  // No lock owner writes such a file. A power cut or an editor left it.
   return { pid: 0, host: hostname(), startedAt: '', id: '' }
 }
 
@@ -244,7 +243,7 @@ async function isAlive(holder: Holder, isBeating: () => Promise<boolean>): Promi
 
 let here: Promise<string | undefined> | undefined
 
-/** The start of this machine and the space of pids that this process is in, on Linux. */
+/** The boot of this machine and the pid namespace of this process, on Linux. */
 function ownPlace(): Promise<string | undefined> {
   here ??= Promise.all([readFile('/proc/sys/kernel/random/boot_id', 'utf8'), readlink('/proc/self/ns/pid')]).then(
     ([boot, pids]) => `${boot.trim()} ${pids}`,
@@ -253,7 +252,7 @@ function ownPlace(): Promise<string | undefined> {
   return here
 }
 
-/** Ticks since boot at which a process began, on Linux; undefined elsewhere. */
+/** When a process began, in ticks since boot, on Linux. Undefined elsewhere. */
 async function processStart(pid: number): Promise<string | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
   // The second field is the program's name in parentheses and may hold anything; the 20th after it is the start.
@@ -262,7 +261,7 @@ async function processStart(pid: number): Promise<string | undefined> {
 
 let own: Promise<string | undefined> | undefined
 
-/** That of this process, which never changes. */
+/** The start of this process, which never changes. */
 function ownStart(): Promise<string | undefined> {
   own ??= processStart(process.pid)
   return own
@@ -272,7 +271,7 @@ async function moveAway(files: Files, path: string, dead: Holder): Promise<void>
   const aside = `${path}.${randomUUID()}`
   try {
     await files.rename(path, aside)
-    // Another run may have put its own lock there since it was read.
+    // Another run may have put its own lock there meanwhile.
     const moved = await read(files, aside)
     if (moved !== undefined && moved.id !== dead.id) await files.link(aside, path).catch(() => undefined)
     await files.remove(aside)

@@ -10,9 +10,8 @@ import { decodeResponse, fieldsKey, identityKey, type ResponseRecord } from './w
 export type { ResponseRecord as JournaledResponse } from './warc.js'
 
 /**
- * Answers in the journal of a load's folder, in the order in which they were recorded; a torn tail ends the iteration.
- * `scrubber` puts the secrets it knows back where they were removed. Rejects with a DataError `journal` where there is
- * no journal.
+ * Answers in the journal of a load's folder, in recorded order. A torn end stops the iteration. `scrubber` puts back
+ * the removed secrets that it knows. Rejects with a DataError `journal` if there is no journal.
  */
 export async function* readJournal(files: Files, loadDir: string, scrubber?: Scrubber): AsyncGenerator<ResponseRecord> {
   const { file } = await openRecorded(files, loadDir)
@@ -26,16 +25,16 @@ export async function* readJournal(files: Files, loadDir: string, scrubber?: Scr
   }
 }
 
-/** A finished journal, read only. */
+/** A finished journal, read-only. */
 export interface ReplayJournal extends ResponseJournal, LoadInfo {
-  /** Answers in it. */
+  /** Number of answers. */
   readonly pages: number
   close(): Promise<void>
 }
 
 /**
- * A load's folder as a journal that answers every request from what was recorded, each answer once, and refuses what
- * was not: `lookup` then rejects with a DataError `journal`, so that nothing is ever asked from the API.
+ * Opens a load's folder as a journal that answers every request from its records, each answer once. If nothing was
+ * recorded, `lookup` rejects with a DataError `journal`, so nothing is ever requested from the API.
  */
 export async function replayJournal(files: Files, loadDir: string, scrubber?: Scrubber): Promise<ReplayJournal> {
   const { file, path } = await openRecorded(files, loadDir)

@@ -2,23 +2,23 @@ import { crc32 } from 'node:zlib'
 import type { OpenFile } from './fileSystem.js'
 import { blockDigest, parseHead, RECORD_END, type WarcRecord } from './warc.js'
 
-/** A whole, undamaged record in a file; its block is still there. */
+/** A complete, undamaged record in a file. Its block is not read yet. */
 export interface Located {
   readonly fields: ReadonlyMap<string, string>
-  /** Offsets in the file: of the record, of its block, and of what follows the record. */
+  /** Offsets in the file: start of the record, of its block, and of what follows the record. */
   readonly start: number
   readonly block: number
   readonly end: number
 }
 
 const FIRST_READ = 4096
-/** Longest head looked for; ours are longer than a kilobyte only where a body holds a secret very often. */
+/** Longest head that is searched. Ours exceed a kilobyte only if a body holds a secret very often. */
 const LONGEST_HEAD = 2 ** 26
 const PIECE = 2 ** 20
 
 /**
- * The records of a journal, in order, bodies checked but not kept. Ends at the first record that is cut off or damaged:
- * whatever follows it was written later and is worth no more.
+ * The records of a journal, in order. Bodies are checked but not kept. It ends at the first damaged or incomplete
+ * record, because everything after it was written later and is useless.
  */
 export async function* scan(file: OpenFile): AsyncGenerator<Located> {
   const size = await file.size()
@@ -31,7 +31,7 @@ export async function* scan(file: OpenFile): AsyncGenerator<Located> {
   }
 }
 
-/** Head of the record at `start`; undefined where there is none, or where it ends behind the end of the file. */
+/** Head of the record at `start`. Undefined if there is none, or if it ends after the end of the file. */
 export async function locate(file: OpenFile, start: number, size: number): Promise<Located | undefined> {
   for (let window = FIRST_READ; ; window *= 8) {
     const bytes = await read(file, start, Math.min(window, size - start))
@@ -63,7 +63,7 @@ async function isWhole(file: OpenFile, { fields, block, end }: Located): Promise
   return tail.equals(RECORD_END) && fields.get('warc-block-digest') === blockDigest(checksum)
 }
 
-/** Fewer bytes only at the end of the file. */
+/** Reads less only at the end of the file. */
 async function read(file: OpenFile, at: number, length: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(Math.max(0, length))
   return buffer.subarray(0, await file.read(buffer, at))

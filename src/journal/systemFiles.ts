@@ -1,7 +1,7 @@
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import type { Files, OpenFile } from './fileSystem.js'
 
-/** The files of this machine; what is made is for its user alone: answers may hold anything. */
+/** The files of this machine. New files are readable by their user only, because answers may hold anything. */
 export const systemFiles: Files = {
   open: async (path, flags) => openFile(await open(path, flags, 0o600)),
   readText: path => readFile(path, 'utf8'),
@@ -35,7 +35,7 @@ function openFile(file: FileHandle): OpenFile {
   }
 }
 
-/** Some systems cannot do that with folders. */
+/** Some systems cannot sync folders. */
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r').catch(() => undefined)
   await handle?.sync().catch(() => undefined)

@@ -26,22 +26,22 @@ export interface ResponseRecord {
 
 export interface DecodedResponse {
   readonly answer: ResponseRecord
-  /** Whether every secret that was left out is back; where not, `***` is in its place. */
+  /** Whether every removed secret was put back. If not, `***` is in its place. */
   readonly whole: boolean
 }
 
 type Seals = Sealed['seals']
 
 const HEAD_END = Buffer.from('\r\n\r\n')
-/** What follows the block of every record. */
+/** The bytes after the block of every record. */
 export const RECORD_END = Buffer.from('\r\n\r\n')
 
-/** Checksum of a block, as `WARC-Block-Digest` has it: cheap, and enough to notice what a power cut leaves behind. */
+/** Checksum of a block for `WARC-Block-Digest`. It is cheap, and enough to notice the damage of a power cut. */
 export function blockDigest(checksum: number): string {
   return `crc32:${checksum.toString(16).padStart(8, '0')}`
 }
 
-/** The buffers of a record, to be written one after the other. */
+/** The buffers of a record, in the order to write them. */
 export function encodeRecord(
   fields: Readonly<Record<string, string | undefined>>,
   block: readonly Uint8Array[],
@@ -61,7 +61,7 @@ export function encodeRecord(
   return [Buffer.from(head), ...block, RECORD_END]
 }
 
-/** Fields and length of the head at the start of `bytes`; undefined where no whole head is there. */
+/** Fields and length of the head at the start of `bytes`. Undefined if there is no complete head. */
 export function parseHead(
   bytes: Buffer,
 ): { readonly fields: ReadonlyMap<string, string>; readonly headBytes: number } | undefined {
@@ -81,14 +81,14 @@ function fieldMap(lines: readonly string[]): ReadonlyMap<string, string> {
   return fields
 }
 
-/** Identity of record number `sequence` of a load; the same for the same load and number. */
+/** Identity of record number `sequence` of a load. The same load and number give the same identity. */
 export function recordId(loadDigest: string, sequence: number): string {
   const d = loadDigest
   const number = sequence.toString(16).padStart(12, '0')
   return `<urn:uuid:${d.slice(0, 8)}-${d.slice(8, 12)}-8${d.slice(12, 15)}-8${d.slice(15, 18)}-${number}>`
 }
 
-/** The record of one answer. Secrets that `scrubber` knows are left out of it, with a note for putting them back. */
+/** The record of one answer. Secrets that `scrubber` knows are removed, with a note to put them back. */
 export function encodeResponse(
   answer: ResponseRecord,
   about: { readonly id: string; readonly sequence: number },
@@ -127,7 +127,7 @@ export function fieldsKey(fields: ReadonlyMap<string, string>): string {
   return `${fields.get('sluice-resource') ?? ''} ${fields.get('sluice-request') ?? ''}`
 }
 
-/** The answer in a response record. Its body is part of the record's block where nothing had to be put back. */
+/** The answer in a response record. Its body is part of the record's block, unless secrets were put back. */
 export function decodeResponse({ fields, block }: WarcRecord, scrubber: Scrubber | undefined): DecodedResponse {
   const bytes = Buffer.from(block.buffer, block.byteOffset, block.byteLength)
   const end = bytes.indexOf(HEAD_END) + HEAD_END.length

@@ -8,20 +8,20 @@ import type { JsonValue } from './value.js'
  * brackets and quotes must be balanced, scalars well-formed. Nothing recurses, so depth costs nothing.
  */
 
-/** Bytes of one value, without white space around it. */
+/** Bytes of one value, without surrounding white space. */
 export interface Span {
   readonly start: number
   /** Exclusive. */
   readonly end: number
-  /** Elements of an array, where they were counted on the way. */
+  /** Number of elements of an array, if it was counted on the way. */
   readonly count?: number | undefined
-  /** Where the commas between the elements of a long array stand, from `start`, where they were noted on the way. */
+  /** Positions of the commas between the elements of a long array, from `start`, if they were recorded on the way. */
   readonly separators?: readonly number[] | undefined
 }
 
 export type JsonKind = 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null'
 
-/** Not JSON, or cut off; `offset` is the byte where it was noticed. */
+/** Not JSON, or cut off. `offset` is the byte where this was noticed. */
 export class JsonBytesError extends SyntaxError {
   readonly offset: number
 
@@ -41,7 +41,7 @@ const CLOSE_OBJECT = 0x7d
 const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
 
-/** The first byte at or after `at` that is not white space; may be the length. */
+/** The first byte at or after `at` that is not white space. May be the length. */
 export function skipSpace(bytes: Uint8Array, at: number): number {
   let next = at
   for (; next < bytes.length; next++) {
@@ -59,7 +59,7 @@ export function skipValue(bytes: Uint8Array, at: number): number {
   return skipScalar(bytes, at)
 }
 
-/** What kind of value starts at `at`. */
+/** The kind of the value that starts at `at`. */
 export function kindAt(bytes: Uint8Array, at: number): JsonKind {
   switch (bytes[at]) {
     case OPEN_OBJECT:
@@ -78,7 +78,7 @@ export function kindAt(bytes: Uint8Array, at: number): JsonKind {
   }
 }
 
-/** The whole document: one value with nothing but white space (and a byte order mark) around it. */
+/** The whole document: one value, surrounded only by white space and a byte order mark. */
 export function documentSpan(bytes: Uint8Array): Span {
   const start = documentStart(bytes)
   return ended(bytes, valueSpan(bytes, start))
@@ -118,13 +118,13 @@ export function elements(bytes: Uint8Array, at: number): Span[] {
   }
 }
 
-/** Number of elements of the array that starts at `at`. Its commas are counted, so the elements are not checked. */
+/** Number of elements of the array that starts at `at`. Only its commas are counted, so the elements are not checked. */
 export function countElements(bytes: Uint8Array, at: number): number {
   skipContainer(bytes, at)
   return elementsSkipped(bytes, at)
 }
 
-/** Spans of the members of the object that starts at `at`, by name; of a repeated name the last value, first place. */
+/** Spans of the members of the object that starts at `at`, by name. A repeated name has its last value and first place. */
 export function members(bytes: Uint8Array, at: number): Map<string, Span> {
   return objectAt(bytes, at).members
 }
@@ -151,12 +151,12 @@ function objectAt(bytes: Uint8Array, at: number): ObjectSpan {
   }
 }
 
-/** Span of one member of the object that starts at `at`; of a repeated name the last. */
+/** Span of one member of the object that starts at `at`. Of a repeated name, the last one. */
 export function member(bytes: Uint8Array, at: number, key: string): Span | undefined {
   return members(bytes, at).get(key)
 }
 
-/** The value of a span, lossless. Throws where it is not JSON. */
+/** The value of a span, lossless. Throws if it is not JSON. */
 export function valueAt(bytes: Uint8Array, span: Span): JsonValue {
   return parseJson(bytes.subarray(span.start, span.end))
 }
@@ -196,7 +196,7 @@ const OPENS = 2
 const CLOSES = 3
 const SEPARATES = 4
 
-/** What a byte outside of texts means for skipping: one look-up a byte. */
+/** The role of a byte outside of texts while skipping: one look-up per byte. */
 const roles = new Uint8Array(256)
 roles[QUOTE] = STARTS_TEXT
 roles[OPEN_OBJECT] = OPENS
@@ -205,16 +205,16 @@ roles[CLOSE_OBJECT] = CLOSES
 roles[CLOSE_ARRAY] = CLOSES
 roles[COMMA] = SEPARATES
 
-/** Commas between the elements of the container that was skipped last: counting them costs nothing while skipping. */
+/** Commas between the elements of the last skipped container. Counting them while skipping costs nothing. */
 let commas = 0
-/** Where they stand, where the container is a long list. */
+/** Their positions, if the container is a long list. */
 let places: readonly number[] | undefined
 
 function elementsSkipped(bytes: Uint8Array, at: number): number {
   return commas === 0 && bytes[skipSpace(bytes, at + 1)] === CLOSE_ARRAY ? 0 : commas + 1
 }
 
-/** Containers longer than this are left to the kernel, which takes long ones ten times as fast. */
+/** Longer containers are skipped by the kernel, which is ten times as fast on them. */
 const SHORT = 2048
 
 function skipContainer(bytes: Uint8Array, at: number): number {
@@ -233,7 +233,7 @@ function skipContainer(bytes: Uint8Array, at: number): number {
     const role = roles[bytes[next]!]
     if (role === ORDINARY) continue
     if (role === STARTS_TEXT) {
-      // The loop of `skipString`, here because a call for each text is half of the time.
+      // The loop of `skipString`, inlined: a call for each text would take half of the time.
       for (next++; next < length && bytes[next] !== QUOTE; next++) if (bytes[next] === BACKSLASH) next++
       if (next >= length) break
     } else if (role === SEPARATES) {
@@ -272,7 +272,7 @@ function skipScalar(bytes: Uint8Array, at: number): number {
   return end
 }
 
-/** A document held as bytes. Members of an object that was looked into once are not searched again. */
+/** A document held as bytes. The members of an object are searched only once. */
 export class JsonDocument {
   readonly bytes: Uint8Array
   readonly root: Span
@@ -280,7 +280,7 @@ export class JsonDocument {
   #closed = false
   readonly #tree: JsonTree<Span>
 
-  /** Throws JsonBytesError or JsonSyntaxError where the bytes are not one JSON value, as far as that is noticed. */
+  /** Throws JsonBytesError or JsonSyntaxError if the bytes are not one JSON value, as far as that is noticed. */
   constructor(bytes: Uint8Array) {
     this.bytes = bytes
     const start = documentStart(bytes)
@@ -309,7 +309,7 @@ export class JsonDocument {
     let found = this.#members.get(span.start)
     if (found === undefined) {
       found = members(this.bytes, span.start)
-      // A wildcard may visit every record; only the first objects, the envelope, are asked for again.
+      // A wildcard may visit every record, but only the first objects, the envelope, are needed again.
       if (this.#members.size < 64) this.#members.set(span.start, found)
     }
     return found
@@ -320,12 +320,12 @@ export class JsonDocument {
     return valueAt(this.bytes, span)
   }
 
-  /** The bytes will be those of something else: whoever looks for a path from now on is told so, and not what is there. */
+  /** The bytes will be reused. From now on a search for a path fails instead of reading wrong data. */
   close(): void {
     this.#closed = true
   }
 
-  /** Where the path matches; undefined where its matches are no parts of the document (sorted or counted). */
+  /** The places that the path matches. Undefined if its matches are not parts of the document (sorted or counted). */
   locate(path: JsonPath): Span[] | undefined {
     if (this.#closed) throw new TypeError('an answer can be looked into only until the one after the next is there')
     return path.locates ? path.locate(this.#tree, this.root) : undefined

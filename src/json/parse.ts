@@ -13,9 +13,9 @@ export class JsonSyntaxError extends SyntaxError {
 }
 
 /**
- * Reads a JSON text without losing digits: integers beyond ±(2^53−1) become bigint, and numbers that JavaScript would
- * print otherwise keep their text (`numberLiteral`; a number that is the whole document does not). Of duplicate keys the
- * last value counts, at the first position. Bytes are UTF-8, with or without a byte order mark; invalid sequences become
+ * Reads JSON without losing digits. Integers beyond ±(2^53−1) become bigint. Numbers that JavaScript would print
+ * differently keep their text (`numberLiteral`), except a number that is the whole document. Of duplicate keys the last
+ * value counts, at the first position. Bytes are UTF-8, with or without a byte order mark. Invalid sequences become
  * U+FFFD. Throws JsonSyntaxError.
  */
 export function parseJson(text: string | Uint8Array): JsonValue {
@@ -50,12 +50,12 @@ const words: ReadonlyMap<number, readonly [string, JsonValue]> = new Map<number,
   [0x6e, ['null', null]],
 ])
 
-/** The exact reader: several times slower than JSON.parse, and the one that explains what is wrong. */
+/** The exact reader. It is several times slower than JSON.parse, and explains errors. */
 class Parser {
   readonly #source: string
   #at = 0
   #depth = 0
-  /** Text of the number just read, where it must be kept. */
+  /** Text of the last number, if it must be kept. */
   #literal: string | undefined
 
   constructor(source: string) {

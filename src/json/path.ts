@@ -1,27 +1,27 @@
 import type { JsonObject, JsonValue } from './value.js'
 
 /**
- * A compiled JSONPath of the dialect that dlt speaks (jsonpath-ng): `$` is optional; names may hold `-`, `_` and start
- * with `@`; other names are quoted, in dots or brackets; `[n]`, `[-1]`, slices, `[*]`, `..`, `|` (which binds tighter
- * than `.`), several names `['a','b']`, filters `[?(@.id>1 & t='a')]`, sorting `[/a]` and `[\a]`, `` `len` ``,
+ * A compiled JSONPath in dlt's dialect (jsonpath-ng). `$` is optional. Names may contain `-` and `_` and start with
+ * `@`; other names are quoted, after a dot or in brackets. Also: `[n]`, `[-1]`, slices, `[*]`, `..`, `|` (which binds
+ * tighter than `.`), several names `['a','b']`, filters `[?(@.id>1 & t='a')]`, sorting `[/a]` and `[\a]`, `` `len` ``,
  * `` `keys` ``, `` `this` ``.
  */
 export interface JsonPath {
   readonly text: string
-  /** Names and indexes from the root, where the path has nothing else. */
+  /** Names and indexes from the root, if the path has nothing else. */
   readonly steps: readonly (string | number)[] | undefined
-  /** Whether every match is a part of the document: nothing is sorted or counted. */
+  /** Whether every match is a part of the document, so nothing is sorted or counted. */
   readonly locates: boolean
-  /** Every match, in order; none when something on the way is missing. */
+  /** Every match, in order. None if something on the way is missing. */
   matches(value: JsonValue): JsonValue[]
-  /** The same with the container of each match, for the literals of numbers. */
+  /** The same, with the container of each match, for the texts of numbers. */
   find(value: JsonValue): PathMatch[]
   /**
-   * For a value without a match: whether there was something to choose from, such as the empty list of `data[*]` or a
-   * list none of whose elements passes the filter. Otherwise a name on the way is missing.
+   * For a value without a match: whether the path had values to choose from, such as the empty list of `data[*]`, or a
+   * list in which no element passes the filter. Otherwise a name on the way is missing.
    */
   choosesFrom(value: JsonValue): boolean
-  /** Every match in a document of any representation. Only for paths that locate. */
+  /** Every match in a document, in any representation. Only for paths with `locates`. */
   locate<Node>(tree: JsonTree<Node>, root: Node): Node[]
 }
 
@@ -41,7 +41,7 @@ export interface JsonTree<Node> {
   readonly value: (node: Node) => JsonValue
 }
 
-/** Compiles a path. Throws a SyntaxError that names the position and what was expected. */
+/** Compiles a path. Throws a SyntaxError with the position and what was expected. */
 export function compilePath(text: string): JsonPath {
   const root = new Parser(text).parse()
   const steps = simpleSteps(root)
@@ -60,10 +60,10 @@ export function compilePath(text: string): JsonPath {
 
 const compiled = new Map<string, JsonPath>()
 
-/** The paths of a process are those of its documents and guesses: few, unless keys are guessed from data. */
+/** A process normally has few paths: those of its documents and guesses. There are more if keys are guessed from data. */
 const MOST_COMPILED = 1000
 
-/** {@link compilePath}, once for a text that comes again and again. */
+/** The same as {@link compilePath}, but compiles a repeated text only once. */
 export function compiledPath(text: string): JsonPath {
   let path = compiled.get(text)
   if (path === undefined) {
@@ -377,7 +377,7 @@ function evaluate<Node>(
     case 'descendants': {
       const found: Node[] = []
       for (const left of evaluate(expression.left, node, root, tree, compute)) {
-        // Parents before children, with a stack of our own, so that depth costs no call stack.
+        // Parents come before children. An own stack is used, so that depth uses no call stack.
         const open = [left]
         for (let next = open.pop(); next !== undefined; next = open.pop()) {
           for (const right of evaluate(expression.right, next, root, tree, compute)) found.push(right)
@@ -429,7 +429,7 @@ function cameToChoice(expression: Expression, node: PathMatch, root: PathMatch):
   }
 }
 
-/** `[*]` of an object or a scalar is the value itself; other slices of it are empty. */
+/** `[*]` of an object or a scalar is the value itself. Other slices of it are empty. */
 function slice<Node>(expression: Expression & { kind: 'slice' }, node: Node, tree: JsonTree<Node>): Node[] {
   const kind = tree.kind(node)
   if (kind === 'null') return []

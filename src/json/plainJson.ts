@@ -1,9 +1,8 @@
 import { MAX_JSON_DEPTH } from './value.js'
 
 /**
- * Whether JSON.parse loses nothing of the text, if it is JSON at all: no number that JavaScript would print otherwise
- * (rather too many are suspected than too few) and no deeper nesting than allowed. One pass, at twice the speed of
- * JSON.parse.
+ * Whether JSON.parse loses nothing of the text, if it is JSON. It has no number that JavaScript would print differently
+ * (in doubt the answer is no), and no deeper nesting than allowed. One pass, twice as fast as JSON.parse.
  */
 export function isPlainJson(source: string): boolean {
   let depth = 0
@@ -49,7 +48,7 @@ function isEscaped(source: string, at: number): boolean {
 /** A double holds 15 digits exactly. */
 const longestPlainNumber = 15
 
-/** Offset of the last character of a number that is surely printed as it is written, or −1. */
+/** Offset of the last character of a number that is certainly printed as written, or −1. */
 function endOfPlainNumber(source: string, start: number): number {
   const first = source.charCodeAt(start) === minus ? start + 1 : start
   let at = first

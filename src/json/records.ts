@@ -4,7 +4,7 @@ const OPEN = 0x5b
 const COMMA = 0x2c
 const CLOSE = 0x5d
 
-/** One JSON array of the records at `spans`, bytes unchanged. */
+/** One JSON array of the records at `spans`, with unchanged bytes. */
 export function joinRecords(bytes: Uint8Array, spans: readonly Span[]): Uint8Array {
   let length = 1
   for (const span of spans) length += span.end - span.start + 1
@@ -21,8 +21,8 @@ export function joinRecords(bytes: Uint8Array, spans: readonly Span[]): Uint8Arr
 }
 
 /**
- * A JSON array in pieces, each an array of the next records that is longer than `pieceBytes` by one record at most. An array
- * that is shorter is given as it is. What is wrong with the text is not judged here: it is in one of the pieces.
+ * A JSON array in pieces. Each is an array of the next records and exceeds `pieceBytes` by at most one record. A
+ * shorter array is returned as it is. Errors in the text are not checked here. They remain in one of the pieces.
  */
 export function* pieces(records: Uint8Array, pieceBytes: number): Iterable<Uint8Array> {
   if (records.length <= pieceBytes) return yield records

@@ -3,8 +3,8 @@ import { BLOCK, CAPACITY, type Exports, newInstance } from './kernel/skip.wasm.j
 const SPACE = 0x20
 
 /**
- * From inside of a JSON container, outside of texts, to the bracket that closes it: `depth` brackets are open,
- * `separators` commas between elements were seen. Undefined where the bytes end before it.
+ * Skips from inside a JSON container, outside of texts, to its closing bracket. `depth` brackets are open, and
+ * `separators` commas between elements were already seen. Undefined if the bytes end before it.
  */
 export function skipLong(
   bytes: Uint8Array,
@@ -19,12 +19,12 @@ export function skipLong(
   return end === undefined ? undefined : { end, separators: exports.commas() }
 }
 
-/** Places that are kept of one list; the kernel finds those of a longer one again. */
+/** Most positions that are kept for one list. The kernel finds those of a longer list again. */
 const MOST_PLACES = 1 << 16
 
 /**
- * The end of the list that starts at `at` with its bracket, and where the commas between its elements stand, counted from
- * `at`; `places` is undefined where they are too many to be kept. Undefined where the bytes end before the list does.
+ * The end of the list that starts at `at` with its bracket, and the positions of the commas between its elements,
+ * counted from `at`. `places` is undefined if they are too many to keep. Undefined if the bytes end before the list.
  */
 export function skipList(
   bytes: Uint8Array,
@@ -45,12 +45,12 @@ export function skipList(
   return { end, separators, places: places.length === separators ? places : undefined }
 }
 
-/** Where the commas between the elements of a list stand, however many. The bytes are the list, and its brackets match. */
+/** Positions of all commas between a list's elements. The bytes are the list, and its brackets match. */
 export function separatorsOf(list: Uint8Array): readonly number[] {
   return skipList(list, 0, Number.POSITIVE_INFINITY)?.places ?? []
 }
 
-/** Looks at the bytes part by part, up to the bracket that closes the container; undefined where they end before it. */
+/** Reads the bytes in parts, up to the bracket that closes the container. Undefined if they end before it. */
 function search(bytes: Uint8Array, from: number, looked?: (start: number) => void): number | undefined {
   const { exports, input } = loaded as typeof loaded & object
   for (let at = from; at < bytes.length; at += input.length) {
@@ -65,7 +65,7 @@ function search(bytes: Uint8Array, from: number, looked?: (start: number) => voi
   return undefined
 }
 
-/** The compiled kernel; loaded with the first long container. Its memory never grows, so the view stays valid. */
+/** The compiled kernel, loaded for the first long container. Its memory never grows, so the view stays valid. */
 let loaded: { readonly exports: Exports; readonly input: Uint8Array; readonly marks: Int32Array } | undefined
 
 function load(): typeof loaded & object {

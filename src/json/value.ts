@@ -2,21 +2,21 @@
 export type JsonValue = null | boolean | number | bigint | string | readonly JsonValue[] | JsonObject
 
 /**
- * Members are own properties, whatever their names (`__proto__` too), in document order, except that JavaScript moves
- * names that look like array indexes to the front.
+ * Members are own properties, whatever their names (even `__proto__`), in document order. JavaScript moves names that
+ * look like array indexes to the front.
  */
 export interface JsonObject {
   readonly [key: string]: JsonValue
 }
 
-/** Containers within containers that are read and written; deeper values are refused, so that no walk can overflow. */
+/** Deepest nesting that is read and written. Deeper values are refused, so that no walk can overflow. */
 export const MAX_JSON_DEPTH = 1024
 
 const literals = new WeakMap<object, Map<string, string>>()
 
 /**
- * The text of a member's number as it was read, where JavaScript would print it otherwise (`1.0`, `1e5`, 20 digits).
- * Undefined where the member is not that number any more.
+ * The text of a member's number as it was read, if JavaScript would print it differently (`1.0`, `1e5`, 20 digits).
+ * Undefined if the member is no longer that number.
  */
 export function numberLiteral(container: object, key: string | number): string | undefined {
   const literal = literals.get(container)?.get(String(key))
@@ -26,12 +26,12 @@ export function numberLiteral(container: object, key: string | number): string |
   return isThatNumber ? literal : undefined
 }
 
-/** Only a document spells a whole number otherwise than its digits, with zeros in front. */
+/** Only a document can spell a whole number differently from its digits, with leading zeros. */
 function isSpelling(literal: string, value: bigint): boolean {
   return /^[+-]?\d+$/.test(literal) && BigInt(literal.replace(/^\+/, '')) === value
 }
 
-/** Notes the text of a member's number; `undefined` forgets what an earlier member of that name left. */
+/** Stores the text of a member's number. `undefined` removes the text of an earlier member with that name. */
 export function setNumberLiteral(container: object, key: string | number, literal: string | undefined): void {
   const known = literals.get(container)
   if (literal === undefined) known?.delete(String(key))
@@ -39,14 +39,14 @@ export function setNumberLiteral(container: object, key: string | number, litera
   else known.set(String(key), literal)
 }
 
-/** Whether any member of the container may have a kept text: spares the look-ups in most of them. */
+/** Whether any member of the container may have a stored text. Usually none has, which saves the look-ups. */
 export function hasNumberLiterals(container: object): boolean {
   return literals.has(container)
 }
 
 /**
- * Lets the numbers of `copy` that equal those at the same place in `original` keep their texts: `{ ...record }` knows
- * nothing of them. Containers that both share need nothing.
+ * Lets numbers of `copy` keep their texts if they equal those at the same place in `original`, because `{ ...record }`
+ * loses the texts. Containers that both share need nothing.
  */
 export function keepNumberLiterals(original: JsonValue, copy: unknown): void {
   if (original === copy || !isContainer(original) || !isContainer(copy)) return
@@ -65,35 +65,35 @@ function isContainer(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 
-/** Whether a value is a JSON object: no list, no null, no map. */
+/** Whether a value is a JSON object: not a list, null or a map. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Map)
 }
 
-/** The member of an object by a key that comes from data: `__proto__` and `constructor` are keys like others. */
+/** The member of an object, by a key from data. `__proto__` and `constructor` are ordinary keys. */
 export function member(object: JsonObject | undefined, key: string): JsonValue | undefined {
   return object !== undefined && Object.hasOwn(object, key) ? object[key] : undefined
 }
 
-/** Sets a member by a key that comes from data. Assigning `__proto__` would set the prototype instead. */
+/** Sets a member by a key from data. A plain assignment of `__proto__` would set the prototype. */
 export function setMember<Value>(object: Record<string, Value>, key: string, value: Value): void {
   Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
-/** {@link member} where it is an object. */
+/** The same as {@link member}, if it is an object. */
 export function objectMember(object: JsonObject | undefined, key: string): JsonObject | undefined {
   const value = member(object, key)
   return isJsonObject(value) ? value : undefined
 }
 
-/** A copy of the object without one key; its numbers keep their digits. */
+/** A copy of the object without one key. Its numbers keep their digits. */
 export function withoutMember(object: JsonObject, key: string): JsonObject {
   const copy = Object.fromEntries(Object.entries(object).filter(([name]) => name !== key))
   keepNumberLiterals(object, copy)
   return copy
 }
 
-/** A copy of the object with one member set, in its old place or last; its other numbers keep their digits. */
+/** A copy of the object with one member set, in its old place or last. Its other numbers keep their digits. */
 export function withMember(object: JsonObject, key: string, value: JsonValue): JsonObject {
   const copy = { ...object, [key]: value }
   keepNumberLiterals(withoutMember(object, key), copy)

@@ -1,11 +1,11 @@
 import { hasNumberLiterals, type JsonValue, MAX_JSON_DEPTH, numberLiteral } from './value.js'
 
 /**
- * Compact JSON. Numbers that were read and not changed keep their text, bigints are digits. Values that user functions
- * return are taken too: a Date becomes an ISO text with Z (an invalid one null), a Uint8Array base64, NaN and ±Infinity
- * null, undefined members are left out (null in arrays), `toJSON` methods are called. What is not data (functions, symbols,
- * promises, maps, sets and other collections, errors) and what nests too deeply, cycles among them, throws a TypeError that
- * names the place.
+ * Compact JSON. Numbers that were read and not changed keep their text. Bigints are digits. Values from user functions
+ * are accepted too: a Date becomes ISO text with Z (an invalid one null), a Uint8Array base64, NaN and ±Infinity null.
+ * Undefined members are left out (null in arrays), and `toJSON` methods are called. Throws a TypeError that names the
+ * place for values that are not data (functions, symbols, promises, maps, sets and other collections, errors) and for
+ * too deep nesting, including cycles.
  */
 export function stringifyJson(value: unknown): string {
   return write(value, plain, 0, undefined)
@@ -13,8 +13,8 @@ export function stringifyJson(value: unknown): string {
 
 /**
  * The input of every hash: compact JSON as orjson's `OPT_SORT_KEYS` prints it. Keys are sorted by code point at every
- * level, numbers are integers or doubles as they were written (`1`, `1.0`), doubles have the shortest digits, with an
- * exponent from 1e16 up and below 1e-5 (`1e+16`, `1e-6`), NaN and ±Infinity are null.
+ * level. Numbers are integers or doubles, as written (`1`, `1.0`). Doubles have the shortest digits, with an exponent
+ * from 1e16 up and below 1e-5 (`1e+16`, `1e-6`). NaN and ±Infinity are null.
  */
 export function canonicalJson(value: JsonValue): string {
   return write(value, canonical, 0, undefined)
@@ -37,7 +37,7 @@ const canonical: Style = {
   keys: object => sortByCodePoint(Object.keys(object)),
   number: (value, literal) => {
     if (!Number.isFinite(value)) return 'null'
-    // JavaScript's own integers have no literal: they are integers, 1.0 comes with one.
+    // JavaScript's own integers have no literal and are integers. 1.0 has a literal.
     return literal === undefined && Number.isSafeInteger(value) ? String(value) : printDouble(value)
   },
   text: value => quoted(surrogate.test(value) ? value.replace(loneSurrogate, '\ufffd') : value),
@@ -50,7 +50,7 @@ const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\
 const special = /["\\\u0000-\u001f\ud800-\udfff]/
 
 function quoted(text: string): string {
-  // Most texts are short and plain: a test and a join take a fraction of a call of JSON.stringify.
+  // Most texts are short and plain. A test and a join are much faster than a call of JSON.stringify.
   return text.length < 100 && !special.test(text) ? `"${text}"` : JSON.stringify(text)
 }
 
@@ -99,13 +99,13 @@ function writeObject(value: object, style: Style, depth: number): string {
   return text === '' ? '{}' : `${text}}`
 }
 
-/** Objects whose members say nothing of what they hold; written as such, they would be `{}`. */
+/** Refuses objects whose members do not show their content. They would be written as `{}`. */
 function refuseWhatIsNoData(value: object): void {
   const isCollection = Symbol.iterator in value || Symbol.asyncIterator in value
   const isPromise = 'then' in value && typeof value.then === 'function'
   const isOther = noData.some(kind => value instanceof kind)
   if (!isCollection && !isPromise && !isOther) return
-  // Nobody waits for it, and the process would end with its failure.
+  // Nobody awaits it, so its failure would end the process.
   if (isPromise) (value.then as PromiseLike<unknown>['then']).call(value, undefined, () => {})
   const { name } = value.constructor ?? {}
   throw new NotData(isPromise ? 'a promise' : name === undefined || name === '' ? 'an object' : `a ${name}`)
@@ -128,7 +128,7 @@ function writeArray(value: readonly unknown[], style: Style, depth: number): str
   return `${text}]`
 }
 
-/** A value that has no JSON, with the way to it. */
+/** A value that JSON cannot hold, with the path to it. */
 class NotData extends TypeError {
   readonly what: string
   readonly path: string
@@ -158,7 +158,7 @@ function printDouble(value: number): string {
   return value.toExponential()
 }
 
-/** Order of UTF-8 bytes: that of UTF-16 units, which `sort` uses, differs where there are surrogates. */
+/** Sorts by UTF-8 bytes. `sort` uses UTF-16 units, which differ for surrogates. */
 function sortByCodePoint(keys: string[]): readonly string[] {
   if (keys.length < 2) return keys
   if (!keys.some(key => surrogate.test(key))) return keys.sort()

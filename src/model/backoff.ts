@@ -15,20 +15,20 @@ export function backoffMs(backoff: Backoff, n: number, random: number): number {
 }
 
 /**
- * Milliseconds that `Retry-After` asks to wait: seconds, or a moment as {@link toldTime} knows it. A date in the past is 0.
- * Undefined where the header is absent or makes no sense; infinite where no number is large enough.
+ * Milliseconds that `Retry-After` asks to wait: seconds, or a moment that {@link toldTime} can read. A date in the past
+ * gives 0. Undefined if the header is absent or invalid. Infinite if the number is too large.
  */
 export function retryAfterMs(headers: Headers, now: number): number | undefined {
   const header = textOf(headers['retry-after'])?.trim()
   if (header === undefined) return undefined
   const until = toldTime(header, headers, now)
   if (until === undefined) return undefined
-  // Who counts in seconds since the epoch did not mean those of years ago.
+  // An API that counts seconds since the epoch would not send a moment years ago.
   if (until < now && NUMBER.test(header)) return undefined
   return Math.max(0, Math.ceil(until - now))
 }
 
-/** By lower-case name; a list is one that came several times. */
+/** By lower-case name. A list holds the values of a repeated header. */
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
 function textOf(header: Headers[string]): string | undefined {
@@ -36,15 +36,15 @@ function textOf(header: Headers[string]): string | undefined {
 }
 
 const NUMBER = /^\d+(?:\.\d+)?(?:e\+?\d+)?$/i
-/** Numbers above are moments: as a wait it would be 31 years. */
+/** Larger numbers are moments. As a wait, this would be 31 years. */
 const FIRST_EPOCH_SECONDS = 1e9
-/** Numbers above are milliseconds since the epoch: in seconds it would be the year 5138. */
+/** Larger numbers are milliseconds since the epoch. As seconds, this would be the year 5138. */
 const FIRST_EPOCH_MS = 1e11
 
 /**
- * When a wait that a header tells is over, by this machine's clock: told in seconds from now, or as a moment, in seconds or
- * milliseconds since the epoch or as a date. The server's moments are compared with the server's clock, where it tells its
- * `Date`. Undefined where the text is nothing of that; infinite where no number is large enough.
+ * The end of a wait that a header gives, by this machine's clock. The header gives seconds from now, a moment in
+ * seconds or milliseconds since the epoch, or a date. Moments are corrected by the server's clock if it sends `Date`.
+ * Undefined if the text is none of these. Infinite if the number is too large.
  */
 export function toldTime(text: string, headers: Headers, now: number): number | undefined {
   const skew = now - (httpDate(textOf(headers.date)) ?? now)
@@ -57,7 +57,7 @@ export function toldTime(text: string, headers: Headers, now: number): number | 
   return Number.isNaN(date) ? undefined : date + skew
 }
 
-/** Milliseconds since the epoch. Only texts with letters are dates: `Date.parse` would take `-5` for a year. */
+/** Milliseconds since the epoch. Only text with letters is a date: `Date.parse` would read `-5` as a year. */
 function httpDate(text: string | undefined): number | undefined {
   if (text === undefined || !/^[A-Za-z]{3,9},? /.test(text)) return undefined
   const at = Date.parse(text)

@@ -24,7 +24,7 @@ export interface Column {
 }
 
 /**
- * Rows of one table, column by column. Columns with no value in any row may be left out. A batch is lent: its buffers
+ * Rows of one table, column by column. Columns with no value in any row may be left out. Copy what you keep: the buffers
  * are reused once the promise of `stage` has settled.
  */
 export interface ColumnBatch {

@@ -1,9 +1,6 @@
 import type { DispositionHint } from './source.js'
 
-/**
- * Why rows that a listing no longer has cannot be deleted (`deletes`) where rows are written like this; undefined where
- * they can, with a primary key.
- */
+/** Why `deletes` cannot work with this write disposition. Undefined if it can, given a primary key. */
 export function deletesRefusal({ disposition, strategy }: DispositionHint): string | undefined {
   const remedy = 'write `write_disposition: merge` and a `primary_key`, or leave `deletes` out'
   if (disposition === 'merge' && strategy !== 'scd2') return undefined

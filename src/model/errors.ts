@@ -1,6 +1,6 @@
 /**
- * Errors are grouped by what their reader does next. Each says what failed, where, and what to do; `message` is
- * complete on its own and safe to print: it never holds a secret and never a stack.
+ * Errors are grouped by what the reader does next. Each says what failed, where, and what to do. `message` is complete
+ * and safe to print: it never holds a secret or a stack.
  */
 
 /** The kind of failure, stable across releases; `docs/troubleshooting.md` has an entry for each. */
@@ -59,7 +59,7 @@ export interface ConfigPlace {
 /** Fix the file. */
 export class ConfigError extends SluiceError {
   readonly place: ConfigPlace
-  /** Every problem found, the first of which is this error's own message; a document is checked whole. */
+  /** Every problem found. This error's message is the first one. A document is checked as a whole. */
   readonly problems: readonly ConfigProblem[]
 
   constructor(problems: readonly [ConfigProblem, ...ConfigProblem[]], code: 'config' | 'secret_missing' = 'config') {
@@ -68,7 +68,7 @@ export class ConfigError extends SluiceError {
     this.place = problems[0].place
   }
 
-  /** The blamed key of the first problem, as in `resources[1].endpoint.paginator.limit`. */
+  /** The key of the first problem, as in `resources[1].endpoint.paginator.limit`. */
   get path(): string {
     return this.place.path
   }
@@ -76,7 +76,7 @@ export class ConfigError extends SluiceError {
 
 export interface ConfigProblem {
   readonly place: ConfigPlace
-  /** What is wrong, what was expected and, where there is one, the near miss; no trailing dot, no path. */
+  /** What is wrong, what was expected and, if there is one, a similar name. No trailing dot, no path. */
   readonly message: string
 }
 
@@ -95,7 +95,7 @@ export class RequestError extends SluiceError {
   readonly url: string | undefined
   readonly status: number | undefined
   readonly attempts: number | undefined
-  /** Configuration key to look at, as in `client.auth`, where one is to blame. */
+  /** Configuration key that caused the error, as in `client.auth`, if there is one. */
   readonly path: string | undefined
 
   constructor(
@@ -133,7 +133,7 @@ export class RequestError extends SluiceError {
   }
 }
 
-/** Look at the data: add a hint, mend the selector or the parent's field. */
+/** Look at the data: add a hint, or fix the selector or the parent's field. */
 export class DataError extends SluiceError {
   readonly resource: string | undefined
   /** Configuration path, or table and column, that the value belongs to. */
@@ -167,7 +167,7 @@ export class DataError extends SluiceError {
   }
 }
 
-/** Accept or forbid the change of schema. */
+/** Accept or forbid the schema change. */
 export class SchemaError extends SluiceError {
   readonly table: string | undefined
   readonly column: string | undefined
@@ -183,7 +183,7 @@ export class SchemaError extends SluiceError {
   }
 }
 
-/** Rights, space, connection, a table changed by hand. */
+/** Check permissions, space, the connection, or a table that was changed by hand. */
 export class DestinationError extends SluiceError {
   readonly destination: string
   /** Whether the same run may succeed later without a change. */
@@ -200,7 +200,7 @@ export class DestinationError extends SluiceError {
   }
 }
 
-/** Give the process what it lacks. */
+/** Give the process what it is missing. */
 export class EnvironmentError extends SluiceError {
   constructor(message: string, options: { readonly cause?: unknown; readonly code?: 'environment' | 'memory' } = {}) {
     super(options.code ?? 'environment', message, options)
@@ -208,12 +208,12 @@ export class EnvironmentError extends SluiceError {
 }
 
 /**
- * Text of an API or a user, for a message: at most `longest` characters, and `…` where it was cut. Whoever shortens text
- * that may hold a secret scrubs it first; what is left of one beside the mark is removed with the whole message.
+ * Shortens text of an API or a user for a message, to at most `longest` characters with `…` at a cut. Remove secrets
+ * from the text first. A piece of a secret next to the `…` is removed later, with the whole message.
  */
 export function shortened(text: string, longest = 80): string {
   if (text.length <= longest) return text
-  // Half a pair of surrogates is no character.
+  // Half of a surrogate pair is not a character.
   const end = /[\ud800-\udbff]/.test(text[longest - 1] ?? '') ? longest - 1 : longest
   return `${text.slice(0, end)}…`
 }

@@ -11,7 +11,7 @@ export type RunEvent =
       readonly dataset: string
       readonly destination: string
       readonly loadId: string
-      /** Pages of an interrupted run that will not be asked again. */
+      /** Pages of an interrupted run that are not requested again. */
       readonly resumedPages: number
     }
   | { readonly type: 'resource_started'; readonly resource: string }
@@ -20,7 +20,7 @@ export type RunEvent =
       readonly resource: string
       readonly method: string
       readonly url: string
-      /** 0 where no answer came. */
+      /** 0 if no answer came. */
       readonly status: number
       readonly attempt: number
       readonly durationMs: number
@@ -34,7 +34,7 @@ export type RunEvent =
       readonly attempt: number
       readonly delayMs: number
     }
-  /** So many requests may be in flight now, for one origin and credential: fewer after a refusal, then more again. */
+  /** Number of requests that may now be in flight, for one origin and credential. It falls after a refusal, then rises again. */
   | { readonly type: 'gate'; readonly resource: string; readonly origin: string; readonly allowed: number }
   | { readonly type: 'waiting'; readonly resource: string; readonly reason: string; readonly delayMs: number }
   | {
@@ -54,14 +54,14 @@ export type RunEvent =
     }
   | { readonly type: 'warning'; readonly code: WarningCode; readonly message: string; readonly resource?: string }
   | { readonly type: 'resource_finished'; readonly resource: string; readonly receipt: Receipt }
-  /** A statement that the destination runs, shortened where it is long. */
+  /** A statement that the destination runs. Long ones are shortened. */
   | { readonly type: 'statement'; readonly sql: string }
   | { readonly type: 'committing'; readonly loadId: string; readonly rows: number }
   | {
       readonly type: 'committed'
       readonly loadId: string
       readonly durationMs: number
-      /** Why rows that were written while others arrived had to be written once more; absent where they were not. */
+      /** Why rows that were written early had to be written again. Absent if they were not. */
       readonly headStartLost?: string | undefined
     }
   | { readonly type: 'run_failed'; readonly code: string; readonly message: string }

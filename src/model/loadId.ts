@@ -9,8 +9,8 @@ const TICKS_PER_SECOND = 1_000_000
  * than another exactly when its text is. A whole second is written `.0`. Six digits keep ids
  * apart as doubles too (until 2242).
  *
- * `chance` in [0, 1) fills what the clock does not tell below a millisecond, so that two processes that start a load
- * in the same millisecond do not share an id.
+ * `chance` in [0, 1) fills the digits below the clock's millisecond, so that two loads that start in the same
+ * millisecond get different ids.
  */
 export function nextLoadId(nowMs: number, last?: string, chance = 0): string {
   const now = Math.floor(nowMs) * 1000 + Math.floor(chance * 1000)
@@ -21,7 +21,7 @@ export function nextLoadId(nowMs: number, last?: string, chance = 0): string {
   return `${Math.floor(ticks / TICKS_PER_SECOND)}.${fraction === '' ? '0' : fraction}`
 }
 
-/** Microseconds of an id, rounded down; dlt's may have a seventh digit. */
+/** Microseconds of an id, rounded down. Ids of dlt may have a seventh digit. */
 function ticksOf(loadId: string): number {
   const [seconds = '0', fraction = ''] = loadId.split('.')
   return Number(seconds) * TICKS_PER_SECOND + Number(fraction.slice(0, 6).padEnd(6, '0'))

@@ -24,7 +24,7 @@ export interface CursorState {
 }
 
 /**
- * dlt's pipeline state document (engine 4), without `_local`. It lives at the destination and moves only with a
+ * dlt's pipeline state document (engine 4), without `_local`. It is stored at the destination and changes only with a
  * commit.
  */
 export interface PipelineState {
@@ -57,7 +57,7 @@ export interface ResourceState {
 /** Version of the state document: dlt's engine 4. */
 const STATE_ENGINE_VERSION = 4
 
-/** What a fresh state says about its pipeline. */
+/** What a new state says about its pipeline. */
 export interface NewStateOptions {
   readonly datasetName: string
   /** Name of the schema, which is the source's. */
@@ -66,7 +66,7 @@ export interface NewStateOptions {
   readonly destinationType: string
 }
 
-/** A state as dlt makes it for a new pipeline: version 0, no sources; storing it makes it version 1. */
+/** A new state, as in dlt: version 0, no sources. Storing it makes it version 1. */
 export function newState(pipeline: string, options: NewStateOptions): PipelineState {
   return {
     _state_version: 0,
@@ -86,8 +86,8 @@ export function encodeState(state: PipelineState): string {
 }
 
 /**
- * Reads a value of the `state` column: base64 of zlib of JSON, or JSON. Strings that carry dlt's marks of typed values
- * stay as they are. Fails with a {@link SchemaError} when it is no state, or one of a newer engine.
+ * Reads a value of the `state` column: base64 of zlib of JSON, or JSON. Strings with dlt's marks of typed values stay
+ * as they are. Fails with a {@link SchemaError} if it is no state or comes from a newer engine.
  */
 export function decodeState(text: string): PipelineState {
   let document: JsonValue
@@ -119,14 +119,14 @@ function versionOf(document: JsonObject): number {
 
 const NOT_HASHED = new Set(['_local', '_state_version', '_state_engine_version', '_version_hash'])
 
-/** dlt's hash of the content of a state: base64 of SHA3-256 of its JSON with sorted keys, without its versions. */
+/** dlt's hash of a state's content: base64 of SHA3-256 of its JSON with sorted keys, without its versions. */
 export function stateHash(state: PipelineState): string {
   const content = Object.entries(state as JsonObject).filter(([key]) => !NOT_HASHED.has(key))
   return sha3Base64(canonicalJson(Object.fromEntries(content)))
 }
 
 /**
- * The state ready to be stored: the same one when its content has not changed since its `_version_hash`, else one with
+ * The state, ready to be stored. If its content still matches `_version_hash`, it is the same state. Otherwise it has
  * the new hash and the next version.
  */
 export function bumpState(state: PipelineState): PipelineState {
@@ -141,7 +141,7 @@ export function bumpState(state: PipelineState): PipelineState {
   }
 }
 
-/** The stored state of a cursor of a resource, undefined before its first load. */
+/** The stored state of a resource's cursor. Undefined before its first load. */
 export function cursorState(
   state: PipelineState,
   source: string,
@@ -157,7 +157,7 @@ export function cursorState(
   return cursor
 }
 
-/** The state with another state of one cursor; everything else is shared. */
+/** The state with one cursor replaced. Everything else is shared. */
 export function withCursorState(
   state: PipelineState,
   source: string,
@@ -171,7 +171,7 @@ export function withCursorState(
   })
 }
 
-/** The state without what was kept for a resource: its cursors and its own values. */
+/** The state without the data of a resource: its cursors and its own values. */
 export function withoutResource(state: PipelineState, source: string, resource: string): PipelineState {
   const stored = sourceObject(state, source)
   const resources = objectMember(stored, 'resources')
@@ -182,21 +182,21 @@ export function withoutResource(state: PipelineState, source: string, resource: 
   return withSource(state, source, next)
 }
 
-/** The state without the cursors of a resource; its other values stay (refresh `drop_data`). */
+/** The state without the cursors of a resource. Its other values stay (refresh `drop_data`). */
 export function withoutCursors(state: PipelineState, source: string, resource: string): PipelineState {
   const stored = resourceObject(state, source, resource)
   if (stored === undefined || !Object.hasOwn(stored, 'incremental')) return state
   return withResource(state, source, resource, values => withoutMember(values, 'incremental'))
 }
 
-/** The state without anything of a source (refresh `drop_sources`). */
+/** The state without the data of a source (refresh `drop_sources`). */
 export function withoutSource(state: PipelineState, source: string): PipelineState {
   const sources = state.sources as JsonObject | undefined
   if (sources === undefined || !Object.hasOwn(sources, source)) return state
   return { ...state, sources: withoutMember(sources, source) } as PipelineState
 }
 
-/** A value that the user keeps in the state of a source, or of one of its resources. */
+/** A user's value in the state of a source or of one of its resources. */
 export function stateValue(
   state: PipelineState,
   key: string,
@@ -210,8 +210,8 @@ export function stateValue(
 }
 
 /**
- * The state with a value of the user set, or removed where it is undefined. The keys `resources` of a source and
- * `incremental` of a resource are not the user's and are refused.
+ * The state with a user's value set, or removed if it is undefined. Two keys are refused because they are not the
+ * user's: `resources` of a source and `incremental` of a resource.
  */
 export function withStateValue(
   state: PipelineState,

@@ -3,9 +3,9 @@ import type { ReadonlySchema } from '../schema/schemaTypes.js'
 /**
  * What a load can prove about one resource.
  *
- * - `complete`: the API announced how much there is, or the list ended by its own rule, and that much arrived.
- * - `unproven`: nothing contradicts completeness, nothing proves it (no total, the user's limit ended it).
- * - `incomplete`: something is missing or looks so. Fails the run unless allowed; never deletes.
+ * - `complete`: the API announced a number and that many records arrived, or the list ended by its own rule.
+ * - `unproven`: nothing proves completeness and nothing contradicts it (no total, or the user's limit ended it).
+ * - `incomplete`: something is missing, or seems to be. The run fails unless allowed. Nothing is deleted.
  */
 export type Verdict = 'complete' | 'unproven' | 'incomplete'
 
@@ -14,7 +14,7 @@ export interface Receipt {
   /** Requests sent, retries included; answers taken from the journal are not requests. */
   readonly requests: number
   readonly retries: number
-  /** Pages read, those from the journal included. */
+  /** Pages read, including those from the journal. */
   readonly pages: number
   readonly pagesFromJournal: number
   /** Records selected from the pages, before filters. */
@@ -24,24 +24,24 @@ export interface Receipt {
   /** Rows and values dropped by a schema contract. */
   readonly discardedRows: number
   readonly discardedValues: number
-  /** Columns that this load made for values that did not fit, as `table.column`; absent where there are none. */
+  /** Columns that this load created for values that did not fit, as `table.column`. Absent if there are none. */
   readonly variants?: readonly string[] | undefined
-  /** Rows staged, by table; nested tables included. */
+  /** Rows staged, by table, including nested tables. */
   readonly rows: Readonly<Record<string, number>>
-  /** Rows that `deletes` removed or marked; nested rows are not counted. Absent where this load deleted nothing by it. */
+  /** Rows that `deletes` removed or marked, without nested rows. Absent if this load deleted nothing that way. */
   readonly deleted?: number | undefined
-  /** Bytes of bodies, decoded. */
+  /** Bytes of decoded bodies. */
   readonly bytes: number
-  /** Number of records the API announced, summed over its lists. */
+  /** Number of records that the API announced, summed over the lists. */
   readonly announced?: number | undefined
   /** Milliseconds spent waiting for rate limits and retries. */
   readonly waitedMs: number
   readonly verdict: Verdict
-  /** Why the verdict is what it is, one sentence each. */
+  /** Reasons for the verdict, one sentence each. */
   readonly reasons: readonly string[]
 }
 
-/** The receipts with the rows that were deleted from each table, counted for the resource that the table belongs to. */
+/** Adds the deleted rows of each table to the receipt of the resource that owns the table. */
 export function withDeleted(
   receipts: readonly Receipt[],
   deleted: ReadonlyMap<string, number>,

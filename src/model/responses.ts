@@ -1,14 +1,14 @@
 import { DataError } from './errors.js'
 
 /**
- * The journal as the reader of pages sees it: answers already recorded by this load are taken from it instead of
- * being asked again, new ones are recorded before they are read.
+ * The journal as the page reader sees it. Answers that this load already recorded come from it, without a new request.
+ * New answers are recorded before they are read.
  */
 
-/** A journal that answers for the API has no answer to a request. */
+/** A journal used instead of the API has no answer to a request. */
 export class NotRecordedError extends DataError {}
 
-/** Names one answer of a load: the same request asked again in the same place has the same identity. */
+/** Identifies one answer of a load. The same request in the same place has the same identity. */
 export interface ResponseIdentity {
   readonly resource: string
   /** Digest of method, URL and body without credentials, and of the parent record for children. */
@@ -21,7 +21,7 @@ export interface RecordedResponse {
   /** Lower-case names; credentials and cookies left out. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array
-  /** Why the answer may be a part of what the API has; absent where it is whole. */
+  /** Why the answer may not be whole. Absent if it is. */
   readonly doubt?: string | undefined
 }
 
@@ -29,8 +29,8 @@ export interface ResponseJournal {
   /** The answer recorded under this identity, read from disk. */
   lookup(identity: ResponseIdentity): Promise<RecordedResponse | undefined>
   /**
-   * Resolves once the answer would survive the end of this process. `url` is redacted. The body is lent: its bytes may be
-   * written over some time after that.
+   * Resolves once the answer would survive the end of this process. `url` is redacted. The bytes of the body may be
+   * overwritten after that.
    */
   record(
     identity: ResponseIdentity,

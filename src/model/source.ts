@@ -11,7 +11,7 @@ import type { RunEvent } from './events.js'
 import type { ResponseJournal } from './responses.js'
 import type { Scrubber } from './secrets/scrubber.js'
 
-/** Time and chance, handed in so that results can be repeated. */
+/** Time and randomness, passed in so that results can be repeated. */
 export interface Clock {
   /** Milliseconds since 1970-01-01T00:00:00Z. */
   now(): number
@@ -21,16 +21,16 @@ export interface Clock {
   random(): number
 }
 
-/** A timer of Node that is set for longer goes off at once. */
+/** Node fires a timer at once when it is set for longer than this. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
- * Where records come from. A source is a value: it may be run many times, one run at a time. `Name` and `Table` are the
- * names of its resources and those that they give their tables, where TypeScript knows them.
+ * Where records come from. A source can be run many times, one run at a time. `Name` and `Table` are the names of its
+ * resources and of their tables, as far as TypeScript knows them.
  */
 export interface Source<Name extends string = string, Table extends string = string> {
   readonly name: string
-  /** Digest of everything that decides which requests are made and what they mean; without secrets. */
+  /** Digest of everything that decides which requests are made and what they mean. Holds no secrets. */
   readonly fingerprint: string
   /** Parents before children, otherwise in the order of the document. */
   readonly resources: readonly Resource<Name, Table>[]
@@ -38,9 +38,9 @@ export interface Source<Name extends string = string, Table extends string = str
   readonly maxTableNesting?: number | undefined
   readonly rootKey?: boolean | undefined
   readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
-  /** Knows every secret of the source, to clean what is printed or stored. */
+  /** Knows every secret of the source and removes it from text that is printed or stored. */
   readonly scrubber?: Scrubber | undefined
-  /** Loads what the first request will need; sends nothing, never fails. A run calls it while its destination connects. */
+  /** Loads what the first request needs. Sends nothing and never fails. Called while the destination connects. */
   prepare?(): void
   /** Closes what a run left open, such as pooled connections. A later run opens them again. */
   close(): Promise<void>
@@ -49,63 +49,61 @@ export interface Source<Name extends string = string, Table extends string = str
 /** One list of records. A root resource is the child of one empty parent. */
 export interface Resource<Name extends string = string, Table extends string = string> {
   readonly name: Name
-  /** Name of the resource whose records this one is asked for. */
+  /** Name of the parent resource: each list belongs to one of its records, or to a batch of them. */
   readonly parent?: string | undefined
-  /** Most records of the parent that one list is asked for; absent: one. */
+  /** The most parent records for one list. Absent: one. */
   readonly batchSize?: number | undefined
   /** An unselected resource is read only for its selected children. */
   readonly selected: boolean
   readonly hints: TableHints<Table>
   readonly incremental?: IncrementalHint | undefined
   readonly steps: readonly ProcessingStep[]
-  /** What becomes of rows that a complete listing no longer has; undefined: they stay. */
+  /** What happens to rows that a complete listing no longer has. Undefined: they stay. */
   readonly deletes?: DeletePolicy | undefined
   /**
-   * The greatest share of a table's rows that one load may take away, in [0, 1]: by `deletes`, or by a `replace` whose
-   * listing is not complete. Above it the run stops.
+   * The largest share of a table's rows that one load may delete, in [0, 1]. It limits `deletes`, and a `replace` whose
+   * listing is not complete. The run stops above it.
    */
   readonly maxDeleteShare?: number | undefined
   /** Key path in the document, as in `resources[1]`, for messages. */
   readonly path: string
   /**
-   * Reads the whole list, or the list belonging to `context.parent` or `context.parents`, page by page in order.
-   * The return value tells how the list ended; it is lost when the consumer stops early.
+   * Reads the whole list, or the list of `context.parent` or `context.parents`, page by page in order.
+   * The return value says how the list ended. It is lost when the consumer stops early.
    */
   pages(context: ExtractContext): AsyncGenerator<Page, ListEnd>
-  /** How the list will be asked for, without asking. Absent where nothing is asked: generators, lists of values. */
+  /** Describes the requests without sending any. Absent for resources without requests: generators, lists of values. */
   describe?(window: IncrementalWindow | undefined): ResourceDescription
 }
 
-/** Bytes of pages that the lists of a run hold at once. Nobody waits for room: what must be held is held. */
+/** Bytes of pages that the lists of a run hold at once. It never blocks: necessary pages are held even without room. */
 export interface PageMemory {
-  /** Whether more may be held than what must be. */
+  /** Whether there is room for more than the necessary pages. */
   hasRoom(): boolean
-  /** Counts bytes that are held from now on; as a negative number those that no longer are. */
+  /** Adds bytes that are now held. A negative number gives bytes back. */
   add(bytes: number): void
 }
 
-/**
- * What the lists of one resource know of each other within a run, which makes it, one for each resource.
- */
+/** What the lists of one resource share within a run. The run makes one for each resource. */
 export class ResourceNotes {
-  /** How often a parent's record was met, by digest. */
+  /** How often each parent record occurred, by digest. */
   readonly parents = new Map<string, number>()
-  /** Guesses and warnings that were told already. */
+  /** Guesses and warnings that were already announced. */
   readonly told = new Set<string>()
   /** What lists saw in their answers, such as next links. */
   readonly seen = new Set<string>()
-  /** Records of the longest page; no page that is shorter was capped. */
+  /** Records of the longest page. A page that is shorter was not capped. */
   longestPage = 0
-  /** What the last page of the resource took while it was read. */
+  /** Bytes that the last page of the resource took while it was read. */
   usualBytes: number | undefined
 }
 
 export interface ExtractContext {
   readonly signal: AbortSignal
   readonly clock: Clock
-  /** The parent's record, after its processing steps; absent for root resources and for batches. */
+  /** The parent's record, after its processing steps. Absent for root resources and for batches. */
   readonly parent?: JsonObject | undefined
-  /** The parent's records, at least one and at most `batchSize`; for resources that have one, in place of `parent`. */
+  /** The parent's records: 1 to `batchSize`. Used instead of `parent` by resources with a batch size. */
   readonly parents?: readonly JsonObject[] | undefined
   /** Frozen for the run; absent without incremental loading. */
   readonly window?: IncrementalWindow | undefined
@@ -115,13 +113,13 @@ export interface ExtractContext {
   readonly maxPages?: number | undefined
   /** Requests in flight for one origin and credential; 1 is strictly serial. */
   readonly concurrency: number
-  /** The same for all lists of the resource in this run. Absent: this list is the only one. */
+  /** Shared by all lists of the resource in this run. Absent: this list is the only one. */
   readonly notes?: ResourceNotes | undefined
-  /** What is asked for ahead of its turn is counted here, and only while there is room. Absent: without bound. */
+  /** Counts pages that are requested ahead, and allows them only while there is room. Absent: no limit. */
   readonly memory?: PageMemory | undefined
 }
 
-/** The records of one answer. A page is lent: its bytes may be written over once the next page is asked for. */
+/** The records of one answer. Its bytes may be overwritten once the next page is requested. */
 export interface Page {
   /** UTF-8 text of one JSON array: the records, in order, bytes as the API sent them. */
   readonly records: Uint8Array
@@ -129,37 +127,39 @@ export interface Page {
   readonly count: number
   /** Bytes of the decoded body. */
   readonly bytes: number
-  /** Total of records that the API announced with this page, if it did. */
+  /** Total number of records that the API announced with this page, if any. */
   readonly announced?: number | undefined
-  /** The request that it answers, redacted, for messages. */
+  /** The request that this page answers, redacted, for messages. */
   readonly from?: { readonly method: string; readonly url: string } | undefined
 }
 
 /** How a list ended, for the receipt. */
 export interface ListEnd {
   /**
-   * `proven`: ended by the list's own rule; `limited`: nothing proves that it was read to its end, as with a cap of the
-   * configuration or a list that changed meanwhile; `suspect`: looks cut off.
+   * `proven`: the list ended by its own rule.
+   * `limited`: nothing proves that it was read to its end. Examples: a configured cap, or a list that changed
+   * meanwhile.
+   * `suspect`: it looks cut off.
    */
   readonly end: 'proven' | 'limited' | 'suspect'
   /** One sentence. */
   readonly reason: string
-  /** Nothing speaks for this end or against it, so that other evidence decides. */
+  /** Nothing confirms or contradicts this end, so other evidence decides. */
   readonly isOpen?: boolean | undefined
-  /** `flag`: one that says there is no more; `blind`: nothing was looked at to find it. */
+  /** `flag`: a flag said that there is no more. `blind`: the paginator looked at nothing in the answer to find the end. */
   readonly basis?: 'flag' | 'blind' | undefined
-  /** Records of the list are known to be left unread, or may be; absent where the end speaks of no such thing. */
+  /** Why records of the list are, or may be, unread. Absent: this end says nothing about it. */
   readonly unread?: Unread | undefined
   /**
-   * Records of the list by key, where it was read twice: some may have come twice. It is whole only where rows are merged by
-   * their keys, or none did.
+   * Number of different keys, for a list that was read twice. If some records came
+   * twice, the list is whole only if rows are merged by their keys.
    */
   readonly distinct?: number | undefined
-  /** What this list saw in its answers, such as a next link: it vouches for other lists of the resource. */
+  /** What this list saw in its answers, such as a next link. It is evidence for other lists of the resource. */
   readonly saw?: readonly string[] | undefined
   /**
-   * How the list ended where another list of the resource saw this: then it is known where to look, and not being there
-   * is an end. Where no list saw it, `failure` is thrown, if there is one.
+   * `end` replaces this end if another list of the resource saw `what`: then its absence here ends the list. If no list
+   * saw it, `failure` is thrown, if there is one.
    */
   readonly unlessSeen?:
     | { readonly what: string; readonly end: ListEnd; readonly failure?: SluiceError | undefined }
@@ -167,21 +167,22 @@ export interface ListEnd {
 }
 
 /**
- * What left records of a list unread: `run`, only this run, which was asked for so many pages; `document`, every run,
- * as with a cap; `answer`, an answer that the document lets pass.
+ * Why records of a list were not read. `run`: only this run stopped early, after the pages it was asked for.
+ * `document`: every run does, as with a cap. `answer`: the document accepts an answer without them.
  */
 export type Unread = 'run' | 'document' | 'answer'
 
 /**
- * Which rows go, and how. `hard` and `soft`: those that a complete listing no longer has are removed, or marked with the
- * time in the column `_sluice_deleted_at`. `with_parent`: those whose parent's row goes, in the same way, whatever
- * their own listing shows; `keys` are the members of the parent's record that name it, and where the child repeats them.
+ * Which rows are deleted, and how. `hard` removes rows that a complete listing no longer has. `soft` marks them with
+ * the time in the column `_sluice_deleted_at`. `with_parent` deletes rows whose parent row is deleted, in the same way,
+ * whatever their own listing shows. `keys` pairs the members that identify the parent: in its record and in the
+ * child's.
  */
 export type DeletePolicy =
   | { readonly mode: 'soft' | 'hard' }
   | { readonly mode: 'with_parent'; readonly keys: readonly { readonly parent: string; readonly child: string }[] }
 
-/** A step run on each record, in order; user code. */
+/** A step that runs on each record, in order. It is user code. */
 export type ProcessingStep = (
   | { readonly filter: (record: JsonObject) => boolean }
   | { readonly map: (record: JsonObject) => JsonObject }
@@ -209,21 +210,21 @@ export interface TableHints<Table extends string = string> {
   readonly nestedHints?: Readonly<Record<string, TableHints>> | undefined
 }
 
-/** `write_disposition` with everything that its object form may carry. */
+/** `write_disposition` with all keys that its object form may have. */
 export interface DispositionHint {
   readonly disposition: WriteDisposition
   readonly strategy?: MergeStrategy | undefined
-  /** The staged data holds each key once already: no de-duplication. */
+  /** The staged data already holds each key only once, so de-duplication is skipped. */
   readonly deduplicated?: boolean | undefined
   readonly validityColumnNames?: readonly [string, string] | undefined
-  /** ISO timestamp that marks a live row of scd2; null (default) is NULL. */
+  /** ISO timestamp that marks a live row of scd2. Null (default) stands for NULL. */
   readonly activeRecordTimestamp?: string | null | undefined
-  /** ISO timestamp; null takes back one that an earlier run left in the schema, undefined leaves it. */
+  /** ISO timestamp. Null removes one that an earlier run left in the schema. Undefined keeps it. */
   readonly boundaryTimestamp?: string | null | undefined
   readonly rowVersionColumnName?: string | undefined
 }
 
-/** Incremental loading as declared, values not yet resolved against state. */
+/** Incremental loading as declared. Values are not yet resolved against the state. */
 export interface IncrementalHint {
   /** JSONPath on the record, or a plain key. */
   readonly cursorPath: string
@@ -237,15 +238,15 @@ export interface IncrementalHint {
   /** Seconds for datetimes, days for dates, plain amount for numbers. */
   readonly lag?: number | undefined
   /**
-   * Key for boundary de-duplication; default the resource's primary key, empty for none. As it was written: one name
-   * and a list of one name are remembered under different hashes, as dlt does it.
+   * Key for boundary de-duplication, as written. Default: the resource's primary key. Empty: none. As in dlt, a name
+   * and a list of that one name have different hashes.
    */
   readonly primaryKey?: string | readonly string[] | undefined
   /** Key path in the document, for messages. */
   readonly path: string
 }
 
-/** The window of one run, frozen at its start: the same for every page, parent and attempt of the load. */
+/** The window of one run, fixed at its start. Every page, parent and attempt of the load uses the same one. */
 export interface IncrementalWindow {
   readonly cursorPath: string
   readonly initialValue?: JsonValue | undefined
@@ -256,7 +257,7 @@ export interface IncrementalWindow {
   readonly lag?: number | undefined
 }
 
-/** How a resource will be asked for, said before any request: for `plan`. Nothing in it is a secret. */
+/** How a resource will be requested, described before any request, for `plan`. Holds no secret. */
 export interface ResourceDescription {
   readonly request: RequestDescription
   readonly paginator: Decision
@@ -270,28 +271,28 @@ export interface ResourceDescription {
   readonly maxMs?: number | undefined
   /** Most records of the parent in one request; undefined: one. */
   readonly batchSize?: number | undefined
-  /** Requests in flight; undefined: it adapts. */
+  /** Requests in flight. Undefined: the number adapts. */
   readonly concurrency?: number | undefined
   readonly rateLimit?: { readonly requests?: number | undefined; readonly perMs: number } | undefined
 }
 
-/** The first request of a list. What comes from the parent's record stands as `{resources.parent.field}`. */
+/** The first request of a list. Values from the parent's record appear as `{resources.parent.field}`. */
 export interface RequestDescription {
   readonly method: string
-  /** With the query; values that are credentials are `***`. */
+  /** With the query. Values that are credentials are shown as `***`. */
   readonly url: string
-  /** As configured, and with `***` those that carry credentials. */
+  /** As configured. Values that carry credentials are shown as `***`. */
   readonly headers: Readonly<Record<string, string>>
   /** As text. */
   readonly body?: string | undefined
 }
 
-/** Something that was decided, and why. */
+/** A decision, and the reason for it. */
 export interface Decision {
   /** As it would be configured, in one line: `offset, limit: 100`. */
   readonly value: string
   readonly because: 'configured' | 'inherited' | 'single_entity' | 'detected' | 'default'
-  /** Key path of what decided it, as in `client.paginator`, where there is one. */
+  /** Key path that made the decision, as in `client.paginator`, if there is one. */
   readonly path?: string | undefined
 }
 

@@ -1,17 +1,17 @@
 import type { JsonObject } from '../json/value.js'
 import { DataError, SluiceError, shortened } from './errors.js'
 
-/** Whether a function of the user's was async: such promises are waited for nowhere, unless it is said. */
+/** Whether a user's function returned a promise. Such promises are not awaited, unless documented. */
 export function isPromise(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
-/** Lets a promise that is refused fail without a word: nobody waits for it, and the process would end with its failure. */
+/** Ignores the failure of a rejected promise. Nobody awaits it, so its failure would end the process. */
 export function unheard(value: unknown): void {
   if (isPromise(value)) void value.then(undefined, () => {})
 }
 
-/** What a function of the user's returned, as an error names it. */
+/** What a user's function returned, as an error names it. */
 export function shownResult(value: unknown): string {
   if (value === undefined) return 'nothing'
   if (value === null) return 'null'
@@ -39,7 +39,7 @@ function describeObject(value: object): string {
   return typeof name === 'string' && name !== '' ? `an instance of ${name}` : 'an object'
 }
 
-/** Whether a value is what a record is: an object of its own, no list, promise, date or collection. */
+/** Whether a value can be a record: a plain object, not a list, promise, date or collection. */
 export function isRecord(value: unknown): value is JsonObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || isPromise(value)) return false
   if (value instanceof Date || value instanceof Uint8Array) return false
@@ -47,8 +47,8 @@ export function isRecord(value: unknown): value is JsonObject {
 }
 
 /**
- * The error for a function of the user's that failed or returned what it must not. `place` says where it stands: its key path,
- * or words with it.
+ * The error for a user's function that failed or returned something invalid. `place` says where the function is: its
+ * key path, or words with it.
  */
 export function functionError(
   resource: string,

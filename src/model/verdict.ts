@@ -16,8 +16,8 @@ const OF_END: Readonly<Record<ListEnd['end'], Verdict>> = {
 }
 
 /**
- * Judges one list: how it ended, held against the number of records that it announced itself. Undefined is a list that
- * nobody read to its end.
+ * Judges one list by how it ended and by the number of records that it announced. Undefined: the list was not read to
+ * its end.
  */
 export function judgeList(end: ListEnd | undefined, records: number, announced: number | undefined): Judgement {
   if (end === undefined) return { verdict: 'unproven', reasons: ['the list was not read to its end'] }
@@ -29,11 +29,11 @@ export function judgeList(end: ListEnd | undefined, records: number, announced: 
     : { verdict: 'unproven', reasons: [`${both}: the list changed while it was read`] }
 }
 
-/** Judges a resource by its lists: the gravest verdict counts, with every reason for it. What is kept is bounded. */
+/** Judges a resource by its lists. The worst verdict counts, with all its reasons. Memory is bounded. */
 export class ResourceJudge {
   readonly #reasons = new Map<string, number>()
   readonly #saw = new Set<string>()
-  /** What left records of the lists unread. */
+  /** Why records of the lists were not read. */
   readonly unread = new Set<Unread>()
   readonly #unseen = new Map<
     string,
@@ -44,7 +44,7 @@ export class ResourceJudge {
   #lists = 0
   readonly #areMerged: boolean
 
-  /** `areMerged`: records that come twice, and what belongs to them, are one row in the end. */
+  /** `areMerged`: a record that comes twice, with its nested records, becomes one row in the end. */
   constructor(areMerged = false) {
     this.#areMerged = areMerged
   }
@@ -77,8 +77,8 @@ export class ResourceJudge {
   }
 
   /**
-   * The verdict on the resource's own lists. Throws where no list had what the document says that all have: a slip, which
-   * one list alone cannot tell from a list that leaves it out.
+   * The verdict on the resource's own lists. Throws if no list had what the document says that all have: that is a
+   * mistake in the document. One list alone cannot show this, because an API may leave the member out.
    */
   judgement(): Judgement {
     if (this.#failure !== undefined && !this.#saw.has(this.#failure.what)) throw this.#failure.error
@@ -105,17 +105,17 @@ export class ResourceJudge {
   }
 }
 
-/** Different sentences of one receipt; lists of thousands of parents may each have numbers of their own. */
+/** Most different sentences in one receipt. Lists of thousands of parents may each have their own numbers. */
 const MOST_REASONS = 100
 
-/** The parent of a resource as it was judged, and how it was read. */
+/** The verdict on the parent of a resource, and how the parent was read. */
 export interface JudgedParent extends Judgement {
   readonly name: string
-  /** Only its records inside of a window of a cursor were asked for. */
+  /** Only its records inside a cursor's window were requested. */
   readonly isIncremental: boolean
 }
 
-/** A child is at most as complete as its parent: what is not known of the parents is not known of their children. */
+/** A child is at most as complete as its parent: unknown parents mean unknown children. */
 export function judgeChild(own: Judgement, parent: JudgedParent | undefined): Judgement {
   if (parent === undefined) return own
   const inherited: Judgement = parent.isIncremental
@@ -131,7 +131,7 @@ export function judgeChild(own: Judgement, parent: JudgedParent | undefined): Ju
   return graver(graver(own, inherited), above)
 }
 
-/** The graver of two judgements; of two alike the reasons of both. */
+/** The worse of two judgements. If both are equal, the reasons of both. */
 function graver(a: Judgement, b: Judgement): Judgement {
   if (RANK[a.verdict] !== RANK[b.verdict]) return RANK[a.verdict] > RANK[b.verdict] ? a : b
   return a.verdict === 'complete' ? a : { verdict: a.verdict, reasons: [...a.reasons, ...b.reasons] }

@@ -16,8 +16,8 @@ import type { ListReader } from './list/listReader.js'
 import { applyPatch, conversionOf, firstRequest } from './request/request.js'
 
 /**
- * What the first request of a resource looks like and how the rest of its list is found, without sending anything. Fails
- * as the request itself would where a value that it needs is not there.
+ * Describes the first request of a resource and how the rest of its list is found. Sends nothing. If a required value
+ * is missing, it fails like the request itself.
  */
 export function describeEndpoint(
   reader: ListReader,
@@ -65,7 +65,7 @@ function describeRequest(reader: ListReader, window: IncrementalWindow | undefin
   }
 }
 
-/** Headers that usually carry credentials, even where the document has them as plain text. */
+/** Headers that usually carry credentials, even if the document has them as plain text. */
 const CREDENTIAL_HEADER = /auth|token|secret|cookie|key|session|signature|password/i
 
 function mask(name: string): readonly [string, string] {
@@ -89,10 +89,10 @@ function credentialNames({ auth, credentials }: EndpointModel) {
   return { headers, params }
 }
 
-/** Stands where the URL begins with a field of the parent. */
+/** Placeholder for a URL that begins with a field of the parent. */
 const ELSEWHERE = 'https://url-of-the-parent.invalid'
 
-/** Placeholders for the record of a parent become the text that they are written as. */
+/** Replaces placeholders for the parent's record by their own text. */
 function withoutParent(endpoint: EndpointModel): EndpointModel {
   const [start, ...rest] = endpoint.url
   const startsElsewhere = typeof start === 'object' && isOfParent(start.expression)
@@ -149,7 +149,7 @@ function literalValue(value: ValueTemplate): ValueTemplate {
   }
 }
 
-/** Placeholders and `***` as they are read, not as a query spells them. */
+/** Shows placeholders and `***` readably, not encoded as in a query. */
 function shownUrl(url: string, { url: template }: EndpointModel): string {
   const shown = url.replaceAll('%2A%2A%2A', '***').replace(/%7B(resources\.[^&]*?)%7D/gi, (whole, inner: string) => {
     try {

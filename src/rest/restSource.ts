@@ -39,9 +39,9 @@ import { proven } from './paginators/paginator.js'
 import { isAbsoluteUrl } from './request/placeholders.js'
 
 export interface RestSourceOptions {
-  /** Sends requests instead of the network; a transport in the document comes first. */
+  /** Sends requests instead of the network. A transport in the document wins. */
   readonly transport?: Transport | undefined
-  /** Knows secrets besides those of the document. */
+  /** Knows secrets that are not in the document. */
   readonly scrubber?: Scrubber | undefined
   /** URL of an HTTP proxy. */
   readonly proxy?: string | undefined
@@ -49,7 +49,7 @@ export interface RestSourceOptions {
   readonly maxBodyBytes?: number | undefined
 }
 
-/** The source that a checked document describes. Nothing is opened before the first page is asked for. */
+/** The source of a checked document. It opens nothing until the first page is requested. */
 export function restSource(model: RestModel, options: RestSourceOptions = {}): Source {
   const scrubber = options.scrubber ?? createScrubber()
   for (const secret of secretsIn(model)) scrubber.add(secret)
@@ -87,7 +87,7 @@ export function restSource(model: RestModel, options: RestSourceOptions = {}): S
   }
 }
 
-/** For what is sent outside of any resource; each resource has a policy of its own. */
+/** For requests outside of any resource. Each resource has its own policy. */
 const ONE_ATTEMPT: RetryPolicy = {
   attempts: 1,
   statuses: [],
@@ -175,7 +175,7 @@ function paginatorOf(model: PaginatorModel, resource: string): Paginator | undef
   }
 }
 
-/** One authenticator for each object of the model, so that resources which share it share its token. */
+/** One authenticator for each auth object of the model. Resources that share the object share its token. */
 function authenticatorOf(): (auth: AuthModel) => Authenticator {
   const make = authenticators()
   return auth =>
@@ -183,8 +183,8 @@ function authenticatorOf(): (auth: AuthModel) => Authenticator {
 }
 
 /**
- * Origins that the document gives the resource's credentials to: that of the base URL, the allowed ones and, where the
- * endpoint has its own credentials or there is no base URL, that of an absolute path.
+ * Origins that get the resource's credentials: those of the base URL and the allowed hosts. An absolute path adds its
+ * own, if the endpoint has its own credentials or there is no base URL.
  */
 function authOrigins(resource: EndpointResource, { client }: RestModel): string[] {
   const { endpoint } = resource
@@ -219,7 +219,7 @@ function listResource(resource: ListResource): Resource {
   }
 }
 
-/** Records that come one by one are gathered into pages of this many. */
+/** Single records are collected into pages of this many. */
 const RECORDS_A_PAGE = 1000
 
 function functionResource(resource: FunctionResource): Resource {
@@ -237,7 +237,7 @@ async function* functionPages(resource: FunctionResource, context: ExtractContex
   let pages = 0
   for await (const item of userRecords(resource, { signal, window })) {
     signal.throwIfAborted()
-    // One list may hold more than a call may have arguments.
+    // One list may hold more elements than a call may have arguments.
     if (Array.isArray(item))
       gathered = gathered.length === 0 ? [...item] : gathered.concat(item as readonly JsonObject[])
     else gathered.push(item as JsonObject)
@@ -278,7 +278,7 @@ function listOf(result: unknown): ReturnType<FunctionResource['records']> {
   )
 }
 
-/** What no JSON can hold is the function's fault. */
+/** A record that JSON cannot hold is a mistake of the function. */
 function encoded({ name, path }: FunctionResource, records: readonly JsonObject[]): Buffer {
   try {
     return Buffer.from(stringifyJson(records))
@@ -287,12 +287,12 @@ function encoded({ name, path }: FunctionResource, records: readonly JsonObject[
   }
 }
 
-/** What decides which requests are made and what their answers mean; functions count by their source text. */
+/** Everything that decides which requests are made and what the answers mean. Functions count by their source text. */
 function fingerprint({ name, client, resources }: RestModel): string {
   const meaning = resources.map(resource => {
     if (resource.kind !== 'endpoint') return resource
     const { retry: _retry, timeoutMs: _timeoutMs, readAhead: _readAhead, ...endpoint } = resource.endpoint
-    // What users bring along may hold anything, circles too; of it only the place counts.
+    // Objects from users may hold anything, even cycles. Only their place counts.
     const { auth, paginator } = endpoint
     const own = {
       auth: auth?.kind === 'custom' ? auth.path : auth,

@@ -7,17 +7,16 @@ import type { ReadonlySchema, Schema } from './schemaTypes.js'
 import { newSchema } from './stored/document.js'
 import { systemNames } from './systemTables.js'
 
-/** The naming convention a schema was made with, by its short name; undefined where the document says none. */
+/** The short name of the naming convention of a stored schema. Undefined if the document has none. */
 export function storedConvention(schema: Pick<ReadonlySchema, 'normalizers'>): string | undefined {
   const stored = schema.normalizers.names
   return typeof stored === 'string' ? stored.split('.').at(-1) : undefined
 }
 
 /**
- * Brings a stored schema under the naming convention of this run. While no table holds rows it starts anew under that
- * convention. Once one does, another convention than the stored one is refused with a {@link SchemaError}, because the
- * names of its columns would no longer be found, unless `normalizers.allow_identifier_change_on_table_with_data` allows
- * new tables beside the old ones.
+ * Applies this run's naming convention to a stored schema. While no table holds rows, the schema starts again under it.
+ * Later a different convention is refused with a {@link SchemaError}, because existing column names would not be found.
+ * `normalizers.allow_identifier_change_on_table_with_data` instead allows new tables next to the old ones.
  */
 export function adoptConvention(schema: Schema, naming: Naming): void {
   const stored = storedConvention(schema)
@@ -37,6 +36,6 @@ export function adoptConvention(schema: Schema, naming: Naming): void {
   const hints = fresh.settings.default_hints
   schema.settings = { ...schema.settings, ...(hints !== undefined && { default_hints: hints }) }
   schema.normalizers = { ...schema.normalizers, names: naming.name }
-  // What nested rows carry is written again under the new names when hints are applied.
+  // The columns that nested rows carry are written again, with new names, when hints are applied.
   setNormalizerConfig(schema, withoutMember(normalizerConfig(schema), 'propagation'))
 }

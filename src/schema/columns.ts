@@ -5,8 +5,8 @@ import { literalPattern } from '../model/literalPattern.js'
 import type { ColumnSchema, DataType, ReadonlyColumn, ReadonlyTable, Schema, TableSchema } from './schemaTypes.js'
 
 /**
- * A new column of a type that data has shown: nullable unless a `not_null` pattern of the schema's default hints
- * matches its name, with every other default hint that matches set to true. It is not yet part of a table, see
+ * A new column of a type found in data. It is nullable, unless a `not_null` pattern of the schema's default hints
+ * matches its name. Every other matching default hint is set to true. It is not yet part of a table, see
  * {@link addColumn}.
  */
 export function newColumn(
@@ -26,16 +26,16 @@ export function newColumn(
   return column
 }
 
-/** The type that the schema's `preferred_types` give to columns of this name, before a value is looked at. */
+/** The type that the schema's `preferred_types` give to columns with this name, whatever the value. */
 export function preferredType(schema: Pick<Schema, 'settings'>, name: string): DataType | undefined {
   for (const [pattern, type] of patternsOf(schema.settings).types) if (pattern.test(name)) return type
   return undefined
 }
 
 /**
- * Puts a typed column in place and returns the column as it stands. A new one comes last. One that was only declared
- * is completed, its hints win, and it moves to the end. Fails with a {@link SchemaError} when the column has another
- * type already.
+ * Adds a typed column and returns the resulting column. A new one comes last. A column that was only declared is
+ * completed, keeps its hints, and moves to the end. Fails with a {@link SchemaError} if the column already has another
+ * type.
  */
 export function addColumn(table: TableSchema, column: ColumnSchema): ColumnSchema {
   const existing = table.columns.get(column.name)
@@ -68,7 +68,7 @@ export function hasSeenData(table: ReadonlyTable): boolean {
   return isJsonObject(marks) && marks['seen-data'] === true
 }
 
-/** Marks a table as one that holds rows; whatever its contract let it do once is over. */
+/** Marks a table as holding rows. This ends what its contract allowed only once. */
 export function markSeenData(table: TableSchema): void {
   const marks = isJsonObject(table['x-normalizer']) ? table['x-normalizer'] : {}
   table['x-normalizer'] = { ...withoutMember(marks, 'evolve-columns-once'), 'seen-data': true }
@@ -79,7 +79,7 @@ interface Patterns {
   readonly types: readonly (readonly [pattern: RegExp, type: DataType])[]
 }
 
-/** By settings object: settings are replaced, never changed in place. */
+/** By settings object. Settings are replaced, never changed in place. */
 const compiledPatterns = new WeakMap<object, Patterns>()
 
 function patternsOf(settings: JsonObject): Patterns {
@@ -100,7 +100,7 @@ function entriesOf(value: JsonValue | undefined): [string, JsonValue][] {
   return isJsonObject(value) ? Object.entries(value) : []
 }
 
-/** One expression for a list of patterns, each an exact name or `re:` and a Python expression that is searched for. */
+/** One expression for a list of patterns. Each is an exact name, or `re:` and a Python expression to search for. */
 function compile(patterns: readonly string[]): RegExp {
   if (patterns.length === 0) return /(?!)/
   const sources = patterns.map(pattern =>

@@ -3,19 +3,19 @@ import { isJsonObject } from '../json/value.js'
 import { lineage } from './lineage.js'
 import type { ContractMode, ReadonlySchema, ReadonlyTable, Schema, SchemaContract, TableSchema } from './schemaTypes.js'
 
-/** A contract as it may be written: one word for all three entities, or some of them. */
+/** A contract as written: one word for all three entities, or some of them. */
 export type ContractHint = ContractMode | Partial<SchemaContract>
 
 const EVOLVE: SchemaContract = { tables: 'evolve', columns: 'evolve', data_type: 'evolve' }
 
-/** A contract with one word spread over all three entities. */
+/** A contract with one word expanded to all three entities. */
 export function expandContract(hint: ContractHint): Partial<SchemaContract> {
   return typeof hint === 'string' ? { tables: hint, columns: hint, data_type: hint } : hint
 }
 
 /**
- * The contract a table is under: `given` in hints not applied yet, else its own, else that of the nearest parent that
- * has one, else that in the settings of the schema. It is taken whole: what it leaves open evolves.
+ * The contract of a table. The first that exists counts: `given` in hints not applied yet, the table's own, the nearest
+ * parent's, the schema's. Entities that it leaves open evolve.
  */
 export function resolveContract(schema: ReadonlySchema, table: string, given?: ContractHint): SchemaContract {
   const contract =
@@ -35,28 +35,25 @@ function readContract(value: unknown): Partial<SchemaContract> {
   return isJsonObject(value) ? (value as Partial<SchemaContract>) : {}
 }
 
-/**
- * Writes the contract of a source or of a run into the settings of the schema, where it stays for later runs as with
- * dlt.
- */
+/** Stores the contract of a source or run in the schema's settings. As in dlt, it stays there for later runs. */
 export function setSchemaContract(schema: Schema, contract: ContractHint): void {
   schema.settings = { ...schema.settings, schema_contract: contract as JsonValue }
 }
 
-/** Whether a table is new to contracts: unknown, or without a column whose type is known. */
+/** Whether contracts treat a table as new: it is unknown, or has no column of a known type. */
 export function isNewTable(table: ReadonlyTable | undefined): boolean {
   if (table === undefined) return true
   for (const column of table.columns.values()) if (column.data_type !== undefined) return false
   return true
 }
 
-/** Whether the columns of a table may evolve in this load whatever its contract says, as it is a new table's first. */
+/** Whether a table's columns may evolve in this load despite its contract, because the table is new. */
 export function evolvesColumnsOnce(table: ReadonlyTable): boolean {
   const marks = table['x-normalizer']
   return isJsonObject(marks) && marks['evolve-columns-once'] === true
 }
 
-/** Lets the columns of a new table evolve until it has seen data. */
+/** Lets a new table's columns evolve until it has received data. */
 export function allowColumnsOnce(table: TableSchema): void {
   const marks = table['x-normalizer']
   table['x-normalizer'] = { ...(isJsonObject(marks) ? marks : {}), 'evolve-columns-once': true }

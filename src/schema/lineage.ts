@@ -4,8 +4,8 @@ import type { ReadonlySchema, ReadonlyTable } from './schemaTypes.js'
 type Tables<Table extends ReadonlyTable> = { readonly tables: ReadonlyMap<string, Table> }
 
 /**
- * The table and those that it is nested under, up to its root or to the last one that the schema has. Fails with a
- * SchemaError where parents go in a circle; empty where there is no such table.
+ * The table and its parents, up to its root or to the last one in the schema. Fails with a SchemaError if parents form
+ * a cycle. Empty if the table does not exist.
  */
 export function lineage<Table extends ReadonlyTable>(schema: Tables<Table>, name: string): readonly Table[] {
   const passed = new Set<Table>()
@@ -18,13 +18,13 @@ export function lineage<Table extends ReadonlyTable>(schema: Tables<Table>, name
   return [...passed]
 }
 
-/** The root table that a table hangs on, itself where it is one; undefined where a table on the way is missing. */
+/** The root table of a table, or the table itself if it is one. Undefined if a table on the way is missing. */
 export function rootTable<Table extends ReadonlyTable>(schema: Tables<Table>, name: string): Table | undefined {
   const top = lineage(schema, name).at(-1)
   return top?.parent === undefined ? top : undefined
 }
 
-/** Fails with a SchemaError where a table is nested under itself, at whatever distance. */
+/** Fails with a SchemaError if a table is nested under itself, directly or indirectly. */
 export function refuseCircles(schema: Pick<ReadonlySchema, 'tables'>): void {
   for (const name of schema.tables.keys()) lineage(schema, name)
 }

@@ -1,32 +1,32 @@
 import { shake128Base64 } from '../model/cursors/boundaryHashes.js'
 import { ConfigError } from '../model/errors.js'
 
-/** How the names of tables and columns are made from keys of the data: dlt's naming conventions. */
+/** How keys of the data become names of tables and columns: dlt's naming conventions. */
 export type NamingName = 'snake_case' | 'direct' | 'duck_case' | 'sql_cs_v1' | 'sql_ci_v1'
 
 /**
- * A naming convention with the length limit of a destination. Results are memoised; every function is pure. A single
- * name that is empty or blank throws a RangeError: callers give it another name first (`_empty`).
+ * A naming convention with the length limit of a destination. Results are memoised, and every function is pure. An
+ * empty or blank name throws a RangeError, so callers must first replace it (by `_empty`).
  */
 export interface Naming {
   readonly name: NamingName
-  /** Joins the fragments of a path: `__`, for `direct` `▶`. */
+  /** Joins the fragments of a path: `__`, or `▶` for `direct`. */
   readonly separator: string
   /** Whether names that differ only by case are different names. */
   readonly caseSensitive: boolean
-  /** Longest result in code points; longer ones are shortened around a tag. */
+  /** Longest result in code points. Longer names are shortened around a tag. */
   readonly maxLength: number | undefined
-  /** One key as one name; separators in it are not kept. */
+  /** One key as one name. Separators in it are not kept. */
   identifier(raw: string): string
   /** One key as the name of a table. */
   tableIdentifier(raw: string): string
-  /** Fragments between separators, each an identifier; empty when every fragment is blank. */
+  /** Fragments between separators, each an identifier. Empty if every fragment is blank. */
   path(raw: string): string
-  /** As `path`, fragments as table identifiers. */
+  /** Like `path`, with fragments as table identifiers. */
   tablesPath(raw: string): string
-  /** The name as that of a column: one that the destination keeps for itself gets `_` behind it. */
+  /** The name as a column name. A name that the destination reserves gets `_` appended. */
   column(normalised: string): string
-  /** Joins normalised parts, leaving out blank ones; nothing is normalised or shortened. */
+  /** Joins normalised parts without the blank ones. Nothing is normalised or shortened. */
   joinPath(...normalised: readonly string[]): string
   /** Joins normalised parts and shortens the whole. */
   shortenFragments(...normalised: readonly string[]): string
@@ -35,7 +35,7 @@ export interface Naming {
 interface Convention {
   readonly separator: string
   readonly caseSensitive: boolean
-  /** The rule for one name without white space around it; length is no part of it. */
+  /** The rule for one name without outer white space. It does not limit the length. */
   readonly rule: (stripped: string) => string
 }
 
@@ -52,9 +52,8 @@ const conventions: Readonly<Record<NamingName, Convention>> = {
 }
 
 /**
- * The convention called `name` (a full dlt module path is understood too), for names of at most `maxLength` code
- * points, at least 6. `reserved` are names that no column may have. An unknown convention is a ConfigError that lists the
- * known ones.
+ * The convention `name` (a full dlt module path works too), for names of at most `maxLength` code points, at least 6.
+ * `reserved` are names that no column may have. An unknown convention is a ConfigError that lists the known ones.
  */
 export function naming(name: NamingName, maxLength?: number, reserved: readonly string[] = []): Naming {
   const known = knownName(name)
@@ -115,7 +114,7 @@ function snakeCase(name: string): string {
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
     .toLowerCase()
     .replace(/^(?=\p{Nd})/u, '_')
-  // A trailing underscore is told from a separator by turning it into a letter.
+  // A trailing underscore becomes a letter, so that it is not taken for a separator.
   const end = words.length - trailingUnderscores(words)
   return (words.slice(0, end) + 'x'.repeat(words.length - end)).replace(/_{2,}/g, '_')
 }
@@ -126,7 +125,7 @@ function sqlCase(name: string): string {
   return kept.replace(/_{2,}/g, '_')
 }
 
-/** Counted from the end: a pattern anchored there would be tried at every underscore. */
+/** Counted from the end, because a pattern anchored there would be tried at every underscore. */
 function trailingUnderscores(text: string): number {
   let count = 0
   while (count < text.length && text.charCodeAt(text.length - 1 - count) === 0x5f) count++
@@ -135,7 +134,7 @@ function trailingUnderscores(text: string): number {
 
 const tagLength = 6
 
-/** Keeps the first and last characters around a tag made from the text that was normalised (dlt-compatible). */
+/** Keeps the first and last characters around a tag made from the original text (dlt-compatible). */
 function shorten(normalised: string, raw: string, maxLength: number | undefined): string {
   if (maxLength === undefined || normalised.length <= maxLength) return normalised
   const characters = Array.from(normalised)
@@ -146,7 +145,7 @@ function shorten(normalised: string, raw: string, maxLength: number | undefined)
   return head + shorteningTag(raw) + tail
 }
 
-/** Six characters that stand for the rest of a shortened name. */
+/** Six characters that replace the rest of a shortened name. */
 export function shorteningTag(raw: string): string {
   return shake128Base64(raw, 4).replaceAll('/', 'a').replaceAll('+', 'b').toLowerCase()
 }
@@ -160,7 +159,7 @@ const space = '[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029
 const firstInk = new RegExp(`(?!${space})[^]`)
 const isSpace = new RegExp(space)
 
-/** Removes white space at both ends as Python's `str.strip` does. */
+/** Removes white space at both ends, like Python's `str.strip`. */
 export function strip(text: string): string {
   const start = text.search(firstInk)
   if (start < 0) return ''

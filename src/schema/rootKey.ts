@@ -3,9 +3,9 @@ import { lineage } from './lineage.js'
 import type { ReadonlySchema, ReadonlyTable, Schema, TableSchema } from './schemaTypes.js'
 
 /**
- * Writes into the normaliser's configuration that nested rows of a root table carry the id of its row, where dlt wants
- * that: the source asks for it, or leaves it open and the table is merged by a strategy that needs it, or a nested
- * table has the column already. Nested and system tables are passed over.
+ * Configures the normaliser to copy the id of a root row into its nested rows, in the cases where dlt does. The source
+ * asks for it; or it leaves this open and the merge strategy needs it; or a nested table already has the column. Nested
+ * and system tables are skipped.
  */
 export function propagateRootKey(schema: Schema, table: TableSchema): void {
   if (table.parent !== undefined || table.name.startsWith(SYSTEM_PREFIX) || !wantsRootKey(schema, table)) return
@@ -21,17 +21,17 @@ export function propagateRootKey(schema: Schema, table: TableSchema): void {
   })
 }
 
-/** Start of the names of system tables, the same under every convention. */
+/** Prefix of system table names, the same under every convention. */
 const SYSTEM_PREFIX = '_dlt'
 
-/** The system column that the schema's default hints give this hint to, spelled by its convention. */
+/** The system column with this default hint, spelled by the schema's convention. */
 function hintedName(schema: ReadonlySchema, hint: 'row_key' | 'root_key'): string {
   const names = objectMember(schema.settings, 'default_hints')?.[hint]
   const first = Array.isArray(names) ? names[0] : undefined
   return typeof first === 'string' ? first : hint === 'row_key' ? '_dlt_id' : '_dlt_root_id'
 }
 
-/** The columns of a root table that its nested rows carry: by name in the root row, the name in the nested row. */
+/** The columns of a root table that nested rows carry: from the name in the root row to the name in the nested row. */
 export function propagatedColumns(schema: ReadonlySchema, rootTable: string): Readonly<Record<string, string>> {
   const propagation = objectMember(normalizerConfig(schema), 'propagation')
   const tables = objectMember(propagation, 'tables')
@@ -53,7 +53,7 @@ function hasRootKey(table: ReadonlyTable): boolean {
   return [...table.columns.values()].some(column => column.root_key === true)
 }
 
-/** Name of the root table that a table hangs on, whether the schema has it or not; its own when it is one. */
+/** Name of a table's root table, even if the schema does not have it. A root table returns its own name. */
 export function rootOf(schema: ReadonlySchema, table: ReadonlyTable): string {
   const top = lineage(schema, table.name).at(-1) ?? table
   return top.parent ?? top.name
@@ -72,12 +72,12 @@ export function tableChain(schema: ReadonlySchema, rootTable: string): ReadonlyT
   return chain
 }
 
-/** `normalizers.json.config` of the schema; empty where there is none. */
+/** `normalizers.json.config` of the schema. Empty if there is none. */
 export function normalizerConfig(schema: Pick<ReadonlySchema, 'normalizers'>): JsonObject {
   return objectMember(objectMember(schema.normalizers, 'json'), 'config') ?? {}
 }
 
-/** Replaces `normalizers.json.config`; an empty one is left out of the document. */
+/** Replaces `normalizers.json.config`. An empty one is left out of the document. */
 export function setNormalizerConfig(schema: Schema, config: JsonObject): void {
   const json = isJsonObject(schema.normalizers.json) ? schema.normalizers.json : {}
   const next = Object.keys(config).length === 0 ? withoutMember(json, 'config') : { ...json, config }

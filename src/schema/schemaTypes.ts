@@ -1,6 +1,6 @@
 import type { JsonValue } from '../json/value.js'
 
-/** dlt's data types. Their meaning at a destination is the destination's type map. */
+/** dlt's data types. A destination's type map gives their meaning there. */
 export type DataType =
   | 'text'
   | 'double'
@@ -26,8 +26,8 @@ export interface SchemaContract {
 }
 
 /**
- * A column as in dlt's stored schema: the keys are dlt's, verbatim and in stored order. A column without `data_type`
- * is incomplete: hints are known, data has not shown its type yet.
+ * A column in dlt's stored schema. Keys are dlt's, unchanged and in stored order. A column without `data_type` is
+ * incomplete: only its hints are known so far.
  */
 export interface ColumnSchema {
   name: string
@@ -53,14 +53,14 @@ export interface ColumnSchema {
   [hint: string]: JsonValue | undefined
 }
 
-/** A table as in dlt's stored schema. `columns` keeps stored order, which the version hash depends on. */
+/** A table in dlt's stored schema. `columns` keeps the stored order, on which the version hash depends. */
 export interface TableSchema {
   name: string
   columns: Map<string, ColumnSchema>
   write_disposition?: WriteDisposition
-  /** Root tables: the resource, not normalised. */
+  /** Root tables: the resource's name, not normalised. */
   resource?: string
-  /** Nested tables: the table they hang on. */
+  /** Nested tables: the parent table. */
   parent?: string
   schema_contract?: ContractMode | Partial<SchemaContract>
   description?: string
@@ -70,9 +70,7 @@ export interface TableSchema {
   [hint: string]: JsonValue | Map<string, ColumnSchema> | undefined
 }
 
-/**
- * dlt's schema document (engine 11). Mutable while a load normalises into it; {@link ReadonlySchema} elsewhere.
- */
+/** dlt's schema document (engine 11). Mutable while a load adds to it. Elsewhere use {@link ReadonlySchema}. */
 export interface Schema {
   name: string
   version: number
@@ -83,7 +81,7 @@ export interface Schema {
   settings: { [key: string]: JsonValue }
   normalizers: { [key: string]: JsonValue }
   previous_hashes: string[]
-  /** Hash of the document this schema was imported from. */
+  /** Hash of the document from which this schema was imported. */
   imported_version_hash?: string
   description?: string
 }

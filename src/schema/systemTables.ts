@@ -3,7 +3,7 @@ import type { ColumnSchema, DataType, TableSchema } from './schemaTypes.js'
 
 /** Names of dlt's own tables and columns under one naming convention. */
 export interface SystemNames {
-  /** Start of every name that belongs to dlt; tables and columns with it are exempt from contracts. */
+  /** Prefix of all names that belong to dlt. Contracts do not apply to its tables and columns. */
   readonly prefix: string
   readonly versionTable: string
   readonly loadsTable: string
@@ -13,7 +13,7 @@ export interface SystemNames {
   readonly parentId: string
   readonly listIndex: string
   readonly rootId: string
-  /** Column of list elements that are not objects. */
+  /** Column for list elements that are not objects. */
   readonly value: string
 }
 
@@ -85,7 +85,7 @@ export function loadsTable(naming: Naming): TableSchema {
   }
 }
 
-/** The table of pipeline states, an ordinary appended table to dlt. */
+/** The table of pipeline states. dlt treats it as an ordinary table with appended rows. */
 export function stateTable(naming: Naming): TableSchema {
   return {
     columns: columnsOf(STATE_COLUMNS, naming),

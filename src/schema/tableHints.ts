@@ -9,7 +9,7 @@ import type { Naming } from './naming.js'
 import { propagateRootKey } from './rootKey.js'
 import type { ColumnSchema, Schema, TableSchema } from './schemaTypes.js'
 
-/** The hints of one resource on their way into the schema. */
+/** The hints of one resource, to be applied to the schema. */
 export interface HintsOfResource {
   /** Name of the resource as configured. */
   readonly resource: string
@@ -17,22 +17,21 @@ export interface HintsOfResource {
   readonly table: string
   readonly hints: TableHints
   readonly naming: Naming
-  /** Replaces the write disposition of the hints for this run. */
+  /** Replaces the hints' write disposition for this run. */
   readonly runDisposition?: DispositionHint | undefined
-  /** Cursor path of incremental loading; marks the column where it names one. */
+  /** Cursor path of incremental loading. If it names a column, the column is marked. */
   readonly cursorPath?: string | undefined
   readonly warn?: ((code: WarningCode, message: string, resource?: string) => void) | undefined
 }
 
 /**
- * Creates or updates the root table of a resource, and the nested tables its hints name, as dlt does when the first
- * record of a run arrives. Hints given replace what the schema holds; hints not given stay, except the write
- * disposition, which is then `append`. Returns the root table.
+ * Creates or updates a resource's root table and the nested tables that its hints name, as dlt does at the first record
+ * of a run. Given hints replace those in the schema. Missing hints stay, except the write disposition, which becomes
+ * `append`. Returns the root table.
  *
- * Columns come in the order: declared columns, primary key, merge key, validity columns of scd2, cursor. A declared
- * column without a type waits where it is until data completes it. Fails with a {@link SchemaError} when a declared
- * type contradicts a column that has one, when a root table turns out to be nested or the reverse, and when a merge
- * strategy lacks its key.
+ * The order of columns is: declared columns, primary key, merge key, validity columns of scd2, cursor. A declared
+ * column without a type keeps its place until data completes it. Fails with a {@link SchemaError} in three cases: a
+ * declared type contradicts the column's type; a root table is nested or the reverse; a merge strategy lacks its key.
  */
 export function applyTableHints(schema: Schema, given: HintsOfResource): TableSchema {
   const disposition = given.runDisposition ?? given.hints.writeDisposition ?? { disposition: 'append' }
@@ -49,8 +48,8 @@ export function applyTableHints(schema: Schema, given: HintsOfResource): TableSc
 }
 
 /**
- * Hints of a nested table. One with keys of its own is a root table without parent, loaded by its own disposition,
- * whatever that of the resource, or appended; others are loaded with their parent, whatever they say.
+ * Hints of a nested table. With its own keys it is a root table without parent. It is then loaded by its own
+ * disposition, or appended, whatever the resource's is. Without keys it is always loaded with its parent.
  */
 function applyNestedHints(schema: Schema, given: HintsOfResource, path: string, hints: TableHints): void {
   const { naming } = given
@@ -71,7 +70,7 @@ function applyNestedHints(schema: Schema, given: HintsOfResource, path: string, 
   }
 }
 
-/** What one table is to become. */
+/** The changes for one table. */
 interface TableUpdate {
   readonly hints: TableHints
   readonly disposition: DispositionHint | undefined
@@ -99,8 +98,8 @@ function updateTable(schema: Schema, name: string, given: HintsOfResource, updat
 }
 
 /**
- * The declared columns that the contract lets in: of a table that is not new, columns it does not have are left out, or
- * refused where columns are frozen.
+ * The declared columns that the contract allows. In a table that is not new, unknown columns are left out, or refused
+ * if columns are frozen.
  */
 function allowedColumns(
   schema: Schema,
@@ -146,7 +145,7 @@ function columnsOf(schema: Schema, given: HintsOfResource, update: TableUpdate):
     rawNames.set(name, column.name)
     columns.set(name, { ...columns.get(name), ...column, name })
   }
-  // Keys given for the table replace those that columns claim, even when there are none.
+  // Keys given for the table replace those that columns declare, even if the given list is empty.
   if (hints.primaryKey !== undefined) for (const column of columns.values()) delete column.primary_key
   if (hints.mergeKey !== undefined) for (const column of columns.values()) delete column.merge_key
   const addKey = (raw: string, key: 'primary_key' | 'merge_key'): void => {
@@ -170,13 +169,13 @@ function columnsOf(schema: Schema, given: HintsOfResource, update: TableUpdate):
   return columns
 }
 
-/** Name of a column declared by hints, as names in data are normalised. */
+/** Name of a column declared by hints, normalised like names in data. */
 export function columnName(schema: Pick<Schema, 'normalizers'>, naming: Naming, raw: string): string {
   const isWhole = schema.normalizers.use_break_path_on_normalize === false
   return naming.column(isWhole ? naming.identifier(raw) : naming.path(raw))
 }
 
-/** The columns that scd2 keeps versions with. */
+/** The columns in which scd2 keeps versions. */
 function versionColumns(disposition: DispositionHint): ColumnSchema[] {
   const [from, to] = disposition.validityColumnNames ?? ['_dlt_valid_from', '_dlt_valid_to']
   return [
@@ -192,21 +191,21 @@ function versionColumns(disposition: DispositionHint): ColumnSchema[] {
       name: disposition.rowVersionColumnName ?? '_dlt_id',
       nullable: false,
       'x-row-version': true,
-      // A row that comes back has the id of its older version.
+      // A row that comes back has the same id as its older version.
       unique: false,
       row_key: false,
     },
   ]
 }
 
-/** The field that a cursor path names when it is no more than a name; paths into objects mark no column. */
+/** The field that a cursor path names, if it is a plain name. Paths into objects mark no column. */
 function simpleField(cursorPath: string): string | undefined {
   const quoted = /^\[?(?:'([^']*)'|"([^"]*)")\]?$/.exec(cursorPath)
   if (quoted !== null) return quoted[1] ?? quoted[2]
   return /^[^.[\]*$,'"|&\s]+$/.test(cursorPath) ? cursorPath : undefined
 }
 
-/** A new set of one of these hints replaces the old one as a whole. */
+/** A new set of one of these hints replaces the whole old set. */
 const COMPOUND_HINTS = ['primary_key', 'merge_key', 'partition', 'cluster', 'incremental'] as const
 
 function mergeColumns(table: TableSchema, columns: ReadonlyMap<string, ColumnSchema>): void {
@@ -232,7 +231,7 @@ function checkType(table: TableSchema, existing: ColumnSchema, declared: ColumnS
   )
 }
 
-/** The keys of the table itself that the hints set. */
+/** The table's own keys that the hints set. */
 function tableKeys(update: TableUpdate, table: TableSchema): Partial<TableSchema> {
   const { hints, disposition } = update
   const keys: { [key: string]: JsonValue } = {}
@@ -250,7 +249,7 @@ function tableKeys(update: TableUpdate, table: TableSchema): Partial<TableSchema
   return keys as Partial<TableSchema>
 }
 
-/** `write_disposition` and, only where they were spelled out, the keys of its object form. */
+/** `write_disposition`, with the keys of its object form only if they were written. */
 function dispositionKeys(hint: DispositionHint): JsonObject {
   const keys: { [key: string]: JsonValue } = { write_disposition: hint.disposition }
   if (hint.disposition !== 'merge') return keys

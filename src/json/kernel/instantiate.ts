@@ -6,10 +6,10 @@ declare const WebAssembly: {
   readonly Instance: new (module: object, imports: object) => { readonly exports: unknown }
 }
 
-/** A place in the memory of a kernel; 0 for none. */
+/** A place in the memory of a kernel. 0 means none. */
 export type Address = number
 
-/** The memory of a kernel. Growing it detaches the buffer that it had. */
+/** The memory of a kernel. Growing it detaches its old buffer. */
 export interface Memory {
   readonly buffer: ArrayBuffer
   grow(pages: number): number
@@ -18,8 +18,8 @@ export interface Memory {
 const modules = new Map<string, object>()
 
 /**
- * The exports of an instance of its own of a kernel, which `npm run build:wasm` compiles, in base64. A kernel is compiled
- * once. Fails with an {@link EnvironmentError} where the process may not have the address space.
+ * Creates a new instance of a kernel and returns its exports. `kernel` is base64 from `npm run build:wasm`. Each kernel
+ * is compiled once. Fails with an {@link EnvironmentError} if the process cannot get the address space.
  */
 export function instantiate(kernel: string, imports: object = {}): unknown {
   let module = modules.get(kernel)

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import type { JsonValue } from '../../json/value.js'
 import { canonicalJson } from '../../json/write.js'
 
-/** Length of the hashes that dlt writes since 1.29: the first characters of those it wrote before. */
+/** Length of the hashes that dlt writes since 1.29. They are the first characters of the earlier ones. */
 const SHORT_HASH_LENGTH = 12
 
 /**
- * Identities of the records at the boundary of an incremental cursor, as `unique_hashes` of the state holds them. dlt
- * writes two lengths and reads a set as if all were of one: hashes are compared by what both have in common, and a stored
- * set grows in its own length. A fresh set has the long one, which every version of dlt reads.
+ * Identities of the records at the boundary of an incremental cursor, as in the state's `unique_hashes`. dlt writes two
+ * lengths, but reads a set as if all hashes had one length. So hashes are compared by their common prefix, and a stored
+ * set keeps its own length. A new set uses the long one, which every version of dlt reads.
  */
 export class BoundaryHashes {
   readonly #length: number
@@ -28,7 +28,7 @@ export class BoundaryHashes {
     this.#hashes.add(this.#inLength(hash))
   }
 
-  /** A set of its own with the same hashes. */
+  /** An independent set with the same hashes. */
   copy(): BoundaryHashes {
     return new BoundaryHashes(this.toJson())
   }
@@ -56,9 +56,9 @@ export function sha3Base64(text: string): string {
 const DEDUP_HASH_LENGTH = 20
 
 /**
- * Identity of a record at the boundary of an incremental cursor, as dlt stores it in `unique_hashes`: 20 characters, of
- * which dlt keeps the first 12 since 1.29 (see {@link BoundaryHashes}).
- * `key`: the value of a single key, an array of the values of several, or the whole record where there is no key.
+ * Identity of a record at the boundary of an incremental cursor, as dlt stores it in `unique_hashes`: 20 characters.
+ * Since 1.29 dlt keeps the first 12 of them (see {@link BoundaryHashes}). `key`: the value of a single key, an array of
+ * the values of several keys, or the whole record if there is no key.
  */
 export function dedupHash(key: JsonValue): string {
   return shake128Base64(canonicalJson(key), (DEDUP_HASH_LENGTH / 4) * 3)

@@ -2,10 +2,10 @@ import type { JsonValue } from '../../json/value.js'
 import { compareInstants, type Instant, parseInstant } from './instant.js'
 
 /**
- * A value of a cursor, ready to be compared: texts were read once, for what they stand for.
+ * A cursor value, ready to be compared. Text is parsed once into what it means.
  *
- * - `number`: by value, with every digit; a text of plain digits is a number too.
- * - `instant`: a time, however it is spelled.
+ * - `number`: by value, with every digit. Text of plain digits is a number too.
+ * - `instant`: a time, in any spelling.
  * - `text`: anything else, by code points.
  */
 export type CursorRank =
@@ -15,7 +15,7 @@ export type CursorRank =
   | { readonly kind: 'boolean'; readonly value: boolean }
   | { readonly kind: 'other'; readonly value: JsonValue }
 
-/** `literal`: the text of a number, where its double may have lost some of it. */
+/** `literal`: the text of a number whose double may have lost digits. */
 export function cursorRank(value: JsonValue, literal?: string): CursorRank {
   switch (typeof value) {
     case 'number':
@@ -34,10 +34,10 @@ export function cursorRank(value: JsonValue, literal?: string): CursorRank {
   }
 }
 
-/** No exponent: `12e4` is an id as often as a number. */
+/** No exponent: `12e4` may just as well be an id. */
 const PLAIN_NUMBER = /^[+-]?\d+(?:\.\d+)?$/
 
-/** Negative, zero or positive; undefined where the two cannot be compared. */
+/** Negative, zero or positive. Undefined if the two cannot be compared. */
 export function compareRanks(a: CursorRank, b: CursorRank): number | undefined {
   if (a.kind === 'number' && b.kind === 'number') return compareNumbers(a, b)
   if (a.kind === 'instant' && b.kind === 'instant') return compareInstants(a.instant, b.instant)
@@ -57,16 +57,16 @@ function compareNumbers(
   return compareDecimals(a.digits ?? String(a.double), b.digits ?? String(b.double))
 }
 
-/** `20240131` is a number among its like, and a date beside times. */
+/** `20240131` is a number next to other numbers, and a date next to times. */
 function compactDate(rank: CursorRank): Instant | undefined {
   if (rank.kind === 'instant') return rank.instant
   return rank.kind === 'number' && typeof rank.value === 'string' ? parseInstant(rank.value) : undefined
 }
 
 /**
- * Whether the order of two texts may not be that of what they stand for: dates that can be read in two ways or in a
- * language, a time beside something else, or numbers within texts of different lengths (`v9`, `v10`). Of numbers: whether
- * one reads as seconds since 1970 and the other as milliseconds or microseconds.
+ * Whether two texts may sort differently from what they mean. Doubtful are ambiguous dates or dates in words, a time
+ * next to something else, and numbers inside texts of different lengths (`v9`, `v10`). Two numbers are doubtful if one
+ * looks like seconds since 1970 and the other like milliseconds or microseconds.
  */
 export function isDoubtfulOrder(a: CursorRank, b: CursorRank): boolean {
   if (a.kind === 'number' && b.kind === 'number') {
@@ -81,7 +81,7 @@ export function isDoubtfulOrder(a: CursorRank, b: CursorRank): boolean {
   return Math.sign(compareNaturally(a.value, b.value)) !== Math.sign(compareCodePoints(a.value, b.value))
 }
 
-/** Units in a second of a number that may be a time between 2001 and 2096; undefined where it is none. */
+/** Units per second of a number that may be a time between 2001 and 2096. Undefined if it is not. */
 function epochUnit(value: number): number | undefined {
   return [1, 1e3, 1e6].find(unit => value >= 1e9 * unit && value < 4e9 * unit)
 }
@@ -96,7 +96,7 @@ function looksLikeTime(text: string): boolean {
   return (/\s/.test(text) && yearAmongWords.test(text)) || clockAmongWords.test(text)
 }
 
-/** Runs of digits by value, everything else by code points. */
+/** Compares runs of digits by value, and everything else by code points. */
 function compareNaturally(a: string, b: string): number {
   const [left, right] = [a.match(/\d+|\D+/g) ?? [], b.match(/\d+|\D+/g) ?? []]
   for (let at = 0; at < Math.min(left.length, right.length); at++) {
@@ -117,17 +117,18 @@ function compareCodePoints(a: string, b: string): number {
   return rank(a.charCodeAt(index)) - rank(b.charCodeAt(index))
 }
 
-/** UTF-16 order differs from code point order only in that surrogates stand for code points above U+FFFF. */
+/** UTF-16 order differs from code point order only because surrogates stand for code points above U+FFFF. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit
 }
 
 /**
- * Orders two numbers by value with every digit of their texts, which are those of JSON or of a plain decimal (`+`, zeros in front).
+ * Compares two numbers by value, with every digit of their text. The text is JSON or a plain decimal (`+`, leading
+ * zeros).
  */
 function compareDecimals(a: string, b: string): number {
   const [left, right] = [Number(a), Number(b)]
-  // Rounding keeps the order, so doubles that differ decide.
+  // Rounding keeps the order, so different doubles decide.
   if (left !== right) return left < right ? -1 : 1
   if (a === b) return 0
   const [one, other] = [decimal(a), decimal(b)]
@@ -136,11 +137,11 @@ function compareDecimals(a: string, b: string): number {
 }
 
 interface Decimal {
-  /** 0 for zero, whatever its sign. */
+  /** 0 for zero, with any sign. */
   readonly sign: -1 | 0 | 1
-  /** Without zeros in front and at the end. */
+  /** Without leading and trailing zeros. */
   readonly digits: string
-  /** Where the point stands: digits before it, negative for zeros behind it. */
+  /** Position of the point: the number of digits before it, negative for zeros after it. */
   readonly point: number
 }
 

@@ -1,6 +1,6 @@
 /**
- * A moment with all the digits that its text had: whole seconds since 1970-01-01T00:00:00Z, and what follows the point,
- * without zeros at its end.
+ * A moment with all digits of its text: whole seconds since 1970-01-01T00:00:00Z, and the fraction without trailing
+ * zeros.
  */
 export interface Instant {
   readonly seconds: number
@@ -8,13 +8,13 @@ export interface Instant {
 }
 
 /**
- * The instant that a text names; undefined where it is no time, or one that can be read in two ways (`02/01/2024`).
- * Understood are ISO 8601 (also with a blank for `T`, without seconds, or the date alone, which is its midnight), the dates of mail
- * and HTTP (RFC 2822, 1123, 850, asctime), those that JavaScript prints, and `/Date(1700000000000)/`. A text without
- * an offset is UTC.
+ * The instant that a text names. Undefined if it is not a time, or an ambiguous one (`02/01/2024`). These are read: ISO
+ * 8601 (also with a blank for `T`, without seconds, or a date alone, meaning midnight), dates of mail and HTTP (RFC
+ * 2822, 1123, 850, asctime), dates that JavaScript prints, and `/Date(1700000000000)/`. A text without an offset is
+ * UTC.
  */
 export function parseInstant(text: string): Instant | undefined {
-  // The shortest is a month; every form holds a digit, and no form is longer.
+  // The shortest form is a month. Every form has a digit, and no form is longer.
   if (text.length < 7 || text.length > 100) return undefined
   return isoInstant(text) ?? mailInstant(text) ?? printedInstant(text) ?? tickInstant(text)
 }
@@ -63,7 +63,7 @@ function printedInstant(text: string): Instant | undefined {
   )
 }
 
-/** Milliseconds as ASP.NET writes them; the offset says where they were written and moves nothing. */
+/** Milliseconds as in ASP.NET. The offset says where they were written and changes nothing. */
 function tickInstant(text: string): Instant | undefined {
   const match = /^\/Date\((-?\d{1,15})(?:[+-]\d{4})?\)\/$/.exec(text)
   if (match === null) return undefined
@@ -86,7 +86,7 @@ function instant(
 ): Instant | undefined {
   const [hours, minutes, wholeSeconds] = [Number(hour), Number(minute), Number(second)]
   const ofDay = hours * 3600 + minutes * 60 + wholeSeconds
-  // A leap second has the place of the second after it, and 24:00 is midnight.
+  // A leap second counts as the next second, and 24:00 as midnight.
   if (minutes > 59 || wholeSeconds > 60 || ofDay > DAY_SECONDS) return undefined
   const midnight = midnightSeconds(year, month, day)
   const offset = zone === undefined ? 0 : offsetSeconds(zone)
@@ -99,12 +99,12 @@ const DAY_SECONDS = 86_400
 function midnightSeconds(year: number, month: number, day: number): number | undefined {
   if (month < 1 || month > 12 || day < 1 || day > 31) return undefined
   const date = new Date(0)
-  // Not Date.UTC, which takes the years 0 to 99 for those of the last century.
+  // Date.UTC would read the years 0 to 99 as those of the last century.
   date.setUTCFullYear(year, month - 1, day)
   return date.getUTCDate() === day ? date.getTime() / 1000 : undefined
 }
 
-/** Names of zones that RFC 2822 gives an offset; others, such as CST of China and of Chicago, name several. */
+/** Zone names with an offset in RFC 2822. Others, such as CST of China and of Chicago, are ambiguous. */
 const zoneHours: ReadonlyMap<string, number> = new Map([
   ['Z', 0],
   ['UT', 0],
@@ -138,7 +138,7 @@ function monthNumber(name: string): number | undefined {
   return monthNames.test(name) ? months.indexOf(name.slice(0, 3).toLowerCase()) + 1 : undefined
 }
 
-/** Two digits stand for the years 1950 to 2049, as RFC 2822 has it. */
+/** Two digits stand for the years 1950 to 2049, as in RFC 2822. */
 function fullYear(digits: string): number {
   const year = Number(digits)
   if (digits.length > 2) return year

@@ -1,15 +1,15 @@
 /**
- * Finds any of several texts in bytes, after Wu and Manber: two bytes at a time say how far the next of them can be at
- * least, so that most bytes are never looked at.
+ * Finds any of several texts in bytes (Wu and Manber). Each pair of bytes gives the least distance to the next possible
+ * match, so most bytes are never read.
  */
 export class Anchors<Owner> {
   readonly #shortest: number
-  /** How far to go on, by two bytes. */
+  /** The distance to skip, by two bytes. */
   readonly #shifts = new Uint8Array(1 << 16)
-  /** By the two bytes in which the first `shortest` bytes of an anchor end. */
+  /** By the last two of the first `shortest` bytes of an anchor. */
   readonly #ending = new Map<number, { readonly bytes: Buffer; readonly owner: Owner }[]>()
 
-  /** Anchors have two characters of ASCII at least. */
+  /** An anchor has at least two ASCII characters. */
   constructor(anchors: readonly (readonly [text: string, owner: Owner])[]) {
     const shortest = Math.min(255, ...anchors.map(([text]) => text.length))
     this.#shortest = shortest

@@ -1,10 +1,10 @@
-/** What is behind a text in base64: more, nothing, or padding. */
+/** What follows a text in base64: more, nothing, or padding. */
 export type Base64End = (typeof BASE64_ENDS)[number]
 export const BASE64_ENDS = ['Within', 'Ended', 'Padded'] as const
 
 const NOT_ASCII = /[\u0080-\uffff]/g
 
-/** Changes what an encoder wrote into another way in which the same is known to be written. */
+/** Changes an encoder's output into another common form of it. */
 type Variant = 'lower' | 'upper' | 'capital' | 'url'
 
 interface Encoder {
@@ -20,8 +20,8 @@ const VARIANTS: Readonly<Record<Variant, (written: string) => string>> = {
 }
 
 /**
- * What well-known encoders make of a text, by names that a journal can note: what was removed there is put back in the
- * same spelling. A name keeps its meaning for ever.
+ * The output of well-known encoders, by names that a journal can store. With a name, a removed secret is put back in
+ * the same spelling. The meaning of a name never changes.
  */
 const ENCODERS: Readonly<Record<string, Encoder>> = {
   plain: { write: text => text },
@@ -69,7 +69,7 @@ const ENCODERS: Readonly<Record<string, Encoder>> = {
   ),
 }
 
-/** The text as the encoder of this name writes it; undefined where none has that name. A lone surrogate is U+FFFD. */
+/** The text as written by the encoder of this name. Undefined if there is none. A lone surrogate becomes U+FFFD. */
 export function written(text: string, name: string): string | undefined {
   const [base = '', variant = ''] = name.split('.')
   const encoder = Object.hasOwn(ENCODERS, base) ? ENCODERS[base] : undefined
@@ -79,7 +79,7 @@ export function written(text: string, name: string): string | undefined {
   return Object.hasOwn(VARIANTS, variant) ? VARIANTS[variant as Variant](plain) : undefined
 }
 
-/** Name of the encoder that writes `text` as `spelled`; undefined where none is known to. */
+/** Name of the encoder that writes `text` as `spelled`. Undefined if none is known. */
 export function encoderOf(text: string, spelled: string): string | undefined {
   for (const base in ENCODERS) {
     for (const variant of ['', ...(ENCODERS[base]?.variants ?? [])]) {
@@ -91,8 +91,8 @@ export function encoderOf(text: string, spelled: string): string | undefined {
 }
 
 /**
- * The characters of base64 that stand for a text which begins `before` bytes behind a multiple of three: those that
- * depend on nothing else or, where nothing follows the text, its last character and its padding too.
+ * The base64 characters for a text that begins `before` bytes after a multiple of three. Only those that depend on
+ * nothing else are included. If nothing follows the text, its last character and padding are included too.
  */
 export function base64(text: string | Uint8Array, before: 0 | 1 | 2, end: Base64End): string {
   const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text as string)])
@@ -114,7 +114,7 @@ function escapedUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
-/** As RFC 3986 has it: only letters, digits and `-._~` stand for themselves. */
+/** By RFC 3986: only letters, digits and `-._~` stay as they are. */
 function uriStrict(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, mark => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)
 }

@@ -5,18 +5,18 @@ import { reveal, type Secret } from './secret.js'
 import { LONGEST_SPELLING, type Needle, reach } from './spelling.js'
 
 /**
- * The second net: removes known secret values, however they are spelled, from text and bytes that are printed or stored.
- * The first net is the type: values should never get that far.
+ * The second safeguard: removes known secrets, in any spelling, from text and bytes that are printed or stored. The
+ * first safeguard is the type `Secret`, which should keep values from getting that far.
  */
 export interface Scrubber {
   add(secret: Secret): void
-  /** For people: pieces of a secret beside a cut, which `…` or `...` marks, are removed too. */
+  /** For people: also removes pieces of a secret next to a cut, which `…` or `...` marks. */
   text(text: string): string
-  /** The same bytes when nothing was found, else a copy. */
+  /** The same bytes if nothing was found, else a copy. */
   bytes(bytes: Uint8Array): Uint8Array
-  /** Like `bytes`, with a note of what stood where. The note holds no secret, only where each one came from. */
+  /** Like `bytes`, but notes where each secret was. The note holds only their origins, no secrets. */
   seal(bytes: Uint8Array): Sealed
-  /** What was sealed, as far as the same secrets are known again; elsewhere `***` remains. */
+  /** Restores the secrets that are known again. Others stay `***`. */
   unseal(sealed: Sealed): Unsealed
 }
 
@@ -28,15 +28,15 @@ export interface Sealed {
 
 export interface Unsealed {
   readonly bytes: Uint8Array
-  /** Everything that was sealed is back. */
+  /** Whether everything was restored. */
   readonly whole: boolean
 }
 
-/** Values shorter than this are too common to be searched for. */
+/** Shorter values are too common to search for. */
 const SHORTEST_SCRUBBED = 4
-/** From here on the letters of a value count in either case, as where it became part of a host or a column's name. */
+/** From this length on, letters match in either case, since a value may become part of a host or a column name. */
 const SHORTEST_FOLDED = 8
-/** What is left of a value at a cut; shorter pieces say little and are common. */
+/** Shortest piece of a value at a cut that is removed. Shorter pieces are common and reveal little. */
 const SHORTEST_PIECE = 4
 
 interface Known {
@@ -50,7 +50,7 @@ interface Known {
 interface Hit {
   readonly start: number
   readonly end: number
-  /** Undefined where several touch each other. */
+  /** Undefined if several secrets touch. */
   readonly secret: Known | undefined
 }
 
@@ -127,7 +127,7 @@ export function scrubber(secrets: Iterable<Secret> = []): Scrubber {
 const MASK = '***'
 const UNKNOWN_SPELLING = ''
 
-/** The spelling, where it can be put back. */
+/** The spelling, if it can be restored. */
 function noted({ value }: Known, found: string): string {
   return encoderOf(value, Buffer.from(found, 'latin1').toString()) ?? UNKNOWN_SPELLING
 }
@@ -149,12 +149,12 @@ interface Wanted {
   readonly offset: number
 }
 
-/** Letters and digits are hardly ever written in another way: a run of them in a needle shows where to look. */
+/** Letters and digits are rarely encoded, so a run of them in a needle shows where to search. */
 const ANCHOR = /[A-Za-z0-9]{3,}/g
 const LONGEST_ANCHOR = 10
 const GOOD_ANCHOR = 6
 
-/** A letter or digit that is written in another way after all, where nothing can be told from a run of them. */
+/** An encoded letter or digit, for needles without a usable run of letters and digits. */
 const WRITTEN_LETTER = (() => {
   const code = '(?:3[0-9]|4[1-9a-fA-F]|5[0-9aA]|6[1-9a-fA-F]|7[0-9aA])'
   const escaping = `(?:u00${code}|u\\{|U000000|x[3-7]|[01][0-7][0-7])`
@@ -163,7 +163,7 @@ const WRITTEN_LETTER = (() => {
   return new RegExp(`%(?:25)*(?:${code}|5[cC]${escaping}|26${entity})|\\\\(?:${escaping}|u0026${entity})|&${entity}`)
 })()
 
-/** Looks for some secrets. Texts are latin1 strings of the bytes. */
+/** Searches for some secrets. Texts are latin1 strings of the bytes. */
 class Search {
   readonly #all: readonly Wanted[]
   readonly #unanchored: readonly Wanted[]
@@ -191,7 +191,7 @@ class Search {
     return joined(this.#found(bytes, text))
   }
 
-  /** Also what is left of a secret before or behind a cut. */
+  /** Also finds what is left of a secret next to a cut. */
   hitsAndPieces(bytes: Uint8Array, text: string): readonly Hit[] {
     const found = this.#found(bytes, text)
     let cuts = 0
@@ -231,7 +231,7 @@ function scan(text: string, from: number, to: number, { needle, secret }: Wanted
   }
 }
 
-/** In order, and without overlaps. */
+/** In order, without overlaps. */
 function joined(hits: readonly Hit[]): readonly Hit[] {
   if (hits.length < 2) return hits
   const sorted = [...hits].sort((a, b) => a.start - b.start || b.end - a.end)
@@ -268,11 +268,11 @@ const FURTHEST_PIECE = 1024
 const QUOTE_BEFORE = /\\{0,8}["'`]$/
 const QUOTE_BEHIND = /^["'`]/
 
-/** Text on one side of a cut, without the quotation mark between them. */
+/** Text on one side of a cut, without the quotation mark at the cut. */
 interface Region {
   readonly start: number
   readonly end: number
-  /** In lower case, where letters and digits stand for themselves. */
+  /** In lower case, if letters and digits are not encoded. */
   readonly plain: string | undefined
   /** Whether the region is cut at both ends. */
   readonly isCutTwice: boolean
@@ -313,13 +313,13 @@ function pieceBefore(text: string, { start, end, plain }: Region, needle: Needle
   return undefined
 }
 
-/** Letters and digits that a needle begins with, in lower case: they stand in every piece of it that is worth a look. */
+/** Letters and digits at the start of a needle, in lower case. Every piece that is worth a check contains them. */
 function headOf({ bytes }: Needle): string {
   const head = Buffer.from(bytes.subarray(0, SHORTEST_PIECE - 1)).toString('latin1')
   return /^[A-Za-z0-9]*/.exec(head)?.[0].toLowerCase() ?? ''
 }
 
-/** Also a piece from the middle, where it is cut off at both ends. */
+/** Also finds a piece from the middle, if both ends are cut. */
 function pieceBehind(text: string, { start, end, isCutTwice }: Region, needle: Needle): Piece | undefined {
   const shortest = shortestPiece(needle)
   for (let first = 1; first <= needle.bytes.length - shortest; first++) {
@@ -334,7 +334,7 @@ function shortestPiece({ bytes }: Needle): number {
   return Math.min(SHORTEST_PIECE, bytes.length - 1)
 }
 
-/** The value as it is, in hexadecimal, in base64 at any place of a longer text, in UTF-16, and as the name of a column. */
+/** The value as it is, in hexadecimal, in base64 at any place of a longer text, in UTF-16, and as a column name. */
 function needlesOf(value: string): readonly Needle[] {
   const found = new Map<string, Needle>()
   const add = (text: string | Uint8Array, kind: Partial<Needle> = {}): void => {
@@ -365,7 +365,7 @@ function needlesOf(value: string): readonly Needle[] {
   return [...found.values()]
 }
 
-/** What becomes of a value where blanks around it are cut off, characters are composed otherwise, or letters change their case. */
+/** The value with outer blanks removed, characters composed differently, or letters in another case. */
 function alike(value: string): readonly string[] {
   const texts = [value, value.trim()].flatMap(text => [text, text.normalize('NFC'), text.normalize('NFD')])
   const cased = /[^\0-\x7f]/.test(value) ? [value.toLowerCase(), value.toUpperCase()] : []
@@ -373,16 +373,16 @@ function alike(value: string): readonly string[] {
 }
 
 const PLACES_OF_BASE64 = [0, 1, 2] as const
-/** How a value may be written inside of what is then written in base64. */
+/** How a value may be written before it is encoded in base64. */
 const INSIDE_BASE64 = ['plain', 'json', 'jsonAscii', 'uri', 'form']
-/** Shorter pieces of base64 than this appear by chance. */
+/** Shorter pieces of base64 occur by chance. */
 const SHORTEST_BASE64 = 8
 
 function columnName(value: string): string | undefined {
   return value.trim() === '' ? undefined : naming('snake_case').identifier(value)
 }
 
-/** The same value with every text in it scrubbed, keys too; what is no plain object, list or text stays. */
+/** The same value with secrets removed from all texts and keys. Only plain objects, lists and texts are changed. */
 export function scrubbed<Value>(value: Value, scrubber: Scrubber): Value {
   return scrubbedValue(value, scrubber) as Value
 }
@@ -396,18 +396,18 @@ function scrubbedValue(value: unknown, scrubber: Scrubber): unknown {
   )
 }
 
-/** Deeper causes and details than this are not looked into. */
+/** Deeper causes and details are not checked. */
 const DEEPEST = 8
 
 /**
- * What was thrown, with message, stack, causes and details scrubbed. An error stays the same object, so that nothing
- * that callers know it by is lost.
+ * Removes secrets from the message, stack, causes and details of a thrown value. An error stays the same object, so
+ * callers still recognise it.
  */
 export function scrubbedFailure(failure: unknown, scrubber: Scrubber): unknown {
   return cleanDetail(failure, scrubber, DEEPEST, new Set())
 }
 
-/** What the work comes to; where it fails, the failure holds no secret that is known. */
+/** The result of the work. If it fails, known secrets are removed from the failure. */
 export async function withoutSecrets<Result>(work: () => Promise<Result>, scrubber: Scrubber): Promise<Result> {
   try {
     return await work()
@@ -422,7 +422,7 @@ function cleanDetail(detail: unknown, scrubber: Scrubber, depth: number, seen: S
   seen.add(detail)
   const inner = (value: unknown): unknown => cleanDetail(value, scrubber, depth - 1, seen)
   if (detail instanceof Error) {
-    // Those of the prototype too: an abort has its message there.
+    // Includes members of the prototype, where an abort has its message.
     for (const key of new Set(['message', 'stack', ...Reflect.ownKeys(detail)])) replace(detail, key, inner)
   } else if (Array.isArray(detail) || isPlain(detail)) {
     for (const key of Reflect.ownKeys(detail)) replace(detail, key, inner)

@@ -3,8 +3,8 @@ import { inspect } from 'node:util'
 const values = new WeakMap<Secret, string>()
 
 /**
- * A value that must not be seen. It prints, serialises and interpolates as `***`; only {@link reveal} gives the text,
- * and only the signer of requests and the connecting part of a destination call that.
+ * A value that must not be shown. It prints, serialises and interpolates as `***`. Only {@link reveal} returns the
+ * text. Only the request signer and a destination's connection code call it.
  */
 export class Secret {
   /** Where the value came from, for messages: `API_KEY`, `.sluice/secrets.toml: api_key`. Never the value. */
@@ -40,8 +40,8 @@ export function reveal(secret: Secret): string {
 }
 
 /**
- * The name of a secret whose value is looked up when the document around it is checked. It fits wherever a
- * `Secret` is wanted in a document, but holds nothing that could be revealed.
+ * The name of a secret. The value is looked up when the document is checked. It can replace a `Secret` anywhere in a
+ * document, but holds no value.
  */
 export class SecretReference {
   /** Dotted name, as in `api_key` or `github.token`. */
@@ -71,8 +71,8 @@ export class SecretReference {
 }
 
 /**
- * A secret by name, for documents written in TypeScript: what `${secrets.name}` is in YAML and JSON. It is looked up in
- * the environment (`API_KEY` for `api_key`) and in `secrets.toml` when the source is made.
+ * Names a secret in a TypeScript document, like `${secrets.name}` in YAML and JSON. When the source is created, it is
+ * looked up in the environment (`API_KEY` for `api_key`) and in `secrets.toml`.
  *
  * @example
  * ```ts

@@ -1,52 +1,52 @@
 /**
- * Finds a text however it is spelled. Programs spell one text in many ways: percent-encoded in upper or lower case, all
- * of it or what they think needs it, for JSON once or twice, with entities of HTML, or several of these over each other.
- * A list of spellings never ends, so the spellings are read: at each place it is asked what the bytes there may stand for,
- * and a needle is found where what they may stand for is the needle. Texts are latin1 strings of UTF-8 bytes.
+ * Finds a text in any spelling. Programs may percent-encode all or part of a text, in upper or lower case, escape it
+ * for JSON once or twice, use HTML entities, or combine these. No list of spellings is complete. So this code decodes
+ * at each place every byte that the text may stand for, and compares the result with the needle. Texts are latin1
+ * strings of UTF-8 bytes.
  */
 
-/** A text that is looked for, as bytes. */
+/** A text to find, as bytes. */
 export interface Needle {
   readonly bytes: Uint8Array
-  /** ASCII letters count in either case. */
+  /** Whether ASCII letters match in either case. */
   readonly foldsCase: boolean
-  /** Written in base64: `-` and `_` stand for `+` and `/`. */
+  /** Written in base64: `-` and `_` also match `+` and `/`. */
   readonly isBase64: boolean
-  /** Looked for as a whole only: what a cut leaves of it is not. */
+  /** Only the whole text is found, not the rest of it at a cut. */
   readonly isWhole?: boolean
 }
 
-/** The longest spelling of one byte that is looked at: a few layers of percent signs, backslashes, `amp;`. */
+/** Longest spelling of one byte that is read: a few layers of percent signs, backslashes, `amp;`. */
 export const LONGEST_SPELLING = 24
 /** Backslashes double with every layer of JSON. */
 const MOST_BACKSLASHES = 16
 
-/** How far a needle goes from one place. */
+/** How much of a needle is found at one place. */
 export interface Reach {
-  /** End of the longest whole spelling; -1 where there is none. */
+  /** End of the longest complete spelling, or -1. */
   readonly end: number
-  /** Most bytes of the needle that are read when `limit` is reached, or what the limit cuts in two; 0 where it is not. */
+  /** Most bytes of the needle that are read at `limit`, or that the limit cuts in two. 0 if none. */
   readonly atLimit: number
 }
 
 const NOWHERE: Reach = { end: -1, atLimit: 0 }
 
-/** Reads `needle`, from its byte `first` on, at `start` of `text`, looking no further than `limit`. */
+/** Reads `needle` from its byte `first`, at `start` of `text`, up to `limit`. */
 export function reach(text: string, start: number, limit: number, needle: Needle, first = 0): Reach {
   if (!mayBegin(text, start, needle, first)) return NOWHERE
   const size = needle.bytes.length
-  // Places of the text that are reached, by the number of bytes read.
+  // Reached places of the text, by the number of bytes read.
   const reached: Set<number>[] = []
   reached[first] = new Set([start])
   let atLimit = 0
-  // Blanks at the end of a value do not reach into what follows.
+  // Trailing blanks of a value do not match the text after it.
   const isStretched = !isBlank(needle.bytes[size - 1] ?? -1)
   for (let index = first; index < size; index++) {
     const places = reached[index]
     if (places === undefined) continue
     const isInBlanks = isStretched && index > first && isBlank(needle.bytes[index] ?? -1)
     const mayBeLeftOut = isInBlanks && (needle.bytes[index] !== SPACE || isBlank(needle.bytes[index - 1] ?? -1))
-    // The set grows while it is walked.
+    // The set grows during the loop.
     for (const place of places) {
       if (place === limit || isTorn(text, place, limit)) atLimit = index
       if (mayBeLeftOut) add(reached, index + 1, place)
@@ -72,7 +72,7 @@ function add(reached: Set<number>[], index: number, end: number): void {
   else ends.add(end)
 }
 
-/** Whether what stands here may be the beginning of a spelling that goes on behind the limit. */
+/** Whether a spelling may begin here and continue after the limit. */
 function isTorn(text: string, place: number, limit: number): boolean {
   return limit - place < LONGEST_SPELLING && isSpecial(text.charCodeAt(place))
 }
@@ -81,7 +81,7 @@ function isSpecial(byte: number): boolean {
   return byte === PERCENT || byte === BACKSLASH || byte === AMPERSAND || byte >= 0x80
 }
 
-/** Cheap: most places of a text are out of the question. */
+/** A cheap check that rules out most places of a text. */
 function mayBegin(text: string, at: number, needle: Needle, first: number): boolean {
   const byte = text.charCodeAt(at)
   const wanted = needle.bytes[first] ?? -1
@@ -107,7 +107,7 @@ function isSame({ foldsCase, isBase64 }: Needle, wanted: number, found: number):
   return foldsCase && (wanted ^ found) === 0x20 && isLetter(wanted)
 }
 
-/** Blanks are told apart by nobody who prints a text: a run of them becomes one, and line breaks become others or none. */
+/** Programs change blanks: several may become one, and line breaks may change or disappear. */
 function isBlank(byte: number): boolean {
   return byte === SPACE || (byte >= 0x09 && byte <= 0x0d)
 }
@@ -125,19 +125,19 @@ const BACKSLASH = 0x5c
 
 type Found = (value: readonly number[], end: number) => void
 
-/** Everything that may stand at `at`, with the place behind it. */
+/** Everything that the text at `at` may stand for, with the place after it. */
 function spellings(text: string, at: number, found: Found): void {
   const byte = text.charCodeAt(at)
   const next = at + 1
   if (byte === PERCENT) {
     found([byte], next)
     percent(text, next, (decoded, end) => special(text, decoded, end, found))
-    // As `escape` of JavaScript writes what is not in latin1.
+    // JavaScript's `escape` writes characters outside latin1 this way.
     if (text[next] === 'u') unicode(text, next, found)
   } else special(text, byte, next, found)
 }
 
-/** A byte that is there as itself or percent-encoded, and what begins with it. */
+/** A byte, plain or percent-encoded, and the spellings that begin with it. */
 function special(text: string, byte: number, end: number, found: Found): void {
   found([byte], end)
   if (byte === PLUS) found([SPACE], end)
@@ -145,7 +145,7 @@ function special(text: string, byte: number, end: number, found: Found): void {
   else if (byte === BACKSLASH) escaped(text, end, found)
   else if (isQuote(byte)) doubled(text, byte, end, found)
   else if (byte >= 0x80) {
-    // A byte of latin1, and UTF-8 that was taken for latin1 and encoded a second time.
+    // A byte of latin1, or UTF-8 that was read as latin1 and encoded again.
     found(utf8(byte), end)
     if (byte === 0xc2 || byte === 0xc3) {
       continuation(text, end, (second, behind) => found([((byte & 3) << 6) | (second & 0x3f)], behind))
@@ -153,7 +153,7 @@ function special(text: string, byte: number, end: number, found: Found): void {
   }
 }
 
-/** A quotation mark within a literal or a name of SQL, a field of CSV, or a word of a shell. */
+/** A quotation mark inside a literal or name of SQL, a field of CSV, or a word of a shell. */
 function doubled(text: string, quote: number, end: number, found: Found): void {
   const mark = String.fromCharCode(quote)
   for (const second of [mark, `\\${mark}`, `\\${mark}${mark}`]) {
@@ -165,7 +165,7 @@ function isQuote(byte: number): boolean {
   return byte === 0x22 || byte === 0x27 || byte === 0x60
 }
 
-/** The second byte of a character of two, as itself or percent-encoded. */
+/** The second byte of a two-byte character, plain or percent-encoded. */
 function continuation(text: string, at: number, found: (byte: number, end: number) => void): void {
   const byte = text.charCodeAt(at)
   const take = (second: number, end: number): void => {
@@ -175,7 +175,7 @@ function continuation(text: string, at: number, found: (byte: number, end: numbe
   else take(byte, at + 1)
 }
 
-/** Behind a percent sign: a byte in hexadecimal, the sign itself having been encoded any number of times. */
+/** After a percent sign: a byte in hexadecimal. The sign itself may be encoded any number of times. */
 function percent(text: string, from: number, found: (byte: number, end: number) => void): void {
   for (let at = from; at < from + LONGEST_SPELLING; at += 2) {
     const byte = hex(text, at, 2)
@@ -185,7 +185,7 @@ function percent(text: string, from: number, found: (byte: number, end: number) 
   }
 }
 
-/** Behind a backslash. */
+/** After a backslash. */
 function escaped(text: string, from: number, found: Found): void {
   let at = from
   for (let run = 2, next = backslash(text, at); next !== undefined; next = backslash(text, at), run++) {
@@ -226,7 +226,7 @@ function backslash(text: string, at: number): number | undefined {
   return behind
 }
 
-/** At the `u` behind a backslash: `u00e9`, `u{e9}`, `U000000e9`, and two of the first kind for one character. */
+/** At the `u` after a backslash: `u00e9`, `u{e9}`, `U000000e9`, and two of the first form for one character. */
 function unicode(text: string, at: number, found: Found): void {
   if (text[at] === 'U') {
     const long = hex(text, at + 1, 8)
@@ -253,7 +253,7 @@ function unicode(text: string, at: number, found: Found): void {
   found(utf8(unit), end)
 }
 
-/** Behind `&`, which may have been encoded as an entity itself. */
+/** After `&`, which may itself be encoded as an entity. */
 function entity(text: string, from: number, found: Found): void {
   let at = from
   for (let layer = 0; layer < 4 && /^amp(?:;|%3[bB])/.test(text.slice(at, at + 6)); layer++) {
@@ -274,7 +274,7 @@ function entity(text: string, from: number, found: Found): void {
 
 const ENTITY = /^(?:(?:#|%23)(?:([0-9]{1,10})|[xX]([0-9a-fA-F]{1,8}))|([A-Za-z]{2,8}[0-9]{0,2}))(?:;|%3[bB])?/
 
-/** Names of HTML for ASCII, for what HTML 4 knows beyond latin1 and, in their order from U+00A0 on, for the rest of latin1. */
+/** HTML names for ASCII, for the HTML 4 characters outside latin1 and, in order from U+00A0, for the rest of latin1. */
 const NAMED: ReadonlyMap<string, number> = new Map([
   ...Object.entries({
     Tab: 9,
@@ -339,7 +339,7 @@ function hex(text: string, at: number, digits: number): number | undefined {
   return value
 }
 
-/** A surrogate that stands alone becomes U+FFFD, as it does on the wire. */
+/** A lone surrogate becomes U+FFFD, as when it is sent. */
 function utf8(code: number): readonly number[] {
   return code > 0x10ffff ? [] : [...Buffer.from(String.fromCodePoint(code))]
 }

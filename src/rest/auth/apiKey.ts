@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { headerOf, withHeader, withParam } from '../http/wire.js'
 import { credential, defineAuth, secretText } from './authenticator.js'
 
-/** A key in a header, in the query or in a cookie. In the query it stands once, even where a next link repeats it. */
+/** A key in a header, in the query or in a cookie. In the query it appears once, even if a next link repeats it. */
 export const apiKey = defineAuth({
   type: 'api_key',
   schema: z.strictObject({

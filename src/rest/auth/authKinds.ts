@@ -10,12 +10,12 @@ import { oauth2Jwt } from './oauth2Jwt.js'
 
 export type { AuthContext, AuthKind } from './authenticator.js'
 
-/** Every `auth.type`; a missing type means `bearer`. A new kind is one new file and its place here. */
+/** Every `auth.type`. A missing type means `bearer`. To add a kind, add a file and its name here. */
 export const authKinds = [bearer, apiKey, httpBasic, oauth2ClientCredentials, oauth2Jwt] as const
 
 /**
- * Makes authenticators from `auth` objects that a kind's schema has checked. Equal objects share one authenticator, and
- * so one token, across the resources of a source.
+ * Makes authenticators from `auth` objects that the kind's schema has checked. Equal objects share one authenticator,
+ * and so one token, across a source's resources.
  */
 export function authenticators(): (
   config: { readonly type: string; readonly config: unknown },
@@ -34,7 +34,7 @@ export function authenticators(): (
   }
 }
 
-/** Equal for equal objects; secrets take part by their text, which the digest does not give away. */
+/** Equal for equal objects. The texts of secrets count too, but the digest does not reveal them. */
 function digest(type: string, config: unknown): string {
   const text = JSON.stringify([type, config], function replace(this: Record<string, unknown>, name, shown) {
     const value = this[name]

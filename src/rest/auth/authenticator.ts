@@ -3,16 +3,16 @@ import { RequestError } from '../../model/errors.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { Authenticator, SignContext } from '../api.js'
 
-/** One way to authenticate, as `auth.type` names it. */
+/** A kind of authentication, as `auth.type` names it. */
 export interface AuthKind<Schema extends z.ZodType = z.ZodType> {
   readonly type: string
-  /** Strict object with the kind's fields, `type` included; secret fields take text or a Secret and give a Secret. */
+  /** Strict object with the kind's fields, including `type`. Secret fields accept text or a Secret and become a Secret. */
   readonly schema: Schema
   /** Fields whose value is a Secret. */
   readonly secretFields: readonly string[]
-  /** Required fields that are looked for among the secrets when the document leaves them out. */
+  /** Required fields that are looked up among the secrets if the document leaves them out. */
   readonly lookedUp: readonly string[]
-  /** By field: what to write where the API wants none, for the message that it is missing. */
+  /** By field: what to write if the API needs none, for the message that it is missing. */
   readonly without?: Readonly<Record<string, string>>
   create(config: z.output<Schema>, context: AuthContext): Authenticator
 }
@@ -22,12 +22,12 @@ export interface AuthContext {
   readonly path: string
 }
 
-/** Keeps the schema's type while it goes into the table. */
+/** Keeps the schema's type in the table. */
 export function defineAuth<Schema extends z.ZodType>(kind: AuthKind<Schema>): AuthKind<Schema> {
   return kind
 }
 
-/** Text, or a Secret resolved before; the output is always a Secret. */
+/** Text, or a resolved Secret. The output is always a Secret. */
 export const secretText = z
   .union([
     z.string().min(1, 'expected a secret that is not empty'),
@@ -35,15 +35,15 @@ export const secretText = z
   ])
   .transform(value => (typeof value === 'string' ? new Secret(value) : value))
 
-/** The text of a secret that is about to be sent; from here on it is removed from whatever is printed. */
+/** The text of a secret that is about to be sent. From now on it is removed from everything that is printed. */
 export function concealed(secret: Secret, context: SignContext): string {
   context.conceal(secret)
   return reveal(secret)
 }
 
 /**
- * The same for a secret that stands in a header as it is, or in a query. Throws a RequestError `auth` where it cannot, as with the
- * line break at the end of a file.
+ * The same for a secret that is put unchanged into a header or query. Throws a RequestError `auth` if that is
+ * impossible, as with a line break at the end of a file.
  */
 export function credential(
   secret: Secret,

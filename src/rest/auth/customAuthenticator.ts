@@ -2,7 +2,7 @@ import { SluiceError } from '../../model/errors.js'
 import { shownResult } from '../../model/userFunction.js'
 import type { ApiRequest, Authenticator } from '../api.js'
 
-/** An authenticator of the user's, whose failures name its key path; what it returns is looked at before it is sent. */
+/** A user's authenticator. Its failures name its key path, and its results are checked before they are sent. */
 export function customAuthenticator(authenticator: Authenticator, path: string): Authenticator {
   const told = async <Result>(
     method: string,

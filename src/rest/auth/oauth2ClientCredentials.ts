@@ -6,7 +6,7 @@ import { tokenAuthenticator } from './token.js'
 
 const extraValue = z.union([z.string(), z.number(), z.boolean(), z.null(), secretText])
 
-/** OAuth 2.0 client credentials: a token for the id and the secret of a client, both sent in the body. */
+/** OAuth 2.0 client credentials: gets a token for a client's id and secret, both sent in the body. */
 export const oauth2ClientCredentials = defineAuth({
   type: 'oauth2_client_credentials',
   schema: z.strictObject({
@@ -67,7 +67,7 @@ function tokenForm(config: TokenForm, context: SignContext): (readonly [string, 
     ['grant_type', 'client_credentials'],
     ...Object.entries(config.access_token_request_data ?? {}),
   ])
-  // The id of a client is no secret of the kind that is removed from data: it may be a common word.
+  // A client id is not removed from data, because it may be a common word.
   const text = (name: string, value: string | number | boolean | Secret): string => {
     if (!(value instanceof Secret)) return String(value)
     return name === 'client_id' ? reveal(value) : concealed(value, context)

@@ -8,7 +8,7 @@ import { tokenAuthenticator } from './token.js'
 
 const ASSERTION_SECONDS = 3600
 
-/** OAuth 2.0 JWT bearer (RFC 7523), as service accounts use it: a token for an assertion signed with RS256. */
+/** OAuth 2.0 JWT bearer (RFC 7523), as used by service accounts: gets a token for an assertion signed with RS256. */
 export const oauth2Jwt = defineAuth({
   type: 'oauth2_jwt',
   schema: z.strictObject({
@@ -69,7 +69,7 @@ export const oauth2Jwt = defineAuth({
 
 function privateKey(key: Secret, passphrase: Secret | undefined, path: string, context: SignContext): KeyObject {
   try {
-    // Environment variables often hold the line breaks of PEM as two characters.
+    // In environment variables a line break of PEM is often written as two characters.
     const pem = concealed(key, context).replaceAll('\\n', '\n')
     return createPrivateKey({ key: pem, ...(passphrase && { passphrase: concealed(passphrase, context) }) })
   } catch (cause) {

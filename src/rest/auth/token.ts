@@ -5,7 +5,7 @@ import type { ApiRequest, ApiResponse, Authenticator, SignContext } from '../api
 import { TimeUpError } from '../http/retry.js'
 import { withHeader } from '../http/wire.js'
 
-/** An access token and when it ends, in milliseconds since the epoch. */
+/** An access token and its end, in milliseconds since the epoch. */
 interface Token {
   readonly secret: Secret
   readonly endsAt: number
@@ -16,9 +16,9 @@ export interface TokenSource {
   readonly path: string
   /** The request for a token. Called for each token. */
   request(context: SignContext): ApiRequest | Promise<ApiRequest>
-  /** For answers that do not say when the token ends. */
+  /** For answers that do not give the token's end. */
   readonly defaultExpirySeconds: number
-  /** Used until an API refuses it. */
+  /** Used until an API rejects it. */
   readonly initial?: Secret | undefined
 }
 
@@ -26,8 +26,8 @@ export interface TokenSource {
 const LEEWAY_MS = 30_000
 
 /**
- * Signs with a bearer token that it asks for when it is needed: first, shortly before it ends, and after a 401. Whoever
- * needs it meanwhile waits for the same token request.
+ * Signs with a bearer token. It requests one at first use, shortly before the old one ends, and after a 401. Other
+ * requests meanwhile wait for the same token.
  */
 export function tokenAuthenticator(source: TokenSource): Authenticator {
   let token: Token | undefined = source.initial && { secret: source.initial, endsAt: Number.POSITIVE_INFINITY }
@@ -47,7 +47,7 @@ export function tokenAuthenticator(source: TokenSource): Authenticator {
         token = await unlessStopped(mine.token, context.signal)
         return token
       } catch (error) {
-        // The list that asked may have been stopped, or have no time left; that is no reason for this one.
+        // The list that asked may be stopped or out of time. This list must not fail for that reason.
         const othersStop = mine.by !== context && (mine.by.signal.aborted || error instanceof TimeUpError)
         if (!othersStop || context.signal.aborted) throw error
       }
@@ -87,7 +87,7 @@ async function requestToken(source: TokenSource, context: SignContext): Promise<
   return { secret, endsAt: askedAt + lifeMs - Math.min(LEEWAY_MS, lifeMs / 10) }
 }
 
-/** What the work comes to, or the reason of the signal, whichever is first. The work goes on for others. */
+/** The result of the work, or the signal's reason if that comes first. The work continues for others. */
 async function unlessStopped<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
   let stop = (): void => {}
   const stopped = new Promise<never>((_, reject) => {
@@ -102,7 +102,7 @@ async function unlessStopped<Value>(work: Promise<Value>, signal: AbortSignal): 
   }
 }
 
-/** A number, or text that is one. */
+/** A number, or text that is a number. */
 function expirySeconds(value: unknown): number | undefined {
   if (typeof value !== 'number' && typeof value !== 'string') return undefined
   const seconds = Number(value)
@@ -118,7 +118,7 @@ function tokenAnswer(response: ApiResponse): Readonly<Record<string, unknown>> {
   }
 }
 
-/** With the reason that OAuth has a field for; the rest of the answer might hold credentials. */
+/** Adds the reason from OAuth's own field. The rest of the answer might hold credentials. */
 function refused(path: string, response: ApiResponse, answer: Readonly<Record<string, unknown>>): RequestError {
   const reasons = [answer.error, answer.error_description].filter(text => typeof text === 'string')
   const why = reasons.length === 0 ? '' : `: ${reasons.join(': ').slice(0, 300)}`

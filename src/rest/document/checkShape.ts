@@ -7,16 +7,16 @@ import { alternatives, nearMiss } from './problems.js'
 
 type Issue = z.core.$ZodIssue
 
-/** What one issue comes to. */
+/** What one issue means. */
 interface Finding {
   readonly path: PropertyPath
   readonly message: string
   readonly kind: 'unknown_key' | 'missing' | 'discriminator' | 'other'
-  /** For values of a wrong kind: what was expected, to be joined with other alternatives. */
+  /** For values of a wrong kind: what was expected, to join with other alternatives. */
   readonly expected?: string | undefined
 }
 
-/** Checks a value against its declaration and reports what is wrong, keys in the document's own words. */
+/** Checks a value against its declaration and reports problems with the document's own key names. */
 export function checkShape(schema: z.ZodType, value: unknown, at: PropertyPath, problems: Problems): boolean {
   const result = schema.safeParse(value, { reportInput: true, error: noteKnownKeys })
   if (result.success) return true
@@ -25,7 +25,7 @@ export function checkShape(schema: z.ZodType, value: unknown, at: PropertyPath, 
   return false
 }
 
-/** Zod tells which keys are unknown but not which are known; the message is the only place to carry them. */
+/** Zod reports unknown keys but not the known ones. Only the message can carry them. */
 const noteKnownKeys: z.core.$ZodErrorMap = issue => {
   if (issue.code !== 'unrecognized_keys') return undefined
   const definition = (issue.inst as { _zod?: { def?: { shape?: object } } } | undefined)?._zod?.def
@@ -73,7 +73,7 @@ function other(path: PropertyPath, message: string): Finding {
   return { path, message, kind: 'other' }
 }
 
-/** Of the alternatives of a union, the one that the value comes nearest to is the one that was meant. */
+/** In a union, the alternative closest to the value is the one that was meant. */
 function unionFindings(issue: Extract<Issue, { code: 'invalid_union' }>, path: PropertyPath): Finding[] {
   const branches = issue.errors.map(issues => issues.flatMap(inner => findingsOf(inner as Issue, path)))
   let best: Finding[] | undefined
@@ -105,7 +105,7 @@ function discriminatorFinding(issue: Extract<Issue, { code: 'invalid_union' }>, 
   const discriminator = String((issue as { discriminator?: unknown }).discriminator)
   const input = (issue.input as Record<string, unknown> | undefined)?.[discriminator]
   const finding = { ...wrongValue(path, options, input), kind: 'discriminator' } as const
-  // A parameter is blamed as a whole: a map is wrong there, whatever its type.
+  // A parameter is reported as a whole: a map is wrong there, whatever its type.
   return path.at(-3) === 'params' ? { path: path.slice(0, -1), message: NO_MAPS, kind: 'discriminator' } : finding
 }
 
@@ -155,7 +155,7 @@ const advice: Readonly<Record<string, string>> = {
   parent_table_name: 'unknown key; dlt declares it but does not accept it either',
 }
 
-/** What to say about a key that is not known at its place. */
+/** What to say about a key that is unknown at its place. */
 export function unknownKey(key: string, known: readonly string[], path: PropertyPath): string {
   const special = advice[key]
   if (special !== undefined) return special
@@ -202,7 +202,7 @@ function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1)
 }
 
-/** A misspelt key explains the missing one beside it, so it comes first. */
+/** A misspelt key explains the missing one next to it, so it comes first. */
 function inReadingOrder(findings: readonly Finding[]): Finding[] {
   const groups = new Map<string, Finding[]>()
   for (const finding of findings) {

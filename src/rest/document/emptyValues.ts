@@ -2,9 +2,9 @@ import { type JsonObject, keepNumberLiterals } from '../../json/value.js'
 import { isPlain } from './references.js'
 
 /**
- * A copy of the document in which values that Python takes for absent are absent: dlt asks `if total_path:`, and the
- * documents that its generators write say `""` for what is left open. Only where dlt asks so; an empty text elsewhere is
- * one. Numbers keep their spelling. Whatever else the document holds is left to the check of its shape.
+ * A copy of the document without the values that dlt treats as absent. dlt tests `if total_path:`, and documents from
+ * its generators use `""` for open values. Only such keys are changed; other empty texts stay. Numbers keep their
+ * spelling. Other values are left to the shape check.
  */
 export function withoutEmptyValues(document: unknown): unknown {
   if (!isPlain(document)) return document
@@ -17,7 +17,7 @@ export function withoutEmptyValues(document: unknown): unknown {
   return copy
 }
 
-/** What dlt calls a resource whose name is empty, in tables and state too. */
+/** dlt's name for a resource with an empty name, also in tables and state. */
 const UNNAMED = 'paginate_resource'
 
 type Change = (value: unknown) => unknown
@@ -30,7 +30,7 @@ function resource(written: unknown): unknown {
   if (!isPlain(written)) return written
   const changed = change(written, { endpoint, table_name: absent })
   if (written.name !== '') return changed
-  // The path is the name where there is none.
+  // Without a path, the name would become the path.
   const own = changed.endpoint
   const located = own == null ? { path: '' } : isPlain(own) && own.path == null ? { ...own, path: '' } : own
   return { ...changed, name: UNNAMED, endpoint: located }
@@ -43,7 +43,7 @@ const incremental: Change = written => {
   return inMap(written, { start_param: absent, end_param: absent })
 }
 
-/** A cursor in the place of a parameter has no end; dlt takes one that says so. */
+/** An incremental used as a parameter cannot have an end. dlt accepts an explicitly empty end, so it is removed. */
 const params: Change = written => {
   if (!isPlain(written)) return written
   const entries = Object.entries(written).map(([name, value]) => [name, endless(value)] as const)
@@ -57,7 +57,7 @@ function endless(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).filter(entry => !isOpen(entry)))
 }
 
-/** Names of which one is left empty because the other is given. */
+/** Names of which one is empty because the other is given. */
 const pairs = [
   ['page_param', 'page_body_path'],
   ['offset_param', 'offset_body_path'],

@@ -5,11 +5,11 @@ import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { Authenticator, Method, Paginator, RetryPolicy, Transport } from '../api.js'
 
 /**
- * A document with every decision taken: defaults merged, shorthands spelled out, placeholders parsed, secrets found.
- * Frozen, plain data, except for the functions and objects that a TypeScript document brought along.
+ * A document with every decision made: defaults merged, shorthands expanded, placeholders parsed, secrets found. It is
+ * frozen plain data, except for functions and objects from a TypeScript document.
  */
 export interface RestModel {
-  /** Name of the source; the key of its state. */
+  /** Name of the source, and key of its state. */
   readonly name: string
   readonly client: ClientModel
   /** Parents before children, otherwise in the order of the document. */
@@ -20,11 +20,11 @@ export interface RestModel {
 }
 
 export interface ClientModel {
-  /** As configured; `''` when every path is absolute. */
+  /** As configured. `''` if every path is absolute. */
   readonly baseUrl: string
   /** Origins besides that of `baseUrl` that may receive credentials and configured headers, as `https://host:port`. */
   readonly allowedOrigins: readonly string[]
-  /** Requests in flight for one origin and credential; undefined: the client adapts. */
+  /** Requests in flight for one origin and credential. Undefined: the client adapts. */
   readonly concurrency?: number | undefined
   readonly rateLimit?: RateLimitModel | undefined
   /** Sends requests instead of the built-in transport. */
@@ -48,17 +48,17 @@ interface ResourceBase {
   readonly hints: TableHints
   readonly steps: readonly ProcessingStep[]
   readonly incremental?: IncrementalModel | undefined
-  /** What becomes of rows that a complete listing no longer has. */
+  /** What happens to rows that a complete listing no longer has. */
   readonly deletes?: 'soft' | 'hard' | 'with_parent' | undefined
   readonly maxDeleteShare?: number | undefined
 }
 
-/** A list that is asked from the API. */
+/** A list that is requested from the API. */
 export interface EndpointResource extends ResourceBase {
   readonly kind: 'endpoint'
-  /** The one resource whose records this one is asked for. */
+  /** The one resource whose records this one needs. */
   readonly parent?: string | undefined
-  /** Keys of the parent's record, each copied to `_<parent>_<key>`. */
+  /** Keys of the parent's record. Each is copied to `_<parent>_<key>`. */
   readonly includeFromParent: readonly string[]
   readonly endpoint: EndpointModel
 }
@@ -69,7 +69,7 @@ export interface FunctionResource extends ResourceBase {
   readonly records: RecordsFunction
 }
 
-/** A list that stands in the document. */
+/** A list written in the document. */
 export interface ListResource extends ResourceBase {
   readonly kind: 'list'
   readonly records: readonly JsonObject[]
@@ -82,8 +82,8 @@ export type RecordsFunction = (context: {
 }) => AsyncIterable<JsonObject | readonly JsonObject[]> | Iterable<JsonObject | readonly JsonObject[]>
 
 /**
- * Literal text and placeholders, in order. Escaped braces are plain text by now. An expression is
- * `resources.<parent>.<jsonpath>` or `incremental.<attribute>`, known to be available; parent names hold no dot.
+ * Literal text and placeholders, in order. Escaped braces are already plain text. An expression is
+ * `resources.<parent>.<jsonpath>` or `incremental.<attribute>`, and is known to be available. Parent names hold no dot.
  */
 export type Template = readonly (string | { readonly expression: string })[]
 
@@ -92,7 +92,7 @@ export type ValueTemplate =
   | {
       readonly kind: 'literal'
       readonly value: null | boolean | number | bigint
-      /** A number as the document spells it, where it would be printed otherwise. */
+      /** A number as the document spells it, if JavaScript would print it differently. */
       readonly literal?: string | undefined
     }
   | { readonly kind: 'text'; readonly template: Template }
@@ -102,7 +102,7 @@ export type ValueTemplate =
       readonly entries: readonly { readonly key: Template; readonly value: ValueTemplate }[]
     }
 
-/** A query parameter or form field. Its value is never of kind `object`; a list repeats the name; null is left out. */
+/** A query parameter or form field. Its value is never an `object`. A list repeats the name, and null is left out. */
 export interface FieldTemplate {
   readonly name: Template
   readonly value: ValueTemplate
@@ -127,28 +127,28 @@ export interface EndpointModel {
   readonly path: string
   readonly method: Method
   /**
-   * Relative to `baseUrl`, or absolute. Static path parameters are bound already, as they are written; each placeholder left
-   * is to be percent-encoded, unless it starts the template and gives an absolute URL.
+   * Relative to `baseUrl`, or absolute. Static path parameters are already filled in, as written. The other
+   * placeholders must be percent-encoded, unless one starts the template and gives an absolute URL.
    */
   readonly url: Template
-  /** What looks like a mistake and need not be one; told with the first list of a run. */
+  /** Possible mistakes. They are announced with the first list of a run. */
   readonly suspicions: readonly string[]
-  /** Without those bound into the path. `start_param` and `end_param` are not among them. */
+  /** Without parameters that are part of the path. `start_param` and `end_param` are not included. */
   readonly params: readonly FieldTemplate[]
-  /** Client headers and, over them, the endpoint's; names differ without case. No secrets: see `credentials`. */
+  /** Client headers, overridden by the endpoint's. Names ignore case. No secrets: see `credentials`. */
   readonly headers: readonly HeaderTemplate[]
   readonly body?: BodyTemplate | undefined
   readonly paginator: PaginatorModel
-  /** JSONPath; undefined: detect. */
+  /** JSONPath. Undefined: detect. */
   readonly dataSelector?: string | undefined
-  /** A selector that matches nothing on the first page is an error. */
+  /** Whether a selector without a match on the first page is an error. */
   readonly dataSelectorRequired: boolean
-  /** The last path segment holds a placeholder: one object, one page, unless configured otherwise. */
+  /** Whether the last path segment holds a placeholder. The answer is then one object on one page, unless configured otherwise. */
   readonly singleEntity: boolean
   readonly responseActions: readonly ResponseActionModel[]
-  /** Undefined: no authentication. The same object for every resource that takes it from the client or the defaults. */
+  /** Undefined: no authentication. Resources that take it from the client or the defaults share one object. */
   readonly auth?: AuthModel | undefined
-  /** Headers and query parameters whose values are secrets; added while signing, only for allowed origins. */
+  /** Headers and query parameters whose values are secrets. They are added while signing, only for allowed origins. */
   readonly credentials: {
     readonly headers: Readonly<Record<string, Secret>>
     readonly params: Readonly<Record<string, Secret>>
@@ -159,19 +159,19 @@ export interface EndpointModel {
   readonly maxPages?: number | undefined
   readonly maxRecords?: number | undefined
   readonly maxMs?: number | undefined
-  /** One request for several records of the parent; undefined: one for each. */
+  /** One request for several parent records. Undefined: one request for each. */
   readonly batch?: BatchModel | undefined
-  /** Pages asked for before they are needed; 0 is strictly serial. */
+  /** Pages requested early. 0 is strictly serial. */
   readonly readAhead?: number | undefined
 }
 
 export interface BatchModel {
   readonly size: number
-  /** Stands between the values of a placeholder that is part of a text. */
+  /** Separates the values of a placeholder that is part of a text. */
   readonly separator: string
 }
 
-/** `declared` is created by the entry of `paginatorKinds` with this type, from a config its schema has checked. */
+/** `declared`: created by the entry of `paginatorKinds` with this type, from a config that its schema checked. */
 export type PaginatorModel =
   | { readonly kind: 'auto' }
   | {
@@ -182,7 +182,7 @@ export type PaginatorModel =
     }
   | { readonly kind: 'custom'; readonly paginator: Paginator; readonly path: string }
 
-/** `declared` is created by the entry of `authKinds` with this type; its secret fields are `Secret`s. */
+/** `declared`: created by the entry of `authKinds` with this type. Its secret fields are `Secret`s. */
 export type AuthModel =
   | {
       readonly kind: 'declared'
@@ -204,7 +204,7 @@ export interface ResponseView {
   readonly url: string
 }
 
-/** Returns an action, or a body to be read instead, or nothing. */
+/** Returns an action, or a new body to read, or nothing. */
 export type ResponseFunction = (
   response: ResponseView,
 ) =>
@@ -213,11 +213,11 @@ export type ResponseFunction = (
   | { readonly body: string }
   | Promise<undefined | ResponseActionName | { readonly body: string }>
 
-/** Matches when all of the given conditions hold; without any, always. Entries are asked in order. */
+/** Matches if all given conditions hold; without conditions, always. Entries are tried in order. */
 export interface ResponseActionModel {
   /** Inclusive ranges: 404 is [404, 404], `5xx` is [500, 599]. */
   readonly statuses?: readonly (readonly [from: number, to: number])[] | undefined
-  /** The body, as text, contains this. */
+  /** The body contains this text. */
   readonly content?: string | undefined
   readonly action: ResponseActionName | readonly ResponseFunction[]
   readonly path: string
@@ -225,11 +225,11 @@ export interface ResponseActionModel {
 
 export interface IncrementalModel {
   readonly hint: IncrementalHint
-  /** Query parameter that gets the converted `lastValue` (as it stood when the run began), left out when null. */
+  /** Query parameter for the converted `lastValue` (from the start of the run). Left out if null. */
   readonly startParam?: string | undefined
-  /** Query parameter that gets the converted `endValue`, left out when null. */
+  /** Query parameter for the converted `endValue`. Left out if null. */
   readonly endParam?: string | undefined
-  /** Applied to injected values, never to records and never to null. */
+  /** Applied to values in requests. Never to records or null. */
   readonly convert?: ((value: JsonValue) => JsonValue) | undefined
   /** Key path of `convert` in the document. */
   readonly convertPath?: string | undefined

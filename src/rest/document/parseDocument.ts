@@ -25,22 +25,22 @@ import { notJson, type ParentMention, TemplateReader } from './resources/templat
 export interface ParseOptions {
   /** Where keys were written, for messages. */
   readonly place?: PlaceOf | undefined
-  /** Default: finds nothing, so that a reference in the document is an error. */
+  /** Default: finds nothing, so that references in the document are errors. */
   readonly lookup?: Lookup | undefined
   /** Name of the source. Default `rest_api`. */
   readonly name?: string | undefined
   readonly maxTableNesting?: number | undefined
   readonly rootKey?: boolean | undefined
   readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
-  /** What `retry` blocks refine. Default: `defaultRetry`. */
+  /** The policy that `retry` blocks refine. Default: `defaultRetry`. */
   readonly retry?: RetryPolicy | undefined
   /** Default 60,000. */
   readonly timeoutMs?: number | undefined
 }
 
 /**
- * Checks a document whole and normalises it. The document is not changed, and nothing of it is shared with the
- * result but functions and objects with methods. Throws one ConfigError with every problem found.
+ * Checks and normalises a whole document. The document is not changed. The result shares only functions and objects
+ * with methods with it. Throws one ConfigError with every problem found.
  */
 export function parseRestConfig(document: unknown, options: ParseOptions = {}): RestModel {
   const problems = new Problems(options.place)
@@ -56,7 +56,7 @@ interface Draft {
   readonly name: string
   readonly at: PropertyPath
   readonly mentions: readonly ParentMention[]
-  /** Keys that mean nothing without a parent. */
+  /** Keys that have no meaning without a parent. */
   readonly parentKeys: readonly PropertyPath[]
   build(parent: string | undefined): ResourceModel
 }
@@ -92,7 +92,7 @@ function normalise(document: RestApiConfig, options: ParseOptions, lookup: Looku
   }
 }
 
-/** Each function as a step of its own, with the place it was written at. */
+/** Makes each function a separate step, with the place where it was written. */
 function stepsOf({ keys, where }: MergedResource): ProcessingStep[] {
   return (keys.processing_steps ?? []).flatMap((step, index) => {
     const path = (key: string): string => formatPath(where('processing_steps', index, key))
@@ -158,7 +158,7 @@ function draft(
 
 const NO_PARENT = 'needs a parent: a placeholder `{resources.<resource>.<field>}` in the endpoint'
 
-/** Reports where they cannot work; a key may be known to the stored schema alone. */
+/** Reports `deletes` that cannot work. The key may be known only to the stored schema. */
 function deletesOf({ name, keys, where }: MergedResource, problems: Problems): ResourceModel['deletes'] {
   if (keys.deletes == null) return undefined
   const written = keys.write_disposition ?? 'append'
@@ -168,7 +168,7 @@ function deletesOf({ name, keys, where }: MergedResource, problems: Problems): R
   return keys.deletes
 }
 
-/** Of an endpoint, records of one's own leave nothing but the cursor, and that only where a function can heed it. */
+/** With `records`, an endpoint may only hold the cursor, and only if the records come from a function. */
 function checkNoEndpoint({ endpoint, records }: ResourceConfig, at: PropertyPath, problems: Problems): void {
   if (endpoint == null) return
   const isCursor = typeof endpoint === 'object' && Object.keys(endpoint).every(key => key === 'incremental')
@@ -190,7 +190,7 @@ function ownRecords(
   return { ...common, incremental: undefined, kind: 'list', records }
 }
 
-/** Reports what is no JSON value; the shape above it is checked already. */
+/** Reports values that are not JSON. The shape above them is already checked. */
 function checkJson(value: unknown, at: PropertyPath, problems: Problems): void {
   if (value === null || typeof value === 'string' || typeof value === 'boolean' || typeof value === 'bigint') return
   if (typeof value === 'number' && Number.isFinite(value)) return
@@ -213,7 +213,7 @@ function checkNames(drafts: readonly Draft[], document: RestApiConfig, problems:
   }
 }
 
-/** Freezes plain objects and lists; what the user made stays as it is. */
+/** Freezes plain objects and lists. The user's own objects stay as they are. */
 function deepFreeze<T>(value: T): T {
   if (Array.isArray(value)) for (const item of value) deepFreeze(item)
   else if (isPlain(value)) for (const item of Object.values(value)) deepFreeze(item)

@@ -1,9 +1,9 @@
 import { ConfigError, type ConfigPlace, type ConfigProblem } from '../../model/errors.js'
 
-/** The place of a key: its path in the file, with line and column where they are known. */
+/** The place of a key: its path in the file, with line and column if known. */
 export type PlaceOf = (path: PropertyPath) => ConfigPlace
 
-/** Everything found wrong with one document. */
+/** All problems of one document. */
 export class Problems {
   readonly #placeOf: PlaceOf
   readonly #found = new Map<string, ConfigProblem>()
@@ -17,7 +17,7 @@ export class Problems {
     return this.#found.size
   }
 
-  /** A key's second problem is mostly a consequence of its first, so only the first is kept. */
+  /** A key's second problem usually follows from its first, so only the first is kept. */
   add(path: PropertyPath, message: string): void {
     this.#onlySecrets = false
     this.#keep(path, message)
@@ -45,7 +45,7 @@ export class Problems {
 /** Keys and list positions from the root of a document. */
 export type PropertyPath = readonly (string | number)[]
 
-/** `resources[1].endpoint.params`; keys that are no plain names are quoted: `params["filter[status]"]`. */
+/** `resources[1].endpoint.params`. Keys that are not plain names are quoted: `params["filter[status]"]`. */
 export function formatPath(path: PropertyPath): string {
   let text = ''
   for (const key of path) {
@@ -56,7 +56,7 @@ export function formatPath(path: PropertyPath): string {
   return text
 }
 
-/** The candidate that was probably meant: few edits away, or equal but for case, `-` and `_`. */
+/** The candidate that was probably meant: a few edits away, or equal except for case, `-` and `_`. */
 export function nearMiss(written: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined
   let bestDistance = Math.min(3, Math.ceil(written.length / 3)) + 1
@@ -82,7 +82,7 @@ function bare(name: string): string {
   return name.toLowerCase().replace(/[-_ ]/g, '')
 }
 
-/** Inserted, deleted, changed and swapped characters; anything from `limit` on is reported as `limit`. */
+/** Number of inserted, deleted, changed and swapped characters, reported up to `limit`. */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit
   let beforePrevious: number[] = []

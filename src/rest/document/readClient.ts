@@ -37,7 +37,7 @@ export function clientOf(client: ClientConfig, problems: Problems): ClientModel 
   }
 }
 
-/** The value is not shown: it may hold a password. */
+/** The value is not shown, because it may hold a password. */
 function checkBaseUrl(text: string, problems: Problems): void {
   if (text === '') return
   const url = parseUrl(text)
@@ -48,7 +48,7 @@ function checkBaseUrl(text: string, problems: Problems): void {
   }
 }
 
-/** A bare host is taken to be reached as the base URL is. */
+/** A host without a scheme gets the scheme of the base URL. */
 function originOf(host: string, baseUrl: string): string | undefined {
   const scheme = /^http:\/\//i.test(baseUrl) ? 'http' : 'https'
   const url = parseUrl(/^[a-z][a-z\d+.-]*:\/\//i.test(host) ? host : `${scheme}://${host}`)
@@ -61,7 +61,7 @@ function parseUrl(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined
 }
 
-/** Reads `auth` blocks; one block is one object, however many resources use it. */
+/** Reads `auth` blocks. One block gives one object, however many resources use it. */
 export class AuthReader {
   readonly #lookup: Lookup
   readonly #problems: Problems
@@ -119,7 +119,7 @@ export class AuthReader {
     }
   }
 
-  /** Optional fields are taken from the environment too, where they are there: what the document gives comes first. */
+  /** Optional fields also come from the environment, if set there. The document's values win. */
   #lookUpSetting(field: string, config: Record<string, unknown>): void {
     const found = this.#lookup.setting(field)
     if ('value' in found) config[field] = found.value

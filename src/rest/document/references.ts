@@ -4,12 +4,12 @@ import { nearMiss, type Problems, type PropertyPath } from './problems.js'
 
 const MAX_DEPTH = 100
 
-/** Stands for a secret that was not found, so that the rest of the document can be checked. */
+/** Replaces a secret that was not found, so that the rest of the document can be checked. */
 const unknownSecret = new Secret('', 'missing')
 
 /**
- * A copy of the document in which every reference is replaced by what it refers to. Functions and objects with
- * methods, as paginators made by the user, stay the same; numbers keep their spelling.
+ * A copy of the document with every reference replaced by its value. Functions and objects with methods, such as a
+ * user's paginator, stay the same. Numbers keep their spelling.
  */
 export function resolveReferences(document: unknown, lookup: Lookup, problems: Problems): unknown {
   return copy(document, [], lookup, problems)
@@ -40,7 +40,7 @@ function copy(value: unknown, path: PropertyPath, lookup: Lookup, problems: Prob
   return object
 }
 
-/** An object that is nothing but its keys. */
+/** An object that consists only of its keys. */
 export function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   const prototype: unknown = Object.getPrototypeOf(value)
@@ -75,13 +75,13 @@ function doubleBraces(value: string): string {
   return value.replace(/[{}]/g, brace => brace + brace)
 }
 
-/** What a document refers to but does not hold. The floor above knows the environment and the files. */
+/** Resolves what a document refers to but does not hold. The layer above knows the environment and the files. */
 export interface Lookup {
   /** A secret by name, for `secret('name')`. */
   secret(name: string): Found<Secret>
   /**
-   * Text with its `${secrets.name}` and `${env.NAME}` replaced: a Secret as soon as one of them is a secret. `escapeValue`
-   * is applied to values that are no secrets.
+   * Text with its `${secrets.name}` and `${env.NAME}` replaced. It becomes a Secret if one of them is a secret.
+   * `escapeValue` is applied to the values that are not secrets.
    */
   text(text: string, escapeValue?: (value: string) => string): Found<string | Secret>
   /** A secret field that an `auth` block leaves out. `alone`: the block has no other secret. */
@@ -90,7 +90,7 @@ export interface Lookup {
   setting(field: string): Found<string>
 }
 
-/** `missing` says what was looked for and where; it is a message, without the path. */
+/** `missing` is a message that says what was looked for and where. It does not contain the path. */
 export type Found<T> = { readonly value: T } | { readonly missing: string }
 
 /** A lookup that finds nothing. */

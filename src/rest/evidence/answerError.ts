@@ -3,20 +3,20 @@ import type { JsonValue } from '../../json/value.js'
 import { isJsonObject } from '../../json/value.js'
 import { bareName } from './pagingHints.js'
 
-/** A member beside the records that says that something failed. */
+/** A member outside the records that reports a failure. */
 export interface AnswerError {
   readonly key: string
   readonly text: string
-  /** The body is known to be a record all the same. */
+  /** The body is nevertheless known to be a record. */
   readonly isOfRecord: boolean
 }
 
 const MOST_TEXT = 200
 
 /**
- * What a body says of a failure, at its top: `error` and its kin with something in them, `success: false`,
- * `status: "error"`. Errors that say that nothing failed, as `{"code": 0, "message": "success"}`, are none. Of a body that
- * may be a record itself only `error` and `errors` count.
+ * The failure that a body reports at its top: a non-empty `error` or similar, `success: false`, `status: "error"`. An
+ * error that reports success, as in `{"code": 0, "message": "success"}`, does not count. In a body that may itself be a
+ * record, only `error` and `errors` count.
  */
 export function errorOf(document: JsonDocument, isRecord: boolean): AnswerError | undefined {
   if (document.kind(document.root) !== 'object') return undefined
@@ -37,7 +37,7 @@ const ERROR = /^err(?:or)?(?:s|no|code|msg|message|description|details?)?$/
 const FLAG =
   /^(?:success|ok|succeeded|(?:is|was)success(?:ful)?|stat|status|result|(?:status|http)?code|httpstatus|statustext)$/
 
-/** Of a flag, or a word in its place, or a status of HTTP. */
+/** Whether a flag, a word in its place, or an HTTP status reports a failure. */
 function saysFailed(value: JsonValue): boolean {
   if (typeof value === 'number') return value >= 400 && value < 600
   return value === false || (typeof value === 'string' && FAILED.test(value.trim()))
@@ -49,7 +49,7 @@ const FAILED =
 const NOTHING =
   /^(?:0+|2\d\d|false|null|nil|no|none|n\/a|-|ok(?:ay)?|no errors?|success(?:ful(?:ly)?)?|(?:request|operation) (?:was )?(?:success(?:ful)?|succeeded|ok))?[.!]?$/i
 
-/** Numbers, words and objects of them that stand where an error would be. */
+/** Whether a value in the place of an error says that nothing failed. */
 function nothingFailed(value: JsonValue): boolean {
   if (value === null || value === false) return true
   if (typeof value === 'string') return NOTHING.test(value.trim())
@@ -60,30 +60,30 @@ function nothingFailed(value: JsonValue): boolean {
   return (telling.length > 0 ? telling : members).every(([, inner]) => inner === undefined || nothingFailed(inner))
 }
 
-/** Members of an error that tell whether there was one; others may be there always, as the number of the request. */
+/** Members of an error that show whether there was one. Others may always be there, such as the request's number. */
 const TELLING = /(?:code|errno|status|message|msg|description|details?|reason|title|text)$/
 
-/** Members that errors have. */
+/** Members that are usual in errors. */
 const OF_ERRORS =
   /^(?:_?id|uuid|jsonrpc|err.*|code|status.*|type|title|details?|message|reason|instance|path|time.*|date|trace.*|request.*|documentation.*|help|links?|success|ok|data|results?|meta|version|method|url)$/
 
-/** An identity and members that no error has: a thing whose own trouble is told. */
+/** Whether the object is a record with an error of its own: it has an identity, and members that no error has. */
 function hasRecord(keys: readonly string[]): boolean {
   const names = keys.map(bareName)
   return names.some(name => /^(?:id|uuid|guid|key)$/.test(name)) && names.some(name => !OF_ERRORS.test(name))
 }
 
-/** A sentence of an answer, beside its records. */
+/** A message in an answer, outside its records. */
 export interface Remark {
   readonly key: string
   readonly text: string
-  /** It tells of trouble by its words. */
+  /** Its words report a problem. */
   readonly isTrouble: boolean
 }
 
 /**
- * What an answer says in words, at its top or in its `meta`. Undefined where it says nothing, or only that all is well or
- * that nothing was found.
+ * The message of an answer, at its top or in its `meta`. Undefined if there is none, or if it only says that all is
+ * well or that nothing was found.
  */
 export function remarkOf(document: JsonDocument): Remark | undefined {
   if (document.kind(document.root) !== 'object') return undefined
@@ -106,7 +106,7 @@ const EMPTY =
 const TROUBLE =
   /\b(?:retr(?:y|ying)|again|later|time(?:d[ -]?)?out|timeout|fail(?:ed|ure|s)?|errors?|unavailable|busy|throttl\w*|too many|rate limit\w*|partial\w*|incomplete|exceeded|denied|degraded|overload\w*|maintenance|expired|unauthori[sz]ed|forbidden|abort\w*|interrupted|could not|cannot|can't|unable|went wrong|not ready|still|pending|slow down|wait)\b/i
 
-/** Flags that say that an answer is not all that there is. */
+/** The flag by which an answer says that it is incomplete. */
 export function partOf(document: JsonDocument): string | undefined {
   if (document.kind(document.root) !== 'object') return undefined
   for (const [key, span] of membersAtTop(document)) {
@@ -118,7 +118,7 @@ export function partOf(document: JsonDocument): string | undefined {
 const PART =
   /^(?:is)?(?:partial|partial(?:results?|data|success|failure)|timedout|timeout|throttled|ratelimited|incomplete|degraded|interrupted|aborted|terminatedearly|earlyterminated)$/
 
-/** With Elasticsearch: parts of an index that did not answer. */
+/** Elasticsearch: some parts of an index did not answer. */
 function failedShards(document: JsonDocument): boolean {
   const shards = document.members(document.root).get('_shards')
   if (shards === undefined || document.kind(shards) !== 'object') return false
@@ -126,7 +126,7 @@ function failedShards(document: JsonDocument): boolean {
   return failed !== undefined && Number(document.value(failed)) > 0
 }
 
-/** Members of the body, and of its `meta`. */
+/** Members of the body and of its `meta`. */
 function membersAtTop(document: JsonDocument): (readonly [string, Span])[] {
   const members = [...document.members(document.root)]
   const metas = members.filter(

@@ -18,38 +18,38 @@ import {
   saidRest,
 } from './pagingHints.js'
 
-/** A number that an answer gives beside its records, and where. */
+/** A number that an answer gives outside its records, and its place. */
 export interface Claim {
   /** A JSONPath in the body, or the name of a header. */
   readonly path: string
   readonly value: number
 }
 
-/** What an answer says about its list, beside the records: nobody configured that it is looked at. */
+/** What an answer says about its list, outside the records. It is read without any configuration. */
 export interface Envelope {
-  /** The number of records in the whole list, by names that hardly mean anything else. */
+  /** The number of records in the whole list, by a name that hardly means anything else. */
   readonly total?: Claim | undefined
-  /** A number that may be that of the whole list, or of this page. */
+  /** A number that may count the whole list, or only this page. */
   readonly count?: Claim | undefined
   /** The number of pages. */
   readonly pages?: Claim | undefined
-  /** A flag that says whether there is more, as `has_more` and `done` do. */
+  /** A flag that says whether there is more, such as `has_more` or `done`. */
   readonly more?: { readonly path: string; readonly more: boolean } | undefined
   /** A link to the next page, or a cursor for it. */
   readonly next?: { readonly path: string } | undefined
-  /** Something that says that this is not all, as `end: false` and `remaining: 7` do. */
+  /** A member that says that there is more, such as `end: false` or `remaining: 7`. */
   readonly rest?: { readonly path: string } | undefined
-  /** A cursor, which may be that of this page. */
+  /** A cursor that may belong to this page. */
   readonly position?: { readonly path: string } | undefined
-  /** The page to which a link leads as the last one, where it is not this one. */
+  /** The last page's number, from a link, if it is not this page. */
   readonly lastPage?: Claim | undefined
-  /** The number that the answer gives to its page. */
+  /** The page number that the answer states. */
   readonly number?: Claim | undefined
-  /** What the answer says of a failure. */
+  /** The failure that the answer reports. */
   readonly error?: AnswerError | undefined
-  /** What it says in words. */
+  /** The answer's message. */
   readonly remark?: Remark | undefined
-  /** The flag by which it says that it is not all that there is. */
+  /** The flag by which the answer says that it is incomplete. */
   readonly part?: string | undefined
 }
 
@@ -84,14 +84,14 @@ const NEXT_HEADERS = [
   'x-ms-continuation',
 ]
 
-/** Names of objects that are about the list; their names without case and signs. */
+/** Names of objects that describe the list, without case and signs. */
 const ABOUT_LIST =
   /^(?:(?:list|page|paging|query|records?|request|response|results?|resultset|search)?(?:info(?:rmation)?|meta(?:data|info)?|stats|statistics|summary|header)|pag(?:ing|ination|inator|er|eable|es?)|cursors?|resultset|view|nav(?:igation)?|hits|links?|next|response)$/
 
 /**
- * What an answer says beside its records. Only objects around the records are looked into, never the records; a body that
- * is itself the record, or a list, has no envelope but its headers. Numbers that are no totals count as absent: negative
- * ones, 0, and those smaller than what the page brought.
+ * What an answer says outside its records. Only objects around the records are searched, never the records. If the body
+ * is itself the record, or a list, only its headers count. Numbers that cannot be totals are ignored: negative ones, 0,
+ * and those smaller than the page's number of records.
  */
 export function envelopeOf(
   headers: Readonly<Record<string, string>>,
@@ -131,7 +131,7 @@ export function envelopeOf(
   }
 }
 
-/** By their names, or because the records are somewhere in them; what is in the records is theirs. */
+/** Objects to search: by name, or because the records are inside them. The records are not searched. */
 function entersEnvelope({ met, within }: Selection): Enters {
   return (span, key) => {
     const isAround = within !== undefined && within.start >= span.start && within.end <= span.end
@@ -167,7 +167,7 @@ function at(path: string | undefined): { readonly path: string } | undefined {
   return path === undefined ? undefined : { path }
 }
 
-/** By the Link header, or by a link in the body: `last` alone tells of pages too. */
+/** From the Link header, or from a link in the body. A `last` link alone is enough. */
 function lastPage(
   headers: Readonly<Record<string, string>>,
   hints: readonly PagingHint[],
@@ -192,7 +192,7 @@ function asked({ url, params }: ApiRequest, name: string): number | undefined {
   return wholeNumber(sent ?? new URL(url).searchParams.get(name) ?? undefined)
 }
 
-/** Many write what they say of pages as JSON into one header. */
+/** Many APIs write their paging data as JSON into one header. */
 function paginationClaim(headers: Readonly<Record<string, string>>, number: RegExp, least: number): Claim | undefined {
   const value = wholeNumber(number.exec(headers['x-pagination'] ?? '')?.[1] ?? null)
   return value !== undefined && value >= least ? { path: 'x-pagination', value } : undefined
@@ -200,7 +200,7 @@ function paginationClaim(headers: Readonly<Record<string, string>>, number: RegE
 
 function nextAt(headers: Readonly<Record<string, string>>, hints: readonly PagingHint[]): Envelope['next'] {
   const isLast = saidMore(hints)?.more === false
-  // With Relay it is the place of the last record, on the last page too.
+  // In Relay it is the place of the last record, even on the last page.
   const isOfRecord = (path: string): boolean => isLast && /end_?cursor\W*$/i.test(path)
   const leading = nextHints(hints).filter(({ leads, value, path }) => leads && value !== true && !isOfRecord(path))
   const hint = leading.find(({ kind }) => kind === 'link') ?? leading[0]

@@ -1,11 +1,12 @@
 import type { ListEnd, Unread } from '../../model/source.js'
 
 /**
- * Every reason for which a list may be judged, in one table: what it proves, and the sentence of the receipt.
+ * Every reason for the judgement of a list, in one table: what it proves, and the sentence of the receipt.
  *
- * `proven`: the list showed its end. `limited`: nothing shows it, or something speaks against it; the records stand, but
- * nothing is deleted for them. `suspect`: records are known to be missing, or an answer was no page of the list; the run
- * fails unless that is allowed. What is not seen proves nothing: a link, a cursor or a list that no answer has is `limited`.
+ * `proven`: the list showed its end. `limited`: nothing shows it, or something contradicts it. The records are kept,
+ * but nothing is deleted because of them. `suspect`: records are known to be missing, or an answer was not a page of
+ * the list. The run fails unless that is allowed. Absence proves nothing: if no answer has the link, cursor or list,
+ * that is `limited`.
  */
 const table = {
   empty_page: ['proven', () => 'the last page is empty'],
@@ -115,12 +116,12 @@ const table = {
 
 export type ReasonCode = keyof typeof table
 
-/** How a list may be judged, with the reason's place in the table. */
+/** An end of a list, with the reason's code from the table. */
 export interface Reason extends ListEnd {
   readonly code: ReasonCode
 }
 
-/** The end of a list for a reason of the table. */
+/** The end of a list, for a reason from the table. */
 export function because<Code extends ReasonCode>(code: Code, ...details: Parameters<(typeof table)[Code][1]>): Reason {
   const [end, sentence] = table[code] as readonly [ListEnd['end'], (...details: readonly unknown[]) => string]
   const basis = BASES[code]
@@ -142,12 +143,12 @@ const BASES: Readonly<Partial<Record<ReasonCode, ListEnd['basis']>>> = {
 
 const OPEN: ReadonlySet<ReasonCode> = new Set(['never_seen', 'no_paginator'])
 
-/** Reasons that tell of a list that changed while it was read. */
+/** Reasons that mean: the list changed while it was read. */
 const MOVED: ReadonlySet<string | undefined> = new Set<ReasonCode>(['keys_repeat', 'total_changed', 'pages_changed'])
-/** Numbers that are no longer those of a list that changed. */
+/** Reasons about a number that became outdated because the list changed. */
 const OUTDATED: ReadonlySet<string | undefined> = new Set<ReasonCode>(['total_says_more', 'pages_say_other'])
 
-/** Whether a doubt is that a list changed (`moved`), or a number that no longer holds of a list that did (`outdated`). */
+/** Whether a doubt says that a list changed (`moved`), or that a number became outdated by such a change (`outdated`). */
 export function moveOf(doubt: ListEnd): 'moved' | 'outdated' | undefined {
   const code = codeOf(doubt)
   if (MOVED.has(code)) return 'moved'
@@ -158,7 +159,7 @@ function codeOf(end: ListEnd): string | undefined {
   return 'code' in end && typeof end.code === 'string' ? end.code : undefined
 }
 
-/** Reasons that tell of records that were not read, by what left them out. */
+/** Reasons that mean unread records, and why they were not read. */
 const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['trial', 'run'],
   ['cap', 'document'],
@@ -179,14 +180,14 @@ export const reasonCodes: ReadonlyMap<ReasonCode, ListEnd['end']> = new Map(
 )
 
 /**
- * The end of a list that showed nothing more of `what`, on this page. Where an earlier page of it had one, or another list
- * of the resource, that is how its lists end; where none ever did, it may be a slip of the document.
+ * The end of a list whose page has no `what`. If an earlier page, or another list of the resource, had one, its absence
+ * is how such lists end. If none ever had one, the document may be wrong.
  */
 export function absent(what: string): ListEnd {
   return { ...because('never_seen', what), unlessSeen: { what, end: because('no_next', what) } }
 }
 
-/** The end of a list whose answers have a place for `what`, and nothing in it. */
+/** The end of a list whose answers have a place for `what`, but it is empty. */
 export function nothingLeft(what: string): ListEnd {
   return { ...because('no_next', what), saw: [what] }
 }

@@ -5,22 +5,22 @@ import type { Claim, Envelope } from './envelope.js'
 import { because, moveOf } from './evidence.js'
 import { type Circle, type KeyTable, Repetition } from './repetition.js'
 
-/** How a list is read, as far as its judgement depends on it. */
+/** What the judgement of a list needs to know about how it is read. */
 export interface ListKind {
-  /** Names of the primary key's fields, as they stand in the records. */
+  /** Names of the primary key's fields in the records. */
   readonly primaryKey: readonly string[] | undefined
-  /** Nobody configured a paginator. */
+  /** No paginator is configured. */
   readonly isGuess: boolean
-  /** What the resource's selector is called in messages; undefined where the records are looked for. */
+  /** The selector's name in messages. Undefined if the records' place is guessed. */
   readonly selector: string | undefined
 }
 
-/** Different sentences beside records that are remembered. */
+/** Most different messages that are remembered. */
 const MOST_REMARKS = 100
 
 /**
- * Everything that the pages of one list say about its completeness, gathered page by page and judged once at the end.
- * What is kept is bounded, whatever the length of the list.
+ * Everything that the pages of one list say about its completeness. It is collected page by page and judged once, at
+ * the end. Memory is bounded, whatever the length of the list.
  */
 export class ListEvidence {
   readonly #kind: ListKind
@@ -56,28 +56,28 @@ export class ListEvidence {
     return this.#records
   }
 
-  /** What the list announced with its last page, by the paginator's own total. */
+  /** The list's total on its last page, as the paginator reads it. */
   get announced(): number | undefined {
     return this.#leavesOut ? undefined : this.#announced
   }
 
-  /** Whether nothing but changes while it was read speaks against the list, once it is judged. */
+  /** Whether the only doubt about a judged list is that it changed while it was read. */
   get isOnlyMoved(): boolean {
     return this.#isOnlyMoved
   }
 
-  /** Whether an answer told how much there is: records or pages. */
+  /** Whether an answer gave a number of records or pages. */
   get isCounted(): boolean {
     const told = [this.#announced, this.#total, this.#count, this.#pageCount]
     return told.some(one => one !== undefined)
   }
 
-  /** The declared keys of its records; undefined where not all are known. */
+  /** The declared keys of the list's records. Undefined if some are unknown. */
   get keys(): KeyTable | undefined {
     return this.#repetition.keys
   }
 
-  /** Takes a page that belongs to the list. A list that goes in circles is told of. */
+  /** Adds a page to the list. Returns a circle if the list goes in one. */
   page(reading: Reading, number: number, announced: number | undefined): Circle | undefined {
     const { selection, envelope, response } = reading
     this.#records += selection.count
@@ -109,7 +109,7 @@ export class ListEvidence {
     return circle
   }
 
-  /** Words that come for the first time where the list is null, or that tell of trouble where it is empty. */
+  /** Doubts a message that is new where the list is null, or that reports a problem where it is empty. */
   #takeRemark({ selection, envelope: { remark } }: Reading): void {
     if (remark === undefined) return
     if (selection.count > 0) {
@@ -121,18 +121,18 @@ export class ListEvidence {
     if (!isKnown && (remark.isTrouble || isNew)) this.doubt(because('remark_for_list', remark.key, remark.text))
   }
 
-  /** The gravest doubt counts, of equal ones the first. */
+  /** The worst doubt counts. If several are equal, the first one does. */
   doubt(doubt: ListEnd | undefined): void {
     if (doubt !== undefined && moveOf(doubt) !== 'moved') this.#hasOtherDoubt = true
     if (this.#doubt === undefined || (this.#doubt.end !== 'suspect' && doubt?.end === 'suspect')) this.#doubt = doubt
   }
 
-  /** The API leaves records out of its pages: their number and its totals are not about the same. */
+  /** The API leaves records out of its pages, so its totals do not match the records that come. */
   leavesRecordsOut(): void {
     this.#leavesOut = true
   }
 
-  /** How the list ended, all in all. `led`: the paginator found its way in an earlier answer. */
+  /** How the list ended overall. `led`: an earlier answer led the paginator to another page. */
   judge(end: ListEnd, paginator: Paginator | undefined, led: boolean): ListEnd {
     const saw = [...(end.saw ?? []), ...this.#sawListText()]
     const own = led && end.unlessSeen !== undefined ? end.unlessSeen.end : end
@@ -168,9 +168,9 @@ export class ListEvidence {
     return this.#sawList && this.#kind.selector !== undefined ? [listAt(this.#kind.selector)] : []
   }
 
-  /** The greatest numbers count; a number that is another one than before tells of a list that changes. */
+  /** The largest numbers count. A number that changes shows that the list changes. */
   #takeClaims({ total, count, pages }: Envelope, records: number): void {
-    // A count of what is on the page is no count of the list.
+    // A count of the page's records is not a count of the list.
     const all = total ?? (count?.value === records ? undefined : count)
     if (count !== undefined && count.value !== records) this.#count = count
     if (all !== undefined) {
@@ -199,13 +199,13 @@ export class ListEvidence {
     this.#sawList = true
   }
 
-  /** What the answers said beside their records, where it speaks against the end. */
+  /** What the answers said outside their records, if it contradicts the end. */
   #contradiction(end: ListEnd, paginator: Paginator | undefined): ListEnd | undefined {
     const goesBy = (paginator?.goesBy ?? []).map(barePath)
     const ofItsOwn = (path: string): boolean => goesBy.includes(barePath(path))
     if (this.#announced !== undefined && this.#records >= this.#announced && this.#records < this.#mostAnnounced)
       return because('total_changed', this.#mostAnnounced, this.#announced)
-    // An empty page may be one of which all records were left out, and totals count those that were.
+    // An empty page may be one with all records left out, and totals still count those.
     if (this.#leavesOut) return because('filtered_pages')
     const isPart = paginator?.isPart === true
     const { more, next, rest, position, lastPage } = this.#last
@@ -215,7 +215,7 @@ export class ListEvidence {
       return because('total_says_more', total.path, total.value, this.#records)
     if (more?.more === true) return because('says_more', more.path)
     if (rest !== undefined && !ofItsOwn(rest.path)) return because('says_more', rest.path)
-    // Some APIs give the last page a next one too; the flag that the document names alone decides.
+    // Some APIs give a next page even on the last page. A configured flag then decides alone.
     if (next !== undefined && end.basis !== 'flag' && !ofItsOwn(next.path)) return because('has_next', next.path)
     const isWhole = this.#total !== undefined && this.#total.value === this.#records
     if (position !== undefined && end.basis === 'blind' && !isWhole && more === undefined)
@@ -223,7 +223,7 @@ export class ListEvidence {
     if (isPart) return undefined
     if (count !== undefined && !ofItsOwn(count.path) && this.#announced === undefined && count.value > this.#records)
       return because('total_says_more', count.path, count.value, this.#records)
-    // An empty list may be said to have one page.
+    // An API may say that an empty list has one page.
     if (pages !== undefined && (pages.value > Math.max(this.#filled, 1) || pages.value < this.#filled))
       return because('pages_say_other', pages.path, pages.value, this.#filled)
     if (lastPage !== undefined && lastPage.value > this.#filled)
@@ -231,7 +231,7 @@ export class ListEvidence {
     return undefined
   }
 
-  /** What shows that the list was whole, where the paginator itself cannot. */
+  /** Proof that the list is whole, if the paginator itself has none. */
   #proof(): ListEnd | undefined {
     const { more } = this.#last
     const pages = this.#pageCount
@@ -243,7 +243,7 @@ export class ListEvidence {
   }
 }
 
-/** A path without what may be written in several ways. */
+/** A path without the characters that can be written in several ways. */
 export function barePath(path: string): string {
   return path.replace(/^\$\.?|[[\]'"]/g, '')
 }

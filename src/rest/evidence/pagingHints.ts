@@ -3,7 +3,7 @@ import type { JsonValue } from '../../json/value.js'
 import { pathOfKeys } from '../list/selector.js'
 import { wholeNumber } from '../paginators/paginator.js'
 
-/** What a member beside the records may say about other pages. */
+/** What a member outside the records may say about other pages. */
 export type HintKind =
   | 'next'
   | 'position'
@@ -18,11 +18,11 @@ export type HintKind =
   | 'offset'
   | 'limit'
 
-/** A member of an answer, outside of its lists, whose name speaks of pages. */
+/** A member of an answer, outside its lists, with a name about paging. */
 export interface PagingHint {
   readonly kind: HintKind
   readonly key: string
-  /** Keys of the objects around it, from the root. */
+  /** Keys of the enclosing objects, from the root. */
   readonly above: readonly string[]
   /** JSONPath of the value. */
   readonly path: string
@@ -30,16 +30,16 @@ export interface PagingHint {
   readonly value: JsonValue
 }
 
-/** A value that leads to the next page. */
+/** A value that may lead to the next page. */
 export interface NextHint {
   readonly kind: 'link' | 'cursor'
   readonly path: string
   readonly value: JsonValue
-  /** Whether it leads anywhere: null, false, 0 and an empty text do not. */
+  /** Whether it leads to a page. Null, false, 0 and empty text do not. */
   readonly leads: boolean
-  /** Parameter that probably carries it, where it is a cursor. */
+  /** The parameter that probably carries it, if it is a cursor. */
   readonly param: string
-  /** The flag that says there is more, where the value stays when there is no more. */
+  /** The flag that says there is more, for values that stay even on the last page. */
   readonly morePath?: string
 }
 
@@ -51,7 +51,7 @@ export function bareName(name: string): string {
     .replace(/^(?:odata|hydra)/, '')
 }
 
-/** Words that may follow `next` in the name of a link or cursor. Others speak of something else, as in `next_billing_date`. */
+/** Words that may follow `next` in the name of a link or cursor. Others mean something else, as in `next_billing_date`. */
 const NEXT =
   /^next(?:after|batch|bookmark|continuation|cursor|href|id|index|key|link|marker|offset|page(?:no|num|number)?|params?|path|position|query|records?|results?|scroll|set|skip|start|token|uri|url)*$/
 
@@ -64,7 +64,7 @@ const NAMES: readonly (readonly [HintKind, RegExp])[] = [
     'more',
     /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|data|items|records|pages|available)?|(?:is)?truncated)$/,
   ],
-  // Of a flag that is true it is not sure that it speaks of the list.
+  // If such a flag is true, it may not be about the list.
   ['unfinished', /^(?:is)?(?:end|ended|final|finalpage|finished|completed|lastbatch)$/],
   [
     'remaining',
@@ -84,7 +84,7 @@ const NAMES: readonly (readonly [HintKind, RegExp])[] = [
   ],
 ]
 
-/** What members of this name say, whatever their values. */
+/** What a member with this name means, whatever its value. */
 function hintKind(name: string): HintKind | undefined {
   const bare = bareName(name)
   return NAMES.find(([, pattern]) => pattern.test(bare))?.[0]
@@ -92,12 +92,12 @@ function hintKind(name: string): HintKind | undefined {
 
 const DEEPEST = 32
 
-/** Whether an object within an object is looked into. */
+/** Whether a nested object is searched. */
 export type Enters = (span: Span, key: string) => boolean
 
 /**
- * Objects within objects, depth first in the order of the document; lists are not looked into, but for lists of links.
- * `enters` may leave out some of the objects.
+ * Hints in nested objects, depth first, in document order. Lists are not searched, except lists of links. `enters` may
+ * exclude some objects.
  */
 export function pagingHints(document: JsonDocument | undefined, enters: Enters = () => true): PagingHint[] {
   const hints: PagingHint[] = []
@@ -141,7 +141,7 @@ function collect(
   }
 }
 
-/** What a member says by its name. The last page may be told by a flag, or by its number, which is that of all pages. */
+/** What a member means by its name. A last page may be a flag, or a number, which is then the number of pages. */
 function scalarHint(
   document: JsonDocument,
   span: Span,
@@ -156,7 +156,7 @@ function scalarHint(
 
 const DYNAMO = /^lastevaluatedkey$/
 
-/** Cursors are lists and objects too, with DynamoDB and Elasticsearch. */
+/** In DynamoDB and Elasticsearch a cursor may also be a list or an object. */
 function mayLead(kind: HintKind | undefined, key: string): boolean {
   const bare = bareName(key)
   return (
@@ -173,7 +173,7 @@ function unfinished(above: readonly string[], key: string): PagingHint {
   return { kind: 'unfinished', key, above, path: pathOfKeys([...above, key]), value: false }
 }
 
-/** Whether an object has something that says where to go, and no place of its own for a link or a cursor. */
+/** Whether an object holds something that leads on, and no separate member for a link or a cursor. */
 function isFilled(document: JsonDocument, object: Span): boolean {
   const members = [...document.members(object)]
   const isPlace = ([key]: readonly [string, Span]): boolean => [TARGETS, CURSORS, POSITIONS].some(one => one.test(key))
@@ -184,7 +184,7 @@ function isOfQuota(members: ReadonlyMap<string, Span>, above: readonly string[])
   return [...members.keys(), ...above.slice(-1)].some(key => OF_QUOTA.test(bareName(key)))
 }
 
-/** With more members an object is a map of records and nothing that stands beside them. */
+/** An object with more members is a map of records, not paging data. */
 const MOST_MEMBERS = 1000
 
 const LINKS = /^_?links?$/i
@@ -243,11 +243,11 @@ export function nextHints(hints: readonly PagingHint[]): NextHint[] {
       const isRelay = more !== undefined && bareName(key) === 'endcursor'
       return [{ kind, path, value, leads, param: cursorParam(hint), ...(isRelay && { morePath: more.path }) }]
     }
-    // Without "there is more" it may be the cursor of this very page.
+    // Without a "there is more" flag it may be the cursor of this page.
     if (hint.kind === 'position' && more !== undefined && leads) {
       return [{ kind: 'cursor', path, value, leads, param: positionParam(key), morePath: more.path }]
     }
-    // As with Airtable; a number is the offset of this page.
+    // As in Airtable. A number would be the offset of this page.
     if (hint.kind === 'offset' && typeof value === 'string' && /\D/.test(value)) {
       return [{ kind: 'cursor', path, value, leads, param: key }]
     }
@@ -255,20 +255,20 @@ export function nextHints(hints: readonly PagingHint[]): NextHint[] {
   })
 }
 
-/** The parameter that goes with a cursor whose name does not say that it is the next one's. */
+/** The parameter for a cursor whose name does not contain `next`. */
 export function positionParam(key: string): string {
   const bare = bareName(key)
   return bare === 'aftercursor' ? 'after' : bare === 'lastseq' ? 'since' : key
 }
 
-/** Nothing there to follow. */
+/** Whether the value leads nowhere. */
 function isNothing(value: JsonValue): boolean {
   return value === null || value === false || value === 0 || value === 0n || value === ''
 }
 
 const CURSOR_WORDS = /cursor|token|marker|bookmark|scroll|continu/
 
-/** Null under a name that is no cursor's may well be a link: that is how most APIs end such lists. */
+/** Null under a name that is not a cursor's may be a link: most APIs end such lists this way. */
 function isLink({ key, value }: PagingHint): boolean {
   const bare = bareName(key)
   if (typeof value === 'string' && /^https?:\/\//i.test(value)) return true
@@ -279,14 +279,14 @@ function isLink({ key, value }: PagingHint): boolean {
 }
 
 /**
- * Name of the parameter that goes with the name of a cursor: `page_token` for `next_page_token`, `pageToken` for
- * `nextPageToken`, but `NextToken` for `NextToken`.
+ * Name of the parameter for a cursor's name: `page_token` for `next_page_token`, `pageToken` for `nextPageToken`, but
+ * `NextToken` for `NextToken`.
  */
 function cursorParam({ key, above, value }: PagingHint): string {
   const name = key.replace(/^.*[.@]/, '')
   const bare = bareName(name)
   if (bare === 'endcursor') return 'after'
-  // As dlt has it; whether the number goes into `page` is not known without asking.
+  // As in dlt. Only a request would show whether the number belongs into `page`.
   if (typeof value === 'number' && /^nextpage/.test(bare)) return 'cursor'
   if (bare === 'nexttoken' || !bare.startsWith('next')) return name
   const rest = name.replace(/^_?next[-_]?/i, '')
@@ -308,22 +308,22 @@ export function count(
   return undefined
 }
 
-/** Whether the name and the place of a member leave no doubt that it counts all records. */
+/** Whether the name and place of a member leave no doubt that it counts all records. */
 export function isSureTotal({ kind, above, key }: PagingHint): boolean {
-  // By the standard of OData it counts the whole list.
+  // By the OData standard it counts the whole list.
   if (/odata\.count$/.test(key)) return true
-  // `count` is, with some, the number on this page; sizes and values are of anything.
+  // In some APIs `count` is the number on this page. Sizes and values may be about anything.
   if (kind !== 'total' || /^(?:count|found|grandtotal)$|size|value|number/.test(bareName(key))) return false
   const outer = above.at(-1)
   return outer === undefined || BESIDE_RECORDS.test(bareName(outer))
 }
 
-/** The number of all records, where nothing else can be meant. */
+/** The number of all records, if it cannot mean anything else. */
 export function surelyTotal(hints: readonly PagingHint[], number: number): PagingHint | undefined {
   return hints.find(hint => isSureTotal(hint) && count([hint], 'total', number)?.number === number)
 }
 
-/** What shows that a page of so many records is the whole list: with some APIs other numbers count the page. */
+/** The total that proves that a page with this many records is the whole list. In some APIs other numbers count the page. */
 export function wholeTotal(hints: readonly PagingHint[], records: number): PagingHint | undefined {
   return surelyTotal(
     hints.filter(({ key }) => !mayCountPage(key)),
@@ -331,38 +331,38 @@ export function wholeTotal(hints: readonly PagingHint[], records: number): Pagin
   )
 }
 
-/** Whether a number of this name may be that of the records on the page, as `result_count` with X is. */
+/** Whether a number with this name may count the records on the page, as `result_count` does at X. */
 export function mayCountPage(key: string): boolean {
   return /^(?:(?:filter|hit|item|object|record|result|row)s?count|num(?!found|ber).*)$/.test(bareName(key))
 }
 
 const BESIDE_RECORDS = /^(?:data|hits|links|.*(?:info|meta|metadata|page|paging|pagination|response|results?|total))$/
 
-/** Some APIs write flags as texts, and those that say there is more as numbers. */
+/** Some APIs write flags as text, and "more" flags as numbers. */
 function flagOf(value: JsonValue, mayBeNumber: boolean): JsonValue {
   if (typeof value === 'string' && /^(?:true|false)$/i.test(value)) return /^true$/i.test(value)
   return mayBeNumber && typeof value === 'number' ? value > 0 : value
 }
 
 /**
- * What the answer itself says about whether more follows, of several flags the one that says so; undefined where it does
- * not say.
+ * Whether the answer says that more follows. If several flags disagree, the one that says so wins. Undefined if no flag
+ * says.
  */
 export function saidMore(hints: readonly PagingHint[]): { readonly more: boolean; readonly path: string } | undefined {
   const flags = hints.flatMap(({ kind, key, value, path }) => {
     const said = flagOf(value, kind === 'more')
     if (typeof said !== 'boolean' || (kind !== 'more' && kind !== 'last')) return []
-    // With GitHub a search that was not cut short says so on each of its pages.
+    // At GitHub, a search that was not cut short says so on each page.
     if (!said && bareName(key) === 'incompleteresults') return []
     return [{ more: kind === 'more' ? said : !said, path }]
   })
   return flags.find(({ more }) => more) ?? flags[0]
 }
 
-/** Members in whose company `remaining` counts requests. */
+/** Members that show that a `remaining` next to them counts requests. */
 const OF_QUOTA = /quota|rate|reset|credit|calls|requests/
 
-/** Where an answer says that it is not all, by a name that would prove nothing if it said otherwise. */
+/** The place of a member that says that there is more. The opposite value would prove nothing. */
 export function saidRest(hints: readonly PagingHint[]): string | undefined {
   return hints.find(({ kind, value }) => {
     if (kind === 'next') return flagOf(value, false) === true
@@ -371,7 +371,7 @@ export function saidRest(hints: readonly PagingHint[]): string | undefined {
   })?.path
 }
 
-/** A cursor that may be that of this very page. */
+/** The place of a cursor that may belong to this page. */
 export function positionAt(hints: readonly PagingHint[]): string | undefined {
   return hints.find(({ kind, value }) => kind === 'position' && !isNothing(value))?.path
 }

@@ -1,21 +1,21 @@
 import { elements, kindAt, skipSpace, skipValue } from '../../json/bytes.js'
 import { separatorsOf } from '../../json/skip.js'
 
-/** What tells the records of a page apart. */
+/** The keys of a page's records. */
 export interface RecordKeys {
   /** A number for the key of each record, in order: equal for equal keys, never 0. */
   readonly hashes: Float64Array
-  /** `declared`: the primary key; `likely`: a field that is usually one. */
+  /** `declared`: the primary key. `likely`: a field that is usually a key. */
   readonly by: 'declared' | 'likely'
 }
 
-/** Fields that usually tell records apart, where the document names none. */
+/** Fields that usually identify records, used if the document names no key. */
 const LIKELY_KEYS = ['id', '_id', 'uuid', 'guid', 'uid', 'ID', 'Id', 'key', 'sha', 'slug'].map(name => [name] as const)
 
 /**
- * The keys of a page's records: `records` is the text of a JSON array. The first record decides whether it has the
- * declared fields or likely ones; undefined where it has none, or where a later record lacks them. Only the keys are
- * looked at. `separators`: where the commas between the records stand; they are searched where nobody noted them.
+ * The keys of a page's records. `records` is the text of a JSON array. The first record decides between the declared
+ * fields and likely ones. Undefined if it has neither, or if a later record lacks them. Only the keys are read.
+ * `separators`: positions of the commas between the records, searched if not given.
  */
 export function recordKeys(
   records: Uint8Array,
@@ -49,21 +49,21 @@ function hashed(
   return { hashes, by }
 }
 
-/** One number for the keys of a page. */
+/** One number for all keys of a page. */
 export function keysDigest({ hashes }: RecordKeys): number {
   let digest = hashes.length
   for (let index = 0; index < hashes.length; index++) digest = mixed(digest, hashes[index] as number)
   return digest
 }
 
-/** Members of a record that are compared with those of another. */
+/** Most members of a record that are compared with another record. */
 const MOST_MEMBERS = 32
 
-/** What is remembered of a page's first record, to compare it with those of other pages. */
+/** Data about a page's first record, to compare it with other pages. */
 export interface FirstRecord {
-  /** A number for each of its first members, name and value; empty where it is no object. */
+  /** A number for each of its first members, from name and value. Empty if it is not an object. */
   readonly members: readonly number[]
-  /** One number for the days, months, years and full minutes that it names. */
+  /** One number for the days, months, years and full minutes in it. */
   readonly periods: number
 }
 
@@ -83,21 +83,21 @@ export function firstRecord(records: Uint8Array): FirstRecord {
   return { members, periods: periodsIn(records.subarray(first, Math.min(end, first + MOST_TEXT))) }
 }
 
-/** A number of a record that may be a time, or the number of a version, by its name or its look. */
+/** A value of a record that may be a time, or a version number, by its name or form. */
 export interface Moment {
   readonly name: string
-  /** Milliseconds since 1970 where it is a time. */
+  /** Milliseconds since 1970, if it is a time. */
   readonly value: number
   readonly isTime: boolean
 }
 
-/** Names of times and of numbers that count them; the second list are those of answers and not of records. */
+/** Names of times and counters. The second pattern matches times of answers, not of records. */
 const OF_MOMENTS =
   /(?:^|_)(?:[aA]t|[dD]ate|[tT]ime|[tT]s|[wW]hen|[mM]oment|[eE]poch|[tT]imestamp|[pP]eriod|[vV]ersion|[rR]evision|[sS]eq|[sS]equence|[sS]tep|[rR]ound|[iI]teration)$|[a-z](?:At|Date|Time|Ts|Epoch|Timestamp|Version|Revision)$/
 const OF_ANSWERS =
   /^_*(?:(?:fetched|retrieved|served|generated|requested|queried|cached|accessed|viewed|rendered|polled|read|loaded|exported|responded|last_?(?:seen|viewed|accessed|fetched|read))_?(?:at|on|time|date|ts)?|now|(?:server|response|request|query|current|system)_?(?:time|date|ts|timestamp)(?:_?ms)?)$/i
 
-/** Moments of a page's first record, at its top or in objects of it. */
+/** Moments in a page's first record, at its top or in nested objects. */
 export function momentsOf(records: Uint8Array): readonly Moment[] {
   const first = skipSpace(records, 1)
   if (records[first] !== OPEN_OBJECT) return []
@@ -124,7 +124,7 @@ const MOST_TEXT = 4096
 const PERIOD =
   /"(?:year|quarter|month|week|day|hour|period|season)"\s*:\s*(?:"[^"]{1,32}"|-?\d+)|"\d{4}-(?:\d\d|Q\d|W\d\d)(?:-\d\d)?(?:[T ]\d\d:\d\d(?::00(?:\.0+)?)?(?:Z|[+-]\d\d:?\d\d)?)?"|:\s*(?:1\d{9}|1\d{12})(?=[\s,}])/gi
 
-/** An API that stamps what it repeats does so with seconds: what has none says of which time a record is. */
+/** An API stamps repeated records with seconds. A time without seconds therefore belongs to the record. */
 function periodsIn(record: Uint8Array): number {
   let all = 0
   for (const [text] of Buffer.from(record.buffer, record.byteOffset, record.length)
@@ -138,14 +138,14 @@ function periodsIn(record: Uint8Array): number {
   return all
 }
 
-/** A number for each record of a page: that of its key, or of its text where it has none. */
+/** A number for each record of a page, from its key or, without a key, from its text. */
 export function recordNumbers(records: Uint8Array, declared: readonly string[] | undefined): readonly number[] {
   const keys = recordKeys(records, declared)
   if (keys !== undefined) return [...keys.hashes]
   return elements(records, skipSpace(records, 0)).map(({ start, end }) => hashOf(records, start, end))
 }
 
-/** A number for the values that the object at `at` has under these names; undefined where one is missing or null. */
+/** A number for the values of these names in the object at `at`. Undefined if one is missing or null. */
 function hashAt(bytes: Uint8Array, at: number, names: readonly Uint8Array[]): number | undefined {
   if (bytes[at] !== OPEN_OBJECT) return undefined
   if (names.length === 1) return valueHash(bytes, at, names[0] as Uint8Array)
@@ -175,7 +175,7 @@ function valueHash(bytes: Uint8Array, object: number, name: Uint8Array): number 
   return undefined
 }
 
-/** Scalars were checked when the body was read, or will be when rows are made: here they only end. */
+/** Scalars are checked elsewhere: when the body is read, or when rows are made. Here only their end is found. */
 function valueEnd(bytes: Uint8Array, at: number): number {
   const byte = bytes[at]
   if (byte === QUOTE || byte === OPEN_OBJECT || byte === OPEN_ARRAY) return skipValue(bytes, at)
@@ -190,7 +190,7 @@ function equals(bytes: Uint8Array, at: number, name: Uint8Array): boolean {
   return true
 }
 
-/** 52 bits made of two FNV-1a hashes that begin differently. */
+/** 52 bits from two FNV-1a hashes with different start values. */
 function hashOf(bytes: Uint8Array, start: number, end: number): number {
   let low = 0x811c9dc5
   let high = 0x01234567

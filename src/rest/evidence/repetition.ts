@@ -13,14 +13,14 @@ import {
   recordNumbers,
 } from './recordKeys.js'
 
-/** What is wrong with a list that goes in circles; the reader of the list makes an error of it. */
+/** What is wrong with a list that goes in circles. The list's reader makes an error of it. */
 export interface Circle {
   readonly problem: string
   /** Number of the page that had the same records. */
   readonly earlier: number
 }
 
-/** What a page has to do with those before it. */
+/** How a page relates to those before it. */
 export interface Comparison {
   readonly circle?: Circle
   readonly doubt?: ListEnd
@@ -32,41 +32,41 @@ interface SeenPage {
   readonly first: FirstRecord
 }
 
-/** Pages in a row that may bring nothing new, and records that are remembered to find that out. */
+/** Most pages in a row without new records, and most first records that are remembered to detect that. */
 const MOST_STALE_PAGES = 20
 const MOST_FIRST_RECORDS = 256
 
-/** A time of a record that is so near to that of each answer is the time of the answer. */
+/** A record's time that is this close to the answer's time counts as the answer's time. */
 const NEAR_MS = 300_000
 
-/** Pages in a row that may have the keys of earlier ones and other values. */
+/** Most pages in a row with the keys of earlier pages but other values. */
 const MOST_OTHER_PAGES = 100
 
-/** Distinct pages that are remembered, to notice those that come again. */
+/** Most distinct pages that are remembered, to detect repeated ones. */
 const MOST_PAGES = 10_000
 
-/** Notices what comes again in one list: pages, and records on later pages. What is kept is bounded. */
+/** Detects repetition in one list: pages, and records on later pages. Memory is bounded. */
 export class Repetition {
   readonly #kind: { readonly primaryKey: readonly string[] | undefined; readonly isGuess: boolean }
   readonly #pages = new Map<string, SeenPage>()
   readonly #keys = new KeyTable()
   #first: Reading | undefined
   #repeatedKeys = 0
-  /** All records so far had the declared keys. */
+  /** Whether all records so far had the declared keys. */
   #areKeyed = true
   #equalPages = 0
   readonly #firstRecords = new Map<number, FirstRecord>()
   #stalePages = 0
-  /** Moments of the last page with the keys of an earlier one, and whether they have gone one way since. */
+  /** Moments of the last page that repeated keys, and the direction in which they have moved since. */
   #moments: readonly Moment[] = []
   #directions = new Map<string, number>()
 
-  /** `isGuess`: nobody configured a paginator. */
+  /** `isGuess`: no paginator is configured. */
   constructor(kind: { readonly primaryKey: readonly string[] | undefined; readonly isGuess: boolean }) {
     this.#kind = kind
   }
 
-  /** The declared keys of all records; undefined where some are not known, or where the list has one page. */
+  /** The declared keys of all records. Undefined if some are unknown, or if the list has one page. */
   get keys(): KeyTable | undefined {
     return this.#areKeyed && this.#pages.size > 0 && this.#keys.isWhole ? this.#keys : undefined
   }
@@ -75,7 +75,7 @@ export class Repetition {
   page(reading: Reading, number: number): Comparison {
     const { selection } = reading
     if (selection.count === 0) return {}
-    // A list of one page is compared with nothing; the bytes of the first page stay as long as the list is read.
+    // A list of one page is compared with nothing. The first page's bytes stay as long as the list is read.
     if (number === 1) {
       this.#first = reading
       return {}
@@ -90,7 +90,7 @@ export class Repetition {
     const { areDistinct, repeated } = this.#takeKeys(keys, number)
     const isKeyed = keys !== undefined && areDistinct
     const first = firstRecord(records)
-    // The same things of another day, or another year, are other records.
+    // The same keys with another day or year are other records.
     const name = isKeyed
       ? `keys ${count} ${keysDigest(keys)} ${first.periods}`
       : `text ${count} ${records.length} ${crc32(records)}`
@@ -128,8 +128,8 @@ export class Repetition {
   }
 
   /**
-   * Whether too many pages in a row brought nothing new: records whose keys were there before, the first of each page with
-   * nearly the same members as when it was first of a page before. Later versions of the same things are not stale.
+   * Whether too many pages in a row brought nothing new. On such a page all keys are known, and the first record has
+   * nearly the same members as when it last began a page. Later versions of the same records are new.
    */
   #isStale(now: FirstRecord, { hashes }: RecordKeys, isKnown: boolean): boolean {
     const first = hashes[0] as number
@@ -140,18 +140,18 @@ export class Repetition {
     return this.#stalePages >= MOST_STALE_PAGES
   }
 
-  /** After how many pages in a row with keys that were there before a list goes in circles for certain. */
+  /** Number of consecutive pages with known keys after which a list certainly goes in circles. */
   #leastKeyedPages(count: number, changed: number, members: number, isSeries: boolean): number {
     if (changed === 0) return count === 1 ? 2 : 1
-    // A page of one record may well be another version of it.
+    // A page of one record may be another version of that record.
     if (count === 1) return MOST_STALE_PAGES
     if (isSeries && !isStamped(changed, members)) return MOST_OTHER_PAGES
     return this.#kind.isGuess ? 1 : 2
   }
 
   /**
-   * Whether equal keys come with moments that go one way, page by page: later values of the same things. A moment that is
-   * that of the answer tells nothing.
+   * Whether repeated keys come with moments that move in one direction, page by page: later values of the same things.
+   * The answer's own time does not count.
    */
   #isSeries(records: Uint8Array, date: string | undefined): boolean {
     const answered = Date.parse(date ?? '')
@@ -170,7 +170,7 @@ export class Repetition {
     return isSeries
   }
 
-  /** The same without keys: one equal page may be chance, and records that are all equal say little. */
+  /** The same for records without keys. One equal page may be chance, and identical records prove little. */
   #leastTextPages(records: Uint8Array, count: number): number {
     if (this.#kind.isGuess) return 1
     const areAlike = count > 1 && new Set(recordNumbers(records, undefined)).size === 1
@@ -199,27 +199,27 @@ function isAlike(now: FirstRecord, before: FirstRecord): boolean {
   return now.periods === before.periods && isStamped(changedMembers(now, before), now.members.length)
 }
 
-/** An API may stamp what it repeats; in a time series the time and the value are others. */
+/** An API may stamp what it repeats. In a time series both the time and the value change. */
 function isStamped(changed: number, members: number): boolean {
   return changed <= 1 && members > 2
 }
 
 const NO_KEYS = { hashes: new Float64Array(0) }
 
-/** Most keys that a list remembers; beyond it every second one is forgotten, then every second of these, and so on. */
+/** Most keys that a list remembers. Beyond that it forgets every second key, again and again. */
 const MOST_KEYS = 1 << 20
-/** Bits of a hash that choose the share; the others choose its slot. */
+/** Bits of a hash that select the share. The others select the slot. */
 const LEFT_BITS = 8
 
 /**
- * On which page each key of a list was first. Its memory is bounded: of a list of millions a share of the keys is
- * remembered, chosen by the keys themselves, so that a key that comes again is either always noticed or never.
+ * The page on which each key of a list first appeared. Memory is bounded: of a list of millions only a share of the
+ * keys is remembered. The key itself decides, so a repeated key is either always noticed or never.
  */
 export class KeyTable {
   #hashes = new Float64Array(1 << 8)
   #pages = new Uint32Array(1 << 8)
   #size = 0
-  /** Only keys without one of these bits are remembered. */
+  /** Only keys without any of these bits are remembered. */
   #left = 0
 
   get size(): number {
@@ -235,7 +235,7 @@ export class KeyTable {
     return this.#hashes[this.#slot(hash)] === hash
   }
 
-  /** The page on which the key was before, or undefined; then it is on this page from now on. */
+  /** The page on which the key appeared before. Undefined: it is new, and is remembered for this page. */
   add(hash: number, page: number): number | undefined {
     if ((hash & this.#left) !== 0) return undefined
     const slot = this.#slot(hash)

@@ -16,12 +16,12 @@ export interface ClientOptions {
   /** Default: pooled keep-alive connections of Node (`httpTransport()`), opened with the first request. */
   readonly transport?: Transport | undefined
   readonly retry: RetryPolicy
-  /** For the headers of an answer, and between two parts of its body. Default 60,000. */
+  /** Time for the headers of an answer, and between two parts of its body. Default 60,000. */
   readonly timeoutMs?: number | undefined
-  /** Longest body, decoded. Default 256 MiB. */
+  /** Longest decoded body. Default 256 MiB. */
   readonly maxBodyBytes?: number | undefined
   readonly limits?: RateLimits | undefined
-  /** Default: one that knows only what signers conceal. */
+  /** Default: one that knows only the secrets that signers register. */
   readonly scrubber?: Scrubber | undefined
   /** Default `sluice`. */
   readonly userAgent?: string | undefined
@@ -40,8 +40,8 @@ export interface SendOptions {
   /** Added before `auth` signs, for the same origins. */
   readonly credentials?: Credentials | undefined
   /**
-   * Origins, as in `https://api.example.com`, that the configuration names; the base URL's first. Credentials,
-   * configured headers and bodies go only there.
+   * Origins that the configuration names, as in `https://api.example.com`, with that of the base URL first.
+   * Credentials, configured headers and bodies go only there.
    */
   readonly authOrigins: readonly string[]
   readonly signal: AbortSignal
@@ -49,39 +49,40 @@ export interface SendOptions {
   readonly emit: (event: RunEvent) => void
   /** Requests in flight for one origin and credential. Default 1. */
   readonly concurrency?: number | undefined
-  /** Instead of the client's. */
+  /** Replaces the client's policy. */
   readonly retry?: RetryPolicy | undefined
-  /** Instead of the client's. */
+  /** Replaces the client's timeout. */
   readonly timeoutMs?: number | undefined
-  /** Milliseconds since the epoch, after which nothing is waited for: `send` rejects with a {@link TimeUpError}. */
+  /** Milliseconds since the epoch. Nothing waits longer: `send` then rejects with a {@link TimeUpError}. */
   readonly deadline?: number | undefined
-  /** Whether to ask again although the policy would not. Attempts and delays are the policy's. */
+  /** Whether to retry although the policy would not. The policy still sets attempts and delays. */
   readonly shouldRetry?: ((response: ApiResponse) => boolean) | undefined
-  /** Whether an answer with status 300 or above is journaled too. Default: no. */
+  /** Whether an answer with a status from 300 on is journaled too. Default: no. */
   readonly recordable?: ((response: ApiResponse) => boolean) | undefined
 }
 
 export interface Client {
   /**
-   * The final answer to a request, whatever its status: from the journal if it was recorded, else signed, sent,
-   * retried, and recorded before it is returned. Rejects with a RequestError when no answer came.
+   * The final answer to a request, whatever its status. A recorded answer comes from the journal. Otherwise the request
+   * is signed, sent and retried, and the answer is recorded before it is returned. Rejects with a RequestError if no
+   * answer came.
    */
   send(request: ApiRequest, options: SendOptions): Promise<OwnedResponse>
   /** Loads what the first request needs. */
   prepare(): void
-  /** Closes idle connections and forgets limits learnt. The client can be used again. */
+  /** Closes idle connections and forgets learnt limits. The client can be used again. */
   close(): Promise<void>
 }
 
 type Asking = Omit<SendOptions, 'identity' | 'journal' | 'recordable'>
 
-/** A page is in memory several times over while it is read: as it came, in rows, in columns. */
+/** While a page is read it is in memory several times: as received, in rows, in columns. */
 const MOST_BODY_BYTES = 2 ** 28
 
-/** Waits shorter than this are not worth an event. */
+/** Shorter waits cause no event. */
 const SHORTEST_EVENT_MS = 10
 
-/** Left out of answers: credentials, and what describes the transfer rather than the decoded body. */
+/** Removed from answers: credentials, and headers about the transfer rather than the decoded body. */
 const droppedHeaders = new Set([
   'authentication-info',
   'connection',
@@ -196,7 +197,7 @@ export function createClient(options: ClientOptions): Client {
   }
 }
 
-/** One gate for each origin and credential; requests without a credential share one. */
+/** One gate for each origin and credential. Requests without a credential share one. */
 function credentialGates(limits: RateLimits) {
   const anyone = {}
   let byCredential = new WeakMap<object, Map<string, Gate>>()
@@ -214,10 +215,10 @@ function credentialGates(limits: RateLimits) {
   }
 }
 
-/** The body is memory of its own. */
+/** Nothing to release: the body has its own memory. */
 function nothingLent(): void {}
 
-/** Why to ask again after this result; undefined where it is final. */
+/** The reason to retry after this result. Undefined if it is final. */
 function againAfter(
   result: Attempt,
   method: string,

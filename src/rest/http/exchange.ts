@@ -24,7 +24,7 @@ export interface Credentials {
   readonly params?: Readonly<Record<string, Secret>> | undefined
 }
 
-/** What one attempt needs; the same for all attempts at a request. */
+/** What every attempt at a request needs. All attempts share it. */
 export interface ExchangeContext {
   readonly resource: string
   readonly transport: Transport
@@ -40,13 +40,13 @@ export interface ExchangeContext {
   readonly userAgent: string
   /** Waits until a request to this origin may start. */
   readonly enter: (origin: string, destination: 'bound' | 'foreign') => ReturnType<Gate['enter']>
-  /** Tells of every request that was sent; status 0 where no answer came. */
+  /** Reports every request that was sent. Status 0 means that no answer came. */
   readonly sent: (about: { method: string; url: string; status: number; durationMs: number }) => void
 }
 
-/** An answer with an owner: whoever has it gives its memory back, once nobody reads its body any more. */
+/** An answer with an owner. The owner releases its memory when nobody reads the body any more. */
 export interface OwnedResponse extends ApiResponse {
-  /** A later body may be written where this one is. A second call does nothing. */
+  /** Lets a later body reuse the memory of this one. A second call does nothing. */
   release(): void
 }
 
@@ -55,8 +55,8 @@ export type Attempt =
   | { readonly kind: 'failure'; readonly failure: Failure; readonly url: string }
 
 /**
- * One attempt: follows redirects, and replays once after a 401 where the authenticator got new credentials. Rejects only
- * where no further attempt can help: a forbidden URL, redirects without end, a signer that fails, an aborted signal.
+ * One attempt. It follows redirects, and repeats the request once if the authenticator got new credentials after a 401.
+ * Rejects only if no further attempt can help: a forbidden URL, endless redirects, a failing signer, an aborted signal.
  */
 export async function attempt(request: ApiRequest, context: ExchangeContext): Promise<Attempt> {
   let hop = request
@@ -123,7 +123,7 @@ async function exchange(
   let headers: Readonly<Record<string, string>> = {}
   try {
     const prepared = await prepare(request, destination, context)
-    // Only now: what the signer uses has become known to the scrubber.
+    // Not earlier: the scrubber now knows what the signer used.
     const url = redactUrl(requestUrl(request), context.scrubber)
     context.sign.signal.throwIfAborted()
     const begun = context.sign.now()
@@ -144,7 +144,7 @@ async function exchange(
       const response = { status, headers, body: bytes, url, fromJournal: false, release, ...(doubt && { doubt }) }
       return { kind: 'answer', response }
     } catch (error) {
-      // Given up or not, it was sent.
+      // The request was sent, whether or not it was given up.
       sent(0)
       if (context.sign.signal.aborted) throw error
       if (error instanceof LocalAddressError) throw ledInside(request, url, error, context)
@@ -156,7 +156,7 @@ async function exchange(
   }
 }
 
-/** What speaks against the answer being whole. */
+/** The reason to doubt that the answer is whole. */
 function doubtOf({ status, endsWithConnection }: TransportResponse): string | undefined {
   if (status === 206) return 'the API answered with a part of what was asked for (206 Partial Content)'
   if (endsWithConnection !== true || status >= 300 || status === 204 || status === 205) return undefined
@@ -177,7 +177,7 @@ function ledInside(
   })
 }
 
-/** What goes over the wire: signed for origins of the configuration, bare for others. */
+/** The request as sent: signed for configured origins, without credentials for others. */
 async function prepare(
   request: ApiRequest,
   destination: 'bound' | 'foreign',
@@ -221,7 +221,7 @@ async function signed(request: ApiRequest, context: ExchangeContext): Promise<Ap
   return auth === undefined ? ready : await told(() => auth.sign(ready, sign), context)
 }
 
-/** Runs a part of an authenticator; what it throws says no secret, whoever wrote it. */
+/** Runs a part of an authenticator. Secrets are removed from its errors. */
 async function told<Value>(run: () => Value | Promise<Value>, context: ExchangeContext): Promise<Value> {
   const { resource, scrubber, sign } = context
   try {
@@ -247,16 +247,16 @@ function withoutUser(text: string): { readonly url: string; readonly user: strin
   return { url: url.href, user }
 }
 
-/** Why an attempt gave no usable answer. */
+/** Why an attempt failed. */
 interface Failure {
   readonly code: 'connection' | 'timeout' | 'response_format' | 'response_too_large'
-  /** Plain text for people; says no URL. */
+  /** Plain text for people, without a URL. */
   readonly text: string
-  /** Whether asking again may help. */
+  /** Whether a retry may help. */
   readonly transient: boolean
 }
 
-/** What a network error means. `host` is that of the request, as in `127.0.0.1:8080`. */
+/** The meaning of a network error. `host` is the request's, as in `127.0.0.1:8080`. */
 function failureOf(error: unknown, host: string): Failure {
   if (error instanceof BodyError) return bodyFailure(error)
   const codes = errorCodes(error)

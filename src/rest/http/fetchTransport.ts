@@ -2,14 +2,14 @@ import { LONGEST_TIMER_MS } from '../../model/source.js'
 import type { Transport, TransportRequest } from '../api.js'
 import { tellsEnd } from './transport.js'
 
-/** The part of `fetch` that is used: any function that takes a URL and an init, and gives a `Response`. */
+/** The part of `fetch` that is used: any function that takes a URL and an init and returns a `Response`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
 /**
- * A transport that sends requests with a `fetch` function: a wrapped one, one of a library, one of a test. `fetch`
- * decodes bodies, so the headers that describe the encoded ones are left out. Redirects are not followed, because Sluice
- * does that itself, without credentials where they lead elsewhere. A cancelled request ends with the signal's reason, a
- * late one with an error that is retried as a timeout.
+ * Sends requests with a `fetch` function: a wrapped one, one from a library, or one for a test. `fetch` decodes
+ * bodies, so headers about the encoded body are removed. `fetch` is told not to follow redirects. Sluice does
+ * so itself, without credentials on other origins. A cancelled request ends with the signal's reason. A late one ends
+ * with an error that is retried as a timeout.
  *
  * @example
  * ```ts
@@ -44,7 +44,7 @@ export function fetchTransport(fetch: Fetch): Transport {
   }
 }
 
-/** They describe a body that `fetch` has decoded. */
+/** Headers about the encoded body, which `fetch` has decoded. */
 const ENCODED = new Set(['content-encoding', 'content-length', 'transfer-encoding'])
 
 function headersOf({ headers }: Response): Record<string, string> {
@@ -71,7 +71,7 @@ async function* bodyOf({ body }: Response, { timeoutMs }: TransportRequest, dead
   }
 }
 
-/** Cancels one request when its turn to answer is over, or when the run is. */
+/** Cancels one request when it times out or when the run is cancelled. */
 class Deadline {
   readonly #late = new AbortController()
   readonly #ended: Promise<never>
@@ -88,14 +88,14 @@ class Deadline {
     this.#ended.catch(() => {})
   }
 
-  /** Begins anew to wait; `code` names what was late. */
+  /** Restarts the timer. `code` names what was late. */
   start(timeoutMs: number, code: string): void {
     this.stop()
     const late = (): void => this.#late.abort(Object.assign(new Error('the answer is late'), { code }))
     this.#timer = setTimeout(late, Math.min(timeoutMs, LONGEST_TIMER_MS))
   }
 
-  /** Whatever a `fetch` makes of a signal, be it nothing, an aborted request ends at once with the signal's reason. */
+  /** Ends an aborted request at once with the signal's reason, even if `fetch` ignores the signal. */
   watch<Result>(work: Promise<Result>): Promise<Result> {
     return Promise.race([this.#ended, work])
   }

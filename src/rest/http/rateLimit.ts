@@ -1,32 +1,32 @@
 import { retryAfterMs, toldTime } from '../../model/backoff.js'
 import type { Clock } from '../../model/source.js'
 
-/** Limits that the user declares; the adaptive ones work below them. */
+/** Limits that the user declares. Adaptive limits stay below them. */
 export interface RateLimits {
-  /** At most `requests` started within any `perMs` milliseconds, for one origin and credential. */
+  /** At most `requests` may start within any `perMs` milliseconds, for one origin and credential. */
   readonly requests?: number | undefined
   /** Default 1,000. */
   readonly perMs?: number | undefined
-  /** At most this many in flight, for one origin and credential. */
+  /** At most this many requests in flight, for one origin and credential. */
   readonly maxConcurrency?: number | undefined
 }
 
-/** What a gate knows; times are milliseconds since the epoch. */
+/** The state of a gate. Times are milliseconds since the epoch. */
 export interface GateState {
   /** Requests that may be in flight, as learnt from answers. */
   readonly allowed: number
   readonly inFlight: number
-  /** Good answers since `allowed` last changed. */
+  /** Successful answers since `allowed` last changed. */
   readonly successes: number
-  /** When `allowed` was last cut. Answers to requests started before that do not cut it again. */
+  /** When `allowed` was last cut. Requests that started earlier do not cut it again. */
   readonly cutAt: number
-  /** Nothing starts before this. */
+  /** No request starts before this time. */
   readonly pausedUntil: number
-  /** When the last requests started, oldest first; as many as the declared rate counts. */
+  /** Start times of the last requests, oldest first. As many as the declared rate needs. */
   readonly started: readonly number[]
 }
 
-/** Requests that may be in flight before anything is known of the API. */
+/** Requests that may be in flight while nothing is known about the API. */
 const FIRST_ALLOWED = 4
 
 export const newGate: GateState = {
@@ -38,22 +38,22 @@ export const newGate: GateState = {
   started: [],
 }
 
-/** A wait that comes before a request. */
+/** A wait before a request. */
 interface Wait {
   /** Milliseconds since the epoch. */
   readonly until: number
   readonly reason: string
-  /** The API asks for it; otherwise it is the configuration's. */
+  /** Whether the API asked for the wait. Otherwise the configuration did. */
   readonly isAsked: boolean
 }
 
 export type GateDecision =
   | { readonly kind: 'go' }
   | (Wait & { readonly kind: 'wait' })
-  /** Until an answer to another request has come. */
+  /** Until another request is answered. */
   | { readonly kind: 'full' }
 
-/** Whether a request may start now. `concurrency` is the most that the run wants in flight. */
+/** Whether a request may start now. `concurrency`: most requests that the run wants in flight. */
 export function decide(state: GateState, limits: RateLimits, concurrency: number, now: number): GateDecision {
   const most = Math.max(1, Math.min(state.allowed, concurrency, limits.maxConcurrency ?? concurrency))
   if (state.inFlight >= most) return { kind: 'full' }
@@ -73,17 +73,17 @@ export function started(state: GateState, limits: RateLimits, now: number): Gate
 
 /** An answer to a request, or its failure. */
 export interface Outcome {
-  /** 0 where no answer came. */
+  /** 0 if no answer came. */
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly startedAt: number
 }
 
 /**
- * Until an API has refused for the first time, every good answer lets one more be in flight, so that their number
- * doubles with each round; after that it takes a whole round of good answers. Half as many after 429 or 503, once for
- * all requests that were in flight together: the slow start, additive increase and multiplicative decrease of TCP
- * (RFC 5681). A pause that an answer asks for holds for everyone.
+ * Before the API's first refusal, every good answer allows one more request in flight, so the number doubles each
+ * round. After it, a whole round of good answers allows one more. A 429 or 503 halves the number, once for all requests
+ * in flight together. This is TCP's slow start, additive increase and multiplicative decrease (RFC 5681). A pause that
+ * an answer asks for holds for all requests.
  */
 export function answered(state: GateState, outcome: Outcome, now: number): GateState {
   const inFlight = state.inFlight - 1
@@ -99,15 +99,15 @@ export function answered(state: GateState, outcome: Outcome, now: number): GateS
   return { ...state, inFlight, pausedUntil, allowed: state.allowed + 1, successes: 0 }
 }
 
-/** 429, 503, and 403 where the headers say that it means the same. */
+/** 429 and 503. Also 403, if the headers show that it is a rate limit. */
 export function isThrottled(status: number, headers: Readonly<Record<string, string>>): boolean {
   if (status === 429 || status === 503) return true
   return status === 403 && (headers['retry-after'] !== undefined || remaining(headers)?.left === 0)
 }
 
 /**
- * Until when the API asks not to be asked: `Retry-After` of an answer that refuses, or the end of a window in which
- * nothing is left. Undefined: it does not ask for that.
+ * Until when the API asks for a pause: `Retry-After` of a refusal, or the end of a rate window with nothing left.
+ * Undefined: it does not ask.
  */
 export function pauseUntil(status: number, headers: Readonly<Record<string, string>>, now: number): number | undefined {
   if (isThrottled(status, headers)) {
@@ -124,7 +124,7 @@ interface Window {
   readonly reset: string | undefined
 }
 
-/** `RateLimit` in both its forms, `RateLimit-Remaining`, `X-RateLimit-Remaining`, `X-Rate-Limit-Remaining`. */
+/** Reads both forms of `RateLimit`, `RateLimit-Remaining`, `X-RateLimit-Remaining`, `X-Rate-Limit-Remaining`. */
 function remaining(headers: Readonly<Record<string, string>>): Window | undefined {
   const combined = headers.ratelimit
   if (combined !== undefined) {
@@ -142,9 +142,9 @@ function remaining(headers: Readonly<Record<string, string>>): Window | undefine
   return undefined
 }
 
-/** Lets requests to one origin with one credential start, in the order in which they came. */
+/** Starts requests to one origin with one credential, in the order in which they came. */
 export interface Gate {
-  /** Resolves when a request may start, with a function to be called once with its outcome. */
+  /** Resolves when a request may start. Call the returned function once, with the outcome. */
   enter(options: EnterOptions): Promise<(status: number, headers: Readonly<Record<string, string>>) => void>
 }
 
@@ -152,9 +152,9 @@ interface EnterOptions {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly concurrency: number
-  /** Told of each wait before it begins. What it throws ends the request in its place. */
+  /** Called before each wait. If it throws, the request fails with that error. */
   readonly onWait: (delayMs: number, wait: Wait) => void
-  /** Told how many requests may be in flight, when that has changed since the API refused for the first time. */
+  /** Called when the number of allowed requests changes after the API's first refusal. */
   readonly onAllowed: (allowed: number) => void
 }
 
@@ -187,7 +187,7 @@ export function createGate(limits: RateLimits): Gate {
             const delayMs = decision.until - clock.now()
             onWait(delayMs, decision)
             await clock.sleep(delayMs, signal)
-            // A timer may fire a little early; what was waited for is over all the same.
+            // A timer may fire a little early. The wait still counts as over.
             served = decision.until
           }
         }

@@ -1,7 +1,7 @@
 import { shortened } from '../../model/errors.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
 
-/** Query parameters that carry credentials, compared in lower case without `-` and `_`. */
+/** Query parameters that carry credentials. Compared in lower case, without `-` and `_`. */
 const secretNames = new Set([
   'accesskey',
   'accesstoken',
@@ -47,15 +47,15 @@ const secretNames = new Set([
   'xgoogsignature',
 ])
 
-/** Whether a query parameter of this name is taken for a credential. */
+/** Whether a query parameter with this name counts as a credential. */
 export function isSecretName(name: string): boolean {
   return secretNames.has(name.toLowerCase().replace(/[-_]/g, ''))
 }
 
 /**
- * A URL that may be printed: values of parameters with the name of a credential (in query and fragment), user
- * information and, wherever they stand, the secrets that `scrubber` knows are `***`. The rest is left as it was
- * spelled. Takes any text, URL or not.
+ * A URL that is safe to print. These become `***`: values of parameters named like a credential (in query and
+ * fragment), user information, and all secrets that `scrubber` knows. The rest keeps its spelling. Takes any text, URL
+ * or not.
  */
 export function redactUrl(url: string, scrubber?: Scrubber): string {
   const withoutUser = url.replace(/^([a-z][a-z0-9+.-]*:)?\/\/[^/?#@]*@/i, '$1//***@')
@@ -69,14 +69,14 @@ export function redactUrl(url: string, scrubber?: Scrubber): string {
           .replace(/([?&#;])([^=&#;]+)=([^&#;]*)/g, (pair, separator: string, name: string) =>
             isSecretName(decoded(name)) ? `${separator}${name}=***` : pair,
           )
-  // Cut only now: no half of a secret stays.
+  // Shortened last, so that no half of a secret stays.
   return shortened(scrubber === undefined ? named : scrubber.text(named), LONGEST_URL)
 }
 
-/** A cursor in it may be of any length. */
+/** A cursor in the URL may have any length. */
 const LONGEST_URL = 1000
 
-/** Percent-decoded, or as it is where it cannot be decoded. */
+/** Percent-decoded, or unchanged if it cannot be decoded. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text)

@@ -4,8 +4,8 @@ import type { ApiRequest } from '../api.js'
 import { requestUrl } from './wire.js'
 
 /**
- * The request that a redirect asks for, or undefined where the answer is none. As browsers do it: 303 makes anything a
- * GET, 301 and 302 make a POST one, 307 and 308 repeat the request with its body.
+ * The request that a redirect leads to, or undefined if the answer is not a redirect. As in browsers, 303 makes any
+ * request a GET, 301 and 302 turn a POST into a GET, and 307 and 308 repeat the request with its body.
  */
 export function redirected(
   request: ApiRequest,
@@ -22,12 +22,12 @@ export function redirected(
 }
 
 /**
- * Where a request may go. `bound`: an origin that the configuration names; credentials, configured headers and a body
- * are for it alone. `foreign`: elsewhere, without them.
+ * Where a request may go. `bound`: an origin that the configuration names. Only such an origin gets credentials,
+ * configured headers and a body. `foreign`: any other origin, without these.
  *
- * Throws a RequestError `forbidden_url` for anything but http and https, for plain http where the configuration has
- * https, for a body that would go elsewhere, and where an API that is not on this machine or in this network leads into
- * it (as to `http://169.254.169.254/`).
+ * Throws a RequestError `forbidden_url` in four cases: the URL is not http or https; it is http and the configuration
+ * has https; a body would go to another origin; an API outside this machine and network leads into it (as to
+ * `http://169.254.169.254/`).
  */
 export function destinationOf(
   request: ApiRequest,
@@ -57,22 +57,22 @@ export function destinationOf(
   return 'foreign'
 }
 
-/** Whether requests to origins that the configuration does not name must stay out of this network. */
+/** Whether requests to origins that are not configured must stay out of this network. */
 export function staysPublic(bound: readonly string[]): boolean {
   return !bound.some(origin => isLocal(new URL(origin).hostname))
 }
 
-/** Whether an address, as a name server gives it, is one of those. */
+/** Whether an address from a name server is one of those. */
 export function isLocalAddress(address: string): boolean {
   const plain = address.replace(/%.*$/, '')
-  // What is no address at all is nothing to connect to.
+  // Text that is not an address cannot be connected to.
   return !ipaddr.isValid(plain) || !isPublic(ipaddr.parse(plain))
 }
 
 /**
  * Whether a host, as `URL` spells it, is this machine, a private or link-local network, a cloud's metadata service, or
- * another address that nobody has on the internet. Names are judged as they are spelled; what they stand for is judged
- * when a connection is opened.
+ * another address that is not public. A name is judged by its spelling. Its address is judged when a connection
+ * is opened.
  */
 export function isLocal(hostname: string): boolean {
   const name = hostname
@@ -83,7 +83,7 @@ export function isLocal(hostname: string): boolean {
   return ipaddr.isValid(name) && isLocalAddress(name)
 }
 
-/** Relays for names of the DNS: they belong to everybody, as other addresses of the internet do. */
+/** Includes relays for DNS names. They are public, like other addresses on the internet. */
 const PUBLIC_RANGES = ['unicast', 'as112', 'as112v6', 'amt']
 
 function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
@@ -91,7 +91,7 @@ function isPublic(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
   return carried === undefined ? PUBLIC_RANGES.includes(address.range()) : isPublic(carried)
 }
 
-/** The IPv4 address that an IPv6 one stands for: mapped and compatible ones, and those of the gateways NAT64 and 6to4. */
+/** The IPv4 address inside an IPv6 address: mapped, compatible, or for the gateways NAT64 and 6to4. */
 function carriedBy(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | undefined {
   if (!(address instanceof ipaddr.IPv6)) return undefined
   const bytes = address.toByteArray()

@@ -2,10 +2,10 @@ import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib'
 import type { TransportResponse } from '../api.js'
 
-/** Codings that {@link readBody} understands, as `accept-encoding` asks for them. */
+/** Codings that {@link readBody} can decode, as sent in `accept-encoding`. */
 export const acceptedEncodings = 'gzip, deflate, br'
 
-/** A body that is no use. `truncated`: more of it was announced; `late`: it came too slowly. Asking again may help then. */
+/** A useless body. `truncated`: more was announced. `late`: it came too slowly. A retry may help with both. */
 export class BodyError extends Error {
   readonly kind: 'truncated' | 'malformed' | 'too_large' | 'late'
 
@@ -16,9 +16,9 @@ export class BodyError extends Error {
 }
 
 /**
- * The whole body, without its content encoding, and unpacked where it is a gzip file. Rejects with a {@link BodyError}, or with the transport's error.
- * Neither what is transferred nor what it unpacks to may be longer than `maxBytes`; reading stops there. What came
- * without a content encoding is in memory of `buffers` until it is released.
+ * The whole body, without its content encoding. A gzip file is unpacked too. Rejects with a {@link BodyError}, or with
+ * the transport's error. Reading stops if the transferred or unpacked body is longer than `maxBytes`. A body without a
+ * content encoding stays in memory of `buffers` until it is released.
  */
 export async function readBody(
   response: TransportResponse,
@@ -46,33 +46,33 @@ export async function readBody(
   return { bytes: body, release: () => collected.release() }
 }
 
-/** A body with an owner, who gives its memory back once nobody reads it any more. */
+/** A body with an owner. The owner releases its memory when nobody reads it any more. */
 interface OwnedBody {
   readonly bytes: Uint8Array
   /** A second call does nothing. */
   release(): void
 }
 
-/** What a body may be, and how long it may take. */
+/** Limits for the size and time of a body. */
 export interface BodyBounds {
-  /** As it is transferred, and decoded. */
+  /** Both as transferred and decoded. */
   readonly maxBytes: number
-  /** Between two parts of the body; the transport sees to that. */
+  /** Most time between two parts of the body. The transport enforces it. */
   readonly timeoutMs: number
-  /** Milliseconds, of any clock. */
+  /** Milliseconds of any clock. */
   readonly now: () => number
 }
 
-/** Each unpacks all of it once more; two are rare, more are an attack. */
+/** Each coding unpacks the whole body once more. Two are rare, more are an attack. */
 const MOST_CODINGS = 4
 
-/** A whole body may take as long as this many of its parts, and a second more for each {@link SLOWEST_BYTES}. */
+/** The time for a whole body is this many timeouts, plus a second for each {@link SLOWEST_BYTES}. */
 const PARTS_TIME = 10
 const SLOWEST_BYTES = 16 << 10
 
 /**
- * Throws where a body drips: each part comes in time, but all of it never would. A line of 16 KiB a second is fast enough
- * for a body of any length.
+ * Throws if a body drips: each part is in time, but the whole would never be. 16 KiB a second is fast enough for a body
+ * of any length.
  */
 function paceOf(timeoutMs: number, now: () => number): (bytes: number) => void {
   const begun = now()
@@ -83,7 +83,7 @@ function paceOf(timeoutMs: number, now: () => number): (bytes: number) => void {
   }
 }
 
-/** A compressed file that is served as what it is, such as `export.json.gz`: no text begins with these bytes. */
+/** A compressed file that is served without a content encoding, such as `export.json.gz`. No text begins with these bytes. */
 function isGzip(body: Uint8Array): boolean {
   return body[0] === 0x1f && body[1] === 0x8b && body[2] === 8
 }
@@ -103,7 +103,7 @@ interface Emitter {
   destroy(): unknown
 }
 
-/** A Node stream is read by its events, which is twice as fast as iterating over it. */
+/** A Node stream is read through its events. That is twice as fast as iterating over it. */
 function collect(body: AsyncIterable<Uint8Array>, collected: CollectedBody): Promise<Buffer> {
   return 'on' in body && 'destroy' in body
     ? fromEvents(body as unknown as Emitter, collected)
@@ -137,10 +137,10 @@ async function fromIterable(body: AsyncIterable<Uint8Array>, collected: Collecte
   return collected.bytes()
 }
 
-/** What is announced up to this is believed at once, more when a sixteenth of it has come. */
+/** An announced size up to this is trusted at once. A larger one is trusted after a sixteenth of it has come. */
 const FIRST_BELIEVED = 4 << 20
 
-/** The parts of a body in one buffer, which has the announced size if it can be believed: no part waits beside the whole. */
+/** Collects a body in one buffer. If the announced size is trusted, the buffer has that size, so no part is held twice. */
 class CollectedBody {
   readonly #maxBytes: number
   readonly #announced: number
@@ -163,7 +163,7 @@ class CollectedBody {
 
   add(part: Uint8Array): void {
     const length = this.#length + part.length
-    // What was announced is not waited for.
+    // A body that is announced as too large fails at once.
     if (Math.max(length, this.#announced) > this.#maxBytes) throw tooLarge(this.#maxBytes)
     this.#pace(length)
     if (length > this.#buffer.length) this.#grow(length)
@@ -214,7 +214,7 @@ async function decode(coding: string, body: Buffer, maxBytes: number): Promise<B
 
 function decoderOf(coding: string, body: Buffer): (typeof decoders)['gzip'] | undefined {
   if (coding === 'gzip' || coding === 'x-gzip' || coding === 'br') return decoders[coding]
-  // Servers mean either form by `deflate`; the zlib form begins with a byte whose low half is 8.
+  // Servers use `deflate` for both forms. In the zlib form the low half of the first byte is 8.
   if (coding === 'deflate') return (body[0]! & 0x0f) === 8 ? decoders.zlib : decoders.raw
   return undefined
 }
@@ -226,19 +226,19 @@ function tooLarge(maxBytes: number): BodyError {
   )
 }
 
-/** Bodies shorter than this get memory of their own: they are cheap to make. */
+/** Shorter bodies get their own memory, which is cheap. */
 const SHORTEST = 16 << 10
-/** Free memory that is kept; what comes back beyond it is left to the collector. */
+/** Most free memory that is kept. The garbage collector gets the rest. */
 const MOST_FREE = 32 << 20
-/** Lengths are rounded up to a multiple of this, so that a body that is a little longer fits too. */
+/** Lengths are rounded up to a multiple of this, so a slightly longer body also fits. */
 const UNIT = 64 << 10
 
 /**
- * Memory of bodies that are done with, for those that follow. V8 marks its whole heap each time 64 MB were taken outside
- * of it: without this, a third of a wide load's collections, and 5 % of its time, were spent on memory for bodies.
+ * Reuses the memory of bodies that are no longer needed. V8 marks its whole heap each time 64 MB are allocated outside
+ * of it. Without reuse, memory for bodies cost a third of a wide load's collections, and 5 % of its time.
  */
 export class BodyBuffers {
-  /** From the shortest to the longest. */
+  /** Sorted from shortest to longest. */
   readonly #free: Buffer<ArrayBuffer>[] = []
   #freeBytes = 0
 
@@ -250,14 +250,14 @@ export class BodyBuffers {
 
   #fitting(size: number): Buffer<ArrayBuffer> | undefined {
     const place = this.#free.findIndex(buffer => buffer.length >= size)
-    // A short body in a long buffer would hold memory that is meant for a long one.
+    // A short body in a long buffer would block memory for a long body.
     if (place < 0 || this.#free[place]!.length > size * 2 + UNIT) return undefined // place is one of them
     const [buffer] = this.#free.splice(place, 1)
     this.#freeBytes -= buffer?.length ?? 0
     return buffer
   }
 
-  /** Takes back a buffer that it gave, of which no one may read any more. */
+  /** Takes back one of its buffers, which nobody may read any more. */
   release(buffer: Buffer<ArrayBuffer>): void {
     if (buffer.length < SHORTEST || this.#freeBytes + buffer.length > MOST_FREE) return
     const longer = this.#free.findIndex(({ length }) => length > buffer.length)
@@ -265,7 +265,7 @@ export class BodyBuffers {
     this.#freeBytes += buffer.length
   }
 
-  /** Lets go of all free memory. */
+  /** Frees all unused memory. */
   clear(): void {
     this.#free.length = 0
     this.#freeBytes = 0

@@ -4,18 +4,18 @@ import type { RunEvent } from '../../model/events.js'
 import { type Clock, LONGEST_TIMER_MS } from '../../model/source.js'
 import type { RetryPolicy } from '../api.js'
 
-/** Why to ask again. */
+/** The reason for a retry. */
 export interface Again {
   readonly reason: string
   readonly method: string
   /** Redacted. */
   readonly url: string
   readonly status?: number | undefined
-  /** Of the answer, which may say when to ask again. */
+  /** Headers of the answer, which may say when to retry. */
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
-/** With what a request is repeated. */
+/** What is needed to repeat a request. */
 export interface Repetition {
   readonly resource: string
   readonly policy: RetryPolicy
@@ -26,8 +26,8 @@ export interface Repetition {
 }
 
 /**
- * Asks until the result is final or the attempts are used up: the one place where anything is asked again, whatever the
- * cause. It waits as long as the answer asks for, otherwise as the policy says, and tells of each wait.
+ * Repeats until the result is final or the attempts are used up. All retries happen here, whatever the cause. The wait
+ * is what the answer asks for, otherwise what the policy says. Each wait is announced.
  */
 export async function repeated<Result>(
   ask: (attempt: number) => Promise<Result>,
@@ -49,7 +49,7 @@ export async function repeated<Result>(
   }
 }
 
-/** The time that may be spent on a list has passed, or would pass before the next answer. */
+/** The time for a list has run out, or would run out before the next answer. */
 export class TimeUpError extends Error {
   constructor() {
     super('the time of this list is up')
@@ -57,8 +57,8 @@ export class TimeUpError extends Error {
 }
 
 /**
- * Runs `work` with a signal that is aborted at the deadline too; then rejects with a {@link TimeUpError}, whatever became
- * of the work.
+ * Runs `work` with a signal that is also aborted at the deadline. Then it rejects with a {@link TimeUpError}, whatever
+ * the result of the work.
  */
 export async function withinDeadline<Result>(
   {
@@ -86,12 +86,12 @@ export async function withinDeadline<Result>(
   }
 }
 
-/** Throws a {@link TimeUpError} where a wait would end behind the deadline: nothing could come of it. */
+/** Throws a {@link TimeUpError} if a wait would end after the deadline, because it would be useless. */
 export function checkDeadline(delayMs: number, deadline: number | undefined, clock: Clock): void {
   if (deadline !== undefined && clock.now() + delayMs >= deadline) throw new TimeUpError()
 }
 
-/** Throws a RequestError `rate_limit` where an API asks to wait for longer than it may. */
+/** Throws a RequestError `rate_limit` if an API asks for a longer wait than is allowed. */
 export function checkAskedWait(
   delayMs: number,
   { maxWaitMs }: RetryPolicy,

@@ -9,13 +9,13 @@ import { isLocalAddress } from './redirects.js'
 export interface HttpTransportOptions {
   /** URL of an HTTP proxy for all requests. */
   readonly proxy?: string | undefined
-  /** For opening a connection, TLS included. Default 10,000. */
+  /** Time to open a connection, including TLS. Default 10,000. */
   readonly connectTimeoutMs?: number | undefined
-  /** How names become addresses; given in tests. Default: the system's way. */
+  /** Resolves host names; tests replace it. Default: the system's resolver. */
   readonly lookup?: LookupFunction | undefined
 }
 
-/** A name on the public network stands for an address inside this one. */
+/** A name on the public network has an address inside this one. */
 export class LocalAddressError extends Error {
   constructor(name: string, address: string) {
     super(`${name} stands for ${address}, an address inside this network`)
@@ -24,16 +24,16 @@ export class LocalAddressError extends Error {
 
 export interface HttpTransport {
   readonly send: Transport
-  /** Loads what the first request needs. Without it that is done by the first request. */
+  /** Loads what the first request needs. Otherwise the first request does it. */
   prepare(): void
-  /** Closes connections; those in use are cut. A later request opens new ones. */
+  /** Closes all connections, also those in use. A later request opens new ones. */
   close(): Promise<void>
 }
 
 /**
- * Sends requests over connections that are kept alive and pooled by origin. Their number is whatever is in flight: the
- * client's limits decide. Redirects are answers like any other, bodies stay content-encoded, and a body that ends early
- * or contradicts its length is an error.
+ * Sends requests over keep-alive connections, pooled by origin. There are as many as requests in flight, which the
+ * client limits. Redirects are returned like other answers, and bodies stay content-encoded. A body that ends early or
+ * contradicts its length is an error.
  */
 export function httpTransport(options: HttpTransportOptions = {}): HttpTransport {
   let pool: Promise<Connections> | undefined
@@ -69,13 +69,13 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
       }
     },
     prepare() {
-      // A failure is that of the first request.
+      // The first request reports the failure.
       opened().catch(() => {})
     },
     async close() {
       const open = pool
       pool = undefined
-      // Where it could not be opened, a request says so.
+      // If opening failed, a request reports it.
       const closing = await open?.catch(() => undefined)
       await Promise.all([closing?.dispatcher.destroy(), closing?.outward.destroy()])
     },
@@ -84,19 +84,19 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
 
 interface Connections {
   readonly dispatcher: Dispatcher
-  /** For requests that must not end inside this network; connections are never shared with the other. */
+  /** For requests that must not reach this network. Its connections are never shared with `dispatcher`. */
   readonly outward: Dispatcher
   readonly ask: Ask
 }
 
 type Ask = (this: Dispatcher, options: Dispatcher.RequestOptions) => Promise<Dispatcher.ResponseData>
 
-/** Loaded when it is asked for: `import` of the library does not pay for it. */
+/** Loaded on first use, so that importing the library stays fast. */
 async function openPool({ proxy, connectTimeoutMs = 10_000, lookup }: HttpTransportOptions): Promise<Connections> {
   const { Agent, connector, ask } = await loadUndici()
   const connecting = { timeout: connectTimeoutMs, ...(lookup && { lookup }) }
   if (proxy !== undefined) {
-    // It is the proxy that looks names up.
+    // The proxy resolves the names.
     const dispatcher = await proxyAgent(proxy, connecting)
     return { dispatcher, outward: dispatcher, ask }
   }
@@ -125,14 +125,14 @@ async function proxyAgent(uri: string, connecting: buildConnector.BuildOptions):
   })
 }
 
-/** Parts of undici by the paths of its files, which are not promised to stay; a test says when they move. */
+/** Paths of files inside undici. They are not guaranteed to stay; a test fails when they move. */
 export const undiciPaths = {
   Agent: 'undici/lib/dispatcher/agent.js',
   connector: 'undici/lib/core/connect.js',
   ask: 'undici/lib/api/api-request.js',
 } as const
 
-/** What requests need of undici takes 25 ms to load, all of it 80: that is done where nothing is behind the paths. */
+/** These parts of undici load in 25 ms, all of undici in 80. All of it is loaded only if the paths are gone. */
 async function loadUndici(): Promise<UndiciParts> {
   const require = createRequire(import.meta.url)
   try {
@@ -159,7 +159,7 @@ interface UndiciParts {
   readonly ask: Ask
 }
 
-/** Judges what a name stands for at the moment of connecting, so that no later answer can differ. */
+/** Checks the address at the moment of connecting, so that no later lookup can differ. */
 function publicLookup(lookup: LookupFunction): LookupFunction {
   return (name, options, done) => {
     lookup(name, options, (error, found, family) => {
@@ -171,7 +171,7 @@ function publicLookup(lookup: LookupFunction): LookupFunction {
   }
 }
 
-/** Each answer 1xx lets undici begin to wait anew, so the whole wait for an answer is measured here. */
+/** Each 1xx answer restarts undici's timeout, so the whole wait for an answer is measured here. */
 class Patience {
   #isOver = false
   readonly #timer: NodeJS.Timeout
@@ -182,7 +182,7 @@ class Patience {
     }, timeoutMs)
   }
 
-  /** To be called with each answer 1xx. */
+  /** Call it with each 1xx answer. */
   readonly check = (): void => {
     if (this.#isOver) throw Object.assign(new Error('the answer is late'), { code: 'UND_ERR_HEADERS_TIMEOUT' })
   }
@@ -192,7 +192,7 @@ class Patience {
   }
 }
 
-/** Whether the end of a body is told by something other than the end of its connection. */
+/** Whether the headers say where the body ends, so that the connection's end is not needed. */
 export function tellsEnd(headers: Readonly<Record<string, string>>): boolean {
   return headers['content-length'] !== undefined || /(?:^|,)\s*chunked\s*$/i.test(headers['transfer-encoding'] ?? '')
 }
@@ -207,9 +207,9 @@ function joined(headers: Record<string, string | string[] | undefined>): Record<
 }
 
 /**
- * Opens connections on which two things are as HTTP has them, and not as undici does: a reset is an error wherever it
- * comes (undici takes it for the end of a body that has no length), and `100 Continue` before an answer is nothing
- * (undici takes it for a broken connection).
+ * Opens connections that follow HTTP in two points where undici does not. A reset is always an error (undici takes it
+ * for the end of a body without a length). `100 Continue` before an answer is ignored (undici takes it for a broken
+ * connection).
  */
 function strictConnector(connect: buildConnector.connector): buildConnector.connector {
   return (options, callback) => {
@@ -225,11 +225,11 @@ function strictConnector(connect: buildConnector.connector): buildConnector.conn
   }
 }
 
-/** Under this code undici lets an error be one, even behind a whole head. */
+/** With this code undici reports the error even after a complete head. */
 const RESET = 'UND_ERR_SOCKET'
 
 function watchResets(socket: Socket): void {
-  // Before undici listens itself.
+  // Registered before undici's own listener.
   socket.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'ECONNRESET') error.code = RESET
   })
@@ -239,8 +239,8 @@ function watchResets(socket: Socket): void {
 }
 
 /**
- * Where data and a reset come together, Node tells the end of the data and not the reset. Writing nothing fails then, and
- * the socket is destroyed with that error.
+ * If data and a reset arrive together, Node reports the end of the data but not the reset. An empty write then fails,
+ * and the socket is destroyed with that error.
  */
 function wasReset(socket: Socket): boolean {
   if (socket.destroyed || socket.writableEnded) return false
@@ -249,17 +249,17 @@ function wasReset(socket: Socket): boolean {
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n')
-/** As long as heads are that undici takes. */
+/** The longest head that undici accepts. */
 const LONGEST_HEAD = 16 << 10
 
-/** Leaves `100 Continue` out of what is read from a socket. */
+/** Removes `100 Continue` from what is read from a socket. */
 function skipContinue(socket: Socket): void {
-  // Anything else that looks like one is part of a body.
+  // Elsewhere, text that looks like it is part of a body.
   let isHeadNext = true
   let begun: Buffer = Buffer.alloc(0)
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
   const read: (size?: number) => Buffer | null = socket.read.bind(socket)
-  // The head of a request is written as text, its body as bytes.
+  // A request's head is written as text, its body as bytes.
   socket.write = (...args: unknown[]) => {
     if (typeof args[0] === 'string' && args[0] !== '') isHeadNext = true
     return write(...args)
@@ -277,7 +277,7 @@ function skipContinue(socket: Socket): void {
   }
 }
 
-/** What follows heads of `100 Continue` at the start of `bytes`; undefined where one may go on behind them. */
+/** The bytes after any `100 Continue` heads at the start. Undefined if such a head may not be complete yet. */
 function afterContinue(bytes: Buffer): Buffer | undefined {
   let rest = bytes
   while (mayContinue(rest)) {

@@ -2,7 +2,7 @@ import { stringifyJson } from '../../json/write.js'
 import type { ApiRequest, RequestBody } from '../api.js'
 import { acceptedEncodings } from './responseBody.js'
 
-/** Absolute URL with all query parameters; those of `params` come last, in order, encoded. */
+/** Absolute URL with all query parameters. `params` come last, in order, encoded. */
 export function requestUrl(request: ApiRequest): string {
   if (request.params.length === 0) return request.url
   const hash = request.url.indexOf('#')
@@ -16,13 +16,13 @@ function pairsText(pairs: readonly (readonly [string, string])[], encode: (text:
   return pairs.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&')
 }
 
-/** As RFC 3986 has it: every server reads `%20` as a space, and not every one `+`. */
+/** Percent-encoded by RFC 3986. Every server reads `%20` as a space, but not every server reads `+` as one. */
 function percentEncoded(text: string): string {
-  // Through UTF-8, because half a surrogate pair cannot be encoded.
+  // Via UTF-8, because half a surrogate pair cannot be encoded.
   return encodeURIComponent(Buffer.from(text).toString()).replace(/[!'()*]/g, percent)
 }
 
-/** As forms have it (`application/x-www-form-urlencoded`): space is `+`. */
+/** Encoded as in forms (`application/x-www-form-urlencoded`): a space is `+`. */
 function formEncoded(text: string): string {
   return percentEncoded(text).replaceAll('%20', '+')
 }
@@ -31,7 +31,7 @@ function percent(character: string): string {
   return `%${character.charCodeAt(0).toString(16).toUpperCase()}`
 }
 
-/** Text of the body and the content type that belongs to it, unless the request has its own. */
+/** Text of the body, and its content type unless the request sets one. */
 export function wireBody(body: RequestBody): { readonly text: string; readonly contentType: string | undefined } {
   switch (body.kind) {
     case 'json':
@@ -46,7 +46,7 @@ export function wireBody(body: RequestBody): { readonly text: string; readonly c
   }
 }
 
-/** Headers by lower-case name: the client's own, the body's type, and over them those of the request. */
+/** Headers by lower-case name: the client's, then the body's type, then the request's. Later ones win. */
 export function wireHeaders(
   request: ApiRequest,
   contentType: string | undefined,
@@ -65,7 +65,7 @@ export function wireHeaders(
   return headers
 }
 
-/** A copy of the request with this header, instead of any that differs from it by case alone. */
+/** A copy of the request with this header. It replaces headers with the same name in another case. */
 export function withHeader(request: ApiRequest, name: string, value: string): ApiRequest {
   const others = Object.entries(request.headers).filter(([other]) => other.toLowerCase() !== name.toLowerCase())
   return { ...request, headers: { ...Object.fromEntries(others), [name]: value } }
@@ -79,7 +79,7 @@ export function headerOf(request: ApiRequest, name: string): string | undefined 
   return undefined
 }
 
-/** A copy of the request with this query parameter once, at the end, whether or not its URL had it already. */
+/** A copy of the request with this query parameter once, at the end, even if its URL already had it. */
 export function withParam(request: ApiRequest, name: string, value: string): ApiRequest {
   return {
     ...request,

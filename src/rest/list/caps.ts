@@ -3,14 +3,14 @@ import type { EndpointModel } from '../document/model.js'
 import { because } from '../evidence/evidence.js'
 import { type Selection, truncate } from './selector.js'
 
-/** How far a list may be read, by the document and by the run; counted from the moment at which this is made. */
+/** How far a list may be read, as set by the document and the run. Time counts from construction. */
 export class Caps {
   readonly #endpoint: Pick<EndpointModel, 'maxPages' | 'maxRecords' | 'maxMs'>
   readonly #trial: number | undefined
   readonly #clock: Clock
   readonly #startedAt: number
 
-  /** `trial`: pages that the run was asked for. */
+  /** `trial`: number of pages that the run was limited to. */
   constructor(
     endpoint: Pick<EndpointModel, 'maxPages' | 'maxRecords' | 'maxMs'>,
     trial: number | undefined,
@@ -22,18 +22,18 @@ export class Caps {
     this.#startedAt = clock.now()
   }
 
-  /** When the time of the list is up. */
+  /** When the time for the list runs out. */
   get deadline(): number | undefined {
     const { maxMs } = this.#endpoint
     return maxMs === undefined ? undefined : this.#startedAt + maxMs
   }
 
-  /** How the list ends once its time is up. */
+  /** The end of a list whose time ran out. */
   timeUp(): ListEnd {
     return because('cap', 'max_seconds', (this.#endpoint.maxMs ?? 0) / 1000)
   }
 
-  /** How the list ends because so much of it is read; undefined: it goes on. */
+  /** The end of a list that has reached a cap. Undefined: it goes on. */
   reached(pages: number, records: number): ListEnd | undefined {
     const { maxPages, maxRecords } = this.#endpoint
     if (maxRecords !== undefined && records >= maxRecords) return because('cap', 'max_records', maxRecords)
@@ -42,19 +42,19 @@ export class Caps {
     return this.#trial !== undefined && pages >= this.#trial ? because('trial', this.#trial) : undefined
   }
 
-  /** How a list that ended by itself was cut. */
+  /** The end of a list that ended by itself but was cut by a cap. */
   cut(records: number): ListEnd | undefined {
     const { maxRecords } = this.#endpoint
     return maxRecords !== undefined && records > maxRecords ? because('cap', 'max_records', maxRecords) : undefined
   }
 
-  /** The records of a page that belong to the list; `before`: those of the pages before it. */
+  /** The records of a page within the cap. `before`: number of records on earlier pages. */
   kept(selection: Selection, before: number): Selection {
     const { maxRecords } = this.#endpoint
     return maxRecords === undefined ? selection : truncate(selection, maxRecords - before)
   }
 
-  /** Pages that may follow, as far as can be told. `perPage`: records of the last one. */
+  /** Most pages that may follow. `perPage`: records of the last page. */
   pagesLeft(pages: number, records: number, perPage: number): number {
     const { maxPages, maxRecords } = this.#endpoint
     const bounds = [maxPages, this.#trial].map(bound => (bound ?? Number.POSITIVE_INFINITY) - pages)

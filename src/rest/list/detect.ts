@@ -26,7 +26,7 @@ import { pathOfKeys } from './selector.js'
 
 export interface DetectedPaginator {
   readonly paginator: Paginator
-  /** As it would be configured. */
+  /** As it would be written in the configuration. */
   readonly guess: string
   readonly why: string
   readonly kind: 'header_link' | 'json_link' | 'cursor' | 'page_number' | 'single_page'
@@ -36,17 +36,14 @@ export interface DetectedPaginator {
 
 /**
  * Guesses the paginator from the first page: a Link header, a link in the body, a number of pages, a cursor, else one
- * page. A guess that was wrong ends with an error at the first request that was sent before.
+ * page. A wrong guess fails at the first request that repeats an earlier one.
  */
 export function detectPaginator(page: ApiPage, document: JsonDocument | undefined): DetectedPaginator {
   const hints = pagingHints(document)
   return leading(page, hints) ?? ended(page, hints) ?? onePage(page, hints)
 }
 
-/**
- * For the page at which a guessed paginator ends the list: how the list ends instead, where the page itself leads
- * further in another way.
- */
+/** How the list ends instead, if a guessed paginator ends it but this page shows another way to go on. */
 export function otherWay(
   answer: ApiPage,
   document: JsonDocument | undefined,
@@ -70,7 +67,7 @@ export function otherWay(
   return limited(`${ends} its last page is, by its own number, page ${page.number} of ${pages.number}`)
 }
 
-/** What leads to the next page. */
+/** A paginator for the next page that the answer leads to. */
 function leading(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator | undefined {
   if (linkTarget(page.headers.link, 'next') !== undefined) {
     const paginator = headerLink.create({ type: 'header_link', links_next_key: 'next' })
@@ -87,7 +84,7 @@ function leading(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator
   return position === undefined ? undefined : followedCursor(page, position)
 }
 
-/** A link or cursor that is there and leads nowhere: the list has this one page, or none more. */
+/** A link or cursor that is present but empty: the list ends with this page. */
 function ended(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator | undefined {
   const [end] = nextHints(hints)
   if (end === undefined || end.leads || contradiction(page, hints) !== undefined) return undefined
@@ -125,7 +122,7 @@ function onePage(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator
   }
 }
 
-/** A guess proves nothing: where a list came, there may be more of it that the answer does not tell of. */
+/** A guess proves nothing: a list may have more records than the answer mentions. */
 function saidEnd(page: ApiPage, hints: readonly PagingHint[]): ListEnd {
   const contradicted = contradiction(page, hints)
   if (contradicted !== undefined) {
@@ -140,7 +137,7 @@ function saidEnd(page: ApiPage, hints: readonly PagingHint[]): ListEnd {
   return because('no_paginator')
 }
 
-/** What the first page says that is not so where it is the only one. */
+/** What the first page says that cannot be true if it is the only page. */
 function contradiction(
   { records }: ApiPage,
   hints: readonly PagingHint[],
@@ -156,7 +153,7 @@ function contradiction(
   return pages === undefined ? undefined : { what: `"${pages.path}" counts ${pages.number} pages`, isSure: false }
 }
 
-/** The number of the first page is taken from the answer, or from the request; without either it is 0, as in dlt. */
+/** The number of the first page comes from the request, or else from the answer. Without either it is 0, as in dlt. */
 function countedPages(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator | undefined {
   const total = count(hints, 'pages', 1)
   if (total === undefined) return undefined
@@ -164,7 +161,7 @@ function countedPages(page: ApiPage, hints: readonly PagingHint[]): DetectedPagi
   const own = count(siblings, 'page', 0) ?? count(hints, 'page', 0)
   const place = placeOf(page.request, ['page', 'pageNumber', 'pageNo', 'pageIndex', 'p'])
   const first = read(page.request, place) ?? own?.number ?? 0
-  // The base only tells where the total ends: it is 0 or 1, whichever page came first.
+  // The base only decides at which page number the total is reached. It is 0 or 1, whatever the first page was.
   const base = first === 0 || own?.number === 0 ? 0 : 1
   const paginator = pageNumber.create({
     type: 'page_number',
@@ -184,7 +181,7 @@ function countedPages(page: ApiPage, hints: readonly PagingHint[]): DetectedPagi
   }
 }
 
-/** Doubts an answer that is another page than the one that was asked for, by its own number. */
+/** Doubts an answer whose own page number is not the one that was requested. */
 function checked(paginator: Paginator, place: Target, path: string, shift: number): Paginator {
   return {
     ...paginator,
@@ -197,7 +194,7 @@ function checked(paginator: Paginator, place: Target, path: string, shift: numbe
   }
 }
 
-/** Where a request has one of these parameters already: in its query or in its body; else where it would have the first. */
+/** The place of one of these parameters in the request's query or body. If it has none, the usual place of the first. */
 function placeOf(request: ApiRequest, names: readonly string[]): Target {
   const [first = ''] = names
   const sent = [...request.params.map(([name]) => name), ...queryNames(request.url)]
@@ -215,7 +212,7 @@ function queryNames(url: string): readonly string[] {
   return url.includes('?') ? [...new URL(url).searchParams.keys()] : []
 }
 
-/** The dot path of the first member with one of these names, or the field of a form. */
+/** The dot path of the first member with one of these names, or the name of a form field. */
 function bodyPlace({ body }: ApiRequest, names: readonly string[]): string | undefined {
   const wanted = new Set(names.map(bareName))
   if (body?.kind === 'form') return body.pairs.find(([name]) => wanted.has(bareName(name)))?.[0]
@@ -235,7 +232,7 @@ function memberPath(value: JsonValue, wanted: ReadonlySet<string>): string | und
   return undefined
 }
 
-/** The place as a paginator has it among its keys. */
+/** The place, as configuration keys of a paginator. */
 function keys(what: 'cursor' | 'page', place: Target): Record<string, string> {
   return 'param' in place ? { [`${what}_param`]: place.param } : { [`${what}_body_path`]: place.bodyPath }
 }
@@ -245,7 +242,7 @@ function placeText(what: 'cursor' | 'page', place: Target, standard: string): st
   return place.param === standard ? '' : `, ${what}_param: ${place.param}`
 }
 
-/** A place of the envelope whose last key is that of one of these paths, and which is not empty. */
+/** A non-empty place in the envelope whose last key is the last key of one of these paths. */
 export function elsewhere(document: JsonDocument, paths: readonly string[]): string | undefined {
   const bare = (key: string): string => key.toLowerCase().replace(/[-_@$. ]/g, '')
   const wanted = new Set(paths.map(path => bare(barePath(path).split('.').at(-1) ?? '')))

@@ -5,14 +5,14 @@ import { DataError, shortened } from '../../model/errors.js'
 import type { EndpointResource } from '../document/model.js'
 import type { Selection } from './selector.js'
 
-/** The member of a child's record that repeats a key of its parent's. */
+/** The member of a child's record that holds a copy of its parent's key. */
 export function includedName(parent: string, key: string): string {
   return `_${parent}_${key}`
 }
 
 /**
- * Members to be added to every record of a child: `_<parent>_<key>` for each key of `include_from_parent`, as UTF-8
- * text `"name":value,…`. A key that the parent's record lacks is a DataError `placeholder`.
+ * Members to add to every record of a child: `_<parent>_<key>` for each key of `include_from_parent`, as UTF-8 text
+ * `"name":value,…`. If the parent's record lacks a key, that is a DataError `placeholder`.
  */
 export function parentMembers(resource: EndpointResource, parent: JsonObject): Uint8Array | undefined {
   const { includeFromParent, name, path } = resource
@@ -33,7 +33,7 @@ export function parentMembers(resource: EndpointResource, parent: JsonObject): U
   return Buffer.from(members.join(','))
 }
 
-/** The records with these members at their end, where they win over members of the same name. */
+/** The records with these members appended. They win over existing members with the same name. */
 export function withMembers(selection: Selection, members: Uint8Array, resource: EndpointResource): Selection {
   if (selection.count === 0) return selection
   const { records } = selection

@@ -3,10 +3,10 @@ import { type Span, skipSpace, skipValue } from '../../json/bytes.js'
 import { stringifyJson } from '../../json/write.js'
 
 /**
- * A decoded body as UTF-8 text of one JSON document. JSON stays as it is (the same bytes where they are UTF-8); lines of
- * JSON and CSV with a header line become an array of records. Where the content type says only that it is a file, the
- * name in the URL counts, as in `export.csv.gz`. `changed` is told where bytes are no text of their encoding and U+FFFD
- * stands for them. Throws a SyntaxError where the body is not what its type says.
+ * A decoded body as UTF-8 text of one JSON document. JSON stays as it is, with the same bytes if they are UTF-8. Lines
+ * of JSON, and CSV with a header line, become an array of records. If the content type only says that it is a file, the
+ * name in the URL decides, as in `export.csv.gz`. `changed` is called if bytes are invalid in their encoding and became
+ * U+FFFD. Throws a SyntaxError if the body does not match its type.
  */
 export async function jsonBody(
   body: Uint8Array,
@@ -25,7 +25,7 @@ export async function jsonBody(
   return bytes
 }
 
-/** Types that say nothing of the text in a file. */
+/** Content types that do not say what the file holds. */
 const FILES = new Set([
   '',
   'application/gzip',
@@ -42,7 +42,7 @@ function typeByName(url: string): string {
   return extension === 'csv' ? 'text/csv' : extension === 'tsv' ? 'text/tab-separated-values' : 'application/x-ndjson'
 }
 
-/** UTF-16 and UTF-32 are told by their byte order mark, other encodings by `charset`; undecodable bytes become U+FFFD. */
+/** A byte order mark shows UTF-16 and UTF-32, and `charset` other encodings. Invalid bytes become U+FFFD. */
 function utf8(body: Uint8Array, parameters: readonly string[], changed: (why: string) => void): Uint8Array {
   const [first, second, third, fourth] = body
   if (first === 0xff && second === 0xfe) {
@@ -86,7 +86,7 @@ function utf32(body: Uint8Array, littleEndian: boolean): Uint8Array {
   return Buffer.from(parts.join(''))
 }
 
-/** Values one after the other, separated by white space or record separators, as one array. */
+/** Values separated by white space or record separators, as one array. */
 function jsonLines(bytes: Uint8Array): Uint8Array {
   const spans: Span[] = []
   let size = 2

@@ -11,7 +11,7 @@ import { redactUrl } from '../http/redact.js'
 import { requestUrl } from '../http/wire.js'
 import { excerpt } from './selector.js'
 
-/** A resource together with what its lists are read with; one for all of them. */
+/** A resource with everything needed to read its lists. All its lists share it. */
 export interface ListReader {
   readonly resource: EndpointResource
   readonly baseUrl: string
@@ -20,27 +20,27 @@ export interface ListReader {
   readonly auth?: Authenticator | undefined
   /** Origins that may receive credentials. */
   readonly authOrigins: readonly string[]
-  /** Undefined: detect, for each list anew. */
+  /** Undefined: detected anew for each list. */
   readonly paginator?: Paginator | undefined
-  /** Undefined: detect, for each list anew. */
+  /** Undefined: detected anew for each list. */
   readonly selector?: JsonPath | undefined
-  /** Query parameters that are credentials; they take no part in the identity of a request. */
+  /** Query parameters that are credentials. They are not part of a request's identity. */
   readonly secretParams: ReadonlySet<string>
 }
 
-/** For what, and with what, one list is read. */
+/** What one list is read for, and with what. */
 export interface ListContext extends ExtractContext {
   readonly notes: ResourceNotes
 }
 
-/** Tells of something that is the same for all lists of the resource only once in a run; `key` names it. */
+/** Emits an event only once in a run, for facts that hold for all lists of the resource. `key` identifies the event. */
 export function tellOnce({ notes, emit }: ListContext, key: string, event: RunEvent): void {
   if (notes.told.has(key)) return
   notes.told.add(key)
   emit(event)
 }
 
-/** Tells of a guess once in a run. */
+/** Announces a guess once in a run. */
 export function tellGuess(
   { resource }: ListReader,
   context: ListContext,
@@ -49,7 +49,7 @@ export function tellGuess(
   tellOnce(context, `${about.what} ${about.guess}`, { type: 'detected', resource: resource.name, ...about })
 }
 
-/** A RequestError that names resource, method and redacted URL; and, with `earlier`, those of the request before. */
+/** A RequestError that names resource, method and redacted URL. `earlier` adds those of the request before. */
 export function listError(
   reader: ListReader,
   code: 'http_status' | 'response_format' | 'pagination_loop',
@@ -81,7 +81,7 @@ export function listError(
   })
 }
 
-/** The error for an answer with an error status, or one that a response action refuses. */
+/** The error for an answer with an error status, or one that a response action rejects. */
 export function statusError(
   reader: ListReader,
   request: ApiRequest,
@@ -98,7 +98,7 @@ export function statusError(
   return new RequestError('http_status', message, { resource, method, url, status })
 }
 
-/** The beginning of a body, quoted, without secrets. */
+/** The beginning of a body, quoted, with secrets removed. */
 export function bodyExcerpt(reader: ListReader, { body }: ApiResponse): string {
   return reader.scrubber.text(excerpt(body))
 }

@@ -16,7 +16,7 @@ import { declaredAction, judged, mayUse } from './responseActions.js'
 import type { Selection } from './selector.js'
 import { settleShortPage } from './shortPages.js'
 
-/** What is known of a list once it has ended. */
+/** What is known about a list after its end. */
 export interface Ended {
   readonly end: ListEnd
   readonly evidence: ListEvidence
@@ -25,20 +25,20 @@ export interface Ended {
 
 type Step = { readonly next: Asked } | { readonly end: ListEnd }
 
-/** As many pages without a record in a row are taken for an endless list. */
+/** A list with this many empty pages in a row counts as endless. */
 const MOST_EMPTY_PAGES = 1000
 
-/** Numbers of records at which APIs are known to stop without saying so. */
+/** Record counts at which some APIs stop without saying so. */
 const SUSPICIOUS_COUNTS = new Set([1_000, 10_000])
 
-/** How a list is walked through. */
+/** Settings of one walk through a list. */
 interface Walk {
-  /** Tells its requests apart from those of other lists and walks. */
+  /** Separates its requests from those of other lists and walks. */
   readonly suffix: string
   readonly caps: Caps
-  /** Pages of the walk before. */
+  /** Number of pages in the previous walk. */
   readonly pagesBefore?: number
-  /** Leaves out of a page what is not to be delivered. */
+  /** Removes records of a page that must not be delivered. */
   readonly fresh?: (selection: Selection) => Selection
 }
 
@@ -49,16 +49,16 @@ export class ListWalk {
   readonly #walk: Walk
   readonly #state: ReadingState
   readonly #ahead: ReadAhead
-  /** Answers that the list owns: each gives its memory back when it is let go. */
+  /** Answers that the list owns. Each one's memory is given back when it is dropped. */
   readonly #held = new Set<Reading>()
-  /** Number of the page that a request gave, by the request's key. */
+  /** The number of the page that each request returned, by the request's key. */
   readonly #sent = new Map<string, number>()
   #paginator: Paginator | undefined
-  /** What the paginator was guessed to be; undefined where it is configured. */
+  /** The guessed paginator. Undefined if one is configured. */
   #guess: DetectedPaginator | undefined
   #previous: Reading | undefined
   readonly #evidence: ListEvidence
-  /** Whether the paginator found its way in an earlier answer. */
+  /** Whether an earlier answer led the paginator to another page. */
   #isLed = false
   #emptyPages = 0
 
@@ -88,8 +88,8 @@ export class ListWalk {
         const reading = await this.#settled(read, number)
         first ??= reading
         const step = this.#step(reading, number)
-        // Whoever asks for a page is done with the one before, and so is the comparison of the two. The first one stays: what
-        // its paginator foresees may look into it as long as the list is read.
+        // The consumer is done with the page before, and so is the comparison of the two. The first page is kept: its
+        // paginator may read it for as long as the list lasts.
         this.#letGo(first, reading)
         if ('next' in step && !this.#sent.has(step.next.key))
           this.#ahead.start(
@@ -116,7 +116,7 @@ export class ListWalk {
     return (this.#walk.pagesBefore ?? 0) + number
   }
 
-  /** Gives back the memory of all answers but these. */
+  /** Gives back the memory of all answers except these. */
   #letGo(...kept: readonly Reading[]): void {
     for (const reading of this.#held) {
       if (kept.includes(reading)) continue
@@ -162,7 +162,7 @@ export class ListWalk {
     })
   }
 
-  /** Reads an answer, which belongs to the list from now on. */
+  /** Reads an answer. The list owns it from now on. */
   async #read(next: Asked, answer: OwnedResponse, number: number): Promise<Reading> {
     const [reader, context] = [this.#reader, this.#context]
     const again = (attempt: number): Promise<OwnedResponse> => this.#send(next, context.signal, attempt)
@@ -172,7 +172,7 @@ export class ListWalk {
     return reading
   }
 
-  /** What follows a page. */
+  /** The step after a page. */
   #step(reading: Reading, number: number): Step {
     const { page, flow } = reading
     if (flow.kind === 'end') {
@@ -210,7 +210,7 @@ export class ListWalk {
     }
   }
 
-  /** A next page that stands elsewhere than the document says is missed on the first page, or never. */
+  /** Refuses a next page that is not where the document says. Only the first page can show this mistake. */
   #refuseSlip({ unlessSeen }: ListEnd, { page, document, envelope }: Reading): void {
     if (unlessSeen === undefined || this.#isLed || page.records === 0) return
     if (this.#context.notes.seen.has(unlessSeen.what)) return
@@ -221,7 +221,7 @@ export class ListWalk {
     throw listError(this.#reader, 'response_format', problem, { request: page.request })
   }
 
-  /** Gives the page itself, or the one that belongs in its place where the page before was a short one. */
+  /** Returns the page, or the one that belongs in its place if the page before was short. */
   async #settled(reading: Reading, number: number): Promise<Reading> {
     const [previous, short] = [this.#previous, this.#paginator?.shortPages]
     if (previous === undefined || short === undefined || reading.flow.kind !== 'continue') return reading
@@ -242,7 +242,7 @@ export class ListWalk {
         this.#paginator = short.filtered
         break
       case 'capped':
-        // The way by what arrives may come to the page that was jumped to, and is right to ask for it again.
+        // In capped mode the list may later reach the page that was read too early. It must then be requested again.
         this.#sent.delete(asked(reading.page.request).key)
         this.#paginator = short.capped
         break
@@ -251,7 +251,7 @@ export class ListWalk {
     return settled.reading
   }
 
-  /** What lies between a short page and the one after it; undefined where the API does not say. */
+  /** The page between a short page and the one after it. Undefined if the API does not return one. */
   async #between(behind: Asked, number: number): Promise<Reading | undefined> {
     try {
       const reading = await this.#read(behind, await this.#send(behind, this.#context.signal, 0), number)
@@ -272,7 +272,7 @@ export class ListWalk {
     return patch === undefined ? { end: because('bound') } : { next: asked(this.#patched(request, patch)) }
   }
 
-  /** Takes a page into the list, and notices lists that go in circles although their requests differ. */
+  /** Adds a page to the list. Fails if the list goes in circles although its requests differ. */
   #take(reading: Reading, number: number): void {
     const { page } = reading
     const { request } = page
@@ -308,7 +308,7 @@ export class ListWalk {
     })
   }
 
-  /** What to do about a guess that was wrong. */
+  /** How to correct a wrong guess. */
   #remedy(): string {
     if (this.#guess === undefined) return ''
     return `; the paginator was guessed (${this.#guess.guess}): configure it, as \`paginator: single_page\` where there is no other page`
@@ -364,7 +364,7 @@ export class ListWalk {
     }
   }
 
-  /** Paginators know neither resource nor redaction; their errors get both here. */
+  /** Adds the resource and the redacted URL to a paginator's error. A paginator knows neither. */
   #located(error: unknown, request: ApiRequest): unknown {
     if (!(error instanceof RequestError) || error.url !== undefined) return error
     const code = error.code === 'pagination_loop' ? 'pagination_loop' : 'response_format'

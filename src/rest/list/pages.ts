@@ -16,13 +16,13 @@ import type { Selection } from './selector.js'
 
 /** Reads one list, page by page in order. */
 export function readList(reader: ListReader, context: ListContext): AsyncGenerator<Page, ListEnd> {
-  // Taken now and not with the first page, so that it follows the order in which lists are asked for.
+  // Computed now and not with the first page, so that it follows the order in which lists are requested.
   const asker = context.parents ?? context.parent
   const suffix = asker === undefined ? '' : `.${parentIdentity(asker, context.notes.parents)}`
   return looks(reader, context, suffix)
 }
 
-/** Reads the list, and once more where it changed meanwhile. */
+/** Reads the list, and once more if it changed meanwhile. */
 async function* looks(reader: ListReader, context: ListContext, suffix: string): AsyncGenerator<Page, ListEnd> {
   const { name, endpoint } = reader.resource
   const caps = new Caps(endpoint, context.maxPages, context.clock)
@@ -40,13 +40,13 @@ async function* looks(reader: ListReader, context: ListContext, suffix: string):
   }
 }
 
-/** Whether it is about what the API answers, or about a journal in its place, which may know of no second look. */
+/** Whether the error is about the API's answers, or about a replayed journal that has no second look. */
 function isOfAnswers(error: unknown): error is SluiceError {
   if (error instanceof RequestError) return error.code !== 'aborted'
   return error instanceof NotRecordedError || (error instanceof DataError && error.code === 'selector')
 }
 
-/** Tells the lists of different parents or batches apart, and those of equal ones too. */
+/** Separates the lists of different parents or batches, and also those of equal ones. */
 function parentIdentity(parent: JsonObject | readonly JsonObject[], met: Map<string, number>): string {
   const digest = createHash('sha256').update(canonicalJson(parent)).digest('base64url').slice(0, 16)
   const times = met.get(digest) ?? 0
@@ -54,13 +54,13 @@ function parentIdentity(parent: JsonObject | readonly JsonObject[], met: Map<str
   return times === 0 ? digest : `${digest}.${times}`
 }
 
-/** Pages up to which a list that changed while it was read is read once more. */
+/** A list that changed while it was read is read again only if it has at most this many pages. */
 const MOST_PAGES = 20
 
 /**
- * A list that changed while it was read, read once more. Only records whose keys the first reading did not bring are delivered.
- * The list is whole if nothing changed this time and every record of the first reading came again: where records slip past a
- * reader because others before them are gone, one that is gone was read, and does not come again.
+ * Reads a list again because it changed during the first reading. Delivers only records whose keys are new. The list is
+ * whole if nothing changed this time and every record of the first reading came again. Records are missed
+ * when earlier ones are deleted while the list is read. One of those was read before and does not come again.
  */
 class SecondLook {
   readonly #first: Ended
@@ -77,23 +77,23 @@ class SecondLook {
     this.#primaryKey = primaryKey
   }
 
-  /** The second look at a list, where one is worth it; undefined where the list is long, did not change, or has neither keys nor a total. */
+  /** The second look at a list. Undefined if the list is long, did not change, or has no keys or no total. */
   static at(first: Ended, { resource: { endpoint, hints, incremental } }: ListReader): SecondLook | undefined {
     const { primaryKey } = hints
-    // A record that changed between would be left behind a cursor that newer ones move on.
+    // If a record changed in between, a cursor that newer records advanced would skip it.
     if (incremental !== undefined || endpoint.maxRecords !== undefined || primaryKey === undefined) return undefined
     const { isOnlyMoved, isCounted, keys: known } = first.evidence
-    // Without a number nothing shows that the second reading is whole.
+    // Without a total nothing proves that the second reading is whole.
     if (!isOnlyMoved || !isCounted || first.pages > MOST_PAGES) return undefined
     return known === undefined ? undefined : new SecondLook(first, known, primaryKey)
   }
 
-  /** Why it is taken. */
+  /** Why the list is read again. */
   get reason(): string {
     return this.#first.end.reason
   }
 
-  /** The records of a page that the first reading did not bring. */
+  /** The records of a page that are not in the first reading. */
   readonly fresh = (selection: Selection): Selection => {
     const { records, separators } = selection
     if (selection.count === 0) return selection
@@ -119,7 +119,7 @@ class SecondLook {
     return isFresh
   }
 
-  /** How the list ended, all in all. */
+  /** How the list ended overall. */
   judge({ end, evidence }: Ended): ListEnd {
     const { records, announced } = evidence
     const gone = this.#known.size - this.#cameAgain
@@ -131,7 +131,7 @@ class SecondLook {
     return { ...end, reason, distinct: records }
   }
 
-  /** The list stays in the doubt that it was in. */
+  /** The doubt about the list remains. */
   failed(why: string): ListEnd {
     return { ...this.#first.end, reason: `${this.reason}; it was read once more, and ${why}` }
   }

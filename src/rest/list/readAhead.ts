@@ -5,7 +5,7 @@ import type { EndpointResource } from '../document/model.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import { applyPatch, requestKey } from '../request/request.js'
 
-/** A request of a list and its name within it. */
+/** A request of a list and its key within the list. */
 export interface Asked {
   readonly request: ApiRequest
   readonly key: string
@@ -20,29 +20,29 @@ export type Fetch = (asked: Asked, signal: AbortSignal) => Promise<OwnedResponse
 
 interface Underway {
   readonly answer: Promise<OwnedResponse>
-  /** Bytes that are counted for it. */
+  /** Bytes counted for it. */
   held: number
 }
 
 /**
- * Requests of one list that are started before their turn, as many as there is memory for. A wrong prediction is
- * aborted; it changes nothing but the number of requests.
+ * Starts requests of one list early, as far as memory allows. A wrong prediction is aborted. It changes only the number
+ * of requests.
  */
 export class ReadAhead {
   readonly #fetch: Fetch
   readonly #signal: AbortSignal
   readonly #memory: PageMemory | undefined
-  /** Requests that may be under way before their turn. */
+  /** Most requests that may be in flight early. */
   readonly #most: number
-  /** The user wants requests that may lead beyond the end of the list. */
+  /** Whether the user allows requests beyond the end of the list. */
   readonly #mayGuess: boolean
-  /** What the first page lets foresee: the request for each page after it. */
+  /** Requests for the pages after the first, if the first page makes them known. */
   #foreseen: ForeseenRequests | undefined
   readonly #underway = new Map<string, Underway>()
   /** Aborted requests that have not ended yet. */
   readonly #ending = new Set<Promise<unknown>>()
   #abort = quietController()
-  /** Of the last answer that was taken: another is expected to be as long. */
+  /** Size of the last answer that was taken. The next one is expected to be as large. */
   #usualBytes = 0
 
   constructor(fetch: Fetch, { endpoint, incremental }: EndpointResource, context: ExtractContext) {
@@ -59,7 +59,7 @@ export class ReadAhead {
 
   readonly #stop = (): void => this.#abort.abort(this.#signal.reason)
 
-  /** Takes from the first page what it tells of the requests for all others. */
+  /** Learns from the first page which requests the other pages need. */
   foresee({
     request,
     patches,
@@ -72,8 +72,8 @@ export class ReadAhead {
   }
 
   /**
-   * Starts `next`, the request that follows page `number`, and those after it as far as they are known, while the consumer
-   * works on the page. `left`: pages that the list may still have.
+   * Starts `next`, the request after page `number`, and the known requests after it, while the consumer works on the
+   * page. `left`: pages that the list may still have.
    */
   start(next: Asked, number: number, left: number, paginator: Paginator | undefined): void {
     const most = Math.min(this.#most, left)
@@ -88,13 +88,13 @@ export class ReadAhead {
       }
     } else {
       this.#foreseen = undefined
-      // Beyond the end of the list there is nothing to ask for, so this much is done only where the user wants it.
+      // A guess may request pages beyond the end of the list, so only the user can allow it.
       if (this.#mayGuess) guess(wanted, most, paginator)
     }
     this.#expect(wanted)
   }
 
-  /** Has these under way and no others: aborts what is not wanted any more, and starts what is missing while there is room. */
+  /** Keeps only these in flight: aborts unwanted requests, and starts missing ones while there is room. */
   #expect(wanted: readonly Asked[]): void {
     const keys = new Set(wanted.map(({ key }) => key))
     for (const key of this.#underway.keys()) {
@@ -116,7 +116,7 @@ export class ReadAhead {
       ({ body }) => {
         if (this.#underway.get(asked.key) === underway) this.#count(underway, body.length)
       },
-      // Its turn may never come, and then nobody else handles its failure.
+      // It may never be taken, and then nothing else handles its failure.
       () => undefined,
     )
     return underway
@@ -127,7 +127,7 @@ export class ReadAhead {
     underway.held = bytes
   }
 
-  /** The answer to a request, started now unless it was before. */
+  /** The answer to a request, which is started now if it was not started early. */
   async take(asked: Asked): Promise<OwnedResponse> {
     const underway = this.#underway.get(asked.key)
     const answer = await (underway?.answer ?? this.#fetch(asked, this.#signal))
@@ -141,7 +141,7 @@ export class ReadAhead {
     this.#count(underway, 0)
   }
 
-  /** Aborts everything under way and resolves when it has ended. */
+  /** Aborts everything in flight and resolves when it has ended. */
   async close(): Promise<void> {
     this.#signal.removeEventListener('abort', this.#stop)
     this.#forget()
@@ -163,7 +163,7 @@ export class ReadAhead {
   }
 }
 
-/** Each request under way listens to it; their number is bounded by the concurrency, not by ten. */
+/** All requests in flight listen to it. The concurrency limits their number, so Node's limit of ten is lifted. */
 function quietController(): AbortController {
   const controller = new AbortController()
   setMaxListeners(0, controller.signal)
@@ -178,7 +178,7 @@ function guess(wanted: Asked[], most: number, paginator: Paginator | undefined):
   }
 }
 
-/** Requests for the pages after the first; each is made once, when it comes into sight, and kept until it is passed. */
+/** Requests for the pages after the first. Each is built once, when it is first needed, and kept until it is passed. */
 class ForeseenRequests {
   readonly #first: ApiRequest
   readonly #patches: readonly RequestPatch[]
@@ -189,7 +189,7 @@ class ForeseenRequests {
     this.#patches = patches
   }
 
-  /** The request that follows page `number`, the first page being 1. */
+  /** The request after page `number`. The first page is 1. */
   after(number: number): Asked | undefined {
     const made = this.#made.get(number)
     if (made !== undefined) return made
@@ -200,7 +200,7 @@ class ForeseenRequests {
     return request
   }
 
-  /** The request that follows page `number` is not asked for again. */
+  /** Drops the request after page `number`, which is not needed again. */
   pass(number: number): void {
     this.#made.delete(number)
   }

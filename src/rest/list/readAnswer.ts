@@ -20,17 +20,17 @@ import {
 import type { Judgement } from './responseActions.js'
 import { describeBody, detectSelector, isKeyOf, nothing, pathOfKeys, type Selection, select } from './selector.js'
 
-/** An answer that was read. */
+/** An answer after reading. */
 export interface Reading {
   readonly response: OwnedResponse
   /** The answer as paginators see it. */
   readonly page: ApiPage
   readonly selection: Selection
-  /** Undefined where there was no body, or it was not looked into. */
+  /** Undefined if there was no body, or if it was not read. */
   readonly document: JsonDocument | undefined
-  /** What the answer says beside its records. */
+  /** What the answer says outside its records. */
   readonly envelope: Envelope
-  /** Where a first page has nothing at its selector: the error to raise unless another list of the resource has something. */
+  /** The error for a first page with nothing at the selector. It is raised unless another list of the resource has something there. */
   readonly failure?: DataError | undefined
   readonly flow: Flow
 }
@@ -39,19 +39,19 @@ export interface Reading {
 type Flow =
   /** As the paginator says. */
   | { readonly kind: 'continue' }
-  /** With the request that would follow a full page. `path` is that of the response action. */
+  /** Continues with the request that would follow a full page. `path`: the response action's key path. */
   | { readonly kind: 'skip'; readonly path: string }
-  /** Not at all; the page is kept, or left out. */
+  /** Ends the list. The page is kept or left out. */
   | { readonly kind: 'end'; readonly keep: boolean; readonly end: ListEnd }
 
 /** How one list is read: what changes from page to page. */
 export interface ReadingState {
   selector: JsonPath | undefined
-  /** Whether an answer had a list where the records are. */
+  /** Whether any answer so far had a list at the records' place. */
   hasList: boolean
 }
 
-/** Does what the response actions decided, checks the status, decodes the body and selects the records. `number` is 1-based. */
+/** Applies the response actions, checks the status, decodes the body and selects the records. `number` is 1-based. */
 export async function readAnswer(
   reader: ListReader,
   context: ListContext,
@@ -78,9 +78,9 @@ export async function readAnswer(
       return dropped(reader, context, request, response, { kind: 'end', keep: false, end: because('stopped', path) })
     default:
   }
-  // What is left of 3xx has no page: nothing was asked conditionally, and redirects were followed.
+  // Any remaining 3xx has no page: no request was conditional, and redirects were followed.
   if (response.status >= 300) throw statusError(reader, request, response)
-  // An empty body under any other status may be a list that was lost on the way.
+  // With any other status, an empty body may be a list that was lost on the way.
   if (response.status === 204 || response.status === 205) {
     const page = answerPage(request, response, 0, undefined, () => 'nothing')
     const flow: Flow = { kind: 'end', keep: true, end: because('no_content') }
@@ -132,7 +132,7 @@ async function parsed(
   }
 }
 
-/** Damage in a body may be noticed only when it is looked into. */
+/** Damage in a body may show only when it is read. */
 function guarded<Result>(reader: ListReader, request: ApiRequest, response: ApiResponse, look: () => Result): Result {
   try {
     return look()
@@ -141,7 +141,7 @@ function guarded<Result>(reader: ListReader, request: ApiRequest, response: ApiR
   }
 }
 
-/** The error for a body that is not what it should be; errors of other kinds come back as they are. */
+/** The error for a body that is not JSON. Errors of other kinds are returned unchanged. */
 export function notJson(reader: ListReader, request: ApiRequest, response: ApiResponse, error: unknown): unknown {
   if (!(error instanceof SyntaxError)) return error
   const type = response.headers['content-type']?.split(';')[0]
@@ -156,7 +156,7 @@ export function notJson(reader: ListReader, request: ApiRequest, response: ApiRe
 function selected(reader: ListReader, context: ListContext, state: ReadingState, document: JsonDocument): Selection {
   if (state.selector === undefined) {
     const { path, why, sticks } = detectSelector(document)
-    // Null in the place of a list is an empty list; errors alone are none.
+    // Null instead of a list is an empty list. A body with errors is not.
     if (path === undefined) return hasErrors(document) ? nothing : { ...nothing, met: 'null' }
     tellGuess(reader, context, { what: 'data_selector', guess: path.text, why })
     if (sticks) state.selector = path
@@ -164,10 +164,10 @@ function selected(reader: ListReader, context: ListContext, state: ReadingState,
   }
   const selection = select(document, state.selector)
   if (selection?.met === 'list') state.hasList = true
-  // Where lists were, an object may be a list of one; nothing else is a record.
+  // After lists, an object may be a list of one. No other value is a record.
   if (selection?.met === 'record' && state.hasList && !isFilledObject(document, selection)) return nothing
   if (selection !== undefined) return selection
-  // A path that chooses among values may choose none of them.
+  // A path that chooses among values may match none of them.
   return state.selector.choosesFrom(valueAt(document.bytes, document.root)) ? { ...nothing, met: 'list' } : nothing
 }
 
@@ -179,7 +179,7 @@ function hasErrors(document: JsonDocument): boolean {
   return [...document.members(document.root).keys()].some(key => /^errors?$/i.test(key))
 }
 
-/** The error for a first answer in which the document's selector finds nothing; undefined where it need not find anything. */
+/** The error for a first answer without a match for the document's selector. Undefined if a match is not required. */
 function selectorError(reader: ListReader, document: JsonDocument, response: ApiResponse): DataError | undefined {
   const { endpoint, name } = reader.resource
   if (!endpoint.dataSelectorRequired || endpoint.dataSelector === undefined) return undefined
@@ -190,7 +190,7 @@ function selectorError(reader: ListReader, document: JsonDocument, response: Api
   return new DataError('selector', message, { resource: name, path })
 }
 
-/** An answer with its selected records counted; `document` is undefined where there is no body to look into. */
+/** An answer with its records counted. `document` is undefined if there is no body to read. */
 function answerPage(
   request: ApiRequest,
   response: ApiResponse,
@@ -209,7 +209,7 @@ function answerPage(
   }
 }
 
-/** A path that leads nowhere may be the name of one key of the body, dots and all, as `@odata.nextLink`. */
+/** A path without a match may be one key of the body that contains dots, as in `@odata.nextLink`. */
 function pathIn(document: JsonDocument, text: string): JsonPath {
   const path = compiledPath(text)
   return isKeyOf(document, path) ? compiledPath(pathOfKeys([text])) : path

@@ -7,19 +7,19 @@ import type { OwnedResponse } from '../http/exchange.js'
 import { repeated } from '../http/retry.js'
 import type { ListContext, ListReader } from './listReader.js'
 
-/** What the actions make of an answer. */
+/** What the response actions decide about an answer. */
 export interface Judgement {
-  /** The first that an entry asks for; undefined: the answer is read as usual. */
+  /** The first action that an entry gives. Undefined: the answer is read as usual. */
   readonly action: ResponseActionName | undefined
   /** Key path of the entry that decided. */
   readonly path?: string | undefined
-  /** The answer, with another body where a function gave one. */
+  /** The answer, with a new body if a function returned one. */
   readonly response: OwnedResponse
 }
 
 /**
- * What the actions make of an answer, and of those that come after it where a function wants to ask again. Declared retries
- * were the client's business; functions see an answer only now, in its turn.
+ * Applies the response actions to an answer. If a function asks for a retry, also to the answers after it. The client
+ * has already done the declared retries. Functions see an answer only when its turn comes.
  */
 export async function judged(
   { resource: { endpoint, name } }: ListReader,
@@ -30,7 +30,7 @@ export async function judged(
     again,
     deadline,
   }: {
-    /** Asks again; `attempt` counts from 1. */
+    /** Sends the request again. `attempt` counts from 1. */
     readonly again: (attempt: number) => Promise<OwnedResponse>
     readonly deadline: number | undefined
   },
@@ -50,7 +50,7 @@ export async function judged(
   return result
 }
 
-/** Asks the entries in order; the first action wins. Functions see each answer once. */
+/** Tries the entries in order. The first action wins. Functions see each answer once. */
 async function judge(
   actions: readonly ResponseActionModel[],
   response: OwnedResponse,
@@ -70,7 +70,7 @@ async function judge(
   return { action: undefined, response: current }
 }
 
-/** The action that the document declares for an answer, functions left out: what can be known before reading it. */
+/** The action that the document declares for an answer, without functions: all that is known before reading it. */
 export function declaredAction(
   actions: readonly ResponseActionModel[],
   response: ApiResponse,
@@ -81,7 +81,7 @@ export function declaredAction(
   return undefined
 }
 
-/** Whether an answer with an error status may be of use, so that it belongs into the journal. */
+/** Whether an answer with an error status may be used, so that it must be in the journal. */
 export function mayUse(actions: readonly ResponseActionModel[], response: ApiResponse): boolean {
   return actions.some(
     ({ action, ...entry }) => matches({ ...entry, action }, response) && action !== 'retry' && action !== 'fail',

@@ -5,32 +5,32 @@ import { stringifyJson } from '../../json/write.js'
 import { shortened } from '../../model/errors.js'
 import { nearMiss } from '../document/problems.js'
 
-/** Records picked out of a body. */
+/** Records selected from a body. */
 export interface Selection {
-  /** UTF-8 text of one JSON array; a part of the body where the body has the records as one list. */
+  /** UTF-8 text of one JSON array. It is part of the body if the records are one list there. */
   readonly records: Uint8Array
   readonly count: number
-  /** Where the commas between the records stand, where that was noted on the way. */
+  /** Positions of the commas between the records, if they were recorded. */
   readonly separators?: readonly number[] | undefined
   /**
-   * What the selector met: one list, null in its place, one value that is the record, several of them, or nothing. Null
-   * stands for an empty list; where nothing is met there may be a list somewhere else.
+   * What the selector found: one list, null in its place, one value that is the record, several of them, or nothing.
+   * Null counts as an empty list. If nothing was found, the list may be somewhere else.
    */
   readonly met: 'list' | 'null' | 'record' | 'records' | 'nothing'
-  /** From the first to the last match in the body, where they are parts of it. */
+  /** From the first to the last match, if the matches are parts of the body. */
   readonly within?: Span | undefined
-  /** Nothing but a guess says that the whole body is the record. */
+  /** The whole body is the record only by a guess. */
   readonly isGuess?: boolean | undefined
 }
 
 const empty: Uint8Array = Buffer.from('[]')
 
-/** A selection that met nothing. */
+/** A selection that found nothing. */
 export const nothing: Selection = { records: empty, count: 0, met: 'nothing' }
 
 /**
- * Records of a body. A single match that is a list gives its elements, a single other match is one record, null is
- * none; several matches are the records themselves. `undefined`: nothing matches.
+ * Records of a body. A single match that is a list gives its elements. Any other single match is one record, except
+ * null, which is none. Several matches are the records themselves. `undefined`: no match.
  */
 export function select(document: JsonDocument, path: JsonPath): Selection | undefined {
   const located = document.locate(path)
@@ -59,14 +59,14 @@ export function select(document: JsonDocument, path: JsonPath): Selection | unde
   }
 }
 
-/** Whether a path of several steps leads nowhere in a body that has its text as one key, as in `@odata.nextLink`. */
+/** Whether a path of several steps has no match, but the body has its whole text as one key, as in `@odata.nextLink`. */
 export function isKeyOf(document: JsonDocument, path: JsonPath): boolean {
   const { text, steps, locates } = path
   if (!locates || steps === undefined || steps.length < 2 || document.kind(document.root) !== 'object') return false
   return document.members(document.root).has(text) && document.locate(path)?.length === 0
 }
 
-/** For paths that sort or count: their matches are written anew, numbers with the digits they had. */
+/** For paths that sort or count: their matches are written again, and numbers keep their digits. */
 function computed(document: JsonDocument, path: JsonPath): Selection | undefined {
   const matches = path.matches(valueAt(document.bytes, document.root))
   const [only] = matches
@@ -86,7 +86,7 @@ export function truncate(selection: Selection, limit: number): Selection {
   return { ...selection, records, count: limit, separators: undefined }
 }
 
-/** Keys under which lists of records usually stand; the first list with such a key wins. */
+/** Keys that usually hold the list of records. The first list with such a key wins. */
 const usualKeys = new Set([
   'data',
   'items',
@@ -101,22 +101,23 @@ const usualKeys = new Set([
   'values',
 ])
 
-/** Keys under which lists stand beside the records. */
+/** Keys of lists that are not the records. */
 const besideKeys = new Set(['link', 'links', '_links', 'errors', 'warnings'])
 
 const DEEPEST_LIST = 3
 
 export interface DetectedSelector {
-  /** Undefined: the body seems to have null in the place of its list. */
+  /** Undefined: the body seems to have null instead of its list. */
   readonly path: JsonPath | undefined
   readonly why: string
-  /** Whether the following pages are read the same way; a body without any list may just have none on this page. */
+  /** Whether later pages use the same path. No, if the body has no list: this page may just be empty. */
   readonly sticks: boolean
 }
 
 /**
- * Guesses where the records are: in the body itself unless it is an object; else in its first list with a usual key,
- * or its first list that is not known to stand beside the records, searched depth first down to three keys; else the whole object is one record.
+ * Guesses where the records are. If the body is not an object, it is the body. Else it is the first list with a usual
+ * key, else the first list without an excluded key, depth first, up to three keys deep. Else the whole object is one
+ * record.
  */
 export function detectSelector(document: JsonDocument): DetectedSelector {
   if (document.kind(document.root) !== 'object') {
@@ -139,16 +140,16 @@ export function detectSelector(document: JsonDocument): DetectedSelector {
   return { path: compilePath(pathOfKeys(chosen)), why, sticks: true }
 }
 
-/** Names beside a list; without case, `_`, `-`, `$` and `@`. */
+/** Names of members next to a list, without case, `_`, `-`, `$` and `@`. */
 const ENVELOPE_NAME =
   /^(?:(?:.*total.*|.*count|.*pages?|page.*|next.*|prev(?:ious)?.*|has.*|is.*|links?|meta(?:data)?|paging|pagination|cursors?|limit|offset|size|per_?page|start|first|last|took|status|success|ok|errors?|message|code|kind|etag|self|version|timestamp|requestid)|odata.*)$/
 
-/** A list of errors, which are no records. */
+/** Whether this is a list of errors, which are not records. */
 function isFault(keys: readonly string[]): boolean {
   return keys.length === 1 && /^(?:errors|warnings)$/i.test(keys[0] ?? '')
 }
 
-/** Whether an object without a list looks like an envelope: null where the list would be, errors, and nothing of a record. */
+/** Whether an object without a list looks like an envelope: null instead of the list, errors, and no members of a record. */
 function hasOnlyEnvelope(document: JsonDocument): boolean {
   let isEnvelope = false
   for (const [key, span] of document.members(document.root)) {
@@ -169,7 +170,7 @@ function collectLists(document: JsonDocument, span: Span, keys: readonly string[
   }
 }
 
-/** A JSONPath for a chain of keys, quoted where they need it. */
+/** A JSONPath for a chain of keys, with quotes where needed. */
 export function pathOfKeys(keys: readonly string[]): string {
   return keys
     .map((key, index) => {
@@ -179,7 +180,7 @@ export function pathOfKeys(keys: readonly string[]): string {
     .join('')
 }
 
-/** Says what a body looks like, for the message about a selector that matches nothing. */
+/** Describes a body, for the message about a selector without a match. */
 export function describeBody(document: JsonDocument, selector: string): string {
   const begins = `it begins ${excerpt(document.bytes)}`
   if (document.kind(document.root) !== 'object') return `the body is not an object; ${begins}`
@@ -195,7 +196,7 @@ export function describeBody(document: JsonDocument, selector: string): string {
 
 const EXCERPT_BYTES = 200
 
-/** The beginning of a body in one line, quoted. */
+/** The beginning of a body, on one line and quoted. */
 export function excerpt(bytes: Uint8Array): string {
   const text = textAt(bytes, { start: 0, end: Math.min(bytes.length, EXCERPT_BYTES) })
     .replace(/\uFFFD$/, '')

@@ -8,24 +8,24 @@ export interface Settled {
   /** The page after it, or the one that belongs in its place. */
   readonly reading: Reading
   /**
-   * `capped`: the API caps its pages; `filtered`: it leaves records out of them; `unknown`: it did not say. Absent: nothing
-   * is to be changed.
+   * `capped`: the API caps its pages. `filtered`: it leaves records out of them. `unknown`: it did not say. Absent:
+   * nothing changes.
    */
   readonly means?: 'capped' | 'filtered' | 'unknown'
 }
 
-/** With what it is found out. */
+/** What is needed to find out the cause of a short page. */
 export interface Settling {
   readonly primaryKey: readonly string[] | undefined
   /** Records of the longest page of the resource. */
   readonly longestPage: number
-  /** The page for `previous`' request with this patch; undefined where the API does not give it. */
+  /** Requests the page for this patch of `previous`' request. Undefined if the API does not return it. */
   readonly ask: (patch: RequestPatch) => Promise<Reading | undefined>
   /** The key of the same request. */
   readonly keyOf: (patch: RequestPatch) => string
 }
 
-/** Finds out what the short page `previous` meant, once `reading`, the page after it, is there. */
+/** Finds out why the page `previous` was short, using `reading`, the page after it. */
 export async function settleShortPage(
   previous: Reading,
   reading: Reading,
@@ -36,7 +36,7 @@ export async function settleShortPage(
   const behind = short.behind(previous.page)
   if (keyOf(behind) === requestKey(reading.page.request)) return settleOverlap(previous, reading, short, settling)
   const isEnd = reading.page.records === 0
-  // A page as long as another one is not capped, and nobody caps pages at one record.
+  // A page is not capped if another one was longer, and no API caps pages at one record.
   const isUncapped = previous.page.records < longestPage || previous.page.records < 2
   if (isEnd && isUncapped) return { reading }
   const between = await ask(behind)
@@ -48,8 +48,9 @@ export async function settleShortPage(
 }
 
 /**
- * `reading` is the page behind the records of a short one. Where it brings some of them again, the API leaves records out of its
- * pages, and the next whole page begins with the first new one; or the list was added to in front.
+ * `reading` starts right after the records of a short page. If it repeats some of them, there are two causes. The API
+ * may leave records out of its pages: then the next whole page begins with the first new record. Or records were added
+ * at the front of the list.
  */
 async function settleOverlap(
   previous: Reading,

@@ -4,7 +4,7 @@ import { RequestError } from '../../model/errors.js'
 import { absent, because, nothingLeft } from '../evidence/evidence.js'
 import { bodyPath, definePaginator, describe, hasMore, jsonPath, pageError, paramName } from './paginator.js'
 
-/** The body holds a cursor that the next request carries. */
+/** The body holds a cursor for the next request. */
 export const cursor = definePaginator({
   type: 'cursor',
   aliases: [],

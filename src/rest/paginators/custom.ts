@@ -4,9 +4,9 @@ import { functionError, isPromise, shownResult, unheard } from '../../model/user
 import type { ApiPage, Paginator, RequestPatch } from '../api.js'
 
 /**
- * A paginator of the user's. What its methods throw, and what they return that they must not, are DataErrors `user_function`
- * that name resource and key path. Errors of Sluice itself, as for a body that turns out to be damaged, stay what they are.
- * Numbers and booleans among the parameters of a patch are sent as texts.
+ * A user's paginator. If a method throws, or returns something invalid, that is a DataError `user_function` with
+ * resource and key path. Sluice's own errors, as for a damaged body, stay as they are. Numbers and booleans in a
+ * patch's parameters are sent as text.
  */
 export function customPaginator(
   paginator: Paginator,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { absent, nothingLeft } from '../evidence/evidence.js'
 import { definePaginator, paramName } from './paginator.js'
 
-/** A response header holds a cursor that the next request carries. */
+/** A response header holds a cursor for the next request. */
 export const headerCursor = definePaginator({
   type: 'header_cursor',
   aliases: [],

@@ -27,18 +27,18 @@ export const headerLink = definePaginator({
   }),
 })
 
-/** Other relations show that the API sends the header, so that the one that is not there is no slip. */
+/** Other relations prove that the API sends the header, so a missing one is not a mistake in the document. */
 function withoutLink(header: string | undefined, relation: string): ListEnd {
   const what = `Link header with rel="${relation}"`
   const { links, rest } = readLinks(header ?? '')
   if (rest.toLowerCase().includes(relation.toLowerCase())) return because('broken_header', 'Link')
-  // A link that is cut may be to any page.
+  // A truncated link may lead to any page.
   if (rest.includes('<') || (links.length === 0 && rest.trim() !== '')) return because('unread_header', 'Link')
   const hasNext = relation !== 'next' && linkTarget(header, 'next') !== undefined
   return links.length > 0 && !hasNext ? nothingLeft(what) : absent(what)
 }
 
-/** Target of the first link with this relation; empty targets count as none. */
+/** Target of the first link with this relation. Empty targets do not count. */
 export function linkTarget(header: string | undefined, relation: string): string | undefined {
   const wanted = relation.toLowerCase()
   return readLinks(header ?? '').links.find(
@@ -48,15 +48,15 @@ export function linkTarget(header: string | undefined, relation: string): string
 
 interface Links {
   readonly links: readonly { readonly target: string; readonly relations: readonly string[] }[]
-  /** What is left of the header when the links are taken out. */
+  /** The header without its links. */
   readonly rest: string
 }
 
 const TARGET = /<([^<>]*)>/g
-/** One parameter of a link. Single quotes are none by the standard, but are met. A quote that is never closed is no value. */
+/** One parameter of a link. Single quotes are not standard, but occur. A quote that is never closed is no value. */
 const PARAMETER = /\s*;\s*([^\s=;,<"']*)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s;,"<]*)))?/y
 
-/** Goes through the header once, whatever is in it. Of several parameters `rel` of one link the first counts. */
+/** Reads the header once, whatever it contains. If a link has several `rel` parameters, the first counts. */
 function readLinks(header: string): Links {
   const links: Links['links'][number][] = []
   let rest = ''

@@ -6,5 +6,5 @@ import { offset } from './offset.js'
 import { pageNumber } from './pageNumber.js'
 import { singlePage } from './singlePage.js'
 
-/** Every `paginator.type` but `auto`. A new paginator is one file and its line here. */
+/** Every `paginator.type` except `auto`. To add a paginator, add a file and its name here. */
 export const paginatorKinds = [singlePage, jsonLink, headerLink, cursor, headerCursor, pageNumber, offset] as const

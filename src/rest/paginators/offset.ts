@@ -69,9 +69,9 @@ export const offset = definePaginator({
 type OffsetConfig = z.output<typeof schema>
 
 /**
- * `capped`: the API is known to give fewer records a page than asked for, so that the offset advances by what arrived.
- * `filtered`: it leaves records out of pages, so that the offset advances by the limit. Undefined: not known yet; then
- * it advances by what arrived where the API says that there is more.
+ * `capped`: the API returns fewer records per page than requested, so the offset advances by the records that arrived.
+ * `filtered`: it leaves records out of pages, so the offset advances by the limit. Undefined: not known yet. Then it
+ * advances by the records that arrived if the API says that there is more.
  */
 function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | undefined): Paginator {
   const place = target(config.offset_param, config.offset_body_path, 'offset')
@@ -127,7 +127,7 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
     return limit
   }
 
-  /** As far as the page tells; nothing is demanded of it. */
+  /** The total, if the page gives one. It need not. */
   function total(page: ApiPage): number | undefined {
     const path = totalPath(config)
     return path === undefined ? undefined : totalOf(page.first(path), Math.max(page.records, 0))

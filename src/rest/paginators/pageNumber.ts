@@ -68,7 +68,7 @@ export const pageNumber = definePaginator({
         return write([place, next])
       },
       rest(first) {
-        // `total` of many APIs counts records; only a path that was asked for is trusted to count pages.
+        // In many APIs `total` counts records. Only a configured path is trusted to count pages.
         if (config.total_path == null || config.has_more_path != null || first.records === 0) return undefined
         const { total } = facts(first, config, maximum, 1)
         if (total === undefined) return undefined
@@ -86,13 +86,13 @@ export const pageNumber = definePaginator({
       },
     }
 
-    /** As far as the page tells, and only where a path was given that is known to count pages. */
+    /** The number of pages, if the page gives it and a path is configured that counts pages. */
     function pages(page: ApiPage): number | undefined {
       const { total_path: path, has_more_path: more } = config
       return path == null || more != null ? undefined : totalOf(page.first(path), 0)
     }
 
-    /** An empty list may well be said to have one page. */
+    /** An API may say that an empty list has one page. */
     function emptyEnd(page: ApiPage): ListEnd {
       const announced = pages(page)
       const position = number(page) - config.base_page + 1
@@ -103,7 +103,7 @@ export const pageNumber = definePaginator({
   },
 })
 
-/** One item for each value from `start` up to but not including `end`, at most 100,000. */
+/** One item for each value from `start` to before `end`, at most 100,000. */
 export function range<Item>(start: number, end: number, step: number, item: (value: number) => Item): Item[] {
   const items: Item[] = []
   for (let value = start; value < end && items.length < 100_000; value += step) items.push(item(value))

@@ -5,19 +5,19 @@ import { RequestError, shortened } from '../../model/errors.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 
-/** One way through a list, as `paginator.type` names it. */
+/** A kind of paginator, as `paginator.type` names it. */
 export interface PaginatorKind<Schema extends z.ZodType = z.ZodType> {
   readonly type: string
-  /** Older names that `type` may have too. */
+  /** Older names that `type` may also have. */
   readonly aliases: readonly string[]
   /** Strict object with the kind's keys, `type` included. */
   readonly schema: Schema
-  /** Whether the type alone, as text, is a complete configuration. */
+  /** Whether the type as plain text is a complete configuration. */
   readonly shorthand: boolean
   create(config: z.output<Schema>): Paginator
 }
 
-/** Keeps the schema's type while it goes into the table. */
+/** Keeps the schema's type in the table. */
 export function definePaginator<Schema extends z.ZodType>(kind: PaginatorKind<Schema>): PaginatorKind<Schema> {
   return kind
 }
@@ -34,7 +34,7 @@ export const jsonPath = z.string().superRefine((text, context) => {
 /** The name of a query parameter. */
 export const paramName = z.string().min(1)
 
-/** Dots lead into objects of the JSON body, which are made as needed; in a form it is the name of a field. */
+/** Dots lead into objects of the JSON body, which are created if needed. In a form it is a field's name. */
 export const bodyPath = z.string().min(1)
 
 export function proven(reason: string): ListEnd {
@@ -49,7 +49,7 @@ export function suspect(reason: string): ListEnd {
   return { end: 'suspect', reason }
 }
 
-/** An answer lacks what the paginator needs. The reader of pages adds resource, method and URL. */
+/** The error for an answer without what the paginator needs. The page reader adds resource, method and URL. */
 export function pageError(page: ApiPage, problem: string): RequestError {
   return new RequestError('response_format', `${problem}; the answer begins ${page.excerpt()}`, { status: page.status })
 }
@@ -66,14 +66,14 @@ export function hasMore(page: ApiPage, path: string): boolean {
   throw pageError(page, `has_more_path "${path}" must give true or false, but ${found}`)
 }
 
-/** Reads a whole number: numeric texts count, fractions are cut. Undefined when there is none. */
+/** Reads a whole number. Numeric text counts, and fractions are dropped. Undefined if there is none. */
 export function wholeNumber(value: JsonValue | undefined): number | undefined {
   const isNumber = typeof value === 'number' || typeof value === 'bigint'
   const isDigits = typeof value === 'string' && /^\s*[+-]?\d+\s*$/.test(value)
   return isNumber || isDigits ? Math.trunc(Number(value)) : undefined
 }
 
-/** A value for messages: type and, where short, the value. */
+/** A value for messages: its type and, if short, the value. */
 export function describe(value: JsonValue): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'a list'

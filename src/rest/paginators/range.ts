@@ -24,7 +24,7 @@ export function write(...values: readonly (readonly [Target, number])[]): Reques
   return { ...(Object.keys(params).length > 0 && { params }), ...(body.length > 0 && { body }) }
 }
 
-/** The number that a request carries; undefined when it carries none. */
+/** The number in a request. Undefined if there is none. */
 export function read(request: ApiRequest, place: Target): number | undefined {
   if ('param' in place) {
     const text = request.params.findLast(([name]) => name === place.param)?.[1]
@@ -44,7 +44,7 @@ function isRecord(value: JsonValue | undefined): value is { readonly [key: strin
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** What the page itself says about the end of a range. */
+/** What the page says about the end of a range. */
 export interface RangeFacts {
   readonly total: number | undefined
   /** From `has_more_path`; undefined without it. */
@@ -57,14 +57,14 @@ export interface RangeConfig {
   readonly stop_after_empty_page: boolean
 }
 
-/** Absent means `total`, null means that there is no total. */
+/** Absent means `total`. Null means that there is no total. */
 export function totalPath(config: RangeConfig): string | undefined {
   return config.total_path === undefined ? 'total' : (config.total_path ?? undefined)
 }
 
 /**
- * Reads total and has_more; a total below `least` is none. A total under the default path may be absent; under a path that was asked for, or where
- * nothing else ends the list, it must be there. has_more overrules it.
+ * Reads total and has_more. A total below `least` is ignored. It may be absent under the default path. Under a
+ * configured path, or if nothing else ends the list, it is required. has_more overrides it.
  */
 export function facts(
   page: ApiPage,
@@ -91,8 +91,8 @@ export function facts(
 }
 
 /**
- * A total, which is at least what is there already: -1 and 0 are what APIs send that did not count, and a number below
- * `least` counts something else.
+ * A total, at least as large as the records so far. APIs that did not count send -1 or 0. A number below `least` counts
+ * something else.
  */
 export function totalOf(value: JsonValue | undefined, least: number): number | undefined {
   const total = wholeNumber(value)

@@ -6,8 +6,8 @@ import type { IncrementalWindow } from '../../model/source.js'
 import type { Template, ValueTemplate } from '../document/model.js'
 
 /**
- * Splits text into literal parts and `{expression}`s; `{{` and `}}` stand for single braces. Throws a SyntaxError for
- * an unbalanced or empty brace and for Python's format specifications and conversions (`{x:>5}`, `{x!r}`).
+ * Splits text into literal parts and `{expression}`s. `{{` and `}}` stand for single braces. Throws a SyntaxError for
+ * an unbalanced or empty brace, and for Python's format specifications and conversions (`{x:>5}`, `{x!r}`).
  */
 export function parseTemplate(text: string): Template {
   const parts: (string | { readonly expression: string })[] = []
@@ -34,7 +34,7 @@ export function parseTemplate(text: string): Template {
   return parts
 }
 
-/** Position of the `}` that closes the brace at `open`. Brackets and quotes of a JSONPath may hold anything. */
+/** Position of the `}` that closes the brace at `open`. Brackets and quotes of a JSONPath may contain anything. */
 function expressionEnd(text: string, open: number): number {
   let brackets = 0
   let quote = ''
@@ -67,7 +67,7 @@ function templateError(text: string, at: number, reason: string): SyntaxError {
   return new SyntaxError(`${JSON.stringify(text)}, position ${at + 1}: ${reason}`)
 }
 
-/** What an expression refers to; `name` is a plain word, to be bound by `params`. */
+/** What an expression refers to. `name` is a plain word, bound by `params`. */
 export type Reference =
   | { readonly context: 'resources'; readonly parent: string; readonly field: string }
   | { readonly context: 'incremental'; readonly attribute: string }
@@ -77,8 +77,8 @@ export type Reference =
 const incrementalAttributes = ['start_value', 'initial_value', 'last_value', 'end_value', 'lag', 'cursor_path'] as const
 
 /**
- * Reads an expression. Throws a SyntaxError when it is dotted but neither `resources.<parent>.<jsonpath>` nor
- * `incremental.<attribute>`, or when its JSONPath or attribute is not known.
+ * Reads an expression. Throws a SyntaxError if it has a dot but is neither `resources.<parent>.<jsonpath>` nor
+ * `incremental.<attribute>`, or if its JSONPath or attribute is invalid.
  */
 export function parseReference(expression: string): Reference {
   const [context, ...rest] = expression.split('.')
@@ -119,27 +119,27 @@ export function templateParents(template: Template): string[] {
   return [...new Set(parents)]
 }
 
-/** Where placeholders get their values. */
+/** Where placeholders get their values from. */
 export interface Scope {
   readonly resource: string
-  /** Record of the parent; undefined for root resources. */
+  /** Record of the parent. Undefined for root resources. */
   readonly parent?: JsonObject | undefined
-  /** Records of the parent in one request, in place of `parent`. */
+  /** Records of the parent in one request, instead of `parent`. */
   readonly batch?: Batch | undefined
   readonly window?: IncrementalWindow | undefined
-  /** Applied to the four values of the incremental context, never to null. */
+  /** Applied to the four values of the incremental context, but not to null. */
   readonly convert?: ((value: JsonValue) => JsonValue) | undefined
 }
 
 interface Batch {
   readonly parents: readonly JsonObject[]
-  /** Stands between the values where they are joined. */
+  /** Separates the values where they are joined. */
   readonly separator: string
 }
 
 /**
- * The scopes of a list element: one for each record of a batch where the element is one placeholder for its field, or an
- * object that holds such placeholders outside of lists of its own; else the scope as it is.
+ * The scopes of a list element. If the element is one placeholder for a batch field, or an object with such
+ * placeholders outside its own lists, there is one scope per record of the batch. Otherwise it is the given scope.
  */
 export function elementScopes(element: ValueTemplate, scope: Scope): readonly Scope[] {
   if (scope.batch === undefined || !isOfOneRecord(element)) return [scope]
@@ -153,7 +153,7 @@ function isOfOneRecord(element: ValueTemplate): boolean {
   return typeof only === 'object' && more === undefined && isField(only.expression)
 }
 
-/** Lists expand by themselves, the innermost first. */
+/** Whether the value holds a batch field. Inner lists expand by themselves. */
 function holdsField(value: ValueTemplate): boolean {
   if (value.kind === 'text') return templateExpressions(value.template).some(isField)
   if (value.kind !== 'object') return false
@@ -169,8 +169,8 @@ function scopesOf(scope: Scope, { parents }: Batch): Scope[] {
 }
 
 /**
- * The value of a template inside JSON: the native value where the template is one placeholder, else text. `undefined`
- * when it depends on an incremental value that is not there yet.
+ * The value of a template inside JSON: the native value if the template is one placeholder, else text. `undefined` if
+ * it needs an incremental value that does not exist yet.
  */
 export function evaluateJson(template: Template, scope: Scope, path: string): Resolved {
   const [only, more] = template
@@ -181,9 +181,9 @@ export function evaluateJson(template: Template, scope: Scope, path: string): Re
 }
 
 /**
- * The template as text: numbers by their literal, `true`/`false`, lists and objects as JSON. `undefined` when it
- * depends on an incremental value that is not there yet. A missing or null field of the parent is a DataError
- * `placeholder` that names `path`, the field and the record's keys.
+ * The template as text: numbers as written, `true`/`false`, lists and objects as JSON. `undefined` if it needs an
+ * incremental value that does not exist yet. A missing or null field of the parent is a DataError `placeholder` that
+ * names `path`, the field and the record's keys.
  */
 export function evaluateText(
   template: Template,
@@ -206,10 +206,10 @@ export function evaluateText(
 }
 
 /**
- * The template as a URL or path. Its own text is sent as it is written. A value is percent-encoded and cannot lead elsewhere:
- * it changes neither host nor query, and climbs nowhere. See {@link pathValue}; an absolute http(s) URL at the very start
- * stays as it is. DataError `placeholder` for an incremental value that is not there, for empty text, and for a segment
- * that would become `.` or `..`, which no encoding keeps from being a step in a URL.
+ * The template as a URL or path. Its own text is sent as written. A value is percent-encoded and cannot change the host
+ * or the query, or step up in the path. See {@link pathValue}. An absolute http(s) URL at the very start stays as it
+ * is. A missing incremental value, empty text, and a segment that would become `.` or `..` are a DataError
+ * `placeholder`. Encoding does not make such a segment safe.
  */
 export function evaluatePath(template: Template, scope: Scope, path: string): string {
   const text = evaluateText(template, scope, path, (value, position, before) => {
@@ -230,9 +230,9 @@ export function evaluatePath(template: Template, scope: Scope, path: string): st
 }
 
 /**
- * A value within a path. One that reads as a path is sent as one: its slashes part segments. One that holds what no path
- * does (`?`, `#`, `\`, a scheme, control characters, two slashes in front) is text and stays one segment. What is
- * percent-encoded already is not encoded again. A slash in front adds none to one that is there.
+ * A value within a path. If it looks like a path, its slashes separate segments. If it has something that no path has
+ * (`?`, `#`, `\`, a scheme, control characters, two leading slashes), it is text and stays one segment. Existing
+ * percent-encoding is kept. A leading slash does not double one that is there.
  */
 function pathValue(value: string, before: string): string {
   const isInQuery = /[?#]/.test(before)
@@ -248,14 +248,14 @@ function isNoPath(value: string): boolean {
   return noPath.test(value)
 }
 
-/** Whether the text so far is a URL whose host may still go on. */
+/** Whether the text so far is a URL whose host may continue. */
 function isWithinHost(before: string): boolean {
   return /^https?:\/\/[^/?#]*$/i.test(before)
 }
 
 /**
- * A value that stands where the host is written. It may be the host, or a part of it that the document goes on behind;
- * it cannot go on behind what the document wrote, except with a path.
+ * A value at the place of the host. It may be the whole host, or a part that the document continues. It may not
+ * continue a host that the document began, except with a path.
  */
 function hostValue(
   value: string,
@@ -273,14 +273,14 @@ function hostValue(
 }
 
 /**
- * A value that the document gives for a path, as it is written: it may hold slashes, escapes and a query. Only what no URL can
- * send is encoded: `#`, which would cut off the rest, and a `%` that begins no escape.
+ * A value that the document gives for a path, as written. It may hold slashes, escapes and a query. Only what a URL
+ * cannot send is encoded: `#`, which would cut off the rest, and a `%` without an escape.
  */
 export function writtenPathValue(text: string): string {
   return text.replaceAll('#', '%23').replace(/%(?![\da-f]{2})/gi, '%25')
 }
 
-/** Percent-encodes everything that would end or change a segment of a path, but for what is encoded already. */
+/** Percent-encodes everything that would end or change a path segment, except what is already encoded. */
 function encodedOnce(value: string): string {
   const text = Buffer.from(value).toString()
   const hasEscapes = text.includes('%') && !/%(?![\da-f]{2})/i.test(text)
@@ -288,13 +288,13 @@ function encodedOnce(value: string): string {
   return hasEscapes ? encoded.replace(/%25(?=[\da-f]{2})/gi, '%') : encoded
 }
 
-/** Segments that are `.` or `..` to some server on the way: also encoded, once or more, or behind a backslash. */
+/** Counts segments that some server may read as `.` or `..`: also encoded once or more, or after a backslash. */
 function stepsIn(url: string): number {
   const path = decodedFully(url.split(/[?#]/, 1)[0] ?? '')
   return path.split(/[/\\]/).filter(segment => segment === '.' || segment === '..').length
 }
 
-/** As the last of several servers would read it, each of which decodes; no chain of more is known. */
+/** The path after several servers have each decoded it. Longer chains are not known. */
 function decodedFully(path: string): string {
   let text = path
   for (let server = 0; server < 4 && text.includes('%'); server++) {
@@ -310,12 +310,12 @@ function pathError(found: string, scope: Scope, path: string): DataError {
   })
 }
 
-/** Whether text is a URL of its own rather than a path. */
+/** Whether text is a complete URL rather than a path. */
 export function isAbsoluteUrl(text: string): boolean {
   return /^https?:\/\//i.test(text)
 }
 
-/** The field of every record of a batch, as one text. A value that holds the separator could not be told from two. */
+/** The field of every record of a batch, as one text. A value with the separator is refused: it would look like two. */
 function joined(expression: string, scope: Scope, batch: Batch, path: string): string {
   const { separator } = batch
   const texts = scopesOf(scope, batch).map(one => {
@@ -333,16 +333,16 @@ function joined(expression: string, scope: Scope, batch: Batch, path: string): s
   return texts.join(separator)
 }
 
-/** A scalar as it is sent in a query, header or form; lists and objects as JSON. Null has no text. */
+/** A scalar as sent in a query, header or form. Lists and objects are JSON. Null has no text. */
 export function scalarText(value: JsonValue): string {
   if (typeof value === 'string') return value
   return typeof value === 'object' ? stringifyJson(value) : String(value)
 }
 
 export interface Resolved {
-  /** Undefined: an incremental value that is not there yet. */
+  /** Undefined: an incremental value that does not exist yet. */
   readonly value: JsonValue | undefined
-  /** A number as it was written, by the API or in the document. */
+  /** A number as written by the API or in the document. */
   readonly literal?: string | undefined
 }
 
@@ -396,7 +396,7 @@ function incrementalValue(attribute: string, scope: Scope): Resolved {
   return key === undefined ? { value: undefined } : windowValue(window, key, scope)
 }
 
-/** A value of the window as it is sent; undefined as long as there is none. */
+/** A value of the window as sent. Undefined while there is none. */
 export function windowValue(
   window: IncrementalWindow,
   key: 'startValue' | 'initialValue' | 'lastValue' | 'endValue',

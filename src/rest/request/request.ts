@@ -19,7 +19,7 @@ import {
   windowValue,
 } from './placeholders.js'
 
-/** The first request of a list, before its paginator has a say. Placeholders take their values from `scope`. */
+/** The first request of a list, before its paginator changes it. Placeholders take their values from `scope`. */
 export function firstRequest(
   baseUrl: string,
   endpoint: EndpointModel,
@@ -45,13 +45,13 @@ export function firstRequest(
   return windowParams(request, incremental, scope)
 }
 
-/** A path appended to the base URL with one slash between; an absolute one, or one without base, stands alone. */
+/** Joins a path to the base URL with one slash. An absolute path, or one without a base URL, is used alone. */
 export function joinUrl(baseUrl: string, path: string): string {
   if (isAbsoluteUrl(path) || baseUrl === '') return path
   return path === '' ? baseUrl : `${baseUrl.replace(/\/+$/, '')}/${path.replace(/^\/+/, '')}`
 }
 
-/** `start_param` and `end_param`: left out as long as there is no value. */
+/** `start_param` and `end_param`. They are left out while there is no value. */
 function windowParams(request: ApiRequest, incremental: IncrementalModel | undefined, scope: Scope): ApiRequest {
   const { window } = scope
   if (incremental === undefined || window === undefined) return request
@@ -68,7 +68,7 @@ function windowParams(request: ApiRequest, incremental: IncrementalModel | undef
   return applyPatch(request, { params })
 }
 
-/** Names and values of query or form: null is left out, a list repeats the name. */
+/** Names and values of a query or form. Null is left out. A list repeats the name. */
 function evaluateFields(fields: readonly FieldTemplate[], scope: Scope): (readonly [string, string])[] {
   const pairs: (readonly [string, string])[] = []
   for (const { name, value, path } of fields) {
@@ -83,8 +83,8 @@ function evaluateFields(fields: readonly FieldTemplate[], scope: Scope): (readon
 }
 
 /**
- * The elements of a list, each with where its placeholders get their values. In a batch an element may stand for several:
- * one placeholder for the values, an object with placeholders for one object a record.
+ * The elements of a list, each with the scope of its placeholders. In a batch one element may produce several: a
+ * placeholder produces the values, and an object with placeholders produces one object per record.
  */
 function elements(items: readonly ValueTemplate[], scope: Scope): (readonly [ValueTemplate, Scope])[] {
   return items.flatMap(item => elementScopes(item, scope).map(one => [item, one] as const))
@@ -97,7 +97,7 @@ function fieldText(value: ValueTemplate, scope: Scope, path: string): string | u
   return composite === undefined || composite === null ? undefined : scalarText(composite)
 }
 
-/** A JSON value with its placeholders filled. What depends on an incremental value that is not there is left out. */
+/** A JSON value with its placeholders filled. Parts that need a missing incremental value are left out. */
 function evaluateValue(value: ValueTemplate, scope: Scope, path: string): JsonValue | undefined {
   return evaluated(value, scope, path).value
 }
@@ -137,7 +137,7 @@ function evaluated(value: ValueTemplate, scope: Scope, path: string): Resolved {
 
 const jsonNumber = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 
-/** YAML spells numbers in ways that JSON does not know, such as `00123`: these go out as the number they are. */
+/** YAML allows numbers that JSON does not, such as `00123`. They are sent as the number they mean. */
 function spell(container: object, key: string | number, literal: string | undefined): void {
   setNumberLiteral(container, key, literal !== undefined && jsonNumber.test(literal) ? literal : undefined)
 }
@@ -183,7 +183,7 @@ function body({ body }: EndpointModel, scope: Scope): RequestBody | undefined {
   }
 }
 
-/** The request that follows from a patch; the original is left as it is. */
+/** The request after a patch. The original is not changed. */
 export function applyPatch(request: ApiRequest, patch: RequestPatch): ApiRequest {
   let next = request
   if (patch.url !== undefined) next = { ...next, url: resolveUrl(request, patch.url), params: [] }
@@ -238,8 +238,8 @@ function setAt(container: JsonValue, keys: readonly string[], value: JsonValue, 
 }
 
 /**
- * Names a request within its list: equal for requests that ask for the same. `without` lists query parameters that are
- * credentials and take no part.
+ * The key of a request within its list. Requests that ask for the same have equal keys. `without` lists query
+ * parameters that are credentials and do not count.
  */
 export function requestKey(request: ApiRequest, without: ReadonlySet<string> = new Set()): string {
   const url = new URL(requestUrl(request))
@@ -254,8 +254,8 @@ export function requestKey(request: ApiRequest, without: ReadonlySet<string> = n
 }
 
 /**
- * The user's `convert` of a cursor value, undefined where there is none. What it returns is sent: JSON, a Date as its ISO text;
- * null leaves a parameter out. Anything else, and what it throws, is a DataError `user_function` that names its place.
+ * The user's `convert` for a cursor value. Undefined if there is none. Its result is sent: JSON, or a Date as ISO text.
+ * Null leaves a parameter out. Any other result, and an exception, is a DataError `user_function` that names its place.
  */
 export function conversionOf(
   incremental: IncrementalModel | undefined,
@@ -277,7 +277,7 @@ function sendable(result: unknown): JsonValue {
   if (isPromise(result)) throw new TypeError('it must not be async')
   if (result === undefined) throw new TypeError('it returned nothing; return what is to be sent, null to leave it out')
   if (result instanceof Date) return result.toISOString()
-  // Throws for what is no data.
+  // Throws for values that are not data.
   if (typeof result === 'object' || typeof result === 'function') stringifyJson(result)
   return result as JsonValue
 }

@@ -37,7 +37,7 @@ function dbmlSettings(column: ReadonlyColumn): string[] {
   return settings
 }
 
-/** DBML has no escape for a quote inside a quoted name. */
+/** DBML has no escape for a quote in a quoted name. */
 function dbmlName(name: string): string {
   return `"${name.replaceAll('"', "'")}"`
 }
@@ -74,7 +74,7 @@ function mermaidEntity(name: string): string {
   return /^[A-Za-z_]\w*$/.test(name) ? name : mermaidText(name)
 }
 
-/** Attributes cannot be quoted: characters that Mermaid does not read are replaced. */
+/** Attributes cannot be quoted, so characters that Mermaid does not read are replaced. */
 function mermaidAttribute(name: string): string {
   const safe = name.replace(/[^\w-]/g, '_')
   return /^[A-Za-z_]/.test(safe) ? safe : `_${safe}`
@@ -92,7 +92,7 @@ function drawnColumns(table: ReadonlyTable): ReadonlyColumn[] {
   return [...table.columns.values()].filter(isComplete)
 }
 
-/** Nested rows to their parent and root, rows to their load, and the references that hints declare. */
+/** Links from nested rows to their parent and root, from rows to their load, and the references of hints. */
 function links(schema: ReadonlySchema): Link[] {
   const drawn = new Set(drawnTables(schema).map(table => table.name))
   const found: Link[] = []

@@ -2,25 +2,25 @@ import type { InspectedColumn } from '../../model/destination.js'
 import { hasSeenData, isComplete } from '../columns.js'
 import type { ReadonlySchema } from '../schemaTypes.js'
 
-/** Something of the schema that is not there, or not so, at the destination. */
+/** Something in the schema that is missing or different at the destination. */
 export type SchemaDifference =
   | { readonly kind: 'missing_table'; readonly table: string }
   | { readonly kind: 'missing_column'; readonly table: string; readonly column: string }
-  /** The destination refuses nulls that the schema allows: the next null fails the load. */
+  /** The destination refuses nulls that the schema allows, so the next null fails the load. */
   | { readonly kind: 'not_null'; readonly table: string; readonly column: string }
-  /** A column that no load made refuses nulls: every load fails. */
+  /** A column that no load created refuses nulls, so every load fails. */
   | { readonly kind: 'foreign_column'; readonly table: string; readonly column: string }
 
-/** How the destination spells names and what it can be asked about them. */
+/** How the destination spells names, and what it can report about them. */
 export interface InspectionOptions {
-  /** Names that differ only by case are one name. */
+  /** Whether names that differ only by case are one name. */
   readonly caseSensitive: boolean
 }
 
 /**
- * What was changed by hand at the destination since the stored schema was written, of the kinds that would fail the
- * next load or lose data: `schema` is the stored one, not yet evolved, `inspected` what really exists. Tables that have
- * never held rows need not exist. Other columns and tables are the user's and are not mentioned.
+ * Manual changes at the destination since the stored schema was written, of the kinds that would fail the next load or
+ * lose data. `schema` is the stored one, not yet evolved. `inspected` is what really exists. Tables that have never
+ * held rows need not exist. Other columns and tables belong to the user and are not reported.
  */
 export function inspectDifferences(
   schema: ReadonlySchema,
@@ -53,7 +53,7 @@ export function inspectDifferences(
   return differences
 }
 
-/** One sentence for a person who is to mend it. */
+/** One sentence for the person who has to fix it. */
 export function describeDifference(difference: SchemaDifference): string {
   if (difference.kind === 'missing_table') return `Table ${difference.table} is gone from the destination`
   const column = `Column ${difference.table}.${difference.column}`

@@ -6,10 +6,10 @@ import { documentMembers, type OrderedValue, schemaFromDocument } from '../store
 import { dbml, mermaid } from './diagram.js'
 import { typescript } from './types.js'
 
-/** Forms that a schema can be written in. `yaml` and `json` can be read again; the others are for people and tools. */
+/** Formats for a schema. `yaml` and `json` can be read again. The others are for people and tools. */
 export type SchemaFormat = 'yaml' | 'json' | 'dbml' | 'mermaid' | 'typescript'
 
-/** Every form, in the order they are listed for users. */
+/** Every format, in the order in which users see them. */
 export const SCHEMA_FORMATS: readonly SchemaFormat[] = ['yaml', 'json', 'dbml', 'mermaid', 'typescript']
 
 /**
@@ -40,7 +40,7 @@ export async function exportSchema(schema: ReadonlySchema, format: SchemaFormat)
   return typescript(schema)
 }
 
-/** YAML of maps, which keep the order of names that look like integers, in the 1.1 dialect that dlt reads and writes. */
+/** YAML in the 1.1 dialect that dlt reads and writes. Maps keep the order of names that look like integers. */
 async function yaml(schema: ReadonlySchema): Promise<string> {
   const { Scalar, stringify } = await import('yaml')
   const document = new Map<string, unknown>(documentMembers(schema))
@@ -62,13 +62,13 @@ async function yaml(schema: ReadonlySchema): Promise<string> {
   return text.replace(UNPRINTABLE, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-/** Text that every reader of YAML takes for a string without quotes, once it is no word such as `on` or `null`. */
+/** Text that every YAML reader takes for a string without quotes, unless it is a word such as `on` or `null`. */
 const USUAL = /^[\p{L}_][\p{L}\p{N}_ ./@+-]*$/u
 
-/** Characters that YAML 1.1 takes for line breaks or refuses; they only occur in quoted text. */
+/** Characters that YAML 1.1 reads as line breaks or refuses. They occur only in quoted text. */
 const UNPRINTABLE = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g
 
-/** The value as maps and lists, every key and text that is not {@link USUAL} as `quoted` makes it. */
+/** The value as maps and lists. Every key and text that is not {@link USUAL} is passed through `quoted`. */
 function quoteUnusual(value: unknown, quoted: (text: string) => unknown): unknown {
   const text = (raw: string): unknown => (USUAL.test(raw) ? raw : quoted(raw))
   if (typeof value === 'string') return text(value)
@@ -95,8 +95,8 @@ function unnamedColumn(column: object): object {
 }
 
 /**
- * Reads a schema that was exported as YAML, by Sluice or by dlt, and edited since: its hash is computed anew when it is
- * bumped, the hash it was exported with stays until then. Fails with a {@link SchemaError} when it is no such schema.
+ * Reads a schema that Sluice or dlt exported as YAML, with later edits. It keeps its exported hash until it is bumped.
+ * Fails with a {@link SchemaError} if it is not such a schema.
  */
 export async function importSchemaYaml(text: string): Promise<Schema> {
   const { parse } = await import('yaml')
@@ -115,7 +115,7 @@ export async function importSchemaYaml(text: string): Promise<Schema> {
   return schema
 }
 
-/** Maps as objects; keys that look like integers are marked as {@link schemaFromDocument} expects them. */
+/** Maps as objects. Keys that look like integers are marked as {@link schemaFromDocument} expects. */
 function plain(value: unknown): unknown {
   if (value instanceof Map) {
     return Object.fromEntries(

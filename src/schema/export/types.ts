@@ -2,8 +2,8 @@ import { isComplete } from '../columns.js'
 import type { DataType, ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../schemaTypes.js'
 
 /**
- * TypeScript type of the values of a column. `bigint` keeps 64 bits and `decimal` every digit, which `number` would
- * not; `date` and `time` have no type of their own in JavaScript and stay ISO text.
+ * TypeScript type of a column's values. `bigint` keeps 64 bits and `decimal` every digit, which `number` would not.
+ * `date` and `time` have no JavaScript type and stay ISO text.
  */
 const TYPES: Readonly<Record<DataType, string>> = {
   text: 'string',
@@ -25,7 +25,7 @@ export type JsonValue = null | boolean | number | bigint | string | readonly Jso
 
 /**
  * A TypeScript module with an interface for the rows of each table that has columns, and `Tables`, which maps table
- * names to them. Valid for any name: what is no identifier is quoted. Columns that may be null are `| null`.
+ * names to them. Valid for any name: names that are not identifiers are quoted. Columns that may be null are `| null`.
  */
 export function typescript(schema: ReadonlySchema): string {
   const taken = new Set(['JsonValue', 'Tables'])
@@ -72,7 +72,7 @@ function property(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)
 }
 
-/** Names of types that an interface cannot take, though they look like identifiers. */
+/** Type names that an interface cannot have, although they are identifiers. */
 const RESERVED = new Set(['Date', 'Uint8Array'])
 
 function uniqueTypeName(table: string, taken: Set<string>): string {

@@ -26,22 +26,20 @@ export { normalizerConfig } from '../rootKey.js'
 /** Version of the schema document that Sluice writes: dlt's engine 11. */
 const SCHEMA_ENGINE_VERSION = 11
 
-/** Hashes that `previous_hashes` keeps at most, newest first. */
+/** Most hashes in `previous_hashes`, newest first. */
 const PREVIOUS_HASHES = 10
 
-/** What a fresh schema may be told about its source. */
+/** Settings of the source for a new schema. */
 export interface NewSchemaOptions {
   readonly naming: Naming
   /** Levels of nested tables below a root table. */
   readonly maxNesting?: number | undefined
-  /** Whether every nested row carries the id of its root row; unset leaves it to the write disposition. */
+  /** Whether every nested row carries the id of its root row. Undefined: the write disposition decides. */
   readonly rootKey?: boolean | undefined
   readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
 }
 
-/**
- * A schema as dlt makes it for a new source: two system tables, default hints and detections, version 1, no hash yet.
- */
+/** A new schema, as dlt makes it: two system tables, default hints and detections, version 1, no hash yet. */
 export function newSchema(name: string, options: NewSchemaOptions): Schema {
   const { naming } = options
   const version = versionTable(naming)
@@ -64,9 +62,9 @@ export function newSchema(name: string, options: NewSchemaOptions): Schema {
 }
 
 /**
- * Brings the hints of the source into the schema at the start of a run: `max_nesting` and `root_key_propagation` of the
- * normaliser, and the contract in the settings. As with dlt they replace what an earlier run or source left there, and
- * what nested rows carry of their root is decided anew for every table.
+ * Applies the source's hints to the schema at the start of a run: `max_nesting` and `root_key_propagation` of the
+ * normaliser, and the contract in the settings. As in dlt, they replace those of earlier runs and sources. What nested
+ * rows carry from their root is decided again for every table.
  */
 export function setSourceHints(
   schema: Schema,
@@ -92,7 +90,7 @@ function defaultHints(naming: Naming): JsonObject {
   }
 }
 
-/** Adds the table of pipeline states, once; to be called when a state is about to be stored. */
+/** Adds the table of pipeline states, once. Call it before a state is stored. */
 export function ensureStateTable(schema: Schema, naming: Naming): TableSchema {
   const table = stateTable(naming)
   const existing = schema.tables.get(table.name)
@@ -102,8 +100,8 @@ export function ensureStateTable(schema: Schema, naming: Naming): TableSchema {
 }
 
 /**
- * Reads a stored schema document: JSON, or base64 of zlib of JSON. Documents of older engines are brought to engine 11.
- * Fails with a {@link SchemaError} when the text is no schema or was written by a newer engine.
+ * Reads a stored schema document: JSON, or base64 of zlib of JSON. Documents of older engines are converted to engine
+ * 11. Fails with a {@link SchemaError} if the text is not a schema or comes from a newer engine.
  */
 export function readSchema(text: string): Schema {
   let document: JsonValue
@@ -116,8 +114,8 @@ export function readSchema(text: string): Schema {
 }
 
 /**
- * The schema of a document that was parsed already; keys that look like integers may carry U+0000 in front, which
- * keeps them in their place. Fails as {@link readSchema} does.
+ * The schema of a parsed document. Keys that look like integers may have a leading U+0000, which keeps them in place.
+ * Fails like {@link readSchema}.
  */
 export function schemaFromDocument(document: unknown): Schema {
   if (!isJsonObject(document)) throw new SchemaError('schema', 'The stored schema is not an object')
@@ -141,7 +139,7 @@ export function schemaFromDocument(document: unknown): Schema {
   }
 }
 
-/** Whoever follows the parents of a table comes to a root. */
+/** Checks that the parents of every table lead to a root. */
 function refuseCyclicParents(tables: ReadonlyMap<string, TableSchema>): void {
   const ends = new Set<string>()
   for (const start of tables.keys()) {
@@ -168,7 +166,7 @@ function readTable(name: string, document: JsonValue): TableSchema {
     }
     columns.set(columnName, { ...readObject(column), name: columnName })
   }
-  // `columns` stays where the document has it among the keys.
+  // `columns` stays at its place among the document's keys.
   return { ...readObject({ ...document, columns: null }), name, columns }
 }
 
@@ -177,8 +175,8 @@ function readObject(value: JsonValue | undefined): JsonObject {
 }
 
 /**
- * The schema document as compact JSON, keys in dlt's order, tables and columns in stored order. Bump the version
- * first: the text carries `version_hash` as it stands.
+ * The schema document as compact JSON: keys in dlt's order, tables and columns in stored order. Bump the version first,
+ * because the text contains the current `version_hash`.
  */
 export function schemaText(schema: ReadonlySchema): string {
   const members: string[] = []
@@ -186,13 +184,13 @@ export function schemaText(schema: ReadonlySchema): string {
   return `{${members.join(',')}}`
 }
 
-/** base64 of zlib of {@link schemaText}, for engines whose text columns are shorter than the document. */
+/** base64 of zlib of {@link schemaText}, for engines whose text columns are too short for the document. */
 export function compressedSchemaText(schema: ReadonlySchema): string {
   return deflateSync(schemaText(schema), { level: 9 }).toString('base64')
 }
 
 /**
- * The schema document with maps for `tables` and `columns`, keys in dlt's order: for writers that keep the order of
+ * The schema document with maps for `tables` and `columns`, keys in dlt's order. For writers that keep the order of
  * names that look like integers.
  */
 export function documentMembers(schema: ReadonlySchema): readonly (readonly [string, OrderedValue])[] {
@@ -229,9 +227,9 @@ function membersJson(members: Iterable<[string, unknown]>): string {
 }
 
 /**
- * dlt's hash of the content of a schema, 44 characters of base64: SHA3-256 of the document without its versions, keys
- * sorted, followed by every table name in sorted order, each with its column names in stored order. Equal bytes to
- * dlt's, so that either tool finds the other's `_dlt_version` row.
+ * dlt's hash of a schema's content, 44 characters of base64. It is the SHA3-256 of the document without its versions,
+ * with sorted keys, then every table name in sorted order with its column names in stored order. It has the same bytes
+ * as dlt's, so either tool finds the other's `_dlt_version` row.
  */
 export function versionHash(schema: ReadonlySchema): string {
   const tables: Record<string, JsonValue> = Object.create(null)
@@ -258,15 +256,15 @@ function plainTable(table: ReadonlyTable): JsonValue {
   return { ...table, columns } as JsonValue
 }
 
-/** Python's order of strings, which differs from JavaScript's between surrogates and U+E000–U+FFFF. */
+/** Python's order of strings. JavaScript's differs between surrogates and U+E000–U+FFFF. */
 function byCodePoint(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 
 /**
- * Brings `version_hash` up to date and says whether it changed. The first hash leaves the version as it is; every
- * other adds one and moves the old hash to the front of `previous_hashes`. dlt does this when it has read the hints of
- * a run and again when rows are normalised: call it at both points to arrive at its version numbers.
+ * Updates `version_hash` and returns whether it changed. The first hash leaves the version as it is. Every other adds
+ * one and puts the old hash first in `previous_hashes`. dlt does this after it reads a run's hints, and again when rows
+ * are normalised. Call it at both points to get the same version numbers.
  */
 export function bumpVersion(schema: Schema): boolean {
   const hash = versionHash(schema)
@@ -282,14 +280,14 @@ export function bumpVersion(schema: Schema): boolean {
 }
 
 /**
- * {@link bumpVersion} for a run that applies hints and normalises rows in turns: `declared` is a copy of the schema as
- * the run began, with the same hints applied to it and no rows normalised into it. Both of dlt's points are passed, as
- * if all hints had come first. Says whether the hash differs from the one the run began with.
+ * {@link bumpVersion} for a run that alternates between applying hints and normalising rows. `declared` is a copy of
+ * the schema from the start of the run, with the same hints and no rows. The result is as if all hints came first, at
+ * both of dlt's points. Returns whether the hash changed since the start of the run.
  */
 export function bumpVersionFrom(declared: Schema, schema: Schema): boolean {
   const began = schema.version_hash
   bumpVersion(declared)
-  // As dlt does when it reads back what it wrote; it counts as a change of its own.
+  // dlt does this when it reads back its own document, and counts it as a separate change.
   if (settleDispositions(declared)) bumpVersion(declared)
   settleDispositions(schema)
   schema.version = declared.version
@@ -299,7 +297,7 @@ export function bumpVersionFrom(declared: Schema, schema: Schema): boolean {
   return schema.version_hash !== began
 }
 
-/** Lets root tables without a write disposition be appended; says whether there were any. */
+/** Sets root tables without a write disposition to `append`. Returns whether there were any. */
 function settleDispositions(schema: Schema): boolean {
   let settled = false
   for (const table of schema.tables.values()) {
@@ -310,7 +308,7 @@ function settleDispositions(schema: Schema): boolean {
   return settled
 }
 
-/** A copy that shares no table or column with `schema`; their values are immutable and shared. */
+/** A copy that shares no table or column with `schema`. Their values are immutable and shared. */
 export function cloneSchema(schema: ReadonlySchema): Schema {
   const tables = new Map<string, TableSchema>()
   for (const [name, table] of schema.tables) {
@@ -327,16 +325,15 @@ export function cloneSchema(schema: ReadonlySchema): Schema {
   }
 }
 
-/** Text that is base64 of zlib is inflated, other text is returned as it is. */
+/** Inflates text that is base64 of zlib. Other text is returned unchanged. */
 export function inflatedText(text: string): string {
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return text
   return inflateSync(Buffer.from(text, 'base64')).toString()
 }
 
 /**
- * JavaScript moves keys that look like integers to the front of an object, but the hash depends on the order of
- * columns: such keys are read with U+0000 in front. The pattern cannot match inside a string, where the quote would be
- * escaped.
+ * Marks keys that look like integers with a leading U+0000. JavaScript would move them to the front of an object, but
+ * the hash depends on the order of columns. The pattern cannot match inside a string, where the quote would be escaped.
  */
 function markIntegerKeys(text: string): string {
   return text.replace(/([{,]\s*")(\d+"\s*:)/g, '$1\\u0000$2')

@@ -5,9 +5,9 @@ import { SchemaError } from '../../model/errors.js'
 type Document = { [key: string]: JsonValue }
 
 /**
- * Brings a stored schema document of an older engine to engine `target`, as dlt would on reading it. The document is
- * not changed. System tables of engines before 6 are left as they are: their columns are added when the next load
- * needs them. Fails with a {@link SchemaError} when the document is newer than `target` or names no engine.
+ * Converts a stored schema document of an older engine to engine `target`, like dlt when it reads one. The document is
+ * not changed. System tables of engines before 6 stay as they are; the next load that needs their columns adds them.
+ * Fails with a {@link SchemaError} if the document is newer than `target` or has no engine.
  */
 export function migrateSchema(document: JsonObject, target: number): JsonObject {
   const engine = document.engine_version
@@ -29,7 +29,7 @@ export function migrateSchema(document: JsonObject, target: number): JsonObject 
   return { ...migrated, engine_version: target }
 }
 
-/** Engine 3 gathered `normalizers` and `settings`, which were keys of the document, and tables under `tables`. */
+/** Engine 3 moved keys of the document into `normalizers` and `settings`, and the tables into `tables`. */
 function repackNormalizers(document: Document): Document {
   const { preferred_types, hints, ...rest } = document
   const settings: Document = { ...objectOf(document.settings) }
@@ -46,7 +46,7 @@ function repackNormalizers(document: Document): Document {
   }
 }
 
-/** Engine 9 tells tables that hold rows from tables that are only declared. */
+/** Engine 9 distinguishes tables that hold rows from tables that are only declared. */
 function markTablesWithRows(table: JsonObject): JsonObject {
   const columns = objectOf(table.columns)
   if (!Object.hasOwn(columns, '_dlt_id')) return table
@@ -85,7 +85,7 @@ function renamedColumn(column: JsonValue, name: string): JsonValue {
   return renamed
 }
 
-/** Schemas made before engine 11 go on normalising names as identifiers: `a__b` in data is `a_b`. */
+/** Schemas from before engine 11 still normalise names as identifiers: `a__b` in data is `a_b`. */
 function keepIdentifierRule(document: Document): Document {
   const normalizers = objectOf(document.normalizers)
   return {

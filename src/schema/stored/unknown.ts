@@ -12,18 +12,18 @@ import type {
   WriteDisposition,
 } from '../schemaTypes.js'
 
-/** What a run is about to do with a root table and those nested below it. */
+/** What a run will do with a root table and its nested tables. */
 export interface TableUse {
   readonly merges: boolean
-  /** The run says by which strategy; otherwise the stored one counts. */
+  /** Whether the run gives the strategy. Otherwise the stored one counts. */
   readonly givesStrategy: boolean
 }
 
 /**
- * Fails with a {@link SchemaError} where a stored schema, or a schema file, asks for something that is not known here and
- * that decides which rows a load leaves behind: a newer tool may have written it, and loading without it would be
- * wrong without a word. `uses` gives the root tables that the run may write, `tableFormats` those that the destination can
- * write, where they matter there. Hints that only describe are no matter.
+ * Fails with a {@link SchemaError} if a stored schema or schema file has an unknown setting that decides which rows a
+ * load leaves behind. A newer tool may have written it, and ignoring it would silently load wrong rows. `uses`: root
+ * tables that the run may write. `tableFormats`: formats that the destination can write, if they matter there.
+ * Descriptive hints are ignored.
  */
 export function refuseUnknown(
   schema: ReadonlySchema,
@@ -101,7 +101,7 @@ const normalizers = {
 const normalizerModule = 'dlt.common.normalizers.json.relational'
 const normalizerConfigs = { max_nesting: true, propagation: true, root_key_propagation: true } as const
 
-/** Nothing is asked for: dlt writes these for what is left open. */
+/** Values that ask for nothing. dlt writes them for open settings. */
 const isOpen = (value: unknown): boolean => value === undefined || value === null || value === false
 
 function refuseUnknownSettings(schema: ReadonlySchema, refuse: Refusal): void {
@@ -146,7 +146,7 @@ function refuseUnknownContract(where: string, contract: unknown, refuse: Refusal
   }
 }
 
-/** What only matters where the run writes rows. */
+/** Checks what matters only if the run writes rows. */
 function refuseUnknownUse(table: ReadonlyTable, { merges, givesStrategy }: TableUse, refuse: Refusal): void {
   const where = `table ${table.name}`
   for (const kind of ['excludes', 'includes'])

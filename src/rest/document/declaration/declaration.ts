@@ -8,8 +8,8 @@ import { count, functionOf, jsonObject, key, name, required, secretValue } from 
 import { auth, paginator } from './variants.js'
 
 /**
- * Every key of a `rest_api` document, declared once: the checker, the types, the JSON Schema and `docs/config.md` all
- * come from here. Names and meanings of keys are dlt's where dlt has them.
+ * Declares every key of a `rest_api` document once. The checker, the types, the JSON Schema and `docs/config.md` are
+ * made from it. Names and meanings are dlt's if dlt has the key.
  */
 
 const rateLimit = z.strictObject({

@@ -93,7 +93,7 @@ const columnHints = {
   variant: key(z.boolean(), 'The column took values that did not fit another.'),
 }
 
-/** Keys of a column hint; `x-` keys are free. */
+/** Keys of a column hint. `x-` keys are free. */
 export const columnKeys: readonly string[] = ['name', ...Object.keys(columnHints)]
 
 export const column = z
@@ -103,7 +103,7 @@ export const column = z
 
 export const columns = z.union([z.record(z.string(), column.nullable()), z.array(column)]).meta({ id: 'columns' })
 
-/** Hints that a resource and its nested tables have in common. */
+/** Hints that a resource and its nested tables share. */
 export const tableHints = {
   write_disposition: key(writeDisposition, {
     description: 'What happens to rows that are there already.',

@@ -48,7 +48,7 @@ export const incremental = z
   })
   .meta({ id: 'incremental' })
 
-/** The same, written as the value of the query parameter that is sent the value to start from. */
+/** The same, written as the value of the query parameter that carries the start value. */
 export const incrementalParam = z.strictObject({
   type: z.literal('incremental'),
   ...window,

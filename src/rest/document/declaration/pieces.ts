@@ -3,20 +3,20 @@ import type { JsonObject, JsonValue } from '../../../json/value.js'
 import type { SecretReference } from '../../../model/secrets/secret.js'
 import { Secret } from '../../../model/secrets/secret.js'
 
-/** What is said about a key: in editors, in `docs/config.md` and in the JSON Schema. */
+/** The description of a key, for editors, `docs/config.md` and the JSON Schema. */
 export interface KeyMeaning {
   readonly description: string
-  /** As it would be written in the document. */
+  /** As written in a document. */
   readonly default?: JsonValue
   readonly examples?: readonly unknown[]
 }
 
-/** An optional key. `null` stands for "as if it were not there", which also undoes a default. */
+/** An optional key. `null` means the same as a missing key, and also cancels a default. */
 export function key<Schema extends z.ZodType>(schema: Schema, meaning: KeyMeaning | string) {
   return schema.nullish().meta(describe(meaning))
 }
 
-/** A key that must be there. */
+/** A required key. */
 export function required<Schema extends z.ZodType>(schema: Schema, meaning: KeyMeaning | string): Schema {
   return schema.meta(describe(meaning))
 }
@@ -25,7 +25,7 @@ function describe(meaning: KeyMeaning | string): { description: string } {
   return typeof meaning === 'string' ? { description: meaning } : { ...meaning }
 }
 
-/** A value that only a TypeScript document can hold; it is left out of the JSON Schema. */
+/** A value that only a TypeScript document can hold. The JSON Schema leaves it out. */
 export function typescriptOnly<T>(expected: string, test: (value: unknown) => boolean) {
   return z.custom<T>(test, { message: `expected ${expected}`, params: { expected } })
 }
@@ -34,12 +34,12 @@ export function functionOf<T extends (...args: never[]) => unknown>(expected = '
   return typescriptOnly<T>(expected, value => typeof value === 'function')
 }
 
-/** Text that was a reference to a secret; a document names it, as `${secrets.name}` or `secret('name')`. */
+/** Text from a reference to a secret. A document writes it as `${secrets.name}` or `secret('name')`. */
 export const secretValue = typescriptOnly<Secret | SecretReference>('a secret', value => value instanceof Secret)
 
 export const scalar = z.union([z.string(), z.number(), z.boolean(), z.bigint(), z.null()])
 
-/** Any JSON value; whether it is one is checked where it is read. */
+/** Any JSON value. It is checked where it is read. */
 export const jsonValue = z.unknown() as unknown as z.ZodType<JsonValue, JsonValue>
 
 export const jsonObject = z.record(z.string(), z.unknown()) as unknown as z.ZodType<JsonObject, JsonObject>

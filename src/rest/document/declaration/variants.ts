@@ -7,7 +7,7 @@ import { typescriptOnly } from './pieces.js'
 type PaginatorSchema = (typeof paginatorKinds)[number]['schema']
 type AuthSchema = (typeof authKinds)[number]['schema']
 
-/** Names that `paginator` may be besides an object; `auto` looks at the first page. */
+/** Names that `paginator` may be instead of an object. `auto` reads the first page. */
 const paginatorShorthands: readonly string[] = [
   'auto',
   ...paginatorKinds.filter(kind => kind.shorthand).flatMap(kind => [kind.type, ...kind.aliases]),
@@ -15,7 +15,7 @@ const paginatorShorthands: readonly string[] = [
 
 const authTypes: readonly string[] = authKinds.map(kind => kind.type)
 
-/** Types whose other keys may all be left out. */
+/** Types whose other keys are all optional. */
 export type PaginatorShorthand = 'auto' | TypeAlone<z.input<PaginatorSchema>>
 
 type TypeAlone<Config> = Config extends { type: infer Type extends string }
@@ -26,7 +26,7 @@ type TypeAlone<Config> = Config extends { type: infer Type extends string }
 
 export type AuthType = NonNullable<z.input<AuthSchema>['type']>
 
-/** An object of our own making that pages; see `Paginator`. */
+/** A user's own paginator object. See `Paginator`. */
 const customPaginator = typescriptOnly<Paginator>(
   'a paginator',
   value => typeof (value as Partial<Paginator> | null | undefined)?.next === 'function',
@@ -50,7 +50,7 @@ export const paginator = z
   .meta({ id: 'paginator' })
 
 /**
- * Fields that a block leaves out are looked up among the secrets, so here none is required; each is checked again once
+ * No field is required here, because missing fields are looked up among the secrets. Each block is checked again once
  * it is complete.
  */
 export const auth = z
@@ -64,7 +64,7 @@ export const auth = z
   ])
   .meta({ id: 'auth' })
 
-/** Every field but the type may be absent; the type of bearer too. */
+/** Every field is optional, except the type. The type of bearer is optional too. */
 export type PartialButType<Config> = Config extends { type?: infer Type }
   ? 'bearer' extends Type
     ? Partial<Config>
@@ -92,7 +92,7 @@ function describeType(schema: z.ZodType): { description: string } {
   return { description: schema.meta()?.description ?? 'Names the kind.' }
 }
 
-/** The keys of a strict object, through refinements. */
+/** The keys of a strict object, also inside refinements. */
 export function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> {
   return (schema as z.ZodObject).shape as Readonly<Record<string, z.ZodType>>
 }

@@ -8,7 +8,7 @@ export interface GraphNode {
   readonly mentions: readonly ParentMention[]
 }
 
-/** The one parent of each resource that has one; problems are reported. */
+/** The parent of each resource that has one. Problems are reported. */
 export function parentsOf(nodes: readonly GraphNode[], problems: Problems): Map<string, string> {
   const known = new Map(nodes.map(node => [node.name, node]))
   const parents = new Map<string, string>()
@@ -55,7 +55,7 @@ function reportCycles(nodes: readonly GraphNode[], parents: ReadonlyMap<string, 
   }
 }
 
-/** Parents before children, otherwise in the given order. Ends for cycles too, in some order. */
+/** Parents before children, otherwise in the given order. With cycles it still ends, in some order. */
 export function inTopologicalOrder<Node extends { readonly name: string }>(
   nodes: readonly Node[],
   parents: ReadonlyMap<string, string>,

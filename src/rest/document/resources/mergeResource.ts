@@ -5,13 +5,13 @@ import type { EndpointConfig, ResourceConfig, ResourceDefaultsConfig } from '../
 import type { column, columns } from '../declaration/hintKeys.js'
 import type { PropertyPath } from '../problems.js'
 
-/** A resource over the defaults of its document. */
+/** A resource merged over the document's defaults. */
 export interface MergedResource {
   readonly name: string
   readonly at: PropertyPath
   readonly keys: Omit<ResourceConfig, 'endpoint' | 'columns'>
   readonly columns: readonly ColumnSchema[] | undefined
-  /** As they were written, for checks. */
+  /** As written, for checks. */
   readonly ownColumns: ColumnsConfig
   readonly defaultColumns: ColumnsConfig
   readonly endpoint: EndpointConfig & { readonly path: string }
@@ -22,8 +22,8 @@ export interface MergedResource {
 type ResourceEntry = string | ResourceConfig
 
 /**
- * Keys of the resource replace those of the defaults, `null` included, except that columns merge hint by hint, and
- * `params` and `json` key by key. A path in the defaults has no effect, as every resource has one.
+ * Keys of the resource replace those of the defaults, including `null`. Columns merge hint by hint, `params` and `json`
+ * key by key. A path in the defaults has no effect, because every resource has one.
  */
 export function mergeResource(
   entry: ResourceEntry,
@@ -65,7 +65,7 @@ export function mergeResource(
   }
 }
 
-/** Keys that are undefined are as good as absent. Numbers keep their spelling. */
+/** Undefined keys count as absent. Numbers keep their spelling. */
 function overlay<Base extends object, Over extends object>(base: Base, over: Over): Base & Over {
   const entries = Object.entries(over).filter(([, value]) => value !== undefined)
   const merged = Object.fromEntries([...Object.entries(base), ...entries])
@@ -91,14 +91,14 @@ function mergeColumns(base: ColumnsConfig, over: ColumnsConfig): readonly Column
   const merged = base == null ? new Map<string, ColumnSchema>() : byName(base)
   for (const [name, hints] of byName(over)) {
     const known = merged.get(name)
-    // A column that gets its type here is complete from here on: it takes its place after the others.
+    // A column that gets its type here is now complete, so it moves to the end.
     if (known?.data_type === undefined && hints.data_type !== undefined) merged.delete(name)
     merged.set(name, { ...known, ...hints })
   }
   return [...merged.values()]
 }
 
-/** The hints of a map or list, by name; of two entries with one name, the later counts more. */
+/** The hints of a map or list, by name. If a name occurs twice, the later entry wins. */
 export function byName(written: NonNullable<ColumnsConfig>): Map<string, ColumnSchema> {
   const found = new Map<string, ColumnSchema>()
   const entries: readonly (readonly [string, z.input<typeof column> | null])[] = Array.isArray(written)

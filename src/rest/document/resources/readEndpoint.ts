@@ -12,7 +12,7 @@ import { requestOf } from './readRequest.js'
 import { milliseconds, retryPolicy, statusRange } from './retryPolicy.js'
 import type { TemplateReader } from './templates.js'
 
-/** What endpoints fall back on. */
+/** Default values for endpoints. */
 export interface EndpointContext {
   readonly client: ClientConfig
   readonly clientPaginator: PaginatorModel | undefined
@@ -28,7 +28,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
   const request = requestOf(merged, client, reader, problems)
   checkReachable(merged, request.url[0], client, problems)
   const singleEntity = isSingleEntity(endpoint.path)
-  // Empty text: none, and as with dlt the records of a single entity are looked for as well.
+  // Empty text means no selector: as in dlt, the records are then detected, even for a single entity.
   const selector = endpoint.data_selector ?? (singleEntity ? '$' : '')
   if (selector !== '') checkPath(selector, merged.where('endpoint', 'data_selector'), problems)
   return {
@@ -55,8 +55,8 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
 }
 
 /**
- * Endpoint, then defaults (merged already), then one page for a single entity, then client, then detection. `auto` in
- * an endpoint means, as in dlt: not a single entity, otherwise as the client says.
+ * The order is: endpoint, defaults (already merged), one page for a single entity, client, detection. As in dlt, `auto`
+ * in an endpoint means: not a single entity, otherwise the client's choice.
  */
 function choosePaginator(merged: MergedResource, singleEntity: boolean, context: EndpointContext): PaginatorModel {
   const written = merged.endpoint.paginator
@@ -73,13 +73,13 @@ function choosePaginator(merged: MergedResource, singleEntity: boolean, context:
   return context.clientPaginator ?? { kind: 'auto' }
 }
 
-/** Whether the last segment of a path holds a placeholder, so that the answer is one object rather than a list. */
+/** Whether the last path segment holds a placeholder, so that the answer is one object and not a list. */
 function isSingleEntity(path: string): boolean {
   const last = path.replace(/\/+$/, '').split('/').at(-1) ?? ''
   return /(?<!\{)\{[\w.-]+\}(?!\})/.test(last)
 }
 
-/** A request for several parents has one path, so the path can hold no value of theirs. */
+/** A request for several parents has one path, so the path cannot hold values of the parents. */
 function batchOf(merged: MergedResource, url: Template, problems: Problems): BatchModel | undefined {
   const { batch_size: size, batch_separator: separator } = merged.endpoint
   if (size == null || size === 1) return undefined
@@ -125,7 +125,7 @@ function responseActionsOf(merged: MergedResource, problems: Problems): Response
   })
 }
 
-/** Undefined where none is configured: `auto` and null leave the choice to what comes next in line. */
+/** Undefined if none is configured. `auto` and null leave the choice to the next in line. */
 export function paginatorOf(
   written: PaginatorConfig | null | undefined,
   at: PropertyPath,

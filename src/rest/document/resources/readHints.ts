@@ -53,7 +53,7 @@ function commonHints(
   }
 }
 
-/** Empty text and an empty list say: no key. */
+/** Empty text and an empty list mean: no key. */
 function keyNames(names: string | readonly string[] | null | undefined): readonly string[] | undefined {
   if (names == null) return undefined
   const list = [names].flat().filter(name => name !== '')
@@ -96,7 +96,7 @@ function dispositionOf(
   }
 }
 
-/** Own and default columns were merged; each is checked where it was written. */
+/** Own and default columns are merged. Each is checked where it was written. */
 function checkColumns(merged: MergedResource, problems: Problems): void {
   checkColumnKeys(merged.ownColumns, [...merged.at, 'columns'], problems)
   checkColumnKeys(merged.defaultColumns, ['resource_defaults', 'columns'], problems)

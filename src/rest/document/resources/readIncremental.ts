@@ -16,7 +16,7 @@ export function isIncrementalParam(value: unknown): value is IncrementalParam {
   return typeof value === 'object' && value !== null && (value as { type?: unknown }).type === 'incremental'
 }
 
-/** Incremental loading of an endpoint; the form inside `params`, where it is used, counts alone. */
+/** Incremental loading of an endpoint. If the form inside `params` is used, only that one counts. */
 export function incrementalOf(merged: MergedResource, problems: Problems): IncrementalModel | undefined {
   const { endpoint } = merged
   const inParams = Object.entries(endpoint.params ?? {}).filter(([, value]) => isIncrementalParam(value))
@@ -82,7 +82,7 @@ function dedupKey(written: string | readonly string[] | undefined): string | rea
   return [written].flat().filter(name => name !== '')
 }
 
-/** Reports a JSONPath that cannot be compiled. */
+/** Reports an invalid JSONPath. */
 export function checkPath(text: string, at: PropertyPath, problems: Problems): void {
   try {
     compilePath(text)

@@ -9,7 +9,7 @@ import type { MergedResource } from './mergeResource.js'
 import { isIncrementalParam } from './readIncremental.js'
 import type { TemplateReader } from './templates.js'
 
-/** What the requests of an endpoint are made of. */
+/** The parts of an endpoint's requests. */
 export interface RequestParts {
   readonly url: Template
   readonly suspicions: readonly string[]
@@ -65,7 +65,7 @@ function urlOf(merged: MergedResource, reader: TemplateReader, bound: Set<string
       reader.mention(value.resource, [...valueAt, 'resource'])
       return [{ expression: `resources.${value.resource}.${value.field}` }]
     }
-    // What the document itself says is sent as it is written: only values of an API are encoded.
+    // Text of the document is sent as written. Only values from an API are encoded.
     if (typeof value === 'string') {
       return reader.text(value, valueAt).map(part => (typeof part === 'string' ? writtenPathValue(part) : part))
     }
@@ -77,7 +77,7 @@ function urlOf(merged: MergedResource, reader: TemplateReader, bound: Set<string
   })
 }
 
-/** Placeholders of Jinja, as other tools have them: here they are braces that are meant as such. */
+/** Placeholders of Jinja, as in other tools. Here they are plain braces. */
 function leftOver(merged: MergedResource): string[] {
   const place = formatPath(merged.where('endpoint', 'path'))
   return [...merged.endpoint.path.matchAll(/\{\{\s*([^{}]*?)\s*\}\}/g)].map(
@@ -133,7 +133,7 @@ function headersOf(merged: MergedResource, client: ClientConfig, reader: Templat
   return { templates: templates as HeaderTemplate[], secrets: Object.fromEntries(secrets) }
 }
 
-/** The value is never shown: it may be a credential. */
+/** The value is never shown, because it may be a credential. */
 function checkHeader(name: string, value: unknown, at: PropertyPath, problems: Problems): boolean {
   if (!name.includes('{') && !/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) {
     problems.add(at, 'is no name of a header: letters, digits and `-` only')

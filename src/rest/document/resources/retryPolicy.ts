@@ -1,7 +1,7 @@
 import type { RetryPolicy } from '../../api.js'
 import type { RetryConfig } from '../declaration/declaration.js'
 
-/** When nothing is configured: at most 3 retries, after up to 1, 2 and 4 seconds. */
+/** Default: at most 3 retries, after up to 1, 2 and 4 seconds. */
 export const defaultRetry: RetryPolicy = {
   attempts: 4,
   statuses: [429, 500, 502, 503, 504],
@@ -13,7 +13,7 @@ export const defaultRetry: RetryPolicy = {
   jitter: 'full',
 }
 
-/** A `retry` block over the policy it refines, key by key. */
+/** A `retry` block, merged key by key over the policy it refines. */
 export function retryPolicy(config: RetryConfig | null | undefined, base: RetryPolicy): RetryPolicy {
   if (config == null) return base
   const contains = config.body_contains ?? undefined
@@ -30,7 +30,7 @@ export function retryPolicy(config: RetryConfig | null | undefined, base: RetryP
   }
 }
 
-/** Both ends included: 404 is [404, 404], `5xx` is [500, 599], `500-503` is [500, 503]. */
+/** Both ends are included: 404 is [404, 404], `5xx` is [500, 599], `500-503` is [500, 503]. */
 export function statusRange(pattern: number | string): readonly [from: number, to: number] {
   const text = String(pattern).toLowerCase()
   if (text.endsWith('xx')) return [Number(`${text[0]}00`), Number(`${text[0]}99`)]

@@ -4,7 +4,7 @@ import { parseReference, parseTemplate } from '../../request/placeholders.js'
 import type { Template, ValueTemplate } from '../model.js'
 import type { Problems, PropertyPath } from '../problems.js'
 
-/** A parent that a placeholder asks for. */
+/** A parent that a placeholder needs. */
 export interface ParentMention {
   readonly parent: string
   readonly at: PropertyPath
@@ -21,7 +21,7 @@ export class TemplateReader {
     this.#incremental = incremental
   }
 
-  /** `bind` gives what stands for a plain `{name}`, or undefined after it has reported a problem. */
+  /** `bind` returns the value for a plain `{name}`, or undefined after it has reported a problem. */
   text(text: string, at: PropertyPath, bind?: (name: string) => Template | undefined): Template {
     let parts: Template
     try {
@@ -34,7 +34,7 @@ export class TemplateReader {
     return parts.flatMap(part => (typeof part === 'string' ? [part] : this.#reference(part.expression, at, bind)))
   }
 
-  /** A JSON value whose strings and keys may hold placeholders; `literal` is how the document spells a number. */
+  /** A JSON value whose strings and keys may hold placeholders. `literal` is the document's spelling of a number. */
   value(value: unknown, at: PropertyPath, literal?: string): ValueTemplate {
     if (typeof value === 'string') return { kind: 'text', template: this.text(value, at) }
     if (value === null || typeof value === 'boolean') return { kind: 'literal', value }
@@ -88,7 +88,7 @@ export class TemplateReader {
   }
 }
 
-/** What is wrong with a value that is no JSON. */
+/** What is wrong with a value that is not JSON. */
 export function notJson(value: unknown): string {
   return value instanceof Secret
     ? 'a secret may stand only in `auth`, `headers` and `params`'
