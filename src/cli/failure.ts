@@ -4,12 +4,12 @@ import { NoAnswer } from './terminal/prompt.js'
 import type { Output } from './terminal/terminal.js'
 
 /**
- * 0: done. 1: it failed. 2: the file or the command line must be mended first; nothing was requested. 130: a person ended it
- * instead of answering.
+ * 0: done. 1: it failed. 2: fix the file or the command line first; no request was sent. 130: the user ended it instead
+ * of answering.
  */
 export type ExitCode = 0 | 1 | 2 | 130
 
-/** Says what failed and what to do about it, and chooses the exit code. The stack is for `--debug` only. */
+/** Reports what failed and how to fix it, and chooses the exit code. The stack is for `--debug` only. */
 export function reportFailure(error: unknown, output: Output, debug: boolean): ExitCode {
   const hint = hintFor(error)
   output.line(`${output.styled('red', 'error:')} ${printableLines(messageOf(error))}`)

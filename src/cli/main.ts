@@ -19,7 +19,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-// The reader of a pipe went away (`sluice show … | head`): nobody is left to tell.
+// The reader of a pipe ended (`sluice show … | head`): there is nobody left to tell.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
   throw error
@@ -33,5 +33,5 @@ process.exitCode = await sluice(process.argv.slice(2), {
   now: () => performance.now(),
 })
 
-// Normally nothing is open any more and the process ends by itself; this is for a connection that was forgotten.
+// Normally nothing is open now and the process ends by itself. This is for a connection that was left open.
 setTimeout(() => process.exit(), 2_000).unref()

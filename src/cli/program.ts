@@ -3,8 +3,8 @@ import type { CommandContext } from './commands/command.js'
 import type { ExitCode } from './failure.js'
 
 /**
- * Runs one command line (without `node` and the script). Never throws and never ends the process: everything that goes
- * wrong is reported on `context.terminal.err` and told by the exit code.
+ * Runs one command line (without `node` and the script). Never throws and never ends the process. It reports every
+ * error on `context.terminal.err` and in the exit code.
  */
 export async function sluice(
   args: readonly string[],
@@ -24,7 +24,7 @@ export async function sluice(
   }
 }
 
-/** Every command: its arguments here, its work in a file of its own that is loaded when it is called. */
+/** Every command: its arguments are here, its work is in its own file, which is loaded on call. */
 function commands(context: CommandContext & { readonly version: string }, exit: (code: ExitCode) => void): Command {
   const { out, err } = context.terminal
   const program = new Command('sluice')
@@ -165,10 +165,10 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
 
 const AUTH_TYPES = ['none', 'bearer', 'api_key', 'http_basic']
 
-/** Forms of `sluice schema`, as the exporter has them; listed here because the command starts without loading it. */
+/** Formats of `sluice schema`, as the exporter has them. Listed here so that the command starts without loading it. */
 const SCHEMA_FORMATS = ['yaml', 'json', 'dbml', 'mermaid', 'typescript']
 
-/** Which dataset a command is about. */
+/** Selects the dataset of a command. */
 function target(of: Command): Command {
   return of
     .option('--destination <url>', 'look into this destination')

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { ConfigError } from '../model/errors.js'
 import { replaceFile } from '../pipeline/look/wholeFile.js'
 
-/** Writes a file whole, or not at all. What was there is replaced, unless `replace` is false: then it is an error. */
+/** Writes a whole file or nothing. Replaces an existing file. If `replace` is false, an existing file is an error. */
 export async function writeWhole(path: string, text: string, { replace = true } = {}): Promise<void> {
   try {
     if (!replace) {

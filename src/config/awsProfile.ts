@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { type Environment, isSet } from './environment.js'
 
-/** The region of a profile, by default of `default`, in the file that AWS's own tools read: `~/.aws/config`. */
+/** The region of an AWS profile, `default` by default. Reads the same file as AWS's own tools: `~/.aws/config`. */
 export function regionOfProfile(profile = 'default', env: Environment): string | undefined {
   let section = ''
   for (const line of awsConfig(env).split(/\r?\n/)) {

@@ -4,13 +4,13 @@ import { alternatives, nearMiss } from '../rest/document/problems.js'
 import { type Environment, processEnvironment } from './environment.js'
 
 interface DestinationKind {
-  /** How it is written, for messages. */
+  /** How to write it, for messages. */
   readonly form: string
-  /** Makes the destination from what follows the scheme; the engine is loaded only now. */
+  /** Creates the destination from the text after the scheme. Loads the engine only now. */
   open(rest: string, env: Environment): Promise<Destination>
 }
 
-/** Every scheme of a destination. A new destination is one new folder and its place here. */
+/** Every scheme of a destination. A new destination needs one new folder and its entry here. */
 const kinds: Readonly<Record<string, DestinationKind>> = {
   duckdb: {
     form: 'duckdb:PATH',
@@ -30,7 +30,7 @@ const kinds: Readonly<Record<string, DestinationKind>> = {
   },
 }
 
-/** How each destination is written, by its scheme. */
+/** How to write each destination, by its scheme. */
 export const destinationForms: ReadonlyMap<string, string> = new Map(
   Object.entries(kinds).map(([scheme, { form }]) => [scheme, form]),
 )

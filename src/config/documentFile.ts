@@ -4,23 +4,23 @@ import { setNumberLiteral } from '../json/value.js'
 import { ConfigError, type ConfigPlace } from '../model/errors.js'
 import { formatPath, type PropertyPath } from '../rest/document/problems.js'
 
-/** A YAML or JSON file, read. */
+/** A parsed YAML or JSON file. */
 export interface DocumentFile {
   readonly path: string
   readonly value: unknown
-  /** File, line and column of a key; of the nearest key above it where it is missing. */
+  /** File, line and column of a key. For a missing key, those of the nearest key above it. */
   place(path: PropertyPath): ConfigPlace
 }
 
 /**
- * Reads a YAML or JSON file, called `shown` in messages. Whole numbers beyond ±(2^53−1) become bigint, and numbers keep their
- * spelling (`numberLiteral`). Throws a ConfigError.
+ * Reads a YAML or JSON file. Messages call it `shown`. Whole numbers beyond ±(2^53−1) become bigint, and numbers keep
+ * their spelling (`numberLiteral`). Throws a ConfigError.
  */
 export async function readDocument(path: string, shown = path): Promise<DocumentFile> {
   return parseDocumentText(await readText(path, shown), shown)
 }
 
-/** The text of a file; `shown` is its name in messages. */
+/** The text of a file. `shown` is its name in messages. */
 export async function readText(path: string, shown = path): Promise<string> {
   try {
     return await readFile(path, 'utf8')
@@ -40,7 +40,7 @@ export function fileError(file: string, message: string, at: { line?: number; co
   return new ConfigError([{ place: { path: '', file, ...at }, message }])
 }
 
-/** YAML 1.2, of which JSON is a part; `<<` merges maps. */
+/** YAML 1.2, which includes JSON. `<<` merges maps. */
 export function parseDocumentText(text: string, path: string): DocumentFile {
   const lineCounter = new LineCounter()
   const document = parseDocument(text.replace(/^\uFEFF/, ''), {
@@ -69,7 +69,7 @@ function firstLine(text: string): string {
   return (text.split('\n')[0] ?? '').replace(/\.$/, '')
 }
 
-/** A number that its document spells otherwise than JavaScript prints it. */
+/** A number that the document spells differently from how JavaScript prints it. */
 class SpelledNumber {
   readonly value: number | bigint
   readonly literal: string
@@ -80,7 +80,7 @@ class SpelledNumber {
   }
 }
 
-/** Notes the spelling of numbers where it would be lost: `7.0`, `1e3`, `00123`, more digits than a double has. */
+/** Records the spelling of numbers if it would be lost: `7.0`, `1e3`, `00123`, more digits than a double has. */
 function spellNumbers(document: Document): void {
   visit(document, {
     Scalar(key, node) {
@@ -92,7 +92,7 @@ function spellNumbers(document: Document): void {
   })
 }
 
-/** Whole numbers that a double holds exactly become numbers again, and spellings are kept with what holds the number. */
+/** Whole numbers that a double holds exactly become numbers again. Spellings are kept with the number's parent. */
 function narrow(value: unknown): unknown {
   if (value instanceof SpelledNumber) return narrow(value.value)
   if (typeof value === 'bigint') {

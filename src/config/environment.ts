@@ -5,7 +5,7 @@ import { defaultRetry } from '../rest/document/resources/retryPolicy.js'
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** The environment of this process; nothing else in Sluice reads it. */
+/** The environment of this process. Nothing else in Sluice reads it. */
 export function processEnvironment(): Environment {
   return process.env
 }
@@ -16,7 +16,7 @@ export interface RequestSettings {
   readonly timeoutMs: number
 }
 
-/** dlt's own policy: 5 attempts, after 1, 2, 4 and 8 seconds, for 429 and every 5xx. */
+/** dlt's own policy: 5 attempts for 429 and every 5xx, with waits of 1, 2, 4 and 8 seconds. */
 const dltRetry: RetryPolicy = {
   ...defaultRetry,
   attempts: 5,
@@ -31,8 +31,8 @@ const retrySettings = [
 ]
 
 /**
- * Reads `RUNTIME__REQUEST_*`. As soon as one of the retry settings is there, the policy is dlt's with these values,
- * else it is Sluice's; `retry` blocks in the document refine either. 0 attempts are 1, as in dlt.
+ * Reads `RUNTIME__REQUEST_*`. If any of the retry settings is set, uses dlt's policy with these values, else Sluice's.
+ * `retry` blocks in the document override both. As in dlt, 0 attempts mean 1.
  */
 export function requestSettings(env: Environment): RequestSettings {
   const timeout = setting(env, 'RUNTIME__REQUEST_TIMEOUT')
@@ -57,7 +57,7 @@ export function isDebugging(env: Environment): boolean {
   return isSet(env, 'SLUICE_DEBUG') && !['0', 'false'].includes(env.SLUICE_DEBUG ?? '')
 }
 
-/** An empty variable is as good as none. */
+/** An empty variable counts as not set. */
 export function isSet(env: Environment, name: string): boolean {
   return env[name] !== undefined && env[name] !== ''
 }

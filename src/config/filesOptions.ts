@@ -10,9 +10,9 @@ import { regionOfProfile } from './awsProfile.js'
 import { type Environment, isSet, processEnvironment } from './environment.js'
 
 /**
- * Loads into Parquet, NDJSON or CSV files of a folder or of `s3://bucket/prefix`, laid out as dlt lays them out. Merging is
- * not possible. What the options do not say about S3 is looked up in the environment: `AWS_ACCESS_KEY_ID`,
- * `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, or dlt's names of them.
+ * Loads into Parquet, NDJSON or CSV files of a folder or of `s3://bucket/prefix`, in dlt's layout. Merging is not
+ * possible. S3 settings missing in the options come from the environment: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+ * `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, or dlt's names of them.
  *
  * @example
  * ```ts
@@ -30,7 +30,7 @@ export function files(target: string | FilesOptions, env: Environment = processE
 
 const DLT = 'DESTINATION__FILESYSTEM__CREDENTIALS__'
 
-/** Each setting's names, the first that is set counts. */
+/** Names of each setting. The first that is set counts. */
 const settingNames = {
   accessKeyId: [`${DLT}AWS_ACCESS_KEY_ID`, 'AWS_ACCESS_KEY_ID'],
   secretAccessKey: [`${DLT}AWS_SECRET_ACCESS_KEY`, 'AWS_SECRET_ACCESS_KEY'],
@@ -66,11 +66,11 @@ function s3Settings(env: Environment): S3Options {
 const urlSettings = ['format', 'compression', 'layout', 'region', 'endpoint', 'path_style', 'staging_dir'] as const
 
 /**
- * The destination of `DIR` or `s3://BUCKET/PREFIX`, with settings behind a `?` as in
+ * The destination of `DIR` or `s3://BUCKET/PREFIX`. Settings follow a `?`, as in
  * `files:lake?format=jsonl&compression=none`. Throws a ConfigError.
  */
 export function filesFromUrl(text: string, env: Environment): Destination {
-  // A folder's name may hold a question mark.
+  // A folder's name may contain a question mark.
   const [, path = text, query = ''] = /^([^?]*)\?(\w+=.*)$/s.exec(text) ?? []
   const settings = new Map<string, string>()
   for (const [name, value] of new URLSearchParams(query)) {
@@ -104,7 +104,7 @@ export function filesFromUrl(text: string, env: Environment): Destination {
   )
 }
 
-/** A setting that is not given must not hide one of the environment. */
+/** A setting that is not given must not override the environment. */
 function withoutUndefined<T extends object>(settings: T): Partial<T> {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<T>
 }

@@ -3,7 +3,7 @@ import { restDocument } from '../rest/document/declaration/declaration.js'
 import { schemaContract } from '../rest/document/declaration/hintKeys.js'
 import { key, name } from '../rest/document/declaration/pieces.js'
 
-/** What `source` holds besides the keys of a `rest_api` document. */
+/** The keys of `source` besides those of a `rest_api` document. */
 const sourceKeys = {
   name: key(name, {
     description: 'Name of the source: of its schema and of its state.',
@@ -44,20 +44,20 @@ const sourceDocument = z
   .strictObject({ ...sourceKeys, ...restDocument.shape })
   .meta({ description: 'Where the records come from: a `rest_api` document, and a few keys around it.' })
 
-/** A pipeline file in which the document stands under `source`. */
+/** A pipeline file with the document under `source`. */
 export const wrappedPipeline = z.strictObject({
   $schema: key(z.string(), 'Address of the JSON Schema, for editors.'),
   ...pipelineKeys,
   source: sourceDocument,
 })
 
-/** A pipeline file in which the keys of the pipeline stand beside those of the document. */
+/** A pipeline file with the keys of the pipeline beside those of the document. */
 export const flatPipeline = z.strictObject({ ...pipelineKeys, ...restDocument.shape })
 
 export const pipelineKeyNames: readonly string[] = Object.keys(pipelineKeys)
 export const sourceKeyNames: readonly string[] = Object.keys(sourceKeys)
 
-/** Checks the keys around the document; the document itself is checked by its own declaration. */
+/** Checks the keys around the document. The document has its own check. */
 export const wrapperOnly = z.strictObject({
   $schema: key(z.string(), ''),
   ...pipelineKeys,

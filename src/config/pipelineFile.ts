@@ -15,7 +15,7 @@ import { restApiFrom } from './restApi.js'
 import { workingFolder } from './secretFiles.js'
 import { secretResolver } from './secrets.js'
 
-/** What is said instead of the file, and where it is read. */
+/** Overrides for the file, and where to read it. */
 export interface PipelineFileOptions {
   /** As in `duckdb:demo.duckdb`. */
   readonly destination?: string | undefined
@@ -31,13 +31,13 @@ export interface PipelineFile {
   readonly path: string
   /** One, unless a TypeScript file exports several. */
   readonly pipelines: readonly Pipeline[]
-  /** What is worth a warning; it is also the first that listeners of a run are told. */
+  /** Warnings about the file. They are also the first events of a run. */
   readonly warnings: readonly string[]
 }
 
 interface Reading {
   readonly path: string
-  /** The same as it is shown in messages: relative where it lies under the current folder. */
+  /** The path in messages: relative if it is under the current folder. */
   readonly shown: string
   readonly env: Environment
   readonly cwd: string
@@ -46,7 +46,7 @@ interface Reading {
 }
 
 /**
- * Reads a pipeline file, finds its secrets and connects nothing. Throws a ConfigError that names file, line and key.
+ * Reads a pipeline file and finds its secrets. Opens no connection. Throws a ConfigError that names file, line and key.
  *
  * A `.yaml`, `.yml` or `.json` file holds a `rest_api` document, alone, beside `name`, `destination` and `dataset`, or
  * under `source`. A `.ts`, `.mts`, `.js` or `.mjs` file exports as its default such a document, a pipeline, or a list
@@ -95,10 +95,10 @@ async function modulePipelines(reading: Reading): Promise<Pipeline[]> {
   return pipelines
 }
 
-/** The doors of the package, by what follows `sluice` in an import. */
+/** The entry points of the package, by what follows `sluice` in an import. */
 const doors = { sluice: 'index', 'sluice/destination': 'destinationDoor', 'sluice/source': 'sourceDoor' }
 
-/** TypeScript is compiled in memory. `sluice` is this very copy, whatever else is installed beside the file. */
+/** Compiles TypeScript in memory. `sluice` is this very copy, even if another is installed beside the file. */
 async function importDefault({ path, shown }: Reading): Promise<unknown> {
   await readText(path, shown)
   const { createJiti } = await import('jiti')
@@ -206,7 +206,7 @@ function omit(value: Readonly<Record<string, unknown>>, keys: readonly string[])
   return Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)))
 }
 
-/** The same pipeline, whose runs begin with the warnings of its file. */
+/** The same pipeline. Its runs start with the warnings of its file. */
 function announcing(made: Pipeline, warnings: readonly string[]): Pipeline {
   if (warnings.length === 0) return made
   return {

@@ -9,30 +9,30 @@ import { type Environment, processEnvironment, requestSettings } from './environ
 import { secretResolver } from './secrets.js'
 
 export interface RestApiOptions {
-  /** Name of the source and of its schema; the key of its state. Default `rest_api`. */
+  /** Name of the source and its schema, and key of its state. Default `rest_api`. */
   readonly name?: string | undefined
-  /** Depth to which nested lists become tables, for resources that do not say. */
+  /** Depth to which nested lists become tables, for resources without their own setting. */
   readonly maxTableNesting?: number | undefined
   /** Whether nested tables carry the key of their root row. */
   readonly rootKey?: boolean | undefined
   readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
-  /** Without effect, as lists are read in parallel in any case; for callers that come from dlt. */
+  /** No effect: lists are always read in parallel. For callers that come from dlt. */
   readonly parallelized?: boolean | undefined
   /** Where secrets and settings come from. Default: the environment of this process. */
   readonly env?: Environment | undefined
-  /** Where `.sluice/secrets.toml` and `.dlt/secrets.toml` are. Default: the current folder. */
+  /** Where to find `.sluice/secrets.toml` and `.dlt/secrets.toml`. Default: the current folder. */
   readonly cwd?: string | undefined
-  /** Folder of the pipeline file, looked at before `cwd`. */
+  /** Folder of the pipeline file, searched before `cwd`. */
   readonly folder?: string | undefined
-  /** Name of the pipeline, whose own secrets come first. */
+  /** Name of the pipeline. Its own secrets come first. */
   readonly pipeline?: string | undefined
   /** Line and column of keys, for messages. */
   readonly place?: PlaceOf | undefined
-  /** Told of what is worth a warning. Default: a warning of the process. */
+  /** Called with each warning. Default: a warning of the process. */
   readonly warn?: ((message: string) => void) | undefined
 }
 
-/** A `rest_api` document whose resources and tables TypeScript knows by name. */
+/** A `rest_api` document with resource and table names that TypeScript knows. */
 export interface RestApiDocument<Name extends string, Table extends string>
   extends Omit<RestApiConfig, 'resources' | 'resource_defaults'> {
   readonly resources: readonly (Name | NamedResource<Name, Table> | RecordsFunction)[]
@@ -46,10 +46,10 @@ type TableNamed<Keys extends Pick<ResourceConfig, 'table_name'>, Table> = Omit<K
 }
 
 /**
- * A source from a `rest_api` document: checked whole, secrets found, nothing requested yet. The document is not
- * changed. Throws a ConfigError with every problem found.
+ * A source from a `rest_api` document. Checks all of it and finds its secrets, but requests nothing yet. Does not
+ * change it. Throws a ConfigError with every problem found.
  *
- * TypeScript knows the names of resources and tables that the document gives as literals: `run({ select })` and
+ * TypeScript knows the resource and table names that are literals in the document: `run({ select })` and
  * `dataset().table()` complete and check them.
  *
  * @example
@@ -75,7 +75,7 @@ export function restApi<Name extends string = string, Table extends string = Nam
   return restApiFrom(document, options) as Source<Name, Table>
 }
 
-/** The same for a document that is not known to be one. */
+/** The same for a value that may not be a valid document. */
 export function restApiFrom(document: unknown, options: RestApiOptions): Source {
   const { env = processEnvironment(), cwd = process.cwd(), folder, pipeline, name, warn = warnProcess } = options
   const lookup = secretResolver({ env, cwd, folder, pipeline, source: name, warn })

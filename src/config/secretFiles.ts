@@ -4,7 +4,7 @@ import { parse, TomlError } from 'smol-toml'
 import { ConfigError } from '../model/errors.js'
 import { type Environment, isSet } from './environment.js'
 
-/** A file of secrets, and what it holds if it is there. */
+/** A file of secrets, and its content if it exists. */
 export interface SecretFile {
   /** As shown in messages. */
   readonly path: string
@@ -17,8 +17,8 @@ export function workingFolder(env: Environment, folder: string): string {
 }
 
 /**
- * The files where secrets are looked up, in order: `secrets.toml` of the working folder, then dlt's, each beside the
- * pipeline file before the current folder. A file that others may read is reported.
+ * The files with secrets, in search order: `secrets.toml` of the working folder, then dlt's. Each is searched beside
+ * the pipeline file, then in the current folder. Reports a file that others may read.
  */
 export function secretFiles(
   env: Environment,
@@ -46,13 +46,13 @@ function readTables(path: string, warn: (message: string) => void): SecretFile['
   try {
     return parse(text)
   } catch (error) {
-    // The parser's own message quotes the file.
+    // The parser's own message quotes the file, which holds secrets.
     const at = error instanceof TomlError ? { line: error.line, column: error.column } : {}
     throw new ConfigError([{ place: { path: '', file: path, ...at }, message: 'is not valid TOML' }])
   }
 }
 
-/** The value under these keys, one table in another; numbers and booleans as text. */
+/** The value under these keys of nested tables. Numbers and booleans become text. */
 export function valueIn(file: SecretFile, keys: readonly string[]): string | undefined {
   let value: unknown = file.tables
   for (const key of keys) {

@@ -5,14 +5,14 @@ import { type SecretFile, secretFiles, valueIn } from './secretFiles.js'
 
 export interface SecretResolverOptions {
   readonly env: Environment
-  /** Folder of the pipeline file, where there is one. */
+  /** Folder of the pipeline file, if there is one. */
   readonly folder?: string | undefined
   readonly cwd: string
-  /** Name of the pipeline; its own settings come before those of all. */
+  /** Name of the pipeline. Its own settings come before the general ones. */
   readonly pipeline?: string | undefined
   /** Name of the source. Default `rest_api`. */
   readonly source?: string | undefined
-  /** Told once of each file that others may read. */
+  /** Called once for each file that others may read. */
   readonly warn?: ((message: string) => void) | undefined
 }
 
@@ -27,8 +27,8 @@ type Keys = readonly string[]
 const SECTION = 'rest_api'
 
 /**
- * Finds what documents refer to. Every name is looked up in the environment first, then in `.sluice/secrets.toml`, then
- * in `.dlt/secrets.toml`:
+ * Looks up the references of documents. Searches the environment first, then `.sluice/secrets.toml`, then
+ * `.dlt/secrets.toml`:
  *
  * - `${secrets.api_key}`: `API_KEY`, then dlt's names from `<PIPELINE>__SOURCES__<SECTION>__<SOURCE>__API_KEY` down to
  *   `SOURCES__API_KEY`;
@@ -127,10 +127,10 @@ export function secretResolver(options: SecretResolverOptions): Lookup {
   }
 }
 
-/** `${secrets.name}` and `${env.NAME}`; a second dollar sign before it keeps it as text. */
+/** `${secrets.name}` and `${env.NAME}`. A second dollar sign in front keeps it as text. */
 const reference = /(\$?)\$\{(secrets|env)\.([\w.-]+)\}/g
 
-/** dlt's sections of a source, most specific first; all of the pipeline's before those of every pipeline. */
+/** dlt's sections of a source, most specific first. The pipeline's own sections come before the general ones. */
 function sections(pipeline: string | undefined, source: string): Keys[] {
   const general = [
     ['sources', SECTION, source],

@@ -16,66 +16,66 @@ import type { TableWriter } from './tables/tableWriter.js'
 
 const DEFAULT_BATCH_ROWS = 61_440
 /**
- * Where rows are long, a batch ends before it has all of its rows. With the piece of a page that is added before anybody looks,
- * a text column stays within a block of 32 MB of the kernel's memory, whose blocks are powers of two.
+ * With long rows, a batch ends before its rows are complete. Including the piece of a page added before the next check,
+ * a text column stays within one 32 MB block. The kernel's memory has blocks of powers of two.
  */
 const BATCH_BYTES = 24 << 20
-/** Of all tables together: a load of many tables with long rows holds no batch for each. */
+/** For all tables together: a load of many tables with long rows does not hold a full batch for each. */
 const BATCHES_BYTES = 48 << 20
 
 export interface NormalizerOptions {
-  /** Evolves: tables and columns are added. */
+  /** It evolves: tables and columns are added. */
   readonly schema: Schema
   readonly naming: Naming
   readonly loadId: string
   readonly warn: (code: WarningCode, message: string, resource?: string) => void
-  /** The contract of a root table, which its nested tables are under as well. Default: everything may evolve. */
+  /** The contract of a root table and its nested tables. Default: everything may evolve. */
   readonly contract?: ((table: string) => SchemaContract) | undefined
   /**
-   * Levels of nested tables; deeper objects and lists stay whole as JSON. Default: what the schema says, else 1,000.
-   * A table's own hint goes before it.
+   * Levels of nested tables. Deeper objects and lists stay whole as JSON. Default: the schema's setting, else 1,000. A
+   * table's own hint overrides it.
    */
   readonly maxNesting?: number | undefined
-  /** Texts may hold U+0000. Where not it is removed, with one warning a column. */
+  /** Texts may hold U+0000. If not, it is removed, with one warning for each column. */
   readonly nulInText: boolean
   /** Most columns of a table, default 10,000. */
   readonly maxColumns?: number | undefined
-  /** Digits and scale of decimal columns whose hints say neither; more digits than that are an error. */
+  /** Digits and scale of decimal columns without such hints. More digits than that are an error. */
   readonly decimals: CellLimits['decimals']
   /**
-   * Rows of a full batch, default 61,440. A record's rows are never divided, so a batch may hold more; it holds fewer where
+   * Rows of a full batch, default 61,440. A record's rows are never split, so a batch may hold more. It holds fewer if
    * their values take more than 32 MiB.
    */
   readonly batchRows?: number | undefined
 }
 
-/** What became of the records of one page. */
+/** The results for the records of one page. */
 export interface WriteCounts {
   readonly records: number
-  /** Rows, of any table, that the contract did not admit; rows below a discarded row are not counted. */
+  /** Rows of any table that the contract rejected. Rows below a discarded row are not counted. */
   readonly discardedRows: number
-  /** Values that the contract did not admit in rows that stayed. */
+  /** Values that the contract rejected in rows that stayed. */
   readonly discardedValues: number
 }
 
-/** Turns pages of records into column batches of dlt's tables while the schema evolves. One load uses one of them. */
+/** Turns pages of records into column batches of dlt's tables while the schema evolves. Each load has its own. */
 export interface Normalizer {
   /**
-   * Adds the records of a page, or a piece of one that `before` records of the page came before. `table` is a root table,
-   * normalised, already part of the schema with its hints; `records` is the UTF-8 text of one JSON array. Fails with a
-   * DataError, SchemaError or RequestError (no JSON) that names table, column and value; after that the normaliser must
-   * not be used.
+   * Adds the records of a page, or a piece of one with `before` earlier records. `table` is a root table: its name is
+   * normalised, and the schema already has it with its hints. `records` is the UTF-8 text of one JSON array. Fails with
+   * a DataError, SchemaError or RequestError (invalid JSON) that names table, column and value. Do not use the
+   * normaliser after that.
    */
   write(table: string, records: Uint8Array, before?: number): WriteCounts
-  /** The batches that are full, or all that is left. Their buffers are used again from the next call of this on. */
+  /** The full batches, or everything that is left. The next call reuses their buffers. */
   take(all?: boolean): ColumnBatch[]
-  /** Rows written so far, by table; tables without rows are left out. */
+  /** Rows written so far, by table. Omits tables without rows. */
   rows(): ReadonlyMap<string, number>
-  /** Columns made for values that did not fit the column of their key, by table. */
+  /** Columns created for values that did not fit the column of their key, by table. */
   variants(): ReadonlyMap<string, readonly string[]>
   /**
-   * To be called once, after the last page: marks tables that have seen data, and warns of columns that were only
-   * null or were declared and never came.
+   * Call it once, after the last page. Marks tables that have seen data. Warns of columns that were only null, or were
+   * declared and never came.
    */
   finish(): void
 }
@@ -188,7 +188,7 @@ class LoadNormalizer implements Normalizer {
     if (!walk.atEnd(reader.position)) throw reader.malformed()
   }
 
-  /** Reads one record in the exact way; false when it was the last. */
+  /** Reads one record in the exact way. False at the end of the list. */
   #readExactly(family: Family): boolean {
     const walk = this.#walk
     walk.reader.position = walk.recordStart
@@ -236,7 +236,7 @@ class LoadNormalizer implements Normalizer {
     )
   }
 
-  /** The value that the record has for the column, and that the column could not take. */
+  /** The record's value for the column that did not fit it. */
   #misfit(record: Tree, column: ColumnSchema): string | undefined {
     const value = isObjectTree(record) ? this.#shapes.valueOf(record, column.name) : undefined
     if (value === undefined || value === null) return undefined
@@ -255,7 +255,7 @@ class LoadNormalizer implements Normalizer {
     return near === undefined ? '' : `; did you mean ${near}?`
   }
 
-  /** The record that became the `index`th root row of the page; undefined where rows were discarded. */
+  /** The record of the `index`th root row of the page. Undefined if rows were discarded. */
   #recordAt(index: number, { table }: Family, firstRow: number): Tree | undefined {
     const { reader, records } = this.#walk
     if (index < 0 || table.cutRows + table.rows - firstRow !== records) return undefined
@@ -276,7 +276,7 @@ class LoadNormalizer implements Normalizer {
     return this.#ready.splice(0)
   }
 
-  /** Tables with enough rows or bytes for a batch; where all together hold too many bytes, those that hold most of them. */
+  /** Tables with enough rows or bytes for a batch. If all together hold too many bytes, the largest ones. */
   #full(): readonly TableWriter[] {
     const full: TableWriter[] = []
     const others: { readonly table: TableWriter; readonly bytes: number }[] = []

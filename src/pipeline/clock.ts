@@ -1,6 +1,6 @@
 import { type Clock, LONGEST_TIMER_MS } from '../model/source.js'
 
-/** The real time and chance of this machine. */
+/** The real time and random numbers of this machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   random: () => Math.random(),

@@ -27,55 +27,58 @@ export interface PipelineOptions<Name extends string = string, Table extends str
   readonly home?: string | undefined
   /** Files that the schema is read from and written to. */
   readonly schema?: SchemaFiles | undefined
-  /** Naming convention, where it is not dlt's default. Fixed once a table holds data. */
+  /** Naming convention. Default: dlt's. It cannot change once a table holds data. */
   readonly naming?: NamingName | undefined
-  /** Time and chance; given in tests. */
+  /** Time and random numbers. Tests pass their own. */
   readonly clock?: Clock | undefined
-  /** What the working folder lies on; given in tests. Default: the files of this machine. */
+  /** File system of the working folder. Tests pass their own. Default: the files of this machine. */
   readonly files?: Files | undefined
 }
 
 /**
- * Loads a source into a dataset. Runs are exactly-once: a run commits schema, rows, state and receipts together or
- * leaves the destination as it was, and a run that was interrupted is taken up by the next one.
+ * Loads a source into a dataset. Runs are exactly-once. A run commits schema, rows, state and receipts together, or
+ * leaves the destination as it was. The next run resumes an interrupted one.
  *
- * `Name` and `Table` are the names of the resources and of their tables, where TypeScript knows them.
+ * `Name` and `Table` are the names of the resources and of their tables, if TypeScript knows them.
  */
 export interface Pipeline<Name extends string = string, Table extends string = string> {
   readonly name: string
   readonly source: Source<Name, Table>
   readonly destination: Destination
-  /** As the destination spells it. */
+  /** The name at the destination. */
   readonly datasetName: string
   /** Files that the schema is read from and written to. */
   readonly schema: SchemaFiles
   /** Rejects with a SluiceError; then nothing was committed. */
   run(options?: RunOptions<Name>): Promise<RunResult>
   /**
-   * Loads the pages of an earlier load's journal, the newest or the one named, without a request to the API. Rejects
-   * with a SluiceError; then nothing was committed.
+   * Loads the pages that an earlier load recorded in its journal. Default: the newest journal. Sends no request to the
+   * API. Rejects with a SluiceError; then nothing was committed.
    */
   replay(loadId?: string, options?: ReplayOptions<Name>): Promise<RunResult>
-  /** Asks one page of each root resource and says what was found; writes nothing. */
+  /** Requests one page of each root resource and reports what it found. Writes nothing. */
   check(options?: CheckOptions): Promise<CheckResult>
-  /** Says what would be asked first, how and why, and where it would start; asks the API nothing and writes nothing. */
+  /**
+   * Reports the first requests of a run, the reasons for them, and where it starts. Sends no request and writes
+   * nothing.
+   */
   plan(options?: PlanOptions): Promise<PipelinePlan>
   /**
-   * Reads what was loaded. Rows are typed by `Tables`, as `sluice types` writes them; without it they are records of
-   * values, and the names of tables are those of the source.
+   * Reads loaded data. `Tables` types the rows, as `sluice types` writes them. Without it, rows are records of values,
+   * and table names are those of the source.
    */
   dataset<Tables extends TablesOf<Tables> = KnownTables<Name | Table>>(): Dataset<Tables>
-  /** Drops the tables of resources, nested ones included, and their state, in one transaction. */
+  /** Drops the tables of resources, with their nested tables and their state, in one transaction. */
   drop(resources: readonly Name[], options?: ChangeOptions): Promise<Dropped>
-  /** Lets the cursors of resources start anew, in one transaction; their rows stay. */
+  /** Resets the cursors of resources in one transaction. Their rows stay. */
   resetState(resources: readonly Name[], options?: ChangeOptions): Promise<Dropped>
-  /** The same pipeline with another destination or dataset; everything else stays as it is. */
+  /** The same pipeline with another destination or dataset. Nothing else changes. */
   with(changes: Pick<PipelineOptions, 'dataset'> & Partial<Pick<PipelineOptions, 'destination'>>): Pipeline<Name, Table>
 }
 
 /**
- * A pipeline of a source into a destination. Nothing is requested or opened yet. Throws a ConfigError where it has no
- * name, or an unknown naming convention.
+ * A pipeline of a source into a destination. It requests and opens nothing yet. Throws a ConfigError if the name is
+ * blank or the naming convention unknown.
  *
  * @example
  * ```ts
@@ -128,7 +131,7 @@ export function pipeline<Name extends string = string, Table extends string = Na
   }
 }
 
-/** Knows the secrets of both ends. */
+/** Knows the secrets of the source and of the destination. */
 export function scrubberOf({
   source: { scrubber = createScrubber() },
   destination,
@@ -138,7 +141,7 @@ export function scrubberOf({
   return scrubber
 }
 
-/** What leaves a pipeline passes here, whoever wrote it: it holds no secret that is known. */
+/** Every result, error and event leaves the pipeline through here. This removes all known secrets. */
 function doors(scrubber: Scrubber) {
   return {
     async outward<Result>(work: Promise<Result>): Promise<Result> {
@@ -155,7 +158,7 @@ function doors(scrubber: Scrubber) {
   }
 }
 
-/** Normalised as the names of tables are. */
+/** Normalised like the names of tables. */
 function datasetNameOf({
   name,
   dataset = `${name}_dataset`,

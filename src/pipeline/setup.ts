@@ -23,28 +23,28 @@ export interface PipelineSetup {
   readonly files: Files
 }
 
-/** What to forget before loading. */
+/** What to drop before loading. */
 export type Refresh = 'drop_sources' | 'drop_resources' | 'drop_data'
 
-/** `Name` is a resource of the source, where TypeScript knows them. */
+/** `Name` is a resource of the source, if TypeScript knows the names. */
 export interface RunOptions<Name extends string = string> {
-  /** Ends the run; nothing is committed, what was read is kept for the next run. */
+  /** Stops the run. Commits nothing, and keeps the pages for the next run. */
   readonly signal?: AbortSignal | undefined
-  /** Names of the resources to load; default those the source selects. */
+  /** Names of the resources to load. Default: those that the source selects. */
   readonly select?: readonly Name[] | undefined
   /** Stop every list after this many pages. */
   readonly maxPages?: number | undefined
-  /** Requests in flight for one origin and credential, at most; 1 is strictly serial. Default 16. */
+  /** Most requests in flight for one origin and credential. 1 is strictly serial. Default 16. */
   readonly concurrency?: number | undefined
-  /** Instead of what the resources say. */
+  /** Overrides the write disposition of the resources. */
   readonly writeDisposition?: WriteDisposition | DispositionHint | undefined
-  /** Stays in the schema for later runs, as with dlt. */
+  /** The schema keeps it for later runs, as with dlt. */
   readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
-  /** Forget before loading: everything of the source, tables and state of the resources, or their rows and cursors. */
+  /** Drop before loading: everything of the source, tables and state of the resources, or their rows and cursors. */
   readonly refresh?: Refresh | undefined
-  /** Commit although a receipt says that something is missing. */
+  /** Commit even if a receipt says that something is missing. */
   readonly allowIncomplete?: boolean | undefined
-  /** Take up an interrupted run that asked for the same. Default true. */
+  /** Resume an interrupted run that had the same options. Default true. */
   readonly resume?: boolean | undefined
   /** Keep the journal after the commit, for `replay`. Default false. */
   readonly keepJournal?: boolean | undefined
@@ -55,20 +55,20 @@ export interface RunResult {
   readonly pipeline: string
   /** Name of the dataset at the destination. */
   readonly dataset: string
-  /** Undefined when there was nothing to commit: no rows, no change of state or schema. */
+  /** Undefined if there was nothing to commit: no rows, no change of state or schema. */
   readonly loadId: string | undefined
-  /** One a resource that was loaded, in the order of the source. */
+  /** One for each loaded resource, in the order of the source. */
   readonly receipts: readonly Receipt[]
   /** Rows staged by table, nested tables included. */
   readonly rows: Readonly<Record<string, number>>
 }
 
-/** Where journals and locks of a pipeline are. */
+/** Folder with the journals and locks of a pipeline. */
 export function pipelineFolder(setup: PipelineSetup): string {
   return join(setup.home, folderName(setup.name))
 }
 
-/** A name that any text may be made into, and that never leads out of the working folder. */
+/** Encodes any text as a folder name that never leads out of the working folder. */
 function folderName(name: string): string {
   return encodeURIComponent(name).replace(/^\.+$/, dots => dots.replaceAll('.', '%2E'))
 }

@@ -1,5 +1,5 @@
 import type { Destination } from '../model/destination.js'
 
-/** A case before it is given a destination. */
+/** A case without its destination. */
 type CaseBody = (destination: Destination) => Promise<void>
 export type CaseTable = Readonly<Record<string, CaseBody>>

@@ -5,7 +5,7 @@ import type { DataType } from '../schema/schemaTypes.js'
 export type TestValue = null | undefined | boolean | number | bigint | string | Uint8Array
 export type TestRow = Readonly<Record<string, TestValue>>
 
-/** Builds a batch from rows. Columns without a value in any row are left out. Slow and plain: for tests. */
+/** Builds a batch from rows. Omits columns without any value. Slow and simple: for tests. */
 export function columnBatch(
   table: string,
   types: Readonly<Record<string, DataType>> | ReadonlyMap<string, DataType>,
@@ -76,7 +76,7 @@ function plainBytes(dataType: DataType, value: Exclude<TestValue, null | undefin
   }
 }
 
-/** Of an ISO text with `Z`, with up to six digits of a second. */
+/** From an ISO text with `Z`, with up to six digits of a second. */
 export function microsecondsOf(iso: string): bigint {
   const match = /^(.*?:\d\d)(?:\.(\d{1,6}))?Z$/.exec(iso)
   if (match === null) throw new RangeError(`not an ISO time: ${iso}`)

@@ -24,13 +24,13 @@ export interface TestTable {
   readonly columns: TestColumns
   readonly parent?: string
   readonly disposition?: WriteDisposition
-  /** Nested tables: has the column that names the root row. Default true. */
+  /** For nested tables: add the column that names the root row. Default true. */
   readonly rootKey?: boolean
   /** Further keys of the stored table. */
   readonly hints?: Readonly<Record<string, string | boolean>>
 }
 
-/** A schema with these tables, dlt's system columns added as dlt orders them. */
+/** A schema with these tables and dlt's system columns in dlt's order. */
 export function testSchema(tables: Readonly<Record<string, TestTable>>, name = 'api'): Schema {
   const schema = newSchema(name, { naming: naming('snake_case') })
   for (const [table, definition] of Object.entries(tables)) schema.tables.set(table, testTable(table, definition))
@@ -73,7 +73,7 @@ export interface TestLoad {
   readonly pipeline?: string
   /** Records by root table. */
   readonly records?: Readonly<Record<string, readonly TestRecord[]>>
-  /** How root rows are named; default: a name that no other load gives. */
+  /** Names root rows. Default: a name that no other load uses. */
   readonly rowId?: (record: TestRecord, index: number) => string
   /** Rows of a batch; default all. */
   readonly batchRows?: number
@@ -142,7 +142,7 @@ function shred(
   system: TestRow,
   rootId: string,
 ): void {
-  // Without a prototype, for a column may be called `__proto__`.
+  // Without a prototype: a column may be called `__proto__`.
   const row: Record<string, TestValue> = Object.create(null)
   for (const [key, value] of Object.entries(record)) {
     if (!Array.isArray(value)) row[key] = value as TestValue
@@ -161,7 +161,7 @@ function shred(
   }
 }
 
-/** Rows of a table, all or some columns, as plain values sorted by their text: bigint and Date become text. */
+/** Rows of a table, with all or some columns, as plain values sorted by their text. bigint and Date become text. */
 export async function rowsOf(
   connection: Connection,
   table: string,

@@ -7,22 +7,22 @@ import { readCases } from './cases/read.js'
 import { strategyCases } from './cases/strategies.js'
 import type { CaseTable } from './caseTable.js'
 
-/** What is tested: a kind of destination, and how to get a fresh one. */
+/** The destination to test, and how to create a fresh one. */
 export interface DestinationUnderTest {
   readonly name: string
-  /** A new, empty place; `dispose` removes it. */
+  /** Creates a new, empty place. `dispose` removes it. */
   create(): Promise<{ readonly destination: Destination; dispose(): Promise<void> }>
 }
 
-/** One test, independent of any test runner: it passes when `run` resolves. */
+/** One test, for any test runner. It passes when `run` resolves. */
 export interface DestinationCase {
   readonly name: string
   run(): Promise<void>
 }
 
 /**
- * What every destination promises, as named cases: dispositions and merge strategies over nested tables, growing schemas,
- * atomic commits, state. Merge cases are left out where the capabilities have no merge strategies.
+ * What every destination must do, as named cases: dispositions and merge strategies over nested tables, growing
+ * schemas, atomic commits, state. Omits merge cases if the capabilities have no merge strategies.
  *
  * ```ts
  * for (const { name, run } of await testDestination({ name: 'duckdb', create })) test(name, run)

@@ -8,8 +8,8 @@ import type { CommandContext } from './command.js'
 import { openPipelines } from './command.js'
 
 /**
- * `sluice check FILE`: validates the file, resolves its secrets and asks for one page of each root resource. Says what
- * was found and writes nothing.
+ * `sluice check FILE`: validates the file, resolves its secrets and asks for one page of each root resource. Reports
+ * what it found and writes nothing.
  */
 export async function checkCommand(file: string, context: CommandContext): Promise<ExitCode> {
   const { out, err } = context.terminal

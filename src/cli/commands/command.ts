@@ -3,10 +3,10 @@ import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { Prompt } from '../terminal/prompt.js'
 import type { Terminal } from '../terminal/terminal.js'
 
-/** What every command is given besides its arguments. */
+/** What every command gets besides its arguments. */
 export interface CommandContext {
   readonly terminal: Terminal
-  /** Absent where nobody can be asked. */
+  /** Absent if there is nobody to ask. */
   readonly prompt?: Prompt | undefined
   /** Aborted when the user asks to stop. */
   readonly signal: AbortSignal
@@ -14,20 +14,20 @@ export interface CommandContext {
   readonly now: () => number
 }
 
-/** What the command line says instead of the file. */
+/** Command-line options that override the file. */
 export interface PipelineOverrides {
   readonly destination?: string | undefined
   readonly dataset?: string | undefined
 }
 
-/** The pipelines of a file, ready to run: usually one. Everything heavy is loaded here, not before. */
+/** The pipelines of a file, ready to run. Usually one. Loads the heavy modules only now. */
 export async function openPipelines(file: string, overrides: PipelineOverrides): Promise<readonly Pipeline[]> {
   const { loadPipelineFile } = await import('../../config/pipelineFile.js')
   const loaded = await loadPipelineFile(file, overrides)
   return loaded.pipelines
 }
 
-/** The one pipeline of a file; where it holds several, `name` says which. Throws a ConfigError otherwise. */
+/** The one pipeline of a file. If it has several, `name` selects one. Throws a ConfigError otherwise. */
 export async function openPipeline(
   file: string,
   overrides: PipelineOverrides & { readonly pipeline?: string | undefined },

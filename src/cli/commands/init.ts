@@ -23,8 +23,8 @@ export interface InitCommandOptions {
 }
 
 /**
- * `sluice init`: asks for the first pages of a list and writes a pipeline file with what it found. What the flags leave
- * open is asked on a terminal. The secret is used for these requests and never written.
+ * `sluice init`: requests the first pages of a list and writes a pipeline file from the result. Asks on a terminal for
+ * what the flags do not say. Uses the secret for these requests and never writes it.
  */
 export async function initCommand(options: InitCommandOptions, context: CommandContext): Promise<ExitCode> {
   const { out, err } = context.terminal
@@ -46,7 +46,7 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   return 0
 }
 
-/** A secret that is found nowhere, or that the API refuses, is asked for where somebody can answer. */
+/** Asks for a secret that is missing or that the API refuses, if somebody can answer. */
 async function draftWithSecret(
   settings: DraftOptions,
   prompt: Prompt | undefined,
@@ -85,7 +85,7 @@ async function askedAddress(prompt: Prompt | undefined, output: Output): Promise
   }
 }
 
-/** The answers as flags. A secret is none of them. */
+/** The answers as flags, without the secret. */
 function asCommand(
   url: string,
   auth: DraftAuth | undefined,
@@ -137,7 +137,7 @@ async function askedLocation(prompt: Prompt): Promise<'header' | 'query' | 'cook
   return (await askedOneOf(prompt, question, ['header', 'query', 'cookie'])) ?? 'header'
 }
 
-/** Asks until the answer is one of the words; undefined where it is empty. */
+/** Asks until the answer is one of the words. Undefined if the answer is empty. */
 async function askedOneOf<Word extends string>(
   prompt: Prompt,
   question: string,
@@ -157,7 +157,7 @@ async function asked(prompt: Prompt | undefined, question: string, flag: string)
   throw new ConfigError([{ place: { path: flag }, message: 'is needed' }])
 }
 
-/** Before the API is asked: it would be in vain. */
+/** Before the API is asked: those requests would be wasted. */
 async function refuseExisting(file: string): Promise<void> {
   const exists = await access(file).then(
     () => true,

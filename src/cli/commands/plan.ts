@@ -14,7 +14,7 @@ export interface PlanCommandOptions extends PipelineOverrides {
   readonly json?: boolean | undefined
 }
 
-/** `sluice plan FILE`: what a run would ask first, and why so. Only `--probe` sends anything. */
+/** `sluice plan FILE`: shows the first requests of a run, and why. Sends requests only with `--probe`. */
 export async function planCommand(
   file: string,
   options: PlanCommandOptions,

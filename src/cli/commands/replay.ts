@@ -11,7 +11,7 @@ export interface ReplayCommandOptions extends PipelineOverrides {
   readonly verbose?: boolean | undefined
 }
 
-/** `sluice replay FILE [LOAD]`: loads what a journal holds once more, without asking the API for anything. */
+/** `sluice replay FILE [LOAD]`: loads the contents of a journal again, without a request to the API. */
 export async function replayCommand(
   file: string,
   loadId: string | undefined,

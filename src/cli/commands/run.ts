@@ -32,7 +32,7 @@ export async function runCommand(file: string, options: RunCommandOptions, conte
   return 0
 }
 
-/** Starts a run and shows how it goes: for people, shortly or with every event, or every event as a line of JSON. */
+/** Starts a run and shows its progress: for people, briefly or with every event, or every event as a line of JSON. */
 export async function reported(
   start: (onEvent: (event: RunEvent) => void) => Promise<RunResult>,
   { json, verbose }: { readonly json?: boolean | undefined; readonly verbose?: boolean | undefined },
@@ -64,7 +64,7 @@ async function reportedToPeople(
       progress.show(event)
     })
   } catch (error) {
-    // The receipts say how far it came; that is worth as much as the error.
+    // The receipts show how far it came. That is worth as much as the error.
     progress.close()
     if (receipts.length > 0) out.line(`\n${receiptLines(receipts).join('\n')}\n`)
     throw error

@@ -13,7 +13,10 @@ export interface ShowCommandOptions extends PipelineOverrides {
   readonly limit?: number | undefined
 }
 
-/** `sluice show FILE [TABLE]`: the tables of a dataset with their row counts, or the columns and first rows of one. */
+/**
+ * `sluice show FILE [TABLE]`: lists the tables of a dataset with their row counts, or shows the columns and first rows
+ * of one.
+ */
 export async function showCommand(
   file: string,
   table: string | undefined,
@@ -28,7 +31,7 @@ export async function showCommand(
   return exitCode
 }
 
-/** False where the table that was asked for is not there. */
+/** False if the requested table does not exist. */
 async function showPipeline(
   { destination, datasetName }: Pipeline,
   table: string | undefined,
@@ -37,7 +40,7 @@ async function showPipeline(
 ): Promise<boolean> {
   const { out, err } = context.terminal
   if ((await destination.exists?.()) === false) {
-    // Connecting would create the database, and this command only looks.
+    // Connecting would create the database, and this command only reads.
     out.line(printable(`${destination.name}, dataset ${datasetName}`))
     out.line(NO_TABLES)
     return true

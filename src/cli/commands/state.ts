@@ -9,12 +9,12 @@ import { nothingLoaded } from './schema.js'
 
 export interface StateCommandOptions extends PipelineOverrides {
   readonly pipeline?: string | undefined
-  /** Resources whose cursors start anew. */
+  /** Resources whose cursors to reset. */
   readonly reset?: readonly string[] | undefined
   readonly json?: boolean | undefined
 }
 
-/** `sluice state FILE`: where incremental loading will go on; with `--reset`, lets it begin anew. */
+/** `sluice state FILE`: shows where incremental loading continues. With `--reset`, resets it. */
 export async function stateCommand(
   file: string,
   options: StateCommandOptions,

@@ -4,8 +4,8 @@ import type { ProgressView } from './progress.js'
 import type { Output } from './terminal.js'
 
 /**
- * Every event of a run as one line: milliseconds since the start, type, and what the event says. Events come redacted out
- * of a pipeline, so the log holds no known secret.
+ * Every event of a run as one line: milliseconds since the start, type, and details. Events leave a pipeline redacted,
+ * so the log holds no known secret.
  */
 export function eventLog(output: Output, now: () => number): ProgressView {
   const startedMs = now()
@@ -18,7 +18,7 @@ export function eventLog(output: Output, now: () => number): ProgressView {
   }
 }
 
-/** The members that say something, as in `status=200 url="https://api.example.com/v1"`. */
+/** The non-empty members, as in `status=200 url="https://api.example.com/v1"`. */
 function details({ type, ...members }: RunEvent): string {
   return Object.entries(members)
     .filter(([, value]) => value !== undefined)

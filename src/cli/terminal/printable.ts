@@ -1,14 +1,14 @@
 import { eastAsianWidth } from 'get-east-asian-width'
 
 /**
- * Text from APIs, files and databases, made safe to print on a terminal: control characters, which could move the
- * cursor, rewrite lines or set the title, and characters that reverse the direction of text are shown as escapes.
+ * Makes text from APIs, files and databases safe to print on a terminal. Escapes control characters, which could move
+ * the cursor, rewrite lines or set the title. Also escapes characters that reverse the direction of text.
  */
 export function printable(text: string): string {
   return text.replace(UNSAFE, escaped)
 }
 
-/** Like {@link printable}, but keeps line breaks: for messages that have several lines of their own. */
+/** Like {@link printable}, but keeps line breaks, for messages with several lines. */
 export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n')
 }
@@ -28,14 +28,14 @@ function hex(code: number, digits: number): string {
   return code.toString(16).padStart(digits, '0')
 }
 
-/** Columns that printable text takes on a terminal. An estimate: terminals differ about emoji. */
+/** Columns that printable text takes on a terminal. An estimate: terminals treat emoji differently. */
 export function displayWidth(text: string): number {
   let width = 0
   for (const character of text) width += characterWidth(character)
   return width
 }
 
-/** The text, shortened with `…` where it is wider than `columns`. */
+/** The text, shortened with `…` if it is wider than `columns`. */
 export function clip(text: string, columns: number): string {
   if (displayWidth(text) <= columns) return text
   let width = 0
@@ -48,7 +48,7 @@ export function clip(text: string, columns: number): string {
   return `${kept}…`
 }
 
-/** Parts of an emoji count each: a terminal that does not join them shows them all. */
+/** Each part of an emoji counts: a terminal that does not join the parts shows them all. */
 function characterWidth(character: string): number {
   if (ZERO_WIDTH.test(character)) return 0
   return EMOJI.test(character) ? 2 : eastAsianWidth(character.codePointAt(0) ?? 0)
@@ -57,7 +57,7 @@ function characterWidth(character: string): number {
 const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]$/u
 const EMOJI = /^\p{Emoji_Presentation}$/u
 
-/** `1,234,567`, whatever the machine's language. */
+/** `1,234,567`, whatever this machine's language. */
 export function amount(value: number | bigint): string {
   return value.toLocaleString('en-US', { maximumFractionDigits: 0 })
 }
@@ -82,7 +82,7 @@ export function bytes(value: number): string {
   return value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(2)} GB`
 }
 
-/** Items a second over `ms` milliseconds, as `1,234/s`; empty while there is too little time to tell. */
+/** Items per second over `ms` milliseconds, as `1,234/s`. Empty while there is too little time to tell. */
 export function rate(items: number, ms: number): string {
   return ms < 50 || items === 0 ? '' : `${amount(Math.round((items * 1_000) / ms))}/s`
 }

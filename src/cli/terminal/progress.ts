@@ -2,10 +2,13 @@ import type { RunEvent } from '../../model/events.js'
 import { amount, clip, counted, duration, printable, rate } from './printable.js'
 import type { Output } from './terminal.js'
 
-/** Shows a run while it goes on: one line a resource, redrawn in place on a terminal, printed now and then elsewhere. */
+/**
+ * Shows the progress of a run, one line for each resource. A terminal redraws the lines in place. Other outputs get
+ * them now and then.
+ */
 export interface ProgressView {
   show(event: RunEvent): void
-  /** Leaves the last state on the screen; nothing is shown after it. */
+  /** Leaves the last state on the screen and shows nothing more. */
   close(): void
 }
 
@@ -23,7 +26,7 @@ interface ResourceProgress {
   waiting: { readonly untilMs: number; readonly reason: string } | undefined
 }
 
-/** `now` gives milliseconds and never goes back. */
+/** `now` returns milliseconds and never goes back. */
 export function progressView(output: Output, now: () => number): ProgressView {
   return output.isTerminal ? liveView(output, now) : plainView(output, now)
 }
@@ -40,11 +43,11 @@ function liveView(output: Output, now: () => number): ProgressView {
   const draw = (mostLines: number): void => {
     let lines = alignedLines([...resources.values()], now())
     if (footer !== '') lines.push(footer)
-    // What has left the screen at its top cannot be erased.
+    // Lines that scrolled off the top cannot be erased.
     const left = lines.length - mostLines
     if (left > 0) lines = [`… ${left + 1} more`, ...lines.slice(left + 1)]
     erase()
-    // A line that wraps would count as two and spoil the next redraw.
+    // A wrapped line would count as two and break the next redraw.
     for (const line of lines) output.line(clip(line, output.columns() - 1))
     drawnLines = lines.length
   }
@@ -95,7 +98,7 @@ function plainView(output: Output, now: () => number): ProgressView {
   }
 }
 
-/** What is said once and stays on the screen. */
+/** Text that is printed once and stays on the screen. */
 function announcement(event: RunEvent): string | undefined {
   switch (event.type) {
     case 'run_started': {
@@ -182,7 +185,7 @@ function parts(progress: ResourceProgress, time: number): string[] {
   ]
 }
 
-/** The resource is named once, whoever named it. */
+/** Names the resource once, even if the message already names it. */
 function warningText({ resource, message }: Extract<RunEvent, { type: 'warning' }>): string {
   return resource === undefined || message.startsWith(`${resource}:`) ? message : `${resource}: ${message}`
 }

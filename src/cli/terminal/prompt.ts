@@ -1,18 +1,18 @@
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
 
-/** The person ended the command instead of answering. */
+/** The user ended the command instead of answering. */
 export class NoAnswer extends Error {
   override readonly name = 'AbortError'
 }
 
-/** Asks a person. Only there where one is looking. */
+/** Asks the user. Only exists if there is somebody to answer. */
 export interface Prompt {
-  /** The line that is answered, without spaces around it. A hidden answer is not shown while it is typed. */
+  /** The answer, without spaces around it. A hidden answer is not shown while typing. */
   ask(question: string, options?: { readonly hidden?: boolean }): Promise<string>
 }
 
-/** Asks on a terminal; undefined where input or output is none, so that nothing waits for an answer in a script. */
+/** Asks on a terminal. Undefined if input or output is not a terminal, so that no script waits for an answer. */
 export function promptOn(
   input: NodeJS.ReadStream,
   output: NodeJS.WriteStream,

@@ -2,7 +2,7 @@ import type { Receipt } from '../../model/receipt.js'
 import { amount, bytes, duration, printable } from './printable.js'
 import { textTable } from './table.js'
 
-/** What a run can prove, as lines: a table of receipts, the reasons where a verdict is not `complete`, rows by table. */
+/** What a run can prove, as lines: a table of receipts, the reasons if a verdict is not `complete`, rows by table. */
 export function receiptLines(receipts: readonly Receipt[]): string[] {
   if (receipts.length === 0) return []
   const lines = textTable(

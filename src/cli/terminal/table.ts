@@ -2,15 +2,15 @@ import { clip, displayWidth, printable } from './printable.js'
 
 export interface TextColumn {
   readonly title: string
-  /** Numbers stand right. */
+  /** Numbers are aligned right. */
   readonly align?: 'left' | 'right'
   /** Longer values are shortened. */
   readonly maxWidth?: number
 }
 
 /**
- * Lines of a plain table: a header, a rule, a line a row, two spaces between columns and none at the end.
- * Cells are made printable.
+ * Lines of a plain table: a header, a rule and one line for each row. Two spaces separate columns, with none at the
+ * end. Makes cells printable.
  */
 export function textTable(columns: readonly TextColumn[], rows: readonly (readonly string[])[]): string[] {
   const cells = rows.map(row =>

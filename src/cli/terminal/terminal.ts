@@ -3,21 +3,21 @@ import { styleText } from 'node:util'
 
 type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
 
-/** Where a command writes. Text is written as it is: what comes from outside goes through `printable` before. */
+/** Where a command writes. Text is written unchanged: pass text from outside through `printable` first. */
 export interface Output {
-  /** Whether a person is looking: a live display is worth it. */
+  /** Whether somebody is watching, so that a live display is useful. */
   readonly isTerminal: boolean
-  /** Columns of the terminal; 80 where there is none. */
+  /** Columns of the terminal, or 80 without one. */
   columns(): number
-  /** Lines of the terminal; 24 where there is none. */
+  /** Lines of the terminal, or 24 without one. */
   rows(): number
   write(text: string): void
   line(text?: string): void
-  /** The text in a style where that can be seen; `NO_COLOR` and pipes get it plain. */
+  /** The text in a style, if the output can show it. `NO_COLOR` and pipes get plain text. */
   styled(style: Style, text: string): string
 }
 
-/** The two outputs of a command: results on `out`, everything about the way there on `err`. */
+/** The two outputs of a command: results on `out`, progress and messages on `err`. */
 export interface Terminal {
   readonly out: Output
   readonly err: Output

@@ -8,56 +8,58 @@ import { textLiteral } from '../sql/sqlSession.js'
 import { duckdbError } from './duckdbErrors.js'
 import { identityOf, isSameFile, openings } from './openFiles.js'
 
-/** An opened database file or memory; several connections of one process share it. */
+/** An open database, in a file or in memory. Several connections of one process share it. */
 export interface Database {
   readonly place: string
   /** A connection set to UTC. The caller closes it. */
   connect(): Promise<DuckDBConnection>
   /**
-   * Runs one writer after the other: two that create the same table would fail each other. A transaction that another
-   * writer has begun ahead of its turn makes way first; the writer's own, `own`, stays.
+   * Runs one writer after the other, because two that create the same table would conflict. First rolls back a
+   * transaction that another writer began ahead of its turn. The writer's own, `own`, stays.
    */
   exclusively<T>(work: () => Promise<T>, own?: MakeWay): Promise<T>
   /**
-   * Begins a transaction ahead of its writer's turn, between two turns. Rejects where another one is begun; the result
-   * is called when it has ended.
+   * Begins a transaction ahead of its writer's turn, between two turns. Rejects if there already is one. Call the
+   * result when the transaction has ended.
    */
   beginAhead(begin: () => Promise<void>, makeWay: MakeWay): Promise<() => void>
-  /** Whether anybody else in this process reads or writes here: settings of the instance are theirs too. */
+  /** Whether other code in this process reads or writes here. It shares the settings of the instance. */
   isShared(): Promise<boolean>
-  /** Calls `end`, and waits for it, before another connection of ours is opened; until the result is called. */
+  /** Calls and awaits `end` before Sluice opens another connection. Call the result to stop this. */
   onSharing(end: () => Promise<void>): () => void
-  /** Fails where the file is no longer the one that was opened, or is open a second time: what is written would be lost. */
+  /**
+   * Fails if the file is no longer the one that was opened, or is open a second time. Rows written to it would be lost.
+   */
   check(): Promise<void>
-  /** Lets go of the file once all connections are closed. A file that it made and that is still empty is gone. */
+  /** Releases the file once all connections are closed. Removes a file that it created and that is still empty. */
   close(): Promise<void>
 }
 
-/** Rolls a begun transaction back, and resolves when that is done. */
+/** Rolls back an open transaction, and resolves when that is done. */
 type MakeWay = () => Promise<void>
 
-/** The transaction begun ahead of its writer's turn, by file of this process. */
+/** By file of this process: the transaction begun ahead of its writer's turn. */
 const ahead = new Map<string, MakeWay>()
 
-/** End of the last writer of each file of this process. */
+/** By file of this process: the end of the last writer. */
 const writers = new Map<string, Promise<unknown>>()
 
 /** How often each file is open in this process. */
 const opened = new Map<string, number>()
 
-/** Told when another connection of this process to a file is about to be opened. */
+/** Called before this process opens another connection to a file. */
 const sharing = new Map<string, () => Promise<void>>()
 
 /**
- * Opens a file, creating it when it is missing. Fails with `destination_locked` where another process has it, or this one
- * through an instance of its own.
+ * Opens a file, and creates it if it is missing. Fails with `destination_locked` if another process has it open, or
+ * this process in another instance.
  */
 export async function openDatabase(path: string): Promise<Database> {
   const place = resolve(path)
-  // Without waiting: DuckDB opens the file in a thread of its own while the caller loads other things.
+  // Does not wait: DuckDB opens the file in its own thread while the caller loads other things.
   const isNew = !existsSync(place)
   const isOurs = opened.has(place)
-  // Before anything waits: whoever opens the same file meanwhile must find it.
+  // Before the first await: another caller that opens the same file meanwhile must see this.
   opened.set(place, (opened.get(place) ?? 0) + 1)
   const close = (): boolean => {
     const others = (opened.get(place) ?? 1) - 1
@@ -68,7 +70,7 @@ export async function openDatabase(path: string): Promise<Database> {
   try {
     const isHosts = !isOurs && !isNew && (await isHeldByHost(place))
     await sharing.get(place)?.()
-    // One instance a file and process: a second one would not see what the first one writes.
+    // One instance for each file and process: a second one would not see the writes of the first.
     const database = await open(place, async () => driver().DuckDBInstance.fromCache(place))
     const file = await identityOf(place)
     const before = file === undefined ? 0 : openings(file)
@@ -97,8 +99,8 @@ export async function openDatabase(path: string): Promise<Database> {
 }
 
 /**
- * Whether the program around has this file open already, in the instance that is shared. Fails where it has it in another
- * one: two instances of one process are not kept apart by the locks of the system, and each writes over the other.
+ * Whether the host program has this file open already, in the shared instance. Fails if it uses another instance.
+ * System locks do not separate two instances of one process, and each would overwrite the other.
  */
 async function isHeldByHost(place: string): Promise<boolean> {
   const file = await identityOf(place)
@@ -108,8 +110,8 @@ async function isHeldByHost(place: string): Promise<boolean> {
 }
 
 /**
- * Whether the shared cache has an instance with this file. DuckDB looks for that before it looks at the key, and at the
- * key before it opens the file: so neither answer touches the file.
+ * Whether the shared cache has an instance with this file. DuckDB checks that first, then the key, and only then opens
+ * the file. So neither answer touches the file.
  */
 async function isInCache(place: string): Promise<boolean> {
   const instance = await driver().DuckDBInstance.fromCache(':memory:sluice')
@@ -128,7 +130,7 @@ async function isInCache(place: string): Promise<boolean> {
   }
 }
 
-/** Connections to an instance, whoever opened them. */
+/** Connections to an instance, including those of others. */
 async function connectionsOf({ connect }: Pick<Database, 'connect'>): Promise<number> {
   const connection = await connect()
   try {
@@ -164,8 +166,8 @@ export async function isThere(path: string): Promise<boolean> {
 }
 
 /**
- * Takes away the file of a database without a table, while it is still locked: nobody else can have begun to write into
- * it. Where an open file cannot be removed, it stays.
+ * Removes the file of a database without tables while it is still locked, so that nobody else can have begun to write.
+ * If an open file cannot be removed, it stays.
  */
 async function removeEmpty({ place, connect }: Database): Promise<void> {
   try {
@@ -180,18 +182,18 @@ async function removeEmpty({ place, connect }: Database): Promise<void> {
     }
     await rm(place, { force: true })
   } catch {
-    // An empty file is no harm.
+    // An empty file does no harm.
   }
 }
 
-/** A new database in memory; it is gone when it is closed. */
+/** A new database in memory. Closing it deletes it. */
 export async function openMemory(name: string): Promise<Database> {
   return await open(name, async () => driver().DuckDBInstance.create(':memory:'))
 }
 
 /**
- * Loaded with the first database. Its sixty CommonJS files take `import` 135 ms and 200 ms of CPU time, `require` 75 and 95;
- * it is the same module for both, and so is its cache of instances.
+ * Loaded with the first database. Its sixty CommonJS files take 135 ms (200 ms of CPU time) with `import`, and 75 (95)
+ * with `require`. Both give the same module, with the same cache of instances.
  */
 function driver(): typeof import('@duckdb/node-api') {
   return createRequire(import.meta.url)('@duckdb/node-api')
@@ -205,7 +207,7 @@ async function open(place: string, create: () => Promise<DuckDBInstance>): Promi
     place,
     async connect() {
       const connection = await instance.connect()
-      // Texts without a zone mean UTC, whatever the machine's zone is.
+      // Texts without a zone mean UTC, whatever this machine's zone is.
       await connection.run("SET SESSION TimeZone = 'UTC'")
       return connection
     },

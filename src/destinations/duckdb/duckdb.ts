@@ -5,11 +5,14 @@ import { duckdbConnection } from './duckdbConnection.js'
 import { duckdbCapabilities } from './duckdbDialect.js'
 
 export interface DuckdbOptions {
-  /** The database file, relative to the working directory; created when missing. `:memory:` lives as long as the destination. */
+  /**
+   * The database file, relative to the working directory. Created if missing. `:memory:` lives as long as the
+   * destination.
+   */
   readonly path: string
   /**
-   * Folder for rows on their way, which need about the size of the JSON they come from. Default: beside the file, its
-   * name plus `.staging`; for memory a temporary folder.
+   * Folder for staged rows, which need about the size of their JSON. Default: beside the file, its name plus
+   * `.staging`. For memory: a temporary folder.
    */
   readonly stagingDir?: string | undefined
 }
@@ -17,9 +20,9 @@ export interface DuckdbOptions {
 const MEMORY = ':memory:'
 
 /**
- * Loads into a DuckDB file. Nothing of the file changes before a commit, which is one transaction; a file that was made
- * for a run and that nothing was committed into is removed. A file has one writing process: connecting fails with
- * `destination_locked` while another has it.
+ * Loads into a DuckDB file. The file does not change before the commit, which is one transaction. If a run creates the
+ * file and commits nothing, it removes the file. Only one process can write to a file: connecting fails with
+ * `destination_locked` while another has it open.
  *
  * @example
  * ```ts
@@ -47,11 +50,11 @@ export function duckdb(target: string | DuckdbOptions): Destination {
         return duckdbConnection(await openDatabase(path), dataset, staging, signal)
       }
       memory ??= openMemory(`${MEMORY}${memories++}`)
-      // Closing would lose the rows: a database in memory ends with the destination.
+      // A database in memory ends with the destination. Closing it here would lose the rows.
       return duckdbConnection({ ...(await memory), close: async () => {} }, dataset, stagingDir, signal)
     },
   }
 }
 
-/** Makes databases in memory different places. */
+/** Gives each database in memory its own place. */
 let memories = 0

@@ -17,7 +17,7 @@ import { readRows, writeParquet } from './duckdbRead.js'
 import { duckdbSession, inTransaction } from './duckdbSession.js'
 import { openStagingFolder } from './duckdbStaging.js'
 
-/** Pipelines that this process is loading, by file, dataset and pipeline; other processes are kept out by DuckDB. */
+/** Pipelines that this process is loading, by file, dataset and pipeline. DuckDB locks out other processes. */
 const held = new Set<string>()
 
 /** A connection to one dataset. `stagingRoot` is undefined for a database in memory. */

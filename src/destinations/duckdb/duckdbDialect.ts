@@ -2,7 +2,7 @@ import type { Capabilities } from '../../model/destination.js'
 import type { DataType, ReadonlyColumn } from '../../schema/schemaTypes.js'
 import { type Dialect, doubleQuoted } from '../sql/sqlSession.js'
 
-/** DuckDB as dlt 1.26 describes it; text without U+0000 is our own rule, other engines cannot hold it. */
+/** DuckDB as dlt 1.26 describes it. Text without U+0000 is our own rule: other engines cannot hold it. */
 export const duckdbCapabilities: Capabilities = {
   maxIdentifierLength: 65_536,
   caseSensitive: false,
@@ -10,7 +10,7 @@ export const duckdbCapabilities: Capabilities = {
   mergeStrategies: ['delete-insert', 'upsert', 'scd2', 'insert-only'],
   transactionalDdl: true,
   nulInText: false,
-  // A twelfth of DuckDB's row group: it has work early, and little waits in memory.
+  // A twelfth of DuckDB's row group: DuckDB starts early, and little waits in memory.
   batchRows: 10_240,
   decimal: [38, 9],
   wei: [38, 0],
@@ -39,7 +39,7 @@ const simpleTypes = {
   time: 'TIME',
 } as const satisfies Partial<Record<DataType, string>>
 
-/** dlt's types for DuckDB; the precision of a bigint is its width in bits. */
+/** dlt's types for DuckDB. The precision of a bigint is its width in bits. */
 function typeName(type: DataType, precision?: number, scale?: number, timezone?: boolean): string {
   switch (type) {
     case 'bigint':
@@ -56,9 +56,9 @@ function typeName(type: DataType, precision?: number, scale?: number, timezone?:
 }
 
 /**
- * Ids of rows are as good as random: no method makes them smaller, and looking for one takes DuckDB a third of the time
- * that it takes to write nested rows. Where they are repeated, of parents and loads, a dictionary is the best. Measured
- * with 1,000,000 nested records: 3.5 s of CPU time instead of 5.1 s, for files of 0 to 4 % more.
+ * Row ids are as good as random, so no method compresses them. Searching for a method takes DuckDB a third of the time
+ * of writing nested rows. Repeated ids, of parents and loads, do best with a dictionary. Measured with 1,000,000 nested
+ * records: 3.5 s of CPU time instead of 5.1 s, and files 0 to 4 % larger.
  */
 function storage({ name, data_type, row_key }: ReadonlyColumn): string {
   if (data_type !== 'text' || !/^_dlt_.*id$/i.test(name)) return ''

@@ -1,6 +1,6 @@
 import { DestinationError, SluiceError } from '../../model/errors.js'
 
-/** What the reader of a failure of DuckDB or of the file system can do about it. `place` is the database file. */
+/** Explains a failure of DuckDB or the file system, and what to do about it. `place` is the database file. */
 export function duckdbError(error: unknown, place: string, doing: string): Error {
   if (error instanceof SluiceError) return error
   const text = error instanceof Error ? error.message : String(error)
@@ -51,13 +51,13 @@ export function duckdbError(error: unknown, place: string, doing: string): Error
   return fail(`DuckDB failed while ${doing}: ${firstLine(text)}`)
 }
 
-/** What a newer DuckDB runs to write a file that this one reads. */
+/** Statements for a newer DuckDB, to write a file that this one can read. */
 function copyStatements(place: string): string {
   const [from, to] = [place, `${place}.copy`].map(path => `'${path.replaceAll("'", "''")}'`)
   return `ATTACH ${from} AS a (READ_ONLY); ATTACH ${to} AS b (STORAGE_VERSION 'v1.5.0'); COPY FROM DATABASE a TO b`
 }
 
-/** DuckDB appends the statement and suggestions on further lines. */
+/** DuckDB adds the statement and suggestions on further lines. */
 function firstLine(text: string): string {
   const end = text.indexOf('\n')
   return end < 0 ? text : text.slice(0, end)

@@ -7,7 +7,7 @@ import { duckdbSession, inTransaction, interruptible } from './duckdbSession.js'
 import type { Staged, StagingFolder } from './duckdbStaging.js'
 import { type HeadStart, headStart } from './headStart.js'
 
-/** A load into DuckDB: files until the commit, then one transaction. `release` is called once, at its end. */
+/** A load into DuckDB: files until the commit, then one transaction. Calls `release` once, at its end. */
 export function duckdbLoad(
   database: Database,
   dataset: string,
@@ -47,7 +47,7 @@ export function duckdbLoad(
         .catch(error => {
           throw duckdbError(error, place, `committing load ${plan.loadId}`)
         })
-      // It is committed; what stays behind is removed by the next load.
+      // The load is committed. The next load removes leftovers.
       await end().catch(() => {})
     },
     abort: end,
@@ -74,7 +74,7 @@ async function commit(committing: Committing): Promise<CommitNotes['deleted']> {
   await start.end()
   const connection = await database.connect()
   try {
-    // The order of rows in a table is not promised; keeping it would cost threads and memory.
+    // Row order in a table is not promised, and keeping it would cost threads and memory.
     await connection.run('SET SESSION preserve_insertion_order = false')
     const session = toldSession(await duckdbSession(connection, dataset), load.onStatement)
     let deleted: CommitNotes['deleted']
@@ -92,7 +92,7 @@ async function commit(committing: Committing): Promise<CommitNotes['deleted']> {
   }
 }
 
-/** Commits the transaction that was begun while rows arrived; undefined, with nothing done, where there is none to commit. */
+/** Commits the transaction that was begun while rows arrived. If there is none, does nothing and returns undefined. */
 async function commitBegun(
   { database, load, start, final, signal }: Committing,
   staged: Staged,
@@ -111,7 +111,7 @@ async function commitBegun(
       return deleted
     })
   } catch (error) {
-    // What is wrong with the rows shows itself again when the commit starts from the files.
+    // An error in the rows appears again when the commit starts from the files.
     signal?.throwIfAborted()
     start.failed(error)
     return undefined

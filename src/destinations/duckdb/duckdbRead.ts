@@ -9,8 +9,8 @@ import { duckdbSession } from './duckdbSession.js'
 const DEFAULT_BATCH_ROWS = 2048
 
 /**
- * Rows of a table, streamed: integers of any width as bigint, DOUBLE as number, timestamps as Date (whole
- * milliseconds), BLOB as bytes, everything else as DuckDB's text.
+ * Streams the rows of a table. Integers of any width are bigint, DOUBLE is number, timestamps are Date (whole
+ * milliseconds), BLOB is bytes. Everything else is DuckDB's text.
  */
 export async function* readRows(
   connection: DuckDBConnection,
@@ -33,7 +33,7 @@ export async function* readRows(
   if (batch.length > 0) yield batch
 }
 
-/** Writes the rows of a query into a Parquet file, every column with its type in DuckDB. */
+/** Writes the rows of a query into a Parquet file. Every column has its DuckDB type. */
 export async function writeParquet(
   connection: DuckDBConnection,
   dataset: string,
@@ -80,7 +80,7 @@ function rowOf(
 const isInteger = (type: string): boolean => /^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/.test(type)
 const isTimestamp = (type: string): boolean => type.startsWith('TIMESTAMP')
 
-/** Values without a plain form in JavaScript are made text by DuckDB, timestamps become milliseconds. */
+/** DuckDB turns values without a plain JavaScript form into text, and timestamps into milliseconds. */
 function selected(column: string, type: string): string {
   if (isTimestamp(type)) return `epoch_ms(${column})`
   const plain = isInteger(type) || type === 'DOUBLE' || type === 'FLOAT' || type === 'BOOLEAN' || type === 'BLOB'
@@ -95,7 +95,7 @@ function converterOf(type: string): (value: DuckDBValue) => DatasetValue {
   return value => String(value)
 }
 
-/** Bytes in the form that DuckDB casts to BLOB. */
+/** Bytes in the form that DuckDB can cast to BLOB. */
 function blobText(bytes: Uint8Array): string {
   return [...bytes].map(byte => `\\x${byte.toString(16).padStart(2, '0')}`).join('')
 }

@@ -6,7 +6,7 @@ import { duckdbDialect } from './duckdbDialect.js'
 
 /** The shared SQL on one connection of DuckDB. */
 export async function duckdbSession(connection: DuckDBConnection, dataset: string): Promise<SqlSession> {
-  // The database is named, for a dataset may be called like the file, which alone would be ambiguous.
+  // Name the database: a dataset may have the same name as the file, which would be ambiguous.
   const [database] = (await connection.runAndReadAll('SELECT current_database()')).getRows()[0] ?? []
   const schema = `${doubleQuoted(String(database))}.${doubleQuoted(dataset)}`
   return {
@@ -39,7 +39,7 @@ export async function duckdbSession(connection: DuckDBConnection, dataset: strin
   }
 }
 
-/** Runs `work` between BEGIN and COMMIT; nothing stays of it when it fails. */
+/** Runs `work` between BEGIN and COMMIT. Rolls back if it fails. */
 export async function inTransaction<T>(connection: DuckDBConnection, work: () => Promise<T>): Promise<T> {
   await connection.run('BEGIN TRANSACTION')
   try {
@@ -47,13 +47,13 @@ export async function inTransaction<T>(connection: DuckDBConnection, work: () =>
     await connection.run('COMMIT')
     return result
   } catch (error) {
-    // A failed COMMIT has ended the transaction already.
+    // A failed COMMIT has already ended the transaction.
     await connection.run('ROLLBACK').catch(() => {})
     throw error
   }
 }
 
-/** Runs `work`, whose statements on the connection are interrupted when the signal says so; its reason is then thrown. */
+/** Runs `work`. When the signal aborts, interrupts its statements on the connection and throws the signal's reason. */
 export async function interruptible<T>(
   connection: DuckDBConnection,
   signal: AbortSignal | undefined,

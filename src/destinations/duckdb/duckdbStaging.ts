@@ -9,56 +9,56 @@ import { doubleQuoted, textLiteral } from '../sql/sqlSession.js'
 import { duckdbDialect } from './duckdbDialect.js'
 
 /**
- * The rows of a load on their way: uncompressed Parquet files in a folder of the load's own, one or more a table,
- * which the commit reads with all of DuckDB's threads. Nothing of the database changes before that.
+ * The staged rows of a load: uncompressed Parquet files in the load's own folder, one or more for each table. The
+ * commit reads them with all of DuckDB's threads. The database does not change before that.
  */
 export interface StagingFolder {
   /** Appends a row group. Batches of one table keep their order. */
   add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
-  /** Rows of a table that were not taken yet, if any: they are from now on. Their files get no further rows, and stay. */
+  /** Takes the rows of a table that were not taken yet, if any. Their files get no further rows, and stay. */
   take(table: string, schema: ReadonlySchema): Promise<StagedFiles | undefined>
-  /** Ends the files and describes what they hold; no batch may be added afterwards. */
+  /** Ends the files and describes their content. Add no batch afterwards. */
   finish(schema: ReadonlySchema): Promise<Staged>
   remove(): Promise<void>
 }
 
 export interface StagedFiles extends StagedTable {
-  /** Bytes of the rows that DuckDB works on at a time, going by the batch of the table with the widest ones. */
+  /** Bytes of the rows that DuckDB processes at a time, estimated from the table's batch with the widest rows. */
   readonly vectorBytes: number
 }
 
 /** Everything that was staged, by table. */
 export interface Staged {
   readonly all: ReadonlyMap<string, StagedFiles>
-  /** Without what was taken before; in no certain order. */
+  /** Without the rows that were taken before, in no particular order. */
   readonly rest: ReadonlyMap<string, StagedFiles>
 }
 
 interface StagedFile {
   readonly path: string
-  /** It has the first so many columns of its table. */
+  /** The file has this many columns of its table, from the first. */
   readonly columns: number
 }
 
 interface TableFiles {
   readonly files: StagedFile[]
-  /** Files taken, from the first. */
+  /** Number of files taken, from the first. */
   taken: number
-  /** Names in the files are numbers, so that any column name is allowed. */
+  /** Column names in the files are numbers, so that any name is allowed. */
   readonly columns: Map<string, ParquetColumn>
   current: { readonly path: string; readonly encoder: ParquetEncoder } | undefined
-  /** Bytes of everything that was written. */
+  /** Total bytes written. */
   bytes: number
-  /** Bytes of a row, on average in the batch with the widest ones. */
+  /** Average bytes of a row, in the batch with the widest rows. */
   rowBytes: number
-  /** Settles when the last write has. */
+  /** Settles after the last write. */
   tail: Promise<void>
 }
 
-/** DuckDB works on so many rows at a time, whatever they hold. */
+/** DuckDB processes this many rows at a time, whatever they hold. */
 const VECTOR_ROWS = 2048
 
-/** Creates the folder; whatever is in it from an earlier attempt is gone. */
+/** Creates the folder. Removes what an earlier attempt left in it. */
 export async function openStagingFolder(folder: string): Promise<StagingFolder> {
   await rm(folder, { recursive: true, force: true })
   await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -74,7 +74,7 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
   const write = async (table: TableFiles, batch: ColumnBatch, schema: ReadonlyTable | undefined): Promise<void> => {
     for (const { name, dataType } of batch.columns) {
       if (table.columns.has(name)) continue
-      // The columns of a file are fixed by its first row group.
+      // The first row group fixes the columns of a file.
       await endFile(table)
       const timezone = schema?.columns.get(name)?.timezone
       table.columns.set(name, { name: `c${table.columns.size}`, source: name, dataType, timezone })
@@ -93,7 +93,7 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
     await append(table.current.path, [...pieces, ...rowGroup])
   }
 
-  /** Ends the file that is written, behind what is under way; the result is what nobody took before. */
+  /** After pending writes, ends the current file. Returns the files that were not taken before. */
   const takeFiles = async (table: TableFiles): Promise<readonly StagedFile[]> => {
     const taking = table.tail.then(async () => {
       await endFile(table)
@@ -102,7 +102,7 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
       return untaken
     })
     table.tail = taking.then(() => {})
-    // A failure is this caller's, and of whoever adds more; that nobody does is no failure of its own.
+    // This caller sees a failure, and so do later ones. If there are none, it must not count as unhandled.
     table.tail.catch(() => {})
     return await taking
   }
@@ -133,7 +133,7 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
     },
     async remove() {
       await rm(folder, { recursive: true, force: true })
-      // Shared with other pipelines: stays as long as one of them stages.
+      // Other pipelines share this folder. It stays while one of them stages.
       await rmdir(dirname(folder)).catch(() => {})
     },
   }
@@ -151,7 +151,7 @@ function newTable(): TableFiles {
   }
 }
 
-/** Pieces one after the other at the end of the file; a short write is continued. */
+/** Appends pieces to the file in order, and continues after a short write. */
 async function append(path: string, pieces: readonly Uint8Array[]): Promise<void> {
   const file = await open(path, 'a', 0o600)
   try {
@@ -180,7 +180,7 @@ function after(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
   return rest
 }
 
-/** Rows of one file stay below this, so that file and row make one number. */
+/** A file has fewer rows than this, so that file and row fit in one number. */
 const MOST_ROWS_A_FILE = 2n ** 40n
 
 function stagedFiles(table: TableFiles, files: readonly StagedFile[], schema: ReadonlyTable | undefined): StagedFiles {
@@ -208,7 +208,7 @@ function stagedFiles(table: TableFiles, files: readonly StagedFile[], schema: Re
   }
 }
 
-/** Types whose values have no form of their own in the files. */
+/** Types that the files store as text. */
 function isStagedAsText(type: DataType): boolean {
   return type === 'decimal' || type === 'wei'
 }

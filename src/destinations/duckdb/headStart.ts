@@ -14,49 +14,49 @@ import { duckdbSession, interruptible } from './duckdbSession.js'
 import type { Staged, StagedFiles, StagingFolder } from './duckdbStaging.js'
 
 /**
- * While rows arrive. One thread, for of several each would end a statement with an incomplete row group of its own, which
- * closing the file would compress once more, and the walk has use for the other cores. A buffer of one row group: by
- * itself DuckDB waits for five before it compresses the first.
+ * Used while rows arrive. One thread: with several, each would end a statement with an incomplete row group. Closing
+ * the file would compress that again, and the walk needs the other cores. A buffer of one row group: by default DuckDB
+ * waits for five before it compresses the first.
  */
 const WHILE_READING = { threads: '1', write_buffer_row_group_count: '1' }
 
-/** Until the end: DuckDB would keep every block that it writes for as long as there is any memory left. */
+/** Used until the end: otherwise DuckDB keeps every block that it writes while there is memory left. */
 function withMemory(mib: number) {
   return { memory_limit: `${mib}MiB`, allocator_flush_threshold: '8MiB' }
 }
 
 /**
- * Enough for the values of a row group, which are all in memory until they are compressed, and for the texts of two
- * vectors, one read and one compressed, which are never written elsewhere meanwhile. Never more than there was.
+ * Enough for the values of one row group, which are in memory until compressed. Plus the texts of two vectors, one read
+ * and one compressed, which DuckDB cannot move to disk meanwhile. Never more than before.
  */
 function memoryMibFor(columns: number, vectorBytes: number, mostMib: number): number {
   return Math.min(mostMib, Math.max(128, columns * 2) + Math.ceil((2 * vectorBytes) / 2 ** 20))
 }
 
 /**
- * Settings are those of the instance, which a program may share with its readers: they are changed only where nobody else
- * has it, and are as before when somebody comes. A reader of the program itself is noticed with the next rows.
+ * Inserts rows into their tables while others still arrive, in the transaction that will commit them. DuckDB's threads
+ * then compress early what the commit would have to. It bets that the tables are empty or only appended to, and that no
+ * key arrives twice. If the bet is lost or another writer comes, it rolls back. The commit then starts from the staged
+ * files, which hold everything.
  *
- * Puts rows into their tables while others still arrive, in the transaction that will commit them: DuckDB's threads then
- * compress what the commit would have to. It is a bet that the rows go into empty tables, or are appended, and that no
- * key arrives twice; when it is lost, or another writer comes, the transaction is rolled back and the commit starts from
- * the staged files, which hold everything.
+ * A program may share the instance and its settings. So they change only while nobody else has it, and are restored
+ * when somebody comes. A reader of the program itself is noticed with the next rows.
  */
 export interface HeadStart {
-  /** Rows of a table were staged. Never waits, never fails. */
+  /** Rows of a table were staged. Never waits and never fails. */
   staged(table: string, schema: ReadonlySchema): void
-  /** Resolves when nothing is taken any more from the staged files. To be called outside of the writer's turn. */
+  /** Resolves when it takes nothing more from the staged files. Call it outside of the writer's turn. */
   stop(): Promise<void>
   /**
-   * After `stop`: puts in what was staged since and gives the open transaction with what is left to do in it; undefined where
-   * nothing was begun or the bet is lost. Only `end` closes it, whether it was committed or not.
+   * After `stop`: inserts what was staged since. Returns the open transaction and what remains to do in it. Undefined
+   * if nothing was begun or the bet is lost. Only `end` closes it, committed or not.
    */
   finish(plan: CommitPlan, staged: Staged, signal: AbortSignal | undefined): Promise<OpenTransaction | undefined>
-  /** Rolls back what is begun and not committed. Idempotent. */
+  /** Rolls back what is not committed. Idempotent. */
   readonly end: () => Promise<void>
-  /** The transaction that `finish` gave could not be committed. */
+  /** The transaction from `finish` could not be committed. */
   readonly failed: (error: unknown) => void
-  /** Why rows that were put in ahead had to be taken out again; undefined where they were not. */
+  /** Why rows inserted ahead had to be rolled back. Undefined if they were not. */
   readonly lost: () => string | undefined
 }
 
@@ -70,11 +70,11 @@ interface OpenTransaction {
 /** Values by name. */
 type Settings = Readonly<Record<string, string>>
 
-/** Settings of an instance that are changed for a while. */
+/** Temporary changes to the settings of an instance. */
 interface ChangedSettings {
   /** Does nothing after {@link restore}. */
   change(settings: Settings): Promise<void>
-  /** Sets what was there before; a second time it does nothing. */
+  /** Restores the earlier values. A second call does nothing. */
   restore(): Promise<void>
 }
 
@@ -84,11 +84,11 @@ interface Begun {
   readonly memory: ChangedSettings
   readonly session: SqlSession
   readonly tables: DatasetTables
-  /** By table that this transaction made, extended or filled: its columns at that time. */
+  /** By table that this transaction created, extended or filled: its columns at that time. */
   readonly shapes: Map<string, readonly string[]>
-  /** By root table with rows of this transaction: whether its tables had none before. */
+  /** By root table that this transaction filled: whether its tables were empty before. */
   readonly roots: Map<string, 'empty' | 'filled'>
-  /** What DuckDB has now, and what it had before. */
+  /** Memory limits of DuckDB: now, and before. */
   memoryMib: number
   readonly mostMemoryMib: number
 }
@@ -125,7 +125,7 @@ export function headStart(
       connection.closeSync()
     }
   }
-  /** Another connection is about to be opened: it finds the settings as they were. */
+  /** Before another connection is opened: restores the settings. */
   const giveBack = async (): Promise<void> => {
     await working
     if (begun !== undefined) await restore(begun)
@@ -158,10 +158,10 @@ export function headStart(
       if (stopped || !isPromising(schema, table)) return
       waiting.set(table, schema)
       working ??= work()
-        // A failure shows itself again in the commit, which then starts from the files.
+        // The failure appears again in the commit, which then starts from the files.
         .catch((error: unknown) => {
           lost ??= stopped ? undefined : reasonOf(error)
-          // What this finds shows itself again at the end.
+          // A failure here appears again at the end.
           end().catch(() => {})
         })
         .finally(() => {
@@ -237,7 +237,7 @@ async function begin(
   }
 }
 
-/** All in one statement: between two of them the walk has its turn, which may take longer than they do. */
+/** One statement for all: between two, the walk may run for longer than they take. */
 async function settingsOf(session: SqlSession, names: readonly string[]): Promise<Settings> {
   const values = names.map(name => `current_setting(${textLiteral(name)})::VARCHAR`)
   const [row = []] = await session.rows(`SELECT ${values.join(', ')}`)
@@ -266,18 +266,20 @@ function changedSettings(session: SqlSession, before: Settings): ChangedSettings
   }
 }
 
-/** DuckDB cuts an amount such as `18.8 GiB` off after one digit: set as it is, each load would take a little of it. */
+/**
+ * DuckDB cuts an amount such as `18.8 GiB` after one digit. Setting it unchanged would lose a little with each load.
+ */
 function asShown(value: string): string {
   return value.replace(/^(\d+\.\d) /, '$15 ')
 }
 
-/** An amount of memory as DuckDB shows it, such as `18.8 GiB`; without bound where it is shown otherwise. */
+/** An amount of memory as DuckDB shows it, such as `18.8 GiB`. Infinite for any other form. */
 function mebibytes(amount: string): number {
   const [, number, unit = ''] = /^([\d.]+) ([MGT])iB$/.exec(amount) ?? []
   return number === undefined ? Number.POSITIVE_INFINITY : Math.floor(Number(number) * 1024 ** 'MGT'.indexOf(unit))
 }
 
-/** Whether nothing that the schema says stands against inserting the rows of this table as they are. */
+/** Whether the schema allows inserting the rows of this table as they are. */
 function isPromising(schema: ReadonlySchema, name: string): boolean {
   const table = rootTable(schema, name)
   if (table === undefined || table.write_disposition === 'skip') return false
@@ -307,7 +309,7 @@ async function putIn(begun: Begun, schema: ReadonlySchema, name: string, staged:
   await insertStaged(session, { name, target, columns, schema: table, staged, ...keys })
 }
 
-/** Puts in what was staged since, of tables that have rows in; the result is what is left for the commit. */
+/** Inserts what was staged since, for tables that already have rows. Returns what is left for the commit. */
 async function putInRest(
   begun: Begun,
   schema: ReadonlySchema,
@@ -344,13 +346,13 @@ function shapeOf(table: ReadonlyTable): string[] {
 
 const NULLABLE = ' NULL'
 
-/** Whether a table made with the columns of before becomes, by adding columns, what a commit would make of it now. */
+/** Whether adding columns turns a table with the columns `before` into the one that a commit would make now. */
 function continues(before: readonly string[] | undefined, now: readonly string[]): boolean {
   if (before === undefined) return true
   return now.every((column, index) => (index < before.length ? column === before[index] : column.endsWith(NULLABLE)))
 }
 
-/** What a commit has left to do for its tables; undefined where rows that are in must not stay as they are. */
+/** What a commit still has to do for its tables. Undefined if inserted rows must not stay as they are. */
 async function remaining(begun: Begun, plan: CommitPlan, staged: Staged): Promise<readonly TablePlan[] | undefined> {
   if (plan.drop.length + plan.truncate.length > 0) return undefined
   for (const [name, shape] of begun.shapes) {
@@ -368,7 +370,7 @@ async function remaining(begun: Begun, plan: CommitPlan, staged: Staged): Promis
   return open.size === 0 ? tables : undefined
 }
 
-/** Whether this table's part of the commit comes to inserting every staged row. */
+/** Whether the commit of this table only inserts every staged row. */
 async function isInsertion(
   { session, tables, roots }: Begun,
   plan: CommitPlan,
@@ -382,7 +384,7 @@ async function isInsertion(
   if (rows === undefined || chain === undefined) return false
   if (table.disposition === 'replace') return true
   if (keepTest(session, chain, 's') !== undefined) return false
-  // Only this strategy does without a key; the commit refuses the others.
+  // Only this strategy works without a key. The commit refuses the others.
   if (chain.primaryKey.length === 0) return table.strategy === undefined || table.strategy === 'delete-insert'
   return chain.deduplicated || !(await hasDuplicates(session, rows, chain.primaryKey))
 }

@@ -1,13 +1,13 @@
 import { fstatSync, readdirSync, readFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 
-/** One file, whatever it is called. */
+/** Identifies a file, whatever its name. */
 export interface FileIdentity {
   readonly dev: bigint
   readonly ino: bigint
 }
 
-/** Undefined where there is no file. */
+/** Undefined if there is no file. */
 export async function identityOf(path: string): Promise<FileIdentity | undefined> {
   try {
     const { dev, ino } = await stat(path, { bigint: true })
@@ -23,9 +23,9 @@ export function isSameFile(a: FileIdentity | undefined, b: FileIdentity | undefi
 }
 
 /**
- * How often this process has a file open for writing, whoever opened it. Nothing is opened for that: closing a file once
- * more would take away the locks that the process holds on it. 0 where the system does not tell; Windows keeps a second
- * opening out by itself.
+ * How often this process has a file open for writing, including others' code. This opens no file, because closing it
+ * again would drop the locks that the process holds on it. 0 if the system does not tell. Windows itself prevents a
+ * second opening.
  */
 export function openings(file: FileIdentity): number {
   let count = 0
@@ -34,7 +34,7 @@ export function openings(file: FileIdentity): number {
       const found = fstatSync(Number(name), { bigint: true })
       if (isSameFile(found, file) && isWritable(name)) count++
     } catch {
-      // Closed since it was listed.
+      // Closed after it was listed.
     }
   }
   return count
@@ -48,7 +48,7 @@ function descriptors(): readonly string[] {
   }
 }
 
-/** Readers lose nobody's rows. Taken for a writer where the system does not say. */
+/** Readers overwrite nobody's rows. Counts as writable if the system does not tell. */
 function isWritable(descriptor: string): boolean {
   try {
     const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8'))?.[1]

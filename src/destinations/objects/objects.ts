@@ -14,33 +14,33 @@ import type { S3Options } from './storage/s3Options.js'
 import type { Storage } from './storage/storage.js'
 
 export interface FilesOptions {
-  /** A folder, or `s3://bucket/prefix`. A dataset is a folder in it. */
+  /** A folder, or `s3://bucket/prefix`. Each dataset is a folder in it. */
   readonly path: string
-  /** Default: the table's `file_format`, else the format of the files that are there, else `parquet`. */
+  /** Default: the table's `file_format`, else the format of existing files, else `parquet`. */
   readonly format?: FileFormatName | undefined
-  /** Default: `zstd` for Parquet, `gzip` for the others. Parquet also knows `snappy`. */
+  /** Default: `zstd` for Parquet, `gzip` for the others. Parquet also supports `snappy`. */
   readonly compression?: Compression | undefined
   /** Names of data files, with dlt's placeholders. Default `{table_name}/{load_id}.{file_id}.{ext}`. */
   readonly layout?: string | undefined
-  /** Values of placeholders of your own in the layout. */
+  /** Values of your own placeholders in the layout. */
   readonly extraPlaceholders?: Readonly<Record<string, string>> | undefined
   /**
-   * A folder of this machine for rows on their way, which need about the size of the JSON they come from. Default: in
-   * the folder itself, or a temporary one for S3.
+   * A local folder for staged rows, which need about the size of their JSON. Default: in the folder itself, or a
+   * temporary folder for S3.
    */
   readonly stagingDir?: string | undefined
-  /** Where and as whom to reach an S3 bucket. */
+  /** How to reach an S3 bucket, and with which credentials. */
   readonly s3?: S3Options | undefined
 }
 
-/** Files hold what DuckDB can write into them: decimals have at most 38 digits. */
+/** Files hold what DuckDB can write: decimals have at most 38 digits. */
 export const filesCapabilities: Capabilities = {
   maxIdentifierLength: 65_536,
   caseSensitive: false,
   dispositions: ['skip', 'append', 'replace'],
   mergeStrategies: [],
   mergeRefusal: MERGE_REFUSAL,
-  // Files of a Delta or an Iceberg table count only where its log lists them.
+  // Files of a Delta or an Iceberg table count only if its log lists them.
   tableFormats: ['native', 'hive'],
   transactionalDdl: true,
   nulInText: false,
@@ -57,8 +57,8 @@ function secretsOf(credentials: S3Options['credentials']): readonly Secret[] {
 }
 
 /**
- * Loads into files of a folder or of an S3 bucket, laid out as dlt lays them out. A load is committed by the record that
- * is written last: it lists the files that count. Fails with a ConfigError when the options do not fit together.
+ * Loads into files of a folder or of an S3 bucket, in dlt's layout. The record that is written last commits a load: it
+ * lists the files that count. Fails with a ConfigError if the options do not fit together.
  */
 export function filesDestination(options: FilesOptions, clock: Clock): Destination {
   const encoding = checkedEncoding(options)

@@ -16,7 +16,7 @@ import { filesLoad, loadFolder, newestCommit } from './objectsLoad.js'
 import { countRows, exportParquet, readTable } from './readTable.js'
 import type { Storage } from './storage/storage.js'
 
-/** Pipelines that this process is loading, by place and pipeline. Other processes are kept out at their commit. */
+/** Pipelines that this process is loading, by place and pipeline. The commit refuses other processes. */
 const held = new Set<string>()
 
 export interface FilesSettings {
@@ -24,7 +24,7 @@ export interface FilesSettings {
   readonly encoding: EncodingOptions
 }
 
-/** A connection to one dataset; `storage` begins at its folder and is closed with the connection. */
+/** A connection to one dataset. `storage` starts at its folder and closes with the connection. */
 export async function filesConnection(
   storage: Storage,
   dataset: string,

@@ -1,6 +1,6 @@
 import { DestinationError, SluiceError } from '../../model/errors.js'
 
-/** What the reader of a failure of the disk, of DuckDB or of the object store can do about it. */
+/** Explains a failure of the disk, DuckDB or the object store, and what to do about it. */
 export function filesError(error: unknown, place: string, doing: string): unknown {
   if (error instanceof SluiceError || (error as { name?: unknown } | null)?.name === 'AbortError') return error
   const text = (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? ''

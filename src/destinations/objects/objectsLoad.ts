@@ -12,27 +12,27 @@ import { type Layout, segment } from './format/layout.js'
 import { filesError } from './objectsErrors.js'
 import type { Storage } from './storage/storage.js'
 
-/** Everything a load works with. */
+/** Everything that a load needs. */
 export interface LoadContext {
   readonly storage: Storage
   readonly reader: DatasetReader
   readonly layout: Layout
   readonly encoding: EncodingOptions
-  /** DuckDB in memory, which turns staged rows into files; its turns keep commits of one dataset apart. */
+  /** DuckDB in memory, which turns staged rows into files. Its turns separate commits of one dataset. */
   readonly database: Database
   readonly staging: StagingFolder
-  /** Where files are written before they go to the storage; lies in the staging folder. */
+  /** Folder for files before they go to the storage, inside the staging folder. */
   readonly folder: string
   /** The newest commit of the pipeline when the load began. */
   readonly begunAfter: number
   readonly signal: AbortSignal | undefined
-  /** Removes objects that were on their way. */
+  /** Removes staged objects. */
   readonly clear: () => Promise<void>
   /** Called once, at the end of the load. */
   readonly release: () => void
 }
 
-/** A load into files: rows are staged on this machine, and written where they belong by the commit. */
+/** A load into files: stages rows on this machine, and the commit writes them to their place. */
 export function filesLoad(load: LoadPlan, context: LoadContext): Load {
   const { storage, staging, signal } = context
   let ended = false
@@ -62,7 +62,7 @@ export function filesLoad(load: LoadPlan, context: LoadContext): Load {
           signal?.throwIfAborted()
           throw filesError(error, storage.place, `committing load ${load.loadId}`)
         })
-      // It is committed; what stays behind is removed by the next load.
+      // The load is committed. The next load removes leftovers.
       await end().catch(() => {})
     },
     abort: end,
@@ -88,7 +88,7 @@ async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): P
   const interrupt = (): void => connection.interrupt()
   signal?.addEventListener('abort', interrupt)
   try {
-    // The order of rows in a table is not promised; keeping it would cost threads and memory.
+    // Row order in a table is not promised, and keeping it would cost threads and memory.
     await connection.run('SET SESSION preserve_insertion_order = false')
     for (const [name, rows] of staged) {
       const known = new Set(plan.schema.tables.get(name)?.columns.keys())
@@ -108,12 +108,12 @@ async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): P
   await writeCommit(storage, reader, layout, snapshot, { load, plan, changes, files, signal })
 }
 
-/** Sequence of the newest commit of a pipeline; 0 when there is none. */
+/** Sequence of the newest commit of a pipeline, or 0 without one. */
 export function newestCommit({ ledger }: Snapshot, pipeline: string): number {
   return ledger.sequences.get(pipeline) ?? 0
 }
 
-/** Where the files of a load are prepared, inside a storage's staging folder. */
+/** Folder for the files of a load, inside a storage's staging folder. */
 export function loadFolder(stagingDir: string, digest: string): string {
   return join(stagingDir, digest, 'rows')
 }

@@ -10,10 +10,10 @@ import type { CommittedTable, DatasetReader } from './dataset/committedDataset.j
 import { type FileFormatName, fileFormats } from './format/formats.js'
 import type { Storage } from './storage/storage.js'
 
-/** How often a dataset is looked at again when files were replaced between looking and reading. */
+/** How often to look at a dataset again when files were replaced between looking and reading. */
 const LOOKS = 5
 
-/** Rows of a table of one moment: files that a later load removes are read to their end. */
+/** Rows of a table at one moment. If a later load removes files, they are still read to the end. */
 export async function* readTable(
   storage: Storage,
   reader: DatasetReader,
@@ -23,7 +23,7 @@ export async function* readTable(
   yield* withView(storage, reader, dataset, query.table, connection => readRows(connection, dataset, query))
 }
 
-/** Number of rows of a table: as the loads counted them, or counted now where another tool wrote them. */
+/** Number of rows of a table: as the loads counted them, or counted now if another tool wrote them. */
 export async function countRows(
   storage: Storage,
   reader: DatasetReader,
@@ -38,7 +38,7 @@ export async function countRows(
   })
 }
 
-/** Writes the rows of a query into one Parquet file of this machine. */
+/** Writes the rows of a query into one Parquet file on this machine. */
 export async function exportParquet(
   storage: Storage,
   reader: DatasetReader,
@@ -100,7 +100,7 @@ async function* withView<T>(
   }
 }
 
-/** The table of a name; system tables are tables. Fails with a SchemaError. */
+/** The table with this name, system tables included. Fails with a SchemaError. */
 async function tableNamed(reader: DatasetReader, dataset: string, name: string): Promise<CommittedTable> {
   const snapshot = await reader.snapshot()
   const own = snapshot.tables.get(name)

@@ -6,7 +6,7 @@ import { ThriftWriter } from './thrift.js'
 export interface ParquetColumn {
   /** Name in the file. */
   readonly name: string
-  /** Name in the batches, where it is another one. */
+  /** Name in the batches, if it is different. */
   readonly source?: string | undefined
   readonly dataType: DataType
   /** Timestamps: instants (default) or local times without zone. */
@@ -14,16 +14,16 @@ export interface ParquetColumn {
 }
 
 /**
- * Turns batches into an uncompressed Parquet file, one row group a batch. Values are not touched: a batch has Parquet's
- * PLAIN layout already, so that a row group costs one small header a column. Decimals stay text.
+ * Writes batches into an uncompressed Parquet file, one row group for each batch. A batch already has Parquet's PLAIN
+ * layout, so values stay untouched and a row group costs one small header for each column. Decimals stay text.
  *
- * Returns pieces to be written one after the other: `begin` once, `rowGroup` for each batch, `end` once.
- * The pieces of a row group refer to the batch's buffers.
+ * Returns pieces to write one after the other: `begin` once, `rowGroup` for each batch, `end` once. The pieces of a row
+ * group refer to the batch's buffers.
  */
 export interface ParquetEncoder {
   readonly columns: readonly ParquetColumn[]
   begin(): readonly Uint8Array[]
-  /** Columns that the batch lacks are null; columns that the file lacks are ignored. */
+  /** Columns missing in the batch are null. Columns missing in the file are ignored. */
   rowGroup(batch: ColumnBatch): readonly Uint8Array[]
   end(): readonly Uint8Array[]
 }
@@ -78,11 +78,11 @@ export function parquetEncoder(columns: readonly ParquetColumn[]): ParquetEncode
   }
 }
 
-/** One data page: header, levels that say which rows have a value, values. Returns its size. */
+/** One data page: header, levels that mark the rows with a value, values. Returns its size. */
 function columnChunk(column: Column | undefined, rows: number, pieces: Uint8Array[]): number {
   const values = column?.values ?? EMPTY
   const validity = column === undefined || column.count === rows ? undefined : column.validity
-  // In Parquet's hybrid encoding of 0 (null) and 1: one repeated run, or the validity bits as they are.
+  // Parquet's hybrid encoding of 0 (null) and 1: one repeated run, or the validity bits unchanged.
   const bits = validity === undefined ? EMPTY : validity.subarray(0, (rows + 7) >> 3)
   const levels =
     validity === undefined ? [...varint(rows * 2), column === undefined ? 0 : 1] : varint(bits.length * 2 + 1)
@@ -96,7 +96,7 @@ function columnChunk(column: Column | undefined, rows: number, pieces: Uint8Arra
   return headerSize + size
 }
 
-/** Bytes of the header and what is written behind it, at most. */
+/** Most bytes of the header and of what follows it. */
 const MOST_HEAD_BYTES = 64
 
 function pageHeader(writer: ThriftWriter, rows: number, size: number): void {
@@ -165,7 +165,7 @@ function rowGroupMetadata(writer: ThriftWriter, columns: readonly ColumnMetadata
   writer.end()
 }
 
-/** What the metadata of every file say of a column. */
+/** What the metadata of every file says about a column. */
 interface ColumnMetadata {
   /** The structure. */
   readonly schemaElement: Uint8Array
@@ -206,7 +206,7 @@ const physicalTypes: Readonly<Record<DataType, number>> = {
   bool: PHYSICAL.boolean,
 }
 
-/** The older (`converted`) and the newer (`logical`) way to say what the bytes mean; readers know one or both. */
+/** The older (`converted`) and the newer (`logical`) way to give the meaning of the bytes. Readers know one or both. */
 const CONVERTED = { utf8: 0, date: 6, timeMicros: 8, timestampMicros: 10, json: 19 } as const
 const LOGICAL = { string: 1, date: 6, time: 7, timestamp: 8, json: 12 } as const
 
@@ -234,7 +234,7 @@ function schemaElement(writer: ThriftWriter, column: ParquetColumn): void {
       microseconds(writer, LOGICAL.time, false)
       break
     case 'timestamp':
-      // The converted type means an instant; local times have only the logical one.
+      // The converted type means an instant. Local times have only the logical one.
       if (column.timezone !== false) writer.i32(6, CONVERTED.timestampMicros)
       microseconds(writer, LOGICAL.timestamp, column.timezone !== false)
       break

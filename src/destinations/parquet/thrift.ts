@@ -1,15 +1,15 @@
 const TYPE = { true: 1, false: 2, i32: 5, i64: 6, binary: 8, list: 9, struct: 12 } as const
 
 /**
- * Writer of Thrift's compact protocol, as far as Parquet's metadata needs it: structures, lists, integers, texts.
- * Field ids of a structure must rise. Wide tables have thousands of headers a load, which is why nothing here is a
- * closure: V8 spent a fifth of a load's CPU time compiling those.
+ * Writes Thrift's compact protocol, as far as Parquet's metadata needs it: structures, lists, integers, texts. Field
+ * ids of a structure must increase. Wide tables have thousands of headers for each load, so nothing here is a closure:
+ * V8 spent a fifth of a load's CPU time compiling them.
  */
 export class ThriftWriter {
   #bytes: Buffer
   /** Bytes written so far. */
   length = 0
-  /** Ids of the last field of the open structures: ids are written as differences. */
+  /** Ids of the last fields of the open structures: ids are written as differences. */
   readonly #outerIds: number[] = []
   #lastId = 0
 
@@ -36,13 +36,13 @@ export class ThriftWriter {
     this.#binary(value)
   }
 
-  /** Opens a structure; its fields follow, then {@link end}. */
+  /** Opens a structure. Its fields follow, then {@link end}. */
   struct(id: number): void {
     this.#field(id, TYPE.struct)
     this.element()
   }
 
-  /** A list of structures; each is opened by {@link element}. */
+  /** A list of structures. {@link element} opens each of them. */
   structs(id: number, count: number): void {
     this.#list(id, TYPE.struct, count)
   }
@@ -69,13 +69,13 @@ export class ThriftWriter {
     for (const value of values) this.#binary(value)
   }
 
-  /** Fields of a structure as another writer made them, up to this id. */
+  /** Fields of a structure from another writer, up to this id. */
   fields(bytes: Uint8Array, lastId: number): void {
     this.append(bytes)
     this.#lastId = lastId
   }
 
-  /** Bytes that stand behind what is written. */
+  /** Bytes to add after what is written. */
   append(bytes: ArrayLike<number>): void {
     this.#room(bytes.length)
     this.#bytes.set(bytes, this.length)
@@ -99,7 +99,7 @@ export class ThriftWriter {
     this.#bytes[this.length++] = value
   }
 
-  /** Arithmetic instead of shifts: sizes and offsets pass 32 bits. */
+  /** Arithmetic instead of shifts: sizes and offsets exceed 32 bits. */
   #varint(value: number): void {
     let rest = value
     while (rest > 127) {

@@ -7,18 +7,18 @@ import { hasDuplicates } from '../sql/rows.js'
 import type { SqlSession, StagedTable } from '../sql/sqlSession.js'
 import type { Staging } from './postgresStaging.js'
 
-/** Where tables are moved from and to. */
+/** Source and target of moved tables. */
 export interface Adoption {
   readonly session: SqlSession
   readonly dataset: string
-  /** The dataset as it is in the transaction. */
+  /** The dataset as the transaction sees it. */
   readonly tables: DatasetTables
   readonly staging: Staging
 }
 
 /**
- * Moves new tables from the load's own schema into the dataset where their rows are what a copy of them would be, and
- * takes them out of `staged`. Resolves to the plan of what is left to do.
+ * Moves new tables from the load's own schema into the dataset, if copying would give the same rows. Removes them from
+ * `staged`. Resolves to the plan of what is left to do.
  */
 export async function adoptNewTables(
   adoption: Adoption,
@@ -36,7 +36,7 @@ export async function adoptNewTables(
       await move(adoption, one)
       staged.delete(one.name)
     }
-    // What columns the schema has beside those that arrived is still to be added.
+    // Columns of the schema that did not arrive must still be added.
     rest.push({ table: table.table, disposition: 'append' })
   }
   return { ...plan, tables: rest }
@@ -52,7 +52,7 @@ async function canBeMoved(
   const root = staged.get(table.table)
   const all = tableChain(plan.schema, table.table).map(({ name }) => name)
   if (root === undefined || !chain.every(({ name }) => staging.newTables.has(name))) return false
-  // Made by others meanwhile, or about to be dropped: the ordinary way knows what to do.
+  // Others created it meanwhile, or it is about to be dropped: the normal commit handles both.
   if (all.some(name => tables.get(name) !== undefined || plan.drop.includes(name) || plan.truncate.includes(name))) {
     return false
   }

@@ -7,10 +7,10 @@ import { postgresCapabilities } from './postgresDialect.js'
 export type { PostgresOptions, TlsMode } from './postgresAddress.js'
 
 /**
- * Loads into a Postgres database, version 15 or later; a dataset is a schema of it. Rows are staged in temporary tables
- * of the load's own session and become visible in one transaction; readers see what was before, or all of it.
+ * Loads into a Postgres database, version 15 or later. A dataset is a schema. Rows are staged in temporary tables of
+ * the load's own session and become visible in one transaction. Readers see the old rows, or all new ones.
  *
- * Needs the package `pg`. Throws a ConfigError where the connection string cannot be read.
+ * Needs the package `pg`. Throws a ConfigError if the connection string is invalid.
  *
  * @example
  * ```ts
@@ -35,7 +35,7 @@ export function postgres(target: string | Secret | PostgresOptions): Destination
   }
 }
 
-/** A password that is the name of user, host or database is no secret, and messages are full of these. */
+/** A password equal to the name of user, host or database is no secret: messages contain these names. */
 function secretsOf({ password, user = '', name }: Address): readonly Secret[] {
   return password === undefined || user === reveal(password) || name.includes(reveal(password)) ? [] : [password]
 }

@@ -1,7 +1,7 @@
 import { ConfigError } from '../../model/errors.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
 
-/** How much a connection is protected, as libpq names it. */
+/** Protection of a connection, with libpq's names. */
 export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
 
 export interface PostgresOptions {
@@ -10,33 +10,33 @@ export interface PostgresOptions {
    * `host` (a folder, for a Unix socket), `connect_timeout` (seconds).
    */
   readonly connectionString: string | Secret
-  /** Instead of the one in the connection string. Without any, `PGPASSWORD` and `~/.pgpass` are asked. */
+  /** Overrides the password in the connection string. Without any, `PGPASSWORD` and `~/.pgpass` are used. */
   readonly password?: string | Secret | undefined
   readonly ssl?:
     | {
         /**
-         * `prefer` (the default) encrypts where the server can and proves nothing; `require` always encrypts;
-         * `verify-ca` and `verify-full` also check the certificate, the latter its name too.
+         * `prefer` (the default) encrypts if the server can, and verifies nothing. `require` always encrypts.
+         * `verify-ca` also checks the certificate, and `verify-full` its name too.
          */
         readonly mode?: TlsMode | undefined
-        /** Certificates of the authorities to trust, PEM. Default: those of Node. */
+        /** Certificates of the trusted authorities, PEM. Default: those of Node. */
         readonly ca?: string | undefined
         /** The client's own certificate and key, PEM. */
         readonly cert?: string | undefined
         readonly key?: string | Secret | undefined
       }
     | undefined
-  /** How long a commit waits for a table that another session holds. Default 60 000; 0 waits for ever. */
+  /** How long a commit waits for a table that another session has locked. Default 60 000. 0 waits forever. */
   readonly lockTimeoutMs?: number | undefined
-  /** How long one statement may take, a merge of a large table included. Default 0, no limit. */
+  /** How long one statement may take, including a merge of a large table. Default 0, no limit. */
   readonly statementTimeoutMs?: number | undefined
   /** Default 15 000. */
   readonly connectTimeoutMs?: number | undefined
 }
 
-/** Where to connect to, and how. Nothing of it is printed but `name`. */
+/** Where and how to connect. Only `name` is ever printed. */
 export interface Address {
-  /** For messages and receipts: `postgres:host/database`, with the port where it is not 5432. */
+  /** For messages and receipts: `postgres:host/database`, with the port if it is not 5432. */
   readonly name: string
   /** A name, an IP address, or the folder of a Unix socket. */
   readonly host: string
@@ -63,7 +63,7 @@ const MODES: readonly TlsMode[] = ['disable', 'prefer', 'require', 'verify-ca', 
 const PARAMETERS = ['host', 'port', 'user', 'password', 'dbname', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey']
 const IGNORED = ['application_name', 'client_encoding', 'channel_binding', 'gssencmode', 'target_session_attrs']
 
-/** Reads the options; a ConfigError never repeats the connection string, which holds a password. */
+/** Reads the options. A ConfigError never repeats the connection string, which holds a password. */
 export function addressOf(options: PostgresOptions): Address {
   const { connectionString } = options
   const url = parse(typeof connectionString === 'string' ? connectionString : reveal(connectionString))
@@ -129,13 +129,13 @@ function tlsOf({ ssl = {} }: PostgresOptions, parameters: URLSearchParams): Tls 
   const pem = (text: string | Secret | undefined, parameter: string): Pem | undefined => {
     if (text !== undefined) return { text: typeof text === 'string' ? new Secret(text) : text }
     const path = parameters.get(parameter)
-    // `system` means the authorities that are trusted anyway.
+    // `system` means the default authorities.
     return path === null || path === '' || path === 'system' ? undefined : { path }
   }
   const ca = pem(ssl.ca, 'sslrootcert')
   const verifies = parameters.get('sslrootcert') === 'system'
   return {
-    // As libpq does: a certificate to check against is checked against.
+    // As in libpq: a given certificate is checked.
     mode: (written as TlsMode | undefined) ?? (verifies ? 'verify-full' : ca === undefined ? 'prefer' : 'verify-ca'),
     ca,
     cert: pem(ssl.cert, 'sslcert'),

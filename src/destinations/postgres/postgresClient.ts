@@ -10,13 +10,13 @@ import { isConnectionLoss, postgresError } from './postgresErrors.js'
 /** One session of the server. */
 export interface PostgresClient {
   readonly pg: Client
-  /** Set once the connection is gone: every further statement fails with it. */
+  /** Set once the connection is lost. Every further statement fails with it. */
   readonly lost: Error | undefined
-  /** Rows as arrays of texts, as the server prints them. */
+  /** Rows as arrays of texts, as printed by the server. */
   query(sql: string, values?: readonly (SqlValue | Buffer)[]): Promise<TextResult>
-  /** Says goodbye and closes; idempotent, never fails. */
+  /** Closes the session in order. Idempotent, never fails. */
   end(): Promise<void>
-  /** Closes at once. What the session was doing is rolled back by the server. */
+  /** Closes at once. The server rolls back what the session was doing. */
   destroy(): void
 }
 
@@ -28,38 +28,38 @@ interface TextResult {
 
 type Settings = readonly (readonly [name: string, value: string])[]
 
-/** What rows and statements mean depends on these. */
+/** The meaning of rows and statements depends on these. */
 function requiredSettings(address: Address): Settings {
   return [
     ['timezone', 'UTC'],
     ['datestyle', 'ISO, YMD'],
     ['bytea_output', 'hex'],
     ['extra_float_digits', '1'],
-    // Every name is written in full; nobody's function or operator can come in between.
+    // Every name is written in full, so that no other function or operator can be used instead.
     ['search_path', ''],
     ['statement_timeout', String(address.statementTimeoutMs)],
   ]
 }
 
 /**
- * What makes a session quicker or safer. A server on Windows refuses to look after closed sockets, a pooled session the
- * size of buffers that another client has used.
+ * These make a session faster or safer, but a server may refuse them. On Windows it refuses to watch for closed
+ * sockets. A pooled session refuses the size of buffers that another client has used.
  */
 const OPTIONAL_SETTINGS: Settings = [
-  // Between two pages of a slow API a session is idle for a long time.
+  // A session is idle for a long time between two pages of a slow API.
   ['idle_session_timeout', '0'],
   ['idle_in_transaction_session_timeout', '0'],
   ['transaction_timeout', '0'],
-  // Staged rows are read again soon.
+  // Staged rows are soon read again.
   ['temp_buffers', '64MB'],
-  // Where this process is gone, the server shall notice and let go of the lock.
+  // If this process dies, the server should notice and release the lock.
   ['tcp_keepalives_idle', '60'],
   ['tcp_keepalives_interval', '10'],
   ['tcp_keepalives_count', '6'],
   ['client_connection_check_interval', '1s'],
 ]
 
-/** Opens a session. Fails with a DestinationError that says what to check; nothing is left open then. */
+/** Opens a session. Fails with a DestinationError that says what to check, and leaves nothing open. */
 export async function openClient(address: Address, applicationName: string): Promise<PostgresClient> {
   let client: PostgresClient | undefined
   try {
@@ -73,7 +73,7 @@ export async function openClient(address: Address, applicationName: string): Pro
   }
 }
 
-/** All at once, and only where one of them is refused one by one. */
+/** All at once. If one of them is refused, one by one. */
 async function setWhatIsTaken(client: PostgresClient, settings: Settings): Promise<void> {
   try {
     await set(client, settings)
@@ -84,7 +84,7 @@ async function setWhatIsTaken(client: PostgresClient, settings: Settings): Promi
   }
 }
 
-/** Settings that the server does not know are left out. */
+/** Leaves out settings that the server does not know. */
 async function set(client: PostgresClient, settings: Settings): Promise<void> {
   const [names, values] = [settings.map(([name]) => name), settings.map(([, value]) => value)]
   await client.query(
@@ -125,7 +125,7 @@ function clientOf(pg: Client): PostgresClient {
   }
 }
 
-/** The socket of a client, which the types of pg keep to themselves. */
+/** The socket of a client, which pg's types do not expose. */
 function socketOf(pg: Client): { destroy(): void } {
   return (pg as unknown as { readonly connection: { readonly stream: { destroy(): void } } }).connection.stream
 }
@@ -157,11 +157,11 @@ async function attempt(address: Address, applicationName: string, ssl: false | C
     connectionTimeoutMillis: address.connectTimeoutMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 60_000,
-    // Values stay the texts that the server sends: what they mean depends on the column.
+    // Values stay texts as the server sends them: their meaning depends on the column.
     types: { getTypeParser: () => (text: string) => text },
   }
   const client = new Client(config)
-  // Without a listener a connection that breaks would end the process.
+  // Without a listener, a lost connection would end the process.
   client.on('error', () => {})
   try {
     await client.connect()
@@ -186,7 +186,7 @@ async function tlsOptions({ tls, host }: Address): Promise<ConnectionOptions> {
   }
 }
 
-/** The optional package `pg`, with a word on how to get it. */
+/** The optional package `pg`. If it is missing, the error says how to install it. */
 export async function driver<T>(load: () => Promise<T>, { name: destination }: Address): Promise<T> {
   try {
     return await load()
@@ -204,7 +204,7 @@ function arrayText(texts: readonly string[]): string {
   return `{${texts.map(text => `"${text.replace(/["\\]/g, '\\$&')}"`).join(',')}}`
 }
 
-/** A few idle sessions, so that asking one thing after the other does not connect each time. */
+/** A few idle sessions, so that consecutive queries do not connect each time. */
 export class Clients {
   readonly #address: Address
   readonly #idle: PostgresClient[] = []
@@ -222,7 +222,7 @@ export class Clients {
     return await this.take(applicationName)
   }
 
-  /** Takes back a session that is in no transaction. */
+  /** Takes back a session without an open transaction. */
   async give(client: PostgresClient): Promise<void> {
     if (this.#closed || client.lost !== undefined || this.#idle.length >= 1) await client.end()
     else this.#idle.push(client)

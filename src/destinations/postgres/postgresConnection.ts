@@ -15,17 +15,17 @@ import { atOneMoment, readRows } from './postgresRead.js'
 import { inTransaction, postgresSession } from './postgresSession.js'
 import { BEGIN } from './postgresStaging.js'
 
-/** A connection to one dataset, which is a schema of the database. Sessions are opened as they are needed. */
+/** A connection to one dataset, which is a schema of the database. Opens sessions when needed. */
 export async function postgresConnection(
   address: Address,
   dataset: string,
   signal: AbortSignal | undefined,
 ): Promise<Connection> {
-  // A name that the server would change is refused now, not in the middle of a load.
+  // Refuses a name that the server would change now, not in the middle of a load.
   postgresDialect.identifier(dataset)
   const clients = new Clients(address)
   const loads = new Set<Load>()
-  /** What a pipeline that is about to load was told of itself. */
+  /** The committed state that a pipeline has read before it loads. */
   const told = new Map<string, Told>()
   await clients.give(await clients.take())
 
@@ -42,14 +42,14 @@ export async function postgresConnection(
   const reading = async <T>(doing: string, work: (session: SqlSession) => Promise<T>): Promise<T> =>
     await withClient(doing, client => atOneMoment(client, () => work(postgresSession(client, dataset))))
 
-  /** What this run goes on from is from before it had the lock: another one may have ended in between. */
+  /** This run read its state before it had the lock. Another run may have ended in between. */
   const expectUnchanged = async (client: PostgresClient, plan: LoadPlan): Promise<void> => {
     const before = told.get(plan.pipeline)
     told.delete(plan.pipeline)
     if (before === undefined) return
     const session = postgresSession(client, dataset)
     const now = await atOneMoment(client, () => readCommitted(session, plan.pipeline, before.schemaName))
-    // The same load once more is known by its id when it commits.
+    // The commit recognises a repeated load by its id.
     if (versionOf(now) === before.version || now?.loadId === plan.loadId) return
     throw new DestinationError(
       'destination_locked',
@@ -128,7 +128,7 @@ interface Told {
   readonly version: string
 }
 
-/** Another one after every change of the pipeline's cursors. */
+/** Changes with every change of the pipeline's cursors. */
 function versionOf(committed: Committed | undefined): string {
   const { _state_version, _version_hash } = committed?.state ?? {}
   return `${_state_version} ${_version_hash}`

@@ -27,16 +27,16 @@ export const postgresDialect: Dialect = {
   timestamp: (microseconds, timezone) =>
     `CAST(${textLiteral(isoText(microseconds))} AS ${typeName('timestamp', undefined, undefined, timezone)})`,
   temporary: name => `pg_temp.${identifier(name)}`,
-  // IS NOT DISTINCT FROM would be checked for each pair of rows; arrays are joined by hash, and hold equal nulls equal.
+  // IS NOT DISTINCT FROM would be checked for each pair of rows. Arrays can be hash-joined, and treat nulls as equal.
   same: (left, right) => `ARRAY[${left}] = ARRAY[${right}]`,
   caseSensitive: true,
   addsManyColumns: true,
 }
 
-/** Bytes of a name; the server would cut off the rest of a longer one, and take two names for one. */
+/** Most bytes of a name. The server would cut longer ones, and could treat two names as one. */
 const LONGEST_NAME_BYTES = 63
 
-/** Quotes a name. Fails with a SchemaError where the server would change it. */
+/** Quotes a name. Fails with a SchemaError if the server would change it. */
 function identifier(name: string): string {
   const length = Buffer.byteLength(name)
   if (length <= LONGEST_NAME_BYTES && length > 0 && !name.includes('\0')) return doubleQuoted(name)
@@ -55,7 +55,7 @@ const simpleTypes = {
   date: 'date',
 } as const satisfies Partial<Record<DataType, string>>
 
-/** dlt's types for Postgres, as the server itself spells them; the precision of a bigint is its width in bits. */
+/** dlt's types for Postgres, as the server spells them. The precision of a bigint is its width in bits. */
 function typeName(type: DataType, precision?: number, scale?: number, timezone?: boolean): string {
   switch (type) {
     case 'text':
@@ -81,12 +81,12 @@ function integerType(bits: number | undefined): string {
   return bits <= 16 ? 'smallint' : 'integer'
 }
 
-/** Digits of a second in a type's name; six are the standard. */
+/** Digits of a second in a type's name. Six are the standard. */
 function fraction(digits: number | undefined): string {
   return digits === undefined || digits >= 6 ? '' : `(${Math.max(0, digits)})`
 }
 
-/** `2024-01-01 00:00:00.123456+00`: an instant, or as a type without zone the clock of UTC. */
+/** `2024-01-01 00:00:00.123456+00`: an instant, or the time in UTC for a type without zone. */
 function isoText(microseconds: bigint): string {
   const rest = ((microseconds % 1000n) + 1000n) % 1000n
   const iso = new Date(Number((microseconds - rest) / 1000n)).toISOString()

@@ -1,6 +1,6 @@
 import { DestinationError, SluiceError } from '../../model/errors.js'
 
-/** What a failed statement was about, as far as the server says. */
+/** What the server says about a failed statement. */
 interface ServerError {
   /** SQLSTATE, or Node's code of a socket error. */
   readonly code: string | undefined
@@ -12,7 +12,7 @@ interface ServerError {
 
 type Explain = (error: ServerError, doing: string) => string
 
-/** Failures that a later run may not meet. */
+/** Failures that a later run may not have. */
 const TRANSIENT: Readonly<Record<string, Explain>> = {
   ECONNREFUSED: () => 'nothing answers there; check host and port, and that the server runs',
   ENOTFOUND: () => 'the host name is not known; check the host',
@@ -33,7 +33,7 @@ const TRANSIENT: Readonly<Record<string, Explain>> = {
   '57P03': () => 'the server is starting or stopping; run again in a moment',
 }
 
-/** Failures that stay until somebody does something. */
+/** Failures that last until somebody fixes the cause. */
 const LASTING: Readonly<Record<string, Explain>> = {
   '28P01': ({ message }) => `${message}; check user and password`,
   '28000': ({ message }) =>
@@ -59,7 +59,7 @@ const LASTING: Readonly<Record<string, Explain>> = {
     `${message} (while ${doing}): the database’s encoding cannot hold the text; load into a database with the encoding UTF8`,
 }
 
-/** What the reader of a failure of Postgres can do about it. `name` is the destination's. */
+/** Explains a failure of Postgres, and what to do about it. `name` is the destination's. */
 export function postgresError(thrown: unknown, name: string, doing: string): Error {
   if (thrown instanceof SluiceError) return thrown
   const error = serverError(thrown)
@@ -98,7 +98,7 @@ export function postgresError(thrown: unknown, name: string, doing: string): Err
   return fail(`failed while ${doing}: ${message}${code === '' ? '' : ` (${code})`}`, false)
 }
 
-/** Whether the connection itself is gone, and not only a statement refused. */
+/** Whether the connection itself is lost, not only a statement refused. */
 export function isConnectionLoss(thrown: unknown): boolean {
   const { code = '', message } = serverError(thrown)
   if (['57P01', '57P02', '57P05', '25P03', 'ECONNRESET', 'EPIPE'].includes(code) || code.startsWith('08')) return true
@@ -138,7 +138,7 @@ function serverError(thrown: unknown): ServerError {
   const error = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as {
     readonly [key in 'code' | 'message' | 'table' | 'column' | 'detail']?: unknown
   } & { readonly errors?: readonly unknown[] }
-  // Several addresses of one host were tried: the first tells enough.
+  // Several addresses of one host were tried. The first error is enough.
   if (Array.isArray(error.errors) && error.errors.length > 0) return serverError(error.errors[0])
   const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
   return {

@@ -10,10 +10,10 @@ import { lockDataset } from './postgresLocks.js'
 import { inTransaction, postgresSession } from './postgresSession.js'
 import { BEGIN, openStaging } from './postgresStaging.js'
 
-/** Readers of the defaults meet a small `work_mem`; a merge sorts and joins more than they do. */
+/** The default `work_mem` is small. A merge sorts and joins more than usual queries. */
 const WORK_MEMORY = `SELECT pg_catalog.set_config('work_mem', '64MB', true) WHERE pg_catalog.pg_size_bytes(pg_catalog.current_setting('work_mem')) < 67108864`
 
-/** A load in a session of its own; its rows become visible with the end of one transaction. `unlock` is called once. */
+/** A load in its own session. Its rows become visible at the end of one transaction. Calls `unlock` once. */
 export function postgresLoad(
   client: PostgresClient,
   address: Address,
@@ -29,7 +29,7 @@ export function postgresLoad(
     return ended
   }
   const finish = async (): Promise<void> => {
-    // Rows still on their way are of no use.
+    // Rows still being sent are no longer needed.
     if (await isBusy(staging.settle())) client.destroy()
     else {
       if (staging.inTransaction) await client.query('ROLLBACK').catch(() => {})
@@ -64,7 +64,7 @@ export function postgresLoad(
       } finally {
         signal?.removeEventListener('abort', interrupt)
       }
-      // It is committed; a session that cannot be closed in order ends with the connection.
+      // The load is committed. A session that cannot be closed in order ends with the connection.
       await end().catch(() => {})
     },
     abort: end,
@@ -89,7 +89,7 @@ export function postgresLoad(
     })
   }
 
-  /** A lock that did not come: who has the tables of the dataset. */
+  /** For a lock timeout: names the sessions that hold tables of the dataset. */
   async function explained(error: unknown): Promise<unknown> {
     if ((error as { readonly code?: unknown }).code !== '55P03') return error
     const { rows } = await client.query(HOLDERS, [dataset]).catch(() => ({ rows: [] }))

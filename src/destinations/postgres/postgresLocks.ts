@@ -6,15 +6,15 @@ import { inTransaction } from './postgresSession.js'
 import { BEGIN } from './postgresStaging.js'
 
 /**
- * Longer than a session outlives a process that was killed in the middle of a statement: the server looks for it every
- * second (`client_connection_check_interval`).
+ * Longer than a session outlives a process killed in the middle of a statement. The server checks for it every second
+ * (`client_connection_check_interval`).
  */
 const WAIT_MS = 3000
 
 /**
  * Takes the lock of a pipeline and dataset for this session, so that no other host loads the same. Waits a moment for
- * the session of a killed process; fails with `destination_locked`, naming the session that has the lock. The server
- * lets go of it when the session ends.
+ * the session of a killed process. Fails with `destination_locked` and names the session that holds the lock. The
+ * server releases it when the session ends.
  */
 export async function lockPipeline(
   client: PostgresClient,
@@ -25,7 +25,7 @@ export async function lockPipeline(
   const key = lockKey('pipeline', dataset, pipeline)
   const waitMs = lockTimeoutMs === 0 ? WAIT_MS : Math.min(lockTimeoutMs, WAIT_MS)
   try {
-    // The timeout is the transaction's, the lock stays with the session.
+    // The timeout belongs to the transaction, the lock to the session.
     await inTransaction(client, BEGIN, async () => {
       await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(waitMs)])
       await client.query('SELECT pg_catalog.pg_advisory_lock($1)', [key])
@@ -41,7 +41,7 @@ export async function lockPipeline(
   return async () => void (await client.query('SELECT pg_catalog.pg_advisory_unlock($1)', [key]).catch(() => {}))
 }
 
-/** Waits until no other load commits into the dataset; held to the end of the transaction. */
+/** Waits until no other load commits into the dataset. Holds the lock to the end of the transaction. */
 export async function lockDataset(client: PostgresClient, dataset: string): Promise<void> {
   await client.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [lockKey('dataset', dataset)])
 }

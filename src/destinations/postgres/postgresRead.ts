@@ -10,9 +10,9 @@ import { baseType } from './postgresTypes.js'
 const DEFAULT_BATCH_ROWS = 2048
 
 /**
- * Rows of a table as they are at one moment, through a cursor: integers of any width as bigint, floating point numbers
- * as number, timestamps as Date (whole milliseconds), bytea as bytes, everything else as the server's text; JSON without
- * the blanks that jsonb prints.
+ * Rows of a table at one moment, through a cursor. Integers of any width are bigint, floating point numbers are number,
+ * timestamps are Date (whole milliseconds), bytea is bytes. Everything else is the server's text, with JSON lacking the
+ * blanks that jsonb prints.
  */
 export async function* readRows(
   client: PostgresClient,
@@ -27,7 +27,7 @@ export async function* readRows(
     if (existing === undefined) {
       throw new SchemaError('schema', `Dataset ${dataset} has no table ${query.table}`, { table: query.table })
     }
-    // Values are compared as they are: the length in a type would cut them.
+    // Values are compared unchanged: the length in a type would cut them.
     const types = new Map(
       [...existing].map(([name, column]) => [name, { ...column, type: baseType(column.type) }] as const),
     )
@@ -82,22 +82,22 @@ function converterOf(type: string): (text: string) => DatasetValue {
   return CONVERTERS[type] ?? (text => text)
 }
 
-/** `2024-01-01 00:00:00.123456+00`, whose session is set to UTC. */
+/** `2024-01-01 00:00:00.123456+00`. The session is set to UTC. */
 function dateOf(text: string): Date {
   const [, day = '', clock = '', era] = /^(\S+) ([\d:.]+)(?:\+00)?( BC)?$/.exec(text) ?? []
   if (era === undefined && day.length === 10) return new Date(`${day}T${clock}Z`)
-  // Beyond the years with four digits: dates that JavaScript can hold, infinity is none of them.
+  // Years without four digits: dates that JavaScript can hold, not infinity.
   const [, year = '', rest = ''] = /^(\d+)(-.*)$/.exec(day) ?? []
   const signed = era === undefined ? Number(year) : 1 - Number(year)
   return new Date(`${signed < 0 ? '-' : '+'}${String(Math.abs(signed)).padStart(6, '0')}${rest}T${clock}Z`)
 }
 
-/** Takes out the blanks behind `:` and `,` that stand outside of texts. */
+/** Removes the blanks after `:` and `,` outside of texts. */
 function compactJson(text: string): string {
   return text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, (_, quoted?: string) => quoted ?? '')
 }
 
-/** Runs `work` where it sees one moment of the dataset. */
+/** Runs `work` so that it sees one moment of the dataset. */
 export async function atOneMoment<T>(client: PostgresClient, work: () => Promise<T>): Promise<T> {
   return await inTransaction(client, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work)
 }

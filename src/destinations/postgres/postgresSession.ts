@@ -10,7 +10,7 @@ export function postgresSession(client: PostgresClient, dataset: string): SqlSes
     dialect: postgresDialect,
     table: name => `${identifier(dataset)}.${identifier(name)}`,
     async createDataset() {
-      // IF NOT EXISTS would ask for the right to create schemas even where there is nothing to create.
+      // IF NOT EXISTS would need the right to create schemas even if there is nothing to create.
       const found = await client.query('SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1', [dataset])
       if (found.rows.length === 0) await client.query(`CREATE SCHEMA ${identifier(dataset)}`)
     },
@@ -33,7 +33,7 @@ export function postgresSession(client: PostgresClient, dataset: string): SqlSes
   }
 }
 
-/** Tables, partitioned and foreign ones, views; a table may have no column at all. */
+/** Tables, partitioned and foreign ones, views. A table may have no columns. */
 const INSPECT = `SELECT c.relname, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), NOT a.attnotnull
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -41,7 +41,7 @@ LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AN
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
 ORDER BY c.oid, a.attnum`
 
-/** Runs `work` in one transaction, which is open where `begin` is undefined; nothing stays of it when it fails. */
+/** Runs `work` in one transaction, which is already open if `begin` is undefined. Rolls back if it fails. */
 export async function inTransaction<T>(
   client: PostgresClient,
   begin: string | undefined,

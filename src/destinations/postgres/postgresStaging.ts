@@ -13,22 +13,24 @@ import { postgresSession } from './postgresSession.js'
 import { baseType, takes } from './postgresTypes.js'
 
 /**
- * The rows of a load on their way, seen by no other session and gone with this one. Rows for a table that exists are in
- * a temporary table, which is not logged. Rows for a table that does not exist yet are in a new table of a schema that
- * the load's open transaction creates, so that the commit can move the table instead of copying its rows.
+ * The staged rows of a load. No other session sees them, and they end with this session. Rows for an existing table are
+ * in a temporary table, which is not logged. Rows for a new table are in a table of a schema that the load's open
+ * transaction creates. The commit can then move the table instead of copying its rows.
  */
 export interface Staging {
   /** Whether the load's transaction is open. */
   readonly inTransaction: boolean
-  /** Schema of the new tables; undefined where there are none. */
+  /** Schema of the new tables. Undefined if there are none. */
   readonly newSchema: string | undefined
-  /** New tables, by name, with their columns that cannot be null. */
+  /** New tables, by name, with their non-null columns. */
   readonly newTables: ReadonlyMap<string, ReadonlySet<string>>
-  /** Resolves when the rows are encoded; the server may still be taking them. Its refusal comes with the next call. */
+  /**
+   * Resolves when the rows are encoded. The server may still be taking them. If it refuses them, the next call fails.
+   */
   add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
   /** Resolves when the server has all rows. */
   settle(): Promise<void>
-  /** Describes what was staged, against the tables as they are in the transaction. */
+  /** Describes the staged rows, compared with the tables as the transaction sees them. */
   relations(session: SqlSession, schema: ReadonlySchema): Promise<Map<string, StagedTable>>
 }
 
@@ -37,17 +39,17 @@ export const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE'
 interface Stage {
   /** Full, quoted name. */
   readonly relation: string
-  /** Follows SELECT: rises in the order of arrival. */
+  /** Goes after SELECT: increases in order of arrival. */
   readonly ordinal: string
   readonly isNew: boolean
-  /** Those of the table, by name in the dataset. */
+  /** Columns of the table, by name in the dataset. */
   readonly columns: Map<string, StagedColumn>
   readonly arrived: Set<string>
   rows: number
 }
 
 interface StagedColumn {
-  /** Quoted where it needs to be. */
+  /** Quoted if necessary. */
   readonly name: string
   readonly type: string
 }
@@ -98,7 +100,7 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
     sender.run(`CREATE TABLE ${relation} (${definitions.join(', ')})`)
     newTables.set(name, new Set(columns.filter(({ strict }) => strict).map(column => column.name)))
     const known = columns.map(column => [column.name, { name: identifier(column.name), type: column.type }] as const)
-    // Rows of a table that its own transaction has made are only ever added behind the others.
+    // In a table created by its own transaction, new rows always come after the others.
     return { ...emptyStage, relation, ordinal: 'ctid', isNew: true, columns: new Map(known) }
   }
 
@@ -111,7 +113,7 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
     let stage = stages.get(batch.table)
     if (stage === undefined) {
       const complete = [...(table?.columns.values() ?? [])].filter(column => column.data_type !== undefined)
-      // What arrives is checked on its way; what is missing from the first rows may come by other means.
+      // Arriving values are checked on their way. Columns missing in the first rows may be filled later.
       const arriving = new Set(batch.columns.map(({ name }) => name))
       const created = await create(
         batch.table,
@@ -128,7 +130,7 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
     for (const column of batch.columns) {
       stage.arrived.add(column.name)
       if (stage.columns.has(column.name)) continue
-      // In a temporary table columns are numbered, so that none has the name of the ordinal.
+      // Temporary tables have numbered columns, so that none has the name of the ordinal.
       const staged = { name: stage.isNew ? identifier(column.name) : `c${stage.columns.size}`, type: typeOf(column) }
       stage.columns.set(column.name, staged)
       additions.push(`ADD COLUMN ${staged.name} ${staged.type}`)
@@ -186,7 +188,7 @@ function stagedTable(
   const columns = [...stage.columns].map(([name, { name: column, type }]) => {
     const actual = existing?.get(name)?.type ?? type
     if (!takes(actual, type)) throw typeChanged(destination, table, name, actual, type)
-    // Keys are compared by the type that the table has.
+    // Keys are compared with the type in the table.
     const cast = baseType(actual) === baseType(type) ? column : `CAST(${column} AS ${baseType(actual)})`
     return `${cast} AS ${identifier(name)}`
   })

@@ -1,18 +1,18 @@
-/** A type as the server spells it, without what stands in parentheses: `numeric(38,9)` is `numeric`. */
+/** A type as the server spells it, without the part in parentheses: `numeric(38,9)` is `numeric`. */
 export function baseType(type: string): string {
   return type.replace(/\([^)]*\)/, '')
 }
 
 /**
- * Whether values of type `from` can be inserted into a column of type `to` without being changed: each arrives as it
- * is or is refused by the server. Both as the server spells them.
+ * Whether a column of type `to` takes values of type `from` unchanged: each is stored as it is, or the server refuses
+ * it. Both as the server spells them.
  */
 export function takes(to: string, from: string): boolean {
   const [target, source] = [baseType(to), baseType(from)]
   const [digits, scale] = modifiers(to)
   const [fromDigits, fromScale] = modifiers(from)
   if (target !== source) return WIDER[source]?.includes(target) === true
-  // Fewer decimals, or fewer digits of a second, would be rounded off silently.
+  // Fewer decimals, or fewer digits of a second, would round silently.
   if (source === 'numeric')
     return digits === undefined || (fromDigits !== undefined && (scale ?? 0) >= (fromScale ?? 0))
   if (/^time/.test(source)) return (digits ?? 6) >= (fromDigits ?? 6)
@@ -23,7 +23,7 @@ function modifiers(type: string): readonly (number | undefined)[] {
   return (/\(([^)]*)\)/.exec(type)?.[1] ?? '').split(',').map(text => (text === '' ? undefined : Number(text)))
 }
 
-/** Integers and texts refuse what does not fit, so that a narrower column is no silent loss either. */
+/** Integers and texts refuse what does not fit, so a narrower column loses nothing silently. */
 const INTEGERS = ['smallint', 'integer', 'bigint', 'numeric']
 const WIDER: Readonly<Record<string, readonly string[]>> = {
   smallint: INTEGERS,

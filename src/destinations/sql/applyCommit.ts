@@ -12,9 +12,9 @@ import type { SqlSession, StagedTable } from './sqlSession.js'
 import { ensureSystemTables, LOADS, writeSystemRows } from './systemRows.js'
 
 /**
- * Everything a commit does, for one open transaction of any SQL engine: refresh, tables, rows, system rows.
- * Resolves to the root rows that `deletes` took from each table; to undefined, having done nothing, when the load was
- * committed before.
+ * Everything a commit does in one open transaction of any SQL engine: refresh, tables, rows, system rows. Resolves to
+ * the number of root rows that `deletes` removed, by table. If the load was already committed, it does nothing and
+ * resolves to undefined.
  */
 export async function applyCommit(
   session: SqlSession,
@@ -65,7 +65,7 @@ export async function isCommitted(session: SqlSession, tables: DatasetTables, lo
   return rows.length > 0
 }
 
-/** Resolves to the number of root rows that `deletes` took. */
+/** Resolves to the number of root rows that `deletes` removed. */
 async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, committedAt: bigint): Promise<number> {
   switch (plan.disposition) {
     case 'append':

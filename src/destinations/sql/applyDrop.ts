@@ -12,7 +12,7 @@ import {
   writeState,
 } from './systemRows.js'
 
-/** Everything that dropping tables does, for one open transaction; nothing where the load id was committed before. */
+/** Drops tables in one open transaction. Does nothing if the load id was already committed. */
 export async function applyDrop(
   session: SqlSession,
   names: readonly string[],

@@ -5,7 +5,7 @@ import type { ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../../schema
 import type { DatasetTables, TargetColumns } from './ddl.js'
 import type { SqlSession, StagedTable } from './sqlSession.js'
 
-/** A table that takes part in a commit, with its two sides: the rows that are there and the rows that arrived. */
+/** A table that takes part in a commit: its existing rows and the rows that arrived. */
 export interface ChainTable {
   readonly name: string
   /** Full, quoted name. */
@@ -30,15 +30,15 @@ export interface Chain {
   readonly mergeKey: readonly string[]
   /** Column that marks deleted rows. */
   readonly hardDelete: ReadonlyColumn | undefined
-  /** Which of several rows with one key stays: the first in this order. */
+  /** Of several rows with one key, the first in this order stays. */
   readonly dedupSort: { readonly column: string; readonly direction: 'asc' | 'desc' } | undefined
-  /** The staged rows hold each key once. */
+  /** The staged rows have each key only once. */
   readonly deduplicated: boolean
 }
 
 /**
- * Creates or extends the tables of a chain and describes them. Only those take part that rows arrived for or that
- * exist; undefined when the root does not.
+ * Creates or extends the tables of a chain and describes them. Only tables that exist or received rows take part.
+ * Undefined if the root does not.
  */
 export async function openChain(
   session: SqlSession,
@@ -77,14 +77,16 @@ export async function openChain(
   }
 }
 
-/** Columns with a type that carry a hint as true. */
+/** Typed columns with this hint set to true. */
 export function columnsWith(table: ReadonlyTable, hint: string): string[] {
   return [...table.columns.values()]
     .filter(column => column[hint] === true && isComplete(column))
     .map(column => column.name)
 }
 
-/** As dlt finds it: the row key, else a unique column, else the row version of scd2, else a primary key of one column. */
+/**
+ * Chosen as in dlt: the row key, else a unique column, else the row version of scd2, else a primary key of one column.
+ */
 function rowKeyOf(table: ReadonlyTable): string | undefined {
   const primary = columnsWith(table, 'primary_key')
   return (
@@ -104,8 +106,8 @@ export function requiredRowKey(table: ChainTable): string {
 }
 
 /**
- * Condition on rows `alias` of a nested table: they hang on a root row whose key is among `keys`, a query of one
- * column. By the root key where the rows have one, else from parent to parent.
+ * Condition on rows `alias` of a nested table: their root row has a key in `keys`, a query of one column. Uses the root
+ * key if the rows have one, else follows the parents.
  */
 export function hangsOn(
   session: SqlSession,
@@ -121,7 +123,7 @@ export function hangsOn(
   }
   const column = `${alias}.${identifier(rootKey)}`
   const direct = `${column} IN (${keys})`
-  // Rows older than the column have no root key: their root is found the long way.
+  // Rows older than the column have no root key. Their root is found through the parents.
   const long = side === 'target' && table.columns.get(rootKey)?.nullable === true
   return long ? `(${direct} OR (${column} IS NULL AND ${throughParent(session, table, alias, keys, side)}))` : direct
 }

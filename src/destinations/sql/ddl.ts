@@ -3,14 +3,14 @@ import { SchemaError } from '../../model/errors.js'
 import type { ReadonlyColumn, ReadonlyTable } from '../../schema/schemaTypes.js'
 import { type Dialect, hasRow, type SqlSession } from './sqlSession.js'
 
-/** The columns of a table as they are in the transaction. */
+/** The columns of a table as the transaction sees them. */
 export type TargetColumns = NameMap<InspectedColumn>
 
-/** The tables of a dataset as they are in the transaction, kept up to date by whoever changes them. */
+/** The tables of a dataset as the transaction sees them. Callers that change tables update it. */
 export class DatasetTables {
   readonly #session: SqlSession
   readonly #tables: NameMap<TargetColumns>
-  /** Names of the schema's tables that were asked for. */
+  /** Names of the schema's tables that were already ensured. */
   readonly #ensured: NameMap<string>
 
   private constructor(session: SqlSession, tables: NameMap<TargetColumns>) {
@@ -40,7 +40,7 @@ export class DatasetTables {
     if (this.#tables.has(table)) await this.#session.run(`DELETE FROM ${this.#session.table(table)}`)
   }
 
-  /** Creates the table, or adds what it lacks of the schema's columns; what exists is never changed. */
+  /** Creates the table, or adds the columns that it lacks. Never changes existing columns. */
   async ensure(table: ReadonlyTable): Promise<TargetColumns> {
     const other = this.#ensured.get(table.name)
     if (other !== undefined && other !== table.name) throw oneTable(other, table.name)
@@ -68,7 +68,7 @@ export class DatasetTables {
     return known
   }
 
-  /** Rows that are there already have no value, so the new columns of a table with rows are nullable. */
+  /** Existing rows have no value, so new columns of a table with rows are nullable. */
   async #add(name: string, existing: TargetColumns, columns: readonly ReadonlyColumn[]): Promise<void> {
     const { dialect } = this.#session
     const table = this.#session.table(name)
@@ -115,7 +115,7 @@ function oneTable(table: string, other: string): SchemaError {
   )
 }
 
-/** A map over names that an engine may not tell apart by case. */
+/** A map by name, for engines that may ignore case. */
 export class NameMap<T> {
   readonly #entries = new Map<string, T>()
   readonly #caseSensitive: boolean
@@ -146,7 +146,7 @@ export class NameMap<T> {
   }
 }
 
-/** A name that none of the columns has, whatever its case. */
+/** A name that no column has, ignoring case. */
 export function freeName(base: string, columns: readonly string[]): string {
   const taken = new Set(columns.map(name => name.toLowerCase()))
   let name = base

@@ -10,9 +10,9 @@ import { numberFrom, type SqlSession } from './sqlSession.js'
 const GONE = '_sluice_gone'
 
 /**
- * Deletes the rows of the root whose primary key did not arrive, or marks them with the time `at`. Run before the merge,
- * so that `maxDeleteShare` is a share of the rows that were live before this load; above it nothing is deleted and a
- * `too_many_deletes` error is thrown. Resolves to the number of rows that it deleted or marked.
+ * Deletes the root rows whose primary key did not arrive, or marks them with the time `at`. Runs before the merge, so
+ * that `maxDeleteShare` is a share of the rows that were live before this load. Above that share it deletes nothing and
+ * throws a `too_many_deletes` error. Resolves to the number of rows deleted or marked.
  */
 export async function deleteAbsent(session: SqlSession, chain: Chain, plan: TablePlan, at: bigint): Promise<number> {
   const { root, primaryKey } = chain
@@ -42,16 +42,16 @@ export function markerOf({ root }: Chain, name: string): ReadonlyColumn {
 /** Conditions on the rows `d` of the root. */
 export interface Leaving {
   readonly gone: string
-  /** For marked rows: the mark is taken away. */
+  /** For marked rows: their mark is cleared. */
   readonly stays: string
   /** Absent: rows are removed. */
   readonly marker: ReadonlyColumn | undefined
   readonly at: bigint
-  /** A temporary table to make: these columns of the rows that are removed. The caller drops it. */
+  /** A temporary table to create, with these columns of the removed rows. The caller drops it. */
   readonly keep?: { readonly name: string; readonly columns: readonly string[] } | undefined
 }
 
-/** Resolves to the number of rows that it deleted or marked. Above `maxDeleteShare` it fails and changes nothing. */
+/** Resolves to the number of rows deleted or marked. Above `maxDeleteShare` it fails and changes nothing. */
 export async function takeAway(
   session: SqlSession,
   chain: Chain,
@@ -68,7 +68,7 @@ export async function takeAway(
     const column = identifier(marker.name)
     const now = session.dialect.timestamp(at, marker.timezone !== false)
     await session.run(`UPDATE ${root.target} AS d SET ${column} = ${now} WHERE ${leaves}`)
-    // A merge that replaces rows clears the mark with them; one that leaves them alone does not.
+    // A merge that replaces rows also clears their marks. Other merges do not, so clear them here.
     await session.run(`UPDATE ${root.target} AS d SET ${column} = NULL WHERE d.${column} IS NOT NULL AND ${stays}`)
     return leaving
   }

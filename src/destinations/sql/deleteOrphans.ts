@@ -16,8 +16,8 @@ interface OrphanChain {
 }
 
 /**
- * Deletes or marks the rows whose parent's row is gone, at every depth. Run when all tables are written. Resolves to the
- * number of rows that it deleted or marked, by table.
+ * Deletes or marks the rows whose parent's row is gone, at every depth. Runs when all tables are written. Resolves to
+ * the number of rows deleted or marked, by table.
  */
 export async function deleteOrphans(
   session: SqlSession,
@@ -25,7 +25,7 @@ export async function deleteOrphans(
   at: bigint,
 ): Promise<ReadonlyMap<string, number>> {
   const entries = parentsFirst(chains)
-  /** By table: where the rows that were taken from it are kept, as long as others go by them. */
+  /** By table: the temporary table with its removed rows, kept while tables below need it. */
   const taken = new Map<string, string>()
   const gone = new Map<string, number>()
   for (const [index, { chain, table, deletes }] of entries.entries()) {
@@ -45,12 +45,12 @@ export async function deleteOrphans(
   return gone
 }
 
-/** Columns of the parent by which rows are to be found that were removed from it. Marked ones are still there. */
+/** Columns of the parent that identify its removed rows. Marked rows are still in the table. */
 function takenKeys({ onlyTaken, column, keys }: OrphanDeletes): readonly string[] {
   return onlyTaken && column === undefined ? keys.map(key => key.parent) : []
 }
 
-/** Conditions on the rows `d` of `root`. `taken` holds the rows that were removed from the parent's table. */
+/** Conditions on the rows `d` of `root`. `taken` holds the rows removed from the parent's table. */
 function leavingWith(
   session: SqlSession,
   root: Chain['root'],
@@ -60,7 +60,7 @@ function leavingWith(
 ): { readonly gone: string; readonly stays: string } {
   const { identifier, temporary } = session.dialect
   const pairs = keys.map(({ child, parent: key }) => [columnOf(root, child), columnOf(parent, key)] as const)
-  // Rows of a time when the keys were not repeated have none.
+  // Rows from before the keys were repeated have none.
   const named = pairs.map(([child]) => `d.${identifier(child)} IS NOT NULL`).join(' AND ')
   const same = pairs.map(([child, key]) => `p.${identifier(key)} = d.${identifier(child)}`).join(' AND ')
   const mark = column !== undefined && parent.columns.has(column) ? `p.${identifier(column)}` : undefined
@@ -80,7 +80,7 @@ function columnOf({ name, columns }: Chain['root'], column: string): string {
   throw new SchemaError('schema', message, { table: name, column })
 }
 
-/** Those whose rows go with their parents', each behind its parent, whose rows may go with its own. */
+/** Tables whose rows are deleted with their parents. Each comes after its parent. */
 function parentsFirst(chains: ReadonlyMap<string, PlannedChain>): readonly OrphanChain[] {
   const ordered = new Map<string, OrphanChain>()
   const add = (name: string, below: number): void => {

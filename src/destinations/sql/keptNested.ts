@@ -7,16 +7,16 @@ import { hasRow, type SqlSession } from './sqlSession.js'
 /** Conditions on the staged rows `s` of nested tables, by table. */
 export interface KeptNested {
   readonly conditions: ReadonlyMap<ChainTable, string>
-  /** Temporary tables to be dropped. */
+  /** Temporary tables for the caller to drop. */
   readonly tables: readonly string[]
 }
 
 /**
- * Which nested rows came with the records that stay, where records of one key arrived more than once and ids of rows
- * follow from the key, so that rows of different records have one id. The rows of a parent begin anew with index 0 for
- * each of its arrivals: where each arrival brought some, the first group belongs to the first of them, and so on. Where
- * only some of them did, nothing tells which, and a DataError `primary_key` ends the load. `kept` is a table with the
- * `ordinal` and `row_key` of the root rows that stay.
+ * Finds the nested rows of the records that stay. It is needed if records with one key arrived more than once and row
+ * ids follow from the key: rows of different records then share an id. Each arrival's nested rows start again at index
+ * 0. If each arrival brought some, the first group belongs to the first arrival, and so on. If only some did, nothing
+ * tells which, and a DataError `primary_key` ends the load. `kept` is a table with the `ordinal` and `row_key` of the
+ * root rows that stay.
  */
 export async function keepNested(session: SqlSession, chain: Chain, kept: string): Promise<KeptNested> {
   const { temporary, identifier } = session.dialect
@@ -44,7 +44,7 @@ interface Level {
   readonly parent: ChainTable
   /** The parent's rows that stay. */
   readonly parents: string
-  /** Condition on a row `n` of the parent that is no deletion. */
+  /** Condition on a row `n` of the parent: it is not a deletion. */
   readonly stays: string | undefined
 }
 
@@ -56,7 +56,7 @@ function keptRows(session: SqlSession, { table, parent, parents, stays }: Level)
     JOIN ${parents} AS k ON k.ordinal = a.ordinal`
 }
 
-/** Rows with the number of their group among those of one parent, and the number of groups. */
+/** Rows with the number of their group under one parent, and the number of groups. */
 function groups({ dialect }: SqlSession, table: ChainTable): string {
   const { parent, index, ordinal, key } = columnsOf(table)
   const [p, i, o, k] = [parent, index, ordinal, key].map(name => dialect.identifier(name))
@@ -69,8 +69,8 @@ function groups({ dialect }: SqlSession, table: ChainTable): string {
 }
 
 /**
- * Rows with their number among those of one id, and how many these are; the same counted without deletions, which
- * mostly come without nested rows.
+ * Rows with their number among the rows of one id, and the total. Also the same without deletions, which mostly come
+ * without nested rows.
  */
 function arrivals({ dialect }: SqlSession, table: ChainTable, stays = '1 = 1'): string {
   const [o, k] = [table.staged?.ordinal ?? '', requiredRowKey(table)].map(name => dialect.identifier(name))

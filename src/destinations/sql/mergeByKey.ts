@@ -5,7 +5,7 @@ import { type KeptNested, keepNested } from './keptNested.js'
 import { hasDuplicates, insertable, insertStaged, keepTest, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
 import { hasRow, type SqlSession, type StagedTable } from './sqlSession.js'
 
-/** Names of the temporary tables of a merge; dropped again before it ends. */
+/** Names of the temporary tables of a merge. The merge drops them before it ends. */
 const MATCHED = '_sluice_matched'
 const KEPT = '_sluice_kept'
 const INSERTED = '_sluice_inserted'
@@ -13,14 +13,14 @@ const INSERTED = '_sluice_inserted'
 /**
  * Merges the staged rows of a chain by key.
  *
- * - `delete-insert`: rows with a primary key or a merge key that arrived are replaced, with everything nested under them.
- * - `upsert`: rows with a primary key that arrived are updated, others inserted; what is nested under them is replaced.
- * - `insert-only`: only rows with a new primary key are inserted, each with what is nested under it. What is nested under a
- *   row that is there stays as it is.
+ * - `delete-insert`: replaces rows whose primary key or merge key arrived, with everything nested under them.
+ * - `upsert`: updates rows whose primary key arrived, and inserts the others. Replaces what is nested under them.
+ * - `insert-only`: inserts only rows with a new primary key, with what is nested under them. What is nested under
+ *   existing rows stays as it is.
  *
- * Of several staged rows with one primary key one stays: the first by `dedup_sort`, of equals the one that arrived last.
- * Only then are deletions (`hard_delete`) looked at, so that a deletion wins over the older rows of its key. A null in a
- * key equals a null. Without any key rows are appended.
+ * Of several staged rows with one primary key, one stays: the first by `dedup_sort`, or the last to arrive if equal.
+ * Deletions (`hard_delete`) are handled after that, so a deletion wins over older rows with its key. Nulls in keys are
+ * equal. Without any key, rows are appended.
  */
 export async function mergeByKey(
   session: SqlSession,
@@ -49,11 +49,11 @@ export async function mergeByKey(
   for (const name of [...(nested?.tables ?? []), KEPT]) await dropTemporary(session, name)
 }
 
-/** Which staged rows stay: `rows` as a condition on `s`, `keys` as a query of root row keys. Absent: all. */
+/** Which staged rows stay. `rows` is a condition on `s`, `keys` a query of root row keys. Absent: all. */
 interface Kept {
   readonly rows: string | undefined
   readonly keys: string | undefined
-  /** A key arrived more than once: nested rows may, too, where their ids follow from the key. */
+  /** A key arrived more than once. Its nested rows may be duplicates too, if their ids follow from the key. */
   readonly duplicates: boolean
 }
 
@@ -91,15 +91,15 @@ async function keptRows(session: SqlSession, chain: Chain, staged: StagedTable):
   }
 }
 
-/** The keys that rows are matched by: each group on its own matches. */
+/** The keys to match rows by. A match on any one group is enough. */
 function keyGroups(chain: Chain, strategy: MergeStrategy): (readonly string[])[] {
   const groups = strategy === 'delete-insert' ? [chain.primaryKey, chain.mergeKey] : [chain.primaryKey]
   return groups.filter(group => group.length > 0)
 }
 
 /**
- * Deletes what the staged rows replace. An upsert keeps the matched rows of the root, for they are updated, except
- * those whose deletion arrived.
+ * Deletes what the staged rows replace. An upsert updates the matched rows of the root, so it deletes only those whose
+ * deletion arrived.
  */
 async function deleteMatched(
   session: SqlSession,
@@ -118,7 +118,7 @@ async function deleteMatched(
       group =>
         `SELECT d.${key} AS row_key FROM ${root.target} AS d JOIN ${stagedKeys(session, staged, group)} AS s ON ${sameKey(session, root, group, 'd', 's')}`,
     )
-    // Rows may have been left behind under an id that is derived from the key.
+    // Earlier loads may have left nested rows under an id derived from the key.
     if (strategy === 'upsert') matches.push(`SELECT s.${key} FROM ${staged.relation} AS s`)
     await session.run(`CREATE TEMPORARY TABLE ${identifier(MATCHED)} AS ${matches.join(' UNION ')}`)
     await deleteNested(session, chain, `SELECT row_key FROM ${temporary(MATCHED)}`)
@@ -138,14 +138,16 @@ async function deleteMatched(
   }
 }
 
-/** Deletes every nested row under the roots whose keys the query gives; deepest tables first, they need their parents. */
+/**
+ * Deletes every nested row under the roots whose keys the query returns. Deepest tables first: they need their parents.
+ */
 export async function deleteNested(session: SqlSession, chain: Chain, keys: string): Promise<void> {
   for (const table of [...chain.nested].reverse()) {
     await session.run(`DELETE FROM ${table.target} AS d WHERE ${hangsOn(session, table, 'd', keys, 'target')}`)
   }
 }
 
-/** Columns of the schema that did not arrive become null; columns that only the table has stay. */
+/** Columns of the schema that did not arrive become null. Columns that only the table has stay. */
 async function updateRoot(session: SqlSession, chain: Chain, staged: StagedTable, kept: Kept): Promise<void> {
   const { root } = chain
   const { identifier } = session.dialect
@@ -173,7 +175,10 @@ async function insertNested(
   await insertStaged(session, table, conditions.length === 0 ? undefined : conditions.join(' AND '))
 }
 
-/** Nested rows come only with the root that they came with: those of another record of its key would be mixed with them. */
+/**
+ * Inserts nested rows only together with their own root. Otherwise rows of another record with the same key would mix
+ * in.
+ */
 async function insertNew(
   session: SqlSession,
   chain: Chain,
@@ -204,7 +209,7 @@ async function insertNew(
   await dropTemporary(session, INSERTED)
 }
 
-/** Condition on a staged row: no row of the table has its key. */
+/** Condition on a staged row: no existing row has its key. */
 function isNew(session: SqlSession, table: ChainTable, key: readonly string[]): string {
   return `NOT EXISTS (SELECT 1 FROM ${table.target} AS d WHERE ${sameKey(session, table, key, 'd', 's')})`
 }

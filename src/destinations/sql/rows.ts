@@ -1,7 +1,7 @@
 import type { Chain, ChainTable } from './chain.js'
 import { hasRow, type SqlSession, type StagedTable } from './sqlSession.js'
 
-/** `d."a" = s."a" AND …`; columns that may be null match null with null. */
+/** `d."a" = s."a" AND …`. Nullable columns match null with null. */
 export function sameKey(
   session: SqlSession,
   table: ChainTable,
@@ -19,7 +19,7 @@ export function sameKey(
     .join(' AND ')
 }
 
-/** Each key of the staged rows once, as something to join with. */
+/** The distinct keys of the staged rows, as something to join with. */
 export function stagedKeys(session: SqlSession, staged: StagedTable, columns: readonly string[]): string {
   return `(SELECT DISTINCT ${columns.map(session.dialect.identifier).join(', ')} FROM ${staged.relation} AS r)`
 }
@@ -33,7 +33,7 @@ export async function hasDuplicates(
   return await hasRow(session, `SELECT 1 FROM ${staged.relation} AS r GROUP BY ${key} HAVING count(*) > 1`)
 }
 
-/** Condition for a staged row of the root that is not a deletion; undefined where rows never are. */
+/** Condition for a staged root row that is not a deletion. Undefined if there are no deletions. */
 export function keepTest(session: SqlSession, chain: Chain, alias: string): string | undefined {
   const { hardDelete, root } = chain
   if (hardDelete === undefined || root.staged?.columns.has(hardDelete.name) !== true) return undefined
@@ -41,7 +41,7 @@ export function keepTest(session: SqlSession, chain: Chain, alias: string): stri
   return hardDelete.data_type === 'bool' ? `(${column} IS NULL OR NOT ${column})` : `${column} IS NULL`
 }
 
-/** Inserts the staged rows that meet the condition; columns that did not arrive are null. */
+/** Inserts the staged rows that meet the condition. Columns that did not arrive are null. */
 export async function insertStaged(
   session: SqlSession,
   table: ChainTable,
@@ -65,7 +65,7 @@ export function insertable(table: ChainTable): string[] {
   return [...table.schema.columns.keys()].filter(name => table.staged?.columns.has(name) === true)
 }
 
-/** Condition that keeps one staged row of several that are equal in these columns: the one that arrived last. */
+/** Condition that keeps the last arrived of the staged rows that are equal in these columns. */
 export function lastOfItsKey(session: SqlSession, table: ChainTable, key: readonly string[], alias: string): string {
   const { identifier } = session.dialect
   const ordinal = identifier(table.staged?.ordinal ?? '')

@@ -9,9 +9,10 @@ import { textLiteral } from './sqlSession.js'
 const INSERTED = '_sluice_inserted'
 
 /**
- * Keeps every version of a row. A live version whose content did not arrive is retired at `boundary`; content that no
- * live version has is inserted, valid from `boundary`. With a merge key only versions of keys that arrived are retired.
- * A row that arrives twice is inserted once; different rows that the user gave one version are all inserted. Nested rows come with the version they belong to and are never removed.
+ * Keeps every version of a row. A live version whose content did not arrive is retired at `boundary`. Content without a
+ * live version is inserted, valid from `boundary`. With a merge key, only versions of keys that arrived are retired. A
+ * row that arrives twice is inserted once. Different rows with one user-given version are all inserted. Nested rows
+ * belong to their version and are never removed.
  *
  * `boundary` is in microseconds since the epoch.
  */
@@ -55,7 +56,7 @@ export async function mergeVersions(session: SqlSession, chain: Chain, boundary:
   for (const table of chain.nested) {
     if (table.staged === undefined) continue
     const key = requiredRowKey(table)
-    // Content that comes back has the ids of its older version, and with them its nested rows.
+    // Content that comes back has the ids of its older version. Its nested rows already exist.
     const conditions = [
       hangsOn(session, table, 's', `SELECT row_key FROM ${temporary(INSERTED)}`, 'staged'),
       `NOT EXISTS (SELECT 1 FROM ${table.target} AS d WHERE ${sameKey(session, table, [key], 'd', 's')})`,
@@ -66,7 +67,7 @@ export async function mergeVersions(session: SqlSession, chain: Chain, boundary:
   await session.run(`DROP TABLE ${temporary(INSERTED)}`)
 }
 
-/** The columns by which staged rows are one and the same: an id made from the content stands for all of it. */
+/** The columns that identify equal staged rows. An id made from the content stands for all of it. */
 function sameContent(root: ChainTable, version: string): readonly string[] {
   if (version === root.rowKey) return [version]
   return [version, ...insertable(root).filter(name => name !== version && name !== root.rowKey)]
@@ -85,7 +86,7 @@ function hinted(chain: Chain, hint: 'x-valid-from' | 'x-valid-to'): ReadonlyColu
   )
 }
 
-/** What live versions have in the column that says until when they are valid. */
+/** The value that live versions have in their valid-until column. */
 function activeUntil(session: SqlSession, until: ReadonlyColumn): string {
   const literal = until['x-active-record-timestamp']
   if (typeof literal !== 'string') return 'NULL'

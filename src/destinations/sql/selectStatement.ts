@@ -11,8 +11,8 @@ export interface SelectStatement<Value> {
 }
 
 /**
- * A query for rows as one statement. `expression` says how a column of an engine's type is selected, `bound` how a value
- * is bound; values are compared as the column's type. Unknown columns are a SchemaError that lists the known ones.
+ * A query for rows as one statement. `expression` selects a column of an engine's type, `bound` binds a value. Values
+ * are compared as the column's type. An unknown column is a SchemaError that lists the known ones.
  */
 export function selectStatement<Value>(
   dialect: Dialect,

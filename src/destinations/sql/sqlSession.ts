@@ -4,7 +4,7 @@ import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
 /** A value bound to `$1`, `$2`, … */
 export type SqlValue = null | boolean | number | bigint | string
 
-/** What the shared statements need of an engine: a session inside one open transaction, and the dataset's names. */
+/** What the shared statements need from an engine: a session in one open transaction, and the dataset's names. */
 export interface SqlSession {
   readonly dialect: Dialect
   /** Full, quoted name of a table of the dataset. */
@@ -13,13 +13,13 @@ export interface SqlSession {
   createDataset(): Promise<void>
   /** Runs one statement; resolves to the number of rows it changed. */
   run(sql: string, values?: readonly SqlValue[]): Promise<number>
-  /** Rows of a query as arrays; integers may come as number or bigint. */
+  /** Rows of a query as arrays. Integers may be number or bigint. */
   rows(sql: string, values?: readonly SqlValue[]): Promise<readonly (readonly unknown[])[]>
-  /** Tables of the dataset and their columns, as they are in this transaction. */
+  /** Tables of the dataset and their columns, as this transaction sees them. */
   inspect(): Promise<ReadonlyMap<string, ReadonlyMap<string, InspectedColumn>>>
 }
 
-/** The same session, telling of each statement before it runs. */
+/** The same session, but it reports each statement before it runs. */
 export function toldSession(session: SqlSession, onStatement: ((sql: string) => void) | undefined): SqlSession {
   if (onStatement === undefined) return session
   return {
@@ -35,12 +35,12 @@ export function toldSession(session: SqlSession, onStatement: ((sql: string) => 
   }
 }
 
-/** Whether a query has a row. */
+/** Whether a query returns a row. */
 export async function hasRow(session: SqlSession, query: string): Promise<boolean> {
   return (await session.rows(`${query} LIMIT 1`)).length > 0
 }
 
-/** The number that a query of one row and one column gives. */
+/** The number that a query of one row and one column returns. */
 export async function numberFrom(session: SqlSession, query: string, values?: readonly SqlValue[]): Promise<number> {
   return Number((await session.rows(query, values))[0]?.[0] ?? 0)
 }
@@ -48,30 +48,30 @@ export async function numberFrom(session: SqlSession, query: string, values?: re
 /** The staged rows of one table, as something to select from. */
 export interface StagedTable {
   /**
-   * Follows FROM and is given an alias there, which not every engine does without; has every column of the schema under
-   * its own name, with its type in the dataset.
+   * Goes after FROM, with an alias, which some engines require. It has every column of the schema under its own name,
+   * with its type in the dataset.
    */
   readonly relation: string
-  /** Columns that arrived; the others are null in every row. */
+  /** Columns that arrived. The others are null in every row. */
   readonly columns: ReadonlySet<string>
-  /** A column of `relation` that rises in the order of arrival and names a row. */
+  /** A column of `relation` that identifies a row and increases in order of arrival. */
   readonly ordinal: string
 }
 
-/** How an engine spells SQL, as data. Statements are built from these and from nothing else that is the engine's. */
+/** How an engine spells SQL, as data. Statements use nothing else that is specific to an engine. */
 export interface Dialect {
   /** Quotes a name; any name is allowed. */
   readonly identifier: (name: string) => string
   readonly typeName: TypeName
-  /** What a new table says, behind its type, of how a column is kept; empty where the engine decides. */
+  /** Storage clause after the type of a column in a new table. Empty if the engine decides. */
   readonly storage: (column: ReadonlyColumn) => string
-  /** A point of time as a literal: with zone an instant, without one the same moment's UTC clock. */
+  /** A point of time as a literal. With zone it is an instant, without zone the same moment in UTC. */
   readonly timestamp: (microseconds: bigint, timezone: boolean) => string
   /** The name under which a temporary table is read, already quoted. */
   readonly temporary: (name: string) => string
-  /** A condition that two values are equal or both null, in the form that the engine can join by hash. */
+  /** A condition that two values are equal or both null, in a form that the engine can hash-join. */
   readonly same: (left: string, right: string) => string
-  /** Names that differ only by case are one name. */
+  /** False: names that differ only by case are one name. */
   readonly caseSensitive: boolean
   /** `ALTER TABLE … ADD COLUMN a …, ADD COLUMN b …` in one statement. */
   readonly addsManyColumns: boolean

@@ -16,7 +16,7 @@ export const LOADS: ReadonlyTable = loadsTable(names)
 export const VERSIONS: ReadonlyTable = versionTable(names)
 export const STATES: ReadonlyTable = stateTable(names)
 
-/** One row for each load and resource: what the load could prove. dlt does not know the table and leaves it alone. */
+/** One row for each load and resource: what the load could prove. dlt does not know this table and ignores it. */
 export const RECEIPTS: ReadonlyTable = {
   name: '_sluice_receipts',
   columns: receiptColumns([
@@ -47,13 +47,13 @@ function receiptColumns(definitions: readonly (readonly [string, DataType, boole
   )
 }
 
-/** Creates the system tables that a commit writes to and that are missing. */
+/** Creates the missing system tables that a commit writes to. */
 export async function ensureSystemTables(tables: DatasetTables, plan: CommitPlan): Promise<void> {
   for (const table of [VERSIONS, LOADS, RECEIPTS]) await tables.ensure(table)
   if (plan.state !== undefined) await tables.ensure(STATES)
 }
 
-/** Writes everything a load leaves in the system tables. */
+/** Writes all system rows of a load. */
 export async function writeSystemRows(session: SqlSession, plan: CommitPlan, load: LoadPlan): Promise<void> {
   if (plan.drop.length > 0 || plan.forgetSchema === true) await forgetSchemaVersions(session, plan.schema.name)
   await writeSchemaVersion(session, plan.schema, plan.committedAt)
@@ -62,7 +62,7 @@ export async function writeSystemRows(session: SqlSession, plan: CommitPlan, loa
   await writeLoad(session, load.loadId, plan.schema, plan.committedAt)
 }
 
-/** Adds a row for the schema unless one with its hash is there, as dlt does; the load's row names the hash. */
+/** As dlt does, adds a row for the schema unless its hash is there. The load's row names the hash. */
 export async function writeSchemaVersion(session: SqlSession, schema: ReadonlySchema, at: bigint): Promise<void> {
   const known = await session.rows(
     `SELECT 1 FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1 AND version_hash = $2 LIMIT 1`,
@@ -79,7 +79,7 @@ export async function writeSchemaVersion(session: SqlSession, schema: ReadonlySc
   })
 }
 
-/** dlt takes a known hash for the promise that all tables exist: after a drop no version may be remembered. */
+/** For dlt, a known hash means that all tables exist. So a drop must remove all versions. */
 export async function forgetSchemaVersions(session: SqlSession, schemaName: string): Promise<void> {
   await session.run(`DELETE FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1`, [schemaName])
 }
@@ -112,7 +112,7 @@ export async function writeLoad(
   })
 }
 
-/** Fourteen characters, as dlt's row ids; one state row a load, so that the load names it. */
+/** Fourteen characters, like dlt's row ids. There is one state row for each load, so the load determines it. */
 function stateRowId({ pipeline, loadId }: LoadPlan): string {
   return createHash('shake128', { outputLength: 10 })
     .update(`${pipeline}_${loadId}`)
@@ -144,7 +144,7 @@ export function receiptRow(loadId: string, receipt: Receipt): Readonly<Record<st
   }
 }
 
-/** Points of time are given as microseconds and become literals, the rest is bound. */
+/** Points of time are given as microseconds and become literals. Other values are bound. */
 async function insertRow(
   session: SqlSession,
   table: ReadonlyTable,
@@ -166,8 +166,9 @@ async function insertRow(
 }
 
 /**
- * What the last load left behind: the newest state whose load is complete, and the schema that the newest load of the
- * name was made with, else the one stored last. A schema that came back has its old, not the newest row. Reads datasets that dlt wrote. Undefined where there is neither.
+ * What the last load committed: the newest state of a complete load, and the schema of the newest load with the name,
+ * else the one stored last. A schema that was used again has only its old row. Also reads datasets that dlt wrote.
+ * Undefined if there is neither.
  */
 export async function readCommitted(
   session: SqlSession,

@@ -5,13 +5,13 @@ import type { DraftAuth } from './draftYaml.js'
 
 export type Param = readonly [name: string, value: string]
 
-/** The address of a list, taken apart. */
+/** The parts of a list's address. */
 export interface Address {
   readonly baseUrl: string
-  /** The last part, with the slash behind it if there is one. */
+  /** The last part, with its trailing slash if it has one. */
   readonly path: string
   readonly name: string
-  /** The query, without a key of the API. */
+  /** The query, without an API key. */
   readonly params: readonly Param[]
   /** From a key in the query. */
   readonly auth: DraftAuth | undefined
@@ -56,7 +56,7 @@ function nameFrom(text: string): string | undefined {
   return name === '' ? undefined : name
 }
 
-/** What a parameter of the address says about where in the list the page is. */
+/** The kind of position in the list that a parameter of the address gives. */
 export type PositionKind = 'page' | 'offset' | 'cursor'
 
 const POSITIONS: readonly (readonly [PositionKind, RegExp])[] = [
@@ -68,11 +68,11 @@ const POSITIONS: readonly (readonly [PositionKind, RegExp])[] = [
   ],
 ]
 
-/** Undefined for parameters that are no position, such as a date under `from`. */
+/** Undefined for parameters that are not a position, such as a date under `from`. */
 export function positionKind([name, value]: Param, params: readonly Param[]): PositionKind | undefined {
   const bare = bareName(name)
   const isNumber = /^\d{1,7}$/.test(value)
-  // Keycloak counts with `first` and `max`; elsewhere `first` is a limit.
+  // Keycloak counts with `first` and `max`. Elsewhere `first` is a limit.
   if (bare === 'first' && params.some(([other]) => bareName(other) === 'max')) return isNumber ? 'offset' : undefined
   for (const [kind, pattern] of POSITIONS) {
     if (!pattern.test(bare)) continue
@@ -82,7 +82,7 @@ export function positionKind([name, value]: Param, params: readonly Param[]): Po
   return undefined
 }
 
-/** The same query at the beginning of the list, and the parameters that were taken out of it for that. */
+/** The same query at the start of the list, and the parameters removed for that. */
 export function fromTheBeginning(params: readonly Param[]): { readonly params: Param[]; readonly moved: Param[] } {
   const moved = params.filter(param => {
     const kind = positionKind(param, params)
@@ -93,7 +93,7 @@ export function fromTheBeginning(params: readonly Param[]): { readonly params: P
   return { params: params.filter(param => !moved.includes(param)), moved }
 }
 
-/** Offsets are numbers of records from 0, but for the index of SCIM and OpenSearch. */
+/** Offsets are numbers of records from 0, except the index of SCIM and OpenSearch. */
 export function countsFromOne(name: string): boolean {
   return /^start(?:index|record)$/.test(bareName(name))
 }
@@ -101,7 +101,7 @@ export function countsFromOne(name: string): boolean {
 const LIMITS =
   /^(?:count|first|hitsperpage|length|limit|max|maxresults|num|perpage|pagelimit|rows|size|take|top|results|(?:items|results)perpage|(?:page|pagination)(?:size|pagesize|limit)|.*limit)$/
 
-/** The parameter that says how many records a page has, and how many it asks for. */
+/** The parameter for the number of records on a page, and its value. */
 export function limitParam(params: readonly Param[], records: number): { name: string; limit: number } | undefined {
   const numbers = params
     .filter(param => /^[1-9]\d{0,5}$/.test(param[1]) && positionKind(param, params) === undefined)

@@ -18,7 +18,7 @@ export interface PagingConfig {
   readonly [key: string]: string | number | boolean | null
 }
 
-/** A list that a draft is made of, and how it is asked for. */
+/** The list of a draft, and how to request it. */
 export interface DraftList {
   readonly name: string
   readonly baseUrl: string
@@ -49,18 +49,18 @@ export interface DraftAnswer {
 export interface DraftQuestion {
   readonly params: readonly Param[]
   readonly paginator: PagingConfig
-  /** Absent: it is looked for. */
+  /** Absent: Sluice searches for it. */
   readonly selector?: string
-  /** The first page, which then is not asked for again: the page after it is the answer. */
+  /** The first page, which is not requested again. The answer is the page after it. */
   readonly after?: DraftAnswer
 }
 
-/** Seconds that page 2 may take; nobody should wait long for a guess. */
+/** Seconds that page 2 may take. Nobody should wait long for a guess. */
 const GUESS_TIMEOUT = 20
 
 /**
- * Asks for one page as a run would. Undefined where the paginator ends the list before. Rejects with what a run would
- * reject with; questions about page 2 are asked once and never again.
+ * Requests one page as a run would. Undefined if the paginator ends the list before it. Rejects with the errors of a
+ * run. Requests for page 2 are sent once and never retried.
  */
 export async function askPage(
   list: DraftList,
@@ -109,7 +109,7 @@ export async function askPage(
   }
 }
 
-/** Knows the answer to the first request, and keeps the last one. */
+/** Has the answer to the first request, and keeps the last one. */
 function journalAfter(first: RecordedResponse | undefined) {
   let known = first
   let recorded: RecordedResponse | undefined
@@ -139,7 +139,7 @@ async function answerOf(page: Page, recorded: RecordedResponse, url: string): Pr
   }
 }
 
-/** Why a question about page 2 has no answer, in a few words. */
+/** Why a request for page 2 has no answer, in a few words. */
 export function refusal(error: unknown): { readonly text: string; readonly isFinal: boolean } {
   if (!(error instanceof RequestError)) return { text: 'its answer could not be read', isFinal: false }
   if (error.code === 'pagination_loop') return { text: 'the same records again', isFinal: false }

@@ -12,24 +12,24 @@ import { linkTarget } from '../../rest/paginators/headerLink.js'
 import { countsFromOne, limitParam, type Param, positionKind } from './address.js'
 import type { DraftAnswer, PagingConfig } from './answer.js'
 
-/** A way to page 2 that may be the API's. */
+/** A possible way to page 2. */
 export interface Candidate {
   readonly config: PagingConfig
-  /** What speaks for it. */
+  /** The reason to try it. */
   readonly why: string
-  /** Said by the answer or by the address, and not tried because many APIs have it. */
+  /** The answer or the address suggests it. It is not just common among APIs. */
   readonly isSuggested: boolean
-  /** Query parameters that the paginator sends, which therefore are no params of the endpoint. */
+  /** Query parameters that the paginator sends, so they are not params of the endpoint. */
   readonly sends: readonly string[]
-  /** Where pages are counted: the parameter with the position, and what is known of its first value. */
+  /** If pages are counted: the parameter with the position, and its first value if known. */
   readonly counter?: { readonly param: string; readonly first: number | undefined }
 }
 
 export interface FirstPage {
   readonly answer: DraftAnswer
-  /** The query that was asked. */
+  /** The query that was sent. */
   readonly params: readonly Param[]
-  /** Positions that were taken out of the address. */
+  /** Positions that were removed from the address. */
   readonly moved: readonly Param[]
 }
 
@@ -69,7 +69,7 @@ function links({ answer }: FirstPage): Candidate[] {
   return found
 }
 
-/** Headers with a position; one with a URL is no cursor. */
+/** Headers with a position. One with a URL is not a cursor. */
 export function headerPosition(headers: Readonly<Record<string, string>>): string | undefined {
   return Object.keys(headers).find(name => /(?:^|-)(?:next|continuation|cursor)/.test(name) && headers[name] !== '')
 }
@@ -121,7 +121,7 @@ function cursors({ answer, moved, params: sent }: FirstPage): Candidate[] {
         cursor_path: path,
         ...(name === 'cursor' ? {} : { cursor_param: name }),
         ...(morePath === undefined ? {} : { has_more_path: morePath }),
-        // The sequence of CouchDB stays at the end of the list.
+        // CouchDB's sequence stays the same at the end of the list.
         ...(bareName(own) === 'lastseq' ? { stop_after_empty_page: true } : {}),
       },
       why: `the body has a value at ${path}`,
@@ -135,7 +135,7 @@ function positions(moved: readonly Param[]): string[] {
   return moved.filter(param => positionKind(param, moved) === 'cursor').map(([name]) => name)
 }
 
-/** As with Stripe: the id of the last record leads on, as long as the answer says that there is more. */
+/** As with Stripe: the id of the last record leads to the next page, while the answer says that there is more. */
 function lastIds({ answer, moved }: FirstPage): Candidate[] {
   const more = answer.hints.find(({ kind, value }) => kind === 'more' && value === true)
   if (more === undefined || nextHints(answer.hints).some(({ leads }) => leads)) return []
@@ -157,11 +157,11 @@ interface Counter {
   readonly param: string
   readonly why: string
   readonly isSuggested: boolean
-  /** Where the limit goes, when no parameter of the address says so. */
+  /** Where to put the limit, if no parameter of the address has it. */
   readonly limit?: string
 }
 
-/** Names that go with the name of a limit. */
+/** Names that usually go together with the name of a limit. */
 const PARTNERS: Readonly<Record<string, readonly (readonly [Counter['kind'], string])[]>> = {
   $top: [['offset', '$skip']],
   top: [['offset', 'skip']],
@@ -219,7 +219,7 @@ function partners(limit: string): (readonly [Counter['kind'], string])[] {
       ]
 }
 
-/** The name with another word in it, which begins as the one before began. */
+/** Replaces the matched word in the name. Keeps an upper-case first letter. */
 function alike(name: string, pattern: RegExp, word: string): string {
   return name.replace(pattern, found => (/^[A-Z]/.test(found) ? word.charAt(0).toUpperCase() + word.slice(1) : word))
 }
@@ -246,7 +246,7 @@ function fromLimit(limit: string | undefined): Counter[] {
   return partners(limit).map(([kind, param]) => ({ kind, param, why, isSuggested: true }))
 }
 
-/** What the answer's own numbers, and the style of its body, suggest. */
+/** What the answer's own numbers and the style of its body suggest. */
 function fromAnswer({ hints, records, headers, recorded }: DraftAnswer): Counter[] {
   const found: Counter[] = []
   const add = (kind: Counter['kind'], param: string, why: string, limit?: string): void => {
@@ -267,7 +267,7 @@ function fromAnswer({ hints, records, headers, recorded }: DraftAnswer): Counter
   if (page !== undefined) {
     const why = `the body has ${page.path}: ${page.number}`
     const outer = page.above.at(-1)
-    // Strapi's names; others have the same object, but plain parameters.
+    // Strapi's names. Others have the same object, but plain parameters.
     const isNested = outer === 'pagination' && hints.some(({ key }) => key === 'pageSize' || key === 'pageCount')
     if (isNested) add('page', 'pagination[page]', why)
     if (isJsonApi(records)) add('page', 'page[number]', why)
@@ -299,7 +299,7 @@ function isJsonApi(records: DraftAnswer['records']): boolean {
   return records.length > 0 && records.every(record => 'type' in record && isJsonObject(record.attributes ?? null))
 }
 
-/** What many APIs have. */
+/** Counters that many APIs have. */
 function usual(): Counter[] {
   const why = 'many APIs have it'
   return [
@@ -318,7 +318,7 @@ function offsetCandidate(counter: Counter, first: FirstPage, sent: ReturnType<ty
   )
   const limitName = sent?.name ?? counter.limit ?? 'limit'
   const asked = sent?.limit ?? (typeof own?.value === 'number' ? own.value : answer.count)
-  // A server that gave fewer although it has more caps its pages.
+  // If a server returns fewer records although it has more, it caps its pages.
   const limit = asked > answer.count && firmHints(answer).length > 0 ? answer.count : asked
   const base = firstOffset(param, first)
   const config = {
@@ -333,7 +333,7 @@ function offsetCandidate(counter: Counter, first: FirstPage, sent: ReturnType<ty
   return { config, why, isSuggested, sends: [param, limitName], counter: { param, first: base } }
 }
 
-/** As the request says, or the answer to it; else as is usual under that name. */
+/** As the request or its answer says, else the usual value for that name. */
 function firstOffset(param: string, { answer, params }: FirstPage): 0 | 1 {
   const sent = params.find(([name]) => name === param)?.[1]
   const own = answer.hints.find(({ kind, key }) => kind === 'offset' && bareName(key) === bareName(param))?.value
@@ -356,14 +356,14 @@ function pageCandidate(counter: Counter, first: FirstPage): Candidate {
   return { config, why, isSuggested, sends: [param], counter: { param, first: base } }
 }
 
-/** What tells the end: a total, else a flag, else an empty page. */
+/** What marks the end: a total, else a flag, else an empty page. */
 function end({ hints }: DraftAnswer, total: string | undefined): Readonly<Record<string, string | null>> {
   if (total !== undefined) return { total_path: total }
   const more = hints.find(({ kind, value }) => kind === 'more' && typeof value === 'boolean')
   return { total_path: null, ...(more === undefined ? {} : { has_more_path: more.path }) }
 }
 
-/** A `count` is, with some, the number of records on this page. */
+/** In some APIs `count` is the number of records on this page. */
 function recordTotal({ hints, count: records }: DraftAnswer): string | undefined {
   return totals(hints).find(({ key, number }) => number > records || (number === records && bareName(key) !== 'count'))
     ?.path
@@ -376,7 +376,7 @@ function totals(hints: readonly PagingHint[]): (PagingHint & { number: number })
   })
 }
 
-/** A number of pages that a number of records, where there is one, does not contradict. */
+/** A number of pages that does not contradict the number of records, if there is one. */
 function pageTotal(answer: DraftAnswer): string | undefined {
   const pages = count(answer.hints, 'pages', 1)
   if (pages === undefined || pages.path.endsWith('last_page_url')) return undefined
@@ -389,7 +389,7 @@ function pageTotal(answer: DraftAnswer): string | undefined {
 const TOTAL_HEADERS =
   /^(?:x-|pagination-)*(?:wp-)?(?:pagination-)?(?:total|count)(?:-?(?:count|records|items|results|elements|pages))?$/
 
-/** What says that there is more than this page, in words. */
+/** What shows that there is more than this page, in words. */
 export function firmHints({ hints, headers, count: records }: DraftAnswer): string[] {
   const found: string[] = []
   const said = saidMore(hints)
@@ -413,12 +413,12 @@ export function firmHints({ hints, headers, count: records }: DraftAnswer): stri
   return found
 }
 
-/** Whether the answer has a link or cursor that leads on. */
+/** Whether the answer has a link or cursor to the next page. */
 export function leadsOn({ hints, headers }: DraftAnswer): boolean {
   return linkTarget(headers.link, 'next') !== undefined || nextHints(hints).some(({ leads }) => leads)
 }
 
-/** What says that this page is the whole list; undefined where nothing does. */
+/** What shows that this page is the whole list. Undefined if nothing does. */
 export function saidWhole(answer: DraftAnswer): string | undefined {
   const { hints, count: records } = answer
   if (firmHints(answer).length > 0) return undefined
@@ -430,7 +430,7 @@ export function saidWhole(answer: DraftAnswer): string | undefined {
   return pages?.number === 1 ? `"${pages.path}" is 1` : undefined
 }
 
-/** Links and cursors that are there without leading anywhere: with more records they would. */
+/** Empty links and cursors: with more records they would lead to the next page. */
 export function emptyPositions({ answer, moved }: FirstPage): Candidate[] {
   const found = nextHints(answer.hints).flatMap(({ kind, leads, path, param }): Candidate[] => {
     if (leads) return []
@@ -449,7 +449,7 @@ export function emptyPositions({ answer, moved }: FirstPage): Candidate[] {
   return found
 }
 
-/** The paginator that begins at this position, and takes what it gets. */
+/** The paginator that starts at this position, without conditions for the end. */
 export function startingAt({ config, counter }: Candidate, position: number): PagingConfig {
   const { has_more_path: _more, ...kept } = config
   if (counter === undefined) return config

@@ -12,20 +12,20 @@ import { candidateCursors, candidateKeys } from './guesses.js'
 export interface DraftOptions {
   /** Address of one list, query included. */
   readonly url: string
-  /** Default: none, or `api_key` where the query of the URL holds a key. */
+  /** Default: none, or `api_key` if the query of the URL holds a key. */
   readonly auth?: DraftAuth | undefined
   /** Name of the secret, as in `${secrets.api_key}`. Default: the name of its field. */
   readonly secretName?: string | undefined
   /**
-   * The secret itself, for the few requests; it becomes no part of the file. Default: looked up under its name, as by a
+   * The secret itself, for these few requests. It is never written to the file. Default: looked up by its name, as in a
    * run.
    */
   readonly secret?: string | undefined
-  /** Of pipeline and resource. Default: the last part of the path. */
+  /** Name of pipeline and resource. Default: the last part of the path. */
   readonly name?: string | undefined
   /** Default: `duckdb:<name>.duckdb`. */
   readonly destination?: string | undefined
-  /** Where the file will be, for secrets beside it. Default: `<name>.yaml`. */
+  /** Where the file will be, to find secrets beside it. Default: `<name>.yaml`. */
   readonly file?: string | undefined
   /** Default: the environment of this process. */
   readonly env?: Environment | undefined
@@ -38,15 +38,15 @@ export interface PipelineDraft {
   readonly name: string
   /** YAML with comments; a pipeline file. */
   readonly text: string
-  /** What was found, for people, one line each. */
+  /** Findings for the user, one line each. */
   readonly findings: readonly string[]
 }
 
 /**
- * A pipeline file for one list of an API, from its address, one page, and a few questions about the page after it:
- * selector, paginator, primary key and candidates for a cursor. The pages are asked for as a run would ask; nothing is
- * written. Rejects with a ConfigError where the secret is missing (`secret_missing`), with a RequestError where the first
- * page cannot be had; page 2 may be missing.
+ * Drafts a pipeline file for one list of an API. Uses its address, one page, and a few requests for the next page to
+ * find selector, paginator, primary key and cursor candidates. Sends the requests of a run and writes nothing. Rejects
+ * with a ConfigError if the secret is missing (`secret_missing`), and with a RequestError if the first page fails. Page
+ * 2 may be missing.
  *
  * @example
  * ```ts
@@ -96,7 +96,7 @@ export async function draftPipeline(options: DraftOptions): Promise<PipelineDraf
   return { name, text: draftText(findings), findings: summary(findings) }
 }
 
-/** The list from its beginning, also where the address is that of a later page. */
+/** The list from its start, even if the address is that of a later page. */
 async function firstPage(sent: readonly Param[], list: DraftList, context: DraftContext): Promise<FirstPage> {
   const { params, moved } = fromTheBeginning(sent)
   try {
@@ -104,7 +104,7 @@ async function firstPage(sent: readonly Param[], list: DraftList, context: Draft
   } catch (error) {
     const isRefused = error instanceof RequestError && (error.status === 400 || error.status === 422)
     if (moved.length === 0 || !isRefused) throw error
-    // Some demand the number of a page.
+    // Some APIs require the number of a page.
     const first = sent.flatMap(([name, value]): Param[] => {
       switch (positionKind([name, value], sent)) {
         case 'page':

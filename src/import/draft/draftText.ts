@@ -3,7 +3,7 @@ import { asTemplate, authKeys, type DraftAuth, requestParams, variable } from '.
 import type { PagingFinding } from './findPaging.js'
 import type { CursorCandidate } from './guesses.js'
 
-/** Everything a draft says. */
+/** Everything that a draft contains. */
 export interface DraftFindings {
   readonly name: string
   readonly destination: string
@@ -12,11 +12,11 @@ export interface DraftFindings {
   readonly params: readonly (readonly [string, string])[]
   readonly auth: DraftAuth
   readonly secretName: string
-  /** Positions in the address that the draft leaves out. */
+  /** Positions in the address that the draft omits. */
   readonly moved: readonly (readonly [string, string])[]
   /** On the first page. */
   readonly records: number
-  /** On all pages that were seen. */
+  /** On all pages seen. */
   readonly compared: number
   readonly selector: { readonly path: string; readonly why: string }
   readonly paging: PagingFinding
@@ -24,7 +24,7 @@ export interface DraftFindings {
   readonly cursors: readonly CursorCandidate[]
 }
 
-/** The pipeline file, in YAML, with what was found and why as comments. */
+/** The pipeline file in YAML. Comments say what was found and why. */
 export function draftText(found: DraftFindings): string {
   const { name, destination, baseUrl, path, selector } = found
   return [
@@ -105,7 +105,7 @@ function cursorLines({ cursors }: DraftFindings): string[] {
   ]
 }
 
-/** Lines of YAML without the last line feed, `indent` spaces in. */
+/** Lines of YAML, indented by `indent` spaces, without the last line feed. */
 function yaml(value: object, indent = 0): string {
   const text = stringify(value, { lineWidth: 0, version: '1.1' }).trimEnd()
   return text.replace(/^(?=.)/gm, ' '.repeat(indent))

@@ -1,4 +1,4 @@
-/** How an API wants to know who asks, without the secret itself. */
+/** How an API authenticates requests, without the secret itself. */
 export type DraftAuth =
   | { readonly type: 'none' }
   | { readonly type: 'bearer' }
@@ -19,7 +19,7 @@ export function secretField(auth: DraftAuth): 'api_key' | 'token' | 'password' |
   }
 }
 
-/** The environment variable that a secret is looked up in first. */
+/** The environment variable that is searched first for a secret. */
 export function variable(secretName: string): string {
   return secretName.replace(/\./g, '__').replace(/\W/g, '_').toUpperCase()
 }
@@ -30,7 +30,7 @@ export function authKeys(auth: DraftAuth, secretName: string): Readonly<Record<s
   return field === undefined ? undefined : { ...auth, [field]: `\${secrets.${secretName}}` }
 }
 
-/** Text in which nothing is a placeholder or a reference. */
+/** Text with placeholders and references escaped. */
 export function asTemplate(text: string): string {
   return text.replace(/[{}]/g, '$&$&').replace(/\$(?=\{\{(secrets|env)\.)/g, '$$$$')
 }

@@ -16,24 +16,24 @@ import {
 } from './candidates.js'
 import { candidateKeys } from './guesses.js'
 
-/** How the pages of a list follow each other, as far as a few questions tell. */
+/** How the pages of a list follow each other, as far as a few requests show. */
 export interface PagingFinding {
-  /** Absent where it could not be known: a run then reads what `auto` finds, and proves nothing by it. */
+  /** Absent if unknown: a run then reads what `auto` finds, which proves nothing. */
   readonly config?: PagingConfig
-  /** `proven`: page 2 was there and was another one. `assumed`: the answer suggests it. */
+  /** `proven`: page 2 exists and is different. `assumed`: the answer suggests it. */
   readonly certainty: 'proven' | 'assumed' | 'unknown'
   readonly why: string
   readonly sends: readonly string[]
-  /** What a person has to find out. */
+  /** What the user must find out. */
   readonly question?: string
-  /** Records of page 2, where it was seen. */
+  /** Records of page 2, if it was seen. */
   readonly more: readonly JsonObject[]
 }
 
-/** Questions about page 2; one more may be needed to be sure of what was found. */
+/** Requests for page 2. One more may be needed to confirm the result. */
 const MOST_QUESTIONS = 4
 
-/** An export that comes in one piece; another one is not asked for by way of trial. */
+/** An export in one piece. Do not request another one just to guess. */
 const LARGE_ANSWER_BYTES = 8 * 2 ** 20
 
 type Outcome =
@@ -42,7 +42,7 @@ type Outcome =
   | { readonly kind: 'empty' }
   | { readonly kind: 'refused'; readonly text: string; readonly isFinal: boolean }
 
-/** Asks for page 2 in the ways that the answer and the address suggest, and in those that are usual, a few times. */
+/** Requests page 2 a few times, in the ways that the answer and the address suggest, and in the usual ones. */
 export async function findPaging(first: FirstPage, list: DraftList, context: DraftContext): Promise<PagingFinding> {
   return await new PageTwo(first, list, context).find()
 }
@@ -53,7 +53,7 @@ class PageTwo {
   readonly #context: DraftContext
   readonly #tried: string[] = []
   #left = MOST_QUESTIONS
-  /** The API does not want to be asked more. */
+  /** The API allows no more requests. */
   #stopped = false
 
   constructor(first: FirstPage, list: DraftList, context: DraftContext) {
@@ -74,7 +74,7 @@ class PageTwo {
     let fallback: PagingFinding | undefined
     for (const candidate of found) {
       if (this.#left <= 0 || this.#stopped) break
-      // What the answer has a place for, but nothing in it, is likelier than what is merely usual.
+      // A field that the answer has but leaves empty is likelier than what is merely usual.
       if (!candidate.isSuggested && (empty.length > 0 || answer.recorded.body.length > LARGE_ANSWER_BYTES)) break
       const finding = await this.#tryOut(candidate, hints.length > 0)
       if (finding?.certainty === 'proven') return finding
@@ -87,7 +87,7 @@ class PageTwo {
     return fallback ?? this.#unknown(hints)
   }
 
-  /** Undefined: this is not the way. */
+  /** Undefined: this way does not work. */
   async #tryOut(candidate: Candidate, hasMore: boolean): Promise<PagingFinding | undefined> {
     const { counter, config } = candidate
     if (counter === undefined) return await this.#follow(candidate)
@@ -106,7 +106,7 @@ class PageTwo {
         if (!outcome.isFinal || !candidate.isSuggested) return undefined
         return assumed(candidate, `${candidate.why}; page 2 could not be seen (${outcome.text})`)
       case 'empty': {
-        // Behind the last page nothing comes; a parameter that is taken for a filter gives nothing on page 1 either.
+        // Nothing comes after the last page. A parameter that acts as a filter gives nothing on page 1 either.
         if (hasMore) return undefined
         const again = await this.#ask(candidate, startingAt(candidate, first))
         return again.kind === 'same'
@@ -118,7 +118,7 @@ class PageTwo {
     }
   }
 
-  /** Offsets may count pages: one record before page 2 there is the last record of page 1 only where they count records. */
+  /** Offsets may count pages. The record just before page 2 is the last of page 1 only if they count records. */
   async #goesOn(candidate: Candidate, position: number): Promise<boolean> {
     if (this.#stopped) return false
     const outcome = await this.#ask(candidate, startingAt(candidate, position - 1))
@@ -130,7 +130,7 @@ class PageTwo {
     return again.length > 0 && overlap(before, again, records) === 1
   }
 
-  /** Whether pages are counted from 0 or from 1 shows where the page that came is asked for by its number. */
+  /** Finds whether pages count from 0 or 1: requests the page that came by its number. */
   async #pagesFromAnyNumber(candidate: Candidate, hasMore: boolean): Promise<PagingFinding | undefined> {
     const isSent = this.#first.params.some(([name]) => name === candidate.counter?.param)
     const two = await this.#ask(candidate, startingAt(candidate, 2))
@@ -190,7 +190,7 @@ class PageTwo {
     }
   }
 
-  /** An answer that says which page it is must be the one that was asked for. */
+  /** If an answer gives its page number, that must be the requested one. */
   #isAsked({ hints }: DraftAnswer, { config }: Candidate, position: number): boolean {
     const kind = config.type === 'page_number' ? 'page' : 'offset'
     const [before, now] = [count(this.#first.answer.hints, kind, 0), count(hints, kind, 0)]
@@ -244,7 +244,7 @@ function proven(candidate: Candidate, base: number | undefined, page: DraftAnswe
   }
 }
 
-/** Paths that are on page 1 only would fail a run at page 2. */
+/** Paths that exist only on page 1 would fail a run at page 2. */
 function lasting(config: PagingConfig, page: DraftAnswer): PagingConfig {
   const has = (path: JsonValue | undefined): boolean => page.hints.some(hint => hint.path === path)
   const { has_more_path: more, total_path: total, ...kept } = config
@@ -272,7 +272,7 @@ function only(why: string): PagingFinding {
   return { config: { type: 'single_page' }, certainty: 'assumed', why, sends: [], question, more: [] }
 }
 
-/** What was tried, as it stood in the address. */
+/** What was tried, as in the address. */
 function inWords({ config, counter, sends }: Candidate, asked: PagingConfig): string {
   if (counter !== undefined) {
     const position = asked.type === 'page_number' ? asked.page : asked.offset
@@ -281,7 +281,7 @@ function inWords({ config, counter, sends }: Candidate, asked: PagingConfig): st
   return sends.length > 0 ? `${sends.join(', ')} from ${config.cursor_path ?? config.cursor_key}` : 'the link'
 }
 
-/** How many records of page 2 were on page 1 already; `sample` shows what tells records apart. */
+/** How many records of page 2 were already on page 1. `sample` shows what distinguishes records. */
 function overlap(first: readonly JsonObject[], second: readonly JsonObject[], sample = first): number {
   const keys = candidateKeys(sample, '')
   const key = keys.find(name => !isRowNumber(sample, name)) ?? keys[0]
@@ -290,7 +290,7 @@ function overlap(first: readonly JsonObject[], second: readonly JsonObject[], sa
   return second.filter(record => identities.has(identity(record, key)) || texts.has(canonicalJson(record))).length
 }
 
-/** A number of the row begins again on each page. */
+/** A row number starts again on each page. */
 function isRowNumber(records: readonly JsonObject[], name: string): boolean {
   const start = Number(records[0]?.[name])
   return (start === 0 || start === 1) && records.every((record, place) => Number(record[name]) === start + place)

@@ -1,15 +1,15 @@
 import type { JsonObject, JsonValue } from '../../json/value.js'
 import { pathOfKeys } from '../../rest/list/selector.js'
 
-/** A field that grows, with the least and the greatest value seen. */
+/** A field that grows, with the smallest and the largest value seen. */
 export interface CursorCandidate {
   readonly path: string
   readonly least: string | number
 }
 
 /**
- * Fields whose values are different, short and never missing, the likeliest first: ids by their names, then names that are
- * often unique, then texts without spaces, where there are enough records to tell.
+ * Fields whose values are distinct, short and never missing, the likeliest first. Ids by name come first, then names
+ * that are often unique. With enough records to tell, texts without spaces follow.
  */
 export function candidateKeys(records: readonly JsonObject[], name: string): string[] {
   const [first] = records
@@ -31,14 +31,14 @@ export function candidateKeys(records: readonly JsonObject[], name: string): str
     .map(({ key }) => key)
 }
 
-/** In few records any field is different by chance. */
+/** In few records, any field is distinct by chance. */
 const FEWEST_TO_COMPARE = 3
 const FEWEST_FOR_ANY_NAME = 10
 
 const NATURAL_KEY =
   /^(?:(?:full|user|login|run|display)?_?name|login|email|path|ref|href|ur[il]|number|sku|isbn|iban|arn|domain|hostname|symbol|iso\w*|\w+_(?:code|number|name))$/i
 
-/** Texts without spaces; moments are different by chance. */
+/** Texts without spaces. Times are distinct by chance. */
 function isToken(value: JsonValue | undefined): boolean {
   return typeof value === 'string' && /^\S{1,100}$/.test(value) && !isMoment(value) && !/^-?[\d.]+$/.test(value)
 }
@@ -54,7 +54,7 @@ function isKey(records: readonly JsonObject[], key: string): boolean {
   return true
 }
 
-/** Fields that hold a moment in every record, those of the last change first. */
+/** Fields with a time in every record, those of the last change first. */
 export function candidateCursors(records: readonly JsonObject[]): CursorCandidate[] {
   const [first] = records
   if (first === undefined) return []

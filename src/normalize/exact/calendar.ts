@@ -13,14 +13,14 @@ function isLeap(year: number): boolean {
   return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
 }
 
-/** A day by year, month and day; undefined where the calendar has no such day, and in the year 0. */
+/** A day by year, month and day. Undefined if the calendar has no such day, and in the year 0. */
 export function calendarDays(year: number, month: number, day: number): number | undefined {
   if (year < 1 || month < 1 || month > 12 || day < 1) return undefined
   if (day > monthLengths[month - 1]! + (month === 2 && isLeap(year) ? 1 : 0)) return undefined
   return daysFromCivil(year, month, day)
 }
 
-/** A day by year and number in it, from 1. */
+/** A day by year and day of the year, from 1. */
 export function ordinalDays(year: number, ordinal: number): number | undefined {
   if (year < 1 || ordinal < 1 || ordinal > (isLeap(year) ? 366 : 365)) return undefined
   return daysFromCivil(year, 1, 1) + ordinal - 1
@@ -42,7 +42,7 @@ function weekOne(year: number): number {
   return fourth - ((((fourth + 3) % 7) + 7) % 7)
 }
 
-/** Any year, month and day without a check. Years are taken to start in March, so that leap days come last. */
+/** Any year, month and day, unchecked. Years start in March here, so that leap days come last. */
 function daysFromCivil(year: number, month: number, day: number): number {
   const shifted = month <= 2 ? year - 1 : year
   const era = Math.floor(shifted / 400)

@@ -6,7 +6,7 @@ import type { Field } from '../tables/shapes.js'
 import { type Coerced, coerce, type JsonScalar } from './coerce.js'
 import { excerpt, NumberText, type Tree, TreeReader, treeJson } from './tree.js'
 
-/** A value that is not null, with its kind; `text` is clean, see {@link CellRules}. */
+/** A non-null value with its kind. `text` is clean, see {@link CellRules}. */
 export type Scalar = JsonScalar
 
 const LEAST_INT64 = -(2n ** 63n)
@@ -14,19 +14,19 @@ const GREATEST_INT64 = 2n ** 63n - 1n
 
 /** What the destination can hold. */
 export interface CellLimits {
-  /** Where not, U+0000 is removed from texts. */
+  /** If false, U+0000 is removed from texts. */
   readonly nulInText: boolean
-  /** Digits and scale of columns that say neither. */
+  /** Digits and scale of columns that specify neither. */
   readonly decimals: Readonly<Record<'decimal' | 'wei', readonly [precision: number, scale: number]>>
 }
 
-/** How single values become values of columns, the same in the walk and in the exact way. */
+/** How single values become column values. The walk and the exact way use the same rules. */
 export class CellRules {
   readonly #nulInText: boolean
   readonly #decimals: CellLimits['decimals']
   readonly #warn: (code: WarningCode, message: string) => void
   readonly #warned = new Set<string>()
-  /** Values dropped because a contract does not admit them. */
+  /** Values dropped because a contract rejects them. */
   discardedValues = 0
 
   constructor({ nulInText, decimals }: CellLimits, warn: (code: WarningCode, message: string) => void) {
@@ -35,7 +35,7 @@ export class CellRules {
     this.#warn = warn
   }
 
-  /** Warns the first time for `subject`. */
+  /** Warns only once for each `subject`. */
   warnOnce(code: WarningCode, subject: string, message: string): void {
     const key = `${code} ${subject}`
     if (this.#warned.has(key)) return
@@ -43,7 +43,7 @@ export class CellRules {
     this.#warn(code, message)
   }
 
-  /** The value with its kind; undefined for null and for numbers that no double can hold. */
+  /** The value with its kind. Undefined for null and for numbers that no double can hold. */
   scalar(tree: Tree, table: string, column: string): Scalar | undefined {
     if (tree === null) return undefined
     if (typeof tree === 'string') return { kind: 'text', text: this.cleanText(tree, table, column) }
@@ -70,7 +70,7 @@ export class CellRules {
     )
   }
 
-  /** Half surrogates become U+FFFD; U+0000 goes where the destination's texts cannot hold it. */
+  /** Half surrogates become U+FFFD. Removes U+0000 if the destination's texts cannot hold it. */
   cleanText(text: string, table: string, column: string): string {
     let clean = text
     if (HALF_SURROGATE.test(clean)) {
@@ -100,12 +100,12 @@ export class CellRules {
     )
   }
 
-  /** The value as a value of a column of this type; undefined where it does not fit. */
+  /** The value converted to this column type. Undefined if it does not fit. */
   fit(scalar: Scalar, type: DataType, hints: ColumnSchema, table: string, column: string): Coerced | undefined {
     const value = coerce(scalar, type, hints)
     if (value === undefined) return undefined
     if (type === 'bigint' && typeof value === 'bigint' && (value < LEAST_INT64 || value > GREATEST_INT64)) {
-      // A text or double of that size has a variant column to go to, an integer has none.
+      // A text or double of that size can go to a variant column, an integer cannot.
       if (scalar.kind !== 'bigint') return undefined
       throw new DataError(
         'integer_range',
@@ -140,8 +140,8 @@ export class CellRules {
   }
 
   /**
-   * Stores a value, not null, in its field's column or variant column. False when there is no column for it yet.
-   * Fails with a {@link DataError} when it fits neither of the two.
+   * Stores a non-null value in its field's column or variant column. False if there is no column for it yet. Fails with
+   * a {@link DataError} if it fits neither.
    */
   store(tree: Tree, field: Field, table: string, row: number): boolean {
     const column = field.column
@@ -168,7 +168,7 @@ export class CellRules {
   }
 }
 
-/** Whether a decimal has room once it is rounded to the scale; what is no number is the destination's business. */
+/** Whether a decimal fits once it is rounded to the scale. Values that are not numbers are left to the destination. */
 export function fitsDecimal(value: string, precision: number, scale: number): boolean {
   const [, whole = '', fraction = ''] = /^-?0*(\d*)(?:\.(\d*))?$/.exec(value) ?? []
   const room = Math.max(0, precision - scale)

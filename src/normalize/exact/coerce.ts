@@ -16,8 +16,8 @@ import {
 import { epochMicros } from './timeText.js'
 
 /**
- * A value of a JSON document. `text` is unescaped, a `literal` is the number as written (`double`: with a fraction or an
- * exponent), the text of `json` is compact.
+ * A value of a JSON document. `text` is unescaped. A `literal` is the number as written (`double`: with a fraction or
+ * an exponent). The text of `json` is compact.
  */
 export type JsonScalar =
   | { readonly kind: 'text'; readonly text: string }
@@ -44,10 +44,10 @@ export type JsonScalar =
 export type Coerced = string | bigint | number | boolean | Uint8Array
 
 /**
- * The value as a value of type `to`, by dlt's rules: numbers and texts as Python reads and prints them, doubles become
- * the shortest decimals that say them (as with dlt since 1.31: 2.675 with two digits behind the point is 2.68), epochs are seconds, times without an offset are UTC. Undefined where the value does
- * not fit: it belongs into a variant column. Precision and scale are the destination's business; `timezone` changes
- * nothing, since both kinds of timestamp columns hold UTC.
+ * Converts the value to type `to` by dlt's rules. Numbers and texts are read and printed as in Python. Doubles become
+ * their shortest decimals (as with dlt since 1.31: 2.675 with two decimal places is 2.68). Epochs are seconds, and
+ * times without an offset are UTC. Undefined if the value does not fit: it then goes into a variant column. The
+ * destination applies precision and scale. `timezone` changes nothing, since both kinds of timestamp columns hold UTC.
  */
 export function coerce(
   value: JsonScalar,
@@ -184,15 +184,15 @@ function littleEndian(value: bigint): Uint8Array {
   return Uint8Array.from(bytes)
 }
 
-/** Epoch seconds this far from the start of the load still look like a moment: five years of 365 days. */
+/** Epoch seconds this close to the start of the load look like a time: five years of 365 days. */
 const MOMENT_RANGE_S = 5 * 31_536_000
 
 const GREATEST_WEI = 578960446186580977117854925043439539266n
 const GREATEST_INT64 = 2n ** 63n - 1n
 
 /**
- * The type that a schema's `detections` see in a value, asked in their order; undefined leaves the type of the value.
- * Detections for values that JSON does not have are passed over.
+ * The type that a schema's `detections` find in a value, tried in order. Undefined keeps the type of the value. Skips
+ * detections for values that JSON does not have.
  */
 export function detectType(
   value: JsonScalar,

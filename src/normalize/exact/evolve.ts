@@ -11,7 +11,7 @@ import type { Coerced } from './coerce.js'
 import { detectType } from './coerce.js'
 import { excerpt, isListTree, isObjectTree, type ObjectTree, type Tree } from './tree.js'
 
-/** Where a nested row hangs. */
+/** The parent row and list position of a nested row. */
 interface Place {
   readonly parent: TableWriter
   readonly parentRow: number
@@ -20,7 +20,7 @@ interface Place {
 
 /** One row before its values have columns. */
 interface FlatRow {
-  /** By column name, in the order in which columns are made; null where the last of several keys has null. */
+  /** By column name, in the order of column creation. Null if the last of several keys has null. */
   readonly cells: Map<string, { readonly field: Field; readonly tree: Tree }>
   /** By path of their table. */
   readonly lists: Map<string, ListCell>
@@ -30,7 +30,7 @@ interface ListCell {
   readonly field: Field
   /** Path of the object that holds the list, within its row. */
   readonly path: string
-  /** Levels of nesting left below the row. */
+  /** Levels of nesting that remain below the row. */
   readonly rowLevel: number
   readonly elements: readonly Tree[]
 }
@@ -41,20 +41,20 @@ interface Target {
   readonly kind: Scalar['kind']
   readonly value: Coerced
   readonly column: ColumnSchema
-  /** The column is not part of the table yet, or lacks its type. */
+  /** The column is not in the table yet, or has no type. */
   readonly isNew: boolean
   readonly isVariant: boolean
 }
 
 /**
- * The exact way: takes one record as a tree, flattens it in dlt's order (scalars of an object first, its objects
- * last to first, then its lists), lets the schema evolve under its contract, writes the rows, and teaches the shapes
- * what it saw so that the walk knows it the next time.
+ * The exact way: takes one record as a tree and flattens it in dlt's order (scalars of an object first, its objects
+ * last to first, then its lists). It evolves the schema under its contract, writes the rows, and updates the shapes so
+ * that the walk knows them next time.
  */
 export class Evolver {
   readonly #shapes: LoadShapes
   readonly #cells: CellRules
-  /** Rows that a contract does not admit. */
+  /** Rows that a contract rejects. */
   discardedRows = 0
 
   constructor(shapes: LoadShapes, cells: CellRules) {
@@ -96,7 +96,8 @@ export class Evolver {
       this.discardedRows += elements.length
       return
     }
-    // Two lists of one row in one table: the second goes on counting, so that its rows do not get the ids of the first.
+    // Two lists of one row fill one table: the second continues the index, so that its rows do not repeat the ids of
+    // the first.
     const first = started.get(shape.tableName) ?? 0
     if (first > 0 && elements.length > 0) {
       this.#cells.warnOnce(
@@ -113,7 +114,7 @@ export class Evolver {
     started.set(shape.tableName, first + elements.length)
   }
 
-  /** The row of a list element that is no object. */
+  /** The row of a list element that is not an object. */
   #elementRow(shape: ListShape, element: Tree): FlatRow {
     const row: FlatRow = { cells: new Map(), lists: new Map() }
     const field = isListTree(element) ? shape.list : shape.value
@@ -171,7 +172,7 @@ export class Evolver {
     }
   }
 
-  /** Values that a column of a simple type cannot take go to columns, or a table, of their own. */
+  /** Values that do not fit a column of a simple type go to their own columns or table. */
   #noteInner({ tableName }: ListShape, { name }: Field, what: 'objects' | 'lists'): void {
     const column = this.#shapes.schema.tables.get(tableName)?.columns.get(name)
     if (column === undefined || !isComplete(column) || this.#shapes.hasInner(tableName, name)) return
@@ -183,7 +184,7 @@ export class Evolver {
     )
   }
 
-  /** Writes the row and returns its table; undefined when the contract does not admit the row. */
+  /** Writes the row and returns its table. Undefined if the contract rejects the row. */
   #store(
     root: ListShape,
     shape: ListShape,
@@ -203,7 +204,7 @@ export class Evolver {
     if (place !== undefined && !hangs) this.#noteForeignTable(root, table)
     const writer = shapes.writer(root, shape, place?.parent)
     const isForeign = place !== undefined && (hangs || writer.hasRootIds) && writer.parent !== place.parent
-    // Before the row is there: the ids of all rows so far are made to know that of its parent.
+    // Before the row exists: resolving the parent's id resolves the ids of all rows so far.
     if (isForeign) shapes.hangOn(writer, place.parent, place.parentRow)
     const written = hangs ? writer.startNestedRow(isForeign ? 0 : place.parentRow, place.listIndex) : writer.startRow()
     for (const { field, kind, column, value, isVariant } of targets.values()) {
@@ -216,7 +217,7 @@ export class Evolver {
     return writer
   }
 
-  /** A root table under a list is one with keys of its own, or that of another resource by chance. */
+  /** A root table under a list has its own keys, or belongs to another resource by chance. */
   #noteForeignTable(root: ListShape, table: TableSchema | undefined): void {
     const { resource } = this.#shapes.schema.tables.get(root.tableName) ?? {}
     if (table === undefined || table.resource === resource) return
@@ -227,7 +228,7 @@ export class Evolver {
     )
   }
 
-  /** Gives the row the id it brings or, in a root table with ids from its content, the one made from that. */
+  /** Sets the id that the row brings. In a root table with ids from content, makes it from the content. */
   #identify(writer: TableWriter, written: number, row: FlatRow, members: ObjectTree | undefined): void {
     const own = row.cells.get(this.#shapes.names.id)?.tree ?? ''
     const id = typeof own === 'string' ? own : excerpt(own)
@@ -243,7 +244,7 @@ export class Evolver {
     }
   }
 
-  /** The values of the row by the name of their final column. */
+  /** The values of the row by final column name. */
   #targets(shape: ListShape, table: TableSchema | undefined, row: FlatRow, hangs: boolean): Map<string, Target> {
     const { tableName } = shape
     const targets = new Map<string, Target>()
@@ -263,7 +264,7 @@ export class Evolver {
   #noteNull(tableName: string, table: TableSchema | undefined, name: string, field: Field, tree: Tree): void {
     const column = table?.columns.get(name)
     if (column !== undefined && isComplete(column)) return
-    // A number that no double can hold is told of as such.
+    // A number that no double can hold is reported as such.
     this.#shapes.noteNull(tableName, name, field, tree !== null)
     if (column !== undefined || this.#shapes.newColumn(name, 'text').nullable !== false) return
     throw new DataError('not_null', `Column ${tableName}.${name} must not be null`, { path: `${tableName}.${name}` })
@@ -287,7 +288,7 @@ export class Evolver {
     throw misfit(scalar, tree, tableName, variantName, type)
   }
 
-  /** The value for the column of this name, made for it if need be; undefined when it does not fit. */
+  /** The value for the column of this name, which is created if necessary. Undefined if it does not fit. */
   #fitting(
     tableName: string,
     table: TableSchema | undefined,
@@ -311,8 +312,8 @@ export class Evolver {
   }
 
   /**
-   * Brings new columns, and a new table, into the schema as far as the contract admits. Targets that it drops are
-   * taken out. False when the row itself is not admitted.
+   * Adds new columns, and a new table, to the schema as far as the contract allows. Removes targets that it drops.
+   * False if it rejects the row itself.
    */
   #evolve(
     shape: ListShape,
@@ -346,7 +347,7 @@ export class Evolver {
     return admitted
   }
 
-  /** Adds what is new in the order of the row, then the system columns that are not there yet. */
+  /** Adds new columns in the order of the row, then the missing system columns. */
   #addColumns(shape: ListShape, table: TableSchema, targets: Map<string, Target>, row: FlatRow): void {
     const news = new Map<string, Target>()
     for (const target of targets.values()) if (target.isNew) news.set(target.field.name, target)

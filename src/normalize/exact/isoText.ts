@@ -3,8 +3,8 @@
 import { calendarDays, firstDay, lastDay, microsPerDay, microsPerSecond, ordinalDays, weekDays } from './calendar.js'
 
 /**
- * What an ISO text says, as written: `days` since 1970-01-01, `micros` since midnight. Offset undefined: none is given.
- * An offset of a day or more follows the grammar but has no instant.
+ * The content of an ISO text, as written: `days` since 1970-01-01, `micros` since midnight. Offset undefined: none is
+ * given. An offset of a day or more is valid grammar but has no instant.
  */
 export type IsoValue =
   | {
@@ -22,7 +22,7 @@ const isoClock =
   /^(\d\d)(?::(\d\d)(?::(\d\d)(?:[.,](\d+))?)?|(\d\d)(?:(\d\d)(?:[.,](\d+))?)?)?(Z|[+-]\d\d(?::?(?:\d\d)?)?)?$/
 const fallback = /^(?:(\d{4})(?:[/:]?(\d\d)[/:]?(\d\d))?)?(?: ?(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?(?:[.|,](\d{1,9}))?)?$/
 
-/** Reads an ISO timestamp, date or time; undefined where the text is none. */
+/** Reads an ISO timestamp, date or time. Undefined for any other text. */
 export function parseIso(text: string): IsoValue | undefined {
   // The fallback would match nothing at all.
   if (text === '') return undefined
@@ -35,8 +35,8 @@ export function detectIso(text: string): IsoValue['kind'] | undefined {
 }
 
 /**
- * Microseconds since 1970-01-01T00:00:00Z of an ISO timestamp; undefined for anything else, a date among them. Without
- * an offset it is UTC; digits beyond microseconds are cut off.
+ * Microseconds since 1970-01-01T00:00:00Z of an ISO timestamp. Undefined for anything else, including a date. Without
+ * an offset it is UTC. Digits beyond microseconds are cut off.
  */
 export function isoTimestampMicros(text: string): bigint | undefined {
   const value = parseIso(text)
@@ -44,8 +44,8 @@ export function isoTimestampMicros(text: string): bigint | undefined {
 }
 
 /**
- * The instant of an ISO timestamp, or of midnight of an ISO date; `aware` says whether an offset was given, without one it
- * is UTC. Undefined for anything else.
+ * The instant of an ISO timestamp, or of midnight of an ISO date. `aware` says whether an offset was given; without one
+ * it is UTC. Undefined for anything else.
  */
 export function parseTimestamp(text: string): { readonly micros: bigint; readonly aware: boolean } | undefined {
   const value = parseIso(text)
@@ -55,7 +55,7 @@ export function parseTimestamp(text: string): { readonly micros: bigint; readonl
   return { micros, aware: value.offsetSeconds !== undefined }
 }
 
-/** The instant of a timestamp; undefined outside of the years 1 to 9999 in UTC and where the offset is a day or more. */
+/** The instant of a timestamp. Undefined outside of the years 1 to 9999 in UTC, and for an offset of a day or more. */
 export function instantMicros(value: Extract<IsoValue, { kind: 'timestamp' }>): bigint | undefined {
   const offset = value.offsetSeconds ?? 0
   if (Math.abs(offset) >= 86_400) return undefined
@@ -65,13 +65,13 @@ export function instantMicros(value: Extract<IsoValue, { kind: 'timestamp' }>): 
   return BigInt(value.days) * BigInt(microsPerDay) + BigInt(micros)
 }
 
-/** Days since 1970-01-01 of an ISO date; undefined for anything else, a timestamp among them. */
+/** Days since 1970-01-01 of an ISO date. Undefined for anything else, including a timestamp. */
 export function isoDateDays(text: string): number | undefined {
   const value = parseIso(text)
   return value?.kind === 'date' ? value.days : undefined
 }
 
-/** Microseconds since midnight in UTC of an ISO time; undefined for anything else. */
+/** Microseconds since midnight in UTC of an ISO time. Undefined for anything else. */
 export function isoTimeMicros(text: string): number | undefined {
   const value = parseIso(text)
   if (value?.kind !== 'time') return undefined
@@ -94,7 +94,7 @@ function parseCompliant(text: string): IsoValue | undefined {
   if (end === text.length) return { kind: 'date', days }
   const time = clock(text.slice(end + 1))
   if (time === undefined) return undefined
-  // Basic and extended format may be mixed only in this one way: 20240101T10:30.
+  // Basic and extended format may be mixed only like this: 20240101T10:30.
   const dashed = text.charCodeAt(4) === 0x2d
   if (dashed ? time.compact : time.extendedSeconds) return undefined
   return { kind: 'timestamp', days, micros: time.micros, offsetSeconds: time.offsetSeconds }
@@ -125,7 +125,7 @@ function clock(text: string): Clock | undefined {
   const micros = clockMicros(hour, minute ?? compactMinute, second ?? compactSecond, fraction ?? compactFraction)
   if (micros === undefined) return undefined
   const offsetSeconds = zone === undefined ? undefined : zoneSeconds(zone)
-  // The compiled parser of pendulum refuses eastern offsets of more than a day, and only these.
+  // Pendulum's compiled parser refuses eastern offsets of more than a day, and only these.
   if (offsetSeconds !== undefined && offsetSeconds > 86_400) return undefined
   return { micros, offsetSeconds, compact: compactMinute !== undefined, extendedSeconds: second !== undefined }
 }

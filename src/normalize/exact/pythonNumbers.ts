@@ -2,7 +2,7 @@
 
 import { strip } from '../../schema/naming.js'
 
-/** Python's `int(text)`, with `0x` in front also `int(text[2:], 16)`; white space around it is skipped. */
+/** Python's `int(text)`. With `0x` in front also `int(text[2:], 16)`. Skips white space around it. */
 export function parseInteger(text: string): bigint | undefined {
   const trimmed = strip(text)
   if (trimmed.startsWith('0x')) return parseHex(trimmed)
@@ -12,7 +12,7 @@ export function parseInteger(text: string): bigint | undefined {
   return digits.startsWith('-') ? -magnitude : magnitude
 }
 
-// Python's own limit, so that hostile digits cost no time.
+// Python's own limit, so that malicious digits cost no time.
 const maxIntegerDigits = 4300
 const integerText = /^[+-]?[0-9]+(?:_[0-9]+)*$/
 const hexText = /^0x([+-]?)(?:0[xX]_?)?([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)$/
@@ -50,8 +50,8 @@ export function finite(value: number): number | undefined {
 }
 
 /**
- * Python's `Decimal(text)` in plain digits (`1e3` is `1000`), `NaN`, `Infinity` or `-Infinity`; `0x` integers included.
- * Undefined too for more than {@link maxDecimalDigits}, which no engine holds.
+ * Python's `Decimal(text)` in plain digits (`1e3` is `1000`), `NaN`, `Infinity` or `-Infinity`, including `0x`
+ * integers. Also undefined for more than {@link maxDecimalDigits}, which no engine holds.
  */
 export function parseDecimal(text: string): string | undefined {
   const trimmed = strip(text)
@@ -65,7 +65,7 @@ export function parseDecimal(text: string): string | undefined {
   return plainDecimal(digits)
 }
 
-/** Digits before and after the point; far beyond the decimals of any engine. */
+/** Digits before and after the point. Far more than the decimals of any engine. */
 const maxDecimalDigits = 1100
 
 /** A decimal literal without its exponent: `-?digits[.digits]`, all digits kept. */
@@ -84,7 +84,7 @@ export function plainDecimal(literal: string): string | undefined {
   return `${sign === '-' ? '-' : ''}${whole}${rest === '' ? '' : `.${rest}`}`
 }
 
-/** The shortest decimal that is read as this finite double again: 0.1 is 0.1, and no digit of the binary number more. */
+/** The shortest decimal that reads back as this finite double: 0.1 is 0.1, without further binary digits. */
 export function shortestDecimal(value: number): string | undefined {
   return plainDecimal(Object.is(value, -0) ? '-0' : String(value))
 }

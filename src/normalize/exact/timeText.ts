@@ -11,13 +11,13 @@ export function formatTimestamp(micros: bigint, options: { readonly timezone?: b
   return `${formatDate(days)}T${formatTime(ofDay)}${options.timezone === false ? '' : '+00:00'}`
 }
 
-/** `2024-01-02` of days since 1970-01-01. */
+/** `2024-01-02` from days since 1970-01-01. */
 export function formatDate(days: number): string {
   const { year, month, day } = civilFromDays(days)
   return `${String(year).padStart(4, '0')}-${pad(month)}-${pad(day)}`
 }
 
-/** `03:04:05.000006` of microseconds since midnight; the fraction is left out when 0. */
+/** `03:04:05.000006` from microseconds since midnight. Omits the fraction if it is 0. */
 export function formatTime(micros: number | bigint): string {
   const total = Number(micros)
   const seconds = Math.floor(total / microsPerSecond)
@@ -31,7 +31,7 @@ function pad(number: number): string {
 }
 
 /**
- * Microseconds of epoch seconds as Python's `fromtimestamp` rounds them: fraction to the nearest, halves to even.
+ * Converts epoch seconds to microseconds, rounded like Python's `fromtimestamp`: to the nearest, halves to even.
  * Undefined outside of the years 1 to 9999.
  */
 export function epochMicros(seconds: number): bigint | undefined {

@@ -1,7 +1,7 @@
 import { MAX_JSON_DEPTH } from '../../json/value.js'
 import { RequestError, shortened } from '../../model/errors.js'
 
-/** A JSON value with its digits and key order kept; of equal keys the first place and the last value are kept. */
+/** A JSON value that keeps its digits and key order. Of equal keys, it keeps the first place and the last value. */
 export type Tree = null | boolean | string | NumberText | readonly Tree[] | ObjectTree
 export type ObjectTree = ReadonlyMap<string, Tree>
 
@@ -18,13 +18,13 @@ export class NumberText {
 }
 
 /**
- * Reads JSON values out of bytes, strictly. The bytes must be valid UTF-8 and followed by a zero byte, which no JSON
- * text holds, so that no reader looks past the end. This is the exact and slow reader, for records that the walk of
- * the kernel does not know yet.
+ * Reads JSON values from bytes, strictly. The bytes must be valid UTF-8 with a zero byte after them. No JSON text
+ * contains a zero byte, so no reader looks past the end. This is the exact, slow reader, for records that the kernel's
+ * walk does not know yet.
  */
 export class TreeReader {
   readonly #bytes: Buffer
-  /** Place of the next byte to be read. */
+  /** Place of the next byte to read. */
   position = 0
   #depth = 0
 
@@ -32,7 +32,7 @@ export class TreeReader {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
-  /** The value at `position`, which moves to behind it. */
+  /** Reads the value at `position`, and moves it behind the value. */
   read(): Tree {
     this.skipSpace()
     const byte = this.#bytes[this.position]
@@ -50,7 +50,7 @@ export class TreeReader {
     while (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) byte = this.#bytes[++this.position]
   }
 
-  /** Whether the next byte after white space is `byte`, which is then read. */
+  /** Whether the next byte after white space is `byte`. If so, reads it. */
   accept(byte: number): boolean {
     this.skipSpace()
     if (this.#bytes[this.position] !== byte) return false
@@ -163,7 +163,7 @@ export class TreeReader {
     return new NumberText(bytes.toString('latin1', start, at), integer)
   }
 
-  /** Behind one or more digits from `at`. */
+  /** The position after one or more digits from `at`. */
   #digits(at: number): number {
     const bytes = this.#bytes
     const start = at
@@ -185,7 +185,7 @@ function malformedJson(bytes: Uint8Array, position: number): RequestError {
   return new RequestError('response_format', `The records are not JSON: ${found} at byte ${position}`)
 }
 
-/** Compact JSON of a value, numbers as written. `text` gets every key and text and returns what to write instead. */
+/** Compact JSON of a value, with numbers as written. `text` gets every key and text and returns its replacement. */
 export function treeJson(tree: Tree, text: (text: string) => string): string {
   if (tree === null) return 'null'
   if (typeof tree === 'string') return JSON.stringify(text(tree))

@@ -3,15 +3,15 @@ import { EnvironmentError } from '../../model/errors.js'
 import { type Exports, type Imports, newInstance } from './walk.wasm.js'
 
 /**
- * Thrown through the kernel, and caught by its caller, when a record holds something that the walk does not know. It is
- * thrown often enough to be made only once.
+ * Thrown through the kernel to its caller when a record holds something that the walk does not know. It is thrown so
+ * often that it is created only once.
  */
 export const GIVE_UP = new Error('the record needs the exact way')
 
-/** What the walk leaves to others, see host.as.ts; each may throw {@link GIVE_UP}. */
+/** What the walk leaves to its host, see host.as.ts. Each may throw {@link GIVE_UP}. */
 export type KernelHost = Omit<Imports['host'], 'giveUp' | 'outOfMemory'>
 
-/** A column, as messages name it. */
+/** A column as named in messages. */
 interface NumberedColumn {
   readonly table: string
   readonly name: string
@@ -23,7 +23,7 @@ interface NumberedNode {
   findSpelling(raw: Uint8Array): Address | undefined
 }
 
-/** The walk of one load, with the memory that its shapes, its page and the columns of the current batches are in. */
+/** The walk of one load, with the memory for its shapes, its page and the columns of the current batches. */
 export class Kernel {
   readonly exports: Exports
   /** What the kernel names by number. */
@@ -52,7 +52,7 @@ export class Kernel {
     })
   }
 
-  /** The memory; to be asked for again after every call of the kernel, which may have enlarged it. */
+  /** The memory. Get it again after every call of the kernel, which may have enlarged it. */
   get bytes(): Buffer {
     if (this.#bytes.length === 0) this.#bytes = Buffer.from(this.exports.memory.buffer)
     return this.#bytes

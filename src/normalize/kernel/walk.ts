@@ -9,22 +9,22 @@ import { GIVE_UP, type Kernel, type KernelHost } from './kernel.js'
 const COMMA = 0x2c
 const LIST_END = 0x5d
 
-/** The tables that the records of one root table spread over. */
+/** The tables that hold the records of one root table. */
 export interface Family {
   readonly root: ListShape
   readonly table: TableWriter
   readonly tables: readonly TableWriter[]
-  /** Columns that the id of a root row is made from, where it is made from keys. */
+  /** Columns whose values make the id of a root row, if it is made from keys. */
   readonly keys: readonly string[]
-  /** Makes the id of a root row from its record `bytes[start, end)`; absent where ids are random. */
+  /** Makes the id of a root row from its record `bytes[start, end)`. Absent if ids are random. */
   readonly rootId: ((row: number, start: number, end: number) => void) | undefined
 }
 
 /**
- * The walk over a page, which is the kernel's work (walk.as.ts), and what it leaves to its host. It knows only what
- * the shapes know; anything else makes it give up the record.
+ * The walk over a page, which the kernel does (walk.as.ts), and what it leaves to its host. It knows only what the
+ * shapes know, and gives up the record at anything else.
  *
- * Positions are byte offsets into the page; what the kernel asks of its host is in addresses.
+ * Positions are byte offsets into the page. The kernel passes addresses to its host.
  */
 export class Walk implements KernelHost {
   readonly #kernel: Kernel
@@ -38,9 +38,9 @@ export class Walk implements KernelHost {
   /** Addresses of the tables of a family, for the kernel. */
   readonly #tables = new Map<Family, { readonly count: number; readonly block: Address }>()
   #family: Family | undefined
-  /** Rows not begun because a contract does not admit their table. */
+  /** Rows not started because a contract rejects their table. */
   discardedRows = 0
-  /** The record for which these were noted, and what they were when it began. */
+  /** The record of these notes, and their values when it started. */
   #notedRecord = -1
   #discardedRowsBefore = 0
   #discardedValuesBefore = 0
@@ -63,7 +63,7 @@ export class Walk implements KernelHost {
     this.reader.position = 0
   }
 
-  /** The exact reader of the page; to be asked for again after anything was written to a column. */
+  /** The exact reader of the page. Get it again after anything was written to a column. */
   get reader(): TreeReader {
     const { bytes } = this.#kernel
     if (bytes === this.#readerMemory) return this.#reader
@@ -79,7 +79,7 @@ export class Walk implements KernelHost {
     return this.#kernel.exports.records.value
   }
 
-  /** Where the current record begins. */
+  /** Where the current record starts. */
   get recordStart(): number {
     return this.#kernel.exports.recordStart.value - this.#page
   }
@@ -89,12 +89,12 @@ export class Walk implements KernelHost {
     return this.#kernel.exports.position.value - this.#page
   }
 
-  /** Where {@link walk} goes on. */
+  /** Where {@link walk} continues. */
   set position(position: number) {
     this.#kernel.exports.position.value = this.#page + position
   }
 
-  /** A record was read in the exact way, as far as `end`. */
+  /** A record was read in the exact way, up to `end`. */
   passRecord(end: number): void {
     this.#kernel.exports.passRecord(this.#page + end)
   }
@@ -104,7 +104,7 @@ export class Walk implements KernelHost {
     return this.#kernel.bytes.subarray(this.#page + start, this.#page + end)
   }
 
-  /** JSON of the value of the current record that the id of its row is made from, as {@link slice}. */
+  /** JSON of the value in the current record that makes the id of its row, as {@link slice}. */
   keyValue(slot: number): Uint8Array | undefined {
     const { words, bytes, exports } = this.#kernel
     const span = (exports.keySpans.value >> 2) + slot * 2
@@ -118,9 +118,9 @@ export class Walk implements KernelHost {
   }
 
   /**
-   * Reads records from `position` on until the end of the list (true) or until a table of the family holds `batchRows` rows
-   * (false, `position` is at the next record). Throws {@link GIVE_UP} at a record that it does not know, after which the
-   * caller forgets the record's rows and reads `recordStart` in the exact way.
+   * Reads records from `position` to the end of the list (true), or until a table of the family has `batchRows` rows
+   * (false, `position` is at the next record). Throws {@link GIVE_UP} at an unknown record. The caller then discards
+   * the record's rows and reads `recordStart` in the exact way.
    */
   walk(family: Family, batchRows: number): boolean {
     const { count, block } = this.#tablesOf(family)
@@ -145,7 +145,7 @@ export class Walk implements KernelHost {
     return made
   }
 
-  /** Forgets the current record, after the walk gave up. */
+  /** Discards the current record after the walk gave up. */
   rollback(family: Family): void {
     for (const table of family.tables) table.rollback()
     if (this.#notedRecord !== this.recordStart) return
@@ -172,7 +172,7 @@ export class Walk implements KernelHost {
     return end
   }
 
-  /** A value that does not fit is an error only if its key does not come again: the exact way sees that. */
+  /** A value that does not fit is an error only if its key does not come again. The exact way checks that. */
   #stores(tree: Tree, field: Field, row: number): boolean {
     try {
       return this.#cells.store(tree, field, field.table, row)

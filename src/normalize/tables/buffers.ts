@@ -1,8 +1,8 @@
-/** Largest buffer that is kept for reuse; larger ones belong to an unusual page and are left to the collector. */
+/** Largest buffer to keep for reuse. Larger ones come from an unusual page and are left to the collector. */
 const LARGEST_KEPT = 64 << 20
 const SMALLEST = 1 << 10
 
-/** Buffers by size, powers of two, so that a load that lasts for hours allocates no more than its first batches. */
+/** Buffers by size, in powers of two, so that a load of many hours allocates no more than its first batches. */
 export class BufferPool {
   readonly #free = new Map<number, Uint8Array[]>()
 
@@ -13,7 +13,7 @@ export class BufferPool {
     return this.#free.get(capacity)?.pop() ?? new Uint8Array(new ArrayBuffer(capacity))
   }
 
-  /** Takes back a buffer that {@link acquire} gave; no one may use it from here on. */
+  /** Takes back a buffer from {@link acquire}. Nobody may use it after that. */
   release(buffer: Uint8Array): void {
     const size = buffer.length
     if (size < SMALLEST || size > LARGEST_KEPT) return

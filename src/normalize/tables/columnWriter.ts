@@ -36,7 +36,7 @@ const WIDTHS: Readonly<Record<DataType, number>> = {
   time: 8,
 }
 
-/** The growing values of one column of the current batch, in the memory of the kernel; layout as in core/batch. */
+/** The growing values of one column of the current batch, in the kernel's memory. Layout as in core/batch. */
 export class ColumnWriter {
   readonly address: Address
   readonly kind: number
@@ -66,7 +66,7 @@ export class ColumnWriter {
     return this.#kernel.exports.countOf(this.address)
   }
 
-  /** A value as coercion made it. */
+  /** Stores a coerced value. */
   put(row: number, value: Coerced): void {
     const { exports } = this.#kernel
     if (typeof value === 'string') this.#putBytes(row, Buffer.from(value, 'utf8'))
@@ -89,8 +89,8 @@ export class ColumnWriter {
   }
 
   /**
-   * Hands over the values of `rows` rows and starts anew. The buffers of the result are added to `lent`, to be released
-   * when the batch is done with.
+   * Hands over the values of `rows` rows and starts again. Adds the buffers of the result to `lent`, for release after
+   * the batch.
    */
   cut(rows: number, pool: BufferPool, lent: Uint8Array[]): Column {
     const { exports, bytes } = this.#kernel

@@ -15,16 +15,16 @@ import { type RootIdKind, TableWriter } from './tableWriter.js'
 
 const KINDS: readonly JsonScalar['kind'][] = ['text', 'bigint', 'double', 'bool', 'json']
 
-/** Levels of nested tables without any setting. */
+/** Levels of nested tables by default. */
 const DEFAULT_NESTING = 1000
 
-/** The tables that the records of one root table spread over. */
+/** The tables that hold the records of one root table. */
 export interface RootFamily {
   readonly root: ListShape
   readonly table: TableWriter
   /** Grows as nested tables get their first rows. */
   readonly tables: TableWriter[]
-  /** Columns that the id of a root row is made from. */
+  /** Columns whose values make the id of a root row. */
   readonly keys: readonly string[]
 }
 
@@ -40,7 +40,7 @@ export interface LoadShapesOptions {
 
 const EVOLVE: SchemaContract = { tables: 'evolve', columns: 'evolve', data_type: 'evolve' }
 
-/** The shapes and the table writers of one load, and how new ones are made from names, levels and schema. */
+/** The shapes and the table writers of one load. Creates new ones from names, levels and schema. */
 export class LoadShapes {
   readonly schema: Schema
   readonly names: SystemNames
@@ -51,10 +51,10 @@ export class LoadShapes {
   readonly #keyNames: KeyNames
   readonly #families = new Map<string, RootFamily>()
   readonly #writers = new Map<string, TableWriter>()
-  /** Fields by shape and column name, to notice keys that share a column. */
+  /** Fields by shape and column name, to find keys that share a column. */
   readonly #fieldNames = new WeakMap<ListShape, Map<string, Field>>()
   readonly #onlyNull = new Map<string, Map<string, { readonly field: Field; hadValue: boolean }>>()
-  /** Variant columns that this load made, by table. */
+  /** Variant columns that this load created, by table. */
   readonly variants = new Map<string, string[]>()
 
   constructor(options: LoadShapesOptions) {
@@ -70,7 +70,7 @@ export class LoadShapes {
     return this.#writers.values()
   }
 
-  /** The family of a root table that is part of the schema. */
+  /** The family of a root table in the schema. */
   family(tableName: string): RootFamily {
     const known = this.#families.get(tableName)
     if (known !== undefined) return known
@@ -96,7 +96,7 @@ export class LoadShapes {
     return new ListShape(this.#options.kernel, tableName, tablePath, above, level, this.#keyNames, isJson)
   }
 
-  /** Whether objects and lists for this column stay whole whatever their level. */
+  /** Whether objects and lists for this column stay whole at any level. */
   #isJson(tableName: string, name: string): boolean {
     const declared = this.schema.tables.get(tableName)?.columns.get(name)?.data_type
     return (declared ?? preferredType(this.schema, name)) === 'json'
@@ -156,7 +156,7 @@ export class LoadShapes {
     return tableFragment(key, this.#keyNames)
   }
 
-  /** The writer of a shape's table, which is part of the schema; `parent` is undefined for root records. */
+  /** The writer of a shape's table, which is in the schema. `parent` is undefined for root records. */
   writer(root: ListShape, shape: ListShape, parent: TableWriter | undefined): TableWriter {
     if (shape.table !== undefined) return shape.table
     const schemaTable = this.schema.tables.get(shape.tableName)
@@ -201,7 +201,7 @@ export class LoadShapes {
     return keys
   }
 
-  /** Whether rows of the shape's table carry the id of a row above them: a table with keys of its own may as well. */
+  /** Whether rows of the shape's table carry the id of a row above them. A table with its own keys may do so too. */
   #carriesRootId({ above }: ListShape): boolean {
     for (let shape = above; shape !== undefined; shape = shape.above) {
       const isRoot = this.schema.tables.get(shape.tableName)?.parent === undefined
@@ -219,13 +219,13 @@ export class LoadShapes {
     return [ofTable, everyRoot].some(map => isJsonObject(map) && this.names.id in map)
   }
 
-  /** The next row is of a list that a row of another table holds than the one that its table hangs on, if on any. */
+  /** The next row belongs to a list in a row of another table than its table's usual parent, if it has one. */
   hangOn(writer: TableWriter, parent: TableWriter, parentRow: number): void {
     parent.root.resolveIds()
     writer.hangOn(parent.ids.at(parentRow), writer.hasRootIds ? parent.idsBelow.at(parentRow) : undefined)
   }
 
-  /** Lets a field know the columns its values go to. */
+  /** Tells a field the columns of its values. */
   bind(field: Field, writer: TableWriter): void {
     if (field.column !== undefined) return
     const hints = writer.schema.columns.get(field.name)
@@ -238,7 +238,7 @@ export class LoadShapes {
     }
   }
 
-  /** Name of the column for values of a kind that the column does not take. */
+  /** Name of the column for values of a kind that the main column does not take. */
   variantName(table: TableSchema | undefined, name: string, kind: JsonScalar['kind']): string {
     const { naming } = this.#keyNames
     if (kind === 'json') {
@@ -249,34 +249,34 @@ export class LoadShapes {
   }
 
   /**
-   * A column for values of the data. One with the name of a system column that its table does not have is a column like
-   * any other, of the type that the table's own column would have: the default hints of that name are not for it.
+   * A column for values of the data. If it has the name of a system column that its table lacks, it is a normal column
+   * of that column's type. The default hints of that name do not apply.
    */
   newColumn(name: string, type: DataType, variant = false): ColumnSchema {
     if (this.#isAnySystemColumn(name)) return { name, data_type: type, nullable: true }
     return newColumn(this.schema, name, type, { variant })
   }
 
-  /** The type of a column of this name, before a value is looked at. */
+  /** The type of a column of this name, before any value is seen. */
   preferredType(name: string): DataType | undefined {
     if (this.#isAnySystemColumn(name)) return name === this.names.listIndex ? 'bigint' : 'text'
     return preferredType(this.schema, name)
   }
 
-  /** Whether the column's values are made, not taken from the data. */
+  /** Whether the column's values are generated, not taken from the data. */
   isSystemColumn(name: string, hangs: boolean, shape: ListShape): boolean {
     const { id, loadId, parentId, listIndex, rootId } = this.names
     if (name === rootId) return this.#carriesRootId(shape)
     return name === id || (hangs ? name === parentId || name === listIndex : name === loadId)
   }
 
-  /** Fails where the table has more columns than the destination allows, or than anybody can want. */
+  /** Fails if the table has more columns than the destination allows, or an absurd number. */
   refuseTooManyColumns(table: TableSchema): void {
     const most = this.#options.maxColumns ?? MOST_COLUMNS
     if (table.columns.size > most) throw tooMany(table.name, `${most} columns`, [...table.columns.keys()])
   }
 
-  /** The value of a record that goes to the column of this name, if any; undefined where the record has no such key. */
+  /** The record's value for the column of this name. Undefined if the record has no such key. */
   valueOf(record: ObjectTree, name: string, above = ''): Tree | undefined {
     const { naming } = this.#keyNames
     let found: Tree | undefined
@@ -288,7 +288,7 @@ export class LoadShapes {
     return found
   }
 
-  /** Whether values of this name became columns or a table of their own: members of objects, elements of lists. */
+  /** Whether values of this name have their own columns or table: members of objects, elements of lists. */
   hasInner(tableName: string, name: string): boolean {
     const { naming } = this.#keyNames
     const { tables } = this.schema
@@ -312,13 +312,13 @@ export class LoadShapes {
     return missing
   }
 
-  /** The contract that a table is under; one that does not exist yet, under that of the table it will hang on. */
+  /** The contract of a table. If the table does not exist yet, that of its future parent. */
   contract(shape: ListShape, parent: string | undefined): SchemaContract {
     const known = parent === undefined || this.schema.tables.has(shape.tableName)
     return this.#options.contract?.(known ? shape.tableName : parent) ?? EVOLVE
   }
 
-  /** `hadValue`: the record has a value, which was lost. */
+  /** `hadValue`: the record has a value, which is lost. */
   noteNull(table: string, column: string, field: Field, hadValue: boolean): void {
     const columns = this.#onlyNull.get(table) ?? new Map<string, { readonly field: Field; hadValue: boolean }>()
     this.#onlyNull.set(table, columns)
@@ -327,7 +327,7 @@ export class LoadShapes {
     else known.hadValue ||= hadValue
   }
 
-  /** Columns that were null whenever they were there, and so are not part of their table; by table. */
+  /** Columns that were always null, and so are not in their table. By table. */
   onlyNull(): ReadonlyMap<string, readonly string[]> {
     const found = new Map<string, readonly string[]>()
     for (const [table, columns] of this.#onlyNull) {
@@ -346,12 +346,12 @@ export class LoadShapes {
   }
 }
 
-/** Most columns of a table, most keys of its records, and most tables of a resource: what has more has data for names. */
+/** Most columns of a table, most keys of its records, and most tables of a resource. More means that names are data. */
 const MOST_COLUMNS = 10_000
 const MOST_KEYS = 20_000
 const MOST_TABLES = 1_000
 
-/** Names what most of the keys have in common: the object whose keys are values. */
+/** Names the object that most of the keys have in common: its keys are values. */
 function tooMany(table: string, what: string, names: readonly string[]): SchemaError {
   const starts = new Map<string, number>()
   for (const name of names) {

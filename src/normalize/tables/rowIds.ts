@@ -10,7 +10,7 @@ import type { Kernel } from '../kernel/kernel.js'
 import { ID_BYTES, ID_LENGTH, ID_STRIDE, LONGEST_MIDDLE } from '../kernel/walk.wasm.js'
 import type { BufferPool } from './buffers.js'
 
-/** Random bytes that are taken at a time. */
+/** Random bytes to fetch at a time. */
 const RANDOM_IDS = 1024
 
 /** `row_hash` and `key_hash`: the id made from canonical JSON. */
@@ -24,8 +24,8 @@ export function nestedId(parent: string, table: string, index: number): string {
 }
 
 /**
- * Row ids as a text column, in the memory of the kernel. Nearly all have the length of a generated id; the others stand in
- * a map.
+ * Row ids as a text column, in the kernel's memory. Nearly all have the length of a generated id. The others are in a
+ * map.
  */
 export class IdColumn {
   readonly #kernel: Kernel
@@ -38,7 +38,7 @@ export class IdColumn {
     this.#kernel = kernel
   }
 
-  /** Place of a row's id, with room for those before `rows`. */
+  /** Place of a row's id, with room for all ids before `rows`. */
   #place(row: number, rows: number): Address {
     const size = rows * ID_STRIDE
     if (size > this.#size) {
@@ -73,7 +73,7 @@ export class IdColumn {
     return this.#others?.get(row) ?? this.#kernel.bytes.toString('utf8', at + 4, at + ID_STRIDE)
   }
 
-  /** Gives random ids, 80 bits from the system's generator, to the rows `from` to before `to`. */
+  /** Gives random ids, 80 bits from the system's generator, to the rows from `from` up to, but without, `to`. */
   makeRandom(from: number, to: number): void {
     const { exports } = this.#kernel
     const random = exports.acquire(RANDOM_IDS * ID_BYTES)
@@ -87,8 +87,8 @@ export class IdColumn {
   }
 
   /**
-   * Gives {@link nestedId}s to the rows `from` to before `to`: of the parents' ids at the same rows, and of the places in the
-   * lists, which stand at `listIndexes` by row.
+   * Gives {@link nestedId}s to the rows from `from` up to, but without, `to`. Uses the parents' ids at the same rows,
+   * and the list positions at `listIndexes` by row.
    */
   makeNested(parents: IdColumn, table: string, listIndexes: Address, from: number, to: number): void {
     const middle = Buffer.from(`_${table}_`)
@@ -112,7 +112,7 @@ export class IdColumn {
     this.set(row, nestedId(parents.at(row), table, this.#kernel.words[(listIndexes >> 2) + row] ?? 0))
   }
 
-  /** Rows `from` to before `to` get the ids that `source` has at the rows which stand at `sourceRows` for them. */
+  /** Rows from `from` up to, but without, `to` get ids of `source`: `sourceRows` has the source row of each. */
   gather(source: IdColumn, sourceRows: Address, from: number, to: number): void {
     const place = this.#place(from, to)
     this.#kernel.exports.gatherIds(source.#block, sourceRows + from * 4, place, to - from)
@@ -124,7 +124,7 @@ export class IdColumn {
     }
   }
 
-  /** Rows `from` to before `to` get the ids that `source` has at the same rows. */
+  /** Rows from `from` up to, but without, `to` get the ids of the same rows in `source`. */
   copy(source: IdColumn, from: number, to: number): void {
     const place = this.#place(from, to)
     const first = source.#block + from * ID_STRIDE
@@ -133,7 +133,7 @@ export class IdColumn {
     for (const [row, id] of source.#others) if (row >= from && row < to) this.set(row, id)
   }
 
-  /** The ids of all `rows` rows as values of a text column, in a buffer that is added to `lent`. */
+  /** The ids of all `rows` rows as values of a text column. Adds the buffer to `lent`. */
   values(rows: number, pool: BufferPool, lent: Uint8Array[]): Uint8Array {
     const { bytes } = this.#kernel
     if (this.#others !== undefined) {
@@ -160,8 +160,8 @@ export function textValue(text: string): Uint8Array {
 }
 
 /**
- * Id made from the values of the key columns (`key_hash`): they are hashed as they came, before they are converted.
- * Fails with a {@link DataError} where one is missing.
+ * Id from the values of the key columns (`key_hash`), hashed as they came, before conversion. Fails with a {@link
+ * DataError} if one is missing.
  */
 export function keyId(table: string, columns: readonly string[], value: (column: string) => Tree | undefined): string {
   const members = new Map<string, Tree>()
@@ -170,7 +170,7 @@ export function keyId(table: string, columns: readonly string[], value: (column:
   return rowHash(canonicalJson(parseJson(treeJson(members, same => same))))
 }
 
-/** As {@link keyId}, from the values' JSON bytes; undefined where a key is missing. */
+/** Like {@link keyId}, from the values' JSON bytes. Undefined if a key is missing. */
 export function keyIdOfBytes(
   table: string,
   columns: readonly string[],
@@ -190,14 +190,14 @@ export function keyIdOfBytes(
 /** A member whose canonical form is its own text. */
 const PLAIN_INTEGER = /^"[a-z0-9_]+":-?[1-9][0-9]{0,14}$/
 
-/** Id made from the whole record but for its `_dlt` keys (`row_hash`). */
+/** Id from the whole record except its `_dlt` keys (`row_hash`). */
 export function recordId(record: ObjectTree): string {
   const members = new Map<string, Tree>()
   for (const [key, tree] of record) if (!key.startsWith('_dlt')) members.set(key, tree)
   return rowHash(canonicalJson(parseJson(treeJson(members, same => same))))
 }
 
-/** As {@link recordId}, from the record's JSON bytes. */
+/** Like {@link recordId}, from the record's JSON bytes. */
 export function recordIdOfBytes(bytes: Uint8Array): string {
   const record = parseJson(bytes)
   const members: JsonValue = isJsonObject(record) ? record : { value: record }

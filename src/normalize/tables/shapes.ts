@@ -5,15 +5,15 @@ import type { ColumnWriter } from './columnWriter.js'
 import type { TableWriter } from './tableWriter.js'
 
 /**
- * What is known about the records of a table, in the form that the walk over their bytes needs: for each place in a
- * record a field, for each object a node with its fields, for each list a shape with the table of its elements.
- * Whatever is not known here makes the walk give up the record; the exact way then reads it and adds to the shapes.
+ * What is known about the records of a table, in the form that the walk over their bytes needs. Each place in a record
+ * has a field. Each object has a node with its fields. Each list has a shape with the table of its elements. At
+ * anything unknown the walk gives up the record. The exact way then reads it and adds to the shapes.
  */
 
 /** Names for key paths. */
 export interface KeyNames {
   readonly naming: Naming
-  /** Literal separators in a key keep their meaning (`use_break_path_on_normalize`). */
+  /** Separators in a key keep their meaning (`use_break_path_on_normalize`). */
   readonly breakPath: boolean
 }
 
@@ -40,9 +40,9 @@ export class Field {
   doubleVariant: ColumnWriter | undefined
   boolVariant: ColumnWriter | undefined
   jsonVariant: ColumnWriter | undefined
-  /** Values that are no objects or lists are dropped: the contract does not admit the column. */
+  /** Values other than objects and lists are dropped: the contract rejects the column. */
   discarded = false
-  /** Values that do not fit the column are dropped: the contract does not admit variants. */
+  /** Values that do not fit the column are dropped: the contract rejects variants. */
   variantsDiscarded = false
 
   constructor(kernel: Kernel, table: string, key: string, path: string, name: string, keepsJson: boolean) {
@@ -99,7 +99,7 @@ export class Field {
     this.#setSpecial()
   }
 
-  /** The field and an earlier one have one column; of one row, the last of them wins. */
+  /** This field and an earlier one share a column. In one row, the last of them wins. */
   shareColumn(earlier: Field): void {
     if (earlier.#shared === 0) {
       earlier.#shared = this.#kernel.exports.acquireZeroed(4)
@@ -109,7 +109,7 @@ export class Field {
     this.#setSpecial()
   }
 
-  /** The id of the root row is made from this value, among others: it is the one at `slot`. */
+  /** This value, at `slot`, is part of the id of the root row. */
   makesRootId(slot: number): void {
     this.#keySlot = slot
     this.#setSpecial()
@@ -120,21 +120,21 @@ export class Field {
   }
 }
 
-/** The field to which the kernel gave this number; nothing but fields is numbered there. */
+/** The field with this number of the kernel. Only fields have such numbers. */
 export function fieldAt(kernel: Kernel, number: number): Field {
   return kernel.fields[number] as Field
 }
 
-/** Spellings of keys with needless escapes that a node remembers; beyond, they are looked up the slow way. */
+/** Spellings of keys with needless escapes that a node remembers. Others take the slow lookup. */
 const MOST_SPELLINGS = 256
 
-/** Zeros behind a spelling: the kernel compares 16 bytes at a time. */
+/** Zeros after a spelling: the kernel compares 16 bytes at a time. */
 const SPELLING_PADDING = 16
 
 /** The objects at one place of a table's rows. */
 export class Node {
   readonly address: Address
-  /** Levels of nesting left below the members; none: objects and lists stay whole. */
+  /** Levels of nesting that remain below the members. None: objects and lists stay whole. */
   readonly level: number
   /** Path of the object within its row, empty for the row itself. */
   readonly path: string
@@ -169,7 +169,7 @@ export class Node {
     return exports.addKey(this.address, field.address, bytes, raw.length + 1)
   }
 
-  /** Place of the spelling of a known key, without its quotes, that may not be spelled the usual way. */
+  /** Place of a known key's spelling, without its quotes, if the key may be spelt unusually. */
   findSpelling(raw: Uint8Array): Address | undefined {
     if (raw.indexOf(0x5c) < 0) return undefined
     let key: string
@@ -191,10 +191,10 @@ export class ListShape {
   readonly tableName: string
   /** Joined fragments of the table's name before shortening. */
   readonly tablePath: string
-  /** The lists, or records, whose elements hold these; undefined for the records of a resource. */
+  /** The lists, or records, whose elements hold these. Undefined for the records of a resource. */
   readonly above: ListShape | undefined
   readonly root: Node
-  /** Column `value`, of elements that are no objects. */
+  /** Column `value`, for elements that are not objects. */
   readonly value: Field
   /** Elements that are lists. */
   readonly list: Field
@@ -224,12 +224,12 @@ export class ListShape {
     this.address = kernel.exports.newShape(this.root.address, this.value.address, this.list.address)
   }
 
-  /** Known once an element was seen, or the table existed before. */
+  /** Known once an element was seen, or if the table existed before. */
   get table(): TableWriter | undefined {
     return this.#table
   }
 
-  /** The contract does not admit the table. */
+  /** The contract rejects the table. */
   get discarded(): boolean {
     return this.#discarded
   }
@@ -240,11 +240,11 @@ export class ListShape {
     this.#kernel.exports.setTable(this.address, table.address, exact)
   }
 
-  /** Adds the field of a key of the objects at `node`, which are rows of this shape's table or inside of them. */
+  /** Adds the field of a key of the objects at `node`: rows of this shape's table, or objects inside them. */
   addField(node: Node, key: string, path: string, name: string, keepsJson: boolean): Field {
     const field = new Field(this.#kernel, this.tableName, key, path, name, keepsJson)
     node.add(field)
-    // Records that are no objects count as objects with this key.
+    // Records that are not objects count as objects with this key.
     if (node === this.root && key === 'value') this.#kernel.exports.setWrapped(this.address, field.address)
     return field
   }

@@ -11,13 +11,13 @@ import { IdColumn } from './rowIds.js'
 export type RootIdKind = 'random' | 'key' | 'row'
 
 /**
- * The rows of one table that are not in a batch yet. Rows are begun with {@link startRow}; nothing needs to be written
- * for a column without a value. Ids are made for many rows at once, by {@link resolveIds}.
+ * The rows of one table that are not in a batch yet. {@link startRow} starts a row. Columns without a value need no
+ * write. {@link resolveIds} makes ids for many rows at once.
  */
 export class TableWriter {
   readonly name: string
   readonly schema: TableSchema
-  /** The table whose rows these rows hang on; undefined for root tables. */
+  /** The parent table of these rows. Undefined for root tables. */
   readonly parent: TableWriter | undefined
   readonly children: TableWriter[] = []
   readonly address: Address
@@ -27,7 +27,7 @@ export class TableWriter {
   readonly rootIdKind: RootIdKind
   /** Rows carry the id of their root row. */
   hasRootIds = false
-  /** Of a root table: rows give their own id to the rows below, not the one that they carry. */
+  /** For a root table: rows pass on their own id to the rows below, not the one that they carry. */
   givesOwnId = false
   /** Rows of earlier batches. */
   cutRows = 0
@@ -38,7 +38,10 @@ export class TableWriter {
   #resolved = 0
   /** Ids that came with the data, by row. */
   #given: Map<number, string> | undefined
-  /** Rows of lists in rows of another table than `parent`, until their ids are made: the ids of those rows. */
+  /**
+   * For rows of lists whose parent row is in another table than `parent`: the ids of the parent row, until theirs are
+   * made.
+   */
   #foreign: Map<number, { readonly parentId: string; readonly rootId: string | undefined }> | undefined
 
   constructor(
@@ -71,7 +74,7 @@ export class TableWriter {
     return this.#kernel.exports.valueBytes(this.address)
   }
 
-  /** The writer of a column of the schema whose type is known. */
+  /** The writer of a typed column of the schema. */
   column(hints: ColumnSchema): ColumnWriter {
     const known = this.#columns.get(hints.name)
     if (known !== undefined) return known
@@ -81,7 +84,7 @@ export class TableWriter {
     return made
   }
 
-  /** The writer of a column, if it ever had a value in this load. */
+  /** The writer of a column, if it has had a value in this load. */
   known(name: string): ColumnWriter | undefined {
     return this.#columns.get(name)
   }
@@ -91,24 +94,24 @@ export class TableWriter {
     return this.givesOwnId ? this.ids : this.rootIds
   }
 
-  /** Begins a row of a root table. */
+  /** Starts a row of a root table. */
   startRow(): number {
     return this.#kernel.exports.startRow(this.address)
   }
 
-  /** The writer of the root records that these rows hang on; itself where they are root records. */
+  /** The writer of the root records above these rows, or itself for root records. */
   get root(): TableWriter {
     let top: TableWriter = this
     while (top.parent !== undefined) top = top.parent
     return top
   }
 
-  /** Begins a row of a nested table. */
+  /** Starts a row of a nested table. */
   startNestedRow(parentRow: number, listIndex: number): number {
     return this.#kernel.exports.startNestedRow(this.address, parentRow, listIndex)
   }
 
-  /** The next row is of a list in a row of another table than `parent`. */
+  /** The next row belongs to a list in a row of another table than `parent`. */
   hangOn(parentId: string, rootId: string | undefined): void {
     this.#foreign ??= new Map()
     this.#foreign.set(this.rows, { parentId, rootId })
@@ -120,12 +123,12 @@ export class TableWriter {
     this.#given.set(row, id)
   }
 
-  /** {@link rollback} can go back as far as here. */
+  /** {@link rollback} can go back to here. */
   mark(): void {
     this.#kernel.exports.markRows(this.address)
   }
 
-  /** Forgets the rows of the current root record. */
+  /** Discards the rows of the current root record. */
   rollback(): void {
     const before = this.rows
     this.#kernel.exports.rollbackRows(this.address)
@@ -133,7 +136,7 @@ export class TableWriter {
     for (const row of this.#given.keys()) if (row >= this.rows) this.#given.delete(row)
   }
 
-  /** Makes the ids of all rows so far, of this table and of those below it. */
+  /** Makes the ids of all rows so far, in this table and those below it. */
   resolveIds(): void {
     const from = this.#resolved
     const rows = this.rows
@@ -172,7 +175,9 @@ export class TableWriter {
     this.#foreign = undefined
   }
 
-  /** The rows so far as a batch, columns in the order of the schema. Ids must have been resolved in the whole family. */
+  /**
+   * The rows so far as a batch, with columns in the order of the schema. The ids of the whole family must be resolved.
+   */
   cut(names: SystemNames, loadId: Uint8Array, lent: Uint8Array[]): ColumnBatch {
     const rows = this.rows
     const columns: Column[] = []

@@ -26,13 +26,13 @@ export interface CheckedResource {
   /** Keys of the first record. */
   readonly keys: readonly string[]
   readonly sample: JsonValue | undefined
-  /** What was guessed: paginator, selector. */
+  /** What Sluice guessed: paginator, selector. */
   readonly guesses: readonly string[]
 }
 
 /**
- * Asks the first page of each root resource, as the first run would: no state is read, nothing is written, children
- * are not asked for. Rejects with the first error.
+ * Requests the first page of each root resource, as the first run would. Reads no state, writes nothing, and requests
+ * no children. Rejects with the first error.
  */
 export async function checkSource(setup: PipelineSetup, options: CheckOptions): Promise<CheckResult> {
   const roots = planResources(setup.source, setup.destination, { select: options.select })
@@ -74,7 +74,7 @@ export async function checkSource(setup: PipelineSetup, options: CheckOptions): 
   return { resources }
 }
 
-/** Of those that the steps leave. */
+/** The first of the records that the steps keep. */
 function firstRecord(resource: Resource, page: Page): JsonValue | undefined {
   try {
     const { records } = runSteps(resource, resource.steps, page.records)

@@ -8,17 +8,17 @@ import type { DataType, ReadonlySchema, ReadonlyTable, Schema } from '../../sche
 import { readSchema } from '../../schema/stored/document.js'
 import type { PipelineSetup } from '../setup.js'
 
-/** Row types by table name: what `sluice types` writes is one, {@link AnyTables} another. */
+/** Row types by table name. The types that `sluice types` writes are one example, {@link AnyTables} is another. */
 export type TablesOf<Tables> = { readonly [table in keyof Tables]: object }
 
-/** Rows of tables whose columns are not known to TypeScript. */
+/** Rows of tables whose columns TypeScript does not know. */
 export interface AnyTables {
   readonly [table: string]: Readonly<Record<string, RowValue>>
 }
 
 /**
- * Tables of a source whose names TypeScript knows: those of its resources, those nested under them, and the system's.
- * Any name, where one of them is spelt otherwise at the destination.
+ * Table names that TypeScript knows: those of the source's resources, their nested tables and the system tables. Any
+ * name, if the destination spells one of them differently.
  */
 export type KnownTables<Table extends string> = Readonly<
   Record<IsSpeltAlike<Table> extends true ? Table | `${Table}__${string}` | `_${string}` : string, AnyTables[string]>
@@ -33,9 +33,9 @@ type IsSpeltAlike<Name extends string> = [Name] extends [Lowercase<Name>]
     : false
   : false
 
-/** Reads what was loaded. Each call opens and closes its own connection. */
+/** Reads loaded data. Each call opens and closes its own connection. */
 export interface Dataset<Tables extends TablesOf<Tables> = AnyTables> {
-  /** Names of the tables that hold data, system tables left out, in the order of the schema. */
+  /** Names of the tables that hold data, without system tables, in the order of the schema. */
   tables(): Promise<readonly string[]>
   table<Name extends keyof Tables & string>(name: Name): Relation<Tables[Name]>
   /** The committed schema; undefined before the first load. */
@@ -44,7 +44,7 @@ export interface Dataset<Tables extends TablesOf<Tables> = AnyTables> {
   state(): Promise<PipelineState | undefined>
 }
 
-/** Rows of one table; a value, narrowed by each call. Nothing is read before the rows are asked for. */
+/** Rows of one table. Each call returns a new, narrower relation. Sluice reads nothing until you ask for rows. */
 export interface Relation<Row extends object> {
   select<Column extends keyof Row & string>(...columns: readonly Column[]): Relation<Pick<Row, Column>>
   /** All conditions must hold. */
@@ -58,21 +58,21 @@ export interface Relation<Row extends object> {
   /** All rows, in memory. */
   rows(): Promise<readonly Row[]>
   first(): Promise<Row | undefined>
-  /** Number of the rows that the conditions and the limit let through, whatever was selected. */
+  /** Number of rows that match the conditions and the limit. The selected columns do not matter. */
   count(): Promise<number>
-  /** Batches of rows, in the order of the table or of `orderBy`; memory is bounded by one batch. */
+  /** Batches of rows, in the order of the table or of `orderBy`. Holds one batch in memory at a time. */
   batches(rows?: number): AsyncGenerator<readonly Row[]>
   [Symbol.asyncIterator](): AsyncGenerator<Row>
   /**
-   * Writes the rows into a Parquet file and resolves to their number. A file that is there is replaced. Rejects with a
-   * DestinationError where the destination cannot; DuckDB can.
+   * Writes the rows into a Parquet file and resolves to their number. Replaces an existing file. Rejects with a
+   * DestinationError if the destination cannot do it. DuckDB can.
    */
   toParquet(path: string): Promise<number>
 }
 
 /**
- * The dataset of a pipeline. Values are those that `sluice types` promises, see {@link rowReader}. Looking creates
- * nothing: where there is no database yet, there are no tables.
+ * The dataset of a pipeline. Values have the types that `sluice types` writes, see {@link rowReader}. Reading creates
+ * nothing: without a database there are no tables.
  */
 export function datasetOf<Tables extends TablesOf<Tables> = AnyTables>(setup: PipelineSetup): Dataset<Tables> {
   const place: Place = { setup, connect: () => setup.destination.connect(setup.datasetName) }
@@ -99,17 +99,17 @@ export function datasetOf<Tables extends TablesOf<Tables> = AnyTables>(setup: Pi
   }
 }
 
-/** Whether there is something to connect to; connecting to an embedded database would create it. */
+/** Whether there is something to connect to. Connecting to an embedded database would create it. */
 export async function isThere({ destination }: Pick<PipelineSetup, 'destination'>): Promise<boolean> {
   return destination.exists === undefined || (await destination.exists())
 }
 
-/** The schema of the last committed load, read. */
+/** The schema of the last committed load, parsed. */
 export function storedSchema(committed: Committed | undefined): Schema | undefined {
   return committed?.schema === undefined ? undefined : readSchema(committed.schema)
 }
 
-/** The engine counts a whole table; of those under conditions one column is read, a batch at a time. */
+/** The engine counts a whole table. With conditions, this reads one column, a batch at a time. */
 async function countRows(connection: Connection, { table, where = [], limit }: ReadQuery): Promise<number> {
   const [first] = where
   if (first === undefined) {
@@ -208,13 +208,13 @@ function relation<Row extends object>(place: Place, query: ReadQuery): Relation<
   }
 }
 
-/** A value of a row: that of the engine, or a parsed JSON value for columns of type `json`. */
+/** A value of a row: the engine's value, or a parsed JSON value for columns of type `json`. */
 export type RowValue = DatasetValue | JsonValue
 
 /**
- * Rows as the types written by `sluice types` promise them, whatever the engine's driver gives: `bigint` for integers,
- * `Date` for timestamps, `number`, `boolean`, parsed JSON, and text for everything that JavaScript has no type for. A
- * column that the schema does not know keeps the engine's value.
+ * Converts rows to the types that `sluice types` writes, whatever the engine's driver returns: `bigint` for integers,
+ * `Date` for timestamps, `number`, `boolean`, parsed JSON, and text for all other types. A column that the schema does
+ * not know keeps the engine's value.
  */
 function rowReader(table: ReadonlyTable | undefined): (row: DatasetRow) => Readonly<Record<string, RowValue>> {
   const readers = new Map<string, (value: Present) => RowValue>()

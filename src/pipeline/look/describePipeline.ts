@@ -9,20 +9,20 @@ import { isThere } from './dataset.js'
 
 export interface PlanOptions {
   readonly signal?: AbortSignal | undefined
-  /** Names of the resources to load; default those the source selects. */
+  /** Names of the resources to load. Default: those that the source selects. */
   readonly select?: readonly string[] | undefined
 }
 
-/** What a run would do, as far as that can be said without asking the API. */
+/** What a run would do, as far as Sluice can tell without asking the API. */
 export interface PipelinePlan {
   readonly pipeline: string
   readonly source: string
   readonly destination: string
   /** Not yet normalised. */
   readonly dataset: string
-  /** The load whose state the run would start from; undefined: from the beginning. */
+  /** The load whose state the run would start from. Undefined: from the beginning. */
   readonly startsFrom: string | undefined
-  /** Those that take part, parents first. */
+  /** Resources that take part, parents first. */
   readonly resources: readonly PlannedList[]
 }
 
@@ -32,13 +32,13 @@ export interface PlannedList {
   /** Key path in the document. */
   readonly path: string
   readonly parent: string | undefined
-  /** False: it is read only for its children. */
+  /** False: the run reads it only for its children. */
   readonly loaded: boolean
   readonly writeDisposition: DispositionHint
   readonly primaryKey: readonly string[]
   readonly mergeKey: readonly string[]
   readonly cursor: PlannedCursor | undefined
-  /** Undefined where nothing is asked: the document holds the records, or a function makes them. */
+  /** Undefined if it sends no request: the document holds the records, or a function makes them. */
   readonly request: ResourceDescription | undefined
 }
 
@@ -53,7 +53,7 @@ export interface PlannedCursor {
 
 /**
  * The plan of a run: its resources, their first requests, and the state at the destination that it would start from.
- * The API is asked nothing, nothing is written. Rejects as the run would, where the document or the state does not do.
+ * Sends no request to the API and writes nothing. Rejects as the run would, if the document or the state is invalid.
  */
 export async function describePipeline(setup: PipelineSetup, options: PlanOptions): Promise<PipelinePlan> {
   const { source, destination } = setup

@@ -15,24 +15,24 @@ import { isThere, storedSchema } from './dataset.js'
 
 export interface ChangeOptions {
   readonly signal?: AbortSignal | undefined
-  /** Say what would be done, and do nothing. Default false. */
+  /** Report what would change, and change nothing. Default false. */
   readonly dryRun?: boolean | undefined
 }
 
-/** What was, or would be, taken away. */
+/** What was dropped, or would be. */
 export interface Dropped {
   readonly resources: readonly string[]
   /** Nested tables included. */
   readonly tables: readonly string[]
-  /** Cursors that start anew, as `resource.cursor_path`. */
+  /** Cursors that were reset, as `resource.cursor_path`. */
   readonly cursors: readonly string[]
-  /** Of the load that records the change; undefined after a dry run, and where there was nothing to change. */
+  /** The load that records the change. Undefined after a dry run, and if there was nothing to change. */
   readonly loadId: string | undefined
 }
 
 /**
- * Drops the tables of resources, nested ones included, and everything their state holds, as one transaction with a load
- * row. The resources may be gone from the source. Rejects with a ConfigError where a name is in neither schema nor state.
+ * Drops the tables of resources, nested ones included, and all their state, in one transaction with a load row. The
+ * source may no longer have the resources. Rejects with a ConfigError if a name is in neither schema nor state.
  */
 export async function dropResources(
   setup: PipelineSetup,
@@ -63,8 +63,8 @@ export async function dropResources(
 }
 
 /**
- * Lets the cursors of resources start anew, as one transaction with a load row; rows and other state stay. Rejects with
- * a ConfigError where a name has no state and is no resource of the source.
+ * Resets the cursors of resources, in one transaction with a load row. Rows and other state stay. Rejects with a
+ * ConfigError if a name has no state and is no resource of the source.
  */
 export async function resetState(
   setup: PipelineSetup,
@@ -110,7 +110,7 @@ interface Stored {
   readonly state: PipelineState
 }
 
-/** Works on what is committed while no run of the pipeline does. */
+/** Changes committed data while no run of the pipeline is active. */
 async function changeCommitted(
   setup: PipelineSetup,
   options: ChangeOptions,
@@ -126,7 +126,7 @@ async function changeCommitted(
       : await lockPipeline(setup.files, pipelineFolder(setup), { ...setup.clock, signal: options.signal })
   try {
     const opened = await setup.destination.connect(setup.datasetName, options.signal)
-    // What was changed stays changed, however the connection ends.
+    // The change is committed, even if closing the connection fails.
     const quiet = (): void => {}
     return await closingConnection(opened, quiet, async connection => {
       const committed = await connection.committed(setup.name, setup.source.name)
@@ -136,7 +136,7 @@ async function changeCommitted(
       return { ...dropped, loadId: options.dryRun === true ? undefined : await commit() }
     })
   } finally {
-    // What was changed is committed; a lock that stays is known as that of a process that is gone.
+    // The change is committed. If the lock stays, the next run sees that its process is gone.
     await lock?.release().catch(() => {})
   }
 }

@@ -9,23 +9,25 @@ import type { ColumnSchema, ReadonlySchema, Schema, TableSchema } from '../../sc
 import { cloneSchema, versionHash } from '../../schema/stored/document.js'
 import { replaceFile } from './wholeFile.js'
 
-/** Where the schema is read from before a run and written to after it: folders, or files named `.yaml` or `.yml`. */
+/**
+ * Where a run reads the schema before it starts and writes it afterwards: folders, or files named `.yaml` or `.yml`.
+ */
 export interface SchemaFiles {
   /**
-   * Hints for tables and columns, which win over what data and source say. In a folder: `<schema>.schema.yaml`, written
-   * by the first run with what the source declares, to be edited then.
+   * Hints for tables and columns, which override data and source. In a folder: `<schema>.schema.yaml`. The first run
+   * writes it with what the source declares; you can edit it then.
    */
   readonly import?: string | undefined
-  /** The schema as it was committed. In a folder: `<schema>.schema.yaml`. */
+  /** The committed schema. In a folder: `<schema>.schema.yaml`. */
   readonly export?: string | undefined
 }
 
-/** The file of a schema under one of the two paths, as dlt names it. */
+/** The schema's file under one of the two paths, named as dlt names it. */
 function schemaFile(path: string, schemaName: string): string {
   return /^\.ya?ml$/i.test(extname(path)) ? path : join(path, `${schemaName}.schema.yaml`)
 }
 
-/** The schema to import; undefined when its file is not there. Rejects with a SchemaError when it is no schema. */
+/** The schema to import. Undefined if the file does not exist. Rejects with a SchemaError if it is not a schema. */
 export async function readImport(files: SchemaFiles, schemaName: string): Promise<Schema | undefined> {
   if (files.import === undefined) return undefined
   const file = schemaFile(files.import, schemaName)
@@ -46,7 +48,7 @@ export async function readImport(files: SchemaFiles, schemaName: string): Promis
   }
 }
 
-/** A schema for a dataset without one: what is imported, beside the system tables that `fresh` has. */
+/** A schema for a dataset without one: the imported schema, plus the system tables of `fresh`. */
 export function importedAnew(imported: Schema, fresh: Schema): Schema {
   const schema = cloneSchema(imported)
   schema.tables = new Map([...fresh.tables, ...schema.tables])
@@ -57,9 +59,9 @@ export function importedAnew(imported: Schema, fresh: Schema): Schema {
 }
 
 /**
- * The stored schema while the file is as it was when it was last imported; else the imported one, which wins whatever
- * both have. Tables that only the stored schema has stay, as do the columns of tables that hold rows. Fails where a file
- * wants another type for a column that holds values.
+ * The stored schema, if the file has not changed since its last import. Otherwise the imported schema, which wins for
+ * everything that both have. Tables that only the stored schema has stay, as do the columns of tables with rows. Fails
+ * if a file changes the type of a column that holds values.
  */
 export function importedOver(imported: Schema, stored: Schema): Schema {
   if (stored.imported_version_hash === imported.version_hash) return stored
@@ -104,7 +106,7 @@ function cloneTable(table: TableSchema): TableSchema {
   return { ...table, columns } as TableSchema
 }
 
-/** The hints of a resource, without what the imported schema says otherwise about its table. */
+/** The hints of a resource, without those that the imported schema overrides for its table. */
 export function underImport(
   hints: TableHints,
   table: string,
@@ -122,7 +124,7 @@ export function underImport(
   return { ...hints, columns }
 }
 
-/** Writes the files: the export always, the import only where there is none yet. */
+/** Writes the files: always the export, and the import only if it does not exist yet. */
 export async function writeSchemaFiles(
   files: SchemaFiles,
   declared: ReadonlySchema,

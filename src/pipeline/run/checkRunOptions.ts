@@ -8,8 +8,8 @@ const CONTRACT_KEYS = ['tables', 'columns', 'data_type']
 const CONTRACT_MODES = ['evolve', 'freeze', 'discard_row', 'discard_value']
 
 /**
- * Fails with a ConfigError that names every option of a run that cannot be meant: a misspelt word must not drop a table
- * or let a schema change, nor a number that is none bound a run. JavaScript has no types that would say so.
+ * Fails with a ConfigError that names every invalid option of a run. A misspelt word must not drop a table or let a
+ * schema change, and an invalid number must not limit a run. JavaScript callers have no types to catch this.
  */
 export function checkRunOptions(options: Partial<RunOptions>): void {
   const problems: ConfigProblem[] = []

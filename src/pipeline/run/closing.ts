@@ -4,7 +4,7 @@ import { RequestError, SluiceError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import { type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
 
-/** Runs `work` under the lock of the pipeline, which is released whatever happens. */
+/** Runs `work` under the lock of the pipeline. Always releases the lock. */
 export async function underLock<T>(
   setup: PipelineSetup,
   options: Pick<RunOptions, 'onEvent' | 'signal'>,
@@ -28,7 +28,7 @@ export async function underLock<T>(
   }
 }
 
-/** Runs `work` and closes the source, whatever comes of it. */
+/** Runs `work` and always closes the source. */
 export async function closingSource<T>(
   { source }: Pick<PipelineSetup, 'source'>,
   emit: (event: RunEvent) => void,
@@ -41,7 +41,7 @@ export async function closingSource<T>(
   }
 }
 
-/** Runs `work` with a connection that is closed afterwards, whatever comes of it. */
+/** Runs `work` with a connection and always closes it afterwards. */
 export async function closingConnection<T>(
   connection: Connection,
   emit: (event: RunEvent) => void,
@@ -54,7 +54,7 @@ export async function closingConnection<T>(
   }
 }
 
-/** What fails at the end of a run neither hides an earlier failure nor makes one of a run that has committed. */
+/** A failure at the end of a run does not hide an earlier failure, and does not fail a run that has committed. */
 export async function warningOf(
   emit: (event: RunEvent) => void,
   what: string,
@@ -68,7 +68,7 @@ export async function warningOf(
   }
 }
 
-/** For events behind the commit: the failure of a listener is not one of the run. */
+/** For events after the commit: a listener that fails does not fail the run. */
 export function safely(emit: (event: RunEvent) => void): (event: RunEvent) => void {
   return event => {
     try {
@@ -77,7 +77,7 @@ export function safely(emit: (event: RunEvent) => void): (event: RunEvent) => vo
   }
 }
 
-/** A run that was stopped says so in one way, whatever it was doing; a failure of its own is told as it is. */
+/** A stopped run always reports the same error, whatever it was doing. Other failures are reported unchanged. */
 function stopped(error: unknown, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted !== true || signal.reason instanceof SluiceError) return error
   const isStop =
@@ -88,7 +88,7 @@ function stopped(error: unknown, signal: AbortSignal | undefined): unknown {
   return new RequestError('aborted', `the run was stopped (${why}); nothing was committed`, { cause: signal.reason })
 }
 
-/** Tells of the failure, and gives the error back. */
+/** Emits the failure and returns the error. */
 function failing(error: unknown, emit: (event: RunEvent) => void): unknown {
   const message = error instanceof Error ? error.message : String(error)
   emit({ type: 'run_failed', code: error instanceof SluiceError ? error.code : 'unexpected', message })

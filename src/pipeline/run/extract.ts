@@ -10,14 +10,14 @@ import type { ListMeter, Meter } from './meter.js'
 import { createRunMemory, createSlots, type ListMemory, type RunMemory, type Slots } from './runMemory.js'
 import { located, runSteps } from './steps.js'
 
-/** A resource with what a run attaches to it. */
+/** A resource with what one run adds to it. */
 export interface ResourceRun {
   readonly resource: Resource
   readonly children: readonly ResourceRun[]
   readonly cursor?: CursorTracker | undefined
   readonly meter: Meter
   readonly notes: ResourceNotes
-  /** Takes the records that passed; absent where the resource is read only for its children. */
+  /** Takes the records that the steps keep. Absent if the run reads the resource only for its children. */
   readonly write?: ((records: Uint8Array) => Promise<void>) | undefined
 }
 
@@ -31,13 +31,13 @@ export interface ExtractOptions {
 }
 
 /**
- * Reads every list of the given root resources and, for each of their records, the lists of their children. Pages of
- * one list are written in order. The first failure aborts everything still in flight and is the one thrown.
+ * Reads every list of the root resources and, for each of their records, the lists of their children. Writes the pages
+ * of one list in order. The first failure aborts everything in flight, and this function throws it.
  */
 export async function extract(roots: readonly ResourceRun[], options: ExtractOptions): Promise<void> {
   const failing = new AbortController()
   const signal = AbortSignal.any([options.signal, failing.signal])
-  // Every request in flight and every wait listens; their number is bounded by the concurrency, not by ten.
+  // Every request in flight and every wait adds a listener. The concurrency limits their number, not Node's ten.
   setMaxListeners(0, signal)
   const memory = createRunMemory(PAGE_BYTES, () => slots.changed())
   const slots = createSlots(options.concurrency - 1, memory.hasRoom)
@@ -45,7 +45,7 @@ export async function extract(roots: readonly ResourceRun[], options: ExtractOpt
   try {
     await slots.run(roots, root => readList(root, ROOT, reading))
   } catch (error) {
-    // What the others say who were stopped is no cause; the signal keeps the reason that it was first given.
+    // Errors of the aborted requests are not the cause. The signal keeps the first reason.
     throw failing.signal.aborted ? failing.signal.reason : error
   }
 }
@@ -58,12 +58,12 @@ interface Reading extends ExtractOptions {
   readonly memory: RunMemory
 }
 
-/** Bytes of pages that a run holds at once, as far as it has a choice. */
+/** Bytes of pages that a run holds at once. It exceeds them only if it must. */
 const PAGE_BYTES = 32 << 20
-/** The records of a page that children are read for are objects too, which take about twice the bytes. */
+/** For children, a page's records are also parsed into objects, which take about twice the bytes. */
 const PARENT_COST = 3
 
-/** For whom a list is read: one record of the parent, or several in one request. A root resource has neither. */
+/** The parent records of a list: one record, or several in one request. A root resource has neither. */
 type Asker = Pick<ExtractContext, 'parent' | 'parents'>
 
 const ROOT: Asker = {}
@@ -120,7 +120,7 @@ function contextOf(run: ResourceRun, asker: Asker, options: Reading): ExtractCon
   }
 }
 
-/** Whether the list need not be read further. */
+/** Returns whether to stop reading the list. */
 async function readPage(
   run: ResourceRun,
   page: Page,
@@ -144,13 +144,13 @@ async function writePage(run: ResourceRun, page: Page, account: ListMeter, asker
   const records = filtered?.records ?? stepped.records
   meter.filtered(stepped.dropped + (filtered?.dropped ?? 0))
   account.page(page, page.count)
-  // A page of which nothing is left leaves no trace in the schema, as with dlt; an empty answer does.
+  // A page whose records are all dropped leaves no trace in the schema, as with dlt. An empty answer does.
   const isUsedUp = page.count > 0 && records.length === '[]'.length
   if (!isUsedUp) await run.write?.(records)
   return { records, beyond: filtered?.beyond ?? false }
 }
 
-/** The lists of the children of one list; records that do not fill a batch wait for those of the next page. */
+/** The lists of the children of one list. Records that do not fill a batch wait for those of the next page. */
 class Offspring {
   readonly #run: ResourceRun
   readonly #options: Reading
@@ -161,7 +161,7 @@ class Offspring {
     this.#options = options
   }
 
-  /** Reads the lists of these records, which are of that page. */
+  /** Reads the child lists of these records, which come from that page. */
   async read(records: Uint8Array, page: Page): Promise<void> {
     const { children } = this.#run
     if (children.length === 0) return
@@ -178,7 +178,7 @@ class Offspring {
     }
   }
 
-  /** Reads the lists of records that still wait: to be called once the list has ended. */
+  /** Reads the child lists of the records that still wait. Call it once the list has ended. */
   async readRest(): Promise<void> {
     for (const [child, parents] of this.#waiting) {
       if (parents.length > 0) await this.#readLists(child, [{ parents }])

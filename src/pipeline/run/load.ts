@@ -43,16 +43,19 @@ export interface OpenLoadInput {
   readonly windows: FrozenWindows
   readonly load: Load
   readonly loadId: string
-  /** The pages are of an earlier time: cursors do not move back, nothing is deleted for not being among them. */
+  /** The pages are from an earlier time: cursors do not move back, and absent rows are not deleted. */
   readonly isReplay?: boolean | undefined
 }
 
-/** A load that pages are being written into. */
+/** A load that is receiving pages. */
 export interface OpenLoad {
   readonly resources: readonly ResourceRun[]
-  /** The run's events, counted for the receipts on their way. */
+  /** Passes the run's events on, and counts them for the receipts. */
   readonly emit: (event: RunEvent) => void
-  /** Ends the load: stages what is left, judges, and says what to commit; no plan where there is nothing. */
+  /**
+   * Ends the load: stages the remaining rows, judges, and returns what to commit. No plan if there is nothing to
+   * commit.
+   */
   finish(): Promise<{
     readonly receipts: readonly Receipt[]
     readonly rows: Readonly<Record<string, number>>
@@ -154,7 +157,7 @@ function doubtMessage(
   )
 }
 
-/** Whether records that come twice are one row in the end, and so are those of the lists that are asked for with each of them. */
+/** Whether records that arrive twice become one row, as do those of the child lists requested for each of them. */
 function mergesTwice(
   { resource, loaded, disposition, children }: PlannedResource,
   schema: Schema,
@@ -169,8 +172,8 @@ function mergesTwice(
 }
 
 /**
- * Judges the receipts, moves the cursors and lists the tables to commit. Rows that contracts did not admit are a load of
- * their own, as with dlt.
+ * Judges the receipts, moves the cursors and lists the tables to commit. Rows that contracts reject also make a load,
+ * as with dlt.
  */
 function conclude(
   input: OpenLoadInput,
@@ -196,7 +199,7 @@ function conclude(
     const rows = rowsOf(schema, rowsByTable, name)
     const variants = variantsOf(schema, normalized.variants, name)
     const counted = resourceMeter.receipt(rows, judgements.get(name) as Judgement)
-    // Receipts are stored and printed, and reasons may quote what an API says.
+    // Receipts are stored and printed, and their reasons may quote the API.
     const receipt = { ...counted, ...variants, reasons: scrubbed(counted.reasons, setup.scrubber) }
     emit({ type: 'resource_finished', resource: receipt.resource, receipt })
     return receipt
@@ -208,7 +211,7 @@ function conclude(
   )
   const state = bumpState(moveCursors(prepared.state, resources, { ...input, holdings }))
   const { refreshed } = prepared
-  // As with dlt, the state is stored anew after tables were dropped.
+  // As with dlt, dropping tables stores the state again.
   const storesState = state._version_hash !== prepared.state._version_hash || refreshed.drop.length > 0
   const committedAt = BigInt(setup.clock.now()) * 1000n
   const fillers = fillersOf(setup.source, resources, judgements, prepared.naming)
@@ -226,7 +229,7 @@ function conclude(
   const isNothing = tables.length + discarded + refreshed.drop.length + refreshed.truncate.length === 0
   if (isNothing && !storesState) return { receipts, rows, plan: undefined, fillers }
   if (storesState) ensureStateTable(schema, prepared.naming)
-  // New nested tables may carry root ids that their own root table did not give before.
+  // New nested tables may carry root ids that their root table did not have before.
   for (const table of schema.tables.values()) propagateRootKey(schema, table)
   bumpVersionFrom(prepared.declared, schema)
   return {
@@ -237,7 +240,7 @@ function conclude(
   }
 }
 
-/** The verdicts of all resources, parents first: what is not known of a parent is not known of its children. */
+/** The verdicts of all resources, parents first. A doubt about a parent is a doubt about its children. */
 function judgeTree(resources: readonly OpenResource[]): ReadonlyMap<string, Judgement> {
   const judged = new Map<string, JudgedParent>()
   for (const { planned, meter: resourceMeter, cursor } of resources) {
@@ -277,7 +280,7 @@ function refuseIncomplete(receipts: readonly Receipt[], options: RunOptions): vo
   )
 }
 
-/** What a run knows of a resource when it decides where its cursor may go. */
+/** What a run knows about a resource when it decides how far its cursor may move. */
 function readResource(
   { planned, meter: { unread } }: OpenResource,
   judgements: ReadonlyMap<string, Judgement>,
@@ -295,7 +298,7 @@ function readResource(
   }
 }
 
-/** The state with every cursor that came further, but for those that have to wait. */
+/** The state with every cursor that moved, except those that must wait. */
 function moveCursors(
   state: PipelineState,
   resources: readonly OpenResource[],
@@ -322,10 +325,10 @@ function moveCursors(
   }, state)
 }
 
-/** Shorter secrets are met in values by chance, as a year is in a date. */
+/** Shorter secrets occur in values by chance, as a year does in a date. */
 const SHORTEST_HELD = 8
 
-/** A cursor is stored for the next run, and no secret is stored. */
+/** A cursor is stored for the next run, and a secret must not be stored. */
 function refuseSecretCursor(
   { name }: Resource,
   { cursorPath, path }: IncrementalHint,
@@ -343,8 +346,8 @@ function refuseSecretCursor(
 }
 
 /**
- * A `replace` by a listing that is not known to be whole takes no more rows away than `deletes` may: an API that gives an
- * empty page, or a trial run, would empty the table.
+ * A `replace` by a listing that may be incomplete removes no more rows than `deletes` may. Otherwise an empty page from
+ * the API, or a trial run, would empty the table.
  */
 async function guardReplaced(
   { setup, connection, prepared, options, isReplay }: OpenLoadInput,

@@ -3,17 +3,17 @@ import type { Receipt } from '../../model/receipt.js'
 import type { ListEnd, Page, Unread } from '../../model/source.js'
 import { type Judgement, ResourceJudge } from '../../model/verdict.js'
 
-/** Counts what one resource asks for and gets, and gathers how its lists ended. */
+/** Counts the requests and answers of one resource, and collects how its lists ended. */
 export interface Meter {
-  /** Lists that were asked for. */
+  /** Lists that were requested. */
   readonly lists: number
-  /** What left records of these lists unread. */
+  /** Why records of these lists were not read. */
   readonly unread: ReadonlySet<Unread>
-  /** Rows that contracts did not admit. */
+  /** Rows that contracts rejected. */
   readonly discardedRows: number
   /** Counts requests, retries and waits from the run's events. */
   observe(event: RunEvent): void
-  /** Starts the account of one list: the whole resource, or what belongs to one parent. */
+  /** Starts counting for one list: the whole resource, or the records of one parent. */
   list(): ListMeter
   filtered(records: number): void
   discarded(rows: number, values: number): void
@@ -28,7 +28,7 @@ export interface ListMeter {
   end(end: ListEnd | undefined): void
 }
 
-/** `areMerged`: records of the resource that come twice are one row in the end. */
+/** `areMerged`: records of the resource that arrive twice become one row. */
 export function meter(resource: string, areMerged: boolean): Meter {
   const count = {
     requests: 0,

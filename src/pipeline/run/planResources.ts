@@ -3,19 +3,18 @@ import type { Destination } from '../../model/destination.js'
 import { ConfigError, DestinationError } from '../../model/errors.js'
 import type { DispositionHint, Resource, Source } from '../../model/source.js'
 
-/** A resource that takes part in a run, with what the run decided about it. */
+/** A resource that takes part in a run, with the run's decisions about it. */
 export interface PlannedResource {
   readonly resource: Resource
-  /** Whether its own records are loaded, or only those of its children. */
+  /** Whether its own records are loaded, or only its children's. */
   readonly loaded: boolean
   readonly disposition: DispositionHint
   readonly children: readonly PlannedResource[]
 }
 
 /**
- * The trees of resources to read: those selected and, unloaded, the parents they need. Resources that neither are
- * loaded nor lead to one that is take no part. Fails where a selection names no resource, or the destination cannot
- * do what a resource asks for.
+ * The trees of resources to read: those selected, and the parents that they need, which are not loaded. Other resources
+ * take no part. Fails if a selection names no resource, or if the destination does not support what a resource needs.
  */
 export function planResources(
   source: Source,
@@ -75,7 +74,7 @@ function checkCapabilities(
   })
 }
 
-/** Fails where `deletes` cannot work. `isForRun`: a run that replaces all rows by its own choice leaves none to delete. */
+/** Fails if `deletes` cannot work. `isForRun`: a run that chooses to replace all rows leaves none to delete. */
 function refuseDeletes(
   source: Source,
   destination: Destination,
@@ -93,7 +92,7 @@ function refuseDeletes(
   refuseOrphans(source, resource)
 }
 
-/** Fails where rows cannot go with their parents': nothing names the parent's row, or it never goes. */
+/** Fails if rows cannot be deleted with their parents': no column names the parent's row, or it is never deleted. */
 function refuseOrphans(source: Source, resource: Resource): void {
   if (resource.deletes?.mode !== 'with_parent') return
   const parent = parentOf(source, resource)
@@ -111,7 +110,7 @@ function refuseOrphans(source: Source, resource: Resource): void {
     )
   if (typeof tableName === 'function')
     throw refused(resource, 'deletes', `is with_parent, but a function names the tables of its parent ${parent.name}`)
-  // Of a parent that goes with its own parent, that one's refusal says why.
+  // If the parent is deleted with its own parent, that parent's error gives the reason.
   if (parent.deletes?.mode !== 'with_parent' && deletionOf(source, resource) === undefined)
     throw refused(
       resource,
@@ -120,7 +119,7 @@ function refuseOrphans(source: Source, resource: Resource): void {
     )
 }
 
-/** How rows of a resource go that deletes some: for those that go with their parents', as these do. */
+/** How a resource deletes rows: `soft` or `hard`. With `with_parent` it deletes as its parent does. */
 export function deletionOf(source: Source, resource: Resource): 'soft' | 'hard' | undefined {
   const { deletes } = resource
   if (deletes?.mode !== 'with_parent') return deletes?.mode
@@ -133,7 +132,7 @@ export function parentOf({ resources }: Source, { parent }: Resource): Resource 
   return resources.find(({ name }) => name === parent)
 }
 
-/** The error for what a resource asks for and cannot get; `key` is the key of the document to change. */
+/** The error for a setting that a resource cannot have. `key` is the key of the document to change. */
 export function refused(resource: Resource, key: string, message: string): ConfigError {
   const path = `${resource.path}.${key}`
   return new ConfigError([{ place: { path }, message: `resource ${resource.name}: ${message}` }])

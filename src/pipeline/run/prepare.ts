@@ -16,22 +16,22 @@ import type { PipelineSetup, Refresh, RunOptions } from '../setup.js'
 import { flattenPlan, type PlannedResource } from './planResources.js'
 import { refuseWithoutKeys, reportSharedTables } from './refusals.js'
 
-/** Schema and state as a run begins with them: committed ones, or new ones, after a refresh. */
+/** Schema and state at the start of a run: the committed ones, or new ones after a refresh. */
 export interface Prepared {
   readonly naming: Naming
   /** The run's own copy, which evolves. */
   readonly schema: Schema
-  /** Gets the hints of the run as well, but no rows: dlt counts a version for either. */
+  /** Gets the run's hints too, but no rows: dlt counts a version for each. */
   readonly declared: Schema
   readonly state: PipelineState
   readonly refreshed: Pick<CommitPlan, 'drop' | 'truncate' | 'forgetSchema'>
-  /** The schema file, whose hints come before those of the source. */
+  /** The schema file. Its hints override those of the source. */
   readonly imported: Schema | undefined
 }
 
 /**
- * Schema and state that a run begins with. Warns of what was changed by hand at the destination: what is missing there
- * is created again with the rows that need it. Fails where the resources ask for what this schema does not allow.
+ * Schema and state at the start of a run. Warns of manual changes at the destination. A missing table or column is
+ * created again with the rows that need it. Fails if the resources need something that this schema does not allow.
  */
 export async function prepareSchema(
   setup: PipelineSetup,
@@ -76,7 +76,7 @@ export async function prepareSchema(
   return { naming, ...begun, declared, state: withSchemaName(begun.state, source.name), imported }
 }
 
-/** The root tables that the resources may write: those of their names, and those that are theirs in the schema. */
+/** The root tables that the resources may write: those with their names, and those that the schema assigns to them. */
 function tableUses(
   schema: ReadonlySchema,
   naming: Naming,
@@ -89,7 +89,7 @@ function tableUses(
     const own = { merges: disposition.disposition === 'merge', givesStrategy: disposition.strategy !== undefined }
     for (const table of schema.tables.values()) {
       if (table.resource !== resource.name || table.parent !== undefined || uses.has(table.name)) continue
-      // A nested table with keys of its own is a root table of the resource, and has a disposition of its own.
+      // A nested table with its own keys is a root table of the resource, with its own disposition.
       const other = { merges: table.write_disposition === 'merge', givesStrategy: false }
       uses.set(table.name, typeof tableName === 'function' ? own : other)
     }
@@ -141,7 +141,7 @@ function refresh(mode: Refresh | undefined, input: RefreshInput): Omit<Prepared,
   const { stored, fresh, source } = input
   if (stored === undefined || mode === undefined)
     return { schema: stored ?? fresh(), state: input.state, refreshed: { drop: [], truncate: [] } }
-  // Forgetting leaves an empty object where nothing was stored, as with dlt: another hash of the state.
+  // As with dlt, a refresh leaves an empty object if nothing was stored. This changes the hash of the state.
   const known: PipelineState = { ...input.state, sources: input.state.sources ?? {} }
   if (mode === 'drop_sources') {
     const drop = [...stored.tables.keys()].filter(name => !name.startsWith('_dlt'))
@@ -161,7 +161,7 @@ function refresh(mode: Refresh | undefined, input: RefreshInput): Omit<Prepared,
   return { schema: stored, state, refreshed: { drop: tables, truncate: [] } }
 }
 
-/** The resource whose records a table, nested or not, is made of. */
+/** The resource whose records fill a table, nested or not. */
 export function rootResource(schema: Pick<Schema, 'tables'>, name: string): string | undefined {
   return rootTable(schema, name)?.resource
 }

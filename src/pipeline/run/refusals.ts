@@ -7,7 +7,7 @@ import type { Naming } from '../../schema/naming.js'
 import type { ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
 import { flattenPlan, type PlannedResource, refused } from './planResources.js'
 
-/** Fails with a ConfigError where rows are to be merged or deleted by a primary key that nothing names. */
+/** Fails with a ConfigError if rows are to be merged or deleted by a primary key that is not declared. */
 export function refuseWithoutKeys(roots: readonly PlannedResource[], schema: ReadonlySchema, naming: Naming): void {
   for (const [name, [owner]] of tablesOf(roots, naming)) {
     if (owner !== undefined) refuseWithoutKey(owner, schema.tables.get(name))
@@ -61,9 +61,8 @@ function namesKey({ primaryKey = [], columns = [] }: TableHints): boolean {
 }
 
 /**
- * Warns of resources whose records come into one table. Fails with a ConfigError where these delete in different ways:
- * nobody could tell whose row it is that is gone. Fails with a SchemaError where two tables would differ only by case and
- * the destination takes them for one.
+ * Warns of resources that fill one table. Fails with a ConfigError if they delete in different ways: nobody can tell
+ * whose row is gone. Fails with a SchemaError if two tables differ only by case and the destination treats them as one.
  */
 export function reportSharedTables(
   roots: readonly PlannedResource[],
@@ -114,7 +113,7 @@ function refuseEqualButForCase(names: readonly string[], schema: ReadonlySchema,
   }
 }
 
-/** The resources that are loaded, by the table that their document names; the first owns it. */
+/** The loaded resources, by the table that their document names. The first one owns the table. */
 function tablesOf(roots: readonly PlannedResource[], naming: Naming): ReadonlyMap<string, readonly PlannedResource[]> {
   const tables = new Map<string, PlannedResource[]>()
   for (const planned of flattenPlan(roots)) {

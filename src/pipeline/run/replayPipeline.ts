@@ -18,10 +18,10 @@ export interface ReplayOptions<Name extends string = string>
   > {}
 
 /**
- * Loads what the journal of an earlier load holds, kept, set aside or unfinished, by today's rules of the schema and
- * without one request to the API. The newest journal, unless a load is named. It is a load of its own and commits like
- * any other: what is appended is there once more, unless a refresh makes room first. Cursors never move back, rows are
- * never deleted because a journal does not have them, and the journal stays.
+ * Loads the journal of an earlier load: kept, set aside or unfinished. It uses today's schema rules and sends no
+ * request to the API. Default: the newest journal. It commits like any other load, so appended rows are there twice
+ * unless a refresh drops them first. Cursors never move back, rows absent from the journal are never deleted, and the
+ * journal stays.
  */
 export async function replayPipeline(
   setup: PipelineSetup,
@@ -60,19 +60,19 @@ async function replayConnected(
       lookup: recorded.lookup,
       record: recorded.record,
       loadId: nextLoadId(setup.clock.now(), newest, setup.clock.random()),
-      // No run was interrupted: every page is from the journal.
+      // No run was interrupted: every page comes from the journal.
       resumedPages: 0,
       sync: async () => {},
     }
     const running = { setup, options, emit, connection, roots, prepared, windows, journal, lock }
     return await readAndCommit({ ...running, isReplay: true })
   } finally {
-    // Only read: nothing is lost with it.
+    // It was only read, so nothing is lost.
     await recorded.close().catch(() => {})
   }
 }
 
-/** Folder of a load, or of the newest. Of several journals of one load, that of its latest attempt. */
+/** Folder of the given load, or of the newest. If one load has several journals, the latest attempt. */
 async function recordedLoad({ files }: PipelineSetup, folder: string, wanted: string | undefined): Promise<string> {
   const recorded = await recordedLoads(files, folder)
   const found = recorded.findLast(({ loadId }) => wanted === undefined || loadId === wanted)
@@ -87,7 +87,7 @@ async function recordedLoad({ files }: PipelineSetup, folder: string, wanted: st
   )
 }
 
-/** The windows that the recorded requests were made with: the cursors may have moved since. */
+/** The windows of the recorded requests. The cursors may have moved since. */
 function windowsOf(recorded: unknown, now: FrozenWindows): FrozenWindows {
   if (!isJsonObject(recorded)) return now
   const byResource = new Map(now.byResource)

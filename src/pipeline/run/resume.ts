@@ -20,13 +20,13 @@ import type { PipelineSetup, RunOptions, RunResult } from '../setup.js'
 import { type FrozenWindows, windowsDocument } from './incremental/windows.js'
 import { flattenPlan, type PlannedResource } from './planResources.js'
 
-/** Journals older than this are not resumed: their pages tell of another time. */
+/** Older journals are not resumed: their pages are out of date. */
 const RESUME_WITHIN_MS = 24 * 60 * 60 * 1000
 
-/** What a run looks at when it asks whether an interrupted one can be resumed. */
+/** What a run needs to decide whether to resume an interrupted one. */
 export interface Continuation {
   readonly setup: PipelineSetup
-  /** Of this pipeline, in the working folder. */
+  /** Folder of this pipeline in the working folder. */
   readonly folder: string
   readonly connection: Connection
   readonly roots: readonly PlannedResource[]
@@ -34,17 +34,17 @@ export interface Continuation {
   readonly emit: (event: RunEvent) => void
 }
 
-/** A load that a run before this one committed, and what is left to do about it. */
+/** A load that an earlier run committed, and what remains to do about it. */
 export interface Settled {
   readonly result: RunResult
-  /** Forgets its journal. */
+  /** Puts its journal away. */
   readonly forget: () => Promise<void>
 }
 
 /**
- * Forgets journals whose loads were committed although their runs did not get as far as saying so: the process ended,
- * or the answer to the commit was lost. Gives the result of the one that asked for the same as this run, for then this
- * run is the second attempt at a load that is there already.
+ * Puts away journals whose loads were committed, but whose runs did not record it: the process ended, or the answer to
+ * the commit was lost. Returns the result of the load with the same plan as this run. This run is then the second
+ * attempt at a load that is already committed.
  */
 export async function settleCommitted(now: Continuation): Promise<Settled | undefined> {
   const { setup, connection, options } = now
@@ -66,7 +66,7 @@ export async function settleCommitted(now: Continuation): Promise<Settled | unde
     code: 'other',
     message: `The run before this one was interrupted after its load ${loadId} was committed: nothing is loaded a second time. The next run asks for what is new`,
   })
-  // What it did not get to removing, staged rows or files that no longer count, goes as at the begin of any load.
+  // Removes its leftovers, staged rows or files that no longer count, as at the start of any load.
   await (await connection.begin({ loadId, pipeline: setup.name })).abort()
   const receipts = await storedReceipts(connection, loadId)
   const rows = Object.assign({}, ...receipts.map(receipt => receipt.rows)) as Record<string, number>
@@ -76,7 +76,7 @@ export async function settleCommitted(now: Continuation): Promise<Settled | unde
   }
 }
 
-/** The journal of the interrupted load that asked for the same, or a new one. Others are set aside. */
+/** The journal of the interrupted load with the same plan, or a new one. Other journals are set aside. */
 export async function takeUpJournal(now: Continuation, windows: FrozenWindows, last: string | undefined) {
   const { setup, folder, emit } = now
   const fingerprint = JSON.stringify([
@@ -128,7 +128,7 @@ function isOld({ meta }: UnfinishedLoad, nowMs: number): boolean {
   return typeof meta.started_at === 'number' && nowMs - meta.started_at > RESUME_WITHIN_MS
 }
 
-/** What a run was asked for, whatever state it begins with. */
+/** What a run was asked for, regardless of the state it starts with. */
 function planDigest({ setup, roots, options }: Continuation): string {
   const asked = flattenPlan(roots).map(({ resource, loaded, disposition }) => [resource.name, loaded, disposition])
   const { refresh = null, maxPages = null } = options
@@ -137,8 +137,8 @@ function planDigest({ setup, roots, options }: Continuation): string {
 }
 
 /**
- * After a failure: keeps the pages for the next run, or moves them out of its way where they are to blame, for taking
- * them up again would fail again for ever.
+ * After a failure: keeps the pages for the next run. If the pages may be the cause, sets them aside, because resuming
+ * would fail again forever.
  */
 export async function keepPages(
   { setup, folder, emit }: Continuation,
@@ -160,12 +160,12 @@ function blamesPages(error: unknown): boolean {
   if (error instanceof SchemaError) return true
   if (error instanceof DataError) return error.code !== 'journal'
   if (!(error instanceof RequestError)) return false
-  // An answer that was given up after some attempts was never recorded.
+  // With `attempts`, the answer was given up and never recorded.
   if (error.code === 'response_format') return error.attempts === undefined
   return error.code === 'pagination_loop' || (error.code === 'http_status' && (error.status ?? 500) < 300)
 }
 
-/** So many journals that were set aside are kept, the newest ones. */
+/** Number of journals that are kept after being set aside, newest first. */
 const MOST_ASIDE = 5
 
 async function forgetOldPages({ setup, folder, emit }: Continuation): Promise<void> {
@@ -178,7 +178,7 @@ async function forgetOldPages({ setup, folder, emit }: Continuation): Promise<vo
   })
 }
 
-/** The receipts of a committed load; none where the destination keeps none. */
+/** The receipts of a committed load. None if the destination stores none. */
 async function storedReceipts(connection: Connection, loadId: string): Promise<readonly Receipt[]> {
   const table = '_sluice_receipts'
   if (!(await connection.inspect()).has(table)) return []

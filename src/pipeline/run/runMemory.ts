@@ -1,24 +1,24 @@
 import type { PageMemory, ResourceNotes } from '../../model/source.js'
 
-/** Bytes that a list is expected to hold whose resource has had no page yet: four such lists fill the budget. */
+/** Expected bytes of a list before its resource has had a page: four such lists fill the budget. */
 const SHARE_UNKNOWN = 4
 
-/** What a list holds until it has ended. */
+/** What a list holds in memory until it ends. */
 export interface ListMemory {
-  /** The list now holds a page of this size, instead of the one before. */
+  /** The list now holds a page of this size instead of the previous one. */
   page(bytes: number): void
-  /** To be called once. */
+  /** Call it once. */
   end(): void
 }
 
 export interface RunMemory extends PageMemory {
-  /** For a list of the resource that these notes are of. */
+  /** For a list of the resource with these notes. */
   list(notes: Pick<ResourceNotes, 'usualBytes'>): ListMemory
 }
 
 /**
- * One budget for all lists of a run, at every depth. A list that begins is counted with what the lists of its resource held
- * before it. What must be held is held even beyond the budget; `changed` is called when there is room again.
+ * One budget for all lists of a run, at every depth. A new list counts with the size of its resource's last page. Pages
+ * that must be held may exceed the budget. Calls `changed` when there is room again.
  */
 export function createRunMemory(budget: number, changed: () => void): RunMemory {
   let held = 0
@@ -48,22 +48,22 @@ export function createRunMemory(budget: number, changed: () => void): RunMemory 
   }
 }
 
-/** What may be done at once in a run, whatever the depth at which there is something to do. */
+/** Limits what a run does at once, at every depth. */
 export interface Slots {
   /**
-   * Runs `work` on every item, started in order; none after a failure. Rejects when all have ended, with the first
-   * failure by time. One item is always under way, so whoever holds a slot while its children work never keeps them from it; each
-   * item beside it takes a slot.
+   * Runs `work` on every item, started in order, and starts none after a failure. Rejects when all have ended, with the
+   * first failure by time. One item always runs without a slot, so a parent that holds a slot never blocks its
+   * children. Each further item takes a slot.
    */
   run<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void>
-  /** To be called where `hasRoom` may have become true. */
+  /** Call it when `hasRoom` may have become true. */
   changed(): void
 }
 
-/** `count` slots, which are given only while `hasRoom`. */
+/** `count` slots, handed out only while `hasRoom`. */
 export function createSlots(count: number, hasRoom: () => boolean = () => true): Slots {
   let free = count
-  /** Starts more, if it can; those asked last are the deepest, and what they finish makes room. */
+  /** Each entry starts more work if it can. The last ones are the deepest, and finishing them makes room. */
   const wanting: (() => void)[] = []
   const changed = (): void => {
     for (let last = wanting.length - 1; last >= 0 && free > 0 && hasRoom(); last--) wanting[last]?.()

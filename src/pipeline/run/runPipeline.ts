@@ -18,9 +18,9 @@ import { keepPages, settleCommitted, takeUpJournal } from './resume.js'
 const DEFAULT_CONCURRENCY = 16
 
 /**
- * One run: connect and see what is committed, freeze the incremental windows, take up or begin a journal, read every
- * page into rows and staged batches, judge the receipts, commit once, close everything, forget the journal. A run that
- * has committed does not reject: what goes wrong afterwards is a warning.
+ * One run: connect and read what is committed, freeze the incremental windows, resume or start a journal, read every
+ * page into rows and staged batches, judge the receipts, commit once, close everything, put the journal away. A run
+ * that has committed does not reject: later failures are warnings.
  */
 export async function runPipeline(setup: PipelineSetup, options: RunOptions): Promise<RunResult> {
   checkRunOptions(options)
@@ -31,7 +31,7 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
   return await underLock(setup, options, async lock => {
     const run = { setup, folder, roots, options, emit, lock }
     const { result, forget } = await closingSource(setup, emit, () => runConnected(run))
-    // Last: a run that is killed before this is known by its journal, and the next one loads nothing twice.
+    // Last: if a run is killed before this, the next one recognises its journal and loads nothing twice.
     await warningOf(emit, 'its journal could not be removed', forget)
     return result
   })
@@ -43,7 +43,7 @@ interface Run extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit' | 'lo
 
 interface Finished {
   readonly result: RunResult
-  /** Takes away what would let the next run continue this one. */
+  /** Puts the journal away, so that the next run cannot resume this one. */
   readonly forget: () => Promise<void>
 }
 
@@ -62,7 +62,7 @@ async function runConnected(run: Run): Promise<Finished> {
     try {
       const result = await readAndCommit({ ...now, prepared, windows, journal })
       const keep = { keep: options.keepJournal ?? false }
-      // Its pages go while the connection is closed, which takes as long.
+      // The journal lets go of its pages while the connection closes: both take equally long.
       const emptied = journal.letGo(keep).catch(() => {})
       return { result, forget: () => emptied.then(() => journal.remove(keep)) }
     } catch (error) {
@@ -72,13 +72,13 @@ async function runConnected(run: Run): Promise<Finished> {
   })
 }
 
-/** Everything that reading and committing needs. */
+/** Everything that reading and committing need. */
 export interface Running extends Omit<OpenLoadInput, 'load' | 'loadId'> {
   readonly journal: ResponseJournal & Pick<Journal, 'loadId' | 'resumedPages' | 'sync'>
   readonly lock: Pick<PipelineLock, 'check'>
 }
 
-/** Characters of a statement in an event. */
+/** Most characters of a statement in an event. */
 const LONGEST_SHOWN_SQL = 1000
 
 /** Reads every page, from the journal or the API, and commits once. On a failure the destination is as it was. */
@@ -137,13 +137,13 @@ export async function readAndCommit(running: Running): Promise<RunResult> {
       rows,
     }
   } catch (error) {
-    // What went wrong first is what matters.
+    // The first failure is the one that matters.
     await load.abort().catch(() => undefined)
     throw error
   }
 }
 
-/** The load is committed: files that cannot be written are worth a warning, no more. */
+/** The load is committed: a file that cannot be written is only a warning. */
 async function keepSchema(
   { schemaFiles }: PipelineSetup,
   { declared }: Prepared,

@@ -12,13 +12,13 @@ export interface Stepped {
   readonly dropped: number
 }
 
-/** The resource whose steps they are. */
+/** The resource that the steps belong to. */
 type StepsOwner = Pick<Resource, 'name' | 'path'>
 
 /**
- * Runs the steps on every record, in order. Records pass as parsed objects; where only filters run, the bytes of the
- * records that stay are kept as they came. A step that fails, or returns what it must not, is a DataError `user_function`
- * that names the resource, the step's key path and the record's keys.
+ * Runs the steps on every record, in order. Steps get parsed objects. If there are only filters, the kept records keep
+ * their original bytes. A step that fails or returns an invalid value is a DataError `user_function`. It names the
+ * resource, the step's key path and the record's keys.
  */
 export function runSteps(owner: StepsOwner, steps: readonly ProcessingStep[], records: Uint8Array): Stepped {
   if (steps.length === 0) return { records, dropped: 0 }
@@ -47,7 +47,7 @@ function applySteps(owner: StepsOwner, steps: readonly ProcessingStep[], record:
     const next: JsonValue[] = []
     for (const value of current) {
       for (const made of applyStep(owner, index, step, value as JsonObject)) {
-        // A copy of a record knows nothing of the digits that its numbers were sent with.
+        // A copy of a record loses the original digits of its numbers.
         if (made !== value) keepNumberLiterals(value, made)
         next.push(made)
       }
@@ -102,7 +102,7 @@ function hint(result: unknown): string {
   return result === undefined ? '; does it lack a `return`?' : ''
 }
 
-/** The record as JSON; what no JSON can hold is the fault of the step that made it. */
+/** The record as JSON. If JSON cannot hold a value, the step that made it is to blame. */
 function recordText(owner: StepsOwner, steps: readonly ProcessingStep[], maker: number, record: JsonValue): string {
   try {
     return stringifyJson(record)
@@ -112,13 +112,14 @@ function recordText(owner: StepsOwner, steps: readonly ProcessingStep[], maker: 
 }
 
 /**
- * The error with the resource and the request that its page is of: whoever reads, changes or types records knows neither.
+ * Adds the resource and the request of the page to the error. The code that reads, changes or types records knows
+ * neither.
  */
 export function located(thrown: unknown, { name, path: place }: Resource, { from }: Page): unknown {
   const error = isBadJson(thrown) ? badRecord(thrown) : thrown
   if (!isRecords(error, name)) return error
   const address = from === undefined ? '' : ` (${from.method} ${from.url})`
-  // The failure of a user's function names the resource by itself.
+  // The failure of a user's function already names the resource.
   const isNamed = error.code === 'user_function'
   const message = `${isNamed ? '' : `${name}: `}${error.message}${address}`
   if (error instanceof EnvironmentError) return new EnvironmentError(message, { code: 'memory', cause: error.cause })
@@ -139,7 +140,7 @@ export function located(thrown: unknown, { name, path: place }: Resource, { from
   })
 }
 
-/** Whether a record could not be read: a page is looked into only as far as its list needs it. */
+/** Whether a record could not be parsed: a page is parsed only as far as its list needs it. */
 function isBadJson(error: unknown): error is SyntaxError {
   return error instanceof JsonSyntaxError || error instanceof JsonBytesError
 }
@@ -148,7 +149,7 @@ function badRecord({ message }: SyntaxError): RequestError {
   return new RequestError('response_format', `A record cannot be read as JSON: ${message} of its text`)
 }
 
-/** Whether it is about the records of this resource, and not about a request. */
+/** Whether the error is about records of this resource, not about a request. */
 function isRecords(error: unknown, resource: string): error is RequestError | DataError | EnvironmentError {
   if (error instanceof EnvironmentError) return error.code === 'memory'
   if (error instanceof DataError) return error.resource === undefined || error.resource === resource

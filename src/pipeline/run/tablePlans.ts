@@ -19,10 +19,10 @@ export interface OpenResource {
   readonly cursor: CursorTracker | undefined
 }
 
-/** Time at which a row was found to be gone from a complete listing; null while it is there. */
+/** Time when a complete listing no longer had the row. Null while the row is there. */
 export const DELETION_MARK = '_sluice_deleted_at'
 
-/** What the plans of all tables are made with. */
+/** Input for the plans of all tables. */
 export interface Judged {
   readonly source: Source
   readonly naming: Naming
@@ -53,17 +53,17 @@ export function tablePlans(
   return plans
 }
 
-/** Of each resource of the source: the table it fills, unless a function names its tables, and why not all of it is known. */
+/** For each resource of the source: the table it fills, unless a function names it, and why it may be incomplete. */
 export type Fillers = ReadonlyMap<string, Filler>
 
 interface Filler {
   readonly table: string | undefined
   readonly doubt: string | undefined
-  /** Why not all was read that was to be read. */
+  /** Why something that should have been read was not. */
   readonly gap: string | undefined
 }
 
-/** Resources that take no part in the run included: a table is known whole only where all that fill it are. */
+/** Includes resources that take no part in the run: a table is complete only if all its resources are. */
 export function fillersOf(
   source: Source,
   resources: readonly OpenResource[],
@@ -87,7 +87,7 @@ function gapOf(name: string, opened: OpenResource | undefined, judgement: Judgem
   return undefined
 }
 
-/** Why rows that did not arrive may be there all the same, although everything was read that was to be read. */
+/** Why rows may still exist that did not arrive, although everything planned was read. */
 function doubtOf(name: string, { cursor, meter: { lists, discardedRows } }: OpenResource): string | undefined {
   if (cursor !== undefined) return `${name} was read inside the window of its cursor only`
   if (lists === 0) return `${name} was asked for nothing, as there was no parent record`
@@ -115,7 +115,7 @@ function tablePlan(
   }
 }
 
-/** What may be deleted from a table: nothing, with a warning, where it is not known that all of it was read. */
+/** What to delete from a table. Nothing, with a warning, if it may not have been read completely. */
 function deletesOf(
   schema: ReadonlySchema,
   table: ReadonlyTable,
@@ -135,16 +135,16 @@ function deletesOf(
   return { deletes: orphans?.deletes ?? own, maxDeleteShare }
 }
 
-/** Why a table may have rows that did not arrive: of all resources that fill it, the first reason. */
+/** Why a table may have rows that did not arrive: the first reason among all resources that fill it. */
 function tableDoubt(fillers: Fillers, owner: string, table: string): string | undefined {
   const others = [...fillers].filter(([other, filler]) => other !== owner && filler.table === table)
   return fillers.get(owner)?.doubt ?? others.find(([, filler]) => filler.doubt !== undefined)?.[1].doubt
 }
 
 /**
- * Rows that go with their parents', or why none do. Above them are others that go with theirs, up to those that go by
- * themselves: the latter must be known whole. Where one of the former is not, its table may lack rows that there are, so
- * what is below goes only with those rows of it that go now.
+ * Deletes rows whose parent's row is gone, or says why it deletes none. The nearest ancestor without `with_parent` must
+ * be complete. If an ancestor in between is not complete, its table may lack rows that exist. Then rows are deleted
+ * only if their parent's row is deleted in this load.
  */
 function orphansOf(
   schema: ReadonlySchema,
@@ -167,7 +167,7 @@ function orphansOf(
   const parentTable = parent === undefined ? undefined : schema.tables.get(parent)
   if (parentTable === undefined) return { doubt: `${resource.parent ?? 'its parent'} has no table yet` }
   const primaryKey = parentOf(source, resource)?.hints.primaryKey ?? []
-  // What else is repeated may change in the parent's row.
+  // Other repeated columns may change in the parent's row.
   const identity = keys.filter(key => primaryKey.includes(key.parent))
   const pairs = identity.map(key => ({
     parent: columnName(schema, naming, key.parent),
@@ -186,10 +186,10 @@ function orphansOf(
   return { deletes: { mode: 'with_parent', parent: parentTable.name, onlyTaken, keys: pairs, column } }
 }
 
-/** Columns that differ in one of these may hold one value in two ways, as a rounded number. */
+/** If columns differ in one of these, one value may be stored in two ways, for example rounded. */
 const TYPE_HINTS = ['data_type', 'precision', 'scale', 'timezone'] as const
 
-/** More than a tenth of a table gone at once is more often an API's fault than the truth. */
+/** If more than a tenth of a table disappears at once, the API is more likely to be wrong. */
 export const DEFAULT_MAX_DELETE_SHARE = 0.1
 
 function boundaryOf(table: ReadonlyTable, committedAt: bigint): bigint {

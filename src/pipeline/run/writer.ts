@@ -20,25 +20,25 @@ import type { Prepared } from './prepare.js'
 import { DELETION_MARK } from './tablePlans.js'
 
 /**
- * The one place where records become rows and rows are staged. Resources may write at the same time; their records
- * are normalised one page after the other, and the slower of normaliser and destination sets the pace.
+ * The one place where records become rows and rows are staged. Resources may write at the same time. Their records are
+ * normalised one page after the other, at the pace of the slower of normaliser and destination.
  */
 export interface Writer {
-  /** Rows so far that contracts did not admit. */
+  /** Rows that contracts have rejected so far. */
   readonly discardedRows: number
-  /** Adds records of a root table. Resolves when the full batches they made are staged. */
+  /** Adds records of a root table. Resolves when all batches that it filled are staged. */
   write(
     table: string,
     records: Uint8Array,
   ): Promise<{ readonly discardedRows: number; readonly discardedValues: number }>
-  /** Stages what is left and runs the checks at the end of a load. */
+  /** Stages the remaining rows and runs the checks at the end of a load. */
   finish(): Promise<void>
 }
 
-/** Bytes of records after which others get a turn: sockets, files and signals wait while records are normalised. */
+/** Bytes of records before the event loop gets a turn: sockets, files and signals wait during normalisation. */
 const TURN_BYTES = 256 << 10
 
-/** Larger pages are normalised in pieces, so that no more of a page waits in columns than of other pages. */
+/** Larger pages are normalised in pieces, so that they hold no more in columns than other pages. */
 const PIECE_BYTES = 1 << 20
 
 export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writer {
@@ -83,7 +83,7 @@ export function writer(normalizer: Normalizer, load: Load, schema: Schema): Writ
   }
 }
 
-/** Whether the contract admits a table. */
+/** Whether the contract allows a table. */
 export type TableFate = 'write' | 'discard'
 
 interface WriterContext extends Pick<Prepared, 'schema' | 'declared' | 'naming' | 'imported'> {
@@ -92,14 +92,14 @@ interface WriterContext extends Pick<Prepared, 'schema' | 'declared' | 'naming' 
   readonly emit: (event: RunEvent) => void
   readonly rows: Writer
   readonly owners: ReadonlyMap<string, PlannedResource>
-  /** Of the tables that records came for. */
+  /** For the tables that received records. */
   readonly fates: Map<string, TableFate>
   readonly meter: Meter
 }
 
 /**
- * The resource whose hints a table has, where several load into it: the first of them. With dlt it is the first whose
- * records arrive, which would not be the same in every run here.
+ * The resource whose hints a table gets, if several load into it: the first one. dlt takes the first whose records
+ * arrive. Here that could differ from run to run.
  */
 export function ownersOf(roots: readonly PlannedResource[], naming: Naming): ReadonlyMap<string, PlannedResource> {
   const owners = new Map<string, PlannedResource>()
@@ -112,7 +112,7 @@ export function ownersOf(roots: readonly PlannedResource[], naming: Naming): Rea
   return owners
 }
 
-/** Hints reach the schema with the first page for a table, even an empty one, as with dlt. */
+/** As with dlt, hints enter the schema with the first page for a table, even an empty one. */
 export function recordWriter(planned: PlannedResource, context: WriterContext): (records: Uint8Array) => Promise<void> {
   const { resource } = planned
   const { naming, rows, owners, fates, meter: resourceMeter } = context
@@ -138,7 +138,7 @@ export function recordWriter(planned: PlannedResource, context: WriterContext): 
   }
 }
 
-/** Brings the hints of a table's resource into the schema, if the contract admits the table. */
+/** Adds the hints of a table's resource to the schema, if the contract allows the table. */
 function openTable(table: string, planned: PlannedResource, context: WriterContext): TableFate {
   const { resource, disposition } = planned
   const { schema, naming } = context
@@ -168,7 +168,7 @@ function openTable(table: string, planned: PlannedResource, context: WriterConte
   return 'write'
 }
 
-/** The mark in the table of the resource, and in nested tables whose rows are deleted by keys of their own. */
+/** Adds the mark to the resource's table, and to nested tables whose rows are deleted by their own keys. */
 function withDeletionMark(resource: Resource, source: Source): TableHints {
   const { hints } = resource
   if (deletionOf(source, resource) !== 'soft') return hints
@@ -183,7 +183,7 @@ function withDeletionMark(resource: Resource, source: Source): TableHints {
   return { ...marked(hints), nestedHints: Object.fromEntries(nested) }
 }
 
-/** The contract of the run takes the place of that of the resource, and stays with its table. */
+/** The contract of the run replaces that of the resource, and stays with its table. */
 function withRunContract(hints: TableHints, { schemaContract }: Pick<RunOptions, 'schemaContract'>): TableHints {
   return schemaContract === undefined ? hints : { ...hints, schemaContract }
 }
@@ -203,7 +203,9 @@ function warnWithoutKeys(
   })
 }
 
-/** Splits records by the table a function names for each, keeping their order; the names are not normalised yet. */
+/**
+ * Splits records by the table that a function names for each, and keeps their order. The names are not normalised yet.
+ */
 function recordsByTable(
   resource: Pick<Resource, 'name' | 'path'>,
   tableName: (record: JsonObject) => string,

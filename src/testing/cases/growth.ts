@@ -45,7 +45,7 @@ export const growthCases: CaseTable = {
       deepEqual(await rowsOf(connection, 'orders__lines', ['sku']), [{ sku: 's' }])
       const columns = (await connection.inspect()).get('orders')
       deepEqual([...(columns?.keys() ?? [])], ['id', '_dlt_load_id', '_dlt_id', 'key', 'v'])
-      // A table with rows cannot promise a value in a column it did not have.
+      // A table with rows cannot guarantee a value in a new column.
       deepEqual([columns?.get('_dlt_id')?.nullable, columns?.get('key')?.nullable], [false, true])
     })
   },

@@ -17,13 +17,13 @@ function orders(columns: TestColumns, rootKey = true): Schema {
   })
 }
 
-/** Row ids that follow from the key, as upsert and insert-only have them. */
+/** Row ids that follow from the key, as in upsert and insert-only. */
 const byKey = (record: TestRecord): string => `key-${String(record.id)}`
 
 const upsert = async (connection: Connection, schema: Schema, loadId: string, records: TestRecord[]): Promise<void> =>
   await runLoad(connection, schema, { loadId, records: { orders: records }, tables: plan('upsert'), rowId: byKey })
 
-/** Two keys come twice each; `rev` says which record stays. */
+/** Two keys arrive twice each. `rev` says which record stays. */
 async function keepsNestedRows(destination: Destination, strategy: MergeStrategy): Promise<void> {
   await withConnection(destination, async connection => {
     const schema = testSchema({
@@ -345,7 +345,7 @@ function versioned(columns: TestColumns, active: string | null = null): Schema {
   )
 }
 
-/** Loads with the content as the row's id, as scd2 has it. */
+/** Loads with the content as the row's id, as in scd2. */
 function versions(connection: Connection, schema: Schema) {
   return async (loadId: string, boundary: string, records: TestRecord[]): Promise<void> =>
     await runLoad(connection, schema, {

@@ -11,21 +11,21 @@ import { definitionAfter } from './definitions.js'
 export const MERGE_REFUSAL =
   'files are written once and never changed, so rows cannot be merged into them; use append or replace, or load into a database such as DuckDB'
 
-/** What a commit does to a dataset, decided before anything is written. */
+/** What a commit changes in a dataset. Decided before anything is written. */
 export interface Changes {
   /** Columns of the tables that take part. */
   readonly tables: ReadonlyMap<string, readonly ReadonlyColumn[]>
   readonly dropped: readonly string[]
-  /** Keys that no longer count. */
+  /** Keys of objects that no longer count. */
   readonly removed: readonly string[]
   /** The schema has to be stored. */
   readonly storesSchema: boolean
 }
 
-/** States of a pipeline that are kept, as with dlt. */
+/** As with dlt, this many states of a pipeline are kept. */
 const KEPT_STATES = 100
 
-/** `staged`: tables that rows arrived for. Fails where the plan leaves one of them out, or merges. */
+/** `staged`: tables that received rows. Fails if the plan misses one of them, or merges. */
 export function changesOf(snapshot: Snapshot, plan: CommitPlan, staged: ReadonlySet<string>, load: LoadPlan): Changes {
   const current = new Map<string, CommittedTable>(snapshot.tables)
   const removed = new Set<string>()
@@ -77,7 +77,7 @@ function systemChanges(
   removed: Set<string>,
 ): Pick<Changes, 'removed' | 'storesSchema'> {
   const versions = snapshot.versions.get(segment(plan.schema.name)) ?? []
-  // dlt takes a known hash for the promise that all tables exist: after a drop no version may be remembered.
+  // For dlt, a known hash means that all tables exist. So a drop must remove all versions.
   const forgets = plan.drop.length > 0 || plan.forgetSchema === true
   if (forgets) for (const key of versions) removed.add(key)
   const newest = snapshot.ledger.newest.get(plan.schema.name)
@@ -89,7 +89,7 @@ function systemChanges(
   }
 }
 
-/** What dropping tables outside of a load changes. */
+/** What changes when tables are dropped outside of a load. */
 export function dropChanges(snapshot: Snapshot, names: readonly string[], plan: Pick<CommitPlan, 'schema' | 'state'>) {
   const removed = new Set(names.flatMap(name => snapshot.tables.get(name)?.files.map(file => file.key) ?? []))
   return {

@@ -7,32 +7,29 @@ import { type CommitPlace, emptyLedger, type Ledger } from './ledger.js'
 import { columnObject, dataFileObject, objects, readColumns, readDataFile, text, texts } from './manifest.js'
 import { folders } from './systemObjects.js'
 
-/**
- * A ledger that was written down, so that nobody has to read the records it is made of. It adds nothing: without it the
- * records say the same.
- */
+/** A saved ledger, so that nobody has to read the records behind it. It adds nothing: the records say the same. */
 export interface Checkpoint {
-  /** Rises with each checkpoint of a dataset. */
+  /** Increases with each checkpoint of a dataset. */
   readonly number: number
   /**
-   * Where the records of its loads lie. A load may be committed into such a range later: its note in the folder of
-   * intents stays until a checkpoint has it.
+   * Where the records of its loads are. A load may commit into such a range later. Its note in the folder of intents
+   * then stays until a checkpoint includes it.
    */
   readonly covered: readonly KeyRange[]
   readonly ledger: Ledger
 }
 
-/** Of what is written; another one was written by a newer Sluice. */
+/** Format that is written. Another one comes from a newer Sluice. */
 const FORMAT = 1
 
-/** How often the folder is looked at again when a newer checkpoint took the place of the one that was found. */
+/** How often to list the folder again when a newer checkpoint replaced the one that was found. */
 const LOOKS = 5
 
 export function checkpointKey(number: number): string {
   return `${folders.checkpoints}/${String(number).padStart(10, '0')}.json`
 }
 
-/** Says that a checkpoint of this number is being made, and what it will cover. */
+/** Announces that a checkpoint of this number is being made, and what it will cover. */
 export function announcementKey(number: number): string {
   return checkpointKey(number).replace(/json$/, 'announced')
 }
@@ -41,19 +38,19 @@ export function announcementText(covered: readonly KeyRange[]): Uint8Array {
   return Buffer.from(stringifyJson({ format: FORMAT, covered: covered.map(({ from, to }) => ({ from, to })) }))
 }
 
-/** Checkpoints and announcements of a dataset, by number, in the order of their numbers. */
+/** Checkpoints and announcements of a dataset, ordered by number. */
 export interface CheckpointKeys {
   readonly written: readonly number[]
   readonly announced: readonly number[]
 }
 
-/** Reads checkpoints. None changes once it is there, so the newest one is kept. */
+/** Reads checkpoints. A checkpoint never changes, so the newest one is cached. */
 export function checkpointReader(storage: Storage) {
   let kept: Checkpoint | undefined
 
   const list = async (): Promise<CheckpointKeys> => {
     const keys = await keysUnder(storage, `${folders.checkpoints}/`)
-    // Whatever else lies in the folder is not of Sluice.
+    // Other files in the folder are not from Sluice.
     const numbers = (end: string): number[] =>
       keys.flatMap(key => {
         const number = Number(key.slice(folders.checkpoints.length + 1, -end.length))
@@ -61,7 +58,7 @@ export function checkpointReader(storage: Storage) {
       })
     return { written: numbers('.json'), announced: numbers('.announced') }
   }
-  /** Undefined where there is none, and for one that is not understood here. */
+  /** Undefined if there is none, or if its format is unknown. */
   const read = async (number: number): Promise<Checkpoint | 'gone' | undefined> => {
     if (kept?.number === number) return kept
     const content = await storage.get(checkpointKey(number))
@@ -84,7 +81,7 @@ export function checkpointReader(storage: Storage) {
     const last = written.at(-1) ?? 0
     for (const number of announced.filter(one => one > last)) {
       const content = await storage.get(announcementKey(number))
-      // It has become a checkpoint meanwhile.
+      // Meanwhile it has become a checkpoint.
       if (content === undefined) return await overtakes(key)
       if (readCovered(content)?.some(range => inRange(range, key)) !== false) return true
     }
@@ -96,11 +93,11 @@ export function checkpointReader(storage: Storage) {
 
   return {
     list,
-    /** The newest checkpoint; undefined where the records have to be read. */
+    /** The newest checkpoint. Undefined if the records must be read. */
     newest,
     /**
-     * Whether those who rely on a checkpoint that is there, or on one that is just being made, may miss this record: it
-     * lies where they do not look any more. They find it by the note of its load.
+     * Whether readers may miss this record. They rely on a checkpoint, existing or in the making, and no longer look in
+     * the range of the record. They find it by the note of its load.
      */
     overtakes,
   }

@@ -21,36 +21,36 @@ import {
   stateOfRow,
 } from './systemObjects.js'
 
-/** Small objects that are read at once. */
+/** Small objects to read at once. */
 const READS_AT_ONCE = 16
 
-/** A table as the committed loads have left it. */
+/** A table after all committed loads. */
 export interface CommittedTable {
   readonly name: string
   readonly columns: readonly ReadonlyColumn[]
   readonly files: readonly DataFile[]
 }
 
-/** A dataset at one moment: only what committed loads say is there. */
+/** A dataset at one moment, with the data of committed loads only. */
 export interface Snapshot {
-  /** What all complete loads add up to. */
+  /** The result of all complete loads. */
   readonly ledger: Ledger
-  /** Ids of the complete loads, as they are in keys. */
+  /** Ids of the complete loads, as spelt in keys. */
   readonly complete: ReadonlySet<string>
-  /** Complete loads that the newest checkpoint does not have. */
+  /** Complete loads that the newest checkpoint does not include. */
   readonly behindCheckpoint: number
   readonly tables: ReadonlyMap<string, CommittedTable>
-  /** Keys of stored schemas by schema name as it is in keys, newest first. */
+  /** Keys of stored schemas by schema name as spelt in keys, newest first. */
   readonly versions: ReadonlyMap<string, readonly string[]>
-  /** Keys of stored states by pipeline as it is in keys, newest first. */
+  /** Keys of stored states by pipeline as spelt in keys, newest first. */
   readonly states: ReadonlyMap<string, readonly string[]>
-  /** Keys of all schemas and states that are stored, whether they count or not. */
+  /** Keys of all stored schemas and states, whether they count or not. */
   readonly systemKeys: ReadonlySet<string>
 }
 
 /**
- * Reads a dataset: the newest checkpoint, and the records of the loads behind it. Records never change once they are
- * complete, so they are read once.
+ * Reads a dataset: the newest checkpoint, and the records of later loads. A complete record never changes, so it is
+ * read once.
  */
 export function datasetReader(storage: Storage, layout: Layout) {
   const known = new Map<string, LoadRecord>()
@@ -65,7 +65,7 @@ export function datasetReader(storage: Storage, layout: Layout) {
     return record
   }
 
-  /** Keys of the records of loads that are, or were, under way. */
+  /** Keys of the records of loads that are, or were, in progress. */
   const notedKeys = async (): Promise<readonly string[]> => {
     const notes = await keysUnder(storage, `${folders.intents}/`)
     const rows = await mapLimited(notes, READS_AT_ONCE, key => rowAt(storage, key))
@@ -84,14 +84,14 @@ export function datasetReader(storage: Storage, layout: Layout) {
   const recordKeys = (passed: readonly KeyRange[]) => keysUnder(storage, `${folders.loads}/`, passed)
 
   const snapshot = async (): Promise<Snapshot> => {
-    // In this order: who removes a note has made sure that the checkpoint found next has its load, or does not cover it.
+    // In this order: a note is removed only once the next checkpoint includes its load, or does not cover it.
     const noted = await notedKeys()
     const checkpoint = await checkpoints.newest()
     const base = checkpoint?.ledger ?? emptyLedger
     const passed = passedBy(checkpoint)
     let ledger = await grown(base, [...noted, ...(await recordKeys(passed))])
     const stored = await storedObjects(storage, ledger)
-    // dlt leaves no notes, and neither did Sluice before it made checkpoints: look everywhere.
+    // dlt leaves no notes, and neither did Sluice before it had checkpoints. So look everywhere.
     if (passed.length > 0 && (ledger.foreign.length > 0 || hasStrangers(stored, ledger)))
       ledger = await grown(ledger, await recordKeys([]))
     const { versions, states } = counting(stored, ledger)
@@ -111,8 +111,8 @@ export function datasetReader(storage: Storage, layout: Layout) {
     snapshot,
     checkpoints,
     /**
-     * The record of a load, read anew unless it is complete; under `schemaName` where it is given, else under any schema
-     * that has loads.
+     * The record of a load, read again unless complete. Searches under `schemaName` if given, else under any schema
+     * with loads.
      */
     async record(loadId: string, schemaName?: string): Promise<LoadRecord | undefined> {
       const passed = passedBy(await checkpoints.newest())
@@ -123,7 +123,7 @@ export function datasetReader(storage: Storage, layout: Layout) {
       const records = await mapLimited([...keys], READS_AT_ONCE, readRecord)
       return records.find(record => record?.status === 0) ?? records.find(record => record !== undefined)
     },
-    /** What `committed` of a connection promises. */
+    /** Implements `committed` of a connection. */
     async committed(pipeline: string, schemaName: string): Promise<Committed | undefined> {
       const { ledger, states, versions } = await snapshot()
       const stateKey = states.get(segment(pipeline))?.[0]
@@ -136,7 +136,10 @@ export function datasetReader(storage: Storage, layout: Layout) {
         schema: schema === undefined ? undefined : schemaOfRow(schema),
       }
     },
-    /** dlt's tables and that of the receipts, with their files; `most` bounds those of the receipts, one for each load. */
+    /**
+     * dlt's tables and the receipts table, with their files. `most` limits the files of the receipts, one for each
+     * load.
+     */
     async system(
       { ledger, complete, versions, states }: Snapshot,
       most = Infinity,
@@ -158,7 +161,7 @@ export function datasetReader(storage: Storage, layout: Layout) {
 
 export type DatasetReader = ReturnType<typeof datasetReader>
 
-/** Where the records of loads need not be looked for; dlt may commit a load with an older id than those that are there. */
+/** Where not to look for records of loads. dlt may commit a load with an older id than existing ones. */
 function passedBy(checkpoint: Checkpoint | undefined): readonly KeyRange[] {
   return checkpoint === undefined || checkpoint.ledger.foreign.length > 0 ? [] : checkpoint.covered
 }
@@ -180,7 +183,7 @@ async function rowAt(storage: Storage, key: string | undefined) {
   return content === undefined ? undefined : readRow(content)
 }
 
-/** Keys of what is stored beside the rows, whoever put it there. */
+/** Keys of what is stored beside the rows, by any tool. */
 interface StoredObjects {
   readonly versions: readonly string[]
   readonly states: readonly string[]
@@ -196,7 +199,7 @@ async function storedObjects(storage: Storage, { records }: Ledger): Promise<Sto
   return { versions, states }
 }
 
-/** An object counts when the load it names, or a load with the schema it holds, is complete. */
+/** An object counts if the load that it names, or a load with the schema that it holds, is complete. */
 function counts(ledger: Ledger) {
   const complete = completeIn(ledger)
   return {
@@ -205,7 +208,7 @@ function counts(ledger: Ledger) {
   }
 }
 
-/** Whether something is there that no known load has put there. */
+/** Whether there is an object that no known load wrote. */
 function hasStrangers({ versions, states }: StoredObjects, ledger: Ledger): boolean {
   const { version, state } = counts(ledger)
   const strange = (key: string, known: boolean): boolean => !known && !ledger.removed.has(key)
@@ -247,7 +250,7 @@ function tablesOf(ledger: Ledger, foreign: Foreign | undefined): ReadonlyMap<str
     const others = (definitions.get(name) ?? []).filter(column => !names.has(column.name))
     definitions.set(name, [...columns, ...others])
   }
-  // dlt replaces a table by deleting its files, ours too; it leaves no note of that.
+  // dlt replaces a table by deleting its files, including ours. It leaves no note of that.
   const deleted = (key: string, loadId: string): boolean =>
     foreign !== undefined && foreign.newest > loadId && !foreign.keys.has(key)
   const files = new Map<string, DataFile[]>([...definitions.keys()].map(name => [name, []]))
@@ -258,13 +261,13 @@ function tablesOf(ledger: Ledger, foreign: Foreign | undefined): ReadonlyMap<str
 
 interface Foreign {
   readonly tables: readonly CommittedTable[]
-  /** Every data file that is there, whoever wrote it. */
+  /** Every existing data file, from any tool. */
   readonly keys: ReadonlySet<string>
   /** Id of the newest of these loads. */
   readonly newest: string
 }
 
-/** Tables of loads that dlt committed: files are found by the layout, columns in the stored schemas. */
+/** Tables of loads that dlt committed. Files are found by the layout, columns in the stored schemas. */
 async function foreignTables(
   storage: Storage,
   layout: Layout,

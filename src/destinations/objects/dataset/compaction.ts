@@ -4,18 +4,18 @@ import type { DatasetReader, Snapshot } from './committedDataset.js'
 import type { Ledger } from './ledger.js'
 import { isStoredSystemKey, recordGroup } from './systemObjects.js'
 
-/** Loads behind the newest checkpoint that are read one by one, before there is a new one. */
+/** This many loads after the newest checkpoint, read one by one, cause a new one. */
 const LOADS_PER_CHECKPOINT = 25
 
-/** Makes a checkpoint where there are enough loads behind the last one, counting the one that has just been committed. */
+/** Makes a checkpoint if there are enough loads after the last one, including the load just committed. */
 export async function compactWhenDue(storage: Storage, reader: DatasetReader, before: Snapshot): Promise<void> {
   if (before.behindCheckpoint + 1 >= LOADS_PER_CHECKPOINT) await compact(storage, reader)
 }
 
 /**
- * Writes a checkpoint of all loads. Records stay where they are, so at every moment, and after a kill at any, readers find
- * the same loads. What the checkpoint is going to cover is announced before the loads are looked at: whoever commits
- * into that range meanwhile either is seen here, or sees the announcement and leaves its note for the readers.
+ * Writes a checkpoint of all loads. Records stay where they are, so readers always find the same loads, even after a
+ * kill. It announces what it will cover before it looks at the loads. A load that commits into that range meanwhile is
+ * either seen here, or sees the announcement and leaves its note for the readers.
  */
 async function compact(storage: Storage, reader: DatasetReader): Promise<void> {
   const { written, announced } = await reader.checkpoints.list()
@@ -31,7 +31,7 @@ async function compact(storage: Storage, reader: DatasetReader): Promise<void> {
   ])
 }
 
-/** Stored schemas and states that were put out of use are remembered for as long as they are there. */
+/** Removed schemas and states are remembered while their objects exist. */
 function pruned({ ledger, systemKeys }: Snapshot): Ledger {
   const removed = [...ledger.removed].filter(key => !isStoredSystemKey(key) || systemKeys.has(key))
   return { ...ledger, removed: new Set(removed) }

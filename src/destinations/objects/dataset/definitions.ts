@@ -3,8 +3,8 @@ import type { ReadonlyColumn, ReadonlyTable } from '../../../schema/schemaTypes.
 import type { CommittedTable } from './committedDataset.js'
 
 /**
- * The columns of a table after a load: those it has stay as they are, those it lacks of the schema's come last. A
- * table with rows cannot promise a value in a column that it did not have.
+ * The columns of a table after a load. Existing columns stay as they are. Missing columns of the schema come last. A
+ * table with rows cannot guarantee a value in a new column.
  */
 export function definitionAfter(existing: CommittedTable | undefined, table: ReadonlyTable): readonly ReadonlyColumn[] {
   const columns = [...(existing?.columns ?? [])]

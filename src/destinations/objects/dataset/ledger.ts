@@ -2,13 +2,13 @@ import type { ReadonlyColumn } from '../../../schema/schemaTypes.js'
 import type { DataFile, LoadRecord } from './manifest.js'
 import { hexOfHash } from './systemObjects.js'
 
-/** Where a commit stands among the others of a dataset: by its sequence, then by the id of its load. */
+/** Position of a commit among those of a dataset: by its sequence, then by the id of its load. */
 export interface CommitPlace {
   readonly sequence: number
   readonly loadId: string
 }
 
-/** A data file with the load that added it. */
+/** A data file and the load that added it. */
 interface LedgerFile {
   readonly file: DataFile
   readonly loadId: string
@@ -16,30 +16,30 @@ interface LedgerFile {
 
 interface LedgerTable {
   readonly columns: readonly ReadonlyColumn[]
-  /** The commit that said so last. */
+  /** The last commit that said so. */
   readonly at: CommitPlace
 }
 
-/** What complete loads add up to. */
+/** The result of complete loads. */
 export interface Ledger {
   /** Keys of the loads' records. */
   readonly records: ReadonlySet<string>
   /** The newest load of each schema, by the schema's name. */
   readonly newest: ReadonlyMap<string, { readonly loadId: string; readonly schemaVersionHash: string | undefined }>
-  /** Hashes of all schemas that loads had, in hex. */
+  /** Hashes of all schemas of loads, in hex. */
   readonly schemaHashes: ReadonlySet<string>
   /** Sequence of the newest commit of each pipeline. */
   readonly sequences: ReadonlyMap<string, number>
   /** Sequence of the newest commit of all. */
   readonly sequence: number
-  /** Loads without a manifest: dlt committed them. */
+  /** Loads without a manifest, committed by dlt. */
   readonly foreign: readonly { readonly loadId: string; readonly schemaName: string }[]
   /** Data files that count, by key, in the order in which loads added them. */
   readonly files: ReadonlyMap<string, LedgerFile>
-  /** Keys that were put out of use, beside those of files that a load of this ledger had added. */
+  /** Removed keys, except those of files that a load of this ledger had added. */
   readonly removed: ReadonlySet<string>
   readonly tables: ReadonlyMap<string, LedgerTable>
-  /** Tables that were dropped, with the last commit that did. */
+  /** Dropped tables, each with the last commit that dropped it. */
   readonly dropped: ReadonlyMap<string, CommitPlace>
 }
 
@@ -57,8 +57,9 @@ export const emptyLedger: Ledger = {
 }
 
 /**
- * A ledger with more loads, all complete; those that it has already change nothing. Loads may be added in any order: only
- * which columns a table has, and in which order, may differ then, where it was dropped or changed by two loads at once.
+ * A ledger with more loads, all complete. Loads that it already has change nothing. The order of adding does not
+ * matter, with one exception: the columns of a table and their order, if it was dropped or two loads changed it at
+ * once.
  */
 export function withLoads(ledger: Ledger, records: readonly LoadRecord[]): Ledger {
   const added = records.filter(record => !ledger.records.has(record.key))

@@ -6,25 +6,25 @@ import { type FileFormatName, fileFormats } from '../format/formats.js'
 /** A data file of a committed load. */
 export interface DataFile {
   readonly table: string
-  /** Relative to the dataset, as every key here. */
+  /** Relative to the dataset, like every key here. */
   readonly key: string
   readonly format: FileFormatName
   /** Unknown for files that another tool wrote. */
   readonly rows: number | undefined
-  /** Undefined where nobody has said. */
+  /** Undefined if unknown. */
   readonly bytes: number | undefined
   readonly sha256?: string | undefined
 }
 
-/** What a load changes; it counts from the moment its record is there. */
+/** The changes of a load. They count from the moment its record exists. */
 export interface Manifest {
-  /** Rises with each commit of a dataset; orders the definitions of tables. */
+  /** Increases with each commit of a dataset. Orders the definitions of tables. */
   readonly sequence: number
   readonly pipeline: string
   readonly files: readonly DataFile[]
   /** Keys of earlier loads that no longer count. */
   readonly removed: readonly string[]
-  /** Tables that were dropped, before anything else. */
+  /** Tables that were dropped first, before anything else. */
   readonly dropped: readonly string[]
   /** All columns of the tables that took part, in the table's order. */
   readonly tables: ReadonlyMap<string, readonly ReadonlyColumn[]>
@@ -43,10 +43,10 @@ export interface LoadRecord {
   readonly manifest: Manifest | undefined
 }
 
-/** Status of a load that was given up for another process: its commit can no longer happen. */
+/** Status of a load that another process gave up: it can no longer commit. */
 export const GIVEN_UP = 1
 
-/** The key under which dlt's record of a load carries the manifest. dlt reads the keys it knows. */
+/** The key for the manifest in dlt's record of a load. dlt ignores keys that it does not know. */
 const MANIFEST = '_sluice'
 
 /** dlt's keys in dlt's order, then the manifest. */
@@ -68,7 +68,7 @@ function manifestObject(manifest: Manifest): JsonObject {
     files: manifest.files.map(file => ({ ...dataFileObject(file), sha256: file.sha256 ?? null })),
     removed: manifest.removed,
     dropped: manifest.dropped,
-    // A list, for names that look like numbers would change their places in an object.
+    // A list, because an object would reorder names that look like numbers.
     tables: [...manifest.tables].map(([name, columns]) => ({ name, columns: columns.map(columnObject) })),
   }
 }
@@ -89,7 +89,7 @@ export function columnObject({ name, data_type, nullable, precision, scale, time
   }
 }
 
-/** Reads a record; undefined for a text that is none. */
+/** Reads a record. Undefined for any other text. */
 export function readLoadRecord(key: string, document: JsonValue): LoadRecord | undefined {
   if (!isJsonObject(document) || typeof document.load_id !== 'string') return undefined
   return {
@@ -125,7 +125,7 @@ export function readDataFile(file: JsonObject): DataFile {
   }
 }
 
-/** Columns as {@link columnObject} wrote them. */
+/** Reads columns that {@link columnObject} wrote. */
 export function readColumns(value: JsonValue | undefined): readonly ReadonlyColumn[] {
   return objects(value) as unknown as readonly ReadonlyColumn[]
 }

@@ -11,19 +11,19 @@ import { inflatedText, schemaText } from '../../../schema/stored/document.js'
 import { LOADS, RECEIPTS, receiptRow, STATES, VERSIONS } from '../../sql/systemRows.js'
 import { segment } from '../format/layout.js'
 
-/** Folders of dlt's own objects; a data file is in none of them. */
+/** Folders of dlt's own objects. They contain no data file. */
 export const folders = {
   loads: LOADS.name,
   versions: VERSIONS.name,
   states: STATES.name,
   receipts: RECEIPTS.name,
-  /** What loads are about to write, so that the next one can clear up after a crash. */
+  /** What loads are about to write, so that the next one can clean up after a crash. */
   intents: '_sluice_intents',
-  /** Summaries of the records of loads, so that not every one has to be read. */
+  /** Summaries of load records, so that not every record must be read. */
   checkpoints: '_sluice_checkpoints',
 } as const
 
-/** dlt's mark of a dataset, with the version of its layout of objects. */
+/** dlt's mark of a dataset, with the version of its object layout. */
 export const INIT = { key: 'init', version: 2 } as const
 
 export const initText = (): Uint8Array =>
@@ -40,12 +40,12 @@ export function loadRecordKey(schemaName: string, loadId: string): string {
   return `${folders.loads}/${segment(schemaName)}__${segment(loadId)}.jsonl`
 }
 
-/** What keys of the records of one schema have in common. */
+/** The common start of the record keys of one schema. */
 export function recordGroup(key: string): string {
   return key.slice(0, key.lastIndexOf('__'))
 }
 
-/** The id of a load, as it is in the key of its record or its receipts. */
+/** The id of a load, as spelt in the key of its record or its receipts. */
 export function loadPart(key: string): string {
   return key.slice(key.lastIndexOf('__') + 2).replace(/\.jsonl$/, '')
 }
@@ -62,7 +62,7 @@ export function intentPrefix(pipeline: string): string {
   return `${folders.intents}/${segment(pipeline)}__`
 }
 
-/** The stored schema, under the time in seconds and the bytes of its hash in hex. */
+/** The stored schema. Its name has the time in seconds and the bytes of its hash in hex. */
 export function versionObject(schema: ReadonlySchema, at: bigint): SystemObject {
   const row = {
     version_hash: schema.version_hash,
@@ -77,8 +77,8 @@ export function versionObject(schema: ReadonlySchema, at: bigint): SystemObject 
 }
 
 /**
- * The stored state, with dlt's keys and no other: dlt refuses a dataset whose state has one more, which is why rows of
- * files carry no `_dlt_id` as they do elsewhere.
+ * The stored state, with dlt's keys only: dlt refuses a dataset whose state has an extra key. So its rows have no
+ * `_dlt_id` in files, unlike elsewhere.
  */
 export function stateObject(state: PipelineState, load: LoadPlan, schemaHash: string, at: bigint): SystemObject {
   const row = {
@@ -94,7 +94,7 @@ export function stateObject(state: PipelineState, load: LoadPlan, schemaHash: st
   return { key: `${folders.states}/${name}.jsonl`, content: Buffer.from(line(row)) }
 }
 
-/** What stands between the double underscores of an object's name; the first part may hold some itself. */
+/** The parts of an object's name between double underscores. The first part may contain some itself. */
 export function nameParts(key: string, count: number): readonly string[] {
   const parts = key
     .slice(key.lastIndexOf('/') + 1)
@@ -114,7 +114,7 @@ export function receiptsObject(receipts: readonly Receipt[], schemaName: string,
   return { key, content: Buffer.from(rows.join('')) }
 }
 
-/** A stored schema or state as its object tells; undefined where it is none. */
+/** A stored schema or state from its object. Undefined if it is neither. */
 export function readRow(content: Uint8Array): JsonObject | undefined {
   let value: JsonValue
   try {
@@ -133,7 +133,7 @@ export function stateOfRow(row: JsonObject): NonNullable<Committed['state']> {
   return decodeState(String(row.state))
 }
 
-/** `2024-01-02T03:04:05.678901+00:00`, without the fraction where it is 0. */
+/** `2024-01-02T03:04:05.678901+00:00`, without the fraction if it is 0. */
 export function isoTime(at: bigint): string {
   const micros = ((at % 1_000_000n) + 1_000_000n) % 1_000_000n
   const seconds = new Date(Number((at - micros) / 1000n)).toISOString().slice(0, 19)
@@ -148,7 +148,7 @@ function unixSeconds(at: bigint): string {
   return `${at / 1_000_000n}.${fraction === '' ? '0' : fraction}`
 }
 
-/** The part of a name that says which schema it belongs to. */
+/** The part of a name that identifies its schema. */
 export function hexOfHash(hash: string): string {
   return Buffer.from(hash, 'base64').toString('hex')
 }

@@ -26,10 +26,10 @@ import {
   versionObject,
 } from './systemObjects.js'
 
-/** Objects that are sent at once. */
+/** Objects to send at once. */
 const WRITES_AT_ONCE = 4
 
-/** What is written: the changes, and the files that hold the rows. */
+/** What to write: the changes, and the files with the rows. */
 export interface Commit {
   readonly load: LoadPlan
   readonly plan: Pick<CommitPlan, 'schema' | 'state' | 'receipts' | 'committedAt'>
@@ -39,9 +39,9 @@ export interface Commit {
 }
 
 /**
- * Writes a commit. First a note of what will be written, then the files, then dlt's objects, then the record of the
- * load, before which nothing counts; then what no longer counts is removed. A process that dies on the way leaves the
- * note, by which {@link clearUp} finds the rest.
+ * Writes a commit: first a note of what will be written, then the files, dlt's objects, and the record of the load.
+ * Nothing counts before the record. Then it removes what no longer counts. If the process dies midway, the note stays,
+ * and {@link clearUp} finds the rest by it.
  */
 export async function writeCommit(
   storage: Storage,
@@ -95,16 +95,16 @@ export async function writeCommit(
       await settleConflict(storage, reader, load, schema.name, keys)
     }
   } catch (error) {
-    // Once the record is on its way nobody here knows whether it arrived: the next load looks.
+    // Once the record has been sent, it may have arrived. The next load checks.
     if (!committing) await forget(storage, load, keys).catch(() => {})
     throw error
   }
-  // The load is committed, whatever happens now; what stays behind is removed by the next load.
+  // The load is committed, whatever happens now. The next load removes leftovers.
   await forgetCommitted(storage, reader, load, record.key, changes.removed).catch(() => {})
   await compactWhenDue(storage, reader, snapshot).catch(() => {})
 }
 
-/** The same content has the same name, so that a repeated attempt writes over itself and never over another. */
+/** Equal content gets an equal name, so a repeated attempt overwrites only itself. */
 function describe(layout: Layout, { load, plan }: Commit, file: EncodedFile, index: number): DataFile {
   const fileId = createHash('sha256').update(`${index} ${file.sha256}`).digest('hex').slice(0, 10)
   const key = layout.key({
@@ -121,7 +121,7 @@ function describe(layout: Layout, { load, plan }: Commit, file: EncodedFile, ind
 
 const recordText = (record: LoadRecord): Uint8Array => Buffer.from(`${stringifyJson(loadRecordObject(record))}\n`)
 
-/** Another process has written the record of this load: either committed it as well, or gave it up. */
+/** Another process wrote the record of this load: it either committed the load as well, or gave it up. */
 async function settleConflict(
   storage: Storage,
   reader: DatasetReader,
@@ -167,19 +167,19 @@ async function intentsOf(storage: Storage, pipeline: string): Promise<Intent[]> 
   return intents.filter(intent => intent !== undefined)
 }
 
-/** Removes objects of a load, then the note about it. */
+/** Removes objects of a load, then its note. */
 async function forget(storage: Storage, load: LoadPlan, keys: readonly string[]): Promise<void> {
   await storage.remove(keys)
   await storage.remove([intentKey(load)])
 }
 
-/** Removes what a load left that was never committed. */
+/** Removes what an uncommitted load left. */
 async function abandon(storage: Storage, intent: Intent): Promise<void> {
   await storage.abandon(intent.keys)
   await storage.remove([intentKey(intent)])
 }
 
-/** Removes what a committed load put out of use, then the note about it, unless readers find its record only by that. */
+/** Removes what a committed load replaced, then its note, unless readers need the note to find its record. */
 async function forgetCommitted(
   storage: Storage,
   reader: DatasetReader,
@@ -192,8 +192,8 @@ async function forgetCommitted(
 }
 
 /**
- * Removes what earlier, uncommitted loads of the pipeline wrote, and what committed ones put out of use. A load that
- * may still be under way elsewhere is given up first: its record is taken, so that it cannot commit any more.
+ * Removes what earlier, uncommitted loads of the pipeline wrote, and what committed ones replaced. If a load may still
+ * be in progress elsewhere, gives it up first: taking its record stops it from committing.
  */
 export async function clearUp(storage: Storage, reader: DatasetReader, plan: LoadPlan): Promise<void> {
   for (const intent of await intentsOf(storage, plan.pipeline)) {
@@ -220,7 +220,7 @@ async function giveUp(storage: Storage, reader: DatasetReader, intent: Intent): 
   return await reader.record(intent.loadId, intent.schemaName)
 }
 
-/** Marks a new dataset as dlt does; fails on one with objects that a newer dlt laid out. */
+/** Marks a new dataset as dlt does. Fails if a newer dlt wrote its objects. */
 async function ensureInit(storage: Storage): Promise<void> {
   const content = await storage.get(INIT.key)
   if (content === undefined) {

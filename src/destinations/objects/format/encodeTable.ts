@@ -21,7 +21,7 @@ export interface EncodedFile extends LocalFile {
   readonly extension: string
 }
 
-/** Writes the staged rows of a table as one file into `folder`. Fails where a column that must have values has none. */
+/** Writes the staged rows of a table as one file into `folder`. Fails if a required column has a null. */
 export async function encodeTable(
   connection: DuckDBConnection,
   staged: { readonly name: string; readonly rows: StagedTable; readonly known: ReadonlySet<string> },
@@ -49,7 +49,7 @@ export async function encodeTable(
   }
 }
 
-/** The staged rows with every column of the table; columns that the schema does not know are null. */
+/** The staged rows with every column of the table. Columns that the schema does not know are null. */
 function withColumns(staged: StagedTable, known: ReadonlySet<string>, columns: readonly ReadonlyColumn[]): string {
   const nothing = columns
     .filter(column => !known.has(column.name))

@@ -4,21 +4,21 @@ import type { ReadonlySchema } from '../../../schema/schemaTypes.js'
 import type { CommittedTable, Snapshot } from '../dataset/committedDataset.js'
 import { type Compression, compressionOfKey, type FileFormatName, fileFormats } from './formats.js'
 
-/** How the files of one table are written. */
+/** How to write the files of one table. */
 export interface Encoding {
   readonly format: FileFormatName
   readonly compression: Compression
 }
 
-/** What the options of a destination say of its files; what they leave out is decided for each table. */
+/** The file options of a destination. Missing ones are decided for each table. */
 export type EncodingOptions = { readonly [key in keyof Encoding]?: Encoding[key] | undefined }
 
 export const DEFAULT_FORMAT: FileFormatName = 'parquet'
 
 /**
- * How the rows of a table are written: as the options say, else as the table's `file_format` says, else as the files that
- * are there already, else as Parquet. dlt reads all files of a table as one format, the first one's: a table that holds
- * two can be read by it no more.
+ * How to write the rows of a table. In this order: the options, the table's `file_format`, the format of its existing
+ * files, Parquet. dlt reads all files of a table in the format of the first one, so it cannot read a table with two
+ * formats.
  */
 export function encodingOf(
   table: string,
@@ -41,13 +41,13 @@ export function encodingOf(
   throw new ConfigError([{ place: { path: 'compression' }, message }])
 }
 
-/** The format that a table or the nearest table above it asks for, where files can have it. */
+/** The format set on a table or the nearest table above it, if files support it. */
 function formatHint(schema: ReadonlySchema, name: string): FileFormatName | undefined {
   const hint = lineage(schema, name).find(table => table.file_format !== undefined)?.file_format
   return typeof hint === 'string' && Object.hasOwn(fileFormats, hint) ? (hint as FileFormatName) : undefined
 }
 
-/** The newest file of the table, else of one that follows the others as well. */
+/** The newest file of the table, else of another table without its own format. */
 function exampleFile(name: string, schema: ReadonlySchema, tables: Snapshot['tables']) {
   const newest = (table: CommittedTable | undefined) => table?.files.at(-1)
   const own = newest(tables.get(name))

@@ -6,19 +6,19 @@ import { doubleQuoted, textLiteral } from '../../sql/sqlSession.js'
 export type FileFormatName = 'parquet' | 'jsonl' | 'csv'
 export type Compression = 'none' | 'gzip' | 'zstd' | 'snappy'
 
-/** How rows become a file and come back, as SQL of DuckDB. */
+/** How to write rows into a file and read them back, as SQL of DuckDB. */
 export interface FileFormat {
   readonly name: FileFormatName
-  /** First is the default. */
+  /** The first is the default. */
   readonly compressions: readonly Compression[]
-  /** Follows COPY: a query over `relation`, which has every column with its own type. */
+  /** Goes after COPY: a query over `relation`, which has every column with its own type. */
   source(relation: string, columns: readonly ReadonlyColumn[]): string
   options(columns: readonly ReadonlyColumn[], compression: Compression): string
-  /** Follows FROM. Where it asks the files for their columns, only those that `present` lists are there. */
+  /** Goes after FROM. If the format takes the columns from the files, only those in `present` exist. */
   reader(paths: readonly string[], columns: readonly ReadonlyColumn[]): string
-  /** Files hold only some of the columns, and a query tells which. */
+  /** Files hold only some columns, and a query shows which. */
   readonly describes: boolean
-  /** The value of a column as the reader gives it, with its own type. */
+  /** A column from the reader, converted to its own type. */
   value(column: ReadonlyColumn): string
 }
 
@@ -36,12 +36,12 @@ const parquet: FileFormat = {
   value: column => `CAST(${quoted(column)} AS ${typed(column)})`,
 }
 
-/** JSON is text to dlt's Parquet, and to readers that know no JSON. */
+/** JSON is text in dlt's Parquet, and for readers without JSON support. */
 function parquetValue(column: ReadonlyColumn): string {
   return `CAST(${quoted(column)} AS ${column.data_type === 'json' ? 'VARCHAR' : typed(column)}) AS ${quoted(column)}`
 }
 
-/** One text column, written as it is: a character that no line of JSON holds separates columns that there are not. */
+/** One text column, written unchanged. The separator is a character that no line of JSON contains. */
 const ONE_COLUMN = `FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\u0001'`
 
 const jsonl: FileFormat = {
@@ -63,14 +63,17 @@ const jsonl: FileFormat = {
   value: column => fromText(column),
 }
 
-/** As dlt writes it: ISO times, decimals and binary (base64) as strings, JSON inline. What JSON cannot say is a string. */
+/**
+ * As dlt writes it: ISO times, decimals and binary (base64) as strings, JSON inline. Values that JSON lacks are
+ * strings.
+ */
 function jsonValue(column: ReadonlyColumn): string {
   const name = quoted(column)
   switch (column.data_type ?? 'text') {
     case 'text':
       return `CAST(to_json(${name}) AS VARCHAR)`
     case 'json':
-      // Outside of strings line breaks mean nothing, and inside they are escaped.
+      // Line breaks mean nothing outside of strings, and are escaped inside.
       return `regexp_replace(CAST(${name} AS VARCHAR), '[\\r\\n]', ' ', 'g')`
     case 'double':
       return `CASE WHEN isfinite(${name}) THEN CAST(${name} AS VARCHAR) WHEN isnan(${name}) THEN '"NaN"' WHEN ${name} > 0 THEN '"Infinity"' ELSE '"-Infinity"' END`
@@ -82,7 +85,7 @@ function jsonValue(column: ReadonlyColumn): string {
   }
 }
 
-/** Values without quotes; `separator` stands between date and time. */
+/** Values without quotes. `separator` goes between date and time. */
 function textValue(column: ReadonlyColumn, separator: string): string {
   const name = quoted(column)
   const plain = `CAST(${name} AS VARCHAR)`
@@ -115,7 +118,7 @@ const csv: FileFormat = {
     const forced = texts.length === 0 ? '' : `, FORCE_QUOTE (${texts.join(', ')})`
     return `FORMAT csv, HEADER true, DELIMITER ',', QUOTE '"', ESCAPE '"'${forced}${textCompression(compression)}`
   },
-  // A null is nothing between commas, an empty text is a pair of quotes.
+  // A null is nothing between commas. An empty text is a pair of quotes.
   reader: paths =>
     `read_csv(${list(paths)}, header = true, all_varchar = true, union_by_name = true, delim = ',', quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false, max_line_size = 67108864)`,
   value: column => fromText(column),
@@ -133,20 +136,20 @@ function textCompression(compression: Compression): string {
 
 export const fileFormats: Readonly<Record<FileFormatName, FileFormat>> = { parquet, jsonl, csv }
 
-/** What stands behind the last dot of the layout: `parquet`, `jsonl.gz`. */
+/** The text after the last dot of the layout: `parquet`, `jsonl.gz`. */
 export function fileExtension(format: FileFormatName, compression: Compression): string {
   if (format === 'parquet' || compression === 'none') return format
   return `${format}.${compression === 'gzip' ? 'gz' : 'zst'}`
 }
 
-/** The compression that the name of a file of text tells; Parquet keeps it inside. */
+/** The compression in the name of a text file. Parquet keeps it inside. */
 export function compressionOfKey(key: string): Compression | undefined {
   if (key.endsWith('.parquet')) return undefined
   if (key.endsWith('.gz')) return 'gzip'
   return key.endsWith('.zst') ? 'zstd' : 'none'
 }
 
-/** The format that an extension names, where it is one that can be read. */
+/** The format of an extension, if it can be read. */
 export function formatOfExtension(extension: string): FileFormatName | undefined {
   const first = extension.split('.')[0] ?? ''
   return first === 'parquet' || first === 'jsonl' || first === 'csv' ? first : undefined

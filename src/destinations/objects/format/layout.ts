@@ -5,13 +5,13 @@ import { literalPattern } from '../../../model/literalPattern.js'
 /** dlt's default. */
 export const DEFAULT_LAYOUT = '{table_name}/{load_id}.{file_id}.{ext}'
 
-/** What the names of the files of one table are made of. */
+/** The parts of a data file's name. */
 interface LayoutValues {
   readonly tableName: string
   readonly schemaName: string
   readonly loadId: string
   readonly fileId: string
-  /** Without a dot in front: `parquet`, `jsonl.gz`. */
+  /** Without a leading dot: `parquet`, `jsonl.gz`. */
   readonly ext: string
   /** Microseconds since the epoch. */
   readonly at: bigint
@@ -22,13 +22,13 @@ export interface Layout {
   readonly text: string
   /** The key of a file, relative to the dataset. */
   key(values: LayoutValues): string
-  /** Matches the keys of files of a table, whoever wrote them; the groups `loadId` and `ext` say what they are. */
+  /** Matches the keys of a table's files, from any tool. The groups `loadId` and `ext` give their parts. */
   pattern(tableName: string, schemaName: string): RegExp
 }
 
 const NEEDED = ['table_name', 'load_id', 'file_id'] as const
 
-/** Checks a layout whole. Throws a ConfigError that names the placeholder. */
+/** Checks a whole layout. Throws a ConfigError that names the placeholder. */
 export function layout(text: string, extra: Readonly<Record<string, string>> = {}): Layout {
   const problem = (message: string): ConfigError =>
     new ConfigError([{ place: { path: 'layout' }, message: `${JSON.stringify(text)}: ${message}` }])
@@ -119,7 +119,7 @@ function isoDate(microseconds: bigint): string {
 const MONTHS = 'january february march april may june july august september october november december'.split(' ')
 const DAYS = 'sunday monday tuesday wednesday thursday friday saturday'.split(' ')
 
-/** Tokens of pendulum that dlt has as placeholders, in UTC; names of months and days in lower case, as dlt writes them. */
+/** Tokens of pendulum that dlt has as placeholders, in UTC. As in dlt, month and day names are in lower case. */
 function dateTokens(date: Date): Record<string, string> {
   const two = (value: number): string => String(value).padStart(2, '0')
   const year = date.getUTCFullYear()
@@ -150,12 +150,13 @@ function dateTokens(date: Date): Record<string, string> {
   }
 }
 
-/** Bytes of a segment beyond which a name is shortened: file systems allow 255, and a layout may join several names. */
+/** Longer segments are shortened, in bytes: file systems allow 255, and a layout may join several names. */
 const LONGEST_BYTES = 120
 
 /**
- * A name as one segment of a path: letters, digits, `_`, `-`, `~`, `=` and inner dots and spaces stay, everything else is percent-encoded. Long
- * names are cut and end in `~` and a digest. Different names give different segments, none is `.` or `..`.
+ * A name as one path segment. Letters, digits, `_`, `-`, `~`, `=` and inner dots and spaces stay. Everything else is
+ * percent-encoded. Long names are cut and end in `~` and a digest. Different names give different segments, never `.`
+ * or `..`.
  */
 export function segment(name: string): string {
   let encoded = ''

@@ -16,8 +16,8 @@ export function hasAwsChain(): boolean {
 }
 
 /**
- * The chain of AWS: the environment, SSO, shared files, a process, a web identity, the role of a container or an
- * instance. The package is loaded when it is asked first.
+ * AWS's credential chain: the environment, SSO, shared files, a process, a web identity, the role of a container or an
+ * instance. Loads the package with the first request.
  */
 export function awsChain(profile: string | undefined): S3CredentialProvider {
   let chain: Promise<S3CredentialProvider> | undefined
@@ -41,17 +41,17 @@ async function open(profile: string | undefined): Promise<S3CredentialProvider> 
   return fromNodeProviderChain({ ...(profile === undefined ? {} : { profile }), logger: SILENT })
 }
 
-/** The package writes to the console by itself where it has no logger. */
+/** Without a logger, the package writes to the console. */
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** Credentials are short; the package reads whatever comes, and would fill the memory. */
+/** Credentials are short. The package reads answers of any size and would fill the memory. */
 const LONGEST_ANSWER = 256 * 1024
 
-/** Fails what the package is asked: it does not notice itself that its request was ended. */
+/** Makes the call to the package fail: the package does not notice that its request was ended. */
 const asking = new AsyncLocalStorage<(error: Error) => void>()
 let isBounding = false
 
-/** Ends requests of the package, and no others, whose answers are too long. */
+/** Ends the package's requests, and no others, if their answers are too long. */
 function boundAnswers(): void {
   if (isBounding) return
   isBounding = true

@@ -17,17 +17,17 @@ import { dirname, join, resolve, sep } from 'node:path'
 import { DestinationError } from '../../../model/errors.js'
 import type { LocalFile, Storage } from './storage.js'
 
-/** Folder under the root for files on their way; its name begins with a dot, which no table's does. */
+/** Staging folder under the root. Its name starts with a dot, which no table's name does. */
 const STAGING = '.sluice-staging'
 
 /**
- * A folder of this machine. An object is written beside, flushed to the disk and moved into place; its folder is
- * flushed too. `stagingDir` elsewhere costs a copy.
+ * A folder on this machine. An object is written beside, flushed to the disk and moved into place. Its folder is
+ * flushed too. A `stagingDir` elsewhere costs a copy.
  */
 export function localStorage(root: string, stagingDir?: string): Storage {
   const place = resolve(root)
   const staging = resolve(stagingDir ?? join(place, STAGING))
-  /** Folders that exist for sure and whose entries in their parents are durable. */
+  /** Folders that certainly exist and whose entries in their parents are durable. */
   const made = new Set<string>()
 
   const pathOf = (key: string): string => {
@@ -49,7 +49,7 @@ export function localStorage(root: string, stagingDir?: string): Storage {
     made.add(folder)
   }
   const draftsOf = (name: string): string => join(place, STAGING, name, 'drafts')
-  /** A file with this content in the staging folder, flushed; on the same file system as its target. */
+  /** A flushed file with this content in the staging folder, on the same file system as its target. */
   const prepared = async (key: string, content: Uint8Array | LocalFile, drafts: string): Promise<string> => {
     if (!(content instanceof Uint8Array) && stagingDir === undefined) {
       await flushFile(content.path)
@@ -62,7 +62,7 @@ export function localStorage(root: string, stagingDir?: string): Storage {
       await mkdir(folder, { recursive: true, mode: 0o700 })
       await (content instanceof Uint8Array ? writeFile(path, content) : copyFile(content.path, path))
     }
-    // Whoever is done removes the empty folder, maybe just now.
+    // Another caller that finishes removes the empty folder, maybe just now.
     await write().catch(error => (isMissing(error) ? write() : Promise.reject(error)))
     await flushFile(path)
     return path
@@ -94,7 +94,7 @@ export function localStorage(root: string, stagingDir?: string): Storage {
         await rename(path, target)
       } else {
         try {
-          // Unlike a rename, a link fails where something is.
+          // Unlike a rename, a link fails if the target exists.
           await link(path, target)
         } catch (error) {
           if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
@@ -129,7 +129,7 @@ export function localStorage(root: string, stagingDir?: string): Storage {
       try {
         const borrowed: string[] = []
         for (const [index, path] of paths.entries()) {
-          // A second name for the same bytes: they outlive the removal of the first one.
+          // A second name for the same bytes, so they survive the removal of the first one.
           const own = folder === undefined ? path : join(folder, `${index}${extensions(path)}`)
           const linked = own !== path && (await link(path, own).then(() => true, orNoLinks))
           if (!linked) await stat(path)
@@ -150,10 +150,10 @@ export function localStorage(root: string, stagingDir?: string): Storage {
     },
     keys,
     remove,
-    // What is not whole lies among the drafts.
+    // Unfinished objects are among the drafts.
     abandon: remove,
     async close() {
-      // Not empty while others are at work.
+      // Not empty while others use it.
       for (const folder of [draftsOf('any'), dirname(draftsOf('any')), staging, join(place, STAGING)])
         await rmdir(folder).catch(() => {})
     },
@@ -181,12 +181,12 @@ function readEntries(folder: string) {
   return readdir(folder, { withFileTypes: true })
 }
 
-/** DuckDB tells the compression by the name's end. */
+/** DuckDB detects the compression by the end of the name. */
 function extensions(path: string): string {
   return /(\.[a-z]+){1,2}$/.exec(path)?.[0] ?? ''
 }
 
-/** File systems without links, or another one. */
+/** The file system has no links, or the target is on another one. */
 function orNoLinks(error: NodeJS.ErrnoException): boolean {
   if (['EXDEV', 'EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EACCES'].includes(error.code ?? '')) return false
   throw error
@@ -206,7 +206,7 @@ async function flushFile(path: string): Promise<void> {
   }
 }
 
-/** Makes names in a folder durable, where the system can. */
+/** Makes names in a folder durable, if the system can. */
 async function flushFolder(path: string): Promise<void> {
   try {
     const folder = await open(path, 'r')

@@ -13,12 +13,12 @@ import type { S3Options } from './s3Options.js'
 import { element, elements, escapeXml } from './s3Xml.js'
 import { inRange, type KeyRange, type LocalFile, mapLimited, type Storage, type StoredObject } from './storage.js'
 
-/** Larger files go in parts of this size, or of more where there would be too many parts. */
+/** Larger files are sent in parts of this size, or of a larger one if there would be too many parts. */
 export const PART_BYTES = 8 * 1024 * 1024
 const MOST_PARTS = 10_000
 const PARTS_AT_ONCE = 3
 const TRANSFERS_AT_ONCE = 8
-/** Answers of stores that cannot list uploads, or do not let this key do it. */
+/** Answers of stores that cannot list uploads, or do not allow it with these credentials. */
 const CANNOT_LIST_UPLOADS = [400, 403, 404, 405, 501]
 
 export interface S3Target {
@@ -28,7 +28,10 @@ export interface S3Target {
   readonly stagingDir: string | undefined
 }
 
-/** Storages for folders of a bucket. Checks the options; throws a ConfigError. `conceal` is told secrets that come later. */
+/**
+ * Storages for folders of a bucket. Checks the options and throws a ConfigError. Calls `conceal` with secrets that come
+ * later.
+ */
 export function s3Storage(
   target: S3Target,
   options: S3Options,
@@ -53,7 +56,7 @@ export function s3Storage(
   if (endpoint !== undefined && !/^https?:\/\/[^/]+\/?$/.test(endpoint))
     throw problem('s3.endpoint', `expected an origin such as https://minio.example.com:9000, not ${endpoint}`)
   const base = new URL(endpoint ?? `https://s3.${region}.amazonaws.com`)
-  // The certificates of hosts with a bucket's name do not cover names with dots.
+  // Certificates for a bucket's host do not cover bucket names with dots.
   const pathStyle = options.pathStyle ?? (endpoint !== undefined || bucket.includes('.'))
   const at: Omit<S3Place, 'place'> = {
     origin: `${base.protocol}//${pathStyle ? '' : `${bucket}.`}${base.host}`,
@@ -100,7 +103,7 @@ function openStorage(
     if (element(Buffer.from(answer.body).toString(), 'Code') === 'NoSuchBucket') return await refuseBucket()
     return undefined
   }
-  /** The same request without the tolerance for what is missing says what is wrong. */
+  /** Lists the bucket, where a 404 is a failure, so that the error says what is wrong. */
   const refuseBucket = async (): Promise<never> => {
     await client.send({ method: 'GET', key: '', query: { 'list-type': '2', 'max-keys': '0' } })
     throw problem('path', `${place} cannot be read`)
@@ -139,7 +142,7 @@ function openStorage(
         body,
       })
     } catch (error) {
-      // Parts of an unfinished upload are kept, and paid for, until somebody aborts it.
+      // Parts of an unfinished upload are kept, and cost money, until they are aborted.
       await client.send({ method: 'DELETE', key, query: { uploadId }, expected: [404] }).catch(() => {})
       throw error
     } finally {
@@ -147,7 +150,7 @@ function openStorage(
     }
   }
 
-  /** Parts of objects that never became whole, for which a killed process has no use any more. */
+  /** Parts of objects that a killed process never finished. */
   const abortUploads = async (keys: ReadonlySet<string>): Promise<void> => {
     let marker: Readonly<Record<string, string>> | undefined = {}
     while (marker !== undefined) {
@@ -192,7 +195,7 @@ function openStorage(
       const token = element(page, 'IsTruncated') === 'true' ? element(page, 'NextContinuationToken') : undefined
       const last = keys.at(-1)
       const after = query['start-after']
-      // A store that does not know the parameter begins anew: it is not asked to skip anything again.
+      // A store that ignores the parameter starts from the beginning. Do not ask it to skip again.
       if (after !== undefined && keys[0] !== undefined && `${root}${keys[0]}` <= after) skips = false
       const range = skips && last !== undefined ? passed.find(one => inRange(one, last) && last !== one.to) : undefined
       if (token === undefined) place = undefined
@@ -215,13 +218,13 @@ function openStorage(
           body,
           expected: onlyIfAbsent ? [412] : [],
         })
-        // What is there may be what an attempt of ours wrote whose answer was lost.
+        // The existing object may come from our own attempt whose answer was lost.
         if (answer.status === 412) return Buffer.from((await get(key)) ?? []).equals(body)
       }
       if (!(content instanceof Uint8Array)) await rm(content.path, { force: true })
       return true
     },
-    // An object comes into being as a whole.
+    // An object appears only as a whole.
     clearDrafts: async () => {},
     get,
     async borrow(objects) {

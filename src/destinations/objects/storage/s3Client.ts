@@ -16,9 +16,9 @@ interface S3Request {
   readonly query?: Readonly<Record<string, string>> | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: Uint8Array | undefined
-  /** Statuses beside 2xx that are answers and not failures. */
+  /** Statuses besides 2xx that are not failures. */
   readonly expected?: readonly number[] | undefined
-  /** How long the object is, where that is known. */
+  /** Length of the object, if known. */
   readonly bytes?: number | undefined
 }
 
@@ -28,16 +28,16 @@ interface S3Answer {
   readonly body: Uint8Array
 }
 
-/** Takes a body, and says how many bytes it had. */
+/** Reads a body and returns its number of bytes. */
 type Consume = (body: Readable) => Promise<number>
 
 export interface S3Client {
   /**
-   * Sends a request, again where that may help, and reads the answer. Fails with a DestinationError. Once its signal is
-   * aborted nothing waits any more: each request is sent once, so that what was begun can be cleared up.
+   * Sends a request, retries if that may help, and reads the answer. Fails with a DestinationError. Once its signal is
+   * aborted, it no longer waits: each request is sent once, so that cleaning up still works.
    */
   send(request: S3Request): Promise<S3Answer>
-  /** Like `send`, with a consumer for the body of an answer of 200; it starts anew with each attempt. */
+  /** Like `send`, with a consumer for the body of a 200 answer. The consumer starts again with each attempt. */
   receive(request: S3Request, consume: Consume): Promise<S3Answer>
   close(): Promise<void>
 }
@@ -45,9 +45,9 @@ export interface S3Client {
 export interface S3Place {
   /** `s3://bucket/prefix`, for messages. */
   readonly place: string
-  /** Scheme and host, with the bucket where it is part of it. */
+  /** Scheme and host, with the bucket if it is part of the host. */
   readonly origin: string
-  /** `/bucket` where the bucket is part of the path, else empty. */
+  /** `/bucket` if the bucket is part of the path, else empty. */
   readonly basePath: string
   readonly region: string
   readonly identity: S3Identity
@@ -56,7 +56,7 @@ export interface S3Place {
 const ATTEMPTS = 6
 const BACKOFF: Backoff = { baseMs: 200, factor: 2, maxDelayMs: 10_000, jitter: 'full' }
 const TIMEOUT_MS = 60_000
-/** Codes of failures that pass: S3's way to say 429, and two writers at one key. */
+/** Codes of temporary failures: S3's form of 429, and two writers on one key. */
 const PASSING = new Set([
   'SlowDown',
   'RequestTimeout',
@@ -65,12 +65,12 @@ const PASSING = new Set([
   'OperationAborted',
 ])
 
-/** Codes of credentials that were good once. */
+/** Codes for credentials that are no longer valid. */
 const OUT_OF_USE = new Set(['ExpiredToken', 'InvalidToken', 'TokenRefreshRequired', 'InvalidAccessKeyId'])
 
 export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Client {
   let agent: Promise<Agent> | undefined
-  /** What the server's clock is ahead of this machine's, once it has complained. */
+  /** How far the server's clock is ahead of this machine's, once it has complained. */
   let skewMs = 0
 
   const attempt = async (request: S3Request, credentials: S3Credentials, consume?: Consume): Promise<S3Answer> => {
@@ -88,7 +88,7 @@ export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Cli
       method,
       headers: signed(unsigned, credentials, at.region, clock.now() + skewMs),
       body: body ?? null,
-      // A write that is cut may have happened all the same; and what clears up comes after the signal.
+      // An aborted write may still have happened, and cleaning up happens after the signal.
       signal: method === 'GET' && signal?.aborted === false ? signal : null,
     })
     const { statusCode: status, headers: told } = answer
@@ -119,7 +119,7 @@ export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Cli
       const { status, headers } = answer
       const text = status < 300 ? '' : Buffer.from(answer.body).toString()
       const code = element(text, 'Code') ?? ''
-      // The completion of an upload may fail after the status has been sent.
+      // Completing an upload may fail after the status was sent.
       const failed = status === 200 && request.method === 'POST' && Buffer.from(answer.body).includes('<Error>')
       if (!failed && (status < 300 || (request.expected?.includes(status) === true && !PASSING.has(code))))
         return answer
@@ -146,7 +146,7 @@ export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Cli
   }
 }
 
-/** A body that is not whole, or does not show that it is. */
+/** A body that is incomplete, or does not show that it is complete. */
 class ShortBody extends Error {}
 
 function checkLength({ bytes }: S3Request, headers: S3Answer['headers'], received: number): void {
@@ -157,13 +157,13 @@ function checkLength({ bytes }: S3Request, headers: S3Answer['headers'], receive
   if (expected !== undefined && expected !== received) throw new ShortBody(`with ${received} bytes, not ${expected}`)
 }
 
-/** A disk that is full or read-only here: asking the store again does not help. */
+/** A full or read-only disk on this machine: asking the store again does not help. */
 function isOfThisMachine(error: unknown): boolean {
   const { code, syscall } = error as NodeJS.ErrnoException
   return ['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EIO', 'EMFILE'].includes(code ?? '') && syscall !== 'connect'
 }
 
-/** Loaded with the first request: only who uses S3 pays for it. */
+/** Loaded with the first request, so that only users of S3 pay for it. */
 async function openAgent(): Promise<Agent> {
   const { Agent } = await import('undici')
   return new Agent({ connections: 8, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })

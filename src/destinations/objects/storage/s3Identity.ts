@@ -3,24 +3,24 @@ import { reveal, Secret } from '../../../model/secrets/secret.js'
 import type { Clock } from '../../../model/source.js'
 import type { S3CredentialProvider, S3Credentials } from './s3Options.js'
 
-/** As whom the requests to a bucket are signed, by credentials that may change while it is used. */
+/** Signs the requests to a bucket. The credentials may change meanwhile. */
 export interface S3Identity {
   /**
-   * Credentials that are still valid, asked for before each request; several that ask at once share one answer. Fails
-   * with a DestinationError, which never holds a secret.
+   * Credentials that are still valid, requested before each request. Concurrent callers share one answer. Fails with a
+   * DestinationError, which never holds a secret.
    */
   current(signal?: AbortSignal): Promise<S3Credentials>
-  /** The store does not know these any more. Whether it is worth to ask for the next ones. */
+  /** The store no longer accepts these credentials. Returns whether requesting new ones can help. */
   refused(credentials: S3Credentials): boolean
 }
 
-/** New credentials are asked for so long before the old ones end: AWS has the next ones ready by then. */
+/** New credentials are requested this long before the old ones expire: AWS has them ready by then. */
 const AHEAD_MS = 5 * 60_000
-/** Where that fails the old ones are used on, and new ones asked for again after so long. */
+/** If that fails, the old ones stay in use and new ones are requested again after this time. */
 const AGAIN_MS = 30_000
-/** How long a provider may take: an instance without a role does not answer at all. */
+/** How long a provider may take: an instance without a role never answers. */
 const ANSWER_MS = 30_000
-/** Longer texts are no credentials: session tokens of AWS have about 1,000 characters. */
+/** Longer texts are not credentials: AWS session tokens have about 1,000 characters. */
 const LONGEST = 16_384
 
 interface Held {
@@ -30,7 +30,7 @@ interface Held {
   readonly renewAt: number
 }
 
-/** `conceal` is told each secret before it is used. */
+/** Calls `conceal` with each secret before it is used. */
 export function s3Identity(
   given: S3Credentials | S3CredentialProvider,
   place: string,
@@ -77,7 +77,7 @@ export function s3Identity(
   }
 }
 
-/** The credentials of a provider, where they can be such. */
+/** The credentials of a provider, if they are valid. */
 function checked(
   found: Awaited<ReturnType<S3CredentialProvider>>,
   now: number,
@@ -102,10 +102,10 @@ function concealed(value: Secret | string, conceal: (secret: Secret) => void): S
   return secret
 }
 
-/** Rejects where the work takes too long or the signal is aborted. What a provider is doing cannot be stopped. */
+/** Rejects if the work takes too long or the signal is aborted. It cannot stop the provider's work. */
 async function inTime(work: Promise<void>, place: string, signal: AbortSignal | undefined): Promise<void> {
   const late = AbortSignal.timeout(ANSWER_MS)
-  // What clears up comes after the signal.
+  // Cleaning up happens after the signal.
   const stop = signal === undefined || signal.aborted ? late : AbortSignal.any([late, signal])
   let end = (): void => {}
   const stopped = new Promise<never>((_, reject) => {
@@ -125,7 +125,7 @@ async function inTime(work: Promise<void>, place: string, signal: AbortSignal | 
 const LONGEST_REASON = 300
 
 function missing(place: string, error: unknown): DestinationError {
-  // What is no JSON is quoted by the parser, and may be a secret.
+  // The parser quotes invalid JSON, which may be a secret.
   const told = error instanceof SyntaxError ? 'what the provider answered is no JSON' : String(error)
   const reason = (told.replace(/^\w*Error: /, '').split('\n', 1)[0] ?? '').slice(0, LONGEST_REASON).replace(/\.$/, '')
   return new DestinationError(

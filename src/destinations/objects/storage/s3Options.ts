@@ -1,16 +1,17 @@
 import type { Secret } from '../../../model/secrets/secret.js'
 
-/** As whom requests are signed. */
+/** The credentials that sign requests. */
 export interface S3Credentials {
   readonly accessKeyId: string
   readonly secretAccessKey: Secret | string
-  /** Of temporary credentials. */
+  /** Only for temporary credentials. */
   readonly sessionToken?: Secret | string | undefined
 }
 
 /**
- * Gives credentials, new ones where `forceRefresh` asks for them. Each provider of `@aws-sdk/credential-providers` is
- * one. It is asked before the first request, again five minutes before `expiration`, and where the store refuses what it gave.
+ * Returns credentials, new ones if `forceRefresh` is set. Every provider of `@aws-sdk/credential-providers` fits.
+ * Sluice calls it before the first request, again five minutes before `expiration`, and when the store refuses the
+ * credentials.
  */
 export type S3CredentialProvider = (options?: {
   readonly forceRefresh?: boolean
@@ -20,13 +21,13 @@ export interface S3Options {
   readonly credentials?: S3Credentials | S3CredentialProvider | undefined
   /** Default `us-east-1`. */
   readonly region?: string | undefined
-  /** Of a service other than Amazon's, as in `https://minio.example.com:9000`. */
+  /** Address of a service other than Amazon's, as in `https://minio.example.com:9000`. */
   readonly endpoint?: string | undefined
-  /** The bucket is part of the path and not of the host's name. Default: true with `endpoint`, else false. */
+  /** Put the bucket in the path instead of the host's name. Default: true with `endpoint`, else false. */
   readonly pathStyle?: boolean | undefined
   /**
-   * Send SHA-256 checksums for the store to keep with each object. Default true; a few stores refuse them. The content is
-   * covered by the signature either way.
+   * Send SHA-256 checksums for the store to keep with each object. Default true. A few stores refuse them. The
+   * signature covers the content either way.
    */
   readonly checksums?: boolean | undefined
 }

@@ -4,9 +4,9 @@ import type { S3Credentials } from './s3Options.js'
 
 export interface UnsignedRequest {
   readonly method: string
-  /** As it is sent in the `host` header. */
+  /** As sent in the `host` header. */
   readonly host: string
-  /** Percent-encoded, as it is sent. */
+  /** Percent-encoded, as sent. */
   readonly path: string
   readonly query: Readonly<Record<string, string>>
   /** Lower-case names. */
@@ -59,7 +59,7 @@ export function signed(
   }
 }
 
-/** A query with sorted, encoded parameters, as it is signed and sent; without `?`. */
+/** A query with sorted, encoded parameters, as signed and sent. Without `?`. */
 export function queryText(query: Readonly<Record<string, string>>): string {
   return Object.entries(query)
     .map(([name, value]) => `${encoded(name)}=${encoded(value)}`)
@@ -67,7 +67,7 @@ export function queryText(query: Readonly<Record<string, string>>): string {
     .join('&')
 }
 
-/** A key as a path: everything but unreserved characters and `/` is percent-encoded. */
+/** A key as a path: percent-encodes everything but unreserved characters and `/`. */
 export function pathText(key: string): string {
   return key.split('/').map(encoded).join('/')
 }

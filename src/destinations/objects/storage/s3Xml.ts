@@ -1,9 +1,9 @@
-/** The texts of all elements of a name, in order. Enough for S3's answers, which have no attributes or comments. */
+/** The texts of all elements with a name, in order. Enough for S3's answers, which have no attributes or comments. */
 export function elements(xml: string, name: string): string[] {
   return [...xml.matchAll(new RegExp(`<${name}>([\\s\\S]*?)</${name}>`, 'g'))].map(([, content = '']) => content)
 }
 
-/** The text of the first element of a name, unescaped. */
+/** The text of the first element with a name, unescaped. */
 export function element(xml: string, name: string): string | undefined {
   const content = elements(xml, name)[0]
   return content === undefined ? undefined : unescaped(content)

@@ -1,16 +1,16 @@
-/** An object: a name with slashes, and bytes that are there as a whole or not at all. */
+/** An object: a name with slashes, and bytes that exist completely or not at all. */
 export interface StoredObject {
   readonly key: string
   readonly bytes: number
 }
 
-/** Keys from `from` to `to`, with both of them. */
+/** Keys from `from` to `to`, both included. */
 export interface KeyRange {
   readonly from: string
   readonly to: string
 }
 
-/** A finished file of this machine, on its way into a storage. */
+/** A finished file on this machine, to be put into a storage. */
 export interface LocalFile {
   readonly path: string
   readonly bytes: number
@@ -18,54 +18,54 @@ export interface LocalFile {
   readonly sha256: string
 }
 
-/** Objects on this machine, for as long as they are needed. */
+/** Objects on this machine, while they are needed. */
 interface Borrowed extends AsyncDisposable {
-  /** Paths in the order of the objects that were asked for. */
+  /** Paths in the order of the requested objects. */
   readonly paths: readonly string[]
 }
 
 interface BorrowedObject {
   readonly key: string
-  /** Undefined where it is not known. */
+  /** Undefined if unknown. */
   readonly bytes: number | undefined
 }
 
 interface PutOptions {
   readonly onlyIfAbsent?: boolean
-  /** Name for the place of objects that are not whole yet, where they are to be found by {@link Storage.clearDrafts}. */
+  /** Name for the place of unfinished objects, which {@link Storage.clearDrafts} can find. */
   readonly drafts?: string | undefined
 }
 
-/** Where objects live. Keys are relative, with `/`, and never leave the place. */
+/** Where objects are stored. Keys are relative, with `/`, and never lead out of the place. */
 export interface Storage {
-  /** For messages; holds no secret. */
+  /** For messages. Holds no secret. */
   readonly place: string
-  /** A folder on this machine for files on their way. A local storage takes files from there without copying. */
+  /** A staging folder on this machine. A local storage takes files from there without copying. */
   stagingDir(): Promise<string>
   /**
-   * Stores an object; it is durable and visible as a whole once the promise resolves. A local file is used up. With `onlyIfAbsent`
-   * an object that is there stays as it is, and the result is false; of several writers one gets true.
+   * Stores an object. Once the promise resolves, it is durable and completely visible. A local file is used up. With
+   * `onlyIfAbsent`, an existing object stays and the result is false. Of several writers, one gets true.
    */
   put(key: string, content: Uint8Array | LocalFile, options?: PutOptions): Promise<boolean>
-  /** Removes what objects on their way, put with this name of their drafts, left when their process was killed. */
+  /** Removes unfinished objects with this drafts name, left by a killed process. */
   clearDrafts(name: string): Promise<void>
-  /** A whole, small object; undefined when there is none. */
+  /** A whole, small object. Undefined if there is none. */
   get(key: string): Promise<Uint8Array | undefined>
   /**
-   * Objects as files; undefined when one of them is gone. Removing an object does not touch what was borrowed. What
-   * comes from elsewhere has the length that is given, or fails.
+   * Objects as files. Undefined if one of them is gone. Removing an object does not affect borrowed files. A download
+   * has the given length, or fails.
    */
   borrow(objects: readonly BorrowedObject[]): Promise<Borrowed | undefined>
   /** Objects whose keys begin with `prefix`, in no promised order. */
   list(prefix: string): AsyncGenerator<StoredObject>
   /**
-   * Keys that begin with `prefix`, in no promised order, some perhaps twice. Those in the ranges of `passed` may be left
-   * out, where that saves requests.
+   * Keys that start with `prefix`, in no promised order, some perhaps twice. May leave out those in the ranges of
+   * `passed`, if that saves requests.
    */
   keys(prefix: string, passed?: readonly KeyRange[]): AsyncGenerator<string>
-  /** Removes objects; those that are not there are no failure. */
+  /** Removes objects. Missing ones are not a failure. */
   remove(keys: readonly string[]): Promise<void>
-  /** Removes objects of a process that was killed, and what there is of those that it had not stored whole. */
+  /** Removes objects of a killed process, and the parts of those that it had not finished. */
   abandon(keys: readonly string[]): Promise<void>
   close(): Promise<void>
 }
@@ -81,8 +81,8 @@ export async function keysUnder(storage: Storage, prefix: string, passed: readon
 }
 
 /**
- * `work` on each item, `width` at a time; results in the order of the items. After a failure nothing new begins, and the
- * promise rejects once nothing is under way any more.
+ * Runs `work` on each item, `width` at a time. Results are in the order of the items. After a failure it starts nothing
+ * new, and rejects once nothing is running.
  */
 export async function mapLimited<T, R>(
   items: readonly T[],

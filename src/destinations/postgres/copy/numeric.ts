@@ -8,13 +8,13 @@ const ZERO = 48
 const HEAD_BYTES = 8
 
 /**
- * Decimal texts as values of `numeric`, each behind its u32 length: digits to the base 10,000, in groups of four that
- * meet at the decimal point. Leading and trailing groups of zeros may be sent, the server takes them off. Fails with a
- * DataError where a text is no decimal number.
+ * Converts decimal texts to values of `numeric`, each after its u32 length. Digits are base 10,000, in groups of four
+ * aligned at the decimal point. Groups of zeros at either end may be sent: the server removes them. Fails with a
+ * DataError if a text is not a decimal number.
  */
 export function numericValues(table: string, column: Column): Uint8Array {
   const { count, values } = column
-  // Two bytes a group of four digits, and one more group for each side of the point.
+  // Two bytes for each group of four digits, plus one group for each side of the point.
   const out = Buffer.allocUnsafe(values.length + count * (HEAD_BYTES + 4))
   let at = 0
   let from = 0
@@ -53,7 +53,7 @@ function writeNumeric(
   let group = 0
   for (let byte = start; byte < point; byte++) {
     group = group * 10 + digit(byte)
-    // A group is full when what is left before the point is a multiple of four.
+    // A group is full when the remaining digits before the point are a multiple of four.
     if (((point - byte - 1) & 3) !== 0) continue
     at = out.writeInt16BE(group, at)
     group = 0

@@ -15,20 +15,20 @@ import {
   VECTOR_BYTES,
 } from './rows.wasm.js'
 
-/** What every stream begins with: signature, no flags, no extension. */
+/** Start of every stream: signature, no flags, no extension. */
 export const COPY_HEADER: Uint8Array = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1')
-/** What every stream ends with. */
+/** End of every stream. */
 export const COPY_TRAILER: Uint8Array = Uint8Array.of(0xff, 0xff)
 
-/** Bytes of a block of encoded rows, about: small enough to stay in the processor's cache. */
+/** Approximate bytes of a block of encoded rows: small enough for the processor's cache. */
 const BLOCK_BYTES = 1 << 19
-/** From 1970-01-01 to 2000-01-01, where Postgres begins to count. */
+/** From 1970-01-01 to 2000-01-01, where Postgres starts to count. */
 const EPOCH_DAYS = 10_957n
 const EPOCH_MICROSECONDS = 946_684_800_000_000n
 
 /**
- * Rows in the binary format of COPY. Values are taken from columns and written as rows by a kernel
- * (`rows.as.ts`), a block of rows at a time.
+ * Encodes rows in the binary format of COPY. A kernel (`rows.as.ts`) turns column values into rows, one block at a
+ * time.
  */
 export class RowEncoder {
   readonly #rows: number
@@ -38,15 +38,15 @@ export class RowEncoder {
   #row = 0
 
   /**
-   * With `firstOrdinal` a first column numbers the rows, beginning with it. `types` are those of Postgres by column, as
-   * the dialect spells them. Fails with a DataError where a number does not fit its type.
+   * With `firstOrdinal`, a first column numbers the rows from that number. `types` are the Postgres types by column, as
+   * the dialect spells them. Fails with a DataError if a number does not fit its type.
    */
   constructor(batch: ColumnBatch, types: ReadonlyMap<string, string>, firstOrdinal?: number | undefined) {
     this.#rows = batch.rows
     this.#firstOrdinal = firstOrdinal
     this.#columns = batch.columns.map(column => new Cells(batch.table, column, types.get(column.name) ?? ''))
     const blocks = Math.ceil(mostBytes(this.#columns, batch.rows) / BLOCK_BYTES)
-    // Whole bytes of the bits that say which rows have a value.
+    // Whole bytes of the bits that mark the rows with a value.
     this.#blockRows = Math.ceil(batch.rows / blocks / 8) * 8
   }
 
@@ -54,7 +54,7 @@ export class RowEncoder {
     return this.#row >= this.#rows
   }
 
-  /** The next rows, encoded, at least one; to be used before any encoder is asked again. */
+  /** The next encoded rows, at least one. Use them before calling any encoder again. */
   next(): Uint8Array {
     const rows = Math.min(this.#blockRows, this.#rows - this.#row)
     const parts = this.#columns.map(column => column.take(this.#row, rows))
@@ -64,7 +64,7 @@ export class RowEncoder {
   }
 }
 
-/** As the kernel numbers them. */
+/** As numbered by the kernel. */
 const KINDS = {
   bytes: BYTES,
   json: JSON_BYTES,
@@ -82,7 +82,7 @@ const WASM_PAGE_BYTES = 1 << 16
 interface Part {
   readonly kind: Kind
   readonly values: Uint8Array
-  /** The first bit of the values that counts, for bits. */
+  /** For bits: the first bit of the values that counts. */
   readonly firstBit: number
   readonly validity: Uint8Array | undefined
   /** Subtracted from each number. */
@@ -117,32 +117,32 @@ function encode(parts: readonly Part[], rows: number, most: number, ordinal: num
   return memory.subarray(out, kernel.encode(columns, parts.length, rows, out, ordinal))
 }
 
-/** With room for a whole vector behind what ends before it. */
+/** With room for a whole vector after what ends before it. */
 function aligned(end: number): number {
   return (end + 2 * VECTOR_BYTES - 1) & -VECTOR_BYTES
 }
 
-/** An upper bound of the bytes that rows take. */
+/** The most bytes that rows can take. */
 function mostBytes(columns: readonly { readonly kind: Kind; readonly values: Uint8Array }[], rows: number): number {
   let bytes = rows * (2 + 12)
   for (const { kind, values } of columns) {
-    // A length of its own, or the version of jsonb beside the one that is there.
+    // Its own length, or the version of jsonb beside the existing length.
     bytes += kind === 'bytes' || kind === 'json' ? values.length + rows * 5 : rows * 12
   }
   return bytes
 }
 
-/** The values of one column on their way into rows, taken once from the first to the last. */
+/** The values of one column, taken once from first to last for the rows. */
 class Cells {
   readonly kind: Kind
   readonly values: Uint8Array
   readonly #validity: Uint8Array | undefined
   readonly #epoch: bigint
   readonly #count: number
-  /** Bytes of the values taken; bits of them, for bits. */
+  /** Bytes of the values taken. For bits: number of bits. */
   #position = 0
 
-  /** `type` is the Postgres type of the column the values are for, as the dialect spells it. */
+  /** `type` is the Postgres type of the target column, as the dialect spells it. */
   constructor(table: string, column: Column, type: string) {
     const { dataType, values, validity } = column
     this.kind = kindOf(column, type)
@@ -167,7 +167,7 @@ class Cells {
     return { ...part, values: values.subarray(start, this.#position), firstBit: 0 }
   }
 
-  /** Where `count` more values with a length end. */
+  /** Where the next `count` values with a length end. */
   #behind(count: number): number {
     if (count === this.#count) return this.values.length
     let position = this.#position
@@ -209,7 +209,7 @@ function present(validity: Uint8Array, start: number, end: number): number {
   return count
 }
 
-/** Fails with a DataError where a value does not fit the smaller type of the server's column. */
+/** Fails with a DataError if a value does not fit the smaller type of the server's column. */
 function refuseLarge(table: string, { name, count, values }: Column, kind: 'int64As32' | 'int64As16'): void {
   const bits = kind === 'int64As16' ? 16 : 32
   const spare = 32 - bits

@@ -3,23 +3,23 @@ import type { PostgresClient } from '../postgresClient.js'
 import { COPY_HEADER, COPY_TRAILER, type RowEncoder } from './rowEncoder.js'
 
 /**
- * Sends statements and encoded rows to the server, in order and without waiting for it: rows are read and encoded while
- * the server takes those before them. What the server refuses comes with the next call.
+ * Sends statements and encoded rows to the server, in order and without waiting: it reads and encodes rows while the
+ * server takes earlier ones. If the server refuses something, the next call fails.
  */
 export interface RowSender {
-  /** Sends a statement before all rows that are given later. */
+  /** Sends a statement before all later rows. */
   run(sql: string): void
-  /** Sends the rows to a COPY statement. Resolves when they are encoded and not too many wait for the server. */
+  /** Sends the rows to a COPY statement. Resolves when they are encoded and few enough wait for the server. */
   send(statement: string, rows: RowEncoder): Promise<void>
-  /** Resolves when the server has done everything; to be called before anything else is asked of the session. */
+  /** Resolves when the server has done everything. Call it before any other use of the session. */
   settle(): Promise<void>
 }
 
-/** Rows wait in buffers of this size; larger ones come from unusual rows and are not kept. */
+/** Rows wait in buffers of this size. Larger ones come from unusual rows and are not reused. */
 const BUFFER_BYTES = 1 << 20
-/** Of rows that are sent in one go: while the server takes them others are collected. */
+/** Bytes of rows to send at once. Meanwhile others are collected. */
 const SEND_BYTES = 4 << 20
-/** Of buffers that wait or are being sent. */
+/** Bytes of buffers that wait or are being sent. */
 const MOST_WAITING_BYTES = 16 << 20
 
 type Job = { readonly kind: 'statement'; readonly sql: string } | Piece
@@ -37,7 +37,7 @@ export function rowSender(client: PostgresClient): RowSender {
   let jobs: Job[] = []
   let waitingBytes = 0
   let failure: { readonly error: unknown } | undefined
-  /** Settles, without failing, when what was sent is done. */
+  /** Settles, without failing, when the data sent is processed. */
   let underway: Promise<void> | undefined
 
   const sendSome = async (): Promise<void> => {
@@ -99,7 +99,7 @@ export function rowSender(client: PostgresClient): RowSender {
   }
 }
 
-/** The first jobs, up to the one with which their rows reach `bytes`; and those that are left. */
+/** The first jobs, until their rows reach `bytes`, and the remaining jobs. */
 function firstOf(jobs: readonly Job[], bytes: number): readonly [taken: readonly Job[], left: Job[]] {
   let sum = 0
   const end = jobs.findIndex(job => {
@@ -110,8 +110,8 @@ function firstOf(jobs: readonly Job[], bytes: number): readonly [taken: readonly
 }
 
 /**
- * Sends statements and rows as one text of several statements with everything that its COPY statements read behind it:
- * the server goes from one to the next without asking. When one fails it does none of those behind and skips their rows.
+ * Sends several statements and rows at once. The data of the COPY statements follows the statements, so the server goes
+ * from one to the next without a round trip. If one fails, it skips the later statements and their rows.
  */
 function submit(client: PostgresClient, jobs: readonly Job[]): Promise<void> {
   const copies = new Map<string, Piece[]>()
@@ -157,7 +157,7 @@ function submit(client: PostgresClient, jobs: readonly Job[]): Promise<void> {
 const COPY_DATA = 0x64
 const COPY_DONE = 0x63
 
-/** Kind of a message and the length of what follows, with that of the length itself. */
+/** Kind of a message and its length, which includes the length field itself. */
 function messageHead(kind: number, length: number): Buffer {
   const head = Buffer.allocUnsafe(5)
   head[0] = kind

@@ -4,27 +4,27 @@ import type { Resource, Unread } from '../../../model/source.js'
 export interface ReadResource {
   readonly resource: Resource
   readonly unread: ReadonlySet<Unread>
-  /** Its verdict, or that of what it depends on, is `incomplete`. */
+  /** The resource, or one it depends on, has the verdict `incomplete`. */
   readonly isIncomplete: boolean
-  /** Loaded otherwise, but in this run read for its children only. */
+  /** Normally loaded, but read only for its children in this run. */
   readonly isLeftOut: boolean
-  /** Rows that come again take the place of those that are there. */
+  /** Rows that arrive again replace existing ones. */
   readonly isMerged: boolean
 }
 
-/** A cursor that stays where it was, or that moves on past records that were not read; with the sentence for people. */
+/** A cursor that does not move, or that moves past records that were not read. Holds the message for the user. */
 export interface Holding {
   readonly code: 'cursor_held' | 'cursor_ahead'
   readonly message: string
 }
 
 /**
- * The cursors whose move would leave records behind, by resource.
+ * By resource: the cursors whose move would skip unread records.
  *
- * What only this run left out, by a limit, a selection or an incomplete answer, is there for the next one: the cursors
- * of the resource, of its parents and of its children wait. What the document leaves out is left out by every run: there a
- * cursor waits only where its rows are merged, for others would come again with every run; and it moves, as with dlt, past
- * what the document lets pass. A root list that is declared to come in the order of the cursor leaves nothing behind a limit.
+ * What only this run leaves out, by a limit, a selection or an incomplete answer, the next run can still read. The
+ * cursors of the resource, its parents and its children wait. What the document leaves out, every run leaves out. There
+ * a cursor waits only if its rows are merged, since others would be loaded twice. As with dlt, it moves past answers
+ * that the document ignores. In a root list declared to be in cursor order, a limit skips nothing.
  */
 export function heldCursors(read: readonly ReadResource[], all: readonly Resource[]): ReadonlyMap<string, Holding> {
   const byName = new Map(read.map(one => [one.resource.name, one]))
@@ -96,7 +96,7 @@ function ahead({ resource }: ReadResource, why: string, cure = ''): Holding {
   }
 }
 
-/** One list, sorted by the cursor: whatever was not read comes after what was. */
+/** One list, sorted by the cursor: unread records come after the read ones. */
 function comesInOrder({ parent, incremental }: Resource): boolean {
   return parent === undefined && incremental?.rowOrder === 'asc'
 }

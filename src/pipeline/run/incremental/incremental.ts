@@ -13,33 +13,33 @@ import { shiftCursor } from './lag.js'
 interface Filtered {
   readonly records: Uint8Array
   readonly dropped: number
-  /** A record lies beyond the end of an ordered list: nothing after this page is wanted. */
+  /** A record lies beyond the end of an ordered list. No page after this one is needed. */
   readonly beyond: boolean
 }
 
 /**
- * Follows one cursor through a run: drops records outside the window, drops those at its start that an earlier run
- * has loaded, and remembers how far it came. The window is frozen when the run starts: the same for every page and
- * every parent.
+ * Follows one cursor through a run. Drops records outside the window, and records at its start that an earlier run has
+ * loaded. Remembers the last value. The window is frozen when the run starts: it is the same for every page and every
+ * parent.
  */
 export interface CursorTracker {
   readonly window: IncrementalWindow
   filter(records: Uint8Array, options: { readonly ordered: boolean }): Filtered
   /**
-   * State to commit: the stored one as long as no record was kept, so that a run without news commits nothing;
-   * undefined where the window has an end, which makes a run stateless.
+   * State to commit. The stored one if no record was kept, so that a run without new records commits nothing. Undefined
+   * if the window has an end: such a run is stateless.
    */
   state(): CursorState | undefined
 }
 
-/** A value of a cursor with the digits that it was written with. */
+/** A cursor value with its digits as the API wrote them. */
 interface Cursor {
   readonly value: JsonValue
   readonly literal: string | undefined
   readonly rank: CursorRank
 }
 
-/** The value under `key`, read for comparing; undefined where there is none. */
+/** The value under `key`, parsed for comparison. Undefined if there is none. */
 function cursorAt<Key extends string>(
   holder: { readonly [key in Key]?: JsonValue | undefined },
   key: Key,
@@ -81,7 +81,7 @@ function lagged(hint: IncrementalHint, last: Cursor | undefined, initial: Cursor
   return initial !== undefined && isBefore(hint, moved, initial) ? initial : moved
 }
 
-/** Told of two cursor values whose order may not be that of what they stand for. */
+/** Called with two cursor values whose order may differ from the order of what they mean. */
 export type DoubtfulOrder = (value: JsonValue, other: JsonValue) => void
 
 export function trackCursor(
@@ -130,7 +130,7 @@ export function trackCursor(
       const toStart = order(cursor, start)
       const isOutside = toStart === 0 ? hint.rangeStart === 'open' : !isAfter(hint, toStart)
       if (isOutside) return hint.rowOrder === 'desc' ? 'beyond' : 'drop'
-      // Known, but within the range: others of the same value may follow that are not.
+      // Already loaded, but within the range: new records with the same value may follow.
       if (toStart === 0 && deduplicates && startHashes.has(hashOf(record))) return 'drop'
     }
     advance(cursor, record)
@@ -230,12 +230,12 @@ function keysOf(record: JsonValue): string {
     : typeof record
 }
 
-/** Whether a comparison result lies further along the cursor: greater for `max`, smaller for `min`. */
+/** Whether a comparison result is further along the cursor: greater for `max`, smaller for `min`. */
 function isAfter(hint: IncrementalHint, order: number): boolean {
   return hint.lastValueFunc === 'max' ? order > 0 : order < 0
 }
 
-/** Whether the last value of a cursor lies further along than that of another state of it. */
+/** Whether the last value of a cursor is further along than that of another state of it. */
 export function isBeyond(hint: IncrementalHint, moved: CursorState, there: CursorState): boolean {
   const [value, other] = [cursorAt(moved, 'last_value'), cursorAt(there, 'last_value')]
   if (value === undefined) return false

@@ -69,7 +69,7 @@ function shiftHttpDate(text: string, seconds: number): string | undefined {
   const zone = HTTP_DATE.exec(text)?.groups?.zone
   const instant = zone === undefined ? undefined : parseInstant(text)
   if (zone === undefined || instant === undefined) return undefined
-  // Whole seconds are all that the form can say; rounded away, so that nothing leaves the window.
+  // The format has whole seconds only. Round the shift up, so that no record leaves the window.
   const moved = new Date((instant.seconds + (seconds < 0 ? Math.floor(seconds) : Math.ceil(seconds))) * 1000)
   return moved.toUTCString().replace('GMT', zone)
 }
@@ -78,7 +78,7 @@ function shiftWholeNumber(text: string, amount: number): string | undefined {
   const parts = WHOLE_NUMBER.exec(text)?.groups
   if (parts === undefined) return undefined
   const moved = BigInt(text) + BigInt(Math.trunc(amount))
-  // Where there are zeros in front, the texts of the cursor have one length.
+  // With leading zeros, all values of the cursor have the same length.
   const width = parts.digits?.startsWith('0') ? parts.digits.length : 0
   return `${moved < 0n ? '-' : ''}${String(moved < 0n ? -moved : moved).padStart(width, '0')}`
 }

@@ -13,7 +13,7 @@ export interface FrozenWindows {
     string,
     { readonly window: IncrementalWindow; readonly stored: CursorState | undefined }
   >
-  /** Changes when any window does: answers recorded for other windows are of no use. */
+  /** Changes when any window changes. Answers recorded for other windows cannot be reused. */
   readonly fingerprint: string
 }
 
@@ -37,7 +37,7 @@ export function freezeWindows(roots: readonly PlannedResource[], state: Pipeline
   return { byResource, fingerprint: createHash('sha256').update(stringifyJson(windows)).digest('base64') }
 }
 
-/** The windows as a journal keeps them, so that its pages can be read again although the cursors have moved on. */
+/** The windows as the journal stores them, so that a replay can read its pages after the cursors have moved on. */
 export function windowsDocument({ byResource }: FrozenWindows): JsonObject {
   return Object.fromEntries([...byResource].map(([name, frozen]) => [name, frozen as unknown as JsonObject]))
 }
