@@ -286,6 +286,41 @@ describe('requests', () => {
     await store.close()
   })
 
+  test.each([
+    ['no token', '', /gives no token for it/],
+    ['an empty token', '<NextContinuationToken></NextContinuationToken>', /gives no token for it/],
+    [
+      'one token again and again',
+      '<NextContinuationToken>t</NextContinuationToken>',
+      /gives the token of the page before/,
+    ],
+  ])('whose list has a next page and %s is no list that ended', async (_what, token, message) => {
+    s3.fault = request =>
+      request.includes('list-type=2')
+        ? { xml: `<ListBucketResult><IsTruncated>true</IsTruncated>${token}</ListBucketResult>` }
+        : undefined
+    await using connection = await destination().connect('d')
+    await expect(connection.committed('p', 'api')).rejects.toThrow(message)
+  })
+
+  test('that never comes to an end is given up', async () => {
+    let passedMs = Date.now()
+    const late: Clock = {
+      ...clock,
+      now: () => {
+        passedMs += 70_000
+        return passedMs
+      },
+    }
+    const store = s3Storage(
+      { bucket: BUCKET, prefix: 'p', stagingDir: folder },
+      { endpoint: s3.url, credentials, region: 'eu-central-1' },
+      late,
+    )('f')
+    await expect(store.get('some')).rejects.toThrow(/too slowly/)
+    await store.close()
+  })
+
   interface Refusal {
     readonly name: string
     readonly options?: S3Options

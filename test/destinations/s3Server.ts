@@ -8,7 +8,13 @@ export const SECRET_ACCESS_KEY = 'test/secret+access=key-0815'
 export const BUCKET = 'test-bucket'
 
 /** What is done instead of, or after, answering a request. */
-export type S3Fault = { readonly status: number; readonly code: string } | 'cut' | 'cut after doing it' | 'half'
+/** `xml` is the whole answer. */
+export type S3Fault =
+  | { readonly status: number; readonly code: string }
+  | { readonly xml: string }
+  | 'cut'
+  | 'cut after doing it'
+  | 'half'
 
 export interface S3Double {
   readonly url: string
@@ -116,7 +122,8 @@ export async function startS3Double(): Promise<S3Double> {
     regions.add(/Credential=[^/]*\/\d+\/([^/]*)/.exec(request.headers.authorization ?? '')?.[1] ?? '')
     const fault = double.fault(described)
     if (fault === 'cut') return void request.socket.destroy()
-    if (typeof fault === 'object') return send(response, failure(fault.status, fault.code))
+    if (typeof fault === 'object')
+      return send(response, 'xml' in fault ? xml(fault.xml) : failure(fault.status, fault.code))
     const wrong = (await signatureProblem(request, url, body)) ?? digestProblem(request.headers, body)
     if (wrong !== undefined) return send(response, failure(403, wrong))
     const answer = act(method, url, request.headers, body)

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { ConfigError } from '../../../model/errors.js'
+import { ConfigError, DestinationError } from '../../../model/errors.js'
 import type { Secret } from '../../../model/secrets/secret.js'
 import type { Clock } from '../../../model/source.js'
 import { type S3Client, type S3Place, s3Client } from './s3Client.js'
@@ -163,13 +163,12 @@ function openStorage(
         const uploadId = element(upload, 'UploadId') ?? ''
         if (keys.has(key)) await client.send({ method: 'DELETE', key, query: { uploadId }, expected: [404] })
       }
-      marker =
-        element(page, 'IsTruncated') === 'true'
-          ? {
-              'key-marker': element(page, 'NextKeyMarker') ?? '',
-              'upload-id-marker': element(page, 'NextUploadIdMarker') ?? '',
-            }
-          : undefined
+      const next: Readonly<Record<string, string>> = {
+        'key-marker': element(page, 'NextKeyMarker') ?? '',
+        'upload-id-marker': element(page, 'NextUploadIdMarker') ?? '',
+      }
+      const isSame = Object.entries(next).every(([name, value]) => value === (query[name] ?? ''))
+      marker = element(page, 'IsTruncated') === 'true' && !isSame ? next : undefined
     }
   }
 
@@ -177,6 +176,15 @@ function openStorage(
     await mapLimited(keys, TRANSFERS_AT_ONCE, key =>
       client.send({ method: 'DELETE', key: `${root}${key}`, expected: [404] }),
     )
+  }
+
+  /** The token of the page after this one. Without it, the objects of the next pages would be missed. */
+  const nextToken = (page: string, before: string | undefined): string => {
+    const token = element(page, 'NextContinuationToken') ?? ''
+    if (token !== '' && token !== before) return token
+    const said = token === '' ? 'no token for it' : 'the token of the page before'
+    const message = `${place}: the store says that its list of objects has a next page, but gives ${said}; check the store, and what lies between`
+    throw new DestinationError('destination', message, { destination: place })
   }
 
   const list = async function* (prefix: string, passed: readonly KeyRange[] = []): AsyncGenerator<StoredObject> {
@@ -192,7 +200,7 @@ function openStorage(
         keys.push(key.slice(root.length))
         yield { key: key.slice(root.length), bytes: Number(element(entry, 'Size')) }
       }
-      const token = element(page, 'IsTruncated') === 'true' ? element(page, 'NextContinuationToken') : undefined
+      const token = element(page, 'IsTruncated') === 'true' ? nextToken(page, query['continuation-token']) : undefined
       const last = keys.at(-1)
       const after = query['start-after']
       // A store that ignores the parameter starts from the beginning. Do not ask it to skip again.

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import type { Readable } from 'node:stream'
 import type { Agent } from 'undici'
 import { type Backoff, backoffMs, retryAfterMs } from '../../../model/backoff.js'
 import { DestinationError } from '../../../model/errors.js'
@@ -29,7 +28,7 @@ interface S3Answer {
 }
 
 /** Reads a body and returns its number of bytes. */
-type Consume = (body: Readable) => Promise<number>
+type Consume = (body: AsyncIterable<Uint8Array>) => Promise<number>
 
 export interface S3Client {
   /**
@@ -56,6 +55,9 @@ export interface S3Place {
 const ATTEMPTS = 6
 const BACKOFF: Backoff = { baseMs: 200, factor: 2, maxDelayMs: 10_000, jitter: 'full' }
 const TIMEOUT_MS = 60_000
+const SLOWEST_BYTES_A_MS = 1
+/** Of answers that are read into memory: lists, records of loads and checkpoints. */
+const MOST_BODY_BYTES = 256 * 2 ** 20
 /** Codes of temporary failures: S3's form of 429, and two writers on one key. */
 const PASSING = new Set([
   'SlowDown',
@@ -93,10 +95,10 @@ export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Cli
     })
     const { statusCode: status, headers: told } = answer
     if (consume !== undefined && status === 200) {
-      checkLength(request, told, await consume(answer.body))
+      checkLength(request, told, await consume(paced(answer.body, clock)))
       return { status, headers: told, body: new Uint8Array(0) }
     }
-    const content = new Uint8Array(await answer.body.arrayBuffer())
+    const content = await collected(paced(answer.body, clock))
     if (method === 'GET' && status === 200) checkLength(request, told, content.length)
     return { status, headers: told, body: content }
   }
@@ -146,7 +148,7 @@ export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Cli
   }
 }
 
-/** A body that is incomplete, or does not show that it is complete. */
+/** A body that is incomplete, does not show that it is complete, or passes a bound. */
 class ShortBody extends Error {}
 
 function checkLength({ bytes }: S3Request, headers: S3Answer['headers'], received: number): void {
@@ -155,6 +157,30 @@ function checkLength({ bytes }: S3Request, headers: S3Answer['headers'], receive
   if (expected === undefined && headers['transfer-encoding'] === undefined)
     throw new ShortBody('without a length, so that nobody knows whether it is whole')
   if (expected !== undefined && expected !== received) throw new ShortBody(`with ${received} bytes, not ${expected}`)
+}
+
+/** Passes the parts of a body on. Fails when the body comes too slowly: undici's own timeout begins anew with each part. */
+async function* paced(body: AsyncIterable<Uint8Array>, clock: Clock): AsyncGenerator<Uint8Array> {
+  const startedAt = clock.now()
+  let bytes = 0
+  for await (const part of body) {
+    bytes += part.length
+    const allowedMs = TIMEOUT_MS + bytes / SLOWEST_BYTES_A_MS
+    if (clock.now() - startedAt > allowedMs) throw new ShortBody(`too slowly, ${bytes} bytes in ${allowedMs / 1000} s`)
+    yield part
+  }
+}
+
+/** The whole body. Fails above {@link MOST_BODY_BYTES}. */
+async function collected(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  for await (const part of body) {
+    bytes += part.length
+    if (bytes > MOST_BODY_BYTES) throw new ShortBody(`with more than ${MOST_BODY_BYTES / 2 ** 20} MiB`)
+    parts.push(part)
+  }
+  return Buffer.concat(parts, bytes)
 }
 
 /** A full or read-only disk on this machine: asking the store again does not help. */
