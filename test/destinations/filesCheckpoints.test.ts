@@ -77,7 +77,7 @@ async function seen(): Promise<number[]> {
 const keysIn = (name: string): string[] => [...s3.objects.keys()].filter(key => key.includes(`/${name}/`)).sort()
 
 describe('a load into a bucket', () => {
-  test('asks for no more when there were many loads before it', async () => {
+  test('asks for no more when there were many loads before it', { timeout: 120_000 }, async () => {
     const asked: number[] = []
     for (const number of numbers(1, 105)) {
       const before = s3.requests.length
