@@ -15,6 +15,7 @@ export type {
   InspectedColumn,
   Load,
   LoadPlan,
+  OnStatement,
   OrphanDeletes,
   ReadQuery,
   TablePlan,

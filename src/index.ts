@@ -26,6 +26,7 @@ export type {
   Destination,
   Load,
   LoadPlan,
+  OnStatement,
   ReadQuery,
   TablePlan,
 } from './model/destination.js'

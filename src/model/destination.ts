@@ -62,9 +62,10 @@ export interface Connection extends AsyncDisposable {
   hasLoad(loadId: string): Promise<boolean>
   /**
    * Opens load `id`. First drops everything that earlier, uncommitted loads of this pipeline staged.
-   * Fails with `destination_locked` if another process holds this pipeline.
+   * Fails with `destination_locked` if another process holds this pipeline. `onStatement` is for the log, if the
+   * destination has statements.
    */
-  begin(load: LoadPlan): Promise<Load>
+  begin(load: LoadPlan, onStatement?: OnStatement): Promise<Load>
   /** Columns that really exist, by table, to notice manual changes. Empty if the dataset is new. */
   inspect(): Promise<ReadonlyMap<string, ReadonlyMap<string, InspectedColumn>>>
   /** Reads rows of a table, in batches, for `show` and for `dataset()`. */
@@ -121,9 +122,10 @@ export interface Committed {
 export interface LoadPlan {
   readonly loadId: string
   readonly pipeline: string
-  /** Called with each statement before it runs, if the destination has statements. Never throws. */
-  readonly onStatement?: ((sql: string) => void) | undefined
 }
+
+/** Called with each statement before it runs. Never throws. */
+export type OnStatement = (sql: string) => void
 
 export interface Load {
   /**

@@ -54,7 +54,7 @@ export function duckdbConnection(
         isCommitted(session, await DatasetTables.inspect(session), loadId),
       )
     },
-    async begin(plan) {
+    async begin(plan, onStatement) {
       const key = `${database.place}\0${dataset}\0${plan.pipeline}`
       if (held.has(key)) {
         throw new DestinationError(
@@ -77,6 +77,7 @@ export function duckdbConnection(
             held.delete(key)
           },
           signal,
+          onStatement,
         )
         loads.add(load)
         return load

@@ -1,4 +1,4 @@
-import type { CommitNotes, CommitPlan, Load, LoadPlan } from '../../model/destination.js'
+import type { CommitNotes, CommitPlan, Load, LoadPlan, OnStatement } from '../../model/destination.js'
 import { applyCommit } from '../sql/applyCommit.js'
 import { toldSession } from '../sql/sqlSession.js'
 import type { Database } from './database.js'
@@ -15,8 +15,9 @@ export function duckdbLoad(
   folder: StagingFolder,
   release: () => void,
   signal: AbortSignal | undefined,
+  onStatement: OnStatement | undefined,
 ): Load {
-  const start = headStart(database, dataset, folder, plan.onStatement)
+  const start = headStart(database, dataset, folder, onStatement)
   let ended = false
   let deleted: CommitNotes['deleted']
   const end = async (): Promise<void> => {
@@ -43,7 +44,10 @@ export function duckdbLoad(
       const { place } = database
       await start.stop()
       deleted = await database
-        .exclusively(() => commit({ database, dataset, load: plan, folder, start, final, signal }), start.end)
+        .exclusively(
+          () => commit({ database, dataset, load: plan, folder, start, final, signal, onStatement }),
+          start.end,
+        )
         .catch(error => {
           throw duckdbError(error, place, `committing load ${plan.loadId}`)
         })
@@ -63,10 +67,11 @@ interface Committing {
   readonly start: HeadStart
   readonly final: CommitPlan
   readonly signal: AbortSignal | undefined
+  readonly onStatement: OnStatement | undefined
 }
 
 async function commit(committing: Committing): Promise<CommitNotes['deleted']> {
-  const { database, dataset, load, folder, start, final, signal } = committing
+  const { database, dataset, load, folder, start, final, signal, onStatement } = committing
   signal?.throwIfAborted()
   const staged = await folder.finish(final.schema)
   const begun = await commitBegun(committing, staged)
@@ -76,7 +81,7 @@ async function commit(committing: Committing): Promise<CommitNotes['deleted']> {
   try {
     // Row order in a table is not promised, and keeping it would cost threads and memory.
     await connection.run('SET SESSION preserve_insertion_order = false')
-    const session = toldSession(await duckdbSession(connection, dataset), load.onStatement)
+    const session = toldSession(await duckdbSession(connection, dataset), onStatement)
     let deleted: CommitNotes['deleted']
     await interruptible(connection, signal, () =>
       inTransaction(connection, async () => {

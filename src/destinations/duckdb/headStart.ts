@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { CommitPlan, TablePlan } from '../../model/destination.js'
+import type { CommitPlan, OnStatement, TablePlan } from '../../model/destination.js'
 import { isComplete } from '../../schema/columns.js'
 import { lineage, rootTable } from '../../schema/lineage.js'
 import { tableChain } from '../../schema/rootKey.js'
@@ -97,7 +97,7 @@ export function headStart(
   database: Database,
   dataset: string,
   folder: StagingFolder,
-  onStatement?: (sql: string) => void,
+  onStatement: OnStatement | undefined,
 ): HeadStart {
   const waiting = new Map<string, ReadonlySchema>()
   let begun: Begun | undefined
@@ -201,11 +201,7 @@ async function restore({ whileReading, memory }: Pick<Begun, 'whileReading' | 'm
   await memory.restore()
 }
 
-async function begin(
-  database: Database,
-  dataset: string,
-  onStatement: ((sql: string) => void) | undefined,
-): Promise<Begun> {
+async function begin(database: Database, dataset: string, onStatement: OnStatement | undefined): Promise<Begun> {
   const connection = await database.connect()
   const changed: ChangedSettings[] = []
   try {

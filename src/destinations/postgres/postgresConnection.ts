@@ -72,13 +72,13 @@ export async function postgresConnection(
         isCommitted(session, await DatasetTables.inspect(session), loadId),
       )
     },
-    async begin(plan) {
+    async begin(plan, onStatement) {
       signal?.throwIfAborted()
       const client = await openClient(address, `sluice ${plan.pipeline}`.slice(0, 63))
       try {
         const unlock = await lockPipeline(client, address, dataset, plan.pipeline)
         await expectUnchanged(client, plan)
-        const load = postgresLoad(client, address, dataset, plan, unlock, signal)
+        const load = postgresLoad(client, address, dataset, plan, unlock, signal, onStatement)
         loads.add(load)
         return load
       } catch (error) {

@@ -1,4 +1,4 @@
-import type { CommitNotes, CommitPlan, Load, LoadPlan } from '../../model/destination.js'
+import type { CommitNotes, CommitPlan, Load, LoadPlan, OnStatement } from '../../model/destination.js'
 import { applyCommit, isCommitted } from '../sql/applyCommit.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { toldSession } from '../sql/sqlSession.js'
@@ -21,6 +21,7 @@ export function postgresLoad(
   plan: LoadPlan,
   unlock: () => Promise<void>,
   signal: AbortSignal | undefined,
+  onStatement: OnStatement | undefined,
 ): Load {
   const staging = openStaging(client, address, dataset, plan.loadId)
   let ended: Promise<void> | undefined
@@ -72,7 +73,7 @@ export function postgresLoad(
   }
 
   async function commit(final: CommitPlan): Promise<void> {
-    const session = toldSession(postgresSession(client, dataset), plan.onStatement)
+    const session = toldSession(postgresSession(client, dataset), onStatement)
     await inTransaction(client, staging.inTransaction ? undefined : BEGIN, async () => {
       await lockDataset(client, dataset)
       await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(address.lockTimeoutMs)])

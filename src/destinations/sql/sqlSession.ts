@@ -1,4 +1,4 @@
-import type { InspectedColumn, TypeName } from '../../model/destination.js'
+import type { InspectedColumn, OnStatement, TypeName } from '../../model/destination.js'
 import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
 
 /** A value bound to `$1`, `$2`, … */
@@ -20,7 +20,7 @@ export interface SqlSession {
 }
 
 /** The same session, but it reports each statement before it runs. */
-export function toldSession(session: SqlSession, onStatement: ((sql: string) => void) | undefined): SqlSession {
+export function toldSession(session: SqlSession, onStatement: OnStatement | undefined): SqlSession {
   if (onStatement === undefined) return session
   return {
     ...session,

@@ -89,7 +89,7 @@ export async function readAndCommit(running: Running): Promise<RunResult> {
   const onStatement = (sql: string): void => {
     tell({ type: 'statement', sql: sql.length > LONGEST_SHOWN_SQL ? `${sql.slice(0, LONGEST_SHOWN_SQL)}…` : sql })
   }
-  const load = await connection.begin({ loadId, pipeline: setup.name, onStatement })
+  const load = await connection.begin({ loadId, pipeline: setup.name }, onStatement)
   try {
     const opened = openLoad({ ...running, load, loadId })
     opened.emit({

@@ -77,10 +77,7 @@ export async function writeCommit(
     manifest,
   }
   await ensureInit(storage)
-  await storage.put(
-    intentKey(load),
-    intentText({ loadId: load.loadId, pipeline: load.pipeline, schemaName: schema.name, keys }),
-  )
+  await storage.put(intentKey(load), intentText({ ...load, schemaName: schema.name, keys }))
   let committing = false
   try {
     await mapLimited(data, WRITES_AT_ONCE, ({ file, described }) => {
@@ -142,7 +139,7 @@ async function settleConflict(
   )
 }
 
-interface Intent extends Pick<LoadPlan, 'loadId' | 'pipeline'> {
+interface Intent extends LoadPlan {
   readonly schemaName: string
   readonly keys: readonly string[]
 }
