@@ -21,7 +21,7 @@ import { type Holding, heldCursors, type ReadResource } from './incremental/held
 import { isBeyond, trackCursor } from './incremental/incremental.js'
 import type { FrozenWindows } from './incremental/windows.js'
 import { meter } from './meter.js'
-import { flattenPlan, type PlannedResource } from './planResources.js'
+import { flattenPlan, type PlannedResource, resourcesByTable } from './planResources.js'
 import { type Prepared, rootResource } from './prepare.js'
 import {
   DEFAULT_MAX_DELETE_SHARE,
@@ -31,7 +31,7 @@ import {
   type OpenResource,
   tablePlans,
 } from './tablePlans.js'
-import { ownersOf, recordWriter, type TableFate, writer } from './writer.js'
+import { recordWriter, type TableFate, writer } from './writer.js'
 
 export interface OpenLoadInput {
   readonly setup: PipelineSetup
@@ -101,7 +101,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
           )
     opened.set(name, { planned, meter: meter(name, mergesTwice(planned, schema, naming)), cursor })
   }
-  const owners = ownersOf(input.roots, naming)
+  const byTable = resourcesByTable(input.roots, naming)
   const fates = new Map<string, TableFate>()
   const toRun = ({ resource, loaded, children }: PlannedResource): ResourceRun => {
     const { meter: resourceMeter, cursor, planned } = opened.get(resource.name) as OpenResource
@@ -118,7 +118,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
             options,
             emit,
             rows,
-            owners,
+            byTable,
             fates,
             meter: resourceMeter,
           })

@@ -2,6 +2,7 @@ import { deletesRefusal } from '../../model/deletes.js'
 import type { Destination } from '../../model/destination.js'
 import { ConfigError, DestinationError } from '../../model/errors.js'
 import type { DispositionHint, Resource, Source } from '../../model/source.js'
+import type { Naming } from '../../schema/naming.js'
 
 /** A resource that takes part in a run, with the run's decisions about it. */
 export interface PlannedResource {
@@ -44,6 +45,26 @@ export function planResources(
 /** Every resource of the trees, parents first. */
 export function flattenPlan(roots: readonly PlannedResource[]): readonly PlannedResource[] {
   return roots.flatMap(root => [root, ...flattenPlan(root.children)])
+}
+
+/**
+ * The loaded resources, by the table that their document names. The first one owns the table and gives its hints. dlt takes
+ * the first whose records arrive, which here could differ from run to run.
+ */
+export function resourcesByTable(
+  roots: readonly PlannedResource[],
+  naming: Naming,
+): ReadonlyMap<string, readonly PlannedResource[]> {
+  const tables = new Map<string, PlannedResource[]>()
+  for (const planned of flattenPlan(roots)) {
+    const { tableName = planned.resource.name } = planned.resource.hints
+    if (!planned.loaded || typeof tableName === 'function') continue
+    const table = naming.tablesPath(tableName)
+    const sharing = tables.get(table)
+    if (sharing === undefined) tables.set(table, [planned])
+    else sharing.push(planned)
+  }
+  return tables
 }
 
 function checkSelected(source: Source, name: string): void {

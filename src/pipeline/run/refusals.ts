@@ -5,11 +5,11 @@ import type { RunEvent } from '../../model/events.js'
 import type { Resource, TableHints } from '../../model/source.js'
 import type { Naming } from '../../schema/naming.js'
 import type { ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
-import { flattenPlan, type PlannedResource, refused } from './planResources.js'
+import { flattenPlan, type PlannedResource, refused, resourcesByTable } from './planResources.js'
 
 /** Fails with a ConfigError if rows are to be merged or deleted by a primary key that is not declared. */
 export function refuseWithoutKeys(roots: readonly PlannedResource[], schema: ReadonlySchema, naming: Naming): void {
-  for (const [name, [owner]] of tablesOf(roots, naming)) {
+  for (const [name, [owner]] of resourcesByTable(roots, naming)) {
     if (owner !== undefined) refuseWithoutKey(owner, schema.tables.get(name))
   }
   for (const planned of flattenPlan(roots)) {
@@ -71,7 +71,7 @@ export function reportSharedTables(
   destination: Destination,
   emit: (event: RunEvent) => void,
 ): void {
-  const tables = tablesOf(roots, naming)
+  const tables = resourcesByTable(roots, naming)
   if (!destination.capabilities.caseSensitive) refuseEqualButForCase([...tables.keys()], schema, destination)
   for (const [table, sharing] of tables) {
     const [first, ...others] = sharing.map(({ resource }) => resource.name)
@@ -111,18 +111,4 @@ function refuseEqualButForCase(names: readonly string[], schema: ReadonlySchema,
       { table: name },
     )
   }
-}
-
-/** The loaded resources, by the table that their document names. The first one owns the table. */
-function tablesOf(roots: readonly PlannedResource[], naming: Naming): ReadonlyMap<string, readonly PlannedResource[]> {
-  const tables = new Map<string, PlannedResource[]>()
-  for (const planned of flattenPlan(roots)) {
-    const { tableName = planned.resource.name } = planned.resource.hints
-    if (!planned.loaded || typeof tableName === 'function') continue
-    const table = naming.tablesPath(tableName)
-    const sharing = tables.get(table)
-    if (sharing === undefined) tables.set(table, [planned])
-    else sharing.push(planned)
-  }
-  return tables
 }

@@ -9,13 +9,12 @@ import type { Resource, Source, TableHints } from '../../model/source.js'
 import { functionError, isPromise, shownResult, unheard } from '../../model/userFunction.js'
 import type { Normalizer } from '../../normalize/normalizer.js'
 import { isNewTable, resolveContract } from '../../schema/contracts.js'
-import type { Naming } from '../../schema/naming.js'
 import type { ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
 import { applyTableHints, columnName } from '../../schema/tableHints.js'
 import { underImport } from '../look/schemaFiles.js'
 import type { RunOptions } from '../setup.js'
 import type { Meter } from './meter.js'
-import { deletionOf, flattenPlan, type PlannedResource } from './planResources.js'
+import { deletionOf, type PlannedResource } from './planResources.js'
 import type { Prepared } from './prepare.js'
 import { DELETION_MARK } from './tablePlans.js'
 
@@ -91,34 +90,20 @@ interface WriterContext extends Pick<Prepared, 'schema' | 'declared' | 'naming' 
   readonly options: Pick<RunOptions, 'schemaContract'>
   readonly emit: (event: RunEvent) => void
   readonly rows: Writer
-  readonly owners: ReadonlyMap<string, PlannedResource>
+  /** Of the resources of a table, the first gives its hints. */
+  readonly byTable: ReadonlyMap<string, readonly PlannedResource[]>
   /** For the tables that received records. */
   readonly fates: Map<string, TableFate>
   readonly meter: Meter
 }
 
-/**
- * The resource whose hints a table gets, if several load into it: the first one. dlt takes the first whose records
- * arrive. Here that could differ from run to run.
- */
-export function ownersOf(roots: readonly PlannedResource[], naming: Naming): ReadonlyMap<string, PlannedResource> {
-  const owners = new Map<string, PlannedResource>()
-  for (const planned of flattenPlan(roots)) {
-    const { tableName = planned.resource.name } = planned.resource.hints
-    if (!planned.loaded || typeof tableName === 'function') continue
-    const table = naming.tablesPath(tableName)
-    if (!owners.has(table)) owners.set(table, planned)
-  }
-  return owners
-}
-
 /** As with dlt, hints enter the schema with the first page for a table, even an empty one. */
 export function recordWriter(planned: PlannedResource, context: WriterContext): (records: Uint8Array) => Promise<void> {
   const { resource } = planned
-  const { naming, rows, owners, fates, meter: resourceMeter } = context
+  const { naming, rows, byTable, fates, meter: resourceMeter } = context
   const open = (raw: string): readonly [table: string, fate: TableFate] => {
     const table = naming.tablesPath(raw)
-    const fate = fates.get(table) ?? openTable(table, owners.get(table) ?? planned, context)
+    const fate = fates.get(table) ?? openTable(table, byTable.get(table)?.[0] ?? planned, context)
     fates.set(table, fate)
     return [table, fate]
   }
