@@ -1,6 +1,7 @@
 import { parseJson } from '../../json/parse.js'
 import { RequestError } from '../../model/errors.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
+import { unlessStopped } from '../../model/unlessStopped.js'
 import type { ApiRequest, ApiResponse, Authenticator, SignContext } from '../api.js'
 import { TimeUpError } from '../http/retry.js'
 import { withHeader } from '../http/wire.js'
@@ -85,21 +86,6 @@ async function requestToken(source: TokenSource, context: SignContext): Promise<
   const seconds = expirySeconds(expires) ?? source.defaultExpirySeconds
   const lifeMs = seconds * 1000
   return { secret, endsAt: askedAt + lifeMs - Math.min(LEEWAY_MS, lifeMs / 10) }
-}
-
-/** The result of the work, or the signal's reason if that comes first. The work continues for others. */
-async function unlessStopped<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  let stop = (): void => {}
-  const stopped = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason)
-    signal.addEventListener('abort', stop)
-    if (signal.aborted) stop()
-  })
-  try {
-    return await Promise.race([work, stopped])
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
 }
 
 /** A number, or text that is a number. */

@@ -1,6 +1,7 @@
 import { DestinationError } from '../../../model/errors.js'
 import { reveal, Secret } from '../../../model/secrets/secret.js'
 import type { Clock } from '../../../model/source.js'
+import { unlessStopped } from '../../../model/unlessStopped.js'
 import type { S3CredentialProvider, S3Credentials } from './s3Options.js'
 
 /** Signs the requests to a bucket. The credentials may change meanwhile. */
@@ -107,18 +108,10 @@ async function inTime(work: Promise<void>, place: string, signal: AbortSignal | 
   const late = AbortSignal.timeout(ANSWER_MS)
   // Cleaning up happens after the signal.
   const stop = signal === undefined || signal.aborted ? late : AbortSignal.any([late, signal])
-  let end = (): void => {}
-  const stopped = new Promise<never>((_, reject) => {
-    end = () =>
-      reject(
-        late.aborted ? missing(place, new Error(`no answer within ${ANSWER_MS / 1000} s`)) : (stop.reason as unknown),
-      )
-    stop.addEventListener('abort', end, { once: true })
-  })
   try {
-    await Promise.race([work, stopped])
-  } finally {
-    stop.removeEventListener('abort', end)
+    await unlessStopped(work, stop)
+  } catch (error) {
+    throw error === late.reason ? missing(place, new Error(`no answer within ${ANSWER_MS / 1000} s`)) : error
   }
 }
 
