@@ -8,6 +8,11 @@ export interface Judgement {
   readonly reasons: readonly string[]
 }
 
+/** As in `1 record`, `2 records`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${number === 1 ? noun : `${noun}s`}`
+}
+
 const RANK: Readonly<Record<Verdict, number>> = { complete: 0, unproven: 1, incomplete: 2 }
 const OF_END: Readonly<Record<ListEnd['end'], Verdict>> = {
   proven: 'complete',
@@ -59,8 +64,7 @@ export class ResourceJudge {
     for (const what of end?.saw ?? []) this.#saw.add(what)
     if (end?.unread !== undefined) this.unread.add(end.unread)
     if (end?.end === 'proven' && delivered !== records && !this.#areMerged) {
-      const times = delivered - records
-      const twice = `${times} ${times === 1 ? 'record' : 'records'} came twice, and rows are not merged by their keys`
+      const twice = `${count(delivered - records, 'record')} came twice, and rows are not merged by their keys`
       this.#take({ verdict: 'unproven', reasons: [`${end.reason}; ${twice}`] })
       return
     }

@@ -1,4 +1,5 @@
 import type { ListEnd, Unread } from '../../model/source.js'
+import { count } from '../../model/verdict.js'
 
 /**
  * Every reason for the judgement of a list, in one table: what it proves, and the sentence of the receipt.
@@ -190,13 +191,4 @@ export function absent(what: string): ListEnd {
 /** The end of a list whose answers have a place for `what`, but it is empty. */
 export function nothingLeft(what: string): ListEnd {
   return { ...because('no_next', what), saw: [what] }
-}
-
-/** As in `1 record`. */
-export function recordCount(records: number): string {
-  return count(records, 'record')
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${number === 1 ? noun : `${noun}s`}`
 }

@@ -6,7 +6,7 @@ import { canonicalJson } from '../../json/write.js'
 import { DataError, RequestError, type SluiceError } from '../../model/errors.js'
 import { NotRecordedError } from '../../model/responses.js'
 import type { ListEnd, Page } from '../../model/source.js'
-import { recordCount } from '../evidence/evidence.js'
+import { count } from '../../model/verdict.js'
 import { recordKeys } from '../evidence/recordKeys.js'
 import { KeyTable } from '../evidence/repetition.js'
 import { Caps } from './caps.js'
@@ -126,8 +126,8 @@ class SecondLook {
     if (end.end !== 'proven') return this.failed(`that did not show it whole: ${end.reason}`)
     if (this.#isUnclear || !evidence.isCounted || (announced !== undefined && announced !== records))
       return this.failed('it changed again, or its records could not be told apart')
-    if (gone > 0) return this.failed(`${recordCount(gone)} of the first reading did not come again`)
-    const reason = `${this.reason}; a second look found it whole, with ${recordCount(this.#fresh)} that the first had missed`
+    if (gone > 0) return this.failed(`${count(gone, 'record')} of the first reading did not come again`)
+    const reason = `${this.reason}; a second look found it whole, with ${count(this.#fresh, 'record')} that the first had missed`
     return { ...end, reason, distinct: records }
   }
 
