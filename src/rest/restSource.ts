@@ -30,7 +30,7 @@ import type {
 import { because } from './evidence/evidence.js'
 import { type Client, createClient } from './http/client.js'
 import { includedName } from './list/includeParent.js'
-import type { ListReader } from './list/listReader.js'
+import { type ListReader, tellOnce } from './list/listReader.js'
 import { readList } from './list/pages.js'
 import { customPaginator } from './paginators/custom.js'
 import { paginatorKinds } from './paginators/kinds.js'
@@ -126,14 +126,13 @@ function endpointResource(
     batchSize: endpoint.batch?.size,
     describe: window => describeEndpoint(reader, model, window),
     pages(context) {
-      const { notes = new ResourceNotes(), emit } = context
-      for (const suspicion of endpoint.suspicions) {
-        if (notes.told.has(suspicion)) continue
-        notes.told.add(suspicion)
-        emit({ type: 'warning', code: 'other', resource: resource.name, message: `${resource.name}: ${suspicion}` })
-      }
       const concurrency = limit === undefined ? context.concurrency : Math.min(context.concurrency, limit)
-      return readList(reader, { ...context, concurrency, notes })
+      const list = { ...context, concurrency, notes: context.notes ?? new ResourceNotes() }
+      for (const suspicion of endpoint.suspicions) {
+        const message = `${resource.name}: ${suspicion}`
+        tellOnce(list, suspicion, { type: 'warning', code: 'other', resource: resource.name, message })
+      }
+      return readList(reader, list)
     },
   }
 }

@@ -34,8 +34,8 @@ export async function deleteOrphans(
     const keys = new Set(
       entries.filter(below => below.deletes.parent === table.table).flatMap(below => takenKeys(below.deletes)),
     )
-    if (keys.size > 0) taken.set(table.table, `_sluice_taken_${index}`)
     const keep = keys.size === 0 ? undefined : { name: `_sluice_taken_${index}`, columns: [...keys] }
+    if (keep !== undefined) taken.set(table.table, keep.name)
     const leaving = leavingWith(session, chain.root, parent.root, deletes, taken.get(deletes.parent))
     const marker = deletes.column === undefined ? undefined : markerOf(chain, deletes.column)
     const count = await takeAway(session, chain, table, { ...leaving, marker, at, keep })
