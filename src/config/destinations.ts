@@ -1,6 +1,6 @@
 import type { Destination } from '../model/destination.js'
-import { ConfigError, type ConfigPlace } from '../model/errors.js'
-import { alternatives, nearMiss } from '../rest/document/problems.js'
+import { alternatives, ConfigError, type ConfigPlace } from '../model/errors.js'
+import { nearMiss } from '../rest/document/problems.js'
 import { type Environment, processEnvironment } from './environment.js'
 
 interface DestinationKind {

@@ -2,10 +2,10 @@ import { type FilesOptions, filesDestination } from '../destinations/objects/obj
 import { awsChain, hasAwsChain } from '../destinations/objects/storage/awsChain.js'
 import type { S3Options } from '../destinations/objects/storage/s3Options.js'
 import type { Destination } from '../model/destination.js'
-import { ConfigError } from '../model/errors.js'
+import { alternatives, ConfigError } from '../model/errors.js'
 import { Secret } from '../model/secrets/secret.js'
 import { systemClock } from '../pipeline/clock.js'
-import { alternatives, nearMiss } from '../rest/document/problems.js'
+import { nearMiss } from '../rest/document/problems.js'
 import { regionOfProfile } from './awsProfile.js'
 import { type Environment, isSet, processEnvironment } from './environment.js'
 

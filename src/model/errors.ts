@@ -217,3 +217,9 @@ export function shortened(text: string, longest = 80): string {
   const end = /[\ud800-\udbff]/.test(text[longest - 1] ?? '') ? longest - 1 : longest
   return `${text.slice(0, end)}…`
 }
+
+/** `a`, `a or b`, `a, b or c`. */
+export function alternatives(names: readonly string[]): string {
+  if (names.length <= 1) return names[0] ?? 'nothing'
+  return `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`
+}

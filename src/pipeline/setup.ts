@@ -25,6 +25,7 @@ export interface PipelineSetup {
 
 /** What to drop before loading. */
 export type Refresh = 'drop_sources' | 'drop_resources' | 'drop_data'
+export const REFRESHES = ['drop_sources', 'drop_resources', 'drop_data'] as const satisfies readonly Refresh[]
 
 /** `Name` is a resource of the source, if TypeScript knows the names. */
 export interface RunOptions<Name extends string = string> {

@@ -18,6 +18,35 @@ export type WriteDisposition = 'skip' | 'append' | 'replace' | 'merge'
 export type MergeStrategy = 'delete-insert' | 'upsert' | 'insert-only' | 'scd2'
 export type ContractMode = 'evolve' | 'freeze' | 'discard_row' | 'discard_value'
 
+/** The words of these types, in the order of the documents. */
+export const DATA_TYPES = [
+  'text',
+  'double',
+  'bool',
+  'timestamp',
+  'bigint',
+  'binary',
+  'json',
+  'decimal',
+  'wei',
+  'date',
+  'time',
+] as const satisfies readonly DataType[]
+export const WRITE_DISPOSITIONS = ['append', 'replace', 'merge', 'skip'] as const satisfies readonly WriteDisposition[]
+export const MERGE_STRATEGIES = [
+  'delete-insert',
+  'upsert',
+  'insert-only',
+  'scd2',
+] as const satisfies readonly MergeStrategy[]
+export const CONTRACT_MODES = [
+  'evolve',
+  'freeze',
+  'discard_row',
+  'discard_value',
+] as const satisfies readonly ContractMode[]
+export const CONTRACT_ENTITIES = ['tables', 'columns', 'data_type'] as const satisfies readonly (keyof SchemaContract)[]
+
 /** A contract with every entity decided. */
 export interface SchemaContract {
   readonly tables: ContractMode

@@ -1,11 +1,6 @@
-import { ConfigError, type ConfigProblem, shortened } from '../../model/errors.js'
-import type { RunOptions } from '../setup.js'
-
-const REFRESHES = ['drop_sources', 'drop_resources', 'drop_data']
-const DISPOSITIONS = ['append', 'replace', 'merge', 'skip']
-const STRATEGIES = ['delete-insert', 'upsert', 'insert-only', 'scd2']
-const CONTRACT_KEYS = ['tables', 'columns', 'data_type']
-const CONTRACT_MODES = ['evolve', 'freeze', 'discard_row', 'discard_value']
+import { alternatives, ConfigError, type ConfigProblem, shortened } from '../../model/errors.js'
+import { CONTRACT_ENTITIES, CONTRACT_MODES, MERGE_STRATEGIES, WRITE_DISPOSITIONS } from '../../schema/schemaTypes.js'
+import { REFRESHES, type RunOptions } from '../setup.js'
 
 /**
  * Fails with a ConfigError that names every invalid option of a run. A misspelt word must not drop a table or let a
@@ -17,8 +12,12 @@ export function checkRunOptions(options: Partial<RunOptions>): void {
     if (!isMet) problems.push({ place: { path }, message: `expected ${expected}, not ${shown(found)}` })
   }
   const word = (path: string, known: readonly string[], found: unknown): void => {
-    const expected = `${known.slice(0, -1).join(', ')} or ${known.at(-1)}`
-    expect(found === undefined || (typeof found === 'string' && known.includes(found)), path, expected, found)
+    expect(
+      found === undefined || (typeof found === 'string' && known.includes(found)),
+      path,
+      alternatives(known),
+      found,
+    )
   }
   const count = (path: string, found: unknown): void =>
     expect(
@@ -31,13 +30,14 @@ export function checkRunOptions(options: Partial<RunOptions>): void {
   const { refresh, writeDisposition, schemaContract, maxPages, concurrency } = options
   word('refresh', REFRESHES, refresh)
   if (typeof writeDisposition === 'object' && writeDisposition !== null) {
-    word('writeDisposition.disposition', DISPOSITIONS, writeDisposition.disposition ?? null)
-    word('writeDisposition.strategy', STRATEGIES, writeDisposition.strategy)
-  } else word('writeDisposition', DISPOSITIONS, writeDisposition)
+    word('writeDisposition.disposition', WRITE_DISPOSITIONS, writeDisposition.disposition ?? null)
+    word('writeDisposition.strategy', MERGE_STRATEGIES, writeDisposition.strategy)
+  } else word('writeDisposition', WRITE_DISPOSITIONS, writeDisposition)
   if (typeof schemaContract === 'object' && schemaContract !== null) {
     for (const [key, mode] of Object.entries(schemaContract)) {
-      if (CONTRACT_KEYS.includes(key)) word(`schemaContract.${key}`, CONTRACT_MODES, mode)
-      else problems.push({ place: { path: `schemaContract.${key}` }, message: `expected ${CONTRACT_KEYS.join(', ')}` })
+      if ((CONTRACT_ENTITIES as readonly string[]).includes(key)) word(`schemaContract.${key}`, CONTRACT_MODES, mode)
+      else
+        problems.push({ place: { path: `schemaContract.${key}` }, message: `expected ${CONTRACT_ENTITIES.join(', ')}` })
     }
   } else word('schemaContract', CONTRACT_MODES, schemaContract)
   count('maxPages', maxPages)

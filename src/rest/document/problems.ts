@@ -101,9 +101,3 @@ function editDistance(a: string, b: string, limit: number): number {
   }
   return Math.min(previous[b.length]!, limit)
 }
-
-/** `a`, `a or b`, `a, b or c`. */
-export function alternatives(names: readonly string[]): string {
-  if (names.length <= 1) return names[0] ?? 'nothing'
-  return `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`
-}

@@ -2,14 +2,15 @@ import type { JsonValue } from '../../json/value.js'
 import { isJsonObject } from '../../json/value.js'
 import { SchemaError } from '../../model/errors.js'
 import { rootOf } from '../rootKey.js'
-import type {
-  ContractMode,
-  DataType,
-  MergeStrategy,
-  ReadonlyColumn,
-  ReadonlySchema,
-  ReadonlyTable,
-  WriteDisposition,
+import {
+  CONTRACT_ENTITIES,
+  CONTRACT_MODES,
+  DATA_TYPES,
+  MERGE_STRATEGIES,
+  type ReadonlyColumn,
+  type ReadonlySchema,
+  type ReadonlyTable,
+  WRITE_DISPOSITIONS,
 } from '../schemaTypes.js'
 
 /** What a run will do with a root table and its nested tables. */
@@ -52,67 +53,33 @@ export function refuseUnknown(
 
 type Refusal = (where: string, what: string) => never
 
-const has = <T extends string>(known: Readonly<Record<T, true>>, value: unknown): value is T =>
-  typeof value === 'string' && Object.hasOwn(known, value)
+const has = <T extends string>(known: readonly T[], value: unknown): value is T =>
+  typeof value === 'string' && (known as readonly string[]).includes(value)
 
-const dataTypes: Readonly<Record<DataType, true>> = {
-  text: true,
-  double: true,
-  bool: true,
-  timestamp: true,
-  bigint: true,
-  binary: true,
-  json: true,
-  decimal: true,
-  wei: true,
-  date: true,
-  time: true,
-}
-const dispositions: Readonly<Record<WriteDisposition, true>> = { skip: true, append: true, replace: true, merge: true }
-const strategies: Readonly<Record<MergeStrategy, true>> = {
-  'delete-insert': true,
-  upsert: true,
-  'insert-only': true,
-  scd2: true,
-}
-const contractModes: Readonly<Record<ContractMode, true>> = {
-  evolve: true,
-  freeze: true,
-  discard_row: true,
-  discard_value: true,
-}
-const contractEntities = { tables: true, columns: true, data_type: true } as const
-const settings = { detections: true, default_hints: true, preferred_types: true, schema_contract: true } as const
-const detections = {
-  timestamp: true,
-  iso_timestamp: true,
-  iso_date: true,
-  large_integer: true,
-  hexbytes_to_text: true,
-  wei_to_double: true,
-} as const
-const normalizers = {
-  names: true,
-  json: true,
-  detections: true,
-  allow_identifier_change_on_table_with_data: true,
-  use_break_path_on_normalize: true,
-} as const
+const settings = ['detections', 'default_hints', 'preferred_types', 'schema_contract']
+const detections = ['timestamp', 'iso_timestamp', 'iso_date', 'large_integer', 'hexbytes_to_text', 'wei_to_double']
+const normalizers = [
+  'names',
+  'json',
+  'detections',
+  'allow_identifier_change_on_table_with_data',
+  'use_break_path_on_normalize',
+]
 const normalizerModule = 'dlt.common.normalizers.json.relational'
-const normalizerConfigs = { max_nesting: true, propagation: true, root_key_propagation: true } as const
+const normalizerConfigs = ['max_nesting', 'propagation', 'root_key_propagation']
 
 /** Values that ask for nothing. dlt writes them for open settings. */
 const isOpen = (value: unknown): boolean => value === undefined || value === null || value === false
 
 function refuseUnknownSettings(schema: ReadonlySchema, refuse: Refusal): void {
-  const check = (where: string, object: JsonValue | undefined, known: Readonly<Record<string, true>>): void => {
+  const check = (where: string, object: JsonValue | undefined, known: readonly string[]): void => {
     for (const [key, value] of entries(object)) if (!has(known, key) && !isOpen(value)) refuse(where, shown(key, value))
   }
   check('its settings', schema.settings, settings)
   for (const detection of list(schema.settings.detections))
     if (!has(detections, detection)) refuse('its detections', JSON.stringify(detection))
   for (const [pattern, type] of entries(schema.settings.preferred_types))
-    if (!has(dataTypes, type)) refuse('its preferred types', shown(pattern, type))
+    if (!has(DATA_TYPES, type)) refuse('its preferred types', shown(pattern, type))
   refuseUnknownContract('its settings', schema.settings.schema_contract, refuse)
   check('its normalizers', schema.normalizers, normalizers)
   const json = isJsonObject(schema.normalizers.json) ? schema.normalizers.json : {}
@@ -124,7 +91,7 @@ function refuseUnknownSettings(schema: ReadonlySchema, refuse: Refusal): void {
 function refuseUnknownTable(table: ReadonlyTable, refuse: Refusal): void {
   const where = `table ${table.name}`
   const { write_disposition: disposition } = table
-  if (!isOpen(disposition) && !has(dispositions, disposition))
+  if (!isOpen(disposition) && !has(WRITE_DISPOSITIONS, disposition))
     refuse(where, shown('write_disposition', disposition as JsonValue | undefined))
   refuseUnknownContract(where, table.schema_contract, refuse)
   for (const column of table.columns.values())
@@ -132,7 +99,7 @@ function refuseUnknownTable(table: ReadonlyTable, refuse: Refusal): void {
 }
 
 function refuseUnknownColumn(where: string, { data_type, dedup_sort }: ReadonlyColumn, refuse: Refusal): void {
-  if (!isOpen(data_type) && !has(dataTypes, data_type)) refuse(where, shown('data_type', data_type))
+  if (!isOpen(data_type) && !has(DATA_TYPES, data_type)) refuse(where, shown('data_type', data_type))
   if (!isOpen(dedup_sort) && dedup_sort !== 'asc' && dedup_sort !== 'desc')
     refuse(where, shown('dedup_sort', dedup_sort))
 }
@@ -141,8 +108,8 @@ function refuseUnknownContract(where: string, contract: unknown, refuse: Refusal
   if (isOpen(contract)) return
   const modes = isJsonObject(contract) ? Object.entries(contract) : [['', contract] as const]
   for (const [entity, mode] of modes) {
-    if (entity !== '' && !has(contractEntities, entity)) refuse(where, shown(`schema_contract.${entity}`, mode))
-    if (!isOpen(mode) && !has(contractModes, mode)) refuse(where, shown('schema_contract', mode))
+    if (entity !== '' && !has(CONTRACT_ENTITIES, entity)) refuse(where, shown(`schema_contract.${entity}`, mode))
+    if (!isOpen(mode) && !has(CONTRACT_MODES, mode)) refuse(where, shown('schema_contract', mode))
   }
 }
 
@@ -156,7 +123,7 @@ function refuseUnknownUse(table: ReadonlyTable, { merges, givesStrategy }: Table
   for (const [key, value] of Object.entries(table)) {
     if (!key.startsWith('x-merge-') || isOpen(value)) continue
     if (key !== 'x-merge-strategy') refuse(where, shown(key, value))
-    else if (!givesStrategy && !has(strategies, value))
+    else if (!givesStrategy && !has(MERGE_STRATEGIES, value))
       refuse(where, `${shown(key, value)} (a strategy in the resource’s write_disposition would take its place)`)
   }
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { JsonObject } from '../../../json/value.js'
+import { CONTRACT_MODES, DATA_TYPES, MERGE_STRATEGIES, WRITE_DISPOSITIONS } from '../../../schema/schemaTypes.js'
 import { functionOf, jsonObject, jsonValue, key, name, names, required } from './pieces.js'
 
-const contractMode = z.enum(['evolve', 'freeze', 'discard_row', 'discard_value']).meta({ id: 'contract_mode' })
+const contractMode = z.enum(CONTRACT_MODES).meta({ id: 'contract_mode' })
 
 export const schemaContract = z
   .union([
@@ -18,9 +19,9 @@ export const schemaContract = z
   ])
   .meta({ id: 'schema_contract' })
 
-const disposition = z.enum(['append', 'replace', 'merge', 'skip'])
+const disposition = z.enum(WRITE_DISPOSITIONS)
 
-const mergeStrategy = z.enum(['delete-insert', 'upsert', 'insert-only', 'scd2'])
+const mergeStrategy = z.enum(MERGE_STRATEGIES)
 
 export const writeDisposition = z
   .union([
@@ -54,19 +55,7 @@ export const writeDisposition = z
   ])
   .meta({ id: 'write_disposition' })
 
-const dataType = z.enum([
-  'text',
-  'double',
-  'bool',
-  'timestamp',
-  'bigint',
-  'binary',
-  'json',
-  'decimal',
-  'wei',
-  'date',
-  'time',
-])
+const dataType = z.enum(DATA_TYPES)
 
 const columnHints = {
   data_type: key(dataType, 'Type of the column; without it the first value decides.'),

@@ -1,5 +1,6 @@
+import { alternatives } from '../../../model/errors.js'
 import type { Problems, PropertyPath } from '../problems.js'
-import { alternatives, nearMiss } from '../problems.js'
+import { nearMiss } from '../problems.js'
 import type { ParentMention } from './templates.js'
 
 export interface GraphNode {
