@@ -2,22 +2,23 @@ import { join } from 'node:path'
 import ts from 'typescript'
 import { type Block, root } from './blocks.js'
 
-/** What the compiler says of modules that are only in memory, with `sluice` being our own source. */
-export function typeErrors(blocks: readonly Pick<Block, 'place' | 'text'>[]): string[] {
+/** The settings of the project, with more of them. */
+export function compilerOptions(more: object = {}): ts.CompilerOptions {
   const config = ts.readConfigFile(join(root, 'tsconfig.json'), path => ts.sys.readFile(path)).config as {
     compilerOptions: object
   }
-  const { options } = ts.convertCompilerOptionsFromJson(
-    {
-      ...config.compilerOptions,
-      paths: {
-        sluice: ['./src/index.ts'],
-        'sluice/destination': ['./src/destinationDoor.ts'],
-        'sluice/source': ['./src/sourceDoor.ts'],
-      },
+  return ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, ...more }, root).options
+}
+
+/** What the compiler says of modules that are only in memory, with `sluice` being our own source. */
+export function typeErrors(blocks: readonly Pick<Block, 'place' | 'text'>[]): string[] {
+  const options = compilerOptions({
+    paths: {
+      sluice: ['./src/index.ts'],
+      'sluice/destination': ['./src/destinationDoor.ts'],
+      'sluice/source': ['./src/sourceDoor.ts'],
     },
-    root,
-  )
+  })
   const files = new Map(blocks.map(({ place, text }) => [join(root, `docs/${place.replaceAll(/\W/g, '_')}.ts`), text]))
   const host = ts.createCompilerHost(options)
   const { getSourceFile, fileExists, readFile } = host

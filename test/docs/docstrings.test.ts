@@ -9,7 +9,7 @@ import { type PostgresServer, startPostgres } from '../destinations/postgresServ
 import type { TestServer } from '../rest/clientServer.js'
 import { API_KEY, docsApi } from './api.js'
 import { root } from './blocks.js'
-import { typeErrors } from './compile.js'
+import { compilerOptions, typeErrors } from './compile.js'
 
 /** What the example in the docstring of each exported function prints, and which files it leaves. */
 const outcomes: Readonly<Record<string, { readonly prints?: RegExp; readonly leaves: readonly string[] }>> = {
@@ -75,10 +75,7 @@ test.each(Object.entries(outcomes))('the example of %s does what it says', async
 /** The text under `@example` in the docstring of each function that `src/index.ts` exports; empty without one. */
 function examplesOfDocstrings(): ReadonlyMap<string, string> {
   const index = join(root, 'src/index.ts')
-  const config = ts.readConfigFile(join(root, 'tsconfig.json'), path => ts.sys.readFile(path)).config as {
-    compilerOptions: object
-  }
-  const program = ts.createProgram([index], ts.convertCompilerOptionsFromJson(config.compilerOptions, root).options)
+  const program = ts.createProgram([index], compilerOptions())
   const checker = program.getTypeChecker()
   const file = program.getSourceFile(index)
   const module = file === undefined ? undefined : checker.getSymbolAtLocation(file)

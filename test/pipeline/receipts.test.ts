@@ -1,45 +1,17 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { sluice } from '../../src/cli/program.js'
-import { type Destination, duckdb, pipeline, postgres, restApi } from '../../src/index.js'
+import { pipeline, restApi } from '../../src/index.js'
 import { screen } from '../cli/screen.js'
 import { startPostgres } from '../destinations/postgresServer.js'
 import { testApi, testFolder } from './api.js'
+import { sqlPlaces } from './sqlPlaces.js'
 
 /** Receipts that are stored, also into a table that an older version made, and what the command says of deletions. */
 
 const server = await startPostgres()
 afterAll(() => server.stop())
-
-interface Place {
-  readonly destination: Destination
-  sql(text: string): Promise<unknown>
-}
-
-const places: Readonly<Record<string, () => Promise<Place>>> = {
-  async duckdb() {
-    const path = join(await testFolder(), 'test.duckdb')
-    return {
-      destination: duckdb(path),
-      async sql(text) {
-        const instance = await DuckDBInstance.create(path)
-        const connection = await instance.connect()
-        await connection.run(text)
-        connection.closeSync()
-        instance.closeSync()
-      },
-    }
-  },
-  async postgres() {
-    const database = await server.createDatabase()
-    return {
-      destination: postgres(server.url(database)),
-      sql: text => server.sql(database, text),
-    }
-  },
-}
 
 const merged = {
   name: 'items',
@@ -50,7 +22,7 @@ const merged = {
   endpoint: { path: 'items', paginator: 'single_page' },
 } as const
 
-describe.each(Object.entries(places))('%s', (_, open) => {
+describe.each(Object.entries(sqlPlaces(server)))('%s', (_, open) => {
   test('a table of receipts that an older version made gets the columns that it lacks', async () => {
     const { destination, sql } = await open()
     let ids = [1, 2, 3, 4]

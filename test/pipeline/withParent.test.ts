@@ -1,53 +1,17 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { sluice } from '../../src/cli/program.js'
-import {
-  type Destination,
-  duckdb,
-  files,
-  type NamingName,
-  pipeline,
-  postgres,
-  type RestApiConfig,
-  restApi,
-} from '../../src/index.js'
+import { duckdb, files, type NamingName, pipeline, type RestApiConfig, restApi } from '../../src/index.js'
 import { screen } from '../cli/screen.js'
 import { startPostgres } from '../destinations/postgresServer.js'
 import { testApi, testFolder } from './api.js'
+import { inDuckdb, sqlPlaces } from './sqlPlaces.js'
 
 /** `deletes: with_parent` where it is asked for in other ways, other places and under other names. */
 
 const server = await startPostgres()
 afterAll(() => server.stop())
-
-interface Place {
-  readonly destination: Destination
-  sql(text: string): Promise<unknown>
-}
-
-const places: Readonly<Record<string, () => Promise<Place>>> = {
-  async duckdb() {
-    const path = join(await testFolder(), 'test.duckdb')
-    return { destination: duckdb(path), sql: text => inDuckdb(path, text) }
-  },
-  async postgres() {
-    const database = await server.createDatabase()
-    return { destination: postgres(server.url(database)), sql: text => server.sql(database, text) }
-  },
-}
-
-async function inDuckdb(path: string, text: string): Promise<readonly unknown[]> {
-  const instance = await DuckDBInstance.create(path)
-  const connection = await instance.connect()
-  try {
-    return (await connection.runAndReadAll(text)).getRows()
-  } finally {
-    connection.closeSync()
-    instance.closeSync()
-  }
-}
 
 const Shops = {
   name: 'Shops',
@@ -91,7 +55,7 @@ function document(url: string, orders: object = Orders): RestApiConfig {
   return { client: { base_url: url }, resources: [Shops, orders] } as RestApiConfig
 }
 
-describe.each(Object.entries(places))('%s', (_, open) => {
+describe.each(Object.entries(sqlPlaces(server)))('%s', (_, open) => {
   test.each<[NamingName, string, string]>([
     ['snake_case', 'shop_orders', 'order_id'],
     ['direct', 'shopOrders', 'orderId'],

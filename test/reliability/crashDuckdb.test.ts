@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { expect, it } from 'vitest'
+import { inDuckdb } from '../pipeline/sqlPlaces.js'
 import { VISITS_A_PAGE, VISITS_PAGES } from './api.js'
 import { journaled, testCrashes } from './crash.js'
 import { places } from './places.js'
@@ -52,23 +52,12 @@ it('a load that is killed while its rows are already going into their tables is 
   expect(api.asked(account).slice(from).sort()).toEqual(missing)
   expect(receipts).toMatchObject([{ verdict: 'complete', pages: VISITS_PAGES, pagesFromJournal: VISITS_PAGES }])
   const total = VISITS_PAGES * VISITS_A_PAGE
-  expect(await rowsOf(file, 'SELECT count(*), count(DISTINCT id), max(id) FROM shop_data.visits')).toEqual([
+  expect(await inDuckdb(file, 'SELECT count(*), count(DISTINCT id), max(id) FROM shop_data.visits')).toEqual([
     [total, total, total - 1].map(BigInt),
   ])
-  expect(await rowsOf(file, 'SELECT count(*) FROM shop_data._dlt_loads')).toEqual([[1n]])
+  expect(await inDuckdb(file, 'SELECT count(*) FROM shop_data._dlt_loads')).toEqual([[1n]])
 })
 
 function turn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
-}
-
-async function rowsOf(file: string, sql: string): Promise<unknown[][]> {
-  const instance = await DuckDBInstance.create(file)
-  const connection = await instance.connect()
-  try {
-    return (await connection.runAndReadAll(sql)).getRows()
-  } finally {
-    connection.closeSync()
-    instance.closeSync()
-  }
 }

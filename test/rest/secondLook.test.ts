@@ -17,10 +17,11 @@ const ids = (rows: readonly Record<string, unknown>[]): unknown[] => rows.map(({
 /** A list of things, as it is before the request of this number: 1 is the first. */
 type Moving = (request: number) => readonly Thing[]
 
-/** An API that gives pages of a list that moves. */
+/** An API that gives pages of a list of things that moves, and one part for each of them. */
 function moving(at: Moving, { total = true } = {}): Promise<Api> {
   let requests = 0
   return testApi(url => {
+    if (url.pathname.endsWith('/parts')) return { json: { data: [{ part: url.pathname }], total: 1 } }
     const things = at(++requests)
     const [offset, limit] = ['offset', 'limit'].map(name => Number(url.searchParams.get(name)))
     const data = things.slice(offset, (offset ?? 0) + (limit ?? 0))
@@ -137,13 +138,7 @@ describe('a list that moved while it was read is read once more', () => {
   })
 
   it('with what belongs to the new records', async () => {
-    let requests = 0
-    const api = await testApi(url => {
-      if (url.pathname !== '/things') return { json: { data: [{ part: url.pathname }], total: 1 } }
-      const things = insertedFrom(2)(++requests)
-      const offset = Number(url.searchParams.get('offset'))
-      return { json: { data: things.slice(offset, offset + 3), total: things.length } }
-    })
+    const api = await moving(insertedFrom(2))
     const { resources = [], ...rest } = document(api.origin)
     const parts = {
       name: 'parts',
@@ -167,13 +162,7 @@ describe('rows that are not merged by their keys', () => {
   })
 
   it('nor their children', async () => {
-    let requests = 0
-    const api = await testApi(url => {
-      if (url.pathname !== '/things') return { json: { data: [{ part: url.pathname }], total: 1 } }
-      const things = insertedFrom(2)(++requests)
-      const offset = Number(url.searchParams.get('offset'))
-      return { json: { data: things.slice(offset, offset + 3), total: things.length } }
-    })
+    const api = await moving(insertedFrom(2))
     const { resources = [], ...rest } = document(api.origin)
     const endpoint = { path: 'things/{resources.things.id}/parts', data_selector: 'data', paginator: 'single_page' }
     const { result } = await load({ ...rest, resources: [...resources, { name: 'parts', endpoint }] } as RestApiConfig)
