@@ -41,6 +41,7 @@ const HINTS: Partial<Readonly<Record<ErrorCode, string>>> = {
   rate_limit: 'run again after that time: the run continues after the pages already received',
   incomplete: 'nothing was committed; --allow-incomplete commits what arrived',
   destination_locked: 'run again when whatever holds it has let go',
+  commit_unknown: 'run again: it looks whether the load is there, and loads it only if it is not',
   aborted: 'nothing was committed; running again continues after the pages already received',
 }
 

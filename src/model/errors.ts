@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'schema'
   | 'destination'
   | 'destination_locked'
+  | 'commit_unknown'
   | 'incomplete'
   | 'too_many_deletes'
   | 'journal'
@@ -190,7 +191,7 @@ export class DestinationError extends SluiceError {
   readonly transient: boolean
 
   constructor(
-    code: Extract<ErrorCode, 'destination' | 'destination_locked'>,
+    code: Extract<ErrorCode, 'destination' | 'destination_locked' | 'commit_unknown'>,
     message: string,
     details: { readonly destination: string; readonly transient?: boolean; readonly cause?: unknown },
   ) {

@@ -49,11 +49,11 @@ export interface Pipeline<Name extends string = string, Table extends string = s
   readonly datasetName: string
   /** Files that the schema is read from and written to. */
   readonly schema: SchemaFiles
-  /** Rejects with a SluiceError; then nothing was committed. */
+  /** Rejects with a SluiceError; then nothing was committed, unless its code is `commit_unknown`. */
   run(options?: RunOptions<Name>): Promise<RunResult>
   /**
    * Loads the pages that an earlier load recorded in its journal. Default: the newest journal. Sends no request to the
-   * API. Rejects with a SluiceError; then nothing was committed.
+   * API. Rejects with a SluiceError; then nothing was committed, unless its code is `commit_unknown`.
    */
   replay(loadId?: string, options?: ReplayOptions<Name>): Promise<RunResult>
   /** Requests one page of each root resource and reports what it found. Writes nothing. */

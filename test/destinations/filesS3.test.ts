@@ -102,7 +102,8 @@ describe('a bucket', () => {
     s3.fault = request => (/^(PUT .*_dlt_loads|DELETE)/.test(request) ? 'cut' : undefined)
     await withConnection(destination(), async connection => {
       const failing = runLoad(connection, schema, { loadId: '1.2', records: ids(2), tables: APPEND })
-      await expect(failing).rejects.toMatchObject({ code: 'destination', transient: true })
+      // Of a record that was sent and not answered, nobody knows.
+      await expect(failing).rejects.toMatchObject({ code: 'commit_unknown', transient: true })
     })
     s3.fault = () => undefined
     expect([...s3.objects.keys()].filter(key => !before.has(key) && key.includes('/orders/'))).toHaveLength(1)
@@ -111,6 +112,25 @@ describe('a bucket', () => {
       await (await connection.begin({ loadId: '1.2', pipeline: 'p' })).abort()
     })
     expect(new Set(s3.objects.keys())).toEqual(before)
+  })
+
+  test('is asked again where the answer to the record was lost', async () => {
+    s3.fault = request => (/^PUT .*_dlt_loads/.test(request) ? 'cut after doing it' : undefined)
+    await withConnection(destination(), async connection => {
+      await runLoad(connection, schema, { loadId: '1.1', records: ids(1), tables: APPEND })
+      expect(await rowsOf(connection, 'orders', ['id'])).toEqual([{ id: '1n' }])
+      // Whoever gets no answer to that question either says so. The load is there.
+      s3.fault = request =>
+        /_dlt_loads/.test(request) && s3.requests.some(sent => /^PUT .*_dlt_loads.*1\.2/.test(sent))
+          ? 'cut after doing it'
+          : undefined
+      const failing = runLoad(connection, schema, { loadId: '1.2', records: ids(2), tables: APPEND })
+      await expect(failing).rejects.toMatchObject({ code: 'commit_unknown', message: /may be there or not/ })
+      s3.fault = () => undefined
+      expect(await connection.hasLoad('1.2')).toBe(true)
+      await runLoad(connection, schema, { loadId: '1.2', records: ids(2), tables: APPEND })
+      expect(await rowsOf(connection, 'orders', ['id'])).toEqual([{ id: '1n' }, { id: '2n' }])
+    })
   })
 
   test('has one winner where two processes run a pipeline; the other says so and leaves nothing', async () => {

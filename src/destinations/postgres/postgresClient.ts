@@ -5,7 +5,7 @@ import { DestinationError } from '../../model/errors.js'
 import { reveal } from '../../model/secrets/secret.js'
 import type { SqlValue } from '../sql/sqlSession.js'
 import type { Address, Pem } from './postgresAddress.js'
-import { isConnectionLoss, postgresError } from './postgresErrors.js'
+import { isConnectionLoss, postgresError, SilentServer, speaksNoTls, UnansweredCommit } from './postgresErrors.js'
 
 /** One session of the server. */
 export interface PostgresClient {
@@ -14,11 +14,20 @@ export interface PostgresClient {
   readonly lost: Error | undefined
   /** Rows as arrays of texts, as printed by the server. */
   query(sql: string, values?: readonly (SqlValue | Buffer)[]): Promise<TextResult>
-  /** Closes the session in order. Idempotent, never fails. */
+  /** The result of `work`. It fails, and the session is lost, if the server needs longer. 0 means any time. */
+  within<T>(ms: number, work: Promise<T>): Promise<T>
+  /** Rolls back an open transaction. Never fails: without an answer the session is lost, and the server rolls back. */
+  rollBack(): Promise<void>
+  /** What to throw for an error of this session: the reason of a stop, or an error that says what to do. */
+  failure(error: unknown, doing: string): unknown
+  /** Closes the session in order, or at once if the server says nothing. Idempotent, never fails. */
   end(): Promise<void>
   /** Closes at once. The server rolls back what the session was doing. */
   destroy(): void
 }
+
+/** How long each last statement of a session may take. Then the session ends with its connection. */
+export const GOODBYE_MS = 5000
 
 interface TextResult {
   readonly rows: readonly (readonly (string | null)[])[]
@@ -59,17 +68,27 @@ const OPTIONAL_SETTINGS: Settings = [
   ['client_connection_check_interval', '1s'],
 ]
 
-/** Opens a session. Fails with a DestinationError that says what to check, and leaves nothing open. */
-export async function openClient(address: Address, applicationName: string): Promise<PostgresClient> {
-  let client: PostgresClient | undefined
+/**
+ * Opens a session, which is lost once the signal is aborted. Fails with a DestinationError that says what to check, and
+ * leaves nothing open.
+ */
+export async function openClient(
+  address: Address,
+  applicationName: string,
+  signal?: AbortSignal,
+): Promise<PostgresClient> {
+  signal?.throwIfAborted()
+  const client = await connected(address, applicationName, signal)
   try {
-    client = clientOf(await connected(address, applicationName))
-    await set(client, requiredSettings(address))
-    await setWhatIsTaken(client, OPTIONAL_SETTINGS)
+    const settle = async (): Promise<void> => {
+      await set(client, requiredSettings(address))
+      await setWhatIsTaken(client, OPTIONAL_SETTINGS)
+    }
+    await client.within(address.connectTimeoutMs, settle())
     return client
   } catch (error) {
-    await client?.end()
-    throw postgresError(error, address.name, 'connecting')
+    await client.end()
+    throw client.failure(error, 'connecting')
   }
 }
 
@@ -93,13 +112,20 @@ async function set(client: PostgresClient, settings: Settings): Promise<void> {
   )
 }
 
-function clientOf(pg: Client): PostgresClient {
+function clientOf(pg: Client, address: Address, signal: AbortSignal | undefined): PostgresClient {
   let lost: Error | undefined
   let ended: Promise<void> | undefined
+  const lose = (reason: Error): void => {
+    lost ??= reason
+    socketOf(pg).destroy()
+  }
+  const stop = (): void => lose(new Error('connection terminated by a stop'))
+  signal?.addEventListener('abort', stop)
+  // Without a listener, a lost connection would end the process.
   pg.on('error', error => {
     lost ??= error
   })
-  return {
+  const client: PostgresClient = {
     pg,
     get lost() {
       return lost
@@ -115,14 +141,35 @@ function clientOf(pg: Client): PostgresClient {
       })
       return { rows: result.rows, changed: result.rowCount ?? 0 }
     },
+    async within(ms, work) {
+      if (ms === 0) return await work
+      let timer: NodeJS.Timeout | undefined
+      const silence = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => {
+          const silent = new SilentServer(ms)
+          lose(silent)
+          reject(silent)
+        }, ms)
+      })
+      return await Promise.race([work, silence]).finally(() => clearTimeout(timer))
+    },
+    async rollBack() {
+      if (lost === undefined) await client.within(GOODBYE_MS, client.query('ROLLBACK')).catch(() => {})
+    },
+    failure(error, doing) {
+      if (signal?.aborted === true && !(error instanceof UnansweredCommit)) return signal.reason
+      return postgresError(error instanceof UnansweredCommit ? error : (lost ?? error), address.name, doing)
+    },
     async end() {
-      ended ??= pg.end().catch(() => {})
+      ended ??= client
+        .within(GOODBYE_MS, pg.end())
+        .catch(() => {})
+        .finally(() => signal?.removeEventListener('abort', stop))
       await ended
     },
-    destroy() {
-      socketOf(pg).destroy()
-    },
+    destroy: () => lose(new Error('connection terminated by this side')),
   }
+  return client
 }
 
 /** The socket of a client, which pg's types do not expose. */
@@ -130,21 +177,34 @@ function socketOf(pg: Client): { destroy(): void } {
   return (pg as unknown as { readonly connection: { readonly stream: { destroy(): void } } }).connection.stream
 }
 
-async function connected(address: Address, applicationName: string): Promise<Client> {
+async function connected(
+  address: Address,
+  applicationName: string,
+  signal: AbortSignal | undefined,
+): Promise<PostgresClient> {
   const { tls, host } = address
+  const attempt = (ssl: false | ConnectionOptions): Promise<PostgresClient> =>
+    connect(address, applicationName, ssl, signal)
   const local = host.startsWith('/')
-  if (tls.mode === 'disable' || local) return await attempt(address, applicationName, false)
-  const options = await tlsOptions(address)
-  if (tls.mode !== 'prefer') return await attempt(address, applicationName, options)
+  if (tls.mode === 'disable' || local) return await attempt(false)
+  const options = await tlsOptions(address).catch((error: unknown) => {
+    throw postgresError(error, address.name, 'connecting')
+  })
+  if (tls.mode !== 'prefer') return await attempt(options)
   try {
-    return await attempt(address, applicationName, options)
+    return await attempt(options)
   } catch (error) {
-    if (!(error instanceof Error) || !/does not support SSL/i.test(error.message)) throw error
-    return await attempt(address, applicationName, false)
+    if (!(error instanceof DestinationError) || !speaksNoTls(error.cause)) throw error
+    return await attempt(false)
   }
 }
 
-async function attempt(address: Address, applicationName: string, ssl: false | ConnectionOptions): Promise<Client> {
+async function connect(
+  address: Address,
+  applicationName: string,
+  ssl: false | ConnectionOptions,
+  signal: AbortSignal | undefined,
+): Promise<PostgresClient> {
   const { Client } = await driver(() => import('pg'), address)
   const config: ClientConfig = {
     host: address.host,
@@ -154,20 +214,18 @@ async function attempt(address: Address, applicationName: string, ssl: false | C
     ...(address.password === undefined ? {} : { password: reveal(address.password) }),
     ssl,
     application_name: applicationName,
-    connectionTimeoutMillis: address.connectTimeoutMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 60_000,
     // Values stay texts as the server sends them: their meaning depends on the column.
     types: { getTypeParser: () => (text: string) => text },
   }
-  const client = new Client(config)
-  // Without a listener, a lost connection would end the process.
-  client.on('error', () => {})
+  const pg = new Client(config)
+  const client = clientOf(pg, address, signal)
   try {
-    await client.connect()
+    await client.within(address.connectTimeoutMs, pg.connect())
   } catch (error) {
-    await client.end().catch(() => {})
-    throw error
+    await client.end()
+    throw client.failure(error, 'connecting')
   }
   return client
 }
@@ -207,16 +265,18 @@ function arrayText(texts: readonly string[]): string {
 /** A few idle sessions, so that consecutive queries do not connect each time. */
 export class Clients {
   readonly #address: Address
+  readonly #signal: AbortSignal | undefined
   readonly #idle: PostgresClient[] = []
   #closed = false
 
-  constructor(address: Address) {
+  constructor(address: Address, signal: AbortSignal | undefined) {
     this.#address = address
+    this.#signal = signal
   }
 
   async take(applicationName = 'sluice'): Promise<PostgresClient> {
     const idle = this.#idle.pop()
-    if (idle === undefined) return await openClient(this.#address, applicationName)
+    if (idle === undefined) return await openClient(this.#address, applicationName, this.#signal)
     if (idle.lost === undefined) return idle
     await idle.end()
     return await this.take(applicationName)

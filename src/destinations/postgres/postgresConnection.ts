@@ -8,7 +8,6 @@ import { readCommitted } from '../sql/systemRows.js'
 import type { Address } from './postgresAddress.js'
 import { Clients, openClient, type PostgresClient } from './postgresClient.js'
 import { postgresDialect } from './postgresDialect.js'
-import { postgresError } from './postgresErrors.js'
 import { postgresLoad } from './postgresLoad.js'
 import { lockDataset, lockPipeline } from './postgresLocks.js'
 import { atOneMoment, readRows } from './postgresRead.js'
@@ -23,7 +22,7 @@ export async function postgresConnection(
 ): Promise<Connection> {
   // Refuses a name that the server would change now, not in the middle of a load.
   postgresDialect.identifier(dataset)
-  const clients = new Clients(address)
+  const clients = new Clients(address, signal)
   const loads = new Set<Load>()
   /** The committed state that a pipeline has read before it loads. */
   const told = new Map<string, Told>()
@@ -34,7 +33,7 @@ export async function postgresConnection(
     try {
       return await work(client)
     } catch (error) {
-      throw postgresError(client.lost ?? error, address.name, doing)
+      throw client.failure(error, doing)
     } finally {
       await clients.give(client)
     }
@@ -73,8 +72,7 @@ export async function postgresConnection(
       )
     },
     async begin(plan, onStatement) {
-      signal?.throwIfAborted()
-      const client = await openClient(address, `sluice ${plan.pipeline}`.slice(0, 63))
+      const client = await openClient(address, `sluice ${plan.pipeline}`.slice(0, 63), signal)
       try {
         const unlock = await lockPipeline(client, address, dataset, plan.pipeline)
         await expectUnchanged(client, plan)
@@ -83,7 +81,7 @@ export async function postgresConnection(
         return load
       } catch (error) {
         await client.end()
-        throw postgresError(error, address.name, 'taking the lock of the pipeline')
+        throw client.failure(error, 'taking the lock of the pipeline')
       }
     },
     async inspect() {
@@ -94,7 +92,7 @@ export async function postgresConnection(
       try {
         yield* readRows(client, dataset, query)
       } catch (error) {
-        throw postgresError(client.lost ?? error, address.name, `reading table ${query.table}`)
+        throw client.failure(error, `reading table ${query.table}`)
       } finally {
         await clients.give(client)
       }

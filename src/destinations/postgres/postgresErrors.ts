@@ -20,7 +20,7 @@ const TRANSIENT: Readonly<Record<string, Explain>> = {
   ENOENT: () => 'there is no socket in that folder; check host and port, and that the server runs',
   EHOSTUNREACH: () => 'the host cannot be reached; check the host and the network',
   ENETUNREACH: () => 'the host cannot be reached; check the host and the network',
-  ETIMEDOUT: () => 'the server did not answer in time; check host, port and firewall',
+  ETIMEDOUT: (_, doing) => `the server did not answer in time (while ${doing}); check host, port and firewall`,
   '53100': (_, doing) => `its disk is full (while ${doing}); make room there, then run again`,
   '53200': (_, doing) => `the server is out of memory (while ${doing}); run again later`,
   '53300': () => 'the server has no connection left; close others, or raise max_connections',
@@ -59,6 +59,18 @@ const LASTING: Readonly<Record<string, Explain>> = {
     `${message} (while ${doing}): the database’s encoding cannot hold the text; load into a database with the encoding UTF8`,
 }
 
+/** The server said nothing for so long that nobody waits any longer. */
+export class SilentServer extends Error {
+  readonly code = 'ETIMEDOUT'
+
+  constructor(ms: number) {
+    super(`no answer in ${ms / 1000} s`)
+  }
+}
+
+/** The connection was lost after COMMIT was sent. */
+export class UnansweredCommit extends Error {}
+
 /** Explains a failure of Postgres, and what to do about it. `name` is the destination's. */
 export function postgresError(thrown: unknown, name: string, doing: string): Error {
   if (thrown instanceof SluiceError) return thrown
@@ -66,6 +78,13 @@ export function postgresError(thrown: unknown, name: string, doing: string): Err
   const { code = '', message } = error
   const fail = (text: string, transient: boolean): DestinationError =>
     new DestinationError('destination', `${name}: ${text}`, { destination: name, transient, cause: thrown })
+  if (thrown instanceof UnansweredCommit) {
+    return new DestinationError(
+      'commit_unknown',
+      `${name}: the connection was lost after COMMIT was sent and before its answer came (while ${doing}), so that it may have happened or not. Run again: what has happened is not done twice`,
+      { destination: name, transient: true, cause: thrown.cause },
+    )
+  }
   if (isConnectionLoss(thrown)) {
     return fail(
       `the connection was lost while ${doing} (${message}); nothing of this load is visible there. Run again: pages that were read are kept`,
@@ -76,14 +95,13 @@ export function postgresError(thrown: unknown, name: string, doing: string): Err
   if (transient !== undefined) return fail(transient(error, doing), true)
   const lasting = LASTING[code]
   if (lasting !== undefined) return fail(lasting(error, doing), false)
-  if (/timeout expired|connection timeout/i.test(message)) return fail(explained('ETIMEDOUT', error, doing), true)
   if (/client password must be a string|no password/i.test(message)) {
     return fail(
       'the server asks for a password and none was given; add it to the connection string, or set PGPASSWORD',
       false,
     )
   }
-  if (/does not support SSL/i.test(message)) {
+  if (speaksNoTls(thrown)) {
     return fail(
       'the server does not speak TLS; use sslmode=disable on a network you trust, or turn TLS on there',
       false,
@@ -98,6 +116,10 @@ export function postgresError(thrown: unknown, name: string, doing: string): Err
   return fail(`failed while ${doing}: ${message}${code === '' ? '' : ` (${code})`}`, false)
 }
 
+export function speaksNoTls(thrown: unknown): boolean {
+  return /does not support SSL/i.test(serverError(thrown).message)
+}
+
 /** Whether the connection itself is lost, not only a statement refused. */
 export function isConnectionLoss(thrown: unknown): boolean {
   const { code = '', message } = serverError(thrown)
@@ -105,10 +127,6 @@ export function isConnectionLoss(thrown: unknown): boolean {
   return /connection terminated|not queryable|connection error|client was closed|socket (hang up|closed)|has been ended|Cannot call write after/i.test(
     message,
   )
-}
-
-function explained(code: string, error: ServerError, doing: string): string {
-  return TRANSIENT[code]?.(error, doing) ?? error.message
 }
 
 function missingRight({ message }: ServerError, doing: string): string {

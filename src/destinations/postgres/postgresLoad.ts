@@ -4,8 +4,7 @@ import { DatasetTables } from '../sql/ddl.js'
 import { toldSession } from '../sql/sqlSession.js'
 import { adoptNewTables } from './adoptTables.js'
 import type { Address } from './postgresAddress.js'
-import type { PostgresClient } from './postgresClient.js'
-import { postgresError } from './postgresErrors.js'
+import { GOODBYE_MS, type PostgresClient } from './postgresClient.js'
 import { lockDataset } from './postgresLocks.js'
 import { inTransaction, postgresSession } from './postgresSession.js'
 import { BEGIN, openStaging } from './postgresStaging.js'
@@ -33,37 +32,29 @@ export function postgresLoad(
     // Rows still being sent are no longer needed.
     if (await isBusy(staging.settle())) client.destroy()
     else {
-      if (staging.inTransaction) await client.query('ROLLBACK').catch(() => {})
+      if (staging.inTransaction) await client.rollBack()
       await unlock()
     }
     await client.end()
-  }
-  const failure = (error: unknown, doing: string): Error => {
-    signal?.throwIfAborted()
-    return postgresError(client.lost ?? error, address.name, doing)
   }
   let deleted: CommitNotes['deleted']
   return {
     async stage(batch, schema) {
       signal?.throwIfAborted()
       if (ended !== undefined) throw new Error('stage after the end of the load')
-      if (client.lost !== undefined) throw failure(client.lost, `staging rows of ${batch.table}`)
+      if (client.lost !== undefined) throw client.failure(client.lost, `staging rows of ${batch.table}`)
       await staging.add(batch, schema).catch(error => {
-        throw failure(error, `staging rows of ${batch.table}`)
+        throw client.failure(error, `staging rows of ${batch.table}`)
       })
     },
     async commit(final) {
       if (ended !== undefined) return
-      const interrupt = (): void => client.destroy()
       signal?.throwIfAborted()
-      signal?.addEventListener('abort', interrupt)
       try {
         await staging.settle()
         await commit(final)
       } catch (error) {
-        throw failure(await explained(error), `committing load ${plan.loadId}`)
-      } finally {
-        signal?.removeEventListener('abort', interrupt)
+        throw client.failure(await explained(error), `committing load ${plan.loadId}`)
       }
       // The load is committed. A session that cannot be closed in order ends with the connection.
       await end().catch(() => {})
@@ -93,7 +84,8 @@ export function postgresLoad(
   /** For a lock timeout: names the sessions that hold tables of the dataset. */
   async function explained(error: unknown): Promise<unknown> {
     if ((error as { readonly code?: unknown }).code !== '55P03') return error
-    const { rows } = await client.query(HOLDERS, [dataset]).catch(() => ({ rows: [] }))
+    const asking = client.query(HOLDERS, [dataset])
+    const { rows } = await client.within(GOODBYE_MS, asking).catch(() => ({ rows: [] }))
     const holders = rows.map(
       ([pid, application, state]) => `process ${pid} (${[application, state].filter(Boolean).join(', ')})`,
     )

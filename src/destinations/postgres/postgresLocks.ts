@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { DestinationError } from '../../model/errors.js'
 import type { Address } from './postgresAddress.js'
-import type { PostgresClient } from './postgresClient.js'
-import { inTransaction } from './postgresSession.js'
+import { GOODBYE_MS, type PostgresClient } from './postgresClient.js'
+import { inPassing } from './postgresSession.js'
 import { BEGIN } from './postgresStaging.js'
 
 /**
@@ -18,7 +18,7 @@ const WAIT_MS = 3000
  */
 export async function lockPipeline(
   client: PostgresClient,
-  { name: destination, lockTimeoutMs }: Address,
+  { name: destination, lockTimeoutMs, connectTimeoutMs }: Address,
   dataset: string,
   pipeline: string,
 ): Promise<() => Promise<void>> {
@@ -26,19 +26,23 @@ export async function lockPipeline(
   const waitMs = lockTimeoutMs === 0 ? WAIT_MS : Math.min(lockTimeoutMs, WAIT_MS)
   try {
     // The timeout belongs to the transaction, the lock to the session.
-    await inTransaction(client, BEGIN, async () => {
+    const locking = inPassing(client, BEGIN, async () => {
       await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(waitMs)])
       await client.query('SELECT pg_catalog.pg_advisory_lock($1)', [key])
     })
+    await client.within(connectTimeoutMs === 0 ? 0 : waitMs + connectTimeoutMs, locking)
   } catch (error) {
     if ((error as { readonly code?: unknown }).code !== '55P03') throw error
     throw new DestinationError(
       'destination_locked',
-      `Pipeline ${pipeline} is being loaded into ${destination} already, by ${await holderOf(client, key)}; wait for that run to end`,
+      `Pipeline ${pipeline} is being loaded into ${destination} already, by ${await client.within(GOODBYE_MS, holderOf(client, key))}; wait for that run to end`,
       { destination, transient: true },
     )
   }
-  return async () => void (await client.query('SELECT pg_catalog.pg_advisory_unlock($1)', [key]).catch(() => {}))
+  return async () => {
+    const unlocking = client.query('SELECT pg_catalog.pg_advisory_unlock($1)', [key])
+    await client.within(GOODBYE_MS, unlocking).catch(() => {})
+  }
 }
 
 /** Waits until no other load commits into the dataset. Holds the lock to the end of the transaction. */

@@ -4,7 +4,7 @@ import { SchemaError } from '../../model/errors.js'
 import { selectStatement } from '../sql/selectStatement.js'
 import type { PostgresClient } from './postgresClient.js'
 import { postgresDialect } from './postgresDialect.js'
-import { inTransaction, postgresSession } from './postgresSession.js'
+import { inPassing, postgresSession } from './postgresSession.js'
 import { baseType } from './postgresTypes.js'
 
 const DEFAULT_BATCH_ROWS = 2048
@@ -47,7 +47,7 @@ export async function* readRows(
       if (rows.length < batchRows) return
     }
   } finally {
-    await client.query('ROLLBACK').catch(() => {})
+    await client.rollBack()
   }
 }
 
@@ -99,5 +99,5 @@ function compactJson(text: string): string {
 
 /** Runs `work` so that it sees one moment of the dataset. */
 export async function atOneMoment<T>(client: PostgresClient, work: () => Promise<T>): Promise<T> {
-  return await inTransaction(client, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work)
+  return await inPassing(client, 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work)
 }

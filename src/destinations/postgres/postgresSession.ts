@@ -2,6 +2,7 @@ import type { InspectedColumn } from '../../model/destination.js'
 import type { SqlSession } from '../sql/sqlSession.js'
 import type { PostgresClient } from './postgresClient.js'
 import { postgresDialect } from './postgresDialect.js'
+import { isConnectionLoss, UnansweredCommit } from './postgresErrors.js'
 
 /** The shared SQL on one session of Postgres. */
 export function postgresSession(client: PostgresClient, dataset: string): SqlSession {
@@ -48,12 +49,25 @@ export async function inTransaction<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   if (begin !== undefined) await client.query(begin)
+  let result: T
   try {
-    const result = await work()
-    await client.query('COMMIT')
-    return result
+    result = await work()
   } catch (error) {
-    await client.query('ROLLBACK').catch(() => {})
+    await client.rollBack()
     throw error
+  }
+  await client.query('COMMIT').catch((error: unknown) => {
+    throw client.lost === undefined && !isConnectionLoss(error) ? error : new UnansweredCommit('', { cause: error })
+  })
+  return result
+}
+
+/** Runs `work`, which changes no row, in a transaction that is rolled back afterwards. */
+export async function inPassing<T>(client: PostgresClient, begin: string, work: () => Promise<T>): Promise<T> {
+  await client.query(begin)
+  try {
+    return await work()
+  } finally {
+    await client.rollBack()
   }
 }

@@ -92,13 +92,30 @@ export async function writeCommit(
       await settleConflict(storage, reader, load, schema.name, keys)
     }
   } catch (error) {
-    // Once the record has been sent, it may have arrived. The next load checks.
-    if (!committing) await forget(storage, load, keys).catch(() => {})
-    throw error
+    if (!committing) {
+      await forget(storage, load, keys).catch(() => {})
+      throw error
+    }
+    // Once the record has been sent, it may have arrived, or still arrive. The next load checks again.
+    const arrived = await reader.record(load.loadId, schema.name).catch(() => undefined)
+    if (arrived?.status !== 0) throw isRefusal(error) ? error : unanswered(storage, load, error)
   }
   // The load is committed, whatever happens now. The next load removes leftovers.
   await forgetCommitted(storage, reader, load, record.key, changes.removed).catch(() => {})
   await compactWhenDue(storage, reader, snapshot).catch(() => {})
+}
+
+/** Whether the record was certainly not written: the store refused it, or this machine's disk did. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof DestinationError ? !error.transient : error instanceof Error && 'syscall' in error
+}
+
+function unanswered({ place }: Storage, { loadId }: LoadPlan, cause: unknown): DestinationError {
+  return new DestinationError(
+    'commit_unknown',
+    `${place}: the record of load ${loadId} was sent and no answer came, so that the load may be there or not. Run again: a load that is there is not loaded twice`,
+    { destination: place, transient: true, cause },
+  )
 }
 
 /** Equal content gets an equal name, so a repeated attempt overwrites only itself. */
