@@ -1,5 +1,5 @@
 import { type Coerced, coerce, type JsonScalar } from '../../src/normalize/exact/coerce.js'
-import { detectIso } from '../../src/normalize/exact/isoText.js'
+import { isoTimestampMicros } from '../../src/normalize/exact/isoText.js'
 import type { Naming } from '../../src/schema/naming.js'
 import type { DataType } from '../../src/schema/schemaTypes.js'
 import type { Cell, DecodedRow } from './decode.js'
@@ -110,7 +110,7 @@ interface Fitted {
 }
 
 function converted(table: ReferenceTable, name: string, value: JsonScalar): Fitted | undefined {
-  const detected = value.kind === 'text' && detectIso(value.text) === 'timestamp' ? 'timestamp' : undefined
+  const detected = value.kind === 'text' && isoTimestampMicros(value.text) !== undefined ? 'timestamp' : undefined
   const type = table.columns.get(name) ?? detected ?? value.kind
   const fitted = coerce(value, type, {})
   if (type === 'bigint' && typeof fitted === 'bigint' && fitted !== BigInt.asIntN(64, fitted)) return undefined

@@ -74,6 +74,22 @@ describe('timestamps of pages', () => {
     expect(microsOfPage(text)).toBe(expected)
   })
 
+  it.each(['2024-01-01T00:00:00+24:00', '0001-01-01T00:00:00+00:01'])(
+    '%s is a text where it is the first of its column',
+    text => {
+      const { normalizer: fresh, schema } = openLoad({ hints: { columns: [{ name: 'at', data_type: 'timestamp' }] } })
+      fresh.write('items', Buffer.from(JSON.stringify([{ at: text, seen: text }])))
+      const types = (fresh.take(true)[0]?.columns ?? []).map(({ name, dataType }) => [name, dataType])
+      expect(types).toEqual(
+        expect.arrayContaining([
+          ['at__v_text', 'text'],
+          ['seen', 'text'],
+        ]),
+      )
+      expect(schema.tables.get('items')?.columns.get('at')?.data_type).toBe('timestamp')
+    },
+  )
+
   it('are those of Date', () => {
     fc.assert(
       fc.property(

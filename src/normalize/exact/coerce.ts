@@ -3,7 +3,7 @@ import type { JsonValue } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import type { DataType } from '../../schema/schemaTypes.js'
 import { microsPerDay } from './calendar.js'
-import { detectIso, instantMicros, isoTimeMicros, parseIso } from './isoText.js'
+import { detectIso, instantMicros, isoTimeMicros, isoTimestampMicros, parseIso } from './isoText.js'
 import {
   finite,
   parseDecimal,
@@ -210,7 +210,8 @@ export function detectType(
 function detect(detection: string, value: JsonScalar, loadSeconds: number): DataType | undefined {
   switch (detection) {
     case 'iso_timestamp':
-      return value.kind === 'text' && detectIso(value.text) === 'timestamp' ? 'timestamp' : undefined
+      // A text such as `…+24:00` has the form and no instant. As a timestamp, it would fail the load.
+      return value.kind === 'text' && isoTimestampMicros(value.text) !== undefined ? 'timestamp' : undefined
     case 'iso_date':
       return value.kind === 'text' && detectIso(value.text) === 'date' ? 'date' : undefined
     case 'timestamp':
