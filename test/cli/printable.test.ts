@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { clip, displayWidth, printable, printableLines } from '../../src/cli/terminal/printable.js'
+import fc from '../properties.js'
 
 describe('printable', () => {
   it.each([

@@ -8,7 +8,6 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
-import fc from 'fast-check'
 import { asyncBufferFromFile, parquetMetadataAsync } from 'hyparquet'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { layout, segment } from '../../src/destinations/objects/format/layout.js'
@@ -18,6 +17,7 @@ import { encodeState } from '../../src/model/pipelineState.js'
 import { systemClock } from '../../src/pipeline/clock.js'
 import { schemaText } from '../../src/schema/stored/document.js'
 import { rowsOf, runLoad, testSchema, testState, withConnection } from '../../src/testing/testDataset.js'
+import fc from '../properties.js'
 
 let root: string
 let folders = 0

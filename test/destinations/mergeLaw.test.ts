@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
 import type { MergeStrategy } from '../../src/schema/schemaTypes.js'
 import { rowsOf, runLoad, type TestRecord, testSchema, withConnection } from '../../src/testing/testDataset.js'
+import fc from '../properties.js'
 
 interface Order {
   readonly shop: string | null

@@ -2,12 +2,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
-import fc from 'fast-check'
 import { parquetReadObjects } from 'hyparquet'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ParquetColumn, parquetEncoder } from '../../src/destinations/parquet/encoder.js'
 import type { ColumnBatch } from '../../src/model/batch.js'
 import { columnBatch } from '../../src/testing/testBatch.js'
+import fc from '../properties.js'
 
 let folder: string
 beforeAll(async () => {

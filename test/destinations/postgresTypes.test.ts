@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import fc from 'fast-check'
 import type { Client } from 'pg'
 import { from } from 'pg-copy-streams'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -11,6 +10,7 @@ import type { ColumnBatch } from '../../src/model/batch.js'
 import type { ColumnSchema, DataType } from '../../src/schema/schemaTypes.js'
 import { columnBatch, microsecondsOf, type TestValue } from '../../src/testing/testBatch.js'
 import { runLoad, testSchema, withConnection } from '../../src/testing/testDataset.js'
+import fc from '../properties.js'
 import { type PostgresServer, startPostgres } from './postgresServer.js'
 
 let server: PostgresServer

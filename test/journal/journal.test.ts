@@ -1,7 +1,6 @@
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   systemFiles as files,
@@ -16,6 +15,7 @@ import {
 } from '../../src/journal/journal.js'
 import { scrubber } from '../../src/model/secrets/scrubber.js'
 import { Secret } from '../../src/model/secrets/secret.js'
+import fc from '../properties.js'
 
 let dir = ''
 beforeEach(async () => {

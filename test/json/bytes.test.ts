@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   countElements,
@@ -10,6 +9,7 @@ import {
   skipValue,
   valueAt,
 } from '../../src/json/bytes.js'
+import fc from '../properties.js'
 
 const bytes = (text: string): Buffer => Buffer.from(text)
 

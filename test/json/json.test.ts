@@ -1,9 +1,9 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { JsonSyntaxError, parseJson } from '../../src/json/parse.js'
 import { type JsonValue, keepNumberLiterals, MAX_JSON_DEPTH, numberLiteral } from '../../src/json/value.js'
 import { canonicalJson, stringifyJson } from '../../src/json/write.js'
 import golden from '../golden/row_hash.json' with { type: 'json' }
+import fc from '../properties.js'
 
 /** The exact reader reads it too: a member that JSON.parse would change sits beside the text. */
 function parseExactly(text: string): JsonValue {

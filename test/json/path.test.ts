@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { JsonDocument, valueAt } from '../../src/json/bytes.js'
 import { compilePath } from '../../src/json/path.js'
 import { stringifyJson } from '../../src/json/write.js'
+import fc from '../properties.js'
 
 const b1 = { id: 1, t: 'x' }
 const b2 = { id: 2, t: 'y' }

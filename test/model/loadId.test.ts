@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { nextLoadId } from '../../src/model/loadId.js'
+import fc from '../properties.js'
 
 describe('nextLoadId', () => {
   test.each([

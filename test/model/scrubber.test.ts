@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
 import { scrubber } from '../../src/model/secrets/scrubber.js'
 import { Secret } from '../../src/model/secrets/secret.js'
+import fc from '../properties.js'
 
 const RUNS = Number(process.env.SLUICE_PROPERTY_RUNS ?? 300)
 

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseJson } from '../../src/json/parse.js'
 import { type JsonValue, numberLiteral } from '../../src/json/value.js'
@@ -20,6 +19,7 @@ import {
   withoutSource,
   withStateValue,
 } from '../../src/model/pipelineState.js'
+import fc from '../properties.js'
 
 const fresh = (): PipelineState =>
   newState('p', { datasetName: 'data', schemaName: 's', destinationType: 'dlt.destinations.duckdb' })

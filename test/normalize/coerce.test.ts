@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { JsonValue } from '../../src/json/value.js'
 import { canonicalJson } from '../../src/json/write.js'
@@ -8,6 +7,7 @@ import { plainDecimal, printFloat } from '../../src/normalize/exact/pythonNumber
 import { formatDate, formatTime } from '../../src/normalize/exact/timeText.js'
 import type { DataType } from '../../src/schema/schemaTypes.js'
 import golden from '../golden/coercion.json' with { type: 'json' }
+import fc from '../properties.js'
 
 /** A golden value: a JSON value, or an object with its Python class. */
 type Tagged = JsonValue & { readonly int: string; readonly float: string }

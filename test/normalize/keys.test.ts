@@ -1,5 +1,5 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import fc from '../properties.js'
 import { load } from './harness.js'
 
 /** A key of several vectors. */

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '../properties.js'
 import type { Model } from './reference.js'
 
 const KEYS = [

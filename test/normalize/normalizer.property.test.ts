@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { nestedId } from '../../src/normalize/tables/rowIds.js'
 import { naming } from '../../src/schema/naming.js'
+import fc from '../properties.js'
 import type { DecodedRow } from './decode.js'
 import { columnNames, type Loaded, load, withoutIds } from './harness.js'
 import { records, written } from './models.js'

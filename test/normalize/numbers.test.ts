@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { ColumnBatch } from '../../src/model/batch.js'
+import fc from '../properties.js'
 import { openLoad } from './harness.js'
 
 const { normalizer } = openLoad({

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Address } from '../../src/json/kernel/instantiate.js'
 import { parseJson } from '../../src/json/parse.js'
@@ -7,6 +6,7 @@ import { Kernel } from '../../src/normalize/kernel/kernel.js'
 import { BufferPool } from '../../src/normalize/tables/buffers.js'
 import { IdColumn, nestedId, rowHash } from '../../src/normalize/tables/rowIds.js'
 import golden from '../golden/row_hash.json' with { type: 'json' }
+import fc from '../properties.js'
 
 const kernel = new Kernel(() => {
   throw new Error('no page is walked')

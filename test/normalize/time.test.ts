@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   detectIso,
@@ -11,6 +10,7 @@ import {
 } from '../../src/normalize/exact/isoText.js'
 import { epochMicros, formatDate, formatTime, formatTimestamp } from '../../src/normalize/exact/timeText.js'
 import golden from '../golden/iso_detection.json' with { type: 'json' }
+import fc from '../properties.js'
 
 describe('ISO detection', () => {
   it.each(golden.vectors)('$in', ({ in: text, iso_timestamp, iso_date, parsed }) => {

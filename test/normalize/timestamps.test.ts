@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { coerce } from '../../src/normalize/exact/coerce.js'
 import golden from '../golden/iso_detection.json' with { type: 'json' }
+import fc from '../properties.js'
 import { openLoad } from './harness.js'
 
 const { normalizer } = openLoad({ hints: { columns: [{ name: 'at', data_type: 'timestamp' }] } })

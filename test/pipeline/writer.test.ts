@@ -1,10 +1,10 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseJson } from '../../src/json/parse.js'
 import { pieces } from '../../src/json/records.js'
 import type { Load } from '../../src/model/destination.js'
 import { writer } from '../../src/pipeline/run/writer.js'
 import { openLoad } from '../normalize/harness.js'
+import fc from '../properties.js'
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString()
 

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { backoffMs } from '../../src/model/backoff.js'
 import { scrubber } from '../../src/model/secrets/scrubber.js'
@@ -7,6 +6,7 @@ import { answered, decide, type GateState, newGate, pauseUntil, started } from '
 import { redactUrl } from '../../src/rest/http/redact.js'
 import { destinationOf, isLocal } from '../../src/rest/http/redirects.js'
 import { withParam } from '../../src/rest/http/wire.js'
+import fc from '../properties.js'
 import { get, quickPolicy } from './clientServer.js'
 
 describe('redactUrl', () => {

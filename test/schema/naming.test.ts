@@ -1,8 +1,8 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ConfigError } from '../../src/model/errors.js'
 import { datasetName, type NamingName, naming, shorteningTag, strip } from '../../src/schema/naming.js'
 import golden from '../golden/naming.json' with { type: 'json' }
+import fc from '../properties.js'
 
 const names = ['snake_case', 'sql_ci_v1', 'sql_cs_v1', 'direct', 'duck_case'] as const satisfies NamingName[]
 

@@ -3,11 +3,11 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { reportFailure } from '../../src/cli/failure.js'
 import { duckdb, pipeline, type RestApiConfig, restApi } from '../../src/index.js'
 import { testFolder } from '../pipeline/api.js'
+import fc from '../properties.js'
 
 /**
  * An API that says the key it was given wherever it can, written in any way. Afterwards the key is looked for, as it was

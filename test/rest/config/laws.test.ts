@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ConfigError } from '../../../src/model/errors.js'
 import { parseRestConfig } from '../../../src/rest/document/parseDocument.js'
+import fc from '../../properties.js'
 
 const words = fc.constantFrom(
   'client',
