@@ -2,9 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { sluice } from '../src/cli/program.js'
-import { textTable } from '../src/cli/terminal/table.js'
 import { outputTo } from '../src/cli/terminal/terminal.js'
 import { ordinaryFaults, startDemoApi } from './server.js'
 
@@ -20,8 +18,8 @@ const QUERY = `select f.customer__plan as plan,
        round(avg(f.rating), 2) as rating,
        count(r._dlt_id) as replies,
        max(f.timestamp) as latest
-from feedback_dataset.feedback_data f
-left join feedback_dataset.feedback_data__replies r on r._dlt_parent_id = f._dlt_id
+from feedback_data f
+left join feedback_data__replies r on r._dlt_parent_id = f._dlt_id
 group by all
 order by feedback desc`
 
@@ -42,7 +40,7 @@ try {
   title('What is there now')
   for (const file of INTEGRATIONS) await command('show', file)
   title('And a query')
-  await query()
+  await command('query', INTEGRATIONS[1] as string, QUERY)
   out.line(`\nAll of it is in ${DATABASE}; open it with any DuckDB.`)
 } finally {
   await api.close()
@@ -53,34 +51,16 @@ function title(text: string): void {
   out.line(`\n${out.styled('bold', text)}`)
 }
 
-async function command(name: string, file: string): Promise<void> {
+async function command(name: string, file: string, sql?: string): Promise<void> {
   const destination = `--destination duckdb:${DATABASE}`
-  out.line(`\n${out.styled('dim', '$')} sluice ${name} ${file} ${destination}`)
-  const exitCode = await sluice([name, join(repository, file), ...destination.split(' ')], {
+  const statement = sql === undefined ? '' : ` "${sql}"`
+  out.line(`\n${out.styled('dim', '$')} sluice ${name} ${file} ${destination}${statement}`)
+  const more = sql === undefined ? [] : [sql]
+  const exitCode = await sluice([name, join(repository, file), ...destination.split(' '), ...more], {
     terminal: { out, err: out },
     version: 'demo',
     signal: new AbortController().signal,
     now: () => performance.now(),
   })
   if (exitCode !== 0) throw new Error(`sluice ${name} ${file} ended with exit code ${exitCode}`)
-}
-
-async function query(): Promise<void> {
-  out.line(`\n${QUERY}\n`)
-  const instance = await DuckDBInstance.create(DATABASE, { access_mode: 'READ_ONLY' })
-  const connection = await instance.connect()
-  try {
-    const reader = await connection.runAndReadAll(QUERY)
-    const columns = reader
-      .columnNames()
-      .map((name, index) => ({ title: name, align: index === 0 ? 'left' : 'right' }) as const)
-    for (const line of textTable(
-      columns,
-      reader.getRows().map(row => row.map(String)),
-    ))
-      out.line(line)
-  } finally {
-    connection.closeSync()
-    instance.closeSync()
-  }
 }

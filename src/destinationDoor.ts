@@ -17,7 +17,10 @@ export type {
   LoadPlan,
   OnStatement,
   OrphanDeletes,
+  QueryBatch,
   ReadQuery,
+  RowValue,
+  SqlQuery,
   TablePlan,
 } from './model/destination.js'
 export { DestinationError } from './model/errors.js'

@@ -27,7 +27,10 @@ export type {
   Load,
   LoadPlan,
   OnStatement,
+  QueryBatch,
   ReadQuery,
+  RowValue,
+  SqlQuery,
   TablePlan,
 } from './model/destination.js'
 export {
@@ -38,6 +41,7 @@ export {
   DestinationError,
   EnvironmentError,
   type ErrorCode,
+  QueryError,
   RequestError,
   SchemaError,
   SluiceError,
@@ -62,7 +66,7 @@ export type {
   Source,
 } from './model/source.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look/checkSource.js'
-export type { AnyTables, Dataset, KnownTables, Relation, RowValue, TablesOf } from './pipeline/look/dataset.js'
+export type { AnyTables, Dataset, KnownTables, QueriedRows, Relation, TablesOf } from './pipeline/look/dataset.js'
 export type { PipelinePlan, PlannedCursor, PlannedList, PlanOptions } from './pipeline/look/describePipeline.js'
 export type { ChangeOptions, Dropped } from './pipeline/look/dropResources.js'
 export type { SchemaFiles } from './pipeline/look/schemaFiles.js'

@@ -1,4 +1,4 @@
-import { ConfigError, type ErrorCode, RequestError, SluiceError } from '../model/errors.js'
+import { ConfigError, type ErrorCode, QueryError, RequestError, SluiceError } from '../model/errors.js'
 import { printableLines } from './terminal/printable.js'
 import { NoAnswer } from './terminal/prompt.js'
 import type { Output } from './terminal/terminal.js'
@@ -19,7 +19,7 @@ export function reportFailure(error: unknown, output: Output, debug: boolean): E
   }
   if (debug) output.line(printableLines(stackOf(error)))
   if (error instanceof NoAnswer) return 130
-  return error instanceof ConfigError ? 2 : 1
+  return error instanceof ConfigError || error instanceof QueryError ? 2 : 1
 }
 
 function messageOf(error: unknown): string {

@@ -28,6 +28,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.exitCode = await sluice(process.argv.slice(2), {
   terminal,
   prompt: promptOn(process.stdin, process.stderr, abort.signal),
+  input: process.stdin,
   version,
   signal: abort.signal,
   now: () => performance.now(),

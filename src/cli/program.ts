@@ -84,12 +84,27 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     .description('show the tables of the dataset, or columns and first rows of one')
     .argument('<file>', 'pipeline file')
     .argument('[table]', 'table')
-    .option('--limit <rows>', 'rows to show', wholeNumber, 10)
+    .option('--limit <rows>', 'rows to show; default: 10, with --json and --csv all', wholeNumber)
+    .option('--json', 'print one line of JSON for each table, or each row of the table')
+    .option('--csv', 'print that as CSV with a header')
     .option('--destination <url>', 'look into this destination')
     .option('--dataset <name>', 'look into this dataset')
     .action(async (file: string, table: string | undefined, options) => {
       const { showCommand } = await import('./commands/show.js')
       exit(await showCommand(file, table, options, context))
+    })
+
+  target(command(program, 'query'))
+    .description('print the rows of one SQL statement that only reads; on a terminal, of one after the other')
+    .argument('<file>', 'pipeline file')
+    .argument('[sql]', "the statement, as in 'SELECT count(*) FROM orders'; default: from the standard input")
+    .option('--json', 'print one line of JSON for each row')
+    .option('--csv', 'print CSV with a header')
+    .option('--limit <rows>', 'rows to print; default: 100 in a table, otherwise all', wholeNumber)
+    .option('--interactive', 'read one statement after the other from the standard input')
+    .action(async (file: string, sql: string | undefined, options) => {
+      const { queryCommand } = await import('./commands/query.js')
+      exit(await queryCommand(file, sql, options, context))
     })
 
   target(command(program, 'schema'))

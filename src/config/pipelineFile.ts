@@ -11,7 +11,7 @@ import { destinationFromUrl } from './destinations.js'
 import { type DocumentFile, fileError, readDocument, readText } from './documentFile.js'
 import { type Environment, processEnvironment } from './environment.js'
 import { pipelineKeyNames, sourceKeyNames, wrapperOnly } from './pipelineDocument.js'
-import { restApiFrom } from './restApi.js'
+import { restApi, restApiFrom } from './restApi.js'
 import { workingFolder } from './secretFiles.js'
 import { secretResolver } from './secrets.js'
 
@@ -24,6 +24,11 @@ export interface PipelineFileOptions {
   readonly env?: Environment | undefined
   /** Default: the current folder. */
   readonly cwd?: string | undefined
+  /**
+   * For pipelines that only read their destination: a missing secret or environment variable of the source is no
+   * error. Nothing can be requested with such a source.
+   */
+  readonly withoutSecrets?: boolean | undefined
 }
 
 export interface PipelineFile {
@@ -99,13 +104,18 @@ async function modulePipelines(reading: Reading): Promise<Pipeline[]> {
 const doors = { sluice: 'index', 'sluice/destination': 'destinationDoor', 'sluice/source': 'sourceDoor' }
 
 /** Compiles TypeScript in memory. `sluice` is this very copy, even if another is installed beside the file. */
-async function importDefault({ path, shown }: Reading): Promise<unknown> {
+async function importDefault({ path, shown, overrides }: Reading): Promise<unknown> {
   await readText(path, shown)
   const { createJiti } = await import('jiti')
   const own = extname(import.meta.url)
   const virtualModules: Record<string, Record<string, unknown>> = {}
   for (const [name, door] of Object.entries(doors)) {
     virtualModules[name] = await import(new URL(`../${door}${own}`, import.meta.url).href)
+  }
+  if (overrides.withoutSecrets === true) {
+    const withoutSecrets: typeof restApi = (document, options) =>
+      restApi(document, { ...options, withoutSecrets: true })
+    virtualModules.sluice = { ...virtualModules.sluice, restApi: withoutSecrets }
   }
   const jiti = createJiti(import.meta.url, {
     fsCache: false,
@@ -177,6 +187,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
       cwd,
       folder,
       pipeline: name,
+      withoutSecrets: reading.overrides.withoutSecrets,
       place: wrapped ? path => place(['source', ...path]) : place,
       warn,
     }),

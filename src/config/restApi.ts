@@ -6,7 +6,7 @@ import type { PlaceOf } from '../rest/document/problems.js'
 import { restSource } from '../rest/restSource.js'
 import type { ContractMode, SchemaContract } from '../schema/schemaTypes.js'
 import { type Environment, processEnvironment, requestSettings } from './environment.js'
-import { secretResolver } from './secrets.js'
+import { findingAll, secretResolver } from './secrets.js'
 
 export interface RestApiOptions {
   /** Name of the source and its schema, and key of its state. Default `rest_api`. */
@@ -26,6 +26,8 @@ export interface RestApiOptions {
   readonly folder?: string | undefined
   /** Name of the pipeline. Its own secrets come first. */
   readonly pipeline?: string | undefined
+  /** A missing secret or environment variable is no error. For a source that is asked for nothing. */
+  readonly withoutSecrets?: boolean | undefined
   /** Line and column of keys, for messages. */
   readonly place?: PlaceOf | undefined
   /** Called with each warning. Default: a warning of the process. */
@@ -78,7 +80,8 @@ export function restApi<Name extends string = string, Table extends string = Nam
 /** The same for a value that may not be a valid document. */
 export function restApiFrom(document: unknown, options: RestApiOptions): Source {
   const { env = processEnvironment(), cwd = process.cwd(), folder, pipeline, name, warn = warnProcess } = options
-  const lookup = secretResolver({ env, cwd, folder, pipeline, source: name, warn })
+  const resolver = secretResolver({ env, cwd, folder, pipeline, source: name, warn })
+  const lookup = options.withoutSecrets === true ? findingAll(resolver) : resolver
   return restSource(parseRestConfig(document, { ...options, ...requestSettings(env), lookup }))
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Secret } from '../model/secrets/secret.js'
 import type { Found, Lookup } from '../rest/document/references.js'
 import { type Environment, isSet } from './environment.js'
@@ -124,6 +125,21 @@ export function secretResolver(options: SecretResolverOptions): Lookup {
       if (hit !== undefined) return { value: hit.value }
       return { missing: `\`${field}\` is missing; it was looked for in${places(candidates)}` }
     },
+  }
+}
+
+/** A lookup that gives placeholders for what is missing, so that a document can be read without its secrets. */
+export function findingAll(lookup: Lookup): Lookup {
+  const placeholder = new Secret(randomUUID(), 'missing')
+  // Texts of the environment are often addresses.
+  const nowhere = 'https://missing.invalid'
+  const found = <T>(found: Found<T>, other: T): Found<T> => ('value' in found ? found : { value: other })
+  return {
+    secret: name => found(lookup.secret(name), placeholder),
+    text: (text, escapeValue) =>
+      found(lookup.text(text, escapeValue), text.includes('${secrets.') ? placeholder : nowhere),
+    credential: (field, alone) => found(lookup.credential(field, alone), placeholder),
+    setting: field => found(lookup.setting(field), nowhere),
   }
 }
 

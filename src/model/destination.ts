@@ -1,3 +1,4 @@
+import type { JsonValue } from '../json/value.js'
 import type { DataType, MergeStrategy, ReadonlySchema, WriteDisposition } from '../schema/schemaTypes.js'
 import type { ColumnBatch } from './batch.js'
 import type { PipelineState } from './pipelineState.js'
@@ -73,6 +74,12 @@ export interface Connection extends AsyncDisposable {
   /** Number of rows of a table. */
   count(table: string): Promise<number>
   /**
+   * Runs one statement that only reads, in the engine's SQL. Tables of the dataset need no schema in front. Yields at
+   * least one batch, so that the columns are known. Fails with a QueryError if the statement is wrong, or would write.
+   * Absent if the engine has no SQL.
+   */
+  query?(statement: SqlQuery): AsyncGenerator<QueryBatch>
+  /**
    * Writes the rows of a query into a Parquet file and resolves to their number. Replaces an existing file. Types are
    * the engine's own; `batchRows` is ignored. Absent if the engine cannot do this.
    */
@@ -103,6 +110,29 @@ export interface ReadQuery {
   readonly limit?: number | undefined
   /** Rows per batch, default 2,048. */
   readonly batchRows?: number | undefined
+}
+
+/** A value of a row: the engine's value, or a parsed JSON value. */
+export type RowValue = DatasetValue | JsonValue
+
+export interface SqlQuery {
+  readonly sql: string
+  /** For `$1`, `$2` and so on. */
+  readonly values?: readonly DatasetValue[] | undefined
+  /** Rows per batch, default 2,048. */
+  readonly batchRows?: number | undefined
+}
+
+/**
+ * Integers of any width are bigint, floating point numbers are number, timestamps are Date (whole milliseconds, text
+ * where JavaScript has no such date), binary values are bytes, JSON is parsed. DuckDB's lists and structs are JSON
+ * values. Everything else, decimals and dates included, is the engine's text.
+ */
+export interface QueryBatch {
+  /** In order. No two have the same name. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  /** Values in the order of the columns. */
+  readonly rows: readonly (readonly RowValue[])[]
 }
 
 export interface Condition {

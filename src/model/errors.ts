@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'destination'
   | 'destination_locked'
   | 'commit_unknown'
+  | 'query'
   | 'incomplete'
   | 'too_many_deletes'
   | 'journal'
@@ -198,6 +199,13 @@ export class DestinationError extends SluiceError {
     super(code, message, { cause: details.cause })
     this.destination = details.destination
     this.transient = details.transient ?? false
+  }
+}
+
+/** Mend the statement. The message has the engine's words. */
+export class QueryError extends SluiceError {
+  constructor(message: string, options: { readonly cause?: unknown } = {}) {
+    super('query', `the statement cannot be run: ${message}`, options)
   }
 }
 

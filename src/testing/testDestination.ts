@@ -3,6 +3,7 @@ import { commitCases } from './cases/commit.js'
 import { dispositionCases } from './cases/disposition.js'
 import { growthCases } from './cases/growth.js'
 import { mergeCases } from './cases/merge.js'
+import { queryCases } from './cases/query.js'
 import { readCases } from './cases/read.js'
 import { strategyCases } from './cases/strategies.js'
 import type { CaseTable } from './caseTable.js'
@@ -22,7 +23,7 @@ export interface DestinationCase {
 
 /**
  * What every destination must do, as named cases: dispositions and merge strategies over nested tables, growing
- * schemas, atomic commits, state. Omits merge cases if the capabilities have no merge strategies.
+ * schemas, atomic commits, state, queries where the destination has SQL. Omits merge cases if the capabilities have no merge strategies.
  *
  * ```ts
  * for (const { name, run } of await testDestination({ name: 'duckdb', create })) test(name, run)
@@ -38,6 +39,7 @@ export async function testDestination(subject: DestinationUnderTest): Promise<re
     growthCases,
     commitCases,
     readCases,
+    queryCases,
     ...(merges ? [mergeCases, strategyCases] : []),
   ]
   return tables.flatMap(table =>

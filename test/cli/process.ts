@@ -11,6 +11,8 @@ export interface Ended {
 export interface CommandOptions {
   readonly cwd: string
   readonly env?: Readonly<Record<string, string>>
+  /** The standard input. Default: nothing, still open. */
+  readonly input?: string
   /** Called once with the process, to send it signals. */
   readonly started?: (running: { kill(signal: NodeJS.Signals): void }) => void
 }
@@ -31,6 +33,7 @@ export function sluiceProcess(args: readonly string[], options: CommandOptions):
       stderr += text
     })
     child.once('error', reject)
+    if (options.input !== undefined) child.stdin.end(options.input)
     child.once('close', (exitCode, signal) => resolve({ exitCode, signal, stdout, stderr }))
     options.started?.({ kill: signal => child.kill(signal) })
   })

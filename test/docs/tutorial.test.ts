@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -12,25 +12,25 @@ import { blocksOf, root } from './blocks.js'
  */
 test('the tutorial does what it says', { timeout: 120_000 }, async () => {
   const { api, folder } = await place()
-  await mkdir(join(folder, 'node_modules'))
-  await symlink(join(root, 'node_modules', '@duckdb'), join(folder, 'node_modules', '@duckdb'))
 
-  let given = 0
+  let commands = 0
   let output = ''
   for (const { language, words, text, place } of await blocksOf('docs/tutorial.md')) {
     const [file] = words
     if (file !== undefined) await writeFile(join(folder, file), text)
     else if (language === 'sh') {
       for (const line of text.trim().split('\n')) {
-        const args = processOf(line)
-        if (args === undefined) continue
-        output = await run(args, { cwd: folder, env: { DEMO_API_URL: api.url, API_KEY: 'demo-key' } })
-        given++
+        const given = processOf(line)
+        if (given === undefined) continue
+        const { args, input } = given
+        const options = { cwd: folder, env: { DEMO_API_URL: api.url, API_KEY: 'demo-key' } }
+        output = await run(args, { ...options, input: input === undefined ? '' : await readFile(join(folder, input)) })
+        commands++
       }
     } else if (language === 'text') expect(steady(output), place).toBe(steady(text))
     else throw new Error(`${place}: a block that is neither a file, nor a command, nor an output`)
   }
-  expect(given).toBe(5)
+  expect(commands).toBe(5)
 })
 
 test('the README shows what really comes', { timeout: 60_000 }, async () => {
@@ -59,18 +59,16 @@ async function place() {
 const main = join(root, 'dist/cli/main.js')
 
 /** What Node is to run for a line of the tutorial; undefined: it is done already. */
-function processOf(line: string): string[] | undefined {
+function processOf(line: string): { readonly args: readonly string[]; readonly input: string | undefined } | undefined {
   if (line === 'npm run demo:api' || line.startsWith('export ')) return undefined
-  const [, args] = /^npm run --silent sluice -- (.*)$/.exec(line) ?? []
-  if (args !== undefined) return [main, ...args.split(' ')]
-  const [, script] = /^node (\S+)$/.exec(line) ?? []
-  if (script !== undefined) return [script]
+  const [, args, input] = /^npm run --silent sluice -- ([^<]*?)(?: < (\S+))?$/.exec(line) ?? []
+  if (args !== undefined) return { args: [main, ...args.split(' ')], input }
   throw new Error(`the tutorial has a command that this test does not know: ${line}`)
 }
 
 function run(
   args: readonly string[],
-  options: { readonly cwd: string; readonly env: Record<string, string> },
+  options: { readonly cwd: string; readonly env: Record<string, string>; readonly input?: string | Buffer },
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const { PATH = '' } = process.env
@@ -84,6 +82,7 @@ function run(
       stderr += part
     })
     child.once('error', reject)
+    child.stdin.end(options.input ?? '')
     child.once('close', exitCode => {
       if (exitCode === 0) resolve(stdout)
       else reject(new Error(`${args.at(-2)} ${args.at(-1)} ended with ${exitCode}: ${stderr}`))

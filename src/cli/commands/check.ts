@@ -13,7 +13,7 @@ import { openPipelines } from './command.js'
  */
 export async function checkCommand(file: string, context: CommandContext): Promise<ExitCode> {
   const { out, err } = context.terminal
-  for (const pipeline of await openPipelines(file, {})) {
+  for (const pipeline of await openPipelines(file, {}, 'requests')) {
     const notes: string[] = []
     const { resources } = await pipeline.check({
       signal: context.signal,

@@ -6,6 +6,8 @@ import type { Terminal } from '../terminal/terminal.js'
 /** What every command gets besides its arguments. */
 export interface CommandContext {
   readonly terminal: Terminal
+  /** The standard input. */
+  readonly input?: NodeJS.ReadStream | undefined
   /** Absent if there is nobody to ask. */
   readonly prompt?: Prompt | undefined
   /** Aborted when the user asks to stop. */
@@ -20,10 +22,18 @@ export interface PipelineOverrides {
   readonly dataset?: string | undefined
 }
 
-/** The pipelines of a file, ready to run. Usually one. Loads the heavy modules only now. */
-export async function openPipelines(file: string, overrides: PipelineOverrides): Promise<readonly Pipeline[]> {
+/** `reads`: the command asks the destination alone, so that secrets of the API may be missing. */
+export type Purpose = 'requests' | 'reads'
+
+/** The pipelines of a file. Usually one. Loads the heavy modules only now. */
+export async function openPipelines(
+  file: string,
+  overrides: PipelineOverrides,
+  purpose: Purpose,
+): Promise<readonly Pipeline[]> {
   const { loadPipelineFile } = await import('../../config/pipelineFile.js')
-  const loaded = await loadPipelineFile(file, overrides)
+  const { destination, dataset } = overrides
+  const loaded = await loadPipelineFile(file, { destination, dataset, withoutSecrets: purpose === 'reads' })
   return loaded.pipelines
 }
 
@@ -31,8 +41,9 @@ export async function openPipelines(file: string, overrides: PipelineOverrides):
 export async function openPipeline(
   file: string,
   overrides: PipelineOverrides & { readonly pipeline?: string | undefined },
+  purpose: Purpose,
 ): Promise<Pipeline> {
-  const pipelines = await openPipelines(file, overrides)
+  const pipelines = await openPipelines(file, overrides, purpose)
   const { pipeline: name } = overrides
   const chosen = name === undefined ? pipelines : pipelines.filter(pipeline => pipeline.name === name)
   const [only, second] = chosen

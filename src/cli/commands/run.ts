@@ -26,7 +26,7 @@ export interface RunCommandOptions extends PipelineOverrides {
 
 /** `sluice run FILE`: runs the pipelines of a file one after the other and stops at the first that fails. */
 export async function runCommand(file: string, options: RunCommandOptions, context: CommandContext): Promise<ExitCode> {
-  for (const pipeline of await openPipelines(file, options)) {
+  for (const pipeline of await openPipelines(file, options, 'requests')) {
     await reported(onEvent => execute(pipeline, options, context, onEvent), options, context)
   }
   return 0

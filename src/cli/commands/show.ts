@@ -1,21 +1,31 @@
-import type { Connection, DatasetRow, DatasetValue } from '../../model/destination.js'
+import type {
+  Connection,
+  DatasetRow,
+  DatasetValue,
+  InspectedColumn,
+  QueryBatch,
+  RowValue,
+} from '../../model/destination.js'
 import { withoutSecrets } from '../../model/secrets/scrubber.js'
 import { type Pipeline, scrubberOf } from '../../pipeline/pipeline.js'
 import type { ExitCode } from '../failure.js'
 import { amount, printable } from '../terminal/printable.js'
+import { printRows, rowFormat } from '../terminal/rowFormats.js'
 import { textTable } from '../terminal/table.js'
 import type { Output } from '../terminal/terminal.js'
 import type { CommandContext } from './command.js'
 import { openPipelines, type PipelineOverrides } from './command.js'
 
 export interface ShowCommandOptions extends PipelineOverrides {
-  /** Sample rows of a table. Default 10. */
+  /** Rows of a table. Default 10; with `json` and `csv` all. */
   readonly limit?: number | undefined
+  readonly json?: boolean
+  readonly csv?: boolean
 }
 
 /**
  * `sluice show FILE [TABLE]`: lists the tables of a dataset with their row counts, or shows the columns and first rows
- * of one.
+ * of one. As JSON and CSV, it prints only the list or the rows.
  */
 export async function showCommand(
   file: string,
@@ -24,7 +34,7 @@ export async function showCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   let exitCode: ExitCode = 0
-  for (const pipeline of await openPipelines(file, options)) {
+  for (const pipeline of await openPipelines(file, options, 'reads')) {
     const shown = await withoutSecrets(() => showPipeline(pipeline, table, options, context), scrubberOf(pipeline))
     if (!shown) exitCode = 1
   }
@@ -33,25 +43,35 @@ export async function showCommand(
 
 /** False if the requested table does not exist. */
 async function showPipeline(
-  { destination, datasetName }: Pipeline,
+  pipeline: Pipeline,
   table: string | undefined,
   options: ShowCommandOptions,
   context: CommandContext,
 ): Promise<boolean> {
+  const { destination, datasetName } = pipeline
   const { out, err } = context.terminal
+  const format = rowFormat(options)
+  const isTable = format === 'table'
   if ((await destination.exists?.()) === false) {
     // Connecting would create the database, and this command only reads.
-    out.line(printable(`${destination.name}, dataset ${datasetName}`))
-    out.line(NO_TABLES)
+    if (isTable) out.line(printable(`${destination.name}, dataset ${datasetName}`))
+    ;(isTable ? out : err).line(NO_TABLES)
     return true
   }
   await using connection = await destination.connect(datasetName, context.signal)
-  out.line(printable(`${destination.name}, dataset ${connection.dataset}`))
+  if (isTable) out.line(printable(`${destination.name}, dataset ${connection.dataset}`))
   const tables = await connection.inspect()
+  const columns = table === undefined ? undefined : tables.get(table)
   if (tables.size === 0) {
-    out.line(NO_TABLES)
+    ;(isTable ? out : err).line(NO_TABLES)
   } else if (table === undefined) {
-    await showTables(connection, [...tables.keys()], out)
+    const counted = countedTables(connection, [...tables.keys()])
+    if (isTable) await showTables(counted, out)
+    else await printRows(counted, format, out, undefined)
+  } else if (columns !== undefined && !isTable) {
+    const rows = pipeline.dataset().table(table)
+    const limited = options.limit === undefined ? rows : rows.limit(options.limit)
+    await printRows(batchesOf(limited.batches(), columns), format, out, undefined)
   } else if (tables.has(table)) {
     await showTable(connection, table, [...(tables.get(table) ?? [])], options.limit ?? 10, out)
   } else {
@@ -63,9 +83,33 @@ async function showPipeline(
 
 const NO_TABLES = 'no tables yet: `sluice run` makes them'
 
-async function showTables(connection: Connection, tables: readonly string[], out: Output): Promise<void> {
+async function* countedTables(connection: Connection, tables: readonly string[]): AsyncGenerator<QueryBatch> {
+  const columns = [
+    { name: 'table', type: 'text' },
+    { name: 'rows', type: 'bigint' },
+  ]
+  const rows: RowValue[][] = []
+  for (const table of tables) rows.push([table, await connection.count(table)])
+  yield { columns, rows }
+}
+
+/** Rows as objects, with their columns. */
+async function* batchesOf(
+  batches: AsyncIterable<readonly Readonly<Record<string, RowValue>>[]>,
+  inspected: ReadonlyMap<string, InspectedColumn>,
+): AsyncGenerator<QueryBatch> {
+  const columns = [...inspected].map(([name, { type }]) => ({ name, type }))
+  const rowOf = (row: Readonly<Record<string, RowValue>>): RowValue[] => columns.map(({ name }) => row[name] ?? null)
+  // The header is printed even if there are no rows.
+  yield { columns, rows: [] }
+  for await (const rows of batches) yield { columns, rows: rows.map(rowOf) }
+}
+
+async function showTables(counted: AsyncIterable<QueryBatch>, out: Output): Promise<void> {
   const rows: string[][] = []
-  for (const table of tables) rows.push([table, amount(await connection.count(table))])
+  for await (const batch of counted) {
+    rows.push(...batch.rows.map(([table, count]) => [String(table), amount(Number(count))]))
+  }
   for (const line of textTable([{ title: 'table' }, { title: 'rows', align: 'right' }], rows)) out.line(line)
 }
 

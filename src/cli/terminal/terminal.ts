@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import type { Writable } from 'node:stream'
 import type { WriteStream } from 'node:tty'
 import { styleText } from 'node:util'
 
@@ -12,6 +14,8 @@ export interface Output {
   /** Lines of the terminal, or 24 without one. */
   rows(): number
   write(text: string): void
+  /** Resolves when the reader has taken enough of what was written. Absent: there is nothing to wait for. */
+  drained?(): Promise<void>
   line(text?: string): void
   /** The text in a style, if the output can show it. `NO_COLOR` and pipes get plain text. */
   styled(style: Style, text: string): string
@@ -23,7 +27,7 @@ export interface Terminal {
   readonly err: Output
 }
 
-export function outputTo(stream: NodeJS.WritableStream): Output {
+export function outputTo(stream: Writable): Output {
   const { isTTY = false } = stream as Partial<WriteStream>
   return {
     isTerminal: isTTY,
@@ -32,6 +36,9 @@ export function outputTo(stream: NodeJS.WritableStream): Output {
     rows: () => (stream as Partial<WriteStream>).rows || 24,
     write: text => {
       stream.write(text)
+    },
+    drained: async () => {
+      if (stream.writableNeedDrain) await once(stream, 'drain')
     },
     line: (text = '') => {
       stream.write(`${text}\n`)

@@ -195,7 +195,7 @@ export async function openMemory(name: string): Promise<Database> {
  * Loaded with the first database. Its sixty CommonJS files take 135 ms (200 ms of CPU time) with `import`, and 75 (95)
  * with `require`. Both give the same module, with the same cache of instances.
  */
-function driver(): typeof import('@duckdb/node-api') {
+export function driver(): typeof import('@duckdb/node-api') {
   return createRequire(import.meta.url)('@duckdb/node-api')
 }
 

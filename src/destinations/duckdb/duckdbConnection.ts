@@ -13,6 +13,7 @@ import { readCommitted } from '../sql/systemRows.js'
 import type { Database } from './database.js'
 import { duckdbError } from './duckdbErrors.js'
 import { duckdbLoad } from './duckdbLoad.js'
+import { queryRows } from './duckdbQuery.js'
 import { readRows, writeParquet } from './duckdbRead.js'
 import { duckdbSession, inTransaction } from './duckdbSession.js'
 import { openStagingFolder } from './duckdbStaging.js'
@@ -106,6 +107,20 @@ export function duckdbConnection(
         }
         return await numberFrom(session, `SELECT count(*) FROM ${session.table(table)}`)
       })
+    },
+    async *query(statement) {
+      const connection = await database.connect()
+      const interrupt = (): void => connection.interrupt()
+      signal?.addEventListener('abort', interrupt)
+      try {
+        yield* queryRows(connection, dataset, statement)
+      } catch (error) {
+        signal?.throwIfAborted()
+        throw duckdbError(error, database.place, 'running the query')
+      } finally {
+        signal?.removeEventListener('abort', interrupt)
+        connection.closeSync()
+      }
     },
     async writeParquet(query, path) {
       return await withConnection(`writing table ${query.table} into ${path}`, connection =>

@@ -6,7 +6,7 @@ import { type SelectStatement, selectStatement } from '../sql/selectStatement.js
 import { duckdbDialect } from './duckdbDialect.js'
 import { duckdbSession } from './duckdbSession.js'
 
-const DEFAULT_BATCH_ROWS = 2048
+export const DEFAULT_BATCH_ROWS = 2048
 
 /**
  * Streams the rows of a table. Integers of any width are bigint, DOUBLE is number, timestamps are Date (whole
@@ -77,8 +77,8 @@ function rowOf(
   return row
 }
 
-const isInteger = (type: string): boolean => /^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/.test(type)
-const isTimestamp = (type: string): boolean => type.startsWith('TIMESTAMP')
+export const isInteger = (type: string): boolean => /^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/.test(type)
+export const isTimestamp = (type: string): boolean => type.startsWith('TIMESTAMP')
 
 /** DuckDB turns values without a plain JavaScript form into text, and timestamps into milliseconds. */
 function selected(column: string, type: string): string {

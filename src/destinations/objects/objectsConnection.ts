@@ -13,7 +13,7 @@ import type { EncodingOptions } from './format/encoding.js'
 import { type Layout, microsecondsOf, segment } from './format/layout.js'
 import { filesError } from './objectsErrors.js'
 import { filesLoad, loadFolder, newestCommit } from './objectsLoad.js'
-import { countRows, exportParquet, readTable } from './readTable.js'
+import { countRows, exportParquet, queryTables, readTable } from './readTable.js'
 import type { Storage } from './storage/storage.js'
 
 /** Pipelines that this process is loading, by place and pipeline. The commit refuses other processes. */
@@ -107,6 +107,14 @@ export async function filesConnection(
         yield* readTable(storage, reader, dataset, query)
       } catch (error) {
         throw filesError(error, storage.place, `reading table ${query.table}`)
+      }
+    },
+    async *query(statement) {
+      try {
+        yield* queryTables(storage, reader, dataset, statement, signal)
+      } catch (error) {
+        signal?.throwIfAborted()
+        throw filesError(error, storage.place, 'running the query')
       }
     },
     async count(table) {

@@ -1,12 +1,13 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { DatasetRow, ReadQuery } from '../../model/destination.js'
+import type { DatasetRow, QueryBatch, ReadQuery, SqlQuery } from '../../model/destination.js'
 import { DestinationError, SchemaError } from '../../model/errors.js'
 import { openMemory } from '../duckdb/database.js'
 import { duckdbDialect } from '../duckdb/duckdbDialect.js'
+import { queryRows, tablesIn } from '../duckdb/duckdbQuery.js'
 import { readRows, writeParquet } from '../duckdb/duckdbRead.js'
 import { columnType } from '../sql/ddl.js'
 import { doubleQuoted } from '../sql/sqlSession.js'
-import type { CommittedTable, DatasetReader } from './dataset/committedDataset.js'
+import type { CommittedTable, DatasetReader, Snapshot } from './dataset/committedDataset.js'
 import { type FileFormatName, fileFormats } from './format/formats.js'
 import type { Storage } from './storage/storage.js'
 
@@ -20,7 +21,36 @@ export async function* readTable(
   dataset: string,
   query: ReadQuery,
 ): AsyncGenerator<readonly DatasetRow[]> {
-  yield* withView(storage, reader, dataset, query.table, connection => readRows(connection, dataset, query))
+  const tables = async (): Promise<CommittedTable[]> => [await tableNamed(reader, dataset, query.table)]
+  yield* withViews(storage, dataset, tables, connection => readRows(connection, dataset, query))
+}
+
+/**
+ * Runs a statement over tables of the dataset, at one moment. Fetches only the files of the tables that it names, where
+ * these can be known, and none for a list of the tables.
+ */
+export async function* queryTables(
+  storage: Storage,
+  reader: DatasetReader,
+  dataset: string,
+  statement: SqlQuery,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<QueryBatch> {
+  const tables = async (connection: DuckDBConnection): Promise<CommittedTable[]> => {
+    const all = await allTables(reader)
+    if (/^\s*show\b/i.test(statement.sql)) return all.map(table => ({ ...table, files: [] }))
+    const named = tablesIn(connection, statement.sql).map(name => name.toLowerCase())
+    return named.length === 0 ? all : all.filter(({ name }) => named.includes(name.toLowerCase()))
+  }
+  yield* withViews(storage, dataset, tables, async function* (connection) {
+    const interrupt = (): void => connection.interrupt()
+    signal?.addEventListener('abort', interrupt)
+    try {
+      yield* queryRows(connection, dataset, statement)
+    } finally {
+      signal?.removeEventListener('abort', interrupt)
+    }
+  })
 }
 
 /** Number of rows of a table: as the loads counted them, or counted now if another tool wrote them. */
@@ -58,46 +88,65 @@ async function oneNumber(
   name: string,
   work: (connection: DuckDBConnection, view: string) => Promise<number>,
 ): Promise<number> {
-  const numbers = withView(storage, reader, dataset, name, async function* (connection, view) {
-    yield await work(connection, view)
+  const tables = async (): Promise<CommittedTable[]> => [await tableNamed(reader, dataset, name)]
+  const numbers = withViews(storage, dataset, tables, async function* (connection, [table]) {
+    yield await work(connection, viewOf(dataset, table?.name ?? name))
   })
   let result = 0
   for await (const number of numbers) result = number
   return result
 }
 
-async function* withView<T>(
+/** Calls `work` with views of the tables, all of one moment, which are named like the tables. */
+async function* withViews<T>(
   storage: Storage,
-  reader: DatasetReader,
   dataset: string,
-  name: string,
-  work: (connection: DuckDBConnection, view: string) => AsyncGenerator<T>,
+  tablesOf: (connection: DuckDBConnection) => Promise<readonly CommittedTable[]>,
+  work: (connection: DuckDBConnection, tables: readonly CommittedTable[]) => AsyncGenerator<T>,
 ): AsyncGenerator<T> {
-  for (let looks = 1; ; looks++) {
-    const table = await tableNamed(reader, dataset, name)
-    await using borrowed = await storage.borrow(table.files)
-    if (borrowed === undefined && looks < LOOKS) continue
-    if (borrowed === undefined) {
-      throw new DestinationError(
-        'destination',
-        `Files of table ${table.name} are missing from ${storage.place}: its loads list them, but they were removed by something else. Restore them, or load the table anew with a refresh`,
-        { destination: storage.place },
-      )
-    }
-    const database = await openMemory(`${storage.place} ${name}`)
-    const connection = await database.connect()
-    try {
+  const database = await openMemory(`${storage.place} ${dataset}`)
+  const connection = await database.connect()
+  try {
+    for (let looks = 1; ; looks++) {
+      const tables = await tablesOf(connection)
+      await using borrowed = await storage.borrow(tables.flatMap(({ files }) => files))
+      if (borrowed === undefined && looks < LOOKS) continue
+      if (borrowed === undefined) throw missingFiles(storage, tables)
       await connection.run('SET SESSION preserve_insertion_order = false')
       await connection.run(`CREATE SCHEMA ${doubleQuoted(dataset)}`)
-      const view = `${doubleQuoted(dataset)}.${doubleQuoted(table.name)}`
-      await connection.run(`CREATE VIEW ${view} AS ${await relation(connection, table, borrowed.paths)}`)
-      yield* work(connection, view)
-    } finally {
-      connection.closeSync()
-      await database.close()
+      let first = 0
+      for (const table of tables) {
+        const paths = borrowed.paths.slice(first, first + table.files.length)
+        first += table.files.length
+        await connection.run(
+          `CREATE VIEW ${viewOf(dataset, table.name)} AS ${await relation(connection, table, paths)}`,
+        )
+      }
+      yield* work(connection, tables)
+      return
     }
-    return
+  } finally {
+    connection.closeSync()
+    await database.close()
   }
+}
+
+function viewOf(dataset: string, table: string): string {
+  return `${doubleQuoted(dataset)}.${doubleQuoted(table)}`
+}
+
+function missingFiles({ place }: Storage, tables: readonly CommittedTable[]): DestinationError {
+  const names = tables.map(({ name }) => name).join(', ')
+  return new DestinationError(
+    'destination',
+    `Files of table ${names} are missing from ${place}: its loads list them, but they were removed by something else. Restore them, or load the table anew with a refresh`,
+    { destination: place },
+  )
+}
+
+async function allTables(reader: DatasetReader, snapshot?: Snapshot): Promise<CommittedTable[]> {
+  const now = snapshot ?? (await reader.snapshot())
+  return [...now.tables.values(), ...(await reader.system(now))]
 }
 
 /** The table with this name, system tables included. Fails with a SchemaError. */
@@ -105,7 +154,7 @@ async function tableNamed(reader: DatasetReader, dataset: string, name: string):
   const snapshot = await reader.snapshot()
   const own = snapshot.tables.get(name)
   if (own !== undefined) return own
-  const all = [...snapshot.tables.values(), ...(await reader.system(snapshot))]
+  const all = await allTables(reader, snapshot)
   const found =
     all.find(table => table.name === name) ?? all.find(table => table.name.toLowerCase() === name.toLowerCase())
   if (found !== undefined) return found

@@ -12,7 +12,7 @@ export interface PostgresClient {
   readonly pg: Client
   /** Set once the connection is lost. Every further statement fails with it. */
   readonly lost: Error | undefined
-  /** Rows as arrays of texts, as printed by the server. */
+  /** Rows as arrays of texts, as printed by the server. With `values`, even none, the text may hold one statement only. */
   query(sql: string, values?: readonly (SqlValue | Buffer)[]): Promise<TextResult>
   /** The result of `work`. It fails, and the session is lost, if the server needs longer. 0 means any time. */
   within<T>(ms: number, work: Promise<T>): Promise<T>
@@ -29,7 +29,14 @@ export interface PostgresClient {
 /** How long each last statement of a session may take. Then the session ends with its connection. */
 export const GOODBYE_MS = 5000
 
+export interface ResultColumn {
+  readonly name: string
+  /** The type's oid. */
+  readonly typeId: number
+}
+
 interface TextResult {
+  readonly columns: readonly ResultColumn[]
   readonly rows: readonly (readonly (string | null)[])[]
   /** Rows that were changed. */
   readonly changed: number
@@ -112,6 +119,9 @@ async function set(client: PostgresClient, settings: Settings): Promise<void> {
   )
 }
 
+/** Sends a statement in a message for one statement. The types of `pg` do not know this option. */
+const ALONE = { queryMode: 'extended' } as object
+
 function clientOf(pg: Client, address: Address, signal: AbortSignal | undefined): PostgresClient {
   let lost: Error | undefined
   let ended: Promise<void> | undefined
@@ -137,9 +147,13 @@ function clientOf(pg: Client, address: Address, signal: AbortSignal | undefined)
         rowMode: 'array',
         ...(values === undefined
           ? {}
-          : { values: values.map(value => (typeof value === 'bigint' ? String(value) : value)) }),
+          : { values: values.map(value => (typeof value === 'bigint' ? String(value) : value)), ...ALONE }),
       })
-      return { rows: result.rows, changed: result.rowCount ?? 0 }
+      return {
+        columns: result.fields.map(({ name, dataTypeID }) => ({ name, typeId: dataTypeID })),
+        rows: result.rows,
+        changed: result.rowCount ?? 0,
+      }
     },
     async within(ms, work) {
       if (ms === 0) return await work

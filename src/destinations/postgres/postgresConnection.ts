@@ -10,6 +10,7 @@ import { Clients, openClient, type PostgresClient } from './postgresClient.js'
 import { postgresDialect } from './postgresDialect.js'
 import { postgresLoad } from './postgresLoad.js'
 import { lockDataset, lockPipeline } from './postgresLocks.js'
+import { queryRows } from './postgresQuery.js'
 import { atOneMoment, readRows } from './postgresRead.js'
 import { inTransaction, postgresSession } from './postgresSession.js'
 import { BEGIN } from './postgresStaging.js'
@@ -104,6 +105,17 @@ export async function postgresConnection(
         }
         return await numberFrom(session, `SELECT count(*) FROM ${session.table(table)}`)
       })
+    },
+    async *query(statement) {
+      const client = await clients.take()
+      try {
+        yield* queryRows(client, dataset, statement)
+      } catch (error) {
+        throw client.failure(error, 'running the query')
+      } finally {
+        // A query may have changed settings of its session.
+        await client.end()
+      }
     },
     async drop(names, next) {
       await withClient('dropping tables', client =>

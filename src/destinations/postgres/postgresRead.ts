@@ -7,7 +7,7 @@ import { postgresDialect } from './postgresDialect.js'
 import { inPassing, postgresSession } from './postgresSession.js'
 import { baseType } from './postgresTypes.js'
 
-const DEFAULT_BATCH_ROWS = 2048
+export const DEFAULT_BATCH_ROWS = 2048
 
 /**
  * Rows of a table at one moment, through a cursor. Integers of any width are bigint, floating point numbers are number,
@@ -78,7 +78,7 @@ const CONVERTERS: Readonly<Record<string, (text: string) => DatasetValue>> = {
   jsonb: compactJson,
 }
 
-function converterOf(type: string): (text: string) => DatasetValue {
+export function converterOf(type: string): (text: string) => DatasetValue {
   return CONVERTERS[type] ?? (text => text)
 }
 

@@ -153,3 +153,14 @@ export function freeName(base: string, columns: readonly string[]): string {
   while (taken.has(name)) name += '_'
   return name
 }
+
+/** The names of a result's columns, each once: later equal ones get a number. */
+export function distinctNames(names: readonly string[]): string[] {
+  const distinct: string[] = []
+  for (const name of names) {
+    let free = name
+    for (let number = 2; distinct.includes(free); number++) free = `${name}_${number}`
+    distinct.push(free)
+  }
+  return distinct
+}

@@ -1,7 +1,17 @@
 import { parseJson } from '../../json/parse.js'
-import { type JsonValue, setMember } from '../../json/value.js'
-import type { Committed, Condition, Connection, DatasetRow, DatasetValue, ReadQuery } from '../../model/destination.js'
-import { DestinationError } from '../../model/errors.js'
+import { setMember } from '../../json/value.js'
+import type {
+  Committed,
+  Condition,
+  Connection,
+  DatasetRow,
+  DatasetValue,
+  QueryBatch,
+  ReadQuery,
+  RowValue,
+  SqlQuery,
+} from '../../model/destination.js'
+import { DestinationError, QueryError } from '../../model/errors.js'
 import type { PipelineState } from '../../model/pipelineState.js'
 import { scrubbedFailure, withoutSecrets } from '../../model/secrets/scrubber.js'
 import type { DataType, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
@@ -38,10 +48,41 @@ export interface Dataset<Tables extends TablesOf<Tables> = AnyTables> {
   /** Names of the tables that hold data, without system tables, in the order of the schema. */
   tables(): Promise<readonly string[]>
   table<Name extends keyof Tables & string>(name: Name): Relation<Tables[Name]>
+  /**
+   * The rows of one statement that only reads, in the destination's SQL (DuckDB's for files). `values` stand for `$1`,
+   * `$2` and so on. Tables of the dataset need no schema in front. `Row` is what you expect; nothing checks it. The
+   * values are those of a {@link QueryBatch}.
+   *
+   * Nothing runs until the rows are awaited or iterated, and each time runs the statement again. Rejects with a
+   * QueryError if the statement is wrong, or would write.
+   *
+   * @example
+   * ```ts
+   * import { duckdb, pipeline, restApi } from 'sluice'
+   *
+   * const source = restApi({ client: { base_url: 'https://api.example.com' }, resources: ['shops'] })
+   * const dataset = pipeline({ name: 'shops', source, destination: duckdb('shops.duckdb') }).dataset()
+   * const cities = await dataset.query<{ city: string; n: bigint }>(
+   *   'SELECT city, count(*) AS n FROM shops WHERE opened > $1 GROUP BY city ORDER BY n DESC',
+   *   [new Date('2024-01-01')],
+   * )
+   * for (const { city, n } of cities) console.log(city, n)
+   * ```
+   */
+  query<Row extends object = Readonly<Record<string, RowValue>>>(
+    sql: string,
+    values?: readonly DatasetValue[],
+  ): QueriedRows<Row>
   /** The committed schema; undefined before the first load. */
   schema(): Promise<ReadonlySchema | undefined>
   /** The committed state; undefined before the first load. */
   state(): Promise<PipelineState | undefined>
+}
+
+/** Rows of a statement. `await` gives all of them, `for await` one after the other with one batch in memory at a time. */
+export interface QueriedRows<Row extends object> extends PromiseLike<readonly Row[]>, AsyncIterable<Row> {
+  /** Holds one batch in memory at a time. */
+  batches(rows?: number): AsyncGenerator<readonly Row[]>
 }
 
 /** Rows of one table. Each call returns a new, narrower relation. Sluice reads nothing until you ask for rows. */
@@ -96,6 +137,56 @@ export function datasetOf<Tables extends TablesOf<Tables> = AnyTables>(setup: Pi
     state: () => outward(async () => (await committed())?.state),
     tables: () => outward(tables),
     table: name => relation<Tables[typeof name]>(place, { table: name }),
+    query: <Row extends object>(sql: string, values?: readonly DatasetValue[]) => queried<Row>(place, sql, values),
+  }
+}
+
+function queried<Row extends object>(
+  place: Place,
+  sql: string,
+  values: readonly DatasetValue[] | undefined,
+): QueriedRows<Row> {
+  async function* batches(batchRows?: number): AsyncGenerator<readonly Row[]> {
+    for await (const { columns, rows } of queryBatches(place.setup, { sql, values, batchRows })) {
+      yield rows.map(row => {
+        const object: Record<string, RowValue> = {}
+        for (const [index, { name }] of columns.entries()) setMember(object, name, row[index] ?? null)
+        return object as Row
+      })
+    }
+  }
+  const all = async (): Promise<readonly Row[]> => {
+    const rows: Row[] = []
+    for await (const batch of batches()) rows.push(...batch)
+    return rows
+  }
+  return {
+    batches,
+    async *[Symbol.asyncIterator]() {
+      for await (const batch of batches()) yield* batch
+    },
+    // biome-ignore lint/suspicious/noThenProperty: rows can be awaited, and nothing runs before that
+    then: (onRows, onFailure) => all().then(onRows, onFailure),
+  }
+}
+
+/** The batches of a statement, of one connection. Errors hold no secret. */
+export async function* queryBatches(
+  { destination, datasetName, scrubber }: Pick<PipelineSetup, 'destination' | 'datasetName' | 'scrubber'>,
+  statement: SqlQuery,
+  signal?: AbortSignal,
+): AsyncGenerator<QueryBatch> {
+  try {
+    if (!(await isThere({ destination }))) throw new QueryError(`there is no ${destination.name} yet; a run makes it`)
+    await using connection = await destination.connect(datasetName, signal)
+    if (connection.query === undefined) {
+      throw new DestinationError('destination', `${destination.name} has no SQL to ask with`, {
+        destination: destination.name,
+      })
+    }
+    yield* connection.query(statement)
+  } catch (error) {
+    throw scrubbedFailure(error, scrubber)
   }
 }
 
@@ -207,9 +298,6 @@ function relation<Row extends object>(place: Place, query: ReadQuery): Relation<
       }),
   }
 }
-
-/** A value of a row: the engine's value, or a parsed JSON value for columns of type `json`. */
-export type RowValue = DatasetValue | JsonValue
 
 /**
  * Converts rows to the types that `sluice types` writes, whatever the engine's driver returns: `bigint` for integers,

@@ -1,0 +1,107 @@
+import type { JsonValue } from '../../json/value.js'
+import { setMember } from '../../json/value.js'
+import { stringifyJson } from '../../json/write.js'
+import type { QueryBatch, RowValue } from '../../model/destination.js'
+import { boxTable } from './boxTable.js'
+import { amount, counted, printable } from './printable.js'
+import type { Output } from './terminal.js'
+
+/** How rows are printed: a table for people, one line of JSON for each row, or CSV (RFC 4180, with a header). */
+export type RowFormat = 'table' | 'json' | 'csv'
+
+/** The format that the flags of a command name. */
+export function rowFormat({ json, csv }: { readonly json?: boolean; readonly csv?: boolean }): RowFormat {
+  return json === true ? 'json' : csv === true ? 'csv' : 'table'
+}
+
+/** Rows of a table for people, unless they ask for more. */
+const TABLE_ROWS = 100
+
+/** Prints rows as they come, at most `limit` of them. A table needs all of its rows first, and has 100 by default. */
+export async function printRows(
+  batches: AsyncIterable<QueryBatch>,
+  format: RowFormat,
+  out: Output,
+  limit: number | undefined,
+): Promise<void> {
+  const most = limit ?? (format === 'table' ? TABLE_ROWS : Number.POSITIVE_INFINITY)
+  const kept: (readonly RowValue[])[] = []
+  let columns: QueryBatch['columns'] = []
+  let isFirst = true
+  let count = 0
+  let isCut = false
+  for await (const batch of batches) {
+    columns = batch.columns
+    const rows = batch.rows.slice(0, most - count)
+    if (format === 'table') kept.push(...rows)
+    else {
+      const head = format === 'csv' && isFirst ? [csvLine(columns.map(({ name }) => name))] : []
+      const lines = rows.map(row => (format === 'csv' ? csvLine(row.map(csvText)) : jsonLine(columns, row)))
+      const text = [...head, ...lines].map(line => `${out.isTerminal ? printable(line) : line}\n`).join('')
+      out.write(text)
+      await out.drained?.()
+    }
+    isFirst = false
+    count += rows.length
+    isCut = rows.length < batch.rows.length
+    if (isCut) break
+  }
+  if (format === 'table') printTable(columns, kept, isCut, out)
+}
+
+function printTable(
+  columns: QueryBatch['columns'],
+  rows: readonly (readonly RowValue[])[],
+  isCut: boolean,
+  out: Output,
+): void {
+  const heads = columns.map(({ name, type }) => ({
+    title: name,
+    type: type.toLowerCase(),
+    align: /^(u?(tiny|small|big|huge)?int|integer|decimal|numeric|double|float|real)/i.test(type)
+      ? ('right' as const)
+      : ('left' as const),
+  }))
+  for (const line of boxTable(
+    heads,
+    rows.map(row => row.map(shownValue)),
+    out,
+  ))
+    out.line(line)
+  const more = isCut ? `; there are more: --limit shows them, --csv and --json print all` : ''
+  out.line(out.styled('dim', `${counted(rows.length, 'row')}${more}`))
+}
+
+/** A value on one line, for people. */
+export function shownValue(value: RowValue): string {
+  if (value === null) return 'NULL'
+  if (value instanceof Uint8Array) return `${amount(value.length)} bytes`
+  return value instanceof Date ? value.toISOString() : typeof value === 'object' ? stringifyJson(value) : String(value)
+}
+
+/** An empty field is NULL, an empty text is `""`. Binary values are base64. */
+function csvText(value: RowValue): string {
+  if (value === null) return ''
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
+  const text = shownValue(value)
+  return text === '' ? '""' : text
+}
+
+function csvLine(fields: readonly string[]): string {
+  return fields
+    .map(field => (field !== '""' && /[",\r\n]|^\s|\s$/.test(field) ? `"${field.replaceAll('"', '""')}"` : field))
+    .join(',')
+}
+
+function jsonLine(columns: QueryBatch['columns'], row: readonly RowValue[]): string {
+  const object: Record<string, JsonValue> = {}
+  for (const [index, { name }] of columns.entries()) setMember(object, name, jsonValue(row[index] ?? null))
+  return stringifyJson(object)
+}
+
+/** Times are ISO texts, binary values base64. JSON has no NaN and no infinity: they are texts. */
+function jsonValue(value: RowValue): JsonValue {
+  if (value instanceof Date) return value.toISOString()
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
+}

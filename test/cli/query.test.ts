@@ -1,0 +1,162 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Ended, sluiceProcess } from './process.js'
+
+/** A dataset whose API cannot be asked by anybody who reads it: its secret is known only while it is loaded. */
+const PIPELINE = `
+client:
+  base_url: "\${env.API}/v1"
+  auth: {type: bearer, token: "\${secrets.token}"}
+  headers: {X-Team: "\${secrets.team}"}
+resources:
+  - name: shops
+    primary_key: id
+    records:
+      - {id: 1, name: "Äpfel, \\"rot\\"", tags: [a, b], opened: "2024-02-29T12:00:00Z", rating: 4.5, note: ""}
+      - {id: 9007199254740993, name: "line\\nbreak", tags: [], opened: null, rating: null}
+`
+
+const MODULE = `
+import { duckdb, pipeline, restApi, secret } from 'sluice'
+const client = { base_url: 'https://api.example.com', auth: { type: 'bearer', token: secret('token') } }
+export default pipeline({
+  name: 'shops',
+  source: restApi({ client, resources: ['shops'] }),
+  destination: duckdb('shops.duckdb'),
+  dataset: 'shops_dataset',
+})
+`
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-query-'))
+  await writeFile(join(folder, 'shops.yaml'), PIPELINE)
+  await writeFile(join(folder, 'shops.ts'), MODULE)
+  const loaded = await sluiceProcess(['run', 'shops.yaml'], {
+    cwd: folder,
+    env: { API: 'https://api.example.com', TOKEN: 'token-4711', TEAM: 'team-4711' },
+  })
+  expect(loaded).toMatchObject({ exitCode: 0 })
+}, 30_000)
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+function sluice(args: readonly string[], input = ''): Promise<Ended> {
+  return sluiceProcess(args, { cwd: folder, env: {}, input })
+}
+
+describe('sluice query', () => {
+  it('prints a table that fits, with the types of its columns', async () => {
+    const { exitCode, stdout, stderr } = await sluice([
+      'query',
+      'shops.yaml',
+      'SELECT id, name, opened, rating FROM shops',
+    ])
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
+    expect(stdout.split('\n')).toEqual([
+      '┌──────────────────┬──────────────┬──────────────────────────┬────────┐',
+      '│               id │ name         │ opened                   │ rating │',
+      '│           bigint │ varchar      │ timestamp with time zone │ double │',
+      '├──────────────────┼──────────────┼──────────────────────────┼────────┤',
+      '│                1 │ Äpfel, "rot" │ 2024-02-29T12:00:00.000Z │    4.5 │',
+      '│ 9007199254740993 │ line\\nbreak  │ NULL                     │   NULL │',
+      '└──────────────────┴──────────────┴──────────────────────────┴────────┘',
+      '2 rows',
+      '',
+    ])
+    const wide = await sluice([
+      'query',
+      'shops.yaml',
+      `SELECT ${Array.from({ length: 40 }, (_, n) => `${n} AS c${n}`)}`,
+    ])
+    for (const line of wide.stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+    expect(wide.stdout).toMatch(/ c0 .* … .* c39 /)
+  })
+
+  it('prints lines of JSON and CSV, with every digit', async () => {
+    const sql =
+      'SELECT id, name, tags, opened, rating, note FROM shops LEFT JOIN (SELECT _dlt_parent_id AS _dlt_id, list(value ORDER BY value) AS tags FROM shops__tags GROUP BY 1) USING (_dlt_id) ORDER BY id'
+    const json = await sluice(['query', 'shops.yaml', sql, '--json'])
+    expect(json.stdout.split('\n')).toEqual([
+      '{"id":1,"name":"Äpfel, \\"rot\\"","tags":["a","b"],"opened":"2024-02-29T12:00:00.000Z","rating":4.5,"note":""}',
+      '{"id":9007199254740993,"name":"line\\nbreak","tags":null,"opened":null,"rating":null,"note":null}',
+      '',
+    ])
+    const csv = await sluice(['query', 'shops.yaml', sql, '--csv'])
+    expect(csv.stdout).toBe(
+      'id,name,tags,opened,rating,note\n' +
+        '1,"Äpfel, ""rot""","[""a"",""b""]",2024-02-29T12:00:00.000Z,4.5,""\n' +
+        '9007199254740993,"line\nbreak",,,,\n',
+    )
+  })
+
+  it('prints 100 rows of a table and says that there are more; --limit, and no limit for CSV', async () => {
+    const numbers = 'SELECT unnest(range(5000)) AS n'
+    expect((await sluice(['query', 'shops.yaml', numbers])).stdout).toMatch(/\n100 rows; there are more/)
+    expect((await sluice(['query', 'shops.yaml', numbers, '--limit', '7'])).stdout).toMatch(/\n7 rows; there are more/)
+    expect((await sluice(['query', 'shops.yaml', numbers, '--csv'])).stdout.split('\n')).toHaveLength(5002)
+    expect((await sluice(['query', 'shops.yaml', `${numbers} WHERE false`, '--csv'])).stdout).toBe('n\n')
+  })
+
+  it('takes statements from the standard input, one or one after the other', async () => {
+    expect((await sluice(['query', 'shops.yaml', '--csv'], 'SELECT count(*) AS n\nFROM shops')).stdout).toBe('n\n2\n')
+    const talk = await sluice(
+      ['query', 'shops.yaml', '--interactive', '--csv'],
+      'SELECT 1 AS a,\n2 AS b;\nSELECT missing FROM shops;\nSELECT 3 AS c;\n.quit\nSELECT 4;\n',
+    )
+    expect(talk).toMatchObject({ exitCode: 0, stdout: 'a,b\n1,2\nc\n3\n' })
+    expect(talk.stderr).toContain('missing')
+  })
+
+  it.each([
+    ['of an unknown column', 'SELECT nam FROM shops', /Candidate bindings: "name"[\s\S]*LINE 1/],
+    ['that writes', 'DELETE FROM shops', /a query only reads, and this statement is DELETE/],
+    ['that is two', 'SELECT 1; SELECT 2', /expected one statement that reads, not 2/],
+  ])('a statement %s is refused with exit code 2', async (_, sql, message) => {
+    const refused = await sluice(['query', 'shops.yaml', sql])
+    expect(refused).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(refused.stderr).toMatch(message)
+  })
+
+  it('makes no database where there is none', async () => {
+    const nothing = await sluice(['query', 'shops.yaml', 'SELECT 1', '--destination', 'duckdb:nowhere.duckdb'])
+    expect(nothing).toMatchObject({ exitCode: 2 })
+    expect(nothing.stderr).toContain('there is no duckdb:nowhere.duckdb yet')
+    expect(await readdir(folder)).not.toContain('nowhere.duckdb')
+  })
+})
+
+describe('commands that only read the destination', () => {
+  it.each(['shops.yaml', 'shops.ts'])('need no secret of the API: %s', async file => {
+    for (const [command = '', ...more] of [
+      ['show'],
+      ['show', 'shops'],
+      ['schema'],
+      ['types'],
+      ['state'],
+      ['query', 'SELECT 1'],
+    ]) {
+      expect(await sluice([command, file, ...more]), command).toMatchObject({ exitCode: 0, stderr: '' })
+    }
+    const run = await sluice(['run', file])
+    expect(run).toMatchObject({ exitCode: 2 })
+    expect(run.stderr).toContain('the secret `token` is missing')
+  })
+
+  it('show prints its list and its rows as JSON and as CSV', async () => {
+    const list = await sluice(['show', 'shops.yaml', '--csv'])
+    expect(list.stdout).toMatch(/^table,rows\nshops,2\nshops__tags,2\n/)
+    const rows = await sluice(['show', 'shops.yaml', 'shops', '--json'])
+    expect(
+      rows.stdout
+        .trim()
+        .split('\n')
+        .map(line => (JSON.parse(line) as { name: string }).name),
+    ).toEqual(['Äpfel, "rot"', 'line\nbreak'])
+    const one = await sluice(['show', 'shops.yaml', 'shops__tags', '--csv', '--limit', '1'])
+    expect(one.stdout).toMatch(/^value,_dlt_parent_id,_dlt_list_idx,_dlt_id\na,[^\n]*\n$/)
+  })
+})
