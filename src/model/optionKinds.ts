@@ -49,7 +49,7 @@ export function optionsOf<Options>(expected: string, kinds: OptionKinds<Options>
   }
 }
 
-export function listOf(expected: string, item: OptionKind): OptionKind {
+function listOf(expected: string, item: OptionKind): OptionKind {
   const list = optionKind(expected, Array.isArray)
   return (value, path) =>
     Array.isArray(value)
