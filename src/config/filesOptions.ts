@@ -1,8 +1,9 @@
-import { type FilesOptions, filesDestination } from '../destinations/objects/objects.js'
+import { type FilesOptions, filesDestination, forFiles } from '../destinations/objects/objects.js'
 import { awsChain, hasAwsChain } from '../destinations/objects/storage/awsChain.js'
 import type { S3Options } from '../destinations/objects/storage/s3Options.js'
 import type { Destination } from '../model/destination.js'
 import { alternatives, ConfigError } from '../model/errors.js'
+import { checkOptions, needed } from '../model/optionKinds.js'
 import { Secret } from '../model/secrets/secret.js'
 import { systemClock } from '../pipeline/clock.js'
 import { nearMiss } from '../rest/document/problems.js'
@@ -24,6 +25,7 @@ import { type Environment, isSet, processEnvironment } from './environment.js'
  */
 export function files(target: string | FilesOptions, env: Environment = processEnvironment()): Destination {
   const options = typeof target === 'string' ? { path: target } : target
+  checkOptions(needed(forFiles), options)
   const s3 = options.path.startsWith('s3://') ? { ...s3Settings(env), ...options.s3 } : options.s3
   return filesDestination({ ...options, s3 }, systemClock)
 }

@@ -2,6 +2,7 @@ import { basename, dirname, extname, isAbsolute, relative, resolve } from 'node:
 import { pathToFileURL } from 'node:url'
 import type { z } from 'zod'
 import { ConfigError, SluiceError } from '../model/errors.js'
+import { checkOptions, environment, path as filePath, flag, needed, optionsOf, text } from '../model/optionKinds.js'
 import { type Pipeline, pipeline } from '../pipeline/pipeline.js'
 import { checkShape } from '../rest/document/checkShape.js'
 import { formatPath, type PlaceOf, Problems } from '../rest/document/problems.js'
@@ -40,6 +41,14 @@ export interface PipelineFile {
   readonly warnings: readonly string[]
 }
 
+const forFile = optionsOf<PipelineFileOptions>('options of loadPipelineFile()', {
+  destination: text,
+  dataset: text,
+  env: environment,
+  cwd: filePath,
+  withoutSecrets: flag,
+})
+
 interface Reading {
   readonly path: string
   /** The path in messages: relative if it is under the current folder. */
@@ -68,6 +77,8 @@ interface Reading {
  * ```
  */
 export async function loadPipelineFile(file: string, options: PipelineFileOptions = {}): Promise<PipelineFile> {
+  checkOptions(needed(filePath), file, 'file')
+  checkOptions(forFile, options)
   const cwd = options.cwd ?? process.cwd()
   const path = resolve(cwd, file)
   const shown = isAbsolute(file) || file.startsWith('..') ? path : relative(cwd, path)
@@ -222,9 +233,12 @@ function announcing(made: Pipeline, warnings: readonly string[]): Pipeline {
   if (warnings.length === 0) return made
   return {
     ...made,
-    run: options => {
-      for (const message of warnings) options?.onEvent?.({ type: 'warning', code: 'secrets_file_readable', message })
-      return made.run(options)
+    async run(options) {
+      const emit = options?.onEvent
+      // The pipeline says what else it may not be.
+      if (typeof emit === 'function')
+        for (const message of warnings) emit({ type: 'warning', code: 'secrets_file_readable', message })
+      return await made.run(options)
     },
   }
 }

@@ -1,3 +1,14 @@
+import {
+  anything,
+  callback,
+  checkOptions,
+  environment,
+  flag,
+  needed,
+  optionsOf,
+  path,
+  text,
+} from '../model/optionKinds.js'
 import type { Source } from '../model/source.js'
 import type { ResourceConfig, ResourceDefaultsConfig, RestApiConfig } from '../rest/document/declaration/declaration.js'
 import type { RecordsFunction } from '../rest/document/model.js'
@@ -77,8 +88,25 @@ export function restApi<Name extends string = string, Table extends string = Nam
   return restApiFrom(document, options) as Source<Name, Table>
 }
 
+const forRestApi = optionsOf<RestApiOptions>('options of restApi()', {
+  name: text,
+  // The document is checked with them.
+  maxTableNesting: anything,
+  schemaContract: anything,
+  rootKey: flag,
+  parallelized: flag,
+  withoutSecrets: flag,
+  env: environment,
+  cwd: path,
+  folder: path,
+  pipeline: text,
+  place: callback,
+  warn: callback,
+})
+
 /** The same for a value that may not be a valid document. */
 export function restApiFrom(document: unknown, options: RestApiOptions): Source {
+  checkOptions(needed(forRestApi), options)
   const { env = processEnvironment(), cwd = process.cwd(), folder, pipeline, name, warn = warnProcess } = options
   const resolver = secretResolver({ env, cwd, folder, pipeline, source: name, warn })
   const lookup = options.withoutSecrets === true ? findingAll(resolver) : resolver

@@ -140,6 +140,10 @@ export function failure(path: string, error: unknown): DataError {
     EACCES: 'there is no right to write there',
     EROFS: 'the file system is read-only',
     EIO: 'the disk reports an error',
+    ENOTDIR: 'there is a file where a folder is needed; name another working folder, or move the file away',
+    EEXIST: 'there is a file where a folder is needed; name another working folder, or move the file away',
+    EISDIR: 'there is a folder where a file is needed; move it away',
+    ENAMETOOLONG: 'the name is too long for this file system; give the pipeline a shorter one',
   }
   const text = error instanceof Error ? error.message : String(error)
   const reason = (code === undefined ? undefined : reasons[code]) ?? text

@@ -50,6 +50,8 @@ interface Holder {
   readonly id: string
   /** ISO timestamp of the last heartbeat. */
   readonly beat?: string | undefined
+  /** What is known of a file that names no holder. The other fields say nothing then. */
+  readonly broken?: string | undefined
 }
 
 /**
@@ -83,11 +85,8 @@ export async function lockPipeline(files: Files, dir: string, options: LockOptio
       if (await isAlive(holder, () => isBeating(files, dir, path, holder, options))) throw locked(dir, holder)
       await moveAway(files, path, holder)
       // A dead process on this machine needs no warning.
-      if (holder.host === mine.host && holder.place === mine.place) continue
-      options.warn?.(
-        'lock_taken_over',
-        `The lock of pipeline "${basename(dir)}" was taken over from process ${holder.pid} on ${holder.host}, which gives no sign of life. If it goes on after all, it commits nothing`,
-      )
+      if (holder.broken === undefined && holder.host === mine.host && holder.place === mine.place) continue
+      options.warn?.('lock_taken_over', takenOver(path, basename(dir), holder))
     }
   } catch (error) {
     options.signal?.throwIfAborted()
@@ -159,10 +158,9 @@ function held(files: Files, dir: string, path: string, mine: Holder, beats: Puls
     async check() {
       const holder = await read(files, path)
       if (holder?.id === mine.id) return
-      const who = holder === undefined ? 'somebody removed it' : `process ${holder.pid} on ${holder.host} has it now`
       throw new DestinationError(
         'destination_locked',
-        `this run of pipeline "${basename(dir)}" lost its lock ${path}: ${who}. It stood still for too long; nothing was committed`,
+        `this run of pipeline "${basename(dir)}" lost its lock ${path}: ${whatHappened(holder)}; nothing was committed`,
         { destination: basename(dir), transient: true },
       )
     },
@@ -171,6 +169,18 @@ function held(files: Files, dir: string, path: string, mine: Holder, beats: Puls
       await release(files, path, mine)
     },
   }
+}
+
+function whatHappened(holder: Holder | undefined): string {
+  if (holder === undefined) return 'somebody removed it. Run again'
+  if (holder.broken !== undefined) return `the file ${holder.broken} now. Run again`
+  return `process ${holder.pid} on ${holder.host} has it now. This run stood still for too long`
+}
+
+function takenOver(path: string, pipeline: string, { broken, pid, host }: Holder): string {
+  if (broken === undefined)
+    return `The lock of pipeline "${pipeline}" was taken over from process ${pid} on ${host}, which gives no sign of life. If it goes on after all, it commits nothing`
+  return `The lock of pipeline "${pipeline}" was taken over, and nobody knows from whom: ${path} ${broken}, as after a power cut or on a full disk. If its run goes on after all, it commits nothing`
 }
 
 /** Watches a lock of a process that cannot be seen from here, until a heartbeat comes or the wait is over. */
@@ -210,28 +220,32 @@ async function removeDrafts(files: Files, dir: string, path: string): Promise<vo
 
 /** Undefined if the lock is gone. */
 async function read(files: Files, path: string): Promise<Holder | undefined> {
+  let text = ''
   try {
-    const value: unknown = JSON.parse(await files.readText(path))
+    text = await files.readText(path)
+    const value: unknown = JSON.parse(text)
     if (isHolder(value)) return value
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     if (!(error instanceof SyntaxError)) throw error
   }
   // No lock owner writes such a file. A power cut or an editor left it.
-  return { pid: 0, host: hostname(), startedAt: '', id: '' }
+  const broken = text.trim() === '' ? 'is empty' : 'names no process'
+  return { pid: 0, host: '', startedAt: '', id: '', broken }
 }
 
 function isHolder(value: unknown): value is Holder {
   if (typeof value !== 'object' || value === null) return false
   const { pid, host, startedAt, id } = value as Partial<Record<keyof Holder, unknown>>
-  return typeof pid === 'number' && [host, startedAt, id].every(text => typeof text === 'string')
+  // To the system, 0 and less stand for many processes.
+  return Number.isSafeInteger(pid) && Number(pid) > 0 && [host, startedAt, id].every(text => typeof text === 'string')
 }
 
 async function isAlive(holder: Holder, isBeating: () => Promise<boolean>): Promise<boolean> {
+  if (holder.broken !== undefined) return false
   const own = await ownPlace()
   const isHere = own === undefined || holder.place === undefined ? holder.host === hostname() : holder.place === own
   if (!isHere) return await isBeating()
-  if (holder.pid <= 0) return false
   try {
     process.kill(holder.pid, 0)
   } catch (error) {

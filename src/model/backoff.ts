@@ -21,10 +21,13 @@ export function backoffMs(backoff: Backoff, n: number, random: number): number {
 export function retryAfterMs(headers: Headers, now: number): number | undefined {
   const header = textOf(headers['retry-after'])?.trim()
   if (header === undefined) return undefined
-  const until = toldTime(header, headers, now)
-  if (until === undefined) return undefined
+  // A header that came twice: the longer wait holds. A date has a comma too.
+  const numbers = header.split(',').map(text => text.trim())
+  const areNumbers = numbers.every(text => NUMBER.test(text))
+  const told = areNumbers ? numbers : [header]
+  const until = Math.max(...told.map(text => toldTime(text, headers, now) ?? Number.NaN))
   // An API that counts seconds since the epoch would not send a moment years ago.
-  if (until < now && NUMBER.test(header)) return undefined
+  if (Number.isNaN(until) || (until < now && areNumbers)) return undefined
   return Math.max(0, Math.ceil(until - now))
 }
 

@@ -3,6 +3,17 @@ import { systemFiles } from '../journal/journal.js'
 import type { Destination } from '../model/destination.js'
 import { ConfigError } from '../model/errors.js'
 import type { RunEvent } from '../model/events.js'
+import {
+  checkOptions,
+  havingFunctions,
+  isObject,
+  names,
+  needed,
+  optionKind,
+  optionsOf,
+  path,
+  text,
+} from '../model/optionKinds.js'
 import { scrubber as createScrubber, type Scrubber, scrubbed, scrubbedFailure } from '../model/secrets/scrubber.js'
 import type { Clock, Source } from '../model/source.js'
 import { datasetName, type NamingName, naming } from '../schema/naming.js'
@@ -12,6 +23,7 @@ import { type Dataset, datasetOf, type KnownTables, type TablesOf } from './look
 import { describePipeline, type PipelinePlan, type PlanOptions } from './look/describePipeline.js'
 import { type ChangeOptions, type Dropped, dropResources, resetState } from './look/dropResources.js'
 import type { SchemaFiles } from './look/schemaFiles.js'
+import { forChange, forCheck, forPlan, forReplay, forRun } from './pipelineOptions.js'
 import { type ReplayOptions, replayPipeline } from './run/replayPipeline.js'
 import { runPipeline } from './run/runPipeline.js'
 import type { RunOptions, RunResult } from './setup.js'
@@ -78,7 +90,7 @@ export interface Pipeline<Name extends string = string, Table extends string = s
 
 /**
  * A pipeline of a source into a destination. It requests and opens nothing yet. Throws a ConfigError if the name is
- * blank or the naming convention unknown.
+ * blank, the naming convention unknown, or an option of another type.
  *
  * @example
  * ```ts
@@ -97,6 +109,7 @@ export interface Pipeline<Name extends string = string, Table extends string = s
 export function pipeline<Name extends string = string, Table extends string = Name>(
   options: PipelineOptions<Name, Table>,
 ): Pipeline<Name, Table> {
+  checkOptions(needed(forPipeline), options)
   const { name, source, destination } = options
   if (name.trim() === '') throw new ConfigError([{ place: { path: 'name' }, message: 'a pipeline needs a name' }])
   const scrubber = scrubberOf(options)
@@ -119,16 +132,67 @@ export function pipeline<Name extends string = string, Table extends string = Na
     destination,
     datasetName: setup.datasetName,
     schema: setup.schemaFiles,
-    run: (runOptions = {}) => outward(runPipeline(setup, heard(runOptions))),
-    replay: (loadId, replayOptions = {}) => outward(replayPipeline(setup, loadId, heard(replayOptions))),
-    check: async (checkOptions = {}) => scrubbed(await outward(checkSource(setup, heard(checkOptions))), scrubber),
-    plan: (planOptions = {}) => outward(describePipeline(setup, planOptions)),
+    async run(asked = {}) {
+      checkOptions(forRun, asked)
+      return await outward(runPipeline(setup, heard(asked)))
+    },
+    async replay(loadId, asked = {}) {
+      checkOptions(text, loadId, 'loadId')
+      checkOptions(forReplay, asked)
+      return await outward(replayPipeline(setup, loadId, heard(asked)))
+    },
+    async check(asked = {}) {
+      checkOptions(forCheck, asked)
+      return scrubbed(await outward(checkSource(setup, heard(asked))), scrubber)
+    },
+    async plan(asked = {}) {
+      checkOptions(forPlan, asked)
+      return await outward(describePipeline(setup, asked))
+    },
     dataset: <Tables extends TablesOf<Tables> = KnownTables<Name | Table>>() => datasetOf<Tables>(setup),
-    drop: (resources, changeOptions = {}) => outward(dropResources(setup, resources, changeOptions)),
-    resetState: (resources, changeOptions = {}) => outward(resetState(setup, resources, changeOptions)),
-    with: ({ destination: other = destination, dataset = options.dataset }) =>
-      pipeline({ ...options, destination: other, dataset }),
+    async drop(resources, asked = {}) {
+      checkChange(resources, asked)
+      return await outward(dropResources(setup, resources, asked))
+    },
+    async resetState(resources, asked = {}) {
+      checkChange(resources, asked)
+      return await outward(resetState(setup, resources, asked))
+    },
+    with(changes) {
+      checkOptions(needed(forWith), changes)
+      const { destination: other = destination, dataset = options.dataset } = changes
+      return pipeline({ ...options, destination: other, dataset })
+    },
   }
+}
+
+const sourceKind = optionKind(
+  'a source, as restApi() makes it',
+  value => isObject(value) && 'name' in value && 'resources' in value && Array.isArray(value.resources),
+)
+const destinationKind = optionKind(
+  'a destination, as duckdb() makes it',
+  value => isObject(value) && 'connect' in value && typeof value.connect === 'function' && 'capabilities' in value,
+)
+const forWith = optionsOf<Pick<PipelineOptions, 'destination' | 'dataset'>>('options of with()', {
+  destination: destinationKind,
+  dataset: text,
+})
+const forPipeline = optionsOf<PipelineOptions>('options of pipeline()', {
+  name: needed(text),
+  source: needed(sourceKind),
+  destination: needed(destinationKind),
+  dataset: text,
+  home: path,
+  schema: optionsOf<SchemaFiles>('`import` and `export`', { import: path, export: path }),
+  naming: text,
+  clock: havingFunctions('a clock', ['now', 'sleep', 'random'] satisfies readonly (keyof Clock)[]),
+  files: havingFunctions('the functions of a file system', ['open', 'rename'] satisfies readonly (keyof Files)[]),
+})
+
+function checkChange(resources: unknown, asked: unknown): void {
+  checkOptions(needed(names), resources, 'resources')
+  checkOptions(forChange, asked)
 }
 
 /** Knows the secrets of the source and of the destination. */

@@ -926,3 +926,49 @@ describe('asks a person', () => {
     })
   })
 })
+
+describe('an answer whose records are no JSON', () => {
+  const BROKEN = [
+    '[{"id":1},{"id":nope}]',
+    '[{"id":01}]',
+    '[{"id":"\\x"}]',
+    '[{"id":NaN}]',
+    "[{'id':1}]",
+    '[{"id":1},]',
+    `[{"id":${'['.repeat(2000)}${']'.repeat(2000)}}]`,
+  ]
+
+  it.each(BROKEN.map(body => [body.slice(0, 30), body] as const))(
+    'is told with its address, and nothing is written: %s',
+    async (_, body) => {
+      const api = await testApi(() => ({ text: body, headers: { 'content-type': 'application/json' } }))
+      const folder = await mkdtemp(join(tmpdir(), 'sluice-init-'))
+      onTestFinished(() => rm(folder, { recursive: true, force: true }))
+      const file = join(folder, 'a.yaml')
+      const { exitCode, printed } = await command([
+        'init',
+        '--url',
+        `${api.origin}/things`,
+        '--auth',
+        'none',
+        '--out',
+        file,
+      ])
+      expect(exitCode).toBe(1)
+      expect(printed).toContain('error: things: A record cannot be read as JSON')
+      expect(printed).toContain(`(GET ${api.origin}/things)`)
+      expect(printed).toContain('code: response_format')
+      await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' })
+    },
+  )
+
+  it('is no page 2', async () => {
+    const { document, printed } = await init('/things?page=1', url =>
+      number(url, 'page', 1) === 1
+        ? { json: { items: part(0) } }
+        : { text: '{"items":[{"id":nope}]}', headers: { 'content-type': 'application/json' } },
+    )
+    expect(document.source.client.paginator).toBeUndefined()
+    expect(printed).toContain('its answer could not be read')
+  })
+})

@@ -1,6 +1,6 @@
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   systemFiles as files,
@@ -298,6 +298,55 @@ describe('the lock', () => {
     if (what.includes('given out') && process.platform !== 'linux') return
     await writeFile(join(dir, 'lock.json'), typeof holder === 'string' ? holder : JSON.stringify(holder))
     await (await lockPipeline(files, dir, at(0))).release()
+  })
+
+  test.each([
+    ['is empty', ''],
+    ['is empty', '\n '],
+    ['names no process', '{"pid":12,"host":"here","star'],
+    ['names no process', 'null'],
+    ['names no process', '[]'],
+    ['names no process', '{"pid":0,"host":"here","startedAt":"x","id":"y"}'],
+    ['names no process', '{"pid":-1,"host":"elsewhere","startedAt":"x","id":"y"}'],
+    ['names no process', '\0'.repeat(200)],
+  ])('whose file %s is taken over at once, and the warning says no more than is known: %j', async (broken, text) => {
+    const path = join(dir, 'lock.json')
+    await writeFile(path, text)
+    const told: string[] = []
+    const lock = await lockPipeline(files, dir, { ...at(0), warn: (...warning) => told.push(warning.join(': ')) })
+    expect(told).toEqual([
+      expect.stringContaining(
+        `lock_taken_over: The lock of pipeline "${basename(dir)}" was taken over, and nobody knows from whom: ${path} ${broken}`,
+      ),
+    ])
+    expect(told[0]).not.toContain('process 0')
+    await writeFile(path, text)
+    await expect(lock.check()).rejects.toThrow(
+      `lost its lock ${path}: the file ${broken} now. Run again; nothing was committed`,
+    )
+    await lock.release()
+    expect(await readFile(path, 'utf8')).toBe(text)
+  })
+
+  test.each([
+    [
+      'the working folder is a file',
+      'file',
+      (at: string) => writeFile(join(at, 'file'), ''),
+      'there is a file where a folder is needed',
+    ],
+    [
+      'the lock is a folder',
+      '.',
+      (at: string) => mkdir(join(at, 'lock.json')),
+      'there is a folder where a file is needed',
+    ],
+  ])('is an error with the cure where %s', async (_, home, prepare, message) => {
+    await prepare(dir)
+    await expect(lockPipeline(files, join(dir, home), at(0))).rejects.toMatchObject({
+      code: 'journal',
+      message: expect.stringContaining(message),
+    })
   })
 
   test('takes drafts of killed processes away with it', async () => {

@@ -164,6 +164,9 @@ describe('the gate', () => {
   test.each([
     [429, { 'retry-after': '3' }, 3000],
     [200, { 'retry-after': '3' }, undefined],
+    [429, { 'retry-after': '3, 60' }, 60_000],
+    [429, { 'retry-after': '60,3' }, 60_000],
+    [429, { 'retry-after': '3, soon' }, undefined],
     [200, { 'x-ratelimit-remaining': '1', 'x-ratelimit-reset': '30' }, undefined],
     [200, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '30' }, 30_000],
     [200, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1700000030', date }, 30_000],
@@ -174,10 +177,38 @@ describe('the gate', () => {
     [200, { ratelimit: '"default";r=0;t=8' }, 8000],
     [200, { ratelimit: '"default";r=5;t=8' }, undefined],
     [200, { 'ratelimit-remaining': '0', 'ratelimit-reset': '9' }, 9000],
+    [200, { ratelimit: '"default";r=50;t=30, "burst";r=0;t=5' }, 5000],
+    [200, { ratelimit: '"burst";r=0;t=5, "default";r=50;t=30' }, 5000],
+    [200, { ratelimit: '"burst";r=0;t=5, "default";r=0;t=30, "day";r=0' }, 30_000],
+    [200, { ratelimit: '"burst";r=5;t=5, "default";r=50;t=30' }, undefined],
+    [200, { ratelimit: '"burst"; r=0; t=5,default ; r=50 ; t=30' }, 5000],
+    [200, { ratelimit: '"r=0;t=99, x";r=7;t=3, "a\\"b;r=0";r=0;t=4' }, 4000],
+    [200, { ratelimit: '"default";r=0;pk="a, b;c";t=8, "burst";r=1;t=2' }, 8000],
+    [200, { ratelimit: '"default";pk=:Zm9vPQ==:;r=0;t=8' }, 8000],
+    [200, { ratelimit: '"a";t=30;r=0, "b";t=5;r=0' }, 30_000],
+    [200, { ratelimit: 'limit=100, remaining=50, reset=30, limit=10, remaining=0, reset=5' }, 5000],
+    [200, { ratelimit: 'limit=100;w=60, remaining=0, reset=7' }, 7000],
+    [200, { ratelimit: 'reset=7, remaining=0, limit=100' }, 7000],
+    [200, { ratelimit: '"default";r=50;t=30', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '6' }, 6000],
+    [200, { 'x-ratelimit-remaining': '5, 0', 'x-ratelimit-reset': '60, 2' }, 2000],
+    [200, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': 'Tue, 14 Nov 2023 22:13:30 GMT' }, 10_000],
+    [200, { ratelimit: '"a";r=-1;t=30' }, undefined],
+    [200, { ratelimit: '"a";r=0;t=-5' }, undefined],
+    [200, { ratelimit: '"a";r=00;t=0' }, 0],
+    [200, { ratelimit: `"a";r=${'9'.repeat(400)};t=30` }, undefined],
+    [200, { ratelimit: `"a";r=0;t=${'9'.repeat(400)}` }, Number.POSITIVE_INFINITY],
+    [200, { ratelimit: 'r=x;t=y, "b";r;t, =0' }, undefined],
+    [200, { ratelimit: '' }, undefined],
+    [403, { ratelimit: '"a";r=9;t=30, "b";r=0;t=3' }, 3000],
     [403, { 'retry-after': '4' }, 4000],
   ])('status %d with %j pauses for %s ms', (status, headers, expected) => {
     expect(pauseUntil(status, headers, now)).toBe(expected === undefined ? undefined : now + expected)
   })
+})
+
+test('a RateLimit header of any length is read at once', () => {
+  for (const text of ['"\\', '"', 'r=0,', 'a;', '=', '"a";r=0;t=1, '])
+    expect(pauseUntil(200, { ratelimit: text.repeat(2 ** 20) }, 0) ?? 1000).toBe(1000)
 })
 
 test('no backoff is longer than the policy allows', () => {

@@ -73,7 +73,7 @@ function printTable(
 }
 
 /** A value on one line, for people. */
-export function shownValue(value: RowValue): string {
+function shownValue(value: RowValue): string {
   if (value === null) return 'NULL'
   if (value instanceof Uint8Array) return `${amount(value.length)} bytes`
   return value instanceof Date ? value.toISOString() : typeof value === 'object' ? stringifyJson(value) : String(value)

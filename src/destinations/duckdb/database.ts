@@ -5,8 +5,8 @@ import { resolve } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DestinationError } from '../../model/errors.js'
 import { textLiteral } from '../sql/sqlSession.js'
-import { duckdbError } from './duckdbErrors.js'
-import { identityOf, isSameFile, openings } from './openFiles.js'
+import { duckdbError, foreign } from './duckdbErrors.js'
+import { identityOf, isForeign, isSameFile, openings } from './openFiles.js'
 
 /** An open database, in a file or in memory. Several connections of one process share it. */
 export interface Database {
@@ -59,6 +59,7 @@ export async function openDatabase(path: string): Promise<Database> {
   // Does not wait: DuckDB opens the file in its own thread while the caller loads other things.
   const isNew = !existsSync(place)
   const isOurs = opened.has(place)
+  if (!isOurs && !isNew && isForeign(place)) throw foreign(place)
   // Before the first await: another caller that opens the same file meanwhile must see this.
   opened.set(place, (opened.get(place) ?? 0) + 1)
   const close = (): boolean => {

@@ -1,5 +1,6 @@
 import { basename, resolve } from 'node:path'
 import type { Destination } from '../../model/destination.js'
+import { checkOptions, needed, optionsOf, path as pathKind } from '../../model/optionKinds.js'
 import { type Database, isThere, openDatabase, openMemory } from './database.js'
 import { duckdbConnection } from './duckdbConnection.js'
 import { duckdbCapabilities } from './duckdbDialect.js'
@@ -17,12 +18,17 @@ export interface DuckdbOptions {
   readonly stagingDir?: string | undefined
 }
 
+const forDuckdb = optionsOf<DuckdbOptions>('the path of a DuckDB file, or options with it', {
+  path: needed(pathKind),
+  stagingDir: pathKind,
+})
+
 const MEMORY = ':memory:'
 
 /**
  * Loads into a DuckDB file. The file does not change before the commit, which is one transaction. If a run creates the
  * file and commits nothing, it removes the file. Only one process can write to a file: connecting fails with
- * `destination_locked` while another has it open.
+ * `destination_locked` while another has it open. Throws a ConfigError if the path cannot be one.
  *
  * @example
  * ```ts
@@ -33,7 +39,9 @@ const MEMORY = ':memory:'
  * ```
  */
 export function duckdb(target: string | DuckdbOptions): Destination {
-  const { path, stagingDir } = typeof target === 'string' ? { path: target } : target
+  const options = typeof target === 'string' ? { path: target } : target
+  checkOptions(needed(forDuckdb), options)
+  const { path, stagingDir }: DuckdbOptions = options
   const name = path === MEMORY ? 'duckdb::memory:' : `duckdb:${basename(path)}`
   let memory: Promise<Database> | undefined
   return {

@@ -25,10 +25,24 @@ export function duckdbError(error: unknown, place: string, doing: string): Error
       { destination: place, cause: error },
     )
   }
-  if (/not a valid DuckDB database file/i.test(text)) {
-    return fail(`${place} exists but is not a DuckDB database; name another file, or move this one away`)
+  if (/different configuration/i.test(text)) {
+    return new DestinationError(
+      'destination_locked',
+      `${place} is open in this process with settings of its own, and DuckDB shares a file only among equal settings. Open it with DuckDBInstance.fromCache(${JSON.stringify(place)}) without settings, or close it before`,
+      { destination: place, cause: error },
+    )
   }
+  if (/not a valid DuckDB database file/i.test(text)) return foreign(place, error)
   if (/Is a directory/i.test(text)) return fail(`${place} is a folder; name a file in it`)
+  if (/Not a directory|ENOTDIR|EEXIST/i.test(text)) {
+    return fail(
+      `${place} cannot be used: there is a file where a folder is needed (while ${doing}); name another place`,
+    )
+  }
+  if (/Corrupt database file|Could not read enough bytes/i.test(text)) {
+    return fail(`${place} is damaged: ${firstLine(text)}. Put a copy in its place, or move it away and load again`)
+  }
+  if (/File name too long|ENAMETOOLONG/i.test(text)) return fail(`${place} has too long a name; give a shorter one`)
   if (/No such file or directory|ENOENT/i.test(text)) {
     return fail(`Cannot create ${place}: its folder does not exist; create the folder first`)
   }
@@ -49,6 +63,12 @@ export function duckdbError(error: unknown, place: string, doing: string): Error
     return fail(`${firstLine(text)} (while ${doing}): the column at the destination does not allow empty values`)
   }
   return fail(`DuckDB failed while ${doing}: ${firstLine(text)}`)
+}
+
+/** The file is there, and DuckDB did not write it. */
+export function foreign(place: string, cause?: unknown): DestinationError {
+  const message = `${place} exists but is not a DuckDB database; name another file, or move this one away`
+  return new DestinationError('destination', message, { destination: place, cause })
 }
 
 /** Statements for a newer DuckDB, to write a file that this one can read. */

@@ -1,4 +1,4 @@
-import { fstatSync, readdirSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 
 /** Identifies a file, whatever its name. */
@@ -23,16 +23,46 @@ export function isSameFile(a: FileIdentity | undefined, b: FileIdentity | undefi
 }
 
 /**
- * How often this process has a file open for writing, including others' code. This opens no file, because closing it
+ * Whether a path leads to something that DuckDB did not write. DuckDB opens a CSV, JSON or Parquet file as a view of a
+ * database in memory, where all rows would be lost, and fetches an extension for a file of SQLite. Looks and ends before
+ * anybody else can open the file here. Leaves a file alone that this process has open: see {@link openings}.
+ */
+export function isForeign(path: string): boolean {
+  try {
+    const found = statSync(path, { bigint: true })
+    // DuckDB itself refuses folders. Reading a pipe would wait.
+    if (found.isDirectory()) return false
+    if (!found.isFile()) return true
+    if (openings(found, 'any') > 0) return false
+    const file = openSync(path, 'r')
+    try {
+      const head = Buffer.alloc(MARK_AT + MARK.length)
+      readSync(file, head, 0, head.length, 0)
+      return head.toString('latin1', MARK_AT) !== MARK
+    } finally {
+      closeSync(file)
+    }
+  } catch {
+    // DuckDB says why the file cannot be read.
+    return false
+  }
+}
+
+/** Every DuckDB file has it behind a checksum, encrypted ones too. */
+const MARK = 'DUCK'
+const MARK_AT = 8
+
+/**
+ * How often this process has a file open for writing, or `any` way, including others' code. This opens no file, because closing it
  * again would drop the locks that the process holds on it. 0 if the system does not tell. Windows itself prevents a
  * second opening.
  */
-export function openings(file: FileIdentity): number {
+export function openings(file: FileIdentity, how: 'writing' | 'any' = 'writing'): number {
   let count = 0
   for (const name of descriptors()) {
     try {
       const found = fstatSync(Number(name), { bigint: true })
-      if (isSameFile(found, file) && isWritable(name)) count++
+      if (isSameFile(found, file) && (how === 'any' || isWritable(name))) count++
     } catch {
       // Closed after it was listed.
     }

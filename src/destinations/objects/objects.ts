@@ -1,6 +1,7 @@
 import { basename, resolve } from 'node:path'
 import type { Capabilities, Destination } from '../../model/destination.js'
 import { ConfigError } from '../../model/errors.js'
+import { checkOptions, flag, needed, optionsOf, path, recordOf, secretText, text } from '../../model/optionKinds.js'
 import { Secret } from '../../model/secrets/secret.js'
 import type { Clock } from '../../model/source.js'
 import { MERGE_REFUSAL } from './dataset/changes.js'
@@ -10,7 +11,7 @@ import { DEFAULT_LAYOUT, layout, segment } from './format/layout.js'
 import { filesConnection } from './objectsConnection.js'
 import { localStorage } from './storage/folder.js'
 import { s3Storage } from './storage/s3.js'
-import type { S3Options } from './storage/s3Options.js'
+import type { S3Credentials, S3Options } from './storage/s3Options.js'
 import type { Storage } from './storage/storage.js'
 
 export interface FilesOptions {
@@ -50,6 +51,29 @@ export const filesCapabilities: Capabilities = {
   dltType: 'dlt.destinations.filesystem',
 }
 
+const credentialsKind = optionsOf<S3Credentials>('credentials, or a function that returns them', {
+  accessKeyId: needed(text),
+  secretAccessKey: needed(secretText),
+  sessionToken: secretText,
+})
+
+/** What `files()` takes. The words of format and compression are checked together. */
+export const forFiles = optionsOf<FilesOptions>('a folder, `s3://bucket/prefix`, or options with a path', {
+  path: needed(text),
+  format: text,
+  compression: text,
+  layout: text,
+  extraPlaceholders: recordOf('texts by name', text),
+  stagingDir: path,
+  s3: optionsOf<S3Options>('settings of S3', {
+    credentials: (value, at) => (typeof value === 'function' ? [] : credentialsKind(value, at)),
+    region: text,
+    endpoint: text,
+    pathStyle: flag,
+    checksums: flag,
+  }),
+})
+
 function secretsOf(credentials: S3Options['credentials']): readonly Secret[] {
   if (typeof credentials === 'function') return []
   const given = [credentials?.secretAccessKey, credentials?.sessionToken].filter(one => one !== undefined)
@@ -68,6 +92,7 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
     throw problem('path', `expected a folder or \`s3://bucket/prefix\`, not ${JSON.stringify(options.path)}`)
   }
   if (options.path === '') throw problem('path', 'expected a folder or `s3://bucket/prefix`, not nothing')
+  checkOptions(path, options.path, 'path')
   const listeners = new Set<(secret: Secret) => void>()
   const openStorage =
     bucket === null

@@ -1,4 +1,5 @@
 import type { Destination } from '../../model/destination.js'
+import { anything, checkOptions, isObject, needed, optionsOf, secretText, text } from '../../model/optionKinds.js'
 import { reveal, type Secret } from '../../model/secrets/secret.js'
 import { type Address, addressOf, type PostgresOptions } from './postgresAddress.js'
 import { postgresConnection } from './postgresConnection.js'
@@ -23,6 +24,7 @@ export type { PostgresOptions, TlsMode } from './postgresAddress.js'
  */
 export function postgres(target: string | Secret | PostgresOptions): Destination {
   const options = isOptions(target) ? target : { connectionString: target }
+  checkOptions(forPostgres, options)
   const address = addressOf(options)
   return {
     name: address.name,
@@ -35,11 +37,26 @@ export function postgres(target: string | Secret | PostgresOptions): Destination
   }
 }
 
+const forPostgres = optionsOf<PostgresOptions>('a connection string', {
+  connectionString: needed(secretText),
+  password: secretText,
+  ssl: optionsOf<NonNullable<PostgresOptions['ssl']>>('settings of TLS', {
+    mode: text,
+    ca: text,
+    cert: text,
+    key: secretText,
+  }),
+  // Checked with those of the connection string.
+  lockTimeoutMs: anything,
+  statementTimeoutMs: anything,
+  connectTimeoutMs: anything,
+})
+
 /** A password equal to the name of user, host or database is no secret: messages contain these names. */
 function secretsOf({ password, user = '', name }: Address): readonly Secret[] {
   return password === undefined || user === reveal(password) || name.includes(reveal(password)) ? [] : [password]
 }
 
 function isOptions(target: string | Secret | PostgresOptions): target is PostgresOptions {
-  return typeof target === 'object' && 'connectionString' in target
+  return isObject(target) && 'connectionString' in target
 }

@@ -7,6 +7,7 @@ import { RequestError } from '../../model/errors.js'
 import type { RecordedResponse, ResponseJournal } from '../../model/responses.js'
 import type { Page } from '../../model/source.js'
 import { systemClock } from '../../pipeline/clock.js'
+import { located } from '../../pipeline/run/steps.js'
 import { type PagingHint, pagingHints } from '../../rest/evidence/pagingHints.js'
 import { jsonBody } from '../../rest/list/jsonBody.js'
 import type { Param } from './address.js'
@@ -87,7 +88,8 @@ export async function askPage(
   const { journal, last } = journalAfter(after?.recorded)
   let found = { path: selector ?? '$', why: 'the answer was empty' }
   try {
-    const pages = source.resources[0]?.pages({
+    const [resource] = source.resources
+    const pages = resource?.pages({
       signal: context.signal,
       clock: systemClock,
       journal,
@@ -100,10 +102,15 @@ export async function askPage(
     if (after !== undefined) await pages?.next()
     const step = await pages?.next()
     const recorded = last()
-    if (recorded === undefined || step === undefined || step.done === true) return undefined
-    const answer = await answerOf(step.value, recorded, `${list.baseUrl}/${list.path}`)
-    await pages?.return({ end: 'limited', reason: 'a draft needs no more' })
-    return { ...answer, selector: found }
+    if (resource === undefined || recorded === undefined || step === undefined || step.done === true) return undefined
+    try {
+      const answer = await answerOf(step.value, recorded, `${list.baseUrl}/${list.path}`)
+      await pages?.return({ end: 'limited', reason: 'a draft needs no more' })
+      return { ...answer, selector: found }
+    } catch (error) {
+      // A list is read without its records, so a broken record is noticed only here.
+      throw located(error, resource, step.value)
+    }
   } finally {
     await source.close()
   }
@@ -141,9 +148,10 @@ async function answerOf(page: Page, recorded: RecordedResponse, url: string): Pr
 
 /** Why a request for page 2 has no answer, in a few words. */
 export function refusal(error: unknown): { readonly text: string; readonly isFinal: boolean } {
-  if (!(error instanceof RequestError)) return { text: 'its answer could not be read', isFinal: false }
+  if (!(error instanceof RequestError) || error.code === 'response_format')
+    return { text: 'its answer could not be read', isFinal: false }
   if (error.code === 'pagination_loop') return { text: 'the same records again', isFinal: false }
-  if (error.code !== 'http_status') return { text: 'no answer came', isFinal: error.code !== 'response_format' }
+  if (error.code !== 'http_status') return { text: 'no answer came', isFinal: true }
   const { status = 0 } = error
   return { text: `status ${status}`, isFinal: status === 429 || status === 401 || status >= 500 }
 }

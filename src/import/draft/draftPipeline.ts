@@ -1,6 +1,19 @@
 import { dirname, resolve } from 'node:path'
 import { type Environment, processEnvironment } from '../../config/environment.js'
 import { DataError, RequestError } from '../../model/errors.js'
+import {
+  abortSignal,
+  anything,
+  checkOptions,
+  environment,
+  isObject,
+  needed,
+  optionKind,
+  optionsOf,
+  path,
+  secretText,
+  text,
+} from '../../model/optionKinds.js'
 import { addressOf, fromTheBeginning, type Param, positionKind } from './address.js'
 import { askPage, type DraftAnswer, type DraftContext, type DraftList } from './answer.js'
 import type { FirstPage } from './candidates.js'
@@ -42,6 +55,20 @@ export interface PipelineDraft {
   readonly findings: readonly string[]
 }
 
+const forDraft = optionsOf<DraftOptions>('options of draftPipeline()', {
+  // The address is checked with its parts.
+  url: anything,
+  auth: optionKind('an object with `type`', value => isObject(value) && 'type' in value),
+  secretName: text,
+  secret: secretText,
+  name: text,
+  destination: text,
+  file: path,
+  env: environment,
+  cwd: path,
+  signal: abortSignal,
+})
+
 /**
  * Drafts a pipeline file for one list of an API. Uses its address, one page, and a few requests for the next page to
  * find selector, paginator, primary key and cursor candidates. Sends the requests of a run and writes nothing. Rejects
@@ -59,6 +86,7 @@ export interface PipelineDraft {
  * ```
  */
 export async function draftPipeline(options: DraftOptions): Promise<PipelineDraft> {
+  checkOptions(needed(forDraft), options)
   const { env = processEnvironment(), cwd = process.cwd(), signal = new AbortController().signal } = options
   const address = addressOf(options.url)
   const auth = options.auth ?? address.auth ?? { type: 'none' as const }

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { ConfigError } from '../errors.js'
 
 const values = new WeakMap<Secret, string>()
 
@@ -72,7 +73,7 @@ export class SecretReference {
 
 /**
  * Names a secret in a TypeScript document, like `${secrets.name}` in YAML and JSON. When the source is created, it is
- * looked up in the environment (`API_KEY` for `api_key`) and in `secrets.toml`.
+ * looked up in the environment (`API_KEY` for `api_key`) and in `secrets.toml`. Throws a ConfigError without a name.
  *
  * @example
  * ```ts
@@ -86,5 +87,8 @@ export class SecretReference {
  * ```
  */
 export function secret(name: string): SecretReference {
+  if (typeof name !== 'string' || name === '') {
+    throw new ConfigError([{ place: { path: 'secret()' }, message: "expected the name of a secret, as in 'api_key'" }])
+  }
   return new SecretReference(name)
 }

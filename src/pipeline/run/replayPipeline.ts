@@ -4,7 +4,6 @@ import { isJsonObject } from '../../json/value.js'
 import { DataError } from '../../model/errors.js'
 import { nextLoadId } from '../../model/loadId.js'
 import { dispositionOf, type PipelineSetup, pipelineFolder, type RunOptions, type RunResult } from '../setup.js'
-import { checkRunOptions } from './checkRunOptions.js'
 import { closingConnection, closingSource, underLock } from './closing.js'
 import { type FrozenWindows, freezeWindows } from './incremental/windows.js'
 import { planResources } from './planResources.js'
@@ -28,7 +27,6 @@ export async function replayPipeline(
   wanted: string | undefined,
   options: ReplayOptions,
 ): Promise<RunResult> {
-  checkRunOptions(options)
   const emit = options.onEvent ?? (() => {})
   const roots = planResources(setup.source, setup.destination, {
     select: options.select,

@@ -6,7 +6,6 @@ import type { ResponseJournal } from '../../model/responses.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { writeSchemaFiles } from '../look/schemaFiles.js'
 import { dispositionOf, type PipelineSetup, pipelineFolder, type RunOptions, type RunResult } from '../setup.js'
-import { checkRunOptions } from './checkRunOptions.js'
 import { closingConnection, closingSource, safely, underLock, warningOf } from './closing.js'
 import { extract } from './extract.js'
 import { freezeWindows } from './incremental/windows.js'
@@ -23,7 +22,6 @@ const DEFAULT_CONCURRENCY = 16
  * that has committed does not reject: later failures are warnings.
  */
 export async function runPipeline(setup: PipelineSetup, options: RunOptions): Promise<RunResult> {
-  checkRunOptions(options)
   const emit = options.onEvent ?? (() => {})
   const disposition = dispositionOf(options)
   const roots = planResources(setup.source, setup.destination, { select: options.select, disposition })

@@ -1,5 +1,6 @@
 import { retryAfterMs, toldTime } from '../../model/backoff.js'
 import type { Clock } from '../../model/source.js'
+import { rateWindows } from './rateWindows.js'
 
 /** Limits that the user declares. Adaptive limits stay below them. */
 export interface RateLimits {
@@ -102,11 +103,11 @@ export function answered(state: GateState, outcome: Outcome, now: number): GateS
 /** 429 and 503. Also 403, if the headers show that it is a rate limit. */
 export function isThrottled(status: number, headers: Readonly<Record<string, string>>): boolean {
   if (status === 429 || status === 503) return true
-  return status === 403 && (headers['retry-after'] !== undefined || remaining(headers)?.left === 0)
+  return status === 403 && (headers['retry-after'] !== undefined || usedUp(headers).length > 0)
 }
 
 /**
- * Until when the API asks for a pause: `Retry-After` of a refusal, or the end of a rate window with nothing left.
+ * Until when the API asks for a pause: `Retry-After` of a refusal, or the last end of a rate window with nothing left.
  * Undefined: it does not ask.
  */
 export function pauseUntil(status: number, headers: Readonly<Record<string, string>>, now: number): number | undefined {
@@ -114,32 +115,14 @@ export function pauseUntil(status: number, headers: Readonly<Record<string, stri
     const delay = retryAfterMs(headers, now)
     if (delay !== undefined) return now + delay
   }
-  const window = remaining(headers)
-  if (window === undefined || window.left > 0 || window.reset === undefined) return undefined
-  return toldTime(window.reset.trim(), headers, now)
+  const ends = usedUp(headers).flatMap(({ reset }) =>
+    reset === undefined ? [] : (toldTime(reset, headers, now) ?? []),
+  )
+  return ends.length === 0 ? undefined : Math.max(...ends)
 }
 
-interface Window {
-  readonly left: number
-  readonly reset: string | undefined
-}
-
-/** Reads both forms of `RateLimit`, `RateLimit-Remaining`, `X-RateLimit-Remaining`, `X-Rate-Limit-Remaining`. */
-function remaining(headers: Readonly<Record<string, string>>): Window | undefined {
-  const combined = headers.ratelimit
-  if (combined !== undefined) {
-    const left = /(?:^|[;,\s])(?:r|remaining)=(\d+)/i.exec(combined)?.[1]
-    if (left !== undefined) {
-      return { left: Number(left), reset: /(?:^|[;,\s])(?:t|reset)=(\d+)/i.exec(combined)?.[1] }
-    }
-  }
-  for (const prefix of ['ratelimit', 'x-ratelimit', 'x-rate-limit']) {
-    const left = headers[`${prefix}-remaining`]
-    if (left !== undefined && /^\s*\d+/.test(left)) {
-      return { left: Number.parseInt(left, 10), reset: headers[`${prefix}-reset`] }
-    }
-  }
-  return undefined
+function usedUp(headers: Readonly<Record<string, string>>) {
+  return rateWindows(headers).filter(({ left }) => left === 0)
 }
 
 /** Starts requests to one origin with one credential, in the order in which they came. */

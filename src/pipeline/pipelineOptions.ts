@@ -1,0 +1,70 @@
+import {
+  abortSignal,
+  anything,
+  callback,
+  flag,
+  isObject,
+  names,
+  type OptionKind,
+  optionsOf,
+  text,
+  wholeFromOne,
+  wordOf,
+} from '../model/optionKinds.js'
+import type { DispositionHint } from '../model/source.js'
+import { CONTRACT_ENTITIES, CONTRACT_MODES, MERGE_STRATEGIES, WRITE_DISPOSITIONS } from '../schema/schemaTypes.js'
+import type { CheckOptions } from './look/checkSource.js'
+import type { PlanOptions } from './look/describePipeline.js'
+import type { ChangeOptions } from './look/dropResources.js'
+import type { ReplayOptions } from './run/replayPipeline.js'
+import { REFRESHES, type RunOptions } from './setup.js'
+
+/**
+ * What a pipeline may be asked for. A misspelt word must not drop a table or let a schema change, an invalid number must
+ * not limit a run, and a text such as `false` must not commit what is incomplete.
+ */
+
+const signalAndNames = { signal: abortSignal, select: names }
+
+const disposition = wordOf(WRITE_DISPOSITIONS)
+const dispositionHint = optionsOf<DispositionHint>('a disposition', {
+  disposition: (value, path) => disposition(value ?? null, path),
+  strategy: wordOf(MERGE_STRATEGIES),
+  deduplicated: flag,
+  validityColumnNames: names,
+  activeRecordTimestamp: anything,
+  boundaryTimestamp: anything,
+  rowVersionColumnName: text,
+})
+const writeDisposition: OptionKind = (value, path) => (isObject(value) ? dispositionHint : disposition)(value, path)
+
+const contractMode = wordOf(CONTRACT_MODES)
+const schemaContract: OptionKind = (value, path) =>
+  isObject(value)
+    ? Object.entries(value).flatMap(([key, mode]) =>
+        (CONTRACT_ENTITIES as readonly string[]).includes(key)
+          ? contractMode(mode, `${path}.${key}`)
+          : [{ place: { path: `${path}.${key}` }, message: `expected ${CONTRACT_ENTITIES.join(', ')}` }],
+      )
+    : contractMode(value, path)
+
+const loading = {
+  ...signalAndNames,
+  writeDisposition,
+  schemaContract,
+  refresh: wordOf(REFRESHES),
+  allowIncomplete: flag,
+  onEvent: callback,
+}
+
+export const forRun = optionsOf<RunOptions>('options of run()', {
+  ...loading,
+  maxPages: wholeFromOne,
+  concurrency: wholeFromOne,
+  resume: flag,
+  keepJournal: flag,
+})
+export const forReplay = optionsOf<ReplayOptions>('options of replay()', loading)
+export const forCheck = optionsOf<CheckOptions>('options of check()', { ...signalAndNames, onEvent: callback })
+export const forPlan = optionsOf<PlanOptions>('options of plan()', signalAndNames)
+export const forChange = optionsOf<ChangeOptions>('options of a change', { signal: abortSignal, dryRun: flag })
