@@ -35,6 +35,12 @@ ${capabilityTable()}
 
 ${refusals()}
 
+## Who may read what
+
+A DuckDB file, the folders and files of a dataset and the files of a schema are made as the umask says, so a dataset can be shared: with
+\`umask 027\` a group reads it, with \`umask 077\` nobody else does. Whatever the umask, what a run keeps for itself is for its user alone:
+journals, locks, and the rows that it stages beside a DuckDB file or inside a dataset's folder. Their folders are 0700.
+
 ${postgresSection()}
 ${filesSection()}`
 }

@@ -47,7 +47,8 @@ looks for its client, which it is told to do every second.
 **Connecting.** In the address \`sslmode\` is \`disable\`, \`prefer\` (default), \`require\`, \`verify-ca\` or \`verify-full\`, with the
 meaning that libpq gives them: only the last two protect against somebody in between. Further \`sslrootcert\`, \`sslcert\`,
 \`sslkey\`, \`connect_timeout\` in seconds, and \`host=/var/run/postgresql\` for a Unix socket. Without a password in the address
-\`PGPASSWORD\` and \`~/.pgpass\` are asked. Through PgBouncer use its session mode.
+\`PGPASSWORD\` and \`~/.pgpass\` are asked. Through a pooler such as PgBouncer use its session mode: one that
+hands out sessions for a transaction each is recognised and refused, and nothing is changed.
 
 **Rights.** The least is a role with a schema of its own:
 

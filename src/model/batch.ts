@@ -31,6 +31,13 @@ export interface ColumnBatch {
   readonly table: string
   readonly rows: number
   readonly columns: readonly Column[]
+  /**
+   * For nested rows whose ids follow from the key of their root row: the root row that each came with. Records with one
+   * key give their nested rows equal ids, so ids do not tell. Consecutive rows with one root row are a run, in order:
+   * `first_row` is the first of them, and `root_row` is their root row. Both are bigint and count the rows of their
+   * table in the load from 0.
+   */
+  readonly rootRuns?: ColumnBatch | undefined
 }
 
 /** The u32 at a place of a column's values, least significant byte first, such as the length of a text. */

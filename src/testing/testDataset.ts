@@ -1,4 +1,5 @@
 import { ok } from 'node:assert/strict'
+import type { ColumnBatch } from '../model/batch.js'
 import type {
   CommitPlan,
   Connection,
@@ -73,7 +74,7 @@ export interface TestLoad {
   readonly pipeline?: string
   /** Records by root table. */
   readonly records?: Readonly<Record<string, readonly TestRecord[]>>
-  /** Names root rows. Default: a name that no other load uses. */
+  /** Names root rows. Several may have one name, as with ids from keys. Default: a name that no other load uses. */
   readonly rowId?: (record: TestRecord, index: number) => string
   /** Rows of a batch; default all. */
   readonly batchRows?: number
@@ -103,11 +104,11 @@ export async function stageRecords(
   schema: Schema,
   load: TestLoad,
 ): Promise<void> {
-  const rows = new Map<string, TestRow[]>()
+  const rows = new Map<string, Shredded[]>()
   for (const [table, records] of Object.entries(load.records ?? {})) {
     records.forEach((record, index) => {
       const id = load.rowId?.(record, index) ?? `${load.loadId}/${table}/${index}`
-      shred(rows, table, record, id, { _dlt_load_id: load.loadId }, id)
+      shred(rows, table, record, id, { _dlt_load_id: load.loadId }, { id, number: index })
     })
   }
   for (const [table, all] of rows) {
@@ -116,7 +117,14 @@ export async function stageRecords(
     const types = new Map([...columns.values()].map(column => [column.name, column.data_type ?? 'text'] as const))
     const size = load.batchRows ?? all.length
     for (let start = 0; start < all.length; start += size) {
-      await stage(columnBatch(table, types, all.slice(start, start + size)), schema)
+      const some = all.slice(start, start + size)
+      const batch = columnBatch(
+        table,
+        types,
+        some.map(({ row }) => row),
+      )
+      const areNested = load.rowId !== undefined && schema.tables.get(table)?.parent !== undefined
+      await stage(areNested ? { ...batch, rootRuns: rootRuns(table, some, start) } : batch, schema)
     }
   }
 }
@@ -134,13 +142,26 @@ export function commitPlan(schema: Schema, load: TestLoad): CommitPlan {
   }
 }
 
+/** A row, and its root row among those of its table. */
+interface Shredded {
+  readonly row: TestRow
+  readonly root: { readonly id: string; readonly number: number }
+}
+
+function rootRuns(table: string, rows: readonly Shredded[], before: number): ColumnBatch {
+  const runs = rows
+    .map(({ root }, index) => ({ first_row: before + index, root_row: root.number }))
+    .filter(({ root_row }, index) => root_row !== rows[index - 1]?.root.number)
+  return columnBatch(table, { first_row: 'bigint', root_row: 'bigint' }, runs)
+}
+
 function shred(
-  rows: Map<string, TestRow[]>,
+  rows: Map<string, Shredded[]>,
   table: string,
   record: TestRecord,
   id: string,
   system: TestRow,
-  rootId: string,
+  root: Shredded['root'],
 ): void {
   // Without a prototype: a column may be called `__proto__`.
   const row: Record<string, TestValue> = Object.create(null)
@@ -149,14 +170,14 @@ function shred(
   }
   const all = rows.get(table) ?? []
   rows.set(table, all)
-  all.push({ ...row, ...system, _dlt_id: row._dlt_id ?? id })
+  all.push({ row: { ...row, ...system, _dlt_id: row._dlt_id ?? id }, root })
   for (const [key, value] of Object.entries(record)) {
     if (!Array.isArray(value)) continue
     const nested = `${table}__${key}`
     ;(value as readonly TestRecord[]).forEach((child, index) => {
       const parent = String(row._dlt_id ?? id)
-      const link = { _dlt_root_id: rootId, _dlt_parent_id: parent, _dlt_list_idx: index }
-      shred(rows, nested, child, `${parent}_${nested}_${index}`, link, rootId)
+      const link = { _dlt_root_id: root.id, _dlt_parent_id: parent, _dlt_list_idx: index }
+      shred(rows, nested, child, `${parent}_${nested}_${index}`, link, root)
     })
   }
 }

@@ -74,7 +74,7 @@ const sorted = (values: readonly unknown[]): string[] => values.map(value => JSO
 
 test('whatever is merged in whatever order, the table holds the last winner of each key and what is nested under it', async () => {
   await fc.assert(
-    fc.asyncProperty(loads, fc.integer({ min: 1, max: 5 }), async (history, batchRows) => {
+    fc.asyncProperty(loads, fc.boolean(), fc.integer({ min: 1, max: 5 }), async (history, byKey, batchRows) => {
       await withConnection(duckdb(':memory:'), async connection => {
         for (const [index, { strategy, orders }] of history.entries()) {
           await runLoad(connection, schema, {
@@ -82,6 +82,8 @@ test('whatever is merged in whatever order, the table holds the last winner of e
             records: { orders: orders.map(recordOf) },
             tables: [{ table: 'orders', disposition: 'merge', strategy }],
             batchRows,
+            // As the normaliser names rows: those of other strategies have random ids.
+            ...(byKey && strategy !== 'delete-insert' && { rowId: row => `key ${row.shop}/${row.id}` }),
           })
         }
         if (!(await connection.inspect()).has('orders'))

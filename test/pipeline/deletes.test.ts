@@ -299,6 +299,45 @@ test.each<[string, object, object, string]>([
   await expect(run()).rejects.toMatchObject({ name: 'ConfigError', message: expect.stringContaining(why) })
 })
 
+test.each<[string, object, object, string | undefined]>([
+  [
+    'one says nothing, which is 0.1',
+    { deletes: 'hard', max_delete_share: 0.5 },
+    { deletes: 'hard' },
+    'lets a share of 0.5 of it go and the second 0.1',
+  ],
+  [
+    'both say another',
+    { deletes: 'soft', max_delete_share: 0 },
+    { deletes: 'soft', max_delete_share: 1 },
+    'share of 0 of it go and the second 1',
+  ],
+  [
+    'they replace',
+    { write_disposition: 'replace', max_delete_share: 1 },
+    { write_disposition: 'replace' },
+    'share of 1 of it go and the second 0.1',
+  ],
+  ['both say the same', { deletes: 'hard', max_delete_share: 0.1 }, { deletes: 'hard' }, undefined],
+  ['nothing is taken away', { max_delete_share: 0.5 }, {}, undefined],
+])('resources of one table must agree on `max_delete_share`: %s', async (_what, a, b, why) => {
+  const both = { ...items, table_name: 'both', max_delete_share: undefined }
+  const { answers, run } = await loads(() => [
+    { ...both, name: 'a', endpoint: { path: 'a' }, ...a },
+    { ...both, name: 'b', endpoint: { path: 'b' }, ...b },
+  ])
+  answers['/a'] = ids(1)
+  answers['/b'] = ids(2)
+  if (why === undefined) await run()
+  else {
+    await expect(run()).rejects.toMatchObject({
+      name: 'ConfigError',
+      path: 'resources[1].max_delete_share',
+      message: expect.stringContaining(why),
+    })
+  }
+})
+
 test('a share of 1 lets a replace by an unproven listing through', async () => {
   const resource = {
     name: 'items',

@@ -46,6 +46,8 @@ interface TableFiles {
   taken: number
   /** Column names in the files are numbers, so that any name is allowed. */
   readonly columns: Map<string, ParquetColumn>
+  /** Files of the batches' `rootRuns`. */
+  rootRuns: TableFiles | undefined
   current: { readonly path: string; readonly encoder: ParquetEncoder } | undefined
   /** Total bytes written. */
   bytes: number
@@ -93,6 +95,14 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
     await append(table.current.path, [...pieces, ...rowGroup])
   }
 
+  const addTo = async (table: TableFiles, batch: ColumnBatch, schema: ReadonlyTable | undefined): Promise<void> => {
+    table.tail = table.tail.then(() => write(table, batch, schema))
+    await table.tail
+    if (batch.rootRuns === undefined) return
+    table.rootRuns ??= newTable()
+    await addTo(table.rootRuns, batch.rootRuns, undefined)
+  }
+
   /** After pending writes, ends the current file. Returns the files that were not taken before. */
   const takeFiles = async (table: TableFiles): Promise<readonly StagedFile[]> => {
     const taking = table.tail.then(async () => {
@@ -112,8 +122,7 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
       if (batch.rows === 0) return
       const table = tables.get(batch.table) ?? newTable()
       tables.set(batch.table, table)
-      table.tail = table.tail.then(() => write(table, batch, schema.tables.get(batch.table)))
-      await table.tail
+      await addTo(table, batch, schema.tables.get(batch.table))
     },
     async take(name, schema) {
       const table = tables.get(name)
@@ -126,8 +135,10 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
       const rest = new Map<string, StagedFiles>()
       for (const [name, table] of tables) {
         const untaken = await takeFiles(table)
-        all.set(name, stagedFiles(table, table.files, schema.tables.get(name)))
-        if (untaken.length > 0) rest.set(name, stagedFiles(table, untaken, schema.tables.get(name)))
+        const { rootRuns: runs } = table
+        const rootRuns = runs === undefined ? undefined : stagedFiles(runs, await takeFiles(runs), undefined)
+        all.set(name, { ...stagedFiles(table, table.files, schema.tables.get(name)), rootRuns })
+        if (untaken.length > 0) rest.set(name, { ...stagedFiles(table, untaken, schema.tables.get(name)), rootRuns })
       }
       return { all, rest }
     },
@@ -144,6 +155,7 @@ function newTable(): TableFiles {
     files: [],
     taken: 0,
     columns: new Map(),
+    rootRuns: undefined,
     current: undefined,
     bytes: 0,
     rowBytes: 0,

@@ -5,11 +5,20 @@ import { DestinationError } from '../../model/errors.js'
 import { reveal } from '../../model/secrets/secret.js'
 import type { SqlValue } from '../sql/sqlSession.js'
 import type { Address, Pem } from './postgresAddress.js'
-import { isConnectionLoss, postgresError, SilentServer, speaksNoTls, UnansweredCommit } from './postgresErrors.js'
+import {
+  isConnectionLoss,
+  postgresError,
+  SharedSessions,
+  SilentServer,
+  speaksNoTls,
+  UnansweredCommit,
+} from './postgresErrors.js'
 
 /** One session of the server. */
 export interface PostgresClient {
   readonly pg: Client
+  /** Fails if the server’s session is another than the one that was opened, as behind a transaction pooler. */
+  checkSession(): Promise<void>
   /** Set once the connection is lost. Every further statement fails with it. */
   readonly lost: Error | undefined
   /** Rows as arrays of texts, as printed by the server. With `values`, even none, the text may hold one statement only. */
@@ -88,14 +97,42 @@ export async function openClient(
   const client = await connected(address, applicationName, signal)
   try {
     const settle = async (): Promise<void> => {
+      if ((await sessionOf(client)) !== keyOf(client)) await refuseSharing(client, address, signal)
       await set(client, requiredSettings(address))
       await setWhatIsTaken(client, OPTIONAL_SETTINGS)
+      await client.checkSession()
     }
     await client.within(address.connectTimeoutMs, settle())
     return client
   } catch (error) {
     await client.end()
     throw client.failure(error, 'connecting')
+  }
+}
+
+/** The server’s process of a session. */
+async function sessionOf(client: PostgresClient): Promise<string> {
+  return String((await client.query('SELECT pg_catalog.pg_backend_pid()')).rows[0]?.[0])
+}
+
+/** The process that the server, or a pooler in its place, named when it let this client in. */
+function keyOf({ pg }: PostgresClient): string {
+  return String((pg as unknown as { readonly processID: unknown }).processID)
+}
+
+/**
+ * Behind a pooler: fails if it hands transactions to any free session. Such sessions have other users, so this runs
+ * before a setting is changed. A second client shows it: a free session is given to whoever asks next.
+ */
+async function refuseSharing(client: PostgresClient, address: Address, signal: AbortSignal | undefined): Promise<void> {
+  const other = await connected(address, 'sluice', signal)
+  try {
+    const [mine, theirs] = [await sessionOf(client), await other.within(address.connectTimeoutMs, sessionOf(other))]
+    if (mine === theirs || theirs !== (await sessionOf(other)) || mine !== (await sessionOf(client))) {
+      throw new SharedSessions()
+    }
+  } finally {
+    await other.end()
   }
 }
 
@@ -125,6 +162,7 @@ const ALONE = { queryMode: 'extended' } as object
 function clientOf(pg: Client, address: Address, signal: AbortSignal | undefined): PostgresClient {
   let lost: Error | undefined
   let ended: Promise<void> | undefined
+  let session: string | undefined
   const lose = (reason: Error): void => {
     lost ??= reason
     socketOf(pg).destroy()
@@ -154,6 +192,11 @@ function clientOf(pg: Client, address: Address, signal: AbortSignal | undefined)
         rows: result.rows,
         changed: result.rowCount ?? 0,
       }
+    },
+    async checkSession() {
+      const now = await sessionOf(client)
+      session ??= now
+      if (now !== session) throw new SharedSessions()
     },
     async within(ms, work) {
       if (ms === 0) return await work

@@ -68,6 +68,9 @@ export class SilentServer extends Error {
   }
 }
 
+/** A pooler gave this client another session of the server than before, or one that others have too. */
+export class SharedSessions extends Error {}
+
 /** The connection was lost after COMMIT was sent. */
 export class UnansweredCommit extends Error {}
 
@@ -83,6 +86,12 @@ export function postgresError(thrown: unknown, name: string, doing: string): Err
       'commit_unknown',
       `${name}: the connection was lost after COMMIT was sent and before its answer came (while ${doing}), so that it may have happened or not. Run again: what has happened is not done twice`,
       { destination: name, transient: true, cause: thrown.cause },
+    )
+  }
+  if (thrown instanceof SharedSessions) {
+    return fail(
+      `a pooler there gives each transaction any free session of the server, as PgBouncer does in transaction mode (while ${doing}). A load needs one session for its lock and its staged rows; nothing was changed. Connect to the pooler’s session mode, which often has a port of its own, or to the server itself`,
+      false,
     )
   }
   if (isConnectionLoss(thrown)) {

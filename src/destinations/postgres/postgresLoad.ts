@@ -66,6 +66,8 @@ export function postgresLoad(
   async function commit(final: CommitPlan): Promise<void> {
     const session = toldSession(postgresSession(client, dataset), onStatement)
     await inTransaction(client, staging.inTransaction ? undefined : BEGIN, async () => {
+      // The lock of the pipeline belongs to the session that took it.
+      await client.checkSession()
       await lockDataset(client, dataset)
       await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(address.lockTimeoutMs)])
       await client.query(WORK_MEMORY)

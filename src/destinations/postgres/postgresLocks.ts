@@ -27,6 +27,7 @@ export async function lockPipeline(
   try {
     // The timeout belongs to the transaction, the lock to the session.
     const locking = inPassing(client, BEGIN, async () => {
+      await client.checkSession()
       await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(waitMs)])
       await client.query('SELECT pg_catalog.pg_advisory_lock($1)', [key])
     })

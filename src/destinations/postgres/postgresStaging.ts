@@ -66,6 +66,8 @@ const ORDINAL = 'r'
 export function openStaging(client: PostgresClient, address: Address, dataset: string, loadId: string): Staging {
   const { identifier } = postgresDialect
   const stages = new Map<string, Stage>()
+  /** Rows of the batches' `rootRuns`, by table of the batch. */
+  const rootRuns = new Map<string, Stage>()
   const newTables = new Map<string, ReadonlySet<string>>()
   const sender = rowSender(client)
   const session = postgresSession(client, dataset)
@@ -81,13 +83,15 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
     return new Set((await session.inspect()).keys())
   }
 
+  const createTemporary = (): Stage => {
+    const relation = `_sluice_${stages.size + rootRuns.size}`
+    sender.run(`CREATE TEMPORARY TABLE ${relation} (${ORDINAL} bigint)`)
+    return { ...emptyStage(), relation: postgresDialect.temporary(relation), ordinal: ORDINAL, isNew: false }
+  }
+
   const create = async (name: string, columns: readonly NewColumn[]): Promise<Stage> => {
     existing ??= await look()
-    if (existing.has(name) || !mayCreate) {
-      const relation = `_sluice_${stages.size}`
-      sender.run(`CREATE TEMPORARY TABLE ${relation} (${ORDINAL} bigint)`)
-      return { ...emptyStage, relation: postgresDialect.temporary(relation), ordinal: ORDINAL, isNew: false }
-    }
+    if (existing.has(name) || !mayCreate) return createTemporary()
     if (newSchema === undefined) {
       newSchema = identifier(`_sluice_${digest(dataset, loadId)}`)
       sender.run(BEGIN)
@@ -101,30 +105,28 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
     newTables.set(name, new Set(columns.filter(({ strict }) => strict).map(column => column.name)))
     const known = columns.map(column => [column.name, { name: identifier(column.name), type: column.type }] as const)
     // In a table created by its own transaction, new rows always come after the others.
-    return { ...emptyStage, relation, ordinal: 'ctid', isNew: true, columns: new Map(known) }
+    return { ...emptyStage(), relation, ordinal: 'ctid', isNew: true, columns: new Map(known) }
   }
 
-  /** A table with every column of the batch. */
-  const prepare = async (batch: ColumnBatch, table: ReadonlyTable | undefined): Promise<Stage> => {
+  const createFor = async (batch: ColumnBatch, table: ReadonlyTable | undefined): Promise<Stage> => {
+    const complete = [...(table?.columns.values() ?? [])].filter(column => column.data_type !== undefined)
+    // Arriving values are checked on their way. Columns missing in the first rows may be filled later.
+    const arriving = new Set(batch.columns.map(({ name }) => name))
+    return await create(
+      batch.table,
+      complete.map(column => ({
+        name: column.name,
+        type: columnType(postgresDialect, column),
+        strict: column.nullable === false && arriving.has(column.name),
+      })),
+    )
+  }
+
+  /** Gives the stage every column of the batch, and sends the rows. */
+  const send = async (stage: Stage, batch: ColumnBatch, table: ReadonlyTable | undefined): Promise<void> => {
     const typeOf = ({ name, dataType }: ColumnBatch['columns'][number]): string => {
       const column = table?.columns.get(name)
       return column?.data_type === dataType ? columnType(postgresDialect, column) : postgresDialect.typeName(dataType)
-    }
-    let stage = stages.get(batch.table)
-    if (stage === undefined) {
-      const complete = [...(table?.columns.values() ?? [])].filter(column => column.data_type !== undefined)
-      // Arriving values are checked on their way. Columns missing in the first rows may be filled later.
-      const arriving = new Set(batch.columns.map(({ name }) => name))
-      const created = await create(
-        batch.table,
-        complete.map(column => ({
-          name: column.name,
-          type: columnType(postgresDialect, column),
-          strict: column.nullable === false && arriving.has(column.name),
-        })),
-      )
-      stage = { ...created, columns: new Map(created.columns), arrived: new Set() }
-      stages.set(batch.table, stage)
     }
     const additions: string[] = []
     for (const column of batch.columns) {
@@ -136,7 +138,12 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
       additions.push(`ADD COLUMN ${staged.name} ${staged.type}`)
     }
     if (additions.length > 0) sender.run(`ALTER TABLE ${stage.relation} ${additions.join(', ')}`)
-    return stage
+    const columns = batch.columns.map(({ name }) => stage.columns.get(name)?.name ?? '')
+    const types = new Map([...stage.columns].map(([name, { type }]) => [name, type] as const))
+    const rows = new RowEncoder(batch, types, stage.isNew ? undefined : stage.rows)
+    stage.rows += batch.rows
+    const into = stage.isNew ? columns : [ORDINAL, ...columns]
+    await sender.send(`COPY ${stage.relation} (${into.join(', ')}) FROM STDIN (FORMAT binary)`, rows)
   }
 
   return {
@@ -149,13 +156,14 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
     newTables,
     async add(batch, schema) {
       if (batch.rows === 0) return
-      const stage = await prepare(batch, schema.tables.get(batch.table))
-      const columns = batch.columns.map(({ name }) => stage.columns.get(name)?.name ?? '')
-      const types = new Map([...stage.columns].map(([name, { type }]) => [name, type] as const))
-      const rows = new RowEncoder(batch, types, stage.isNew ? undefined : stage.rows)
-      stage.rows += batch.rows
-      const into = stage.isNew ? columns : [ORDINAL, ...columns]
-      await sender.send(`COPY ${stage.relation} (${into.join(', ')}) FROM STDIN (FORMAT binary)`, rows)
+      const table = schema.tables.get(batch.table)
+      const stage = stages.get(batch.table) ?? (await createFor(batch, table))
+      stages.set(batch.table, stage)
+      await send(stage, batch, table)
+      if (batch.rootRuns === undefined) return
+      const runs = rootRuns.get(batch.table) ?? createTemporary()
+      rootRuns.set(batch.table, runs)
+      await send(runs, batch.rootRuns, undefined)
     },
     async settle() {
       await sender.settle()
@@ -164,14 +172,18 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
       const tables = await of.inspect()
       const staged = new Map<string, StagedTable>()
       for (const [name, stage] of stages) {
-        staged.set(name, stagedTable(address.name, name, stage, schema.tables.get(name), tables.get(name)))
+        const rows = stagedTable(address.name, name, stage, schema.tables.get(name), tables.get(name))
+        const runs = rootRuns.get(name)
+        staged.set(name, runs === undefined ? rows : { ...rows, rootRuns: stagedTable(address.name, name, runs) })
       }
       return staged
     },
   }
 }
 
-const emptyStage = { columns: new Map<string, StagedColumn>(), arrived: new Set<string>(), rows: 0 }
+function emptyStage() {
+  return { columns: new Map<string, StagedColumn>(), arrived: new Set<string>(), rows: 0 }
+}
 
 function digest(...parts: readonly string[]): string {
   return createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 16)
@@ -181,8 +193,8 @@ function stagedTable(
   destination: string,
   table: string,
   stage: Stage,
-  schema: ReadonlyTable | undefined,
-  existing: ReadonlyMap<string, { readonly type: string }> | undefined,
+  schema?: ReadonlyTable | undefined,
+  existing?: ReadonlyMap<string, { readonly type: string }> | undefined,
 ): StagedTable {
   const { identifier } = postgresDialect
   const columns = [...stage.columns].map(([name, { name: column, type }]) => {

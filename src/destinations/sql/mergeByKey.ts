@@ -1,8 +1,8 @@
 import { SchemaError } from '../../model/errors.js'
 import type { MergeStrategy } from '../../schema/schemaTypes.js'
 import { type Chain, type ChainTable, hangsOn, requiredRowKey } from './chain.js'
-import { type KeptNested, keepNested } from './keptNested.js'
-import { hasDuplicates, insertable, insertStaged, keepTest, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
+import { keptNested } from './keptNested.js'
+import { hasDuplicates, insertable, insertStaged, keepTest, sameKey, stagedKeys } from './rows.js'
 import { hasRow, type SqlSession, type StagedTable } from './sqlSession.js'
 
 /** Names of the temporary tables of a merge. The merge drops them before it ends. */
@@ -35,26 +35,27 @@ export async function mergeByKey(
     })
   }
   const kept = await keptRows(session, chain, root.staged)
-  const derived = strategy !== 'delete-insert' && kept.duplicates && chain.nested.length > 0
-  const nested = derived ? await keepNested(session, chain, session.dialect.temporary(KEPT)) : undefined
   const hadRows = await hasRow(session, `SELECT 1 FROM ${root.target}`)
   if (strategy === 'insert-only') {
-    await insertNew(session, chain, root.staged, kept, nested)
+    await insertNew(session, chain, root.staged, kept)
   } else {
     if (hadRows) await deleteMatched(session, chain, root.staged, strategy, kept)
     if (hadRows && strategy === 'upsert') await updateRoot(session, chain, root.staged, kept)
     else await insertStaged(session, root, kept.rows)
-    for (const table of chain.nested) await insertNested(session, table, kept, nested)
+    for (const table of chain.nested) await insertNested(session, table, kept)
   }
-  for (const name of [...(nested?.tables ?? []), KEPT]) await dropTemporary(session, name)
+  await dropTemporary(session, KEPT)
 }
 
 /** Which staged rows stay. `rows` is a condition on `s`, `keys` a query of root row keys. Absent: all. */
 interface Kept {
   readonly rows: string | undefined
   readonly keys: string | undefined
-  /** A key arrived more than once. Its nested rows may be duplicates too, if their ids follow from the key. */
-  readonly duplicates: boolean
+  /**
+   * If a key arrived more than once: a table with the `ordinal`, the `row_key` and the `number` in the load of each root
+   * row that stays. Nested rows may be duplicates too, if their ids follow from the key.
+   */
+  readonly table: string | undefined
 }
 
 async function keptRows(session: SqlSession, chain: Chain, staged: StagedTable): Promise<Kept> {
@@ -68,7 +69,7 @@ async function keptRows(session: SqlSession, chain: Chain, staged: StagedTable):
       keep === undefined || key === undefined
         ? undefined
         : `SELECT s.${identifier(key)} FROM ${staged.relation} AS s WHERE ${keep}`
-    return { rows: keep, keys, duplicates }
+    return { rows: keep, keys, table: undefined }
   }
   const ordinal = identifier(staged.ordinal)
   const sort = chain.dedupSort
@@ -80,14 +81,15 @@ async function keptRows(session: SqlSession, chain: Chain, staged: StagedTable):
   ].join(', ')
   const partition = chain.primaryKey.map(name => `n.${identifier(name)}`).join(', ')
   const rank = identifier(`${staged.ordinal}_rank`)
+  const number = identifier(`${staged.ordinal}_number`)
   await session.run(
-    `CREATE TEMPORARY TABLE ${identifier(KEPT)} AS SELECT s.${ordinal} AS ordinal, ${key === undefined ? 'NULL' : `s.${identifier(key)}`} AS row_key FROM (SELECT n.*, row_number() OVER (PARTITION BY ${partition} ORDER BY ${order}) AS ${rank} FROM ${staged.relation} AS n) AS s WHERE s.${rank} = 1${keep === undefined ? '' : ` AND ${keep}`}`,
+    `CREATE TEMPORARY TABLE ${identifier(KEPT)} AS SELECT s.${ordinal} AS ordinal, ${key === undefined ? 'NULL' : `s.${identifier(key)}`} AS row_key, s.${number} AS number FROM (SELECT n.*, row_number() OVER (ORDER BY n.${ordinal}) - 1 AS ${number}, row_number() OVER (PARTITION BY ${partition} ORDER BY ${order}) AS ${rank} FROM ${staged.relation} AS n) AS s WHERE s.${rank} = 1${keep === undefined ? '' : ` AND ${keep}`}`,
   )
   const table = temporary(KEPT)
   return {
     rows: `s.${ordinal} IN (SELECT ordinal FROM ${table})`,
     keys: `SELECT row_key FROM ${table}`,
-    duplicates,
+    table,
   }
 }
 
@@ -162,16 +164,10 @@ async function updateRoot(session: SqlSession, chain: Chain, staged: StagedTable
   )
 }
 
-async function insertNested(
-  session: SqlSession,
-  table: ChainTable,
-  kept: Kept,
-  nested: KeptNested | undefined,
-): Promise<void> {
-  if (nested !== undefined) return await insertStaged(session, table, nested.conditions.get(table) ?? '1 = 0')
+async function insertNested(session: SqlSession, table: ChainTable, kept: Kept): Promise<void> {
   const conditions: string[] = []
   if (kept.keys !== undefined) conditions.push(hangsOn(session, table, 's', kept.keys, 'staged'))
-  if (kept.duplicates && table.rowKey !== undefined) conditions.push(lastOfItsKey(session, table, [table.rowKey], 's'))
+  if (kept.table !== undefined) conditions.push(...keptNested(session, table, kept.table))
   await insertStaged(session, table, conditions.length === 0 ? undefined : conditions.join(' AND '))
 }
 
@@ -179,13 +175,7 @@ async function insertNested(
  * Inserts nested rows only together with their own root. Otherwise rows of another record with the same key would mix
  * in.
  */
-async function insertNew(
-  session: SqlSession,
-  chain: Chain,
-  staged: StagedTable,
-  kept: Kept,
-  nested: KeptNested | undefined,
-): Promise<void> {
+async function insertNew(session: SqlSession, chain: Chain, staged: StagedTable, kept: Kept): Promise<void> {
   const { root } = chain
   const { identifier, temporary } = session.dialect
   const isFresh = isNew(session, root, chain.primaryKey)
@@ -203,7 +193,7 @@ async function insertNew(
       isNew(session, table, [key]),
       hangsOn(session, table, 's', `SELECT row_key FROM ${temporary(INSERTED)}`, 'staged'),
     ]
-    if (nested !== undefined) conditions.push(nested.conditions.get(table) ?? '1 = 0')
+    if (kept.table !== undefined) conditions.push(...keptNested(session, table, kept.table))
     await insertStaged(session, table, conditions.join(' AND '))
   }
   await dropTemporary(session, INSERTED)

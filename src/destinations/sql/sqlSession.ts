@@ -56,6 +56,8 @@ export interface StagedTable {
   readonly columns: ReadonlySet<string>
   /** A column of `relation` that identifies a row and increases in order of arrival. */
   readonly ordinal: string
+  /** `rootRuns` of all batches, if they had them. */
+  readonly rootRuns?: StagedTable | undefined
 }
 
 /** How an engine spells SQL, as data. Statements use nothing else that is specific to an engine. */

@@ -222,7 +222,7 @@ export class LoadShapes {
   /** The next row belongs to a list in a row of another table than its table's usual parent, if it has one. */
   hangOn(writer: TableWriter, parent: TableWriter, parentRow: number): void {
     parent.root.resolveIds()
-    writer.hangOn(parent.ids.at(parentRow), writer.hasRootIds ? parent.idsBelow.at(parentRow) : undefined)
+    writer.hangOn(parent, parentRow)
   }
 
   /** Tells a field the columns of its values. */

@@ -5,7 +5,16 @@ import type { SystemNames } from '../../schema/systemTables.js'
 import type { Kernel } from '../kernel/kernel.js'
 import type { BufferPool } from './buffers.js'
 import { ColumnWriter } from './columnWriter.js'
+import { RootRows } from './rootRows.js'
 import { IdColumn } from './rowIds.js'
+
+/** The parent row of a row whose parent is in another table than usual. */
+interface ForeignParent {
+  readonly parentId: string
+  readonly rootId: string | undefined
+  /** Number of the root row in the load, if it belongs to the same root table. */
+  readonly rootRow: number | undefined
+}
 
 /** How the ids of a root table's rows are made. */
 export type RootIdKind = 'random' | 'key' | 'row'
@@ -42,7 +51,9 @@ export class TableWriter {
    * For rows of lists whose parent row is in another table than `parent`: the ids of the parent row, until theirs are
    * made.
    */
-  #foreign: Map<number, { readonly parentId: string; readonly rootId: string | undefined }> | undefined
+  #foreign: Map<number, ForeignParent> | undefined
+  /** For nested rows whose ids follow from the key of their root row. */
+  readonly #rootRows: RootRows | undefined
 
   constructor(
     kernel: Kernel,
@@ -61,6 +72,7 @@ export class TableWriter {
     this.ids = new IdColumn(kernel)
     this.parentIds = new IdColumn(kernel)
     this.rootIds = new IdColumn(kernel)
+    if (parent !== undefined && this.root.rootIdKind === 'key') this.#rootRows = new RootRows()
     parent?.children.push(this)
   }
 
@@ -112,9 +124,17 @@ export class TableWriter {
   }
 
   /** The next row belongs to a list in a row of another table than `parent`. */
-  hangOn(parentId: string, rootId: string | undefined): void {
+  hangOn(parent: TableWriter, parentRow: number): void {
+    const parentId = parent.ids.at(parentRow)
+    const rootId = this.hasRootIds ? parent.idsBelow.at(parentRow) : undefined
+    const rootRow = parent.root === this.root ? parent.#rootRowOf(parentRow) : undefined
     this.#foreign ??= new Map()
-    this.#foreign.set(this.rows, { parentId, rootId })
+    this.#foreign.set(this.rows, { parentId, rootId, rootRow })
+  }
+
+  /** The number of a row's root row in the load. Undefined if it is not kept. */
+  #rootRowOf(row: number): number | undefined {
+    return this.parent === undefined ? this.cutRows + row : this.#rootRows?.at(row)
   }
 
   /** Sets the id of a row that brings its own. */
@@ -161,15 +181,17 @@ export class TableWriter {
       if (parent.givesOwnId) this.rootIds.copy(this.parentIds, from, rows)
       else this.rootIds.gather(parent.rootIds, parentRows, from, rows)
     }
+    this.#rootRows?.gather(parent.#rootRows ?? parent.cutRows, this.#kernel, parentRows, from, rows)
     this.#resolveForeign(from)
     this.ids.makeNested(this.parentIds, this.name, exports.listIndexesOf(this.address), from, rows)
   }
 
   #resolveForeign(from: number): void {
     if (this.#foreign === undefined) return
-    for (const [row, { parentId, rootId }] of this.#foreign) {
+    for (const [row, { parentId, rootId, rootRow }] of this.#foreign) {
       if (row < from) continue
       if (this.parent !== undefined) this.parentIds.set(row, parentId)
+      this.#rootRows?.set(row, rootRow)
       if (rootId !== undefined) this.rootIds.set(row, rootId)
     }
     this.#foreign = undefined
@@ -185,6 +207,7 @@ export class TableWriter {
       const column = this.#systemColumn(name, names, loadId, lent) ?? this.#dataColumn(name, lent)
       if (column !== undefined) columns.push(column)
     }
+    const rootRuns = this.#rootRows?.runs(this.name, rows, this.cutRows)
     this.#given = undefined
     this.#foreign = undefined
     this.ids.clear()
@@ -195,7 +218,7 @@ export class TableWriter {
     const { exports } = this.#kernel
     exports.clearRows(this.address)
     for (const child of this.children) exports.forgetParentRow(child.address)
-    return { table: this.name, rows, columns }
+    return { table: this.name, rows, columns, ...(rootRuns === undefined ? {} : { rootRuns }) }
   }
 
   #dataColumn(name: string, lent: Uint8Array[]): Column | undefined {

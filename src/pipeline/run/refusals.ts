@@ -6,6 +6,7 @@ import type { Resource, TableHints } from '../../model/source.js'
 import type { Naming } from '../../schema/naming.js'
 import type { ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
 import { flattenPlan, type PlannedResource, refused, resourcesByTable } from './planResources.js'
+import { DEFAULT_MAX_DELETE_SHARE } from './tablePlans.js'
 
 /** Fails with a ConfigError if rows are to be merged or deleted by a primary key that is not declared. */
 export function refuseWithoutKeys(roots: readonly PlannedResource[], schema: ReadonlySchema, naming: Naming): void {
@@ -61,8 +62,8 @@ function namesKey({ primaryKey = [], columns = [] }: TableHints): boolean {
 }
 
 /**
- * Warns of resources that fill one table. Fails with a ConfigError if they delete in different ways: nobody can tell
- * whose row is gone. Fails with a SchemaError if two tables differ only by case and the destination treats them as one.
+ * Warns of resources that fill one table. Fails with a ConfigError if they delete in different ways or up to different
+ * shares of it: nobody can tell whose row is gone. Fails with a SchemaError if two tables differ only by case and the destination treats them as one.
  */
 export function reportSharedTables(
   roots: readonly PlannedResource[],
@@ -80,6 +81,7 @@ export function reportSharedTables(
       table,
       sharing.map(({ resource }) => resource),
     )
+    refuseOtherShares(table, sharing)
     emit({
       type: 'warning',
       code: 'table_collision',
@@ -97,6 +99,17 @@ function refuseOtherDeletes(table: string, resources: readonly Resource[]): void
   const said = other.deletes === undefined ? 'has no `deletes`' : `has \`deletes: ${other.deletes.mode}\``
   const message = `${one.name} and ${other.name} fill one table, ${table}, but ${other.name} ${said}; let both delete in the same way, or give one another table_name`
   throw refused(one, 'deletes', message)
+}
+
+function refuseOtherShares(table: string, sharing: readonly PlannedResource[]): void {
+  const share = ({ resource }: PlannedResource): number => resource.maxDeleteShare ?? DEFAULT_MAX_DELETE_SHARE
+  const takesAway = ({ resource, disposition }: PlannedResource): boolean =>
+    resource.deletes !== undefined || disposition.disposition === 'replace'
+  const [one] = sharing
+  const other = sharing.find(planned => one !== undefined && share(planned) !== share(one))
+  if (one === undefined || other === undefined || !sharing.some(takesAway)) return
+  const message = `${one.resource.name} and ${other.resource.name} fill one table, ${table}, but the first lets a share of ${share(one)} of it go and the second ${share(other)}; give both the same \`max_delete_share\`, or give one another table_name`
+  throw refused(other.resource, 'max_delete_share', message)
 }
 
 function refuseEqualButForCase(names: readonly string[], schema: ReadonlySchema, destination: Destination): void {

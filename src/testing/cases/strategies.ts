@@ -23,11 +23,18 @@ const byKey = (record: TestRecord): string => `key-${String(record.id)}`
 const upsert = async (connection: Connection, schema: Schema, loadId: string, records: TestRecord[]): Promise<void> =>
   await runLoad(connection, schema, { loadId, records: { orders: records }, tables: plan('upsert'), rowId: byKey })
 
-/** Two keys arrive twice each. `rev` says which record stays. */
-async function keepsNestedRows(destination: Destination, strategy: MergeStrategy): Promise<void> {
+/** Keys arrive more than once. `rev` says which record stays, else the last does. */
+async function keepsNestedRows(destination: Destination, strategy: MergeStrategy, batchRows?: number): Promise<void> {
   await withConnection(destination, async connection => {
     const schema = testSchema({
-      orders: { columns: { ...KEY, rev: { data_type: 'bigint', dedup_sort: 'desc' } }, disposition: 'merge' },
+      orders: {
+        columns: {
+          ...KEY,
+          rev: { data_type: 'bigint', dedup_sort: 'desc' },
+          gone: { data_type: 'bool', hard_delete: true },
+        },
+        disposition: 'merge',
+      },
       orders__lines: { columns: { sku: 'text' }, parent: 'orders' },
       orders__lines__taxes: { columns: { rate: 'double' }, parent: 'orders__lines' },
     })
@@ -39,23 +46,36 @@ async function keepsNestedRows(destination: Destination, strategy: MergeStrategy
         records: { orders: records },
         tables: plan(strategy),
         ...(strategy !== 'delete-insert' && { rowId: byKey }),
+        ...(batchRows !== undefined && { batchRows }),
       })
+    const skus = async () => (await rowsOf(connection, 'orders__lines', ['sku'])).map(({ sku }) => sku)
+    const taxes = async () => (await rowsOf(connection, 'orders__lines__taxes')).length
     await load('1.1', [
       { id: 1, rev: 1, lines: taxed('a', 'b', 'c') },
       { id: 2, rev: 2, lines: taxed('kept') },
       { id: 1, rev: 2, lines: taxed('d') },
       { id: 2, rev: 1, lines: taxed('x', 'y') },
     ])
-    const there = [{ sku: 'd' }, { sku: 'kept' }]
-    deepEqual(await rowsOf(connection, 'orders__lines', ['sku']), there)
-    deepEqual((await rowsOf(connection, 'orders__lines__taxes')).length, 4)
-    const mixed = load('1.2', [
-      { id: 3, rev: 1, lines: taxed('a') },
+    deepEqual(await skus(), ['d', 'kept'])
+    deepEqual(await taxes(), 4)
+    await load('1.2', [
+      { id: 3, rev: 1, lines: taxed('no') },
+      { id: 4, lines: taxed('only') },
       { id: 3, rev: 2 },
+      { id: 5, gone: true, lines: taxed('no', 'no') },
+      { id: 5 },
+      { id: 6, gone: true, lines: taxed('no') },
+      { id: 6, lines: [{ sku: 'bare' }, ...taxed('e')] },
+      { id: 7, lines: taxed('no') },
+      { id: 7, gone: true, lines: taxed('no') },
+      { id: 8, rev: 2 },
+      { id: 8, rev: 1, lines: taxed('no') },
+      { id: 9, lines: [{ sku: 'no' }] },
+      { id: 9, lines: taxed('f', 'g') },
+      { id: 9, lines: taxed('last') },
     ])
-    if (strategy === 'delete-insert') await mixed
-    else await rejects(mixed, { code: 'primary_key' })
-    deepEqual(await rowsOf(connection, 'orders__lines', ['sku']), there)
+    deepEqual(await skus(), ['bare', 'd', 'e', 'kept', 'last', 'only'])
+    deepEqual(await taxes(), 10)
   })
 }
 
@@ -100,6 +120,10 @@ export const strategyCases: CaseTable = {
 
   async 'upsert: nested rows come with the record of their key that stays'(destination) {
     await keepsNestedRows(destination, 'upsert')
+  },
+
+  async 'upsert: nested rows come with the record of their key that stays, over batches too'(destination) {
+    await keepsNestedRows(destination, 'upsert', 3)
   },
 
   async 'insert-only: nested rows come with the record of their key that stays'(destination) {

@@ -22,7 +22,8 @@ const STAGING = '.sluice-staging'
 
 /**
  * A folder on this machine. An object is written beside, flushed to the disk and moved into place. Its folder is
- * flushed too. A `stagingDir` elsewhere costs a copy.
+ * flushed too. A `stagingDir` elsewhere costs a copy. Objects and their folders follow the umask. What is staged lies in
+ * folders of its user alone.
  */
 export function localStorage(root: string, stagingDir?: string): Storage {
   const place = resolve(root)
@@ -83,6 +84,8 @@ export function localStorage(root: string, stagingDir?: string): Storage {
   return {
     place,
     async stagingDir() {
+      // Who may enter the dataset is decided by the umask alone, and nobody may enter what is staged.
+      if (stagingDir === undefined) await ensureFolder(place)
       await mkdir(staging, { recursive: true, mode: 0o700 })
       return staging
     },

@@ -74,7 +74,7 @@ const resourceKeys = {
   }),
   max_delete_share: key(z.number().min(0).max(1), {
     description:
-      'The greatest share of a table that one run may take away, 0.1 if it is not given: by `deletes`, or by `write_disposition: replace` where the listing is not known to be complete. A run that would take more fails, and changes nothing.',
+      'The greatest share of a table that one run may take away, 0.1 if it is not given: by `deletes`, or by `write_disposition: replace` where the listing is not known to be complete. A run that would take more fails, and changes nothing. Resources that fill one table need the same share.',
   }),
 }
 
