@@ -52,7 +52,14 @@ export type RunEvent =
       readonly bytes: number
       readonly fromJournal: boolean
     }
-  | { readonly type: 'warning'; readonly code: WarningCode; readonly message: string; readonly resource?: string }
+  | {
+      readonly type: 'warning'
+      readonly code: WarningCode
+      readonly message: string
+      readonly resource?: string
+      /** Whether the message names the resource itself. Absent: whoever shows it names the resource. */
+      readonly namesResource?: true
+    }
   | { readonly type: 'resource_finished'; readonly resource: string; readonly receipt: Receipt }
   /** A statement that the destination runs. Long ones are shortened. */
   | { readonly type: 'statement'; readonly sql: string }

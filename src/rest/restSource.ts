@@ -130,7 +130,8 @@ function endpointResource(
       const list = { ...context, concurrency, notes: context.notes ?? new ResourceNotes() }
       for (const suspicion of endpoint.suspicions) {
         const message = `${resource.name}: ${suspicion}`
-        tellOnce(list, suspicion, { type: 'warning', code: 'other', resource: resource.name, message })
+        const event = { type: 'warning', code: 'other', resource: resource.name, namesResource: true, message } as const
+        tellOnce(list, suspicion, event)
       }
       return readList(reader, list)
     },

@@ -1,8 +1,11 @@
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { progressView } from '../../src/cli/terminal/progress.js'
 import { receiptLines } from '../../src/cli/terminal/receiptLines.js'
+import { duckdb, pipeline, restApi } from '../../src/index.js'
 import type { RunEvent } from '../../src/model/events.js'
 import type { Receipt } from '../../src/model/receipt.js'
+import { testApi, testFolder } from '../pipeline/api.js'
 import { screen } from './screen.js'
 
 const receipt: Receipt = {
@@ -39,10 +42,46 @@ function page(records = 100, resource = 'feedback_data'): RunEvent {
 it('names the resource of a warning once', () => {
   const output = screen({ isTerminal: false, columns: 80 })
   const view = progressView(output, () => 0)
-  for (const message of ['books: odd', 'something odd'])
-    view.show({ type: 'warning', code: 'other', message, resource: 'books' })
+  const warning = { type: 'warning', code: 'other', resource: 'books' } as const
+  view.show({ ...warning, message: 'the list of books is odd', namesResource: true })
+  view.show({ ...warning, message: 'books: a field of that name is odd' })
+  view.show({ ...warning, message: 'something odd' })
   view.close()
-  expect(output.visible()).toEqual(['warning: books: odd', 'warning: books: something odd'])
+  expect(output.visible()).toEqual([
+    'warning: the list of books is odd',
+    'warning: books: books: a field of that name is odd',
+    'warning: books: something odd',
+  ])
+})
+
+it('names it once in what a run warns of, however the warning names it', async () => {
+  const api = await testApi(({ pathname }) => (pathname === '/b' ? { status: 404, json: {} } : { json: [{ v: 1 }] }))
+  const folder = await testFolder()
+  const source = restApi(
+    {
+      client: { base_url: api.url, paginator: 'single_page' },
+      resource_defaults: { write_disposition: 'merge', table_name: 'both' },
+      resources: ['a', { name: 'b', endpoint: { response_actions: [{ status_code: 404, action: 'ignore' }] } }],
+    },
+    { env: {} },
+  )
+  const destination = duckdb(join(folder, 'x.duckdb'))
+  const output = screen({ isTerminal: false, columns: 200 })
+  const view = progressView(output, () => 0)
+  await pipeline({ name: 'p', source, destination, home: join(folder, 'home') }).run({
+    onEvent: event => view.show(event),
+    allowIncomplete: true,
+  })
+  view.close()
+  const warnings = output
+    .text()
+    .split('\n')
+    .filter(line => line.startsWith('warning: '))
+  expect(warnings.sort()).toEqual([
+    expect.stringMatching(/^warning: Resources a, b all load into table both/),
+    expect.stringMatching(/^warning: a is merged but has neither/),
+    expect.stringMatching(/^warning: b: the answer 404 /),
+  ])
 })
 
 describe('the live display', () => {

@@ -103,6 +103,7 @@ test('a placeholder of Jinja that is left in a path is a warning, once a run', a
       type: 'warning',
       code: 'other',
       resource: 'forms',
+      namesResource: true,
       message:
         'forms: resources[1].endpoint: `{{ form_id }}` is sent as the text `{ form_id }`, as a doubled brace stands for one; a placeholder has single braces: `{form_id}`',
     },

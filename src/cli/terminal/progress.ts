@@ -185,7 +185,6 @@ function parts(progress: ResourceProgress, time: number): string[] {
   ]
 }
 
-/** Names the resource once, even if the message already names it. */
-function warningText({ resource, message }: Extract<RunEvent, { type: 'warning' }>): string {
-  return resource === undefined || message.startsWith(`${resource}:`) ? message : `${resource}: ${message}`
+function warningText({ resource, message, namesResource }: Extract<RunEvent, { type: 'warning' }>): string {
+  return resource === undefined || namesResource ? message : `${resource}: ${message}`
 }

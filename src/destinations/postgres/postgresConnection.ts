@@ -120,8 +120,7 @@ export async function postgresConnection(
     async drop(names, next) {
       await withClient('dropping tables', client =>
         inTransaction(client, BEGIN, async () => {
-          await lockDataset(client, dataset)
-          await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(address.lockTimeoutMs)])
+          await lockDataset(client, address, dataset)
           await applyDrop(postgresSession(client, dataset), names, next)
         }),
       )

@@ -45,6 +45,12 @@ const LASTING: Readonly<Record<string, Explain>> = {
   '42804': typeChanged,
   '42846': typeChanged,
   '42883': typeChanged,
+  '42809': ({ message }) =>
+    `${message}: a view, or something else that is no plain table, stands in its place; rename it, or load into a new dataset`,
+  '428C9': ({ message, table }) =>
+    `${message}: the server makes the values of this column${table === undefined ? '' : ` of table ${table}`} itself; drop the column, and the load adds it as it needs it`,
+  '23503': refusedByConstraint,
+  '23514': refusedByConstraint,
   '54011': ({ message }) =>
     `${message}: a Postgres table has at most 1600 columns, dropped ones included; load less deep (max_table_nesting), or leave fields out`,
   '23502': ({ table, column }) =>
@@ -138,6 +144,10 @@ export function isConnectionLoss(thrown: unknown): boolean {
   )
 }
 
+function refusedByConstraint({ message, table }: ServerError): string {
+  return `${message}: a constraint${table === undefined ? '' : ` of table ${table}`} that somebody added refuses the rows; mend the data, or drop the constraint`
+}
+
 function missingRight({ message }: ServerError, doing: string): string {
   const [, kind, object] = /(?:permission denied for|must be owner of) (\w+) (.+)$/.exec(message) ?? []
   const grants: Readonly<Record<string, string>> = {
@@ -149,7 +159,9 @@ function missingRight({ message }: ServerError, doing: string): string {
   }
   const grant = /temporary/.test(message)
     ? 'GRANT TEMPORARY ON DATABASE … TO the role'
-    : ((kind === undefined ? undefined : grants[kind]) ?? 'grant it')
+    : /row-level security/.test(message)
+      ? 'ALTER ROLE … BYPASSRLS, because a load must see every row of its tables'
+      : ((kind === undefined ? undefined : grants[kind]) ?? 'grant it')
   return `the role lacks a right (while ${doing}): ${message}. Nothing was changed; ${grant}`
 }
 

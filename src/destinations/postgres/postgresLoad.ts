@@ -1,4 +1,5 @@
 import type { CommitNotes, CommitPlan, Load, LoadPlan, OnStatement } from '../../model/destination.js'
+import { DestinationError } from '../../model/errors.js'
 import { applyCommit, isCommitted } from '../sql/applyCommit.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { toldSession } from '../sql/sqlSession.js'
@@ -68,12 +69,12 @@ export function postgresLoad(
     await inTransaction(client, staging.inTransaction ? undefined : BEGIN, async () => {
       // The lock of the pipeline belongs to the session that took it.
       await client.checkSession()
-      await lockDataset(client, dataset)
-      await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(address.lockTimeoutMs)])
+      await lockDataset(client, address, dataset)
       await client.query(WORK_MEMORY)
       await session.createDataset()
       const tables = await DatasetTables.inspect(session)
       if (!(await isCommitted(session, tables, plan.loadId))) {
+        await refuseRules(client, address, dataset, final.schema.tables)
         const staged = await staging.relations(session, final.schema)
         const left = await adoptNewTables({ session, dataset, tables, staging }, final, staged)
         deleted = await applyCommit(session, plan, left, staged)
@@ -95,6 +96,28 @@ export function postgresLoad(
     return Object.assign(new Error((error as Error).message), { code: '55P03', detail: holders.join('; ') })
   }
 }
+
+/** A rule that does something else instead would leave rows out or in, and nobody would learn of it. */
+async function refuseRules(
+  client: PostgresClient,
+  { name: destination }: Address,
+  dataset: string,
+  tables: ReadonlyMap<string, unknown>,
+): Promise<void> {
+  const [[table, rule] = []] = (await client.query(RULES, [dataset])).rows.filter(([name]) => tables.has(name ?? ''))
+  if (table === undefined) return
+  throw new DestinationError(
+    'destination',
+    `${destination}: table ${table} has the rule ${rule}, which does something else instead of what a load asks for; nothing was changed. DROP RULE it, or load into a new dataset`,
+    { destination },
+  )
+}
+
+const RULES = `SELECT c.relname, r.rulename
+FROM pg_catalog.pg_rewrite AS r
+JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND r.ev_type <> '1' AND r.is_instead AND r.ev_enabled <> 'D'`
 
 /** Sessions that hold a table of the dataset. */
 const HOLDERS = `SELECT DISTINCT l.pid, a.application_name, a.state

@@ -46,9 +46,17 @@ export async function lockPipeline(
   }
 }
 
-/** Waits until no other load commits into the dataset. Holds the lock to the end of the transaction. */
-export async function lockDataset(client: PostgresClient, dataset: string): Promise<void> {
+/**
+ * Waits until no other load commits into the dataset, and holds the lock to the end of the transaction, which waits no
+ * longer than `lockTimeoutMs` for a table. Rows that a policy hides are an error there: they would stay where all are
+ * deleted, and come a second time where they are merged.
+ */
+export async function lockDataset(client: PostgresClient, { lockTimeoutMs }: Address, dataset: string): Promise<void> {
   await client.query('SELECT pg_catalog.pg_advisory_xact_lock($1)', [lockKey('dataset', dataset)])
+  await client.query(
+    `SELECT pg_catalog.set_config('lock_timeout', $1, true), pg_catalog.set_config('row_security', 'off', true)`,
+    [String(lockTimeoutMs)],
+  )
 }
 
 function lockKey(...parts: readonly string[]): bigint {

@@ -96,6 +96,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
               type: 'warning',
               code: 'cursor_order',
               resource: name,
+              namesResource: true,
               message: doubtMessage(incremental, name, value, other),
             }),
           )
@@ -318,7 +319,7 @@ function moveCursors(
     if (isReplay === true && there !== undefined && !isBeyond(incremental, moved, there)) return current
     const holding = holdings.get(name)
     if (holding !== undefined && (there === undefined || isBeyond(incremental, moved, there))) {
-      emit({ type: 'warning', code: holding.code, resource: name, message: holding.message })
+      emit({ type: 'warning', code: holding.code, resource: name, namesResource: true, message: holding.message })
     }
     if (holding?.code === 'cursor_held') return current
     return withCursorState(current, source.name, name, incremental.cursorPath, moved)

@@ -87,6 +87,7 @@ export function reportSharedTables(
       code: 'table_collision',
       message: `Resources ${[first, ...others].join(', ')} all load into table ${table}, by the hints of ${first}; where that is not meant, give the others a table_name`,
       resource: first,
+      namesResource: true,
     })
   }
 }

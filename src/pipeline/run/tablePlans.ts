@@ -128,7 +128,7 @@ function deletesOf(
   const doubt = orphans === undefined ? tableDoubt(judged.fillers, name, table.name) : orphans.doubt
   if (doubt !== undefined) {
     const message = `${name}: nothing was deleted from table ${table.name}: ${doubt}`
-    judged.emit({ type: 'warning', code: 'deletes_skipped', resource: name, message })
+    judged.emit({ type: 'warning', code: 'deletes_skipped', resource: name, namesResource: true, message })
     return {}
   }
   const own = deletes.mode === 'soft' ? ({ mode: 'soft', column: DELETION_MARK } as const) : ({ mode: 'hard' } as const)

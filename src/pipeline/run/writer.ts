@@ -184,6 +184,7 @@ function warnWithoutKeys(
     type: 'warning',
     code: 'no_keys',
     resource: resource.name,
+    namesResource: true,
     message: `${resource.name} is merged but has neither primary_key nor merge_key: its rows are appended`,
   })
 }

@@ -351,7 +351,7 @@ export class ListWalk {
     if (cut !== undefined) return cut
     if (pages > 1 && SUSPICIOUS_COUNTS.has(records)) {
       const message = `${name}: the list has exactly ${records} records; check that the API does not stop there`
-      this.#context.emit({ type: 'warning', code: 'other', resource: name, message })
+      this.#context.emit({ type: 'warning', code: 'other', resource: name, namesResource: true, message })
     }
     return judged
   }

@@ -30,7 +30,7 @@ async function* looks(reader: ListReader, context: ListContext, suffix: string):
   const again = SecondLook.at(first, reader)
   if (again === undefined || caps.reached(first.pages, 0) !== undefined) return first.end
   const message = `${name}: ${again.reason}; it is read once more`
-  context.emit({ type: 'warning', code: 'list_changed', resource: name, message })
+  context.emit({ type: 'warning', code: 'list_changed', resource: name, namesResource: true, message })
   try {
     const walk = { suffix: `${suffix}~again`, caps, pagesBefore: first.pages, fresh: again.fresh }
     return again.judge(yield* new ListWalk(reader, context, walk).pages())

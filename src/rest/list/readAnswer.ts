@@ -109,7 +109,7 @@ function dropped(
 ): Reading {
   const resource = reader.resource.name
   const message = `${resource}: the answer ${response.status} of ${response.url} was ignored, as a response action says`
-  emit({ type: 'warning', code: 'ignored_response', resource, message })
+  emit({ type: 'warning', code: 'ignored_response', resource, namesResource: true, message })
   const page = answerPage(request, response, 0, undefined, () => bodyExcerpt(reader, response))
   return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
 }
@@ -123,7 +123,7 @@ async function parsed(
   const { name } = reader.resource
   const changed = (why: string): void => {
     const message = `${name}: the text of the answer of ${response.url} was changed: ${why}, so U+FFFD stands where it could not be read`
-    tellOnce(context, 'text', { type: 'warning', code: 'text_changed', resource: name, message })
+    tellOnce(context, 'text', { type: 'warning', code: 'text_changed', resource: name, namesResource: true, message })
   }
   try {
     return new JsonDocument(await jsonBody(response.body, response.headers, request.url, changed))
