@@ -1,4 +1,4 @@
-import { ConfigError, type ErrorCode, QueryError, RequestError, SluiceError } from '../model/errors.js'
+import { ConfigError, type ErrorCode, QueryError, SluiceError } from '../model/errors.js'
 import { printableLines } from './terminal/printable.js'
 import { NoAnswer } from './terminal/prompt.js'
 import type { Output } from './terminal/terminal.js'
@@ -15,7 +15,7 @@ export function reportFailure(error: unknown, output: Output, debug: boolean): E
   output.line(`${output.styled('red', 'error:')} ${printableLines(messageOf(error))}`)
   if (hint !== undefined) output.line(`${output.styled('bold', 'hint:')} ${hint}`)
   if (error instanceof SluiceError) {
-    output.line(`${output.styled('bold', 'code:')} ${error.code}, explained in docs/troubleshooting.md`)
+    output.line(`${output.styled('bold', 'code:')} ${error.code} (sluice explain ${error.code})`)
   }
   if (debug) output.line(printableLines(stackOf(error)))
   if (error instanceof NoAnswer) return 130
@@ -46,22 +46,5 @@ const HINTS: Partial<Readonly<Record<ErrorCode, string>>> = {
 }
 
 function hintFor(error: unknown): string | undefined {
-  if (!(error instanceof SluiceError)) return undefined
-  if (error instanceof RequestError && error.code === 'http_status') return statusHint(error.status)
-  return HINTS[error.code]
-}
-
-function statusHint(status: number | undefined): string | undefined {
-  switch (status) {
-    case 401:
-      return 'the API did not accept the credentials: check the secret and the auth block'
-    case 403:
-      return 'the credentials are known but not allowed to read this: check their scopes'
-    case 404:
-      return 'there is nothing at this address: check base_url and the path of the resource'
-    case 429:
-      return 'the API limits its rate: wait, or lower client.concurrency'
-    default:
-      return undefined
-  }
+  return error instanceof SluiceError ? HINTS[error.code] : undefined
 }

@@ -18,7 +18,13 @@ export async function sluice(
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (error instanceof CommanderError) {
+      const takesAll = args.find(argument => argument === '--select' || argument === '--reset')
+      if (error.code === 'commander.missingArgument' && takesAll !== undefined) {
+        context.terminal.err.line(`${takesAll} takes every name that follows it: write the file before it`)
+      }
+      return error.exitCode === 0 ? 0 : 2
+    }
     const { reportFailure } = await import('./failure.js')
     return reportFailure(error, context.terminal.err, args.includes('--debug'))
   }
@@ -31,7 +37,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     .description('Loads REST APIs into typed tables.')
     .version(context.version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand(false)
+    .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
     .configureOutput({ writeOut: text => out.write(text), writeErr: text => err.write(text) })
     .showHelpAfterError('(--help lists what there is)')
@@ -157,6 +163,14 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     .action(async (file: string, options) => {
       const { planCommand } = await import('./commands/plan.js')
       exit(await planCommand(file, options, context))
+    })
+
+  command(program, 'explain')
+    .description('say what the code of an error or of a warning means, and what to do')
+    .argument('<code>', 'as in config or rate_limit')
+    .action(async (code: string) => {
+      const { explainCommand } = await import('./commands/explain.js')
+      exit(await explainCommand(code, context))
     })
 
   command(program, 'init')

@@ -60,8 +60,8 @@ export async function destinationFromUrl(
   const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
   const forms = alternatives(Object.values(kinds).map(({ form }) => `\`${form}\``))
   if (kind === undefined) {
-    const meant = nearMiss(scheme, Object.keys(kinds))
-    const hint = meant === undefined ? '' : `; did you mean \`${meant}:\`?`
+    const meant = meantBy(text, scheme)
+    const hint = meant === undefined ? '' : `; did you mean \`${meant}\`?`
     const written = scheme === '' ? '' : `, not \`${scheme}:\``
     throw new ConfigError([{ place, message: `expected ${forms}${written}${hint}` }])
   }
@@ -73,4 +73,12 @@ export async function destinationFromUrl(
     const { message } = error.problems[0] ?? error
     throw new ConfigError([{ place, message }])
   }
+}
+
+/** Never repeats what may hold a password. */
+function meantBy(text: string, scheme: string): string | undefined {
+  const near = scheme === '' ? undefined : nearMiss(scheme, Object.keys(kinds))
+  if (near !== undefined) return `${near}:`
+  if (/^[^:@]+\.(duckdb|ddb|db)$/i.test(text)) return `duckdb:${text}`
+  return scheme === '' && /^[^:@]*\/$/.test(text) ? `files:${text}` : undefined
 }

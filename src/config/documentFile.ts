@@ -52,7 +52,9 @@ export function parseDocumentText(text: string, path: string): DocumentFile {
   const [error] = document.errors
   if (error !== undefined) {
     const { line, col } = lineCounter.linePos(error.pos[0])
-    throw fileError(path, `is not valid YAML: ${firstLine(error.message)}`, { line, column: col })
+    const written = text.split('\n')[line - 1] ?? ''
+    const advice = /[[{,:] *\$\{/.test(written) ? '; put a `${…}` in quotes' : ''
+    throw fileError(path, `is not valid YAML: ${firstLine(error.message)}${advice}`, { line, column: col })
   }
   spellNumbers(document)
   let value: unknown

@@ -81,7 +81,7 @@ export async function loadPipelineFile(file: string, options: PipelineFileOption
   checkOptions(forFile, options)
   const cwd = options.cwd ?? process.cwd()
   const path = resolve(cwd, file)
-  const shown = isAbsolute(file) || file.startsWith('..') ? path : relative(cwd, path)
+  const shown = isAbsolute(file) || file.startsWith('..') ? path : relative(cwd, path) || '.'
   const env = options.env ?? processEnvironment()
   const reading: Reading = { path, shown, cwd, env, overrides: options, warnings: [] }
   const pipelines = await readPipelines(reading)
@@ -95,6 +95,8 @@ async function readPipelines(reading: Reading): Promise<Pipeline[]> {
     return [await pipelineFrom(document.value, reading, document)]
   }
   if (['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'].includes(extension)) return await modulePipelines(reading)
+  // A folder says that it is one.
+  if (extension === '') await readText(reading.path, reading.shown)
   throw fileError(reading.shown, 'is no pipeline file: expected .yaml, .yml, .json, .ts or .js')
 }
 

@@ -22,6 +22,8 @@ export interface LoadInfo {
 export interface UnfinishedLoad extends LoadInfo {
   /** Folder of the load. */
   readonly path: string
+  /** Whether it holds no answer. */
+  readonly isEmpty: boolean
 }
 
 /** Suffix of a load's folder that no run resumes: kept after its commit, or set aside. */
@@ -36,8 +38,8 @@ export async function unfinishedLoads(files: Files, dir: string): Promise<readon
   const names = await files.list(loads).catch(() => [])
   const found: UnfinishedLoad[] = []
   for (const name of names.filter(name => !PUT_AWAY.test(name))) {
-    const info = await infoOf(files, join(loads, name, RESPONSES_FILE))
-    if (info !== undefined) found.push({ ...info, path: join(loads, name) })
+    const opened = await openedOf(files, join(loads, name, RESPONSES_FILE))
+    if (opened !== undefined) found.push({ ...opened, path: join(loads, name) })
   }
   return found.sort((a, b) => Number(a.loadId) - Number(b.loadId) || (a.loadId < b.loadId ? -1 : 1))
 }
@@ -117,7 +119,7 @@ export async function removeStubs(files: Files, dir: string): Promise<void> {
       await files.remove(path).catch(() => {})
       continue
     }
-    if (!/^[\d.]+$/.test(name) || (await infoOf(files, join(path, RESPONSES_FILE))) !== undefined) continue
+    if (!/^[\d.]+$/.test(name) || (await openedOf(files, join(path, RESPONSES_FILE))) !== undefined) continue
     if ((await sizeOf(files, join(path, RESPONSES_FILE))) < SHORTEST_WORTH_KEEPING) await files.remove(path)
   }
 }
@@ -133,12 +135,17 @@ async function sizeOf(files: Files, path: string): Promise<number> {
   }
 }
 
-async function infoOf(files: Files, path: string): Promise<LoadInfo | undefined> {
+async function openedOf(files: Files, path: string): Promise<Omit<UnfinishedLoad, 'path'> | undefined> {
   const file = await openExisting(files, path, 'r').catch(() => undefined)
   if (file === undefined) return undefined
   try {
-    for await (const record of scan(file)) return decodeInfo(await readRecord(file, record))
-    return undefined
+    let info: LoadInfo | undefined
+    for await (const record of scan(file)) {
+      if (info !== undefined) return { ...info, isEmpty: false }
+      info = decodeInfo(await readRecord(file, record))
+      if (info === undefined) return undefined
+    }
+    return info === undefined ? undefined : { ...info, isEmpty: true }
   } finally {
     await file.close()
   }

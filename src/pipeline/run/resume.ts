@@ -92,6 +92,7 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
     if (newest === undefined || Number(unfinished.loadId) > Number(newest)) newest = unfinished.loadId
     const refusal = refusalToResume(unfinished, fingerprint, now)
     if (refusal === undefined) resumable = unfinished.loadId
+    else if (unfinished.isEmpty) await putAway(setup.files, unfinished.path)
     else {
       const moved = await setAside(setup.files, unfinished.path, 'aside')
       emit({

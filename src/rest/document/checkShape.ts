@@ -135,11 +135,26 @@ function wrongValue(
     const keys = needed.map(([field]) => (field === 'type' ? `type: ${kind.type}` : `${field}: …`)).join(', ')
     return { path, message: `\`${input}\` alone is not enough; write \`{${keys}}\``, kind: 'other' }
   }
-  const meant = nearMiss(input, values)
+  const synonym = SYNONYMS.get(input.toLowerCase())
+  const meant = synonym !== undefined && values.includes(synonym) ? synonym : nearMiss(input, values)
   const written = isSensitive(path) || input.length > 40 ? '' : `, not ${JSON.stringify(input)}`
   const hint = meant === undefined ? '' : `; did you mean \`${meant}\`?`
   return { path, message: `expected ${phrase}${written}${hint}`, kind: 'other', expected: phrase }
 }
+
+/** What other tools call the data types. */
+const SYNONYMS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    bigint: ['integer', 'int', 'int64', 'long'],
+    text: ['string', 'str', 'varchar', 'char', 'uuid'],
+    double: ['float', 'float64', 'number', 'real'],
+    bool: ['boolean'],
+    timestamp: ['datetime', 'timestamptz'],
+    json: ['object', 'array', 'list', 'dict', 'map', 'struct', 'jsonb'],
+    decimal: ['numeric', 'money'],
+    binary: ['bytes', 'blob', 'bytea'],
+  }).flatMap(([type, names]) => names.map(name => [name, type] as const)),
+)
 
 /** Values that may be secrets are never shown. */
 function isSensitive(path: PropertyPath): boolean {

@@ -50,6 +50,15 @@ export function isPlain(value: unknown): value is Record<string, unknown> {
 }
 
 function resolveText(text: string, path: PropertyPath, lookup: Lookup, problems: Problems): string | Secret {
+  const shell = shellReference(text, path)
+  if (shell !== undefined) {
+    const name = shell.replace(/[${}]/g, '')
+    problems.add(
+      path,
+      `\`${shell}\` is taken as it is written. For a secret write \`\${secrets.${name.toLowerCase()}}\`, for another variable of the environment \`\${env.${name}}\``,
+    )
+    return ''
+  }
   if (!text.includes('${')) return text
   for (const [reference, context = ''] of text.matchAll(/\$\{(\w+)\.[\w.-]+\}/g)) {
     if (context === 'secrets' || context === 'env') continue
@@ -61,6 +70,14 @@ function resolveText(text: string, path: PropertyPath, lookup: Lookup, problems:
   if ('value' in found) return found.value
   problems.addMissingSecret(path, found.missing)
   return text.includes('${secrets.') ? unknownSecret : ''
+}
+
+/** A variable as shells and other tools write it: `${NAME}` anywhere, `$API_KEY` and the like as a whole credential. */
+function shellReference(text: string, path: PropertyPath): string | undefined {
+  const inBraces = /(?<!\$)\$\{[A-Z][A-Z0-9_]*\}/.exec(text)?.[0]
+  if (inBraces !== undefined) return inBraces
+  const holdsCredentials = path.some(key => key === 'auth' || key === 'headers' || key === 'params')
+  return holdsCredentials ? /^(?:\w+ )?(\$(?:[A-Z0-9]+_)*(?:KEY|TOKEN|SECRET|PASSWORD))$/.exec(text)?.[1] : undefined
 }
 
 const interpolated = new Set(['path', 'params', 'json', 'data', 'headers'])

@@ -109,9 +109,13 @@ function hint(status: number, isSigned: boolean): string {
     case 422:
       return 'check the parameters and the body of the request'
     case 401:
-      return isSigned ? 'the API does not accept the credentials in `auth`' : 'the API wants credentials: add `auth`'
+      return isSigned
+        ? 'the API does not accept the credentials: check the secret and the `auth` block'
+        : 'the API wants credentials: add `auth`'
     case 403:
-      return isSigned ? 'the credentials lack the right for this' : 'the API wants credentials: add `auth`'
+      return isSigned
+        ? 'the credentials are known and lack the right for this: check their scopes'
+        : 'the API wants credentials: add `auth`'
     case 404:
     case 410:
       return 'check `base_url` and `path`; where an answer may be missing, add a response action `ignore` for this status'

@@ -98,7 +98,8 @@ function checkReachable(
   client: ClientConfig,
   problems: Problems,
 ): void {
-  if (client.base_url !== '' || typeof start === 'object') return
+  const isKnown = client.base_url !== '' || problems.has(['client', 'base_url'])
+  if (isKnown || typeof start === 'object') return
   if (!/^https?:\/\//i.test(start ?? '')) {
     problems.add(merged.where('endpoint', 'path'), 'must be an absolute URL, as `client.base_url` is empty')
   }

@@ -1,0 +1,36 @@
+import { readFile } from 'node:fs/promises'
+import { nearMiss } from '../../rest/document/problems.js'
+import type { ExitCode } from '../failure.js'
+import { printable } from '../terminal/printable.js'
+import type { CommandContext } from './command.js'
+
+/** `sluice explain CODE`: what the code of an error or of a warning means, and what to do. */
+export async function explainCommand(code: string, { terminal }: CommandContext): Promise<ExitCode> {
+  const explained = explanations(await readFile(new URL('../../../docs/troubleshooting.md', import.meta.url), 'utf8'))
+  const text = explained.get(code)
+  if (text !== undefined) {
+    terminal.out.line(text)
+    return 0
+  }
+  const meant = nearMiss(code, explained.keys())
+  const hint = meant === undefined ? `; known are ${[...explained.keys()].join(', ')}` : `; did you mean ${meant}?`
+  terminal.err.line(`There is no code ${printable(code)}${hint}`)
+  return 2
+}
+
+/** By code: the sections of errors and the rows of warnings, without the marks of Markdown. */
+function explanations(guide: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>()
+  for (const [, code = '', text = ''] of guide.matchAll(/^\| `([a-z_]+)` \| (.+) \|$/gm)) found.set(code, plain(text))
+  for (const [, code = '', text = ''] of guide.matchAll(/^### `([a-z_]+)`\n\n([\s\S]*?)(?=\n##|$(?![\s\S]))/gm)) {
+    found.set(code, plain(text))
+  }
+  return found
+}
+
+function plain(markdown: string): string {
+  return markdown
+    .trim()
+    .replace(/\[([^\]]+)\]\([^)]*\)/g, '$1')
+    .replace(/[*]{2}/g, '')
+}
