@@ -64,7 +64,7 @@ with the GRANT that mends it, and nothing is changed.
 **Columns changed by hand** are left alone. Wider types are welcome (\`numeric\` for \`bigint\`, \`text\` for \`character varying\`);
 where values would be rounded or not fit at all the load fails and names the column.
 
-**Policies, rules, triggers.** A load must see every row of its tables: where a row-level policy hides some from the role, or a rule does
-something else instead (\`DO INSTEAD\`), it ends with an error and changes nothing. Triggers of yours run; no receipt knows of rows that one drops or changes.
+**Policies, views, rules, triggers.** A load must see every row of its tables: where a row-level policy hides some from the role, a view
+stands in place of a table, or a rule does something else instead (\`DO INSTEAD\`), it ends with an error and changes nothing. Triggers of yours run; no receipt knows of rows that one drops or changes.
 `
 }

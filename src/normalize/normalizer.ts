@@ -17,11 +17,11 @@ import type { TableWriter } from './tables/tableWriter.js'
 const DEFAULT_BATCH_ROWS = 61_440
 /**
  * With long rows, a batch ends before its rows are complete. Including the piece of a page added before the next check,
- * a text column stays within one 32 MB block. The kernel's memory has blocks of powers of two.
+ * a text column stays within one 8 MB block. The kernel's memory has blocks of powers of two.
  */
-const BATCH_BYTES = 24 << 20
+const BATCH_BYTES = 7 << 20
 /** For all tables together: a load of many tables with long rows does not hold a full batch for each. */
-const BATCHES_BYTES = 48 << 20
+const BATCHES_BYTES = 24 << 20
 
 export interface NormalizerOptions {
   /** It evolves: tables and columns are added. */
@@ -44,7 +44,7 @@ export interface NormalizerOptions {
   readonly decimals: CellLimits['decimals']
   /**
    * Rows of a full batch, default 61,440. A record's rows are never split, so a batch may hold more. It holds fewer if
-   * their values take more than 32 MiB.
+   * their values take more than 7 MiB.
    */
   readonly batchRows?: number | undefined
 }

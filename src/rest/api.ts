@@ -84,7 +84,8 @@ export interface Paginator {
 
 /** A short page has one of three causes: the list ends, the API caps its pages, or it leaves records out of them. */
 export interface ShortPages {
-  isShort(page: ApiPage): boolean
+  /** Records that a page may have. A page with fewer, but not without any, is short. */
+  readonly limit: number
   /** The request that starts right after the records of this page. It is the right one for an API that caps its pages. */
   behind(page: ApiPage): RequestPatch
   /** The same paginator for capped pages: it advances by the records that arrived. */

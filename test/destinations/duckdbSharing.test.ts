@@ -99,7 +99,16 @@ describe('a file that the same process has open', () => {
   })
 })
 
-const SETTINGS = `SELECT ${['threads', 'memory_limit', 'allocator_flush_threshold', 'write_buffer_row_group_count'].map(name => `current_setting('${name}')::VARCHAR`)}`
+const SETTING_NAMES = [
+  'threads',
+  'memory_limit',
+  'allocator_flush_threshold',
+  'allocator_bulk_deallocation_flush_threshold',
+  'write_buffer_row_group_count',
+  'checkpoint_threshold',
+  'auto_checkpoint_skip_wal_threshold',
+]
+const SETTINGS = `SELECT ${SETTING_NAMES.map(name => `current_setting('${name}')::VARCHAR`)}`
 
 test('the settings of a shared instance are the same before, during and after a load', async () => {
   const { path, made } = await shop()

@@ -95,6 +95,19 @@ describe('rows that are put in while others arrive', () => {
     })
   })
 
+  test('go into the file at once where their texts are long, and not through the log', async () => {
+    const path = freshPath()
+    const wide = testSchema({ texts: { columns: { text: { data_type: 'text' } }, disposition: 'append' } })
+    const batches = 4
+    await withConnection(duckdb(path), async connection => {
+      const load = await begin(connection)
+      for (let number = 0; number < batches; number++) await load.stage(wideBatch(), wide)
+      await load.commit(commitPlan(wide, { loadId: '2.1', tables: [{ table: 'texts', disposition: 'append' }] }))
+      expect((await stat(path)).size).toBeGreaterThan(batches * WIDE_ROWS * WIDE_TEXT)
+      expect((await stat(`${path}.wal`).catch(() => ({ size: 0 }))).size).toBe(0)
+    })
+  })
+
   test('are there after the commit, each once', async () => {
     await withConnection(duckdb(freshPath()), async connection => {
       const load = await begin(connection)

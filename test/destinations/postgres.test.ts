@@ -705,6 +705,8 @@ test.each([
   ['53300', 'sorry, too many clients already', true, /max_connections/],
   ['40P01', 'deadlock detected', true, /run again/],
   ['25006', 'cannot execute INSERT in a read-only transaction', false, /standby/],
+  ['25P03', 'terminating connection due to idle-in-transaction timeout', true, /connection was lost.*Run again/],
+  ['25P04', 'terminating connection due to transaction timeout', true, /connection was lost.*Run again/],
   ['28000', 'no pg_hba.conf entry for host', false, /pg_hba/],
   ['54011', 'tables can have at most 1600 columns', false, /1600/],
   ['99999', 'something new', false, /failed while testing: something new \(99999\)/],

@@ -61,8 +61,10 @@ CREATE POLICY a ON api_data.items FOR SELECT USING (id < 2);
 CREATE POLICY b ON api_data.items FOR INSERT WITH CHECK (true);
 CREATE POLICY c ON api_data.items FOR DELETE USING (true)`
 
-const VIEW = `ALTER TABLE api_data.items RENAME TO kept; CREATE VIEW api_data.items AS SELECT id, round FROM api_data.kept;
-ALTER VIEW api_data.items OWNER TO %`
+/** Takes the place of a table, with all of its columns. */
+const view = (table: string, where: string): string =>
+  `ALTER TABLE api_data.${table} RENAME TO kept; CREATE VIEW api_data.${table} AS SELECT * FROM api_data.kept WHERE ${where};
+ALTER VIEW api_data.${table} OWNER TO %`
 
 test.each([
   ['merge', 'a policy that hides rows', HIDDEN, /row-level security.*ALTER ROLE … BYPASSRLS/],
@@ -71,15 +73,15 @@ test.each([
     'merge',
     'a rule that deletes nothing',
     'CREATE RULE keep AS ON DELETE TO api_data.items DO INSTEAD NOTHING',
-    /items has the rule keep.*DROP RULE/,
+    /items has the rule keep.*drop the rule/,
   ],
   [
     'replace',
     'a rule that inserts nothing',
     'CREATE RULE closed AS ON INSERT TO api_data.items DO INSTEAD NOTHING',
-    /items has the rule closed.*DROP RULE/,
+    /items has the rule closed.*drop the rule/,
   ],
-  ['merge', 'a view in its place', VIEW, /a view, or something else that is no plain table/],
+  ['merge', 'a view in its place', view('items', 'true'), /api_data\.items is a view.*rename it/],
   [
     'merge',
     'a column whose values the server makes',
@@ -93,6 +95,17 @@ test.each([
   await expect(again()).rejects.toMatchObject({ code: 'destination', transient: false, message })
   expect(await rows()).toEqual(['1/0', '2/0'])
   expect(await loadCount()).toBe(1)
+})
+
+test.each([
+  ['items', 'id < 2', ['1/0', '2/0']],
+  ['_dlt_loads', 'false', ['1/0', '2/0']],
+] as const)('a view that hides rows of %s is no table to load into', async (table, where, expected) => {
+  const { again, sql } = await loads('merge')
+  await sql(view(table, where))
+  await expect(again()).rejects.toMatchObject({ code: 'destination', message: /is a view.*Nothing was changed/ })
+  const all = await sql(`SELECT id::int, round::int FROM api_data.${table === 'items' ? 'kept' : 'items'} ORDER BY id`)
+  expect(all.map(({ id, round }) => `${id}/${round}`)).toEqual(expected)
 })
 
 test.each([

@@ -437,13 +437,13 @@ describe('pages', () => {
     const { normalizer } = openLoad()
     const page = Buffer.from(JSON.stringify([{ text: 'x'.repeat(1 << 20) }]))
     const cut: number[] = []
-    for (let number = 0; number < 70; number++) {
+    for (let number = 0; number < 24; number++) {
       normalizer.write('items', page)
       cut.push(...normalizer.take().map(({ rows }) => rows))
     }
-    // Of a text of 1 MiB and its length, 24 are more than 24 MiB.
-    expect(cut).toEqual([24, 24])
-    expect(normalizer.take(true).map(({ rows }) => rows)).toEqual([22])
+    // Of a text of 1 MiB and its length, 7 are more than 7 MiB.
+    expect(cut).toEqual([7, 7, 7])
+    expect(normalizer.take(true).map(({ rows }) => rows)).toEqual([3])
   })
 
   it('gives rows of one table to the rows that hold them, in whichever table those are', () => {

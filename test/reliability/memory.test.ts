@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { RestApiConfig } from '../../src/index.js'
+import { duckdb, pipeline, type RestApiConfig, restApi } from '../../src/index.js'
 import { type Seen, serve } from '../rest/clientServer.js'
 
 /** Memory of whole processes: the API is in this one, each load in its own. */
@@ -63,6 +64,10 @@ async function levels(parents: number, pageMebibytes: number): Promise<RestApiCo
   const base_url = await partsApi(() => ({
     parts: [`{"data":${JSON.stringify(page)},"more":false,"padding":"`, ...times(pageMebibytes, MEBIBYTE), '"}'],
   }))
+  return treeOf(base_url)
+}
+
+function treeOf(base_url: string): RestApiConfig {
   const endpoint = (path: string) => ({ path, data_selector: 'data', paginator: 'single_page' as const })
   return {
     client: { base_url },
@@ -74,7 +79,58 @@ async function levels(parents: number, pageMebibytes: number): Promise<RestApiCo
   }
 }
 
+const PARENTS = 4
+
+/**
+ * Answers a list of the third level only when nothing more is asked for meanwhile. Gives how many were asked for at once.
+ */
+async function patientApi(padding: string): Promise<{ base_url: string; most: () => number }> {
+  const body = JSON.stringify({ data: Array.from({ length: PARENTS }, (_, id) => ({ id })) })
+  const waiting: (() => void)[] = []
+  let asked = 0
+  let most = 0
+  const answerAll = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      for (let before = -1; before !== asked; ) {
+        before = asked
+        for (let turn = 0; turn < 100; turn++) await setImmediate()
+      }
+      most = Math.max(most, waiting.length)
+      waiting.shift()?.()
+    }
+  }
+  const server = await serve(({ url }, response) => {
+    response.setHeader('content-type', 'application/json')
+    if (!url.startsWith('/three')) {
+      response.end(body)
+      return
+    }
+    asked++
+    waiting.push(() => response.end(body + padding))
+    if (waiting.length === 1) void answerAll()
+  })
+  onTestFinished(() => server.close())
+  return { base_url: server.origin, most: () => most }
+}
+
 describe('lists of three levels', () => {
+  it('ask for no more pages of 5 MiB at once than the budget has room for, whatever the concurrency', {
+    timeout: 60_000,
+  }, async () => {
+    const home = await mkdtemp(join(tmpdir(), 'sluice-budget-'))
+    onTestFinished(() => rm(home, { recursive: true, force: true }))
+    const { base_url, most } = await patientApi(' '.repeat(5 * 2 ** 20))
+    const load = pipeline({
+      name: 'budget',
+      source: restApi(treeOf(base_url), { env: {}, cwd: home }),
+      destination: duckdb(join(home, 'budget.duckdb')),
+      home,
+    })
+    const { rows } = await load.run({ concurrency: 16 })
+    expect(rows).toEqual({ one: PARENTS, two: PARENTS ** 2, three: PARENTS ** 3 })
+    expect(most()).toBeLessThanOrEqual(8)
+  })
+
   it('stay below a bound of memory together', { timeout: 180_000 }, async () => {
     const { rows, peakMb } = await peakOf(await levels(4, 5))
     expect(rows).toEqual({ one: 4, two: 16, three: 64 })

@@ -57,6 +57,39 @@ describe('offset', () => {
     expect(end.end).toBe('proven')
   })
 
+  it.each([
+    [1, 3],
+    [2, 3],
+    [3, 3],
+    [4, 3],
+    [5, 6],
+    [7, 100],
+  ])('finds out that pages are capped at one record: a list of %i, limit %i', async (count, limit) => {
+    server = await api(url => listing(count, url, { cap: 1, total: false }))
+    const { records, end } = await read(things(server.origin, { ...endpoint, paginator: { type: 'offset', limit } }))
+    expect(ids(records)).toEqual(Array.from({ length: count }, (_, id) => id))
+    expect(end.end).toBe('proven')
+  })
+
+  it.each([
+    ['behind the one record', 3, [0, 3, 1]],
+    ['nothing behind it with a limit of two', 2, [0, 2]],
+    ['nothing behind it with a limit of one', 1, [0, 1]],
+  ])('asks a list of one record %s', async (_, limit, asked) => {
+    server = await api(url => listing(1, url, { total: false }))
+    const { records, end } = await read(things(server.origin, { ...endpoint, paginator: { type: 'offset', limit } }))
+    expect(records).toHaveLength(1)
+    expect(end.end).toBe('proven')
+    expect(server.asked).toEqual(asked.map(at => `GET /things?offset=${at}&limit=${limit}`))
+  })
+
+  it('asks behind one record, and doubts the list where the API does not answer', async () => {
+    server = await api(url => (url.searchParams.get('offset') === '1' ? undefined : listing(1, url, { total: false })))
+    const { records, end } = await read(things(server.origin, endpoint))
+    expect(records).toHaveLength(1)
+    expect(end).toMatchObject({ end: 'limited', reason: expect.stringContaining('caps pages') })
+  })
+
   it('comes back to the page that was jumped to where the API caps pages', async () => {
     server = await api(url => listing(6, url, { cap: 3, total: false }))
     const paginator = { type: 'offset', limit: 6 }

@@ -23,8 +23,18 @@ export interface StagingFolder {
 }
 
 export interface StagedFiles extends StagedTable {
-  /** Bytes of the rows that DuckDB processes at a time, estimated from the table's batch with the widest rows. */
-  readonly vectorBytes: number
+  /** What the table has so far, in these files and those taken before. */
+  readonly amount: StagedAmount
+}
+
+/** How much was staged of a table. */
+export interface StagedAmount {
+  readonly rows: number
+  readonly bytes: number
+  /** Average bytes of a row, in the batch with the longest rows. */
+  readonly rowBytes: number
+  /** Bytes of the largest batch. */
+  readonly batchBytes: number
 }
 
 /** Everything that was staged, by table. */
@@ -49,16 +59,10 @@ interface TableFiles {
   /** Files of the batches' `rootRuns`. */
   rootRuns: TableFiles | undefined
   current: { readonly path: string; readonly encoder: ParquetEncoder } | undefined
-  /** Total bytes written. */
-  bytes: number
-  /** Average bytes of a row, in the batch with the widest rows. */
-  rowBytes: number
+  amount: StagedAmount
   /** Settles after the last write. */
   tail: Promise<void>
 }
-
-/** DuckDB processes this many rows at a time, whatever they hold. */
-const VECTOR_ROWS = 2048
 
 /** Creates the folder. Removes what an earlier attempt left in it. */
 export async function openStagingFolder(folder: string): Promise<StagingFolder> {
@@ -90,8 +94,7 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
     }
     const rowGroup = table.current.encoder.rowGroup(batch)
     const bytes = rowGroup.reduce((sum, piece) => sum + piece.length, 0)
-    table.bytes += bytes
-    table.rowBytes = Math.max(table.rowBytes, bytes / batch.rows)
+    table.amount = withBatch(table.amount, batch.rows, bytes)
     await append(table.current.path, [...pieces, ...rowGroup])
   }
 
@@ -157,9 +160,17 @@ function newTable(): TableFiles {
     columns: new Map(),
     rootRuns: undefined,
     current: undefined,
-    bytes: 0,
-    rowBytes: 0,
+    amount: { rows: 0, bytes: 0, rowBytes: 0, batchBytes: 0 },
     tail: Promise.resolve(),
+  }
+}
+
+function withBatch(before: StagedAmount, rows: number, bytes: number): StagedAmount {
+  return {
+    rows: before.rows + rows,
+    bytes: before.bytes + bytes,
+    rowBytes: Math.max(before.rowBytes, bytes / rows),
+    batchBytes: Math.max(before.batchBytes, bytes),
   }
 }
 
@@ -216,7 +227,7 @@ function stagedFiles(table: TableFiles, files: readonly StagedFile[], schema: Re
     relation: `(SELECT ${[...columns, ...nulls, row].join(', ')} FROM read_parquet([${paths}], union_by_name = true))`,
     columns: new Set(present.keys()),
     ordinal,
-    vectorBytes: Math.min(table.bytes, table.rowBytes * VECTOR_ROWS),
+    amount: table.amount,
   }
 }
 

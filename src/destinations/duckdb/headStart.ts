@@ -11,7 +11,7 @@ import { hasRow, type SqlSession, type StagedTable, textLiteral, toldSession } f
 import type { Database } from './database.js'
 import { duckdbDialect } from './duckdbDialect.js'
 import { duckdbSession, interruptible } from './duckdbSession.js'
-import type { Staged, StagedFiles, StagingFolder } from './duckdbStaging.js'
+import type { Staged, StagedAmount, StagedFiles, StagingFolder } from './duckdbStaging.js'
 
 /**
  * Used while rows arrive. One thread: with several, each would end a statement with an incomplete row group. Closing
@@ -20,17 +20,51 @@ import type { Staged, StagedFiles, StagingFolder } from './duckdbStaging.js'
  */
 const WHILE_READING = { threads: '1', write_buffer_row_group_count: '1' }
 
-/** Used until the end: otherwise DuckDB keeps every block that it writes while there is memory left. */
+/**
+ * Used until the end: otherwise DuckDB keeps every block that it writes while there is memory left, and the allocator
+ * keeps what is freed, in an arena for each thread that ran a statement.
+ */
 function withMemory(mib: number) {
-  return { memory_limit: `${mib}MiB`, allocator_flush_threshold: '8MiB' }
+  const flush = { allocator_flush_threshold: '8MiB', allocator_bulk_deallocation_flush_threshold: '1MiB' }
+  return { memory_limit: `${mib}MiB`, ...flush }
 }
 
 /**
- * Enough for the values of one row group, which are in memory until compressed. Plus the texts of two vectors, one read
- * and one compressed, which DuckDB cannot move to disk meanwhile. Never more than before.
+ * Used for the commit of long rows. DuckDB counts 16 bytes for a text when it decides whether to write a commit to its
+ * log first. It would write every long text there, 2,048 rows in one piece of memory, and keep the rows in memory.
  */
-function memoryMibFor(columns: number, vectorBytes: number, mostMib: number): number {
-  return Math.min(mostMib, Math.max(128, columns * 2) + Math.ceil((2 * vectorBytes) / 2 ** 20))
+const COMMIT_LONG_ROWS = { checkpoint_threshold: '1KB', auto_checkpoint_skip_wal_threshold: '0' }
+
+/** DuckDB compresses so many rows while they are inserted, and the rest in the commit. */
+const ROW_GROUP_ROWS = 122_880
+/** It compresses them so many at a time, whatever they hold. */
+const VECTOR_ROWS = 2048
+/** The rows of a table are long where a vector has this many bytes. */
+const LONG_VECTOR_BYTES = 16 << 20
+/** Larger row groups go to disk in parts before they are compressed, so that more memory brings little. */
+const ROW_GROUP_BYTES_IN_MEMORY = 64 << 20
+
+function vectorBytes({ bytes, rowBytes }: StagedAmount): number {
+  return Math.min(bytes, rowBytes * VECTOR_ROWS)
+}
+
+/**
+ * Memory for inserting: the values of a row group until they are compressed, or a batch and its copy, in blocks that
+ * texts may fill by half.
+ */
+function insertionMib(columns: number, { rowBytes, batchBytes }: StagedAmount): number {
+  const fits = rowBytes * ROW_GROUP_ROWS < ROW_GROUP_BYTES_IN_MEMORY
+  const least = fits ? 128 : Math.min(128, Math.max(48, columns * 4))
+  return Math.max(least, columns * 2, mebibytesOf(4 * batchBytes))
+}
+
+/** Memory for compressing: besides, DuckDB cannot move the texts of one vector to disk meanwhile. */
+function compressionMib(columns: number, amount: StagedAmount): number {
+  return insertionMib(columns, amount) + mebibytesOf(2 * vectorBytes(amount))
+}
+
+function mebibytesOf(bytes: number): number {
+  return Math.ceil(bytes / 2 ** 20)
 }
 
 /**
@@ -88,9 +122,11 @@ interface Begun {
   readonly shapes: Map<string, readonly string[]>
   /** By root table that this transaction filled: whether its tables were empty before. */
   readonly roots: Map<string, 'empty' | 'filled'>
-  /** Memory limits of DuckDB: now, and before. */
+  /** Memory limits of DuckDB: now, and before. Never more than before. */
   memoryMib: number
   readonly mostMemoryMib: number
+  /** There was no table in the database. */
+  readonly isFirst: boolean
 }
 
 export function headStart(
@@ -174,11 +210,11 @@ export function headStart(
     },
     async finish(plan, staged, signal) {
       if (begun === undefined || stopped) return undefined
-      const { connection, session, whileReading } = begun
+      const { connection, session } = begun
       const now = begun
       return await interruptible(connection, signal, async () => {
         const rest = await putInRest(now, plan.schema, staged)
-        await whileReading.restore()
+        await prepareCommit(now, staged)
         const tables = await remaining(now, plan, staged)
         if (tables === undefined) lost = 'not every row may stay as it came'
         return tables === undefined ? undefined : { connection, session, plan: { ...plan, tables }, staged: rest }
@@ -207,15 +243,13 @@ async function begin(database: Database, dataset: string, onStatement: OnStateme
   try {
     await connection.run('SET SESSION preserve_insertion_order = false')
     const session = toldSession(await duckdbSession(connection, dataset), onStatement)
-    const before = await settingsOf(session, Object.keys({ ...WHILE_READING, ...withMemory(0) }))
+    const before = await settingsOf(session, Object.keys({ ...WHILE_READING, ...withMemory(0), ...COMMIT_LONG_ROWS }))
     const { threads = '', write_buffer_row_group_count = '', ...memoryBefore } = before
     const whileReading = changedSettings(session, { threads, write_buffer_row_group_count })
     const memory = changedSettings(session, memoryBefore)
     changed.push(memory, whileReading)
     const mostMemoryMib = mebibytes(memoryBefore.memory_limit ?? '')
-    const memoryMib = memoryMibFor(0, 0, mostMemoryMib)
     if (!(await database.isShared())) {
-      await memory.change(withMemory(memoryMib))
       await whileReading.change(WHILE_READING)
     } else {
       await memory.restore()
@@ -224,7 +258,8 @@ async function begin(database: Database, dataset: string, onStatement: OnStateme
     await connection.run('BEGIN TRANSACTION')
     await session.createDataset()
     const tables = await DatasetTables.inspect(session)
-    const limits = { memoryMib, mostMemoryMib }
+    const isFirst = !(await hasRow(session, 'SELECT 1 FROM duckdb_tables()'))
+    const limits = { memoryMib: 0, mostMemoryMib, isFirst }
     return { connection, whileReading, memory, session, tables, shapes: new Map(), roots: new Map(), ...limits }
   } catch (error) {
     for (const settings of changed) await settings.restore().catch(() => {})
@@ -295,14 +330,34 @@ async function putIn(begun: Begun, schema: ReadonlySchema, name: string, staged:
   if (isReplacing && roots.get(root.name) === 'filled') throw new Error('the bet is lost: there are rows to replace')
   for (const one of [...lineage(schema, name)].reverse()) await ensure(begun, one)
   const columns = await tables.ensure(table)
-  const memoryMib = memoryMibFor(table.columns.size, staged.vectorBytes, begun.mostMemoryMib)
-  if (memoryMib > begun.memoryMib) {
-    begun.memoryMib = memoryMib
-    await begun.memory.change(withMemory(memoryMib))
-  }
+  const { amount } = staged
+  const memoryMib = amount.rows < ROW_GROUP_ROWS ? insertionMib : compressionMib
+  await limitMemory(begun, memoryMib(table.columns.size, amount))
   const target = session.table(name)
   const keys = { parent: undefined, rowKey: undefined, parentKey: undefined, rootKey: undefined }
   await insertStaged(session, { name, target, columns, schema: table, staged, ...keys })
+}
+
+/** Raises the limit to this, if it is lower. */
+async function limitMemory(begun: Begun, mib: number): Promise<void> {
+  const memoryMib = Math.min(begun.mostMemoryMib, mib)
+  if (memoryMib <= begun.memoryMib) return
+  begun.memoryMib = memoryMib
+  await begun.memory.change(withMemory(memoryMib))
+}
+
+/**
+ * One thread stays for long rows: each would have the texts of a vector in memory. Their rows go straight into the file
+ * only where memory surely suffices, because a failure there closes the database: where the file had no table. In older
+ * ones DuckDB may have to write long texts again, which are not counted here.
+ */
+async function prepareCommit(begun: Begun, { all }: Staged): Promise<void> {
+  const tables = [...all.values()]
+  const mib = Math.max(0, ...tables.map(({ columns, amount }) => compressionMib(columns.size, amount)))
+  await limitMemory(begun, mib)
+  const areLong = tables.some(({ amount }) => vectorBytes(amount) >= LONG_VECTOR_BYTES)
+  if (areLong && begun.isFirst && mib <= begun.mostMemoryMib) await begun.memory.change(COMMIT_LONG_ROWS)
+  else await begun.whileReading.restore()
 }
 
 /** Inserts what was staged since, for tables that already have rows. Returns what is left for the commit. */

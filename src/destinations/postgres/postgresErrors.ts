@@ -138,7 +138,8 @@ export function speaksNoTls(thrown: unknown): boolean {
 /** Whether the connection itself is lost, not only a statement refused. */
 export function isConnectionLoss(thrown: unknown): boolean {
   const { code = '', message } = serverError(thrown)
-  if (['57P01', '57P02', '57P05', '25P03', 'ECONNRESET', 'EPIPE'].includes(code) || code.startsWith('08')) return true
+  if (['57P01', '57P02', '57P05', '25P03', '25P04', 'ECONNRESET', 'EPIPE'].includes(code) || code.startsWith('08'))
+    return true
   return /connection terminated|not queryable|connection error|client was closed|socket (hang up|closed)|has been ended|Cannot call write after/i.test(
     message,
   )

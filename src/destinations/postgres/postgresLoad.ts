@@ -1,8 +1,10 @@
 import type { CommitNotes, CommitPlan, Load, LoadPlan, OnStatement } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
+import { tableChain } from '../../schema/rootKey.js'
 import { applyCommit, isCommitted } from '../sql/applyCommit.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { toldSession } from '../sql/sqlSession.js'
+import { LOADS, STATES, VERSIONS } from '../sql/systemRows.js'
 import { adoptNewTables } from './adoptTables.js'
 import type { Address } from './postgresAddress.js'
 import { GOODBYE_MS, type PostgresClient } from './postgresClient.js'
@@ -74,7 +76,7 @@ export function postgresLoad(
       await session.createDataset()
       const tables = await DatasetTables.inspect(session)
       if (!(await isCommitted(session, tables, plan.loadId))) {
-        await refuseRules(client, address, dataset, final.schema.tables)
+        await refuseDetours(client, address, dataset, final)
         const staged = await staging.relations(session, final.schema)
         const left = await adoptNewTables({ session, dataset, tables, staging }, final, staged)
         deleted = await applyCommit(session, plan, left, staged)
@@ -97,27 +99,35 @@ export function postgresLoad(
   }
 }
 
-/** A rule that does something else instead would leave rows out or in, and nobody would learn of it. */
-async function refuseRules(
+/** Views may hide rows, and rules may do something else instead: rows would be lost or doubled without a word. */
+async function refuseDetours(
   client: PostgresClient,
   { name: destination }: Address,
   dataset: string,
-  tables: ReadonlyMap<string, unknown>,
+  { schema, tables }: CommitPlan,
 ): Promise<void> {
-  const [[table, rule] = []] = (await client.query(RULES, [dataset])).rows.filter(([name]) => tables.has(name ?? ''))
+  const written = new Set([LOADS.name, VERSIONS.name, STATES.name])
+  for (const { table } of tables) for (const { name } of tableChain(schema, table)) written.add(name)
+  const { rows } = await client.query(DETOURS, [dataset])
+  const [table, rule] = rows.find(([name]) => written.has(name ?? '')) ?? []
   if (table === undefined) return
+  const why =
+    rule === null
+      ? 'is a view, which may hide rows from a load; rename it'
+      : `has the rule ${rule}, which does something else instead of what a load asks for; drop the rule`
   throw new DestinationError(
     'destination',
-    `${destination}: table ${table} has the rule ${rule}, which does something else instead of what a load asks for; nothing was changed. DROP RULE it, or load into a new dataset`,
+    `${destination}: ${dataset}.${table} ${why}, or load into a new dataset. Nothing was changed`,
     { destination },
   )
 }
 
-const RULES = `SELECT c.relname, r.rulename
-FROM pg_catalog.pg_rewrite AS r
-JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class
+const DETOURS = `SELECT c.relname, r.rulename
+FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = $1 AND r.ev_type <> '1' AND r.is_instead AND r.ev_enabled <> 'D'`
+LEFT JOIN pg_catalog.pg_rewrite AS r
+  ON r.ev_class = c.oid AND r.ev_type <> '1' AND r.is_instead AND r.ev_enabled <> 'D'
+WHERE n.nspname = $1 AND (c.relkind IN ('v', 'm') OR r.rulename IS NOT NULL)`
 
 /** Sessions that hold a table of the dataset. */
 const HOLDERS = `SELECT DISTINCT l.pid, a.application_name, a.state

@@ -225,7 +225,8 @@ export class ListWalk {
   async #settled(reading: Reading, number: number): Promise<Reading> {
     const [previous, short] = [this.#previous, this.#paginator?.shortPages]
     if (previous === undefined || short === undefined || reading.flow.kind !== 'continue') return reading
-    if (previous.flow.kind !== 'continue' || !short.isShort(previous.page)) return reading
+    const { records } = previous.page
+    if (previous.flow.kind !== 'continue' || records === 0 || records >= short.limit) return reading
     const after = (patch: RequestPatch): Asked => asked(this.#patched(previous.page.request, patch))
     const settled = await settleShortPage(previous, reading, short, {
       primaryKey: this.#reader.resource.hints.primaryKey,
@@ -235,7 +236,7 @@ export class ListWalk {
     })
     switch (settled.means) {
       case 'unknown':
-        this.#evidence.doubt(because('unsettled_page', previous.page.records))
+        this.#evidence.doubt(because('unsettled_page', records))
         break
       case 'filtered':
         this.#evidence.leavesRecordsOut()

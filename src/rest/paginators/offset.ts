@@ -112,7 +112,7 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
     ...(mode === undefined &&
       maximum == null && {
         shortPages: {
-          isShort: page => page.records > 0 && page.records < limit,
+          limit,
           behind: page => write([place, position(page) + page.records]),
           capped: offsetPaginator(config, 'capped'),
           filtered: offsetPaginator(config, 'filtered'),
