@@ -86,6 +86,10 @@ export const wholeFromOne = optionKind(
   'a whole number from 1',
   value => Number.isSafeInteger(value) && Number(value) > 0,
 )
+export const wholeFromZero = optionKind(
+  'a whole number from 0',
+  value => Number.isSafeInteger(value) && Number(value) >= 0,
+)
 export const abortSignal = havingFunctions('an AbortSignal', ['throwIfAborted', 'addEventListener'])
 /** No system has a path without letters, or one with a NUL. */
 export const path = optionKind('a path', value => typeof value === 'string' && value !== '' && !value.includes('\0'))

@@ -113,6 +113,40 @@ describe('a method of a pipeline', () => {
   })
 })
 
+describe('a dataset', () => {
+  const cases: readonly (readonly [string, (dataset: Untyped) => unknown, string])[] = [
+    ['table', dataset => dataset.table(5), 'table: expected text, not 5'],
+    ['select', dataset => dataset.table('items').select('id', null), 'columns[1]: expected text, not null'],
+    ['where, column', dataset => dataset.table('items').where({ id: 1 }), 'column: expected text, not an object'],
+    [
+      'where, operator',
+      dataset => dataset.table('items').where('id', '= 1 OR 1 =', 1),
+      'operator: expected =, !=, <, <=, >, >=, in, is null or is not null, not "= 1 OR 1 ="',
+    ],
+    ['orderBy', dataset => dataset.table('items').orderBy([]), 'column: expected text, not a list'],
+    [
+      'orderBy, direction',
+      dataset => dataset.table('items').orderBy('id', 'desc'),
+      'direction: expected ascending or descending, not "desc"',
+    ],
+    ['limit', dataset => dataset.table('items').limit('5'), 'limit: expected a whole number from 0, not "5"'],
+    ['limit below 0', dataset => dataset.table('items').limit(-1), 'limit: expected a whole number from 0, not -1'],
+    ['batches', dataset => dataset.table('items').batches(0).next(), 'rows: expected a whole number from 1, not 0'],
+    ['toParquet', dataset => dataset.table('items').toParquet('a\0b'), 'path: expected a path, not "a\\u0000b"'],
+  ]
+  test.each(cases)('refuses for %s what is none', async (_, work, message) => {
+    const { made } = await shop()
+    expect((await refusal(() => work(made.dataset()))).message).toBe(message)
+  })
+
+  test('that cannot write a Parquet file names that file', async () => {
+    const { made } = await shop()
+    await made.run()
+    const path = join(await testFolder(), 'none', 'items.parquet')
+    await expect(made.dataset().table('items').toParquet(path)).rejects.toThrow(`Cannot create ${path}`)
+  })
+})
+
 describe('a part of a pipeline', () => {
   const s3 = (options: Untyped) => files({ path: 's3://bucket/shop', s3: options }, {})
   const tls = (ssl: Untyped) => postgres({ connectionString: 'postgres://127.0.0.1/x', ssl })

@@ -60,6 +60,28 @@ test('and those of a JSON document, in a form too', async () => {
   expect(api.asked).toEqual(['POST /things?v=7.0 v=1.50&list=2.0&text=a+b'])
 })
 
+test('and those of GraphQL variables, at any depth, by an anchor, on every page', async () => {
+  const query = 'query ($x: Float) {{ items(x: $x) {{ id }} }}'
+  const api = await asked(
+    'a.yaml',
+    yaml(`{ method: POST, json: { kept: null, query: "${query}", variables: { x: &x 7.0, list: [*x, { y: 1.50, z: -0 }], big: 1E5, first: 1 } },
+      paginator: { type: page_number, page_body_path: variables.page, total_path: null, maximum_page: 2 } }`),
+  )
+  const sent = 'query ($x: Float) { items(x: $x) { id } }'
+  expect(api.seen.map(({ body }) => body)).toEqual(
+    [0, 1].map(
+      page =>
+        `{"kept":null,"query":"${sent}","variables":{"x":7.0,"list":[7.0,{"y":1.50,"z":-0}],"big":1E5,"first":1,"page":${page}}}`,
+    ),
+  )
+})
+
+test('and those of a JSON document in a JSON body', async () => {
+  const document = `{"client":{"base_url":"BASE","paginator":"single_page"},"resources":[{"name":"things","endpoint":{"method":"POST","json":{"v":7.0,"list":[2.50,{"x":1e3}],"n":12345678901234567890}}}]}`
+  const api = await asked('a.json', document)
+  expect(api.seen[0]?.body).toBe('{"v":7.0,"list":[2.50,{"x":1e3}],"n":12345678901234567890}')
+})
+
 test('a cursor begins and ends with the numbers as they are written', async () => {
   const api = await asked(
     'a.yaml',

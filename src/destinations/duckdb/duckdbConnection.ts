@@ -30,7 +30,11 @@ export function duckdbConnection(
 ): Connection {
   const loads = new Set<Load>()
 
-  const withConnection = async <T>(doing: string, work: (connection: DuckDBConnection) => Promise<T>): Promise<T> => {
+  const withConnection = async <T>(
+    doing: string,
+    work: (connection: DuckDBConnection) => Promise<T>,
+    place = database.place,
+  ): Promise<T> => {
     try {
       const connection = await database.connect()
       try {
@@ -39,7 +43,7 @@ export function duckdbConnection(
         connection.closeSync()
       }
     } catch (error) {
-      throw duckdbError(error, database.place, doing)
+      throw duckdbError(error, place, doing)
     }
   }
   const withSession = async <T>(doing: string, work: (session: SqlSession) => Promise<T>): Promise<T> =>
@@ -123,8 +127,10 @@ export function duckdbConnection(
       }
     },
     async writeParquet(query, path) {
-      return await withConnection(`writing table ${query.table} into ${path}`, connection =>
-        writeParquet(connection, dataset, query, path),
+      return await withConnection(
+        `writing table ${query.table} into ${path}`,
+        connection => writeParquet(connection, dataset, query, path),
+        path,
       )
     },
     async drop(names, next) {

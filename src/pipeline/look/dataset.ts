@@ -12,6 +12,16 @@ import type {
   SqlQuery,
 } from '../../model/destination.js'
 import { DestinationError, QueryError } from '../../model/errors.js'
+import {
+  checkOptions,
+  names,
+  needed,
+  path as pathKind,
+  text as textKind,
+  wholeFromOne,
+  wholeFromZero,
+  wordOf,
+} from '../../model/optionKinds.js'
 import type { PipelineState } from '../../model/pipelineState.js'
 import { scrubbedFailure, withoutSecrets } from '../../model/secrets/scrubber.js'
 import type { DataType, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
@@ -136,7 +146,10 @@ export function datasetOf<Tables extends TablesOf<Tables> = AnyTables>(setup: Pi
     schema: () => outward(async () => storedSchema(await committed())),
     state: () => outward(async () => (await committed())?.state),
     tables: () => outward(tables),
-    table: name => relation<Tables[typeof name]>(place, { table: name }),
+    table(name) {
+      checkOptions(needed(textKind), name, 'table')
+      return relation<Tables[typeof name]>(place, { table: name })
+    },
     query: <Row extends object>(sql: string, values?: readonly DatasetValue[]) => queried<Row>(place, sql, values),
   }
 }
@@ -236,12 +249,26 @@ async function connectTo({ setup, connect }: Place, table: string): Promise<Conn
   })
 }
 
+/** They stand in the statement as they are, so no other text may. */
+const operatorKind = wordOf([
+  '=',
+  '!=',
+  '<',
+  '<=',
+  '>',
+  '>=',
+  'in',
+  'is null',
+  'is not null',
+] satisfies Condition['operator'][])
+
 function relation<Row extends object>(place: Place, query: ReadQuery): Relation<Row> {
   const { setup } = place
   const outward = <Result>(work: () => Promise<Result>): Promise<Result> => withoutSecrets(work, setup.scrubber)
   const narrowed = <Narrowed extends object = Row>(change: Partial<ReadQuery>): Relation<Narrowed> =>
     relation<Narrowed>(place, { ...query, ...change })
   async function* batches(rows?: number): AsyncGenerator<readonly Row[]> {
+    checkOptions(wholeFromOne, rows, 'rows')
     try {
       await using connection = await connectTo(place, query.table)
       const schema = storedSchema(await connection.committed(setup.name, setup.source.name))
@@ -256,17 +283,25 @@ function relation<Row extends object>(place: Place, query: ReadQuery): Relation<
     for await (const batch of batches()) yield* batch
   }
   return {
-    select: (...columns) => narrowed({ columns }),
-    where: (column, operator, value) =>
-      narrowed({
-        where: [
-          ...(query.where ?? []),
-          { column, operator, value: value as DatasetValue | readonly DatasetValue[] | undefined },
-        ],
-      }),
-    orderBy: (column, direction = 'ascending') =>
-      narrowed({ orderBy: [...(query.orderBy ?? []), { column, descending: direction === 'descending' }] }),
-    limit: limit => narrowed({ limit }),
+    select(...columns) {
+      checkOptions(names, columns, 'columns')
+      return narrowed({ columns })
+    },
+    where(column, operator, value) {
+      checkOptions(needed(textKind), column, 'column')
+      checkOptions(needed(operatorKind), operator, 'operator')
+      const condition = { column, operator, value: value as DatasetValue | readonly DatasetValue[] | undefined }
+      return narrowed({ where: [...(query.where ?? []), condition] })
+    },
+    orderBy(column, direction = 'ascending') {
+      checkOptions(needed(textKind), column, 'column')
+      checkOptions(wordOf(['ascending', 'descending']), direction, 'direction')
+      return narrowed({ orderBy: [...(query.orderBy ?? []), { column, descending: direction === 'descending' }] })
+    },
+    limit(limit) {
+      checkOptions(needed(wholeFromZero), limit, 'limit')
+      return narrowed({ limit })
+    },
     async rows() {
       const all: Row[] = []
       for await (const batch of batches()) all.push(...batch)
@@ -285,6 +320,7 @@ function relation<Row extends object>(place: Place, query: ReadQuery): Relation<
     [Symbol.asyncIterator]: each,
     toParquet: path =>
       outward(async () => {
+        checkOptions(needed(pathKind), path, 'path')
         await using connection = await connectTo(place, query.table)
         if (connection.writeParquet !== undefined) return await connection.writeParquet(query, path)
         const { name } = setup.destination
