@@ -124,7 +124,7 @@ describe('sluice run', () => {
 })
 
 describe('what goes wrong', () => {
-  it('a refused key: the redacted URL, the status, the body and a hint; nothing committed', async () => {
+  it('a refused key: the redacted URL, the status, the body and what to do; nothing committed', async () => {
     await startApi()
     const env = { ...environment(), API_KEY: 'not-the-right-key' }
     const ended = await sluice(['run', flags, '--destination', 'duckdb:flags.duckdb'], { env })
@@ -132,7 +132,8 @@ describe('what goes wrong', () => {
     expect(ended.stderr).toContain('401')
     expect(ended.stderr).toContain('/v1/feature_flags')
     expect(ended.stderr).toContain('api_key is missing or not valid')
-    expect(ended.stderr).toContain('hint:')
+    expect(ended.stderr).toContain('check the secret and the `auth` block')
+    expect(ended.stderr).not.toContain('hint:')
     expect(ended.stderr).not.toContain('not-the-right-key')
     expect(ended.stderr).not.toMatch(/^\s+at /m)
     const shown = await sluice(['show', flags, '--destination', 'duckdb:flags.duckdb'])

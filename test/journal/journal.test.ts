@@ -206,12 +206,16 @@ describe('the end of a load', () => {
     expect(await all(join(dir, 'loads', '1.5.done'))).toHaveLength(1)
   })
 
-  test('unfinished loads are listed oldest first', async () => {
-    for (const loadId of ['10.25', '9.5']) await (await open({ loadId, meta: { id: loadId } })).close()
+  test('unfinished loads are listed oldest first, with whether they hold an answer', async () => {
+    for (const loadId of ['10.25', '9.5']) {
+      const journal = await open({ loadId, meta: { id: loadId } })
+      if (loadId === '9.5') await record(journal, [1])
+      await journal.close()
+    }
     await mkdir(join(dir, 'loads', 'other'))
     expect(await unfinishedLoads(files, dir)).toEqual([
-      { loadId: '9.5', fingerprint: 'f', meta: { id: '9.5' }, path: join(dir, 'loads', '9.5') },
-      { loadId: '10.25', fingerprint: 'f', meta: { id: '10.25' }, path: join(dir, 'loads', '10.25') },
+      { loadId: '9.5', fingerprint: 'f', meta: { id: '9.5' }, isEmpty: false, path: join(dir, 'loads', '9.5') },
+      { loadId: '10.25', fingerprint: 'f', meta: { id: '10.25' }, isEmpty: true, path: join(dir, 'loads', '10.25') },
     ])
     expect(await unfinishedLoads(files, join(dir, 'nowhere'))).toEqual([])
   })
