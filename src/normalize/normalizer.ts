@@ -16,12 +16,15 @@ import type { TableWriter } from './tables/tableWriter.js'
 
 const DEFAULT_BATCH_ROWS = 61_440
 /**
- * With long rows, a batch ends before its rows are complete. Including the piece of a page added before the next check,
- * a text column stays within one 8 MB block. The kernel's memory has blocks of powers of two.
+ * A batch of many bytes ends before its rows are complete, the sooner the longer they are. Including the piece of a page
+ * added before the next check, a text column stays within one block of 32 MB, or of 8 MB. The kernel's memory has
+ * blocks of powers of two.
  */
-const BATCH_BYTES = 7 << 20
+const BATCH_BYTES = 24 << 20
+const LONG_ROWS_BATCH_BYTES = 7 << 20
+const LONG_ROW_BYTES = 4096
 /** For all tables together: a load of many tables with long rows does not hold a full batch for each. */
-const BATCHES_BYTES = 24 << 20
+const BATCHES_BYTES = 48 << 20
 
 export interface NormalizerOptions {
   /** It evolves: tables and columns are added. */
@@ -44,7 +47,7 @@ export interface NormalizerOptions {
   readonly decimals: CellLimits['decimals']
   /**
    * Rows of a full batch, default 61,440. A record's rows are never split, so a batch may hold more. It holds fewer if
-   * their values take more than 7 MiB.
+   * their values take more than 24 MiB, or 7 MiB with rows of more than 4 kB.
    */
   readonly batchRows?: number | undefined
 }
@@ -283,7 +286,8 @@ class LoadNormalizer implements Normalizer {
     let rest = 0
     for (const table of this.#shapes.writers) {
       const bytes = table.valueBytes
-      if (table.rows >= this.#batchRows || bytes >= BATCH_BYTES) full.push(table)
+      const most = bytes > table.rows * LONG_ROW_BYTES ? LONG_ROWS_BATCH_BYTES : BATCH_BYTES
+      if (table.rows >= this.#batchRows || bytes >= most) full.push(table)
       else {
         others.push({ table, bytes })
         rest += bytes
