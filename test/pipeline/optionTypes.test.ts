@@ -132,6 +132,17 @@ describe('a dataset', () => {
     ['limit', dataset => dataset.table('items').limit('5'), 'limit: expected a whole number from 0, not "5"'],
     ['limit below 0', dataset => dataset.table('items').limit(-1), 'limit: expected a whole number from 0, not -1'],
     ['batches', dataset => dataset.table('items').batches(0).next(), 'rows: expected a whole number from 1, not 0'],
+    ['query', dataset => dataset.query(5), 'sql: expected text, not 5'],
+    [
+      'query, values',
+      dataset => dataset.query('SELECT $1', [{}]),
+      'values: expected a list of values: null, text, numbers, bigint, true or false, Date, bytes, not a list',
+    ],
+    [
+      'query, batches',
+      dataset => dataset.query('SELECT 1').batches(0).next(),
+      'rows: expected a whole number from 1, not 0',
+    ],
     ['toParquet', dataset => dataset.table('items').toParquet('a\0b'), 'path: expected a path, not "a\\u0000b"'],
   ]
   test.each(cases)('refuses for %s what is none', async (_, work, message) => {

@@ -16,6 +16,7 @@ import {
   checkOptions,
   names,
   needed,
+  optionKind,
   path as pathKind,
   text as textKind,
   wholeFromOne,
@@ -150,7 +151,11 @@ export function datasetOf<Tables extends TablesOf<Tables> = AnyTables>(setup: Pi
       checkOptions(needed(textKind), name, 'table')
       return relation<Tables[typeof name]>(place, { table: name })
     },
-    query: <Row extends object>(sql: string, values?: readonly DatasetValue[]) => queried<Row>(place, sql, values),
+    query<Row extends object>(sql: string, values?: readonly DatasetValue[]) {
+      checkOptions(needed(textKind), sql, 'sql')
+      checkOptions(valuesKind, values, 'values')
+      return queried<Row>(place, sql, values)
+    },
   }
 }
 
@@ -160,6 +165,7 @@ function queried<Row extends object>(
   values: readonly DatasetValue[] | undefined,
 ): QueriedRows<Row> {
   async function* batches(batchRows?: number): AsyncGenerator<readonly Row[]> {
+    checkOptions(wholeFromOne, batchRows, 'rows')
     for await (const { columns, rows } of queryBatches(place.setup, { sql, values, batchRows })) {
       yield rows.map(row => {
         const object: Record<string, RowValue> = {}
@@ -182,6 +188,19 @@ function queried<Row extends object>(
     then: (onRows, onFailure) => all().then(onRows, onFailure),
   }
 }
+
+const valuesKind = optionKind(
+  'a list of values: null, text, numbers, bigint, true or false, Date, bytes',
+  value =>
+    Array.isArray(value) &&
+    value.every(
+      one =>
+        one === null ||
+        one instanceof Date ||
+        one instanceof Uint8Array ||
+        ['string', 'number', 'bigint', 'boolean'].includes(typeof one),
+    ),
+)
 
 /** The batches of a statement, of one connection. Errors hold no secret. */
 export async function* queryBatches(
