@@ -217,8 +217,30 @@ function doors(scrubber: Scrubber) {
     },
     heard<Options extends { readonly onEvent?: ((event: RunEvent) => void) | undefined }>(options: Options): Options {
       const { onEvent } = options
-      return onEvent === undefined ? options : { ...options, onEvent: event => onEvent(scrubbed(event, scrubber)) }
+      if (onEvent === undefined) return options
+      const tell = neverThrowing(onEvent)
+      return { ...options, onEvent: event => tell(scrubbed(event, scrubber)) }
     },
+  }
+}
+
+/** A listener that fails does not end the run. The first failure becomes a warning of the process. */
+function neverThrowing(listener: (event: RunEvent) => void): (event: RunEvent) => void {
+  let hasFailed = false
+  const failed = (error: unknown): void => {
+    if (hasFailed) return
+    hasFailed = true
+    const reason = error instanceof Error ? error.message : String(error)
+    process.emitWarning(`A listener of events (onEvent) failed, and the run goes on: ${reason}`, 'SluiceWarning')
+  }
+  return event => {
+    try {
+      const returned: unknown = listener(event)
+      // A listener may be an async function, whatever its type says.
+      if (returned instanceof Promise) returned.catch(failed)
+    } catch (error) {
+      failed(error)
+    }
   }
 }
 

@@ -49,6 +49,7 @@ export interface RunOptions<Name extends string = string> {
   readonly resume?: boolean | undefined
   /** Keep the journal after the commit, for `replay`. Default false. */
   readonly keepJournal?: boolean | undefined
+  /** Called with each event, in order. If it fails, the run goes on, and the process warns once. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined
 }
 

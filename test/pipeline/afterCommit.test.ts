@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { duckdb, pipeline, type RestApiConfig, type RunEvent, restApi } from '../../src/index.js'
 import { systemFiles } from '../../src/journal/journal.js'
 import type { PipelineOptions } from '../../src/pipeline/pipeline.js'
@@ -103,14 +103,23 @@ test.each(mishaps)('%s makes a warning of a run that has committed, and no failu
   expect(await pipeline(options).dataset().table('items').count()).toBe(isLocked ? 3 : 6)
 })
 
-test('a listener that throws behind the commit does not make a failure of it', async () => {
-  const options = await optionsOf()
-  const result = await pipeline(options).run({
-    onEvent({ type }) {
-      if (type === 'committed') throw new Error('the log is full')
+test.each([
+  [
+    'throws',
+    () => {
+      throw new Error('the log is full')
     },
-  })
+  ],
+  ['rejects', async () => Promise.reject(new Error('the log is full'))],
+])('a listener that %s at every event does not end the run, and the process warns once', async (_, onEvent) => {
+  const warnings: string[] = []
+  const hear = (warning: Error): void => void warnings.push(warning.message)
+  process.on('warning', hear)
+  onTestFinished(() => void process.off('warning', hear))
+  const options = await optionsOf()
+  const result = await pipeline(options).run({ onEvent })
   expect(result.rows).toEqual({ items: 3 })
+  await expect.poll(() => warnings).toEqual([expect.stringContaining('the run goes on: the log is full')])
 })
 
 test('the failure of a run is what is told, whatever else fails behind it; the lock is released', async () => {

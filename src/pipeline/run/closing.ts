@@ -22,7 +22,7 @@ export async function underLock<T>(
     options.signal?.throwIfAborted()
     return await work(lock)
   } catch (error) {
-    throw failing(stopped(error, options.signal), safely(emit))
+    throw failing(stopped(error, options.signal), emit)
   } finally {
     await warningOf(emit, 'its lock could not be released', () => lock.release())
   }
@@ -64,16 +64,7 @@ export async function warningOf(
     await step()
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    safely(emit)({ type: 'warning', code: 'other', message: `The run is over, but ${what}: ${reason}` })
-  }
-}
-
-/** For events after the commit: a listener that fails does not fail the run. */
-export function safely(emit: (event: RunEvent) => void): (event: RunEvent) => void {
-  return event => {
-    try {
-      emit(event)
-    } catch {}
+    emit({ type: 'warning', code: 'other', message: `The run is over, but ${what}: ${reason}` })
   }
 }
 

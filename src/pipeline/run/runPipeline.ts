@@ -6,7 +6,7 @@ import type { ResponseJournal } from '../../model/responses.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { writeSchemaFiles } from '../look/schemaFiles.js'
 import { dispositionOf, type PipelineSetup, pipelineFolder, type RunOptions, type RunResult } from '../setup.js'
-import { closingConnection, closingSource, safely, underLock, warningOf } from './closing.js'
+import { closingConnection, closingSource, underLock, warningOf } from './closing.js'
 import { extract } from './extract.js'
 import { freezeWindows } from './incremental/windows.js'
 import { type OpenLoadInput, openLoad } from './load.js'
@@ -83,9 +83,11 @@ const LONGEST_SHOWN_SQL = 1000
 export async function readAndCommit(running: Running): Promise<RunResult> {
   const { setup, options, connection, journal } = running
   const { loadId } = journal
-  const tell = safely(running.emit)
   const onStatement = (sql: string): void => {
-    tell({ type: 'statement', sql: sql.length > LONGEST_SHOWN_SQL ? `${sql.slice(0, LONGEST_SHOWN_SQL)}…` : sql })
+    running.emit({
+      type: 'statement',
+      sql: sql.length > LONGEST_SHOWN_SQL ? `${sql.slice(0, LONGEST_SHOWN_SQL)}…` : sql,
+    })
   }
   const load = await connection.begin({ loadId, pipeline: setup.name }, onStatement)
   try {
@@ -116,7 +118,7 @@ export async function readAndCommit(running: Running): Promise<RunResult> {
       opened.emit({ type: 'committing', loadId, rows: Object.values(rows).reduce((sum, count) => sum + count, 0) })
       const startedMs = setup.clock.now()
       await load.commit(plan)
-      const emit = safely(opened.emit)
+      const { emit } = opened
       const { headStartLost, ...notes } = load.notes?.() ?? {}
       deleted = notes.deleted
       emit({
