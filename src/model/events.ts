@@ -14,6 +14,7 @@ export type RunEvent =
       /** Pages of an interrupted run that are not requested again. */
       readonly resumedPages: number
     }
+  /** Its first list is begun. */
   | { readonly type: 'resource_started'; readonly resource: string }
   | {
       readonly type: 'request'

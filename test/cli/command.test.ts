@@ -81,9 +81,11 @@ describe('sluice run', () => {
     const events = stdout
       .trimEnd()
       .split('\n')
-      .map(line => JSON.parse(line) as { type: string })
+      .map(line => JSON.parse(line) as { type: string; time: string })
+    for (const { time } of events) expect(time).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
     const types = events.map(event => event.type)
     expect(types[0]).toBe('run_started')
+    expect(types[1]).toBe('resource_started')
     expect(types.at(-1)).toBe('committed')
     expect(types.filter(type => type === 'page')).toHaveLength(3)
     expect(types).toContain('resource_finished')

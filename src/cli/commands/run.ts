@@ -39,7 +39,7 @@ export async function reported(
   context: CommandContext,
 ): Promise<void> {
   const { out } = context.terminal
-  if (json === true) await start(event => out.line(JSON.stringify(event)))
+  if (json === true) await start(event => out.line(JSON.stringify({ time: new Date().toISOString(), ...event })))
   else {
     const { isDebugging, processEnvironment } = await import('../../config/environment.js')
     await reportedToPeople(start, context, verbose === true || isDebugging(processEnvironment()))

@@ -41,7 +41,14 @@ export async function extract(roots: readonly ResourceRun[], options: ExtractOpt
   setMaxListeners(0, signal)
   const memory = createRunMemory(PAGE_BYTES, () => slots.changed())
   const slots = createSlots(options.concurrency - 1, memory.hasRoom)
-  const reading: Reading = { ...options, signal, slots, memory, fail: error => failing.abort(error) }
+  const reading: Reading = {
+    ...options,
+    signal,
+    slots,
+    memory,
+    started: new Set(),
+    fail: error => failing.abort(error),
+  }
   try {
     await slots.run(roots, root => readList(root, ROOT, reading))
   } catch (error) {
@@ -56,6 +63,8 @@ interface Reading extends ExtractOptions {
   /** For lists that are read beside others, at every depth. */
   readonly slots: Slots
   readonly memory: RunMemory
+  /** Names of the resources with a list that was begun. */
+  readonly started: Set<string>
 }
 
 /** Bytes of pages that a run holds at once. It exceeds them only if it must. */
@@ -70,6 +79,10 @@ const ROOT: Asker = {}
 
 async function readList(run: ResourceRun, asker: Asker, options: Reading): Promise<void> {
   const { resource, meter, cursor } = run
+  if (!options.started.has(resource.name)) {
+    options.started.add(resource.name)
+    options.emit({ type: 'resource_started', resource: resource.name })
+  }
   const account = meter.list()
   const memory = options.memory.list(run.notes)
   const pages = resource.pages(contextOf(run, asker, options))
