@@ -59,7 +59,7 @@ const credentials: readonly Credential[] = [
   },
   {
     name: 'bearer from the environment',
-    auth: { type: 'bearer', token: '${API_TOKEN}' },
+    auth: { type: 'bearer', token: '${env.API_TOKEN}' },
     secrets: [HEADER_SAFE],
     env: { API_TOKEN: HEADER_SAFE },
   },
