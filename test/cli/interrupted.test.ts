@@ -111,7 +111,9 @@ describe('a killed sluice run', () => {
 })
 
 describe('sluice replay', () => {
-  it('loads the newest kept journal, or the one that is named, and asks the API nothing', { timeout: 90_000 }, async () => {
+  it('loads the newest kept journal, or the one that is named, and asks the API nothing', {
+    timeout: 90_000,
+  }, async () => {
     const loadId = loadIdIn(await sluice([...run, '--keep-journal']))
     await sluice(['drop', flags, 'feature_flags', '--yes'])
     expect(await rowsOf('feature_flags')).toBeUndefined()
