@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { Secret } from '../model/secrets/secret.js'
 import type { Found, Lookup } from '../rest/document/references.js'
 import { type Environment, isSet } from './environment.js'
@@ -130,7 +129,7 @@ export function secretResolver(options: SecretResolverOptions): Lookup {
 
 /** A lookup that gives placeholders for what is missing, so that a document can be read without its secrets. */
 export function findingAll(lookup: Lookup): Lookup {
-  const placeholder = new Secret(randomUUID(), 'missing')
+  const placeholder = new Secret('a secret that nobody has looked up', 'missing')
   // Texts of the environment are often addresses.
   const nowhere = 'https://missing.invalid'
   const found = <T>(found: Found<T>, other: T): Found<T> => ('value' in found ? found : { value: other })

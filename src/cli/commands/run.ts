@@ -1,5 +1,6 @@
 import type { RunEvent } from '../../model/events.js'
 import type { Receipt } from '../../model/receipt.js'
+import { systemClock } from '../../pipeline/clock.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { RunResult } from '../../pipeline/setup.js'
 import type { ExitCode } from '../failure.js'
@@ -39,7 +40,8 @@ export async function reported(
   context: CommandContext,
 ): Promise<void> {
   const { out } = context.terminal
-  if (json === true) await start(event => out.line(JSON.stringify({ time: new Date().toISOString(), ...event })))
+  if (json === true)
+    await start(event => out.line(JSON.stringify({ time: new Date(systemClock.now()).toISOString(), ...event })))
   else {
     const { isDebugging, processEnvironment } = await import('../../config/environment.js')
     await reportedToPeople(start, context, verbose === true || isDebugging(processEnvironment()))
