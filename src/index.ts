@@ -69,6 +69,7 @@ export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look
 export type { AnyTables, Dataset, KnownTables, QueriedRows, Relation, TablesOf } from './pipeline/look/dataset.js'
 export type { PipelinePlan, PlannedCursor, PlannedList, PlanOptions } from './pipeline/look/describePipeline.js'
 export type { ChangeOptions, Dropped } from './pipeline/look/dropResources.js'
+export type { HistoryOptions, PastLoad } from './pipeline/look/pastLoads.js'
 export type { SchemaFiles } from './pipeline/look/schemaFiles.js'
 export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.js'
 export type { ReplayOptions } from './pipeline/run/replayPipeline.js'

@@ -113,6 +113,17 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
       exit(await queryCommand(file, sql, options, context))
     })
 
+  target(command(program, 'history'))
+    .description('list the committed loads with their verdicts, or print the receipts of one')
+    .argument('<file>', 'pipeline file')
+    .argument('[load]', 'id of the load')
+    .option('--limit <loads>', 'loads to list, newest first; default 20', wholeNumber)
+    .option('--json', 'print one line of JSON for each load, with its receipts')
+    .action(async (file: string, load: string | undefined, options) => {
+      const { historyCommand } = await import('./commands/history.js')
+      exit(await historyCommand(file, load, options, context))
+    })
+
   target(command(program, 'schema'))
     .description('print the schema of the last load')
     .argument('<file>', 'pipeline file')

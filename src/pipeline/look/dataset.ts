@@ -17,6 +17,7 @@ import {
   names,
   needed,
   optionKind,
+  optionsOf,
   path as pathKind,
   text as textKind,
   wholeFromOne,
@@ -28,6 +29,7 @@ import { scrubbedFailure, withoutSecrets } from '../../model/secrets/scrubber.js
 import type { DataType, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
 import { readSchema } from '../../schema/stored/document.js'
 import type { PipelineSetup } from '../setup.js'
+import { type HistoryOptions, historyOf, type PastLoad } from './pastLoads.js'
 
 /** Row types by table name. The types that `sluice types` writes are one example, {@link AnyTables} is another. */
 export type TablesOf<Tables> = { readonly [table in keyof Tables]: object }
@@ -84,6 +86,8 @@ export interface Dataset<Tables extends TablesOf<Tables> = AnyTables> {
     sql: string,
     values?: readonly DatasetValue[],
   ): QueriedRows<Row>
+  /** The committed loads with their receipts, newest first. */
+  history(options?: HistoryOptions): Promise<readonly PastLoad[]>
   /** The committed schema; undefined before the first load. */
   schema(): Promise<ReadonlySchema | undefined>
   /** The committed state; undefined before the first load. */
@@ -143,7 +147,14 @@ export function datasetOf<Tables extends TablesOf<Tables> = AnyTables>(setup: Pi
       name => !name.startsWith('_dlt') && !name.startsWith('_sluice') && present.has(name),
     )
   }
+  const history = async (options: HistoryOptions): Promise<readonly PastLoad[]> => {
+    checkOptions(forHistory, options)
+    if (!(await isThere(setup))) return []
+    await using connection = await place.connect()
+    return await historyOf(connection, setup.source.name, options)
+  }
   return {
+    history: (options = {}) => outward(() => history(options)),
     schema: () => outward(async () => storedSchema(await committed())),
     state: () => outward(async () => (await committed())?.state),
     tables: () => outward(tables),
@@ -188,6 +199,8 @@ function queried<Row extends object>(
     then: (onRows, onFailure) => all().then(onRows, onFailure),
   }
 }
+
+const forHistory = optionsOf<HistoryOptions>('options of history()', { limit: wholeFromOne, loadId: textKind })
 
 const valuesKind = optionKind(
   'a list of values: null, text, numbers, bigint, true or false, Date, bytes',

@@ -10,13 +10,12 @@ import {
   type UnfinishedLoad,
   unfinishedLoads,
 } from '../../journal/journal.js'
-import type { JsonObject } from '../../json/value.js'
 import type { Connection } from '../../model/destination.js'
 import { DataError, RequestError, SchemaError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import { nextLoadId } from '../../model/loadId.js'
-import type { Receipt, Verdict } from '../../model/receipt.js'
 import type { PipelineSetup, RunOptions, RunResult } from '../setup.js'
+import { storedReceipts } from '../storedReceipts.js'
 import { type FrozenWindows, windowsDocument } from './incremental/windows.js'
 import { flattenPlan, type PlannedResource } from './planResources.js'
 
@@ -68,7 +67,7 @@ export async function settleCommitted(now: Continuation): Promise<Settled | unde
   })
   // Removes its leftovers, staged rows or files that no longer count, as at the start of any load.
   await (await connection.begin({ loadId, pipeline: setup.name })).abort()
-  const receipts = await storedReceipts(connection, loadId)
+  const receipts = (await storedReceipts(connection, [loadId])).get(loadId) ?? []
   const rows = Object.assign({}, ...receipts.map(receipt => receipt.rows)) as Record<string, number>
   return {
     result: { pipeline: setup.name, dataset: connection.dataset, loadId, receipts, rows },
@@ -177,35 +176,4 @@ async function forgetOldPages({ setup, folder, emit }: Continuation): Promise<vo
     code: 'journal_set_aside',
     message: `Of the journals that were set aside the newest ${MOST_ASIDE} are kept; removed ${removed.join(', ')}`,
   })
-}
-
-/** The receipts of a committed load. None if the destination stores none. */
-async function storedReceipts(connection: Connection, loadId: string): Promise<readonly Receipt[]> {
-  const table = '_sluice_receipts'
-  if (!(await connection.inspect()).has(table)) return []
-  const receipts: Receipt[] = []
-  for await (const rows of connection.read({ table, where: [{ column: 'load_id', operator: '=', value: loadId }] })) {
-    for (const row of rows) {
-      receipts.push({
-        resource: String(row.resource),
-        requests: Number(row.requests),
-        retries: Number(row.retries),
-        pages: Number(row.pages),
-        pagesFromJournal: Number(row.pages_from_journal),
-        records: Number(row.records),
-        filtered: Number(row.filtered),
-        discardedRows: Number(row.discarded_rows),
-        discardedValues: Number(row.discarded_values),
-        rows: JSON.parse(String(row.rows)) as JsonObject & Record<string, number>,
-        bytes: Number(row.bytes),
-        announced: row.announced === null || row.announced === undefined ? undefined : Number(row.announced),
-        waitedMs: Number(row.waited_ms),
-        verdict: String(row.verdict) as Verdict,
-        reasons: JSON.parse(String(row.reasons)) as string[],
-        ...(row.deleted == null ? {} : { deleted: Number(row.deleted) }),
-        ...(row.variants == null ? {} : { variants: JSON.parse(String(row.variants)) as string[] }),
-      })
-    }
-  }
-  return receipts
 }

@@ -1,0 +1,79 @@
+import type { JsonObject } from '../../json/value.js'
+import { stringifyJson } from '../../json/write.js'
+import type { Receipt, Verdict } from '../../model/receipt.js'
+import type { PastLoad } from '../../pipeline/look/pastLoads.js'
+import type { ExitCode } from '../failure.js'
+import { amount, printable } from '../terminal/printable.js'
+import { receiptLines } from '../terminal/receiptLines.js'
+import { textTable } from '../terminal/table.js'
+import { type CommandContext, openPipeline, type PipelineOverrides } from './command.js'
+import { nothingLoaded } from './schema.js'
+
+export interface HistoryCommandOptions extends PipelineOverrides {
+  readonly pipeline?: string | undefined
+  readonly limit?: number | undefined
+  readonly json?: boolean
+}
+
+/** `sluice history FILE [LOAD]`: lists the committed loads, or prints the receipts of one. */
+export async function historyCommand(
+  file: string,
+  loadId: string | undefined,
+  options: HistoryCommandOptions,
+  { terminal: { out, err } }: CommandContext,
+): Promise<ExitCode> {
+  const pipeline = await openPipeline(file, options, 'reads')
+  const loads = await pipeline.dataset().history({ limit: options.limit, loadId })
+  const [newest] = loads
+  if (newest === undefined) {
+    err.line(
+      loadId === undefined
+        ? nothingLoaded(pipeline)
+        : printable(`There is no load ${loadId}; sluice history ${file} lists them`),
+    )
+    return 1
+  }
+  if (options.json === true) {
+    for (const { committedAt, ...load } of loads) {
+      out.line(stringifyJson({ ...load, committedAt: committedAt.toISOString() } as unknown as JsonObject))
+    }
+    return 0
+  }
+  if (loadId === undefined) for (const line of textTable(COLUMNS, loads.map(cellsOf))) out.line(line)
+  else {
+    out.line(printable(`Load ${newest.loadId}, committed ${newest.committedAt.toISOString()}`))
+    out.line()
+    const lines = receiptLines(newest.receipts)
+    for (const line of lines.length === 0 ? [NO_RECEIPTS] : lines) out.line(line)
+  }
+  return 0
+}
+
+const NO_RECEIPTS = 'It has no receipts: it changed the state alone, or another tool made it.'
+
+const COLUMNS = [
+  { title: 'load' },
+  { title: 'committed' },
+  { title: 'verdict' },
+  { title: 'records', align: 'right' },
+  { title: 'rows', align: 'right' },
+  { title: 'deleted', align: 'right' },
+] as const
+
+function cellsOf({ loadId, committedAt, receipts }: PastLoad): string[] {
+  const sum = (of: (receipt: Receipt) => number): string =>
+    receipts.length === 0 ? '–' : amount(receipts.reduce((total, receipt) => total + of(receipt), 0))
+  return [
+    loadId,
+    `${committedAt.toISOString().slice(0, 19)}Z`,
+    worstOf(receipts) ?? '–',
+    sum(({ records }) => records),
+    sum(({ rows }) => Object.values(rows).reduce((total, count) => total + count, 0)),
+    sum(({ deleted = 0 }) => deleted),
+  ]
+}
+
+function worstOf(receipts: readonly Receipt[]): Verdict | undefined {
+  const verdicts = new Set(receipts.map(({ verdict }) => verdict))
+  return (['incomplete', 'unproven', 'complete'] as const).find(verdict => verdicts.has(verdict))
+}

@@ -1,0 +1,55 @@
+import type { Connection } from '../../model/destination.js'
+import type { Receipt } from '../../model/receipt.js'
+import { storedReceipts } from '../storedReceipts.js'
+
+/** A committed load, and what it could prove. */
+export interface PastLoad {
+  readonly loadId: string
+  readonly committedAt: Date
+  /** One for each resource. None if another tool made the load, or if it only changed the state. */
+  readonly receipts: readonly Receipt[]
+}
+
+export interface HistoryOptions {
+  /** Most loads, newest first. Default 20. */
+  readonly limit?: number | undefined
+  /** Only this load. */
+  readonly loadId?: string | undefined
+}
+
+const MOST_LOADS = 20
+
+/** The committed loads of a schema, newest first. */
+export async function historyOf(
+  connection: Connection,
+  schemaName: string,
+  { limit = MOST_LOADS, loadId }: HistoryOptions,
+): Promise<readonly PastLoad[]> {
+  if (!(await connection.inspect()).has('_dlt_loads')) return []
+  const loads: { readonly loadId: string; readonly committedAt: Date }[] = []
+  const query = {
+    table: '_dlt_loads',
+    columns: ['load_id', 'inserted_at'],
+    where: [
+      { column: 'schema_name', operator: '=', value: schemaName },
+      { column: 'status', operator: '=', value: 0n },
+      ...(loadId === undefined ? [] : [{ column: 'load_id', operator: '=', value: loadId } as const]),
+    ],
+    orderBy: [
+      { column: 'inserted_at', descending: true },
+      { column: 'load_id', descending: true },
+    ],
+    limit,
+  } as const
+  for await (const rows of connection.read(query)) {
+    for (const { load_id, inserted_at } of rows) {
+      const at = inserted_at instanceof Date ? inserted_at : new Date(String(inserted_at))
+      loads.push({ loadId: String(load_id), committedAt: at })
+    }
+  }
+  const receipts = await storedReceipts(
+    connection,
+    loads.map(load => load.loadId),
+  )
+  return loads.map(load => ({ ...load, receipts: receipts.get(load.loadId) ?? [] }))
+}

@@ -1,0 +1,52 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { type Ended, sluiceProcess } from './process.js'
+
+const document = (ids: readonly number[]) => `
+client: {base_url: "https://api.example.com", auth: {type: bearer, token: "\${secrets.token}"}}
+resources:
+  - {name: shops, primary_key: id, write_disposition: merge, records: [${ids.map(id => `{id: ${id}, tags: [a]}`).join(', ')}]}
+`
+
+it('sluice history lists the loads, newest first, and prints the receipts of one', { timeout: 90_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-history-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const sluice = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> =>
+    sluiceProcess(args, { cwd: folder, env })
+  await writeFile(join(folder, 'shops.yaml'), document([1]))
+  expect(await sluice(['history', 'shops.yaml'])).toMatchObject({ exitCode: 1, stdout: '' })
+  for (const ids of [[1], [1, 2, 3]]) {
+    await writeFile(join(folder, 'shops.yaml'), document(ids))
+    expect(await sluice(['run', 'shops.yaml'], { TOKEN: 'token-4711' })).toMatchObject({ exitCode: 0 })
+  }
+  const list = await sluice(['history', 'shops.yaml'])
+  expect(list).toMatchObject({ exitCode: 0, stderr: '' })
+  const [head, , ...lines] = list.stdout.trimEnd().split('\n')
+  expect(head).toMatch(/^load +committed +verdict +records +rows +deleted$/)
+  expect(
+    lines.map(line =>
+      line
+        .replace(/\S*\d{4}-\d\d-\d\dT[\d:]+Z/, 'TIME')
+        .split(/\s+/)
+        .slice(1),
+    ),
+  ).toEqual([
+    ['TIME', 'complete', '3', '6', '0'],
+    ['TIME', 'complete', '1', '2', '0'],
+  ])
+  const ids = lines.map(line => line.split(' ')[0] ?? '')
+  const one = await sluice(['history', 'shops.yaml', ids[1] ?? ''])
+  expect(one.stdout).toMatch(new RegExp(`^Load ${ids[1]}, committed \\d{4}-`))
+  expect(one.stdout).toMatch(/^shops +complete +0 +0 +1 +1 /m)
+  const json = await sluice(['history', 'shops.yaml', '--json', '--limit', '1'])
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    loadId: ids[0],
+    committedAt: expect.stringMatching(/Z$/),
+    receipts: [{ resource: 'shops', verdict: 'complete', records: 3, rows: { shops: 3, shops__tags: 3 } }],
+  })
+  const unknown = await sluice(['history', 'shops.yaml', '1.5'])
+  expect(unknown).toMatchObject({ exitCode: 1, stdout: '' })
+  expect(unknown.stderr).toContain('There is no load 1.5')
+})
