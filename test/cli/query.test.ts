@@ -39,7 +39,7 @@ beforeAll(async () => {
     env: { API: 'https://api.example.com', TOKEN: 'token-4711', TEAM: 'team-4711' },
   })
   expect(loaded).toMatchObject({ exitCode: 0 })
-}, 30_000)
+}, 60_000)
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
@@ -130,7 +130,7 @@ describe('sluice query', () => {
 })
 
 describe('commands that only read the destination', () => {
-  it.each(['shops.yaml', 'shops.ts'])('need no secret of the API: %s', async file => {
+  it.each(['shops.yaml', 'shops.ts'])('need no secret of the API: %s', { timeout: 120_000 }, async file => {
     for (const [command = '', ...more] of [
       ['show'],
       ['show', 'shops'],
