@@ -1,4 +1,5 @@
 import { clip, displayWidth, printable } from './printable.js'
+import { pad } from './table.js'
 import type { Output } from './terminal.js'
 
 export interface BoxColumn {
@@ -34,7 +35,7 @@ export function boxTable(
     index === undefined ? gap : (values[index] ?? gap)
   const line = (texts: readonly string[], style: (text: string) => string = text => text): string =>
     `│ ${shown
-      .map(({ index, width }, place) => style(padded(texts[place] ?? '', width, at(heads, index, GAP).align)))
+      .map(({ index, width }, place) => style(pad(clip(texts[place] ?? '', width), width, at(heads, index, GAP).align)))
       .join(' │ ')} │`
   const rule = (left: string, middle: string, right: string): string =>
     left + shown.map(({ width }) => '─'.repeat(width + 2)).join(middle) + right
@@ -82,10 +83,4 @@ function narrowed(columns: readonly ShownColumn[], room: number): readonly Shown
   let limit = Math.max(LEAST_WIDTH, ...columns.map(({ width }) => width))
   while (total(limit) > room) limit--
   return columns.map(({ index, width }) => ({ index, width: Math.min(width, limit) }))
-}
-
-function padded(text: string, width: number, align: 'left' | 'right'): string {
-  const cut = clip(text, width)
-  const space = ' '.repeat(Math.max(0, width - displayWidth(cut)))
-  return align === 'left' ? cut + space : space + cut
 }

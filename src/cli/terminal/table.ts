@@ -31,7 +31,8 @@ export function textTable(columns: readonly TextColumn[], rows: readonly (readon
   ]
 }
 
-function pad(cell: string, width: number, align: 'left' | 'right'): string {
+/** The cell with spaces up to the width. */
+export function pad(cell: string, width: number, align: 'left' | 'right'): string {
   const space = ' '.repeat(Math.max(0, width - displayWidth(cell)))
   return align === 'left' ? cell + space : space + cell
 }

@@ -114,15 +114,12 @@ export function duckdbConnection(
     },
     async *query(statement) {
       const connection = await database.connect()
-      const interrupt = (): void => connection.interrupt()
-      signal?.addEventListener('abort', interrupt)
       try {
-        yield* queryRows(connection, dataset, statement)
+        yield* queryRows(connection, dataset, statement, signal)
       } catch (error) {
         signal?.throwIfAborted()
         throw duckdbError(error, database.place, 'running the query')
       } finally {
-        signal?.removeEventListener('abort', interrupt)
         connection.closeSync()
       }
     },

@@ -1,12 +1,12 @@
 import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBType, DuckDBValue } from '@duckdb/node-api'
 import { parseJson } from '../../json/parse.js'
 import { type JsonValue, setMember } from '../../json/value.js'
-import type { QueryBatch, RowValue, SqlQuery } from '../../model/destination.js'
+import type { DatasetValue, QueryBatch, RowValue, SqlQuery } from '../../model/destination.js'
 import { QueryError, SluiceError } from '../../model/errors.js'
 import { distinctNames } from '../sql/ddl.js'
-import { doubleQuoted } from '../sql/sqlSession.js'
 import { driver } from './database.js'
 import { DEFAULT_BATCH_ROWS, isInteger, isTimestamp } from './duckdbRead.js'
+import { schemaName } from './duckdbSession.js'
 
 /**
  * Runs one statement that only reads, see {@link SqlQuery}. The database cannot change: the transaction only reads.
@@ -16,15 +16,17 @@ export async function* queryRows(
   connection: DuckDBConnection,
   dataset: string,
   { sql, values = [], batchRows = DEFAULT_BATCH_ROWS }: SqlQuery,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<QueryBatch> {
-  const [database] = (await connection.runAndReadAll('SELECT current_database()')).getRows()[0] ?? []
-  await connection.run(`USE ${doubleQuoted(String(database))}.${doubleQuoted(dataset)}`).catch((error: unknown) => {
+  const interrupt = (): void => connection.interrupt()
+  await connection.run(`USE ${await schemaName(connection, dataset)}`).catch((error: unknown) => {
     throw new QueryError(`there is no dataset ${dataset} yet`, { cause: error })
   })
   await connection.run('BEGIN TRANSACTION READ ONLY')
+  signal?.addEventListener('abort', interrupt)
   try {
     const statement = await readingStatement(connection, sql)
-    statement.bind(values.map(value => (value instanceof Date ? value.toISOString() : (value as DuckDBValue))))
+    statement.bind(values.map(boundValue))
     const result = await statement.stream()
     const types = result.columnTypes()
     const columns = distinctNames(result.columnNames()).map((name, index) => ({ name, type: typeName(types[index]!) })) // as many
@@ -42,10 +44,19 @@ export async function* queryRows(
     }
     if (rows.length > 0 || isFirst) yield { columns, rows }
   } catch (error) {
+    signal?.throwIfAborted()
     throw queryError(error)
   } finally {
+    signal?.removeEventListener('abort', interrupt)
     await connection.run('ROLLBACK').catch(() => {})
   }
+}
+
+function boundValue(value: DatasetValue): DuckDBValue {
+  if (value instanceof Date) return value.toISOString()
+  if (!(value instanceof Uint8Array)) return value
+  const { DuckDBBlobValue } = driver()
+  return new DuckDBBlobValue(value)
 }
 
 /** Names of the tables in a statement, without their schemas. Empty if DuckDB cannot tell, or there are none. */

@@ -4,11 +4,15 @@ import type { SqlSession } from '../sql/sqlSession.js'
 import { doubleQuoted } from '../sql/sqlSession.js'
 import { duckdbDialect } from './duckdbDialect.js'
 
+/** The quoted name of a dataset's schema. Names the database: a dataset may have the name of the file, which is ambiguous. */
+export async function schemaName(connection: DuckDBConnection, dataset: string): Promise<string> {
+  const [database] = (await connection.runAndReadAll('SELECT current_database()')).getRows()[0] ?? []
+  return `${doubleQuoted(String(database))}.${doubleQuoted(dataset)}`
+}
+
 /** The shared SQL on one connection of DuckDB. */
 export async function duckdbSession(connection: DuckDBConnection, dataset: string): Promise<SqlSession> {
-  // Name the database: a dataset may have the same name as the file, which would be ambiguous.
-  const [database] = (await connection.runAndReadAll('SELECT current_database()')).getRows()[0] ?? []
-  const schema = `${doubleQuoted(String(database))}.${doubleQuoted(dataset)}`
+  const schema = await schemaName(connection, dataset)
   return {
     dialect: duckdbDialect,
     table: name => `${schema}.${doubleQuoted(name)}`,

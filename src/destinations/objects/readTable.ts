@@ -37,20 +37,19 @@ export async function* queryTables(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<QueryBatch> {
   const tables = async (connection: DuckDBConnection): Promise<CommittedTable[]> => {
-    const all = await allTables(reader)
-    if (/^\s*show\b/i.test(statement.sql)) return all.map(table => ({ ...table, files: [] }))
-    const named = tablesIn(connection, statement.sql).map(name => name.toLowerCase())
-    return named.length === 0 ? all : all.filter(({ name }) => named.includes(name.toLowerCase()))
-  }
-  yield* withViews(storage, dataset, tables, async function* (connection) {
-    const interrupt = (): void => connection.interrupt()
-    signal?.addEventListener('abort', interrupt)
-    try {
-      yield* queryRows(connection, dataset, statement)
-    } finally {
-      signal?.removeEventListener('abort', interrupt)
+    const snapshot = await reader.snapshot()
+    if (/^\s*show\b/i.test(statement.sql)) {
+      return (await allTables(reader, snapshot)).map(table => ({ ...table, files: [] }))
     }
-  })
+    const named = new Set(tablesIn(connection, statement.sql).map(name => name.toLowerCase()))
+    const isNamed = ({ name }: CommittedTable): boolean => named.has(name.toLowerCase())
+    const own = [...snapshot.tables.values()].filter(isNamed)
+    // The system tables are read from many objects, so only a statement that may need them does so.
+    if (named.size > 0 && own.length === named.size) return own
+    const all = await allTables(reader, snapshot)
+    return named.size === 0 ? all : all.filter(isNamed)
+  }
+  yield* withViews(storage, dataset, tables, connection => queryRows(connection, dataset, statement, signal))
 }
 
 /** Number of rows of a table: as the loads counted them, or counted now if another tool wrote them. */
@@ -144,9 +143,8 @@ function missingFiles({ place }: Storage, tables: readonly CommittedTable[]): De
   )
 }
 
-async function allTables(reader: DatasetReader, snapshot?: Snapshot): Promise<CommittedTable[]> {
-  const now = snapshot ?? (await reader.snapshot())
-  return [...now.tables.values(), ...(await reader.system(now))]
+async function allTables(reader: DatasetReader, snapshot: Snapshot): Promise<CommittedTable[]> {
+  return [...snapshot.tables.values(), ...(await reader.system(snapshot))]
 }
 
 /** The table with this name, system tables included. Fails with a SchemaError. */

@@ -4,7 +4,7 @@ import { QueryError } from '../../model/errors.js'
 import { distinctNames } from '../sql/ddl.js'
 import type { PostgresClient, ResultColumn } from './postgresClient.js'
 import { postgresDialect } from './postgresDialect.js'
-import { converterOf, DEFAULT_BATCH_ROWS } from './postgresRead.js'
+import { boundValue, converterOf, DEFAULT_BATCH_ROWS } from './postgresRead.js'
 
 /**
  * Runs one statement that only reads, see {@link SqlQuery}. The transaction only reads. The statement goes alone in a
@@ -19,9 +19,7 @@ export async function* queryRows(
   try {
     const path = postgresDialect.identifier(dataset)
     await client.query(`SELECT pg_catalog.set_config('search_path', $1, true)`, [path])
-    const bound = values.map(value =>
-      value instanceof Date ? value.toISOString() : value instanceof Uint8Array ? Buffer.from(value) : value,
-    )
+    const bound = values.map(value => boundValue<null | boolean | number | bigint | string>(value))
     const isDeclarable = !SHOWS.test(sql)
     if (isDeclarable) await client.query(`DECLARE _sluice_rows NO SCROLL CURSOR FOR ${sql}`, bound)
     let described: Described | undefined

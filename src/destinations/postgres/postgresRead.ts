@@ -37,7 +37,7 @@ export async function* readRows(
       types,
       query,
       column => column,
-      value => (value instanceof Date ? value.toISOString() : value instanceof Uint8Array ? Buffer.from(value) : value),
+      boundValue,
     )
     const columns = statement.columns.map(({ name, type }) => ({ name, convert: converterOf(type) }))
     await client.query(`DECLARE _sluice_rows NO SCROLL CURSOR FOR ${statement.sql}`, statement.values)
@@ -49,6 +49,12 @@ export async function* readRows(
   } finally {
     await client.rollBack()
   }
+}
+
+/** A value in a form that the driver sends. */
+export function boundValue<Value>(value: Value | Date | Uint8Array): Value | string | Buffer {
+  if (value instanceof Date) return value.toISOString()
+  return value instanceof Uint8Array ? Buffer.from(value) : value
 }
 
 interface ReadColumn {

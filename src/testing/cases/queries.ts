@@ -59,6 +59,8 @@ export const queryCases: CaseTable = {
         'SELECT raw, id, seen_at, day, price, ratio, live, doc, NULL AS nothing FROM items WHERE id = CAST($1 AS BIGINT)',
         [2n],
       )
+      const bytes = 'SELECT count(*) FROM items WHERE raw = $1 AND seen_at > $2'
+      deepEqual(await ask(connection, bytes, [Uint8Array.of(1, 255), new Date('2024-01-01')]), [[3n]])
       const [raw, ...others] = row
       deepEqual(others, [
         2n,
