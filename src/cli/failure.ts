@@ -9,16 +9,26 @@ import type { Output } from './terminal/terminal.js'
  */
 export type ExitCode = 0 | 1 | 2 | 130
 
+export interface FailureOptions {
+  /** Whether to print the stack. */
+  readonly debug: boolean
+  /** Whether the next run continues after pages of this one. */
+  readonly keptPages?: boolean
+}
+
 /** Reports what failed and how to fix it, and chooses the exit code. The stack is for `--debug` only. */
-export function reportFailure(error: unknown, output: Output, debug: boolean): ExitCode {
-  const hint = hintFor(error)
+export function reportFailure(error: unknown, output: Output, { debug, keptPages = false }: FailureOptions): ExitCode {
+  if (error instanceof NoAnswer) {
+    output.line(error.message)
+    return 130
+  }
+  const hint = hintFor(error, keptPages)
   output.line(`${output.styled('red', 'error:')} ${printableLines(messageOf(error))}`)
   if (hint !== undefined) output.line(`${output.styled('bold', 'hint:')} ${hint}`)
   if (error instanceof SluiceError) {
     output.line(`${output.styled('bold', 'code:')} ${error.code} (sluice explain ${error.code})`)
   }
   if (debug) output.line(printableLines(stackOf(error)))
-  if (error instanceof NoAnswer) return 130
   return error instanceof ConfigError || error instanceof QueryError ? 2 : 1
 }
 
@@ -35,16 +45,12 @@ function stackOf(error: unknown): string {
   return error.cause === undefined ? own : `${own}\ncaused by: ${stackOf(error.cause)}`
 }
 
-const HINTS: Partial<Readonly<Record<ErrorCode, string>>> = {
-  connection: 'check base_url and the network; pages already received are kept, so running again continues there',
-  timeout: 'the API may be slow or down; pages already received are kept, so running again continues there',
-  rate_limit: 'run again after that time: the run continues after the pages already received',
-  incomplete: 'nothing was committed; --allow-incomplete commits what arrived',
-  destination_locked: 'run again when whatever holds it has let go',
-  commit_unknown: 'run again: it looks whether the load is there, and loads it only if it is not',
-  aborted: 'nothing was committed; running again continues after the pages already received',
-}
+/** After these the next run of the same document continues with the pages of this one. Messages say the rest. */
+const RESUMED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['connection', 'timeout', 'http_status', 'aborted'])
 
-function hintFor(error: unknown): string | undefined {
-  return error instanceof SluiceError ? HINTS[error.code] : undefined
+function hintFor(error: unknown, keptPages: boolean): string | undefined {
+  if (!(error instanceof SluiceError)) return undefined
+  if (error.code === 'incomplete') return '--allow-incomplete commits what arrived'
+  if (!keptPages || !RESUMED.has(error.code)) return undefined
+  return 'the pages received so far are kept: the next run continues after them'
 }

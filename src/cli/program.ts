@@ -26,7 +26,7 @@ export async function sluice(
       return error.exitCode === 0 ? 0 : 2
     }
     const { reportFailure } = await import('./failure.js')
-    return reportFailure(error, context.terminal.err, args.includes('--debug'))
+    return reportFailure(error, context.terminal.err, { debug: args.includes('--debug') })
   }
 }
 
@@ -41,7 +41,24 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     .exitOverride()
     .configureOutput({ writeOut: text => out.write(text), writeErr: text => err.write(text) })
     .showHelpAfterError('(--help lists what there is)')
+    .addHelpText('after', START)
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 the file or the command line needs mending.')
+
+  command(program, 'init')
+    .description('write a pipeline file for one list of an API, from its first pages; asks for what it needs')
+    .option('--url <url>', 'address of the list, query included; asked for on a terminal')
+    .addOption(new Option('--auth <type>', 'how the API wants to know who asks').choices(AUTH_TYPES))
+    .option('--auth-name <name>', 'api_key: name of the header, parameter or cookie')
+    .addOption(new Option('--auth-location <place>', 'api_key: where it goes').choices(['header', 'query', 'cookie']))
+    .option('--username <name>', 'http_basic: who asks')
+    .option('--secret-name <name>', 'name that the secret is looked up under, as in api_key')
+    .option('--name <name>', 'name of pipeline and resource')
+    .option('--destination <url>', 'where to load to, as in duckdb:PATH')
+    .option('--out <file>', 'the file; default: <name>.yaml, never overwritten')
+    .action(async options => {
+      const { initCommand } = await import('./commands/init.js')
+      exit(await initCommand(options, context))
+    })
 
   command(program, 'run')
     .description('load every resource and commit it')
@@ -184,24 +201,15 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
       exit(await explainCommand(code, context))
     })
 
-  command(program, 'init')
-    .description('write a pipeline file for one list of an API, from its first pages')
-    .option('--url <url>', 'address of the list, query included; asked for on a terminal')
-    .addOption(new Option('--auth <type>', 'how the API wants to know who asks').choices(AUTH_TYPES))
-    .option('--auth-name <name>', 'api_key: name of the header, parameter or cookie')
-    .addOption(new Option('--auth-location <place>', 'api_key: where it goes').choices(['header', 'query', 'cookie']))
-    .option('--username <name>', 'http_basic: who asks')
-    .option('--secret-name <name>', 'name that the secret is looked up under, as in api_key')
-    .option('--name <name>', 'name of pipeline and resource')
-    .option('--destination <url>', 'where to load to, as in duckdb:PATH')
-    .option('--out <file>', 'the file; default: <name>.yaml, never overwritten')
-    .action(async options => {
-      const { initCommand } = await import('./commands/init.js')
-      exit(await initCommand(options, context))
-    })
-
   return program
 }
+
+const START = `
+Start here:
+  sluice init             asks for the address of a list and writes a pipeline file, as in orders.yaml
+  sluice check FILE       tries the file and writes nothing
+  sluice run FILE         loads
+  sluice show FILE        shows the tables that came of it`
 
 const AUTH_TYPES = ['none', 'bearer', 'api_key', 'http_basic']
 

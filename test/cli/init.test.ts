@@ -1,6 +1,9 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { parse } from 'yaml'
 import { sluice } from '../../src/cli/program.js'
@@ -9,6 +12,9 @@ import type { Answer } from '../rest/listServer.js'
 import { testApi } from '../rest/loading.js'
 
 vi.setConfig({ testTimeout: 60_000 })
+
+/** Runs a program on a terminal of its own. */
+const SCRIPT = '/usr/bin/script'
 
 interface Thing {
   readonly id: string
@@ -886,44 +892,182 @@ describe('asks a person', () => {
       ask: async question => {
         asked.push(question)
         const answer = answers.shift()
-        if (answer === undefined) throw new NoAnswer('stopped instead of answering')
+        if (answer === undefined) throw new NoAnswer('stopped; nothing was done')
         return answer
       },
     }
   }
 
-  it('again, at once, for an address that is none, and for a word that is none of the choices', async () => {
-    const prompt = person('api.example', '', 'https://api.example.com/a', 'apikey')
-    const { exitCode, printed } = await command(['init'], prompt)
-    expect(prompt.asked.map(question => /Address|Authentication/.exec(question)?.[0])).toEqual([
-      'Address',
-      'Address',
-      'Address',
-      'Authentication',
-      'Authentication',
-    ])
-    expect(printed).toContain('expected the address of a list')
-    expect(prompt.asked.at(-1)).toContain('It must be one of none, bearer, api_key, http_basic.')
-    expect(exitCode).toBe(130)
-  })
+  const subjects = (asked: readonly string[]) =>
+    asked.map(question => /address|Address|Authentication|secret again|secret|file/.exec(question)?.[0])
 
-  it('again for a secret that is refused, and says how to give the same answers', async () => {
+  /** An API that wants a token at `/things`, is open at `/open`, and has no list elsewhere. */
+  const shop = () =>
+    testApi((url, { headers }) => {
+      if (url.pathname === '/open') return { json: { items: part(0), next: null } }
+      if (url.pathname !== '/things') return undefined
+      const isKnown = headers.authorization === 'Bearer right'
+      return isKnown ? { json: { items: part(0), next: null } } : { status: 401, json: {} }
+    })
+
+  async function place() {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-init-'))
     onTestFinished(() => rm(folder, { recursive: true, force: true }))
-    const api = await testApi((_url, { headers }) =>
-      headers.authorization === 'Bearer right' ? { json: { items: part(0), next: null } } : { status: 401, json: {} },
-    )
-    const args = ['init', '--out', join(folder, 'a.yaml'), '--secret-name', 'found_nowhere']
+    return { folder, args: ['init', '--out', join(folder, 'a.yaml'), '--secret-name', 'found_nowhere'] }
+  }
+
+  it('after it said what will happen, and before everything else whether the address leads to a list', async () => {
+    const { folder, args } = await place()
+    const api = await shop()
+    const prompt = person('api.example', '', `${api.origin}/wrong`, `${api.origin}/open`, 'apikey', 'none')
+    const { exitCode, printed } = await command(args, prompt)
+    expect({ exitCode, asked: subjects(prompt.asked) }, printed).toEqual({
+      exitCode: 0,
+      asked: ['Address', 'Address', 'Address', 'address', 'Authentication', 'Authentication'],
+    })
+    expect(printed.split('\n')[0]).toMatch(/^This writes a pipeline file/)
+    expect(printed).toContain('expected the address of a list')
+    expect(printed).toContain(`404`)
+    expect(prompt.asked[3]).toContain(`Enter to keep ${api.origin}/wrong`)
+    expect(prompt.asked.at(-1)).toContain('It must be one of none, bearer, api_key, http_basic.')
+    expect(printed).not.toMatch(/hint|journal|pages already/)
+    expect(parse(await readFile(join(folder, 'a.yaml'), 'utf8'))).toMatchObject({
+      source: { client: { base_url: api.origin } },
+    })
+  })
+
+  it('for another address where nobody answers, without a word about pages', async () => {
+    const { args } = await place()
+    const api = await shop()
+    await api.close()
+    const prompt = person(`${api.origin}/open`, '')
+    const { exitCode, printed } = await command(args, prompt)
+    expect(exitCode).toBe(130)
+    expect(subjects(prompt.asked)).toEqual(['Address', 'address', 'Authentication'])
+    expect(printed).toContain('nothing listens at')
+    expect(printed).not.toMatch(/pages already|error:/)
+  })
+
+  it('again for a secret that is refused, and for the authentication where there is none', async () => {
+    const { folder, args } = await place()
+    const api = await shop()
     const left = await command(args, person(`${api.origin}/things`, 'bearer', 'wrong'))
     expect(left.exitCode).toBe(130)
+    expect(left.printed).toContain('The API wants credentials.')
     expect(left.printed).toContain('401')
     expect(left.printed).toContain(
       `sluice init --url '${api.origin}/things' --auth 'bearer' --secret-name 'found_nowhere' --out '`,
     )
     expect(left.printed).not.toContain('wrong')
-    expect(await command(args, person(`${api.origin}/things`, 'bearer', 'wrong', 'right'))).toMatchObject({
-      exitCode: 0,
-    })
+    const prompt = person(`${api.origin}/things`, 'http_basic', 'me', '', 'bearer', 'wrong', 'right')
+    const { exitCode, printed } = await command(args, prompt)
+    expect(exitCode, printed).toBe(0)
+    expect(subjects(prompt.asked)).toEqual([
+      'Address',
+      'Authentication',
+      undefined,
+      'secret',
+      'Authentication',
+      'secret',
+      'secret again',
+    ])
+    expect(printed).toContain('write found_nowhere = "…" into ')
+    expect(await readFile(join(folder, '.sluice', 'secrets.toml'), 'utf8')).not.toContain('right')
+  })
+
+  it('for another file where one is there', async () => {
+    const { folder } = await place()
+    const api = await shop()
+    const there = join(folder, 'open.yaml')
+    await writeFile(there, 'mine')
+    const before = process.cwd()
+    process.chdir(folder)
+    onTestFinished(() => process.chdir(before))
+    const prompt = person(`${api.origin}/open`, 'open.yaml', 'other.yaml', '')
+    expect(await command(['init'], prompt)).toMatchObject({ exitCode: 0 })
+    expect(subjects(prompt.asked)).toEqual(['Address', 'file', 'file', 'Authentication'])
+    expect(await readFile(there, 'utf8')).toBe('mine')
+    expect(await readFile(join(folder, 'other.yaml'), 'utf8')).toContain('source:')
+  })
+
+  it.runIf(existsSync(SCRIPT))('on a terminal, where Ctrl-C and Ctrl-D end with a line and 130', async () => {
+    const { folder } = await place()
+    const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+    for (const key of ['\u0003', '\u0004']) {
+      const child = spawn(SCRIPT, ['-qec', `'${process.execPath}' '${main}' init`, '/dev/null'], { cwd: folder })
+      let shown = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        shown += text
+        if (shown.includes('orders: ') && !child.stdin.writableEnded) child.stdin.end(key)
+      })
+      const exitCode = await new Promise(resolve => child.once('close', resolve))
+      expect(exitCode, shown).toBe(130)
+      expect(shown).toMatch(/orders: [^\n]*\r\nstopped; nothing was done\r\n$/)
+      expect(await readdir(folder)).toEqual([])
+    }
+  })
+})
+
+describe('prepares the folder', () => {
+  const drafted = async (folder: string, ...more: readonly string[]) => {
+    const api = await testApi((_url, { headers }) =>
+      headers.authorization === 'Bearer right' ? { json: { items: part(0), next: null } } : { status: 401, json: {} },
+    )
+    vi.stubEnv('TOKEN', 'right')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    return await command(['init', '--url', `${api.origin}/things`, '--auth', 'bearer', '--out', folder, ...more])
+  }
+
+  async function place() {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-init-'))
+    onTestFinished(() => rm(folder, { recursive: true, force: true }))
+    return folder
+  }
+
+  it('with what Git leaves out, and a file of secrets that only its owner may read', async () => {
+    const folder = await place()
+    const { exitCode, printed } = await drafted(join(folder, 'things.yaml'))
+    expect(exitCode, printed).toBe(0)
+    expect(await readFile(join(folder, '.gitignore'), 'utf8')).toBe('.sluice/\n*.duckdb\n.env\n')
+    const secrets = join(folder, '.sluice', 'secrets.toml')
+    expect(await readFile(secrets, 'utf8')).toMatch(/^# token = ""$/m)
+    if (process.platform !== 'win32') expect((await stat(secrets)).mode & 0o777).toBe(0o600)
+    expect(printed).toContain(`sluice run ${join(folder, 'things.yaml')}`)
+    expect(printed).not.toContain('write token =')
+  })
+
+  it('and keeps what is there', async () => {
+    const folder = await place()
+    await mkdir(join(folder, '.sluice'))
+    await writeFile(join(folder, '.sluice', 'secrets.toml'), 'token = "right"\n')
+    await writeFile(join(folder, '.gitignore'), 'node_modules\n/.sluice\n.env')
+    expect(await drafted(join(folder, 'things.yaml'))).toMatchObject({ exitCode: 0 })
+    expect(await readFile(join(folder, '.sluice', 'secrets.toml'), 'utf8')).toBe('token = "right"\n')
+    const ignored = 'node_modules\n/.sluice\n.env\n*.duckdb\n'
+    expect(await readFile(join(folder, '.gitignore'), 'utf8')).toBe(ignored)
+    expect(await drafted(join(folder, 'more.yaml'))).toMatchObject({ exitCode: 0 })
+    expect(await readFile(join(folder, '.gitignore'), 'utf8')).toBe(ignored)
+  })
+
+  it.each([
+    ['nowhere', '.', '.', /^https:\/\/.+\/sluice@\d+\.\d+\.\d+[^/]*\/schema\/pipeline\.schema\.json$/],
+    ['beside the file', '.', '.', /^\.\/node_modules\/sluice\/schema\/pipeline\.schema\.json$/],
+    ['in a folder above', '.', 'a/b', /^\.\.\/\.\.\/node_modules\/sluice\/schema\/pipeline\.schema\.json$/],
+  ])('and tells the editor where the schema is: the package is %s', async (where, above, below, address) => {
+    const folder = await place()
+    await mkdir(join(folder, below), { recursive: true })
+    const schema = join(folder, above, 'node_modules', 'sluice', 'schema')
+    if (where !== 'nowhere') {
+      await mkdir(schema, { recursive: true })
+      await writeFile(join(schema, 'pipeline.schema.json'), '{}')
+    }
+    const file = join(folder, below, 'things.yaml')
+    const { printed } = await drafted(file)
+    const [first = ''] = (await readFile(file, 'utf8')).split('\n')
+    const written = first.replace('# yaml-language-server: $schema=', '')
+    expect(written).toMatch(address)
+    if (where !== 'nowhere') expect(existsSync(join(folder, below, written))).toBe(true)
+    expect(printed.includes('npx sluice run')).toBe(where !== 'nowhere')
   })
 })
 

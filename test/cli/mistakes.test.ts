@@ -121,3 +121,30 @@ describe('an API that refuses', () => {
     },
   )
 })
+
+it.each([
+  [0, false],
+  [1, true],
+])('a failure after %i pages says that they are kept: %s', async (pages, isSaid) => {
+  const server = createServer((request, response) => {
+    const page = Number(new URL(request.url ?? '', 'http://a').searchParams.get('page') ?? 1)
+    if (page > pages) response.writeHead(403).end()
+    else response.setHeader('content-type', 'application/json').end('[{"id":1},{"id":2}]')
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  const paginator = 'paginator: {type: page_number, base_page: 1, total_path: null}'
+  const refused = await sluice(
+    ['run', 'm.yaml'],
+    `client: {base_url: "http://127.0.0.1:${port}", ${paginator}}\nresources: [shops]\n`,
+  )
+  expect(refused.exitCode).toBe(1)
+  expect(refused.stderr.includes('hint: the pages received so far are kept')).toBe(isSaid)
+})
+
+it('`sluice --help` names init first, and what to do first', async () => {
+  const { stdout } = await sluice(['--help'], '')
+  expect(/Commands:\n +(\w+)/.exec(stdout)?.[1]).toBe('init')
+  expect(stdout).toMatch(/Start here:\n {2}sluice init /)
+})

@@ -203,7 +203,7 @@ async function everything(auth: object): Promise<string> {
     reportFailure(
       end,
       { line, write: line, isTerminal: false, columns: () => 80, rows: () => 24, styled: (_, text) => text },
-      true,
+      { debug: true },
     )
   }
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {

@@ -1,11 +1,13 @@
 import { access } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { addressOf } from '../../import/draft/address.js'
 import type { DraftOptions, PipelineDraft } from '../../import/draft/draftPipeline.js'
 import type { DraftAuth } from '../../import/draft/draftYaml.js'
-import { ConfigError, RequestError } from '../../model/errors.js'
+import { ConfigError, DataError, RequestError, SluiceError } from '../../model/errors.js'
 import { redactUrl } from '../../rest/http/redact.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
-import type { Prompt } from '../terminal/prompt.js'
+import { NoAnswer, type Prompt } from '../terminal/prompt.js'
 import type { Output } from '../terminal/terminal.js'
 import { writeWhole } from '../writtenFile.js'
 import type { CommandContext } from './command.js'
@@ -28,60 +30,174 @@ export interface InitCommandOptions {
  */
 export async function initCommand(options: InitCommandOptions, context: CommandContext): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const { prompt, signal } = context
-  const interview = options.url === undefined
-  const url = options.url ?? (await askedAddress(prompt, err))
-  const auth = await chosenAuth(options, interview ? prompt : undefined)
-  const { secretName, name, destination } = options
-  const settings = { url, auth, secretName, name, destination, file: options.out, signal }
-  if (options.out !== undefined) await refuseExisting(options.out)
-  const draft = await draftWithSecret(settings, prompt, err).catch((error: unknown) => {
-    if (interview) err.line(printable(`To try again with the same answers: ${asCommand(url, auth, options)}`))
-    throw error
-  })
-  const file = options.out ?? `${draft.name}.yaml`
+  if (options.out !== undefined && (await exists(options.out))) refuseExisting(options.out)
+  const { draft, file, isTyped } = await drafted(options, context)
   await writeWhole(file, draft.text, { replace: false })
   for (const finding of draft.findings) err.line(printable(finding))
-  out.line(printable(`${file} is written; \`sluice check ${file}\` tries it, \`sluice run ${file}\` loads.`))
+  const { prepareFolder, schemaAddress } = await import('../../config/projectFolder.js')
+  const folder = dirname(resolve(file))
+  const { secrets, written, failed } = await prepareFolder(folder, draft.secretName)
+  for (const failure of failed) err.line(printable(`warning: ${failure}`))
+  out.line(printable(`${[file, ...written].join(', ')} ${written.length === 0 ? 'is' : 'are'} written. Next:`))
+  if (draft.secretName !== undefined && isTyped) {
+    const { variable } = await import('../../import/draft/draftYaml.js')
+    const name = draft.secretName
+    out.line(printable(`  write ${name} = "…" into ${secrets}, or set the variable ${variable(name)}`))
+  }
+  const command = `${schemaAddress(folder).isInstalled ? 'npx ' : ''}sluice`
+  const steps = [
+    [`${command} check ${quoted(file)}`, 'tries it, and writes nothing'],
+    [`${command} run ${quoted(file)}`, `loads into ${redactUrl(draft.destination)}`],
+  ] as const
+  const width = Math.max(...steps.map(([step]) => step.length))
+  for (const [step, does] of steps) out.line(printable(`  ${step.padEnd(width)}   ${does}`))
   return 0
 }
+
+interface Drafted {
+  readonly draft: PipelineDraft
+  readonly file: string
+  /** Whether nobody will find the secret in a later run. */
+  readonly isTyped: boolean
+}
+
+async function drafted(options: InitCommandOptions, context: CommandContext): Promise<Drafted> {
+  const { prompt, signal } = context
+  try {
+    if (options.url === undefined && prompt !== undefined) return await interview(options, prompt, context)
+    const url = options.url ?? missingFlag('--url')
+    const auth = await chosenAuth(options, undefined)
+    const { draft, isTyped } = await draftWithSecret({ ...settingsOf(options, signal), url, auth }, prompt, context)
+    return { draft, file: options.out ?? `${draft.name}.yaml`, isTyped }
+  } catch (error) {
+    // Whoever stops it does not want to read that it failed.
+    if (error instanceof SluiceError && error.code === 'aborted') throw new NoAnswer('stopped; nothing was written')
+    throw error
+  }
+}
+
+const INTRODUCTION = [
+  'This writes a pipeline file for one list of an API. It asks for the address and the credentials, requests the first',
+  'pages, and finds the records, the pages and the key. Nothing is loaded yet. Ctrl-C ends it.',
+]
+
+/** Asks one thing after the other, and asks again for whatever the API does not take. Other answers are kept. */
+async function interview(options: InitCommandOptions, prompt: Prompt, context: CommandContext): Promise<Drafted> {
+  const { err } = context.terminal
+  for (const line of INTRODUCTION) err.line(line)
+  const settings = settingsOf(options, context.signal)
+  let url = await checkedAddress(settings, prompt, err)
+  let auth: DraftAuth | undefined
+  const fileFor = async (list: string) =>
+    options.out ?? (await freeFile(options.name ?? addressOf(list).name, prompt, err))
+  try {
+    let file = await fileFor(url)
+    auth = await chosenAuth(options, prompt)
+    for (;;) {
+      try {
+        const { draft, isTyped } = await draftWithSecret({ ...settings, file, url, auth }, prompt, context)
+        return { draft, file, isTyped }
+      } catch (error) {
+        if (error instanceof NoSecret) auth = await chosenAuth(options, prompt)
+        else if (isRefusal(error)) {
+          err.line(printable(error.message))
+          const kept = url
+          url = await askedAddress(prompt, err, kept)
+          if (url !== kept) file = await fileFor(url)
+        } else throw error
+      }
+    }
+  } catch (error) {
+    err.line(printable(`To try again with the same answers: ${asCommand(url, auth, options)}`))
+    throw error
+  }
+}
+
+function settingsOf({ secretName, name, destination, out }: InitCommandOptions, signal: AbortSignal) {
+  return { secretName, name, destination, file: out, signal }
+}
+
+/** Whether the API refused something that another address may mend. */
+function isRefusal(error: unknown): error is SluiceError {
+  return (error instanceof RequestError && error.code !== 'aborted') || error instanceof DataError
+}
+
+/** Nobody typed a secret where one was asked for. */
+class NoSecret extends Error {}
 
 /** Asks for a secret that is missing or that the API refuses, if somebody can answer. */
 async function draftWithSecret(
   settings: DraftOptions,
   prompt: Prompt | undefined,
-  output: Output,
-): Promise<PipelineDraft> {
+  { terminal }: CommandContext,
+): Promise<{ readonly draft: PipelineDraft; readonly isTyped: boolean }> {
   const { draftPipeline } = await import('../../import/draft/draftPipeline.js')
+  const hasKey = addressOf(settings.url).secret !== undefined
   let secret: string | undefined
   for (;;) {
     try {
-      return await draftPipeline({ ...settings, secret })
+      return { draft: await draftPipeline({ ...settings, secret }), isTyped: secret !== undefined || hasKey }
     } catch (error) {
       const isMissing = error instanceof ConfigError && error.code === 'secret_missing'
-      const isRefused = secret !== undefined && error instanceof RequestError && error.status === 401
+      const isRefused = settings.auth !== undefined && settings.auth.type !== 'none' && isUnauthorized(error)
       if (prompt === undefined || !(isMissing || isRefused)) throw error
-      if (isRefused) output.line(printable(error.message))
-      const question = 'The secret, for these requests (it is not shown and not written): '
+      if (isRefused) terminal.err.line(printable(error.message))
+      const question = `The secret${isRefused ? ' again' : ''}, for these requests (it is not shown and not written): `
       secret = await prompt.ask(question, { hidden: true })
-      if (secret === '') throw error
+      if (secret === '') throw settings.auth === undefined ? error : new NoSecret()
     }
   }
 }
 
-/** Asks until the answer is an address. */
-async function askedAddress(prompt: Prompt | undefined, output: Output): Promise<string> {
-  const { addressOf } = await import('../../import/draft/address.js')
-  const question = 'Address of a list, as in https://api.example.com/v1/orders: '
+function isUnauthorized(error: unknown): error is RequestError {
+  return error instanceof RequestError && (error.status === 401 || error.status === 403)
+}
+
+/** Asks for an address until the API answers there with a list or wants credentials, or the person keeps it. */
+async function checkedAddress(settings: Omit<DraftOptions, 'url'>, prompt: Prompt, output: Output): Promise<string> {
+  const { wantsCredentials } = await import('../../import/draft/draftPipeline.js')
+  let refused: string | undefined
   for (;;) {
-    const answer = prompt === undefined ? await asked(prompt, question, '--url') : await prompt.ask(question)
+    const url = await askedAddress(prompt, output, refused)
+    if (url === refused) return url
+    try {
+      const wants = await wantsCredentials({ ...settings, url })
+      output.line(wants ? 'The API wants credentials.' : 'The API answers.')
+      return url
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      output.line(printable(error.message))
+      refused = url
+    }
+  }
+}
+
+/** Asks until the answer is an address. Nothing as the answer means `standard`. */
+async function askedAddress(prompt: Prompt, output: Output, standard?: string): Promise<string> {
+  const question =
+    standard === undefined
+      ? 'Address of a list, as in https://api.example.com/v1/orders: '
+      : `Another address, or Enter to keep ${printable(redactUrl(standard))}: `
+  for (;;) {
+    const answer = await prompt.ask(question)
+    if (answer === '' && standard !== undefined) return standard
     try {
       addressOf(answer)
       return answer
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
-      output.line(printable(error.message))
+      output.line(printable(error.message.replace('--url: ', '')))
     }
+  }
+}
+
+/** The file of this name, or another where it is there. */
+async function freeFile(name: string, prompt: Prompt, output: Output): Promise<string> {
+  for (let file = `${name}.yaml`; ; ) {
+    if (!(await exists(file))) return file
+    output.line(printable(`${file} is there already and is not overwritten.`))
+    const answer = await prompt.ask('Another file: ')
+    if (answer !== '') file = answer
   }
 }
 
@@ -97,7 +213,16 @@ function asCommand(
   if (auth?.type === 'api_key') flags.push(['auth-name', auth.name], ['auth-location', auth.location])
   const given = { 'secret-name': secretName, name, destination, out }
   for (const [flag, value] of Object.entries(given)) if (value !== undefined) flags.push([flag, value])
-  return `sluice init ${flags.map(([flag, value]) => `--${flag} '${value.replaceAll("'", "'\\''")}'`).join(' ')}`
+  return `sluice init ${flags.map(([flag, value]) => `--${flag} ${inQuotes(value)}`).join(' ')}`
+}
+
+function inQuotes(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`
+}
+
+/** In quotes where a shell would not take it as one word. */
+function quoted(text: string): string {
+  return /^[\w./@%+=:-]+$/.test(text) ? text : inQuotes(text)
 }
 
 async function chosenAuth(options: InitCommandOptions, prompt: Prompt | undefined): Promise<DraftAuth | undefined> {
@@ -151,19 +276,27 @@ async function askedOneOf<Word extends string>(
   }
 }
 
+/** Asks until there is an answer. */
 async function asked(prompt: Prompt | undefined, question: string, flag: string): Promise<string> {
-  const answer = await prompt?.ask(question)
-  if (answer !== undefined && answer !== '') return answer
+  for (;;) {
+    const answer = (await prompt?.ask(question)) ?? missingFlag(flag)
+    if (answer !== '') return answer
+  }
+}
+
+function missingFlag(flag: string): never {
   throw new ConfigError([{ place: { path: flag }, message: 'is needed' }])
 }
 
-/** Before the API is asked: those requests would be wasted. */
-async function refuseExisting(file: string): Promise<void> {
-  const exists = await access(file).then(
+async function exists(file: string): Promise<boolean> {
+  return await access(file).then(
     () => true,
     () => false,
   )
-  if (!exists) return
+}
+
+/** Before the API is asked: those requests would be wasted. */
+function refuseExisting(file: string): never {
   const message = 'is there already and is not overwritten; name another file with --out'
   throw new ConfigError([{ place: { path: '', file }, message }])
 }

@@ -3,7 +3,7 @@ import type { Receipt } from '../../model/receipt.js'
 import { systemClock } from '../../pipeline/clock.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { RunResult } from '../../pipeline/setup.js'
-import type { ExitCode } from '../failure.js'
+import { type ExitCode, reportFailure } from '../failure.js'
 import { eventLog } from '../terminal/eventLog.js'
 import { amount, duration, printable } from '../terminal/printable.js'
 import { progressView } from '../terminal/progress.js'
@@ -18,6 +18,7 @@ export interface RunCommandOptions extends PipelineOverrides {
   readonly concurrency?: number | undefined
   readonly json?: boolean | undefined
   readonly verbose?: boolean | undefined
+  readonly debug?: boolean | undefined
   readonly fullRefresh?: boolean | undefined
   readonly allowIncomplete?: boolean | undefined
   readonly keepJournal?: boolean | undefined
@@ -27,10 +28,21 @@ export interface RunCommandOptions extends PipelineOverrides {
 
 /** `sluice run FILE`: runs the pipelines of a file one after the other and stops at the first that fails. */
 export async function runCommand(file: string, options: RunCommandOptions, context: CommandContext): Promise<ExitCode> {
-  for (const pipeline of await openPipelines(file, options, 'requests')) {
-    await reported(onEvent => execute(pipeline, options, context, onEvent), options, context)
+  let pages = 0
+  try {
+    for (const pipeline of await openPipelines(file, options, 'requests')) {
+      pages = 0
+      const start = (onEvent: (event: RunEvent) => void) =>
+        execute(pipeline, options, context, event => {
+          if (event.type === 'page') pages += 1
+          onEvent(event)
+        })
+      await reported(start, options, context)
+    }
+    return 0
+  } catch (error) {
+    return reportFailure(error, context.terminal.err, { debug: options.debug === true, keptPages: pages > 0 })
   }
-  return 0
 }
 
 /** Starts a run and shows its progress: for people, briefly or with every event, or every event as a line of JSON. */

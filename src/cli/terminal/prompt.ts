@@ -39,7 +39,7 @@ export function promptOn(
           if (hidden) output.write('\n')
           if (answered === undefined) {
             if (!hidden) output.write('\n')
-            reject(new NoAnswer('stopped instead of answering'))
+            reject(new NoAnswer('stopped; nothing was done'))
           } else resolve(answered)
         })
       }),

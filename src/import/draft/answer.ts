@@ -52,11 +52,13 @@ export interface DraftQuestion {
   readonly paginator: PagingConfig
   /** Absent: Sluice searches for it. */
   readonly selector?: string
+  /** Whether somebody waits for the answer, so that a failure is not worth another try. */
+  readonly once?: boolean
   /** The first page, which is not requested again. The answer is the page after it. */
   readonly after?: DraftAnswer
 }
 
-/** Seconds that page 2 may take. Nobody should wait long for a guess. */
+/** Seconds that an answer may take. Nobody should wait long for a guess. */
 const GUESS_TIMEOUT = 20
 
 /**
@@ -65,20 +67,15 @@ const GUESS_TIMEOUT = 20
  */
 export async function askPage(
   list: DraftList,
-  { params, paginator, selector, after }: DraftQuestion,
+  { params, paginator, selector, once = selector !== undefined, after }: DraftQuestion,
   context: DraftContext,
 ): Promise<DraftAnswer | undefined> {
-  const isGuess = selector !== undefined
   const endpoint = {
     path: asTemplate(list.path),
     params: requestParams(params),
     paginator,
-    ...(isGuess && {
-      data_selector: selector,
-      data_selector_required: false,
-      retry: { attempts: 1 },
-      timeout: GUESS_TIMEOUT,
-    }),
+    ...(selector !== undefined && { data_selector: selector, data_selector_required: false }),
+    ...(once && { retry: { attempts: 1 }, timeout: GUESS_TIMEOUT }),
   }
   const document = {
     client: { base_url: list.baseUrl, auth: authKeys(list.auth, list.secretName) ?? null },

@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { type Environment, processEnvironment } from '../../config/environment.js'
+import { schemaAddress } from '../../config/projectFolder.js'
 import { DataError, RequestError } from '../../model/errors.js'
 import {
   abortSignal,
@@ -53,6 +54,10 @@ export interface PipelineDraft {
   readonly text: string
   /** Findings for the user, one line each. */
   readonly findings: readonly string[]
+  /** Name of the secret that the file refers to, if it needs one. */
+  readonly secretName: string | undefined
+  /** Where the file says to load to. */
+  readonly destination: string
 }
 
 const forDraft = optionsOf<DraftOptions>('options of draftPipeline()', {
@@ -87,33 +92,22 @@ const forDraft = optionsOf<DraftOptions>('options of draftPipeline()', {
  */
 export async function draftPipeline(options: DraftOptions): Promise<PipelineDraft> {
   checkOptions(needed(forDraft), options)
-  const { env = processEnvironment(), cwd = process.cwd(), signal = new AbortController().signal } = options
-  const address = addressOf(options.url)
-  const auth = options.auth ?? address.auth ?? { type: 'none' as const }
-  const secretName = options.secretName ?? secretField(auth) ?? ''
-  const secret = options.secret ?? address.secret
-  const name = options.name ?? address.name
-  const file = options.file ?? `${name}.yaml`
-  const list = { name, baseUrl: address.baseUrl, path: address.path, auth, secretName }
-  const context = {
-    env: secret === undefined ? env : { ...env, [variable(secretName)]: secret },
-    cwd,
-    folder: dirname(resolve(cwd, file)),
-    pipeline: name,
-    signal,
-  }
-  const first = await firstPage(address.params, list, context)
+  const { params: sent, list, context } = listOf(options)
+  const { name } = list
+  const first = await firstPage(sent, list, context)
   const { answer, params, moved } = first
   if (answer.records.length === 0) {
     throw new DataError('selector', 'The answer has no objects in a list: give the address of a list that has some')
   }
   const paging = await findPaging(first, list, context)
   const records = [...answer.records, ...paging.more]
+  const destination = options.destination ?? `duckdb:${name}.duckdb`
   const findings: DraftFindings = {
     ...list,
+    schema: schemaAddress(context.folder).address,
     params,
     moved,
-    destination: options.destination ?? `duckdb:${name}.duckdb`,
+    destination,
     records: answer.records.length,
     compared: records.length,
     selector: answer.selector,
@@ -121,7 +115,48 @@ export async function draftPipeline(options: DraftOptions): Promise<PipelineDraf
     keys: candidateKeys(records, name),
     cursors: candidateCursors(records),
   }
-  return { name, text: draftText(findings), findings: summary(findings) }
+  const secretName = secretField(list.auth) === undefined ? undefined : list.secretName
+  return { name, text: draftText(findings), findings: summary(findings), secretName, destination }
+}
+
+/**
+ * Asks once for the list without credentials, or with those in its address. Returns whether the API wants others.
+ * Rejects like `draftPipeline` where the answer is no list.
+ */
+export async function wantsCredentials(options: DraftOptions): Promise<boolean> {
+  const { params, list, context } = listOf(options)
+  try {
+    await askPage(list, { params, paginator: { type: 'single_page' }, once: true }, context)
+    return false
+  } catch (error) {
+    if (error instanceof RequestError && (error.status === 401 || error.status === 403)) return true
+    throw error
+  }
+}
+
+function listOf(options: DraftOptions): {
+  readonly params: readonly Param[]
+  readonly list: DraftList
+  readonly context: DraftContext
+} {
+  const { env = processEnvironment(), cwd = process.cwd(), signal = new AbortController().signal } = options
+  const address = addressOf(options.url)
+  const auth = options.auth ?? address.auth ?? { type: 'none' as const }
+  const secretName = options.secretName ?? secretField(auth) ?? ''
+  const secret = options.secret ?? address.secret
+  const name = options.name ?? address.name
+  const file = options.file ?? `${name}.yaml`
+  return {
+    params: address.params,
+    list: { name, baseUrl: address.baseUrl, path: address.path, auth, secretName },
+    context: {
+      env: secret === undefined ? env : { ...env, [variable(secretName)]: secret },
+      cwd,
+      folder: dirname(resolve(cwd, file)),
+      pipeline: name,
+      signal,
+    },
+  }
 }
 
 /** The list from its start, even if the address is that of a later page. */

@@ -6,6 +6,8 @@ import type { CursorCandidate } from './guesses.js'
 /** Everything that a draft contains. */
 export interface DraftFindings {
   readonly name: string
+  /** Where an editor finds the JSON Schema. */
+  readonly schema: string
   readonly destination: string
   readonly baseUrl: string
   readonly path: string
@@ -26,9 +28,9 @@ export interface DraftFindings {
 
 /** The pipeline file in YAML. Comments say what was found and why. */
 export function draftText(found: DraftFindings): string {
-  const { name, destination, baseUrl, path, selector } = found
+  const { name, schema, destination, baseUrl, path, selector } = found
   return [
-    '# yaml-language-server: $schema=./node_modules/sluice/schema/pipeline.schema.json',
+    `# yaml-language-server: $schema=${schema}`,
     `# Drafted by \`sluice init\` from one page of ${found.records} records. \`sluice plan\` says what it would ask.`,
     yaml({ name, destination, dataset: `${name}_dataset` }),
     '',

@@ -1,0 +1,109 @@
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Environment, processEnvironment } from './environment.js'
+import { workingFolder } from './secretFiles.js'
+
+/** What Git must not see of a folder with pipelines. */
+const IGNORED: readonly string[] = ['.sluice/', '*.duckdb', '.env']
+
+export interface PreparedFolder {
+  /** Where secrets go, as a path from the current folder. */
+  readonly secrets: string
+  /** The files that were made or got lines, as paths from the current folder. */
+  readonly written: readonly string[]
+  /** What could not be written, and why. */
+  readonly failed: readonly string[]
+}
+
+/**
+ * Makes a folder ready for pipelines: `.gitignore` gets the lines that it lacks, and a file of secrets that is not there
+ * becomes a stub that only its owner may read. Nothing that is there is changed. Never rejects.
+ */
+export async function prepareFolder(
+  folder: string,
+  secretName: string | undefined,
+  env: Environment = processEnvironment(),
+): Promise<PreparedFolder> {
+  const ignored = join(folder, '.gitignore')
+  const secrets = join(workingFolder(env, folder), 'secrets.toml')
+  const written: string[] = []
+  const failed: string[] = []
+  for (const [file, write] of [
+    [ignored, () => ignore(ignored)],
+    [secrets, () => stub(secrets, secretName)],
+  ] as const) {
+    try {
+      if (await write()) written.push(fromHere(file))
+    } catch (error) {
+      failed.push(`${fromHere(file)} cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`)
+    }
+  }
+  return { secrets: fromHere(secrets), written, failed }
+}
+
+async function ignore(file: string): Promise<boolean> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return ''
+    throw error
+  })
+  const there = new Set(text.split(/\r?\n/).map(line => line.trim().replace(/^\/|\/$/g, '')))
+  const lacking = IGNORED.filter(pattern => !there.has(pattern.replace(/\/$/, '')))
+  if (lacking.length === 0) return false
+  const between = text === '' || text.endsWith('\n') ? '' : '\n'
+  await writeFile(file, `${text}${between}${lacking.join('\n')}\n`)
+  return true
+}
+
+async function stub(file: string, secretName = 'api_key'): Promise<boolean> {
+  const folder = dirname(file)
+  const made = await mkdir(folder, { recursive: true })
+  if (made !== undefined) await chmod(folder, 0o700)
+  const lines = ['# Secrets of the pipelines in this folder. Take the # away and put the secret between the quotes.']
+  const text = [...lines, `# ${secretName} = ""`, ''].join('\n')
+  try {
+    await writeFile(file, text, { flag: 'wx', mode: 0o600 })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** How an editor finds the JSON Schema of pipeline files, and how a shell finds the command. */
+export interface SchemaAddress {
+  /** A path from the folder, or a URL. */
+  readonly address: string
+  /** Whether the package is installed in a folder above, so that `npx` finds the command. */
+  readonly isInstalled: boolean
+}
+
+const SCHEMA = 'schema/pipeline.schema.json'
+
+/** A path where the package is in a folder above, otherwise the address of this version of the package. */
+export function schemaAddress(folder: string): SchemaAddress {
+  const root = packageRoot()
+  for (let above = resolve(folder); ; above = dirname(above)) {
+    const installed = join(above, 'node_modules', 'sluice', SCHEMA)
+    if (existsSync(installed)) return { address: pathTo(folder, installed), isInstalled: true }
+    if (above === root) return { address: pathTo(folder, join(root, SCHEMA)), isInstalled: false }
+    if (above === dirname(above)) break
+  }
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+  return { address: `https://unpkg.com/sluice@${version}/${SCHEMA}`, isInstalled: false }
+}
+
+function packageRoot(): string {
+  return realpathSync(fileURLToPath(new URL('../..', import.meta.url)))
+}
+
+function pathTo(folder: string, file: string): string {
+  const path = relative(resolve(folder), file).split(sep).join('/')
+  return path.startsWith('.') ? path : `./${path}`
+}
+
+function fromHere(path: string): string {
+  const shown = relative('', path)
+  return shown.startsWith('..') ? path : shown
+}
