@@ -15,8 +15,9 @@ export function backoffMs(backoff: Backoff, n: number, random: number): number {
 }
 
 /**
- * Milliseconds that `Retry-After` asks to wait: seconds, or a moment that {@link toldTime} can read. A date in the past
- * gives 0. Undefined if the header is absent or invalid. Infinite if the number is too large.
+ * Milliseconds that `Retry-After` asks to wait: seconds, or a moment that {@link toldTime} can read. Undefined if the header
+ * is absent or invalid, or asks for no wait: attempts without a wait would be used up at once. Infinite if the number is too
+ * large.
  */
 export function retryAfterMs(headers: Headers, now: number): number | undefined {
   const header = textOf(headers['retry-after'])?.trim()
@@ -26,9 +27,7 @@ export function retryAfterMs(headers: Headers, now: number): number | undefined 
   const areNumbers = numbers.every(text => NUMBER.test(text))
   const told = areNumbers ? numbers : [header]
   const until = Math.max(...told.map(text => toldTime(text, headers, now) ?? Number.NaN))
-  // An API that counts seconds since the epoch would not send a moment years ago.
-  if (Number.isNaN(until) || (until < now && areNumbers)) return undefined
-  return Math.max(0, Math.ceil(until - now))
+  return until > now ? Math.ceil(until - now) : undefined
 }
 
 /** By lower-case name. A list holds the values of a repeated header. */

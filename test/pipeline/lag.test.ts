@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { JsonValue } from '../../src/json/value.js'
-import { shiftCursor } from '../../src/pipeline/run/incremental/lag.js'
+import { lagUnit, shiftCursor } from '../../src/pipeline/run/incremental/lag.js'
 
 /** What dlt gives for the same value, where dlt takes it at all. */
 const moved: readonly (readonly [value: JsonValue, lag: number, back: JsonValue])[] = [
@@ -29,7 +29,36 @@ const more: readonly (readonly [value: JsonValue, lag: number, back: JsonValue])
   ['2024-01-01 00:00:00 UTC', 1, '2023-12-31 23:59:59 UTC'],
 ]
 
+/** What dlt 1.31 gives where the initial value declares another kind of time than the API sends. */
+const declared: readonly (readonly [
+  initial: string,
+  lag: number,
+  value: string,
+  func: 'max' | 'min',
+  moved: string,
+])[] = [
+  ['2024-01-01', 2, '2024-01-04T10:30:00Z', 'max', '2024-01-02T00:00:00Z'],
+  ['2024-01-01', 1, '2024-01-04T01:30:00+05:00', 'max', '2024-01-02T05:00:00+05:00'],
+  ['2024-01-20', 2, '2024-01-16T10:30:00Z', 'min', '2024-01-18T23:59:59Z'],
+  ['2024-01-20', 2, '2024-01-16T10:30:00.5Z', 'min', '2024-01-18T23:59:59.999999Z'],
+  ['20240101', 1, '2024-01-04 01:30:00', 'max', '2024-01-03 00:00:00'],
+  ['2024-01-01', 1, '1969-12-31T10:30:00Z', 'max', '1969-12-30T00:00:00Z'],
+  ['2024-01-01', 1, 'Wed, 03 Jan 2024 10:30:00 GMT', 'max', 'Tue, 02 Jan 2024 00:00:00 GMT'],
+  ['2024-01-01T00:00:00Z', 86_400, '2024-01-04', 'max', '2024-01-03'],
+  ['2024-01-01T00:00:00Z', 3600, '2024-01-04', 'max', '2024-01-03'],
+  ['2024-01-01T00:00:00Z', 60, '2024-01-04T10:30:00Z', 'max', '2024-01-04T10:29:00Z'],
+]
+
 describe('lag', () => {
+  it.each(declared)('declared by %s, moves by %s from %s (%s)', (initial, lag, value, func, expected) => {
+    const direction = func === 'max' ? 'back' : 'forward'
+    expect(shiftCursor(value, lag, direction, 'incremental', lagUnit(initial))).toBe(expected)
+  })
+
+  it.each([5, '5', 'abc', null, undefined])('has no unit by %s', initial => {
+    expect(lagUnit(initial)).toBeUndefined()
+  })
+
   it.each(more)('moves %s back by %s, beyond dlt', (value, lag, back) => {
     expect(shiftCursor(value, lag, 'back', 'incremental')).toEqual(back)
   })

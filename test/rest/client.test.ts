@@ -172,8 +172,8 @@ describe('retries', () => {
       { 'retry-after': 'Wed, 21 Oct 2015 07:28:30 GMT', date: 'Wed, 21 Oct 2015 07:28:00 GMT' },
       30_000,
     ],
-    ['a past date', { 'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT' }, 0],
-    ['zero', { 'retry-after': '0' }, 0],
+    ['a past date', { 'retry-after': 'Wed, 21 Oct 2015 07:28:00 GMT' }, 1000],
+    ['zero', { 'retry-after': '0' }, 1000],
     ['something unreadable', { 'retry-after': '-5' }, 1000],
   ])('Retry-After: %s', async (_, headers, delayMs) => {
     const api = await server((_, response, number) => {

@@ -45,7 +45,8 @@ const now = Date.parse('2026-11-28T00:00:00Z')
 
 describe('what Retry-After means', () => {
   it.each([
-    ['0', 0],
+    ['0', undefined],
+    ['0, 0', undefined],
     ['7', 7000],
     ['1.5', 1500],
     ['-5', undefined],
@@ -58,7 +59,7 @@ describe('what Retry-After means', () => {
     ['1234567890', undefined],
     ['2026-11-28T00:00:10Z', 10_000],
     ['Sat, 28 Nov 2026 00:00:10 GMT', 10_000],
-    ['Sat, 28 Nov 2020 00:00:10 GMT', 0],
+    ['Sat, 28 Nov 2020 00:00:10 GMT', undefined],
     ['Fri, 31 Dec 9999 23:59:59 GMT', Date.parse('9999-12-31T23:59:59Z') - now],
     ['9'.repeat(20), 1e20 - now],
   ])('%s', (header, expected) => expect(retryAfterMs({ 'retry-after': header }, now)).toBe(expected))

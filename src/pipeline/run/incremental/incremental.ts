@@ -7,7 +7,7 @@ import { type CursorRank, compareRanks, cursorRank, isDoubtfulOrder } from '../.
 import { DataError, shortened } from '../../../model/errors.js'
 import type { CursorState } from '../../../model/pipelineState.js'
 import type { IncrementalHint, IncrementalWindow } from '../../../model/source.js'
-import { shiftCursor } from './lag.js'
+import { lagUnit, shiftCursor } from './lag.js'
 
 /** What a page kept of its records. */
 interface Filtered {
@@ -74,8 +74,9 @@ export function openWindow(hint: IncrementalHint, stored: CursorState | undefine
 
 function lagged(hint: IncrementalHint, last: Cursor | undefined, initial: Cursor | undefined): Cursor | undefined {
   if (hint.lag === undefined || hint.lag === 0 || last === undefined || hint.endValue !== undefined) return last
+  const direction = hint.lastValueFunc === 'max' ? 'back' : 'forward'
   const moved = cursorFrom(
-    shiftCursor(last.value, hint.lag, hint.lastValueFunc === 'max' ? 'back' : 'forward', hint.path),
+    shiftCursor(last.value, hint.lag, direction, hint.path, lagUnit(hint.initialValue)),
     undefined,
   )
   return initial !== undefined && isBefore(hint, moved, initial) ? initial : moved
