@@ -148,6 +148,8 @@ export interface ListEnd {
   readonly isOpen?: boolean | undefined
   /** `flag`: a flag said that there is no more. `blind`: the paginator looked at nothing in the answer to find the end. */
   readonly basis?: 'flag' | 'blind' | undefined
+  /** Place of the number that ended the list. It does not contradict its own end. */
+  readonly by?: string | undefined
   /** Why records of the list are, or may be, unread. Absent: this end says nothing about it. */
   readonly unread?: Unread | undefined
   /**

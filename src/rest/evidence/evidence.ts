@@ -41,6 +41,7 @@ const table = {
     (path: string) => `the answer has nothing at "${path}": the list may be empty, or somewhere else`,
   ],
   list_missing: ['suspect', () => 'an answer between others has no list: its records are missing'],
+  null_between: ['limited', () => 'an answer before others has null in place of the list: its records may be missing'],
   other_than_list: [
     'limited',
     () => 'an answer has one object where others have a list: it may be a record, or something else',

@@ -44,6 +44,7 @@ export class ListEvidence {
   #sawList = false
   #met: 'list' | 'record' | undefined
   #missing = false
+  #wasNull = false
   #failure: Reading['failure']
 
   constructor(kind: ListKind) {
@@ -194,6 +195,8 @@ export class ListEvidence {
       return
     }
     if (this.#missing && selection.count > 0) this.doubt(because('list_missing'))
+    if (this.#wasNull && selection.count > 0) this.doubt(because('null_between'))
+    this.#wasNull = selection.met === 'null'
     this.#missing = false
     this.#failure = undefined
     this.#sawList = true
@@ -201,7 +204,7 @@ export class ListEvidence {
 
   /** What the answers said outside their records, if it contradicts the end. */
   #contradiction(end: ListEnd, paginator: Paginator | undefined): ListEnd | undefined {
-    const goesBy = (paginator?.goesBy ?? []).map(barePath)
+    const goesBy = [...(paginator?.goesBy ?? []), ...(end.by === undefined ? [] : [end.by])].map(barePath)
     const ofItsOwn = (path: string): boolean => goesBy.includes(barePath(path))
     if (this.#announced !== undefined && this.#records >= this.#announced && this.#records < this.#mostAnnounced)
       return because('total_changed', this.#mostAnnounced, this.#announced)

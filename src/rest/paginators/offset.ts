@@ -29,7 +29,7 @@ const schema = z
     maximum_offset: z.int().nullish().meta({ description: 'Exclusive bound of the offset.' }),
     stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
     has_more_path: jsonPath.nullish().meta({
-      description: 'JSONPath of a boolean that decides, instead of the total, whether there is another page.',
+      description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',
     }),
   })
   .superRefine((config, context) => {
@@ -77,20 +77,27 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
   const place = target(config.offset_param, config.offset_body_path, 'offset')
   const limitPlace = target(config.limit_param, config.limit_body_path, 'limit')
   const { limit, maximum_offset: maximum } = config
+  const hasMorePath = config.has_more_path ?? ''
   const position = (page: ApiPage): number => read(page.request, place) ?? config.offset
   const isPart = config.offset !== 0
   return {
     counts: 'records',
     isPart,
-    goesBy: [totalPath(config), config.has_more_path].filter(path => path != null),
+    goesBy: config.has_more_path == null ? [] : [config.has_more_path],
     first: write([place, config.offset], ...(limit === 0 ? [] : [[limitPlace, limit] as const])),
     next(page) {
       const at = position(page)
       if (config.stop_after_empty_page && page.records === 0) return emptyEnd(page, at)
       const { total, more } = facts(page, config, maximum, page.records)
-      if (more === false) return because('no_more', config.has_more_path as string)
+      if (more === false) {
+        const arrived = at + page.records
+        return total !== undefined && total > arrived
+          ? because('total_says_more', totalPath(config) ?? '', total, arrived - config.offset)
+          : because('no_more', hasMorePath)
+      }
       const next = at + step(page, total !== undefined || more === true)
-      if (more === undefined && total !== undefined && next >= total) return because('total_reached', total)
+      if (total !== undefined && next >= total)
+        return more === true ? because('says_more', hasMorePath) : because('total_reached', total)
       if (maximum != null && next >= maximum) return because('cap', 'maximum_offset', maximum)
       return write([place, next])
     },

@@ -26,7 +26,7 @@ export const pageNumber = definePaginator({
       maximum_page: z.int().nullish().meta({ description: 'Exclusive bound of the page number.' }),
       stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
       has_more_path: jsonPath.nullish().meta({
-        description: 'JSONPath of a boolean that decides, instead of the total, whether there is another page.',
+        description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',
       }),
     })
     .superRefine((config, context) => {
@@ -50,19 +50,28 @@ export const pageNumber = definePaginator({
     const place = target(config.page_param, config.page_body_path, 'page')
     const start = config.page ?? config.base_page
     const maximum = config.maximum_page
+    const hasMorePath = config.has_more_path ?? ''
     const number = (page: ApiPage): number => read(page.request, place) ?? start
     return {
       counts: 'pages',
       isPart: start !== config.base_page,
-      goesBy: [totalPath(config), config.has_more_path].filter(path => path != null),
+      goesBy: config.has_more_path == null ? [] : [config.has_more_path],
       first: write([place, start]),
       next(page) {
         if (config.stop_after_empty_page && page.records === 0) return emptyEnd(page)
         const { total, more } = facts(page, config, maximum, page.records > 0 ? 1 : 0)
         const next = number(page) + 1
-        if (more === false) return because('no_more', config.has_more_path as string)
-        if (more === undefined && total !== undefined && next >= total + config.base_page) {
-          return because('pages_reached', total)
+        if (more === false) {
+          // Only a configured total is trusted to count pages.
+          const path = config.total_path
+          return path != null && total !== undefined && next < total + config.base_page
+            ? because('pages_say_other', path, total, next - config.base_page)
+            : because('no_more', hasMorePath)
+        }
+        if (total !== undefined && next >= total + config.base_page) {
+          return more === true
+            ? because('says_more', hasMorePath)
+            : { ...because('pages_reached', total), by: totalPath(config) }
         }
         if (maximum != null && next >= maximum) return because('cap', 'maximum_page', maximum)
         return write([place, next])

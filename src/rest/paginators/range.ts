@@ -64,7 +64,7 @@ export function totalPath(config: RangeConfig): string | undefined {
 
 /**
  * Reads total and has_more. A total below `least` is ignored. It may be absent under the default path. Under a
- * configured path, or if nothing else ends the list, it is required. has_more overrides it.
+ * configured path, or if nothing else ends the list, it is required.
  */
 export function facts(
   page: ApiPage,

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../../src/json/value.js'
 import type { Transport } from '../../../../src/rest/api.js'
 import type { RestApiConfig } from '../../../../src/rest/document/declaration/declaration.js'
-import type { Level, Plan } from './plan.js'
+import { type Level, type Plan, readsMore, readsTotals } from './plan.js'
 import { halves, names } from './truth.js'
 
 /** The document that reads the tree. */
@@ -59,10 +59,11 @@ function paginator(level: Level): JsonObject {
   const param = (name: string): string => (slip === 'param' ? `${name}_` : name)
   const place = (key: string, name: string): JsonObject =>
     style.asks === 'body' ? { [`${key}_body_path`]: param(name) } : { [`${key}_param`]: param(name) }
-  const hasMore = level.reads === 'has_more' && style.more !== undefined ? { has_more_path: path(style.more) } : {}
+  const hasMore = readsMore(level.reads) && style.more !== undefined ? { has_more_path: path(style.more) } : {}
   const maximum = bound?.by === 'maximum' ? bound.at : undefined
   const total = (where: string | undefined): JsonObject => {
-    const isRead = level.reads === 'totals' && where !== undefined && !where.startsWith('X-')
+    if (level.reads === 'default') return {}
+    const isRead = readsTotals(level.reads) && where !== undefined && !where.startsWith('X-')
     return isRead ? { total_path: where.startsWith('@') ? `['${where}']` : path(where) } : { total_path: null }
   }
   const stop = (ends: boolean): JsonObject => ({ stop_after_empty_page: level.stopAfterEmpty || !ends })
@@ -76,7 +77,7 @@ function paginator(level: Level): JsonObject {
         ...(style.asks === 'body' && { limit_body_path: 'limit' }),
         ...counted,
         ...hasMore,
-        ...stop(counted.total_path !== null || 'has_more_path' in hasMore),
+        ...stop(counted.total_path != null || 'has_more_path' in hasMore),
         ...(maximum !== undefined && { maximum_offset: maximum }),
       }
     }
@@ -88,7 +89,7 @@ function paginator(level: Level): JsonObject {
         ...place('page', 'page'),
         ...counted,
         ...hasMore,
-        ...stop(counted.total_path !== null || 'has_more_path' in hasMore),
+        ...stop(counted.total_path != null || 'has_more_path' in hasMore),
         ...(maximum !== undefined && { maximum_page: maximum }),
       }
     }

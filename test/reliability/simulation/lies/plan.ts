@@ -3,14 +3,17 @@ import { type Style, ways } from './honest.js'
 import { type Lie, type LieKind, lies, lying } from './lies.js'
 import type { Move, Sizes } from './truth.js'
 
+const reading = ['totals', 'has_more', 'neither', 'both', 'default'] as const
+export type Reads = (typeof reading)[number]
+
 /** A resource: how the API lists it and how the document reads it. */
 export interface Level {
   readonly style: Style
   /** The document leaves the paginator out. */
   readonly auto: boolean
   readonly selector: boolean
-  /** What the paginator is told to go by, where it can. */
-  readonly reads: 'totals' | 'has_more' | 'neither'
+  /** What the paginator is told to go by, where it can. `default`: only what it goes by if nothing is said. */
+  readonly reads: Reads
   readonly stopAfterEmpty: boolean
   /** Something in the document leads past the API: the path of its next link, total or has_more; a parameter's name. */
   readonly slip?: 'path' | 'param' | undefined
@@ -63,6 +66,14 @@ const kinds = Object.keys(lies) as LieKind[]
 
 const byItself = ['hard', 'soft'] as const
 
+export function readsTotals(reads: Reads): boolean {
+  return reads === 'totals' || reads === 'both'
+}
+
+export function readsMore(reads: Reads): boolean {
+  return reads === 'has_more' || reads === 'both'
+}
+
 /** Whether rows of a parent go, so that others may go with them. */
 function losesRows(level: Level | undefined): boolean {
   return level?.deletes !== undefined || level?.disposition === 'replace'
@@ -91,8 +102,8 @@ export function planOf(seed: number): Plan {
     const counts = way === 'offset' || way === 'page_number'
     const bare = (way === 'header_link' || way === 'header_cursor') && chance(0.3)
     const envelope = !bare
-    const reads = counts || way === 'cursor' ? one(['totals', 'has_more', 'neither'] as const) : 'neither'
-    const total = chance(0.5) || (reads === 'totals' && way === 'offset') ? one(totals) : undefined
+    const reads = counts || way === 'cursor' ? one(reading) : 'neither'
+    const total = chance(0.5) || (readsTotals(reads) && way === 'offset') ? one(totals) : undefined
     const style: Style = {
       way,
       size: way === 'single_page' ? one([2, 5, 100, 100]) : 1 + below(4),
@@ -100,8 +111,8 @@ export function planOf(seed: number): Plan {
       asks: (counts || way === 'cursor') && chance(0.2) ? 'body' : 'query',
       bare,
       total: bare && total !== undefined ? 'X-Total-Count' : total,
-      pages: envelope && (chance(0.3) || (reads === 'totals' && way === 'page_number')) ? one(pageCounts) : undefined,
-      more: envelope && (chance(0.3) || reads === 'has_more') ? one(mores) : undefined,
+      pages: envelope && (chance(0.3) || (readsTotals(reads) && way === 'page_number')) ? one(pageCounts) : undefined,
+      more: envelope && (chance(0.3) || readsMore(reads)) ? one(mores) : undefined,
       link: envelope && (counts || way === 'single_page') && chance(0.2) ? one(nexts) : undefined,
       numbers: envelope && way === 'page_number' && chance(0.4),
       end: one(['null', 'null', 'absent', 'absent', 'empty page']),
@@ -121,7 +132,7 @@ export function planOf(seed: number): Plan {
       style,
       auto: chance(0.1),
       selector: chance(0.8),
-      reads: style.more === 'done' && reads === 'has_more' ? 'neither' : reads,
+      reads: style.more === 'done' && readsMore(reads) ? (reads === 'both' ? 'totals' : 'neither') : reads,
       stopAfterEmpty: chance(0.8),
       slip: chance(0.05) ? one(['path', 'param']) : undefined,
       bound: chance(0.06) ? { by: one(['maximum', 'max_pages', 'max_records'] as const), at: 1 + below(6) } : undefined,
