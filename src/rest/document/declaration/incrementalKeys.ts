@@ -30,7 +30,10 @@ const window = {
     description: 'What happens to a record without cursor value.',
     default: 'raise',
   }),
-  lag: key(z.number(), 'How far to look back: seconds if `initial_value` is a timestamp, days if it is a date, else an amount. Without it, the values decide.'),
+  lag: key(
+    z.number(),
+    'How far to look back: seconds if `initial_value` is a timestamp, days if it is a date, else an amount. Without it, the values decide.',
+  ),
   primary_key: key(names, 'Key that recognises records seen before; default: that of the resource; empty: none.'),
   allow_external_schedulers: key(z.literal(false), {
     description: 'Take the window from a scheduler. Not supported: give `initial_value` and `end_value`.',
