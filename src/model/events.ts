@@ -14,8 +14,8 @@ export type RunEvent =
       /** Pages of an interrupted run that are not requested again. */
       readonly resumedPages: number
     }
-  /** Its first list is begun. */
-  | { readonly type: 'resource_started'; readonly resource: string }
+  /** Its first list is begun. `parent`: it has a list for each record of that resource, or for a batch of them. */
+  | { readonly type: 'resource_started'; readonly resource: string; readonly parent?: string | undefined }
   | {
       readonly type: 'request'
       readonly resource: string
@@ -52,6 +52,20 @@ export type RunEvent =
       readonly records: number
       readonly bytes: number
       readonly fromJournal: boolean
+      /**
+       * Number of records that the API announced for the list of this page. Its own number: it may be wrong. Absent if
+       * there is none, or if the run may stop before it, as with a cap or with rows in order.
+       */
+      readonly announced?: number | undefined
+    }
+  /** A list was read to its end, with the lists that depend on its records. */
+  | {
+      readonly type: 'list_finished'
+      readonly resource: string
+      /** Parent records whose lists were read so far. Absent for a root resource, which has one list. */
+      readonly parentsRead?: number | undefined
+      /** Parent records that are known so far. Absent for a root resource. */
+      readonly parentsKnown?: number | undefined
     }
   | {
       readonly type: 'warning'

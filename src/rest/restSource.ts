@@ -212,7 +212,8 @@ function listResource(resource: ListResource): Resource {
     ...described(resource),
     async *pages({ emit }) {
       const page: Page = { records: bytes, count: records.length, bytes: bytes.length, announced: records.length }
-      emit({ type: 'page', resource: name, records: page.count, bytes: page.bytes, fromJournal: false })
+      const told = { records: page.count, bytes: page.bytes, announced: page.announced }
+      emit({ type: 'page', resource: name, ...told, fromJournal: false })
       yield page
       return proven('the document holds the whole list')
     },

@@ -35,22 +35,28 @@ const started: RunEvent = {
   resumedPages: 0,
 }
 
-function page(records = 100, resource = 'feedback_data'): RunEvent {
-  return { type: 'page', resource, records, bytes: 40_000, fromJournal: false }
+function page(records = 100, resource = 'feedback_data', announced?: number): RunEvent {
+  return { type: 'page', resource, records, bytes: 40_000, fromJournal: false, announced }
 }
+
+const QUARTER_PAST = Date.parse('2026-03-01T14:15:00Z')
 
 it('names the resource of a warning once', () => {
   const output = screen({ isTerminal: false, columns: 80 })
-  const view = progressView(output, () => 0)
+  const view = progressView(
+    output,
+    () => 0,
+    () => QUARTER_PAST,
+  )
   const warning = { type: 'warning', code: 'other', resource: 'books' } as const
   view.show({ ...warning, message: 'the list of books is odd', namesResource: true })
   view.show({ ...warning, message: 'books: a field of that name is odd' })
   view.show({ ...warning, message: 'something odd' })
   view.close()
   expect(output.visible()).toEqual([
-    'warning: the list of books is odd',
-    'warning: books: books: a field of that name is odd',
-    'warning: books: something odd',
+    '14:15:00Z warning: the list of books is odd',
+    '14:15:00Z warning: books: books: a field of that name is odd',
+    '14:15:00Z warning: books: something odd',
   ])
 })
 
@@ -76,6 +82,7 @@ it('names it once in what a run warns of, however the warning names it', async (
   const warnings = output
     .text()
     .split('\n')
+    .map(line => line.replace(/^\S+Z /, ''))
     .filter(line => line.startsWith('warning: '))
   expect(warnings.sort()).toEqual([
     expect.stringMatching(/^warning: Resources a, b all load into table both/),
@@ -123,16 +130,41 @@ describe('the live display', () => {
       'feedback → duckdb:feedback.duckdb, dataset feedback_dataset',
       'warning: feature_flags: something \\x1b[2J odd',
       'feedback_data  2 pages  200 records  200/s',
-      'feature_flags   1 page   50 records   50/s  1 retry  waiting 900 ms: status 429',
+      'feature_flags   1 page   50 records   50/s  1 retry  retry in 900 ms: status 429',
     ])
     time += 500
     view.show(page(10, 'feature_flags'))
     view.show({ type: 'resource_finished', resource: 'feedback_data', receipt })
     view.close()
     expect(output.visible().slice(2)).toEqual([
-      'feedback_data  2 pages  200 records  133/s           complete',
+      'feedback_data  2 pages  200 records  133/s           ✔ complete',
       'feature_flags  2 pages   60 records   40/s  1 retry',
     ])
+  })
+
+  it('leaves out what a narrow terminal has no room for, and keeps name, amount and wait', () => {
+    for (const columns of [40, 60, 80, 120]) {
+      const output = screen({ isTerminal: true, columns })
+      let time = 0
+      const view = progressView(output, () => time)
+      for (let index = 0; index < 4; index++) view.show(page(100, 'conversations_of_customers', 123_456))
+      time = 5_000
+      view.show({ type: 'waiting', resource: 'conversations_of_customers', reason: 'a limit', delayMs: 9_000 })
+      view.close()
+      const [line = ''] = output.visible()
+      expect(line.length).toBeLessThan(columns)
+      expect(line).toMatch(/^conversations_o.*400 of 123,456/)
+      if (columns >= 80) expect(line).toMatch(/^conversations_of_customers .*waiting 9\.0 s: a limit$/)
+    }
+  })
+
+  it('takes its lines away where what follows says the same', () => {
+    const output = screen({ isTerminal: true })
+    const view = progressView(output, () => 0)
+    view.show(started)
+    view.show(page())
+    view.clear()
+    expect(output.visible()).toEqual(['feedback → duckdb:feedback.duckdb, dataset feedback_dataset'])
   })
 
   it('never lets a line wrap', () => {
@@ -144,11 +176,156 @@ describe('the live display', () => {
   })
 })
 
+describe('what is still to come', () => {
+  function drawnAfter(ms: number, events: readonly RunEvent[]): string[] {
+    let time = 0
+    const output = screen({ isTerminal: true, columns: 120 })
+    const view = progressView(
+      output,
+      () => time,
+      () => QUARTER_PAST,
+    )
+    for (const event of events) view.show(event)
+    time = ms
+    view.show({ type: 'gate', resource: 'feedback_data', origin: 'http://a', allowed: 2 })
+    view.close()
+    for (const line of output.visible()) expect(line.length).toBeLessThan(120)
+    return output.visible()
+  }
+
+  it.each<[string, number | undefined, RegExp]>([
+    ['a total', 1_000, /^feedback_data {2}━{4}╌{12} {2}3 pages {2}300 of 1,000 records {2}30 % {2}100\/s {2}7 s left$/],
+    ['no total', undefined, /^feedback_data {2}3 pages {2}300 records {2}100\/s$/],
+    ['fewer than came', 299, /^feedback_data {2}3 pages {2}300 records {2}100\/s$/],
+    ['as many as came, before the end', 300, /300 of 300 records {2}99 % {2}100\/s$/],
+    ['none', 0, /^feedback_data {2}3 pages {2}300 records {2}100\/s$/],
+    ['less than none', -5, /^feedback_data {2}3 pages {2}300 records {2}100\/s$/],
+    ['no number', Number.NaN, /^feedback_data {2}3 pages {2}300 records {2}100\/s$/],
+    ['no whole number', 1_000.5, /^feedback_data {2}3 pages {2}300 records {2}100\/s$/],
+    ['more than a number holds', 1e300, /^feedback_data {2}3 pages {2}300 records {2}100\/s$/],
+    ['years of work', 2 ** 52, /300 of 4,503,599,627,370,496 records {2}0 % {2}100\/s$/],
+  ])('with %s announced', (_, announced, line) => {
+    const pages = Array.from({ length: 3 }, () => page(100, 'feedback_data', announced))
+    expect(drawnAfter(3_000, pages)).toEqual([expect.stringMatching(line)])
+  })
+
+  it('promises no time after a first page, after pages of the journal, and at the end', () => {
+    expect(drawnAfter(9_000, [page(100, 'a', 1_000)])[0]).toMatch(/10 % {2}11\/s$/)
+    const stored = Array.from({ length: 5 }, () => ({ ...page(100, 'a', 1_000), fromJournal: true }) as RunEvent)
+    expect(drawnAfter(9_000, stored)[0]).toMatch(/5 pages \(5 from the journal\) {2}500 of 1,000 records {2}50 %$/)
+    const end: RunEvent = { type: 'list_finished', resource: 'a' }
+    expect(drawnAfter(9_000, [...Array.from({ length: 3 }, () => page(100, 'a', 1_000)), end])[0]).toMatch(
+      /^a +3 pages +300 records +read$/,
+    )
+  })
+
+  it.each<[string, RunEvent, RegExp]>([
+    [
+      'a short wait',
+      { type: 'waiting', resource: 'a', reason: 'the API asks to wait', delayMs: 5_000 },
+      /waiting 4\.0 s: the API asks to wait$/,
+    ],
+    [
+      'a long one',
+      { type: 'waiting', resource: 'a', reason: 'the API asks to wait', delayMs: 19 * 60_000 },
+      /waiting 18 min 59 s \(until 14:34:00Z\): the API asks to wait$/,
+    ],
+    [
+      'a day',
+      { type: 'waiting', resource: 'a', reason: 'the API asks to wait', delayMs: 24 * 3_600_000 },
+      /\(until 2026-03-02T14:15:00Z\)/,
+    ],
+    [
+      'another attempt',
+      { type: 'retry', resource: 'a', url: 'http://a/', reason: 'status 503', attempt: 1, delayMs: 2_000 },
+      /1 retry {2}retry in 1\.0 s: status 503$/,
+    ],
+  ])('says what is waited for: %s', (_, event, line) => {
+    expect(drawnAfter(1_000, [page(100, 'a'), event])[0]).toMatch(line)
+  })
+
+  it('counts the parents whose lists were read, of all where their number is known', async () => {
+    const authors = Array.from({ length: 25 }, (_, index) => ({ id: index }))
+    const api = await testApi(({ pathname, searchParams }) => {
+      const offset = Number(searchParams.get('offset'))
+      return pathname === '/authors'
+        ? { json: { total: 25, data: authors.slice(offset, offset + 10) } }
+        : { json: { total: 1, data: [{ title: pathname }] } }
+    })
+    const folder = await testFolder()
+    const source = restApi(
+      {
+        client: { base_url: api.url, paginator: { type: 'offset', limit: 10, total_path: 'total' } },
+        resource_defaults: { endpoint: { data_selector: 'data' } },
+        resources: ['authors', { name: 'books', endpoint: { path: 'authors/{resources.authors.id}/books' } }],
+      },
+      { env: {} },
+    )
+    const output = screen({ isTerminal: true, columns: 120 })
+    const view = progressView(output, () => 0)
+    const seen = new Set<string>()
+    await pipeline({
+      name: 'p',
+      source,
+      destination: duckdb(join(folder, 'x.duckdb')),
+      home: join(folder, 'home'),
+    }).run({
+      concurrency: 1,
+      onEvent: event => {
+        view.show(event)
+        if (event.type === 'list_finished' && event.resource === 'books') {
+          seen.add(`${event.parentsRead} of ${event.parentsKnown}`)
+        }
+      },
+    })
+    view.close()
+    expect([...seen].slice(0, 2)).toEqual(['1 of 10', '2 of 10'])
+    expect([...seen].at(-1)).toBe('25 of 25')
+    const books = output.visible().find(line => line.startsWith('books'))
+    expect(books).toMatch(/25 parents\s+25 pages\s+25 records\s+✔ complete$/)
+  })
+
+  it('takes the number of parents from the total of their list, unless a filter leaves some out', () => {
+    const child: RunEvent = { type: 'resource_started', resource: 'replies', parent: 'items' }
+    const read = (parentsRead: number, parentsKnown: number): RunEvent => {
+      return { type: 'list_finished', resource: 'replies', parentsRead, parentsKnown }
+    }
+    const begun = [page(100, 'items', 371), child, page(4, 'replies')]
+    const replies = (...events: RunEvent[]): string | undefined => drawnAfter(0, [...begun, ...events])[1]
+    expect(replies(read(12, 100))).toMatch(/^replies .* 12 of 371 parents .* 3 %$/)
+    expect(replies(read(12, 90))).toMatch(/^replies .* 12 parents +1 page +4 records$/)
+    expect(replies(page(271, 'items', 371), { type: 'list_finished', resource: 'items' }, read(12, 90))).toMatch(
+      /^replies .* 12 of 90 parents /,
+    )
+  })
+})
+
 describe('plain lines', () => {
+  it('says at once what is waited for, where it takes long', () => {
+    const output = screen()
+    const view = progressView(
+      output,
+      () => 0,
+      () => QUARTER_PAST,
+    )
+    view.show(page(100, 'a', 400))
+    view.show({ type: 'waiting', resource: 'a', reason: 'the API asks to wait', delayMs: 90_000 })
+    view.show({ type: 'committing', loadId: '1.5', rows: 3 })
+    expect(output.text().split('\n')).toEqual([
+      '14:15:00Z a  1 page  100 of 400 records  25 %  waiting 1 min 30 s (until 14:16:30Z): the API asks to wait',
+      '14:15:00Z committing 3 rows',
+      '',
+    ])
+  })
+
   it('come at most every two seconds a resource, and at its end', () => {
     let time = 0
     const output = screen()
-    const view = progressView(output, () => time)
+    const view = progressView(
+      output,
+      () => time,
+      () => QUARTER_PAST + time,
+    )
     for (let index = 0; index < 50; index += 1) {
       view.show(page())
       time += 100
@@ -156,9 +333,9 @@ describe('plain lines', () => {
     view.show({ type: 'resource_finished', resource: 'feedback_data', receipt })
     view.close()
     expect(output.text().split('\n')).toEqual([
-      'feedback_data  21 pages  2,100 records  1,050/s',
-      'feedback_data  41 pages  4,100 records  1,025/s',
-      'feedback_data  50 pages  5,000 records  1,000/s  complete',
+      '14:15:02Z feedback_data  21 pages  2,100 records  1,050/s',
+      '14:15:04Z feedback_data  41 pages  4,100 records  1,025/s',
+      '14:15:05Z feedback_data  50 pages  5,000 records  1,000/s  complete',
       '',
     ])
   })

@@ -83,7 +83,9 @@ async function reportedToPeople(
     if (receipts.length > 0) out.line(`\n${receiptLines(receipts).join('\n')}\n`)
     throw error
   }
-  progress.close()
+  // The table of receipts says the same and more.
+  if (out.isTerminal && result.receipts.length > 0) progress.clear()
+  else progress.close()
   if (result.receipts.length > 0) out.line(`\n${receiptLines(result.receipts).join('\n')}\n`)
   const took = duration(context.now() - startedMs)
   if (result.loadId === undefined) {

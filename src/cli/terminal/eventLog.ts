@@ -15,6 +15,7 @@ export function eventLog(output: Output, now: () => number): ProgressView {
       output.line(printable(`${passed} ms  ${event.type.padEnd(17)} ${details(event)}`.trimEnd()))
     },
     close() {},
+    clear() {},
   }
 }
 

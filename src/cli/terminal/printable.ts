@@ -48,6 +48,48 @@ export function clip(text: string, columns: number): string {
   return `${kept}…`
 }
 
+/**
+ * The text as lines no wider than `columns`. Breaks at spaces, and a longer word where it must. Lines after the first
+ * begin with `indent` spaces.
+ */
+export function wrapped(text: string, columns: number, indent = 0): string[] {
+  const margin = ' '.repeat(Math.min(indent, Math.max(0, columns - 1)))
+  const lines: string[] = []
+  let line = ''
+  let isBegun = false
+  const end = (): void => {
+    lines.push(line.trimEnd())
+    line = margin
+    isBegun = false
+  }
+  for (const word of text.split(/(?<= )(?! )/)) {
+    let rest = word
+    if (isBegun && displayWidth(line) + displayWidth(rest.trimEnd()) > columns) end()
+    while (displayWidth(line) + displayWidth(rest.trimEnd()) > columns) {
+      const part = head(rest, Math.max(1, columns - displayWidth(line)))
+      line += part
+      rest = rest.slice(part.length)
+      end()
+    }
+    line += rest
+    isBegun = true
+  }
+  if (isBegun || lines.length === 0) lines.push(line.trimEnd())
+  return lines
+}
+
+/** As many characters as fit, at least one. */
+function head(text: string, columns: number): string {
+  let width = 0
+  let kept = ''
+  for (const character of text) {
+    width += characterWidth(character)
+    if (width > columns && kept !== '') break
+    kept += character
+  }
+  return kept
+}
+
 /** Each part of an emoji counts: a terminal that does not join the parts shows them all. */
 function characterWidth(character: string): number {
   if (ZERO_WIDTH.test(character)) return 0

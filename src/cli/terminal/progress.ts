@@ -1,54 +1,59 @@
 import type { RunEvent } from '../../model/events.js'
-import { amount, clip, counted, duration, printable, rate } from './printable.js'
+import { systemClock } from '../../pipeline/clock.js'
+import { clip, counted, displayWidth, printable, wrapped } from './printable.js'
+import {
+  type Cell,
+  cellsOf,
+  clockTime,
+  observe,
+  type ProgressCells,
+  type ResourceProgress,
+} from './resourceProgress.js'
+import { pad } from './table.js'
 import type { Output } from './terminal.js'
 
 /**
  * Shows the progress of a run, one line for each resource. A terminal redraws the lines in place. Other outputs get
- * them now and then.
+ * them now and then, each with the time.
  */
 export interface ProgressView {
   show(event: RunEvent): void
   /** Leaves the last state on the screen and shows nothing more. */
   close(): void
+  /** Takes the lines that were redrawn from the screen and shows nothing more: what follows says the same. */
+  clear(): void
 }
 
 const REDRAW_EVERY_MS = 100
 const PLAIN_LINE_EVERY_MS = 2_000
 
-interface ResourceProgress {
-  readonly resource: string
-  readonly startedMs: number
-  pages: number
-  pagesFromJournal: number
-  records: number
-  retries: number
-  finished: { readonly atMs: number; readonly verdict: string } | undefined
-  waiting: { readonly untilMs: number; readonly reason: string } | undefined
+/** `now` returns milliseconds and never goes back. `time` is the wall's clock, in milliseconds since the epoch. */
+export function progressView(output: Output, now: () => number, time: () => number = systemClock.now): ProgressView {
+  return output.isTerminal ? liveView(output, now, time) : plainView(output, now, time)
 }
 
-/** `now` returns milliseconds and never goes back. */
-export function progressView(output: Output, now: () => number): ProgressView {
-  return output.isTerminal ? liveView(output, now) : plainView(output, now)
-}
-
-function liveView(output: Output, now: () => number): ProgressView {
+function liveView(output: Output, now: () => number, time: () => number): ProgressView {
   const resources = new Map<string, ResourceProgress>()
   let drawnLines = 0
-  let footer = ''
+  let commit: { readonly text: string; readonly startedMs: number } | undefined
 
   const erase = (): void => {
     if (drawnLines > 0) output.write(`\x1b[${drawnLines}A\x1b[0J`)
     drawnLines = 0
   }
   const draw = (mostLines: number): void => {
-    let lines = alignedLines([...resources.values()], now())
-    if (footer !== '') lines.push(footer)
+    // A wrapped line would count as two and break the next redraw.
+    const columns = output.columns() - 1
+    let lines = alignedLines(resources, now(), columns, output)
+    if (commit !== undefined) {
+      const passed = Math.floor((now() - commit.startedMs) / 1_000)
+      lines.push(clip(passed === 0 ? commit.text : `${commit.text} (${passed} s)`, columns))
+    }
     // Lines that scrolled off the top cannot be erased.
     const left = lines.length - mostLines
     if (left > 0) lines = [`… ${left + 1} more`, ...lines.slice(left + 1)]
     erase()
-    // A wrapped line would count as two and break the next redraw.
-    for (const line of lines) output.line(clip(line, output.columns() - 1))
+    for (const line of lines) output.line(line)
     drawnLines = lines.length
   }
   const drawWhatFits = (): void => draw(Math.max(1, output.rows() - 1))
@@ -56,46 +61,58 @@ function liveView(output: Output, now: () => number): ProgressView {
   timer.unref()
   return {
     show(event) {
-      record(resources, event, now())
-      if (event.type === 'committing') footer = `committing ${counted(event.rows, 'row')}`
-      if (event.type === 'committed') footer = ''
-      const line = announcement(event)
-      if (line === undefined) return
+      observe(resources, event, { nowMs: now(), time: time() })
+      if (event.type === 'committing') commit = { text: committingText(event), startedMs: now() }
+      if (event.type === 'committed') commit = undefined
+      const announced = announcement(event)
+      if (announced === undefined) return
       erase()
-      output.line(event.type === 'warning' ? output.styled('yellow', line) : line)
+      for (const line of wrapped(announced, output.columns() - 1))
+        output.line(event.type === 'warning' ? output.styled('yellow', line) : line)
       drawWhatFits()
     },
     close() {
       clearInterval(timer)
-      footer = ''
+      commit = undefined
       draw(Number.POSITIVE_INFINITY)
+    },
+    clear() {
+      clearInterval(timer)
+      erase()
     },
   }
 }
 
-function plainView(output: Output, now: () => number): ProgressView {
+function plainView(output: Output, now: () => number, time: () => number): ProgressView {
   const resources = new Map<string, ResourceProgress>()
   const printedMs = new Map<string, number>()
+  const line = (text: string): void => output.line(`${clockTime(time())} ${text}`)
   return {
     show(event) {
-      const time = now()
-      record(resources, event, time)
-      const line = announcement(event)
-      if (line !== undefined) output.line(line)
-      if (event.type === 'committing') output.line(`committing ${counted(event.rows, 'row')}`)
-      const progress = 'resource' in event && event.resource !== undefined ? resources.get(event.resource) : undefined
-      if (progress === undefined || event.type === 'warning' || event.type === 'detected') return
-      const due = (printedMs.get(progress.resource) ?? progress.startedMs) + PLAIN_LINE_EVERY_MS <= time
-      if (!due && event.type !== 'resource_finished') return
-      printedMs.set(progress.resource, time)
-      output.line(
-        parts(progress, time)
-          .filter(part => part !== '')
+      const nowMs = now()
+      const progress = observe(resources, event, { nowMs, time: time() })
+      const announced = announcement(event)
+      if (announced !== undefined) line(announced)
+      if (event.type === 'committing') line(committingText(event))
+      if (progress === undefined || event.type === 'resource_started') return
+      const due = (printedMs.get(progress.resource) ?? progress.startedMs) + PLAIN_LINE_EVERY_MS <= nowMs
+      const isLongWait = 'delayMs' in event && event.delayMs >= PLAIN_LINE_EVERY_MS
+      if (!due && !isLongWait && event.type !== 'resource_finished') return
+      printedMs.set(progress.resource, nowMs)
+      const cells = cellsOf(progress, resources, nowMs, output)
+      line(
+        PLAIN_CELLS.map(name => cells[name].text)
+          .filter(text => text !== '')
           .join('  '),
       )
     },
     close() {},
+    clear() {},
   }
+}
+
+function committingText({ rows }: Extract<RunEvent, { type: 'committing' }>): string {
+  return `committing ${counted(rows, 'row')}`
 }
 
 /** Text that is printed once and stays on the screen. */
@@ -115,76 +132,79 @@ function announcement(event: RunEvent): string | undefined {
   }
 }
 
-function record(resources: Map<string, ResourceProgress>, event: RunEvent, time: number): void {
-  if (!('resource' in event) || event.resource === undefined || event.type === 'warning') return
-  let progress = resources.get(event.resource)
-  if (progress === undefined) {
-    progress = {
-      resource: event.resource,
-      startedMs: time,
-      pages: 0,
-      pagesFromJournal: 0,
-      records: 0,
-      retries: 0,
-      finished: undefined,
-      waiting: undefined,
-    }
-    resources.set(event.resource, progress)
-  }
-  switch (event.type) {
-    case 'page':
-      progress.pages += 1
-      progress.pagesFromJournal += event.fromJournal ? 1 : 0
-      progress.records += event.records
-      progress.waiting = undefined
-      break
-    case 'retry':
-      progress.retries += 1
-      progress.waiting = { untilMs: time + event.delayMs, reason: event.reason }
-      break
-    case 'waiting':
-      progress.waiting = { untilMs: time + event.delayMs, reason: event.reason }
-      break
-    case 'resource_finished':
-      progress.finished = { atMs: time, verdict: event.receipt.verdict }
-      progress.waiting = undefined
-      break
-  }
-}
-
-function alignedLines(resources: readonly ResourceProgress[], time: number): string[] {
-  const rows = resources.map(progress => parts(progress, time))
-  const widths = PARTS.map((_, index) => Math.max(...rows.map(row => row[index]?.length ?? 0)))
-  return rows.map(row =>
-    row
-      .map((part, index) =>
-        (index === 0 || index === row.length - 1 ? part.padEnd : part.padStart).call(part, widths[index] ?? 0),
-      )
-      .filter((_, index) => widths[index] !== 0)
-      .join('  ')
-      .trimEnd(),
-  )
-}
-
-const PARTS = ['resource', 'pages', 'records', 'rate', 'retries', 'state'] as const
-
-function parts(progress: ResourceProgress, time: number): string[] {
-  const { waiting, finished, pagesFromJournal } = progress
-  const resumed = pagesFromJournal === 0 ? '' : ` (${amount(pagesFromJournal)} from the journal)`
-  return [
-    printable(progress.resource),
-    `${counted(progress.pages, 'page')}${resumed}`,
-    counted(progress.records, 'record'),
-    rate(progress.records, (finished?.atMs ?? time) - progress.startedMs),
-    progress.retries === 0 ? '' : counted(progress.retries, 'retry', 'retries'),
-    finished !== undefined
-      ? finished.verdict
-      : waiting !== undefined && waiting.untilMs > time
-        ? printable(`waiting ${duration(waiting.untilMs - time)}: ${waiting.reason}`)
-        : '',
-  ]
-}
-
 function warningText({ resource, message, namesResource }: Extract<RunEvent, { type: 'warning' }>): string {
   return resource === undefined || namesResource ? message : `${resource}: ${message}`
+}
+
+type CellName = keyof ProgressCells
+
+const LIVE_CELLS: readonly CellName[] = [
+  'resource',
+  'bar',
+  'parents',
+  'pages',
+  'records',
+  'share',
+  'rate',
+  'left',
+  'retries',
+  'state',
+]
+const PLAIN_CELLS = LIVE_CELLS.filter(name => name !== 'bar')
+
+/** What a narrow terminal goes without, first to last. */
+const FIRST_TO_GO: readonly CellName[] = ['bar', 'pages', 'rate', 'retries', 'left', 'share']
+
+/** A name is not made shorter than this for the sake of other cells. */
+const LEAST_NAME = 16
+
+function alignedLines(
+  resources: ReadonlyMap<string, ResourceProgress>,
+  nowMs: number,
+  columns: number,
+  output: Pick<Output, 'styled' | 'isTerminal'>,
+): string[] {
+  const rows = [...resources.values()].map(progress => cellsOf(progress, resources, nowMs, output))
+  const widths = new Map<CellName, number>(
+    LIVE_CELLS.map(name => [name, Math.max(0, ...rows.map(row => displayWidth(row[name].text)))]),
+  )
+  for (const [name, width] of widths) if (width === 0) widths.delete(name)
+  // The state comes last and may be cut: it is a sentence.
+  const total = (): number => {
+    const sum = [...widths].reduce((all, [name, width]) => (name === 'state' ? all : all + width + 2), -2)
+    return sum + (widths.has('state') ? 2 + Math.min(widths.get('state') ?? 0, LEAST_STATE) : 0)
+  }
+  for (const name of FIRST_TO_GO) {
+    if (total() <= columns) break
+    widths.delete(name)
+  }
+  const name = widths.get('resource') ?? 0
+  const excess = total() - columns
+  if (excess > 0) widths.set('resource', Math.max(Math.min(name, LEAST_NAME), name - excess))
+  return rows.map(row => lineOf(row, widths, columns, output))
+}
+
+/** So much of a state is worth other cells: `retry in 900 ms: status 503`. */
+const LEAST_STATE = 27
+
+function lineOf(
+  row: ProgressCells,
+  widths: ReadonlyMap<CellName, number>,
+  columns: number,
+  output: Pick<Output, 'styled' | 'isTerminal'>,
+): string {
+  const parts = [...widths].map(([name, width]) => ({ ...row[name], text: clip(row[name].text, width), width }))
+  const plain = parts.map(part => pad(part.text, part.width, part.align)).join('  ')
+  if (displayWidth(plain.trimEnd()) > columns) return clip(plain.trimEnd(), columns)
+  const styled = (part: Cell & { readonly width: number }): string => {
+    const padded = pad(part.text, part.width, part.align)
+    return part.style === undefined ? padded : output.styled(part.style, padded)
+  }
+  const last = parts.findLastIndex(part => part.text !== '')
+  return parts
+    .slice(0, last + 1)
+    .map((part, index) =>
+      index === last ? styled({ ...part, width: part.align === 'left' ? 0 : part.width }) : styled(part),
+    )
+    .join('  ')
 }

@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream'
 import type { WriteStream } from 'node:tty'
 import { styleText } from 'node:util'
 
-type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
+export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
 
 /** Where a command writes. Text is written unchanged: pass text from outside through `printable` first. */
 export interface Output {
@@ -17,7 +17,7 @@ export interface Output {
   /** Resolves when the reader has taken enough of what was written. Absent: there is nothing to wait for. */
   drained?(): Promise<void>
   line(text?: string): void
-  /** The text in a style, if the output can show it. `NO_COLOR` and pipes get plain text. */
+  /** The text in a style, if the output can show it. `NO_COLOR` and pipes get plain text, `FORCE_COLOR` gets styles. */
   styled(style: Style, text: string): string
 }
 
@@ -43,6 +43,6 @@ export function outputTo(stream: Writable): Output {
     line: (text = '') => {
       stream.write(`${text}\n`)
     },
-    styled: (style, text) => (isTTY ? styleText(style, text, { stream }) : text),
+    styled: (style, text) => styleText(style, text, { stream }),
   }
 }

@@ -47,6 +47,7 @@ export async function extract(roots: readonly ResourceRun[], options: ExtractOpt
     slots,
     memory,
     started: new Set(),
+    parents: new Map(),
     fail: error => failing.abort(error),
   }
   try {
@@ -65,6 +66,8 @@ interface Reading extends ExtractOptions {
   readonly memory: RunMemory
   /** Names of the resources with a list that was begun. */
   readonly started: Set<string>
+  /** By child resource: the parent records with a list, and those whose list was read. */
+  readonly parents: Map<string, { known: number; read: number }>
 }
 
 /** Bytes of pages that a run holds at once. It exceeds them only if it must. */
@@ -81,7 +84,11 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
   const { resource, meter, cursor } = run
   if (!options.started.has(resource.name)) {
     options.started.add(resource.name)
-    options.emit({ type: 'resource_started', resource: resource.name })
+    options.emit({
+      type: 'resource_started',
+      resource: resource.name,
+      ...(resource.parent === undefined ? {} : { parent: resource.parent }),
+    })
   }
   const account = meter.list()
   const memory = options.memory.list(run.notes)
@@ -108,6 +115,7 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
       }
     }
     await offspring.readRest()
+    tellEnd(resource, asker, options)
   } catch (error) {
     options.fail(error)
     throw error
@@ -116,6 +124,16 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
     await pages.return({ end: 'limited', reason: 'stopped' })
     memory.end()
   }
+}
+
+function tellEnd({ name }: Resource, asker: Asker, { parents, emit }: Reading): void {
+  const count = parents.get(name)
+  if (count !== undefined) count.read += asker.parents?.length ?? 1
+  emit({
+    type: 'list_finished',
+    resource: name,
+    ...(count === undefined ? {} : { parentsRead: count.read, parentsKnown: count.known }),
+  })
 }
 
 function contextOf(run: ResourceRun, asker: Asker, options: Reading): ExtractContext {
@@ -179,7 +197,15 @@ class Offspring {
     const { children } = this.#run
     if (children.length === 0) return
     const parents = this.#parents(records, page)
+    for (const { resource } of children) this.#know(resource.name, parents.length)
     for (const child of children) await this.#readLists(child, this.#askers(child, parents))
+  }
+
+  #know(child: string, records: number): void {
+    const { parents } = this.#options
+    const count = parents.get(child) ?? { known: 0, read: 0 }
+    count.known += records
+    parents.set(child, count)
   }
 
   #parents(records: Uint8Array, page: Page): readonly JsonObject[] {

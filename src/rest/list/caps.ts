@@ -22,6 +22,11 @@ export class Caps {
     this.#startedAt = clock.now()
   }
 
+  get areSet(): boolean {
+    const { maxPages, maxRecords, maxMs } = this.#endpoint
+    return [maxPages, maxRecords, maxMs, this.#trial].some(cap => cap !== undefined)
+  }
+
   /** When the time for the list runs out. */
   get deadline(): number | undefined {
     const { maxMs } = this.#endpoint

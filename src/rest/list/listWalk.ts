@@ -328,6 +328,7 @@ export class ListWalk {
       records: count,
       bytes,
       fromJournal: response.fromJournal,
+      ...(this.#mayEndEarly() ? {} : { announced: this.#evidence.announced }),
     })
     return {
       records,
@@ -336,6 +337,11 @@ export class ListWalk {
       announced: this.#evidence.announced,
       from: { method: page.request.method, url: response.url },
     }
+  }
+
+  /** Whether the run may stop before the end of the list, so that its total says nothing about the run. */
+  #mayEndEarly(): boolean {
+    return this.#walk.caps.areSet || this.#reader.resource.incremental?.hint.rowOrder !== undefined
   }
 
   #ended(end: ListEnd, pages: number): Ended {
