@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { flatPipeline, wrappedPipeline } from '../src/config/pipelineDocument.js'
 import { restDocument } from '../src/rest/document/declaration/declaration.js'
+import { configTypes } from './configTypes.js'
 import { destinationsReference } from './destinationsReference.js'
+import { type Definition, defaultOf, definitionOf, literalOf } from './schemaDefinition.js'
 
 type Json = Record<string, unknown>
 
@@ -16,6 +18,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
   return new Map([
     ['schema/rest_api.schema.json', `${JSON.stringify(document, null, 2)}\n`],
     ['schema/pipeline.schema.json', `${JSON.stringify(pipeline, null, 2)}\n`],
+    ['src/rest/document/declaration/configTypes.ts', configTypes()],
     ['docs/config.md', configReference()],
     ['docs/destinations.md', destinationsReference()],
   ])
@@ -158,24 +161,6 @@ function shortTitle(title: string, key: string): string {
     .replace(/^(?:client|endpoint)\.(retry|auth|paginator)/, '$1')
 }
 
-interface Definition {
-  readonly type: string
-  readonly shape?: Readonly<Record<string, z.ZodType>>
-  readonly options?: readonly z.ZodType[]
-  readonly innerType?: z.ZodType
-  readonly in?: z.ZodType
-  readonly element?: z.ZodType
-  readonly valueType?: z.ZodType
-  readonly catchall?: z.ZodType
-  readonly values?: readonly unknown[]
-  readonly entries?: Readonly<Record<string, string>>
-  readonly defaultValue?: unknown
-}
-
-function definitionOf(schema: z.ZodType): Definition {
-  return (schema._zod as unknown as { def: Definition }).def
-}
-
 function sectionLines({ title, schema }: Section): string[] {
   const description = schema.meta()?.description
   const rows = Object.entries((schema as z.ZodObject).shape as Record<string, z.ZodType>).map(([key, value]) => {
@@ -205,20 +190,6 @@ function sectionLines({ title, schema }: Section): string[] {
 
 function heading(title: string): string {
   return title.includes('`') || title === 'Pipeline file' ? title : `\`${title}\``
-}
-
-function defaultOf(schema: z.ZodType): unknown {
-  const def = definitionOf(schema)
-  if (def.type === 'default') return def.defaultValue
-  return def.innerType === undefined ? undefined : defaultOf(def.innerType)
-}
-
-function literalOf(schema: z.ZodType | undefined): string | undefined {
-  if (schema === undefined) return undefined
-  const def = definitionOf(schema)
-  if (def.type === 'literal') return String(def.values?.[0])
-  if (def.type === 'enum') return Object.values(def.entries ?? {})[0]
-  return def.innerType === undefined ? undefined : literalOf(def.innerType)
 }
 
 /** The type in words, as short as a table wants it. */

@@ -10,8 +10,7 @@ import {
   text,
 } from '../model/optionKinds.js'
 import type { Source } from '../model/source.js'
-import type { ResourceConfig, ResourceDefaultsConfig, RestApiConfig } from '../rest/document/declaration/declaration.js'
-import type { RecordsFunction } from '../rest/document/model.js'
+import type { RestApiConfig } from '../rest/document/declaration/configTypes.js'
 import { parseRestConfig } from '../rest/document/parseDocument.js'
 import type { PlaceOf } from '../rest/document/problems.js'
 import { restSource } from '../rest/restSource.js'
@@ -47,15 +46,9 @@ export interface RestApiOptions {
 
 /** A `rest_api` document with resource and table names that TypeScript knows. */
 export interface RestApiDocument<Name extends string, Table extends string>
-  extends Omit<RestApiConfig, 'resources' | 'resource_defaults'> {
-  readonly resources: readonly (Name | NamedResource<Name, Table> | RecordsFunction)[]
-  readonly resource_defaults?: TableNamed<ResourceDefaultsConfig, Table> | null | undefined
-}
-
-type NamedResource<Name, Table> = Omit<TableNamed<ResourceConfig, Table>, 'name'> & { readonly name: Name }
-
-type TableNamed<Keys extends Pick<ResourceConfig, 'table_name'>, Table> = Omit<Keys, 'table_name'> & {
-  readonly table_name?: Table | Exclude<Keys['table_name'], string>
+  extends Omit<RestApiConfig<Name, Table>, 'resources'> {
+  /** The lists to load. A text is the name of a resource and its path. */
+  readonly resources: readonly RestApiConfig<Name, Table>['resources'][number][]
 }
 
 /**

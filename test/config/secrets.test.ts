@@ -6,7 +6,7 @@ import { requestSettings } from '../../src/config/environment.js'
 import { secretResolver } from '../../src/config/secrets.js'
 import { ConfigError } from '../../src/model/errors.js'
 import { reveal, Secret } from '../../src/model/secrets/secret.js'
-import type { AuthConfig } from '../../src/rest/document/declaration/declaration.js'
+import type { AuthConfig } from '../../src/rest/document/declaration/configTypes.js'
 import { parseRestConfig } from '../../src/rest/document/parseDocument.js'
 import type { Found } from '../../src/rest/document/references.js'
 

@@ -31,7 +31,10 @@ export function defineAuth<Schema extends z.ZodType>(kind: AuthKind<Schema>): Au
 export const secretText = z
   .union([
     z.string().min(1, 'expected a secret that is not empty'),
-    z.custom<Secret>(value => value instanceof Secret, 'expected text or a secret'),
+    z.custom<Secret>(value => value instanceof Secret, {
+      message: 'expected text or a secret',
+      params: { type: 'Secret' },
+    }),
   ])
   .transform(value => (typeof value === 'string' ? new Secret(value) : value))
 

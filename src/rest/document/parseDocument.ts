@@ -3,12 +3,8 @@ import type { ProcessingStep } from '../../model/source.js'
 import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { RetryPolicy } from '../api.js'
 import { checkShape } from './checkShape.js'
-import {
-  type ResourceConfig,
-  type RestApiConfig,
-  restDocument,
-  type SchemaContractConfig,
-} from './declaration/declaration.js'
+import type { ResourceConfig, RestApiConfig, SchemaContractConfig } from './declaration/configTypes.js'
+import { restDocument } from './declaration/declaration.js'
 import { withoutEmptyValues } from './emptyValues.js'
 import type { FunctionResource, RecordsFunction, ResourceModel, RestModel } from './model.js'
 import { formatPath, type PlaceOf, Problems, type PropertyPath } from './problems.js'

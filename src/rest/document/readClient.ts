@@ -1,7 +1,7 @@
 import type { Authenticator } from '../api.js'
 import { type AuthKind, authKinds } from '../auth/authKinds.js'
 import { checkShape } from './checkShape.js'
-import type { AuthConfig, ClientConfig } from './declaration/declaration.js'
+import type { AuthConfig, ClientConfig } from './declaration/configTypes.js'
 import { shapeOf } from './declaration/variants.js'
 import type { AuthModel, ClientModel } from './model.js'
 import { formatPath, type Problems, type PropertyPath } from './problems.js'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Secret } from '../../../src/model/secrets/secret.js'
-import type { RestApiConfig } from '../../../src/rest/document/declaration/declaration.js'
+import type { RestApiConfig } from '../../../src/rest/document/declaration/configTypes.js'
 import type { EndpointResource } from '../../../src/rest/document/model.js'
 import { parseRestConfig } from '../../../src/rest/document/parseDocument.js'
 import type { Lookup } from '../../../src/rest/document/references.js'

@@ -3,13 +3,13 @@ import type { JsonObject } from '../../../json/value.js'
 import type { Transport } from '../../api.js'
 import type { RecordsFunction } from '../model.js'
 import { endpoint, retry } from './endpointKeys.js'
-import { nestedHints, resourceTableName, type schemaContract, tableHints } from './hintKeys.js'
+import { nestedHints, resourceTableName, tableHints } from './hintKeys.js'
 import { count, functionOf, jsonObject, key, name, required, secretValue } from './pieces.js'
 import { auth, paginator } from './variants.js'
 
 /**
- * Declares every key of a `rest_api` document once. The checker, the types, the JSON Schema and `docs/config.md` are
- * made from it. Names and meanings are dlt's if dlt has the key.
+ * Declares every key of a `rest_api` document once. The checker, the types (`configTypes.ts`), the JSON Schema and
+ * `docs/config.md` are made from it. Names and meanings are dlt's if dlt has the key.
  */
 
 const rateLimit = z.strictObject({
@@ -34,20 +34,21 @@ const client = z.strictObject({
   concurrency: key(count, 'Most requests in flight; without it Sluice adapts.'),
   rate_limit: key(rateLimit, 'Limits that the API states.'),
   transport: key(
-    functionOf<Transport>('a function that sends a request'),
+    functionOf<Transport>('a function that sends a request', 'Transport'),
     'TypeScript: sends requests in place of Sluice.',
   ),
 })
 
-const recordFunction = <Result>() => functionOf<(record: JsonObject) => Result>('a function of a record')
+const recordFunction = <Result>(result: string) =>
+  functionOf<(record: JsonObject) => Result>('a function of a record', `(record: JsonObject) => ${result}`)
 
 const processingStep = z.strictObject({
-  filter: key(recordFunction<boolean>(), 'Keeps records for which it returns true.'),
-  map: key(recordFunction<JsonObject>(), 'Replaces a record.'),
-  yield_map: key(recordFunction<Iterable<JsonObject>>(), 'Replaces a record by several.'),
+  filter: key(recordFunction<boolean>('boolean'), 'Keeps records for which it returns true.'),
+  map: key(recordFunction<JsonObject>('JsonObject'), 'Replaces a record.'),
+  yield_map: key(recordFunction<Iterable<JsonObject>>('Iterable<JsonObject>'), 'Replaces a record by several.'),
 })
 
-const recordsFunction = functionOf<RecordsFunction>('a function that yields records')
+const recordsFunction = functionOf<RecordsFunction>('a function that yields records', 'RecordsFunction')
 
 const resourceKeys = {
   endpoint: key(z.union([z.string(), endpoint]), 'Where the records are; a text is its `path`.'),
@@ -97,14 +98,3 @@ export const restDocument = z.strictObject({
   }),
   resource_defaults: key(resourceDefaults, 'Keys of every resource that does not set them.'),
 })
-
-/** A `rest_api` document, as it is written. */
-export interface RestApiConfig extends z.input<typeof restDocument> {}
-export interface ClientConfig extends z.input<typeof client> {}
-export interface ResourceConfig extends z.input<typeof resource> {}
-export interface ResourceDefaultsConfig extends z.input<typeof resourceDefaults> {}
-export interface EndpointConfig extends z.input<typeof endpoint> {}
-export interface RetryConfig extends z.input<typeof retry> {}
-export type PaginatorConfig = z.input<typeof paginator>
-export type AuthConfig = z.input<typeof auth>
-export type SchemaContractConfig = z.input<typeof schemaContract>

@@ -22,7 +22,7 @@ const statusPattern = z.union([z.int().min(100).max(599), z.string().regex(/^([1
 
 export const responseActions = ['ignore', 'skip_page', 'stop', 'retry', 'fail', 'empty'] as const
 
-const responseFunction = functionOf<ResponseFunction>('a function of the response')
+const responseFunction = functionOf<ResponseFunction>('a function of the response', 'ResponseFunction')
 
 const responseAction = z
   .union([
@@ -66,11 +66,13 @@ export const retry = z
   })
   .meta({ id: 'retry' })
 
-const resolveParam = z.strictObject({
-  type: z.literal('resolve'),
-  resource: required(name, 'Name of the parent.'),
-  field: required(name, 'Field of the parent’s record, as JSONPath.'),
-})
+const resolveParam = z
+  .strictObject({
+    type: z.literal('resolve'),
+    resource: required(name, 'Name of the parent.'),
+    field: required(name, 'Field of the parent’s record, as JSONPath.'),
+  })
+  .meta({ description: 'The value of a field of the parent’s record. A placeholder says the same in one word.' })
 
 const paramValue = z
   .union([scalar, z.array(scalar), z.discriminatedUnion('type', [resolveParam, incrementalParam]), secretValue])

@@ -23,7 +23,7 @@ const disposition = z.enum(WRITE_DISPOSITIONS)
 
 const mergeStrategy = z.enum(MERGE_STRATEGIES)
 
-export const writeDisposition = z
+const writeDisposition = z
   .union([
     disposition,
     z.strictObject({
@@ -85,12 +85,12 @@ const columnHints = {
 /** Keys of a column hint. `x-` keys are free. */
 export const columnKeys: readonly string[] = ['name', ...Object.keys(columnHints)]
 
-export const column = z
+const column = z
   .object({ name: key(name, 'Name of the column, not normalised yet.'), ...columnHints })
   .catchall(jsonValue)
   .meta({ description: 'Hints of one column. Keys that start with `x-` are free.' })
 
-export const columns = z.union([z.record(z.string(), column.nullable()), z.array(column)]).meta({ id: 'columns' })
+const columns = z.union([z.record(z.string(), column.nullable()), z.array(column)]).meta({ id: 'columns' })
 
 /** Hints that a resource and its nested tables share. */
 export const tableHints = {
@@ -125,7 +125,10 @@ export const tableHints = {
 
 export const resourceTableName = z.union([
   name,
-  functionOf<(record: JsonObject) => string>('a function that names the table of a record'),
+  functionOf<(record: JsonObject) => string>(
+    'a function that names the table of a record',
+    '(record: JsonObject) => string',
+  ),
 ])
 
 export const nestedHints = z

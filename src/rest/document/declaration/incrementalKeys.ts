@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { JsonValue } from '../../../json/value.js'
 import { functionOf, key, name, names, required, scalar } from './pieces.js'
 
-const convert = functionOf<(value: JsonValue) => JsonValue>('a function of a value')
+const convert = functionOf<(value: JsonValue) => JsonValue>('a function of a value', '(value: JsonValue) => JsonValue')
 
 const window = {
   cursor_path: required(name, {
@@ -52,8 +52,10 @@ export const incremental = z
   .meta({ id: 'incremental' })
 
 /** The same, written as the value of the query parameter that carries the start value. */
-export const incrementalParam = z.strictObject({
-  type: z.literal('incremental'),
-  ...window,
-  transform: key(convert, 'Older name of `convert`.'),
-})
+export const incrementalParam = z
+  .strictObject({
+    type: z.literal('incremental'),
+    ...window,
+    transform: key(convert, 'Older name of `convert`.'),
+  })
+  .meta({ description: 'The value that incremental loading starts from.' })

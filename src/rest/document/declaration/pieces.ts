@@ -25,17 +25,21 @@ function describe(meaning: KeyMeaning | string): { description: string } {
   return typeof meaning === 'string' ? { description: meaning } : { ...meaning }
 }
 
-/** A value that only a TypeScript document can hold. The JSON Schema leaves it out. */
-export function typescriptOnly<T>(expected: string, test: (value: unknown) => boolean) {
-  return z.custom<T>(test, { message: `expected ${expected}`, params: { expected } })
+/** A value that only a TypeScript document can hold. The JSON Schema leaves it out. `type` is `T` as text, for `configTypes.ts`. */
+export function typescriptOnly<T>(expected: string, type: string, test: (value: unknown) => boolean) {
+  return z.custom<T>(test, { message: `expected ${expected}`, params: { expected, type } })
 }
 
-export function functionOf<T extends (...args: never[]) => unknown>(expected = 'a function') {
-  return typescriptOnly<T>(expected, value => typeof value === 'function')
+export function functionOf<T extends (...args: never[]) => unknown>(expected: string, type: string) {
+  return typescriptOnly<T>(expected, type, value => typeof value === 'function')
 }
 
 /** Text from a reference to a secret. A document writes it as `${secrets.name}` or `secret('name')`. */
-export const secretValue = typescriptOnly<Secret | SecretReference>('a secret', value => value instanceof Secret)
+export const secretValue = typescriptOnly<Secret | SecretReference>(
+  'a secret',
+  'Secret | SecretReference',
+  value => value instanceof Secret,
+)
 
 export const scalar = z.union([z.string(), z.number(), z.boolean(), z.bigint(), z.null()])
 

@@ -29,11 +29,13 @@ export type AuthType = NonNullable<z.input<AuthSchema>['type']>
 /** A user's own paginator object. See `Paginator`. */
 const customPaginator = typescriptOnly<Paginator>(
   'a paginator',
+  'Paginator',
   value => typeof (value as Partial<Paginator> | null | undefined)?.next === 'function',
 )
 
 const customAuthenticator = typescriptOnly<Authenticator>(
   'an authenticator',
+  'Authenticator',
   value => typeof (value as Partial<Authenticator> | null | undefined)?.sign === 'function',
 )
 
@@ -89,7 +91,7 @@ function withoutRequired(type: string, schema: z.ZodType): z.ZodObject {
 }
 
 function describeType(schema: z.ZodType): { description: string } {
-  return { description: schema.meta()?.description ?? 'Names the kind.' }
+  return { description: schema.meta()?.description ?? shapeOf(schema).type?.meta()?.description ?? '' }
 }
 
 /** The keys of a strict object, also inside refinements. */

@@ -1,8 +1,12 @@
-import type { z } from 'zod'
 import { numberLiteral, setNumberLiteral } from '../../../json/value.js'
 import type { ColumnSchema } from '../../../schema/schemaTypes.js'
-import type { EndpointConfig, ResourceConfig, ResourceDefaultsConfig } from '../declaration/declaration.js'
-import type { column, columns } from '../declaration/hintKeys.js'
+import type {
+  ColumnConfig,
+  ColumnsConfig,
+  EndpointConfig,
+  ResourceConfig,
+  ResourceDefaultsConfig,
+} from '../declaration/configTypes.js'
 import type { PropertyPath } from '../problems.js'
 
 /** A resource merged over the document's defaults. */
@@ -12,8 +16,8 @@ export interface MergedResource {
   readonly keys: Omit<ResourceConfig, 'endpoint' | 'columns'>
   readonly columns: readonly ColumnSchema[] | undefined
   /** As written, for checks. */
-  readonly ownColumns: ColumnsConfig
-  readonly defaultColumns: ColumnsConfig
+  readonly ownColumns: WrittenColumns
+  readonly defaultColumns: WrittenColumns
   readonly endpoint: EndpointConfig & { readonly path: string }
   /** Where a key was written: in the resource or in the defaults. */
   where(...keys: readonly (string | number)[]): PropertyPath
@@ -83,9 +87,9 @@ function isSet(root: unknown, keys: readonly (string | number)[]): boolean {
   return value !== undefined
 }
 
-type ColumnsConfig = z.input<typeof columns> | null | undefined
+type WrittenColumns = ColumnsConfig | null | undefined
 
-function mergeColumns(base: ColumnsConfig, over: ColumnsConfig): readonly ColumnSchema[] | undefined {
+function mergeColumns(base: WrittenColumns, over: WrittenColumns): readonly ColumnSchema[] | undefined {
   if (over === null) return undefined
   if (over === undefined) return base == null ? undefined : [...byName(base).values()]
   const merged = base == null ? new Map<string, ColumnSchema>() : byName(base)
@@ -99,9 +103,9 @@ function mergeColumns(base: ColumnsConfig, over: ColumnsConfig): readonly Column
 }
 
 /** The hints of a map or list, by name. If a name occurs twice, the later entry wins. */
-export function byName(written: NonNullable<ColumnsConfig>): Map<string, ColumnSchema> {
+export function byName(written: ColumnsConfig): Map<string, ColumnSchema> {
   const found = new Map<string, ColumnSchema>()
-  const entries: readonly (readonly [string, z.input<typeof column> | null])[] = Array.isArray(written)
+  const entries: readonly (readonly [string, ColumnConfig | null])[] = Array.isArray(written)
     ? written.map(hints => [hints.name ?? '', hints] as const)
     : Object.entries(written)
   for (const [name, hints] of entries) found.set(name, { ...found.get(name), name, ...hintsWithValue(hints) })
@@ -109,7 +113,7 @@ export function byName(written: NonNullable<ColumnsConfig>): Map<string, ColumnS
 }
 
 /** Without the name, which is the key. */
-function hintsWithValue(hints: z.input<typeof column> | null): Omit<ColumnSchema, 'name'> {
+function hintsWithValue(hints: ColumnConfig | null): Omit<ColumnSchema, 'name'> {
   const present = Object.entries(hints ?? {}).filter(([key, value]) => key !== 'name' && value != null)
   return Object.fromEntries(present) as Omit<ColumnSchema, 'name'>
 }

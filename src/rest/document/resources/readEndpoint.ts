@@ -2,7 +2,7 @@ import type { Paginator, RetryPolicy } from '../../api.js'
 import { paginatorKinds } from '../../paginators/kinds.js'
 import { templateParents } from '../../request/placeholders.js'
 import { checkShape } from '../checkShape.js'
-import type { ClientConfig, EndpointConfig, PaginatorConfig } from '../declaration/declaration.js'
+import type { ClientConfig, EndpointConfig, PaginatorConfig } from '../declaration/configTypes.js'
 import type { BatchModel, EndpointModel, PaginatorModel, ResponseActionModel, Template } from '../model.js'
 import { formatPath, type Problems, type PropertyPath } from '../problems.js'
 import type { AuthReader } from '../readClient.js'
@@ -137,7 +137,7 @@ export function paginatorOf(
   if (typeof (written as Paginator).next === 'function') {
     return { kind: 'custom', paginator: written as Paginator, path }
   }
-  const config = typeof written === 'string' ? { type: written } : (written as Readonly<Record<string, unknown>>)
+  const config = typeof written === 'string' ? { type: written } : (written as Exclude<typeof written, Paginator>)
   if (config.type === 'auto') return undefined
   const kind = paginatorKinds.find(({ type, aliases }) => type === config.type || aliases.includes(String(config.type)))
   if (kind === undefined || problems.has(at)) return undefined

@@ -1,19 +1,21 @@
-import type { z } from 'zod'
 import type { JsonValue } from '../../../json/value.js'
 import type { DispositionHint, TableHints } from '../../../model/source.js'
 import type { ContractMode, SchemaContract } from '../../../schema/schemaTypes.js'
 import { unknownKey } from '../checkShape.js'
-import type { SchemaContractConfig } from '../declaration/declaration.js'
-import { columnKeys, type nestedHints, type tableHints, type writeDisposition } from '../declaration/hintKeys.js'
+import type {
+  ColumnsConfig,
+  NestedHintConfig,
+  SchemaContractConfig,
+  WriteDispositionConfig,
+} from '../declaration/configTypes.js'
+import { columnKeys } from '../declaration/hintKeys.js'
 import type { Problems, PropertyPath } from '../problems.js'
 import { byName, type MergedResource } from './mergeResource.js'
-
-type TableKeys = { [Key in keyof typeof tableHints]?: z.input<(typeof tableHints)[Key]> }
 
 /** The hints of a resource and of its nested tables. */
 export function hintsOf(merged: MergedResource, problems: Problems): TableHints {
   const { keys } = merged
-  const nested: z.input<typeof nestedHints> = keys.nested_hints ?? {}
+  const nested = keys.nested_hints ?? {}
   checkColumns(merged, problems)
   const nestedEntries = Object.entries(nested).map(([path, hints]) => {
     const at = merged.where('nested_hints', path)
@@ -28,7 +30,7 @@ export function hintsOf(merged: MergedResource, problems: Problems): TableHints 
   }
 }
 
-function nestedOnly(hints: z.input<typeof nestedHints>[string]): TableHints {
+function nestedOnly(hints: NestedHintConfig): TableHints {
   return {
     tableName: hints.table_name ?? undefined,
     columns: hints.columns == null ? undefined : [...byName(hints.columns).values()],
@@ -36,7 +38,7 @@ function nestedOnly(hints: z.input<typeof nestedHints>[string]): TableHints {
 }
 
 function commonHints(
-  keys: TableKeys,
+  keys: Omit<NestedHintConfig, 'table_name' | 'columns'>,
   where: PropertyPath | ((key: string) => PropertyPath),
   problems: Problems,
 ): TableHints {
@@ -69,7 +71,7 @@ export function contractOf(
 }
 
 function dispositionOf(
-  written: z.input<typeof writeDisposition> | null | undefined,
+  written: WriteDispositionConfig | null | undefined,
   at: PropertyPath,
   problems: Problems,
 ): DispositionHint | undefined {
@@ -102,7 +104,7 @@ function checkColumns(merged: MergedResource, problems: Problems): void {
   checkColumnKeys(merged.defaultColumns, ['resource_defaults', 'columns'], problems)
 }
 
-function checkColumnKeys(columns: TableKeys['columns'], at: PropertyPath, problems: Problems): void {
+function checkColumnKeys(columns: ColumnsConfig | null | undefined, at: PropertyPath, problems: Problems): void {
   if (columns == null) return
   for (const [position, hints] of Object.entries(columns)) {
     if (hints === null) continue

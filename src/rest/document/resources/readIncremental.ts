@@ -2,17 +2,13 @@ import { compilePath } from '../../../json/path.js'
 import { type JsonValue, numberLiteral, setNumberLiteral } from '../../../json/value.js'
 import { type CursorRank, compareRanks, cursorRank } from '../../../model/cursors/cursorOrder.js'
 import type { IncrementalHint } from '../../../model/source.js'
-import type { EndpointConfig } from '../declaration/declaration.js'
+import type { IncrementalConfig, IncrementalParamConfig } from '../declaration/configTypes.js'
 import type { IncrementalModel } from '../model.js'
 import type { Problems } from '../problems.js'
 import { formatPath, type PropertyPath } from '../problems.js'
 import type { MergedResource } from './mergeResource.js'
 
-type IncrementalConfig = NonNullable<EndpointConfig['incremental']>
-type ParamValue = NonNullable<EndpointConfig['params']>[string]
-export type IncrementalParam = Extract<ParamValue, { type: 'incremental' }>
-
-export function isIncrementalParam(value: unknown): value is IncrementalParam {
+export function isIncrementalParam(value: unknown): value is IncrementalParamConfig {
   return typeof value === 'object' && value !== null && (value as { type?: unknown }).type === 'incremental'
 }
 
@@ -30,7 +26,7 @@ export function incrementalOf(merged: MergedResource, problems: Problems): Incre
   if (used !== undefined) {
     const [param, value] = used
     const at = merged.where('endpoint', 'params', param)
-    const config = value as IncrementalParam
+    const config = value as IncrementalParamConfig
     const { transform, convert } = config
     return {
       hint: hintOf(config, merged, at, problems),

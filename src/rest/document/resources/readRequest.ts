@@ -1,7 +1,7 @@
 import { numberLiteral } from '../../../json/value.js'
 import { Secret } from '../../../model/secrets/secret.js'
 import { writtenPathValue } from '../../request/placeholders.js'
-import type { ClientConfig } from '../declaration/declaration.js'
+import type { ClientConfig } from '../declaration/configTypes.js'
 import type { BodyTemplate, FieldTemplate, HeaderTemplate, Template } from '../model.js'
 import type { Problems } from '../problems.js'
 import { formatPath, type PropertyPath } from '../problems.js'

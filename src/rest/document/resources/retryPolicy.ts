@@ -1,5 +1,5 @@
 import type { RetryPolicy } from '../../api.js'
-import type { RetryConfig } from '../declaration/declaration.js'
+import type { RetryConfig } from '../declaration/configTypes.js'
 
 /** Default: at most 3 retries, after up to 1, 2 and 4 seconds. */
 export const defaultRetry: RetryPolicy = {

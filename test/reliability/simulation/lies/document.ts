@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../../src/json/value.js'
 import type { Transport } from '../../../../src/rest/api.js'
-import type { RestApiConfig } from '../../../../src/rest/document/declaration/declaration.js'
+import type { RestApiConfig } from '../../../../src/rest/document/declaration/configTypes.js'
 import { type Level, type Plan, readsMore, readsTotals } from './plan.js'
 import { halves, names } from './truth.js'
 
