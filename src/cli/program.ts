@@ -193,6 +193,18 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
       exit(await planCommand(file, options, context))
     })
 
+  command(program, 'doctor')
+    .description('look at this machine, and at what a file needs of it; says how to mend what it finds')
+    .argument('[file]', 'pipeline file')
+    .option('--request', 'ask the API for one page too')
+    .option('--json', 'print what was found as one line of JSON')
+    .option('--destination <url>', 'look at this destination')
+    .option('--dataset <name>', 'look at this dataset')
+    .action(async (file: string | undefined, options) => {
+      const { doctorCommand } = await import('./commands/doctor.js')
+      exit(await doctorCommand(file, options, context))
+    })
+
   command(program, 'explain')
     .description('say what the code of an error or of a warning means, and what to do')
     .argument('<code>', 'as in config or rate_limit')

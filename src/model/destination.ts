@@ -41,6 +41,8 @@ export interface Capabilities {
 export interface Destination {
   /** Short and without secrets, for messages: `duckdb:demo.duckdb`. */
   readonly name: string
+  /** The file or folder that it writes, absolute, if that is on this machine. */
+  readonly localPath?: string | undefined
   readonly capabilities: Capabilities
   /** Secrets to remove from everything that is printed or stored. */
   readonly secrets?: readonly Secret[] | undefined

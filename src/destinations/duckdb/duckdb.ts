@@ -46,6 +46,7 @@ export function duckdb(target: string | DuckdbOptions): Destination {
   let memory: Promise<Database> | undefined
   return {
     name,
+    localPath: path === MEMORY ? undefined : resolve(path),
     capabilities: duckdbCapabilities,
     async exists() {
       if (path === MEMORY) return memory !== undefined

@@ -108,6 +108,7 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
         )
   return {
     name: bucket === null ? `files:${basename(resolve(options.path))}` : options.path.replace(/\/$/, ''),
+    localPath: bucket === null ? resolve(options.path) : undefined,
     capabilities: filesCapabilities,
     secrets: secretsOf(options.s3?.credentials),
     onSecret: listener => void listeners.add(listener),

@@ -1,0 +1,135 @@
+import { dirname, resolve } from 'node:path'
+import type { Finding } from '../../config/machine.js'
+import { SluiceError } from '../../model/errors.js'
+import type { Pipeline } from '../../pipeline/pipeline.js'
+import type { ExitCode } from '../failure.js'
+import { counted, printableLines } from '../terminal/printable.js'
+import { type CommandContext, openPipelines, type PipelineOverrides } from './command.js'
+
+export interface DoctorCommandOptions extends PipelineOverrides {
+  readonly request?: boolean | undefined
+  readonly json?: boolean | undefined
+}
+
+const MARKS = { ok: ['green', '✓'], note: ['dim', '–'], failed: ['red', '✗'] } as const
+
+/**
+ * `sluice doctor [FILE]`: looks at this machine, and at what the file needs of it, each thing for itself. Asks the API
+ * with `--request` alone. Exit code 1 if something needs mending.
+ */
+export async function doctorCommand(
+  file: string | undefined,
+  options: DoctorCommandOptions,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { out } = context.terminal
+  const { machineFindings } = await import('../../config/machine.js')
+  const { processEnvironment } = await import('../../config/environment.js')
+  const { systemClock } = await import('../../pipeline/clock.js')
+  const folders = file === undefined ? [process.cwd()] : [dirname(resolve(file)), process.cwd()]
+  const findings = [
+    ...(await machineFindings({ env: processEnvironment(), folders: [...new Set(folders)], clock: systemClock })),
+    ...(file === undefined ? [] : await fileFindings(file, options, context)),
+  ]
+  const isWell = findings.every(({ status }) => status !== 'failed')
+  if (options.json === true) out.line(JSON.stringify({ ok: isWell, findings }))
+  else {
+    for (const { check, status, says, cure } of findings) {
+      const [style, mark] = MARKS[status]
+      out.line(`${out.styled(style, mark)} ${check.padEnd(WIDTH)} ${printableLines(says)}`)
+      if (cure !== undefined && status !== 'ok') out.line(`  ${' '.repeat(WIDTH)} ${printableLines(cure)}`)
+    }
+  }
+  return isWell ? 0 : 1
+}
+
+const WIDTH = 'certificates'.length
+
+async function fileFindings(
+  file: string,
+  options: DoctorCommandOptions,
+  context: CommandContext,
+): Promise<readonly Finding[]> {
+  const valid = await attempt('file', async () => {
+    const pipelines = await openPipelines(file, options, 'reads')
+    return { pipelines, says: `${file} is valid` }
+  })
+  if (!('done' in valid)) return [valid.finding]
+  const findings: Finding[] = [valid.finding]
+  const complete = await attempt('secrets', async () => {
+    const pipelines = await openPipelines(file, options, 'requests')
+    return { pipelines, says: `every secret of ${file} was found` }
+  })
+  findings.push(complete.finding)
+  for (const pipeline of valid.done.pipelines) findings.push(...(await destinationFindings(pipeline)))
+  if (options.request === true && 'done' in complete) {
+    for (const pipeline of complete.done.pipelines) findings.push(await apiFinding(pipeline, context.signal))
+  }
+  return findings
+}
+
+async function destinationFindings(pipeline: Pipeline): Promise<readonly Finding[]> {
+  const { destination, datasetName } = pipeline
+  const { localPath } = destination
+  const findings: Finding[] = []
+  if (localPath !== undefined) {
+    const { folderFindings } = await import('../../config/machine.js')
+    findings.push(...(await folderFindings('destination', localPath)))
+  }
+  const dataset = pipeline.dataset()
+  const read = await attempt('dataset', async () => {
+    const schema = await dataset.schema()
+    const tables = schema === undefined ? 0 : (await dataset.tables()).length
+    if (schema === undefined) return { says: `${destination.name}: nothing is loaded into ${datasetName} yet` }
+    return {
+      says: `${destination.name}: ${datasetName} has ${counted(tables, 'table')}, schema version ${schema.version}`,
+    }
+  })
+  findings.push(read.finding)
+  if (destination.capabilities.dltType.endsWith('.postgres') && 'done' in read) {
+    const rights = await attempt('destination', async () => {
+      const [row] = await dataset.query<{ user: string; may: boolean }>(RIGHTS, [datasetName])
+      if (row?.may !== true) throw new Error(`${destination.name}: ${row?.user} may not create what a load needs`)
+      return { says: `${destination.name}: ${row.user} may create schemas and tables` }
+    })
+    const cure = 'Grant it: GRANT CREATE ON DATABASE … TO …, or create the schema and make this user its owner.'
+    findings.push('done' in rights ? rights.finding : { ...rights.finding, cure })
+  }
+  return findings
+}
+
+/** Whether the schema of the dataset can be made, or its tables where it is there. */
+const RIGHTS = `
+  SELECT current_user::text AS user,
+    CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)
+      THEN pg_catalog.has_schema_privilege($1, 'CREATE')
+      ELSE pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') END AS may`
+
+/** One request: the first page of the first list. */
+async function apiFinding(pipeline: Pipeline, signal: AbortSignal): Promise<Finding> {
+  const first = pipeline.source.resources.find(resource => resource.parent === undefined && resource.selected)
+  if (first === undefined) return { check: 'api', status: 'note', says: `${pipeline.name} has no list to ask for` }
+  const asked = await attempt('api', async () => {
+    const { resources } = await pipeline.check({ select: [first.name], signal })
+    const records = resources.find(({ resource }) => resource === first.name)?.records ?? 0
+    return { says: `${first.name}: ${counted(records, 'record')} on the first page` }
+  })
+  return asked.finding
+}
+
+type Attempted<Done> = { readonly finding: Finding; readonly done: Done } | { readonly finding: Finding }
+
+/** Turns an error into a finding. Messages of errors say what to do, so there is no other cure. */
+async function attempt<Done extends { readonly says: string }>(
+  check: string,
+  work: () => Promise<Done>,
+): Promise<Attempted<Done>> {
+  try {
+    const done = await work()
+    return { finding: { check, status: 'ok', says: done.says }, done }
+  } catch (error) {
+    const says = error instanceof Error ? error.message : String(error)
+    const cure = error instanceof SluiceError ? `\`sluice explain ${error.code}\` says more.` : undefined
+    return { finding: { check, status: 'failed', says, cure } }
+  }
+}
