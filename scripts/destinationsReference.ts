@@ -131,7 +131,8 @@ the bucket do it (\`AbortIncompleteMultipartUpload\`), for the store keeps them,
 infinities are texts. In CSV texts are quoted; nothing between two commas is null, \`""\` is the empty text; binary is base64.
 In Parquet JSON is text.
 
-**S3.** Any store that speaks S3 with Signature Version 4. Keys come from \`AWS_ACCESS_KEY_ID\`, \`AWS_SECRET_ACCESS_KEY\` and
+**S3.** Any store that speaks S3 with Signature Version 4. Keys stand in the address
+(\`?access_key_id=\${secrets.key_id}&secret_access_key=\${secrets.key}\`, also \`session_token\`) or come from \`AWS_ACCESS_KEY_ID\`, \`AWS_SECRET_ACCESS_KEY\` and
 \`AWS_SESSION_TOKEN\`, or from dlt's \`DESTINATION__FILESYSTEM__CREDENTIALS__*\`. The region comes from \`AWS_REGION\`, another store from
 \`AWS_ENDPOINT_URL\`. The key needs \`s3:ListBucket\`, \`s3:GetObject\`, \`s3:PutObject\`, \`s3:DeleteObject\` and
 \`s3:AbortMultipartUpload\`. Settings behind the \`?\` of the URL: \`format\`, \`compression\`, \`layout\`, \`staging_dir\`, \`region\`,

@@ -24,6 +24,10 @@ npm install pg
 sluice run feedback.yaml --destination 'postgres://loader:secret@db.example.com/warehouse?sslmode=verify-full'
 \`\`\`
 
+In a file the password is a secret: \`destination: postgres://loader:\${secrets.db_password}@db.example.com/warehouse\`, or
+\`destination: \${secrets.warehouse_url}\` for all of it. Sluice percent-encodes such a value. In a password that stands in the
+address itself, write \`/\`, \`@\`, \`#\`, \`?\`, \`:\` and \`%\` as %2F, %40, %23, %3F, %3A and %25.
+
 From code: \`postgres('postgres://…')\`, or \`postgres({ connectionString, password: new Secret(value), lockTimeoutMs: 10_000 })\`.
 Postgres 15 or later; a dataset is a schema of the database. The package is optional: who loads elsewhere does not need it.
 

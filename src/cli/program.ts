@@ -60,7 +60,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
       exit(await initCommand(options, context))
     })
 
-  command(program, 'run')
+  ofFile(command(program, 'run'))
     .description('load every resource and commit it')
     .argument('<file>', 'pipeline file: YAML, JSON or TypeScript')
     .option('--destination <url>', 'load into this destination, as in duckdb:PATH')
@@ -79,7 +79,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
       exit(await runCommand(file, options, context))
     })
 
-  command(program, 'replay')
+  ofFile(command(program, 'replay'))
     .description('load the answers that a journal keeps once more; asks the API nothing')
     .argument('<file>', 'pipeline file')
     .argument('[load]', 'id of the load; the newest with a journal if not said')
@@ -95,15 +95,15 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
       exit(await replayCommand(file, load, options, context))
     })
 
-  command(program, 'check')
+  ofFile(command(program, 'check'))
     .description('validate the file, find its secrets, fetch one page of each root resource; writes nothing')
     .argument('<file>', 'pipeline file')
-    .action(async (file: string) => {
+    .action(async (file: string, options) => {
       const { checkCommand } = await import('./commands/check.js')
-      exit(await checkCommand(file, context))
+      exit(await checkCommand(file, options, context))
     })
 
-  command(program, 'show')
+  ofFile(command(program, 'show'))
     .description('show the tables of the dataset, or columns and first rows of one')
     .argument('<file>', 'pipeline file')
     .argument('[table]', 'table')
@@ -180,7 +180,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
       exit(await dropCommand(file, resources, options, context))
     })
 
-  command(program, 'plan')
+  ofFile(command(program, 'plan'))
     .description('say what a run would ask first, how and why; asks the API nothing')
     .argument('<file>', 'pipeline file')
     .option('--probe', 'ask for one page of each root resource')
@@ -228,9 +228,14 @@ const AUTH_TYPES = ['none', 'bearer', 'api_key', 'http_basic']
 /** Formats of `sluice schema`, as the exporter has them. Listed here so that the command starts without loading it. */
 const SCHEMA_FORMATS = ['yaml', 'json', 'dbml', 'mermaid', 'typescript']
 
+/** A command that reads a pipeline file. */
+function ofFile(command: Command): Command {
+  return command.option('--profile <name>', 'one of the `profiles` of the file (or SLUICE_PROFILE)')
+}
+
 /** Selects the dataset of a command. */
 function target(of: Command): Command {
-  return of
+  return ofFile(of)
     .option('--destination <url>', 'look into this destination')
     .option('--dataset <name>', 'look into this dataset')
     .option('--pipeline <name>', 'the pipeline, where the file holds several')

@@ -1,33 +1,72 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Destination } from '../model/destination.js'
 import { alternatives, ConfigError, type ConfigPlace } from '../model/errors.js'
+import { scrubber } from '../model/secrets/scrubber.js'
+import { Secret } from '../model/secrets/secret.js'
 import { nearMiss } from '../rest/document/problems.js'
-import { type Environment, processEnvironment } from './environment.js'
+import type { DestinationAddress } from './destinationAddress.js'
+import { type Environment, isSet, processEnvironment } from './environment.js'
 
 interface DestinationKind {
   /** How to write it, for messages. */
   readonly form: string
   /** Creates the destination from the text after the scheme. Loads the engine only now. */
-  open(rest: string, env: Environment): Promise<Destination>
+  open(rest: string, where: Whereabouts): Promise<Destination>
+  /** The file or folder that the text after the scheme names, if it names one. */
+  pathOf?(rest: string): string | undefined
+}
+
+/** What a destination is opened with. */
+interface Whereabouts {
+  readonly env: Environment
+  /** Relative paths begin here. Absent: in the current folder. */
+  readonly folder?: string | undefined
 }
 
 /** Every scheme of a destination. A new destination needs one new folder and its entry here. */
 const kinds: Readonly<Record<string, DestinationKind>> = {
   duckdb: {
     form: 'duckdb:PATH',
-    open: async path => (await import('../destinations/duckdb/duckdb.js')).duckdb(path),
+    open: async (path, { folder }) =>
+      (await import('../destinations/duckdb/duckdb.js')).duckdb(
+        folder === undefined || path === ':memory:' ? path : resolve(folder, path),
+      ),
+    pathOf: path => (path === ':memory:' ? undefined : path),
   },
   postgres: {
     form: 'postgres://USER@HOST/DATABASE',
-    open: async rest => (await import('../destinations/postgres/postgres.js')).postgres(`postgres://${rest}`),
+    async open(rest, { env, folder }) {
+      const { postgres } = await import('../destinations/postgres/postgres.js')
+      const connectionString = new Secret(`postgres://${withAbsolutePaths(rest, folder)}`)
+      const namesPassword = /^[^/?#]*:[^/?#]*@|[?&]password=/.test(rest)
+      const password = namesPassword || !isSet(env, 'PGPASSWORD') ? undefined : new Secret(env.PGPASSWORD ?? '')
+      return postgres({ connectionString, password })
+    },
   },
   files: {
     form: 'files:DIR',
-    open: async (rest, env) => (await import('./filesOptions.js')).filesFromUrl(rest, env),
+    open: async (rest, { env, folder }) => (await import('./filesOptions.js')).filesFromUrl(rest, env, folder),
+    pathOf: rest => /^([^?]*?)(?:\?\w+=.*)?$/s.exec(rest)?.[1],
   },
   s3: {
     form: 's3://BUCKET/PREFIX',
-    open: async (rest, env) => (await import('./filesOptions.js')).filesFromUrl(`s3://${rest}`, env),
+    open: async (rest, { env, folder }) =>
+      (await import('./filesOptions.js')).filesFromUrl(`s3://${rest}`, env, folder),
   },
+}
+
+/** Paths of certificates begin in the folder. */
+function withAbsolutePaths(rest: string, folder: string | undefined): string {
+  const [head = '', query] = rest.split(/\?(.*)/s)
+  if (folder === undefined || query === undefined) return rest
+  const absolute = (text: string): string => encodeURIComponent(resolve(folder, decodeURIComponent(text)))
+  const parameters = query.split('&').map(parameter => {
+    const [, name = '', value = ''] = /^(sslrootcert|sslcert|sslkey)=(.+)$/s.exec(parameter) ?? []
+    const isPath = value !== '' && value !== 'system' && !/%(?![\da-f]{2})/i.test(value)
+    return isPath ? `${name}=${absolute(value)}` : parameter
+  })
+  return `${head}?${parameters.join('&')}`
 }
 
 /** How to write each destination, by its scheme. */
@@ -55,9 +94,16 @@ export async function destinationFromUrl(
   place: ConfigPlace = { path: 'destination' },
   env: Environment = processEnvironment(),
 ): Promise<Destination> {
-  const [, scheme = '', rest = ''] = /^([a-z][a-z\d+-]*):(?:\/\/)?(.*)$/is.exec(text) ?? []
-  const name = aliases[scheme.toLowerCase()] ?? scheme.toLowerCase()
-  const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined
+  return await openDestination({ text, secrets: [] }, place, { env })
+}
+
+/** The same for an address with secrets, which no message repeats and the destination names as its own. */
+export async function openDestination(
+  { text, secrets }: DestinationAddress,
+  place: ConfigPlace,
+  where: Whereabouts,
+): Promise<Destination> {
+  const { scheme, rest, kind } = partsOf(text)
   const forms = alternatives(Object.values(kinds).map(({ form }) => `\`${form}\``))
   if (kind === undefined) {
     const meant = meantBy(text, scheme)
@@ -67,12 +113,39 @@ export async function destinationFromUrl(
   }
   if (rest === '') throw new ConfigError([{ place, message: `expected ${kind.form}; nothing follows \`${scheme}:\`` }])
   try {
-    return await kind.open(rest, env)
+    const destination = await kind.open(rest, where)
+    // What the name of the destination says anyway cannot be hidden.
+    const hidden = secrets.filter(({ value }) => !destination.name.includes(value)).map(({ secret }) => secret)
+    return hidden.length === 0 ? destination : { ...destination, secrets: [...(destination.secrets ?? []), ...hidden] }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     const { message } = error.problems[0] ?? error
-    throw new ConfigError([{ place, message }])
+    const known = scrubber()
+    for (const { secret } of secrets) known.add(secret)
+    // Only the messages of Postgres never repeat a piece of the address.
+    const isSecret = secrets.some(({ value }) => value === text) && kind !== kinds.postgres
+    const shown = isSecret ? `the address that the secret holds is not of the form ${kind.form}` : known.text(message)
+    throw new ConfigError([{ place, message: shown }])
   }
+}
+
+function partsOf(text: string) {
+  const [, scheme = '', rest = ''] = /^([a-z][a-z\d+-]*):(?:\/\/)?(.*)$/is.exec(text) ?? []
+  const name = aliases[scheme.toLowerCase()] ?? scheme.toLowerCase()
+  return { scheme, rest, kind: Object.hasOwn(kinds, name) ? kinds[name] : undefined }
+}
+
+/**
+ * A warning if a relative path of the document names nothing beside it, but something in the current folder, where it
+ * used to be looked for.
+ */
+export function leftBehind(text: string, folder: string, cwd: string): string | undefined {
+  const { scheme, rest, kind } = partsOf(text)
+  const path = kind?.pathOf?.(rest)
+  if (path === undefined) return undefined
+  const [place, former] = [resolve(folder, path), resolve(cwd, path)]
+  if (place === former || existsSync(place) || !existsSync(former)) return undefined
+  return `paths are relative to the pipeline file: \`${scheme}:${rest}\` is ${place}, which does not exist yet. ${former} in the current folder is not used: move it there, or name it with --destination ${scheme}:${rest}`
 }
 
 /** Never repeats what may hold a password. */

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { type FilesOptions, filesDestination, forFiles } from '../destinations/objects/objects.js'
 import { awsChain, hasAwsChain } from '../destinations/objects/storage/awsChain.js'
 import type { S3Options } from '../destinations/objects/storage/s3Options.js'
@@ -65,13 +66,25 @@ function s3Settings(env: Environment): S3Options {
 }
 
 /** What may follow `?` in a URL. */
-const urlSettings = ['format', 'compression', 'layout', 'region', 'endpoint', 'path_style', 'staging_dir'] as const
+const urlSettings = [
+  'format',
+  'compression',
+  'layout',
+  'region',
+  'endpoint',
+  'path_style',
+  'staging_dir',
+  'access_key_id',
+  'secret_access_key',
+  'session_token',
+] as const
 
 /**
  * The destination of `DIR` or `s3://BUCKET/PREFIX`. Settings follow a `?`, as in
- * `files:lake?format=jsonl&compression=none`. Throws a ConfigError.
+ * `files:lake?format=jsonl&compression=none`. Relative paths begin in the folder, or in the current one. Throws a
+ * ConfigError.
  */
-export function filesFromUrl(text: string, env: Environment): Destination {
+export function filesFromUrl(text: string, env: Environment, folder?: string): Destination {
   // A folder's name may contain a question mark.
   const [, path = text, query = ''] = /^([^?]*)\?(\w+=.*)$/s.exec(text) ?? []
   const settings = new Map<string, string>()
@@ -88,22 +101,45 @@ export function filesFromUrl(text: string, env: Environment): Destination {
     settings.set(name, value)
   }
   const pathStyle = settings.get('path_style')
+  const absolute = <Path extends string | undefined>(given: Path) =>
+    folder === undefined || given === undefined || given === '' ? given : resolve(folder, given)
   const s3 = {
+    credentials: credentialsOf(settings),
     region: settings.get('region'),
     endpoint: settings.get('endpoint'),
     pathStyle: pathStyle === undefined ? undefined : pathStyle !== 'false',
   }
   return files(
     {
-      path,
+      path: path.startsWith('s3://') ? path : (absolute(path) ?? path),
       format: settings.get('format') as FilesOptions['format'],
       compression: settings.get('compression') as FilesOptions['compression'],
       layout: settings.get('layout'),
-      stagingDir: settings.get('staging_dir'),
+      stagingDir: absolute(settings.get('staging_dir')),
       s3: withoutUndefined(s3),
     },
     env,
   )
+}
+
+function credentialsOf(settings: ReadonlyMap<string, string>): S3Options['credentials'] {
+  const accessKeyId = settings.get('access_key_id')
+  const secretAccessKey = settings.get('secret_access_key')
+  const sessionToken = settings.get('session_token')
+  if (accessKeyId !== undefined && secretAccessKey !== undefined) {
+    return {
+      accessKeyId,
+      secretAccessKey: new Secret(secretAccessKey),
+      sessionToken: sessionToken === undefined ? undefined : new Secret(sessionToken),
+    }
+  }
+  if (accessKeyId === undefined && secretAccessKey === undefined && sessionToken === undefined) return undefined
+  throw new ConfigError([
+    {
+      place: { path: 'destination' },
+      message: '`access_key_id` and `secret_access_key` belong together: give both, or neither',
+    },
+  ])
 }
 
 /** A setting that is not given must not override the environment. */

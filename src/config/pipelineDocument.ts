@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { restDocument } from '../rest/document/declaration/declaration.js'
 import { schemaContract } from '../rest/document/declaration/hintKeys.js'
-import { key, name } from '../rest/document/declaration/pieces.js'
+import { count, key, name } from '../rest/document/declaration/pieces.js'
 
 /** The keys of `source` besides those of a `rest_api` document. */
 const sourceKeys = {
@@ -21,14 +21,37 @@ const sourceKeys = {
   ),
 }
 
+const destination = z.string()
+const dataset = name
+
+/** Also the name of a folder. */
+const profileName = z.string().regex(/^\w[\w.-]*$/, 'expected a name of letters, digits, `_`, `-` and `.`')
+
+/** What a profile changes. */
+const profile = z
+  .strictObject({
+    destination: key(destination, 'Where to load to. Default: as without the profile.'),
+    dataset: key(dataset, 'Name of the dataset. Default: as without the profile.'),
+    limit: key(count, 'Stop after so many pages of each list: a trial.'),
+    concurrency: key(count, 'Most requests in flight.'),
+  })
+  .meta({
+    description: 'Has a `destination` or a `dataset` of its own, so that its state is never mixed with another.',
+  })
+
 /** The keys of a pipeline around its source. */
 const pipelineKeys = {
   name: key(name, 'Name of the pipeline, the key of its state. Default: the name of the file.'),
-  destination: key(z.string(), {
-    description: 'Where to load to. Default: `duckdb:<name>.duckdb`.',
-    examples: ['duckdb:feedback.duckdb'],
+  destination: key(destination, {
+    description:
+      'Where to load to. Paths are relative to this file. `${secrets.name}` and `${env.NAME}` may stand for the user, the password and the values of parameters, or for all of it. Default: `duckdb:<name>.duckdb`.',
+    examples: ['duckdb:feedback.duckdb', 'postgres://loader:${secrets.db_password}@db.example.com/warehouse'],
   }),
-  dataset: key(name, 'Name of the dataset, the schema of the database. Default: `<name>_dataset`.'),
+  dataset: key(dataset, 'Name of the dataset, the schema of the database. Default: `<name>_dataset`.'),
+  profiles: key(z.record(profileName, profile), {
+    description: 'Other places to load to, by name. `--profile prod` or `SLUICE_PROFILE=prod` chooses one.',
+    examples: [{ prod: { destination: '${secrets.warehouse_url}', dataset: 'feedback' } }],
+  }),
   import_schema_path: key(z.string().min(1), {
     description:
       'Folder of `<schema>.schema.yaml`, or that file: hints that win over data and source. The first run writes it.',

@@ -1,27 +1,35 @@
-import { basename, dirname, extname, isAbsolute, relative, resolve } from 'node:path'
+import { basename, dirname, extname, isAbsolute, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { z } from 'zod'
+import type { Destination } from '../model/destination.js'
 import { ConfigError, SluiceError } from '../model/errors.js'
+import type { WarningCode } from '../model/events.js'
 import { checkOptions, environment, path as filePath, flag, needed, optionsOf, text } from '../model/optionKinds.js'
+import { SecretReference } from '../model/secrets/secret.js'
 import { type Pipeline, pipeline } from '../pipeline/pipeline.js'
 import { checkShape } from '../rest/document/checkShape.js'
 import { formatPath, type PlaceOf, Problems } from '../rest/document/problems.js'
 import { isPlain, resolveReferences } from '../rest/document/references.js'
 import { contractOf } from '../rest/document/resources/readHints.js'
-import { destinationFromUrl } from './destinations.js'
+import { destinationAddress } from './destinationAddress.js'
+import { type destinationFromUrl, leftBehind, openDestination } from './destinations.js'
 import { type DocumentFile, fileError, readDocument, readText } from './documentFile.js'
-import { type Environment, processEnvironment } from './environment.js'
+import { withEnvFile } from './envFile.js'
+import { type Environment, isSet, processEnvironment } from './environment.js'
 import { pipelineKeyNames, sourceKeyNames, wrapperOnly } from './pipelineDocument.js'
+import { type Target, targetOf } from './profiles.js'
 import { restApi, restApiFrom } from './restApi.js'
 import { workingFolder } from './secretFiles.js'
-import { secretResolver } from './secrets.js'
+import { type SecretResolver, secretResolver } from './secrets.js'
 
 /** Overrides for the file, and where to read it. */
 export interface PipelineFileOptions {
   /** As in `duckdb:demo.duckdb`. */
   readonly destination?: string | undefined
   readonly dataset?: string | undefined
-  /** Default: the environment of this process. */
+  /** One of the `profiles` of the document. Default: `SLUICE_PROFILE` of the environment, if it is set. */
+  readonly profile?: string | undefined
+  /** Default: the environment of this process. A `.env` beside the file adds what is not set there. */
   readonly env?: Environment | undefined
   /** Default: the current folder. */
   readonly cwd?: string | undefined
@@ -37,6 +45,8 @@ export interface PipelineFile {
   readonly path: string
   /** One, unless a TypeScript file exports several. */
   readonly pipelines: readonly Pipeline[]
+  /** The profile that was asked for. */
+  readonly profile: string | undefined
   /** Warnings about the file. They are also the first events of a run. */
   readonly warnings: readonly string[]
 }
@@ -44,6 +54,7 @@ export interface PipelineFile {
 const forFile = optionsOf<PipelineFileOptions>('options of loadPipelineFile()', {
   destination: text,
   dataset: text,
+  profile: text,
   env: environment,
   cwd: filePath,
   withoutSecrets: flag,
@@ -55,8 +66,15 @@ interface Reading {
   readonly shown: string
   readonly env: Environment
   readonly cwd: string
+  readonly folder: string
   readonly overrides: PipelineFileOptions
-  readonly warnings: string[]
+  readonly profile: string | undefined
+  readonly warn: (code: WarningCode, message: string) => void
+}
+
+interface Warning {
+  readonly code: WarningCode
+  readonly message: string
 }
 
 /**
@@ -82,11 +100,18 @@ export async function loadPipelineFile(file: string, options: PipelineFileOption
   const cwd = options.cwd ?? process.cwd()
   const path = resolve(cwd, file)
   const shown = isAbsolute(file) || file.startsWith('..') ? path : relative(cwd, path) || '.'
-  const env = options.env ?? processEnvironment()
-  const reading: Reading = { path, shown, cwd, env, overrides: options, warnings: [] }
+  const folder = dirname(path)
+  const warnings = new Map<string, Warning>()
+  const warn = (code: WarningCode, message: string): void => void warnings.set(message, { code, message })
+  const env = withEnvFile(options.env ?? processEnvironment(), folder, message => warn(READABLE, message))
+  const profile = options.profile ?? (isSet(env, 'SLUICE_PROFILE') ? env.SLUICE_PROFILE : undefined)
+  const reading: Reading = { path, shown, cwd, folder, env, overrides: options, profile, warn }
   const pipelines = await readPipelines(reading)
-  return { path, pipelines: pipelines.map(one => announcing(one, reading.warnings)), warnings: reading.warnings }
+  const announced = pipelines.map(one => announcing(one, [...warnings.values()]))
+  return { path, pipelines: announced, profile, warnings: [...warnings.keys()] }
 }
+
+const READABLE = 'secrets_file_readable'
 
 async function readPipelines(reading: Reading): Promise<Pipeline[]> {
   const extension = extname(reading.path).toLowerCase()
@@ -117,7 +142,8 @@ async function modulePipelines(reading: Reading): Promise<Pipeline[]> {
 const doors = { sluice: 'index', 'sluice/destination': 'destinationDoor', 'sluice/source': 'sourceDoor' }
 
 /** Compiles TypeScript in memory. `sluice` is this very copy, even if another is installed beside the file. */
-async function importDefault({ path, shown, overrides }: Reading): Promise<unknown> {
+async function importDefault(reading: Reading): Promise<unknown> {
+  const { path, shown } = reading
   await readText(path, shown)
   const { createJiti } = await import('jiti')
   const own = extname(import.meta.url)
@@ -125,11 +151,7 @@ async function importDefault({ path, shown, overrides }: Reading): Promise<unkno
   for (const [name, door] of Object.entries(doors)) {
     virtualModules[name] = await import(new URL(`../${door}${own}`, import.meta.url).href)
   }
-  if (overrides.withoutSecrets === true) {
-    const withoutSecrets: typeof restApi = (document, options) =>
-      restApi(document, { ...options, withoutSecrets: true })
-    virtualModules.sluice = { ...virtualModules.sluice, restApi: withoutSecrets }
-  }
+  virtualModules.sluice = { ...virtualModules.sluice, ...(await besideTheFile(reading)) }
   const jiti = createJiti(import.meta.url, {
     fsCache: false,
     moduleCache: false,
@@ -147,6 +169,46 @@ async function importDefault({ path, shown, overrides }: Reading): Promise<unkno
   }
 }
 
+/** What a module imports from `sluice`, with paths, secrets and journals that begin in the folder of the file. */
+async function besideTheFile({ folder, env, cwd, overrides, warn }: Reading): Promise<Record<string, unknown>> {
+  const from = (path: string): string =>
+    path === '' || path === ':memory:' || path.startsWith('s3://') ? path : resolve(folder, path)
+  const placed = <Options extends { readonly path: string; readonly stagingDir?: string | undefined }>(
+    target: string | Options,
+  ): string | Options => {
+    if (typeof target === 'string') return from(target)
+    if (typeof target?.path !== 'string') return target
+    const { path, stagingDir } = target
+    return { ...target, path: from(path), ...(typeof stagingDir === 'string' && { stagingDir: from(stagingDir) }) }
+  }
+  const { duckdb } = await import('../destinations/duckdb/duckdb.js')
+  const { files } = await import('./filesOptions.js')
+  const own: {
+    duckdb: typeof duckdb
+    files: typeof files
+    destinationFromUrl: typeof destinationFromUrl
+    pipeline: typeof pipeline
+    restApi: typeof restApi
+  } = {
+    duckdb: target => duckdb(placed(target)),
+    files: target => files(placed(target), env),
+    destinationFromUrl: (text, place = { path: 'destination' }) =>
+      openDestination({ text, secrets: [] }, place, { env, folder }),
+    pipeline: options =>
+      pipeline({ ...options, home: options.home === undefined ? workingFolder(env, folder) : from(options.home) }),
+    restApi: (document, options) =>
+      restApi(document, {
+        env,
+        cwd,
+        folder,
+        warn: message => warn(READABLE, message),
+        ...options,
+        ...(overrides.withoutSecrets === true && { withoutSecrets: true }),
+      }),
+  }
+  return own
+}
+
 function isPipeline(value: unknown): value is Pipeline {
   if (typeof value !== 'object' || value === null) return false
   const { run, source, destination } = value as Partial<Pipeline>
@@ -154,42 +216,55 @@ function isPipeline(value: unknown): value is Pipeline {
 }
 
 async function overridden(made: Pipeline, reading: Reading): Promise<Pipeline> {
-  const { destination, dataset } = reading.overrides
+  const { env, cwd, folder, shown } = reading
+  const { destination, dataset, profile } = reading.overrides
+  if (profile !== undefined) {
+    const advice = 'export a document with `profiles`, or choose in the module by process.env.SLUICE_PROFILE'
+    throw fileError(shown, `exports a pipeline, which has no profile ${JSON.stringify(profile)}: ${advice}`)
+  }
   if (destination === undefined && dataset === undefined) return made
+  const resolver = secretResolver({
+    env,
+    cwd,
+    folder,
+    pipeline: made.name,
+    warn: message => reading.warn(READABLE, message),
+  })
   return made.with({
-    ...(destination !== undefined && {
-      destination: await destinationFromUrl(destination, { path: '--destination' }, reading.env),
-    }),
+    ...(destination !== undefined && { destination: await commandDestination(destination, resolver, reading) }),
     dataset,
   })
 }
 
 /** A document alone, beside the keys of its pipeline, or under `source`. */
 async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFile): Promise<Pipeline> {
-  const { path, shown, env, cwd } = reading
+  const { path, shown, env, cwd, folder } = reading
   const place: PlaceOf = file?.place ?? (keys => ({ path: formatPath(keys), file: shown }))
   if (!isPlain(value)) throw fileError(shown, 'expected a map with `client` and `resources`')
   const wrapped = Object.hasOwn(value, 'source')
   const around = wrapped ? value : pick(value, pipelineKeyNames)
   const problems = new Problems(place)
   const fileName = basename(path, extname(path))
-  const folder = dirname(path)
-  const warn = (message: string): void => void reading.warnings.push(message)
+  const warn = (message: string): void => reading.warn(READABLE, message)
   const resolver = secretResolver({ env, cwd, folder, pipeline: fileName, warn: () => {} })
   const inner = wrapped && isPlain(value.source) ? value.source : {}
   const settled = resolveReferences(
-    { ...around, ...(wrapped && { source: pick(inner, sourceKeyNames) }) },
+    { ...omit(around, ADDRESSED), ...(wrapped && { source: pick(inner, sourceKeyNames) }) },
     resolver,
     problems,
   )
   if (wrapped && !isPlain(value.source)) problems.add(['source'], 'expected a map with `client` and `resources`')
-  checkShape(wrapperOnly, settled, [], problems)
+  const addressed = textsOfReferences(pick(around, ADDRESSED)) as Record<string, unknown>
+  checkShape(wrapperOnly, { ...(settled as object), ...addressed }, [], problems)
   problems.throwIfAny()
-  const keys = settled as Wrapper
+  const keys = { ...(settled as object), ...addressed } as Wrapper
+  const target = targetOf(keys, reading.profile, problems)
+  problems.throwIfAny()
   const name = keys.name ?? fileName
   const source = keys.source ?? {}
   const document = wrapped ? omit(inner, sourceKeyNames) : omit(value, pipelineKeyNames)
-  return pipeline({
+  const home = workingFolder(env, folder)
+  const made = pipeline({
     name,
     source: restApiFrom(document, {
       name: source.name ?? undefined,
@@ -204,22 +279,70 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
       place: wrapped ? path => place(['source', ...path]) : place,
       warn,
     }),
-    destination: await destinationOf(keys, name, reading, place),
-    dataset: reading.overrides.dataset ?? keys.dataset ?? `${name}_dataset`,
-    home: workingFolder(env, folder),
+    destination: await destinationOf(target, name, resolver, reading, place),
+    dataset: reading.overrides.dataset ?? datasetOf(target, resolver, place) ?? `${name}_dataset`,
+    // Journals of one profile are never those of another.
+    home: target.profile === undefined ? home : join(home, 'profiles', target.profile),
     schema: {
       import: keys.import_schema_path == null ? undefined : resolve(folder, keys.import_schema_path),
       export: keys.export_schema_path == null ? undefined : resolve(folder, keys.export_schema_path),
     },
   })
+  return profiled(made, target)
 }
 
 type Wrapper = z.output<typeof wrapperOnly>
 
-function destinationOf(keys: Wrapper, name: string, reading: Reading, place: PlaceOf) {
-  const { destination } = reading.overrides
-  if (destination !== undefined) return destinationFromUrl(destination, { path: '--destination' }, reading.env)
-  return destinationFromUrl(keys.destination ?? `duckdb:${name}.duckdb`, place(['destination']), reading.env)
+/** Keys whose references are replaced in their own way, and only if they are used. */
+const ADDRESSED = ['destination', 'profiles']
+
+/** `secret('x')` as it is written in YAML. */
+function textsOfReferences(value: unknown): unknown {
+  if (value instanceof SecretReference) return `\${secrets.${value.reference}}`
+  if (!isPlain(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, textsOfReferences(item)]))
+}
+
+async function destinationOf(
+  { destination, at }: Target,
+  name: string,
+  resolver: SecretResolver,
+  reading: Reading,
+  place: PlaceOf,
+): Promise<Destination> {
+  const { overrides, env, folder, cwd } = reading
+  if (overrides.destination !== undefined) return commandDestination(overrides.destination, resolver, reading)
+  const problems = new Problems(place)
+  const address = destinationAddress(destination ?? `duckdb:${name}.duckdb`, resolver, problems, at)
+  problems.throwIfAny()
+  const { text, secrets } = address ?? { text: '', secrets: [] }
+  const former = secrets.length > 0 ? undefined : leftBehind(text, folder, cwd)
+  if (former !== undefined) reading.warn('other', former)
+  return await openDestination({ text, secrets }, place(at), { env, folder })
+}
+
+/** The destination that the command line names. Its paths begin in the current folder. */
+async function commandDestination(
+  written: string,
+  resolver: SecretResolver,
+  { env, cwd }: Reading,
+): Promise<Destination> {
+  const place = { path: '--destination' }
+  const problems = new Problems(() => place)
+  const address = destinationAddress(written, resolver, problems, [place.path])
+  problems.throwIfAny()
+  return await openDestination(address ?? { text: written, secrets: [] }, place, { env, folder: cwd })
+}
+
+function datasetOf({ dataset, datasetAt }: Target, resolver: SecretResolver, place: PlaceOf): string | undefined {
+  if (dataset === undefined || datasetAt === undefined) return dataset
+  const problems = new Problems(place)
+  const settled = resolveReferences({ dataset }, resolver, new Problems(() => place(datasetAt)))
+  const { dataset: text } = settled as { dataset: unknown }
+  if (typeof text !== 'string')
+    problems.add(datasetAt, 'the name of a dataset is printed, so that it cannot be a secret')
+  problems.throwIfAny()
+  return text as string
 }
 
 function pick(value: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {
@@ -231,16 +354,36 @@ function omit(value: Readonly<Record<string, unknown>>, keys: readonly string[])
 }
 
 /** The same pipeline. Its runs start with the warnings of its file. */
-function announcing(made: Pipeline, warnings: readonly string[]): Pipeline {
+function announcing(made: Pipeline, warnings: readonly Warning[]): Pipeline {
   if (warnings.length === 0) return made
   return {
     ...made,
+    with: changes => announcing(made.with(changes), warnings),
     async run(options) {
       const emit = options?.onEvent
       // The pipeline says what else it may not be.
-      if (typeof emit === 'function')
-        for (const message of warnings) emit({ type: 'warning', code: 'secrets_file_readable', message })
+      if (typeof emit === 'function') for (const { code, message } of warnings) emit({ type: 'warning', code, message })
       return await made.run(options)
+    },
+  }
+}
+
+/** The same pipeline. Its runs say the profile and take its limits, which the options of a run override. */
+function profiled(made: Pipeline, target: Target): Pipeline {
+  const { profile, limit, concurrency } = target
+  if (profile === undefined) return made
+  const limits = { ...(limit !== undefined && { maxPages: limit }), ...(concurrency !== undefined && { concurrency }) }
+  return {
+    ...made,
+    with: changes => profiled(made.with(changes), target),
+    run(options) {
+      const emit = options?.onEvent
+      if (typeof emit !== 'function') return made.run({ ...limits, ...options })
+      return made.run({
+        ...limits,
+        ...options,
+        onEvent: event => emit(event.type === 'run_started' ? { ...event, profile } : event),
+      })
     },
   }
 }

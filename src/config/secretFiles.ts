@@ -41,8 +41,7 @@ function readTables(path: string, warn: (message: string) => void): SecretFile['
       { place: { path: '', file: path }, message: `cannot be read (${code ?? 'unknown reason'})` },
     ])
   }
-  const readableByOthers = process.platform !== 'win32' && (statSync(path).mode & 0o044) !== 0
-  if (readableByOthers) warn(`${path} can be read by other users; \`chmod 600 ${path}\` makes it yours alone`)
+  warnIfReadable(path, warn)
   try {
     return parse(text)
   } catch (error) {
@@ -50,6 +49,12 @@ function readTables(path: string, warn: (message: string) => void): SecretFile['
     const at = error instanceof TomlError ? { line: error.line, column: error.column } : {}
     throw new ConfigError([{ place: { path: '', file: path, ...at }, message: 'is not valid TOML' }])
   }
+}
+
+/** Reports a file that others may read. */
+export function warnIfReadable(path: string, warn: (message: string) => void): void {
+  const readableByOthers = process.platform !== 'win32' && (statSync(path).mode & 0o044) !== 0
+  if (readableByOthers) warn(`${path} can be read by other users; \`chmod 600 ${path}\` makes it yours alone`)
 }
 
 /** The value under these keys of nested tables. Numbers and booleans become text. */

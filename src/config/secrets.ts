@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import { Secret } from '../model/secrets/secret.js'
 import type { Found, Lookup } from '../rest/document/references.js'
+import { envFilePath } from './envFile.js'
 import { type Environment, isSet } from './environment.js'
 import { type SecretFile, secretFiles, valueIn } from './secretFiles.js'
 
@@ -22,6 +24,14 @@ interface Hit {
   readonly origin: string
 }
 
+/** Values in clear are for what holds them as a Secret at once. */
+export interface SecretResolver extends Lookup {
+  /** What `${secrets.name}` stands for. */
+  named(name: string): Found<Hit>
+  /** What `${env.NAME}` stands for. */
+  variable(name: string): Found<Hit>
+}
+
 type Keys = readonly string[]
 
 const SECTION = 'rest_api'
@@ -36,7 +46,7 @@ const SECTION = 'rest_api'
  *   `CREDENTIALS__<FIELD>`, and a block's only secret also under `…__CREDENTIALS` itself;
  * - `${env.NAME}`: the environment alone.
  */
-export function secretResolver(options: SecretResolverOptions): Lookup {
+export function secretResolver(options: SecretResolverOptions): SecretResolver {
   const { env, cwd, folder = cwd, pipeline, source = SECTION, warn = () => {} } = options
   let files: readonly SecretFile[] | undefined
   const allFiles = (): readonly SecretFile[] => (files ??= secretFiles(env, [...new Set([folder, cwd])], warn))
@@ -62,7 +72,8 @@ export function secretResolver(options: SecretResolverOptions): Lookup {
         ? `\n    ${path} (there is no such file)`
         : `\n    ${path}: ${paths.slice(0, 3).join(', ')}${paths.length > 3 ? ', …' : ''}`,
     )
-    return [...variables, ...inFiles].join('')
+    const envFile = options.folder === undefined ? [] : [`\n    ${missingOrNot(envFilePath(folder))}`]
+    return [...variables, ...envFile, ...inFiles].join('')
   }
 
   const namedCandidates = (name: string): Keys[] => {
@@ -76,6 +87,10 @@ export function secretResolver(options: SecretResolverOptions): Lookup {
     if (hit !== undefined) return { value: hit }
     return { missing: `the secret \`${name}\` is missing; it was looked for in${places(candidates)}` }
   }
+  const variableNamed = (name: string): Found<Hit> =>
+    isSet(env, name)
+      ? { value: { value: env[name] ?? '', origin: name } }
+      : { missing: `the environment variable \`${name}\` is not set` }
   const credentialCandidates = (field: string, alone: boolean): Keys[] => {
     const blocks = [...sections(pipeline, source), ...(pipeline === undefined ? [] : [[pipeline]]), []].sort(
       (a, b) => Number(startsWith(b, pipeline)) - Number(startsWith(a, pipeline)),
@@ -87,6 +102,8 @@ export function secretResolver(options: SecretResolverOptions): Lookup {
   }
 
   return {
+    named: secretNamed,
+    variable: variableNamed,
     secret(name) {
       const found = secretNamed(name)
       return 'value' in found ? { value: new Secret(found.value.value, found.value.origin) } : found
@@ -96,16 +113,12 @@ export function secretResolver(options: SecretResolverOptions): Lookup {
       const missing: string[] = []
       const replaced = text.replace(reference, (whole, escaped: string, context: string, name: string) => {
         if (escaped !== '') return whole.slice(1)
-        if (context === 'env') {
-          if (isSet(env, name)) return escapeValue(env[name] ?? '')
-          missing.push(`the environment variable \`${name}\` is not set`)
-          return ''
-        }
-        const found = secretNamed(name)
+        const found = context === 'env' ? variableNamed(name) : secretNamed(name)
         if ('missing' in found) {
           missing.push(found.missing)
           return ''
         }
+        if (context === 'env') return escapeValue(found.value.value)
         origins.push(found.value.origin)
         return found.value.value
       })
@@ -127,6 +140,10 @@ export function secretResolver(options: SecretResolverOptions): Lookup {
   }
 }
 
+function missingOrNot(path: string): string {
+  return existsSync(path) ? path : `${path} (there is no such file)`
+}
+
 /** A lookup that gives placeholders for what is missing, so that a document can be read without its secrets. */
 export function findingAll(lookup: Lookup): Lookup {
   const placeholder = new Secret('a secret that nobody has looked up', 'missing')
@@ -143,7 +160,7 @@ export function findingAll(lookup: Lookup): Lookup {
 }
 
 /** `${secrets.name}` and `${env.NAME}`. A second dollar sign in front keeps it as text. */
-const reference = /(\$?)\$\{(secrets|env)\.([\w.-]+)\}/g
+export const reference = /(\$?)\$\{(secrets|env)\.([\w.-]+)\}/g
 
 /** dlt's sections of a source, most specific first. The pipeline's own sections come before the general ones. */
 function sections(pipeline: string | undefined, source: string): Keys[] {

@@ -10,6 +10,8 @@ export type RunEvent =
       readonly pipeline: string
       readonly dataset: string
       readonly destination: string
+      /** The profile of the pipeline file that was chosen. */
+      readonly profile?: string | undefined
       readonly loadId: string
       /** Pages of an interrupted run that are not requested again. */
       readonly resumedPages: number

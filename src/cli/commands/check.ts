@@ -5,15 +5,19 @@ import type { ExitCode } from '../failure.js'
 import { amount, counted, printable } from '../terminal/printable.js'
 import { textTable } from '../terminal/table.js'
 import type { CommandContext } from './command.js'
-import { openPipelines } from './command.js'
+import { openPipelines, type PipelineOverrides } from './command.js'
 
 /**
  * `sluice check FILE`: validates the file, resolves its secrets and asks for one page of each root resource. Reports
  * what it found and writes nothing.
  */
-export async function checkCommand(file: string, context: CommandContext): Promise<ExitCode> {
+export async function checkCommand(
+  file: string,
+  options: PipelineOverrides,
+  context: CommandContext,
+): Promise<ExitCode> {
   const { out, err } = context.terminal
-  for (const pipeline of await openPipelines(file, {}, 'requests')) {
+  for (const pipeline of await openPipelines(file, options, 'requests', err)) {
     const notes: string[] = []
     const { resources } = await pipeline.check({
       signal: context.signal,

@@ -1,7 +1,8 @@
 import { ConfigError } from '../../model/errors.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
+import { printable } from '../terminal/printable.js'
 import type { Prompt } from '../terminal/prompt.js'
-import type { Terminal } from '../terminal/terminal.js'
+import type { Output, Terminal } from '../terminal/terminal.js'
 
 /** What every command gets besides its arguments. */
 export interface CommandContext {
@@ -20,20 +21,26 @@ export interface CommandContext {
 export interface PipelineOverrides {
   readonly destination?: string | undefined
   readonly dataset?: string | undefined
+  readonly profile?: string | undefined
 }
 
 /** `reads`: the command asks the destination alone, so that secrets of the API may be missing. */
 export type Purpose = 'requests' | 'reads'
 
-/** The pipelines of a file. Usually one. Loads the heavy modules only now. */
+/**
+ * The pipelines of a file. Usually one. Loads the heavy modules only now. Says the profile and the warnings of the file
+ * on `output`; without one, the first events of a run say them.
+ */
 export async function openPipelines(
   file: string,
-  overrides: PipelineOverrides,
+  { destination, dataset, profile }: PipelineOverrides,
   purpose: Purpose,
+  output?: Output,
 ): Promise<readonly Pipeline[]> {
   const { loadPipelineFile } = await import('../../config/pipelineFile.js')
-  const { destination, dataset } = overrides
-  const loaded = await loadPipelineFile(file, { destination, dataset, withoutSecrets: purpose === 'reads' })
+  const loaded = await loadPipelineFile(file, { destination, dataset, profile, withoutSecrets: purpose === 'reads' })
+  if (loaded.profile !== undefined) output?.line(printable(`profile ${loaded.profile}`))
+  for (const warning of loaded.warnings) output?.line(output.styled('yellow', printable(`warning: ${warning}`)))
   return loaded.pipelines
 }
 
@@ -42,8 +49,9 @@ export async function openPipeline(
   file: string,
   overrides: PipelineOverrides & { readonly pipeline?: string | undefined },
   purpose: Purpose,
+  output: Output,
 ): Promise<Pipeline> {
-  const pipelines = await openPipelines(file, overrides, purpose)
+  const pipelines = await openPipelines(file, overrides, purpose, output)
   const { pipeline: name } = overrides
   const chosen = name === undefined ? pipelines : pipelines.filter(pipeline => pipeline.name === name)
   const [only, second] = chosen

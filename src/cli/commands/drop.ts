@@ -19,7 +19,7 @@ export async function dropCommand(
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
   const { signal, prompt } = context
-  const pipeline = await openPipeline(file, options, 'reads')
+  const pipeline = await openPipeline(file, options, 'reads', err)
   const plan = await pipeline.drop(resources, { signal, dryRun: true })
   if (options.yes !== true) {
     const place = `${pipeline.destination.name}, dataset ${pipeline.datasetName}`

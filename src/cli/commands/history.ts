@@ -22,7 +22,7 @@ export async function historyCommand(
   options: HistoryCommandOptions,
   { terminal: { out, err } }: CommandContext,
 ): Promise<ExitCode> {
-  const pipeline = await openPipeline(file, options, 'reads')
+  const pipeline = await openPipeline(file, options, 'reads', err)
   const loads = await pipeline.dataset().history({ limit: options.limit, loadId })
   const [newest] = loads
   if (newest === undefined) {

@@ -23,7 +23,7 @@ export async function planCommand(
   const { out } = context.terminal
   const { signal } = context
   const { select } = options
-  for (const pipeline of await openPipelines(file, options, 'requests')) {
+  for (const pipeline of await openPipelines(file, options, 'requests', context.terminal.err)) {
     const plan = await pipeline.plan({ signal, select })
     const probe = options.probe === true ? (await pipeline.check({ signal, select })).resources : undefined
     if (options.json === true) out.line(stringifyJson({ ...plan, probe }))

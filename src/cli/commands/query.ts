@@ -26,7 +26,7 @@ export async function queryCommand(
   options: QueryCommandOptions,
   context: CommandContext,
 ): Promise<ExitCode> {
-  const pipeline = await openPipeline(file, options, 'reads')
+  const pipeline = await openPipeline(file, options, 'reads', context.terminal.err)
   const { input } = context
   const ask = (statement: string): Promise<void> => answer(pipeline, statement, rowFormat(options), options, context)
   if (sql !== undefined) await ask(sql)

@@ -19,7 +19,7 @@ export async function replayCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { select, fullRefresh, allowIncomplete } = options
-  for (const pipeline of await openPipelines(file, options, 'reads')) {
+  for (const pipeline of await openPipelines(file, options, 'reads', context.terminal.err)) {
     const start = (onEvent: NonNullable<Parameters<typeof pipeline.run>[0]>['onEvent']) =>
       pipeline.replay(loadId, {
         signal: context.signal,

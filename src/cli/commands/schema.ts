@@ -20,7 +20,7 @@ export async function schemaCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const pipeline = await openPipeline(file, options, 'reads')
+  const pipeline = await openPipeline(file, options, 'reads', err)
   const schema = await pipeline.dataset().schema()
   if (schema === undefined) {
     err.line(nothingLoaded(pipeline))

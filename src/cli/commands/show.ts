@@ -34,7 +34,7 @@ export async function showCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   let exitCode: ExitCode = 0
-  for (const pipeline of await openPipelines(file, options, 'reads')) {
+  for (const pipeline of await openPipelines(file, options, 'reads', context.terminal.err)) {
     const shown = await withoutSecrets(() => showPipeline(pipeline, table, options, context), scrubberOf(pipeline))
     if (!shown) exitCode = 1
   }

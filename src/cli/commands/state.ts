@@ -21,7 +21,7 @@ export async function stateCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const pipeline = await openPipeline(file, options, 'reads')
+  const pipeline = await openPipeline(file, options, 'reads', err)
   if (options.reset !== undefined) {
     const { cursors, loadId } = await pipeline.resetState(options.reset, { signal: context.signal })
     if (loadId === undefined) out.line(printable(`Nothing to reset: ${options.reset.join(', ')} keeps no cursor.`))

@@ -121,7 +121,8 @@ function announcement(event: RunEvent): string | undefined {
     case 'run_started': {
       const resumed =
         event.resumedPages === 0 ? '' : `, resuming after ${counted(event.resumedPages, 'page')} of an interrupted run`
-      return printable(`${event.pipeline} → ${event.destination}, dataset ${event.dataset}${resumed}`)
+      const profile = event.profile === undefined ? '' : ` (profile ${event.profile})`
+      return printable(`${event.pipeline}${profile} → ${event.destination}, dataset ${event.dataset}${resumed}`)
     }
     case 'warning':
       return printable(`warning: ${warningText(event)}`)

@@ -61,6 +61,7 @@ export type Pem = { readonly text: Secret } | { readonly path: string }
 
 const MODES: readonly TlsMode[] = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full']
 const PARAMETERS = ['host', 'port', 'user', 'password', 'dbname', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey']
+const MAY_HOLD_AT = ['user', 'password', 'application_name']
 const IGNORED = ['application_name', 'client_encoding', 'channel_binding', 'gssencmode', 'target_session_attrs']
 
 /** Reads the options. A ConfigError never repeats the connection string, which holds a password. */
@@ -68,8 +69,11 @@ export function addressOf(options: PostgresOptions): Address {
   const { connectionString } = options
   const url = parse(typeof connectionString === 'string' ? connectionString : reveal(connectionString))
   const parameters = url.searchParams
-  for (const name of parameters.keys()) {
-    if ([...PARAMETERS, ...IGNORED, 'connect_timeout'].includes(name)) continue
+  for (const [name, value] of parameters) {
+    const isKnown = [...PARAMETERS, ...IGNORED, 'connect_timeout'].includes(name)
+    // A password with a question mark reads like a parameter.
+    if (`${name}${value}`.includes('@') && !MAY_HOLD_AT.includes(name)) throw notEncoded()
+    if (isKnown) continue
     throw wrong(
       `the connection string has a parameter \`${name}\` that is not known here; known are ${PARAMETERS.join(', ')}, connect_timeout`,
     )
@@ -104,13 +108,19 @@ export function addressOf(options: PostgresOptions): Address {
 
 function parse(text: string): URL {
   if (!/^postgres(ql)?:\/\//i.test(text)) throw wrong('expected postgres://USER:PASSWORD@HOST:PORT/DATABASE')
+  // With such a character in the password, a piece of it would be taken for the host or the database.
+  if (/#/.test(text) || /^[^/]*\/\/[^/?]*[/][^?]*@/.test(text)) throw notEncoded()
   try {
     return new URL(text)
   } catch {
-    throw wrong(
-      'the connection string cannot be read; write `/`, `@`, `#`, `?` and `%` in a password as %2F, %40, %23, %3F and %25',
-    )
+    throw notEncoded()
   }
+}
+
+function notEncoded(): ConfigError {
+  return wrong(
+    'the connection string cannot be read; percent-encode `/`, `@`, `#`, `?`, `:` and `%` in a password: %2F, %40, %23, %3F, %3A and %25',
+  )
 }
 
 function decoded(text: string): string {

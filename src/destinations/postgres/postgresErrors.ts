@@ -124,7 +124,7 @@ export function postgresError(thrown: unknown, name: string, doing: string): Err
   }
   if (/certificate|altname|self.signed|CERT_|unable to verify/i.test(`${code} ${message}`)) {
     return fail(
-      `its certificate is not accepted: ${message}; name the authority with sslrootcert, or the host as the certificate does`,
+      `its certificate is not accepted: ${message}; name the authority with sslrootcert or NODE_EXTRA_CA_CERTS, or the host as the certificate does`,
       false,
     )
   }

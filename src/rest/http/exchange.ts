@@ -274,11 +274,17 @@ function failureOf(error: unknown, host: string): Failure {
   }
   const certificate = codes.find(code => /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_/.test(code))
   if (certificate !== undefined) {
-    return { code: 'connection', transient: false, text: `the certificate of ${host} is not trusted (${certificate})` }
+    const trust = UNKNOWN_AUTHORITY.test(certificate)
+      ? '; if it is signed by an authority of your own, name the file with it in NODE_EXTRA_CA_CERTS'
+      : ''
+    const text = `the certificate of ${host} is not trusted (${certificate})${trust}`
+    return { code: 'connection', transient: false, text }
   }
   const text = error instanceof Error ? error.message : String(error)
   return { code: 'connection', transient: !(error instanceof TypeError && codes.length === 0), text }
 }
+
+const UNKNOWN_AUTHORITY = /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/
 
 const knownFailures: Readonly<Record<string, Failure>> = {
   ECONNREFUSED: { code: 'connection', transient: true, text: 'nothing listens at {host}' },

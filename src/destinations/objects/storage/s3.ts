@@ -41,7 +41,10 @@ export function s3Storage(
   const { bucket } = target
   const prefix = target.prefix.replace(/^\/+|\/+$/g, '')
   if (!/^[a-z0-9][a-z0-9._-]{1,253}[a-z0-9]$/i.test(bucket))
-    throw problem('path', `expected \`s3://bucket/prefix\`; ${JSON.stringify(bucket)} is no name of a bucket`)
+    throw problem(
+      'path',
+      `expected \`s3://bucket/prefix\`; ${bucket.includes('@') ? 'credentials stand in the environment or in parameters' : `${JSON.stringify(bucket)} is no name of a bucket`}`,
+    )
   if (prefix.split('/').some(part => part === '.' || part === '..' || (part === '' && prefix !== '')))
     throw problem(
       'path',
