@@ -1049,17 +1049,37 @@ export interface RestApiConfig<Name extends string = string, Table extends strin
   resource_defaults?: ResourceDefaultsConfig<Table> | null | undefined
 }
 
+/** Has a `destination` or a `dataset` of its own, so that its state is never mixed with another. */
+export interface ProfileConfig {
+  /** Where to load to. Default: as without the profile. */
+  destination?: string | null | undefined
+  /** Name of the dataset. Default: as without the profile. */
+  dataset?: string | null | undefined
+  /** Stop after so many pages of each list: a trial. */
+  limit?: number | null | undefined
+  /** Most requests in flight. */
+  concurrency?: number | null | undefined
+}
+
 export interface DocumentPipelineConfig<Name extends string = string, Table extends string = string> {
   /** Name of the pipeline, the key of its state. Default: the name of the file. */
   name?: string | null | undefined
   /**
-   * Where to load to. Default: `duckdb:<name>.duckdb`.
+   * Where to load to. Paths are relative to this file. `${secrets.name}` and `${env.NAME}` may stand for the user, the password and the values of parameters, or for all of it. Default: `duckdb:<name>.duckdb`.
    *
    * Example: `duckdb:feedback.duckdb`.
+   *
+   * Example: `postgres://loader:${secrets.db_password}@db.example.com/warehouse`.
    */
   destination?: string | null | undefined
   /** Name of the dataset, the schema of the database. Default: `<name>_dataset`. */
   dataset?: string | null | undefined
+  /**
+   * Other places to load to, by name. `--profile prod` or `SLUICE_PROFILE=prod` chooses one.
+   *
+   * Example: `{"prod":{"destination":"${secrets.warehouse_url}","dataset":"feedback"}}`.
+   */
+  profiles?: { [name: string]: ProfileConfig } | null | undefined
   /**
    * Folder of `<schema>.schema.yaml`, or that file: hints that win over data and source. The first run writes it.
    *
@@ -1122,13 +1142,21 @@ export interface SourcePipelineConfig<Name extends string = string, Table extend
   /** Name of the pipeline, the key of its state. Default: the name of the file. */
   name?: string | null | undefined
   /**
-   * Where to load to. Default: `duckdb:<name>.duckdb`.
+   * Where to load to. Paths are relative to this file. `${secrets.name}` and `${env.NAME}` may stand for the user, the password and the values of parameters, or for all of it. Default: `duckdb:<name>.duckdb`.
    *
    * Example: `duckdb:feedback.duckdb`.
+   *
+   * Example: `postgres://loader:${secrets.db_password}@db.example.com/warehouse`.
    */
   destination?: string | null | undefined
   /** Name of the dataset, the schema of the database. Default: `<name>_dataset`. */
   dataset?: string | null | undefined
+  /**
+   * Other places to load to, by name. `--profile prod` or `SLUICE_PROFILE=prod` chooses one.
+   *
+   * Example: `{"prod":{"destination":"${secrets.warehouse_url}","dataset":"feedback"}}`.
+   */
+  profiles?: { [name: string]: ProfileConfig } | null | undefined
   /**
    * Folder of `<schema>.schema.yaml`, or that file: hints that win over data and source. The first run writes it.
    *
