@@ -1,5 +1,6 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { CommandContext } from './commands/command.js'
+import { completionScript, SHELLS, type Shell } from './completion.js'
 import type { ExitCode } from './failure.js'
 
 /**
@@ -203,6 +204,14 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     .action(async (file: string | undefined, options) => {
       const { doctorCommand } = await import('./commands/doctor.js')
       exit(await doctorCommand(file, options, context))
+    })
+
+  program
+    .command('completion')
+    .description('print a script that completes commands and options in your shell')
+    .addArgument(new Argument('<shell>', 'your shell').choices(SHELLS))
+    .action(async (shell: Shell) => {
+      out.write(completionScript(program, shell))
     })
 
   command(program, 'explain')
