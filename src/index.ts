@@ -120,6 +120,7 @@ export type {
   PaginatorShorthand,
   ParamValueConfig,
   ProcessingStepConfig,
+  ProfileConfig,
   RateLimitConfig,
   ResolveParamConfig,
   ResourceConfig,
@@ -140,7 +141,13 @@ export type {
 export type { RecordsFunction, ResponseActionName, ResponseFunction, ResponseView } from './rest/document/model.js'
 export type { PlaceOf, PropertyPath } from './rest/document/problems.js'
 export { type Fetch, fetchTransport } from './rest/http/fetchTransport.js'
-export { exportSchema, SCHEMA_FORMATS, type SchemaFormat } from './schema/export/export.js'
+export {
+  type ExportOptions,
+  exportSchema,
+  type RowFormat,
+  SCHEMA_FORMATS,
+  type SchemaFormat,
+} from './schema/export/export.js'
 export type { NamingName } from './schema/naming.js'
 export type {
   ColumnSchema,

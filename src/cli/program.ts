@@ -153,8 +153,9 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     })
 
   target(command(program, 'types'))
-    .description('print TypeScript types of the rows of every table')
+    .description('print types of the rows of every table, for TypeScript and other tools')
     .argument('<file>', 'pipeline file')
+    .addOption(new Option('--format <format>', 'what reads them').choices(ROW_FORMATS).default('typescript'))
     .option('--out <file>', 'write them into this file, as in feedback.d.ts')
     .action(async (file: string, options) => {
       const { typesCommand } = await import('./commands/schema.js')
@@ -241,6 +242,9 @@ const SCHEMA_FORMATS = ['yaml', 'json', 'dbml', 'mermaid', 'typescript']
 function ofFile(command: Command): Command {
   return command.option('--profile <name>', 'one of the `profiles` of the file (or SLUICE_PROFILE)')
 }
+
+/** Those of `sluice types`. */
+const ROW_FORMATS = ['typescript', 'zod', 'drizzle', 'kysely', 'json-schema', 'dbt-sources']
 
 /** Selects the dataset of a command. */
 function target(of: Command): Command {

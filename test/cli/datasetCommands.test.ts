@@ -135,6 +135,8 @@ describe('sluice schema and sluice types', () => {
       expect(stdout).toMatch(expected)
     }
     expect((await sluice('schema', 'feedback.yaml', '--format', 'xml')).exitCode).toBe(2)
+    const dataset = await sluice('types', 'feedback.yaml', '--format', 'drizzle')
+    expect(dataset.stdout).toMatch(/pgSchema\("feedback_dataset"\)\n.*dataset\.table\("feedback_data", \{$/ms)
     const written = await sluice('types', 'feedback.yaml', '--out', 'tables.d.ts')
     expect(written).toMatchObject({ exitCode: 0 })
     const text = await readFile(join(folder, 'tables.d.ts'), 'utf8')

@@ -26,7 +26,7 @@ export async function schemaCommand(
     err.line(nothingLoaded(pipeline))
     return 1
   }
-  const text = await exportSchema(schema, options.format ?? 'yaml')
+  const text = await exportSchema(schema, options.format ?? 'yaml', { dataset: pipeline.datasetName })
   if (options.out === undefined) {
     out.write(text)
     return 0
@@ -36,13 +36,9 @@ export async function schemaCommand(
   return 0
 }
 
-/** `sluice types FILE`: the row types of every table, as a module of TypeScript. */
-export function typesCommand(
-  file: string,
-  options: Omit<SchemaCommandOptions, 'format'>,
-  context: CommandContext,
-): Promise<ExitCode> {
-  return schemaCommand(file, { ...options, format: 'typescript' }, context)
+/** `sluice types FILE`: the rows of every table, for what reads them. */
+export function typesCommand(file: string, options: SchemaCommandOptions, context: CommandContext): Promise<ExitCode> {
+  return schemaCommand(file, { ...options, format: options.format ?? 'typescript' }, context)
 }
 
 function described({ name, version, tables }: ReadonlySchema): string {

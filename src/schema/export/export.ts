@@ -3,14 +3,39 @@ import { isJsonObject } from '../../json/value.js'
 import { SchemaError } from '../../model/errors.js'
 import type { ReadonlySchema, ReadonlyTable, Schema } from '../schemaTypes.js'
 import { documentMembers, type OrderedValue, schemaFromDocument } from '../stored/document.js'
+import { dbtSources } from './dbtSources.js'
 import { dbml, mermaid } from './diagram.js'
+import { drizzleTables } from './drizzleTables.js'
+import { kyselyTypes } from './kyselyTypes.js'
+import { rowsJsonSchema } from './rowsJsonSchema.js'
 import { typescript } from './types.js'
+import { zodRows } from './zodRows.js'
+
+/** Formats of rows, for what reads a dataset. */
+export type RowFormat = 'typescript' | 'zod' | 'drizzle' | 'kysely' | 'json-schema' | 'dbt-sources'
 
 /** Formats for a schema. `yaml` and `json` can be read again. The others are for people and tools. */
-export type SchemaFormat = 'yaml' | 'json' | 'dbml' | 'mermaid' | 'typescript'
+export type SchemaFormat = 'yaml' | 'json' | 'dbml' | 'mermaid' | RowFormat
 
 /** Every format, in the order in which users see them. */
-export const SCHEMA_FORMATS: readonly SchemaFormat[] = ['yaml', 'json', 'dbml', 'mermaid', 'typescript']
+export const SCHEMA_FORMATS: readonly SchemaFormat[] = [
+  'yaml',
+  'json',
+  'dbml',
+  'mermaid',
+  'typescript',
+  'zod',
+  'drizzle',
+  'kysely',
+  'json-schema',
+  'dbt-sources',
+]
+
+/** What a schema does not know of its dataset. */
+export interface ExportOptions {
+  /** Name of the dataset, for formats that name it: `drizzle`, `kysely`, `dbt-sources`. */
+  readonly dataset?: string | undefined
+}
 
 /**
  * The schema as text ending in a line feed.
@@ -20,6 +45,10 @@ export const SCHEMA_FORMATS: readonly SchemaFormat[] = ['yaml', 'json', 'dbml', 
  * - `json`: the stored document, indented.
  * - `dbml`, `mermaid`: tables, columns and the links between nested tables and their parents.
  * - `typescript`: an interface for the rows of each table.
+ * - `zod`: a schema for the rows of each table, as `dataset().table()` gives them.
+ * - `drizzle`: tables of Drizzle for Postgres. `kysely`: the type of the database for Kysely on Postgres.
+ * - `json-schema`: rows as `sluice show --json` prints them, by table under `$defs`.
+ * - `dbt-sources`: `sources.yml` of a dbt project.
  *
  * @example
  * ```ts
@@ -32,12 +61,27 @@ export const SCHEMA_FORMATS: readonly SchemaFormat[] = ['yaml', 'json', 'dbml', 
  * if (schema !== undefined) console.log(await exportSchema(schema, 'typescript'))
  * ```
  */
-export async function exportSchema(schema: ReadonlySchema, format: SchemaFormat): Promise<string> {
-  if (format === 'yaml') return yaml(schema)
-  if (format === 'json') return `${prettyJson(new Map(documentMembers(schema)), '')}\n`
-  if (format === 'dbml') return dbml(schema)
-  if (format === 'mermaid') return mermaid(schema)
-  return typescript(schema)
+export async function exportSchema(
+  schema: ReadonlySchema,
+  format: SchemaFormat,
+  { dataset }: ExportOptions = {},
+): Promise<string> {
+  return await writers[format](schema, dataset)
+}
+
+const writers: Readonly<
+  Record<SchemaFormat, (schema: ReadonlySchema, dataset: string | undefined) => string | Promise<string>>
+> = {
+  yaml,
+  json: schema => `${prettyJson(new Map(documentMembers(schema)), '')}\n`,
+  dbml,
+  mermaid,
+  typescript,
+  zod: zodRows,
+  drizzle: drizzleTables,
+  kysely: kyselyTypes,
+  'json-schema': rowsJsonSchema,
+  'dbt-sources': dbtSources,
 }
 
 /** YAML in the 1.1 dialect that dlt reads and writes. Maps keep the order of names that look like integers. */
