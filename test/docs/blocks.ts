@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
 /** One fenced block of a document. */
@@ -13,6 +13,12 @@ export interface Block {
 }
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Every document that users read. */
+export async function userDocuments(): Promise<string[]> {
+  const pages = (await readdir(`${root}/docs`)).filter(name => name.endsWith('.md'))
+  return ['README.md', ...pages.toSorted().map(name => `docs/${name}`)]
+}
 
 /** The fenced blocks of a document, in order. */
 export async function blocksOf(document: string): Promise<Block[]> {

@@ -10,6 +10,12 @@ export function compilerOptions(more: object = {}): ts.CompilerOptions {
   return ts.convertCompilerOptionsFromJson({ ...config.compilerOptions, ...more }, root).options
 }
 
+/** What `sluice types feedback.yaml` prints, for examples that import it. */
+const MADE_BY_TYPES = `
+export interface FeedbackData { id: bigint; timestamp: Date; rating: bigint }
+export interface Tables { feedback_data: FeedbackData }
+`
+
 /** What the compiler says of modules that are only in memory, with `sluice` being our own source. */
 export function typeErrors(blocks: readonly Pick<Block, 'place' | 'text'>[]): string[] {
   const options = compilerOptions({
@@ -20,6 +26,7 @@ export function typeErrors(blocks: readonly Pick<Block, 'place' | 'text'>[]): st
     },
   })
   const files = new Map(blocks.map(({ place, text }) => [join(root, `docs/${place.replaceAll(/\W/g, '_')}.ts`), text]))
+  files.set(join(root, 'docs/feedback.ts'), MADE_BY_TYPES)
   const host = ts.createCompilerHost(options)
   const { getSourceFile, fileExists, readFile } = host
   host.fileExists = path => files.has(path) || fileExists(path)

@@ -153,6 +153,17 @@ describe('the documents', () => {
     expect(broken).toEqual([])
   })
 
+  it('what users get leads only to what they get', async () => {
+    const broken: string[] = []
+    for (const document of documents.filter(path => path === 'README.md' || path.startsWith('docs/'))) {
+      const text = await readFile(join(root, document), 'utf8')
+      for (const [, target = ''] of text.matchAll(/\]\((?!https?:|#|mailto:)([^)#]+)/g)) {
+        if (!files.includes(posix.join(dirname(document), target))) broken.push(`${document} → ${target}`)
+      }
+    }
+    expect(broken).toEqual([])
+  })
+
   it('every file that is named exists', async () => {
     const missing: string[] = []
     for (const document of documents) {
