@@ -36,13 +36,15 @@ test('every block has a language that is known', () => {
 test.each(of('yaml').map(block => [block.place, block] as const))('%s is valid', async (_place, block) => {
   for (const document of parseAllDocuments(block.text)) expect(document.errors).toEqual([])
   const value: unknown = parseYaml(block.text)
-  if (block.words[0] === 'fragment') await checkFragment(value)
+  const isWhole = block.words[0] !== 'fragment' && /^(?:client|source):/m.test(block.text)
+  if (!isWhole) await checkFragment(value)
   else await checkPipeline(block.text)
 })
 
 /** Where the keys of a fragment stand in a pipeline file. */
 const places: Readonly<Record<string, 'client' | 'resource' | 'endpoint' | 'root'>> = {
   client: 'root',
+  destination: 'root',
   auth: 'client',
   paginator: 'endpoint',
   incremental: 'endpoint',
