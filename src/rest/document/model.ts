@@ -230,7 +230,7 @@ export interface IncrementalModel {
   /** Query parameter for the converted `endValue`. Left out if null. */
   readonly endParam?: string | undefined
   /** Applied to values in requests. Never to records or null. */
-  readonly convert?: ((value: JsonValue) => JsonValue) | undefined
-  /** Key path of `convert` in the document. */
+  readonly convert?: ((value: JsonValue, bound: 'lower' | 'upper') => JsonValue) | undefined
+  /** Key path of `convert` or `param_format` in the document. */
   readonly convertPath?: string | undefined
 }

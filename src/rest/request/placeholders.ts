@@ -119,6 +119,9 @@ export function templateParents(template: Template): string[] {
   return [...new Set(parents)]
 }
 
+/** Makes of a cursor value what is sent. `isEnd`: it is where the window ends. */
+export type Conversion = (value: JsonValue, isEnd: boolean) => JsonValue
+
 /** Where placeholders get their values from. */
 export interface Scope {
   readonly resource: string
@@ -128,7 +131,7 @@ export interface Scope {
   readonly batch?: Batch | undefined
   readonly window?: IncrementalWindow | undefined
   /** Applied to the four values of the incremental context, but not to null. */
-  readonly convert?: ((value: JsonValue) => JsonValue) | undefined
+  readonly convert?: Conversion | undefined
 }
 
 interface Batch {
@@ -404,7 +407,9 @@ export function windowValue(
 ): Resolved {
   const value = window[key]
   if (value === undefined || value === null) return { value: undefined }
-  return convert === undefined ? { value, literal: numberLiteral(window, key) } : { value: convert(value) }
+  return convert === undefined
+    ? { value, literal: numberLiteral(window, key) }
+    : { value: convert(value, key === 'endValue') }
 }
 
 function nullError(expression: string, scope: Scope, path: string): DataError {

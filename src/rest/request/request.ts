@@ -7,6 +7,7 @@ import type { ApiRequest, RequestBody, RequestPatch } from '../api.js'
 import type { EndpointModel, FieldTemplate, IncrementalModel, ValueTemplate } from '../document/model.js'
 import { requestUrl, withParam } from '../http/wire.js'
 import {
+  type Conversion,
   elementScopes,
   evaluateJson,
   evaluatePath,
@@ -254,18 +255,16 @@ export function requestKey(request: ApiRequest, without: ReadonlySet<string> = n
 }
 
 /**
- * The user's `convert` for a cursor value. Undefined if there is none. Its result is sent: JSON, or a Date as ISO text.
+ * The document's `convert` or `param_format` for a cursor value. Undefined if there is none. Its result is sent: JSON, or a Date as ISO text.
  * Null leaves a parameter out. Any other result, and an exception, is a DataError `user_function` that names its place.
  */
-export function conversionOf(
-  incremental: IncrementalModel | undefined,
-  resource: string,
-): ((value: JsonValue) => JsonValue) | undefined {
-  const { convert, convertPath = 'convert' } = incremental ?? {}
+export function conversionOf(incremental: IncrementalModel | undefined, resource: string): Conversion | undefined {
+  const { convert, convertPath = 'convert', hint } = incremental ?? {}
   if (convert === undefined) return undefined
-  return value => {
+  return (value, isEnd) => {
     try {
-      return sendable(convert(value))
+      // Under `min` the window ends below where it starts.
+      return sendable(convert(value, isEnd === (hint?.lastValueFunc !== 'min') ? 'upper' : 'lower'))
     } catch (error) {
       throw functionError(resource, convertPath, error)
     }

@@ -39,6 +39,15 @@ const window = {
     description: 'Take the window from a scheduler. Not supported: give `initial_value` and `end_value`.',
     default: false,
   }),
+  param_format: key(name, {
+    description:
+      'How times are sent: `epoch_seconds`, `epoch_ms`, `epoch_us`, `iso8601`, `rfc1123`, or a pattern of strftime. Numbers of the API are seconds, milliseconds or microseconds by their size. What the format leaves out widens the window.',
+    examples: ['%Y-%m-%d %H:%M', 'epoch_ms'],
+  }),
+  param_time_zone: key(name, {
+    description: 'Time zone in which a pattern of `param_format` is written; `UTC` if absent.',
+    examples: ['Europe/Berlin'],
+  }),
   convert: key(convert, 'TypeScript: makes of a cursor value what the API wants; records are not touched.'),
 }
 

@@ -2,6 +2,7 @@ import { compilePath } from '../../../json/path.js'
 import { type JsonValue, numberLiteral, setNumberLiteral } from '../../../json/value.js'
 import { type CursorRank, compareRanks, cursorRank } from '../../../model/cursors/cursorOrder.js'
 import type { IncrementalHint } from '../../../model/source.js'
+import { formatProblem, isTimeZone, timeFormat } from '../../request/timeFormat.js'
 import type { IncrementalConfig, IncrementalParamConfig } from '../declaration/configTypes.js'
 import type { IncrementalModel } from '../model.js'
 import type { Problems } from '../problems.js'
@@ -27,12 +28,10 @@ export function incrementalOf(merged: MergedResource, problems: Problems): Incre
     const [param, value] = used
     const at = merged.where('endpoint', 'params', param)
     const config = value as IncrementalParamConfig
-    const { transform, convert } = config
     return {
       hint: hintOf(config, merged, at, problems),
       startParam: param,
-      convert: convert ?? transform ?? undefined,
-      convertPath: formatPath([...at, convert == null ? 'transform' : 'convert']),
+      ...conversion(config, at, problems),
     }
   }
   const config = endpoint.incremental
@@ -43,13 +42,35 @@ export function incrementalOf(merged: MergedResource, problems: Problems): Incre
     hint: hintOf(config, merged, at, problems),
     startParam: config.start_param ?? undefined,
     endParam: config.end_param ?? undefined,
-    convert: config.convert ?? undefined,
-    convertPath: formatPath([...at, 'convert']),
+    ...conversion(config, at, problems),
   }
 }
 
+type Converting = Pick<IncrementalConfig, 'convert' | 'param_format' | 'param_time_zone'> &
+  Pick<IncrementalParamConfig, 'transform'>
+
+/** What cursor values become before they are sent: by a function or by a format. */
+function conversion(
+  config: Converting,
+  at: PropertyPath,
+  problems: Problems,
+): Pick<IncrementalModel, 'convert' | 'convertPath'> {
+  const { convert, transform, param_format: format, param_time_zone: timeZone } = config
+  if (timeZone != null && !isTimeZone(timeZone))
+    problems.add([...at, 'param_time_zone'], 'is no time zone; expected a name such as `Europe/Berlin`')
+  if (timeZone != null && format?.includes('%') !== true)
+    problems.add([...at, 'param_time_zone'], 'needs a pattern in `param_format`; the other formats name a moment')
+  const key = convert != null ? 'convert' : transform != null ? 'transform' : 'param_format'
+  const convertPath = formatPath([...at, key])
+  if (format == null) return { convert: convert ?? transform ?? undefined, convertPath }
+  if (key !== 'param_format') problems.add([...at, 'param_format'], `cannot be combined with \`${key}\`; leave one out`)
+  const problem = formatProblem(format)
+  if (problem !== undefined) problems.add([...at, 'param_format'], problem)
+  return { convert: timeFormat(format, { timeZone: timeZone ?? undefined, path: convertPath }), convertPath }
+}
+
 function hintOf(
-  config: Omit<IncrementalConfig, 'convert' | 'start_param' | 'end_param'>,
+  config: Omit<IncrementalConfig, keyof Converting | 'start_param' | 'end_param'>,
   { keys }: MergedResource,
   at: PropertyPath,
   problems: Problems,
