@@ -21,6 +21,7 @@ export type {
   ReadQuery,
   RowValue,
   SqlQuery,
+  TableChanges,
   TablePlan,
 } from './model/destination.js'
 export { DestinationError } from './model/errors.js'

@@ -31,6 +31,7 @@ export type {
   ReadQuery,
   RowValue,
   SqlQuery,
+  TableChanges,
   TablePlan,
 } from './model/destination.js'
 export {

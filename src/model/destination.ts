@@ -178,6 +178,24 @@ export interface CommitNotes {
   readonly headStartLost?: string | undefined
   /** Number of root rows that `deletes` removed or marked, by table. Absent if the destination does not count them. */
   readonly deleted?: ReadonlyMap<string, number> | undefined
+  /** What the commit did to each table that took part, nested tables included. Absent if the destination does not know. */
+  readonly changes?: ReadonlyMap<string, TableChanges> | undefined
+}
+
+/** What a commit did to one table, as the engine counted it. A number that it does not know is absent. */
+export interface TableChanges {
+  /** The commit created the table. */
+  readonly isNew: boolean
+  /** Columns that the commit added to a table that was there before. */
+  readonly newColumns: readonly string[]
+  /** Rows that were inserted, those in the place of replaced rows included. */
+  readonly inserted?: number | undefined
+  /** Rows that were changed where they were: by upsert, or versions of scd2 that ended. */
+  readonly updated?: number | undefined
+  /** Earlier rows that made way: by replace, by delete-insert, and what was nested under a row whose key arrived. */
+  readonly replaced?: number | undefined
+  /** Rows that went and nothing took their place, or that were marked as deleted. */
+  readonly deleted?: number | undefined
 }
 
 export interface CommitPlan {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Files } from '../journal/fileSystem.js'
-import type { Destination } from '../model/destination.js'
+import type { Destination, TableChanges } from '../model/destination.js'
 import type { RunEvent } from '../model/events.js'
 import type { Receipt } from '../model/receipt.js'
 import type { Scrubber } from '../model/secrets/scrubber.js'
@@ -63,6 +63,11 @@ export interface RunResult {
   readonly receipts: readonly Receipt[]
   /** Rows staged by table, nested tables included. */
   readonly rows: Readonly<Record<string, number>>
+  /**
+   * What the commit did to each table, nested tables included. Absent if nothing was committed, or if the destination does
+   * not know, as with files.
+   */
+  readonly changes?: Readonly<Record<string, TableChanges>> | undefined
 }
 
 /** Folder with the journals and locks of a pipeline. */

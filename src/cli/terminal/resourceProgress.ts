@@ -118,7 +118,7 @@ interface Share {
  * Undefined while nobody knows how much there is, and when what came contradicts what was announced. The total is the
  * API's number: it may be wrong.
  */
-export function shareOf(progress: ResourceProgress, parent: ResourceProgress | undefined): Share | undefined {
+function shareOf(progress: ResourceProgress, parent: ResourceProgress | undefined): Share | undefined {
   const { records, parents, announced } = progress
   if (progress.parent === undefined) return checkedShare(records, announced)
   // Only a parent that is itself one list announces all of its records.

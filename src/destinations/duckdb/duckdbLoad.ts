@@ -19,7 +19,7 @@ export function duckdbLoad(
 ): Load {
   const start = headStart(database, dataset, folder, onStatement)
   let ended = false
-  let deleted: CommitNotes['deleted']
+  let done: Done
   const end = async (): Promise<void> => {
     if (ended) return
     ended = true
@@ -43,7 +43,7 @@ export function duckdbLoad(
       if (ended) return
       const { place } = database
       await start.stop()
-      deleted = await database
+      done = await database
         .exclusively(
           () => commit({ database, dataset, load: plan, folder, start, final, signal, onStatement }),
           start.end,
@@ -55,9 +55,12 @@ export function duckdbLoad(
       await end().catch(() => {})
     },
     abort: end,
-    notes: () => ({ deleted, ...(start.lost() === undefined ? {} : { headStartLost: start.lost() }) }),
+    notes: () => ({ ...done, ...(start.lost() === undefined ? {} : { headStartLost: start.lost() }) }),
   }
 }
+
+/** What a commit did. Undefined if the load was committed before. */
+type Done = Pick<CommitNotes, 'deleted' | 'changes'> | undefined
 
 interface Committing {
   readonly database: Database
@@ -70,7 +73,7 @@ interface Committing {
   readonly onStatement: OnStatement | undefined
 }
 
-async function commit(committing: Committing): Promise<CommitNotes['deleted']> {
+async function commit(committing: Committing): Promise<Done> {
   const { database, dataset, load, folder, start, final, signal, onStatement } = committing
   signal?.throwIfAborted()
   const staged = await folder.finish(final.schema)
@@ -82,38 +85,35 @@ async function commit(committing: Committing): Promise<CommitNotes['deleted']> {
     // Row order in a table is not promised, and keeping it would cost threads and memory.
     await connection.run('SET SESSION preserve_insertion_order = false')
     const session = toldSession(await duckdbSession(connection, dataset), onStatement)
-    let deleted: CommitNotes['deleted']
+    let done: Done
     await interruptible(connection, signal, () =>
       inTransaction(connection, async () => {
-        deleted = await applyCommit(session, load, final, staged.all)
+        done = await applyCommit(session, load, final, staged.all)
         signal?.throwIfAborted()
         await database.check()
       }),
     )
     await database.check()
-    return deleted
+    return done
   } finally {
     connection.closeSync()
   }
 }
 
 /** Commits the transaction that was begun while rows arrived. If there is none, does nothing and returns undefined. */
-async function commitBegun(
-  { database, load, start, final, signal }: Committing,
-  staged: Staged,
-): Promise<CommitNotes['deleted']> {
+async function commitBegun({ database, load, start, final, signal }: Committing, staged: Staged): Promise<Done> {
   try {
     const begun = await start.finish(final, staged, signal)
     if (begun === undefined) return undefined
     const { connection, session } = begun
     return await interruptible(connection, signal, async () => {
-      const deleted = await applyCommit(session, load, begun.plan, begun.staged)
-      if (deleted === undefined) return undefined
+      const done = await applyCommit(session, load, begun.plan, begun.staged, begun.tally)
+      if (done === undefined) return undefined
       signal?.throwIfAborted()
       await database.check()
       await connection.run('COMMIT')
       await database.check()
-      return deleted
+      return done
     })
   } catch (error) {
     // An error in the rows appears again when the commit starts from the files.

@@ -5,6 +5,7 @@ import { lineage, rootTable } from '../../schema/lineage.js'
 import { tableChain } from '../../schema/rootKey.js'
 import type { ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
 import { openChain } from '../sql/chain.js'
+import type { CommitTally } from '../sql/changes.js'
 import { columnType, DatasetTables } from '../sql/ddl.js'
 import { hasDuplicates, insertStaged, keepTest } from '../sql/rows.js'
 import { hasRow, type SqlSession, type StagedTable, textLiteral, toldSession } from '../sql/sqlSession.js'
@@ -99,6 +100,8 @@ interface OpenTransaction {
   readonly session: SqlSession
   readonly plan: CommitPlan
   readonly staged: ReadonlyMap<string, StagedTable>
+  /** What was done in it so far. */
+  readonly tally: CommitTally
 }
 
 /** Values by name. */
@@ -217,7 +220,9 @@ export function headStart(
         await prepareCommit(now, staged)
         const tables = await remaining(now, plan, staged)
         if (tables === undefined) lost = 'not every row may stay as it came'
-        return tables === undefined ? undefined : { connection, session, plan: { ...plan, tables }, staged: rest }
+        return tables === undefined
+          ? undefined
+          : { connection, session, plan: { ...plan, tables }, staged: rest, tally: now.tables.tally }
       })
     },
     end,
@@ -334,8 +339,9 @@ async function putIn(begun: Begun, schema: ReadonlySchema, name: string, staged:
   const memoryMib = amount.rows < ROW_GROUP_ROWS ? insertionMib : compressionMib
   await limitMemory(begun, memoryMib(table.columns.size, amount))
   const target = session.table(name)
+  const tally = tables.tally.of(name)
   const keys = { parent: undefined, rowKey: undefined, parentKey: undefined, rootKey: undefined }
-  await insertStaged(session, { name, target, columns, schema: table, staged, ...keys })
+  await insertStaged(session, { name, target, columns, schema: table, tally, staged, ...keys })
 }
 
 /** Raises the limit to this, if it is lower. */

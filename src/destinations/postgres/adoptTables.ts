@@ -74,7 +74,7 @@ async function mergesToItself(
   return definition['x-stage-data-deduplicated'] === true || !(await hasDuplicates(session, root, key))
 }
 
-async function move({ session, dataset, staging }: Adoption, table: ReadonlyTable): Promise<void> {
+async function move({ session, dataset, tables, staging }: Adoption, table: ReadonlyTable): Promise<void> {
   const { identifier } = session.dialect
   const relation = `${staging.newSchema}.${identifier(table.name)}`
   const strict = staging.newTables.get(table.name)
@@ -83,4 +83,7 @@ async function move({ session, dataset, staging }: Adoption, table: ReadonlyTabl
     .map(column => `ALTER COLUMN ${identifier(column.name)} ${column.nullable === false ? 'SET' : 'DROP'} NOT NULL`)
   if (constraints.length > 0) await session.run(`ALTER TABLE ${relation} ${constraints.join(', ')}`)
   await session.run(`ALTER TABLE ${relation} SET SCHEMA ${identifier(dataset)}`)
+  const tally = tables.tally.of(table.name)
+  tally.isNew = true
+  tally.insertedRows(staging.rows(table.name))
 }

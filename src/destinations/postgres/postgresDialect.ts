@@ -29,6 +29,8 @@ export const postgresDialect: Dialect = {
   temporary: name => `pg_temp.${identifier(name)}`,
   // IS NOT DISTINCT FROM would be checked for each pair of rows. Arrays can be hash-joined, and treat nulls as equal.
   same: (left, right) => `ARRAY[${left}] = ARRAY[${right}]`,
+  changeCounts: table =>
+    `SELECT pg_stat_get_xact_tuples_inserted(t), pg_stat_get_xact_tuples_updated(t) FROM CAST(${textLiteral(table)} AS regclass) AS t WHERE current_setting('track_counts') = 'on'`,
   caseSensitive: true,
   addsManyColumns: true,
 }

@@ -40,7 +40,7 @@ export function postgresLoad(
     }
     await client.end()
   }
-  let deleted: CommitNotes['deleted']
+  let done: Pick<CommitNotes, 'deleted' | 'changes'> | undefined
   return {
     async stage(batch, schema) {
       signal?.throwIfAborted()
@@ -63,7 +63,7 @@ export function postgresLoad(
       await end().catch(() => {})
     },
     abort: end,
-    notes: () => ({ deleted }),
+    notes: () => ({ ...done }),
   }
 
   async function commit(final: CommitPlan): Promise<void> {
@@ -79,7 +79,7 @@ export function postgresLoad(
         await refuseDetours(client, address, dataset, final)
         const staged = await staging.relations(session, final.schema)
         const left = await adoptNewTables({ session, dataset, tables, staging }, final, staged)
-        deleted = await applyCommit(session, plan, left, staged)
+        done = await applyCommit(session, plan, left, staged, tables.tally)
       }
       if (staging.newSchema !== undefined) await client.query(`DROP SCHEMA ${staging.newSchema} CASCADE`)
       signal?.throwIfAborted()

@@ -30,6 +30,8 @@ export interface Staging {
   add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
   /** Resolves when the server has all rows. */
   settle(): Promise<void>
+  /** Number of staged rows of a table. */
+  rows(table: string): number
   /** Describes the staged rows, compared with the tables as the transaction sees them. */
   relations(session: SqlSession, schema: ReadonlySchema): Promise<Map<string, StagedTable>>
 }
@@ -168,6 +170,7 @@ export function openStaging(client: PostgresClient, address: Address, dataset: s
     async settle() {
       await sender.settle()
     },
+    rows: table => stages.get(table)?.rows ?? 0,
     async relations(of, schema) {
       const tables = await of.inspect()
       const staged = new Map<string, StagedTable>()

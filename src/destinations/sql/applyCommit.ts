@@ -1,7 +1,8 @@
-import type { CommitPlan, LoadPlan, TablePlan } from '../../model/destination.js'
+import type { CommitNotes, CommitPlan, LoadPlan, TablePlan } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
 import { withDeleted } from '../../model/receipt.js'
 import { type Chain, openChain } from './chain.js'
+import { CommitTally } from './changes.js'
 import { DatasetTables } from './ddl.js'
 import { deleteAbsent } from './deleteAbsent.js'
 import { deleteOrphans, type PlannedChain } from './deleteOrphans.js'
@@ -13,17 +14,18 @@ import { ensureSystemTables, LOADS, writeSystemRows } from './systemRows.js'
 
 /**
  * Everything a commit does in one open transaction of any SQL engine: refresh, tables, rows, system rows. Resolves to
- * the number of root rows that `deletes` removed, by table. If the load was already committed, it does nothing and
- * resolves to undefined.
+ * what it did. If the load was already committed, it does nothing and resolves to undefined. `tally` has what was done
+ * before in the same transaction.
  */
 export async function applyCommit(
   session: SqlSession,
   load: LoadPlan,
   plan: CommitPlan,
   staged: ReadonlyMap<string, StagedTable>,
-): Promise<ReadonlyMap<string, number> | undefined> {
+  tally = new CommitTally(),
+): Promise<Pick<CommitNotes, 'deleted' | 'changes'> | undefined> {
   await session.createDataset()
-  const tables = await DatasetTables.inspect(session)
+  const tables = await DatasetTables.inspect(session, tally)
   if (await isCommitted(session, tables, load.loadId)) return undefined
   for (const table of plan.drop) await tables.drop(table)
   // All tables before any row: an engine may refuse to alter a table whose rows the transaction has changed.
@@ -53,7 +55,7 @@ export async function applyCommit(
     )
   }
   await writeSystemRows(session, { ...plan, receipts: withDeleted(plan.receipts, deleted, plan.schema) }, load)
-  return deleted
+  return { deleted, changes: tally.changes(written) }
 }
 
 /** Whether the load is in the table of completed loads. */
@@ -72,8 +74,8 @@ async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, co
       await appendAll(session, chain)
       return 0
     case 'replace':
-      for (const table of [...chain.nested].reverse()) await session.run(`DELETE FROM ${table.target}`)
-      await session.run(`DELETE FROM ${chain.root.target}`)
+      for (const table of [...[chain.root, ...chain.nested]].reverse())
+        table.tally.replaced += await session.run(`DELETE FROM ${table.target}`)
       await appendAll(session, chain)
       return 0
     case 'merge': {

@@ -2,6 +2,7 @@ import { SchemaError } from '../../model/errors.js'
 import { isComplete } from '../../schema/columns.js'
 import { tableChain } from '../../schema/rootKey.js'
 import type { ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
+import type { TableTally } from './changes.js'
 import type { DatasetTables, TargetColumns } from './ddl.js'
 import type { SqlSession, StagedTable } from './sqlSession.js'
 
@@ -12,6 +13,7 @@ export interface ChainTable {
   readonly target: string
   readonly columns: TargetColumns
   readonly schema: ReadonlyTable
+  readonly tally: TableTally
   /** Absent when no row arrived. */
   readonly staged: StagedTable | undefined
   /** Absent for the root. */
@@ -55,6 +57,7 @@ export async function openChain(
       target: session.table(table.name),
       columns: await tables.ensure(table),
       schema: table,
+      tally: tables.tally.of(table.name),
       staged: staged.get(table.name),
       parent: table.parent === undefined ? undefined : opened.get(table.parent),
       rowKey: rowKeyOf(table),

@@ -1,6 +1,7 @@
 import type { InspectedColumn } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
 import type { ReadonlyColumn, ReadonlyTable } from '../../schema/schemaTypes.js'
+import { CommitTally } from './changes.js'
 import { type Dialect, hasRow, type SqlSession } from './sqlSession.js'
 
 /** The columns of a table as the transaction sees them. */
@@ -12,18 +13,21 @@ export class DatasetTables {
   readonly #tables: NameMap<TargetColumns>
   /** Names of the schema's tables that were already ensured. */
   readonly #ensured: NameMap<string>
+  /** Counts what happens to the tables. */
+  readonly tally: CommitTally
 
-  private constructor(session: SqlSession, tables: NameMap<TargetColumns>) {
+  private constructor(session: SqlSession, tables: NameMap<TargetColumns>, tally: CommitTally) {
     this.#session = session
     this.#tables = tables
+    this.tally = tally
     this.#ensured = new NameMap(session.dialect.caseSensitive)
   }
 
-  static async inspect(session: SqlSession): Promise<DatasetTables> {
+  static async inspect(session: SqlSession, tally = new CommitTally()): Promise<DatasetTables> {
     const { caseSensitive } = session.dialect
     const tables = new NameMap<TargetColumns>(caseSensitive)
     for (const [table, columns] of await session.inspect()) tables.set(table, new NameMap(caseSensitive, columns))
-    return new DatasetTables(session, tables)
+    return new DatasetTables(session, tables, tally)
   }
 
   get(table: string): TargetColumns | undefined {
@@ -37,7 +41,8 @@ export class DatasetTables {
   }
 
   async empty(table: string): Promise<void> {
-    if (this.#tables.has(table)) await this.#session.run(`DELETE FROM ${this.#session.table(table)}`)
+    if (!this.#tables.has(table)) return
+    this.tally.of(table).deleted += await this.#session.run(`DELETE FROM ${this.#session.table(table)}`)
   }
 
   /** Creates the table, or adds the columns that it lacks. Never changes existing columns. */
@@ -65,6 +70,7 @@ export class DatasetTables {
     const definitions = columns.map(column => columnDefinition(dialect, column, column.nullable === false))
     await this.#session.run(`CREATE TABLE ${this.#session.table(name)} (${definitions.join(', ')})`)
     this.#tables.set(name, known)
+    this.tally.of(name).isNew = true
     return known
   }
 
@@ -82,6 +88,8 @@ export class DatasetTables {
     }
     const statements = dialect.addsManyColumns ? [additions.join(', ')] : additions
     for (const statement of statements) await this.#session.run(`ALTER TABLE ${table} ${statement}`)
+    const tally = this.tally.of(name)
+    if (!tally.isNew) tally.newColumns.push(...columns.map(column => column.name))
   }
 }
 

@@ -70,6 +70,7 @@ export async function takeAway(
     await session.run(`UPDATE ${root.target} AS d SET ${column} = ${now} WHERE ${leaves}`)
     // A merge that replaces rows also clears their marks. Other merges do not, so clear them here.
     await session.run(`UPDATE ${root.target} AS d SET ${column} = NULL WHERE d.${column} IS NOT NULL AND ${stays}`)
+    root.tally.deleted += leaving
     return leaving
   }
   if (keep !== undefined) {
@@ -83,10 +84,10 @@ export async function takeAway(
     await session.run(
       `CREATE TEMPORARY TABLE ${identifier(GONE)} AS SELECT d.${key} AS row_key FROM ${root.target} AS d WHERE ${leaves}`,
     )
-    await deleteNested(session, chain, `SELECT row_key FROM ${session.dialect.temporary(GONE)}`)
+    await deleteNested(session, chain, `SELECT row_key FROM ${session.dialect.temporary(GONE)}`, 'deleted')
     await session.run(`DROP TABLE ${session.dialect.temporary(GONE)}`)
   }
-  await session.run(`DELETE FROM ${root.target} AS d WHERE ${leaves}`)
+  root.tally.deleted += await session.run(`DELETE FROM ${root.target} AS d WHERE ${leaves}`)
   return leaving
 }
 

@@ -123,19 +123,21 @@ async function deleteMatched(
     // Earlier loads may have left nested rows under an id derived from the key.
     if (strategy === 'upsert') matches.push(`SELECT s.${key} FROM ${staged.relation} AS s`)
     await session.run(`CREATE TEMPORARY TABLE ${identifier(MATCHED)} AS ${matches.join(' UNION ')}`)
-    await deleteNested(session, chain, `SELECT row_key FROM ${temporary(MATCHED)}`)
+    await deleteNested(session, chain, `SELECT row_key FROM ${temporary(MATCHED)}`, 'replaced')
     await dropTemporary(session, MATCHED)
   }
-  if (strategy === 'delete-insert') {
+  if (keepTest(session, chain, 's') !== undefined) {
     for (const group of groups) {
-      await session.run(
-        `DELETE FROM ${root.target} AS d USING ${stagedKeys(session, staged, group)} AS s WHERE ${sameKey(session, root, group, 'd', 's')}`,
+      const same = sameKey(session, root, group, 'd', 's')
+      root.tally.deleted += await session.run(
+        `DELETE FROM ${root.target} AS d WHERE EXISTS (SELECT 1 FROM ${staged.relation} AS s WHERE ${same}) AND NOT EXISTS (SELECT 1 FROM ${staged.relation} AS s WHERE ${same} AND ${kept.rows ?? '1 = 1'})`,
       )
     }
-  } else if (keepTest(session, chain, 's') !== undefined) {
-    const same = sameKey(session, root, chain.primaryKey, 'd', 's')
-    await session.run(
-      `DELETE FROM ${root.target} AS d WHERE EXISTS (SELECT 1 FROM ${staged.relation} AS s WHERE ${same}) AND NOT EXISTS (SELECT 1 FROM ${staged.relation} AS s WHERE ${same} AND ${kept.rows ?? '1 = 1'})`,
+  }
+  if (strategy === 'upsert') return
+  for (const group of groups) {
+    root.tally.replaced += await session.run(
+      `DELETE FROM ${root.target} AS d USING ${stagedKeys(session, staged, group)} AS s WHERE ${sameKey(session, root, group, 'd', 's')}`,
     )
   }
 }
@@ -143,9 +145,16 @@ async function deleteMatched(
 /**
  * Deletes every nested row under the roots whose keys the query returns. Deepest tables first: they need their parents.
  */
-export async function deleteNested(session: SqlSession, chain: Chain, keys: string): Promise<void> {
+export async function deleteNested(
+  session: SqlSession,
+  chain: Chain,
+  keys: string,
+  as: 'replaced' | 'deleted',
+): Promise<void> {
   for (const table of [...chain.nested].reverse()) {
-    await session.run(`DELETE FROM ${table.target} AS d WHERE ${hangsOn(session, table, 'd', keys, 'target')}`)
+    table.tally[as] += await session.run(
+      `DELETE FROM ${table.target} AS d WHERE ${hangsOn(session, table, 'd', keys, 'target')}`,
+    )
   }
 }
 
@@ -159,9 +168,24 @@ async function updateRoot(session: SqlSession, chain: Chain, staged: StagedTable
   const updates = names.map(name => `${identifier(name)} = s.${identifier(name)}`)
   const inserted = insertable(root)
   const where = kept.rows === undefined ? '' : ` WHERE ${kept.rows}`
-  await session.run(
+  const before = await changeCounts(session, root)
+  const rows = await session.run(
     `MERGE INTO ${root.target} AS d USING (SELECT s.* FROM ${staged.relation} AS s${where}) AS s ON ${sameKey(session, root, chain.primaryKey, 'd', 's')} WHEN MATCHED THEN UPDATE SET ${updates.join(', ')} WHEN NOT MATCHED THEN INSERT (${inserted.map(identifier).join(', ')}) VALUES (${inserted.map(name => `s.${identifier(name)}`).join(', ')})`,
   )
+  const after = await changeCounts(session, root)
+  const [added, changed] = [after.inserted - before.inserted, after.updated - before.updated]
+  // Where rows live elsewhere, as in partitions, the engine counts them elsewhere too.
+  const isKnown = added >= 0 && added <= rows && (Number.isNaN(changed) || added + changed === rows)
+  root.tally.merged(rows, isKnown ? added : undefined)
+}
+
+/** Not a number: the engine does not count. */
+async function changeCounts(session: SqlSession, { target }: ChainTable) {
+  const [counts] = await session.rows(session.dialect.changeCounts(target))
+  const [inserted = Number.NaN, updated = Number.NaN] = (counts ?? []).map(count =>
+    count === null ? Number.NaN : Number(count),
+  )
+  return { inserted, updated }
 }
 
 async function insertNested(session: SqlSession, table: ChainTable, kept: Kept): Promise<void> {

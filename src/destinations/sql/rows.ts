@@ -55,9 +55,10 @@ export async function insertStaged(
   const names = [...columns, ...fixed.keys()].map(identifier).join(', ')
   const values = [...columns.map(name => `s.${identifier(name)}`), ...fixed.values()].join(', ')
   const condition = where === undefined ? '' : ` WHERE ${where}`
-  await session.run(
+  const rows = await session.run(
     `INSERT INTO ${table.target} (${names}) SELECT ${values} FROM ${table.staged.relation} AS s${condition}`,
   )
+  table.tally.insertedRows(rows)
 }
 
 /** Staged columns in the order of the schema. */

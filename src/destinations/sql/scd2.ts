@@ -34,9 +34,10 @@ export async function mergeVersions(session: SqlSession, chain: Chain, boundary:
     const same = sameKey(session, root, chain.mergeKey, 'd', 'k')
     retired.push(`EXISTS (SELECT 1 FROM ${stagedKeys(session, staged, chain.mergeKey)} AS k WHERE ${same})`)
   }
-  await session.run(
+  const ended = await session.run(
     `UPDATE ${root.target} AS d SET ${identifier(until.name)} = ${instant(session, until, boundary)} WHERE ${retired.join(' AND ')}`,
   )
+  root.tally.updatedRows(ended)
 
   const fresh = [
     lastOfItsKey(session, root, sameContent(root, version), 's'),

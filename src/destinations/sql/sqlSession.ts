@@ -73,6 +73,11 @@ export interface Dialect {
   readonly temporary: (name: string) => string
   /** A condition that two values are equal or both null, in a form that the engine can hash-join. */
   readonly same: (left: string, right: string) => string
+  /**
+   * A query of two numbers: the first grows by one with each row that this transaction inserts into the table, whose
+   * name is quoted, the second with each that it updates. Null if the engine does not count them. It reads no rows.
+   */
+  readonly changeCounts: (table: string) => string
   /** False: names that differ only by case are one name. */
   readonly caseSensitive: boolean
   /** `ALTER TABLE … ADD COLUMN a …, ADD COLUMN b …` in one statement. */

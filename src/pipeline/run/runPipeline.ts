@@ -109,7 +109,7 @@ export async function readAndCommit(running: Running): Promise<RunResult> {
       concurrency: options.concurrency ?? DEFAULT_CONCURRENCY,
     })
     const { receipts, rows, plan } = await opened.finish()
-    let deleted: CommitNotes['deleted']
+    let notes: CommitNotes = {}
     if (plan === undefined) {
       await warningOf(opened.emit, 'what it staged could not be removed', () => load.abort())
     } else {
@@ -119,8 +119,8 @@ export async function readAndCommit(running: Running): Promise<RunResult> {
       const startedMs = setup.clock.now()
       await load.commit(plan)
       const { emit } = opened
-      const { headStartLost, ...notes } = load.notes?.() ?? {}
-      deleted = notes.deleted
+      notes = load.notes?.() ?? {}
+      const { headStartLost } = notes
       emit({
         type: 'committed',
         loadId,
@@ -129,12 +129,14 @@ export async function readAndCommit(running: Running): Promise<RunResult> {
       })
       await keepSchema(setup, running.prepared, plan.schema, emit)
     }
+    const { deleted, changes } = notes
     return {
       pipeline: setup.name,
       dataset: connection.dataset,
       loadId: plan === undefined ? undefined : loadId,
       receipts: deleted === undefined || plan === undefined ? receipts : withDeleted(receipts, deleted, plan.schema),
       rows,
+      ...(changes === undefined ? {} : { changes: Object.fromEntries(changes) }),
     }
   } catch (error) {
     // The first failure is the one that matters.
