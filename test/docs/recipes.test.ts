@@ -66,7 +66,7 @@ const outcomes: Readonly<Record<string, Outcome>> = {
   salesforce: {
     rows: [{ accounts: 5 }, { accounts: 2 }],
     requests: [4, 2],
-    asks: 'GET /services/data/v62.0/query?q=SELECT Id, Name, AnnualRevenue, SystemModstamp FROM Account WHERE SystemModstamp >= 2024-01-05T00:00:00.000Z ORDER BY SystemModstamp',
+    asks: 'GET /services/data/v62.0/query?q=SELECT Id, Name, AnnualRevenue, SystemModstamp FROM Account WHERE SystemModstamp >= 2024-01-05T00:00:00Z ORDER BY SystemModstamp',
   },
   notion: { rows: [{ tasks: 5 }, { tasks: 2 }], requests: [3, 1], asks: '"on_or_after":"2024-01-05T00:00:00Z"' },
   slack: {

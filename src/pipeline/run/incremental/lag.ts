@@ -6,7 +6,7 @@ const DATE = /^(\d{4})(-?)(\d{2})\2(\d{2})$/
 const DATETIME =
   /^(?<year>\d{4})-(?<month>\d{2})-(?<day>\d{2})(?<gap>[Tt ])(?<hour>\d{2}):(?<minute>\d{2})(?::(?<second>\d{2})(?<fraction>[.,]\d+)?)?(?<zone> ?(?:[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?$/
 const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} (?<zone>GMT|[+-]0000)$/
-const WHOLE_NUMBER = /^(?<sign>-?)(?<digits>\d+)$/
+const NUMBER = /^(?<sign>-?)(?<digits>\d+)(?:\.(?<fraction>\d{1,15}))?$/
 
 const DAY_MS = 86_400_000
 const MICROS = 1_000_000
@@ -43,7 +43,7 @@ export function shiftCursor(
       shiftDate(value, amount, unit) ??
       shiftDatetime(value, amount, unit) ??
       shiftHttpDate(value, amount, unit) ??
-      shiftWholeNumber(value, amount)
+      shiftNumber(value, amount)
     if (shifted !== undefined) return shifted
   }
   throw new DataError(
@@ -107,11 +107,17 @@ function shiftHttpDate(text: string, amount: number, unit: LagUnit | undefined):
   return new Date(moved * 1000).toUTCString().replace('GMT', zone)
 }
 
-function shiftWholeNumber(text: string, amount: number): string | undefined {
-  const parts = WHOLE_NUMBER.exec(text)?.groups
+function shiftNumber(text: string, amount: number): string | undefined {
+  const parts = NUMBER.exec(text)?.groups
   if (parts === undefined) return undefined
-  const moved = BigInt(text) + BigInt(Math.trunc(amount))
+  const { sign = '', digits = '', fraction = '' } = parts
+  // Round the shift up, so that no record leaves the window.
+  const scaled = amount * 10 ** fraction.length
+  const shift = fraction === '' ? Math.trunc(scaled) : scaled < 0 ? Math.floor(scaled) : Math.ceil(scaled)
+  const moved = BigInt(`${sign}${digits}${fraction}`) + BigInt(shift)
   // With leading zeros, all values of the cursor have the same length.
-  const width = parts.digits?.startsWith('0') ? parts.digits.length : 0
-  return `${moved < 0n ? '-' : ''}${String(moved < 0n ? -moved : moved).padStart(width, '0')}`
+  const width = digits.startsWith('0') ? digits.length : 1
+  const size = String(moved < 0n ? -moved : moved).padStart(width + fraction.length, '0')
+  const point = size.length - fraction.length
+  return `${moved < 0n ? '-' : ''}${size.slice(0, point)}${fraction === '' ? '' : `.${size.slice(point)}`}`
 }
