@@ -142,6 +142,7 @@ export type {
 export type { RecordsFunction, ResponseActionName, ResponseFunction, ResponseView } from './rest/document/model.js'
 export type { PlaceOf, PropertyPath } from './rest/document/problems.js'
 export { type Fetch, fetchTransport } from './rest/http/fetchTransport.js'
+export { type HostBudget, hostBudget } from './rest/http/hostBudget.js'
 export {
   type ExportOptions,
   exportSchema,

@@ -9,6 +9,11 @@ import type { Output } from './terminal/terminal.js'
  */
 export type ExitCode = 0 | 1 | 2 | 130
 
+/** The worst of several: 2 tells of a file to fix. */
+export function worstOf(codes: readonly ExitCode[]): ExitCode {
+  return Math.max(0, ...codes) as ExitCode
+}
+
 export interface FailureOptions {
   /** Whether to print the stack. */
   readonly debug: boolean

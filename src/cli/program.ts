@@ -16,19 +16,36 @@ export async function sluice(
     exitCode = code
   })
   try {
-    await program.parseAsync([...args], { from: 'user' })
+    await program.parseAsync(filesFirst(args), { from: 'user' })
     return exitCode
   } catch (error) {
     if (error instanceof CommanderError) {
-      const takesAll = args.find(argument => argument === '--select' || argument === '--reset')
-      if (error.code === 'commander.missingArgument' && takesAll !== undefined) {
-        context.terminal.err.line(`${takesAll} takes every name that follows it: write the file before it`)
-      }
       return error.exitCode === 0 ? 0 : 2
     }
     const { reportFailure } = await import('./failure.js')
     return reportFailure(error, context.terminal.err, { debug: args.includes('--debug') })
   }
+}
+
+/**
+ * `--select` and `--reset` take every name that follows them. A pipeline file among these names, and what comes after it,
+ * is put in front of the options.
+ */
+function filesFirst([command, ...args]: readonly string[]): string[] {
+  if (command === undefined) return []
+  const moved: string[] = []
+  const kept: string[] = []
+  let isList = false
+  let isBehindFile = false
+  for (const argument of args) {
+    if (argument.startsWith('-')) {
+      isList = argument === '--select' || argument === '--reset'
+      isBehindFile = false
+    }
+    isBehindFile ||= isList && /\.(ya?ml|json|[cm]?[jt]s)$|[/\\]/i.test(argument)
+    ;(isBehindFile ? moved : kept).push(argument)
+  }
+  return [command, ...moved, ...kept]
 }
 
 /** Every command: its arguments are here, its work is in its own file, which is loaded on call. */
@@ -63,7 +80,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
 
   ofFile(command(program, 'run'))
     .description('load every resource and commit it')
-    .argument('<file>', 'pipeline file: YAML, JSON or TypeScript')
+    .argument('<file...>', 'pipeline files (YAML, JSON or TypeScript), or folders of YAML and JSON files')
     .option('--destination <url>', 'load into this destination, as in duckdb:PATH')
     .option('--dataset <name>', 'load into this dataset')
     .option('--select <resource...>', 'only these resources')
@@ -73,11 +90,12 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     .option('--allow-incomplete', 'commit although something is missing')
     .option('--keep-journal', 'keep every answer of the API on disk, for `sluice replay`')
     .option('--no-resume', 'set the pages of an interrupted run aside and ask for all of them again')
+    .option('--fail-fast', 'of several files: stop all when one fails')
     .option('--json', 'print every event as one line of JSON')
     .option('--verbose', 'log every event, with each request, retry, wait and statement (or SLUICE_DEBUG=1)')
-    .action(async (file: string, options) => {
+    .action(async (files: string[], options) => {
       const { runCommand } = await import('./commands/run.js')
-      exit(await runCommand(file, options, context))
+      exit(await runCommand(files, options, context))
     })
 
   ofFile(command(program, 'replay'))
@@ -98,10 +116,10 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
 
   ofFile(command(program, 'check'))
     .description('validate the file, find its secrets, fetch one page of each root resource; writes nothing')
-    .argument('<file>', 'pipeline file')
-    .action(async (file: string, options) => {
+    .argument('<file...>', 'pipeline files, or folders of them')
+    .action(async (files: string[], options) => {
       const { checkCommand } = await import('./commands/check.js')
-      exit(await checkCommand(file, options, context))
+      exit(await checkCommand(files, options, context))
     })
 
   ofFile(command(program, 'show'))

@@ -4,13 +4,23 @@ import type { z } from 'zod'
 import type { Destination } from '../model/destination.js'
 import { ConfigError, SluiceError } from '../model/errors.js'
 import type { WarningCode } from '../model/events.js'
-import { checkOptions, environment, path as filePath, flag, needed, optionsOf, text } from '../model/optionKinds.js'
+import {
+  checkOptions,
+  environment,
+  path as filePath,
+  flag,
+  havingFunctions,
+  needed,
+  optionsOf,
+  text,
+} from '../model/optionKinds.js'
 import { SecretReference } from '../model/secrets/secret.js'
 import { type Pipeline, pipeline } from '../pipeline/pipeline.js'
 import { checkShape } from '../rest/document/checkShape.js'
 import { formatPath, type PlaceOf, Problems } from '../rest/document/problems.js'
 import { isPlain, resolveReferences } from '../rest/document/references.js'
 import { contractOf } from '../rest/document/resources/readHints.js'
+import type { HostBudget } from '../rest/http/hostBudget.js'
 import { destinationAddress } from './destinationAddress.js'
 import { type destinationFromUrl, leftBehind, openDestination } from './destinations.js'
 import { type DocumentFile, fileError, readDocument, readText } from './documentFile.js'
@@ -33,6 +43,8 @@ export interface PipelineFileOptions {
   readonly env?: Environment | undefined
   /** Default: the current folder. */
   readonly cwd?: string | undefined
+  /** Limits of hosts that the pipelines of several files share: `hostBudget()`. */
+  readonly budget?: HostBudget | undefined
   /**
    * For pipelines that only read their destination: a missing secret or environment variable of the source is no
    * error. Nothing can be requested with such a source.
@@ -58,6 +70,7 @@ const forFile = optionsOf<PipelineFileOptions>('options of loadPipelineFile()', 
   env: environment,
   cwd: filePath,
   withoutSecrets: flag,
+  budget: havingFunctions('a budget, as hostBudget() makes it', ['gate'] satisfies readonly (keyof HostBudget)[]),
 })
 
 interface Reading {
@@ -201,6 +214,7 @@ async function besideTheFile({ folder, env, cwd, overrides, warn }: Reading): Pr
         env,
         cwd,
         folder,
+        budget: overrides.budget,
         warn: message => warn(READABLE, message),
         ...options,
         ...(overrides.withoutSecrets === true && { withoutSecrets: true }),
@@ -276,6 +290,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
       folder,
       pipeline: name,
       withoutSecrets: reading.overrides.withoutSecrets,
+      budget: reading.overrides.budget,
       place: wrapped ? path => place(['source', ...path]) : place,
       warn,
     }),

@@ -4,6 +4,7 @@ import {
   checkOptions,
   environment,
   flag,
+  havingFunctions,
   needed,
   optionsOf,
   path,
@@ -13,6 +14,7 @@ import type { Source } from '../model/source.js'
 import type { RestApiConfig } from '../rest/document/declaration/configTypes.js'
 import { parseRestConfig } from '../rest/document/parseDocument.js'
 import type { PlaceOf } from '../rest/document/problems.js'
+import type { HostBudget } from '../rest/http/hostBudget.js'
 import { restSource } from '../rest/restSource.js'
 import type { ContractMode, SchemaContract } from '../schema/schemaTypes.js'
 import { type Environment, processEnvironment, requestSettings } from './environment.js'
@@ -38,6 +40,8 @@ export interface RestApiOptions {
   readonly pipeline?: string | undefined
   /** A missing secret or environment variable is no error. For a source that is asked for nothing. */
   readonly withoutSecrets?: boolean | undefined
+  /** Limits of hosts that several sources share: `hostBudget()`. Default: each source has its own. */
+  readonly budget?: HostBudget | undefined
   /** Line and column of keys, for messages. */
   readonly place?: PlaceOf | undefined
   /** Called with each warning. Default: a warning of the process. */
@@ -93,6 +97,7 @@ const forRestApi = optionsOf<RestApiOptions>('options of restApi()', {
   cwd: path,
   folder: path,
   pipeline: text,
+  budget: havingFunctions('a budget, as hostBudget() makes it', ['gate'] satisfies readonly (keyof HostBudget)[]),
   place: callback,
   warn: callback,
 })
@@ -103,7 +108,8 @@ export function restApiFrom(document: unknown, options: RestApiOptions): Source 
   const { env = processEnvironment(), cwd = process.cwd(), folder, pipeline, name, warn = warnProcess } = options
   const resolver = secretResolver({ env, cwd, folder, pipeline, source: name, warn })
   const lookup = options.withoutSecrets === true ? findingAll(resolver) : resolver
-  return restSource(parseRestConfig(document, { ...options, ...requestSettings(env), lookup }))
+  const parsed = parseRestConfig(document, { ...options, ...requestSettings(env), lookup })
+  return restSource(parsed, { budget: options.budget })
 }
 
 function warnProcess(message: string): void {

@@ -44,6 +44,8 @@ export interface Destination {
   /** The file or folder that it writes, absolute, if that is on this machine. */
   readonly localPath?: string | undefined
   readonly capabilities: Capabilities
+  /** Tells this place from others of the same name. Absent: the name does. Never printed. */
+  readonly place?: string | undefined
   /** Secrets to remove from everything that is printed or stored. */
   readonly secrets?: readonly Secret[] | undefined
   /** Calls the listener with each secret that the destination gets later, such as renewed credentials, before its first use. */

@@ -29,6 +29,7 @@ import type {
 } from './document/model.js'
 import { because } from './evidence/evidence.js'
 import { type Client, createClient } from './http/client.js'
+import type { HostBudget } from './http/hostBudget.js'
 import { includedName } from './list/includeParent.js'
 import { type ListReader, tellOnce } from './list/listReader.js'
 import { readList } from './list/pages.js'
@@ -43,6 +44,8 @@ export interface RestSourceOptions {
   readonly transport?: Transport | undefined
   /** Knows secrets that are not in the document. */
   readonly scrubber?: Scrubber | undefined
+  /** Limits of hosts that other sources share. */
+  readonly budget?: HostBudget | undefined
   /** URL of an HTTP proxy. */
   readonly proxy?: string | undefined
   readonly userAgent?: string | undefined
@@ -59,6 +62,7 @@ export function restSource(model: RestModel, options: RestSourceOptions = {}): S
     retry: ONE_ATTEMPT,
     scrubber,
     limits: { requests: rateLimit?.requests, perMs: rateLimit?.perMs, maxConcurrency: rateLimit?.maxConcurrency },
+    budget: options.budget,
     proxy: options.proxy,
     userAgent: options.userAgent,
     maxBodyBytes: options.maxBodyBytes,

@@ -1,21 +1,38 @@
 import { stringifyJson } from '../../json/write.js'
 import type { RunEvent } from '../../model/events.js'
 import type { CheckedResource } from '../../pipeline/look/checkSource.js'
-import type { ExitCode } from '../failure.js'
+import { type ExitCode, reportFailure, worstOf } from '../failure.js'
 import { amount, counted, printable } from '../terminal/printable.js'
 import { textTable } from '../terminal/table.js'
 import type { CommandContext } from './command.js'
 import { openPipelines, type PipelineOverrides } from './command.js'
+import { namedFiles } from './execute.js'
 
 /**
- * `sluice check FILE`: validates the file, resolves its secrets and asks for one page of each root resource. Reports
- * what it found and writes nothing.
+ * `sluice check FILE…`: validates the files, resolves their secrets and asks for one page of each root resource. Reports
+ * what it found and writes nothing. A file that fails does not keep the others from being checked.
  */
 export async function checkCommand(
-  file: string,
-  options: PipelineOverrides,
+  paths: readonly string[],
+  options: PipelineOverrides & { readonly debug?: boolean | undefined },
   context: CommandContext,
 ): Promise<ExitCode> {
+  const { err } = context.terminal
+  const { files, skipped } = await namedFiles(paths)
+  for (const path of skipped) err.line(printable(`${path} is no pipeline file: skipped`))
+  const codes: ExitCode[] = []
+  for (const file of files) {
+    try {
+      codes.push(await checkFile(file, options, context))
+    } catch (error) {
+      codes.push(reportFailure(error, err, { debug: options.debug === true }))
+      if (context.signal.aborted) break
+    }
+  }
+  return worstOf(codes)
+}
+
+async function checkFile(file: string, options: PipelineOverrides, context: CommandContext): Promise<ExitCode> {
   const { out, err } = context.terminal
   for (const pipeline of await openPipelines(file, options, 'requests', err)) {
     const notes: string[] = []

@@ -1,5 +1,6 @@
 import { ConfigError } from '../../model/errors.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
+import type { HostBudget } from '../../rest/http/hostBudget.js'
 import { printable } from '../terminal/printable.js'
 import type { Prompt } from '../terminal/prompt.js'
 import type { Output, Terminal } from '../terminal/terminal.js'
@@ -36,9 +37,11 @@ export async function openPipelines(
   { destination, dataset, profile }: PipelineOverrides,
   purpose: Purpose,
   output?: Output,
+  budget?: HostBudget,
 ): Promise<readonly Pipeline[]> {
   const { loadPipelineFile } = await import('../../config/pipelineFile.js')
-  const loaded = await loadPipelineFile(file, { destination, dataset, profile, withoutSecrets: purpose === 'reads' })
+  const withoutSecrets = purpose === 'reads'
+  const loaded = await loadPipelineFile(file, { destination, dataset, profile, withoutSecrets, budget })
   if (loaded.profile !== undefined) output?.line(printable(`profile ${loaded.profile}`))
   for (const warning of loaded.warnings) output?.line(output.styled('yellow', printable(`warning: ${warning}`)))
   return loaded.pipelines

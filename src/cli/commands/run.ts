@@ -1,7 +1,5 @@
 import type { RunEvent } from '../../model/events.js'
 import type { Receipt } from '../../model/receipt.js'
-import { systemClock } from '../../pipeline/clock.js'
-import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { RunResult } from '../../pipeline/setup.js'
 import { type ExitCode, reportFailure } from '../failure.js'
 import { eventLog } from '../terminal/eventLog.js'
@@ -9,25 +7,22 @@ import { amount, duration, printable } from '../terminal/printable.js'
 import { progressView } from '../terminal/progress.js'
 import { receiptLines } from '../terminal/receiptLines.js'
 import type { CommandContext } from './command.js'
-import { openPipelines, type PipelineOverrides } from './command.js'
+import { openPipelines } from './command.js'
+import { eventLines, execute, namedFiles, type RunCommandOptions } from './execute.js'
 
-export interface RunCommandOptions extends PipelineOverrides {
-  readonly select?: readonly string[] | undefined
-  /** Pages of each list. */
-  readonly limit?: number | undefined
-  readonly concurrency?: number | undefined
-  readonly json?: boolean | undefined
-  readonly verbose?: boolean | undefined
-  readonly debug?: boolean | undefined
-  readonly fullRefresh?: boolean | undefined
-  readonly allowIncomplete?: boolean | undefined
-  readonly keepJournal?: boolean | undefined
-  /** False: `--no-resume`. */
-  readonly resume?: boolean | undefined
-}
-
-/** `sluice run FILE`: runs the pipelines of a file one after the other and stops at the first that fails. */
-export async function runCommand(file: string, options: RunCommandOptions, context: CommandContext): Promise<ExitCode> {
+/**
+ * `sluice run FILE…`: runs the pipelines of a file one after the other and stops at the first that fails. Several files
+ * run in parallel.
+ */
+export async function runCommand(
+  paths: readonly string[],
+  options: RunCommandOptions,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { files, skipped } = await namedFiles(paths)
+  for (const path of skipped) context.terminal.err.line(printable(`${path} is no pipeline file: skipped`))
+  const [file = '', ...others] = files
+  if (others.length > 0) return await (await import('./runFiles.js')).runFiles(files, options, context)
   let pages = 0
   try {
     for (const pipeline of await openPipelines(file, options, 'requests')) {
@@ -52,8 +47,7 @@ export async function reported(
   context: CommandContext,
 ): Promise<void> {
   const { out } = context.terminal
-  if (json === true)
-    await start(event => out.line(JSON.stringify({ time: new Date(systemClock.now()).toISOString(), ...event })))
+  if (json === true) await start(eventLines(out))
   else {
     const { isDebugging, processEnvironment } = await import('../../config/environment.js')
     await reportedToPeople(start, context, verbose === true || isDebugging(processEnvironment()))
@@ -94,24 +88,4 @@ async function reportedToPeople(
   }
   const rows = Object.values(result.rows).reduce((sum, count) => sum + count, 0)
   out.line(printable(`Load ${result.loadId} committed: ${amount(rows)} rows into ${destination} (${took}).`))
-}
-
-function execute(
-  pipeline: Pipeline,
-  options: RunCommandOptions,
-  context: CommandContext,
-  onEvent: (event: RunEvent) => void,
-): Promise<RunResult> {
-  const { select, limit, concurrency, fullRefresh, allowIncomplete, keepJournal, resume } = options
-  return pipeline.run({
-    signal: context.signal,
-    onEvent,
-    ...(select === undefined ? {} : { select }),
-    ...(limit === undefined ? {} : { maxPages: limit }),
-    ...(concurrency === undefined ? {} : { concurrency }),
-    ...(fullRefresh === true ? { refresh: 'drop_resources' } : {}),
-    ...(allowIncomplete === undefined ? {} : { allowIncomplete }),
-    ...(keepJournal === undefined ? {} : { keepJournal }),
-    ...(resume === undefined ? {} : { resume }),
-  })
 }

@@ -48,6 +48,7 @@ export function duckdb(target: string | DuckdbOptions): Destination {
     name,
     localPath: path === MEMORY ? undefined : resolve(path),
     capabilities: duckdbCapabilities,
+    place: path === MEMORY ? `${MEMORY}${memories++}` : resolve(path),
     async exists() {
       if (path === MEMORY) return memory !== undefined
       return await isThere(path)

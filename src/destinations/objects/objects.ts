@@ -110,6 +110,7 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
     name: bucket === null ? `files:${basename(resolve(options.path))}` : options.path.replace(/\/$/, ''),
     localPath: bucket === null ? resolve(options.path) : undefined,
     capabilities: filesCapabilities,
+    place: bucket === null ? resolve(options.path) : options.path,
     secrets: secretsOf(options.s3?.credentials),
     onSecret: listener => void listeners.add(listener),
     async connect(dataset, signal) {

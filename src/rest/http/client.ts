@@ -5,7 +5,8 @@ import { scrubber as createScrubber, type Scrubber } from '../../model/secrets/s
 import type { Clock } from '../../model/source.js'
 import type { ApiRequest, ApiResponse, Authenticator, RetryPolicy, SignContext, Transport } from '../api.js'
 import { type Attempt, attempt, type Credentials, type ExchangeContext, type OwnedResponse } from './exchange.js'
-import { createGate, type Gate, isThrottled, type RateLimits } from './rateLimit.js'
+import type { HostBudget } from './hostBudget.js'
+import { createGate, type EnterOptions, type Gate, isThrottled, type RateLimits } from './rateLimit.js'
 import { redactUrl } from './redact.js'
 import { BodyBuffers } from './responseBody.js'
 import { type Again, checkAskedWait, checkDeadline, repeated, withinDeadline } from './retry.js'
@@ -27,6 +28,8 @@ export interface ClientOptions {
   readonly userAgent?: string | undefined
   /** Default 10. */
   readonly maxRedirects?: number | undefined
+  /** Shared with other clients, beside the gates of this one. */
+  readonly budget?: HostBudget | undefined
   /** URL of an HTTP proxy for the default transport. */
   readonly proxy?: string | undefined
 }
@@ -126,8 +129,8 @@ export function createClient(options: ClientOptions): Client {
       bodyBuffers,
       maxRedirects: options.maxRedirects ?? 10,
       userAgent: options.userAgent ?? 'sluice',
-      enter: (origin, destination) =>
-        gates.of(origin, destination === 'bound' ? asking.auth : undefined).enter({
+      async enter(origin, destination) {
+        const entering: EnterOptions = {
           clock,
           signal,
           concurrency: asking.concurrency ?? 1,
@@ -137,7 +140,21 @@ export function createClient(options: ClientOptions): Client {
             if (delayMs >= SHORTEST_EVENT_MS) emit({ type: 'waiting', resource, reason, delayMs })
           },
           onAllowed: allowed => emit({ type: 'gate', resource, origin, allowed }),
-        }),
+        }
+        const leave = await gates.of(origin, destination === 'bound' ? asking.auth : undefined).enter(entering)
+        const shared = options.budget?.gate(origin, options.limits ?? {})
+        if (shared === undefined) return leave
+        try {
+          const leaveHost = await shared.enter(entering)
+          return (status, headers) => {
+            leave(status, headers)
+            leaveHost(status, headers)
+          }
+        } catch (error) {
+          leave(0, {})
+          throw error
+        }
+      },
       sent({ method, url, status, durationMs }) {
         emit({ type: 'request', resource, method, url, status, attempt: number, durationMs })
       },

@@ -131,7 +131,7 @@ export interface Gate {
   enter(options: EnterOptions): Promise<(status: number, headers: Readonly<Record<string, string>>) => void>
 }
 
-interface EnterOptions {
+export interface EnterOptions {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly concurrency: number
