@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { flatPipeline, wrappedPipeline } from '../src/config/pipelineDocument.js'
 import { restDocument } from '../src/rest/document/declaration/declaration.js'
+import { configExamples } from './configExamples.js'
 import { configTypes } from './configTypes.js'
 import { destinationsReference } from './destinationsReference.js'
+import { llmsText } from './llmsText.js'
 import { type Definition, defaultOf, definitionOf, literalOf } from './schemaDefinition.js'
 
 type Json = Record<string, unknown>
@@ -21,6 +23,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
     ['src/rest/document/declaration/configTypes.ts', configTypes()],
     ['docs/config.md', configReference()],
     ['docs/destinations.md', destinationsReference()],
+    ['docs/llms.txt', llmsText()],
   ])
 }
 
@@ -100,11 +103,14 @@ function configReference(): string {
     '',
     '<!-- Generated from the declaration by `npx tsx scripts/generate-docs.ts`; edits here are lost. -->',
     '',
-    'Every key of a pipeline file and of the `rest_api` document in it. Keys of the document are those of dlt, with the same',
-    'meaning; keys of our own are described in the same place. `null` means "as if it were not there", which also undoes a',
-    'default from `resource_defaults`; in `auth` it means: no authentication. `${secrets.name}` and `${env.NAME}` may stand in',
-    'every text; secrets only in `auth`, `headers`, `params` and `destination`. Both come from the environment and from a `.env`',
-    'beside the file; the environment wins. A variable that is empty counts as not set. Relative paths begin at the file.',
+    'Every key of a pipeline file. It holds a `rest_api` document, whose keys are those of dlt with the same meaning. Its keys stand beside the',
+    'keys of the pipeline, or under `source`. The pages [pagination](pagination.md), [authentication](authentication.md),',
+    '[incremental loading](incremental.md) and [write dispositions](write-dispositions.md) explain how to use them.',
+    '',
+    '- `null` means the same as a missing key. It also cancels a default from `resource_defaults`. In `auth` it means: no authentication.',
+    '- `${secrets.name}` and `${env.NAME}` may stand in every text; secrets only in `auth`, `headers`, `params` and `destination`. Both come',
+    '  from the environment and from a `.env` beside the file; the environment wins. An empty variable counts as not set.',
+    '- Relative paths begin at the file.',
     '',
     'As with dlt, an empty text is as good as `null` in `total_path`, `has_more_path`, `data_selector`, `table_name`, `primary_key`,',
     '`merge_key`, `start_param` and `end_param`, and in the name of a parameter beside a place in the body, or the reverse.',
@@ -112,7 +118,7 @@ function configReference(): string {
     'Editors check and complete a file that begins with',
     '`# yaml-language-server: $schema=…/node_modules/sluice/schema/pipeline.schema.json`.',
   ]
-  return [...head, ...sections.flatMap(sectionLines)].join('\n').concat('\n')
+  return [...head, ...sectionTexts(sections)].join('\n').concat('\n')
 }
 
 function collectSections(queue: Section[]): Section[] {
@@ -162,41 +168,101 @@ function shortTitle(title: string, key: string): string {
     .replace(/^(?:client|endpoint)\.(retry|auth|paginator)/, '$1')
 }
 
-function sectionLines({ title, schema }: Section): string[] {
-  const description = schema.meta()?.description
-  const rows = Object.entries((schema as z.ZodObject).shape as Record<string, z.ZodType>).map(([key, value]) => {
+/** Sections of this many equal rows refer to the section that had them first. */
+const FEW_ROWS = 4
+
+/** The table of each section, with an example. A row that an earlier section has is not repeated. */
+function sectionTexts(sections: readonly Section[]): string[] {
+  const seen: { readonly heading: string; readonly rows: ReadonlySet<string> }[] = []
+  let group = ''
+  return sections.flatMap(section => {
+    const { level, heading, above } = headingOf(section.title)
+    const rows = sectionRows(section)
+    const earlier = seen.find(other => rows.filter(row => other.rows.has(row.text)).length > FEW_ROWS)
+    const repeated = rows.filter(row => earlier?.rows.has(row.text))
+    const own = rows.filter(row => !repeated.includes(row))
+    seen.push({ heading, rows: new Set(rows.map(row => row.text)) })
+    const opening = above === group || above === '' ? [] : ['', `## ${above}`]
+    group = above
+    const description = section.schema.meta()?.description
+    const example = configExamples[heading.replaceAll('`', '')]
+    return [
+      ...opening,
+      '',
+      `${level} ${heading}`,
+      '',
+      ...(description === undefined ? [] : [description, '']),
+      ...(example === undefined
+        ? []
+        : [`\`\`\`yaml${/^ *resources:/m.test(example) ? '' : ' fragment'}`, example, '```', '']),
+      ...(own.length === 0
+        ? []
+        : ['| Key | Type | Default | Meaning |', '|---|---|---|---|', ...own.map(row => row.text)]),
+      ...(earlier === undefined
+        ? []
+        : [
+            '',
+            `As in [${earlier.heading}](#${anchor(earlier.heading)}): ${repeated.map(row => `\`${row.key}\``).join(', ')}.`,
+          ]),
+    ]
+  })
+}
+
+function sectionRows({ title, schema }: Section): { readonly key: string; readonly text: string }[] {
+  return Object.entries((schema as z.ZodObject).shape as Record<string, z.ZodType>).map(([key, value]) => {
     const meta = value.meta() as { description?: string; default?: unknown; examples?: unknown[] } | undefined
     const example = meta?.examples?.[0]
     const meaning = `${meta?.description ?? ''}${example === undefined ? '' : ` Example: \`${JSON.stringify(example)}\``}`
     const standard = meta?.default ?? defaultOf(value)
-    const needed = value.safeParse(undefined).success ? '' : ' (required)'
+    // The keys of a source may stand in the file itself.
+    const isNeeded = !value.safeParse(undefined).success && !(title === 'Pipeline file' && key === 'source')
     const cells = [
-      `\`${key}\`${needed}`,
+      `\`${key}\`${isNeeded ? ' (required)' : ''}`,
       typeText(value),
       standard === undefined ? '' : `\`${JSON.stringify(standard)}\``,
       meaning,
     ]
-    return `| ${cells.map(cell => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
+    return { key, text: `| ${cells.map(cell => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |` }
   })
-  return [
-    '',
-    `## ${heading(title)}`,
-    '',
-    ...(description === undefined ? [] : [description, '']),
-    '| Key | Type | Default | Meaning |',
-    '|---|---|---|---|',
-    ...rows,
-  ]
 }
 
-function heading(title: string): string {
-  return title.includes('`') || title === 'Pipeline file' ? title : `\`${title}\``
+/** The heading of a section, its level, and the heading that it stands under, if any. */
+function headingOf(title: string): { readonly level: string; readonly heading: string; readonly above: string } {
+  const [, family, kind] = /^(auth|paginator): `(.+)`$/.exec(title) ?? []
+  if (kind !== undefined) {
+    return { level: '###', heading: `\`${kind}\``, above: family === 'auth' ? 'Authentication' : 'Paginators' }
+  }
+  const named = NAMED[title]
+  const [, path, type] = /^(.+)\.<name>: `(.+)`$/.exec(title) ?? []
+  const heading = named ?? (path === undefined ? `\`${title}\`` : `\`${path}\`: \`type: ${type}\``)
+  return { level: '##', heading, above: '' }
+}
+
+const NAMED: Readonly<Record<string, string>> = {
+  'Pipeline file': 'Pipeline file',
+  'resource.columns.<name>': 'Column hints',
+  'resource.nested_hints.<name>': 'Nested hints',
+}
+
+function anchor(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\w -]/g, '')
+    .replaceAll(' ', '-')
+}
+
+/** Types with sections of their own. */
+const LINKS: Readonly<Record<string, string>> = {
+  paginator: 'one of the [paginators](#paginators), as a name or a map, or TypeScript',
+  auth: 'one of the [types](#authentication), as a name or a map, or TypeScript',
 }
 
 /** The type in words, as short as a table wants it. */
 function typeText(schema: z.ZodType | undefined): string {
   if (schema === undefined) return ''
   const def = definitionOf(schema)
+  const link = LINKS[String(schema.meta()?.id)]
+  if (link !== undefined) return link
   switch (def.type) {
     case 'string':
       return 'text'

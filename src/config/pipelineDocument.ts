@@ -9,16 +9,16 @@ const sourceKeys = {
     description: 'Name of the source: of its schema and of its state.',
     default: 'rest_api',
   }),
-  max_table_nesting: key(z.int().min(0), 'Depth to which nested lists become tables, for resources that do not say.'),
+  max_table_nesting: key(
+    z.int().min(0),
+    'How many levels of nested lists become tables, for resources without a value of their own.',
+  ),
   root_key: key(z.boolean(), {
-    description: 'Whether nested tables carry the key of their root row.',
+    description: 'Adds the id of the top-level row to nested tables.',
     default: false,
   }),
-  schema_contract: key(schemaContract, 'Contract of resources that have none.'),
-  parallelized: key(
-    z.boolean(),
-    'Accepted, as dlt has it, and without effect: lists are read in parallel in any case.',
-  ),
+  schema_contract: key(schemaContract, 'Schema contract of resources without one of their own.'),
+  parallelized: key(z.boolean(), 'Accepted for dlt, without effect. Lists are always read in parallel.'),
 }
 
 const destination = z.string()

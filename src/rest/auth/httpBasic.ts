@@ -10,10 +10,10 @@ export const httpBasic = defineAuth({
     type: z.literal('http_basic').meta({ description: 'A user name and a password in the header Authorization.' }),
     username: z
       .union([z.string(), secretText])
-      .meta({ description: 'The user name; some APIs expect a key here.', examples: ['ann'] }),
+      .meta({ description: 'The user name. Some APIs expect a key here.', examples: ['ann'] }),
     password: z
       .union([z.literal('').transform(() => new Secret('', 'the document')), secretText])
-      .meta({ description: 'The password. A secret; empty where the API takes a user name alone.', examples: [''] }),
+      .meta({ description: 'The password. A secret. Empty if the API takes only a user name.', examples: [''] }),
   }),
   secretFields: ['password'],
   lookedUp: ['username', 'password'],

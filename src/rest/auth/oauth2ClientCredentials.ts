@@ -15,7 +15,7 @@ export const oauth2ClientCredentials = defineAuth({
       .meta({ description: 'OAuth 2.0 client credentials: a bearer token, asked for and renewed as needed.' }),
     access_token_url: z
       .url({ protocol: /^https?$/ })
-      .meta({ description: 'Where tokens are asked for.', examples: ['https://auth.example.com/oauth/token'] }),
+      .meta({ description: 'Address that gives tokens.', examples: ['https://auth.example.com/oauth/token'] }),
     client_id: secretText.meta({ description: 'Id of the client.' }),
     client_secret: secretText.meta({ description: 'Secret of the client. A secret.' }),
     access_token_request_data: z
@@ -23,7 +23,7 @@ export const oauth2ClientCredentials = defineAuth({
       .nullable()
       .default({})
       .meta({
-        description: 'More fields of the token request; they replace those of the same name, null removes one.',
+        description: 'More fields of the token request. They replace fields of the same name; null removes one.',
         examples: [{ scope: 'read' }],
       }),
     default_token_expiration: z
@@ -31,10 +31,8 @@ export const oauth2ClientCredentials = defineAuth({
       .int()
       .min(0)
       .default(3600)
-      .meta({ description: 'Seconds that a token lasts when its answer does not say.' }),
-    access_token: secretText
-      .optional()
-      .meta({ description: 'A token to begin with, used until the API refuses it. A secret.' }),
+      .meta({ description: 'Lifetime of a token in seconds, if the answer does not tell it.' }),
+    access_token: secretText.optional().meta({ description: 'First token, used until the API refuses it. A secret.' }),
   }),
   secretFields: ['client_id', 'client_secret', 'access_token'],
   lookedUp: ['client_id', 'client_secret'],

@@ -19,11 +19,11 @@ export const oauth2Jwt = defineAuth({
     private_key: secretText.meta({ description: 'RSA key as PEM text (PKCS#8 or PKCS#1). A secret.' }),
     auth_endpoint: z
       .url({ protocol: /^https?$/ })
-      .meta({ description: 'Where tokens are asked for; also the audience of the assertion.' }),
+      .meta({ description: 'Address that gives tokens. It is also the audience of the assertion.' }),
     scopes: z
       .union([z.string(), z.array(z.string())])
       .optional()
-      .meta({ description: 'Scopes asked for: a list, or text with spaces between them.' }),
+      .meta({ description: 'Scopes: a list, or a text with spaces between them.' }),
     headers: z
       .record(z.string(), z.string())
       .nullable()
@@ -35,7 +35,7 @@ export const oauth2Jwt = defineAuth({
       .int()
       .min(0)
       .default(3600)
-      .meta({ description: 'Seconds that a token lasts when its answer does not say.' }),
+      .meta({ description: 'Lifetime of a token in seconds, if the answer does not tell it.' }),
   }),
   secretFields: ['client_id', 'private_key', 'private_key_passphrase'],
   lookedUp: ['client_id', 'private_key'],

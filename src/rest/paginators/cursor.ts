@@ -13,17 +13,17 @@ export const cursor = definePaginator({
     .strictObject({
       type: z.literal('cursor'),
       cursor_path: jsonPath.default('cursors.next').meta({ description: 'JSONPath of the cursor of the next page.' }),
-      cursor_param: paramName
-        .nullish()
-        .meta({ description: 'Query parameter that carries it; `cursor` when there is no `cursor_body_path`.' }),
-      cursor_body_path: bodyPath.nullish().meta({ description: 'Place in the body that carries it.' }),
+      cursor_param: paramName.nullish().meta({
+        description: 'Query parameter for the cursor. Default: `cursor`, unless `cursor_body_path` is given.',
+      }),
+      cursor_body_path: bodyPath.nullish().meta({ description: 'Place of the cursor in the JSON or form body.' }),
       stop_after_empty_page: z
         .boolean()
         .default(false)
-        .meta({ description: 'A page without records ends the list, whatever cursor it has.' }),
+        .meta({ description: 'A page without records ends the list, even if it has a cursor.' }),
       has_more_path: jsonPath
         .nullish()
-        .meta({ description: 'JSONPath of a boolean that alone decides whether there is another page.' }),
+        .meta({ description: 'JSONPath of a boolean that says whether there is another page.' }),
     })
     .superRefine((config, context) => {
       if (config.cursor_param != null && config.cursor_body_path != null) {

@@ -11,7 +11,7 @@ export const headerCursor = definePaginator({
     .strictObject({
       type: z.literal('header_cursor'),
       cursor_key: z.string().min(1).default('next').meta({ description: 'Response header with the cursor.' }),
-      cursor_param: paramName.default('cursor').meta({ description: 'Query parameter that carries it.' }),
+      cursor_param: paramName.default('cursor').meta({ description: 'Query parameter for the cursor.' }),
     })
     .meta({ description: 'Sends the cursor found in a header. A missing or empty header ends the list.' }),
   create: ({ cursor_key: header, cursor_param: param }) => ({

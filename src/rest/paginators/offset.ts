@@ -12,21 +12,21 @@ const schema = z
     limit: z
       .int()
       .nonnegative()
-      .meta({ description: 'Records a page; sent with every request. 0: none is sent, the API decides.' }),
+      .meta({ description: 'Records per page, sent with every request. 0: no limit is sent, and the API decides.' }),
     offset: z.int().nonnegative().default(0).meta({ description: 'First offset.' }),
     offset_param: paramName
       .nullish()
-      .meta({ description: 'Query parameter with the offset; `offset` when there is no `offset_body_path`.' }),
-    offset_body_path: bodyPath.nullish().meta({ description: 'Place in the body with the offset.' }),
+      .meta({ description: 'Query parameter for the offset. Default: `offset`, unless `offset_body_path` is given.' }),
+    offset_body_path: bodyPath.nullish().meta({ description: 'Place of the offset in the body.' }),
     limit_param: paramName
       .nullish()
-      .meta({ description: 'Query parameter with the limit; `limit` when there is no `limit_body_path`.' }),
-    limit_body_path: bodyPath.nullish().meta({ description: 'Place in the body with the limit.' }),
+      .meta({ description: 'Query parameter for the limit. Default: `limit`, unless `limit_body_path` is given.' }),
+    limit_body_path: bodyPath.nullish().meta({ description: 'Place of the limit in the body.' }),
     total_path: jsonPath.nullish().meta({
       description:
         'JSONPath of the number of records, `total` if absent; null: there is none. Under the default path it may be missing from answers.',
     }),
-    maximum_offset: z.int().nullish().meta({ description: 'Exclusive bound of the offset.' }),
+    maximum_offset: z.int().nullish().meta({ description: 'The list ends before this offset.' }),
     stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
     has_more_path: jsonPath.nullish().meta({
       description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',

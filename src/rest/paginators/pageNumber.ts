@@ -14,16 +14,16 @@ export const pageNumber = definePaginator({
     .strictObject({
       type: z.literal('page_number'),
       base_page: z.int().default(0).meta({ description: "The API's number of its first page." }),
-      page: z.int().nullish().meta({ description: 'First page to ask for; `base_page` if absent.' }),
+      page: z.int().nullish().meta({ description: 'First page to request. Default: `base_page`.' }),
       page_param: paramName
         .nullish()
-        .meta({ description: 'Query parameter with the number; `page` when there is no `page_body_path`.' }),
-      page_body_path: bodyPath.nullish().meta({ description: 'Place in the body with the number.' }),
+        .meta({ description: 'Query parameter for the number. Default: `page`, unless `page_body_path` is given.' }),
+      page_body_path: bodyPath.nullish().meta({ description: 'Place of the number in the body.' }),
       total_path: jsonPath.nullish().meta({
         description:
           'JSONPath of the number of pages, `total` if absent; null: there is none. Under the default path it may be missing from answers.',
       }),
-      maximum_page: z.int().nullish().meta({ description: 'Exclusive bound of the page number.' }),
+      maximum_page: z.int().nullish().meta({ description: 'The list ends before this page number.' }),
       stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
       has_more_path: jsonPath.nullish().meta({
         description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',

@@ -39,13 +39,13 @@ export interface HttpBasicAuthConfig {
   /** A user name and a password in the header Authorization. */
   type: 'http_basic'
   /**
-   * The user name; some APIs expect a key here.
+   * The user name. Some APIs expect a key here.
    *
    * Example: `ann`.
    */
   username?: string | Secret | null | undefined
   /**
-   * The password. A secret; empty where the API takes a user name alone.
+   * The password. A secret. Empty if the API takes only a user name.
    *
    * Example: `""`.
    */
@@ -56,7 +56,7 @@ export interface Oauth2ClientCredentialsAuthConfig {
   /** OAuth 2.0 client credentials: a bearer token, asked for and renewed as needed. */
   type: 'oauth2_client_credentials'
   /**
-   * Where tokens are asked for.
+   * Address that gives tokens.
    *
    * Example: `https://auth.example.com/oauth/token`.
    */
@@ -66,7 +66,7 @@ export interface Oauth2ClientCredentialsAuthConfig {
   /** Secret of the client. A secret. */
   client_secret?: string | Secret | null | undefined
   /**
-   * More fields of the token request; they replace those of the same name, null removes one.
+   * More fields of the token request. They replace fields of the same name; null removes one.
    *
    * Default: `{}`.
    *
@@ -74,12 +74,12 @@ export interface Oauth2ClientCredentialsAuthConfig {
    */
   access_token_request_data?: { [name: string]: string | number | boolean | null | Secret } | null | undefined
   /**
-   * Seconds that a token lasts when its answer does not say.
+   * Lifetime of a token in seconds, if the answer does not tell it.
    *
    * Default: `3600`.
    */
   default_token_expiration?: number | null | undefined
-  /** A token to begin with, used until the API refuses it. A secret. */
+  /** First token, used until the API refuses it. A secret. */
   access_token?: string | Secret | null | undefined
 }
 
@@ -90,9 +90,9 @@ export interface Oauth2JwtAuthConfig {
   client_id?: string | Secret | null | undefined
   /** RSA key as PEM text (PKCS#8 or PKCS#1). A secret. */
   private_key?: string | Secret | null | undefined
-  /** Where tokens are asked for; also the audience of the assertion. */
+  /** Address that gives tokens. It is also the audience of the assertion. */
   auth_endpoint?: string | null | undefined
-  /** Scopes asked for: a list, or text with spaces between them. */
+  /** Scopes: a list, or a text with spaces between them. */
   scopes?: string | string[] | null | undefined
   /**
    * More headers of the token request.
@@ -103,7 +103,7 @@ export interface Oauth2JwtAuthConfig {
   /** Passphrase of the key. A secret. */
   private_key_passphrase?: string | Secret | null | undefined
   /**
-   * Seconds that a token lasts when its answer does not say.
+   * Lifetime of a token in seconds, if the answer does not tell it.
    *
    * Default: `3600`.
    */
@@ -176,17 +176,17 @@ export interface CursorPaginatorConfig {
    * Default: `cursors.next`.
    */
   cursor_path?: string | undefined
-  /** Query parameter that carries it; `cursor` when there is no `cursor_body_path`. */
+  /** Query parameter for the cursor. Default: `cursor`, unless `cursor_body_path` is given. */
   cursor_param?: string | null | undefined
-  /** Place in the body that carries it. */
+  /** Place of the cursor in the JSON or form body. */
   cursor_body_path?: string | null | undefined
   /**
-   * A page without records ends the list, whatever cursor it has.
+   * A page without records ends the list, even if it has a cursor.
    *
    * Default: `false`.
    */
   stop_after_empty_page?: boolean | undefined
-  /** JSONPath of a boolean that alone decides whether there is another page. */
+  /** JSONPath of a boolean that says whether there is another page. */
   has_more_path?: string | null | undefined
 }
 
@@ -201,7 +201,7 @@ export interface HeaderCursorPaginatorConfig {
    */
   cursor_key?: string | undefined
   /**
-   * Query parameter that carries it.
+   * Query parameter for the cursor.
    *
    * Default: `cursor`.
    */
@@ -218,15 +218,15 @@ export interface PageNumberPaginatorConfig {
    * Default: `0`.
    */
   base_page?: number | undefined
-  /** First page to ask for; `base_page` if absent. */
+  /** First page to request. Default: `base_page`. */
   page?: number | null | undefined
-  /** Query parameter with the number; `page` when there is no `page_body_path`. */
+  /** Query parameter for the number. Default: `page`, unless `page_body_path` is given. */
   page_param?: string | null | undefined
-  /** Place in the body with the number. */
+  /** Place of the number in the body. */
   page_body_path?: string | null | undefined
   /** JSONPath of the number of pages, `total` if absent; null: there is none. Under the default path it may be missing from answers. */
   total_path?: string | null | undefined
-  /** Exclusive bound of the page number. */
+  /** The list ends before this page number. */
   maximum_page?: number | null | undefined
   /**
    * A page without records ends the list.
@@ -242,7 +242,7 @@ export interface PageNumberPaginatorConfig {
 export interface OffsetPaginatorConfig {
   /** Counts records up to a total, an empty page, `has_more_path` or `maximum_offset`. Where the API gives fewer than `limit` although there is more, the offset advances by what arrived. */
   type: 'offset'
-  /** Records a page; sent with every request. 0: none is sent, the API decides. */
+  /** Records per page, sent with every request. 0: no limit is sent, and the API decides. */
   limit: number
   /**
    * First offset.
@@ -250,17 +250,17 @@ export interface OffsetPaginatorConfig {
    * Default: `0`.
    */
   offset?: number | undefined
-  /** Query parameter with the offset; `offset` when there is no `offset_body_path`. */
+  /** Query parameter for the offset. Default: `offset`, unless `offset_body_path` is given. */
   offset_param?: string | null | undefined
-  /** Place in the body with the offset. */
+  /** Place of the offset in the body. */
   offset_body_path?: string | null | undefined
-  /** Query parameter with the limit; `limit` when there is no `limit_body_path`. */
+  /** Query parameter for the limit. Default: `limit`, unless `limit_body_path` is given. */
   limit_param?: string | null | undefined
-  /** Place in the body with the limit. */
+  /** Place of the limit in the body. */
   limit_body_path?: string | null | undefined
   /** JSONPath of the number of records, `total` if absent; null: there is none. Under the default path it may be missing from answers. */
   total_path?: string | null | undefined
-  /** Exclusive bound of the offset. */
+  /** The list ends before this offset. */
   maximum_offset?: number | null | undefined
   /**
    * A page without records ends the list.
@@ -296,19 +296,19 @@ export type PaginatorConfig =
 
 export interface RetryConfig {
   /**
-   * Requests in all, the first included.
+   * Most requests, including the first.
    *
    * Default: `4`.
    */
   attempts?: number | null | undefined
   /**
-   * Statuses that are asked again.
+   * Statuses after which the request is sent again.
    *
    * Default: `[429,500,502,503,504]`.
    */
   statuses?: (number | string)[] | null | undefined
   /**
-   * Dropped connections and timeouts too.
+   * Whether to retry after a dropped connection or a timeout.
    *
    * Default: `true`.
    */
@@ -320,13 +320,13 @@ export interface RetryConfig {
    */
   base?: number | null | undefined
   /**
-   * Each wait is this many times the one before.
+   * Each wait is this many times longer than the one before.
    *
    * Default: `2`.
    */
   factor?: number | null | undefined
   /**
-   * Longest wait of its own, in seconds.
+   * Longest wait between two attempts, in seconds.
    *
    * Default: `300`.
    */
@@ -345,12 +345,12 @@ export interface RetryConfig {
    * Default: `full`.
    */
   jitter?: 'full' | 'none' | null | undefined
-  /** A successful answer with this text is asked again too. */
+  /** A successful answer that contains this text is retried too. */
   body_contains?: string | string[] | null | undefined
 }
 
 export interface RateLimitConfig {
-  /** Requests started in any such interval. */
+  /** Most requests in an interval. */
   requests?: number | null | undefined
   /**
    * Length of the interval in seconds.
@@ -358,14 +358,14 @@ export interface RateLimitConfig {
    * Default: `1`.
    */
   per?: number | null | undefined
-  /** Requests in flight. */
+  /** Most requests at the same time. */
   max_concurrency?: number | null | undefined
 }
 
 /** The API: what all resources have in common. */
 export interface ClientConfig {
   /**
-   * What relative paths are appended to; may be empty when every path is absolute.
+   * Address that paths are relative to. It may be empty if every path is absolute.
    *
    * Example: `https://api.example.com/v1/`.
    */
@@ -379,7 +379,7 @@ export interface ClientConfig {
    */
   auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | AuthKeys | Authenticator | null | undefined
   /**
-   * Paginator of every endpoint that has none.
+   * Paginator of every endpoint without one of its own.
    *
    * Allowed: `auto`, `single_page`, `json_link`, `json_response`, `header_link`, `cursor`, `header_cursor`, `page_number`, `{ type: 'offset' }`.
    *
@@ -392,11 +392,11 @@ export interface ClientConfig {
    * Example: `["files.example.com","http://localhost:8080"]`.
    */
   allowed_hosts?: string[] | null | undefined
-  /** When and how often a request is sent again. */
+  /** When and how often a failed request is sent again. */
   retry?: RetryConfig | null | undefined
-  /** Most requests in flight; without it Sluice adapts. */
+  /** Most requests at the same time. Without it, Sluice adapts. */
   concurrency?: number | null | undefined
-  /** Limits that the API states. */
+  /** Rate limits of the API. */
   rate_limit?: RateLimitConfig | null | undefined
   /** TypeScript: sends requests in place of Sluice. */
   transport?: Transport | null | undefined
@@ -417,7 +417,7 @@ export interface IncrementalParamConfig {
   /** The value that incremental loading starts from. */
   type: 'incremental'
   /**
-   * Field of the record that grows, as a name or JSONPath.
+   * Field of the record whose value grows, as a name or JSONPath.
    *
    * Example: `updated_at`.
    *
@@ -427,7 +427,7 @@ export interface IncrementalParamConfig {
   /** Where the first run begins. */
   initial_value?: string | number | boolean | bigint | null | undefined
   /**
-   * Which of two cursor values is further.
+   * Whether the greatest or the smallest value is the newest.
    *
    * Allowed: `max`, `min`.
    *
@@ -435,13 +435,13 @@ export interface IncrementalParamConfig {
    */
   last_value_func?: 'max' | 'min' | null | undefined
   /**
-   * Order in which the API lists records; paging ends as soon as a record is out of range.
+   * Order in which the API lists records. The list ends at the first record out of range.
    *
    * Allowed: `asc`, `desc`.
    */
   row_order?: 'asc' | 'desc' | null | undefined
   /**
-   * Whether records equal to the start value are loaded; those seen before are recognised.
+   * closed: records equal to the start value are loaded, unless they were loaded before. open: they are not.
    *
    * Allowed: `closed`, `open`.
    *
@@ -449,7 +449,7 @@ export interface IncrementalParamConfig {
    */
   range_start?: 'closed' | 'open' | null | undefined
   /**
-   * Whether records equal to `end_value` are loaded.
+   * closed: records equal to `end_value` are loaded. open: they are not.
    *
    * Allowed: `open`, `closed`.
    *
@@ -457,7 +457,7 @@ export interface IncrementalParamConfig {
    */
   range_end?: 'open' | 'closed' | null | undefined
   /**
-   * What happens to a record without cursor value.
+   * What to do with a record that has no cursor value.
    *
    * Allowed: `raise`, `include`, `exclude`.
    *
@@ -466,7 +466,7 @@ export interface IncrementalParamConfig {
   on_cursor_value_missing?: 'raise' | 'include' | 'exclude' | null | undefined
   /** How far to look back: seconds if `initial_value` is a timestamp, days if it is a date, else an amount. Without it, the values decide. */
   lag?: number | null | undefined
-  /** Key that recognises records seen before; default: that of the resource; empty: none. */
+  /** Key that recognises records that were loaded before. Default: that of the resource. Empty: none. */
   primary_key?: string | string[] | null | undefined
   /**
    * Take the window from a scheduler. Not supported: give `initial_value` and `end_value`.
@@ -474,21 +474,7 @@ export interface IncrementalParamConfig {
    * Default: `false`.
    */
   allow_external_schedulers?: false | null | undefined
-  /**
-   * How times are sent: `epoch_seconds`, `epoch_ms`, `epoch_us`, `iso8601`, `rfc1123`, or a pattern of strftime. Numbers of the API are seconds, milliseconds or microseconds by their size. What the format leaves out widens the window.
-   *
-   * Example: `%Y-%m-%d %H:%M`.
-   *
-   * Example: `epoch_ms`.
-   */
-  param_format?: string | null | undefined
-  /**
-   * Time zone in which a pattern of `param_format` is written; `UTC` if absent.
-   *
-   * Example: `Europe/Berlin`.
-   */
-  param_time_zone?: string | null | undefined
-  /** TypeScript: makes of a cursor value what the API wants; records are not touched. */
+  /** TypeScript: converts the cursor value into the form that the API wants. Records stay as they are. */
   convert?: ((value: JsonValue) => JsonValue) | null | undefined
   /** Older name of `convert`. */
   transform?: ((value: JsonValue) => JsonValue) | null | undefined
@@ -533,7 +519,7 @@ export type ResponseActionConfig =
 
 export interface IncrementalConfig {
   /**
-   * Field of the record that grows, as a name or JSONPath.
+   * Field of the record whose value grows, as a name or JSONPath.
    *
    * Example: `updated_at`.
    *
@@ -543,7 +529,7 @@ export interface IncrementalConfig {
   /** Where the first run begins. */
   initial_value?: string | number | boolean | bigint | null | undefined
   /**
-   * Which of two cursor values is further.
+   * Whether the greatest or the smallest value is the newest.
    *
    * Allowed: `max`, `min`.
    *
@@ -551,13 +537,13 @@ export interface IncrementalConfig {
    */
   last_value_func?: 'max' | 'min' | null | undefined
   /**
-   * Order in which the API lists records; paging ends as soon as a record is out of range.
+   * Order in which the API lists records. The list ends at the first record out of range.
    *
    * Allowed: `asc`, `desc`.
    */
   row_order?: 'asc' | 'desc' | null | undefined
   /**
-   * Whether records equal to the start value are loaded; those seen before are recognised.
+   * closed: records equal to the start value are loaded, unless they were loaded before. open: they are not.
    *
    * Allowed: `closed`, `open`.
    *
@@ -565,7 +551,7 @@ export interface IncrementalConfig {
    */
   range_start?: 'closed' | 'open' | null | undefined
   /**
-   * Whether records equal to `end_value` are loaded.
+   * closed: records equal to `end_value` are loaded. open: they are not.
    *
    * Allowed: `open`, `closed`.
    *
@@ -573,7 +559,7 @@ export interface IncrementalConfig {
    */
   range_end?: 'open' | 'closed' | null | undefined
   /**
-   * What happens to a record without cursor value.
+   * What to do with a record that has no cursor value.
    *
    * Allowed: `raise`, `include`, `exclude`.
    *
@@ -582,7 +568,7 @@ export interface IncrementalConfig {
   on_cursor_value_missing?: 'raise' | 'include' | 'exclude' | null | undefined
   /** How far to look back: seconds if `initial_value` is a timestamp, days if it is a date, else an amount. Without it, the values decide. */
   lag?: number | null | undefined
-  /** Key that recognises records seen before; default: that of the resource; empty: none. */
+  /** Key that recognises records that were loaded before. Default: that of the resource. Empty: none. */
   primary_key?: string | string[] | null | undefined
   /**
    * Take the window from a scheduler. Not supported: give `initial_value` and `end_value`.
@@ -590,27 +576,13 @@ export interface IncrementalConfig {
    * Default: `false`.
    */
   allow_external_schedulers?: false | null | undefined
-  /**
-   * How times are sent: `epoch_seconds`, `epoch_ms`, `epoch_us`, `iso8601`, `rfc1123`, or a pattern of strftime. Numbers of the API are seconds, milliseconds or microseconds by their size. What the format leaves out widens the window.
-   *
-   * Example: `%Y-%m-%d %H:%M`.
-   *
-   * Example: `epoch_ms`.
-   */
-  param_format?: string | null | undefined
-  /**
-   * Time zone in which a pattern of `param_format` is written; `UTC` if absent.
-   *
-   * Example: `Europe/Berlin`.
-   */
-  param_time_zone?: string | null | undefined
-  /** TypeScript: makes of a cursor value what the API wants; records are not touched. */
+  /** TypeScript: converts the cursor value into the form that the API wants. Records stay as they are. */
   convert?: ((value: JsonValue) => JsonValue) | null | undefined
-  /** Where a backfill ends; such a run reads and writes no state. Needs `initial_value`. */
+  /** End of a backfill. The run then neither reads nor writes state. Needs `initial_value`. */
   end_value?: string | number | boolean | bigint | null | undefined
-  /** Query parameter that is sent the value to start from. */
+  /** Query parameter for the value to start from. */
   start_param?: string | null | undefined
-  /** Query parameter that is sent `end_value`. */
+  /** Query parameter for `end_value`. */
   end_param?: string | null | undefined
 }
 
@@ -631,13 +603,13 @@ export interface EndpointConfig {
    * Default: `GET`.
    */
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | null | undefined
-  /** Query parameters. A list repeats the name; null leaves it out. Those named in the path are put there. */
+  /** Query parameters. A list repeats the name; null leaves it out. A parameter that the path names as `{name}` goes into the path instead. */
   params?: { [name: string]: ParamValueConfig } | null | undefined
-  /** JSON body. A string that is one placeholder takes the type of its value. */
+  /** JSON body. A text that is a single placeholder takes the type of its value. */
   json?: JsonObject | null | undefined
   /** Form body as map or list of pairs, or a raw body as text. */
   data?: JsonValue | null | undefined
-  /** Headers, over those of the client; null removes one. */
+  /** Headers. They replace those of the client with the same name; null removes one. */
   headers?: { [name: string]: string | number | boolean | bigint | null | Secret | SecretReference } | null | undefined
   /**
    * How to get from page to page.
@@ -647,25 +619,25 @@ export interface EndpointConfig {
    * Default: `auto`.
    */
   paginator?: 'auto' | 'single_page' | 'json_link' | 'json_response' | 'header_link' | 'cursor' | 'header_cursor' | 'page_number' | PaginatorKeys | Paginator | null | undefined
-  /** JSONPath of the records in the body; without it, or where it is empty, the first page decides. */
+  /** JSONPath of the records in the body. Without it, Sluice looks for the list in the first page. */
   data_selector?: string | null | undefined
   /**
-   * Whether it is an error that the selector matches nothing on the first page.
+   * Whether the run fails if the selector matches nothing on the first page.
    *
    * Default: `true`.
    */
   data_selector_required?: boolean | null | undefined
-  /** What to do with certain answers, in order. */
+  /** What to do with certain answers. The first that matches counts. */
   response_actions?: ResponseActionConfig[] | null | undefined
   /** Load only what is new. */
   incremental?: IncrementalConfig | null | undefined
   /**
-   * Instead of `client.auth`; null: no authentication.
+   * Replaces `client.auth`. null: no authentication.
    *
    * Allowed: `bearer`, `api_key`, `http_basic`, `oauth2_client_credentials`, `oauth2_jwt`.
    */
   auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | AuthKeys | Authenticator | null | undefined
-  /** Over `client.retry`, key by key. */
+  /** Replaces keys of `client.retry`. */
   retry?: RetryConfig | null | undefined
   /**
    * Seconds to wait for an answer, and for each part of it.
@@ -675,7 +647,7 @@ export interface EndpointConfig {
   timeout?: number | null | undefined
   /** Most pages of one list. */
   max_pages?: number | null | undefined
-  /** Most records of one list; the page that goes beyond is loaded whole. */
+  /** Most records of one list. The last page is loaded whole. */
   max_records?: number | null | undefined
   /** Most seconds that are spent on one list, waits included. What is under way then is given up, and the list ends with the pages before it. */
   max_seconds?: number | null | undefined
@@ -688,12 +660,12 @@ export interface EndpointConfig {
    */
   batch_size?: number | null | undefined
   /**
-   * Stands between the values of a batch.
+   * Text between the values of a batch.
    *
    * Default: `,`.
    */
   batch_separator?: string | null | undefined
-  /** Pages asked for before they are needed; 0: one after the other. */
+  /** How many pages to request ahead. 0: one page after the other. */
   read_ahead?: number | null | undefined
 }
 
@@ -714,7 +686,7 @@ export interface WriteDispositionKeys {
    */
   disposition: 'append' | 'replace' | 'merge' | 'skip'
   /**
-   * How rows are merged; only with `disposition: merge`.
+   * How rows are merged. Only with `disposition: merge`.
    *
    * Allowed: `delete-insert`, `upsert`, `insert-only`, `scd2`.
    *
@@ -722,26 +694,26 @@ export interface WriteDispositionKeys {
    */
   strategy?: 'delete-insert' | 'upsert' | 'insert-only' | 'scd2' | null | undefined
   /**
-   * `delete-insert`: each key arrives once, so that looking for duplicates can be left out.
+   * `delete-insert`: true promises that each key arrives once. Sluice then does not look for duplicates.
    *
    * Default: `false`.
    */
   deduplicated?: boolean | null | undefined
   /**
-   * `scd2`: names of the columns that hold from when and until when a row was valid.
+   * `scd2`: names of the two columns with the start and the end of a row’s validity.
    *
    * Default: `["_dlt_valid_from","_dlt_valid_to"]`.
    */
   validity_column_names?: [string, string] | null | undefined
   /**
-   * `scd2`: timestamp that marks rows still valid; without it they hold NULL.
+   * `scd2`: end date of rows that are still valid. Default: NULL.
    *
    * Example: `9999-12-31`.
    */
   active_record_timestamp?: string | null | undefined
   /** `scd2`: the moment of the change. It stays in the schema for runs that leave it out; null: the start of each load again, as before the first. */
   boundary_timestamp?: string | null | undefined
-  /** `scd2`: column that holds the hash of a row, where the records bring their own. */
+  /** `scd2`: column with the hash of a row, if the records have one. */
   row_version_column_name?: string | null | undefined
 }
 
@@ -757,28 +729,28 @@ export interface ColumnConfig {
   /** Name of the column, not normalised yet. */
   name?: string | null | undefined
   /**
-   * Type of the column; without it the first value decides.
+   * Type of the column. Without it, the first value decides.
    *
    * Allowed: `text`, `double`, `bool`, `timestamp`, `bigint`, `binary`, `json`, `decimal`, `wei`, `date`, `time`.
    */
   data_type?: 'text' | 'double' | 'bool' | 'timestamp' | 'bigint' | 'binary' | 'json' | 'decimal' | 'wei' | 'date' | 'time' | null | undefined
   /**
-   * Whether rows may lack a value.
+   * Whether the column may be NULL.
    *
    * Default: `true`.
    */
   nullable?: boolean | null | undefined
-  /** Bits of a bigint, bytes of a text, digits of a decimal or of a second. */
+  /** Bits of a bigint, bytes of a text, digits of a decimal, or digits of a second. */
   precision?: number | null | undefined
   /** Digits after the point of a decimal. */
   scale?: number | null | undefined
   /**
-   * Whether a timestamp is an instant, or a time on the wall.
+   * true: a timestamp with time zone. false: without.
    *
    * Default: `true`.
    */
   timezone?: boolean | null | undefined
-  /** Said about the column at the destination. */
+  /** Comment on the column, stored with the schema. */
   description?: string | null | undefined
   /** Part of the primary key. */
   primary_key?: boolean | null | undefined
@@ -798,17 +770,17 @@ export interface ColumnConfig {
   parent_key?: boolean | null | undefined
   /** Holds the row key of the root row. */
   root_key?: boolean | null | undefined
-  /** Merge: a row with true, or with any value that is no boolean, is deleted. */
+  /** Merge: a row with true in this column is deleted at the destination. In a column that is no boolean, any value but NULL counts as true. */
   hard_delete?: boolean | null | undefined
   /**
-   * Merge: of rows with one key, the first in this order stays.
+   * Merge: if several rows have the same key, the first in this order stays.
    *
    * Allowed: `asc`, `desc`.
    */
   dedup_sort?: 'asc' | 'desc' | null | undefined
   /** The column holds the cursor of incremental loading. */
   incremental?: boolean | null | undefined
-  /** The column took values that did not fit another. */
+  /** The column was made for values that did not fit another column. */
   variant?: boolean | null | undefined
   [key: `x-${string}`]: JsonValue | undefined
 }
@@ -835,7 +807,7 @@ export interface SchemaContractKeys {
    */
   columns?: 'evolve' | 'freeze' | 'discard_row' | 'discard_value' | null | undefined
   /**
-   * Values that do not fit the type of their column.
+   * Values of another type than the column has.
    *
    * Allowed: `evolve`, `freeze`, `discard_row`, `discard_value`.
    *
@@ -863,30 +835,30 @@ export interface NestedHintConfig {
    */
   write_disposition?: 'append' | 'replace' | 'merge' | 'skip' | WriteDispositionKeys | null | undefined
   /**
-   * Columns that identify a row; also used to recognise records that incremental loading sees twice.
+   * Columns that identify a row. Incremental loading also uses them to recognise records that it has loaded.
    *
    * Example: `id`.
    *
    * Example: `["shop","day"]`.
    */
   primary_key?: string | string[] | null | undefined
-  /** Merge: columns whose values, once new rows bring them, have all their old rows deleted. */
+  /** Merge: all old rows with a value that arrives in these columns are deleted first. */
   merge_key?: string | string[] | null | undefined
   /**
-   * Hints by column: a map from name to hints, or a list of hints with names.
+   * Hints for columns: a map from name to hints, or a list of hints with names.
    *
    * Example: `{"created_at":{"data_type":"timestamp"}}`.
    */
   columns?: ColumnsConfig | null | undefined
   /**
-   * What may change: new tables, new columns, other types.
+   * Which changes of the schema are allowed: new tables, new columns, other types.
    *
    * Allowed: `evolve`, `freeze`, `discard_row`, `discard_value`.
    *
    * Default: `evolve`.
    */
   schema_contract?: 'evolve' | 'freeze' | 'discard_row' | 'discard_value' | SchemaContractKeys | null | undefined
-  /** Depth to which nested lists become tables of their own; below it they stay JSON. */
+  /** How many levels of nested lists become tables. Deeper lists stay JSON. */
   max_table_nesting?: number | null | undefined
   /**
    * Table format, where the destination has several.
@@ -896,12 +868,12 @@ export interface NestedHintConfig {
   table_format?: 'iceberg' | 'delta' | 'hive' | 'native' | null | undefined
   /** Format of the files of the table where rows are kept as files: `parquet`, `jsonl` or `csv`. Elsewhere stored for dlt, and without effect. */
   file_format?: string | null | undefined
-  /** References to other tables; stored with the schema. */
+  /** References to other tables, stored with the schema. */
   references?: JsonObject[] | null | undefined
 }
 
 export interface ResourceKeys<Table extends string = string> {
-  /** Where the records are; a text is its `path`. */
+  /** Where the records are. A text is the `path`. */
   endpoint?: string | EndpointConfig | null | undefined
   /**
    * The records themselves, or in TypeScript a generator of them, in place of `endpoint`.
@@ -909,19 +881,19 @@ export interface ResourceKeys<Table extends string = string> {
    * Example: `[{"id":"eu"},{"id":"us"}]`.
    */
   records?: JsonObject[] | RecordsFunction | null | undefined
-  /** Keys of the parent’s record, each copied into the child as `_parent_key`. */
+  /** Fields of the parent’s record to copy into the child. Field `id` of parent `orders` becomes `_orders_id`. */
   include_from_parent?: string[] | null | undefined
   /** TypeScript: functions that see each record, in order. */
   processing_steps?: ProcessingStepConfig[] | null | undefined
-  /** Accepted, as dlt has it, and without effect: lists are read in parallel in any case; `--concurrency` and `client.concurrency` bound it. */
+  /** Accepted for dlt, without effect. Lists are always read in parallel; `--concurrency` and `client.concurrency` set the limit. */
   parallelized?: boolean | null | undefined
   /**
-   * Whether its records are loaded; if not, they are read only for its children.
+   * false: the records are read for child resources only and get no table.
    *
    * Default: `true`.
    */
   selected?: boolean | null | undefined
-  /** Name of its table; default: the name of the resource. */
+  /** Name of the table. Default: the name of the resource. */
   table_name?: Table | ((record: JsonObject) => string) | null | undefined
   /**
    * What happens to rows that are there already.
@@ -932,30 +904,30 @@ export interface ResourceKeys<Table extends string = string> {
    */
   write_disposition?: 'append' | 'replace' | 'merge' | 'skip' | WriteDispositionKeys | null | undefined
   /**
-   * Columns that identify a row; also used to recognise records that incremental loading sees twice.
+   * Columns that identify a row. Incremental loading also uses them to recognise records that it has loaded.
    *
    * Example: `id`.
    *
    * Example: `["shop","day"]`.
    */
   primary_key?: string | string[] | null | undefined
-  /** Merge: columns whose values, once new rows bring them, have all their old rows deleted. */
+  /** Merge: all old rows with a value that arrives in these columns are deleted first. */
   merge_key?: string | string[] | null | undefined
   /**
-   * Hints by column: a map from name to hints, or a list of hints with names.
+   * Hints for columns: a map from name to hints, or a list of hints with names.
    *
    * Example: `{"created_at":{"data_type":"timestamp"}}`.
    */
   columns?: ColumnsConfig | null | undefined
   /**
-   * What may change: new tables, new columns, other types.
+   * Which changes of the schema are allowed: new tables, new columns, other types.
    *
    * Allowed: `evolve`, `freeze`, `discard_row`, `discard_value`.
    *
    * Default: `evolve`.
    */
   schema_contract?: 'evolve' | 'freeze' | 'discard_row' | 'discard_value' | SchemaContractKeys | null | undefined
-  /** Depth to which nested lists become tables of their own; below it they stay JSON. */
+  /** How many levels of nested lists become tables. Deeper lists stay JSON. */
   max_table_nesting?: number | null | undefined
   /**
    * Table format, where the destination has several.
@@ -965,22 +937,22 @@ export interface ResourceKeys<Table extends string = string> {
   table_format?: 'iceberg' | 'delta' | 'hive' | 'native' | null | undefined
   /** Format of the files of the table where rows are kept as files: `parquet`, `jsonl` or `csv`. Elsewhere stored for dlt, and without effect. */
   file_format?: string | null | undefined
-  /** References to other tables; stored with the schema. */
+  /** References to other tables, stored with the schema. */
   references?: JsonObject[] | null | undefined
-  /** Hints of nested tables, by path under the resource. */
+  /** Hints for nested tables, by the path of their list. */
   nested_hints?: { [name: string]: NestedHintConfig } | null | undefined
   /**
-   * What becomes of rows that a complete listing no longer has: marked, or removed; with `with_parent`, which needs the primary key of the parent in `include_from_parent`, of rows whose parent’s row goes. Needs `write_disposition: merge` with a primary key, and a database. Default: they stay.
+   * What happens to rows that a complete list no longer has. `soft` marks them, `hard` removes them, `with_parent` does what is done to the row of the parent, whose primary key must be in `include_from_parent`. Needs `write_disposition: merge`, a primary key and a database. Default: they stay.
    *
    * Allowed: `soft`, `hard`, `with_parent`.
    */
   deletes?: 'soft' | 'hard' | 'with_parent' | null | undefined
-  /** The greatest share of a table that one run may take away, 0.1 if it is not given: by `deletes`, or by `write_disposition: replace` where the listing is not known to be complete. A run that would take more fails, and changes nothing. Resources that fill one table need the same share. */
+  /** Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `write_disposition: replace` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share. */
   max_delete_share?: number | null | undefined
 }
 
 export type NamedResource<Name extends string = string> = {
-  /** Name of the resource: of its table, unless `table_name` is given, and of its state. */
+  /** Name of the resource. It is also the name of its table, unless `table_name` is given, and of its state. */
   name: Name | (string & {})
 }
 
@@ -988,7 +960,7 @@ export type ResourceConfig<Name extends string = string, Table extends string = 
   NamedResource<Name> & ResourceKeys<Table>
 
 export interface ResourceDefaultsConfig<Table extends string = string> {
-  /** Keys of every endpoint. */
+  /** Defaults for the keys of every endpoint. */
   endpoint?: EndpointConfig | null | undefined
   /**
    * The records themselves, or in TypeScript a generator of them, in place of `endpoint`.
@@ -996,19 +968,19 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
    * Example: `[{"id":"eu"},{"id":"us"}]`.
    */
   records?: JsonObject[] | RecordsFunction | null | undefined
-  /** Keys of the parent’s record, each copied into the child as `_parent_key`. */
+  /** Fields of the parent’s record to copy into the child. Field `id` of parent `orders` becomes `_orders_id`. */
   include_from_parent?: string[] | null | undefined
   /** TypeScript: functions that see each record, in order. */
   processing_steps?: ProcessingStepConfig[] | null | undefined
-  /** Accepted, as dlt has it, and without effect: lists are read in parallel in any case; `--concurrency` and `client.concurrency` bound it. */
+  /** Accepted for dlt, without effect. Lists are always read in parallel; `--concurrency` and `client.concurrency` set the limit. */
   parallelized?: boolean | null | undefined
   /**
-   * Whether its records are loaded; if not, they are read only for its children.
+   * false: the records are read for child resources only and get no table.
    *
    * Default: `true`.
    */
   selected?: boolean | null | undefined
-  /** Name of its table; default: the name of the resource. */
+  /** Name of the table. Default: the name of the resource. */
   table_name?: Table | ((record: JsonObject) => string) | null | undefined
   /**
    * What happens to rows that are there already.
@@ -1019,30 +991,30 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
    */
   write_disposition?: 'append' | 'replace' | 'merge' | 'skip' | WriteDispositionKeys | null | undefined
   /**
-   * Columns that identify a row; also used to recognise records that incremental loading sees twice.
+   * Columns that identify a row. Incremental loading also uses them to recognise records that it has loaded.
    *
    * Example: `id`.
    *
    * Example: `["shop","day"]`.
    */
   primary_key?: string | string[] | null | undefined
-  /** Merge: columns whose values, once new rows bring them, have all their old rows deleted. */
+  /** Merge: all old rows with a value that arrives in these columns are deleted first. */
   merge_key?: string | string[] | null | undefined
   /**
-   * Hints by column: a map from name to hints, or a list of hints with names.
+   * Hints for columns: a map from name to hints, or a list of hints with names.
    *
    * Example: `{"created_at":{"data_type":"timestamp"}}`.
    */
   columns?: ColumnsConfig | null | undefined
   /**
-   * What may change: new tables, new columns, other types.
+   * Which changes of the schema are allowed: new tables, new columns, other types.
    *
    * Allowed: `evolve`, `freeze`, `discard_row`, `discard_value`.
    *
    * Default: `evolve`.
    */
   schema_contract?: 'evolve' | 'freeze' | 'discard_row' | 'discard_value' | SchemaContractKeys | null | undefined
-  /** Depth to which nested lists become tables of their own; below it they stay JSON. */
+  /** How many levels of nested lists become tables. Deeper lists stay JSON. */
   max_table_nesting?: number | null | undefined
   /**
    * Table format, where the destination has several.
@@ -1052,17 +1024,17 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
   table_format?: 'iceberg' | 'delta' | 'hive' | 'native' | null | undefined
   /** Format of the files of the table where rows are kept as files: `parquet`, `jsonl` or `csv`. Elsewhere stored for dlt, and without effect. */
   file_format?: string | null | undefined
-  /** References to other tables; stored with the schema. */
+  /** References to other tables, stored with the schema. */
   references?: JsonObject[] | null | undefined
-  /** Hints of nested tables, by path under the resource. */
+  /** Hints for nested tables, by the path of their list. */
   nested_hints?: { [name: string]: NestedHintConfig } | null | undefined
   /**
-   * What becomes of rows that a complete listing no longer has: marked, or removed; with `with_parent`, which needs the primary key of the parent in `include_from_parent`, of rows whose parent’s row goes. Needs `write_disposition: merge` with a primary key, and a database. Default: they stay.
+   * What happens to rows that a complete list no longer has. `soft` marks them, `hard` removes them, `with_parent` does what is done to the row of the parent, whose primary key must be in `include_from_parent`. Needs `write_disposition: merge`, a primary key and a database. Default: they stay.
    *
    * Allowed: `soft`, `hard`, `with_parent`.
    */
   deletes?: 'soft' | 'hard' | 'with_parent' | null | undefined
-  /** The greatest share of a table that one run may take away, 0.1 if it is not given: by `deletes`, or by `write_disposition: replace` where the listing is not known to be complete. A run that would take more fails, and changes nothing. Resources that fill one table need the same share. */
+  /** Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `write_disposition: replace` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share. */
   max_delete_share?: number | null | undefined
 }
 
@@ -1073,7 +1045,7 @@ export interface RestApiConfig<Name extends string = string, Table extends strin
   client: ClientConfig
   /** The lists to load. A text is the name of a resource and its path. */
   resources: (Name | ResourceConfig<Name, Table> | (RecordsFunction & NamedResource<Name>))[]
-  /** Keys of every resource that does not set them. */
+  /** Defaults for the keys of every resource. */
   resource_defaults?: ResourceDefaultsConfig<Table> | null | undefined
 }
 
@@ -1126,7 +1098,7 @@ export interface DocumentPipelineConfig<Name extends string = string, Table exte
   client: ClientConfig
   /** The lists to load. A text is the name of a resource and its path. */
   resources: (Name | ResourceConfig<Name, Table> | (RecordsFunction & NamedResource<Name>))[]
-  /** Keys of every resource that does not set them. */
+  /** Defaults for the keys of every resource. */
   resource_defaults?: ResourceDefaultsConfig<Table> | null | undefined
 }
 
@@ -1138,21 +1110,21 @@ export interface SourceConfig<Name extends string = string, Table extends string
    * Default: `rest_api`.
    */
   name?: string | null | undefined
-  /** Depth to which nested lists become tables, for resources that do not say. */
+  /** How many levels of nested lists become tables, for resources without a value of their own. */
   max_table_nesting?: number | null | undefined
   /**
-   * Whether nested tables carry the key of their root row.
+   * Adds the id of the top-level row to nested tables.
    *
    * Default: `false`.
    */
   root_key?: boolean | null | undefined
   /**
-   * Contract of resources that have none.
+   * Schema contract of resources without one of their own.
    *
    * Allowed: `evolve`, `freeze`, `discard_row`, `discard_value`.
    */
   schema_contract?: 'evolve' | 'freeze' | 'discard_row' | 'discard_value' | SchemaContractKeys | null | undefined
-  /** Accepted, as dlt has it, and without effect: lists are read in parallel in any case. */
+  /** Accepted for dlt, without effect. Lists are always read in parallel. */
   parallelized?: boolean | null | undefined
   /** Address of the JSON Schema, for editors. */
   $schema?: string | null | undefined
@@ -1160,7 +1132,7 @@ export interface SourceConfig<Name extends string = string, Table extends string
   client: ClientConfig
   /** The lists to load. A text is the name of a resource and its path. */
   resources: (Name | ResourceConfig<Name, Table> | (RecordsFunction & NamedResource<Name>))[]
-  /** Keys of every resource that does not set them. */
+  /** Defaults for the keys of every resource. */
   resource_defaults?: ResourceDefaultsConfig<Table> | null | undefined
 }
 

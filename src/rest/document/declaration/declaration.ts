@@ -13,26 +13,26 @@ import { auth, paginator } from './variants.js'
  */
 
 const rateLimit = z.strictObject({
-  requests: key(count, 'Requests started in any such interval.'),
+  requests: key(count, 'Most requests in an interval.'),
   per: key(z.number().positive(), { description: 'Length of the interval in seconds.', default: 1 }),
-  max_concurrency: key(count, 'Requests in flight.'),
+  max_concurrency: key(count, 'Most requests at the same time.'),
 })
 
 const client = z.strictObject({
   base_url: required(z.string(), {
-    description: 'What relative paths are appended to; may be empty when every path is absolute.',
+    description: 'Address that paths are relative to. It may be empty if every path is absolute.',
     examples: ['https://api.example.com/v1/'],
   }),
   headers: key(z.record(z.string(), z.union([z.string(), secretValue])), 'Headers of every request.'),
   auth: key(auth, 'Authentication of every request to `base_url` and `allowed_hosts`.'),
-  paginator: key(paginator, { description: 'Paginator of every endpoint that has none.', default: 'auto' }),
+  paginator: key(paginator, { description: 'Paginator of every endpoint without one of its own.', default: 'auto' }),
   allowed_hosts: key(z.array(name), {
     description: 'Other hosts or origins that may receive credentials and configured headers.',
     examples: [['files.example.com', 'http://localhost:8080']],
   }),
-  retry: key(retry, 'When and how often a request is sent again.'),
-  concurrency: key(count, 'Most requests in flight; without it Sluice adapts.'),
-  rate_limit: key(rateLimit, 'Limits that the API states.'),
+  retry: key(retry, 'When and how often a failed request is sent again.'),
+  concurrency: key(count, 'Most requests at the same time. Without it, Sluice adapts.'),
+  rate_limit: key(rateLimit, 'Rate limits of the API.'),
   transport: key(
     functionOf<Transport>('a function that sends a request', 'Transport'),
     'TypeScript: sends requests in place of Sluice.',
@@ -51,42 +51,48 @@ const processingStep = z.strictObject({
 const recordsFunction = functionOf<RecordsFunction>('a function that yields records', 'RecordsFunction')
 
 const resourceKeys = {
-  endpoint: key(z.union([z.string(), endpoint]), 'Where the records are; a text is its `path`.'),
+  endpoint: key(z.union([z.string(), endpoint]), 'Where the records are. A text is the `path`.'),
   records: key(z.union([z.array(jsonObject), recordsFunction]), {
     description: 'The records themselves, or in TypeScript a generator of them, in place of `endpoint`.',
     examples: [[{ id: 'eu' }, { id: 'us' }]],
   }),
-  include_from_parent: key(z.array(name), 'Keys of the parent’s record, each copied into the child as `_parent_key`.'),
+  include_from_parent: key(
+    z.array(name),
+    'Fields of the parent’s record to copy into the child. Field `id` of parent `orders` becomes `_orders_id`.',
+  ),
   processing_steps: key(z.array(processingStep), 'TypeScript: functions that see each record, in order.'),
   parallelized: key(
     z.boolean(),
-    'Accepted, as dlt has it, and without effect: lists are read in parallel in any case; `--concurrency` and `client.concurrency` bound it.',
+    'Accepted for dlt, without effect. Lists are always read in parallel; `--concurrency` and `client.concurrency` set the limit.',
   ),
   selected: key(z.boolean(), {
-    description: 'Whether its records are loaded; if not, they are read only for its children.',
+    description: 'false: the records are read for child resources only and get no table.',
     default: true,
   }),
-  table_name: key(resourceTableName, 'Name of its table; default: the name of the resource.'),
+  table_name: key(resourceTableName, 'Name of the table. Default: the name of the resource.'),
   ...tableHints,
-  nested_hints: key(nestedHints, 'Hints of nested tables, by path under the resource.'),
+  nested_hints: key(nestedHints, 'Hints for nested tables, by the path of their list.'),
   deletes: key(z.enum(['soft', 'hard', 'with_parent']), {
     description:
-      'What becomes of rows that a complete listing no longer has: marked, or removed; with `with_parent`, which needs the primary key of the parent in `include_from_parent`, of rows whose parent’s row goes. Needs `write_disposition: merge` with a primary key, and a database. Default: they stay.',
+      'What happens to rows that a complete list no longer has. `soft` marks them, `hard` removes them, `with_parent` does what is done to the row of the parent, whose primary key must be in `include_from_parent`. Needs `write_disposition: merge`, a primary key and a database. Default: they stay.',
   }),
   max_delete_share: key(z.number().min(0).max(1), {
     description:
-      'The greatest share of a table that one run may take away, 0.1 if it is not given: by `deletes`, or by `write_disposition: replace` where the listing is not known to be complete. A run that would take more fails, and changes nothing. Resources that fill one table need the same share.',
+      'Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `write_disposition: replace` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share.',
   }),
 }
 
 const resource = z.strictObject({
-  name: required(name, 'Name of the resource: of its table, unless `table_name` is given, and of its state.'),
+  name: required(
+    name,
+    'Name of the resource. It is also the name of its table, unless `table_name` is given, and of its state.',
+  ),
   ...resourceKeys,
 })
 
 const resourceDefaults = z.strictObject({
   ...resourceKeys,
-  endpoint: key(endpoint, 'Keys of every endpoint.'),
+  endpoint: key(endpoint, 'Defaults for the keys of every endpoint.'),
 })
 
 /** A whole document. */
@@ -96,5 +102,5 @@ export const restDocument = z.strictObject({
   resources: required(z.array(z.union([name, resource, recordsFunction])), {
     description: 'The lists to load. A text is the name of a resource and its path.',
   }),
-  resource_defaults: key(resourceDefaults, 'Keys of every resource that does not set them.'),
+  resource_defaults: key(resourceDefaults, 'Defaults for the keys of every resource.'),
 })

@@ -41,15 +41,21 @@ const responseAction = z
 
 export const retry = z
   .strictObject({
-    attempts: key(z.int().min(1), { description: 'Requests in all, the first included.', default: 4 }),
+    attempts: key(z.int().min(1), { description: 'Most requests, including the first.', default: 4 }),
     statuses: key(z.array(statusPattern), {
-      description: 'Statuses that are asked again.',
+      description: 'Statuses after which the request is sent again.',
       default: [429, 500, 502, 503, 504],
     }),
-    on_connection_error: key(z.boolean(), { description: 'Dropped connections and timeouts too.', default: true }),
+    on_connection_error: key(z.boolean(), {
+      description: 'Whether to retry after a dropped connection or a timeout.',
+      default: true,
+    }),
     base: key(seconds, { description: 'Seconds before the first retry.', default: 1 }),
-    factor: key(z.number().min(1), { description: 'Each wait is this many times the one before.', default: 2 }),
-    max_delay: key(seconds, { description: 'Longest wait of its own, in seconds.', default: 300 }),
+    factor: key(z.number().min(1), {
+      description: 'Each wait is this many times longer than the one before.',
+      default: 2,
+    }),
+    max_delay: key(seconds, { description: 'Longest wait between two attempts, in seconds.', default: 300 }),
     max_wait: key(seconds, {
       description:
         'Longest wait that the API may ask for (`Retry-After`, the end of a rate limit), in seconds. A longer one ends the run, which keeps its pages for the next.',
@@ -61,7 +67,7 @@ export const retry = z
     }),
     body_contains: key(
       z.union([z.string(), z.array(z.string())]),
-      'A successful answer with this text is asked again too.',
+      'A successful answer that contains this text is retried too.',
     ),
   })
   .meta({ id: 'retry' })
@@ -89,30 +95,33 @@ export const endpointKeys = {
   method: key(method, { description: 'HTTP method.', default: 'GET' }),
   params: key(z.record(z.string(), paramValue), {
     description:
-      'Query parameters. A list repeats the name; null leaves it out. Those named in the path are put there.',
+      'Query parameters. A list repeats the name; null leaves it out. A parameter that the path names as `{name}` goes into the path instead.',
   }),
-  json: key(jsonObject, 'JSON body. A string that is one placeholder takes the type of its value.'),
+  json: key(jsonObject, 'JSON body. A text that is a single placeholder takes the type of its value.'),
   data: key(jsonValue, 'Form body as map or list of pairs, or a raw body as text.'),
-  headers: key(z.record(z.string(), headerValue), 'Headers, over those of the client; null removes one.'),
+  headers: key(
+    z.record(z.string(), headerValue),
+    'Headers. They replace those of the client with the same name; null removes one.',
+  ),
   paginator: key(paginator, { description: 'How to get from page to page.', default: 'auto' }),
   data_selector: key(
     z.string(),
-    'JSONPath of the records in the body; without it, or where it is empty, the first page decides.',
+    'JSONPath of the records in the body. Without it, Sluice looks for the list in the first page.',
   ),
   data_selector_required: key(z.boolean(), {
-    description: 'Whether it is an error that the selector matches nothing on the first page.',
+    description: 'Whether the run fails if the selector matches nothing on the first page.',
     default: true,
   }),
-  response_actions: key(z.array(responseAction), 'What to do with certain answers, in order.'),
+  response_actions: key(z.array(responseAction), 'What to do with certain answers. The first that matches counts.'),
   incremental: key(incremental, 'Load only what is new.'),
-  auth: key(auth, 'Instead of `client.auth`; null: no authentication.'),
-  retry: key(retry, 'Over `client.retry`, key by key.'),
+  auth: key(auth, 'Replaces `client.auth`. null: no authentication.'),
+  retry: key(retry, 'Replaces keys of `client.retry`.'),
   timeout: key(z.number().positive(), {
     description: 'Seconds to wait for an answer, and for each part of it.',
     default: 60,
   }),
   max_pages: key(count, 'Most pages of one list.'),
-  max_records: key(count, 'Most records of one list; the page that goes beyond is loaded whole.'),
+  max_records: key(count, 'Most records of one list. The last page is loaded whole.'),
   max_seconds: key(
     z.number().positive(),
     'Most seconds that are spent on one list, waits included. What is under way then is given up, and the list ends with the pages before it.',
@@ -123,9 +132,9 @@ export const endpointKeys = {
     default: 1,
     examples: [50],
   }),
-  batch_separator: key(name, { description: 'Stands between the values of a batch.', default: ',' }),
+  batch_separator: key(name, { description: 'Text between the values of a batch.', default: ',' }),
   read_ahead: key(z.int().min(0), {
-    description: 'Pages asked for before they are needed; 0: one after the other.',
+    description: 'How many pages to request ahead. 0: one page after the other.',
   }),
 }
 

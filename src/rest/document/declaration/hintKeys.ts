@@ -12,7 +12,7 @@ export const schemaContract = z
       tables: key(contractMode, { description: 'New tables.', default: 'evolve' }),
       columns: key(contractMode, { description: 'New columns of known tables.', default: 'evolve' }),
       data_type: key(contractMode, {
-        description: 'Values that do not fit the type of their column.',
+        description: 'Values of another type than the column has.',
         default: 'evolve',
       }),
     }),
@@ -29,19 +29,20 @@ const writeDisposition = z
     z.strictObject({
       disposition: required(disposition, 'What happens to rows that are there already.'),
       strategy: key(mergeStrategy, {
-        description: 'How rows are merged; only with `disposition: merge`.',
+        description: 'How rows are merged. Only with `disposition: merge`.',
         default: 'delete-insert',
       }),
       deduplicated: key(z.boolean(), {
-        description: '`delete-insert`: each key arrives once, so that looking for duplicates can be left out.',
+        description:
+          '`delete-insert`: true promises that each key arrives once. Sluice then does not look for duplicates.',
         default: false,
       }),
       validity_column_names: key(z.tuple([name, name]), {
-        description: '`scd2`: names of the columns that hold from when and until when a row was valid.',
+        description: '`scd2`: names of the two columns with the start and the end of a row’s validity.',
         default: ['_dlt_valid_from', '_dlt_valid_to'],
       }),
       active_record_timestamp: key(z.string(), {
-        description: '`scd2`: timestamp that marks rows still valid; without it they hold NULL.',
+        description: '`scd2`: end date of rows that are still valid. Default: NULL.',
         examples: ['9999-12-31'],
       }),
       boundary_timestamp: key(z.string(), {
@@ -49,7 +50,7 @@ const writeDisposition = z
           '`scd2`: the moment of the change. It stays in the schema for runs that leave it out; null: the start of each load again, as before the first.',
       }),
       row_version_column_name: key(name, {
-        description: '`scd2`: column that holds the hash of a row, where the records bring their own.',
+        description: '`scd2`: column with the hash of a row, if the records have one.',
       }),
     }),
   ])
@@ -58,15 +59,15 @@ const writeDisposition = z
 const dataType = z.enum(DATA_TYPES)
 
 const columnHints = {
-  data_type: key(dataType, 'Type of the column; without it the first value decides.'),
-  nullable: key(z.boolean(), { description: 'Whether rows may lack a value.', default: true }),
-  precision: key(z.int().min(0), 'Bits of a bigint, bytes of a text, digits of a decimal or of a second.'),
+  data_type: key(dataType, 'Type of the column. Without it, the first value decides.'),
+  nullable: key(z.boolean(), { description: 'Whether the column may be NULL.', default: true }),
+  precision: key(z.int().min(0), 'Bits of a bigint, bytes of a text, digits of a decimal, or digits of a second.'),
   scale: key(z.int().min(0), 'Digits after the point of a decimal.'),
   timezone: key(z.boolean(), {
-    description: 'Whether a timestamp is an instant, or a time on the wall.',
+    description: 'true: a timestamp with time zone. false: without.',
     default: true,
   }),
-  description: key(z.string(), 'Said about the column at the destination.'),
+  description: key(z.string(), 'Comment on the column, stored with the schema.'),
   primary_key: key(z.boolean(), 'Part of the primary key.'),
   merge_key: key(z.boolean(), 'Part of the merge key.'),
   unique: key(z.boolean(), 'Values do not repeat.'),
@@ -76,10 +77,13 @@ const columnHints = {
   row_key: key(z.boolean(), 'Identifies a row for its nested tables.'),
   parent_key: key(z.boolean(), 'Holds the row key of the parent row.'),
   root_key: key(z.boolean(), 'Holds the row key of the root row.'),
-  hard_delete: key(z.boolean(), 'Merge: a row with true, or with any value that is no boolean, is deleted.'),
-  dedup_sort: key(z.enum(['asc', 'desc']), 'Merge: of rows with one key, the first in this order stays.'),
+  hard_delete: key(
+    z.boolean(),
+    'Merge: a row with true in this column is deleted at the destination. In a column that is no boolean, any value but NULL counts as true.',
+  ),
+  dedup_sort: key(z.enum(['asc', 'desc']), 'Merge: if several rows have the same key, the first in this order stays.'),
   incremental: key(z.boolean(), 'The column holds the cursor of incremental loading.'),
-  variant: key(z.boolean(), 'The column took values that did not fit another.'),
+  variant: key(z.boolean(), 'The column was made for values that did not fit another column.'),
 }
 
 /** Keys of a column hint. `x-` keys are free. */
@@ -99,28 +103,26 @@ export const tableHints = {
     default: 'append',
   }),
   primary_key: key(names, {
-    description: 'Columns that identify a row; also used to recognise records that incremental loading sees twice.',
+    description:
+      'Columns that identify a row. Incremental loading also uses them to recognise records that it has loaded.',
     examples: ['id', ['shop', 'day']],
   }),
-  merge_key: key(names, 'Merge: columns whose values, once new rows bring them, have all their old rows deleted.'),
+  merge_key: key(names, 'Merge: all old rows with a value that arrives in these columns are deleted first.'),
   columns: key(columns, {
-    description: 'Hints by column: a map from name to hints, or a list of hints with names.',
+    description: 'Hints for columns: a map from name to hints, or a list of hints with names.',
     examples: [{ created_at: { data_type: 'timestamp' } }],
   }),
   schema_contract: key(schemaContract, {
-    description: 'What may change: new tables, new columns, other types.',
+    description: 'Which changes of the schema are allowed: new tables, new columns, other types.',
     default: 'evolve',
   }),
-  max_table_nesting: key(
-    z.int().min(0),
-    'Depth to which nested lists become tables of their own; below it they stay JSON.',
-  ),
+  max_table_nesting: key(z.int().min(0), 'How many levels of nested lists become tables. Deeper lists stay JSON.'),
   table_format: key(z.enum(['iceberg', 'delta', 'hive', 'native']), 'Table format, where the destination has several.'),
   file_format: key(
     z.string(),
     'Format of the files of the table where rows are kept as files: `parquet`, `jsonl` or `csv`. Elsewhere stored for dlt, and without effect.',
   ),
-  references: key(z.array(jsonObject), 'References to other tables; stored with the schema.'),
+  references: key(z.array(jsonObject), 'References to other tables, stored with the schema.'),
 }
 
 export const resourceTableName = z.union([

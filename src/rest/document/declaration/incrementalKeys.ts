@@ -6,35 +6,39 @@ const convert = functionOf<(value: JsonValue) => JsonValue>('a function of a val
 
 const window = {
   cursor_path: required(name, {
-    description: 'Field of the record that grows, as a name or JSONPath.',
+    description: 'Field of the record whose value grows, as a name or JSONPath.',
     examples: ['updated_at', 'meta.at'],
   }),
   initial_value: key(scalar, 'Where the first run begins.'),
   last_value_func: key(z.enum(['max', 'min']), {
-    description: 'Which of two cursor values is further.',
+    description: 'Whether the greatest or the smallest value is the newest.',
     default: 'max',
   }),
   row_order: key(
     z.enum(['asc', 'desc']),
-    'Order in which the API lists records; paging ends as soon as a record is out of range.',
+    'Order in which the API lists records. The list ends at the first record out of range.',
   ),
   range_start: key(z.enum(['closed', 'open']), {
-    description: 'Whether records equal to the start value are loaded; those seen before are recognised.',
+    description:
+      'closed: records equal to the start value are loaded, unless they were loaded before. open: they are not.',
     default: 'closed',
   }),
   range_end: key(z.enum(['open', 'closed']), {
-    description: 'Whether records equal to `end_value` are loaded.',
+    description: 'closed: records equal to `end_value` are loaded. open: they are not.',
     default: 'open',
   }),
   on_cursor_value_missing: key(z.enum(['raise', 'include', 'exclude']), {
-    description: 'What happens to a record without cursor value.',
+    description: 'What to do with a record that has no cursor value.',
     default: 'raise',
   }),
   lag: key(
     z.number(),
     'How far to look back: seconds if `initial_value` is a timestamp, days if it is a date, else an amount. Without it, the values decide.',
   ),
-  primary_key: key(names, 'Key that recognises records seen before; default: that of the resource; empty: none.'),
+  primary_key: key(
+    names,
+    'Key that recognises records that were loaded before. Default: that of the resource. Empty: none.',
+  ),
   allow_external_schedulers: key(z.literal(false), {
     description: 'Take the window from a scheduler. Not supported: give `initial_value` and `end_value`.',
     default: false,
@@ -48,15 +52,18 @@ const window = {
     description: 'Time zone in which a pattern of `param_format` is written; `UTC` if absent.',
     examples: ['Europe/Berlin'],
   }),
-  convert: key(convert, 'TypeScript: makes of a cursor value what the API wants; records are not touched.'),
+  convert: key(
+    convert,
+    'TypeScript: converts the cursor value into the form that the API wants. Records stay as they are.',
+  ),
 }
 
 export const incremental = z
   .strictObject({
     ...window,
-    end_value: key(scalar, 'Where a backfill ends; such a run reads and writes no state. Needs `initial_value`.'),
-    start_param: key(name, 'Query parameter that is sent the value to start from.'),
-    end_param: key(name, 'Query parameter that is sent `end_value`.'),
+    end_value: key(scalar, 'End of a backfill. The run then neither reads nor writes state. Needs `initial_value`.'),
+    start_param: key(name, 'Query parameter for the value to start from.'),
+    end_param: key(name, 'Query parameter for `end_value`.'),
   })
   .meta({ id: 'incremental' })
 
