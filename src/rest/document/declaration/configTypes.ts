@@ -474,6 +474,20 @@ export interface IncrementalParamConfig {
    * Default: `false`.
    */
   allow_external_schedulers?: false | null | undefined
+  /**
+   * How times are sent: `epoch_seconds`, `epoch_ms`, `epoch_us`, `iso8601`, `rfc1123`, or a pattern of strftime. Numbers of the API are seconds, milliseconds or microseconds by their size. What the format leaves out widens the window.
+   *
+   * Example: `%Y-%m-%d %H:%M`.
+   *
+   * Example: `epoch_ms`.
+   */
+  param_format?: string | null | undefined
+  /**
+   * Time zone in which a pattern of `param_format` is written; `UTC` if absent.
+   *
+   * Example: `Europe/Berlin`.
+   */
+  param_time_zone?: string | null | undefined
   /** TypeScript: converts the cursor value into the form that the API wants. Records stay as they are. */
   convert?: ((value: JsonValue) => JsonValue) | null | undefined
   /** Older name of `convert`. */
@@ -576,6 +590,20 @@ export interface IncrementalConfig {
    * Default: `false`.
    */
   allow_external_schedulers?: false | null | undefined
+  /**
+   * How times are sent: `epoch_seconds`, `epoch_ms`, `epoch_us`, `iso8601`, `rfc1123`, or a pattern of strftime. Numbers of the API are seconds, milliseconds or microseconds by their size. What the format leaves out widens the window.
+   *
+   * Example: `%Y-%m-%d %H:%M`.
+   *
+   * Example: `epoch_ms`.
+   */
+  param_format?: string | null | undefined
+  /**
+   * Time zone in which a pattern of `param_format` is written; `UTC` if absent.
+   *
+   * Example: `Europe/Berlin`.
+   */
+  param_time_zone?: string | null | undefined
   /** TypeScript: converts the cursor value into the form that the API wants. Records stay as they are. */
   convert?: ((value: JsonValue) => JsonValue) | null | undefined
   /** End of a backfill. The run then neither reads nor writes state. Needs `initial_value`. */
