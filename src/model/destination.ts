@@ -125,6 +125,8 @@ export interface SqlQuery {
   readonly values?: readonly DatasetValue[] | undefined
   /** Rows per batch, default 2,048. */
   readonly batchRows?: number | undefined
+  /** Timestamps are ISO texts with all of their digits, not Dates. */
+  readonly exactTimes?: boolean | undefined
 }
 
 /**

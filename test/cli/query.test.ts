@@ -93,6 +93,19 @@ describe('sluice query', () => {
     )
   })
 
+  it('prints values exactly: microseconds, empty texts and bytes, quotation marks, negative zero', async () => {
+    const sql = `SELECT TIMESTAMPTZ '1969-12-31 23:59:59.000001Z' AS a, TIMESTAMP_NS '2024-01-01 00:00:00.123456789' AS b,
+      '' AS c, ''::BLOB AS d, '""' AS e, NULL AS f, -0.0::DOUBLE AS g, '=1+1' AS h`
+    expect((await sluice(['query', 'shops.yaml', sql, '--csv'])).stdout).toBe(
+      'a,b,c,d,e,f,g,h\n1969-12-31T23:59:59.000001Z,2024-01-01T00:00:00.123456789Z,"","","""""",,-0.0,=1+1\n',
+    )
+    expect((await sluice(['query', 'shops.yaml', sql, '--json'])).stdout).toContain(
+      '{"a":"1969-12-31T23:59:59.000001Z","b":"2024-01-01T00:00:00.123456789Z","c":"","d":"",',
+    )
+    const shown = await sluice(['show', 'shops.yaml', '_dlt_version', '--csv'])
+    expect(shown.stdout).toMatch(/,\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,6}Z,/)
+  })
+
   it('prints 100 rows of a table and says that there are more; --limit, and no limit for CSV', async () => {
     const numbers = 'SELECT unnest(range(5000)) AS n'
     expect((await sluice(['query', 'shops.yaml', numbers])).stdout).toMatch(/\n100 rows; there are more/)

@@ -264,6 +264,61 @@ describe('a server that refuses a setting of the session', () => {
   })
 })
 
+describe('a query', () => {
+  const asked = async (connection: Connection, sql: string) => {
+    const rows: unknown[] = []
+    for await (const batch of connection.query?.({ sql, exactTimes: true }) ?? []) rows.push(...batch.rows)
+    return rows
+  }
+
+  test('acts on nothing, whatever it calls, and finds its mistakes', async () => {
+    const database = await server.createDatabase()
+    await withConnection(postgres(server.url(database)), async connection => {
+      await runLoad(connection, schema, { loadId: '1.1', records: orders(1), tables: APPEND })
+      await server.sql(
+        database,
+        'CREATE SEQUENCE api_data.s; CREATE FUNCTION api_data.clean() RETURNS int LANGUAGE sql AS $$DELETE FROM api_data.orders; SELECT 1$$',
+      )
+      const refused = async (sql: string) =>
+        await expect(asked(connection, sql), sql).rejects.toMatchObject({ code: 'query' })
+      for (const sql of [
+        "SELECT nextval('s')",
+        'SELECT clean()',
+        'EXPLAIN ANALYZE SELECT clean()',
+        'WITH d AS (DELETE FROM orders RETURNING id) SELECT * FROM d',
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity',
+        'SELECT pg_catalog."pg_advisory_lock" /* /* a */ b */ (1)',
+        'SELECT U&"pg\\005fadvisory_lock"(1)',
+        "SELECT pg_read_file('/etc/hostname')",
+        "SELECT set_config('search_path', 'public', false)",
+        "SELECT pg_create_physical_replication_slot('s')",
+        "SELECT query_to_xml('SELECT 1', true, true, '')",
+        'SELECT lo_create(0)',
+        "COPY orders TO PROGRAM 'true'",
+        "DO 'BEGIN END'",
+        'SELECT $1::int',
+        'SELECT (SELECT generate_series(1, 2))',
+      ]) {
+        await refused(sql)
+      }
+      const [left] = await server.sql(
+        database,
+        "SELECT (SELECT count(*)::int FROM api_data.orders) AS rows, (SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND objid < 10) AS locks, (SELECT count(*)::int FROM pg_replication_slots) AS slots",
+      )
+      expect(left).toEqual({ rows: 1, locks: 0, slots: 0 })
+      expect(await asked(connection, "SELECT pg_total_relation_size('orders') > 0, random() < 1 FROM orders")).toEqual([
+        [true, true],
+      ])
+      expect(
+        await asked(
+          connection,
+          "SELECT timestamptz '1969-12-31 23:59:59.000001Z', timestamp '0044-03-15 01:02:03.5 BC'",
+        ),
+      ).toEqual([['1969-12-31T23:59:59.000001Z', '-000043-03-15T01:02:03.500Z']])
+    })
+  })
+})
+
 describe('readers', () => {
   test('see one load or the next, never a part', async () => {
     const database = await server.createDatabase()

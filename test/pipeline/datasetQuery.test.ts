@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Destination, duckdb, files, pipeline, QueryError, restApi } from '../../src/index.js'
@@ -57,6 +58,77 @@ describe.each(['duckdb', 'files'])('dataset().query() on %s', kind => {
     await expect(dataset.query('DELETE FROM shops')).rejects.toThrow(QueryError)
     await expect(dataset.query('SELECT $1 + 1').batches().next()).rejects.toThrow(QueryError)
     expect(await dataset.table('shops').count()).toBe(3)
+  })
+})
+
+describe('a query on DuckDB', () => {
+  async function loaded() {
+    const folder = await testFolder()
+    const shops = shopsIn(duckdb(join(folder, 'shops.duckdb')), join(folder, 'home'))
+    await shops.run()
+    return { folder, dataset: shops.dataset() }
+  }
+
+  test('writes no file, reads none, and changes no setting, whatever it is', { timeout: 60_000 }, async () => {
+    const { folder, dataset } = await loaded()
+    const outside = join(folder, 'outside')
+    const before = await readdir(folder)
+    const setting = "FROM duckdb_settings() WHERE name IN ('enable_logging', 'threads')"
+    const settings = await dataset.query(setting)
+    for (const sql of [
+      `EXPLAIN ANALYZE COPY shops TO '${outside}'`,
+      `/* a */ explain /* b */ analyze COPY shops TO '${outside}'`,
+      `EXPORT DATABASE '${outside}'`,
+      `FROM enable_logging('QueryLog', storage = 'file', storage_path = '${outside}')`,
+      `SELECT (SELECT count(*) FROM enable_logging())`,
+      'FROM checkpoint()',
+      `SELECT * FROM read_text('${join(folder, 'shops.duckdb')}')`,
+      `FROM glob('${folder}/*')`,
+      `FROM '${outside}.csv'`,
+      'DESCRIBE outside.csv',
+      `FROM query('FROM glob(''/*'')')`,
+      "FROM read_csv('http://127.0.0.1:1/x.csv')",
+      'EXPLAIN ANALYZE SET threads = 1',
+      "PRAGMA enable_profiling = 'json'",
+      'SELECT 1\0; DROP TABLE shops',
+      '-- nothing',
+    ]) {
+      await expect(dataset.query(sql), sql).rejects.toThrow(QueryError)
+    }
+    expect(await readdir(folder)).toEqual(before)
+    expect(await dataset.query(setting)).toEqual(settings)
+  })
+
+  test('reads in every form that SQL has for it', { timeout: 60_000 }, async () => {
+    const { dataset } = await loaded()
+    for (const [sql, rows] of [
+      ['; TABLE crm.shops;;', 3],
+      ['WITH a AS (FROM shops) FROM a, unnest([1, 2])', 6],
+      ['SUMMARIZE shops', 5],
+      ['FROM (DESCRIBE shops)', 5],
+      ['PIVOT shops ON city IN (Oslo, Rome) USING count(*)', 3],
+      ["FROM duckdb_columns() WHERE table_name = 'shops'", 5],
+      ['SELECT count(*) FROM information_schema.tables', 1],
+      ['EXPLAIN (FORMAT json) SELECT 1', 1],
+      ['EXPLAIN ANALYZE (SELECT 1)', 1],
+    ] as const) {
+      expect(await dataset.query(sql), sql).toHaveLength(rows)
+    }
+  })
+
+  test('gives each value as it is, or refuses it', async () => {
+    const { dataset } = await loaded()
+    const [row] =
+      await dataset.query(`SELECT [TIMESTAMP '2024-01-01 00:00:00.123456'] AS times, {'n': 'nan'::DOUBLE} AS nan,
+      'infinity'::DATE AS day, TIMESTAMP '1969-12-31 23:59:59.999999' AS at, MAP {'a': 1} AS map`)
+    expect(row).toEqual({
+      times: ['2024-01-01 00:00:00.123456'],
+      nan: { n: 'NaN' },
+      day: 'infinity',
+      at: new Date('1969-12-31T23:59:59.999Z'),
+      map: { a: 1 },
+    })
+    await expect(dataset.query('SELECT (city, id) AS pair FROM shops')).rejects.toThrow('members of column pair')
   })
 })
 

@@ -44,7 +44,7 @@ async function answer(
   { terminal, signal }: CommandContext,
 ): Promise<void> {
   const place = { ...pipeline, scrubber: scrubberOf(pipeline) }
-  await printRows(queryBatches(place, { sql }, signal), format, terminal.out, limit)
+  await printRows(queryBatches(place, { sql, exactTimes: true }, signal), format, terminal.out, limit)
 }
 
 /**

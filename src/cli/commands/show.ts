@@ -69,9 +69,9 @@ async function showPipeline(
     if (isTable) await showTables(counted, out)
     else await printRows(counted, format, out, undefined)
   } else if (columns !== undefined && !isTable) {
-    const rows = pipeline.dataset().table(table)
-    const limited = options.limit === undefined ? rows : rows.limit(options.limit)
-    await printRows(batchesOf(limited.batches(), columns), format, out, undefined)
+    const exact = connection.query?.({ sql: `SELECT * FROM "${table.replaceAll('"', '""')}"`, exactTimes: true })
+    const rows = exact ?? batchesOf(pipeline.dataset().table(table).batches(), columns)
+    await printRows(rows, format, out, options.limit)
   } else if (tables.has(table)) {
     await showTable(connection, table, [...(tables.get(table) ?? [])], options.limit ?? 10, out)
   } else {

@@ -36,7 +36,7 @@ export async function printRows(
     if (format === 'table') kept.push(...rows)
     else {
       const head = format === 'csv' && isFirst ? [csvLine(columns.map(({ name }) => name))] : []
-      const lines = rows.map(row => (format === 'csv' ? csvLine(row.map(csvText)) : jsonLine(columns, row)))
+      const lines = rows.map(row => (format === 'csv' ? csvLine(row) : jsonLine(columns, row)))
       const text = [...head, ...lines].map(line => `${out.isTerminal ? printable(line) : line}\n`).join('')
       out.write(text)
       await out.drained?.()
@@ -76,21 +76,19 @@ function printTable(
 function shownValue(value: RowValue): string {
   if (value === null) return 'NULL'
   if (value instanceof Uint8Array) return `${amount(value.length)} bytes`
-  return value instanceof Date ? value.toISOString() : typeof value === 'object' ? stringifyJson(value) : String(value)
+  if (value instanceof Date) return value.toISOString()
+  return typeof value === 'object' || Object.is(value, -0) ? stringifyJson(value) : String(value)
 }
 
 /** An empty field is NULL, an empty text is `""`. Binary values are base64. */
-function csvText(value: RowValue): string {
+function csvField(value: RowValue): string {
   if (value === null) return ''
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
-  const text = shownValue(value)
-  return text === '' ? '""' : text
+  const text = value instanceof Uint8Array ? Buffer.from(value).toString('base64') : shownValue(value)
+  return text === '' || /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-function csvLine(fields: readonly string[]): string {
-  return fields
-    .map(field => (field !== '""' && /[",\r\n]|^\s|\s$/.test(field) ? `"${field.replaceAll('"', '""')}"` : field))
-    .join(',')
+function csvLine(values: readonly RowValue[]): string {
+  return values.map(csvField).join(',')
 }
 
 function jsonLine(columns: QueryBatch['columns'], row: readonly RowValue[]): string {

@@ -1,21 +1,30 @@
-import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBType, DuckDBValue } from '@duckdb/node-api'
+import type {
+  DuckDBConnection,
+  DuckDBMapType,
+  DuckDBStructType,
+  DuckDBType,
+  DuckDBUnionType,
+  DuckDBValue,
+} from '@duckdb/node-api'
 import { parseJson } from '../../json/parse.js'
 import { type JsonValue, setMember } from '../../json/value.js'
 import type { DatasetValue, QueryBatch, RowValue, SqlQuery } from '../../model/destination.js'
 import { QueryError, SluiceError } from '../../model/errors.js'
 import { distinctNames } from '../sql/ddl.js'
+import { exactTime } from '../sql/exactTime.js'
 import { driver } from './database.js'
 import { DEFAULT_BATCH_ROWS, isInteger, isTimestamp } from './duckdbRead.js'
 import { schemaName } from './duckdbSession.js'
+import { readingStatement } from './readingStatement.js'
 
 /**
  * Runs one statement that only reads, see {@link SqlQuery}. The database cannot change: the transaction only reads.
- * Statements that write elsewhere, such as COPY, ATTACH and SET, are refused.
+ * What writes or reads elsewhere, such as COPY, ATTACH, SET and `read_csv`, is refused.
  */
 export async function* queryRows(
   connection: DuckDBConnection,
   dataset: string,
-  { sql, values = [], batchRows = DEFAULT_BATCH_ROWS }: SqlQuery,
+  { sql, values = [], batchRows = DEFAULT_BATCH_ROWS, exactTimes = false }: SqlQuery,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<QueryBatch> {
   const interrupt = (): void => connection.interrupt()
@@ -30,7 +39,11 @@ export async function* queryRows(
     const result = await statement.stream()
     const types = result.columnTypes()
     const columns = distinctNames(result.columnNames()).map((name, index) => ({ name, type: typeName(types[index]!) })) // as many
-    const converters = types.map(converterOf)
+    const nameless = columns.find((_, index) => losesMembers(types[index]!)) // as many
+    if (nameless !== undefined) {
+      throw new QueryError(`members of column ${nameless.name} have no names; write {'a': …, 'b': …}`)
+    }
+    const converters = types.map(type => converterOf(type, exactTimes))
     let rows: RowValue[][] = []
     let isFirst = true
     for await (const chunk of result.yieldRows()) {
@@ -65,20 +78,6 @@ export function tablesIn(connection: DuckDBConnection, sql: string): readonly st
   return connection.getTableNames(sql.replace(/\$\w+|\?/g, 'NULL'), false)
 }
 
-async function readingStatement(connection: DuckDBConnection, sql: string): Promise<DuckDBPreparedStatement> {
-  const { StatementType } = driver()
-  const statements = sql.trim() === '' ? undefined : await connection.extractStatements(sql)
-  if (statements === undefined || statements.count !== 1) {
-    throw new QueryError(`expected one statement that reads, not ${statements?.count ?? 0}`)
-  }
-  const statement = await statements.prepare(0)
-  const type = statement.statementType
-  if (type === StatementType.SELECT || type === StatementType.EXPLAIN) return statement
-  throw new QueryError(
-    `a query only reads, and this statement is ${StatementType[type]}; SELECT, FROM, WITH, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN are possible`,
-  )
-}
-
 /** Failures of the statement itself, with DuckDB's words and the place in the statement. Others stay as they are. */
 function queryError(error: unknown): unknown {
   if (error instanceof SluiceError || !(error instanceof Error)) return error
@@ -92,11 +91,28 @@ function typeName(type: DuckDBType): string {
   return type.alias ?? String(type)
 }
 
-function converterOf(type: DuckDBType): (value: DuckDBValue) => RowValue {
+/** The driver keeps members of structs by name. */
+function losesMembers(type: DuckDBType): boolean {
+  const {
+    entryNames = [],
+    entryTypes = [],
+    memberTypes = [],
+    keyType,
+    valueType,
+  } = type as Partial<
+    Pick<DuckDBStructType, 'entryNames' | 'entryTypes'> & Pick<DuckDBUnionType, 'memberTypes'> & DuckDBMapType
+  >
+  const inner = [...entryTypes, ...memberTypes, keyType, valueType].filter(one => one !== undefined)
+  const isDistinct = new Set(entryNames).size === entryNames.length
+  return !isDistinct || entryNames.includes('__proto__') || inner.some(losesMembers)
+}
+
+function converterOf(type: DuckDBType, exactTimes: boolean): (value: DuckDBValue) => RowValue {
   const name = typeName(type)
   if (name === 'JSON') return value => parseJson(String(value))
   if (isInteger(name)) return value => BigInt(value as bigint | number)
-  if (isTimestamp(name)) return instantOf
+  if (isTimestamp(name)) return exactTimes ? exactInstantOf : instantOf
+  if (name === 'DATE') return dateOf
   if (name === 'BLOB') return value => (value as { readonly bytes: Uint8Array }).bytes
   if (name === 'DOUBLE' || name === 'FLOAT' || name === 'BOOLEAN') return value => value as number | boolean
   return nested
@@ -112,8 +128,20 @@ function instantOf(value: DuckDBValue): RowValue {
   return Number.isNaN(date.getTime()) ? String(value) : date
 }
 
+function exactInstantOf(value: DuckDBValue): RowValue {
+  const instant = instantOf(value)
+  return instant instanceof Date ? exactTime(instant, String(value)) : instant
+}
+
+/** The driver does not know that the last day, and the first, stand for infinity. */
+function dateOf(value: DuckDBValue): RowValue {
+  const { days } = value as { readonly days: number }
+  return Math.abs(days) === 2 ** 31 - 1 ? (days < 0 ? '-infinity' : 'infinity') : String(value)
+}
+
 /** Lists, structs and maps as JSON values. All else without a plain form is DuckDB's text. */
 function nested(value: DuckDBValue): JsonValue {
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value)
   if (typeof value !== 'object' || value === null) return value
   if ('items' in value) return value.items.map(nested)
   if ('tag' in value) return nested(value.value)

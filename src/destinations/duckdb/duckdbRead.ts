@@ -78,7 +78,7 @@ function rowOf(
 }
 
 export const isInteger = (type: string): boolean => /^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/.test(type)
-export const isTimestamp = (type: string): boolean => type.startsWith('TIMESTAMP')
+export const isTimestamp = (type: string): boolean => /^TIMESTAMP(_\w+| WITH TIME ZONE)?$/.test(type)
 
 /** DuckDB turns values without a plain JavaScript form into text, and timestamps into milliseconds. */
 function selected(column: string, type: string): string {

@@ -2,6 +2,7 @@ import { parseJson } from '../../json/parse.js'
 import type { QueryBatch, RowValue, SqlQuery } from '../../model/destination.js'
 import { QueryError } from '../../model/errors.js'
 import { distinctNames } from '../sql/ddl.js'
+import { exactTime } from '../sql/exactTime.js'
 import type { PostgresClient, ResultColumn } from './postgresClient.js'
 import { postgresDialect } from './postgresDialect.js'
 import { boundValue, converterOf, DEFAULT_BATCH_ROWS } from './postgresRead.js'
@@ -13,13 +14,14 @@ import { boundValue, converterOf, DEFAULT_BATCH_ROWS } from './postgresRead.js'
 export async function* queryRows(
   client: PostgresClient,
   dataset: string,
-  { sql, values = [], batchRows = DEFAULT_BATCH_ROWS }: SqlQuery,
+  { sql, values = [], batchRows = DEFAULT_BATCH_ROWS, exactTimes = false }: SqlQuery,
 ): AsyncGenerator<QueryBatch> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
   try {
     const path = postgresDialect.identifier(dataset)
     await client.query(`SELECT pg_catalog.set_config('search_path', $1, true)`, [path])
     const bound = values.map(value => boundValue<null | boolean | number | bigint | string>(value))
+    await refuseActions(client, sql)
     const isDeclarable = !SHOWS.test(sql)
     if (isDeclarable) await client.query(`DECLARE _sluice_rows NO SCROLL CURSOR FOR ${sql}`, bound)
     let described: Described | undefined
@@ -28,7 +30,7 @@ export async function* queryRows(
         ? client.query(`FETCH ${Math.max(1, Math.trunc(batchRows))} FROM _sluice_rows`)
         : client.query(sql, bound))
       const isFirst = described === undefined
-      described ??= await describe(client, columns)
+      described ??= await describe(client, columns, exactTimes)
       const { readers } = described
       if (rows.length > 0 || isFirst) {
         yield {
@@ -50,28 +52,60 @@ const READS = new RegExp(`${BEFORE}(select|with|values|table|explain|show)\\b`, 
 /** These give rows, and Postgres has no cursors for them. */
 const SHOWS = new RegExp(`${BEFORE}(explain|show)\\b`, 'is')
 
+/**
+ * Fails if the statement names a function of the server that acts: ends a session, takes a lock, reads a file, drops a
+ * slot. No transaction refuses these. Postgres calls them volatile, as it does a few that are harmless. Functions in
+ * SQL and PL/pgSQL are bound to the transaction.
+ */
+async function refuseActions(client: PostgresClient, sql: string): Promise<void> {
+  // Escapes could spell any name.
+  if (/\bu&"/i.test(sql)) throw new QueryError('names are written without U&"…"')
+  const called = [...sql.toLowerCase().matchAll(CALLED)].map(([, name = '']) => name)
+  const { rows } = await client.query(ACTING, [`{${called.filter(name => !HARMLESS.test(name)).join(',')}}`])
+  const [acting] = rows
+  if (acting !== undefined) throw new QueryError(`a query only reads, and ${acting[0]}() acts on the server`)
+}
+
+/** Names before a parenthesis, or before a comment, behind which there may be one. */
+const CALLED = /([\p{L}_][\p{L}\p{N}_$]*)"?\s*(?:\(|\/\*|--)/gu
+
+const ACTING = `SELECT p.proname FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+WHERE p.proname = ANY($1::text[]) AND p.provolatile = 'v' AND l.lanname IN ('c', 'internal') LIMIT 1`
+
+const HARMLESS =
+  /^(random|random_normal|array_sample|array_shuffle|setseed|bernoulli|system|clock_timestamp|timeofday|gen_random_uuid|uuid_generate_v\w+|uuidv[47]|current_query|currval|lastval|pg_sleep|pg_(relation|table|indexes|total_relation|database|tablespace)_size|pg_is_in_recovery|pg_blocking_pids|pg_partition_\w+)$/
+
 interface Described {
   readonly columns: QueryBatch['columns']
   readonly readers: readonly ((text: string) => RowValue)[]
 }
 
-async function describe(client: PostgresClient, columns: readonly ResultColumn[]): Promise<Described> {
+async function describe(
+  client: PostgresClient,
+  columns: readonly ResultColumn[],
+  exactTimes: boolean,
+): Promise<Described> {
   const { rows } = await client.query(
     'SELECT pg_catalog.format_type(t.oid, NULL) FROM unnest($1::oid[]) WITH ORDINALITY AS t(oid, position) ORDER BY t.position',
     [`{${columns.map(({ typeId }) => typeId).join(',')}}`],
   )
   const types = rows.map(([type]) => String(type))
   const names = distinctNames(columns.map(({ name }) => name))
-  return { columns: names.map((name, index) => ({ name, type: types[index] ?? '' })), readers: types.map(readerOf) }
+  return {
+    columns: names.map((name, index) => ({ name, type: types[index] ?? '' })),
+    readers: types.map(type => readerOf(type, exactTimes)),
+  }
 }
 
-function readerOf(type: string): (text: string) => RowValue {
+function readerOf(type: string, exactTimes: boolean): (text: string) => RowValue {
   if (type === 'json' || type === 'jsonb') return text => parseJson(text)
   const convert = converterOf(type)
   return text => {
     const value = convert(text)
+    if (!(value instanceof Date)) return value
     // Dates that JavaScript does not have, such as infinity.
-    return value instanceof Date && Number.isNaN(value.getTime()) ? text : value
+    if (Number.isNaN(value.getTime())) return text
+    return exactTimes ? exactTime(value, text) : value
   }
 }
 
@@ -81,8 +115,12 @@ function queryError(error: unknown, sql: string): unknown {
   if (code === '25006') {
     return new QueryError('a query only reads, and this statement would write', { cause: error })
   }
-  // Data exceptions, wrong syntax and unknown names, features that are not there.
-  if (typeof code !== 'string' || !/^(22|42(?!501)|0A|26|34)/.test(code)) return error
+  const isUnbound = code === '08P01' && /^bind message supplies/.test(String(message))
+  // Data and cardinality, wrong syntax and unknown names, features that are not there, limits, states, raised by functions.
+  if (typeof code !== 'string' || !(isUnbound || /^(0A|2[124F6]|34|39|3[DF]|42(?!501)|44|54|55000|P0)/.test(code))) {
+    return error
+  }
+  if (isUnbound) return new QueryError('it has other parameters than it got values', { cause: error })
   const advice =
     code === '42601' && !READS.test(sql) ? `SELECT, WITH, VALUES, TABLE, EXPLAIN and SHOW are possible` : hint
   return new QueryError(`${String(message)}${typeof advice === 'string' ? `. ${advice}` : ''}`, { cause: error })

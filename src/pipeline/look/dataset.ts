@@ -222,6 +222,8 @@ export async function* queryBatches(
   signal?: AbortSignal,
 ): AsyncGenerator<QueryBatch> {
   try {
+    // The engines take it for the end of the statement.
+    if (statement.sql.includes('\0')) throw new QueryError('it holds a NUL character')
     if (!(await isThere({ destination }))) throw new QueryError(`there is no ${destination.name} yet; a run makes it`)
     await using connection = await destination.connect(datasetName, signal)
     if (connection.query === undefined) {
