@@ -98,38 +98,36 @@ From code: \`files('lake')\`, or \`files({ path: 's3://bucket/lake', format: 'cs
 |---|---|
 ${table.join('\n')}
 
-Each dataset is a folder, laid out as dlt's \`filesystem\` destination lays it out: data files by the layout
-(\`${DEFAULT_LAYOUT}\` unless \`layout\` says otherwise, with dlt's placeholders), \`init\`, and one object of JSON for each
+Each dataset is a folder with the layout of dlt's \`filesystem\` destination: data files by the layout
+(\`${DEFAULT_LAYOUT}\` unless \`layout\` says otherwise, with dlt's placeholders), \`init\`, and one JSON object for each
 load (\`_dlt_loads\`), schema (\`_dlt_version\`) and state (\`_dlt_pipeline_state\`), and one for the receipts of each load
-(\`_sluice_receipts\`). A dataset that dlt began is read and continued.
+(\`_sluice_receipts\`). Sluice reads and continues a dataset that dlt began.
 
-**Which format.** The first of these that says one: \`format\` of the destination, the table's \`file_format\`, the files that the table
-has already, those that the dataset has, Parquet. So a dataset that dlt keeps as \`jsonl\` stays one that dlt can read: dlt reads all
-files of a table in the format of the first. Where Sluice begins a dataset that dlt is to continue, name one format for both:
-\`format=jsonl\` here, or \`loader_file_format="parquet"\` there; dlt reads texts uncompressed or as gzip.
+**Which format.** The first of these that is given counts: \`format\` of the destination, the table's \`file_format\`, the format of the
+table's files, the format of the dataset's files, Parquet. So a dataset that dlt keeps as \`jsonl\` stays readable for dlt, which reads all
+files of a table in the format of the first one. If Sluice begins a dataset that dlt will continue, name one format for both:
+\`format=jsonl\` here, or \`loader_file_format="parquet"\` in dlt. dlt reads text files uncompressed or as gzip.
 
-**What counts.** The record of a load in \`_dlt_loads\` is written last, and only if there is none. Under \`_sluice\` it lists
-the files the load added and those it put out of use. Follow these records and you never see half a load or an empty
-table: a replaced file is deleted only after the record that replaces it is there. Whoever reads all files of a folder
-instead sees files of a load while it is being written, as with dlt.
+**Which files count.** Sluice writes the record of a load in \`_dlt_loads\` last, and only if there is none. Under \`_sluice\` it lists
+the files that the load added and those that it replaced. A reader that follows these records never sees half a load or an empty
+table: a replaced file is deleted only after the record of its replacement is there. A reader that takes all files of a folder
+also sees files of a load that is still being written, as with dlt.
 
-**Many loads.** Every 25 loads the records are summed up in \`_sluice_checkpoints\`. A load reads the newest checkpoint and the
-records behind it, and lists only what is behind it, so the thousandth asks for no more objects than the fiftieth: a small one sends a
-bucket 33 requests just behind a checkpoint and 73 where it makes one; without checkpoints it was 1,023. The records
-stay, for dlt and as the truth: the folder of checkpoints may be deleted at any time, and the next load reads them all once.
-Where dlt loads into the dataset too, all names are listed. A load that commits with an older id than those of a checkpoint
-keeps its note in \`_sluice_intents\` until a checkpoint has it. Do not let a Sluice from before checkpoints load into
-a bucket at the same time: its notes go at once, so such a load may stay unseen there.
+**Many loads.** Every 25 loads, Sluice sums up the records in \`_sluice_checkpoints\`. A load reads the newest checkpoint and the
+records after it. So the thousandth load sends no more requests than the fiftieth: a small load sends a bucket 33 requests after a
+checkpoint, and 73 if it makes one, instead of 1,023. The records stay. You may delete the folder of checkpoints at any time; the
+next load then reads all records once. If dlt loads into the dataset too, Sluice lists all names. A load that commits with an older
+id than those of a checkpoint keeps its note in \`_sluice_intents\` until a checkpoint has it. Do not let a version of Sluice without
+checkpoints load into a bucket at the same time: its load may stay unseen.
 
-**When a load dies.** Before its first file a load writes down in \`_sluice_intents\` what it is going to write. The next run
-of the pipeline removes what a dead one left. Should the dead one still be alive, on another machine, its commit fails,
-because its record is taken first, or because a newer load of the pipeline is there. Parts of a large file that a killed run was
-sending to a bucket are removed with the rest, where the key has \`s3:ListBucketMultipartUploads\`; else let a rule of
-the bucket do it (\`AbortIncompleteMultipartUpload\`), for the store keeps them, and bills them.
+**When a load dies.** Before its first file, a load notes in \`_sluice_intents\` what it will write. The next run of the pipeline
+removes what a dead load left. If that load is still alive on another machine, its commit fails. Parts of a large upload that a
+killed run left in a bucket are removed too, if the key has \`s3:ListBucketMultipartUploads\`. Otherwise set a rule of the bucket
+(\`AbortIncompleteMultipartUpload\`), because the store keeps them and bills them.
 
 **Text formats.** NDJSON is as dlt writes it: ISO times, decimals as texts, JSON inline, missing values left out; \`NaN\` and
-infinities are texts. In CSV texts are quoted; nothing between two commas is null, \`""\` is the empty text; binary is base64.
-In Parquet JSON is text.
+infinities are texts. In CSV, texts are quoted, an empty field is null, \`""\` is the empty text, and binary is base64.
+In Parquet, JSON is text.
 
 **S3.** Any store that speaks S3 with Signature Version 4. Keys stand in the address
 (\`?access_key_id=\${secrets.key_id}&secret_access_key=\${secrets.key}\`, also \`session_token\`) or come from \`AWS_ACCESS_KEY_ID\`, \`AWS_SECRET_ACCESS_KEY\` and
@@ -139,21 +137,22 @@ In Parquet JSON is text.
 \`endpoint\`, \`path_style\`. A store that ignores \`If-None-Match\` works, but cannot keep two machines apart that run one
 pipeline at the same time.
 
-**Profiles, SSO and roles.** Where the environment holds no keys, install AWS's own package, and Sluice asks it:
+**Profiles, SSO and roles.** If the environment holds no keys, install AWS's own package. Sluice then uses it:
 
 \`\`\`sh
 npm install @aws-sdk/credential-providers
 AWS_PROFILE=work sluice run feedback.yaml --destination s3://bucket/lake
 \`\`\`
 
-It looks where all of AWS's tools look, in this order: \`~/.aws/credentials\` and \`~/.aws/config\` with \`AWS_PROFILE\` (keys, SSO,
+It looks in the places of all AWS tools, in this order: \`~/.aws/credentials\` and \`~/.aws/config\` with \`AWS_PROFILE\` (keys, SSO,
 roles, \`credential_process\`), a web identity (\`AWS_WEB_IDENTITY_TOKEN_FILE\` and \`AWS_ROLE_ARN\`), the role of a container, the role of an
-instance. The region is that of the profile where \`AWS_REGION\` is not set. Credentials that end are renewed five minutes before,
-and when the store refuses them, so a load may take longer than they last. An answer of more than 256 kB, or none within 30 s, is an error. A provider of one's own is a function:
+instance. Without \`AWS_REGION\`, the region of the profile counts. Credentials are renewed five minutes before they expire,
+and when the store refuses them, so a load may take longer than they last. An answer of more than 256 kB, or none within 30 s, is an
+error. Your own provider is a function:
 \`files({ path: 's3://bucket/lake', s3: { credentials: fromTemporaryCredentials({ ... }) } })\`.
 
-**Room.** Rows wait on this machine until the commit, uncompressed, then each table becomes one file: in the folder itself,
-or for S3 in the system's temporary folder; \`stagingDir\` names another one. Reading a table of a bucket fetches its files.
+**Disk space.** Rows wait on this machine until the commit, uncompressed. Then each table becomes one file. Rows wait in the folder
+itself, or for S3 in the system's temporary folder; \`stagingDir\` names another one. Reading a table of a bucket fetches its files.
 `
 }
 

@@ -29,46 +29,46 @@ In a file the password is a secret: \`destination: postgres://loader:\${secrets.
 address itself, write \`/\`, \`@\`, \`#\`, \`?\`, \`:\` and \`%\` as %2F, %40, %23, %3F, %3A and %25.
 
 From code: \`postgres('postgres://…')\`, or \`postgres({ connectionString, password: new Secret(value), lockTimeoutMs: 10_000 })\`.
-Postgres 15 or later; a dataset is a schema of the database. The package is optional: who loads elsewhere does not need it.
+Postgres 15 or later. A dataset is a schema of the database. Install the package \`pg\` only if you load into Postgres.
 
 | Type | In Postgres |
 |---|---|
 ${TYPES.map(type => `| ${type} | \`${postgresDialect.typeName(type)}\` |`).join('\n')}
 
-A \`bigint\` of at most 16 or 32 bits is \`smallint\` or \`integer\`; a text with a precision is \`character varying(n)\`. Sluice
-makes no index and no constraint but NOT NULL; those you add stay, and one on the primary key makes merges into large tables faster.
+A \`bigint\` of at most 16 or 32 bits is \`smallint\` or \`integer\`. A text with a precision is \`character varying(n)\`. Sluice
+makes no index, and no constraint but NOT NULL. Those that you add stay. An index on the primary key makes merges into large tables faster.
 
-**What readers see.** A load is one transaction: until it ends they see what was before, from then on all of it. Where a
-table gets a new column they wait for the end of the commit, and the commit waits for readers that hold the table, for
-\`lockTimeoutMs\` (60 s). Rows for a table that exists wait in temporary tables; a table that the load makes is filled in the
-load's own transaction, which is open until the commit.
+**Readers during a load.** A load is one transaction. Readers see the old rows until it ends, and all new rows from then on. If a
+table gets a new column, readers wait for the end of the commit. The commit waits for readers that hold the table, for
+\`lockTimeoutMs\` (60 s). Rows for an existing table wait in temporary tables. A new table is filled inside the transaction of the
+load, which stays open until the commit.
 
-**When a load dies,** the server forgets all of it. The next run goes on with the pages in the journal. A lock of the
-server (an advisory one) keeps every other host from loading the same pipeline into the same dataset meanwhile. A run waits
-up to three seconds for it: the session of a process that was killed in the middle of a statement lives on until the server
-looks for its client, which it is told to do every second.
+**When a load dies,** the server rolls it back. The next run goes on with the pages in the journal. An advisory lock of the server
+keeps other hosts from loading the same pipeline into the same dataset at the same time. A run waits up to three seconds for it,
+because the session of a killed process lives on until the server notices that its client is gone.
 
-**Connecting.** In the address \`sslmode\` is \`disable\`, \`prefer\` (default), \`require\`, \`verify-ca\` or \`verify-full\`, with the
-meaning that libpq gives them: only the last two protect against somebody in between. Further \`sslrootcert\`, \`sslcert\`,
-\`sslkey\`, \`connect_timeout\` in seconds, and \`host=/var/run/postgresql\` for a Unix socket. Without a password in the address
-\`PGPASSWORD\` and \`~/.pgpass\` are asked. Through a pooler such as PgBouncer use its session mode: one that
-hands out sessions for a transaction each is recognised and refused, and nothing is changed.
+**Connecting.** \`sslmode\` in the address is \`disable\`, \`prefer\` (default), \`require\`, \`verify-ca\` or \`verify-full\`, with the
+meaning of libpq. Only the last two protect against somebody in between. Other parameters are \`sslrootcert\`, \`sslcert\`,
+\`sslkey\`, \`connect_timeout\` in seconds, and \`host=/var/run/postgresql\` for a Unix socket. Without a password in the address,
+Sluice reads \`PGPASSWORD\` and \`~/.pgpass\`. A pooler such as PgBouncer must be in session mode. Sluice recognises and refuses a
+pooler in transaction mode, and changes nothing.
 
-**Rights.** The least is a role with a schema of its own:
+**Rights.** A role with a schema of its own is enough:
 
 \`\`\`sql
 CREATE ROLE loader LOGIN PASSWORD '…';
 CREATE SCHEMA feedback_dataset AUTHORIZATION loader;
 \`\`\`
 
-and TEMPORARY on the database, which everybody has unless it was taken away. With CREATE on the database the role makes its
-schemas itself, and first loads are faster: new tables are then moved into place and not copied. A missing right ends the run
-with the GRANT that mends it, and nothing is changed.
+It also needs TEMPORARY on the database, which everybody has by default. With CREATE on the database, the role makes its
+schemas itself, and first loads are faster: new tables are moved into place instead of copied. If a right is missing, the run ends
+with the GRANT that gives it, and changes nothing.
 
-**Columns changed by hand** are left alone. Wider types are welcome (\`numeric\` for \`bigint\`, \`text\` for \`character varying\`);
-where values would be rounded or not fit at all the load fails and names the column.
+**Columns changed by hand** stay as they are. Wider types work (\`numeric\` for \`bigint\`, \`text\` for \`character varying\`).
+If values would be rounded or would not fit, the load fails and names the column.
 
-**Policies, views, rules, triggers.** A load must see every row of its tables: where a row-level policy hides some from the role, a view
-stands in place of a table, or a rule does something else instead (\`DO INSTEAD\`), it ends with an error and changes nothing. Triggers of yours run; no receipt knows of rows that one drops or changes.
+**Policies, views, rules, triggers.** A load must see every row of its tables. It ends with an error and changes nothing if a
+row-level policy hides rows from the role, if a view stands in place of a table, or if a rule replaces a statement (\`DO INSTEAD\`).
+Your triggers run. Receipts do not know of rows that a trigger drops or changes.
 `
 }
