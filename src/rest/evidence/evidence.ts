@@ -189,6 +189,14 @@ export function absent(what: string): ListEnd {
   return { ...because('never_seen', what), unlessSeen: { what, end: because('no_next', what) } }
 }
 
+/** What shows that an API does not cap its pages at one record. */
+export const LONGER_PAGE = 'page of several records'
+
+/** The end of a list of one short page. If another list of the resource had a longer one, nothing caps pages so. */
+export function perhapsCapped(records: number): ListEnd {
+  return { ...because('unsettled_page', records), unlessSeen: { what: LONGER_PAGE, end: because('empty_page') } }
+}
+
 /** The end of a list whose answers have a place for `what`, but it is empty. */
 export function nothingLeft(what: string): ListEnd {
   return { ...because('no_next', what), saw: [what] }

@@ -2,7 +2,7 @@ import type { ListEnd } from '../../model/source.js'
 import type { Paginator } from '../api.js'
 import type { Reading } from '../list/readAnswer.js'
 import type { Claim, Envelope } from './envelope.js'
-import { because, moveOf } from './evidence.js'
+import { because, LONGER_PAGE, moveOf } from './evidence.js'
 import { type Circle, type KeyTable, Repetition } from './repetition.js'
 
 /** What the judgement of a list needs to know about how it is read. */
@@ -26,6 +26,7 @@ export class ListEvidence {
   readonly #kind: ListKind
   readonly #repetition: Repetition
   #records = 0
+  #longestPage = 0
   #last: Envelope = {}
   #lastRecords = 0
   #total: Claim | undefined
@@ -82,6 +83,7 @@ export class ListEvidence {
   page(reading: Reading, number: number, announced: number | undefined): Circle | undefined {
     const { selection, envelope, response } = reading
     this.#records += selection.count
+    this.#longestPage = Math.max(this.#longestPage, selection.count)
     if (announced !== undefined) this.#announced = announced
     this.#mostAnnounced = Math.max(this.#mostAnnounced, announced ?? 0)
     this.#takeClaims(envelope, selection.count)
@@ -125,7 +127,8 @@ export class ListEvidence {
   /** The worst doubt counts. If several are equal, the first one does. */
   doubt(doubt: ListEnd | undefined): void {
     if (doubt !== undefined && moveOf(doubt) !== 'moved') this.#hasOtherDoubt = true
-    if (this.#doubt === undefined || (this.#doubt.end !== 'suspect' && doubt?.end === 'suspect')) this.#doubt = doubt
+    if (this.#doubt === undefined || (this.#doubt.unlessSeen !== undefined && doubt !== undefined)) this.#doubt = doubt
+    else if (this.#doubt.end !== 'suspect' && doubt?.end === 'suspect') this.#doubt = doubt
   }
 
   /** The API leaves records out of its pages, so its totals do not match the records that come. */
@@ -135,7 +138,7 @@ export class ListEvidence {
 
   /** How the list ended overall. `led`: an earlier answer led the paginator to another page. */
   judge(end: ListEnd, paginator: Paginator | undefined, led: boolean): ListEnd {
-    const saw = [...(end.saw ?? []), ...this.#sawListText()]
+    const saw = [...(end.saw ?? []), ...this.#sawListText(), ...(this.#longestPage > 1 ? [LONGER_PAGE] : [])]
     const own = led && end.unlessSeen !== undefined ? end.unlessSeen.end : end
     const judged = this.#judged(own, paginator)
     const move = moveOf(judged)

@@ -1,7 +1,7 @@
 import { RequestError } from '../../model/errors.js'
 import type { ListEnd, Page } from '../../model/source.js'
 import type { ApiRequest, Paginator, RequestPatch } from '../api.js'
-import { because } from '../evidence/evidence.js'
+import { because, perhapsCapped } from '../evidence/evidence.js'
 import { barePath, ListEvidence } from '../evidence/listEvidence.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import { TimeUpError } from '../http/retry.js'
@@ -237,6 +237,9 @@ export class ListWalk {
     switch (settled.means) {
       case 'unknown':
         this.#evidence.doubt(because('unsettled_page', records))
+        break
+      case 'unasked':
+        this.#evidence.doubt(perhapsCapped(records))
         break
       case 'filtered':
         this.#evidence.leavesRecordsOut()

@@ -8,10 +8,10 @@ export interface Settled {
   /** The page after it, or the one that belongs in its place. */
   readonly reading: Reading
   /**
-   * `capped`: the API caps its pages. `filtered`: it leaves records out of them. `unknown`: it did not say. Absent:
-   * nothing changes.
+   * `capped`: the API caps its pages. `filtered`: it leaves records out of them. `unknown`: it did not say. `unasked`:
+   * all lists of the resource may be capped like this one. Absent: nothing changes.
    */
-  readonly means?: 'capped' | 'filtered' | 'unknown'
+  readonly means?: 'capped' | 'filtered' | 'unknown' | 'unasked'
 }
 
 /** What is needed to find out the cause of a short page. */
@@ -36,9 +36,10 @@ export async function settleShortPage(
   const behind = short.behind(previous.page)
   if (keyOf(behind) === requestKey(reading.page.request)) return settleOverlap(previous, reading, short, settling)
   const isEnd = reading.page.records === 0
-  // A page is not capped if another one was longer. With a limit of two, a page of one record is taken for the end, as by
-  // dlt, whose requests the conformance cases fix.
-  if (isEnd && (previous.page.records < longestPage || short.limit === 2)) return { reading }
+  // A page is not capped if another one was longer.
+  if (isEnd && previous.page.records < longestPage) return { reading }
+  // A limit of two is not asked about: the conformance cases fix dlt's requests. So one record may be all, or the cap.
+  if (isEnd && short.limit === 2) return { reading, means: 'unasked' }
   const between = await ask(behind)
   if (between === undefined) return { reading, means: 'unknown' }
   const known = new Set([...numbersOf(previous, primaryKey), ...numbersOf(reading, primaryKey)])

@@ -16,7 +16,7 @@ import type { Thing } from './truth.js'
  *    that is null, or was there before (in this list or another one of its resource) and is now absent, a has_more of false,
  *    a total or number of pages that was reached. An empty page far behind a short one, where the offset left out what the
  *    shorter page did not give, is no evidence, unless another page of the resource was longer: an API that caps its pages
- *    caps them all alike, and at no less than two records.
+ *    caps them all alike.
  *    A document that declares the list to be one page is evidence, and one that declares a cursor's list to end with its
  *    first empty page, whatever cursor that has.
  *
@@ -95,7 +95,7 @@ function hasEnded(style: Style, answers: readonly Answer[], records: number, kno
 function isReached(answers: readonly Answer[], { longestPage }: Known): boolean {
   const last = answers.findLast(({ told }) => (told.list ?? []).length > 0)
   const length = last?.told.list?.length ?? 0
-  if (last === undefined || length < Math.max(2, longestPage)) return true
+  if (last === undefined || length < longestPage) return true
   const end = last.asked.start + length
   return answers.some(({ asked, told }) => isEmpty(told) && asked.start > last.asked.start && asked.start <= end)
 }
