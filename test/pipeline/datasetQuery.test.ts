@@ -132,6 +132,17 @@ describe('a query on DuckDB', () => {
   })
 })
 
+test('a query that was stopped before it began does not begin', async () => {
+  const folder = await testFolder()
+  const destination = duckdb(join(folder, 'shops.duckdb'))
+  await shopsIn(destination, join(folder, 'home')).run()
+  const stop = new AbortController()
+  await using connection = await destination.connect('crm', stop.signal)
+  stop.abort()
+  const batches = connection.query?.({ sql: 'SELECT count(*) FROM range(100000000000) AS a(i) WHERE hash(i) = 3' })
+  await expect(batches?.next()).rejects.toMatchObject({ name: 'AbortError' })
+})
+
 test('a query before the first load is refused and makes nothing', async () => {
   const folder = await testFolder()
   const dataset = shopsIn(duckdb(join(folder, 'shops.duckdb')), join(folder, 'home')).dataset()

@@ -36,6 +36,8 @@ export async function* queryRows(
   try {
     const statement = await readingStatement(connection, sql)
     statement.bind(values.map(boundValue))
+    // Before the statement runs there is nothing to interrupt.
+    signal?.throwIfAborted()
     const result = await statement.stream()
     const types = result.columnTypes()
     const columns = distinctNames(result.columnNames()).map((name, index) => ({ name, type: typeName(types[index]!) })) // as many
