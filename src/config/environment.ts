@@ -1,6 +1,8 @@
 import { ConfigError } from '../model/errors.js'
+import { Secret } from '../model/secrets/secret.js'
 import type { RetryPolicy } from '../rest/api.js'
 import { defaultRetry } from '../rest/document/resources/retryPolicy.js'
+import type { HttpProxy, Proxies } from '../rest/http/proxies.js'
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -49,6 +51,45 @@ export function requestSettings(env: Environment): RequestSettings {
       maxDelayMs: maxDelay === undefined ? dltRetry.maxDelayMs : maxDelay * 1_000,
     },
     timeoutMs,
+  }
+}
+
+/**
+ * The proxies of `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`. A name in small letters comes first, as with
+ * curl. Throws a ConfigError that repeats no password.
+ */
+export function proxySettings(env: Environment): Proxies | undefined {
+  const secrets: Secret[] = []
+  const proxy = (...names: readonly string[]): HttpProxy | undefined => {
+    const variable = names.flatMap(name => [name.toLowerCase(), name]).find(name => isSet(env, name))
+    return variable === undefined ? undefined : proxyOf(env[variable] ?? '', variable, secrets)
+  }
+  const https = proxy('HTTPS_PROXY', 'ALL_PROXY')
+  const http = proxy('HTTP_PROXY', 'ALL_PROXY')
+  if (https === undefined && http === undefined) return undefined
+  return { https, http, except: env.no_proxy ?? env.NO_PROXY, secrets }
+}
+
+function proxyOf(text: string, variable: string, secrets: Secret[]): HttpProxy {
+  const written = /^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `http://${text}`
+  const url = URL.canParse(written) ? new URL(written) : undefined
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol)) {
+    const expected = 'expected the address of an HTTP proxy, as in http://proxy.example.com:3128'
+    throw new ConfigError([{ place: { path: variable }, message: `${expected}; percent-encode its password` }])
+  }
+  if (url.username === '') return { url: url.origin }
+  const pair = `${plain(url.username)}:${plain(url.password)}`
+  const authorization = new Secret(`Basic ${Buffer.from(pair).toString('base64')}`, variable)
+  const parts = [plain(url.password), pair, Buffer.from(pair).toString('base64')].filter(part => part !== '')
+  secrets.push(authorization, ...parts.map(part => new Secret(part, variable)))
+  return { url: url.origin, authorization }
+}
+
+function plain(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
   }
 }
 

@@ -17,7 +17,7 @@ import type { PlaceOf } from '../rest/document/problems.js'
 import type { HostBudget } from '../rest/http/hostBudget.js'
 import { restSource } from '../rest/restSource.js'
 import type { ContractMode, SchemaContract } from '../schema/schemaTypes.js'
-import { type Environment, processEnvironment, requestSettings } from './environment.js'
+import { type Environment, processEnvironment, proxySettings, requestSettings } from './environment.js'
 import { findingAll, secretResolver } from './secrets.js'
 
 export interface RestApiOptions {
@@ -109,7 +109,7 @@ export function restApiFrom(document: unknown, options: RestApiOptions): Source 
   const resolver = secretResolver({ env, cwd, folder, pipeline, source: name, warn })
   const lookup = options.withoutSecrets === true ? findingAll(resolver) : resolver
   const parsed = parseRestConfig(document, { ...options, ...requestSettings(env), lookup })
-  return restSource(parsed, { budget: options.budget })
+  return restSource(parsed, { budget: options.budget, proxies: proxySettings(env) })
 }
 
 function warnProcess(message: string): void {

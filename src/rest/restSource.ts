@@ -30,6 +30,7 @@ import type {
 import { because } from './evidence/evidence.js'
 import { type Client, createClient } from './http/client.js'
 import type { HostBudget } from './http/hostBudget.js'
+import type { Proxies } from './http/proxies.js'
 import { includedName } from './list/includeParent.js'
 import { type ListReader, tellOnce } from './list/listReader.js'
 import { readList } from './list/pages.js'
@@ -46,8 +47,7 @@ export interface RestSourceOptions {
   readonly scrubber?: Scrubber | undefined
   /** Limits of hosts that other sources share. */
   readonly budget?: HostBudget | undefined
-  /** URL of an HTTP proxy. */
-  readonly proxy?: string | undefined
+  readonly proxies?: Proxies | undefined
   readonly userAgent?: string | undefined
   readonly maxBodyBytes?: number | undefined
 }
@@ -55,7 +55,7 @@ export interface RestSourceOptions {
 /** The source of a checked document. It opens nothing until the first page is requested. */
 export function restSource(model: RestModel, options: RestSourceOptions = {}): Source {
   const scrubber = options.scrubber ?? createScrubber()
-  for (const secret of secretsIn(model)) scrubber.add(secret)
+  for (const secret of [...secretsIn(model), ...(options.proxies?.secrets ?? [])]) scrubber.add(secret)
   const { rateLimit } = model.client
   const client = createClient({
     transport: model.client.transport ?? options.transport,
@@ -63,7 +63,7 @@ export function restSource(model: RestModel, options: RestSourceOptions = {}): S
     scrubber,
     limits: { requests: rateLimit?.requests, perMs: rateLimit?.perMs, maxConcurrency: rateLimit?.maxConcurrency },
     budget: options.budget,
-    proxy: options.proxy,
+    proxies: options.proxies,
     userAgent: options.userAgent,
     maxBodyBytes: options.maxBodyBytes,
   })

@@ -47,7 +47,9 @@ describe('a certificate that nobody trusts', () => {
     await expect(client.send(get(`${origin}/x`), sending(origin))).rejects.toMatchObject({
       code: 'connection',
       attempts: 1,
-      message: expect.stringMatching(/certificate of 127\.0\.0\.1:\d+ is not trusted \([A-Z_]*CERT[A-Z_]*\)/),
+      message: expect.stringMatching(
+        /certificate of 127\.0\.0\.1:\d+ is not trusted \([A-Z_]*CERT[A-Z_]*\); .* NODE_EXTRA_CA_CERTS/,
+      ),
     })
     expect(requests).toBe(0)
   })
@@ -70,12 +72,10 @@ it.each([
   },
 )
 
-it('can be prepared and closed without a request, even where it cannot be opened', async () => {
-  for (const options of [{}, { proxy: 'no address' }]) {
-    const transport = httpTransport(options)
-    transport.prepare()
-    await transport.close()
-  }
+it('can be prepared and closed without a request', async () => {
+  const transport = httpTransport()
+  transport.prepare()
+  await transport.close()
 })
 
 describe('a public name that stands for an address inside this network', () => {

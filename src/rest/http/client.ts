@@ -6,6 +6,7 @@ import type { Clock } from '../../model/source.js'
 import type { ApiRequest, ApiResponse, Authenticator, RetryPolicy, SignContext, Transport } from '../api.js'
 import { type Attempt, attempt, type Credentials, type ExchangeContext, type OwnedResponse } from './exchange.js'
 import type { HostBudget } from './hostBudget.js'
+import type { Proxies } from './proxies.js'
 import { createGate, type EnterOptions, type Gate, isThrottled, type RateLimits } from './rateLimit.js'
 import { redactUrl } from './redact.js'
 import { BodyBuffers } from './responseBody.js'
@@ -30,8 +31,8 @@ export interface ClientOptions {
   readonly maxRedirects?: number | undefined
   /** Shared with other clients, beside the gates of this one. */
   readonly budget?: HostBudget | undefined
-  /** URL of an HTTP proxy for the default transport. */
-  readonly proxy?: string | undefined
+  /** For the default transport. */
+  readonly proxies?: Proxies | undefined
 }
 
 export interface SendOptions {
@@ -100,7 +101,7 @@ const droppedHeaders = new Set([
 ])
 
 export function createClient(options: ClientOptions): Client {
-  const http = options.transport === undefined ? httpTransport({ proxy: options.proxy }) : undefined
+  const http = options.transport === undefined ? httpTransport({ proxies: options.proxies }) : undefined
   const transport = options.transport ?? http?.send
   if (transport === undefined) throw new TypeError('unreachable: one of both is there')
   const scrubber = options.scrubber ?? createScrubber()

@@ -15,7 +15,7 @@ import { redactUrl } from './redact.js'
 import { destinationOf, redirected, staysPublic } from './redirects.js'
 import { type BodyBuffers, BodyError, readBody } from './responseBody.js'
 import { TimeUpError } from './retry.js'
-import { LocalAddressError } from './transport.js'
+import { LocalAddressError, ProxyError } from './transport.js'
 import { headerOf, requestUrl, wireBody, wireHeaders, withHeader, withParam } from './wire.js'
 
 /** Headers and query parameters whose values are secrets, by name. */
@@ -260,9 +260,11 @@ interface Failure {
 function failureOf(error: unknown, host: string): Failure {
   if (error instanceof BodyError) return bodyFailure(error)
   const codes = errorCodes(error)
+  if (error instanceof ProxyError && error.refusal !== undefined) return refusedByProxy(error, error.refusal, host)
+  const place = error instanceof ProxyError ? `${host}, or the proxy ${error.proxy} on the way to it,` : host
   for (const code of codes) {
     const known = knownFailures[code]
-    if (known !== undefined) return { ...known, text: `${known.text.replace('{host}', host)} (${code})` }
+    if (known !== undefined) return { ...known, text: `${known.text.replace('{host}', place)} (${code})` }
   }
   const handshake = codes.find(code => /^(ERR_SSL_|EPROTO$)/.test(code))
   if (handshake !== undefined) {
@@ -282,6 +284,12 @@ function failureOf(error: unknown, host: string): Failure {
   }
   const text = error instanceof Error ? error.message : String(error)
   return { code: 'connection', transient: !(error instanceof TypeError && codes.length === 0), text }
+}
+
+function refusedByProxy({ proxy }: ProxyError, status: number, host: string): Failure {
+  const advice = status === 407 ? ': it wants a user and a password; write them into HTTPS_PROXY or HTTP_PROXY' : ''
+  const text = `the proxy ${proxy} does not lead to ${host}: it answers ${status}${advice}`
+  return { code: 'connection', transient: status >= 500, text }
 }
 
 const UNKNOWN_AUTHORITY = /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)/

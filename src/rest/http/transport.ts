@@ -2,13 +2,15 @@ import { type LookupAddress, lookup as systemLookup } from 'node:dns'
 import { createRequire } from 'node:module'
 import type { LookupFunction, Socket } from 'node:net'
 import type { buildConnector, Dispatcher, Pool } from 'undici'
+import { reveal } from '../../model/secrets/secret.js'
 import { LONGEST_TIMER_MS } from '../../model/source.js'
 import type { Transport } from '../api.js'
+import { type HttpProxy, type Proxies, proxyFor } from './proxies.js'
 import { isLocalAddress } from './redirects.js'
 
 export interface HttpTransportOptions {
-  /** URL of an HTTP proxy for all requests. */
-  readonly proxy?: string | undefined
+  /** Default: none. */
+  readonly proxies?: Proxies | undefined
   /** Time to open a connection, including TLS. Default 10,000. */
   readonly connectTimeoutMs?: number | undefined
   /** Resolves host names; tests replace it. Default: the system's resolver. */
@@ -19,6 +21,23 @@ export interface HttpTransportOptions {
 export class LocalAddressError extends Error {
   constructor(name: string, address: string) {
     super(`${name} stands for ${address}, an address inside this network`)
+  }
+}
+
+/** A request failed on its way through a proxy. */
+export class ProxyError extends Error {
+  /** As in `proxy.example.com:3128`. */
+  readonly proxy: string
+  /** The proxy's answer, if it did not open a tunnel. */
+  readonly refusal: number | undefined
+
+  constructor(proxy: string, cause: unknown) {
+    const text = cause instanceof Error ? cause.message : String(cause)
+    super(text, { cause })
+    this.proxy = proxy
+    const [, tunnel, status = tunnel] =
+      /Proxy response \((\d+)\)|Proxy Authentication Required \((407)\)/.exec(text) ?? []
+    this.refusal = status === undefined ? undefined : Number(status)
   }
 }
 
@@ -36,15 +55,18 @@ export interface HttpTransport {
  * contradicts its length is an error.
  */
 export function httpTransport(options: HttpTransportOptions = {}): HttpTransport {
-  let pool: Promise<Connections> | undefined
-  const opened = (): Promise<Connections> => {
-    pool ??= openPool(options)
+  const pools = new Map<HttpProxy | undefined, Promise<Connections>>()
+  const opened = (proxy?: HttpProxy): Promise<Connections> => {
+    const pool = pools.get(proxy) ?? openPool(options, proxy)
+    pools.set(proxy, pool)
     return pool
   }
   return {
     async send(request) {
-      const { dispatcher, outward, ask } = await opened()
-      const { origin, pathname, search } = new URL(request.url)
+      const { origin, pathname, search, hostname } = new URL(request.url)
+      const proxy = options.proxies === undefined ? undefined : proxyFor(request.url, options.proxies)
+      const { dispatcher, outward, ask } = await opened(proxy)
+      if (proxy !== undefined && request.publicOnly === true) await checkPublic(hostname, options.lookup)
       const headersTimeout = Math.min(request.timeoutMs.headers, LONGEST_TIMER_MS)
       const patience = new Patience(headersTimeout)
       const asking = ask.call(request.publicOnly === true ? outward : dispatcher, {
@@ -58,7 +80,11 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
         bodyTimeout: Math.min(request.timeoutMs.body, LONGEST_TIMER_MS),
         onInfo: patience.check,
       })
-      const answer = await asking.finally(() => patience.end())
+      const answer = await asking
+        .catch((error: unknown) => {
+          throw proxy === undefined || request.signal.aborted ? error : new ProxyError(new URL(proxy.url).host, error)
+        })
+        .finally(() => patience.end())
       const headers = joined(answer.headers)
       const endsWithConnection = !tellsEnd(headers)
       return {
@@ -73,11 +99,11 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
       opened().catch(() => {})
     },
     async close() {
-      const open = pool
-      pool = undefined
+      const open = [...pools.values()]
+      pools.clear()
       // If opening failed, a request reports it.
-      const closing = await open?.catch(() => undefined)
-      await Promise.all([closing?.dispatcher.destroy(), closing?.outward.destroy()])
+      const closing = await Promise.all(open.map(pool => pool.catch(() => undefined)))
+      await Promise.all(closing.flatMap(pool => [pool?.dispatcher.destroy(), pool?.outward.destroy()]))
     },
   }
 }
@@ -92,7 +118,10 @@ interface Connections {
 type Ask = (this: Dispatcher, options: Dispatcher.RequestOptions) => Promise<Dispatcher.ResponseData>
 
 /** Loaded on first use, so that importing the library stays fast. */
-async function openPool({ proxy, connectTimeoutMs = 10_000, lookup }: HttpTransportOptions): Promise<Connections> {
+async function openPool(
+  { connectTimeoutMs = 10_000, lookup }: HttpTransportOptions,
+  proxy: HttpProxy | undefined,
+): Promise<Connections> {
   const { Agent, connector, ask } = await loadUndici()
   const connecting = { timeout: connectTimeoutMs, ...(lookup && { lookup }) }
   if (proxy !== undefined) {
@@ -109,10 +138,16 @@ async function openPool({ proxy, connectTimeoutMs = 10_000, lookup }: HttpTransp
   }
 }
 
-async function proxyAgent(uri: string, connecting: buildConnector.BuildOptions): Promise<Dispatcher> {
+async function proxyAgent(
+  { url, authorization }: HttpProxy,
+  connecting: buildConnector.BuildOptions,
+): Promise<Dispatcher> {
   const { Pool, ProxyAgent } = await import('undici')
   return new ProxyAgent({
-    uri,
+    uri: url,
+    ...(authorization !== undefined && { token: reveal(authorization) }),
+    // Many proxies open tunnels for https alone.
+    proxyTunnel: false,
     requestTls: connecting,
     proxyTls: connecting,
     factory(origin, options: Pool.Options) {
@@ -169,6 +204,18 @@ function publicLookup(lookup: LookupFunction): LookupFunction {
       else done(new LocalAddressError(name, local.address), '')
     })
   }
+}
+
+/**
+ * A proxy looks the name up itself. Where this machine can do so too, an address inside the network is refused here.
+ */
+function checkPublic(name: string, lookup: LookupFunction = systemLookup): Promise<void> {
+  return new Promise((resolve, reject) => {
+    publicLookup(lookup)(name, { all: true }, error => {
+      if (error instanceof LocalAddressError) reject(error)
+      else resolve()
+    })
+  })
 }
 
 /** Each 1xx answer restarts undici's timeout, so the whole wait for an answer is measured here. */
