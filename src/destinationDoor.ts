@@ -1,6 +1,8 @@
 /** `sluice/destination`, the door for authors of destinations: re-exports only. */
 
+export { parseJson } from './json/parse.js'
 export { isJsonObject, type JsonObject, type JsonValue } from './json/value.js'
+export { stringifyJson } from './json/write.js'
 export { type Column, type ColumnBatch, readUint32 } from './model/batch.js'
 export type {
   Capabilities,
@@ -24,10 +26,13 @@ export type {
   TableChanges,
   TablePlan,
 } from './model/destination.js'
-export { DestinationError } from './model/errors.js'
-export type { PipelineState } from './model/pipelineState.js'
+export { DataError, DestinationError, QueryError, SchemaError, SluiceError } from './model/errors.js'
+export { decodeState, encodeState, type PipelineState } from './model/pipelineState.js'
 export type { Receipt } from './model/receipt.js'
 export { reveal, Secret } from './model/secrets/secret.js'
+export { isComplete } from './schema/columns.js'
+export { lineage, rootTable } from './schema/lineage.js'
+export { type Naming, naming } from './schema/naming.js'
 export type {
   ColumnSchema,
   DataType,
@@ -37,3 +42,5 @@ export type {
   ReadonlyTable,
   WriteDisposition,
 } from './schema/schemaTypes.js'
+export { readSchema, schemaText } from './schema/stored/document.js'
+export { loadsTable, stateTable, versionTable } from './schema/systemTables.js'

@@ -1,5 +1,6 @@
 /** The public door: re-exports only. */
 
+export { defineConfig } from './config/defineConfig.js'
 export { destinationFromUrl } from './config/destinations.js'
 export type { Environment } from './config/environment.js'
 export { files } from './config/filesOptions.js'

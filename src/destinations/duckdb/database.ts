@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DestinationError } from '../../model/errors.js'
+import { ownPlace } from '../../model/ownPlace.js'
 import { textLiteral } from '../sql/sqlSession.js'
 import { duckdbError, foreign } from './duckdbErrors.js'
 import { identityOf, isForeign, isSameFile, openings } from './openFiles.js'
@@ -197,7 +198,7 @@ export async function openMemory(name: string): Promise<Database> {
  * with `require`. Both give the same module, with the same cache of instances.
  */
 export function driver(): typeof import('@duckdb/node-api') {
-  return createRequire(import.meta.url)('@duckdb/node-api')
+  return createRequire(ownPlace())('@duckdb/node-api')
 }
 
 async function open(place: string, create: () => Promise<DuckDBInstance>): Promise<Database> {

@@ -2,6 +2,7 @@ import { type LookupAddress, lookup as systemLookup } from 'node:dns'
 import { createRequire } from 'node:module'
 import type { LookupFunction, Socket } from 'node:net'
 import type { buildConnector, Dispatcher, Pool } from 'undici'
+import { ownPlace } from '../../model/ownPlace.js'
 import { reveal } from '../../model/secrets/secret.js'
 import { LONGEST_TIMER_MS } from '../../model/source.js'
 import type { Transport } from '../api.js'
@@ -169,7 +170,7 @@ export const undiciPaths = {
 
 /** These parts of undici load in 25 ms, all of undici in 80. All of it is loaded only if the paths are gone. */
 async function loadUndici(): Promise<UndiciParts> {
-  const require = createRequire(import.meta.url)
+  const require = createRequire(ownPlace())
   try {
     return {
       Agent: require(undiciPaths.Agent),

@@ -3,12 +3,13 @@ import { subscribe } from 'node:diagnostics_channel'
 import type { ClientRequest } from 'node:http'
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
+import { ownPlace } from '../../../model/ownPlace.js'
 import type { S3CredentialProvider } from './s3Options.js'
 
 /** Whether the optional package `@aws-sdk/credential-providers` is installed. */
 export function hasAwsChain(): boolean {
   try {
-    createRequire(import.meta.url).resolve('@aws-sdk/credential-providers')
+    createRequire(ownPlace()).resolve('@aws-sdk/credential-providers')
     return true
   } catch {
     return false

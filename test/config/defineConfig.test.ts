@@ -1,0 +1,43 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { defineConfig, duckdb, loadPipelineFile, pipeline, restApi } from '../../src/index.js'
+import { testFolder } from '../pipeline/api.js'
+
+const client = { base_url: 'https://api.example.com' }
+
+test('a document keeps the names of its resources', async () => {
+  const config = defineConfig({
+    client,
+    resources: ['lists', { name: 'shops', records: [{ id: 1 }], table_name: 'stores' }],
+  })
+  const folder = await testFolder()
+  const destination = duckdb(join(folder, 'shops.duckdb'))
+  const shops = pipeline({ name: 'shops', source: restApi(config), destination, home: join(folder, 'home') })
+  await shops.run({ select: ['shops'] })
+  expect(await shops.dataset().table('stores').count()).toBe(1)
+  // @ts-expect-error there is no such resource
+  await expect(shops.run({ select: ['pagse'] })).rejects.toThrow(/no resource "pagse"/)
+})
+
+test('keys around the document, and the document under `source`, are typed', () => {
+  expect(defineConfig({ destination: 'duckdb:shops.duckdb', client, resources: ['shops'] }).destination).toBe(
+    'duckdb:shops.duckdb',
+  )
+  expect(defineConfig({ name: 'shops', source: { name: 'crm', client, resources: ['shops'] } }).source.name).toBe('crm')
+  // @ts-expect-error a key that there is not
+  defineConfig({ destinatoin: 'duckdb:shops.duckdb', client, resources: ['shops'] })
+})
+
+test('a pipeline file exports it', async () => {
+  const folder = await testFolder()
+  const file = join(folder, 'shops.ts')
+  await writeFile(
+    file,
+    "import { defineConfig } from 'sluice'\n" +
+      "export default defineConfig({ name: 'crm', client: { base_url: '' }, resources: [{ name: 'shops', records: [{ id: 1 }] }] })\n",
+  )
+  const { pipelines } = await loadPipelineFile(file, { destination: `duckdb:${join(folder, 'crm.duckdb')}` })
+  expect(pipelines.map(({ name }) => name)).toEqual(['crm'])
+  expect((await pipelines[0]?.run())?.rows).toEqual({ shops: 1 })
+})
