@@ -161,6 +161,8 @@ export interface EndpointModel {
   readonly maxMs?: number | undefined
   /** One request for several parent records. Undefined: one request for each. */
   readonly batch?: BatchModel | undefined
+  /** What happens where a placeholder finds no value in the parent's record. */
+  readonly onNull: 'fail' | 'skip' | 'omit'
   /** Pages requested early. 0 is strictly serial. */
   readonly readAhead?: number | undefined
 }

@@ -20,11 +20,16 @@ const table = {
     'proven',
     (records: number, path: string) => `${count(records, 'record')} arrived, as "${path}" says`,
   ],
+  no_value: ['proven', (expression: string) => `the parent's record has null for \`{${expression}}\``],
   one_page: ['proven', () => 'the list is one page'],
   own_rule: ['proven', () => "the paginator's rule ended the list"],
 
   never_seen: ['limited', (what: string) => `no answer has the ${what}: nothing shows that the list ended`],
   unread_header: ['limited', (header: string) => `the header ${header} cannot be read to its end`],
+  no_value_ever: [
+    'limited',
+    (expression: string) => `no record of the parent has a value for \`{${expression}}\`: its name may be wrong`,
+  ],
   no_paginator: ['limited', () => 'no paginator is configured and none was found: one page was read'],
   cap: ['limited', (name: string, value: number) => `${name} is ${value}`],
   trial: ['limited', (pages: number) => `the run was asked for ${count(pages, 'page')}`],
@@ -195,6 +200,15 @@ export const LONGER_PAGE = 'page of several records'
 /** The end of a list of one short page. If another list of the resource had a longer one, nothing caps pages so. */
 export function perhapsCapped(records: number): ListEnd {
   return { ...because('unsettled_page', records), unlessSeen: { what: LONGER_PAGE, end: because('empty_page') } }
+}
+
+/** Any list of the resource that was asked for saw this. */
+export const VALUE_OF_PARENT = 'value of the parent'
+
+/** The end of a list that is not asked for because the parent's record has no value for a placeholder. */
+export function withoutValue(expression: string, isNull: boolean): ListEnd {
+  const end = because('no_value', expression)
+  return isNull ? end : { ...because('no_value_ever', expression), unlessSeen: { what: VALUE_OF_PARENT, end } }
 }
 
 /** The end of a list whose answers have a place for `what`, but it is empty. */

@@ -1,10 +1,12 @@
+import type { JsonObject } from '../../json/value.js'
 import { RequestError } from '../../model/errors.js'
 import type { ListEnd, Page } from '../../model/source.js'
 import type { ApiRequest, Paginator, RequestPatch } from '../api.js'
-import { because, perhapsCapped } from '../evidence/evidence.js'
+import { because, perhapsCapped, VALUE_OF_PARENT, withoutValue } from '../evidence/evidence.js'
 import { barePath, ListEvidence } from '../evidence/listEvidence.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import { TimeUpError } from '../http/retry.js'
+import { NoValueError, type Scope } from '../request/placeholders.js'
 import { applyPatch, conversionOf, firstRequest, requestKey } from '../request/request.js'
 import type { Caps } from './caps.js'
 import { type DetectedPaginator, detectPaginator, elsewhere, otherWay } from './detect.js'
@@ -81,7 +83,9 @@ export class ListWalk {
     try {
       const members = parent === undefined ? undefined : parentMembers(this.#reader.resource, parent)
       let first: Reading | undefined
-      let next = asked(this.#first())
+      const start = this.#first()
+      if ('end' in start) return { end: start.end, pages: 0, evidence: this.#evidence }
+      let next = start.next
       for (let number = 1; ; number++) {
         this.#refuseRepetition(next, number)
         const read = await this.#read(next, await this.#ahead.take(next), number)
@@ -126,15 +130,49 @@ export class ListWalk {
     }
   }
 
-  #first(): ApiRequest {
+  /** The first request, or the end of a list that is not asked for. */
+  #first(): Step {
     const { resource, baseUrl } = this.#reader
     const { parent, parents, window } = this.#context
     const { endpoint, incremental, name } = resource
-    const batch = parents === undefined ? undefined : { parents, separator: endpoint.batch?.separator ?? ',' }
-    const scope = { resource: name, parent, batch, window, convert: conversionOf(incremental, name) }
-    const request = firstRequest(baseUrl, endpoint, incremental, scope)
+    const scope: Scope = {
+      resource: name,
+      window,
+      convert: conversionOf(incremental, name),
+      omitsNull: endpoint.onNull === 'omit',
+    }
+    const asks = (of: Pick<Scope, 'parent' | 'batch'>): ApiRequest =>
+      firstRequest(baseUrl, endpoint, incremental, { ...scope, ...of })
+    const { present, missing } = this.#present(parents ?? [parent], one => asks({ parent: one }))
+    if (present.length === 0 && missing !== undefined) return { end: withoutValue(missing.expression, missing.isNull) }
+    const separator = endpoint.batch?.separator ?? ','
+    const request = asks(
+      parents === undefined ? { parent } : { batch: { parents: present as JsonObject[], separator } },
+    )
     const patch = this.#paginator?.first
-    return patch === undefined ? request : this.#patched(request, patch)
+    return { next: asked(patch === undefined ? request : this.#patched(request, patch)) }
+  }
+
+  /** The records of the parent that have all values, and what the first of the others lacks. */
+  #present<Parent>(
+    parents: readonly Parent[],
+    ask: (parent: Parent) => unknown,
+  ): { readonly present: readonly Parent[]; readonly missing?: NoValueError } {
+    if (this.#reader.resource.endpoint.onNull !== 'skip') return { present: parents }
+    const lacks: NoValueError[] = []
+    const present = parents.filter(parent => {
+      try {
+        ask(parent)
+        return true
+      } catch (error) {
+        if (!(error instanceof NoValueError) || !error.expression.startsWith('resources.')) throw error
+        lacks.push(error)
+        return false
+      }
+    })
+    // A field that is missing may have another name. Null is what the API says.
+    const missing = lacks.find(({ isNull }) => !isNull) ?? lacks[0]
+    return { present, ...(missing !== undefined && { missing }) }
   }
 
   #send({ request, key }: Asked, signal: AbortSignal, attempt: number): Promise<OwnedResponse> {
@@ -348,7 +386,9 @@ export class ListWalk {
   }
 
   #ended(end: ListEnd, pages: number): Ended {
-    return { end, pages, evidence: this.#evidence }
+    const isSure = this.#reader.resource.endpoint.onNull !== 'skip'
+    const saw = [...(end.saw ?? []), VALUE_OF_PARENT]
+    return { end: isSure ? end : { ...end, saw }, pages, evidence: this.#evidence }
   }
 
   #judged(end: ListEnd, pages: number): ListEnd {

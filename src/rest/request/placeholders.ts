@@ -130,6 +130,8 @@ export interface Scope {
   /** Records of the parent in one request, instead of `parent`. */
   readonly batch?: Batch | undefined
   readonly window?: IncrementalWindow | undefined
+  /** Whether a null field of the parent leaves its place in the request out. */
+  readonly omitsNull?: boolean | undefined
   /** Applied to the four values of the incremental context, but not to null. */
   readonly convert?: Conversion | undefined
 }
@@ -222,7 +224,7 @@ export function evaluatePath(template: Template, scope: Scope, path: string): st
     return pathValue(value, before)
   })
   if (text === undefined) {
-    const expression = templateExpressions(template).find(name => name.startsWith('incremental.')) ?? ''
+    const [expression = ''] = templateExpressions(template)
     throw nullError(expression, scope, path)
   }
   if (template.some(part => typeof part !== 'string')) {
@@ -321,11 +323,12 @@ export function isAbsoluteUrl(text: string): boolean {
 /** The field of every record of a batch, as one text. A value with the separator is refused: it would look like two. */
 function joined(expression: string, scope: Scope, batch: Batch, path: string): string {
   const { separator } = batch
-  const texts = scopesOf(scope, batch).map(one => {
+  const texts = scopesOf(scope, batch).flatMap(one => {
     const { value, literal } = resolve(expression, one, path)
-    if (value === null || value === undefined) throw nullError(expression, one, path)
+    if (value === undefined) return []
+    if (value === null) throw nullError(expression, one, path)
     const text = literal ?? scalarText(value)
-    if (!text.includes(separator)) return text
+    if (!text.includes(separator)) return [text]
     throw new DataError(
       'placeholder',
       `${path}: a value of \`{${expression}}\` contains the separator ${JSON.stringify(separator)}; choose another ` +
@@ -360,13 +363,12 @@ function resolve(expression: string, scope: Scope, path: string): Resolved {
   const match = compiledPath(reference.field).find(record)[0]
   if (match === undefined) {
     const keys = Object.keys(record)
-    throw new DataError(
-      'placeholder',
+    const message =
       `${path}: a record of ${reference.parent} has no field ${JSON.stringify(reference.field)} for \`{${expression}}\`; ` +
-        (keys.length === 0 ? 'the record is empty' : `its keys are ${shortened(keys.slice(0, 30).join(', '), 500)}`),
-      { resource: scope.resource, path },
-    )
+      (keys.length === 0 ? 'the record is empty' : `its keys are ${shortened(keys.slice(0, 30).join(', '), 500)}`)
+    throw new NoValueError(message, { expression, isNull: false }, scope, path)
   }
+  if (match.value === null && scope.omitsNull === true) return { value: undefined }
   const literal =
     match.container === undefined || match.key === undefined ? undefined : numberLiteral(match.container, match.key)
   return { value: match.value, literal }
@@ -415,9 +417,25 @@ export function windowValue(
 function nullError(expression: string, scope: Scope, path: string): DataError {
   const advice = expression.startsWith('incremental.')
     ? 'set `initial_value`, or place it in `params`, where it is left out as long as there is none'
-    : 'filter such records out of the parent with a processing step'
-  return new DataError('placeholder', `${path}: the value of \`{${expression}}\` is null; ${advice}`, {
-    resource: scope.resource,
-    path,
-  })
+    : 'set `on_null: skip` to leave such records out, or `omit` to ask without the value'
+  const message = `${path}: the value of \`{${expression}}\` is null; ${advice}`
+  return new NoValueError(message, { expression, isNull: true }, scope, path)
+}
+
+/** A placeholder without a value. */
+export class NoValueError extends DataError {
+  readonly expression: string
+  /** The field is there, and null. */
+  readonly isNull: boolean
+
+  constructor(
+    message: string,
+    { expression, isNull }: Pick<NoValueError, 'expression' | 'isNull'>,
+    { resource }: Scope,
+    path: string,
+  ) {
+    super('placeholder', message, { resource, path })
+    this.expression = expression
+    this.isNull = isNull
+  }
 }

@@ -109,8 +109,9 @@ function evaluated(value: ValueTemplate, scope: Scope, path: string): Resolved {
       return value
     case 'text': {
       const found = evaluateJson(value.template, scope, path)
-      const isWhole = value.template.length === 1
-      return found.value === undefined && isWhole ? { value: null } : found
+      const [only, more] = value.template
+      const isCursor = more === undefined && typeof only === 'object' && only.expression.startsWith('incremental.')
+      return found.value === undefined && isCursor ? { value: null } : found
     }
     case 'list': {
       const items: JsonValue[] = []

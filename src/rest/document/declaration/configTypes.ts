@@ -693,6 +693,14 @@ export interface EndpointConfig {
    * Default: `,`.
    */
   batch_separator?: string | null | undefined
+  /**
+   * What to do where a placeholder `{resources.parent.field}` finds null. `fail`: the run fails · `skip`: that record of the parent has no list, also if it has no such field · `omit`: leave out the parameter, header or member of the body.
+   *
+   * Allowed: `fail`, `skip`, `omit`.
+   *
+   * Default: `fail`.
+   */
+  on_null?: 'fail' | 'skip' | 'omit' | null | undefined
   /** How many pages to request ahead. 0: one page after the other. */
   read_ahead?: number | null | undefined
 }

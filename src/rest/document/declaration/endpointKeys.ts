@@ -22,6 +22,8 @@ const statusPattern = z.union([z.int().min(100).max(599), z.string().regex(/^([1
 
 export const responseActions = ['ignore', 'skip_page', 'stop', 'retry', 'fail', 'empty'] as const
 
+const onNull = ['fail', 'skip', 'omit'] as const
+
 const responseFunction = functionOf<ResponseFunction>('a function of the response', 'ResponseFunction')
 
 const responseAction = z
@@ -133,6 +135,12 @@ export const endpointKeys = {
     examples: [50],
   }),
   batch_separator: key(name, { description: 'Text between the values of a batch.', default: ',' }),
+  on_null: key(z.enum(onNull), {
+    description:
+      'What to do where a placeholder `{resources.parent.field}` finds null. `fail`: the run fails · `skip`: that record of the parent has no list, ' +
+      'also if it has no such field · `omit`: leave out the parameter, header or member of the body.',
+    default: 'fail',
+  }),
   read_ahead: key(z.int().min(0), {
     description: 'How many pages to request ahead. 0: one page after the other.',
   }),

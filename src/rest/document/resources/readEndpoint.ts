@@ -50,6 +50,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
     maxRecords: endpoint.max_records ?? undefined,
     maxMs: milliseconds(endpoint.max_seconds),
     batch: batchOf(merged, request.url, problems),
+    onNull: endpoint.on_null ?? 'fail',
     readAhead: endpoint.read_ahead ?? undefined,
   }
 }
