@@ -150,6 +150,10 @@ export function leftBehind(text: string, folder: string, cwd: string): string | 
 
 /** Never repeats what may hold a password. */
 function meantBy(text: string, scheme: string): string | undefined {
+  if (text === ':memory:') return 'duckdb::memory:'
+  if (/^filesystem\b/i.test(text)) return 'files:DIR'
+  if (/^[a-z]:[\\/][^:@]+\.(duckdb|ddb|db)$/i.test(text)) return `duckdb:${text}`
+  if (/^[^:@]+\.(parquet|csv|jsonl|ndjson)$/i.test(text)) return 'files:DIR'
   const near = scheme === '' ? undefined : nearMiss(scheme, Object.keys(kinds))
   if (near !== undefined) return `${near}:`
   if (/^[^:@]+\.(duckdb|ddb|db)$/i.test(text)) return `duckdb:${text}`

@@ -48,12 +48,15 @@ export function parseDocumentText(text: string, path: string): DocumentFile {
     intAsBigInt: true,
     merge: true,
     prettyErrors: false,
+    // A map as a key is refused with the place of it.
+    logLevel: 'error',
   })
   const [error] = document.errors
   if (error !== undefined) {
     const { line, col } = lineCounter.linePos(error.pos[0])
     const written = text.split('\n')[line - 1] ?? ''
-    const advice = /[[{,:] *\$\{/.test(written) ? '; put a `${…}` in quotes' : ''
+    const [, unquoted] = UNQUOTED.exec(written) ?? []
+    const advice = unquoted === undefined ? '' : `; put a text with \`${unquoted}\` in quotes`
     throw fileError(path, `is not valid YAML: ${firstLine(error.message)}${advice}`, { line, column: col })
   }
   spellNumbers(document)
@@ -66,6 +69,9 @@ export function parseDocumentText(text: string, path: string): DocumentFile {
   if (value === null || value === undefined) throw fileError(path, 'is empty')
   return { path, value, place: keys => placeIn(document, lineCounter, path, keys) }
 }
+
+/** A reference, a placeholder or a variable of other tools that begins or follows a plain value. */
+const UNQUOTED = /[[{,:] *[^\s"'[\]{},#]*?(\$\{|\{(?=resources?\.|\{)|%(?=\w))/
 
 function firstLine(text: string): string {
   return (text.split('\n')[0] ?? '').replace(/\.$/, '')

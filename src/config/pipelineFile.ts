@@ -27,6 +27,7 @@ import { type DocumentFile, fileError, readDocument, readText } from './document
 import { withEnvFile } from './envFile.js'
 import { type Environment, isSet, processEnvironment } from './environment.js'
 import { pipelineKeyNames, sourceKeyNames, wrapperOnly } from './pipelineDocument.js'
+import { placed } from './placedErrors.js'
 import { type Target, targetOf } from './profiles.js'
 import { restApi, restApiFrom } from './restApi.js'
 import { workingFolder } from './secretFiles.js'
@@ -278,6 +279,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
   const source = keys.source ?? {}
   const document = wrapped ? omit(inner, sourceKeyNames) : omit(value, pipelineKeyNames)
   const home = workingFolder(env, folder)
+  const inDocument: PlaceOf = wrapped ? path => place(['source', ...path]) : place
   const made = pipeline({
     name,
     source: restApiFrom(document, {
@@ -291,7 +293,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
       pipeline: name,
       withoutSecrets: reading.overrides.withoutSecrets,
       budget: reading.overrides.budget,
-      place: wrapped ? path => place(['source', ...path]) : place,
+      place: inDocument,
       warn,
     }),
     destination: await destinationOf(target, name, resolver, reading, place),
@@ -303,7 +305,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
       export: keys.export_schema_path == null ? undefined : resolve(folder, keys.export_schema_path),
     },
   })
-  return profiled(made, target)
+  return profiled(placed(made, inDocument), target)
 }
 
 type Wrapper = z.output<typeof wrapperOnly>

@@ -37,10 +37,27 @@ describe('a mistake in the file ends with exit code 2 and says what to write', (
       client('{type: bearer, token: "$API_KEY"}'),
       /`\$API_KEY` is taken as it is written/,
     ],
+    ...['{{ API_KEY }}', '%API_KEY%', '$(API_KEY)', '${{ secrets.API_KEY }}'].map(
+      (variable): [string, string, RegExp] => [
+        `a variable as in ${variable}`,
+        client(`{type: bearer, token: "${variable}"}`),
+        /is taken as it is written.*`\$\{secrets\.api_key\}`.*`\$\{env\.API_KEY\}`/,
+      ],
+    ),
+    [
+      'a placeholder without quotes',
+      'client: {base_url: "https://api.example.com"}\nresources: [{name: a, endpoint: {path: b/{resources.a.id}}}]\n',
+      /m\.yaml:2:\d+ is not valid YAML: .*; put a text with `\{` in quotes/,
+    ],
+    [
+      'a variable of Windows without quotes',
+      client('{type: bearer, token: %API_KEY%}'),
+      /m\.yaml:1:\d+ is not valid YAML: .*; put a text with `%` in quotes/,
+    ],
     [
       'a reference without quotes',
       client('{type: bearer, token: ${secrets.api_key}}'),
-      /m\.yaml:1:\d+ is not valid YAML: .*; put a `\$\{…\}` in quotes/,
+      /m\.yaml:1:\d+ is not valid YAML: .*; put a text with `\$\{` in quotes/,
     ],
     ['integer', column('integer'), /did you mean `bigint`\?/],
     ['string', column('string'), /did you mean `text`\?/],
@@ -62,6 +79,10 @@ describe('a mistake in the file ends with exit code 2 and says what to write', (
   it.each([
     [['--destination', 'shops.duckdb'], /did you mean `duckdb:shops\.duckdb`\?/],
     [['--destination', 'lake/'], /did you mean `files:lake\/`\?/],
+    [['--destination', ':memory:'], /did you mean `duckdb::memory:`\?/],
+    [['--destination', 'filesystem'], /did you mean `files:DIR`\?/],
+    [['--destination', 'C:\\data\\a.duckdb'], /did you mean `duckdb:C:\\data\\a\.duckdb`\?/],
+    [['--destination', 'postgresql+psycopg://boss:s%40fe@host/db'], /did you mean `postgres:`\?/],
     [['--destination', 'postgre://boss:s%40fe@host/db'], /did you mean `postgres:`\?/],
   ])('%j', async (flags, message) => {
     const ended = await sluice(['run', 'm.yaml', ...flags], client('{type: bearer, token: abc}'))
@@ -146,4 +167,59 @@ it('`sluice --help` names init first, and what to do first', async () => {
   const { stdout } = await sluice(['--help'], '')
   expect(/Commands:\n +(\w+)/.exec(stdout)?.[1]).toBe('init')
   expect(stdout).toMatch(/Start here:\n {2}sluice init /)
+})
+
+describe('an error about the data says where in the file the key is', () => {
+  it.each([
+    [
+      'a selector that finds nothing',
+      'data_selector: items',
+      'm.yaml:5:7 resources[0].endpoint.data_selector: "items"',
+    ],
+    [
+      'a cursor that is missing',
+      'incremental: {cursor_path: updated, start_param: since}',
+      'm.yaml:5:21 resources[0].endpoint.incremental.cursor_path',
+    ],
+    ['a primary key that is missing', 'params: {}\n    primary_key: key', '(m.yaml:6:5)'],
+    [
+      'a field that the parent lacks',
+      'params: {}\n  - {name: kids, endpoint: "shops/{resources.shops.nope}/kids"}',
+      'm.yaml:6:18 resources[1].endpoint',
+    ],
+  ])('%s', async (_, key, place) => {
+    const server = createServer((_request, response) => {
+      response.setHeader('content-type', 'application/json').end('{"shops":[{"id":1}]}')
+    })
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    const ended = await sluice(
+      ['run', 'm.yaml'],
+      `client: {base_url: "http://127.0.0.1:${port}"}\nresources:\n  - name: shops\n    endpoint:\n      ${key}\n`,
+    )
+    expect(ended.exitCode).toBe(1)
+    expect(ended.stderr).toContain(place)
+    expect(ended.stderr.split('m.yaml:')).toHaveLength(2)
+  })
+})
+
+it('what the destination cannot do ends with exit code 2 and the place, and nothing is requested', async () => {
+  let asked = 0
+  const server = createServer((_request, response) => {
+    asked += 1
+    response.end('[]')
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  const ended = await sluice(
+    ['run', 'm.yaml', '--destination', 'files:lake'],
+    `client: {base_url: "http://127.0.0.1:${port}"}\nresources:\n  - name: shops\n    write_disposition: merge\n    primary_key: id\n`,
+  )
+  expect(ended.exitCode).toBe(2)
+  expect(ended.stderr).toContain(
+    'm.yaml:4:5 resources[0].write_disposition: files:lake: shops: write_disposition "merge"',
+  )
+  expect(asked).toBe(0)
 })

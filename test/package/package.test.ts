@@ -24,6 +24,8 @@ interface Manifest {
 
 interface LockedPackage {
   readonly integrity?: string
+  readonly dev?: boolean
+  readonly hasInstallScript?: boolean
   readonly optionalDependencies?: Readonly<Record<string, string>>
 }
 
@@ -77,6 +79,14 @@ describe('the package', () => {
   it('runs no script when it is installed', () => {
     const hooks = ['preinstall', 'install', 'postinstall', 'prepare', 'preprepare', 'postprepare']
     expect(Object.keys(manifest.scripts).filter(script => hooks.includes(script))).toEqual([])
+  })
+
+  it('installs nothing that runs a script', async () => {
+    const { packages } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
+      packages: Readonly<Record<string, LockedPackage>>
+    }
+    const running = Object.entries(packages).filter(([, { dev, hasInstallScript }]) => !dev && hasInstallScript)
+    expect(running.map(([path]) => path)).toEqual([])
   })
 
   it('locks the packages of every platform, each with its checksum, without which `npm ci` refuses to install', async () => {

@@ -1,6 +1,6 @@
 import { deletesRefusal } from '../../model/deletes.js'
 import type { Destination } from '../../model/destination.js'
-import { ConfigError, DestinationError } from '../../model/errors.js'
+import { ConfigError } from '../../model/errors.js'
 import type { DispositionHint, Resource, Source } from '../../model/source.js'
 import type { Naming } from '../../schema/naming.js'
 
@@ -82,17 +82,20 @@ function checkCapabilities(
 ): void {
   const { dispositions, mergeStrategies, mergeRefusal, tableFormats } = destination.capabilities
   const { tableFormat } = resource.hints
-  const refused = !dispositions.includes(disposition)
-    ? `write_disposition "${disposition}" is not possible here${disposition === 'merge' && mergeRefusal ? `: ${mergeRefusal}` : ''}`
+  const refused: readonly [key: string, why: string] | undefined = !dispositions.includes(disposition)
+    ? [
+        'write_disposition',
+        `write_disposition "${disposition}" is not possible here${disposition === 'merge' && mergeRefusal ? `: ${mergeRefusal}` : ''}`,
+      ]
     : strategy !== undefined && !mergeStrategies.includes(strategy)
-      ? `merge strategy "${strategy}" is not possible here; use ${mergeStrategies.join(' or ')}`
+      ? ['write_disposition', `merge strategy "${strategy}" is not possible here; use ${mergeStrategies.join(' or ')}`]
       : tableFormat !== undefined && tableFormats?.includes(tableFormat) === false
-        ? `table_format "${tableFormat}" cannot be written here; leave it out, or load with dlt`
+        ? ['table_format', `table_format "${tableFormat}" cannot be written here; leave it out, or load with dlt`]
         : undefined
   if (refused === undefined) return
-  throw new DestinationError('destination', `${destination.name}: ${resource.name}: ${refused}`, {
-    destination: destination.name,
-  })
+  const [key, why] = refused
+  const message = `${destination.name}: ${resource.name}: ${why}`
+  throw new ConfigError([{ place: { path: `${resource.path}.${key}` }, message }])
 }
 
 /** Fails if `deletes` cannot work. `isForRun`: a run that chooses to replace all rows leaves none to delete. */

@@ -52,7 +52,7 @@ export function isPlain(value: unknown): value is Record<string, unknown> {
 function resolveText(text: string, path: PropertyPath, lookup: Lookup, problems: Problems): string | Secret {
   const shell = shellReference(text, path)
   if (shell !== undefined) {
-    const name = shell.replace(/[${}]/g, '')
+    const name = shell.replace(/^.*?(\w+)\W*$/, '$1')
     problems.add(
       path,
       `\`${shell}\` is taken as it is written. For a secret write \`\${secrets.${name.toLowerCase()}}\`, for another variable of the environment \`\${env.${name}}\``,
@@ -72,13 +72,19 @@ function resolveText(text: string, path: PropertyPath, lookup: Lookup, problems:
   return text.includes('${secrets.') ? unknownSecret : ''
 }
 
-/** A variable as shells and other tools write it: `${NAME}` anywhere, `$API_KEY` and the like as a whole credential. */
+/**
+ * A variable as shells and other tools write it: `${NAME}` anywhere; where credentials are, also `$API_KEY` and the like,
+ * `$(NAME)`, `%NAME%`, `{{ NAME }}` and `${{ secrets.NAME }}`.
+ */
 function shellReference(text: string, path: PropertyPath): string | undefined {
   const inBraces = /(?<!\$)\$\{[A-Z][A-Z0-9_]*\}/.exec(text)?.[0]
   if (inBraces !== undefined) return inBraces
   const holdsCredentials = path.some(key => key === 'auth' || key === 'headers' || key === 'params')
-  return holdsCredentials ? /^(?:\w+ )?(\$(?:[A-Z0-9]+_)*(?:KEY|TOKEN|SECRET|PASSWORD))$/.exec(text)?.[1] : undefined
+  return holdsCredentials ? CREDENTIAL_VARIABLE.exec(text)?.[1] : undefined
 }
+
+const CREDENTIAL_VARIABLE =
+  /^(?:\w+ )?(\$(?:[A-Z0-9]+_)*(?:KEY|TOKEN|SECRET|PASSWORD)|\$\([A-Z][A-Z0-9_]*\)|%[A-Z][A-Z0-9_]*%|\$?\{\{ *(?:\w+\.)*[A-Z][A-Z0-9_]*(?: *\| *\w+)* *\}\})$/
 
 const interpolated = new Set(['path', 'params', 'json', 'data', 'headers'])
 

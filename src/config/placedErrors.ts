@@ -1,0 +1,62 @@
+import { ConfigError, type ConfigPlace, DataError, RequestError } from '../model/errors.js'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import type { PlaceOf, PropertyPath } from '../rest/document/problems.js'
+
+/** The same pipeline. Errors about a key of its file say in which line that key is. */
+export function placed(made: Pipeline, place: PlaceOf): Pipeline {
+  const told = async <Result>(work: Promise<Result>): Promise<Result> => {
+    try {
+      return await work
+    } catch (error) {
+      tellPlace(error, made, place)
+      throw error
+    }
+  }
+  return {
+    ...made,
+    with: changes => placed(made.with(changes), place),
+    run: options => told(made.run(options)),
+    replay: (loadId, options) => told(made.replay(loadId, options)),
+    check: options => told(made.check(options)),
+    plan: options => told(made.plan(options)),
+  }
+}
+
+/** Changes the message: `m.yaml:7:24 resources[0].endpoint.data_selector: …`. */
+function tellPlace(error: unknown, { source }: Pipeline, place: PlaceOf): void {
+  if (!(error instanceof DataError || error instanceof RequestError || error instanceof ConfigError)) return
+  const path = keyOf(error, source.resources)
+  if (path === undefined) return
+  const position = positionOf(place(keysOf(path)))
+  if (position === undefined || error.message.includes(position)) return
+  error.message = error.message.includes(path)
+    ? error.message.replace(path, () => `${position} ${path}`)
+    : `${error.message} (${position})`
+}
+
+function keyOf(
+  error: DataError | RequestError | ConfigError,
+  resources: Pipeline['source']['resources'],
+): string | undefined {
+  if (error.path !== undefined && IN_DOCUMENT.test(error.path)) return error.path
+  if (!(error instanceof DataError)) return undefined
+  const resource = resources.find(({ name }) => name === error.resource)
+  return resource === undefined || !IN_DOCUMENT.test(resource.path)
+    ? undefined
+    : `${resource.path}${error.code === 'primary_key' ? '.primary_key' : ''}`
+}
+
+const IN_DOCUMENT = /^(?:client|resource_defaults|resources)(?:[.[]|$)/
+
+/** What `formatPath` wrote, as keys again. */
+function keysOf(path: string): PropertyPath {
+  return [...path.matchAll(/\[("(?:[^"\\]|\\.)*")\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) =>
+    quoted !== undefined ? (JSON.parse(quoted) as string) : index !== undefined ? Number(index) : (name ?? ''),
+  )
+}
+
+function positionOf({ file, line, column }: ConfigPlace): string | undefined {
+  return file === undefined || line === undefined
+    ? undefined
+    : `${file}:${line}${column === undefined ? '' : `:${column}`}`
+}
