@@ -15,7 +15,7 @@ const of = (...languages: readonly string[]): readonly Block[] =>
   blocks.filter(({ language }) => languages.includes(language))
 
 /** Languages whose blocks are checked here or in examples, recipes and the tutorial, and those that nobody checks. */
-const checked = ['ts', 'yaml', 'toml', 'json', 'sh', 'sql', 'text']
+const checked = ['ts', 'js', 'yaml', 'toml', 'json', 'sh', 'sql', 'text']
 const others = ['ini', 'python', 'dockerfile']
 
 let folder: string
@@ -111,7 +111,7 @@ test.each(commandLines)('%s is a command', async (line, command) => {
   process.chdir(folder)
   try {
     // There is no such file, and nobody answers: whatever comes after the command line is understood is an error.
-    const url = args.map(argument => (argument.startsWith('https://') ? 'http://127.0.0.1:1/' : argument))
+    const url = args.map(argument => (/^https?:/.test(argument) ? 'http://127.0.0.1:1/' : argument))
     const terminal = { out: output, err: output }
     await sluice(url, { terminal, signal: AbortSignal.abort(), now: () => 0, version: '0.0.0' })
   } finally {
