@@ -274,6 +274,7 @@ describe('how a list ends', () => {
     ],
     ['a last link and more announced', link, [json({ data: page(1), next: null, total: 2 })], 'limited'],
     ['an answer in part', link, [{ status: 206, json: { data: page(1), next: null } }], 'limited'],
+    ['an answer for several parts', link, [{ status: 207, json: { data: page(1), next: null } }], 'limited'],
     ['errors beside records', link, [json({ data: page(1), errors: [{ message: 'slow' }], next: null })], 'limited'],
     // Whatever an envelope says of more, by the names of many.
     ...[
@@ -612,6 +613,22 @@ describe('how a list ends', () => {
 
   it('every reason proves one thing', () => {
     expect(new Set(reasonCodes.values())).toEqual(new Set(['proven', 'limited', 'suspect']))
+  })
+})
+
+describe('a total that is a lower bound, as of Elasticsearch,', () => {
+  const hits = (ids: readonly number[], relation: string) =>
+    json({ data: page(...ids), hits: { total: { value: 2, relation } } })
+
+  it.each([
+    ['gte', 4],
+    ['eq', 2],
+  ])('ends a list only where it is exact: %s', async (relation, count) => {
+    const answers = [hits([1, 2], relation), hits([3, 4], relation), hits([], relation)]
+    const paginator = { type: 'offset', limit: 2, total_path: 'hits.total.value' }
+    const { records, end } = await reading(answers, { data_selector: 'data', paginator })
+    expect(records).toHaveLength(count)
+    expect(end.end).toBe('proven')
   })
 })
 

@@ -159,6 +159,7 @@ async function exchange(
 /** The reason to doubt that the answer is whole. */
 function doubtOf({ status, endsWithConnection }: TransportResponse): string | undefined {
   if (status === 206) return 'the API answered with a part of what was asked for (206 Partial Content)'
+  if (status === 207) return 'the API answered for several parts, and some may have failed (207 Multi-Status)'
   if (endsWithConnection !== true || status >= 300 || status === 204 || status === 205) return undefined
   return 'an answer ended with its connection, without a length: it may be cut off'
 }

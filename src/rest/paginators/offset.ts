@@ -4,7 +4,7 @@ import type { ApiPage, Paginator } from '../api.js'
 import { because } from '../evidence/evidence.js'
 import { range } from './pageNumber.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
-import { facts, read, target, totalOf, totalPath, write } from './range.js'
+import { facts, isLowerBound, read, target, totalOf, totalPath, write } from './range.js'
 
 const schema = z
   .strictObject({
@@ -137,7 +137,9 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
   /** The total, if the page gives one. It need not. */
   function total(page: ApiPage): number | undefined {
     const path = totalPath(config)
-    return path === undefined ? undefined : totalOf(page.first(path), Math.max(page.records, 0))
+    return path === undefined || isLowerBound(page, path)
+      ? undefined
+      : totalOf(page.first(path), Math.max(page.records, 0))
   }
 
   function emptyEnd(page: ApiPage, at: number): ListEnd {

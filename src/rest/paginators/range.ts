@@ -76,7 +76,7 @@ export function facts(
   const path = totalPath(config)
   if (path === undefined) return { total: undefined, more }
   const value = page.first(path)
-  const total = totalOf(value, least)
+  const total = isLowerBound(page, path) ? undefined : totalOf(value, least)
   const needed = more === undefined && maximum == null && !config.stop_after_empty_page
   if (total === undefined && (config.total_path != null || needed)) {
     if (needed || wholeNumber(value) === undefined) {
@@ -88,6 +88,11 @@ export function facts(
     }
   }
   return { total, more }
+}
+
+/** Elasticsearch counts only so far. Then `relation` beside the `value` says `gte`, and the total ends nothing. */
+export function isLowerBound(page: ApiPage, path: string): boolean {
+  return /\bvalue$/.test(path) && page.first(path.replace(/value$/, 'relation')) === 'gte'
 }
 
 /**
