@@ -4,10 +4,10 @@ import { awsChain, hasAwsChain } from '../destinations/objects/storage/awsChain.
 import type { S3Options } from '../destinations/objects/storage/s3Options.js'
 import type { Destination } from '../model/destination.js'
 import { alternatives, ConfigError } from '../model/errors.js'
+import { nearMiss } from '../model/nearMiss.js'
 import { checkOptions, needed } from '../model/optionKinds.js'
 import { Secret } from '../model/secrets/secret.js'
 import { systemClock } from '../pipeline/clock.js'
-import { nearMiss } from '../rest/document/problems.js'
 import { regionOfProfile } from './awsProfile.js'
 import { type Environment, isSet, processEnvironment } from './environment.js'
 

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
-import { nearMiss, type Problems, type PropertyPath } from '../rest/document/problems.js'
+import { nearMiss } from '../model/nearMiss.js'
+import type { Problems, PropertyPath } from '../rest/document/problems.js'
 import type { wrapperOnly } from './pipelineDocument.js'
 
 /** Where a document loads to, and how much, with the profile that was chosen. */

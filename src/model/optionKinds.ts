@@ -1,4 +1,5 @@
 import { alternatives, ConfigError, type ConfigProblem, shortened } from './errors.js'
+import { nearMiss } from './nearMiss.js'
 import { Secret } from './secrets/secret.js'
 
 /**
@@ -36,17 +37,30 @@ export function needed(kind: OptionKind): OptionKind {
   return (value, path) => kind(value === undefined ? MISSING : value, path)
 }
 
-/** An object with options of these kinds. Others are not looked at. */
-export function optionsOf<Options>(expected: string, kinds: OptionKinds<Options>): OptionKind {
+/** An object with options of these kinds. Another name is a problem, unless others are allowed. */
+export function optionsOf<Options>(
+  expected: string,
+  kinds: OptionKinds<Options>,
+  others: 'refused' | 'allowed' = 'refused',
+): OptionKind {
   const object = optionKind(expected, isObject)
   return (value, path) => {
     const problems = object(value, path)
     if (value === undefined || problems.length > 0) return problems
     const given = value as Readonly<Record<string, unknown>>
-    return Object.entries<OptionKind>(kinds).flatMap(([key, kind]) =>
-      kind(given[key], path === '' ? key : `${path}.${key}`),
-    )
+    const at = (key: string): string => (path === '' ? key : `${path}.${key}`)
+    const unknown = Object.keys(given).filter(key => given[key] !== undefined && !Object.hasOwn(kinds, key))
+    return [
+      ...Object.entries<OptionKind>(kinds).flatMap(([key, kind]) => kind(given[key], at(key))),
+      ...(others === 'allowed' ? [] : unknown.map(key => unknownOption(key, at(key), Object.keys(kinds)))),
+    ]
   }
+}
+
+function unknownOption(key: string, path: string, known: readonly string[]): ConfigProblem {
+  const meant = nearMiss(key, known)
+  const hint = meant === undefined ? `known here: ${known.join(', ')}` : `did you mean \`${meant}\`?`
+  return { place: { path }, message: `unknown option; ${hint}` }
 }
 
 function listOf(expected: string, item: OptionKind): OptionKind {

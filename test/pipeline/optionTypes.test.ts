@@ -268,3 +268,13 @@ describe('a part of a pipeline', () => {
     expect(error.problems.map(({ place }) => place.path)).toEqual(['signal', 'select', 'onEvent'])
   })
 })
+
+test.each([
+  [{ selct: ['a'] }, 'selct: unknown option; did you mean `select`?'],
+  [{ max_pages: 1 }, 'max_pages: unknown option; did you mean `maxPages`?'],
+  [{ fullRefresh: true }, 'fullRefresh: unknown option; known here: signal, select'],
+])('an option of another name is refused: %j', async (options, message) => {
+  const source = restApi({ client: { base_url: 'https://api.example.com' }, resources: [{ name: 'a', records: [] }] })
+  const made = pipeline({ name: 'a', source, destination: duckdb(':memory:') })
+  await expect(made.run(options as Parameters<typeof made.run>[0])).rejects.toThrow(message)
+})

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { nearMiss } from '../../rest/document/problems.js'
+import { nearMiss } from '../../model/nearMiss.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
 import type { CommandContext } from './command.js'

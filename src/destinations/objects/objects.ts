@@ -51,11 +51,12 @@ export const filesCapabilities: Capabilities = {
   dltType: 'dlt.destinations.filesystem',
 }
 
-const credentialsKind = optionsOf<S3Credentials>('credentials, or a function that returns them', {
-  accessKeyId: needed(text),
-  secretAccessKey: needed(secretText),
-  sessionToken: secretText,
-})
+/** What a provider of AWS returns has more members. */
+const credentialsKind = optionsOf<S3Credentials>(
+  'credentials, or a function that returns them',
+  { accessKeyId: needed(text), secretAccessKey: needed(secretText), sessionToken: secretText },
+  'allowed',
+)
 
 /** What `files()` takes. The words of format and compression are checked together. */
 export const forFiles = optionsOf<FilesOptions>('a folder, `s3://bucket/prefix`, or options with a path', {

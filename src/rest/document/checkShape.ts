@@ -1,10 +1,10 @@
 import type { z } from 'zod'
 import { alternatives } from '../../model/errors.js'
+import { nearMiss } from '../../model/nearMiss.js'
 import { Secret } from '../../model/secrets/secret.js'
 import { paginatorKinds } from '../paginators/kinds.js'
 import { endpointKeys } from './declaration/endpointKeys.js'
 import type { Problems, PropertyPath } from './problems.js'
-import { nearMiss } from './problems.js'
 
 type Issue = z.core.$ZodIssue
 

@@ -1,6 +1,7 @@
 import { numberLiteral, setNumberLiteral } from '../../json/value.js'
+import { nearMiss } from '../../model/nearMiss.js'
 import { Secret, SecretReference } from '../../model/secrets/secret.js'
-import { nearMiss, type Problems, type PropertyPath } from './problems.js'
+import type { Problems, PropertyPath } from './problems.js'
 
 const MAX_DEPTH = 100
 

@@ -3,7 +3,7 @@ import { compilePath, type JsonPath } from '../../json/path.js'
 import { joinRecords } from '../../json/records.js'
 import { stringifyJson } from '../../json/write.js'
 import { shortened } from '../../model/errors.js'
-import { nearMiss } from '../document/problems.js'
+import { nearMiss } from '../../model/nearMiss.js'
 
 /** Records selected from a body. */
 export interface Selection {

@@ -1,6 +1,6 @@
 import { alternatives } from '../../../model/errors.js'
+import { nearMiss } from '../../../model/nearMiss.js'
 import type { Problems, PropertyPath } from '../problems.js'
-import { nearMiss } from '../problems.js'
 import type { ParentMention } from './templates.js'
 
 export interface GraphNode {
