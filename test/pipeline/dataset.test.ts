@@ -145,6 +145,7 @@ describe('rows', () => {
     expect(await table.where('id', '>', 99n).count()).toBe(0)
     expect([await table.count(), await table.limit(7).count(), await table.limit(99).count()]).toEqual([25, 7, 25])
     expect(await table.where('id', '<', 9n).limit(3).count()).toBe(3)
+    expect(await table.select('name').where('id', 'in', [10n, 11n]).orderBy('id').rows()).toHaveLength(2)
     expect((await table.where('id', 'in', [3n, 4n, 99n]).select('name').rows()).map(({ name }) => name)).toEqual([
       'n3',
       'n4',
@@ -164,6 +165,9 @@ describe('rows', () => {
     >()
     // @ts-expect-error there is no such column
     typed.select('idd')
+    expectTypeOf(typed.select('at').where('id', '=', 1n).orderBy('id').rows).returns.resolves.toEqualTypeOf<
+      readonly Pick<Tables['things'], 'at'>[]
+    >()
     // @ts-expect-error an id is no text
     typed.where('id', '=', 'x')
     // @ts-expect-error there is no such table

@@ -101,16 +101,17 @@ export interface QueriedRows<Row extends object> extends PromiseLike<readonly Ro
 }
 
 /** Rows of one table. Each call returns a new, narrower relation. Sluice reads nothing until you ask for rows. */
-export interface Relation<Row extends object> {
-  select<Column extends keyof Row & string>(...columns: readonly Column[]): Relation<Pick<Row, Column>>
+export interface Relation<Row extends object, Whole extends object = Row> {
+  /** Reads only these columns. `where` and `orderBy` still take every column of the table. */
+  select<Column extends keyof Row & string>(...columns: readonly Column[]): Relation<Pick<Row, Column>, Whole>
   /** All conditions must hold. */
-  where<Column extends keyof Row & string>(
+  where<Column extends keyof Whole & string>(
     column: Column,
     operator: Condition['operator'],
-    value?: Row[Column] | readonly Row[Column][],
-  ): Relation<Row>
-  orderBy(column: keyof Row & string, direction?: 'ascending' | 'descending'): Relation<Row>
-  limit(rows: number): Relation<Row>
+    value?: Whole[Column] | readonly Whole[Column][],
+  ): Relation<Row, Whole>
+  orderBy(column: keyof Whole & string, direction?: 'ascending' | 'descending'): Relation<Row, Whole>
+  limit(rows: number): Relation<Row, Whole>
   /** All rows, in memory. */
   rows(): Promise<readonly Row[]>
   first(): Promise<Row | undefined>
@@ -296,11 +297,14 @@ const operatorKind = wordOf([
   'is not null',
 ] satisfies Condition['operator'][])
 
-function relation<Row extends object>(place: Place, query: ReadQuery): Relation<Row> {
+function relation<Row extends object, Whole extends object = Row>(
+  place: Place,
+  query: ReadQuery,
+): Relation<Row, Whole> {
   const { setup } = place
   const outward = <Result>(work: () => Promise<Result>): Promise<Result> => withoutSecrets(work, setup.scrubber)
-  const narrowed = <Narrowed extends object = Row>(change: Partial<ReadQuery>): Relation<Narrowed> =>
-    relation<Narrowed>(place, { ...query, ...change })
+  const narrowed = <Narrowed extends object = Row>(change: Partial<ReadQuery>): Relation<Narrowed, Whole> =>
+    relation<Narrowed, Whole>(place, { ...query, ...change })
   async function* batches(rows?: number): AsyncGenerator<readonly Row[]> {
     checkOptions(wholeFromOne, rows, 'rows')
     try {
