@@ -31,7 +31,7 @@ export { decodeState, encodeState, type PipelineState } from './model/pipelineSt
 export type { Receipt } from './model/receipt.js'
 export { reveal, Secret } from './model/secrets/secret.js'
 export { isComplete } from './schema/columns.js'
-export { lineage, rootTable } from './schema/lineage.js'
+export { rootTable } from './schema/lineage.js'
 export { type Naming, naming } from './schema/naming.js'
 export type {
   ColumnSchema,
@@ -40,6 +40,8 @@ export type {
   ReadonlyColumn,
   ReadonlySchema,
   ReadonlyTable,
+  Schema,
+  TableSchema,
   WriteDisposition,
 } from './schema/schemaTypes.js'
 export { readSchema, schemaText } from './schema/stored/document.js'
