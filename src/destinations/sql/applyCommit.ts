@@ -2,7 +2,7 @@ import type { CommitNotes, CommitPlan, LoadPlan, TablePlan } from '../../model/d
 import { DestinationError } from '../../model/errors.js'
 import { withDeleted } from '../../model/receipt.js'
 import { type Chain, openChain } from './chain.js'
-import { CommitTally } from './changes.js'
+import { CommitTally } from './commitTally.js'
 import { DatasetTables } from './ddl.js'
 import { deleteAbsent } from './deleteAbsent.js'
 import { deleteOrphans, type PlannedChain } from './deleteOrphans.js'

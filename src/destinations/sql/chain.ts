@@ -2,7 +2,7 @@ import { SchemaError } from '../../model/errors.js'
 import { isComplete } from '../../schema/columns.js'
 import { tableChain } from '../../schema/rootKey.js'
 import type { ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
-import type { TableTally } from './changes.js'
+import type { TableTally } from './commitTally.js'
 import type { DatasetTables, TargetColumns } from './ddl.js'
 import type { SqlSession, StagedTable } from './sqlSession.js'
 

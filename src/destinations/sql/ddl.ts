@@ -1,7 +1,7 @@
 import type { InspectedColumn } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
 import type { ReadonlyColumn, ReadonlyTable } from '../../schema/schemaTypes.js'
-import { CommitTally } from './changes.js'
+import { CommitTally } from './commitTally.js'
 import { type Dialect, hasRow, type SqlSession } from './sqlSession.js'
 
 /** The columns of a table as the transaction sees them. */
