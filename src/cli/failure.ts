@@ -1,7 +1,7 @@
 import { ConfigError, type ErrorCode, QueryError, SluiceError } from '../model/errors.js'
-import { printableLines } from './terminal/printable.js'
+import { printableLines, wrapped } from './terminal/printable.js'
 import { NoAnswer } from './terminal/prompt.js'
-import type { Output } from './terminal/terminal.js'
+import { type Output, type Style, widthOf } from './terminal/terminal.js'
 
 /**
  * 0: done. 1: it failed. 2: fix the file or the command line first; no request was sent. 130: the user ended it instead
@@ -28,13 +28,20 @@ export function reportFailure(error: unknown, output: Output, { debug, keptPages
     return 130
   }
   const hint = hintFor(error, keptPages)
-  output.line(`${output.styled('red', 'error:')} ${printableLines(messageOf(error))}`)
-  if (hint !== undefined) output.line(`${output.styled('bold', 'hint:')} ${hint}`)
+  tellTitled(output, 'error:', printableLines(messageOf(error)), 'red')
+  if (hint !== undefined) tellTitled(output, 'hint:', hint, 'bold')
   if (error instanceof SluiceError) {
-    output.line(`${output.styled('bold', 'code:')} ${error.code} (sluice explain ${error.code})`)
+    tellTitled(output, 'code:', `${error.code} (sluice explain ${error.code})`, 'bold')
   }
   if (debug) output.line(printableLines(stackOf(error)))
   return error instanceof ConfigError || error instanceof QueryError ? 2 : 1
+}
+
+function tellTitled(output: Output, title: string, text: string, style: Style): void {
+  const lines = `${title} ${text}`.split('\n').flatMap(line => wrapped(line, widthOf(output), 2))
+  lines.forEach((line, index) => {
+    output.line(index === 0 ? output.styled(style, title) + line.slice(title.length) : line)
+  })
 }
 
 function messageOf(error: unknown): string {

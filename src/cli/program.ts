@@ -57,7 +57,14 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
-    .configureOutput({ writeOut: text => out.write(text), writeErr: text => err.write(text) })
+    .configureOutput({
+      writeOut: text => out.write(text),
+      writeErr: text => err.write(text),
+      getOutHelpWidth: () => out.columns(),
+      getErrHelpWidth: () => err.columns(),
+    })
+    // Otherwise lines as wide as the terminal are not wrapped at all beside long names of commands.
+    .configureHelp({ minWidthToWrap: 20 })
     .showHelpAfterError('(--help lists what there is)')
     .addHelpText('after', START)
     .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 the file or the command line needs mending.')
@@ -246,7 +253,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
 
 const START = `
 Start here:
-  sluice init             asks for the address of a list and writes a pipeline file, as in orders.yaml
+  sluice init             asks for the address of a list, writes a pipeline file
   sluice check FILE       tries the file and writes nothing
   sluice run FILE         loads
   sluice show FILE        shows the tables that came of it`

@@ -366,7 +366,7 @@ describe('the receipt table', () => {
       },
     ])
     expect(lines).toContain('feedback_data: incomplete: 2,900 of 3,000 announced records arrived')
-    expect(lines).toContain('feedback_data: 7 records filtered')
+    expect(lines).toContain('feedback_data: 7 records left out: known already, or filtered')
     expect(lines).toContain('feedback_data: 4 rows discarded by the schema contract')
   })
 

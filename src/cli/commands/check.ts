@@ -2,8 +2,10 @@ import { stringifyJson } from '../../json/write.js'
 import type { RunEvent } from '../../model/events.js'
 import type { CheckedResource } from '../../pipeline/look/checkSource.js'
 import { type ExitCode, reportFailure, worstOf } from '../failure.js'
-import { amount, counted, printable } from '../terminal/printable.js'
+import { tellDone } from '../terminal/marks.js'
+import { amount, counted, printable, wrapped } from '../terminal/printable.js'
 import { textTable } from '../terminal/table.js'
+import { type Output, tell, widthOf } from '../terminal/terminal.js'
 import type { CommandContext } from './command.js'
 import { openPipelines, type PipelineOverrides } from './command.js'
 import { namedFiles } from './execute.js'
@@ -43,23 +45,27 @@ async function checkFile(file: string, options: PipelineOverrides, context: Comm
         if (note !== undefined) notes.push(note)
       },
     })
-    out.line(printable(`${pipeline.name}: the file is valid, its secrets were found`))
-    for (const note of notes) err.line(printable(note))
-    for (const checked of resources) for (const line of checkedLines(checked)) out.line(line)
+    tellDone(out, printable(`${pipeline.name}: the file is valid, its secrets were found`))
+    for (const note of notes) tell(err, printable(note))
+    for (const checked of resources) for (const line of checkedLines(checked, out)) out.line(line)
   }
   return 0
 }
 
-function checkedLines({ resource, records, announced, sample }: CheckedResource): string[] {
+function checkedLines({ resource, records, announced, sample }: CheckedResource, out: Output): string[] {
   const total = announced === undefined ? '' : `, ${amount(announced)} announced`
-  const lines = ['', printable(`${resource}: ${counted(records, 'record')} on the first page${total}`)]
+  const told = printable(`${resource}: ${counted(records, 'record')} on the first page${total}`)
+  const lines = ['', ...wrapped(told, widthOf(out), 2)]
   if (sample === undefined) return lines
   const pairs =
     sample !== null && typeof sample === 'object' && !Array.isArray(sample)
       ? Object.entries(sample)
       : [['', sample] as const]
   const rows = pairs.map(([key, value]) => [key, stringifyJson(value)])
-  return [...lines, ...textTable([{ title: 'key' }, { title: 'in the first record', maxWidth: VALUE_WIDTH }], rows)]
+  return [
+    ...lines,
+    ...textTable([{ title: 'key' }, { title: 'in the first record', maxWidth: VALUE_WIDTH }], rows, widthOf(out)),
+  ]
 }
 
 const VALUE_WIDTH = 80

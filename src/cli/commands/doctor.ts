@@ -3,7 +3,8 @@ import type { Finding } from '../../config/machine.js'
 import { SluiceError } from '../../model/errors.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { ExitCode } from '../failure.js'
-import { counted, printableLines } from '../terminal/printable.js'
+import { counted, printableLines, wrapped } from '../terminal/printable.js'
+import { tell, widthOf } from '../terminal/terminal.js'
 import { type CommandContext, openPipelines, type PipelineOverrides } from './command.js'
 
 export interface DoctorCommandOptions extends PipelineOverrides {
@@ -36,8 +37,20 @@ export async function doctorCommand(
   else {
     for (const { check, status, says, cure } of findings) {
       const [style, mark] = MARKS[status]
-      out.line(`${out.styled(style, mark)} ${check.padEnd(WIDTH)} ${printableLines(says)}`)
-      if (cure !== undefined && status !== 'ok') out.line(`  ${' '.repeat(WIDTH)} ${printableLines(cure)}`)
+      const told = printableLines(says)
+        .split('\n')
+        .flatMap((line, index) =>
+          wrapped(
+            `${index === 0 ? `${mark} ${check.padEnd(WIDTH)}` : ' '.repeat(WIDTH + 2)} ${line}`,
+            widthOf(out),
+            WIDTH + 3,
+          ),
+        )
+      told.forEach((line, index) => {
+        out.line(index === 0 ? out.styled(style, mark) + line.slice(mark.length) : line)
+      })
+      if (cure !== undefined && status !== 'ok')
+        for (const line of printableLines(cure).split('\n')) tell(out, `  ${' '.repeat(WIDTH)} ${line}`, WIDTH + 3)
     }
   }
   return isWell ? 0 : 1

@@ -1,6 +1,7 @@
 import type { Dropped } from '../../pipeline/look/dropResources.js'
 import type { ExitCode } from '../failure.js'
 import { counted, printable } from '../terminal/printable.js'
+import { tell } from '../terminal/terminal.js'
 import type { CommandContext } from './command.js'
 import { openPipeline, type PipelineOverrides } from './command.js'
 
@@ -23,9 +24,9 @@ export async function dropCommand(
   const plan = await pipeline.drop(resources, { signal, dryRun: true })
   if (options.yes !== true) {
     const place = `${pipeline.destination.name}, dataset ${pipeline.datasetName}`
-    err.line(printable(`This drops, in ${place}: ${summary(plan)}`))
+    tell(err, printable(`This drops, in ${place}: ${summary(plan)}`))
     if (prompt === undefined) {
-      err.line('Nothing was dropped: there is nobody to ask here; --yes does it without asking.')
+      tell(err, 'Nothing was dropped: there is nobody to ask here; --yes does it without asking.')
       return 2
     }
     const answer = await prompt.ask('Drop them? [y/N] ')
@@ -35,7 +36,7 @@ export async function dropCommand(
     }
   }
   const dropped = await pipeline.drop(resources, { signal })
-  out.line(printable(`Load ${dropped.loadId ?? ''} committed, dropped: ${summary(dropped)}`))
+  tell(out, printable(`Load ${dropped.loadId ?? ''} committed, dropped: ${summary(dropped)}`))
   return 0
 }
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { nearMiss } from '../../model/nearMiss.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
+import { tell } from '../terminal/terminal.js'
 import type { CommandContext } from './command.js'
 
 /** `sluice explain CODE`: what the code of an error or of a warning means, and what to do. */
@@ -9,12 +10,12 @@ export async function explainCommand(code: string, { terminal }: CommandContext)
   const explained = explanations(await readFile(new URL('../../../docs/troubleshooting.md', import.meta.url), 'utf8'))
   const text = explained.get(code)
   if (text !== undefined) {
-    terminal.out.line(text)
+    for (const line of text.split('\n')) tell(terminal.out, line, 0)
     return 0
   }
   const meant = nearMiss(code, explained.keys())
   const hint = meant === undefined ? `; known are ${[...explained.keys()].join(', ')}` : `; did you mean ${meant}?`
-  terminal.err.line(`There is no code ${printable(code)}${hint}`)
+  tell(terminal.err, `There is no code ${printable(code)}${hint}`)
   return 2
 }
 

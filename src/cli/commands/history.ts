@@ -6,6 +6,7 @@ import type { ExitCode } from '../failure.js'
 import { amount, printable } from '../terminal/printable.js'
 import { receiptLines } from '../terminal/receiptLines.js'
 import { textTable } from '../terminal/table.js'
+import { tell, widthOf } from '../terminal/terminal.js'
 import { type CommandContext, openPipeline, type PipelineOverrides } from './command.js'
 import { nothingLoaded } from './schema.js'
 
@@ -39,11 +40,11 @@ export async function historyCommand(
     }
     return 0
   }
-  if (loadId === undefined) for (const line of textTable(COLUMNS, loads.map(cellsOf))) out.line(line)
+  if (loadId === undefined) for (const line of textTable(COLUMNS, loads.map(cellsOf), widthOf(out))) out.line(line)
   else {
-    out.line(printable(`Load ${newest.loadId}, committed ${newest.committedAt.toISOString()}`))
+    tell(out, printable(`Load ${newest.loadId}, committed ${newest.committedAt.toISOString()}`))
     out.line()
-    const lines = receiptLines(newest.receipts)
+    const lines = receiptLines(newest.receipts, { out })
     for (const line of lines.length === 0 ? [NO_RECEIPTS] : lines) out.line(line)
   }
   return 0

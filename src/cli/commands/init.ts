@@ -9,6 +9,7 @@ import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
 import { NoAnswer, type Prompt } from '../terminal/prompt.js'
 import type { Output } from '../terminal/terminal.js'
+import { tell } from '../terminal/terminal.js'
 import { writeWhole } from '../writtenFile.js'
 import type { CommandContext } from './command.js'
 
@@ -33,16 +34,16 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   if (options.out !== undefined && (await exists(options.out))) refuseExisting(options.out)
   const { draft, file, isTyped } = await drafted(options, context)
   await writeWhole(file, draft.text, { replace: false })
-  for (const finding of draft.findings) err.line(printable(finding))
+  for (const finding of draft.findings) tell(err, printable(finding))
   const { prepareFolder, schemaAddress } = await import('../../config/projectFolder.js')
   const folder = dirname(resolve(file))
   const { secrets, written, failed } = await prepareFolder(folder, draft.secretName)
-  for (const failure of failed) err.line(printable(`warning: ${failure}`))
-  out.line(printable(`${[file, ...written].join(', ')} ${written.length === 0 ? 'is' : 'are'} written. Next:`))
+  for (const failure of failed) tell(err, printable(`warning: ${failure}`))
+  tell(out, printable(`${[file, ...written].join(', ')} ${written.length === 0 ? 'is' : 'are'} written. Next:`))
   if (draft.secretName !== undefined && isTyped) {
     const { variable } = await import('../../import/draft/draftYaml.js')
     const name = draft.secretName
-    out.line(printable(`  write ${name} = "…" into ${secrets}, or set the variable ${variable(name)}`))
+    tell(out, printable(`  write ${name} = "…" into ${secrets}, or set the variable ${variable(name)}`))
   }
   const command = `${schemaAddress(folder).isInstalled ? 'npx ' : ''}sluice`
   const steps = [
@@ -50,7 +51,7 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
     [`${command} run ${quoted(file)}`, `loads into ${redactUrl(draft.destination)}`],
   ] as const
   const width = Math.max(...steps.map(([step]) => step.length))
-  for (const [step, does] of steps) out.line(printable(`  ${step.padEnd(width)}   ${does}`))
+  for (const [step, does] of steps) tell(out, printable(`  ${step.padEnd(width)}   ${does}`), width + 5)
   return 0
 }
 
@@ -84,7 +85,7 @@ const INTRODUCTION = [
 /** Asks one thing after the other, and asks again for whatever the API does not take. Other answers are kept. */
 async function interview(options: InitCommandOptions, prompt: Prompt, context: CommandContext): Promise<Drafted> {
   const { err } = context.terminal
-  for (const line of INTRODUCTION) err.line(line)
+  for (const line of INTRODUCTION) tell(err, line)
   const settings = settingsOf(options, context.signal)
   let url = await checkedAddress(settings, prompt, err)
   let auth: DraftAuth | undefined
@@ -100,7 +101,7 @@ async function interview(options: InitCommandOptions, prompt: Prompt, context: C
       } catch (error) {
         if (error instanceof NoSecret) auth = await chosenAuth(options, prompt)
         else if (isRefusal(error)) {
-          err.line(printable(error.message))
+          tell(err, printable(error.message))
           const kept = url
           url = await askedAddress(prompt, err, kept)
           if (url !== kept) file = await fileFor(url)

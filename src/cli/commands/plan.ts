@@ -4,6 +4,7 @@ import type { CheckedResource } from '../../pipeline/look/checkSource.js'
 import type { PipelinePlan, PlannedCursor, PlannedList } from '../../pipeline/look/describePipeline.js'
 import type { ExitCode } from '../failure.js'
 import { amount, counted, duration, printable } from '../terminal/printable.js'
+import { tell } from '../terminal/terminal.js'
 import type { CommandContext } from './command.js'
 import { openPipelines, type PipelineOverrides } from './command.js'
 
@@ -27,10 +28,13 @@ export async function planCommand(
     const plan = await pipeline.plan({ signal, select })
     const probe = options.probe === true ? (await pipeline.check({ signal, select })).resources : undefined
     if (options.json === true) out.line(stringifyJson({ ...plan, probe }))
-    else for (const line of planLines(plan, probe)) out.line(printable(line))
+    else for (const line of planLines(plan, probe)) tell(out, printable(line), line.startsWith('  ') ? HANGING : 2)
   }
   return 0
 }
+
+/** Facts go on below their texts. */
+const HANGING = 12
 
 function planLines(plan: PipelinePlan, probe: readonly CheckedResource[] | undefined): string[] {
   const start =

@@ -19,7 +19,8 @@ export async function replayCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { select, fullRefresh, allowIncomplete } = options
-  for (const pipeline of await openPipelines(file, options, 'reads', context.terminal.err)) {
+  const pipelines = await openPipelines(file, options, 'reads', context.terminal.err)
+  for (const pipeline of pipelines) {
     const start = (onEvent: NonNullable<Parameters<typeof pipeline.run>[0]>['onEvent']) =>
       pipeline.replay(loadId, {
         signal: context.signal,
@@ -28,7 +29,8 @@ export async function replayCommand(
         ...(fullRefresh === true ? { refresh: 'drop_resources' as const } : {}),
         ...(allowIncomplete === undefined ? {} : { allowIncomplete }),
       })
-    await reported(start, options, context)
+    const name = pipelines.length === 1 ? undefined : pipeline.name
+    await reported(start, { ...options, file, pipeline: name }, context)
   }
   return 0
 }

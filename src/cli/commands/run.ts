@@ -3,10 +3,12 @@ import type { Receipt } from '../../model/receipt.js'
 import type { RunResult } from '../../pipeline/setup.js'
 import { type ExitCode, reportFailure } from '../failure.js'
 import { eventLog } from '../terminal/eventLog.js'
+import { tellDone } from '../terminal/marks.js'
 import { amount, duration, printable } from '../terminal/printable.js'
 import { progressView } from '../terminal/progress.js'
 import { receiptLines } from '../terminal/receiptLines.js'
-import type { CommandContext } from './command.js'
+import { tell } from '../terminal/terminal.js'
+import type { CommandContext, PipelineOverrides } from './command.js'
 import { openPipelines } from './command.js'
 import { eventLines, execute, namedFiles, type RunCommandOptions } from './execute.js'
 
@@ -25,14 +27,15 @@ export async function runCommand(
   if (others.length > 0) return await (await import('./runFiles.js')).runFiles(files, options, context)
   let pages = 0
   try {
-    for (const pipeline of await openPipelines(file, options, 'requests')) {
+    const pipelines = await openPipelines(file, options, 'requests')
+    for (const pipeline of pipelines) {
       pages = 0
       const start = (onEvent: (event: RunEvent) => void) =>
         execute(pipeline, options, context, event => {
           if (event.type === 'page') pages += 1
           onEvent(event)
         })
-      await reported(start, options, context)
+      await reported(start, { ...options, file, pipeline: pipelines.length === 1 ? undefined : pipeline.name }, context)
     }
     return 0
   } catch (error) {
@@ -43,19 +46,21 @@ export async function runCommand(
 /** Starts a run and shows its progress: for people, briefly or with every event, or every event as a line of JSON. */
 export async function reported(
   start: (onEvent: (event: RunEvent) => void) => Promise<RunResult>,
-  { json, verbose }: { readonly json?: boolean | undefined; readonly verbose?: boolean | undefined },
+  called: Called & { readonly json?: boolean | undefined; readonly verbose?: boolean | undefined },
   context: CommandContext,
 ): Promise<void> {
+  const { json, verbose } = called
   const { out } = context.terminal
   if (json === true) await start(eventLines(out))
   else {
     const { isDebugging, processEnvironment } = await import('../../config/environment.js')
-    await reportedToPeople(start, context, verbose === true || isDebugging(processEnvironment()))
+    await reportedToPeople(start, called, context, verbose === true || isDebugging(processEnvironment()))
   }
 }
 
 async function reportedToPeople(
   start: (onEvent: (event: RunEvent) => void) => Promise<RunResult>,
+  called: Called,
   context: CommandContext,
   verbose: boolean,
 ): Promise<void> {
@@ -74,18 +79,43 @@ async function reportedToPeople(
   } catch (error) {
     // The receipts show how far it came. That is worth as much as the error.
     progress.close()
-    if (receipts.length > 0) out.line(`\n${receiptLines(receipts).join('\n')}\n`)
+    if (receipts.length > 0) out.line(`\n${receiptLines(receipts, { out }).join('\n')}\n`)
     throw error
   }
   // The table of receipts says the same and more.
   if (out.isTerminal && result.receipts.length > 0) progress.clear()
   else progress.close()
-  if (result.receipts.length > 0) out.line(`\n${receiptLines(result.receipts).join('\n')}\n`)
+  if (result.receipts.length > 0)
+    out.line(`\n${receiptLines(result.receipts, { changes: result.changes, out }).join('\n')}\n`)
   const took = duration(context.now() - startedMs)
   if (result.loadId === undefined) {
     out.line(`Nothing to load (${took}).`)
     return
   }
   const rows = Object.values(result.rows).reduce((sum, count) => sum + count, 0)
-  out.line(printable(`Load ${result.loadId} committed: ${amount(rows)} rows into ${destination} (${took}).`))
+  tellDone(out, printable(`Load ${result.loadId} committed: ${amount(rows)} rows into ${destination} (${took}).`))
+  const ask = question(result, called)
+  if (ask !== undefined) tell(out, printable(ask))
+}
+
+/** How the command was called, as far as the next one is called like it. */
+interface Called extends PipelineOverrides {
+  readonly file: string
+  /** Named where the file holds several. */
+  readonly pipeline?: string | undefined
+}
+
+/** The command that asks the new rows, as a person would type it. Undefined if there are none, or if they are gone. */
+function question({ rows }: RunResult, { file, destination, dataset, pipeline }: Called): string | undefined {
+  const table = Object.keys(rows).find(name => /^[a-z_][a-z0-9_]*$/.test(name))
+  if (table === undefined || destination === 'duckdb::memory:') return undefined
+  const flags = Object.entries({ destination, dataset, pipeline }).map(([name, value]) =>
+    value === undefined ? '' : ` --${name} ${quoted(value)}`,
+  )
+  return `Ask it: sluice query ${quoted(file)} 'SELECT * FROM ${table} LIMIT 10'${flags.join('')}`
+}
+
+/** As a shell takes it for one word. */
+function quoted(word: string): string {
+  return /^[\w./:@%+,=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

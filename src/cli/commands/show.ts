@@ -12,7 +12,7 @@ import type { ExitCode } from '../failure.js'
 import { amount, printable } from '../terminal/printable.js'
 import { printRows, rowFormat } from '../terminal/rowFormats.js'
 import { textTable } from '../terminal/table.js'
-import type { Output } from '../terminal/terminal.js'
+import { type Output, tell, widthOf } from '../terminal/terminal.js'
 import type { CommandContext } from './command.js'
 import { openPipelines, type PipelineOverrides } from './command.js'
 
@@ -54,12 +54,12 @@ async function showPipeline(
   const isTable = format === 'table'
   if ((await destination.exists?.()) === false) {
     // Connecting would create the database, and this command only reads.
-    if (isTable) out.line(printable(`${destination.name}, dataset ${datasetName}`))
+    if (isTable) tell(out, printable(`${destination.name}, dataset ${datasetName}`))
     ;(isTable ? out : err).line(NO_TABLES)
     return true
   }
   await using connection = await destination.connect(datasetName, context.signal)
-  if (isTable) out.line(printable(`${destination.name}, dataset ${connection.dataset}`))
+  if (isTable) tell(out, printable(`${destination.name}, dataset ${connection.dataset}`))
   const tables = await connection.inspect()
   const columns = table === undefined ? undefined : tables.get(table)
   if (tables.size === 0) {
@@ -75,7 +75,7 @@ async function showPipeline(
   } else if (tables.has(table)) {
     await showTable(connection, table, [...(tables.get(table) ?? [])], options.limit ?? 10, out)
   } else {
-    err.line(printable(`There is no table ${table}; there are: ${[...tables.keys()].join(', ')}`))
+    tell(err, printable(`There is no table ${table}; there are: ${[...tables.keys()].join(', ')}`))
     return false
   }
   return true
@@ -110,7 +110,8 @@ async function showTables(counted: AsyncIterable<QueryBatch>, out: Output): Prom
   for await (const batch of counted) {
     rows.push(...batch.rows.map(([table, count]) => [String(table), amount(Number(count))]))
   }
-  for (const line of textTable([{ title: 'table' }, { title: 'rows', align: 'right' }], rows)) out.line(line)
+  for (const line of textTable([{ title: 'table' }, { title: 'rows', align: 'right' }], rows, widthOf(out)))
+    out.line(line)
 }
 
 async function showTable(
@@ -121,7 +122,8 @@ async function showTable(
   out: Output,
 ): Promise<void> {
   const described = columns.map(([name, { type, nullable }]) => [name, type, nullable ? '' : 'not null'])
-  for (const line of textTable([{ title: 'column' }, { title: 'type' }, { title: '' }], described)) out.line(line)
+  for (const line of textTable([{ title: 'column' }, { title: 'type' }, { title: '' }], described, widthOf(out)))
+    out.line(line)
   const sample: DatasetRow[] = []
   for await (const rows of connection.read({ table, limit })) sample.push(...rows)
   out.line(`\n${amount(sample.length)} of ${amount(await connection.count(table))} rows`)
@@ -129,7 +131,11 @@ async function showTable(
   for (const row of sample) {
     out.line()
     const pairs = names.map(name => [name, shown(row[name] ?? null)])
-    for (const line of textTable([{ title: 'column' }, { title: 'value', maxWidth: VALUE_WIDTH }], pairs).slice(2)) {
+    for (const line of textTable(
+      [{ title: 'column' }, { title: 'value', maxWidth: VALUE_WIDTH }],
+      pairs,
+      widthOf(out),
+    ).slice(2)) {
       out.line(line)
     }
   }

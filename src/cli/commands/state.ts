@@ -3,6 +3,7 @@ import type { PipelineState } from '../../model/pipelineState.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
 import { textTable } from '../terminal/table.js'
+import { widthOf } from '../terminal/terminal.js'
 import type { CommandContext } from './command.js'
 import { openPipeline, type PipelineOverrides } from './command.js'
 import { nothingLoaded } from './schema.js'
@@ -34,11 +35,11 @@ export async function stateCommand(
     return 1
   }
   if (options.json === true) out.line(stringifyJson(state))
-  else for (const line of stateLines(state)) out.line(line)
+  else for (const line of stateLines(state, widthOf(out))) out.line(line)
   return 0
 }
 
-function stateLines(state: PipelineState): string[] {
+function stateLines(state: PipelineState, width: number): string[] {
   const cursors: string[][] = []
   const values: string[][] = []
   for (const [source, { resources = {}, ...own }] of Object.entries(state.sources ?? {})) {
@@ -57,8 +58,8 @@ function stateLines(state: PipelineState): string[] {
   }
   const lines = [printable(`${state.pipeline_name}: state ${state._state_version}`)]
   if (cursors.length === 0) lines.push('no cursors')
-  else lines.push('', ...textTable(CURSOR_COLUMNS, cursors))
-  if (values.length > 0) lines.push('', ...textTable(VALUE_COLUMNS, values))
+  else lines.push('', ...textTable(CURSOR_COLUMNS, cursors, width))
+  if (values.length > 0) lines.push('', ...textTable(VALUE_COLUMNS, values, width))
   return lines
 }
 

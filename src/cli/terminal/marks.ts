@@ -1,5 +1,6 @@
 import type { Verdict } from '../../model/receipt.js'
-import type { Output, Style } from './terminal.js'
+import { wrapped } from './printable.js'
+import { type Output, type Style, widthOf } from './terminal.js'
 
 const MARKS = {
   complete: { mark: '✔', style: 'green' },
@@ -16,7 +17,14 @@ export function verdictStyle(verdict: Verdict): Style {
   return MARKS[verdict].style
 }
 
-/** A line that says that all went well. */
-export function doneLine(text: string, out: Pick<Output, 'isTerminal' | 'styled'>): string {
-  return out.isTerminal ? `${out.styled('green', MARKS.complete.mark)} ${text}` : text
+/** Writes a text that says that all went well. */
+export function tellDone(out: Output, text: string): void {
+  if (!out.isTerminal) {
+    out.line(text)
+    return
+  }
+  const { mark, style } = MARKS.complete
+  const [first = '', ...others] = wrapped(`${mark} ${text}`, widthOf(out), 2)
+  out.line(out.styled(style, mark) + first.slice(mark.length))
+  for (const line of others) out.line(line)
 }

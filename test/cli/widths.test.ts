@@ -1,0 +1,140 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { sluice } from '../../src/cli/program.js'
+import { displayWidth } from '../../src/cli/terminal/printable.js'
+import { textTable } from '../../src/cli/terminal/table.js'
+import { testApi, testFolder } from '../pipeline/api.js'
+import { type Screen, screen } from './screen.js'
+
+const LONG = 'conversations_of_customers_with_everybody_who_ever_answered_one_of_their_many_questions'
+const RECORD = {
+  id: 1,
+  [`${LONG}_title`]: 'words and words '.repeat(20).trim(),
+  url: `https://example.com/${'x'.repeat(200)}`,
+  日本語の長い名前: '日本語の文章'.repeat(20),
+}
+
+async function prepared(): Promise<{ readonly file: string; readonly api: string }> {
+  const folder = await testFolder()
+  const api = await testApi(({ pathname }) =>
+    pathname.endsWith('broken') ? { status: 404, json: {} } : { json: { total: 3, data: [RECORD, { id: 2 }] } },
+  )
+  const file = join(folder, 'a_pipeline_file_with_a_name.json')
+  const resource = {
+    name: LONG,
+    primary_key: 'id',
+    endpoint: { path: 'a/long/path/'.repeat(12), data_selector: 'data' },
+  }
+  await writeFile(
+    file,
+    JSON.stringify({
+      name: 'p',
+      destination: `duckdb:${join(folder, 'x.duckdb')}`,
+      dataset: 'd',
+      source: { client: { base_url: api.url, paginator: 'single_page' }, resources: [resource] },
+    }),
+  )
+  return { file, api: api.url }
+}
+
+async function command(args: readonly string[], columns: number) {
+  const [out, err] = [screen({ isTerminal: true, columns }), screen({ isTerminal: true, columns })]
+  const exitCode = await sluice(args, {
+    terminal: { out, err },
+    version: '0.0.0',
+    signal: new AbortController().signal,
+    now: () => 0,
+  })
+  return { out, err, exitCode }
+}
+
+function widest({ out, err }: { readonly out: Screen; readonly err: Screen }): number {
+  return Math.max(...[...out.visible(), ...err.visible()].map(displayWidth))
+}
+
+/** What is there whatever the line breaks. */
+function unbroken({ out, err }: { readonly out: Screen; readonly err: Screen }): string {
+  return `${out.text()}${err.text()}`.replace(/\s+/g, '')
+}
+
+describe.each([80, 120])('on a terminal of %i columns no line is wider', columns => {
+  it('whatever the command', { timeout: 60_000 }, async () => {
+    const { file } = await prepared()
+    const wide = async (...args: readonly string[]) => {
+      const ended = await command(args, columns)
+      expect(widest(ended), args.join(' ')).toBeLessThanOrEqual(columns)
+      return unbroken(ended)
+    }
+    expect(await wide('run', file, '--allow-incomplete')).toContain(LONG)
+    expect(await wide('run', file)).toContain(LONG)
+    expect(await wide('check', file)).toContain(LONG)
+    expect(await wide('plan', file)).toContain('a/long/path/'.repeat(12))
+    expect(await wide('show', file)).toContain(LONG.slice(-10))
+    const shown = await wide('show', file, LONG)
+    expect(shown).toMatch(/conversations_of_customers.*questions_title/)
+    expect(shown).toContain('…')
+    const listed = await command(['history', file, '--json'], columns)
+    const { loadId } = JSON.parse(listed.out.text().split('\n')[0] ?? '') as { loadId: string }
+    expect(await wide('history', file)).toContain(loadId)
+    expect(await wide('history', file, loadId)).toContain(LONG)
+    await wide('query', file, `SELECT * FROM ${LONG}`)
+    expect(await wide('query', file, `SELECT ${LONG}_missing FROM ${LONG}`)).toContain(`${LONG}_missing`)
+    expect(await wide('show', file, `${LONG}_missing`)).toContain(`${LONG}_missing`)
+    expect(await wide('run', file, '--select', `${LONG}_missing`)).toContain(`${LONG}_missing`)
+    await wide('state', file)
+    await wide('doctor', file)
+    await wide('explain', 'rate_limit')
+    await wide('explain', 'rate_limits_of_everybody')
+    await wide('run', '--help')
+    await wide('--help')
+  })
+})
+
+describe('a table', () => {
+  const columns = [
+    { title: 'name' },
+    { title: 'of', align: 'right' },
+    { title: 'more', align: 'right', mayGoBelow: true },
+    { title: 'said' },
+  ] as const
+  const rows = [
+    ['a_name', '1', '2,000', 'some words here'],
+    ['b', '1', '0', 'x'],
+  ]
+  it.each<[number, readonly string[]]>([
+    [
+      40,
+      [
+        'name    of   more  said',
+        '──────  ──  ─────  ───────────────',
+        'a_name   1  2,000  some words here',
+        'b        1      0  x',
+      ],
+    ],
+    [
+      32,
+      [
+        'name    of   more  said',
+        '──────  ──  ─────  ─────────────',
+        'a_name   1  2,000  some words',
+        '                   here',
+        'b        1      0  x',
+      ],
+    ],
+    [
+      26,
+      [
+        'name    of  said',
+        '──────  ──  ──────────────',
+        'a_name   1  some words',
+        '            here',
+        '  more 2,000',
+        'b        1  x',
+      ],
+    ],
+    [14, ['name a_name', 'of 1', 'more 2,000', 'said some', '  words here', '', 'name b', 'of 1', 'more 0', 'said x']],
+  ])('of %i columns wraps texts, moves numbers below, or is stacked', (width, lines) => {
+    expect(textTable(columns, rows, width)).toEqual(lines)
+  })
+})
