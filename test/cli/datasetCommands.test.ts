@@ -278,7 +278,7 @@ describe('sluice init', () => {
       ['init', '--out', out, '--secret-name', 'demo_only.key'],
       answers,
     )
-    expect(printed).toContain('asked.yaml is written')
+    expect(printed).toContain('are written')
     expect(exitCode).toBe(0)
     expect(asked.map(({ question }) => question)).toEqual([
       expect.stringContaining('Address'),

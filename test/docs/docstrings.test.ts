@@ -20,6 +20,7 @@ const outcomes: Readonly<Record<string, { readonly prints?: RegExp; readonly lea
   exportSchema: { prints: /export interface Shops/, leaves: ['shops.duckdb'] },
   fetchTransport: { prints: /^GET http:.*\/shops\n$/, leaves: ['shops.duckdb'] },
   files: { leaves: ['lake'] },
+  hostBudget: { leaves: ['orders.duckdb', 'shops.duckdb'] },
   loadPipelineFile: { leaves: ['shops.duckdb', 'shops.yaml'] },
   pipeline: { prints: /^3\n.*\bid: 1n\b/s, leaves: ['shops.duckdb'] },
   postgres: { leaves: [] },

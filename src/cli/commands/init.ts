@@ -77,15 +77,14 @@ async function drafted(options: InitCommandOptions, context: CommandContext): Pr
   }
 }
 
-const INTRODUCTION = [
-  'This writes a pipeline file for one list of an API. It asks for the address and the credentials, requests the first',
-  'pages, and finds the records, the pages and the key. Nothing is loaded yet. Ctrl-C ends it.',
-]
+const INTRODUCTION =
+  'This writes a pipeline file for one list of an API. It asks for the address and the credentials, requests the first ' +
+  'pages, and finds the records, the pages and the key. Nothing is loaded yet. Ctrl-C ends it.'
 
 /** Asks one thing after the other, and asks again for whatever the API does not take. Other answers are kept. */
 async function interview(options: InitCommandOptions, prompt: Prompt, context: CommandContext): Promise<Drafted> {
   const { err } = context.terminal
-  for (const line of INTRODUCTION) tell(err, line)
+  tell(err, INTRODUCTION, 0)
   const settings = settingsOf(options, context.signal)
   let url = await checkedAddress(settings, prompt, err)
   let auth: DraftAuth | undefined

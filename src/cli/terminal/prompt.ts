@@ -23,9 +23,10 @@ export function promptOn(
     ask: (question, { hidden = false } = {}) =>
       new Promise((resolve, reject) => {
         signal.throwIfAborted()
-        output.write(question)
         const echo = hidden ? new Writable({ write: (_text, _encoding, done) => done() }) : output
         const lines = createInterface({ input, output: echo, terminal: true })
+        // Only now are keys ours: a Ctrl-C that answers the question must not reach the process.
+        output.write(question)
         const stop = (): void => lines.close()
         signal.addEventListener('abort', stop, { once: true })
         let answered: string | undefined

@@ -81,7 +81,8 @@ export async function askPage(
     client: { base_url: list.baseUrl, auth: authKeys(list.auth, list.secretName) ?? null },
     resources: [{ name: list.name, endpoint }],
   }
-  const source = restApiFrom(document, { ...context, warn: () => {} })
+  const { env, cwd, folder, pipeline } = context
+  const source = restApiFrom(document, { env, cwd, folder, pipeline, warn: () => {} })
   const { journal, last } = journalAfter(after?.recorded)
   let found = { path: selector ?? '$', why: 'the answer was empty' }
   try {

@@ -17,7 +17,7 @@ export interface HostBudget {
  * const budget = hostBudget()
  * const load = (name: string) => {
  *   const source = restApi({ client: { base_url: 'https://api.example.com' }, resources: [name] }, { budget })
- *   return pipeline({ name, source, destination: duckdb('shops.duckdb') }).run()
+ *   return pipeline({ name, source, destination: duckdb(`${name}.duckdb`) }).run()
  * }
  * await Promise.all([load('shops'), load('orders')])
  * ```
