@@ -72,7 +72,7 @@ async function init(
   const run = async () => {
     const database = `duckdb:${join(folder, 'things.duckdb')}`
     const ended = await command(['run', file, '--destination', database])
-    const loaded = /^things +(\d+)  table$/m.exec(ended.printed)
+    const loaded = /^things +(\d+) {2}table$/m.exec(ended.printed)
     return { ...ended, rows: Number(loaded?.[1] ?? Number.NaN) }
   }
   return { text, document, printed: drafted.printed, asked, run }
