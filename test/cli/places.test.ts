@@ -158,6 +158,7 @@ ${DOCUMENT}`
     expect(trial).toMatchObject({
       exitCode: 0,
       stderr: expect.stringContaining('shops (profile trial) → duckdb:dev.duckdb, dataset trial'),
+      stdout: expect.stringContaining(`Ask it: sluice query ${file} 'SELECT * FROM shops LIMIT 10' --profile trial\n`),
     })
     expect(await contents(beside)).toEqual(['.sluice', 'dev.duckdb', 'prod.duckdb', 'shops.yaml'])
     expect(await contents(join(beside, '.sluice'))).toEqual(['profiles', 'shops'])

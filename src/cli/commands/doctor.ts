@@ -4,7 +4,8 @@ import { SluiceError } from '../../model/errors.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { ExitCode } from '../failure.js'
 import { counted, printableLines, wrapped } from '../terminal/printable.js'
-import { tell, widthOf } from '../terminal/terminal.js'
+import { tell } from '../terminal/tell.js'
+import { widthOf } from '../terminal/terminal.js'
 import { type CommandContext, openPipelines, type PipelineOverrides } from './command.js'
 
 export interface DoctorCommandOptions extends PipelineOverrides {

@@ -1,7 +1,7 @@
 import type { Dropped } from '../../pipeline/look/dropResources.js'
 import type { ExitCode } from '../failure.js'
 import { counted, printable } from '../terminal/printable.js'
-import { tell } from '../terminal/terminal.js'
+import { tell } from '../terminal/tell.js'
 import type { CommandContext } from './command.js'
 import { openPipeline, type PipelineOverrides } from './command.js'
 

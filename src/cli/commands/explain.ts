@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { nearMiss } from '../../model/nearMiss.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
-import { tell } from '../terminal/terminal.js'
+import { tell } from '../terminal/tell.js'
 import type { CommandContext } from './command.js'
 
 /** `sluice explain CODE`: what the code of an error or of a warning means, and what to do. */

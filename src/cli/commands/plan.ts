@@ -4,7 +4,7 @@ import type { CheckedResource } from '../../pipeline/look/checkSource.js'
 import type { PipelinePlan, PlannedCursor, PlannedList } from '../../pipeline/look/describePipeline.js'
 import type { ExitCode } from '../failure.js'
 import { amount, counted, duration, printable } from '../terminal/printable.js'
-import { tell } from '../terminal/terminal.js'
+import { tell } from '../terminal/tell.js'
 import type { CommandContext } from './command.js'
 import { openPipelines, type PipelineOverrides } from './command.js'
 

@@ -1,13 +1,14 @@
 import type { RunEvent } from '../../model/events.js'
 import type { Receipt } from '../../model/receipt.js'
 import type { RunResult } from '../../pipeline/setup.js'
+import { redactUrl } from '../../rest/http/redact.js'
 import { type ExitCode, reportFailure } from '../failure.js'
 import { eventLog } from '../terminal/eventLog.js'
 import { tellDone } from '../terminal/marks.js'
 import { amount, duration, printable } from '../terminal/printable.js'
 import { progressView } from '../terminal/progress.js'
 import { receiptLines } from '../terminal/receiptLines.js'
-import { tell } from '../terminal/terminal.js'
+import { tell } from '../terminal/tell.js'
 import type { CommandContext, PipelineOverrides } from './command.js'
 import { openPipelines } from './command.js'
 import { eventLines, execute, namedFiles, type RunCommandOptions } from './execute.js'
@@ -69,10 +70,14 @@ async function reportedToPeople(
   const progress = verbose ? eventLog(err, context.now) : progressView(err, context.now)
   const startedMs = context.now()
   let destination = ''
+  let profile: string | undefined
   let result: RunResult
   try {
     result = await start(event => {
-      if (event.type === 'run_started') destination = `${event.destination}, dataset ${event.dataset}`
+      if (event.type === 'run_started') {
+        destination = `${event.destination}, dataset ${event.dataset}`
+        profile = event.profile
+      }
       if (event.type === 'resource_finished') receipts.push(event.receipt)
       progress.show(event)
     })
@@ -94,7 +99,7 @@ async function reportedToPeople(
   }
   const rows = Object.values(result.rows).reduce((sum, count) => sum + count, 0)
   tellDone(out, printable(`Load ${result.loadId} committed: ${amount(rows)} rows into ${destination} (${took}).`))
-  const ask = question(result, called)
+  const ask = question(result, { ...called, profile })
   if (ask !== undefined) tell(out, printable(ask))
 }
 
@@ -105,11 +110,15 @@ interface Called extends PipelineOverrides {
   readonly pipeline?: string | undefined
 }
 
-/** The command that asks the new rows, as a person would type it. Undefined if there are none, or if they are gone. */
-function question({ rows }: RunResult, { file, destination, dataset, pipeline }: Called): string | undefined {
+/**
+ * The command that asks the new rows, as a person would type it. Undefined if there are none, if they are gone, or if it
+ * would show a credential.
+ */
+function question({ rows }: RunResult, { file, destination, dataset, pipeline, profile }: Called): string | undefined {
   const table = Object.keys(rows).find(name => /^[a-z_][a-z0-9_]*$/.test(name))
   if (table === undefined || destination === 'duckdb::memory:') return undefined
-  const flags = Object.entries({ destination, dataset, pipeline }).map(([name, value]) =>
+  if (destination !== undefined && redactUrl(destination) !== destination) return undefined
+  const flags = Object.entries({ destination, dataset, profile, pipeline }).map(([name, value]) =>
     value === undefined ? '' : ` --${name} ${quoted(value)}`,
   )
   return `Ask it: sluice query ${quoted(file)} 'SELECT * FROM ${table} LIMIT 10'${flags.join('')}`

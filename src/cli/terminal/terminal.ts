@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import type { WriteStream } from 'node:tty'
 import { styleText } from 'node:util'
-import { wrapped } from './printable.js'
 
 export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
 
@@ -51,10 +50,4 @@ export function outputTo(stream: Writable): Output {
 /** Columns that a line may take: those of a terminal. Nothing else wraps lines. */
 export function widthOf({ isTerminal, columns }: Pick<Output, 'isTerminal' | 'columns'>): number {
   return isTerminal ? columns() : Number.POSITIVE_INFINITY
-}
-
-/** Writes a text of one line, in several where a terminal would wrap it. Those after the first are indented. */
-export function tell(output: Output, text: string, indent = 2, style?: Style): void {
-  for (const line of wrapped(text, widthOf(output), indent))
-    output.line(style === undefined ? line : output.styled(style, line))
 }

@@ -1,0 +1,8 @@
+import { wrapped } from './printable.js'
+import { type Output, type Style, widthOf } from './terminal.js'
+
+/** Writes a text of one line, in several where a terminal would wrap it. Those after the first are indented. */
+export function tell(output: Output, text: string, indent = 2, style?: Style): void {
+  for (const line of wrapped(text, widthOf(output), indent))
+    output.line(style === undefined ? line : output.styled(style, line))
+}
