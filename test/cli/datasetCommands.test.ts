@@ -304,11 +304,11 @@ describe('sluice init', () => {
   })
 
   it.each([
-    [[], /--url: is needed/],
+    [[], /--url: is missing, and there is no terminal to ask for it; as in `sluice init --url/],
     [['--url', 'nonsense'], /--url: expected the address/],
     [['--url', 'https://me:pw@example.com/a'], /http_basic/],
     [['--url', 'https://example.com/a', '--auth', 'magic'], /bearer/],
-    [['--url', 'https://example.com/a', '--auth', 'http_basic'], /--username: is needed/],
+    [['--url', 'https://example.com/a', '--auth', 'http_basic'], /--username: is missing, and there is no terminal/],
   ])('refuses %j with exit code 2', async (args, expected) => {
     const ended = await sluice('init', ...args)
     expect(ended.exitCode).toBe(2)

@@ -285,7 +285,9 @@ async function asked(prompt: Prompt | undefined, question: string, flag: string)
 }
 
 function missingFlag(flag: string): never {
-  throw new ConfigError([{ place: { path: flag }, message: 'is needed' }])
+  const message =
+    'is missing, and there is no terminal to ask for it; as in `sluice init --url https://api.example.com/v1/orders --auth none`'
+  throw new ConfigError([{ place: { path: flag }, message }])
 }
 
 async function exists(file: string): Promise<boolean> {
