@@ -1,4 +1,5 @@
 import type { Command, Option } from 'commander'
+import { inQuotes } from './terminal/shellWord.js'
 
 export type Shell = 'bash' | 'zsh' | 'fish'
 
@@ -103,17 +104,17 @@ function optionWords(options: readonly Option[]): string {
 }
 
 function zsh(commands: readonly Completed[]): string {
-  const described = commands.map(({ name, about }) => `    ${quoted(`${name}:${about}`)}`)
+  const described = commands.map(({ name, about }) => `    ${inQuotes(`${name}:${about}`)}`)
   const cases = commands.map(({ name, options, words }) => {
     const flags = options.map(option => {
       const value = !takesValue(option)
         ? ''
         : `:value:${option.argChoices !== undefined ? `(${option.argChoices.join(' ')})` : isPath(option) ? '_files' : ' '}`
       const about = option.description.replace(/[[\]:]/g, '\\$&')
-      return quoted(`${option.long}[${about}]${value}`)
+      return inQuotes(`${option.long}[${about}]${value}`)
     })
     const argument = words === undefined ? '*:file:_files' : `1:word:(${words.join(' ')})`
-    return `    ${name}) _arguments ${[...flags, quoted(argument)].join(' ')} ;;`
+    return `    ${name}) _arguments ${[...flags, inQuotes(argument)].join(' ')} ;;`
   })
   return `#compdef sluice
 # sluice completion zsh > a folder of your $fpath, as _sluice
@@ -139,7 +140,7 @@ if [[ $funcstack[1] == _sluice ]]; then _sluice "$@"; else compdef _sluice sluic
 
 function fish(commands: readonly Completed[]): string {
   const lines = commands.flatMap(({ name, about, options, words }) => [
-    `complete -c sluice -n __fish_use_subcommand -f -a ${name} -d ${quoted(about)}`,
+    `complete -c sluice -n __fish_use_subcommand -f -a ${name} -d ${inQuotes(about)}`,
     ...(words === undefined
       ? []
       : [
@@ -153,13 +154,8 @@ function fish(commands: readonly Completed[]): string {
           : isPath(option)
             ? ' -r -F'
             : ' -x'
-      return `complete -c sluice -n '__fish_seen_subcommand_from ${name}' -l ${option.long?.slice(2)}${value} -d ${quoted(option.description)}`
+      return `complete -c sluice -n '__fish_seen_subcommand_from ${name}' -l ${option.long?.slice(2)}${value} -d ${inQuotes(option.description)}`
     }),
   ])
   return `# sluice completion fish > ~/.config/fish/completions/sluice.fish\n${lines.join('\n')}\n`
-}
-
-/** As one word of any of these shells. */
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`
 }

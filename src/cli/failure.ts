@@ -1,6 +1,7 @@
 import { ConfigError, type ErrorCode, QueryError, SluiceError } from '../model/errors.js'
 import { printableLines, wrapped } from './terminal/printable.js'
 import { NoAnswer } from './terminal/prompt.js'
+import { tellBegun } from './terminal/tell.js'
 import { type Output, type Style, widthOf } from './terminal/terminal.js'
 
 /**
@@ -39,9 +40,7 @@ export function reportFailure(error: unknown, output: Output, { debug, keptPages
 
 function tellTitled(output: Output, title: string, text: string, style: Style): void {
   const lines = `${title} ${text}`.split('\n').flatMap(line => wrapped(line, widthOf(output), 2))
-  lines.forEach((line, index) => {
-    output.line(index === 0 ? output.styled(style, title) + line.slice(title.length) : line)
-  })
+  tellBegun(output, lines, title, style)
 }
 
 function messageOf(error: unknown): string {

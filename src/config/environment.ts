@@ -3,6 +3,7 @@ import { Secret } from '../model/secrets/secret.js'
 import type { RetryPolicy } from '../rest/api.js'
 import { defaultRetry } from '../rest/document/resources/retryPolicy.js'
 import type { HttpProxy, Proxies } from '../rest/http/proxies.js'
+import { decoded } from '../rest/http/redact.js'
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -78,19 +79,11 @@ function proxyOf(text: string, variable: string, secrets: Secret[]): HttpProxy {
     throw new ConfigError([{ place: { path: variable }, message: `${expected}; percent-encode its password` }])
   }
   if (url.username === '') return { url: url.origin }
-  const pair = `${plain(url.username)}:${plain(url.password)}`
+  const pair = `${decoded(url.username)}:${decoded(url.password)}`
   const authorization = new Secret(`Basic ${Buffer.from(pair).toString('base64')}`, variable)
-  const parts = [plain(url.password), pair, Buffer.from(pair).toString('base64')].filter(part => part !== '')
+  const parts = [decoded(url.password), pair, Buffer.from(pair).toString('base64')].filter(part => part !== '')
   secrets.push(authorization, ...parts.map(part => new Secret(part, variable)))
   return { url: url.origin, authorization }
-}
-
-function plain(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }
 
 /** Whether `SLUICE_DEBUG` asks for every event of a run; `0` and `false` do not. */

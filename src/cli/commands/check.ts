@@ -21,8 +21,7 @@ export async function checkCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { err } = context.terminal
-  const { files, skipped } = await namedFiles(paths)
-  for (const path of skipped) err.line(printable(`${path} is no pipeline file: skipped`))
+  const files = await namedFiles(paths, err)
   const codes: ExitCode[] = []
   for (const file of files) {
     try {

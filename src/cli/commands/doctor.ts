@@ -4,7 +4,7 @@ import { SluiceError } from '../../model/errors.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { ExitCode } from '../failure.js'
 import { counted, printableLines, wrapped } from '../terminal/printable.js'
-import { tell } from '../terminal/tell.js'
+import { tell, tellBegun } from '../terminal/tell.js'
 import { widthOf } from '../terminal/terminal.js'
 import { type CommandContext, openPipelines, type PipelineOverrides } from './command.js'
 
@@ -47,9 +47,7 @@ export async function doctorCommand(
             WIDTH + 3,
           ),
         )
-      told.forEach((line, index) => {
-        out.line(index === 0 ? out.styled(style, mark) + line.slice(mark.length) : line)
-      })
+      tellBegun(out, told, mark, style)
       if (cure !== undefined && status !== 'ok')
         for (const line of printableLines(cure).split('\n')) tell(out, `  ${' '.repeat(WIDTH)} ${line}`, WIDTH + 3)
     }

@@ -1,8 +1,8 @@
-import type { NamedFiles } from '../../config/pipelineFiles.js'
 import type { RunEvent } from '../../model/events.js'
 import { systemClock } from '../../pipeline/clock.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { RunResult } from '../../pipeline/setup.js'
+import { printable } from '../terminal/printable.js'
 import type { Output } from '../terminal/terminal.js'
 import type { CommandContext, PipelineOverrides } from './command.js'
 
@@ -23,9 +23,11 @@ export interface RunCommandOptions extends PipelineOverrides {
   readonly resume?: boolean | undefined
 }
 
-/** Files stay as they are named. Only folders need to be read. */
-export async function namedFiles(paths: readonly string[]): Promise<NamedFiles> {
-  return await (await import('../../config/pipelineFiles.js')).pipelineFiles(paths)
+/** Files stay as they are named, and folders give theirs. Says on `err` what is left out of a folder. */
+export async function namedFiles(paths: readonly string[], err: Output): Promise<readonly string[]> {
+  const { files, skipped } = await (await import('../../config/pipelineFiles.js')).pipelineFiles(paths)
+  for (const path of skipped) err.line(printable(`${path} is no pipeline file: skipped`))
+  return files
 }
 
 /** Prints each event as a line of JSON, with its time and, if there is one, the name of its pipeline. */

@@ -8,6 +8,7 @@ import { redactUrl } from '../../rest/http/redact.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
 import { NoAnswer, type Prompt } from '../terminal/prompt.js'
+import { inQuotes, shellWord } from '../terminal/shellWord.js'
 import { tell } from '../terminal/tell.js'
 import type { Output } from '../terminal/terminal.js'
 import { writeWhole } from '../writtenFile.js'
@@ -47,8 +48,8 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   }
   const command = `${schemaAddress(folder).isInstalled ? 'npx ' : ''}sluice`
   const steps = [
-    [`${command} check ${quoted(file)}`, 'tries it, and writes nothing'],
-    [`${command} run ${quoted(file)}`, `loads into ${redactUrl(draft.destination)}`],
+    [`${command} check ${shellWord(file)}`, 'tries it, and writes nothing'],
+    [`${command} run ${shellWord(file)}`, `loads into ${redactUrl(draft.destination)}`],
   ] as const
   const width = Math.max(...steps.map(([step]) => step.length))
   for (const [step, does] of steps) tell(out, printable(`  ${step.padEnd(width)}   ${does}`), width + 5)
@@ -214,15 +215,6 @@ function asCommand(
   const given = { 'secret-name': secretName, name, destination, out }
   for (const [flag, value] of Object.entries(given)) if (value !== undefined) flags.push([flag, value])
   return `sluice init ${flags.map(([flag, value]) => `--${flag} ${inQuotes(value)}`).join(' ')}`
-}
-
-function inQuotes(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`
-}
-
-/** In quotes where a shell would not take it as one word. */
-function quoted(text: string): string {
-  return /^[\w./@%+=:-]+$/.test(text) ? text : inQuotes(text)
 }
 
 async function chosenAuth(options: InitCommandOptions, prompt: Prompt | undefined): Promise<DraftAuth | undefined> {

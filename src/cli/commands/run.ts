@@ -8,6 +8,7 @@ import { tellDone } from '../terminal/marks.js'
 import { amount, duration, printable } from '../terminal/printable.js'
 import { progressView } from '../terminal/progress.js'
 import { receiptLines } from '../terminal/receiptLines.js'
+import { shellWord } from '../terminal/shellWord.js'
 import { tell } from '../terminal/tell.js'
 import type { CommandContext, PipelineOverrides } from './command.js'
 import { openPipelines } from './command.js'
@@ -22,8 +23,7 @@ export async function runCommand(
   options: RunCommandOptions,
   context: CommandContext,
 ): Promise<ExitCode> {
-  const { files, skipped } = await namedFiles(paths)
-  for (const path of skipped) context.terminal.err.line(printable(`${path} is no pipeline file: skipped`))
+  const files = await namedFiles(paths, context.terminal.err)
   const [file = '', ...others] = files
   if (others.length > 0) return await (await import('./runFiles.js')).runFiles(files, options, context)
   let pages = 0
@@ -119,12 +119,7 @@ function question({ rows }: RunResult, { file, destination, dataset, pipeline, p
   if (table === undefined || destination === 'duckdb::memory:') return undefined
   if (destination !== undefined && redactUrl(destination) !== destination) return undefined
   const flags = Object.entries({ destination, dataset, profile, pipeline }).map(([name, value]) =>
-    value === undefined ? '' : ` --${name} ${quoted(value)}`,
+    value === undefined ? '' : ` --${name} ${shellWord(value)}`,
   )
-  return `Ask it: sluice query ${quoted(file)} 'SELECT * FROM ${table} LIMIT 10'${flags.join('')}`
-}
-
-/** As a shell takes it for one word. */
-function quoted(word: string): string {
-  return /^[\w./:@%+,=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  return `Ask it: sluice query ${shellWord(file)} 'SELECT * FROM ${table} LIMIT 10'${flags.join('')}`
 }

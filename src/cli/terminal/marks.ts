@@ -1,5 +1,6 @@
 import type { Verdict } from '../../model/receipt.js'
 import { wrapped } from './printable.js'
+import { tellBegun } from './tell.js'
 import { type Output, type Style, widthOf } from './terminal.js'
 
 const MARKS = {
@@ -24,7 +25,5 @@ export function tellDone(out: Output, text: string): void {
     return
   }
   const { mark, style } = MARKS.complete
-  const [first = '', ...others] = wrapped(`${mark} ${text}`, widthOf(out), 2)
-  out.line(out.styled(style, mark) + first.slice(mark.length))
-  for (const line of others) out.line(line)
+  tellBegun(out, wrapped(`${mark} ${text}`, widthOf(out), 2), mark, style)
 }

@@ -77,7 +77,7 @@ export function redactUrl(url: string, scrubber?: Scrubber): string {
 const LONGEST_URL = 1000
 
 /** Percent-decoded, or unchanged if it cannot be decoded. */
-function decoded(text: string): string {
+export function decoded(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {

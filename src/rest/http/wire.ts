@@ -1,5 +1,6 @@
 import { stringifyJson } from '../../json/write.js'
 import type { ApiRequest, RequestBody } from '../api.js'
+import { decoded } from './redact.js'
 import { acceptedEncodings } from './responseBody.js'
 
 /** Absolute URL with all query parameters. `params` come last, in order, encoded. */
@@ -100,10 +101,5 @@ function withoutParam(url: string, name: string): string {
 }
 
 function decodedName(pair: string): string {
-  const name = (pair.split('=', 1)[0] ?? '').replaceAll('+', ' ')
-  try {
-    return decodeURIComponent(name)
-  } catch {
-    return name
-  }
+  return decoded((pair.split('=', 1)[0] ?? '').replaceAll('+', ' '))
 }
