@@ -16,6 +16,8 @@ export function worstOf(codes: readonly ExitCode[]): ExitCode {
 }
 
 export interface FailureOptions {
+  /** How the user types the command; default `sluice`. */
+  readonly typedAs?: string
   /** Whether to print the stack. */
   readonly debug: boolean
   /** Whether the next run continues after pages of this one. */
@@ -23,7 +25,11 @@ export interface FailureOptions {
 }
 
 /** Reports what failed and how to fix it, and chooses the exit code. The stack is for `--debug` only. */
-export function reportFailure(error: unknown, output: Output, { debug, keptPages = false }: FailureOptions): ExitCode {
+export function reportFailure(
+  error: unknown,
+  output: Output,
+  { typedAs = 'sluice', debug, keptPages = false }: FailureOptions,
+): ExitCode {
   if (error instanceof NoAnswer) {
     output.line(error.message)
     return 130
@@ -32,7 +38,7 @@ export function reportFailure(error: unknown, output: Output, { debug, keptPages
   tellTitled(output, 'error:', printableLines(messageOf(error)), 'red')
   if (hint !== undefined) tellTitled(output, 'hint:', hint, 'bold')
   if (error instanceof SluiceError) {
-    tellTitled(output, 'code:', `${error.code} (sluice explain ${error.code})`, 'bold')
+    tellTitled(output, 'code:', `${error.code} (${typedAs} explain ${error.code})`, 'bold')
   }
   if (debug) output.line(printableLines(stackOf(error)))
   return error instanceof ConfigError || error instanceof QueryError ? 2 : 1

@@ -32,6 +32,7 @@ process.exitCode = await sluice(process.argv.slice(2), {
   version,
   signal: abort.signal,
   now: () => performance.now(),
+  typedAs: /[\\/]node_modules[\\/]\.bin[\\/]/.test(process.argv[1] ?? '') ? 'npx sluice' : 'sluice',
 })
 
 // Normally nothing is open now and the process ends by itself. This is for a connection that was left open.

@@ -3,14 +3,19 @@ import type { CommandContext } from './commands/command.js'
 import { completionScript, SHELLS, type Shell } from './completion.js'
 import type { ExitCode } from './failure.js'
 
+interface Versioned {
+  readonly version: string
+}
+
 /**
  * Runs one command line (without `node` and the script). Never throws and never ends the process. It reports every
  * error on `context.terminal.err` and in the exit code.
  */
 export async function sluice(
   args: readonly string[],
-  context: CommandContext & { readonly version: string },
+  { typedAs = 'sluice', ...rest }: Omit<CommandContext, 'typedAs'> & Partial<CommandContext> & Versioned,
 ): Promise<ExitCode> {
+  const context = { ...rest, typedAs }
   let exitCode: ExitCode = 0
   const program = commands(context, code => {
     exitCode = code
@@ -23,7 +28,7 @@ export async function sluice(
       return error.exitCode === 0 ? 0 : 2
     }
     const { reportFailure } = await import('./failure.js')
-    return reportFailure(error, context.terminal.err, { debug: args.includes('--debug') })
+    return reportFailure(error, context.terminal.err, { typedAs, debug: args.includes('--debug') })
   }
 }
 
@@ -49,7 +54,7 @@ function filesFirst([command, ...args]: readonly string[]): string[] {
 }
 
 /** Every command: its arguments are here, its work is in its own file, which is loaded on call. */
-function commands(context: CommandContext & { readonly version: string }, exit: (code: ExitCode) => void): Command {
+function commands(context: CommandContext & Versioned, exit: (code: ExitCode) => void): Command {
   const { out, err } = context.terminal
   const program = new Command('sluice')
     .description('Loads REST APIs into typed tables.')
@@ -65,21 +70,21 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     })
     // Otherwise lines as wide as the terminal are not wrapped at all beside long names of commands.
     .configureHelp({ minWidthToWrap: 20 })
-    .showHelpAfterError('(--help lists what there is)')
+    .showHelpAfterError('(--help lists commands and options)')
     .addHelpText('after', START)
-    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 the file or the command line needs mending.')
+    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 fix the file or the command line first.')
 
   command(program, 'init')
-    .description('write a pipeline file for one list of an API, from its first pages; asks for what it needs')
-    .option('--url <url>', 'address of the list, query included; asked for on a terminal')
-    .addOption(new Option('--auth <type>', 'how the API wants to know who asks').choices(AUTH_TYPES))
+    .description('read the first pages of a list and write a pipeline file; asks for missing values')
+    .option('--url <url>', 'address of the list with its query; asked for on a terminal')
+    .addOption(new Option('--auth <type>', 'how the API authenticates requests').choices(AUTH_TYPES))
     .option('--auth-name <name>', 'api_key: name of the header, parameter or cookie')
     .addOption(new Option('--auth-location <place>', 'api_key: where it goes').choices(['header', 'query', 'cookie']))
-    .option('--username <name>', 'http_basic: who asks')
-    .option('--secret-name <name>', 'name that the secret is looked up under, as in api_key')
+    .option('--username <name>', 'http_basic: the user name')
+    .option('--secret-name <name>', 'name of the secret, as in api_key')
     .option('--name <name>', 'name of pipeline and resource')
-    .option('--destination <url>', 'where to load to, as in duckdb:PATH')
-    .option('--out <file>', 'the file; default: <name>.yaml, never overwritten')
+    .option('--destination <url>', 'destination to load into, as in duckdb:PATH')
+    .option('--out <file>', 'file to write; default: <name>.yaml; an existing file is kept')
     .action(async options => {
       const { initCommand } = await import('./commands/init.js')
       exit(await initCommand(options, context))
@@ -92,12 +97,12 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     .option('--dataset <name>', 'load into this dataset')
     .option('--select <resource...>', 'only these resources')
     .option('--limit <pages>', 'stop after so many pages of each list', wholeNumber)
-    .option('--concurrency <requests>', 'most requests in flight; 1 is strictly one after the other', wholeNumber)
+    .option('--concurrency <requests>', 'most requests at a time; 1 sends one after the other', wholeNumber)
     .option('--full-refresh', 'drop the tables and the state of the resources first')
     .option('--allow-incomplete', 'commit although something is missing')
     .option('--keep-journal', 'keep every answer of the API on disk, for `sluice replay`')
-    .option('--no-resume', 'set the pages of an interrupted run aside and ask for all of them again')
-    .option('--fail-fast', 'of several files: stop all when one fails')
+    .option('--no-resume', 'do not resume an interrupted run: request all pages again')
+    .option('--fail-fast', 'with several files: stop all when one fails')
     .option('--json', 'print every event as one line of JSON')
     .option('--verbose', 'log every event, with each request, retry, wait and statement (or SLUICE_DEBUG=1)')
     .action(async (files: string[], options) => {
@@ -106,7 +111,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     })
 
   ofFile(command(program, 'replay'))
-    .description('load the answers that a journal keeps once more; asks the API nothing')
+    .description('load the answers of a kept journal again; sends no request to the API')
     .argument('<file>', 'pipeline file')
     .argument('[load]', 'id of the load; the newest with a journal if not said')
     .option('--destination <url>', 'load into this destination, as in duckdb:PATH')
@@ -130,34 +135,34 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     })
 
   ofFile(command(program, 'show'))
-    .description('show the tables of the dataset, or columns and first rows of one')
+    .description('list the tables of the dataset, or show one table with its columns and first rows')
     .argument('<file>', 'pipeline file')
     .argument('[table]', 'table')
     .option('--limit <rows>', 'rows to show; default: 10, with --json and --csv all', wholeNumber)
     .option('--json', 'print one line of JSON for each table, or each row of the table')
-    .option('--csv', 'print that as CSV with a header')
-    .option('--destination <url>', 'look into this destination')
-    .option('--dataset <name>', 'look into this dataset')
+    .option('--csv', 'print CSV with a header')
+    .option('--destination <url>', 'read this destination')
+    .option('--dataset <name>', 'read this dataset')
     .action(async (file: string, table: string | undefined, options) => {
       const { showCommand } = await import('./commands/show.js')
       exit(await showCommand(file, table, options, context))
     })
 
   target(command(program, 'query'))
-    .description('print the rows of one SQL statement that only reads; on a terminal, of one after the other')
+    .description('run a read-only SQL statement and print its rows; without one, read statements from the terminal')
     .argument('<file>', 'pipeline file')
     .argument('[sql]', "the statement, as in 'SELECT count(*) FROM orders'; default: from the standard input")
     .option('--json', 'print one line of JSON for each row')
     .option('--csv', 'print CSV with a header')
     .option('--limit <rows>', 'rows to print; default: 100 in a table, otherwise all', wholeNumber)
-    .option('--interactive', 'read one statement after the other from the standard input')
+    .option('--interactive', 'read statements one by one from the standard input')
     .action(async (file: string, sql: string | undefined, options) => {
       const { queryCommand } = await import('./commands/query.js')
       exit(await queryCommand(file, sql, options, context))
     })
 
   target(command(program, 'history'))
-    .description('list the committed loads with their verdicts, or print the receipts of one')
+    .description('list committed loads with their verdicts, or print the receipts of one load')
     .argument('<file>', 'pipeline file')
     .argument('[load]', 'id of the load')
     .option('--limit <loads>', 'loads to list, newest first; default 20', wholeNumber)
@@ -170,7 +175,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
   target(command(program, 'schema'))
     .description('print the schema of the last load')
     .argument('<file>', 'pipeline file')
-    .addOption(new Option('--format <format>', 'form of the schema').choices(SCHEMA_FORMATS).default('yaml'))
+    .addOption(new Option('--format <format>', 'format of the schema').choices(SCHEMA_FORMATS).default('yaml'))
     .option('--out <file>', 'write it into this file')
     .action(async (file: string, options) => {
       const { schemaCommand } = await import('./commands/schema.js')
@@ -180,7 +185,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
   target(command(program, 'types'))
     .description('print types of the rows of every table, for TypeScript and other tools')
     .argument('<file>', 'pipeline file')
-    .addOption(new Option('--format <format>', 'what reads them').choices(ROW_FORMATS).default('typescript'))
+    .addOption(new Option('--format <format>', 'who reads the types').choices(ROW_FORMATS).default('typescript'))
     .option('--out <file>', 'write them into this file, as in feedback.d.ts')
     .action(async (file: string, options) => {
       const { typesCommand } = await import('./commands/schema.js')
@@ -188,9 +193,9 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     })
 
   target(command(program, 'state'))
-    .description('show where incremental loading will go on')
+    .description('show the cursors of incremental loading')
     .argument('<file>', 'pipeline file')
-    .option('--reset <resource...>', 'let the cursors of these resources start anew; rows stay')
+    .option('--reset <resource...>', 'reset the cursors of these resources; rows stay')
     .option('--json', 'print the whole state as one line of JSON')
     .action(async (file: string, options) => {
       const { stateCommand } = await import('./commands/state.js')
@@ -208,12 +213,12 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     })
 
   ofFile(command(program, 'plan'))
-    .description('say what a run would ask first, how and why; asks the API nothing')
+    .description('show the first requests of a run, and why; sends no request to the API')
     .argument('<file>', 'pipeline file')
-    .option('--probe', 'ask for one page of each root resource')
+    .option('--probe', 'request one page of each root resource')
     .option('--select <resource...>', 'only these resources')
-    .option('--destination <url>', 'as if it loaded into this destination')
-    .option('--dataset <name>', 'as if it loaded into this dataset')
+    .option('--destination <url>', 'plan for this destination')
+    .option('--dataset <name>', 'plan for this dataset')
     .option('--json', 'print the plan as one line of JSON')
     .action(async (file: string, options) => {
       const { planCommand } = await import('./commands/plan.js')
@@ -221,12 +226,12 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     })
 
   command(program, 'doctor')
-    .description('look at this machine, and at what a file needs of it; says how to mend what it finds')
+    .description('check this machine, and what a file needs; says how to fix what it finds')
     .argument('[file]', 'pipeline file')
-    .option('--request', 'ask the API for one page too')
-    .option('--json', 'print what was found as one line of JSON')
-    .option('--destination <url>', 'look at this destination')
-    .option('--dataset <name>', 'look at this dataset')
+    .option('--request', 'also request one page from the API')
+    .option('--json', 'print the findings as one line of JSON')
+    .option('--destination <url>', 'check this destination')
+    .option('--dataset <name>', 'check this dataset')
     .action(async (file: string | undefined, options) => {
       const { doctorCommand } = await import('./commands/doctor.js')
       exit(await doctorCommand(file, options, context))
@@ -241,7 +246,7 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
     })
 
   command(program, 'explain')
-    .description('say what the code of an error or of a warning means, and what to do')
+    .description('explain the code of an error or a warning, and what to do')
     .argument('<code>', 'as in config or rate_limit')
     .action(async (code: string) => {
       const { explainCommand } = await import('./commands/explain.js')
@@ -253,10 +258,10 @@ function commands(context: CommandContext & { readonly version: string }, exit: 
 
 const START = `
 Start here:
-  sluice init             asks for the address of a list, writes a pipeline file
-  sluice check FILE       tries the file and writes nothing
+  sluice init             reads a list and writes a pipeline file
+  sluice check FILE       tries the file, writes nothing
   sluice run FILE         loads
-  sluice show FILE        shows the tables that came of it`
+  sluice show FILE        lists the loaded tables`
 
 const AUTH_TYPES = ['none', 'bearer', 'api_key', 'http_basic']
 
@@ -274,9 +279,9 @@ const ROW_FORMATS = ['typescript', 'zod', 'drizzle', 'kysely', 'json-schema', 'd
 /** Selects the dataset of a command. */
 function target(of: Command): Command {
   return ofFile(of)
-    .option('--destination <url>', 'look into this destination')
-    .option('--dataset <name>', 'look into this dataset')
-    .option('--pipeline <name>', 'the pipeline, where the file holds several')
+    .option('--destination <url>', 'read this destination')
+    .option('--dataset <name>', 'read this dataset')
+    .option('--pipeline <name>', 'the pipeline, if the file holds several')
 }
 
 function command(program: Command, name: string): Command {

@@ -1,10 +1,10 @@
-import { access, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type DemoApi, type DemoOptions, startDemoApi } from '../../demo/server.js'
-import { type CommandOptions, type Ended, sluiceProcess } from './process.js'
+import { type CommandOptions, type Ended, main, sluiceProcess } from './process.js'
 
 // Characters that look different percent-encoded, in JSON and in base64.
 const API_KEY = 's3cr3t/+key?&"ü%41'
@@ -54,6 +54,18 @@ describe('sluice run', () => {
     expect(shown.stdout).toMatch(/^feature_flags\s+270$/m)
     expect(shown.stdout).toMatch(/^feature_flags__environments\s+810$/m)
     expect(shown.stdout).toMatch(/^_dlt_loads\s+2$/m)
+  })
+
+  it('names the next command as a project types it', async () => {
+    await startApi()
+    const bin = join(folder, 'node_modules/.bin')
+    await mkdir(bin, { recursive: true })
+    const script = join(bin, 'sluice')
+    await symlink(main, script)
+    const loaded = await sluice(['run', flags, '--destination', 'duckdb:flags.duckdb'], { script })
+    expect(loaded.stdout).toContain('Ask it: npx sluice query ')
+    expect((await sluice(['run', 'missing.yaml'], { script })).stderr).toContain('(npx sluice explain config)')
+    expect((await sluice(['run', 'missing.yaml'])).stderr).toContain('(sluice explain config)')
   })
 
   it('loads the TypeScript twin of the feedback document', async () => {

@@ -13,17 +13,22 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>
   /** The standard input. Default: nothing, still open. */
   readonly input?: string
+  /** The script; default: the built one. */
+  readonly script?: string
   /** Called once with the process, to send it signals. */
   readonly started?: (running: { kill(signal: NodeJS.Signals): void }) => void
 }
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 /** Runs the built command as users do: a process of its own, both outputs piped, only the given environment. */
 export function sluiceProcess(args: readonly string[], options: CommandOptions): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const { PATH = '' } = process.env
-    const child = spawn(process.execPath, [main, ...args], { cwd: options.cwd, env: { PATH, ...options.env } })
+    const child = spawn(process.execPath, [options.script ?? main, ...args], {
+      cwd: options.cwd,
+      env: { PATH, ...options.env },
+    })
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -27,7 +27,7 @@ export async function checkCommand(
     try {
       codes.push(await checkFile(file, options, context))
     } catch (error) {
-      codes.push(reportFailure(error, err, { debug: options.debug === true }))
+      codes.push(reportFailure(error, err, { typedAs: context.typedAs, debug: options.debug === true }))
       if (context.signal.aborted) break
     }
   }

@@ -16,6 +16,8 @@ export interface CommandContext {
   readonly signal: AbortSignal
   /** Milliseconds; never goes back. */
   readonly now: () => number
+  /** How the user types this command: `npx sluice` if it belongs to a project. */
+  readonly typedAs: 'sluice' | 'npx sluice'
 }
 
 /** Command-line options that override the file. */
@@ -25,7 +27,7 @@ export interface PipelineOverrides {
   readonly profile?: string | undefined
 }
 
-/** `reads`: the command asks the destination alone, so that secrets of the API may be missing. */
+/** `reads`: the command reads only the destination, so that secrets of the API may be missing. */
 export type Purpose = 'requests' | 'reads'
 
 /**

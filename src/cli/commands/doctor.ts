@@ -17,7 +17,7 @@ const MARKS = { ok: ['green', '✓'], note: ['dim', '–'], failed: ['red', '✗
 
 /**
  * `sluice doctor [FILE]`: looks at this machine, and at what the file needs of it, each thing for itself. Asks the API
- * with `--request` alone. Exit code 1 if something needs mending.
+ * with `--request` alone. Exit code 1 if something must be fixed.
  */
 export async function doctorCommand(
   file: string | undefined,

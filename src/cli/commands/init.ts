@@ -46,7 +46,7 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
     const name = draft.secretName
     tell(out, printable(`  write ${name} = "…" into ${secrets}, or set the variable ${variable(name)}`))
   }
-  const command = `${schemaAddress(folder).isInstalled ? 'npx ' : ''}sluice`
+  const command = schemaAddress(folder).isInstalled ? 'npx sluice' : context.typedAs
   const steps = [
     [`${command} check ${shellWord(file)}`, 'tries it, and writes nothing'],
     [`${command} run ${shellWord(file)}`, `loads into ${redactUrl(draft.destination)}`],
@@ -109,7 +109,7 @@ async function interview(options: InitCommandOptions, prompt: Prompt, context: C
       }
     }
   } catch (error) {
-    err.line(printable(`To try again with the same answers: ${asCommand(url, auth, options)}`))
+    err.line(printable(`To try again with the same answers: ${context.typedAs} ${asCommand(url, auth, options)}`))
     throw error
   }
 }
@@ -214,7 +214,7 @@ function asCommand(
   if (auth?.type === 'api_key') flags.push(['auth-name', auth.name], ['auth-location', auth.location])
   const given = { 'secret-name': secretName, name, destination, out }
   for (const [flag, value] of Object.entries(given)) if (value !== undefined) flags.push([flag, value])
-  return `sluice init ${flags.map(([flag, value]) => `--${flag} ${inQuotes(value)}`).join(' ')}`
+  return `init ${flags.map(([flag, value]) => `--${flag} ${inQuotes(value)}`).join(' ')}`
 }
 
 async function chosenAuth(options: InitCommandOptions, prompt: Prompt | undefined): Promise<DraftAuth | undefined> {

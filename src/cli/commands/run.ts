@@ -40,7 +40,11 @@ export async function runCommand(
     }
     return 0
   } catch (error) {
-    return reportFailure(error, context.terminal.err, { debug: options.debug === true, keptPages: pages > 0 })
+    return reportFailure(error, context.terminal.err, {
+      typedAs: context.typedAs,
+      debug: options.debug === true,
+      keptPages: pages > 0,
+    })
   }
 }
 
@@ -99,7 +103,7 @@ async function reportedToPeople(
   }
   const rows = Object.values(result.rows).reduce((sum, count) => sum + count, 0)
   tellDone(out, printable(`Load ${result.loadId} committed: ${amount(rows)} rows into ${destination} (${took}).`))
-  const ask = question(result, { ...called, profile })
+  const ask = question(result, { ...called, profile }, context.typedAs)
   if (ask !== undefined) tell(out, printable(ask))
 }
 
@@ -114,12 +118,16 @@ interface Called extends PipelineOverrides {
  * The command that asks the new rows, as a person would type it. Undefined if there are none, if they are gone, or if it
  * would show a credential.
  */
-function question({ rows }: RunResult, { file, destination, dataset, pipeline, profile }: Called): string | undefined {
+function question(
+  { rows }: RunResult,
+  { file, destination, dataset, pipeline, profile }: Called,
+  typedAs: string,
+): string | undefined {
   const table = Object.keys(rows).find(name => /^[a-z_][a-z0-9_]*$/.test(name))
   if (table === undefined || destination === 'duckdb::memory:') return undefined
   if (destination !== undefined && redactUrl(destination) !== destination) return undefined
   const flags = Object.entries({ destination, dataset, profile, pipeline }).map(([name, value]) =>
     value === undefined ? '' : ` --${name} ${shellWord(value)}`,
   )
-  return `Ask it: sluice query ${shellWord(file)} 'SELECT * FROM ${table} LIMIT 10'${flags.join('')}`
+  return `Ask it: ${typedAs} query ${shellWord(file)} 'SELECT * FROM ${table} LIMIT 10'${flags.join('')}`
 }

@@ -71,7 +71,13 @@ export async function runFiles(
   const codes = outcomes.flatMap(({ name, error, receipts }): ExitCode[] => {
     if (error === undefined) return []
     err.line(`\n${printable(name)}:`)
-    return [reportFailure(error, err, { debug: options.debug === true, keptPages: receipts.length > 0 })]
+    return [
+      reportFailure(error, err, {
+        typedAs: context.typedAs,
+        debug: options.debug === true,
+        keptPages: receipts.length > 0,
+      }),
+    ]
   })
   return worstOf(codes)
 }
