@@ -155,7 +155,10 @@ export function findingAll(lookup: Lookup): Lookup {
     text: (text, escapeValue) =>
       found(lookup.text(text, escapeValue), text.includes('${secrets.') ? placeholder : nowhere),
     credential: (field, alone) => found(lookup.credential(field, alone), placeholder),
-    setting: field => found(lookup.setting(field), nowhere),
+    setting(field, needed) {
+      const set = lookup.setting(field, needed)
+      return needed ? found(set, nowhere) : set
+    },
   }
 }
 

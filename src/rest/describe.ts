@@ -1,6 +1,7 @@
 import { stringifyJson } from '../json/write.js'
 import type { Decision, IncrementalWindow, ResourceDescription } from '../model/source.js'
 import type { ApiRequest } from './api.js'
+import { carriedBy } from './auth/authKinds.js'
 import type {
   AuthModel,
   EndpointModel,
@@ -81,12 +82,8 @@ function credentialNames({ auth, credentials }: EndpointModel) {
   const headers = Object.keys(credentials.headers)
   const params = Object.keys(credentials.params)
   if (auth?.kind !== 'declared') return { headers, params }
-  const { name, location } = auth.config
-  if (auth.type !== 'api_key') headers.push('Authorization')
-  else if (location === 'header') headers.push(String(name))
-  else if (location === 'cookie') headers.push('Cookie')
-  else params.push(String(name))
-  return { headers, params }
+  const carried = carriedBy(auth)
+  return { headers: [...headers, ...(carried.headers ?? [])], params: [...params, ...(carried.params ?? [])] }
 }
 
 /** Placeholder for a URL that begins with a field of the parent. */

@@ -15,7 +15,7 @@ import {
 } from '../model/source.js'
 import { functionError, isRecord, shownResult, unheard } from '../model/userFunction.js'
 import type { Authenticator, Paginator, RetryPolicy, Transport } from './api.js'
-import { authenticators } from './auth/authKinds.js'
+import { authenticators, carriedBy } from './auth/authKinds.js'
 import { customAuthenticator } from './auth/customAuthenticator.js'
 import { describeEndpoint } from './describe.js'
 import type {
@@ -31,6 +31,7 @@ import { because } from './evidence/evidence.js'
 import { type Client, createClient } from './http/client.js'
 import type { HostBudget } from './http/hostBudget.js'
 import type { Proxies } from './http/proxies.js'
+import { isAbsoluteUrl } from './http/wire.js'
 import { includedName } from './list/includeParent.js'
 import { type ListReader, tellOnce } from './list/listReader.js'
 import { readList } from './list/pages.js'
@@ -38,7 +39,6 @@ import { customPaginator } from './paginators/custom.js'
 import { paginatorKinds } from './paginators/kinds.js'
 import type { PaginatorKind } from './paginators/paginator.js'
 import { proven } from './paginators/paginator.js'
-import { isAbsoluteUrl } from './request/placeholders.js'
 
 export interface RestSourceOptions {
   /** Sends requests instead of the network. A transport in the document wins. */
@@ -67,7 +67,7 @@ export function restSource(model: RestModel, options: RestSourceOptions = {}): S
     userAgent: options.userAgent,
     maxBodyBytes: options.maxBodyBytes,
   })
-  const authenticate = authenticatorOf()
+  const authenticate = authenticatorOf(model.client.baseUrl)
   const made = (resource: ResourceModel): Resource => {
     switch (resource.kind) {
       case 'endpoint':
@@ -180,10 +180,12 @@ function paginatorOf(model: PaginatorModel, resource: string): Paginator | undef
 }
 
 /** One authenticator for each auth object of the model. Resources that share the object share its token. */
-function authenticatorOf(): (auth: AuthModel) => Authenticator {
+function authenticatorOf(baseUrl: string): (auth: AuthModel) => Authenticator {
   const make = authenticators()
   return auth =>
-    auth.kind === 'custom' ? customAuthenticator(auth.authenticator, auth.path) : make(auth, { path: auth.path })
+    auth.kind === 'custom'
+      ? customAuthenticator(auth.authenticator, auth.path)
+      : make(auth, { path: auth.path, baseUrl })
 }
 
 /**
@@ -201,10 +203,7 @@ function authOrigins(resource: EndpointResource, { client }: RestModel): string[
 
 function secretParams({ endpoint }: EndpointResource): Set<string> {
   const names = new Set(Object.keys(endpoint.credentials.params))
-  if (endpoint.auth?.kind === 'declared' && endpoint.auth.type === 'api_key') {
-    const { name, location } = endpoint.auth.config
-    if (typeof name === 'string' && (location === 'query' || location === 'param')) names.add(name)
-  }
+  if (endpoint.auth?.kind === 'declared') for (const name of carriedBy(endpoint.auth).params ?? []) names.add(name)
   return names
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { requestSettings } from '../../src/config/environment.js'
+import { restApi } from '../../src/config/restApi.js'
 import { secretResolver } from '../../src/config/secrets.js'
 import { ConfigError } from '../../src/model/errors.js'
 import { reveal, Secret } from '../../src/model/secrets/secret.js'
@@ -83,6 +84,17 @@ describe('a field that auth leaves out', () => {
     const document = { client: { base_url: 'https://a.example.com', auth }, resources: ['a'] }
     const [resource] = parseRestConfig(document, { lookup: resolver(env) }).resources
     expect(resource).toMatchObject({ endpoint: { auth: { config: expected } } })
+  })
+
+  test.each<AuthConfig>([
+    { type: 'api_key' },
+    { type: 'http_basic' },
+    { type: 'oauth2_client_credentials' },
+    { type: 'oauth2_jwt' },
+    { type: 'login', token_path: 'token' },
+  ])('what is missing is no error for a source that is asked for nothing: %j', auth => {
+    const document = { client: { base_url: 'https://a.example.com', auth }, resources: ['a'] }
+    expect(() => restApi(document, { env: {}, withoutSecrets: true })).not.toThrow()
   })
 
   test('an unrelated variable is never sent', () => {

@@ -1,6 +1,8 @@
 import { createHmac } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { serve, type TestServer } from '../rest/clientServer.js'
+import { authAnswers } from './authApi.js'
 
 export const API_KEY = 'docs-key-4711'
 
@@ -11,14 +13,15 @@ const five = [1, 2, 3, 4, 5].map(id => ({ id }))
 /** The API that the examples of the documents are written for. */
 export async function docsApi(): Promise<TestServer> {
   let refusals = 0
-  const answers: Readonly<Record<string, (url: URL, body: string, signature: unknown) => Made>> = {
+  const answers: Readonly<Record<string, (url: URL, body: string, headers: IncomingHttpHeaders) => Made>> = {
+    ...authAnswers(API_KEY),
     '/orders': url => {
       const after = Number(url.searchParams.get('after') ?? 0)
       return { body: five.filter(({ id }) => id > after).slice(0, 2) }
     },
-    '/signed/orders': (_url, _body, signature) => {
+    '/signed/orders': (_url, _body, headers) => {
       const expected = createHmac('sha256', API_KEY).update(`GET ${server.origin}/signed/orders`).digest('hex')
-      return signature === expected ? { body: five } : { status: 401, body: {} }
+      return headers['x-signature'] === expected ? { body: five } : { status: 401, body: {} }
     },
     '/guarded/orders': () => ({ body: `)]}',\n${JSON.stringify(five.slice(0, 2))}` }),
     '/moody/orders': url => {
@@ -68,7 +71,7 @@ export async function docsApi(): Promise<TestServer> {
   }
   const server = await serve(({ url, body, headers }, response) => {
     const asked = new URL(url, server.origin)
-    const made = answers[asked.pathname]?.(asked, body, headers['x-signature']) ?? { status: 404, body: {} }
+    const made = answers[asked.pathname]?.(asked, body, headers) ?? { status: 404, body: {} }
     const isRaw = typeof made.body === 'string' || made.body instanceof Uint8Array
     response.writeHead(made.status ?? 200, { 'content-type': made.type ?? 'application/json' })
     response.end(isRaw ? made.body : JSON.stringify(made.body))

@@ -58,6 +58,19 @@ const credentials: readonly Credential[] = [
     secrets: [SECRET, TOKEN],
   },
   {
+    name: 'login',
+    auth: {
+      type: 'login',
+      path: 'token',
+      json: { user: 'someone', credentials: { password: PASSWORD } },
+      headers: { 'X-Key': HEADER_SAFE, Authorization: `Basic ${HEADER_SAFE}` },
+      token_path: 'access_token',
+      location: 'cookie',
+      name: 'sid',
+    },
+    secrets: [PASSWORD, TOKEN],
+  },
+  {
     name: 'bearer from the environment',
     auth: { type: 'bearer', token: '${env.API_TOKEN}' },
     secrets: [HEADER_SAFE],

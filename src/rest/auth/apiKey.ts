@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { headerOf, withHeader, withParam } from '../http/wire.js'
 import { credential, defineAuth, secretText } from './authenticator.js'
+import { type Carrier, carriedIn, carrying, mediumOf } from './carrier.js'
 
 /** A key in a header, in the query or in a cookie. In the query it appears once, even if a next link repeats it. */
 export const apiKey = defineAuth({
@@ -20,23 +20,16 @@ export const apiKey = defineAuth({
   }),
   secretFields: ['api_key'],
   lookedUp: ['api_key'],
-  create({ api_key, name, location }, { path }) {
+  carries: config => carriedIn(carrierOf(config)),
+  create({ api_key, ...config }, { path }) {
+    const carrier = carrierOf(config)
     return {
-      sign(request, context) {
-        const carrier = location === 'query' || location === 'param' ? 'query' : 'header'
-        const key = credential(api_key, `${path}.api_key`, context, carrier)
-        switch (location) {
-          case 'header':
-            return withHeader(request, name, key)
-          case 'query':
-          case 'param':
-            return withParam(request, name, key)
-          case 'cookie': {
-            const others = headerOf(request, 'cookie')
-            return withHeader(request, 'Cookie', others === undefined ? `${name}=${key}` : `${others}; ${name}=${key}`)
-          }
-        }
-      },
+      sign: (request, context) =>
+        carrying(request, carrier, credential(api_key, `${path}.api_key`, context, mediumOf(carrier))),
     }
   },
 })
+
+function carrierOf({ name, location }: { name: string; location: Carrier['location'] | 'param' }): Carrier {
+  return { name, location: location === 'param' ? 'query' : location }
+}

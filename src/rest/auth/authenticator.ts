@@ -14,12 +14,22 @@ export interface AuthKind<Schema extends z.ZodType = z.ZodType> {
   readonly lookedUp: readonly string[]
   /** By field: what to write if the API needs none, for the message that it is missing. */
   readonly without?: Readonly<Record<string, string>>
+  /** Headers and query parameters that signing adds. Default: `Authorization`. */
+  carries?(config: z.output<Schema>): Carried
   create(config: z.output<Schema>, context: AuthContext): Authenticator
+}
+
+/** Names of headers and query parameters that hold credentials. */
+export interface Carried {
+  readonly headers?: readonly string[]
+  readonly params?: readonly string[]
 }
 
 export interface AuthContext {
   /** Key path of the `auth` object, as in `client.auth`, for messages. */
   readonly path: string
+  /** `client.base_url`, which paths are relative to. It may be empty. */
+  readonly baseUrl?: string | undefined
 }
 
 /** Keeps the schema's type in the table. */
@@ -27,15 +37,15 @@ export function defineAuth<Schema extends z.ZodType>(kind: AuthKind<Schema>): Au
   return kind
 }
 
+/** A resolved Secret. */
+export const secretAlone = z.custom<Secret>(value => value instanceof Secret, {
+  message: 'expected text or a secret',
+  params: { type: 'Secret' },
+})
+
 /** Text, or a resolved Secret. The output is always a Secret. */
 export const secretText = z
-  .union([
-    z.string().min(1, 'expected a secret that is not empty'),
-    z.custom<Secret>(value => value instanceof Secret, {
-      message: 'expected text or a secret',
-      params: { type: 'Secret' },
-    }),
-  ])
+  .union([z.string().min(1, 'expected a secret that is not empty'), secretAlone])
   .transform(value => (typeof value === 'string' ? new Secret(value) : value))
 
 /** The text of a secret that is about to be sent. From now on it is removed from everything that is printed. */

@@ -3,6 +3,7 @@ import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { SignContext } from '../api.js'
 import { concealed, defineAuth, secretText } from './authenticator.js'
 import { tokenAuthenticator } from './token.js'
+import { requestToken } from './tokenAnswer.js'
 
 const extraValue = z.union([z.string(), z.number(), z.boolean(), z.null(), secretText])
 
@@ -38,16 +39,22 @@ export const oauth2ClientCredentials = defineAuth({
   lookedUp: ['client_id', 'client_secret'],
   create(config, { path }) {
     return tokenAuthenticator({
-      path,
-      defaultExpirySeconds: config.default_token_expiration,
       initial: config.access_token,
-      request: context => ({
-        method: 'POST',
-        url: config.access_token_url,
-        params: [],
-        headers: {},
-        body: { kind: 'form', pairs: tokenForm(config, context) },
-      }),
+      get: context =>
+        requestToken(
+          {
+            path,
+            defaultExpirySeconds: config.default_token_expiration,
+            request: {
+              method: 'POST',
+              url: config.access_token_url,
+              params: [],
+              headers: {},
+              body: { kind: 'form', pairs: tokenForm(config, context) },
+            },
+          },
+          context,
+        ),
     })
   },
 })

@@ -5,6 +5,7 @@ import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { SignContext } from '../api.js'
 import { concealed, defineAuth, secretText } from './authenticator.js'
 import { tokenAuthenticator } from './token.js'
+import { requestToken } from './tokenAnswer.js'
 
 const ASSERTION_SECONDS = 3600
 
@@ -41,27 +42,27 @@ export const oauth2Jwt = defineAuth({
   lookedUp: ['client_id', 'private_key'],
   create(config, { path }) {
     const scope = typeof config.scopes === 'string' ? config.scopes : config.scopes?.join(' ')
+    const assertionOf = async (context: SignContext): Promise<string> => {
+      const key = privateKey(config.private_key, config.private_key_passphrase, path, context)
+      const issuer = reveal(config.client_id)
+      const assertion = await signAssertion(key, { issuer, audience: config.auth_endpoint, scope }, context.now())
+      context.conceal(new Secret(assertion, `assertion of ${path}`))
+      return assertion
+    }
     return tokenAuthenticator({
-      path,
-      defaultExpirySeconds: config.default_token_expiration,
-      async request(context) {
-        const key = privateKey(config.private_key, config.private_key_passphrase, path, context)
-        const issuer = reveal(config.client_id)
-        const assertion = await signAssertion(key, { issuer, audience: config.auth_endpoint, scope }, context.now())
-        context.conceal(new Secret(assertion, `assertion of ${path}`))
-        return {
+      async get(context) {
+        const pairs = [
+          ['grant_type', 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
+          ['assertion', await assertionOf(context)],
+        ] as const
+        const request = {
           method: 'POST',
           url: config.auth_endpoint,
           params: [],
           headers: config.headers ?? {},
-          body: {
-            kind: 'form',
-            pairs: [
-              ['grant_type', 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
-              ['assertion', assertion],
-            ],
-          },
-        }
+          body: { kind: 'form', pairs },
+        } as const
+        return requestToken({ path, request, defaultExpirySeconds: config.default_token_expiration }, context)
       },
     })
   },

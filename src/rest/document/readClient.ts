@@ -91,11 +91,11 @@ export class AuthReader {
     const kind = authKinds.find(known => known.type === type)
     if (kind === undefined) return undefined
     const before = this.#problems.count
-    for (const field of Object.keys(shapeOf(kind.schema))) {
+    for (const [field, schema] of Object.entries(shapeOf(kind.schema))) {
       if (field === 'type' || config[field] != null) continue
       delete config[field]
       if (kind.lookedUp.includes(field)) this.#lookUp(field, kind, config, [...at, field])
-      else this.#lookUpSetting(field, config)
+      else this.#lookUpSetting(field, !schema.safeParse(undefined).success, config)
     }
     if (this.#problems.count > before) return undefined
     const complete = { ...config, type: kind.type }
@@ -111,7 +111,7 @@ export class AuthReader {
     const { secretFields, without } = kind
     const found = secretFields.includes(field)
       ? this.#lookup.credential(field, secretFields.length === 1)
-      : this.#lookup.setting(field)
+      : this.#lookup.setting(field, true)
     if ('value' in found) config[field] = found.value
     else {
       const advice = without?.[field]
@@ -120,8 +120,8 @@ export class AuthReader {
   }
 
   /** Optional fields also come from the environment, if set there. The document's values win. */
-  #lookUpSetting(field: string, config: Record<string, unknown>): void {
-    const found = this.#lookup.setting(field)
+  #lookUpSetting(field: string, needed: boolean, config: Record<string, unknown>): void {
+    const found = this.#lookup.setting(field, needed)
     if ('value' in found) config[field] = found.value
   }
 }

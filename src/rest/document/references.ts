@@ -110,8 +110,8 @@ export interface Lookup {
   text(text: string, escapeValue?: (value: string) => string): Found<string | Secret>
   /** A secret field that an `auth` block leaves out. `alone`: the block has no other secret. */
   credential(field: string, alone: boolean): Found<Secret>
-  /** Any other field that an `auth` block leaves out. */
-  setting(field: string): Found<string>
+  /** Any other field that an `auth` block leaves out. `needed`: the block is not complete without it. */
+  setting(field: string, needed: boolean): Found<string>
 }
 
 /** `missing` is a message that says what was looked for and where. It does not contain the path. */

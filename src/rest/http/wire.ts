@@ -3,6 +3,17 @@ import type { ApiRequest, RequestBody } from '../api.js'
 import { decoded } from './redact.js'
 import { acceptedEncodings } from './responseBody.js'
 
+/** Whether text is a complete URL rather than a path. */
+export function isAbsoluteUrl(text: string): boolean {
+  return /^https?:\/\//i.test(text)
+}
+
+/** Joins a path to the base URL with one slash. An absolute path, or one without a base URL, is used alone. */
+export function joinUrl(baseUrl: string, path: string): string {
+  if (isAbsoluteUrl(path) || baseUrl === '') return path
+  return path === '' ? baseUrl : `${baseUrl.replace(/\/+$/, '')}/${path.replace(/^\/+/, '')}`
+}
+
 /** Absolute URL with all query parameters. `params` come last, in order, encoded. */
 export function requestUrl(request: ApiRequest): string {
   if (request.params.length === 0) return request.url

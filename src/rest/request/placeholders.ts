@@ -4,6 +4,7 @@ import { stringifyJson } from '../../json/write.js'
 import { DataError, shortened } from '../../model/errors.js'
 import type { IncrementalWindow } from '../../model/source.js'
 import type { Template, ValueTemplate } from '../document/model.js'
+import { isAbsoluteUrl } from '../http/wire.js'
 
 /**
  * Splits text into literal parts and `{expression}`s. `{{` and `}}` stand for single braces. Throws a SyntaxError for
@@ -313,11 +314,6 @@ function pathError(found: string, scope: Scope, path: string): DataError {
     resource: scope.resource,
     path,
   })
-}
-
-/** Whether text is a complete URL rather than a path. */
-export function isAbsoluteUrl(text: string): boolean {
-  return /^https?:\/\//i.test(text)
 }
 
 /** The field of every record of a batch, as one text. A value with the separator is refused: it would look like two. */

@@ -5,14 +5,13 @@ import { DataError, RequestError, shortened } from '../../model/errors.js'
 import { functionError, isPromise, unheard } from '../../model/userFunction.js'
 import type { ApiRequest, RequestBody, RequestPatch } from '../api.js'
 import type { EndpointModel, FieldTemplate, IncrementalModel, ValueTemplate } from '../document/model.js'
-import { requestUrl, withParam } from '../http/wire.js'
+import { isAbsoluteUrl, joinUrl, requestUrl, withParam } from '../http/wire.js'
 import {
   type Conversion,
   elementScopes,
   evaluateJson,
   evaluatePath,
   evaluateText,
-  isAbsoluteUrl,
   type Resolved,
   type Scope,
   scalarText,
@@ -44,12 +43,6 @@ export function firstRequest(
     )
   }
   return windowParams(request, incremental, scope)
-}
-
-/** Joins a path to the base URL with one slash. An absolute path, or one without a base URL, is used alone. */
-export function joinUrl(baseUrl: string, path: string): string {
-  if (isAbsoluteUrl(path) || baseUrl === '') return path
-  return path === '' ? baseUrl : `${baseUrl.replace(/\/+$/, '')}/${path.replace(/^\/+/, '')}`
 }
 
 /** `start_param` and `end_param`. They are left out while there is no value. */

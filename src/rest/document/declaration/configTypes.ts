@@ -110,12 +110,90 @@ export interface Oauth2JwtAuthConfig {
   default_token_expiration?: number | null | undefined
 }
 
+export interface LoginAuthConfig {
+  /** A request that returns a token, which signs the other requests. */
+  type: 'login'
+  /**
+   * Where to log in: relative to `base_url`, or an address.
+   *
+   * Example: `auth/login`.
+   *
+   * Example: `https://login.example.com/v1/session`.
+   */
+  path?: string | null | undefined
+  /**
+   * HTTP method of the login.
+   *
+   * Allowed: `POST`, `GET`, `PUT`.
+   *
+   * Default: `POST`.
+   */
+  method?: 'POST' | 'GET' | 'PUT' | null | undefined
+  /** Query parameters of the login. */
+  params?: { [name: string]: string | number | boolean | null | Secret } | null | undefined
+  /**
+   * JSON body of the login. It may hold secrets.
+   *
+   * Example: `{"user":"ann","password":"${secrets.password}"}`.
+   */
+  json?: { [name: string]: string | number | boolean | null | Secret | JsonObject | JsonValue[] } | null | undefined
+  /** Form body of the login. It may hold secrets. */
+  data?: { [name: string]: string | number | boolean | null | Secret } | null | undefined
+  /** Headers of the login. They may hold secrets. */
+  headers?: { [name: string]: string | number | boolean | null | Secret } | null | undefined
+  /**
+   * JSONPath of the token in the answer. `$`: the answer is the token.
+   *
+   * Example: `data.token`.
+   */
+  token_path?: string | null | undefined
+  /**
+   * Header of the answer with the token, in place of `token_path`.
+   *
+   * Example: `X-Auth-Token`.
+   */
+  token_header?: string | null | undefined
+  /**
+   * Cookie of the answer with the token, in place of `token_path`.
+   *
+   * Example: `session`.
+   */
+  token_cookie?: string | null | undefined
+  /** JSONPath of the moment when the token ends: a date, or seconds or milliseconds since 1970. */
+  expires_path?: string | null | undefined
+  /** JSONPath of the lifetime of the token in seconds. */
+  expires_in_path?: string | null | undefined
+  /** Lifetime of the token in seconds, if the answer does not tell it. Default: until a 401. */
+  ttl?: number | null | undefined
+  /**
+   * Where the token goes in the other requests. `bearer`: into the header Authorization, as a bearer token.
+   *
+   * Allowed: `bearer`, `header`, `query`, `cookie`.
+   *
+   * Default: `bearer`.
+   */
+  location?: 'bearer' | 'header' | 'query' | 'cookie' | null | undefined
+  /**
+   * Name of the header, the query parameter or the cookie. Default: that of `token_header` or `token_cookie`.
+   *
+   * Example: `X-Auth-Token`.
+   */
+  name?: string | null | undefined
+  /**
+   * What is sent, with `{token}` for the token.
+   *
+   * Example: `Token {token}`.
+   */
+  template?: string | null | undefined
+}
+
 export type AuthKeys =
   | BearerAuthConfig
   | ApiKeyAuthConfig
   | HttpBasicAuthConfig
   | Oauth2ClientCredentialsAuthConfig
   | Oauth2JwtAuthConfig
+  | LoginAuthConfig
 
 export type AuthConfig =
   | 'bearer'
@@ -123,6 +201,7 @@ export type AuthConfig =
   | 'http_basic'
   | 'oauth2_client_credentials'
   | 'oauth2_jwt'
+  | 'login'
   | AuthKeys
   | Authenticator
 
@@ -375,9 +454,9 @@ export interface ClientConfig {
   /**
    * Authentication of every request to `base_url` and `allowed_hosts`.
    *
-   * Allowed: `bearer`, `api_key`, `http_basic`, `oauth2_client_credentials`, `oauth2_jwt`.
+   * Allowed: `bearer`, `api_key`, `http_basic`, `oauth2_client_credentials`, `oauth2_jwt`, `login`.
    */
-  auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | AuthKeys | Authenticator | null | undefined
+  auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | 'login' | AuthKeys | Authenticator | null | undefined
   /**
    * Paginator of every endpoint without one of its own.
    *
@@ -662,9 +741,9 @@ export interface EndpointConfig {
   /**
    * Replaces `client.auth`. null: no authentication.
    *
-   * Allowed: `bearer`, `api_key`, `http_basic`, `oauth2_client_credentials`, `oauth2_jwt`.
+   * Allowed: `bearer`, `api_key`, `http_basic`, `oauth2_client_credentials`, `oauth2_jwt`, `login`.
    */
-  auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | AuthKeys | Authenticator | null | undefined
+  auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | 'login' | AuthKeys | Authenticator | null | undefined
   /** Replaces keys of `client.retry`. */
   retry?: RetryConfig | null | undefined
   /**

@@ -1,0 +1,81 @@
+import { parseJson } from '../../json/parse.js'
+import type { JsonValue } from '../../json/value.js'
+import { RequestError } from '../../model/errors.js'
+import { Secret } from '../../model/secrets/secret.js'
+import type { ApiRequest, ApiResponse, SignContext } from '../api.js'
+import { renewalAt, type Token } from './token.js'
+
+export interface TokenRequest {
+  /** Key path of the `auth` object, for messages. */
+  readonly path: string
+  readonly request: ApiRequest
+  /** For answers that do not give the token's end. */
+  readonly defaultExpirySeconds: number
+}
+
+/** Asks a token server of OAuth 2.0. Throws a RequestError `auth` if it gives no token. */
+export async function requestToken(
+  { path, request, defaultExpirySeconds }: TokenRequest,
+  context: SignContext,
+): Promise<Token> {
+  const askedAt = context.now()
+  const response = await context.send(request)
+  const answer = tokenAnswer(response)
+  const { access_token: text, expires_in: expires } = answer
+  if (response.status >= 400) throw refused(path, response, answer)
+  if (typeof text !== 'string' || text === '') {
+    const keys = Object.keys(answer).join(', ')
+    const message = `${path}: the answer of ${response.url} has no access_token${keys === '' ? '' : `; it has ${keys}`}`
+    throw new RequestError('auth', message, { path, url: response.url, status: response.status })
+  }
+  const secret = new Secret(text, `access token of ${path}`)
+  context.conceal(secret)
+  return { secret, endsAt: renewalAt(askedAt, (secondsOf(expires) ?? defaultExpirySeconds) * 1000) }
+}
+
+/** A number, or text that is a number. */
+export function secondsOf(value: unknown): number | undefined {
+  if (typeof value !== 'number' && typeof value !== 'string') return undefined
+  const seconds = Number(value)
+  return value !== '' && Number.isFinite(seconds) ? Math.trunc(seconds) : undefined
+}
+
+/** A moment in milliseconds since 1970: a date with or without a zone, or a count of seconds or milliseconds. */
+export function momentOf(value: unknown): number | undefined {
+  const number =
+    typeof value === 'number'
+      ? value
+      : typeof value === 'string' && /^\d+(\.\d+)?$/.test(value)
+        ? Number(value)
+        : undefined
+  if (number !== undefined) return number > FIRST_MS ? number : number * 1000
+  if (typeof value !== 'string') return undefined
+  const isZoned = /[a-z]$|[+-]\d\d:?\d\d$/i.test(value)
+  const moment = Date.parse(isZoned ? value : `${value}Z`)
+  return Number.isNaN(moment) ? undefined : moment
+}
+
+/** Counts from here on are milliseconds: as seconds they would be after the year 5000. */
+const FIRST_MS = 1e11
+
+/** The body as JSON. Undefined if it is something else. */
+export function answered(response: ApiResponse): JsonValue | undefined {
+  try {
+    return parseJson(response.body)
+  } catch {
+    return undefined
+  }
+}
+
+function tokenAnswer(response: ApiResponse): Readonly<Record<string, unknown>> {
+  const value = answered(response)
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+}
+
+/** Adds the reason from OAuth's own field. The rest of the answer might hold credentials. */
+function refused(path: string, response: ApiResponse, answer: Readonly<Record<string, unknown>>): RequestError {
+  const reasons = [answer.error, answer.error_description].filter(text => typeof text === 'string')
+  const why = reasons.length === 0 ? '' : `: ${reasons.join(': ').slice(0, 300)}`
+  const message = `${path}: ${response.url} gave no access_token, it answered ${response.status}${why}`
+  return new RequestError('auth', message, { path, url: response.url, status: response.status })
+}
