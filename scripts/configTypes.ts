@@ -40,7 +40,12 @@ function both(): readonly [string, string] {
 }
 
 /** What the members of a discriminated union are called, beside their `type`. */
-const KINDS: Readonly<Record<string, string>> = { paginator: 'Paginator', auth: 'Auth', param_value: 'Param' }
+const KINDS: Readonly<Record<string, string>> = {
+  paginator: 'Paginator',
+  auth: 'Auth',
+  format: 'Format',
+  param_value: 'Param',
+}
 
 const IMPORTS = `import type { JsonObject, JsonValue } from '../../../json/value.js'
 import type { Secret, SecretReference } from '../../../model/secrets/secret.js'

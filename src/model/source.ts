@@ -264,6 +264,8 @@ export interface ResourceDescription {
   readonly request: RequestDescription
   readonly paginator: Decision
   readonly selector: Decision
+  /** How the body becomes records, as configured. Undefined: as its content type says. */
+  readonly format?: string | undefined
   readonly auth: Decision
   readonly retry: RetryDescription
   readonly timeoutMs: number

@@ -32,6 +32,7 @@ export function describeEndpoint(
     request: describeRequest(reader, window),
     paginator: paginatorDecision(endpoint),
     selector: selectorDecision(endpoint),
+    format: formatText(endpoint.reading),
     auth: authDecision(endpoint),
     retry: { attempts, statuses, onConnectionError, baseMs, factor, maxDelayMs },
     timeoutMs: endpoint.timeoutMs,
@@ -183,6 +184,21 @@ function selectorDecision({ dataSelector, singleEntity, path }: EndpointModel): 
   if (dataSelector === undefined) return { value: 'looked for in the first answer', because: 'detected' }
   if (singleEntity && dataSelector === '$') return { value: '$', because: 'single_entity', path: `${path}.path` }
   return { value: dataSelector, because: 'configured' }
+}
+
+/** The declared keys of a body, in one line. Undefined if there are none. */
+function formatText({
+  format,
+  encoding,
+  columnsFrom,
+  keyColumn,
+  nullValues,
+}: EndpointModel['reading']): string | undefined {
+  const { type, ...options } = format ?? {}
+  const keys = { ...options, encoding, columns_from: columnsFrom, key_column: keyColumn, null_values: nullValues }
+  const set = Object.entries(keys).filter(([, value]) => value != null)
+  const words = [...(type === undefined ? [] : [type]), ...set.map(([key, value]) => `${key}: ${plain(value)}`)]
+  return words.length === 0 ? undefined : words.join(', ')
 }
 
 function authDecision(endpoint: EndpointModel): Decision {

@@ -62,6 +62,12 @@ export async function docsApi(): Promise<TestServer> {
       url.searchParams.get('updated_since') === '2024-01-01T00:00:00Z'
         ? { body: five.slice(0, 4).map(({ id }) => ({ id, updated_at: `2024-01-0${id}T00:00:00Z` })) }
         : { status: 400, body: {} },
+    '/exports/prices': () => ({
+      type: 'text/html',
+      body: Buffer.from('Prices in \x80\nsku;amount\n# new\nA-1;12.50\nA-2;N/A\n', 'latin1'),
+    }),
+    '/weather/readings': () => ({ body: { values: [['time', 'celsius'], ['2026-01-01', 3.5], ['2026-01-02']] } }),
+    '/weather/stations': () => ({ body: { stations: { oslo: { height: 94 }, bergen: { height: 12 } } } }),
     '/exports/latest.csv.gz': () => ({ type: 'application/gzip', body: gzipSync('id,name\n1,a\n2,b\n3,c\n') }),
     '/search': (_url, body) => {
       const { page } = JSON.parse(body) as { page: { size: number; after?: number } }

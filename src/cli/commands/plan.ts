@@ -71,13 +71,14 @@ function facts(list: PlannedList, probed: CheckedResource | undefined): [name: s
   ]
 }
 
-function requestFacts({ request, selector, paginator, auth }: ResourceDescription): [string, string][] {
+function requestFacts({ request, selector, format, paginator, auth }: ResourceDescription): [string, string][] {
   const headers = Object.entries(request.headers).map(([name, value]): [string, string] => ['', `${name}: ${value}`])
   return [
     ['request', `${request.method} ${request.url}`],
     ...headers,
     ...(request.body === undefined ? [] : [['', request.body] as [string, string]]),
     ['records', decisionText(selector)],
+    ...(format === undefined ? [] : [['format', format] as [string, string]]),
     ['pages', decisionText(paginator)],
     ['auth', decisionText(auth)],
   ]

@@ -8,8 +8,8 @@ import type { RecordedResponse, ResponseJournal } from '../../model/responses.js
 import type { Page } from '../../model/source.js'
 import { systemClock } from '../../pipeline/clock.js'
 import { located } from '../../pipeline/run/steps.js'
+import { jsonBody } from '../../rest/body/jsonBody.js'
 import { type PagingHint, pagingHints } from '../../rest/evidence/pagingHints.js'
-import { jsonBody } from '../../rest/list/jsonBody.js'
 import type { Param } from './address.js'
 import { asTemplate, authKeys, type DraftAuth, requestParams } from './draftYaml.js'
 

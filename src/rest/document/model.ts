@@ -3,6 +3,7 @@ import type { Secret } from '../../model/secrets/secret.js'
 import type { IncrementalHint, IncrementalWindow, ProcessingStep, TableHints } from '../../model/source.js'
 import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { Authenticator, Method, Paginator, RetryPolicy, Transport } from '../api.js'
+import type { BodyFormat } from './declaration/formatKeys.js'
 
 /**
  * A document with every decision made: defaults merged, shorthands expanded, placeholders parsed, secrets found. It is
@@ -145,6 +146,8 @@ export interface EndpointModel {
   readonly dataSelectorRequired: boolean
   /** Whether the last path segment holds a placeholder. The answer is then one object on one page, unless configured otherwise. */
   readonly singleEntity: boolean
+  /** How the bytes of an answer become records. */
+  readonly reading: ReadingModel
   readonly responseActions: readonly ResponseActionModel[]
   /** Undefined: no authentication. Resources that take it from the client or the defaults share one object. */
   readonly auth?: AuthModel | undefined
@@ -165,6 +168,16 @@ export interface EndpointModel {
   readonly onNull: 'fail' | 'skip' | 'omit'
   /** Pages requested early. 0 is strictly serial. */
   readonly readAhead?: number | undefined
+}
+
+export interface ReadingModel {
+  /** Undefined: the content type decides. */
+  readonly format?: BodyFormat | undefined
+  readonly encoding?: string | undefined
+  /** Names of values in lists, or their path. */
+  readonly columnsFrom?: string | readonly string[] | undefined
+  readonly keyColumn?: string | undefined
+  readonly nullValues?: readonly string[] | undefined
 }
 
 export interface BatchModel {

@@ -4,10 +4,11 @@ import type { JsonValue } from '../../json/value.js'
 import { DataError } from '../../model/errors.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, ApiRequest, ApiResponse } from '../api.js'
+import { BodyFormatError } from '../body/bodyError.js'
+import { jsonBody } from '../body/jsonBody.js'
 import { type Envelope, envelopeOf } from '../evidence/envelope.js'
 import { because } from '../evidence/evidence.js'
 import type { OwnedResponse } from '../http/exchange.js'
-import { jsonBody } from './jsonBody.js'
 import {
   bodyExcerpt,
   type ListContext,
@@ -18,6 +19,7 @@ import {
   tellOnce,
 } from './listReader.js'
 import type { Judgement } from './responseActions.js'
+import { type ShapeState, shaped } from './rowShape.js'
 import { describeBody, detectSelector, isKeyOf, nothing, pathOfKeys, type Selection, select } from './selector.js'
 
 /** An answer after reading. */
@@ -45,7 +47,7 @@ type Flow =
   | { readonly kind: 'end'; readonly keep: boolean; readonly end: ListEnd }
 
 /** How one list is read: what changes from page to page. */
-export interface ReadingState {
+export interface ReadingState extends ShapeState {
   selector: JsonPath | undefined
   /** Whether any answer so far had a list at the records' place. */
   hasList: boolean
@@ -126,7 +128,9 @@ async function parsed(
     tellOnce(context, 'text', { type: 'warning', code: 'text_changed', resource: name, namesResource: true, message })
   }
   try {
-    return new JsonDocument(await jsonBody(response.body, response.headers, request.url, changed))
+    const { format, encoding } = reader.resource.endpoint.reading
+    const reading = { format, encoding, changed }
+    return new JsonDocument(await jsonBody(response.body, response.headers, request.url, reading))
   } catch (error) {
     throw notJson(reader, request, response, error)
   }
@@ -145,24 +149,29 @@ function guarded<Result>(reader: ListReader, request: ApiRequest, response: ApiR
 export function notJson(reader: ListReader, request: ApiRequest, response: ApiResponse, error: unknown): unknown {
   if (!(error instanceof SyntaxError)) return error
   const type = response.headers['content-type']?.split(';')[0]
+  const wanted = error instanceof BodyFormatError ? error.format : 'JSON'
   const named = type === undefined ? '' : ` although its type is ${type}`
-  const problem = /json/i.test(type ?? 'json')
-    ? `the answer is not JSON${named}: ${error.message}`
-    : `the answer is not JSON but ${type}: ${error.message}`
+  const problem =
+    wanted !== 'JSON' || /json/i.test(type ?? 'json')
+      ? `the answer is not ${wanted}${wanted === 'JSON' ? named : ''}: ${error.message}`
+      : `the answer is not JSON but ${type}: ${error.message}`
   const begins = bodyExcerpt(reader, response)
   return listError(reader, 'response_format', `${problem}; it begins ${begins}`, { request, status: response.status })
 }
 
 function selected(reader: ListReader, context: ListContext, state: ReadingState, document: JsonDocument): Selection {
+  const { reading } = reader.resource.endpoint
   if (state.selector === undefined) {
     const { path, why, sticks } = detectSelector(document)
     // Null instead of a list is an empty list. A body with errors is not.
     if (path === undefined) return hasErrors(document) ? nothing : { ...nothing, met: 'null' }
     tellGuess(reader, context, { what: 'data_selector', guess: path.text, why })
     if (sticks) state.selector = path
-    return { ...(select(document, path) ?? nothing), isGuess: true }
+    const found = select(document, path)
+    return { ...(found === undefined ? nothing : shaped(document, found, reading, state)), isGuess: true }
   }
-  const selection = select(document, state.selector)
+  const found = select(document, state.selector)
+  const selection = found === undefined ? undefined : shaped(document, found, reading, state)
   if (selection?.met === 'list') state.hasList = true
   // After lists, an object may be a list of one. No other value is a record.
   if (selection?.met === 'record' && state.hasList && !isFilledObject(document, selection)) return nothing

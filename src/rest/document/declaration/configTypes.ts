@@ -585,6 +585,155 @@ export type ParamValueConfig =
   | Secret
   | SecretReference
 
+/** One JSON value. */
+export interface JsonFormatConfig {
+  /** One JSON value. */
+  type: 'json'
+  /**
+   * Files to read of a zip archive: names, in which `*` stands for any text. Without it, every file is read. Their records come in the order of the archive.
+   *
+   * Example: `orders-*.csv`.
+   *
+   * Example: `["2025/orders.csv","2026/orders.csv"]`.
+   */
+  entries?: string | string[] | null | undefined
+}
+
+/** Lines of JSON, also called NDJSON. Each value is a record. */
+export interface JsonlFormatConfig {
+  /** Lines of JSON, also called NDJSON. Each value is a record. */
+  type: 'jsonl'
+  /**
+   * Files to read of a zip archive: names, in which `*` stands for any text. Without it, every file is read. Their records come in the order of the archive.
+   *
+   * Example: `orders-*.csv`.
+   *
+   * Example: `["2025/orders.csv","2026/orders.csv"]`.
+   */
+  entries?: string | string[] | null | undefined
+}
+
+/** Comma-separated values. They stay texts, unless hints name a type. */
+export interface CsvFormatConfig {
+  /** Comma-separated values. They stay texts, unless hints name a type. */
+  type: 'csv'
+  /**
+   * Text between two values. Default: `,`, and a tab for `tsv`.
+   *
+   * Example: `;`.
+   *
+   * Example: `|`.
+   *
+   * Example: `	`.
+   */
+  delimiter?: string | null | undefined
+  /**
+   * Character around values that hold delimiters or line breaks. `false`: quotation marks are text.
+   *
+   * Default: `"`.
+   */
+  quote?: string | false | null | undefined
+  /**
+   * Character before a quotation mark that is part of a value. Default: the quotation mark itself.
+   *
+   * Example: `\`.
+   */
+  escape?: string | null | undefined
+  /**
+   * `true`: the first line has the names · `false`: there are no names, and the columns are `column_1`, `column_2` … · a list: the names of a file that has none. To replace names, give a list and skip the line that has them.
+   *
+   * Default: `true`.
+   */
+  header?: boolean | string[] | null | undefined
+  /**
+   * Lines to leave out at the beginning, such as a title above the names.
+   *
+   * Default: `0`.
+   */
+  skip_lines?: number | null | undefined
+  /**
+   * Lines that begin with this text are left out. Default: none.
+   *
+   * Example: `#`.
+   */
+  comment?: string | null | undefined
+  /**
+   * Files to read of a zip archive: names, in which `*` stands for any text. Without it, every file is read. Their records come in the order of the archive.
+   *
+   * Example: `orders-*.csv`.
+   *
+   * Example: `["2025/orders.csv","2026/orders.csv"]`.
+   */
+  entries?: string | string[] | null | undefined
+}
+
+/** Tab-separated values. */
+export interface TsvFormatConfig {
+  /** Tab-separated values. */
+  type: 'tsv'
+  /**
+   * Text between two values. Default: `,`, and a tab for `tsv`.
+   *
+   * Example: `;`.
+   *
+   * Example: `|`.
+   *
+   * Example: `	`.
+   */
+  delimiter?: string | null | undefined
+  /**
+   * Character around values that hold delimiters or line breaks. `false`: quotation marks are text.
+   *
+   * Default: `"`.
+   */
+  quote?: string | false | null | undefined
+  /**
+   * Character before a quotation mark that is part of a value. Default: the quotation mark itself.
+   *
+   * Example: `\`.
+   */
+  escape?: string | null | undefined
+  /**
+   * `true`: the first line has the names · `false`: there are no names, and the columns are `column_1`, `column_2` … · a list: the names of a file that has none. To replace names, give a list and skip the line that has them.
+   *
+   * Default: `true`.
+   */
+  header?: boolean | string[] | null | undefined
+  /**
+   * Lines to leave out at the beginning, such as a title above the names.
+   *
+   * Default: `0`.
+   */
+  skip_lines?: number | null | undefined
+  /**
+   * Lines that begin with this text are left out. Default: none.
+   *
+   * Example: `#`.
+   */
+  comment?: string | null | undefined
+  /**
+   * Files to read of a zip archive: names, in which `*` stands for any text. Without it, every file is read. Their records come in the order of the archive.
+   *
+   * Example: `orders-*.csv`.
+   *
+   * Example: `["2025/orders.csv","2026/orders.csv"]`.
+   */
+  entries?: string | string[] | null | undefined
+}
+
+export type FormatKeys =
+  | JsonFormatConfig
+  | JsonlFormatConfig
+  | CsvFormatConfig
+  | TsvFormatConfig
+
+export type FormatConfig =
+  | 'json'
+  | 'jsonl'
+  | 'csv'
+  | 'tsv'
+  | FormatKeys
+
 export interface ResponseActionKeys {
   /**
    * Status of the answer.
@@ -734,6 +883,52 @@ export interface EndpointConfig {
    * Default: `true`.
    */
   data_selector_required?: boolean | null | undefined
+  /**
+   * How the body is written, where its content type says something else or nothing. Without it, the content type decides, and then the ending of the name.
+   *
+   * Allowed: `json`, `jsonl`, `csv`, `tsv`.
+   *
+   * Example: `jsonl`.
+   *
+   * Example: `{"type":"csv","delimiter":";"}`.
+   */
+  format?: 'json' | 'jsonl' | 'csv' | 'tsv' | FormatKeys | null | undefined
+  /**
+   * Encoding of the text, where the content type says a wrong one or none. A byte order mark counts more. Bytes that are no text in it are an error.
+   *
+   * Example: `windows-1252`.
+   *
+   * Example: `utf-16le`.
+   *
+   * Example: `shift_jis`.
+   */
+  encoding?: string | null | undefined
+  /**
+   * Texts that mean null. They are compared with the whole value, in nested values too.
+   *
+   * Example: `[""]`.
+   *
+   * Example: `["","N/A"]`.
+   */
+  null_values?: string[] | null | undefined
+  /**
+   * For records that are lists of values: the path of the list with their names in the body, or the names. A list of names among the records is no record.
+   *
+   * Example: `columns`.
+   *
+   * Example: `values[0]`.
+   *
+   * Example: `meta.columns[*].name`.
+   *
+   * Example: `["id","name"]`.
+   */
+  columns_from?: string | string[] | null | undefined
+  /**
+   * For a map of records: the field that takes the name of each member. `data_selector` leads to the map. A value that is no object goes into the field `value`.
+   *
+   * Example: `id`.
+   */
+  key_column?: string | null | undefined
   /** What to do with certain answers. The first that matches counts. */
   response_actions?: ResponseActionConfig[] | null | undefined
   /** Load only what is new. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { ResponseFunction } from '../model.js'
+import { bodyKeys } from './formatKeys.js'
 import { incremental, incrementalParam } from './incrementalKeys.js'
 import {
   count,
@@ -114,6 +115,7 @@ export const endpointKeys = {
     description: 'Whether the run fails if the selector matches nothing on the first page.',
     default: true,
   }),
+  ...bodyKeys,
   response_actions: key(z.array(responseAction), 'What to do with certain answers. The first that matches counts.'),
   incremental: key(incremental, 'Load only what is new.'),
   auth: key(auth, 'Replaces `client.auth`. null: no authentication.'),

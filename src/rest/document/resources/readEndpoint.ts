@@ -7,6 +7,7 @@ import type { BatchModel, EndpointModel, PaginatorModel, ResponseActionModel, Te
 import { formatPath, type Problems, type PropertyPath } from '../problems.js'
 import type { AuthReader } from '../readClient.js'
 import type { MergedResource } from './mergeResource.js'
+import { readingOf } from './readBody.js'
 import { checkPath } from './readIncremental.js'
 import { requestOf } from './readRequest.js'
 import { milliseconds, retryPolicy, statusRange } from './retryPolicy.js'
@@ -39,6 +40,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
     dataSelector: selector === '' ? undefined : selector,
     dataSelectorRequired: endpoint.data_selector_required ?? true,
     singleEntity,
+    reading: readingOf(merged, problems),
     responseActions: responseActionsOf(merged, problems),
     auth:
       endpoint.auth === undefined
