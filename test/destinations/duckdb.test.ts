@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { deflateSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -152,16 +153,37 @@ describe('a file that cannot be used', () => {
     const path = freshPath()
     const child = startLoad(path, '1.1', 1, 'stage')
     await line(child, 'holding')
-    const connecting = duckdb(path).connect('api_data')
-    await expect(connecting).rejects.toMatchObject({
-      code: 'destination_locked',
-      transient: true,
-      message: expect.stringContaining(String(child.pid)),
-    })
+    for (const lockTimeoutMs of [0, 100]) {
+      await expect(duckdb({ path, lockTimeoutMs }).connect('api_data')).rejects.toMatchObject({
+        code: 'destination_locked',
+        transient: true,
+        message: expect.stringContaining(String(child.pid)),
+      })
+    }
     child.kill('SIGKILL')
     await ended(child)
     await withConnection(duckdb(path), async connection => expect(await connection.hasLoad('1.1')).toBe(false))
   })
+
+  test('is waited for while another process holds it', async () => {
+    const path = freshPath()
+    const child = startLoad(path, '1.1', 1, 'stage')
+    await line(child, 'holding')
+    const connecting = duckdb({ path, lockTimeoutMs: 60_000 }).connect('api_data')
+    expect(await Promise.race([connecting.then(() => 'open'), setImmediate('waiting')])).toBe('waiting')
+    child.kill('SIGKILL')
+    await (await connecting)[Symbol.asyncDispose]()
+  }, 60_000)
+
+  test('is waited for until the caller stops', async () => {
+    const path = freshPath()
+    const child = startLoad(path, '1.1', 1, 'stage')
+    await line(child, 'holding')
+    const connecting = duckdb({ path, lockTimeoutMs: 60_000 }).connect('api_data', AbortSignal.timeout(50))
+    await expect(connecting).rejects.toMatchObject({ name: 'TimeoutError' })
+    child.kill('SIGKILL')
+    await ended(child)
+  }, 60_000)
 
   test.each([
     ['is no database', async (path: string) => await writeFile(path, 'x'.repeat(10_000)), /not a DuckDB database/],

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { access, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DestinationError } from '../../model/errors.js'
 import { ownPlace } from '../../model/ownPlace.js'
@@ -51,11 +52,35 @@ const opened = new Map<string, number>()
 /** Called before this process opens another connection to a file. */
 const sharing = new Map<string, () => Promise<void>>()
 
+export interface OpenDatabaseOptions {
+  /** How long to wait while another process has the file open. */
+  readonly lockTimeoutMs: number
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
- * Opens a file, and creates it if it is missing. Fails with `destination_locked` if another process has it open, or
- * this process in another instance.
+ * Opens a file, and creates it if it is missing. Fails with `destination_locked` if another process keeps it open for
+ * longer than `lockTimeoutMs`, or if this process has it open in another instance.
  */
-export async function openDatabase(path: string): Promise<Database> {
+export async function openDatabase(path: string, options: OpenDatabaseOptions): Promise<Database> {
+  for (let waitedMs = 0, waitMs = 20; ; waitedMs += waitMs, waitMs = Math.min(2 * waitMs, 250)) {
+    try {
+      return await openAtOnce(path)
+    } catch (error) {
+      if (!isHeldByProcess(error) || waitedMs >= options.lockTimeoutMs) throw error
+      await setTimeout(waitMs, undefined, { signal: options.signal }).catch(() => {})
+      options.signal?.throwIfAborted()
+    }
+  }
+}
+
+/** Another process ends sooner or later; code of this process may wait for this very call. */
+function isHeldByProcess(error: unknown): boolean {
+  return error instanceof DestinationError && error.code === 'destination_locked' && error.transient
+}
+
+async function openAtOnce(path: string): Promise<Database> {
   const place = resolve(path)
   // Does not wait: DuckDB opens the file in its own thread while the caller loads other things.
   const isNew = !existsSync(place)

@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path'
 import type { Destination } from '../../model/destination.js'
-import { checkOptions, needed, optionsOf, path as pathKind } from '../../model/optionKinds.js'
+import { checkOptions, needed, optionsOf, path as pathKind, wholeFromZero } from '../../model/optionKinds.js'
 import { type Database, isThere, openDatabase, openMemory } from './database.js'
 import { duckdbConnection } from './duckdbConnection.js'
 import { duckdbCapabilities } from './duckdbDialect.js'
@@ -16,19 +16,22 @@ export interface DuckdbOptions {
    * `.staging`. For memory: a temporary folder.
    */
   readonly stagingDir?: string | undefined
+  /** How long a run or a read waits while another process has the file open, in milliseconds. Default: 5,000. */
+  readonly lockTimeoutMs?: number | undefined
 }
 
 const forDuckdb = optionsOf<DuckdbOptions>('the path of a DuckDB file, or options with it', {
   path: needed(pathKind),
   stagingDir: pathKind,
+  lockTimeoutMs: wholeFromZero,
 })
 
 const MEMORY = ':memory:'
 
 /**
  * Loads into a DuckDB file. The file does not change before the commit, which is one transaction. If a run creates the
- * file and commits nothing, it removes the file. Only one process can write to a file: connecting fails with
- * `destination_locked` while another has it open. Throws a ConfigError if the path cannot be one.
+ * file and commits nothing, it removes the file. Only one process can have a file open: a run or a read
+ * waits for another one for `lockTimeoutMs`, then fails with `destination_locked`. Throws a ConfigError if the path cannot be one.
  *
  * @example
  * ```ts
@@ -41,7 +44,7 @@ const MEMORY = ':memory:'
 export function duckdb(target: string | DuckdbOptions): Destination {
   const options = typeof target === 'string' ? { path: target } : target
   checkOptions(needed(forDuckdb), options)
-  const { path, stagingDir }: DuckdbOptions = options
+  const { path, stagingDir, lockTimeoutMs = 5_000 }: DuckdbOptions = options
   const name = path === MEMORY ? 'duckdb::memory:' : `duckdb:${basename(path)}`
   let memory: Promise<Database> | undefined
   return {
@@ -57,7 +60,7 @@ export function duckdb(target: string | DuckdbOptions): Destination {
       signal?.throwIfAborted()
       if (path !== MEMORY) {
         const staging = resolve(stagingDir ?? `${path}.staging`)
-        return duckdbConnection(await openDatabase(path), dataset, staging, signal)
+        return duckdbConnection(await openDatabase(path, { lockTimeoutMs, signal }), dataset, staging, signal)
       }
       memory ??= openMemory(`${MEMORY}${memories++}`)
       // A database in memory ends with the destination. Closing it here would lose the rows.

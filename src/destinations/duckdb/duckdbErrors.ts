@@ -14,7 +14,7 @@ export function duckdbError(error: unknown, place: string, doing: string): Error
       holder === undefined ? 'another process' : `process ${holder}${program === undefined ? '' : ` (${program})`}`
     return new DestinationError(
       'destination_locked',
-      `${place} is in use by ${who}: a DuckDB file has one writing process. Close that one, or wait for it to end`,
+      `${place} is in use by ${who}: only one process can have a DuckDB file open. Close it there, or run again when that process has ended`,
       { destination: place, transient: true, cause: error },
     )
   }
