@@ -75,7 +75,7 @@ export type { HistoryOptions, PastLoad } from './pipeline/look/pastLoads.js'
 export type { SchemaFiles } from './pipeline/look/schemaFiles.js'
 export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.js'
 export type { ReplayOptions } from './pipeline/run/replayPipeline.js'
-export type { Refresh, RunOptions, RunResult } from './pipeline/setup.js'
+export type { Refresh, RunOptions, RunResult, RunWarning } from './pipeline/setup.js'
 export type {
   ApiPage,
   ApiRequest,

@@ -26,7 +26,7 @@ import type { SchemaFiles } from './look/schemaFiles.js'
 import { forChange, forCheck, forPlan, forReplay, forRun } from './pipelineOptions.js'
 import { type ReplayOptions, replayPipeline } from './run/replayPipeline.js'
 import { runPipeline } from './run/runPipeline.js'
-import type { RunOptions, RunResult } from './setup.js'
+import type { LoadResult, RunOptions, RunResult, RunWarning } from './setup.js'
 
 export interface PipelineOptions<Name extends string = string, Table extends string = string> {
   /** Key of the pipeline's state at the destination. */
@@ -113,7 +113,7 @@ export function pipeline<Name extends string = string, Table extends string = Na
   const { name, source, destination } = options
   if (name.trim() === '') throw new ConfigError([{ place: { path: 'name' }, message: 'a pipeline needs a name' }])
   const scrubber = scrubberOf(options)
-  const { outward, heard } = doors(scrubber)
+  const { outward, heard, warned } = doors(scrubber)
   const setup = {
     name,
     source,
@@ -134,12 +134,12 @@ export function pipeline<Name extends string = string, Table extends string = Na
     schema: setup.schemaFiles,
     async run(asked = {}) {
       checkOptions(forRun, asked)
-      return await outward(runPipeline(setup, heard(asked)))
+      return await warned(asked, heardBy => runPipeline(setup, heardBy))
     },
     async replay(loadId, asked = {}) {
       checkOptions(text, loadId, 'loadId')
       checkOptions(forReplay, asked)
-      return await outward(replayPipeline(setup, loadId, heard(asked)))
+      return await warned(asked, heardBy => replayPipeline(setup, loadId, heardBy))
     },
     async check(asked = {}) {
       checkOptions(forCheck, asked)
@@ -207,21 +207,41 @@ export function scrubberOf({
 
 /** Every result, error and event leaves the pipeline through here. This removes all known secrets. */
 function doors(scrubber: Scrubber) {
+  const outward = async <Result>(work: Promise<Result>): Promise<Result> => {
+    try {
+      return await work
+    } catch (error) {
+      throw scrubbedFailure(error, scrubber)
+    }
+  }
+  const heard = <Options extends Heard>(options: Options): Options => {
+    const { onEvent } = options
+    if (onEvent === undefined) return options
+    const tell = neverThrowing(onEvent)
+    return { ...options, onEvent: event => tell(scrubbed(event, scrubber)) }
+  }
   return {
-    async outward<Result>(work: Promise<Result>): Promise<Result> {
-      try {
-        return await work
-      } catch (error) {
-        throw scrubbedFailure(error, scrubber)
+    outward,
+    heard,
+    /** Adds the warnings of the work to its result. */
+    async warned<Options extends Heard>(
+      options: Options,
+      work: (options: Options) => Promise<LoadResult>,
+    ): Promise<RunResult> {
+      const warnings: RunWarning[] = []
+      const { onEvent, ...rest } = heard(options)
+      const listening = (event: RunEvent): void => {
+        if (event.type === 'warning') warnings.push(scrubbed(event, scrubber))
+        onEvent?.(event)
       }
-    },
-    heard<Options extends { readonly onEvent?: ((event: RunEvent) => void) | undefined }>(options: Options): Options {
-      const { onEvent } = options
-      if (onEvent === undefined) return options
-      const tell = neverThrowing(onEvent)
-      return { ...options, onEvent: event => tell(scrubbed(event, scrubber)) }
+      const result = await outward(work({ ...rest, onEvent: listening } as Options))
+      return { ...result, warnings }
     },
   }
+}
+
+interface Heard {
+  readonly onEvent?: ((event: RunEvent) => void) | undefined
 }
 
 /** A listener that fails does not end the run. The first failure becomes a warning of the process. */

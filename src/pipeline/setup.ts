@@ -53,6 +53,9 @@ export interface RunOptions<Name extends string = string> {
   readonly onEvent?: ((event: RunEvent) => void) | undefined
 }
 
+/** A warning of a run, as its listener got it. */
+export type RunWarning = Extract<RunEvent, { readonly type: 'warning' }>
+
 export interface RunResult {
   readonly pipeline: string
   /** Name of the dataset at the destination. */
@@ -68,7 +71,12 @@ export interface RunResult {
    * not know, as with files.
    */
   readonly changes?: Readonly<Record<string, TableChanges>> | undefined
+  /** In the order in which they were said. */
+  readonly warnings: readonly RunWarning[]
 }
+
+/** A result before its warnings are added. */
+export type LoadResult = Omit<RunResult, 'warnings'>
 
 /** Folder with the journals and locks of a pipeline. */
 export function pipelineFolder(setup: PipelineSetup): string {

@@ -62,6 +62,7 @@ export async function prepareSchema(
       destinationType: destination.capabilities.dltType,
     })
   const begun = refresh(options.refresh, { stored, fresh, state, roots, source: source.name })
+  if (options.refresh === 'drop_sources') warnOfStrangers(stored, roots, options.onEvent)
   refuseUnknown(begun.schema, tableUses(begun.schema, naming, roots), destination.capabilities.tableFormats)
   adoptConvention(begun.schema, naming)
   setSourceHints(begun.schema, hints)
@@ -74,6 +75,24 @@ export async function prepareSchema(
   reportSharedTables(roots, begun.schema, naming, destination, options.onEvent ?? (() => {}))
   const declared = cloneSchema(begun.schema)
   return { naming, ...begun, declared, state: withSchemaName(begun.state, source.name), imported }
+}
+
+/** Pipelines of one dataset share a schema if their sources have one name. */
+function warnOfStrangers(
+  stored: Schema | undefined,
+  roots: readonly PlannedResource[],
+  onEvent: RunOptions['onEvent'],
+): void {
+  if (stored === undefined) return
+  const own = new Set(flattenPlan(roots).map(({ resource }) => resource.name))
+  const strangers = new Set([...stored.tables.keys()].map(table => rootResource(stored, table) ?? table))
+  const named = [...strangers].filter(name => !own.has(name) && !name.startsWith('_dlt'))
+  if (named.length === 0) return
+  onEvent?.({
+    type: 'warning',
+    code: 'other',
+    message: `drop_sources also drops the tables of ${named.join(', ')}, which this source does not have. If another pipeline loads them into this dataset, give each source a \`name\` of its own`,
+  })
 }
 
 /** The root tables that the resources may write: those with their names, and those that the schema assigns to them. */

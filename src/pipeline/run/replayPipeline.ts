@@ -3,7 +3,7 @@ import { recordedLoads, replayJournal } from '../../journal/journal.js'
 import { isJsonObject } from '../../json/value.js'
 import { DataError } from '../../model/errors.js'
 import { nextLoadId } from '../../model/loadId.js'
-import { dispositionOf, type PipelineSetup, pipelineFolder, type RunOptions, type RunResult } from '../setup.js'
+import { dispositionOf, type LoadResult, type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
 import { closingConnection, closingSource, underLock } from './closing.js'
 import { type FrozenWindows, freezeWindows } from './incremental/windows.js'
 import { planResources } from './planResources.js'
@@ -26,7 +26,7 @@ export async function replayPipeline(
   setup: PipelineSetup,
   wanted: string | undefined,
   options: ReplayOptions,
-): Promise<RunResult> {
+): Promise<LoadResult> {
   const emit = options.onEvent ?? (() => {})
   const roots = planResources(setup.source, setup.destination, {
     select: options.select,
@@ -45,7 +45,7 @@ export async function replayPipeline(
 async function replayConnected(
   replaying: Pick<Running, 'setup' | 'emit' | 'roots' | 'connection' | 'lock'> & { readonly options: ReplayOptions },
   wanted: string | undefined,
-): Promise<RunResult> {
+): Promise<LoadResult> {
   const { setup, options, emit, roots, connection, lock } = replaying
   const folder = pipelineFolder(setup)
   const recorded = await replayJournal(setup.files, await recordedLoad(setup, folder, wanted), setup.scrubber)

@@ -14,7 +14,7 @@ import type { Connection } from '../../model/destination.js'
 import { DataError, RequestError, SchemaError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import { nextLoadId } from '../../model/loadId.js'
-import type { PipelineSetup, RunOptions, RunResult } from '../setup.js'
+import type { LoadResult, PipelineSetup, RunOptions } from '../setup.js'
 import { storedReceipts } from '../storedReceipts.js'
 import { type FrozenWindows, windowsDocument } from './incremental/windows.js'
 import { flattenPlan, type PlannedResource } from './planResources.js'
@@ -35,7 +35,7 @@ export interface Continuation {
 
 /** A load that an earlier run committed, and what remains to do about it. */
 export interface Settled {
-  readonly result: RunResult
+  readonly result: LoadResult
   /** Puts its journal away. */
   readonly forget: () => Promise<void>
 }

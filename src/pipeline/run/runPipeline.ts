@@ -5,7 +5,7 @@ import { withDeleted } from '../../model/receipt.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { writeSchemaFiles } from '../look/schemaFiles.js'
-import { dispositionOf, type PipelineSetup, pipelineFolder, type RunOptions, type RunResult } from '../setup.js'
+import { dispositionOf, type LoadResult, type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
 import { closingConnection, closingSource, underLock, warningOf } from './closing.js'
 import { extract } from './extract.js'
 import { freezeWindows } from './incremental/windows.js'
@@ -21,7 +21,7 @@ const DEFAULT_CONCURRENCY = 16
  * page into rows and staged batches, judge the receipts, commit once, close everything, put the journal away. A run
  * that has committed does not reject: later failures are warnings.
  */
-export async function runPipeline(setup: PipelineSetup, options: RunOptions): Promise<RunResult> {
+export async function runPipeline(setup: PipelineSetup, options: RunOptions): Promise<LoadResult> {
   const emit = options.onEvent ?? (() => {})
   const disposition = dispositionOf(options)
   const roots = planResources(setup.source, setup.destination, { select: options.select, disposition })
@@ -40,7 +40,7 @@ interface Run extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit' | 'lo
 }
 
 interface Finished {
-  readonly result: RunResult
+  readonly result: LoadResult
   /** Puts the journal away, so that the next run cannot resume this one. */
   readonly forget: () => Promise<void>
 }
@@ -80,7 +80,7 @@ export interface Running extends Omit<OpenLoadInput, 'load' | 'loadId'> {
 const LONGEST_SHOWN_SQL = 1000
 
 /** Reads every page, from the journal or the API, and commits once. On a failure the destination is as it was. */
-export async function readAndCommit(running: Running): Promise<RunResult> {
+export async function readAndCommit(running: Running): Promise<LoadResult> {
   const { setup, options, connection, journal } = running
   const { loadId } = journal
   const onStatement = (sql: string): void => {
