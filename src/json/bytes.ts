@@ -166,7 +166,8 @@ export function textAt(bytes: Uint8Array, span: Span): string {
   return view(bytes).toString('utf8', span.start, span.end)
 }
 
-function stringAt(bytes: Uint8Array, span: Span): string {
+/** The text of a string, without its quotes and escapes. */
+export function stringAt(bytes: Uint8Array, span: Span): string {
   for (let at = span.start; at < span.end; at++) {
     if (bytes[at] === BACKSLASH) {
       const value = valueAt(bytes, span)

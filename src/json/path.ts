@@ -74,6 +74,17 @@ export function compiledPath(text: string): JsonPath {
   return path
 }
 
+/** A step of a {@link pathPattern}: one of these members, any member, or any number of members. */
+export type PatternStep = { readonly names: readonly string[] } | 'any' | 'deep'
+
+/**
+ * The members that lead to the matches of a path, through every element of the lists on the way. Undefined if the path
+ * chooses among elements, counts or sorts. Throws as {@link compilePath} does.
+ */
+export function pathPattern(text: string): readonly PatternStep[] | undefined {
+  return patternOf(new Parser(text).parse())
+}
+
 type Expression =
   | Computed
   | { readonly kind: 'root' | 'this' | 'any' }
@@ -530,6 +541,29 @@ function simpleSteps(expression: Expression): (string | number)[] | undefined {
       const left = simpleSteps(expression.left)
       const right = expression.right.kind === 'root' ? undefined : simpleSteps(expression.right)
       return left === undefined || right === undefined ? undefined : [...left, ...right]
+    }
+    default:
+      return undefined
+  }
+}
+
+function patternOf(expression: Expression): readonly PatternStep[] | undefined {
+  switch (expression.kind) {
+    case 'root':
+    case 'this':
+      return []
+    case 'any':
+      return ['any']
+    case 'names':
+      return expression.names.includes('*') ? ['any'] : [{ names: expression.names }]
+    case 'slice':
+      return expression.start === undefined && expression.end === undefined && expression.step === 1 ? [] : undefined
+    case 'child':
+    case 'descendants': {
+      const left = patternOf(expression.left)
+      const right = expression.right.kind === 'root' ? undefined : patternOf(expression.right)
+      if (left === undefined || right === undefined) return undefined
+      return expression.kind === 'child' ? [...left, ...right] : [...left, 'deep', ...right]
     }
     default:
       return undefined

@@ -110,4 +110,5 @@ export type WarningCode =
   | 'lock_waited_for'
   | 'lock_taken_over'
   | 'deletes_skipped'
+  | 'path_unmatched'
   | 'other'

@@ -92,6 +92,8 @@ export class ResourceNotes {
   readonly told = new Set<string>()
   /** What lists saw in their answers, such as next links. */
   readonly seen = new Set<string>()
+  /** Paths of the document into records, by key path, and whether each led to anything. */
+  readonly paths = new Map<string, boolean>()
   /** Records of the longest page. A page that is shorter was not capped. */
   longestPage = 0
   /** Bytes that the last page of the resource took while it was read. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { elements } from '../json/bytes.js'
 import { compilePath } from '../json/path.js'
 import type { JsonObject } from '../json/value.js'
 import { stringifyJson } from '../json/write.js'
@@ -35,6 +36,8 @@ import { isAbsoluteUrl } from './http/wire.js'
 import { includedName } from './list/includeParent.js'
 import { type ListReader, tellOnce } from './list/listReader.js'
 import { readList } from './list/pages.js'
+import { maskDigest } from './mask/maskHash.js'
+import { recordMask } from './mask/recordMask.js'
 import { customPaginator } from './paginators/custom.js'
 import { paginatorKinds } from './paginators/kinds.js'
 import type { PaginatorKind } from './paginators/paginator.js'
@@ -122,6 +125,7 @@ function endpointResource(
     paginator: paginatorOf(endpoint.paginator, resource.name),
     selector: selector === undefined ? undefined : compilePath(selector),
     secretParams: secretParams(resource),
+    mask: resource.mask && recordMask(resource.mask, endpoint.reading.nullValues),
   }
   const limit = model.client.concurrency
   return {
@@ -210,16 +214,28 @@ function secretParams({ endpoint }: EndpointResource): Set<string> {
 /** One page that needs no request. */
 function listResource(resource: ListResource): Resource {
   const { name, records } = resource
-  const bytes = Buffer.from(stringifyJson(records))
+  const written = Buffer.from(stringifyJson(records))
+  const mask = ownMask(resource)
   return {
     ...described(resource),
-    async *pages({ emit }) {
+    async *pages({ emit, notes }) {
+      const bytes = mask(written, notes)
       const page: Page = { records: bytes, count: records.length, bytes: bytes.length, announced: records.length }
       const told = { records: page.count, bytes: page.bytes, announced: page.announced }
       emit({ type: 'page', resource: name, ...told, fromJournal: false })
       yield page
       return proven('the document holds the whole list')
     },
+  }
+}
+
+/** Masks pages that no answer brought. */
+function ownMask({ mask: model }: ResourceModel): (records: Buffer, notes: ResourceNotes | undefined) => Uint8Array {
+  if (model === undefined) return records => records
+  const mask = recordMask(model)
+  return (records, notes) => {
+    const starts = elements(records, 0).map(({ start }) => start)
+    return mask.apply(records, { start: 0, end: records.length }, starts, notes?.paths)
   }
 }
 
@@ -231,9 +247,10 @@ function functionResource(resource: FunctionResource): Resource {
 }
 
 async function* functionPages(resource: FunctionResource, context: ExtractContext): AsyncGenerator<Page, ListEnd> {
-  const { signal, window, emit, maxPages = Number.POSITIVE_INFINITY } = context
+  const { signal, window, emit, notes, maxPages = Number.POSITIVE_INFINITY } = context
+  const mask = ownMask(resource)
   const page = (records: readonly JsonObject[]): Page => {
-    const bytes = encoded(resource, records)
+    const bytes = mask(encoded(resource, records), notes)
     emit({ type: 'page', resource: resource.name, records: records.length, bytes: bytes.length, fromJournal: false })
     return { records: bytes, count: records.length, bytes: bytes.length }
   }
@@ -293,7 +310,8 @@ function encoded({ name, path }: FunctionResource, records: readonly JsonObject[
 
 /** Everything that decides which requests are made and what the answers mean. Functions count by their source text. */
 function fingerprint({ name, client, resources }: RestModel): string {
-  const meaning = resources.map(resource => {
+  const meaning = resources.map(full => {
+    const resource = { ...full, mask: full.mask && maskDigest(full.mask) }
     if (resource.kind !== 'endpoint') return resource
     const { retry: _retry, timeoutMs: _timeoutMs, readAhead: _readAhead, ...endpoint } = resource.endpoint
     // Objects from users may hold anything, even cycles. Only their place counts.

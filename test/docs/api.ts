@@ -53,6 +53,14 @@ export async function docsApi(): Promise<TestServer> {
     ),
     '/code/repositories': () => ({ body: [{ full_name: 'acme/site' }] }),
     '/code/repositories/acme/site/issues': () => ({ body: five.slice(0, 2) }),
+    '/people': () => ({
+      body: [1, 2].map(id => ({
+        email: `${id}@example.com`,
+        notes: 'calls on Mondays',
+        address: { street: 'Elm 1', city: 'Rome' },
+        phones: [{ number: '+391234567890' }],
+      })),
+    }),
     '/customers': () => ({ body: five }),
     '/addresses': url => {
       const ids = url.searchParams.get('customer_ids')?.split(',') ?? []

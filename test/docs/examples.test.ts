@@ -21,6 +21,7 @@ beforeAll(async () => {
   api = await docsApi()
   folder = await mkdtemp(join(tmpdir(), 'sluice-docs-'))
   vi.stubEnv('API_KEY', API_KEY)
+  vi.stubEnv('MASK_SALT', 'a salt for the documents')
 })
 afterAll(async () => {
   vi.unstubAllEnvs()

@@ -126,11 +126,13 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
         : undefined,
     }
   }
+  const resources = input.roots.map(toRun)
   return {
-    resources: input.roots.map(toRun),
+    resources,
     emit,
     finish: async () => {
       await rows.finish()
+      for (const message of unmatchedPaths(resources)) emit({ type: 'warning', code: 'path_unmatched', message })
       const concluded = conclude(
         input,
         [...opened.values()],
@@ -141,6 +143,23 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       return concluded
     },
   }
+}
+
+/** What to say about paths of the document that led to nothing in any record. */
+function unmatchedPaths(roots: readonly ResourceRun[]): readonly string[] {
+  const runs = roots.flatMap(function all(run): readonly ResourceRun[] {
+    return [run, ...run.children.flatMap(all)]
+  })
+  const read = new Map<string, string[]>()
+  for (const { resource, notes } of runs) {
+    for (const path of notes.paths.keys()) read.set(path, [...(read.get(path) ?? []), resource.name])
+  }
+  return [...read]
+    .filter(([path]) => !runs.some(({ notes }) => notes.paths.get(path)))
+    .map(
+      ([path, names]) =>
+        `${path}: no record of ${names.join(', ')} has anything there; is it written as in the answers?`,
+    )
 }
 
 function doubtMessage(

@@ -3,6 +3,7 @@ import type { Secret } from '../../model/secrets/secret.js'
 import type { IncrementalHint, IncrementalWindow, ProcessingStep, TableHints } from '../../model/source.js'
 import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { Authenticator, Method, Paginator, RetryPolicy, Transport } from '../api.js'
+import type { MaskModel } from '../mask/maskHash.js'
 import type { BodyFormat } from './declaration/formatKeys.js'
 
 /**
@@ -47,6 +48,8 @@ interface ResourceBase {
   readonly path: string
   readonly selected: boolean
   readonly hints: TableHints
+  /** Values that nobody sees. */
+  readonly mask?: MaskModel | undefined
   readonly steps: readonly ProcessingStep[]
   readonly incremental?: IncrementalModel | undefined
   /** What happens to rows that a complete listing no longer has. */

@@ -2,6 +2,7 @@ import { deletesRefusal } from '../../model/deletes.js'
 import type { ProcessingStep } from '../../model/source.js'
 import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { RetryPolicy } from '../api.js'
+import type { MaskModel } from '../mask/maskHash.js'
 import { checkShape } from './checkShape.js'
 import type { ResourceConfig, RestApiConfig, SchemaContractConfig } from './declaration/configTypes.js'
 import { restDocument } from './declaration/declaration.js'
@@ -15,6 +16,7 @@ import { type MergedResource, mergeResource } from './resources/mergeResource.js
 import { type EndpointContext, endpointOf, paginatorOf } from './resources/readEndpoint.js'
 import { contractOf, hintsOf } from './resources/readHints.js'
 import { incrementalOf } from './resources/readIncremental.js'
+import { checkMask, checkMaskedEndpoint, maskedField, maskOf } from './resources/readMask.js'
 import { defaultRetry, retryPolicy } from './resources/retryPolicy.js'
 import { notJson, type ParentMention, TemplateReader } from './resources/templates.js'
 
@@ -52,6 +54,9 @@ interface Draft {
   readonly name: string
   readonly at: PropertyPath
   readonly mentions: readonly ParentMention[]
+  /** Fields that are copied from the parent's record. */
+  readonly copied: readonly (readonly [field: string, at: PropertyPath])[]
+  readonly mask: MaskModel | undefined
   /** Keys that have no meaning without a parent. */
   readonly parentKeys: readonly PropertyPath[]
   build(parent: string | undefined): ResourceModel
@@ -72,6 +77,7 @@ function normalise(document: RestApiConfig, options: ParseOptions, lookup: Looku
   const drafts = document.resources.map((entry, position) => draft(entry, position, document, context))
   checkNames(drafts, document, problems)
   const parents = parentsOf(drafts, problems)
+  checkMaskedParents(drafts, parents, problems)
   for (const { name, parentKeys } of drafts) {
     if (parents.has(name)) continue
     for (const at of parentKeys) {
@@ -118,19 +124,22 @@ function draft(
     path: `resources[${position}]`,
     selected: keys.selected ?? true,
     hints: hintsOf(merged, problems),
+    mask: maskOf(merged, problems),
     steps: stepsOf(merged),
     incremental,
     deletes: deletesOf(merged, problems),
     maxDeleteShare: keys.max_delete_share ?? undefined,
   }
+  checkMask(common, merged, problems)
   const { records } = keys
   if (records != null) {
     if (typeof written !== 'string') checkNoEndpoint(written, at, problems)
     if (keys.deletes === 'with_parent') problems.add(merged.where('deletes'), NO_PARENT)
     const build = ownRecords(records, common, merged.where('records'), problems)
-    return { name: merged.name, at, mentions: [], parentKeys: [], build: () => build }
+    return { name: merged.name, at, mentions: [], copied: [], mask: common.mask, parentKeys: [], build: () => build }
   }
   const endpoint = endpointOf(merged, reader, context)
+  checkMaskedEndpoint(common.mask, endpoint, merged, problems)
   const included = keys.include_from_parent ?? []
   const parentKeys = included.length === 0 ? [] : [merged.where('include_from_parent')]
   if (keys.deletes === 'with_parent') parentKeys.push(merged.where('deletes'))
@@ -147,6 +156,8 @@ function draft(
     name: merged.name,
     at,
     mentions: reader.mentions,
+    copied: included.map((field, index) => [field, merged.where('include_from_parent', index)]),
+    mask: common.mask,
     parentKeys,
     build: parent => ({ ...common, kind: 'endpoint', parent, includeFromParent: included, endpoint }),
   }
@@ -195,6 +206,19 @@ function checkJson(value: unknown, at: PropertyPath, problems: Problems): void {
   } else if (isPlain(value)) {
     for (const [key, item] of Object.entries(value)) if (item !== undefined) checkJson(item, [...at, key], problems)
   } else problems.add(at, notJson(value))
+}
+
+/** Reports fields of parents that a mask changes. */
+function checkMaskedParents(drafts: readonly Draft[], parents: ReadonlyMap<string, string>, problems: Problems): void {
+  const masks = new Map(drafts.map(({ name, mask }) => [name, mask]))
+  const report = (problem: string | undefined, at: PropertyPath): void => {
+    if (problem !== undefined) problems.add(at, problem)
+  }
+  for (const { name, mentions, copied } of drafts) {
+    for (const { parent, field, at } of mentions) report(maskedField(masks.get(parent), field), at)
+    const mask = masks.get(parents.get(name) ?? '')
+    for (const [field, at] of copied) report(maskedField(mask, field, true), at)
+  }
 }
 
 function checkNames(drafts: readonly Draft[], document: RestApiConfig, problems: Problems): void {

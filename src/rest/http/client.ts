@@ -63,6 +63,8 @@ export interface SendOptions {
   readonly shouldRetry?: ((response: ApiResponse) => boolean) | undefined
   /** Whether an answer with a status from 300 on is journaled too. Default: no. */
   readonly recordable?: ((response: ApiResponse) => boolean) | undefined
+  /** Removes from an answer what nobody may see, before it is journaled. Also called for answers of the journal. */
+  readonly masked?: ((response: OwnedResponse) => Promise<OwnedResponse>) | undefined
 }
 
 export interface Client {
@@ -78,7 +80,7 @@ export interface Client {
   close(): Promise<void>
 }
 
-type Asking = Omit<SendOptions, 'identity' | 'journal' | 'recordable'>
+type Asking = Omit<SendOptions, 'identity' | 'journal' | 'recordable' | 'masked'>
 
 /** While a page is read it is in memory several times: as received, in rows, in columns. */
 const MOST_BODY_BYTES = 2 ** 28
@@ -189,14 +191,14 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     async send(request, sending) {
-      const { journal, identity, signal, resource } = sending
+      const { journal, identity, signal, resource, masked = unmasked } = sending
       const recorded = await journal.lookup(identity)
       const shown = (): string => redactUrl(requestUrl(request), scrubber)
-      if (recorded !== undefined) return { ...recorded, url: shown(), fromJournal: true, release: nothingLent }
+      if (recorded !== undefined) return masked({ ...recorded, url: shown(), fromJournal: true, release: nothingLent })
       const answer = await ask(request, sending).catch((error: unknown) => {
         throw signal.aborted ? stopped(signal, resource) : error
       })
-      const response = { ...answer, headers: keptHeaders(answer.headers) }
+      const response = await masked({ ...answer, headers: keptHeaders(answer.headers) })
       if (response.status < 300 || sending.recordable?.(response) === true) {
         const { status, headers, body, doubt } = response
         await journal.record(identity, { status, headers, body, doubt } satisfies RecordedResponse, {
@@ -235,6 +237,10 @@ function credentialGates(limits: RateLimits) {
 
 /** Nothing to release: the body has its own memory. */
 function nothingLent(): void {}
+
+async function unmasked(response: OwnedResponse): Promise<OwnedResponse> {
+  return response
+}
 
 /** The reason to retry after this result. Undefined if it is final. */
 function againAfter(

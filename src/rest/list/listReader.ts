@@ -9,6 +9,7 @@ import type { EndpointResource } from '../document/model.js'
 import type { Client } from '../http/client.js'
 import { redactUrl } from '../http/redact.js'
 import { requestUrl } from '../http/wire.js'
+import type { RecordMask } from '../mask/recordMask.js'
 import { excerpt } from './selector.js'
 
 /** A resource with everything needed to read its lists. All its lists share it. */
@@ -26,6 +27,8 @@ export interface ListReader {
   readonly selector?: JsonPath | undefined
   /** Query parameters that are credentials. They are not part of a request's identity. */
   readonly secretParams: ReadonlySet<string>
+  /** Undefined: answers stay as they are. */
+  readonly mask?: RecordMask | undefined
 }
 
 /** What one list is read for, and with what. */
@@ -100,6 +103,8 @@ export function statusError(
 
 /** The beginning of a body, quoted, with secrets removed. */
 export function bodyExcerpt(reader: ListReader, { body }: ApiResponse): string {
+  // A message about somebody may name them anywhere.
+  if (reader.mask !== undefined) return 'with a text that is not shown because of `mask`'
   return reader.scrubber.text(excerpt(body))
 }
 

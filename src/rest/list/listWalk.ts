@@ -12,6 +12,7 @@ import type { Caps } from './caps.js'
 import { type DetectedPaginator, detectPaginator, elsewhere, otherWay } from './detect.js'
 import { parentMembers, withMembers } from './includeParent.js'
 import { type ListContext, type ListReader, listError, tellGuess } from './listReader.js'
+import { maskAnswer } from './maskAnswer.js'
 import { type Asked, asked, ReadAhead } from './readAhead.js'
 import { notJson, type Reading, type ReadingState, readAnswer } from './readAnswer.js'
 import { declaredAction, judged, mayUse } from './responseActions.js'
@@ -176,7 +177,7 @@ export class ListWalk {
   }
 
   #send({ request, key }: Asked, signal: AbortSignal, attempt: number): Promise<OwnedResponse> {
-    const { client, resource, auth, authOrigins, secretParams } = this.#reader
+    const { client, resource, auth, authOrigins, secretParams, mask } = this.#reader
     const { journal, clock, emit, concurrency } = this.#context
     const { responseActions, credentials, retry, timeoutMs } = resource.endpoint
     const named = secretParams.size === 0 ? key : requestKey(request, secretParams)
@@ -197,6 +198,7 @@ export class ListWalk {
       deadline: this.#walk.caps.deadline,
       shouldRetry: response => declaredAction(responseActions, response) === 'retry',
       recordable: response => mayUse(responseActions, response),
+      masked: mask && (response => maskAnswer(mask, this.#reader, this.#context, request, response)),
     })
   }
 

@@ -122,17 +122,25 @@ async function parsed(
   request: ApiRequest,
   response: ApiResponse,
 ): Promise<JsonDocument> {
-  const { name } = reader.resource
-  const changed = (why: string): void => {
-    const message = `${name}: the text of the answer of ${response.url} was changed: ${why}, so U+FFFD stands where it could not be read`
-    tellOnce(context, 'text', { type: 'warning', code: 'text_changed', resource: name, namesResource: true, message })
-  }
   try {
-    const { format, encoding } = reader.resource.endpoint.reading
-    const reading = { format, encoding, changed }
+    // What was masked is JSON.
+    const { format, encoding } = reader.mask === undefined ? reader.resource.endpoint.reading : {}
+    const reading = { format, encoding, changed: textChanged(reader, context, response) }
     return new JsonDocument(await jsonBody(response.body, response.headers, request.url, reading))
   } catch (error) {
     throw notJson(reader, request, response, error)
+  }
+}
+
+/** Tells, once in a run, that the text of an answer could not be read as it is. */
+export function textChanged(
+  { resource: { name } }: ListReader,
+  context: ListContext,
+  response: ApiResponse,
+): (why: string) => void {
+  return why => {
+    const message = `${name}: the text of the answer of ${response.url} was changed: ${why}, so U+FFFD stands where it could not be read`
+    tellOnce(context, 'text', { type: 'warning', code: 'text_changed', resource: name, namesResource: true, message })
   }
 }
 
@@ -155,6 +163,10 @@ export function notJson(reader: ListReader, request: ApiRequest, response: ApiRe
     wanted !== 'JSON' || /json/i.test(type ?? 'json')
       ? `the answer is not ${wanted}${wanted === 'JSON' ? named : ''}: ${error.message}`
       : `the answer is not JSON but ${type}: ${error.message}`
+  if (reader.mask !== undefined && response.body.length === 0) {
+    const unreadable = 'the answer is empty, or cannot be read as JSON, so that nothing in it could be masked'
+    return listError(reader, 'response_format', unreadable, { request, status: response.status })
+  }
   const begins = bodyExcerpt(reader, response)
   return listError(reader, 'response_format', `${problem}; it begins ${begins}`, { request, status: response.status })
 }
@@ -193,7 +205,8 @@ function selectorError(reader: ListReader, document: JsonDocument, response: Api
   const { endpoint, name } = reader.resource
   if (!endpoint.dataSelectorRequired || endpoint.dataSelector === undefined) return undefined
   const path = `${endpoint.path}.data_selector`
-  const body = reader.scrubber.text(describeBody(document, endpoint.dataSelector))
+  const shown = bodyExcerpt(reader, response)
+  const body = reader.scrubber.text(describeBody(document, endpoint.dataSelector, shown))
   const text = JSON.stringify(endpoint.dataSelector)
   const message = `${path}: ${text} matches nothing in the first answer of ${response.url}: ${body}`
   return new DataError('selector', message, { resource: name, path })

@@ -123,8 +123,7 @@ export function detectSelector(document: JsonDocument): DetectedSelector {
   if (document.kind(document.root) !== 'object') {
     return { path: compilePath('$'), why: 'the body is not an object', sticks: true }
   }
-  const lists: string[][] = []
-  collectLists(document, document.root, [], lists)
+  const lists = listsOf(document)
   const usual = lists.find(keys => usualKeys.has(keys.at(-1) ?? ''))
   const chosen = usual ?? lists.find(keys => !besideKeys.has(keys.at(-1) ?? '')) ?? lists[0]
   if (chosen === undefined || isFault(chosen)) {
@@ -138,6 +137,13 @@ export function detectSelector(document: JsonDocument): DetectedSelector {
         : `it is the first${chosen === lists[0] ? '' : ' with records'} of ${lists.length} lists in the body`
       : `it is the first list with a usual name`
   return { path: compilePath(pathOfKeys(chosen)), why, sticks: true }
+}
+
+/** The keys that lead to each list of the body, depth first, up to three keys deep. */
+export function listsOf(document: JsonDocument): readonly (readonly string[])[] {
+  const lists: string[][] = []
+  collectLists(document, document.root, [], lists)
+  return lists
 }
 
 /** Names of members next to a list, without case, `_`, `-`, `$` and `@`. */
@@ -180,13 +186,12 @@ export function pathOfKeys(keys: readonly string[]): string {
     .join('')
 }
 
-/** Describes a body, for the message about a selector without a match. */
-export function describeBody(document: JsonDocument, selector: string): string {
-  const begins = `it begins ${excerpt(document.bytes)}`
+/** Describes a body, for the message about a selector without a match. `shown`: its beginning. */
+export function describeBody(document: JsonDocument, selector: string, shown: string): string {
+  const begins = `it begins ${shown}`
   if (document.kind(document.root) !== 'object') return `the body is not an object; ${begins}`
   const keys = [...document.members(document.root).keys()]
-  const lists: string[][] = []
-  collectLists(document, document.root, [], lists)
+  const lists = listsOf(document)
   const near = nearMiss(selector, [...lists.map(pathOfKeys), ...keys])
   const hint = near === undefined ? '' : ` (did you mean ${JSON.stringify(shortened(near))}?)`
   const found = lists.length === 0 ? 'no lists' : `lists at ${lists.slice(0, 10).map(pathOfKeys).join(', ')}`

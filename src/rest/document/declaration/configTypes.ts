@@ -1195,6 +1195,18 @@ export interface ResourceKeys<Table extends string = string> {
   include_from_parent?: string[] | null | undefined
   /** TypeScript: functions that see each record, in order. */
   processing_steps?: ProcessingStepConfig[] | null | undefined
+  /**
+   * What nobody may see, by its path in the record: through lists, `*` is any member, `$..` any depth. `hash`: an HMAC of the value, the same in every run · `redact`: `***` · `drop`: left out · `last4`: its last four characters. Applied before an answer is journaled. A path adds to those of the defaults; null cancels one.
+   *
+   * Example: `{"email":"hash","contacts.phone":"last4","$..ssn":"drop"}`.
+   */
+  mask?: { [name: string]: 'hash' | 'redact' | 'drop' | 'last4' | null } | null | undefined
+  /**
+   * The secret key of `hash`, at least 16 characters. Another salt gives other hashes.
+   *
+   * Example: `${secrets.mask_salt}`.
+   */
+  mask_salt?: Secret | SecretReference | null | undefined
   /** Accepted for dlt, without effect. Lists are always read in parallel; `--concurrency` and `client.concurrency` set the limit. */
   parallelized?: boolean | null | undefined
   /**
@@ -1282,6 +1294,18 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
   include_from_parent?: string[] | null | undefined
   /** TypeScript: functions that see each record, in order. */
   processing_steps?: ProcessingStepConfig[] | null | undefined
+  /**
+   * What nobody may see, by its path in the record: through lists, `*` is any member, `$..` any depth. `hash`: an HMAC of the value, the same in every run · `redact`: `***` · `drop`: left out · `last4`: its last four characters. Applied before an answer is journaled. A path adds to those of the defaults; null cancels one.
+   *
+   * Example: `{"email":"hash","contacts.phone":"last4","$..ssn":"drop"}`.
+   */
+  mask?: { [name: string]: 'hash' | 'redact' | 'drop' | 'last4' | null } | null | undefined
+  /**
+   * The secret key of `hash`, at least 16 characters. Another salt gives other hashes.
+   *
+   * Example: `${secrets.mask_salt}`.
+   */
+  mask_salt?: Secret | SecretReference | null | undefined
   /** Accepted for dlt, without effect. Lists are always read in parallel; `--concurrency` and `client.concurrency` set the limit. */
   parallelized?: boolean | null | undefined
   /**

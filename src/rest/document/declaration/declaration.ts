@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { JsonObject } from '../../../json/value.js'
 import type { Transport } from '../../api.js'
+import { maskKinds } from '../../mask/maskRules.js'
 import type { RecordsFunction } from '../model.js'
 import { endpoint, retry } from './endpointKeys.js'
 import { nestedHints, resourceTableName, tableHints } from './hintKeys.js'
@@ -61,6 +62,15 @@ const resourceKeys = {
     'Fields of the parent’s record to copy into the child. Field `id` of parent `orders` becomes `_orders_id`.',
   ),
   processing_steps: key(z.array(processingStep), 'TypeScript: functions that see each record, in order.'),
+  mask: key(z.record(z.string(), z.enum(maskKinds).nullable()), {
+    description:
+      'What nobody may see, by its path in the record: through lists, `*` is any member, `$..` any depth. `hash`: an HMAC of the value, the same in every run · `redact`: `***` · `drop`: left out · `last4`: its last four characters. Applied before an answer is journaled. A path adds to those of the defaults; null cancels one.',
+    examples: [{ email: 'hash', 'contacts.phone': 'last4', '$..ssn': 'drop' }],
+  }),
+  mask_salt: key(secretValue, {
+    description: 'The secret key of `hash`, at least 16 characters. Another salt gives other hashes.',
+    examples: ['${secrets.mask_salt}'],
+  }),
   parallelized: key(
     z.boolean(),
     'Accepted for dlt, without effect. Lists are always read in parallel; `--concurrency` and `client.concurrency` set the limit.',

@@ -26,8 +26,8 @@ export interface MergedResource {
 type ResourceEntry = string | ResourceConfig
 
 /**
- * Keys of the resource replace those of the defaults, including `null`. Columns merge hint by hint, `params` and `json`
- * key by key. A path in the defaults has no effect, because every resource has one.
+ * Keys of the resource replace those of the defaults, including `null`. Columns merge hint by hint, `params`, `json`
+ * and `mask` key by key. A path in the defaults has no effect, because every resource has one.
  */
 export function mergeResource(
   entry: ResourceEntry,
@@ -39,6 +39,7 @@ export function mergeResource(
     typeof written.endpoint === 'string' ? { path: written.endpoint } : (written.endpoint ?? {})
   const defaultEndpoint: EndpointConfig = defaults?.endpoint ?? {}
   const merged = overlay(defaults ?? {}, written)
+  if (defaults?.mask && written.mask) Object.assign(merged, { mask: overlay(defaults.mask, written.mask) })
   const endpoint = overlay(defaultEndpoint, ownEndpoint)
   for (const key of ['params', 'json'] as const) {
     const [base, over] = [defaultEndpoint[key], ownEndpoint[key]]
@@ -62,7 +63,7 @@ export function mergeResource(
       if (first === 'endpoint' && typeof written.endpoint === 'string') {
         return isSet(defaults, keys) ? ['resource_defaults', ...keys] : [...at, 'endpoint']
       }
-      const depth = second === 'params' || second === 'json' ? 3 : first === 'endpoint' ? 2 : 1
+      const depth = second === 'params' || second === 'json' ? 3 : first === 'endpoint' || first === 'mask' ? 2 : 1
       const decisive = keys.slice(0, depth)
       return !isSet(written, decisive) && isSet(defaults, decisive) ? ['resource_defaults', ...keys] : [...at, ...keys]
     },

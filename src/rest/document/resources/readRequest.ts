@@ -62,7 +62,7 @@ function urlOf(merged: MergedResource, reader: TemplateReader, bound: Set<string
     bound.add(name)
     if (isResolveParam(value)) {
       if (value.resource.includes('.')) problems.add([...valueAt, 'resource'], 'must not contain a dot')
-      reader.mention(value.resource, [...valueAt, 'resource'])
+      reader.mention(value.resource, value.field, [...valueAt, 'resource'])
       return [{ expression: `resources.${value.resource}.${value.field}` }]
     }
     // Text of the document is sent as written. Only values from an API are encoded.

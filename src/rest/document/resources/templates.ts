@@ -7,6 +7,8 @@ import type { Problems, PropertyPath } from '../problems.js'
 /** A parent that a placeholder needs. */
 export interface ParentMention {
   readonly parent: string
+  /** JSONPath in its record. */
+  readonly field: string
   readonly at: PropertyPath
 }
 
@@ -57,8 +59,8 @@ export class TemplateReader {
     return { kind: 'literal', value: null }
   }
 
-  mention(parent: string, at: PropertyPath): void {
-    this.mentions.push({ parent, at })
+  mention(parent: string, field: string, at: PropertyPath): void {
+    this.mentions.push({ parent, field, at })
   }
 
   #reference(
@@ -76,7 +78,7 @@ export class TemplateReader {
         )
         return []
       }
-      if (reference.context === 'resources') this.mention(reference.parent, at)
+      if (reference.context === 'resources') this.mention(reference.parent, reference.field, at)
       if (reference.context === 'incremental' && !this.#incremental) {
         this.#problems.add(at, `\`{${expression}}\` needs \`incremental\` in the endpoint`)
       }

@@ -1,0 +1,99 @@
+import { elements, JsonDocument, type Span } from '../../json/bytes.js'
+import { compiledPath, type JsonPath } from '../../json/path.js'
+import { DataError } from '../../model/errors.js'
+import type { ApiRequest } from '../api.js'
+import { jsonBody } from '../body/jsonBody.js'
+import type { OwnedResponse } from '../http/exchange.js'
+import type { RecordMask } from '../mask/recordMask.js'
+import type { ListContext, ListReader } from './listReader.js'
+import { textChanged } from './readAnswer.js'
+import { isKeyOf, listsOf, pathOfKeys } from './selector.js'
+
+/** The header of an answer that was masked, with the digest of the mask. */
+const MASKED = 'x-sluice-mask'
+
+/**
+ * An answer as it is journaled and read: JSON with masked values. Beside the records, and where it is not known which
+ * values are records, a path holds at every depth. An answer that cannot be masked keeps no body.
+ */
+export async function maskAnswer(
+  mask: RecordMask,
+  reader: ListReader,
+  context: ListContext,
+  request: ApiRequest,
+  response: OwnedResponse,
+): Promise<OwnedResponse> {
+  if (response.fromJournal && response.headers[MASKED] !== undefined) return recorded(mask, reader, context, response)
+  const { 'content-type': type, ...others } = response.headers
+  const headers = { ...others, [MASKED]: mask.digest }
+  if (response.body.length === 0) return { ...response, headers: { ...response.headers, ...headers } }
+  const body = await maskedBody(mask, reader, context, request, response)
+  response.release()
+  return {
+    ...response,
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: body ?? new Uint8Array(),
+    release() {},
+  }
+}
+
+/** An answer that an earlier process masked. What was dropped then cannot be seen any more. */
+function recorded(
+  mask: RecordMask,
+  { resource }: ListReader,
+  { notes }: ListContext,
+  response: OwnedResponse,
+): OwnedResponse {
+  if (response.headers[MASKED] !== mask.digest) {
+    const message = `${resource.name}: the journal holds answers that another \`mask\` or \`mask_salt\` changed; load them again`
+    throw new DataError('journal', message, { resource: resource.name, path: resource.path })
+  }
+  for (const { path } of resource.mask?.rules ?? []) notes.paths.set(path, true)
+  return response
+}
+
+/** Undefined if the body is not what it should be, so that nobody knows where its values are. */
+async function maskedBody(
+  mask: RecordMask,
+  reader: ListReader,
+  context: ListContext,
+  request: ApiRequest,
+  response: OwnedResponse,
+): Promise<Uint8Array | undefined> {
+  const isAnswer = response.status < 300
+  try {
+    const changed = textChanged(reader, context, response)
+    const { format, encoding, keyColumn } = reader.resource.endpoint.reading
+    const bytes = await jsonBody(response.body, response.headers, request.url, { format, encoding, changed })
+    const document = new JsonDocument(bytes)
+    const records = isAnswer
+      ? recordsOf(document, reader.selector, keyColumn !== undefined).map(({ start }) => start)
+      : []
+    const isTold = records.length > 0
+    const masked = mask.apply(bytes, document.root, records, isTold ? context.notes.paths : undefined)
+    // The memory of the body is given back.
+    return masked === response.body ? Uint8Array.from(masked) : masked
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+/** Every value that may be a record. With a guessed selector these are the elements of all lists. */
+function recordsOf(document: JsonDocument, selector: JsonPath | undefined, areMembers: boolean): readonly Span[] {
+  const { root } = document
+  const unfolded = (span: Span): readonly Span[] => {
+    const kind = document.kind(span)
+    if (kind === 'array') return elements(document.bytes, span.start)
+    return areMembers && kind === 'object' ? [...document.members(span).values()] : [span]
+  }
+  if (selector !== undefined) {
+    const found = document.locate(selector) ?? []
+    const key = isKeyOf(document, selector) ? document.locate(compiledPath(pathOfKeys([selector.text]))) : undefined
+    return (key ?? found).flatMap(unfolded)
+  }
+  if (document.kind(root) !== 'object') return unfolded(root)
+  return listsOf(document)
+    .flatMap(keys => document.locate(compiledPath(pathOfKeys(keys))) ?? [])
+    .flatMap(unfolded)
+}

@@ -1,0 +1,410 @@
+import { createHmac } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import {
+  type ConfigError,
+  duckdb,
+  type Pipeline,
+  pipeline,
+  type RestApiConfig,
+  type RunOptions,
+  restApi,
+  secret,
+} from '../../src/index.js'
+import { documentSpan, elements } from '../../src/json/bytes.js'
+import { maskBytes } from '../../src/rest/mask/maskBytes.js'
+import { maskWays } from '../../src/rest/mask/maskRules.js'
+import { bytesApi, load, run, testApi } from './loading.js'
+
+const MASK_SALT = 'a salt of this test alone'
+
+function hashed(text: string, salt = MASK_SALT): string {
+  return createHmac('sha256', salt).update(text).digest('hex')
+}
+
+type Resource = Exclude<RestApiConfig['resources'][number], string | ((...args: never[]) => unknown)>
+
+/** A pipeline with one masked resource, `people`, in a folder whose files can be searched. */
+async function masked(client: RestApiConfig['client'] | string, resource: Omit<Resource, 'name'>, salt = MASK_SALT) {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-mask-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const made = pipelineIn(folder, typeof client === 'string' ? { base_url: client } : client, resource, salt)
+  return {
+    folder,
+    made,
+    again: (more = resource, other = salt) =>
+      pipelineIn(folder, typeof client === 'string' ? { base_url: client } : client, more, other),
+  }
+}
+
+function pipelineIn(
+  folder: string,
+  client: RestApiConfig['client'],
+  resource: Omit<Resource, 'name'>,
+  salt: string,
+): Pipeline {
+  const document: RestApiConfig = {
+    client,
+    resources: [{ name: 'people', mask_salt: secret('mask_salt'), ...resource }],
+  }
+  return pipeline({
+    name: 'masked',
+    source: restApi(document, { env: { MASK_SALT: salt }, cwd: folder }),
+    destination: duckdb(join(folder, 'masked.duckdb')),
+    home: join(folder, 'home'),
+  })
+}
+
+/** Names of files under the folder that hold the text. */
+async function holding(folder: string, text: string): Promise<string[]> {
+  const files = await readdir(folder, { recursive: true, withFileTypes: true })
+  const found: string[] = []
+  for (const file of files) {
+    if (!file.isFile()) continue
+    const bytes = await readFile(join(file.parentPath, file.name))
+    if (bytes.includes(text)) found.push(file.name)
+  }
+  return found
+}
+
+const keeping: RunOptions = { keepJournal: true }
+
+test('personal data is nowhere: not in tables, journal, events or what a second run reads', async () => {
+  const person =
+    '{"id":1,"e\\u006dail":"ann@x.org","email":"ann@x.org","card":4242424242424242,"big":12345678901234567890,"price":1.10,' +
+    '"address":{"street":"Elm 1","city":"Rome"},"contacts":[{"phone":"+391234567890","kind":"home"},{"phone":"7","kind":"work"}],"secrets":{"a":"Elm 1","b":["Elm 1"]}}'
+  const origin = await bytesApi(({ url }) =>
+    url.startsWith('/people')
+      ? { type: 'application/json', body: `{"sent_to":{"email":"ann@x.org"},"data":[${person}]}` }
+      : { status: 404, body: '' },
+  )
+  const mask = {
+    email: 'hash',
+    card: 'last4',
+    'address.street': 'redact',
+    'contacts[*].phone': 'last4',
+    'secrets.*': 'drop',
+  } as const
+  const { folder, made } = await masked(
+    { base_url: origin, paginator: 'single_page' },
+    { endpoint: { data_selector: 'data' }, mask, primary_key: 'id', columns: { big: { data_type: 'decimal' } } },
+  )
+  const { rows, events } = await run(made, keeping)
+  const [row] = await rows('people')
+  expect(row).toMatchObject({
+    id: 1,
+    email: hashed('ann@x.org'),
+    card: '***4242',
+    address__street: '***',
+    address__city: 'Rome',
+    price: 1.1,
+  })
+  expect(String(row?.big)).toContain('1234567890123456')
+  expect((await rows('people__contacts', 'kind')).map(({ phone }) => phone)).toEqual(['***7890', '***'])
+  expect(await holding(folder, '12345678901234567890')).not.toEqual([])
+  for (const text of ['ann@x.org', 'Elm 1', '4242424242424242', '+391234567890']) {
+    expect(await holding(folder, text), text).toEqual([])
+    expect(JSON.stringify(events), text).not.toContain(text)
+  }
+})
+
+test('hashes are the same in every run and resource, so that a masked key still merges', async () => {
+  let name = 'Ann'
+  const api = await testApi(() => ({ json: [{ email: 'ann@x.org', name }] }))
+  const { made } = await masked(api.origin, {
+    endpoint: { paginator: 'single_page' },
+    mask: { email: 'hash' },
+    primary_key: 'email',
+    write_disposition: 'merge',
+  })
+  await run(made)
+  name = 'Anna'
+  const { rows } = await run(made)
+  expect(await rows('people', 'email')).toEqual([{ email: hashed('ann@x.org'), name: 'Anna' }])
+})
+
+test('an interrupted run goes on with masked pages, and asks for none of them again', async () => {
+  let isDown = true
+  const api = await testApi(url => {
+    const page = Number(url.searchParams.get('page') ?? 1)
+    if (page === 2 && isDown) return { status: 500, json: { email: 'ann@x.org' } }
+    return { json: { data: page > 2 ? [] : [{ id: page, email: `ann${page}@x.org` }], total_pages: 2 } }
+  })
+  const endpoint: Resource['endpoint'] = {
+    data_selector: 'data',
+    retry: { attempts: 1 },
+    paginator: { type: 'page_number', base_page: 1, total_path: 'total_pages' },
+    read_ahead: 0,
+  }
+  const { folder, made, again } = await masked(api.origin, { endpoint, mask: { email: 'hash' } })
+  await expect(run(made)).rejects.toThrow(/answered 500.* not shown because of `mask`/)
+  expect(await holding(folder, 'ann1@x.org')).toEqual([])
+  isDown = false
+  const { rows } = await run(again({ endpoint, mask: { email: 'hash' } }))
+  expect(await rows('people')).toEqual([
+    { id: 1, email: hashed('ann1@x.org') },
+    { id: 2, email: hashed('ann2@x.org') },
+  ])
+  expect(api.asked.filter(asked => !asked.includes('page=2'))).toHaveLength(1)
+})
+
+test('an interrupted run with another salt begins anew', async () => {
+  let isDown = true
+  const api = await testApi(url =>
+    url.searchParams.get('page') === '2' && isDown
+      ? { status: 500 }
+      : { json: { data: [{ id: url.searchParams.get('page'), email: 'a@x.org' }], total_pages: 2 } },
+  )
+  const endpoint: Resource['endpoint'] = {
+    data_selector: 'data',
+    retry: { attempts: 1 },
+    paginator: { type: 'page_number', base_page: 1, total_path: 'total_pages' },
+    read_ahead: 0,
+  }
+  const { made, again } = await masked(api.origin, { endpoint, mask: { email: 'hash' } })
+  await expect(run(made)).rejects.toThrow('500')
+  isDown = false
+  const other = 'another salt of this test'
+  const { rows } = await run(again({ endpoint, mask: { email: 'hash' } }, other))
+  expect((await rows('people')).map(({ email }) => email)).toEqual([hashed('a@x.org', other), hashed('a@x.org', other)])
+})
+
+test('replay masks a journal that was kept before there was a mask', async () => {
+  const api = await testApi(() => ({ json: [{ id: 1, email: 'ann@x.org' }] }))
+  const endpoint = { paginator: 'single_page' } as const
+  const { made, again } = await masked(api.origin, { endpoint, write_disposition: 'replace' })
+  await run(made, keeping)
+  const later = again({ endpoint, write_disposition: 'replace', mask: { email: 'redact' } })
+  await later.replay()
+  const rows = await later.dataset().table('people').rows()
+  expect(rows).toMatchObject([{ email: '***' }])
+})
+
+test.each([
+  ['lines of JSON', 'application/x-ndjson', '{"id":1,"email":"ann@x.org"}\n{"id":2,"email":null}\n'],
+  ['CSV', 'text/csv', 'id,email\n1,ann@x.org\n2,"bob@x.org"\n'],
+  ['CSV with a dot in its header', 'text/csv', 'id,email\n1,ann@x.org\n'],
+  ['UTF-16', 'application/json', Buffer.from('\ufeff[{"id":1,"email":"ann@x.org"}]', 'utf16le')],
+])('%s is masked too', async (_, type, body) => {
+  const origin = await bytesApi(() => ({ type, body }))
+  const { folder, made } = await masked(origin, { endpoint: { paginator: 'single_page' }, mask: { email: 'redact' } })
+  const { rows } = await run(made, keeping)
+  expect((await rows('people'))[0]).toMatchObject({ email: '***' })
+  expect(await holding(folder, 'ann@x.org')).toEqual([])
+  expect(await holding(folder, Buffer.from('ann@x.org', 'utf16le').toString('latin1'))).toEqual([])
+})
+
+test.each([
+  ['an error', { status: 422, text: 'ann@x.org is no address', type: 'text/plain' }, 'http_status'],
+  ['an error in JSON', { status: 422, json: { message: 'ann@x.org is no address' } }, 'http_status'],
+  ['no JSON', { text: '<p>ann@x.org</p>', type: 'text/html' }, 'response_format'],
+  ['JSON that ends early', { text: '[{"id":1,"email":"ann@x.org"' }, 'response_format'],
+  ['a damaged record', { text: '[{"id":1,"email":"ann@x.org" "x":1}]' }, 'response_format'],
+  ['nothing at the selector', { json: { users: [{ email: 'ann@x.org' }] } }, 'selector'],
+])('%s shows nothing in the failure, and leaves nothing on disk', async (_, answer, code) => {
+  const api = await testApi(() => answer)
+  const { folder, made } = await masked(api.origin, {
+    endpoint: { data_selector: 'data', paginator: 'single_page' },
+    mask: { email: 'hash' },
+  })
+  const error: unknown = await run(made, keeping).catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({ code })
+  expect(String(error)).not.toContain('ann@')
+  expect(await holding(folder, 'ann@x.org')).toEqual([])
+})
+
+test('a format that the document declares, texts that mean null and maps of records', async () => {
+  const csv = await bytesApi(() => ({ type: 'text/plain', body: 'id;email\n1;ann@x.org\n2;\n' }))
+  const format = { type: 'csv', delimiter: ';' } as const
+  const endpoint: Resource['endpoint'] = { paginator: 'single_page', format, null_values: [''] }
+  const first = await masked(csv, { endpoint, mask: { email: 'redact' } })
+  const { rows } = await run(first.made, keeping)
+  expect(await rows('people')).toEqual([
+    { id: '1', email: '***' },
+    { id: '2', email: null },
+  ])
+  const api = await testApi(() => ({ json: { users: { a: { email: 'ann@x.org' }, b: { email: 'bob@x.org' } } } }))
+  const map = { paginator: 'single_page', data_selector: 'users', key_column: 'id' } as const
+  const second = await masked(api.origin, { endpoint: map, mask: { email: 'redact' } })
+  expect(await (await run(second.made, keeping)).rows('people')).toEqual([
+    { id: 'a', email: '***' },
+    { id: 'b', email: '***' },
+  ])
+  expect([...(await holding(first.folder, 'ann@')), ...(await holding(second.folder, 'ann@'))]).toEqual([])
+})
+
+test('a path that leads to nothing is told, one of the defaults only if it leads to nothing anywhere', async () => {
+  const api = await testApi(url => ({ json: [url.pathname === '/a' ? { id: 1, email: 'x' } : { id: 1 }] }))
+  const { events } = await load({
+    client: { base_url: api.origin, paginator: 'single_page' },
+    resource_defaults: { mask: { email: 'redact', phone: 'redact' } },
+    resources: [{ name: 'a', mask: { emial: 'drop' } }, 'b'],
+  })
+  const told = events.flatMap(event =>
+    event.type === 'warning' && event.code === 'path_unmatched' ? [event.message] : [],
+  )
+  expect(told).toEqual([
+    expect.stringMatching(/^resource_defaults\.mask\.phone: no record of a, b has anything there/),
+    expect.stringMatching(/^resources\[0\]\.mask\.emial: no record of a has/),
+  ])
+})
+
+test('records of a document and of a function are masked', async () => {
+  const { rows } = await load({
+    client: { base_url: '' },
+    resource_defaults: { mask: { name: 'redact' } },
+    resources: [
+      { name: 'listed', records: [{ id: 1, name: 'Ann' }] },
+      {
+        name: 'made',
+        *records() {
+          yield { id: 1, name: 'Ann' }
+        },
+      },
+    ],
+  })
+  expect(await rows('listed')).toEqual([{ id: 1, name: '***' }])
+  expect(await rows('made')).toEqual([{ id: 1, name: '***' }])
+})
+
+describe('a mask that would break the run is refused', () => {
+  const people = (keys: object, ...others: object[]): unknown => ({
+    client: { base_url: 'https://api.example.com' },
+    resources: [{ name: 'people', ...keys }, ...others],
+  })
+  const incremental = { cursor_path: 'seen.at', initial_value: 0 }
+  test.each<[string, unknown, RegExp]>([
+    ['no salt', people({ mask: { email: 'hash' } }), /resources\[0\].*mask_salt.*needs a secret salt/s],
+    ['a short salt', people({ mask: { email: 'hash' }, mask_salt: secret('short') }), /shorter than 16 characters/],
+    ['a salt as text', people({ mask: { email: 'hash' }, mask_salt: 'in the file' }), /mask_salt.*expected a secret/s],
+    ['an unknown kind', people({ mask: { email: 'hsah' } }), /mask\.email.*hash/s],
+    ['an index', people({ mask: { 'phones[0]': 'drop' } }), /would leave the others/],
+    ['a path of the record itself', people({ mask: { $: 'drop' } }), /must end with the name/],
+    ['the cursor', people({ mask: { 'seen.at': 'redact' }, endpoint: { incremental } }), /is the cursor/],
+    ['around the cursor', people({ mask: { seen: 'hash' }, endpoint: { incremental } }), /is the cursor/],
+    ['any depth', people({ mask: { '$..at': 'hash' }, endpoint: { incremental } }), /is the cursor/],
+    ['a key', people({ mask: { id: 'last4' }, primary_key: 'id' }), /is part of a key/],
+    ['a merge key', people({ mask: { day: 'redact' }, merge_key: ['day'] }), /is part of a key/],
+    [
+      'a typed column',
+      people({ mask: { age: 'redact' }, columns: { age: { data_type: 'bigint' } } }),
+      /declares as bigint/,
+    ],
+    [
+      'what deletes',
+      people({ mask: { gone: 'redact' }, columns: { gone: { hard_delete: true } } }),
+      /decides which rows stay/,
+    ],
+    [
+      'the next page',
+      people({
+        mask: { next: 'redact' },
+        endpoint: { paginator: { type: 'json_link', next_url_path: 'paging.next' } },
+      }),
+      /the paginator goes by `paging\.next`/,
+    ],
+    [
+      'a function',
+      people({ mask: { email: 'redact' }, endpoint: { response_actions: [() => undefined] } }),
+      /no mask sees/,
+    ],
+    [
+      'lists of values',
+      people({ mask: { a: 'drop' }, endpoint: { columns_from: ['a'] } }),
+      /values in lists have no names/,
+    ],
+    [
+      'names of members',
+      people({
+        mask: { id: 'hash' },
+        mask_salt: secret('mask_salt'),
+        endpoint: { data_selector: '$', key_column: 'id' },
+      }),
+      /cannot mask what `key_column` makes/,
+    ],
+    [
+      'what a child asks with',
+      people({ mask: { email: 'redact' } }, { name: 'of', endpoint: 'of/{resources.people.email}' }),
+      /resources\[1\].*is masked by resources\[0\]\.mask\.email/s,
+    ],
+    [
+      'what a child copies',
+      people(
+        { mask: { email: 'drop' } },
+        { name: 'of', endpoint: 'of/{resources.people.id}', include_from_parent: ['email'] },
+      ),
+      /is dropped by/,
+    ],
+  ])('%s', (_, document, message) => {
+    const env = { SHORT: 'short', MASK_SALT }
+    const error = failure(() => restApi(document as RestApiConfig, { env, cwd: tmpdir() }))
+    expect(error?.message).toMatch(message)
+  })
+})
+
+function failure(make: () => unknown): ConfigError | undefined {
+  try {
+    make()
+  } catch (error) {
+    return error as ConfigError
+  }
+  return undefined
+}
+
+describe('maskBytes', () => {
+  const mask = (
+    record: string,
+    rules: Record<string, 'hash' | 'redact' | 'drop' | 'last4'>,
+    around = (text: string) => text,
+  ): string => {
+    const bytes = Buffer.from(around(`[${record}]`))
+    const at = bytes.indexOf(`[${record}]`)
+    const made = maskBytes(bytes, documentSpan(bytes), {
+      rules: Object.entries(rules).map(([text, kind]) => ({ text, kind, ways: maskWays(text), path: text })),
+      records: elements(bytes, at).map(({ start }) => start),
+      hash: text => `#${text}`,
+      met: () => {},
+    })
+    return Buffer.from(made).toString()
+  }
+  test.each<[string, Parameters<typeof mask>[1], string]>([
+    ['{"a":"x"}', { a: 'hash' }, '[{"a":"#x"}]'],
+    ['{"a":"\\u0078","\\u0061":"y"}', { a: 'hash' }, '[{"a":"#x","\\u0061":"#y"}]'],
+    ['{"a":null,"b":1e400}', { a: 'redact', b: 'hash' }, '[{"a":null,"b":"#1e400"}]'],
+    ['{"a":1.0,"b":1,"c":1e0}', { a: 'hash', b: 'hash', c: 'hash' }, '[{"a":"#1","b":"#1","c":"#1"}]'],
+    ['{"a":12345678901234567890,"b":0.10}', { a: 'hash' }, '[{"a":"#12345678901234567890","b":0.10}]'],
+    ['{"a":true,"b":{"z":1,"y":2}}', { '*': 'hash' }, '[{"a":"#true","b":"#{\\"y\\":2,\\"z\\":1}"}]'],
+    ['{"a":1,"b":2,"c":3}', { a: 'drop' }, '[{"b":2,"c":3}]'],
+    ['{"a":1,"b":2,"c":3}', { b: 'drop', c: 'drop' }, '[{"a":1}]'],
+    ['{ "a" : 1 , "b" : 2 }', { a: 'drop', b: 'drop' }, '[{ }]'],
+    ['{"a":{"b":1,"c":2},"d":3}', { 'a.b': 'drop', d: 'drop' }, '[{"a":{"c":2}}]'],
+    ['{"a":[{"b":1},[{"b":2}]]}', { 'a.b': 'redact' }, '[{"a":[{"b":"***"},[{"b":"***"}]]}]'],
+    ['{"a":["x",["y"],null]}', { a: 'hash' }, '[{"a":["#x",["#y"],null]}]'],
+    ['{"a":{"b":{"c":"x"}},"c":"y"}', { '$..c': 'redact' }, '[{"a":{"b":{"c":"***"}},"c":"***"}]'],
+    ['{"a.b":"x","a":{"b":"y"}}', { 'a.b': 'redact' }, '[{"a.b":"***","a":{"b":"***"}}]'],
+    ['{"E-mail address":"x"}', { 'E-mail address': 'redact' }, '[{"E-mail address":"***"}]'],
+    ['{"__proto__":"x"}', { __proto__x: 'redact', ['__proto__']: 'redact' }, '[{"__proto__":"***"}]'],
+    ['{"a":"x","b":{"a":"y"}}', { a: 'redact' }, '[{"a":"***","b":{"a":"y"}}]'],
+    ['{"a":"12345678"}', { a: 'last4' }, '[{"a":"***5678"}]'],
+    [
+      '{"a":"1234567","b":"💶💶💶💶💶💶💶\\"","c":{"d":"123456789"}}',
+      { a: 'last4', b: 'last4', c: 'last4' },
+      '[{"a":"***","b":"***💶💶💶\\"","c":"***"}]',
+    ],
+    ['{"a":"x"}', { a: 'last4', '*': 'drop' }, '[{}]'],
+    ['7,"x",{"a":1}', { a: 'redact' }, '[7,"x",{"a":"***"}]'],
+  ])('%s with %o', (record, rules, expected) => {
+    expect(mask(record, rules)).toBe(expected)
+  })
+
+  test('beside the records a path holds at every depth, but never takes the records away', () => {
+    const made = mask(
+      '{"data":"x","b":{"data":"y"}}',
+      { data: 'redact' },
+      text => `{"data":${text},"more":[{"deep":{"data":"z"}}]}`,
+    )
+    expect(made).toBe('{"data":[{"data":"***","b":{"data":"y"}}],"more":[{"deep":{"data":"***"}}]}')
+  })
+})
