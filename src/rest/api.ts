@@ -48,6 +48,8 @@ export interface ApiPage {
   first(path: string): JsonValue | undefined
   /** First match of a JSONPath as text, with a number's digits as sent. Undefined unless it is a scalar. */
   text(path: string): string | undefined
+  /** The place in the body, outside its lists, whose name is most like the last of this JSONPath. For error messages. */
+  near?(path: string): string | undefined
   /** The body as text, shortened for error messages. */
   excerpt(): string
 }
@@ -70,6 +72,8 @@ export interface Paginator {
   rest?(first: ApiPage): readonly RequestPatch[] | undefined
   /** The request after this one if its page is full. It allows reading ahead in a list without a total. */
   ahead?(request: ApiRequest): RequestPatch | undefined
+  /** Called with the first page. Throws if the page lacks what every answer must have. */
+  check?(first: ApiPage): void
   /** Called with two consecutive pages. The best possible end, `limited` or `suspect`, if they show that the list is not whole. */
   doubt?(page: ApiPage, previous: ApiPage): ListEnd | undefined
   /** What it counts. Absent: it follows the answers. */

@@ -35,6 +35,13 @@ export async function docsApi(): Promise<TestServer> {
       const offset = Number(url.searchParams.get('offset'))
       return { body: { data: [{ id: offset }, { id: offset + 1 }], total: 100 } }
     },
+    '/soql/orders': url => {
+      const start = Number(url.searchParams.get('from') ?? 0)
+      const done = start >= 2
+      const next = done ? {} : { nextRecordsUrl: `/soql/orders?from=${start + 2}` }
+      return { body: { totalSize: 3, done, ...next, records: five.slice(start, Math.min(start + 2, 3)) } }
+    },
+    '/linked/teams': () => ({ body: five.slice(0, 2) }),
     '/events': url =>
       url.searchParams.get('since') !== '2023-11-14T22:13:20.000Z'
         ? { status: 400, body: {} }

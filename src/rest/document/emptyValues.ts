@@ -67,7 +67,12 @@ const pairs = [
 
 const paginator: Change = written => {
   if (!isPlain(written)) return written
-  const changes: Record<string, Change> = { total_path: absent, has_more_path: absent }
+  const changes: Record<string, Change> = {
+    total_path: absent,
+    has_more_path: absent,
+    done_path: absent,
+    total_header: absent,
+  }
   for (const [one, other] of pairs) {
     if (isGiven(written[other])) changes[one] = absent
     if (isGiven(written[one])) changes[other] = absent

@@ -13,6 +13,10 @@ const table = {
   empty_page: ['proven', () => 'the last page is empty'],
   no_content: ['proven', () => 'an answer without content ended the list'],
   no_next: ['proven', (what: string) => `the last page has no ${what}`],
+  missing_is_end: [
+    'proven',
+    (what: string) => `the answer has no ${what}, which is the end of a list by \`stop_when_missing\``,
+  ],
   no_more: ['proven', (path: string) => `"${path}" says there is no more`],
   pages_reached: ['proven', (pages: number) => `the API announced ${count(pages, 'page')}`],
   total_reached: ['proven', (records: number) => `the API announced ${count(records, 'record')}`],
@@ -68,7 +72,12 @@ const table = {
     (path: string, last: number, pages: number) =>
       `the last page is ${last} by the link in "${path}", but ${count(pages, 'page')} arrived`,
   ],
-  has_position: ['limited', (path: string) => `"${path}" has a cursor, and the paginator asks for one page`],
+  has_position: ['limited', (path: string) => `"${path}" has a cursor that the paginator does not follow`],
+  near_miss: [
+    'limited',
+    (what: string, place: string) =>
+      `the answer has no ${what}, but something at "${place}": the document may have another name for it`,
+  ],
   has_next: ['limited', (path: string) => `the last answer has a next page at "${path}"`],
   total_changed: [
     'limited',
@@ -146,6 +155,7 @@ export function because<Code extends ReasonCode>(code: Code, ...details: Paramet
 const BASES: Readonly<Partial<Record<ReasonCode, ListEnd['basis']>>> = {
   no_more: 'flag',
   one_page: 'blind',
+  missing_is_end: 'blind',
 }
 
 const OPEN: ReadonlySet<ReasonCode> = new Set(['never_seen', 'no_paginator'])
@@ -175,6 +185,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['pages_say_other', 'document'],
   ['says_more', 'document'],
   ['has_next', 'document'],
+  ['near_miss', 'document'],
   ['last_link_further', 'document'],
   ['has_position', 'document'],
   ['ignored', 'answer'],
@@ -188,10 +199,16 @@ export const reasonCodes: ReadonlyMap<ReasonCode, ListEnd['end']> = new Map(
 
 /**
  * The end of a list whose page has no `what`. If an earlier page, or another list of the resource, had one, its absence
- * is how such lists end. If none ever had one, the document may be wrong.
+ * is how such lists end. If none ever had one, the document may be wrong, unless it says that this is the end.
  */
-export function absent(what: string): ListEnd {
-  return { ...because('never_seen', what), unlessSeen: { what, end: because('no_next', what) } }
+export function absent(what: string, isEnd: boolean): ListEnd {
+  const end = because(isEnd ? 'missing_is_end' : 'never_seen', what)
+  return { ...end, unlessSeen: { what, end: because('no_next', what) } }
+}
+
+/** Whether a list ended because a page has no link or cursor to another one. */
+export function isWithoutNext(end: ListEnd): boolean {
+  return ['no_next', 'never_seen', 'missing_is_end'].includes(codeOf(end) ?? '')
 }
 
 /** What shows that an API does not cap its pages at one record. */

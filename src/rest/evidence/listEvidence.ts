@@ -139,7 +139,7 @@ export class ListEvidence {
   /** How the list ended overall. `led`: an earlier answer led the paginator to another page. */
   judge(end: ListEnd, paginator: Paginator | undefined, led: boolean): ListEnd {
     const saw = [...(end.saw ?? []), ...this.#sawListText(), ...(this.#longestPage > 1 ? [LONGER_PAGE] : [])]
-    const own = led && end.unlessSeen !== undefined ? end.unlessSeen.end : end
+    const own = ownEnd(end, led)
     const judged = this.#judged(own, paginator)
     const move = moveOf(judged)
     const isMoved = move === 'moved' || (move === 'outdated' && this.#doubt !== undefined)
@@ -241,12 +241,21 @@ export class ListEvidence {
   #proof(): ListEnd | undefined {
     const { more } = this.#last
     const pages = this.#pageCount
+    // If fewer records came, the receipt says so: it compares the two numbers.
+    if (this.announced !== undefined) return because('total_reached', this.announced)
     if (this.#total !== undefined && this.#total.value === this.#records)
       return because('total_arrived', this.#records, this.#total.path)
     if (more?.more === false) return because('no_more', more.path)
     if (pages !== undefined && pages.value === this.#filled) return because('pages_reached', pages.value)
     return this.#lastRecords === 0 && this.#sawList ? because('empty_page') : undefined
   }
+}
+
+/** Without what only other lists could show: an earlier answer showed it, or the document says that it shows nothing. */
+function ownEnd({ unlessSeen, ...end }: ListEnd, led: boolean): ListEnd {
+  if (unlessSeen === undefined) return end
+  if (led) return unlessSeen.end
+  return end.end === 'proven' ? end : { ...end, unlessSeen }
 }
 
 /** A path without the characters that can be written in several ways. */

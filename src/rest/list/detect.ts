@@ -70,7 +70,7 @@ export function otherWay(
 /** A paginator for the next page that the answer leads to. */
 function leading(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator | undefined {
   if (linkTarget(page.headers.link, 'next') !== undefined) {
-    const paginator = headerLink.create({ type: 'header_link', links_next_key: 'next' })
+    const paginator = headerLink.create(headerLink.schema.parse({ type: 'header_link', links_next_key: 'next' }))
     return { paginator, guess: 'header_link', kind: 'header_link', paths: [], why: 'the Link header has rel="next"' }
   }
   const next = nextHints(hints).filter(({ leads }) => leads)
@@ -92,7 +92,7 @@ function ended(page: ApiPage, hints: readonly PagingHint[]): DetectedPaginator |
 }
 
 function followedLink({ path }: NextHint): DetectedPaginator {
-  const paginator = jsonLink.create({ type: 'json_link', next_url_path: path })
+  const paginator = jsonLink.create(jsonLink.schema.parse({ type: 'json_link', next_url_path: path }))
   const guess = `json_link, next_url_path: ${path}`
   return { paginator, guess, kind: 'json_link', paths: [path], why: `the body has a link at ${path}` }
 }
@@ -103,6 +103,7 @@ function followedCursor({ request }: ApiPage, { path, param, morePath }: NextHin
     type: 'cursor',
     cursor_path: path,
     stop_after_empty_page: false,
+    stop_when_missing: false,
     ...(morePath !== undefined && { has_more_path: morePath }),
     ...keys('cursor', place),
   })

@@ -1,9 +1,11 @@
+import type { JsonDocument } from '../../json/bytes.js'
 import type { JsonObject } from '../../json/value.js'
 import { RequestError } from '../../model/errors.js'
 import type { ListEnd, Page } from '../../model/source.js'
-import type { ApiRequest, Paginator, RequestPatch } from '../api.js'
+import type { ApiPage, ApiRequest, Paginator, RequestPatch } from '../api.js'
 import { because, perhapsCapped, VALUE_OF_PARENT, withoutValue } from '../evidence/evidence.js'
 import { barePath, ListEvidence } from '../evidence/listEvidence.js'
+import { filledNearPlace } from '../evidence/nearPlace.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import { TimeUpError } from '../http/retry.js'
 import { NoValueError, type Scope } from '../request/placeholders.js'
@@ -251,14 +253,26 @@ export class ListWalk {
   }
 
   /** Refuses a next page that is not where the document says. Only the first page can show this mistake. */
-  #refuseSlip({ unlessSeen }: ListEnd, { page, document, envelope }: Reading): void {
-    if (unlessSeen === undefined || this.#isLed || page.records === 0) return
+  #refuseSlip({ unlessSeen, end }: ListEnd, { page, document, envelope }: Reading): void {
+    if (unlessSeen === undefined || this.#isLed) return
     if (this.#context.notes.seen.has(unlessSeen.what)) return
+    if (end === 'proven') this.#doubtNearMiss(unlessSeen.what, page, document)
+    if (page.records === 0) return
     const paths = this.#paginator?.goesBy ?? []
     const place = envelope.next?.path ?? (document === undefined ? undefined : elsewhere(document, paths))
     if (place === undefined || paths.some(path => barePath(path) === barePath(place))) return
     const problem = `the answer has no ${unlessSeen.what}, but something at "${place}"; should the paginator go by that? If the list has one page, use the paginator single_page`
     throw listError(this.#reader, 'response_format', problem, { request: page.request })
+  }
+
+  /** An end that only the document's word proves is in doubt if the answer has something by nearly the same name. */
+  #doubtNearMiss(what: string, { headers }: ApiPage, document: JsonDocument | undefined): void {
+    for (const path of this.#paginator?.goesBy ?? []) {
+      const place = filledNearPlace(document, headers, path)
+      if (place === undefined) continue
+      this.#evidence.doubt(because('near_miss', what, place))
+      return
+    }
   }
 
   /** Returns the page, or the one that belongs in its place if the page before was short. */
@@ -328,6 +342,7 @@ export class ListWalk {
       const problem = `${MOST_EMPTY_PAGES} pages in a row had no records; set stop_after_empty_page or max_pages`
       throw listError(this.#reader, 'pagination_loop', problem, { request })
     }
+    if (previous === undefined) this.#refuseUnfit(reading)
     const circle = this.#evidence.page(reading, number, this.#paginator?.announced?.(page))
     if (circle !== undefined) {
       const earlier = previous === undefined ? {} : { earlier: previous.page.request }
@@ -338,6 +353,14 @@ export class ListWalk {
     const [before, now] = [previous.envelope.number?.value, reading.envelope.number?.value]
     if (this.#paginator?.counts === 'pages' && before !== undefined && before === now && page.records > 0)
       this.#evidence.doubt(because('same_number', now))
+  }
+
+  #refuseUnfit({ page, response }: Reading): void {
+    try {
+      this.#paginator?.check?.(page)
+    } catch (error) {
+      throw this.#located(notJson(this.#reader, page.request, response, error), page.request)
+    }
   }
 
   #refuseRepetition({ request, key }: Asked, number: number): void {

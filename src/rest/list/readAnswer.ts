@@ -8,6 +8,7 @@ import { BodyFormatError } from '../body/bodyError.js'
 import { jsonBody } from '../body/jsonBody.js'
 import { type Envelope, envelopeOf } from '../evidence/envelope.js'
 import { because } from '../evidence/evidence.js'
+import { nearPlace } from '../evidence/nearPlace.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import {
   bodyExcerpt,
@@ -227,6 +228,7 @@ function answerPage(
     records,
     excerpt,
     first: path => document?.first(pathIn(document, path)),
+    near: path => (document === undefined ? undefined : nearPlace(document, path)),
     text: path => (document === undefined ? undefined : scalarText(document, pathIn(document, path))),
   }
 }

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { JsonValue } from '../../json/value.js'
-import { RequestError } from '../../model/errors.js'
-import { absent, because, nothingLeft } from '../evidence/evidence.js'
-import { bodyPath, definePaginator, describe, hasMore, jsonPath, pageError, paramName } from './paginator.js'
+import type { Paginator } from '../api.js'
+import { absent, nothingLeft } from '../evidence/evidence.js'
+import { checkEnds, endKeys, missingKeys, withEnds } from './listEnds.js'
+import { bodyPath, definePaginator, describe, jsonPath, pageError, paramName } from './paginator.js'
 
 /** The body holds a cursor for the next request. */
 export const cursor = definePaginator({
@@ -17,15 +18,11 @@ export const cursor = definePaginator({
         description: 'Query parameter for the cursor. Default: `cursor`, unless `cursor_body_path` is given.',
       }),
       cursor_body_path: bodyPath.nullish().meta({ description: 'Place of the cursor in the JSON or form body.' }),
-      stop_after_empty_page: z
-        .boolean()
-        .default(false)
-        .meta({ description: 'A page without records ends the list, even if it has a cursor.' }),
-      has_more_path: jsonPath
-        .nullish()
-        .meta({ description: 'JSONPath of a boolean that says whether there is another page.' }),
+      ...missingKeys,
+      ...endKeys,
     })
     .superRefine((config, context) => {
+      checkEnds(config, context)
       if (config.cursor_param != null && config.cursor_body_path != null) {
         const message = 'the cursor goes either into `cursor_param` or into `cursor_body_path`, not into both'
         context.addIssue({ code: 'custom', path: ['cursor_body_path'], message })
@@ -39,22 +36,11 @@ export const cursor = definePaginator({
     const param = config.cursor_param ?? 'cursor'
     const path = config.cursor_path
     const what = `cursor at "${path}"`
-    return {
-      goesBy: config.has_more_path == null ? [path] : [path, config.has_more_path],
+    const follow: Paginator = {
+      goesBy: [path],
       next(page) {
         const value = page.first(path)
-        if (config.stop_after_empty_page && page.records === 0) return because('empty_page')
-        if (config.has_more_path != null) {
-          if (!hasMore(page, config.has_more_path)) return because('no_more', config.has_more_path)
-          if (value === undefined || isFalsy(value)) {
-            throw new RequestError(
-              'pagination_loop',
-              `"${config.has_more_path}" says there is more, but "${path}" gives no cursor; the same page would be asked for again`,
-              { status: page.status },
-            )
-          }
-        }
-        if (value === undefined) return absent(what)
+        if (value === undefined) return absent(what, config.stop_when_missing)
         if (isFalsy(value)) return nothingLeft(what)
         if (target !== undefined) return { body: [{ path: target, value }] }
         if (typeof value === 'object')
@@ -62,6 +48,7 @@ export const cursor = definePaginator({
         return { params: { [param]: page.text(path) ?? String(value) } }
       },
     }
+    return withEnds(follow, config)
   },
 })
 

@@ -1,7 +1,10 @@
 import { z } from 'zod'
+import { shortened } from '../../model/errors.js'
 import type { ListEnd } from '../../model/source.js'
+import type { ApiPage, Paginator } from '../api.js'
 import { absent, because, nothingLeft } from '../evidence/evidence.js'
-import { definePaginator } from './paginator.js'
+import { checkEnds, endKeys, headerName, missingKeys, withEnds } from './listEnds.js'
+import { definePaginator, pageError } from './paginator.js'
 
 /** The `Link` header names the next page (RFC 8288). */
 export const headerLink = definePaginator({
@@ -16,26 +19,63 @@ export const headerLink = definePaginator({
         .min(1)
         .default('next')
         .meta({ description: 'Relation (`rel`) of the link to the next page.' }),
+      header: headerName()
+        .default('Link')
+        .meta({
+          description: 'Response header with the link: in the form of `Link`, or a URL alone.',
+          examples: ['Next-Page'],
+        }),
+      ...missingKeys,
+      ...endKeys,
     })
-    .meta({ description: 'Follows the Link header. A missing relation ends the list.' }),
-  create: ({ links_next_key: relation }) => ({
-    goesBy: relation === 'next' ? ['link'] : [],
-    next(page) {
-      const link = linkTarget(page.headers.link, relation)
-      return link === undefined ? withoutLink(page.headers.link, relation) : { url: link }
-    },
-  }),
+    .superRefine(checkEnds)
+    .meta({
+      description:
+        'Follows a link in a header, the Link header if no other is named. A missing relation ends the list.',
+    }),
+  create(config) {
+    const { links_next_key: relation, header } = config
+    const name = header.toLowerCase()
+    const follow: Paginator = {
+      goesBy: name !== 'link' || relation === 'next' ? [name] : [],
+      next(page) {
+        const text = page.headers[name]
+        if (name !== 'link' && text?.includes('<') !== true) return plainLink(page, text, config)
+        const link = linkTarget(text, relation)
+        return link === undefined ? withoutLink(text, config) : { url: link }
+      },
+    }
+    return withEnds(follow, config)
+  },
 })
 
+interface LinkKeys {
+  readonly links_next_key: string
+  readonly header: string
+  readonly stop_when_missing: boolean
+}
+
 /** Other relations prove that the API sends the header, so a missing one is not a mistake in the document. */
-function withoutLink(header: string | undefined, relation: string): ListEnd {
-  const what = `Link header with rel="${relation}"`
-  const { links, rest } = readLinks(header ?? '')
-  if (rest.toLowerCase().includes(relation.toLowerCase())) return because('broken_header', 'Link')
+function withoutLink(text: string | undefined, { links_next_key: relation, header, ...config }: LinkKeys): ListEnd {
+  const what = `${header} header with rel="${relation}"`
+  const { links, rest } = readLinks(text ?? '')
+  if (rest.toLowerCase().includes(relation.toLowerCase())) return because('broken_header', header)
   // A truncated link may lead to any page.
-  if (rest.includes('<') || (links.length === 0 && rest.trim() !== '')) return because('unread_header', 'Link')
-  const hasNext = relation !== 'next' && linkTarget(header, 'next') !== undefined
-  return links.length > 0 && !hasNext ? nothingLeft(what) : absent(what)
+  if (rest.includes('<') || (links.length === 0 && rest.trim() !== '')) return because('unread_header', header)
+  const leads = links.some(({ target, relations }) => target !== '' && relations.some(name => /next/i.test(name)))
+  if (leads && relation === 'next') return because('has_next', header)
+  return links.length > 0 && !leads ? nothingLeft(what) : absent(what, config.stop_when_missing)
+}
+
+/** A header that holds the URL alone. */
+function plainLink(page: ApiPage, text: string | undefined, { header, stop_when_missing }: LinkKeys) {
+  const what = `header ${header}`
+  if (text === undefined) return absent(what, stop_when_missing)
+  const url = text.trim()
+  if (url === '') return nothingLeft(what)
+  if (/^https?:\/\/|[/?]/i.test(url) && !/\s/.test(url)) return { url }
+  const problem = `the header ${header} must give a URL, but is ${JSON.stringify(shortened(url, 40))}; for a number or a cursor use header_cursor`
+  throw pageError(page, problem)
 }
 
 /** Target of the first link with this relation. Empty targets do not count. */

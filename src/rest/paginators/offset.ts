@@ -2,9 +2,11 @@ import { z } from 'zod'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 import { because } from '../evidence/evidence.js'
+import { checkEnds, flagPath, headerName } from './listEnds.js'
 import { range } from './pageNumber.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
-import { facts, isLowerBound, read, target, totalOf, totalPath, write } from './range.js'
+import { facts, isEndless, read, target, write } from './range.js'
+import { totalOf, totalPath, totalValue } from './totals.js'
 
 const schema = z
   .strictObject({
@@ -31,19 +33,19 @@ const schema = z
     has_more_path: jsonPath.nullish().meta({
       description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',
     }),
+    done_path: jsonPath.nullish().meta({ description: 'JSONPath of a boolean: true ends the list.' }),
+    total_header: headerName()
+      .nullish()
+      .meta({ description: 'Response header with the number of records, instead of `total_path`.' }),
   })
   .superRefine((config, context) => {
+    checkEnds(config, context)
     for (const name of ['offset', 'limit'] as const) {
       if (config[`${name}_param`] == null || config[`${name}_body_path`] == null) continue
       const message = `the ${name} goes either into \`${name}_param\` or into \`${name}_body_path\`, not into both`
       context.addIssue({ code: 'custom', path: [`${name}_body_path`], message })
     }
-    const endless =
-      config.total_path === null &&
-      config.maximum_offset == null &&
-      config.has_more_path == null &&
-      !config.stop_after_empty_page
-    if (endless) {
+    if (isEndless(config, config.maximum_offset)) {
       const message =
         'nothing ends the list: give `total_path`, `maximum_offset` or `has_more_path`, or leave `stop_after_empty_page` true'
       context.addIssue({ code: 'custom', message })
@@ -77,13 +79,13 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
   const place = target(config.offset_param, config.offset_body_path, 'offset')
   const limitPlace = target(config.limit_param, config.limit_body_path, 'limit')
   const { limit, maximum_offset: maximum } = config
-  const hasMorePath = config.has_more_path ?? ''
+  const flagAt = flagPath(config)
   const position = (page: ApiPage): number => read(page.request, place) ?? config.offset
   const isPart = config.offset !== 0
   return {
     counts: 'records',
     isPart,
-    goesBy: config.has_more_path == null ? [] : [config.has_more_path],
+    goesBy: flagAt === undefined ? [] : [flagAt],
     first: write([place, config.offset], ...(limit === 0 ? [] : [[limitPlace, limit] as const])),
     next(page) {
       const at = position(page)
@@ -93,19 +95,19 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
         const arrived = at + page.records
         return total !== undefined && total > arrived
           ? because('total_says_more', totalPath(config) ?? '', total, arrived - config.offset)
-          : because('no_more', hasMorePath)
+          : because('no_more', flagAt ?? '')
       }
       const next = at + step(page, total !== undefined || more === true)
       if (total !== undefined && next >= total)
-        return more === true ? because('says_more', hasMorePath) : because('total_reached', total)
+        return more === true ? because('says_more', flagAt ?? '') : because('total_reached', total)
       if (maximum != null && next >= maximum) return because('cap', 'maximum_offset', maximum)
       return write([place, next])
     },
     announced(page) {
-      return isPart || maximum != null || config.has_more_path != null ? undefined : total(page)
+      return isPart || maximum != null || flagAt !== undefined ? undefined : total(page)
     },
     rest(first) {
-      if (limit === 0 || config.has_more_path != null || first.records !== limit) return undefined
+      if (limit === 0 || flagAt !== undefined || first.records !== limit) return undefined
       const records = total(first)
       if (records === undefined) return undefined
       const end = Math.min(records, maximum ?? Number.POSITIVE_INFINITY)
@@ -136,10 +138,7 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
 
   /** The total, if the page gives one. It need not. */
   function total(page: ApiPage): number | undefined {
-    const path = totalPath(config)
-    return path === undefined || isLowerBound(page, path)
-      ? undefined
-      : totalOf(page.first(path), Math.max(page.records, 0))
+    return totalOf(totalValue(page, config), Math.max(page.records, 0))
   }
 
   function emptyEnd(page: ApiPage, at: number): ListEnd {

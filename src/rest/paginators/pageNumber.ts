@@ -2,8 +2,10 @@ import { z } from 'zod'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 import { because } from '../evidence/evidence.js'
+import { checkEnds, flagPath, headerName } from './listEnds.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
-import { facts, read, target, totalOf, totalPath, write } from './range.js'
+import { facts, isEndless, read, target, write } from './range.js'
+import { declaresTotal, totalOf, totalPath, totalValue } from './totals.js'
 
 /** Pages are counted. */
 export const pageNumber = definePaginator({
@@ -28,18 +30,18 @@ export const pageNumber = definePaginator({
       has_more_path: jsonPath.nullish().meta({
         description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',
       }),
+      done_path: jsonPath.nullish().meta({ description: 'JSONPath of a boolean: true ends the list.' }),
+      total_header: headerName()
+        .nullish()
+        .meta({ description: 'Response header with the number of pages, instead of `total_path`.' }),
     })
     .superRefine((config, context) => {
+      checkEnds(config, context)
       if (config.page_param != null && config.page_body_path != null) {
         const message = 'the number goes either into `page_param` or into `page_body_path`, not into both'
         context.addIssue({ code: 'custom', path: ['page_body_path'], message })
       }
-      const endless =
-        config.total_path === null &&
-        config.maximum_page == null &&
-        config.has_more_path == null &&
-        !config.stop_after_empty_page
-      if (endless) {
+      if (isEndless(config, config.maximum_page)) {
         const message =
           'nothing ends the list: give `total_path`, `maximum_page` or `has_more_path`, or leave `stop_after_empty_page` true'
         context.addIssue({ code: 'custom', message })
@@ -50,12 +52,12 @@ export const pageNumber = definePaginator({
     const place = target(config.page_param, config.page_body_path, 'page')
     const start = config.page ?? config.base_page
     const maximum = config.maximum_page
-    const hasMorePath = config.has_more_path ?? ''
+    const flagAt = flagPath(config)
     const number = (page: ApiPage): number => read(page.request, place) ?? start
     return {
       counts: 'pages',
       isPart: start !== config.base_page,
-      goesBy: config.has_more_path == null ? [] : [config.has_more_path],
+      goesBy: flagAt === undefined ? [] : [flagAt],
       first: write([place, start]),
       next(page) {
         if (config.stop_after_empty_page && page.records === 0) return emptyEnd(page)
@@ -63,14 +65,14 @@ export const pageNumber = definePaginator({
         const next = number(page) + 1
         if (more === false) {
           // Only a configured total is trusted to count pages.
-          const path = config.total_path
-          return path != null && total !== undefined && next < total + config.base_page
+          const path = totalPath(config) ?? ''
+          return declaresTotal(config) && total !== undefined && next < total + config.base_page
             ? because('pages_say_other', path, total, next - config.base_page)
-            : because('no_more', hasMorePath)
+            : because('no_more', flagAt ?? '')
         }
         if (total !== undefined && next >= total + config.base_page) {
           return more === true
-            ? because('says_more', hasMorePath)
+            ? because('says_more', flagAt ?? '')
             : { ...because('pages_reached', total), by: totalPath(config) }
         }
         if (maximum != null && next >= maximum) return because('cap', 'maximum_page', maximum)
@@ -78,7 +80,7 @@ export const pageNumber = definePaginator({
       },
       rest(first) {
         // In many APIs `total` counts records. Only a configured path is trusted to count pages.
-        if (config.total_path == null || config.has_more_path != null || first.records === 0) return undefined
+        if (!declaresTotal(config) || flagAt !== undefined || first.records === 0) return undefined
         const { total } = facts(first, config, maximum, 1)
         if (total === undefined) return undefined
         const end = Math.min(total + config.base_page, maximum ?? Number.POSITIVE_INFINITY)
@@ -97,8 +99,7 @@ export const pageNumber = definePaginator({
 
     /** The number of pages, if the page gives it and a path is configured that counts pages. */
     function pages(page: ApiPage): number | undefined {
-      const { total_path: path, has_more_path: more } = config
-      return path == null || more != null ? undefined : totalOf(page.first(path), 0)
+      return declaresTotal(config) && flagAt === undefined ? totalOf(totalValue(page, config), 0) : undefined
     }
 
     /** An API may say that an empty list has one page. */

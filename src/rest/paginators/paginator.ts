@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { compilePath } from '../../json/path.js'
 import type { JsonValue } from '../../json/value.js'
 import { RequestError, shortened } from '../../model/errors.js'
+import { nearMiss } from '../../model/nearMiss.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 
@@ -54,16 +55,36 @@ export function pageError(page: ApiPage, problem: string): RequestError {
   return new RequestError('response_format', `${problem}; the answer begins ${page.excerpt()}`, { status: page.status })
 }
 
-/** Reads `has_more_path`: a boolean or a boolean text. Anything else, or nothing, is a RequestError. */
-export function hasMore(page: ApiPage, path: string): boolean {
+/** The error for an answer with nothing at a configured path. It names the place that was probably meant. */
+export function lacking(page: ApiPage, key: string, path: string, expected: string, remedy?: string): RequestError {
+  const near = page.near?.(path)
+  const hint = near === undefined ? remedy : `did you mean "${near}"?`
+  return pageError(page, `${key} "${path}" must give ${expected}, but is not in the answer${after(hint)}`)
+}
+
+/** The same for a response header. */
+export function lackingHeader(page: ApiPage, key: string, header: string, expected: string): RequestError {
+  const value = page.headers[header.toLowerCase()]
+  const near = value === undefined ? nearMiss(header.toLowerCase(), Object.keys(page.headers)) : undefined
+  const found = value === undefined ? 'not in the answer' : describe(value)
+  const hint = near === undefined ? undefined : `did you mean "${near}"?`
+  return pageError(page, `${key} "${header}" must give ${expected}, but is ${found}${after(hint)}`)
+}
+
+function after(hint: string | undefined): string {
+  return hint === undefined ? '' : `; ${hint}`
+}
+
+/** Reads a flag at a configured path: a boolean or a boolean text. Anything else, or nothing, is a RequestError. */
+export function flag(page: ApiPage, key: string, path: string): boolean {
   const value = page.first(path)
   if (typeof value === 'boolean') return value
   if (typeof value === 'string') {
     if (/^(?:yes|true|t|y|1)$/i.test(value)) return true
     if (/^(?:no|false|f|n|0)$/i.test(value)) return false
   }
-  const found = value === undefined ? 'is not in the answer' : `is ${describe(value)}`
-  throw pageError(page, `has_more_path "${path}" must give true or false, but ${found}`)
+  if (value === undefined) throw lacking(page, key, path, 'true or false')
+  throw pageError(page, `${key} "${path}" must give true or false, but is ${describe(value)}`)
 }
 
 /** Reads a whole number. Numeric text counts, and fractions are dropped. Undefined if there is none. */

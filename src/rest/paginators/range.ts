@@ -1,6 +1,9 @@
 import type { JsonValue } from '../../json/value.js'
+import type { RequestError } from '../../model/errors.js'
 import type { ApiPage, ApiRequest, RequestPatch } from '../api.js'
-import { describe, hasMore, pageError, wholeNumber } from './paginator.js'
+import { flagPath, saysMore } from './listEnds.js'
+import { describe, lacking, lackingHeader, pageError, wholeNumber } from './paginator.js'
+import { declaresTotal, isLowerBound, totalOf, totalPath, totalValue } from './totals.js'
 
 /** Where a number goes in a request. */
 export type Target = { readonly param: string } | { readonly bodyPath: string }
@@ -47,19 +50,22 @@ function isRecord(value: JsonValue | undefined): value is { readonly [key: strin
 /** What the page says about the end of a range. */
 export interface RangeFacts {
   readonly total: number | undefined
-  /** From `has_more_path`; undefined without it. */
+  /** From `has_more_path` or `done_path`; undefined without them. */
   readonly more: boolean | undefined
 }
 
 export interface RangeConfig {
   readonly total_path?: string | null | undefined
+  readonly total_header?: string | null | undefined
   readonly has_more_path?: string | null | undefined
+  readonly done_path?: string | null | undefined
   readonly stop_after_empty_page: boolean
 }
 
-/** Absent means `total`. Null means that there is no total. */
-export function totalPath(config: RangeConfig): string | undefined {
-  return config.total_path === undefined ? 'total' : (config.total_path ?? undefined)
+/** Whether nothing could ever end the list. */
+export function isEndless(config: RangeConfig, maximum: number | null | undefined): boolean {
+  const hasTotal = declaresTotal(config) || config.total_path === undefined
+  return !hasTotal && maximum == null && flagPath(config) === undefined && !config.stop_after_empty_page
 }
 
 /**
@@ -72,34 +78,23 @@ export function facts(
   maximum: number | null | undefined,
   least: number,
 ): RangeFacts {
-  const more = config.has_more_path == null ? undefined : hasMore(page, config.has_more_path)
+  const more = saysMore(page, config)
   const path = totalPath(config)
   if (path === undefined) return { total: undefined, more }
-  const value = page.first(path)
-  const total = isLowerBound(page, path) ? undefined : totalOf(value, least)
+  const value = totalValue(page, config)
+  const total = totalOf(value, least)
   const needed = more === undefined && maximum == null && !config.stop_after_empty_page
-  if (total === undefined && (config.total_path != null || needed)) {
-    if (needed || wholeNumber(value) === undefined) {
-      const found = value === undefined ? 'is not in the answer' : `is ${describe(value)}`
-      throw pageError(
-        page,
-        `total_path "${path}" must give a number, but ${found}; set it to null if there is no total`,
-      )
-    }
+  if (total === undefined && (declaresTotal(config) || needed)) {
+    const isLow = config.total_header == null && isLowerBound(page, path)
+    if (needed || (wholeNumber(value) === undefined && !isLow)) throw withoutTotal(page, config, path)
   }
   return { total, more }
 }
 
-/** Elasticsearch counts only so far. Then `relation` beside the `value` says `gte`, and the total ends nothing. */
-export function isLowerBound(page: ApiPage, path: string): boolean {
-  return /\bvalue$/.test(path) && page.first(path.replace(/value$/, 'relation')) === 'gte'
-}
-
-/**
- * A total, at least as large as the records so far. APIs that did not count send -1 or 0. A number below `least` counts
- * something else.
- */
-export function totalOf(value: JsonValue | undefined, least: number): number | undefined {
-  const total = wholeNumber(value)
-  return total === undefined || total < least || total < 0 ? undefined : total
+function withoutTotal(page: ApiPage, { total_header: header }: RangeConfig, path: string): RequestError {
+  if (header != null) return lackingHeader(page, 'total_header', header, 'a number')
+  const value = page.first(path)
+  const remedy = 'set it to null if there is no total'
+  if (value === undefined) return lacking(page, 'total_path', path, 'a number', remedy)
+  return pageError(page, `total_path "${path}" must give a number, but is ${describe(value)}; ${remedy}`)
 }

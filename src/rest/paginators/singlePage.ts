@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { because } from '../evidence/evidence.js'
+import { checkEnds, endKeys, withEnds } from './listEnds.js'
 import { definePaginator } from './paginator.js'
 
 /** One request, whatever the answer says about more. */
@@ -8,7 +9,12 @@ export const singlePage = definePaginator({
   aliases: [],
   shorthand: true,
   schema: z
-    .strictObject({ type: z.literal('single_page') })
+    .strictObject({
+      type: z.literal('single_page'),
+      total_path: endKeys.total_path,
+      total_header: endKeys.total_header,
+    })
+    .superRefine(checkEnds)
     .meta({ description: 'One request; links and cursors in the answer are ignored.' }),
-  create: () => ({ next: () => because('one_page') }),
+  create: config => withEnds({ next: () => because('one_page') }, config),
 })

@@ -215,6 +215,10 @@ export interface AutoPaginatorConfig {
 export interface SinglePagePaginatorConfig {
   /** One request; links and cursors in the answer are ignored. */
   type: 'single_page'
+  /** JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it. */
+  total_path?: string | null | undefined
+  /** Response header with the number of records in the whole list, as `total_path`. */
+  total_header?: string | null | undefined
 }
 
 /** Follows a link in the body. It replaces the URL with its query; method, headers and body stay. No link, null or an empty text ends the list. */
@@ -231,11 +235,31 @@ export interface JsonLinkPaginatorConfig {
    * Default: `next`.
    */
   next_url_path?: string | undefined
+  /**
+   * The API's documentation says that a missing link or cursor is the end of the list. Without it, a list of one page is `unproven`.
+   *
+   * Default: `false`.
+   */
+  stop_when_missing?: boolean | undefined
+  /** JSONPath of a boolean that says whether there is another page. */
+  has_more_path?: string | null | undefined
+  /** JSONPath of a boolean that is true on the last page. */
+  done_path?: string | null | undefined
+  /**
+   * A page without records ends the list, even if it leads to another page.
+   *
+   * Default: `false`.
+   */
+  stop_after_empty_page?: boolean | undefined
+  /** JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it. */
+  total_path?: string | null | undefined
+  /** Response header with the number of records in the whole list, as `total_path`. */
+  total_header?: string | null | undefined
 }
 
-/** Follows the Link header. A missing relation ends the list. */
+/** Follows a link in a header, the Link header if no other is named. A missing relation ends the list. */
 export interface HeaderLinkPaginatorConfig {
-  /** Follows the Link header. A missing relation ends the list. */
+  /** Follows a link in a header, the Link header if no other is named. A missing relation ends the list. */
   type: 'header_link'
   /**
    * Relation (`rel`) of the link to the next page.
@@ -243,6 +267,34 @@ export interface HeaderLinkPaginatorConfig {
    * Default: `next`.
    */
   links_next_key?: string | undefined
+  /**
+   * Response header with the link: in the form of `Link`, or a URL alone.
+   *
+   * Default: `Link`.
+   *
+   * Example: `Next-Page`.
+   */
+  header?: string | undefined
+  /**
+   * The API's documentation says that a missing link or cursor is the end of the list. Without it, a list of one page is `unproven`.
+   *
+   * Default: `false`.
+   */
+  stop_when_missing?: boolean | undefined
+  /** JSONPath of a boolean that says whether there is another page. */
+  has_more_path?: string | null | undefined
+  /** JSONPath of a boolean that is true on the last page. */
+  done_path?: string | null | undefined
+  /**
+   * A page without records ends the list, even if it leads to another page.
+   *
+   * Default: `false`.
+   */
+  stop_after_empty_page?: boolean | undefined
+  /** JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it. */
+  total_path?: string | null | undefined
+  /** Response header with the number of records in the whole list, as `total_path`. */
+  total_header?: string | null | undefined
 }
 
 /** Sends the cursor found in the body. No cursor, null, 0, false or an empty text ends the list. */
@@ -260,13 +312,25 @@ export interface CursorPaginatorConfig {
   /** Place of the cursor in the JSON or form body. */
   cursor_body_path?: string | null | undefined
   /**
-   * A page without records ends the list, even if it has a cursor.
+   * The API's documentation says that a missing link or cursor is the end of the list. Without it, a list of one page is `unproven`.
+   *
+   * Default: `false`.
+   */
+  stop_when_missing?: boolean | undefined
+  /** JSONPath of a boolean that says whether there is another page. */
+  has_more_path?: string | null | undefined
+  /** JSONPath of a boolean that is true on the last page. */
+  done_path?: string | null | undefined
+  /**
+   * A page without records ends the list, even if it leads to another page.
    *
    * Default: `false`.
    */
   stop_after_empty_page?: boolean | undefined
-  /** JSONPath of a boolean that says whether there is another page. */
-  has_more_path?: string | null | undefined
+  /** JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it. */
+  total_path?: string | null | undefined
+  /** Response header with the number of records in the whole list, as `total_path`. */
+  total_header?: string | null | undefined
 }
 
 /** Sends the cursor found in a header. A missing or empty header ends the list. */
@@ -285,6 +349,26 @@ export interface HeaderCursorPaginatorConfig {
    * Default: `cursor`.
    */
   cursor_param?: string | undefined
+  /**
+   * The API's documentation says that a missing link or cursor is the end of the list. Without it, a list of one page is `unproven`.
+   *
+   * Default: `false`.
+   */
+  stop_when_missing?: boolean | undefined
+  /** JSONPath of a boolean that says whether there is another page. */
+  has_more_path?: string | null | undefined
+  /** JSONPath of a boolean that is true on the last page. */
+  done_path?: string | null | undefined
+  /**
+   * A page without records ends the list, even if it leads to another page.
+   *
+   * Default: `false`.
+   */
+  stop_after_empty_page?: boolean | undefined
+  /** JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it. */
+  total_path?: string | null | undefined
+  /** Response header with the number of records in the whole list, as `total_path`. */
+  total_header?: string | null | undefined
 }
 
 /** Counts pages up to a total, an empty page, `has_more_path` or `maximum_page`. */
@@ -315,6 +399,10 @@ export interface PageNumberPaginatorConfig {
   stop_after_empty_page?: boolean | undefined
   /** JSONPath of a boolean: false ends the list, as a total that is reached does. */
   has_more_path?: string | null | undefined
+  /** JSONPath of a boolean: true ends the list. */
+  done_path?: string | null | undefined
+  /** Response header with the number of pages, instead of `total_path`. */
+  total_header?: string | null | undefined
 }
 
 /** Counts records up to a total, an empty page, `has_more_path` or `maximum_offset`. Where the API gives fewer than `limit` although there is more, the offset advances by what arrived. */
@@ -349,6 +437,10 @@ export interface OffsetPaginatorConfig {
   stop_after_empty_page?: boolean | undefined
   /** JSONPath of a boolean: false ends the list, as a total that is reached does. */
   has_more_path?: string | null | undefined
+  /** JSONPath of a boolean: true ends the list. */
+  done_path?: string | null | undefined
+  /** Response header with the number of records, instead of `total_path`. */
+  total_header?: string | null | undefined
 }
 
 export type PaginatorKeys =

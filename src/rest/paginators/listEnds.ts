@@ -1,0 +1,109 @@
+import { z } from 'zod'
+import { RequestError } from '../../model/errors.js'
+import type { ListEnd } from '../../model/source.js'
+import type { ApiPage, Paginator } from '../api.js'
+import { because, isWithoutNext } from '../evidence/evidence.js'
+import { describe, flag, jsonPath, lacking, lackingHeader, pageError, wholeNumber } from './paginator.js'
+import { declaresTotal, totalOf, totalValue } from './totals.js'
+
+/** Keys of the paginators that follow their answers: where an answer says that the list ends, and how long it is. */
+export const endKeys = {
+  has_more_path: jsonPath
+    .nullish()
+    .meta({ description: 'JSONPath of a boolean that says whether there is another page.' }),
+  done_path: jsonPath.nullish().meta({ description: 'JSONPath of a boolean that is true on the last page.' }),
+  stop_after_empty_page: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'A page without records ends the list, even if it leads to another page.' }),
+  total_path: jsonPath.nullish().meta({
+    description:
+      'JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it.',
+  }),
+  total_header: headerName().nullish().meta({
+    description: 'Response header with the number of records in the whole list, as `total_path`.',
+  }),
+}
+
+/** The key of paginators that end where an answer has no link or cursor. */
+export const missingKeys = {
+  stop_when_missing: z.boolean().default(false).meta({
+    description:
+      "The API's documentation says that a missing link or cursor is the end of the list. Without it, a list of one page is `unproven`.",
+  }),
+}
+
+export function headerName(): z.ZodString {
+  return z
+    .string()
+    .regex(/^[!#$%&'*+.^_`|~\w-]+$/, { message: 'expected the name of a response header, as `X-Total-Count`' })
+}
+
+interface Flags {
+  readonly has_more_path?: string | null | undefined
+  readonly done_path?: string | null | undefined
+}
+
+export interface Ends extends Flags {
+  readonly stop_after_empty_page?: boolean | undefined
+  readonly total_path?: string | null | undefined
+  readonly total_header?: string | null | undefined
+}
+
+/** Refuses two keys that answer one question. */
+export function checkEnds(config: Ends, context: z.RefinementCtx): void {
+  const pairs = [
+    ['has_more_path', 'done_path'],
+    ['total_path', 'total_header'],
+  ] as const
+  for (const [one, other] of pairs) {
+    if (config[one] == null || config[other] == null) continue
+    context.addIssue({ code: 'custom', path: [other], message: `is given beside \`${one}\`; leave one of them out` })
+  }
+}
+
+/** The path of the flag that says whether there is more. */
+export function flagPath({ has_more_path: more, done_path: done }: Flags): string | undefined {
+  return more ?? done ?? undefined
+}
+
+/** What the flag of the page says. Undefined if none is configured. */
+export function saysMore(page: ApiPage, { has_more_path: more, done_path: done }: Flags): boolean | undefined {
+  if (more != null) return flag(page, 'has_more_path', more)
+  return done == null ? undefined : !flag(page, 'done_path', done)
+}
+
+/** The paginator with the ends that its configuration declares for any list. */
+export function withEnds(paginator: Paginator, ends: Ends): Paginator {
+  const path = flagPath(ends)
+  const { total_path: totalPath, total_header: totalHeader } = ends
+  return {
+    ...paginator,
+    goesBy: [...(paginator.goesBy ?? []), ...(path === undefined ? [] : [path])],
+    next(page) {
+      if (ends.stop_after_empty_page === true && page.records === 0) return because('empty_page')
+      const more = saysMore(page, ends)
+      if (more === false) return because('no_more', path ?? '')
+      const next = paginator.next(page)
+      if (more === true && next !== undefined && 'end' in next && isWithoutNext(next))
+        throw withoutNext(page, path ?? '', next)
+      return next
+    },
+    ...(declaresTotal(ends) && {
+      announced: page => totalOf(totalValue(page, ends), Math.max(page.records, 0)),
+      check(first) {
+        if (first.records === 0 || wholeNumber(totalValue(first, ends)) !== undefined) return
+        if (totalPath == null) throw lackingHeader(first, 'total_header', totalHeader ?? '', 'a number')
+        const value = first.first(totalPath)
+        if (value !== undefined)
+          throw pageError(first, `total_path "${totalPath}" must give a number, but is ${describe(value)}`)
+        throw lacking(first, 'total_path', totalPath, 'a number')
+      },
+    }),
+  }
+}
+
+function withoutNext(page: ApiPage, flagAt: string, { reason }: ListEnd): RequestError {
+  const problem = `"${flagAt}" says there is more, but the answer does not lead there (${reason}); the same page would be asked for again`
+  return new RequestError('pagination_loop', problem, { status: page.status })
+}

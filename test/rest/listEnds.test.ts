@@ -1,0 +1,240 @@
+import { describe, expect, it } from 'vitest'
+import { type Answer, read, things } from './listServer.js'
+import { load, prepared, run, testApi } from './loading.js'
+
+/** Ends of lists that the document declares: a missing link, flags, totals of every paginator. */
+
+const page = (...ids: number[]) => ids.map(id => ({ id }))
+const json = (body: object, headers?: Readonly<Record<string, string>>): Answer => ({
+  json: body,
+  ...(headers && { headers }),
+})
+
+/** Reads the list of an API that gives these answers in their order; more than there are is a failure. */
+async function reading(answers: readonly Answer[], paginator: unknown, endpoint: object = {}) {
+  const api = await testApi(() => answers[api.asked.length - 1] ?? { status: 410, json: {} })
+  const list = await read(things(api.origin, { data_selector: 'data', paginator, ...endpoint }))
+  return { ...list, asked: api.asked }
+}
+
+const link = { type: 'json_link', next_url_path: 'links.next', stop_when_missing: true }
+const cursor = { type: 'cursor', cursor_path: 'next_token', stop_when_missing: true }
+const header = { type: 'header_link', stop_when_missing: true }
+const headerCursor = { type: 'header_cursor', cursor_key: 'X-Cursor', stop_when_missing: true }
+
+describe('stop_when_missing', () => {
+  it.each([
+    ['a link', link],
+    ['a cursor', cursor],
+    ['a Link header', header],
+    ['a cursor in a header', headerCursor],
+  ])('ends a list of one page without %s', async (_what, paginator) => {
+    const { end } = await reading(
+      [json({ data: page(1, 2), meta: { version: 'v1' } }, { 'x-request-id': 'abc' })],
+      paginator,
+    )
+    expect(end).toMatchObject({ end: 'proven', reason: expect.stringContaining('`stop_when_missing`') })
+    expect(end).not.toHaveProperty('unlessSeen')
+  })
+
+  it.each<[string, object, Answer]>([
+    ['a total', cursor, json({ data: page(1), total: 9 })],
+    ['a total in a header', header, json({ data: page(1) }, { 'x-total-count': '9' })],
+    ['has_more', link, json({ data: page(1), has_more: true })],
+    ['a flag that it is not the last', link, json({ data: page(1), isLast: false })],
+    ['a number of pages', cursor, json({ data: page(1), meta: { total_pages: 3 } })],
+    ['a rest', cursor, json({ data: page(1), metadata: { remainingItemCount: 7 } })],
+    ['a cursor by another name', link, json({ data: page(1), bookmark: 'b' })],
+    ['a name that is nearly the same', cursor, json({ data: page(1), next_tokn: 'c' })],
+    ['a header of nearly the same name', headerCursor, json({ data: page(1) }, { 'x-curser': 'c' })],
+    ['a relation of nearly the same name', header, json({ data: page(1) }, { link: '</p2>; rel="next-page"' })],
+    ['a header that is cut', header, json({ data: page(1) }, { link: '<https://api.example/thi' })],
+    ['an error beside the records', cursor, json({ data: page(1), errors: [{ message: 'shard 3 failed' }] })],
+  ])('does not stand against %s', async (_what, paginator, answer) => {
+    const { end } = await reading([answer], paginator)
+    expect(end.end).not.toBe('proven')
+  })
+
+  it.each<[string, object, Answer, string]>([
+    ['a link elsewhere', link, json({ data: page(1), next: '/things?p=2' }), 'next'],
+    ['a cursor elsewhere', cursor, json({ data: page(1), meta: { nextToken: 'c' } }), 'meta.nextToken'],
+    ['a cursor in a header', link, json({ data: page(1) }, { 'x-next-cursor': 'c' }), 'x-next-cursor'],
+    ['a Link header', cursor, json({ data: page(1) }, { link: '</things?p=2>; rel="next"' }), 'link'],
+  ])('is refused where the first page has %s', async (_what, paginator, answer, place) => {
+    await expect(reading([answer], paginator)).rejects.toMatchObject({
+      code: 'response_format',
+      message: expect.stringContaining(`"${place}"`),
+    })
+  })
+
+  it('deletes what a list of one page no longer has', async () => {
+    let ids = [1, 2, 3]
+    const api = await testApi(() => ({ json: { data: page(...ids) } }))
+    const made = await prepared({
+      client: { base_url: api.origin },
+      resources: [
+        {
+          name: 'things',
+          primary_key: 'id',
+          write_disposition: 'merge' as const,
+          deletes: 'hard' as const,
+          max_delete_share: 1,
+          endpoint: { data_selector: 'data', paginator: cursor as never },
+        },
+      ],
+    })
+    const first = await run(made)
+    expect(first.result.receipts[0]).toMatchObject({ verdict: 'complete' })
+    ids = [1]
+    const second = await run(made)
+    expect(second.result.receipts[0]).toMatchObject({ verdict: 'complete', deleted: 2 })
+  })
+})
+
+describe('a flag', () => {
+  const paginators: readonly (readonly [string, object, object, object])[] = [
+    ['a link', { type: 'json_link', next_url_path: 'next' }, { next: '/things?p=2' }, { next: '/things?p=3' }],
+    ['a cursor', { type: 'cursor', cursor_path: 'next' }, { next: 'a' }, { next: 'b' }],
+    ['page_number', { type: 'page_number', base_page: 1, total_path: null }, {}, {}],
+    ['offset', { type: 'offset', limit: 1, total_path: null }, {}, {}],
+  ]
+  it.each(paginators)('of done_path ends a list by %s, though it leads on', async (_what, paginator, one, two) => {
+    const answers = [json({ data: page(1), done: false, ...one }), json({ data: page(2), done: true, ...two })]
+    const { end, records, asked } = await reading(answers, { ...paginator, done_path: 'done' })
+    expect(end).toMatchObject({ end: 'proven', reason: '"done" says there is no more' })
+    expect(records).toHaveLength(2)
+    expect(asked).toHaveLength(2)
+  })
+
+  it.each(['json_link', 'header_link', 'header_cursor'])('of has_more_path ends a list by %s', async type => {
+    const { end, asked } = await reading(
+      [json({ data: page(1), more: 'no', next: '/things?p=2' }, { link: '</things?p=2>; rel="next"', next: 'c' })],
+      { type, has_more_path: 'more' },
+    )
+    expect(end.end).toBe('proven')
+    expect(asked).toHaveLength(1)
+  })
+
+  it.each(['json_link', 'header_link', 'header_cursor', 'cursor'])('that says more is held against %s', async type => {
+    const list = reading([json({ data: page(1), done: 'false' })], { type, done_path: 'done', stop_when_missing: true })
+    await expect(list).rejects.toMatchObject({
+      code: 'pagination_loop',
+      message: expect.stringContaining('says there is more'),
+    })
+  })
+
+  it.each([
+    ['is missing', { data: page(1), next: 'c', meta: { end_of_stream: true } }, 'did you mean "meta.end_of_stream"?'],
+    ['is no flag', { data: page(1), next: 'c', end_of_strem: 'soon' }, 'but is the text "soon"'],
+  ])('that %s is an error', async (_what, body, problem) => {
+    const list = reading([json(body)], { type: 'cursor', cursor_path: 'next', done_path: 'end_of_strem' })
+    await expect(list).rejects.toMatchObject({ code: 'response_format', message: expect.stringContaining(problem) })
+  })
+})
+
+describe('a total', () => {
+  it.each([
+    ['json_link', { type: 'json_link', next_url_path: 'next' }],
+    ['cursor', { type: 'cursor', cursor_path: 'next' }],
+    ['header_link', { type: 'header_link' }],
+    ['header_cursor', { type: 'header_cursor', cursor_key: 'X-Next' }],
+    ['single_page', { type: 'single_page' }],
+  ])('proves the end of a list by %s, and one that is not reached fails the run', async (_type, paginator) => {
+    for (const [many, verdict] of [
+      [2, 'complete'],
+      [3, 'incomplete'],
+    ] as const) {
+      for (const total of [{ total_path: 'info.many' }, { total_header: 'X-Many' }]) {
+        const api = await testApi(() => json({ data: page(1, 2), info: { many } }, { 'x-many': String(many) }))
+        const { result } = await load(
+          {
+            client: { base_url: api.origin },
+            resources: [
+              { name: 'things', endpoint: { data_selector: 'data', paginator: { ...paginator, ...total } as never } },
+            ],
+          },
+          { allowIncomplete: true },
+        )
+        expect(result.receipts[0]).toMatchObject({ verdict, announced: many })
+      }
+    }
+  })
+
+  it('of a header counts pages for page_number, which are then asked for together', async () => {
+    const answer = (id: number): Answer => json({ data: page(id) }, { 'x-wp-totalpages': '3' })
+    const paginator = { type: 'page_number', base_page: 1, total_header: 'X-WP-TotalPages' }
+    const { end, asked } = await reading([answer(1), answer(2), answer(3)], paginator)
+    expect(end).toMatchObject({ end: 'proven', reason: 'the API announced 3 pages' })
+    expect(asked).toHaveLength(3)
+  })
+
+  it('of a header counts records for offset', async () => {
+    const answer = (...ids: number[]): Answer => json({ data: page(...ids) }, { 'total-rows': '3' })
+    const { end, asked } = await reading([answer(1, 2), answer(3)], {
+      type: 'offset',
+      limit: 2,
+      total_header: 'Total-Rows',
+    })
+    expect(end).toMatchObject({ end: 'proven', reason: 'the API announced 3 records' })
+    expect(asked).toHaveLength(2)
+  })
+
+  it.each([
+    ['a path', { total_path: 'meta.totl' }, 'did you mean "meta.total"?'],
+    ['a header', { total_header: 'X-Manny' }, 'did you mean "x-many"?'],
+    ['a path of something else', { total_path: 'meta' }, 'but is an object'],
+  ])('that is not there is an error with what was meant: %s', async (_what, total, problem) => {
+    for (const paginator of [
+      { type: 'cursor', cursor_path: 'next' },
+      { type: 'page_number', base_page: 1 },
+      { type: 'single_page' },
+    ]) {
+      const list = reading([json({ data: page(1), next: null, meta: { total: 1 } }, { 'x-many': '1' })], {
+        ...paginator,
+        ...total,
+      })
+      await expect(list).rejects.toMatchObject({ message: expect.stringContaining(problem) })
+    }
+  })
+})
+
+describe('header_link with another header', () => {
+  it('follows a URL that stands alone', async () => {
+    const paginator = { type: 'header_link', header: 'Next-Page' }
+    const { end, asked } = await reading(
+      [json({ data: page(1) }, { 'next-page': '/things?page=2' }), json({ data: page(2) })],
+      paginator,
+    )
+    expect(asked).toEqual(['GET /things', 'GET /things?page=2'])
+    expect(end).toMatchObject({ end: 'proven', reason: 'the last page has no header Next-Page' })
+  })
+
+  it('reads it as a Link header where it is one', async () => {
+    const paginator = { type: 'header_link', header: 'X-Links', links_next_key: 'more' }
+    const { asked } = await reading(
+      [json({ data: page(1) }, { 'x-links': '</things?page=2>; rel="more"' }), json({ data: page(2) })],
+      paginator,
+    )
+    expect(asked).toEqual(['GET /things', 'GET /things?page=2'])
+  })
+
+  it('refuses a number', async () => {
+    const list = reading([json({ data: page(1) }, { 'x-next': '2' })], { type: 'header_link', header: 'X-Next' })
+    await expect(list).rejects.toMatchObject({ message: expect.stringContaining('header_cursor') })
+  })
+})
+
+describe('the document', () => {
+  it.each([
+    [{ type: 'json_link', stop_wen_missing: true }, 'stop_when_missing'],
+    [{ type: 'cursor', done_pth: 'done' }, 'done_path'],
+    [{ type: 'offset', limit: 1, total_heder: 'X' }, 'total_header'],
+    [{ type: 'header_link', hedder: 'X' }, 'header'],
+    [{ type: 'header_link', header: 'Next Page' }, 'the name of a response header'],
+    [{ type: 'cursor', done_path: 'done', has_more_path: 'more' }, 'leave one of them out'],
+    [{ type: 'page_number', total_path: 'a', total_header: 'b' }, 'leave one of them out'],
+    [{ type: 'cursor', done_path: 'a[' }, 'done_path'],
+  ])('is refused with what was meant: %j', (paginator, problem) => {
+    expect(() => things('https://api.example', { paginator })).toThrow(problem)
+  })
+})
