@@ -230,6 +230,16 @@ export interface TablePlan {
   readonly strategy?: MergeStrategy | undefined
   /** scd2: when rows start or stop being valid, in microseconds since the epoch. Default: the time of the commit. */
   readonly boundary?: bigint | undefined
+  /** SQL condition on the staged root rows. The others, and what is nested under them, are left out of the merge. */
+  readonly sourceFilter?: string | undefined
+  /**
+   * SQL condition on the rows of the table, with `{table}` and `{staging_table}` still to be filled in by
+   * `filledCondition`. `delete-insert` deletes these rows, instead of those whose key arrived. `scd2` and `cdc` retire or
+   * delete no others. It takes the place of the merge key.
+   */
+  readonly destinationScope?: string | undefined
+  /** `upsert` and `cdc`: leave rows alone that are equal to the ones that arrived. */
+  readonly skipUnchanged?: boolean | undefined
   /**
    * Delete rows whose key did not arrive in this load (`deletes`). `hard` removes them, `soft` sets the named timestamp
    * column. Given only for a listing whose receipt is complete.
@@ -239,7 +249,7 @@ export interface TablePlan {
     | { readonly mode: 'soft'; readonly column: string }
     | OrphanDeletes
     | undefined
-  /** The commit fails with `too_many_deletes` above this share of the table's live rows. */
+  /** The commit fails with `too_many_deletes` if more than this share of the table's live rows would go. */
   readonly maxDeleteShare?: number | undefined
 }
 

@@ -225,7 +225,14 @@ export interface DispositionHint {
   readonly activeRecordTimestamp?: string | null | undefined
   /** ISO timestamp. Null removes one that an earlier run left in the schema. Undefined keeps it. */
   readonly boundaryTimestamp?: string | null | undefined
+  /** scd2: names the version of a row. With `skipUnchangedRows`: the only column that is compared. */
   readonly rowVersionColumnName?: string | undefined
+  /** SQL condition on the rows that arrived. The others are not merged. */
+  readonly sourceFilter?: string | undefined
+  /** SQL condition on the rows of the table: only these may be deleted or retired. Takes the place of the merge key. */
+  readonly destinationScope?: string | undefined
+  /** Rows that are equal to the ones that arrived are not written again. */
+  readonly skipUnchangedRows?: boolean | undefined
 }
 
 /** Incremental loading as declared. Values are not yet resolved against the state. */

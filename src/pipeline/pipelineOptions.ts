@@ -35,6 +35,9 @@ const dispositionHint = optionsOf<DispositionHint>('a disposition', {
   activeRecordTimestamp: anything,
   boundaryTimestamp: anything,
   rowVersionColumnName: text,
+  sourceFilter: text,
+  destinationScope: text,
+  skipUnchangedRows: flag,
 })
 const writeDisposition: OptionKind = (value, path) => (isObject(value) ? dispositionHint : disposition)(value, path)
 

@@ -15,7 +15,7 @@ export type DataType =
   | 'time'
 
 export type WriteDisposition = 'skip' | 'append' | 'replace' | 'merge'
-export type MergeStrategy = 'delete-insert' | 'upsert' | 'insert-only' | 'scd2'
+export type MergeStrategy = 'delete-insert' | 'upsert' | 'insert-only' | 'scd2' | 'cdc'
 export type ContractMode = 'evolve' | 'freeze' | 'discard_row' | 'discard_value'
 
 /** The words of these types, in the order of the documents. */
@@ -38,7 +38,14 @@ export const MERGE_STRATEGIES = [
   'upsert',
   'insert-only',
   'scd2',
+  'cdc',
 ] as const satisfies readonly MergeStrategy[]
+
+/** Whether rows are known by their primary key alone, from which the ids of root rows then follow. */
+export function needsPrimaryKey(strategy: unknown): strategy is 'upsert' | 'insert-only' | 'cdc' {
+  return strategy === 'upsert' || strategy === 'insert-only' || strategy === 'cdc'
+}
+
 export const CONTRACT_MODES = [
   'evolve',
   'freeze',

@@ -7,7 +7,7 @@ import { isComplete } from './columns.js'
 import { allowColumnsOnce, evolvesColumnsOnce, isNewTable, resolveContract } from './contracts.js'
 import type { Naming } from './naming.js'
 import { propagateRootKey } from './rootKey.js'
-import type { ColumnSchema, Schema, TableSchema } from './schemaTypes.js'
+import { type ColumnSchema, needsPrimaryKey, type Schema, type TableSchema } from './schemaTypes.js'
 
 /** The hints of one resource, to be applied to the schema. */
 export interface HintsOfResource {
@@ -160,6 +160,9 @@ function columnsOf(schema: Schema, given: HintsOfResource, update: TableUpdate):
       const name = normalised(column.name)
       columns.set(name, { ...column, name })
     }
+  } else if (disposition?.skipUnchangedRows === true && disposition.rowVersionColumnName !== undefined) {
+    const name = normalised(disposition.rowVersionColumnName)
+    columns.set(name, { ...columns.get(name), name, nullable: false, 'x-row-version': true })
   }
   const cursor = update.cursorPath === undefined ? undefined : simpleField(update.cursorPath)
   if (cursor !== undefined) {
@@ -258,13 +261,16 @@ function dispositionKeys(hint: DispositionHint): JsonObject {
     keys['x-boundary-timestamp'] = hint.boundaryTimestamp
   }
   if (hint.deduplicated === true) keys['x-stage-data-deduplicated'] = true
+  if (hint.sourceFilter) keys['x-merge-source-filter'] = hint.sourceFilter
+  if (hint.destinationScope) keys['x-merge-destination-scope'] = hint.destinationScope
+  if (hint.skipUnchangedRows === true) keys['x-merge-skip-unchanged-rows'] = true
   return keys
 }
 
 function checkKeys(table: TableSchema, given: HintsOfResource): void {
   const strategy = table['x-merge-strategy']
-  if (table.write_disposition !== 'merge' || (strategy !== 'upsert' && strategy !== 'insert-only')) return
+  if (table.write_disposition !== 'merge' || !needsPrimaryKey(strategy)) return
   if ([...table.columns.values()].some(column => column.primary_key === true)) return
-  const message = `Resource ${given.resource}: merge strategy ${strategy} needs a primary_key`
+  const message = `Resource ${given.resource}: merge strategy ${String(strategy)} needs a primary_key`
   throw new SchemaError('schema', message, { table: table.name })
 }

@@ -3,6 +3,7 @@ import { commitCases } from './cases/commit.js'
 import { dispositionCases } from './cases/disposition.js'
 import { growthCases } from './cases/growth.js'
 import { mergeCases } from './cases/merge.js'
+import { mergeOptionCases } from './cases/mergeOptions.js'
 import { queryCases } from './cases/queries.js'
 import { readCases } from './cases/read.js'
 import { strategyCases } from './cases/strategies.js'
@@ -23,7 +24,8 @@ export interface DestinationCase {
 
 /**
  * What every destination must do, as named cases: dispositions and merge strategies over nested tables, growing
- * schemas, atomic commits, state, queries where the destination has SQL. Omits merge cases if the capabilities have no merge strategies.
+ * schemas, atomic commits, state, queries where the destination has SQL. Omits merge cases if the capabilities have no
+ * merge strategies, and the cases of a strategy's options if they do not have it.
  *
  * ```ts
  * for (const { name, run } of await testDestination({ name: 'duckdb', create })) test(name, run)
@@ -41,6 +43,7 @@ export async function testDestination(subject: DestinationUnderTest): Promise<re
     readCases,
     queryCases,
     ...(merges ? [mergeCases, strategyCases] : []),
+    ...capabilities.mergeStrategies.map(strategy => mergeOptionCases[strategy] ?? {}),
   ]
   return tables.flatMap(table =>
     Object.entries(table).map(([name, body]) => ({

@@ -556,3 +556,74 @@ test('with_parent takes nothing where the column of the child rounds its values 
   expect(receipts.find(({ resource }) => resource === 'orders')?.deleted).toBeUndefined()
   expect(await idsOf('orders')).toEqual([10, 11, 20])
 })
+
+/** `cdc`, and a scope of `delete-insert`, delete by themselves. */
+const cdc = { ...items, max_delete_share: 0.1, write_disposition: { disposition: 'merge', strategy: 'cdc' } } as const
+const paged = {
+  ...cdc,
+  endpoint: { path: 'items', data_selector: 'data', paginator: { type: 'json_link', next_url_path: 'next' } },
+} as const
+
+test('cdc deletes what a complete list no longer has, and the receipt counts it', async () => {
+  const { answers, ids: there, run } = await loads(() => [cdc])
+  answers['/items'] = ids(1, 2, 3, 4)
+  await run()
+  answers['/items'] = ids(4, 5)
+  expect((await run()).receipts).toMatchObject([{ verdict: 'complete', deleted: 3 }])
+  expect(await there('items')).toEqual([4, 5])
+})
+
+test.each([
+  ['cdc', paged, [1]],
+  [
+    'a scope of delete-insert',
+    { ...paged, write_disposition: { disposition: 'merge', strategy: 'delete-insert', destination_scope: 'id > 1' } },
+    [1],
+  ],
+] as const)('%s takes no rows away unseen after a list that was cut off', async (_, resource, left) => {
+  const made = await loads(() => [resource])
+  made.answers['/items'] = { data: ids(1), next: `${made.url}/more` }
+  made.answers['/more'] = { data: ids(2, 3, 4, 5), next: null }
+  await made.run()
+  await expect(made.run({ maxPages: 1 })).rejects.toMatchObject({ code: 'too_many_deletes' })
+  expect(await made.ids('items')).toEqual([1, 2, 3, 4, 5])
+  await made.run({ maxPages: 1, allowIncomplete: true })
+  expect([...new Set(await made.ids('items'))]).toEqual(left)
+})
+
+test('cdc inside the window of a cursor takes no rows away unseen, but where a scope or a merge key names the part', async () => {
+  const within = (more: object) => ({
+    ...cdc,
+    ...more,
+    endpoint: { ...cdc.endpoint, incremental: { cursor_path: 'at', initial_value: 0 } },
+  })
+  const rows = [1, 2, 3].map(id => ({ id, at: id, day: id }))
+  const blind = await loads(() => [within({})])
+  blind.answers['/items'] = rows
+  await blind.run()
+  blind.answers['/items'] = [{ id: 4, at: 4, day: 3 }]
+  await expect(blind.run()).rejects.toMatchObject({ code: 'too_many_deletes' })
+  const named = await loads(() => [within({ merge_key: 'day' })])
+  named.answers['/items'] = rows
+  await named.run()
+  named.answers['/items'] = [{ id: 4, at: 4, day: 3 }]
+  await named.run()
+  expect(await named.ids('items')).toEqual([1, 2, 4])
+})
+
+test('a replay deletes no rows that came later, under cdc too', async () => {
+  const folder = await testFolder()
+  const answers: Record<string, unknown> = { '/items': ids(1, 2) }
+  const under = pipeline({
+    name: 'test',
+    source: restApi({ client: { base_url: await listApi(answers) }, resources: [cdc] }, { env: {} }),
+    destination: duckdb({ path: join(folder, 'test.duckdb') }),
+    home: join(folder, 'home'),
+  })
+  const { loadId } = await under.run({ keepJournal: true })
+  answers['/items'] = ids(2, 3)
+  await under.run()
+  await under.replay(loadId ?? '')
+  const rows = await under.dataset().table('items').rows()
+  expect(rows.map(({ id }) => Number(id)).sort()).toEqual([1, 2, 3])
+})

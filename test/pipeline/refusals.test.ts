@@ -74,6 +74,12 @@ describe('before the first request a run refuses', () => {
       {},
       'resources[0].deletes',
     ],
+    [
+      'deletes of cdc',
+      { deletes: 'hard', primary_key: 'id', write_disposition: merge('cdc') },
+      {},
+      'resources[0].deletes',
+    ],
     ['deletes of versions', { deletes: 'soft', write_disposition: merge('scd2') }, {}, 'resources[0].deletes'],
     ['deletes without a key', { deletes: 'soft', write_disposition: 'merge' }, {}, 'resources[0].deletes'],
     [

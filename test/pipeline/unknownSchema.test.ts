@@ -78,10 +78,11 @@ const onColumn =
 
 describe('a stored schema that asks for what is not known here', () => {
   test.each<[string, Change]>([
-    ['table items: x-merge-strategy: "cdc"', onTable({ 'x-merge-strategy': 'cdc' })],
-    ['table items: x-merge-source-filter: "id < 3"', onTable({ 'x-merge-source-filter': 'id < 3' })],
-    ['table items: x-merge-destination-scope: "true"', onTable({ 'x-merge-destination-scope': 'true' })],
-    ['table items: x-merge-skip-unchanged-rows: true', onTable({ 'x-merge-skip-unchanged-rows': true })],
+    ['table items: x-merge-strategy: "mirror"', onTable({ 'x-merge-strategy': 'mirror' })],
+    ['table items: x-merge-source-filter: "id < {x}"', onTable({ 'x-merge-source-filter': 'id < {x}' })],
+    ['table items: x-merge-source-filter: 3', onTable({ 'x-merge-source-filter': 3 })],
+    ['table items: x-merge-destination-scope: "{rows}"', onTable({ 'x-merge-destination-scope': '{rows}' })],
+    ['table items: x-merge-skip-unchanged-rows: "yes"', onTable({ 'x-merge-skip-unchanged-rows': 'yes' })],
     ['table items: x-merge-of-tomorrow: {"a":1}', onTable({ 'x-merge-of-tomorrow': { a: 1 } })],
     ['table items__tags: x-merge-source-filter: "true"', onTable({ 'x-merge-source-filter': 'true' }, 'items__tags')],
     ['table items: write_disposition: "mirror"', onTable({ write_disposition: 'mirror' })],
@@ -125,8 +126,8 @@ describe('a stored schema that asks for what is not known here', () => {
   })
 
   test.each<[string, Change, object, number[]]>([
-    ['a strategy in the document', onTable({ 'x-merge-strategy': 'cdc' }), merge('upsert'), [1, 2, 3, 4]],
-    ['rows that are appended', onTable({ 'x-merge-strategy': 'cdc' }), append, [1, 1, 2, 3, 4]],
+    ['a strategy in the document', onTable({ 'x-merge-strategy': 'mirror' }), merge('upsert'), [1, 2, 3, 4]],
+    ['rows that are appended', onTable({ 'x-merge-strategy': 'mirror' }), append, [1, 1, 2, 3, 4]],
     ['options that are off', onTable({ 'x-merge-skip-unchanged-rows': false }), merge(), [1, 2, 3, 4]],
     [
       'hints that describe',
@@ -135,7 +136,7 @@ describe('a stored schema that asks for what is not known here', () => {
       [1, 2, 3, 4],
     ],
     ['columns with hints of others', onColumn({ 'x-pii': true, description: 'd' }), merge(), [1, 2, 3, 4]],
-    ['other tables', onTable({ 'x-merge-strategy': 'cdc' }, '_dlt_loads'), merge(), [1, 2, 3, 4]],
+    ['other tables', onTable({ 'x-merge-strategy': 'mirror' }, '_dlt_loads'), merge(), [1, 2, 3, 4]],
   ])('is no matter for %s', async (_, change, resource, expected) => {
     const { run, ids } = await changedBetweenRuns(change)
     await run(resource)
@@ -149,7 +150,7 @@ describe('a stored schema that asks for what is not known here', () => {
   })
 
   test('is no matter once the tables are forgotten', async () => {
-    const { run, ids } = await changedBetweenRuns(onTable({ 'x-merge-strategy': 'cdc' }))
+    const { run, ids } = await changedBetweenRuns(onTable({ 'x-merge-strategy': 'mirror' }))
     await run(undefined, { refresh: 'drop_resources' })
     expect(await ids()).toEqual([1, 4])
   })

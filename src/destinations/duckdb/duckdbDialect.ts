@@ -7,7 +7,7 @@ export const duckdbCapabilities: Capabilities = {
   maxIdentifierLength: 65_536,
   caseSensitive: false,
   dispositions: ['skip', 'append', 'replace', 'merge'],
-  mergeStrategies: ['delete-insert', 'upsert', 'scd2', 'insert-only'],
+  mergeStrategies: ['delete-insert', 'upsert', 'scd2', 'insert-only', 'cdc'],
   transactionalDdl: true,
   nulInText: false,
   // A twelfth of DuckDB's row group: DuckDB starts early, and little waits in memory.

@@ -321,7 +321,9 @@ function isPromising(schema: ReadonlySchema, name: string): boolean {
   if (table === undefined || table.write_disposition === 'skip') return false
   if (table.write_disposition !== 'merge') return true
   return (
-    table['x-merge-strategy'] !== 'scd2' && ![...table.columns.values()].some(column => column.hard_delete === true)
+    table['x-merge-strategy'] !== 'scd2' &&
+    table['x-merge-source-filter'] === undefined &&
+    ![...table.columns.values()].some(column => column.hard_delete === true)
   )
 }
 
@@ -435,7 +437,7 @@ async function isInsertion(
   staged: Staged,
 ): Promise<boolean> {
   if (table.disposition === 'append') return true
-  if (roots.get(table.table) === 'filled' || table.strategy === 'scd2') return false
+  if (roots.get(table.table) === 'filled' || table.strategy === 'scd2' || table.sourceFilter !== undefined) return false
   const rows = staged.all.get(table.table)
   const chain = await openChain(session, tables, plan.schema, table.table, staged.all)
   if (rows === undefined || chain === undefined) return false

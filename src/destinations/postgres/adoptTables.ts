@@ -64,11 +64,13 @@ async function canBeMoved(
 async function mergesToItself(
   session: SqlSession,
   schema: ReadonlySchema,
-  { table, strategy, deletes }: TablePlan,
+  { table, strategy, deletes, sourceFilter }: TablePlan,
   root: StagedTable,
 ): Promise<boolean> {
   const definition = schema.tables.get(table)
-  if (definition === undefined || strategy === 'scd2' || deletes !== undefined) return false
+  if (definition === undefined || strategy === 'scd2' || deletes !== undefined || sourceFilter !== undefined) {
+    return false
+  }
   const key = columnsWith(definition, 'primary_key')
   if (key.length === 0 || columnsWith(definition, 'hard_delete').length > 0) return false
   return definition['x-stage-data-deduplicated'] === true || !(await hasDuplicates(session, root, key))

@@ -10,7 +10,7 @@ export const postgresCapabilities: Capabilities = {
   maxColumns: 1600,
   caseSensitive: true,
   dispositions: ['skip', 'append', 'replace', 'merge'],
-  mergeStrategies: ['delete-insert', 'upsert', 'scd2', 'insert-only'],
+  mergeStrategies: ['delete-insert', 'upsert', 'scd2', 'insert-only', 'cdc'],
   transactionalDdl: true,
   nulInText: false,
   batchRows: 8192,

@@ -81,12 +81,11 @@ async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, co
     case 'merge': {
       const strategy = plan.strategy ?? 'delete-insert'
       if (strategy === 'scd2') {
-        await mergeVersions(session, chain, plan.boundary ?? committedAt)
+        await mergeVersions(session, chain, plan, plan.boundary ?? committedAt)
         return 0
       }
       const gone = await deleteAbsent(session, chain, plan, committedAt)
-      await mergeByKey(session, chain, strategy)
-      return gone
+      return gone + (await mergeByKey(session, chain, plan, strategy))
     }
   }
 }

@@ -3,7 +3,7 @@ import { DataError, SchemaError } from '../../model/errors.js'
 import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
 import type { Chain } from './chain.js'
 import { requiredRowKey } from './chain.js'
-import { deleteNested } from './mergeByKey.js'
+import { deleteNested } from './deleteNested.js'
 import { sameKey } from './rows.js'
 import { numberFrom, type SqlSession } from './sqlSession.js'
 
@@ -91,7 +91,8 @@ export async function takeAway(
   return leaving
 }
 
-async function checkShare(
+/** Fails if `leaving` of the live rows are a greater share than the plan allows. */
+export async function checkShare(
   session: SqlSession,
   chain: Chain,
   plan: TablePlan,

@@ -1,7 +1,10 @@
+import type { TablePlan } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
 import type { MergeStrategy } from '../../schema/schemaTypes.js'
-import { type Chain, type ChainTable, hangsOn, requiredRowKey } from './chain.js'
+import { type Chain, type ChainTable, columnsWith, hangsOn, requiredRowKey } from './chain.js'
+import { deleteNested } from './deleteNested.js'
 import { keptNested } from './keptNested.js'
+import { deleteOutdated, deleteScope, filteredChain, withScope } from './mergeScope.js'
 import { hasDuplicates, insertable, insertStaged, keepTest, sameKey, stagedKeys } from './rows.js'
 import { hasRow, type SqlSession, type StagedTable } from './sqlSession.js'
 
@@ -15,36 +18,64 @@ const INSERTED = '_sluice_inserted'
  *
  * - `delete-insert`: replaces rows whose primary key or merge key arrived, with everything nested under them.
  * - `upsert`: updates rows whose primary key arrived, and inserts the others. Replaces what is nested under them.
+ * - `cdc`: an upsert that first deletes the rows whose primary key did not arrive.
  * - `insert-only`: inserts only rows with a new primary key, with what is nested under them. What is nested under
  *   existing rows stays as it is.
  *
  * Of several staged rows with one primary key, one stays: the first by `dedup_sort`, or the last to arrive if equal.
  * Deletions (`hard_delete`) are handled after that, so a deletion wins over older rows with its key. Nulls in keys are
- * equal. Without any key, rows are appended.
+ * equal. Without any key, rows are appended. Rows that the source filter of the plan leaves out are as if they had not
+ * arrived. Resolves to the number of root rows that `cdc` deleted.
  */
 export async function mergeByKey(
   session: SqlSession,
-  chain: Chain,
+  arrived: Chain,
+  plan: TablePlan,
   strategy: Exclude<MergeStrategy, 'scd2'>,
-): Promise<void> {
+): Promise<number> {
+  const chain = await filteredChain(session, arrived, plan)
   const { root } = chain
-  if (root.staged === undefined) return
+  if (root.staged === undefined || arrived.root.staged === undefined) return 0
   if (strategy !== 'delete-insert' && chain.primaryKey.length === 0) {
     throw new SchemaError('schema', `Table ${root.name} is merged by ${strategy}, which needs a primary key`, {
       table: root.name,
     })
   }
-  const kept = await keptRows(session, chain, root.staged)
+  const kept = await keptRows(session, chain, root.staged, arrived.root.staged)
   const hadRows = await hasRow(session, `SELECT 1 FROM ${root.target}`)
+  const gone = hadRows ? await makeRoom(session, chain, arrived, plan, strategy, kept) : 0
   if (strategy === 'insert-only') {
     await insertNew(session, chain, root.staged, kept)
   } else {
-    if (hadRows) await deleteMatched(session, chain, root.staged, strategy, kept)
-    if (hadRows && strategy === 'upsert') await updateRoot(session, chain, root.staged, kept)
-    else await insertStaged(session, root, kept.rows)
+    if (hadRows && strategy !== 'delete-insert') {
+      await updateRoot(session, chain, root.staged, kept, plan.skipUnchanged === true)
+    } else await insertStaged(session, root, kept.rows)
     for (const table of chain.nested) await insertNested(session, table, kept)
   }
   await dropTemporary(session, KEPT)
+  return gone
+}
+
+/** Deletes what the staged rows replace, and what cdc says is gone. Resolves to the number of root rows that are gone. */
+async function makeRoom(
+  session: SqlSession,
+  chain: Chain,
+  arrived: Chain,
+  plan: TablePlan,
+  strategy: Exclude<MergeStrategy, 'scd2'>,
+  kept: Kept,
+): Promise<number> {
+  const { staged } = chain.root
+  if (strategy === 'insert-only' || staged === undefined) return 0
+  return await withScope(session, chain.root, arrived.root.staged, plan, async scope => {
+    if (strategy === 'delete-insert' && scope !== undefined) {
+      await deleteScope(session, chain, plan, scope)
+      return 0
+    }
+    const gone = strategy === 'cdc' ? await deleteOutdated(session, chain, plan, scope) : 0
+    await deleteMatched(session, chain, staged, strategy, kept)
+    return gone
+  })
 }
 
 /** Which staged rows stay. `rows` is a condition on `s`, `keys` a query of root row keys. Absent: all. */
@@ -58,17 +89,20 @@ interface Kept {
   readonly table: string | undefined
 }
 
-async function keptRows(session: SqlSession, chain: Chain, staged: StagedTable): Promise<Kept> {
+/** `all`: the staged rows with those that a filter leaves out. */
+async function keptRows(session: SqlSession, chain: Chain, staged: StagedTable, all: StagedTable): Promise<Kept> {
   const { identifier, temporary } = session.dialect
   const keep = keepTest(session, chain, 's')
   const unique = chain.deduplicated || chain.primaryKey.length === 0
-  const duplicates = !unique && (await hasDuplicates(session, staged, chain.primaryKey))
+  // Rows that a filter leaves out may have the ids of others, where ids follow from the key.
+  const duplicates = !unique && (await hasDuplicates(session, all, chain.primaryKey))
   const key = chain.root.rowKey
   if (!duplicates) {
+    const areAll = keep === undefined && staged === all
     const keys =
-      keep === undefined || key === undefined
+      areAll || key === undefined
         ? undefined
-        : `SELECT s.${identifier(key)} FROM ${staged.relation} AS s WHERE ${keep}`
+        : `SELECT s.${identifier(key)} FROM ${staged.relation} AS s WHERE ${keep ?? '1 = 1'}`
     return { rows: keep, keys, table: undefined }
   }
   const ordinal = identifier(staged.ordinal)
@@ -82,8 +116,9 @@ async function keptRows(session: SqlSession, chain: Chain, staged: StagedTable):
   const partition = chain.primaryKey.map(name => `n.${identifier(name)}`).join(', ')
   const rank = identifier(`${staged.ordinal}_rank`)
   const number = identifier(`${staged.ordinal}_number`)
+  const passing = staged === all ? '' : ` WHERE n.${ordinal} IN (SELECT f.${ordinal} FROM ${staged.relation} AS f)`
   await session.run(
-    `CREATE TEMPORARY TABLE ${identifier(KEPT)} AS SELECT s.${ordinal} AS ordinal, ${key === undefined ? 'NULL' : `s.${identifier(key)}`} AS row_key, s.${number} AS number FROM (SELECT n.*, row_number() OVER (ORDER BY n.${ordinal}) - 1 AS ${number}, row_number() OVER (PARTITION BY ${partition} ORDER BY ${order}) AS ${rank} FROM ${staged.relation} AS n) AS s WHERE s.${rank} = 1${keep === undefined ? '' : ` AND ${keep}`}`,
+    `CREATE TEMPORARY TABLE ${identifier(KEPT)} AS SELECT s.${ordinal} AS ordinal, ${key === undefined ? 'NULL' : `s.${identifier(key)}`} AS row_key, s.${number} AS number FROM (SELECT n.*, row_number() OVER (PARTITION BY ${partition} ORDER BY ${order}) AS ${rank} FROM (SELECT a.*, row_number() OVER (ORDER BY a.${ordinal}) - 1 AS ${number} FROM ${all.relation} AS a) AS n${passing}) AS s WHERE s.${rank} = 1${keep === undefined ? '' : ` AND ${keep}`}`,
   )
   const table = temporary(KEPT)
   return {
@@ -121,7 +156,7 @@ async function deleteMatched(
         `SELECT d.${key} AS row_key FROM ${root.target} AS d JOIN ${stagedKeys(session, staged, group)} AS s ON ${sameKey(session, root, group, 'd', 's')}`,
     )
     // Earlier loads may have left nested rows under an id derived from the key.
-    if (strategy === 'upsert') matches.push(`SELECT s.${key} FROM ${staged.relation} AS s`)
+    if (strategy !== 'delete-insert') matches.push(`SELECT s.${key} FROM ${staged.relation} AS s`)
     await session.run(`CREATE TEMPORARY TABLE ${identifier(MATCHED)} AS ${matches.join(' UNION ')}`)
     await deleteNested(session, chain, `SELECT row_key FROM ${temporary(MATCHED)}`, 'replaced')
     await dropTemporary(session, MATCHED)
@@ -134,7 +169,7 @@ async function deleteMatched(
       )
     }
   }
-  if (strategy === 'upsert') return
+  if (strategy !== 'delete-insert') return
   for (const group of groups) {
     root.tally.replaced += await session.run(
       `DELETE FROM ${root.target} AS d USING ${stagedKeys(session, staged, group)} AS s WHERE ${sameKey(session, root, group, 'd', 's')}`,
@@ -142,24 +177,14 @@ async function deleteMatched(
   }
 }
 
-/**
- * Deletes every nested row under the roots whose keys the query returns. Deepest tables first: they need their parents.
- */
-export async function deleteNested(
+/** Columns of the schema that did not arrive become null. Columns that only the table has stay. */
+async function updateRoot(
   session: SqlSession,
   chain: Chain,
-  keys: string,
-  as: 'replaced' | 'deleted',
+  staged: StagedTable,
+  kept: Kept,
+  skipUnchanged: boolean,
 ): Promise<void> {
-  for (const table of [...chain.nested].reverse()) {
-    table.tally[as] += await session.run(
-      `DELETE FROM ${table.target} AS d WHERE ${hangsOn(session, table, 'd', keys, 'target')}`,
-    )
-  }
-}
-
-/** Columns of the schema that did not arrive become null. Columns that only the table has stay. */
-async function updateRoot(session: SqlSession, chain: Chain, staged: StagedTable, kept: Kept): Promise<void> {
   const { root } = chain
   const { identifier } = session.dialect
   const names = [...root.schema.columns.values()]
@@ -168,15 +193,29 @@ async function updateRoot(session: SqlSession, chain: Chain, staged: StagedTable
   const updates = names.map(name => `${identifier(name)} = s.${identifier(name)}`)
   const inserted = insertable(root)
   const where = kept.rows === undefined ? '' : ` WHERE ${kept.rows}`
+  const compared = skipUnchanged ? comparedColumns(root) : []
+  const differ = compared.map(name => `d.${identifier(name)} IS DISTINCT FROM s.${identifier(name)}`)
+  const ifChanged = differ.length === 0 ? '' : ` AND (${differ.join(' OR ')})`
   const before = await changeCounts(session, root)
   const rows = await session.run(
-    `MERGE INTO ${root.target} AS d USING (SELECT s.* FROM ${staged.relation} AS s${where}) AS s ON ${sameKey(session, root, chain.primaryKey, 'd', 's')} WHEN MATCHED THEN UPDATE SET ${updates.join(', ')} WHEN NOT MATCHED THEN INSERT (${inserted.map(identifier).join(', ')}) VALUES (${inserted.map(name => `s.${identifier(name)}`).join(', ')})`,
+    `MERGE INTO ${root.target} AS d USING (SELECT s.* FROM ${staged.relation} AS s${where}) AS s ON ${sameKey(session, root, chain.primaryKey, 'd', 's')} WHEN MATCHED${ifChanged} THEN UPDATE SET ${updates.join(', ')} WHEN NOT MATCHED THEN INSERT (${inserted.map(identifier).join(', ')}) VALUES (${inserted.map(name => `s.${identifier(name)}`).join(', ')})`,
   )
   const after = await changeCounts(session, root)
   const [added, changed] = [after.inserted - before.inserted, after.updated - before.updated]
   // Where rows live elsewhere, as in partitions, the engine counts them elsewhere too.
   const isKnown = added >= 0 && added <= rows && (Number.isNaN(changed) || added + changed === rows)
   root.tally.merged(rows, isKnown ? added : undefined)
+}
+
+/** As in dlt: the version of a row, if it has one, else all columns but keys, the deletion mark and the load. */
+function comparedColumns({ schema, columns }: ChainTable): readonly string[] {
+  const version = columnsWith(schema, 'x-row-version')[0]
+  if (version !== undefined) return [version]
+  const apart = ['primary_key', 'row_key', 'parent_key', 'root_key', 'hard_delete']
+  return [...schema.columns.values()]
+    .filter(column => column.data_type !== undefined && columns.has(column.name))
+    .filter(column => column.name.toLowerCase() !== '_dlt_load_id' && !apart.some(hint => column[hint] === true))
+    .map(column => column.name)
 }
 
 /** Not a number: the engine does not count. */

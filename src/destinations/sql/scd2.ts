@@ -1,7 +1,9 @@
+import type { TablePlan } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
 import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
 import { type Chain, type ChainTable, columnsWith, hangsOn, requiredRowKey } from './chain.js'
 import { columnType } from './ddl.js'
+import { filteredChain, withScope } from './mergeScope.js'
 import { insertable, insertStaged, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
 import type { SqlSession } from './sqlSession.js'
 import { textLiteral } from './sqlSession.js'
@@ -10,13 +12,19 @@ const INSERTED = '_sluice_inserted'
 
 /**
  * Keeps every version of a row. A live version whose content did not arrive is retired at `boundary`. Content without a
- * live version is inserted, valid from `boundary`. With a merge key, only versions of keys that arrived are retired. A
- * row that arrives twice is inserted once. Different rows with one user-given version are all inserted. Nested rows
+ * live version is inserted, valid from `boundary`. With a scope only versions in it are retired, else with a merge key
+ * only those of keys that arrived. Rows that the source filter leaves out did not arrive. A row that arrives twice is inserted once. Different rows with one user-given version are all inserted. Nested rows
  * belong to their version and are never removed.
  *
  * `boundary` is in microseconds since the epoch.
  */
-export async function mergeVersions(session: SqlSession, chain: Chain, boundary: bigint): Promise<void> {
+export async function mergeVersions(
+  session: SqlSession,
+  arrived: Chain,
+  plan: TablePlan,
+  boundary: bigint,
+): Promise<void> {
+  const chain = await filteredChain(session, arrived, plan)
   const { root } = chain
   const { staged } = root
   if (staged === undefined) return
@@ -29,14 +37,20 @@ export async function mergeVersions(session: SqlSession, chain: Chain, boundary:
     active === 'NULL' ? `${alias}.${identifier(until.name)} IS NULL` : `${alias}.${identifier(until.name)} = ${active}`
 
   const sameVersion = sameKey(session, root, [version], 'd', 's')
-  const retired = [isActive('d'), `NOT EXISTS (SELECT 1 FROM ${staged.relation} AS s WHERE ${sameVersion})`]
-  if (chain.mergeKey.length > 0) {
-    const same = sameKey(session, root, chain.mergeKey, 'd', 'k')
-    retired.push(`EXISTS (SELECT 1 FROM ${stagedKeys(session, staged, chain.mergeKey)} AS k WHERE ${same})`)
-  }
-  const ended = await session.run(
-    `UPDATE ${root.target} AS d SET ${identifier(until.name)} = ${instant(session, until, boundary)} WHERE ${retired.join(' AND ')}`,
-  )
+  // Without an alias, so that a scope may name the table.
+  const table = root.target
+  const arrivedAgain = sameKey(session, root, [version], table, 's')
+  const retired = [isActive(table), `NOT EXISTS (SELECT 1 FROM ${staged.relation} AS s WHERE ${arrivedAgain})`]
+  const ended = await withScope(session, root, arrived.root.staged, plan, async scope => {
+    if (scope !== undefined) retired.push(scope)
+    else if (chain.mergeKey.length > 0) {
+      const same = sameKey(session, root, chain.mergeKey, table, 'k')
+      retired.push(`EXISTS (SELECT 1 FROM ${stagedKeys(session, staged, chain.mergeKey)} AS k WHERE ${same})`)
+    }
+    return await session.run(
+      `UPDATE ${table} SET ${identifier(until.name)} = ${instant(session, until, boundary)} WHERE ${retired.join(' AND ')}`,
+    )
+  })
   root.tally.updatedRows(ended)
 
   const fresh = [
@@ -54,16 +68,16 @@ export async function mergeVersions(session: SqlSession, chain: Chain, boundary:
     [until.name, active],
   ])
   if (chain.nested.length === 0) return
-  for (const table of chain.nested) {
-    if (table.staged === undefined) continue
-    const key = requiredRowKey(table)
+  for (const nested of chain.nested) {
+    if (nested.staged === undefined) continue
+    const key = requiredRowKey(nested)
     // Content that comes back has the ids of its older version. Its nested rows already exist.
     const conditions = [
-      hangsOn(session, table, 's', `SELECT row_key FROM ${temporary(INSERTED)}`, 'staged'),
-      `NOT EXISTS (SELECT 1 FROM ${table.target} AS d WHERE ${sameKey(session, table, [key], 'd', 's')})`,
-      lastOfItsKey(session, table, [key], 's'),
+      hangsOn(session, nested, 's', `SELECT row_key FROM ${temporary(INSERTED)}`, 'staged'),
+      `NOT EXISTS (SELECT 1 FROM ${nested.target} AS d WHERE ${sameKey(session, nested, [key], 'd', 's')})`,
+      lastOfItsKey(session, nested, [key], 's'),
     ]
-    await insertStaged(session, table, conditions.join(' AND '))
+    await insertStaged(session, nested, conditions.join(' AND '))
   }
   await session.run(`DROP TABLE ${temporary(INSERTED)}`)
 }

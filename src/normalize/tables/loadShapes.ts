@@ -2,7 +2,14 @@ import { isJsonObject } from '../../json/value.js'
 import { SchemaError } from '../../model/errors.js'
 import { isComplete, newColumn, preferredType } from '../../schema/columns.js'
 import type { Naming } from '../../schema/naming.js'
-import type { ColumnSchema, DataType, Schema, SchemaContract, TableSchema } from '../../schema/schemaTypes.js'
+import {
+  type ColumnSchema,
+  type DataType,
+  needsPrimaryKey,
+  type Schema,
+  type SchemaContract,
+  type TableSchema,
+} from '../../schema/schemaTypes.js'
 import { normalizerConfig } from '../../schema/stored/document.js'
 import { type SystemNames, systemNames } from '../../schema/systemTables.js'
 import { setVariantColumn, variantColumn } from '../exact/cells.js'
@@ -190,7 +197,7 @@ export class LoadShapes {
   #rootIdKind(table: TableSchema): RootIdKind {
     const strategy = table['x-merge-strategy']
     if (table.write_disposition !== 'merge') return 'random'
-    if (strategy === 'upsert' || strategy === 'insert-only') return 'key'
+    if (needsPrimaryKey(strategy)) return 'key'
     if (strategy === 'scd2' && table.columns.get(this.names.id)?.['x-row-version'] === true) return 'row'
     return 'random'
   }

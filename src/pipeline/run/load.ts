@@ -243,6 +243,7 @@ function conclude(
     emit,
     defaultStrategy: setup.destination.capabilities.mergeStrategies[0] ?? 'delete-insert',
     isReplay: input.isReplay === true,
+    allowIncomplete: options.allowIncomplete === true,
   }
   const tables = tablePlans(schema, resources, rowsByTable, judged)
   const rows = Object.fromEntries(rowsByTable)

@@ -4,7 +4,7 @@ import { SchemaError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import type { Resource, TableHints } from '../../model/source.js'
 import type { Naming } from '../../schema/naming.js'
-import type { ReadonlySchema, ReadonlyTable } from '../../schema/schemaTypes.js'
+import { needsPrimaryKey, type ReadonlySchema, type ReadonlyTable } from '../../schema/schemaTypes.js'
 import { flattenPlan, type PlannedResource, refused, resourcesByTable } from './planResources.js'
 import { DEFAULT_MAX_DELETE_SHARE } from './tablePlans.js'
 
@@ -31,7 +31,7 @@ export function refuseWithoutKeys(roots: readonly PlannedResource[], schema: Rea
 function refuseWithoutKey({ resource, disposition }: PlannedResource, stored: ReadonlyTable | undefined): void {
   if (disposition.disposition !== 'merge') return
   const strategy = disposition.strategy ?? stored?.['x-merge-strategy']
-  if (resource.deletes !== undefined && strategy === 'scd2') {
+  if (resource.deletes !== undefined && (strategy === 'scd2' || strategy === 'cdc')) {
     const refusal = deletesRefusal({ ...disposition, strategy })
     if (refusal !== undefined) throw refused(resource, 'deletes', refusal)
   }
@@ -49,7 +49,7 @@ function refuseWithoutKey({ resource, disposition }: PlannedResource, stored: Re
 }
 
 function refuseStrategy(resource: Resource, key: string, strategy: unknown): void {
-  if (strategy !== 'upsert' && strategy !== 'insert-only') return
+  if (!needsPrimaryKey(strategy)) return
   throw refused(
     resource,
     key,

@@ -6,6 +6,7 @@ import type { Judgement } from '../../model/verdict.js'
 import { isoTimestampMicros } from '../../normalize/exact/isoText.js'
 import { hasSeenData } from '../../schema/columns.js'
 import { rootTable } from '../../schema/lineage.js'
+import { filledCondition, OPTION_STRATEGIES } from '../../schema/mergeConditions.js'
 import type { Naming } from '../../schema/naming.js'
 import type { MergeStrategy, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
 import { columnName } from '../../schema/tableHints.js'
@@ -31,6 +32,7 @@ export interface Judged {
   readonly committedAt: bigint
   readonly defaultStrategy: MergeStrategy
   readonly isReplay: boolean
+  readonly allowIncomplete: boolean
 }
 
 export function tablePlans(
@@ -104,15 +106,58 @@ function tablePlan(
   const { committedAt, defaultStrategy, isReplay } = judged
   const disposition =
     table.write_disposition === undefined || table.write_disposition === 'skip' ? 'append' : table.write_disposition
-  const strategy =
+  const given =
     disposition === 'merge' ? ((table['x-merge-strategy'] as MergeStrategy | undefined) ?? defaultStrategy) : undefined
+  // Pages of an earlier time do not say which rows are gone now.
+  const strategy = isReplay && given === 'cdc' ? 'upsert' : given
   return {
     table: table.name,
     disposition,
     strategy,
+    ...mergeOptions(table, strategy),
+    ...guard(table, strategy, opened, judged),
     boundary: strategy === 'scd2' ? boundaryOf(table, committedAt) : undefined,
     ...(isReplay || opened === undefined ? {} : deletesOf(schema, table, opened.planned.resource, judged)),
   }
+}
+
+/** The stored options that the strategy takes. */
+function mergeOptions(
+  table: ReadonlyTable,
+  strategy: MergeStrategy | undefined,
+): Pick<TablePlan, 'sourceFilter' | 'destinationScope' | 'skipUnchanged'> {
+  const stored = (option: keyof typeof OPTION_STRATEGIES, hint: string): unknown =>
+    strategy !== undefined && (OPTION_STRATEGIES[option] as readonly string[]).includes(strategy)
+      ? table[hint]
+      : undefined
+  const filter = stored('source_filter', 'x-merge-source-filter')
+  const scope = stored('destination_scope', 'x-merge-destination-scope')
+  return {
+    sourceFilter: typeof filter === 'string' && filter !== '' ? filledCondition(filter) : undefined,
+    destinationScope: typeof scope === 'string' && scope !== '' ? scope : undefined,
+    skipUnchanged: stored('skip_unchanged_rows', 'x-merge-skip-unchanged-rows') === true,
+  }
+}
+
+/** How much of a table a strategy that deletes by itself may take away after a listing that may lack rows. */
+function guard(
+  table: ReadonlyTable,
+  strategy: MergeStrategy | undefined,
+  opened: OpenResource | undefined,
+  { fillers, isReplay, allowIncomplete }: Judged,
+): Pick<TablePlan, 'maxDeleteShare'> {
+  if (opened === undefined || isReplay || allowIncomplete) return {}
+  const scope = table['x-merge-destination-scope']
+  const hasScope = typeof scope === 'string' && scope !== ''
+  if (strategy !== 'cdc' && !(strategy === 'delete-insert' && hasScope)) return {}
+  // A cursor reads a part of the list. A scope or a merge key says which part that is.
+  const isPart = hasScope || [...table.columns.values()].some(column => column.merge_key === true)
+  const own = fillers.get(opened.planned.resource.name)
+  const others = [...fillers.values()].filter(filler => filler.table === table.name)
+  const doubt = [own, ...others].map(filler => (isPart ? filler?.gap : filler?.doubt)).find(why => why !== undefined)
+  return doubt === undefined
+    ? {}
+    : { maxDeleteShare: opened.planned.resource.maxDeleteShare ?? DEFAULT_MAX_DELETE_SHARE }
 }
 
 /** What to delete from a table. Nothing, with a warning, if it may not have been read completely. */

@@ -1,6 +1,7 @@
 import type { JsonValue } from '../../json/value.js'
 import { isJsonObject } from '../../json/value.js'
 import { SchemaError } from '../../model/errors.js'
+import { conditionProblem, SCOPE_PLACEHOLDERS } from '../mergeConditions.js'
 import { rootOf } from '../rootKey.js'
 import {
   CONTRACT_ENTITIES,
@@ -122,10 +123,20 @@ function refuseUnknownUse(table: ReadonlyTable, { merges, givesStrategy }: Table
   if (!merges) return
   for (const [key, value] of Object.entries(table)) {
     if (!key.startsWith('x-merge-') || isOpen(value)) continue
-    if (key !== 'x-merge-strategy') refuse(where, shown(key, value))
-    else if (!givesStrategy && !has(MERGE_STRATEGIES, value))
+    if (key === 'x-merge-strategy') {
+      if (givesStrategy || has(MERGE_STRATEGIES, value)) continue
       refuse(where, `${shown(key, value)} (a strategy in the resource’s write_disposition would take its place)`)
+    }
+    if (table.parent !== undefined || !isMergeOption(key, value)) refuse(where, shown(key, value))
   }
+}
+
+/** Whether an option of a merge is known, and one that can be used. */
+function isMergeOption(key: string, value: unknown): boolean {
+  if (key === 'x-merge-skip-unchanged-rows') return value === true
+  if (typeof value !== 'string') return false
+  if (key === 'x-merge-source-filter') return conditionProblem(value) === undefined
+  return key === 'x-merge-destination-scope' && conditionProblem(value, SCOPE_PLACEHOLDERS) === undefined
 }
 
 const entries = (value: unknown): [string, JsonValue][] => (isJsonObject(value) ? Object.entries(value) : [])

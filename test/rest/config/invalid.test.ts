@@ -95,6 +95,64 @@ const invalid: readonly (readonly [what: string, document: unknown, path: string
     '`strategy`',
   ],
   [
+    'filter of insert-only',
+    resource({ write_disposition: { disposition: 'merge', strategy: 'insert-only', source_filter: 'id < 3' } }),
+    'resources[0].write_disposition.source_filter',
+    'delete-insert',
+  ],
+  [
+    'scope of upsert',
+    resource({ write_disposition: { disposition: 'merge', strategy: 'upsert', destination_scope: 'id < 3' } }),
+    'resources[0].write_disposition.destination_scope',
+    'cdc',
+  ],
+  [
+    'unchanged rows of delete-insert',
+    resource({ write_disposition: { disposition: 'merge', strategy: 'delete-insert', skip_unchanged_rows: true } }),
+    'resources[0].write_disposition.skip_unchanged_rows',
+    'upsert',
+  ],
+  [
+    'version of delete-insert',
+    resource({
+      write_disposition: { disposition: 'merge', strategy: 'delete-insert', row_version_column_name: 'rev' },
+    }),
+    'resources[0].write_disposition.row_version_column_name',
+    'scd2',
+  ],
+  [
+    'placeholder in a filter',
+    resource({
+      write_disposition: { disposition: 'merge', strategy: 'upsert', source_filter: 'id IN (SELECT id FROM {table})' },
+    }),
+    'resources[0].write_disposition.source_filter',
+    'takes no placeholders, but has {table}',
+  ],
+  [
+    'unknown placeholder in a scope',
+    resource({ write_disposition: { disposition: 'merge', strategy: 'cdc', destination_scope: 'day = {day}' } }),
+    'resources[0].write_disposition.destination_scope',
+    '{table} and {staging_table}',
+  ],
+  [
+    'single brace in a scope',
+    resource({ write_disposition: { disposition: 'merge', strategy: 'cdc', destination_scope: "v = '}'" } }),
+    'resources[0].write_disposition.destination_scope',
+    'twice',
+  ],
+  [
+    'filter without a strategy',
+    resource({ write_disposition: { disposition: 'merge', source_filter: 'id < 3' } }),
+    'resources[0].write_disposition.source_filter',
+    'write `strategy: delete-insert`',
+  ],
+  [
+    'filter without merge',
+    resource({ write_disposition: { disposition: 'append', source_filter: 'id < 3' } }),
+    'resources[0].write_disposition.source_filter',
+    'needs `disposition: merge`',
+  ],
+  [
     'boundary timestamp',
     resource({ write_disposition: { disposition: 'merge', strategy: 'scd2', boundary_timestamp: 'soon' } }),
     'resources[0].write_disposition.boundary_timestamp',

@@ -1090,11 +1090,11 @@ export interface WriteDispositionKeys {
   /**
    * How rows are merged. Only with `disposition: merge`.
    *
-   * Allowed: `delete-insert`, `upsert`, `insert-only`, `scd2`.
+   * Allowed: `delete-insert`, `upsert`, `insert-only`, `scd2`, `cdc`.
    *
    * Default: `delete-insert`.
    */
-  strategy?: 'delete-insert' | 'upsert' | 'insert-only' | 'scd2' | null | undefined
+  strategy?: 'delete-insert' | 'upsert' | 'insert-only' | 'scd2' | 'cdc' | null | undefined
   /**
    * `delete-insert`: true promises that each key arrives once. Sluice then does not look for duplicates.
    *
@@ -1115,8 +1115,26 @@ export interface WriteDispositionKeys {
   active_record_timestamp?: string | null | undefined
   /** `scd2`: the moment of the change. It stays in the schema for runs that leave it out; null: the start of each load again, as before the first. */
   boundary_timestamp?: string | null | undefined
-  /** `scd2`: column with the hash of a row, if the records have one. */
+  /** `scd2`: column with the hash of a row, if the records have one. `upsert`, `cdc`: with `skip_unchanged_rows`, the only column that is compared. */
   row_version_column_name?: string | null | undefined
+  /**
+   * SQL condition on the rows that arrived: only rows that meet it are merged, with what is nested in them. Not with `insert-only`.
+   *
+   * Example: `status <> 'draft'`.
+   */
+  source_filter?: string | null | undefined
+  /**
+   * `delete-insert`, `scd2`, `cdc`: SQL condition on the rows of the table. Only rows that meet it are deleted or ended; `delete-insert` deletes all of them. Used instead of keys. `{table}` stands for the table, `{staging_table}` for the rows that arrived.
+   *
+   * Example: `day IN (SELECT day FROM {staging_table})`.
+   */
+  destination_scope?: string | null | undefined
+  /**
+   * `upsert`, `cdc`: true leaves a row alone that is equal to the one that arrived.
+   *
+   * Default: `false`.
+   */
+  skip_unchanged_rows?: boolean | null | undefined
 }
 
 export type WriteDispositionConfig =
@@ -1361,7 +1379,7 @@ export interface ResourceKeys<Table extends string = string> {
    * Allowed: `soft`, `hard`, `with_parent`.
    */
   deletes?: 'soft' | 'hard' | 'with_parent' | null | undefined
-  /** Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `write_disposition: replace` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share. */
+  /** Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `replace`, `cdc` and `destination_scope` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share. */
   max_delete_share?: number | null | undefined
 }
 
@@ -1460,7 +1478,7 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
    * Allowed: `soft`, `hard`, `with_parent`.
    */
   deletes?: 'soft' | 'hard' | 'with_parent' | null | undefined
-  /** Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `write_disposition: replace` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share. */
+  /** Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `replace`, `cdc` and `destination_scope` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share. */
   max_delete_share?: number | null | undefined
 }
 

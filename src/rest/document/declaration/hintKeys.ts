@@ -50,7 +50,22 @@ const writeDisposition = z
           '`scd2`: the moment of the change. It stays in the schema for runs that leave it out; null: the start of each load again, as before the first.',
       }),
       row_version_column_name: key(name, {
-        description: '`scd2`: column with the hash of a row, if the records have one.',
+        description:
+          '`scd2`: column with the hash of a row, if the records have one. `upsert`, `cdc`: with `skip_unchanged_rows`, the only column that is compared.',
+      }),
+      source_filter: key(z.string(), {
+        description:
+          'SQL condition on the rows that arrived: only rows that meet it are merged, with what is nested in them. Not with `insert-only`.',
+        examples: ["status <> 'draft'"],
+      }),
+      destination_scope: key(z.string(), {
+        description:
+          '`delete-insert`, `scd2`, `cdc`: SQL condition on the rows of the table. Only rows that meet it are deleted or ended; `delete-insert` deletes all of them. Used instead of keys. `{table}` stands for the table, `{staging_table}` for the rows that arrived.',
+        examples: ['day IN (SELECT day FROM {staging_table})'],
+      }),
+      skip_unchanged_rows: key(z.boolean(), {
+        description: '`upsert`, `cdc`: true leaves a row alone that is equal to the one that arrived.',
+        default: false,
       }),
     }),
   ])

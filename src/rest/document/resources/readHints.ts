@@ -1,5 +1,6 @@
 import type { JsonValue } from '../../../json/value.js'
 import type { DispositionHint, TableHints } from '../../../model/source.js'
+import { conditionProblem, OPTION_STRATEGIES, SCOPE_PLACEHOLDERS } from '../../../schema/mergeConditions.js'
 import type { ContractMode, SchemaContract } from '../../../schema/schemaTypes.js'
 import { unknownKey } from '../checkShape.js'
 import type {
@@ -81,6 +82,7 @@ function dispositionOf(
   if (strategy !== undefined && written.disposition !== 'merge') {
     problems.add([...at, 'strategy'], 'needs `disposition: merge`')
   }
+  checkMergeOptions(written, at, problems)
   for (const timestamp of ['active_record_timestamp', 'boundary_timestamp'] as const) {
     const value = written[timestamp]
     if (value != null && Number.isNaN(Date.parse(value))) {
@@ -95,7 +97,37 @@ function dispositionOf(
     activeRecordTimestamp: written.active_record_timestamp,
     boundaryTimestamp: written.boundary_timestamp,
     rowVersionColumnName: written.row_version_column_name ?? undefined,
+    sourceFilter: written.source_filter ?? undefined,
+    destinationScope: written.destination_scope ?? undefined,
+    skipUnchangedRows: written.skip_unchanged_rows ?? undefined,
   }
+}
+
+type WrittenDisposition = Exclude<WriteDispositionConfig, string>
+
+/** Which strategies take an option is known only where the strategy is written: another one may be stored. */
+function checkMergeOptions(written: WrittenDisposition, at: PropertyPath, problems: Problems): void {
+  const { disposition, strategy, source_filter: filter, destination_scope: scope } = written
+  for (const option of ['source_filter', 'destination_scope', 'skip_unchanged_rows'] as const) {
+    if (!written[option]) continue
+    const takers: readonly string[] = OPTION_STRATEGIES[option]
+    if (disposition !== 'merge') problems.add([...at, option], 'needs `disposition: merge`')
+    else if (strategy == null)
+      problems.add([...at, option], `needs a strategy; write \`strategy: ${takers[0]}\` beside it`)
+    else if (!takers.includes(strategy)) problems.add([...at, option], notTaken(strategy, takers))
+  }
+  const takers: readonly string[] = OPTION_STRATEGIES.row_version_column_name
+  if (written.row_version_column_name && strategy != null && !takers.includes(strategy)) {
+    problems.add([...at, 'row_version_column_name'], notTaken(strategy, takers))
+  }
+  const wrongFilter = filter == null ? undefined : conditionProblem(filter)
+  if (wrongFilter !== undefined) problems.add([...at, 'source_filter'], wrongFilter)
+  const wrongScope = scope == null ? undefined : conditionProblem(scope, SCOPE_PLACEHOLDERS)
+  if (wrongScope !== undefined) problems.add([...at, 'destination_scope'], wrongScope)
+}
+
+function notTaken(strategy: string, takers: readonly string[]): string {
+  return `has no effect with the strategy ${strategy}; use ${takers.join(', ')}, or leave it out`
 }
 
 /** Own and default columns are merged. Each is checked where it was written. */
