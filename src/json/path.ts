@@ -1,10 +1,12 @@
+import { type TextFunction, textFunction } from './pathText.js'
 import type { JsonObject, JsonValue } from './value.js'
 
 /**
  * A compiled JSONPath in dlt's dialect (jsonpath-ng). `$` is optional. Names may contain `-` and `_` and start with
- * `@`; other names are quoted, after a dot or in brackets. Also: `[n]`, `[-1]`, slices, `[*]`, `..`, `|` (which binds
- * tighter than `.`), several names `['a','b']`, filters `[?(@.id>1 & t='a')]`, sorting `[/a]` and `[\a]`, `` `len` ``,
- * `` `keys` ``, `` `this` ``.
+ * `@`, or be a number; other names are quoted, after a dot or in brackets. Also: `[n]`, `[-1]`, `[0,2]`, slices, `[*]`,
+ * `..`, `|` (which binds tighter than `.`), `where` and `wherenot` (tighter still), several names `['a','b']`, filters
+ * `[?(@.id>1 & t='a')]`, sorting `[/a]` and `[\a]`, `` `len` ``, `` `keys` ``, `` `this` ``, `` `path` ``, `` `parent` ``,
+ * `` `str()` ``, `` `sub(/a/, b)` ``, `` `split(-, 0, -1)` ``.
  */
 export interface JsonPath {
   readonly text: string
@@ -29,6 +31,8 @@ export interface PathMatch {
   readonly value: JsonValue
   readonly container?: JsonObject | readonly JsonValue[] | undefined
   readonly key?: string | number | undefined
+  /** The match for the container. */
+  readonly up?: PathMatch | undefined
 }
 
 /** How a path walks a document. */
@@ -89,7 +93,7 @@ type Expression =
   | Computed
   | { readonly kind: 'root' | 'this' | 'any' }
   | { readonly kind: 'names'; readonly names: readonly string[] }
-  | { readonly kind: 'index'; readonly index: number }
+  | { readonly kind: 'index'; readonly indexes: readonly number[] }
   | {
       readonly kind: 'slice'
       readonly start: number | undefined
@@ -97,11 +101,16 @@ type Expression =
       readonly step: number
     }
   | { readonly kind: 'filter'; readonly conditions: readonly Condition[] }
-  | { readonly kind: 'child' | 'descendants' | 'union'; readonly left: Expression; readonly right: Expression }
+  | {
+      readonly kind: 'child' | 'descendants' | 'union' | 'where' | 'wherenot'
+      readonly left: Expression
+      readonly right: Expression
+    }
 
 /** Makes values that are no part of the document. */
 type Computed =
-  | { readonly kind: 'length' | 'keys' }
+  | { readonly kind: 'length' | 'keys' | 'path' | 'parent' }
+  | { readonly kind: 'text'; readonly of: TextFunction }
   | { readonly kind: 'sort'; readonly by: readonly { readonly path: Expression; readonly descending: boolean }[] }
 
 interface Condition {
@@ -114,11 +123,14 @@ type Operator = '=' | '==' | '!=' | '<' | '<=' | '>' | '>=' | '=~'
 const LONGEST_PATH = 2000
 const NAME = /@?[A-Za-z_][A-Za-z0-9_@-]*/y
 const INTEGER = /-?\d+/y
+const WHERE = /where(?![A-Za-z0-9_@-])/y
+const WHERENOT = /wherenot(?![A-Za-z0-9_@-])/y
+const BACKQUOTED = /`((?:[^`\\]|\\.)*)`/y
 const NUMBER = /-?\d+(?:\.\d+)?/y
 const OPERATOR = /=~|==|!=|<=|>=|=|<|>/y
 const SPACE = /\s*/y
 
-/** Recursive descent: `..` binds loosest, then `.`, then `|`, then brackets. */
+/** Recursive descent: `..` binds loosest, then `.`, `|`, `where`, `wherenot`, brackets. */
 class Parser {
   readonly #text: string
   #at = 0
@@ -151,8 +163,20 @@ class Parser {
   }
 
   #union(): Expression {
+    let left = this.#where()
+    while (this.#eat('|')) left = { kind: 'union', left, right: this.#where() }
+    return left
+  }
+
+  #where(): Expression {
+    let left = this.#whereNot()
+    while (this.#match(WHERE) !== undefined) left = { kind: 'where', left, right: this.#whereNot() }
+    return left
+  }
+
+  #whereNot(): Expression {
     let left = this.#bracketed()
-    while (this.#eat('|')) left = { kind: 'union', left, right: this.#bracketed() }
+    while (this.#match(WHERENOT) !== undefined) left = { kind: 'wherenot', left, right: this.#bracketed() }
     return left
   }
 
@@ -175,19 +199,25 @@ class Parser {
       this.#eat('@')
       return { kind: 'this' }
     }
-    return { kind: 'names', names: [this.#name()] }
+    const number = this.#match(INTEGER)
+    return { kind: 'names', names: [number ?? this.#name()] }
   }
 
   #operation(): Expression {
-    const end = this.#text.indexOf('`', this.#at + 1)
-    const name = end < 0 ? '' : this.#text.slice(this.#at + 1, end).trim()
-    const kind = name === 'len' ? 'length' : name === 'keys' ? 'keys' : name === 'this' ? 'this' : undefined
-    if (kind === undefined) {
-      throw this.#error('only the operations `len`, `keys` and `this` are supported between backquotes')
+    BACKQUOTED.lastIndex = this.#at
+    const [quoted = '', inner = ''] = BACKQUOTED.exec(this.#text) ?? []
+    const call = inner.replace(/\\(.)/g, '$1')
+    const name = call.trim()
+    const kind = name === 'len' ? 'length' : name
+    const of = textFunction(call)
+    if (typeof of === 'string') throw this.#error(of)
+    if (of === undefined && kind !== 'length' && !isOperation(kind)) {
+      const known = 'len, keys, this, path, parent, str(), sub(/a/, b) and split(a, 0, -1)'
+      throw this.#error(`only the operations ${known} are supported between backquotes`)
     }
-    this.#at = end + 1
+    this.#at += quoted.length
     this.#space()
-    return { kind }
+    return of === undefined ? ({ kind } as Expression) : { kind: 'text', of }
   }
 
   #bracket(): Expression {
@@ -212,7 +242,13 @@ class Parser {
     const start = this.#integer()
     if (this.#peek() !== ':') {
       if (start === undefined) throw this.#error(`expected an index, found ${this.#here()}`)
-      return { kind: 'index', index: start }
+      const indexes = [start]
+      while (this.#eat(',')) {
+        const next = this.#integer()
+        if (next === undefined) throw this.#error(`expected an index, found ${this.#here()}`)
+        indexes.push(next)
+      }
+      return { kind: 'index', indexes }
     }
     this.#eat(':')
     const end = this.#integer()
@@ -241,7 +277,7 @@ class Parser {
     if (this.#eat('(')) {
       const inner = this.#conditions()
       this.#expect(')')
-      return this.#eat('&') ? [...inner, ...this.#conditions()] : inner
+      return this.#and() ? [...inner, ...this.#conditions()] : inner
     }
     const target = this.#path()
     const operator = this.#match(OPERATOR) as Operator | undefined
@@ -250,7 +286,11 @@ class Parser {
     }
     const condition: Condition =
       operator === undefined ? { target } : { target, test: { operator, value: this.#literal(operator) } }
-    return this.#eat('&') ? [condition, ...this.#conditions()] : [condition]
+    return this.#and() ? [condition, ...this.#conditions()] : [condition]
+  }
+
+  #and(): boolean {
+    return this.#eat('&&') || this.#eat('&')
   }
 
   #literal(operator: Operator): string | number | boolean {
@@ -373,8 +413,8 @@ function evaluate<Node>(
     }
     case 'index': {
       if (tree.kind(node) !== 'array') return []
-      const element = tree.elements(node).at(expression.index)
-      return element === undefined ? [] : [element]
+      const elements = tree.elements(node)
+      return expression.indexes.flatMap(index => elements.at(index) ?? [])
     }
     case 'slice':
       return slice(expression, node, tree)
@@ -392,8 +432,7 @@ function evaluate<Node>(
         const open = [left]
         for (let next = open.pop(); next !== undefined; next = open.pop()) {
           for (const right of evaluate(expression.right, next, root, tree, compute)) found.push(right)
-          const kind = tree.kind(next)
-          const inner = kind === 'object' ? [...tree.members(next)] : kind === 'array' ? tree.elements(next) : []
+          const inner = innerOf(next, tree)
           for (let at = inner.length - 1; at >= 0; at--) open.push(inner[at] as Node)
         }
       }
@@ -404,10 +443,13 @@ function evaluate<Node>(
         ...evaluate(expression.left, node, root, tree, compute),
         ...evaluate(expression.right, node, root, tree, compute),
       ]
+    case 'where':
+    case 'wherenot':
+      return evaluate(expression.left, node, root, tree, compute).filter(
+        left => evaluate(expression.right, left, root, tree, compute).length > 0 === (expression.kind === 'where'),
+      )
     case 'filter': {
-      const kind = tree.kind(node)
-      const candidates = kind === 'object' ? [...tree.members(node)] : kind === 'array' ? tree.elements(node) : []
-      return candidates.filter(candidate =>
+      return innerOf(node, tree).filter(candidate =>
         expression.conditions.every(condition => {
           const targets = evaluate(condition.target, candidate, root, tree, compute)
           return targets.some(target => condition.test === undefined || holds(condition.test, tree.value(target)))
@@ -421,6 +463,11 @@ function evaluate<Node>(
   }
 }
 
+function innerOf<Node>(node: Node, tree: JsonTree<Node>): readonly Node[] {
+  const kind = tree.kind(node)
+  return kind === 'object' ? [...tree.members(node)] : kind === 'array' ? tree.elements(node) : []
+}
+
 function cameToChoice(expression: Expression, node: PathMatch, root: PathMatch): boolean {
   switch (expression.kind) {
     case 'child': {
@@ -430,6 +477,11 @@ function cameToChoice(expression: Expression, node: PathMatch, root: PathMatch):
     }
     case 'union':
       return cameToChoice(expression.left, node, root) || cameToChoice(expression.right, node, root)
+    case 'where':
+    case 'wherenot': {
+      const found = evaluate(expression.left, node, root, valueTree, computeOnValues)
+      return found.length > 0 || cameToChoice(expression.left, node, root)
+    }
     case 'index':
     case 'slice':
       return node.value === null || Array.isArray(node.value)
@@ -483,26 +535,29 @@ function compare(left: JsonValue, right: JsonValue): number | undefined {
 const valueTree: JsonTree<PathMatch> = {
   kind: ({ value }) =>
     value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value === 'object' ? 'object' : 'scalar',
-  member: ({ value }, key) =>
-    Object.hasOwn(value as JsonObject, key)
-      ? { value: (value as JsonObject)[key] as JsonValue, container: value as JsonObject, key }
-      : undefined,
-  members: ({ value }) =>
-    Object.keys(value as JsonObject).map(key => ({
-      value: (value as JsonObject)[key] as JsonValue,
-      container: value as JsonObject,
-      key,
-    })),
-  elements: ({ value }) =>
-    (value as readonly JsonValue[]).map((element, key) => ({
-      value: element,
-      container: value as readonly JsonValue[],
-      key,
-    })),
+  member: (up, key) => {
+    const container = up.value as JsonObject
+    return Object.hasOwn(container, key) ? { value: container[key] as JsonValue, container, key, up } : undefined
+  },
+  members: up => {
+    const container = up.value as JsonObject
+    return Object.keys(container).map(key => ({ value: container[key] as JsonValue, container, key, up }))
+  },
+  elements: up => {
+    const container = up.value as readonly JsonValue[]
+    return container.map((value, key) => ({ value, container, key, up }))
+  },
   value: ({ value }) => value,
 }
 
-const computeOnValues: Compute<PathMatch> = (expression, { value }) => {
+const computeOnValues: Compute<PathMatch> = (expression, match) => {
+  const { value, up, key } = match
+  if (expression.kind === 'parent') return up === undefined ? [] : [up]
+  if (expression.kind === 'path') return key === undefined ? [] : [{ value: pathOf(key) }]
+  if (expression.kind === 'text') {
+    const text = expression.of(value, match)
+    return text === undefined ? [] : [{ value: text }]
+  }
   if (expression.kind === 'keys') {
     return isObject(value) ? Object.keys(value).map(key => ({ value: key })) : []
   }
@@ -524,6 +579,18 @@ const computeOnValues: Compute<PathMatch> = (expression, { value }) => {
   return [{ value: list }]
 }
 
+/** The last step of the way to a value, as dlt writes it. */
+function pathOf(key: string | number): string {
+  if (typeof key === 'number') return `[${key}]`
+  if (/^@?[A-Za-z_][A-Za-z0-9_@-]*$/.test(key)) return key
+  const quote = key.includes("'") && !key.includes('"') ? '"' : "'"
+  return quote + key.replaceAll('\\', '\\\\').replaceAll(quote, `\\${quote}`) + quote
+}
+
+function isOperation(name: string): name is 'keys' | 'this' | 'path' | 'parent' {
+  return ['keys', 'this', 'path', 'parent'].includes(name)
+}
+
 function isObject(value: JsonValue): value is JsonObject {
   return value !== null && typeof value === 'object' && !Array.isArray(value)
 }
@@ -536,7 +603,7 @@ function simpleSteps(expression: Expression): (string | number)[] | undefined {
     case 'names':
       return expression.names.length === 1 ? [...expression.names] : undefined
     case 'index':
-      return [expression.index]
+      return expression.indexes.length === 1 ? [...expression.indexes] : undefined
     case 'child': {
       const left = simpleSteps(expression.left)
       const right = expression.right.kind === 'root' ? undefined : simpleSteps(expression.right)
@@ -575,10 +642,15 @@ function isLocating(expression: Expression): boolean {
     case 'length':
     case 'keys':
     case 'sort':
+    case 'path':
+    case 'parent':
+    case 'text':
       return false
     case 'child':
     case 'descendants':
     case 'union':
+    case 'where':
+    case 'wherenot':
       return isLocating(expression.left) && isLocating(expression.right)
     case 'filter':
       return expression.conditions.every(condition => isLocating(condition.target))
