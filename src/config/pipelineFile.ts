@@ -187,13 +187,23 @@ async function importDefault(reading: Reading): Promise<unknown> {
 async function besideTheFile({ folder, env, cwd, overrides, warn }: Reading): Promise<Record<string, unknown>> {
   const from = (path: string): string =>
     path === '' || path === ':memory:' || path.startsWith('s3://') ? path : resolve(folder, path)
+  const target = (scheme: 'duckdb' | 'files', path: string): string => {
+    const former = leftBehind(`${scheme}:${path}`, folder, cwd)
+    if (former !== undefined) warn('other', former)
+    return from(path)
+  }
   const placed = <Options extends { readonly path: string; readonly stagingDir?: string | undefined }>(
-    target: string | Options,
+    scheme: 'duckdb' | 'files',
+    given: string | Options,
   ): string | Options => {
-    if (typeof target === 'string') return from(target)
-    if (typeof target?.path !== 'string') return target
-    const { path, stagingDir } = target
-    return { ...target, path: from(path), ...(typeof stagingDir === 'string' && { stagingDir: from(stagingDir) }) }
+    if (typeof given === 'string') return target(scheme, given)
+    if (typeof given?.path !== 'string') return given
+    const { path, stagingDir } = given
+    return {
+      ...given,
+      path: target(scheme, path),
+      ...(typeof stagingDir === 'string' && { stagingDir: from(stagingDir) }),
+    }
   }
   const { duckdb } = await import('../destinations/duckdb/duckdb.js')
   const { files } = await import('./filesOptions.js')
@@ -204,8 +214,8 @@ async function besideTheFile({ folder, env, cwd, overrides, warn }: Reading): Pr
     pipeline: typeof pipeline
     restApi: typeof restApi
   } = {
-    duckdb: target => duckdb(placed(target)),
-    files: target => files(placed(target), env),
+    duckdb: given => duckdb(placed('duckdb', given)),
+    files: given => files(placed('files', given), env),
     destinationFromUrl: (text, place = { path: 'destination' }) =>
       openDestination({ text, secrets: [] }, place, { env, folder }),
     pipeline: options =>

@@ -88,6 +88,17 @@ describe('paths are relative to the pipeline file', () => {
     const { warnings } = await loadPipelineFile('pipelines/shops.yaml', { cwd: folder, env: {} })
     expect(warnings).toEqual([])
   })
+
+  it('also where a module names the database', async () => {
+    await writeFile(join(beside, 'shops.ts'), MODULE)
+    await writeFile(join(folder, 'shops.duckdb'), '')
+    const { stderr } = await sluice(['types', 'pipelines/shops.ts'], folder, { TOKEN: 'set' })
+    expect(stderr).toContain('warning: paths are relative to the pipeline file: `duckdb:shops.duckdb` is ')
+    expect(stderr).toContain('has loaded nothing into duckdb:shops.duckdb (')
+    expect(stderr.replaceAll(/\n\s*/g, ' ')).toContain(
+      `${join('pipelines', 'shops.duckdb')}), dataset shops_dataset yet`,
+    )
+  })
 })
 
 describe('.env beside the pipeline file', () => {

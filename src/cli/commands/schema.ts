@@ -47,7 +47,8 @@ function described({ name, version, tables }: ReadonlySchema): string {
 
 /** For commands that look at what was loaded. */
 export function nothingLoaded({ name, destination, datasetName }: Pipeline): string {
+  const place = destination.localPath === undefined ? '' : ` (${destination.localPath})`
   return printable(
-    `${name} has loaded nothing into ${destination.name}, dataset ${datasetName} yet: \`sluice run\` does that`,
+    `${name} has loaded nothing into ${destination.name}${place}, dataset ${datasetName} yet: \`sluice run\` does that`,
   )
 }

@@ -225,7 +225,9 @@ export async function* queryBatches(
   try {
     // The engines take it for the end of the statement.
     if (statement.sql.includes('\0')) throw new QueryError('it holds a NUL character')
-    if (!(await isThere({ destination }))) throw new QueryError(`there is no ${destination.name} yet; a run makes it`)
+    if (!(await isThere({ destination }))) {
+      throw new QueryError(`there is no ${destination.localPath ?? destination.name} yet; a run creates it`)
+    }
     await using connection = await destination.connect(datasetName, signal)
     if (connection.query === undefined) {
       throw new DestinationError('destination', `${destination.name} has no SQL to ask with`, {
