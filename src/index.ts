@@ -106,6 +106,7 @@ export type {
   CursorPaginatorConfig,
   DocumentPipelineConfig,
   EndpointConfig,
+  ExcelFormatConfig,
   FormatConfig,
   FormatKeys,
   HeaderCursorPaginatorConfig,
@@ -145,6 +146,7 @@ export type {
   TsvFormatConfig,
   WriteDispositionConfig,
   WriteDispositionKeys,
+  XmlFormatConfig,
 } from './rest/document/declaration/configTypes.js'
 export type { RecordsFunction, ResponseActionName, ResponseFunction, ResponseView } from './rest/document/model.js'
 export type { PlaceOf, PropertyPath } from './rest/document/problems.js'

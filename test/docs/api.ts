@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { gzipSync } from 'node:zlib'
+import { workbookOf, zipOf } from '../rest/archives.js'
 import { serve, type TestServer } from '../rest/clientServer.js'
 import { authAnswers } from './authApi.js'
 
@@ -13,6 +14,11 @@ const five = [1, 2, 3, 4, 5].map(id => ({ id }))
 /** The API that the examples of the documents are written for. */
 export async function docsApi(): Promise<TestServer> {
   let refusals = 0
+  const ordersZip = await zipOf({ 'orders-1.csv': 'id\n1\n2\n', 'orders-2.csv': 'id\n3\n', 'read-me.txt': 'orders' })
+  const stockWorkbook = await workbookOf({
+    Read: [['me']],
+    Stock: [['Stock of today'], ['sku', 'amount'], ['A', 1], ['B', 2]],
+  })
   const answers: Readonly<Record<string, (url: URL, body: string, headers: IncomingHttpHeaders) => Made>> = {
     ...authAnswers(API_KEY),
     '/orders': url => {
@@ -83,6 +89,12 @@ export async function docsApi(): Promise<TestServer> {
     }),
     '/weather/readings': () => ({ body: { values: [['time', 'celsius'], ['2026-01-01', 3.5], ['2026-01-02']] } }),
     '/weather/stations': () => ({ body: { stations: { oslo: { height: 94 }, bergen: { height: 12 } } } }),
+    '/files/news.xml': () => ({
+      type: 'application/xml',
+      body: '<rss><channel><item id="1"><tags>a</tags></item><item id="2"/></channel></rss>',
+    }),
+    '/files/orders.zip': () => ({ type: 'application/zip', body: ordersZip }),
+    '/files/stock.xlsx': () => ({ type: 'application/octet-stream', body: stockWorkbook }),
     '/exports/latest.csv.gz': () => ({ type: 'application/gzip', body: gzipSync('id,name\n1,a\n2,b\n3,c\n') }),
     '/search': (_url, body) => {
       const { page } = JSON.parse(body) as { page: { size: number; after?: number } }

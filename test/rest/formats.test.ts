@@ -1,5 +1,7 @@
+import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { parseRestConfig } from '../../src/rest/document/parseDocument.js'
+import { type Cells, workbookOf, zipOf } from './archives.js'
 import { read, things } from './listServer.js'
 import { bytesApi, load, quickRetry } from './loading.js'
 
@@ -323,6 +325,7 @@ describe('the document', () => {
     ['an unknown encoding', { encoding: 'klingon' }, 'is no encoding that is known here'],
     ['names twice', { columns_from: ['id', 'id'] }, 'is there already'],
     ['a path that is none', { columns_from: 'rows[' }, 'columns_from'],
+    ['XML whose records are not named', { format: 'xml' }, 'XML needs `data_selector`'],
     ['a map that is not named', { key_column: 'id' }, 'needs `data_selector`'],
   ])('reports %s', (_what, endpoint, expected) => {
     const document = { client: { base_url: 'https://a.example' }, resources: [{ name: 'things', endpoint }] }
@@ -338,5 +341,258 @@ describe('the document', () => {
     })
     expect(await rows('things')).toEqual([{ id: '1', name: 'a' }])
     expect((await made.plan()).resources[0]?.request?.format).toBe('csv, delimiter: ;')
+  })
+})
+
+describe('XML', () => {
+  const items = (...ids: readonly number[]): string =>
+    `<?xml version="1.0"?><rss><channel><title>t</title>${ids.map(id => `<item id="${id}"><n>0${id}</n></item>`).join('')}</channel></rss>`
+  const selector = { data_selector: 'rss.channel.item' }
+  const found = [1, 2].map(id => ({ id: `${id}`, n: `0${id}` }))
+
+  test.each<[string, Body, object, unknown[]]>([
+    ['by its type', { body: items(1, 2), type: 'application/rss+xml; charset=utf-8' }, selector, found],
+    ['by its name', { body: items(1, 2), path: '/things.xml' }, selector, found],
+    ['declared', { body: items(1, 2), type: 'text/html' }, { ...selector, format: 'xml' }, found],
+    ['one element', { body: items(1), type: 'text/xml' }, selector, found.slice(0, 1)],
+    [
+      'no element where a list is declared',
+      { body: items(), type: 'text/xml' },
+      { ...selector, format: { type: 'xml', list_elements: ['channel.item'] } },
+      [],
+    ],
+    [
+      'an encoding of its own',
+      {
+        body: Buffer.from('<?xml version="1.0" encoding="ISO-8859-1"?><a><b>\xe9</b></a>', 'latin1'),
+        type: 'text/xml',
+      },
+      { data_selector: 'a' },
+      [{ b: 'é' }],
+    ],
+    [
+      'entities and CDATA',
+      { body: '<a><b>&lt;&#233;&#x41;<![CDATA[<&]]></b></a>', type: 'text/xml' },
+      { data_selector: 'a' },
+      [{ b: '<éA<&' }],
+    ],
+    [
+      'nothing',
+      { body: '<a xmlns="x" xmlns:xsi="y"><b/><c></c><d xsi:nil="true"/></a>', type: 'text/xml' },
+      { data_selector: 'a' },
+      [{ b: null, c: null, d: null }],
+    ],
+    [
+      'text beside attributes',
+      { body: '<a><b c="EUR">1.50</b></a>', type: 'text/xml' },
+      { data_selector: 'a', format: { type: 'xml', attribute_prefix: '_', text_key: 'value' } },
+      [{ b: { _c: 'EUR', value: '1.50' } }],
+    ],
+    [
+      'a list of one',
+      { body: '<a><r><l>1</l></r><r><l>2</l><l>3</l></r></a>', type: 'text/xml' },
+      { data_selector: 'a.r', format: { type: 'xml', list_elements: ['l'] } },
+      [{ l: ['1'] }, { l: ['2', '3'] }],
+    ],
+    [
+      'a document type that defines nothing',
+      { body: '<!DOCTYPE a SYSTEM "a.dtd"><a><b>1</b></a>', type: 'text/xml' },
+      { data_selector: 'a' },
+      [{ b: '1' }],
+    ],
+    ['JSON that says it is XML', { body: '[{"id":1}]', type: 'application/xml' }, {}, [{ id: 1 }]],
+    [
+      'names of JavaScript',
+      { body: '<a><r __proto__="1"><constructor>2</constructor></r></a>', type: 'text/xml' },
+      { data_selector: 'a.r' },
+      [JSON.parse('{"__proto__":"1","constructor":"2"}')],
+    ],
+  ])('%s', async (_what, body, endpoint, expected) => {
+    expect(await recordsOf(body, endpoint)).toEqual(expected)
+  })
+
+  const laughs = `<!DOCTYPE a [<!ENTITY l "ha">${[1, 2, 3].map(n => `<!ENTITY l${n} "${'&l;'.repeat(10)}">`).join('')}]><a>&l3;</a>`
+  test.each<[string, string, object, string]>([
+    ['what ends early', '<a><b>1</b>', { data_selector: 'a' }, 'is not XML: 1:11: unclosed tag: a'],
+    ['entities that grow', laughs, { data_selector: 'a' }, 'defines entities, which are refused'],
+    [
+      'an entity from elsewhere',
+      '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
+      { data_selector: 'a' },
+      'refused',
+    ],
+    ['an unknown entity', '<a>&x;</a>', { data_selector: 'a' }, 'undefined entity'],
+    ['endless depth', '<a>'.repeat(100_000), { data_selector: 'a' }, 'more than 200 deep'],
+    [
+      'an attribute and an element of one name',
+      '<a b="1"><b>2</b></a>',
+      { data_selector: 'a' },
+      'set `attribute_prefix`',
+    ],
+    ['records whose place is not known', '<a><b>1</b></a>', {}, 'set `endpoint.data_selector`'],
+    ['a missing list', '<a><b>1</b></a>', { data_selector: 'a.c' }, 'matches nothing'],
+  ])('refuses %s', async (_what, body, endpoint, expected) => {
+    await expect(recordsOf({ body, type: 'text/xml' }, endpoint)).rejects.toThrow(expected)
+  })
+})
+
+describe('a zip archive', () => {
+  const csv = (id: number): string => `id,name\n${id},${id === 1 ? 'a' : 'b'}\n`
+
+  test.each<[string, Readonly<Record<string, string | Uint8Array>>, object, unknown[]]>([
+    ['of one file', { 'x/things.csv': 'id,name\n1,a\n2,b\n' }, {}, two],
+    ['of several files', { '1.csv': csv(1), '2.csv': csv(2), 'empty.csv': 'id,name\n' }, {}, two],
+    ['of several formats', { '1.csv': csv(1), '2.json': JSON.stringify([two[1]]) }, {}, two],
+    ['of gzip files', { '1.csv.gz': gzipSync(csv(1)), '2.jsonl': JSON.stringify(two[1]) }, {}, two],
+    [
+      'with files of other programs',
+      { '1.csv': 'id,name\n1,a\n2,b\n', '__MACOSX/._1.csv': 'x', '.DS_Store': 'x' },
+      {},
+      two,
+    ],
+    [
+      'of which some are wanted',
+      { 'a/1.txt': csv(1), 'b/2.txt': csv(2), 'notes.txt': 'x' },
+      { format: { type: 'csv', entries: ['*1.txt', 'b/*'] } },
+      two,
+    ],
+  ])('%s', async (_what, files, endpoint, expected) => {
+    expect(await recordsOf({ body: await zipOf(files), type: 'application/zip' }, endpoint)).toEqual(expected)
+  })
+
+  test.each<[string, () => Promise<Uint8Array>, object, string]>([
+    [
+      'that has not what is wanted',
+      () => zipOf({ 'a.csv': 'x' }),
+      { format: { type: 'csv', entries: 'b*' } },
+      'no file is called b*: it has a.csv',
+    ],
+    ['that is empty', () => zipOf({}), {}, 'it is empty'],
+    [
+      'in an archive',
+      async () => zipOf({ 'a.csv': await zipOf({ 'a.csv': 'x' }) }),
+      {},
+      'there is an archive in the archive',
+    ],
+    ['of several objects', () => zipOf({ 'a.json': '{}', 'b.json': '[]' }), {}, 'a.json is no list of records'],
+    [
+      'that is cut off',
+      async () => (await zipOf({ 'a.csv': csv(1) })).subarray(0, 60),
+      {},
+      'zip archive that can be read',
+    ],
+    [
+      'that is damaged',
+      async () => damaged(await zipOf({ 'a.csv': csv(1).repeat(20) })),
+      {},
+      'zip archive that can be read',
+    ],
+    [
+      'that leads out of its folder',
+      async () => renamed(await zipOf({ 'aa/aaaaa.csv': csv(1) })),
+      {},
+      'zip archive that can be read',
+    ],
+    [
+      'that is a bomb',
+      () => zipOf({ 'a.csv': Buffer.alloc(2 ** 28 + 1) }),
+      {},
+      'its files have more than 268435456 bytes (256 MiB)',
+    ],
+  ])('is refused %s', async (_what, archive, endpoint, expected) => {
+    await expect(recordsOf({ body: await archive(), type: 'application/zip' }, endpoint)).rejects.toThrow(expected)
+  })
+
+  function damaged(archive: Buffer): Buffer {
+    // The checksum in the central directory.
+    const at = archive.indexOf(Buffer.from('PK\x01\x02', 'latin1')) + 16
+    archive.writeUInt32LE(archive.readUInt32LE(at) ^ 1, at)
+    return archive
+  }
+
+  function renamed(archive: Buffer): Buffer {
+    return Buffer.from(archive.toString('latin1').replaceAll('aa/aaaaa', '../../aa'), 'latin1')
+  }
+})
+
+describe('an Excel workbook', () => {
+  const day = new Date(Date.UTC(2026, 0, 31))
+  const minute = new Date(Date.UTC(2026, 0, 31, 12, 30))
+  const table: Cells = [
+    ['id', 'name', 'at', 'ok', 'n'],
+    [1, 'a', day, true, 0.1],
+    [2, null, minute, false, -1.5e-7],
+  ]
+  const rows = [
+    { id: 1, name: 'a', at: '2026-01-31T00:00:00', ok: true, n: 0.1 },
+    { id: 2, name: null, at: '2026-01-31T12:30:00', ok: false, n: -1.5e-7 },
+  ]
+
+  test.each<[string, Readonly<Record<string, Cells>>, object, unknown[]]>([
+    ['by its type', { One: table }, {}, rows],
+    ['another sheet', { One: [['x']], Two: [['id'], [1]] }, { format: { type: 'excel', sheet: 'Two' } }, [{ id: 1 }]],
+    ['the second sheet', { One: [['x']], Two: [['id'], [1]] }, { format: { type: 'excel', sheet: 2 } }, [{ id: 1 }]],
+    [
+      'rows above the header',
+      { One: [['Report'], [null], ['id', 'b'], [1]] },
+      { format: { type: 'excel', skip_rows: 2 } },
+      [{ id: 1, b: null }],
+    ],
+    ['no header', { One: [[1, 'x']] }, { format: { type: 'excel', header: false } }, [{ column_1: 1, column_2: 'x' }]],
+    ['values beyond the names', { One: [['id'], [1, 2]] }, {}, [{ id: 1, column_2: 2 }]],
+    ['empty rows', { One: [['id'], [null], [1]] }, {}, [{ id: 1 }]],
+  ])('%s', async (_what, sheets, endpoint, expected) => {
+    const type = 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'
+    expect(await recordsOf({ body: await workbookOf(sheets), type }, endpoint)).toEqual(expected)
+  })
+
+  /** A workbook with one sheet of this XML, as other programs write it. */
+  const written = (cells: string, styles = ''): Promise<Buffer> =>
+    zipOf({
+      'xl/workbook.xml':
+        '<x:workbook xmlns:x="m" xmlns:r="r"><x:sheets><x:sheet name="S" r:id="a"/></x:sheets></x:workbook>',
+      'xl/_rels/workbook.xml.rels':
+        '<Relationships><Relationship Id="a" Target="/xl/worksheets/s.xml"/></Relationships>',
+      'xl/styles.xml': `<styleSheet><numFmts><numFmt numFmtId="164" formatCode="${styles}"/></numFmts><cellXfs><xf numFmtId="0"/><xf numFmtId="164"/></cellXfs></styleSheet>`,
+      'xl/worksheets/s.xml': `<worksheet><sheetData>${cells}</sheetData></worksheet>`,
+    })
+
+  test.each<[string, string, unknown]>([
+    ['d.m.yy', '46053', '2026-01-31'],
+    ['d.m.yy', '46053.5', '2026-01-31T12:00:00'],
+    ['[$-409]mmm yyyy', '46053', '2026-01-31'],
+    ['hh:mm', '0.25', '06:00:00'],
+    ['[h]:mm', '1.25', 1.25],
+    ['0.00 &quot;days&quot;', '1.50', 1.5],
+    ['yyyy', '1', '1900-01-01'],
+    ['yyyy', '61', '1900-03-01'],
+    ['yyyy', '99999999', 99999999],
+  ])('reads a number with the format %s: %s', async (format, value, expected) => {
+    const body = await written(
+      `<row><c t="inlineStr"><is><t>a</t></is></c></row><row><c s="1"><v>${value}</v></c></row>`,
+      format,
+    )
+    expect(await recordsOf({ body }, { format: 'excel' })).toEqual([{ a: expected }])
+  })
+
+  test.each<[string, () => Promise<Uint8Array>, object, string]>([
+    ['another file', async () => Buffer.from('id\n1\n'), { format: 'excel' }, 'a workbook is a zip archive'],
+    ['an old one', async () => Buffer.from('d0cf11e0', 'hex'), { format: 'excel' }, 'old .xls'],
+    [
+      'a sheet that is not there',
+      () => workbookOf({ Orders: table }),
+      { format: { type: 'excel', sheet: 'Order' } },
+      'did you mean "Orders"?',
+    ],
+    [
+      'a formula without its value',
+      () => written('<row><c r="A1"><f>1+1</f></c></row>'),
+      { format: 'excel' },
+      'the formula of cell A1 was never computed',
+    ],
+    ['cells far away', () => written('<row r="99999999"/>'), { format: 'excel' }, 'there is no row 99999999'],
+    ['an archive of something else', () => zipOf({ 'a.csv': 'x' }), { format: 'excel' }, 'it has no sheets'],
+  ])('refuses %s', async (_what, body, endpoint, expected) => {
+    await expect(recordsOf({ body: await body() }, endpoint)).rejects.toThrow(expected)
   })
 })

@@ -48,17 +48,20 @@ function withoutLines(text: Uint8Array, lines: number): Uint8Array {
   return text.subarray(start)
 }
 
-/** The names of a table's columns, and its rows, as the text of a JSON array. A cell is text or JSON that is ready. */
-function jsonOfRows(
+/** A value of a table: text, or JSON that is ready. */
+export type Cell = string | { readonly json: string }
+
+/** The rows of a table as the text of a JSON array. `header`: whether the first line has the names, or the names. */
+export function jsonOfRows(
   what: string,
-  lines: readonly (readonly (string | { readonly json: string })[])[],
+  lines: readonly (readonly Cell[])[],
   header: boolean | readonly string[],
 ): Uint8Array {
   const [first] = lines
   if (header === true && first === undefined) {
     throw new BodyFormatError(what, 'it is empty, and not even the names of the columns are there')
   }
-  const written = header === true ? (first ?? []).map(cell => (typeof cell === 'string' ? cell : cell.json)) : header
+  const written = header === true ? (first ?? []).map(nameIn) : header
   const names = written === false ? (first ?? []).map((_, index) => columnName(index)) : written.map(nameOf)
   refuseTwice(what, names)
   const keys = names.map(name => `${JSON.stringify(name)}:`)
@@ -76,6 +79,10 @@ function jsonOfRows(
     parts.push(`${row}}`)
   }
   return Buffer.from(`[${parts.join(',')}]`)
+}
+
+function nameIn(cell: Cell): string {
+  return typeof cell === 'string' ? cell : cell.json === 'null' ? '' : cell.json
 }
 
 function nameOf(name: string, index: number): string {

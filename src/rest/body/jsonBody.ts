@@ -1,8 +1,13 @@
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
 import { type Span, skipSpace, skipValue } from '../../json/bytes.js'
 import { joinRecords } from '../../json/records.js'
 import type { BodyFormat } from '../document/declaration/formatKeys.js'
+import { isGzip } from '../http/responseBody.js'
+import { BodyFormatError } from './bodyError.js'
 import { csvRows } from './csvRows.js'
 import { utf8Text } from './textEncoding.js'
+import { isZip, MOST_UNPACKED, type ZippedFile, zipFiles } from './zipFiles.js'
 
 /** How a body is to be read. What is left out follows from the answer. */
 export interface BodyReading {
@@ -10,6 +15,8 @@ export interface BodyReading {
   readonly encoding?: string | undefined
   /** Called if bytes are invalid in an encoding that nobody declared, and became U+FFFD. */
   readonly changed?: (why: string) => void
+  /** Whether it is known where the records are. XML does not show lists of one. Default: yes. */
+  readonly hasSelector?: boolean
 }
 
 /**
@@ -21,28 +28,116 @@ export async function jsonBody(
   body: Uint8Array,
   headers: Readonly<Record<string, string>>,
   url = '',
-  { format, encoding, changed = () => {} }: BodyReading = {},
+  reading: BodyReading = {},
 ): Promise<Uint8Array> {
   const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';')
   const charset = parameters.map(text => /^\s*charset\s*=\s*["']?([^"'\s]+)/.exec(text)?.[1]).find(name => name)
-  const text = utf8Text(body, { declared: encoding, charset }, changed)
-  const read = format ?? formatOf(type.trim(), url)
-  switch (read.type) {
+  const path = URL.canParse(url) ? new URL(url).pathname : ''
+  const format = reading.format ?? formatOf(type.trim(), path, body)
+  if (!isZip(body) || format.type === 'excel') return readAs(format, body, charset, reading)
+  const files = await wantedFiles(body, format.entries ?? '*')
+  const declared = reading.format
+  const texts: Uint8Array[] = []
+  for (const { name, bytes } of files) {
+    const unpacked = isGzip(bytes) ? await gunzipped(name, bytes) : bytes
+    texts.push(await readAs(declared ?? formatByName(name), unpacked, undefined, reading))
+  }
+  return joined(texts, files)
+}
+
+async function readAs(
+  format: BodyFormat,
+  body: Uint8Array,
+  charset: string | undefined,
+  { encoding, changed = () => {}, hasSelector = true }: BodyReading,
+): Promise<Uint8Array> {
+  if (format.type === 'excel') return (await import('./workbookRows.js')).workbookRows(body, format)
+  if (isZip(body)) throw new BodyFormatError('one archive', 'there is an archive in the archive, which is not read')
+  const { xmlEncoding } = await import('./xmlEvents.js')
+  const named = charset ?? (format.type === 'xml' ? xmlEncoding(body) : undefined)
+  const text = utf8Text(body, { declared: encoding, charset: named }, changed)
+  switch (format.type) {
     case 'json':
       return text
     case 'jsonl':
       return jsonLines(text)
     case 'csv':
     case 'tsv':
-      return csvRows(text, read)
+      return csvRows(text, format)
+    case 'xml':
+      if (hasSelector) return (await import('./xmlBody.js')).xmlBody(text, format)
+      throw new BodyFormatError(
+        'JSON but XML',
+        'set `endpoint.data_selector` to the path of its records from the outermost element, as in `rss.channel.item`',
+      )
   }
 }
+
+const unzip = promisify(gunzip)
+
+async function gunzipped(name: string, body: Uint8Array): Promise<Uint8Array> {
+  try {
+    return await unzip(body, { maxOutputLength: MOST_UNPACKED })
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error)
+    throw new BodyFormatError('a zip archive that can be read', `${name}: ${problem}`)
+  }
+}
+
+/** Files that programs put into archives for themselves. */
+const BESIDE = /(?:^|\/)(?:__MACOSX\/|\.|Thumbs\.db$|desktop\.ini$)/
+
+async function wantedFiles(body: Uint8Array, entries: string | readonly string[]): Promise<readonly ZippedFile[]> {
+  const patterns = [entries].flat().map(entryPattern)
+  const others: string[] = []
+  const files = await zipFiles(body, name => {
+    if (BESIDE.test(name)) return false
+    const isWanted = patterns.some(pattern => pattern.test(name))
+    if (!isWanted) others.push(name)
+    return isWanted
+  })
+  if (files.length > 0) return files
+  const there = others.length === 0 ? 'it is empty' : `it has ${others.slice(0, 10).join(', ')}`
+  throw new BodyFormatError(
+    'a zip archive with what is wanted',
+    `no file is called ${[entries].flat().join(' or ')}: ${there}`,
+  )
+}
+
+/** `*` stands for any text, also across folders. */
+function entryPattern(text: string): RegExp {
+  const parts = text.split('*').map(part => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}$`, 's')
+}
+
+/** The records of several files as one list. */
+function joined(texts: readonly Uint8Array[], files: readonly ZippedFile[]): Uint8Array {
+  const [only] = texts
+  if (only !== undefined && texts.length === 1) return only
+  const parts: Uint8Array[] = []
+  for (const [index, text] of texts.entries()) {
+    const start = skipSpace(text, 0)
+    if (text[start] !== OPEN_LIST) {
+      const problem = `${files[index]?.name} is no list of records; choose one file by \`format.entries\``
+      throw new BodyFormatError('a zip archive of lists', problem)
+    }
+    const end = skipValue(text, start)
+    const isEmpty = text[skipSpace(text, start + 1)] === CLOSE_LIST
+    if (!isEmpty) parts.push(Buffer.from(parts.length === 0 ? '[' : ','), text.subarray(start + 1, end - 1))
+  }
+  return parts.length === 0 ? Buffer.from('[]') : Buffer.concat([...parts, Buffer.from(']')])
+}
+
+const OPEN_LIST = 0x5b
+const CLOSE_LIST = 0x5d
 
 /** Content types that do not say what the file holds. */
 const FILES = new Set([
   '',
   'application/gzip',
   'application/x-gzip',
+  'application/zip',
+  'application/x-zip-compressed',
   'application/octet-stream',
   'binary/octet-stream',
   'text/plain',
@@ -52,11 +147,20 @@ const TYPES: readonly (readonly [RegExp, BodyFormat['type']])[] = [
   [/(?:^application\/(?:x-)?(?:nd-?json|jsonl|json-?lines|json-seq|stream\+json)|\+json-seq)$/, 'jsonl'],
   [/^(?:text|application)\/(?:x-)?csv$/, 'csv'],
   [/^text\/tab-separated-values$/, 'tsv'],
+  [/^(?:application|text)\/xml$|^application\/(?!xhtml)[^;]*\+xml$/, 'xml'],
+  [/^application\/vnd\.(?:openxmlformats-officedocument\.spreadsheetml\.sheet|ms-excel)$/, 'excel'],
 ]
 
-function formatOf(mediaType: string, url: string): BodyFormat {
-  if (FILES.has(mediaType)) return formatByName(URL.canParse(url) ? new URL(url).pathname : '')
-  return { type: TYPES.find(([pattern]) => pattern.test(mediaType))?.[1] ?? 'json' }
+function formatOf(mediaType: string, path: string, body: Uint8Array): BodyFormat {
+  const type = FILES.has(mediaType) ? formatByName(path).type : TYPES.find(([pattern]) => pattern.test(mediaType))?.[1]
+  // Some APIs call all they send XML, and some call CSV Excel.
+  if (type === 'xml' && !/^[^{[]*</.test(beginning(body))) return { type: 'json' }
+  if (type === 'excel' && !isZip(body) && body[0] !== 0xd0) return { type: 'csv' }
+  return { type: type ?? 'json' }
+}
+
+function beginning(body: Uint8Array): string {
+  return Buffer.from(body.buffer, body.byteOffset, Math.min(body.length, 64)).toString('latin1')
 }
 
 const ENDINGS: Readonly<Record<string, BodyFormat['type']>> = {
@@ -64,6 +168,8 @@ const ENDINGS: Readonly<Record<string, BodyFormat['type']>> = {
   tsv: 'tsv',
   ndjson: 'jsonl',
   jsonl: 'jsonl',
+  xml: 'xml',
+  xlsx: 'excel',
 }
 
 function formatByName(path: string): BodyFormat {

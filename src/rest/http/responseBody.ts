@@ -84,7 +84,7 @@ function paceOf(timeoutMs: number, now: () => number): (bytes: number) => void {
 }
 
 /** A compressed file that is served without a content encoding, such as `export.json.gz`. No text begins with these bytes. */
-function isGzip(body: Uint8Array): boolean {
+export function isGzip(body: Uint8Array): boolean {
   return body[0] === 0x1f && body[1] === 0x8b && body[2] === 8
 }
 

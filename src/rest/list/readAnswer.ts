@@ -89,7 +89,7 @@ export async function readAnswer(
     const flow: Flow = { kind: 'end', keep: true, end: because('no_content') }
     return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
   }
-  const document = await parsed(reader, context, request, response)
+  const document = await parsed(reader, context, state, request, response)
   return guarded(reader, request, response, () => {
     const selection = selected(reader, context, state, document)
     const page = answerPage(request, response, selection.count, document, () => bodyExcerpt(reader, response))
@@ -120,13 +120,15 @@ function dropped(
 async function parsed(
   reader: ListReader,
   context: ListContext,
+  state: ReadingState,
   request: ApiRequest,
   response: ApiResponse,
 ): Promise<JsonDocument> {
   try {
     // What was masked is JSON.
     const { format, encoding } = reader.mask === undefined ? reader.resource.endpoint.reading : {}
-    const reading = { format, encoding, changed: textChanged(reader, context, response) }
+    const hasSelector = state.selector !== undefined
+    const reading = { format, encoding, hasSelector, changed: textChanged(reader, context, response) }
     return new JsonDocument(await jsonBody(response.body, response.headers, request.url, reading))
   } catch (error) {
     throw notJson(reader, request, response, error)

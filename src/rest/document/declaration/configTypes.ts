@@ -813,17 +813,83 @@ export interface TsvFormatConfig {
   entries?: string | string[] | null | undefined
 }
 
+/** XML. Attributes and elements become fields, and values stay texts. `data_selector` begins with the outermost element, as in `rss.channel.item`. */
+export interface XmlFormatConfig {
+  /** XML. Attributes and elements become fields, and values stay texts. `data_selector` begins with the outermost element, as in `rss.channel.item`. */
+  type: 'xml'
+  /**
+   * Elements that are always lists, also where there is one. With the element around it, the list is there where there is none, too.
+   *
+   * Example: `["item"]`.
+   *
+   * Example: `["channel.item","order.line"]`.
+   */
+  list_elements?: string[] | null | undefined
+  /**
+   * Text before the names of attributes.
+   *
+   * Default: `""`.
+   */
+  attribute_prefix?: string | null | undefined
+  /**
+   * The field for the text of an element that has attributes or elements, too.
+   *
+   * Default: `text`.
+   */
+  text_key?: string | null | undefined
+  /**
+   * Files to read of a zip archive: names, in which `*` stands for any text. Without it, every file is read. Their records come in the order of the archive.
+   *
+   * Example: `orders-*.csv`.
+   *
+   * Example: `["2025/orders.csv","2026/orders.csv"]`.
+   */
+  entries?: string | string[] | null | undefined
+}
+
+/** A workbook of Excel (`.xlsx`). Dates become texts such as `2026-01-31`. */
+export interface ExcelFormatConfig {
+  /** A workbook of Excel (`.xlsx`). Dates become texts such as `2026-01-31`. */
+  type: 'excel'
+  /** Name or number of the sheet. Default: the first that is not hidden. */
+  sheet?: string | number | null | undefined
+  /**
+   * `true`: the first line has the names · `false`: there are no names, and the columns are `column_1`, `column_2` … · a list: the names of a file that has none. To replace names, give a list and skip the line that has them.
+   *
+   * Default: `true`.
+   */
+  header?: boolean | string[] | null | undefined
+  /**
+   * Rows to leave out at the beginning.
+   *
+   * Default: `0`.
+   */
+  skip_rows?: number | null | undefined
+  /**
+   * Files to read of a zip archive: names, in which `*` stands for any text. Without it, every file is read. Their records come in the order of the archive.
+   *
+   * Example: `orders-*.csv`.
+   *
+   * Example: `["2025/orders.csv","2026/orders.csv"]`.
+   */
+  entries?: string | string[] | null | undefined
+}
+
 export type FormatKeys =
   | JsonFormatConfig
   | JsonlFormatConfig
   | CsvFormatConfig
   | TsvFormatConfig
+  | XmlFormatConfig
+  | ExcelFormatConfig
 
 export type FormatConfig =
   | 'json'
   | 'jsonl'
   | 'csv'
   | 'tsv'
+  | 'xml'
+  | 'excel'
   | FormatKeys
 
 export interface ResponseActionKeys {
@@ -978,13 +1044,13 @@ export interface EndpointConfig {
   /**
    * How the body is written, where its content type says something else or nothing. Without it, the content type decides, and then the ending of the name.
    *
-   * Allowed: `json`, `jsonl`, `csv`, `tsv`.
+   * Allowed: `json`, `jsonl`, `csv`, `tsv`, `xml`, `excel`.
    *
    * Example: `jsonl`.
    *
    * Example: `{"type":"csv","delimiter":";"}`.
    */
-  format?: 'json' | 'jsonl' | 'csv' | 'tsv' | FormatKeys | null | undefined
+  format?: 'json' | 'jsonl' | 'csv' | 'tsv' | 'xml' | 'excel' | FormatKeys | null | undefined
   /**
    * Encoding of the text, where the content type says a wrong one or none. A byte order mark counts more. Bytes that are no text in it are an error.
    *

@@ -58,12 +58,49 @@ const jsonl = z
   .strictObject({ type: z.literal('jsonl'), ...archive })
   .meta({ description: 'Lines of JSON, also called NDJSON. Each value is a record.' })
 
+const xml = z
+  .strictObject({
+    type: z.literal('xml'),
+    list_elements: key(z.array(name), {
+      description:
+        'Elements that are always lists, also where there is one. With the element around it, the list is there where there is none, too.',
+      examples: [['item'], ['channel.item', 'order.line']],
+    }),
+    attribute_prefix: key(z.string(), { description: 'Text before the names of attributes.', default: '' }),
+    text_key: key(name, {
+      description: 'The field for the text of an element that has attributes or elements, too.',
+      default: 'text',
+    }),
+    ...archive,
+  })
+  .meta({
+    description:
+      'XML. Attributes and elements become fields, and values stay texts. `data_selector` begins with the outermost element, as in `rss.channel.item`.',
+  })
+
+const excel = z
+  .strictObject({
+    type: z.literal('excel'),
+    sheet: key(z.union([name, z.int().min(1)]), 'Name or number of the sheet. Default: the first that is not hidden.'),
+    header,
+    skip_rows: key(z.int().min(0), { description: 'Rows to leave out at the beginning.', default: 0 }),
+    ...archive,
+  })
+  .meta({ description: 'A workbook of Excel (`.xlsx`). Dates become texts such as `2026-01-31`.' })
+
 /** How a body is written. */
-const bodyFormats = [json, jsonl, csv, tsv] as const
+const bodyFormats = [json, jsonl, csv, tsv, xml, excel] as const
 
 type FormatSchema = (typeof bodyFormats)[number]
 
-const formatNames = ['json', 'jsonl', 'csv', 'tsv'] as const satisfies readonly z.output<FormatSchema>['type'][]
+const formatNames = [
+  'json',
+  'jsonl',
+  'csv',
+  'tsv',
+  'xml',
+  'excel',
+] as const satisfies readonly z.output<FormatSchema>['type'][]
 
 /** The key `format` of an endpoint. */
 const format = z.union([z.enum(formatNames), z.discriminatedUnion('type', bodyFormats)]).meta({ id: 'format' })

@@ -17,6 +17,13 @@ export function readingOf({ endpoint, where }: MergedResource, problems: Problem
   if (format != null && typeof format === 'object' && 'header' in format && Array.isArray(format.header)) {
     refuseTwice(format.header, where('endpoint', 'format', 'header'), problems)
   }
+  const type = typeof format === 'string' ? format : format?.type
+  if (type === 'xml' && (endpoint.data_selector ?? '') === '') {
+    problems.add(
+      where('endpoint', 'format'),
+      'XML needs `data_selector`, which begins with the outermost element, as in `rss.channel.item`',
+    )
+  }
   return {
     format: format == null ? undefined : typeof format === 'string' ? { type: format } : format,
     encoding: encoding ?? undefined,

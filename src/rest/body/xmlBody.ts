@@ -1,0 +1,103 @@
+import type { BodyFormat } from '../document/declaration/formatKeys.js'
+import { BodyFormatError } from './bodyError.js'
+import { readXml } from './xmlEvents.js'
+
+export type XmlFormat = Extract<BodyFormat, { type: 'xml' }>
+
+/** An element that is not closed yet. Values are JSON. */
+interface Element {
+  readonly name: string
+  readonly path: string
+  readonly attributes: ReadonlyMap<string, string>
+  readonly children: Map<string, string[]>
+  readonly isNull: boolean
+  text: string
+}
+
+/**
+ * An XML text as JSON: `{"root": {…}}`. Attributes and elements are members, values are texts. Elements that repeat are a
+ * list, those of `list_elements` always. An element without anything in it is null.
+ */
+export async function xmlBody(bytes: Uint8Array, format: XmlFormat): Promise<Uint8Array> {
+  const prefix = format.attribute_prefix ?? ''
+  const textKey = format.text_key ?? 'text'
+  const lists = (format.list_elements ?? []).map(listElement)
+  const open: Element[] = []
+  let whole = ''
+  await readXml(bytes, {
+    open(name, written) {
+      const entries = Object.entries(written).filter(([key]) => !/^xmlns(?::|$)/.test(key))
+      const isNull = entries.some(([key, value]) => key === 'xsi:nil' && /^(?:true|1)$/.test(value))
+      const attributes = new Map(
+        entries.filter(([key]) => key !== 'xsi:nil').map(([key, text]) => [prefix + key, text]),
+      )
+      const path = `${open.at(-1)?.path ?? ''}.${name}`
+      open.push({ name, path, attributes, children: new Map(), isNull, text: '' })
+    },
+    text(text) {
+      const element = open.at(-1)
+      if (element !== undefined) element.text += text
+    },
+    close() {
+      const element = open.pop() as Element
+      for (const { last, within } of lists) {
+        if (within !== '' && element.path.endsWith(within) && !element.children.has(last))
+          element.children.set(last, [])
+      }
+      const json = elementJson(element, textKey, name => isList(lists, element.path, name))
+      const parent = open.at(-1)
+      if (parent === undefined) whole = `{${JSON.stringify(element.name)}:${json}}`
+      else {
+        const siblings = parent.children.get(element.name)
+        if (siblings === undefined) parent.children.set(element.name, [json])
+        else siblings.push(json)
+      }
+    },
+  })
+  return Buffer.from(whole)
+}
+
+/** The end of a path whose last element is a list: `item`, or `channel.item`. */
+interface ListElement {
+  readonly last: string
+  /** `.channel`, or nothing. */
+  readonly within: string
+}
+
+function listElement(text: string): ListElement {
+  const dot = text.lastIndexOf('.')
+  return { last: text.slice(dot + 1), within: dot < 0 ? '' : `.${text.slice(0, dot)}` }
+}
+
+function isList(lists: readonly ListElement[], path: string, name: string): boolean {
+  return lists.some(({ last, within }) => last === name && path.endsWith(within))
+}
+
+function elementJson(element: Element, textKey: string, isListed: (name: string) => boolean): string {
+  const { name, attributes, children, text, isNull } = element
+  const isEmpty = attributes.size === 0 && children.size === 0
+  if (isEmpty) return isNull || text === '' ? 'null' : JSON.stringify(text)
+  const members: string[] = []
+  const seen = new Set<string>()
+  const add = (key: string, json: string): void => {
+    if (seen.has(key)) throw twice(name, key)
+    seen.add(key)
+    members.push(`${JSON.stringify(key)}:${json}`)
+  }
+  for (const [key, value] of attributes) add(key, JSON.stringify(value))
+  for (const [key, values] of children) {
+    const [only] = values
+    add(key, values.length === 1 && !isListed(key) ? (only as string) : `[${values.join(',')}]`)
+  }
+  // Between elements, white space is layout.
+  if (text.trim() !== '') add(textKey, JSON.stringify(text))
+  return `{${members.join(',')}}`
+}
+
+function twice(element: string, key: string): BodyFormatError {
+  const problem = `the element <${element}> has ${JSON.stringify(key)} as attribute, as element or as its text at the same time`
+  return new BodyFormatError(
+    'XML that can be told apart',
+    `${problem}; set \`attribute_prefix\` or \`text_key\` of \`format\``,
+  )
+}
