@@ -17,7 +17,7 @@ const KNOWN_NAMES: Readonly<Record<string, Readonly<Record<string, (type: string
 }
 
 function withTable(type: string): string {
-  return type.replace('string', 'Table')
+  return type.replace(/^string/, 'Table')
 }
 
 function withNames(type: string): string {
@@ -49,8 +49,9 @@ const KINDS: Readonly<Record<string, string>> = {
 
 const IMPORTS = `import type { JsonObject, JsonValue } from '../../../json/value.js'
 import type { Secret, SecretReference } from '../../../model/secrets/secret.js'
-import type { Authenticator, Paginator, Transport } from '../../api.js'
-import type { RecordsFunction, ResponseFunction } from '../model.js'
+import type { MadeRecord, RecordFunction } from '../../../model/userFunction.js'
+import type { OwnAuthenticator, OwnPaginator, Transport } from '../../api.js'
+import type { ConvertFunction, RecordsFunction, ResponseFunction } from '../model.js'
 `
 
 const SHORTHANDS = `/** Paginators that a text names alone. */
@@ -94,7 +95,7 @@ function alternatives(schema: z.ZodType, name: string, declared: Declared): stri
     case 'literal':
       return (def.values ?? []).map(literal)
     case 'tuple':
-      return [`[${(def.items ?? []).map(item => reference(item, name, declared)).join(', ')}]`]
+      return [`readonly [${(def.items ?? []).map(item => reference(item, name, declared)).join(', ')}]`]
     case 'array':
       return [listOf(reference(needed(def.element), oneOf(name), declared))]
     case 'record':
@@ -256,7 +257,7 @@ function comment(lines: readonly string[], indent: string): string {
 }
 
 function listOf(type: string): string {
-  return /[|=]/.test(type) ? `(${type})[]` : `${type}[]`
+  return /[|=]/.test(type) ? `readonly (${type})[]` : `readonly ${type}[]`
 }
 
 /** What one of several is called. */

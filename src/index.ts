@@ -67,6 +67,7 @@ export type {
   RetryDescription,
   Source,
 } from './model/source.js'
+export type { GivenRecord, MadeRecord, RecordFunction } from './model/userFunction.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look/checkSource.js'
 export type { AnyTables, Dataset, KnownTables, QueriedRows, Relation, TablesOf } from './pipeline/look/dataset.js'
 export type { PipelinePlan, PlannedCursor, PlannedList, PlanOptions } from './pipeline/look/describePipeline.js'
@@ -82,7 +83,10 @@ export type {
   ApiResponse,
   Authenticator,
   Method,
+  OwnAuthenticator,
+  OwnPaginator,
   Paginator,
+  ParamValue,
   RequestBody,
   RequestPatch,
   RetryPolicy,
@@ -148,7 +152,13 @@ export type {
   WriteDispositionKeys,
   XmlFormatConfig,
 } from './rest/document/declaration/configTypes.js'
-export type { RecordsFunction, ResponseActionName, ResponseFunction, ResponseView } from './rest/document/model.js'
+export type {
+  ConvertFunction,
+  RecordsFunction,
+  ResponseActionName,
+  ResponseFunction,
+  ResponseView,
+} from './rest/document/model.js'
 export type { PlaceOf, PropertyPath } from './rest/document/problems.js'
 export { type Fetch, fetchTransport } from './rest/http/fetchTransport.js'
 export { type HostBudget, hostBudget } from './rest/http/hostBudget.js'

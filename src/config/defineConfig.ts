@@ -17,11 +17,11 @@ import type { DocumentPipelineConfig, SourcePipelineConfig } from '../rest/docum
  */
 export function defineConfig<Name extends string = string, Table extends string = Name>(
   config: DocumentPipelineConfig<Name, Table>,
-): DocumentPipelineConfig<Name, Table>
+): DocumentPipelineConfig<NoInfer<Name>, NoInfer<Table>>
 /** The same for a document under `source`. */
 export function defineConfig<Name extends string = string, Table extends string = Name>(
   config: SourcePipelineConfig<Name, Table>,
-): SourcePipelineConfig<Name, Table>
+): SourcePipelineConfig<NoInfer<Name>, NoInfer<Table>>
 export function defineConfig(config: object): object {
   return config
 }

@@ -49,11 +49,7 @@ export interface RestApiOptions {
 }
 
 /** A `rest_api` document with resource and table names that TypeScript knows. */
-export interface RestApiDocument<Name extends string, Table extends string>
-  extends Omit<RestApiConfig<Name, Table>, 'resources'> {
-  /** The lists to load. A text is the name of a resource and its path. */
-  readonly resources: readonly RestApiConfig<Name, Table>['resources'][number][]
-}
+export type RestApiDocument<Name extends string, Table extends string> = RestApiConfig<Name, Table>
 
 /**
  * A source from a `rest_api` document. Checks all of it and finds its secrets, but requests nothing yet. Does not
@@ -81,7 +77,8 @@ export interface RestApiDocument<Name extends string, Table extends string>
 export function restApi<Name extends string = string, Table extends string = Name>(
   document: RestApiDocument<Name, Table>,
   options: RestApiOptions = {},
-): Source<Name, Table> {
+  // Within `pipeline({ … })`, TypeScript would otherwise infer the names from what is expected there: any text.
+): Source<NoInfer<Name>, NoInfer<Table>> {
   return restApiFrom(document, options) as Source<Name, Table>
 }
 

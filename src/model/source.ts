@@ -10,6 +10,7 @@ import type { SluiceError } from './errors.js'
 import type { RunEvent } from './events.js'
 import type { ResponseJournal } from './responses.js'
 import type { Scrubber } from './secrets/scrubber.js'
+import type { MadeRecord, RecordFunction } from './userFunction.js'
 
 /** Time and randomness, passed in so that results can be repeated. */
 export interface Clock {
@@ -188,9 +189,9 @@ export type DeletePolicy =
 
 /** A step that runs on each record, in order. It is user code. */
 export type ProcessingStep = (
-  | { readonly filter: (record: JsonObject) => boolean }
-  | { readonly map: (record: JsonObject) => JsonObject }
-  | { readonly yield_map: (record: JsonObject) => Iterable<JsonObject> }
+  | { readonly filter: RecordFunction<boolean> }
+  | { readonly map: RecordFunction<MadeRecord> }
+  | { readonly yield_map: RecordFunction<Iterable<MadeRecord>> }
 ) & {
   /** Key path of the function in the document, for messages. */
   readonly path?: string | undefined
@@ -199,7 +200,7 @@ export type ProcessingStep = (
 /** Hints of a resource that shape its tables. Column hints keep dlt's keys. */
 export interface TableHints<Table extends string = string> {
   /** Default: the resource's name. A function names the table of each record. */
-  readonly tableName?: Table | ((record: JsonObject) => string) | undefined
+  readonly tableName?: Table | RecordFunction<string> | undefined
   readonly writeDisposition?: DispositionHint | undefined
   readonly primaryKey?: readonly string[] | undefined
   readonly mergeKey?: readonly string[] | undefined

@@ -1,5 +1,30 @@
-import type { JsonObject } from '../json/value.js'
+import type { JsonObject, JsonValue } from '../json/value.js'
 import { DataError, SluiceError, shortened } from './errors.js'
+
+/**
+ * A record as a user's function gets it. As with `JSON.parse`, TypeScript does not check its members: they are what the
+ * API sent.
+ */
+export interface GivenRecord {
+  readonly [member: string]: ReturnType<typeof JSON.parse>
+}
+
+/**
+ * A function of a record. It may declare what it expects: `(order: Order) => …`. Nothing checks that the records have that
+ * type.
+ */
+export type RecordFunction<Result> = { call(record: GivenRecord): Result }['call']
+
+/**
+ * A record as a user's function may return it: an object, also of an interface or a class, but no list and no promise.
+ * Its members are JSON values, dates, bytes, objects with `toJSON`, or undefined. Anything else in it, such as a Map, is
+ * an error of the run.
+ */
+export type MadeRecord = object & {
+  readonly [Symbol.iterator]?: never
+  readonly [Symbol.asyncIterator]?: never
+  readonly then?: JsonValue | undefined
+}
 
 /** Whether a user's function returned a promise. Such promises are not awaited, unless documented. */
 export function isPromise(value: unknown): value is PromiseLike<unknown> {

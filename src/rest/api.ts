@@ -25,12 +25,15 @@ export interface ApiRequest {
 /** Changes for the next request. Absent keys stay as they were. */
 export interface RequestPatch {
   /** New URL, relative to the previous one. All params are dropped. */
-  readonly url?: string
-  /** Sets query parameters, replacing every occurrence. `null` removes one. */
-  readonly params?: Readonly<Record<string, string | null>>
+  readonly url?: string | undefined
+  /** Sets query parameters, replacing every occurrence. `null` removes one, `undefined` leaves it as it is. */
+  readonly params?: Readonly<Record<string, ParamValue>> | undefined
   /** Sets values in the JSON body (dot path, created if needed) or fields of a form body. */
-  readonly body?: readonly { readonly path: string; readonly value: JsonValue }[]
+  readonly body?: readonly { readonly path: string; readonly value: JsonValue }[] | undefined
 }
+
+/** A query parameter of a paginator. Numbers and booleans are sent as text. */
+export type ParamValue = string | number | bigint | boolean | null | undefined
 
 /**
  * An answer as paginators see it. A paginator may read the body until it has received the page after it. The first
@@ -86,6 +89,9 @@ export interface Paginator {
   readonly shortPages?: ShortPages | undefined
 }
 
+/** A paginator in a document. Without `type`, which tells it from the paginators that the document describes. */
+export type OwnPaginator = Paginator & { readonly type?: undefined }
+
 /** A short page has one of three causes: the list ends, the API caps its pages, or it leaves records out of them. */
 export interface ShortPages {
   /** Records that a page may have. A page with fewer, but not without any, is short. */
@@ -105,6 +111,9 @@ export interface Authenticator {
   /** Gets new credentials after a 401. True if the request is worth repeating. Concurrent calls share one renewal. */
   renew?(context: SignContext): Promise<boolean>
 }
+
+/** An authenticator in a document. Without `type`, which tells it from those that the document describes. */
+export type OwnAuthenticator = Authenticator & { readonly type?: undefined }
 
 /** What a signer may use. All attempts at one request share one object, so a signer can recognise them. */
 export interface SignContext {

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { elements } from '../json/bytes.js'
 import { compilePath } from '../json/path.js'
-import type { JsonObject } from '../json/value.js'
 import { stringifyJson } from '../json/write.js'
 import { scrubber as createScrubber, type Scrubber } from '../model/secrets/scrubber.js'
 import { Secret } from '../model/secrets/secret.js'
@@ -14,7 +13,7 @@ import {
   ResourceNotes,
   type Source,
 } from '../model/source.js'
-import { functionError, isRecord, shownResult, unheard } from '../model/userFunction.js'
+import { functionError, isRecord, type MadeRecord, shownResult, unheard } from '../model/userFunction.js'
 import type { Authenticator, Paginator, RetryPolicy, Transport } from './api.js'
 import { authenticators, carriedBy } from './auth/authKinds.js'
 import { customAuthenticator } from './auth/customAuthenticator.js'
@@ -249,19 +248,19 @@ function functionResource(resource: FunctionResource): Resource {
 async function* functionPages(resource: FunctionResource, context: ExtractContext): AsyncGenerator<Page, ListEnd> {
   const { signal, window, emit, notes, maxPages = Number.POSITIVE_INFINITY } = context
   const mask = ownMask(resource)
-  const page = (records: readonly JsonObject[]): Page => {
+  const page = (records: readonly MadeRecord[]): Page => {
     const bytes = mask(encoded(resource, records), notes)
     emit({ type: 'page', resource: resource.name, records: records.length, bytes: bytes.length, fromJournal: false })
     return { records: bytes, count: records.length, bytes: bytes.length }
   }
-  let gathered: JsonObject[] = []
+  let gathered: MadeRecord[] = []
   let pages = 0
   for await (const item of userRecords(resource, { signal, window })) {
     signal.throwIfAborted()
     // One list may hold more elements than a call may have arguments.
     if (Array.isArray(item))
-      gathered = gathered.length === 0 ? [...item] : gathered.concat(item as readonly JsonObject[])
-    else gathered.push(item as JsonObject)
+      gathered = gathered.length === 0 ? [...item] : gathered.concat(item as readonly MadeRecord[])
+    else gathered.push(item as MadeRecord)
     if (!Array.isArray(item) && gathered.length < RECORDS_A_PAGE) continue
     yield page(gathered)
     gathered = []
@@ -274,7 +273,7 @@ async function* functionPages(resource: FunctionResource, context: ExtractContex
 async function* userRecords(
   resource: FunctionResource,
   context: Parameters<FunctionResource['records']>[0],
-): AsyncGenerator<JsonObject | readonly JsonObject[]> {
+): AsyncGenerator<MadeRecord | readonly MadeRecord[]> {
   try {
     for await (const item of listOf(resource.records(context))) {
       const wrong = Array.isArray(item) ? item.find(record => !isRecord(record)) : item
@@ -300,7 +299,7 @@ function listOf(result: unknown): ReturnType<FunctionResource['records']> {
 }
 
 /** A record that JSON cannot hold is a mistake of the function. */
-function encoded({ name, path }: FunctionResource, records: readonly JsonObject[]): Buffer {
+function encoded({ name, path }: FunctionResource, records: readonly MadeRecord[]): Buffer {
   try {
     return Buffer.from(stringifyJson(records))
   } catch (error) {

@@ -10,6 +10,7 @@ import { type DemoApi, startDemoApi } from '../../demo/server.js'
 import { driver } from '../../src/destinations/postgres/postgresClient.js'
 import { postgresError } from '../../src/destinations/postgres/postgresErrors.js'
 import {
+  type AnyTables,
   duckdb,
   type PipelineOptions,
   pipeline,
@@ -91,7 +92,7 @@ describe('a pipeline into Postgres', () => {
         const { loadId, rows } = await one.run()
         expect(rows).toEqual((await other.run()).rows)
         expect(loadId).toBeDefined()
-        const dataset = one.dataset()
+        const dataset = one.dataset<AnyTables>()
         expect(await dataset.tables()).toEqual(await other.dataset().tables())
         expect(await dataset.table('feedback_data').count()).toBe(total)
         for (const table of await dataset.tables()) {
@@ -108,7 +109,7 @@ describe('a pipeline into Postgres', () => {
             )
               .map(row => inspect(row, { breakLength: Infinity }))
               .sort()
-          expect(await sorted(dataset)).toEqual(await sorted(other.dataset()))
+          expect(await sorted(dataset)).toEqual(await sorted(other.dataset<AnyTables>()))
         }
         api.advance()
       }

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest'
-import { pipeline, restApi } from '../../src/index.js'
+import { type AnyTables, pipeline, restApi } from '../../src/index.js'
 import { startPostgres } from '../destinations/postgresServer.js'
 import { testApi, testFolder } from './api.js'
 import { type SqlPlace, sqlPlaces } from './sqlPlaces.js'
@@ -39,7 +39,7 @@ async function loaded(open: Open, strategy: Strategy, ...loads: readonly (readon
     home: await testFolder(),
   })
   for (records of loads) await under.run()
-  const dataset = under.dataset()
+  const dataset = under.dataset<AnyTables>()
   const values: Record<string, readonly number[]> = {}
   for (const table of await dataset.tables()) {
     if (!table.startsWith('items__')) continue

@@ -1,6 +1,7 @@
 import type { JsonObject, JsonValue } from '../../json/value.js'
 import type { Secret } from '../../model/secrets/secret.js'
 import type { IncrementalHint, IncrementalWindow, ProcessingStep, TableHints } from '../../model/source.js'
+import type { MadeRecord } from '../../model/userFunction.js'
 import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { Authenticator, Method, Paginator, RetryPolicy, Transport } from '../api.js'
 import type { MaskModel } from '../mask/maskHash.js'
@@ -83,7 +84,13 @@ export interface ListResource extends ResourceBase {
 export type RecordsFunction = (context: {
   readonly signal: AbortSignal
   readonly window?: IncrementalWindow | undefined
-}) => AsyncIterable<JsonObject | readonly JsonObject[]> | Iterable<JsonObject | readonly JsonObject[]>
+}) => AsyncIterable<MadeRecord | readonly MadeRecord[]> | Iterable<MadeRecord | readonly MadeRecord[]>
+
+/**
+ * Turns a cursor's value into what the API expects. It may declare a narrower value: `(seconds: number) => …`. Nothing
+ * checks that. A Date is sent as its ISO text; null leaves the parameter out.
+ */
+export type ConvertFunction = { call(value: JsonValue): JsonValue | Date }['call']
 
 /**
  * Literal text and placeholders, in order. Escaped braces are already plain text. An expression is
@@ -248,7 +255,7 @@ export interface IncrementalModel {
   /** Query parameter for the converted `endValue`. Left out if null. */
   readonly endParam?: string | undefined
   /** Applied to values in requests. Never to records or null. */
-  readonly convert?: ((value: JsonValue, bound: 'lower' | 'upper') => JsonValue) | undefined
+  readonly convert?: ((value: JsonValue, bound: 'lower' | 'upper') => JsonValue | Date) | undefined
   /** Key path of `convert` or `param_format` in the document. */
   readonly convertPath?: string | undefined
 }

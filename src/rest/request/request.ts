@@ -182,7 +182,9 @@ function body({ body }: EndpointModel, scope: Scope): RequestBody | undefined {
 export function applyPatch(request: ApiRequest, patch: RequestPatch): ApiRequest {
   let next = request
   if (patch.url !== undefined) next = { ...next, url: resolveUrl(request, patch.url), params: [] }
-  for (const [name, value] of Object.entries(patch.params ?? {})) next = setParam(next, name, value)
+  for (const [name, value] of Object.entries(patch.params ?? {})) {
+    if (value !== undefined) next = setParam(next, name, value === null ? null : String(value))
+  }
   for (const { path, value } of patch.body ?? []) next = { ...next, body: setInBody(next.body, path, value) }
   return next
 }

@@ -7,6 +7,8 @@ import type { flatPipeline, wrappedPipeline } from '../../../src/config/pipeline
 import type {
   DocumentPipelineConfig,
   EndpointConfig,
+  JsonObject,
+  JsonValue,
   PaginatorConfig,
   ResourceConfig,
   ResourceDefaultsConfig,
@@ -157,19 +159,28 @@ test.each(slips.map(([slip, error], at) => [slip, error, at] as const))(
   },
 )
 
+/** The checker changes nothing, so what is written may be read-only. */
+type Read<Value> = Value extends (...of: never) => unknown
+  ? Value
+  : Value extends readonly JsonValue[]
+    ? Readonly<Value>
+    : string extends keyof Value & (Value extends JsonObject ? string : never)
+      ? Value
+      : { readonly [key in keyof Value]: Read<Value[key]> }
+
 test('the types are those of the declaration', () => {
   type Written = z.input<typeof restDocument>
   // Whatever the checker takes compiles. The other direction: hints of a column have no keys but the known ones and `x-`.
   expectTypeOf<Written>().toExtend<RestApiConfig>()
   expectTypeOf<z.input<typeof flatPipeline>>().toExtend<DocumentPipelineConfig>()
   expectTypeOf<z.input<typeof wrappedPipeline>>().toExtend<SourcePipelineConfig>()
-  expectTypeOf<Omit<EndpointConfig, 'auth'>>().toEqualTypeOf<Omit<z.input<typeof endpoint>, 'auth'>>()
+  expectTypeOf<Read<Omit<EndpointConfig, 'auth'>>>().toEqualTypeOf<Read<Omit<z.input<typeof endpoint>, 'auth'>>>()
   expectTypeOf<PaginatorConfig>().toEqualTypeOf<z.input<typeof paginator>>()
   type Resource = Exclude<Extract<Written['resources'][number], { name: string }>, (...of: never) => unknown>
   type Hints = 'endpoint' | 'columns' | 'nested_hints' | 'name'
-  expectTypeOf<Omit<ResourceConfig, Hints>>().toEqualTypeOf<Omit<Resource, Hints>>()
+  expectTypeOf<Read<Omit<ResourceConfig, Hints>>>().toEqualTypeOf<Read<Omit<Resource, Hints>>>()
   type Defaults = NonNullable<Written['resource_defaults']>
-  expectTypeOf<Omit<ResourceDefaultsConfig, Hints>>().toEqualTypeOf<Omit<Defaults, Hints>>()
+  expectTypeOf<Read<Omit<ResourceDefaultsConfig, Hints>>>().toEqualTypeOf<Read<Omit<Defaults, Hints>>>()
 })
 
 function hover(asked: ts.LanguageService, at: number): string | undefined {

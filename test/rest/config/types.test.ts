@@ -2,7 +2,7 @@ import { expect, expectTypeOf, test } from 'vitest'
 import type {
   AuthConfig,
   EndpointConfig,
-  JsonObject,
+  GivenRecord,
   PaginatorConfig,
   RecordsFunction,
   ResourceConfig,
@@ -96,7 +96,7 @@ const endpoints: readonly EndpointConfig[] = [
 
 test('functions of a document know what they are given', () => {
   type Step = NonNullable<NonNullable<ResourceConfig['processing_steps']>[number]['filter']>
-  expectTypeOf<Parameters<Step>>().toEqualTypeOf<[record: JsonObject]>()
+  expectTypeOf<Parameters<Step>>().toEqualTypeOf<[record: GivenRecord]>()
   expectTypeOf<Parameters<RecordsFunction>[0]['signal']>().toEqualTypeOf<AbortSignal>()
 })
 

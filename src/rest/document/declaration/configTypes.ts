@@ -2,8 +2,9 @@
 
 import type { JsonObject, JsonValue } from '../../../json/value.js'
 import type { Secret, SecretReference } from '../../../model/secrets/secret.js'
-import type { Authenticator, Paginator, Transport } from '../../api.js'
-import type { RecordsFunction, ResponseFunction } from '../model.js'
+import type { MadeRecord, RecordFunction } from '../../../model/userFunction.js'
+import type { OwnAuthenticator, OwnPaginator, Transport } from '../../api.js'
+import type { ConvertFunction, RecordsFunction, ResponseFunction } from '../model.js'
 
 export interface BearerAuthConfig {
   /** A token in the header Authorization. */
@@ -93,7 +94,7 @@ export interface Oauth2JwtAuthConfig {
   /** Address that gives tokens. It is also the audience of the assertion. */
   auth_endpoint?: string | null | undefined
   /** Scopes: a list, or a text with spaces between them. */
-  scopes?: string | string[] | null | undefined
+  scopes?: string | readonly string[] | null | undefined
   /**
    * More headers of the token request.
    *
@@ -136,7 +137,7 @@ export interface LoginAuthConfig {
    *
    * Example: `{"user":"ann","password":"${secrets.password}"}`.
    */
-  json?: { [name: string]: string | number | boolean | null | Secret | JsonObject | JsonValue[] } | null | undefined
+  json?: { [name: string]: string | number | boolean | null | Secret | JsonObject | readonly JsonValue[] } | null | undefined
   /** Form body of the login. It may hold secrets. */
   data?: { [name: string]: string | number | boolean | null | Secret } | null | undefined
   /** Headers of the login. They may hold secrets. */
@@ -203,7 +204,7 @@ export type AuthConfig =
   | 'oauth2_jwt'
   | 'login'
   | AuthKeys
-  | Authenticator
+  | OwnAuthenticator
 
 /** Looks at the first page: links, totals, cursors. */
 export interface AutoPaginatorConfig {
@@ -463,7 +464,7 @@ export type PaginatorConfig =
   | 'header_cursor'
   | 'page_number'
   | PaginatorKeys
-  | Paginator
+  | OwnPaginator
 
 export interface RetryConfig {
   /**
@@ -477,7 +478,7 @@ export interface RetryConfig {
    *
    * Default: `[429,500,502,503,504]`.
    */
-  statuses?: (number | string)[] | null | undefined
+  statuses?: readonly (number | string)[] | null | undefined
   /**
    * Whether to retry after a dropped connection or a timeout.
    *
@@ -517,7 +518,7 @@ export interface RetryConfig {
    */
   jitter?: 'full' | 'none' | null | undefined
   /** A successful answer that contains this text is retried too. */
-  body_contains?: string | string[] | null | undefined
+  body_contains?: string | readonly string[] | null | undefined
 }
 
 export interface RateLimitConfig {
@@ -548,7 +549,7 @@ export interface ClientConfig {
    *
    * Allowed: `bearer`, `api_key`, `http_basic`, `oauth2_client_credentials`, `oauth2_jwt`, `login`.
    */
-  auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | 'login' | AuthKeys | Authenticator | null | undefined
+  auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | 'login' | AuthKeys | OwnAuthenticator | null | undefined
   /**
    * Paginator of every endpoint without one of its own.
    *
@@ -556,13 +557,13 @@ export interface ClientConfig {
    *
    * Default: `auto`.
    */
-  paginator?: 'auto' | 'single_page' | 'json_link' | 'json_response' | 'header_link' | 'cursor' | 'header_cursor' | 'page_number' | PaginatorKeys | Paginator | null | undefined
+  paginator?: 'auto' | 'single_page' | 'json_link' | 'json_response' | 'header_link' | 'cursor' | 'header_cursor' | 'page_number' | PaginatorKeys | OwnPaginator | null | undefined
   /**
    * Other hosts or origins that may receive credentials and configured headers.
    *
    * Example: `["files.example.com","http://localhost:8080"]`.
    */
-  allowed_hosts?: string[] | null | undefined
+  allowed_hosts?: readonly string[] | null | undefined
   /** When and how often a failed request is sent again. */
   retry?: RetryConfig | null | undefined
   /** Most requests at the same time. Without it, Sluice adapts. */
@@ -638,7 +639,7 @@ export interface IncrementalParamConfig {
   /** How far to look back: seconds if `initial_value` is a timestamp, days if it is a date, else an amount. Without it, the values decide. */
   lag?: number | null | undefined
   /** Key that recognises records that were loaded before. Default: that of the resource. Empty: none. */
-  primary_key?: string | string[] | null | undefined
+  primary_key?: string | readonly string[] | null | undefined
   /**
    * Take the window from a scheduler. Not supported: give `initial_value` and `end_value`.
    *
@@ -660,9 +661,9 @@ export interface IncrementalParamConfig {
    */
   param_time_zone?: string | null | undefined
   /** TypeScript: converts the cursor value into the form that the API wants. Records stay as they are. */
-  convert?: ((value: JsonValue) => JsonValue) | null | undefined
+  convert?: ConvertFunction | null | undefined
   /** Older name of `convert`. */
-  transform?: ((value: JsonValue) => JsonValue) | null | undefined
+  transform?: ConvertFunction | null | undefined
 }
 
 export type ParamValueConfig =
@@ -671,7 +672,7 @@ export type ParamValueConfig =
   | boolean
   | bigint
   | null
-  | (string | number | boolean | bigint | null)[]
+  | readonly (string | number | boolean | bigint | null)[]
   | ResolveParamConfig
   | IncrementalParamConfig
   | Secret
@@ -688,7 +689,7 @@ export interface JsonFormatConfig {
    *
    * Example: `["2025/orders.csv","2026/orders.csv"]`.
    */
-  entries?: string | string[] | null | undefined
+  entries?: string | readonly string[] | null | undefined
 }
 
 /** Lines of JSON, also called NDJSON. Each value is a record. */
@@ -702,7 +703,7 @@ export interface JsonlFormatConfig {
    *
    * Example: `["2025/orders.csv","2026/orders.csv"]`.
    */
-  entries?: string | string[] | null | undefined
+  entries?: string | readonly string[] | null | undefined
 }
 
 /** Comma-separated values. They stay texts, unless hints name a type. */
@@ -736,7 +737,7 @@ export interface CsvFormatConfig {
    *
    * Default: `true`.
    */
-  header?: boolean | string[] | null | undefined
+  header?: boolean | readonly string[] | null | undefined
   /**
    * Lines to leave out at the beginning, such as a title above the names.
    *
@@ -756,7 +757,7 @@ export interface CsvFormatConfig {
    *
    * Example: `["2025/orders.csv","2026/orders.csv"]`.
    */
-  entries?: string | string[] | null | undefined
+  entries?: string | readonly string[] | null | undefined
 }
 
 /** Tab-separated values. */
@@ -790,7 +791,7 @@ export interface TsvFormatConfig {
    *
    * Default: `true`.
    */
-  header?: boolean | string[] | null | undefined
+  header?: boolean | readonly string[] | null | undefined
   /**
    * Lines to leave out at the beginning, such as a title above the names.
    *
@@ -810,7 +811,7 @@ export interface TsvFormatConfig {
    *
    * Example: `["2025/orders.csv","2026/orders.csv"]`.
    */
-  entries?: string | string[] | null | undefined
+  entries?: string | readonly string[] | null | undefined
 }
 
 /** XML. Attributes and elements become fields, and values stay texts. `data_selector` begins with the outermost element, as in `rss.channel.item`. */
@@ -824,7 +825,7 @@ export interface XmlFormatConfig {
    *
    * Example: `["channel.item","order.line"]`.
    */
-  list_elements?: string[] | null | undefined
+  list_elements?: readonly string[] | null | undefined
   /**
    * Text before the names of attributes.
    *
@@ -844,7 +845,7 @@ export interface XmlFormatConfig {
    *
    * Example: `["2025/orders.csv","2026/orders.csv"]`.
    */
-  entries?: string | string[] | null | undefined
+  entries?: string | readonly string[] | null | undefined
 }
 
 /** A workbook of Excel (`.xlsx`). Dates become texts such as `2026-01-31`. */
@@ -858,7 +859,7 @@ export interface ExcelFormatConfig {
    *
    * Default: `true`.
    */
-  header?: boolean | string[] | null | undefined
+  header?: boolean | readonly string[] | null | undefined
   /**
    * Rows to leave out at the beginning.
    *
@@ -872,7 +873,7 @@ export interface ExcelFormatConfig {
    *
    * Example: `["2025/orders.csv","2026/orders.csv"]`.
    */
-  entries?: string | string[] | null | undefined
+  entries?: string | readonly string[] | null | undefined
 }
 
 export type FormatKeys =
@@ -910,7 +911,7 @@ export interface ResponseActionKeys {
    *
    * Allowed: `ignore`, `skip_page`, `stop`, `retry`, `fail`, `empty`.
    */
-  action: 'ignore' | 'skip_page' | 'stop' | 'retry' | 'fail' | 'empty' | ResponseFunction | ResponseFunction[]
+  action: 'ignore' | 'skip_page' | 'stop' | 'retry' | 'fail' | 'empty' | ResponseFunction | readonly ResponseFunction[]
 }
 
 export type ResponseActionConfig =
@@ -969,7 +970,7 @@ export interface IncrementalConfig {
   /** How far to look back: seconds if `initial_value` is a timestamp, days if it is a date, else an amount. Without it, the values decide. */
   lag?: number | null | undefined
   /** Key that recognises records that were loaded before. Default: that of the resource. Empty: none. */
-  primary_key?: string | string[] | null | undefined
+  primary_key?: string | readonly string[] | null | undefined
   /**
    * Take the window from a scheduler. Not supported: give `initial_value` and `end_value`.
    *
@@ -991,7 +992,7 @@ export interface IncrementalConfig {
    */
   param_time_zone?: string | null | undefined
   /** TypeScript: converts the cursor value into the form that the API wants. Records stay as they are. */
-  convert?: ((value: JsonValue) => JsonValue) | null | undefined
+  convert?: ConvertFunction | null | undefined
   /** End of a backfill. The run then neither reads nor writes state. Needs `initial_value`. */
   end_value?: string | number | boolean | bigint | null | undefined
   /** Query parameter for the value to start from. */
@@ -1032,7 +1033,7 @@ export interface EndpointConfig {
    *
    * Default: `auto`.
    */
-  paginator?: 'auto' | 'single_page' | 'json_link' | 'json_response' | 'header_link' | 'cursor' | 'header_cursor' | 'page_number' | PaginatorKeys | Paginator | null | undefined
+  paginator?: 'auto' | 'single_page' | 'json_link' | 'json_response' | 'header_link' | 'cursor' | 'header_cursor' | 'page_number' | PaginatorKeys | OwnPaginator | null | undefined
   /** JSONPath of the records in the body. Without it, Sluice looks for the list in the first page. */
   data_selector?: string | null | undefined
   /**
@@ -1068,7 +1069,7 @@ export interface EndpointConfig {
    *
    * Example: `["","N/A"]`.
    */
-  null_values?: string[] | null | undefined
+  null_values?: readonly string[] | null | undefined
   /**
    * For records that are lists of values: the path of the list with their names in the body, or the names. A list of names among the records is no record.
    *
@@ -1080,7 +1081,7 @@ export interface EndpointConfig {
    *
    * Example: `["id","name"]`.
    */
-  columns_from?: string | string[] | null | undefined
+  columns_from?: string | readonly string[] | null | undefined
   /**
    * For a map of records: the field that takes the name of each member. `data_selector` leads to the map. A value that is no object goes into the field `value`.
    *
@@ -1088,7 +1089,7 @@ export interface EndpointConfig {
    */
   key_column?: string | null | undefined
   /** What to do with certain answers. The first that matches counts. */
-  response_actions?: ResponseActionConfig[] | null | undefined
+  response_actions?: readonly ResponseActionConfig[] | null | undefined
   /** Load only what is new. */
   incremental?: IncrementalConfig | null | undefined
   /**
@@ -1096,7 +1097,7 @@ export interface EndpointConfig {
    *
    * Allowed: `bearer`, `api_key`, `http_basic`, `oauth2_client_credentials`, `oauth2_jwt`, `login`.
    */
-  auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | 'login' | AuthKeys | Authenticator | null | undefined
+  auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | 'login' | AuthKeys | OwnAuthenticator | null | undefined
   /** Replaces keys of `client.retry`. */
   retry?: RetryConfig | null | undefined
   /**
@@ -1139,11 +1140,11 @@ export interface EndpointConfig {
 
 export interface ProcessingStepConfig {
   /** Keeps records for which it returns true. */
-  filter?: ((record: JsonObject) => boolean) | null | undefined
+  filter?: RecordFunction<boolean> | null | undefined
   /** Replaces a record. */
-  map?: ((record: JsonObject) => JsonObject) | null | undefined
+  map?: RecordFunction<MadeRecord> | null | undefined
   /** Replaces a record by several. */
-  yield_map?: ((record: JsonObject) => Iterable<JsonObject>) | null | undefined
+  yield_map?: RecordFunction<Iterable<MadeRecord>> | null | undefined
 }
 
 export interface WriteDispositionKeys {
@@ -1172,7 +1173,7 @@ export interface WriteDispositionKeys {
    *
    * Default: `["_dlt_valid_from","_dlt_valid_to"]`.
    */
-  validity_column_names?: [string, string] | null | undefined
+  validity_column_names?: readonly [string, string] | null | undefined
   /**
    * `scd2`: end date of rows that are still valid. Default: NULL.
    *
@@ -1273,7 +1274,7 @@ export interface ColumnConfig {
 
 export type ColumnsConfig =
   | { [name: string]: ColumnConfig | null }
-  | ColumnConfig[]
+  | readonly ColumnConfig[]
 
 export interface SchemaContractKeys {
   /**
@@ -1327,9 +1328,9 @@ export interface NestedHintConfig {
    *
    * Example: `["shop","day"]`.
    */
-  primary_key?: string | string[] | null | undefined
+  primary_key?: string | readonly string[] | null | undefined
   /** Merge: all old rows with a value that arrives in these columns are deleted first. */
-  merge_key?: string | string[] | null | undefined
+  merge_key?: string | readonly string[] | null | undefined
   /**
    * Hints for columns: a map from name to hints, or a list of hints with names.
    *
@@ -1355,7 +1356,7 @@ export interface NestedHintConfig {
   /** Format of the files of the table where rows are kept as files: `parquet`, `jsonl` or `csv`. Elsewhere stored for dlt, and without effect. */
   file_format?: string | null | undefined
   /** References to other tables, stored with the schema. */
-  references?: JsonObject[] | null | undefined
+  references?: readonly JsonObject[] | null | undefined
 }
 
 export interface ResourceKeys<Table extends string = string> {
@@ -1366,11 +1367,11 @@ export interface ResourceKeys<Table extends string = string> {
    *
    * Example: `[{"id":"eu"},{"id":"us"}]`.
    */
-  records?: JsonObject[] | RecordsFunction | null | undefined
+  records?: readonly JsonObject[] | RecordsFunction | null | undefined
   /** Fields of the parent’s record to copy into the child. Field `id` of parent `orders` becomes `_orders_id`. */
-  include_from_parent?: string[] | null | undefined
+  include_from_parent?: readonly string[] | null | undefined
   /** TypeScript: functions that see each record, in order. */
-  processing_steps?: ProcessingStepConfig[] | null | undefined
+  processing_steps?: readonly ProcessingStepConfig[] | null | undefined
   /**
    * What nobody may see, by its path in the record: through lists, `*` is any member, `$..` any depth. `hash`: an HMAC of the value, the same in every run · `redact`: `***` · `drop`: left out · `last4`: its last four characters. Applied before an answer is journaled. A path adds to those of the defaults; null cancels one.
    *
@@ -1392,7 +1393,7 @@ export interface ResourceKeys<Table extends string = string> {
    */
   selected?: boolean | null | undefined
   /** Name of the table. Default: the name of the resource. */
-  table_name?: Table | ((record: JsonObject) => string) | null | undefined
+  table_name?: Table | RecordFunction<string> | null | undefined
   /**
    * What happens to rows that are there already.
    *
@@ -1408,9 +1409,9 @@ export interface ResourceKeys<Table extends string = string> {
    *
    * Example: `["shop","day"]`.
    */
-  primary_key?: string | string[] | null | undefined
+  primary_key?: string | readonly string[] | null | undefined
   /** Merge: all old rows with a value that arrives in these columns are deleted first. */
-  merge_key?: string | string[] | null | undefined
+  merge_key?: string | readonly string[] | null | undefined
   /**
    * Hints for columns: a map from name to hints, or a list of hints with names.
    *
@@ -1436,7 +1437,7 @@ export interface ResourceKeys<Table extends string = string> {
   /** Format of the files of the table where rows are kept as files: `parquet`, `jsonl` or `csv`. Elsewhere stored for dlt, and without effect. */
   file_format?: string | null | undefined
   /** References to other tables, stored with the schema. */
-  references?: JsonObject[] | null | undefined
+  references?: readonly JsonObject[] | null | undefined
   /** Hints for nested tables, by the path of their list. */
   nested_hints?: { [name: string]: NestedHintConfig } | null | undefined
   /**
@@ -1465,11 +1466,11 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
    *
    * Example: `[{"id":"eu"},{"id":"us"}]`.
    */
-  records?: JsonObject[] | RecordsFunction | null | undefined
+  records?: readonly JsonObject[] | RecordsFunction | null | undefined
   /** Fields of the parent’s record to copy into the child. Field `id` of parent `orders` becomes `_orders_id`. */
-  include_from_parent?: string[] | null | undefined
+  include_from_parent?: readonly string[] | null | undefined
   /** TypeScript: functions that see each record, in order. */
-  processing_steps?: ProcessingStepConfig[] | null | undefined
+  processing_steps?: readonly ProcessingStepConfig[] | null | undefined
   /**
    * What nobody may see, by its path in the record: through lists, `*` is any member, `$..` any depth. `hash`: an HMAC of the value, the same in every run · `redact`: `***` · `drop`: left out · `last4`: its last four characters. Applied before an answer is journaled. A path adds to those of the defaults; null cancels one.
    *
@@ -1491,7 +1492,7 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
    */
   selected?: boolean | null | undefined
   /** Name of the table. Default: the name of the resource. */
-  table_name?: Table | ((record: JsonObject) => string) | null | undefined
+  table_name?: Table | RecordFunction<string> | null | undefined
   /**
    * What happens to rows that are there already.
    *
@@ -1507,9 +1508,9 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
    *
    * Example: `["shop","day"]`.
    */
-  primary_key?: string | string[] | null | undefined
+  primary_key?: string | readonly string[] | null | undefined
   /** Merge: all old rows with a value that arrives in these columns are deleted first. */
-  merge_key?: string | string[] | null | undefined
+  merge_key?: string | readonly string[] | null | undefined
   /**
    * Hints for columns: a map from name to hints, or a list of hints with names.
    *
@@ -1535,7 +1536,7 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
   /** Format of the files of the table where rows are kept as files: `parquet`, `jsonl` or `csv`. Elsewhere stored for dlt, and without effect. */
   file_format?: string | null | undefined
   /** References to other tables, stored with the schema. */
-  references?: JsonObject[] | null | undefined
+  references?: readonly JsonObject[] | null | undefined
   /** Hints for nested tables, by the path of their list. */
   nested_hints?: { [name: string]: NestedHintConfig } | null | undefined
   /**
@@ -1554,7 +1555,7 @@ export interface RestApiConfig<Name extends string = string, Table extends strin
   /** The API: what all resources have in common. */
   client: ClientConfig
   /** The lists to load. A text is the name of a resource and its path. */
-  resources: (Name | ResourceConfig<Name, Table> | (RecordsFunction & NamedResource<Name>))[]
+  resources: readonly (Name | ResourceConfig<Name, Table> | (RecordsFunction & NamedResource<Name>))[]
   /** Defaults for the keys of every resource. */
   resource_defaults?: ResourceDefaultsConfig<Table> | null | undefined
 }
@@ -1607,7 +1608,7 @@ export interface DocumentPipelineConfig<Name extends string = string, Table exte
   /** The API: what all resources have in common. */
   client: ClientConfig
   /** The lists to load. A text is the name of a resource and its path. */
-  resources: (Name | ResourceConfig<Name, Table> | (RecordsFunction & NamedResource<Name>))[]
+  resources: readonly (Name | ResourceConfig<Name, Table> | (RecordsFunction & NamedResource<Name>))[]
   /** Defaults for the keys of every resource. */
   resource_defaults?: ResourceDefaultsConfig<Table> | null | undefined
 }
@@ -1641,7 +1642,7 @@ export interface SourceConfig<Name extends string = string, Table extends string
   /** The API: what all resources have in common. */
   client: ClientConfig
   /** The lists to load. A text is the name of a resource and its path. */
-  resources: (Name | ResourceConfig<Name, Table> | (RecordsFunction & NamedResource<Name>))[]
+  resources: readonly (Name | ResourceConfig<Name, Table> | (RecordsFunction & NamedResource<Name>))[]
   /** Defaults for the keys of every resource. */
   resource_defaults?: ResourceDefaultsConfig<Table> | null | undefined
 }

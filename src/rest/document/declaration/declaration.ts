@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { JsonObject } from '../../../json/value.js'
+import type { MadeRecord, RecordFunction } from '../../../model/userFunction.js'
 import type { Transport } from '../../api.js'
 import { maskKinds } from '../../mask/maskRules.js'
 import type { RecordsFunction } from '../model.js'
@@ -41,12 +41,12 @@ const client = z.strictObject({
 })
 
 const recordFunction = <Result>(result: string) =>
-  functionOf<(record: JsonObject) => Result>('a function of a record', `(record: JsonObject) => ${result}`)
+  functionOf<RecordFunction<Result>>('a function of a record', `RecordFunction<${result}>`)
 
 const processingStep = z.strictObject({
   filter: key(recordFunction<boolean>('boolean'), 'Keeps records for which it returns true.'),
-  map: key(recordFunction<JsonObject>('JsonObject'), 'Replaces a record.'),
-  yield_map: key(recordFunction<Iterable<JsonObject>>('Iterable<JsonObject>'), 'Replaces a record by several.'),
+  map: key(recordFunction<MadeRecord>('MadeRecord'), 'Replaces a record.'),
+  yield_map: key(recordFunction<Iterable<MadeRecord>>('Iterable<MadeRecord>'), 'Replaces a record by several.'),
 })
 
 const recordsFunction = functionOf<RecordsFunction>('a function that yields records', 'RecordsFunction')

@@ -106,7 +106,10 @@ const formatNames = [
 const format = z.union([z.enum(formatNames), z.discriminatedUnion('type', bodyFormats)]).meta({ id: 'format' })
 
 /** A format with its options, as written. */
-export type BodyFormat = z.output<FormatSchema>
+export type BodyFormat = ReadonlyLists<z.output<FormatSchema>>
+
+type ReadonlyLists<Keys> = Keys extends object ? { readonly [key in keyof Keys]: ReadonlyList<Keys[key]> } : never
+type ReadonlyList<Value> = Value extends (infer Item)[] ? readonly Item[] : Value
 
 /** The keys of an endpoint that say how bytes become records. */
 export const bodyKeys = {

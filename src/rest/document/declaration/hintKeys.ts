@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { JsonObject } from '../../../json/value.js'
+import type { RecordFunction } from '../../../model/userFunction.js'
 import { CONTRACT_MODES, DATA_TYPES, MERGE_STRATEGIES, WRITE_DISPOSITIONS } from '../../../schema/schemaTypes.js'
 import { functionOf, jsonObject, jsonValue, key, name, names, required } from './pieces.js'
 
@@ -142,10 +142,7 @@ export const tableHints = {
 
 export const resourceTableName = z.union([
   name,
-  functionOf<(record: JsonObject) => string>(
-    'a function that names the table of a record',
-    '(record: JsonObject) => string',
-  ),
+  functionOf<RecordFunction<string>>('a function that names the table of a record', 'RecordFunction<string>'),
 ])
 
 export const nestedHints = z

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import type { JsonValue } from '../../../json/value.js'
+import type { ConvertFunction } from '../model.js'
 import { functionOf, key, name, names, required, scalar } from './pieces.js'
 
-const convert = functionOf<(value: JsonValue) => JsonValue>('a function of a value', '(value: JsonValue) => JsonValue')
+const convert = functionOf<ConvertFunction>('a function of a value', 'ConvertFunction')
 
 const window = {
   cursor_path: required(name, {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Authenticator, Paginator } from '../../api.js'
+import type { OwnAuthenticator, OwnPaginator } from '../../api.js'
 import { authKinds } from '../../auth/authKinds.js'
 import { paginatorKinds } from '../../paginators/kinds.js'
 import { typescriptOnly } from './pieces.js'
@@ -27,16 +27,16 @@ type TypeAlone<Config> = Config extends { type: infer Type extends string }
 export type AuthType = NonNullable<z.input<AuthSchema>['type']>
 
 /** A user's own paginator object. See `Paginator`. */
-const customPaginator = typescriptOnly<Paginator>(
+const customPaginator = typescriptOnly<OwnPaginator>(
   'a paginator',
-  'Paginator',
-  value => typeof (value as Partial<Paginator> | null | undefined)?.next === 'function',
+  'OwnPaginator',
+  value => typeof (value as Partial<OwnPaginator> | null | undefined)?.next === 'function',
 )
 
-const customAuthenticator = typescriptOnly<Authenticator>(
+const customAuthenticator = typescriptOnly<OwnAuthenticator>(
   'an authenticator',
-  'Authenticator',
-  value => typeof (value as Partial<Authenticator> | null | undefined)?.sign === 'function',
+  'OwnAuthenticator',
+  value => typeof (value as Partial<OwnAuthenticator> | null | undefined)?.sign === 'function',
 )
 
 const autoPaginator = z
