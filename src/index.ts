@@ -78,6 +78,7 @@ export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeli
 export type { ReplayOptions } from './pipeline/run/replayPipeline.js'
 export type { Refresh, RunOptions, RunResult, RunWarning } from './pipeline/setup.js'
 export type {
+  AnswerCondition,
   ApiPage,
   ApiRequest,
   ApiResponse,
@@ -95,8 +96,10 @@ export type {
   Transport,
   TransportRequest,
   TransportResponse,
+  WaitFrom,
 } from './rest/api.js'
 export type {
+  AnswerConditionConfig,
   ApiKeyAuthConfig,
   AuthConfig,
   AuthKeys,
@@ -148,17 +151,23 @@ export type {
   SourceConfig,
   SourcePipelineConfig,
   TsvFormatConfig,
+  WaitFromConfig,
   WriteDispositionConfig,
   WriteDispositionKeys,
   XmlFormatConfig,
 } from './rest/document/declaration/configTypes.js'
-export type {
+
+<<<<<<< HEAD
   ConvertFunction,
+=======
+  FunctionAction,
+>>>>>>> b63e2f0 (Find errors in bodies by JSONPath, wait and fail as they say, and renew credentials or read a list again because of them)
   RecordsFunction,
   ResponseActionName,
   ResponseFunction,
   ResponseView,
 } from './rest/document/model.js'
+
 export type { PlaceOf, PropertyPath } from './rest/document/problems.js'
 export { type Fetch, fetchTransport } from './rest/http/fetchTransport.js'
 export { type HostBudget, hostBudget } from './rest/http/hostBudget.js'

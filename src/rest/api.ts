@@ -176,4 +176,29 @@ export interface RetryPolicy extends Backoff {
   readonly maxWaitMs: number
   /** A successful answer is also retried if its body contains one of these texts. */
   readonly bodyContains?: readonly string[] | undefined
+  /** An answer is also retried if it meets one of these conditions. */
+  readonly when?: readonly AnswerCondition[] | undefined
+  /** Where an answer says how long to wait. It comes before `Retry-After`. */
+  readonly waitFrom?: WaitFrom | undefined
+}
+
+/** Holds if all given parts hold. */
+export interface AnswerCondition {
+  /** Inclusive ranges: 404 is [404, 404], `5xx` is [500, 599]. */
+  readonly statuses?: readonly (readonly [from: number, to: number])[] | undefined
+  /** The body contains this text. */
+  readonly content?: string | undefined
+  /** What is at a JSONPath of the body. Null is nothing. A body that is not JSON never meets it. */
+  readonly value?:
+    | { readonly path: string; readonly exists: boolean }
+    | { readonly path: string; readonly in: readonly JsonValue[] }
+    | undefined
+}
+
+/** The place in an answer that says how long to wait. */
+export interface WaitFrom {
+  readonly in: 'header' | 'body'
+  /** Lower-case name of the header, or JSONPath in the body. */
+  readonly at: string
+  readonly unit: 'seconds' | 'milliseconds' | 'date'
 }

@@ -19,6 +19,8 @@ export async function docsApi(): Promise<TestServer> {
     Read: [['me']],
     Stock: [['Stock of today'], ['sku', 'amount'], ['A', 1], ['B', 2]],
   })
+  let queued = 0
+  let expired = 0
   const answers: Readonly<Record<string, (url: URL, body: string, headers: IncomingHttpHeaders) => Made>> = {
     ...authAnswers(API_KEY),
     '/orders': url => {
@@ -35,6 +37,13 @@ export async function docsApi(): Promise<TestServer> {
       if (page === 1 && refusals++ < 2) return { body: { message: 'please try again' } }
       if (page === 2) return { status: 500, body: {} }
       if (page === 5) return { status: 404, body: {} }
+      return { body: { data: [{ id: page }] } }
+    },
+    '/strict/orders': url => {
+      const page = Number(url.searchParams.get('page'))
+      if (page === 2 && queued++ < 1) return { body: { data: [], state: 'queued', retry_ms: 2 } }
+      if (page === 3 && expired++ < 1) return { body: { error: { code: 'cursor_expired' } } }
+      if (page === 4) return { body: { error: { code: 'past_the_end' } } }
       return { body: { data: [{ id: page }] } }
     },
     '/many/orders': url => {

@@ -235,6 +235,13 @@ describe('response actions', () => {
       { status_code: 404, action: 'empty' },
       { status: 404, text: 'nothing' },
       [1],
+      'unproven',
+    ],
+    [
+      'empty is the end where the document says so',
+      { status_code: 404, action: 'empty', proves_end: true },
+      { status: 404, text: 'nothing' },
+      [1],
       'complete',
     ],
     [

@@ -366,7 +366,7 @@ describe('response actions', () => {
     ['ignore', [0, 1], 'limited'],
     ['skip_page', [0, 1, 3], 'limited'],
     ['stop', [0, 1], 'limited'],
-    ['empty', [0, 1], 'proven'],
+    ['empty', [0, 1], 'limited'],
   ])('%s', async (action, expected, end) => {
     server = await api(paged(2, { status: 555, json: { oops: 1 } }))
     const endpoint = { ...pages, response_actions: [{ status_code: '550-559', action }] }

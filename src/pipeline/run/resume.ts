@@ -161,8 +161,9 @@ function blamesPages(error: unknown): boolean {
   if (error instanceof DataError) return error.code !== 'journal'
   if (!(error instanceof RequestError)) return false
   // With `attempts`, the answer was given up and never recorded.
-  if (error.code === 'response_format') return error.attempts === undefined
-  return error.code === 'pagination_loop' || (error.code === 'http_status' && (error.status ?? 500) < 300)
+  if (error.attempts !== undefined) return false
+  const isPage = error.code === 'http_status' && (error.status ?? 500) < 300
+  return error.code === 'response_format' || error.code === 'pagination_loop' || isPage
 }
 
 /** Number of journals that are kept after being set aside, newest first. */

@@ -3,7 +3,7 @@ import type { Secret } from '../../model/secrets/secret.js'
 import type { IncrementalHint, IncrementalWindow, ProcessingStep, TableHints } from '../../model/source.js'
 import type { MadeRecord } from '../../model/userFunction.js'
 import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
-import type { Authenticator, Method, Paginator, RetryPolicy, Transport } from '../api.js'
+import type { AnswerCondition, Authenticator, Method, Paginator, RetryPolicy, Transport, WaitFrom } from '../api.js'
 import type { MaskModel } from '../mask/maskHash.js'
 import type { BodyFormat } from './declaration/formatKeys.js'
 
@@ -217,7 +217,10 @@ export type AuthModel =
     }
   | { readonly kind: 'custom'; readonly authenticator: Authenticator; readonly path: string }
 
-export type ResponseActionName = 'ignore' | 'skip_page' | 'stop' | 'retry' | 'fail' | 'empty'
+/** What a function of the response may ask for. */
+export type FunctionAction = 'ignore' | 'skip_page' | 'stop' | 'retry' | 'fail' | 'empty'
+
+export type ResponseActionName = FunctionAction | 'refresh_auth' | 'reset_pagination'
 
 /** What response functions see. */
 export interface ResponseView {
@@ -234,17 +237,19 @@ export type ResponseFunction = (
   response: ResponseView,
 ) =>
   | undefined
-  | ResponseActionName
+  | FunctionAction
   | { readonly body: string }
-  | Promise<undefined | ResponseActionName | { readonly body: string }>
+  | Promise<undefined | FunctionAction | { readonly body: string }>
 
-/** Matches if all given conditions hold; without conditions, always. Entries are tried in order. */
-export interface ResponseActionModel {
-  /** Inclusive ranges: 404 is [404, 404], `5xx` is [500, 599]. */
-  readonly statuses?: readonly (readonly [from: number, to: number])[] | undefined
-  /** The body contains this text. */
-  readonly content?: string | undefined
+/** Without conditions it always matches. Entries are tried in order. */
+export interface ResponseActionModel extends AnswerCondition {
   readonly action: ResponseActionName | readonly ResponseFunction[]
+  /** For `retry`. */
+  readonly waitFrom?: WaitFrom | undefined
+  /** For `fail`: text with `{path}` for values of the body. */
+  readonly message?: string | undefined
+  /** For `empty` and `stop`: such an answer proves that the list is whole. */
+  readonly provesEnd?: boolean | undefined
   readonly path: string
 }
 

@@ -67,7 +67,7 @@ function normalise(document: RestApiConfig, options: ParseOptions, lookup: Looku
   const context: EndpointContext = {
     client,
     clientPaginator: paginatorOf(client.paginator, ['client', 'paginator'], problems),
-    retry: retryPolicy(client.retry, options.retry ?? defaultRetry),
+    retry: retryPolicy(client.retry, options.retry ?? defaultRetry, ['client', 'retry'], problems),
     timeoutMs: options.timeoutMs ?? 60_000,
     auths: new AuthReader(lookup, problems),
     problems,

@@ -26,6 +26,7 @@ const table = {
   ],
   no_value: ['proven', (expression: string) => `the parent's record has null for \`{${expression}}\``],
   one_page: ['proven', () => 'the list is one page'],
+  end_declared: ['proven', (path: string) => `the list ended with an answer that ends it, as ${path} says`],
   own_rule: ['proven', () => "the paginator's rule ended the list"],
 
   never_seen: ['limited', (what: string) => `no answer has the ${what}: nothing shows that the list ended`],
@@ -40,6 +41,8 @@ const table = {
   bound: ['limited', () => 'the bound of the paginator was reached'],
   ignored: ['limited', (status: number, path: string) => `an answer ${status} was ignored (${path})`],
   skipped: ['limited', (path: string) => `a page was skipped (${path})`],
+  taken_as_empty: ['limited', (path: string) => `an answer was taken for a page without records (${path})`],
+  reset: ['limited', (path: string) => `${path} sent the reading back to the start of the list`],
   stopped: ['limited', (path: string) => `${path} ended the list`],
   no_list: [
     'limited',
@@ -190,6 +193,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['has_position', 'document'],
   ['ignored', 'answer'],
   ['skipped', 'answer'],
+  ['taken_as_empty', 'answer'],
 ])
 
 /** All reasons with what each proves, for tests and documentation. */

@@ -3,7 +3,8 @@ import type { RunEvent } from '../../model/events.js'
 import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../../model/responses.js'
 import { scrubber as createScrubber, type Scrubber } from '../../model/secrets/scrubber.js'
 import type { Clock } from '../../model/source.js'
-import type { ApiRequest, ApiResponse, Authenticator, RetryPolicy, SignContext, Transport } from '../api.js'
+import type { ApiRequest, ApiResponse, Authenticator, RetryPolicy, SignContext, Transport, WaitFrom } from '../api.js'
+import { retriedFor, waitAskedMs } from './answerCondition.js'
 import { type Attempt, attempt, type Credentials, type ExchangeContext, type OwnedResponse } from './exchange.js'
 import type { HostBudget } from './hostBudget.js'
 import type { Proxies } from './proxies.js'
@@ -61,7 +62,11 @@ export interface SendOptions {
   readonly deadline?: number | undefined
   /** Whether to retry although the policy would not. The policy still sets attempts and delays. */
   readonly shouldRetry?: ((response: ApiResponse) => boolean) | undefined
-  /** Whether an answer with a status from 300 on is journaled too. Default: no. */
+  /** Where an answer that is retried by `shouldRetry` says how long to wait. */
+  readonly waitFrom?: ((response: ApiResponse) => WaitFrom | undefined) | undefined
+  /** Whether an answer says, as a 401 does, that the credentials are no longer good. */
+  readonly shouldRenew?: ((response: ApiResponse) => boolean) | undefined
+  /** Whether an answer is journaled. Default: if its status is below 300. */
   readonly recordable?: ((response: ApiResponse) => boolean) | undefined
   /** Removes from an answer what nobody may see, before it is journaled. Also called for answers of the journal. */
   readonly masked?: ((response: OwnedResponse) => Promise<OwnedResponse>) | undefined
@@ -132,6 +137,7 @@ export function createClient(options: ClientOptions): Client {
       bodyBuffers,
       maxRedirects: options.maxRedirects ?? 10,
       userAgent: options.userAgent ?? 'sluice',
+      shouldRenew: asking.shouldRenew,
       async enter(origin, destination) {
         const entering: EnterOptions = {
           clock,
@@ -168,7 +174,7 @@ export function createClient(options: ClientOptions): Client {
         return attempt(request, context)
       },
       failed => {
-        const again = againAfter(failed, method, policy, asking.shouldRetry)
+        const again = againAfter(failed, method, policy, asking)
         if (again !== undefined && failed.kind === 'answer' && number < policy.attempts) failed.response.release()
         return again
       },
@@ -199,7 +205,7 @@ export function createClient(options: ClientOptions): Client {
         throw signal.aborted ? stopped(signal, resource) : error
       })
       const response = await masked({ ...answer, headers: keptHeaders(answer.headers) })
-      if (response.status < 300 || sending.recordable?.(response) === true) {
+      if (sending.recordable?.(response) ?? response.status < 300) {
         const { status, headers, body, doubt } = response
         await journal.record(identity, { status, headers, body, doubt } satisfies RecordedResponse, {
           method: request.method,
@@ -247,7 +253,7 @@ function againAfter(
   result: Attempt,
   method: string,
   policy: RetryPolicy,
-  shouldRetry: SendOptions['shouldRetry'],
+  { shouldRetry, waitFrom, clock }: Asking,
 ): Again | undefined {
   if (result.kind === 'failure') {
     const { failure, url } = result
@@ -255,14 +261,17 @@ function againAfter(
   }
   const { response } = result
   const { status, headers, url } = response
+  const isWanted = shouldRetry?.(response) === true
   const reason = ((): string | undefined => {
     if (policy.statuses.includes(status)) return `status ${status}`
     if (policy.statuses.includes(429) && status === 403 && isThrottled(status, headers)) return 'status 403, rate limit'
-    const text = status < 400 ? policy.bodyContains?.find(part => Buffer.from(response.body).includes(part)) : undefined
-    if (text !== undefined) return `the body contains "${text}"`
-    return shouldRetry?.(response) === true ? `status ${status}, by a response action` : undefined
+    const by = retriedFor(response, policy)
+    if (by !== undefined) return `the body, by ${by}`
+    return isWanted ? `status ${status}, by a response action` : undefined
   })()
-  return reason === undefined ? undefined : { reason, method, url, status, headers }
+  if (reason === undefined) return undefined
+  const from = (isWanted ? waitFrom?.(response) : undefined) ?? policy.waitFrom
+  return { reason, method, url, status, headers, waitMs: waitAskedMs(from, response, clock.now()) }
 }
 
 const advice = {

@@ -38,6 +38,8 @@ export interface ExchangeContext {
   readonly bodyBuffers: BodyBuffers
   readonly maxRedirects: number
   readonly userAgent: string
+  /** Whether an answer says, as a 401 does, that the credentials are no longer good. */
+  readonly shouldRenew: ((response: ApiResponse) => boolean) | undefined
   /** Waits until a request to this origin may start. */
   readonly enter: (origin: string, destination: 'bound' | 'foreign') => ReturnType<Gate['enter']>
   /** Reports every request that was sent. Status 0 means that no answer came. */
@@ -55,7 +57,8 @@ export type Attempt =
   | { readonly kind: 'failure'; readonly failure: Failure; readonly url: string }
 
 /**
- * One attempt. It follows redirects, and repeats the request once if the authenticator got new credentials after a 401.
+ * One attempt. It follows redirects, and repeats the request once if the authenticator got new credentials after a 401,
+ * or after another answer that means the same.
  * Rejects only if no further attempt can help: a forbidden URL, endless redirects, a failing signer, an aborted signal.
  */
 export async function attempt(request: ApiRequest, context: ExchangeContext): Promise<Attempt> {
@@ -68,7 +71,8 @@ export async function attempt(request: ApiRequest, context: ExchangeContext): Pr
     if (result.kind === 'failure') return result
     const { status, headers, url } = result.response
     const { auth } = context
-    if (status === 401 && destination === 'bound' && !renewed && auth?.renew !== undefined) {
+    const isRefused = status === 401 || context.shouldRenew?.(result.response) === true
+    if (isRefused && destination === 'bound' && !renewed && auth?.renew !== undefined) {
       renewed = true
       if (await told(() => auth.renew?.(context.sign) ?? false, context)) {
         result.response.release()

@@ -13,6 +13,8 @@ export interface Again {
   readonly status?: number | undefined
   /** Headers of the answer, which may say when to retry. */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Milliseconds that the answer asks to wait, in place of its headers. */
+  readonly waitMs?: number | undefined
 }
 
 /** What is needed to repeat a request. */
@@ -38,8 +40,8 @@ export async function repeated<Result>(
     const result = await ask(attempt)
     const why = again(result)
     if (why === undefined || attempt >= policy.attempts) return { result, attempts: attempt }
-    const { reason, method, url, status, headers = {} } = why
-    const asked = retryAfterMs(headers, clock.now())
+    const { reason, method, url, status, headers = {}, waitMs } = why
+    const asked = waitMs ?? retryAfterMs(headers, clock.now())
     if (asked !== undefined)
       checkAskedWait(asked, policy, clock, () => ({ resource, method, url, status, attempts: attempt }))
     const delayMs = asked ?? backoffMs(policy, attempt, clock.random())

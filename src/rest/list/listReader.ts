@@ -6,6 +6,7 @@ import type { Scrubber } from '../../model/secrets/scrubber.js'
 import type { ExtractContext, ResourceNotes } from '../../model/source.js'
 import type { ApiRequest, ApiResponse, Authenticator, Paginator } from '../api.js'
 import type { EndpointResource } from '../document/model.js'
+import { withValues } from '../http/answerCondition.js'
 import type { Client } from '../http/client.js'
 import { redactUrl } from '../http/redact.js'
 import { requestUrl } from '../http/wire.js'
@@ -84,12 +85,16 @@ export function listError(
   })
 }
 
-/** The error for an answer with an error status, or one that a response action rejects. */
+/**
+ * The error for an answer with an error status, or one that a response action rejects. `attempts`: the answer was given
+ * up after these, and is in no journal.
+ */
 export function statusError(
   reader: ListReader,
   request: ApiRequest,
   response: ApiResponse,
   refusal?: string,
+  attempts?: number,
 ): RequestError {
   const { status, url } = response
   const resource = reader.resource.name
@@ -98,7 +103,24 @@ export function statusError(
   const body = response.body.length === 0 ? 'without a body' : bodyExcerpt(reader, response)
   const advice = refusal ?? hint(status, reader.auth !== undefined)
   const message = `${resource}: ${method} ${url} was answered ${status}${name === undefined ? '' : ` ${name}`}, ${body}; ${advice}`
-  return new RequestError('http_status', message, { resource, method, url, status })
+  return new RequestError('http_status', message, { resource, method, url, status, attempts })
+}
+
+/** The error for an answer that the document rejects in its own words. */
+export function declaredError(
+  reader: ListReader,
+  request: ApiRequest,
+  response: ApiResponse,
+  words: string,
+  path: string,
+  attempts: number | undefined,
+): RequestError {
+  const { status, url } = response
+  const { method } = request
+  const resource = reader.resource.name
+  const text = reader.scrubber.text(withValues(words, response))
+  const message = `${resource}: ${text} (${path}; ${method} ${url} was answered ${status})`
+  return new RequestError('http_status', message, { resource, method, url, status, attempts })
 }
 
 /** The beginning of a body, quoted, with secrets removed. */

@@ -17,7 +17,7 @@ import { type ListContext, type ListReader, listError, tellGuess } from './listR
 import { maskAnswer } from './maskAnswer.js'
 import { type Asked, asked, ReadAhead } from './readAhead.js'
 import { notJson, type Reading, type ReadingState, readAnswer } from './readAnswer.js'
-import { declaredAction, judged, mayUse } from './responseActions.js'
+import { declaredEntry, isRecordable, judged } from './responseActions.js'
 import type { Selection } from './selector.js'
 import { settleShortPage } from './shortPages.js'
 
@@ -26,6 +26,8 @@ export interface Ended {
   readonly end: ListEnd
   readonly evidence: ListEvidence
   readonly pages: number
+  /** Key path of the action that asks to read the list from its start again. */
+  readonly reset?: string | undefined
 }
 
 type Step = { readonly next: Asked } | { readonly end: ListEnd }
@@ -107,6 +109,13 @@ export class ListWalk {
           )
         const keeps = reading.flow.kind === 'continue' || (reading.flow.kind === 'end' && reading.flow.keep)
         if (keeps) yield this.#page(reading, members)
+        if (reading.flow.kind === 'reset')
+          return {
+            end: because('reset', reading.flow.path),
+            pages: number,
+            evidence: this.#evidence,
+            reset: reading.flow.path,
+          }
         if ('end' in step) return this.#ended(this.#judged(step.end, number), number)
         next = step.next
       }
@@ -198,8 +207,10 @@ export class ListWalk {
       retry,
       timeoutMs,
       deadline: this.#walk.caps.deadline,
-      shouldRetry: response => declaredAction(responseActions, response) === 'retry',
-      recordable: response => mayUse(responseActions, response),
+      shouldRetry: response => declaredEntry(responseActions, response)?.action === 'retry',
+      waitFrom: response => declaredEntry(responseActions, response)?.waitFrom,
+      shouldRenew: response => declaredEntry(responseActions, response)?.action === 'refresh_auth',
+      recordable: response => isRecordable(responseActions, retry, response),
       masked: mask && (response => maskAnswer(mask, this.#reader, this.#context, request, response)),
     })
   }
@@ -221,8 +232,12 @@ export class ListWalk {
       if (flow.keep) this.#take(reading, number)
       return { end: flow.end }
     }
+    if (flow.kind === 'reset') return { end: because('reset', flow.path) }
     if (flow.kind === 'skip') this.#evidence.doubt(because('skipped', flow.path))
-    else this.#take(reading, number)
+    else {
+      if (flow.doubt !== undefined) this.#evidence.doubt(flow.doubt)
+      this.#take(reading, number)
+    }
     const step = flow.kind === 'skip' ? this.#skip(page.request) : this.#next(reading)
     if (number === 1) this.#ahead.foresee({ request: page.request, patches: () => this.#paginator?.rest?.(page) })
     this.#previous = reading

@@ -12,6 +12,7 @@ import { KeyTable } from '../evidence/repetition.js'
 import { Caps } from './caps.js'
 import type { ListContext, ListReader } from './listReader.js'
 import { type Ended, ListWalk } from './listWalk.js'
+import { Restart } from './restart.js'
 import type { Selection } from './selector.js'
 
 /** Reads one list, page by page in order. */
@@ -26,7 +27,9 @@ export function readList(reader: ListReader, context: ListContext): AsyncGenerat
 async function* looks(reader: ListReader, context: ListContext, suffix: string): AsyncGenerator<Page, ListEnd> {
   const { name, endpoint } = reader.resource
   const caps = new Caps(endpoint, context.maxPages, context.clock)
-  const first = yield* new ListWalk(reader, context, { suffix, caps }).pages()
+  const restart = Restart.of(reader)
+  const first = yield* new ListWalk(reader, context, { suffix, caps, ...(restart && { fresh: restart.note }) }).pages()
+  if (first.reset !== undefined) return yield* fromStart(reader, context, { suffix, caps }, first, restart)
   const again = SecondLook.at(first, reader)
   if (again === undefined || caps.reached(first.pages, 0) !== undefined) return first.end
   const message = `${name}: ${again.reason}; it is read once more`
@@ -38,6 +41,29 @@ async function* looks(reader: ListReader, context: ListContext, suffix: string):
     if (context.signal.aborted || !isOfAnswers(error)) throw error
     return again.failed(`that failed (${error.code})`)
   }
+}
+
+/** Reads the list from its start again, because an answer says that its place in the list is lost. */
+async function* fromStart(
+  reader: ListReader,
+  context: ListContext,
+  { suffix, caps }: { readonly suffix: string; readonly caps: Caps },
+  first: Ended,
+  restart: Restart | undefined,
+): AsyncGenerator<Page, ListEnd> {
+  const { name } = reader.resource
+  if (restart === undefined || restart.problem !== undefined) {
+    const problem = `the list must be read from its start again, as ${first.reset} says, but ${restart?.problem ?? 'its records have no keys'}`
+    throw new RequestError('pagination_loop', `${name}: ${problem}`, { resource: name })
+  }
+  if (caps.reached(first.pages, 0) !== undefined) return first.end
+  const message = `${name}: ${first.end.reason}; it is read again, without the records that are known`
+  context.emit({ type: 'warning', code: 'list_changed', resource: name, namesResource: true, message })
+  const walk = { suffix: `${suffix}~reset`, caps, pagesBefore: first.pages, fresh: restart.fresh }
+  const second = yield* new ListWalk(reader, context, walk).pages()
+  if (second.reset === undefined) return restart.judge(first, second)
+  const problem = `reading the list from its start again, as ${second.reset} says, did not help: the answer came again`
+  throw new RequestError('pagination_loop', `${name}: ${problem}`, { resource: name })
 }
 
 /** Whether the error is about the API's answers, or about a replayed journal that has no second look. */

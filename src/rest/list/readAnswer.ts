@@ -1,7 +1,7 @@
 import { JsonDocument, textAt, valueAt } from '../../json/bytes.js'
 import { compiledPath, type JsonPath } from '../../json/path.js'
 import type { JsonValue } from '../../json/value.js'
-import { DataError } from '../../model/errors.js'
+import { DataError, type RequestError } from '../../model/errors.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, ApiRequest, ApiResponse } from '../api.js'
 import { BodyFormatError } from '../body/bodyError.js'
@@ -9,9 +9,11 @@ import { jsonBody } from '../body/jsonBody.js'
 import { type Envelope, envelopeOf } from '../evidence/envelope.js'
 import { because } from '../evidence/evidence.js'
 import { nearPlace } from '../evidence/nearPlace.js'
+import { retriedFor } from '../http/answerCondition.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import {
   bodyExcerpt,
+  declaredError,
   type ListContext,
   type ListReader,
   listError,
@@ -19,7 +21,7 @@ import {
   tellGuess,
   tellOnce,
 } from './listReader.js'
-import type { Judgement } from './responseActions.js'
+import { isRecordable, type Judgement } from './responseActions.js'
 import { type ShapeState, shaped } from './rowShape.js'
 import { describeBody, detectSelector, isKeyOf, nothing, pathOfKeys, type Selection, select } from './selector.js'
 
@@ -41,11 +43,13 @@ export interface Reading {
 /** How the list goes on after an answer. */
 type Flow =
   /** As the paginator says. */
-  | { readonly kind: 'continue' }
+  | { readonly kind: 'continue'; readonly doubt?: ListEnd | undefined }
   /** Continues with the request that would follow a full page. `path`: the response action's key path. */
   | { readonly kind: 'skip'; readonly path: string }
   /** Ends the list. The page is kept or left out. */
   | { readonly kind: 'end'; readonly keep: boolean; readonly end: ListEnd }
+  /** The list must be read from its start again. `path`: the response action's key path. */
+  | { readonly kind: 'reset'; readonly path: string }
 
 /** How one list is read: what changes from page to page. */
 export interface ReadingState extends ShapeState {
@@ -60,26 +64,46 @@ export async function readAnswer(
   context: ListContext,
   state: ReadingState,
   request: ApiRequest,
-  { response, action, path = '' }: Judgement,
+  { response, action, entry }: Judgement,
   number: number,
 ): Promise<Reading> {
+  const path = entry?.path ?? ''
+  const { responseActions, retry } = reader.resource.endpoint
+  const refuse = (why: string): RequestError => {
+    const attempts = isRecordable(responseActions, retry, response) ? undefined : 1
+    if (action === 'fail' && entry?.message !== undefined)
+      return declaredError(reader, request, response, entry.message, path, attempts)
+    return statusError(reader, request, response, why, attempts)
+  }
+  const without = (flow: Flow): Reading => dropped(reader, context, request, response, flow)
+  const stopped = (keep: boolean): Flow => ({
+    kind: 'end',
+    keep: keep || entry?.provesEnd === true,
+    end: entry?.provesEnd === true ? because('end_declared', path) : because('stopped', path),
+  })
   switch (action) {
-    case 'ignore': {
-      const end = because('ignored', response.status, path)
-      return dropped(reader, context, request, response, { kind: 'end', keep: false, end })
-    }
+    case 'ignore':
+      return without({ kind: 'end', keep: false, end: because('ignored', response.status, path) })
     case 'skip_page':
-      return dropped(reader, context, request, response, { kind: 'skip', path })
+      return without({ kind: 'skip', path })
     case 'empty':
-      return dropped(reader, context, request, response, { kind: 'continue' })
+      if (entry?.provesEnd === true) return without(stopped(true))
+      return without({ kind: 'continue', doubt: because('taken_as_empty', path) })
+    case 'reset_pagination':
+      return without({ kind: 'reset', path })
     case 'fail':
-      throw statusError(reader, request, response, `${path} makes it an error`)
+      throw refuse(`${path} makes it an error`)
     case 'retry':
-      throw statusError(reader, request, response, `asking again, as ${path} says, did not help`)
+      throw refuse(`asking again, as ${path} says, did not help`)
+    case 'refresh_auth':
+      throw refuse(notRenewed(reader, path))
     case 'stop':
       if (response.status < 300) break
-      return dropped(reader, context, request, response, { kind: 'end', keep: false, end: because('stopped', path) })
-    default:
+      return without(stopped(false))
+    default: {
+      const by = response.status < 300 ? retriedFor(response, retry) : undefined
+      if (by !== undefined) throw refuse(`asking again, as \`${by}\` says, did not help`)
+    }
   }
   // Any remaining 3xx has no page: no request was conditional, and redirects were followed.
   if (response.status >= 300) throw statusError(reader, request, response)
@@ -94,13 +118,19 @@ export async function readAnswer(
     const selection = selected(reader, context, state, document)
     const page = answerPage(request, response, selection.count, document, () => bodyExcerpt(reader, response))
     const envelope = envelopeOf(response.headers, document, selection, request)
-    const flow: Flow =
-      action === 'stop' ? { kind: 'end', keep: true, end: because('stopped', path) } : { kind: 'continue' }
+    // The document knows this answer: its error is no news about the list.
+    if (action === 'stop' && selection.count === 0 && envelope.error !== undefined) return without(stopped(false))
+    const flow: Flow = action === 'stop' ? stopped(true) : { kind: 'continue' }
     const isMissing = number === 1 && selection.met === 'nothing'
     const failure = isMissing ? selectorError(reader, document, response) : undefined
     if (failure !== undefined && context.parent === undefined && context.parents === undefined) throw failure
     return { response, page, selection, document, envelope, failure, flow }
   })
+}
+
+function notRenewed({ auth }: ListReader, path: string): string {
+  if (auth?.renew !== undefined) return `new credentials, as ${path} says, did not help`
+  return `${path} asks for new credentials, but \`auth\` has none to fetch: use a type that fetches a token`
 }
 
 function dropped(

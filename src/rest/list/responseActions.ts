@@ -1,8 +1,8 @@
-import { textAt } from '../../json/bytes.js'
 import { functionError, shownResult } from '../../model/userFunction.js'
-import type { ApiRequest, ApiResponse } from '../api.js'
-import { responseActions } from '../document/declaration/endpointKeys.js'
-import type { ResponseActionModel, ResponseActionName, ResponseFunction } from '../document/model.js'
+import type { ApiRequest, ApiResponse, RetryPolicy } from '../api.js'
+import { functionActions } from '../document/declaration/responseKeys.js'
+import type { FunctionAction, ResponseActionModel, ResponseActionName, ResponseFunction } from '../document/model.js'
+import { bodyText, meets, retriedFor } from '../http/answerCondition.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import { repeated } from '../http/retry.js'
 import type { ListContext, ListReader } from './listReader.js'
@@ -11,8 +11,8 @@ import type { ListContext, ListReader } from './listReader.js'
 export interface Judgement {
   /** The first action that an entry gives. Undefined: the answer is read as usual. */
   readonly action: ResponseActionName | undefined
-  /** Key path of the entry that decided. */
-  readonly path?: string | undefined
+  /** The entry that decided. */
+  readonly entry?: ResponseActionModel | undefined
   /** The answer, with a new body if a function returned one. */
   readonly response: OwnedResponse
 }
@@ -41,7 +41,7 @@ export async function judged(
   const { result } = await repeated(
     ask,
     ({ action, response }) => {
-      if (action !== 'retry' || declaredAction(responseActions, response) === 'retry') return undefined
+      if (action !== 'retry' || declaredEntry(responseActions, response)?.action === 'retry') return undefined
       const { url, status, headers } = response
       return { reason: 'a response action', method, url, status, headers }
     },
@@ -58,43 +58,42 @@ async function judge(
 ): Promise<Judgement> {
   let current = response
   for (const entry of actions) {
-    if (!matches(entry, current)) continue
+    if (!meets(entry, current)) continue
     const { action, path } = entry
-    if (typeof action === 'string') return { action, path, response: current }
+    if (typeof action === 'string') return { action, entry, response: current }
     for (const step of action) {
       const result = await call(step, current, resource, path)
-      if (typeof result === 'string') return { action: result, path, response: current }
+      if (typeof result === 'string') return { action: result, entry, response: current }
       if (result !== undefined) current = { ...current, body: Buffer.from(result.body) }
     }
   }
   return { action: undefined, response: current }
 }
 
-/** The action that the document declares for an answer, without functions: all that is known before reading it. */
-export function declaredAction(
+/** The entry by which the document declares an action for an answer, without functions: all that is known before reading it. */
+export function declaredEntry(
   actions: readonly ResponseActionModel[],
   response: ApiResponse,
-): ResponseActionName | undefined {
-  for (const entry of actions) {
-    if (typeof entry.action === 'string' && matches(entry, response)) return entry.action
-  }
-  return undefined
+): ResponseActionModel | undefined {
+  return actions.find(entry => typeof entry.action === 'string' && meets(entry, response))
 }
 
-/** Whether an answer with an error status may be used, so that it must be in the journal. */
-export function mayUse(actions: readonly ResponseActionModel[], response: ApiResponse): boolean {
-  return actions.some(
-    ({ action, ...entry }) => matches({ ...entry, action }, response) && action !== 'retry' && action !== 'fail',
-  )
+/**
+ * Whether an answer may be used, so that it must be in the journal. An answer that fails the run is not: the next run
+ * asks again.
+ */
+export function isRecordable(
+  actions: readonly ResponseActionModel[],
+  retry: RetryPolicy,
+  response: ApiResponse,
+): boolean {
+  const entry = actions.find(one => meets(one, response))
+  if (entry === undefined) return response.status < 300 && retriedFor(response, retry) === undefined
+  return typeof entry.action !== 'string' || !REFUSING.has(entry.action)
 }
 
-function matches(entry: ResponseActionModel, response: ApiResponse): boolean {
-  const { statuses, content } = entry
-  if (statuses !== undefined && !statuses.some(([from, to]) => response.status >= from && response.status <= to)) {
-    return false
-  }
-  return content === undefined || bodyText(response).includes(content)
-}
+/** Actions after which an answer that is still the same fails the run. */
+const REFUSING: ReadonlySet<ResponseActionName> = new Set(['retry', 'fail', 'refresh_auth'])
 
 async function call(step: ResponseFunction, response: ApiResponse, resource: string, path: string) {
   try {
@@ -105,26 +104,15 @@ async function call(step: ResponseFunction, response: ApiResponse, resource: str
   }
 }
 
-function answerOf(result: unknown): ResponseActionName | { readonly body: string } | undefined {
+function answerOf(result: unknown): FunctionAction | { readonly body: string } | undefined {
   if (result === undefined || result === null) return undefined
-  const action = responseActions.find(name => name === result)
+  const action = functionActions.find(name => name === result)
   if (action !== undefined) return action
   if (typeof result === 'object' && typeof (result as { body?: unknown }).body === 'string') {
     return result as { readonly body: string }
   }
-  const known = responseActions.map(name => `'${name}'`).join(', ')
+  const known = functionActions.map(name => `'${name}'`).join(', ')
   throw new TypeError(
     `it returned ${shownResult(result)}, expected one of ${known}, an object with a text as \`body\`, or nothing`,
   )
-}
-
-const texts = new WeakMap<Uint8Array, string>()
-
-function bodyText({ body }: ApiResponse): string {
-  let text = texts.get(body)
-  if (text === undefined) {
-    text = textAt(body, { start: 0, end: body.length })
-    texts.set(body, text)
-  }
-  return text
 }

@@ -367,7 +367,7 @@ const invalid: readonly (readonly [what: string, document: unknown, path: string
     'action without condition',
     endpoint({ response_actions: [{ action: 'ignore' }] }),
     `${AT}.response_actions[0]`,
-    '`status_code` or `content`',
+    '`status_code`, `content` or `json_path`',
   ],
   [
     'status range',

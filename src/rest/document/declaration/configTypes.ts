@@ -466,6 +466,60 @@ export type PaginatorConfig =
   | PaginatorKeys
   | OwnPaginator
 
+export interface AnswerConditionConfig {
+  /**
+   * Status of the answer.
+   *
+   * Example: `404`.
+   *
+   * Example: `5xx`.
+   *
+   * Example: `500-503`.
+   */
+  status_code?: number | string | null | undefined
+  /** Text that the body contains. */
+  content?: string | null | undefined
+  /**
+   * JSONPath in the body. `equals`, `in` or `exists` say what must be there; without them, anything but null.
+   *
+   * Example: `error.code`.
+   */
+  json_path?: string | null | undefined
+  /** A value at `json_path` is this one. Numbers and texts of the same digits are equal. */
+  equals?: string | number | boolean | bigint | null | undefined
+  /**
+   * A value at `json_path` is one of these.
+   *
+   * Example: `["throttled",429]`.
+   */
+  in?: readonly (string | number | boolean | bigint | null)[] | null | undefined
+  /** Whether there is a value at `json_path`. Null is none. */
+  exists?: boolean | null | undefined
+}
+
+export interface WaitFromConfig {
+  /**
+   * Header of the answer.
+   *
+   * Example: `X-RateLimit-Reset`.
+   */
+  header?: string | null | undefined
+  /**
+   * JSONPath in the body.
+   *
+   * Example: `error.retry_after_ms`.
+   */
+  json_path?: string | null | undefined
+  /**
+   * What the value is: a time to wait, or the moment to wait for (a date, or seconds since 1970).
+   *
+   * Allowed: `seconds`, `milliseconds`, `date`.
+   *
+   * Default: `seconds`.
+   */
+  unit?: 'seconds' | 'milliseconds' | 'date' | null | undefined
+}
+
 export interface RetryConfig {
   /**
    * Most requests, including the first.
@@ -519,6 +573,14 @@ export interface RetryConfig {
   jitter?: 'full' | 'none' | null | undefined
   /** A successful answer that contains this text is retried too. */
   body_contains?: string | readonly string[] | null | undefined
+  /**
+   * Answers that are retried too, whatever their status: those that meet one of these conditions.
+   *
+   * Example: `[{"json_path":"status","in":["busy","throttled"]}]`.
+   */
+  when?: readonly AnswerConditionConfig[] | null | undefined
+  /** Where an answer says how long to wait, if not in `Retry-After`. */
+  wait_from?: WaitFromConfig | null | undefined
 }
 
 export interface RateLimitConfig {
@@ -907,11 +969,41 @@ export interface ResponseActionKeys {
   /** Text that the body contains. */
   content?: string | null | undefined
   /**
-   * `ignore` or `stop`: the list ends here, its earlier pages stay · `skip_page`: go on with the next page · `empty`: as if the page had no records · `retry`: ask again · `fail`: fail the run.
+   * JSONPath in the body. `equals`, `in` or `exists` say what must be there; without them, anything but null.
    *
-   * Allowed: `ignore`, `skip_page`, `stop`, `retry`, `fail`, `empty`.
+   * Example: `error.code`.
    */
-  action: 'ignore' | 'skip_page' | 'stop' | 'retry' | 'fail' | 'empty' | ResponseFunction | readonly ResponseFunction[]
+  json_path?: string | null | undefined
+  /** A value at `json_path` is this one. Numbers and texts of the same digits are equal. */
+  equals?: string | number | boolean | bigint | null | undefined
+  /**
+   * A value at `json_path` is one of these.
+   *
+   * Example: `["throttled",429]`.
+   */
+  in?: readonly (string | number | boolean | bigint | null)[] | null | undefined
+  /** Whether there is a value at `json_path`. Null is none. */
+  exists?: boolean | null | undefined
+  /**
+   * `ignore` or `stop`: the list ends here, its earlier pages stay · `skip_page`: go on with the next page · `empty`: as if the page had no records · `retry`: ask again · `fail`: fail the run · `refresh_auth`: fetch new credentials and ask again, once · `reset_pagination`: read the list from its start again, once.
+   *
+   * Allowed: `ignore`, `skip_page`, `stop`, `retry`, `fail`, `empty`, `refresh_auth`, `reset_pagination`.
+   */
+  action: 'ignore' | 'skip_page' | 'stop' | 'retry' | 'fail' | 'empty' | 'refresh_auth' | 'reset_pagination' | ResponseFunction | readonly ResponseFunction[]
+  /** For `retry`: where the answer says how long to wait. */
+  wait_from?: WaitFromConfig | null | undefined
+  /**
+   * For `fail`: the text of the error. `{path}` stands for the value at a JSONPath in the body.
+   *
+   * Example: `the report failed: {error.message}`.
+   */
+  message?: string | null | undefined
+  /**
+   * For `empty` and `stop`: whether such an answer proves that the list is whole.
+   *
+   * Default: `false`.
+   */
+  proves_end?: boolean | null | undefined
 }
 
 export type ResponseActionConfig =

@@ -3,9 +3,10 @@ import type { MadeRecord, RecordFunction } from '../../../model/userFunction.js'
 import type { Transport } from '../../api.js'
 import { maskKinds } from '../../mask/maskRules.js'
 import type { RecordsFunction } from '../model.js'
-import { endpoint, retry } from './endpointKeys.js'
+import { endpoint } from './endpointKeys.js'
 import { nestedHints, resourceTableName, tableHints } from './hintKeys.js'
 import { count, functionOf, jsonObject, key, name, required, secretValue } from './pieces.js'
+import { retry } from './responseKeys.js'
 import { auth, paginator } from './variants.js'
 
 /**

@@ -1,79 +1,13 @@
 import { z } from 'zod'
-import type { ResponseFunction } from '../model.js'
 import { bodyKeys } from './formatKeys.js'
 import { incremental, incrementalParam } from './incrementalKeys.js'
-import {
-  count,
-  functionOf,
-  jsonObject,
-  jsonValue,
-  key,
-  name,
-  required,
-  scalar,
-  seconds,
-  secretValue,
-} from './pieces.js'
+import { count, jsonObject, jsonValue, key, name, required, scalar, secretValue } from './pieces.js'
+import { responseAction, retry } from './responseKeys.js'
 import { auth, paginator } from './variants.js'
 
 const method = z.enum(['GET', 'POST', 'PUT', 'PATCH'])
 
-/** A status, `5xx`, or a range `500-503`. */
-const statusPattern = z.union([z.int().min(100).max(599), z.string().regex(/^([1-5]xx|[1-5]\d\d(-[1-5]\d\d)?)$/i)])
-
-export const responseActions = ['ignore', 'skip_page', 'stop', 'retry', 'fail', 'empty'] as const
-
 const onNull = ['fail', 'skip', 'omit'] as const
-
-const responseFunction = functionOf<ResponseFunction>('a function of the response', 'ResponseFunction')
-
-const responseAction = z
-  .union([
-    z.strictObject({
-      status_code: key(statusPattern, { description: 'Status of the answer.', examples: [404, '5xx', '500-503'] }),
-      content: key(z.string(), 'Text that the body contains.'),
-      action: required(
-        z.union([z.enum(responseActions), responseFunction, z.array(responseFunction)]),
-        '`ignore` or `stop`: the list ends here, its earlier pages stay · `skip_page`: go on with the next page · `empty`: as ' +
-          'if the page had no records · `retry`: ask again · `fail`: fail the run.',
-      ),
-    }),
-    responseFunction,
-  ])
-  .meta({ id: 'response_action' })
-
-export const retry = z
-  .strictObject({
-    attempts: key(z.int().min(1), { description: 'Most requests, including the first.', default: 4 }),
-    statuses: key(z.array(statusPattern), {
-      description: 'Statuses after which the request is sent again.',
-      default: [429, 500, 502, 503, 504],
-    }),
-    on_connection_error: key(z.boolean(), {
-      description: 'Whether to retry after a dropped connection or a timeout.',
-      default: true,
-    }),
-    base: key(seconds, { description: 'Seconds before the first retry.', default: 1 }),
-    factor: key(z.number().min(1), {
-      description: 'Each wait is this many times longer than the one before.',
-      default: 2,
-    }),
-    max_delay: key(seconds, { description: 'Longest wait between two attempts, in seconds.', default: 300 }),
-    max_wait: key(seconds, {
-      description:
-        'Longest wait that the API may ask for (`Retry-After`, the end of a rate limit), in seconds. A longer one ends the run, which keeps its pages for the next.',
-      default: 900,
-    }),
-    jitter: key(z.enum(['full', 'none']), {
-      description: '`full`: a random part of each wait, so that many clients do not come back at once.',
-      default: 'full',
-    }),
-    body_contains: key(
-      z.union([z.string(), z.array(z.string())]),
-      'A successful answer that contains this text is retried too.',
-    ),
-  })
-  .meta({ id: 'retry' })
 
 const resolveParam = z
   .strictObject({

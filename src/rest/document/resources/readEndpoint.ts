@@ -2,15 +2,16 @@ import type { Paginator, RetryPolicy } from '../../api.js'
 import { paginatorKinds } from '../../paginators/kinds.js'
 import { templateParents } from '../../request/placeholders.js'
 import { checkShape } from '../checkShape.js'
-import type { ClientConfig, EndpointConfig, PaginatorConfig } from '../declaration/configTypes.js'
-import type { BatchModel, EndpointModel, PaginatorModel, ResponseActionModel, Template } from '../model.js'
+import type { ClientConfig, PaginatorConfig } from '../declaration/configTypes.js'
+import type { BatchModel, EndpointModel, PaginatorModel, Template } from '../model.js'
 import { formatPath, type Problems, type PropertyPath } from '../problems.js'
 import type { AuthReader } from '../readClient.js'
 import type { MergedResource } from './mergeResource.js'
 import { readingOf } from './readBody.js'
 import { checkPath } from './readIncremental.js'
 import { requestOf } from './readRequest.js'
-import { milliseconds, retryPolicy, statusRange } from './retryPolicy.js'
+import { responseActionsOf } from './readResponses.js'
+import { milliseconds, retryPolicy } from './retryPolicy.js'
 import type { TemplateReader } from './templates.js'
 
 /** Default values for endpoints. */
@@ -46,7 +47,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
       endpoint.auth === undefined
         ? context.auths.auth(client.auth, ['client', 'auth'])
         : context.auths.auth(endpoint.auth, merged.where('endpoint', 'auth')),
-    retry: retryPolicy(endpoint.retry, context.retry),
+    retry: retryPolicy(endpoint.retry, context.retry, merged.where('endpoint', 'retry'), problems),
     timeoutMs: milliseconds(endpoint.timeout) ?? context.timeoutMs,
     maxPages: endpoint.max_pages ?? undefined,
     maxRecords: endpoint.max_records ?? undefined,
@@ -106,27 +107,6 @@ function checkReachable(
   if (!/^https?:\/\//i.test(start ?? '')) {
     problems.add(merged.where('endpoint', 'path'), 'must be an absolute URL, as `client.base_url` is empty')
   }
-}
-
-function responseActionsOf(merged: MergedResource, problems: Problems): ResponseActionModel[] {
-  const written: NonNullable<EndpointConfig['response_actions']> = merged.endpoint.response_actions ?? []
-  return written.map((entry, position) => {
-    const at = merged.where('endpoint', 'response_actions', position)
-    if (typeof entry === 'function') return { action: [entry], path: formatPath(at) }
-    const { status_code: status, content, action } = entry
-    const names = typeof action === 'string'
-    if (names && status == null && content == null)
-      problems.add(at, 'needs `status_code` or `content`, else it would always apply')
-    const range = status == null ? undefined : statusRange(status)
-    if (range !== undefined && range[0] > range[1])
-      problems.add([...at, 'status_code'], 'the range ends before it begins')
-    return {
-      statuses: range === undefined ? undefined : [range],
-      content: content ?? undefined,
-      action: names ? action : typeof action === 'function' ? [action] : action,
-      path: formatPath(at),
-    }
-  })
 }
 
 /** Undefined if none is configured. `auto` and null leave the choice to the next in line. */

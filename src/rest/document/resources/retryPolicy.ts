@@ -1,5 +1,7 @@
 import type { RetryPolicy } from '../../api.js'
 import type { RetryConfig } from '../declaration/configTypes.js'
+import type { Problems, PropertyPath } from '../problems.js'
+import { conditionOf, statusRange, waitFromOf } from './readResponses.js'
 
 /** Default: at most 3 retries, after up to 1, 2 and 4 seconds. */
 export const defaultRetry: RetryPolicy = {
@@ -14,7 +16,12 @@ export const defaultRetry: RetryPolicy = {
 }
 
 /** A `retry` block, merged key by key over the policy it refines. */
-export function retryPolicy(config: RetryConfig | null | undefined, base: RetryPolicy): RetryPolicy {
+export function retryPolicy(
+  config: RetryConfig | null | undefined,
+  base: RetryPolicy,
+  at: PropertyPath,
+  problems: Problems,
+): RetryPolicy {
   if (config == null) return base
   const contains = config.body_contains ?? undefined
   return {
@@ -27,15 +34,11 @@ export function retryPolicy(config: RetryConfig | null | undefined, base: RetryP
     maxWaitMs: milliseconds(config.max_wait) ?? base.maxWaitMs,
     jitter: config.jitter ?? base.jitter,
     bodyContains: contains === undefined ? base.bodyContains : [contains].flat(),
+    when:
+      config.when?.map((condition, position) => conditionOf(condition, [...at, 'when', position], problems)) ??
+      base.when,
+    waitFrom: waitFromOf(config.wait_from, [...at, 'wait_from'], problems) ?? base.waitFrom,
   }
-}
-
-/** Both ends are included: 404 is [404, 404], `5xx` is [500, 599], `500-503` is [500, 503]. */
-export function statusRange(pattern: number | string): readonly [from: number, to: number] {
-  const text = String(pattern).toLowerCase()
-  if (text.endsWith('xx')) return [Number(`${text[0]}00`), Number(`${text[0]}99`)]
-  const [from = '', to = from] = text.split('-')
-  return [Number(from), Number(to)]
 }
 
 function statusesBetween([from, to]: readonly [number, number]): number[] {

@@ -1,0 +1,98 @@
+import type { AnswerCondition, WaitFrom } from '../../api.js'
+import { pathsIn } from '../../http/answerCondition.js'
+import type {
+  AnswerConditionConfig,
+  EndpointConfig,
+  ResponseActionKeys,
+  WaitFromConfig,
+} from '../declaration/configTypes.js'
+import type { ResponseActionModel } from '../model.js'
+import { formatPath, type Problems, type PropertyPath } from '../problems.js'
+import type { MergedResource } from './mergeResource.js'
+import { checkPath } from './readIncremental.js'
+
+export function responseActionsOf(merged: MergedResource, problems: Problems): ResponseActionModel[] {
+  const written: NonNullable<EndpointConfig['response_actions']> = merged.endpoint.response_actions ?? []
+  return written.map((entry, position) => {
+    const at = merged.where('endpoint', 'response_actions', position)
+    if (typeof entry === 'function') return { action: [entry], path: formatPath(at) }
+    const { action } = entry
+    const condition = conditionOf(entry, at, problems)
+    const names = typeof action === 'string'
+    if (names && isEmpty(condition))
+      problems.add(at, 'needs `status_code`, `content` or `json_path`, else it would always apply')
+    checkKeysOfAction(entry, at, problems)
+    if (action === 'reset_pagination' && merged.keys.primary_key == null) {
+      problems.add([...at, 'action'], 'needs `primary_key` on the resource, so that no record comes twice')
+    }
+    for (const path of pathsIn(entry.message ?? '')) checkPath(path, [...at, 'message'], problems)
+    return {
+      ...condition,
+      action: names ? action : typeof action === 'function' ? [action] : action,
+      waitFrom: waitFromOf(entry.wait_from, [...at, 'wait_from'], problems),
+      message: entry.message ?? undefined,
+      provesEnd: entry.proves_end ?? undefined,
+      path: formatPath(at),
+    }
+  })
+}
+
+/** The actions that a key belongs to. */
+const ACTIONS_OF = { wait_from: ['retry'], message: ['fail'], proves_end: ['empty', 'stop'] } as const
+
+function checkKeysOfAction(entry: ResponseActionKeys, at: PropertyPath, problems: Problems): void {
+  for (const [key, actions] of Object.entries(ACTIONS_OF)) {
+    if (entry[key as keyof typeof ACTIONS_OF] == null) continue
+    if (typeof entry.action === 'string' && (actions as readonly string[]).includes(entry.action)) continue
+    problems.add([...at, key], `needs ${actions.map(action => `\`action: ${action}\``).join(' or ')}`)
+  }
+}
+
+/** Reads a condition on an answer. Reports keys that contradict each other. */
+export function conditionOf(
+  { status_code: status, content, json_path: path, equals, in: listed, exists }: AnswerConditionConfig,
+  at: PropertyPath,
+  problems: Problems,
+): AnswerCondition {
+  const range = status == null ? undefined : statusRange(status)
+  if (range !== undefined && range[0] > range[1])
+    problems.add([...at, 'status_code'], 'the range ends before it begins')
+  const tests = Object.entries({ equals, in: listed, exists }).filter(([, value]) => value != null)
+  if (path == null && tests[0] !== undefined) problems.add([...at, tests[0][0]], 'needs `json_path`')
+  if (tests.length > 1 && tests[1] !== undefined)
+    problems.add(
+      [...at, tests[1][0]],
+      `cannot be told with \`${tests[0]?.[0]}\`; give one of \`equals\`, \`in\`, \`exists\``,
+    )
+  if (path != null) checkPath(path, [...at, 'json_path'], problems)
+  const wanted = listed ?? (equals == null ? undefined : [equals])
+  const value =
+    path == null ? undefined : wanted === undefined ? { path, exists: exists ?? true } : { path, in: wanted }
+  return { statuses: range === undefined ? undefined : [range], content: content ?? undefined, value }
+}
+
+function isEmpty({ statuses, content, value }: AnswerCondition): boolean {
+  return statuses === undefined && content === undefined && value === undefined
+}
+
+export function waitFromOf(
+  written: WaitFromConfig | null | undefined,
+  at: PropertyPath,
+  problems: Problems,
+): WaitFrom | undefined {
+  if (written == null) return undefined
+  const { header, json_path: path, unit } = written
+  if ((header == null) === (path == null)) problems.add(at, 'needs one of `header` and `json_path`')
+  if (path != null) checkPath(path, [...at, 'json_path'], problems)
+  return header == null
+    ? { in: 'body', at: path ?? '', unit: unit ?? 'seconds' }
+    : { in: 'header', at: header.toLowerCase(), unit: unit ?? 'seconds' }
+}
+
+/** Both ends are included: 404 is [404, 404], `5xx` is [500, 599], `500-503` is [500, 503]. */
+export function statusRange(pattern: number | string): readonly [from: number, to: number] {
+  const text = String(pattern).toLowerCase()
+  if (text.endsWith('xx')) return [Number(`${text[0]}00`), Number(`${text[0]}99`)]
+  const [from = '', to = from] = text.split('-')
+  return [Number(from), Number(to)]
+}
