@@ -157,11 +157,8 @@ export type {
   XmlFormatConfig,
 } from './rest/document/declaration/configTypes.js'
 
-<<<<<<< HEAD
   ConvertFunction,
-=======
   FunctionAction,
->>>>>>> b63e2f0 (Find errors in bodies by JSONPath, wait and fail as they say, and renew credentials or read a list again because of them)
   RecordsFunction,
   ResponseActionName,
   ResponseFunction,
