@@ -157,6 +157,7 @@ export type {
   XmlFormatConfig,
 } from './rest/document/declaration/configTypes.js'
 
+export type {
   ConvertFunction,
   FunctionAction,
   RecordsFunction,
