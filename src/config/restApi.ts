@@ -18,6 +18,7 @@ import type { HostBudget } from '../rest/http/hostBudget.js'
 import { restSource } from '../rest/restSource.js'
 import type { ContractMode, SchemaContract } from '../schema/schemaTypes.js'
 import { type Environment, processEnvironment, proxySettings, requestSettings } from './environment.js'
+import { schedulerSettings } from './scheduler.js'
 import { findingAll, secretResolver } from './secrets.js'
 
 export interface RestApiOptions {
@@ -105,7 +106,12 @@ export function restApiFrom(document: unknown, options: RestApiOptions): Source 
   const { env = processEnvironment(), cwd = process.cwd(), folder, pipeline, name, warn = warnProcess } = options
   const resolver = secretResolver({ env, cwd, folder, pipeline, source: name, warn })
   const lookup = options.withoutSecrets === true ? findingAll(resolver) : resolver
-  const parsed = parseRestConfig(document, { ...options, ...requestSettings(env), lookup })
+  const parsed = parseRestConfig(document, {
+    ...options,
+    ...requestSettings(env),
+    scheduler: schedulerSettings(env),
+    lookup,
+  })
   return restSource(parsed, { budget: options.budget, proxies: proxySettings(env) })
 }
 

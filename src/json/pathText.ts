@@ -5,7 +5,7 @@ import { numberLiteral } from './value.js'
 export type TextFunction = (value: JsonValue, place: TextPlace) => JsonValue | undefined
 
 /** Where a value was found, for the text of a number. */
-export interface TextPlace {
+interface TextPlace {
   readonly container?: JsonObject | readonly JsonValue[] | undefined
   readonly key?: string | number | undefined
 }

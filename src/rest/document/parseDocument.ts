@@ -18,6 +18,7 @@ import { contractOf, hintsOf } from './resources/readHints.js'
 import { incrementalOf } from './resources/readIncremental.js'
 import { checkMask, checkMaskedEndpoint, maskedField, maskOf } from './resources/readMask.js'
 import { defaultRetry, retryPolicy } from './resources/retryPolicy.js'
+import type { Scheduler } from './resources/schedulerWindow.js'
 import { notJson, type ParentMention, TemplateReader } from './resources/templates.js'
 
 export interface ParseOptions {
@@ -34,6 +35,8 @@ export interface ParseOptions {
   readonly retry?: RetryPolicy | undefined
   /** Default 60,000. */
   readonly timeoutMs?: number | undefined
+  /** Default: none, and no cursor takes a window from one. */
+  readonly scheduler?: Scheduler | undefined
 }
 
 /**
@@ -70,6 +73,7 @@ function normalise(document: RestApiConfig, options: ParseOptions, lookup: Looku
     retry: retryPolicy(client.retry, options.retry ?? defaultRetry, ['client', 'retry'], problems),
     timeoutMs: options.timeoutMs ?? 60_000,
     auths: new AuthReader(lookup, problems),
+    scheduler: options.scheduler,
     problems,
   }
   const clientModel = clientOf(client, problems)
@@ -118,7 +122,7 @@ function draft(
   const merged = mergeResource(written, at, document.resource_defaults)
   const { keys } = merged
   const reader = new TemplateReader(problems, merged.endpoint.incremental != null)
-  const incremental = incrementalOf(merged, problems)
+  const incremental = incrementalOf(merged, context.scheduler, problems)
   const common = {
     name: merged.name,
     path: `resources[${position}]`,

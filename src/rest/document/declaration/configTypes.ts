@@ -702,12 +702,8 @@ export interface IncrementalParamConfig {
   lag?: number | null | undefined
   /** Key that recognises records that were loaded before. Default: that of the resource. Empty: none. */
   primary_key?: string | readonly string[] | null | undefined
-  /**
-   * Take the window from a scheduler. Not supported: give `initial_value` and `end_value`.
-   *
-   * Default: `false`.
-   */
-  allow_external_schedulers?: false | null | undefined
+  /** true: the run reads the window from `DLT_INTERVAL_START` to `DLT_INTERVAL_END` of the environment, within `initial_value` and `end_value`, and keeps no state. Numbers are seconds. false: never. Absent: only where `DLT_ALLOW_EXTERNAL_SCHEDULERS` is true. */
+  allow_external_schedulers?: boolean | null | undefined
   /**
    * How times are sent: `epoch_seconds`, `epoch_ms`, `epoch_us`, `iso8601`, `rfc1123`, or a pattern of strftime. Numbers of the API are seconds, milliseconds or microseconds by their size. What the format leaves out widens the window.
    *
@@ -1063,12 +1059,8 @@ export interface IncrementalConfig {
   lag?: number | null | undefined
   /** Key that recognises records that were loaded before. Default: that of the resource. Empty: none. */
   primary_key?: string | readonly string[] | null | undefined
-  /**
-   * Take the window from a scheduler. Not supported: give `initial_value` and `end_value`.
-   *
-   * Default: `false`.
-   */
-  allow_external_schedulers?: false | null | undefined
+  /** true: the run reads the window from `DLT_INTERVAL_START` to `DLT_INTERVAL_END` of the environment, within `initial_value` and `end_value`, and keeps no state. Numbers are seconds. false: never. Absent: only where `DLT_ALLOW_EXTERNAL_SCHEDULERS` is true. */
+  allow_external_schedulers?: boolean | null | undefined
   /**
    * How times are sent: `epoch_seconds`, `epoch_ms`, `epoch_us`, `iso8601`, `rfc1123`, or a pattern of strftime. Numbers of the API are seconds, milliseconds or microseconds by their size. What the format leaves out widens the window.
    *

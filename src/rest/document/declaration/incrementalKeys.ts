@@ -39,10 +39,10 @@ const window = {
     names,
     'Key that recognises records that were loaded before. Default: that of the resource. Empty: none.',
   ),
-  allow_external_schedulers: key(z.literal(false), {
-    description: 'Take the window from a scheduler. Not supported: give `initial_value` and `end_value`.',
-    default: false,
-  }),
+  allow_external_schedulers: key(
+    z.boolean(),
+    'true: the run reads the window from `DLT_INTERVAL_START` to `DLT_INTERVAL_END` of the environment, within `initial_value` and `end_value`, and keeps no state. Numbers are seconds. false: never. Absent: only where `DLT_ALLOW_EXTERNAL_SCHEDULERS` is true.',
+  ),
   param_format: key(name, {
     description:
       'How times are sent: `epoch_seconds`, `epoch_ms`, `epoch_us`, `iso8601`, `rfc1123`, or a pattern of strftime. Numbers of the API are seconds, milliseconds or microseconds by their size. What the format leaves out widens the window.',

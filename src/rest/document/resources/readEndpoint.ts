@@ -12,6 +12,7 @@ import { checkPath } from './readIncremental.js'
 import { requestOf } from './readRequest.js'
 import { responseActionsOf } from './readResponses.js'
 import { milliseconds, retryPolicy } from './retryPolicy.js'
+import type { Scheduler } from './schedulerWindow.js'
 import type { TemplateReader } from './templates.js'
 
 /** Default values for endpoints. */
@@ -21,6 +22,7 @@ export interface EndpointContext {
   readonly retry: RetryPolicy
   readonly timeoutMs: number
   readonly auths: AuthReader
+  readonly scheduler: Scheduler | undefined
   readonly problems: Problems
 }
 

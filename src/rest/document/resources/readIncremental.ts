@@ -8,13 +8,18 @@ import type { IncrementalModel } from '../model.js'
 import type { Problems } from '../problems.js'
 import { formatPath, type PropertyPath } from '../problems.js'
 import type { MergedResource } from './mergeResource.js'
+import { type Scheduler, scheduled } from './schedulerWindow.js'
 
 export function isIncrementalParam(value: unknown): value is IncrementalParamConfig {
   return typeof value === 'object' && value !== null && (value as { type?: unknown }).type === 'incremental'
 }
 
 /** Incremental loading of an endpoint. If the form inside `params` is used, only that one counts. */
-export function incrementalOf(merged: MergedResource, problems: Problems): IncrementalModel | undefined {
+export function incrementalOf(
+  merged: MergedResource,
+  scheduler: Scheduler | undefined,
+  problems: Problems,
+): IncrementalModel | undefined {
   const { endpoint } = merged
   const inParams = Object.entries(endpoint.params ?? {}).filter(([, value]) => isIncrementalParam(value))
   const [used, second] = inParams
@@ -29,7 +34,7 @@ export function incrementalOf(merged: MergedResource, problems: Problems): Incre
     const at = merged.where('endpoint', 'params', param)
     const config = value as IncrementalParamConfig
     return {
-      hint: hintOf(config, merged, at, problems),
+      hint: scheduled(hintOf(config, merged, at, problems), config.allow_external_schedulers, scheduler, at, problems),
       startParam: param,
       ...conversion(config, at, problems),
     }
@@ -39,7 +44,7 @@ export function incrementalOf(merged: MergedResource, problems: Problems): Incre
   const at = merged.where('endpoint', 'incremental')
   checkEnd(config, at, problems)
   return {
-    hint: hintOf(config, merged, at, problems),
+    hint: scheduled(hintOf(config, merged, at, problems), config.allow_external_schedulers, scheduler, at, problems),
     startParam: config.start_param ?? undefined,
     endParam: config.end_param ?? undefined,
     ...conversion(config, at, problems),
