@@ -276,6 +276,8 @@ export interface ResourceDescription {
   readonly selector: Decision
   /** How the body becomes records, as configured. Undefined: as its content type says. */
   readonly format?: string | undefined
+  /** The export job that the request orders, in one line. */
+  readonly job?: string | undefined
   readonly auth: Decision
   readonly retry: RetryDescription
   readonly timeoutMs: number

@@ -3,7 +3,7 @@ import type { Backoff } from '../model/backoff.js'
 import type { Secret } from '../model/secrets/secret.js'
 import type { ListEnd } from '../model/source.js'
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH'
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 export type RequestBody =
   | { readonly kind: 'json'; readonly value: JsonValue }

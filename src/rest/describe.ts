@@ -6,6 +6,7 @@ import type {
   AuthModel,
   EndpointModel,
   FieldTemplate,
+  JobModel,
   PaginatorModel,
   RestModel,
   Template,
@@ -33,6 +34,7 @@ export function describeEndpoint(
     paginator: paginatorDecision(endpoint),
     selector: selectorDecision(endpoint),
     format: formatText(endpoint.reading),
+    job: endpoint.job === undefined ? undefined : jobText(endpoint.job),
     auth: authDecision(endpoint),
     retry: { attempts, statuses, onConnectionError, baseMs, factor, maxDelayMs },
     timeoutMs: endpoint.timeoutMs,
@@ -184,6 +186,12 @@ function selectorDecision({ dataSelector, singleEntity, path }: EndpointModel): 
   if (dataSelector === undefined) return { value: 'looked for in the first answer', because: 'detected' }
   if (singleEntity && dataSelector === '$') return { value: '$', because: 'single_entity', path: `${path}.path` }
   return { value: dataSelector, because: 'configured' }
+}
+
+function jobText({ poll, everyMs, timeoutMs, done, download, urlPath }: JobModel): string {
+  const look = `${poll.method} ${poll.path} every ${everyMs / 1000} s for ${timeoutMs / 1000} s at most`
+  const result = download === undefined ? `the URL at ${urlPath}` : `GET ${download.path}`
+  return `${look}, until it is ${done.join(' or ')}; then ${result}`
 }
 
 /** The declared keys of a body, in one line. Undefined if there are none. */

@@ -14,6 +14,7 @@ const five = [1, 2, 3, 4, 5].map(id => ({ id }))
 /** The API that the examples of the documents are written for. */
 export async function docsApi(): Promise<TestServer> {
   let refusals = 0
+  let looks = 0
   const ordersZip = await zipOf({ 'orders-1.csv': 'id\n1\n2\n', 'orders-2.csv': 'id\n3\n', 'read-me.txt': 'orders' })
   const stockWorkbook = await workbookOf({
     Read: [['me']],
@@ -98,6 +99,14 @@ export async function docsApi(): Promise<TestServer> {
     }),
     '/weather/readings': () => ({ body: { values: [['time', 'celsius'], ['2026-01-01', 3.5], ['2026-01-02']] } }),
     '/weather/stations': () => ({ body: { stations: { oslo: { height: 94 }, bergen: { height: 12 } } } }),
+    '/jobs': (_url, body) => (body.includes('visits') ? { status: 202, body: { id: 7 } } : { status: 400, body: {} }),
+    '/jobs/7': () => {
+      looks++
+      const files = ['a', 'b'].map(name => ({ url: `/files/${name}.csv` }))
+      return { body: looks % 2 === 1 ? { status: 'running' } : { status: 'done', rows: 3, files } }
+    },
+    '/files/a.csv': () => ({ type: 'text/csv', body: 'id\n1\n2\n' }),
+    '/files/b.csv': () => ({ type: 'text/csv', body: 'id\n3\n' }),
     '/files/news.xml': () => ({
       type: 'application/xml',
       body: '<rss><channel><item id="1"><tags>a</tags></item><item id="2"/></channel></rss>',

@@ -71,12 +71,13 @@ function facts(list: PlannedList, probed: CheckedResource | undefined): [name: s
   ]
 }
 
-function requestFacts({ request, selector, format, paginator, auth }: ResourceDescription): [string, string][] {
+function requestFacts({ request, selector, format, job, paginator, auth }: ResourceDescription): [string, string][] {
   const headers = Object.entries(request.headers).map(([name, value]): [string, string] => ['', `${name}: ${value}`])
   return [
     ['request', `${request.method} ${request.url}`],
     ...headers,
     ...(request.body === undefined ? [] : [['', request.body] as [string, string]]),
+    ...(job === undefined ? [] : [['job', job] as [string, string]]),
     ['records', decisionText(selector)],
     ...(format === undefined ? [] : [['format', format] as [string, string]]),
     ['pages', decisionText(paginator)],

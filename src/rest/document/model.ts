@@ -158,6 +158,8 @@ export interface EndpointModel {
   readonly singleEntity: boolean
   /** How the bytes of an answer become records. */
   readonly reading: ReadingModel
+  /** The request orders an export, and the records are in its result. */
+  readonly job?: JobModel | undefined
   readonly responseActions: readonly ResponseActionModel[]
   /** Undefined: no authentication. Resources that take it from the client or the defaults share one object. */
   readonly auth?: AuthModel | undefined
@@ -178,6 +180,33 @@ export interface EndpointModel {
   readonly onNull: 'fail' | 'skip' | 'omit'
   /** Pages requested early. 0 is strictly serial. */
   readonly readAhead?: number | undefined
+}
+
+/** A request about a job. Path and values of parameters may hold `{handle}`. */
+export interface JobRequest {
+  readonly path: string
+  readonly method: Method
+  readonly params: readonly (readonly [name: string, value: string])[]
+}
+
+/** Has one of `handlePath` and `handleHeader`, and one of `download` and `urlPath`. */
+export interface JobModel {
+  readonly handlePath?: string | undefined
+  readonly handleHeader?: string | undefined
+  readonly poll: JobRequest
+  /** Undefined: the HTTP status is the status of the job. */
+  readonly statusPath?: string | undefined
+  readonly done: readonly string[]
+  readonly failed: readonly string[]
+  readonly messagePath?: string | undefined
+  readonly everyMs: number
+  readonly timeoutMs: number
+  readonly download?: JobRequest | undefined
+  readonly urlPath?: string | undefined
+  readonly cleanup?: JobRequest | undefined
+  readonly totalPath?: string | undefined
+  /** Key path in the document. */
+  readonly path: string
 }
 
 export interface ReadingModel {

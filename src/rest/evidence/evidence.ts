@@ -27,6 +27,7 @@ const table = {
   no_value: ['proven', (expression: string) => `the parent's record has null for \`{${expression}}\``],
   one_page: ['proven', () => 'the list is one page'],
   end_declared: ['proven', (path: string) => `the list ended with an answer that ends it, as ${path} says`],
+  job_done: ['proven', (status: string) => `the export job ended as "${status}", and its result was read`],
   own_rule: ['proven', () => "the paginator's rule ended the list"],
 
   never_seen: ['limited', (what: string) => `no answer has the ${what}: nothing shows that the list ended`],

@@ -1,6 +1,7 @@
 import type { JsonDocument } from '../../json/bytes.js'
 import type { JsonObject } from '../../json/value.js'
 import { RequestError } from '../../model/errors.js'
+import type { ResponseJournal } from '../../model/responses.js'
 import type { ListEnd, Page } from '../../model/source.js'
 import type { ApiPage, ApiRequest, Paginator, RequestPatch } from '../api.js'
 import { because, perhapsCapped, VALUE_OF_PARENT, withoutValue } from '../evidence/evidence.js'
@@ -12,6 +13,7 @@ import { NoValueError, type Scope } from '../request/placeholders.js'
 import { applyPatch, conversionOf, firstRequest, requestKey } from '../request/request.js'
 import type { Caps } from './caps.js'
 import { type DetectedPaginator, detectPaginator, elsewhere, otherWay } from './detect.js'
+import { ExportJob } from './exportJob.js'
 import { parentMembers, withMembers } from './includeParent.js'
 import { type ListContext, type ListReader, listError, tellGuess } from './listReader.js'
 import { maskAnswer } from './maskAnswer.js'
@@ -61,6 +63,7 @@ export class ListWalk {
   /** The number of the page that each request returned, by the request's key. */
   readonly #sent = new Map<string, number>()
   #paginator: Paginator | undefined
+  #job: ExportJob | undefined
   /** The guessed paginator. Undefined if one is configured. */
   #guess: DetectedPaginator | undefined
   #previous: Reading | undefined
@@ -76,7 +79,7 @@ export class ListWalk {
     this.#paginator = reader.paginator
     this.#evidence = new ListEvidence({
       primaryKey: reader.resource.hints.primaryKey,
-      isGuess: reader.paginator === undefined,
+      isGuess: reader.paginator === undefined && reader.resource.endpoint.job === undefined,
       selector: reader.resource.endpoint.dataSelector,
     })
     this.#ahead = new ReadAhead((request, signal) => this.#send(request, signal, 0), reader.resource, context)
@@ -88,7 +91,7 @@ export class ListWalk {
     try {
       const members = parent === undefined ? undefined : parentMembers(this.#reader.resource, parent)
       let first: Reading | undefined
-      const start = this.#first()
+      const start = await this.#ordered(this.#first())
       if ('end' in start) return { end: start.end, pages: 0, evidence: this.#evidence }
       let next = start.next
       for (let number = 1; ; number++) {
@@ -116,11 +119,15 @@ export class ListWalk {
             evidence: this.#evidence,
             reset: reading.flow.path,
           }
-        if ('end' in step) return this.#ended(this.#judged(step.end, number), number)
+        if ('end' in step) {
+          await this.#job?.finish()
+          return this.#ended(this.#judged(step.end, number), number)
+        }
         next = step.next
       }
     } catch (error) {
       if (error instanceof TimeUpError) return this.#ended(this.#walk.caps.timeUp(), 0)
+      await this.#job?.failed(error)
       throw error
     } finally {
       await this.#ahead.close()
@@ -187,12 +194,55 @@ export class ListWalk {
     return { present, ...(missing !== undefined && { missing }) }
   }
 
+  /** For an export job: the request for its result, once it is there. */
+  async #ordered(start: Step): Promise<Step> {
+    const { job, paginator } = this.#reader.resource.endpoint
+    if (job === undefined || 'end' in start) return start
+    const { request, key } = start.next
+    const [reader, context] = [this.#reader, this.#context]
+    const done = await ExportJob.ended(job, request, {
+      reader,
+      context,
+      key: this.#identity(request, key),
+      deadline: this.#walk.caps.deadline,
+      ask: (asking, identity, journal = context.journal) =>
+        this.#ask(asking, identity, context.signal, { journal, isAboutJob: true }),
+    })
+    this.#job = done
+    // One for other resources does not know the result.
+    const isOwn = paginator.kind !== 'auto' && paginator.path === `${reader.resource.endpoint.path}.paginator`
+    this.#paginator = done.paginator(isOwn ? reader.paginator : undefined)
+    const first = done.first
+    if (first === undefined) {
+      await done.finish()
+      return { end: done.end }
+    }
+    const patch = this.#paginator.first
+    return { next: asked(patch === undefined ? first : this.#patched(first, patch)) }
+  }
+
+  #identity(request: ApiRequest, key: string): string {
+    const { secretParams } = this.#reader
+    return `${secretParams.size === 0 ? key : requestKey(request, secretParams)}${this.#walk.suffix}`
+  }
+
   #send({ request, key }: Asked, signal: AbortSignal, attempt: number): Promise<OwnedResponse> {
-    const { client, resource, auth, authOrigins, secretParams, mask } = this.#reader
-    const { journal, clock, emit, concurrency } = this.#context
+    const named = this.#job?.identityOf(request) ?? this.#identity(request, key)
+    return this.#ask(request, `${named}${attempt === 0 ? '' : `~${attempt}`}`, signal)
+  }
+
+  #ask(
+    request: ApiRequest,
+    identity: string,
+    signal: AbortSignal,
+    {
+      journal = this.#context.journal,
+      isAboutJob = false,
+    }: { readonly journal?: ResponseJournal; readonly isAboutJob?: boolean } = {},
+  ): Promise<OwnedResponse> {
+    const { client, resource, auth, authOrigins, mask } = this.#reader
+    const { clock, emit, concurrency } = this.#context
     const { responseActions, credentials, retry, timeoutMs } = resource.endpoint
-    const named = secretParams.size === 0 ? key : requestKey(request, secretParams)
-    const identity = `${named}${this.#walk.suffix}${attempt === 0 ? '' : `~${attempt}`}`
     return client.send(request, {
       resource: resource.name,
       identity: { resource: resource.name, request: identity },
@@ -211,7 +261,9 @@ export class ListWalk {
       waitFrom: response => declaredEntry(responseActions, response)?.waitFrom,
       shouldRenew: response => declaredEntry(responseActions, response)?.action === 'refresh_auth',
       recordable: response => isRecordable(responseActions, retry, response),
-      masked: mask && (response => maskAnswer(mask, this.#reader, this.#context, request, response)),
+      masked: isAboutJob
+        ? undefined
+        : mask && (response => maskAnswer(mask, this.#reader, this.#context, request, response)),
     })
   }
 

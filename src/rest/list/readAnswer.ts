@@ -246,7 +246,7 @@ function selectorError(reader: ListReader, document: JsonDocument, response: Api
 }
 
 /** An answer with its records counted. `document` is undefined if there is no body to read. */
-function answerPage(
+export function answerPage(
   request: ApiRequest,
   response: ApiResponse,
   records: number,

@@ -951,6 +951,105 @@ export type FormatConfig =
   | 'excel'
   | FormatKeys
 
+/** How to see whether the result is there. */
+export interface PollConfig {
+  /** Relative to `base_url`, or absolute. `{handle}` is the handle of the job. */
+  path: string
+  /**
+   * HTTP method.
+   *
+   * Allowed: `GET`, `POST`.
+   *
+   * Default: `GET`.
+   */
+  method?: 'GET' | 'POST' | null | undefined
+  /** Query parameters. Texts may hold `{handle}`. */
+  params?: { [name: string]: string | number | boolean | bigint | null } | null | undefined
+  /**
+   * JSONPath of the status of the job. Without it, the HTTP status is the status of the job.
+   *
+   * Example: `status`.
+   */
+  status_path?: string | null | undefined
+  /** Statuses of a job whose result is there. */
+  done: readonly (string | number | boolean | bigint | null)[]
+  /**
+   * Statuses of a job that will have no result. Upper and lower case are the same.
+   *
+   * Default: `["failed","failure","error","cancelled","canceled","aborted","expired"]`.
+   */
+  failed?: readonly (string | number | boolean | bigint | null)[] | null | undefined
+  /** JSONPath of the reason why a job failed. Without it, the error shows the answer. */
+  message_path?: string | null | undefined
+  /**
+   * Seconds between two looks. `Retry-After` counts more.
+   *
+   * Default: `5`.
+   */
+  every?: number | null | undefined
+  /**
+   * Most seconds to wait for the result in one run. The next run waits for the same job.
+   *
+   * Default: `3600`.
+   */
+  timeout?: number | null | undefined
+}
+
+/** Where the result is. */
+export interface DownloadConfig {
+  /**
+   * JSONPath of the URL of the file in the last status, or of several URLs. A host that is not the API’s gets no credentials.
+   *
+   * Example: `result.url`.
+   *
+   * Example: `files[*].url`.
+   */
+  url_path?: string | null | undefined
+  /** Relative to `base_url`, or absolute. `{handle}` is the handle of the job. */
+  path?: string | null | undefined
+  /** Query parameters. Texts may hold `{handle}`. */
+  params?: { [name: string]: string | number | boolean | bigint | null } | null | undefined
+}
+
+export interface CleanupConfig {
+  /** Relative to `base_url`, or absolute. `{handle}` is the handle of the job. */
+  path: string
+  /**
+   * HTTP method.
+   *
+   * Allowed: `DELETE`, `POST`.
+   *
+   * Default: `DELETE`.
+   */
+  method?: 'DELETE' | 'POST' | null | undefined
+}
+
+/** An export that is ordered, waited for and downloaded. */
+export interface JobConfig {
+  /**
+   * JSONPath of the handle of the job in the answer to the order. It may be an id or a URL.
+   *
+   * Example: `id`.
+   *
+   * Example: `job.status_url`.
+   */
+  handle_path?: string | null | undefined
+  /**
+   * Header that has the handle instead.
+   *
+   * Example: `Location`.
+   */
+  handle_header?: string | null | undefined
+  /** How to see whether the result is there. */
+  poll: PollConfig
+  /** Where the result is. */
+  download: DownloadConfig
+  /** Request that removes the job once its result is read. If it fails, that is a warning. */
+  cleanup?: CleanupConfig | null | undefined
+  /** JSONPath of the number of records in the last status. It is compared with what arrives. */
+  total_path?: string | null | undefined
+}
+
 export interface ResponseActionKeys {
   /**
    * Status of the answer.
@@ -1172,6 +1271,8 @@ export interface EndpointConfig {
    * Example: `id`.
    */
   key_column?: string | null | undefined
+  /** The request orders an export; its records are in the file that comes of it. */
+  job?: JobConfig | null | undefined
   /** What to do with certain answers. The first that matches counts. */
   response_actions?: readonly ResponseActionConfig[] | null | undefined
   /** Load only what is new. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { bodyKeys } from './formatKeys.js'
 import { incremental, incrementalParam } from './incrementalKeys.js'
+import { job } from './jobKeys.js'
 import { count, jsonObject, jsonValue, key, name, required, scalar, secretValue } from './pieces.js'
 import { responseAction, retry } from './responseKeys.js'
 import { auth, paginator } from './variants.js'
@@ -50,6 +51,7 @@ export const endpointKeys = {
     default: true,
   }),
   ...bodyKeys,
+  job: key(job, 'The request orders an export; its records are in the file that comes of it.'),
   response_actions: key(z.array(responseAction), 'What to do with certain answers. The first that matches counts.'),
   incremental: key(incremental, 'Load only what is new.'),
   auth: key(auth, 'Replaces `client.auth`. null: no authentication.'),

@@ -9,6 +9,7 @@ import type { AuthReader } from '../readClient.js'
 import type { MergedResource } from './mergeResource.js'
 import { readingOf } from './readBody.js'
 import { checkPath } from './readIncremental.js'
+import { jobOf } from './readJob.js'
 import { requestOf } from './readRequest.js'
 import { responseActionsOf } from './readResponses.js'
 import { milliseconds, retryPolicy } from './retryPolicy.js'
@@ -44,6 +45,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
     dataSelectorRequired: endpoint.data_selector_required ?? true,
     singleEntity,
     reading: readingOf(merged, problems),
+    job: jobOf(merged, problems),
     responseActions: responseActionsOf(merged, problems),
     auth:
       endpoint.auth === undefined

@@ -1,0 +1,286 @@
+import { gzipSync } from 'node:zlib'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { RestApiConfig } from '../../src/index.js'
+import { parseRestConfig } from '../../src/rest/document/parseDocument.js'
+import { zipOf } from './archives.js'
+import { fakeClock, memoryJournal, serve, type TestServer } from './clientServer.js'
+import { type Read, read, things } from './listServer.js'
+import { load } from './loading.js'
+
+/** An export that is ordered, waited for and downloaded. */
+
+interface JobApi extends TestServer {
+  /** Method and URL of each request, in order. */
+  asked(): string[]
+}
+
+type Reply = { readonly status?: number; readonly headers?: Record<string, string>; readonly body?: unknown }
+
+/** An API whose jobs have these statuses, one after the other. The last one stays. */
+async function jobApi(
+  statuses: readonly unknown[],
+  others: Readonly<Record<string, () => Reply>> = {},
+): Promise<JobApi> {
+  let orders = 0
+  let looks = 0
+  const answers: Readonly<Record<string, () => Reply>> = {
+    'POST /exports': () => ({ status: 202, body: { job: { id: `j/${++orders}` } } }),
+    'GET /exports/j%2F1': () => {
+      const body = statuses[Math.min(looks++, statuses.length - 1)]
+      return typeof body === 'number' ? { status: body, body: { error: 'no such job' } } : { body }
+    },
+    'GET /exports/j%2F2': () => ({ body: { state: 'done', url: '/files/1' } }),
+    'GET /files/1': () => ({ body: 'id,name\n1,a\n2,b\n', headers: { 'content-type': 'text/csv' } }),
+    'GET /files/2': () => ({ body: 'id,name\n3,c\n', headers: { 'content-type': 'text/csv' } }),
+    'DELETE /exports/j%2F1': () => ({ status: 204 }),
+    ...others,
+  }
+  const server = await serve(({ method, url }, response) => {
+    const { status = 200, headers, body } = answers[`${method} ${url.split('?')[0]}`]?.() ?? { status: 404, body: {} }
+    const isRaw = typeof body === 'string' || Buffer.isBuffer(body)
+    response.writeHead(status, { 'content-type': 'application/json', ...headers })
+    response.end(body === undefined ? undefined : isRaw ? body : JSON.stringify(body))
+  })
+  onTestFinished(() => server.close())
+  return { ...server, asked: () => server.seen.map(({ method, url }) => `${method} ${url}`) }
+}
+
+const poll = { path: 'exports/{handle}', status_path: 'state', done: ['done'], every: 5, timeout: 60 }
+const job = { handle_path: 'job.id', poll, download: { url_path: 'url' } }
+
+function exports(api: { readonly origin: string }, more: object = {}, endpoint: object = {}) {
+  const retry = { attempts: 1 }
+  return things(api.origin, {
+    path: 'exports',
+    method: 'POST',
+    json: { kind: 'all' },
+    retry,
+    ...endpoint,
+    job: { ...job, ...more },
+  })
+}
+
+const done = { state: 'done', url: '/files/1', rows: 2 }
+const two = [
+  { id: '1', name: 'a' },
+  { id: '2', name: 'b' },
+]
+
+describe('an export job', () => {
+  test('is ordered once, waited for, downloaded, compared and removed', async () => {
+    const api = await jobApi([{ state: 'queued' }, { state: 'running' }, done])
+    const clock = fakeClock()
+    const cleanup = { path: 'exports/{handle}' }
+    const { records, end, events } = await read(exports(api, { total_path: 'rows', cleanup }), 'things', { clock })
+    expect(records).toEqual(two)
+    expect(end).toMatchObject({ end: 'proven', reason: expect.stringContaining('the export job ended as "done"') })
+    expect(clock.slept).toEqual([5_000, 5_000])
+    expect(events.filter(({ type }) => type === 'waiting')).toHaveLength(2)
+    const look = 'GET /exports/j%2F1'
+    expect(api.asked()).toEqual(['POST /exports', look, look, look, 'GET /files/1', 'DELETE /exports/j%2F1'])
+    expect(api.seen[0]?.body).toBe('{"kind":"all"}')
+  })
+
+  test.each<[string, object, object, Readonly<Record<string, () => Reply>>, unknown[]]>([
+    [
+      'several files',
+      { state: 'done', files: [{ u: '/files/1' }, { u: '/files/2' }], rows: 3 },
+      { download: { url_path: 'files[*].u' }, total_path: 'rows' },
+      {},
+      [...two, { id: '3', name: 'c' }],
+    ],
+    ['no file', { state: 'done', files: [] }, { download: { url_path: 'files' } }, {}, []],
+    [
+      'a path with the handle',
+      { state: 'done' },
+      { download: { path: 'results', params: { of: '{handle}' } } },
+      { 'GET /results': () => ({ body: two }) },
+      two,
+    ],
+    [
+      'a status by HTTP',
+      {},
+      { poll: { path: poll.path, done: [200] }, download: { path: 'results' } },
+      { 'GET /results': () => ({ body: two }) },
+      two,
+    ],
+    [
+      'a handle that is a URL',
+      done,
+      { handle_header: 'Location', handle_path: null, poll: { ...poll, path: '{handle}' } },
+      { 'POST /exports': () => ({ status: 201, headers: { location: '/exports/j%2F1' }, body: {} }) },
+      two,
+    ],
+    [
+      'a gzip file',
+      done,
+      {},
+      {
+        'GET /files/1': () => ({
+          body: gzipSync(JSON.stringify(two)),
+          headers: { 'content-type': 'application/gzip' },
+        }),
+      },
+      two,
+    ],
+  ])('may have %s', async (_what, status, more, others, expected) => {
+    const api = await jobApi([status], others)
+    const { records, end } = await read(exports(api, more))
+    expect(records).toEqual(expected)
+    expect(end.end).toBe('proven')
+  })
+
+  test('may have a zip archive of CSV that says nothing about itself', async () => {
+    const body = await zipOf({ 'a.bin': 'id;name\n1;a\n2;b\n' })
+    const api = await jobApi([done], { 'GET /files/1': () => ({ body, headers: { 'content-type': 'text/plain' } }) })
+    const { records } = await read(exports(api, {}, { format: { type: 'csv', delimiter: ';' } }))
+    expect(records).toEqual(two)
+  })
+
+  test('may have pages', async () => {
+    const api = await jobApi([{ state: 'done' }], {
+      'GET /results': () => ({ body: { items: two, next: null } }),
+    })
+    const endpoint = { data_selector: 'items', paginator: { type: 'json_link', next_url_path: 'next' } }
+    const { records, end } = await read(exports(api, { download: { path: 'results' } }, endpoint))
+    expect(records).toEqual(two)
+    expect(end.end).toBe('proven')
+  })
+
+  test('is not called whole where another number of records was announced', async () => {
+    const api = await jobApi([{ ...done, rows: 3 }])
+    const endpoint = { path: 'exports', method: 'POST', job: { ...job, total_path: 'rows' } }
+    const document = { client: { base_url: api.origin }, resources: [{ name: 'things', endpoint }] }
+    await expect(load(document as RestApiConfig)).rejects.toThrow(/3/)
+  })
+
+  test('gets its file from another host without credentials', async () => {
+    const store = await jobApi([])
+    const api = await jobApi([{ state: 'done', url: `${store.origin}/files/1?X-Amz-Signature=abc` }])
+    const auth = { type: 'bearer', token: 'secret-4711' }
+    const { records } = await read(exports(api, {}, { auth, headers: { 'X-Own': '1' } }))
+    expect(records).toEqual(two)
+    expect(api.seen.map(({ headers }) => headers.authorization)).toEqual(['Bearer secret-4711', 'Bearer secret-4711'])
+    expect(store.seen.map(({ headers }) => [headers.authorization, headers['x-own']])).toEqual([[undefined, undefined]])
+  })
+
+  test('warns where it cannot be removed', async () => {
+    const api = await jobApi([done])
+    const { records, events } = await read(exports(api, { cleanup: { path: 'nowhere' } }))
+    expect(records).toEqual(two)
+    expect(events).toContainEqual(
+      expect.objectContaining({ type: 'warning', message: expect.stringContaining('could not be removed') }),
+    )
+  })
+
+  test('waits as long as the API asks', async () => {
+    let looks = 0
+    const api = await jobApi([], {
+      'GET /exports/j%2F1': () =>
+        ++looks === 1 ? { body: { state: 'queued' }, headers: { 'retry-after': '20' } } : { body: done },
+    })
+    const clock = fakeClock()
+    await read(exports(api), 'things', { clock })
+    expect(clock.slept).toEqual([20_000])
+  })
+
+  test('stops waiting when the run is stopped', async () => {
+    const controller = new AbortController()
+    const api = await jobApi([{ state: 'queued' }])
+    const clock = fakeClock()
+    const sleep = async (): Promise<void> => {
+      controller.abort()
+      controller.signal.throwIfAborted()
+    }
+    const reading = read(exports(api), 'things', { clock: { ...clock, sleep }, signal: controller.signal })
+    await expect(reading).rejects.toThrow()
+    expect(api.asked()).toHaveLength(2)
+  })
+
+  test.each<[string, unknown, object, Readonly<Record<string, () => Reply>>, string]>([
+    ['fails', { state: 'FAILED', message: 'too large' }, {}, {}, 'the export job ended as "FAILED": "{'],
+    [
+      'says why',
+      { state: 'failed', message: 'too large' },
+      { poll: { ...poll, message_path: 'message' } },
+      {},
+      'ended as "failed": "too large"; the next run orders it again',
+    ],
+    ['never ends', { state: 'running' }, {}, {}, 'still "running" after 60 seconds'],
+    ['is gone', 410, {}, {}, 'was answered 410'],
+    ['has no status', { other: 1 }, {}, {}, 'job.poll.status_path "state" leads to no text'],
+    ['has no URL', { state: 'done' }, {}, {}, 'job.download.url_path "url" leads to no URL'],
+    ['has no total', done, { total_path: 'total' }, {}, 'job.total_path "total" is no number'],
+    [
+      'has no handle',
+      done,
+      {},
+      { 'POST /exports': () => ({ body: { error: 'busy' } }) },
+      'job.handle_path "job.id" leads to no text',
+    ],
+    ['is refused', done, {}, { 'POST /exports': () => ({ status: 400, body: { error: 'no' } }) }, 'was answered 400'],
+    ['has no file', { state: 'done', url: '/files/9' }, {}, {}, 'was answered 404'],
+  ])('is an error where it %s', async (_what, status, more, others, expected) => {
+    const api = await jobApi([status], others)
+    await expect(read(exports(api, more))).rejects.toThrow(expected)
+  })
+})
+
+describe('the next run', () => {
+  /** Two runs with one journal. The first one fails. */
+  async function twice(api: JobApi, more: object = {}): Promise<{ readonly second: Read; readonly asked: string[] }> {
+    const journal = memoryJournal()
+    await expect(read(exports(api, more), 'things', { journal })).rejects.toThrow()
+    const before = api.asked().length
+    const second = await read(exports(api, more), 'things', { journal })
+    return { second, asked: api.asked().slice(before) }
+  }
+
+  test('waits for the same job', async () => {
+    const running = Array<object>(13).fill({ state: 'running' })
+    const { second, asked } = await twice(await jobApi([...running, done]))
+    expect(second.records).toEqual(two)
+    expect(asked).toEqual(['GET /exports/j%2F1', 'GET /files/1'])
+  })
+
+  test('asks for a new address, as the old one may have expired', async () => {
+    const api = await jobApi([{ state: 'done', url: '/expired' }, done], { 'GET /expired': () => ({ status: 403 }) })
+    const { second, asked } = await twice(api)
+    expect(second.records).toEqual(two)
+    expect(asked).toEqual(['GET /exports/j%2F1', 'GET /files/1'])
+  })
+
+  test.each<[string, unknown]>([
+    ['failed', { state: 'failed' }],
+    ['is gone', 404],
+    ['has lost its file', { state: 'done', url: '/files/9' }],
+  ])('orders again after a job that %s', async (_what, status) => {
+    const { second, asked } = await twice(await jobApi([status]))
+    expect(second.records).toEqual(two)
+    expect(asked).toEqual(['POST /exports', 'GET /exports/j%2F2', 'GET /files/1'])
+  })
+
+  test('asks nothing where everything was read', async () => {
+    const api = await jobApi([done])
+    const journal = memoryJournal()
+    await read(exports(api, { cleanup: { path: 'exports/{handle}' } }), 'things', { journal })
+    const before = api.asked().length
+    const again = await read(exports(api, { cleanup: { path: 'exports/{handle}' } }), 'things', { journal })
+    expect(again.records).toEqual(two)
+    expect(api.asked().length).toBe(before)
+  })
+})
+
+test.each<[string, object, string]>([
+  ['no handle', { handle_path: null }, 'needs one of `handle_path` and `handle_header`'],
+  ['two handles', { handle_header: 'Location' }, 'needs one of'],
+  ['no download', { download: {} }, 'needs one of `url_path` and `path`'],
+  ['no statuses', { poll: { path: 'x' } }, 'done'],
+  ['another placeholder', { poll: { ...poll, path: 'x/{id}' } }, '`{id}` is not known here'],
+  ['a path that is none', { total_path: 'a[' }, 'total_path'],
+  ['a misspelt key', { total: 'a' }, 'unknown key'],
+])('the document reports %s', (_what, more, expected) => {
+  const endpoint = { path: 'exports', method: 'POST', job: { ...job, ...more } }
+  const document = { client: { base_url: 'https://a.example' }, resources: [{ name: 'things', endpoint }] }
+  expect(() => parseRestConfig(document)).toThrow(expected)
+})
