@@ -127,6 +127,7 @@ export type {
   JsonFormatConfig,
   JsonLinkPaginatorConfig,
   JsonlFormatConfig,
+  KeysetPaginatorConfig,
   NamedResource,
   NestedHintConfig,
   Oauth2ClientCredentialsAuthConfig,

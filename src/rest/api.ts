@@ -51,10 +51,21 @@ export interface ApiPage {
   first(path: string): JsonValue | undefined
   /** First match of a JSONPath as text, with a number's digits as sent. Undefined unless it is a scalar. */
   text(path: string): string | undefined
+  /** The first match of a JSONPath in each selected record, in order. Undefined where a record has none. */
+  fields?(path: string): readonly (Field | undefined)[]
+  /** Names of the members of a selected record. */
+  names?(index: number): readonly string[]
   /** The place in the body, outside its lists, whose name is most like the last of this JSONPath. For error messages. */
   near?(path: string): string | undefined
   /** The body as text, shortened for error messages. */
   excerpt(): string
+}
+
+/** A value of a record. */
+export interface Field {
+  readonly value: JsonValue
+  /** As text, with a number's digits as sent. */
+  readonly text: string
 }
 
 /**
@@ -77,6 +88,11 @@ export interface Paginator {
   ahead?(request: ApiRequest): RequestPatch | undefined
   /** Called with the first page. Throws if the page lacks what every answer must have. */
   check?(first: ApiPage): void
+  /**
+   * Called with two consecutive pages. For each record of the page, whether it may be a record of the page before that
+   * was asked for again. It is left out if it is.
+   */
+  repeats?(page: ApiPage, previous: ApiPage): readonly boolean[] | undefined
   /** Called with two consecutive pages. The best possible end, `limited` or `suspect`, if they show that the list is not whole. */
   doubt?(page: ApiPage, previous: ApiPage): ListEnd | undefined
   /** What it counts. Absent: it follows the answers. */

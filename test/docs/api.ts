@@ -51,6 +51,10 @@ export async function docsApi(): Promise<TestServer> {
       const offset = Number(url.searchParams.get('offset'))
       return { body: { data: [{ id: offset }, { id: offset + 1 }], total: 100 } }
     },
+    '/keyset/orders': url => {
+      const since = Number(url.searchParams.get('since_id') ?? 0)
+      return { body: five.filter(({ id }) => id > since).slice(0, Number(url.searchParams.get('limit'))) }
+    },
     '/soql/orders': url => {
       const start = Number(url.searchParams.get('from') ?? 0)
       const done = start >= 2

@@ -17,6 +17,12 @@ const table = {
     'proven',
     (what: string) => `the answer has no ${what}, which is the end of a list by \`stop_when_missing\``,
   ],
+  nothing_new: ['proven', () => 'the last page has only records of the page before'],
+  short_page: [
+    'proven',
+    (records: number, limit: number) =>
+      `the last page has ${count(records, 'record')}, fewer than ${limit}, which ends the list by \`stop_after_short_page\``,
+  ],
   no_more: ['proven', (path: string) => `"${path}" says there is no more`],
   pages_reached: ['proven', (pages: number) => `the API announced ${count(pages, 'page')}`],
   total_reached: ['proven', (records: number) => `the API announced ${count(records, 'record')}`],
@@ -77,6 +83,16 @@ const table = {
       `the last page is ${last} by the link in "${path}", but ${count(pages, 'page')} arrived`,
   ],
   has_position: ['limited', (path: string) => `"${path}" has a cursor that the paginator does not follow`],
+  unsettled_value: [
+    'limited',
+    () =>
+      'the records of the last page have one value, so none leads on, and nothing shows that there are no others with it',
+  ],
+  keyset_ties: [
+    'limited',
+    (field: string) =>
+      `several records have one value at "${field}", and those between two pages may be missing: set \`ties: true\``,
+  ],
   near_miss: [
     'limited',
     (what: string, place: string) =>
@@ -190,6 +206,8 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['says_more', 'document'],
   ['has_next', 'document'],
   ['near_miss', 'document'],
+  ['unsettled_value', 'document'],
+  ['keyset_ties', 'document'],
   ['last_link_further', 'document'],
   ['has_position', 'document'],
   ['ignored', 'answer'],
@@ -211,9 +229,9 @@ export function absent(what: string, isEnd: boolean): ListEnd {
   return { ...end, unlessSeen: { what, end: because('no_next', what) } }
 }
 
-/** Whether a list ended because a page has no link or cursor to another one. */
+/** Whether a list ended because a page has no link, cursor or value that leads to another one. */
 export function isWithoutNext(end: ListEnd): boolean {
-  return ['no_next', 'never_seen', 'missing_is_end'].includes(codeOf(end) ?? '')
+  return ['no_next', 'never_seen', 'missing_is_end', 'unsettled_value'].includes(codeOf(end) ?? '')
 }
 
 /** What shows that an API does not cap its pages at one record. */

@@ -1,12 +1,14 @@
-import type { JsonDocument } from '../../json/bytes.js'
+import { elements, type JsonDocument, skipSpace } from '../../json/bytes.js'
+import { joinRecords } from '../../json/records.js'
 import type { JsonObject } from '../../json/value.js'
 import { RequestError } from '../../model/errors.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import type { ListEnd, Page } from '../../model/source.js'
 import type { ApiPage, ApiRequest, Paginator, RequestPatch } from '../api.js'
-import { because, perhapsCapped, VALUE_OF_PARENT, withoutValue } from '../evidence/evidence.js'
+import { because, isWithoutNext, perhapsCapped, VALUE_OF_PARENT, withoutValue } from '../evidence/evidence.js'
 import { barePath, ListEvidence } from '../evidence/listEvidence.js'
 import { filledNearPlace } from '../evidence/nearPlace.js'
+import { recordNumbers } from '../evidence/recordKeys.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import { TimeUpError } from '../http/retry.js'
 import { NoValueError, type Scope } from '../request/placeholders.js'
@@ -97,7 +99,7 @@ export class ListWalk {
       for (let number = 1; ; number++) {
         this.#refuseRepetition(next, number)
         const read = await this.#read(next, await this.#ahead.take(next), number)
-        const reading = await this.#settled(read, number)
+        const reading = this.#withoutRepeats(await this.#settled(read, number))
         first ??= reading
         const step = this.#step(reading, number)
         // The consumer is done with the page before, and so is the comparison of the two. The first page is kept: its
@@ -298,7 +300,7 @@ export class ListWalk {
   }
 
   #next(reading: Reading): Step {
-    const { page, document, response } = reading
+    const { page, document, response, selection } = reading
     try {
       if (this.#paginator === undefined) {
         this.#guess = detectPaginator(page, document)
@@ -309,6 +311,7 @@ export class ListWalk {
       const next = this.#paginator.next(page) ?? because('own_rule')
       if ('end' in next) {
         this.#refuseSlip(next, reading)
+        if (page.records > 0 && selection.count === 0 && isWithoutNext(next)) return { end: this.#withoutNew(page) }
         const guess = this.#previous === undefined ? undefined : this.#guess
         return { end: (guess === undefined ? undefined : otherWay(page, document, guess)) ?? next }
       }
@@ -374,6 +377,32 @@ export class ListWalk {
       default:
     }
     return settled.reading
+  }
+
+  /** The end of a list at a page that brought only known records. An API that caps its pages could give no others. */
+  #withoutNew({ records }: ApiPage): ListEnd {
+    return records < this.#context.notes.longestPage ? because('nothing_new') : because('unsettled_page', records)
+  }
+
+  /** The page without records of the page before that were asked for again. */
+  #withoutRepeats(reading: Reading): Reading {
+    const { page, selection } = reading
+    const previous = this.#previous
+    if (previous === undefined) return reading
+    const repeats = this.#paginator?.repeats?.(page, previous.page)
+    if (repeats?.includes(true) !== true) return reading
+    const { primaryKey } = this.#reader.resource.hints
+    const known = new Set(recordNumbers(previous.selection.records, primaryKey))
+    const numbers = recordNumbers(selection.records, primaryKey)
+    const { records } = selection
+    const spans = elements(records, skipSpace(records, 0)).filter(
+      (_, index) => repeats[index] !== true || !known.has(numbers[index] as number),
+    )
+    const fresh = { ...selection, records: joinRecords(records, spans), count: spans.length, separators: undefined }
+    const without = { ...reading, selection: fresh }
+    this.#held.delete(reading)
+    this.#held.add(without)
+    return without
   }
 
   /** The page between a short page and the one after it. Undefined if the API does not return one. */
@@ -450,7 +479,7 @@ export class ListWalk {
 
   #page({ selection, response, page }: Reading, members: Uint8Array | undefined): Page {
     const { resource } = this.#reader
-    const before = this.#evidence.records - page.records
+    const before = this.#evidence.records - selection.count
     const within = this.#walk.caps.kept(selection, before)
     const kept = this.#walk.fresh?.(within) ?? within
     const { records, count } = members === undefined ? kept : withMembers(kept, members, resource)

@@ -3,7 +3,7 @@ import { compiledPath, type JsonPath } from '../../json/path.js'
 import type { JsonValue } from '../../json/value.js'
 import { DataError, type RequestError } from '../../model/errors.js'
 import type { ListEnd } from '../../model/source.js'
-import type { ApiPage, ApiRequest, ApiResponse } from '../api.js'
+import type { ApiPage, ApiRequest, ApiResponse, Field } from '../api.js'
 import { BodyFormatError } from '../body/bodyError.js'
 import { jsonBody } from '../body/jsonBody.js'
 import { type Envelope, envelopeOf } from '../evidence/envelope.js'
@@ -21,6 +21,7 @@ import {
   tellGuess,
   tellOnce,
 } from './listReader.js'
+import { fieldsOf, namesOf } from './recordFields.js'
 import { isRecordable, type Judgement } from './responseActions.js'
 import { type ShapeState, shaped } from './rowShape.js'
 import { describeBody, detectSelector, isKeyOf, nothing, pathOfKeys, type Selection, select } from './selector.js'
@@ -109,14 +110,14 @@ export async function readAnswer(
   if (response.status >= 300) throw statusError(reader, request, response)
   // With any other status, an empty body may be a list that was lost on the way.
   if (response.status === 204 || response.status === 205) {
-    const page = answerPage(request, response, 0, undefined, () => 'nothing')
+    const page = answerPage(request, response, nothing, undefined, () => 'nothing')
     const flow: Flow = { kind: 'end', keep: true, end: because('no_content') }
     return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
   }
   const document = await parsed(reader, context, state, request, response)
   return guarded(reader, request, response, () => {
     const selection = selected(reader, context, state, document)
-    const page = answerPage(request, response, selection.count, document, () => bodyExcerpt(reader, response))
+    const page = answerPage(request, response, selection, document, () => bodyExcerpt(reader, response))
     const envelope = envelopeOf(response.headers, document, selection, request)
     // The document knows this answer: its error is no news about the list.
     if (action === 'stop' && selection.count === 0 && envelope.error !== undefined) return without(stopped(false))
@@ -143,7 +144,7 @@ function dropped(
   const resource = reader.resource.name
   const message = `${resource}: the answer ${response.status} of ${response.url} was ignored, as a response action says`
   emit({ type: 'warning', code: 'ignored_response', resource, namesResource: true, message })
-  const page = answerPage(request, response, 0, undefined, () => bodyExcerpt(reader, response))
+  const page = answerPage(request, response, nothing, undefined, () => bodyExcerpt(reader, response))
   return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
 }
 
@@ -249,16 +250,25 @@ function selectorError(reader: ListReader, document: JsonDocument, response: Api
 export function answerPage(
   request: ApiRequest,
   response: ApiResponse,
-  records: number,
+  selection: Selection,
   document: JsonDocument | undefined,
   excerpt: () => string,
 ): ApiPage {
+  const fields = new Map<string, readonly (Field | undefined)[]>()
   return {
     request,
     status: response.status,
     headers: response.headers,
-    records,
+    records: selection.count,
     excerpt,
+    fields(path) {
+      const known = fields.get(path)
+      if (known !== undefined) return known
+      const found = fieldsOf(selection, path)
+      fields.set(path, found)
+      return found
+    },
+    names: index => namesOf(selection, index),
     first: path => document?.first(pathIn(document, path)),
     near: path => (document === undefined ? undefined : nearPlace(document, path)),
     text: path => (document === undefined ? undefined : scalarText(document, pathIn(document, path))),

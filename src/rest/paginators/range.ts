@@ -29,18 +29,20 @@ export function write(...values: readonly (readonly [Target, number])[]): Reques
 
 /** The number in a request. Undefined if there is none. */
 export function read(request: ApiRequest, place: Target): number | undefined {
-  if ('param' in place) {
-    const text = request.params.findLast(([name]) => name === place.param)?.[1]
-    return wholeNumber(text)
-  }
+  return wholeNumber(valueIn(request, place))
+}
+
+/** What a request has at this place. */
+export function valueIn(request: ApiRequest, place: Target): JsonValue | undefined {
+  if ('param' in place) return request.params.findLast(([name]) => name === place.param)?.[1]
   const { body } = request
-  if (body?.kind === 'form') return wholeNumber(body.pairs.findLast(([name]) => name === place.bodyPath)?.[1])
+  if (body?.kind === 'form') return body.pairs.findLast(([name]) => name === place.bodyPath)?.[1]
   if (body?.kind !== 'json') return undefined
   let value: JsonValue | undefined = body.value
   for (const key of place.bodyPath.split('.')) {
     value = isRecord(value) && Object.hasOwn(value, key) ? value[key] : undefined
   }
-  return wholeNumber(value)
+  return value
 }
 
 function isRecord(value: JsonValue | undefined): value is { readonly [key: string]: JsonValue } {

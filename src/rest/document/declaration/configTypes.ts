@@ -372,6 +372,74 @@ export interface HeaderCursorPaginatorConfig {
   total_header?: string | null | undefined
 }
 
+/** Sends the value of a field of the last record, as `since_id` or `starting_after`, until a page is empty, or a flag or a short page ends the list. */
+export interface KeysetPaginatorConfig {
+  /** Sends the value of a field of the last record, as `since_id` or `starting_after`, until a page is empty, or a flag or a short page ends the list. */
+  type: 'keyset'
+  /**
+   * Field of a record, as a name or JSONPath. Its value in the last record is sent with the next request.
+   *
+   * Example: `id`.
+   */
+  field: string
+  /**
+   * Query parameter for the value.
+   *
+   * Example: `since_id`.
+   */
+  param?: string | null | undefined
+  /** Place of the value in the JSON or form body. */
+  body_path?: string | null | undefined
+  /**
+   * Which record of a page gives the value: the last one, or that with the greatest or smallest value.
+   *
+   * Allowed: `last`, `greatest`, `least`.
+   *
+   * Default: `last`.
+   */
+  pick?: 'last' | 'greatest' | 'least' | undefined
+  /**
+   * The API gives records with the value that is sent once more. Those that were read before are left out, by the primary key.
+   *
+   * Default: `false`.
+   */
+  inclusive?: boolean | undefined
+  /**
+   * Several records may have one value. The next request then begins before the last value of a page.
+   *
+   * Default: `false`.
+   */
+  ties?: boolean | undefined
+  /** Value of the first request. */
+  start?: string | number | null | undefined
+  /** Records per page, sent with every request. 0: none is sent. */
+  limit: number
+  /** Query parameter for the limit. Default: `limit`, unless `limit_body_path` is given. */
+  limit_param?: string | null | undefined
+  /** Place of the limit in the body. */
+  limit_body_path?: string | null | undefined
+  /**
+   * A page with fewer records than `limit` is the last one.
+   *
+   * Default: `false`.
+   */
+  stop_after_short_page?: boolean | undefined
+  /** JSONPath of a boolean that says whether there is another page. */
+  has_more_path?: string | null | undefined
+  /** JSONPath of a boolean that is true on the last page. */
+  done_path?: string | null | undefined
+  /**
+   * A page without records ends the list.
+   *
+   * Default: `true`.
+   */
+  stop_after_empty_page?: boolean | undefined
+  /** JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it. */
+  total_path?: string | null | undefined
+  /** Response header with the number of records in the whole list, as `total_path`. */
+  total_header?: string | null | undefined
+}
+
 /** Counts pages up to a total, an empty page, `has_more_path` or `maximum_page`. */
 export interface PageNumberPaginatorConfig {
   /** Counts pages up to a total, an empty page, `has_more_path` or `maximum_page`. */
@@ -451,6 +519,7 @@ export type PaginatorKeys =
   | HeaderLinkPaginatorConfig
   | CursorPaginatorConfig
   | HeaderCursorPaginatorConfig
+  | KeysetPaginatorConfig
   | PageNumberPaginatorConfig
   | OffsetPaginatorConfig
 
@@ -615,7 +684,7 @@ export interface ClientConfig {
   /**
    * Paginator of every endpoint without one of its own.
    *
-   * Allowed: `auto`, `single_page`, `json_link`, `json_response`, `header_link`, `cursor`, `header_cursor`, `page_number`, `{ type: 'offset' }`.
+   * Allowed: `auto`, `single_page`, `json_link`, `json_response`, `header_link`, `cursor`, `header_cursor`, `page_number`, `{ type: 'keyset' }`, `{ type: 'offset' }`.
    *
    * Default: `auto`.
    */
@@ -1212,7 +1281,7 @@ export interface EndpointConfig {
   /**
    * How to get from page to page.
    *
-   * Allowed: `auto`, `single_page`, `json_link`, `json_response`, `header_link`, `cursor`, `header_cursor`, `page_number`, `{ type: 'offset' }`.
+   * Allowed: `auto`, `single_page`, `json_link`, `json_response`, `header_link`, `cursor`, `header_cursor`, `page_number`, `{ type: 'keyset' }`, `{ type: 'offset' }`.
    *
    * Default: `auto`.
    */

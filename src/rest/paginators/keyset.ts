@@ -1,0 +1,176 @@
+import { z } from 'zod'
+import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
+import { RequestError } from '../../model/errors.js'
+import { nearMiss } from '../../model/nearMiss.js'
+import type { ApiPage, Field, Paginator, RequestPatch } from '../api.js'
+import { because } from '../evidence/evidence.js'
+import { checkEnds, endKeys, withEnds } from './listEnds.js'
+import { bodyPath, definePaginator, describe, jsonPath, pageError, paramName } from './paginator.js'
+import { target, valueIn, write } from './range.js'
+
+const schema = z
+  .strictObject({
+    type: z.literal('keyset'),
+    field: jsonPath.meta({
+      description:
+        'Field of a record, as a name or JSONPath. Its value in the last record is sent with the next request.',
+      examples: ['id'],
+    }),
+    param: paramName.nullish().meta({ description: 'Query parameter for the value.', examples: ['since_id'] }),
+    body_path: bodyPath.nullish().meta({ description: 'Place of the value in the JSON or form body.' }),
+    pick: z.enum(['last', 'greatest', 'least']).default('last').meta({
+      description: 'Which record of a page gives the value: the last one, or that with the greatest or smallest value.',
+    }),
+    inclusive: z.boolean().default(false).meta({
+      description:
+        'The API gives records with the value that is sent once more. Those that were read before are left out, by the primary key.',
+    }),
+    ties: z.boolean().default(false).meta({
+      description: 'Several records may have one value. The next request then begins before the last value of a page.',
+    }),
+    start: z.union([z.string(), z.number()]).nullish().meta({ description: 'Value of the first request.' }),
+    limit: z.int().nonnegative().meta({ description: 'Records per page, sent with every request. 0: none is sent.' }),
+    limit_param: paramName.nullish().meta({
+      description: 'Query parameter for the limit. Default: `limit`, unless `limit_body_path` is given.',
+    }),
+    limit_body_path: bodyPath.nullish().meta({ description: 'Place of the limit in the body.' }),
+    stop_after_short_page: z.boolean().default(false).meta({
+      description: 'A page with fewer records than `limit` is the last one.',
+    }),
+    ...endKeys,
+    stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
+  })
+  .superRefine((config, context) => {
+    checkEnds(config, context)
+    const refuse = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message })
+    if (config.param == null && config.body_path == null) refuse('param', 'is missing: where does the value go?')
+    if (config.param != null && config.body_path != null)
+      refuse('body_path', 'the value goes either into `param` or into `body_path`, not into both')
+    if (config.limit_param != null && config.limit_body_path != null)
+      refuse('limit_body_path', 'the limit goes either into `limit_param` or into `limit_body_path`, not into both')
+    if (config.stop_after_short_page && config.limit === 0)
+      refuse('stop_after_short_page', 'needs a `limit` greater than 0: which page is short?')
+    if (config.ties && config.inclusive) refuse('ties', 'is not needed with `inclusive`; leave one of them out')
+  })
+  .meta({
+    description:
+      'Sends the value of a field of the last record, as `since_id` or `starting_after`, until a page is empty, or a flag or a short page ends the list.',
+  })
+
+/** A field of the last record leads to the next page. */
+export const keyset = definePaginator({
+  type: 'keyset',
+  aliases: [],
+  shorthand: false,
+  schema,
+  create(config): Paginator {
+    const { limit, start } = config
+    const limits = limit === 0 ? {} : write([target(config.limit_param, config.limit_body_path, 'limit'), limit])
+    const first = start == null ? limits : joined(sent(config, { value: start, text: String(start) }), limits)
+    const follow: Paginator = {
+      first,
+      next(page) {
+        if (config.stop_after_short_page && page.records < limit) return because('short_page', page.records, limit)
+        const values = readValues(page, config)
+        const place = boundaryOf(page, values, config)
+        if (place === undefined) return because('unsettled_value')
+        return sent(config, place)
+      },
+      repeats(page, previous) {
+        if (previous.records === 0 || page.records === 0) return undefined
+        const { last, hasTies } = readValues(previous, config)
+        if (!config.inclusive && !config.ties && !hasTies) return undefined
+        return (page.fields?.(config.field) ?? []).map(field => field !== undefined && keyOf(field) === keyOf(last))
+      },
+      doubt(page, previous) {
+        if (config.inclusive || config.ties || page.records === 0 || previous.records === 0) return undefined
+        const [before, now] = [readValues(previous, config), readValues(page, config)]
+        const isLost = before.hasTies ? before.earlier === undefined : now.hasTies
+        return isLost ? because('keyset_ties', config.field) : undefined
+      },
+    }
+    return withEnds(follow, config)
+  },
+})
+
+type KeysetConfig = z.output<typeof schema>
+
+/** What the records of a page say about where the next one begins. */
+interface Values {
+  /** The value by which the page ends. */
+  readonly last: Field
+  /** The value before it. Undefined if all records have the last one. */
+  readonly earlier: Field | undefined
+  /** Several records have one value. */
+  readonly hasTies: boolean
+}
+
+function readValues(page: ApiPage, config: KeysetConfig): Values {
+  const fields = (page.fields?.(config.field) ?? []).map((field, index) => checked(page, field, index, config))
+  const ordered = config.pick === 'last' ? fields : fields.toSorted((one, other) => order(page, one, other, config))
+  const last = ordered.at(-1) as Field
+  return {
+    last,
+    earlier: ordered.findLast(field => keyOf(field) !== keyOf(last)),
+    hasTies: new Set(fields.map(keyOf)).size < fields.length,
+  }
+}
+
+/** The value for the next request. Undefined if none can lead on, and the page may be the last. */
+function boundaryOf(page: ApiPage, { last, earlier, hasTies }: Values, config: KeysetConfig): Field | undefined {
+  const { limit, field, inclusive, ties } = config
+  const isFull = limit === 0 ? page.records > 1 : page.records >= limit
+  const from = sentValue(page, config)
+  if (earlier === undefined && isFull && (page.records > 1 || inclusive || ties)) {
+    const problem = `all records of a page (${page.records}) have one value at "${field}", ${last.text}: records with it that did not fit would be lost; raise \`limit\` above the number of records with one value, or page by a field that is unique`
+    throw new RequestError('pagination_loop', problem, { status: page.status })
+  }
+  if (inclusive) return last.text === from ? undefined : advancing(page, last, from, config)
+  if (!hasTies && !ties) return advancing(page, last, from, config)
+  // Back to the value before, so that the whole group of the last value comes again.
+  return earlier !== undefined && earlier.text !== from ? earlier : advancing(page, last, from, config)
+}
+
+/** Refuses a value that does not lead on. */
+function advancing(page: ApiPage, next: Field, from: string | undefined, config: KeysetConfig): Field {
+  if (from === undefined) return next
+  const isBehind = config.pick !== 'last' && order(page, next, { value: from, text: from }, config) <= 0
+  if (next.text !== from && !isBehind) return next
+  const problem = `the records after ${from} end with ${next.text} at "${config.field}", which does not lead on; does the API use what \`${config.param ?? config.body_path}\` sends, and sort by this field? If it gives the record with the value again, set \`inclusive: true\``
+  throw new RequestError('pagination_loop', problem, { status: page.status })
+}
+
+function order(page: ApiPage, one: Field, other: Field, { pick, field }: KeysetConfig): number {
+  const found = compareRanks(cursorRank(one.value, one.text), cursorRank(other.value, other.text))
+  if (found === undefined) {
+    throw pageError(
+      page,
+      `the values ${describe(one.value)} and ${describe(other.value)} at "${field}" cannot be compared`,
+    )
+  }
+  return pick === 'least' ? -found : found
+}
+
+function checked(page: ApiPage, found: Field | undefined, index: number, { field }: KeysetConfig): Field {
+  const { value } = found ?? {}
+  if (found !== undefined && value !== null && value !== '' && typeof value !== 'object') return found
+  const what = value === undefined ? 'is missing' : `is ${describe(value)}`
+  const near = value === undefined ? nearMiss(field, page.names?.(index) ?? []) : undefined
+  const hint = near === undefined ? 'the next page begins after it' : `did you mean "${near}"?`
+  throw pageError(page, `field "${field}" ${what} in record ${index + 1} of the page; ${hint}`)
+}
+
+const keyOf = ({ value, text }: Field): string => `${typeof value} ${text}`
+
+function sent({ param, body_path: path }: KeysetConfig, { value, text }: Field): RequestPatch {
+  return path == null ? { params: { [param ?? '']: text } } : { body: [{ path, value }] }
+}
+
+function joined(one: RequestPatch, other: RequestPatch): RequestPatch {
+  return { params: { ...one.params, ...other.params }, body: [...(one.body ?? []), ...(other.body ?? [])] }
+}
+
+function sentValue(page: ApiPage, { param, body_path: path }: KeysetConfig): string | undefined {
+  const value = valueIn(page.request, target(param, path, ''))
+  return value === undefined || value === null ? undefined : String(value)
+}

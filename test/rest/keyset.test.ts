@@ -1,0 +1,218 @@
+import { describe, expect, it } from 'vitest'
+import fc from '../properties.js'
+import { type Answer, read, things } from './listServer.js'
+import { testApi } from './loading.js'
+
+/** Lists whose next page begins after a value of the last record. */
+
+type Item = { readonly id: unknown; readonly at?: unknown }
+
+/** An API that gives records after a value of `at`, or from it on, in the order of `at`. */
+async function keysetApi(items: readonly Item[], { inclusive = false, more = false } = {}) {
+  return testApi(url => {
+    const after = url.searchParams.get('after')
+    const limit = Number(url.searchParams.get('limit') ?? 2)
+    const rest = items.filter(
+      ({ at }) => after === null || (inclusive ? Number(at) >= Number(after) : Number(at) > Number(after)),
+    )
+    return { json: { data: rest.slice(0, limit), ...(more && { has_more: rest.length > limit }) } }
+  })
+}
+
+const at = (...values: readonly number[]): Item[] => values.map((value, index) => ({ id: `r${index}`, at: value }))
+const keyset = { type: 'keyset', field: 'at', param: 'after', limit: 2 }
+const keyed = { primary_key: 'id' }
+
+async function reading(origin: string, paginator: object, resource: object = keyed) {
+  return read(things(origin, { data_selector: 'data', paginator: { ...keyset, ...paginator } }, resource))
+}
+
+const ids = (records: readonly unknown[]): unknown[] => records.map(record => (record as Item).id)
+
+describe('a keyset', () => {
+  it.each<[string, number[], object, { inclusive?: boolean; more?: boolean }, string, number]>([
+    ['ends by an empty page', [1, 2, 3, 4], {}, {}, 'the last page is empty', 3],
+    [
+      'ends by a flag',
+      [1, 2, 3, 4],
+      { has_more_path: 'has_more' },
+      { more: true },
+      '"has_more" says there is no more',
+      2,
+    ],
+    ['ends by a short page where declared', [1, 2, 3], { stop_after_short_page: true }, {}, 'stop_after_short_page', 2],
+    [
+      'ends by known records where the boundary comes again',
+      [1, 2, 3],
+      { inclusive: true },
+      { inclusive: true },
+      'only records of the page before',
+      3,
+    ],
+    [
+      'takes records with one value once, from the boundary on',
+      [1, 2, 2, 3, 4, 4],
+      { inclusive: true, limit: 3 },
+      { inclusive: true },
+      'only records of the page before',
+      4,
+    ],
+    [
+      'goes back before records with one value',
+      [1, 2, 2, 2, 3, 4],
+      { ties: true, limit: 4 },
+      {},
+      'the last page is empty',
+      5,
+    ],
+    ['has one record', [1], {}, {}, 'the last page is empty', 2],
+    ['has none', [], {}, {}, 'the last page is empty', 1],
+  ])('%s', async (_what, values, paginator, options, reason, requests) => {
+    const api = await keysetApi(at(...values), options)
+    const { records, end } = await reading(api.origin, paginator)
+    expect(ids(records)).toEqual(ids(at(...values)))
+    expect(end).toMatchObject({ end: 'proven', reason: expect.stringContaining(reason) })
+    expect(api.asked).toHaveLength(requests)
+  })
+
+  it.each([
+    ['one record', [1]],
+    ['two records with one value', [1, 1]],
+  ])('of %s that come again is proven only by your word', async (_what, values) => {
+    const api = await keysetApi(at(...values), { inclusive: true })
+    const { records, end } = await reading(api.origin, { inclusive: true, limit: 3 })
+    expect(ids(records)).toEqual(ids(at(...values)))
+    expect(end).toMatchObject({ end: 'limited', reason: expect.stringContaining('caps pages') })
+    const short = await reading(api.origin, { inclusive: true, limit: 3, stop_after_short_page: true })
+    expect(short.end.end).toBe('proven')
+  })
+
+  it('sends the value in the body, begins where it is told, and keeps the digits of large numbers', async () => {
+    const answers = ['{"data":[{"id":9007199254740993}]}', '{"data":[]}']
+    const api = await testApi(() => ({ text: answers[api.asked.length - 1] ?? '' }))
+    const paginator = {
+      type: 'keyset',
+      field: 'id',
+      body_path: 'page.after',
+      start: 5,
+      limit: 1,
+      limit_body_path: 'page.size',
+    }
+    await read(things(api.origin, { method: 'POST', json: { q: 'x' }, data_selector: 'data', paginator }))
+    expect(api.asked.map(text => text.slice(text.indexOf('{')))).toEqual([
+      '{"q":"x","page":{"after":5,"size":1}}',
+      '{"q":"x","page":{"after":9007199254740993,"size":1}}',
+    ])
+  })
+
+  it.each([
+    ['greatest', [3, 1, 2], '3'],
+    ['least', [7, 9, 8], '7'],
+    ['last', [3, 1, 2], '2'],
+  ])('picks the %s value', async (pick, values, sent) => {
+    const api = await testApi(url => ({ json: { data: url.searchParams.has('after') ? [] : at(...values) } }))
+    const { records } = await reading(api.origin, { pick, limit: 3 })
+    expect(records).toHaveLength(3)
+    expect(api.asked[1]).toContain(`after=${sent}`)
+  })
+
+  it('takes a record again whose value is another meanwhile', async () => {
+    const answers: readonly Item[][] = [
+      [
+        { id: 'a', at: 1 },
+        { id: 'b', at: 2 },
+      ],
+      [
+        { id: 'b', at: 3 },
+        { id: 'c', at: 3 },
+      ],
+      [{ id: 'c', at: 3 }],
+    ]
+    const api = await testApi(() => ({ json: { data: answers[api.asked.length - 1] } }))
+    const { records } = await reading(api.origin, { inclusive: true, limit: 3 })
+    expect(ids(records)).toEqual(['a', 'b', 'b', 'c'])
+  })
+
+  it.each<[string, Item[][], object, string]>([
+    ['is full of one value', [at(5, 5)], {}, 'raise `limit`'],
+    ['has room for the boundary only', [at(5)], { limit: 1, inclusive: true }, 'raise `limit`'],
+    [
+      'is full of one value, from it on',
+      [
+        at(1, 5),
+        [
+          { id: 'r1', at: 5 },
+          { id: 'x', at: 5 },
+        ],
+      ],
+      { inclusive: true },
+      'raise `limit`',
+    ],
+    ['lacks the field', [[{ id: 1, at: 1 }, { id: 2 }]], {}, 'field "at" is missing in record 2'],
+    ['has another name for it', [[{ id: 1, at: 1 }]], { field: 'idd' }, 'did you mean "id"?'],
+    ['has null', [[{ id: 1, at: null }]], {}, 'is null in record 1'],
+    ['has an object', [[{ id: 1, at: {} }]], {}, 'is an object'],
+    ['does not lead on', [at(1, 2), at(0, 2)], {}, 'does not lead on'],
+    ['goes back', [at(5, 6), at(3, 4)], { pick: 'greatest' }, 'does not lead on'],
+    ['gives the boundary again', [at(1, 2), [{ id: 'r1', at: 2 }]], {}, '`inclusive: true`'],
+    [
+      'cannot be compared',
+      [
+        [
+          { id: 1, at: true },
+          { id: 2, at: 7 },
+        ],
+      ],
+      { pick: 'greatest' },
+      'cannot be compared',
+    ],
+  ])('is an error where a page %s', async (_what, pages, paginator, problem) => {
+    const api = await testApi((): Answer => ({ json: { data: pages[api.asked.length - 1] ?? [] } }))
+    await expect(reading(api.origin, paginator)).rejects.toThrow(problem)
+  })
+
+  it('is in doubt where records with one value show that others may be missing', async () => {
+    const api = await keysetApi(at(1, 2, 2, 3, 3, 4))
+    const { end } = await reading(api.origin, { limit: 2 }).catch(error => ({ end: error }))
+    expect(end).toMatchObject({ code: expect.any(String) })
+    const wide = await keysetApi(at(1, 2, 3, 3, 4, 4, 5, 6, 6))
+    const read = await reading(wide.origin, { limit: 3 })
+    expect(read.end).toMatchObject({ end: 'limited', reason: expect.stringContaining('`ties: true`') })
+  })
+
+  it('never loses or repeats a record, and says complete only if all came', async () => {
+    const values = fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 14 })
+    await fc.assert(
+      fc.asyncProperty(values, fc.integer({ min: 1, max: 6 }), fc.boolean(), async (numbers, limit, inclusive) => {
+        const items = at(...numbers.toSorted((a, b) => a - b))
+        const api = await keysetApi(items, { inclusive })
+        try {
+          const mode = inclusive ? { inclusive } : { ties: true }
+          const { records, end } = await reading(api.origin, { limit, ...mode })
+          expect(new Set(ids(records)).size).toBe(records.length)
+          if (end.end === 'proven') expect(ids(records)).toEqual(ids(items))
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'pagination_loop', message: expect.stringContaining('raise `limit`') })
+        } finally {
+          await api.close()
+        }
+      }),
+      { numRuns: 60 },
+    )
+  })
+})
+
+describe('the document', () => {
+  it.each([
+    [{ type: 'keyset', field: 'id', limit: 1 }, 'param'],
+    [{ type: 'keyset', param: 'a', limit: 1 }, 'field'],
+    [{ ...keyset, fieldd: 'x' }, '`field`'],
+    [{ ...keyset, body_path: 'x' }, 'not into both'],
+    [{ ...keyset, pick: 'greates' }, 'greatest'],
+    [{ ...keyset, limit: 0, stop_after_short_page: true }, 'needs a `limit`'],
+    [{ ...keyset, ties: true, inclusive: true }, 'leave one of them out'],
+    ['keyset', 'field'],
+  ])('is refused with what is wrong: %j', (paginator, problem) => {
+    expect(() => things('https://api.example', { paginator })).toThrow(problem)
+  })
+})
