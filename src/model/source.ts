@@ -187,8 +187,9 @@ export type DeletePolicy =
   | { readonly mode: 'soft' | 'hard' }
   | { readonly mode: 'with_parent'; readonly keys: readonly { readonly parent: string; readonly child: string }[] }
 
-/** A step that runs on each record, in order. It is user code. */
+/** A step that runs on each record, in order. Functions are user code. `reshape` gets the records of a page as JSON text. */
 export type ProcessingStep = (
+  | { readonly reshape: (records: Uint8Array) => Uint8Array }
   | { readonly filter: RecordFunction<boolean> }
   | { readonly map: RecordFunction<MadeRecord> }
   | { readonly yield_map: RecordFunction<Iterable<MadeRecord>> }

@@ -21,7 +21,36 @@ type StepsOwner = Pick<Resource, 'name' | 'path'>
  * resource, the step's key path and the record's keys.
  */
 export function runSteps(owner: StepsOwner, steps: readonly ProcessingStep[], records: Uint8Array): Stepped {
-  if (steps.length === 0) return { records, dropped: 0 }
+  let stepped: Stepped = { records, dropped: 0 }
+  for (let from = 0; from < steps.length; ) {
+    const step = steps[from] as ProcessingStep
+    if ('reshape' in step) {
+      stepped = { ...stepped, records: reshapedBy(owner, step, stepped.records) }
+      from += 1
+      continue
+    }
+    const end = steps.findIndex((other, index) => index > from && 'reshape' in other)
+    const next = end < 0 ? steps.length : end
+    const made = runFunctions(owner, steps.slice(from, next) as readonly RecordStep[], stepped.records)
+    stepped = { records: made.records, dropped: stepped.dropped + made.dropped }
+    from = next
+  }
+  return stepped
+}
+
+type ReshapeStep = Extract<ProcessingStep, { reshape: unknown }>
+type RecordStep = Exclude<ProcessingStep, ReshapeStep>
+
+function reshapedBy({ name, path }: StepsOwner, step: ReshapeStep, records: Uint8Array): Uint8Array {
+  try {
+    return step.reshape(records)
+  } catch (error) {
+    // A record that is no JSON is the API's fault.
+    throw isBadJson(error) ? error : functionError(name, step.path ?? path, error)
+  }
+}
+
+function runFunctions(owner: StepsOwner, steps: readonly RecordStep[], records: Uint8Array): Stepped {
   const spans = elements(records, 0)
   if (steps.every(step => 'filter' in step)) {
     const kept = spans.filter(span => applySteps(owner, steps, valueAt(records, span)).length > 0)
@@ -41,7 +70,7 @@ export function runSteps(owner: StepsOwner, steps: readonly ProcessingStep[], re
   return { records: Buffer.from(`[${texts.join(',')}]`), dropped }
 }
 
-function applySteps(owner: StepsOwner, steps: readonly ProcessingStep[], record: JsonValue): readonly JsonValue[] {
+function applySteps(owner: StepsOwner, steps: readonly RecordStep[], record: JsonValue): readonly JsonValue[] {
   let current: readonly JsonValue[] = [record]
   for (const [index, step] of steps.entries()) {
     const next: JsonValue[] = []
@@ -57,7 +86,7 @@ function applySteps(owner: StepsOwner, steps: readonly ProcessingStep[], record:
   return current
 }
 
-function applyStep(owner: StepsOwner, index: number, step: ProcessingStep, record: JsonObject): Iterable<JsonValue> {
+function applyStep(owner: StepsOwner, index: number, step: RecordStep, record: JsonObject): Iterable<JsonValue> {
   try {
     if ('filter' in step) return passes(step.filter(record)) ? [record] : []
     if ('map' in step) return [madeRecord(step.map(record))]
@@ -67,7 +96,7 @@ function applyStep(owner: StepsOwner, index: number, step: ProcessingStep, recor
   }
 }
 
-function placeOf({ path }: StepsOwner, index: number, step: ProcessingStep): string {
+function placeOf({ path }: StepsOwner, index: number, step: RecordStep): string {
   return step.path ?? `${path}.processing_steps[${index}].${Object.keys(step)[0]}`
 }
 
@@ -103,11 +132,11 @@ function hint(result: unknown): string {
 }
 
 /** The record as JSON. If JSON cannot hold a value, the step that made it is to blame. */
-function recordText(owner: StepsOwner, steps: readonly ProcessingStep[], maker: number, record: JsonValue): string {
+function recordText(owner: StepsOwner, steps: readonly RecordStep[], maker: number, record: JsonValue): string {
   try {
     return stringifyJson(record)
   } catch (error) {
-    throw functionError(owner.name, placeOf(owner, maker, steps[maker] as ProcessingStep), error, { record })
+    throw functionError(owner.name, placeOf(owner, maker, steps[maker] as RecordStep), error, { record })
   }
 }
 

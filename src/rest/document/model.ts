@@ -51,11 +51,22 @@ interface ResourceBase {
   readonly hints: TableHints
   /** Values that nobody sees. */
   readonly mask?: MaskModel | undefined
+  /** What the document says about the shape of records. `steps` do it. */
+  readonly shape?: ShapeModel | undefined
   readonly steps: readonly ProcessingStep[]
   readonly incremental?: IncrementalModel | undefined
   /** What happens to rows that a complete listing no longer has. */
   readonly deletes?: 'soft' | 'hard' | 'with_parent' | undefined
   readonly maxDeleteShare?: number | undefined
+}
+
+/** As written. It is part of what a journal fits to. */
+export interface ShapeModel {
+  readonly filter?: string | undefined
+  readonly add: Readonly<Record<string, string>>
+  readonly rename: Readonly<Record<string, string>>
+  readonly select?: readonly string[] | undefined
+  readonly drop: readonly string[]
 }
 
 /** A list that is requested from the API. */

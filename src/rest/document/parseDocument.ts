@@ -2,12 +2,13 @@ import { deletesRefusal } from '../../model/deletes.js'
 import type { ProcessingStep } from '../../model/source.js'
 import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { RetryPolicy } from '../api.js'
+import { includedName } from '../list/includeParent.js'
 import type { MaskModel } from '../mask/maskHash.js'
 import { checkShape } from './checkShape.js'
 import type { ResourceConfig, RestApiConfig, SchemaContractConfig } from './declaration/configTypes.js'
 import { restDocument } from './declaration/declaration.js'
 import { withoutEmptyValues } from './emptyValues.js'
-import type { FunctionResource, RecordsFunction, ResourceModel, RestModel } from './model.js'
+import type { FunctionResource, RecordsFunction, ResourceModel, RestModel, ShapeModel } from './model.js'
 import { formatPath, type PlaceOf, Problems, type PropertyPath } from './problems.js'
 import { AuthReader, clientOf } from './readClient.js'
 import { emptyLookup, isPlain, type Lookup, resolveReferences } from './references.js'
@@ -17,6 +18,7 @@ import { type EndpointContext, endpointOf, paginatorOf } from './resources/readE
 import { contractOf, hintsOf } from './resources/readHints.js'
 import { incrementalOf } from './resources/readIncremental.js'
 import { checkMask, checkMaskedEndpoint, maskedField, maskOf } from './resources/readMask.js'
+import { checkShapedKeys, missingField, shapeOf } from './resources/readShape.js'
 import { defaultRetry, retryPolicy } from './resources/retryPolicy.js'
 import type { Scheduler } from './resources/schedulerWindow.js'
 import { notJson, type ParentMention, TemplateReader } from './resources/templates.js'
@@ -60,6 +62,7 @@ interface Draft {
   /** Fields that are copied from the parent's record. */
   readonly copied: readonly (readonly [field: string, at: PropertyPath])[]
   readonly mask: MaskModel | undefined
+  readonly shape: ShapeModel | undefined
   /** Keys that have no meaning without a parent. */
   readonly parentKeys: readonly PropertyPath[]
   build(parent: string | undefined): ResourceModel
@@ -81,7 +84,7 @@ function normalise(document: RestApiConfig, options: ParseOptions, lookup: Looku
   const drafts = document.resources.map((entry, position) => draft(entry, position, document, context))
   checkNames(drafts, document, problems)
   const parents = parentsOf(drafts, problems)
-  checkMaskedParents(drafts, parents, problems)
+  checkParentFields(drafts, parents, problems)
   for (const { name, parentKeys } of drafts) {
     if (parents.has(name)) continue
     for (const at of parentKeys) {
@@ -123,24 +126,36 @@ function draft(
   const { keys } = merged
   const reader = new TemplateReader(problems, merged.endpoint.incremental != null)
   const incremental = incrementalOf(merged, context.scheduler, problems)
+  const shape = shapeOf(merged, problems)
   const common = {
     name: merged.name,
     path: `resources[${position}]`,
     selected: keys.selected ?? true,
     hints: hintsOf(merged, problems),
     mask: maskOf(merged, problems),
-    steps: stepsOf(merged),
+    shape: shape?.model,
+    steps: [...(shape?.steps([]) ?? []), ...stepsOf(merged)],
     incremental,
     deletes: deletesOf(merged, problems),
     maxDeleteShare: keys.max_delete_share ?? undefined,
   }
   checkMask(common, merged, problems)
+  checkShapedKeys(common, merged, problems)
   const { records } = keys
   if (records != null) {
     if (typeof written !== 'string') checkNoEndpoint(written, at, problems)
     if (keys.deletes === 'with_parent') problems.add(merged.where('deletes'), NO_PARENT)
     const build = ownRecords(records, common, merged.where('records'), problems)
-    return { name: merged.name, at, mentions: [], copied: [], mask: common.mask, parentKeys: [], build: () => build }
+    return {
+      name: merged.name,
+      at,
+      mentions: [],
+      copied: [],
+      mask: common.mask,
+      shape: common.shape,
+      parentKeys: [],
+      build: () => build,
+    }
   }
   const endpoint = endpointOf(merged, reader, context)
   checkMaskedEndpoint(common.mask, endpoint, merged, problems)
@@ -162,8 +177,16 @@ function draft(
     mentions: reader.mentions,
     copied: included.map((field, index) => [field, merged.where('include_from_parent', index)]),
     mask: common.mask,
+    shape: common.shape,
     parentKeys,
-    build: parent => ({ ...common, kind: 'endpoint', parent, includeFromParent: included, endpoint }),
+    build: parent => ({
+      ...common,
+      steps: [...(shape?.steps(included.map(key => includedName(parent ?? '', key))) ?? []), ...stepsOf(merged)],
+      kind: 'endpoint',
+      parent,
+      includeFromParent: included,
+      endpoint,
+    }),
   }
 }
 
@@ -212,16 +235,20 @@ function checkJson(value: unknown, at: PropertyPath, problems: Problems): void {
   } else problems.add(at, notJson(value))
 }
 
-/** Reports fields of parents that a mask changes. */
-function checkMaskedParents(drafts: readonly Draft[], parents: ReadonlyMap<string, string>, problems: Problems): void {
-  const masks = new Map(drafts.map(({ name, mask }) => [name, mask]))
+/** Reports fields of parents that are not there, or not as the API knows them. */
+function checkParentFields(drafts: readonly Draft[], parents: ReadonlyMap<string, string>, problems: Problems): void {
+  const known = new Map(drafts.map(draft => [draft.name, draft]))
   const report = (problem: string | undefined, at: PropertyPath): void => {
     if (problem !== undefined) problems.add(at, problem)
   }
   for (const { name, mentions, copied } of drafts) {
-    for (const { parent, field, at } of mentions) report(maskedField(masks.get(parent), field), at)
-    const mask = masks.get(parents.get(name) ?? '')
-    for (const [field, at] of copied) report(maskedField(mask, field, true), at)
+    for (const { parent, field, at } of mentions) {
+      const from = known.get(parent)
+      report(maskedField(from?.mask, field) ?? missingField(from?.shape, field), at)
+    }
+    const from = known.get(parents.get(name) ?? '')
+    for (const [field, at] of copied)
+      report(maskedField(from?.mask, field, true) ?? missingField(from?.shape, field), at)
   }
 }
 

@@ -118,7 +118,8 @@ export function declaredError(
   const { status, url } = response
   const { method } = request
   const resource = reader.resource.name
-  const text = reader.scrubber.text(withValues(words, response))
+  // A value of the answer may be somebody's.
+  const text = reader.scrubber.text(reader.mask === undefined ? withValues(words, response) : words)
   const message = `${resource}: ${text} (${path}; ${method} ${url} was answered ${status})`
   return new RequestError('http_status', message, { resource, method, url, status, attempts })
 }

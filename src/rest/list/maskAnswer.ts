@@ -64,7 +64,8 @@ async function maskedBody(
   try {
     const changed = textChanged(reader, context, response)
     const { format, encoding, keyColumn } = reader.resource.endpoint.reading
-    const bytes = await jsonBody(response.body, response.headers, request.url, { format, encoding, changed })
+    const reading = { format, encoding, changed, hasSelector: reader.selector !== undefined }
+    const bytes = await jsonBody(response.body, response.headers, request.url, reading)
     const document = new JsonDocument(bytes)
     const records = isAnswer
       ? recordsOf(document, reader.selector, keyColumn !== undefined).map(({ start }) => start)

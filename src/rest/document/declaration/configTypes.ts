@@ -1627,6 +1627,38 @@ export interface ResourceKeys<Table extends string = string> {
   /** TypeScript: functions that see each record, in order. */
   processing_steps?: readonly ProcessingStepConfig[] | null | undefined
   /**
+   * Keeps records for which this expression (CEL) is true. Rows that were loaded earlier stay.
+   *
+   * Example: `record.status != 'draft'`.
+   *
+   * Example: `has(record.amount) && record.amount >= 100.0`.
+   */
+  filter?: string | null | undefined
+  /**
+   * New fields, by expressions (CEL) of the record as the API sent it.
+   *
+   * Example: `{"full_name":"record.first + ' ' + record.last","city":"record.address.?city.orValue(null)"}`.
+   */
+  add?: { [name: string]: string } | null | undefined
+  /**
+   * New names of fields of the record, by their old names.
+   *
+   * Example: `{"ID":"id"}`.
+   */
+  rename?: { [name: string]: string } | null | undefined
+  /**
+   * The only fields to keep, by the names of `rename` and `add`. A path leads into objects and lists.
+   *
+   * Example: `["id","customer.name"]`.
+   */
+  select?: readonly string[] | null | undefined
+  /**
+   * Fields to leave out. A path leads into objects and lists.
+   *
+   * Example: `["raw","customer.address"]`.
+   */
+  drop?: readonly string[] | null | undefined
+  /**
    * What nobody may see, by its path in the record: through lists, `*` is any member, `$..` any depth. `hash`: an HMAC of the value, the same in every run · `redact`: `***` · `drop`: left out · `last4`: its last four characters. Applied before an answer is journaled. A path adds to those of the defaults; null cancels one.
    *
    * Example: `{"email":"hash","contacts.phone":"last4","$..ssn":"drop"}`.
@@ -1725,6 +1757,38 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
   include_from_parent?: readonly string[] | null | undefined
   /** TypeScript: functions that see each record, in order. */
   processing_steps?: readonly ProcessingStepConfig[] | null | undefined
+  /**
+   * Keeps records for which this expression (CEL) is true. Rows that were loaded earlier stay.
+   *
+   * Example: `record.status != 'draft'`.
+   *
+   * Example: `has(record.amount) && record.amount >= 100.0`.
+   */
+  filter?: string | null | undefined
+  /**
+   * New fields, by expressions (CEL) of the record as the API sent it.
+   *
+   * Example: `{"full_name":"record.first + ' ' + record.last","city":"record.address.?city.orValue(null)"}`.
+   */
+  add?: { [name: string]: string } | null | undefined
+  /**
+   * New names of fields of the record, by their old names.
+   *
+   * Example: `{"ID":"id"}`.
+   */
+  rename?: { [name: string]: string } | null | undefined
+  /**
+   * The only fields to keep, by the names of `rename` and `add`. A path leads into objects and lists.
+   *
+   * Example: `["id","customer.name"]`.
+   */
+  select?: readonly string[] | null | undefined
+  /**
+   * Fields to leave out. A path leads into objects and lists.
+   *
+   * Example: `["raw","customer.address"]`.
+   */
+  drop?: readonly string[] | null | undefined
   /**
    * What nobody may see, by its path in the record: through lists, `*` is any member, `$..` any depth. `hash`: an HMAC of the value, the same in every run · `redact`: `***` · `drop`: left out · `last4`: its last four characters. Applied before an answer is journaled. A path adds to those of the defaults; null cancels one.
    *

@@ -63,6 +63,26 @@ const resourceKeys = {
     'Fields of the parent’s record to copy into the child. Field `id` of parent `orders` becomes `_orders_id`.',
   ),
   processing_steps: key(z.array(processingStep), 'TypeScript: functions that see each record, in order.'),
+  filter: key(z.string(), {
+    description: 'Keeps records for which this expression (CEL) is true. Rows that were loaded earlier stay.',
+    examples: ["record.status != 'draft'", 'has(record.amount) && record.amount >= 100.0'],
+  }),
+  add: key(z.record(z.string(), z.string()), {
+    description: 'New fields, by expressions (CEL) of the record as the API sent it.',
+    examples: [{ full_name: "record.first + ' ' + record.last", city: 'record.address.?city.orValue(null)' }],
+  }),
+  rename: key(z.record(z.string(), name), {
+    description: 'New names of fields of the record, by their old names.',
+    examples: [{ ID: 'id' }],
+  }),
+  select: key(z.array(name), {
+    description: 'The only fields to keep, by the names of `rename` and `add`. A path leads into objects and lists.',
+    examples: [['id', 'customer.name']],
+  }),
+  drop: key(z.array(name), {
+    description: 'Fields to leave out. A path leads into objects and lists.',
+    examples: [['raw', 'customer.address']],
+  }),
   mask: key(z.record(z.string(), z.enum(maskKinds).nullable()), {
     description:
       'What nobody may see, by its path in the record: through lists, `*` is any member, `$..` any depth. `hash`: an HMAC of the value, the same in every run · `redact`: `***` · `drop`: left out · `last4`: its last four characters. Applied before an answer is journaled. A path adds to those of the defaults; null cancels one.',
