@@ -43,3 +43,9 @@ function editDistance(a: string, b: string, limit: number): number {
   }
   return Math.min(previous[b.length]!, limit)
 }
+
+/** ` (did you mean X?)`, or nothing if no candidate is near. */
+export function didYouMean(written: string, candidates: Iterable<string>): string {
+  const near = nearMiss(written, candidates)
+  return near === undefined ? '' : ` (did you mean ${near}?)`
+}

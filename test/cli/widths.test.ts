@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { sluice } from '../../src/cli/program.js'
+import { boxTable } from '../../src/cli/terminal/boxTable.js'
 import { displayWidth } from '../../src/cli/terminal/printable.js'
 import { textTable } from '../../src/cli/terminal/table.js'
 import { testApi, testFolder } from '../pipeline/api.js'
@@ -136,5 +137,46 @@ describe('a table', () => {
     [14, ['name a_name', 'of 1', 'more 2,000', 'said some', '  words here', '', 'name b', 'of 1', 'more 0', 'said x']],
   ])('of %i columns wraps texts, moves numbers below, or is stacked', (width, lines) => {
     expect(textTable(columns, rows, width)).toEqual(lines)
+  })
+})
+
+describe('a table in a box', () => {
+  const text = (title: string) => ({ title, type: 'varchar', align: 'left', isWhole: false }) as const
+  const time = (title: string) => ({ title, type: 'timestamp', align: 'left', isWhole: true }) as const
+  const plain = (_style: unknown, shown: string) => shown
+  const long = 'words and words and words'
+  const at = '2024-02-29T12:00:00.000Z'
+
+  it.each([
+    [
+      'all columns where they fit, also those of dlt in their place',
+      80,
+      [text('_dlt_id'), text('name')],
+      ['xyz', 'a'],
+      ['│ xyz     │ a       │'],
+      [],
+    ],
+    [
+      'columns of dlt go first, times stay whole, texts stay readable',
+      60,
+      [text('_dlt_id'), text('name'), time('at'), text('_dlt_load_id')],
+      [long, long, at, long],
+      [`│ ${long} │ ${at} │`],
+      ['_dlt_id', '_dlt_load_id'],
+    ],
+    [
+      'then the last ones',
+      50,
+      [text('a'), text('b'), time('at'), text('c')],
+      [long, long, at, long],
+      ['│ words and words and … │ words and words and … │'],
+      ['at', 'c'],
+    ],
+    ['one is always there', 12, [time('at'), text('c')], [at, 'x'], ['│ 2024-02… │'], ['c']],
+  ] as const)('%s', (_, width, columns, row, lines, hidden) => {
+    const table = boxTable(columns, [row], width, plain)
+    expect(table.lines.slice(4, -1)).toEqual(lines)
+    expect(table.hidden).toEqual(hidden)
+    for (const line of table.lines) expect(displayWidth(line)).toBeLessThanOrEqual(width)
   })
 })

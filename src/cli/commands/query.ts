@@ -3,9 +3,10 @@ import { QueryError, SluiceError } from '../../model/errors.js'
 import { queryBatches } from '../../pipeline/look/dataset.js'
 import { type Pipeline, scrubberOf } from '../../pipeline/pipeline.js'
 import type { ExitCode } from '../failure.js'
-import { printableLines } from '../terminal/printable.js'
+import { printable, printableLines } from '../terminal/printable.js'
 import { printRows, type RowFormat, rowFormat } from '../terminal/rowFormats.js'
 import { type CommandContext, openPipeline, type PipelineOverrides } from './command.js'
+import { showPipeline } from './show.js'
 
 export interface QueryCommandOptions extends PipelineOverrides {
   readonly pipeline?: string | undefined
@@ -29,8 +30,12 @@ export async function queryCommand(
   const pipeline = await openPipeline(file, options, 'reads', context.terminal.err)
   const { input } = context
   const ask = (statement: string): Promise<void> => answer(pipeline, statement, rowFormat(options), options, context)
+  const look = async (table: string | undefined): Promise<void> => {
+    await showPipeline(pipeline, table, { columnsOnly: true }, context)
+  }
   if (sql !== undefined) await ask(sql)
-  else if (input !== undefined && (options.interactive === true || input.isTTY)) await converse(ask, input, context)
+  else if (input !== undefined && (options.interactive === true || input.isTTY))
+    await converse({ ask, look }, input, context)
   else if (input !== undefined) await ask(await textOf(input))
   else throw new QueryError("there is none. Write it behind the file: sluice query FILE 'SELECT …'")
   return 0
@@ -47,18 +52,30 @@ async function answer(
   await printRows(queryBatches(place, { sql, exactTimes: true }, signal), format, terminal.out, limit)
 }
 
+interface Answers {
+  readonly ask: (sql: string) => Promise<void>
+  /** Lists the tables, or shows the columns of one. */
+  readonly look: (table: string | undefined) => Promise<void>
+}
+
 /**
  * A statement ends with `;` at the end of a line. Each one has a connection of its own, so that a run can load while
  * nothing is asked.
  */
 async function converse(
-  ask: (sql: string) => Promise<void>,
+  { ask, look }: Answers,
   input: NodeJS.ReadStream,
   { terminal: { out, err }, signal }: CommandContext,
 ): Promise<void> {
   const isTerminal = input.isTTY && out.isTerminal
   const lines = createInterface({ input, ...(isTerminal ? { output: process.stdout } : {}), prompt: FIRST, signal })
-  if (isTerminal) err.line('A statement ends with `;`. SHOW TABLES; lists the tables, .quit ends.')
+  if (isTerminal) err.line('A statement ends with `;`. .help lists the commands, .quit ends.')
+  const survive = async (work: Promise<void>): Promise<void> => {
+    await work.catch((error: unknown) => {
+      if (!(error instanceof SluiceError) || signal.aborted) throw error
+      err.line(err.styled('red', printableLines(error.message)))
+    })
+  }
   let statement = ''
   const show = (): void => {
     lines.setPrompt(statement === '' ? FIRST : NEXT)
@@ -66,14 +83,15 @@ async function converse(
   }
   show()
   for await (const line of lines) {
-    if (statement === '' && /^\s*\.(quit|exit|q)\s*$/.test(line)) break
-    statement = `${statement}${line}\n`
+    const command = statement === '' ? shellCommand(line) : undefined
+    if (command?.does === 'quit') break
+    if (command?.does === 'help') err.line(HELP)
+    else if (command?.does === 'tables') await survive(look(command.table))
+    else if (command !== undefined) err.line(printable(`There is no command ${command.name}. .help lists them.`))
+    else statement = `${statement}${line}\n`
     if (statement.trim() === '') statement = ''
     if (/;\s*$/.test(statement)) {
-      await ask(statement).catch((error: unknown) => {
-        if (!(error instanceof SluiceError) || signal.aborted) throw error
-        err.line(printableLines(err.styled('red', error.message)))
-      })
+      await survive(ask(statement))
       statement = ''
     }
     show()
@@ -81,6 +99,43 @@ async function converse(
   if (statement.trim() !== '') await ask(statement)
   lines.close()
 }
+
+interface ShellCommand {
+  /** Undefined: there is no such command. */
+  readonly does: 'help' | 'tables' | 'quit' | undefined
+  readonly name: string
+  readonly table: string | undefined
+}
+
+/** Words that people type in the shells of DuckDB, SQLite, psql and MySQL. No statement begins with one of them. */
+const COMMANDS: Readonly<Record<string, ShellCommand['does']>> = {
+  ...entries(['help', '?', '.help', '.h', '\\?', '\\h'], 'help'),
+  ...entries(['.tables', '.schema', '\\d', '\\dt', '\\d+'], 'tables'),
+  ...entries(['quit', 'exit', '.quit', '.exit', '.q', '\\q'], 'quit'),
+}
+
+function entries(names: readonly string[], does: ShellCommand['does']): Readonly<Record<string, ShellCommand['does']>> {
+  return Object.fromEntries(names.map(name => [name, does]))
+}
+
+/** The command on a line. Undefined: the line belongs to a statement. */
+function shellCommand(line: string): ShellCommand | undefined {
+  const [name = '', table, ...more] = line
+    .trim()
+    .replace(/[;\s]+$/, '')
+    .split(/\s+/)
+  const known = Object.hasOwn(COMMANDS, name.toLowerCase())
+  if (!known && !/^(\.[a-z]|\\)/i.test(name)) return undefined
+  const does = more.length === 0 ? COMMANDS[name.toLowerCase()] : undefined
+  return { does, name, table: table?.replace(/^"(.*)"$/, '$1') }
+}
+
+const HELP = [
+  '.tables        lists the tables (or \\d)',
+  '.schema TABLE  shows the columns of a table (or \\d TABLE)',
+  '.quit          ends (or \\q, quit, exit, Ctrl-D)',
+  'Anything else is SQL. It may take several lines and ends with `;`.',
+].join('\n')
 
 const FIRST = 'sluice> '
 const NEXT = '   ...> '

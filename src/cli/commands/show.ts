@@ -6,6 +6,7 @@ import type {
   QueryBatch,
   RowValue,
 } from '../../model/destination.js'
+import { didYouMean } from '../../model/nearMiss.js'
 import { withoutSecrets } from '../../model/secrets/scrubber.js'
 import { type Pipeline, scrubberOf } from '../../pipeline/pipeline.js'
 import type { ExitCode } from '../failure.js'
@@ -22,6 +23,8 @@ export interface ShowCommandOptions extends PipelineOverrides {
   readonly limit?: number | undefined
   readonly json?: boolean
   readonly csv?: boolean
+  /** Of a table, only its columns. */
+  readonly columnsOnly?: boolean
 }
 
 /**
@@ -43,7 +46,7 @@ export async function showCommand(
 }
 
 /** False if the requested table does not exist. */
-async function showPipeline(
+export async function showPipeline(
   pipeline: Pipeline,
   table: string | undefined,
   options: ShowCommandOptions,
@@ -61,7 +64,7 @@ async function showPipeline(
   }
   await using connection = await destination.connect(datasetName, context.signal)
   if (isTable) tell(out, printable(`${destination.name}, dataset ${connection.dataset}`))
-  const tables = await connection.inspect()
+  const tables = inOrder(await connection.inspect())
   const columns = table === undefined ? undefined : tables.get(table)
   if (tables.size === 0) {
     ;(isTable ? out : err).line(NO_TABLES)
@@ -73,13 +76,22 @@ async function showPipeline(
     const exact = connection.query?.({ sql: `SELECT * FROM "${table.replaceAll('"', '""')}"`, exactTimes: true })
     const rows = exact ?? batchesOf(pipeline.dataset().table(table).batches(), columns)
     await printRows(rows, format, out, options.limit)
-  } else if (tables.has(table)) {
-    await showTable(connection, table, [...(tables.get(table) ?? [])], options.limit ?? 10, out)
+  } else if (columns !== undefined) {
+    showColumns([...columns], out)
+    if (options.columnsOnly !== true)
+      await showTable(connection, table, [...columns.keys()], options.limit ?? SHOWN_ROWS, out)
   } else {
-    tell(err, printable(`There is no table ${table}; there are: ${[...tables.keys()].join(', ')}`))
+    const names = [...tables.keys()]
+    tell(err, printable(`error: there is no table ${table}${didYouMean(table, names)}; there are: ${names.join(', ')}`))
     return false
   }
   return true
+}
+
+/** Own tables before those that dlt and Sluice keep, each by name: databases have orders of their own, or none. */
+function inOrder<Table>(tables: ReadonlyMap<string, Table>): ReadonlyMap<string, Table> {
+  const key = (name: string): string => `${name.startsWith('_') ? 1 : 0}${name}`
+  return new Map([...tables].sort(([a], [b]) => (key(a) < key(b) ? -1 : 1)))
 }
 
 const NO_TABLES = 'no tables yet: `sluice run` makes them'
@@ -115,34 +127,42 @@ async function showTables(counted: AsyncIterable<QueryBatch>, out: Output): Prom
     out.line(line)
 }
 
+/** The columns of a table, with their types. */
+function showColumns(
+  columns: readonly (readonly [name: string, { readonly type: string; readonly nullable: boolean }])[],
+  out: Output,
+): void {
+  const described = columns.map(([name, { type, nullable }]) => [name, type, nullable ? 'yes' : 'no'])
+  for (const line of textTable(
+    [{ title: 'column' }, { title: 'type' }, { title: 'nullable' }],
+    described,
+    widthOf(out),
+  ))
+    out.line(line)
+}
+
 async function showTable(
   connection: Connection,
   table: string,
-  columns: readonly (readonly [name: string, { readonly type: string; readonly nullable: boolean }])[],
+  names: readonly string[],
   limit: number,
   out: Output,
 ): Promise<void> {
-  const described = columns.map(([name, { type, nullable }]) => [name, type, nullable ? '' : 'not null'])
-  for (const line of textTable([{ title: 'column' }, { title: 'type' }, { title: '' }], described, widthOf(out)))
-    out.line(line)
   const sample: DatasetRow[] = []
   for await (const rows of connection.read({ table, limit })) sample.push(...rows)
   out.line(`\n${amount(sample.length)} of ${amount(await connection.count(table))} rows`)
-  const names = columns.map(([name]) => name)
+  const maxWidth = out.isTerminal ? VALUE_WIDTH : Number.POSITIVE_INFINITY
   for (const row of sample) {
     out.line()
     const pairs = names.map(name => [name, shown(row[name] ?? null)])
-    for (const line of textTable(
-      [{ title: 'column' }, { title: 'value', maxWidth: VALUE_WIDTH }],
-      pairs,
-      widthOf(out),
-    ).slice(2)) {
-      out.line(line)
-    }
+    const lines = textTable([{ title: 'column' }, { title: 'value', maxWidth }], pairs, widthOf(out))
+    for (const line of lines.slice(2)) out.line(line)
   }
 }
 
+/** Longer values are shortened on a terminal. */
 const VALUE_WIDTH = 100
+const SHOWN_ROWS = 10
 
 function shown(value: DatasetValue): string {
   if (value === null) return '–'

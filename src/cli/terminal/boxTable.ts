@@ -8,79 +8,101 @@ export interface BoxColumn {
   readonly type: string
   /** Numbers are aligned right. */
   readonly align: 'left' | 'right'
+  /** A part of it says something else, as with numbers and times: it is shown whole or not at all. */
+  readonly isWhole: boolean
 }
 
-/** A column is not made narrower than this, so that something can be read in it. */
-const LEAST_WIDTH = 6
+export interface BoxTable {
+  readonly lines: readonly string[]
+  /** Columns that have no room. */
+  readonly hidden: readonly string[]
+}
 
-/** Stands for the columns that have no room. */
-const GAP: BoxColumn = { title: '…', type: '', align: 'left' }
+/** A text is not made narrower than this, nor than its title, so that something can be read in it. */
+const LEAST_WIDTH = 14
+const LEAST_TITLE = 24
 
 /**
- * Lines of a table in a box that is at most as wide as the output. The widest columns are shortened first. Where that
- * is not enough, columns of the middle are left out. Makes cells printable.
+ * A table in a box that is at most `available` columns wide. The widest texts are shortened first. Columns that cannot
+ * be read then are left out: those of dlt first, then the last ones. Makes cells printable.
  */
 export function boxTable(
   columns: readonly BoxColumn[],
   rows: readonly (readonly string[])[],
-  out: Pick<Output, 'columns' | 'styled'>,
-): string[] {
-  const cells = rows.map(row => columns.map((_, index) => printable(row[index] ?? '')))
-  const heads = columns.map(({ title, type, align }) => ({ title: printable(title), type: printable(type), align }))
-  const natural = heads.map(({ title, type }, index) =>
-    Math.max(displayWidth(title), displayWidth(type), ...cells.map(row => displayWidth(row[index] ?? ''))),
-  )
-  const shown = fitting(natural, out.columns())
-  const at = <Value>(values: readonly Value[], index: number | undefined, gap: Value): Value =>
-    index === undefined ? gap : (values[index] ?? gap)
-  const line = (texts: readonly string[], style: (text: string) => string = text => text): string =>
+  available: number,
+  styled: Output['styled'],
+): BoxTable {
+  const heads = columns.map(column => ({ ...column, title: printable(column.title), type: printable(column.type) }))
+  const cells = rows.map(row => heads.map((_, index) => printable(row[index] ?? '')))
+  const sizes = heads.map(({ title, type, isWhole }, index) => {
+    const natural = Math.max(...[title, type, ...cells.map(row => row[index] ?? '')].map(displayWidth))
+    const least = Math.max(LEAST_WIDTH, Math.min(LEAST_TITLE, displayWidth(title)))
+    return { natural, least: isWhole ? natural : Math.min(natural, least) }
+  })
+  const shown = fitting(heads, sizes, available)
+  const line = (textOf: (index: number) => string, style = (text: string): string => text): string =>
     `│ ${shown
-      .map(({ index, width }, place) => style(pad(clip(texts[place] ?? '', width), width, at(heads, index, GAP).align)))
+      .map(({ index, width }) => style(pad(clip(textOf(index), width), width, heads[index]?.align ?? 'left')))
       .join(' │ ')} │`
   const rule = (left: string, middle: string, right: string): string =>
     left + shown.map(({ width }) => '─'.repeat(width + 2)).join(middle) + right
-  return [
+  const lines = [
     rule('┌', '┬', '┐'),
     line(
-      shown.map(({ index }) => at(heads, index, GAP).title),
-      text => out.styled('bold', text),
+      index => heads[index]?.title ?? '',
+      text => styled('bold', text),
     ),
     line(
-      shown.map(({ index }) => at(heads, index, GAP).type),
-      text => out.styled('dim', text),
+      index => heads[index]?.type ?? '',
+      text => styled('dim', text),
     ),
     rule('├', '┼', '┤'),
-    ...cells.map(row => line(shown.map(({ index }) => at(row, index, '…')))),
+    ...cells.map(row => line(index => row[index] ?? '')),
     rule('└', '┴', '┘'),
   ]
+  const kept = new Set(shown.map(({ index }) => index))
+  return { lines, hidden: heads.filter((_, index) => !kept.has(index)).map(({ title }) => title) }
 }
 
 interface ShownColumn {
-  /** Undefined for the gap. */
-  readonly index: number | undefined
+  readonly index: number
   readonly width: number
 }
 
-function fitting(natural: readonly number[], available: number): readonly ShownColumn[] {
-  const all = natural.map((width, index) => ({ index, width }))
-  for (let left = all.length; left > 1; left--) {
-    const [head, tail] = [Math.ceil(left / 2), Math.floor(left / 2)]
-    const kept: ShownColumn[] =
-      left === all.length
-        ? all
-        : [...all.slice(0, head), { index: undefined, width: 1 }, ...all.slice(all.length - tail)]
-    const widths = narrowed(kept, available - 3 * kept.length - 1)
-    if (widths !== undefined) return widths
+/** The columns that can be read in the room, in their order. At least one. */
+function fitting(
+  heads: readonly BoxColumn[],
+  sizes: readonly { readonly natural: number; readonly least: number }[],
+  available: number,
+): readonly ShownColumn[] {
+  const indexes = heads.map((_, index) => index)
+  const isOwn = (index: number): boolean => !(heads[index]?.title ?? '').startsWith('_dlt_')
+  const kept: number[] = []
+  let room = available - 1
+  for (const index of [...indexes.filter(isOwn), ...indexes.filter(index => !isOwn(index))]) {
+    const { least = 0 } = sizes[index] ?? {}
+    if (least + 3 > room && kept.length > 0) break
+    room -= least + 3
+    kept.push(index)
   }
-  const [first] = all
-  return first === undefined ? [] : [{ index: 0, width: Math.max(1, Math.min(first.width, available - 4)) }]
+  return widened(
+    kept.sort((a, b) => a - b).map(index => ({ index, ...(sizes[index] ?? NO_SIZE) })),
+    available,
+  )
 }
 
-/** The columns in `room`, the widest made narrower. Undefined if they do not fit. */
-function narrowed(columns: readonly ShownColumn[], room: number): readonly ShownColumn[] | undefined {
-  const total = (limit: number): number => columns.reduce((sum, { width }) => sum + Math.min(width, limit), 0)
-  if (total(LEAST_WIDTH) > room) return undefined
-  let limit = Math.max(LEAST_WIDTH, ...columns.map(({ width }) => width))
-  while (total(limit) > room) limit--
-  return columns.map(({ index, width }) => ({ index, width: Math.min(width, limit) }))
+const NO_SIZE = { natural: 0, least: 0 }
+
+/** Shares the room among the columns, the widest being the first to be narrowed. */
+function widened(
+  columns: readonly { readonly index: number; readonly natural: number; readonly least: number }[],
+  available: number,
+): readonly ShownColumn[] {
+  const widths = (limit: number): readonly number[] =>
+    columns.map(({ natural, least }) => Math.max(least, Math.min(natural, limit)))
+  const total = (limit: number): number => widths(limit).reduce((sum, width) => sum + width + 3, 1)
+  let limit = Math.max(0, ...columns.map(({ natural }) => natural))
+  while (limit > 0 && total(limit) > available) limit--
+  const most = columns.length === 1 ? Math.max(1, available - 4) : Number.POSITIVE_INFINITY
+  return widths(limit).map((width, place) => ({ index: columns[place]?.index ?? 0, width: Math.min(width, most) }))
 }

@@ -4,7 +4,8 @@ import { stringifyJson } from '../../json/write.js'
 import type { QueryBatch, RowValue } from '../../model/destination.js'
 import { boxTable } from './boxTable.js'
 import { amount, counted, printable } from './printable.js'
-import type { Output } from './terminal.js'
+import { tell } from './tell.js'
+import { type Output, widthOf } from './terminal.js'
 
 /** How rows are printed: a table for people, one line of JSON for each row, or CSV (RFC 4180, with a header). */
 export type RowFormat = 'table' | 'json' | 'csv'
@@ -58,19 +59,28 @@ function printTable(
   const heads = columns.map(({ name, type }) => ({
     title: name,
     type: type.toLowerCase(),
-    align: /^(u?(tiny|small|big|huge)?int|integer|decimal|numeric|double|float|real)/i.test(type)
-      ? ('right' as const)
-      : ('left' as const),
+    align: NUMBER.test(type) ? ('right' as const) : ('left' as const),
+    isWhole: NUMBER.test(type) || TIME.test(type),
   }))
-  for (const line of boxTable(
+  const { lines, hidden } = boxTable(
     heads,
     rows.map(row => row.map(shownValue)),
-    out,
-  ))
-    out.line(line)
+    widthOf(out),
+    out.styled,
+  )
+  for (const line of lines) out.line(line)
   const more = isCut ? `; there are more: --limit shows them, --csv and --json print all` : ''
-  out.line(out.styled('dim', `${counted(rows.length, 'row')}${more}`))
+  tell(out, `${counted(rows.length, 'row')}${more}`, 2, 'dim')
+  if (hidden.length === 0) return
+  const names = hidden.length > SOME_NAMES ? [...hidden.slice(0, SOME_NAMES), '…'] : hidden
+  tell(out, `… ${counted(hidden.length, 'more column')}: select them, or --json, --csv (${names.join(', ')})`, 2, 'dim')
 }
+
+const NUMBER = /^(u?(tiny|small|big|huge)?int|integer|decimal|numeric|double|float|real)/i
+const TIME = /^(date|time)/i
+
+/** Names of columns without room that are said. */
+const SOME_NAMES = 12
 
 /** A value on one line, for people. */
 function shownValue(value: RowValue): string {
