@@ -1,7 +1,7 @@
 /**
  * Lets dlt and Sluice take turns on one dataset, in DuckDB, in Postgres and in files: ten loads, each by the other tool
  * with an empty working folder, against ten loads by dlt alone. Compares requests, tables, rows, schema, state and loads,
- * and lets dlt read what is there. Then checks that a strategy of dlt that Sluice does not know is refused.
+ * and lets dlt read what is there. With dlt 1.31 or newer, strategies and options of a merge that came with it take part.
  *
  *     npx tsx scripts/two-tools.ts PYTHON... [duckdb] [postgres] [files]
  *
@@ -124,8 +124,14 @@ const server = createServer((request, response) => {
 })
 await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
 
+/** A dataset to load into, and what the version of dlt knows of merges. */
+interface Case {
+  readonly kind: Kind
+  readonly hasMergeOptions: boolean
+}
+
 /** Files cannot be merged into. */
-function configFor(kind: Kind): RestApiConfig {
+function configFor({ kind, hasMergeOptions }: Case): RestApiConfig {
   const since = { params: { since: '{incremental.start_value}' }, incremental: { cursor_path: 'at', initial_value: 0 } }
   return {
     client: { base_url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, paginator: 'single_page' },
@@ -137,9 +143,42 @@ function configFor(kind: Kind): RestApiConfig {
       { name: 'log', primary_key: 'id', write_disposition: 'append', endpoint: since },
       // Without a key rows are known by all they hold; several lie at the boundary.
       { name: 'marks', write_disposition: 'append', endpoint: since },
+      ...(hasMergeOptions && kind !== 'files' ? OPTIONS_OF_MERGES : []),
     ],
   }
 }
+
+const merge = (strategy: 'delete-insert' | 'upsert' | 'cdc', options: object, more: object = {}) => ({
+  primary_key: 'id',
+  write_disposition: { disposition: 'merge', strategy, ...options } as const,
+  ...more,
+})
+
+/** All load what `/orders` answers. */
+const OPTIONS_OF_MERGES: RestApiConfig['resources'] = [
+  { name: 'copies', ...merge('cdc', { skip_unchanged_rows: true }), endpoint: 'orders' },
+  {
+    name: 'open',
+    ...merge('cdc', { source_filter: "status <> 's1'", destination_scope: 'id < 15' }),
+    endpoint: 'orders',
+  },
+  { name: 'groups', ...merge('cdc', {}, { merge_key: 'status' }), endpoint: 'orders' },
+  {
+    name: 'kept',
+    ...merge('upsert', { source_filter: "status = 's2'", skip_unchanged_rows: true }),
+    endpoint: 'orders',
+  },
+  {
+    name: 'versions',
+    ...merge('upsert', { skip_unchanged_rows: true, row_version_column_name: 'status' }),
+    endpoint: 'orders',
+  },
+  {
+    name: 'scoped',
+    ...merge('delete-insert', { destination_scope: '{table}.status IN (SELECT status FROM {staging_table})' }),
+    endpoint: 'orders',
+  },
+]
 
 async function runDlt(python: string, script: string, { kind, place }: Place, config?: RestApiConfig): Promise<string> {
   const factory = kind === 'files' ? 'filesystem' : kind
@@ -270,10 +309,15 @@ function compare(turns: Dataset, alone: Dataset): string[] {
 }
 
 /** Ten loads in each order; the problems found. */
-async function turns(python: string, open: (name: string) => Promise<Place>, folder: string): Promise<string[]> {
+async function turns(
+  python: string,
+  hasMergeOptions: boolean,
+  open: (name: string) => Promise<Place>,
+  folder: string,
+): Promise<string[]> {
   const problems: string[] = []
   const alone = await open('alone')
-  const config = configFor(alone.kind)
+  const config = configFor({ kind: alone.kind, hasMergeOptions })
   const requests: string[][] = []
   for (const order of ['dlt alone', 'dlt first', 'sluice first'] as const) {
     const place = order === 'dlt alone' ? alone : await open(order.replace(' ', '_'))
@@ -300,27 +344,6 @@ async function turns(python: string, open: (name: string) => Promise<Place>, fol
   return problems
 }
 
-/** A table that dlt merges by a strategy of its own is refused, and left as it is. */
-async function refusal(python: string, place: Place, folder: string): Promise<string[]> {
-  const config = (disposition: object | string): RestApiConfig => {
-    const { client, resource_defaults } = configFor(place.kind)
-    const orders = { name: 'orders', primary_key: 'id', write_disposition: disposition }
-    return { client, resource_defaults, resources: [orders] } as RestApiConfig
-  }
-  revision = 0
-  await runDlt(python, DLT_LOAD, place, config({ disposition: 'merge', strategy: 'cdc' }))
-  const before = await contents(place)
-  asked.length = 0
-  const refused = await (await sluice(place, config('merge'), folder)).run().then(
-    () => 'was taken',
-    (error: unknown) => String(error),
-  )
-  const problems = /x-merge-strategy: "cdc"/.test(refused) ? [] : [`a stored strategy cdc: ${refused}`]
-  if (asked.length > 0) problems.push(`a stored strategy cdc: asked ${asked.join(' ')} before it was refused`)
-  if (!isDeepStrictEqual(await contents(place), before)) problems.push('a stored strategy cdc: the dataset was changed')
-  return problems
-}
-
 const kinds: readonly Kind[] = ['duckdb', 'postgres', 'files']
 const isKind = (text: string): text is Kind => (kinds as readonly string[]).includes(text)
 const given = process.argv.slice(2)
@@ -343,11 +366,7 @@ try {
         const url = engine?.url(await engine.createDatabase()) ?? ''
         return { kind, place: url, destination: postgres(url) }
       }
-      const knowsCdc = Number(version.split('.')[1]) >= 31 && kind !== 'files'
-      const problems = [
-        ...(await turns(python, open, folder)),
-        ...(knowsCdc ? await refusal(python, await open('cdc'), folder) : []),
-      ]
+      const problems = await turns(python, Number(version.split('.')[1]) >= 31, open, folder)
       failed += problems.length
       const equal = `${LOADS} loads in turns, in both orders, equal ${LOADS} loads by dlt alone`
       console.log(`dlt ${version}, ${kind}: ${problems.length === 0 ? equal : problems.join('\n')}`)
