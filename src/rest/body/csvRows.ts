@@ -8,7 +8,8 @@ export async function csvRows(text: Uint8Array, format: CsvFormat): Promise<Uint
   refuseOther(text)
   const { parse } = await import('csv-parse/sync')
   const { quote, escape: escapedBy, comment } = format
-  const lines = parsed(() =>
+  const table = new TableWriter('CSV', format.header ?? true)
+  try {
     parse(Buffer.from(withoutLines(text, format.skip_lines ?? 0)), {
       skip_empty_lines: true,
       relax_quotes: true,
@@ -17,9 +18,17 @@ export async function csvRows(text: Uint8Array, format: CsvFormat): Promise<Uint
       ...(quote === false ? {} : { escape: escapedBy ?? quote ?? '"' }),
       // A mark in the middle of a line is part of a value.
       ...(comment == null ? {} : { comment, comment_no_infix: true }),
-    }),
-  )
-  return jsonOfRows('CSV', lines, format.header ?? true)
+      // Rows are written at once: a list of them would take several times the memory of the text.
+      on_record: (cells: readonly string[]) => {
+        table.add(cells)
+        return null
+      },
+    })
+  } catch (error) {
+    if (error instanceof BodyFormatError) throw error
+    throw new BodyFormatError('CSV', error instanceof Error ? error.message : String(error))
+  }
+  return table.end()
 }
 
 /** Errors of APIs come as JSON or HTML, whatever was asked for. Read as CSV they would be a header without rows. */
@@ -27,14 +36,6 @@ function refuseOther(text: Uint8Array): void {
   const begins = Buffer.from(text.buffer, text.byteOffset, Math.min(text.length, 64)).toString('latin1').trimStart()
   if (/^(?:\{|\[\s*\{|<[!?a-z])/i.test(begins)) {
     throw new BodyFormatError('CSV', 'it begins as JSON, XML or HTML do')
-  }
-}
-
-function parsed(parse: () => unknown): readonly (readonly string[])[] {
-  try {
-    return parse() as string[][]
-  } catch (error) {
-    throw new BodyFormatError('CSV', error instanceof Error ? error.message : String(error))
   }
 }
 
@@ -51,34 +52,63 @@ function withoutLines(text: Uint8Array, lines: number): Uint8Array {
 /** A value of a table: text, or JSON that is ready. */
 export type Cell = string | { readonly json: string }
 
-/** The rows of a table as the text of a JSON array. `header`: whether the first line has the names, or the names. */
-export function jsonOfRows(
-  what: string,
-  lines: readonly (readonly Cell[])[],
-  header: boolean | readonly string[],
-): Uint8Array {
-  const [first] = lines
-  if (header === true && first === undefined) {
-    throw new BodyFormatError(what, 'it is empty, and not even the names of the columns are there')
+/** Text is kept as bytes in parts of this size: a text of a whole page could be longer than a text may be. */
+const PART_LENGTH = 1 << 20
+
+/** Writes the rows of a table as the text of a JSON array. */
+export class TableWriter {
+  readonly #what: string
+  readonly #header: boolean | readonly string[]
+  readonly #parts: Uint8Array[] = []
+  #keys: readonly string[] | undefined
+  #text = '['
+  #lines = 0
+  #isFirst = true
+
+  /** `header`: whether the first line has the names, or the names. `what` is written: `CSV`. */
+  constructor(what: string, header: boolean | readonly string[]) {
+    this.#what = what
+    this.#header = header
   }
-  const written = header === true ? (first ?? []).map(nameIn) : header
-  const names = written === false ? (first ?? []).map((_, index) => columnName(index)) : written.map(nameOf)
-  refuseTwice(what, names)
-  const keys = names.map(name => `${JSON.stringify(name)}:`)
-  const parts: string[] = []
-  for (const [index, cells] of lines.entries()) {
-    if (index === 0 && header === true) continue
+
+  add(cells: readonly Cell[]): void {
+    this.#lines += 1
+    if (this.#keys === undefined) {
+      this.#keys = this.#keysOf(cells)
+      if (this.#header === true) return
+    }
+    const keys = this.#keys
     if (cells.length !== keys.length) {
-      const problem = `line ${index + 1} has ${cells.length} values, and there are ${keys.length} names`
-      throw new BodyFormatError(what, problem)
+      const problem = `line ${this.#lines} has ${cells.length} values, and there are ${keys.length} names`
+      throw new BodyFormatError(this.#what, problem)
     }
-    let row = '{'
+    this.#text += this.#isFirst ? '{' : ',{'
+    this.#isFirst = false
     for (const [column, cell] of cells.entries()) {
-      row += `${column === 0 ? '' : ','}${keys[column]}${typeof cell === 'string' ? JSON.stringify(cell) : cell.json}`
+      const value = typeof cell === 'string' ? JSON.stringify(cell) : cell.json
+      this.#text += `${column === 0 ? '' : ','}${keys[column]}${value}`
     }
-    parts.push(`${row}}`)
+    this.#text += '}'
+    if (this.#text.length < PART_LENGTH) return
+    this.#parts.push(Buffer.from(this.#text))
+    this.#text = ''
   }
-  return Buffer.from(`[${parts.join(',')}]`)
+
+  /** The whole text. */
+  end(): Uint8Array {
+    if (this.#header === true && this.#keys === undefined) {
+      throw new BodyFormatError(this.#what, 'it is empty, and not even the names of the columns are there')
+    }
+    return Buffer.concat([...this.#parts, Buffer.from(`${this.#text}]`)])
+  }
+
+  /** Names, each with its colon. */
+  #keysOf(first: readonly Cell[]): readonly string[] {
+    const written = this.#header === true ? first.map(nameIn) : this.#header
+    const names = written === false ? first.map((_, index) => columnName(index)) : written.map(nameOf)
+    refuseTwice(this.#what, names)
+    return names.map(name => `${JSON.stringify(name)}:`)
+  }
 }
 
 function nameIn(cell: Cell): string {

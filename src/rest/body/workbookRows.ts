@@ -1,7 +1,7 @@
 import { nearMiss } from '../../model/nearMiss.js'
 import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { BodyFormatError } from './bodyError.js'
-import { type Cell, jsonOfRows } from './csvRows.js'
+import { type Cell, TableWriter } from './csvRows.js'
 import { readXml } from './xmlEvents.js'
 import { isZip, zipFiles } from './zipFiles.js'
 
@@ -28,8 +28,9 @@ export async function workbookRows(body: Uint8Array, format: ExcelFormat): Promi
   const used = rows.slice(format.skip_rows ?? 0).filter(row => row.some(cell => !isEmpty(cell)))
   const width = Math.max(0, ...used.map(row => row.length))
   if (used.length * width > MOST_CELLS) throw new BodyFormatError(EXCEL, `its sheet has more than ${MOST_CELLS} cells`)
-  const whole = used.map(row => [...row, ...Array<Cell>(width - row.length).fill(NULL)])
-  return jsonOfRows(EXCEL, whole, format.header ?? true)
+  const table = new TableWriter(EXCEL, format.header ?? true)
+  for (const row of used) table.add([...row, ...Array<Cell>(width - row.length).fill(NULL)])
+  return table.end()
 }
 
 interface Workbook {
