@@ -34,7 +34,9 @@ function jsonSchema(schema: z.ZodType, title: string, description: string): Json
     reused: 'inline',
     override: ({ zodSchema, jsonSchema: json }) => {
       const { type } = zodSchema._zod.def
-      if (type === 'custom') json.not = {}
+      const { definition } = (definitionOf(zodSchema as unknown as z.ZodType).params ?? {}) as { definition?: unknown }
+      if (typeof definition === 'string') json.$ref = `#/$defs/${definition}`
+      else if (type === 'custom') json.not = {}
       if (type === 'bigint') json.type = 'integer'
       if (json.minimum === Number.MIN_SAFE_INTEGER) delete json.minimum
       if (json.maximum === Number.MAX_SAFE_INTEGER) delete json.maximum
@@ -287,7 +289,7 @@ function typeText(schema: z.ZodType | undefined): string {
     case 'null':
       return 'null'
     case 'custom':
-      return 'TypeScript'
+      return def.params?.definition === undefined ? 'TypeScript' : 'map'
     case 'union':
       return [...new Set((def.options ?? []).map(typeText))].filter(text => text !== '').join(' or ')
     default: {

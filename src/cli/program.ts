@@ -134,6 +134,16 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
       exit(await checkCommand(files, options, context))
     })
 
+  ofFile(command(program, 'auth'))
+    .description('sign in to the API in a browser, and keep the refresh token for runs')
+    .argument('<file>', 'pipeline file')
+    .option('--device', 'show a code to enter on another device')
+    .option('--no-open', 'only print the address')
+    .action(async (file: string, options) => {
+      const { authCommand } = await import('./commands/auth.js')
+      exit(await authCommand(file, options, context))
+    })
+
   ofFile(command(program, 'show'))
     .description('list the tables of the dataset, or show one table with its columns and first rows')
     .argument('<file>', 'pipeline file')

@@ -1,3 +1,4 @@
+import { join, resolve } from 'node:path'
 import {
   anything,
   callback,
@@ -11,6 +12,7 @@ import {
   text,
 } from '../model/optionKinds.js'
 import type { Source } from '../model/source.js'
+import { systemClock } from '../pipeline/clock.js'
 import type { RestApiConfig } from '../rest/document/declaration/configTypes.js'
 import { parseRestConfig } from '../rest/document/parseDocument.js'
 import type { PlaceOf } from '../rest/document/problems.js'
@@ -19,7 +21,9 @@ import { restSource } from '../rest/restSource.js'
 import type { ContractMode, SchemaContract } from '../schema/schemaTypes.js'
 import { type Environment, processEnvironment, proxySettings, requestSettings } from './environment.js'
 import { schedulerSettings } from './scheduler.js'
+import { workingFolder } from './secretFiles.js'
 import { findingAll, secretResolver } from './secrets.js'
+import { tokenFolder } from './tokenFolder.js'
 
 export interface RestApiOptions {
   /** Name of the source and its schema, and key of its state. Default `rest_api`. */
@@ -112,7 +116,13 @@ export function restApiFrom(document: unknown, options: RestApiOptions): Source 
     scheduler: schedulerSettings(env),
     lookup,
   })
-  return restSource(parsed, { budget: options.budget, proxies: proxySettings(env) })
+  const base = folder ?? cwd
+  return restSource(parsed, {
+    budget: options.budget,
+    proxies: proxySettings(env),
+    folder: base,
+    tokenStore: (place = join(workingFolder(env, base), 'tokens')) => tokenFolder(resolve(base, place), systemClock),
+  })
 }
 
 function warnProcess(message: string): void {

@@ -20,6 +20,17 @@ export interface ApiRequest {
   /** Names as configured, matched without case. `null` removes a default header. */
   readonly headers: Readonly<Record<string, string | null>>
   readonly body?: RequestBody | undefined
+  /** Shown by the connection. A signer sets it. */
+  readonly certificate?: ClientCertificate | undefined
+}
+
+/** With what a connection proves who it is. Texts are PEM. One object is one identity, with connections of its own. */
+export interface ClientCertificate {
+  readonly cert: string
+  readonly key: Secret
+  readonly passphrase?: Secret | undefined
+  /** Authorities that the server's certificate is checked by, in place of those of Node. */
+  readonly ca?: string | undefined
 }
 
 /** Changes for the next request. Absent keys stay as they were. */
@@ -130,6 +141,15 @@ export interface Authenticator {
 
 /** An authenticator in a document. Without `type`, which tells it from those that the document describes. */
 export type OwnAuthenticator = Authenticator & { readonly type?: undefined }
+/** An authenticator that a document names, which knows more than a user's. */
+export interface KindAuthenticator extends Authenticator {
+  /** Requests to the origin of `client.base_url` go there instead, and are signed there. Undefined: they stay. */
+  baseUrl?(context: SignContext): Promise<string | undefined>
+  /** The one of several credentials that a request should go with now. */
+  choose?(context: SignContext): KindAuthenticator
+  /** Learns from an answer to a request with that credential. */
+  learn?(chosen: KindAuthenticator, status: number, headers: Readonly<Record<string, string>>, now: number): void
+}
 
 /** What a signer may use. All attempts at one request share one object, so a signer can recognise them. */
 export interface SignContext {
@@ -138,6 +158,8 @@ export interface SignContext {
   now(): number
   /** Sends a request of the signer, such as for a token. It is retried like any other, not signed, and never journaled. */
   send(request: ApiRequest): Promise<ApiResponse>
+  /** The same, but the answer to a request that is under way is waited for although the list is stopped. */
+  finish(request: ApiRequest): Promise<ApiResponse>
   /** Registers a credential, so that it is removed from everything that is printed or stored. */
   conceal(secret: Secret): void
 }
@@ -157,6 +179,8 @@ export interface TransportRequest {
    * network must be refused, whatever the name. The built-in transport does that.
    */
   readonly publicOnly?: boolean | undefined
+  /** The connection must show it. A transport that cannot rejects. */
+  readonly certificate?: ClientCertificate | undefined
 }
 
 export interface TransportResponse {

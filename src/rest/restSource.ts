@@ -14,9 +14,10 @@ import {
   type Source,
 } from '../model/source.js'
 import { functionError, isRecord, type MadeRecord, shownResult, unheard } from '../model/userFunction.js'
-import type { Authenticator, Paginator, RetryPolicy, Transport } from './api.js'
-import { authenticators, carriedBy } from './auth/authKinds.js'
+import type { KindAuthenticator, Paginator, RetryPolicy, Transport } from './api.js'
+import { type AuthContext, authenticators, blocksIn, carriedBy, signInBy } from './auth/authKinds.js'
 import { customAuthenticator } from './auth/customAuthenticator.js'
+import { offerSignIns, type SignIn } from './auth/signIn.js'
 import { describeEndpoint } from './describe.js'
 import type {
   AuthModel,
@@ -52,6 +53,10 @@ export interface RestSourceOptions {
   readonly proxies?: Proxies | undefined
   readonly userAgent?: string | undefined
   readonly maxBodyBytes?: number | undefined
+  /** Where tokens are kept between runs: in this folder, by default in the working folder. */
+  readonly tokenStore?: AuthContext['tokenStore']
+  /** Where relative paths of the document's files begin. Default: the current folder. */
+  readonly folder?: string | undefined
 }
 
 /** The source of a checked document. It opens nothing until the first page is requested. */
@@ -69,7 +74,7 @@ export function restSource(model: RestModel, options: RestSourceOptions = {}): S
     userAgent: options.userAgent,
     maxBodyBytes: options.maxBodyBytes,
   })
-  const authenticate = authenticatorOf(model.client.baseUrl)
+  const authenticate = authenticatorOf(model, options)
   const made = (resource: ResourceModel): Resource => {
     switch (resource.kind) {
       case 'endpoint':
@@ -80,7 +85,7 @@ export function restSource(model: RestModel, options: RestSourceOptions = {}): S
         return listResource(resource)
     }
   }
-  return {
+  const source: Source = {
     name: model.name,
     fingerprint: fingerprint(model),
     resources: model.resources.map(made),
@@ -91,6 +96,23 @@ export function restSource(model: RestModel, options: RestSourceOptions = {}): S
     prepare: () => client.prepare(),
     close: () => client.close(),
   }
+  offerSignIns(source, signInsFor(model, client, options.tokenStore))
+  return source
+}
+
+/** Every sign-in of the document once, however many resources use it. */
+function signInsFor(model: RestModel, client: Client, tokenStore: AuthContext['tokenStore']): SignIn[] {
+  const auths = model.resources.flatMap(resource =>
+    resource.kind === 'endpoint' ? (resource.endpoint.auth ?? []) : [],
+  )
+  const withBlocks = (auth: AuthModel): readonly AuthModel[] =>
+    auth.kind === 'declared' ? [auth, ...(blocksIn(auth) as readonly AuthModel[]).flatMap(withBlocks)] : [auth]
+  return [...new Set(auths)].flatMap(withBlocks).flatMap(auth => {
+    if (auth.kind !== 'declared') return []
+    const context = { path: auth.path, baseUrl: model.client.baseUrl, tokenStore }
+    const about = { resource: auth.path, retry: SIGN_IN_POLICY, emit: () => undefined }
+    return signInBy(auth, context, process => client.signer({ ...about, ...process })) ?? []
+  })
 }
 
 /** For requests outside of any resource. Each resource has its own policy. */
@@ -105,12 +127,22 @@ const ONE_ATTEMPT: RetryPolicy = {
   jitter: 'none',
 }
 
+const SIGN_IN_POLICY: RetryPolicy = {
+  ...ONE_ATTEMPT,
+  attempts: 3,
+  statuses: [500, 502, 503, 504],
+  onConnectionError: true,
+  baseMs: 1000,
+  factor: 2,
+  maxDelayMs: 10_000,
+}
+
 function endpointResource(
   resource: EndpointResource,
   model: RestModel,
   client: Client,
   scrubber: Scrubber,
-  authenticate: (auth: AuthModel) => Authenticator,
+  authenticate: (auth: AuthModel) => KindAuthenticator,
 ): Resource {
   const { endpoint } = resource
   const selector = endpoint.dataSelector ?? (endpoint.singleEntity ? '$' : undefined)
@@ -183,12 +215,17 @@ function paginatorOf(model: PaginatorModel, resource: string): Paginator | undef
 }
 
 /** One authenticator for each auth object of the model. Resources that share the object share its token. */
-function authenticatorOf(baseUrl: string): (auth: AuthModel) => Authenticator {
+function authenticatorOf(
+  { client }: RestModel,
+  { tokenStore, folder }: RestSourceOptions,
+): (auth: AuthModel) => KindAuthenticator {
   const make = authenticators()
-  return auth =>
-    auth.kind === 'custom'
-      ? customAuthenticator(auth.authenticator, auth.path)
-      : make(auth, { path: auth.path, baseUrl })
+  const of = (auth: AuthModel): KindAuthenticator => {
+    const { path } = auth
+    if (auth.kind === 'custom') return customAuthenticator(auth.authenticator, path)
+    return make(auth, { path, baseUrl: client.baseUrl, tokenStore, folder, nested: block => of(block as AuthModel) })
+  }
+  return of
 }
 
 /**

@@ -103,9 +103,11 @@ describe('the laws of the house', () => {
     ).toEqual([])
   })
 
-  it('sockets are opened by the transport and by destinations only', () => {
+  it('sockets are opened by the transport, by destinations, and by the listener of `sluice auth`', () => {
     const sockets = /^(undici|pg|ws|(node:)?(net|tls|http|https|http2|dgram))(\/|$)/
-    expect(trespassers(importsAny(sockets), /^(rest\/http\/(client|transport)|destinations\/)/)).toEqual([])
+    expect(
+      trespassers(importsAny(sockets), /^(rest\/http\/(client|transport)|destinations\/|cli\/redirectListener)/),
+    ).toEqual([])
   })
 
   it('time and chance are handed in', () => {

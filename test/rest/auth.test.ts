@@ -170,6 +170,17 @@ describe('OAuth 2.0 client credentials', () => {
     expect(origin.tokens()[0]?.headers['content-type']).toBe('application/x-www-form-urlencoded')
   })
 
+  test.each([
+    ['no type', 200, {}],
+    ['status 201', 201, { token_type: 'bearer' }],
+    ['null for a refresh token', 200, { token_type: 'bearer', refresh_token: null }],
+    ['something else as id token', 200, { token_type: 'bearer', id_token: 'abc' }],
+  ])('an answer with %s gives a token', async (_, status, more) => {
+    const origin = await api(number => ({ ...good(number, more), status }))
+    const auth = authOf(document(origin.origin))
+    expect((await client().send(get(origin.origin), sending(origin.origin, { auth }))).status).toBe(200)
+  })
+
   test('extra fields come last, replace others and remove with null', async () => {
     const origin = await api(good)
     const extra = { scope: 'a b', client_secret: null, client_id: 'other' }

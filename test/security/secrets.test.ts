@@ -71,6 +71,44 @@ const credentials: readonly Credential[] = [
     secrets: [PASSWORD, TOKEN],
   },
   {
+    name: 'aws_sigv4',
+    auth: {
+      type: 'aws_sigv4',
+      access_key_id: 'AKIDEXAMPLE',
+      secret_access_key: SECRET,
+      session_token: HEADER_SAFE,
+      region: 'eu-central-1',
+    },
+    secrets: [SECRET, HEADER_SAFE],
+  },
+  {
+    name: 'hmac',
+    auth: {
+      type: 'hmac',
+      key: SECRET,
+      message: '{timestamp}{path}',
+      headers: { 'X-Auth': '${secrets.key_id}:{signature}' },
+    },
+    secrets: [SECRET, HEADER_SAFE],
+    env: { KEY_ID: HEADER_SAFE },
+  },
+  {
+    name: 'oauth1',
+    auth: { type: 'oauth1', consumer_key: 'consumer', consumer_secret: SECRET, token: TOKEN, token_secret: PASSWORD },
+    secrets: [SECRET, TOKEN, PASSWORD],
+  },
+  {
+    name: 'rotate',
+    auth: {
+      type: 'rotate',
+      auths: [
+        { type: 'api_key', name: 'X-Key', api_key: HEADER_SAFE },
+        { type: 'bearer', token: TOKEN },
+      ],
+    },
+    secrets: [HEADER_SAFE, TOKEN],
+  },
+  {
     name: 'bearer from the environment',
     auth: { type: 'bearer', token: '${env.API_TOKEN}' },
     secrets: [HEADER_SAFE],

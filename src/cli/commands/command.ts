@@ -1,4 +1,5 @@
 import { ConfigError } from '../../model/errors.js'
+import type { Clock } from '../../model/source.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { HostBudget } from '../../rest/http/hostBudget.js'
 import { printable } from '../terminal/printable.js'
@@ -18,6 +19,8 @@ export interface CommandContext {
   readonly now: () => number
   /** How the user types this command: `npx sluice` if it belongs to a project. */
   readonly typedAs: 'sluice' | 'npx sluice'
+  /** For waits. Default: that of this machine. */
+  readonly clock?: Clock | undefined
 }
 
 /** Command-line options that override the file. */

@@ -1,18 +1,38 @@
 import { createHash } from 'node:crypto'
 import { reveal, Secret } from '../../model/secrets/secret.js'
-import type { Authenticator } from '../api.js'
+import type { KindAuthenticator, SignContext } from '../api.js'
 import { apiKey } from './apiKey.js'
 import type { AuthContext, AuthKind, Carried } from './authenticator.js'
+import { awsSigv4 } from './awsSigv4.js'
 import { bearer } from './bearer.js'
+import { hmac } from './hmac.js'
 import { httpBasic } from './httpBasic.js'
 import { login } from './login.js'
+import { mtls } from './mtls.js'
+import { oauth1 } from './oauth1.js'
 import { oauth2ClientCredentials } from './oauth2ClientCredentials.js'
 import { oauth2Jwt } from './oauth2Jwt.js'
+import { oauth2RefreshToken } from './oauth2RefreshToken.js'
+import { rotate } from './rotate.js'
+import type { SignIn, SignInContext } from './signIn.js'
 
 export type { AuthContext, AuthKind } from './authenticator.js'
 
 /** Every `auth.type`. A missing type means `bearer`. To add a kind, add a file and its name here. */
-export const authKinds = [bearer, apiKey, httpBasic, oauth2ClientCredentials, oauth2Jwt, login] as const
+export const authKinds = [
+  bearer,
+  apiKey,
+  httpBasic,
+  oauth2ClientCredentials,
+  oauth2Jwt,
+  login,
+  oauth2RefreshToken,
+  awsSigv4,
+  hmac,
+  oauth1,
+  mtls,
+  rotate,
+] as const
 
 /**
  * Makes authenticators from `auth` objects that the kind's schema has checked. Equal objects share one authenticator,
@@ -21,8 +41,8 @@ export const authKinds = [bearer, apiKey, httpBasic, oauth2ClientCredentials, oa
 export function authenticators(): (
   config: { readonly type: string; readonly config: unknown },
   context: AuthContext,
-) => Authenticator {
-  const made = new Map<string, Authenticator>()
+) => KindAuthenticator {
+  const made = new Map<string, KindAuthenticator>()
   return ({ type, config }, context) => {
     const key = digest(type, config)
     const known = made.get(key)
@@ -33,9 +53,32 @@ export function authenticators(): (
   }
 }
 
+interface DeclaredAuth {
+  readonly type?: string | undefined
+  readonly config?: unknown
+}
+
+/** The blocks inside a block, as models. */
+export function blocksIn({ type, config }: { readonly type: string; readonly config: unknown }): readonly unknown[] {
+  const { nested } = kindOf(type)
+  const value = nested === undefined ? undefined : (config as Readonly<Record<string, unknown>>)[nested]
+  return value === undefined ? [] : [value].flat()
+}
+
 /** Headers and query parameters that signing adds. */
-export function carriedBy({ type, config }: { readonly type: string; readonly config: unknown }): Carried {
-  return kindOf(type).carries?.(config) ?? { headers: ['Authorization'] }
+export function carriedBy({ type, config }: DeclaredAuth): Carried {
+  // A user's own authenticator may add anything.
+  if (type === undefined) return {}
+  return kindOf(type).carries?.(config, block => carriedBy(block as DeclaredAuth)) ?? { headers: ['Authorization'] }
+}
+
+/** How a person signs in. Undefined for kinds that need nobody. */
+export function signInBy(
+  { type, config }: { readonly type: string; readonly config: unknown },
+  context: AuthContext,
+  signer: (context: SignInContext) => SignContext,
+): SignIn | undefined {
+  return kindOf(type).signIn?.(config, context, signer)
 }
 
 function kindOf(type: string): AuthKind {

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { RequestError } from '../../model/errors.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
-import type { Authenticator, SignContext } from '../api.js'
+import type { KindAuthenticator, SignContext } from '../api.js'
+import type { SignIn, SignInContext } from './signIn.js'
+import type { TokenStore } from './tokenStore.js'
 
 /** A kind of authentication, as `auth.type` names it. */
 export interface AuthKind<Schema extends z.ZodType = z.ZodType> {
@@ -10,13 +12,17 @@ export interface AuthKind<Schema extends z.ZodType = z.ZodType> {
   readonly schema: Schema
   /** Fields whose value is a Secret. */
   readonly secretFields: readonly string[]
-  /** Required fields that are looked up among the secrets if the document leaves them out. */
-  readonly lookedUp: readonly string[]
+  /** Needed fields that are looked up among the secrets if the document leaves them out. They may depend on others. */
+  readonly lookedUp: readonly string[] | ((written: Readonly<Record<string, unknown>>) => readonly string[])
   /** By field: what to write if the API needs none, for the message that it is missing. */
   readonly without?: Readonly<Record<string, string>>
   /** Headers and query parameters that signing adds. Default: `Authorization`. */
-  carries?(config: z.output<Schema>): Carried
-  create(config: z.output<Schema>, context: AuthContext): Authenticator
+  carries?(config: z.output<Schema>, ofBlock: (block: unknown) => Carried): Carried
+  /** Field with a block of `auth`, or a list of them. */
+  readonly nested?: string
+  create(config: z.output<Schema>, context: AuthContext): KindAuthenticator
+  /** How a person signs in, for `sluice auth`. `signer` makes what requests need. */
+  signIn?(config: z.output<Schema>, context: AuthContext, signer: (context: SignInContext) => SignContext): SignIn
 }
 
 /** Names of headers and query parameters that hold credentials. */
@@ -30,6 +36,12 @@ export interface AuthContext {
   readonly path: string
   /** `client.base_url`, which paths are relative to. It may be empty. */
   readonly baseUrl?: string | undefined
+  /** Where relative paths of files begin. Default: the current folder. */
+  readonly folder?: string | undefined
+  /** The authenticator of a block inside this one. */
+  readonly nested?: ((block: unknown) => KindAuthenticator) | undefined
+  /** Where tokens are kept: in a folder, by default in the working folder. */
+  readonly tokenStore?: ((folder: string | undefined) => TokenStore) | undefined
 }
 
 /** Keeps the schema's type in the table. */
@@ -65,9 +77,14 @@ export function credential(
   carrier: 'header' | 'query' = 'header',
 ): string {
   const text = concealed(secret, context)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be found
-  const refused = carrier === 'header' ? /[\x00-\x1f\x7f]|[^\x00-\xff]/ : /[\x00-\x1f\x7f]/
-  if (!refused.test(text)) return text
+  if (fits(text, carrier)) return text
   const what = /[\r\n]/.test(text) ? 'a line break' : `a character that no ${carrier} can hold`
   throw new RequestError('auth', `${path} contains ${what} (it comes from ${secret.origin})`, { path })
+}
+
+/** Whether a text can be sent in a header or a query as it is. */
+export function fits(text: string, carrier: 'header' | 'query'): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to be found
+  const refused = carrier === 'header' ? /[\x00-\x1f\x7f]|[^\x00-\xff]/ : /[\x00-\x1f\x7f]/
+  return !refused.test(text)
 }

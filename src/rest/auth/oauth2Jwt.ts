@@ -1,9 +1,9 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { z } from 'zod'
-import { RequestError } from '../../model/errors.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { SignContext } from '../api.js'
-import { concealed, defineAuth, secretText } from './authenticator.js'
+import { defineAuth, secretText } from './authenticator.js'
+import { privateKey } from './privateKey.js'
 import { tokenAuthenticator } from './token.js'
 import { requestToken } from './tokenAnswer.js'
 
@@ -62,23 +62,12 @@ export const oauth2Jwt = defineAuth({
           headers: config.headers ?? {},
           body: { kind: 'form', pairs },
         } as const
-        return requestToken({ path, request, defaultExpirySeconds: config.default_token_expiration }, context)
+        const asked = { path, request, defaultExpirySeconds: config.default_token_expiration }
+        return (await requestToken(asked, context)).token
       },
     })
   },
 })
-
-function privateKey(key: Secret, passphrase: Secret | undefined, path: string, context: SignContext): KeyObject {
-  try {
-    // In environment variables a line break of PEM is often written as two characters.
-    const pem = concealed(key, context).replaceAll('\\n', '\n')
-    return createPrivateKey({ key: pem, ...(passphrase && { passphrase: concealed(passphrase, context) }) })
-  } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'unknown form'
-    const message = `${path}.private_key cannot be read as a PEM key (${reason}); check the key and its passphrase`
-    throw new RequestError('auth', message, { path: `${path}.private_key` })
-  }
-}
 
 async function signAssertion(
   key: KeyObject,

@@ -1,13 +1,16 @@
-import { reveal, type Secret } from '../../model/secrets/secret.js'
+import type { Secret } from '../../model/secrets/secret.js'
 import { unlessStopped } from '../../model/unlessStopped.js'
-import type { ApiRequest, Authenticator, SignContext } from '../api.js'
+import type { ApiRequest, KindAuthenticator, SignContext } from '../api.js'
 import { TimeUpError } from '../http/retry.js'
 import { withHeader } from '../http/wire.js'
+import { credential } from './authenticator.js'
 
 /** A token that signs requests, and its end in milliseconds since the epoch. */
 export interface Token {
   readonly secret: Secret
   readonly endsAt: number
+  /** Where the API is, if the token's answer says so. */
+  readonly baseUrl?: string | undefined
 }
 
 export interface TokenSource {
@@ -17,6 +20,10 @@ export interface TokenSource {
   place?(request: ApiRequest, token: Secret, context: SignContext): ApiRequest
   /** Used until an API rejects it. */
   readonly initial?: Secret | undefined
+  /** Whoever asked for a token waits for it even if its list is stopped, because it could not be had again. */
+  readonly isFinished?: boolean | undefined
+  /** Whether its tokens say where the API is. */
+  readonly isLocating?: boolean | undefined
 }
 
 /** A token is renewed this long before it ends, or after nine tenths of its life if that is later. */
@@ -31,10 +38,12 @@ export function renewalAt(askedAt: number, lifeMs: number): number {
  * Signs with a token. It gets one at first use, shortly before the old one ends, and after a 401. Other requests
  * meanwhile wait for the same token.
  */
-export function tokenAuthenticator(source: TokenSource): Authenticator {
+export function tokenAuthenticator(source: TokenSource): KindAuthenticator {
   let token: Token | undefined = source.initial && { secret: source.initial, endsAt: Number.POSITIVE_INFINITY }
   let asked: { readonly token: Promise<Token>; readonly by: SignContext } | undefined
   const signedWith = new WeakMap<SignContext, Token>()
+  /** Tokens whose address was asked for, and that sign the same request next. */
+  const locatedBy = new WeakMap<SignContext, Token>()
   const place = source.place ?? bearerToken
 
   const renewed = async (context: SignContext, refused: Token | undefined): Promise<Token> => {
@@ -47,7 +56,9 @@ export function tokenAuthenticator(source: TokenSource): Authenticator {
       }
       const mine = asked
       try {
-        token = await unlessStopped(mine.token, context.signal)
+        token = await (mine.by === context && source.isFinished === true
+          ? mine.token
+          : unlessStopped(mine.token, context.signal))
         return token
       } catch (error) {
         // The list that asked may be stopped or out of time. This list must not fail for that reason.
@@ -57,21 +68,32 @@ export function tokenAuthenticator(source: TokenSource): Authenticator {
     }
   }
 
+  const current = async (context: SignContext): Promise<Token> =>
+    token !== undefined && token.endsAt > context.now() ? token : await renewed(context, undefined)
+
   return {
     async sign(request, context) {
-      const current = token !== undefined && token.endsAt > context.now() ? token : await renewed(context, undefined)
-      signedWith.set(context, current)
-      context.conceal(current.secret)
-      return place(request, current.secret, context)
+      const used = locatedBy.get(context) ?? (await current(context))
+      locatedBy.delete(context)
+      signedWith.set(context, used)
+      context.conceal(used.secret)
+      return place(request, used.secret, context)
     },
     async renew(context) {
       const refused = signedWith.get(context)
       if (refused === token) await renewed(context, refused)
       return true
     },
+    ...(source.isLocating === true && {
+      async baseUrl(context) {
+        const located = await current(context)
+        locatedBy.set(context, located)
+        return located.baseUrl
+      },
+    }),
   }
 }
 
-function bearerToken(request: ApiRequest, token: Secret): ApiRequest {
-  return withHeader(request, 'Authorization', `Bearer ${reveal(token)}`)
+function bearerToken(request: ApiRequest, token: Secret, context: SignContext): ApiRequest {
+  return withHeader(request, 'Authorization', `Bearer ${credential(token, 'the token', context)}`)
 }

@@ -1,9 +1,11 @@
 import { parseJson } from '../../json/parse.js'
-import type { JsonValue } from '../../json/value.js'
+import { compiledPath } from '../../json/path.js'
+import type { JsonObject, JsonValue } from '../../json/value.js'
 import { RequestError } from '../../model/errors.js'
 import { Secret } from '../../model/secrets/secret.js'
 import type { ApiRequest, ApiResponse, SignContext } from '../api.js'
 import { renewalAt, type Token } from './token.js'
+import { type BaseUrlRule, tokenBaseUrl } from './tokenBaseUrl.js'
 
 export interface TokenRequest {
   /** Key path of the `auth` object, for messages. */
@@ -11,26 +13,46 @@ export interface TokenRequest {
   readonly request: ApiRequest
   /** For answers that do not give the token's end. */
   readonly defaultExpirySeconds: number
+  /** What the answer may say about the address of the API. */
+  readonly baseUrl?: BaseUrlRule | undefined
+  /** What to do if the server refuses, for the message. */
+  readonly cure?: string | undefined
+  /** The answer to a request that is under way is waited for, even when the list is stopped. */
+  readonly isFinished?: boolean | undefined
+}
+
+/** The tokens of an answer. */
+export interface Grant {
+  readonly token: Token
+  /** Replaces the refresh token that was used. */
+  readonly refreshToken?: Secret | undefined
 }
 
 /** Asks a token server of OAuth 2.0. Throws a RequestError `auth` if it gives no token. */
-export async function requestToken(
-  { path, request, defaultExpirySeconds }: TokenRequest,
-  context: SignContext,
-): Promise<Token> {
+export async function requestToken(asked: TokenRequest, context: SignContext): Promise<Grant> {
+  const { path, request, defaultExpirySeconds, baseUrl: rule, cure } = asked
   const askedAt = context.now()
-  const response = await context.send(request)
+  const response = await (asked.isFinished === true ? context.finish(request) : context.send(request))
   const answer = tokenAnswer(response)
-  const { access_token: text, expires_in: expires } = answer
-  if (response.status >= 400) throw refused(path, response, answer)
+  const { access_token: text, refresh_token: next, expires_in: expires } = answer
+  if (response.status >= 400) throw refused(path, response, answer, cure)
   if (typeof text !== 'string' || text === '') {
+    // Some servers refuse with status 200.
+    if (typeof answer.error === 'string') throw refused(path, response, answer, cure)
     const keys = Object.keys(answer).join(', ')
     const message = `${path}: the answer of ${response.url} has no access_token${keys === '' ? '' : `; it has ${keys}`}`
     throw new RequestError('auth', message, { path, url: response.url, status: response.status })
   }
   const secret = new Secret(text, `access token of ${path}`)
   context.conceal(secret)
-  return { secret, endsAt: renewalAt(askedAt, (secondsOf(expires) ?? defaultExpirySeconds) * 1000) }
+  const refreshToken =
+    typeof next === 'string' && next !== '' ? new Secret(next, `refresh token of ${path}`) : undefined
+  if (refreshToken !== undefined) context.conceal(refreshToken)
+  const endsAt = renewalAt(askedAt, (secondsOf(expires) ?? defaultExpirySeconds) * 1000)
+  const at = rule?.base_url_path
+  if (rule === undefined || at === undefined) return { token: { secret, endsAt }, refreshToken }
+  const found = compiledPath(at).matches(answer as JsonObject)[0]
+  return { token: { secret, endsAt, baseUrl: tokenBaseUrl(found, rule, path) }, refreshToken }
 }
 
 /** A number, or text that is a number. */
@@ -73,9 +95,15 @@ function tokenAnswer(response: ApiResponse): Readonly<Record<string, unknown>> {
 }
 
 /** Adds the reason from OAuth's own field. The rest of the answer might hold credentials. */
-function refused(path: string, response: ApiResponse, answer: Readonly<Record<string, unknown>>): RequestError {
+function refused(
+  path: string,
+  response: ApiResponse,
+  answer: Readonly<Record<string, unknown>>,
+  cure: string | undefined,
+): RequestError {
   const reasons = [answer.error, answer.error_description].filter(text => typeof text === 'string')
   const why = reasons.length === 0 ? '' : `: ${reasons.join(': ').slice(0, 300)}`
-  const message = `${path}: ${response.url} gave no access_token, it answered ${response.status}${why}`
+  const advice = cure === undefined ? '' : `; ${cure}`
+  const message = `${path}: ${response.url} gave no access_token, it answered ${response.status}${why}${advice}`
   return new RequestError('auth', message, { path, url: response.url, status: response.status })
 }

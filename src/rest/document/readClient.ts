@@ -2,7 +2,7 @@ import type { Authenticator } from '../api.js'
 import { type AuthKind, authKinds } from '../auth/authKinds.js'
 import { checkShape } from './checkShape.js'
 import type { AuthConfig, ClientConfig } from './declaration/configTypes.js'
-import { shapeOf } from './declaration/variants.js'
+import { auth as authDeclaration, shapeOf } from './declaration/variants.js'
 import type { AuthModel, ClientModel } from './model.js'
 import { formatPath, type Problems, type PropertyPath } from './problems.js'
 import type { Lookup } from './references.js'
@@ -61,6 +61,9 @@ function parseUrl(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined
 }
 
+/** Kinds that choose among others, and so must be outside. */
+const NO_BLOCKS: ReadonlySet<string> = new Set(['rotate'])
+
 /** Reads `auth` blocks. One block gives one object, however many resources use it. */
 export class AuthReader {
   readonly #lookup: Lookup
@@ -91,10 +94,13 @@ export class AuthReader {
     const kind = authKinds.find(known => known.type === type)
     if (kind === undefined) return undefined
     const before = this.#problems.count
+    if (kind.nested !== undefined) this.#readNested(kind.nested, config, at)
+    if (this.#problems.count > before) return undefined
+    const lookedUp = typeof kind.lookedUp === 'function' ? kind.lookedUp(config) : kind.lookedUp
     for (const [field, schema] of Object.entries(shapeOf(kind.schema))) {
       if (field === 'type' || config[field] != null) continue
       delete config[field]
-      if (kind.lookedUp.includes(field)) this.#lookUp(field, kind, config, [...at, field])
+      if (lookedUp.includes(field)) this.#lookUp(field, kind, config, [...at, field])
       else this.#lookUpSetting(field, !schema.safeParse(undefined).success, config)
     }
     if (this.#problems.count > before) return undefined
@@ -105,6 +111,20 @@ export class AuthReader {
       return undefined
     }
     return { kind: 'declared', type: kind.type, config: checked.data as Readonly<Record<string, unknown>>, path }
+  }
+
+  /** Blocks inside a block become models, too. */
+  #readNested(field: string, config: Record<string, unknown>, at: PropertyPath): void {
+    const model = (block: unknown, place: PropertyPath): unknown => {
+      if (!checkShape(authDeclaration, block, place, this.#problems)) return block
+      const made = this.#build(block as AuthConfig, place, formatPath(place))
+      const isInside = made?.kind === 'declared' && NO_BLOCKS.has(made.type)
+      if (isInside) this.#problems.add([...place, 'type'], `\`${made.type}\` cannot be inside of another block`)
+      return made
+    }
+    const value = config[field]
+    if (Array.isArray(value)) config[field] = value.map((block, index) => model(block, [...at, field, index]))
+    else if (value != null) config[field] = model(value, [...at, field])
   }
 
   #lookUp(field: string, kind: AuthKind, config: Record<string, unknown>, at: PropertyPath): void {

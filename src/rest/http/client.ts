@@ -3,9 +3,24 @@ import type { RunEvent } from '../../model/events.js'
 import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../../model/responses.js'
 import { scrubber as createScrubber, type Scrubber } from '../../model/secrets/scrubber.js'
 import type { Clock } from '../../model/source.js'
-import type { ApiRequest, ApiResponse, Authenticator, RetryPolicy, SignContext, Transport, WaitFrom } from '../api.js'
+import type {
+  ApiRequest,
+  ApiResponse,
+  KindAuthenticator,
+  RetryPolicy,
+  SignContext,
+  Transport,
+  WaitFrom,
+} from '../api.js'
 import { retriedFor, waitAskedMs } from './answerCondition.js'
-import { type Attempt, attempt, type Credentials, type ExchangeContext, type OwnedResponse } from './exchange.js'
+import {
+  type Attempt,
+  attempt,
+  type Credentials,
+  type ExchangeContext,
+  OtherCredentialError,
+  type OwnedResponse,
+} from './exchange.js'
 import type { HostBudget } from './hostBudget.js'
 import type { Proxies } from './proxies.js'
 import { createGate, type EnterOptions, type Gate, isThrottled, type RateLimits } from './rateLimit.js'
@@ -41,7 +56,7 @@ export interface SendOptions {
   readonly resource: string
   readonly identity: ResponseIdentity
   readonly journal: ResponseJournal
-  readonly auth?: Authenticator | undefined
+  readonly auth?: KindAuthenticator | undefined
   /** Added before `auth` signs, for the same origins. */
   readonly credentials?: Credentials | undefined
   /**
@@ -79,13 +94,18 @@ export interface Client {
    * answer came.
    */
   send(request: ApiRequest, options: SendOptions): Promise<OwnedResponse>
+  /** What a signer may use, for requests that belong to no list. */
+  signer(options: Pick<SendOptions, 'resource' | 'signal' | 'clock' | 'emit' | 'retry'>): SignContext
   /** Loads what the first request needs. */
   prepare(): void
   /** Closes idle connections and forgets learnt limits. The client can be used again. */
   close(): Promise<void>
 }
 
-type Asking = Omit<SendOptions, 'identity' | 'journal' | 'recordable' | 'masked'>
+interface Asking extends Omit<SendOptions, 'identity' | 'journal' | 'recordable' | 'masked'> {
+  /** What is under way is waited for although the signal is aborted. */
+  readonly isFinished?: boolean | undefined
+}
 
 /** While a page is read it is in memory several times: as received, in rows, in columns. */
 const MOST_BODY_BYTES = 2 ** 28
@@ -124,6 +144,7 @@ export function createClient(options: ClientOptions): Client {
     const shown = (): string => redactUrl(requestUrl(request), scrubber)
     const policy = asking.retry ?? options.retry
     let number = 1
+    const sign = signContext(asking)
     const context: ExchangeContext = {
       resource,
       transport,
@@ -131,26 +152,30 @@ export function createClient(options: ClientOptions): Client {
       auth: asking.auth,
       credentials: asking.credentials,
       bound: asking.authOrigins,
-      sign: signContext(asking),
+      sign,
+      signal: asking.isFinished === true ? new AbortController().signal : asking.signal,
       timeoutMs: asking.timeoutMs ?? options.timeoutMs ?? 60_000,
       maxBodyBytes: options.maxBodyBytes ?? MOST_BODY_BYTES,
       bodyBuffers,
       maxRedirects: options.maxRedirects ?? 10,
       userAgent: options.userAgent ?? 'sluice',
       shouldRenew: asking.shouldRenew,
-      async enter(origin, destination) {
+      async enter(origin, credential) {
         const entering: EnterOptions = {
           clock,
           signal,
           concurrency: asking.concurrency ?? 1,
           onWait(delayMs, { reason, isAsked }) {
+            const { auth } = asking
+            if (isAsked && credential !== undefined && auth?.choose !== undefined && auth.choose(sign) !== credential)
+              throw new OtherCredentialError()
             if (isAsked) checkAskedWait(delayMs, policy, clock, () => ({ resource, method, url: shown() }))
             checkDeadline(delayMs, asking.deadline, clock)
             if (delayMs >= SHORTEST_EVENT_MS) emit({ type: 'waiting', resource, reason, delayMs })
           },
           onAllowed: allowed => emit({ type: 'gate', resource, origin, allowed }),
         }
-        const leave = await gates.of(origin, destination === 'bound' ? asking.auth : undefined).enter(entering)
+        const leave = await gates.of(origin, credential).enter(entering)
         const shared = options.budget?.gate(origin, options.limits ?? {})
         if (shared === undefined) return leave
         try {
@@ -188,11 +213,9 @@ export function createClient(options: ClientOptions): Client {
     signal: asking.signal,
     now: () => asking.clock.now(),
     conceal: secret => scrubber.add(secret),
-    send: request => {
-      const { origin } = new URL(request.url)
-      const { resource, signal, clock, emit, retry, timeoutMs, deadline } = asking
-      return ask(request, { resource, signal, clock, emit, retry, timeoutMs, deadline, authOrigins: [origin] })
-    },
+    send: request => ask(request, ofSigner(request, asking)),
+    // Without the deadline of the list, which would give up what is under way.
+    finish: request => askAgain(request, { ...ofSigner(request, asking), deadline: undefined, isFinished: true }),
   })
 
   return {
@@ -214,6 +237,7 @@ export function createClient(options: ClientOptions): Client {
       }
       return response
     },
+    signer: about => signContext({ ...about, authOrigins: [] }),
     prepare: () => http?.prepare(),
     async close() {
       gates.forget()
@@ -221,6 +245,12 @@ export function createClient(options: ClientOptions): Client {
       await http?.close()
     },
   }
+}
+
+/** A request of a signer goes as the request that it signs would, without credentials. */
+function ofSigner({ url }: ApiRequest, asking: Asking): Asking {
+  const { resource, signal, clock, emit, retry, timeoutMs, deadline } = asking
+  return { resource, signal, clock, emit, retry, timeoutMs, deadline, authOrigins: [new URL(url).origin] }
 }
 
 /** One gate for each origin and credential. Requests without a credential share one. */

@@ -4,13 +4,13 @@ import { reveal, Secret } from '../../model/secrets/secret.js'
 import type {
   ApiRequest,
   ApiResponse,
-  Authenticator,
+  KindAuthenticator,
   SignContext,
   Transport,
   TransportRequest,
   TransportResponse,
 } from '../api.js'
-import type { Gate } from './rateLimit.js'
+import { type Gate, isThrottled } from './rateLimit.js'
 import { redactUrl } from './redact.js'
 import { destinationOf, redirected, staysPublic } from './redirects.js'
 import { type BodyBuffers, BodyError, readBody } from './responseBody.js'
@@ -29,10 +29,13 @@ export interface ExchangeContext {
   readonly resource: string
   readonly transport: Transport
   readonly scrubber: Scrubber
-  readonly auth: Authenticator | undefined
+  readonly auth: KindAuthenticator | undefined
+  readonly learn?: KindAuthenticator['learn']
   readonly credentials: Credentials | undefined
   readonly bound: readonly string[]
   readonly sign: SignContext
+  /** Ends what is under way. */
+  readonly signal: AbortSignal
   readonly timeoutMs: number
   readonly maxBodyBytes: number
   readonly bodyBuffers: BodyBuffers
@@ -41,7 +44,7 @@ export interface ExchangeContext {
   /** Whether an answer says, as a 401 does, that the credentials are no longer good. */
   readonly shouldRenew: ((response: ApiResponse) => boolean) | undefined
   /** Waits until a request to this origin may start. */
-  readonly enter: (origin: string, destination: 'bound' | 'foreign') => ReturnType<Gate['enter']>
+  readonly enter: (origin: string, credential: KindAuthenticator | undefined) => ReturnType<Gate['enter']>
   /** Reports every request that was sent. Status 0 means that no answer came. */
   readonly sent: (about: { method: string; url: string; status: number; durationMs: number }) => void
 }
@@ -64,17 +67,29 @@ export type Attempt =
 export async function attempt(request: ApiRequest, context: ExchangeContext): Promise<Attempt> {
   let hop = request
   let renewed = false
+  let switches = 0
   const visited = new Set<string>()
   for (;;) {
-    const destination = place(hop, context)
-    const result = await exchange(hop, destination, context)
+    const using = withCredential(context)
+    const home = await homeOf(using)
+    if (home !== undefined) hop = moved(hop, home, context)
+    const destination = place(hop, home, context)
+    const result = await exchange(hop, destination, using)
+    if (result === 'another') continue
     if (result.kind === 'failure') return result
     const { status, headers, url } = result.response
-    const { auth } = context
+    const { auth } = using
+    if (destination === 'bound' && isThrottled(status, headers) && switches < MOST_SWITCHES) {
+      switches++
+      if (withCredential(context).auth !== auth) {
+        result.response.release()
+        continue
+      }
+    }
     const isRefused = status === 401 || context.shouldRenew?.(result.response) === true
     if (isRefused && destination === 'bound' && !renewed && auth?.renew !== undefined) {
       renewed = true
-      if (await told(() => auth.renew?.(context.sign) ?? false, context)) {
+      if (await told(() => auth.renew?.(using.sign) ?? false, context)) {
         result.response.release()
         continue
       }
@@ -88,7 +103,40 @@ export async function attempt(request: ApiRequest, context: ExchangeContext): Pr
   }
 }
 
-function place(request: ApiRequest, { resource, scrubber, bound }: ExchangeContext): 'bound' | 'foreign' {
+/** Requests with one credential after the other, when each has nothing left. */
+const MOST_SWITCHES = 50
+
+/** With the one of several credentials that is to be used now. */
+function withCredential(context: ExchangeContext): ExchangeContext {
+  const { auth, sign } = context
+  return auth?.choose === undefined ? context : { ...context, auth: auth.choose(sign), learn: auth.learn }
+}
+
+/** Another credential has something left, while the requests with this one wait. */
+export class OtherCredentialError extends Error {}
+
+/** Where the credentials say that the API is. It belongs to the origins that get them. */
+async function homeOf(context: ExchangeContext): Promise<string | undefined> {
+  const { auth, sign } = context
+  if (auth?.baseUrl === undefined) return undefined
+  return await told(() => auth.baseUrl?.(sign), context)
+}
+
+/** A request to the base URL of the document goes to the same path there. */
+function moved(request: ApiRequest, home: string, { bound: [base] }: ExchangeContext): ApiRequest {
+  if (base === undefined || !URL.canParse(request.url)) return request
+  const { origin, pathname, search } = new URL(request.url)
+  return origin === base && !home.startsWith(`${base}/`) && home !== base
+    ? { ...request, url: `${home}${pathname}${search}` }
+    : request
+}
+
+function place(
+  request: ApiRequest,
+  home: string | undefined,
+  { resource, scrubber, bound: configured }: ExchangeContext,
+): 'bound' | 'foreign' {
+  const bound = home === undefined ? configured : [...configured, new URL(home).origin]
   const url = redactUrl(requestUrl(request), scrubber)
   if (!URL.canParse(request.url)) {
     const message = `${resource}: "${url}" is not an absolute URL; set client.base_url or begin the path with https://`
@@ -120,16 +168,23 @@ async function exchange(
   request: ApiRequest,
   destination: 'bound' | 'foreign',
   context: ExchangeContext,
-): Promise<Attempt> {
+): Promise<Attempt | 'another'> {
   const { origin, host } = new URL(request.url)
-  const leave = await context.enter(origin, destination)
+  const credential = destination === 'bound' ? context.auth : undefined
+  let leave: Awaited<ReturnType<typeof context.enter>>
+  try {
+    leave = await context.enter(origin, credential)
+  } catch (error) {
+    if (error instanceof OtherCredentialError) return 'another'
+    throw error
+  }
   let status = 0
   let headers: Readonly<Record<string, string>> = {}
   try {
     const prepared = await prepare(request, destination, context)
     // Not earlier: the scrubber now knows what the signer used.
     const url = redactUrl(requestUrl(request), context.scrubber)
-    context.sign.signal.throwIfAborted()
+    context.signal.throwIfAborted()
     const begun = context.sign.now()
     const sent = (answered: number): void =>
       context.sent({ method: request.method, url, status: answered, durationMs: context.sign.now() - begun })
@@ -143,6 +198,7 @@ async function exchange(
       status = answer.status
       headers = answer.headers
       sent(status)
+      if (credential !== undefined) context.learn?.(credential, status, headers, context.sign.now())
       const doubt = doubtOf(answer)
       const { bytes, release } = body
       const response = { status, headers, body: bytes, url, fromJournal: false, release, ...(doubt && { doubt }) }
@@ -150,7 +206,7 @@ async function exchange(
     } catch (error) {
       // The request was sent, whether or not it was given up.
       sent(0)
-      if (context.sign.signal.aborted) throw error
+      if (context.signal.aborted) throw error
       if (error instanceof LocalAddressError) throw ledInside(request, url, error, context)
       const failure = failureOf(error, host)
       return { kind: 'failure', failure: { ...failure, text: context.scrubber.text(failure.text) }, url }
@@ -190,7 +246,7 @@ async function prepare(
 ): Promise<TransportRequest> {
   const ready =
     destination === 'foreign'
-      ? { ...request, headers: {}, url: withoutUser(request.url).url }
+      ? { ...request, headers: {}, url: withoutUser(request.url).url, certificate: undefined }
       : await signed(request, context)
   const body = ready.body === undefined ? undefined : wireBody(ready.body)
   return {
@@ -198,9 +254,10 @@ async function prepare(
     url: requestUrl(ready),
     headers: wireHeaders(ready, body?.contentType, context.userAgent),
     body: body?.text,
-    signal: context.sign.signal,
+    certificate: ready.certificate,
+    signal: context.signal,
     timeoutMs: { headers: context.timeoutMs, body: context.timeoutMs },
-    ...(destination === 'foreign' && staysPublic(context.bound) && { publicOnly: true }),
+    ...(!context.bound.includes(new URL(request.url).origin) && staysPublic(context.bound) && { publicOnly: true }),
   }
 }
 
@@ -270,6 +327,11 @@ function failureOf(error: unknown, host: string): Failure {
   for (const code of codes) {
     const known = knownFailures[code]
     if (known !== undefined) return { ...known, text: `${known.text.replace('{host}', place)} (${code})` }
+  }
+  const alert = codes.find(code => /_ALERT_.*(?:CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE|ACCESS_DENIED)/.test(code))
+  if (alert !== undefined) {
+    const text = `${host} refused the connection: it wants a certificate of the client, or another one (${alert}); see \`auth\` with \`type: mtls\``
+    return { code: 'connection', transient: false, text }
   }
   const handshake = codes.find(code => /^(ERR_SSL_|EPROTO$)/.test(code))
   if (handshake !== undefined) {

@@ -25,7 +25,9 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>
  */
 export function fetchTransport(fetch: Fetch): Transport {
   return async request => {
-    const { method, url, headers, body } = request
+    const { method, url, headers, body, certificate } = request
+    if (certificate !== undefined)
+      throw new TypeError('a transport by `fetch` shows no certificate; leave `transport` away')
     const deadline = new Deadline(request)
     try {
       deadline.start(request.timeoutMs.headers, 'UND_ERR_HEADERS_TIMEOUT')

@@ -5,7 +5,7 @@ import type { buildConnector, Dispatcher, Pool } from 'undici'
 import { ownPlace } from '../../model/ownPlace.js'
 import { reveal } from '../../model/secrets/secret.js'
 import { LONGEST_TIMER_MS } from '../../model/source.js'
-import type { Transport } from '../api.js'
+import type { ClientCertificate, Transport } from '../api.js'
 import { type HttpProxy, type Proxies, proxyFor } from './proxies.js'
 import { isLocalAddress } from './redirects.js'
 
@@ -56,17 +56,19 @@ export interface HttpTransport {
  * contradicts its length is an error.
  */
 export function httpTransport(options: HttpTransportOptions = {}): HttpTransport {
-  const pools = new Map<HttpProxy | undefined, Promise<Connections>>()
-  const opened = (proxy?: HttpProxy): Promise<Connections> => {
-    const pool = pools.get(proxy) ?? openPool(options, proxy)
-    pools.set(proxy, pool)
+  const pools = new Map<ClientCertificate | undefined, Map<HttpProxy | undefined, Promise<Connections>>>()
+  const opened = (proxy?: HttpProxy, certificate?: ClientCertificate): Promise<Connections> => {
+    const byProxy = pools.get(certificate) ?? new Map<HttpProxy | undefined, Promise<Connections>>()
+    pools.set(certificate, byProxy)
+    const pool = byProxy.get(proxy) ?? openPool(options, proxy, certificate)
+    byProxy.set(proxy, pool)
     return pool
   }
   return {
     async send(request) {
       const { origin, pathname, search, hostname } = new URL(request.url)
       const proxy = options.proxies === undefined ? undefined : proxyFor(request.url, options.proxies)
-      const { dispatcher, outward, ask } = await opened(proxy)
+      const { dispatcher, outward, ask } = await opened(proxy, request.certificate)
       if (proxy !== undefined && request.publicOnly === true) await checkPublic(hostname, options.lookup)
       const headersTimeout = Math.min(request.timeoutMs.headers, LONGEST_TIMER_MS)
       const patience = new Patience(headersTimeout)
@@ -100,7 +102,7 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
       opened().catch(() => {})
     },
     async close() {
-      const open = [...pools.values()]
+      const open = [...pools.values()].flatMap(byProxy => [...byProxy.values()])
       pools.clear()
       // If opening failed, a request reports it.
       const closing = await Promise.all(open.map(pool => pool.catch(() => undefined)))
@@ -122,26 +124,41 @@ type Ask = (this: Dispatcher, options: Dispatcher.RequestOptions) => Promise<Dis
 async function openPool(
   { connectTimeoutMs = 10_000, lookup }: HttpTransportOptions,
   proxy: HttpProxy | undefined,
+  certificate: ClientCertificate | undefined,
 ): Promise<Connections> {
   const { Agent, connector, ask } = await loadUndici()
   const connecting = { timeout: connectTimeoutMs, ...(lookup && { lookup }) }
+  const identity = identityOf(certificate)
   if (proxy !== undefined) {
     // The proxy resolves the names.
-    const dispatcher = await proxyAgent(proxy, connecting)
+    const dispatcher = await proxyAgent(proxy, connecting, identity)
     return { dispatcher, outward: dispatcher, ask }
   }
   const agent = (options: buildConnector.BuildOptions): Dispatcher =>
     new Agent({ connect: strictConnector(connector(options)) })
   return {
-    dispatcher: agent(connecting),
-    outward: agent({ ...connecting, lookup: publicLookup(lookup ?? systemLookup) }),
+    dispatcher: agent({ ...connecting, ...identity }),
+    outward: agent({ ...connecting, ...identity, lookup: publicLookup(lookup ?? systemLookup) }),
     ask,
+  }
+}
+
+/** As TLS takes it. */
+function identityOf(certificate: ClientCertificate | undefined): buildConnector.BuildOptions {
+  if (certificate === undefined) return {}
+  const { cert, key, passphrase, ca } = certificate
+  return {
+    cert,
+    key: reveal(key),
+    ...(passphrase !== undefined && { passphrase: reveal(passphrase) }),
+    ...(ca !== undefined && { ca }),
   }
 }
 
 async function proxyAgent(
   { url, authorization }: HttpProxy,
   connecting: buildConnector.BuildOptions,
+  identity: buildConnector.BuildOptions,
 ): Promise<Dispatcher> {
   const { Pool, ProxyAgent } = await import('undici')
   return new ProxyAgent({
@@ -149,7 +166,8 @@ async function proxyAgent(
     ...(authorization !== undefined && { token: reveal(authorization) }),
     // Many proxies open tunnels for https alone.
     proxyTunnel: false,
-    requestTls: connecting,
+    requestTls: { ...connecting, ...identity },
+    // The certificate is for the API alone.
     proxyTls: connecting,
     factory(origin, options: Pool.Options) {
       const { connect } = options

@@ -4,7 +4,7 @@ import { RequestError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
 import type { ExtractContext, ResourceNotes } from '../../model/source.js'
-import type { ApiRequest, ApiResponse, Authenticator, Paginator } from '../api.js'
+import type { ApiRequest, ApiResponse, KindAuthenticator, Paginator } from '../api.js'
 import type { EndpointResource } from '../document/model.js'
 import { withValues } from '../http/answerCondition.js'
 import type { Client } from '../http/client.js'
@@ -19,7 +19,7 @@ export interface ListReader {
   readonly baseUrl: string
   readonly client: Client
   readonly scrubber: Scrubber
-  readonly auth?: Authenticator | undefined
+  readonly auth?: KindAuthenticator | undefined
   /** Origins that may receive credentials. */
   readonly authOrigins: readonly string[]
   /** Undefined: detected anew for each list. */

@@ -67,6 +67,30 @@ export interface Oauth2ClientCredentialsAuthConfig {
   /** Secret of the client. A secret. */
   client_secret?: string | Secret | null | undefined
   /**
+   * How the client proves who it is: its secret in the `body`, or in a header (`basic`); an assertion that it signs (`private_key_jwt`); or not at all (`none`).
+   *
+   * Allowed: `body`, `basic`, `private_key_jwt`, `none`.
+   *
+   * Default: `body`.
+   */
+  client_auth?: 'body' | 'basic' | 'private_key_jwt' | 'none' | null | undefined
+  /** Key for `private_key_jwt`, as PEM text: RSA, EC or Ed25519. A secret. */
+  private_key?: string | Secret | null | undefined
+  /** Passphrase of the key. A secret. */
+  private_key_passphrase?: string | Secret | null | undefined
+  /** Id of the key, for the header `kid`. */
+  private_key_id?: string | null | undefined
+  /** Audience of the assertion. Default: `access_token_url`. */
+  assertion_audience?: string | null | undefined
+  /**
+   * Scopes: a list, or a text with spaces between them.
+   *
+   * Example: `read offline_access`.
+   */
+  scope?: string | readonly string[] | null | undefined
+  /** The API that the token is for, where the server wants to know. */
+  audience?: string | null | undefined
+  /**
    * More fields of the token request. They replace fields of the same name; null removes one.
    *
    * Default: `{}`.
@@ -80,6 +104,18 @@ export interface Oauth2ClientCredentialsAuthConfig {
    * Default: `3600`.
    */
   default_token_expiration?: number | null | undefined
+  /**
+   * JSONPath of an address in the token’s answer. Requests go there instead of to the host of `base_url`. Needs `base_url_hosts`.
+   *
+   * Example: `instance_url`.
+   */
+  base_url_path?: string | null | undefined
+  /**
+   * Hosts that the address may have. `*.` stands for any names in front. Always https.
+   *
+   * Example: `["*.salesforce.com"]`.
+   */
+  base_url_hosts?: readonly string[] | null | undefined
   /** First token, used until the API refuses it. A secret. */
   access_token?: string | Secret | null | undefined
 }
@@ -188,6 +224,236 @@ export interface LoginAuthConfig {
   template?: string | null | undefined
 }
 
+export interface Oauth2RefreshTokenAuthConfig {
+  /** OAuth 2.0 refresh token: gets bearer tokens for it. If the server gives a new refresh token each time, the new one is kept in a file. */
+  type: 'oauth2_refresh_token'
+  /**
+   * Address that gives tokens.
+   *
+   * Example: `https://auth.example.com/oauth/token`.
+   */
+  access_token_url?: string | null | undefined
+  /** Id of the client. */
+  client_id?: string | Secret | null | undefined
+  /** Secret of the client. A secret. A client without one has `client_auth: none`. */
+  client_secret?: string | Secret | null | undefined
+  /** The first refresh token. A secret. Without it, `sluice auth FILE` gets one. */
+  refresh_token?: string | Secret | null | undefined
+  /**
+   * How the client proves who it is: its secret in the `body`, or in a header (`basic`); an assertion that it signs (`private_key_jwt`); or not at all (`none`).
+   *
+   * Allowed: `body`, `basic`, `private_key_jwt`, `none`.
+   *
+   * Default: `body`.
+   */
+  client_auth?: 'body' | 'basic' | 'private_key_jwt' | 'none' | null | undefined
+  /** Key for `private_key_jwt`, as PEM text: RSA, EC or Ed25519. A secret. */
+  private_key?: string | Secret | null | undefined
+  /** Passphrase of the key. A secret. */
+  private_key_passphrase?: string | Secret | null | undefined
+  /** Id of the key, for the header `kid`. */
+  private_key_id?: string | null | undefined
+  /** Audience of the assertion. Default: `access_token_url`. */
+  assertion_audience?: string | null | undefined
+  /**
+   * Scopes: a list, or a text with spaces between them.
+   *
+   * Example: `read offline_access`.
+   */
+  scope?: string | readonly string[] | null | undefined
+  /** The API that the token is for, where the server wants to know. */
+  audience?: string | null | undefined
+  /**
+   * More fields of the token request. They replace fields of the same name; null removes one.
+   *
+   * Default: `{}`.
+   *
+   * Example: `{"scope":"read"}`.
+   */
+  access_token_request_data?: { [name: string]: string | number | boolean | null | Secret } | null | undefined
+  /**
+   * Lifetime of a token in seconds, if the answer does not tell it.
+   *
+   * Default: `3600`.
+   */
+  default_token_expiration?: number | null | undefined
+  /**
+   * JSONPath of an address in the token’s answer. Requests go there instead of to the host of `base_url`. Needs `base_url_hosts`.
+   *
+   * Example: `instance_url`.
+   */
+  base_url_path?: string | null | undefined
+  /**
+   * Hosts that the address may have. `*.` stands for any names in front. Always https.
+   *
+   * Example: `["*.salesforce.com"]`.
+   */
+  base_url_hosts?: readonly string[] | null | undefined
+  /**
+   * Page where people sign in, for `sluice auth FILE`.
+   *
+   * Example: `https://auth.example.com/authorize`.
+   */
+  authorization_url?: string | null | undefined
+  /**
+   * More parameters of that page.
+   *
+   * Example: `{"access_type":"offline","prompt":"consent"}`.
+   */
+  authorization_params?: { [name: string]: string } | null | undefined
+  /** Port of `http://127.0.0.1:PORT/callback`, if the server wants to know it before. Default: any. */
+  redirect_port?: number | null | undefined
+  /** Address that gives codes to enter on another device, for `sluice auth FILE --device`. */
+  device_authorization_url?: string | null | undefined
+  /**
+   * Folder in which refresh tokens are kept, for you alone. Default: `tokens` in the working folder, `.sluice`.
+   *
+   * Example: `/var/lib/sluice/tokens`.
+   */
+  token_store?: string | null | undefined
+}
+
+export interface AwsSigv4AuthConfig {
+  /** AWS Signature Version 4: each request is signed with a key. */
+  type: 'aws_sigv4'
+  /** Id of the key. */
+  access_key_id?: string | Secret | null | undefined
+  /** The key. A secret. */
+  secret_access_key?: string | Secret | null | undefined
+  /** Token of temporary credentials. A secret. */
+  session_token?: string | Secret | null | undefined
+  /**
+   * Region of the service.
+   *
+   * Example: `eu-central-1`.
+   */
+  region?: string | null | undefined
+  /**
+   * Name of the service, as AWS signs it. `execute-api`: an API behind API Gateway.
+   *
+   * Default: `execute-api`.
+   */
+  service?: string | null | undefined
+}
+
+export interface HmacAuthConfig {
+  /** A signature (HMAC) over parts of each request. */
+  type: 'hmac'
+  /** Key of the signature. A secret. */
+  key?: string | Secret | null | undefined
+  /**
+   * How the key is written.
+   *
+   * Allowed: `text`, `base64`, `hex`.
+   *
+   * Default: `text`.
+   */
+  key_encoding?: 'text' | 'base64' | 'hex' | null | undefined
+  /**
+   * Hash of the signature.
+   *
+   * Allowed: `sha256`, `sha1`, `sha384`, `sha512`, `md5`.
+   *
+   * Default: `sha256`.
+   */
+  algorithm?: 'sha256' | 'sha1' | 'sha384' | 'sha512' | 'md5' | null | undefined
+  /**
+   * How the signature is written.
+   *
+   * Allowed: `hex`, `base64`, `base64url`.
+   *
+   * Default: `hex`.
+   */
+  encoding?: 'hex' | 'base64' | 'base64url' | null | undefined
+  /**
+   * What is signed. Placeholders: `{method}`, `{url}`, `{host}`, `{path}`, `{query}`, `{path_and_query}`, `{body}`, `{body_sha256}`, `{body_sha512}`, `{body_md5}`, `{timestamp}`, `{nonce}`.
+   *
+   * Example: `{timestamp}{method}{path_and_query}{body}`.
+   */
+  message?: string | null | undefined
+  /**
+   * Form of `{timestamp}`: since 1970, or as in `2026-01-31T00:00:00.000Z`.
+   *
+   * Allowed: `seconds`, `milliseconds`, `iso`.
+   *
+   * Default: `seconds`.
+   */
+  timestamp?: 'seconds' | 'milliseconds' | 'iso' | null | undefined
+  /**
+   * Headers to add, with `{signature}`, `{timestamp}`, `{nonce}` and hashes of the body. They may hold secrets.
+   *
+   * Example: `{"X-Signature":"{signature}","X-Timestamp":"{timestamp}"}`.
+   */
+  headers?: { [name: string]: string | Secret } | null | undefined
+  /**
+   * Query parameters to add. Those without `{signature}` are part of the `{query}` that is signed.
+   *
+   * Example: `{"timestamp":"{timestamp}","signature":"{signature}"}`.
+   */
+  params?: { [name: string]: string | Secret } | null | undefined
+}
+
+export interface Oauth1AuthConfig {
+  /** OAuth 1.0a: each request is signed by HMAC. */
+  type: 'oauth1'
+  /** Key of the consumer. */
+  consumer_key?: string | Secret | null | undefined
+  /** Secret of the consumer. A secret. */
+  consumer_secret?: string | Secret | null | undefined
+  /** Access token. */
+  token?: string | Secret | null | undefined
+  /** Secret of the token. A secret. */
+  token_secret?: string | Secret | null | undefined
+  /**
+   * How requests are signed.
+   *
+   * Allowed: `HMAC-SHA1`, `HMAC-SHA256`.
+   *
+   * Default: `HMAC-SHA1`.
+   */
+  signature_method?: 'HMAC-SHA1' | 'HMAC-SHA256' | null | undefined
+  /**
+   * Realm of the header. Some APIs want the account here.
+   *
+   * Example: `1234567`.
+   */
+  realm?: string | null | undefined
+}
+
+export interface MtlsAuthConfig {
+  /** A certificate that the connection shows (mutual TLS). */
+  type: 'mtls'
+  /**
+   * The certificate, with those between it and its authority: a file, or PEM text.
+   *
+   * Example: `client.pem`.
+   */
+  cert?: string | Secret | null | undefined
+  /**
+   * Its key: a file, or PEM text. A secret.
+   *
+   * Example: `client.key`.
+   */
+  key?: string | Secret | null | undefined
+  /** Passphrase of the key. A secret. */
+  key_passphrase?: string | Secret | null | undefined
+  /** Authority that the server’s certificate is checked by, in place of those that Node knows: a file, or PEM text. */
+  ca?: string | Secret | null | undefined
+  /** Credentials that requests have besides. Their tokens are asked for with the certificate too. */
+  auth?: AuthKeys | null | undefined
+}
+
+export interface RotateAuthConfig {
+  /** Several credentials: when the API says that one has nothing left (429, or rate limit headers), the next one is used. */
+  type: 'rotate'
+  /**
+   * The credentials, in the order of their use.
+   *
+   * Example: `[{"token":"${secrets.first}"},{"token":"${secrets.second}"}]`.
+   */
+  auths?: readonly AuthKeys[] | null | undefined
+}
+
 export type AuthKeys =
   | BearerAuthConfig
   | ApiKeyAuthConfig
@@ -195,6 +461,12 @@ export type AuthKeys =
   | Oauth2ClientCredentialsAuthConfig
   | Oauth2JwtAuthConfig
   | LoginAuthConfig
+  | Oauth2RefreshTokenAuthConfig
+  | AwsSigv4AuthConfig
+  | HmacAuthConfig
+  | Oauth1AuthConfig
+  | MtlsAuthConfig
+  | RotateAuthConfig
 
 export type AuthConfig =
   | 'bearer'
@@ -203,6 +475,12 @@ export type AuthConfig =
   | 'oauth2_client_credentials'
   | 'oauth2_jwt'
   | 'login'
+  | 'oauth2_refresh_token'
+  | 'aws_sigv4'
+  | 'hmac'
+  | 'oauth1'
+  | 'mtls'
+  | 'rotate'
   | AuthKeys
   | OwnAuthenticator
 
@@ -678,9 +956,9 @@ export interface ClientConfig {
   /**
    * Authentication of every request to `base_url` and `allowed_hosts`.
    *
-   * Allowed: `bearer`, `api_key`, `http_basic`, `oauth2_client_credentials`, `oauth2_jwt`, `login`.
+   * Allowed: `bearer`, `api_key`, `http_basic`, `oauth2_client_credentials`, `oauth2_jwt`, `login`, `oauth2_refresh_token`, `aws_sigv4`, `hmac`, `oauth1`, `mtls`, `rotate`.
    */
-  auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | 'login' | AuthKeys | OwnAuthenticator | null | undefined
+  auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | 'login' | 'oauth2_refresh_token' | 'aws_sigv4' | 'hmac' | 'oauth1' | 'mtls' | 'rotate' | AuthKeys | OwnAuthenticator | null | undefined
   /**
    * Paginator of every endpoint without one of its own.
    *
@@ -1349,9 +1627,9 @@ export interface EndpointConfig {
   /**
    * Replaces `client.auth`. null: no authentication.
    *
-   * Allowed: `bearer`, `api_key`, `http_basic`, `oauth2_client_credentials`, `oauth2_jwt`, `login`.
+   * Allowed: `bearer`, `api_key`, `http_basic`, `oauth2_client_credentials`, `oauth2_jwt`, `login`, `oauth2_refresh_token`, `aws_sigv4`, `hmac`, `oauth1`, `mtls`, `rotate`.
    */
-  auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | 'login' | AuthKeys | OwnAuthenticator | null | undefined
+  auth?: 'bearer' | 'api_key' | 'http_basic' | 'oauth2_client_credentials' | 'oauth2_jwt' | 'login' | 'oauth2_refresh_token' | 'aws_sigv4' | 'hmac' | 'oauth1' | 'mtls' | 'rotate' | AuthKeys | OwnAuthenticator | null | undefined
   /** Replaces keys of `client.retry`. */
   retry?: RetryConfig | null | undefined
   /**

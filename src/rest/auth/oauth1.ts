@@ -1,0 +1,77 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import { reveal } from '../../model/secrets/secret.js'
+import type { ApiRequest } from '../api.js'
+import { requestUrl, withHeader } from '../http/wire.js'
+import { concealed, defineAuth, secretText } from './authenticator.js'
+
+/** OAuth 1.0a (RFC 5849): each request is signed with the secrets of a consumer and a token. */
+export const oauth1 = defineAuth({
+  type: 'oauth1',
+  schema: z.strictObject({
+    type: z.literal('oauth1').meta({ description: 'OAuth 1.0a: each request is signed by HMAC.' }),
+    consumer_key: secretText.meta({ description: 'Key of the consumer.' }),
+    consumer_secret: secretText.meta({ description: 'Secret of the consumer. A secret.' }),
+    token: secretText.optional().meta({ description: 'Access token.' }),
+    token_secret: secretText.optional().meta({ description: 'Secret of the token. A secret.' }),
+    signature_method: z
+      .enum(['HMAC-SHA1', 'HMAC-SHA256'])
+      .default('HMAC-SHA1')
+      .meta({ description: 'How requests are signed.' }),
+    realm: z
+      .string()
+      .optional()
+      .meta({ description: 'Realm of the header. Some APIs want the account here.', examples: ['1234567'] }),
+  }),
+  secretFields: ['consumer_key', 'consumer_secret', 'token', 'token_secret'],
+  lookedUp: ['consumer_key', 'consumer_secret'],
+  create({ consumer_key, consumer_secret, token, token_secret, signature_method: method, realm }) {
+    return {
+      sign(request, context) {
+        const parameters: readonly (readonly [string, string])[] = [
+          ['oauth_consumer_key', reveal(consumer_key)],
+          ['oauth_nonce', randomBytes(16).toString('hex')],
+          ['oauth_signature_method', method],
+          ['oauth_timestamp', `${Math.floor(context.now() / 1000)}`],
+          ...(token === undefined ? [] : [['oauth_token', concealed(token, context)] as const]),
+          ['oauth_version', '1.0'],
+        ]
+        const secrets = [consumer_secret, token_secret].map(secret =>
+          secret === undefined ? '' : encoded(concealed(secret, context)),
+        )
+        const signature = createHmac(method === 'HMAC-SHA1' ? 'sha1' : 'sha256', secrets.join('&'))
+          .update(baseString(request, parameters))
+          .digest('base64')
+        const header = [...parameters, ['oauth_signature', signature] as const].map(
+          ([name, value]) => `${name}="${encoded(value)}"`,
+        )
+        const first = realm === undefined ? [] : [`realm="${realm.replace(/["\\]/g, '\\$&')}"`]
+        return withHeader(request, 'Authorization', `OAuth ${[...first, ...header].join(', ')}`)
+      },
+    }
+  },
+})
+
+/** What is signed: the method, the address, and every parameter in order, those of a form included. */
+function baseString(request: ApiRequest, parameters: readonly (readonly [string, string])[]): string {
+  const url = new URL(requestUrl(request))
+  const form = request.body?.kind === 'form' ? request.body.pairs : []
+  const all = [...url.searchParams, ...form, ...parameters]
+    .map(([name, value]) => [encoded(name), encoded(value)] as const)
+    .sort(([a, b], [c, d]) => compare(a, c) || compare(b, d))
+    .map(pair => pair.join('='))
+    .join('&')
+  return [request.method, encoded(`${url.origin}${url.pathname}`), encoded(all)].join('&')
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b)
+}
+
+/** Percent-encoded by RFC 3986. */
+function encoded(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    character => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+}
