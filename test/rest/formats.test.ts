@@ -98,6 +98,9 @@ describe('a declared format', () => {
       { format: 'csv' },
       [JSON.parse('{"id":"1","__proto__":"a"}')],
     ],
+    ['ends of lines of two kinds', { body: 'id\r\n1\n2\r\n' }, { format: 'csv' }, [{ id: '1' }, { id: '2' }]],
+    ['ends of lines of old computers', { body: 'id\r1\r2' }, { format: 'csv' }, [{ id: '1' }, { id: '2' }]],
+    ['a carriage return in a value', { body: 'id\n1\r2\n' }, { format: 'csv' }, [{ id: '1\r2' }]],
     ['digits', { body: 'id,zip\n1,00123\n' }, { format: 'csv' }, [{ id: '1', zip: '00123' }]],
   ])('%s', async (_what, body, endpoint, expected) => {
     expect(await recordsOf(body, endpoint)).toEqual(expected)

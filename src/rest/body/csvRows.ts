@@ -11,6 +11,8 @@ export async function csvRows(text: Uint8Array, format: CsvFormat): Promise<Uint
   const table = new TableWriter('CSV', format.header ?? true)
   try {
     parse(Buffer.from(withoutLines(text, format.skip_lines ?? 0)), {
+      // Some files mix them: by the first one alone, two lines could be one.
+      record_delimiter: text.includes(0x0a) ? ['\r\n', '\n'] : ['\r'],
       skip_empty_lines: true,
       relax_quotes: true,
       delimiter: format.delimiter ?? (format.type === 'tsv' ? '\t' : ','),
