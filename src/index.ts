@@ -69,7 +69,17 @@ export type {
 } from './model/source.js'
 export type { GivenRecord, MadeRecord, RecordFunction } from './model/userFunction.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look/checkSource.js'
-export type { AnyTables, Dataset, KnownTables, QueriedRows, Relation, TablesOf } from './pipeline/look/dataset.js'
+export type {
+  AnyTables,
+  Compared,
+  Dataset,
+  KnownTables,
+  Operand,
+  QueriedRows,
+  ReadOptions,
+  Relation,
+  TablesOf,
+} from './pipeline/look/dataset.js'
 export type { PipelinePlan, PlannedCursor, PlannedList, PlanOptions } from './pipeline/look/describePipeline.js'
 export type { ChangeOptions, Dropped } from './pipeline/look/dropResources.js'
 export type { HistoryOptions, PastLoad } from './pipeline/look/pastLoads.js'

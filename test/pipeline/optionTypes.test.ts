@@ -126,8 +126,8 @@ describe('a dataset', () => {
     ['orderBy', dataset => dataset.table('items').orderBy([]), 'column: expected text, not a list'],
     [
       'orderBy, direction',
-      dataset => dataset.table('items').orderBy('id', 'desc'),
-      'direction: expected ascending or descending, not "desc"',
+      dataset => dataset.table('items').orderBy('id', 'down'),
+      'direction: expected ascending, descending, asc or desc, not "down"',
     ],
     ['limit', dataset => dataset.table('items').limit('5'), 'limit: expected a whole number from 0, not "5"'],
     ['limit below 0', dataset => dataset.table('items').limit(-1), 'limit: expected a whole number from 0, not -1'],
@@ -136,7 +136,7 @@ describe('a dataset', () => {
     [
       'query, values',
       dataset => dataset.query('SELECT $1', [{}]),
-      'values: expected a list of values: null, text, numbers, bigint, true or false, Date, bytes, not a list',
+      'values: expected a list of values: null, text, numbers, bigint, true or false, Date, bytes, not one with an object',
     ],
     [
       'query, batches',

@@ -1,6 +1,7 @@
 import type {
   DuckDBConnection,
   DuckDBMapType,
+  DuckDBResult,
   DuckDBStructType,
   DuckDBType,
   DuckDBUnionType,
@@ -33,12 +34,14 @@ export async function* queryRows(
   })
   await connection.run('BEGIN TRANSACTION READ ONLY')
   signal?.addEventListener('abort', interrupt)
+  let unread: DuckDBResult | undefined
   try {
     const statement = await readingStatement(connection, sql)
     statement.bind(values.map(boundValue))
     // Before the statement runs there is nothing to interrupt.
     signal?.throwIfAborted()
     const result = await statement.stream()
+    unread = result
     const types = result.columnTypes()
     const columns = distinctNames(result.columnNames()).map((name, index) => ({ name, type: typeName(types[index]!) })) // as many
     const nameless = columns.find((_, index) => losesMembers(types[index]!)) // as many
@@ -57,13 +60,26 @@ export async function* queryRows(
         isFirst = false
       }
     }
+    unread = undefined
     if (rows.length > 0 || isFirst) yield { columns, rows }
   } catch (error) {
     signal?.throwIfAborted()
     throw queryError(error)
   } finally {
     signal?.removeEventListener('abort', interrupt)
+    if (unread !== undefined) await giveUp(unread, connection)
     await connection.run('ROLLBACK').catch(() => {})
+  }
+}
+
+/** Ends a result that its reader left. DuckDB would keep the file open for it, and opening it again would never end. */
+async function giveUp(result: DuckDBResult, connection: DuckDBConnection): Promise<void> {
+  connection.interrupt()
+  try {
+    for (let chunk = await result.fetchChunk(); chunk !== null && chunk.rowCount > 0; )
+      chunk = await result.fetchChunk()
+  } catch {
+    // It was interrupted.
   }
 }
 

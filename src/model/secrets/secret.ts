@@ -54,16 +54,17 @@ export class SecretReference {
     this.origin = `secret('${reference}')`
   }
 
+  /** As in YAML, so that a template literal means the same: `Token ${secret('api_key')}`. It holds no value to hide. */
   toString(): string {
-    return '***'
-  }
-
-  toJSON(): string {
     return `\${secrets.${this.reference}}`
   }
 
+  toJSON(): string {
+    return this.toString()
+  }
+
   [Symbol.toPrimitive](): string {
-    return '***'
+    return this.toString()
   }
 
   [inspect.custom](): string {

@@ -1,5 +1,5 @@
 import { parseJson } from '../../json/parse.js'
-import { setMember } from '../../json/value.js'
+import { type JsonObject, setMember } from '../../json/value.js'
 import type {
   Committed,
   Condition,
@@ -11,8 +11,9 @@ import type {
   RowValue,
   SqlQuery,
 } from '../../model/destination.js'
-import { DestinationError, QueryError } from '../../model/errors.js'
+import { ConfigError, DestinationError, QueryError } from '../../model/errors.js'
 import {
+  abortSignal,
   checkOptions,
   names,
   needed,
@@ -26,6 +27,7 @@ import {
 } from '../../model/optionKinds.js'
 import type { PipelineState } from '../../model/pipelineState.js'
 import { scrubbedFailure, withoutSecrets } from '../../model/secrets/scrubber.js'
+import { shownResult } from '../../model/userFunction.js'
 import type { DataType, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
 import { readSchema } from '../../schema/stored/document.js'
 import type { PipelineSetup } from '../setup.js'
@@ -85,6 +87,7 @@ export interface Dataset<Tables extends TablesOf<Tables> = AnyTables> {
   query<Row extends object = Readonly<Record<string, RowValue>>>(
     sql: string,
     values?: readonly DatasetValue[],
+    options?: ReadOptions,
   ): QueriedRows<Row>
   /** The committed loads with their receipts, newest first. */
   history(options?: HistoryOptions): Promise<readonly PastLoad[]>
@@ -94,31 +97,56 @@ export interface Dataset<Tables extends TablesOf<Tables> = AnyTables> {
   state(): Promise<PipelineState | undefined>
 }
 
+export interface ReadOptions {
+  /** Stops reading. The read then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Rows of a statement. `await` gives all of them, `for await` one after the other with one batch in memory at a time. */
 export interface QueriedRows<Row extends object> extends PromiseLike<readonly Row[]>, AsyncIterable<Row> {
+  /** The first row. Reads no more than one batch. */
+  first(): Promise<Row | undefined>
   /** Holds one batch in memory at a time. */
   batches(rows?: number): AsyncGenerator<readonly Row[]>
 }
+
+/**
+ * What a column may be compared with. Whole numbers may be written as numbers, and times as ISO texts. Lists and objects
+ * cannot be compared.
+ */
+export type Compared<Value> =
+  | Exclude<Value, null | undefined | readonly unknown[] | JsonObject>
+  | (bigint extends Value ? number : never)
+  | (Date extends Value ? string : never)
+
+/** What follows an operator of `where`: nothing, a list, or one value. Only `=` and `!=` take null. */
+export type Operand<Operator extends Condition['operator'], Value> = Operator extends 'is null' | 'is not null'
+  ? []
+  : Operator extends 'in'
+    ? [values: readonly Compared<Value>[]]
+    : Operator extends '=' | '!='
+      ? [value: Compared<Value> | Extract<Value, null>]
+      : [value: Compared<Value>]
 
 /** Rows of one table. Each call returns a new, narrower relation. Sluice reads nothing until you ask for rows. */
 export interface Relation<Row extends object, Whole extends object = Row> {
   /** Reads only these columns. `where` and `orderBy` still take every column of the table. */
   select<Column extends keyof Row & string>(...columns: readonly Column[]): Relation<Pick<Row, Column>, Whole>
-  /** All conditions must hold. */
-  where<Column extends keyof Whole & string>(
+  /** All conditions must hold. `in` takes a list, `is null` and `is not null` take nothing, the others one value. */
+  where<Column extends keyof Whole & string, Operator extends Condition['operator']>(
     column: Column,
-    operator: Condition['operator'],
-    value?: Whole[Column] | readonly Whole[Column][],
+    operator: Operator,
+    ...value: Operand<Operator, Whole[Column]>
   ): Relation<Row, Whole>
-  orderBy(column: keyof Whole & string, direction?: 'ascending' | 'descending'): Relation<Row, Whole>
+  orderBy(column: keyof Whole & string, direction?: 'ascending' | 'descending' | 'asc' | 'desc'): Relation<Row, Whole>
   limit(rows: number): Relation<Row, Whole>
   /** All rows, in memory. */
-  rows(): Promise<readonly Row[]>
-  first(): Promise<Row | undefined>
+  rows(options?: ReadOptions): Promise<readonly Row[]>
+  first(options?: ReadOptions): Promise<Row | undefined>
   /** Number of rows that match the conditions and the limit. The selected columns do not matter. */
-  count(): Promise<number>
+  count(options?: ReadOptions): Promise<number>
   /** Batches of rows, in the order of the table or of `orderBy`. Holds one batch in memory at a time. */
-  batches(rows?: number): AsyncGenerator<readonly Row[]>
+  batches(rows?: number, options?: ReadOptions): AsyncGenerator<readonly Row[]>
   [Symbol.asyncIterator](): AsyncGenerator<Row>
   /**
    * Writes the rows into a Parquet file and resolves to their number. Replaces an existing file. Rejects with a
@@ -132,7 +160,7 @@ export interface Relation<Row extends object, Whole extends object = Row> {
  * nothing: without a database there are no tables.
  */
 export function datasetOf<Tables extends TablesOf<Tables> = AnyTables>(setup: PipelineSetup): Dataset<Tables> {
-  const place: Place = { setup, connect: () => setup.destination.connect(setup.datasetName) }
+  const place: Place = { setup, connect: signal => setup.destination.connect(setup.datasetName, signal) }
   const outward = <Result>(work: () => Promise<Result>): Promise<Result> => withoutSecrets(work, setup.scrubber)
   const committed = async (): Promise<Committed | undefined> => {
     if (!(await isThere(setup))) return undefined
@@ -163,22 +191,19 @@ export function datasetOf<Tables extends TablesOf<Tables> = AnyTables>(setup: Pi
       checkOptions(needed(textKind), name, 'table')
       return relation<Tables[typeof name]>(place, { table: name })
     },
-    query<Row extends object>(sql: string, values?: readonly DatasetValue[]) {
+    query<Row extends object>(sql: string, values?: readonly DatasetValue[], options: ReadOptions = {}) {
       checkOptions(needed(textKind), sql, 'sql')
       checkOptions(valuesKind, values, 'values')
-      return queried<Row>(place, sql, values)
+      checkOptions(forRead, options)
+      return queried<Row>(place, { sql, values }, options)
     },
   }
 }
 
-function queried<Row extends object>(
-  place: Place,
-  sql: string,
-  values: readonly DatasetValue[] | undefined,
-): QueriedRows<Row> {
+function queried<Row extends object>(place: Place, statement: SqlQuery, { signal }: ReadOptions): QueriedRows<Row> {
   async function* batches(batchRows?: number): AsyncGenerator<readonly Row[]> {
     checkOptions(wholeFromOne, batchRows, 'rows')
-    for await (const { columns, rows } of queryBatches(place.setup, { sql, values, batchRows })) {
+    for await (const { columns, rows } of queryBatches(place.setup, { ...statement, batchRows }, signal)) {
       yield rows.map(row => {
         const object: Record<string, RowValue> = {}
         for (const [index, { name }] of columns.entries()) setMember(object, name, row[index] ?? null)
@@ -193,6 +218,10 @@ function queried<Row extends object>(
   }
   return {
     batches,
+    async first() {
+      for await (const [row] of batches(1)) return row
+      return undefined
+    },
     async *[Symbol.asyncIterator]() {
       for await (const batch of batches()) yield* batch
     },
@@ -203,18 +232,34 @@ function queried<Row extends object>(
 
 const forHistory = optionsOf<HistoryOptions>('options of history()', { limit: wholeFromOne, loadId: textKind })
 
+const forRead = optionsOf<ReadOptions>('options of a read', { signal: abortSignal })
+
+const VALUES = 'null, text, numbers, bigint, true or false, Date, bytes'
+
+function isValue(value: unknown): value is DatasetValue {
+  if (value instanceof Date) return !Number.isNaN(value.getTime())
+  return (
+    value === null || value instanceof Uint8Array || ['string', 'number', 'bigint', 'boolean'].includes(typeof value)
+  )
+}
+
 const valuesKind = optionKind(
-  'a list of values: null, text, numbers, bigint, true or false, Date, bytes',
-  value =>
-    Array.isArray(value) &&
-    value.every(
-      one =>
-        one === null ||
-        one instanceof Date ||
-        one instanceof Uint8Array ||
-        ['string', 'number', 'bigint', 'boolean'].includes(typeof one),
-    ),
+  `a list of values: ${VALUES}`,
+  value => Array.isArray(value) && value.every(isValue),
+  value => (Array.isArray(value) ? `one with ${shownResult(value.find(one => !isValue(one)))}` : shownResult(value)),
 )
+
+const valueKind = optionKind(`one value: ${VALUES}`, isValue, shownResult)
+
+/** What stands behind an operator. `undefined` is not null: it is a value that the caller thought to have. */
+function checkOperand(column: string, operator: Condition['operator'], given: readonly unknown[]): void {
+  const at = `where('${column}', '${operator}')`
+  const [value] = given
+  if (operator === 'is null' || operator === 'is not null') {
+    if (value !== undefined) throw new ConfigError([{ place: { path: at }, message: 'takes no value' }])
+  } else if (operator === 'in') checkOptions(needed(valuesKind), value, at)
+  else checkOptions(needed(valueKind), value, at)
+}
 
 /** The batches of a statement, of one connection. Errors hold no secret. */
 export async function* queryBatches(
@@ -251,7 +296,11 @@ export function storedSchema(committed: Committed | undefined): Schema | undefin
 }
 
 /** The engine counts a whole table. With conditions, this reads one column, a batch at a time. */
-async function countRows(connection: Connection, { table, where = [], limit }: ReadQuery): Promise<number> {
+async function countRows(
+  connection: Connection,
+  { table, where = [], limit }: ReadQuery,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   const [first] = where
   if (first === undefined) {
     const rows = await connection.count(table)
@@ -260,19 +309,21 @@ async function countRows(connection: Connection, { table, where = [], limit }: R
   let rows = 0
   for await (const batch of connection.read({ table, columns: [first.column], where, limit, batchRows: 10_000 })) {
     rows += batch.length
+    signal?.throwIfAborted()
   }
   return rows
 }
 
 interface Place {
   readonly setup: PipelineSetup
-  readonly connect: () => Promise<Connection>
+  readonly connect: (signal?: AbortSignal) => Promise<Connection>
 }
 
 /** Connects to a dataset that has the table. */
-async function connectTo({ setup, connect }: Place, table: string): Promise<Connection> {
+async function connectTo({ setup, connect }: Place, table: string, signal?: AbortSignal): Promise<Connection> {
+  signal?.throwIfAborted()
   const there = await isThere(setup)
-  const connection = there ? await connect() : undefined
+  const connection = there ? await connect(signal) : undefined
   let isFound = false
   try {
     isFound = connection !== undefined && (await connection.inspect()).has(table)
@@ -307,14 +358,18 @@ function relation<Row extends object, Whole extends object = Row>(
   const outward = <Result>(work: () => Promise<Result>): Promise<Result> => withoutSecrets(work, setup.scrubber)
   const narrowed = <Narrowed extends object = Row>(change: Partial<ReadQuery>): Relation<Narrowed, Whole> =>
     relation<Narrowed, Whole>(place, { ...query, ...change })
-  async function* batches(rows?: number): AsyncGenerator<readonly Row[]> {
+  async function* batches(rows?: number, options: ReadOptions = {}): AsyncGenerator<readonly Row[]> {
     checkOptions(wholeFromOne, rows, 'rows')
+    checkOptions(forRead, options)
+    const { signal } = options
     try {
-      await using connection = await connectTo(place, query.table)
+      await using connection = await connectTo(place, query.table, signal)
       const schema = storedSchema(await connection.committed(setup.name, setup.source.name))
       const read = rowReader(schema?.tables.get(query.table))
-      for await (const batch of connection.read({ ...query, batchRows: rows }))
+      for await (const batch of connection.read({ ...query, batchRows: rows })) {
         yield batch.map(read) as unknown as Row[]
+        signal?.throwIfAborted()
+      }
     } catch (error) {
       throw scrubbedFailure(error, setup.scrubber)
     }
@@ -327,34 +382,36 @@ function relation<Row extends object, Whole extends object = Row>(
       checkOptions(names, columns, 'columns')
       return narrowed({ columns })
     },
-    where(column, operator, value) {
+    where(column, operator, ...given: readonly unknown[]) {
       checkOptions(needed(textKind), column, 'column')
       checkOptions(needed(operatorKind), operator, 'operator')
-      const condition = { column, operator, value: value as DatasetValue | readonly DatasetValue[] | undefined }
+      checkOperand(column, operator, given)
+      const condition = { column, operator, value: given[0] as DatasetValue | readonly DatasetValue[] | undefined }
       return narrowed({ where: [...(query.where ?? []), condition] })
     },
     orderBy(column, direction = 'ascending') {
       checkOptions(needed(textKind), column, 'column')
-      checkOptions(wordOf(['ascending', 'descending']), direction, 'direction')
-      return narrowed({ orderBy: [...(query.orderBy ?? []), { column, descending: direction === 'descending' }] })
+      checkOptions(wordOf(['ascending', 'descending', 'asc', 'desc']), direction, 'direction')
+      return narrowed({ orderBy: [...(query.orderBy ?? []), { column, descending: direction.startsWith('desc') }] })
     },
     limit(limit) {
       checkOptions(needed(wholeFromZero), limit, 'limit')
       return narrowed({ limit })
     },
-    async rows() {
+    async rows(options) {
       const all: Row[] = []
-      for await (const batch of batches()) all.push(...batch)
+      for await (const batch of batches(undefined, options)) all.push(...batch)
       return all
     },
-    async first() {
-      const [row] = await narrowed({ limit: 1 }).rows()
+    async first(options) {
+      const [row] = await narrowed({ limit: Math.min(1, query.limit ?? 1) }).rows(options)
       return row
     },
-    count: () =>
+    count: (options = {}) =>
       outward(async () => {
-        await using connection = await connectTo(place, query.table)
-        return await countRows(connection, query)
+        checkOptions(forRead, options)
+        await using connection = await connectTo(place, query.table, options.signal)
+        return await countRows(connection, query, options.signal)
       }),
     batches,
     [Symbol.asyncIterator]: each,

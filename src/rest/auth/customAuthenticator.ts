@@ -28,7 +28,11 @@ function signedRequest(result: unknown): ApiRequest {
   if (typeof result === 'object' && result !== null) {
     const { url, params, headers } = result as Partial<Record<keyof ApiRequest, unknown>>
     if (typeof url === 'string' && Array.isArray(params) && typeof headers === 'object' && headers !== null) {
-      return result as ApiRequest
+      const masked = Object.entries(headers).find(([, value]) => typeof value === 'string' && value.includes('***'))
+      if (masked === undefined) return result as ApiRequest
+      throw new TypeError(
+        `the header ${masked[0]} holds \`***\`, which is what a Secret shows in place of its value; use the text it was made of`,
+      )
     }
   }
   throw new TypeError(`it returned ${shownResult(result)}, expected the request with its credentials`)

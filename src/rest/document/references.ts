@@ -60,6 +60,13 @@ function resolveText(text: string, path: PropertyPath, lookup: Lookup, problems:
     )
     return ''
   }
+  if (text.includes('***') && path.some(key => SENT.has(String(key)))) {
+    problems.add(
+      path,
+      'holds `***`, which is what a Secret shows in place of its value. Give the Secret alone, or write a text such as `Token ${secrets.api_key}`',
+    )
+    return ''
+  }
   if (!text.includes('${')) return text
   for (const [reference, context = ''] of text.matchAll(/\$\{(\w+)\.[\w.-]+\}/g)) {
     if (context === 'secrets' || context === 'env') continue
@@ -72,6 +79,9 @@ function resolveText(text: string, path: PropertyPath, lookup: Lookup, problems:
   problems.addMissingSecret(path, found.missing)
   return text.includes('${secrets.') ? unknownSecret : ''
 }
+
+/** Keys whose texts are sent. A column or a mask may be written with `***`. */
+const SENT = new Set(['base_url', 'path', 'auth', 'headers', 'params', 'json', 'data'])
 
 /**
  * A variable as shells and other tools write it: `${NAME}` anywhere; where credentials are, also `$API_KEY` and the like,
