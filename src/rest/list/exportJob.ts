@@ -19,6 +19,7 @@ import { isAbsoluteUrl, joinUrl, requestUrl } from '../http/wire.js'
 import { wholeNumber } from '../paginators/paginator.js'
 import { bodyExcerpt, type ListContext, type ListReader, listError, statusError } from './listReader.js'
 import { answerPage, notJson } from './readAnswer.js'
+import { nothing } from './selector.js'
 
 /** What a job needs of its list. */
 export interface JobWalk {
@@ -277,10 +278,11 @@ async function pageOf(
   answer: ApiResponse,
 ): Promise<{ readonly page: ApiPage; readonly document: JsonDocument | undefined }> {
   const excerpt = (): string => bodyExcerpt(reader, answer)
-  if (answer.body.length === 0) return { page: answerPage(request, answer, 0, undefined, excerpt), document: undefined }
+  if (answer.body.length === 0)
+    return { page: answerPage(request, answer, nothing, undefined, excerpt), document: undefined }
   try {
     const document = new JsonDocument(await jsonBody(Buffer.from(answer.body), answer.headers))
-    return { page: answerPage(request, answer, 0, document, excerpt), document }
+    return { page: answerPage(request, answer, nothing, document, excerpt), document }
   } catch (error) {
     throw notJson(reader, request, answer, error)
   }
