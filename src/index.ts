@@ -49,6 +49,7 @@ export {
   SluiceError,
 } from './model/errors.js'
 export type { RunEvent, WarningCode } from './model/events.js'
+export type { Expectations } from './model/expectations.js'
 export type { CursorState, PipelineState, ResourceState, SourceState } from './model/pipelineState.js'
 export type { Receipt, Verdict } from './model/receipt.js'
 export type { Scrubber, Sealed, Unsealed } from './model/secrets/scrubber.js'
@@ -128,6 +129,7 @@ export type {
   DownloadConfig,
   EndpointConfig,
   ExcelFormatConfig,
+  ExpectationsConfig,
   FormatConfig,
   FormatKeys,
   HeaderCursorPaginatorConfig,
@@ -142,6 +144,7 @@ export type {
   JsonlFormatConfig,
   KeysetPaginatorConfig,
   LoginAuthConfig,
+  MaxAgeConfig,
   MtlsAuthConfig,
   NamedResource,
   NestedHintConfig,

@@ -5,6 +5,7 @@ export { isJsonObject, type JsonObject, type JsonValue } from './json/value.js'
 export { stringifyJson } from './json/write.js'
 export { DataError, RequestError } from './model/errors.js'
 export type { RunEvent } from './model/events.js'
+export type { Expectations } from './model/expectations.js'
 export type { RecordedResponse, ResponseIdentity, ResponseJournal } from './model/responses.js'
 export type {
   Clock,

@@ -8,6 +8,7 @@ import type {
 } from '../schema/schemaTypes.js'
 import type { SluiceError } from './errors.js'
 import type { RunEvent } from './events.js'
+import type { Expectations } from './expectations.js'
 import type { ResponseJournal } from './responses.js'
 import type { Scrubber } from './secrets/scrubber.js'
 import type { MadeRecord, RecordFunction } from './userFunction.js'
@@ -66,6 +67,8 @@ export interface Resource<Name extends string = string, Table extends string = s
    * listing is not complete. The run stops above it.
    */
   readonly maxDeleteShare?: number | undefined
+  /** What a run must bring. Undefined: anything. */
+  readonly expect?: Expectations | undefined
   /** Key path in the document, as in `resources[1]`, for messages. */
   readonly path: string
   /**

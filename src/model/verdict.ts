@@ -112,6 +112,11 @@ export class ResourceJudge {
 /** Most different sentences in one receipt. Lists of thousands of parents may each have their own numbers. */
 const MOST_REASONS = 100
 
+/** Records that break what the user expects of them are `incomplete`, however their lists ended. */
+export function judgeExpected(own: Judgement, broken: readonly string[]): Judgement {
+  return broken.length === 0 ? own : graver(own, { verdict: 'incomplete', reasons: broken })
+}
+
 /** The verdict on the parent of a resource, and how the parent was read. */
 export interface JudgedParent extends Judgement {
   readonly name: string

@@ -178,7 +178,7 @@ function endpointResource(
 }
 
 function described(resource: ResourceModel) {
-  const { name, selected, hints, incremental, steps, path, maxDeleteShare } = resource
+  const { name, selected, hints, incremental, steps, path, maxDeleteShare, expect } = resource
   return {
     name,
     selected,
@@ -188,6 +188,7 @@ function described(resource: ResourceModel) {
     path,
     deletes: deletePolicy(resource),
     maxDeleteShare,
+    expect,
   }
 }
 

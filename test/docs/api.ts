@@ -32,6 +32,7 @@ export async function docsApi(): Promise<TestServer> {
       const expected = createHmac('sha256', API_KEY).update(`GET ${server.origin}/signed/orders`).digest('hex')
       return headers['x-signature'] === expected ? { body: five } : { status: 401, body: {} }
     },
+    '/calm/orders': () => ({ body: five }),
     '/guarded/orders': () => ({ body: `)]}',\n${JSON.stringify(five.slice(0, 2))}` }),
     '/moody/orders': url => {
       const page = Number(url.searchParams.get('page'))

@@ -1,4 +1,5 @@
 import { stringifyJson } from '../../json/write.js'
+import { expectationsText } from '../../model/expectations.js'
 import type { Decision, DispositionHint, ResourceDescription } from '../../model/source.js'
 import type { CheckedResource } from '../../pipeline/look/checkSource.js'
 import type { PipelinePlan, PlannedCursor, PlannedList } from '../../pipeline/look/describePipeline.js'
@@ -66,6 +67,7 @@ function facts(list: PlannedList, probed: CheckedResource | undefined): [name: s
         ]),
     ...(cursor === undefined ? [] : [['cursor', cursorText(cursor)] as [string, string]]),
     ['loads', loaded ? dispositionText(list.writeDisposition, list) : 'nothing: it is read only for its children'],
+    ...(list.expect === undefined ? [] : [['expects', expectationsText(list.expect)] as [string, string]]),
     ...(request === undefined ? [] : limitFacts(request)),
     ...(probed === undefined ? [] : probeFacts(probed)),
   ]

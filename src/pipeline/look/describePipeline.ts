@@ -1,5 +1,6 @@
 import type { JsonValue } from '../../json/value.js'
 import type { Committed } from '../../model/destination.js'
+import type { Expectations } from '../../model/expectations.js'
 import { cursorState, newState } from '../../model/pipelineState.js'
 import type { DispositionHint, ResourceDescription } from '../../model/source.js'
 import { freezeWindows } from '../run/incremental/windows.js'
@@ -38,6 +39,8 @@ export interface PlannedList {
   readonly primaryKey: readonly string[]
   readonly mergeKey: readonly string[]
   readonly cursor: PlannedCursor | undefined
+  /** What a run must bring. */
+  readonly expect: Expectations | undefined
   /** Undefined if it sends no request: the document holds the records, or a function makes them. */
   readonly request: ResourceDescription | undefined
 }
@@ -87,6 +90,7 @@ export async function describePipeline(setup: PipelineSetup, options: PlanOption
                     ? 'nothing'
                     : 'initial_value',
             },
+      expect: resource.expect,
       request: resource.describe?.(frozen?.window),
     }
   })

@@ -5,6 +5,7 @@ import { DataError, shortened } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import type { Clock, ExtractContext, ListEnd, Page, Resource, ResourceNotes } from '../../model/source.js'
+import type { ExpectationCheck } from './expectations.js'
 import type { CursorTracker } from './incremental/incremental.js'
 import type { ListMeter, Meter } from './meter.js'
 import { createRunMemory, createSlots, type ListMemory, type RunMemory, type Slots } from './runMemory.js'
@@ -16,6 +17,7 @@ export interface ResourceRun {
   readonly children: readonly ResourceRun[]
   readonly cursor?: CursorTracker | undefined
   readonly meter: Meter
+  readonly expectations?: ExpectationCheck | undefined
   readonly notes: ResourceNotes
   /** Takes the records that the steps keep. Absent if the run reads the resource only for its children. */
   readonly write?: ((records: Uint8Array) => Promise<void>) | undefined
@@ -177,6 +179,7 @@ async function writePage(run: ResourceRun, page: Page, account: ListMeter, asker
   account.page(page, page.count)
   // A page whose records are all dropped leaves no trace in the schema, as with dlt. An empty answer does.
   const isUsedUp = page.count > 0 && records.length === '[]'.length
+  run.expectations?.take(records)
   if (!isUsedUp) await run.write?.(records)
   return { records, beyond: filtered?.beyond ?? false }
 }

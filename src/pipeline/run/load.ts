@@ -8,14 +8,16 @@ import type { Receipt } from '../../model/receipt.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
 import { scrubbed } from '../../model/secrets/scrubber.js'
 import { type IncrementalHint, type Resource, ResourceNotes } from '../../model/source.js'
-import { type JudgedParent, type Judgement, judgeChild } from '../../model/verdict.js'
+import { type JudgedParent, type Judgement, judgeChild, judgeExpected } from '../../model/verdict.js'
 import { createNormalizer } from '../../normalize/normalizer.js'
 import { resolveContract } from '../../schema/contracts.js'
 import type { Naming } from '../../schema/naming.js'
 import { propagateRootKey } from '../../schema/rootKey.js'
 import type { Schema } from '../../schema/schemaTypes.js'
 import { bumpVersionFrom, ensureStateTable } from '../../schema/stored/document.js'
+import { historyOf } from '../look/pastLoads.js'
 import type { PipelineSetup, RunOptions } from '../setup.js'
+import { ExpectationCheck } from './expectations.js'
 import type { ResourceRun } from './extract.js'
 import { type Holding, heldCursors, type ReadResource } from './incremental/heldCursors.js'
 import { isBeyond, trackCursor } from './incremental/incremental.js'
@@ -100,16 +102,19 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
               message: doubtMessage(incremental, name, value, other),
             }),
           )
-    opened.set(name, { planned, meter: meter(name, mergesTwice(planned, schema, naming)), cursor })
+    const { expect } = planned.resource
+    const expectations = expect === undefined ? undefined : new ExpectationCheck(expect)
+    opened.set(name, { planned, meter: meter(name, mergesTwice(planned, schema, naming)), cursor, expectations })
   }
   const byTable = resourcesByTable(input.roots, naming)
   const fates = new Map<string, TableFate>()
   const toRun = ({ resource, loaded, children }: PlannedResource): ResourceRun => {
-    const { meter: resourceMeter, cursor, planned } = opened.get(resource.name) as OpenResource
+    const { meter: resourceMeter, cursor, planned, expectations } = opened.get(resource.name) as OpenResource
     return {
       resource,
       cursor,
       meter: resourceMeter,
+      expectations,
       notes: new ResourceNotes(),
       children: children.map(toRun),
       write: loaded
@@ -136,6 +141,7 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
       const concluded = conclude(
         input,
         [...opened.values()],
+        await brokenExpectations(input, [...opened.values()]),
         { byTable: normalizer.rows(), discarded: rows.discardedRows, variants: normalizer.variants() },
         emit,
       )
@@ -198,6 +204,7 @@ function mergesTwice(
 function conclude(
   input: OpenLoadInput,
   resources: readonly OpenResource[],
+  broken: ReadonlyMap<string, readonly string[]>,
   normalized: {
     readonly byTable: ReadonlyMap<string, number>
     readonly discarded: number
@@ -213,7 +220,7 @@ function conclude(
   const { prepared, setup, options } = input
   const { schema } = prepared
   const { byTable: rowsByTable, discarded } = normalized
-  const judgements = judgeTree(resources)
+  const judgements = judgeTree(resources, broken)
   const receipts = resources.map(({ planned, meter: resourceMeter }) => {
     const { name } = planned.resource
     const rows = rowsOf(schema, rowsByTable, name)
@@ -261,12 +268,38 @@ function conclude(
   }
 }
 
+/** By resource: what its records break of the user's expectations. */
+async function brokenExpectations(
+  { connection, prepared, setup, options, isReplay }: OpenLoadInput,
+  resources: readonly OpenResource[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const checked = resources.filter(({ expectations }) => expectations !== undefined)
+  const needsLast = checked.some(({ expectations }) => expectations?.needsLastLoad === true)
+  const loads = needsLast ? await historyOf(connection, prepared.schema.name, {}) : []
+  return new Map(
+    checked.map(({ planned: { resource }, expectations, meter: resourceMeter }) => {
+      const last = loads.flatMap(({ receipts }) => receipts).find(receipt => receipt.resource === resource.name)
+      const broken = expectations?.broken({
+        records: resourceMeter.records,
+        before: last?.records,
+        now: isReplay === true ? undefined : setup.clock.now(),
+        isTrial: options.maxPages !== undefined,
+      })
+      return [resource.name, broken ?? []]
+    }),
+  )
+}
+
 /** The verdicts of all resources, parents first. A doubt about a parent is a doubt about its children. */
-function judgeTree(resources: readonly OpenResource[]): ReadonlyMap<string, Judgement> {
+function judgeTree(
+  resources: readonly OpenResource[],
+  broken: ReadonlyMap<string, readonly string[]>,
+): ReadonlyMap<string, Judgement> {
   const judged = new Map<string, JudgedParent>()
   for (const { planned, meter: resourceMeter, cursor } of resources) {
     const { name, parent } = planned.resource
-    const judgement = judgeChild(resourceMeter.judgement(), parent === undefined ? undefined : judged.get(parent))
+    const own = judgeExpected(resourceMeter.judgement(), broken.get(name) ?? [])
+    const judgement = judgeChild(own, parent === undefined ? undefined : judged.get(parent))
     judged.set(name, { ...judgement, name, isIncremental: cursor !== undefined })
   }
   return judged

@@ -11,6 +11,8 @@ export interface Meter {
   readonly unread: ReadonlySet<Unread>
   /** Rows that contracts rejected. */
   readonly discardedRows: number
+  /** Records of all pages, before filters. */
+  readonly records: number
   /** Counts requests, retries and waits from the run's events. */
   observe(event: RunEvent): void
   /** Starts counting for one list: the whole resource, or the records of one parent. */
@@ -52,6 +54,9 @@ export function meter(resource: string, areMerged: boolean): Meter {
     unread: judge.unread,
     get discardedRows() {
       return count.discardedRows
+    },
+    get records() {
+      return count.records
     },
     observe(event) {
       if (event.type === 'request') count.requests += 1

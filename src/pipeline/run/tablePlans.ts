@@ -10,6 +10,7 @@ import { filledCondition, OPTION_STRATEGIES } from '../../schema/mergeConditions
 import type { Naming } from '../../schema/naming.js'
 import type { MergeStrategy, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
 import { columnName } from '../../schema/tableHints.js'
+import type { ExpectationCheck } from './expectations.js'
 import type { CursorTracker } from './incremental/incremental.js'
 import type { Meter } from './meter.js'
 import { deletionOf, type PlannedResource, parentOf } from './planResources.js'
@@ -18,6 +19,7 @@ export interface OpenResource {
   readonly planned: PlannedResource
   readonly meter: Meter
   readonly cursor: CursorTracker | undefined
+  readonly expectations: ExpectationCheck | undefined
 }
 
 /** Time when a complete listing no longer had the row. Null while the row is there. */

@@ -1,4 +1,5 @@
 import type { JsonObject, JsonValue } from '../../json/value.js'
+import type { Expectations } from '../../model/expectations.js'
 import type { Secret } from '../../model/secrets/secret.js'
 import type { IncrementalHint, IncrementalWindow, ProcessingStep, TableHints } from '../../model/source.js'
 import type { MadeRecord } from '../../model/userFunction.js'
@@ -58,6 +59,7 @@ interface ResourceBase {
   /** What happens to rows that a complete listing no longer has. */
   readonly deletes?: 'soft' | 'hard' | 'with_parent' | undefined
   readonly maxDeleteShare?: number | undefined
+  readonly expect?: Expectations | undefined
 }
 
 /** As written. It is part of what a journal fits to. */

@@ -15,6 +15,7 @@ import { emptyLookup, isPlain, type Lookup, resolveReferences } from './referenc
 import { inTopologicalOrder, parentsOf } from './resources/graph.js'
 import { type MergedResource, mergeResource } from './resources/mergeResource.js'
 import { type EndpointContext, endpointOf, paginatorOf } from './resources/readEndpoint.js'
+import { expectationsOf } from './resources/readExpectations.js'
 import { contractOf, hintsOf } from './resources/readHints.js'
 import { incrementalOf } from './resources/readIncremental.js'
 import { checkMask, checkMaskedEndpoint, maskedField, maskOf } from './resources/readMask.js'
@@ -138,6 +139,7 @@ function draft(
     incremental,
     deletes: deletesOf(merged, problems),
     maxDeleteShare: keys.max_delete_share ?? undefined,
+    expect: expectationsOf(merged, problems),
   }
   checkMask(common, merged, problems)
   checkShapedKeys(common, merged, problems)

@@ -1891,6 +1891,48 @@ export interface NestedHintConfig {
   references?: readonly JsonObject[] | null | undefined
 }
 
+export interface MaxAgeConfig {
+  /**
+   * Field of the record with a time, as a name or JSONPath.
+   *
+   * Example: `updated_at`.
+   */
+  path: string
+  /**
+   * Greatest age of the newest time, as an ISO 8601 duration of weeks, days, hours, minutes and seconds.
+   *
+   * Example: `P1D`.
+   *
+   * Example: `PT6H`.
+   */
+  duration: string
+}
+
+export interface ExpectationsConfig {
+  /** Fewest records that must arrive. */
+  min_records?: number | null | undefined
+  /**
+   * Greatest share by which the number of records may differ from that of the last committed load of the resource. 0.2: a fifth more or less.
+   *
+   * Example: `0.2`.
+   */
+  max_change?: number | null | undefined
+  /** How old the newest record may be. */
+  max_age?: MaxAgeConfig | null | undefined
+  /**
+   * Fields that every record must have, as names or JSONPaths. Null counts as missing.
+   *
+   * Example: `["email","customer.id"]`.
+   */
+  not_null?: readonly string[] | null | undefined
+  /**
+   * Fields whose values must occur once in the run. A list in the list: their values together. Records without a value are left out. The first million values are remembered.
+   *
+   * Example: `["email",["shop","number"]]`.
+   */
+  unique?: readonly (string | readonly string[])[] | null | undefined
+}
+
 export interface ResourceKeys<Table extends string = string> {
   /** Where the records are. A text is the `path`. */
   endpoint?: string | EndpointConfig | null | undefined
@@ -2004,6 +2046,8 @@ export interface ResourceKeys<Table extends string = string> {
   references?: readonly JsonObject[] | null | undefined
   /** Hints for nested tables, by the path of their list. */
   nested_hints?: { [name: string]: NestedHintConfig } | null | undefined
+  /** What the records of a run must be. A run that breaks it is incomplete: it fails, and nothing is committed. */
+  expect?: ExpectationsConfig | null | undefined
   /**
    * What happens to rows that a complete list no longer has. `soft` marks them, `hard` removes them, `with_parent` does what is done to the row of the parent, whose primary key must be in `include_from_parent`. Needs `write_disposition: merge`, a primary key and a database. Default: they stay.
    *
@@ -2135,6 +2179,8 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
   references?: readonly JsonObject[] | null | undefined
   /** Hints for nested tables, by the path of their list. */
   nested_hints?: { [name: string]: NestedHintConfig } | null | undefined
+  /** What the records of a run must be. A run that breaks it is incomplete: it fails, and nothing is committed. */
+  expect?: ExpectationsConfig | null | undefined
   /**
    * What happens to rows that a complete list no longer has. `soft` marks them, `hard` removes them, `with_parent` does what is done to the row of the parent, whose primary key must be in `include_from_parent`. Needs `write_disposition: merge`, a primary key and a database. Default: they stay.
    *

@@ -4,6 +4,7 @@ import type { Transport } from '../../api.js'
 import { maskKinds } from '../../mask/maskRules.js'
 import type { RecordsFunction } from '../model.js'
 import { endpoint } from './endpointKeys.js'
+import { expectations } from './expectKeys.js'
 import { nestedHints, resourceTableName, tableHints } from './hintKeys.js'
 import { count, functionOf, jsonObject, key, name, required, secretValue } from './pieces.js'
 import { retry } from './responseKeys.js'
@@ -103,6 +104,10 @@ const resourceKeys = {
   table_name: key(resourceTableName, 'Name of the table. Default: the name of the resource.'),
   ...tableHints,
   nested_hints: key(nestedHints, 'Hints for nested tables, by the path of their list.'),
+  expect: key(
+    expectations,
+    'What the records of a run must be. A run that breaks it is incomplete: it fails, and nothing is committed.',
+  ),
   deletes: key(z.enum(['soft', 'hard', 'with_parent']), {
     description:
       'What happens to rows that a complete list no longer has. `soft` marks them, `hard` removes them, `with_parent` does what is done to the row of the parent, whose primary key must be in `include_from_parent`. Needs `write_disposition: merge`, a primary key and a database. Default: they stay.',
