@@ -611,6 +611,29 @@ test('cdc inside the window of a cursor takes no rows away unseen, but where a s
   expect(await named.ids('items')).toEqual([1, 2, 4])
 })
 
+test.each<[string, object, string]>([
+  ['a strategy that has none', { strategy: 'insert-only', sourceFilter: 'id < 3' }, 'source_filter'],
+  ['no strategy', { skipUnchangedRows: true }, 'skip_unchanged_rows'],
+  ['a placeholder that nobody knows', { strategy: 'cdc', destinationScope: '{day}' }, 'destination_scope'],
+])('an option of a merge for a run is refused with %s', async (_, options, key) => {
+  const { answers, run } = await loads(() => [items])
+  answers['/items'] = ids(1)
+  await expect(run({ writeDisposition: { disposition: 'merge', ...options } })).rejects.toMatchObject({
+    code: 'config',
+    message: expect.stringContaining(`resources[0].write_disposition.${key}`),
+  })
+})
+
+test('a version of rows that is not compared is a warning', async () => {
+  const { answers, run } = await loads(() => [
+    { ...items, write_disposition: { disposition: 'merge', strategy: 'upsert', row_version_column_name: 'rev' } },
+  ])
+  answers['/items'] = ids(1)
+  const said: string[] = []
+  await run({ onEvent: event => void (event.type === 'warning' && said.push(event.message)) })
+  expect(said.join()).toContain('row_version_column_name has no effect without skip_unchanged_rows')
+})
+
 test('a replay deletes no rows that came later, under cdc too', async () => {
   const folder = await testFolder()
   const answers: Record<string, unknown> = { '/items': ids(1, 2) }

@@ -2,6 +2,7 @@ import { deletesRefusal } from '../../model/deletes.js'
 import type { Destination } from '../../model/destination.js'
 import { ConfigError } from '../../model/errors.js'
 import type { DispositionHint, Resource, Source } from '../../model/source.js'
+import { conditionProblem, OPTION_STRATEGIES, SCOPE_PLACEHOLDERS } from '../../schema/mergeConditions.js'
 import type { Naming } from '../../schema/naming.js'
 
 /** A resource that takes part in a run, with the run's decisions about it. */
@@ -36,6 +37,7 @@ export function planResources(
     if (loaded) {
       refuseDeletes(source, destination, resource, disposition, options.disposition !== undefined)
       checkCapabilities(destination, resource, disposition)
+      refuseMergeOptions(resource, disposition)
     }
     return { resource, loaded: loaded && disposition.disposition !== 'skip', disposition, children }
   }
@@ -96,6 +98,24 @@ function checkCapabilities(
   const [key, why] = refused
   const message = `${destination.name}: ${resource.name}: ${why}`
   throw new ConfigError([{ place: { path: `${resource.path}.${key}` }, message }])
+}
+
+/** Fails if an option of a merge cannot work. A document was checked before; other sources and options of a run were not. */
+function refuseMergeOptions(resource: Resource, { disposition, strategy, ...given }: DispositionHint): void {
+  const options = [
+    ['source_filter', given.sourceFilter, {}],
+    ['destination_scope', given.destinationScope, SCOPE_PLACEHOLDERS],
+    ['skip_unchanged_rows', given.skipUnchangedRows, {}],
+  ] as const
+  for (const [option, value, placeholders] of options) {
+    if (!value) continue
+    const takers: readonly string[] = OPTION_STRATEGIES[option]
+    const key = `write_disposition.${option}`
+    if (disposition !== 'merge' || strategy === undefined || !takers.includes(strategy))
+      throw refused(resource, key, `needs a merge by ${takers.join(', ')}; name one as the strategy, or leave it out`)
+    const problem = typeof value === 'string' ? conditionProblem(value, placeholders) : undefined
+    if (problem !== undefined) throw refused(resource, key, problem)
+  }
 }
 
 /** Fails if `deletes` cannot work. `isForRun`: a run that chooses to replace all rows leaves none to delete. */

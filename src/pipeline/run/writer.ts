@@ -150,6 +150,7 @@ function openTable(table: string, planned: PlannedResource, context: WriterConte
   applyTableHints(context.declared, { ...given, warn: undefined })
   applyTableHints(schema, given)
   warnWithoutKeys(planned, schema.tables.get(table), context.emit)
+  warnOfVersion(planned, context.emit)
   return 'write'
 }
 
@@ -171,6 +172,18 @@ function withDeletionMark(resource: Resource, source: Source): TableHints {
 /** The contract of the run replaces that of the resource, and stays with its table. */
 function withRunContract(hints: TableHints, { schemaContract }: Pick<RunOptions, 'schemaContract'>): TableHints {
   return schemaContract === undefined ? hints : { ...hints, schemaContract }
+}
+
+function warnOfVersion({ resource, disposition }: PlannedResource, emit: (event: RunEvent) => void): void {
+  const { strategy, rowVersionColumnName: version, skipUnchangedRows } = disposition
+  if (version === undefined || strategy === 'scd2' || skipUnchangedRows === true) return
+  emit({
+    type: 'warning',
+    code: 'other',
+    resource: resource.name,
+    namesResource: true,
+    message: `${resource.name}: row_version_column_name has no effect without skip_unchanged_rows: true; add it, or leave the version out`,
+  })
 }
 
 function warnWithoutKeys(

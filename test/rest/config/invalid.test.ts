@@ -141,6 +141,16 @@ const invalid: readonly (readonly [what: string, document: unknown, path: string
     'twice',
   ],
   [
+    'filter of a nested table without keys',
+    resource({
+      nested_hints: {
+        lines: { write_disposition: { disposition: 'merge', strategy: 'cdc', source_filter: 'id < 3' } },
+      },
+    }),
+    'resources[0].nested_hints.lines.write_disposition.source_filter',
+    'needs a `primary_key` or `merge_key`',
+  ],
+  [
     'filter without a strategy',
     resource({ write_disposition: { disposition: 'merge', source_filter: 'id < 3' } }),
     'resources[0].write_disposition.source_filter',

@@ -21,6 +21,7 @@ export function hintsOf(merged: MergedResource, problems: Problems): TableHints 
   const nestedEntries = Object.entries(nested).map(([path, hints]) => {
     const at = merged.where('nested_hints', path)
     checkColumnKeys(hints.columns, [...at, 'columns'], problems)
+    checkNestedOptions(hints, at, problems)
     return [path, { ...commonHints(hints, [...at], problems), ...nestedOnly(hints) }] as const
   })
   return {
@@ -100,6 +101,18 @@ function dispositionOf(
     sourceFilter: written.source_filter ?? undefined,
     destinationScope: written.destination_scope ?? undefined,
     skipUnchangedRows: written.skip_unchanged_rows ?? undefined,
+  }
+}
+
+/** A nested table without keys of its own is loaded with its parent, whose options count. */
+function checkNestedOptions(hints: NestedHintConfig, at: PropertyPath, problems: Problems): void {
+  const { write_disposition: written } = hints
+  if (written == null || typeof written === 'string') return
+  if ((keyNames(hints.primary_key) ?? keyNames(hints.merge_key)) !== undefined) return
+  for (const option of ['source_filter', 'destination_scope', 'skip_unchanged_rows'] as const) {
+    if (!written[option]) continue
+    const message = 'needs a `primary_key` or `merge_key` of the nested table, which is else loaded with its parent'
+    problems.add([...at, 'write_disposition', option], message)
   }
 }
 
