@@ -8,13 +8,10 @@ import { type Ended, sluiceProcess } from './process.js'
 
 /** What a killed `sluice run` does with the export that it ordered. */
 
-/** Runs the pipeline twice. The first one is killed by `at`, which gets each request. */
-async function killedThenRun(
-  at: (url: string, response: ServerResponse) => boolean,
-): Promise<{ readonly ended: Ended; readonly asked: readonly string[] }> {
-  let kill: (() => void) | undefined
+/** An API with one job, and a pipeline that orders it. `at` may take a request over. */
+async function jobPipeline(at: (url: string, response: ServerResponse) => boolean) {
   const { seen, origin, close } = await serve(({ method, url }, response) => {
-    if (kill !== undefined && at(url, response)) return kill()
+    if (at(url, response)) return
     response.setHeader('content-type', 'application/json')
     if (method === 'POST') response.end('{"id":7}')
     else if (method === 'DELETE') response.writeHead(204).end()
@@ -25,9 +22,21 @@ async function killedThenRun(
   const folder = await mkdtemp(join(tmpdir(), 'sluice-job-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   const file = join(folder, 'things.yaml')
-  await writeFile(
-    file,
-    `client: { base_url: "${origin}" }
+  await writeFile(file, document(origin))
+  const run = (
+    command: readonly string[],
+    started: (running: { kill(signal: NodeJS.Signals): void }) => void = () => {},
+  ): Promise<Ended> =>
+    sluiceProcess([...command, '--destination', 'duckdb:things.duckdb'], {
+      cwd: folder,
+      env: { SLUICE_HOME: join(folder, 'home') },
+      started,
+    })
+  return { folder, file, seen, run }
+}
+
+function document(origin: string): string {
+  return `client: { base_url: "${origin}" }
 resources:
   - name: things
     endpoint:
@@ -40,21 +49,26 @@ resources:
         download: { url_path: url }
         cleanup: { path: "exports/{handle}" }
         total_path: rows
-`,
-  )
-  const run = (started: (running: { kill(signal: NodeJS.Signals): void }) => void): Promise<Ended> =>
-    sluiceProcess(['run', file, '--destination', 'duckdb:things.duckdb'], {
-      cwd: folder,
-      env: { SLUICE_HOME: join(folder, 'home') },
-      started,
-    })
-  const killed = await run(running => {
+`
+}
+
+/** Runs the pipeline twice. The first run is killed by `at`, which gets each request. */
+async function killedThenRun(
+  at: (url: string, response: ServerResponse) => boolean,
+): Promise<{ readonly ended: Ended; readonly asked: readonly string[] }> {
+  let kill: (() => void) | undefined
+  const { file, seen, run } = await jobPipeline((url, response) => {
+    if (kill === undefined || !at(url, response)) return false
+    kill()
+    return true
+  })
+  const killed = await run(['run', file], running => {
     kill = () => running.kill('SIGKILL')
   })
   expect(killed.signal).toBe('SIGKILL')
   kill = undefined
   const before = seen.length
-  const ended = await run(() => {})
+  const ended = await run(['run', file])
   return { ended, asked: seen.slice(before).map(({ method, url }) => `${method} ${url}`) }
 }
 
@@ -75,4 +89,14 @@ test.each<[string, (url: string, response: ServerResponse) => boolean, readonly 
   expect(ended.stdout + ended.stderr).toMatch(/things\s+complete/)
   expect(ended.exitCode).toBe(0)
   expect(asked).toEqual(expected)
+})
+
+test('a job is replayed from its journal without the API', async () => {
+  const { folder, file, seen, run } = await jobPipeline(() => false)
+  expect((await run(['run', file, '--keep-journal'])).exitCode).toBe(0)
+  const before = seen.length
+  await rm(join(folder, 'things.duckdb'))
+  const replayed = await run(['replay', file])
+  expect(replayed.stdout).toMatch(/things\s+complete/)
+  expect(seen.length).toBe(before)
 })

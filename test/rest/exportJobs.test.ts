@@ -173,6 +173,18 @@ describe('an export job', () => {
     )
   })
 
+  test('is not removed at another host', async () => {
+    const other = await jobApi([done])
+    const location = `${other.origin}/exports/j%2F1`
+    const api = await jobApi([], { 'POST /exports': () => ({ headers: { location }, body: {} }) })
+    const cleanup = { path: '{handle}' }
+    const whole = { handle_path: null, handle_header: 'Location', poll: { ...poll, path: '{handle}' }, cleanup }
+    const { records, events } = await read(exports(api, whole))
+    expect(records).toEqual(two)
+    expect(other.asked()).toEqual(['GET /exports/j%2F1', 'GET /files/1'])
+    expect(events).toContainEqual(expect.objectContaining({ message: expect.stringContaining('is not the API') }))
+  })
+
   test('waits as long as the API asks', async () => {
     let looks = 0
     const api = await jobApi([], {
@@ -217,6 +229,13 @@ describe('an export job', () => {
       {},
       { 'POST /exports': () => ({ body: { error: 'busy' } }) },
       'job.handle_path "job.id" leads to no text',
+    ],
+    [
+      'leads elsewhere',
+      done,
+      {},
+      { 'POST /exports': () => ({ body: { job: { id: '..' } } }) },
+      'would lead to another place',
     ],
     ['is refused', done, {}, { 'POST /exports': () => ({ status: 400, body: { error: 'no' } }) }, 'was answered 400'],
     ['has no file', { state: 'done', url: '/files/9' }, {}, {}, 'was answered 404'],

@@ -136,6 +136,10 @@ export class ExportJob {
       const message = `${name}: the export job could not be removed: ${why}`
       context.emit({ type: 'warning', code: 'other', resource: name, namesResource: true, message })
     }
+    if (!reader.authOrigins.includes(new URL(request.url).origin)) {
+      warn(`${new URL(request.url).host} is not the API; if it is, add it to client.allowed_hosts`)
+      return
+    }
     try {
       const answer = await this.#walk.ask(request, `${this.#identity}-cleanup`)
       if (answer.status >= 300) warn(`${request.method} ${answer.url} was answered ${answer.status}`)
@@ -213,6 +217,10 @@ async function handleIn(
   }
   const { page } = await pageOf(reader, order, answer)
   const handle = page.text(handlePath ?? '$')
+  if (handle === '.' || handle === '..') {
+    const problem = `the job is called ${JSON.stringify(handle)}, which would lead to another place`
+    throw listError(reader, 'response_format', problem, { request: order })
+  }
   if (handle !== undefined && handle !== '') return handle
   const problem = `job.handle_path "${handlePath}" leads to no text or number; the answer begins ${page.excerpt()}`
   throw listError(reader, 'response_format', problem, { request: order })
