@@ -16,6 +16,8 @@ import { pipeline } from '../../src/pipeline/pipeline.js'
 const SECRET = 'k3y/with+odd=&chars ünd%41-0123456789'
 const PASSWORD = 'p4ss:word/9876543210?'
 const TOKEN = 'tok_ZXhhbXBsZS10b2tlbi1mb3ItdGVzdHM_42'
+/** In the place that tokens are kept in, which is outside of what is looked through. */
+const NEXT_TOKEN = 'next_ZXhhbXBsZS1yZWZyZXNoLXRva2Vu_43'
 const HEADER_SAFE = 'k3y+with/odd=chars~0123456789'
 
 interface Credential {
@@ -109,6 +111,19 @@ const credentials: readonly Credential[] = [
     secrets: [HEADER_SAFE, TOKEN],
   },
   {
+    name: 'oauth2_refresh_token',
+    auth: {
+      type: 'oauth2_refresh_token',
+      access_token_url: '{{origin}}/token',
+      client_id: 'client',
+      client_secret: SECRET,
+      client_auth: 'basic',
+      refresh_token: PASSWORD,
+      token_store: '{{outside}}',
+    },
+    secrets: [SECRET, TOKEN, PASSWORD, NEXT_TOKEN],
+  },
+  {
     name: 'bearer from the environment',
     auth: { type: 'bearer', token: '${env.API_TOKEN}' },
     secrets: [HEADER_SAFE],
@@ -117,12 +132,14 @@ const credentials: readonly Credential[] = [
 ]
 
 let home: string
+let outside: string
 let origin: string
 let failing = false
 let close: () => Promise<void>
 
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'sluice-secrets-'))
+  outside = await mkdtemp(join(tmpdir(), 'sluice-tokens-'))
   const server = createServer((request, response) => {
     const parts: Buffer[] = []
     request.on('data', part => parts.push(part))
@@ -132,7 +149,7 @@ beforeEach(async () => {
       response.setHeader('x-debug', encodeURIComponent(echo))
       response.setHeader('set-cookie', `session=${TOKEN}`)
       if (request.url === '/token') {
-        response.end(JSON.stringify({ access_token: TOKEN, expires_in: 3600, debug: echo }))
+        response.end(JSON.stringify({ access_token: TOKEN, refresh_token: NEXT_TOKEN, expires_in: 3600, debug: echo }))
         return
       }
       if (failing && request.url?.includes('page=2')) {
@@ -159,6 +176,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await close()
   await rm(home, { recursive: true, force: true })
+  await rm(outside, { recursive: true, force: true })
 })
 
 function sign(request: IncomingMessage): string {
@@ -176,7 +194,10 @@ function said(request: IncomingMessage, body: string): string {
 
 async function everything(auth: object, env: Readonly<Record<string, string>>, keepJournal: boolean): Promise<Buffer> {
   const document = {
-    client: { base_url: origin, auth: JSON.parse(JSON.stringify(auth).replaceAll('{{origin}}', origin)) },
+    client: {
+      base_url: origin,
+      auth: JSON.parse(JSON.stringify(auth).replaceAll('{{origin}}', origin).replaceAll('{{outside}}', outside)),
+    },
     resources: [
       {
         name: 'things',
