@@ -98,6 +98,10 @@ export async function docsApi(): Promise<TestServer> {
       url.searchParams.get('updated_since') === '2024-01-01T00:00:00Z'
         ? { body: five.slice(0, 4).map(({ id }) => ({ id, updated_at: `2024-01-0${id}T00:00:00Z` })) }
         : { status: 400, body: {} },
+    '/bookings': url =>
+      url.searchParams.get('from') === '01/01/2024'
+        ? { body: five.slice(0, 3).map(({ id }) => ({ id, date: `0${id}/12/2024` })) }
+        : { status: 400, body: {} },
     '/exports/prices': () => ({
       type: 'text/html',
       body: Buffer.from('Prices in \x80\nsku;amount\n# new\nA-1;12.50\nA-2;N/A\n', 'latin1'),

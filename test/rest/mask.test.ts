@@ -311,6 +311,15 @@ describe('a mask that would break the run is refused', () => {
       /no mask sees/,
     ],
     [
+      'the field that leads to the next page',
+      people({
+        mask: { id: 'hash' },
+        mask_salt: secret('mask_salt'),
+        endpoint: { paginator: { type: 'keyset', field: 'id', param: 'after', limit: 10 } },
+      }),
+      /the paginator goes by `id` \(`field`\)/,
+    ],
+    [
       'lists of values',
       people({ mask: { a: 'drop' }, endpoint: { columns_from: ['a'] } }),
       /values in lists have no names/,

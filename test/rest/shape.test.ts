@@ -6,7 +6,7 @@ import type { JsonObject, JsonValue } from '../../src/json/value.js'
 import { stringifyJson } from '../../src/json/write.js'
 import { compileExpression } from '../../src/rest/shape/expression.js'
 import { reshaped } from '../../src/rest/shape/reshape.js'
-import { bytesApi, load, testApi } from './loading.js'
+import { bytesApi, load, prepared, run, testApi } from './loading.js'
 
 type Resource = Exclude<RestApiConfig['resources'][number], string | ((...args: never[]) => unknown)>
 
@@ -66,6 +66,25 @@ test('children are read for kept records, with the names and fields they have', 
   })
   expect(api.asked).toEqual(['GET /orders', 'GET /orders/2/lines'])
   expect(await rows('lines')).toEqual([{ id: 7, _orders_id: 2 }])
+})
+
+test('a cursor may be a field that an expression makes of a date without an order', async () => {
+  const all = ['31/12/2024', '01/01/2025']
+  const api = await testApi(() => ({ json: all.map((date, id) => ({ id, date })) }))
+  const made = await prepared(
+    orders(api.origin, {
+      primary_key: 'id',
+      add: { day: "record.date.split('/')[2] + '-' + record.date.split('/')[1] + '-' + record.date.split('/')[0]" },
+      endpoint: {
+        incremental: { cursor_path: 'day', initial_value: '2024-12-31', start_param: 'from', param_format: '%d/%m/%Y' },
+      },
+    }),
+  )
+  await run(made)
+  all.unshift('30/12/2024')
+  const { result } = await run(made)
+  expect(api.asked).toEqual(['GET /orders?from=31%2F12%2F2024', 'GET /orders?from=01%2F01%2F2025'])
+  expect(result.rows).toEqual({ orders: 1 })
 })
 
 test('functions of a TypeScript document see the record in its new shape', async () => {

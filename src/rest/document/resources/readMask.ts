@@ -95,7 +95,9 @@ export function checkMaskedEndpoint(
 ): void {
   if (mask === undefined) return
   const goesBy =
-    paginator.kind !== 'declared' ? [] : Object.entries(paginator.config).filter(([key]) => key.endsWith('_path'))
+    paginator.kind === 'declared'
+      ? Object.entries(paginator.config).filter(([key]) => key.endsWith('_path') || key === 'field')
+      : []
   for (const [key, path] of goesBy) {
     const rule = mask.rules.find(one => typeof path === 'string' && meetsAnywhere(one, path))
     if (rule !== undefined)
