@@ -15,6 +15,7 @@ export { type DraftOptions, draftPipeline, type PipelineDraft } from './import/d
 export type { DraftAuth } from './import/draft/draftYaml.js'
 export type { Files, OpenFile } from './journal/fileSystem.js'
 export type { JsonObject, JsonValue } from './json/value.js'
+export { stringifyJson } from './json/write.js'
 export type { Column, ColumnBatch } from './model/batch.js'
 export type {
   Capabilities,

@@ -43,7 +43,7 @@ export interface RestApiOptions {
   readonly folder?: string | undefined
   /** Name of the pipeline. Its own secrets come first. */
   readonly pipeline?: string | undefined
-  /** A missing secret or environment variable is no error. For a source that is asked for nothing. */
+  /** A missing secret or environment variable is no error. For programs that only read what was loaded, or describe the source. */
   readonly withoutSecrets?: boolean | undefined
   /** Limits of hosts that several sources share: `hostBudget()`. Default: each source has its own. */
   readonly budget?: HostBudget | undefined

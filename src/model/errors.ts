@@ -61,7 +61,7 @@ export interface ConfigPlace {
 /** Fix the file. */
 export class ConfigError extends SluiceError {
   readonly place: ConfigPlace
-  /** Every problem found. This error's message is the first one. A document is checked as a whole. */
+  /** Every problem found: a document is checked as a whole. The message holds all of them, one a line. */
   readonly problems: readonly ConfigProblem[]
 
   constructor(problems: readonly [ConfigProblem, ...ConfigProblem[]], code: 'config' | 'secret_missing' = 'config') {

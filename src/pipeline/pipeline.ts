@@ -31,7 +31,9 @@ import type { LoadResult, RunOptions, RunResult, RunWarning } from './setup.js'
 export interface PipelineOptions<Name extends string = string, Table extends string = string> {
   /** Key of the pipeline's state at the destination. */
   readonly name: string
+  /** Where records come from: `restApi(…)`. */
   readonly source: Source<Name, Table>
+  /** Where rows go: `duckdb(…)`, `postgres(…)` or `files(…)`. */
   readonly destination: Destination
   /** Name of the dataset (the schema of the database) before normalising. Default `<name>_dataset`. */
   readonly dataset?: string | undefined
@@ -102,7 +104,7 @@ export interface Pipeline<Name extends string = string, Table extends string = s
  *   destination: duckdb('shops.duckdb'),
  * })
  * const { rows } = await shops.run()
- * console.log(rows.shops)
+ * console.log(rows['shops'] ?? 0)
  * console.log(await shops.dataset().table('shops').orderBy('id').rows())
  * ```
  */

@@ -19,6 +19,7 @@ export interface Tables { feedback_data: FeedbackData }
 /** What the compiler says of modules that are only in memory, with `sluice` being our own source. */
 export function typeErrors(blocks: readonly Pick<Block, 'place' | 'text'>[]): string[] {
   const options = compilerOptions({
+    noPropertyAccessFromIndexSignature: true,
     paths: {
       sluice: ['./src/index.ts'],
       'sluice/destination': ['./src/destinationDoor.ts'],

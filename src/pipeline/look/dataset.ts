@@ -62,6 +62,7 @@ type IsSpeltAlike<Name extends string> = [Name] extends [Lowercase<Name>]
 export interface Dataset<Tables extends TablesOf<Tables> = AnyTables> {
   /** Names of the tables that hold data, without system tables, in the order of the schema. */
   tables(): Promise<readonly string[]>
+  /** The rows of one table. Nothing is read until you ask for rows. */
   table<Name extends keyof Tables & string>(name: Name): Relation<Tables[Name]>
   /**
    * The rows of one statement that only reads, in the destination's SQL (DuckDB's for files). `values` stand for `$1`,
