@@ -235,6 +235,19 @@ test('a format that the document declares, texts that mean null and maps of reco
   expect([...(await holding(first.folder, 'ann@')), ...(await holding(second.folder, 'ann@'))]).toEqual([])
 })
 
+test('masked pages do not share the memory of their bodies, which later pages use again', async () => {
+  const page = (number: number) =>
+    JSON.stringify({ data: [{ id: number, text: String(number).repeat(50_000) }], total_pages: 6 })
+  const origin = await bytesApi(({ url }) => ({
+    type: 'application/json',
+    body: `\ufeff${page(Number(/page=(\d+)/.exec(url)?.[1]))}`,
+  }))
+  const paginator = { type: 'page_number', base_page: 1, total_path: 'total_pages' } as const
+  const { made } = await masked(origin, { endpoint: { data_selector: 'data', paginator }, mask: { email: 'redact' } })
+  const { rows } = await run(made, { concurrency: 4 })
+  expect((await rows('people')).map(({ id, text }) => text === String(id).repeat(50_000))).toEqual(Array(6).fill(true))
+})
+
 test('a path that leads to nothing is told, one of the defaults only if it leads to nothing anywhere', async () => {
   const api = await testApi(url => ({ json: [url.pathname === '/a' ? { id: 1, email: 'x' } : { id: 1 }] }))
   const { events } = await load({

@@ -72,8 +72,8 @@ async function maskedBody(
       : []
     const isTold = records.length > 0
     const masked = mask.apply(bytes, document.root, records, isTold ? context.notes.paths : undefined)
-    // The memory of the body is given back.
-    return masked === response.body ? Uint8Array.from(masked) : masked
+    // The memory of the body is given back. A body with a byte order mark is a part of it.
+    return masked.buffer === response.body.buffer ? Uint8Array.from(masked) : masked
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
