@@ -133,6 +133,7 @@ export type {
   ExpectationsConfig,
   FormatConfig,
   FormatKeys,
+  GraphqlConfig,
   HeaderCursorPaginatorConfig,
   HeaderLinkPaginatorConfig,
   HmacAuthConfig,

@@ -1083,6 +1083,31 @@ export type ParamValueConfig =
   | Secret
   | SecretReference
 
+export interface GraphqlConfig {
+  /** The query, as it is: its braces are no placeholders. Values go into `variables`. */
+  query: string
+  /**
+   * Values of the query’s variables. May hold placeholders.
+   *
+   * Example: `{"first":100,"since":"{incremental.start_value}"}`.
+   */
+  variables?: JsonObject | null | undefined
+  /** Which operation to run, if the query has several. */
+  operation_name?: string | null | undefined
+  /**
+   * JSONPath of the Relay connection in the answer. It sets the `paginator`, by `pageInfo`, and `data_selector`, its `nodes`, where the endpoint has none.
+   *
+   * Example: `data.orders`.
+   */
+  connection?: string | null | undefined
+  /**
+   * The variable for the cursor of the next page.
+   *
+   * Default: `after`.
+   */
+  cursor_variable?: string | null | undefined
+}
+
 /** One JSON value. */
 export interface JsonFormatConfig {
   /** One JSON value. */
@@ -1552,6 +1577,8 @@ export interface EndpointConfig {
   params?: { [name: string]: ParamValueConfig } | null | undefined
   /** JSON body. A text that is a single placeholder takes the type of its value. */
   json?: JsonObject | null | undefined
+  /** A GraphQL query, sent by POST in place of `json`. */
+  graphql?: GraphqlConfig | null | undefined
   /** Form body as map or list of pairs, or a raw body as text. */
   data?: JsonValue | null | undefined
   /** Headers. They replace those of the client with the same name; null removes one. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { bodyKeys } from './formatKeys.js'
+import { graphql } from './graphqlKeys.js'
 import { incremental, incrementalParam } from './incrementalKeys.js'
 import { job } from './jobKeys.js'
 import { count, jsonObject, jsonValue, key, name, required, scalar, secretValue } from './pieces.js'
@@ -36,6 +37,7 @@ export const endpointKeys = {
       'Query parameters. A list repeats the name; null leaves it out. A parameter that the path names as `{name}` goes into the path instead.',
   }),
   json: key(jsonObject, 'JSON body. A text that is a single placeholder takes the type of its value.'),
+  graphql: key(graphql, 'A GraphQL query, sent by POST in place of `json`.'),
   data: key(jsonValue, 'Form body as map or list of pairs, or a raw body as text.'),
   headers: key(
     z.record(z.string(), headerValue),

@@ -8,6 +8,7 @@ import { formatPath, type Problems, type PropertyPath } from '../problems.js'
 import type { AuthReader } from '../readClient.js'
 import type { MergedResource } from './mergeResource.js'
 import { readingOf } from './readBody.js'
+import { relayPaginator, relaySelector } from './readGraphql.js'
 import { checkPath } from './readIncremental.js'
 import { jobOf } from './readJob.js'
 import { requestOf } from './readRequest.js'
@@ -34,11 +35,11 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
   checkReachable(merged, request.url[0], client, problems)
   const singleEntity = isSingleEntity(endpoint.path)
   // Empty text means no selector: as in dlt, the records are then detected, even for a single entity.
-  const selector = endpoint.data_selector ?? (singleEntity ? '$' : '')
+  const selector = endpoint.data_selector ?? relaySelector(endpoint) ?? (singleEntity ? '$' : '')
   if (selector !== '') checkPath(selector, merged.where('endpoint', 'data_selector'), problems)
   return {
     path: formatPath([...merged.at, 'endpoint']),
-    method: endpoint.method ?? 'GET',
+    method: endpoint.method ?? (endpoint.graphql == null ? 'GET' : 'POST'),
     ...request,
     paginator: choosePaginator(merged, singleEntity, context),
     dataSelector: selector === '' ? undefined : selector,
@@ -68,7 +69,9 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
  */
 function choosePaginator(merged: MergedResource, singleEntity: boolean, context: EndpointContext): PaginatorModel {
   const written = merged.endpoint.paginator
-  const own = paginatorOf(written, merged.where('endpoint', 'paginator'), context.problems)
+  const relay = written == null ? relayPaginator(merged.endpoint) : undefined
+  const place = merged.where('endpoint', relay === undefined ? 'paginator' : 'graphql')
+  const own = paginatorOf(relay ?? written, place, context.problems)
   if (own !== undefined) return own
   if (singleEntity && written == null) {
     return {

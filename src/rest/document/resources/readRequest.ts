@@ -6,6 +6,7 @@ import type { BodyTemplate, FieldTemplate, HeaderTemplate, Template } from '../m
 import type { Problems } from '../problems.js'
 import { formatPath, type PropertyPath } from '../problems.js'
 import type { MergedResource } from './mergeResource.js'
+import { graphqlBody } from './readGraphql.js'
 import { isIncrementalParam } from './readIncremental.js'
 import type { TemplateReader } from './templates.js'
 
@@ -147,7 +148,8 @@ function checkHeader(name: string, value: unknown, at: PropertyPath, problems: P
 }
 
 function bodyOf(merged: MergedResource, reader: TemplateReader, problems: Problems): BodyTemplate | undefined {
-  const { json, data } = merged.endpoint
+  const { json, data, graphql } = merged.endpoint
+  if (graphql != null) return graphqlBody(merged, graphql, reader, problems)
   const jsonAt = merged.where('endpoint', 'json')
   const dataAt = merged.where('endpoint', 'data')
   const hasData = data != null && !(typeof data === 'object' && Object.keys(data).length === 0) && data !== ''
