@@ -104,6 +104,7 @@ export type WarningCode =
   | 'no_keys'
   | 'list_changed'
   | 'cursor_order'
+  | 'token_expired'
   | 'cursor_held'
   | 'cursor_ahead'
   | 'ignored_response'

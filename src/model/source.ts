@@ -156,6 +156,8 @@ export interface ListEnd {
   readonly basis?: 'flag' | 'blind' | undefined
   /** Place of the number that ended the list. It does not contradict its own end. */
   readonly by?: string | undefined
+  /** The sync token for the next run. Only a list with a proven end has one. */
+  readonly token?: JsonValue | undefined
   /** Why records of the list are, or may be, unread. Absent: this end says nothing about it. */
   readonly unread?: Unread | undefined
   /**
@@ -244,6 +246,8 @@ export interface DispositionHint {
 export interface IncrementalHint {
   /** JSONPath on the record, or a plain key. */
   readonly cursorPath: string
+  /** The path is of a sync token in the answers, which has no order. A list that was read to its end gives the next one. */
+  readonly isToken?: true | undefined
   readonly initialValue?: JsonValue | undefined
   readonly endValue?: JsonValue | undefined
   readonly lastValueFunc: 'max' | 'min'

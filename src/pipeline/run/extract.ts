@@ -103,6 +103,7 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
       const step: IteratorResult<Page, ListEnd> = await pages.next()
       if (step.done) {
         account.end(step.value)
+        cursor?.ended?.(step.value)
         ended = true
         break
       }

@@ -21,6 +21,7 @@ import { ExpectationCheck } from './expectations.js'
 import type { ResourceRun } from './extract.js'
 import { type Holding, heldCursors, type ReadResource } from './incremental/heldCursors.js'
 import { isBeyond, trackCursor } from './incremental/incremental.js'
+import { trackToken } from './incremental/syncToken.js'
 import type { FrozenWindows } from './incremental/windows.js'
 import { meter } from './meter.js'
 import { flattenPlan, type PlannedResource, resourcesByTable } from './planResources.js'
@@ -93,15 +94,17 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
     const cursor =
       incremental === undefined || frozen === undefined
         ? undefined
-        : trackCursor(incremental, frozen.window, frozen.stored, hints.primaryKey, (value, other) =>
-            emit({
-              type: 'warning',
-              code: 'cursor_order',
-              resource: name,
-              namesResource: true,
-              message: doubtMessage(incremental, name, value, other),
-            }),
-          )
+        : incremental.isToken === true
+          ? trackToken(frozen.window, frozen.stored)
+          : trackCursor(incremental, frozen.window, frozen.stored, hints.primaryKey, (value, other) =>
+              emit({
+                type: 'warning',
+                code: 'cursor_order',
+                resource: name,
+                namesResource: true,
+                message: doubtMessage(incremental, name, value, other),
+              }),
+            )
     const { expect } = planned.resource
     const expectations = expect === undefined ? undefined : new ExpectationCheck(expect)
     opened.set(name, { planned, meter: meter(name, mergesTwice(planned, schema, naming)), cursor, expectations })
@@ -369,7 +372,9 @@ function moveCursors(
     if (moved === undefined || incremental === undefined) return current
     refuseSecretCursor(planned.resource, incremental, moved.last_value, scrubber)
     const there = cursorState(current, source.name, name, incremental.cursorPath)
-    if (isReplay === true && there !== undefined && !isBeyond(incremental, moved, there)) return current
+    // Older pages have older tokens, whose order nobody knows.
+    const isOld = incremental.isToken === true || (there !== undefined && !isBeyond(incremental, moved, there))
+    if (isReplay === true && there !== undefined && isOld) return current
     const holding = holdings.get(name)
     if (holding !== undefined && (there === undefined || isBeyond(incremental, moved, there))) {
       emit({ type: 'warning', code: holding.code, resource: name, namesResource: true, message: holding.message })

@@ -143,7 +143,7 @@ function openTable(table: string, planned: PlannedResource, context: WriterConte
     hints: underImport(hints, table, context.imported, raw => columnName(schema, naming, raw)),
     naming,
     runDisposition: disposition,
-    cursorPath: resource.incremental?.cursorPath,
+    cursorPath: resource.incremental?.isToken === true ? undefined : resource.incremental?.cursorPath,
     warn: (code: WarningCode, message: string) =>
       context.emit({ type: 'warning', code, message, resource: resource.name }),
   }

@@ -295,8 +295,18 @@ export interface ResponseActionModel extends AnswerCondition {
   readonly path: string
 }
 
+/** A sync token: what the last answer of a list gives for the next run. */
+export interface TokenModel {
+  /** It is a link, with which the next run begins. */
+  readonly isUrl: boolean
+  /** The answer to a token that is no longer known. */
+  readonly expired: { readonly status?: number | undefined; readonly body?: string | undefined }
+}
+
 export interface IncrementalModel {
   readonly hint: IncrementalHint
+  /** The place in the hint is of a token in the answers, not of a cursor in the records. */
+  readonly token?: TokenModel | undefined
   /** Query parameter for the converted `lastValue` (from the start of the run). Left out if null. */
   readonly startParam?: string | undefined
   /** Query parameter for the converted `endValue`. Left out if null. */

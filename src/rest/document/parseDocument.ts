@@ -161,6 +161,10 @@ function draft(
   }
   const endpoint = endpointOf(merged, reader, context)
   checkMaskedEndpoint(common.mask, endpoint, merged, problems)
+  if (incremental?.token !== undefined && reader.mentions.length > 0) {
+    const problem = 'a sync token needs one list: a resource with a parent has a list for each of its records'
+    problems.add(merged.where('endpoint', 'incremental'), problem)
+  }
   const included = keys.include_from_parent ?? []
   const parentKeys = included.length === 0 ? [] : [merged.where('include_from_parent')]
   if (keys.deletes === 'with_parent') parentKeys.push(merged.where('deletes'))

@@ -24,6 +24,7 @@ import { notJson, type Reading, type ReadingState, readAnswer } from './readAnsw
 import { declaredEntry, isRecordable, judged } from './responseActions.js'
 import type { Selection } from './selector.js'
 import { settleShortPage } from './shortPages.js'
+import { fromLink, hasToken, isExpired, TokenExpiredError, tokenOf } from './syncToken.js'
 
 /** What is known about a list after its end. */
 export interface Ended {
@@ -123,7 +124,9 @@ export class ListWalk {
           }
         if ('end' in step) {
           await this.#job?.finish()
-          return this.#ended(this.#judged(step.end, number), number)
+          const end = this.#judged(step.end, number)
+          const token = end.end === 'proven' ? tokenOf(this.#reader, reading) : undefined
+          return this.#ended(token === undefined ? end : { ...end, token }, number)
         }
         next = step.next
       }
@@ -170,6 +173,8 @@ export class ListWalk {
     const request = asks(
       parents === undefined ? { parent } : { batch: { parents: present as JsonObject[], separator } },
     )
+    const link = fromLink(this.#reader, this.#context, request)
+    if (link !== undefined) return { next: asked(link) }
     const patch = this.#paginator?.first
     return { next: asked(patch === undefined ? request : this.#patched(request, patch)) }
   }
@@ -262,7 +267,8 @@ export class ListWalk {
       shouldRetry: response => declaredEntry(responseActions, response)?.action === 'retry',
       waitFrom: response => declaredEntry(responseActions, response)?.waitFrom,
       shouldRenew: response => declaredEntry(responseActions, response)?.action === 'refresh_auth',
-      recordable: response => isRecordable(responseActions, retry, response),
+      recordable: response =>
+        isRecordable(responseActions, retry, response) || isExpired(resource.incremental, response),
       masked: isAboutJob
         ? undefined
         : mask && (response => maskAnswer(mask, this.#reader, this.#context, request, response)),
@@ -272,6 +278,10 @@ export class ListWalk {
   /** Reads an answer. The list owns it from now on. */
   async #read(next: Asked, answer: OwnedResponse, number: number): Promise<Reading> {
     const [reader, context] = [this.#reader, this.#context]
+    if (number === 1 && hasToken(reader, context) && isExpired(reader.resource.incremental, answer)) {
+      answer.release()
+      throw new TokenExpiredError(answer.status)
+    }
     const again = (attempt: number): Promise<OwnedResponse> => this.#send(next, context.signal, attempt)
     const judgement = await judged(reader, context, next.request, answer, { again, deadline: this.#walk.caps.deadline })
     const reading = await readAnswer(reader, context, this.#state, next.request, judgement, number)

@@ -14,13 +14,30 @@ import type { ListContext, ListReader } from './listReader.js'
 import { type Ended, ListWalk } from './listWalk.js'
 import { Restart } from './restart.js'
 import type { Selection } from './selector.js'
+import { TokenExpiredError } from './syncToken.js'
 
 /** Reads one list, page by page in order. */
 export function readList(reader: ListReader, context: ListContext): AsyncGenerator<Page, ListEnd> {
   // Computed now and not with the first page, so that it follows the order in which lists are requested.
   const asker = context.parents ?? context.parent
   const suffix = asker === undefined ? '' : `.${parentIdentity(asker, context.notes.parents)}`
-  return looks(reader, context, suffix)
+  return synced(reader, context, suffix)
+}
+
+/** Reads the list, and from its beginning if the API no longer knows the sync token. */
+async function* synced(reader: ListReader, context: ListContext, suffix: string): AsyncGenerator<Page, ListEnd> {
+  try {
+    return yield* looks(reader, context, suffix)
+  } catch (error) {
+    if (!(error instanceof TokenExpiredError)) throw error
+    const { name, incremental } = reader.resource
+    const why = `${error.message}, so everything was read again; rows that are gone meanwhile are not told`
+    const message = `${name}: ${error.message}: everything is read again`
+    context.emit({ type: 'warning', code: 'token_expired', resource: name, namesResource: true, message })
+    const window = { cursorPath: incremental?.hint.cursorPath ?? '' }
+    const end = yield* looks(reader, { ...context, window }, `${suffix}~anew`)
+    return { ...end, reason: `${end.reason}; ${why}` }
+  }
 }
 
 /** Reads the list, and once more if it changed meanwhile. */

@@ -6,7 +6,7 @@ import { BoundaryHashes, dedupHash } from '../../../model/cursors/boundaryHashes
 import { type CursorRank, compareRanks, cursorRank, isDoubtfulOrder } from '../../../model/cursors/cursorOrder.js'
 import { DataError, shortened } from '../../../model/errors.js'
 import type { CursorState } from '../../../model/pipelineState.js'
-import type { IncrementalHint, IncrementalWindow } from '../../../model/source.js'
+import type { IncrementalHint, IncrementalWindow, ListEnd } from '../../../model/source.js'
 import { lagUnit, shiftCursor } from './lag.js'
 
 /** What a page kept of its records. */
@@ -25,6 +25,8 @@ interface Filtered {
 export interface CursorTracker {
   readonly window: IncrementalWindow
   filter(records: Uint8Array, options: { readonly ordered: boolean }): Filtered
+  /** Called when a list has ended, for cursors that answers give. */
+  ended?(end: ListEnd): void
   /**
    * State to commit. The stored one if no record was kept, so that a run without new records commits nothing. Undefined
    * if the window has an end: such a run is stateless.
@@ -240,6 +242,7 @@ function isAfter(hint: IncrementalHint, order: number): boolean {
 export function isBeyond(hint: IncrementalHint, moved: CursorState, there: CursorState): boolean {
   const [value, other] = [cursorAt(moved, 'last_value'), cursorAt(there, 'last_value')]
   if (value === undefined) return false
+  if (hint.isToken === true) return value.value !== other?.value
   return other === undefined || isAfter(hint, compareCursors(value, other, hint))
 }
 

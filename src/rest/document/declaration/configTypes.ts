@@ -1477,6 +1477,13 @@ export type ResponseActionConfig =
   | ResponseActionKeys
   | ResponseFunction
 
+export interface TokenExpiredConfig {
+  /** Status of the answer. */
+  status?: number | null | undefined
+  /** Text in the body of the answer. */
+  body?: string | null | undefined
+}
+
 export interface IncrementalConfig {
   /**
    * Field of the record whose value grows, as a name or JSONPath.
@@ -1485,7 +1492,7 @@ export interface IncrementalConfig {
    *
    * Example: `meta.at`.
    */
-  cursor_path: string
+  cursor_path?: string | null | undefined
   /** Where the first run begins. */
   initial_value?: string | number | boolean | bigint | null | undefined
   /**
@@ -1548,6 +1555,14 @@ export interface IncrementalConfig {
   param_time_zone?: string | null | undefined
   /** TypeScript: converts the cursor value into the form that the API wants. Records stay as they are. */
   convert?: ConvertFunction | null | undefined
+  /** JSONPath of a sync token in the last answer of a list. It is kept, and the next run sends it. Instead of `cursor_path`. */
+  token_path?: string | null | undefined
+  /** Query parameter for the sync token. `{incremental.last_value}` puts it elsewhere. */
+  token_param?: string | null | undefined
+  /** JSONPath of a link in the last answer of a list, with which the next run begins. Instead of `cursor_path`. */
+  next_url_path?: string | null | undefined
+  /** The answer to a token that is no longer known; status 410 if absent. Everything is then read again, once. */
+  token_expired?: TokenExpiredConfig | null | undefined
   /** End of a backfill. The run then neither reads nor writes state. Needs `initial_value`. */
   end_value?: string | number | boolean | bigint | null | undefined
   /** Query parameter for the value to start from. */

@@ -58,14 +58,55 @@ const window = {
   ),
 }
 
+const token = {
+  token_path: key(
+    name,
+    'JSONPath of a sync token in the last answer of a list. It is kept, and the next run sends it. Instead of `cursor_path`.',
+  ),
+  token_param: key(name, 'Query parameter for the sync token. `{incremental.last_value}` puts it elsewhere.'),
+  next_url_path: key(
+    name,
+    'JSONPath of a link in the last answer of a list, with which the next run begins. Instead of `cursor_path`.',
+  ),
+  token_expired: key(
+    z.strictObject({
+      status: key(z.int().min(200).max(599), 'Status of the answer.'),
+      body: key(name, 'Text in the body of the answer.'),
+    }),
+    'The answer to a token that is no longer known; status 410 if absent. Everything is then read again, once.',
+  ),
+}
+
 export const incremental = z
   .strictObject({
     ...window,
+    cursor_path: key(name, window.cursor_path.meta() as { description: string }),
+    ...token,
     end_value: key(scalar, 'End of a backfill. The run then neither reads nor writes state. Needs `initial_value`.'),
     start_param: key(name, 'Query parameter for the value to start from.'),
     end_param: key(name, 'Query parameter for `end_value`.'),
   })
+  .superRefine(checkKind)
   .meta({ id: 'incremental' })
+
+/** A cursor of the records, or a token of the answers. */
+function checkKind(config: Readonly<Record<string, unknown>>, context: z.RefinementCtx): void {
+  const add = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message })
+  const kinds = ['cursor_path', 'token_path', 'next_url_path'].filter(name => config[name] != null)
+  const [kind, second] = kinds
+  if (kind === undefined)
+    add('cursor_path', 'is missing; expected a text, or `token_path` or `next_url_path` in its place')
+  else if (second !== undefined) add(second, `cannot be combined with \`${kind}\`; leave one out`)
+  const needs = { token_param: 'token_path', token_expired: 'token_path` or `next_url_path' }
+  for (const [name, needed] of Object.entries(needs)) {
+    const isMet = kind === 'token_path' || (kind === 'next_url_path' && name === 'token_expired')
+    if (kind !== undefined && config[name] != null && !isMet) add(name, `needs \`${needed}\``)
+  }
+  if (kind === undefined || kind === 'cursor_path') return
+  const known = new Set([...kinds, ...Object.keys(token)])
+  const other = Object.keys(config).find(name => config[name] != null && !known.has(name))
+  if (other !== undefined) add(other, `is of no use with \`${kind}\`: a token has no order and no window`)
+}
 
 /** The same, written as the value of the query parameter that carries the start value. */
 export const incrementalParam = z

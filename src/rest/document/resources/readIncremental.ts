@@ -42,6 +42,8 @@ export function incrementalOf(
   const config = endpoint.incremental
   if (config == null) return undefined
   const at = merged.where('endpoint', 'incremental')
+  const token = tokenOf(config, at, problems)
+  if (token !== undefined) return token
   checkEnd(config, at, problems)
   return {
     hint: scheduled(hintOf(config, merged, at, problems), config.allow_external_schedulers, scheduler, at, problems),
@@ -74,15 +76,44 @@ function conversion(
   return { convert: timeFormat(format, { timeZone: timeZone ?? undefined, path: convertPath }), convertPath }
 }
 
+/** A token of the answers. Its state is kept under the path, as that of a cursor. */
+function tokenOf(
+  { token_path: path, next_url_path: url, token_param: param, token_expired: expired }: IncrementalConfig,
+  at: PropertyPath,
+  problems: Problems,
+): IncrementalModel | undefined {
+  const key = path ?? url
+  if (key == null) return undefined
+  checkPath(key, [...at, path == null ? 'next_url_path' : 'token_path'], problems)
+  if (expired != null && expired.status == null && expired.body == null)
+    problems.add([...at, 'token_expired'], 'needs `status` or `body`, else every answer would mean it')
+  const hint: IncrementalHint = {
+    cursorPath: key,
+    isToken: true,
+    lastValueFunc: 'max',
+    rangeStart: 'closed',
+    rangeEnd: 'open',
+    onCursorValueMissing: 'include',
+    path: formatPath(at),
+  }
+  const answer = expired ?? { status: 410 }
+  return {
+    hint,
+    startParam: param ?? undefined,
+    token: { isUrl: path == null, expired: { status: answer.status ?? undefined, body: answer.body ?? undefined } },
+  }
+}
+
 function hintOf(
   config: Omit<IncrementalConfig, keyof Converting | 'start_param' | 'end_param'>,
   { keys }: MergedResource,
   at: PropertyPath,
   problems: Problems,
 ): IncrementalHint {
-  checkPath(config.cursor_path, [...at, 'cursor_path'], problems)
+  const cursorPath = config.cursor_path ?? ''
+  if (cursorPath !== '') checkPath(cursorPath, [...at, 'cursor_path'], problems)
   const hint: IncrementalHint = {
-    cursorPath: config.cursor_path,
+    cursorPath,
     initialValue: config.initial_value ?? undefined,
     endValue: config.end_value ?? undefined,
     lastValueFunc: config.last_value_func ?? 'max',

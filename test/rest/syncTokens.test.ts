@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest'
+import type { RestApiConfig } from '../../src/index.js'
+import { type Answer, things } from './listServer.js'
+import { prepared, run, testApi } from './loading.js'
+
+/** Sync tokens: what the last answer of a list gives for the next run. */
+
+const byToken = { token_path: 'sync', token_param: 'sync' }
+const byLink = { next_url_path: "['@odata.deltaLink']" }
+
+function document(origin: string, incremental: object, endpoint: object = {}): RestApiConfig {
+  return {
+    client: { base_url: origin },
+    resources: [
+      {
+        name: 'things',
+        primary_key: 'id',
+        write_disposition: 'merge',
+        columns: { deleted: { hard_delete: true }, aremoved__reason: { hard_delete: true } },
+        endpoint: {
+          data_selector: 'items',
+          paginator: { type: 'cursor', cursor_path: 'page', cursor_param: 'page', stop_when_missing: true },
+          incremental,
+          ...endpoint,
+        },
+      },
+    ],
+  } as unknown as RestApiConfig
+}
+
+/** Runs once for each of the answers, with one dataset, and fails at a request that has none. */
+async function runs(
+  incremental: object,
+  answer: (url: URL, number: number) => Answer,
+  count: number,
+  endpoint?: object,
+) {
+  const api = await testApi(url => answer(url, api.asked.length))
+  const made = await prepared(document(api.origin, incremental, endpoint))
+  const done: Awaited<ReturnType<typeof run>>[] = []
+  for (let number = 1; number <= count; number++) done.push(await run(made))
+  return { api, made, done, last: done.at(-1) as Awaited<ReturnType<typeof run>> }
+}
+
+const idsOf = async (one: Awaited<ReturnType<typeof run>>) =>
+  (await one.rows('things')).map(({ id }) => Number(id)).toSorted()
+const tokenOf = async (one: Awaited<ReturnType<typeof runs>>, path = 'sync') =>
+  Object.values((await one.made.dataset().state())?.sources ?? {})[0]?.resources?.things?.incremental?.[path]
+
+describe('a sync token', () => {
+  it('is sent by the next run, moves with it, and entries that say so delete rows', async () => {
+    const answers: readonly object[] = [
+      { items: [{ id: 1 }, { id: 2 }], page: 'p2' },
+      { items: [{ id: 3 }], sync: 's1' },
+      { items: [{ id: 2, deleted: true }, { id: 4 }], sync: 's2' },
+      { items: [], sync: 's3' },
+    ]
+    const made = await runs(byToken, (_url, number) => ({ json: answers[number - 1] }), 3)
+    expect(made.api.asked).toEqual(['GET /things', 'GET /things?page=p2', 'GET /things?sync=s1', 'GET /things?sync=s2'])
+    expect(await idsOf(made.last)).toEqual([1, 3, 4])
+    expect(made.done.map(({ result }) => result.receipts[0]?.verdict)).toEqual(['complete', 'complete', 'complete'])
+    expect(await tokenOf(made)).toEqual({ initial_value: null, last_value: 's3', unique_hashes: [], start_value: 's2' })
+  })
+
+  it('may be a link, which is followed as it is', async () => {
+    const made = await runs(
+      byLink,
+      ({ pathname, origin }) =>
+        pathname === '/things'
+          ? { json: { items: [{ id: 1 }, { id: 2 }], '@odata.deltaLink': `${origin}/delta?$token=d1` } }
+          : {
+              json: {
+                items: [{ id: 2, '@removed': { reason: 'deleted' } }],
+                '@odata.deltaLink': `${origin}/delta?$token=d2`,
+              },
+            },
+      2,
+    )
+    expect(made.api.asked).toEqual(['GET /things', 'GET /delta?$token=d1'])
+    expect(await idsOf(made.last)).toEqual([1])
+  })
+
+  it('goes into the body where a placeholder is', async () => {
+    const made = await runs({ token_path: 'sync' }, () => ({ json: { items: [{ id: 1 }], sync: 7 } }), 2, {
+      method: 'POST',
+      json: { cursor: '{incremental.last_value}' },
+    })
+    expect(made.api.asked.map(text => text.replace(/^\S+ \S+ /, ''))).toEqual(['{"cursor":null}', '{"cursor":7}'])
+  })
+
+  it.each([
+    ['410', byToken, { status: 410, json: { error: 'gone' } }],
+    [
+      'a named error',
+      { ...byToken, token_expired: { status: 400, body: 'INVALID_CURSOR' } },
+      { status: 400, json: { code: 'INVALID_CURSOR' } },
+    ],
+    [
+      'an error with status 200',
+      { ...byToken, token_expired: { body: 'TOKEN_EXPIRED' } },
+      { json: { error: 'TOKEN_EXPIRED' } },
+    ],
+  ])('that expired means that everything is read again, once: %s', async (_what, incremental, refusal) => {
+    const made = await runs(
+      incremental,
+      ({ searchParams }, number) =>
+        searchParams.has('sync') ? refusal : { json: { items: [{ id: number }], sync: `s${number}` } },
+      2,
+    )
+    expect(made.api.asked).toEqual(['GET /things', 'GET /things?sync=s1', 'GET /things'])
+    const [receipt] = made.last.result.receipts
+    expect(receipt).toMatchObject({
+      verdict: 'complete',
+      reasons: [expect.stringContaining('no longer knows the sync token')],
+    })
+    expect(made.last.events).toContainEqual(expect.objectContaining({ type: 'warning', code: 'token_expired' }))
+    expect(await tokenOf(made)).toMatchObject({ last_value: 's3' })
+  })
+
+  it('that is refused without being sent fails the run', async () => {
+    const api = await testApi(() => ({ status: 410, json: {} }))
+    await expect(run(await prepared(document(api.origin, byToken)))).rejects.toMatchObject({ code: 'http_status' })
+    expect(api.asked).toHaveLength(1)
+  })
+
+  it.each([
+    ['another page is told of', { items: [{ id: 2 }], sync: 's2', has_more: true }],
+    ['a total is larger', { items: [{ id: 2 }], sync: 's2', total: 9 }],
+  ])('stays where the end is not proven: %s', async (_what, second) => {
+    const made = await runs(
+      byToken,
+      (_url, number) => ({ json: number === 1 ? { items: [{ id: 1 }], sync: 's1' } : second }),
+      2,
+    )
+    expect(made.last.result.receipts[0]?.verdict).toBe('unproven')
+    expect(await tokenOf(made)).toMatchObject({ last_value: 's1' })
+  })
+
+  it('stays where a run was limited', async () => {
+    const api = await testApi(() => ({ json: { items: [{ id: 1 }], sync: 's1', page: 'p2' } }))
+    const made = await prepared(document(api.origin, byToken))
+    await run(made, { maxPages: 1 })
+    expect((await made.dataset().state())?.sources ?? {}).toEqual({})
+  })
+
+  it.each<[string, object, object, string]>([
+    ['is not there', byToken, { items: [], synk: 's1' }, 'did you mean "synk"?'],
+    ['is null', byToken, { items: [], sync: null }, 'but is null'],
+    ['is a list', byToken, { items: [], sync: [1] }, 'but is a list'],
+    [
+      'leads elsewhere',
+      byLink,
+      { items: [], '@odata.deltaLink': 'https://evil.example/x?token=t' },
+      'client.allowed_hosts',
+    ],
+  ])('that %s is an error, and nothing is kept', async (_what, incremental, json, problem) => {
+    const api = await testApi(() => ({ json }))
+    const made = await prepared(document(api.origin, incremental))
+    await expect(run(made)).rejects.toThrow(problem)
+    expect(api.asked).toHaveLength(1)
+  })
+
+  it('is shown by the plan', async () => {
+    const made = await runs(byToken, () => ({ json: { items: [{ id: 1 }], sync: 's1' } }), 1)
+    const { resources } = await made.made.plan()
+    expect(JSON.stringify(resources)).toContain('sync=s1')
+  })
+})
+
+describe('the document', () => {
+  it.each([
+    [{ token_pth: 'x' }, 'token_path'],
+    [{ initial_value: 1 }, 'is missing'],
+    [{ cursor_path: 'a', token_path: 'b' }, 'leave one out'],
+    [{ next_url_path: 'a', token_param: 'b' }, 'needs `token_path`'],
+    [{ cursor_path: 'a', token_expired: { status: 410 } }, 'needs `token_path`'],
+    [{ token_path: 'a', lag: 5 }, 'is of no use'],
+    [{ token_path: 'a[' }, 'JSONPath'],
+    [{ token_path: 'a', token_expired: {} }, 'needs `status` or `body`'],
+    [{ token_path: 'a', token_expired: { stauts: 410 } }, 'status'],
+  ])('is refused with what is wrong: %j', (incremental, problem) => {
+    expect(() => things('https://api.example', { incremental })).toThrow(problem)
+  })
+})
