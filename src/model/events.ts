@@ -111,5 +111,6 @@ export type WarningCode =
   | 'lock_waited_for'
   | 'lock_taken_over'
   | 'deletes_skipped'
+  | 'rows_discarded'
   | 'path_unmatched'
   | 'other'

@@ -47,7 +47,13 @@ async function checkFile(file: string, options: PipelineOverrides, context: Comm
     })
     tellDone(out, printable(`${pipeline.name}: the file is valid, its secrets were found`))
     for (const note of notes) tell(err, printable(note))
-    for (const checked of resources) for (const line of checkedLines(checked, out)) out.line(line)
+    for (const checked of resources) {
+      for (const line of checkedLines(checked, out)) out.line(line)
+      const columns = checked.mixedNumbers.map(key => `${JSON.stringify(key)}: { data_type: double }`).join(', ')
+      const why = `${checked.resource}: whole numbers and fractions came under one key; the first one would choose the type`
+      if (columns !== '')
+        tell(err, printable(`hint: ${why}. Write \`columns: { ${columns} }\` (or decimal) in the resource.`))
+    }
   }
   return 0
 }

@@ -59,7 +59,8 @@ const COLUMNS = [
   { title: 'verdict' },
   { title: 'records', align: 'right' },
   { title: 'rows', align: 'right' },
-  { title: 'deleted', align: 'right' },
+  { title: 'deleted', align: 'right', mayGoBelow: true },
+  { title: 'discarded', align: 'right', mayGoBelow: true },
 ] as const
 
 function cellsOf({ loadId, committedAt, receipts }: PastLoad): string[] {
@@ -72,6 +73,7 @@ function cellsOf({ loadId, committedAt, receipts }: PastLoad): string[] {
     sum(({ records }) => records),
     sum(({ rows }) => Object.values(rows).reduce((total, count) => total + count, 0)),
     sum(({ deleted = 0 }) => deleted),
+    sum(({ discardedRows }) => discardedRows),
   ]
 }
 

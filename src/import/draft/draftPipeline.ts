@@ -15,6 +15,7 @@ import {
   secretText,
   text,
 } from '../../model/optionKinds.js'
+import { mixedNumbers } from '../../schema/mixedNumbers.js'
 import { addressOf, fromTheBeginning, type Param, positionKind } from './address.js'
 import { askPage, type DraftAnswer, type DraftContext, type DraftList } from './answer.js'
 import type { FirstPage } from './candidates.js'
@@ -113,6 +114,7 @@ export async function draftPipeline(options: DraftOptions): Promise<PipelineDraf
     selector: answer.selector,
     paging,
     keys: candidateKeys(records, name),
+    mixed: mixedNumbers(records),
     cursors: candidateCursors(records),
   }
   const secretName = secretField(list.auth) === undefined ? undefined : list.secretName
@@ -190,7 +192,7 @@ async function pageOne(params: readonly Param[], list: DraftList, context: Draft
   throw new DataError('selector', 'The answer has no content: give the address of a list that has some')
 }
 
-function summary({ records, selector, paging, keys, cursors, moved }: DraftFindings): string[] {
+function summary({ records, selector, paging, keys, mixed, cursors, moved }: DraftFindings): string[] {
   const { config, certainty, why, question } = paging
   const [key] = keys
   return [
@@ -202,6 +204,7 @@ function summary({ records, selector, paging, keys, cursors, moved }: DraftFindi
     `paginator${config === undefined ? '' : ` ${config.type}`}: ${certainty}; ${why}`,
     ...(question === undefined ? [] : [`question: ${question}`]),
     key === undefined ? 'no primary key was found' : `primary_key ${key}: different in every record`,
+    ...(mixed.length === 0 ? [] : [`whole numbers and fractions, so double: ${mixed.join(', ')}`]),
     cursors.length === 0 ? 'no cursor was found' : `cursor candidates: ${cursors.map(({ path }) => path).join(', ')}`,
   ]
 }

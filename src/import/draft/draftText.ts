@@ -23,6 +23,8 @@ export interface DraftFindings {
   readonly selector: { readonly path: string; readonly why: string }
   readonly paging: PagingFinding
   readonly keys: readonly string[]
+  /** Keys with whole numbers and fractions. */
+  readonly mixed: readonly string[]
   readonly cursors: readonly CursorCandidate[]
 }
 
@@ -31,7 +33,7 @@ export function draftText(found: DraftFindings): string {
   const { name, schema, destination, baseUrl, path, selector } = found
   return [
     `# yaml-language-server: $schema=${schema}`,
-    `# Drafted by \`sluice init\` from one page of ${found.records} records. \`sluice plan\` says what it would ask.`,
+    `# Drafted by \`sluice init\` from ${found.compared} records. \`sluice plan\` says what it would ask.`,
     yaml({ name, destination, dataset: `${name}_dataset` }),
     '',
     'source:',
@@ -43,6 +45,7 @@ export function draftText(found: DraftFindings): string {
     '  resources:',
     yaml({ name }, 6).replace('      name', '    - name'),
     ...keyLines(found),
+    ...columnLines(found),
     '      endpoint:',
     yaml({ path: asTemplate(path) }, 8),
     ...paramLines(found),
@@ -89,6 +92,14 @@ function keyLines({ keys, compared }: DraftFindings): string[] {
   ]
 }
 
+function columnLines({ mixed }: DraftFindings): string[] {
+  if (mixed.length === 0) return []
+  return [
+    ...comment('Whole numbers and fractions came. Where every digit counts, as with money, take `decimal`.', 6),
+    yaml({ columns: Object.fromEntries(mixed.map(key => [key, { data_type: 'double' }])) }, 6),
+  ]
+}
+
 function paramLines({ params, paging }: DraftFindings): string[] {
   const kept = params.filter(([name]) => !paging.sends.includes(name))
   return kept.length === 0 ? [] : [yaml({ params: requestParams(kept) }, 8)]
@@ -99,7 +110,8 @@ function cursorLines({ cursors }: DraftFindings): string[] {
   if (cursor === undefined) return []
   const also = others.length === 0 ? '' : ` (or ${others.map(({ path }) => path).join(', ')})`
   return [
-    ...comment(`To load only what is new, take the comments off; start_param is the API's name for it${also}.`, 8),
+    ...comment(`To load only what is new, take the comments off${also}.`, 8),
+    ...comment('`since` is a guess: write the name that the documentation of the API has for it.', 8),
     ...comment(
       yaml({ incremental: { cursor_path: cursor.path, initial_value: cursor.least, start_param: 'since' } }),
       8,

@@ -375,7 +375,7 @@ export class Evolver {
     this.#cells.warnOnce(
       'variant_column',
       `${table.name}.${column.name}`,
-      `Column ${table.name}.${field.name}${type === undefined ? '' : ` is ${type} and`} cannot take every ${kind} that came: those are in the new column ${column.name}; declare a type that holds all of them, or make the values alike with a \`map\` step`,
+      `Column ${table.name}.${field.name}${type === undefined ? '' : ` is ${type} and`} cannot take every ${kind} that came: those are in the new column ${column.name}; ${allInOne(table, field.name, [type, column.data_type])}`,
     )
   }
 
@@ -390,6 +390,17 @@ export class Evolver {
     return place === undefined ? { name, columns } : { name, columns, parent: place.parent.name }
   }
 }
+
+/** What to write so that all values go into one column. */
+function allInOne({ parent }: TableSchema, name: string, types: readonly (DataType | undefined)[]): string {
+  const numbers = types.every(type => type !== undefined && NUMBERS.has(type))
+  const isExact = types.includes('decimal') || types.includes('wei')
+  const column = `${/^\w+$/.test(name) ? name : JSON.stringify(name)}: { data_type: ${!numbers ? 'text' : isExact ? 'decimal' : 'double'} }`
+  const place = parent === undefined ? 'in the resource' : 'in `nested_hints` of the resource'
+  return `to have all in one column, write \`columns: { ${column} }\` ${place}, and run once with --full-refresh`
+}
+
+const NUMBERS: ReadonlySet<DataType> = new Set<DataType>(['bigint', 'double', 'decimal', 'wei'])
 
 function quoted(key: string): string {
   return JSON.stringify(shortened(key))

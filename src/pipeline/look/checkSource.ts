@@ -3,6 +3,7 @@ import type { JsonObject, JsonValue } from '../../json/value.js'
 import type { RunEvent } from '../../model/events.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import type { Page, Resource } from '../../model/source.js'
+import { mixedNumbers } from '../../schema/mixedNumbers.js'
 import { openWindow } from '../run/incremental/incremental.js'
 import { planResources } from '../run/planResources.js'
 import { located, runSteps } from '../run/steps.js'
@@ -28,6 +29,8 @@ export interface CheckedResource {
   readonly sample: JsonValue | undefined
   /** What Sluice guessed: paginator, selector. */
   readonly guesses: readonly string[]
+  /** Keys without a declared type that have whole numbers and fractions: the fractions would get a column of their own. */
+  readonly mixedNumbers: readonly string[]
 }
 
 /**
@@ -54,18 +57,17 @@ export async function checkSource(setup: PipelineSetup, options: CheckOptions): 
       })
       const step = await pages.next()
       const page = step.done ? undefined : step.value
-      const sample = page === undefined ? undefined : firstRecord(resource, page)
+      const records = page === undefined ? [] : recordsOf(resource, page)
+      const [sample] = records
       await pages.return({ end: 'limited', reason: 'checked' })
       resources.push({
         resource: resource.name,
         records: page?.count ?? 0,
         announced: page?.announced,
-        keys:
-          sample !== null && typeof sample === 'object' && !Array.isArray(sample)
-            ? Object.keys(sample as JsonObject)
-            : [],
+        keys: sample !== undefined && isObject(sample) ? Object.keys(sample) : [],
         sample,
         guesses,
+        mixedNumbers: mixedNumbers(records.filter(isObject)).filter(key => !isTyped(resource, key)),
       })
     }
   } finally {
@@ -75,14 +77,26 @@ export async function checkSource(setup: PipelineSetup, options: CheckOptions): 
 }
 
 /** The first of the records that the steps keep. */
-function firstRecord(resource: Resource, page: Page): JsonValue | undefined {
+function recordsOf(resource: Resource, page: Page): readonly JsonValue[] {
   try {
     const { records } = runSteps(resource, resource.steps, page.records)
-    const [first] = elements(records, 0)
-    return first === undefined ? undefined : valueAt(records, first)
+    return elements(records, 0)
+      .slice(0, MOST_RECORDS)
+      .map(place => valueAt(records, place))
   } catch (error) {
     throw located(error, resource, page)
   }
+}
+
+/** More say little more. */
+const MOST_RECORDS = 1_000
+
+function isObject(value: JsonValue): value is JsonObject {
+  return value !== null && typeof value === 'object' && !Array.isArray(value)
+}
+
+function isTyped({ hints }: Resource, key: string): boolean {
+  return hints.columns?.some(({ name, data_type }) => name === key && data_type !== undefined) === true
 }
 
 const forgetful: ResponseJournal = {

@@ -8,7 +8,7 @@ import type { Receipt } from '../../model/receipt.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
 import { scrubbed } from '../../model/secrets/scrubber.js'
 import { type IncrementalHint, type Resource, ResourceNotes } from '../../model/source.js'
-import { type JudgedParent, type Judgement, judgeChild, judgeExpected } from '../../model/verdict.js'
+import { count, type JudgedParent, type Judgement, judgeChild, judgeExpected } from '../../model/verdict.js'
 import { createNormalizer } from '../../normalize/normalizer.js'
 import { resolveContract } from '../../schema/contracts.js'
 import type { Naming } from '../../schema/naming.js'
@@ -231,6 +231,11 @@ function conclude(
     const counted = resourceMeter.receipt(rows, judgements.get(name) as Judgement)
     // Receipts are stored and printed, and their reasons may quote the API.
     const receipt = { ...counted, ...variants, reasons: scrubbed(counted.reasons, setup.scrubber) }
+    const { discardedRows } = receipt
+    if (discardedRows > 0) {
+      const message = `${name}: ${count(discardedRows, 'row')} discarded: the schema contract does not admit them. Only ${count(sumOf(rows), 'row')} of it arrived`
+      emit({ type: 'warning', code: 'rows_discarded', resource: name, namesResource: true, message })
+    }
     emit({ type: 'resource_finished', resource: receipt.resource, receipt })
     return receipt
   })
@@ -314,6 +319,10 @@ function rowsOf(
   resource: string,
 ): Readonly<Record<string, number>> {
   return Object.fromEntries([...rowsByTable].filter(([table]) => rootResource(schema, table) === resource))
+}
+
+function sumOf(rows: Readonly<Record<string, number>>): number {
+  return Object.values(rows).reduce((sum, one) => sum + one, 0)
 }
 
 function variantsOf(

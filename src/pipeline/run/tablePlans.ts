@@ -65,6 +65,8 @@ interface Filler {
   readonly doubt: string | undefined
   /** Why something that should have been read was not. */
   readonly gap: string | undefined
+  /** Why keys arrived that have no row. Not even the part that was read is whole then. */
+  readonly discarded: string | undefined
 }
 
 /** Includes resources that take no part in the run: a table is complete only if all its resources are. */
@@ -80,7 +82,9 @@ export function fillersOf(
       const table = typeof tableName === 'function' ? undefined : naming.tablesPath(tableName)
       const one = opened.get(name)
       const gap = gapOf(name, one, judgements.get(name))
-      return [name, { table, doubt: gap ?? (one === undefined ? undefined : doubtOf(name, one)), gap }]
+      const discarded = one === undefined ? undefined : discardedOf(name, one)
+      const doubt = gap ?? (one === undefined ? undefined : doubtOf(name, one)) ?? discarded
+      return [name, { table, doubt, gap, discarded }]
     }),
   )
 }
@@ -92,11 +96,14 @@ function gapOf(name: string, opened: OpenResource | undefined, judgement: Judgem
 }
 
 /** Why rows may still exist that did not arrive, although everything planned was read. */
-function doubtOf(name: string, { cursor, meter: { lists, discardedRows } }: OpenResource): string | undefined {
+function doubtOf(name: string, { cursor, meter: { lists } }: OpenResource): string | undefined {
   if (cursor !== undefined) return `${name} was read inside the window of its cursor only`
   if (lists === 0) return `${name} was asked for nothing, as there was no parent record`
-  if (discardedRows > 0) return `rows of ${name} arrived that the schema contract does not admit`
   return undefined
+}
+
+function discardedOf(name: string, { meter: { discardedRows } }: OpenResource): string | undefined {
+  return discardedRows > 0 ? `rows of ${name} arrived that the schema contract does not admit` : undefined
 }
 
 function tablePlan(
@@ -156,7 +163,9 @@ function guard(
   const isPart = hasScope || [...table.columns.values()].some(column => column.merge_key === true)
   const own = fillers.get(opened.planned.resource.name)
   const others = [...fillers.values()].filter(filler => filler.table === table.name)
-  const doubt = [own, ...others].map(filler => (isPart ? filler?.gap : filler?.doubt)).find(why => why !== undefined)
+  const doubt = [own, ...others]
+    .map(filler => (isPart ? (filler?.gap ?? filler?.discarded) : filler?.doubt))
+    .find(why => why !== undefined)
   return doubt === undefined
     ? {}
     : { maxDeleteShare: opened.planned.resource.maxDeleteShare ?? DEFAULT_MAX_DELETE_SHARE }

@@ -1,0 +1,109 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, it } from 'vitest'
+import { sluice } from '../../src/cli/program.js'
+import { testApi, testFolder } from '../pipeline/api.js'
+import { screen } from './screen.js'
+
+/** The command in this process, on a list of records. */
+async function shop(): Promise<{
+  readonly api: string
+  readonly folder: string
+  readonly list: (records: readonly object[], more?: object) => Promise<void>
+  readonly command: (...args: readonly string[]) => Promise<{ exitCode: number; out: string; err: string }>
+}> {
+  const folder = await testFolder()
+  let records: readonly object[] = []
+  const api = await testApi(() => ({ json: records }))
+  const file = join(folder, 'shop.json')
+  return {
+    api: api.url,
+    folder,
+    async list(next, more = {}) {
+      records = next
+      const resource = { name: 'orders', primary_key: 'id', endpoint: { path: 'orders', paginator: 'single_page' } }
+      await writeFile(file, JSON.stringify({ client: { base_url: api.url }, resources: [{ ...resource, ...more }] }))
+    },
+    async command(name, ...args) {
+      const [out, err] = [screen(), screen()]
+      const exitCode = await sluice([name ?? '', ...(name === 'init' ? [] : [file]), ...args], {
+        terminal: { out, err },
+        version: '0.0.0',
+        signal: new AbortController().signal,
+        now: () => 0,
+      })
+      return { exitCode, out: out.text(), err: err.text() }
+    },
+  }
+}
+
+it('rows that the contract discards are said by the run and counted in the history', async () => {
+  const { list, command } = await shop()
+  const contract = { schema_contract: { columns: 'discard_row' } }
+  await list([{ id: 1 }], contract)
+  expect(await command('run')).toMatchObject({ exitCode: 0 })
+  await list([{ id: 1, extra: true }, { id: 2 }, { id: 3, extra: true }], contract)
+  const run = await command('run')
+  expect(run.exitCode).toBe(0)
+  expect(run.err).toMatch(/orders: 2 rows discarded: the schema contract does not admit them/)
+  const history = await command('history')
+  expect(history.out).toMatch(/^load .* discarded$/m)
+  expect(history.out).toMatch(/ complete +3 +1 +0 +2$/m)
+})
+
+it('a merge that deletes what is absent does not take the rows of discarded records away', async () => {
+  const { list, command } = await shop()
+  const more = {
+    write_disposition: { disposition: 'merge', strategy: 'cdc' },
+    merge_key: 'shop',
+    schema_contract: { columns: 'discard_row' },
+  }
+  await list(
+    [1, 2, 3].map(id => ({ id, shop: 1 })),
+    more,
+  )
+  expect(await command('run')).toMatchObject({ exitCode: 0 })
+  await list(
+    [
+      { id: 1, shop: 1, extra: true },
+      { id: 2, shop: 1 },
+      { id: 3, shop: 1 },
+    ],
+    more,
+  )
+  const run = await command('run')
+  expect(run).toMatchObject({ exitCode: 1 })
+  expect(run.err).toContain('too_many_deletes')
+  expect((await command('query', 'SELECT id FROM orders ORDER BY id', '--csv')).out).toBe('id\n1\n2\n3\n')
+})
+
+const PRICES = [
+  { id: 1, total: 10, whole: 1, rate: 1.5 },
+  { id: 2, total: 11.37, whole: 2, rate: 2.5 },
+]
+
+it('the warning of a column for values that did not fit holds what to write; that ends it', async () => {
+  const { list, command } = await shop()
+  await list(PRICES)
+  const run = await command('run')
+  expect(run.err).toContain('write `columns: { total: { data_type: double } }` in the resource')
+  expect(run.err).toContain('--full-refresh')
+  await list(PRICES, { columns: { total: { data_type: 'double' } } })
+  const again = await command('run', '--full-refresh')
+  expect(again).toMatchObject({ exitCode: 0 })
+  expect(again.err).not.toContain('did not fit')
+  const { out } = await command('query', 'SELECT id, total FROM orders ORDER BY id', '--csv')
+  expect(out).toBe('id,total\n1,10\n2,11.37\n')
+})
+
+it('check and init propose the type before the first load', async () => {
+  const { api, folder, list, command } = await shop()
+  await list(PRICES)
+  expect((await command('check')).err).toMatch(/hint: orders: .* `columns: \{ "total": \{ data_type: double \} \}`/)
+  await list(PRICES, { columns: { total: { data_type: 'decimal' } } })
+  expect((await command('check')).err).not.toContain('hint:')
+  const out = join(folder, 'draft.yaml')
+  expect(await command('init', '--url', `${api}/orders`, '--auth', 'none', '--out', out)).toMatchObject({ exitCode: 0 })
+  const { readFile } = await import('node:fs/promises')
+  expect(await readFile(out, 'utf8')).toMatch(/^ {6}columns:\n {8}total:\n {10}data_type: double\n/m)
+})
