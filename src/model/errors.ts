@@ -1,3 +1,5 @@
+import type { Receipt } from './receipt.js'
+
 /**
  * Errors are grouped by what the reader does next. Each says what failed, where, and what to do. `message` is complete
  * and safe to print: it never holds a secret or a stack.
@@ -140,6 +142,8 @@ export class DataError extends SluiceError {
   readonly resource: string | undefined
   /** Configuration path, or table and column, that the value belongs to. */
   readonly path: string | undefined
+  /** With the code `incomplete`: what the run read of each resource. Nothing of it was committed. */
+  readonly receipts?: readonly Receipt[] | undefined
 
   constructor(
     code: Extract<
@@ -160,12 +164,14 @@ export class DataError extends SluiceError {
     details: {
       readonly resource?: string | undefined
       readonly path?: string | undefined
+      readonly receipts?: readonly Receipt[] | undefined
       readonly cause?: unknown
     } = {},
   ) {
     super(code, message, { cause: details.cause })
     this.resource = details.resource
     this.path = details.path
+    if (details.receipts !== undefined) this.receipts = details.receipts
   }
 }
 

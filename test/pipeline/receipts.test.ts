@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { sluice } from '../../src/cli/program.js'
-import { pipeline, restApi } from '../../src/index.js'
+import { DataError, duckdb, pipeline, restApi } from '../../src/index.js'
 import { screen } from '../cli/screen.js'
 import { startPostgres } from '../destinations/postgresServer.js'
 import { testApi, testFolder } from './api.js'
@@ -70,4 +70,29 @@ test('the command says how many rows were deleted', async () => {
   expect(await run()).toContain('items: 1 row deleted')
   ids = [1]
   expect(await run()).toContain('items: 2 rows deleted')
+})
+
+test('a run that fails as incomplete gives its receipts', async () => {
+  const folder = await testFolder()
+  const api = await testApi(url => ({
+    json: { items: url.searchParams.get('offset') === '0' ? [{ id: 1 }] : [], total: 3 },
+  }))
+  const shops = pipeline({
+    name: 'shops',
+    source: restApi(
+      {
+        client: { base_url: api.url },
+        resources: [{ name: 'items', endpoint: { paginator: { type: 'offset', limit: 1 } } }],
+      },
+      { env: {} },
+    ),
+    destination: duckdb(join(folder, 'shops.duckdb')),
+    home: join(folder, 'home'),
+  })
+  const failure: unknown = await shops.run().catch((error: unknown) => error)
+  expect(failure).toBeInstanceOf(DataError)
+  expect(failure).toMatchObject({
+    code: 'incomplete',
+    receipts: [{ resource: 'items', verdict: 'incomplete', records: 1, announced: 3 }],
+  })
 })

@@ -342,7 +342,7 @@ function refuseIncomplete(receipts: readonly Receipt[], options: RunOptions): vo
   throw new DataError(
     'incomplete',
     `${missing.map(({ resource, reasons }) => `${resource} is incomplete: ${reasons.join('; ')}`).join('\n')}\nNothing was committed. Look at the API, or allow incomplete loads to commit all the same.`,
-    { resource: first?.resource },
+    { resource: first?.resource, receipts },
   )
 }
 
