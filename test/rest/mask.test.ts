@@ -324,6 +324,14 @@ describe('a mask that would break the run is refused', () => {
       /no mask sees/,
     ],
     [
+      'a sync token',
+      people({
+        mask: { token: 'drop' },
+        endpoint: { incremental: { token_path: 'sync.token', token_param: 'token' } },
+      }),
+      /`sync\.token` is the cursor/,
+    ],
+    [
       'the field that leads to the next page',
       people({
         mask: { id: 'hash' },

@@ -160,6 +160,12 @@ describe('a shape that cannot work is refused before the first request', () => {
   })
 })
 
+test('a sync token need not be selected: it is not in the records', () => {
+  const incremental = { token_path: 'next_token', token_param: 'token' }
+  const document = orders('https://api.example.com', { select: ['id'], endpoint: { incremental } })
+  expect(() => restApi(document, { env: {}, cwd: tmpdir() })).not.toThrow()
+})
+
 describe('expressions', () => {
   const record = parseJson(
     Buffer.from(

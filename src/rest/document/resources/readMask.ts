@@ -2,7 +2,7 @@ import { Secret } from '../../../model/secrets/secret.js'
 import type { IncrementalHint, TableHints } from '../../../model/source.js'
 import { isShortSalt, type MaskModel, SHORTEST_SALT } from '../../mask/maskHash.js'
 import { type MaskRule, maskWays, meets, meetsAnywhere } from '../../mask/maskRules.js'
-import type { EndpointModel } from '../model.js'
+import type { EndpointModel, IncrementalModel } from '../model.js'
 import { formatPath, type Problems, type PropertyPath } from '../problems.js'
 import type { MergedResource } from './mergeResource.js'
 
@@ -45,7 +45,7 @@ export function checkMask(
   }: {
     readonly mask: MaskModel | undefined
     readonly hints: TableHints
-    readonly incremental: { readonly hint: IncrementalHint } | undefined
+    readonly incremental: Pick<IncrementalModel, 'hint' | 'token'> | undefined
   },
   merged: MergedResource,
   problems: Problems,
@@ -53,7 +53,8 @@ export function checkMask(
   for (const rule of mask?.rules ?? []) {
     const at = merged.where('mask', rule.text)
     const cursor = incremental?.hint.cursorPath
-    if (cursor !== undefined && meets(rule, cursor)) {
+    const isMet = incremental?.token === undefined ? meets : meetsAnywhere
+    if (cursor !== undefined && isMet(rule, cursor)) {
       problems.add(at, `\`${cursor}\` is the cursor, which must stay as the API sends it; choose another cursor_path`)
     }
     if (rule.kind !== 'hash') {

@@ -1,9 +1,9 @@
 import { pathPattern } from '../../../json/path.js'
 import type { JsonObject, JsonValue } from '../../../json/value.js'
-import type { IncrementalHint, ProcessingStep, TableHints } from '../../../model/source.js'
+import type { ProcessingStep, TableHints } from '../../../model/source.js'
 import { compileExpression, type Expression } from '../../shape/expression.js'
 import { type MemberTree, type Reshaping, reshaped } from '../../shape/reshape.js'
-import type { ShapeModel } from '../model.js'
+import type { IncrementalModel, ShapeModel } from '../model.js'
 import { formatPath, type Problems, type PropertyPath } from '../problems.js'
 import type { MergedResource } from './mergeResource.js'
 
@@ -143,14 +143,17 @@ export function checkShapedKeys(
   }: {
     readonly shape: ShapeModel | undefined
     readonly hints: TableHints
-    readonly incremental: { readonly hint: IncrementalHint } | undefined
+    readonly incremental: Pick<IncrementalModel, 'hint' | 'token'> | undefined
   },
   merged: MergedResource,
   problems: Problems,
 ): void {
   if (shape === undefined || merged.keys.processing_steps != null) return
   const needed = [
-    ...(incremental === undefined ? [] : [['the cursor', incremental.hint.cursorPath] as const]),
+    // A token is not in the records.
+    ...(incremental === undefined || incremental.token !== undefined
+      ? []
+      : [['the cursor', incremental.hint.cursorPath] as const]),
     ...[hints.primaryKey, hints.mergeKey, incremental?.hint.primaryKey]
       .flat()
       .flatMap(name => (name === undefined ? [] : [['part of a key', name] as const])),
