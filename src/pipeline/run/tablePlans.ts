@@ -10,7 +10,7 @@ import { filledCondition, OPTION_STRATEGIES } from '../../schema/mergeConditions
 import type { Naming } from '../../schema/naming.js'
 import type { MergeStrategy, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
 import { columnName } from '../../schema/tableHints.js'
-import type { ExpectationCheck } from './expectations.js'
+import type { ExpectationCheck } from './expectationCheck.js'
 import type { CursorTracker } from './incremental/incremental.js'
 import type { Meter } from './meter.js'
 import { deletionOf, type PlannedResource, parentOf } from './planResources.js'
