@@ -178,6 +178,7 @@ export type {
   SinglePagePaginatorConfig,
   SourceConfig,
   SourcePipelineConfig,
+  TokenExpiredConfig,
   TsvFormatConfig,
   WaitFromConfig,
   WriteDispositionConfig,

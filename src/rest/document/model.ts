@@ -296,7 +296,7 @@ export interface ResponseActionModel extends AnswerCondition {
 }
 
 /** A sync token: what the last answer of a list gives for the next run. */
-export interface TokenModel {
+interface TokenModel {
   /** It is a link, with which the next run begins. */
   readonly isUrl: boolean
   /** The answer to a token that is no longer known. */
