@@ -235,7 +235,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
       exit(await planCommand(file, options, context))
     })
 
-  command(program, 'doctor')
+  ofFile(command(program, 'doctor'))
     .description('check this machine, and what a file needs; says how to fix what it finds')
     .argument('[file]', 'pipeline file')
     .option('--request', 'also request one page from the API')
@@ -257,8 +257,8 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
 
   command(program, 'explain')
     .description('explain the code of an error or a warning, and what to do')
-    .argument('<code>', 'as in config or rate_limit')
-    .action(async (code: string) => {
+    .argument('[code]', 'as in config or rate_limit; without one, list them all')
+    .action(async (code: string | undefined) => {
       const { explainCommand } = await import('./commands/explain.js')
       exit(await explainCommand(code, context))
     })

@@ -1,9 +1,10 @@
-import { constants } from 'node:fs'
+import { constants, statSync } from 'node:fs'
 import { access, readFile, statfs } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { ConfigError } from '../model/errors.js'
 import type { Clock } from '../model/source.js'
+import { envFilePath } from './envFile.js'
 import { type Environment, isSet } from './environment.js'
 import { secretFiles } from './secretFiles.js'
 
@@ -131,6 +132,7 @@ function secretFindings(env: Environment, folders: readonly string[]): Finding[]
   try {
     const files = secretFiles(env, folders, message => void open.add(message))
     const found = files.filter(({ tables }) => tables !== undefined).map(({ path }) => path)
+    found.push(...[...new Set(folders.map(envFilePath))].filter(isFile))
     if (open.size > 0) {
       return [...open].map(message => {
         const [says = message, cure = ''] = message.split('; ')
@@ -143,6 +145,11 @@ function secretFindings(env: Environment, folders: readonly string[]): Finding[]
     if (!(error instanceof ConfigError)) throw error
     return [{ check, status: 'failed', says: error.message, cure: 'Mend that file: key = "value", one a line.' }]
   }
+}
+
+/** Python's tools call a folder `.env`. */
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
 }
 
 function proxyFindings(env: Environment): Finding[] {

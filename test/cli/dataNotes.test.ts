@@ -107,3 +107,28 @@ it('check and init propose the type before the first load', async () => {
   const { readFile } = await import('node:fs/promises')
   expect(await readFile(out, 'utf8')).toMatch(/^ {6}columns:\n {8}total:\n {10}data_type: double\n/m)
 })
+
+it('explain lists the codes, and leads from the key to the code', async () => {
+  const [out, err] = [screen(), screen()]
+  const explain = (...args: readonly string[]) =>
+    sluice(['explain', ...args], {
+      terminal: { out, err },
+      version: '0.0.0',
+      signal: new AbortController().signal,
+      now: () => 0,
+    })
+  expect(await explain()).toBe(0)
+  expect(out.visible()).toEqual(expect.arrayContaining(['config', 'rate_limit', 'rows_discarded']))
+  expect(await explain('schema_contract')).toBe(2)
+  expect(err.text()).toMatch(/^error: there is no code schema_contract; did you mean contract\?$/m)
+})
+
+it('doctor looks at the profile that is named, and finds a .env', async () => {
+  const { folder, command, list } = await shop()
+  await list([])
+  await writeFile(join(folder, '.env'), 'API_KEY=1\n', { mode: 0o600 })
+  const wrong = await command('doctor', '--profile', 'prod')
+  expect(wrong.out).toMatch(/profile/)
+  expect(wrong.out).toContain(join(folder, '.env'))
+  expect(wrong.out).not.toContain('there is no file of secrets')
+})

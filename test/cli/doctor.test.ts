@@ -96,7 +96,7 @@ describe('says what to mend, and no secret', () => {
     await writeFile(join(folder, 'm.yaml'), shops('http://127.0.0.1:9'))
     const { failed, of } = await doctor(['m.yaml'])
     expect(failed).toMatchObject([
-      { check: 'secrets', says: expect.stringContaining('`api_key` is missing') as string },
+      { check: 'references', says: expect.stringContaining('`api_key` is missing') as string },
     ])
     expect(of('dataset')).toMatchObject([
       { status: 'ok', says: expect.stringContaining('nothing is loaded') as string },

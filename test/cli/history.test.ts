@@ -48,5 +48,5 @@ it('sluice history lists the loads, newest first, and prints the receipts of one
   })
   const unknown = await sluice(['history', 'shops.yaml', '1.5'])
   expect(unknown).toMatchObject({ exitCode: 1, stdout: '' })
-  expect(unknown.stderr).toContain('There is no load 1.5')
+  expect(unknown.stderr).toContain('error: there is no load 1.5')
 })

@@ -883,6 +883,30 @@ it('sends the secret with every question, and prints it nowhere', async () => {
   expect(printed + (await readFile(file, 'utf8'))).not.toContain('s3cr3t')
 })
 
+it('asks again where an API that counts refuses the question for page 2 once', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-init-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  let refused = 0
+  const api = await testApi(url => {
+    const offset = number(url, 'offset', 0)
+    if (offset > 0 && refused++ === 0) return { status: 429, headers: { 'retry-after': '0' }, json: {} }
+    return { json: { items: part(offset), total: 25 } }
+  })
+  const file = join(folder, 'things.yaml')
+  const { exitCode, printed } = await command([
+    'init',
+    '--url',
+    `${api.origin}/things`,
+    '--auth',
+    'none',
+    '--out',
+    file,
+  ])
+  expect({ exitCode, printed }).toMatchObject({ exitCode: 0 })
+  expect(refused).toBeGreaterThan(1)
+  expect(await readFile(file, 'utf8')).toMatch(/Proven[\s\S]*type: offset/)
+})
+
 describe('asks a person', () => {
   /** Gives these answers, then leaves. */
   function person(...answers: string[]): Prompt & { readonly asked: string[] } {
@@ -919,7 +943,14 @@ describe('asks a person', () => {
   it('after it said what will happen, and before everything else whether the address leads to a list', async () => {
     const { folder, args } = await place()
     const api = await shop()
-    const prompt = person('api.example', '', `${api.origin}/wrong`, `${api.origin}/open`, 'apikey', 'none')
+    const prompt = person(
+      'api.example',
+      '127.0.0.1:80/orders',
+      `${api.origin}/wrong`,
+      `${api.origin}/open`,
+      'apikey',
+      'none',
+    )
     const { exitCode, printed } = await command(args, prompt)
     expect({ exitCode, asked: subjects(prompt.asked) }, printed).toEqual({
       exitCode: 0,
@@ -927,9 +958,10 @@ describe('asks a person', () => {
     })
     expect(printed.split('\n')[0]).toMatch(/^This writes a pipeline file/)
     expect(printed).toContain('expected the address of a list')
+    expect(printed.replace(/\s+/g, ' ')).toContain('write the http:// or https:// in front of 127.0.0.1:80')
     expect(printed).toContain(`404`)
     expect(prompt.asked[3]).toContain(`Enter to keep ${api.origin}/wrong`)
-    expect(prompt.asked.at(-1)).toContain('It must be one of none, bearer, api_key, http_basic.')
+    expect(prompt.asked.at(-1)).toContain('It must be one of none, bearer, api_key, http_basic.\nAuthentication')
     expect(printed).not.toMatch(/hint|journal|pages already/)
     expect(parse(await readFile(join(folder, 'a.yaml'), 'utf8'))).toMatchObject({
       source: { client: { base_url: api.origin } },
@@ -973,6 +1005,24 @@ describe('asks a person', () => {
     ])
     expect(printed).toContain('write found_nowhere = "…" into ')
     expect(await readFile(join(folder, '.sluice', 'secrets.toml'), 'utf8')).not.toContain('right')
+  })
+
+  it('again for the authentication where none was not enough, and proposes a token then', async () => {
+    const { args } = await place()
+    const api = await shop()
+    const prompt = person(`${api.origin}/things`, 'none', '', 'right')
+    const { exitCode, printed } = await command(args, prompt)
+    expect(exitCode, printed).toBe(0)
+    expect(subjects(prompt.asked)).toEqual(['Address', 'Authentication', 'Authentication', 'secret'])
+    expect(prompt.asked[1]).toContain('[bearer]')
+  })
+
+  it('for the name of a query parameter', async () => {
+    const { args } = await place()
+    const api = await shop()
+    const prompt = person(`${api.origin}/open`, 'api_key', 'query')
+    await command(args, prompt)
+    expect(prompt.asked.at(-1)).toBe('Name of the query parameter [api_key]: ')
   })
 
   it('for another file where one is there', async () => {

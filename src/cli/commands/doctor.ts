@@ -68,7 +68,7 @@ async function fileFindings(
   })
   if (!('done' in valid)) return [valid.finding]
   const findings: Finding[] = [valid.finding]
-  const complete = await attempt('secrets', async () => {
+  const complete = await attempt('references', async () => {
     const pipelines = await openPipelines(file, options, 'requests')
     return { pipelines, says: `every secret of ${file} was found` }
   })

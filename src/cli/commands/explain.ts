@@ -5,17 +5,21 @@ import { printable } from '../terminal/printable.js'
 import { tell } from '../terminal/tell.js'
 import type { CommandContext } from './command.js'
 
-/** `sluice explain CODE`: what the code of an error or of a warning means, and what to do. */
-export async function explainCommand(code: string, { terminal }: CommandContext): Promise<ExitCode> {
+/** `sluice explain [CODE]`: what the code of an error or of a warning means, and what to do. Without one, lists them. */
+export async function explainCommand(code: string | undefined, { terminal }: CommandContext): Promise<ExitCode> {
   const explained = explanations(await readFile(new URL('../../../docs/troubleshooting.md', import.meta.url), 'utf8'))
+  if (code === undefined) {
+    for (const known of [...explained.keys()].sort()) terminal.out.line(known)
+    return 0
+  }
   const text = explained.get(code)
   if (text !== undefined) {
     for (const line of text.split('\n')) tell(terminal.out, line, 0)
     return 0
   }
-  const meant = nearMiss(code, explained.keys())
+  const meant = [...explained.keys()].find(known => code.endsWith(`_${known}`)) ?? nearMiss(code, explained.keys())
   const hint = meant === undefined ? `; known are ${[...explained.keys()].join(', ')}` : `; did you mean ${meant}?`
-  tell(terminal.err, `There is no code ${printable(code)}${hint}`)
+  tell(terminal.err, `error: there is no code ${printable(code)}${hint}`)
   return 2
 }
 

@@ -31,7 +31,7 @@ export async function historyCommand(
     err.line(
       loadId === undefined
         ? nothingLoaded(pipeline)
-        : printable(`There is no load ${loadId}; sluice history ${file} lists them`),
+        : printable(`error: there is no load ${loadId}; sluice history ${file} lists them`),
     )
     return 1
   }

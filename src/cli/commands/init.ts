@@ -53,6 +53,10 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   ] as const
   const width = Math.max(...steps.map(([step]) => step.length))
   for (const [step, does] of steps) tell(out, printable(`  ${step.padEnd(width)}   ${does}`), width + 5)
+  tell(
+    out,
+    `For another list of this API, add a resource to this file. Or write another file with the same \`destination\` and \`dataset\`: then both load into one database.`,
+  )
   return 0
 }
 
@@ -87,20 +91,24 @@ async function interview(options: InitCommandOptions, prompt: Prompt, context: C
   const { err } = context.terminal
   tell(err, INTRODUCTION, 0)
   const settings = settingsOf(options, context.signal)
-  let url = await checkedAddress(settings, prompt, err)
+  let { url, wants } = await checkedAddress(settings, prompt, err)
   let auth: DraftAuth | undefined
   const fileFor = async (list: string) =>
     options.out ?? (await freeFile(options.name ?? addressOf(list).name, prompt, err))
   try {
     let file = await fileFor(url)
-    auth = await chosenAuth(options, prompt)
+    auth = await chosenAuth(options, prompt, wants)
     for (;;) {
       try {
         const { draft, isTyped } = await draftWithSecret({ ...settings, file, url, auth }, prompt, context)
         return { draft, file, isTyped }
       } catch (error) {
-        if (error instanceof NoSecret) auth = await chosenAuth(options, prompt)
-        else if (isRefusal(error)) {
+        if (error instanceof NoSecret) auth = await chosenAuth(options, prompt, wants)
+        else if (options.auth === undefined && hasNoAuth(auth) && isUnauthorized(error)) {
+          wants = true
+          tell(err, printable(error.message))
+          auth = await chosenAuth(options, prompt, wants)
+        } else if (isRefusal(error)) {
           tell(err, printable(error.message))
           const kept = url
           url = await askedAddress(prompt, err, kept)
@@ -116,6 +124,10 @@ async function interview(options: InitCommandOptions, prompt: Prompt, context: C
 
 function settingsOf({ secretName, name, destination, out }: InitCommandOptions, signal: AbortSignal) {
   return { secretName, name, destination, file: out, signal }
+}
+
+function hasNoAuth(auth: DraftAuth | undefined): boolean {
+  return auth === undefined || auth.type === 'none'
 }
 
 /** Whether the API refused something that another address may mend. */
@@ -155,16 +167,20 @@ function isUnauthorized(error: unknown): error is RequestError {
 }
 
 /** Asks for an address until the API answers there with a list or wants credentials, or the person keeps it. */
-async function checkedAddress(settings: Omit<DraftOptions, 'url'>, prompt: Prompt, output: Output): Promise<string> {
+async function checkedAddress(
+  settings: Omit<DraftOptions, 'url'>,
+  prompt: Prompt,
+  output: Output,
+): Promise<{ readonly url: string; readonly wants: boolean }> {
   const { wantsCredentials } = await import('../../import/draft/draftPipeline.js')
   let refused: string | undefined
   for (;;) {
     const url = await askedAddress(prompt, output, refused)
-    if (url === refused) return url
+    if (url === refused) return { url, wants: false }
     try {
       const wants = await wantsCredentials({ ...settings, url })
       output.line(wants ? 'The API wants credentials.' : 'The API answers.')
-      return url
+      return { url, wants }
     } catch (error) {
       if (!isRefusal(error)) throw error
       output.line(printable(error.message))
@@ -217,8 +233,13 @@ function asCommand(
   return `init ${flags.map(([flag, value]) => `--${flag} ${inQuotes(value)}`).join(' ')}`
 }
 
-async function chosenAuth(options: InitCommandOptions, prompt: Prompt | undefined): Promise<DraftAuth | undefined> {
-  const type = options.auth ?? (prompt === undefined ? undefined : await askedType(prompt))
+/** `wants`: the API refused a request without credentials. */
+async function chosenAuth(
+  options: InitCommandOptions,
+  prompt: Prompt | undefined,
+  wants = false,
+): Promise<DraftAuth | undefined> {
+  const type = options.auth ?? (prompt === undefined ? undefined : await askedType(prompt, wants))
   switch (type) {
     case undefined:
       return undefined
@@ -234,19 +255,18 @@ async function chosenAuth(options: InitCommandOptions, prompt: Prompt | undefine
       const standard = location === 'header' ? 'X-API-Key' : 'api_key'
       const answered =
         options.authName ??
-        (prompt === undefined ? standard : await prompt.ask(`Name of the ${location} [${standard}]: `))
+        (prompt === undefined
+          ? standard
+          : await prompt.ask(`Name of the ${location === 'query' ? 'query parameter' : location} [${standard}]: `))
       return { type, location, name: answered === '' ? standard : answered }
     }
   }
 }
 
-async function askedType(prompt: Prompt): Promise<DraftAuth['type'] | undefined> {
-  return await askedOneOf(prompt, 'Authentication: none, bearer, api_key or http_basic [none]: ', [
-    'none',
-    'bearer',
-    'api_key',
-    'http_basic',
-  ])
+async function askedType(prompt: Prompt, wants: boolean): Promise<DraftAuth['type'] | undefined> {
+  const standard = wants ? 'bearer' : undefined
+  const question = `Authentication: none, bearer, api_key or http_basic [${standard ?? 'none'}]: `
+  return (await askedOneOf(prompt, question, ['none', 'bearer', 'api_key', 'http_basic'])) ?? standard
 }
 
 async function askedLocation(prompt: Prompt): Promise<'header' | 'query' | 'cookie'> {
@@ -260,7 +280,7 @@ async function askedOneOf<Word extends string>(
   question: string,
   words: readonly Word[],
 ): Promise<Word | undefined> {
-  for (let again = ''; ; again = `It must be one of ${words.join(', ')}. `) {
+  for (let again = ''; ; again = `It must be one of ${words.join(', ')}.\n`) {
     const answer = await prompt.ask(again + question)
     if (answer === '') return undefined
     const word = words.find(known => known === answer)

@@ -56,7 +56,7 @@ function stateLines(state: PipelineState, width: number): string[] {
       }
     }
   }
-  const lines = [printable(`${state.pipeline_name}: state ${state._state_version}`)]
+  const lines = [printable(`${state.pipeline_name}: version ${state._state_version} of the state`)]
   if (cursors.length === 0) lines.push('no cursors')
   else lines.push('', ...textTable(CURSOR_COLUMNS, cursors, width))
   if (values.length > 0) lines.push('', ...textTable(VALUE_COLUMNS, values, width))

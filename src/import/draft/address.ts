@@ -21,7 +21,10 @@ export interface Address {
 export function addressOf(text: string): Address {
   const refuse = (message: string): ConfigError => new ConfigError([{ place: { path: '--url' }, message }])
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw refuse('expected the address of a list, as in https://api.example.com/v1/orders')
+    const bare = /^[\w.-]+(:\d+)?\/\S/.test(text)
+      ? `; write the http:// or https:// in front of ${text.split('/')[0]}`
+      : ''
+    throw refuse(`expected the address of a list, as in https://api.example.com/v1/orders${bare}`)
   }
   const url = new URL(text)
   if (url.username !== '' || url.password !== '') {

@@ -60,14 +60,15 @@ export interface DraftQuestion {
 
 /** Seconds that an answer may take. Nobody should wait long for a guess. */
 const GUESS_TIMEOUT = 20
+const GUESS_RETRY = { attempts: 3, max_delay: 10, max_wait: 10 }
 
 /**
  * Requests one page as a run would. Undefined if the paginator ends the list before it. Rejects with the errors of a
- * run. Requests for page 2 are sent once and never retried.
+ * run. Requests for page 2 are retried a few times, and not where the API asks to wait long.
  */
 export async function askPage(
   list: DraftList,
-  { params, paginator, selector, once = selector !== undefined, after }: DraftQuestion,
+  { params, paginator, selector, once = false, after }: DraftQuestion,
   context: DraftContext,
 ): Promise<DraftAnswer | undefined> {
   const endpoint = {
@@ -75,7 +76,7 @@ export async function askPage(
     params: requestParams(params),
     paginator,
     ...(selector !== undefined && { data_selector: selector, data_selector_required: false }),
-    ...(once && { retry: { attempts: 1 }, timeout: GUESS_TIMEOUT }),
+    ...((once || selector !== undefined) && { retry: once ? { attempts: 1 } : GUESS_RETRY, timeout: GUESS_TIMEOUT }),
   }
   const document = {
     client: { base_url: list.baseUrl, auth: authKeys(list.auth, list.secretName) ?? null },
@@ -149,7 +150,7 @@ export function refusal(error: unknown): { readonly text: string; readonly isFin
   if (!(error instanceof RequestError) || error.code === 'response_format')
     return { text: 'its answer could not be read', isFinal: false }
   if (error.code === 'pagination_loop') return { text: 'the same records again', isFinal: false }
-  if (error.code !== 'http_status') return { text: 'no answer came', isFinal: true }
+  if (error.code !== 'http_status' && error.status !== 429) return { text: 'no answer came', isFinal: true }
   const { status = 0 } = error
   return { text: `status ${status}`, isFinal: status === 429 || status === 401 || status >= 500 }
 }
