@@ -21,6 +21,9 @@ const sourceKeys = {
   parallelized: key(z.boolean(), 'Accepted for dlt, without effect. Lists are always read in parallel.'),
 }
 
+/** Those that a flat file takes too. Its `name` is that of the pipeline. */
+const { name: _ofSource, ...besideClient } = sourceKeys
+
 const destination = z.string()
 const dataset = name
 
@@ -75,10 +78,15 @@ export const wrappedPipeline = z.strictObject({
 })
 
 /** A pipeline file with the keys of the pipeline beside those of the document. */
-export const flatPipeline = z.strictObject({ ...pipelineKeys, ...restDocument.shape })
+export const flatPipeline = z.strictObject({ ...pipelineKeys, ...besideClient, ...restDocument.shape })
 
-export const pipelineKeyNames: readonly string[] = Object.keys(pipelineKeys)
+/** The keys of a flat file around its document, and all that it takes. */
+export const flatKeyNames: readonly string[] = Object.keys({ ...pipelineKeys, ...besideClient })
+export const everyFlatKey: readonly string[] = Object.keys(flatPipeline.shape)
 export const sourceKeyNames: readonly string[] = Object.keys(sourceKeys)
+
+/** The keys of a flat file around the document. */
+export const flatWrapper = z.strictObject({ ...pipelineKeys, ...besideClient })
 
 /** Checks the keys around the document. The document has its own check. */
 export const wrapperOnly = z.strictObject({

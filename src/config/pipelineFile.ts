@@ -16,7 +16,7 @@ import {
 } from '../model/optionKinds.js'
 import { SecretReference } from '../model/secrets/secret.js'
 import { type Pipeline, pipeline } from '../pipeline/pipeline.js'
-import { checkShape } from '../rest/document/checkShape.js'
+import { checkShape, unknownKey } from '../rest/document/checkShape.js'
 import { formatPath, type PlaceOf, Problems } from '../rest/document/problems.js'
 import { isPlain, resolveReferences } from '../rest/document/references.js'
 import { contractOf } from '../rest/document/resources/readHints.js'
@@ -26,7 +26,7 @@ import { type destinationFromUrl, leftBehind, openDestination } from './destinat
 import { type DocumentFile, fileError, readDocument, readText } from './documentFile.js'
 import { withEnvFile } from './envFile.js'
 import { type Environment, isSet, processEnvironment } from './environment.js'
-import { pipelineKeyNames, sourceKeyNames, wrapperOnly } from './pipelineDocument.js'
+import { everyFlatKey, flatKeyNames, flatWrapper, sourceKeyNames, wrapperOnly } from './pipelineDocument.js'
 import { placed } from './placedErrors.js'
 import { type Target, targetOf } from './profiles.js'
 import { restApi, restApiFrom } from './restApi.js'
@@ -267,7 +267,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
   const place: PlaceOf = file?.place ?? (keys => ({ path: formatPath(keys), file: shown }))
   if (!isPlain(value)) throw fileError(shown, 'expected a map with `client` and `resources`')
   const wrapped = Object.hasOwn(value, 'source')
-  const around = wrapped ? value : pick(value, pipelineKeyNames)
+  const around = wrapped ? value : pick(value, flatKeyNames)
   const problems = new Problems(place)
   const fileName = basename(path, extname(path))
   const warn = (message: string): void => reading.warn(READABLE, message)
@@ -280,14 +280,20 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
   )
   if (wrapped && !isPlain(value.source)) problems.add(['source'], 'expected a map with `client` and `resources`')
   const addressed = textsOfReferences(pick(around, ADDRESSED)) as Record<string, unknown>
-  checkShape(wrapperOnly, { ...(settled as object), ...addressed }, [], problems)
+  const outer = { ...(settled as object), ...addressed }
+  checkShape(wrapped ? wrapperOnly : flatWrapper, outer, [], problems)
+  if (!wrapped) {
+    // The check of the document knows only the keys of the document.
+    const unknown = Object.keys(value).filter(key => !everyFlatKey.includes(key))
+    for (const key of unknown) problems.add([key], unknownKey(key, everyFlatKey, []))
+  }
   problems.throwIfAny()
-  const keys = { ...(settled as object), ...addressed } as Wrapper
+  const keys = outer as Wrapper
   const target = targetOf(keys, reading.profile, problems)
   problems.throwIfAny()
   const name = keys.name ?? fileName
-  const source = keys.source ?? {}
-  const document = wrapped ? omit(inner, sourceKeyNames) : omit(value, pipelineKeyNames)
+  const source = wrapped ? (keys.source ?? {}) : { ...(outer as FlatWrapper), name: undefined }
+  const document = wrapped ? omit(inner, sourceKeyNames) : omit(value, flatKeyNames)
   const home = workingFolder(env, folder)
   const inDocument: PlaceOf = wrapped ? path => place(['source', ...path]) : place
   const made = pipeline({
@@ -319,6 +325,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
 }
 
 type Wrapper = z.output<typeof wrapperOnly>
+type FlatWrapper = z.output<typeof flatWrapper>
 
 /** Keys whose references are replaced in their own way, and only if they are used. */
 const ADDRESSED = ['destination', 'profiles']

@@ -132,3 +132,20 @@ it('doctor looks at the profile that is named, and finds a .env', async () => {
   expect(wrong.out).toContain(join(folder, '.env'))
   expect(wrong.out).not.toContain('there is no file of secrets')
 })
+
+it('a flat file takes the keys of the source beside its client, and names all that it takes', async () => {
+  const { folder, api, list, command } = await shop()
+  await list([{ id: 1 }])
+  const file = join(folder, 'shop.json')
+  const resources = [{ name: 'orders', primary_key: 'id', endpoint: { path: 'orders', paginator: 'single_page' } }]
+  const document = { client: { base_url: api }, resources, schema_contract: { columns: 'freeze' } }
+  await writeFile(file, JSON.stringify(document))
+  expect(await command('run')).toMatchObject({ exitCode: 0 })
+  await list([{ id: 1, extra: true }])
+  await writeFile(file, JSON.stringify(document))
+  expect((await command('run')).err).toMatch(/code: contract/)
+  await writeFile(file, JSON.stringify({ ...document, schema_contract: { columns: 'frozen' } }))
+  expect((await command('check')).err).toMatch(/schema_contract\.columns/)
+  await writeFile(file, JSON.stringify({ ...document, nonsense_key: 1 }))
+  expect((await command('check')).err.replace(/\s+/g, ' ')).toMatch(/known here: name, destination, dataset, profiles/)
+})

@@ -2287,6 +2287,22 @@ export interface DocumentPipelineConfig<Name extends string = string, Table exte
    * Example: `schemas/export`.
    */
   export_schema_path?: string | null | undefined
+  /** How many levels of nested lists become tables, for resources without a value of their own. */
+  max_table_nesting?: number | null | undefined
+  /**
+   * Adds the id of the top-level row to nested tables.
+   *
+   * Default: `false`.
+   */
+  root_key?: boolean | null | undefined
+  /**
+   * Schema contract of resources without one of their own.
+   *
+   * Allowed: `evolve`, `freeze`, `discard_row`, `discard_value`.
+   */
+  schema_contract?: 'evolve' | 'freeze' | 'discard_row' | 'discard_value' | SchemaContractKeys | null | undefined
+  /** Accepted for dlt, without effect. Lists are always read in parallel. */
+  parallelized?: boolean | null | undefined
   /** Address of the JSON Schema, for editors. */
   $schema?: string | null | undefined
   /** The API: what all resources have in common. */
