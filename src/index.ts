@@ -101,6 +101,7 @@ export type {
   OwnPaginator,
   Paginator,
   ParamValue,
+  RecordField,
   RequestBody,
   RequestPatch,
   RetryPolicy,

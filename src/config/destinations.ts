@@ -85,7 +85,7 @@ const aliases: Readonly<Record<string, string>> = { postgresql: 'postgres' }
  * import { destinationFromUrl, pipeline, restApi } from 'sluice'
  *
  * const source = restApi({ client: { base_url: 'https://api.example.com' }, resources: ['shops'] })
- * const destination = await destinationFromUrl(process.env.DESTINATION ?? 'duckdb:shops.duckdb')
+ * const destination = await destinationFromUrl(process.env['DESTINATION'] ?? 'duckdb:shops.duckdb')
  * await pipeline({ name: 'shops', source, destination }).run()
  * ```
  */

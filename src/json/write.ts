@@ -6,6 +6,13 @@ import { hasNumberLiterals, type JsonValue, MAX_JSON_DEPTH, numberLiteral } from
  * Undefined members are left out (null in arrays), and `toJSON` methods are called. Throws a TypeError that names the
  * place for values that are not data (functions, symbols, promises, maps, sets and other collections, errors) and for
  * too deep nesting, including cycles.
+ *
+ * @example
+ * ```ts
+ * import { stringifyJson } from 'sluice'
+ *
+ * console.log(stringifyJson({ id: 7190000000000000001n, at: new Date(0) }))
+ * ```
  */
 export function stringifyJson(value: unknown): string {
   return write(value, plain, 0, undefined)

@@ -63,7 +63,7 @@ export interface ApiPage {
   /** First match of a JSONPath as text, with a number's digits as sent. Undefined unless it is a scalar. */
   text(path: string): string | undefined
   /** The first match of a JSONPath in each selected record, in order. Undefined where a record has none. */
-  fields?(path: string): readonly (Field | undefined)[]
+  fields?(path: string): readonly (RecordField | undefined)[]
   /** Names of the members of a selected record. */
   names?(index: number): readonly string[]
   /** The place in the body, outside its lists, whose name is most like the last of this JSONPath. For error messages. */
@@ -73,7 +73,7 @@ export interface ApiPage {
 }
 
 /** A value of a record. */
-export interface Field {
+export interface RecordField {
   readonly value: JsonValue
   /** As text, with a number's digits as sent. */
   readonly text: string

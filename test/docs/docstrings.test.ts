@@ -26,6 +26,7 @@ const outcomes: Readonly<Record<string, { readonly prints?: RegExp; readonly lea
   postgres: { leaves: [] },
   restApi: { prints: /^6\n$/, leaves: ['shops.duckdb'] },
   secret: { leaves: ['shops.duckdb'] },
+  stringifyJson: { prints: /^{"id":7190000000000000001,"at":"1970-01-01T00:00:00(\.000)?Z"}\n$/, leaves: [] },
 }
 
 const examples = examplesOfDocstrings()

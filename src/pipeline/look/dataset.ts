@@ -272,7 +272,8 @@ export async function* queryBatches(
     // The engines take it for the end of the statement.
     if (statement.sql.includes('\0')) throw new QueryError('it holds a NUL character')
     if (!(await isThere({ destination }))) {
-      throw new QueryError(`there is no ${destination.localPath ?? destination.name} yet; a run creates it`)
+      const place = destination.localPath === undefined ? '' : ` (${destination.localPath})`
+      throw new QueryError(`there is no ${destination.name} yet${place}; a run creates it`)
     }
     await using connection = await destination.connect(datasetName, signal)
     if (connection.query === undefined) {

@@ -3,7 +3,7 @@ import { compiledPath, type JsonPath } from '../../json/path.js'
 import type { JsonValue } from '../../json/value.js'
 import { DataError, type RequestError } from '../../model/errors.js'
 import type { ListEnd } from '../../model/source.js'
-import type { ApiPage, ApiRequest, ApiResponse, Field } from '../api.js'
+import type { ApiPage, ApiRequest, ApiResponse, RecordField } from '../api.js'
 import { BodyFormatError } from '../body/bodyError.js'
 import { jsonBody } from '../body/jsonBody.js'
 import { type Envelope, envelopeOf } from '../evidence/envelope.js'
@@ -254,7 +254,7 @@ export function answerPage(
   document: JsonDocument | undefined,
   excerpt: () => string,
 ): ApiPage {
-  const fields = new Map<string, readonly (Field | undefined)[]>()
+  const fields = new Map<string, readonly (RecordField | undefined)[]>()
   return {
     request,
     status: response.status,

@@ -1,11 +1,11 @@
 import { elements, skipSpace, valueAt } from '../../json/bytes.js'
 import { compiledPath } from '../../json/path.js'
 import { isJsonObject, numberLiteral } from '../../json/value.js'
-import type { Field } from '../api.js'
+import type { RecordField } from '../api.js'
 import type { Selection } from './selector.js'
 
 /** The first match of a path in each record of a page, in order. A number's text has the digits as sent. */
-export function fieldsOf({ records, count }: Selection, path: string): readonly (Field | undefined)[] {
+export function fieldsOf({ records, count }: Selection, path: string): readonly (RecordField | undefined)[] {
   if (count === 0) return []
   const compiled = compiledPath(path)
   return elements(records, skipSpace(records, 0)).map(span => {
@@ -26,7 +26,7 @@ export function namesOf({ records, count }: Selection, index: number): readonly 
   return isJsonObject(record) ? Object.keys(record) : []
 }
 
-function fieldAt(container: object, key: string | number): Field {
-  const value = (container as Readonly<Record<string | number, Field['value']>>)[key] ?? null
+function fieldAt(container: object, key: string | number): RecordField {
+  const value = (container as Readonly<Record<string | number, RecordField['value']>>)[key] ?? null
   return { value, text: numberLiteral(container, key) ?? String(value) }
 }

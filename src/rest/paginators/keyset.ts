@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import { RequestError } from '../../model/errors.js'
 import { nearMiss } from '../../model/nearMiss.js'
-import type { ApiPage, Field, Paginator, RequestPatch } from '../api.js'
+import type { ApiPage, Paginator, RecordField, RequestPatch } from '../api.js'
 import { because } from '../evidence/evidence.js'
 import { checkEnds, endKeys, withEnds } from './listEnds.js'
 import { bodyPath, definePaginator, describe, jsonPath, pageError, paramName } from './paginator.js'
@@ -98,9 +98,9 @@ type KeysetConfig = z.output<typeof schema>
 /** What the records of a page say about where the next one begins. */
 interface Values {
   /** The value by which the page ends. */
-  readonly last: Field
+  readonly last: RecordField
   /** The value before it. Undefined if all records have the last one. */
-  readonly earlier: Field | undefined
+  readonly earlier: RecordField | undefined
   /** Several records have one value. */
   readonly hasTies: boolean
 }
@@ -108,7 +108,7 @@ interface Values {
 function readValues(page: ApiPage, config: KeysetConfig): Values {
   const fields = (page.fields?.(config.field) ?? []).map((field, index) => checked(page, field, index, config))
   const ordered = config.pick === 'last' ? fields : fields.toSorted((one, other) => order(page, one, other, config))
-  const last = ordered.at(-1) as Field
+  const last = ordered.at(-1) as RecordField
   return {
     last,
     earlier: ordered.findLast(field => keyOf(field) !== keyOf(last)),
@@ -117,7 +117,7 @@ function readValues(page: ApiPage, config: KeysetConfig): Values {
 }
 
 /** The value for the next request. Undefined if none can lead on, and the page may be the last. */
-function boundaryOf(page: ApiPage, { last, earlier, hasTies }: Values, config: KeysetConfig): Field | undefined {
+function boundaryOf(page: ApiPage, { last, earlier, hasTies }: Values, config: KeysetConfig): RecordField | undefined {
   const { limit, field, inclusive, ties } = config
   const isFull = limit === 0 ? page.records > 1 : page.records >= limit
   const from = sentValue(page, config)
@@ -132,7 +132,7 @@ function boundaryOf(page: ApiPage, { last, earlier, hasTies }: Values, config: K
 }
 
 /** Refuses a value that does not lead on. */
-function advancing(page: ApiPage, next: Field, from: string | undefined, config: KeysetConfig): Field {
+function advancing(page: ApiPage, next: RecordField, from: string | undefined, config: KeysetConfig): RecordField {
   if (from === undefined) return next
   const isBehind = config.pick !== 'last' && order(page, next, { value: from, text: from }, config) <= 0
   if (next.text !== from && !isBehind) return next
@@ -140,7 +140,7 @@ function advancing(page: ApiPage, next: Field, from: string | undefined, config:
   throw new RequestError('pagination_loop', problem, { status: page.status })
 }
 
-function order(page: ApiPage, one: Field, other: Field, { pick, field }: KeysetConfig): number {
+function order(page: ApiPage, one: RecordField, other: RecordField, { pick, field }: KeysetConfig): number {
   const found = compareRanks(cursorRank(one.value, one.text), cursorRank(other.value, other.text))
   if (found === undefined) {
     throw pageError(
@@ -151,7 +151,7 @@ function order(page: ApiPage, one: Field, other: Field, { pick, field }: KeysetC
   return pick === 'least' ? -found : found
 }
 
-function checked(page: ApiPage, found: Field | undefined, index: number, { field }: KeysetConfig): Field {
+function checked(page: ApiPage, found: RecordField | undefined, index: number, { field }: KeysetConfig): RecordField {
   const { value } = found ?? {}
   if (found !== undefined && value !== null && value !== '' && typeof value !== 'object') return found
   const what = value === undefined ? 'is missing' : `is ${describe(value)}`
@@ -160,9 +160,9 @@ function checked(page: ApiPage, found: Field | undefined, index: number, { field
   throw pageError(page, `field "${field}" ${what} in record ${index + 1} of the page; ${hint}`)
 }
 
-const keyOf = ({ value, text }: Field): string => `${typeof value} ${text}`
+const keyOf = ({ value, text }: RecordField): string => `${typeof value} ${text}`
 
-function sent({ param, body_path: path }: KeysetConfig, { value, text }: Field): RequestPatch {
+function sent({ param, body_path: path }: KeysetConfig, { value, text }: RecordField): RequestPatch {
   return path == null ? { params: { [param ?? '']: text } } : { body: [{ path, value }] }
 }
 

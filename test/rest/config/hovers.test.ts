@@ -69,7 +69,7 @@ test.each<[key: string, text: RegExp]>([
   ['resources', /^The lists to load\./],
   ['name', /^Name of the resource/],
   ['endpoint', /^Where the records are/],
-  ['paginator', /^How to get from page to page\..*`page_number`, `{ type: 'offset' }`\.\n\nDefault: `auto`\.$/s],
+  ['paginator', /^How to get from page to page\..*`page_number`, .*`{ type: 'offset' }`\.\n\nDefault: `auto`\.$/s],
   ["type: 'offset'", /^Counts records up to a total/],
   ['limit: 100', /^Records per page/],
   ['cursor_path', /Example: `updated_at`\.\n\nExample: `meta\.at`\.$/],
@@ -114,7 +114,7 @@ test('every key of every map has a text', () => {
 const slips: readonly (readonly [slip: string, error: RegExp])[] = [
   [
     "client: { base_url: '', paginator: { type: 'ofset' } }, resources: ['x']",
-    /"page_number" \| "offset".*Did you mean '"offset"'\?$/,
+    /"page_number" \| "keyset" \| "offset".*Did you mean '"offset"'\?$/,
   ],
   ["client: { base_url: '', paginator: 'ofset' }, resources: ['x']", /"single_page" \| .* \| "page_number"/],
   ["client: { base_url: '', auth: { type: 'barer', token: 'x' } }, resources: ['x']", /Did you mean '"bearer"'\?$/],
