@@ -117,8 +117,7 @@ function tablePlan(
     table.write_disposition === undefined || table.write_disposition === 'skip' ? 'append' : table.write_disposition
   const given =
     disposition === 'merge' ? ((table['x-merge-strategy'] as MergeStrategy | undefined) ?? defaultStrategy) : undefined
-  // Pages of an earlier time do not say which rows are gone now.
-  const strategy = isReplay && given === 'cdc' ? 'upsert' : given
+  const strategy = given === 'cdc' && keepsAbsent(table, opened, judged) ? 'upsert' : given
   return {
     table: table.name,
     disposition,
@@ -128,6 +127,23 @@ function tablePlan(
     boundary: strategy === 'scd2' ? boundaryOf(table, committedAt) : undefined,
     ...(isReplay || opened === undefined ? {} : deletesOf(schema, table, opened.planned.resource, judged)),
   }
+}
+
+/** Whether this run does not say which rows are gone, so that `cdc` deletes none. */
+function keepsAbsent(
+  table: ReadonlyTable,
+  opened: OpenResource | undefined,
+  { fillers, isReplay, allowIncomplete, emit }: Judged,
+): boolean {
+  // Pages of an earlier time do not say what is gone now.
+  if (isReplay) return true
+  const { name } = opened?.planned.resource ?? {}
+  if (name === undefined || allowIncomplete) return false
+  const discarded = tableDoubt(fillers, name, table.name, 'discarded')
+  if (discarded === undefined) return false
+  const message = `${name}: nothing was deleted from table ${table.name}: ${discarded}`
+  emit({ type: 'warning', code: 'deletes_skipped', resource: name, namesResource: true, message })
+  return true
 }
 
 /** The stored options that the strategy takes. */
@@ -192,9 +208,14 @@ function deletesOf(
 }
 
 /** Why a table may have rows that did not arrive: the first reason among all resources that fill it. */
-function tableDoubt(fillers: Fillers, owner: string, table: string): string | undefined {
+function tableDoubt(
+  fillers: Fillers,
+  owner: string,
+  table: string,
+  kind: 'doubt' | 'discarded' = 'doubt',
+): string | undefined {
   const others = [...fillers].filter(([other, filler]) => other !== owner && filler.table === table)
-  return fillers.get(owner)?.doubt ?? others.find(([, filler]) => filler.doubt !== undefined)?.[1].doubt
+  return fillers.get(owner)?.[kind] ?? others.find(([, filler]) => filler[kind] !== undefined)?.[1][kind]
 }
 
 /**
