@@ -19,7 +19,7 @@ export async function explainCommand(code: string | undefined, { terminal }: Com
   }
   const meant = [...explained.keys()].find(known => code.endsWith(`_${known}`)) ?? nearMiss(code, explained.keys())
   const hint = meant === undefined ? `; known are ${[...explained.keys()].join(', ')}` : `; did you mean ${meant}?`
-  tell(terminal.err, `error: there is no code ${printable(code)}${hint}`)
+  tell(terminal.err, `error: There is no code ${printable(code)}${hint}`)
   return 2
 }
 
