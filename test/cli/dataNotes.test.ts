@@ -120,7 +120,7 @@ it('explain lists the codes, and leads from the key to the code', async () => {
   expect(await explain()).toBe(0)
   expect(out.visible()).toEqual(expect.arrayContaining(['config', 'rate_limit', 'rows_discarded']))
   expect(await explain('schema_contract')).toBe(2)
-  expect(err.text()).toMatch(/^error: there is no code schema_contract; did you mean contract\?$/m)
+  expect(err.text()).toMatch(/^error: There is no code schema_contract; did you mean contract\?$/m)
 })
 
 it('doctor looks at the profile that is named, and finds a .env', async () => {
