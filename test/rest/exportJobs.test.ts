@@ -89,7 +89,21 @@ describe('an export job', () => {
       {},
       [...two, { id: '3', name: 'c' }],
     ],
-    ['no file', { state: 'done', files: [] }, { download: { url_path: 'files' } }, {}, []],
+    ['no file', { state: 'done', files: [], rows: 0 }, { download: { url_path: 'files' }, total_path: 'rows' }, {}, []],
+    [
+      'no file, as the API counts nothing',
+      { state: 'done', files: [], total: 0 },
+      { download: { url_path: 'files' } },
+      {},
+      [],
+    ],
+    [
+      'a file without content between others',
+      { state: 'done', files: ['/files/1', '/none', '/files/2'], rows: 3 },
+      { download: { url_path: 'files' }, total_path: 'rows' },
+      { 'GET /none': () => ({ status: 204 }) },
+      [...two, { id: '3', name: 'c' }],
+    ],
     [
       'a path with the handle',
       { state: 'done' },
@@ -128,6 +142,15 @@ describe('an export job', () => {
     const { records, end } = await read(exports(api, more))
     expect(records).toEqual(expected)
     expect(end.end).toBe('proven')
+  })
+
+  test.each<[string, object, object, string, string]>([
+    ['records were announced', { rows: 5 }, { total_path: 'rows' }, 'suspect', 'announced 5 records, but has no file'],
+    ['nothing was announced', {}, {}, 'limited', 'set `job.total_path`'],
+  ])('without a file is not called whole where %s', async (_what, status, more, end, reason) => {
+    const api = await jobApi([{ state: 'done', files: [], ...status }])
+    const result = await read(exports(api, { download: { url_path: 'files' }, ...more }))
+    expect(result.end).toMatchObject({ end, reason: expect.stringContaining(reason) })
   })
 
   test('may have a zip archive of CSV that says nothing about itself', async () => {

@@ -34,6 +34,15 @@ const table = {
   one_page: ['proven', () => 'the list is one page'],
   end_declared: ['proven', (path: string) => `the list ended with an answer that ends it, as ${path} says`],
   job_done: ['proven', (status: string) => `the export job ended as "${status}", and its result was read`],
+  no_file: [
+    'limited',
+    (status: string) =>
+      `the export job ended as "${status}" without a file, and no total of 0 says that it found nothing: set \`job.total_path\``,
+  ],
+  no_file_for_total: [
+    'suspect',
+    (records: number) => `the export job announced ${count(records, 'record')}, but has no file`,
+  ],
   own_rule: ['proven', () => "the paginator's rule ended the list"],
 
   never_seen: ['limited', (what: string) => `no answer has the ${what}: nothing shows that the list ended`],

@@ -13,6 +13,7 @@ import type { ApiPage, ApiRequest, ApiResponse, Paginator, RequestPatch } from '
 import { jsonBody } from '../body/jsonBody.js'
 import type { JobModel, JobRequest } from '../document/model.js'
 import { because } from '../evidence/evidence.js'
+import { pagingHints } from '../evidence/pagingHints.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import { checkAskedWait, checkDeadline } from '../http/retry.js'
 import { isAbsoluteUrl, joinUrl, requestUrl } from '../http/wire.js'
@@ -90,13 +91,16 @@ export class ExportJob {
     return because('job_done', this.#done.status)
   }
 
+  /** The end of a list without a file. Only a total of 0 proves that there is nothing. */
+  get endWithoutFile(): ListEnd {
+    const total = this.#total()
+    if (total !== undefined && total > 0) return because('no_file_for_total', total)
+    return total === 0 || this.#saysZero() ? this.end : because('no_file', this.#done.status)
+  }
+
   /** Walks through the files, or through the pages of `declared`. */
   paginator(declared: Paginator | undefined): Paginator {
-    const { totalPath } = this.#model
-    const total = totalPath === undefined ? undefined : wholeNumber(this.#done.page.first(totalPath))
-    if (totalPath !== undefined && total === undefined) {
-      throw this.#error(`job.total_path "${totalPath}" is no number in the last status`)
-    }
+    const total = this.#total()
     const announced = total === undefined ? {} : { announced: () => total }
     if (declared !== undefined) return { ...declared, ...announced }
     return { next: page => this.#after(page), ...announced }
@@ -148,6 +152,20 @@ export class ExportJob {
       if (context.signal.aborted || !(error instanceof RequestError)) throw error
       warn(error.message)
     }
+  }
+
+  #total(): number | undefined {
+    const { totalPath } = this.#model
+    if (totalPath === undefined) return undefined
+    const total = wholeNumber(this.#done.page.first(totalPath))
+    if (total === undefined) throw this.#error(`job.total_path "${totalPath}" is no number in the last status`)
+    return total
+  }
+
+  /** Whether all that the last status counts is 0, without any configuration. */
+  #saysZero(): boolean {
+    const totals = pagingHints(this.#done.document, () => false).filter(({ kind }) => kind === 'total')
+    return totals.length > 0 && totals.every(({ value }) => wholeNumber(value) === 0)
   }
 
   #named(part: string) {

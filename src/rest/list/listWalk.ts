@@ -222,8 +222,9 @@ export class ListWalk {
     const first = done.first
     if (first === undefined) {
       await done.finish()
-      return { end: done.end }
+      return { end: this.#judged(done.endWithoutFile, 0) }
     }
+    this.#state.areFiles = !isOwn
     const patch = this.#paginator.first
     return { next: asked(patch === undefined ? first : this.#patched(first, patch)) }
   }

@@ -57,6 +57,8 @@ export interface ReadingState extends ShapeState {
   selector: JsonPath | undefined
   /** Whether any answer so far had a list at the records' place. */
   hasList: boolean
+  /** Whether each answer is a file of an export job, so that one without content is an empty file. */
+  areFiles?: boolean
 }
 
 /** Applies the response actions, checks the status, decodes the body and selects the records. `number` is 1-based. */
@@ -111,8 +113,10 @@ export async function readAnswer(
   // With any other status, an empty body may be a list that was lost on the way.
   if (response.status === 204 || response.status === 205) {
     const page = answerPage(request, response, nothing, undefined, () => 'nothing')
-    const flow: Flow = { kind: 'end', keep: true, end: because('no_content') }
-    return { response, page, selection: { ...nothing, met: 'null' }, document: undefined, envelope: {}, flow }
+    const isFile = state.areFiles === true
+    const flow: Flow = isFile ? { kind: 'continue' } : { kind: 'end', keep: true, end: because('no_content') }
+    const selection: Selection = { ...nothing, met: isFile ? 'list' : 'null' }
+    return { response, page, selection, document: undefined, envelope: {}, flow }
   }
   const document = await parsed(reader, context, state, request, response)
   return guarded(reader, request, response, () => {
