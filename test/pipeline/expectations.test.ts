@@ -36,6 +36,7 @@ const cases: readonly [string, object, readonly object[], string | undefined][] 
     '1 record with the "id" of an earlier one',
   ],
   ['digits that JavaScript loses', { unique: ['id'] }, [{ id: 1, n: 0 }], undefined],
+  ['a field that no record has', { unique: ['idd'] }, [{ id: 1 }, { id: 1 }], 'no record has "idd" (`expect.unique`)'],
   ['nulls are no values', { unique: ['id'] }, [{ id: null }, { id: null }, {}], undefined],
   [
     'values together',

@@ -117,6 +117,39 @@ describe('a sync token', () => {
     expect(await tokenOf(made)).toMatchObject({ last_value: 's3' })
   })
 
+  it.each([
+    ['to the first request of all', 1, ['GET /things', 'GET /things', 'GET /things?sync=s2']],
+    ['to the new reading', 3, ['GET /things', 'GET /things?sync=s1', 'GET /things', 'GET /things']],
+    [
+      'to the second page',
+      3,
+      ['GET /things', 'GET /things?sync=s1', 'GET /things?sync=s1&page=2', 'GET /things?sync=s1&page=2'],
+    ],
+  ])(
+    'an answer that looks like an expired token is asked for again after a failure: %s',
+    async (what, fails, asked) => {
+      const api = await testApi(({ searchParams }) => {
+        const number = api.asked.length
+        if (number === fails) return { status: 410, json: {} }
+        const isPaged = what === 'to the second page' && searchParams.has('sync') && !searchParams.has('page')
+        if (what === 'to the new reading' && searchParams.has('sync')) return { status: 410, json: {} }
+        return { json: { items: [{ id: number }], ...(isPaged ? { page: '2' } : { sync: `s${number}` }) } }
+      })
+      const made = await prepared(document(api.origin, byToken))
+      const outcomes: boolean[] = []
+      for (let number = 1; number <= 3; number++) {
+        outcomes.push(
+          await run(made).then(
+            () => true,
+            () => false,
+          ),
+        )
+      }
+      expect(outcomes).toEqual(fails === 1 ? [false, true, true] : [true, false, true])
+      expect(api.asked).toEqual(asked)
+    },
+  )
+
   it('that is refused without being sent fails the run', async () => {
     const api = await testApi(() => ({ status: 410, json: {} }))
     await expect(run(await prepared(document(api.origin, byToken)))).rejects.toMatchObject({ code: 'http_status' })

@@ -28,6 +28,8 @@ export class ExpectationCheck {
   readonly #missing = new Map<string, number>()
   readonly #seen: readonly Set<string>[]
   readonly #repeated: number[]
+  /** Whether a record had all fields of the group; undefined before the first record. */
+  readonly #found: (boolean | undefined)[]
   #remembered = 0
   #newest: number | undefined
 
@@ -37,6 +39,7 @@ export class ExpectationCheck {
     this.#looks = notNull.length > 0 || unique.length > 0 || maxAge !== undefined
     this.#seen = unique.map(() => new Set<string>())
     this.#repeated = unique.map(() => 0)
+    this.#found = unique.map(() => undefined)
   }
 
   get needsLastLoad(): boolean {
@@ -59,6 +62,7 @@ export class ExpectationCheck {
   }
 
   #takeValues(group: number, values: readonly (JsonValue | undefined)[]): void {
+    this.#found[group] = this.#found[group] === true || values.every(value => value !== undefined)
     if (values.some(value => value == null)) return
     const digest = createHash('sha256')
       .update(canonicalJson(values as JsonValue[]))
@@ -87,6 +91,7 @@ export class ExpectationCheck {
     for (const [path, times] of this.#missing)
       found.push(`${count(times, 'record')} without a value at "${path}" (\`expect.not_null\`)`)
     for (const [group, paths] of unique.entries()) {
+      if (this.#found[group] === false) found.push(`no record has "${paths.join(', ')}" (\`expect.unique\`)`)
       const times = this.#repeated[group] ?? 0
       if (times > 0)
         found.push(`${count(times, 'record')} with the "${paths.join(', ')}" of an earlier one (\`expect.unique\`)`)

@@ -286,7 +286,7 @@ async function brokenExpectations(
   const loads = needsLast ? await historyOf(connection, prepared.schema.name, {}) : []
   return new Map(
     checked.map(({ planned: { resource }, expectations, meter: resourceMeter }) => {
-      const last = loads.flatMap(({ receipts }) => receipts).find(receipt => receipt.resource === resource.name)
+      const last = lastWhole(loads.flatMap(({ receipts }) => receipts).filter(one => one.resource === resource.name))
       const broken = expectations?.broken({
         records: resourceMeter.records,
         before: last?.records,
@@ -296,6 +296,12 @@ async function brokenExpectations(
       return [resource.name, broken ?? []]
     }),
   )
+}
+
+/** The newest receipt to compare a run with. A trial, or a list without records, says nothing about the usual number. */
+function lastWhole(receipts: readonly Receipt[]): Receipt | undefined {
+  const loaded = receipts.filter(({ records }) => records > 0)
+  return loaded.find(({ verdict }) => verdict === 'complete') ?? loaded[0]
 }
 
 /** The verdicts of all resources, parents first. A doubt about a parent is a doubt about its children. */

@@ -137,8 +137,11 @@ function keepsAbsent(
 ): boolean {
   // Pages of an earlier time do not say what is gone now.
   if (isReplay) return true
-  const { name } = opened?.planned.resource ?? {}
-  if (name === undefined || allowIncomplete) return false
+  if (opened === undefined) return false
+  const { name, incremental } = opened.planned.resource
+  // After a sync token an API lists what changed.
+  if (incremental?.isToken === true) return true
+  if (allowIncomplete) return false
   const discarded = tableDoubt(fillers, name, table.name, 'discarded')
   if (discarded === undefined) return false
   const message = `${name}: nothing was deleted from table ${table.name}: ${discarded}`

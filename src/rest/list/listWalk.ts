@@ -4,7 +4,7 @@ import type { JsonObject } from '../../json/value.js'
 import { RequestError } from '../../model/errors.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import type { ListEnd, Page } from '../../model/source.js'
-import type { ApiPage, ApiRequest, Paginator, RequestPatch } from '../api.js'
+import type { ApiPage, ApiRequest, ApiResponse, Paginator, RequestPatch } from '../api.js'
 import { because, isWithoutNext, perhapsCapped, VALUE_OF_PARENT, withoutValue } from '../evidence/evidence.js'
 import { barePath, ListEvidence } from '../evidence/listEvidence.js'
 import { filledNearPlace } from '../evidence/nearPlace.js'
@@ -70,6 +70,8 @@ export class ListWalk {
   /** The guessed paginator. Undefined if one is configured. */
   #guess: DetectedPaginator | undefined
   #previous: Reading | undefined
+  /** The first answer was read. */
+  #isBegun = false
   readonly #evidence: ListEvidence
   /** Whether an earlier answer led the paginator to another page. */
   #isLed = false
@@ -268,21 +270,27 @@ export class ListWalk {
       shouldRetry: response => declaredEntry(responseActions, response)?.action === 'retry',
       waitFrom: response => declaredEntry(responseActions, response)?.waitFrom,
       shouldRenew: response => declaredEntry(responseActions, response)?.action === 'refresh_auth',
-      recordable: response =>
-        isRecordable(responseActions, retry, response) || isExpired(resource.incremental, response),
+      recordable: response => isRecordable(responseActions, retry, response) || this.#isTokenExpired(response),
       masked: isAboutJob
         ? undefined
         : mask && (response => maskAnswer(mask, this.#reader, this.#context, request, response)),
     })
   }
 
+  /** Only the first answer speaks of the token. Later ones, and those of a reading anew, are failures to ask again after. */
+  #isTokenExpired(answer: ApiResponse): boolean {
+    const reader = this.#reader
+    return !this.#isBegun && hasToken(reader, this.#context) && isExpired(reader.resource.incremental, answer)
+  }
+
   /** Reads an answer. The list owns it from now on. */
   async #read(next: Asked, answer: OwnedResponse, number: number): Promise<Reading> {
     const [reader, context] = [this.#reader, this.#context]
-    if (number === 1 && hasToken(reader, context) && isExpired(reader.resource.incremental, answer)) {
+    if (number === 1 && this.#isTokenExpired(answer)) {
       answer.release()
       throw new TokenExpiredError(answer.status)
     }
+    this.#isBegun = true
     const again = (attempt: number): Promise<OwnedResponse> => this.#send(next, context.signal, attempt)
     const judgement = await judged(reader, context, next.request, answer, { again, deadline: this.#walk.caps.deadline })
     const reading = await readAnswer(reader, context, this.#state, next.request, judgement, number)
@@ -348,9 +356,10 @@ export class ListWalk {
 
   /** An end that only the document's word proves is in doubt if the answer has something by nearly the same name. */
   #doubtNearMiss(what: string, { headers }: ApiPage, document: JsonDocument | undefined): void {
+    const { token, hint } = this.#reader.resource.incremental ?? {}
     for (const path of this.#paginator?.goesBy ?? []) {
       const place = filledNearPlace(document, headers, path)
-      if (place === undefined) continue
+      if (place === undefined || (token !== undefined && barePath(place) === barePath(hint?.cursorPath ?? ''))) continue
       this.#evidence.doubt(because('near_miss', what, place))
       return
     }
