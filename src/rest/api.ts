@@ -95,8 +95,11 @@ export interface Paginator {
    * not exist. Absent or undefined: only `next` knows.
    */
   rest?(first: ApiPage): readonly RequestPatch[] | undefined
-  /** The request after this one if its page is full. It allows reading ahead in a list without a total. */
-  ahead?(request: ApiRequest): RequestPatch | undefined
+  /**
+   * The request after this one if its page is full. It allows reading ahead in a list without a total. `read`: the last
+   * page that was read. If it says how long the list is, no request goes beyond that.
+   */
+  ahead?(request: ApiRequest, read?: ApiPage): RequestPatch | undefined
   /** Called with the first page. Throws if the page lacks what every answer must have. */
   check?(first: ApiPage): void
   /**

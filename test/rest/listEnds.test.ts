@@ -238,3 +238,36 @@ describe('the document', () => {
     expect(() => things('https://api.example', { paginator })).toThrow(problem)
   })
 })
+
+describe('an empty page', () => {
+  const flagged = { has_more_path: 'meta.weiter', stop_after_empty_page: true }
+  const kinds: [string, object][] = [
+    ['offset', { type: 'offset', limit: 2, total_path: null }],
+    ['page_number', { type: 'page_number', total_path: null }],
+    ['keyset', { type: 'keyset', field: 'id', param: 'after', limit: 2 }],
+    ['cursor', { type: 'cursor', cursor_path: 'c' }],
+  ]
+  const full = json({ data: page(1, 2), c: 'x', meta: { weiter: true, schluss: false } })
+
+  it.each(kinds)('of %s proves nothing if the flag says that there is more', async (_type, paginator) => {
+    const empty = json({ data: [], c: 'y', meta: { weiter: true, schluss: false } })
+    const { end } = await reading([full, empty], { ...paginator, ...flagged })
+    expect(end).toMatchObject({ end: 'limited', reason: '"meta.weiter" says there is more' })
+    const done = { done_path: 'meta.schluss', stop_after_empty_page: true }
+    expect((await reading([full, empty], { ...paginator, ...done })).end.end).toBe('limited')
+  })
+
+  it.each(kinds)('of %s needs no flag', async (_type, paginator) => {
+    const { end } = await reading([full, json({ data: [] })], { ...paginator, ...flagged })
+    expect(end).toMatchObject({ end: 'proven', reason: 'the last page is empty' })
+  })
+
+  it.each([[true], [false], [undefined]])('before the last one proves nothing, if the flag is %s', async weiter => {
+    const paginator = { type: 'page_number', total_path: 'seiten', ...flagged }
+    const answers = [
+      json({ data: page(1), seiten: 5, meta: { weiter: true } }),
+      json({ data: [], seiten: 5, meta: { weiter } }),
+    ]
+    expect((await reading(answers, paginator)).end.end).toBe('limited')
+  })
+})

@@ -376,6 +376,32 @@ describe('response actions', () => {
     expect(found.events).toContainEqual(expect.objectContaining({ type: 'warning', code: 'ignored_response' }))
   })
 
+  it.each([
+    ['page_number', { type: 'page_number', total_path: null }],
+    ['offset', { type: 'offset', limit: 1, total_path: null }],
+  ])('%s does not skip pages without end', async (_type, paginator) => {
+    server = await api(() => ({ status: 404 }))
+    const endpoint = { ...pages, paginator, response_actions: [{ status_code: 404, action: 'skip_page' }] }
+    await expect(read(things(server.origin, endpoint))).rejects.toMatchObject({
+      code: 'pagination_loop',
+      message: expect.stringContaining('100 pages in a row were skipped'),
+    })
+    expect(server.asked).toHaveLength(100)
+  })
+
+  it.each([
+    ['pages', { type: 'page_number', total_path: 'pages' }],
+    ['records', { type: 'offset', limit: 1 }],
+  ])('skips no more pages than the announced %s', async (_what, paginator) => {
+    server = await api(() =>
+      server.asked.length === 1 ? { json: { data: [{ id: 0 }], pages: 4, total: 4 } } : undefined,
+    )
+    const endpoint = { ...pages, paginator, response_actions: [{ status_code: 404, action: 'skip_page' }] }
+    const found = await read(things(server.origin, endpoint))
+    expect(found.end).toMatchObject({ end: 'limited', reason: expect.stringContaining('was skipped') })
+    expect(server.asked).toHaveLength(4)
+  })
+
   it('stop keeps the page', async () => {
     server = await api(paged(2, { json: { data: [{ id: 2 }], note: 'last one' } }))
     const found = await read(

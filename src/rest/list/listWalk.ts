@@ -40,6 +40,9 @@ type Step = { readonly next: Asked } | { readonly end: ListEnd }
 /** A list with this many empty pages in a row counts as endless. */
 const MOST_EMPTY_PAGES = 1000
 
+/** A list with this many skipped pages in a row counts as endless. */
+const MOST_SKIPPED_PAGES = 100
+
 /** Record counts at which some APIs stop without saying so. */
 const SUSPICIOUS_COUNTS = new Set([1_000, 10_000])
 
@@ -76,6 +79,9 @@ export class ListWalk {
   /** Whether an earlier answer led the paginator to another page. */
   #isLed = false
   #emptyPages = 0
+  #skippedPages = 0
+  /** The last page that was read and not skipped. */
+  #lastRead: Reading | undefined
 
   constructor(reader: ListReader, context: ListContext, walk: Walk) {
     this.#reader = reader
@@ -106,8 +112,8 @@ export class ListWalk {
         first ??= reading
         const step = this.#step(reading, number)
         // The consumer is done with the page before, and so is the comparison of the two. The first page is kept: its
-        // paginator may read it for as long as the list lasts.
-        this.#letGo(first, reading)
+        // paginator may read it for as long as the list lasts. Pages are skipped by what the last one before them says.
+        this.#letGo(first, reading, ...(this.#lastRead === undefined ? [] : [this.#lastRead]))
         if ('next' in step && !this.#sent.has(step.next.key))
           this.#ahead.start(
             step.next,
@@ -310,8 +316,10 @@ export class ListWalk {
     else {
       if (flow.doubt !== undefined) this.#evidence.doubt(flow.doubt)
       this.#take(reading, number)
+      this.#skippedPages = 0
+      this.#lastRead = reading
     }
-    const step = flow.kind === 'skip' ? this.#skip(page.request) : this.#next(reading)
+    const step = flow.kind === 'skip' ? this.#skip(page.request, flow.path) : this.#next(reading)
     if (number === 1) this.#ahead.foresee({ request: page.request, patches: () => this.#paginator?.rest?.(page) })
     this.#previous = reading
     const capped = 'end' in step ? undefined : this.#walk.caps.reached(this.#pagesUpTo(number), this.#evidence.records)
@@ -436,14 +444,22 @@ export class ListWalk {
     }
   }
 
-  #skip(request: ApiRequest): Step {
+  #skip(request: ApiRequest, path: string): Step {
     const ahead = this.#paginator?.ahead
     if (ahead === undefined) {
       const problem = 'the action skip_page needs a paginator that counts, page_number or offset'
       throw listError(this.#reader, 'http_status', problem, { request })
     }
+    this.#skippedPages += 1
     const patch = ahead(request)
-    return patch === undefined ? { end: because('bound') } : { next: asked(this.#patched(request, patch)) }
+    if (patch === undefined) return { end: because('bound') }
+    // No page is left to skip after the last one that the API announced.
+    if (ahead(request, this.#lastRead?.page) === undefined) return { end: because('skipped', path) }
+    if (this.#skippedPages >= MOST_SKIPPED_PAGES) {
+      const problem = `${MOST_SKIPPED_PAGES} pages in a row were skipped (${path}); let an answer end the list with the action stop, or set max_pages`
+      throw listError(this.#reader, 'pagination_loop', problem, { request })
+    }
+    return { next: asked(this.#patched(request, patch)) }
   }
 
   /** Adds a page to the list. Fails if the list goes in circles although its requests differ. */

@@ -3,7 +3,7 @@ import { RequestError } from '../../model/errors.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 import { because, isWithoutNext } from '../evidence/evidence.js'
-import { describe, flag, jsonPath, lacking, lackingHeader, pageError, wholeNumber } from './paginator.js'
+import { describe, flag, flagOf, jsonPath, lacking, lackingHeader, pageError, wholeNumber } from './paginator.js'
 import { declaresTotal, totalOf, totalValue } from './totals.js'
 
 /** Keys of the paginators that follow their answers: where an answer says that the list ends, and how long it is. */
@@ -73,6 +73,18 @@ export function saysMore(page: ApiPage, { has_more_path: more, done_path: done }
   return done == null ? undefined : !flag(page, 'done_path', done)
 }
 
+/** The same for a page that needs no flag, as an empty one. Undefined also if it has none. */
+export function maySayMore(page: ApiPage, { has_more_path: more, done_path: done }: Flags): boolean | undefined {
+  if (more != null) return flagOf(page.first(more))
+  const isDone = done == null ? undefined : flagOf(page.first(done))
+  return isDone === undefined ? undefined : !isDone
+}
+
+/** The end of a list at an empty page. It proves nothing if the flag says that there is more. */
+export function emptyPage(page: ApiPage, flags: Flags): ListEnd {
+  return maySayMore(page, flags) === true ? because('says_more', flagPath(flags) ?? '') : because('empty_page')
+}
+
 /** The paginator with the ends that its configuration declares for any list. */
 export function withEnds(paginator: Paginator, ends: Ends): Paginator {
   const path = flagPath(ends)
@@ -81,7 +93,7 @@ export function withEnds(paginator: Paginator, ends: Ends): Paginator {
     ...paginator,
     goesBy: [...(paginator.goesBy ?? []), ...(path === undefined ? [] : [path])],
     next(page) {
-      if (ends.stop_after_empty_page === true && page.records === 0) return because('empty_page')
+      if (ends.stop_after_empty_page === true && page.records === 0) return emptyPage(page, ends)
       const more = saysMore(page, ends)
       if (more === false) return because('no_more', path ?? '')
       const next = paginator.next(page)

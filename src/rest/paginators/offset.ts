@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 import { because } from '../evidence/evidence.js'
-import { checkEnds, flagPath, headerName } from './listEnds.js'
+import { checkEnds, emptyPage, flagPath, headerName } from './listEnds.js'
 import { range } from './pageNumber.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
 import { facts, isEndless, read, target, write } from './range.js'
@@ -113,9 +113,11 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
       const end = Math.min(records, maximum ?? Number.POSITIVE_INFINITY)
       return range(position(first) + limit, end, limit, value => write([place, value]))
     },
-    ahead(request) {
+    ahead(request, last) {
       if (limit === 0) return undefined
       const next = (read(request, place) ?? config.offset) + limit
+      const records = last === undefined ? undefined : total(last)
+      if (records !== undefined && next >= records) return undefined
       return maximum != null && next >= maximum ? undefined : write([place, next])
     },
     ...(mode === undefined &&
@@ -143,6 +145,6 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
 
   function emptyEnd(page: ApiPage, at: number): ListEnd {
     const records = total(page)
-    return records !== undefined && records > at ? because('empty_before_total', records, at) : because('empty_page')
+    return records !== undefined && records > at ? because('empty_before_total', records, at) : emptyPage(page, config)
   }
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 import { because } from '../evidence/evidence.js'
-import { checkEnds, flagPath, headerName } from './listEnds.js'
+import { checkEnds, emptyPage, flagPath, headerName } from './listEnds.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
 import { facts, isEndless, read, target, write } from './range.js'
 import { declaresTotal, totalOf, totalPath, totalValue } from './totals.js'
@@ -86,8 +86,10 @@ export const pageNumber = definePaginator({
         const end = Math.min(total + config.base_page, maximum ?? Number.POSITIVE_INFINITY)
         return range(number(first) + 1, end, 1, value => write([place, value]))
       },
-      ahead: request => {
+      ahead: (request, last) => {
         const next = (read(request, place) ?? start) + 1
+        const total = last === undefined ? undefined : totalOf(totalValue(last, config), 1)
+        if (total !== undefined && next >= total + config.base_page) return undefined
         return maximum != null && next >= maximum ? undefined : write([place, next])
       },
       doubt(page, previous) {
@@ -104,11 +106,13 @@ export const pageNumber = definePaginator({
 
     /** An API may say that an empty list has one page. */
     function emptyEnd(page: ApiPage): ListEnd {
-      const announced = pages(page)
+      const announced = declaresTotal(config) ? totalOf(totalValue(page, config), 0) : undefined
       const position = number(page) - config.base_page + 1
-      return announced !== undefined && announced > 1 && position <= announced
+      const end = emptyPage(page, config)
+      if (end.end !== 'proven' || announced === undefined || announced <= 1 || position > announced) return end
+      return flagAt === undefined
         ? because('empty_before_last', announced, position)
-        : because('empty_page')
+        : because('pages_say_other', totalPath(config) ?? '', announced, position - 1)
     }
   },
 })

@@ -78,13 +78,18 @@ function after(hint: string | undefined): string {
 /** Reads a flag at a configured path: a boolean or a boolean text. Anything else, or nothing, is a RequestError. */
 export function flag(page: ApiPage, key: string, path: string): boolean {
   const value = page.first(path)
-  if (typeof value === 'boolean') return value
-  if (typeof value === 'string') {
-    if (/^(?:yes|true|t|y|1)$/i.test(value)) return true
-    if (/^(?:no|false|f|n|0)$/i.test(value)) return false
-  }
+  const found = flagOf(value)
+  if (found !== undefined) return found
   if (value === undefined) throw lacking(page, key, path, 'true or false')
   throw pageError(page, `${key} "${path}" must give true or false, but is ${describe(value)}`)
+}
+
+/** The flag that a value is. Undefined if it is none. */
+export function flagOf(value: JsonValue | undefined): boolean | undefined {
+  if (typeof value === 'boolean') return value
+  if (typeof value !== 'string') return undefined
+  if (/^(?:yes|true|t|y|1)$/i.test(value)) return true
+  return /^(?:no|false|f|n|0)$/i.test(value) ? false : undefined
 }
 
 /** Reads a whole number. Numeric text counts, and fractions are dropped. Undefined if there is none. */
