@@ -153,6 +153,26 @@ describe('an export job', () => {
     expect(result.end).toMatchObject({ end, reason: expect.stringContaining(reason) })
   })
 
+  test.each<[string, object, string]>([
+    ['an error', { error: 'two shards failed' }, 'the last status of the export job has "error"'],
+    ['that it is a part', { partial: true }, 'an answer says "partial"'],
+  ])('is not called whole where its last status says %s', async (_what, status, reason) => {
+    const api = await jobApi([{ ...done, ...status }])
+    const { records, end } = await read(exports(api, { total_path: 'rows' }))
+    expect(records).toEqual(two)
+    expect(end).toMatchObject({ end: 'limited', reason: expect.stringContaining(reason) })
+  })
+
+  test.each<[string, unknown, Readonly<Record<string, () => Reply>>]>([
+    ['order', done, { 'POST /exports': () => ({ body: { job: { id: 'j/1' }, error: 'quota' } }) }],
+    ['status', { ...done, error: 'quota' }, {}],
+  ])('fails by a response action for its %s', async (_what, status, others) => {
+    const api = await jobApi([status], others)
+    const responseActions = [{ json_path: 'error', action: 'fail', message: 'no export' }]
+    await expect(read(exports(api, {}, { response_actions: responseActions }))).rejects.toThrow('no export')
+    expect(api.asked()).not.toContain('GET /files/1')
+  })
+
   test('may have a zip archive of CSV that says nothing about itself', async () => {
     const body = await zipOf({ 'a.bin': 'id;name\n1;a\n2;b\n' })
     const api = await jobApi([done], { 'GET /files/1': () => ({ body, headers: { 'content-type': 'text/plain' } }) })
@@ -245,6 +265,13 @@ describe('an export job', () => {
     ['is gone', 410, {}, {}, 'was answered 410'],
     ['has no status', { other: 1 }, {}, {}, 'job.poll.status_path "state" leads to no text'],
     ['has no URL', { state: 'done' }, {}, {}, 'job.download.url_path "url" leads to no URL'],
+    [
+      'has one URL twice',
+      { state: 'done', files: ['/files/1', '/files/2', '/files/1'] },
+      { download: { url_path: 'files' } },
+      {},
+      'job.download.url_path "files" gives one URL twice, as 1 and 3 of 3',
+    ],
     ['has no total', done, { total_path: 'total' }, {}, 'job.total_path "total" is no number'],
     [
       'has no handle',

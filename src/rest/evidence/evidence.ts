@@ -75,6 +75,7 @@ const table = {
     () => 'an answer has one object where others have a list: it may be a record, or something else',
   ],
   cut_answer: ['limited', (doubt: string) => doubt],
+  job_error: ['limited', (key: string) => `the last status of the export job has "${key}"`],
   partial_error: ['limited', (key: string) => `an answer brings "${key}" besides its records`],
   total_says_more: [
     'limited',

@@ -12,14 +12,16 @@ import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, ApiRequest, ApiResponse, Paginator, RequestPatch } from '../api.js'
 import { jsonBody } from '../body/jsonBody.js'
 import type { JobModel, JobRequest } from '../document/model.js'
+import { envelopeOf } from '../evidence/envelope.js'
 import { because } from '../evidence/evidence.js'
 import { pagingHints } from '../evidence/pagingHints.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import { checkAskedWait, checkDeadline } from '../http/retry.js'
 import { isAbsoluteUrl, joinUrl, requestUrl } from '../http/wire.js'
 import { wholeNumber } from '../paginators/paginator.js'
-import { bodyExcerpt, type ListContext, type ListReader, listError, statusError } from './listReader.js'
-import { answerPage, notJson } from './readAnswer.js'
+import { bodyExcerpt, declaredError, type ListContext, type ListReader, listError, statusError } from './listReader.js'
+import { answerPage, notJson, notRenewed } from './readAnswer.js'
+import { declaredEntry } from './responseActions.js'
 import { nothing } from './selector.js'
 
 /** What a job needs of its list. */
@@ -96,6 +98,18 @@ export class ExportJob {
     const total = this.#total()
     if (total !== undefined && total > 0) return because('no_file_for_total', total)
     return total === 0 || this.#saysZero() ? this.end : because('no_file', this.#done.status)
+  }
+
+  /** What the last status says against the whole: an error, or that the result is a part. */
+  get doubts(): readonly ListEnd[] {
+    const { document, answer, request, status } = this.#done
+    const { error, part } = envelopeOf(answer.headers, document, nothing, request)
+    // The status that is declared as done is none.
+    const isError = error !== undefined && error.text !== JSON.stringify(status)
+    return [
+      ...(isError ? [because('job_error', error.key)] : []),
+      ...(part === undefined ? [] : [because('answer_in_part', part)]),
+    ]
   }
 
   /** Walks through the files, or through the pages of `declared`. */
@@ -186,7 +200,13 @@ export class ExportJob {
     if (matches.length === 0 || urls.some(url => typeof url !== 'string' || !URL.canParse(url, requestUrl(request)))) {
       throw this.#error(`job.download.url_path "${urlPath}" leads to no URL in the last status`)
     }
-    return urls.map(url => new URL(String(url), requestUrl(request)).href)
+    const found = urls.map(url => new URL(String(url), requestUrl(request)).href)
+    const again = found.findIndex((url, index) => found.indexOf(url) < index)
+    if (again < 0) return found
+    const first = found.indexOf(found[again] ?? '')
+    throw this.#error(
+      `job.download.url_path "${urlPath}" gives one URL twice, as ${first + 1} and ${again + 1} of ${found.length}`,
+    )
   }
 
   #error(problem: string): RequestError {
@@ -227,7 +247,8 @@ async function handleIn(
   answer: OwnedResponse,
   { reader }: JobWalk,
 ): Promise<string> {
-  if (answer.status >= 300) throw statusError(reader, order, answer)
+  const refusal = refusalOf(reader, order, answer)
+  if (refusal !== undefined) throw refusal
   if (handleHeader !== undefined) {
     const value = answer.headers[handleHeader.toLowerCase()]
     if (value !== undefined && value !== '') return value
@@ -263,8 +284,12 @@ async function waited(
     const { status: httpStatus, headers, url, fromJournal } = answer
     const kept = { status: httpStatus, headers, url, fromJournal, body: Buffer.from(answer.body) }
     answer.release()
-    if (isGone(httpStatus)) await spend(walk, identity, request, url)
-    if (httpStatus >= 300) throw statusError(reader, request, kept)
+    const refusal = refusalOf(reader, request, kept)
+    if (refusal !== undefined) {
+      const isFailed = httpStatus < 300 && declaredEntry(endpoint.responseActions, kept)?.action === 'fail'
+      if (isFailed || isGone(httpStatus)) await spend(walk, identity, request, url)
+      throw refusal
+    }
     const { page, document } = await pageOf(reader, request, kept)
     const status = model.statusPath === undefined ? String(httpStatus) : page.text(model.statusPath)
     if (status === undefined) {
@@ -291,6 +316,23 @@ async function waited(
     checkDeadline(delayMs, deadline, clock)
     emit({ type: 'waiting', resource: name, reason: `the export job is ${shortened(status, 40)}`, delayMs })
     await clock.sleep(delayMs, signal)
+  }
+}
+
+/** The error for an answer about the job, by its status or by a response action that refuses it. */
+function refusalOf(reader: ListReader, request: ApiRequest, answer: ApiResponse): RequestError | undefined {
+  const entry = declaredEntry(reader.resource.endpoint.responseActions, answer)
+  switch (entry?.action) {
+    case 'fail':
+      return entry.message === undefined
+        ? statusError(reader, request, answer, `${entry.path} makes it an error`, 1)
+        : declaredError(reader, request, answer, entry.message, entry.path, 1)
+    case 'retry':
+      return statusError(reader, request, answer, `asking again, as ${entry.path} says, did not help`)
+    case 'refresh_auth':
+      return statusError(reader, request, answer, notRenewed(reader, entry.path))
+    default:
+      return answer.status < 300 ? undefined : statusError(reader, request, answer)
   }
 }
 

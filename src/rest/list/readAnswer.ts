@@ -133,7 +133,8 @@ export async function readAnswer(
   })
 }
 
-function notRenewed({ auth }: ListReader, path: string): string {
+/** Why an answer after which new credentials were asked for is refused. */
+export function notRenewed({ auth }: ListReader, path: string): string {
   if (auth?.renew !== undefined) return `new credentials, as ${path} says, did not help`
   return `${path} asks for new credentials, but \`auth\` has none to fetch: use a type that fetches a token`
 }
