@@ -49,6 +49,22 @@ test('a connection is read page by page, and its query is sent as it is', async 
   ])
 })
 
+test('a connection of the resource counts for more than the paginator and selector of the defaults', async () => {
+  const api = await connection()
+  const document = orders(api.origin, { variables: { first: 2 }, connection: 'data.orders' })
+  const endpoint = { paginator: 'single_page', data_selector: 'items' } as const
+  const { result } = await load({ ...document, resource_defaults: { endpoint } })
+  expect(result.rows).toEqual({ orders: 5 })
+  expect(result.receipts[0]?.verdict).toBe('complete')
+})
+
+test('a paginator and selector beside a connection count for more than it', async () => {
+  const api = await connection()
+  const more = { paginator: 'single_page', data_selector: 'data.orders.nodes' }
+  const { result } = await load(orders(api.origin, { variables: { first: 2 }, connection: 'data.orders' }, more))
+  expect(result.rows).toEqual({ orders: 2 })
+})
+
 test('lists by offset', async () => {
   const api = await testApi((_url, { body }) => {
     const { skip = 0, first = 0 } = asked(body).variables ?? {}

@@ -35,7 +35,8 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
   checkReachable(merged, request.url[0], client, problems)
   const singleEntity = isSingleEntity(endpoint.path)
   // Empty text means no selector: as in dlt, the records are then detected, even for a single entity.
-  const selector = endpoint.data_selector ?? relaySelector(endpoint) ?? (singleEntity ? '$' : '')
+  const relay = isBehindConnection(merged, 'data_selector') ? relaySelector(endpoint) : undefined
+  const selector = relay ?? endpoint.data_selector ?? (singleEntity ? '$' : '')
   if (selector !== '') checkPath(selector, merged.where('endpoint', 'data_selector'), problems)
   return {
     path: formatPath([...merged.at, 'endpoint']),
@@ -69,7 +70,8 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
  */
 function choosePaginator(merged: MergedResource, singleEntity: boolean, context: EndpointContext): PaginatorModel {
   const written = merged.endpoint.paginator
-  const relay = written == null ? relayPaginator(merged.endpoint) : undefined
+  // A connection of the resource itself counts for more than the paginator of the defaults.
+  const relay = isBehindConnection(merged, 'paginator') ? relayPaginator(merged.endpoint) : undefined
   const place = merged.where('endpoint', relay === undefined ? 'paginator' : 'graphql')
   const own = paginatorOf(relay ?? written, place, context.problems)
   if (own !== undefined) return own
@@ -82,6 +84,12 @@ function choosePaginator(merged: MergedResource, singleEntity: boolean, context:
     }
   }
   return context.clientPaginator ?? { kind: 'auto' }
+}
+
+/** Whether a key of the endpoint is not written, or only in the defaults while the resource has `graphql` of its own. */
+function isBehindConnection({ endpoint, where }: MergedResource, key: 'paginator' | 'data_selector'): boolean {
+  const isDefault = (name: string): boolean => where('endpoint', name)[0] === 'resource_defaults'
+  return endpoint[key] == null || (isDefault(key) && !isDefault('graphql'))
 }
 
 /** Whether the last path segment holds a placeholder, so that the answer is one object and not a list. */
