@@ -107,6 +107,8 @@ export interface Paginator {
    * was asked for again. It is left out if it is.
    */
   repeats?(page: ApiPage, previous: ApiPage): readonly boolean[] | undefined
+  /** Whether the page itself says that another one follows. An answer without content then proves no end. */
+  saysMore?(page: ApiPage): boolean | undefined
   /** Called with two consecutive pages. The best possible end, `limited` or `suspect`, if they show that the list is not whole. */
   doubt?(page: ApiPage, previous: ApiPage): ListEnd | undefined
   /** What it counts. Absent: it follows the answers. */

@@ -271,3 +271,35 @@ describe('an empty page', () => {
     expect((await reading(answers, paginator)).end.end).toBe('limited')
   })
 })
+
+describe('an answer without content', () => {
+  const flagged = { has_more_path: 'meta.weiter' }
+  const meta = { meta: { weiter: true, seiten: 3, anzahl: 6 } }
+  const numbered = { type: 'page_number', base_page: 1 }
+
+  it.each<[string, object, Answer]>([
+    ['the pages that a path announces', { ...numbered, total_path: 'meta.seiten' }, json({ data: page(1), ...meta })],
+    [
+      'the pages that a header announces',
+      { ...numbered, total_header: 'x-p' },
+      json({ data: page(1) }, { 'x-p': '3' }),
+    ],
+    ['a flag and page_number', { ...numbered, total_path: null, ...flagged }, json({ data: page(1), ...meta })],
+    ['a flag and offset', { type: 'offset', limit: 1, total_path: null, ...flagged }, json({ data: page(1), ...meta })],
+    [
+      'the announced records',
+      { type: 'offset', limit: 2, total_path: 'meta.anzahl' },
+      json({ data: page(1, 2), ...meta }),
+    ],
+    ['a flag and a link', { ...link, ...flagged }, json({ data: page(1), links: { next: '/things?p=2' }, ...meta })],
+    ['has_more', { ...numbered, total_path: null }, json({ data: page(1), has_more: true })],
+  ])('proves nothing against %s', async (_what, paginator, first) => {
+    const { end } = await reading([first, { status: 204 }], paginator)
+    expect(end).toMatchObject({ end: 'limited', reason: expect.stringContaining('without content') })
+  })
+
+  it('ends a list that says nothing of more', async () => {
+    const { end } = await reading([json({ data: page(1) }), { status: 204 }], { ...numbered, total_path: null })
+    expect(end).toMatchObject({ end: 'proven' })
+  })
+})

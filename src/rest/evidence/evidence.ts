@@ -108,6 +108,10 @@ const table = {
     (what: string, place: string) =>
       `the answer has no ${what}, but something at "${place}": the document may have another name for it`,
   ],
+  content_missing: [
+    'limited',
+    () => 'an answer without content ended the list, although the page before says that there is more',
+  ],
   has_next: ['limited', (path: string) => `the last answer has a next page at "${path}"`],
   total_changed: [
     'limited',
@@ -223,6 +227,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['ignored', 'answer'],
   ['skipped', 'answer'],
   ['taken_as_empty', 'answer'],
+  ['content_missing', 'answer'],
 ])
 
 /** All reasons with what each proves, for tests and documentation. */

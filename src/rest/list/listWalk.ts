@@ -79,6 +79,8 @@ export class ListWalk {
   /** Whether an earlier answer led the paginator to another page. */
   #isLed = false
   #emptyPages = 0
+  /** Whether the last page that was read says that there is another. */
+  #saidMore = false
   #skippedPages = 0
   /** The last page that was read and not skipped. */
   #lastRead: Reading | undefined
@@ -310,7 +312,7 @@ export class ListWalk {
     const { page, flow } = reading
     if (flow.kind === 'end') {
       if (flow.keep) this.#take(reading, number)
-      return { end: flow.end }
+      return { end: (this.#saidMore ? flow.early : undefined) ?? flow.end }
     }
     if (flow.kind === 'reset') return { end: because('reset', flow.path) }
     if (flow.kind === 'skip') this.#evidence.doubt(because('skipped', flow.path))
@@ -321,6 +323,8 @@ export class ListWalk {
       this.#lastRead = reading
     }
     const step = flow.kind === 'skip' ? this.#skip(page.request, flow.path) : this.#next(reading)
+    if (flow.kind === 'continue')
+      this.#saidMore = this.#paginator?.saysMore?.(page) === true || reading.envelope.more?.more === true
     if (number === 1) this.#ahead.foresee({ request: page.request, patches: () => this.#paginator?.rest?.(page) })
     this.#previous = reading
     const capped = 'end' in step ? undefined : this.#walk.caps.reached(this.#pagesUpTo(number), this.#evidence.records)
@@ -421,12 +425,19 @@ export class ListWalk {
     const repeats = this.#paginator?.repeats?.(page, previous.page)
     if (repeats?.includes(true) !== true) return reading
     const { primaryKey } = this.#reader.resource.hints
-    const known = new Set(recordNumbers(previous.selection.records, primaryKey))
+    // Without a key, several records may be the same. Each comes again as often as it came before.
+    const known = new Map<number, number>()
+    for (const record of recordNumbers(previous.selection.records, primaryKey))
+      known.set(record, (known.get(record) ?? 0) + 1)
     const numbers = recordNumbers(selection.records, primaryKey)
     const { records } = selection
-    const spans = elements(records, skipSpace(records, 0)).filter(
-      (_, index) => repeats[index] !== true || !known.has(numbers[index] as number),
-    )
+    const spans = elements(records, skipSpace(records, 0)).filter((_, index) => {
+      const record = numbers[index] as number
+      const times = known.get(record) ?? 0
+      if (repeats[index] !== true || times === 0) return true
+      known.set(record, times - 1)
+      return false
+    })
     const fresh = { ...selection, records: joinRecords(records, spans), count: spans.length, separators: undefined }
     const without = { ...reading, selection: fresh }
     this.#held.delete(reading)

@@ -48,7 +48,13 @@ type Flow =
   /** Continues with the request that would follow a full page. `path`: the response action's key path. */
   | { readonly kind: 'skip'; readonly path: string }
   /** Ends the list. The page is kept or left out. */
-  | { readonly kind: 'end'; readonly keep: boolean; readonly end: ListEnd }
+  | {
+      readonly kind: 'end'
+      readonly keep: boolean
+      readonly end: ListEnd
+      /** The end if the page before says that there is more. */
+      readonly early?: ListEnd
+    }
   /** The list must be read from its start again. `path`: the response action's key path. */
   | { readonly kind: 'reset'; readonly path: string }
 
@@ -114,7 +120,9 @@ export async function readAnswer(
   if (response.status === 204 || response.status === 205) {
     const page = answerPage(request, response, nothing, undefined, () => 'nothing')
     const isFile = state.areFiles === true
-    const flow: Flow = isFile ? { kind: 'continue' } : { kind: 'end', keep: true, end: because('no_content') }
+    const flow: Flow = isFile
+      ? { kind: 'continue' }
+      : { kind: 'end', keep: true, end: because('no_content'), early: because('content_missing') }
     const selection: Selection = { ...nothing, met: isFile ? 'list' : 'null' }
     return { response, page, selection, document: undefined, envelope: {}, flow }
   }

@@ -92,6 +92,7 @@ export function withEnds(paginator: Paginator, ends: Ends): Paginator {
   return {
     ...paginator,
     goesBy: [...(paginator.goesBy ?? []), ...(path === undefined ? [] : [path])],
+    saysMore: page => maySayMore(page, ends),
     next(page) {
       if (ends.stop_after_empty_page === true && page.records === 0) return emptyPage(page, ends)
       const more = saysMore(page, ends)

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 import { because } from '../evidence/evidence.js'
-import { checkEnds, emptyPage, flagPath, headerName } from './listEnds.js'
+import { checkEnds, emptyPage, flagPath, headerName, maySayMore } from './listEnds.js'
 import { range } from './pageNumber.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
 import { facts, isEndless, read, target, write } from './range.js'
@@ -106,6 +106,7 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
     announced(page) {
       return isPart || maximum != null || flagAt !== undefined ? undefined : total(page)
     },
+    saysMore: page => maySayMore(page, config) === true || (total(page) ?? 0) > position(page) + page.records,
     rest(first) {
       if (limit === 0 || flagAt !== undefined || first.records !== limit) return undefined
       const records = total(first)

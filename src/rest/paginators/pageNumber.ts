@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 import { because } from '../evidence/evidence.js'
-import { checkEnds, emptyPage, flagPath, headerName } from './listEnds.js'
+import { checkEnds, emptyPage, flagPath, headerName, maySayMore } from './listEnds.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
 import { facts, isEndless, read, target, write } from './range.js'
 import { declaresTotal, totalOf, totalPath, totalValue } from './totals.js'
@@ -77,6 +77,10 @@ export const pageNumber = definePaginator({
         }
         if (maximum != null && next >= maximum) return because('cap', 'maximum_page', maximum)
         return write([place, next])
+      },
+      saysMore(page) {
+        const total = declaresTotal(config) ? totalOf(totalValue(page, config), 1) : undefined
+        return maySayMore(page, config) === true || (total ?? 0) + config.base_page > number(page) + 1
       },
       rest(first) {
         // In many APIs `total` counts records. Only a configured path is trusted to count pages.
