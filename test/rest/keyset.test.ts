@@ -180,6 +180,47 @@ describe('a keyset', () => {
     expect(read.end).toMatchObject({ end: 'limited', reason: expect.stringContaining('`ties: true`') })
   })
 
+  it('goes on after a short page that says there is more', async () => {
+    const items = at(1, 2, 3, 4)
+    const answers = [
+      { data: items.slice(0, 2), weiter: true },
+      { data: items.slice(2, 3), weiter: true },
+      { data: items.slice(3), weiter: false },
+    ]
+    const api = await testApi(() => ({ json: answers[api.asked.length - 1] }))
+    const { records, end } = await reading(api.origin, { stop_after_short_page: true, has_more_path: 'weiter' }, {})
+    expect(records).toHaveLength(4)
+    expect(end).toMatchObject({ end: 'proven', reason: '"weiter" says there is no more' })
+  })
+
+  it.each([
+    ['by ties', { ties: true }],
+    ['by what a page shows', {}],
+  ])('keeps records that are the same in everything, %s', async (_what, paginator) => {
+    const values = [1, 1, 2, 2, 2, 3]
+    const api = await keysetApi(values.map(value => ({ id: undefined, at: value })))
+    const { records, end } = await reading(api.origin, { ...paginator, limit: 4 }, {})
+    expect(records).toEqual(values.map(value => ({ at: value })))
+    expect(end.end).toBe('proven')
+  })
+
+  it.each<[string, number, number[]]>([
+    ['three records', 3, [8, 9, 10, 10, 10, 10, 11]],
+    ['two records', 2, [8, 9, 10, 10, 10, 11, 12]],
+    ['two records at the end', 2, [9, 10, 10, 10]],
+    ['two records at the start', 2, [1, 1, 1, 2, 3]],
+    ['one record', 1, [1, 2, 2, 3]],
+  ])('is in doubt with ties where the API caps pages at %s', async (_what, cap, values) => {
+    const items = at(...values)
+    const api = await testApi(url => {
+      const after = url.searchParams.get('after')
+      const rest = items.filter(item => after === null || Number(item.at) > Number(after))
+      return { json: { data: rest.slice(0, cap) } }
+    })
+    const { end } = await reading(api.origin, { ties: true, limit: 100 })
+    expect(end).toMatchObject({ end: 'limited', code: 'keyset_ties' })
+  })
+
   it('never loses or repeats a record, and says complete only if all came', async () => {
     const values = fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 14 })
     await fc.assert(

@@ -100,8 +100,10 @@ const table = {
   ],
   keyset_ties: [
     'limited',
-    (field: string) =>
-      `several records have one value at "${field}", and those between two pages may be missing: set \`ties: true\``,
+    (field: string, ties: boolean) =>
+      ties
+        ? `the API gives fewer records than fit, so some with one value at "${field}" may be missing: page by a field that is unique`
+        : `several records have one value at "${field}", and those between two pages may be missing: set \`ties: true\``,
   ],
   near_miss: [
     'limited',

@@ -4,7 +4,7 @@ import { RequestError } from '../../model/errors.js'
 import { nearMiss } from '../../model/nearMiss.js'
 import type { ApiPage, Paginator, RecordField, RequestPatch } from '../api.js'
 import { because } from '../evidence/evidence.js'
-import { checkEnds, endKeys, withEnds } from './listEnds.js'
+import { checkEnds, emptyPage, endKeys, maySayMore, withEnds } from './listEnds.js'
 import { bodyPath, definePaginator, describe, jsonPath, pageError, paramName } from './paginator.js'
 import { target, valueIn, write } from './range.js'
 
@@ -70,7 +70,10 @@ export const keyset = definePaginator({
     const follow: Paginator = {
       first,
       next(page) {
-        if (config.stop_after_short_page && page.records < limit) return because('short_page', page.records, limit)
+        const isShort = config.stop_after_short_page && page.records < limit
+        if (isShort && maySayMore(page, config) !== true) return because('short_page', page.records, limit)
+        // No record leads on.
+        if (page.records === 0) return emptyPage(page, config)
         const values = readValues(page, config)
         const place = boundaryOf(page, values, config)
         if (place === undefined) return because('unsettled_value')
@@ -83,10 +86,14 @@ export const keyset = definePaginator({
         return (page.fields?.(config.field) ?? []).map(field => field !== undefined && keyOf(field) === keyOf(last))
       },
       doubt(page, previous) {
-        if (config.inclusive || config.ties || page.records === 0 || previous.records === 0) return undefined
+        if (config.inclusive || page.records === 0 || previous.records === 0) return undefined
+        const { ties } = config
         const [before, now] = [readValues(previous, config), readValues(page, config)]
-        const isLost = before.hasTies ? before.earlier === undefined : now.hasTies
-        return isLost ? because('keyset_ties', config.field) : undefined
+        // The rest of a group that came again is shorter than the page before, and the page after it is empty: if not,
+        // the API caps its pages.
+        const isCapped = now.earlier === undefined && page.records >= previous.records
+        const isLost = ties || before.hasTies ? before.earlier === undefined : now.hasTies
+        return isLost || (isCapped && (ties || now.hasTies)) ? because('keyset_ties', config.field, ties) : undefined
       },
     }
     return withEnds(follow, config)
