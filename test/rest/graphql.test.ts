@@ -49,6 +49,32 @@ test('a connection is read page by page, and its query is sent as it is', async 
   ])
 })
 
+test('a null node is a record that failed, and no row', async () => {
+  const nodes = [{ id: 1 }, null, { id: 3 }]
+  const api = await testApi(() => ({
+    json: { data: { orders: { nodes, pageInfo: { endCursor: '3', hasNextPage: false } } } },
+  }))
+  const { result } = await load(orders(api.origin, { connection: 'data.orders' }))
+  expect(result.rows).toEqual({ orders: 2 })
+  expect(result.receipts[0]).toMatchObject({ verdict: 'unproven', records: 2 })
+  expect(String(result.receipts[0]?.reasons)).toContain('null for 1 node of the connection')
+})
+
+test('a connection inside records that has more pages is told once', async () => {
+  const lines = (hasNextPage: boolean) => ({ nodes: [{ sku: 'a' }], pageInfo: { hasNextPage } })
+  const nodes = [false, true, true].map((more, index) => ({
+    id: index + 1,
+    note: '"hasNextPage": true',
+    lines: lines(more),
+  }))
+  const api = await testApi(() => ({
+    json: { data: { orders: { nodes, pageInfo: { endCursor: '3', hasNextPage: false } } } },
+  }))
+  const { result } = await load(orders(api.origin, { connection: 'data.orders' }))
+  expect(result.receipts[0]?.verdict).toBe('complete')
+  expect(result.warnings.filter(({ message }) => message.includes('a connection of its own'))).toHaveLength(1)
+})
+
 test('a connection of the resource counts for more than the paginator and selector of the defaults', async () => {
   const api = await connection()
   const document = orders(api.origin, { variables: { first: 2 }, connection: 'data.orders' })

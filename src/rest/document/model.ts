@@ -165,6 +165,8 @@ export interface EndpointModel {
   readonly paginator: PaginatorModel
   /** JSONPath. Undefined: detect. */
   readonly dataSelector?: string | undefined
+  /** Whether the records are the nodes of a Relay connection. A null node is then a record that failed. */
+  readonly isConnection?: boolean | undefined
   /** Whether a selector without a match on the first page is an error. */
   readonly dataSelectorRequired: boolean
   /** Whether the last path segment holds a placeholder. The answer is then one object on one page, unless configured otherwise. */

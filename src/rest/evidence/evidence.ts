@@ -70,6 +70,10 @@ const table = {
   ],
   list_missing: ['suspect', () => 'an answer between others has no list: its records are missing'],
   null_between: ['limited', () => 'an answer before others has null in place of the list: its records may be missing'],
+  null_nodes: [
+    'limited',
+    (nodes: number) => `an answer has null for ${count(nodes, 'node')} of the connection: these records are missing`,
+  ],
   other_than_list: [
     'limited',
     () => 'an answer has one object where others have a list: it may be a record, or something else',

@@ -97,6 +97,7 @@ export class ListEvidence {
       if (this.#met !== undefined && this.#met !== selection.met) this.doubt(because('other_than_list'))
       this.#met = selection.met
     }
+    if (selection.nulls !== undefined) this.doubt(because('null_nodes', selection.nulls))
     if (response.doubt !== undefined) this.doubt(because('cut_answer', response.doubt))
     if (envelope.error !== undefined) {
       const { key, text, isOfRecord } = envelope.error

@@ -22,6 +22,7 @@ import {
   tellOnce,
 } from './listReader.js'
 import { fieldsOf, namesOf } from './recordFields.js'
+import { hasMoreInside, withoutNulls } from './relayNodes.js'
 import { isRecordable, type Judgement } from './responseActions.js'
 import { type ShapeState, shaped } from './rowShape.js'
 import { describeBody, detectSelector, isKeyOf, nothing, pathOfKeys, type Selection, select } from './selector.js'
@@ -128,7 +129,7 @@ export async function readAnswer(
   }
   const document = await parsed(reader, context, state, request, response)
   return guarded(reader, request, response, () => {
-    const selection = selected(reader, context, state, document)
+    const selection = nodesOf(reader, context, selected(reader, context, state, document))
     const page = answerPage(request, response, selection, document, () => bodyExcerpt(reader, response))
     const envelope = envelopeOf(response.headers, document, selection, request)
     // The document knows this answer: its error is no news about the list.
@@ -237,6 +238,17 @@ function selected(reader: ListReader, context: ListContext, state: ReadingState,
   if (selection !== undefined) return selection
   // A path that chooses among values may match none of them.
   return state.selector.choosesFrom(valueAt(document.bytes, document.root)) ? { ...nothing, met: 'list' } : nothing
+}
+
+/** The nodes of a Relay connection, without those that are null. Other selections stay as they are. */
+function nodesOf({ resource }: ListReader, context: ListContext, selection: Selection): Selection {
+  if (resource.endpoint.isConnection !== true || selection.count === 0) return selection
+  if (hasMoreInside(selection)) {
+    const { name } = resource
+    const message = `${name}: a record has a connection of its own with more pages ("hasNextPage": true), which are not read; ask for more of it at once, or read it by a resource of its own`
+    tellOnce(context, 'nested', { type: 'warning', code: 'other', resource: name, namesResource: true, message })
+  }
+  return withoutNulls(selection)
 }
 
 function isFilledObject(document: JsonDocument, { within }: Selection): boolean {

@@ -19,6 +19,8 @@ export interface Selection {
   readonly met: 'list' | 'null' | 'record' | 'records' | 'nothing'
   /** From the first to the last match, if the matches are parts of the body. */
   readonly within?: Span | undefined
+  /** Null nodes of a Relay connection that were left out. */
+  readonly nulls?: number | undefined
   /** The whole body is the record only by a guess. */
   readonly isGuess?: boolean | undefined
 }

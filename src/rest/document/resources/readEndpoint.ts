@@ -44,6 +44,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
     ...request,
     paginator: choosePaginator(merged, singleEntity, context),
     dataSelector: selector === '' ? undefined : selector,
+    isConnection: endpoint.graphql?.connection != null,
     dataSelectorRequired: endpoint.data_selector_required ?? true,
     singleEntity,
     reading: readingOf(merged, problems),
