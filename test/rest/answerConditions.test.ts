@@ -220,6 +220,13 @@ describe('the verdict after', () => {
   test.each<[string, object, Answer, number[], Verdict]>([
     ['empty', { action: 'empty' }, over, [1], 'unproven'],
     ['empty that proves the end', { action: 'empty', proves_end: true }, over, [1], 'complete'],
+    [
+      'empty that would prove the end, with records',
+      { action: 'empty', proves_end: true },
+      { json: { error: 'last', data: [{ id: 2 }] } },
+      [1],
+      'unproven',
+    ],
     ['stop', { action: 'stop' }, over, [1], 'unproven'],
     ['stop that proves the end', { action: 'stop', proves_end: true }, over, [1], 'complete'],
     ['stop with records', { action: 'stop' }, { json: { error: 'x', data: [{ id: 2 }] } }, [1, 2], 'unproven'],

@@ -97,8 +97,11 @@ export async function readAnswer(
     case 'skip_page':
       return without({ kind: 'skip', path })
     case 'empty':
-      if (entry?.provesEnd === true) return without(stopped(true))
-      return without({ kind: 'continue', doubt: because('taken_as_empty', path) })
+      if (entry?.provesEnd !== true) return without({ kind: 'continue', doubt: because('taken_as_empty', path) })
+      // Records that are left out speak against the end that the document declares.
+      if (response.status < 300 && (await bringsRecords(reader, context, state, request, response)))
+        return without({ kind: 'end', keep: false, end: because('taken_as_empty', path) })
+      return without(stopped(true))
     case 'reset_pagination':
       return without({ kind: 'reset', path })
     case 'fail':
@@ -140,6 +143,21 @@ export async function readAnswer(
     if (failure !== undefined && context.parent === undefined && context.parents === undefined) throw failure
     return { response, page, selection, document, envelope, failure, flow }
   })
+}
+
+async function bringsRecords(
+  reader: ListReader,
+  context: ListContext,
+  state: ReadingState,
+  request: ApiRequest,
+  response: ApiResponse,
+): Promise<boolean> {
+  try {
+    return selected(reader, context, state, await parsed(reader, context, state, request, response)).count > 0
+  } catch {
+    // An answer that ends a list may be a text.
+    return false
+  }
 }
 
 /** Why an answer after which new credentials were asked for is refused. */
