@@ -272,7 +272,7 @@ function ownMask({ mask: model }: ResourceModel): (records: Buffer, notes: Resou
   const mask = recordMask(model)
   return (records, notes) => {
     const starts = elements(records, 0).map(({ start }) => start)
-    return mask.apply(records, { start: 0, end: records.length }, starts, notes?.paths)
+    return mask.apply(records, { start: 0, end: records.length }, { records: starts }, notes?.paths)
   }
 }
 

@@ -235,6 +235,22 @@ test('a format that the document declares, texts that mean null and maps of reco
   expect([...(await holding(first.folder, 'ann@')), ...(await holding(second.folder, 'ann@'))]).toEqual([])
 })
 
+test.each([
+  [
+    'a value beside the records',
+    { items: [{ id: 1, phones: [{ number: 'mine' }] }], related: { phones: [{ number: '+3912' }] } },
+  ],
+  ['one object', { id: 1, name: 'n', phones: [{ number: '+3912' }] }],
+])('where nobody says which values are records, %s is masked', async (_, json) => {
+  const api = await testApi(() => ({ json }))
+  const { folder, made } = await masked(api.origin, {
+    endpoint: { paginator: 'single_page' },
+    mask: { 'phones.number': 'redact' },
+  })
+  await run(made, keeping)
+  expect(await holding(folder, '+3912')).toEqual([])
+})
+
 test('masked pages do not share the memory of their bodies, which later pages use again', async () => {
   const page = (number: number) =>
     JSON.stringify({ data: [{ id: number, text: String(number).repeat(50_000) }], total_pages: 6 })
@@ -436,5 +452,11 @@ describe('maskBytes', () => {
       text => `{"data":${text},"more":[{"deep":{"data":"z"}}]}`,
     )
     expect(made).toBe('{"data":[{"data":"***","b":{"data":"y"}}],"more":[{"deep":{"data":"***"}}]}')
+  })
+
+  test('paths with several `$..` are as quick in a deep answer as others', () => {
+    const members = Array.from({ length: 2000 }, (_, index) => `"m${index}":1`).join(',')
+    const deep = `${'{"a":'.repeat(900)}{${members},"ssn":"x"}${'}'.repeat(900)}`
+    expect(mask(deep, { '$..a..a..a..ssn': 'redact' })).toBe(`[${deep.replace('"x"', '"***"')}]`)
   })
 })

@@ -71,7 +71,9 @@ async function maskedBody(
       ? recordsOf(document, reader.selector, keyColumn !== undefined).map(({ start }) => start)
       : []
     const isTold = records.length > 0
-    const masked = mask.apply(bytes, document.root, records, isTold ? context.notes.paths : undefined)
+    // A body that is no object is the list, or the record.
+    const isGuess = reader.selector === undefined && document.kind(document.root) === 'object'
+    const masked = mask.apply(bytes, document.root, { records, isGuess }, isTold ? context.notes.paths : undefined)
     // The memory of the body is given back. A body with a byte order mark is a part of it.
     return masked.buffer === response.body.buffer ? Uint8Array.from(masked) : masked
   } catch (error) {

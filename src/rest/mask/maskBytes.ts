@@ -14,11 +14,12 @@ import { MAX_JSON_DEPTH } from '../../json/value.js'
 import { canonicalJson } from '../../json/write.js'
 import type { MaskKind, MaskRule } from './maskRules.js'
 
-/** How far a value is on a way of a rule. */
+/** How far a value is on a way of a rule. There is one for each step of a way, so that equal states are the same. */
 interface State {
   readonly rule: MaskRule
-  readonly way: readonly PatternStep[]
-  readonly at: number
+  readonly step: PatternStep
+  /** Undefined: a member that the step leads to is masked. */
+  readonly next: State | undefined
 }
 
 /** A part of the text that is replaced. */
@@ -36,6 +37,8 @@ export interface MaskOptions {
   readonly hash: Hash
   /** Where the records begin in the text. Paths start at them. Elsewhere they may start anywhere. */
   readonly records: readonly number[]
+  /** Whether some of the records may be none. Then paths start anywhere in them too. */
+  readonly isGuess?: boolean | undefined
   /** Texts that stand for null. */
   readonly nulls?: readonly string[] | undefined
   /** Called for each value that a rule replaces. */
@@ -48,11 +51,16 @@ export interface MaskOptions {
  */
 export function maskBytes(bytes: Uint8Array, root: Span, options: MaskOptions): Uint8Array {
   const { rules } = options
-  const ways = rules.flatMap(rule => rule.ways.map(way => ({ rule, way, at: 0 })))
-  const masking = new Masking(bytes, options, ways)
-  const anywhere = ways.map(state => ({ ...state, way: ['deep', ...state.way] as const }))
+  const starts = rules.flatMap(rule => rule.ways.flatMap(way => statesOf(rule, way) ?? []))
+  const masking = new Masking(bytes, options, starts)
+  const anywhere = starts.map((next): State => (next.step === 'deep' ? next : { rule: next.rule, step: 'deep', next }))
   masking.value(root.start, anywhere, 0)
   return edited(bytes, masking.edits)
+}
+
+/** The state at the beginning of a way. */
+function statesOf(rule: MaskRule, way: readonly PatternStep[]): State | undefined {
+  return way.reduceRight<State | undefined>((next, step) => ({ rule, step, next }), undefined)
 }
 
 const [QUOTE, COMMA, COLON, CLOSE_OBJECT, CLOSE_ARRAY] = [0x22, 0x2c, 0x3a, 0x7d, 0x5d]
@@ -80,7 +88,8 @@ class Masking {
     const bytes = this.#bytes
     const kind = kindAt(bytes, start)
     if (kind !== 'object' && kind !== 'array') return skipValue(bytes, start)
-    const inner = this.#records.has(start) ? this.#starts : states
+    // The states of a guess are among those that hold anywhere.
+    const inner = this.#options.isGuess !== true && this.#records.has(start) ? this.#starts : states
     if (inner.length === 0) return skipValue(bytes, start)
     if (depth > MAX_JSON_DEPTH) throw new JsonBytesError(`more than ${MAX_JSON_DEPTH} levels deep`, start)
     return kind === 'object' ? this.#object(start, inner, depth) : this.#list(start, inner, depth)
@@ -153,22 +162,20 @@ function advance(
   states: readonly State[],
   name: string,
 ): { readonly rule?: MaskRule; readonly inner: readonly State[] } {
-  const inner: State[] = []
+  const inner = new Set<State>()
   let rule: MaskRule | undefined
-  const step = (state: State): void => {
-    const { way, at } = state
-    const expected = way[at]
-    if (expected === undefined) return
-    if (expected === 'deep') {
-      inner.push(state)
-      step({ ...state, at: at + 1 })
-    } else if (expected === 'any' || expected.names.includes(name)) {
-      if (at + 1 < way.length) inner.push({ ...state, at: at + 1 })
+  const take = (state: State): void => {
+    const { step, next } = state
+    if (step === 'deep') {
+      inner.add(state)
+      if (next !== undefined) take(next)
+    } else if (step === 'any' || step.names.includes(name)) {
+      if (next !== undefined) inner.add(next)
       else if (rule === undefined || shows(state.rule.kind) < shows(rule.kind)) rule = state.rule
     }
   }
-  for (const state of states) step(state)
-  return rule === undefined ? { inner } : { rule, inner }
+  for (const state of states) take(state)
+  return rule === undefined ? { inner: [...inner] } : { rule, inner: [...inner] }
 }
 
 function shows(kind: MaskKind): number {

@@ -1,16 +1,16 @@
 import type { Span } from '../../json/bytes.js'
-import { maskBytes } from './maskBytes.js'
+import { type MaskOptions, maskBytes } from './maskBytes.js'
 import { type MaskModel, maskDigest, maskHash } from './maskHash.js'
 
 /** The mask of a resource, ready for use. */
 export interface RecordMask {
   readonly digest: string
-  /**
-   * The text with masked values. `records`: where records begin in it. `paths` notes for each path of the mask whether
-   * it led to anything yet.
-   */
-  apply(bytes: Uint8Array, root: Span, records: readonly number[], paths: Map<string, boolean> | undefined): Uint8Array
+  /** The text with masked values. `paths` notes for each path of the mask whether it led to anything yet. */
+  apply(bytes: Uint8Array, root: Span, places: RecordPlaces, paths: Map<string, boolean> | undefined): Uint8Array
 }
+
+/** Where records begin in a text, and whether that is a guess. */
+export type RecordPlaces = Pick<MaskOptions, 'records' | 'isGuess'>
 
 /** `nulls`: texts that stand for null. */
 export function recordMask(model: MaskModel, nulls?: readonly string[]): RecordMask {
@@ -18,9 +18,9 @@ export function recordMask(model: MaskModel, nulls?: readonly string[]): RecordM
   const hash = maskHash(model)
   return {
     digest: maskDigest(model),
-    apply(bytes, root, records, paths) {
+    apply(bytes, root, places, paths) {
       for (const { path } of rules) if (paths?.has(path) === false) paths.set(path, false)
-      return maskBytes(bytes, root, { rules, hash, nulls, records, met: ({ path }) => paths?.set(path, true) })
+      return maskBytes(bytes, root, { rules, hash, nulls, ...places, met: ({ path }) => paths?.set(path, true) })
     },
   }
 }
