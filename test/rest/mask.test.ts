@@ -251,6 +251,22 @@ test.each([
   expect(await holding(folder, '+3912')).toEqual([])
 })
 
+test.each([
+  ['case', 'application/json', '[{"id":1,"email":"a","Email":"ann@x.org"}]', 'email'],
+  ['signs', 'application/json', '[{"id":1,"E-mail":"ann@x.org","e_mail":"ann@x.org","eMail":"ann@x.org"}]', 'email'],
+  ['letters of a column', 'application/json', '[{"id":1,"em@il":"ann@x.org","emails_":"ann@x.org"}]', 'emailsx'],
+  ['blanks of CSV', 'text/csv', 'id, email\n1, ann@x.org\n', 'email'],
+  ['a prefix of XML', 'application/xml', '<r><p id="1" x:email="ann@x.org" xmlns:x="u"/></r>', 'email'],
+])('names are the same whatever their %s', async (_, type, body, path) => {
+  const origin = await bytesApi(() => ({ type, body }))
+  const { folder, made } = await masked(origin, {
+    endpoint: { paginator: 'single_page', ...(type.endsWith('xml') && { data_selector: 'r.p' }) },
+    mask: { [path]: 'redact', email: 'redact', 'em@il': 'redact' },
+  })
+  await run(made, keeping)
+  expect(await holding(folder, 'ann@x.org')).toEqual([])
+})
+
 test('masked pages do not share the memory of their bodies, which later pages use again', async () => {
   const page = (number: number) =>
     JSON.stringify({ data: [{ id: number, text: String(number).repeat(50_000) }], total_pages: 6 })
@@ -314,6 +330,7 @@ describe('a mask that would break the run is refused', () => {
     ['the cursor', people({ mask: { 'seen.at': 'redact' }, endpoint: { incremental } }), /is the cursor/],
     ['around the cursor', people({ mask: { seen: 'hash' }, endpoint: { incremental } }), /is the cursor/],
     ['any depth', people({ mask: { '$..at': 'hash' }, endpoint: { incremental } }), /is the cursor/],
+    ['a key in another spelling', people({ mask: { userID: 'drop' }, primary_key: 'user_id' }), /is part of a key/],
     ['a key', people({ mask: { id: 'last4' }, primary_key: 'id' }), /is part of a key/],
     ['a merge key', people({ mask: { day: 'redact' }, merge_key: ['day'] }), /is part of a key/],
     [

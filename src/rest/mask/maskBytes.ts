@@ -13,11 +13,12 @@ import type { PatternStep } from '../../json/path.js'
 import { MAX_JSON_DEPTH } from '../../json/value.js'
 import { canonicalJson } from '../../json/write.js'
 import type { MaskKind, MaskRule } from './maskRules.js'
+import { spellings } from './spellings.js'
 
 /** How far a value is on a way of a rule. There is one for each step of a way, so that equal states are the same. */
 interface State {
   readonly rule: MaskRule
-  readonly step: PatternStep
+  readonly step: 'any' | 'deep' | { readonly spellings: ReadonlySet<string> }
   /** Undefined: a member that the step leads to is masked. */
   readonly next: State | undefined
 }
@@ -60,7 +61,10 @@ export function maskBytes(bytes: Uint8Array, root: Span, options: MaskOptions): 
 
 /** The state at the beginning of a way. */
 function statesOf(rule: MaskRule, way: readonly PatternStep[]): State | undefined {
-  return way.reduceRight<State | undefined>((next, step) => ({ rule, step, next }), undefined)
+  return way.reduceRight<State | undefined>((next, step) => {
+    if (typeof step === 'string') return { rule, step, next }
+    return { rule, step: { spellings: new Set(step.names.flatMap(spellings)) }, next }
+  }, undefined)
 }
 
 const [QUOTE, COMMA, COLON, CLOSE_OBJECT, CLOSE_ARRAY] = [0x22, 0x2c, 0x3a, 0x7d, 0x5d]
@@ -163,13 +167,14 @@ function advance(
   name: string,
 ): { readonly rule?: MaskRule; readonly inner: readonly State[] } {
   const inner = new Set<State>()
+  const spelled = spellings(name)
   let rule: MaskRule | undefined
   const take = (state: State): void => {
     const { step, next } = state
     if (step === 'deep') {
       inner.add(state)
       if (next !== undefined) take(next)
-    } else if (step === 'any' || step.names.includes(name)) {
+    } else if (step === 'any' || spelled.some(text => step.spellings.has(text))) {
       if (next !== undefined) inner.add(next)
       else if (rule === undefined || shows(state.rule.kind) < shows(rule.kind)) rule = state.rule
     }

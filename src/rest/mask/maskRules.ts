@@ -1,4 +1,5 @@
 import { type PatternStep, pathPattern } from '../../json/path.js'
+import { isSameName } from './spellings.js'
 
 /** What becomes of a value. `hash` is an HMAC of it, `last4` leaves its last four characters. */
 export const maskKinds = ['hash', 'redact', 'drop', 'last4'] as const
@@ -61,6 +62,6 @@ function leadsTo(one: readonly PatternStep[], other: readonly PatternStep[]): bo
   if (b === undefined) return false
   if (a === 'deep') return leadsTo(restA, other) || leadsTo(one, restB)
   if (b === 'deep') return leadsTo(one, restB) || leadsTo(restA, other)
-  const same = a === 'any' || b === 'any' || a.names.some(name => b.names.includes(name))
+  const same = a === 'any' || b === 'any' || a.names.some(name => b.names.some(other => isSameName(name, other)))
   return same && leadsTo(restA, restB)
 }
