@@ -100,6 +100,38 @@ describe('a declared format', () => {
     ],
     ['ends of lines of two kinds', { body: 'id\r\n1\n2\r\n' }, { format: 'csv' }, [{ id: '1' }, { id: '2' }]],
     ['ends of lines of old computers', { body: 'id\r1\r2' }, { format: 'csv' }, [{ id: '1' }, { id: '2' }]],
+    [
+      'ends of lines of old computers, and a line feed at the end',
+      { body: 'id,name\r1,a\r2,b\r\n' },
+      { format: 'csv' },
+      two,
+    ],
+    [
+      'ends of lines of old computers, and another one at the end',
+      { body: 'id\r1\r2\r3\n' },
+      { format: 'csv' },
+      [{ id: '1' }, { id: '2' }, { id: '3' }],
+    ],
+    [
+      'ends of lines of old computers, and line feeds in values',
+      { body: '"id",name\r1,"x\ny"\r2,b\r' },
+      { format: 'csv' },
+      [{ id: '1', name: 'x\ny' }, two[1]],
+    ],
+    ['a name of two lines', { body: '"id","the\rname"\n1,a\r\n' }, { format: 'csv' }, [{ id: '1', 'the\rname': 'a' }]],
+    [
+      'ends of lines of old computers below a comment with a quotation mark',
+      { body: '# 5"\rid,name\r1,a\r2,b\n' },
+      { format: { type: 'csv', comment: '#' } },
+      two,
+    ],
+    [
+      'lines above the header, with ends of old computers',
+      { body: 'Report\rof today\rid,name\r1,a\r2,b\r\n' },
+      { format: { type: 'csv', skip_lines: 2 } },
+      two,
+    ],
+    ['two carriage returns at each end', { body: 'id,name\r\r\n1,a\r\r\n2,b\r\r\n' }, { format: 'csv' }, two],
     ['a carriage return in a value', { body: 'id\n1\r2\n' }, { format: 'csv' }, [{ id: '1\r2' }]],
     ['digits', { body: 'id,zip\n1,00123\n' }, { format: 'csv' }, [{ id: '1', zip: '00123' }]],
   ])('%s', async (_what, body, endpoint, expected) => {
@@ -116,6 +148,8 @@ describe('a declared format', () => {
     ['a page of HTML', { body: '<!doctype html><p>busy', type: 'text/csv' }, {}, 'is not CSV'],
     ['nothing at all', { body: '' }, { format: 'csv' }, 'it is empty'],
     ['two columns of one name', { body: 'id,id\n1,2\n' }, { format: 'csv' }, 'two columns are called "id"'],
+    ['a carriage return in a name', { body: '\rid\n1\n' }, { format: 'csv' }, 'its first line has a carriage return'],
+    ['a line that ends within', { body: 'id,na\rme\n1,a\n' }, { format: 'csv' }, 'is not CSV'],
     ['a line that is too short', { body: 'id,name\n1\n' }, { format: 'csv' }, 'is not CSV'],
     [
       'fewer names than values',

@@ -9,19 +9,46 @@ export async function csvRows(text: Uint8Array, format: CsvFormat): Promise<Uint
   const { parse } = await import('csv-parse/sync')
   const { quote, escape: escapedBy, comment } = format
   const table = new TableWriter('CSV', format.header ?? true)
+  const lines = Buffer.from(withoutLines(text, format.skip_lines ?? 0))
+  const options = {
+    skip_empty_lines: true,
+    relax_quotes: true,
+    delimiter: format.delimiter ?? (format.type === 'tsv' ? '\t' : ','),
+    quote: quote ?? '"',
+    ...(quote === false ? {} : { escape: escapedBy ?? quote ?? '"' }),
+    // A mark in the middle of a line is part of a value.
+    ...(comment == null ? {} : { comment, comment_no_infix: true }),
+  }
+  let first: readonly string[] = []
+  let endOfFirst = 0
+  let isFirst = true
   try {
-    parse(Buffer.from(withoutLines(text, format.skip_lines ?? 0)), {
-      // Some files mix them: by the first one alone, two lines could be one.
-      record_delimiter: text.includes(0x0a) ? ['\r\n', '\n'] : ['\r'],
-      skip_empty_lines: true,
-      relax_quotes: true,
-      delimiter: format.delimiter ?? (format.type === 'tsv' ? '\t' : ','),
-      quote: quote ?? '"',
-      ...(quote === false ? {} : { escape: escapedBy ?? quote ?? '"' }),
-      // A mark in the middle of a line is part of a value.
-      ...(comment == null ? {} : { comment, comment_no_infix: true }),
+    // The parser knows best which ends of lines are in quotation marks.
+    parse(lines, {
+      ...options,
+      record_delimiter: ANY_END,
+      to: 1,
+      on_record: (cells: readonly string[], { bytes }) => {
+        first = cells
+        endOfFirst = bytes
+        return null
+      },
+    })
+    parse(lines, {
+      ...options,
+      // Some files mix them: by the first one alone, two lines could be one. Between lines that end with a line feed,
+      // a carriage return is part of a value.
+      record_delimiter: lines[endOfFirst - 1] === CR ? ANY_END : ['\r\n', '\n'],
       // Rows are written at once: a list of them would take several times the memory of the text.
       on_record: (cells: readonly string[]) => {
+        if (
+          isFirst &&
+          (format.header ?? true) === true &&
+          cells.some((cell, at) => cell.includes('\r') && cell !== first[at])
+        ) {
+          throw new BodyFormatError('CSV', 'its first line has a carriage return that is not in quotation marks')
+        }
+        isFirst = false
         table.add(cells)
         return null
       },
@@ -41,14 +68,31 @@ function refuseOther(text: Uint8Array): void {
   }
 }
 
+const CR = 0x0d
+const LF = 0x0a
+/** The longest first. */
+const ANY_END = ['\r\n', '\n', '\r']
+
 function withoutLines(text: Uint8Array, lines: number): Uint8Array {
+  const firstFeed = text.indexOf(LF)
+  const firstReturn = text.indexOf(CR)
+  const isReturn = firstReturn >= 0 && (firstFeed < 0 || firstReturn < firstFeed - 1)
   let start = 0
   for (let line = 0; line < lines; line++) {
-    const end = text.indexOf(0x0a, start)
+    const end = isReturn ? endOfLine(text, start) : text.indexOf(LF, start)
     if (end < 0) return text.subarray(text.length)
     start = end + 1
   }
   return text.subarray(start)
+}
+
+/** The last byte of a line, whatever it ends with. */
+function endOfLine(text: Uint8Array, start: number): number {
+  for (let at = start; at < text.length; at++) {
+    if (text[at] === LF) return at
+    if (text[at] === CR) return text[at + 1] === LF ? at + 1 : at
+  }
+  return -1
 }
 
 /** A value of a table: text, or JSON that is ready. */
