@@ -25,6 +25,11 @@ const two = [
   { id: '2', name: 'b' },
 ]
 
+/** The header of a CSV text with so many columns. */
+function many(columns: number): string {
+  return Array.from({ length: columns }, (_, index) => `c${index}`).join(',')
+}
+
 describe('a declared format', () => {
   test.each<[string, Body, object, unknown[]]>([
     ['CSV that says it is JSON', { body: 'id,name\n1,a\n2,b\n', type: 'application/json' }, { format: 'csv' }, two],
@@ -138,6 +143,10 @@ describe('a declared format', () => {
     expect(await recordsOf(body, endpoint)).toEqual(expected)
   })
 
+  test('reads the names of very many columns', async () => {
+    expect(await recordsOf({ body: `${many(20_000)}\n` }, { format: 'csv' })).toEqual([])
+  })
+
   test.each<[string, Body, object, string]>([
     [
       'an error in JSON where CSV is declared',
@@ -148,6 +157,19 @@ describe('a declared format', () => {
     ['a page of HTML', { body: '<!doctype html><p>busy', type: 'text/csv' }, {}, 'is not CSV'],
     ['nothing at all', { body: '' }, { format: 'csv' }, 'it is empty'],
     ['two columns of one name', { body: 'id,id\n1,2\n' }, { format: 'csv' }, 'two columns are called "id"'],
+    ['too many columns', { body: many(30_000) }, { format: 'csv' }, 'it has 30000 columns, and 20000 are the most'],
+    [
+      'too many columns without names',
+      { body: many(30_000) },
+      { format: { type: 'csv', header: false } },
+      'it has 30000 columns',
+    ],
+    [
+      'a name that is too long',
+      { body: `id,${'x'.repeat(2 ** 22)}\n1,a\n` },
+      { format: 'csv' },
+      'the name of column 2 has 4194304 characters, and 10000 are the most: "xxx',
+    ],
     ['a carriage return in a name', { body: '\rid\n1\n' }, { format: 'csv' }, 'its first line has a carriage return'],
     ['a line that ends within', { body: 'id,na\rme\n1,a\n' }, { format: 'csv' }, 'is not CSV'],
     ['a line that is too short', { body: 'id,name\n1\n' }, { format: 'csv' }, 'is not CSV'],

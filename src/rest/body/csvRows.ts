@@ -101,6 +101,10 @@ export type Cell = string | { readonly json: string }
 /** Text is kept as bytes in parts of this size: a text of a whole page could be longer than a text may be. */
 const PART_LENGTH = 1 << 20
 
+/** More than any table that is meant has. */
+const MOST_COLUMNS = 20_000
+const MOST_OF_NAME = 10_000
+
 /** Writes the rows of a table as the text of a JSON array. */
 export class TableWriter {
   readonly #what: string
@@ -151,7 +155,12 @@ export class TableWriter {
   /** Names, each with its colon. */
   #keysOf(first: readonly Cell[]): readonly string[] {
     const written = this.#header === true ? first.map(nameIn) : this.#header
+    const count = written === false ? first.length : written.length
+    if (count > MOST_COLUMNS) {
+      throw new BodyFormatError(this.#what, `it has ${count} columns, and ${MOST_COLUMNS} are the most`)
+    }
     const names = written === false ? first.map((_, index) => columnName(index)) : written.map(nameOf)
+    refuseLong(this.#what, names)
     refuseTwice(this.#what, names)
     return names.map(name => `${JSON.stringify(name)}:`)
   }
@@ -171,8 +180,22 @@ function columnName(index: number): string {
 
 /** Of two columns with one name, one would be lost. */
 function refuseTwice(what: string, names: readonly string[]): void {
-  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  const seen = new Set<string>()
+  const twice = names.find(name => seen.size === seen.add(name).size)
   if (twice === undefined) return
   const cure = 'give the names as a list in `format.header`, and skip the line with `format.skip_lines: 1`'
-  throw new BodyFormatError(what, `two columns are called ${JSON.stringify(twice)}; ${cure}`)
+  throw new BodyFormatError(what, `two columns are called ${shown(twice)}; ${cure}`)
+}
+
+/** Each row has every name, so a long one would become very much text. */
+function refuseLong(what: string, names: readonly string[]): void {
+  const index = names.findIndex(name => name.length > MOST_OF_NAME)
+  const name = names[index]
+  if (name === undefined) return
+  const problem = `the name of column ${index + 1} has ${name.length} characters, and ${MOST_OF_NAME} are the most`
+  throw new BodyFormatError(what, `${problem}: ${shown(name)}`)
+}
+
+function shown(name: string): string {
+  return name.length <= 100 ? JSON.stringify(name) : `${JSON.stringify(name.slice(0, 100))}…`
 }
