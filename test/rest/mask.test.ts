@@ -267,6 +267,25 @@ test.each([
   expect(await holding(folder, 'ann@x.org')).toEqual([])
 })
 
+test('headers that nothing goes by are not kept, and those of paginators and totals still work', async () => {
+  const told = {
+    'x-user': 'ann@x.org',
+    'set-cookie': 'user=ann@x.org',
+    'content-disposition': 'attachment; filename="ann@x.org.json"',
+    etag: '"ann@x.org"',
+  }
+  const api = await testApi(url => {
+    const isLast = url.searchParams.get('cursor') === 'two'
+    const headers = { ...told, 'X-Whole': '2', ...(!isLast && { 'X-Then': 'two' }) }
+    return { json: [{ id: isLast ? 2 : 1, email: 'ann@x.org' }], headers }
+  })
+  const paginator = { type: 'header_cursor', cursor_key: 'X-Then', total_header: 'X-Whole' } as const
+  const { folder, made } = await masked(api.origin, { endpoint: { paginator }, mask: { email: 'redact' } })
+  const { rows } = await run(made, keeping)
+  expect((await rows('people')).map(({ id }) => id)).toEqual([1, 2])
+  expect(await holding(folder, 'ann@x.org')).toEqual([])
+})
+
 test('masked pages do not share the memory of their bodies, which later pages use again', async () => {
   const page = (number: number) =>
     JSON.stringify({ data: [{ id: number, text: String(number).repeat(50_000) }], total_pages: 6 })

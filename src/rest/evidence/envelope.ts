@@ -84,6 +84,16 @@ const NEXT_HEADERS = [
   'x-ms-continuation',
 ]
 
+/** Headers that may tell something of the list. */
+export const LIST_HEADERS: ReadonlySet<string> = new Set([
+  'link',
+  'content-range',
+  'x-pagination',
+  ...TOTAL_HEADERS,
+  ...PAGES_HEADERS,
+  ...NEXT_HEADERS,
+])
+
 /** Names of objects that describe the list, without case and signs. */
 const ABOUT_LIST =
   /^(?:(?:list|page|paging|query|records?|request|response|results?|resultset|search)?(?:info(?:rmation)?|meta(?:data|info)?|stats|statistics|summary|header)|pag(?:ing|ination|inator|er|eable|es?)|cursors?|resultset|view|nav(?:igation)?|hits|links?|next|response)$/

@@ -6,6 +6,7 @@ import { jsonBody } from '../body/jsonBody.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import type { RecordMask } from '../mask/recordMask.js'
 import type { ListContext, ListReader } from './listReader.js'
+import { maskedHeaders } from './maskedHeaders.js'
 import { textChanged } from './readAnswer.js'
 import { isKeyOf, listsOf, pathOfKeys } from './selector.js'
 
@@ -14,7 +15,8 @@ const MASKED = 'x-sluice-mask'
 
 /**
  * An answer as it is journaled and read: JSON with masked values. Beside the records, and where it is not known which
- * values are records, a path holds at every depth. An answer that cannot be masked keeps no body.
+ * values are records, a path holds at every depth. An answer that cannot be masked keeps no body,
+ * and no answer keeps headers that nothing goes by.
  */
 export async function maskAnswer(
   mask: RecordMask,
@@ -24,9 +26,8 @@ export async function maskAnswer(
   response: OwnedResponse,
 ): Promise<OwnedResponse> {
   if (response.fromJournal && response.headers[MASKED] !== undefined) return recorded(mask, reader, context, response)
-  const { 'content-type': type, ...others } = response.headers
-  const headers = { ...others, [MASKED]: mask.digest }
-  if (response.body.length === 0) return { ...response, headers: { ...response.headers, ...headers } }
+  const headers = { ...maskedHeaders(reader, response.headers), [MASKED]: mask.digest }
+  if (response.body.length === 0) return { ...response, headers }
   const body = await maskedBody(mask, reader, context, request, response)
   response.release()
   return {
