@@ -240,12 +240,14 @@ test.each([
     'a value beside the records',
     { items: [{ id: 1, phones: [{ number: 'mine' }] }], related: { phones: [{ number: '+3912' }] } },
   ],
+  ['a list of values beside them', { items: [{ id: 1 }], related: { numbers: ['+3912'] } }],
+  ['a list of values in one object', { id: 1, name: 'n', numbers: ['+3912'] }],
   ['one object', { id: 1, name: 'n', phones: [{ number: '+3912' }] }],
 ])('where nobody says which values are records, %s is masked', async (_, json) => {
   const api = await testApi(() => ({ json }))
   const { folder, made } = await masked(api.origin, {
     endpoint: { paginator: 'single_page' },
-    mask: { 'phones.number': 'redact' },
+    mask: { 'phones.number': 'redact', numbers: 'redact' },
   })
   await run(made, keeping)
   expect(await holding(folder, '+3912')).toEqual([])
@@ -284,6 +286,12 @@ test('headers that nothing goes by are not kept, and those of paginators and tot
   const { rows } = await run(made, keeping)
   expect((await rows('people')).map(({ id }) => id)).toEqual([1, 2])
   expect(await holding(folder, 'ann@x.org')).toEqual([])
+})
+
+test('a list that is found as the records stays, although a path of the mask has its name', async () => {
+  const api = await testApi(() => ({ json: { people: [{ id: 1, people: 'x' }] } }))
+  const { made } = await masked(api.origin, { endpoint: { paginator: 'single_page' }, mask: { people: 'redact' } })
+  expect(await (await run(made)).rows('people')).toEqual([{ id: 1, people: '***' }])
 })
 
 test('masked pages do not share the memory of their bodies, which later pages use again', async () => {

@@ -8,7 +8,7 @@ import type { RecordMask } from '../mask/recordMask.js'
 import type { ListContext, ListReader } from './listReader.js'
 import { maskedHeaders } from './maskedHeaders.js'
 import { textChanged } from './readAnswer.js'
-import { isKeyOf, listsOf, pathOfKeys } from './selector.js'
+import { detectSelector, isKeyOf, pathOfKeys } from './selector.js'
 
 /** The header of an answer that was masked, with the digest of the mask. */
 const MASKED = 'x-sluice-mask'
@@ -83,7 +83,7 @@ async function maskedBody(
   }
 }
 
-/** Every value that may be a record. With a guessed selector these are the elements of all lists. */
+/** Every value that may be a record. With a guessed selector these are the objects of the list that it finds. */
 function recordsOf(document: JsonDocument, selector: JsonPath | undefined, areMembers: boolean): readonly Span[] {
   const { root } = document
   const unfolded = (span: Span): readonly Span[] => {
@@ -97,7 +97,7 @@ function recordsOf(document: JsonDocument, selector: JsonPath | undefined, areMe
     return (key ?? found).flatMap(unfolded)
   }
   if (document.kind(root) !== 'object') return unfolded(root)
-  return listsOf(document)
-    .flatMap(keys => document.locate(compiledPath(pathOfKeys(keys))) ?? [])
-    .flatMap(unfolded)
+  const { path } = detectSelector(document)
+  if (path === undefined || path.text === '$') return []
+  return (document.locate(path) ?? []).flatMap(unfolded).filter(span => document.kind(span) === 'object')
 }
