@@ -142,7 +142,7 @@ export function detectSelector(document: JsonDocument): DetectedSelector {
 }
 
 /** The keys that lead to each list of the body, depth first, up to three keys deep. */
-export function listsOf(document: JsonDocument): readonly (readonly string[])[] {
+function listsOf(document: JsonDocument): readonly (readonly string[])[] {
   const lists: string[][] = []
   collectLists(document, document.root, [], lists)
   return lists

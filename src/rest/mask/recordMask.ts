@@ -10,7 +10,7 @@ export interface RecordMask {
 }
 
 /** Where records begin in a text, and whether that is a guess. */
-export type RecordPlaces = Pick<MaskOptions, 'records' | 'isGuess'>
+type RecordPlaces = Pick<MaskOptions, 'records' | 'isGuess'>
 
 /** `nulls`: texts that stand for null. */
 export function recordMask(model: MaskModel, nulls?: readonly string[]): RecordMask {
