@@ -264,6 +264,8 @@ describe('OAuth 2.0 client credentials', () => {
   test.each([
     ['without a token', 200, '{"token":"abcdef"}', 'has no access_token; it has token'],
     ['that is not JSON', 200, '<html>', 'has no access_token'],
+    ['with a token for a name', 200, '{"accessToken":{"tok-abcdef12345":1},"tok-abcdef12345":1}', 'it has accessToken'],
+    ['with a name without end', 200, JSON.stringify({ [`a${'b'.repeat(1e6)}`]: 1 }), 'has no access_token'],
     [
       'that refuses',
       400,
@@ -279,6 +281,7 @@ describe('OAuth 2.0 client credentials', () => {
     expect(error.message).toContain(text)
     expect(error.message).toContain('access_token')
     expect(error.message).not.toContain('abcdef')
+    expect(error.message.length).toBeLessThan(1_000)
     expect(origin.seen).toHaveLength(1)
   })
 

@@ -51,6 +51,23 @@ describe('several credentials', () => {
     expect(api.refused).toEqual(['key-aaaa', 'key-bbbb'])
   })
 
+  test.each(['1e308', '99999999999999999999', '-5', '0'])(
+    'end the run soon whatever wait is asked for: Retry-After %s',
+    async wait => {
+      const api = await testApi(() => ({ status: 429, json: {}, headers: { 'retry-after': wait } }))
+      const error = await load({
+        ...document(api.origin, auths.slice(0, 2)),
+        client: {
+          base_url: api.origin,
+          auth: { type: 'rotate', auths: auths.slice(0, 2) } as AuthConfig,
+          retry: { ...quickRetry, attempts: 2, max_wait: 1 },
+        },
+      }).catch(reason => reason)
+      expect(error).toMatchObject({ code: expect.stringMatching(/^(rate_limit|http_status)$/) })
+      expect(api.asked.length).toBeLessThanOrEqual(4)
+    },
+  )
+
   test('that all have nothing left end the run with the shortest wait, and show nothing', async () => {
     const api = await metered(keys.slice(0, 2))
     const error = (await load(document(api.origin, auths.slice(0, 2))).catch(reason => reason)) as Error

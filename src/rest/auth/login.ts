@@ -11,7 +11,7 @@ import { jsonPath } from '../paginators/paginator.js'
 import { concealed, credential, defineAuth, secretAlone } from './authenticator.js'
 import { type Carrier, carriedIn, carrying, mediumOf } from './carrier.js'
 import { renewalAt, type Token, tokenAuthenticator } from './token.js'
-import { answered, momentOf, secondsOf } from './tokenAnswer.js'
+import { answered, keysOf, momentOf, secondsOf } from './tokenAnswer.js'
 
 const field = z.union([z.string(), z.number(), z.boolean(), z.null(), secretAlone])
 const bodyField = z.union([field, jsonObject, z.array(jsonValue)])
@@ -191,7 +191,7 @@ function loggedIn(config: Login, path: string, response: ApiResponse, askedAt: n
   const text = tokenText(config, response, first)
   if (text === undefined) {
     const where = config.token_path ?? config.token_header ?? config.token_cookie ?? ''
-    throw fail(`gave no token at ${where}, it answered ${status}${keysOf(answer)}`)
+    throw fail(`gave no token at ${where}, it answered ${status}${shapeOf(answer)}`)
   }
   const secret = new Secret(text, `token of ${path}`)
   context.conceal(secret)
@@ -231,10 +231,7 @@ function cookieOf(header: string, name: string): string | undefined {
   return undefined
 }
 
-/** Names only: values may be credentials. */
-function keysOf(answer: JsonValue | undefined): string {
+function shapeOf(answer: JsonValue | undefined): string {
   if (answer === undefined) return ' with something that is not JSON'
-  if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) return ''
-  const keys = Object.keys(answer).slice(0, 20).join(', ')
-  return keys === '' ? '' : `; the answer has ${keys}`
+  return typeof answer !== 'object' || answer === null || Array.isArray(answer) ? '' : keysOf(answer)
 }

@@ -41,17 +41,18 @@ export const rotate = defineAuth({
     const choose = (context: SignContext): KindAuthenticator => {
       const now = context.now()
       if (freeAt(current) <= now) return current
-      // After the current one, in order; if none has anything left, the one that will have something first.
+      // After the current one, in order. If none has anything left: the one that will have something first, or this one.
       const begin = all.indexOf(current) + 1
       const others = [...all.slice(begin), ...all.slice(0, begin)]
-      current = others.find(auth => freeAt(auth) <= now) ?? others.reduce((a, b) => (freeAt(b) < freeAt(a) ? b : a))
+      current =
+        others.find(auth => freeAt(auth) <= now) ?? others.reduce((a, b) => (freeAt(b) < freeAt(a) ? b : a), current)
       return current
     }
     return {
       choose,
       learn(chosen, status, headers, now) {
         const until = pauseUntil(status, headers, now)
-        if (until !== undefined) emptyUntil.set(chosen, until)
+        if (until !== undefined && until > now) emptyUntil.set(chosen, until)
         else if (isThrottled(status, headers)) emptyUntil.set(chosen, now + UNTOLD_MS)
       },
       sign: (request, context) => choose(context).sign(request, context),

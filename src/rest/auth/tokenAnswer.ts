@@ -39,8 +39,7 @@ export async function requestToken(asked: TokenRequest, context: SignContext): P
   if (typeof text !== 'string' || text === '') {
     // Some servers refuse with status 200.
     if (typeof answer.error === 'string') throw refused(path, response, answer, cure)
-    const keys = Object.keys(answer).join(', ')
-    const message = `${path}: the answer of ${response.url} has no access_token${keys === '' ? '' : `; it has ${keys}`}`
+    const message = `${path}: the answer of ${response.url} has no access_token${keysOf(answer)}`
     throw new RequestError('auth', message, { path, url: response.url, status: response.status })
   }
   const secret = new Secret(text, `access token of ${path}`)
@@ -55,11 +54,19 @@ export async function requestToken(asked: TokenRequest, context: SignContext): P
   return { token: { secret, endsAt, baseUrl: tokenBaseUrl(found, rule, path) }, refreshToken }
 }
 
+/** Names that an answer has, for a message. Values may be credentials, and so may names that are not like names. */
+export function keysOf(answer: object): string {
+  const keys = Object.keys(answer).filter(key => /^[a-z][a-z_]{0,39}$/i.test(key))
+  return keys.length === 0 ? '' : `; it has ${keys.slice(0, MOST_KEYS).join(', ')}`
+}
+
+const MOST_KEYS = 20
+
 /** A number, or text that is a number. */
 export function secondsOf(value: unknown): number | undefined {
   if (typeof value !== 'number' && typeof value !== 'string') return undefined
   const seconds = Number(value)
-  return value !== '' && Number.isFinite(seconds) ? Math.trunc(seconds) : undefined
+  return String(value).trim() !== '' && Number.isFinite(seconds) ? Math.trunc(seconds) : undefined
 }
 
 /** A moment in milliseconds since 1970: a date with or without a zone, or a count of seconds or milliseconds. */

@@ -67,7 +67,7 @@ export type Attempt =
 export async function attempt(request: ApiRequest, context: ExchangeContext): Promise<Attempt> {
   let hop = request
   let renewed = false
-  let switches = 0
+  const tried = new Set<ExchangeContext['auth']>()
   const visited = new Set<string>()
   for (;;) {
     const using = withCredential(context)
@@ -79,12 +79,10 @@ export async function attempt(request: ApiRequest, context: ExchangeContext): Pr
     if (result.kind === 'failure') return result
     const { status, headers, url } = result.response
     const { auth } = using
-    if (destination === 'bound' && isThrottled(status, headers) && switches < MOST_SWITCHES) {
-      switches++
-      if (withCredential(context).auth !== auth) {
-        result.response.release()
-        continue
-      }
+    tried.add(auth)
+    if (destination === 'bound' && isThrottled(status, headers) && !tried.has(withCredential(context).auth)) {
+      result.response.release()
+      continue
     }
     const isRefused = status === 401 || context.shouldRenew?.(result.response) === true
     if (isRefused && destination === 'bound' && !renewed && auth?.renew !== undefined) {
@@ -102,9 +100,6 @@ export async function attempt(request: ApiRequest, context: ExchangeContext): Pr
     hop = next
   }
 }
-
-/** Requests with one credential after the other, when each has nothing left. */
-const MOST_SWITCHES = 50
 
 /** With the one of several credentials that is to be used now. */
 function withCredential(context: ExchangeContext): ExchangeContext {
@@ -142,7 +137,19 @@ function place(
     const message = `${resource}: "${url}" is not an absolute URL; set client.base_url or begin the path with https://`
     throw new RequestError('forbidden_url', message, { resource, method: request.method, url })
   }
-  return destinationOf(request, bound, { resource, url })
+  const destination = destinationOf(request, bound, { resource, url })
+  if (destination === 'foreign') refuseCredential(request, url, scrubber, resource)
+  return destination
+}
+
+/** An API may repeat the key of a query in a link to another origin. */
+function refuseCredential(request: ApiRequest, url: string, scrubber: Scrubber, resource: string): void {
+  const sent = withoutUser(requestUrl(request)).url
+  if (scrubber.text(sent) === sent) return
+  const { host } = new URL(request.url)
+  const why = `the link holds a credential, and the configuration does not name ${host}; if that is intended, add "${host}" to client.allowed_hosts`
+  const message = `${resource}: ${request.method} ${url} was not sent: ${why}`
+  throw new RequestError('forbidden_url', message, { resource, method: request.method, url })
 }
 
 function checkRedirect(

@@ -25,7 +25,7 @@ export function compileExpression(text: string): Expression {
     try {
       return parsed({ record: celValue(record) })
     } catch (thrown) {
-      throw new Error(`${inOneLine(thrown)}${advice(thrown)}`, { cause: thrown })
+      throw new Error(`${withoutValue(inOneLine(thrown), text)}${advice(thrown)}`, { cause: thrown })
     }
   }
   const path = memberPath(parsed.ast)
@@ -67,6 +67,11 @@ function inOneLine(error: unknown): string {
   const { message, range } = error as { message?: string; range?: { start: number } }
   const [first = 'it cannot be evaluated'] = (message ?? '').split('\n')
   return range === undefined ? first : `${first}, column ${range.start + 1}`
+}
+
+/** A key or text that is not written in the expression is a value of the record, which an error must not show. */
+function withoutValue(message: string, text: string): string {
+  return message.replace(/^([^:]*): ([^,]*)/, (all, what: string, value: string) => (text.includes(value) ? all : what))
 }
 
 function advice(error: unknown): string {
