@@ -157,6 +157,12 @@ describe('a declared format', () => {
     ['a page of HTML', { body: '<!doctype html><p>busy', type: 'text/csv' }, {}, 'is not CSV'],
     ['nothing at all', { body: '' }, { format: 'csv' }, 'it is empty'],
     ['two columns of one name', { body: 'id,id\n1,2\n' }, { format: 'csv' }, 'two columns are called "id"'],
+    [
+      'a name that becomes too much text',
+      { body: `${'x'.repeat(10_000)}\n${'1\n'.repeat(30_000)}` },
+      { format: 'csv' },
+      'its records would be more than 268435456 bytes (256 MiB) of JSON',
+    ],
     ['too many columns', { body: many(30_000) }, { format: 'csv' }, 'it has 30000 columns, and 20000 are the most'],
     [
       'too many columns without names',
@@ -515,6 +521,12 @@ describe('a zip archive', () => {
       { format: { type: 'csv', entries: ['*1.txt', 'b/*'] } },
       two,
     ],
+    [
+      'of which some with several parts of a name are wanted',
+      { 'a_1_b.csv': csv(1), 'a_2_b.csv': csv(2), 'a_b.csv': 'x', '_b.csv': 'x', 'a_3_b.csv.txt': 'x' },
+      { format: { type: 'csv', entries: 'a_*_*.csv' } },
+      two,
+    ],
   ])('%s', async (_what, files, endpoint, expected) => {
     expect(await recordsOf({ body: await zipOf(files), type: 'application/zip' }, endpoint)).toEqual(expected)
   })
@@ -557,6 +569,27 @@ describe('a zip archive', () => {
       () => zipOf({ 'a.csv': Buffer.alloc(2 ** 28 + 1) }),
       {},
       'its files have more than 268435456 bytes (256 MiB)',
+    ],
+    [
+      'that is a bomb of gzip files',
+      async () => {
+        const file = gzipSync(Buffer.alloc(2 ** 27 + 1, ' '), { level: 1 })
+        return zipOf({ 'a.json.gz': file, 'b.json.gz': file })
+      },
+      {},
+      'its files have more than 268435456 bytes (256 MiB)',
+    ],
+    [
+      'with a name that many patterns could take apart',
+      () => zipOf({ ['_'.repeat(4000)]: '[]' }),
+      { format: { type: 'csv', entries: '*_*_*_*_*.csv' } },
+      'no file is called *_*_*_*_*.csv: it has ____',
+    ],
+    [
+      'with a name that is too long',
+      () => zipOf({ ['_'.repeat(5000)]: '[]' }),
+      {},
+      'the name of a file has more than 4096 characters: ____',
     ],
   ])('is refused %s', async (_what, archive, endpoint, expected) => {
     await expect(recordsOf({ body: await archive(), type: 'application/zip' }, endpoint)).rejects.toThrow(expected)
@@ -606,8 +639,9 @@ describe('an Excel workbook', () => {
   })
 
   /** A workbook with one sheet of this XML, as other programs write it. */
-  const written = (cells: string, styles = ''): Promise<Buffer> =>
+  const written = (cells: string, styles = '', texts = ''): Promise<Buffer> =>
     zipOf({
+      'xl/sharedStrings.xml': `<sst>${texts}</sst>`,
       'xl/workbook.xml':
         '<x:workbook xmlns:x="m" xmlns:r="r"><x:sheets><x:sheet name="S" r:id="a"/></x:sheets></x:workbook>',
       'xl/_rels/workbook.xml.rels':
@@ -648,6 +682,17 @@ describe('an Excel workbook', () => {
       () => written('<row><c r="A1"><f>1+1</f></c></row>'),
       { format: 'excel' },
       'the formula of cell A1 was never computed',
+    ],
+    [
+      'one text in very many cells',
+      () =>
+        written(
+          `<row><c><v>1</v></c></row>${'<row><c t="s"><v>0</v></c></row>'.repeat(250)}`,
+          '',
+          `<si><t>${'x'.repeat(2 ** 22)}</t></si>`,
+        ),
+      { format: 'excel' },
+      'its records would be more than 268435456 bytes (256 MiB) of JSON',
     ],
     ['cells far away', () => written('<row r="99999999"/>'), { format: 'excel' }, 'there is no row 99999999'],
     ['an archive of something else', () => zipOf({ 'a.csv': 'x' }), { format: 'excel' }, 'it has no sheets'],

@@ -1,14 +1,15 @@
 import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { BodyFormatError } from './bodyError.js'
+import { MOST_UNPACKED } from './zipFiles.js'
 
 export type CsvFormat = Extract<BodyFormat, { type: 'csv' | 'tsv' }>
 
 /** The records of a CSV text, as the text of a JSON array. Values stay texts. */
-export async function csvRows(text: Uint8Array, format: CsvFormat): Promise<Uint8Array> {
+export async function csvRows(text: Uint8Array, format: CsvFormat, most = MOST_UNPACKED): Promise<Uint8Array> {
   refuseOther(text)
   const { parse } = await import('csv-parse/sync')
   const { quote, escape: escapedBy, comment } = format
-  const table = new TableWriter('CSV', format.header ?? true)
+  const table = new TableWriter('CSV', format.header ?? true, most)
   const lines = Buffer.from(withoutLines(text, format.skip_lines ?? 0))
   const options = {
     skip_empty_lines: true,
@@ -112,13 +113,19 @@ export class TableWriter {
   readonly #parts: Uint8Array[] = []
   #keys: readonly string[] | undefined
   #text = '['
+  /** Bytes that may be written, without those of `#text`. */
+  #left: number
   #lines = 0
   #isFirst = true
 
-  /** `header`: whether the first line has the names, or the names. `what` is written: `CSV`. */
-  constructor(what: string, header: boolean | readonly string[]) {
+  /**
+   * `header`: whether the first line has the names, or the names. `what` is written: `CSV`. `most`: bytes that may be
+   * written. A small body can be very much text: a name comes with every row, and a shared text with many cells.
+   */
+  constructor(what: string, header: boolean | readonly string[], most: number) {
     this.#what = what
     this.#header = header
+    this.#left = most
   }
 
   add(cells: readonly Cell[]): void {
@@ -135,13 +142,26 @@ export class TableWriter {
     this.#text += this.#isFirst ? '{' : ',{'
     this.#isFirst = false
     for (const [column, cell] of cells.entries()) {
+      if (typeof cell === 'string') this.#refuseMore(cell.length)
       const value = typeof cell === 'string' ? JSON.stringify(cell) : cell.json
+      this.#refuseMore(value.length)
       this.#text += `${column === 0 ? '' : ','}${keys[column]}${value}`
+      if (this.#text.length >= PART_LENGTH) this.#flush()
     }
     this.#text += '}'
-    if (this.#text.length < PART_LENGTH) return
-    this.#parts.push(Buffer.from(this.#text))
+  }
+
+  #flush(): void {
+    const part = Buffer.from(this.#text)
+    this.#left -= part.length
+    this.#parts.push(part)
     this.#text = ''
+  }
+
+  #refuseMore(characters: number): void {
+    if (this.#text.length + characters <= this.#left) return
+    const most = `${MOST_UNPACKED} bytes (${MOST_UNPACKED >> 20} MiB)`
+    throw new BodyFormatError(this.#what, `its records would be more than ${most} of JSON; ask for fewer at once`)
   }
 
   /** The whole text. */

@@ -7,7 +7,7 @@ import { isGzip } from '../http/responseBody.js'
 import { BodyFormatError } from './bodyError.js'
 import { csvRows } from './csvRows.js'
 import { utf8Text } from './textEncoding.js'
-import { isZip, MOST_UNPACKED, type ZippedFile, zipFiles } from './zipFiles.js'
+import { type Allowance, isZip, MOST_UNPACKED, tooMuch, type ZippedFile, zipFiles } from './zipFiles.js'
 
 /** How a body is to be read. What is left out follows from the answer. */
 export interface BodyReading {
@@ -34,15 +34,27 @@ export async function jsonBody(
   const charset = parameters.map(text => /^\s*charset\s*=\s*["']?([^"'\s]+)/.exec(text)?.[1]).find(name => name)
   const path = URL.canParse(url) ? new URL(url).pathname : ''
   const format = reading.format ?? formatOf(type.trim(), path, body)
-  if (!isZip(body) || format.type === 'excel') return readAs(format, body, charset, reading)
-  const files = await wantedFiles(body, format.entries ?? '*')
+  const allowance: Allowance = { left: MOST_UNPACKED }
+  if (!isZip(body) || format.type === 'excel') {
+    return readAs(format, body, charset, reading, { allowance, most: MOST_UNPACKED })
+  }
+  const files = await wantedFiles(body, format.entries ?? '*', allowance)
   const declared = reading.format
   const texts: Uint8Array[] = []
+  let most = MOST_UNPACKED
   for (const { name, bytes } of files) {
-    const unpacked = isGzip(bytes) ? await gunzipped(name, bytes) : bytes
-    texts.push(await readAs(declared ?? formatByName(name), unpacked, undefined, reading))
+    const unpacked = isGzip(bytes) ? await gunzipped(name, bytes, allowance) : bytes
+    const text = await readAs(declared ?? formatByName(name), unpacked, undefined, reading, { allowance, most })
+    most -= text.length
+    texts.push(text)
   }
   return joined(texts, files)
+}
+
+/** What one file of an archive may take: bytes to unpack, and bytes of JSON. */
+interface Bounds {
+  readonly allowance: Allowance
+  readonly most: number
 }
 
 async function readAs(
@@ -50,8 +62,9 @@ async function readAs(
   body: Uint8Array,
   charset: string | undefined,
   { encoding, changed = () => {}, hasSelector = true }: BodyReading,
+  { allowance, most }: Bounds,
 ): Promise<Uint8Array> {
-  if (format.type === 'excel') return (await import('./workbookRows.js')).workbookRows(body, format)
+  if (format.type === 'excel') return (await import('./workbookRows.js')).workbookRows(body, format, allowance, most)
   if (isZip(body)) throw new BodyFormatError('one archive', 'there is an archive in the archive, which is not read')
   const { xmlEncoding } = await import('./xmlEvents.js')
   const named = charset ?? (format.type === 'xml' ? xmlEncoding(body) : undefined)
@@ -63,7 +76,7 @@ async function readAs(
       return jsonLines(text)
     case 'csv':
     case 'tsv':
-      return csvRows(text, format)
+      return csvRows(text, format, most)
     case 'xml':
       if (hasSelector) return (await import('./xmlBody.js')).xmlBody(text, format)
       throw new BodyFormatError(
@@ -75,10 +88,14 @@ async function readAs(
 
 const unzip = promisify(gunzip)
 
-async function gunzipped(name: string, body: Uint8Array): Promise<Uint8Array> {
+async function gunzipped(name: string, body: Uint8Array, allowance: Allowance): Promise<Uint8Array> {
   try {
-    return await unzip(body, { maxOutputLength: MOST_UNPACKED })
+    // Zero is no length that can be asked for.
+    const bytes = await unzip(body, { maxOutputLength: Math.max(1, allowance.left) })
+    allowance.left -= bytes.length
+    return bytes
   } catch (error) {
+    if (error instanceof RangeError) throw tooMuch()
     const problem = error instanceof Error ? error.message : String(error)
     throw new BodyFormatError('a zip archive that can be read', `${name}: ${problem}`)
   }
@@ -87,27 +104,48 @@ async function gunzipped(name: string, body: Uint8Array): Promise<Uint8Array> {
 /** Files that programs put into archives for themselves. */
 const BESIDE = /(?:^|\/)(?:__MACOSX\/|\.|Thumbs\.db$|desktop\.ini$)/
 
-async function wantedFiles(body: Uint8Array, entries: string | readonly string[]): Promise<readonly ZippedFile[]> {
+async function wantedFiles(
+  body: Uint8Array,
+  entries: string | readonly string[],
+  allowance: Allowance,
+): Promise<readonly ZippedFile[]> {
   const patterns = [entries].flat().map(entryPattern)
   const others: string[] = []
-  const files = await zipFiles(body, name => {
+  const isWanted = (name: string): boolean => {
     if (BESIDE.test(name)) return false
-    const isWanted = patterns.some(pattern => pattern.test(name))
-    if (!isWanted) others.push(name)
-    return isWanted
-  })
+    const isMatch = patterns.some(matches => matches(name))
+    if (!isMatch) others.push(name)
+    return isMatch
+  }
+  const files = await zipFiles(body, isWanted, allowance)
   if (files.length > 0) return files
-  const there = others.length === 0 ? 'it is empty' : `it has ${others.slice(0, 10).join(', ')}`
+  const there = others.length === 0 ? 'it is empty' : `it has ${others.slice(0, 10).map(shortName).join(', ')}`
   throw new BodyFormatError(
     'a zip archive with what is wanted',
     `no file is called ${[entries].flat().join(' or ')}: ${there}`,
   )
 }
 
-/** `*` stands for any text, also across folders. */
-function entryPattern(text: string): RegExp {
-  const parts = text.split('*').map(part => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}$`, 's')
+/** `*` stands for any text, also across folders. Each part is taken where it comes first, so no name takes long. */
+function entryPattern(text: string): (name: string) => boolean {
+  const [first = '', ...parts] = text.split('*')
+  const last = parts.pop()
+  if (last === undefined) return name => name === first
+  return name => {
+    const end = name.length - last.length
+    if (end < first.length || !name.startsWith(first) || !name.endsWith(last)) return false
+    let at = first.length
+    for (const part of parts) {
+      const found = name.indexOf(part, at)
+      if (found < 0) return false
+      at = found + part.length
+    }
+    return at <= end
+  }
+}
+
+function shortName(name: string): string {
+  return name.length <= 200 ? name : `${name.slice(0, 200)}…`
 }
 
 /** The records of several files as one list. */

@@ -3,7 +3,7 @@ import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { BodyFormatError } from './bodyError.js'
 import { type Cell, TableWriter } from './csvRows.js'
 import { readXml } from './xmlEvents.js'
-import { isZip, zipFiles } from './zipFiles.js'
+import { type Allowance, isZip, MOST_UNPACKED, zipFiles } from './zipFiles.js'
 
 export type ExcelFormat = Extract<BodyFormat, { type: 'excel' }>
 
@@ -11,7 +11,12 @@ const EXCEL = 'an Excel workbook'
 const NULL: Cell = { json: 'null' }
 
 /** The rows of one sheet of a workbook (`.xlsx`), as the text of a JSON array. Dates become ISO texts. */
-export async function workbookRows(body: Uint8Array, format: ExcelFormat): Promise<Uint8Array> {
+export async function workbookRows(
+  body: Uint8Array,
+  format: ExcelFormat,
+  allowance: Allowance = { left: MOST_UNPACKED },
+  most = MOST_UNPACKED,
+): Promise<Uint8Array> {
   if (body[0] === 0xd0 && body[1] === 0xcf) {
     throw new BodyFormatError(EXCEL, 'it is an old .xls file, or it has a password; ask for .xlsx without one')
   }
@@ -19,16 +24,16 @@ export async function workbookRows(body: Uint8Array, format: ExcelFormat): Promi
   const parts = new Map<string, Uint8Array>()
   const isPart = (name: string): boolean =>
     /^xl\/(?:workbook\.xml|_rels\/workbook\.xml\.rels|sharedStrings\.xml|styles\.xml)$/.test(name)
-  for (const { name, bytes } of await zipFiles(body, isPart)) parts.set(name, bytes)
+  for (const { name, bytes } of await zipFiles(body, isPart, allowance)) parts.set(name, bytes)
   const book = await workbookOf(parts)
   const path = sheetPath(book.sheets, format.sheet ?? undefined)
-  const [sheet] = await zipFiles(body, name => name === path)
+  const [sheet] = await zipFiles(body, name => name === path, allowance)
   if (sheet === undefined) throw new BodyFormatError(EXCEL, `its file ${path} is missing`)
   const rows = await rowsOf(sheet.bytes, book)
   const used = rows.slice(format.skip_rows ?? 0).filter(row => row.some(cell => !isEmpty(cell)))
   const width = Math.max(0, ...used.map(row => row.length))
   if (used.length * width > MOST_CELLS) throw new BodyFormatError(EXCEL, `its sheet has more than ${MOST_CELLS} cells`)
-  const table = new TableWriter(EXCEL, format.header ?? true)
+  const table = new TableWriter(EXCEL, format.header ?? true, most)
   for (const row of used) table.add([...row, ...Array<Cell>(width - row.length).fill(NULL)])
   return table.end()
 }

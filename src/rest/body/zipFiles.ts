@@ -10,8 +10,15 @@ export interface ZippedFile {
 
 /** More files are an attack, or need a choice by `entries`. */
 const MOST_FILES = 10_000
+/** More than any path that a disk takes. */
+const MOST_OF_NAME = 4096
 /** The same as of a body that comes alone. */
 export const MOST_UNPACKED = 2 ** 28
+
+/** What may still be unpacked. All that is in one body shares it. */
+export interface Allowance {
+  left: number
+}
 
 /** Whether these are the first bytes of a zip archive. No text begins with them. */
 export function isZip(body: Uint8Array): boolean {
@@ -22,17 +29,23 @@ export function isZip(body: Uint8Array): boolean {
  * The files of an archive with wanted names, in its order. Nothing is written to disk. What is unpacked is bounded,
  * whatever the archive says about its size, and each file must have its checksum.
  */
-export async function zipFiles(body: Uint8Array, isWanted: (name: string) => boolean): Promise<ZippedFile[]> {
+export async function zipFiles(
+  body: Uint8Array,
+  isWanted: (name: string) => boolean,
+  allowance: Allowance,
+): Promise<ZippedFile[]> {
   const archive = await opened(body)
   const found: ZippedFile[] = []
-  let left = MOST_UNPACKED
   for (let read = 0; ; read++) {
     const entry = await nextEntry(archive)
     if (entry === undefined) return found
     if (read >= MOST_FILES) throw refusal(`it has more than ${MOST_FILES} files`)
+    if (entry.fileName.length > MOST_OF_NAME) {
+      throw refusal(`the name of a file has more than ${MOST_OF_NAME} characters: ${entry.fileName.slice(0, 100)}…`)
+    }
     if (entry.fileName.endsWith('/') || !isWanted(entry.fileName)) continue
-    const bytes = await unpacked(archive, entry, left)
-    left -= bytes.length
+    const bytes = await unpacked(archive, entry, allowance.left)
+    allowance.left -= bytes.length
     found.push({ name: entry.fileName, bytes })
   }
 }
@@ -67,8 +80,7 @@ function unpacked(archive: ZipFile, entry: Entry, left: number): Promise<Uint8Ar
       stream.on('data', (part: Buffer) => {
         size += part.length
         parts.push(part)
-        if (size > left)
-          stream.destroy(refusal(`its files have more than ${MOST_UNPACKED} bytes (${MOST_UNPACKED >> 20} MiB)`))
+        if (size > left) stream.destroy(tooMuch())
       })
       stream.on('error', cause => reject(cause instanceof BodyFormatError ? cause : refusal(cause.message)))
       stream.on('end', () => {
@@ -78,6 +90,10 @@ function unpacked(archive: ZipFile, entry: Entry, left: number): Promise<Uint8Ar
       })
     })
   })
+}
+
+export function tooMuch(): BodyFormatError {
+  return refusal(`its files have more than ${MOST_UNPACKED} bytes (${MOST_UNPACKED >> 20} MiB)`)
 }
 
 function refusal(problem: string): BodyFormatError {
