@@ -658,6 +658,7 @@ describe('an Excel workbook', () => {
     ['[h]:mm', '1.25', 1.25],
     ['0.00 &quot;days&quot;', '1.50', 1.5],
     ['yyyy', '1', '1900-01-01'],
+    ['yyyy', '59', '1900-02-28'],
     ['yyyy', '61', '1900-03-01'],
     ['yyyy', '99999999', 99999999],
   ])('reads a number with the format %s: %s', async (format, value, expected) => {
@@ -666,6 +667,23 @@ describe('an Excel workbook', () => {
       format,
     )
     expect(await recordsOf({ body }, { format: 'excel' })).toEqual([{ a: expected }])
+  })
+
+  test.each<[string, string, unknown]>([
+    [
+      'a text without how it is pronounced',
+      '<c t="inlineStr"><is><r><t>A</t></r><r><t>B</t></r><rPh><t>zz</t></rPh></is></c>',
+      'AB',
+    ],
+    ['a shared text', '<c t="s"><v>0</v></c>', 'first'],
+    ['a shared text that is none', '<c t="s"><v></v></c>', null],
+  ])('reads %s', async (_what, cell, expected) => {
+    const body = await written(
+      `<row><c><v>1</v></c><c><v>2</v></c></row><row><c><v>3</v></c>${cell}</row>`,
+      '',
+      '<si><t>first</t></si>',
+    )
+    expect(await recordsOf({ body }, { format: 'excel' })).toEqual([{ 1: 3, 2: expected }])
   })
 
   test.each<[string, () => Promise<Uint8Array>, object, string]>([
@@ -682,6 +700,18 @@ describe('an Excel workbook', () => {
       () => written('<row><c r="A1"><f>1+1</f></c></row>'),
       { format: 'excel' },
       'the formula of cell A1 was never computed',
+    ],
+    [
+      'a day that never was',
+      () => written('<row><c><v>1</v></c></row><row><c r="A2" s="1"><v>60</v></c></row>', 'yyyy'),
+      { format: 'excel' },
+      'cell A2 is 29 February 1900',
+    ],
+    [
+      'a text by a number that is none',
+      () => written('<row><c r="A1" t="s"><v>0x0</v></c></row>', '', '<si><t>x</t></si>'),
+      { format: 'excel' },
+      'the text of cell A1 is missing',
     ],
     [
       'one text in very many cells',

@@ -199,6 +199,7 @@ async function rowsOf(bytes: Uint8Array, book: Workbook): Promise<Cell[][]> {
   let cell: OpenCell | undefined
   let cells = 0
   let within = ''
+  let isReading = false
   await readXml(
     bytes,
     {
@@ -227,10 +228,12 @@ async function rowsOf(bytes: Uint8Array, book: Workbook): Promise<Cell[][]> {
             hasFormula: false,
           }
         } else if (own === 'f' && cell !== undefined) cell.hasFormula = true
-        else if ((own === 'v' || own === 't') && cell !== undefined) {
+        else if (own === 'rPh') isReading = true
+        // How a text is pronounced is not part of it.
+        else if ((own === 'v' || own === 't') && cell !== undefined && !isReading) {
           within = own
           cell.value ??= ''
-        } else if (own === 'rPh') within = ''
+        }
       },
       text(text) {
         if (cell?.value !== undefined && within !== '') cell.value += text
@@ -238,6 +241,7 @@ async function rowsOf(bytes: Uint8Array, book: Workbook): Promise<Cell[][]> {
       close(name) {
         const own = local(name)
         if (own === 'v' || own === 't') within = ''
+        if (own === 'rPh') isReading = false
         if (own !== 'c' || cell === undefined) return
         row.push(cellOf(cell, book))
         cell = undefined
@@ -265,13 +269,13 @@ function isEmpty(cell: Cell): boolean {
 }
 
 function cellOf({ place, type, style, value, hasFormula }: OpenCell, { texts, is1904 }: Workbook): Cell {
-  if (value === undefined || (value === '' && type === 'n')) {
+  if (value === undefined || (value === '' && /^[nsb]$/.test(type))) {
     if (!hasFormula) return NULL
     throw new BodyFormatError(EXCEL, `the formula of cell ${place} was never computed; let the program save its values`)
   }
   switch (type) {
     case 's': {
-      const text = texts[Number(value)]
+      const text = /^\d+$/.test(value.trim()) ? texts[Number(value)] : undefined
       if (text === undefined) throw new BodyFormatError(EXCEL, `the text of cell ${place} is missing`)
       return text
     }
@@ -288,7 +292,12 @@ function numberCell(text: string, style: TimeStyle, is1904: boolean, place: stri
   if (!/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?$/.test(text)) {
     throw new BodyFormatError(EXCEL, `cell ${place} is no number: ${JSON.stringify(text.slice(0, 40))}`)
   }
-  return style === 'number' ? { json: text } : (timeText(Number(text), style, is1904) ?? { json: text })
+  if (style === 'number') return { json: text }
+  const days = Number(text)
+  if (style !== 'time' && !is1904 && Math.floor(exactly(days)) === NO_DAY) {
+    throw new BodyFormatError(EXCEL, `cell ${place} is 29 February 1900, a day that there never was`)
+  }
+  return timeText(days, style, is1904) ?? { json: text }
 }
 
 const DAY_MS = 86_400_000
@@ -299,13 +308,20 @@ const DAYS_TO_1904 = 1_462
 /** The day after 9999-12-31. */
 const LAST_DAY = 2_958_466
 
+/** Excel has a 29 February 1900. */
+const NO_DAY = 60
+
+/** Days to the millisecond: a number just below a midnight is that midnight. */
+function exactly(days: number): number {
+  return Math.round(days * DAY_MS) / DAY_MS
+}
+
 /** Undefined: the number is no time of the calendar, such as 30 hours. */
 function timeText(written: number, style: TimeStyle, is1904: boolean): string | undefined {
   if (style === 'time') return written >= 0 && written < 1 ? isoOf(Math.round(written * DAY_MS)).slice(11) : undefined
-  const days = written + (is1904 ? DAYS_TO_1904 : 0)
+  const days = exactly(written + (is1904 ? DAYS_TO_1904 : 0))
   if (!(days >= 1 && days < LAST_DAY)) return undefined
-  // Excel has a 29 February 1900, day 60.
-  const real = days < 60 ? days + 1 : days
+  const real = days < NO_DAY ? days + 1 : days
   const text = isoOf(Math.round((real - EPOCH_DAY) * DAY_MS))
   return style === 'date' && text.endsWith('T00:00:00') ? text.slice(0, 10) : text
 }
