@@ -41,7 +41,7 @@ export async function historyCommand(
     }
     return 0
   }
-  if (loadId === undefined) for (const line of textTable(COLUMNS, loads.map(cellsOf), widthOf(out))) out.line(line)
+  if (loadId === undefined) for (const line of listed(loads, widthOf(out))) out.line(line)
   else {
     tell(out, printable(`Load ${newest.loadId}, committed ${newest.committedAt.toISOString()}`))
     out.line()
@@ -62,6 +62,17 @@ const COLUMNS = [
   { title: 'deleted', align: 'right', mayGoBelow: true },
   { title: 'discarded', align: 'right', mayGoBelow: true },
 ] as const
+
+/** `discarded` only where something was: every other list fits into 80 columns. */
+function listed(loads: readonly PastLoad[], width: number): readonly string[] {
+  const hasDiscarded = loads.some(({ receipts }) => receipts.some(({ discardedRows }) => discardedRows > 0))
+  const end = hasDiscarded ? COLUMNS.length : COLUMNS.length - 1
+  return textTable(
+    COLUMNS.slice(0, end),
+    loads.map(load => cellsOf(load).slice(0, end)),
+    width,
+  )
+}
 
 function cellsOf({ loadId, committedAt, receipts }: PastLoad): string[] {
   const sum = (of: (receipt: Receipt) => number): string =>
