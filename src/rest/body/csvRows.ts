@@ -1,11 +1,11 @@
 import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { BodyFormatError } from './bodyError.js'
-import { MOST_UNPACKED } from './zipFiles.js'
+import { MOST_JSON } from './zipFiles.js'
 
 export type CsvFormat = Extract<BodyFormat, { type: 'csv' | 'tsv' }>
 
 /** The records of a CSV text, as the text of a JSON array. Values stay texts. */
-export async function csvRows(text: Uint8Array, format: CsvFormat, most = MOST_UNPACKED): Promise<Uint8Array> {
+export async function csvRows(text: Uint8Array, format: CsvFormat, most = MOST_JSON): Promise<Uint8Array> {
   refuseOther(text)
   const { parse } = await import('csv-parse/sync')
   const { quote, escape: escapedBy, comment } = format
@@ -115,6 +115,7 @@ export class TableWriter {
   #text = '['
   /** Bytes that may be written, without those of `#text`. */
   #left: number
+  readonly #most: number
   #lines = 0
   #isFirst = true
 
@@ -126,6 +127,7 @@ export class TableWriter {
     this.#what = what
     this.#header = header
     this.#left = most
+    this.#most = most
   }
 
   add(cells: readonly Cell[]): void {
@@ -160,7 +162,7 @@ export class TableWriter {
 
   #refuseMore(characters: number): void {
     if (this.#text.length + characters <= this.#left) return
-    const most = `${MOST_UNPACKED} bytes (${MOST_UNPACKED >> 20} MiB)`
+    const most = `${this.#most} bytes`
     throw new BodyFormatError(this.#what, `its records would be more than ${most} of JSON; ask for fewer at once`)
   }
 

@@ -7,7 +7,7 @@ import { isGzip } from '../http/responseBody.js'
 import { BodyFormatError } from './bodyError.js'
 import { csvRows } from './csvRows.js'
 import { utf8Text } from './textEncoding.js'
-import { type Allowance, isZip, MOST_UNPACKED, tooMuch, type ZippedFile, zipFiles } from './zipFiles.js'
+import { type Allowance, isZip, MOST_JSON, MOST_UNPACKED, tooMuch, type ZippedFile, zipFiles } from './zipFiles.js'
 
 /** How a body is to be read. What is left out follows from the answer. */
 export interface BodyReading {
@@ -36,12 +36,12 @@ export async function jsonBody(
   const format = reading.format ?? formatOf(type.trim(), path, body)
   const allowance: Allowance = { left: MOST_UNPACKED }
   if (!isZip(body) || format.type === 'excel') {
-    return readAs(format, body, charset, reading, { allowance, most: MOST_UNPACKED })
+    return readAs(format, body, charset, reading, { allowance, most: MOST_JSON })
   }
   const files = await wantedFiles(body, format.entries ?? '*', allowance)
   const declared = reading.format
   const texts: Uint8Array[] = []
-  let most = MOST_UNPACKED
+  let most = MOST_JSON
   for (const { name, bytes } of files) {
     const unpacked = isGzip(bytes) ? await gunzipped(name, bytes, allowance) : bytes
     const text = await readAs(declared ?? formatByName(name), unpacked, undefined, reading, { allowance, most })
@@ -64,7 +64,8 @@ async function readAs(
   { encoding, changed = () => {}, hasSelector = true }: BodyReading,
   { allowance, most }: Bounds,
 ): Promise<Uint8Array> {
-  if (format.type === 'excel') return (await import('./workbookRows.js')).workbookRows(body, format, allowance, most)
+  if (format.type === 'excel')
+    return (await import('./workbookRows.js')).workbookRows(body, format, allowance, Math.min(most, MOST_UNPACKED))
   if (isZip(body)) throw new BodyFormatError('one archive', 'there is an archive in the archive, which is not read')
   const { xmlEncoding } = await import('./xmlEvents.js')
   const named = charset ?? (format.type === 'xml' ? xmlEncoding(body) : undefined)

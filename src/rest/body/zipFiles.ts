@@ -15,6 +15,9 @@ const MOST_OF_NAME = 4096
 /** The same as of a body that comes alone. */
 export const MOST_UNPACKED = 2 ** 28
 
+/** Most bytes of JSON that become of a table. Each record repeats the names of its columns. */
+export const MOST_JSON = 2 ** 30
+
 /** What may still be unpacked. All that is in one body shares it. */
 export interface Allowance {
   left: number
