@@ -144,8 +144,7 @@ function keepsAbsent(
   if (allowIncomplete) return false
   const discarded = tableDoubt(fillers, name, table.name, 'discarded')
   if (discarded === undefined) return false
-  const message = `${name}: nothing was deleted from table ${table.name}: ${discarded}`
-  emit({ type: 'warning', code: 'deletes_skipped', resource: name, namesResource: true, message })
+  tellSkipped(emit, name, table.name, discarded)
   return true
 }
 
@@ -202,12 +201,16 @@ function deletesOf(
   const orphans = deletes.mode === 'with_parent' ? orphansOf(schema, table, resource, deletes.keys, judged) : undefined
   const doubt = orphans === undefined ? tableDoubt(judged.fillers, name, table.name) : orphans.doubt
   if (doubt !== undefined) {
-    const message = `${name}: nothing was deleted from table ${table.name}: ${doubt}`
-    judged.emit({ type: 'warning', code: 'deletes_skipped', resource: name, namesResource: true, message })
+    tellSkipped(judged.emit, name, table.name, doubt)
     return {}
   }
   const own = deletes.mode === 'soft' ? ({ mode: 'soft', column: DELETION_MARK } as const) : ({ mode: 'hard' } as const)
   return { deletes: orphans?.deletes ?? own, maxDeleteShare }
+}
+
+function tellSkipped(emit: Judged['emit'], resource: string, table: string, why: string): void {
+  const message = `${resource}: nothing was deleted from table ${table}: ${why}`
+  emit({ type: 'warning', code: 'deletes_skipped', resource, namesResource: true, message })
 }
 
 /** Why a table may have rows that did not arrive: the first reason among all resources that fill it. */

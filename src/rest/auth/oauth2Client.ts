@@ -6,6 +6,14 @@ import { jsonPath } from '../paginators/paginator.js'
 import { concealed, secretText } from './authenticator.js'
 import { privateKey, signingAlgorithm } from './privateKey.js'
 
+/** The key of all grants of OAuth. */
+export const tokenLifetime = z
+  .number()
+  .int()
+  .min(0)
+  .default(3600)
+  .meta({ description: 'Lifetime of a token in seconds, if the answer does not tell it.' })
+
 const extraValue = z.union([z.string(), z.number(), z.boolean(), z.null(), secretText])
 
 /** Keys of every grant of OAuth 2.0 that has a client: who it is, what it asks for, and what the answer tells. */
@@ -41,12 +49,7 @@ export const clientKeys = {
       description: 'More fields of the token request. They replace fields of the same name; null removes one.',
       examples: [{ scope: 'read' }],
     }),
-  default_token_expiration: z
-    .number()
-    .int()
-    .min(0)
-    .default(3600)
-    .meta({ description: 'Lifetime of a token in seconds, if the answer does not tell it.' }),
+  default_token_expiration: tokenLifetime,
   base_url_path: jsonPath.optional().meta({
     description:
       'JSONPath of an address in the token’s answer. Requests go there instead of to the host of `base_url`. Needs `base_url_hosts`.',

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { SignContext } from '../api.js'
 import { defineAuth, secretText } from './authenticator.js'
+import { scopeText, tokenLifetime } from './oauth2Client.js'
 import { privateKey } from './privateKey.js'
 import { tokenAuthenticator } from './token.js'
 import { requestToken } from './tokenAnswer.js'
@@ -31,17 +32,12 @@ export const oauth2Jwt = defineAuth({
       .default({})
       .meta({ description: 'More headers of the token request.' }),
     private_key_passphrase: secretText.optional().meta({ description: 'Passphrase of the key. A secret.' }),
-    default_token_expiration: z
-      .number()
-      .int()
-      .min(0)
-      .default(3600)
-      .meta({ description: 'Lifetime of a token in seconds, if the answer does not tell it.' }),
+    default_token_expiration: tokenLifetime,
   }),
   secretFields: ['client_id', 'private_key', 'private_key_passphrase'],
   lookedUp: ['client_id', 'private_key'],
   create(config, { path }) {
-    const scope = typeof config.scopes === 'string' ? config.scopes : config.scopes?.join(' ')
+    const scope = scopeText(config.scopes)
     const assertionOf = async (context: SignContext): Promise<string> => {
       const key = privateKey(config.private_key, config.private_key_passphrase, path, context)
       const issuer = reveal(config.client_id)
