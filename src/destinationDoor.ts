@@ -31,8 +31,8 @@ export { decodeState, encodeState, type PipelineState } from './model/pipelineSt
 export type { Receipt } from './model/receipt.js'
 export { reveal, Secret } from './model/secrets/secret.js'
 export { isComplete } from './schema/columns.js'
-export { rootTable } from './schema/lineage.js'
 export { type Naming, naming } from './schema/naming.js'
+export { rootTable } from './schema/rootKey.js'
 export type {
   ColumnSchema,
   DataType,

@@ -1,15 +1,14 @@
 /** The public door: re-exports only. */
 
-export { defineConfig } from './config/defineConfig.js'
 export { destinationFromUrl } from './config/destinations.js'
 export type { Environment } from './config/environment.js'
 export { files } from './config/filesOptions.js'
 export { loadPipelineFile, type PipelineFile, type PipelineFileOptions } from './config/pipelineFile.js'
-export { type RestApiDocument, type RestApiOptions, restApi } from './config/restApi.js'
+export { defineConfig, type RestApiDocument, type RestApiOptions, restApi } from './config/restApi.js'
 export { type DuckdbOptions, duckdb } from './destinations/duckdb/duckdb.js'
 export type { Compression, FileFormatName } from './destinations/objects/format/formats.js'
 export type { FilesOptions } from './destinations/objects/objects.js'
-export type { S3CredentialProvider, S3Credentials, S3Options } from './destinations/objects/storage/s3Options.js'
+export type { S3CredentialProvider, S3Credentials, S3Options } from './destinations/objects/storage/s3Identity.js'
 export { type PostgresOptions, postgres, type TlsMode } from './destinations/postgres/postgres.js'
 export { type DraftOptions, draftPipeline, type PipelineDraft } from './import/draft/draftPipeline.js'
 export type { DraftAuth } from './import/draft/draftYaml.js'
@@ -198,7 +197,7 @@ export type {
 
 export type { PlaceOf, PropertyPath } from './rest/document/problems.js'
 export { type Fetch, fetchTransport } from './rest/http/fetchTransport.js'
-export { type HostBudget, hostBudget } from './rest/http/hostBudget.js'
+export { type HostBudget, hostBudget } from './rest/http/rateLimit.js'
 export {
   type ExportOptions,
   exportSchema,

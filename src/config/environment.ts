@@ -1,7 +1,7 @@
 import { ConfigError } from '../model/errors.js'
 import { Secret } from '../model/secrets/secret.js'
 import type { RetryPolicy } from '../rest/api.js'
-import { defaultRetry } from '../rest/document/resources/retryPolicy.js'
+import { defaultRetry } from '../rest/document/resources/readResponses.js'
 import type { HttpProxy, Proxies } from '../rest/http/proxies.js'
 import { decoded } from '../rest/http/redact.js'
 

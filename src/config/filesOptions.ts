@@ -1,15 +1,38 @@
-import { resolve } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { type FilesOptions, filesDestination, forFiles } from '../destinations/objects/objects.js'
 import { awsChain, hasAwsChain } from '../destinations/objects/storage/awsChain.js'
-import type { S3Options } from '../destinations/objects/storage/s3Options.js'
+import type { S3Options } from '../destinations/objects/storage/s3Identity.js'
 import type { Destination } from '../model/destination.js'
 import { alternatives, ConfigError } from '../model/errors.js'
 import { nearMiss } from '../model/nearMiss.js'
 import { checkOptions, needed } from '../model/optionKinds.js'
 import { Secret } from '../model/secrets/secret.js'
 import { systemClock } from '../pipeline/clock.js'
-import { regionOfProfile } from './awsProfile.js'
 import { type Environment, isSet, processEnvironment } from './environment.js'
+
+/** The region of an AWS profile, `default` by default. Reads the same file as AWS's own tools: `~/.aws/config`. */
+export function regionOfProfile(profile = 'default', env: Environment): string | undefined {
+  let section = ''
+  for (const line of awsConfig(env).split(/\r?\n/)) {
+    const [, head] = /^\s*\[(?:\s*profile\s)?([^\]]*)\]/.exec(line) ?? []
+    if (head !== undefined) section = head.trim().replace(/^(["'])(.*)\1$/, '$2')
+    const [, region] = /^region\s*=\s*(\S+)/.exec(line) ?? []
+    if (region !== undefined && section === profile) return region
+  }
+  return undefined
+}
+
+function awsConfig(env: Environment): string {
+  const named = isSet(env, 'AWS_CONFIG_FILE') ? env.AWS_CONFIG_FILE : undefined
+  try {
+    return readFileSync(named ?? join(homedir(), '.aws', 'config'), 'utf8')
+  } catch {
+    // Most machines have none.
+    return ''
+  }
+}
 
 /**
  * Loads into Parquet, NDJSON or CSV files of a folder or of `s3://bucket/prefix`, in dlt's layout. Merging is not

@@ -4,9 +4,8 @@ import { createRequire } from 'node:module'
 import { dirname, resolve } from 'node:path'
 import { ConfigError } from '../model/errors.js'
 import type { Clock } from '../model/source.js'
-import { envFilePath } from './envFile.js'
 import { type Environment, isSet } from './environment.js'
-import { secretFiles } from './secretFiles.js'
+import { envFilePath, secretFiles } from './secretFiles.js'
 
 /** One thing that was looked at. */
 export interface Finding {

@@ -13,10 +13,14 @@ import {
 } from '../model/optionKinds.js'
 import type { Source } from '../model/source.js'
 import { systemClock } from '../pipeline/clock.js'
-import type { RestApiConfig } from '../rest/document/declaration/configTypes.js'
+import type {
+  DocumentPipelineConfig,
+  RestApiConfig,
+  SourcePipelineConfig,
+} from '../rest/document/declaration/configTypes.js'
 import { parseRestConfig } from '../rest/document/parseDocument.js'
 import type { PlaceOf } from '../rest/document/problems.js'
-import type { HostBudget } from '../rest/http/hostBudget.js'
+import type { HostBudget } from '../rest/http/rateLimit.js'
 import { restSource } from '../rest/restSource.js'
 import type { ContractMode, SchemaContract } from '../schema/schemaTypes.js'
 import { type Environment, processEnvironment, proxySettings, requestSettings } from './environment.js'
@@ -24,6 +28,32 @@ import { schedulerSettings } from './scheduler.js'
 import { workingFolder } from './secretFiles.js'
 import { findingAll, secretResolver } from './secrets.js'
 import { tokenFolder } from './tokenFolder.js'
+
+/**
+ * The default export of a pipeline file in TypeScript, for its types: editors complete every key and show its text, and
+ * `restApi` of the result knows the names of its resources. Returns what it is given, unchecked; `sluice run` checks it.
+ *
+ * @example
+ * ```ts
+ * import { defineConfig } from 'sluice'
+ *
+ * export default defineConfig({
+ *   destination: 'duckdb:shops.duckdb',
+ *   client: { base_url: 'https://api.example.com' },
+ *   resources: [{ name: 'shops', primary_key: 'id', write_disposition: 'merge' }],
+ * })
+ * ```
+ */
+export function defineConfig<Name extends string = string, Table extends string = Name>(
+  config: DocumentPipelineConfig<Name, Table>,
+): DocumentPipelineConfig<NoInfer<Name>, NoInfer<Table>>
+/** The same for a document under `source`. */
+export function defineConfig<Name extends string = string, Table extends string = Name>(
+  config: SourcePipelineConfig<Name, Table>,
+): SourcePipelineConfig<NoInfer<Name>, NoInfer<Table>>
+export function defineConfig(config: object): object {
+  return config
+}
 
 export interface RestApiOptions {
   /** Name of the source and its schema, and key of its state. Default `rest_api`. */

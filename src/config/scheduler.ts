@@ -1,6 +1,6 @@
 import { type Instant, parseInstant } from '../model/cursors/instant.js'
 import { ConfigError } from '../model/errors.js'
-import type { Scheduler } from '../rest/document/resources/schedulerWindow.js'
+import type { Scheduler } from '../rest/document/resources/readIncremental.js'
 import { isTimeZone } from '../rest/request/timeFormat.js'
 import { type Environment, isSet } from './environment.js'
 

@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs'
 import { Secret } from '../model/secrets/secret.js'
 import type { Found, Lookup } from '../rest/document/references.js'
-import { envFilePath } from './envFile.js'
 import { type Environment, isSet } from './environment.js'
-import { type SecretFile, secretFiles, valueIn } from './secretFiles.js'
+import { envFilePath, type SecretFile, secretFiles, valueIn } from './secretFiles.js'
 
 export interface SecretResolverOptions {
   readonly env: Environment

@@ -3,7 +3,7 @@ import { systemFiles } from '../journal/journal.js'
 import { lockPipeline, type PipelineLock } from '../journal/lock.js'
 import { DestinationError, RequestError, SluiceError } from '../model/errors.js'
 import type { Clock } from '../model/source.js'
-import type { TokenStore } from '../rest/auth/tokenStore.js'
+import type { TokenStore } from '../rest/auth/authenticator.js'
 
 /** Nobody holds the lock for longer than a token server takes to answer. */
 const PATIENCE_MS = 300_000

@@ -1,3 +1,5 @@
+import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+
 /**
  * The part of a file system that a working folder needs. Everything rejects with errors that carry the codes of the
  * system, such as `ENOENT`. Paths are absolute or relative to the process, with the system's separator.
@@ -32,4 +34,45 @@ export interface OpenFile {
   /** Resolves when the content would survive a power cut. */
   sync(): Promise<void>
   close(): Promise<void>
+}
+
+/** The files of this machine. New files are readable by their user only, because answers may hold anything. */
+export const systemFiles: Files = {
+  open: async (path, flags) => openFile(await open(path, flags, 0o600)),
+  readText: path => readFile(path, 'utf8'),
+  writeText: (path, text) => writeFile(path, text, { mode: 0o600 }),
+  list: folder => readdir(folder),
+  async makeFolder(path) {
+    await mkdir(path, { recursive: true, mode: 0o700 })
+  },
+  rename,
+  link,
+  remove: path => rm(path, { recursive: true, force: true }),
+  syncFolder,
+}
+
+function openFile(file: FileHandle): OpenFile {
+  return {
+    size: async () => (await file.stat()).size,
+    async read(buffer, position) {
+      let filled = 0
+      while (filled < buffer.length) {
+        const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, position + filled)
+        if (bytesRead === 0) break
+        filled += bytesRead
+      }
+      return filled
+    },
+    write: async (buffers, position) => (await file.writev([...buffers], position)).bytesWritten,
+    truncate: size => file.truncate(size),
+    sync: () => file.datasync(),
+    close: () => file.close(),
+  }
+}
+
+/** Some systems cannot sync folders. */
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r').catch(() => undefined)
+  await handle?.sync().catch(() => undefined)
+  await handle?.close()
 }

@@ -18,6 +18,7 @@ import {
 import { locate, readRecord, scan } from './scan.js'
 import { decodeResponse, encodeResponse, fieldsKey, identityKey, recordId } from './warc.js'
 
+export { systemFiles } from './fileSystem.js'
 export {
   putAway,
   recordedLoads,
@@ -29,7 +30,6 @@ export {
 } from './loads.js'
 export { lockPipeline, type PipelineLock } from './lock.js'
 export { type JournaledResponse, readJournal, replayJournal } from './replayJournal.js'
-export { systemFiles } from './systemFiles.js'
 
 /** Where a journal is opened, and for which load. */
 export interface JournalOptions {

@@ -1,3 +1,18 @@
+/** The result of the work, or the signal's reason if that comes first. The work continues for others. */
+export async function unlessStopped<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  let stop = (): void => {}
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason)
+    signal.addEventListener('abort', stop)
+    if (signal.aborted) stop()
+  })
+  try {
+    return await Promise.race([work, stopped])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
 /** How the waits between attempts grow. */
 export interface Backoff {
   /** Wait before retry n (1-based): `baseMs · factor^(n−1)`, with jitter, at most `maxDelayMs`. */

@@ -15,9 +15,9 @@ import {
 } from '../model/source.js'
 import { functionError, isRecord, type MadeRecord, shownResult, unheard } from '../model/userFunction.js'
 import type { KindAuthenticator, Paginator, RetryPolicy, Transport } from './api.js'
+import { offerSignIns, type SignIn } from './auth/authenticator.js'
 import { type AuthContext, authenticators, blocksIn, carriedBy, signInBy } from './auth/authKinds.js'
 import { customAuthenticator } from './auth/customAuthenticator.js'
-import { offerSignIns, type SignIn } from './auth/signIn.js'
 import { describeEndpoint } from './describe.js'
 import type {
   AuthModel,
@@ -30,8 +30,8 @@ import type {
 } from './document/model.js'
 import { because } from './evidence/evidence.js'
 import { type Client, createClient } from './http/client.js'
-import type { HostBudget } from './http/hostBudget.js'
 import type { Proxies } from './http/proxies.js'
+import type { HostBudget } from './http/rateLimit.js'
 import { isAbsoluteUrl } from './http/wire.js'
 import { includedName } from './list/includeParent.js'
 import { type ListReader, tellOnce } from './list/listReader.js'

@@ -1,6 +1,6 @@
 import type { JsonValue } from '../json/value.js'
 import { isJsonObject } from '../json/value.js'
-import { lineage } from './lineage.js'
+import { lineage } from './rootKey.js'
 import type { ContractMode, ReadonlySchema, ReadonlyTable, Schema, SchemaContract, TableSchema } from './schemaTypes.js'
 
 /** A contract as written: one word for all three entities, or some of them. */

@@ -16,6 +16,10 @@ import type { ColumnSchema, DataType, Schema, TableSchema, WriteDisposition } fr
 import { bumpVersion, newSchema } from '../schema/stored/document.js'
 import { columnBatch, type TestRow, type TestValue } from './testBatch.js'
 
+/** A case without its destination. */
+type CaseBody = (destination: Destination) => Promise<void>
+export type CaseTable = Readonly<Record<string, CaseBody>>
+
 /** Columns of a table as a test writes them: a type, or a column with hints. */
 export type TestColumns = Readonly<
   Record<string, DataType | (Partial<ColumnSchema> & { readonly data_type: DataType })>

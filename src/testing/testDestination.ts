@@ -7,7 +7,7 @@ import { mergeOptionCases } from './cases/mergeOptions.js'
 import { queryCases } from './cases/queries.js'
 import { readCases } from './cases/read.js'
 import { strategyCases } from './cases/strategies.js'
-import type { CaseTable } from './caseTable.js'
+import type { CaseTable } from './testDataset.js'
 
 /** The destination to test, and how to create a fresh one. */
 export interface DestinationUnderTest {

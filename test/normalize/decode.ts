@@ -1,5 +1,5 @@
 import type { Column, ColumnBatch } from '../../src/model/batch.js'
-import { formatDate, formatTime } from '../../src/normalize/exact/timeText.js'
+import { formatDate, formatTime } from '../../src/normalize/exact/isoText.js'
 
 export type Cell = string | number | bigint | boolean | Uint8Array | { readonly json: unknown }
 export type DecodedRow = Record<string, Cell>

@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import {
   detectIso,
+  epochMicros,
+  formatDate,
+  formatTime,
+  formatTimestamp,
   instantMicros,
   isoDateDays,
   isoTimeMicros,
@@ -8,7 +12,6 @@ import {
   parseIso,
   parseTimestamp,
 } from '../../src/normalize/exact/isoText.js'
-import { epochMicros, formatDate, formatTime, formatTimestamp } from '../../src/normalize/exact/timeText.js'
 import golden from '../golden/iso_detection.json' with { type: 'json' }
 import fc from '../properties.js'
 

@@ -4,7 +4,7 @@ import { compilePath } from '../../src/json/path.js'
 import type { ApiRequest, RequestPatch } from '../../src/rest/api.js'
 import { joinUrl } from '../../src/rest/http/wire.js'
 import { detectSelector, pathOfKeys, select, truncate } from '../../src/rest/list/selector.js'
-import { linkTarget } from '../../src/rest/paginators/headerLink.js'
+import { linkTarget } from '../../src/rest/paginators/nextLink.js'
 import { applyPatch, requestKey } from '../../src/rest/request/request.js'
 
 const request: ApiRequest = {

@@ -1,11 +1,10 @@
 import { ConfigError, RequestError } from '../../model/errors.js'
 import { scrubbedFailure } from '../../model/secrets/scrubber.js'
 import type { Clock } from '../../model/source.js'
-import type { SignIn } from '../../rest/auth/signIn.js'
+import type { SignIn } from '../../rest/auth/authenticator.js'
 import type { ExitCode } from '../failure.js'
-import { tellDone } from '../terminal/marks.js'
 import { printable } from '../terminal/printable.js'
-import { tell } from '../terminal/tell.js'
+import { tell, tellDone } from '../terminal/tell.js'
 import { type CommandContext, openPipelines, type PipelineOverrides } from './command.js'
 
 export interface AuthCommandOptions extends PipelineOverrides {
@@ -21,7 +20,7 @@ export async function authCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const { signInsOf } = await import('../../rest/auth/signIn.js')
+  const { signInsOf } = await import('../../rest/auth/authenticator.js')
   const clock = context.clock ?? (await import('../../pipeline/clock.js')).systemClock
   let found = 0
   for (const { source } of await openPipelines(file, options, 'requests', err)) {
@@ -78,7 +77,7 @@ async function signInTo(
     err.line(printable(url))
     if (open !== false) {
       const [{ openBrowser }, { processEnvironment }] = await Promise.all([
-        import('../terminal/browser.js'),
+        import('../redirectListener.js'),
         import('../../config/environment.js'),
       ])
       openBrowser(url, processEnvironment())

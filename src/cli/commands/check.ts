@@ -2,14 +2,12 @@ import { stringifyJson } from '../../json/write.js'
 import type { RunEvent } from '../../model/events.js'
 import type { CheckedResource } from '../../pipeline/look/checkSource.js'
 import { type ExitCode, reportFailure, worstOf } from '../failure.js'
-import { tellDone } from '../terminal/marks.js'
 import { amount, counted, printable, wrapped } from '../terminal/printable.js'
 import { textTable } from '../terminal/table.js'
-import { tell } from '../terminal/tell.js'
+import { tell, tellDone } from '../terminal/tell.js'
 import { type Output, widthOf } from '../terminal/terminal.js'
 import type { CommandContext } from './command.js'
-import { openPipelines, type PipelineOverrides } from './command.js'
-import { namedFiles } from './execute.js'
+import { namedFiles, openPipelines, type PipelineOverrides } from './command.js'
 
 /**
  * `sluice check FILE…`: validates the files, resolves their secrets and asks for one page of each root resource. Reports

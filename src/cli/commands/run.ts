@@ -4,15 +4,13 @@ import type { RunResult } from '../../pipeline/setup.js'
 import { redactUrl } from '../../rest/http/redact.js'
 import { type ExitCode, reportFailure } from '../failure.js'
 import { eventLog } from '../terminal/eventLog.js'
-import { tellDone } from '../terminal/marks.js'
 import { amount, duration, printable } from '../terminal/printable.js'
 import { progressView } from '../terminal/progress.js'
 import { receiptLines } from '../terminal/receiptLines.js'
 import { shellWord } from '../terminal/shellWord.js'
-import { tell } from '../terminal/tell.js'
+import { tell, tellDone } from '../terminal/tell.js'
 import type { CommandContext, PipelineOverrides } from './command.js'
-import { openPipelines } from './command.js'
-import { eventLines, execute, namedFiles, type RunCommandOptions } from './execute.js'
+import { eventLines, execute, namedFiles, openPipelines, type RunCommandOptions } from './command.js'
 
 /**
  * `sluice run FILE…`: runs the pipelines of a file one after the other and stops at the first that fails. Several files

@@ -9,8 +9,7 @@ import { amount, counted, duration, printable } from '../terminal/printable.js'
 import { type ProgressView, progressView } from '../terminal/progress.js'
 import { receiptLines } from '../terminal/receiptLines.js'
 import { textTable } from '../terminal/table.js'
-import { type CommandContext, openPipelines } from './command.js'
-import { eventLines, execute, type RunCommandOptions } from './execute.js'
+import { type CommandContext, eventLines, execute, openPipelines, type RunCommandOptions } from './command.js'
 
 /** Memory and connections are bounded by pipeline. */
 const FILES_AT_ONCE = 4
@@ -34,7 +33,7 @@ export async function runFiles(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const { hostBudget } = await import('../../rest/http/hostBudget.js')
+  const { hostBudget } = await import('../../rest/http/rateLimit.js')
   const budget = hostBudget()
   const opened: { readonly file: string; readonly pipelines: readonly Pipeline[] }[] = []
   const outcomes: Outcome[] = []

@@ -1,8 +1,8 @@
 import type { TableChanges } from '../../model/destination.js'
 import type { Receipt } from '../../model/receipt.js'
-import { markedVerdict, verdictStyle } from './marks.js'
 import { amount, bytes, counted, duration, printable, wrapped } from './printable.js'
 import { type TextColumn, textTable } from './table.js'
+import { markedVerdict, verdictStyle } from './tell.js'
 import { type Output, widthOf } from './terminal.js'
 
 /** What is known besides the receipts, and where the lines go. */

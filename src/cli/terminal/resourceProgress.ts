@@ -1,7 +1,7 @@
 import type { RunEvent } from '../../model/events.js'
 import type { Verdict } from '../../model/receipt.js'
-import { markedVerdict, verdictStyle } from './marks.js'
 import { amount, counted, duration, printable, rate } from './printable.js'
+import { markedVerdict, verdictStyle } from './tell.js'
 import type { Output, Style } from './terminal.js'
 
 /** What a run did so far for one resource. */

@@ -1,3 +1,4 @@
+import type { Verdict } from '../../model/receipt.js'
 import { wrapped } from './printable.js'
 import { type Output, type Style, widthOf } from './terminal.js'
 
@@ -12,4 +13,29 @@ export function tellBegun(output: Output, lines: readonly string[], start: strin
   lines.forEach((line, index) => {
     output.line(index === 0 ? output.styled(style, start) + line.slice(start.length) : line)
   })
+}
+
+const MARKS = {
+  complete: { mark: '✔', style: 'green' },
+  unproven: { mark: '●', style: 'yellow' },
+  incomplete: { mark: '✖', style: 'red' },
+} as const satisfies Record<Verdict, { readonly mark: string; readonly style: Style }>
+
+/** The verdict with its mark and colour on a terminal, the bare word elsewhere. */
+export function markedVerdict(verdict: Verdict, { isTerminal }: Pick<Output, 'isTerminal'>): string {
+  return isTerminal ? `${MARKS[verdict].mark} ${verdict}` : verdict
+}
+
+export function verdictStyle(verdict: Verdict): Style {
+  return MARKS[verdict].style
+}
+
+/** Writes a text that says that all went well. */
+export function tellDone(out: Output, text: string): void {
+  if (!out.isTerminal) {
+    out.line(text)
+    return
+  }
+  const { mark, style } = MARKS.complete
+  tellBegun(out, wrapped(`${mark} ${text}`, widthOf(out), 2), mark, style)
 }

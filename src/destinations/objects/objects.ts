@@ -11,7 +11,7 @@ import { DEFAULT_LAYOUT, layout, segment } from './format/layout.js'
 import { filesConnection } from './objectsConnection.js'
 import { localStorage } from './storage/folder.js'
 import { s3Storage } from './storage/s3.js'
-import type { S3Credentials, S3Options } from './storage/s3Options.js'
+import type { S3Credentials, S3Options } from './storage/s3Identity.js'
 import type { Storage } from './storage/storage.js'
 
 export interface FilesOptions {

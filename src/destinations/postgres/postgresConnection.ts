@@ -1,7 +1,6 @@
 import type { Committed, Connection, Load, LoadPlan } from '../../model/destination.js'
 import { DestinationError, SchemaError } from '../../model/errors.js'
-import { isCommitted } from '../sql/applyCommit.js'
-import { applyDrop } from '../sql/applyDrop.js'
+import { applyDrop, isCommitted } from '../sql/applyCommit.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
 import { readCommitted } from '../sql/systemRows.js'

@@ -3,9 +3,8 @@ import type { DatasetRow, DatasetValue, ReadQuery } from '../../model/destinatio
 import { SchemaError } from '../../model/errors.js'
 import { selectStatement } from '../sql/selectStatement.js'
 import type { PostgresClient } from './postgresClient.js'
-import { postgresDialect } from './postgresDialect.js'
+import { baseType, postgresDialect } from './postgresDialect.js'
 import { inPassing, postgresSession } from './postgresSession.js'
-import { baseType } from './postgresTypes.js'
 
 export const DEFAULT_BATCH_ROWS = 2048
 

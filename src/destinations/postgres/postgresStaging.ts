@@ -8,9 +8,8 @@ import { RowEncoder } from './copy/rowEncoder.js'
 import { rowSender } from './copy/rowSender.js'
 import type { Address } from './postgresAddress.js'
 import type { PostgresClient } from './postgresClient.js'
-import { postgresDialect } from './postgresDialect.js'
+import { baseType, postgresDialect, takes } from './postgresDialect.js'
 import { postgresSession } from './postgresSession.js'
-import { baseType, takes } from './postgresTypes.js'
 
 /**
  * The staged rows of a load. No other session sees them, and they end with this session. Rows for an existing table are

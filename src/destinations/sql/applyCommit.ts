@@ -1,16 +1,25 @@
-import type { CommitNotes, CommitPlan, LoadPlan, TablePlan } from '../../model/destination.js'
+import type { CommitNotes, CommitPlan, Connection, LoadPlan, TablePlan } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
 import { withDeleted } from '../../model/receipt.js'
 import { type Chain, openChain } from './chain.js'
 import { CommitTally } from './commitTally.js'
 import { DatasetTables } from './ddl.js'
-import { deleteAbsent } from './deleteAbsent.js'
-import { deleteOrphans, type PlannedChain } from './deleteOrphans.js'
+import { deleteAbsent, deleteOrphans, type PlannedChain } from './deleteRows.js'
 import { mergeByKey } from './mergeByKey.js'
 import { insertStaged } from './rows.js'
 import { mergeVersions } from './scd2.js'
 import type { SqlSession, StagedTable } from './sqlSession.js'
-import { ensureSystemTables, LOADS, writeSystemRows } from './systemRows.js'
+import {
+  ensureSystemTables,
+  forgetSchemaVersions,
+  LOADS,
+  STATES,
+  VERSIONS,
+  writeLoad,
+  writeSchemaVersion,
+  writeState,
+  writeSystemRows,
+} from './systemRows.js'
 
 /**
  * Everything a commit does in one open transaction of any SQL engine: refresh, tables, rows, system rows. Resolves to
@@ -92,4 +101,28 @@ async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, co
 
 async function appendAll(session: SqlSession, chain: Chain): Promise<void> {
   for (const table of [chain.root, ...chain.nested]) await insertStaged(session, table)
+}
+
+/** Drops tables in one open transaction. Does nothing if the load id was already committed. */
+export async function applyDrop(
+  session: SqlSession,
+  names: readonly string[],
+  next: Parameters<Connection['drop']>[1],
+): Promise<void> {
+  await session.createDataset()
+  const tables = await DatasetTables.inspect(session)
+  if (await isCommitted(session, tables, next.loadId)) return
+  for (const name of names) await tables.drop(name)
+  for (const table of [VERSIONS, LOADS, STATES]) await tables.ensure(table)
+  const at = microsecondsOf(next.loadId)
+  await forgetSchemaVersions(session, next.schema.name)
+  await writeSchemaVersion(session, next.schema, at)
+  await writeState(session, next.state, { loadId: next.loadId, pipeline: next.state.pipeline_name }, at)
+  await writeLoad(session, next.loadId, next.schema, at)
+}
+
+/** A load id is the time in seconds since the epoch, with up to seven decimals. */
+function microsecondsOf(loadId: string): bigint {
+  const [seconds = '0', fraction = ''] = loadId.split('.')
+  return BigInt(seconds) * 1_000_000n + BigInt(fraction.padEnd(6, '0').slice(0, 6))
 }

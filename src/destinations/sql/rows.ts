@@ -1,6 +1,12 @@
 import type { Chain, ChainTable } from './chain.js'
 import { hasRow, type SqlSession, type StagedTable } from './sqlSession.js'
 
+/** The time in ISO form, with all the digits of a second that the engine's text of it has: at least three. */
+export function exactTime(time: Date, text: string): string {
+  const [, digits = ''] = /\.(\d+)/.exec(text) ?? []
+  return time.toISOString().replace(/\.\d+Z$/, `.${digits.padEnd(3, '0')}Z`)
+}
+
 /** `d."a" = s."a" AND …`. Nullable columns match null with null. */
 export function sameKey(
   session: SqlSession,

@@ -8,7 +8,7 @@ import {
   saidMore,
   wholeTotal,
 } from '../../rest/evidence/pagingHints.js'
-import { linkTarget } from '../../rest/paginators/headerLink.js'
+import { linkTarget } from '../../rest/paginators/nextLink.js'
 import { countsFromOne, limitParam, type Param, positionKind } from './address.js'
 import type { DraftAnswer, PagingConfig } from './answer.js'
 

@@ -3,7 +3,7 @@ import type { JsonValue } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import type { DataType } from '../../schema/schemaTypes.js'
 import { microsPerDay } from './calendar.js'
-import { detectIso, instantMicros, isoTimeMicros, isoTimestampMicros, parseIso } from './isoText.js'
+import { detectIso, epochMicros, instantMicros, isoTimeMicros, isoTimestampMicros, parseIso } from './isoText.js'
 import {
   finite,
   parseDecimal,
@@ -13,7 +13,6 @@ import {
   printFloat,
   shortestDecimal,
 } from './pythonNumbers.js'
-import { epochMicros } from './timeText.js'
 
 /**
  * A value of a JSON document. `text` is unescaped. A `literal` is the number as written (`double`: with a fraction or

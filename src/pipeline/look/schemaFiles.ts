@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
 import { isJsonObject, withoutMember } from '../../json/value.js'
 import { SchemaError } from '../../model/errors.js'
@@ -7,7 +7,12 @@ import { hasSeenData, isComplete } from '../../schema/columns.js'
 import { exportSchema, importSchemaYaml } from '../../schema/export/export.js'
 import type { ColumnSchema, ReadonlySchema, Schema, TableSchema } from '../../schema/schemaTypes.js'
 import { cloneSchema, versionHash } from '../../schema/stored/document.js'
-import { replaceFile } from './wholeFile.js'
+
+/** Writes to a temporary file beside it, then renames. Nobody reads half a file. Replaces an existing file. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.partial`, text)
+  await rename(`${path}.partial`, path)
+}
 
 /**
  * Where a run reads the schema before it starts and writes it afterwards: folders, or files named `.yaml` or `.yml`.

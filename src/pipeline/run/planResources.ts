@@ -1,7 +1,7 @@
-import { deletesRefusal } from '../../model/deletes.js'
 import type { Destination } from '../../model/destination.js'
 import { ConfigError } from '../../model/errors.js'
 import type { DispositionHint, Resource, Source } from '../../model/source.js'
+import { deletesRefusal } from '../../model/verdict.js'
 import { conditionProblem, OPTION_STRATEGIES, SCOPE_PLACEHOLDERS } from '../../schema/mergeConditions.js'
 import type { Naming } from '../../schema/naming.js'
 

@@ -16,7 +16,7 @@ import type { RunEvent } from '../../model/events.js'
 import { nextLoadId } from '../../model/loadId.js'
 import type { LoadResult, PipelineSetup, RunOptions } from '../setup.js'
 import { storedReceipts } from '../storedReceipts.js'
-import { type FrozenWindows, windowsDocument } from './incremental/windows.js'
+import { type FrozenWindows, windowsDocument } from './incremental/incremental.js'
 import { flattenPlan, type PlannedResource } from './planResources.js'
 
 /** Older journals are not resumed: their pages are out of date. */

@@ -1,9 +1,76 @@
 import { z } from 'zod'
 import { RequestError } from '../../model/errors.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
+import type { Clock, Source } from '../../model/source.js'
 import type { KindAuthenticator, SignContext } from '../api.js'
-import type { SignIn, SignInContext } from './signIn.js'
-import type { TokenStore } from './tokenStore.js'
+
+/**
+ * Keeps tokens between runs, for machines and processes that share them. Texts are secrets: nothing of them is printed,
+ * and nobody else can read where they are kept.
+ */
+export interface TokenStore {
+  /** What was kept last under this name. */
+  read(name: string): Promise<string | undefined>
+  /**
+   * Runs the work while nobody else does so for this name: in this process, in others, and on machines that share the
+   * place. `keep` replaces what is kept, whole or not at all, and resolves when it would survive a power cut.
+   */
+  alone<Result>(
+    name: string,
+    signal: AbortSignal,
+    work: (kept: string | undefined, keep: (text: string) => Promise<void>) => Promise<Result>,
+  ): Promise<Result>
+  /** Where it is, for messages. */
+  readonly place: string
+}
+
+/** What a sign-in may use of the process. */
+export interface SignInContext {
+  readonly signal: AbortSignal
+  readonly clock: Clock
+}
+
+/** How a person gives a pipeline the right to read. */
+export interface SignIn {
+  /** Key path of the `auth` object. */
+  readonly path: string
+  /** Where the tokens are kept. */
+  readonly place: string
+  /** Port that the browser is sent back to. Undefined: any. */
+  readonly redirectPort: number | undefined
+  /** Absent: the document has no `authorization_url`. */
+  readonly byBrowser?: ((redirectUri: string, context: SignInContext) => BrowserSignIn) | undefined
+  /** Absent: the document has no `device_authorization_url`. */
+  readonly byDevice?: ((context: SignInContext) => Promise<DeviceSignIn>) | undefined
+}
+
+export interface BrowserSignIn {
+  /** To be opened. */
+  readonly url: string
+  /** Whether the parameters with which the browser came back are an answer to this sign-in. */
+  isAnswer(params: URLSearchParams): boolean
+  /** Exchanges the answer for tokens and keeps them. */
+  finish(params: URLSearchParams): Promise<void>
+}
+
+export interface DeviceSignIn {
+  /** To be opened on any device, and the code to enter there. From the server: not safe to print. */
+  readonly url: string
+  readonly code: string
+  /** Waits until somebody has done so, and keeps the tokens. */
+  finish(): Promise<void>
+}
+
+const bySource = new WeakMap<Source, readonly SignIn[]>()
+
+export function offerSignIns(source: Source, signIns: readonly SignIn[]): void {
+  bySource.set(source, signIns)
+}
+
+/** Every sign-in that a source of a document needs. None for other sources. */
+export function signInsOf(source: Source): readonly SignIn[] {
+  return bySource.get(source) ?? []
+}
 
 /** A kind of authentication, as `auth.type` names it. */
 export interface AuthKind<Schema extends z.ZodType = z.ZodType> {

@@ -9,7 +9,7 @@ import { isSecretName } from '../http/redact.js'
 import { joinUrl } from '../http/wire.js'
 import { jsonPath } from '../paginators/paginator.js'
 import { concealed, credential, defineAuth, secretAlone } from './authenticator.js'
-import { type Carrier, carriedIn, carrying, mediumOf } from './carrier.js'
+import { type Carrier, carriedIn, carrying, mediumOf } from './staticCredentials.js'
 import { renewalAt, type Token, tokenAuthenticator } from './token.js'
 import { answered, keysOf, momentOf, secondsOf } from './tokenAnswer.js'
 

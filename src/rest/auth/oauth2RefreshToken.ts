@@ -3,15 +3,12 @@ import { z } from 'zod'
 import { RequestError } from '../../model/errors.js'
 import { reveal } from '../../model/secrets/secret.js'
 import type { SignContext } from '../api.js'
+import type { SignIn, SignInContext, TokenStore } from './authenticator.js'
 import { type AuthContext, defineAuth, fits, secretText } from './authenticator.js'
-import { type KeptTokens, readTokens, written } from './keptTokens.js'
 import { checkClient, clientKeys, clientRequest, clientSecrets, scopeText } from './oauth2Client.js'
 import { signInOf } from './oauth2SignIn.js'
-import type { SignIn, SignInContext } from './signIn.js'
-import { type Token, tokenAuthenticator } from './token.js'
-import { requestToken } from './tokenAnswer.js'
-import { tokenBaseUrl } from './tokenBaseUrl.js'
-import type { TokenStore } from './tokenStore.js'
+import { type KeptTokens, readTokens, type Token, tokenAuthenticator, written } from './token.js'
+import { requestToken, tokenBaseUrl } from './tokenAnswer.js'
 
 const address = z.url({ protocol: /^https?$/ })
 

@@ -2,11 +2,10 @@ import { createHash, randomBytes } from 'node:crypto'
 import { RequestError } from '../../model/errors.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { SignContext } from '../api.js'
-import { written } from './keptTokens.js'
+import type { BrowserSignIn, DeviceSignIn, SignIn, SignInContext, TokenStore } from './authenticator.js'
 import { clientRequest, type OAuthClient, scopeText } from './oauth2Client.js'
-import type { BrowserSignIn, DeviceSignIn, SignIn, SignInContext } from './signIn.js'
+import { written } from './token.js'
 import { answered, type Grant, requestToken, secondsOf } from './tokenAnswer.js'
-import type { TokenStore } from './tokenStore.js'
 
 /** The keys of a document that tell how to sign in. */
 export interface SignInConfig extends OAuthClient {

@@ -67,7 +67,7 @@ async function readAs(
   if (format.type === 'excel')
     return (await import('./workbookRows.js')).workbookRows(body, format, allowance, Math.min(most, MOST_UNPACKED))
   if (isZip(body)) throw new BodyFormatError('one archive', 'there is an archive in the archive, which is not read')
-  const { xmlEncoding } = await import('./xmlEvents.js')
+  const { xmlEncoding } = await import('./xmlBody.js')
   const named = charset ?? (format.type === 'xml' ? xmlEncoding(body) : undefined)
   const text = utf8Text(body, { declared: encoding, charset: named }, changed)
   switch (format.type) {

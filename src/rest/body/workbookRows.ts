@@ -2,7 +2,7 @@ import { nearMiss } from '../../model/nearMiss.js'
 import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { BodyFormatError } from './bodyError.js'
 import { type Cell, TableWriter } from './csvRows.js'
-import { readXml } from './xmlEvents.js'
+import { readXml } from './xmlBody.js'
 import { type Allowance, isZip, MOST_UNPACKED, zipFiles } from './zipFiles.js'
 
 export type ExcelFormat = Extract<BodyFormat, { type: 'excel' }>

@@ -1,5 +1,5 @@
-import { deletesRefusal } from '../../model/deletes.js'
 import type { ProcessingStep } from '../../model/source.js'
+import { deletesRefusal } from '../../model/verdict.js'
 import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { RetryPolicy } from '../api.js'
 import { includedName } from '../list/includeParent.js'
@@ -17,11 +17,11 @@ import { type MergedResource, mergeResource } from './resources/mergeResource.js
 import { type EndpointContext, endpointOf, paginatorOf } from './resources/readEndpoint.js'
 import { expectationsOf } from './resources/readExpectations.js'
 import { contractOf, hintsOf } from './resources/readHints.js'
+import type { Scheduler } from './resources/readIncremental.js'
 import { incrementalOf } from './resources/readIncremental.js'
 import { checkMask, checkMaskedEndpoint, maskedField, maskOf } from './resources/readMask.js'
+import { defaultRetry, retryPolicy } from './resources/readResponses.js'
 import { checkShapedKeys, missingField, shapeOf } from './resources/readShape.js'
-import { defaultRetry, retryPolicy } from './resources/retryPolicy.js'
-import type { Scheduler } from './resources/schedulerWindow.js'
 import { notJson, type ParentMention, TemplateReader } from './resources/templates.js'
 
 export interface ParseOptions {

@@ -6,7 +6,7 @@ import { auth as authDeclaration, shapeOf } from './declaration/variants.js'
 import type { AuthModel, ClientModel } from './model.js'
 import { formatPath, type Problems, type PropertyPath } from './problems.js'
 import type { Lookup } from './references.js'
-import { milliseconds } from './resources/retryPolicy.js'
+import { milliseconds } from './resources/readResponses.js'
 
 export function clientOf(client: ClientConfig, problems: Problems): ClientModel {
   const limit = client.rate_limit

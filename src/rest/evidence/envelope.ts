@@ -1,7 +1,7 @@
 import type { JsonDocument } from '../../json/bytes.js'
 import type { ApiRequest } from '../api.js'
 import type { Selection } from '../list/selector.js'
-import { linkTarget } from '../paginators/headerLink.js'
+import { linkTarget } from '../paginators/nextLink.js'
 import { wholeNumber } from '../paginators/paginator.js'
 import { type AnswerError, errorOf, partOf, type Remark, remarkOf } from './answerError.js'
 import {

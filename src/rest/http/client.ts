@@ -21,8 +21,8 @@ import {
   OtherCredentialError,
   type OwnedResponse,
 } from './exchange.js'
-import type { HostBudget } from './hostBudget.js'
 import type { Proxies } from './proxies.js'
+import type { HostBudget } from './rateLimit.js'
 import { createGate, type EnterOptions, type Gate, isThrottled, type RateLimits } from './rateLimit.js'
 import { redactUrl } from './redact.js'
 import { BodyBuffers } from './responseBody.js'

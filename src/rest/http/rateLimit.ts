@@ -1,6 +1,58 @@
 import { retryAfterMs, toldTime } from '../../model/backoff.js'
 import type { Clock } from '../../model/source.js'
-import { rateWindows } from './rateWindows.js'
+
+/** What an answer says of one limit of the API. */
+interface RateWindow {
+  /** Requests that are left. */
+  readonly left: number
+  /** When there are more, as the header gives it. */
+  readonly reset: string | undefined
+}
+
+/**
+ * Every limit that an answer tells, in any form: `RateLimit` as a list of items (`"default";r=50;t=30, "burst";r=0;t=5`)
+ * or of members (`limit=10, remaining=0, reset=5`), `RateLimit-Remaining`, `X-RateLimit-Remaining` and
+ * `X-Rate-Limit-Remaining`. All of them hold.
+ */
+function rateWindows(headers: Readonly<Record<string, string>>): RateWindow[] {
+  const separate = ['ratelimit', 'x-ratelimit', 'x-rate-limit'].flatMap(prefix =>
+    pairs(headers[`${prefix}-remaining`], headers[`${prefix}-reset`]),
+  )
+  return [...combined(headers.ratelimit ?? ''), ...separate]
+}
+
+/** Longer headers hold no limits that anybody would read. */
+const LONGEST = 4096
+/** A member, maybe with a quoted value, a quoted name, or a bare one. */
+const parts = /[^\s;,"=]+=(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*)|"(?:[^"\\]|\\.)*"|[^\s;,"]+/g
+const names: Readonly<Record<string, 'left' | 'reset'>> = { r: 'left', remaining: 'left', t: 'reset', reset: 'reset' }
+
+/** A name, or a member that was there already, begins the next window. */
+function combined(header: string): RateWindow[] {
+  const windows: Partial<Record<'left' | 'reset', string>>[] = [{}]
+  for (const part of header.slice(0, LONGEST).match(parts) ?? []) {
+    const [, key = '', value = ''] = /^([^"=]+)=(.*)$/s.exec(part) ?? []
+    const name = names[key.toLowerCase()]
+    const current = windows.at(-1)
+    if (key === '' || current === undefined || (name !== undefined && current[name] !== undefined)) windows.push({})
+    const window = windows.at(-1)
+    if (name !== undefined && window !== undefined) window[name] = value
+  }
+  return windows.flatMap(({ left, reset }) => windowOf(left, reset))
+}
+
+/** A header that came twice holds two numbers, and its reset either as many or one for both. A date has a comma too. */
+function pairs(lefts: string | undefined, reset: string | undefined): RateWindow[] {
+  const all = lefts?.slice(0, LONGEST).split(',') ?? []
+  const resets = reset?.split(',') ?? []
+  return all.flatMap((left, index) => windowOf(left, resets.length === all.length ? resets[index] : reset))
+}
+
+/** None if the number is none: some APIs write -1 for a limit that there is not. */
+function windowOf(left: string | undefined, reset: string | undefined): RateWindow[] {
+  const digits = /^\s*(\d+)/.exec(left ?? '')?.[1]
+  return digits === undefined ? [] : [{ left: Number(digits), reset: reset?.trim() }]
+}
 
 /** Limits that the user declares. Adaptive limits stay below them. */
 export interface RateLimits {
@@ -191,3 +243,55 @@ export function createGate(limits: RateLimits): Gate {
 }
 
 const full: GateDecision = { kind: 'full' }
+
+/** Limits of hosts that several sources share, as the pipelines of one command do. */
+export interface HostBudget {
+  /** The gate of an origin, for all sources together. The strictest declared rate counts. */
+  gate(origin: string, limits: RateLimits): Gate
+}
+
+/**
+ * One budget for each origin: what an API refuses to one source holds for all, and requests in flight are counted
+ * together.
+ *
+ * @example
+ * ```ts
+ * import { duckdb, hostBudget, pipeline, restApi } from 'sluice'
+ *
+ * const budget = hostBudget()
+ * const load = (name: string) => {
+ *   const source = restApi({ client: { base_url: 'https://api.example.com' }, resources: [name] }, { budget })
+ *   return pipeline({ name, source, destination: duckdb(`${name}.duckdb`) }).run()
+ * }
+ * await Promise.all([load('shops'), load('orders')])
+ * ```
+ */
+export function hostBudget(): HostBudget {
+  const hosts = new Map<string, { readonly gate: Gate; readonly limits: Mutable }>()
+  return {
+    gate(origin, limits) {
+      let host = hosts.get(origin)
+      if (host === undefined) {
+        const shared: Mutable = {}
+        host = { gate: createGate(shared), limits: shared }
+        hosts.set(origin, host)
+      }
+      if (rateOf(limits) < rateOf(host.limits)) {
+        host.limits.requests = limits.requests
+        host.limits.perMs = limits.perMs
+      }
+      host.limits.maxConcurrency = least(host.limits.maxConcurrency, limits.maxConcurrency)
+      return host.gate
+    },
+  }
+}
+
+type Mutable = { -readonly [Key in keyof RateLimits]: RateLimits[Key] }
+
+function rateOf({ requests = Number.POSITIVE_INFINITY, perMs = 1_000 }: RateLimits): number {
+  return requests / perMs
+}
+
+function least(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined ? b : b === undefined ? a : Math.min(a, b)
+}

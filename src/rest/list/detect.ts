@@ -17,8 +17,7 @@ import {
   wholeTotal,
 } from '../evidence/pagingHints.js'
 import { cursor } from '../paginators/cursor.js'
-import { headerLink, linkTarget } from '../paginators/headerLink.js'
-import { jsonLink } from '../paginators/jsonLink.js'
+import { headerLink, jsonLink, linkTarget } from '../paginators/nextLink.js'
 import { pageNumber } from '../paginators/pageNumber.js'
 import { limited, proven, suspect, wholeNumber } from '../paginators/paginator.js'
 import { read, type Target, target } from '../paginators/range.js'

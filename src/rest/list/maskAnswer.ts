@@ -3,12 +3,33 @@ import { compiledPath, type JsonPath } from '../../json/path.js'
 import { DataError } from '../../model/errors.js'
 import type { ApiRequest } from '../api.js'
 import { jsonBody } from '../body/jsonBody.js'
+import { LIST_HEADERS } from '../evidence/envelope.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import type { RecordMask } from '../mask/recordMask.js'
 import type { ListContext, ListReader } from './listReader.js'
-import { maskedHeaders } from './maskedHeaders.js'
 import { textChanged } from './readAnswer.js'
 import { detectSelector, isKeyOf, pathOfKeys } from './selector.js'
+
+type Headers = Readonly<Record<string, string>>
+
+const RATE_LIMIT = /^(?:x-)?rate-?limit(?:-|$)/
+
+/**
+ * The headers of an answer that is masked: those that tell of the list, the time and limits, and those that the document
+ * names. Others may repeat what is masked. A paginator of one's own may go by any, so that it keeps all.
+ */
+function maskedHeaders({ resource: { endpoint } }: ListReader, headers: Headers): Headers {
+  const { paginator, retry, responseActions } = endpoint
+  if (paginator.kind === 'custom') return headers
+  const named = new Set(['content-type', 'date', 'retry-after'])
+  // The name of a header is the value of some key of the paginator.
+  const values = paginator.kind === 'declared' ? Object.values(paginator.config) : []
+  for (const value of values) if (typeof value === 'string') named.add(value.toLowerCase())
+  for (const { waitFrom } of [retry, ...responseActions]) if (waitFrom?.in === 'header') named.add(waitFrom.at)
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => named.has(name) || LIST_HEADERS.has(name) || RATE_LIMIT.test(name)),
+  )
+}
 
 /** The header of an answer that was masked, with the digest of the mask. */
 const MASKED = 'x-sluice-mask'

@@ -9,11 +9,11 @@ import type { ListEnd, Page } from '../../model/source.js'
 import { count } from '../../model/verdict.js'
 import { recordKeys } from '../evidence/recordKeys.js'
 import { KeyTable } from '../evidence/repetition.js'
-import { Caps } from './caps.js'
 import type { ListContext, ListReader } from './listReader.js'
 import { type Ended, ListWalk } from './listWalk.js'
 import { Restart } from './restart.js'
 import type { Selection } from './selector.js'
+import { Caps } from './shortPages.js'
 import { TokenExpiredError } from './syncToken.js'
 
 /** Reads one list, page by page in order. */

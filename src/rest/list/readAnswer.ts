@@ -21,11 +21,21 @@ import {
   tellGuess,
   tellOnce,
 } from './listReader.js'
-import { fieldsOf, namesOf } from './recordFields.js'
-import { hasMoreInside, withoutNulls } from './relayNodes.js'
 import { isRecordable, type Judgement } from './responseActions.js'
 import { type ShapeState, shaped } from './rowShape.js'
-import { describeBody, detectSelector, isKeyOf, nothing, pathOfKeys, type Selection, select } from './selector.js'
+import {
+  describeBody,
+  detectSelector,
+  fieldsOf,
+  hasMoreInside,
+  isKeyOf,
+  namesOf,
+  nothing,
+  pathOfKeys,
+  type Selection,
+  select,
+  withoutNulls,
+} from './selector.js'
 
 /** An answer after reading. */
 export interface Reading {

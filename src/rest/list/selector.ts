@@ -1,9 +1,75 @@
-import { countElements, elements, type JsonDocument, type Span, textAt, valueAt } from '../../json/bytes.js'
-import { compilePath, type JsonPath } from '../../json/path.js'
+import {
+  countElements,
+  elements,
+  type JsonDocument,
+  kindAt,
+  type Span,
+  skipSpace,
+  textAt,
+  valueAt,
+} from '../../json/bytes.js'
+import { compiledPath, compilePath, type JsonPath } from '../../json/path.js'
 import { joinRecords } from '../../json/records.js'
+import { isJsonObject, numberLiteral } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import { shortened } from '../../model/errors.js'
 import { nearMiss } from '../../model/nearMiss.js'
+import type { RecordField } from '../api.js'
+
+/** The first match of a path in each record of a page, in order. A number's text has the digits as sent. */
+export function fieldsOf({ records, count }: Selection, path: string): readonly (RecordField | undefined)[] {
+  if (count === 0) return []
+  const compiled = compiledPath(path)
+  return elements(records, skipSpace(records, 0)).map(span => {
+    const record = valueAt(records, span)
+    if (isJsonObject(record) && Object.hasOwn(record, path)) return fieldAt(record, path)
+    const [match] = compiled.find(record)
+    if (match === undefined) return undefined
+    const { container, key, value } = match
+    if (container !== undefined && key !== undefined) return fieldAt(container, key)
+    return { value, text: String(value) }
+  })
+}
+
+/** The names of the members of a record of a page. */
+export function namesOf({ records, count }: Selection, index: number): readonly string[] {
+  const span = count === 0 ? undefined : elements(records, skipSpace(records, 0))[index]
+  const record = span === undefined ? undefined : valueAt(records, span)
+  return isJsonObject(record) ? Object.keys(record) : []
+}
+
+function fieldAt(container: object, key: string | number): RecordField {
+  const value = (container as Readonly<Record<string | number, RecordField['value']>>)[key] ?? null
+  return { value, text: numberLiteral(container, key) ?? String(value) }
+}
+
+/** The nodes that are not null. The others are counted. */
+export function withoutNulls(selection: Selection): Selection {
+  const { records, count } = selection
+  if (!bufferOf(records).includes('null')) return selection
+  const spans = elements(records, skipSpace(records, 0)).filter(({ start }) => kindAt(records, start) !== 'null')
+  if (spans.length === count) return selection
+  const nulls = count - spans.length
+  return { ...selection, records: joinRecords(records, spans), count: spans.length, separators: undefined, nulls }
+}
+
+/** Whether a record holds a connection with more pages. */
+export function hasMoreInside({ records }: Selection): boolean {
+  const bytes = bufferOf(records)
+  for (let at = bytes.indexOf(KEY); at >= 0; at = bytes.indexOf(KEY, at + KEY.length)) {
+    const colon = skipSpace(bytes, at + KEY.length)
+    const value = skipSpace(bytes, colon + 1)
+    if (bytes[colon] === COLON && bytes.toString('latin1', value, value + 4) === 'true') return true
+  }
+  return false
+}
+
+const KEY = '"hasNextPage"'
+const COLON = 0x3a
+
+function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length)
+}
 
 /** Records selected from a body. */
 export interface Selection {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { JsonValue } from '../../json/value.js'
 import type { Paginator } from '../api.js'
 import { absent, nothingLeft } from '../evidence/evidence.js'
-import { checkEnds, endKeys, missingKeys, withEnds } from './listEnds.js'
+import { checkEnds, endKeys, headerName, missingKeys, withEnds } from './listEnds.js'
 import { bodyPath, definePaginator, describe, jsonPath, pageError, paramName } from './paginator.js'
 
 /** The body holds a cursor for the next request. */
@@ -56,3 +56,32 @@ function isFalsy(value: JsonValue): boolean {
   if (value === null || value === '' || value === false || value === 0 || value === 0n) return true
   return typeof value === 'object' && Object.keys(value).length === 0
 }
+
+/** A response header holds a cursor for the next request. */
+export const headerCursor = definePaginator({
+  type: 'header_cursor',
+  aliases: [],
+  shorthand: true,
+  schema: z
+    .strictObject({
+      type: z.literal('header_cursor'),
+      cursor_key: headerName().default('next').meta({ description: 'Response header with the cursor.' }),
+      cursor_param: paramName.default('cursor').meta({ description: 'Query parameter for the cursor.' }),
+      ...missingKeys,
+      ...endKeys,
+    })
+    .superRefine(checkEnds)
+    .meta({ description: 'Sends the cursor found in a header. A missing or empty header ends the list.' }),
+  create(config) {
+    const { cursor_key: header, cursor_param: param } = config
+    const follow: Paginator = {
+      goesBy: [header.toLowerCase()],
+      next(page) {
+        const value = page.headers[header.toLowerCase()]
+        if (value === undefined) return absent(`header ${header}`, config.stop_when_missing)
+        return value.trim() === '' ? nothingLeft(`header ${header}`) : { params: { [param]: value } }
+      },
+    }
+    return withEnds(follow, config)
+  },
+})

@@ -1,6 +1,6 @@
 import { isJsonObject } from '../../json/value.js'
 import { isComplete } from '../columns.js'
-import { rootTable } from '../lineage.js'
+import { rootTable } from '../rootKey.js'
 import type { ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../schemaTypes.js'
 
 /** A link from a column of one table to a column of another. */

@@ -6,9 +6,8 @@ import { canonicalJson, stringifyJson } from '../../json/write.js'
 import { sha3Base64 } from '../../model/cursors/boundaryHashes.js'
 import { SchemaError } from '../../model/errors.js'
 import { setSchemaContract } from '../contracts.js'
-import { refuseCircles } from '../lineage.js'
 import type { Naming } from '../naming.js'
-import { propagateRootKey, setNormalizerConfig } from '../rootKey.js'
+import { propagateRootKey, refuseCircles, setNormalizerConfig } from '../rootKey.js'
 import type {
   ColumnSchema,
   ContractMode,

@@ -2,7 +2,7 @@ import { deepEqual, equal, rejects } from 'node:assert/strict'
 import type { TablePlan } from '../../model/destination.js'
 import type { Receipt } from '../../model/receipt.js'
 import { readSchema } from '../../schema/stored/document.js'
-import type { CaseTable } from '../caseTable.js'
+import type { CaseTable } from '../testDataset.js'
 import { commitPlan, rowsOf, runLoad, stageRecords, testSchema, testState, withConnection } from '../testDataset.js'
 
 const APPEND: readonly TablePlan[] = [{ table: 'orders', disposition: 'append' }]

@@ -1,5 +1,5 @@
 import { deepEqual } from 'node:assert/strict'
-import type { CaseTable } from '../caseTable.js'
+import type { CaseTable } from '../testDataset.js'
 import { rowsOf, runLoad, testSchema, withConnection } from '../testDataset.js'
 
 const schemaOf = (disposition: 'append' | 'replace') =>

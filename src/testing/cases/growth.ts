@@ -1,7 +1,7 @@
 import { deepEqual, equal, match, rejects } from 'node:assert/strict'
 import type { TablePlan } from '../../model/destination.js'
-import type { CaseTable } from '../caseTable.js'
 import { columnBatch } from '../testBatch.js'
+import type { CaseTable } from '../testDataset.js'
 import { commitPlan, rowsOf, runLoad, testSchema, withConnection } from '../testDataset.js'
 
 const APPEND: readonly TablePlan[] = [{ table: 'orders', disposition: 'append' }]

@@ -1,6 +1,6 @@
 import { deepEqual, rejects } from 'node:assert/strict'
 import type { TablePlan } from '../../model/destination.js'
-import type { CaseTable } from '../caseTable.js'
+import type { CaseTable } from '../testDataset.js'
 import { rowsOf, runLoad, type TestColumns, type TestRecord, testSchema, withConnection } from '../testDataset.js'
 
 const MERGE: readonly TablePlan[] = [{ table: 'orders', disposition: 'merge', strategy: 'delete-insert' }]

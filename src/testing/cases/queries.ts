@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, rejects } from 'node:assert/strict'
 import type { Connection, QueryBatch, SqlQuery } from '../../model/destination.js'
-import type { CaseTable } from '../caseTable.js'
+import type { CaseTable } from '../testDataset.js'
 import { runLoad, testSchema, withConnection } from '../testDataset.js'
 
 async function batchesOf(connection: Connection, statement: SqlQuery): Promise<QueryBatch[]> {

@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, rejects } from 'node:assert/strict'
 import type { Condition, Connection, DatasetRow, ReadQuery } from '../../model/destination.js'
-import type { CaseTable } from '../caseTable.js'
+import type { CaseTable } from '../testDataset.js'
 import { rowsOf, runLoad, type TestRecord, testSchema, withConnection } from '../testDataset.js'
 
 async function numbers(

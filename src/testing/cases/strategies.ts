@@ -1,7 +1,7 @@
 import { deepEqual, rejects } from 'node:assert/strict'
 import type { Connection, Destination, TablePlan } from '../../model/destination.js'
 import type { MergeStrategy, Schema } from '../../schema/schemaTypes.js'
-import type { CaseTable } from '../caseTable.js'
+import type { CaseTable } from '../testDataset.js'
 import { rowsOf, runLoad, type TestColumns, type TestRecord, testSchema, withConnection } from '../testDataset.js'
 
 const KEY: TestColumns = { id: { data_type: 'bigint', primary_key: true, nullable: false } }

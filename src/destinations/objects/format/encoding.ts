@@ -1,5 +1,5 @@
 import { ConfigError } from '../../../model/errors.js'
-import { lineage } from '../../../schema/lineage.js'
+import { lineage } from '../../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../../schema/schemaTypes.js'
 import type { CommittedTable, Snapshot } from '../dataset/committedDataset.js'
 import { type Compression, compressionOfKey, type FileFormatName, fileFormats } from './formats.js'

@@ -4,7 +4,7 @@ import type { ClientRequest } from 'node:http'
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { ownPlace } from '../../../model/ownPlace.js'
-import type { S3CredentialProvider } from './s3Options.js'
+import type { S3CredentialProvider } from './s3Identity.js'
 
 /** Whether the optional package `@aws-sdk/credential-providers` is installed. */
 export function hasAwsChain(): boolean {

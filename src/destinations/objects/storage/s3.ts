@@ -7,10 +7,9 @@ import { pipeline } from 'node:stream/promises'
 import { ConfigError, DestinationError } from '../../../model/errors.js'
 import type { Secret } from '../../../model/secrets/secret.js'
 import type { Clock } from '../../../model/source.js'
-import { type S3Client, type S3Place, s3Client } from './s3Client.js'
+import { element, elements, escapeXml, type S3Client, type S3Place, s3Client } from './s3Client.js'
+import type { S3Options } from './s3Identity.js'
 import { s3Identity } from './s3Identity.js'
-import type { S3Options } from './s3Options.js'
-import { element, elements, escapeXml } from './s3Xml.js'
 import { inRange, type KeyRange, type LocalFile, mapLimited, type Storage, type StoredObject } from './storage.js'
 
 /** Larger files are sent in parts of this size, or of a larger one if there would be too many parts. */

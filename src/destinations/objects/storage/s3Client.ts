@@ -3,10 +3,31 @@ import type { Agent } from 'undici'
 import { type Backoff, backoffMs, retryAfterMs } from '../../../model/backoff.js'
 import { DestinationError } from '../../../model/errors.js'
 import type { Clock } from '../../../model/source.js'
-import type { S3Identity } from './s3Identity.js'
-import type { S3Credentials } from './s3Options.js'
-import { pathText, queryText, signed } from './s3Sign.js'
-import { element } from './s3Xml.js'
+import { pathText, queryText, type S3Credentials, type S3Identity, signed } from './s3Identity.js'
+
+/** The texts of all elements with a name, in order. Enough for S3's answers, which have no attributes or comments. */
+export function elements(xml: string, name: string): string[] {
+  return [...xml.matchAll(new RegExp(`<${name}>([\\s\\S]*?)</${name}>`, 'g'))].map(([, content = '']) => content)
+}
+
+/** The text of the first element with a name, unescaped. */
+export function element(xml: string, name: string): string | undefined {
+  const content = elements(xml, name)[0]
+  return content === undefined ? undefined : unescaped(content)
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
+
+function unescaped(text: string): string {
+  return text.replace(/&(?:#x([\da-f]+)|#(\d+)|(\w+));/gi, (whole, hex, decimal, name) => {
+    if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16))
+    return decimal === undefined ? (ENTITIES[name] ?? whole) : String.fromCodePoint(Number(decimal))
+  })
+}
+
+export function escapeXml(text: string): string {
+  return text.replace(/[&<>]/g, character => (character === '&' ? '&amp;' : character === '<' ? '&lt;' : '&gt;'))
+}
 
 interface S3Request {
   readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'

@@ -1,8 +1,91 @@
+import { awsEncoded, awsQuery, awsSigned } from '../../../model/awsSignature.js'
+import { unlessStopped } from '../../../model/backoff.js'
 import { DestinationError } from '../../../model/errors.js'
 import { reveal, Secret } from '../../../model/secrets/secret.js'
 import type { Clock } from '../../../model/source.js'
-import { unlessStopped } from '../../../model/unlessStopped.js'
-import type { S3CredentialProvider, S3Credentials } from './s3Options.js'
+
+/** The credentials that sign requests. */
+export interface S3Credentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: Secret | string
+  /** Only for temporary credentials. */
+  readonly sessionToken?: Secret | string | undefined
+}
+
+/**
+ * Returns credentials, new ones if `forceRefresh` is set. Every provider of `@aws-sdk/credential-providers` fits.
+ * Sluice calls it before the first request, again five minutes before `expiration`, and when the store refuses the
+ * credentials.
+ */
+export type S3CredentialProvider = (options?: {
+  readonly forceRefresh?: boolean
+}) => Promise<S3Credentials & { readonly expiration?: Date | undefined }>
+
+export interface S3Options {
+  readonly credentials?: S3Credentials | S3CredentialProvider | undefined
+  /** Default `us-east-1`. */
+  readonly region?: string | undefined
+  /** Address of a service other than Amazon's, as in `https://minio.example.com:9000`. */
+  readonly endpoint?: string | undefined
+  /** Put the bucket in the path instead of the host's name. Default: true with `endpoint`, else false. */
+  readonly pathStyle?: boolean | undefined
+  /**
+   * Send SHA-256 checksums for the store to keep with each object. Default true. A few stores refuse them. The
+   * signature covers the content either way.
+   */
+  readonly checksums?: boolean | undefined
+}
+
+export interface UnsignedRequest {
+  readonly method: string
+  /** As sent in the `host` header. */
+  readonly host: string
+  /** Percent-encoded, as sent. */
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>
+  /** SHA-256 of the body in hex. */
+  readonly bodySha256: string
+}
+
+/** All headers of a request, signed for S3. `nowMs` is milliseconds since the epoch. */
+export function signed(
+  { method, host, path, query, headers, bodySha256 }: UnsignedRequest,
+  { accessKeyId, secretAccessKey, sessionToken }: S3Credentials,
+  region: string,
+  nowMs: number,
+): Readonly<Record<string, string>> {
+  const request = {
+    method,
+    path,
+    query: queryText(query),
+    headers: { ...headers, host, 'x-amz-content-sha256': bodySha256 },
+    bodySha256,
+  }
+  const key = {
+    accessKeyId,
+    secretAccessKey: textOf(secretAccessKey),
+    sessionToken: sessionToken === undefined ? undefined : textOf(sessionToken),
+    region,
+    service: 's3',
+  }
+  return awsSigned(request, key, nowMs)
+}
+
+/** A query with sorted, encoded parameters, as signed and sent. Without `?`. */
+export function queryText(query: Readonly<Record<string, string>>): string {
+  return awsQuery(Object.entries(query))
+}
+
+/** A key as a path: percent-encodes everything but unreserved characters and `/`. */
+export function pathText(key: string): string {
+  return key.split('/').map(awsEncoded).join('/')
+}
+
+function textOf(secret: Secret | string): string {
+  return secret instanceof Secret ? reveal(secret) : secret
+}
 
 /** Signs the requests to a bucket. The credentials may change meanwhile. */
 export interface S3Identity {

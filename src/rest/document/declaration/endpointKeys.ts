@@ -1,11 +1,90 @@
 import { z } from 'zod'
 import { bodyKeys } from './formatKeys.js'
-import { graphql } from './graphqlKeys.js'
 import { incremental, incrementalParam } from './incrementalKeys.js'
-import { job } from './jobKeys.js'
-import { count, jsonObject, jsonValue, key, name, required, scalar, secretValue } from './pieces.js'
+import { count, jsonObject, jsonValue, key, name, required, scalar, seconds, secretValue } from './pieces.js'
 import { responseAction, retry } from './responseKeys.js'
 import { auth, paginator } from './variants.js'
+
+/** A query of GraphQL, in place of `json`. */
+const graphql = z
+  .strictObject({
+    query: required(name, 'The query, as it is: its braces are no placeholders. Values go into `variables`.'),
+    variables: key(jsonObject, {
+      description: 'Values of the query’s variables. May hold placeholders.',
+      examples: [{ first: 100, since: '{incremental.start_value}' }],
+    }),
+    operation_name: key(name, 'Which operation to run, if the query has several.'),
+    connection: key(name, {
+      description:
+        'JSONPath of the Relay connection in the answer. It sets the `paginator`, by `pageInfo`, and `data_selector`, its `nodes`, where the endpoint has none.',
+      examples: ['data.orders'],
+    }),
+    cursor_variable: key(name, { description: 'The variable for the cursor of the next page.', default: 'after' }),
+  })
+  .meta({ id: 'graphql' })
+
+const path = 'Relative to `base_url`, or absolute. `{handle}` is the handle of the job.'
+
+const jobParams = key(z.record(z.string(), scalar), 'Query parameters. Texts may hold `{handle}`.')
+
+const handlePath = key(name, {
+  description: 'JSONPath of the handle of the job in the answer to the order. It may be an id or a URL.',
+  examples: ['id', 'job.status_url'],
+})
+
+/** The key `job` of an endpoint: its request orders an export, and its records are in the file that comes of it. */
+const job = z
+  .strictObject({
+    handle_path: handlePath,
+    handle_header: key(name, { description: 'Header that has the handle instead.', examples: ['Location'] }),
+    poll: required(
+      z.strictObject({
+        path: required(name, path),
+        method: key(z.enum(['GET', 'POST']), { description: 'HTTP method.', default: 'GET' }),
+        params: jobParams,
+        status_path: key(name, {
+          description: 'JSONPath of the status of the job. Without it, the HTTP status is the status of the job.',
+          examples: ['status'],
+        }),
+        done: required(z.array(scalar).min(1), 'Statuses of a job whose result is there.'),
+        failed: key(z.array(scalar), {
+          description: 'Statuses of a job that will have no result. Upper and lower case are the same.',
+          default: ['failed', 'failure', 'error', 'cancelled', 'canceled', 'aborted', 'expired'],
+        }),
+        message_path: key(name, 'JSONPath of the reason why a job failed. Without it, the error shows the answer.'),
+        every: key(z.number().positive(), {
+          description: 'Seconds between two looks. `Retry-After` counts more.',
+          default: 5,
+        }),
+        timeout: key(seconds, {
+          description: 'Most seconds to wait for the result in one run. The next run waits for the same job.',
+          default: 3600,
+        }),
+      }),
+      'How to see whether the result is there.',
+    ),
+    download: required(
+      z.strictObject({
+        url_path: key(name, {
+          description:
+            'JSONPath of the URL of the file in the last status, or of several URLs. A host that is not the API’s gets no credentials.',
+          examples: ['result.url', 'files[*].url'],
+        }),
+        path: key(name, path),
+        params: jobParams,
+      }),
+      'Where the result is.',
+    ),
+    cleanup: key(
+      z.strictObject({
+        path: required(name, path),
+        method: key(z.enum(['DELETE', 'POST']), { description: 'HTTP method.', default: 'DELETE' }),
+      }),
+      'Request that removes the job once its result is read. If it fails, that is a warning.',
+    ),
+    total_path: key(name, 'JSONPath of the number of records in the last status. It is compared with what arrives.'),
+  })
+  .meta({ id: 'job', description: 'An export that is ordered, waited for and downloaded.' })
 
 const method = z.enum(['GET', 'POST', 'PUT', 'PATCH'])
 

@@ -7,14 +7,11 @@ import type { BatchModel, EndpointModel, PaginatorModel, Template } from '../mod
 import { formatPath, type Problems, type PropertyPath } from '../problems.js'
 import type { AuthReader } from '../readClient.js'
 import type { MergedResource } from './mergeResource.js'
-import { readingOf } from './readBody.js'
-import { relayPaginator, relaySelector } from './readGraphql.js'
+import type { Scheduler } from './readIncremental.js'
 import { checkPath } from './readIncremental.js'
 import { jobOf } from './readJob.js'
-import { requestOf } from './readRequest.js'
-import { responseActionsOf } from './readResponses.js'
-import { milliseconds, retryPolicy } from './retryPolicy.js'
-import type { Scheduler } from './schedulerWindow.js'
+import { readingOf, relayPaginator, relaySelector, requestOf } from './readRequest.js'
+import { milliseconds, responseActionsOf, retryPolicy } from './readResponses.js'
 import type { TemplateReader } from './templates.js'
 
 /** Default values for endpoints. */

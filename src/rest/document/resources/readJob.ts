@@ -3,7 +3,7 @@ import type { JobModel, JobRequest } from '../model.js'
 import { formatPath, type Problems, type PropertyPath } from '../problems.js'
 import type { MergedResource } from './mergeResource.js'
 import { checkPath } from './readIncremental.js'
-import { milliseconds } from './retryPolicy.js'
+import { milliseconds } from './readResponses.js'
 
 const FAILED = ['failed', 'failure', 'error', 'cancelled', 'canceled', 'aborted', 'expired']
 

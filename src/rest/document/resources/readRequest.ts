@@ -1,14 +1,93 @@
 import { numberLiteral } from '../../../json/value.js'
 import { Secret } from '../../../model/secrets/secret.js'
 import { writtenPathValue } from '../../request/placeholders.js'
-import type { ClientConfig } from '../declaration/configTypes.js'
-import type { BodyTemplate, FieldTemplate, HeaderTemplate, Template } from '../model.js'
-import type { Problems } from '../problems.js'
-import { formatPath, type PropertyPath } from '../problems.js'
+import type { ClientConfig, EndpointConfig, GraphqlConfig } from '../declaration/configTypes.js'
+import type { BodyTemplate, FieldTemplate, HeaderTemplate, ReadingModel, Template, ValueTemplate } from '../model.js'
+import { formatPath, type Problems, type PropertyPath } from '../problems.js'
 import type { MergedResource } from './mergeResource.js'
-import { graphqlBody } from './readGraphql.js'
-import { isIncrementalParam } from './readIncremental.js'
+import { checkPath, isIncrementalParam } from './readIncremental.js'
 import type { TemplateReader } from './templates.js'
+
+/** How the bytes of an answer become records. */
+export function readingOf({ endpoint, where }: MergedResource, problems: Problems): ReadingModel {
+  const { format, encoding, columns_from: columnsFrom, key_column: keyColumn, null_values: nullValues } = endpoint
+  if (typeof columnsFrom === 'string') checkPath(columnsFrom, where('endpoint', 'columns_from'), problems)
+  else refuseTwice(columnsFrom ?? [], where('endpoint', 'columns_from'), problems)
+  if (keyColumn != null && (endpoint.data_selector ?? '') === '') {
+    problems.add(
+      where('endpoint', 'key_column'),
+      'needs `data_selector`: the path of the map, `$` where it is the whole body',
+    )
+  }
+  if (format != null && typeof format === 'object' && 'header' in format && Array.isArray(format.header)) {
+    refuseTwice(format.header, where('endpoint', 'format', 'header'), problems)
+  }
+  const type = typeof format === 'string' ? format : format?.type
+  if (type === 'xml' && (endpoint.data_selector ?? '') === '') {
+    problems.add(
+      where('endpoint', 'format'),
+      'XML needs `data_selector`, which begins with the outermost element, as in `rss.channel.item`',
+    )
+  }
+  return {
+    format: format == null ? undefined : typeof format === 'string' ? { type: format } : format,
+    encoding: encoding ?? undefined,
+    columnsFrom: columnsFrom ?? undefined,
+    keyColumn: keyColumn ?? undefined,
+    nullValues: nullValues ?? undefined,
+  }
+}
+
+function refuseTwice(names: readonly string[], at: ReturnType<MergedResource['where']>, problems: Problems): void {
+  const twice = names.findIndex((name, index) => names.indexOf(name) !== index)
+  if (twice >= 0) problems.add([...at, twice], 'is there already; each column needs a name of its own')
+}
+
+/** The body of a GraphQL request. Braces of the query are text, those of the variables may be placeholders. */
+function graphqlBody(
+  merged: MergedResource,
+  { query, variables, operation_name: operation, connection }: GraphqlConfig,
+  reader: TemplateReader,
+  problems: Problems,
+): BodyTemplate {
+  const { endpoint } = merged
+  const at = merged.where('endpoint', 'graphql')
+  for (const key of ['json', 'data'] as const) {
+    if (endpoint[key] != null)
+      problems.add(merged.where('endpoint', key), 'cannot be told with `graphql`, which is the body')
+  }
+  if (endpoint.method != null && endpoint.method !== 'POST')
+    problems.add(merged.where('endpoint', 'method'), 'must be POST with `graphql`')
+  if (connection != null) checkPath(connection, [...at, 'connection'], problems)
+  const text = (value: string): ValueTemplate => ({ kind: 'text', template: [value] })
+  const member = (key: string, value: ValueTemplate) => ({ key: [key], value })
+  const value: ValueTemplate = {
+    kind: 'object',
+    entries: [
+      member('query', text(query)),
+      ...(operation == null ? [] : [member('operationName', text(operation))]),
+      ...(variables == null ? [] : [member('variables', reader.value(variables, [...at, 'variables']))]),
+    ],
+  }
+  return { kind: 'json', value, path: formatPath(at) }
+}
+
+/** The paginator of a Relay connection, as it would be written. Undefined if the document names no connection. */
+export function relayPaginator({ graphql }: EndpointConfig) {
+  if (graphql?.connection == null) return undefined
+  const { connection, cursor_variable: variable } = graphql
+  return {
+    type: 'cursor',
+    cursor_path: `${connection}.pageInfo.endCursor`,
+    cursor_body_path: `variables.${variable ?? 'after'}`,
+    has_more_path: `${connection}.pageInfo.hasNextPage`,
+  } as const
+}
+
+/** Where the records of a Relay connection are. */
+export function relaySelector({ graphql }: EndpointConfig): string | undefined {
+  return graphql?.connection == null ? undefined : `${graphql.connection}.nodes`
+}
 
 /** The parts of an endpoint's requests. */
 export interface RequestParts {

@@ -1,15 +1,62 @@
-import type { AnswerCondition, WaitFrom } from '../../api.js'
+import type { AnswerCondition, RetryPolicy, WaitFrom } from '../../api.js'
 import { pathsIn } from '../../http/answerCondition.js'
 import type {
   AnswerConditionConfig,
   EndpointConfig,
   ResponseActionKeys,
+  RetryConfig,
   WaitFromConfig,
 } from '../declaration/configTypes.js'
 import type { ResponseActionModel } from '../model.js'
 import { formatPath, type Problems, type PropertyPath } from '../problems.js'
 import type { MergedResource } from './mergeResource.js'
 import { checkPath } from './readIncremental.js'
+
+/** Default: at most 3 retries, after up to 1, 2 and 4 seconds. */
+export const defaultRetry: RetryPolicy = {
+  attempts: 4,
+  statuses: [429, 500, 502, 503, 504],
+  onConnectionError: true,
+  baseMs: 1_000,
+  factor: 2,
+  maxDelayMs: 300_000,
+  maxWaitMs: 900_000,
+  jitter: 'full',
+}
+
+/** A `retry` block, merged key by key over the policy it refines. */
+export function retryPolicy(
+  config: RetryConfig | null | undefined,
+  base: RetryPolicy,
+  at: PropertyPath,
+  problems: Problems,
+): RetryPolicy {
+  if (config == null) return base
+  const contains = config.body_contains ?? undefined
+  return {
+    attempts: config.attempts ?? base.attempts,
+    statuses: config.statuses?.flatMap(pattern => statusesBetween(statusRange(pattern))) ?? base.statuses,
+    onConnectionError: config.on_connection_error ?? base.onConnectionError,
+    baseMs: milliseconds(config.base) ?? base.baseMs,
+    factor: config.factor ?? base.factor,
+    maxDelayMs: milliseconds(config.max_delay) ?? base.maxDelayMs,
+    maxWaitMs: milliseconds(config.max_wait) ?? base.maxWaitMs,
+    jitter: config.jitter ?? base.jitter,
+    bodyContains: contains === undefined ? base.bodyContains : [contains].flat(),
+    when:
+      config.when?.map((condition, position) => conditionOf(condition, [...at, 'when', position], problems)) ??
+      base.when,
+    waitFrom: waitFromOf(config.wait_from, [...at, 'wait_from'], problems) ?? base.waitFrom,
+  }
+}
+
+function statusesBetween([from, to]: readonly [number, number]): number[] {
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => from + index)
+}
+
+export function milliseconds(seconds: number | null | undefined): number | undefined {
+  return seconds == null ? undefined : Math.round(seconds * 1_000)
+}
 
 export function responseActionsOf(merged: MergedResource, problems: Problems): ResponseActionModel[] {
   const written: NonNullable<EndpointConfig['response_actions']> = merged.endpoint.response_actions ?? []
@@ -49,7 +96,7 @@ function checkKeysOfAction(entry: ResponseActionKeys, at: PropertyPath, problems
 }
 
 /** Reads a condition on an answer. Reports keys that contradict each other. */
-export function conditionOf(
+function conditionOf(
   { status_code: status, content, json_path: path, equals, in: listed, exists }: AnswerConditionConfig,
   at: PropertyPath,
   problems: Problems,
@@ -75,7 +122,7 @@ function isEmpty({ statuses, content, value }: AnswerCondition): boolean {
   return statuses === undefined && content === undefined && value === undefined
 }
 
-export function waitFromOf(
+function waitFromOf(
   written: WaitFromConfig | null | undefined,
   at: PropertyPath,
   problems: Problems,
@@ -90,7 +137,7 @@ export function waitFromOf(
 }
 
 /** Both ends are included: 404 is [404, 404], `5xx` is [500, 599], `500-503` is [500, 503]. */
-export function statusRange(pattern: number | string): readonly [from: number, to: number] {
+function statusRange(pattern: number | string): readonly [from: number, to: number] {
   const text = String(pattern).toLowerCase()
   if (text.endsWith('xx')) return [Number(`${text[0]}00`), Number(`${text[0]}99`)]
   const [from = '', to = from] = text.split('-')
