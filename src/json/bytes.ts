@@ -131,24 +131,34 @@ export function members(bytes: Uint8Array, at: number): Map<string, Span> {
 
 interface ObjectSpan extends Span {
   readonly members: Map<string, Span>
+  /** The first name that comes again with another value, which hides the one before. */
+  readonly repeated: string | undefined
 }
 
 function objectAt(bytes: Uint8Array, at: number): ObjectSpan {
   const members = new Map<string, Span>()
+  let repeated: string | undefined
   let next = skipSpace(bytes, at + 1)
-  if (bytes[next] === CLOSE_OBJECT) return { start: at, end: next + 1, members }
+  if (bytes[next] === CLOSE_OBJECT) return { start: at, end: next + 1, members, repeated }
   for (;;) {
     if (bytes[next] !== QUOTE) throw new JsonBytesError('expected the name of a member', next)
     const nameEnd = skipString(bytes, next)
     const colon = skipSpace(bytes, nameEnd)
     if (bytes[colon] !== COLON) throw new JsonBytesError('expected `:`', colon)
     const value = valueSpan(bytes, skipSpace(bytes, colon + 1))
-    members.set(stringAt(bytes, { start: next, end: nameEnd }), value)
+    const name = stringAt(bytes, { start: next, end: nameEnd })
+    const before = members.get(name)
+    if (before !== undefined && !hasSameBytes(bytes, before, value)) repeated ??= name
+    members.set(name, value)
     const after = skipSpace(bytes, value.end)
-    if (bytes[after] === CLOSE_OBJECT) return { start: at, end: after + 1, members }
+    if (bytes[after] === CLOSE_OBJECT) return { start: at, end: after + 1, members, repeated }
     if (bytes[after] !== COMMA) throw new JsonBytesError('expected `,` or `}`', after)
     next = skipSpace(bytes, after + 1)
   }
+}
+
+function hasSameBytes(bytes: Uint8Array, one: Span, other: Span): boolean {
+  return Buffer.compare(bytes.subarray(one.start, one.end), bytes.subarray(other.start, other.end)) === 0
 }
 
 /** Span of one member of the object that starts at `at`. Of a repeated name, the last one. */
@@ -278,6 +288,7 @@ export class JsonDocument {
   readonly bytes: Uint8Array
   readonly root: Span
   readonly #members = new Map<number, Map<string, Span>>()
+  readonly #repeated = new Map<number, string>()
   #closed = false
   readonly #tree: JsonTree<Span>
 
@@ -286,9 +297,10 @@ export class JsonDocument {
     this.bytes = bytes
     const start = documentStart(bytes)
     if (bytes[start] === OPEN_OBJECT) {
-      const { end, members } = objectAt(bytes, start)
+      const { end, members, repeated } = objectAt(bytes, start)
       this.root = ended(bytes, { start, end })
       this.#members.set(start, members)
+      if (repeated !== undefined) this.#repeated.set(start, repeated)
     } else this.root = ended(bytes, valueSpan(bytes, start))
     this.#tree = {
       kind: span => {
@@ -306,10 +318,21 @@ export class JsonDocument {
     return kindAt(this.bytes, span.start)
   }
 
+  /**
+   * A name that comes twice with different values in one of the objects that were looked into. Only its last value
+   * counts. `except`: the start of an object that does not matter.
+   */
+  repeatedName(except?: number): string | undefined {
+    for (const [start, name] of this.#repeated) if (start !== except) return name
+    return undefined
+  }
+
   members(span: Span): ReadonlyMap<string, Span> {
     let found = this.#members.get(span.start)
     if (found === undefined) {
-      found = members(this.bytes, span.start)
+      const { members, repeated } = objectAt(this.bytes, span.start)
+      found = members
+      if (repeated !== undefined && this.#repeated.size < 64) this.#repeated.set(span.start, repeated)
       // A wildcard may visit every record, but only the first objects, the envelope, are needed again.
       if (this.#members.size < 64) this.#members.set(span.start, found)
     }

@@ -854,3 +854,61 @@ it.each<[string, Buffer, string, unknown, boolean]>([
     server.close()
   }
 })
+
+describe('a name that comes twice', () => {
+  const text = (body: string): Answer => ({ text: body })
+  it.each<Ending>([
+    ['the list', pages, [text('{"data":[{"id":1}],"data":[{"id":2}]}'), json({ data: [] })], 'limited'],
+    ['the list, the last time empty', pages, [text('{"data":[{"id":1}],"data":[]}')], 'limited'],
+    ['the list, the last time null', pages, [text('{"data":[{"id":1}],"data":null}')], 'limited'],
+    ['the list on a later page', pages, [json({ data: page(1) }), text('{"data":[{"id":2}],"data":[]}')], 'limited'],
+    [
+      'the list with an escape in its name',
+      'single_page',
+      [text('{"data":[{"id":1}],"d\\u0061ta":[{"id":2}]}')],
+      'limited',
+    ],
+    [
+      'an object around the list',
+      { type: 'json_link', next_url_path: 'next' },
+      [text('{"d":{"data":[{"id":1}]},"next":null,"d":{"data":[{"id":2}]}}')],
+      'limited',
+    ],
+    [
+      'the list inside another object',
+      link,
+      [text('{"d":{"data":[{"id":1}],"data":[{"id":2}]},"next":null}')],
+      'limited',
+    ],
+    ['the link', link, [text('{"data":[{"id":1}],"next":"?p=2","next":null}')], 'limited'],
+    ['a flag', 'single_page', [text('{"data":[{"id":1}],"has_more":true,"has_more":false}')], 'limited'],
+    [
+      'a cursor below a name that comes twice',
+      { type: 'cursor', cursor_path: 'deep.down.next' },
+      [text('{"data":[{"id":1}],"deep":{"down":{"next":"x","next":null}}}')],
+      'limited',
+    ],
+    ['a total', link, [text('{"data":[{"id":1}],"total":2,"total":1,"next":null}')], 'limited'],
+    // What hides nothing.
+    ['equal values', link, [text('{"data":[{"id":1}],"next":null,"data":[{"id":1}],"next":null}')], 'proven'],
+    ['a member of a record', link, [text('{"data":[{"id":1,"a":1,"a":2}],"next":null}')], 'proven'],
+  ])('%s', async (_, paginator, answers, end) => {
+    const selector = answers.some(({ text: body }) => body?.includes('"d":') === true) ? 'd.data' : 'data'
+    const { end: ended } = await reading(answers, { path: 'things', paginator, data_selector: selector })
+    expect(ended).toMatchObject({ end })
+    if (end === 'limited') expect(ended.reason).toMatch(/has ".+" twice/)
+  })
+
+  it('counts for a path that goes through every object, and for one record', async () => {
+    const body = (text: string) =>
+      reading([{ text }], { path: 'things', paginator: 'single_page', data_selector: 'g[*].data' })
+    expect((await body('{"g":[{"data":[{"id":1}]},{"data":[{"id":2}],"data":[]}]}')).end.end).toBe('limited')
+    const one = await reading([{ text: '{"id":1,"name":"a","name":"b"}' }], {
+      path: 'things',
+      paginator: 'single_page',
+      data_selector: '$',
+    })
+    expect(one.end.end).toBe('proven')
+    expect(one.records).toMatchObject([{ name: 'b' }])
+  })
+})

@@ -142,9 +142,9 @@ function keepsAbsent(
   // After a sync token an API lists what changed.
   if (incremental?.isToken === true) return true
   if (allowIncomplete) return false
-  const discarded = tableDoubt(fillers, name, table.name, 'discarded')
-  if (discarded === undefined) return false
-  tellSkipped(emit, name, table.name, discarded)
+  const doubt = tableDoubt(fillers, name, table.name, namesPart(table) ? PART_DOUBTS : WHOLE_DOUBTS)
+  if (doubt === undefined) return false
+  tellSkipped(emit, name, table.name, doubt)
   return true
 }
 
@@ -166,7 +166,7 @@ function mergeOptions(
   }
 }
 
-/** How much of a table a strategy that deletes by itself may take away after a listing that may lack rows. */
+/** How much of a table the scope of a merge may take away after a listing that may lack rows. */
 function guard(
   table: ReadonlyTable,
   strategy: MergeStrategy | undefined,
@@ -174,19 +174,19 @@ function guard(
   { fillers, isReplay, allowIncomplete }: Judged,
 ): Pick<TablePlan, 'maxDeleteShare'> {
   if (opened === undefined || isReplay || allowIncomplete) return {}
+  if (strategy !== 'delete-insert' || !hasScope(table)) return {}
+  const { name, maxDeleteShare = DEFAULT_MAX_DELETE_SHARE } = opened.planned.resource
+  return tableDoubt(fillers, name, table.name, PART_DOUBTS) === undefined ? {} : { maxDeleteShare }
+}
+
+/** Whether a scope or a merge key says which part of the table a list replaces. Then a cursor may read a part of it. */
+function namesPart(table: ReadonlyTable): boolean {
+  return hasScope(table) || [...table.columns.values()].some(column => column.merge_key === true)
+}
+
+function hasScope(table: ReadonlyTable): boolean {
   const scope = table['x-merge-destination-scope']
-  const hasScope = typeof scope === 'string' && scope !== ''
-  if (strategy !== 'cdc' && !(strategy === 'delete-insert' && hasScope)) return {}
-  // A cursor reads a part of the list. A scope or a merge key says which part that is.
-  const isPart = hasScope || [...table.columns.values()].some(column => column.merge_key === true)
-  const own = fillers.get(opened.planned.resource.name)
-  const others = [...fillers.values()].filter(filler => filler.table === table.name)
-  const doubt = [own, ...others]
-    .map(filler => (isPart ? (filler?.gap ?? filler?.discarded) : filler?.doubt))
-    .find(why => why !== undefined)
-  return doubt === undefined
-    ? {}
-    : { maxDeleteShare: opened.planned.resource.maxDeleteShare ?? DEFAULT_MAX_DELETE_SHARE }
+  return typeof scope === 'string' && scope !== ''
 }
 
 /** What to delete from a table. Nothing, with a warning, if it may not have been read completely. */
@@ -213,15 +213,22 @@ function tellSkipped(emit: Judged['emit'], resource: string, table: string, why:
   emit({ type: 'warning', code: 'deletes_skipped', resource, namesResource: true, message })
 }
 
+type Doubting = 'doubt' | 'gap' | 'discarded'
+const WHOLE_DOUBTS: readonly Doubting[] = ['doubt']
+const PART_DOUBTS: readonly Doubting[] = ['gap', 'discarded']
+
 /** Why a table may have rows that did not arrive: the first reason among all resources that fill it. */
 function tableDoubt(
   fillers: Fillers,
   owner: string,
   table: string,
-  kind: 'doubt' | 'discarded' = 'doubt',
+  kinds: readonly Doubting[] = WHOLE_DOUBTS,
 ): string | undefined {
+  const own = fillers.get(owner)
   const others = [...fillers].filter(([other, filler]) => other !== owner && filler.table === table)
-  return fillers.get(owner)?.[kind] ?? others.find(([, filler]) => filler[kind] !== undefined)?.[1][kind]
+  return [own, ...others.map(([, filler]) => filler)]
+    .flatMap(filler => kinds.map(kind => filler?.[kind]))
+    .find(why => why !== undefined)
 }
 
 /**

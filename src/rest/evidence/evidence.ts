@@ -151,6 +151,10 @@ const table = {
       `the first page has ${count(records, 'record')}, fewer than the limit, and the API did not say whether it caps pages`,
   ],
 
+  name_repeats: [
+    'limited',
+    (name: string) => `an answer has "${name}" twice beside or around its records: only the last one was read`,
+  ],
   answer_in_part: ['limited', (key: string) => `an answer says "${key}": it may not be all that there is`],
   remark_for_list: [
     'limited',
@@ -234,6 +238,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['skipped', 'answer'],
   ['taken_as_empty', 'answer'],
   ['content_missing', 'answer'],
+  ['name_repeats', 'answer'],
 ])
 
 /** All reasons with what each proves, for tests and documentation. */

@@ -1,7 +1,7 @@
 import { elements, type JsonDocument, skipSpace } from '../../json/bytes.js'
 import { joinRecords } from '../../json/records.js'
 import type { JsonObject } from '../../json/value.js'
-import { RequestError } from '../../model/errors.js'
+import { RequestError, shortened } from '../../model/errors.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import type { ListEnd, Page } from '../../model/source.js'
 import type { ApiPage, ApiRequest, ApiResponse, Paginator, RequestPatch } from '../api.js'
@@ -323,12 +323,19 @@ export class ListWalk {
       this.#lastRead = reading
     }
     const step = flow.kind === 'skip' ? this.#skip(page.request, flow.path) : this.#next(reading)
+    this.#doubtRepeatedName(reading)
     if (flow.kind === 'continue')
       this.#saidMore = this.#paginator?.saysMore?.(page) === true || reading.envelope.more?.more === true
     if (number === 1) this.#ahead.foresee({ request: page.request, patches: () => this.#paginator?.rest?.(page) })
     this.#previous = reading
     const capped = 'end' in step ? undefined : this.#walk.caps.reached(this.#pagesUpTo(number), this.#evidence.records)
     return capped === undefined ? step : { end: capped }
+  }
+
+  /** The paginator has looked into all that it needs by now. A name that repeats inside the record itself hides no list. */
+  #doubtRepeatedName({ document, selection: { met, within } }: Reading): void {
+    const name = document?.repeatedName(met === 'record' ? within?.start : undefined)
+    if (name !== undefined) this.#evidence.doubt(because('name_repeats', this.#reader.scrubber.text(shortened(name))))
   }
 
   #next(reading: Reading): Step {

@@ -2096,7 +2096,7 @@ export interface ResourceKeys<Table extends string = string> {
    * Allowed: `soft`, `hard`, `with_parent`.
    */
   deletes?: 'soft' | 'hard' | 'with_parent' | null | undefined
-  /** Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `replace`, `cdc` and `destination_scope` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share. */
+  /** Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `replace` and the `destination_scope` of `delete-insert` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share. */
   max_delete_share?: number | null | undefined
 }
 
@@ -2229,7 +2229,7 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
    * Allowed: `soft`, `hard`, `with_parent`.
    */
   deletes?: 'soft' | 'hard' | 'with_parent' | null | undefined
-  /** Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `replace`, `cdc` and `destination_scope` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share. */
+  /** Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `replace` and the `destination_scope` of `delete-insert` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share. */
   max_delete_share?: number | null | undefined
 }
 

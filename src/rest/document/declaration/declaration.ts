@@ -114,7 +114,7 @@ const resourceKeys = {
   }),
   max_delete_share: key(z.number().min(0).max(1), {
     description:
-      'Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `replace`, `cdc` and `destination_scope` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share.',
+      'Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `replace` and the `destination_scope` of `delete-insert` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share.',
   }),
 }
 
