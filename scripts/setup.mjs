@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -16,10 +16,9 @@ if (!dependenciesInstalled()) {
   say('installing dependencies (npm ci)')
   run('npm', ['ci', '--no-audit', '--no-fund'], 'npm ci failed: the npm registry must be within reach')
 }
-const sources = fingerprint(['src', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'])
+const sources = fingerprint(['src', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/bundle.mjs'])
 if (!existsSync(join(root, 'dist', 'index.js')) || readIfAny(buildStamp) !== sources) {
   say('building dist')
-  rmSync(join(root, 'dist'), { recursive: true, force: true })
   run('npm', ['run', '--silent', 'build'], 'the build failed')
   mkdirSync(join(buildStamp, '..'), { recursive: true })
   writeFileSync(buildStamp, sources)

@@ -94,7 +94,8 @@ export function schemaAddress(folder: string): SchemaAddress {
   return { address: `https://unpkg.com/sluice@${version}/${SCHEMA}`, isInstalled: false }
 }
 
-function packageRoot(): string {
+/** The folder of this package. */
+export function packageRoot(): string {
   return realpathSync(fileURLToPath(new URL('../..', import.meta.url)))
 }
 

@@ -17,6 +17,10 @@ const documents = [
   ...(await readdir(join(root, 'docs'))).filter(file => file.endsWith('.md')).map(file => `docs/${file}`),
 ]
 
+/** What `import 'sluice'` loads besides itself. */
+const LOADED = ['ipaddr.js', 'smol-toml', 'yaml', 'zod']
+const MOST_FILES = 60
+
 interface Manifest {
   readonly scripts: Readonly<Record<string, string>>
   readonly dependencies: Readonly<Record<string, string>>
@@ -74,6 +78,43 @@ describe('the package', () => {
       missing.push(...sources.map(source => posix.join(dirname(map), source)).filter(path => !files.includes(path)))
     }
     expect(missing).toEqual([])
+  })
+
+  it('is loaded from few files, none of them a driver, a reader of files or an HTTP client', async () => {
+    const loaded = new Set<string>()
+    const packages = new Set<string>()
+    const follow = async (file: string): Promise<void> => {
+      if (loaded.has(file)) return
+      loaded.add(file)
+      const text = await readFile(join(root, file), 'utf8')
+      for (const [, target = ''] of text.matchAll(/^(?:import|export)\b[^;]*?"([^"]+)";$/gm)) {
+        if (target.startsWith('.')) await follow(posix.join(posix.dirname(file), target))
+        else if (!target.startsWith('node:')) packages.add(target)
+      }
+    }
+    await follow('dist/index.js')
+    expect([...packages].sort()).toEqual(LOADED)
+    expect(loaded.size).toBeLessThan(MOST_FILES)
+  })
+
+  it('finds its own files from modules that lie as deep as what is built of them', async () => {
+    const sources = files.filter(
+      file => file.startsWith('src/') && file.endsWith('.ts') && file.split('/').length !== 3,
+    )
+    for (const file of sources) {
+      expect(await readFile(join(root, file), 'utf8'), file).not.toMatch(/new URL\([^)]*import\.meta\.url/)
+    }
+    const help = await run(process.execPath, [join(root, 'dist/cli/main.js'), 'explain', 'config'])
+    expect(help.stdout).toContain('config.md lists every key')
+  })
+
+  it('keeps the names of its errors', async () => {
+    const door = (await import(new URL('../../dist/index.js', import.meta.url).href)) as Readonly<
+      Record<string, unknown>
+    >
+    const errors = Object.entries(door).filter(([name]) => name.endsWith('Error'))
+    expect(errors.length).toBeGreaterThan(7)
+    for (const [name, value] of errors) expect((value as { readonly name: string }).name).toBe(name)
   })
 
   it('runs no script when it is installed', () => {

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { packageRoot } from '../../config/projectFolder.js'
 import { nearMiss } from '../../model/nearMiss.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
@@ -7,7 +9,7 @@ import type { CommandContext } from './command.js'
 
 /** `sluice explain [CODE]`: what the code of an error or of a warning means, and what to do. Without one, lists them. */
 export async function explainCommand(code: string | undefined, { terminal }: CommandContext): Promise<ExitCode> {
-  const explained = explanations(await readFile(new URL('../../../docs/troubleshooting.md', import.meta.url), 'utf8'))
+  const explained = explanations(await readFile(join(packageRoot(), 'docs/troubleshooting.md'), 'utf8'))
   if (code === undefined) {
     for (const known of [...explained.keys()].sort()) terminal.out.line(known)
     return 0
