@@ -1,4 +1,5 @@
 import { stringify } from 'yaml'
+import { documentText, type PlacedComment } from '../documentText.js'
 import { asTemplate, authKeys, type DraftAuth, requestParams, variable } from './draftYaml.js'
 import type { PagingFinding } from './findPaging.js'
 import type { CursorCandidate } from './guesses.js'
@@ -30,101 +31,84 @@ export interface DraftFindings {
 
 /** The pipeline file in YAML. Comments say what was found and why. */
 export function draftText(found: DraftFindings): string {
-  const { name, schema, destination, baseUrl, path, selector } = found
-  return [
-    `# yaml-language-server: $schema=${schema}`,
-    `# Drafted by \`sluice init\` from ${found.compared} records. \`sluice plan\` says what it would ask.`,
-    yaml({ name, destination, dataset: `${name}_dataset` }),
-    '',
-    'source:',
-    '  client:',
-    yaml({ base_url: baseUrl.replace(/\$(?=\{(secrets|env)\.)/g, '$$$$') }, 4),
-    ...authLines(found),
-    ...pagingLines(found),
-    '',
-    '  resources:',
-    yaml({ name }, 6).replace('      name', '    - name'),
-    ...keyLines(found),
-    ...columnLines(found),
-    '      endpoint:',
-    yaml({ path: asTemplate(path) }, 8),
-    ...paramLines(found),
-    ...comment(`Where the records are in the answer: ${selector.why}.`, 8),
-    yaml({ data_selector: selector.path }, 8),
-    ...cursorLines(found),
-    '',
-  ].join('\n')
+  const { name, schema, destination, baseUrl, path, params, selector, auth, secretName, paging, keys, mixed } = found
+  const credentials = authKeys(auth, secretName)
+  const kept = params.filter(([param]) => !paging.sends.includes(param))
+  const [key] = keys
+  const resource = {
+    name,
+    ...(key === undefined ? { write_disposition: 'append' } : { primary_key: key, write_disposition: 'merge' }),
+    ...(mixed.length > 0 && { columns: Object.fromEntries(mixed.map(column => [column, { data_type: 'double' }])) }),
+    endpoint: {
+      path: asTemplate(path),
+      ...(kept.length > 0 && { params: requestParams(kept) }),
+      data_selector: selector.path,
+    },
+  }
+  const client = {
+    base_url: baseUrl.replace(/\$(?=\{(secrets|env)\.)/g, '$$$$'),
+    ...(credentials !== undefined && { auth: credentials }),
+    ...(paging.config !== undefined && { paginator: paging.config }),
+  }
+  return documentText({
+    schema,
+    head: [`Drafted by \`sluice init\` from ${found.compared} records. \`sluice plan\` says what it would ask.`],
+    document: { name, destination, dataset: `${name}_dataset`, source: { client, resources: [resource] } },
+    comments: [
+      ...authComments(found),
+      ...pagingComments(found),
+      ...keyComments(found),
+      ...columnComments(found),
+      at('resources[0].endpoint.data_selector', `Where the records are in the answer: ${selector.why}.`),
+      ...cursorComments(found),
+    ],
+  })
 }
 
-function authLines({ auth, secretName }: DraftFindings): string[] {
-  const keys = authKeys(auth, secretName)
-  if (keys === undefined) return []
+function at(target: string, text: string): PlacedComment {
+  return { target: `source.${target}`, text }
+}
+
+function authComments({ auth, secretName }: DraftFindings): PlacedComment[] {
+  if (authKeys(auth, secretName) === undefined) return []
   const places = `the environment variable ${variable(secretName)}, .sluice/secrets.toml or .dlt/secrets.toml (${secretName})`
-  return [...comment(`The secret is no part of this file; it is looked up in ${places}.`, 4), yaml({ auth: keys }, 4)]
+  return [at('client.auth', `The secret is no part of this file; it is looked up in ${places}.`)]
 }
 
-function pagingLines({ paging, moved }: DraftFindings): string[] {
+function pagingComments({ paging, moved }: DraftFindings): PlacedComment[] {
   const { config, certainty, why, question } = paging
   const left = moved.map(([name]) => name).join(', ')
-  const lines = [
-    ...(moved.length === 0
-      ? []
-      : comment(`The list is read from its beginning, so ${left} of the address is left out.`, 4)),
-    ...comment(`${certainty.charAt(0).toUpperCase()}${certainty.slice(1)}: ${why}.`, 4),
-    ...(question === undefined ? [] : comment(`Question: ${question}`, 4)),
-  ]
-  if (config !== undefined) return [...lines, yaml({ paginator: config }, 4)]
-  return [...lines, ...comment('Without a paginator, a run loads what it finds and says `unproven`.', 4)]
+  return [
+    ...(moved.length === 0 ? [] : [`The list is read from its beginning, so ${left} of the address is left out.`]),
+    `${certainty.charAt(0).toUpperCase()}${certainty.slice(1)}: ${why}.`,
+    ...(question === undefined ? [] : [`Question: ${question}`]),
+    ...(config !== undefined ? [] : ['Without a paginator, a run loads what it finds and says `unproven`.']),
+  ].map(text => at('client.paginator', text))
 }
 
-function keyLines({ keys, compared }: DraftFindings): string[] {
+function keyComments({ keys, compared }: DraftFindings): PlacedComment[] {
   const [key, ...others] = keys
   if (key === undefined) {
-    return [
-      ...comment('No field was different in every record. With a primary_key, `merge` replaces rows that changed.', 6),
-      yaml({ write_disposition: 'append' }, 6),
-    ]
+    const advice = 'No field was different in every record. With a primary_key, `merge` replaces rows that changed.'
+    return [at('resources[0].write_disposition', advice)]
   }
   const also = others.length === 0 ? '' : ` So ${others.length === 1 ? 'was' : 'were'} ${others.join(', ')}.`
-  return [
-    ...comment(`Different in each of the ${compared} records.${also}`, 6),
-    yaml({ primary_key: key, write_disposition: 'merge' }, 6),
-  ]
+  return [at('resources[0].primary_key', `Different in each of the ${compared} records.${also}`)]
 }
 
-function columnLines({ mixed }: DraftFindings): string[] {
-  if (mixed.length === 0) return []
-  return [
-    ...comment('Whole numbers and fractions came. Where every digit counts, as with money, take `decimal`.', 6),
-    yaml({ columns: Object.fromEntries(mixed.map(key => [key, { data_type: 'double' }])) }, 6),
-  ]
+function columnComments({ mixed }: DraftFindings): PlacedComment[] {
+  const advice = 'Whole numbers and fractions came. Where every digit counts, as with money, take `decimal`.'
+  return mixed.length === 0 ? [] : [at('resources[0].columns', advice)]
 }
 
-function paramLines({ params, paging }: DraftFindings): string[] {
-  const kept = params.filter(([name]) => !paging.sends.includes(name))
-  return kept.length === 0 ? [] : [yaml({ params: requestParams(kept) }, 8)]
-}
-
-function cursorLines({ cursors }: DraftFindings): string[] {
+function cursorComments({ cursors }: DraftFindings): PlacedComment[] {
   const [cursor, ...others] = cursors
   if (cursor === undefined) return []
   const also = others.length === 0 ? '' : ` (or ${others.map(({ path }) => path).join(', ')})`
+  const keys = { incremental: { cursor_path: cursor.path, initial_value: cursor.least, start_param: 'since' } }
   return [
-    ...comment(`To load only what is new, take the comments off${also}.`, 8),
-    ...comment('`since` is a guess: write the name that the documentation of the API has for it.', 8),
-    ...comment(
-      yaml({ incremental: { cursor_path: cursor.path, initial_value: cursor.least, start_param: 'since' } }),
-      8,
-    ),
-  ]
-}
-
-/** Lines of YAML, indented by `indent` spaces, without the last line feed. */
-function yaml(value: object, indent = 0): string {
-  const text = stringify(value, { lineWidth: 0, version: '1.1' }).trimEnd()
-  return text.replace(/^(?=.)/gm, ' '.repeat(indent))
-}
-
-function comment(text: string, indent: number): string[] {
-  return text.split('\n').map(line => `${' '.repeat(indent)}# ${line}`)
+    `To load only what is new, take the comments off${also}.`,
+    '`since` is a guess: write the name that the documentation of the API has for it.',
+    stringify(keys, { lineWidth: 0, version: '1.1' }).trimEnd(),
+  ].map(text => at('resources[0].endpoint.incremental', text))
 }
