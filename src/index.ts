@@ -12,6 +12,17 @@ export type { S3CredentialProvider, S3Credentials, S3Options } from './destinati
 export { type PostgresOptions, postgres, type TlsMode } from './destinations/postgres/postgres.js'
 export { type DraftOptions, draftPipeline, type PipelineDraft } from './import/draft/draftPipeline.js'
 export type { DraftAuth } from './import/draft/draftYaml.js'
+export type {
+  ImportedPipeline,
+  ImportedSecret,
+  ImportInput,
+  ImportNote,
+  ImportText,
+  LeftOut,
+  SourcePlace,
+} from './import/imported.js'
+export type { ImportKind } from './import/importers.js'
+export { type ImportedFile, type ImportOptions, type ImportResult, importPipeline } from './import/importPipeline.js'
 export type { Files, OpenFile } from './journal/fileSystem.js'
 export type { JsonObject, JsonValue } from './json/value.js'
 export { stringifyJson } from './json/write.js'

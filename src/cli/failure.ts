@@ -5,10 +5,10 @@ import { tellBegun } from './terminal/tell.js'
 import { type Output, type Style, widthOf } from './terminal/terminal.js'
 
 /**
- * 0: done. 1: it failed. 2: fix the file or the command line first; no request was sent. 130: the user ended it instead
- * of answering.
+ * 0: done. 1: it failed. 2: fix the file or the command line first; no request was sent. 3: it was done, and found
+ * something to decide: `import` found no list. 130: the user ended it instead of answering.
  */
-export type ExitCode = 0 | 1 | 2 | 130
+export type ExitCode = 0 | 1 | 2 | 3 | 130
 
 /** The worst of several: 2 tells of a file to fix. */
 export function worstOf(codes: readonly ExitCode[]): ExitCode {

@@ -1,4 +1,5 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import type { ImportKind } from '../import/importers.js'
 import type { CommandContext } from './commands/command.js'
 import { completionScript, SHELLS, type Shell } from './completion.js'
 import type { ExitCode } from './failure.js'
@@ -72,7 +73,10 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .configureHelp({ minWidthToWrap: 20 })
     .showHelpAfterError('(--help lists commands and options)')
     .addHelpText('after', START)
-    .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 fix the file or the command line first.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 failed, 2 fix the file or the command line first, 3 it found what you must decide.',
+    )
 
   command(program, 'init')
     .description('read the first pages of a list and write a pipeline file; asks for missing values')
@@ -88,6 +92,24 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .action(async options => {
       const { initCommand } = await import('./commands/init.js')
       exit(await initCommand(options, context))
+    })
+
+  command(program, 'import')
+    .description('write a pipeline file from a file of another tool; sends no request to the API')
+    .addArgument(new Argument('<kind>', 'what the source is').choices(IMPORT_KINDS))
+    .argument(
+      '<source...>',
+      "files or addresses, - for the standard input; for curl also the line itself, as in 'curl …'",
+    )
+    .option('--out <path>', 'file to write, or a folder for several; default: <name>.yaml; an existing file is kept')
+    .option('--name <name>', 'name of the pipeline')
+    .option('--destination <url>', 'destination to load into, as in duckdb:PATH')
+    .option('--tag <tag>', 'openapi: only operations with this tag; may be repeated', gathered)
+    .option('--path <path>', 'openapi: only paths that begin so; may be repeated', gathered)
+    .option('--json', 'print the report as one line of JSON')
+    .action(async (kind: ImportKind, sources: string[], options) => {
+      const { importCommand } = await import('./commands/import.js')
+      exit(await importCommand(kind, sources, options, context))
     })
 
   ofFile(command(program, 'run'))
@@ -129,6 +151,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
   ofFile(command(program, 'check'))
     .description('validate the file, find its secrets, fetch one page of each root resource; writes nothing')
     .argument('<file...>', 'pipeline files, or folders of them')
+    .option('--offline', 'only validate the file: no request, no secrets')
     .action(async (files: string[], options) => {
       const { checkCommand } = await import('./commands/check.js')
       exit(await checkCommand(files, options, context))
@@ -269,9 +292,13 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
 const START = `
 Start here:
   sluice init             reads a list and writes a pipeline file
+  sluice import curl '…'  makes a pipeline file of a curl line, a HAR, OpenAPI, Postman, Airbyte or dlt file
   sluice check FILE       tries the file, writes nothing
   sluice run FILE         loads
   sluice show FILE        lists the loaded tables`
+
+/** What `sluice import` reads. Listed here so that the command starts without loading the importers. */
+const IMPORT_KINDS: readonly ImportKind[] = ['curl', 'har', 'openapi', 'postman', 'airbyte', 'dlt']
 
 const AUTH_TYPES = ['none', 'bearer', 'api_key', 'http_basic']
 
@@ -296,6 +323,10 @@ function target(of: Command): Command {
 
 function command(program: Command, name: string): Command {
   return program.command(name).option('--debug', 'print the stack of an error')
+}
+
+function gathered(text: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, text]
 }
 
 function wholeNumber(text: string): number {

@@ -22,14 +22,14 @@ import { isPlain, resolveReferences } from '../rest/document/references.js'
 import { contractOf } from '../rest/document/resources/readHints.js'
 import type { HostBudget } from '../rest/http/rateLimit.js'
 import { destinationAddress, type destinationFromUrl, leftBehind, openDestination } from './destinations.js'
-import { type DocumentFile, fileError, readDocument, readText } from './documentFile.js'
+import { type DocumentFile, fileError, parseDocumentText, readDocument, readText } from './documentFile.js'
 import { type Environment, isSet, processEnvironment } from './environment.js'
 import { everyFlatKey, flatKeyNames, flatWrapper, sourceKeyNames, wrapperOnly } from './pipelineDocument.js'
 import { placed } from './placedErrors.js'
 import { type Target, targetOf } from './profiles.js'
 import { restApi, restApiFrom } from './restApi.js'
 import { withEnvFile, workingFolder } from './secretFiles.js'
-import { type SecretResolver, secretResolver } from './secrets.js'
+import { findingEvery, reference, type SecretResolver, secretResolver } from './secrets.js'
 
 /** Overrides for the file, and where to read it. */
 export interface PipelineFileOptions {
@@ -49,6 +49,8 @@ export interface PipelineFileOptions {
    * error. Nothing can be requested with such a source.
    */
   readonly withoutSecrets?: boolean | undefined
+  /** For pipelines that are only looked at: no secret needs to exist, not even one of the destination. */
+  readonly offline?: boolean | undefined
 }
 
 export interface PipelineFile {
@@ -69,6 +71,7 @@ const forFile = optionsOf<PipelineFileOptions>('options of loadPipelineFile()', 
   env: environment,
   cwd: filePath,
   withoutSecrets: flag,
+  offline: flag,
   budget: havingFunctions('a budget, as hostBudget() makes it', ['gate'] satisfies readonly (keyof HostBudget)[]),
 })
 
@@ -121,6 +124,16 @@ export async function loadPipelineFile(file: string, options: PipelineFileOption
   const pipelines = await readPipelines(reading)
   const announced = pipelines.map(one => announcing(one, [...warnings.values()]))
   return { path, pipelines: announced, profile, warnings: [...warnings.keys()] }
+}
+
+/** Checks the text of a pipeline file as `sluice check --offline` does. `file` is where it would be. Throws a ConfigError. */
+export async function checkPipelineText(text: string, file: string, cwd = process.cwd()): Promise<void> {
+  const path = resolve(cwd, file)
+  const overrides = { offline: true }
+  const folder = dirname(path)
+  const reading = { path, shown: file, cwd, folder, env: {}, overrides, profile: undefined, warn: () => {} }
+  const document = parseDocumentText(text, file)
+  await pipelineFrom(document.value, reading, document)
 }
 
 const READABLE = 'secrets_file_readable'
@@ -226,7 +239,7 @@ async function besideTheFile({ folder, env, cwd, overrides, warn }: Reading): Pr
         budget: overrides.budget,
         warn: message => warn(READABLE, message),
         ...options,
-        ...(overrides.withoutSecrets === true && { withoutSecrets: true }),
+        ...(needsNoSecrets(overrides) && { withoutSecrets: true }),
       }),
   }
   return own
@@ -246,13 +259,8 @@ async function overridden(made: Pipeline, reading: Reading): Promise<Pipeline> {
     throw fileError(shown, `exports a pipeline, which has no profile ${JSON.stringify(profile)}: ${advice}`)
   }
   if (destination === undefined && dataset === undefined) return made
-  const resolver = secretResolver({
-    env,
-    cwd,
-    folder,
-    pipeline: made.name,
-    warn: message => reading.warn(READABLE, message),
-  })
+  const warn = (message: string): void => reading.warn(READABLE, message)
+  const resolver = lookedUp(secretResolver({ env, cwd, folder, pipeline: made.name, warn }), reading)
   return made.with({
     ...(destination !== undefined && { destination: await commandDestination(destination, resolver, reading) }),
     dataset,
@@ -269,7 +277,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
   const problems = new Problems(place)
   const fileName = basename(path, extname(path))
   const warn = (message: string): void => reading.warn(READABLE, message)
-  const resolver = secretResolver({ env, cwd, folder, pipeline: fileName, warn: () => {} })
+  const resolver = lookedUp(secretResolver({ env, cwd, folder, pipeline: fileName, warn: () => {} }), reading)
   const inner = wrapped && isPlain(value.source) ? value.source : {}
   const settled = resolveReferences(
     { ...omit(around, ADDRESSED), ...(wrapped && { source: pick(inner, sourceKeyNames) }) },
@@ -305,7 +313,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
       cwd,
       folder,
       pipeline: name,
-      withoutSecrets: reading.overrides.withoutSecrets,
+      withoutSecrets: needsNoSecrets(reading.overrides),
       budget: reading.overrides.budget,
       place: inDocument,
       warn,
@@ -335,6 +343,22 @@ function textsOfReferences(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, textsOfReferences(item)]))
 }
 
+function needsNoSecrets({ withoutSecrets, offline }: PipelineFileOptions): boolean {
+  return withoutSecrets === true || offline === true
+}
+
+function lookedUp(resolver: SecretResolver, { overrides }: Reading): SecretResolver {
+  return overrides.offline === true ? findingEvery(resolver) : resolver
+}
+
+/** An address that is one reference may be of any kind, and of one that is missing nobody knows which. */
+function known(written: string, resolver: SecretResolver, { overrides }: Reading): string {
+  const [whole, , context, name = ''] = new RegExp(reference.source).exec(written) ?? []
+  if (overrides.offline !== true || whole === undefined || whole !== written.trim()) return written
+  const found = context === 'env' ? resolver.variable(name) : resolver.named(name)
+  return 'value' in found && found.value.origin === 'missing' ? 'duckdb::memory:' : written
+}
+
 async function destinationOf(
   { destination, at }: Target,
   name: string,
@@ -345,7 +369,12 @@ async function destinationOf(
   const { overrides, env, folder, cwd } = reading
   if (overrides.destination !== undefined) return commandDestination(overrides.destination, resolver, reading)
   const problems = new Problems(place)
-  const address = destinationAddress(destination ?? `duckdb:${name}.duckdb`, resolver, problems, at)
+  const address = destinationAddress(
+    known(destination ?? `duckdb:${name}.duckdb`, resolver, reading),
+    resolver,
+    problems,
+    at,
+  )
   problems.throwIfAny()
   const { text, secrets } = address ?? { text: '', secrets: [] }
   const former = secrets.length > 0 ? undefined : leftBehind(text, folder, cwd)
@@ -354,14 +383,11 @@ async function destinationOf(
 }
 
 /** The destination that the command line names. Its paths begin in the current folder. */
-async function commandDestination(
-  written: string,
-  resolver: SecretResolver,
-  { env, cwd }: Reading,
-): Promise<Destination> {
+async function commandDestination(written: string, resolver: SecretResolver, reading: Reading): Promise<Destination> {
+  const { env, cwd } = reading
   const place = { path: '--destination' }
   const problems = new Problems(() => place)
-  const address = destinationAddress(written, resolver, problems, [place.path])
+  const address = destinationAddress(known(written, resolver, reading), resolver, problems, [place.path])
   problems.throwIfAny()
   return await openDestination(address ?? { text: written, secrets: [] }, place, { env, folder: cwd })
 }

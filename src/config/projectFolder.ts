@@ -23,7 +23,7 @@ export interface PreparedFolder {
  */
 export async function prepareFolder(
   folder: string,
-  secretName: string | undefined,
+  secretNames: readonly string[],
   env: Environment = processEnvironment(),
 ): Promise<PreparedFolder> {
   const ignored = join(folder, '.gitignore')
@@ -32,7 +32,7 @@ export async function prepareFolder(
   const failed: string[] = []
   for (const [file, write] of [
     [ignored, () => ignore(ignored)],
-    [secrets, () => stub(secrets, secretName)],
+    [secrets, () => stub(secrets, secretNames)],
   ] as const) {
     try {
       if (await write()) written.push(fromHere(file))
@@ -56,12 +56,13 @@ async function ignore(file: string): Promise<boolean> {
   return true
 }
 
-async function stub(file: string, secretName = 'api_key'): Promise<boolean> {
+async function stub(file: string, secretNames: readonly string[]): Promise<boolean> {
   const folder = dirname(file)
   const made = await mkdir(folder, { recursive: true })
   if (made !== undefined) await chmod(folder, 0o700)
+  const names = secretNames.length === 0 ? ['api_key'] : secretNames
   const lines = ['# Secrets of the pipelines in this folder. Take the # away and put the secret between the quotes.']
-  const text = [...lines, `# ${secretName} = ""`, ''].join('\n')
+  const text = [...lines, ...names.map(name => `# ${name} = ""`), ''].join('\n')
   try {
     await writeFile(file, text, { flag: 'wx', mode: 0o600 })
     return true

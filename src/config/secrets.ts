@@ -161,6 +161,17 @@ export function findingAll(lookup: Lookup): Lookup {
   }
 }
 
+/** The same for values in clear. `1` is a name, a port and a number. */
+export function findingEvery(resolver: SecretResolver): SecretResolver {
+  const hit = (found: Found<Hit>): Found<Hit> =>
+    'value' in found ? found : { value: { value: '1', origin: 'missing' } }
+  return {
+    ...findingAll(resolver),
+    named: name => hit(resolver.named(name)),
+    variable: name => hit(resolver.variable(name)),
+  }
+}
+
 /** `${secrets.name}` and `${env.NAME}`. A second dollar sign in front keeps it as text. */
 export const reference = /(\$?)\$\{(secrets|env)\.([\w.-]+)\}/g
 

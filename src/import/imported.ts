@@ -1,3 +1,28 @@
+/** Text of a source, and its name in messages. */
+export interface ImportText {
+  readonly text: string
+  /** As the user named it: a path, an address, or `-` for the standard input. */
+  readonly file?: string | undefined
+}
+
+/** What an importer gets. */
+export interface ImportInput extends ImportText {
+  /** Other files that belong to the source, as the environment of a Postman collection. */
+  readonly more?: readonly ImportText[] | undefined
+  /** Name of the pipeline. Default: one that the source suggests. */
+  readonly name?: string | undefined
+  /** Only operations with one of these tags. */
+  readonly tags?: readonly string[] | undefined
+  /** Only paths that begin so. */
+  readonly paths?: readonly string[] | undefined
+}
+
+/**
+ * Reads a source and says what it becomes. Sends nothing and executes nothing. Throws a ConfigError (`fileError`) for a
+ * source that is none of its kind.
+ */
+export type Importer = (input: ImportInput) => Imported | Promise<Imported>
+
 /** Where in the source a note belongs: a line of a text, or a path in a file of data. */
 export interface SourcePlace {
   /** 1-based. */
@@ -38,7 +63,10 @@ export interface ImportedSecret {
 export interface ImportedPipeline {
   /** Name of the pipeline, and of the file without its ending. */
   readonly name: string
-  /** A pipeline document as data: `name`, `destination`, `dataset`, `source`. Secrets are references. */
+  /**
+   * A pipeline document as data: `source`, and `destination` and `dataset` where the source says them. Secrets are
+   * references.
+   */
   readonly document: Readonly<Record<string, unknown>>
   readonly notes: readonly ImportNote[]
   readonly secrets: readonly ImportedSecret[]

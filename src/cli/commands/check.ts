@@ -9,13 +9,19 @@ import { type Output, widthOf } from '../terminal/terminal.js'
 import type { CommandContext } from './command.js'
 import { namedFiles, openPipelines, type PipelineOverrides } from './command.js'
 
+export interface CheckCommandOptions extends PipelineOverrides {
+  readonly debug?: boolean | undefined
+  /** Without a request or a secret. */
+  readonly offline?: boolean | undefined
+}
+
 /**
  * `sluice check FILE…`: validates the files, resolves their secrets and asks for one page of each root resource. Reports
  * what it found and writes nothing. A file that fails does not keep the others from being checked.
  */
 export async function checkCommand(
   paths: readonly string[],
-  options: PipelineOverrides & { readonly debug?: boolean | undefined },
+  options: CheckCommandOptions,
   context: CommandContext,
 ): Promise<ExitCode> {
   const { err } = context.terminal
@@ -32,8 +38,15 @@ export async function checkCommand(
   return worstOf(codes)
 }
 
-async function checkFile(file: string, options: PipelineOverrides, context: CommandContext): Promise<ExitCode> {
+async function checkFile(file: string, options: CheckCommandOptions, context: CommandContext): Promise<ExitCode> {
   const { out, err } = context.terminal
+  if (options.offline === true) {
+    for (const { name, source } of await openPipelines(file, options, 'checks', err)) {
+      const resources = counted(source.resources.length, 'resource')
+      tellDone(out, printable(`${name}: the file is valid, with ${resources}; nothing was asked for`))
+    }
+    return 0
+  }
   for (const pipeline of await openPipelines(file, options, 'requests', err)) {
     const notes: string[] = []
     const { resources } = await pipeline.check({

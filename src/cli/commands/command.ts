@@ -33,8 +33,11 @@ export interface PipelineOverrides {
   readonly profile?: string | undefined
 }
 
-/** `reads`: the command reads only the destination, so that secrets of the API may be missing. */
-export type Purpose = 'requests' | 'reads'
+/**
+ * `reads`: the command reads only the destination, so that secrets of the API may be missing. `checks`: it only looks at
+ * the file.
+ */
+export type Purpose = 'requests' | 'reads' | 'checks'
 
 /**
  * The pipelines of a file. Usually one. Loads the heavy modules only now. Says the profile and the warnings of the file
@@ -49,7 +52,8 @@ export async function openPipelines(
 ): Promise<readonly Pipeline[]> {
   const { loadPipelineFile } = await import('../../config/pipelineFile.js')
   const withoutSecrets = purpose === 'reads'
-  const loaded = await loadPipelineFile(file, { destination, dataset, profile, withoutSecrets, budget })
+  const offline = purpose === 'checks'
+  const loaded = await loadPipelineFile(file, { destination, dataset, profile, withoutSecrets, offline, budget })
   if (loaded.profile !== undefined) output?.line(printable(`profile ${loaded.profile}`))
   for (const warning of loaded.warnings) output?.line(output.styled('yellow', printable(`warning: ${warning}`)))
   return loaded.pipelines

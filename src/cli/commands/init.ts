@@ -38,7 +38,10 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   for (const finding of draft.findings) tell(err, printable(finding))
   const { prepareFolder, schemaAddress } = await import('../../config/projectFolder.js')
   const folder = dirname(resolve(file))
-  const { secrets, written, failed } = await prepareFolder(folder, draft.secretName)
+  const { secrets, written, failed } = await prepareFolder(
+    folder,
+    draft.secretName === undefined ? [] : [draft.secretName],
+  )
   for (const failure of failed) tell(err, printable(`warning: ${failure}`))
   tell(out, printable(`${[file, ...written].join(', ')} ${written.length === 0 ? 'is' : 'are'} written. Next:`))
   if (draft.secretName !== undefined && isTyped) {
@@ -302,7 +305,7 @@ function missingFlag(flag: string): never {
   throw new ConfigError([{ place: { path: flag }, message }])
 }
 
-async function exists(file: string): Promise<boolean> {
+export async function exists(file: string): Promise<boolean> {
   return await access(file).then(
     () => true,
     () => false,
@@ -310,7 +313,7 @@ async function exists(file: string): Promise<boolean> {
 }
 
 /** Before the API is asked: those requests would be wasted. */
-function refuseExisting(file: string): never {
+export function refuseExisting(file: string): never {
   const message = 'is there already and is not overwritten; name another file with --out'
   throw new ConfigError([{ place: { path: '', file }, message }])
 }

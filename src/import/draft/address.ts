@@ -48,7 +48,8 @@ export function addressOf(text: string): Address {
   }
 }
 
-function nameFrom(text: string): string | undefined {
+/** A name of small letters, digits and `_`, for pipelines, resources and files. */
+export function nameFrom(text: string): string | undefined {
   const name = text
     .replace(/\/+$/, '')
     .replace(/\.(json|csv|xml)$/i, '')

@@ -1,0 +1,14 @@
+import type { Importer } from './imported.js'
+
+/** What can be imported. */
+export type ImportKind = 'curl' | 'har' | 'openapi' | 'postman' | 'airbyte' | 'dlt'
+
+interface ImporterEntry {
+  /** What the source is, for messages. */
+  readonly source: string
+  /** Loads the importer with its parsers, only when it is asked for. */
+  readonly load: () => Promise<Importer>
+}
+
+/** Every importer. A new one is its folder and a line here. */
+export const importers: Readonly<Partial<Record<ImportKind, ImporterEntry>>> = {}

@@ -1,0 +1,56 @@
+import { isScalar, LineCounter, type Node, parseDocument } from 'yaml'
+import { fileError } from '../config/documentFile.js'
+
+/** A file of data, parsed. */
+export interface SourceData {
+  readonly value: unknown
+  /** Line of the key at the path, 1-based. Undefined for JSON, whose paths say enough. */
+  lineOf(path: readonly (string | number)[]): number | undefined
+}
+
+/** YAML takes a hundred times its size while it is parsed. */
+const MOST_YAML_CHARACTERS = 10 * 2 ** 20
+
+/** Parses JSON, or YAML of bounded size whose aliases do not multiply. `shown` names it. Throws a ConfigError. */
+export function sourceData(text: string, shown: string): SourceData {
+  const bare = text.replace(/^\uFEFF/, '')
+  if (/^\s*[{[]/.test(bare)) {
+    try {
+      return { value: JSON.parse(bare), lineOf: () => undefined }
+    } catch (error) {
+      if (/^\s*\{\s*"/.test(bare) || bare.length > MOST_YAML_CHARACTERS) {
+        throw fileError(shown, `is not valid JSON: ${(error as Error).message.split('\n')[0]}`)
+      }
+    }
+  }
+  if (bare.length > MOST_YAML_CHARACTERS) {
+    throw fileError(
+      shown,
+      `is YAML of more than ${MOST_YAML_CHARACTERS / 2 ** 20} MiB; import it as JSON, or a part of it`,
+    )
+  }
+  const lines = new LineCounter()
+  const document = parseDocument(bare, { lineCounter: lines, merge: true, prettyErrors: false, logLevel: 'error' })
+  const [error] = document.errors
+  if (error !== undefined) {
+    const { line, col } = lines.linePos(error.pos[0])
+    throw fileError(shown, `is not valid YAML: ${error.message.split('\n')[0]}`, { line, column: col })
+  }
+  try {
+    const value: unknown = document.toJS({ maxAliasCount: 1_000 })
+    return {
+      value,
+      lineOf(path) {
+        for (let keys = [...path]; keys.length > 0; keys = keys.slice(0, -1)) {
+          const node = document.getIn(keys, true) as Node | undefined
+          const at = node?.range?.[0] ?? (isScalar(node) ? node.range?.[0] : undefined)
+          if (at !== undefined) return lines.linePos(at).line
+        }
+        return undefined
+      },
+    }
+  } catch (failure) {
+    if (failure instanceof RangeError) throw failure
+    throw fileError(shown, `is not valid YAML: ${(failure as Error).message.split('\n')[0]}`)
+  }
+}
