@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { RestApiConfig } from '../../src/index.js'
+import type { RestApiConfig, RunOptions } from '../../src/index.js'
 import { durationMs } from '../../src/model/expectations.js'
 import { load, prepared, run, testApi } from '../rest/loading.js'
 
@@ -123,6 +123,26 @@ test('a trial run is not held against numbers of records', async () => {
   const api = await testApi(() => ({ json: { data: [{ id: 1 }] } }))
   const { result } = await load(things(api.origin, { min_records: 100 }), { maxPages: 1 })
   expect(result.rows).toEqual({ things: 1 })
+})
+
+test('a run is not held against a trial run, also where no list is ever complete', async () => {
+  const api = await testApi(url => {
+    const page = Number(url.searchParams.get('page') ?? 1)
+    return { json: { data: page > 5 ? [] : [{ id: page }], total: 6 } }
+  })
+  const made = await prepared(
+    things(
+      api.origin,
+      { max_change: 0.1 },
+      {
+        endpoint: { data_selector: 'data', paginator: { type: 'page_number', base_page: 1, total_path: null } },
+      },
+    ),
+  )
+  const verdicts = async (options: RunOptions = {}) => (await run(made, options)).result.receipts[0]
+  expect(await verdicts()).toMatchObject({ verdict: 'unproven', records: 5 })
+  expect(await verdicts({ maxPages: 1 })).toMatchObject({ verdict: 'unproven', records: 1 })
+  expect(await verdicts()).toMatchObject({ verdict: 'unproven', records: 5 })
 })
 
 test('records that steps make are what is expected', async () => {

@@ -175,3 +175,41 @@ test('a cursor that moves past an answer that the document lets pass says so', a
   made.answers['/items?page=2'] = { status: 404, json: {} }
   expect(await made.run()).toEqual(['items cursor_ahead'])
 })
+
+test.each([
+  ['a cursor', listed('items'), 3],
+  [
+    'a sync token',
+    {
+      path: 'items',
+      data_selector: 'data',
+      paginator: 'single_page',
+      incremental: { token_path: 'at', token_param: 'at' },
+    },
+    'a',
+  ],
+] as const)('%s that moves past rows that the contract discards says so', async (_, endpoint, expected) => {
+  const made = await loads(
+    () =>
+      [
+        { name: 'items', ...merged, schema_contract: { columns: 'discard_row' }, endpoint },
+      ] as unknown as RestApiConfig['resources'],
+  )
+  made.answers['/items'] = { json: { data: [{ id: 1, at: 1 }], at: 'a' } }
+  made.answers['/items?page=2'] = { json: { data: [] } }
+  expect(await made.run()).toEqual([])
+  const next = {
+    json: {
+      data: [
+        { id: 2, at: 2, more: true },
+        { id: 3, at: 3 },
+      ],
+      at: 'b',
+    },
+  }
+  made.answers['/items'] = next
+  made.answers['/items?at=a'] = next
+  expect(await made.run()).toEqual(['items cursor_ahead'])
+  expect(await made.cursor('items')).toBe(expected === 'a' ? 'b' : 3)
+  expect(await made.ids('items')).toEqual([1, 3])
+})

@@ -190,6 +190,17 @@ describe('an export job', () => {
     expect(end.end).toBe('proven')
   })
 
+  test('is refused where it has several files and a paginator that knows one', async () => {
+    const file = { body: { items: two, next: null } }
+    const api = await jobApi([{ state: 'done', files: ['/files/1', '/files/2'] }], {
+      'GET /files/1': () => file,
+      'GET /files/2': () => file,
+    })
+    const endpoint = { data_selector: 'items', paginator: { type: 'json_link', next_url_path: 'next' } }
+    const reading = read(exports(api, { download: { url_path: 'files' } }, endpoint))
+    await expect(reading).rejects.toThrow(/has 2 files, and .*paginator walks through the pages of one/)
+  })
+
   test('is not called whole where another number of records was announced', async () => {
     const api = await jobApi([{ ...done, rows: 3 }])
     const endpoint = { path: 'exports', method: 'POST', job: { ...job, total_path: 'rows' } }

@@ -136,6 +136,11 @@ describe('a shape that cannot work is refused before the first request', () => {
     ['types that do not go together', people({ add: { a: '1 + "x"' } }), /resources\[0\]\.add\.a/],
     ['a filter that does not decide', people({ filter: '1 + 1' }), /gives a int, expected true or false/],
     ['a pattern', people({ filter: 'record.a.matches("(a+)+$")' }), /matches\(\) is not supported.*column/],
+    [
+      'lists in lists in lists',
+      people({ add: { a: 'record.l.map(a, record.l.map(b, record.l.filter(c, c == a).map(d, d)))' } }),
+      /(?:map|filter)\(\) stands inside 2 other calls that go through a list.*column/,
+    ],
     ['two fields of one name', people({ rename: { a: 'x', b: 'x' } }), /`x` is the new name of `a` already/],
     ['an index', people({ select: ['lines[0]'] }), /select\[0\]: is no path of names/],
     [

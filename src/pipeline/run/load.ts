@@ -8,7 +8,7 @@ import type { Receipt } from '../../model/receipt.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
 import { scrubbed } from '../../model/secrets/scrubber.js'
 import { type IncrementalHint, type Resource, ResourceNotes } from '../../model/source.js'
-import { count, type JudgedParent, type Judgement, judgeChild, judgeExpected } from '../../model/verdict.js'
+import { count, isOfTrial, type JudgedParent, type Judgement, judgeChild, judgeExpected } from '../../model/verdict.js'
 import { createNormalizer } from '../../normalize/normalizer.js'
 import { resolveContract } from '../../schema/contracts.js'
 import type { Naming } from '../../schema/naming.js'
@@ -299,7 +299,7 @@ async function brokenExpectations(
 
 /** The newest receipt to compare a run with. A trial, or a list without records, says nothing about the usual number. */
 function lastWhole(receipts: readonly Receipt[]): Receipt | undefined {
-  const loaded = receipts.filter(({ records }) => records > 0)
+  const loaded = receipts.filter(({ records, reasons }) => records > 0 && !isOfTrial(reasons))
   return loaded.find(({ verdict }) => verdict === 'complete') ?? loaded[0]
 }
 
@@ -353,7 +353,7 @@ function refuseIncomplete(receipts: readonly Receipt[], options: RunOptions): vo
 
 /** What a run knows about a resource when it decides how far its cursor may move. */
 function readResource(
-  { planned, meter: { unread } }: OpenResource,
+  { planned, meter: { unread, discardedRows } }: OpenResource,
   judgements: ReadonlyMap<string, Judgement>,
   { select }: RunOptions,
 ): ReadResource {
@@ -361,6 +361,7 @@ function readResource(
   return {
     resource,
     unread,
+    discards: discardedRows > 0,
     isIncomplete: judgements.get(resource.name)?.verdict === 'incomplete',
     isLeftOut: !loaded && select?.includes(resource.name) === false && resource.selected,
     isMerged:

@@ -112,8 +112,14 @@ export class ExportJob {
     ]
   }
 
-  /** Walks through the files, or through the pages of `declared`. */
+  /** Walks through the files, or through the pages of `declared`, which know only one of them. */
   paginator(declared: Paginator | undefined): Paginator {
+    if (declared !== undefined && this.#urls.length > 1) {
+      const { path } = this.#walk.reader.resource.endpoint
+      throw this.#error(
+        `the export has ${this.#urls.length} files, and ${path}.paginator walks through the pages of one; leave it out, and every file is read`,
+      )
+    }
     const total = this.#total()
     const announced = total === undefined ? {} : { announced: () => total }
     if (declared !== undefined) return { ...declared, ...announced }

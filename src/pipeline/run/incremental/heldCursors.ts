@@ -7,6 +7,8 @@ import type { CursorTracker } from './incremental.js'
 export interface ReadResource {
   readonly resource: Resource
   readonly unread: ReadonlySet<Unread>
+  /** Rows arrived that the schema contract does not admit. */
+  readonly discards: boolean
   /** The resource, or one it depends on, has the verdict `incomplete`. */
   readonly isIncomplete: boolean
   /** Normally loaded, but read only for its children in this run. */
@@ -27,7 +29,7 @@ export interface Holding {
  * What only this run leaves out, by a limit, a selection or an incomplete answer, the next run can still read. The
  * cursors of the resource, its parents and its children wait. What the document leaves out, every run leaves out. There
  * a cursor waits only if its rows are merged, since others would be loaded twice. As with dlt, it moves past answers
- * that the document ignores. In a root list declared to be in cursor order, a limit skips nothing.
+ * that the document ignores, and past rows that the schema contract discards. In a root list declared to be in cursor order, a limit skips nothing.
  */
 export function heldCursors(read: readonly ReadResource[], all: readonly Resource[]): ReadonlyMap<string, Holding> {
   const byName = new Map(read.map(one => [one.resource.name, one]))
@@ -79,9 +81,11 @@ function ofDocument(
     const why = 'the list was not read to its end'
     return isMerged ? held(one, why, true, ORDER) : ahead(one, why, ORDER)
   }
-  return unread.has('answer') ? ahead(one, 'an answer was passed over') : undefined
+  if (unread.has('answer')) return ahead(one, 'an answer was passed over')
+  return one.discards ? ahead(one, 'rows were discarded that the schema contract does not admit', AGAIN) : undefined
 }
 
+const AGAIN = ' Records of the discarded rows do not come again either, unless they change.'
 const ORDER = ' Say `row_order: asc` if its records come in the order of the cursor, or read all of it.'
 
 function held({ resource }: ReadResource, why: string, isMerged: boolean, cure = ''): Holding {
