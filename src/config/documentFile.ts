@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml'
+import type { Document, LineCounter, Node } from 'yaml'
 import { setNumberLiteral } from '../json/value.js'
 import { ConfigError, type ConfigPlace } from '../model/errors.js'
 import { formatPath, type PropertyPath } from '../rest/document/problems.js'
+
+/** Loaded with the first file: a program without one does not need it. */
+type Yaml = typeof import('yaml')
 
 /** A parsed YAML or JSON file. */
 export interface DocumentFile {
@@ -17,7 +20,7 @@ export interface DocumentFile {
  * their spelling (`numberLiteral`). Throws a ConfigError.
  */
 export async function readDocument(path: string, shown = path): Promise<DocumentFile> {
-  return parseDocumentText(await readText(path, shown), shown)
+  return await parseDocumentText(await readText(path, shown), shown)
 }
 
 /** The text of a file. `shown` is its name in messages. */
@@ -41,9 +44,10 @@ export function fileError(file: string, message: string, at: { line?: number; co
 }
 
 /** YAML 1.2, which includes JSON. `<<` merges maps. */
-export function parseDocumentText(text: string, path: string): DocumentFile {
-  const lineCounter = new LineCounter()
-  const document = parseDocument(text.replace(/^\uFEFF/, ''), {
+export async function parseDocumentText(text: string, path: string): Promise<DocumentFile> {
+  const yaml = await import('yaml')
+  const lineCounter = new yaml.LineCounter()
+  const document = yaml.parseDocument(text.replace(/^\uFEFF/, ''), {
     lineCounter,
     intAsBigInt: true,
     merge: true,
@@ -59,7 +63,7 @@ export function parseDocumentText(text: string, path: string): DocumentFile {
     const advice = unquoted === undefined ? '' : `; put a text with \`${unquoted}\` in quotes`
     throw fileError(path, `is not valid YAML: ${firstLine(error.message)}${advice}`, { line, column: col })
   }
-  spellNumbers(document)
+  spellNumbers(yaml, document)
   let value: unknown
   try {
     value = narrow(document.toJS({ maxAliasCount: 1_000 }))
@@ -67,7 +71,7 @@ export function parseDocumentText(text: string, path: string): DocumentFile {
     throw fileError(path, `is not valid YAML: ${firstLine((failure as Error).message)}`)
   }
   if (value === null || value === undefined) throw fileError(path, 'is empty')
-  return { path, value, place: keys => placeIn(document, lineCounter, path, keys) }
+  return { path, value, place: keys => placeIn(yaml, document, lineCounter, path, keys) }
 }
 
 /** A reference, a placeholder or a variable of other tools that begins or follows a plain value. */
@@ -89,8 +93,8 @@ class SpelledNumber {
 }
 
 /** Records the spelling of numbers if it would be lost: `7.0`, `1e3`, `00123`, more digits than a double has. */
-function spellNumbers(document: Document): void {
-  visit(document, {
+function spellNumbers(yaml: Yaml, document: Document): void {
+  yaml.visit(document, {
     Scalar(key, node) {
       const { value, source } = node
       if (key === 'key' || source === undefined) return
@@ -117,7 +121,13 @@ function narrow(value: unknown): unknown {
   return copy
 }
 
-function placeIn(document: Document, lineCounter: LineCounter, file: string, path: PropertyPath): ConfigPlace {
+function placeIn(
+  { isAlias, isMap, isScalar, isSeq }: Yaml,
+  document: Document,
+  lineCounter: LineCounter,
+  file: string,
+  path: PropertyPath,
+): ConfigPlace {
   let node = document.contents as Node | null | undefined
   let offset: number | undefined
   for (const key of path) {

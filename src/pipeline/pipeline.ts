@@ -18,14 +18,13 @@ import { scrubber as createScrubber, type Scrubber, scrubbed, scrubbedFailure } 
 import type { Clock, Source } from '../model/source.js'
 import { datasetName, type NamingName, naming } from '../schema/naming.js'
 import { systemClock } from './clock.js'
-import { type CheckOptions, type CheckResult, checkSource } from './look/checkSource.js'
+import type { CheckOptions, CheckResult } from './look/checkSource.js'
 import { type Dataset, datasetOf, type KnownTables, type TablesOf } from './look/dataset.js'
-import { describePipeline, type PipelinePlan, type PlanOptions } from './look/describePipeline.js'
-import { type ChangeOptions, type Dropped, dropResources, resetState } from './look/dropResources.js'
+import type { PipelinePlan, PlanOptions } from './look/describePipeline.js'
+import type { ChangeOptions, Dropped } from './look/dropResources.js'
 import type { SchemaFiles } from './look/schemaFiles.js'
 import { forChange, forCheck, forPlan, forReplay, forRun } from './pipelineOptions.js'
-import { type ReplayOptions, replayPipeline } from './run/replayPipeline.js'
-import { runPipeline } from './run/runPipeline.js'
+import type { ReplayOptions } from './run/replayPipeline.js'
 import type { LoadResult, RunOptions, RunResult, RunWarning } from './setup.js'
 
 export interface PipelineOptions<Name extends string = string, Table extends string = string> {
@@ -136,28 +135,33 @@ export function pipeline<Name extends string = string, Table extends string = Na
     schema: setup.schemaFiles,
     async run(asked = {}) {
       checkOptions(forRun, asked)
-      return await warned(asked, heardBy => runPipeline(setup, heardBy))
+      return await warned(asked, async heardBy => (await import('./run/runPipeline.js')).runPipeline(setup, heardBy))
     },
     async replay(loadId, asked = {}) {
       checkOptions(text, loadId, 'loadId')
       checkOptions(forReplay, asked)
+      const { replayPipeline } = await import('./run/replayPipeline.js')
       return await warned(asked, heardBy => replayPipeline(setup, loadId, heardBy))
     },
     async check(asked = {}) {
       checkOptions(forCheck, asked)
+      const { checkSource } = await import('./look/checkSource.js')
       return scrubbed(await outward(checkSource(setup, heard(asked))), scrubber)
     },
     async plan(asked = {}) {
       checkOptions(forPlan, asked)
+      const { describePipeline } = await import('./look/describePipeline.js')
       return await outward(describePipeline(setup, asked))
     },
     dataset: <Tables extends TablesOf<Tables> = KnownTables<Name | Table>>() => datasetOf<Tables>(setup),
     async drop(resources, asked = {}) {
       checkChange(resources, asked)
+      const { dropResources } = await import('./look/dropResources.js')
       return await outward(dropResources(setup, resources, asked))
     },
     async resetState(resources, asked = {}) {
       checkChange(resources, asked)
+      const { resetState } = await import('./look/dropResources.js')
       return await outward(resetState(setup, resources, asked))
     },
     with(changes) {

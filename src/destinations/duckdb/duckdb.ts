@@ -1,8 +1,7 @@
 import { basename, resolve } from 'node:path'
 import type { Destination } from '../../model/destination.js'
 import { checkOptions, needed, optionsOf, path as pathKind, wholeFromZero } from '../../model/optionKinds.js'
-import { type Database, isThere, openDatabase, openMemory } from './database.js'
-import { duckdbConnection } from './duckdbConnection.js'
+import type { Database } from './database.js'
 import { duckdbCapabilities } from './duckdbDialect.js'
 
 export interface DuckdbOptions {
@@ -54,10 +53,13 @@ export function duckdb(target: string | DuckdbOptions): Destination {
     place: path === MEMORY ? `${MEMORY}${memories++}` : resolve(path),
     async exists() {
       if (path === MEMORY) return memory !== undefined
+      const { isThere } = await import('./database.js')
       return await isThere(path)
     },
     async connect(dataset, signal) {
       signal?.throwIfAborted()
+      const { openDatabase, openMemory } = await import('./database.js')
+      const { duckdbConnection } = await import('./duckdbConnection.js')
       if (path !== MEMORY) {
         const staging = resolve(stagingDir ?? `${path}.staging`)
         return duckdbConnection(await openDatabase(path, { lockTimeoutMs, signal }), dataset, staging, signal)

@@ -8,7 +8,6 @@ import { MERGE_REFUSAL } from './dataset/changes.js'
 import { DEFAULT_FORMAT, type EncodingOptions } from './format/encoding.js'
 import { type Compression, type FileFormatName, fileFormats } from './format/formats.js'
 import { DEFAULT_LAYOUT, layout, segment } from './format/layout.js'
-import { filesConnection } from './objectsConnection.js'
 import { localStorage } from './storage/folder.js'
 import { s3Storage } from './storage/s3.js'
 import type { S3Credentials, S3Options } from './storage/s3Identity.js'
@@ -116,6 +115,7 @@ export function filesDestination(options: FilesOptions, clock: Clock): Destinati
     onSecret: listener => void listeners.add(listener),
     async connect(dataset, signal) {
       signal?.throwIfAborted()
+      const { filesConnection } = await import('./objectsConnection.js')
       return await filesConnection(openStorage(segment(dataset), signal), dataset, { layout: names, encoding }, signal)
     },
   }

@@ -2,7 +2,6 @@ import type { Destination } from '../../model/destination.js'
 import { anything, checkOptions, isObject, needed, optionsOf, secretText, text } from '../../model/optionKinds.js'
 import { reveal, type Secret } from '../../model/secrets/secret.js'
 import { type Address, addressOf, type PostgresOptions } from './postgresAddress.js'
-import { postgresConnection } from './postgresConnection.js'
 import { postgresCapabilities } from './postgresDialect.js'
 
 export type { PostgresOptions, TlsMode } from './postgresAddress.js'
@@ -32,6 +31,7 @@ export function postgres(target: string | Secret | PostgresOptions): Destination
     secrets: secretsOf(address),
     async connect(dataset, signal) {
       signal?.throwIfAborted()
+      const { postgresConnection } = await import('./postgresConnection.js')
       return await postgresConnection(address, dataset, signal)
     },
   }

@@ -19,7 +19,7 @@ import { mixedNumbers } from '../../schema/mixedNumbers.js'
 import { addressOf, fromTheBeginning, type Param, positionKind } from './address.js'
 import { askPage, type DraftAnswer, type DraftContext, type DraftList } from './answer.js'
 import type { FirstPage } from './candidates.js'
-import { type DraftFindings, draftText } from './draftText.js'
+import type { DraftFindings } from './draftText.js'
 import { type DraftAuth, secretField, variable } from './draftYaml.js'
 import { findPaging } from './findPaging.js'
 import { candidateCursors, candidateKeys } from './guesses.js'
@@ -118,6 +118,7 @@ export async function draftPipeline(options: DraftOptions): Promise<PipelineDraf
     cursors: candidateCursors(records),
   }
   const secretName = secretField(list.auth) === undefined ? undefined : list.secretName
+  const { draftText } = await import('./draftText.js')
   return { name, text: draftText(findings), findings: summary(findings), secretName, destination }
 }
 
