@@ -132,7 +132,7 @@ export async function checkPipelineText(text: string, file: string, cwd = proces
   const overrides = { offline: true }
   const folder = dirname(path)
   const reading = { path, shown: file, cwd, folder, env: {}, overrides, profile: undefined, warn: () => {} }
-  const document = parseDocumentText(text, file)
+  const document = await parseDocumentText(text, file)
   await pipelineFrom(document.value, reading, document)
 }
 
