@@ -65,6 +65,8 @@ export interface Journal extends ResponseJournal {
   readonly pages: number
   /** Number of answers that existed when it was opened. */
   readonly resumedPages: number
+  /** Number of processes that recorded those answers, one after the other. */
+  readonly resumedRuns: number
   /** The folder to which an unusable earlier journal of this load was moved. */
   readonly setAside: string | undefined
   /** Resolves once everything recorded would survive a power cut. Called before a commit. */
@@ -105,6 +107,7 @@ interface Opened {
   /** Offsets of answers by identity, in order. */
   readonly index: Map<string, number[]>
   readonly pages: number
+  readonly runs: number
 }
 
 async function resumable(files: Files, path: string, fingerprint: string): Promise<Opened | 'unusable' | undefined> {
@@ -133,6 +136,7 @@ async function readThrough(file: OpenFile, fingerprint: string): Promise<Opened 
   const size = await file.size()
   const index = new Map<string, number[]>()
   let info: LoadInfo | undefined
+  const runs = new Set<string | undefined>()
   let pages = 0
   let begin = 0
   let end = 0
@@ -146,13 +150,14 @@ async function readThrough(file: OpenFile, fingerprint: string): Promise<Opened 
       const offsets = index.get(key)
       if (offsets === undefined) index.set(key, [record.start])
       else offsets.push(record.start)
+      runs.add(record.fields.get('sluice-resumed'))
       pages++
     }
     end = record.end
   }
   if (info !== undefined && info.fingerprint === fingerprint) {
     if (end < size) await file.truncate(end)
-    return { file, begin, end, meta: info.meta, index, pages }
+    return { file, begin, end, meta: info.meta, index, pages, runs: runs.size }
   }
   // Nothing is lost with a file that was cut off inside its first record.
   return end === 0 && info === undefined && size < SHORTEST_WORTH_KEEPING ? undefined : 'unusable'
@@ -167,7 +172,7 @@ async function begin(path: string, folder: string, options: JournalOptions): Pro
     await writeAll(file, [bytes], 0)
     await file.sync()
     await syncNames(files, options, folder)
-    return { file, begin: bytes.length, end: bytes.length, meta: options.meta, index: new Map(), pages: 0 }
+    return { file, begin: bytes.length, end: bytes.length, meta: options.meta, index: new Map(), pages: 0, runs: 0 }
   }
   return await closingUnless(file, write, () => true)
 }
@@ -203,6 +208,7 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
     loadId: options.loadId,
     meta,
     resumedPages,
+    resumedRuns: opened.runs,
     setAside,
     get pages() {
       return pages
@@ -219,7 +225,9 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
     async record(identity, response, { method, url }) {
       sequence++
       const about = { id: recordId(digest, sequence), sequence }
-      await appender.append(encodeResponse({ identity, response, method, url, recordedAt: now() }, about, scrubber))
+      await appender.append(
+        encodeResponse({ identity, response, method, url, recordedAt: now(), after: resumedPages }, about, scrubber),
+      )
       pages++
     },
     sync: () => appender.sync(),

@@ -5,8 +5,8 @@ import type { Scrubber, Sealed } from '../model/secrets/scrubber.js'
 /**
  * Records of WARC/1.1 (ISO 28500), the standard archive form for HTTP. The first record of a journal is a `warcinfo`
  * with the facts of the load; each answer is one `response` record with fields of our own: `Sluice-Resource` and
- * `Sluice-Request` (its identity), `Sluice-Method`, `Sluice-Sequence`, `Sluice-Sealed` where secrets were removed, and
- * `Sluice-Doubt` where the answer may not be whole.
+ * `Sluice-Request` (its identity), `Sluice-Method`, `Sluice-Sequence`, `Sluice-Resumed` in a run that goes on after
+ * another, `Sluice-Sealed` where secrets were removed, and `Sluice-Doubt` where the answer may not be whole.
  */
 export interface WarcRecord {
   /** By lower-case name. */
@@ -22,6 +22,8 @@ export interface ResponseRecord {
   readonly url: string
   /** Milliseconds since the epoch. */
   readonly recordedAt: number
+  /** Number of answers that the journal had when the process that recorded this one opened it. */
+  readonly after?: number | undefined
 }
 
 export interface DecodedResponse {
@@ -110,6 +112,7 @@ export function encodeResponse(
       'Sluice-Request': encodeURIComponent(identity.request),
       'Sluice-Method': answer.method,
       'Sluice-Sequence': String(about.sequence),
+      'Sluice-Resumed': answer.after === undefined || answer.after === 0 ? undefined : String(answer.after),
       'Sluice-Sealed': sealed,
       'Sluice-Doubt': response.doubt,
     },

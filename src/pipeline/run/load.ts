@@ -47,6 +47,8 @@ export interface OpenLoadInput {
   readonly loadId: string
   /** The pages are from an earlier time: cursors do not move back, and absent rows are not deleted. */
   readonly isReplay?: boolean | undefined
+  /** Number of interrupted runs whose pages the journal has. */
+  readonly earlierRuns: number
 }
 
 /** A load that is receiving pages. */
@@ -248,7 +250,7 @@ function conclude(
   // As with dlt, dropping tables stores the state again.
   const storesState = state._version_hash !== prepared.state._version_hash || refreshed.drop.length > 0
   const committedAt = BigInt(setup.clock.now()) * 1000n
-  const fillers = fillersOf(setup.source, resources, judgements, prepared.naming)
+  const fillers = fillersOf(setup.source, resources, judgements, prepared.naming, input.earlierRuns)
   const judged: Judged = {
     source: setup.source,
     naming: prepared.naming,

@@ -13,6 +13,8 @@ export interface Meter {
   readonly discardedRows: number
   /** Records of all pages, before filters. */
   readonly records: number
+  /** Pages that an interrupted run received, and pages that this run received. */
+  readonly pagesOf: { readonly earlier: number; readonly now: number }
   /** Counts requests, retries and waits from the run's events. */
   observe(event: RunEvent): void
   /** Starts counting for one list: the whole resource, or the records of one parent. */
@@ -45,6 +47,7 @@ export function meter(resource: string, areMerged: boolean): Meter {
     waitedMs: 0,
   }
   let announced: number | undefined
+  let pagesNow = 0
   const judge = new ResourceJudge(areMerged)
 
   return {
@@ -58,6 +61,9 @@ export function meter(resource: string, areMerged: boolean): Meter {
     get records() {
       return count.records
     },
+    get pagesOf() {
+      return { earlier: count.pagesFromJournal, now: pagesNow }
+    },
     observe(event) {
       if (event.type === 'request') count.requests += 1
       else if (event.type === 'retry') {
@@ -65,6 +71,7 @@ export function meter(resource: string, areMerged: boolean): Meter {
         count.waitedMs += event.delayMs
       } else if (event.type === 'waiting') count.waitedMs += event.delayMs
       else if (event.type === 'page' && event.fromJournal) count.pagesFromJournal += 1
+      else if (event.type === 'page') pagesNow += 1
     },
     list() {
       let records = 0

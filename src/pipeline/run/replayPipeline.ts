@@ -60,6 +60,7 @@ async function replayConnected(
       loadId: nextLoadId(setup.clock.now(), newest, setup.clock.random()),
       // No run was interrupted: every page comes from the journal.
       resumedPages: 0,
+      resumedRuns: 0,
       sync: async () => {},
     }
     const running = { setup, options, emit, connection, roots, prepared, windows, journal, lock }

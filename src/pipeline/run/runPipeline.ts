@@ -71,8 +71,8 @@ async function runConnected(run: Run): Promise<Finished> {
 }
 
 /** Everything that reading and committing need. */
-export interface Running extends Omit<OpenLoadInput, 'load' | 'loadId'> {
-  readonly journal: ResponseJournal & Pick<Journal, 'loadId' | 'resumedPages' | 'sync'>
+export interface Running extends Omit<OpenLoadInput, 'load' | 'loadId' | 'earlierRuns'> {
+  readonly journal: ResponseJournal & Pick<Journal, 'loadId' | 'resumedPages' | 'resumedRuns' | 'sync'>
   readonly lock: Pick<PipelineLock, 'check'>
 }
 
@@ -91,7 +91,7 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
   }
   const load = await connection.begin({ loadId, pipeline: setup.name }, onStatement)
   try {
-    const opened = openLoad({ ...running, load, loadId })
+    const opened = openLoad({ ...running, load, loadId, earlierRuns: journal.resumedRuns })
     opened.emit({
       type: 'run_started',
       pipeline: setup.name,

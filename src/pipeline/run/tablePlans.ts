@@ -75,13 +75,15 @@ export function fillersOf(
   resources: readonly OpenResource[],
   judgements: ReadonlyMap<string, Judgement>,
   naming: Naming,
+  earlierRuns: number,
 ): Fillers {
   const opened = new Map(resources.map(one => [one.planned.resource.name, one]))
   return new Map(
     source.resources.map(({ name, hints: { tableName = name } }) => {
       const table = typeof tableName === 'function' ? undefined : naming.tablesPath(tableName)
       const one = opened.get(name)
-      const gap = gapOf(name, one, judgements.get(name))
+      const gap =
+        gapOf(name, one, judgements.get(name)) ?? (isOfTwoRuns(one, opened, earlierRuns) ? ofTwoRuns(name) : undefined)
       const discarded = one === undefined ? undefined : discardedOf(name, one)
       const doubt = gap ?? (one === undefined ? undefined : doubtOf(name, one)) ?? discarded
       return [name, { table, doubt, gap, discarded }]
@@ -93,6 +95,24 @@ function gapOf(name: string, opened: OpenResource | undefined, judgement: Judgem
   if (opened?.planned.loaded !== true || judgement === undefined) return `${name} took no part in the run`
   if (judgement.verdict !== 'complete') return `${name} is ${judgement.verdict}: ${judgement.reasons.join('; ')}`
   return undefined
+}
+
+/** Whether the pages of the resource and its ancestors are those of several runs, all but the last of which were interrupted. */
+function isOfTwoRuns(
+  one: OpenResource | undefined,
+  opened: ReadonlyMap<string, OpenResource>,
+  earlierRuns: number,
+): boolean {
+  let [earlier, now] = [0, 0]
+  for (let at = one; at !== undefined; at = opened.get(at.planned.resource.parent ?? '')) {
+    earlier += at.meter.pagesOf.earlier
+    now += at.meter.pagesOf.now
+  }
+  return earlier > 0 && (now > 0 || earlierRuns > 1)
+}
+
+function ofTwoRuns(name: string): string {
+  return `${name} was read in part by an earlier run, which was interrupted, and records that moved since then may be missing; the next run reads all of it`
 }
 
 /** Why rows may still exist that did not arrive, although everything planned was read. */
