@@ -6,13 +6,15 @@ import { type Output, type Style, widthOf } from './terminal/terminal.js'
 
 /**
  * 0: done. 1: it failed. 2: fix the file or the command line first; no request was sent. 3: it was done, and found
- * something to decide: `import` found no list. 130: the user ended it instead of answering.
+ * something to decide: `import` found no list, `test` other tables. 130: the user ended it instead of answering.
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 130
 
+const WORST_FIRST: readonly ExitCode[] = [130, 2, 1, 3]
+
 /** The worst of several: 2 tells of a file to fix. */
 export function worstOf(codes: readonly ExitCode[]): ExitCode {
-  return Math.max(0, ...codes) as ExitCode
+  return WORST_FIRST.find(code => codes.includes(code)) ?? 0
 }
 
 export interface FailureOptions {

@@ -34,7 +34,7 @@ export async function sluice(
 }
 
 /**
- * `--select` and `--reset` take every name that follows them. A pipeline file among these names, and what comes after it,
+ * `--select`, `--reset` and `--mask` take every name that follows them. A pipeline file among these names, and what comes after it,
  * is put in front of the options.
  */
 function filesFirst([command, ...args]: readonly string[]): string[] {
@@ -45,7 +45,7 @@ function filesFirst([command, ...args]: readonly string[]): string[] {
   let isBehindFile = false
   for (const argument of args) {
     if (argument.startsWith('-')) {
-      isList = argument === '--select' || argument === '--reset'
+      isList = argument === '--select' || argument === '--reset' || argument === '--mask'
       isBehindFile = false
     }
     isBehindFile ||= isList && /\.(ya?ml|json|[cm]?[jt]s)$|[/\\]/i.test(argument)
@@ -146,6 +146,30 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .action(async (file: string, load: string | undefined, options) => {
       const { replayCommand } = await import('./commands/replay.js')
       exit(await replayCommand(file, load, options, context))
+    })
+
+  ofFile(command(program, 'record'))
+    .description('record what the pipeline asks of its API into a small file without secrets; loads nothing')
+    .argument('<file>', 'pipeline file')
+    .option('--out <file>', 'file to write; default: <file>.recording.warc beside the pipeline file')
+    .option('--pages <pages>', 'most pages of each list; default: 2', wholeNumber)
+    .option('--parents <lists>', 'most lists of each child resource; default: 3', wholeNumber)
+    .option('--mask <path...>', 'mask the values at these paths in every resource')
+    .action(async (file: string, options) => {
+      const { recordCommand } = await import('./commands/record.js')
+      exit(await recordCommand(file, options, context))
+    })
+
+  ofFile(command(program, 'test'))
+    .description('run the pipeline on its recording, without network and secrets, and compare what it loads')
+    .argument('<file...>', 'pipeline files, or folders of them')
+    .option('--update', 'write what is loaded now as what is expected')
+    .option('--faults', 'also let the recorded API fail, and expect the same tables')
+    .option('--recording <file>', 'the recording; default: the one beside the pipeline file')
+    .option('--json', 'print one line of JSON for each pipeline')
+    .action(async (files: string[], options) => {
+      const { testCommand } = await import('./commands/test.js')
+      exit(await testCommand(files, options, context))
     })
 
   ofFile(command(program, 'check'))

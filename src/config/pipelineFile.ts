@@ -5,6 +5,7 @@ import type { Destination } from '../model/destination.js'
 import { ConfigError, SluiceError } from '../model/errors.js'
 import type { WarningCode } from '../model/events.js'
 import {
+  anything,
   checkOptions,
   environment,
   path as filePath,
@@ -15,7 +16,7 @@ import {
   text,
 } from '../model/optionKinds.js'
 import { SecretReference } from '../model/secrets/secret.js'
-import { type Pipeline, pipeline } from '../pipeline/pipeline.js'
+import { type Pipeline, type PipelineOptions, pipeline } from '../pipeline/pipeline.js'
 import { checkShape, unknownKey } from '../rest/document/checkShape.js'
 import { formatPath, type PlaceOf, Problems } from '../rest/document/problems.js'
 import { isPlain, resolveReferences } from '../rest/document/references.js'
@@ -27,7 +28,7 @@ import { type Environment, isSet, processEnvironment } from './environment.js'
 import { everyFlatKey, flatKeyNames, flatWrapper, sourceKeyNames, wrapperOnly } from './pipelineDocument.js'
 import { placed } from './placedErrors.js'
 import { type Target, targetOf } from './profiles.js'
-import { restApi, restApiFrom } from './restApi.js'
+import { type PipelineRecording, restApi, restApiFrom } from './restApi.js'
 import { withEnvFile, workingFolder } from './secretFiles.js'
 import { findingEvery, reference, type SecretResolver, secretResolver } from './secrets.js'
 
@@ -51,6 +52,8 @@ export interface PipelineFileOptions {
   readonly withoutSecrets?: boolean | undefined
   /** For pipelines that are only looked at: no secret needs to exist, not even one of the destination. */
   readonly offline?: boolean | undefined
+  /** For recordings of the API: nothing is written but to the destination. */
+  readonly recording?: PipelineRecording | undefined
 }
 
 export interface PipelineFile {
@@ -72,6 +75,7 @@ const forFile = optionsOf<PipelineFileOptions>('options of loadPipelineFile()', 
   cwd: filePath,
   withoutSecrets: flag,
   offline: flag,
+  recording: anything,
   budget: havingFunctions('a budget, as hostBudget() makes it', ['gate'] satisfies readonly (keyof HostBudget)[]),
 })
 
@@ -230,7 +234,11 @@ async function besideTheFile({ folder, env, cwd, overrides, warn }: Reading): Pr
     destinationFromUrl: (text, place = { path: 'destination' }) =>
       openDestination({ text, secrets: [] }, place, { env, folder }),
     pipeline: options =>
-      pipeline({ ...options, home: options.home === undefined ? workingFolder(env, folder) : from(options.home) }),
+      pipeline({
+        ...options,
+        home: options.home === undefined ? workingFolder(env, folder) : from(options.home),
+        ...aside(overrides.recording),
+      }),
     restApi: (document, options) =>
       restApi(document, {
         env,
@@ -240,6 +248,7 @@ async function besideTheFile({ folder, env, cwd, overrides, warn }: Reading): Pr
         warn: message => warn(READABLE, message),
         ...options,
         ...(needsNoSecrets(overrides) && { withoutSecrets: true }),
+        recording: overrides.recording,
       }),
   }
   return own
@@ -315,6 +324,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
       pipeline: name,
       withoutSecrets: needsNoSecrets(reading.overrides),
       budget: reading.overrides.budget,
+      recording: reading.overrides.recording,
       place: inDocument,
       warn,
     }),
@@ -326,8 +336,14 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
       import: keys.import_schema_path == null ? undefined : resolve(folder, keys.import_schema_path),
       export: keys.export_schema_path == null ? undefined : resolve(folder, keys.export_schema_path),
     },
+    ...aside(reading.overrides.recording),
   })
   return profiled(placed(made, inDocument), target)
+}
+
+/** What a recording does not touch: the files of the working folder, and those of the schema. */
+function aside(recording: PipelineRecording | undefined): Pick<PipelineOptions, 'clock' | 'home' | 'schema'> {
+  return recording === undefined ? {} : { clock: recording.clock, home: recording.home, schema: {} }
 }
 
 type Wrapper = z.output<typeof wrapperOnly>

@@ -11,8 +11,9 @@ import {
   path,
   text,
 } from '../model/optionKinds.js'
-import type { Source } from '../model/source.js'
+import type { Clock, Source } from '../model/source.js'
 import { systemClock } from '../pipeline/clock.js'
+import type { TokenStore } from '../rest/auth/authenticator.js'
 import type {
   DocumentPipelineConfig,
   RestApiConfig,
@@ -21,7 +22,7 @@ import type {
 import { parseRestConfig } from '../rest/document/parseDocument.js'
 import type { PlaceOf } from '../rest/document/problems.js'
 import type { HostBudget } from '../rest/http/rateLimit.js'
-import { restSource } from '../rest/restSource.js'
+import { restSource, type SourceRecording } from '../rest/restSource.js'
 import type { ContractMode, SchemaContract } from '../schema/schemaTypes.js'
 import { type Environment, processEnvironment, proxySettings, requestSettings } from './environment.js'
 import { schedulerSettings } from './scheduler.js'
@@ -79,8 +80,20 @@ export interface RestApiOptions {
   readonly budget?: HostBudget | undefined
   /** Line and column of keys, for messages. */
   readonly place?: PlaceOf | undefined
+  /** For recordings of the API. */
+  readonly recording?: PipelineRecording | undefined
   /** Called with each warning. Default: a warning of the process. */
   readonly warn?: ((message: string) => void) | undefined
+}
+
+/** How a recording stands between a pipeline and its API. */
+export interface PipelineRecording extends SourceRecording {
+  /** Replaces the clock of the pipeline. */
+  readonly clock: Clock
+  /** Replaces the working folder of the pipeline. */
+  readonly home: string
+  /** Replaces the tokens that are kept between runs. */
+  readonly tokenStore?: TokenStore | undefined
 }
 
 /** A `rest_api` document with resource and table names that TypeScript knows. */
@@ -131,6 +144,7 @@ const forRestApi = optionsOf<RestApiOptions>('options of restApi()', {
   pipeline: text,
   budget: havingFunctions('a budget, as hostBudget() makes it', ['gate'] satisfies readonly (keyof HostBudget)[]),
   place: callback,
+  recording: anything,
   warn: callback,
 })
 
@@ -147,11 +161,15 @@ export function restApiFrom(document: unknown, options: RestApiOptions): Source 
     lookup,
   })
   const base = folder ?? cwd
+  const { recording } = options
+  const kept = recording?.tokenStore
   return restSource(parsed, {
+    recording,
     budget: options.budget,
     proxies: proxySettings(env),
     folder: base,
-    tokenStore: (place = join(workingFolder(env, base), 'tokens')) => tokenFolder(resolve(base, place), systemClock),
+    tokenStore: (place = join(workingFolder(env, base), 'tokens')) =>
+      kept ?? tokenFolder(resolve(base, place), systemClock),
   })
 }
 

@@ -51,6 +51,8 @@ export function encodeRecord(
   let length = 0
   let checksum = 0
   for (const part of block) {
+    // The checksum of nothing would be 0, whatever came before.
+    if (part.length === 0) continue
     length += part.length
     checksum = crc32(part, checksum)
   }

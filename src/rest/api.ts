@@ -186,6 +186,38 @@ export interface TransportRequest {
   readonly publicOnly?: boolean | undefined
   /** The connection must show it. A transport that cannot rejects. */
   readonly certificate?: ClientCertificate | undefined
+  /** The request before it was signed and redirected, by which a recording knows it again. */
+  readonly unsigned?: UnsignedRequest | undefined
+}
+
+export interface UnsignedRequest {
+  readonly resource: string
+  readonly url: string
+  readonly body?: string | undefined
+  /** A signer asks, as for a token. */
+  readonly bySigner: boolean
+}
+
+/** Hears the answers of an API, for a recording of it. Bodies may be overwritten after the call. */
+export interface Witness {
+  /** The final answer to a request of a list, masked, with the headers that reading the list needs. */
+  answered(asked: WitnessedRequest, answer: WitnessedAnswer): void
+  /** The answer to a request of a signer. It may hold credentials. */
+  granted(asked: WitnessedRequest, answer: WitnessedAnswer): void
+}
+
+/** A request without credentials. */
+export interface WitnessedRequest extends Omit<UnsignedRequest, 'bySigner'> {
+  readonly method: string
+  /** Names of the query parameters that signing adds. */
+  readonly signed: readonly string[]
+}
+
+export interface WitnessedAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+  readonly doubt?: string | undefined
 }
 
 export interface TransportResponse {
@@ -196,6 +228,12 @@ export interface TransportResponse {
   readonly body: AsyncIterable<Uint8Array>
   /** The body has no length and no last chunk. It ends when the connection ends, whole or not. */
   readonly endsWithConnection?: boolean | undefined
+  /** The answer is one of a recording, where values are masked already. */
+  readonly recorded?: RecordedAnswer | undefined
+}
+
+interface RecordedAnswer {
+  readonly doubt?: string | undefined
 }
 
 /** A final answer. The body is decoded from its content encoding. */

@@ -14,7 +14,7 @@ import {
   type Source,
 } from '../model/source.js'
 import { functionError, isRecord, type MadeRecord, shownResult, unheard } from '../model/userFunction.js'
-import type { KindAuthenticator, Paginator, RetryPolicy, Transport } from './api.js'
+import type { KindAuthenticator, Paginator, RetryPolicy, Transport, Witness } from './api.js'
 import { offerSignIns, type SignIn } from './auth/authenticator.js'
 import { type AuthContext, authenticators, blocksIn, carriedBy, signInBy } from './auth/authKinds.js'
 import { customAuthenticator } from './auth/customAuthenticator.js'
@@ -37,6 +37,7 @@ import { includedName } from './list/includeParent.js'
 import { type ListReader, tellOnce } from './list/listReader.js'
 import { readList } from './list/pages.js'
 import { maskDigest } from './mask/maskHash.js'
+import type { MaskRule } from './mask/maskRules.js'
 import { recordMask } from './mask/recordMask.js'
 import { customPaginator } from './paginators/custom.js'
 import { paginatorKinds } from './paginators/kinds.js'
@@ -57,15 +58,31 @@ export interface RestSourceOptions {
   readonly tokenStore?: AuthContext['tokenStore']
   /** Where relative paths of the document's files begin. Default: the current folder. */
   readonly folder?: string | undefined
+  readonly recording?: SourceRecording | undefined
+}
+
+/** How a recording stands between a source and its API. */
+export interface SourceRecording {
+  /** Answers instead of the network, whatever transport the document has. Signing fails for nobody. */
+  readonly transport?: Transport | undefined
+  readonly witness?: Witness | undefined
+  /** Paths that are masked in every resource, besides those of the document. */
+  readonly mask?: readonly MaskRule[] | undefined
+  /** Changes how the lists of a resource are read. */
+  readonly shortened?: ((resource: Resource) => Resource) | undefined
 }
 
 /** The source of a checked document. It opens nothing until the first page is requested. */
-export function restSource(model: RestModel, options: RestSourceOptions = {}): Source {
+export function restSource(declared: RestModel, options: RestSourceOptions = {}): Source {
+  const { recording } = options
+  const model = withMask(declared, recording?.mask)
   const scrubber = options.scrubber ?? createScrubber()
   for (const secret of [...secretsIn(model), ...(options.proxies?.secrets ?? [])]) scrubber.add(secret)
   const { rateLimit } = model.client
   const client = createClient({
-    transport: model.client.transport ?? options.transport,
+    transport: recording?.transport ?? model.client.transport ?? options.transport,
+    witness: recording?.witness,
+    isReplay: recording?.transport !== undefined,
     retry: ONE_ATTEMPT,
     scrubber,
     limits: { requests: rateLimit?.requests, perMs: rateLimit?.perMs, maxConcurrency: rateLimit?.maxConcurrency },
@@ -88,7 +105,10 @@ export function restSource(model: RestModel, options: RestSourceOptions = {}): S
   const source: Source = {
     name: model.name,
     fingerprint: fingerprint(model),
-    resources: model.resources.map(made),
+    resources: model.resources.map(resource => {
+      const whole = made(resource)
+      return recording?.shortened?.(whole) ?? whole
+    }),
     maxTableNesting: model.maxTableNesting,
     rootKey: model.rootKey,
     schemaContract: model.schemaContract,
@@ -98,6 +118,15 @@ export function restSource(model: RestModel, options: RestSourceOptions = {}): S
   }
   offerSignIns(source, signInsFor(model, client, options.tokenStore))
   return source
+}
+
+function withMask(model: RestModel, rules: readonly MaskRule[] = []): RestModel {
+  if (rules.length === 0) return model
+  const resources = model.resources.map(resource => ({
+    ...resource,
+    mask: { ...resource.mask, rules: [...(resource.mask?.rules ?? []), ...rules] },
+  }))
+  return { ...model, resources }
 }
 
 /** Every sign-in of the document once, however many resources use it. */

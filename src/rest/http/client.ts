@@ -11,6 +11,8 @@ import type {
   SignContext,
   Transport,
   WaitFrom,
+  Witness,
+  WitnessedRequest,
 } from '../api.js'
 import { retriedFor, waitAskedMs } from './answerCondition.js'
 import {
@@ -28,7 +30,7 @@ import { redactUrl } from './redact.js'
 import { BodyBuffers } from './responseBody.js'
 import { type Again, checkAskedWait, checkDeadline, repeated, withinDeadline } from './retry.js'
 import { httpTransport } from './transport.js'
-import { requestUrl } from './wire.js'
+import { requestUrl, wireBody } from './wire.js'
 
 export interface ClientOptions {
   /** Default: pooled keep-alive connections of Node (`httpTransport()`), opened with the first request. */
@@ -49,6 +51,9 @@ export interface ClientOptions {
   readonly budget?: HostBudget | undefined
   /** For the default transport. */
   readonly proxies?: Proxies | undefined
+  readonly witness?: Witness | undefined
+  /** The transport is a recording. */
+  readonly isReplay?: boolean | undefined
 }
 
 export interface SendOptions {
@@ -85,6 +90,13 @@ export interface SendOptions {
   readonly recordable?: ((response: ApiResponse) => boolean) | undefined
   /** Removes from an answer what nobody may see, before it is journaled. Also called for answers of the journal. */
   readonly masked?: ((response: OwnedResponse) => Promise<OwnedResponse>) | undefined
+  /** For a witness: what reading the answer needs of its headers, and what signing adds to the query. */
+  readonly witnessed?:
+    | {
+        readonly headers: (response: OwnedResponse) => Readonly<Record<string, string>>
+        readonly signed: ReadonlySet<string>
+      }
+    | undefined
 }
 
 export interface Client {
@@ -102,7 +114,9 @@ export interface Client {
   close(): Promise<void>
 }
 
-interface Asking extends Omit<SendOptions, 'identity' | 'journal' | 'recordable' | 'masked'> {
+interface Asking extends Omit<SendOptions, 'identity' | 'journal' | 'recordable' | 'masked' | 'witnessed'> {
+  /** A signer asks. */
+  readonly bySigner?: boolean | undefined
   /** What is under way is waited for although the signal is aborted. */
   readonly isFinished?: boolean | undefined
 }
@@ -153,6 +167,9 @@ export function createClient(options: ClientOptions): Client {
       credentials: asking.credentials,
       bound: asking.authOrigins,
       sign,
+      asked: request,
+      bySigner: asking.bySigner === true,
+      isReplay: options.isReplay === true,
       signal: asking.isFinished === true ? new AbortController().signal : asking.signal,
       timeoutMs: asking.timeoutMs ?? options.timeoutMs ?? 60_000,
       maxBodyBytes: options.maxBodyBytes ?? MOST_BODY_BYTES,
@@ -209,13 +226,29 @@ export function createClient(options: ClientOptions): Client {
     throw unanswered(request, result, resource, attempts)
   }
 
+  const { witness } = options
+  const granted = async (
+    asked: Promise<OwnedResponse>,
+    request: ApiRequest,
+    { resource }: Asking,
+  ): Promise<OwnedResponse> => {
+    const answer = await asked
+    witness?.granted(witnessedRequest(request, resource, []), answer)
+    return answer
+  }
+
   const signContext = (asking: Asking): SignContext => ({
     signal: asking.signal,
     now: () => asking.clock.now(),
     conceal: secret => scrubber.add(secret),
-    send: request => ask(request, ofSigner(request, asking)),
+    send: request => granted(ask(request, ofSigner(request, asking)), request, asking),
     // Without the deadline of the list, which would give up what is under way.
-    finish: request => askAgain(request, { ...ofSigner(request, asking), deadline: undefined, isFinished: true }),
+    finish: request =>
+      granted(
+        askAgain(request, { ...ofSigner(request, asking), deadline: undefined, isFinished: true }),
+        request,
+        asking,
+      ),
   })
 
   return {
@@ -228,6 +261,16 @@ export function createClient(options: ClientOptions): Client {
         throw signal.aborted ? stopped(signal, resource) : error
       })
       const response = await masked({ ...answer, headers: keptHeaders(answer.headers) })
+      if (witness !== undefined && sending.witnessed !== undefined) {
+        const { headers, signed } = sending.witnessed
+        const { status, body, doubt } = response
+        witness.answered(witnessedRequest(request, resource, [...signed]), {
+          status,
+          headers: headers(response),
+          body,
+          doubt,
+        })
+      }
       if (sending.recordable?.(response) ?? response.status < 300) {
         const { status, headers, body, doubt } = response
         await journal.record(identity, { status, headers, body, doubt } satisfies RecordedResponse, {
@@ -247,10 +290,25 @@ export function createClient(options: ClientOptions): Client {
   }
 }
 
+function witnessedRequest(request: ApiRequest, resource: string, signed: readonly string[]): WitnessedRequest {
+  const body = request.body === undefined ? undefined : wireBody(request.body).text
+  return { resource, method: request.method, url: requestUrl(request), body, signed }
+}
+
 /** A request of a signer goes as the request that it signs would, without credentials. */
 function ofSigner({ url }: ApiRequest, asking: Asking): Asking {
   const { resource, signal, clock, emit, retry, timeoutMs, deadline } = asking
-  return { resource, signal, clock, emit, retry, timeoutMs, deadline, authOrigins: [new URL(url).origin] }
+  return {
+    resource,
+    signal,
+    clock,
+    emit,
+    retry,
+    timeoutMs,
+    deadline,
+    authOrigins: [new URL(url).origin],
+    bySigner: true,
+  }
 }
 
 /** One gate for each origin and credential. Requests without a credential share one. */

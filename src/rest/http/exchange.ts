@@ -9,6 +9,7 @@ import type {
   Transport,
   TransportRequest,
   TransportResponse,
+  UnsignedRequest,
 } from '../api.js'
 import { type Gate, isThrottled } from './rateLimit.js'
 import { redactUrl } from './redact.js'
@@ -34,6 +35,12 @@ export interface ExchangeContext {
   readonly credentials: Credentials | undefined
   readonly bound: readonly string[]
   readonly sign: SignContext
+  /** The request that all attempts are for. */
+  readonly asked: ApiRequest
+  /** A signer asks. */
+  readonly bySigner: boolean
+  /** A recording answers. */
+  readonly isReplay: boolean
   /** Ends what is under way. */
   readonly signal: AbortSignal
   readonly timeoutMs: number
@@ -53,6 +60,8 @@ export interface ExchangeContext {
 export interface OwnedResponse extends ApiResponse {
   /** Lets a later body reuse the memory of this one. A second call does nothing. */
   release(): void
+  /** One of a recording, where values are masked already. */
+  readonly isRecorded?: boolean | undefined
 }
 
 export type Attempt =
@@ -206,10 +215,11 @@ async function exchange(
       headers = answer.headers
       sent(status)
       if (credential !== undefined) context.learn?.(credential, status, headers, context.sign.now())
-      const doubt = doubtOf(answer)
+      const { recorded } = answer
+      const doubt = recorded === undefined ? doubtOf(answer) : recorded.doubt
       const { bytes, release } = body
       const response = { status, headers, body: bytes, url, fromJournal: false, release, ...(doubt && { doubt }) }
-      return { kind: 'answer', response }
+      return { kind: 'answer', response: recorded === undefined ? response : { ...response, isRecorded: true } }
     } catch (error) {
       // The request was sent, whether or not it was given up.
       sent(0)
@@ -264,8 +274,14 @@ async function prepare(
     certificate: ready.certificate,
     signal: context.signal,
     timeoutMs: { headers: context.timeoutMs, body: context.timeoutMs },
+    unsigned: unsigned(context),
     ...(!context.bound.includes(new URL(request.url).origin) && staysPublic(context.bound) && { publicOnly: true }),
   }
+}
+
+function unsigned({ asked, resource, bySigner }: ExchangeContext): UnsignedRequest {
+  const body = asked.body === undefined ? undefined : wireBody(asked.body).text
+  return { resource, url: requestUrl(asked), body, bySigner }
 }
 
 async function signed(request: ApiRequest, context: ExchangeContext): Promise<ApiRequest> {
@@ -287,7 +303,14 @@ async function signed(request: ApiRequest, context: ExchangeContext): Promise<Ap
     sign.conceal(secret)
     ready = withParam(ready, name, reveal(secret))
   }
-  return auth === undefined ? ready : await told(() => auth.sign(ready, sign), context)
+  if (auth === undefined) return ready
+  const signing = told(() => auth.sign(ready, sign), context)
+  if (!context.isReplay) return await signing
+  // Nobody has to have a key for a recording. A token is asked for, if there is an answer.
+  return await signing.catch((error: unknown) => {
+    if (sign.signal.aborted || !(error instanceof RequestError) || error.code !== 'auth') throw error
+    return ready
+  })
 }
 
 /** Runs a part of an authenticator. Secrets are removed from its errors. */

@@ -17,7 +17,7 @@ import { type DetectedPaginator, detectPaginator, elsewhere, otherWay } from './
 import { ExportJob } from './exportJob.js'
 import { parentMembers, withMembers } from './includeParent.js'
 import { type ListContext, type ListReader, listError, tellGuess } from './listReader.js'
-import { maskAnswer } from './maskAnswer.js'
+import { maskAnswer, neededHeaders } from './maskAnswer.js'
 import { type Asked, asked, ReadAhead } from './readAhead.js'
 import { notJson, type Reading, type ReadingState, readAnswer } from './readAnswer.js'
 import { declaredEntry, isRecordable, judged } from './responseActions.js'
@@ -283,6 +283,10 @@ export class ListWalk {
       masked: isAboutJob
         ? undefined
         : mask && (response => maskAnswer(mask, this.#reader, this.#context, request, response)),
+      witnessed: {
+        headers: ({ headers }) => neededHeaders(this.#reader, headers),
+        signed: this.#reader.secretParams,
+      },
     })
   }
 

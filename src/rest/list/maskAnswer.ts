@@ -46,7 +46,8 @@ export async function maskAnswer(
   request: ApiRequest,
   response: OwnedResponse,
 ): Promise<OwnedResponse> {
-  if (response.fromJournal && response.headers[MASKED] !== undefined) return recorded(mask, reader, context, response)
+  if ((response.fromJournal || response.isRecorded === true) && response.headers[MASKED] !== undefined)
+    return recorded(mask, reader, context, response)
   const headers = { ...maskedHeaders(reader, response.headers), [MASKED]: mask.digest }
   if (response.body.length === 0) return { ...response, headers }
   const body = await maskedBody(mask, reader, context, request, response)
@@ -66,7 +67,8 @@ function recorded(
   { notes }: ListContext,
   response: OwnedResponse,
 ): OwnedResponse {
-  if (response.headers[MASKED] !== mask.digest) {
+  // A recording is masked by more than the document says, and with a salt that nobody needs to have.
+  if (response.isRecorded !== true && response.headers[MASKED] !== mask.digest) {
     const message = `${resource.name}: the journal holds answers that another \`mask\` or \`mask_salt\` changed; load them again`
     throw new DataError('journal', message, { resource: resource.name, path: resource.path })
   }
@@ -121,4 +123,24 @@ function recordsOf(document: JsonDocument, selector: JsonPath | undefined, areMe
   const { path } = detectSelector(document)
   if (path === undefined || path.text === '$') return []
   return (document.locate(path) ?? []).flatMap(unfolded).filter(span => document.kind(span) === 'object')
+}
+/** Headers of an answer that are another with every answer, and headers of the transfer. */
+const PASSING =
+  /^(?:age|alt-svc|cache-control|cf-.*|connection|date|etag|expires|keep-alive|nel|pragma|report-to|retry-after|server|server-timing|strict-transport-security|vary|via|x-(?:amzn?|cache|powered-by|request|response-time|runtime|served|trace).*|.*(?:request|trace|correlation)-?id)$/
+
+/** Those that reading a list needs, for a recording: none that tell of a moment, a limit or a server. */
+export function neededHeaders(reader: ListReader, headers: Headers): Headers {
+  const { job, paginator } = reader.resource.endpoint
+  const kept = maskedHeaders(reader, headers)
+  const named = paginator.kind === 'declared' ? Object.values(paginator.config) : []
+  const wanted = new Set([
+    ...named.filter(value => typeof value === 'string').map(value => value.toLowerCase()),
+    MASKED,
+  ])
+  if (job !== undefined) for (const name of [job.handleHeader ?? 'location', 'location']) wanted.add(name.toLowerCase())
+  return Object.fromEntries(
+    Object.entries(headers).filter(
+      ([name]) => wanted.has(name) || (name in kept && !PASSING.test(name) && !RATE_LIMIT.test(name)),
+    ),
+  )
 }

@@ -1,0 +1,162 @@
+import { readFile } from 'node:fs/promises'
+import { fileError } from '../config/documentFile.js'
+import { loadPipelineFile } from '../config/pipelineFile.js'
+import { replaceFile } from '../pipeline/look/schemaFiles.js'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import type { TokenStore } from '../rest/auth/authenticator.js'
+import { withoutSignatures } from './recordedExchange.js'
+import { recordingClock } from './recordingClock.js'
+import { type Recording, readRecording } from './recordingFile.js'
+import { IN_MEMORY, inFolder, maskRules, recordingPath, snapshotPath } from './recordPipeline.js'
+import { FAULTS, type Fault, replayTransport } from './replayTransport.js'
+import { shortened } from './shortened.js'
+import { type Snapshot, snapshotOf, snapshotText } from './snapshot.js'
+import { textDiff } from './textDiff.js'
+
+export interface TestOptions {
+  /** Writes what is loaded now as what is expected. */
+  readonly update?: boolean | undefined
+  /** Also lets the recorded API fail in every way that a pipeline has to stand, and expects the same tables. */
+  readonly faults?: boolean | undefined
+  /** The recording. Default: the one beside the pipeline file. */
+  readonly recording?: string | undefined
+  readonly profile?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What a pipeline makes of its recording, compared with what is expected. */
+export interface TestedPipeline {
+  readonly pipeline: string
+  readonly recording: string
+  readonly snapshot: string
+  /** `same`, `different`, or `written` by an update or because nothing was expected yet. */
+  readonly outcome: 'same' | 'different' | 'written'
+  /** Changed lines, with what is around them. */
+  readonly difference: readonly string[]
+  readonly requests: number
+  /** For each fault that the recording can have: nothing, or what it changed. */
+  readonly faults: readonly { readonly fault: Fault; readonly difference: readonly string[] }[]
+}
+
+/**
+ * Runs the pipelines of a file on their recordings, without a network and without a secret, and compares requests,
+ * tables, types, keys and rows with the snapshot beside the file. Rejects with a ConfigError if there is no recording
+ * or no snapshot.
+ */
+export async function testPipeline(file: string, options: TestOptions = {}): Promise<readonly TestedPipeline[]> {
+  return await inFolder(async home => {
+    const { pipelines } = await loadPipelineFile(file, {
+      destination: IN_MEMORY,
+      profile: options.profile,
+      withoutSecrets: true,
+      recording: { clock: recordingClock(0), home },
+    })
+    if (options.recording !== undefined && pipelines.length > 1)
+      throw fileError(file, 'holds several pipelines, each with a recording of its own; leave --recording away')
+    const tested: TestedPipeline[] = []
+    for (const { name } of pipelines) {
+      const recordingFile = options.recording ?? recordingPath(file, name, pipelines)
+      const snapshotFile = snapshotPath(file, name, pipelines)
+      const recording = await readRecording(recordingFile)
+      tested.push(await testOne(file, name, { recording, recordingFile, snapshotFile, home, options }))
+    }
+    return tested
+  })
+}
+
+interface One {
+  readonly recording: Recording
+  readonly recordingFile: string
+  readonly snapshotFile: string
+  readonly home: string
+  readonly options: TestOptions
+}
+
+async function testOne(file: string, name: string, one: One): Promise<TestedPipeline> {
+  const { recording, recordingFile, snapshotFile, options } = one
+  const plain = await replayed(file, name, one)
+  const actual = snapshotText(plain.snapshot, recording)
+  const about = {
+    pipeline: name,
+    recording: recordingFile,
+    snapshot: snapshotFile,
+    requests: recording.exchanges.length,
+  }
+  if (options.update === true) {
+    const { failure } = plain.snapshot
+    if (failure !== undefined) throw fileError(file, `fails on its recording, so nothing is written: ${failure}`)
+    await replaceFile(snapshotFile, actual)
+  }
+  const expected = options.update === true ? actual : await expectedText(snapshotFile)
+  const difference = textDiff(expected, actual)
+  const faults = options.faults === true ? await faultsOf(file, name, one, plain.snapshot) : []
+  const outcome = difference.length > 0 ? 'different' : options.update === true ? 'written' : 'same'
+  return { ...about, outcome, difference, faults }
+}
+
+async function expectedText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const message =
+      code === 'ENOENT'
+        ? 'there is no such snapshot; `sluice test --update` writes what the pipeline loads now'
+        : `cannot be read (${code ?? 'unknown reason'})`
+    throw fileError(path, message)
+  }
+}
+
+/** One run of the pipeline on its recording. */
+async function replayed(
+  file: string,
+  name: string,
+  { recording, home, options }: One,
+  fault?: Fault,
+): Promise<{ readonly snapshot: Snapshot; readonly faults: number }> {
+  let pipeline: Pipeline | undefined
+  const clean = (text: string): string => withoutSignatures(pipeline?.source.scrubber?.text(text) ?? text)
+  const { transport, served, faults } = replayTransport(recording.exchanges, { fault, clean })
+  const { pipelines } = await loadPipelineFile(file, {
+    destination: IN_MEMORY,
+    profile: options.profile,
+    env: recording.environment,
+    withoutSecrets: true,
+    recording: {
+      transport,
+      mask: maskRules(recording.mask),
+      shortened: shortened(recording.parents),
+      clock: recordingClock(recording.recordedAt),
+      home,
+      tokenStore: NO_TOKENS,
+    },
+  })
+  pipeline = pipelines.find(one => one.name === name)
+  if (pipeline === undefined) throw fileError(file, `holds no pipeline ${name} when it is read again`)
+  return { snapshot: await snapshotOf(pipeline, recording, served, options.signal), faults: faults() }
+}
+
+/** A recording has no tokens of a person that signed in: one that stands for them is enough. */
+const NO_TOKENS: TokenStore = {
+  place: 'the recording',
+  read: async () => '{"refresh_token":"***"}',
+  alone: async (_name, _signal, work) => await work('{"refresh_token":"***"}', async () => {}),
+}
+
+async function faultsOf(file: string, name: string, one: One, plain: Snapshot): Promise<TestedPipeline['faults']> {
+  const canRenew = one.recording.exchanges.some(({ bySigner }) => bySigner)
+  const tested: { readonly fault: Fault; readonly difference: readonly string[] }[] = []
+  for (const fault of FAULTS) {
+    if (fault === 'expired token' && !canRenew) continue
+    const { snapshot, faults } = await replayed(file, name, one, fault)
+    if (faults === 0) continue
+    // An API that repeats itself cannot be read: what counts is that nobody takes it for the whole list.
+    const isTold = fault === 'repeated page' && (snapshot.failure !== undefined || snapshot.isIncomplete)
+    tested.push({ fault, difference: isTold ? [] : textDiff(faultText(plain), faultText(snapshot)) })
+  }
+  return tested
+}
+
+function faultText({ tables, failure }: Snapshot): string {
+  return [...(failure === undefined ? [] : [`failed: ${failure}`, '']), ...tables].join('\n')
+}
