@@ -261,3 +261,20 @@ it('takes a secret with half a surrogate pair', () => {
   for (const text of [secret, JSON.stringify(secret), uri(wellFormed(secret)), Buffer.from(secret).toString('base64')])
     expect(known.text(text)).toMatch(/^"?\*\*\*"?$/)
 })
+
+it.each(['\n', '\r\n', '\\n', '\\r\\n', '\\\\n', '%0A', '%0d%0a', '\n '])(
+  'is recognised in base64 that is broken into lines by %j',
+  lineEnd => {
+    const long = `sk_live_${'51Hqp0eZvKYlo2C/+=é'.repeat(6)}`
+    const scrub = scrubber([new Secret(long)])
+    for (const before of ['', 'a', 'ab', 'user:']) {
+      for (const length of [60, 64, 76]) {
+        const line = new RegExp(`.{${length}}`, 'g')
+        const lines = Buffer.from(before + long)
+          .toString('base64')
+          .replace(line, part => part + lineEnd)
+        expect(scrub.text(`key ${lines} is wrong`)).toMatch(/^key .{0,12}\*\*\*[=\W\dadnrAD]{0,12} is wrong$/s)
+      }
+    }
+  },
+)

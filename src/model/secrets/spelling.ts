@@ -51,6 +51,7 @@ export function reach(text: string, start: number, limit: number, needle: Needle
       if (place === limit || isTorn(text, place, limit)) atLimit = index
       if (mayBeLeftOut) add(reached, index + 1, place)
       if (place >= limit) continue
+      if (needle.isBase64 && index > first) lineBreak(text, place, end => places.add(Math.min(end, limit)))
       spellings(text, place, (value, end) => {
         if (end > limit || !matches(needle, index, value)) return
         add(reached, index + value.length, end)
@@ -65,6 +66,14 @@ export function reach(text: string, start: number, limit: number, needle: Needle
 }
 
 const EMPTY: Set<number> = new Set()
+
+/** Programs break base64 into lines of 64 or 76 characters. The break may be escaped for JSON, or percent-encoded. */
+function lineBreak(text: string, at: number, found: (end: number) => void): void {
+  const length = BROKEN_LINE.exec(text.slice(at, at + LONGEST_SPELLING))?.[0].length
+  if (length !== undefined) found(at + length)
+}
+
+const BROKEN_LINE = /^(?:\r?\n|(?:\\+r)?\\+n|(?:%0[dD])?%0[aA])[ \t]?/
 
 function add(reached: Set<number>[], index: number, end: number): void {
   const ends = reached[index]
