@@ -123,6 +123,7 @@ export type {
   WaitFrom,
 } from './rest/api.js'
 export type {
+  AdaptPageSizeConfig,
   AnswerConditionConfig,
   ApiKeyAuthConfig,
   AuthConfig,

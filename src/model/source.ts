@@ -295,6 +295,8 @@ export interface ResourceDescription {
   readonly maxMs?: number | undefined
   /** Most records of the parent in one request; undefined: one. */
   readonly batchSize?: number | undefined
+  /** Fewest records of a page, where pages that are too large are halved. Undefined: pages keep their size. */
+  readonly smallestPage?: number | undefined
   /** Requests in flight. Undefined: the number adapts. */
   readonly concurrency?: number | undefined
   readonly rateLimit?: { readonly requests?: number | undefined; readonly perMs: number } | undefined

@@ -119,6 +119,13 @@ export interface Paginator {
   readonly goesBy?: readonly string[] | undefined
   /** How to find out what a page with fewer records than requested means. For paginators that count records. */
   readonly shortPages?: ShortPages | undefined
+  /** Number of pages in the whole list, as this page announces it. */
+  pages?(page: ApiPage): number | undefined
+  /**
+   * What else changes in a request if pages have `to` records instead of `from`, so that it begins at the same record.
+   * Undefined: no page of that size begins there. Absent: nothing else changes.
+   */
+  resized?(request: ApiRequest, from: number, to: number): RequestPatch | undefined
 }
 
 /** A paginator in a document. Without `type`, which tells it from the paginators that the document describes. */
@@ -126,8 +133,8 @@ export type OwnPaginator = Paginator & { readonly type?: undefined }
 
 /** A short page has one of three causes: the list ends, the API caps its pages, or it leaves records out of them. */
 export interface ShortPages {
-  /** Records that a page may have. A page with fewer, but not without any, is short. */
-  readonly limit: number
+  /** Records that the page may have. A page with fewer, but not without any, is short. */
+  limit(page: ApiPage): number
   /** The request that starts right after the records of this page. It is the right one for an API that caps its pages. */
   behind(page: ApiPage): RequestPatch
   /** The same paginator for capped pages: it advances by the records that arrived. */

@@ -42,6 +42,7 @@ export function describeEndpoint(
     maxRecords: endpoint.maxRecords,
     maxMs: endpoint.maxMs,
     batchSize: endpoint.batch?.size,
+    smallestPage: endpoint.adapt?.min,
     concurrency: client.concurrency ?? client.rateLimit?.maxConcurrency,
     rateLimit: client.rateLimit,
   }

@@ -48,6 +48,11 @@ export async function docsApi(): Promise<TestServer> {
       if (page === 4) return { body: { error: { code: 'past_the_end' } } }
       return { body: { data: [{ id: page }] } }
     },
+    '/heavy/orders': url => {
+      const [page, size] = [Number(url.searchParams.get('page')), Number(url.searchParams.get('per_page'))]
+      if (size > 2) return { status: 413, body: { error: 'too large' } }
+      return { body: { data: five.slice((page - 1) * size, page * size), pages: Math.ceil(five.length / size) } }
+    },
     '/many/orders': url => {
       const offset = Number(url.searchParams.get('offset'))
       return { body: { data: [{ id: offset }, { id: offset + 1 }], total: 100 } }

@@ -115,13 +115,16 @@ function dispositionText({ disposition, strategy }: DispositionHint, { primaryKe
   return keys.length === 0 ? how : `${how}, by ${keys.join(', ')}`
 }
 
-function limitFacts({ retry, timeoutMs, maxPages, maxRecords, maxMs, concurrency, rateLimit }: ResourceDescription) {
+function limitFacts(request: ResourceDescription) {
+  const { retry, timeoutMs, maxPages, maxRecords, maxMs, smallestPage, concurrency, rateLimit } = request
+
   const limits = [
     `timeout ${duration(timeoutMs)}`,
     concurrency === undefined ? undefined : `${counted(concurrency, 'request')} in flight at most`,
     rateLimit?.requests === undefined
       ? undefined
       : `${counted(rateLimit.requests, 'request')} in ${duration(rateLimit.perMs)} at most`,
+    smallestPage === undefined ? undefined : `pages halved down to ${counted(smallestPage, 'record')} if too large`,
     maxPages === undefined ? undefined : `${counted(maxPages, 'page')} at most`,
     maxRecords === undefined ? undefined : `${counted(maxRecords, 'record')} at most`,
     maxMs === undefined ? undefined : `${duration(maxMs)} a list at most`,

@@ -195,6 +195,17 @@ export interface EndpointModel {
   readonly onNull: 'fail' | 'skip' | 'omit'
   /** Pages requested early. 0 is strictly serial. */
   readonly readAhead?: number | undefined
+  /** Pages that are too large for the API are asked for with fewer records. */
+  readonly adapt?: AdaptModel | undefined
+}
+
+export interface AdaptModel {
+  /** Where the size of a page stands in a request. */
+  readonly place: { readonly param: string } | { readonly bodyPath: string }
+  /** Fewest records of a page. */
+  readonly min: number
+  readonly statuses: readonly number[]
+  readonly when: readonly AnswerCondition[]
 }
 
 /** A request about a job. Path and values of parameters may hold `{handle}`. */

@@ -129,6 +129,16 @@ const table = {
     (before: number, now: number) =>
       `the API announced ${count(before, 'page')} and then ${now}: the list changed while it was read`,
   ],
+  size_unproven: [
+    'limited',
+    (size: number) =>
+      `pages were asked for with ${count(size, 'record')} in the middle of the list, and nothing shows that the API counts its pages by that`,
+  ],
+  size_ignored: [
+    'suspect',
+    (size: number, records: number) =>
+      `a page of ${count(size, 'record')} was asked for and has ${records}: the API does not go by the size, so records are missing`,
+  ],
   came_after_end: ['limited', (path: string) => `"${path}" said that there is no more, and more came`],
   keys_repeat: [
     'limited',

@@ -42,6 +42,8 @@ export class ListEvidence {
   #announced: number | undefined
   #mostAnnounced = 0
   #leavesOut = false
+  #sizesVary = false
+  #uncounted: ListEnd | undefined
   #sawList = false
   #met: 'list' | 'record' | undefined
   #missing = false
@@ -137,6 +139,17 @@ export class ListEvidence {
     this.#leavesOut = true
   }
 
+  /** Pages have several sizes from now on, so a number of pages means nothing. */
+  sizesVary(): void {
+    this.#sizesVary = true
+  }
+
+  /** A doubt that a total of records which is reached removes. */
+  doubtUnlessCounted(doubt: ListEnd | undefined): void {
+    if (doubt?.end === 'suspect') this.doubt(doubt)
+    else this.#uncounted ??= doubt
+  }
+
   /** How the list ended overall. `led`: an earlier answer led the paginator to another page. */
   judge(end: ListEnd, paginator: Paginator | undefined, led: boolean): ListEnd {
     const saw = [...(end.saw ?? []), ...this.#sawListText(), ...(this.#longestPage > 1 ? [LONGER_PAGE] : [])]
@@ -157,6 +170,7 @@ export class ListEvidence {
     const contradiction = this.#contradiction(end, paginator)
     if (contradiction !== undefined) return contradiction
     if (this.#doubt !== undefined) return this.#doubt
+    if (this.#uncounted !== undefined && this.#total?.value !== this.#records) return this.#uncounted
     if (end.end === 'proven') return end
     return this.#proof() ?? end
   }
@@ -185,7 +199,7 @@ export class ListEvidence {
     }
     if (total !== undefined && (this.#total === undefined || total.value > this.#total.value)) this.#total = total
     if (pages !== undefined) {
-      if (this.#pageCount !== undefined && this.#pageCount.value !== pages.value)
+      if (!this.#sizesVary && this.#pageCount !== undefined && this.#pageCount.value !== pages.value)
         this.doubt(because('pages_changed', this.#pageCount.value, pages.value))
       this.#pageCount = pages
     }
@@ -216,7 +230,7 @@ export class ListEvidence {
     if (this.#leavesOut) return because('filtered_pages')
     const isPart = paginator?.isPart === true
     const { more, next, rest, position, lastPage } = this.#last
-    const [count, pages] = [this.#count, this.#pageCount]
+    const [count, pages] = [this.#count, this.#sizesVary ? undefined : this.#pageCount]
     const total = this.#announced === undefined ? this.#total : undefined
     if (!isPart && total !== undefined && !ofItsOwn(total.path) && total.value > this.#records)
       return because('total_says_more', total.path, total.value, this.#records)
@@ -233,7 +247,7 @@ export class ListEvidence {
     // An API may say that an empty list has one page.
     if (pages !== undefined && (pages.value > Math.max(this.#filled, 1) || pages.value < this.#filled))
       return because('pages_say_other', pages.path, pages.value, this.#filled)
-    if (lastPage !== undefined && lastPage.value > this.#filled)
+    if (!this.#sizesVary && lastPage !== undefined && lastPage.value > this.#filled)
       return because('last_link_further', lastPage.path, lastPage.value, this.#filled)
     return undefined
   }
@@ -241,7 +255,7 @@ export class ListEvidence {
   /** Proof that the list is whole, if the paginator itself has none. */
   #proof(): ListEnd | undefined {
     const { more } = this.#last
-    const pages = this.#pageCount
+    const pages = this.#sizesVary ? undefined : this.#pageCount
     // If fewer records came, the receipt says so: it compares the two numbers.
     if (this.announced !== undefined) return because('total_reached', this.announced)
     if (this.#total !== undefined && this.#total.value === this.#records)

@@ -86,6 +86,8 @@ export interface SendOptions {
   readonly waitFrom?: ((response: ApiResponse) => WaitFrom | undefined) | undefined
   /** Whether an answer says, as a 401 does, that the credentials are no longer good. */
   readonly shouldRenew?: ((response: ApiResponse) => boolean) | undefined
+  /** Whether a smaller page is asked for after this answer, or after none came because it took too long or was too long. */
+  readonly asksSmaller?: ((response: ApiResponse | undefined) => boolean) | undefined
   /** Whether an answer is journaled. Default: if its status is below 300. */
   readonly recordable?: ((response: ApiResponse) => boolean) | undefined
   /** Removes from an answer what nobody may see, before it is journaled. Also called for answers of the journal. */
@@ -112,6 +114,13 @@ export interface Client {
   prepare(): void
   /** Closes idle connections and forgets learnt limits. The client can be used again. */
   close(): Promise<void>
+}
+
+/** No answer came, and a page with fewer records may bring one. The cause says what failed. */
+export class TooLargeError extends Error {
+  constructor(cause: RequestError) {
+    super(cause.message, { cause })
+  }
 }
 
 interface Asking extends Omit<SendOptions, 'identity' | 'journal' | 'recordable' | 'masked' | 'witnessed'> {
@@ -223,7 +232,9 @@ export function createClient(options: ClientOptions): Client {
       { ...asking, policy },
     )
     if (result.kind === 'answer') return result.response
-    throw unanswered(request, result, resource, attempts)
+    const error = unanswered(request, result, resource, attempts)
+    if (result.failure.isOfSize === true && asking.asksSmaller?.(undefined) === true) throw new TooLargeError(error)
+    throw error
   }
 
   const { witness } = options
@@ -341,14 +352,16 @@ function againAfter(
   result: Attempt,
   method: string,
   policy: RetryPolicy,
-  { shouldRetry, waitFrom, clock }: Asking,
+  { shouldRetry, waitFrom, asksSmaller, clock }: Asking,
 ): Again | undefined {
   if (result.kind === 'failure') {
     const { failure, url } = result
+    if (failure.isOfSize === true && asksSmaller?.(undefined) === true) return undefined
     return policy.onConnectionError && failure.transient ? { reason: failure.text, method, url } : undefined
   }
   const { response } = result
   const { status, headers, url } = response
+  if (asksSmaller?.(response) === true) return undefined
   const isWanted = shouldRetry?.(response) === true
   const reason = ((): string | undefined => {
     if (policy.statuses.includes(status)) return `status ${status}`

@@ -346,6 +346,8 @@ interface Failure {
   readonly text: string
   /** Whether a retry may help. */
   readonly transient: boolean
+  /** The answer took too long, or was too long. Fewer records may help. */
+  readonly isOfSize?: true | undefined
 }
 
 /** The meaning of a network error. `host` is the request's, as in `127.0.0.1:8080`. */
@@ -404,8 +406,13 @@ const knownFailures: Readonly<Record<string, Failure>> = {
   ENETUNREACH: { code: 'connection', transient: true, text: '{host} cannot be reached' },
   ETIMEDOUT: { code: 'timeout', transient: true, text: '{host} did not accept the connection in time' },
   UND_ERR_CONNECT_TIMEOUT: { code: 'timeout', transient: true, text: '{host} did not accept the connection in time' },
-  UND_ERR_HEADERS_TIMEOUT: { code: 'timeout', transient: true, text: '{host} did not answer in time' },
-  UND_ERR_BODY_TIMEOUT: { code: 'timeout', transient: true, text: '{host} stopped sending in the middle of an answer' },
+  UND_ERR_HEADERS_TIMEOUT: { code: 'timeout', transient: true, isOfSize: true, text: '{host} did not answer in time' },
+  UND_ERR_BODY_TIMEOUT: {
+    code: 'timeout',
+    transient: true,
+    isOfSize: true,
+    text: '{host} stopped sending in the middle of an answer',
+  },
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: {
     code: 'connection',
     transient: true,
@@ -420,8 +427,9 @@ const knownFailures: Readonly<Record<string, Failure>> = {
 }
 
 function bodyFailure(error: BodyError): Failure {
-  if (error.kind === 'too_large') return { code: 'response_too_large', transient: false, text: error.message }
-  if (error.kind === 'late') return { code: 'timeout', transient: true, text: error.message }
+  if (error.kind === 'too_large')
+    return { code: 'response_too_large', transient: false, isOfSize: true, text: error.message }
+  if (error.kind === 'late') return { code: 'timeout', transient: true, isOfSize: true, text: error.message }
   if (error.kind === 'malformed') return { code: 'response_format', transient: true, text: error.message }
   return { code: 'connection', transient: true, text: error.message }
 }

@@ -1,16 +1,20 @@
 import { elements, type JsonDocument, skipSpace } from '../../json/bytes.js'
 import { joinRecords } from '../../json/records.js'
 import type { JsonObject } from '../../json/value.js'
+import { retryAfterMs } from '../../model/backoff.js'
 import { RequestError, shortened } from '../../model/errors.js'
-import type { ResponseJournal } from '../../model/responses.js'
+import { NotRecordedError, type ResponseJournal } from '../../model/responses.js'
 import type { ListEnd, Page } from '../../model/source.js'
 import type { ApiPage, ApiRequest, ApiResponse, Paginator, RequestPatch } from '../api.js'
 import { because, isWithoutNext, perhapsCapped, VALUE_OF_PARENT, withoutValue } from '../evidence/evidence.js'
 import { barePath, ListEvidence } from '../evidence/listEvidence.js'
 import { filledNearPlace } from '../evidence/nearPlace.js'
 import { recordNumbers } from '../evidence/recordKeys.js'
+import { TooLargeError } from '../http/client.js'
 import type { OwnedResponse } from '../http/exchange.js'
-import { TimeUpError } from '../http/retry.js'
+import { redactUrl } from '../http/redact.js'
+import { checkAskedWait, checkDeadline, TimeUpError } from '../http/retry.js'
+import { requestUrl } from '../http/wire.js'
 import { NoValueError, type Scope } from '../request/placeholders.js'
 import { applyPatch, conversionOf, firstRequest, requestKey } from '../request/request.js'
 import { type DetectedPaginator, detectPaginator, elsewhere, otherWay } from './detect.js'
@@ -18,6 +22,7 @@ import { ExportJob } from './exportJob.js'
 import { parentMembers, withMembers } from './includeParent.js'
 import { type ListContext, type ListReader, listError, tellGuess } from './listReader.js'
 import { maskAnswer, neededHeaders } from './maskAnswer.js'
+import { PageSizes } from './pageSizes.js'
 import { type Asked, asked, ReadAhead } from './readAhead.js'
 import { notJson, type Reading, type ReadingState, readAnswer } from './readAnswer.js'
 import { declaredEntry, isRecordable, judged } from './responseActions.js'
@@ -46,6 +51,12 @@ const MOST_SKIPPED_PAGES = 100
 /** Record counts at which some APIs stop without saying so. */
 const SUSPICIOUS_COUNTS = new Set([1_000, 10_000])
 
+/** What tells that a page may be too large. In a replay, a page that is not there was. */
+function tooLarge(error: unknown): Error {
+  if (error instanceof TooLargeError || error instanceof NotRecordedError) return error
+  throw error
+}
+
 /** Settings of one walk through a list. */
 interface Walk {
   /** Separates its requests from those of other lists and walks. */
@@ -70,6 +81,8 @@ export class ListWalk {
   readonly #sent = new Map<string, number>()
   #paginator: Paginator | undefined
   #job: ExportJob | undefined
+  /** Undefined: pages keep their size. */
+  readonly #sizes: PageSizes | undefined
   /** The guessed paginator. Undefined if one is configured. */
   #guess: DetectedPaginator | undefined
   #previous: Reading | undefined
@@ -95,7 +108,13 @@ export class ListWalk {
       isGuess: reader.paginator === undefined && reader.resource.endpoint.job === undefined,
       selector: reader.resource.endpoint.dataSelector,
     })
-    this.#ahead = new ReadAhead((request, signal) => this.#send(request, signal, 0), reader.resource, context)
+    const { adapt } = reader.resource.endpoint
+    if (adapt !== undefined && reader.paginator !== undefined) this.#sizes = new PageSizes(adapt, reader.paginator)
+    this.#ahead = new ReadAhead(
+      (request, signal) => this.#send(request, signal, 0, this.#sizes),
+      reader.resource,
+      context,
+    )
     this.#state = { selector: reader.selector, hasList: false }
   }
 
@@ -109,7 +128,12 @@ export class ListWalk {
       let next = start.next
       for (let number = 1; ; number++) {
         this.#refuseRepetition(next, number)
-        const read = await this.#read(next, await this.#ahead.take(next), number)
+        if (number === 1) this.#beginSizes(next.request)
+        const taken =
+          this.#sizes === undefined
+            ? { next, answer: await this.#ahead.take(next) }
+            : await this.#fitting(next, this.#sizes)
+        const read = await this.#read(taken.next, taken.answer, number)
         const reading = this.#withoutRepeats(await this.#settled(read, number))
         first ??= reading
         const step = this.#step(reading, number)
@@ -245,9 +269,60 @@ export class ListWalk {
     return `${secretParams.size === 0 ? key : requestKey(request, secretParams)}${this.#walk.suffix}`
   }
 
-  #send({ request, key }: Asked, signal: AbortSignal, attempt: number): Promise<OwnedResponse> {
+  /** The answer to the request, or to one in its place with fewer records. */
+  async #fitting(next: Asked, sizes: PageSizes): Promise<{ readonly next: Asked; readonly answer: OwnedResponse }> {
+    const first = await this.#ahead.take(next).catch(tooLarge)
+    let [asking, answer] = [next, first]
+    for (let attempt = 1; ; attempt++) {
+      if (!(answer instanceof Error) && !sizes.isTooLarge(answer)) return { next: asking, answer }
+      const request = sizes.smaller(asking.request)
+      // Nothing smaller begins there: it is repeated as any other request is.
+      if (request === undefined) {
+        if (answer instanceof NotRecordedError) throw answer
+        const isFinal = !sizes.wasGivenUp(asking)
+        if (!(answer instanceof Error)) {
+          if (isFinal) return { next: asking, answer }
+          answer.release()
+        }
+        return { next: asking, answer: await this.#send(asking, this.#context.signal, 0) }
+      }
+      await this.#tellSmaller(asking, answer, attempt)
+      if (!(answer instanceof Error)) answer.release()
+      this.#evidence.sizesVary()
+      this.#ahead.drop()
+      asking = asked(request)
+      answer = await this.#send(asking, this.#context.signal, 0, sizes).catch(tooLarge)
+    }
+  }
+
+  /** Announces that a smaller page is asked for, and waits if the API asks for it. */
+  async #tellSmaller({ request }: Asked, answer: OwnedResponse | Error, attempt: number): Promise<void> {
+    const { clock, emit, signal } = this.#context
+    const { name: resource, endpoint } = this.#reader.resource
+    const { method } = request
+    const url = redactUrl(requestUrl(request), this.#reader.scrubber)
+    const isError = answer instanceof Error
+    const delayMs = (isError || answer.fromJournal ? undefined : retryAfterMs(answer.headers, clock.now())) ?? 0
+    checkAskedWait(delayMs, endpoint.retry, clock, () => ({ resource, method, url }))
+    checkDeadline(delayMs, this.#walk.caps.deadline, clock)
+    const reason = `${isError ? 'no answer' : `status ${answer.status}`}; the page is asked for with fewer records`
+    emit({ type: 'retry', resource, url, reason, attempt, delayMs })
+    if (delayMs > 0) await clock.sleep(delayMs, signal)
+  }
+
+  #beginSizes(request: ApiRequest): void {
+    const adapt = this.#reader.resource.endpoint.adapt
+    // A link of an earlier run has the size that its API gave it, if any.
+    if (this.#sizes?.begin(request) !== false || adapt === undefined || 'param' in adapt.place) return
+    const problem = `${this.#reader.resource.endpoint.path}.adapt_page_size: the first request has no number where the size of a page should be`
+    throw listError(this.#reader, 'pagination_loop', problem, { request })
+  }
+
+  #send(asking: Asked, signal: AbortSignal, attempt: number, sizes?: PageSizes): Promise<OwnedResponse> {
+    const { request, key } = asking
+    const asksSmaller = sizes && ((response: ApiResponse | undefined) => sizes.isGivenUp(asking, response))
     const named = this.#job?.identityOf(request) ?? this.#identity(request, key)
-    return this.#ask(request, `${named}${attempt === 0 ? '' : `~${attempt}`}`, signal)
+    return this.#ask(request, `${named}${attempt === 0 ? '' : `~${attempt}`}`, signal, { asksSmaller })
   }
 
   #ask(
@@ -257,7 +332,12 @@ export class ListWalk {
     {
       journal = this.#context.journal,
       isAboutJob = false,
-    }: { readonly journal?: ResponseJournal; readonly isAboutJob?: boolean } = {},
+      asksSmaller,
+    }: {
+      readonly journal?: ResponseJournal
+      readonly isAboutJob?: boolean
+      readonly asksSmaller?: ((response: ApiResponse | undefined) => boolean) | undefined
+    } = {},
   ): Promise<OwnedResponse> {
     const { client, resource, auth, authOrigins, mask } = this.#reader
     const { clock, emit, concurrency } = this.#context
@@ -279,6 +359,7 @@ export class ListWalk {
       shouldRetry: response => declaredEntry(responseActions, response)?.action === 'retry',
       waitFrom: response => declaredEntry(responseActions, response)?.waitFrom,
       shouldRenew: response => declaredEntry(responseActions, response)?.action === 'refresh_auth',
+      asksSmaller,
       recordable: response => isRecordable(responseActions, retry, response) || this.#isTokenExpired(response),
       masked: isAboutJob
         ? undefined
@@ -359,7 +440,8 @@ export class ListWalk {
         return { end: (guess === undefined ? undefined : otherWay(page, document, guess)) ?? next }
       }
       this.#isLed = true
-      return { next: asked(applyPatch(page.request, next)) }
+      const following = applyPatch(page.request, next)
+      return { next: asked(this.#sizes?.next(following) ?? following) }
     } catch (error) {
       throw this.#located(notJson(this.#reader, page.request, response, error), page.request)
     }
@@ -394,7 +476,7 @@ export class ListWalk {
     const [previous, short] = [this.#previous, this.#paginator?.shortPages]
     if (previous === undefined || short === undefined || reading.flow.kind !== 'continue') return reading
     const { records } = previous.page
-    if (previous.flow.kind !== 'continue' || records === 0 || records >= short.limit) return reading
+    if (previous.flow.kind !== 'continue' || records === 0 || records >= short.limit(previous.page)) return reading
     const after = (patch: RequestPatch): Asked => asked(this.#patched(previous.page.request, patch))
     const settled = await settleShortPage(previous, reading, short, {
       primaryKey: this.#reader.resource.hints.primaryKey,
@@ -498,12 +580,15 @@ export class ListWalk {
       throw listError(this.#reader, 'pagination_loop', problem, { request })
     }
     if (previous === undefined) this.#refuseUnfit(reading)
+    this.#evidence.doubtUnlessCounted(this.#sizes?.came(page))
     const circle = this.#evidence.page(reading, number, this.#paginator?.announced?.(page))
     if (circle !== undefined) {
       const earlier = previous === undefined ? {} : { earlier: previous.page.request }
       throw listError(this.#reader, 'pagination_loop', circle.problem + this.#remedy(), { request, ...earlier })
     }
     if (previous === undefined) return
+    // Numbers of pages of different sizes cannot be compared.
+    if (this.#paginator?.counts === 'pages' && this.#sizes?.differ(page, previous.page) === true) return
     this.#evidence.doubt(this.#paginator?.doubt?.(page, previous.page))
     const [before, now] = [previous.envelope.number?.value, reading.envelope.number?.value]
     if (this.#paginator?.counts === 'pages' && before !== undefined && before === now && page.records > 0)
@@ -574,6 +659,7 @@ export class ListWalk {
   #judged(end: ListEnd, pages: number): ListEnd {
     const { name } = this.#reader.resource
     const { records } = this.#evidence
+    this.#evidence.doubtUnlessCounted(this.#sizes?.unsure)
     const judged = this.#evidence.judge(end, this.#paginator, this.#isLed)
     for (const what of judged.saw ?? []) this.#context.notes.seen.add(what)
     if (judged.end !== 'proven') return judged

@@ -141,6 +141,12 @@ export class ReadAhead {
     this.#count(underway, 0)
   }
 
+  /** Aborts everything in flight: other requests come in its place. */
+  drop(): void {
+    this.#foreseen = undefined
+    this.#forget()
+  }
+
   /** Aborts everything in flight and resolves when it has ended. */
   async close(): Promise<void> {
     this.#signal.removeEventListener('abort', this.#stop)

@@ -108,7 +108,7 @@ export async function settleShortPage(
   // A page is not capped if another one was longer.
   if (isEnd && previous.page.records < longestPage) return { reading }
   // A limit of two is not asked about: the conformance cases fix dlt's requests. So one record may be all, or the cap.
-  if (isEnd && short.limit === 2) return { reading, means: 'unasked' }
+  if (isEnd && short.limit(previous.page) === 2) return { reading, means: 'unasked' }
   const between = await ask(behind)
   if (between === undefined) return { reading, means: 'unknown' }
   const known = new Set([...numbersOf(previous, primaryKey), ...numbersOf(reading, primaryKey)])

@@ -6,7 +6,7 @@ import type { ApiPage, Paginator, RecordField, RequestPatch } from '../api.js'
 import { because } from '../evidence/evidence.js'
 import { checkEnds, emptyPage, endKeys, maySayMore, withEnds } from './listEnds.js'
 import { bodyPath, definePaginator, describe, jsonPath, pageError, paramName } from './paginator.js'
-import { target, valueIn, write } from './range.js'
+import { read, target, valueIn, write } from './range.js'
 
 const schema = z
   .strictObject({
@@ -70,8 +70,9 @@ export const keyset = definePaginator({
     const follow: Paginator = {
       first,
       next(page) {
-        const isShort = config.stop_after_short_page && page.records < limit
-        if (isShort && maySayMore(page, config) !== true) return because('short_page', page.records, limit)
+        const size = sizeOf(page, config)
+        const isShort = config.stop_after_short_page && page.records < size
+        if (isShort && maySayMore(page, config) !== true) return because('short_page', page.records, size)
         // No record leads on.
         if (page.records === 0) return emptyPage(page, config)
         const values = readValues(page, config)
@@ -79,6 +80,7 @@ export const keyset = definePaginator({
         if (place === undefined) return because('unsettled_value')
         return sent(config, place)
       },
+      resized: () => ({}),
       repeats(page, previous) {
         if (previous.records === 0 || page.records === 0) return undefined
         const { last, hasTies } = readValues(previous, config)
@@ -125,8 +127,9 @@ function readValues(page: ApiPage, config: KeysetConfig): Values {
 
 /** The value for the next request. Undefined if none can lead on, and the page may be the last. */
 function boundaryOf(page: ApiPage, { last, earlier, hasTies }: Values, config: KeysetConfig): RecordField | undefined {
-  const { limit, field, inclusive, ties } = config
-  const isFull = limit === 0 ? page.records > 1 : page.records >= limit
+  const { field, inclusive, ties } = config
+  const size = sizeOf(page, config)
+  const isFull = size === 0 ? page.records > 1 : page.records >= size
   const from = sentValue(page, config)
   if (earlier === undefined && isFull && (page.records > 1 || inclusive || ties)) {
     const problem = `all records of a page (${page.records}) have one value at "${field}", ${last.text}: records with it that did not fit would be lost; raise \`limit\` above the number of records with one value, or page by a field that is unique`
@@ -165,6 +168,11 @@ function checked(page: ApiPage, found: RecordField | undefined, index: number, {
   const near = value === undefined ? nearMiss(field, page.names?.(index) ?? []) : undefined
   const hint = near === undefined ? 'the next page begins after it' : `did you mean "${near}"?`
   throw pageError(page, `field "${field}" ${what} in record ${index + 1} of the page; ${hint}`)
+}
+
+/** The limit that the page was asked for with. 0: none. */
+function sizeOf({ request }: ApiPage, { limit, limit_param: param, limit_body_path: path }: KeysetConfig): number {
+  return limit === 0 ? 0 : (read(request, target(param, path, 'limit')) ?? limit)
 }
 
 const keyOf = ({ value, text }: RecordField): string => `${typeof value} ${text}`

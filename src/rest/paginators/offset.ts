@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ListEnd } from '../../model/source.js'
-import type { ApiPage, Paginator } from '../api.js'
+import type { ApiPage, ApiRequest, Paginator } from '../api.js'
 import { because } from '../evidence/evidence.js'
 import { checkEnds, emptyPage, flagPath, headerName, maySayMore } from './listEnds.js'
 import { range } from './pageNumber.js'
@@ -81,6 +81,7 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
   const { limit, maximum_offset: maximum } = config
   const flagAt = flagPath(config)
   const position = (page: ApiPage): number => read(page.request, place) ?? config.offset
+  const sizeOf = (request: ApiRequest): number => (limit === 0 ? 0 : (read(request, limitPlace) ?? limit))
   const isPart = config.offset !== 0
   return {
     counts: 'records',
@@ -108,15 +109,16 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
     },
     saysMore: page => maySayMore(page, config) === true || (total(page) ?? 0) > position(page) + page.records,
     rest(first) {
-      if (limit === 0 || flagAt !== undefined || first.records !== limit) return undefined
+      const size = sizeOf(first.request)
+      if (size === 0 || flagAt !== undefined || first.records !== size) return undefined
       const records = total(first)
       if (records === undefined) return undefined
       const end = Math.min(records, maximum ?? Number.POSITIVE_INFINITY)
-      return range(position(first) + limit, end, limit, value => write([place, value]))
+      return range(position(first) + size, end, size, value => write([place, value]))
     },
     ahead(request, last) {
       if (limit === 0) return undefined
-      const next = (read(request, place) ?? config.offset) + limit
+      const next = (read(request, place) ?? config.offset) + sizeOf(request)
       const records = last === undefined ? undefined : total(last)
       if (records !== undefined && next >= records) return undefined
       return maximum != null && next >= maximum ? undefined : write([place, next])
@@ -124,7 +126,7 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
     ...(mode === undefined &&
       maximum == null && {
         shortPages: {
-          limit,
+          limit: page => sizeOf(page.request),
           behind: page => write([place, position(page) + page.records]),
           capped: offsetPaginator(config, 'capped'),
           filtered: offsetPaginator(config, 'filtered'),
@@ -133,10 +135,11 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
   }
 
   function step(page: ApiPage, thereIsMore: boolean): number {
-    if (limit === 0) return page.records
-    if (mode === 'filtered' || page.records === 0) return limit
-    if (mode === 'capped' || page.records > limit || thereIsMore) return page.records
-    return limit
+    const size = sizeOf(page.request)
+    if (size === 0) return page.records
+    if (mode === 'filtered' || page.records === 0) return size
+    if (mode === 'capped' || page.records > size || thereIsMore) return page.records
+    return size
   }
 
   /** The total, if the page gives one. It need not. */

@@ -96,6 +96,12 @@ export const pageNumber = definePaginator({
         if (total !== undefined && next >= total + config.base_page) return undefined
         return maximum != null && next >= maximum ? undefined : write([place, next])
       },
+      pages,
+      resized(request, from, to) {
+        const index = (read(request, place) ?? start) - config.base_page
+        const first = index * from
+        return first % to === 0 ? write([place, first / to + config.base_page]) : undefined
+      },
       doubt(page, previous) {
         const [before, now] = [pages(previous), pages(page)]
         if (before === undefined || now === undefined || now === before) return undefined

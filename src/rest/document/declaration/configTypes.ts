@@ -1571,6 +1571,39 @@ export interface IncrementalConfig {
   end_param?: string | null | undefined
 }
 
+export interface AdaptPageSizeConfig {
+  /**
+   * Query parameter with the size of a page. Not needed for `offset` and `keyset`, which know their limit.
+   *
+   * Example: `per_page`.
+   */
+  param?: string | null | undefined
+  /**
+   * Place of the size in the body instead.
+   *
+   * Example: `variables.first`.
+   */
+  body_path?: string | null | undefined
+  /**
+   * Fewest records of a page.
+   *
+   * Default: `1`.
+   */
+  min?: number | null | undefined
+  /**
+   * Statuses that say that a page is too large.
+   *
+   * Default: `[413,504]`.
+   */
+  statuses?: readonly (number | string)[] | null | undefined
+  /**
+   * Other answers that say so, whatever their status: those that meet one of these conditions.
+   *
+   * Example: `[{"json_path":"errors[*].type","equals":"MAX_NODE_LIMIT_EXCEEDED"}]`.
+   */
+  when?: readonly AnswerConditionConfig[] | null | undefined
+}
+
 export interface EndpointConfig {
   /**
    * Relative to `base_url`, or absolute. May hold `{resources.parent.field}`, `{incremental.start_value}` and `{param}`.
@@ -1708,6 +1741,12 @@ export interface EndpointConfig {
    * Default: `fail`.
    */
   on_null?: 'fail' | 'skip' | 'omit' | null | undefined
+  /**
+   * Pages that are too large for the API are asked for again with half the records: after 413 and 504, where no answer comes in time, and where a body is too long. No record is lost or comes twice. After good pages the size grows again.
+   *
+   * Example: `{"param":"per_page","min":10}`.
+   */
+  adapt_page_size?: AdaptPageSizeConfig | null | undefined
   /** How many pages to request ahead. 0: one page after the other. */
   read_ahead?: number | null | undefined
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { bodyKeys } from './formatKeys.js'
 import { incremental, incrementalParam } from './incrementalKeys.js'
 import { count, jsonObject, jsonValue, key, name, required, scalar, seconds, secretValue } from './pieces.js'
-import { responseAction, retry } from './responseKeys.js'
+import { adaptPageSize, responseAction, retry } from './responseKeys.js'
 import { auth, paginator } from './variants.js'
 
 /** A query of GraphQL, in place of `json`. */
@@ -159,6 +159,11 @@ export const endpointKeys = {
       'What to do where a placeholder `{resources.parent.field}` finds null. `fail`: the run fails · `skip`: that record of the parent has no list, ' +
       'also if it has no such field · `omit`: leave out the parameter, header or member of the body.',
     default: 'fail',
+  }),
+  adapt_page_size: key(adaptPageSize, {
+    description:
+      'Pages that are too large for the API are asked for again with half the records: after 413 and 504, where no answer comes in time, and where a body is too long. No record is lost or comes twice. After good pages the size grows again.',
+    examples: [{ param: 'per_page', min: 10 }],
   }),
   read_ahead: key(z.int().min(0), {
     description: 'How many pages to request ahead. 0: one page after the other.',

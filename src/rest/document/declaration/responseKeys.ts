@@ -104,3 +104,27 @@ export const retry = z
     wait_from: key(waitFrom, 'Where an answer says how long to wait, if not in `Retry-After`.'),
   })
   .meta({ id: 'retry' })
+
+/** The key `adapt_page_size` of an endpoint. */
+export const adaptPageSize = z
+  .strictObject({
+    param: key(name, {
+      description:
+        'Query parameter with the size of a page. Not needed for `offset` and `keyset`, which know their limit.',
+      examples: ['per_page'],
+    }),
+    body_path: key(name, {
+      description: 'Place of the size in the body instead.',
+      examples: ['variables.first'],
+    }),
+    min: key(z.int().min(1), { description: 'Fewest records of a page.', default: 1 }),
+    statuses: key(z.array(statusPattern).min(1), {
+      description: 'Statuses that say that a page is too large.',
+      default: [413, 504],
+    }),
+    when: key(z.array(answerCondition).min(1), {
+      description: 'Other answers that say so, whatever their status: those that meet one of these conditions.',
+      examples: [[{ json_path: 'errors[*].type', equals: 'MAX_NODE_LIMIT_EXCEEDED' }]],
+    }),
+  })
+  .meta({ id: 'adapt_page_size' })

@@ -11,7 +11,7 @@ import type { Scheduler } from './readIncremental.js'
 import { checkPath } from './readIncremental.js'
 import { jobOf } from './readJob.js'
 import { readingOf, relayPaginator, relaySelector, requestOf } from './readRequest.js'
-import { milliseconds, responseActionsOf, retryPolicy } from './readResponses.js'
+import { adaptOf, milliseconds, responseActionsOf, retryPolicy } from './readResponses.js'
 import type { TemplateReader } from './templates.js'
 
 /** Default values for endpoints. */
@@ -35,11 +35,12 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
   const relay = isBehindConnection(merged, 'data_selector') ? relaySelector(endpoint) : undefined
   const selector = relay ?? endpoint.data_selector ?? (singleEntity ? '$' : '')
   if (selector !== '') checkPath(selector, merged.where('endpoint', 'data_selector'), problems)
+  const paginator = choosePaginator(merged, singleEntity, context)
   return {
     path: formatPath([...merged.at, 'endpoint']),
     method: endpoint.method ?? (endpoint.graphql == null ? 'GET' : 'POST'),
     ...request,
-    paginator: choosePaginator(merged, singleEntity, context),
+    paginator,
     dataSelector: selector === '' ? undefined : selector,
     isConnection: endpoint.graphql?.connection != null,
     dataSelectorRequired: endpoint.data_selector_required ?? true,
@@ -59,6 +60,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
     batch: batchOf(merged, request.url, problems),
     onNull: endpoint.on_null ?? 'fail',
     readAhead: endpoint.read_ahead ?? undefined,
+    adapt: adaptOf(merged, paginator, problems),
   }
 }
 

@@ -1,13 +1,15 @@
 import type { AnswerCondition, RetryPolicy, WaitFrom } from '../../api.js'
 import { pathsIn } from '../../http/answerCondition.js'
+import { target } from '../../paginators/range.js'
 import type {
+  AdaptPageSizeConfig,
   AnswerConditionConfig,
   EndpointConfig,
   ResponseActionKeys,
   RetryConfig,
   WaitFromConfig,
 } from '../declaration/configTypes.js'
-import type { ResponseActionModel } from '../model.js'
+import type { AdaptModel, PaginatorModel, ResponseActionModel } from '../model.js'
 import { formatPath, type Problems, type PropertyPath } from '../problems.js'
 import type { MergedResource } from './mergeResource.js'
 import { checkPath } from './readIncremental.js'
@@ -116,6 +118,62 @@ function conditionOf(
   const value =
     path == null ? undefined : wanted === undefined ? { path, exists: exists ?? true } : { path, in: wanted }
   return { statuses: range === undefined ? undefined : [range], content: content ?? undefined, value }
+}
+
+/** The key `adapt_page_size`. Reports where pages have no size that could change. */
+export function adaptOf(merged: MergedResource, paginator: PaginatorModel, problems: Problems): AdaptModel | undefined {
+  const { adapt_page_size: written, job, params, path: url } = merged.endpoint
+  if (written == null) return undefined
+  const at = merged.where('endpoint', 'adapt_page_size')
+  const place = placeOf(written, paginator, at, problems)
+  if (job != null) problems.add(at, 'does not work with `job`, whose result is a file')
+  const isInUrl = place !== undefined && 'param' in place && (url ?? '').includes(`${place.param}=`)
+  if (written.param != null && params?.[written.param] == null && !isInUrl)
+    problems.add(
+      [...at, 'param'],
+      `is not in \`params\`; write the size there, as in \`params: { ${written.param}: 100 }\``,
+    )
+  if (place === undefined) return undefined
+  const { inclusive, ties } = paginator.kind === 'declared' ? paginator.config : {}
+  return {
+    place,
+    // One record would be the one by which the page before ended.
+    min: Math.max(written.min ?? 1, inclusive === true || ties === true ? 2 : 1),
+    statuses: (written.statuses ?? [413, 504]).flatMap(pattern => statusesBetween(statusRange(pattern))),
+    when: (written.when ?? []).map((condition, index) => conditionOf(condition, [...at, 'when', index], problems)),
+  }
+}
+
+/** Where the size of a page stands in a request. */
+function placeOf(
+  { param, body_path: bodyPath }: AdaptPageSizeConfig,
+  paginator: PaginatorModel,
+  at: PropertyPath,
+  problems: Problems,
+): AdaptModel['place'] | undefined {
+  const type = paginator.kind === 'declared' ? paginator.type : paginator.kind
+  if (paginator.kind !== 'declared' || type === 'single_page') {
+    const found = type === 'custom' ? 'a paginator of your own' : `\`${type}\``
+    problems.add(at, `does not work with ${found}; declare a paginator that has pages of a size`)
+    return undefined
+  }
+  const { limit, limit_param: limitParam, limit_body_path: limitPath, maximum_page: maximum } = paginator.config
+  if (type === 'page_number' && maximum != null)
+    problems.add(at, 'does not work with `maximum_page`, which would be another page; use `max_records`')
+  if (type === 'offset' || type === 'keyset') {
+    if (param != null || bodyPath != null)
+      problems.add(
+        [...at, param == null ? 'body_path' : 'param'],
+        `is not needed: \`${type}\` knows where its limit goes`,
+      )
+    if (limit === 0) problems.add(at, 'needs a `limit` of the paginator that is greater than 0')
+    return target(limitParam as string | undefined, limitPath as string | undefined, 'limit')
+  }
+  if ((param == null) === (bodyPath == null)) {
+    problems.add(at, 'needs one of `param` and `body_path`: where does the size of a page go?')
+    return undefined
+  }
+  return target(param, bodyPath, '')
 }
 
 function isEmpty({ statuses, content, value }: AnswerCondition): boolean {
