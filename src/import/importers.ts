@@ -11,4 +11,9 @@ interface ImporterEntry {
 }
 
 /** Every importer. A new one is its folder and a line here. */
-export const importers: Readonly<Partial<Record<ImportKind, ImporterEntry>>> = {}
+export const importers: Readonly<Partial<Record<ImportKind, ImporterEntry>>> = {
+  airbyte: {
+    source: 'a manifest of Airbyte',
+    load: async () => (await import('./airbyte/airbyte.js')).importAirbyte,
+  },
+}

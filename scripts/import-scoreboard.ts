@@ -1,0 +1,102 @@
+/**
+ * What becomes of files that people have, by kind: how many are imported, and what stops the rest.
+ *
+ *     npx tsx scripts/import-scoreboard.ts airbyte FOLDER
+ *
+ * The files are fetched by hand and never committed.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ImportOptions, importPipeline } from '../src/import/importPipeline.js'
+
+interface Score {
+  readonly rows: readonly (readonly [what: string, value: string])[]
+  /** Reasons why a file or a list cannot be run as it is, with their number. */
+  readonly obstacles: ReadonlyMap<string, number>
+}
+
+const corpora: Readonly<Record<string, (folder: string) => Promise<Score>>> = { airbyte }
+
+const [kind = '', folder] = process.argv.slice(2)
+const score = corpora[kind]
+if (score === undefined || folder === undefined) {
+  console.error(`usage: npx tsx scripts/import-scoreboard.ts ${Object.keys(corpora).join('|')} FOLDER`)
+  process.exit(2)
+}
+const { rows, obstacles } = await score(folder)
+for (const [what, value] of rows) console.log(`${what.padEnd(44)} ${value}`)
+console.log('\nWhat stops the rest:')
+for (const [why, count] of [...obstacles].sort((left, right) => right[1] - left[1]).slice(0, 40)) {
+  console.log(`${String(count).padStart(6)}  ${why}`)
+}
+
+function filesIn(root: string, wanted: RegExp): string[] {
+  return readdirSync(root, { withFileTypes: true, recursive: true })
+    .filter(entry => entry.isFile() && wanted.test(entry.name))
+    .map(entry => join(entry.parentPath, entry.name))
+    .sort()
+}
+
+function share(part: number, of: number): string {
+  return `${part} of ${of} (${of === 0 ? '–' : `${((100 * part) / of).toFixed(1)} %`})`
+}
+
+/** Manifests of Airbyte's connectors. A stream counts if no open point about it, or about its pipeline, stops a run. */
+async function airbyte(root: string): Promise<Score> {
+  const obstacles = new Map<string, number>()
+  const count = (why: string) => obstacles.set(why, (obstacles.get(why) ?? 0) + 1)
+  let manifests = 0
+  let whole = 0
+  let streams = 0
+  let good = 0
+  let refused = 0
+  for (const file of filesIn(root, /^manifest\.ya?ml$/)) {
+    const options: ImportOptions = { kind: 'airbyte', text: readFileSync(file, 'utf8'), file, folder: root }
+    const result = await importPipeline(options).catch((error: Error) => {
+      if (/has no list of `streams`/.test(error.message)) return undefined
+      manifests += 1
+      count(`refused: ${error.message.slice(0, 160)}`)
+      return undefined
+    })
+    if (result === undefined) continue
+    manifests += 1
+    const names = new Set<string>()
+    const stopped = new Set<string>()
+    for (const { notes } of result.pipelines) {
+      for (const { kind: noted, resource } of notes)
+        if (noted === 'taken' && resource !== undefined) names.add(resource)
+      const why = new Map<string, string>()
+      for (const { stopsRun, resource = '', text } of notes) {
+        if (stopsRun !== true) continue
+        const stream = [...names].find(name => resource === name || resource.startsWith(`${name}_`)) ?? resource
+        if (!why.has(stream)) why.set(stream, text)
+      }
+      for (const [stream, text] of why) {
+        stopped.add(stream)
+        count(text.replace(/ of \w+$/, '').slice(0, 140))
+        if (process.env.SHOW !== undefined && text.includes(process.env.SHOW))
+          console.log(`${file}\t${stream}\t${text}`)
+      }
+    }
+    for (const { what, why } of result.leftOut) {
+      if (why.includes('would be refused')) refused += 1
+      names.add(what.replace(/^stream /, ''))
+      stopped.add(what.replace(/^stream /, ''))
+      count(`left out: ${why.replace(/resources\[\d+\]/g, 'resources[]').slice(0, 140)}`)
+      if (process.env.SHOW !== undefined && why.includes(process.env.SHOW)) console.log(`${file}\t${what}\t${why}`)
+    }
+    streams += names.size
+    const bad = [...names].filter(name => stopped.has(name)).length
+    good += names.size - bad
+    if (stopped.size === 0) whole += 1
+  }
+  return {
+    rows: [
+      ['manifests', String(manifests)],
+      ['manifests without a point that stops a run', share(whole, manifests)],
+      ['streams without one', share(good, streams)],
+      ['parts that the check refuses', String(refused)],
+    ],
+    obstacles,
+  }
+}

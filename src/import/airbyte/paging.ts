@@ -1,0 +1,528 @@
+import { isTemplate, type Syntax, syntaxOf, Unsayable } from './jinja.js'
+import { type Part, parametersOf, partOf, textOf, typeOf } from './manifestParts.js'
+import { jsonPath, type Key, type Scene } from './rendering.js'
+
+/** Where something goes in a request: a parameter, or a place in the body. */
+export interface RequestPlace {
+  readonly into: 'request_parameter' | 'header' | 'body_json' | 'body_data' | 'path'
+  readonly name: string
+}
+
+export interface Paging {
+  readonly paginator: Readonly<Record<string, unknown>> | 'single_page'
+  /** Parts of the request that never change, as the size of a page. */
+  readonly fixed: readonly { readonly place: RequestPlace; readonly value: number | string }[]
+}
+
+export function requestPlace(option: Part | undefined, scene: Scene): RequestPlace | undefined {
+  if (option === undefined) return undefined
+  if (typeOf(option) === 'RequestPath') return { into: 'path', name: '' }
+  const into = textOf(option.inject_into) as RequestPlace['into'] | undefined
+  const path = Array.isArray(option.field_path) ? option.field_path : undefined
+  const words = (path ?? [option.field_name]).map(word => {
+    const value = scene.of(option).value(word, 'the name of a parameter')
+    return value?.kind === 'known' ? String(value.value) : String(word)
+  })
+  if (into === undefined) return undefined
+  return { into, name: into.startsWith('body') ? jsonPath(words) : words.join('.') }
+}
+
+/** The paginator of a document for one of a manifest. `selector` leads to the records. */
+export function pagingOf(given: unknown, request: Part, selector: string, scene: Scene): Paging {
+  const part = partOf(given)
+  const type = typeOf(part)
+  if (part === undefined || type === 'NoPagination') return { paginator: 'single_page', fixed: [] }
+  if (type !== 'DefaultPaginator') {
+    scene.stop(
+      `the paginator is a class of its own (${textOf(part.class_name) ?? type}); write what it does into \`paginator\``,
+    )
+    return { paginator: 'single_page', fixed: [] }
+  }
+  const strategy = partOf(part.pagination_strategy)
+  const parameters = { ...parametersOf(part) }
+  scene.of({ $parameters: parameters })
+  const size = sizeOf(strategy?.page_size, scene)
+  const sizePlace = requestPlace(partOf(part.page_size_option), scene)
+  const token = requestPlace(partOf(part.page_token_option), scene) ?? tokenInRequest(request)
+  const fixed = sizePlace === undefined || size === undefined ? [] : [{ place: sizePlace, value: size }]
+  switch (typeOf(strategy)) {
+    case 'PageIncrement':
+      return { paginator: pageNumbers(strategy ?? {}, token, scene), fixed }
+    case 'OffsetIncrement':
+      return offsets(size, sizePlace, token, scene)
+    case 'CursorPagination':
+      return { paginator: new Cursor(strategy ?? {}, { token, selector, scene }).paginator(), fixed }
+    default:
+      scene.stop(
+        `the pagination is a class of its own (${textOf(strategy?.class_name) ?? '?'}); write what it does into \`paginator\``,
+      )
+      return { paginator: 'single_page', fixed }
+  }
+}
+
+function sizeOf(given: unknown, scene: Scene): number | undefined {
+  if (given === undefined || given === null) return undefined
+  const value = scene.value(given, 'the size of a page', false)
+  const size = value?.kind === 'known' ? Number(value.value) : Number.NaN
+  if (Number.isInteger(size) && size > 0) return size
+  scene.open('the size of a page is an option of the connector; the API chooses one', 'endpoint.paginator')
+  return undefined
+}
+
+function pageNumbers(strategy: Part, token: RequestPlace | undefined, scene: Scene): Paging['paginator'] {
+  const start = Number(strategy.start_from_page ?? 0)
+  return {
+    type: 'page_number',
+    base_page: Number.isInteger(start) ? start : 0,
+    ...placed(token, 'page_param', 'page_body_path', scene),
+    total_path: null,
+  }
+}
+
+function offsets(
+  size: number | undefined,
+  sizePlace: RequestPlace | undefined,
+  token: RequestPlace | undefined,
+  scene: Scene,
+): Paging {
+  const isPlain = sizePlace !== undefined && ['request_parameter', 'body_json', 'body_data'].includes(sizePlace.into)
+  return {
+    paginator: {
+      type: 'offset',
+      limit: isPlain ? (size ?? 0) : 0,
+      ...placed(token, 'offset_param', 'offset_body_path', scene),
+      ...(isPlain && size !== undefined && placed(sizePlace, 'limit_param', 'limit_body_path', scene)),
+      total_path: null,
+    },
+    fixed: isPlain || sizePlace === undefined || size === undefined ? [] : [{ place: sizePlace, value: size }],
+  }
+}
+
+function placed(
+  place: RequestPlace | undefined,
+  param: string,
+  body: string,
+  scene: Scene,
+): Readonly<Record<string, string>> {
+  if (place?.into === 'request_parameter') return { [param]: place.name }
+  if (place?.into === 'body_json' || place?.into === 'body_data') return { [body]: place.name }
+  scene.stop(
+    place === undefined
+      ? 'nothing says where the request carries the place of the next page'
+      : `the next page is asked for in ${place.into === 'path' ? 'the path' : 'a header'}, which no paginator of this kind does`,
+    'endpoint.paginator',
+  )
+  return { [param]: place?.name === undefined || place.name === '' ? 'page' : place.name }
+}
+
+/** A parameter of the request that is the token of the next page. */
+function tokenInRequest(request: Part): RequestPlace | undefined {
+  const places = [
+    ['request_parameters', 'request_parameter'],
+    ['request_body_json', 'body_json'],
+    ['request_body_data', 'body_data'],
+  ] as const
+  for (const [key, into] of places) {
+    for (const [name, text] of Object.entries(partOf(request[key]) ?? {})) {
+      if (typeof text === 'string' && isToken(text))
+        return { into, name: into === 'request_parameter' ? name : jsonPath([name]) }
+    }
+  }
+  return undefined
+}
+
+/** Whether a text is the token of the next page and nothing else. */
+export function isToken(text: string): boolean {
+  return /^\s*\{\{[^{}]*\bnext_page_token\b[^{}]*\}\}\s*$/.test(text)
+}
+
+interface CursorPlaces {
+  readonly token: RequestPlace | undefined
+  readonly selector: string
+  readonly scene: Scene
+}
+
+/** What a stop condition says. */
+type Stop = { readonly kind: 'missing' | 'empty' } | { readonly kind: 'more' | 'done' | 'pages'; readonly path: string }
+
+interface Place {
+  readonly root: string
+  readonly keys: readonly Key[]
+}
+
+class Cursor {
+  private readonly value: Place | undefined
+  private readonly next: Syntax | undefined
+
+  private readonly strategy: Part
+  private readonly places: CursorPlaces
+
+  constructor(strategy: Part, places: CursorPlaces) {
+    this.strategy = strategy
+    this.places = places
+    const { scene } = places
+    try {
+      const nodes = syntaxOf(String(strategy.cursor_value ?? '')).filter(node => !isBlank(node))
+      this.next = nodes.length === 1 ? nodes[0] : undefined
+      this.value = this.next && this.place(this.next)
+      if (this.value === undefined && this.counted() === undefined) {
+        scene.unsaid('the cursor of the next page', strategy.cursor_value, new Unsayable('it is computed'))
+      }
+    } catch (error) {
+      if (!(error instanceof Unsayable)) throw error
+      scene.unsaid('the cursor of the next page', strategy.cursor_value, error)
+    }
+  }
+
+  paginator(): Paging['paginator'] {
+    const { scene, token, selector } = this.places
+    const counted = this.counted()
+    if (counted !== undefined) return this.numbers()
+    const { value } = this
+    if (value === undefined) return 'single_page'
+    const stops = this.stops()
+    const ends = Object.assign({}, ...stops.map(endOf)) as Record<string, unknown>
+    if (value.root === 'last_record') {
+      if (stops.some(({ kind }) => kind === 'more' || kind === 'done')) {
+        return {
+          type: 'cursor',
+          cursor_path: `${selector === '$' ? '$' : selector}[-1]${jsonPath(value.keys).replace(/^(?=[^[])/, '.')}`,
+          ...placed(token, 'cursor_param', 'cursor_body_path', scene),
+          ...ends,
+        }
+      }
+      const { stop_when_missing: _missing, ...others } = ends
+      return {
+        type: 'keyset',
+        field: jsonPath(value.keys),
+        ...placed(token, 'param', 'body_path', scene),
+        limit: 0,
+        ...others,
+      }
+    }
+    if (value.root === 'headers') return this.inHeader(value, ends)
+    const isLink = token?.into === 'path'
+    if (isLink || this.isQueryOfLink) {
+      if (!isLink)
+        scene.assume(
+          'the next page is the link of the answer, of which Airbyte takes a parameter',
+          'endpoint.paginator',
+        )
+      return { type: 'json_link', next_url_path: jsonPath(value.keys), stop_when_missing: true, ...ends }
+    }
+    return {
+      type: 'cursor',
+      cursor_path: jsonPath(value.keys),
+      ...placed(token, 'cursor_param', 'cursor_body_path', scene),
+      stop_when_missing: true,
+      ...ends,
+    }
+  }
+
+  private inHeader({ keys }: Place, ends: Readonly<Record<string, unknown>>): Paging['paginator'] {
+    const { scene, token } = this.places
+    const [name, relation] = keys.map(String)
+    const missing = { stop_when_missing: true, ...ends }
+    if (name?.toLowerCase() === 'link' && relation !== undefined) {
+      return { type: 'header_link', ...(relation !== 'next' && { links_next_key: relation }), ...missing }
+    }
+    if (name === undefined) return 'single_page'
+    if (token?.into === 'path') return { type: 'header_link', header: name, ...missing }
+    return {
+      type: 'header_cursor',
+      cursor_key: name,
+      cursor_param: placed(token, 'cursor_param', 'cursor_param', scene).cursor_param,
+      ...missing,
+    }
+  }
+
+  /** `{{ response.page + 1 }}`: the pages are counted. */
+  private counted(): Place | undefined {
+    const node = this.next
+    if (node?.type !== 'BinaryExpression' || (node.operator as Syntax).value !== '+') return undefined
+    const [left, right] = [node.left as Syntax, node.right as Syntax]
+    const one = [left, right].find(side => side.type === 'IntegerLiteral' && side.value === 1)
+    const other = [left, right].find(side => side !== one)
+    if (one === undefined || other === undefined) return undefined
+    return this.place(unwrapped(other), true)
+  }
+
+  private numbers(): Paging['paginator'] {
+    const { scene, token } = this.places
+    const stops = this.stops()
+    const pages = stops.find(stop => stop.kind === 'pages')
+    const ends = Object.assign({}, ...stops.map(endOf)) as Record<string, unknown>
+    const { stop_when_missing: _missing, ...others } = ends
+    scene.assume('the first page has the number 1', 'endpoint.paginator')
+    return {
+      type: 'page_number',
+      base_page: 1,
+      ...placed(token, 'page_param', 'page_body_path', scene),
+      total_path: pages?.kind === 'pages' ? pages.path : null,
+      ...others,
+    }
+  }
+
+  private stops(): Stop[] {
+    const { scene } = this.places
+    const given = this.strategy.stop_condition
+    if (given === undefined || given === null || given === '') return []
+    const text = String(given)
+    if (!isTemplate(text)) return []
+    try {
+      const nodes = syntaxOf(text).filter(node => !isBlank(node))
+      const [only] = nodes
+      if (only === undefined || nodes.length > 1) throw new Unsayable('several parts')
+      return this.stopsOf(only)
+    } catch (error) {
+      if (!(error instanceof Unsayable)) throw error
+      // A cursor that is not there ends the list anyway, and one that does not change ends the run.
+      const isSafe = this.value !== undefined && this.value.root !== 'last_record'
+      scene.unsaid('the condition that ends the list', given, error, !isSafe)
+      return []
+    }
+  }
+
+  private stopsOf(node: Syntax): Stop[] {
+    if (node.type === 'BinaryExpression') {
+      const operator = String((node.operator as Syntax).value)
+      if (operator === 'or') return [...this.stopsOf(node.left as Syntax), ...this.stopsOf(node.right as Syntax)]
+      if (operator === 'and') {
+        const both = [...this.stopsOf(node.left as Syntax), ...this.stopsOf(node.right as Syntax)]
+        if (both.every(({ kind }) => kind === 'missing')) return both
+        // Where one of both is the missing cursor, that alone ends the list.
+        if (both.some(({ kind }) => kind === 'missing')) return both.filter(({ kind }) => kind === 'missing')
+        throw new Unsayable('two conditions at once')
+      }
+    }
+    return [this.stopOf(node)]
+  }
+
+  private stopOf(node: Syntax): Stop {
+    if (node.type === 'UnaryExpression') {
+      const inner = node.argument as Syntax
+      const place = this.place(inner)
+      if (place !== undefined) return this.unless(place)
+      const opposite = this.stopOf(inner)
+      if (opposite.kind === 'done') return { kind: 'more', path: opposite.path }
+      if (opposite.kind === 'more') return { kind: 'done', path: opposite.path }
+      throw new Unsayable('`not` of this')
+    }
+    const place = this.place(node)
+    if (place !== undefined) return this.flag('done', place)
+    if (node.type === 'TestExpression') {
+      const on = this.place(node.operand as Syntax)
+      const test = String((node.test as Syntax).value)
+      if (on !== undefined) {
+        if (test === 'defined' && node.negate === true) return this.unless(on)
+        if ((test === 'none' || test === 'undefined') && node.negate !== true) return this.unless(on)
+        if (test === 'false' || test === 'true') {
+          return this.flag((test === 'true') === (node.negate !== true) ? 'done' : 'more', on)
+        }
+      }
+      throw new Unsayable(`the test \`${test}\``)
+    }
+    if (node.type === 'BinaryExpression') return this.comparison(node)
+    throw new Unsayable(`a condition of the kind ${node.type}`)
+  }
+
+  private comparison(node: Syntax): Stop {
+    const operator = String((node.operator as Syntax).value)
+    const [leftNode, rightNode] = [node.left as Syntax, node.right as Syntax]
+    if (operator === 'not in' && leftNode.type === 'StringLiteral') {
+      const on = this.place(rightNode, true)
+      if (on !== undefined) return this.unless({ root: on.root, keys: [...on.keys, String(leftNode.value)] })
+    }
+    const size = sizeNode(leftNode)
+    const literal = literalOf(rightNode)
+    if (size !== undefined && this.isRecords(size)) {
+      if ((operator === '==' && literal === 0) || (operator === '<' && literal === 1)) return { kind: 'empty' }
+      // A short page is the last one for Airbyte; the page after it is empty.
+      if (operator === '<') return { kind: 'empty' }
+    }
+    const [left, right] = [this.place(leftNode), this.place(rightNode)]
+    if (left !== undefined && literal !== undefined) {
+      if (operator === '==' && (literal === null || literal === '' || literal === 'null')) return this.unless(left)
+      if (typeof literal === 'boolean' && (operator === '==' || operator === '!=')) {
+        return this.flag(literal === (operator === '==') ? 'done' : 'more', left)
+      }
+      if (operator === '==' && literal === 0) return this.unless(left)
+    }
+    if (left !== undefined && right !== undefined && /^(>=|==)$/.test(operator) && right.root === 'response') {
+      return { kind: 'pages', path: jsonPath(right.keys) }
+    }
+    if (left !== undefined && right !== undefined && /^(<=|==)$/.test(operator) && left.root === 'response') {
+      return { kind: 'pages', path: jsonPath(left.keys) }
+    }
+    throw new Unsayable(`\`${operator}\` in a condition`)
+  }
+
+  /** Ends where the value is not there. */
+  private unless(place: Place): Stop {
+    const { value } = this
+    if (value !== undefined && value.root === place.root && isAbove(place.keys, value.keys)) return { kind: 'missing' }
+    if (place.root === 'headers' && value?.root === 'headers') return { kind: 'missing' }
+    if (place.root === 'last_record') return { kind: 'empty' }
+    if (this.isRecords(place)) return { kind: 'empty' }
+    return this.flag('more', place)
+  }
+
+  private flag(kind: 'more' | 'done', place: Place): Stop {
+    if (place.root !== 'response' || place.keys.length === 0) throw new Unsayable(`a condition on \`${place.root}\``)
+    return { kind, path: jsonPath(place.keys) }
+  }
+
+  /** Whether this is the list of records, or their number. */
+  private isRecords({ root, keys }: Place): boolean {
+    return root === 'last_page_size' || (root === 'response' && jsonPath(keys) === this.places.selector)
+  }
+
+  private isQueryOfLink = false
+
+  /** A place of the answer, and nothing else. */
+  private place(node: Syntax, isWhole = false): Place | undefined {
+    if (node.type === 'Identifier') {
+      const name = String(node.value)
+      if (name === 'decoded_response') return { root: 'response', keys: [] }
+      return ['response', 'headers', 'last_record', 'last_page_size', 'next_page_token'].includes(name)
+        ? { root: name, keys: [] }
+        : undefined
+    }
+    if (node.type === 'MemberExpression') {
+      const above = this.place(node.object as Syntax, true)
+      const property = node.property as Syntax
+      if (above === undefined || property.type === 'SliceExpression') return this.queryOf(node)
+      if (node.computed === true && !/^(String|Integer)Literal$/.test(property.type))
+        throw new Unsayable('a key that is computed')
+      return { root: above.root, keys: [...above.keys, property.value as Key] }
+    }
+    const callee = node.callee as Syntax | undefined
+    if (
+      node.type === 'CallExpression' &&
+      callee?.type === 'MemberExpression' &&
+      (callee.property as Syntax).value === 'get'
+    ) {
+      const [key] = node.args as Syntax[]
+      const above = this.place(callee.object as Syntax, true)
+      return above === undefined || key?.type !== 'StringLiteral'
+        ? undefined
+        : { root: above.root, keys: [...above.keys, key.value as string] }
+    }
+    if (
+      node.type === 'BinaryExpression' &&
+      (node.operator as Syntax).value === 'or' &&
+      (isWhole || isEmptyNode(node.right as Syntax))
+    ) {
+      return this.place(node.left as Syntax, true)
+    }
+    // `x if x else none` is `x`, where what is missing ends the list.
+    if (node.type === 'Ternary' && isEmptyNode(node.falseExpr as Syntax)) {
+      const place = this.place(node.trueExpr as Syntax)
+      const asked = this.conditionOn(node.condition as Syntax)
+      if (place !== undefined && asked !== undefined && asked.root === place.root && isAbove(asked.keys, place.keys))
+        return place
+      return undefined
+    }
+    if (node.type === 'FilterExpression' && (node.filter as Syntax).value === 'string')
+      return this.place(node.operand as Syntax)
+    return undefined
+  }
+
+  private conditionOn(node: Syntax): Place | undefined {
+    if (node.type === 'TestExpression') return this.place(node.operand as Syntax)
+    if (node.type === 'BinaryExpression' && (node.operator as Syntax).value === 'and')
+      return this.conditionOn(node.right as Syntax)
+    if (
+      node.type === 'BinaryExpression' &&
+      (node.operator as Syntax).value === 'in' &&
+      (node.left as Syntax).type === 'StringLiteral'
+    ) {
+      const on = this.place(node.right as Syntax, true)
+      return on && { root: on.root, keys: [...on.keys, String((node.left as Syntax).value)] }
+    }
+    return this.place(node)
+  }
+
+  /** `response.next.split('cursor=')[1]`: a part of a link. */
+  private queryOf(node: Syntax): Place | undefined {
+    const call = node.object as Syntax
+    const callee = call.callee as Syntax | undefined
+    if (
+      call.type !== 'CallExpression' ||
+      callee?.type !== 'MemberExpression' ||
+      (callee.property as Syntax).value !== 'split'
+    )
+      return undefined
+    const [by] = call.args as Syntax[]
+    const inner = callee.object as Syntax
+    const on = this.place(inner, true)
+    if (on === undefined || by?.type !== 'StringLiteral') return undefined
+    if (!/[?&=]/.test(String(by.value)) && !this.isQueryOfLink) return undefined
+    this.isQueryOfLink = true
+    return on
+  }
+}
+
+function endOf(stop: Stop): Readonly<Record<string, unknown>> {
+  switch (stop.kind) {
+    case 'missing':
+      return { stop_when_missing: true }
+    case 'empty':
+      return { stop_after_empty_page: true }
+    case 'more':
+      return { has_more_path: stop.path }
+    case 'done':
+      return { done_path: stop.path }
+    case 'pages':
+      return {}
+  }
+}
+
+function isAbove(keys: readonly Key[], of: readonly Key[]): boolean {
+  return keys.length <= of.length && keys.every((key, index) => key === of[index])
+}
+
+function isBlank(node: Syntax): boolean {
+  return node.type === 'StringLiteral' && /^\s*$/.test(String(node.value))
+}
+
+function unwrapped(node: Syntax): Syntax {
+  return node.type === 'FilterExpression' && (node.filter as Syntax).value === 'int'
+    ? unwrapped(node.operand as Syntax)
+    : node
+}
+
+function isEmptyNode(node: Syntax): boolean {
+  const literal = literalOf(node)
+  return (
+    literal === null ||
+    literal === '' ||
+    literal === 0 ||
+    (node.type === 'ObjectLiteral' && (node.value as Map<unknown, unknown>).size === 0)
+  )
+}
+
+/** What `… | length` is of, or the number of records itself. */
+function sizeNode(node: Syntax): Place | undefined {
+  if (node.type === 'Identifier' && node.value === 'last_page_size') return { root: 'last_page_size', keys: [] }
+  const filter = node.filter as Syntax | undefined
+  if (node.type !== 'FilterExpression' || !/^(length|count)$/.test(String(filter?.value))) return undefined
+  const keys: Key[] = []
+  for (let at = node.operand as Syntax; ; ) {
+    if (at.type === 'Identifier') return { root: String(at.value), keys }
+    const callee = at.callee as Syntax | undefined
+    const first =
+      at.type === 'CallExpression' && callee?.type === 'MemberExpression' ? (at.args as Syntax[])[0] : undefined
+    const key = first ?? (at.type === 'MemberExpression' ? (at.property as Syntax) : undefined)
+    if (key === undefined) return undefined
+    keys.unshift(key.value as Key)
+    at = (first === undefined ? at.object : callee?.object) as Syntax
+  }
+}
+
+function literalOf(node: Syntax): string | number | boolean | null | undefined {
+  if (/Literal$/.test(node.type)) return typeof node.value === 'object' ? undefined : (node.value as string | number)
+  const word = node.type === 'Identifier' ? String(node.value).toLowerCase() : ''
+  if (word === 'none') return null
+  return word === 'true' || word === 'false' ? word === 'true' : undefined
+}

@@ -1,0 +1,284 @@
+import type { ImportNote } from '../imported.js'
+import { type Names, type Root, SettingInside, templateValue, Unsayable, type Value } from './jinja.js'
+import { type Part, partOf } from './manifestParts.js'
+import type { Settings } from './settings.js'
+
+export type Key = string | number
+
+/** What a key of a slice is: a field of the parent's record, or one value. */
+export type SliceField = { readonly parent: Resource; readonly field: string } | { readonly value: Value }
+
+/** One way to ask for a stream: the lists of one parent, or of one value. */
+export interface Slice {
+  /** Ends the name of its resource, where a stream has several. */
+  readonly suffix: string
+  readonly fields: ReadonlyMap<string, SliceField>
+  readonly extra: ReadonlyMap<string, SliceField>
+  /** The slice of the parent, for `parent_slice`. */
+  readonly above?: Slice | undefined
+}
+
+export const NO_SLICE: Slice = { suffix: '', fields: new Map(), extra: new Map() }
+
+/** A resource that is being made. */
+export interface Resource {
+  readonly name: string
+  readonly slice: Slice
+  readonly include: Set<string>
+  readonly body: Record<string, unknown>
+  /** Why a run needs somebody's decision before. */
+  readonly stops: string[]
+}
+
+/** What is said about one stream, and what its expressions mean. */
+export class Scene implements Names {
+  slice: Slice = NO_SLICE
+  /** Fields of the parent's record that the records get. */
+  readonly include = new Set<string>()
+  readonly notes: ImportNote[] = []
+  /** Forms in which moments of the window are asked for. */
+  readonly formats = new Set<string>()
+  asksEnd = false
+  /** Whether the stream has a window of time. */
+  hasWindow = false
+  parameters: Part = {}
+
+  readonly settings: Settings
+  readonly resource: string
+  readonly path: string
+
+  constructor(settings: Settings, resource: string, path: string) {
+    this.settings = settings
+    this.resource = resource
+    this.path = path
+  }
+
+  get stops(): string[] {
+    return this.notes.filter(note => note.stopsRun).map(({ text }) => text)
+  }
+
+  of(part: Part | undefined): this {
+    this.parameters = partOf(part?.$parameters) ?? {}
+    return this
+  }
+
+  option(keys: readonly string[], isNeeded: boolean): Value | undefined {
+    return this.settings.option(keys, isNeeded)
+  }
+
+  assume(text: string, target?: string): void {
+    this.note('assumed', text, target)
+  }
+
+  /** Something that the document does not say, but without which a run is right. */
+  open(text: string, target?: string): void {
+    this.note('open', text, target)
+  }
+
+  /** Something without which a run would be wrong or impossible. */
+  stop(text: string, target?: string): void {
+    this.note('open', text, target, true)
+  }
+
+  private note(kind: ImportNote['kind'], text: string, target?: string, stopsRun?: boolean): void {
+    if (this.notes.some(note => note.text === text)) return
+    this.notes.push({
+      kind,
+      text,
+      resource: this.resource,
+      place: { path: this.path },
+      ...(target !== undefined && { target: `source.resources[${JSON.stringify(this.resource)}].${target}` }),
+      ...(stopsRun === true && { stopsRun }),
+    })
+  }
+
+  /** The value of an expression, or undefined after a note that it cannot be said. */
+  value(text: unknown, what: string, stops = true): Value | undefined {
+    try {
+      return templateValue(text, this)
+    } catch (error) {
+      if (!(error instanceof Unsayable)) throw error
+      this.unsaid(what, text, error, stops)
+      return undefined
+    }
+  }
+
+  unsaid(what: string, text: unknown, error: Error, stops = true): void {
+    const shown =
+      typeof text === 'string' ? text.replace(/\s+/g, ' ').trim().slice(0, 200) : JSON.stringify(text)?.slice(0, 200)
+    this[stops ? 'stop' : 'open'](`${what}: ${error.message}, in \`${shown}\``)
+  }
+
+  /** As text of a document, with references and placeholders. Undefined for nothing. Throws Unsayable. */
+  text(value: Value, isSigned = false): string | undefined {
+    switch (value.kind) {
+      case 'known':
+        if (value.value == null) return undefined
+        if (typeof value.value === 'object') return escaped(listText(value.value, this.settings, isSigned))
+        return escaped(pythonText(value.value))
+      case 'setting':
+        return this.settings.reference(value, isSigned)
+      case 'joined':
+        return value.parts.map(part => this.text(part, isSigned) ?? 'None').join('')
+      case 'time':
+        return this.moment(value.of, value.format)
+      case 'path':
+        return this.place(value.root, value.keys)
+    }
+  }
+
+  /** As a value of a JSON body: numbers and flags stay what they are. Throws Unsayable. */
+  json(value: Value): unknown {
+    if (value.kind !== 'known') return this.text(value)
+    return jsonOf(value.value, this.settings)
+  }
+
+  private moment(of: Value, format: string | undefined): string {
+    if (of.kind === 'path' && of.root === 'interval') {
+      const named = format === undefined ? undefined : formatOf(format)
+      if (named !== undefined) this.formats.add(named)
+      return this.place('interval', of.keys)
+    }
+    if (of.kind === 'setting' && format !== 'duration') {
+      const reference = this.settings.reference(of, false)
+      if (format !== undefined) this.assume(`${reference} is written as ${format}`)
+      return reference
+    }
+    if (of.kind === 'path' && of.root === 'now' && this.hasWindow && of.keys.length === 0) {
+      if (format !== undefined) this.formats.add(formatOf(format))
+      return this.place('interval', ['end_time'])
+    }
+    throw new Unsayable('a moment that is known during the run only')
+  }
+
+  private place(root: Root, keys: readonly Key[]): string {
+    if (root === 'interval') {
+      const [key] = keys
+      if (keys.length !== 1 || !this.hasWindow) throw new Unsayable('the window of time of a stream that has none')
+      if (key === 'end_time') this.asksEnd = true
+      return key === 'end_time' ? '{incremental.end_value}' : '{incremental.start_value}'
+    }
+    if (root === 'now') return this.moment({ kind: 'path', root, keys }, undefined)
+    if (root === 'partition' || root === 'extra') {
+      const { field, rest } = this.sliceField(root, keys)
+      if ('value' in field) {
+        if (rest.length > 0) throw new Unsayable('a part of a value of the slice')
+        return this.text(field.value) ?? ''
+      }
+      return `{resources.${field.parent.name}.${jsonPath([field.field, ...rest], true)}}`
+    }
+    throw new Unsayable(`\`${ROOT_NAMES[root] ?? root}\` in a request`)
+  }
+
+  /** The field of a slice that keys lead to. */
+  sliceField(root: Root, keys: readonly Key[]): { readonly field: SliceField; readonly rest: readonly Key[] } {
+    let slice: Slice = this.slice
+    const climbed: Resource[] = []
+    let rest = keys
+    while (rest[0] === 'parent_slice') {
+      const direct = slice.fields.get('parent_slice')
+      if (direct !== undefined) break
+      const [first] = [...slice.fields.values()].filter(field => 'parent' in field)
+      if (slice.above === undefined || first === undefined || !('parent' in first))
+        throw new Unsayable('a slice above all')
+      climbed.push(first.parent)
+      slice = slice.above
+      rest = rest.slice(1)
+    }
+    const [key, ...deeper] = rest
+    const fields = root === 'extra' ? slice.extra : slice.fields
+    const found = fields.get(String(key)) ?? slice.extra.get(String(key))
+    if (found === undefined) throw new Unsayable(`the slice has no \`${keys.join('.')}\``)
+    // Each generation hands the value to the next one.
+    let field = found
+    for (const child of climbed.toReversed()) {
+      if ('value' in field) break
+      field = { parent: child, field: included(child.include, field) }
+    }
+    return { field, rest: deeper }
+  }
+
+  /** An expression in CEL for a value of the slice, which the records then carry. */
+  sliceValue(root: Root, keys: readonly Key[]): string {
+    if (root === 'interval' || root === 'state') throw new Unsayable('the window of time in an expression')
+    const { field, rest } = this.sliceField(root, keys)
+    if ('value' in field) {
+      if (field.value.kind !== 'known' || rest.length > 0) throw new Unsayable('an option of the user in an expression')
+      return JSON.stringify(field.value.value)
+    }
+    const member = included(this.include, field)
+    return `record[${JSON.stringify(member)}]${rest.map(key => `[?${JSON.stringify(key)}]`).join('')}${rest.length > 0 ? '.orValue(null)' : ''}`
+  }
+}
+
+/** The name of the member that a field of the parent has in a child that includes it. */
+function included(include: Set<string>, { parent, field }: Extract<SliceField, { parent: Resource }>): string {
+  if (!/^[^.[\]]+$/.test(field))
+    throw new Unsayable(`the field \`${field}\`, which lies deeper in the record of the parent`)
+  include.add(field)
+  return `_${parent.name}_${field}`
+}
+
+const ROOT_NAMES: Partial<Record<Root, string>> = {
+  token: 'next_page_token',
+  state: 'stream_state',
+  partition: 'stream_partition',
+}
+
+/** Literal text in which neither placeholders nor references are meant. */
+export function escaped(text: string): string {
+  return text.replace(/[{}]/g, brace => brace + brace).replace(/\$\{\{/g, '$$${{')
+}
+
+function pythonText(value: unknown): string {
+  if (value === true) return 'True'
+  if (value === false) return 'False'
+  return String(value)
+}
+
+function listText(value: unknown, settings: Settings, isSigned: boolean): string {
+  if (Array.isArray(value) && value.length === 1 && value[0] instanceof SettingInside) {
+    return settings.reference(value[0].setting, isSigned)
+  }
+  throw new Unsayable('a list in a text')
+}
+
+function jsonOf(value: unknown, settings: Settings): unknown {
+  if (value instanceof SettingInside) return settings.reference(value.setting, false)
+  if (typeof value === 'string') return escaped(value)
+  if (Array.isArray(value)) return value.map(item => jsonOf(item, settings))
+  if (typeof value !== 'object' || value === null) return value ?? null
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, jsonOf(item, settings)]))
+}
+
+/** A JSONPath of these keys. In a placeholder, no brace may stand alone. */
+export function jsonPath(keys: readonly Key[], inPlaceholder = false): string {
+  let path = ''
+  for (const key of keys) {
+    if (typeof key === 'number') path += `[${key}]`
+    else if (key === '*') path += path === '' ? '*' : '.*'
+    else if (/^[A-Za-z_][\w-]*$/.test(key)) path += path === '' ? key : `.${key}`
+    else {
+      if (inPlaceholder && /[{}'"]/.test(key)) throw new Unsayable(`a key such as ${JSON.stringify(key)}`)
+      path += `['${key.replace(/[\\']/g, '\\$&')}']`
+    }
+  }
+  return path === '' ? '$' : path
+}
+
+/** A form of times, as the document names it. */
+export function formatOf(format: string): string {
+  const named = NAMED_FORMATS[format]
+  if (named !== undefined) return named
+  return format.replaceAll('%_ms', '%f').replaceAll('+0000', '%z').replaceAll('+00:00', '%z')
+}
+
+const NAMED_FORMATS: Readonly<Record<string, string>> = {
+  '%s': 'epoch_seconds',
+  '%ms': 'epoch_ms',
+  '%epoch_microseconds': 'epoch_us',
+  '%s_as_float': 'epoch_seconds',
+  '%Y-%m-%dT%H:%M:%SZ': 'iso8601',
+  '%Y-%m-%dT%H:%M:%S.%_msZ': 'iso8601',
+  '%Y-%m-%dT%H:%M:%S.%fZ': 'iso8601',
+}

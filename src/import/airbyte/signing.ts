@@ -1,0 +1,178 @@
+import { Unsayable, type Value } from './jinja.js'
+import { type Part, partOf, textOf, typeOf } from './manifestParts.js'
+import { requestPlace } from './paging.js'
+import { jsonPath, type Scene } from './rendering.js'
+
+/** The `auth` of a document, null for none, or undefined after a note. */
+export function signingOf(given: unknown, scene: Scene): Readonly<Record<string, unknown>> | null | undefined {
+  const part = partOf(given)
+  if (part === undefined) return null
+  scene.of(part)
+  try {
+    return signed(part, scene)
+  } catch (error) {
+    if (!(error instanceof Unsayable)) throw error
+    scene.unsaid('the authentication', typeOf(part), error)
+    return undefined
+  }
+}
+
+function signed(part: Part, scene: Scene): Readonly<Record<string, unknown>> | null | undefined {
+  const at = (key: string): string | undefined => credential(part[key], scene)
+  switch (typeOf(part)) {
+    case 'NoAuth':
+      return null
+    case 'BearerAuthenticator':
+      return { type: 'bearer', token: at('api_token') }
+    case 'BasicHttpAuthenticator':
+      return { type: 'http_basic', username: at('username') ?? '', password: at('password') ?? '' }
+    case 'ApiKeyAuthenticator':
+      return apiKey(part, scene)
+    case 'OAuthAuthenticator':
+      return oauth(part, scene)
+    case 'SelectiveAuthenticator':
+      return selected(part, scene)
+    case 'SessionTokenAuthenticator':
+      return login(part, scene)
+    case 'LegacySessionTokenAuthenticator':
+      return {
+        type: 'login',
+        path: `${at('api_url') ?? ''}/${at('login_url') ?? ''}`.replace(/([^:])\/+/g, '$1/'),
+        json: { username: at('username') ?? '', password: at('password') ?? '' },
+        token_path: at('session_token_response_key'),
+        location: 'header',
+        name: at('header'),
+      }
+    default:
+      scene.stop(`the authentication ${textOf(part.class_name) ?? typeOf(part)} is none that a document has`)
+      return undefined
+  }
+}
+
+/** The text of a credential. It may hold secrets. */
+function credential(given: unknown, scene: Scene): string | undefined {
+  if (given === undefined || given === null) return undefined
+  const value = scene.value(given, 'a credential')
+  if (value === undefined) throw new Unsayable('a credential that cannot be said')
+  return unbraced(scene.text(value, true))
+}
+
+/** Texts of `auth` have no placeholders, so that their braces are no pairs. */
+function unbraced(text: string | undefined): string | undefined {
+  return text?.replace(/\{\{/g, '{').replace(/\}\}/g, '}')
+}
+
+function apiKey(part: Part, scene: Scene): Readonly<Record<string, unknown>> | undefined {
+  const token = credential(part.api_token, scene) ?? ''
+  const place = requestPlace(partOf(part.inject_into), scene)
+  const name = place?.name ?? credential(part.header, scene) ?? ''
+  scene.of(part)
+  if (place !== undefined && place.into !== 'header' && place.into !== 'request_parameter') {
+    scene.stop('the key goes into the body, where a document has no secrets')
+    return undefined
+  }
+  if (name === '') throw new Unsayable('a key without the name of its header')
+  return { type: 'api_key', name, api_key: token, location: place?.into === 'request_parameter' ? 'query' : 'header' }
+}
+
+function oauth(part: Part, scene: Scene): Readonly<Record<string, unknown>> {
+  const at = (key: string): string | undefined => credential(part[key], scene)
+  const grant = at('grant_type') ?? 'refresh_token'
+  const body = Object.fromEntries(
+    Object.entries(partOf(part.refresh_request_body) ?? {}).map(([key, value]) => [
+      key,
+      credential(value, scene) ?? '',
+    ]),
+  )
+  const headers = Object.keys(partOf(part.refresh_request_headers) ?? {})
+  const isBasic = headers.some(name => name.toLowerCase() === 'authorization')
+  const scopes = Array.isArray(part.scopes) ? part.scopes.map(scope => credential(scope, scene) ?? '').join(' ') : ''
+  if (grant === 'refresh_token' && part.refresh_token === undefined && part.access_token_value !== undefined) {
+    return { type: 'bearer', token: at('access_token_value') }
+  }
+  if (part.token_refresh_endpoint === undefined) {
+    return { type: 'bearer', token: at('access_token_value') ?? '${secrets.access_token}' }
+  }
+  const common = {
+    access_token_url: at('token_refresh_endpoint'),
+    client_id: at('client_id'),
+    client_secret: at('client_secret'),
+    ...(isBasic && { client_auth: 'basic' }),
+    ...(scopes !== '' && { scope: scopes }),
+    ...(Object.keys(body).length > 0 && { access_token_request_data: body }),
+  }
+  if (textOf(part.access_token_name) !== undefined && part.access_token_name !== 'access_token') {
+    scene.open(
+      `the token is in the member ${String(part.access_token_name)} of the answer; Sluice looks for access_token`,
+    )
+  }
+  if (grant === 'client_credentials') return { type: 'oauth2_client_credentials', ...common }
+  if (grant === 'password') {
+    const { scope: _scope, access_token_request_data: more, ...rest } = common
+    return {
+      type: 'oauth2_client_credentials',
+      ...rest,
+      access_token_request_data: { ...more, grant_type: 'password' },
+    }
+  }
+  if (grant !== 'refresh_token')
+    return { type: 'oauth2_client_credentials', ...common, access_token_request_data: { ...body, grant_type: grant } }
+  return { type: 'oauth2_refresh_token', ...common, refresh_token: at('refresh_token') }
+}
+
+/** The way that the settings choose. */
+function selected(part: Part, scene: Scene): Readonly<Record<string, unknown>> | null | undefined {
+  const path = (Array.isArray(part.authenticator_selection_path) ? part.authenticator_selection_path : []).map(String)
+  const ways = partOf(part.authenticators) ?? {}
+  const found: Value | undefined = scene.option(path, false)
+  const key = found?.kind === 'known' ? String(found.value) : undefined
+  const names = Object.keys(ways)
+  const chosen =
+    key !== undefined && names.includes(key)
+      ? key
+      : (names.find(name => typeOf(partOf(ways[name])) !== 'OAuthAuthenticator') ?? names[0])
+  if (chosen === undefined) throw new Unsayable('no way to sign in')
+  const others = names.filter(name => name !== chosen)
+  if (others.length > 0) scene.assume(`of the ways to sign in ${chosen} is taken; others are ${others.join(', ')}`)
+  return signingOf(ways[chosen], scene)
+}
+
+function login(part: Part, scene: Scene): Readonly<Record<string, unknown>> | undefined {
+  const requester = partOf(part.login_requester) ?? {}
+  const use = partOf(part.request_authentication) ?? {}
+  const text = (value: unknown): string | undefined => credential(value, scene)
+  const map = (value: unknown): Record<string, string> | undefined => {
+    const members = Object.entries(partOf(value) ?? {})
+    return members.length === 0 ? undefined : Object.fromEntries(members.map(([key, item]) => [key, text(item) ?? '']))
+  }
+  scene.of(requester)
+  const auth = partOf(requester.authenticator)
+  if (auth !== undefined && typeOf(auth) !== 'NoAuth') {
+    scene.stop('the login is signed itself, which a document does not have')
+    return undefined
+  }
+  const path = [text(requester.url_base), text(requester.path)]
+    .filter(Boolean)
+    .join('/')
+    .replace(/([^:])\/\/+/g, '$1/')
+  const keys = (Array.isArray(part.session_token_path) ? part.session_token_path : []).map(String)
+  const place = requestPlace(partOf(use.inject_into), scene)
+  const body = { json: map(requester.request_body_json), data: map(requester.request_body_data) }
+  return {
+    type: 'login',
+    path: path === '' ? text(requester.url) : path,
+    ...(requester.http_method !== undefined && { method: String(requester.http_method).toUpperCase() }),
+    ...defined({ ...body, params: map(requester.request_parameters), headers: map(requester.request_headers) }),
+    token_path: jsonPath(keys),
+    ...(typeOf(use) === 'ApiKey' && place !== undefined
+      ? { location: place.into === 'request_parameter' ? 'query' : 'header', name: place.name }
+      : { location: 'bearer' }),
+    ...(textOf(use.api_token) !== undefined && {
+      template: String(use.api_token).replace(/\{\{\s*session_token\s*\}\}/g, '{token}'),
+    }),
+  }
+}
+
+function defined<T extends object>(object: T): Partial<T> {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as Partial<T>
+}

@@ -1,0 +1,285 @@
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { importPipeline } from '../../src/import/importPipeline.js'
+import { loadPipelineFile } from '../../src/index.js'
+
+const closing: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close()
+})
+
+async function imported(manifest: string) {
+  const { pipelines, leftOut } = await importPipeline({ kind: 'airbyte', text: manifest, file: 'manifest.yaml' })
+  const [pipeline] = pipelines
+  const document = (pipeline === undefined ? {} : parse(pipeline.text)) as {
+    source: {
+      client: Record<string, unknown>
+      resources: (Record<string, unknown> & { endpoint: Record<string, unknown> })[]
+    }
+  }
+  const stops = (pipeline?.notes ?? []).filter(({ stopsRun }) => stopsRun).map(({ text }) => text)
+  return {
+    ...document.source,
+    text: pipeline?.text ?? '',
+    notes: pipeline?.notes ?? [],
+    secrets: pipeline?.secrets ?? [],
+    leftOut,
+    stops,
+  }
+}
+
+/** A manifest of one stream, whose parts are given as JSON, which YAML includes. */
+function manifest({ retriever = {}, requester = {}, stream = {}, spec = {} }: Record<string, object>): string {
+  return JSON.stringify({
+    version: '6.0.0',
+    type: 'DeclarativeSource',
+    check: { type: 'CheckStream', stream_names: ['orders'] },
+    streams: [
+      {
+        type: 'DeclarativeStream',
+        name: 'orders',
+        retriever: {
+          type: 'SimpleRetriever',
+          requester: { type: 'HttpRequester', url_base: 'https://api.example.com/v1', path: 'orders', ...requester },
+          record_selector: { type: 'RecordSelector', extractor: { type: 'DpathExtractor', field_path: ['data'] } },
+          ...retriever,
+        },
+        ...stream,
+      },
+    ],
+    spec: { type: 'Spec', connection_specification: { type: 'object', ...spec } },
+  })
+}
+
+function cursor(
+  cursor_value: string,
+  more: object = {},
+  inject: object = { type: 'RequestOption', inject_into: 'request_parameter', field_name: 'after' },
+) {
+  return {
+    paginator: {
+      type: 'DefaultPaginator',
+      page_token_option: inject,
+      pagination_strategy: { type: 'CursorPagination', cursor_value, ...more },
+    },
+  }
+}
+
+const link = { type: 'RequestPath' }
+
+test.each<[what: string, retriever: object, paginator: unknown]>([
+  ['nothing', {}, 'single_page'],
+  [
+    'pages',
+    {
+      paginator: {
+        type: 'DefaultPaginator',
+        page_token_option: { type: 'RequestOption', inject_into: 'request_parameter', field_name: 'page' },
+        pagination_strategy: { type: 'PageIncrement', start_from_page: 1, page_size: 50 },
+      },
+    },
+    { type: 'page_number', base_page: 1, page_param: 'page', total_path: null },
+  ],
+  [
+    'offsets',
+    {
+      paginator: {
+        type: 'DefaultPaginator',
+        page_size_option: { type: 'RequestOption', inject_into: 'request_parameter', field_name: 'size' },
+        page_token_option: { type: 'RequestOption', inject_into: 'request_parameter', field_name: 'skip' },
+        pagination_strategy: { type: 'OffsetIncrement', page_size: 50 },
+      },
+    },
+    { type: 'offset', limit: 50, offset_param: 'skip', limit_param: 'size', total_path: null },
+  ],
+  [
+    'a cursor that may be missing',
+    cursor("{{ response.get('next', {}).get('cursor', {}) }}", {
+      stop_condition: "{{ not response.get('next', {}).get('cursor', {}) }}",
+    }),
+    { type: 'cursor', cursor_path: 'next.cursor', cursor_param: 'after', stop_when_missing: true },
+  ],
+  [
+    'a flag',
+    cursor('{{ response.cursor }}', { stop_condition: '{{ response.has_more is false }}' }),
+    {
+      type: 'cursor',
+      cursor_path: 'cursor',
+      cursor_param: 'after',
+      stop_when_missing: true,
+      has_more_path: 'has_more',
+    },
+  ],
+  [
+    'a flag of the end',
+    cursor('{{ response.cursor }}', { stop_condition: '{{ response.last == true }}' }),
+    { type: 'cursor', cursor_path: 'cursor', cursor_param: 'after', stop_when_missing: true, done_path: 'last' },
+  ],
+  [
+    'a link',
+    cursor('{{ response["@odata.nextLink"] }}', { stop_condition: "{{ '@odata.nextLink' not in response }}" }, link),
+    { type: 'json_link', next_url_path: "['@odata.nextLink']", stop_when_missing: true },
+  ],
+  [
+    'a link in a header',
+    cursor("{{ headers['link']['next']['url'] }}", { stop_condition: "{{ 'next' not in headers['link'] }}" }, link),
+    { type: 'header_link', stop_when_missing: true },
+  ],
+  [
+    'the last record, with a flag',
+    cursor("{{ last_record['id'] }}", { stop_condition: '{{ not response.has_more }}' }),
+    { type: 'cursor', cursor_path: 'data[-1].id', cursor_param: 'after', has_more_path: 'has_more' },
+  ],
+  [
+    'the last record',
+    cursor("{{ last_record['id'] }}", { stop_condition: '{{ last_page_size == 0 }}' }),
+    { type: 'keyset', field: 'id', param: 'after', limit: 0, stop_after_empty_page: true },
+  ],
+])('an end of a list becomes the same end: %s', async (_what, retriever, paginator) => {
+  const { resources, stops } = await imported(manifest({ retriever }))
+  expect(stops).toEqual([])
+  expect(resources[0]?.endpoint.paginator).toEqual(paginator)
+})
+
+test('a condition that the document cannot say is open, and never guessed', async () => {
+  const retriever = cursor("{{ last_record['id'] }}", { stop_condition: '{{ response.a * 2 > 7 }}' })
+  const { stops } = await imported(manifest({ retriever }))
+  expect(stops).toEqual([expect.stringContaining('response.a * 2 > 7')])
+})
+
+test('options become references, secrets stay secrets, and defaults are said', async () => {
+  const { client, resources, secrets, text } = await imported(
+    manifest({
+      requester: {
+        url_base: "https://{{ config['domain'] }}.example.com",
+        authenticator: { type: 'BearerAuthenticator', api_token: "{{ config['api_key'] }}" },
+        request_parameters: {
+          state: "{{ config.get('state', 'all') }}",
+          size: '{{ config.size }}',
+          none: "{{ config.get('nothing') }}",
+        },
+      },
+      spec: {
+        required: ['domain', 'api_key'],
+        properties: {
+          domain: { type: 'string' },
+          api_key: { type: 'string', airbyte_secret: true },
+          size: { type: 'integer', default: 20 },
+          state: { type: 'string' },
+        },
+      },
+    }),
+  )
+  expect(client).toEqual({
+    base_url: 'https://${env.DOMAIN}.example.com/',
+    auth: { type: 'bearer', token: '${secrets.api_key}' },
+  })
+  expect(resources[0]?.endpoint.params).toEqual({ state: 'all', size: '20' })
+  expect(secrets.map(({ name }) => name)).toEqual(['api_key'])
+  expect(text).toContain('name: orders')
+})
+
+test.each([
+  [
+    'a reference that leads to itself',
+    'definitions: { a: { $ref: "#/definitions/b" }, b: { $ref: "#/definitions/a" } }\nstreams: [{ $ref: "#/definitions/a" }]',
+    /leads to itself/,
+  ],
+  ['a reference to another file', 'streams: [{ $ref: "other.yaml#/a" }]', /only places of the manifest/],
+  ['a reference to nothing', 'streams: ["#/definitions/a"]', /is not there/],
+  ['no manifest', 'name: x', /no manifest of Airbyte/],
+  [
+    'references that multiply',
+    `definitions:\n${Array.from({ length: 30 }, (_, index) => `  a${index}: { x: "#/definitions/a${index + 1}", y: "#/definitions/a${index + 1}" }`).join('\n')}\n  a30: end\nstreams: [{ $ref: "#/definitions/a0" }]`,
+    /multiply/,
+  ],
+])('refuses %s', async (_what, text, message) => {
+  await expect(imported(text)).rejects.toThrow(message)
+})
+
+test('a manifest becomes a pipeline that loads parents, children and what is new', async () => {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '', 'http://x')
+    asked.push(`${url.pathname}${url.search}`)
+    const page = Number(url.searchParams.get('page') ?? 1)
+    const shops = [[{ id: 1 }, { id: 2 }], [{ id: 3 }], []]
+    const child = /^\/shops\/(\d)\/orders$/.exec(url.pathname)?.[1]
+    const body =
+      child === undefined
+        ? { data: shops[page - 1] }
+        : { orders: [{ no: Number(child) * 10, at: '2024-05-01T00:00:00Z', raw: 1 }] }
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(body))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  closing.push(() => new Promise(resolve => server.close(() => resolve())))
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const text = `
+version: 6.0.0
+type: DeclarativeSource
+definitions:
+  requester: { type: HttpRequester, url_base: "${origin}", http_method: GET }
+  shops:
+    type: DeclarativeStream
+    name: shops
+    primary_key: id
+    retriever:
+      type: SimpleRetriever
+      requester: { $ref: "#/definitions/requester", path: shops }
+      record_selector: { type: RecordSelector, extractor: { type: DpathExtractor, field_path: [data] } }
+      paginator:
+        type: DefaultPaginator
+        page_token_option: { type: RequestOption, inject_into: request_parameter, field_name: page }
+        pagination_strategy: { type: PageIncrement, start_from_page: 1, page_size: 2 }
+streams:
+  - "#/definitions/shops"
+  - type: DeclarativeStream
+    name: orders
+    primary_key: [no]
+    retriever:
+      type: SimpleRetriever
+      requester: { $ref: "#/definitions/requester", path: "/shops/{{ stream_partition.shop }}/orders" }
+      record_selector:
+        type: RecordSelector
+        extractor: { type: DpathExtractor, field_path: [orders] }
+        record_filter: { type: RecordFilter, condition: "{{ record.no > 10 }}" }
+      partition_router:
+        type: SubstreamPartitionRouter
+        parent_stream_configs:
+          - { type: ParentStreamConfig, stream: "#/definitions/shops", parent_key: id, partition_field: shop }
+    incremental_sync:
+      type: DatetimeBasedCursor
+      cursor_field: at
+      datetime_format: "%Y-%m-%dT%H:%M:%SZ"
+      start_datetime: "2024-01-01T00:00:00Z"
+      start_time_option: { type: RequestOption, inject_into: request_parameter, field_name: since }
+    transformations:
+      - { type: AddFields, fields: [{ path: [shop_id], value: "{{ stream_partition['shop'] }}" }] }
+      - { type: RemoveFields, field_pointers: [[raw]] }
+`
+  const result = await importPipeline({ kind: 'airbyte', text, file: 'manifest.yaml' })
+  const [made] = result.pipelines
+  expect(result.leftOut).toEqual([])
+  const folder = await mkdtemp(join(tmpdir(), 'airbyte-'))
+  const file = join(folder, 'shops.yaml')
+  await writeFile(
+    file,
+    made?.text.replace(/^destination: .*$/m, `destination: duckdb:${join(folder, 'x.duckdb')}`) ?? '',
+  )
+  const { pipelines } = await loadPipelineFile(file)
+  const [pipeline] = pipelines
+  await pipeline?.run()
+  const lists = asked.filter(path => path.includes('orders')).sort()
+  expect(lists).toEqual([1, 2, 3].map(id => `/shops/${id}/orders?since=2024-01-01T00%3A00%3A00Z`))
+  const rows = await pipeline?.dataset().query('select no, shop_id from orders order by no')
+  expect(rows).toEqual([
+    { no: 20n, shop_id: 2n },
+    { no: 30n, shop_id: 3n },
+  ])
+})
