@@ -97,3 +97,35 @@ test('every read stops when its signal is aborted', async () => {
   ).rejects.toBe(reason)
   expect(read).toHaveLength(1)
 })
+
+test('a statement that is stopped in the middle of its rows never looks finished', async () => {
+  const dataset = await loaded()
+  const reason = new Error('enough')
+  const control = new AbortController()
+  let batches = 0
+  await expect(
+    (async () => {
+      const sql = 'SELECT a.range AS n FROM range(100000000000) AS a'
+      for await (const _ of dataset.query(sql, [], { signal: control.signal }).batches(2048)) {
+        batches += 1
+        if (batches === 3) control.abort(reason)
+      }
+    })(),
+  ).rejects.toBe(reason)
+  expect(await dataset.table('shops').count()).toBe(3)
+})
+
+test.each([
+  [
+    'a value',
+    "CAST(CASE WHEN range = 300000 THEN 'x' ELSE range::TEXT END AS INT)",
+    /Could not convert string 'x' to INT32/,
+  ],
+  ['a function', "CASE WHEN range = 300000 THEN error('no ' || ?) ELSE range END", /no way/],
+])('a statement that fails in the middle of its rows is an error: %s', async (_, expression, message) => {
+  const dataset = await loaded()
+  const sql = `SELECT ${expression} AS v FROM range(1000000)`
+  const rows = async () => await dataset.query(sql, sql.includes('?') ? ['way'] : [])
+  await expect(rows()).rejects.toThrow(message)
+  await expect(rows()).rejects.not.toThrow('EXPLAIN')
+})

@@ -4,6 +4,7 @@ import type { DatasetRow, DatasetValue, ReadQuery } from '../../model/destinatio
 import { SchemaError } from '../../model/errors.js'
 import { type SelectStatement, selectStatement } from '../sql/selectStatement.js'
 import { duckdbDialect } from './duckdbDialect.js'
+import { refuseCut } from './duckdbQuery.js'
 import { duckdbSession } from './duckdbSession.js'
 
 export const DEFAULT_BATCH_ROWS = 2048
@@ -21,6 +22,7 @@ export async function* readRows(
   const converters = statement.columns.map(({ type }) => converterOf(type))
   const batchRows = query.batchRows ?? DEFAULT_BATCH_ROWS
   let batch: DatasetRow[] = []
+  await connection.run('BEGIN TRANSACTION READ ONLY')
   const result = await connection.stream(statement.sql, [...statement.values])
   for await (const rows of result.yieldRows()) {
     for (const row of rows) {
@@ -30,6 +32,7 @@ export async function* readRows(
       batch = []
     }
   }
+  await refuseCut(connection, statement.sql, statement.values)
   if (batch.length > 0) yield batch
 }
 
