@@ -88,9 +88,18 @@ function withClient(
   readonly resources: readonly unknown[]
   readonly taken: readonly ImportNote[]
 } {
-  const bodies = made.map(
-    ({ body, include }): Body => (include.size === 0 ? body : { ...body, include_from_parent: [...include] }),
-  )
+  const asked = JSON.stringify(made.map(({ body }) => body))
+  const bodies = made.map(({ body: { drop, ...rest }, include }): Body => {
+    // What children take from a record stays in it.
+    const kept = ((drop ?? []) as readonly string[]).filter(
+      field => !asked.includes(`{resources.${String(rest.name)}.${field}`),
+    )
+    return {
+      ...rest,
+      ...(kept.length > 0 && { drop: kept }),
+      ...(include.size > 0 && { include_from_parent: [...include] }),
+    }
+  })
   const base =
     mostFrequent(bodies.flatMap(({ endpoint }) => (endpoint === undefined ? [] : [baseOf(endpoint.path)]))) ?? ''
   const auth = JSON.parse(

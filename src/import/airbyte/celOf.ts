@@ -188,6 +188,8 @@ class Compiler {
       const above = this.chain(node.object as Syntax)
       if (above === undefined) return undefined
       const property = node.property as Syntax
+      const named = node.computed === true && property.type === 'MemberExpression' ? this.option(property) : undefined
+      if (named?.startsWith('"')) return { root: above.root, keys: [...above.keys, JSON.parse(named) as string] }
       if (node.computed === true && !/^(String|Integer)Literal$/.test(property.type)) {
         throw new Unsayable('a key that is known during the run only')
       }

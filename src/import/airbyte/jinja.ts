@@ -287,6 +287,9 @@ function call(node: Syntax, scope: Scope): Raw {
       format: format ?? (method === 'timestamp' ? '%s' : undefined),
     }
   }
+  // A setting is written as the API wants it.
+  if (on.kind === 'setting' && /^[rl]?strip$/.test(method)) return on
+  if (on.kind === 'time' && on.format === '%s' && method === 'split') return on
   if (on.kind !== 'known' || typeof on.value !== 'string') throw new Unsayable(`the method \`${method}\``)
   const text = on.value
   const values = given.map(item => plain(evaluate(item, scope)))
@@ -337,6 +340,7 @@ function macro(name: string, given: readonly Syntax[], named: Arguments['named']
       given.map(item => evaluate(item, scope)),
       scope.names,
     )
+  if (name === 'sanitize_url' && first !== undefined) return evaluate(first, scope)
   throw new Unsayable(`the function \`${name}\``)
 }
 
@@ -390,7 +394,7 @@ function filtered(node: Syntax, scope: Scope): Value {
 
 /** Whether a value counts as true in Python. An option of the user is set. */
 function truth(value: Value): boolean {
-  if (value.kind === 'setting') return true
+  if (value.kind === 'setting' || isMoment(value)) return true
   if (value.kind !== 'known') throw new Unsayable('a condition on what is known during the run only')
   const { value: held } = value
   if (Array.isArray(held)) return held.length > 0

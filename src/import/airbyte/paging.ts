@@ -423,7 +423,7 @@ class Cursor {
         return place
       return undefined
     }
-    if (node.type === 'FilterExpression' && (node.filter as Syntax).value === 'string')
+    if (node.type === 'FilterExpression' && /^(string|tojson|int|trim)$/.test(filterName(node)))
       return this.place(node.operand as Syntax)
     return undefined
   }
@@ -490,6 +490,11 @@ function unwrapped(node: Syntax): Syntax {
   return node.type === 'FilterExpression' && (node.filter as Syntax).value === 'int'
     ? unwrapped(node.operand as Syntax)
     : node
+}
+
+function filterName(node: Syntax): string {
+  const filter = node.filter as Syntax
+  return String((filter.type === 'CallExpression' ? (filter.callee as Syntax) : filter).value)
 }
 
 function isEmptyNode(node: Syntax): boolean {

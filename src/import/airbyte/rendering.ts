@@ -158,6 +158,8 @@ export class Scene implements Names {
       if (key === 'end_time') this.asksEnd = true
       return key === 'end_time' ? '{incremental.end_value}' : '{incremental.start_value}'
     }
+    // What was read last, or the start: the same as where the window begins.
+    if (root === 'state' && keys.length === 1 && this.hasWindow) return '{incremental.start_value}'
     if (root === 'now') return this.moment({ kind: 'path', root, keys }, undefined)
     if (root === 'partition' || root === 'extra') {
       const { field, rest } = this.sliceField(root, keys)

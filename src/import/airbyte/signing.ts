@@ -23,7 +23,7 @@ function signed(part: Part, scene: Scene): Readonly<Record<string, unknown>> | n
     case 'NoAuth':
       return null
     case 'BearerAuthenticator':
-      return { type: 'bearer', token: at('api_token') }
+      return { type: 'bearer', token: needed(part.api_token, 'token', scene) }
     case 'BasicHttpAuthenticator':
       return { type: 'http_basic', username: at('username') ?? '', password: at('password') ?? '' }
     case 'ApiKeyAuthenticator':
@@ -50,11 +50,19 @@ function signed(part: Part, scene: Scene): Readonly<Record<string, unknown>> | n
 }
 
 /** The text of a credential. It may hold secrets. */
-function credential(given: unknown, scene: Scene): string | undefined {
+function credential(given: unknown, scene: Scene, isSecret = true): string | undefined {
   if (given === undefined || given === null) return undefined
   const value = scene.value(given, 'a credential')
   if (value === undefined) throw new Unsayable('a credential that cannot be said')
-  return unbraced(scene.text(value, true))
+  return unbraced(scene.text(value, isSecret))
+}
+
+/** A credential that is never empty: where the options leave it open, the user names it. */
+function needed(given: unknown, name: string, scene: Scene): string {
+  const text = credential(given, scene)
+  if (text !== undefined && text !== '') return text
+  scene.assume(`the manifest leaves the ${name} to options that are not set; \${secrets.${name}} holds it`)
+  return `\${secrets.${name}}`
 }
 
 /** Texts of `auth` have no placeholders, so that their braces are no pairs. */
@@ -63,7 +71,7 @@ function unbraced(text: string | undefined): string | undefined {
 }
 
 function apiKey(part: Part, scene: Scene): Readonly<Record<string, unknown>> | undefined {
-  const token = credential(part.api_token, scene) ?? ''
+  const token = needed(part.api_token, 'api_key', scene)
   const place = requestPlace(partOf(part.inject_into), scene)
   const name = place?.name ?? credential(part.header, scene) ?? ''
   scene.of(part)
@@ -88,15 +96,15 @@ function oauth(part: Part, scene: Scene): Readonly<Record<string, unknown>> {
   const isBasic = headers.some(name => name.toLowerCase() === 'authorization')
   const scopes = Array.isArray(part.scopes) ? part.scopes.map(scope => credential(scope, scene) ?? '').join(' ') : ''
   if (grant === 'refresh_token' && part.refresh_token === undefined && part.access_token_value !== undefined) {
-    return { type: 'bearer', token: at('access_token_value') }
+    return { type: 'bearer', token: needed(part.access_token_value, 'access_token', scene) }
   }
   if (part.token_refresh_endpoint === undefined) {
-    return { type: 'bearer', token: at('access_token_value') ?? '${secrets.access_token}' }
+    return { type: 'bearer', token: needed(part.access_token_value, 'access_token', scene) }
   }
   const common = {
-    access_token_url: at('token_refresh_endpoint'),
-    client_id: at('client_id'),
-    client_secret: at('client_secret'),
+    access_token_url: credential(part.token_refresh_endpoint, scene, false),
+    client_id: needed(part.client_id, 'client_id', scene),
+    client_secret: needed(part.client_secret, 'client_secret', scene),
     ...(isBasic && { client_auth: 'basic' }),
     ...(scopes !== '' && { scope: scopes }),
     ...(Object.keys(body).length > 0 && { access_token_request_data: body }),
@@ -117,7 +125,7 @@ function oauth(part: Part, scene: Scene): Readonly<Record<string, unknown>> {
   }
   if (grant !== 'refresh_token')
     return { type: 'oauth2_client_credentials', ...common, access_token_request_data: { ...body, grant_type: grant } }
-  return { type: 'oauth2_refresh_token', ...common, refresh_token: at('refresh_token') }
+  return { type: 'oauth2_refresh_token', ...common, refresh_token: needed(part.refresh_token, 'refresh_token', scene) }
 }
 
 /** The way that the settings choose. */

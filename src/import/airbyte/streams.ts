@@ -444,11 +444,10 @@ class StreamBody {
       }
     })
     if (parts.some(part => part === undefined)) return undefined
-    const [base = '', url = '', path = ''] = parts.map(part => (part ?? '').trim())
-    const start = base === '' ? url : base
-    if (/^(https?:)?\/\//.test(path) || start === '') return path === '' ? undefined : path
-    if (path === '') return start
-    return /^[?]/.test(path) ? `${start}${path}` : `${start.replace(/\/+$/, '')}/${path.replace(/^\/+/, '')}`
+    const whole = joinedAddress(parts.map(part => (part ?? '').trim()))
+    if (whole !== undefined && /^(https?:\/\/|\$\{env\.)/.test(whole)) return whole
+    scene.stop('its address is not known')
+    return undefined
   }
 
   private selector(selector: Part | undefined): string {
@@ -599,7 +598,11 @@ class StreamBody {
           .filter(([key, value]) => key !== '$parameters' && !(typeof value === 'string' && isToken(value)))
           .flatMap(([key, value]) => {
             const said = this.member(value, `${what}, \`${key}\``)
-            return said === undefined ? [] : [[isTemplate(key) ? (this.said(key, what) ?? key) : key, said]]
+            if (said === undefined) return []
+            const name = isTemplate(key) ? this.said(key, what) : key
+            if (name?.includes('${') === true)
+              scene.stop(`the name of a member of ${what} is an option of the connector`)
+            return name === undefined || name.includes('${') ? [] : [[name, said]]
           }),
       )
     }
@@ -864,4 +867,12 @@ function unmarked(value: unknown, marks: readonly string[]): unknown {
   return part === undefined
     ? value
     : Object.fromEntries(Object.entries(part).map(([key, item]) => [key, unmarked(item, marks)]))
+}
+
+/** An address of base, whole address and path. */
+function joinedAddress([base = '', url = '', path = '']: readonly string[]): string | undefined {
+  const start = base === '' ? url : base
+  if (/^https?:\/\//.test(path) || start === '') return path === '' ? undefined : path
+  if (path === '') return start
+  return path.startsWith('?') ? `${start}${path}` : `${start.replace(/\/+$/, '')}/${path.replace(/^\/+/, '')}`
 }
