@@ -172,6 +172,18 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
       exit(await testCommand(files, options, context))
     })
 
+  ofFile(command(program, 'drift'))
+    .description(
+      'compare one page of each list as it is now with the recording and with what was loaded; loads nothing',
+    )
+    .argument('<file...>', 'pipeline files, or folders of them')
+    .option('--recording <file>', 'the recording; default: the one beside the pipeline file')
+    .option('--json', 'print one line of JSON for each pipeline')
+    .action(async (files: string[], options) => {
+      const { driftCommand } = await import('./commands/drift.js')
+      exit(await driftCommand(files, options, context))
+    })
+
   ofFile(command(program, 'check'))
     .description('validate the file, find its secrets, fetch one page of each root resource; writes nothing')
     .argument('<file...>', 'pipeline files, or folders of them')

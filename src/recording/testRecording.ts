@@ -8,7 +8,7 @@ import { withoutSignatures } from './recordedExchange.js'
 import { recordingClock } from './recordingClock.js'
 import { type Recording, readRecording } from './recordingFile.js'
 import { IN_MEMORY, inFolder, maskRules, recordingPath, snapshotPath } from './recordPipeline.js'
-import { FAULTS, type Fault, replayTransport } from './replayTransport.js'
+import { FAULTS, type Fault, type Replay, replayTransport } from './replayTransport.js'
 import { shortened } from './shortened.js'
 import { type Snapshot, snapshotOf, snapshotText } from './snapshot.js'
 import { textDiff } from './textDiff.js'
@@ -64,6 +64,35 @@ export async function testPipeline(file: string, options: TestOptions = {}): Pro
   })
 }
 
+/**
+ * Fails unless the pipelines of a file load from their recordings what their snapshots say. For any test runner: the
+ * error tells the difference. `sluice test --update` writes snapshots.
+ *
+ * ```ts
+ * import { testRecording } from 'sluice/testing'
+ *
+ * test('orders', () => testRecording('pipelines/orders.yaml', { faults: true }))
+ * ```
+ */
+export async function testRecording(
+  file: string,
+  options: Pick<TestOptions, 'faults' | 'recording' | 'profile' | 'signal'> = {},
+): Promise<void> {
+  const { faults, recording, profile, signal } = options
+  const problems: string[] = []
+  for (const { pipeline, snapshot, difference, faults: tried } of await testPipeline(file, {
+    faults,
+    recording,
+    profile,
+    signal,
+  })) {
+    if (difference.length > 0) problems.push(`${pipeline} does not load what ${snapshot} expects:`, ...difference)
+    for (const { fault, difference: changed } of tried)
+      if (changed.length > 0) problems.push(`${pipeline} loads other tables with the fault "${fault}":`, ...changed)
+  }
+  if (problems.length > 0) throw new Error(problems.join('\n'))
+}
+
 interface One {
   readonly recording: Recording
   readonly recordingFile: string
@@ -111,9 +140,20 @@ async function expectedText(path: string): Promise<string> {
 async function replayed(
   file: string,
   name: string,
-  { recording, home, options }: One,
+  one: One,
   fault?: Fault,
 ): Promise<{ readonly snapshot: Snapshot; readonly faults: number }> {
+  const { pipeline, served, faults } = await replayedPipeline(file, name, one, fault)
+  return { snapshot: await snapshotOf(pipeline, one.recording, served, one.options.signal), faults: faults() }
+}
+
+/** The pipeline with its recording in place of the API, and a database in memory. */
+export async function replayedPipeline(
+  file: string,
+  name: string,
+  { recording, home, options }: Pick<One, 'recording' | 'home' | 'options'>,
+  fault?: Fault,
+): Promise<Pick<Replay, 'served' | 'faults'> & { readonly pipeline: Pipeline }> {
   let pipeline: Pipeline | undefined
   const clean = (text: string): string => withoutSignatures(pipeline?.source.scrubber?.text(text) ?? text)
   const { transport, served, faults } = replayTransport(recording.exchanges, { fault, clean })
@@ -133,7 +173,7 @@ async function replayed(
   })
   pipeline = pipelines.find(one => one.name === name)
   if (pipeline === undefined) throw fileError(file, `holds no pipeline ${name} when it is read again`)
-  return { snapshot: await snapshotOf(pipeline, recording, served, options.signal), faults: faults() }
+  return { pipeline, served, faults }
 }
 
 /** A recording has no tokens of a person that signed in: one that stands for them is enough. */

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { recordPipeline } from '../../src/recording/recordPipeline.js'
 import { testPipeline } from '../../src/recording/testRecording.js'
+import { testRecording } from '../../src/testingDoor.js'
 import { sluiceProcess } from '../cli/process.js'
 import { serve } from '../rest/clientServer.js'
 import { asked, COOKIE, PASSWORD, pipelineFolder, SESSION, shopApi, shopDocument } from './recordedApi.js'
@@ -127,6 +128,16 @@ describe('a test', () => {
     await testPipeline(file, { update: true })
     const [tested] = await testPipeline(file, { faults: true })
     expect(tested?.faults.filter(({ difference }) => difference.length > 0).map(({ fault }) => fault)).toEqual(['500'])
+  })
+
+  test('runs in a suite of one’s own', async () => {
+    const { file } = await recordedShop()
+    await testPipeline(file, { update: true })
+    await testRecording(file)
+    await writeFile(file, (await readFile(file, 'utf8')).replace('    primary_key: id\n', ''))
+    await expect(testRecording(file)).rejects.toThrow(
+      /shop does not load what .*shop\.snapshot\.txt expects:[\s\S]*^- {3}id /m,
+    )
   })
 
   test('writes no snapshot of a run that fails', async () => {

@@ -1,0 +1,68 @@
+import { stringifyJson } from '../../json/write.js'
+import type { Drift, DriftedPipeline } from '../../recording/driftOf.js'
+import { type ExitCode, reportFailure, worstOf } from '../failure.js'
+import { counted, printable } from '../terminal/printable.js'
+import { tell, tellDone } from '../terminal/tell.js'
+import { type CommandContext, namedFiles } from './command.js'
+
+export interface DriftCommandOptions {
+  readonly recording?: string | undefined
+  readonly profile?: string | undefined
+  readonly json?: boolean | undefined
+  readonly debug?: boolean | undefined
+}
+
+/**
+ * `sluice drift FILE…`: what an API does otherwise than when it was recorded. Exit code 3 where something drifted, 1 where
+ * a list answered with an error.
+ */
+export async function driftCommand(
+  paths: readonly string[],
+  options: DriftCommandOptions,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { out, err } = context.terminal
+  const { driftOf } = await import('../../recording/driftOf.js')
+  const codes: ExitCode[] = []
+  for (const file of await namedFiles(paths, err)) {
+    try {
+      for (const found of await driftOf(file, { ...options, signal: context.signal })) {
+        codes.push(found.drifts.length > 0 ? 3 : found.errors.length > 0 ? 1 : 0)
+        if (options.json === true) out.line(stringifyJson({ file, ...found }))
+        else tellDrift(found, context)
+      }
+    } catch (error) {
+      codes.push(reportFailure(error, err, { typedAs: context.typedAs, debug: options.debug === true }))
+      if (context.signal.aborted) break
+    }
+  }
+  return worstOf(codes)
+}
+
+function tellDrift(
+  { pipeline, drifts, errors, recording }: DriftedPipeline,
+  { terminal, typedAs }: CommandContext,
+): void {
+  const { out, err } = terminal
+  if (drifts.length === 0) tellDone(out, printable(`${pipeline}: nothing drifted since ${recording}`))
+  else tell(out, printable(`${pipeline}: ${counted(drifts.length, 'change')} since ${recording}`))
+  for (const drift of drifts)
+    tell(out, printable(driftLine(drift)), 4, drift.severity === 'breaking' ? 'red' : undefined)
+  for (const { resource, message } of errors) tell(err, printable(`not compared: ${resource}: ${message}`))
+  if (drifts.length > 0) tell(out, `${typedAs} record takes it over.`)
+}
+
+const SIGNS: Readonly<Record<Drift['what'], string>> = {
+  new: '+',
+  gone: '-',
+  type: '~',
+  nullability: '~',
+  pagination: '~',
+}
+
+function driftLine({ severity, what, against, place, before, now }: Drift): string {
+  const change = before !== undefined && now !== undefined ? `: ${before} → ${now}` : ''
+  const fact = change === '' ? ` (${before ?? now ?? 'table'})` : change
+  const base = against === 'committed' ? ', against the committed schema' : ''
+  return `${SIGNS[what]} ${severity}: ${what} ${place}${fact}${base}`
+}

@@ -1,0 +1,259 @@
+import { loadPipelineFile } from '../config/pipelineFile.js'
+import { parseJson } from '../json/parse.js'
+import { isJsonObject } from '../json/value.js'
+import { SluiceError } from '../model/errors.js'
+import { systemClock } from '../pipeline/clock.js'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import { isComplete } from '../schema/columns.js'
+import { createRecorder } from './recorder.js'
+import { recordingClock } from './recordingClock.js'
+import { type Recording, readRecording } from './recordingFile.js'
+import { IN_MEMORY, inFolder, maskRules, recordingPath } from './recordPipeline.js'
+import { shortened } from './shortened.js'
+import { replayedPipeline } from './testRecording.js'
+
+export interface DriftOptions {
+  /** The recording. Default: the one beside the pipeline file. */
+  readonly recording?: string | undefined
+  readonly profile?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** One thing that an API does otherwise than before. */
+export interface Drift {
+  /** `breaking`: what was loaded is not loaded any more, or not into the same column. */
+  readonly severity: 'breaking' | 'notice'
+  readonly what: 'new' | 'gone' | 'type' | 'nullability' | 'pagination'
+  /** Against the recording, or the schema that the destination has. */
+  readonly against: 'recording' | 'committed'
+  /** A table, `table.column`, or `resource: key of the answer`. */
+  readonly place: string
+  readonly before?: string | undefined
+  readonly now?: string | undefined
+}
+
+export interface DriftedPipeline {
+  readonly pipeline: string
+  readonly recording: string
+  readonly drifts: readonly Drift[]
+  /** Resources whose lists answered with an error. That is no drift. */
+  readonly errors: readonly { readonly resource: string; readonly message: string }[]
+}
+
+/**
+ * Asks the API for one page of each list, and compares what it is with the recording and with the schema that the
+ * destination has. Loads nothing.
+ */
+export async function driftOf(file: string, options: DriftOptions = {}): Promise<readonly DriftedPipeline[]> {
+  return await inFolder(async home => {
+    const { profile } = options
+    const committed = (await loadPipelineFile(file, { profile, withoutSecrets: true })).pipelines
+    const found: DriftedPipeline[] = []
+    for (const made of committed) {
+      const path = options.recording ?? recordingPath(file, made.name, committed)
+      const before: Recording = { ...(await readRecording(path)), pages: 1, parents: 1 }
+      const { recording: now, errors } = await today(file, made, before, home, options)
+      const failed = new Set(errors.map(({ resource }) => resource))
+      const select = made.source.resources.map(({ name }) => name).filter(name => !failed.has(name))
+      const tablesOf = async (recording: Recording): Promise<Tables> =>
+        select.length === 0
+          ? new Map()
+          : await columnsOf(await loaded(file, made.name, recording, home, select, options))
+      const [old, fresh] = [await tablesOf(before), await tablesOf(now)]
+      const sinceRecording = changes(old, fresh, 'recording')
+      const told = new Set(sinceRecording.map(({ place }) => place))
+      const stored = await committedColumns(made, fresh)
+      // A table that was never loaded is new to nobody.
+      const known = new Map([...fresh].filter(([table]) => stored.has(table)))
+      const drifts = [
+        ...sinceRecording,
+        ...envelopeChanges(before, now, select),
+        ...changes(stored, known, 'committed').filter(({ place }) => !told.has(place)),
+      ]
+      found.push({ pipeline: made.name, recording: path, drifts, errors })
+    }
+    return found
+  })
+}
+
+/** One page of each list as it is now. A resource that fails keeps no other from being asked. */
+async function today(file: string, { name, source }: Pipeline, before: Recording, home: string, options: DriftOptions) {
+  const recorder = createRecorder()
+  const recordedAt = systemClock.now()
+  const errors: { resource: string; message: string }[] = []
+  const exchanges: Recording['exchanges'][number][] = []
+  for (const { name: resource, selected } of source.resources) {
+    if (selected === false) continue
+    try {
+      await oneRun(file, name, home, recorder, before, recordedAt, resource, options)
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      if (!(error instanceof SluiceError)) throw error
+      errors.push({ resource, message: error.message })
+      recorder.taken()
+      continue
+    }
+    exchanges.push(...recorder.taken())
+  }
+  return { recording: { ...before, recordedAt, exchanges }, errors }
+}
+
+/** A pipeline of its own for each resource, so that the lists of a parent are counted anew. */
+async function oneRun(
+  file: string,
+  name: string,
+  home: string,
+  witness: ReturnType<typeof createRecorder>,
+  before: Recording,
+  recordedAt: number,
+  resource: string,
+  { profile, signal }: DriftOptions,
+): Promise<void> {
+  const { pipelines } = await loadPipelineFile(file, {
+    destination: IN_MEMORY,
+    profile,
+    recording: {
+      witness,
+      mask: maskRules(before.mask),
+      shortened: shortened(1),
+      clock: recordingClock(recordedAt, systemClock),
+      home,
+    },
+  })
+  const pipeline = pipelines.find(one => one.name === name)
+  await pipeline?.run({ select: [resource], maxPages: 1, concurrency: 1, allowIncomplete: true, signal })
+}
+
+async function loaded(
+  file: string,
+  name: string,
+  recording: Recording,
+  home: string,
+  select: readonly string[],
+  { profile, signal }: DriftOptions,
+): Promise<Pipeline> {
+  const { pipeline } = await replayedPipeline(file, name, { recording, home, options: { profile } })
+  // A resource that the document has and the recording lacks is found as new.
+  for (const resource of select) {
+    await pipeline
+      .run({ select: [resource], maxPages: 1, concurrency: 1, allowIncomplete: true, signal })
+      .catch((error: unknown) => {
+        signal?.throwIfAborted()
+        if (!(error instanceof SluiceError)) throw error
+      })
+  }
+  return pipeline
+}
+
+interface Column {
+  readonly type: string
+  readonly hasNulls: boolean | undefined
+}
+
+type Tables = ReadonlyMap<string, ReadonlyMap<string, Column>>
+
+async function columnsOf(pipeline: Pipeline): Promise<Tables> {
+  const dataset = pipeline.dataset()
+  const names = new Set(await dataset.tables())
+  const tables = new Map<string, ReadonlyMap<string, Column>>()
+  for (const table of (await dataset.schema())?.tables.values() ?? []) {
+    if (!names.has(table.name)) continue
+    const rows = await dataset.table(table.name).rows()
+    const columns = new Map<string, Column>()
+    for (const column of table.columns.values()) {
+      if (!isComplete(column) || column.name.startsWith('_dlt_')) continue
+      const hasNulls = rows.some(row => row[column.name] === null)
+      columns.set(column.name, { type: String(column.data_type), hasNulls })
+    }
+    tables.set(table.name, columns)
+  }
+  return tables
+}
+
+/** The tables that were loaded before, as far as the page of today can say something about them. */
+async function committedColumns(made: Pipeline, fresh: Tables): Promise<Tables> {
+  if (!(await exists(made))) return new Map()
+  const schema = await made.dataset().schema()
+  if (schema === undefined) return new Map()
+  const tables = new Map<string, ReadonlyMap<string, Column>>()
+  for (const name of fresh.keys()) {
+    const columns = new Map<string, Column>()
+    // One page need not have every column that was ever seen.
+    for (const column of schema.tables.get(name)?.columns.values() ?? [])
+      if (isComplete(column) && (fresh.get(name)?.has(column.name) ?? false))
+        columns.set(column.name, { type: String(column.data_type), hasNulls: undefined })
+    if (columns.size > 0) tables.set(name, columns)
+  }
+  return tables
+}
+
+/** Whether the destination can be asked: a new machine has none yet. */
+async function exists({ destination }: Pipeline): Promise<boolean> {
+  if (destination.localPath === undefined) return true
+  const { access } = await import('node:fs/promises')
+  return await access(destination.localPath).then(
+    () => true,
+    () => false,
+  )
+}
+
+function changes(before: Tables, now: Tables, against: Drift['against']): readonly Drift[] {
+  const drifts: Drift[] = []
+  for (const [table, columns] of now) {
+    const old = before.get(table)
+    if (old === undefined) {
+      drifts.push({ severity: 'notice', what: 'new', against, place: table })
+      continue
+    }
+    for (const [name, { type, hasNulls }] of columns) {
+      const place = `${table}.${name}`
+      const was = old.get(name)
+      if (was === undefined) drifts.push({ severity: 'notice', what: 'new', against, place, now: type })
+      else if (was.type !== type)
+        drifts.push({ severity: 'breaking', what: 'type', against, place, before: was.type, now: type })
+      else if (was.hasNulls !== undefined && was.hasNulls !== hasNulls) {
+        const told = (nulls: boolean | undefined): string => (nulls === true ? 'nulls' : 'no nulls')
+        const facts = { before: told(was.hasNulls), now: told(hasNulls) }
+        drifts.push({ severity: 'notice', what: 'nullability', against, place, ...facts })
+      }
+    }
+    for (const [name, { type }] of old)
+      if (!columns.has(name))
+        drifts.push({ severity: 'breaking', what: 'gone', against, place: `${table}.${name}`, before: type })
+  }
+  for (const table of before.keys())
+    if (!now.has(table)) drifts.push({ severity: 'breaking', what: 'gone', against, place: table })
+  return drifts
+}
+
+/** What the first answer of each resource has beside its records: what paging goes by. */
+function envelopeChanges(before: Recording, now: Recording, select: readonly string[]): readonly Drift[] {
+  return select.flatMap(resource => {
+    const [old, fresh] = [envelopeOf(before, resource), envelopeOf(now, resource)]
+    if (old === undefined || fresh === undefined) return []
+    const at = (key: string): string => `${resource}: ${key}`
+    const what = 'pagination'
+    const against = 'recording'
+    return [
+      ...[...old]
+        .filter(key => !fresh.has(key))
+        .map(key => ({ severity: 'breaking', what, against, place: at(key), now: 'gone' }) as const),
+      ...[...fresh]
+        .filter(key => !old.has(key))
+        .map(key => ({ severity: 'notice', what, against, place: at(key), now: 'new' }) as const),
+    ]
+  })
+}
+
+function envelopeOf({ exchanges }: Recording, resource: string): ReadonlySet<string> | undefined {
+  const first = exchanges.find(exchange => exchange.resource === resource && !exchange.bySigner)
+  if (first === undefined) return undefined
+  const headers = Object.keys(first.answer.headers).filter(name => name !== 'content-type' && name !== 'x-sluice-mask')
+  const named = headers.map(name => `header ${name}`)
+  try {
+    const value = parseJson(first.answer.body)
+    return new Set([...named, ...(isJsonObject(value) ? Object.keys(value) : [])])
+  } catch {
+    return new Set(named)
+  }
+}

@@ -1,0 +1,2 @@
+export { testRecording } from './recording/testRecording.js'
+export { type DestinationCase, type DestinationUnderTest, testDestination } from './testing/testDestination.js'

@@ -1,0 +1,133 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { loadPipelineFile } from '../../src/config/pipelineFile.js'
+import { type Drift, driftOf } from '../../src/recording/driftOf.js'
+import { recordPipeline } from '../../src/recording/recordPipeline.js'
+import { sluiceProcess } from '../cli/process.js'
+import { serve } from '../rest/clientServer.js'
+import { asked, pipelineFolder } from './recordedApi.js'
+
+interface Api {
+  orders: unknown
+  shops: unknown
+  status: number
+}
+
+/** An API that can change its mind, recorded as it was first. */
+async function recordedApi() {
+  const api: Api = {
+    orders: {
+      data: [
+        { id: 1, total: 9, note: 'x' },
+        { id: 2, total: 3, note: 'y' },
+      ],
+      next: '/orders?page=2',
+    },
+    shops: [{ id: 1 }],
+    status: 200,
+  }
+  const { origin, seen, close } = await serve(({ url }, response) => {
+    const isShops = url.startsWith('/shops')
+    response.writeHead(isShops ? api.status : 200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify(isShops ? api.shops : api.orders))
+  })
+  onTestFinished(() => close())
+  const { file, folder } = await pipelineFolder(`client: { base_url: "${origin}", retry: { attempts: 1 } }
+destination: duckdb:shop.duckdb
+resources:
+  - { name: orders, endpoint: { path: orders, data_selector: data, paginator: { type: json_link, next_url_path: next } } }
+  - { name: shops, endpoint: { path: shops, paginator: single_page } }
+`)
+  await recordPipeline(file, { pages: 1 })
+  seen.length = 0
+  return { api, file, folder, seen }
+}
+
+const NOTHING = { drifts: [], errors: [] }
+
+test('nothing drifts where the values alone are others, and one page of each list is asked for', async () => {
+  const { api, file, seen } = await recordedApi()
+  api.orders = { data: [{ id: 7, total: 1, note: 'z' }], next: '/orders?page=2' }
+  expect(await driftOf(file)).toMatchObject([NOTHING])
+  expect(asked(seen)).toEqual(['GET /orders', 'GET /shops'])
+})
+
+test.each<[string, Partial<Api>, readonly Partial<Drift>[]]>([
+  [
+    'a new column',
+    { shops: [{ id: 1, city: 'Bern' }] },
+    [{ severity: 'notice', what: 'new', place: 'shops.city', now: 'text' }],
+  ],
+  [
+    'a column that is gone, and another type',
+    { orders: { data: [{ id: 'a1', total: 9 }], next: '/orders?page=2' } },
+    [
+      { severity: 'breaking', what: 'type', place: 'orders.id', before: 'bigint', now: 'text' },
+      { severity: 'breaking', what: 'gone', place: 'orders.note', before: 'text' },
+    ],
+  ],
+  [
+    'nulls',
+    {
+      orders: {
+        data: [
+          { id: 1, total: 9, note: 'x' },
+          { id: 2, total: null, note: 'y' },
+        ],
+        next: '/orders?page=2',
+      },
+    },
+    [{ severity: 'notice', what: 'nullability', place: 'orders.total', before: 'no nulls', now: 'nulls' }],
+  ],
+  [
+    'another way to the next page',
+    { orders: { data: [{ id: 1, total: 9, note: 'x' }], cursor: 'p2' } },
+    [
+      { severity: 'breaking', what: 'pagination', place: 'orders: next' },
+      { severity: 'notice', what: 'pagination', place: 'orders: cursor' },
+    ],
+  ],
+  ['a list without records', { shops: [] }, [{ severity: 'breaking', what: 'gone', place: 'shops' }]],
+])('drift is told of %s', async (_what, change, drifts) => {
+  const { api, file } = await recordedApi()
+  Object.assign(api, change)
+  expect(await driftOf(file)).toMatchObject([{ drifts, errors: [] }])
+})
+
+test('a list that answers with an error is told, and is no drift', async () => {
+  const { api, file } = await recordedApi()
+  Object.assign(api, {
+    status: 500,
+    orders: { data: [{ id: 1, total: 9, note: 'x', vat: 1 }], next: '/orders?page=2' },
+  })
+  const [found] = await driftOf(file)
+  expect(found?.errors).toMatchObject([{ resource: 'shops', message: expect.stringContaining('500') }])
+  expect(found?.drifts).toMatchObject([{ what: 'new', place: 'orders.vat' }])
+})
+
+test('what was loaded counts too', async () => {
+  const { api, file } = await recordedApi()
+  const { pipelines } = await loadPipelineFile(file)
+  api.shops = [{ id: 'one' }]
+  await pipelines[0]?.run({ select: ['shops'] })
+  const [found] = await driftOf(file)
+  expect(found?.drifts).toMatchObject([{ what: 'type', against: 'recording', before: 'bigint', now: 'text' }])
+  api.shops = [{ id: 1 }]
+  const [back] = await driftOf(file)
+  expect(back?.drifts).toMatchObject([{ what: 'type', against: 'committed', before: 'text', now: 'bigint' }])
+})
+
+test('the command ends with 0, 3 where something drifted, and 1 where nobody can tell', async () => {
+  const { api, file, folder } = await recordedApi()
+  const run = (...more: string[]) => sluiceProcess(['drift', file, ...more], { cwd: folder })
+  expect(await run()).toMatchObject({ exitCode: 0, stderr: '' })
+  api.shops = [{ id: 'one' }]
+  const drifted = await run()
+  expect(drifted.exitCode).toBe(3)
+  expect(drifted.stdout).toContain('~ breaking: type shops.id: bigint → text')
+  const { stdout } = await run('--json')
+  expect(JSON.parse(stdout)).toMatchObject({ pipeline: 'shop', drifts: [{ severity: 'breaking', what: 'type' }] })
+  api.status = 500
+  const failed = await run()
+  expect(failed.exitCode).toBe(1)
+  expect(failed.stderr).toContain('not compared: shops: ')
+})
