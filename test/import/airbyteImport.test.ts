@@ -184,6 +184,34 @@ test('options become references, secrets stay secrets, and defaults are said', a
   expect(text).toContain('name: orders')
 })
 
+test('a credential that no option sets is asked for, and never empty', async () => {
+  const { client, notes } = await imported(
+    manifest({
+      requester: { authenticator: { type: 'BearerAuthenticator', api_token: "{{ config.get('token', '') }}" } },
+    }),
+  )
+  expect(client.auth).toEqual({ type: 'bearer', token: '${secrets.token}' })
+  expect(notes).toContainEqual(
+    expect.objectContaining({ kind: 'assumed', text: expect.stringContaining('the token') as string }),
+  )
+})
+
+test.each<[what: string, parts: Record<string, object>]>([
+  ['a requester', { requester: { type: 'CustomRequester', class_name: 'source.components.Odd' } }],
+  [
+    'slices',
+    { retriever: { partition_router: { type: 'CustomPartitionRouter', class_name: 'source.components.Odd' } } },
+  ],
+])('a class of Python is named, not guessed: %s', async (_what, parts) => {
+  const { leftOut } = await imported(manifest(parts))
+  expect(leftOut).toContainEqual(
+    expect.objectContaining({
+      what: 'stream orders',
+      why: expect.stringContaining('source.components.Odd') as string,
+    }),
+  )
+})
+
 test.each([
   [
     'a reference that leads to itself',
