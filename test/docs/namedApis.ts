@@ -40,6 +40,7 @@ export const secrets: Readonly<Record<string, string>> = {
   API_TOKEN: 'api-recipe-4711',
   FHIR_TOKEN: 'fhir-recipe-4711',
   SERVICE_ACCOUNT_TOKEN: 'kubernetes-recipe-4711',
+  COUCH_PASSWORD: 'couch-recipe-4711',
   GOOGLE_PRIVATE_KEY: '', // made by the test
 }
 
@@ -524,4 +525,28 @@ export const namedApis: Readonly<Record<string, NamedApi>> = {
       },
     }
   },
+
+  couchdb: signed('authorization', basic('loader', secrets.COUCH_PASSWORD ?? ''), ({ path, query }, round) => {
+    if (path !== '/orders/_changes' || query.get('include_docs') !== 'true') return notFound
+    // A proxy in front of it refuses more.
+    if (Number(query.get('limit')) > 25) return { status: 413, body: { error: 'too_large' } }
+    const change = (seq: number, id: string, isDeleted = false) => ({
+      seq: `${seq}-g1AAAA`,
+      id,
+      changes: [{ rev: `${seq}-a` }],
+      ...(isDeleted && { deleted: true }),
+      doc: { _id: id, _rev: `${seq}-a`, ...(isDeleted ? { _deleted: true } : { amount: seq }) },
+    })
+    const changes = [1, 2, 3, 4, 5].map(seq => change(seq, `order:${seq}`))
+    if (round === 2) changes.push(change(6, 'order:6'), change(7, 'order:2', true))
+    const since = Number.parseInt(query.get('since') ?? '0', 10)
+    const results = part(changes, since, 2)
+    return {
+      body: {
+        results,
+        last_seq: results.at(-1)?.seq ?? query.get('since'),
+        pending: changes.length - since - results.length,
+      },
+    }
+  }),
 }

@@ -148,6 +148,15 @@ const outcomes: Readonly<Record<string, Outcome>> = {
     requests: [4, 2],
     asks: 'GET /calendar/v3/calendars/team@acme.example/events?maxResults=250&showDeleted=true&singleEvents=true&updatedMin=2024-01-05T00:00:00Z',
   },
+  couchdb: {
+    rows: [
+      { orders: 5, orders__changes: 5 },
+      { orders: 2, orders__changes: 2 },
+    ],
+    requests: [6, 4],
+    asks: 'GET /orders/_changes?include_docs=true&limit=25&since=7-g1AAAA',
+    deleted: 0,
+  },
 }
 
 const recipes = new Map(

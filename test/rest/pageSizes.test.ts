@@ -270,6 +270,20 @@ describe('pages that are too large', () => {
     expect(asked).toEqual(['GET /things?per_page=10', 'GET /things?page=2&per_page=10'])
   })
 
+  it('says where the first request has no size', async () => {
+    const { origin } = await listApi(WAYS.cursor as Way, 5, () => undefined)
+    const endpoint = { ...endpointOf(WAYS.cursor as Way, 5), params: { per_page: 'all' } }
+    await expect(read(things(origin, endpoint))).rejects.toThrow('has no number where the size of a page should be')
+  })
+
+  it('keeps the size of a list that begins in the middle until a page has come full', async () => {
+    const way = WAYS['pages from 0'] as Way
+    const { origin, asked } = await listApi(way, 40, () => 413)
+    const endpoint = { ...endpointOf(way, 10), paginator: { type: 'page_number', page: 2, total_path: null } }
+    await expect(read(things(origin, endpoint))).rejects.toThrow('was answered 413')
+    expect(asked.length).toBe(1)
+  })
+
   it('is replayed as it was read', async () => {
     const way = WAYS.offset as Way
     const { origin, asked } = await listApi(way, 50, ({ start, size }) =>

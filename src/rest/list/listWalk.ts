@@ -311,9 +311,9 @@ export class ListWalk {
   }
 
   #beginSizes(request: ApiRequest): void {
-    const adapt = this.#reader.resource.endpoint.adapt
     // A link of an earlier run has the size that its API gave it, if any.
-    if (this.#sizes?.begin(request) !== false || adapt === undefined || 'param' in adapt.place) return
+    const isLink = this.#reader.resource.incremental?.token?.isUrl === true
+    if (this.#sizes?.begin(request) !== false || isLink) return
     const problem = `${this.#reader.resource.endpoint.path}.adapt_page_size: the first request has no number where the size of a page should be`
     throw listError(this.#reader, 'pagination_loop', problem, { request })
   }

@@ -1,3 +1,4 @@
+import type { JsonValue } from '../../json/value.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, ApiRequest, ApiResponse, Paginator } from '../api.js'
 import type { AdaptModel } from '../document/model.js'
@@ -140,8 +141,8 @@ export class PageSizes {
   }
 
   #resized(request: ApiRequest, from: number, to: number): ApiRequest | undefined {
-    const { counts, resized } = this.#paginator
-    if (counts === 'pages' && !this.#areFull) return undefined
+    const { counts, isPart, resized } = this.#paginator
+    if (counts === 'pages' && (!this.#areFull || (this.#read === 0 && isPart === true))) return undefined
     if (counts === undefined && resized === undefined && this.#namesPage(request)) return undefined
     const patch = resized === undefined ? {} : resized.call(this.#paginator, request, from, to)
     if (patch === undefined) return undefined
@@ -177,10 +178,18 @@ function numbersIn(request: ApiRequest): string[] {
   const { searchParams, pathname } = new URL(requestUrl(request))
   const { body } = request
   const texts = [pathname, ...searchParams.values()]
-  if (body?.kind === 'json')
-    texts.push(JSON.stringify(body.value, (_, value) => (typeof value === 'bigint' ? String(value) : value)))
+  if (body?.kind === 'json') texts.push(...scalarsOf(body.value))
   if (body?.kind === 'form') texts.push(...body.pairs.map(([, value]) => value))
-  return texts
-    .flatMap(text => [text, Buffer.from(text, 'base64').toString('latin1')])
-    .flatMap(text => text.match(/(?<!\w)\d+(?!\w)/g) ?? [])
+  return [...texts, ...texts.map(decoded)].flatMap(text => text.match(/(?<!\w)\d+(?!\w)/g) ?? [])
+}
+
+function scalarsOf(value: JsonValue): string[] {
+  if (typeof value === 'object' && value !== null) return Object.values(value).flatMap(scalarsOf)
+  return [String(value)]
+}
+
+/** What a text says in base64. Nothing if it is no text there: a random token holds digits by chance. */
+function decoded(text: string): string {
+  const inside = Buffer.from(text, 'base64').toString('latin1')
+  return /^[\x20-\x7e]*$/.test(inside) ? inside : ''
 }
