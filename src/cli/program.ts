@@ -172,6 +172,17 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
       exit(await testCommand(files, options, context))
     })
 
+  command(program, 'serve')
+    .description('serve a recording as an API on 127.0.0.1, until Ctrl-C')
+    .argument('<recording>', 'a file that `sluice record` wrote')
+    .option('--port <port>', 'port; default: a free one', wholeNumber)
+    .option('--auth', 'answer requests without any credential with 401')
+    .option('--faults', 'let each request fail once')
+    .action(async (recording: string, options) => {
+      const { serveCommand } = await import('./commands/serve.js')
+      exit(await serveCommand(recording, options, context))
+    })
+
   ofFile(command(program, 'drift'))
     .description(
       'compare one page of each list as it is now with the recording and with what was loaded; loads nothing',

@@ -59,7 +59,7 @@ export function replayTransport(exchanges: readonly Exchange[], { fault, clean }
   return { transport, served, faults: () => faults }
 }
 
-function notRecorded(request: string, known: Iterable<string>): string {
+export function notRecorded(request: string, known: Iterable<string>): string {
   const like = nearest(request, known)
   return `the recording has no answer to ${request}${like === undefined ? '' : `; the nearest is to ${like}`}. If the document is right, record it anew`
 }
@@ -71,7 +71,7 @@ function signerKey({ method, url }: Asked): string {
 }
 
 /** Recorded answers by request. */
-class AnswerQueues {
+export class AnswerQueues {
   readonly #lists = new Map<string, Exchange[]>()
   readonly #timeless = new Map<string, Set<string>>()
   readonly #signers = new Map<string, Exchange[]>()

@@ -15,6 +15,8 @@ export interface CommandOptions {
   readonly input?: string
   /** The script; default: the built one. */
   readonly script?: string
+  /** Called with what was written to the standard output so far. */
+  readonly told?: (text: string, running: { kill(signal: NodeJS.Signals): void }) => void
   /** Called once with the process, to send it signals. */
   readonly started?: (running: { kill(signal: NodeJS.Signals): void }) => void
 }
@@ -33,6 +35,7 @@ export function sluiceProcess(args: readonly string[], options: CommandOptions):
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
+      options.told?.(stdout, { kill: signal => child.kill(signal) })
     })
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text

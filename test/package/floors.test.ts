@@ -105,10 +105,13 @@ describe('the laws of the house', () => {
     ).toEqual([])
   })
 
-  it('sockets are opened by the transport, by destinations, and by the listener of `sluice auth`', () => {
+  it('sockets are opened by the transport, by destinations, by the listener of `sluice auth` and by `sluice serve`', () => {
     const sockets = /^(undici|pg|ws|(node:)?(net|tls|http|https|http2|dgram))(\/|$)/
     expect(
-      trespassers(importsAny(sockets), /^(rest\/http\/(client|transport)|destinations\/|cli\/redirectListener)/),
+      trespassers(
+        importsAny(sockets),
+        /^(rest\/http\/(client|transport)|destinations\/|cli\/redirectListener|recording\/serveRecording)/,
+      ),
     ).toEqual([])
   })
 
