@@ -36,6 +36,7 @@ import { isAbsoluteUrl } from './http/wire.js'
 import { includedName } from './list/includeParent.js'
 import { type ListReader, tellOnce } from './list/listReader.js'
 import { readList } from './list/pages.js'
+import { offerProbe } from './list/probe.js'
 import { maskDigest } from './mask/maskHash.js'
 import type { MaskRule } from './mask/maskRules.js'
 import { recordMask } from './mask/recordMask.js'
@@ -188,7 +189,7 @@ function endpointResource(
     mask: resource.mask && recordMask(resource.mask, endpoint.reading.nullValues),
   }
   const limit = model.client.concurrency
-  return {
+  const made: Resource = {
     ...described(resource),
     parent: resource.parent,
     batchSize: endpoint.batch?.size,
@@ -204,6 +205,7 @@ function endpointResource(
       return readList(reader, list)
     },
   }
+  return offerProbe(made, reader)
 }
 
 function described(resource: ResourceModel) {

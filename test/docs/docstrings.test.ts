@@ -24,6 +24,7 @@ const outcomes: Readonly<Record<string, { readonly prints?: RegExp; readonly lea
   loadPipelineFile: { leaves: ['shops.duckdb', 'shops.yaml'] },
   pipeline: { prints: /^3\n.*\bid: 1n\b/s, leaves: ['shops.duckdb'] },
   postgres: { leaves: [] },
+  prove: { prints: /^proven resources\[0\]|assumed resources\[0\]/m, leaves: [] },
   restApi: { prints: /^6\n$/, leaves: ['shops.duckdb'] },
   secret: { leaves: ['shops.duckdb'] },
   stringifyJson: { prints: /^{"id":7190000000000000001,"at":"1970-01-01T00:00:00(\.000)?Z"}\n$/, leaves: [] },

@@ -100,7 +100,7 @@ export async function draftPipeline(options: DraftOptions): Promise<PipelineDraf
   if (answer.records.length === 0) {
     throw new DataError('selector', 'The answer has no objects in a list: give the address of a list that has some')
   }
-  const paging = await findPaging(first, list, context)
+  const paging = await findPaging(first, question => askPage(list, question, context), context.signal)
   const records = [...answer.records, ...paging.more]
   const destination = options.destination ?? `duckdb:${name}.duckdb`
   const findings: DraftFindings = {

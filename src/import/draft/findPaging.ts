@@ -2,7 +2,7 @@ import type { JsonObject, JsonValue } from '../../json/value.js'
 import { canonicalJson } from '../../json/write.js'
 import { count } from '../../rest/evidence/pagingHints.js'
 import { limitParam } from './address.js'
-import { askPage, type DraftAnswer, type DraftContext, type DraftList, type PagingConfig, refusal } from './answer.js'
+import { type DraftAnswer, type DraftQuestion, type PagingConfig, refusal } from './answer.js'
 import {
   type Candidate,
   candidates,
@@ -42,24 +42,27 @@ type Outcome =
   | { readonly kind: 'empty' }
   | { readonly kind: 'refused'; readonly text: string; readonly isFinal: boolean }
 
+/** Requests one page. Undefined if the paginator ends the list before it. Rejects with the errors of a run. */
+export type AskWay = (question: DraftQuestion) => Promise<DraftAnswer | undefined>
+
 /** Requests page 2 a few times, in the ways that the answer and the address suggest, and in the usual ones. */
-export async function findPaging(first: FirstPage, list: DraftList, context: DraftContext): Promise<PagingFinding> {
-  return await new PageTwo(first, list, context).find()
+export async function findPaging(first: FirstPage, ask: AskWay, signal: AbortSignal): Promise<PagingFinding> {
+  return await new PageTwo(first, ask, signal).find()
 }
 
 class PageTwo {
   readonly #first: FirstPage
-  readonly #list: DraftList
-  readonly #context: DraftContext
+  readonly #askWay: AskWay
+  readonly #signal: AbortSignal
   readonly #tried: string[] = []
   #left = MOST_QUESTIONS
   /** The API allows no more requests. */
   #stopped = false
 
-  constructor(first: FirstPage, list: DraftList, context: DraftContext) {
+  constructor(first: FirstPage, ask: AskWay, signal: AbortSignal) {
     this.#first = first
-    this.#list = list
-    this.#context = context
+    this.#askWay = ask
+    this.#signal = signal
     const { headers } = first.answer
     this.#stopped = (headers['x-ratelimit-remaining'] ?? headers['ratelimit-remaining']) === '0'
   }
@@ -176,15 +179,15 @@ class PageTwo {
     return outcome
   }
 
-  async #outcome(question: Parameters<typeof askPage>[1]): Promise<Outcome> {
+  async #outcome(question: DraftQuestion): Promise<Outcome> {
     try {
-      const page = await askPage(this.#list, question, this.#context)
+      const page = await this.#askWay(question)
       if (page === undefined || page.count === 0) return { kind: 'empty' }
       const same = overlap(this.#first.answer.records, page.records)
       if (same === 0) return { kind: 'other', answer: page }
       return { kind: same === page.records.length ? 'same' : 'overlap', records: page.records }
     } catch (error) {
-      this.#context.signal.throwIfAborted()
+      this.#signal.throwIfAborted()
       const { text, isFinal } = refusal(error)
       return text === 'the same records again' ? { kind: 'same', records: [] } : { kind: 'refused', text, isFinal }
     }

@@ -15,17 +15,17 @@ import type { OwnedResponse } from '../http/exchange.js'
 import { redactUrl } from '../http/redact.js'
 import { checkAskedWait, checkDeadline, TimeUpError } from '../http/retry.js'
 import { requestUrl } from '../http/wire.js'
-import { NoValueError, type Scope } from '../request/placeholders.js'
-import { applyPatch, conversionOf, firstRequest, requestKey } from '../request/request.js'
+import { NoValueError } from '../request/placeholders.js'
+import { applyPatch, requestKey } from '../request/request.js'
 import { type DetectedPaginator, detectPaginator, elsewhere, otherWay } from './detect.js'
 import { ExportJob } from './exportJob.js'
 import { parentMembers, withMembers } from './includeParent.js'
 import { type ListContext, type ListReader, listError, tellGuess } from './listReader.js'
-import { maskAnswer, neededHeaders } from './maskAnswer.js'
+import { type AskedFor, batchOf, openingRequest, sendRequest } from './listRequest.js'
 import { PageSizes } from './pageSizes.js'
 import { type Asked, asked, ReadAhead } from './readAhead.js'
 import { notJson, type Reading, type ReadingState, readAnswer } from './readAnswer.js'
-import { declaredEntry, isRecordable, judged } from './responseActions.js'
+import { judged } from './responseActions.js'
 import type { Selection } from './selector.js'
 import type { Caps } from './shortPages.js'
 import { settleShortPage } from './shortPages.js'
@@ -190,24 +190,12 @@ export class ListWalk {
 
   /** The first request, or the end of a list that is not asked for. */
   #first(): Step {
-    const { resource, baseUrl } = this.#reader
-    const { parent, parents, window } = this.#context
-    const { endpoint, incremental, name } = resource
-    const scope: Scope = {
-      resource: name,
-      window,
-      convert: conversionOf(incremental, name),
-      omitsNull: endpoint.onNull === 'omit',
-    }
-    const asks = (of: Pick<Scope, 'parent' | 'batch'>): ApiRequest =>
-      firstRequest(baseUrl, endpoint, incremental, { ...scope, ...of })
+    const [reader, { parent, parents }] = [this.#reader, this.#context]
+    const asks = (of: AskedFor): ApiRequest => openingRequest(reader, this.#context, of)
     const { present, missing } = this.#present(parents ?? [parent], one => asks({ parent: one }))
     if (present.length === 0 && missing !== undefined) return { end: withoutValue(missing.expression, missing.isNull) }
-    const separator = endpoint.batch?.separator ?? ','
-    const request = asks(
-      parents === undefined ? { parent } : { batch: { parents: present as JsonObject[], separator } },
-    )
-    const link = fromLink(this.#reader, this.#context, request)
+    const request = asks(parents === undefined ? { parent } : batchOf(reader, present as JsonObject[]))
+    const link = fromLink(reader, this.#context, request)
     if (link !== undefined) return { next: asked(link) }
     const patch = this.#paginator?.first
     return { next: asked(patch === undefined ? request : this.#patched(request, patch)) }
@@ -339,35 +327,14 @@ export class ListWalk {
       readonly asksSmaller?: ((response: ApiResponse | undefined) => boolean) | undefined
     } = {},
   ): Promise<OwnedResponse> {
-    const { client, resource, auth, authOrigins, mask } = this.#reader
-    const { clock, emit, concurrency } = this.#context
-    const { responseActions, credentials, retry, timeoutMs } = resource.endpoint
-    return client.send(request, {
-      resource: resource.name,
-      identity: { resource: resource.name, request: identity },
-      journal,
+    return sendRequest(this.#reader, this.#context, request, {
+      identity,
       signal,
-      clock,
-      emit,
-      concurrency,
-      auth,
-      credentials,
-      authOrigins,
-      retry,
-      timeoutMs,
+      journal,
+      isAboutJob,
       deadline: this.#walk.caps.deadline,
-      shouldRetry: response => declaredEntry(responseActions, response)?.action === 'retry',
-      waitFrom: response => declaredEntry(responseActions, response)?.waitFrom,
-      shouldRenew: response => declaredEntry(responseActions, response)?.action === 'refresh_auth',
+      isExpected: response => this.#isTokenExpired(response),
       asksSmaller,
-      recordable: response => isRecordable(responseActions, retry, response) || this.#isTokenExpired(response),
-      masked: isAboutJob
-        ? undefined
-        : mask && (response => maskAnswer(mask, this.#reader, this.#context, request, response)),
-      witnessed: {
-        headers: ({ headers }) => neededHeaders(this.#reader, headers),
-        signed: this.#reader.secretParams,
-      },
     })
   }
 

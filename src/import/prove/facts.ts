@@ -1,0 +1,362 @@
+import type { JsonObject, JsonValue } from '../../json/value.js'
+import { canonicalJson } from '../../json/write.js'
+import { type CursorRank, compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
+import type { IncrementalWindow } from '../../model/source.js'
+import type { RecordField } from '../../rest/api.js'
+import { candidateKeys } from '../draft/guesses.js'
+import { type Listing, patched } from './listing.js'
+import { identity, isAlike, type Outcome, type Sight, valueIn } from './sightings.js'
+
+/** Where the records are. False: the records of the document's place cannot be proven any further. */
+export function judgeSelector(listing: Listing): boolean {
+  const { first, probe, resource } = listing
+  const { endpoint } = resource
+  const key = `${endpoint.path}.data_selector`
+  const { selection } = first.answer
+  const detected = probe.detected(first.answer)
+  const path = detected?.path?.text
+  const by = [first]
+  if (endpoint.singleEntity && endpoint.dataSelector === undefined) return true
+  if (endpoint.dataSelector === undefined) {
+    if (path === undefined) return true
+    const write = first.count > 0 && path !== '$' ? { [key]: path } : undefined
+    listing.judge(key, {
+      status: 'assumed',
+      seen: `it is not written; ${first.count} records were found at ${path}`,
+      by,
+      write,
+    })
+    return true
+  }
+  const other = detected?.sticks === true && path !== undefined && path !== endpoint.dataSelector ? path : undefined
+  const write = other === undefined ? undefined : { [key]: other }
+  switch (selection.met) {
+    case 'nothing':
+      listing.judge(key, {
+        status: 'wrong',
+        seen: `there is nothing at this place${other === undefined ? '' : `, and a list at ${other}`}`,
+        by,
+        write,
+      })
+      return false
+    case 'record':
+      // An object where a list is inside it.
+      if (other?.startsWith(endpoint.dataSelector) === true || (endpoint.dataSelector === '$' && other !== undefined)) {
+        listing.judge(key, {
+          status: 'wrong',
+          seen: `there is one object at this place, and a list inside it, at ${other}`,
+          by,
+          write,
+        })
+        return false
+      }
+      listing.judge(key, { status: 'assumed', seen: 'there is one value at this place, and no list', by })
+      return true
+    case 'null':
+      listing.judge(key, { status: 'assumed', seen: 'there is null at this place, as in an empty list', by })
+      return true
+    default: {
+      if (first.count === 0) {
+        listing.judge(key, { status: 'assumed', seen: 'there is an empty list at this place', by })
+        return true
+      }
+      const objects = first.records.length
+      if (objects < first.texts.length)
+        listing.judge(key, {
+          status: 'assumed',
+          seen: `${first.count} values are at this place, ${first.texts.length - objects} of them no objects`,
+          by,
+        })
+      else listing.judge(key, { status: 'proven', seen: `${first.count} records are at this place`, by })
+      return true
+    }
+  }
+}
+
+/** Whether the primary key is there, and different in every record that was seen. */
+export function judgeKey(listing: Listing): undefined {
+  const { resource, pages } = listing
+  const columns = resource.hints.primaryKey ?? []
+  const key = `${resource.path}.primary_key`
+  const records = pages.flatMap(page => page.records)
+  if (columns.length === 0 || records.length === 0) return
+  // What `steps` make of records is not in the answer.
+  if (resource.steps.length > 0)
+    return listing.judge(key, {
+      status: 'assumed',
+      seen: 'records are changed after they are read, so that the API does not show it',
+      by: pages,
+    })
+  const by = pages
+  const name = columns.join(', ')
+  const lacking = records.filter(record => columns.some(column => valueIn(record, column) == null)).length
+  const better = candidateKeys(records, resource.name).find(candidate => !columns.includes(candidate))
+  const write = better === undefined ? undefined : { [key]: better }
+  if (lacking > 0) {
+    const seen = `${name} is missing in ${lacking} of ${records.length} records${better === undefined ? '' : `; ${better} is different in all of them`}`
+    return listing.judge(key, { status: 'wrong', seen, by, write })
+  }
+  const { twice, others } = repeated(records, columns)
+  if (others > 0) {
+    const seen = `${others} of ${records.length} records have a key of another record${better === undefined ? '' : `; ${better} is different in all of them`}`
+    if (listing.unrest !== undefined)
+      return listing.judge(key, { status: 'assumed', seen: `${seen}, but ${listing.unrest}`, by })
+    return listing.judge(key, { status: 'wrong', seen, by, write })
+  }
+  const kinds = new Set(
+    records.flatMap(record => columns.map((column, at) => `${at} ${typeof valueIn(record, column)}`)),
+  )
+  if (kinds.size > columns.length)
+    return listing.judge(key, { status: 'assumed', seen: `${name} is text in some records and a number in others`, by })
+  if (twice > 0)
+    return listing.judge(key, { status: 'assumed', seen: `${twice} of ${records.length} records came twice`, by })
+  if (listing.unrest !== undefined)
+    return listing.judge(key, {
+      status: 'assumed',
+      seen: `different in ${records.length} records, but ${listing.unrest}`,
+      by,
+    })
+  if (pages.length < 2 && !listing.isWhole)
+    return listing.judge(key, { status: 'assumed', seen: `different in the ${records.length} records of one page`, by })
+  listing.judge(key, {
+    status: 'proven',
+    seen: `there, and different in ${records.length} records of ${pages.length} pages`,
+    by,
+  })
+}
+
+/** Records that have the key of an earlier one: the same record, or another. */
+function repeated(
+  records: readonly JsonObject[],
+  columns: readonly string[],
+): { readonly twice: number; readonly others: number } {
+  const known = new Map<string, JsonObject>()
+  let [twice, others] = [0, 0]
+  for (const record of records) {
+    const id = identity(record, columns)
+    const earlier = known.get(id)
+    if (earlier === undefined) known.set(id, record)
+    else if (canonicalJson(earlier) === canonicalJson(record)) twice += 1
+    else if (isAlike(earlier, record, columns) && Object.keys(record).length > 2) twice += 1
+    else others += 1
+  }
+  return { twice, others }
+}
+
+/** What the list is sorted by, as far as its pages show. */
+export function noteOrder(listing: Listing): undefined {
+  const records = listing.pages.flatMap(page => page.records)
+  const [first] = records
+  if (first === undefined || records.length < FEWEST_TO_SORT) return
+  const sorted = Object.keys(first).flatMap(name => {
+    const ranks = records.map(record => rankOf(record[name]))
+    const way = directionOf(ranks)
+    return way === undefined ? [] : [`${name}, ${way === 'asc' ? 'ascending' : 'descending'}`]
+  })
+  const told = sorted.slice(0, 3).join('; ')
+  listing.notes.push(
+    told === ''
+      ? `${records.length} records are sorted by none of their fields`
+      : `${records.length} records are sorted by ${told}`,
+  )
+}
+
+const FEWEST_TO_SORT = 4
+
+function rankOf(value: JsonValue | undefined): CursorRank | undefined {
+  const isSortable =
+    typeof value === 'number' || typeof value === 'bigint' || (typeof value === 'string' && value !== '')
+  return isSortable ? cursorRank(value) : undefined
+}
+
+function directionOf(ranks: readonly (CursorRank | undefined)[]): 'asc' | 'desc' | undefined {
+  let [up, down] = [0, 0]
+  for (let at = 1; at < ranks.length; at++) {
+    const [before, now] = [ranks[at - 1], ranks[at]]
+    const step = before === undefined || now === undefined ? undefined : compareRanks(now, before)
+    if (step === undefined) return undefined
+    if (step > 0) up += 1
+    if (step < 0) down += 1
+    if (up > 0 && down > 0) return undefined
+  }
+  return up > 0 ? 'asc' : down > 0 ? 'desc' : undefined
+}
+
+/** Limits that the answers tell. */
+export function noteLimits(listing: Listing): undefined {
+  const { headers } = listing.first.answer.page
+  const told = Object.entries(headers).filter(
+    ([name, value]) => LIMIT_HEADERS.test(name) && /^[\w ;=,."-]{1,60}$/.test(value),
+  )
+  if (told.length > 0)
+    listing.notes.push(`the API tells its limits: ${told.map(([name, value]) => `${name}: ${value}`).join(', ')}`)
+}
+
+const LIMIT_HEADERS = /^(?:x-)?rate-?limit(?:-|$)|^retry-after$/
+
+/** The cursor of incremental loading: whether it is there, what its order is, and whether its parameter filters. */
+export async function judgeCursor(listing: Listing, window: IncrementalWindow | undefined): Promise<undefined> {
+  const { resource, first } = listing
+  const { incremental } = resource
+  if (incremental === undefined || incremental.token !== undefined || window === undefined) return
+  const { hint, startParam } = incremental
+  const path = hint.path
+  const fields = fieldsIn(listing.pages, hint.cursorPath)
+  const there = fields.filter(field => field !== undefined && field.value !== null)
+  const key = `${path}.cursor_path`
+  const by = listing.pages
+  if (first.count === 0) return listing.judge(key, { status: 'assumed', seen: 'the list is empty', by })
+  if (there.length === 0)
+    return listing.judge(key, { status: 'wrong', seen: `none of ${fields.length} records has a value there`, by })
+  if (there.length < fields.length) {
+    const seen = `${fields.length - there.length} of ${fields.length} records have no value there`
+    if (hint.onCursorValueMissing !== 'raise') listing.judge(key, { status: 'assumed', seen, by })
+    else
+      listing.judge(key, {
+        status: 'wrong',
+        seen: `${seen}: a run would fail`,
+        by,
+        write: { [`${path}.on_cursor_value_missing`]: 'include' },
+      })
+  } else
+    listing.judge(key, {
+      status: listing.pages.length > 1 || listing.isWhole ? 'proven' : 'assumed',
+      seen: `${fields.length} records have a value there`,
+      by,
+    })
+  judgeRowOrder(listing, fields)
+  if (startParam !== undefined) await judgeFilter(listing, window, startParam)
+}
+
+function fieldsIn(pages: readonly Sight[], path: string): readonly (RecordField | undefined)[] {
+  return pages.flatMap(page => page.answer.page.fields?.(path) ?? [])
+}
+
+function judgeRowOrder(listing: Listing, fields: readonly (RecordField | undefined)[]): undefined {
+  const { hint } = listing.resource.incremental ?? {}
+  if (hint?.rowOrder === undefined) return
+  const key = `${hint.path}.row_order`
+  const ranks = fields.map(field => (field === undefined ? undefined : cursorRank(field.value, field.text)))
+  const way = directionOf(ranks)
+  const by = listing.pages
+  const write = { [key]: way ?? null }
+  if (way === undefined && new Set(fields.map(field => field?.text)).size < 2)
+    return listing.judge(key, { status: 'assumed', seen: 'all records have one value', by })
+  if (way !== hint.rowOrder)
+    return listing.judge(key, {
+      status: 'wrong',
+      seen: `${fields.length} records are ${way === undefined ? 'not sorted by the cursor' : `sorted by the cursor, ${way === 'asc' ? 'ascending' : 'descending'}`}`,
+      by,
+      write,
+    })
+  const isProven = listing.pages.length > 1 && listing.unrest === undefined
+  listing.judge(key, {
+    status: isProven ? 'proven' : 'assumed',
+    seen: `${fields.length} records of ${listing.pages.length} pages are sorted by the cursor`,
+    by,
+  })
+}
+
+/** Asks for what is new since the cursor of a record in the middle, and holds the answer against what is known. */
+async function judgeFilter(listing: Listing, window: IncrementalWindow, startParam: string): Promise<undefined> {
+  const { first, resource, probe } = listing
+  const { incremental } = resource
+  if (incremental === undefined) return
+  const { hint } = incremental
+  const key = `${hint.path}.start_param`
+  const isMin = hint.lastValueFunc === 'min'
+  const known = fieldsIn([first], hint.cursorPath).filter(
+    field => field !== undefined && field.value !== null,
+  ) as RecordField[]
+  const order = (one: RecordField, other: RecordField): number =>
+    (compareRanks(cursorRank(one.value, one.text), cursorRank(other.value, other.text)) ?? 0) * (isMin ? -1 : 1)
+  const values = [...new Map(known.toSorted(order).map(field => [field.text, field])).values()]
+  const bound = values[Math.floor(values.length / 2)]
+  if (values.length < 2 || bound === undefined)
+    return listing.judge(key, {
+      status: 'assumed',
+      seen: 'the records of page 1 have one cursor, so that no filter can be seen',
+      by: [first],
+    })
+  const opening = probe.opening({ ...window, startValue: bound.value, lastValue: bound.value })
+  if (!opening.params.some(([name]) => name === startParam))
+    return listing.judge(key, {
+      status: 'assumed',
+      seen: 'its value is left out of requests by `convert`',
+      by: [first],
+    })
+  const filtered = await listing.ask('what is new since a record of page 1', patched(opening, probe.paginator?.first))
+  const by = [first, filtered]
+  if (filtered.kind === 'unasked')
+    return listing.judge(key, { status: 'assumed', seen: `it was not asked: ${filtered.why}`, by })
+  if (filtered.kind === 'refused') {
+    if (filtered.isFinal || filtered.status === undefined)
+      return listing.judge(key, { status: 'assumed', seen: `no answer came (${filtered.text})`, by })
+    return listing.judge(key, {
+      status: 'wrong',
+      seen: `the API refuses the value of a record (${filtered.text}): in what format does it want it?`,
+      by,
+    })
+  }
+  const got = fieldsIn([filtered], hint.cursorPath).filter(
+    field => field !== undefined && field.value !== null,
+  ) as RecordField[]
+  const before = got.filter(field => order(field, bound) < 0)
+  const wereBefore = known.filter(field => order(field, bound) < 0)
+  if (filtered.count === 0)
+    return listing.judge(key, {
+      status: 'wrong',
+      seen: 'since a record of page 1 the API gives nothing, not even the records after it: in what format does it want the value?',
+      by,
+    })
+  if (before.length > 0) {
+    const isSame = listing.like(first, filtered).shared === filtered.count && filtered.count === first.count
+    if (isSame)
+      return listing.judge(key, {
+        status: 'wrong',
+        seen: `with it, the same ${filtered.count} records come as without it: the API ignores it`,
+        by,
+        write: { [key]: null },
+      })
+    const isCoarse = before.length < wereBefore.length
+    return listing.judge(key, {
+      status: isCoarse ? 'assumed' : 'wrong',
+      seen: `${before.length} of ${filtered.count} records are older than what was asked for`,
+      by,
+      ...(!isCoarse && { write: { [key]: null } }),
+    })
+  }
+  const isIncluded = got.some(field => order(field, bound) === 0)
+  const isSure = wereBefore.length > 0 && listing.unrest === undefined
+  const seen = `of ${wereBefore.length} older records of page 1, none came`
+  listing.judge(key, {
+    status: isSure ? 'proven' : 'assumed',
+    seen: isSure ? seen : `${seen}, but ${listing.unrest ?? 'there are none'}`,
+    by,
+  })
+  judgeRange(listing, isIncluded, got.length, by)
+}
+
+/** Whether the records of the bound itself come again. */
+function judgeRange(listing: Listing, isIncluded: boolean, records: number, by: readonly Outcome[]): undefined {
+  const { hint } = listing.resource.incremental ?? {}
+  if (hint === undefined || records === 0) return
+  const key = `${hint.path}.range_start`
+  if (isIncluded && hint.rangeStart === 'closed')
+    return listing.judge(key, {
+      status: 'proven',
+      seen: 'the record that was asked from comes again, as `closed` expects',
+      by,
+    })
+  if (isIncluded)
+    return listing.judge(key, {
+      status: 'proven',
+      seen: 'the record that was asked from comes again, and `open` leaves it out',
+      by,
+    })
+  listing.judge(key, {
+    status: 'assumed',
+    seen: 'the record that was asked from does not come again: of records that share a cursor, those that appear later are never given; `lag` asks for them once more',
+    by,
+  })
+}

@@ -1,0 +1,284 @@
+import { elements, skipSpace, valueAt } from '../../json/bytes.js'
+import { isJsonObject, type JsonObject } from '../../json/value.js'
+import { ConfigError } from '../../model/errors.js'
+import type { RunEvent } from '../../model/events.js'
+import { nearMiss } from '../../model/nearMiss.js'
+import {
+  abortSignal,
+  callback,
+  checkOptions,
+  havingFunctions,
+  names,
+  optionKind,
+  optionsOf,
+} from '../../model/optionKinds.js'
+import { type Clock, type Resource, ResourceNotes } from '../../model/source.js'
+import { systemClock } from '../../pipeline/clock.js'
+import type { Pipeline } from '../../pipeline/pipeline.js'
+import { openWindow } from '../../pipeline/run/incremental/incremental.js'
+import { runSteps } from '../../pipeline/run/steps.js'
+import type { ListContext } from '../../rest/list/listReader.js'
+import { noJournal, type Probe, probeOf } from '../../rest/list/probe.js'
+import { judgeFirstPage } from './counted.js'
+import { Listing, patched } from './listing.js'
+import type { Proof, ResourceProof } from './proof.js'
+import { proveList } from './proveList.js'
+import { Asking, shownRequest } from './sightings.js'
+
+export interface ProveOptions {
+  /** Names of the resources to prove. Default: all that are read. */
+  readonly select?: readonly string[] | undefined
+  /** Most requests for a resource, those that are sent again included. Default 12. */
+  readonly budget?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onEvent?: ((event: RunEvent) => void) | undefined
+  /** For waits and the time of the proof. Default: that of this machine. */
+  readonly clock?: Clock | undefined
+}
+
+const forProve = optionsOf<ProveOptions>('options of prove()', {
+  select: names,
+  budget: optionKind('a whole number above 0', value => Number.isInteger(value) && (value as number) > 0),
+  signal: abortSignal,
+  onEvent: callback,
+  clock: havingFunctions('a clock', ['now', 'sleep', 'random'] satisfies readonly (keyof Clock)[]),
+})
+
+/** Requests that decide most of what can be decided. */
+const BUDGET = 12
+
+/** Records of a parent whose lists are asked for. */
+const MOST_PARENTS = 2
+
+/**
+ * Asks the API of a pipeline whether its document is right: how pages follow each other and end, where records are,
+ * what the total counts, whether the primary key tells records apart, whether a cursor filters. Sends at most `budget`
+ * requests a resource, as a run would, and only those that read. Loads and writes nothing. Every key that an answer
+ * decides ends as proven, assumed or wrong, with what was seen. A resource that cannot be asked says why. Rejects only
+ * if a name in `select` is unknown, or it is aborted.
+ *
+ * @example
+ * ```ts
+ * import { duckdb, pipeline, prove, restApi } from 'sluice'
+ *
+ * const shops = pipeline({
+ *   name: 'shops',
+ *   source: restApi({
+ *     client: { base_url: 'https://api.example.com' },
+ *     resources: [{ name: 'shops', primary_key: 'id' }],
+ *   }),
+ *   destination: duckdb('shops.duckdb'),
+ * })
+ * const { resources } = await prove(shops)
+ * for (const { findings } of resources) {
+ *   for (const { key, status, seen } of findings) console.log(`${status} ${key}: ${seen}`)
+ * }
+ * ```
+ */
+export async function prove(pipeline: Pipeline, options: ProveOptions = {}): Promise<Proof> {
+  checkOptions(forProve, options)
+  const { source, name } = pipeline
+  checkNames(options.select, source.resources)
+  const clock = options.clock ?? systemClock
+  const prover = new Prover(source.resources, { ...options, clock }, source.scrubber)
+  const at = new Intl.DateTimeFormat('sv', DAY_AND_TIME).format(clock.now()).replace(' ', 'T')
+  try {
+    const resources: ResourceProof[] = []
+    for (const resource of source.resources) {
+      const isWanted = options.select?.includes(resource.name) ?? true
+      if (isWanted) resources.push(await prover.proof(resource))
+    }
+    const told = {
+      pipeline: name,
+      at: `${at}Z`,
+      origins: [...prover.origins].sort(),
+      about: source.fingerprint,
+      resources,
+    }
+    return source.scrubber === undefined ? told : scrubbedProof(told, text => source.scrubber?.text(text) ?? text)
+  } finally {
+    await source.close()
+  }
+}
+
+const DAY_AND_TIME = { timeZone: 'UTC', dateStyle: 'short', timeStyle: 'medium' } as const
+
+/** Nothing of a proof may hold a secret, whatever an API echoes. */
+function scrubbedProof(proof: Proof, clean: (text: string) => string): Proof {
+  return JSON.parse(JSON.stringify(proof), (_key, value: unknown) =>
+    typeof value === 'string' ? clean(value) : value,
+  ) as Proof
+}
+
+function checkNames(select: readonly string[] | undefined, resources: readonly Resource[]): void {
+  const known = resources.map(resource => resource.name)
+  for (const name of select ?? []) {
+    if (known.includes(name)) continue
+    const near = nearMiss(name, known)
+    const message = `there is no resource ${JSON.stringify(name)}; ${near === undefined ? `there are ${known.join(', ')}` : `did you mean ${JSON.stringify(near)}?`}`
+    throw new ConfigError([{ place: { path: 'select' }, message }])
+  }
+}
+
+/** Proves one resource after the other, parents first. */
+class Prover {
+  readonly origins = new Set<string>()
+  readonly #resources: readonly Resource[]
+  readonly #options: ProveOptions & { readonly clock: Clock }
+  readonly #scrubber: Parameters<typeof shownRequest>[1]['scrubber']
+  /** Records of resources that others need, by name. */
+  readonly #records = new Map<string, readonly JsonObject[]>()
+
+  constructor(
+    resources: readonly Resource[],
+    options: ProveOptions & { readonly clock: Clock },
+    scrubber: Parameters<typeof shownRequest>[1]['scrubber'],
+  ) {
+    this.#resources = resources
+    this.#options = options
+    this.#scrubber = scrubber
+  }
+
+  async proof(resource: Resource): Promise<ResourceProof> {
+    const nothing = { resource: resource.name, findings: [], notes: [], requests: [] }
+    if (resource.describe === undefined) return { ...nothing, notes: ['not asked: its records need no request'] }
+    const parents = await this.#parentsOf(resource)
+    if (parents === undefined) return { ...nothing, problem: `its parent ${resource.parent} gave no record to ask for` }
+    let told: ResourceProof = nothing
+    let left = this.#options.budget ?? BUDGET
+    for (const parent of parents) {
+      const { proof, count } = await this.#list(resource, parent, left, told.requests.length)
+      // The list of the first parent may be empty.
+      told = { ...proof, requests: [...told.requests, ...proof.requests] }
+      left -= proof.requests.length
+      if (count > 0 || left <= 0 || parent === undefined) break
+    }
+    return told
+  }
+
+  /** For each list to ask: undefined for a root. Undefined: no record of the parent is known. */
+  async #parentsOf({
+    parent,
+    batchSize,
+  }: Resource): Promise<readonly (readonly JsonObject[] | undefined)[] | undefined> {
+    if (parent === undefined) return [undefined]
+    const records = await this.#recordsOf(parent)
+    if (records.length === 0) return undefined
+    const few = records.slice(0, MOST_PARENTS)
+    return batchSize === undefined ? few.map(record => [record]) : [few]
+  }
+
+  /** The first records of a resource, asked for if nobody did before. */
+  async #recordsOf(name: string): Promise<readonly JsonObject[]> {
+    const known = this.#records.get(name)
+    if (known !== undefined) return known
+    const resource = this.#resources.find(other => other.name === name)
+    const [parent] = resource === undefined ? [] : ((await this.#parentsOf(resource)) ?? [])
+    if (resource === undefined || (resource.parent !== undefined && parent === undefined)) return []
+    const pages = resource.pages({ ...this.#context(resource, parent), maxPages: 1 })
+    try {
+      const step = await pages.next()
+      const bytes = step.done === true ? Buffer.from('[]') : step.value.records
+      await pages.return({ end: 'limited', reason: 'a proof needs no more' })
+      return this.#keep(resource, bytes)
+    } catch {
+      this.#options.signal?.throwIfAborted()
+      this.#records.set(name, [])
+      return []
+    }
+  }
+
+  #keep(resource: Resource, bytes: Uint8Array): readonly JsonObject[] {
+    const { records } = runSteps(resource, resource.steps, bytes)
+    const kept = elements(records, skipSpace(records, 0))
+      .slice(0, MOST_PARENTS)
+      .map(span => valueAt(records, span))
+      .filter(isJsonObject)
+    this.#records.set(resource.name, kept)
+    return kept
+  }
+
+  #context(resource: Resource, parents: readonly JsonObject[] | undefined, sent: () => void = () => {}): ListContext {
+    const { signal = new AbortController().signal, clock, onEvent } = this.#options
+    return {
+      signal,
+      clock,
+      journal: noJournal,
+      concurrency: 1,
+      notes: new ResourceNotes(),
+      window: resource.incremental === undefined ? undefined : openWindow(resource.incremental, undefined),
+      ...(parents !== undefined && (resource.batchSize === undefined ? { parent: parents[0] } : { parents })),
+      emit: event => {
+        if (event.type === 'request') sent()
+        onEvent?.(event)
+      },
+    }
+  }
+
+  async #list(
+    resource: Resource,
+    parents: readonly JsonObject[] | undefined,
+    budget: number,
+    asked: number,
+  ): Promise<{ readonly proof: ResourceProof; readonly count: number }> {
+    let asking: Asking | undefined
+    const context = this.#context(resource, parents, () => asking?.count())
+    const probe = probeOf(resource, context)
+    const nothing = { resource: resource.name, findings: [], notes: [], requests: [] }
+    const refusal = probe === undefined ? 'it belongs to a source that cannot be asked' : unasked(probe)
+    if (probe === undefined || refusal !== undefined)
+      return { proof: { ...nothing, notes: [`not asked: ${refusal}`] }, count: 0 }
+    try {
+      const opening = probe.opening()
+      this.origins.add(new URL(opening.url).origin)
+      const shown = {
+        opening,
+        path: this.#pathOf(resource, opening.url),
+        isChild: parents !== undefined,
+        scrubber: this.#scrubber,
+      }
+      asking = new Asking(probe, budget, request => shownRequest(request, shown), asked)
+      const first = await asking.ask('page 1', patched(opening, probe.paginator?.first))
+      if (first.kind !== 'page')
+        return {
+          proof: { ...nothing, ...(await judgeFirstPage(probe, asking, first)), requests: asking.requests },
+          count: 0,
+        }
+      if (this.#resources.some(other => other.parent === resource.name) && first.count > 0)
+        this.#keep(resource, first.answer.selection.records)
+      const listing = new Listing(probe, asking, first)
+      await proveList(listing, context.window)
+      const { findings, notes } = listing
+      return { proof: { resource: resource.name, findings, notes, requests: asking.requests }, count: first.count }
+    } catch (error) {
+      this.#options.signal?.throwIfAborted()
+      if (asking === undefined) return { proof: { ...nothing, problem: errorText(error) }, count: 0 }
+      throw error
+    } finally {
+      probe.close()
+    }
+  }
+
+  /** The address as the document has it, with placeholders. */
+  #pathOf(resource: Resource, url: string): string {
+    if (resource.parent === undefined) return url.split(/[?#]/)[0] ?? url
+    try {
+      const described = resource.describe?.(undefined)
+      return described?.request.url.split(/[?#]/)[0] ?? `${new URL(url).origin}/…`
+    } catch {
+      return `${new URL(url).origin}/…`
+    }
+  }
+}
+
+function errorText(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('; ')[0] ?? ''
+}
+
+/** Why a list must not be asked, if it must not. */
+function unasked({ resource: { endpoint } }: Probe): string | undefined {
+  if (endpoint.job !== undefined) return 'each question would order an export'
+  return ['PUT', 'PATCH', 'DELETE'].includes(endpoint.method)
+    ? `its requests are ${endpoint.method}, which may change something`
+    : undefined
+}

@@ -1,0 +1,125 @@
+import type { JsonDocument } from '../../json/bytes.js'
+import { compiledPath } from '../../json/path.js'
+import type { JsonObject } from '../../json/value.js'
+import type { ResponseJournal } from '../../model/responses.js'
+import type { IncrementalWindow, Resource } from '../../model/source.js'
+import type { ApiPage, ApiRequest, Paginator } from '../api.js'
+import type { EndpointResource } from '../document/model.js'
+import type { Envelope } from '../evidence/envelope.js'
+import { applyPatch } from '../request/request.js'
+import type { ListContext, ListReader } from './listReader.js'
+import { batchOf, openingRequest, sendRequest } from './listRequest.js'
+import { type Reading, type ReadingState, readAnswer } from './readAnswer.js'
+import { judged } from './responseActions.js'
+import { type DetectedSelector, detectSelector, type Selection } from './selector.js'
+
+/** One answer, read as a run would read it. It stays readable until the probe is closed. */
+export interface ProbedAnswer {
+  readonly page: ApiPage
+  readonly selection: Selection
+  /** Undefined if there was no body to read. */
+  readonly document: JsonDocument | undefined
+  readonly envelope: Envelope
+  readonly bytes: number
+}
+
+/** How much one question may cost. */
+export interface Patience {
+  /** Requests, with those that are sent again. */
+  readonly attempts: number
+  /** Longest wait that the API may ask for. */
+  readonly maxWaitMs: number
+}
+
+/**
+ * Asks single questions about a list, with requests that are signed, retried, limited and masked as in a run. A run
+ * follows its paginator from page to page; a probe may ask for any page, or twice for one.
+ */
+export class Probe {
+  readonly #reader: ListReader
+  readonly #context: ListContext
+  readonly #state: ReadingState
+  readonly #held: Reading[] = []
+  #questions = 0
+
+  constructor(reader: ListReader, context: ListContext) {
+    this.#reader = reader
+    this.#context = context
+    this.#state = { selector: reader.selector, hasList: false }
+  }
+
+  get resource(): EndpointResource {
+    return this.#reader.resource
+  }
+
+  /** As the document says. Undefined: it is searched. */
+  get paginator(): Paginator | undefined {
+    return this.#reader.paginator
+  }
+
+  /** The first request of the list. `window`: another one than that of the context. */
+  opening(window: IncrementalWindow | undefined = this.#context.window): ApiRequest {
+    const context = { ...this.#context, window }
+    const { parent, parents } = context
+    return openingRequest(this.#reader, context, parents === undefined ? { parent } : batchOf(this.#reader, parents))
+  }
+
+  /** Rejects with the errors of a run. An answer without a match for the selector is none. */
+  async ask(request: ApiRequest, patience: Patience, selector?: string): Promise<ProbedAnswer> {
+    const [reader, context] = [this.#reader, this.#context]
+    const send = () =>
+      sendRequest(reader, context, request, {
+        identity: `probe ${++this.#questions}`,
+        signal: context.signal,
+        journal: context.journal,
+        ...patience,
+      })
+    const judgement = await judged(reader, context, request, await send(), { again: send, deadline: undefined })
+    const state = selector === undefined ? this.#state : { selector: compiledPath(selector), hasList: false }
+    const reading = await readAnswer(reader, context, state, request, judgement, LATER_PAGE)
+    this.#held.push(reading)
+    const { page, selection, document, envelope, response } = reading
+    return { page, selection, document, envelope, bytes: response.body.length }
+  }
+
+  /** Where the records probably are in an answer, whatever the document says. */
+  detected({ document }: ProbedAnswer): DetectedSelector | undefined {
+    return document === undefined ? undefined : detectSelector(document)
+  }
+
+  /** Gives the memory of the answers back. */
+  close(): void {
+    for (const { document, response } of this.#held.splice(0)) {
+      document?.close()
+      response.release()
+    }
+  }
+}
+
+/** Of a first page, an answer without a match would be an error. */
+const LATER_PAGE = 2
+
+/** A request with the changes of a paginator. */
+export function changed(request: ApiRequest, patch: Parameters<typeof applyPatch>[1] | undefined): ApiRequest {
+  return patch === undefined ? request : applyPatch(request, patch)
+}
+
+/** For answers that nobody wants again. */
+export const noJournal: ResponseJournal = { lookup: async () => undefined, record: async () => undefined }
+
+const readers = new WeakMap<Resource, ListReader>()
+
+/** Lets a resource be asked by {@link probeOf}. */
+export function offerProbe(resource: Resource, reader: ListReader): Resource {
+  readers.set(resource, reader)
+  return resource
+}
+
+/** Undefined for resources without requests, and for those of other sources. */
+export function probeOf(resource: Resource, context: ListContext): Probe | undefined {
+  const reader = readers.get(resource)
+  return reader === undefined ? undefined : new Probe(reader, context)
+}
+
+/** Records of a parent, for a context. */
+export type Parents = readonly JsonObject[]
