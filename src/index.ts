@@ -24,7 +24,7 @@ export type {
 export type { ImportKind } from './import/importers.js'
 export { type ImportedFile, type ImportOptions, type ImportResult, importPipeline } from './import/importPipeline.js'
 export type { Finding, Proof, ProofRequest, ProofStatus, ResourceProof } from './import/prove/proof.js'
-export { type ProveOptions, prove } from './import/prove/prove.js'
+export { type ProveOptions, prove } from './import/prove/proveDocument.js'
 export type { Files, OpenFile } from './journal/fileSystem.js'
 export type { JsonObject, JsonValue } from './json/value.js'
 export { stringifyJson } from './json/write.js'

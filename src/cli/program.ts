@@ -45,7 +45,7 @@ function filesFirst([command, ...args]: readonly string[]): string[] {
   let isBehindFile = false
   for (const argument of args) {
     if (argument.startsWith('-')) {
-      isList = argument === '--select' || argument === '--reset' || argument === '--mask'
+      isList = argument === '--select' || argument === '--reset' || argument === '--resource' || argument === '--mask'
       isBehindFile = false
     }
     isBehindFile ||= isList && /\.(ya?ml|json|[cm]?[jt]s)$|[/\\]/i.test(argument)
@@ -202,6 +202,18 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .action(async (files: string[], options) => {
       const { checkCommand } = await import('./commands/check.js')
       exit(await checkCommand(files, options, context))
+    })
+
+  ofFile(command(program, 'prove'))
+    .description('ask the API whether the file is right: pages, total, key, cursor; loads nothing')
+    .argument('<file>', 'pipeline file')
+    .option('--resource <resource...>', 'only these resources')
+    .option('--budget <requests>', 'most requests for a resource; default 12', wholeNumber)
+    .option('--write', 'mend a YAML file where the API showed that it is wrong')
+    .option('--json', 'print the proof as one line of JSON')
+    .action(async (file: string, options) => {
+      const { proveCommand } = await import('./commands/prove.js')
+      exit(await proveCommand(file, options, context))
     })
 
   ofFile(command(program, 'auth'))

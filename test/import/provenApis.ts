@@ -1,7 +1,7 @@
 import type { Answer } from '../rest/listServer.js'
 
 /** One record of a simulated list. */
-export interface Thing {
+interface Thing {
   readonly [key: string]: unknown
   readonly id: number | string
   readonly name: string

@@ -8,6 +8,7 @@ import { tell, tellDone } from '../terminal/tell.js'
 import { type Output, widthOf } from '../terminal/terminal.js'
 import type { CommandContext } from './command.js'
 import { namedFiles, openPipelines, type PipelineOverrides } from './command.js'
+import { keptProofLines } from './prove.js'
 
 export interface CheckCommandOptions extends PipelineOverrides {
   readonly debug?: boolean | undefined
@@ -58,8 +59,11 @@ async function checkFile(file: string, options: CheckCommandOptions, context: Co
     })
     tellDone(out, printable(`${pipeline.name}: the file is valid, its secrets were found`))
     for (const note of notes) tell(err, printable(note))
+    const proofs = await keptProofLines(file, pipeline, err)
     for (const checked of resources) {
       for (const line of checkedLines(checked, out)) out.line(line)
+      const proof = proofs.get(checked.resource)
+      if (proof !== undefined) tell(out, printable(`${checked.resource}: ${proof}`))
       const columns = checked.mixedNumbers.map(key => `${JSON.stringify(key)}: { data_type: double }`).join(', ')
       const why = `${checked.resource}: whole numbers and fractions came under one key; the first one would choose the type`
       if (columns !== '')

@@ -8,6 +8,7 @@ import { amount, counted, duration, printable } from '../terminal/printable.js'
 import { tell } from '../terminal/tell.js'
 import type { CommandContext } from './command.js'
 import { openPipelines, type PipelineOverrides } from './command.js'
+import { keptProofLines } from './prove.js'
 
 export interface PlanCommandOptions extends PipelineOverrides {
   readonly select?: readonly string[] | undefined
@@ -28,8 +29,11 @@ export async function planCommand(
   for (const pipeline of await openPipelines(file, options, 'requests', context.terminal.err)) {
     const plan = await pipeline.plan({ signal, select })
     const probe = options.probe === true ? (await pipeline.check({ signal, select })).resources : undefined
-    if (options.json === true) out.line(stringifyJson({ ...plan, probe }))
-    else for (const line of planLines(plan, probe)) tell(out, printable(line), line.startsWith('  ') ? HANGING : 2)
+    const proofs = await keptProofLines(file, pipeline, context.terminal.err)
+    if (options.json === true)
+      out.line(stringifyJson({ ...plan, probe, ...(proofs.size > 0 && { proofs: Object.fromEntries(proofs) }) }))
+    else
+      for (const line of planLines(plan, probe, proofs)) tell(out, printable(line), line.startsWith('  ') ? HANGING : 2)
   }
   return 0
 }
@@ -37,7 +41,11 @@ export async function planCommand(
 /** Facts go on below their texts. */
 const HANGING = 12
 
-function planLines(plan: PipelinePlan, probe: readonly CheckedResource[] | undefined): string[] {
+function planLines(
+  plan: PipelinePlan,
+  probe: readonly CheckedResource[] | undefined,
+  proofs: ReadonlyMap<string, string>,
+): string[] {
   const start =
     plan.startsFrom === undefined
       ? 'it starts from the beginning: nothing was loaded yet'
@@ -47,6 +55,8 @@ function planLines(plan: PipelinePlan, probe: readonly CheckedResource[] | undef
     const probed = probe?.find(({ resource }) => resource === list.resource)
     lines.push('', list.resource)
     for (const [name, text] of facts(list, probed)) lines.push(`  ${name.padEnd(9)} ${text}`)
+    const proof = proofs.get(list.resource)
+    if (proof !== undefined) lines.push(`  ${'proof'.padEnd(9)} ${proof}`)
   }
   return lines
 }

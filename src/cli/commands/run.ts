@@ -1,5 +1,6 @@
 import type { RunEvent } from '../../model/events.js'
 import type { Receipt } from '../../model/receipt.js'
+import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { RunResult } from '../../pipeline/setup.js'
 import { redactUrl } from '../../rest/http/redact.js'
 import { type ExitCode, reportFailure } from '../failure.js'
@@ -35,6 +36,7 @@ export async function runCommand(
           onEvent(event)
         })
       await reported(start, { ...options, file, pipeline: pipelines.length === 1 ? undefined : pipeline.name }, context)
+      if (options.json !== true) await tellProofs(file, pipeline, context)
     }
     return 0
   } catch (error) {
@@ -44,6 +46,13 @@ export async function runCommand(
       keptPages: pages > 0,
     })
   }
+}
+
+/** What the API showed about the document, after the receipts. */
+async function tellProofs(file: string, pipeline: Pipeline, { terminal }: CommandContext): Promise<void> {
+  const { keptProofLines } = await import('./prove.js')
+  for (const [resource, line] of await keptProofLines(file, pipeline, terminal.err))
+    tell(terminal.out, printable(`${resource}: ${line}`))
 }
 
 /** Starts a run and shows its progress: for people, briefly or with every event, or every event as a line of JSON. */

@@ -10,7 +10,7 @@ import { hintsOf, saysMoreThanThis, searched } from './search.js'
 import type { Asking, Outcome, Refused, Sight } from './sightings.js'
 
 /** A list whose pages or records are counted: any of its pages can be asked for. */
-export interface Counter {
+interface Counter {
   readonly declared: Declared
   readonly counts: 'pages' | 'records'
   readonly first: number
@@ -20,7 +20,7 @@ export interface Counter {
   at(position: number, limit?: number): RequestPatch
 }
 
-export function counterOf(declared: Declared): Counter {
+function counterOf(declared: Declared): Counter {
   const { type, keys } = declared
   const number = (key: string, standard: number): number => (typeof keys[key] === 'number' ? keys[key] : standard)
   const text = (key: string): string | null => (typeof keys[key] === 'string' ? keys[key] : null)

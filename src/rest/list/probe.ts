@@ -1,6 +1,5 @@
 import type { JsonDocument } from '../../json/bytes.js'
 import { compiledPath } from '../../json/path.js'
-import type { JsonObject } from '../../json/value.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import type { IncrementalWindow, Resource } from '../../model/source.js'
 import type { ApiPage, ApiRequest, Paginator } from '../api.js'
@@ -120,6 +119,3 @@ export function probeOf(resource: Resource, context: ListContext): Probe | undef
   const reader = readers.get(resource)
   return reader === undefined ? undefined : new Probe(reader, context)
 }
-
-/** Records of a parent, for a context. */
-export type Parents = readonly JsonObject[]

@@ -1,0 +1,52 @@
+import { type Document, isMap, isScalar, isSeq, parseDocument } from 'yaml'
+import type { JsonValue } from '../../json/value.js'
+
+/** Changes by key path, as findings have them. Null takes a key away, unless the key itself may be null. */
+type Changes = Readonly<Record<string, JsonValue>>
+
+/** Keys whose null says something: that there is none. */
+const NULL_MEANS: ReadonlySet<string> = new Set(['total_path'])
+
+/** The text of a YAML file with these changes. Comments and everything else stay as they are. */
+export function mended(text: string, changes: Changes): string {
+  const document = parseDocument(text, { keepSourceTokens: true })
+  const root = isMap(document.contents) && document.has('source') ? ['source'] : []
+  for (const [path, value] of Object.entries(changes)) {
+    const keys = [...root, ...keysOf(path)]
+    const last = keys.at(-1)
+    if (value === null && !(typeof last === 'string' && NULL_MEANS.has(last))) {
+      if (document.hasIn(keys)) document.deleteIn(keys)
+      continue
+    }
+    widen(document, keys)
+    // A plain value takes the place of another one, whose comment stays.
+    document.setIn(keys, typeof value === 'object' && value !== null ? document.createNode(value) : value)
+  }
+  return document.toString({ lineWidth: 0 })
+}
+
+/** Short forms become maps: `page_number`, `orders`. */
+function widen(document: Document, keys: readonly (string | number)[]): void {
+  for (let length = 1; length < keys.length; length++) {
+    const above = keys.slice(0, length)
+    const node = document.getIn(above, true)
+    if (isMap(node) || isSeq(node)) continue
+    if (!isScalar(node)) continue
+    document.setIn(above, document.createNode(longForm(above, node.value)))
+  }
+}
+
+function longForm(path: readonly (string | number)[], value: unknown): object {
+  const last = path.at(-1)
+  if (value === null) return {}
+  if (last === 'endpoint') return { path: value }
+  if (typeof last === 'number' && path.at(-2) === 'resources') return { name: value }
+  return { type: value }
+}
+
+/** `resources[0].endpoint.params["a.b"]` as keys. */
+function keysOf(path: string): (string | number)[] {
+  return [...path.matchAll(/\[("(?:[^"\\]|\\.)*")\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) =>
+    quoted !== undefined ? (JSON.parse(quoted) as string) : index !== undefined ? Number(index) : (name ?? ''),
+  )
+}

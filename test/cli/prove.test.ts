@@ -1,0 +1,136 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { sluice } from '../../src/cli/program.js'
+import { provenApi } from '../import/provenApis.js'
+import { fakeClock } from '../rest/clientServer.js'
+import type { Answer } from '../rest/listServer.js'
+import { testApi } from '../rest/loading.js'
+import { screen } from './screen.js'
+
+async function project(answer: (url: URL) => Answer, text: (origin: string) => string) {
+  const api = await testApi(answer)
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-prove-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const file = join(folder, 'things.yaml')
+  await writeFile(file, text(api.origin))
+  const command = async (...args: readonly string[]) => {
+    const [out, err] = [screen(), screen()]
+    const exitCode = await sluice(args, {
+      terminal: { out, err },
+      version: '0',
+      signal: new AbortController().signal,
+      now: () => 0,
+      clock: fakeClock(),
+    })
+    return { exitCode, printed: (out.text() + err.text()).replaceAll(/\n +/g, ' ') }
+  }
+  return { file, api, command, kept: async () => await readFile(`${file}.proof.json`, 'utf8') }
+}
+
+const document = (origin: string) =>
+  `# Mine.
+name: things
+destination: duckdb::memory
+source:
+  client:
+    base_url: ${origin} # the shop
+  resources:
+    - name: things
+      primary_key: group # a guess
+      write_disposition: merge
+      endpoint:
+        data_selector: items
+        paginator: { type: offset, limit: 100, total_path: total }
+`.replace('duckdb::memory', 'duckdb:things.duckdb')
+
+test('prove tells what is wrong, keeps it beside the file, mends it, and proves it then', async () => {
+  const { file, command, kept } = await project(provenApi({ way: 'offset', total: 'too_small' }), document)
+  const first = await command('prove', file)
+  expect(first.exitCode, first.printed).toBe(3)
+  expect(first.printed).toContain('wrong resources[0].endpoint.paginator.limit'.replace('wrong ', ''))
+  expect(first.printed).toContain('write resources[0].primary_key: "id"')
+  expect(await kept()).not.toContain('Thing number')
+  const plan = await command('plan', file)
+  expect(plan.printed).toMatch(/proof +proven on 2026-01-01: data_selector, paginator/)
+  expect(plan.printed).toContain('wrong: ')
+  const checked = await command('check', file)
+  expect(checked.printed).toContain('proven on 2026-01-01')
+  const mending = await command('prove', file, '--write')
+  expect(mending).toMatchObject({ exitCode: 3 })
+  const text = await readFile(file, 'utf8')
+  expect(text).toContain('# Mine.')
+  expect(text).toContain('primary_key: id # a guess')
+  expect(text).toContain('limit: 5')
+  expect(text).toContain('total_path: null')
+  const stale = await command('plan', file)
+  expect(stale.printed).toContain('is about another document')
+  const again = await command('prove', file)
+  expect(again.exitCode, again.printed).toBe(0)
+})
+
+test.each([
+  ['no JSON', '{', 'is no proof that this version reads'],
+  ['another version', '{"version": 99, "proofs": []}', 'is no proof that this version reads'],
+  ['another thing', '[1]', 'is no proof that this version reads'],
+])('a file of proofs that is none is told: %s', async (_name, text, told) => {
+  const { file, command } = await project(provenApi({ way: 'offset' }), document)
+  await writeFile(`${file}.proof.json`, text)
+  const plan = await command('plan', file)
+  expect(plan).toMatchObject({ exitCode: 0 })
+  expect(plan.printed).toContain(told)
+})
+
+test.each([
+  ['wants credentials', () => ({ status: 401, json: { error: 'no' } }), 'add `auth`'],
+  ['answers no JSON', () => ({ text: '<html>', type: 'text/html' }), 'the answer is not what its format says'],
+  ['is not there', () => ({ status: 404, json: {} }), 'check `base_url` and `path`'],
+])('an API that %s', async (_name, answer, told) => {
+  const { file, command, kept } = await project(answer as () => Answer, document)
+  const { exitCode, printed } = await command('prove', file, '--budget', '1')
+  expect(exitCode, printed).toBe(1)
+  expect(printed).toContain(told)
+  expect(await kept()).toContain('"problem"')
+})
+
+test('with a budget of one request nothing that compares pages is proven', async () => {
+  const { file, command, api } = await project(provenApi({ way: 'offset' }), document)
+  const { printed } = await command('prove', file, '--budget', '1', '--json')
+  expect(api.asked).toHaveLength(1)
+  const [line = ''] = printed.split('\n')
+  const proof = JSON.parse(line) as { resources: { findings: { key: string; status: string }[] }[] }
+  const proven = proof.resources[0]?.findings.filter(({ status }) => status === 'proven').map(({ key }) => key)
+  expect(proven).toEqual(['resources[0].endpoint.data_selector'])
+})
+
+test('a child is asked for by a record of its parent, and no value of it is kept', async () => {
+  const answer = (url: URL): Answer =>
+    url.pathname === '/shops'
+      ? { json: [{ id: 987654321 }, { id: 987654322 }] }
+      : provenApi({ way: 'page1', place: '$' })(url)
+  const { file, command, kept } = await project(
+    answer,
+    origin => `client: { base_url: "${origin}" }
+resources:
+  - { name: shops, endpoint: { path: shops, paginator: single_page } }
+  - name: orders
+    primary_key: id
+    endpoint:
+      path: "shops/{resources.shops.id}/orders"
+      data_selector: $
+      paginator: { type: page_number, base_page: 1, total_path: null }
+`,
+  )
+  const { exitCode, printed } = await command('prove', file, '--resource', 'orders')
+  expect(exitCode, printed).toBe(0)
+  expect(printed).toContain('proven  resources[1].endpoint.paginator')
+  expect(await kept()).not.toContain('98765432')
+})
+
+test('an unknown resource is a mistake of the command line', async () => {
+  const { file, command } = await project(provenApi({ way: 'offset' }), document)
+  const { exitCode, printed } = await command('prove', file, '--resource', 'thing')
+  expect(exitCode).toBe(2)
+  expect(printed).toContain('did you mean "things"?')
+})
