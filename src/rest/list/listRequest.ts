@@ -56,7 +56,17 @@ export function sendRequest(
   const { client, resource, auth, authOrigins, mask } = reader
   const { clock, emit, concurrency } = context
   const { responseActions, credentials, retry, timeoutMs } = resource.endpoint
-  const { identity, journal, signal, deadline, isAboutJob = false, isExpected, asksSmaller, attempts, maxWaitMs } = sending
+  const {
+    identity,
+    journal,
+    signal,
+    deadline,
+    isAboutJob = false,
+    isExpected,
+    asksSmaller,
+    attempts,
+    maxWaitMs,
+  } = sending
   return client.send(request, {
     resource: resource.name,
     identity: { resource: resource.name, request: identity },
