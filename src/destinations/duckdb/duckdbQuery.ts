@@ -15,7 +15,7 @@ import { distinctNames } from '../sql/ddl.js'
 import { exactTime } from '../sql/rows.js'
 import { driver } from './database.js'
 import { DEFAULT_BATCH_ROWS, isInteger, isTimestamp } from './duckdbRead.js'
-import { schemaName } from './duckdbSession.js'
+import { refuseCut, schemaName } from './duckdbSession.js'
 import { readingStatement } from './readingStatement.js'
 
 /**
@@ -73,30 +73,6 @@ export async function* queryRows(
     if (unread !== undefined) await giveUp(unread, connection)
     await connection.run('ROLLBACK').catch(() => {})
   }
-}
-
-/**
- * Fails if the rows that were read in a transaction ended by an error. The driver ends them as if they were whole, but
- * the transaction is lost. To learn the reason, the statement runs once more without its rows.
- */
-export async function refuseCut(
-  connection: DuckDBConnection,
-  sql: string,
-  values: readonly DuckDBValue[],
-): Promise<void> {
-  const isLost = await connection.run('SELECT 1').then(
-    () => false,
-    () => true,
-  )
-  if (!isLost) return
-  await connection.run('ROLLBACK').catch(() => {})
-  await connection.run('BEGIN TRANSACTION READ ONLY')
-  const failure: unknown = await connection.run(`EXPLAIN ANALYZE ${sql}`, [...values]).catch((error: unknown) => error)
-  if (failure instanceof Error && !/^Parser Error/.test(failure.message)) {
-    failure.message = failure.message.replace(/\n+LINE \d[\s\S]*$/, '')
-    throw failure
-  }
-  throw new QueryError('the statement failed in the middle of its rows, and DuckDB does not say why')
 }
 
 /** Ends a result that its reader left. DuckDB would keep the file open for it, and opening it again would never end. */

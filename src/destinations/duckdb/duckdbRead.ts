@@ -4,8 +4,7 @@ import type { DatasetRow, DatasetValue, ReadQuery } from '../../model/destinatio
 import { SchemaError } from '../../model/errors.js'
 import { type SelectStatement, selectStatement } from '../sql/selectStatement.js'
 import { duckdbDialect } from './duckdbDialect.js'
-import { refuseCut } from './duckdbQuery.js'
-import { duckdbSession } from './duckdbSession.js'
+import { duckdbSession, refuseCut } from './duckdbSession.js'
 
 export const DEFAULT_BATCH_ROWS = 2048
 

@@ -1,5 +1,6 @@
-import type { DuckDBConnection } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import type { InspectedColumn } from '../../model/destination.js'
+import { QueryError } from '../../model/errors.js'
 import type { SqlSession } from '../sql/sqlSession.js'
 import { doubleQuoted } from '../sql/sqlSession.js'
 import { duckdbDialect } from './duckdbDialect.js'
@@ -73,4 +74,28 @@ export async function interruptible<T>(
   } finally {
     signal?.removeEventListener('abort', interrupt)
   }
+}
+
+/**
+ * Fails if the rows that were read in a transaction ended by an error. The driver ends them as if they were whole, but
+ * the transaction is lost. To learn the reason, the statement runs once more without its rows.
+ */
+export async function refuseCut(
+  connection: DuckDBConnection,
+  sql: string,
+  values: readonly DuckDBValue[],
+): Promise<void> {
+  const isLost = await connection.run('SELECT 1').then(
+    () => false,
+    () => true,
+  )
+  if (!isLost) return
+  await connection.run('ROLLBACK').catch(() => {})
+  await connection.run('BEGIN TRANSACTION READ ONLY')
+  const failure: unknown = await connection.run(`EXPLAIN ANALYZE ${sql}`, [...values]).catch((error: unknown) => error)
+  if (failure instanceof Error && !/^Parser Error/.test(failure.message)) {
+    failure.message = failure.message.replace(/\n+LINE \d[\s\S]*$/, '')
+    throw failure
+  }
+  throw new QueryError('the statement failed in the middle of its rows, and DuckDB does not say why')
 }
