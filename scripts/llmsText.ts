@@ -9,6 +9,7 @@ const order = {
     'concepts',
     'pagination',
     'incremental',
+    'backfills',
     'authentication',
     'nested-data',
     'write-dispositions',

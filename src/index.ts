@@ -29,6 +29,7 @@ export type { Files, OpenFile } from './journal/fileSystem.js'
 export type { JsonObject, JsonValue } from './json/value.js'
 export { stringifyJson } from './json/write.js'
 export type { Column, ColumnBatch } from './model/batch.js'
+export type { CursorRange, LoadedWindow } from './model/cursorRange.js'
 export type {
   Capabilities,
   CommitPlan,
@@ -80,8 +81,17 @@ export type {
   ResourceDescription,
   RetryDescription,
   Source,
+  WindowOrder,
 } from './model/source.js'
 export type { GivenRecord, MadeRecord, RecordFunction } from './model/userFunction.js'
+export type { CursorBound, DoneWindow, WindowOptions } from './pipeline/backfill/planBackfill.js'
+export type {
+  BackfillOptions,
+  BackfillResult,
+  BackfillStatus,
+  WindowLoad,
+  WindowOutcome,
+} from './pipeline/backfill/runBackfill.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look/checkSource.js'
 export type {
   AnyTables,
@@ -195,6 +205,7 @@ export type {
   TokenExpiredConfig,
   TsvFormatConfig,
   WaitFromConfig,
+  WindowConfig,
   WriteDispositionConfig,
   WriteDispositionKeys,
   XmlFormatConfig,

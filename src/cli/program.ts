@@ -264,6 +264,21 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
       exit(await historyCommand(file, load, options, context))
     })
 
+  target(command(program, 'backfill'))
+    .description('load a range of a cursor in windows, each committed by itself; goes on where it was stopped')
+    .argument('<file>', 'pipeline file')
+    .requiredOption('--resource <name>', 'the resource to load')
+    .option('--from <value>', 'start of the range; default: `initial_value` of the cursor')
+    .option('--to <value>', 'end of the range, itself left out; default: `end_value` of the cursor, or now')
+    .option('--step <step>', 'width of a window, as in P7D, PT6H or 10000; default: `window.step` of the cursor')
+    .option('--newest-first', 'load the newest window first')
+    .option('--status', 'show which windows are committed and which are missing; load nothing')
+    .option('--json', 'print every window as a line of JSON')
+    .action(async (file: string, options) => {
+      const { backfillCommand } = await import('./commands/backfill.js')
+      exit(await backfillCommand(file, options, context))
+    })
+
   target(command(program, 'schema'))
     .description('print the schema of the last load')
     .argument('<file>', 'pipeline file')

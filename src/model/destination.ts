@@ -1,6 +1,7 @@
 import type { JsonValue } from '../json/value.js'
 import type { DataType, MergeStrategy, ReadonlySchema, WriteDisposition } from '../schema/schemaTypes.js'
 import type { ColumnBatch } from './batch.js'
+import type { LoadedWindow } from './cursorRange.js'
 import type { PipelineState } from './pipelineState.js'
 import type { Receipt } from './receipt.js'
 import type { Secret } from './secrets/secret.js'
@@ -208,6 +209,8 @@ export interface CommitPlan {
   /** Present if it changed. It is then written into `_dlt_pipeline_state`. */
   readonly state: PipelineState | undefined
   readonly receipts: readonly Receipt[]
+  /** The window of a backfill that this load is. It is kept with the receipts. */
+  readonly window?: LoadedWindow | undefined
   /** Root tables that take part, in order. Their nested tables follow from the schema. */
   readonly tables: readonly TablePlan[]
   /** Tables dropped before anything else (refresh). */

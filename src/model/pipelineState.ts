@@ -182,11 +182,17 @@ export function withoutResource(state: PipelineState, source: string, resource: 
   return withSource(state, source, next)
 }
 
-/** The state without the cursors of a resource. Its other values stay (refresh `drop_data`). */
+/** The key in the state of a resource that names its backfill: which of the committed windows still count. */
+export const BACKFILL_KEY = 'sluice_backfill'
+
+/** The state without the cursors and the backfill of a resource. Its other values stay (refresh `drop_data`). */
 export function withoutCursors(state: PipelineState, source: string, resource: string): PipelineState {
   const stored = resourceObject(state, source, resource)
-  if (stored === undefined || !Object.hasOwn(stored, 'incremental')) return state
-  return withResource(state, source, resource, values => withoutMember(values, 'incremental'))
+  if (stored === undefined) return state
+  if (![BACKFILL_KEY, 'incremental'].some(key => Object.hasOwn(stored, key))) return state
+  return withResource(state, source, resource, values =>
+    withoutMember(withoutMember(values, 'incremental'), BACKFILL_KEY),
+  )
 }
 
 /** The state without the data of a source (refresh `drop_sources`). */

@@ -59,6 +59,8 @@ export interface Resource<Name extends string = string, Table extends string = s
   readonly selected: boolean
   readonly hints: TableHints<Table>
   readonly incremental?: IncrementalHint | undefined
+  /** Whether its requests carry the end of the window. Absent: nobody knows. */
+  readonly sendsWindowEnd?: boolean | undefined
   readonly steps: readonly ProcessingStep[]
   /** What happens to rows that a complete listing no longer has. Undefined: they stay. */
   readonly deletes?: DeletePolicy | undefined
@@ -262,9 +264,24 @@ export interface IncrementalHint {
    * and a list of that one name have different hashes.
    */
   readonly primaryKey?: string | readonly string[] | undefined
+  /** How a backfill cuts the range of the cursor. */
+  readonly window?: WindowHint | undefined
+  /** The run loads one window of a backfill. The cursor is followed, although the window has an end. */
+  readonly isWindow?: true | undefined
   /** Key path in the document, for messages. */
   readonly path: string
 }
+
+/** Windows of a backfill. `step` and `lookback`: an ISO 8601 duration for times, an amount for numbers. */
+interface WindowHint {
+  readonly step: string | number
+  readonly order: WindowOrder
+  /** How far each window also looks back over the one before it. */
+  readonly lookback?: string | number | undefined
+}
+
+export type WindowOrder = 'oldest_first' | 'newest_first'
+export const WINDOW_ORDERS = ['oldest_first', 'newest_first'] as const satisfies readonly WindowOrder[]
 
 /** The window of one run, fixed at its start. Every page, parent and attempt of the load uses the same one. */
 export interface IncrementalWindow {

@@ -17,13 +17,15 @@ import {
 import { scrubber as createScrubber, type Scrubber, scrubbed, scrubbedFailure } from '../model/secrets/scrubber.js'
 import type { Clock, Source } from '../model/source.js'
 import { datasetName, type NamingName, naming } from '../schema/naming.js'
+import type { WindowOptions } from './backfill/planBackfill.js'
+import type { BackfillOptions, BackfillResult, BackfillStatus, WindowOutcome } from './backfill/runBackfill.js'
 import { systemClock } from './clock.js'
 import type { CheckOptions, CheckResult } from './look/checkSource.js'
 import { type Dataset, datasetOf, type KnownTables, type TablesOf } from './look/dataset.js'
 import type { PipelinePlan, PlanOptions } from './look/describePipeline.js'
 import type { ChangeOptions, Dropped } from './look/dropResources.js'
 import type { SchemaFiles } from './look/schemaFiles.js'
-import { forChange, forCheck, forPlan, forReplay, forRun } from './pipelineOptions.js'
+import { forBackfill, forBackfillStatus, forChange, forCheck, forPlan, forReplay, forRun } from './pipelineOptions.js'
 import type { ReplayOptions } from './run/replayPipeline.js'
 import type { LoadResult, RunOptions, RunResult, RunWarning } from './setup.js'
 
@@ -69,6 +71,14 @@ export interface Pipeline<Name extends string = string, Table extends string = s
    * API. Rejects with a SluiceError; then nothing was committed, unless its code is `commit_unknown`.
    */
   replay(loadId?: string, options?: ReplayOptions<Name>): Promise<RunResult>
+  /**
+   * Loads a range of a resource's cursor in windows. Each window is a load of its own, committed before the next one
+   * begins, so that a backfill can be stopped at any time; the next one loads what is missing. Windows are never loaded
+   * twice, except after a refresh or a drop. Rejects with a SluiceError; then the windows before it are committed.
+   */
+  backfill(resource: Name, options?: BackfillOptions): Promise<BackfillResult>
+  /** Reports the windows that are committed, and those that a backfill would load. Sends no request and writes nothing. */
+  backfillStatus(resource: Name, options?: WindowOptions): Promise<BackfillStatus>
   /** Requests one page of each root resource and reports what it found. Writes nothing. */
   check(options?: CheckOptions): Promise<CheckResult>
   /**
@@ -142,6 +152,23 @@ export function pipeline<Name extends string = string, Table extends string = Na
       checkOptions(forReplay, asked)
       const { replayPipeline } = await import('./run/replayPipeline.js')
       return await warned(asked, heardBy => replayPipeline(setup, loadId, heardBy))
+    },
+    async backfill(resource, asked = {}) {
+      checkOptions(needed(text), resource, 'resource')
+      checkOptions(forBackfill, asked)
+      const onWindow = asked.onWindow === undefined ? undefined : neverThrowing(asked.onWindow)
+      const tell = (outcome: WindowOutcome): void =>
+        onWindow?.(
+          'error' in outcome ? { ...outcome, error: scrubbedFailure(outcome.error, scrubber) as Error } : outcome,
+        )
+      const { backfill } = await import('./backfill/runBackfill.js')
+      return await outward(backfill(setup, resource, { ...heard(asked), onWindow: tell }))
+    },
+    async backfillStatus(resource, asked = {}) {
+      checkOptions(needed(text), resource, 'resource')
+      checkOptions(forBackfillStatus, asked)
+      const { backfillStatus } = await import('./backfill/runBackfill.js')
+      return await outward(backfillStatus(setup, resource, asked))
     },
     async check(asked = {}) {
       checkOptions(forCheck, asked)
@@ -251,17 +278,17 @@ interface Heard {
 }
 
 /** A listener that fails does not end the run. The first failure becomes a warning of the process. */
-function neverThrowing(listener: (event: RunEvent) => void): (event: RunEvent) => void {
+function neverThrowing<Told>(listener: (told: Told) => void): (told: Told) => void {
   let hasFailed = false
   const failed = (error: unknown): void => {
     if (hasFailed) return
     hasFailed = true
     const reason = error instanceof Error ? error.message : String(error)
-    process.emitWarning(`A listener of events (onEvent) failed, and the run goes on: ${reason}`, 'SluiceWarning')
+    process.emitWarning(`A listener (onEvent or onWindow) failed, and the run goes on: ${reason}`, 'SluiceWarning')
   }
-  return event => {
+  return told => {
     try {
-      const returned: unknown = listener(event)
+      const returned: unknown = listener(told)
       // A listener may be an async function, whatever its type says.
       if (returned instanceof Promise) returned.catch(failed)
     } catch (error) {

@@ -6,13 +6,16 @@ import {
   isObject,
   names,
   type OptionKind,
+  optionKind,
   optionsOf,
   text,
   wholeFromOne,
   wordOf,
 } from '../model/optionKinds.js'
-import type { DispositionHint } from '../model/source.js'
+import { type DispositionHint, WINDOW_ORDERS } from '../model/source.js'
 import { CONTRACT_ENTITIES, CONTRACT_MODES, MERGE_STRATEGIES, WRITE_DISPOSITIONS } from '../schema/schemaTypes.js'
+import type { WindowOptions } from './backfill/planBackfill.js'
+import type { BackfillOptions } from './backfill/runBackfill.js'
 import type { CheckOptions } from './look/checkSource.js'
 import type { PlanOptions } from './look/describePipeline.js'
 import type { ChangeOptions } from './look/dropResources.js'
@@ -66,6 +69,25 @@ export const forRun = optionsOf<RunOptions>('options of run()', {
   concurrency: wholeFromOne,
   resume: flag,
   keepJournal: flag,
+})
+const cursorBound = optionKind('a value of the cursor: text or a number', value =>
+  ['string', 'number', 'bigint'].includes(typeof value),
+)
+const windows = {
+  from: cursorBound,
+  to: cursorBound,
+  step: optionKind('an ISO 8601 duration, as in P7D, or a number', value =>
+    ['string', 'number'].includes(typeof value),
+  ),
+  order: wordOf(WINDOW_ORDERS),
+}
+export const forBackfillStatus = optionsOf<WindowOptions>('options of backfillStatus()', windows)
+export const forBackfill = optionsOf<BackfillOptions>('options of backfill()', {
+  ...windows,
+  signal: abortSignal,
+  concurrency: wholeFromOne,
+  onEvent: callback,
+  onWindow: callback,
 })
 export const forReplay = optionsOf<ReplayOptions>('options of replay()', loading)
 export const forCheck = optionsOf<CheckOptions>('options of check()', { ...signalAndNames, onEvent: callback })

@@ -192,6 +192,7 @@ function endpointResource(
   const made: Resource = {
     ...described(resource),
     parent: resource.parent,
+    sendsWindowEnd: resource.sendsWindowEnd,
     batchSize: endpoint.batch?.size,
     describe: window => describeEndpoint(reader, model, window),
     pages(context) {

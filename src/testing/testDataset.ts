@@ -1,5 +1,6 @@
 import { ok } from 'node:assert/strict'
 import type { ColumnBatch } from '../model/batch.js'
+import type { LoadedWindow } from '../model/cursorRange.js'
 import type {
   CommitPlan,
   Connection,
@@ -85,6 +86,7 @@ export interface TestLoad {
   readonly tables: readonly TablePlan[]
   readonly state?: PipelineState
   readonly receipts?: readonly Receipt[]
+  readonly window?: LoadedWindow
   readonly drop?: readonly string[]
   readonly truncate?: readonly string[]
   readonly forgetSchema?: boolean
@@ -138,6 +140,7 @@ export function commitPlan(schema: Schema, load: TestLoad): CommitPlan {
     schema,
     state: load.state,
     receipts: load.receipts ?? [],
+    window: load.window,
     tables: load.tables,
     drop: load.drop ?? [],
     truncate: load.truncate ?? [],

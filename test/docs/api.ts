@@ -28,6 +28,11 @@ export async function docsApi(): Promise<TestServer> {
       const after = Number(url.searchParams.get('after') ?? 0)
       return { body: five.filter(({ id }) => id > after).slice(0, 2) }
     },
+    '/visits': url => {
+      const [since, until] = ['since', 'until'].map(name => url.searchParams.get(name))
+      const visits = [1, 2, 3, 4].map(day => ({ id: day, at: `2024-01-0${day}T12:00:00Z` }))
+      return { body: visits.filter(({ at }) => at >= (since ?? '') && at < (until ?? '9')) }
+    },
     '/signed/orders': (_url, _body, headers) => {
       const expected = createHmac('sha256', API_KEY).update(`GET ${server.origin}/signed/orders`).digest('hex')
       return headers['x-signature'] === expected ? { body: five } : { status: 401, body: {} }

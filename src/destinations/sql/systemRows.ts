@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto'
+import type { JsonValue } from '../../json/value.js'
+import { stringifyJson } from '../../json/write.js'
+import type { LoadedWindow } from '../../model/cursorRange.js'
 import type { CommitPlan, Committed, LoadPlan } from '../../model/destination.js'
 import { decodeState, encodeState, type PipelineState } from '../../model/pipelineState.js'
 import type { Receipt } from '../../model/receipt.js'
@@ -19,7 +22,7 @@ export const STATES: ReadonlyTable = stateTable(names)
 /** One row for each load and resource: what the load could prove. dlt does not know this table and ignores it. */
 export const RECEIPTS: ReadonlyTable = {
   name: '_sluice_receipts',
-  columns: receiptColumns([
+  columns: columnsOf([
     ['load_id', 'text'],
     ['resource', 'text'],
     ['verdict', 'text'],
@@ -41,7 +44,27 @@ export const RECEIPTS: ReadonlyTable = {
   ]),
 }
 
-function receiptColumns(definitions: readonly (readonly [string, DataType, boolean?])[]): Map<string, ColumnSchema> {
+/** One row for each window of a backfill that was committed. Values of the cursor are JSON. dlt ignores this table too. */
+export const WINDOWS: ReadonlyTable = {
+  name: '_sluice_windows',
+  columns: columnsOf([
+    ['load_id', 'text'],
+    ['pipeline_name', 'text'],
+    ['schema_name', 'text'],
+    ['resource', 'text'],
+    ['cursor_path', 'text'],
+    ['backfill_id', 'text'],
+    ['window_start', 'json'],
+    ['window_end', 'json'],
+    ['cursor', 'json', true],
+    ['verdict', 'text'],
+    ['requests', 'bigint'],
+    ['records', 'bigint'],
+    ['committed_at', 'timestamp'],
+  ]),
+}
+
+function columnsOf(definitions: readonly (readonly [string, DataType, boolean?])[]): Map<string, ColumnSchema> {
   return new Map(
     definitions.map(([name, dataType, nullable]) => [name, { name, data_type: dataType, nullable: nullable ?? false }]),
   )
@@ -51,6 +74,7 @@ function receiptColumns(definitions: readonly (readonly [string, DataType, boole
 export async function ensureSystemTables(tables: DatasetTables, plan: CommitPlan): Promise<void> {
   for (const table of [VERSIONS, LOADS, RECEIPTS]) await tables.ensure(table)
   if (plan.state !== undefined) await tables.ensure(STATES)
+  if (plan.window !== undefined) await tables.ensure(WINDOWS)
 }
 
 /** Writes all system rows of a load. */
@@ -59,6 +83,11 @@ export async function writeSystemRows(session: SqlSession, plan: CommitPlan, loa
   await writeSchemaVersion(session, plan.schema, plan.committedAt)
   if (plan.state !== undefined) await writeState(session, plan.state, load, plan.committedAt)
   for (const receipt of plan.receipts) await insertRow(session, RECEIPTS, receiptRow(load.loadId, receipt))
+  if (plan.window !== undefined)
+    await insertRow(session, WINDOWS, {
+      ...windowRow(load, plan.schema.name, plan.window),
+      committed_at: plan.committedAt,
+    })
   await writeLoad(session, load.loadId, plan.schema, plan.committedAt)
 }
 
@@ -141,6 +170,28 @@ export function receiptRow(loadId: string, receipt: Receipt): Readonly<Record<st
     waited_ms: Math.round(receipt.waitedMs),
     variants: receipt.variants === undefined ? null : JSON.stringify(receipt.variants),
     deleted: receipt.deleted ?? null,
+  }
+}
+
+/** A window as a row of {@link WINDOWS}, without the time. */
+export function windowRow(
+  { loadId, pipeline }: LoadPlan,
+  schemaName: string,
+  window: LoadedWindow,
+): Readonly<Record<string, SqlValue>> {
+  return {
+    load_id: loadId,
+    pipeline_name: pipeline,
+    schema_name: schemaName,
+    resource: window.resource,
+    cursor_path: window.cursorPath,
+    backfill_id: window.backfill,
+    window_start: stringifyJson(window.start),
+    window_end: stringifyJson(window.end),
+    cursor: window.cursor === undefined ? null : stringifyJson(window.cursor as unknown as JsonValue),
+    verdict: window.verdict,
+    requests: window.requests,
+    records: window.records,
   }
 }
 

@@ -22,6 +22,7 @@ import type { ResourceRun } from './extract.js'
 import { type Holding, heldCursors, type ReadResource, trackToken } from './incremental/heldCursors.js'
 import type { FrozenWindows } from './incremental/incremental.js'
 import { isBeyond, trackCursor } from './incremental/incremental.js'
+import { committedWindow, refuseCapped, type WindowToLoad } from './incremental/windowToLoad.js'
 import { meter } from './meter.js'
 import { flattenPlan, type PlannedResource, resourcesByTable } from './planResources.js'
 import { type Prepared, rootResource } from './prepare.js'
@@ -43,6 +44,8 @@ export interface OpenLoadInput {
   readonly roots: readonly PlannedResource[]
   readonly prepared: Prepared
   readonly windows: FrozenWindows
+  /** The run loads this part of a cursor's range. */
+  readonly window?: WindowToLoad | undefined
   readonly load: Load
   readonly loadId: string
   /** The pages are from an earlier time: cursors do not move back, and absent rows are not deleted. */
@@ -241,11 +244,13 @@ function conclude(
     return receipt
   })
   refuseIncomplete(receipts, options)
+  const window = input.window === undefined ? undefined : windowOf(input.window, resources, receipts)
   const holdings = heldCursors(
     resources.map(one => readResource(one, judgements, options)),
     setup.source.resources,
   )
-  const state = bumpState(moveCursors(prepared.state, resources, { ...input, holdings }))
+  const moved = moveCursors(prepared.state, resources, { ...input, holdings })
+  const state = bumpState(window === undefined ? moved : window.stateAfter(moved, setup.source.name))
   const { refreshed } = prepared
   // As with dlt, dropping tables stores the state again.
   const storesState = state._version_hash !== prepared.state._version_hash || refreshed.drop.length > 0
@@ -263,7 +268,8 @@ function conclude(
   }
   const tables = tablePlans(schema, resources, rowsByTable, judged)
   const rows = Object.fromEntries(rowsByTable)
-  const isNothing = tables.length + discarded + refreshed.drop.length + refreshed.truncate.length === 0
+  const isNothing =
+    window === undefined && tables.length + discarded + refreshed.drop.length + refreshed.truncate.length === 0
   if (isNothing && !storesState) return { receipts, rows, plan: undefined, fillers }
   if (storesState) ensureStateTable(schema, prepared.naming)
   // New nested tables may carry root ids that their root table did not have before.
@@ -273,8 +279,26 @@ function conclude(
     receipts,
     rows,
     fillers,
-    plan: { schema, state: storesState ? state : undefined, receipts, tables, ...refreshed, committedAt },
+    plan: {
+      schema,
+      state: storesState ? state : undefined,
+      receipts,
+      window: window?.loaded,
+      tables,
+      ...refreshed,
+      committedAt,
+    },
   }
+}
+
+/** What a run that loads one window commits besides rows. */
+function windowOf(window: WindowToLoad, resources: readonly OpenResource[], receipts: readonly Receipt[]) {
+  const { cursor, meter: read } = resources.find(
+    ({ planned }) => planned.resource.name === window.resource,
+  ) as OpenResource
+  const receipt = receipts.find(({ resource }) => resource === window.resource) as Receipt
+  refuseCapped(window, receipt, read.unread)
+  return committedWindow(window, receipt, cursor?.seen?.())
 }
 
 /** By resource: what its records break of the user's expectations. */

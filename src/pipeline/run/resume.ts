@@ -10,6 +10,7 @@ import {
   type UnfinishedLoad,
   unfinishedLoads,
 } from '../../journal/journal.js'
+import { stringifyJson } from '../../json/write.js'
 import type { Connection } from '../../model/destination.js'
 import { DataError, RequestError, SchemaError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
@@ -17,6 +18,7 @@ import { nextLoadId } from '../../model/loadId.js'
 import type { LoadResult, PipelineSetup, RunOptions } from '../setup.js'
 import { storedReceipts } from '../storedReceipts.js'
 import { type FrozenWindows, windowsDocument } from './incremental/incremental.js'
+import type { WindowToLoad } from './incremental/windowToLoad.js'
 import { flattenPlan, type PlannedResource } from './planResources.js'
 
 /** Older journals are not resumed: their pages are out of date. */
@@ -30,6 +32,7 @@ export interface Continuation {
   readonly connection: Connection
   readonly roots: readonly PlannedResource[]
   readonly options: RunOptions
+  readonly window?: WindowToLoad | undefined
   readonly emit: (event: RunEvent) => void
 }
 
@@ -129,11 +132,14 @@ function isOld({ meta }: UnfinishedLoad, nowMs: number): boolean {
 }
 
 /** What a run was asked for, regardless of the state it starts with. */
-function planDigest({ setup, roots, options }: Continuation): string {
+function planDigest({ setup, roots, options, window }: Continuation): string {
   const asked = flattenPlan(roots).map(({ resource, loaded, disposition }) => [resource.name, loaded, disposition])
   const { refresh = null, maxPages = null } = options
   const plan = [setup.source.fingerprint, setup.datasetName, setup.destination.name, refresh, maxPages, asked]
-  return createHash('sha256').update(JSON.stringify(plan)).digest('base64')
+  const range = window === undefined ? [] : [window.resource, stringifyJson([window.start, window.end])]
+  return createHash('sha256')
+    .update(JSON.stringify([...plan, ...range]))
+    .digest('base64')
 }
 
 /**

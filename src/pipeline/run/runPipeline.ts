@@ -9,6 +9,7 @@ import { dispositionOf, type LoadResult, type PipelineSetup, pipelineFolder, typ
 import { closingConnection, closingSource, underLock, warningOf } from './closing.js'
 import { extract } from './extract.js'
 import { freezeWindows } from './incremental/incremental.js'
+import { type WindowToLoad, withinWindow } from './incremental/windowToLoad.js'
 import { type OpenLoadInput, openLoad } from './load.js'
 import { planResources } from './planResources.js'
 import { type Prepared, prepareSchema } from './prepare.js'
@@ -19,15 +20,20 @@ const DEFAULT_CONCURRENCY = 16
 /**
  * One run: connect and read what is committed, freeze the incremental windows, resume or start a journal, read every
  * page into rows and staged batches, judge the receipts, commit once, close everything, put the journal away. A run
- * that has committed does not reject: later failures are warnings.
+ * that has committed does not reject: later failures are warnings. `window`: load this part of a cursor's range only.
  */
-export async function runPipeline(setup: PipelineSetup, options: RunOptions): Promise<LoadResult> {
+export async function runPipeline(
+  setup: PipelineSetup,
+  options: RunOptions,
+  window?: WindowToLoad,
+): Promise<LoadResult> {
   const emit = options.onEvent ?? (() => {})
   const disposition = dispositionOf(options)
-  const roots = planResources(setup.source, setup.destination, { select: options.select, disposition })
+  const planned = planResources(setup.source, setup.destination, { select: options.select, disposition })
+  const roots = window === undefined ? planned : withinWindow(planned, window)
   const folder = pipelineFolder(setup)
   return await underLock(setup, options, async lock => {
-    const run = { setup, folder, roots, options, emit, lock }
+    const run = { setup, folder, roots, options, emit, lock, window }
     const { result, forget } = await closingSource(setup, emit, () => runConnected(run))
     // Last: if a run is killed before this, the next one recognises its journal and loads nothing twice.
     await warningOf(emit, 'its journal could not be removed', forget)
@@ -35,7 +41,7 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
   })
 }
 
-interface Run extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit' | 'lock'> {
+interface Run extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit' | 'lock' | 'window'> {
   readonly folder: string
 }
 

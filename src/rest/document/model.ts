@@ -78,6 +78,8 @@ export interface EndpointResource extends ResourceBase {
   readonly parent?: string | undefined
   /** Keys of the parent's record. Each is copied to `_<parent>_<key>`. */
   readonly includeFromParent: readonly string[]
+  /** Whether its requests carry the end of the cursor's window. */
+  readonly sendsWindowEnd: boolean
   readonly endpoint: EndpointModel
 }
 

@@ -191,6 +191,7 @@ function draft(
       kind: 'endpoint',
       parent,
       includeFromParent: included,
+      sendsWindowEnd: reader.hasEnd || incremental?.endParam !== undefined,
       endpoint,
     }),
   }

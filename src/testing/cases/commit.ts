@@ -119,6 +119,24 @@ export const commitCases: CaseTable = {
     })
   },
 
+  async 'the window of a backfill is kept with its load, and values of its cursor keep their digits'(destination) {
+    const window = { resource: 'orders', cursorPath: 'at', backfill: 'b1', verdict: 'complete', requests: 2 } as const
+    const cursor = { initial_value: '2024', last_value: '2024-01-07', unique_hashes: ['h'] }
+    await withConnection(destination, async connection => {
+      const load = { records: orders(1), tables: APPEND }
+      const first = { ...window, start: '2024-01-01', end: '2024-01-08', cursor, records: 1 }
+      await runLoad(connection, schema, { ...load, loadId: '1.1', window: first })
+      await runLoad(connection, schema, { ...load, loadId: '1.1', window: first })
+      const second = { ...window, start: 9007199254740993n, end: 9007199254740995n, cursor: undefined, records: 0 }
+      await runLoad(connection, schema, { loadId: '1.2', tables: [], window: second })
+      const rows = await rowsOf(connection, '_sluice_windows', ['load_id', 'window_start', 'cursor', 'records'])
+      deepEqual(rows, [
+        { load_id: '1.1', window_start: '"2024-01-01"', cursor: JSON.stringify(cursor), records: '1n' },
+        { load_id: '1.2', window_start: '9007199254740993', cursor: null, records: '0n' },
+      ])
+    })
+  },
+
   async 'the same load id twice does nothing the second time'(destination) {
     await withConnection(destination, async connection => {
       const load = { loadId: '1.1', records: orders(1), tables: APPEND, state: testState(1, 'a') }

@@ -2,7 +2,7 @@ import { parseJson } from '../../../json/parse.js'
 import type { Committed } from '../../../model/destination.js'
 import type { ReadonlyColumn, ReadonlyTable } from '../../../schema/schemaTypes.js'
 import { readSchema } from '../../../schema/stored/document.js'
-import { LOADS, RECEIPTS, STATES, VERSIONS } from '../../sql/systemRows.js'
+import { LOADS, RECEIPTS, STATES, VERSIONS, WINDOWS } from '../../sql/systemRows.js'
 import { formatOfExtension } from '../format/formats.js'
 import type { Layout } from '../format/layout.js'
 import { segment } from '../format/layout.js'
@@ -137,23 +137,27 @@ export function datasetReader(storage: Storage, layout: Layout) {
       }
     },
     /**
-     * dlt's tables and the receipts table, with their files. `most` limits the files of the receipts, one for each
-     * load.
+     * dlt's tables and Sluice's own, with their files. `most` limits the files of the latter: a load has at most one in
+     * each.
      */
     async system(
       { ledger, complete, versions, states }: Snapshot,
       most = Infinity,
     ): Promise<readonly CommittedTable[]> {
-      const receipts: string[] = []
-      for await (const key of storage.keys(`${folders.receipts}/`)) {
-        if (complete.has(loadPart(key))) receipts.push(key)
-        if (receipts.length >= most) break
+      const filesOf = async (folder: string): Promise<readonly string[]> => {
+        const files: string[] = []
+        for await (const key of storage.keys(`${folder}/`)) {
+          if (complete.has(loadPart(key))) files.push(key)
+          if (files.length >= most) break
+        }
+        return files
       }
       return [
         systemTable(VERSIONS, [...versions.values()].flat()),
         systemTable(LOADS, [...ledger.records]),
         systemTable(STATES, [...states.values()].flat()),
-        systemTable(RECEIPTS, receipts),
+        systemTable(RECEIPTS, await filesOf(folders.receipts)),
+        systemTable(WINDOWS, await filesOf(folders.windows)),
       ].filter(({ files }) => files.length > 0)
     },
   }

@@ -2,13 +2,14 @@ import { parseJson } from '../../../json/parse.js'
 import type { JsonObject, JsonValue } from '../../../json/value.js'
 import { isJsonObject } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
+import type { LoadedWindow } from '../../../model/cursorRange.js'
 import type { Committed, LoadPlan } from '../../../model/destination.js'
 import type { PipelineState } from '../../../model/pipelineState.js'
 import { decodeState, encodeState } from '../../../model/pipelineState.js'
 import type { Receipt } from '../../../model/receipt.js'
-import type { ReadonlySchema } from '../../../schema/schemaTypes.js'
+import type { ReadonlySchema, ReadonlyTable } from '../../../schema/schemaTypes.js'
 import { inflatedText, schemaText } from '../../../schema/stored/document.js'
-import { LOADS, RECEIPTS, receiptRow, STATES, VERSIONS } from '../../sql/systemRows.js'
+import { LOADS, RECEIPTS, receiptRow, STATES, VERSIONS, WINDOWS, windowRow } from '../../sql/systemRows.js'
 import { segment } from '../format/layout.js'
 
 /** Folders of dlt's own objects. They contain no data file. */
@@ -17,6 +18,7 @@ export const folders = {
   versions: VERSIONS.name,
   states: STATES.name,
   receipts: RECEIPTS.name,
+  windows: WINDOWS.name,
   /** What loads are about to write, so that the next one can clean up after a crash. */
   intents: '_sluice_intents',
   /** Summaries of load records, so that not every record must be read. */
@@ -105,13 +107,23 @@ export function nameParts(key: string, count: number): readonly string[] {
 }
 
 export function receiptsObject(receipts: readonly Receipt[], schemaName: string, loadId: string): SystemObject {
-  const key = `${folders.receipts}/${segment(schemaName)}__${segment(loadId)}.jsonl`
+  const rows = receipts.map(receipt => inlined(RECEIPTS, receiptRow(loadId, receipt)))
+  return { key: `${folders.receipts}/${segment(schemaName)}__${segment(loadId)}.jsonl`, content: linesOf(rows) }
+}
+
+/** The window of a backfill that a load is. */
+export function windowObject(window: LoadedWindow, schemaName: string, load: LoadPlan, at: bigint): SystemObject {
+  const row = inlined(WINDOWS, { ...windowRow(load, schemaName, window), committed_at: isoTime(at) })
+  return { key: `${folders.windows}/${segment(schemaName)}__${segment(load.loadId)}.jsonl`, content: linesOf([row]) }
+}
+
+const linesOf = (rows: readonly JsonObject[]): Uint8Array => Buffer.from(rows.map(line).join(''))
+
+/** A row in which JSON stands as itself, not as text. */
+function inlined(table: ReadonlyTable, row: Readonly<Record<string, unknown>>): JsonObject {
   const inline = ([name, value]: readonly [string, unknown]) =>
-    [name, RECEIPTS.columns.get(name)?.data_type === 'json' ? parseJson(String(value)) : value] as const
-  const rows = receipts.map(receipt =>
-    line(Object.fromEntries(Object.entries(receiptRow(loadId, receipt)).map(inline)) as JsonObject),
-  )
-  return { key, content: Buffer.from(rows.join('')) }
+    [name, table.columns.get(name)?.data_type === 'json' && value !== null ? parseJson(String(value)) : value] as const
+  return Object.fromEntries(Object.entries(row).map(inline)) as JsonObject
 }
 
 /** A stored schema or state from its object. Undefined if it is neither. */

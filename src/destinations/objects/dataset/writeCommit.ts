@@ -24,6 +24,7 @@ import {
   receiptsObject,
   stateObject,
   versionObject,
+  windowObject,
 } from './systemObjects.js'
 
 /** Objects to send at once. */
@@ -32,7 +33,7 @@ const WRITES_AT_ONCE = 4
 /** What to write: the changes, and the files with the rows. */
 export interface Commit {
   readonly load: LoadPlan
-  readonly plan: Pick<CommitPlan, 'schema' | 'state' | 'receipts' | 'committedAt'>
+  readonly plan: Pick<CommitPlan, 'schema' | 'state' | 'receipts' | 'window' | 'committedAt'>
   readonly changes: Changes
   readonly files: readonly EncodedFile[]
   readonly signal?: AbortSignal | undefined
@@ -57,6 +58,7 @@ export async function writeCommit(
     ...(changes.storesSchema ? [versionObject(schema, at)] : []),
     ...(plan.state === undefined ? [] : [stateObject(plan.state, load, schema.version_hash, at)]),
     ...(plan.receipts.length === 0 ? [] : [receiptsObject(plan.receipts, schema.name, load.loadId)]),
+    ...(plan.window === undefined ? [] : [windowObject(plan.window, schema.name, load, at)]),
   ]
   const keys = [...data.map(({ described }) => described.key), ...objects.map(({ key }) => key)]
   const manifest: Manifest = {

@@ -70,6 +70,8 @@ export interface CursorTracker {
    * if the window has an end: such a run is stateless.
    */
   state(): CursorState | undefined
+  /** For one window of a backfill: the cursor after its newest record. Undefined if none was kept. */
+  seen?(): CursorState | undefined
 }
 
 /** A cursor value with its digits as the API wrote them. */
@@ -134,11 +136,12 @@ export function trackCursor(
 ): CursorTracker {
   const path = compilePath(hint.cursorPath)
   const key = hint.primaryKey ?? primaryKey
-  const deduplicates =
+  const isRemembered =
     hint.rangeStart === 'closed' &&
-    hint.endValue === undefined &&
+    (hint.endValue === undefined || hint.isWindow === true) &&
     (hint.lag === undefined || hint.lag === 0) &&
     !(key !== undefined && key.length === 0)
+  const deduplicates = isRemembered && hint.endValue === undefined
   const startHashes = new BoundaryHashes(stored?.unique_hashes)
   const initial = cursorAt(hint, 'initialValue')
   const start = cursorAt(window, 'startValue')
@@ -184,7 +187,7 @@ export function trackCursor(
       last = cursor
       hashes = new BoundaryHashes()
     } else if (toLast !== 0) return
-    if (deduplicates) hashes.add(hashOf(record))
+    if (isRemembered) hashes.add(hashOf(record))
   }
 
   const cursorOf = (record: JsonValue): Cursor | undefined => {
@@ -238,21 +241,25 @@ export function trackCursor(
       const dropped = total - kept.length
       return { records: dropped === 0 ? records : joinRecords(records, kept), dropped, beyond }
     },
+    seen: () => (keptAny ? reached() : undefined),
     state() {
       if (hint.endValue !== undefined) return undefined
-      if (stored !== undefined && !keptAny) return stored
-      const state: CursorState = {
-        initial_value: (stored === undefined ? hint.initialValue : stored.initial_value) ?? null,
-        last_value: last?.value ?? null,
-        unique_hashes: hashes.toJson(),
-        start_value: began?.value ?? null,
-      }
-      const first = stored === undefined ? initial?.literal : numberLiteral(stored, 'initial_value')
-      setNumberLiteral(state, 'initial_value', first)
-      setNumberLiteral(state, 'last_value', last?.literal)
-      setNumberLiteral(state, 'start_value', began?.literal)
-      return state
+      return stored !== undefined && !keptAny ? stored : reached()
     },
+  }
+
+  function reached(): CursorState {
+    const state: CursorState = {
+      initial_value: (stored === undefined ? hint.initialValue : stored.initial_value) ?? null,
+      last_value: last?.value ?? null,
+      unique_hashes: hashes.toJson(),
+      start_value: began?.value ?? null,
+    }
+    const first = stored === undefined ? initial?.literal : numberLiteral(stored, 'initial_value')
+    setNumberLiteral(state, 'initial_value', first)
+    setNumberLiteral(state, 'last_value', last?.literal)
+    setNumberLiteral(state, 'start_value', began?.literal)
+    return state
   }
 }
 

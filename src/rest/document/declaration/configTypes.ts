@@ -1484,6 +1484,33 @@ export interface TokenExpiredConfig {
   body?: string | null | undefined
 }
 
+export interface WindowConfig {
+  /**
+   * Width of a window: an ISO 8601 duration if the cursor is a time, else an amount.
+   *
+   * Example: `P7D`.
+   *
+   * Example: `PT6H`.
+   *
+   * Example: `10000`.
+   */
+  step: string | number
+  /**
+   * Which windows are loaded first.
+   *
+   * Allowed: `oldest_first`, `newest_first`.
+   *
+   * Default: `oldest_first`.
+   */
+  order?: 'oldest_first' | 'newest_first' | null | undefined
+  /**
+   * How far each window also looks back over the one before it. Only with `merge`.
+   *
+   * Example: `P1D`.
+   */
+  lookback?: string | number | null | undefined
+}
+
 export interface IncrementalConfig {
   /**
    * Field of the record whose value grows, as a name or JSONPath.
@@ -1569,6 +1596,8 @@ export interface IncrementalConfig {
   start_param?: string | null | undefined
   /** Query parameter for `end_value`. */
   end_param?: string | null | undefined
+  /** How `sluice backfill` cuts the range of the cursor. Each window is a load of its own. */
+  window?: WindowConfig | null | undefined
 }
 
 export interface AdaptPageSizeConfig {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { WINDOW_ORDERS } from '../../../model/source.js'
 import type { ConvertFunction } from '../model.js'
 import { functionOf, key, name, names, required, scalar } from './pieces.js'
 
@@ -77,6 +78,23 @@ const token = {
   ),
 }
 
+const width = z.union([name, z.number().positive()])
+
+const windows = z.strictObject({
+  step: required(width, {
+    description: 'Width of a window: an ISO 8601 duration if the cursor is a time, else an amount.',
+    examples: ['P7D', 'PT6H', 10000],
+  }),
+  order: key(z.enum(WINDOW_ORDERS), {
+    description: 'Which windows are loaded first.',
+    default: 'oldest_first',
+  }),
+  lookback: key(width, {
+    description: 'How far each window also looks back over the one before it. Only with `merge`.',
+    examples: ['P1D'],
+  }),
+})
+
 export const incremental = z
   .strictObject({
     ...window,
@@ -85,6 +103,7 @@ export const incremental = z
     end_value: key(scalar, 'End of a backfill. The run then neither reads nor writes state. Needs `initial_value`.'),
     start_param: key(name, 'Query parameter for the value to start from.'),
     end_param: key(name, 'Query parameter for `end_value`.'),
+    window: key(windows, 'How `sluice backfill` cuts the range of the cursor. Each window is a load of its own.'),
   })
   .superRefine(checkKind)
   .meta({ id: 'incremental' })

@@ -2,6 +2,7 @@ import { compilePath } from '../../../json/path.js'
 import { type JsonValue, numberLiteral, setNumberLiteral } from '../../../json/value.js'
 import { type CursorRank, compareRanks, cursorRank } from '../../../model/cursors/cursorOrder.js'
 import { type Instant, parseInstant } from '../../../model/cursors/instant.js'
+import { durationMs } from '../../../model/expectations.js'
 import type { IncrementalHint } from '../../../model/source.js'
 import { formatProblem, isTimeZone, timeFormat } from '../../request/timeFormat.js'
 import type { IncrementalConfig, IncrementalParamConfig } from '../declaration/configTypes.js'
@@ -220,11 +221,30 @@ function hintOf(
     onCursorValueMissing: config.on_cursor_value_missing ?? 'raise',
     lag: config.lag ?? undefined,
     primaryKey: dedupKey(config.primary_key ?? keys.primary_key ?? undefined),
+    window: windowOf(config.window, at, problems),
     path: formatPath(at),
   }
   setNumberLiteral(hint, 'initialValue', numberLiteral(config, 'initial_value'))
   setNumberLiteral(hint, 'endValue', numberLiteral(config, 'end_value'))
   return hint
+}
+
+/** How a backfill cuts the range. Whether the cursor can take such steps is known when its values are. */
+function windowOf(
+  config: IncrementalConfig['window'],
+  at: PropertyPath,
+  problems: Problems,
+): IncrementalHint['window'] {
+  if (config == null) return undefined
+  for (const key of ['step', 'lookback'] as const) {
+    const width = config[key]
+    if (typeof width !== 'string' || (durationMs(width) ?? 0) > 0) continue
+    problems.add(
+      [...at, 'window', key],
+      'expected an ISO 8601 duration of weeks, days, hours, minutes and seconds, as in `P7D` or `PT6H`, or a number',
+    )
+  }
+  return { step: config.step, order: config.order ?? 'oldest_first', lookback: config.lookback ?? undefined }
 }
 
 function dedupKey(written: string | readonly string[] | undefined): string | readonly string[] | undefined {

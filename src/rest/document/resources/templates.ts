@@ -15,6 +15,8 @@ export interface ParentMention {
 /** Reads the placeholders of one endpoint and remembers the parents they name. */
 export class TemplateReader {
   readonly mentions: ParentMention[] = []
+  /** Whether a placeholder stands for the end of the window. */
+  hasEnd = false
   readonly #problems: Problems
   readonly #incremental: boolean
 
@@ -82,6 +84,7 @@ export class TemplateReader {
       if (reference.context === 'incremental' && !this.#incremental) {
         this.#problems.add(at, `\`{${expression}}\` needs \`incremental\` in the endpoint`)
       }
+      if (reference.context === 'incremental' && reference.attribute === 'end_value') this.hasEnd = true
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
       this.#problems.add(at, error.message)

@@ -1,0 +1,168 @@
+import type { JsonValue } from '../../json/value.js'
+import { stringifyJson } from '../../json/write.js'
+import type { CursorRange } from '../../model/cursorRange.js'
+import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
+import type { RunEvent } from '../../model/events.js'
+import { count } from '../../model/verdict.js'
+import type { WindowOptions } from '../../pipeline/backfill/planBackfill.js'
+import type { BackfillStatus, WindowOutcome } from '../../pipeline/backfill/runBackfill.js'
+import type { ExitCode } from '../failure.js'
+import { amount, duration, printable } from '../terminal/printable.js'
+import { textTable } from '../terminal/table.js'
+import { markedVerdict, tell, tellDone } from '../terminal/tell.js'
+import { type Output, widthOf } from '../terminal/terminal.js'
+import { type CommandContext, openPipeline, type PipelineOverrides } from './command.js'
+
+export interface BackfillCommandOptions extends PipelineOverrides {
+  readonly pipeline?: string | undefined
+  readonly resource: string
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+  readonly step?: string | undefined
+  readonly newestFirst?: boolean | undefined
+  readonly status?: boolean | undefined
+  readonly json?: boolean | undefined
+}
+
+/** `sluice backfill FILE`: loads what is missing of a range, window by window. With `--status`, only shows it. */
+export async function backfillCommand(
+  file: string,
+  options: BackfillCommandOptions,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const { out, err } = context.terminal
+  const { resource, from, to, step, json } = options
+  const pipeline = await openPipeline(file, options, options.status === true ? 'reads' : 'requests', err)
+  const order = options.newestFirst === true ? 'newest_first' : undefined
+  const asked: WindowOptions = { from, to, step, order }
+  const status = await pipeline.backfillStatus(resource, asked)
+  if (options.status === true) {
+    if (json === true) out.line(stringifyJson(statusDocument(status)))
+    else for (const line of statusLines(status, widthOf(out))) out.line(line)
+    return 0
+  }
+  if (json !== true) tell(out, printable(begun(status)))
+  const startedMs = context.now()
+  const onEvent = (event: RunEvent): void => {
+    if (event.type === 'warning') tell(err, printable(`warning: ${event.message}`), 2, 'yellow')
+  }
+  const show = json === true ? jsonLines(out) : textLines(out)
+  const { loads, dataset } = await pipeline.backfill(resource, {
+    ...asked,
+    signal: context.signal,
+    onEvent,
+    onWindow: show,
+  })
+  if (json === true) return 0
+  const records = loads.reduce((sum, load) => sum + load.records, 0)
+  const took = duration(context.now() - startedMs)
+  if (loads.length > 0)
+    tellDone(
+      out,
+      printable(
+        `${count(loads.length, 'window')} committed: ${amount(records)} records of ${resource} into ${dataset} (${took}).`,
+      ),
+    )
+  return 0
+}
+
+function begun({ resource, from, to, done, missing }: BackfillStatus): string {
+  const range = `${resource} from ${text(from)} to ${text(to)}`
+  if (missing.length === 0) return `${range}: nothing is missing; ${count(done.length, 'window')} committed.`
+  const before = done.length === 0 ? '' : `, ${done.length} committed before`
+  return `${range}: ${count(missing.length, 'window')} to load${before}. It may be stopped at any time; the same command goes on.`
+}
+
+/** A line for each window, with the time left as soon as it can be told. */
+function textLines(out: Output): (outcome: WindowOutcome) => void {
+  let tookMs = 0
+  let loaded = 0
+  return outcome => {
+    const window = `${text(outcome.start)} … ${text(outcome.end)}`
+    if (outcome.outcome !== 'loaded') {
+      tell(
+        out,
+        printable(outcome.outcome === 'failed' ? `${window}  failed` : `${window}  too much for the API: halved`),
+      )
+      return
+    }
+    const { load, durationMs, left } = outcome
+    tookMs += durationMs
+    loaded += 1
+    const rest = left === 0 ? '' : `, about ${duration((tookMs / loaded) * left)} left`
+    const facts = `${count(load.records, 'record')}, ${count(load.requests, 'request')}, ${duration(durationMs)}`
+    tell(
+      out,
+      printable(`${window}  ${markedVerdict(load.verdict, out)}  ${facts}  (${loaded} of ${loaded + left}${rest})`),
+    )
+  }
+}
+
+function jsonLines(out: Output): (outcome: WindowOutcome) => void {
+  return outcome => {
+    const { error, ...rest } = 'error' in outcome ? outcome : { ...outcome, error: undefined }
+    out.line(stringifyJson({ ...rest, ...(error === undefined ? {} : { message: error.message }) } as never))
+  }
+}
+
+function statusDocument({ resource, cursorPath, from, to, done, missing }: BackfillStatus) {
+  const windows = done.map(({ start, end, loadId, verdict, requests, records }) => ({
+    start,
+    end,
+    load_id: loadId,
+    verdict,
+    requests,
+    records,
+  }))
+  return { resource, cursor_path: cursorPath, from, to, done: windows, missing: missing.map(window => ({ ...window })) }
+}
+
+function statusLines(status: BackfillStatus, width: number): readonly string[] {
+  const { resource, cursorPath, from, to, done, missing } = status
+  const parts = [
+    ...done.map(({ start, end, loadId, verdict, records }) => ({
+      start,
+      end,
+      told: [verdict, amount(records), loadId],
+    })),
+    ...joined(missing).map(({ start, end, windows }) => ({
+      start,
+      end,
+      told: [`missing, ${count(windows, 'window')}`, '', ''],
+    })),
+  ].sort((a, b) => compareRanks(cursorRank(a.start), cursorRank(b.start)) ?? 0)
+  const rows = parts.map(({ start, end, told }) => [text(start), text(end), ...told])
+  return [
+    printable(`${resource} by ${cursorPath}, from ${text(from)} to ${text(to)}`),
+    '',
+    ...textTable(STATUS_COLUMNS, rows, width),
+  ]
+}
+
+const STATUS_COLUMNS = [
+  { title: 'from' },
+  { title: 'to' },
+  { title: 'state' },
+  { title: 'records', align: 'right' },
+  { title: 'load' },
+] as const
+
+/** Windows that follow each other, as one range with their number. */
+function joined(windows: readonly CursorRange[]): readonly (CursorRange & { readonly windows: number })[] {
+  const ranges: { start: JsonValue; end: JsonValue; windows: number }[] = []
+  for (const { start, end } of windows) {
+    const last = ranges.at(-1)
+    if (last === undefined || (last.end !== start && last.start !== end)) {
+      ranges.push({ start, end, windows: 1 })
+      continue
+    }
+    if (last.end === start) last.end = end
+    else last.start = start
+    last.windows += 1
+  }
+  return ranges
+}
+
+function text(value: JsonValue): string {
+  return typeof value === 'string' ? value : stringifyJson(value)
+}

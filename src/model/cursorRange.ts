@@ -1,0 +1,23 @@
+import type { JsonValue } from '../json/value.js'
+import type { CursorState } from './pipelineState.js'
+import type { Verdict } from './receipt.js'
+
+/** A part of a cursor's range, from `start` to `end`, both in the form of the cursor's values. */
+export interface CursorRange {
+  readonly start: JsonValue
+  readonly end: JsonValue
+}
+
+/** A window that a load has committed, as the destination keeps it beside the rows. */
+export interface LoadedWindow extends CursorRange {
+  readonly resource: string
+  /** JSONPath of the cursor. */
+  readonly cursorPath: string
+  /** Windows count together as long as the resource keeps its state: a refresh or a drop begins a new backfill. */
+  readonly backfill: string
+  /** The cursor after the newest record of the window. Undefined if it had no records. */
+  readonly cursor: CursorState | undefined
+  readonly verdict: Verdict
+  readonly requests: number
+  readonly records: number
+}

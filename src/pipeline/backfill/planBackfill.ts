@@ -1,0 +1,221 @@
+import { parseJson } from '../../json/parse.js'
+import type { JsonValue } from '../../json/value.js'
+import type { CursorRange, LoadedWindow } from '../../model/cursorRange.js'
+import type { Connection } from '../../model/destination.js'
+import { ConfigError } from '../../model/errors.js'
+import { didYouMean } from '../../model/nearMiss.js'
+import { BACKFILL_KEY, type CursorState, stateValue } from '../../model/pipelineState.js'
+import type { Verdict } from '../../model/receipt.js'
+import type { DispositionHint, IncrementalHint, Resource, Source, WindowOrder } from '../../model/source.js'
+import { isThere } from '../look/dataset.js'
+import { parentOf } from '../run/planResources.js'
+import type { PipelineSetup } from '../setup.js'
+import { compareValues, missingRanges, moved, presentLike, type Step, stepOf, windowsOf } from './ranges.js'
+
+/** A value of a cursor, as options give it. */
+export type CursorBound = string | number | bigint
+
+/** What to load, and in which windows. Defaults come from the cursor in the document. */
+export interface WindowOptions {
+  /** Start of the range. Default: `initial_value` of the cursor. */
+  readonly from?: CursorBound | undefined
+  /** End of the range, itself left out. Default: `end_value` of the cursor, or the present if the cursor is a time. */
+  readonly to?: CursorBound | undefined
+  /** Width of a window: an ISO 8601 duration for times, an amount for numbers. Default: `window.step` of the document. */
+  readonly step?: string | number | undefined
+  /** Default: `window.order` of the document, or oldest first. */
+  readonly order?: WindowOrder | undefined
+}
+
+/** A window that is committed. */
+export interface DoneWindow extends LoadedWindow {
+  readonly loadId: string
+}
+
+/** What a backfill would do. */
+export interface BackfillPlan {
+  readonly resource: Resource
+  readonly hint: IncrementalHint
+  readonly range: CursorRange
+  readonly step: Step
+  readonly lookback: Step | undefined
+  /** Undefined before the first window. */
+  readonly backfill: string | undefined
+  /** Every committed window of the resource, also those outside the range. */
+  readonly done: readonly DoneWindow[]
+  /** Windows to load, in order. */
+  readonly windows: readonly CursorRange[]
+}
+
+/** Reads what is done, and cuts the rest of the range. Rejects with a ConfigError if the resource cannot be cut. */
+export async function planBackfill(setup: PipelineSetup, name: string, options: WindowOptions): Promise<BackfillPlan> {
+  const resource = resourceNamed(setup.source, name)
+  const hint = cuttable(setup.source, resource)
+  const at = `${hint.path}.window`
+  const width = options.step ?? hint.window?.step
+  const range = rangeOf(hint, options, setup.clock.now())
+  if (width === undefined)
+    throw wrong('step', 'is missing: how wide a window is, as in P7D; or write `window: {step: P7D}` beside the cursor')
+  const where = options.step === undefined ? `${at}.step` : 'step'
+  const step = stepOf(width, range.start, where)
+  const lookback =
+    hint.window?.lookback === undefined ? undefined : stepOf(hint.window.lookback, range.start, `${at}.lookback`)
+  const { backfill, done } = await committedWindows(setup, resource.name, hint)
+  const order = options.order ?? hint.window?.order ?? 'oldest_first'
+  const windows = windowsOf(range, missingRanges(range, done, hint), { step, order, hint, where })
+  return { resource, hint, range, step, lookback, backfill, done, windows }
+}
+
+function wrong(path: string, message: string): ConfigError {
+  return new ConfigError([{ place: { path }, message }])
+}
+
+function resourceNamed({ resources }: Source, name: string): Resource {
+  const found = resources.find(resource => resource.name === name)
+  if (found !== undefined) return found
+  const names = resources.map(resource => resource.name)
+  throw wrong(
+    'resource',
+    `there is no resource "${name}"${didYouMean(name, names)}; the source has ${names.join(', ')}`,
+  )
+}
+
+/** The cursor of a resource that windows can cut. Says why not otherwise. */
+function cuttable(source: Source, resource: Resource): IncrementalHint {
+  const { incremental: hint, name } = resource
+  const refuse = (key: string, message: string): ConfigError =>
+    wrong(`${resource.path}.${key}`, `resource ${name}: ${message}`)
+  if (hint === undefined || hint.isToken === true)
+    throw refuse(
+      'endpoint.incremental',
+      'has no cursor with an order, so that nothing cuts its list into windows; give it an `incremental` with a `cursor_path`',
+    )
+  const at = `${hint.path}.`.slice(resource.path.length + 1)
+  if (hint.lastValueFunc === 'min') throw refuse(`${at}last_value_func`, 'is min: windows need a cursor that grows')
+  if (resource.sendsWindowEnd === false)
+    throw refuse(
+      `${at}end_param`,
+      'is missing: no request says where a window ends, so that each would read the whole list. Name the parameter of the API, or use `{incremental.end_value}`',
+    )
+  const isOpen = hint.rangeStart === 'open'
+  if (isOpen && hint.rangeEnd === 'open')
+    throw refuse(
+      `${at}range_end`,
+      'is open, as is range_start: records at the border of two windows would be in neither; close one of them',
+    )
+  const disposition = resource.hints.writeDisposition ?? { disposition: 'append' }
+  refuseDisposition(disposition, refuse)
+  if (disposition.disposition !== 'merge') {
+    if (!isOpen && hint.rangeEnd === 'closed')
+      throw refuse(
+        `${at}range_end`,
+        'is closed, as is range_start: records at the border of two windows would be loaded twice; leave one of them open, or merge',
+      )
+    if (hint.window?.lookback !== undefined)
+      throw refuse(`${at}window.lookback`, 'would load rows twice; use it with `write_disposition: merge` only')
+    if (hint.onCursorValueMissing === 'include')
+      throw refuse(
+        `${at}on_cursor_value_missing`,
+        'is include: records without a value would be loaded with every window; exclude them, or merge',
+      )
+  }
+  for (let above = parentOf(source, resource); above !== undefined; above = parentOf(source, above)) {
+    if (above.incremental !== undefined)
+      throw refuse(
+        'endpoint',
+        `its parent ${above.name} has a cursor of its own, so that older parents would not be read; backfill ${above.name}`,
+      )
+  }
+  return hint
+}
+
+function refuseDisposition(
+  { disposition, strategy }: DispositionHint,
+  refuse: (key: string, message: string) => ConfigError,
+): void {
+  if (disposition === 'append') return
+  if (disposition === 'merge' && strategy !== 'scd2' && strategy !== 'cdc') return
+  const what = disposition === 'merge' ? `merge by ${strategy}` : disposition
+  throw refuse(
+    'write_disposition',
+    `is ${what}: each window would take away the rows of the others; backfill with append, or with a merge by delete-insert or upsert`,
+  )
+}
+
+function rangeOf(hint: IncrementalHint, options: WindowOptions, nowMs: number): CursorRange {
+  const start = bound(options.from, hint.initialValue) ?? hint.initialValue
+  if (start === undefined || start === null)
+    throw wrong('from', 'is missing: where the range begins; or give the cursor an `initial_value`')
+  const present = presentLike(start, nowMs, 'from')
+  const given = bound(options.to, start) ?? hint.endValue ?? present
+  if (given === undefined || given === null)
+    throw wrong('to', 'is missing: where the range ends. The cursor is no time, so that there is no present to end at')
+  // What is still to come cannot have been read.
+  const end = present !== undefined && compareValues(given, present, hint) > 0 ? present : given
+  if (compareValues(start, end, hint) > 0)
+    throw wrong('to', `${String(end)} is before the start of the range, ${String(start)}`)
+  return { start, end }
+}
+
+/** The option in the form of the cursor's values: a number if they are numbers. */
+function bound(given: CursorBound | undefined, like: JsonValue | undefined): JsonValue | undefined {
+  if (typeof given !== 'string' || typeof like === 'string') return given
+  const isNumber = /^-?\d+(\.\d+)?$/.test(given) && (typeof like === 'number' || typeof like === 'bigint')
+  return isNumber ? parseJson(given) : given
+}
+
+/** The windows that loads have committed since the resource began, or began anew. */
+async function committedWindows(
+  setup: PipelineSetup,
+  resource: string,
+  hint: IncrementalHint,
+): Promise<{ readonly backfill: string | undefined; readonly done: readonly DoneWindow[] }> {
+  if (!(await isThere(setup))) return { backfill: undefined, done: [] }
+  await using connection = await setup.destination.connect(setup.datasetName)
+  const committed = await connection.committed(setup.name, setup.source.name)
+  const place = { source: setup.source.name, resource }
+  const backfill = committed?.state === undefined ? undefined : stateValue(committed.state, BACKFILL_KEY, place)
+  if (typeof backfill !== 'string') return { backfill: undefined, done: [] }
+  return { backfill, done: await readWindows(connection, setup, { resource, hint, backfill }) }
+}
+
+const TABLE = '_sluice_windows'
+
+async function readWindows(
+  connection: Connection,
+  setup: PipelineSetup,
+  of: { readonly resource: string; readonly hint: IncrementalHint; readonly backfill: string },
+): Promise<readonly DoneWindow[]> {
+  if (!(await connection.inspect()).has(TABLE)) return []
+  const where = Object.entries({
+    pipeline_name: setup.name,
+    schema_name: setup.source.name,
+    resource: of.resource,
+    cursor_path: of.hint.cursorPath,
+    backfill_id: of.backfill,
+  }).map(([column, value]) => ({ column, operator: '=', value }) as const)
+  const windows: DoneWindow[] = []
+  for await (const rows of connection.read({ table: TABLE, where })) {
+    for (const row of rows) {
+      windows.push({
+        loadId: String(row.load_id),
+        resource: of.resource,
+        cursorPath: of.hint.cursorPath,
+        backfill: of.backfill,
+        start: parseJson(String(row.window_start)),
+        end: parseJson(String(row.window_end)),
+        cursor: row.cursor == null ? undefined : (parseJson(String(row.cursor)) as unknown as CursorState),
+        verdict: String(row.verdict) as Verdict,
+        requests: Number(row.requests),
+        records: Number(row.records),
+      })
+    }
+  }
+  return windows.sort((a, b) => compareValues(a.start, b.start, of.hint))
+}
+
+/** The hint of the cursor for one window. */
+export function windowHint({ hint, lookback }: BackfillPlan, { start, end }: CursorRange): IncrementalHint {
+  const initialValue = lookback === undefined ? start : moved(start, -1, lookback, `${hint.path}.window.lookback`)
+  return { ...hint, initialValue, endValue: end, isWindow: true }
+}

@@ -1,0 +1,76 @@
+import { stringifyJson } from '../../../json/write.js'
+import type { CursorRange, LoadedWindow } from '../../../model/cursorRange.js'
+import { DataError } from '../../../model/errors.js'
+import {
+  BACKFILL_KEY,
+  type CursorState,
+  cursorState,
+  type PipelineState,
+  withCursorState,
+  withStateValue,
+} from '../../../model/pipelineState.js'
+import type { Receipt } from '../../../model/receipt.js'
+import type { IncrementalHint, Unread } from '../../../model/source.js'
+import type { PlannedResource } from '../planResources.js'
+
+/** One window of a backfill, for a run. */
+export interface WindowToLoad extends CursorRange {
+  readonly resource: string
+  readonly hint: IncrementalHint
+  /** The id of the backfill that it belongs to. */
+  readonly backfill: string
+  /**
+   * The cursor to store with the window, given the one after its newest record and the stored one. Undefined: that
+   * stays.
+   */
+  cursorAfter(seen: CursorState | undefined, stored: CursorState | undefined): CursorState | undefined
+}
+
+/** The trees of a run with the ends of the window in the cursor of its resource. */
+export function withinWindow(roots: readonly PlannedResource[], window: WindowToLoad): readonly PlannedResource[] {
+  return roots.map(planned => ({
+    ...planned,
+    resource:
+      planned.resource.name === window.resource ? { ...planned.resource, incremental: window.hint } : planned.resource,
+    children: withinWindow(planned.children, window),
+  }))
+}
+
+/** A window counts as loaded for ever, so that a list which was not read to its end is an error. */
+export function refuseCapped(window: WindowToLoad, receipt: Receipt, unread: ReadonlySet<Unread>): void {
+  if (unread.size === 0) return
+  throw new DataError(
+    'incomplete',
+    `${window.resource}: the window from ${shown(window.start)} to ${shown(window.end)} was not read to its end: ${receipt.reasons.join('; ')}. Nothing was committed. Make the step smaller, or take the limit out of the document.`,
+    { resource: window.resource, receipts: [receipt] },
+  )
+}
+
+/** What is committed besides the rows of the window. */
+export function committedWindow(window: WindowToLoad, receipt: Receipt, seen: CursorState | undefined) {
+  const { resource, start, end, backfill, hint } = window
+  const loaded: LoadedWindow = {
+    resource,
+    cursorPath: hint.cursorPath,
+    backfill,
+    start,
+    end,
+    cursor: seen,
+    verdict: receipt.verdict,
+    requests: receipt.requests,
+    records: receipt.records - receipt.filtered,
+  }
+  return {
+    loaded,
+    stateAfter(state: PipelineState, source: string): PipelineState {
+      const cursor = window.cursorAfter(seen, cursorState(state, source, resource, hint.cursorPath))
+      const moved = cursor === undefined ? state : withCursorState(state, source, resource, hint.cursorPath, cursor)
+      return withStateValue(moved, BACKFILL_KEY, backfill, { source, resource })
+    },
+  }
+}
+
+/** A value of a cursor for messages, without quotes. */
+function shown(value: CursorRange['start']): string {
+  return typeof value === 'string' ? value : stringifyJson(value)
+}

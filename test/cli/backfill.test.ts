@@ -1,0 +1,92 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { sluiceProcess } from './process.js'
+
+vi.setConfig({ testTimeout: 90_000 })
+
+const HOUR_MS = 3_600_000
+const VISITS = Array.from({ length: 48 }, (_, hour) => ({
+  id: hour,
+  at: new Date(Date.UTC(2024, 0, 1) + hour * HOUR_MS).toISOString(),
+}))
+
+/** An API of visits that refuses one window, once. */
+async function visits(refused: string) {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-backfill-'))
+  let refusals = 1
+  const api = createServer((request, response) => {
+    const query = new URL(request.url ?? '/', 'http://api').searchParams
+    const [since = '', until = ''] = ['since', 'until'].map(name => query.get(name) ?? '')
+    if (since === refused && refusals-- > 0) response.writeHead(403).end()
+    else {
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify(VISITS.filter(({ at }) => at >= since && at < until)))
+    }
+  })
+  await new Promise<void>(resolve => api.listen(0, '127.0.0.1', resolve))
+  onTestFinished(async () => {
+    await new Promise(resolve => api.close(resolve))
+    await rm(folder, { recursive: true, force: true })
+  })
+  await writeFile(
+    join(folder, 'visits.yaml'),
+    `destination: duckdb:visits.duckdb
+source:
+  client: { base_url: "http://127.0.0.1:${(api.address() as AddressInfo).port}", paginator: single_page }
+  resources:
+    - name: visits
+      endpoint:
+        incremental:
+          cursor_path: at
+          initial_value: "2024-01-01T00:00:00.000Z"
+          start_param: since
+          end_param: until
+          window: { step: PT12H }
+`,
+  )
+  return (...args: readonly string[]) =>
+    sluiceProcess(['backfill', 'visits.yaml', '--resource', 'visits', '--to', '2024-01-03T00:00:00.000Z', ...args], {
+      cwd: folder,
+    })
+}
+
+test('a backfill that failed goes on where it failed, and its status tells what is missing', async () => {
+  const backfill = await visits('2024-01-02T00:00:00.000Z')
+  const first = await backfill()
+  expect(first.exitCode).toBe(1)
+  expect(first.stdout).toContain('4 windows to load. It may be stopped at any time')
+  expect(first.stdout.match(/ complete {2}12 records, 1 request, /g)).toHaveLength(2)
+  expect(first.stdout).toMatch(/2024-01-02T00:00:00\.000Z … 2024-01-02T12:00:00\.000Z {2}failed/)
+  expect(first.stderr).toContain('403')
+
+  const status = await backfill('--status')
+  expect(status.exitCode).toBe(0)
+  expect(status.stdout.match(/complete +12 +\d+\.\d+/g)).toHaveLength(2)
+  expect(status.stdout).toContain('missing, 2 windows')
+
+  const second = await backfill('--json')
+  expect(second.exitCode).toBe(0)
+  const lines = second.stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line))
+  expect(lines.map(({ outcome, load, left }) => [outcome, load.records, left])).toEqual([
+    ['loaded', 12, 1],
+    ['loaded', 12, 0],
+  ])
+  const told = JSON.parse((await backfill('--status', '--json')).stdout)
+  expect(told.done).toHaveLength(4)
+  expect(told.missing).toEqual([])
+  expect((await backfill()).stdout).toContain('nothing is missing; 4 windows committed.')
+})
+
+test('a resource that is not there is named with what was probably meant', async () => {
+  const backfill = await visits('')
+  const { exitCode, stderr } = await backfill('--resource', 'visit')
+  expect(exitCode).toBe(2)
+  expect(stderr).toContain('there is no resource "visit" (did you mean visits?)')
+})

@@ -1,0 +1,289 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import {
+  type BackfillOptions,
+  duckdb,
+  files,
+  type Pipeline,
+  type PipelineOptions,
+  pipeline,
+  type ResourceConfig,
+  restApi,
+  type WindowOutcome,
+} from '../../src/index.js'
+
+interface Event {
+  readonly id: number
+  readonly at: string
+}
+
+/** One event an hour, in January 2024. */
+const EVENTS: readonly Event[] = Array.from({ length: 31 * 24 }, (_, hour) => ({
+  id: hour,
+  at: new Date(Date.UTC(2024, 0, 1, hour)).toISOString().replace('.000', ''),
+}))
+
+let folder: string
+let url: string
+let asked: { readonly since: string; readonly until: string }[]
+let answer: (request: { readonly since: string; readonly until: string }, response: ServerResponse) => void
+let close: () => Promise<void>
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sluice-backfill-'))
+  asked = []
+  answer = ({ since, until }, response) => sendEvents(response, within(since, until))
+  const server = createServer((request: IncomingMessage, response) => {
+    const query = new URL(request.url ?? '/', 'http://api').searchParams
+    const range = { since: query.get('since') ?? '', until: query.get('until') ?? '9' }
+    asked.push(range)
+    answer(range, response)
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  close = () => new Promise(resolve => server.close(() => resolve()).closeAllConnections())
+})
+afterEach(async () => {
+  await close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const within = (since: string, until: string): readonly Event[] => EVENTS.filter(({ at }) => at >= since && at < until)
+
+function sendEvents(response: ServerResponse, events: readonly Event[], total = events.length): void {
+  response.setHeader('content-type', 'application/json')
+  response.end(JSON.stringify({ total, data: events }))
+}
+
+const RESOURCE = {
+  name: 'events',
+  primary_key: 'id',
+  write_disposition: 'append',
+  endpoint: {
+    path: '/events',
+    data_selector: 'data',
+    paginator: { type: 'single_page', total_path: 'total' },
+    incremental: {
+      cursor_path: 'at',
+      initial_value: '2024-01-01T00:00:00Z',
+      start_param: 'since',
+      end_param: 'until',
+      window: { step: 'P7D' },
+    },
+  },
+} as const satisfies ResourceConfig
+
+function events(
+  resource: ResourceConfig = RESOURCE,
+  options: Partial<Pick<PipelineOptions, 'destination'>> = {},
+): Pipeline {
+  return pipeline({
+    name: 'events',
+    source: restApi({
+      client: { base_url: url, retry: { attempts: 1 } },
+      resources: [resource],
+    }),
+    destination: options.destination ?? files(join(folder, 'lake')),
+    home: join(folder, 'home'),
+  }) as Pipeline
+}
+
+/** Ids at the destination, in order. */
+async function ids(of: Pipeline): Promise<readonly number[]> {
+  const rows = await of.dataset().table('events').orderBy('id').rows()
+  return rows.map(({ id }) => Number(id))
+}
+
+const ALL = EVENTS.map(({ id }) => id)
+const JANUARY = { to: '2024-02-01T00:00:00Z' } as const satisfies BackfillOptions
+
+async function lastValue(of: Pipeline): Promise<unknown> {
+  const state = await of.dataset().state()
+  return state?.sources?.rest_api?.resources?.events?.incremental?.at?.last_value
+}
+
+describe('a backfill', () => {
+  it.each([
+    ['DuckDB', () => duckdb(join(folder, 'events.duckdb'))],
+    ['files', () => files(join(folder, 'lake'))],
+  ])('loads each window of a range once, and moves the cursor to its newest record: %s', async (_, destination) => {
+    const loading = events(RESOURCE, { destination: destination() })
+    const outcomes: WindowOutcome[] = []
+    const { loads, from, to } = await loading.backfill('events', { ...JANUARY, onWindow: one => outcomes.push(one) })
+    expect({ from, to }).toEqual({ from: '2024-01-01T00:00:00Z', to: '2024-02-01T00:00:00Z' })
+    expect(loads.map(({ start, end, records, verdict }) => [start, end, records, verdict])).toEqual([
+      ['2024-01-01T00:00:00Z', '2024-01-08T00:00:00Z', 168, 'complete'],
+      ['2024-01-08T00:00:00Z', '2024-01-15T00:00:00Z', 168, 'complete'],
+      ['2024-01-15T00:00:00Z', '2024-01-22T00:00:00Z', 168, 'complete'],
+      ['2024-01-22T00:00:00Z', '2024-01-29T00:00:00Z', 168, 'complete'],
+      ['2024-01-29T00:00:00Z', '2024-02-01T00:00:00Z', 72, 'complete'],
+    ])
+    expect(outcomes.map(({ outcome, left }) => [outcome, left])).toEqual([4, 3, 2, 1, 0].map(left => ['loaded', left]))
+    expect(await ids(loading)).toEqual(ALL)
+    expect(await lastValue(loading)).toBe('2024-01-31T23:00:00Z')
+
+    expect(await loading.backfill('events', JANUARY)).toMatchObject({ before: 5, loads: [] })
+    expect(asked).toHaveLength(5)
+  })
+
+  it('goes on after a failure with the window that failed', async () => {
+    const loading = events()
+    answer = ({ since, until }, response) => {
+      if (asked.length === 3) response.writeHead(500).end()
+      else sendEvents(response, within(since, until))
+    }
+    await expect(loading.backfill('events', JANUARY)).rejects.toMatchObject({ status: 500 })
+    const { done, missing } = await loading.backfillStatus('events', JANUARY)
+    expect([done.length, missing.length]).toEqual([2, 3])
+    expect(await ids(loading)).toEqual(ALL.slice(0, 2 * 168))
+
+    const { before, loads } = await loading.backfill('events', JANUARY)
+    expect([before, loads.length]).toEqual([2, 3])
+    expect(await ids(loading)).toEqual(ALL)
+  })
+
+  it('moves no cursor over a gap: a run reads what the newest windows leave out', async () => {
+    const loading = events()
+    answer = ({ since, until }, response) => {
+      if (asked.length === 3) response.writeHead(500).end()
+      else sendEvents(response, within(since, until))
+    }
+    await expect(loading.backfill('events', { ...JANUARY, order: 'newest_first' })).rejects.toThrow()
+    expect(asked.map(({ since }) => since)).toEqual([
+      '2024-01-29T00:00:00Z',
+      '2024-01-22T00:00:00Z',
+      '2024-01-15T00:00:00Z',
+    ])
+    expect(await lastValue(loading)).toBeUndefined()
+
+    await loading.backfill('events', { ...JANUARY, order: 'newest_first' })
+    expect(await lastValue(loading)).toBe('2024-01-31T23:00:00Z')
+    expect(await ids(loading)).toEqual(ALL)
+    asked = []
+    await loading.run()
+    expect(asked.map(({ since }) => since)).toEqual(['2024-01-31T23:00:00Z'])
+    expect(await ids(loading)).toEqual(ALL)
+  })
+
+  it('leaves the cursor of a run where it is further', async () => {
+    const loading = events()
+    await loading.run()
+    expect(await lastValue(loading)).toBe('2024-01-31T23:00:00Z')
+    answer = (_, response) => sendEvents(response, [{ id: -1, at: '2023-12-31T00:00:00Z' }])
+    await loading.backfill('events', { from: '2023-12-25T00:00:00Z', to: '2024-01-01T00:00:00Z' })
+    expect(await lastValue(loading)).toBe('2024-01-31T23:00:00Z')
+    expect(await ids(loading)).toEqual([-1, ...ALL])
+  })
+
+  it.each([
+    ['status 504', (response: ServerResponse) => response.writeHead(504).end()],
+    ['status 413', (response: ServerResponse) => response.writeHead(413).end()],
+    ['a total beyond a cap', (response: ServerResponse) => sendEvents(response, EVENTS.slice(0, 100), 168)],
+  ])('halves windows that are too much for the API: %s', async (_, tooMuch) => {
+    const loading = events()
+    answer = ({ since, until }, response) => {
+      const found = within(since, until)
+      if (found.length > 100) tooMuch(response)
+      else sendEvents(response, found)
+    }
+    const outcomes: WindowOutcome[] = []
+    const warned: string[] = []
+    const { loads } = await loading.backfill('events', {
+      ...JANUARY,
+      onWindow: one => outcomes.push(one),
+      onEvent: event => {
+        if (event.type === 'warning') warned.push(event.message)
+      },
+    })
+    // Only the first one is tried in vain: the others are halved before.
+    expect(outcomes.filter(({ outcome }) => outcome === 'halved')).toHaveLength(1)
+    expect(loads.map(({ records }) => records)).toEqual([84, 84, 84, 84, 84, 84, 84, 84, 72])
+    expect(await ids(loading)).toEqual(ALL)
+    expect(warned).toEqual([])
+  })
+
+  it('fails where the smallest window is still too much', async () => {
+    const loading = events()
+    answer = (_, response) => response.writeHead(504).end()
+    const outcomes: string[] = []
+    const range = { to: '2024-01-01T00:00:04Z', onWindow: ({ outcome }: WindowOutcome) => outcomes.push(outcome) }
+    await expect(loading.backfill('events', range)).rejects.toMatchObject({ status: 504 })
+    expect(outcomes).toEqual(['halved', 'halved', 'failed'])
+  })
+
+  it('begins anew after a drop', async () => {
+    const loading = events(RESOURCE, { destination: duckdb(join(folder, 'events.duckdb')) })
+    await loading.backfill('events', JANUARY)
+    await loading.drop(['events'])
+    expect((await loading.backfillStatus('events', JANUARY)).missing).toHaveLength(5)
+    await loading.backfill('events', JANUARY)
+    expect(await ids(loading)).toEqual(ALL)
+  })
+
+  it('counts numbers in amounts', async () => {
+    const { incremental, ...endpoint } = RESOURCE.endpoint
+    const loading = events({
+      ...RESOURCE,
+      endpoint: {
+        ...endpoint,
+        incremental: { ...incremental, cursor_path: 'id', initial_value: 0, window: { step: 300 } },
+      },
+    })
+    answer = ({ since, until }, response) =>
+      sendEvents(
+        response,
+        EVENTS.filter(({ id }) => id >= Number(since) && id < Number(until)),
+      )
+    const { loads } = await loading.backfill('events', { to: 744 })
+    expect(loads.map(({ start, end, records }) => [start, end, records])).toEqual([
+      [0, 300, 300],
+      [300, 600, 300],
+      [600, 744, 144],
+    ])
+    expect(await ids(loading)).toEqual(ALL)
+  })
+
+  it('ends at the present: what is still to come cannot have been read', async () => {
+    const { from, to, missing } = await events().backfillStatus('events', {
+      from: '2024-01-01T00:00:00Z',
+      to: '2999-01-01T00:00:00Z',
+    })
+    expect(from).toBe('2024-01-01T00:00:00Z')
+    expect(Date.parse(String(to))).toBeLessThanOrEqual(Date.now())
+    expect(missing.length).toBeGreaterThan(100)
+  })
+
+  const broken: readonly (readonly [string, object, BackfillOptions, RegExp])[] = [
+    ['no end parameter', { end_param: null }, JANUARY, /end_param.*no request says where a window ends/s],
+    ['a step without a number', { window: { step: 'often' } }, JANUARY, /window\.step.*expected an ISO 8601 duration/s],
+    ['a number of steps for times', {}, { ...JANUARY, step: 7 }, /step: is 7, and the cursor is a time/],
+    ['months', {}, { ...JANUARY, step: 'P1M' }, /step: is P1M.*without months and years/],
+    ['too many windows', {}, { ...JANUARY, step: 'PT1S' }, /more than 100000 windows/],
+    ['an end before the start', {}, { to: '2023-01-01T00:00:00Z' }, /to: 2023-01-01T00:00:00Z is before the start/],
+    ['an open border on both sides', { range_start: 'open' }, JANUARY, /would be in neither/],
+    ['a closed border on both sides', { range_end: 'closed' }, JANUARY, /would be loaded twice/],
+    ['a lookback without merge', { window: { step: 'P7D', lookback: 'P1D' } }, JANUARY, /load rows twice/],
+    ['a cursor that falls', { last_value_func: 'min' }, JANUARY, /windows need a cursor that grows/],
+  ]
+  it.each(broken)('refuses %s before any request', async (_, changes, options, message) => {
+    const incremental = { ...RESOURCE.endpoint.incremental, ...changes }
+    const resource = { ...RESOURCE, endpoint: { ...RESOURCE.endpoint, incremental } }
+    await expect((async () => events(resource as ResourceConfig).backfill('events', options))()).rejects.toThrow(
+      message,
+    )
+    expect(asked).toEqual([])
+  })
+
+  it.each(['replace', { disposition: 'merge', strategy: 'scd2' }] as const)(
+    'refuses %j, which takes away the rows of other windows',
+    async write_disposition => {
+      await expect(events({ ...RESOURCE, write_disposition }).backfill('events', JANUARY)).rejects.toThrow(
+        /each window would take away the rows of the others/,
+      )
+    },
+  )
+})
