@@ -4,7 +4,6 @@ import { checkPipelineText } from '../config/pipelineFile.js'
 import { schemaAddress } from '../config/projectFolder.js'
 import { ConfigError, type ConfigProblem } from '../model/errors.js'
 import { anything, checkOptions, names, needed, optionsOf, path, text, wordOf } from '../model/optionKinds.js'
-import { importedText } from './documentText.js'
 import { nameFrom } from './draft/address.js'
 import type { Imported, ImportedPipeline, ImportInput, ImportNote, LeftOut } from './imported.js'
 import { type ImportKind, importers } from './importers.js'
@@ -120,6 +119,7 @@ async function checked(
   pipeline: ImportedPipeline,
   place: Place,
 ): Promise<{ readonly accepted?: ImportedFile; readonly refused: readonly LeftOut[] }> {
+  const { importedText } = await import('./documentText.js')
   const refused: LeftOut[] = []
   for (let current = pipeline; ; ) {
     const resources = resourcesOf(current.document)
