@@ -75,7 +75,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .addHelpText('after', START)
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 failed, 2 fix the file or the command line first, 3 it found what you must decide.',
+      '\nExit codes: 0 done, 1 failed, 2 fix the file or the command line first,\n            3 it found something that you must decide.',
     )
 
   command(program, 'init')
@@ -366,7 +366,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
 const START = `
 Start here:
   sluice init             reads a list and writes a pipeline file
-  sluice import curl '…'  makes a pipeline file of a curl line, a HAR, OpenAPI, Postman, Airbyte or dlt file
+  sluice import curl '…'  writes one of a curl line, or of a file of another tool
   sluice check FILE       tries the file, writes nothing
   sluice run FILE         loads
   sluice show FILE        lists the loaded tables`
