@@ -4,7 +4,12 @@ export { destinationFromUrl } from './config/destinations.js'
 export type { Environment } from './config/environment.js'
 export { files } from './config/filesOptions.js'
 export { loadPipelineFile, type PipelineFile, type PipelineFileOptions } from './config/pipelineFile.js'
-export { defineConfig, type RestApiDocument, type RestApiOptions, restApi } from './config/restApi.js'
+export {
+  defineConfig,
+  type RestApiDocument,
+  type RestApiOptions,
+  restApi,
+} from './config/restApi.js'
 export { type DuckdbOptions, duckdb } from './destinations/duckdb/duckdb.js'
 export type { Compression, FileFormatName } from './destinations/objects/format/formats.js'
 export type { FilesOptions } from './destinations/objects/objects.js'
@@ -23,8 +28,8 @@ export type {
 } from './import/imported.js'
 export type { ImportKind } from './import/importers.js'
 export { type ImportedFile, type ImportOptions, type ImportResult, importPipeline } from './import/importPipeline.js'
-export type { Finding, Proof, ProofRequest, ProofStatus, ResourceProof } from './import/prove/proof.js'
-export { type ProveOptions, prove } from './import/prove/proveDocument.js'
+export type { Finding, Proof, ProofRequest, ProofStatus, ProveOptions, ResourceProof } from './import/prove/proof.js'
+export { prove } from './import/prove/proveDocument.js'
 export type { Files, OpenFile } from './journal/fileSystem.js'
 export type { JsonObject, JsonValue } from './json/value.js'
 export { stringifyJson } from './json/write.js'

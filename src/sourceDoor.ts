@@ -24,5 +24,6 @@ export type {
   Source,
   TableHints,
   Unread,
+  WindowHint,
 } from './model/source.js'
 export type { ColumnSchema, ContractMode, SchemaContract } from './schema/schemaTypes.js'

@@ -52,7 +52,11 @@ export interface PipelineFileOptions {
   readonly withoutSecrets?: boolean | undefined
   /** For pipelines that are only looked at: no secret needs to exist, not even one of the destination. */
   readonly offline?: boolean | undefined
-  /** For recordings of the API: nothing is written but to the destination. */
+  /**
+   * For recordings of the API: nothing is written but to the destination.
+   *
+   * @internal
+   */
   readonly recording?: PipelineRecording | undefined
 }
 

@@ -80,7 +80,11 @@ export interface RestApiOptions {
   readonly budget?: HostBudget | undefined
   /** Line and column of keys, for messages. */
   readonly place?: PlaceOf | undefined
-  /** For recordings of the API. */
+  /**
+   * For recordings of the API.
+   *
+   * @internal
+   */
   readonly recording?: PipelineRecording | undefined
   /** Called with each warning. Default: a warning of the process. */
   readonly warn?: ((message: string) => void) | undefined

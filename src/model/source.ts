@@ -273,7 +273,7 @@ export interface IncrementalHint {
 }
 
 /** Windows of a backfill. `step` and `lookback`: an ISO 8601 duration for times, an amount for numbers. */
-interface WindowHint {
+export interface WindowHint {
   readonly step: string | number
   readonly order: WindowOrder
   /** How far each window also looks back over the one before it. */

@@ -193,7 +193,11 @@ export interface TransportRequest {
   readonly publicOnly?: boolean | undefined
   /** The connection must show it. A transport that cannot rejects. */
   readonly certificate?: ClientCertificate | undefined
-  /** The request before it was signed and redirected, by which a recording knows it again. */
+  /**
+   * The request before it was signed and redirected, by which a recording knows it again.
+   *
+   * @internal
+   */
   readonly unsigned?: UnsignedRequest | undefined
 }
 
@@ -235,7 +239,11 @@ export interface TransportResponse {
   readonly body: AsyncIterable<Uint8Array>
   /** The body has no length and no last chunk. It ends when the connection ends, whole or not. */
   readonly endsWithConnection?: boolean | undefined
-  /** The answer is one of a recording, where values are masked already. */
+  /**
+   * The answer is one of a recording, where values are masked already.
+   *
+   * @internal
+   */
   readonly recorded?: RecordedAnswer | undefined
 }
 

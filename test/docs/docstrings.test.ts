@@ -21,6 +21,7 @@ const outcomes: Readonly<Record<string, { readonly prints?: RegExp; readonly lea
   fetchTransport: { prints: /^GET http:.*\/shops\n$/, leaves: ['shops.duckdb'] },
   files: { leaves: ['lake'] },
   hostBudget: { leaves: ['orders.duckdb', 'shops.duckdb'] },
+  importPipeline: { leaves: ['shops.yaml'] },
   loadPipelineFile: { leaves: ['shops.duckdb', 'shops.yaml'] },
   pipeline: { prints: /^3\n.*\bid: 1n\b/s, leaves: ['shops.duckdb'] },
   postgres: { leaves: [] },

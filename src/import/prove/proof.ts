@@ -1,4 +1,6 @@
 import type { JsonValue } from '../../json/value.js'
+import type { RunEvent } from '../../model/events.js'
+import type { Clock } from '../../model/source.js'
 
 /**
  * `proven`: the API showed it. `assumed`: nothing spoke against it, and something is open. `wrong`: the API showed
@@ -55,7 +57,7 @@ export interface Proof {
 }
 
 /** Names of the keys with this status, as a person says them: `paginator, primary_key`. */
-export function namesWith({ findings }: ResourceProof, status: ProofStatus): string[] {
+function namesWith({ findings }: ResourceProof, status: ProofStatus): string[] {
   return [...new Set(findings.filter(finding => finding.status === status).map(({ key }) => shortName(key)))]
 }
 
@@ -74,4 +76,15 @@ export function proofLine(proof: Pick<Proof, 'at'>, resource: ResourceProof): st
   })
   const line = parts.join('; ')
   return line.startsWith('proven') ? line : `asked on ${day}; ${line === '' ? 'nothing could be decided' : line}`
+}
+
+export interface ProveOptions {
+  /** Names of the resources to prove. Default: all that are read. */
+  readonly select?: readonly string[] | undefined
+  /** Most requests for a resource, those that are sent again included. Default 12. */
+  readonly budget?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onEvent?: ((event: RunEvent) => void) | undefined
+  /** For waits and the time of the proof. Default: that of this machine. */
+  readonly clock?: Clock | undefined
 }

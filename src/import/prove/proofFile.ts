@@ -9,7 +9,7 @@ const VERSION = 1
 const MOST_CHARACTERS = 4_000_000
 
 /** Where the proofs of a pipeline file are kept. */
-export function proofPath(file: string): string {
+function proofPath(file: string): string {
   return `${file}.proof.json`
 }
 

@@ -1,5 +1,4 @@
 import { ConfigError } from '../../model/errors.js'
-import type { RunEvent } from '../../model/events.js'
 import { nearMiss } from '../../model/nearMiss.js'
 import {
   abortSignal,
@@ -13,18 +12,7 @@ import {
 import type { Clock, Resource } from '../../model/source.js'
 import { systemClock } from '../../pipeline/clock.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
-import type { Proof, ResourceProof } from './proof.js'
-
-export interface ProveOptions {
-  /** Names of the resources to prove. Default: all that are read. */
-  readonly select?: readonly string[] | undefined
-  /** Most requests for a resource, those that are sent again included. Default 12. */
-  readonly budget?: number | undefined
-  readonly signal?: AbortSignal | undefined
-  readonly onEvent?: ((event: RunEvent) => void) | undefined
-  /** For waits and the time of the proof. Default: that of this machine. */
-  readonly clock?: Clock | undefined
-}
+import type { Proof, ProveOptions, ResourceProof } from './proof.js'
 
 const forProve = optionsOf<ProveOptions>('options of prove()', {
   select: names,
