@@ -2,6 +2,7 @@
  * What becomes of files that people have, by kind: how many are imported, and what stops the rest.
  *
  *     npx tsx scripts/import-scoreboard.ts airbyte FOLDER
+ *     npx tsx scripts/import-scoreboard.ts openapi FOLDER
  *
  * The files are fetched by hand and never committed.
  */
@@ -15,7 +16,7 @@ interface Score {
   readonly obstacles: ReadonlyMap<string, number>
 }
 
-const corpora: Readonly<Record<string, (folder: string) => Promise<Score>>> = { airbyte }
+const corpora: Readonly<Record<string, (folder: string) => Promise<Score>>> = { airbyte, openapi }
 
 const [kind = '', folder] = process.argv.slice(2)
 const score = corpora[kind]
@@ -96,6 +97,72 @@ async function airbyte(root: string): Promise<Score> {
       ['manifests without a point that stops a run', share(whole, manifests)],
       ['streams without one', share(good, streams)],
       ['parts that the check refuses', String(refused)],
+    ],
+    obstacles,
+  }
+}
+
+/** Files of OpenAPI and Swagger. A resource counts as ready if no open point about it, or about its pipeline, stops a run. */
+async function openapi(root: string): Promise<Score> {
+  const obstacles = new Map<string, number>()
+  const count = (why: string) => obstacles.set(why, (obstacles.get(why) ?? 0) + 1)
+  const paginators = new Map<string, number>()
+  const tookMs: number[] = []
+  let crashed = 0
+  let refusedFiles = 0
+  let refused = 0
+  let resources = 0
+  let ready = 0
+  let leftOut = 0
+  for (const file of filesIn(root, /\.(?:ya?ml|json)$/)) {
+    const startedMs = performance.now()
+    const options: ImportOptions = { kind: 'openapi', text: readFileSync(file, 'utf8'), file, folder: root }
+    const result = await importPipeline(options).catch((error: Error) => {
+      const isKnown = error.name === 'ConfigError'
+      if (isKnown) refusedFiles += 1
+      else crashed += 1
+      count(`${isKnown ? 'refused' : 'CRASHED'}: ${error.message.replace(file, '').slice(0, 120)}`)
+      if (!isKnown) console.log(file, error.stack)
+      return undefined
+    })
+    tookMs.push(performance.now() - startedMs)
+    if (result === undefined) continue
+    for (const { why } of result.leftOut) {
+      leftOut += 1
+      if (why.includes('would be refused')) {
+        refused += 1
+        console.log(`${file}\t${why}`)
+      }
+      count(`left out: ${why.replace(/resources\[\d+\]/g, 'resources[]').slice(0, 100)}`)
+    }
+    for (const { document, notes } of result.pipelines) {
+      const stopped = new Set(notes.filter(({ stopsRun }) => stopsRun === true).map(({ resource }) => resource))
+      const source = document.source as {
+        readonly resources: readonly { readonly name: string; readonly endpoint?: { readonly paginator?: unknown } }[]
+      }
+      for (const { name, endpoint } of source.resources) {
+        resources += 1
+        if (!stopped.has(name) && !stopped.has(undefined)) ready += 1
+        const { paginator } = endpoint ?? {}
+        const type = (paginator as { readonly type?: string } | undefined)?.type ?? String(paginator ?? 'none')
+        paginators.set(type, (paginators.get(type) ?? 0) + 1)
+      }
+    }
+  }
+  tookMs.sort((a, b) => a - b)
+  const ms = (at: number) => `${(tookMs[Math.floor((tookMs.length - 1) * at)] ?? 0).toFixed(0)} ms`
+  return {
+    rows: [
+      ['files', String(tookMs.length)],
+      ['crashed', String(crashed)],
+      ['refused as no OpenAPI', String(refusedFiles)],
+      ['resources', String(resources)],
+      ['without a point that stops a run', share(ready, resources)],
+      ['left out with a reason', String(leftOut)],
+      ['parts that the check refuses', String(refused)],
+      ['paginators', [...paginators].map(([type, number]) => `${type} ${number}`).join(', ')],
+      ['a file: median, 99 %, longest', `${ms(0.5)}, ${ms(0.99)}, ${ms(1)}`],
+      ['memory at the end', `${Math.round(process.memoryUsage().rss / 2 ** 20)} MB`],
     ],
     obstacles,
   }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 const docs = fileURLToPath(new URL('../docs', import.meta.url))
 
 const order = {
-  Start: ['install', 'tutorial', 'library', 'apis', 'recipes', 'coming-from-dlt', 'differences-from-dlt'],
+  Start: ['install', 'tutorial', 'import', 'library', 'apis', 'recipes', 'coming-from-dlt', 'differences-from-dlt'],
   Learn: [
     'concepts',
     'pagination',

@@ -151,8 +151,18 @@ export function findingAll(lookup: Lookup): Lookup {
   const found = <T>(found: Found<T>, other: T): Found<T> => ('value' in found ? found : { value: other })
   return {
     secret: name => found(lookup.secret(name), placeholder),
-    text: (text, escapeValue) =>
-      found(lookup.text(text, escapeValue), text.includes('${secrets.') ? placeholder : nowhere),
+    text(text, escapeValue) {
+      const whole = lookup.text(text, escapeValue)
+      if ('value' in whole) return whole
+      if (text.includes('${secrets.')) return { value: placeholder }
+      // The rest of the text counts: it may hold placeholders.
+      const filled = text.replace(reference, (written, escaped: string, _context, _name, at: number) => {
+        if (escaped !== '') return written.slice(1)
+        const one = lookup.text(written, escapeValue)
+        return 'value' in one ? String(one.value) : at === 0 ? nowhere : 'missing'
+      })
+      return { value: filled }
+    },
     credential: (field, alone) => found(lookup.credential(field, alone), placeholder),
     setting(field, needed) {
       const set = lookup.setting(field, needed)

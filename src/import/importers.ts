@@ -1,7 +1,7 @@
 import type { Importer } from './imported.js'
 
 /** What can be imported. */
-export type ImportKind = 'curl' | 'har' | 'openapi' | 'postman' | 'airbyte' | 'dlt'
+export type ImportKind = 'curl' | 'openapi' | 'airbyte'
 
 interface ImporterEntry {
   /** What the source is, for messages. */
@@ -11,9 +11,14 @@ interface ImporterEntry {
 }
 
 /** Every importer. A new one is its folder and a line here. */
-export const importers: Readonly<Partial<Record<ImportKind, ImporterEntry>>> = {
+export const importers: Readonly<Record<ImportKind, ImporterEntry>> = {
   airbyte: {
     source: 'a manifest of Airbyte',
     load: async () => (await import('./airbyte/airbyte.js')).importAirbyte,
   },
+  openapi: {
+    source: 'an OpenAPI document',
+    load: async () => (await import('./openapi/openapi.js')).importOpenapi,
+  },
+  curl: { source: 'a command of curl', load: async () => (await import('./curl/importCurl.js')).importCurl },
 }

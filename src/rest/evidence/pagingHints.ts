@@ -85,7 +85,7 @@ const NAMES: readonly (readonly [HintKind, RegExp])[] = [
 ]
 
 /** What a member with this name means, whatever its value. */
-function hintKind(name: string): HintKind | undefined {
+export function hintKind(name: string): HintKind | undefined {
   const bare = bareName(name)
   return NAMES.find(([, pattern]) => pattern.test(bare))?.[0]
 }

@@ -1,0 +1,240 @@
+import { listOf, type Members, membersOf, type Schemas, type Shape, schemaOfExample, textOf } from './schemas.js'
+
+/** A parameter of an operation, alike in every version of the format. */
+export interface Parameter {
+  readonly name: string
+  readonly in: 'query' | 'path' | 'header' | 'cookie'
+  readonly isRequired: boolean
+  readonly shape: Shape
+  readonly description: string
+}
+
+/** What an operation answers when it succeeds. */
+export interface Answer {
+  /** Undefined where the document gives neither schema nor example. */
+  readonly schema: unknown
+  /** Names of headers, in small letters. */
+  readonly headers: readonly string[]
+  readonly mediaType: string | undefined
+  /** Why the answer cannot be used. */
+  readonly problem?: string
+}
+
+/** One operation, alike in every version of the format. */
+export interface Operation {
+  /** As `GET /v1/users`. */
+  readonly title: string
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly place: string
+  readonly id: string | undefined
+  readonly summary: string | undefined
+  readonly tags: readonly string[]
+  readonly isDeprecated: boolean
+  readonly parameters: readonly Parameter[]
+  /** Schema of the JSON body of a POST. */
+  readonly body: unknown
+  readonly answer: Answer
+  /** Requirements, of which one is enough. Each names its schemes. Empty: none is needed. */
+  readonly security: readonly Members[] | undefined
+  /** Servers of its own. */
+  readonly servers: unknown
+}
+
+interface Operations {
+  readonly read: readonly Operation[]
+  /** How many operations of each method change data. */
+  readonly writing: ReadonlyMap<string, number>
+}
+
+const WRITING = ['post', 'put', 'patch', 'delete']
+
+/** The operations that may read, in the order of the document, and the number of the others. */
+export function operationsOf(
+  root: Members,
+  schemas: Schemas,
+  isWanted: (path: string, tags: readonly string[]) => boolean,
+) {
+  const read: Operation[] = []
+  const writing = new Map<string, number>()
+  const paths = { ...membersOf(root.paths), ...membersOf(root['x-ms-paths']) }
+  for (const [path, raw] of Object.entries(paths)) {
+    if (!path.startsWith('/')) continue
+    const item = schemas.object(raw)
+    for (const method of ['get', ...WRITING]) {
+      const operation = membersOf(item[method])
+      if (item[method] === undefined || !isWanted(path, tagsOf(operation))) continue
+      if (method === 'get' || (method === 'post' && mayList(path, operation))) {
+        read.push(operationOf(root, schemas, item, operation, path, method === 'get' ? 'GET' : 'POST'))
+      } else {
+        const name = method.toUpperCase()
+        writing.set(name, (writing.get(name) ?? 0) + 1)
+      }
+    }
+  }
+  return { read, writing } satisfies Operations
+}
+
+/** A POST that says by its name that it reads. */
+function mayList(path: string, { operationId }: Members): boolean {
+  const last = path.split('/').filter(Boolean).at(-1) ?? ''
+  return (
+    READS.test(last.replace(/[^A-Za-z]+/g, '_')) ||
+    READS.test(
+      String(operationId ?? '')
+        .split(/[./]/)
+        .at(-1) ?? '',
+    )
+  )
+}
+
+const READS = /^(?:list|search|query|find|filter|scan)(?:_|[A-Z]|$)|(?:_|^)(?:list|search|query)$/
+
+function tagsOf(operation: Members): readonly string[] {
+  return listOf(operation.tags).filter(tag => typeof tag === 'string')
+}
+
+function operationOf(
+  root: Members,
+  schemas: Schemas,
+  item: Members,
+  operation: Members,
+  path: string,
+  method: 'GET' | 'POST',
+): Operation {
+  const parameters = new Map<string, Members>()
+  for (const raw of [...listOf(item.parameters), ...listOf(operation.parameters)]) {
+    const parameter = schemas.object(raw)
+    parameters.set(`${parameter.in} ${parameter.name}`, parameter)
+  }
+  const all = [...parameters.values()]
+  return {
+    title: `${method} ${path}`,
+    method,
+    path,
+    place: `paths.${path}.${method.toLowerCase()}`,
+    id: textOf(operation.operationId),
+    summary: textOf(operation.summary) ?? textOf(operation.description),
+    tags: tagsOf(operation),
+    isDeprecated: operation.deprecated === true || operation['x-deprecated'] === true,
+    parameters: all.flatMap(parameter => parameterOf(schemas, parameter)),
+    body: bodyOf(schemas, operation, all),
+    answer: answerOf(root, schemas, operation),
+    security: securityOf(operation.security ?? root.security),
+    servers: operation.servers ?? item.servers,
+  }
+}
+
+function securityOf(raw: unknown): readonly Members[] | undefined {
+  return Array.isArray(raw) ? raw.map(membersOf) : undefined
+}
+
+function parameterOf(schemas: Schemas, parameter: Members): Parameter[] {
+  const { name, in: place } = parameter
+  if (typeof name !== 'string' || name === '') return []
+  if (place !== 'query' && place !== 'path' && place !== 'header' && place !== 'cookie') return []
+  // In Swagger 2.0 the parameter is its own schema.
+  const [content] = Object.values(membersOf(parameter.content))
+  const shape = schemas.shape(parameter.schema ?? membersOf(content).schema ?? parameter)
+  const description = textOf(parameter.description) ?? shape.description ?? ''
+  const example = parameter.example ?? membersOf(Object.values(membersOf(parameter.examples))[0]).value ?? shape.example
+  const one: Parameter = {
+    name,
+    in: place,
+    isRequired: parameter.required === true || place === 'path',
+    shape: { ...shape, example },
+    description,
+  }
+  // `page` with the members `number` and `size` is sent as `page[number]` and `page[size]`.
+  if (place === 'query' && shape.kind === 'object' && shape.properties.size > 0 && /^page$/i.test(name)) {
+    return [...shape.properties].map(([member, schema]) => {
+      const inner = schemas.shape(schema)
+      return {
+        ...one,
+        name: `${name}[${member}]`,
+        isRequired: false,
+        shape: inner,
+        description: inner.description ?? '',
+      }
+    })
+  }
+  return [one]
+}
+
+function bodyOf(schemas: Schemas, operation: Members, parameters: readonly Members[]): unknown {
+  const body = parameters.find(({ in: place }) => place === 'body')
+  if (body !== undefined) return body.schema
+  const content = membersOf(schemas.object(operation.requestBody).content)
+  const [, json] = Object.entries(content).find(([type]) => isJson(type)) ?? []
+  return membersOf(json).schema
+}
+
+function isJson(type: string): boolean {
+  return /^(?:[^;]*[/+.-]json|\*\/\*)\s*(?:;|$)/i.test(type)
+}
+
+/** Answers that are tables without JSON, by the name of their format. */
+const TABULAR = /^(?:text\/csv|application\/(?:x-ndjson|jsonl|x-jsonlines|ndjson))\b/i
+
+function answerOf(root: Members, schemas: Schemas, operation: Members): Answer {
+  const responses = schemas.object(operation.responses)
+  const code = ['200', '2XX', '2xx', '206', '203', '201', '202', 'default'].find(name => responses[name] !== undefined)
+  const none = { schema: undefined, headers: [], mediaType: undefined }
+  if (code === undefined) return { ...none, problem: 'it names no answer with records' }
+  const { value, missing } = schemas.follow(responses[code])
+  if (missing !== undefined) return { ...none, problem: elsewhere(missing) }
+  const response = membersOf(value)
+  const headers = Object.keys(membersOf(response.headers)).map(name => name.toLowerCase())
+  if (response.schema !== undefined || response.content === undefined) {
+    const types = listOf(operation.produces ?? root.produces).filter(type => typeof type === 'string')
+    const examples = membersOf(response.examples)
+    const schema = response.schema ?? fromExample(Object.entries(examples).find(([type]) => isJson(type))?.[1])
+    const isOther = types.length > 0 && !types.some(isJson)
+    if (isOther) return { schema, headers, mediaType: types[0], problem: `it answers ${types[0]}, not JSON` }
+    return { schema, headers, mediaType: undefined }
+  }
+  const content = Object.entries(membersOf(response.content))
+  const json = content.find(([type]) => isJson(type))
+  if (json !== undefined) {
+    const media = schemas.object(json[1])
+    const example = media.example ?? schemas.object(Object.values(membersOf(media.examples))[0]).value
+    const shape = schemas.shape(media.schema)
+    const says = media.schema !== undefined && !(shape.kind === 'unknown' && shape.missing === undefined)
+    return {
+      schema:
+        says && !isBare(shape) ? media.schema : (fromExample(example) ?? fromExample(shape.example) ?? media.schema),
+      headers,
+      mediaType: json[0],
+    }
+  }
+  const table = content.find(([type]) => TABULAR.test(type))
+  if (table !== undefined) return { schema: undefined, headers, mediaType: table[0] }
+  const [other] = content
+  if (other === undefined) return { ...none, headers, problem: 'its answer has no body' }
+  return { ...none, headers, mediaType: other[0], problem: `it answers ${other[0]}, not JSON` }
+}
+
+function isBare(shape: Shape): boolean {
+  return shape.kind === 'object' && shape.properties.size === 0 && shape.members === undefined
+}
+
+function fromExample(example: unknown): unknown {
+  if (typeof example !== 'string') return example == null ? undefined : schemaOfExample(example)
+  try {
+    return schemaOfExample(JSON.parse(example))
+  } catch {
+    return undefined
+  }
+}
+
+/** Why a reference is not followed. */
+export function elsewhere(reference: string): string {
+  const shown = reference.length > 80 ? `${reference.slice(0, 77)}…` : reference
+  return reference.startsWith('#')
+    ? `its answer refers to ${shown}, which the document does not have`
+    : `its answer refers to ${shown}, outside the document, which is not fetched; bundle the document into one file`
+}
+
+export function isTabular({ mediaType }: Answer): boolean {
+  return mediaType !== undefined && TABULAR.test(mediaType)
+}

@@ -1,0 +1,104 @@
+import { isSecretName } from '../../rest/http/redact.js'
+import { asTemplate } from '../draft/draftYaml.js'
+import type { ImportedSecret } from '../imported.js'
+import type { Operation, Parameter } from './operations.js'
+import type { Schemas, Shape } from './schemas.js'
+import { variableName } from './servers.js'
+
+/** A value that every request sends. */
+export interface SentValue {
+  readonly name: string
+  readonly in: 'query' | 'header' | 'body'
+  readonly value: unknown
+  /** What a person must know of it. Undefined where the document decides. */
+  readonly assumed?: string
+  readonly open?: string
+  readonly secret?: ImportedSecret
+}
+
+interface Context {
+  readonly prefix: string
+  /** Version of the API, as the document has it. */
+  readonly version: string | undefined
+  /** Parameters that the paginator or the authentication sends. */
+  readonly sent: ReadonlySet<string>
+  readonly isSigned: boolean
+}
+
+/** Values for what the API requires: as the document decides, else assumed from it, else open. */
+export function requiredValues(operation: Operation, schemas: Schemas, context: Context): SentValue[] {
+  const found: SentValue[] = []
+  for (const parameter of operation.parameters) {
+    const { name, in: place, isRequired, shape } = parameter
+    if (place !== 'query' && place !== 'header') continue
+    if (!isRequired || context.sent.has(name) || FRAME.test(name)) continue
+    if (isSecretName(name)) {
+      if (context.isSigned) continue
+      const secret = { name: secretOf(name), what: `${place === 'query' ? 'query parameter' : 'header'} ${name}` }
+      found.push({ name, in: place, value: `\${secrets.${secret.name}}`, secret })
+      continue
+    }
+    found.push({ name, in: place, ...parameterValue(parameter, shape, context) })
+  }
+  const body = schemas.shape(operation.body)
+  for (const name of body.required) {
+    if (context.sent.has(name)) continue
+    const shape = schemas.shape(body.properties.get(name))
+    found.push({ name, in: 'body', ...parameterValue({ name, description: shape.description ?? '' }, shape, context) })
+  }
+  return found
+}
+
+/** Headers that the client decides. */
+const FRAME = /^(?:accept|accept-encoding|content-type|authorization|user-agent|host|content-length)$/i
+
+function parameterValue(
+  { name, description }: Pick<Parameter, 'name' | 'description'>,
+  shape: Shape,
+  { prefix, version }: Context,
+): Pick<SentValue, 'value' | 'assumed' | 'open'> {
+  const decided = plain(shape.default) ?? (shape.enum.length === 1 ? plain(shape.enum[0]) : undefined)
+  if (decided !== undefined) return { value: decided }
+  if (/^api-?version$/i.test(name) && version !== undefined) {
+    return { value: asTemplate(version), assumed: `${name} is the version of the document` }
+  }
+  const first = shape.enum.map(plain).find(value => value !== undefined)
+  if (first !== undefined)
+    return { value: first, assumed: `${name} is ${shown(first)}, the first of ${shape.enum.length} values` }
+  const example = plain(shape.example)
+  // An example of an id or of a moment is somebody else's.
+  if (example !== undefined && shape.kind === 'scalar' && !OWN.test(name) && !/^date/.test(shape.format ?? '')) {
+    return { value: example, assumed: `${name} is ${shown(example)}, the example of the document` }
+  }
+  if (shape.type === 'boolean') return { value: false, assumed: `${name} is false` }
+  const variable = variableName(prefix, name)
+  const says = description.split(/(?<=\.)\s|\n/)[0]?.slice(0, 120) ?? ''
+  return {
+    value: `\${env.${variable}}`,
+    open: `set the variable ${variable} for ${name}${says === '' ? '' : `: ${says}`}`,
+  }
+}
+
+const OWN = /id$|ids$|key|token|date|time|from|to$|start|end|since|until|account|user|email|name|owner|org/i
+
+function shown(value: unknown): string {
+  return JSON.stringify(value)
+}
+
+/** A value as it may stand in a document. */
+export function plain(value: unknown): string | number | boolean | undefined {
+  if (typeof value === 'string') return value === '' || value.length > 500 ? undefined : asTemplate(value)
+  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
+  if (typeof value === 'boolean') return value
+  return undefined
+}
+
+function secretOf(name: string): string {
+  return (
+    name
+      .replace(/^x-/i, '')
+      .replace(/\W+/g, '_')
+      .replace(/^_+|_+$/g, '')
+      .toLowerCase() || 'key'
+  )
+}

@@ -1,0 +1,320 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it, vi } from 'vitest'
+import { ConfigError, importPipeline } from '../../src/index.js'
+import { testApi } from '../rest/loading.js'
+import { command, emptyFolder, importAndRun, imported } from './importing.js'
+
+vi.setConfig({ testTimeout: 60_000 })
+
+const URL_OF_LIST = 'https://api.example.com/v1/orders'
+
+interface Case {
+  readonly title: string
+  readonly line: string
+  /** What the document has. */
+  readonly client?: object
+  readonly endpoint?: object
+  /** Texts that may be nowhere. */
+  readonly hidden?: readonly string[]
+}
+
+const CASES: readonly Case[] = [
+  {
+    title: 'an address',
+    line: `curl ${URL_OF_LIST}`,
+    client: { base_url: 'https://api.example.com/v1' },
+    endpoint: { path: 'orders' },
+  },
+  { title: '--url', line: `curl -s --url '${URL_OF_LIST}'`, endpoint: { path: 'orders' } },
+  { title: 'no scheme', line: 'curl api.example.com/v1/orders', client: { base_url: 'https://api.example.com/v1' } },
+  { title: 'this machine', line: 'curl localhost:8080/orders', client: { base_url: 'http://localhost:8080' } },
+  {
+    title: 'a query',
+    line: `curl '${URL_OF_LIST}?status=open&tag=a&tag=b&q=%7Bx%7D'`,
+    endpoint: { params: { status: 'open', tag: ['a', 'b'], q: '{{x}}' } },
+  },
+  {
+    title: 'a bearer token',
+    line: `curl ${URL_OF_LIST} -H 'Authorization: Bearer s3cret-token'`,
+    client: { auth: { type: 'bearer', token: '${secrets.token}' } },
+    hidden: ['s3cret'],
+  },
+  {
+    title: '--oauth2-bearer',
+    line: `curl --oauth2-bearer s3cret ${URL_OF_LIST}`,
+    client: { auth: { type: 'bearer', token: '${secrets.token}' } },
+    hidden: ['s3cret'],
+  },
+  {
+    title: 'another scheme of Authorization',
+    line: `curl ${URL_OF_LIST} -H 'Authorization: Token s3cret'`,
+    client: { auth: { type: 'api_key', name: 'Authorization', location: 'header', api_key: 'Token ${secrets.token}' } },
+    hidden: ['s3cret'],
+  },
+  {
+    title: 'basic authentication in a header',
+    line: `curl ${URL_OF_LIST} -H 'Authorization: Basic ${Buffer.from('ann:s3cret').toString('base64')}'`,
+    client: { auth: { type: 'http_basic', username: '${secrets.username}', password: '${secrets.password}' } },
+    hidden: ['s3cret', 'ann', Buffer.from('ann:s3cret').toString('base64')],
+  },
+  {
+    title: '-u with a key alone',
+    line: `curl -u s3cret: ${URL_OF_LIST}`,
+    client: { auth: { type: 'http_basic', username: '${secrets.username}', password: '' } },
+    hidden: ['s3cret'],
+  },
+  {
+    title: 'a user in the address',
+    line: `curl https://ann:s3%40cret@api.example.com/v1/orders`,
+    client: { base_url: 'https://api.example.com/v1', auth: { type: 'http_basic' } },
+    hidden: ['s3', 'ann'],
+  },
+  {
+    title: 'a key in a header',
+    line: `curl ${URL_OF_LIST} -H 'X-API-Key:s3cret'`,
+    client: { auth: { type: 'api_key', name: 'X-API-Key', location: 'header', api_key: '${secrets.api_key}' } },
+    hidden: ['s3cret'],
+  },
+  {
+    title: 'a key in the query',
+    line: `curl '${URL_OF_LIST}?apikey=s3cret&a=1'`,
+    client: { auth: { type: 'api_key', name: 'apikey', location: 'query', api_key: '${secrets.apikey}' } },
+    endpoint: { params: { a: '1' } },
+    hidden: ['s3cret'],
+  },
+  {
+    title: 'a key in the query beside a token',
+    line: `curl '${URL_OF_LIST}?apikey=s3cret' -H 'Authorization: Bearer t0ken'`,
+    client: { auth: { type: 'bearer' } },
+    endpoint: { params: { apikey: '${secrets.apikey}' } },
+    hidden: ['s3cret', 't0ken'],
+  },
+  {
+    title: 'a cookie',
+    line: `curl ${URL_OF_LIST} -b 'sid=s3cret'`,
+    client: { auth: { type: 'api_key', name: 'sid', location: 'cookie', api_key: '${secrets.sid}' } },
+    hidden: ['s3cret'],
+  },
+  {
+    title: 'several cookies',
+    line: `curl ${URL_OF_LIST} -H 'Cookie: sid=s3cret; theme=dark'`,
+    endpoint: { headers: { Cookie: '${secrets.cookie}' } },
+    hidden: ['s3cret', 'dark'],
+  },
+  {
+    title: 'a token that shows itself by its form',
+    line: `curl '${URL_OF_LIST}?who=sk_live_abcdef123456' -H 'X-Who: eyJhbGciOiJI.eyJzdWIi.c2ln'`,
+    hidden: ['sk_live', 'eyJ'],
+  },
+  {
+    title: 'variables of the shell',
+    line: `curl "https://$HOST/v1/orders?api_key=$API_KEY" -H "X-Org: \${ORG}"`,
+    client: { base_url: 'https://${env.HOST}/v1', auth: { type: 'api_key', api_key: '${secrets.api_key}' } },
+    endpoint: { headers: { 'X-Org': '${secrets.org}' } },
+  },
+  {
+    title: 'a command within the command, which is not executed',
+    line: `curl ${URL_OF_LIST} -H "Authorization: Bearer $(cat token.txt)"`,
+    client: { auth: { type: 'bearer', token: '${secrets.command_output}' } },
+    hidden: ['cat'],
+  },
+  {
+    title: 'headers of a browser',
+    line: `curl '${URL_OF_LIST}' -H 'accept: */*' -H 'sec-ch-ua: "x"' -H 'user-agent: Mozilla' -H 'referer: https://a.example.com' -H 'x-tenant: 7' --compressed`,
+    endpoint: { path: 'orders', headers: { 'x-tenant': '7' } },
+  },
+  {
+    title: '-G with data',
+    line: `curl -G ${URL_OF_LIST} -d status=open --data-urlencode 'q=a b&c'`,
+    endpoint: { params: { status: 'open', q: 'a b&c' } },
+  },
+  {
+    title: 'a form',
+    line: `curl ${URL_OF_LIST} -d 'a=1&b=2' -d c=3`,
+    endpoint: { method: 'POST', data: { a: '1', b: '2', c: '3' } },
+  },
+  {
+    title: '--json',
+    line: `curl --json '{"filter":{"a":1,"t":"{x}"}}' ${URL_OF_LIST}`,
+    endpoint: { method: 'POST', json: { filter: { a: 1, t: '{{x}}' } } },
+  },
+  {
+    title: 'what browsers copy',
+    line: `curl '${URL_OF_LIST}' \\\n  -X 'POST' \\\n  -H 'content-type: application/json' \\\n  --data-raw $'{"a":"it\\'s \\u0041"}' ;`,
+    endpoint: { method: 'POST', json: { a: "it's A" } },
+  },
+  {
+    title: 'GraphQL',
+    line: `curl https://api.example.com/graphql -H 'content-type: application/json' -d '{"query":"{ shops { id } }"}'`,
+    endpoint: { method: 'POST', json: { query: '{{ shops {{ id }} }}' } },
+  },
+  {
+    title: 'a counted page',
+    line: `curl '${URL_OF_LIST}?page=3&per_page=50'`,
+    endpoint: { params: { per_page: '50' }, paginator: { type: 'page_number', base_page: 1, total_path: null } },
+  },
+  {
+    title: 'page 0',
+    line: `curl '${URL_OF_LIST}?pageNumber=0'`,
+    endpoint: { paginator: { type: 'page_number', base_page: 0, page_param: 'pageNumber', total_path: null } },
+  },
+  {
+    title: 'an offset',
+    line: `curl '${URL_OF_LIST}?skip=40&take=20'`,
+    endpoint: { paginator: { type: 'offset', limit: 20, offset_param: 'skip', limit_param: 'take' } },
+  },
+  {
+    title: 'a range of curl',
+    line: `curl '${URL_OF_LIST}?page=[1-9]'`,
+    endpoint: { paginator: { type: 'page_number', base_page: 1, total_path: null } },
+  },
+  {
+    title: 'a prompt, a pipe and a file for the answer',
+    line: `$ curl -sSL -o out.json ${URL_OF_LIST} 2>/dev/null | jq '.data[]' > x.json`,
+    endpoint: { path: 'orders' },
+  },
+  {
+    title: 'a reference that is text',
+    line: `curl '${URL_OF_LIST}?q=\${secrets.x}'`,
+    endpoint: { params: { q: '$${{secrets.x}}' } },
+  },
+]
+
+describe('a command of curl', () => {
+  it.each(CASES)('$title', async ({ line, client, endpoint, hidden = [] }) => {
+    const { file, data } = await imported({ kind: 'curl', text: line })
+    if (client !== undefined) expect(data.source.client).toMatchObject(client)
+    if (endpoint !== undefined) expect(data.source.resources[0].endpoint).toMatchObject(endpoint)
+    const everywhere = JSON.stringify(file)
+    for (const text of hidden) expect(everywhere).not.toContain(text)
+  })
+
+  it('names what is open', async () => {
+    const { file } = await imported({ kind: 'curl', text: `curl -k -b jar.txt '${URL_OF_LIST}?starting_after=ch_1'` })
+    expect(file.notes.filter(({ kind }) => kind === 'open').map(({ text }) => text)).toEqual([
+      'certificates are not checked (-k); a run checks them',
+      'cookies come from a file, which is not read',
+      expect.stringContaining('`starting_after` of the address is a cursor'),
+    ])
+    expect(file.text).toContain('# Open: `starting_after` of the address is a cursor')
+    expect(file.text).not.toContain('starting_after: ch_1')
+  })
+
+  it('makes one pipeline of several lines to one API, with the place of each', async () => {
+    const text = `#!/bin/sh\ncurl https://api.example.com/v1/shops\ncurl 'https://api.example.com/v1/orders?page=1'\ncurl 'https://api.example.com/v1/orders?page=2' && curl https://other.example.com/x`
+    const { pipelines } = await importPipeline({ kind: 'curl', text })
+    expect(pipelines.map(({ name }) => name)).toEqual(['example', 'x'])
+    expect(pipelines[0]?.text).toMatch(/- name: shops[\s\S]*- name: orders/)
+    expect(pipelines[0]?.notes.find(({ resource }) => resource === 'orders')?.place).toEqual({ line: 3 })
+  })
+
+  it.each([
+    ['curl -X DELETE https://api.example.com/orders/1', 'DELETE reads no list'],
+    ['curl -I https://api.example.com/orders', 'HEAD reads no list'],
+    ['curl -F file=@x.csv https://api.example.com/orders', 'it sends a form in parts (-F), which reads no list'],
+    ['curl -d @body.json https://api.example.com/orders', 'its body is in a file, which is not read'],
+    [`curl https://a.example.com/login -d 'user=a&password=s3cret'`, 'its body holds a secret, `password`'],
+    [`curl --json '{"query":"mutation { x }"}' https://a.example.com/graphql`, 'a mutation of GraphQL reads no list'],
+    [
+      'curl https://a.example.com/sk_live_s3cret12/orders',
+      'its path holds a secret, and a document has no place for one there',
+    ],
+    ['curl ftp://a.example.com/x', 'its address is none of http or https'],
+  ])('%s is left out', async (text, why) => {
+    const { pipelines, leftOut } = await importPipeline({ kind: 'curl', text })
+    expect(pipelines).toEqual([])
+    expect(leftOut).toMatchObject([{ why }])
+    expect(JSON.stringify(leftOut)).not.toContain('s3cret')
+  })
+
+  it.each([
+    ['wget https://api.example.com', 'holds no command of curl'],
+    ['', 'holds no command of curl'],
+    ['curl -H "a: b"', 'the command names no address'],
+    ['curl', 'the command names no address'],
+    ['curl "https://a.example.com" ^\r\n  -H "accept: */*"', 'is written for cmd of Windows'],
+    ['Invoke-WebRequest -Uri "https://a.example.com"', 'is written for PowerShell'],
+  ])('%j is refused', async (text, message) => {
+    const refused = importPipeline({ kind: 'curl', text })
+    await expect(refused).rejects.toThrow(ConfigError)
+    await expect(refused).rejects.toThrow(message)
+  })
+})
+
+describe('sluice import', () => {
+  it('writes a file that loads every page, with the secret from the environment', async () => {
+    const api = await testApi(url =>
+      url.searchParams.get('api_key') === 'k3y'
+        ? { json: Number(url.searchParams.get('page')) > 2 ? [] : [{ id: Number(url.searchParams.get('page')) }] }
+        : { status: 401, json: {} },
+    )
+    const line = `curl '${api.origin}/v1/orders?page=2&api_key=k3y'`
+    const { rows, text, printed } = await importAndRun(['curl', line], 'orders', { API_KEY: 'k3y' })
+    expect(rows.map(({ id }) => Number(id)).sort()).toEqual([1, 2])
+    expect(text + printed).not.toContain('k3y')
+  })
+
+  it('reads a file, the standard input and a bare address', async () => {
+    const folder = await emptyFolder()
+    await writeFile(join(folder, 'lines.sh'), `curl ${URL_OF_LIST}\n`)
+    for (const [source, input] of [
+      [join(folder, 'lines.sh'), ''],
+      ['-', `curl ${URL_OF_LIST}`],
+      [URL_OF_LIST, ''],
+    ] as const) {
+      const out = join(folder, `${source.length}`, 'orders.yaml')
+      const made = await command(['import', 'curl', source, '--out', out, '--name', 'shop'], input)
+      expect(made.exitCode, made.err).toBe(0)
+      expect(await readFile(out, 'utf8')).toContain('name: shop\ndestination: duckdb:shop.duckdb')
+    }
+  })
+
+  it('writes into a folder that it makes ready, and never over a file', async () => {
+    const folder = await emptyFolder()
+    const args = ['import', 'curl', `curl '${URL_OF_LIST}?api_key=x'`, '--out', `${folder}/`]
+    const made = await command(args)
+    expect(made.exitCode).toBe(0)
+    expect(made.out).toMatch(/taken {5}orders: GET \/v1\/orders \(line 1\)/)
+    expect((await readdir(folder)).sort()).toEqual(['.gitignore', '.sluice', 'orders.yaml'])
+    expect(await readFile(join(folder, '.sluice', 'secrets.toml'), 'utf8')).toContain('# api_key = ""')
+    const again = await command(args)
+    expect(again).toMatchObject({ exitCode: 2 })
+    expect(again.err).toContain('is there already and is not overwritten')
+  })
+
+  it('ends with 3 and writes nothing where there is no list', async () => {
+    const folder = await emptyFolder()
+    const made = await command(['import', 'curl', 'curl -X DELETE https://a.example.com/x', '--out', `${folder}/`])
+    expect(made.exitCode).toBe(3)
+    expect(made.out).toContain('left out  DELETE https://a.example.com/x: DELETE reads no list (line 1)')
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  it('ends with 2 for a source that is none, and shows no control characters of it', async () => {
+    const folder = await emptyFolder()
+    const file = join(folder, 'x\u001b]0;t\u0007.sh')
+    await writeFile(file, '\u001b[2Jhello')
+    const made = await command(['import', 'curl', file])
+    expect(made.exitCode).toBe(2)
+    expect(made.err).not.toContain('\u001b')
+    expect(await command(['import', 'curl', join(folder, 'none')])).toMatchObject({ exitCode: 2 })
+    expect(await command(['import', 'curl', folder])).toMatchObject({ exitCode: 2 })
+  })
+
+  it('prints one line of JSON', async () => {
+    const folder = await emptyFolder()
+    const line = `curl '${URL_OF_LIST}' -H 'Authorization: Bearer s3cret'`
+    const made = await command(['import', 'curl', line, '--json', '--out', `${folder}/`])
+    expect(made.out).not.toContain('s3cret')
+    expect(JSON.parse(made.out)).toMatchObject({
+      pipelines: [{ name: 'orders', resources: 1, secrets: [{ name: 'token', what: 'bearer token' }] }],
+      leftOut: [],
+    })
+  })
+
+  it('keeps names within the folder', async () => {
+    const { file } = await imported({ kind: 'curl', text: 'curl https://a.example.com/x', name: '../../etc/passwd' })
+    expect(file.name).toBe('etc_passwd')
+  })
+})

@@ -1,0 +1,243 @@
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { stringify } from 'yaml'
+import { importPipeline } from '../../src/index.js'
+import { command, emptyFolder, importAndRun, imported } from './importing.js'
+
+const ORDER = {
+  type: 'object',
+  required: ['id', 'created_at'],
+  properties: {
+    id: { type: 'integer', format: 'int64' },
+    created_at: { type: 'string', format: 'date-time' },
+    parent: { $ref: '#/components/schemas/Order' },
+  },
+}
+
+const answer = (schema: object) => ({ responses: { 200: { content: { 'application/json': { schema } } } } })
+const query = (name: string, schema: object = { type: 'integer' }) => ({ name, in: 'query', schema })
+const listOf = (items: object) => ({ type: 'array', items })
+const ORDERS = listOf({ $ref: '#/components/schemas/Order' })
+
+const envelope = (key: string, beside: object = {}) => ({
+  type: 'object',
+  properties: { [key]: ORDERS, ...beside },
+})
+
+/** An OpenAPI document with these paths. */
+function api(paths: object, more: object = {}): string {
+  return stringify({
+    openapi: '3.0.3',
+    info: { title: 'Shop API', version: '1' },
+    servers: [{ url: 'https://api.example.com/v1' }],
+    components: { schemas: { Order: ORDER } },
+    paths,
+    ...more,
+  })
+}
+
+describe('a list of OpenAPI', () => {
+  const paginators: readonly (readonly [string, object, object])[] = [
+    [
+      'pages',
+      {
+        parameters: [query('page'), query('per_page', { type: 'integer', maximum: 100 })],
+        ...answer(envelope('data')),
+      },
+      {
+        params: { per_page: 100 },
+        data_selector: 'data',
+        paginator: { type: 'page_number', base_page: 1, total_path: null },
+      },
+    ],
+    [
+      'an offset',
+      { parameters: [query('offset'), query('limit', { type: 'integer', maximum: 50 })], ...answer(envelope('items')) },
+      { data_selector: 'items', paginator: expect.objectContaining({ type: 'offset', limit: 50 }) },
+    ],
+    [
+      'a cursor',
+      {
+        parameters: [query('cursor', { type: 'string' })],
+        ...answer(envelope('items', { next_cursor: { type: 'string' } })),
+      },
+      {
+        data_selector: 'items',
+        paginator: { type: 'cursor', cursor_path: 'next_cursor', cursor_param: 'cursor' },
+      },
+    ],
+    ['a bare list', answer(ORDERS), { data_selector: '$' }],
+  ]
+  it.each(paginators)('with %s', async (_, operation, endpoint) => {
+    const { data } = await imported({ kind: 'openapi', text: api({ '/orders': { get: operation } }) })
+    expect(data.source.client.base_url).toBe('https://api.example.com/v1')
+    expect(data.source.resources).toEqual([
+      {
+        name: 'orders',
+        primary_key: 'id',
+        columns: { created_at: { data_type: 'timestamp' } },
+        endpoint: { path: 'orders', ...endpoint },
+      },
+    ])
+  })
+
+  const schemes: readonly (readonly [object, object])[] = [
+    [{ type: 'http', scheme: 'bearer' }, { type: 'bearer' }],
+    [{ type: 'http', scheme: 'basic' }, { type: 'http_basic' }],
+    [
+      { type: 'apiKey', in: 'query', name: 'key' },
+      { type: 'api_key', name: 'key', location: 'query' },
+    ],
+  ]
+  it.each(schemes)('is signed as %j says, by references', async (scheme, auth) => {
+    const more = {
+      security: [{ own: [] }],
+      components: { schemas: { Order: ORDER }, securitySchemes: { own: scheme } },
+    }
+    const { file, data } = await imported({ kind: 'openapi', text: api({ '/orders': { get: answer(ORDERS) } }, more) })
+    expect(data.source.client.auth).toMatchObject(auth)
+    expect(file.text).toMatch(/\$\{secrets\.\w+\}/)
+  })
+
+  it('below a record is a child of the list of such records', async () => {
+    const child = {
+      parameters: [{ name: 'order_id', in: 'path', required: true, schema: { type: 'integer' } }],
+      ...answer(listOf({ type: 'object', properties: { sku: { type: 'string' } } })),
+    }
+    const text = api({ '/orders': { get: answer(ORDERS) }, '/orders/{order_id}/lines': { get: child } })
+    const { data } = await imported({ kind: 'openapi', text })
+    expect(data.source.resources.map(({ endpoint }: { endpoint: { path: string } }) => endpoint.path)).toEqual([
+      'orders',
+      'orders/{resources.orders.id}/lines',
+    ])
+  })
+
+  it('is chosen by tag and by path', async () => {
+    const text = api({
+      '/orders': { get: { tags: ['sales'], ...answer(ORDERS) } },
+      '/returns': { get: { tags: ['stock'], ...answer(ORDERS) } },
+    })
+    const names = async (options: object): Promise<readonly string[]> =>
+      (await imported({ kind: 'openapi', text, ...options })).data.source.resources.map(
+        ({ name }: { name: string }) => name,
+      )
+    expect(await names({})).toEqual(['orders', 'returns'])
+    expect(await names({ tags: ['stock'] })).toEqual(['returns'])
+    expect(await names({ paths: ['/ord'] })).toEqual(['orders'])
+  })
+
+  it('of Swagger 2.0 is read too', async () => {
+    const text = JSON.stringify({
+      swagger: '2.0',
+      info: { title: 'Shop', version: '1' },
+      host: 'api.example.com',
+      basePath: '/v2',
+      schemes: ['https'],
+      paths: {
+        '/orders': {
+          get: { responses: { 200: { schema: { type: 'array', items: { $ref: '#/definitions/Order' } } } } },
+        },
+      },
+      definitions: { Order: { type: 'object', properties: { id: { type: 'integer' } } } },
+    })
+    const { data } = await imported({ kind: 'openapi', text })
+    expect(data.source.client.base_url).toBe('https://api.example.com/v2')
+    expect(data.source.resources[0]).toMatchObject({ name: 'orders', primary_key: 'id' })
+  })
+})
+
+describe('what is no list', () => {
+  const left: readonly (readonly [string, object, RegExp])[] = [
+    [
+      'one object',
+      { '/me': { get: answer({ type: 'object', properties: { id: { type: 'integer' } } }) } },
+      /one object/,
+    ],
+    [
+      'another document',
+      { '/x': { get: { responses: { 200: { $ref: 'https://a.example.com/x.yaml#/a' } } } } },
+      /outside the document, which is not fetched/,
+    ],
+    ['a file', { '/x': { get: answer({ $ref: '../secret.yaml#/a' }) } }, /outside the document, which is not fetched/],
+    ['a change', { '/x': { post: answer(ORDERS) } }, /change data/],
+  ]
+  it.each(left)('is left out with its reason: %s', async (_, paths, why) => {
+    const { pipelines, leftOut } = await importPipeline({ kind: 'openapi', text: api(paths) })
+    expect(pipelines).toEqual([])
+    expect(leftOut.map(one => one.why).join('\n')).toMatch(why)
+  })
+
+  it('ends the command with 3', async () => {
+    const folder = await emptyFolder()
+    const file = join(folder, 'shop.yaml')
+    await writeFile(file, api({ '/x': { post: answer(ORDERS) } }))
+    const { exitCode } = await command(['import', 'openapi', file, '--out', join(folder, 'made.yaml')])
+    expect(exitCode).toBe(3)
+  })
+})
+
+const hostile: readonly (readonly [string, string])[] = [
+  ['no OpenAPI', 'a: 1'],
+  ['no YAML', '{a: ['],
+  ['a list', '- 1'],
+  [
+    'aliases that multiply',
+    `a: &a [x,x,x,x,x,x,x,x,x]\n${[...'bcdefghij'].map((name, index) => `${name}: &${name} [${Array(9).fill(`*${'abcdefghij'[index]}`).join(',')}]`).join('\n')}\nopenapi: 3.0.0\npaths: *j\n`,
+  ],
+]
+it.each(hostile)('%s is refused with one message', async (_, text) => {
+  await expect(importPipeline({ kind: 'openapi', text })).rejects.toMatchObject({ name: 'ConfigError' })
+})
+
+const circles: readonly (readonly [string, object])[] = [
+  ['a reference to itself', { $ref: '#/components/schemas/Loop' }],
+  [
+    'two that refer to each other',
+    { allOf: [{ $ref: '#/components/schemas/Loop' }, { $ref: '#/components/schemas/Order' }] },
+  ],
+]
+it.each(circles)('ends for %s', async (_, loop) => {
+  const components = { schemas: { Order: ORDER, Loop: loop } }
+  const text = api({ '/loops': { get: answer(listOf({ $ref: '#/components/schemas/Loop' })) } }, { components })
+  const { pipelines, leftOut } = await importPipeline({ kind: 'openapi', text })
+  expect(pipelines.length + leftOut.length).toBeGreaterThan(0)
+})
+
+it('the file that is written loads every page, with the secret from the environment', async () => {
+  const orders = Array.from({ length: 250 }, (_, id) => ({ id, created_at: '2024-01-01T00:00:00Z' }))
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://api')
+    if (request.headers['x-api-key'] !== 'k3y-of-orders') response.writeHead(401).end()
+    else {
+      const [page, size] = [Number(url.searchParams.get('page')), Number(url.searchParams.get('per_page'))]
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify({ data: orders.slice((page - 1) * size, page * size) }))
+    }
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => new Promise(resolve => server.close(() => resolve())))
+  const file = join(await emptyFolder(), 'shop.yaml')
+  const operation = {
+    parameters: [query('page'), query('per_page', { type: 'integer', maximum: 100 })],
+    ...answer(envelope('data')),
+  }
+  await writeFile(
+    file,
+    api(
+      { '/orders': { get: operation } },
+      {
+        servers: [{ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }],
+        security: [{ key: [] }],
+        components: {
+          schemas: { Order: ORDER },
+          securitySchemes: { key: { type: 'apiKey', in: 'header', name: 'X-Api-Key' } },
+        },
+      },
+    ),
+  )
+  const { rows } = await importAndRun(['openapi', file], 'orders', { API_KEY: 'k3y-of-orders' })
+  expect(rows).toHaveLength(250)
+})
