@@ -1,5 +1,5 @@
 import type { ImportedSecret, ImportNote } from '../imported.js'
-import { listOf, type Members, membersOf, type Schemas, textOf } from './schemas.js'
+import { listOf, type Members, membersOf, type Schemas, textOf } from './openapiSchemas.js'
 
 /** How requests are signed, with references in place of secrets. */
 export interface FoundAuth {

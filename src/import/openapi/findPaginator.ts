@@ -1,7 +1,7 @@
 import { bareName } from '../../rest/evidence/pagingHints.js'
 import type { FoundRecords, SchemaHint } from './findRecords.js'
+import type { Schemas } from './openapiSchemas.js'
 import type { Operation, Parameter } from './operations.js'
-import type { Schemas } from './schemas.js'
 
 export interface FoundPaginator {
   /** Undefined: a run looks at the first page. */

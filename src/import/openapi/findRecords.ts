@@ -1,7 +1,7 @@
 import { bareName, type HintKind, hintKind } from '../../rest/evidence/pagingHints.js'
 import { pathOfKeys } from '../../rest/list/selector.js'
+import type { Schemas, Shape } from './openapiSchemas.js'
 import { elsewhere, isTabular, type Operation } from './operations.js'
-import type { Schemas, Shape } from './schemas.js'
 
 /** Something beside the records whose name is about paging. */
 export interface SchemaHint {

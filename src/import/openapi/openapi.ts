@@ -6,12 +6,12 @@ import { sourceData } from '../sourceData.js'
 import { authOf, easiest, type FoundAuth, schemesOf } from './chooseAuth.js'
 import { type FoundPaginator, findPaginator } from './findPaginator.js'
 import { type FoundRecords, findRecords } from './findRecords.js'
+import { listOf, type Members, membersOf, Schemas, textOf } from './openapiSchemas.js'
 import { type Operation, operationsOf } from './operations.js'
 import { columnHints, cursorCandidate, primaryKey } from './recordHints.js'
 import { requiredValues } from './requestValues.js'
 import { type ResolvedPath, resolvePaths } from './resolvePaths.js'
 import { resourceNames, singular } from './resourceNames.js'
-import { listOf, type Members, membersOf, Schemas, textOf } from './schemas.js'
 import { listedServer, type Server, serverOf } from './servers.js'
 
 /** A pipeline of the lists in an OpenAPI document (3.0, 3.1) or a Swagger one (2.0). Nothing is fetched. */

@@ -1,4 +1,4 @@
-import { listOf, type Members, membersOf, type Schemas, type Shape, schemaOfExample, textOf } from './schemas.js'
+import { listOf, type Members, membersOf, type Schemas, type Shape, schemaOfExample, textOf } from './openapiSchemas.js'
 
 /** A parameter of an operation, alike in every version of the format. */
 export interface Parameter {

@@ -1,6 +1,6 @@
 import { bareName } from '../../rest/evidence/pagingHints.js'
+import type { Schemas, Shape } from './openapiSchemas.js'
 import type { Parameter } from './operations.js'
-import type { Schemas, Shape } from './schemas.js'
 
 const MOST_COLUMNS = 200
 

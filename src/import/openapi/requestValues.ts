@@ -1,8 +1,8 @@
 import { isSecretName } from '../../rest/http/redact.js'
 import { asTemplate } from '../draft/draftYaml.js'
 import type { ImportedSecret } from '../imported.js'
+import type { Schemas, Shape } from './openapiSchemas.js'
 import type { Operation, Parameter } from './operations.js'
-import type { Schemas, Shape } from './schemas.js'
 import { variableName } from './servers.js'
 
 /** A value that every request sends. */

@@ -1,9 +1,9 @@
 import { asTemplate } from '../draft/draftYaml.js'
+import type { Schemas, Shape } from './openapiSchemas.js'
 import type { Operation } from './operations.js'
 import { fieldOf } from './recordHints.js'
 import { plain } from './requestValues.js'
 import { singular } from './resourceNames.js'
-import type { Schemas, Shape } from './schemas.js'
 import { variableName } from './servers.js'
 
 /** A list whose records may fill the paths of other lists. */

@@ -1,6 +1,6 @@
 import { nameFrom } from '../draft/address.js'
 import { asTemplate } from '../draft/draftYaml.js'
-import { listOf, type Members, membersOf, textOf } from './schemas.js'
+import { listOf, type Members, membersOf, textOf } from './openapiSchemas.js'
 
 /** Where the API is. */
 export interface Server {
