@@ -134,3 +134,21 @@ test('an unknown resource is a mistake of the command line', async () => {
   expect(exitCode).toBe(2)
   expect(printed).toContain('did you mean "things"?')
 })
+
+test('--write adds what the file lacks and the API shows', async () => {
+  const bare = (origin: string) =>
+    `client: { base_url: "${origin}" }
+resources:
+  - name: things # mine
+    endpoint: { paginator: { type: offset, limit: 5, total_path: total } }
+`
+  const { file, command } = await project(provenApi({ way: 'offset', total: 'records' }), bare)
+  const first = await command('prove', file, '--write')
+  expect(first.exitCode, first.printed).toBe(0)
+  expect(first.printed).toContain('resources[0].primary_key: it is not written; id is different in each of')
+  const text = await readFile(file, 'utf8')
+  expect(text).toContain('- name: things # mine')
+  expect(text).toContain('primary_key: id')
+  expect(text).toContain('data_selector: items')
+  expect((await command('prove', file)).printed).toContain('proven  resources[0].primary_key')
+})

@@ -134,7 +134,10 @@ async function printReport(
   const command = schemaAddress(folder).isInstalled ? 'npx sluice' : context.typedAs
   for (const { pipeline, file } of made) {
     const destination = String(pipeline.document.destination)
-    tell(out, printable(`  ${command} prove ${shellWord(file)} --write   asks the API whether it is right, and mends it`))
+    tell(
+      out,
+      printable(`  ${command} prove ${shellWord(file)} --write   asks the API whether it is right, and mends it`),
+    )
     tell(out, printable(`  ${command} run ${shellWord(file)}   loads into ${redactUrl(destination)}`))
   }
 }

@@ -19,7 +19,7 @@ export interface ProveCommandOptions extends PipelineOverrides {
 
 /**
  * `sluice prove FILE`: asks the API whether the file is right, and keeps what it showed beside it. 3 if something is
- * wrong, 1 if a list could not be asked. With `--write`, a YAML file is mended.
+ * wrong, 1 if a list could not be asked. With `--write`, a YAML file is mended, and gets the keys that it lacks.
  */
 export async function proveCommand(
   file: string,
@@ -45,7 +45,12 @@ export async function proveCommand(
   tell(err, printable(`${path} is written`))
   const resources = proofs.flatMap(proof => proof.resources)
   const wrong = resources.flatMap(({ findings }) => findings.filter(({ status }) => status === 'wrong'))
-  await mend(file, wrong, options, context)
+  await mend(
+    file,
+    resources.flatMap(({ findings }) => findings),
+    options,
+    context,
+  )
   if (resources.some(({ problem }) => problem !== undefined)) return 1
   return wrong.length > 0 ? 3 : 0
 }
@@ -77,11 +82,11 @@ function findingLines({ key, status, seen, requests, write }: Finding): string[]
 /** Mends a YAML file. Of other files, the lines above say what to write. */
 async function mend(
   file: string,
-  wrong: readonly Finding[],
+  findings: readonly Finding[],
   { write, profile }: ProveCommandOptions,
   { terminal: { err }, typedAs }: CommandContext,
 ): Promise<void> {
-  const changes: Record<string, JsonValue> = Object.assign({}, ...wrong.map(finding => finding.write ?? {}))
+  const changes: Record<string, JsonValue> = Object.assign({}, ...findings.map(finding => finding.write ?? {}))
   if (write !== true || Object.keys(changes).length === 0) return
   if (!/\.ya?ml$/i.test(file)) return tell(err, printable(`${file} is no YAML file: write these keys yourself`))
   const { readText } = await import('../../config/documentFile.js')

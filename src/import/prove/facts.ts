@@ -73,13 +73,29 @@ export function judgeSelector(listing: Listing): boolean {
   }
 }
 
+/** A field that could be the key, where the document names none. */
+function judgeLackingKey(listing: Listing, key: string, records: readonly JsonObject[]): undefined {
+  const { resource, pages, unrest } = listing
+  if (resource.steps.length > 0 || records.length < 2) return
+  const [candidate] = candidateKeys(records, resource.name)
+  if (candidate === undefined) return
+  const seen = `it is not written; ${candidate} is different in each of ${records.length} records`
+  listing.judge(key, {
+    status: 'assumed',
+    seen,
+    by: pages,
+    write: unrest === undefined ? { [key]: candidate } : undefined,
+  })
+}
+
 /** Whether the primary key is there, and different in every record that was seen. */
 export function judgeKey(listing: Listing): undefined {
   const { resource, pages } = listing
   const columns = resource.hints.primaryKey ?? []
   const key = `${resource.path}.primary_key`
   const records = pages.flatMap(page => page.records)
-  if (columns.length === 0 || records.length === 0) return
+  if (records.length === 0) return
+  if (columns.length === 0) return judgeLackingKey(listing, key, records)
   // What `steps` make of records is not in the answer.
   if (resource.steps.length > 0)
     return listing.judge(key, {
