@@ -89,7 +89,7 @@ export type {
   WindowOrder,
 } from './model/source.js'
 export type { GivenRecord, MadeRecord, RecordFunction } from './model/userFunction.js'
-export type { CursorBound, DoneWindow, WindowOptions } from './pipeline/backfill/planBackfill.js'
+export type { CursorBound, WindowOptions } from './pipeline/backfill/planBackfill.js'
 export type {
   BackfillOptions,
   BackfillResult,
@@ -114,6 +114,7 @@ export type { ChangeOptions, Dropped } from './pipeline/look/dropResources.js'
 export type { HistoryOptions, PastLoad } from './pipeline/look/pastLoads.js'
 export type { SchemaFiles } from './pipeline/look/schemaFiles.js'
 export { type Pipeline, type PipelineOptions, pipeline } from './pipeline/pipeline.js'
+export type { DoneWindow } from './pipeline/run/incremental/windowLedger.js'
 export type { ReplayOptions } from './pipeline/run/replayPipeline.js'
 export type { Refresh, RunOptions, RunResult, RunWarning } from './pipeline/setup.js'
 export type {

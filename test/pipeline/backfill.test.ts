@@ -15,6 +15,7 @@ import {
   restApi,
   type WindowOutcome,
 } from '../../src/index.js'
+import fc from '../properties.js'
 
 interface Event {
   readonly id: number
@@ -169,6 +170,29 @@ describe('a backfill', () => {
     expect(await ids(loading)).toEqual(ALL)
   })
 
+  it('refuses a run that would append what windows beyond a gap have loaded', async () => {
+    const loading = events()
+    await loading.backfill('events', { from: '2024-01-29T00:00:00Z', to: '2024-02-01T00:00:00Z' })
+    await expect(loading.run()).rejects.toThrow(/endpoint\.incremental: .* windows beyond a gap/s)
+    await loading.backfill('events', JANUARY)
+    await loading.run()
+    expect(await ids(loading)).toEqual(ALL)
+  })
+
+  it('does not append what runs have read', async () => {
+    const loading = events()
+    await loading.run()
+    const { missing } = await loading.backfillStatus('events', { ...JANUARY, from: '2023-12-25T00:00:00Z' })
+    expect(missing).toEqual([{ start: '2023-12-25T00:00:00Z', end: '2024-01-01T00:00:00Z' }])
+    expect(await loading.backfill('events', JANUARY)).toMatchObject({ loads: [] })
+  })
+
+  it('is not bound to what whole runs must bring', async () => {
+    const max_age = { path: 'at', duration: 'PT1H' }
+    const loading = events({ ...RESOURCE, expect: { min_records: 500, max_age } })
+    expect((await loading.backfill('events', JANUARY)).loads).toHaveLength(5)
+  })
+
   it('leaves the cursor of a run where it is further', async () => {
     const loading = events()
     await loading.run()
@@ -287,3 +311,54 @@ describe('a backfill', () => {
     },
   )
 })
+
+const HOURS = EVENTS.length
+const at = (hour: number): string => new Date(Date.UTC(2024, 0, 1, hour)).toISOString().replace('.000', '')
+const step = fc.record({
+  isRun: fc.boolean(),
+  from: fc.nat(HOURS - 1),
+  hours: fc.integer({ min: 1, max: HOURS }),
+  width: fc.constantFrom('P3D', 'P7D', 'PT100H'),
+  order: fc.constantFrom('oldest_first', 'newest_first'),
+  failure: fc.nat(6),
+} as const)
+
+it('whatever is loaded, stopped and run in between, each record arrives once, and no cursor passes a gap', async () => {
+  let number = 0
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 4 }), async steps => {
+      const loading = events(RESOURCE, { destination: files(join(folder, `lake${++number}`)) })
+      let isRead = false
+      for (const { isRun, from, hours, width, order, failure } of [...steps, LAST]) {
+        asked = []
+        answer = ({ since, until }, response) => {
+          if (asked.length === failure) response.writeHead(500).end()
+          else sendEvents(response, within(since, until))
+        }
+        const range = { from: at(from), to: at(Math.min(HOURS, from + hours)), step: width, order }
+        if (isRun) {
+          const failed = await loading.run().then(
+            () => false,
+            () => true,
+          )
+          isRead ||= !failed
+        } else await loading.backfill('events', range).catch(() => undefined)
+        const loaded = await ids(loading)
+        expect(new Set(loaded).size).toBe(loaded.length)
+        const { done } = await loading.backfillStatus('events', JANUARY)
+        const last = await lastValue(loading)
+        const expected = EVENTS.filter(
+          event => isRead || done.some(({ start, end }) => event.at >= String(start) && event.at < String(end)),
+        )
+        expect(loaded).toEqual(expected.map(({ id }) => id))
+        const passed = EVENTS.filter(event => event.at <= String(last ?? ''))
+        expect(loaded).toEqual(expect.arrayContaining(passed.map(({ id }) => id)))
+      }
+      expect(await ids(loading)).toEqual(ALL)
+    }),
+    { numRuns: 8 },
+  )
+})
+
+/** Loads what is missing. */
+const LAST = { isRun: false, from: 0, hours: HOURS, width: 'P7D', order: 'oldest_first', failure: 0 } as const

@@ -1,13 +1,13 @@
 import { parseJson } from '../../json/parse.js'
 import type { JsonValue } from '../../json/value.js'
-import type { CursorRange, LoadedWindow } from '../../model/cursorRange.js'
-import type { Connection } from '../../model/destination.js'
+import type { CursorRange } from '../../model/cursorRange.js'
 import { ConfigError } from '../../model/errors.js'
 import { didYouMean } from '../../model/nearMiss.js'
-import { BACKFILL_KEY, type CursorState, stateValue } from '../../model/pipelineState.js'
-import type { Verdict } from '../../model/receipt.js'
+import { type CursorState, cursorState } from '../../model/pipelineState.js'
 import type { DispositionHint, IncrementalHint, Resource, Source, WindowOrder } from '../../model/source.js'
 import { isThere } from '../look/dataset.js'
+import { isBeyond } from '../run/incremental/incremental.js'
+import { committedWindows, type DoneWindow } from '../run/incremental/windowLedger.js'
 import { parentOf } from '../run/planResources.js'
 import type { PipelineSetup } from '../setup.js'
 import { compareValues, missingRanges, moved, presentLike, type Step, stepOf, windowsOf } from './ranges.js'
@@ -25,11 +25,6 @@ export interface WindowOptions {
   readonly step?: string | number | undefined
   /** Default: `window.order` of the document, or oldest first. */
   readonly order?: WindowOrder | undefined
-}
-
-/** A window that is committed. */
-export interface DoneWindow extends LoadedWindow {
-  readonly loadId: string
 }
 
 /** What a backfill would do. */
@@ -53,14 +48,17 @@ export async function planBackfill(setup: PipelineSetup, name: string, options: 
   const hint = cuttable(setup.source, resource)
   const at = `${hint.path}.window`
   const width = options.step ?? hint.window?.step
-  const range = rangeOf(hint, options, setup.clock.now())
+  const whole = rangeOf(hint, options, setup.clock.now())
   if (width === undefined)
     throw wrong('step', 'is missing: how wide a window is, as in P7D; or write `window: {step: P7D}` beside the cursor')
   const where = options.step === undefined ? `${at}.step` : 'step'
-  const step = stepOf(width, range.start, where)
+  const step = stepOf(width, whole.start, where)
   const lookback =
-    hint.window?.lookback === undefined ? undefined : stepOf(hint.window.lookback, range.start, `${at}.lookback`)
-  const { backfill, done } = await committedWindows(setup, resource.name, hint)
+    hint.window?.lookback === undefined ? undefined : stepOf(hint.window.lookback, whole.start, `${at}.lookback`)
+  const stored = await readStored(setup, resource.name, hint)
+  const { backfill, done } = stored
+  const isAppended = (resource.hints.writeDisposition?.disposition ?? 'append') === 'append'
+  const range = isAppended ? beforeRuns(whole, stored, hint) : whole
   const order = options.order ?? hint.window?.order ?? 'oldest_first'
   const windows = windowsOf(range, missingRanges(range, done, hint), { step, order, hint, where })
   return { resource, hint, range, step, lookback, backfill, done, windows }
@@ -164,54 +162,38 @@ function bound(given: CursorBound | undefined, like: JsonValue | undefined): Jso
   return isNumber ? parseJson(given) : given
 }
 
-/** The windows that loads have committed since the resource began, or began anew. */
-async function committedWindows(
-  setup: PipelineSetup,
-  resource: string,
-  hint: IncrementalHint,
-): Promise<{ readonly backfill: string | undefined; readonly done: readonly DoneWindow[] }> {
-  if (!(await isThere(setup))) return { backfill: undefined, done: [] }
-  await using connection = await setup.destination.connect(setup.datasetName)
-  const committed = await connection.committed(setup.name, setup.source.name)
-  const place = { source: setup.source.name, resource }
-  const backfill = committed?.state === undefined ? undefined : stateValue(committed.state, BACKFILL_KEY, place)
-  if (typeof backfill !== 'string') return { backfill: undefined, done: [] }
-  return { backfill, done: await readWindows(connection, setup, { resource, hint, backfill }) }
+/** What is stored about a resource. */
+interface Stored {
+  readonly backfill: string | undefined
+  readonly done: readonly DoneWindow[]
+  readonly cursor: CursorState | undefined
 }
 
-const TABLE = '_sluice_windows'
-
-async function readWindows(
-  connection: Connection,
-  setup: PipelineSetup,
-  of: { readonly resource: string; readonly hint: IncrementalHint; readonly backfill: string },
-): Promise<readonly DoneWindow[]> {
-  if (!(await connection.inspect()).has(TABLE)) return []
-  const where = Object.entries({
-    pipeline_name: setup.name,
-    schema_name: setup.source.name,
-    resource: of.resource,
-    cursor_path: of.hint.cursorPath,
-    backfill_id: of.backfill,
-  }).map(([column, value]) => ({ column, operator: '=', value }) as const)
-  const windows: DoneWindow[] = []
-  for await (const rows of connection.read({ table: TABLE, where })) {
-    for (const row of rows) {
-      windows.push({
-        loadId: String(row.load_id),
-        resource: of.resource,
-        cursorPath: of.hint.cursorPath,
-        backfill: of.backfill,
-        start: parseJson(String(row.window_start)),
-        end: parseJson(String(row.window_end)),
-        cursor: row.cursor == null ? undefined : (parseJson(String(row.cursor)) as unknown as CursorState),
-        verdict: String(row.verdict) as Verdict,
-        requests: Number(row.requests),
-        records: Number(row.records),
-      })
-    }
+async function readStored(setup: PipelineSetup, resource: string, hint: IncrementalHint): Promise<Stored> {
+  const nothing = { backfill: undefined, done: [], cursor: undefined }
+  if (!(await isThere(setup))) return nothing
+  await using connection = await setup.destination.connect(setup.datasetName)
+  const { state } = (await connection.committed(setup.name, setup.source.name)) ?? {}
+  if (state === undefined) return nothing
+  const { backfill, done } = await committedWindows(connection, setup, state, { name: resource, hint })
+  return {
+    backfill,
+    done: done.toSorted((a, b) => compareValues(a.start, b.start, hint)),
+    cursor: cursorState(state, setup.source.name, resource, hint.cursorPath),
   }
-  return windows.sort((a, b) => compareValues(a.start, b.start, of.hint))
+}
+
+/**
+ * The range without what runs have read, if rows are appended: they would be loaded twice. From its first value on, the
+ * cursor is theirs as soon as a run has moved it beyond all windows.
+ */
+function beforeRuns(range: CursorRange, { done, cursor }: Stored, hint: IncrementalHint): CursorRange {
+  if (cursor?.last_value == null) return range
+  const isOfWindows = done.some(window => window.cursor !== undefined && !isBeyond(hint, cursor, window.cursor))
+  if (isOfWindows) return range
+  const first = cursor.initial_value ?? range.start
+  if (compareValues(first, range.end, hint) >= 0) return range
+  return { ...range, end: compareValues(first, range.start, hint) > 0 ? first : range.start }
 }
 
 /** The hint of the cursor for one window. */

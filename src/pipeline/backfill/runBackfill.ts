@@ -7,10 +7,11 @@ import type { CursorState } from '../../model/pipelineState.js'
 import type { Verdict } from '../../model/receipt.js'
 import type { IncrementalHint, Resource, Source } from '../../model/source.js'
 import { isBeyond } from '../run/incremental/incremental.js'
+import type { DoneWindow } from '../run/incremental/windowLedger.js'
 import type { WindowToLoad } from '../run/incremental/windowToLoad.js'
 import { runPipeline } from '../run/runPipeline.js'
 import type { LoadResult, PipelineSetup } from '../setup.js'
-import { type BackfillPlan, type DoneWindow, planBackfill, type WindowOptions, windowHint } from './planBackfill.js'
+import { type BackfillPlan, planBackfill, type WindowOptions, windowHint } from './planBackfill.js'
 import { compareValues, halves, reachFrom, spanOf } from './ranges.js'
 
 export interface BackfillOptions extends WindowOptions {

@@ -303,9 +303,11 @@ function windowOf(window: WindowToLoad, resources: readonly OpenResource[], rece
 
 /** By resource: what its records break of the user's expectations. */
 async function brokenExpectations(
-  { connection, prepared, setup, options, isReplay }: OpenLoadInput,
+  { connection, prepared, setup, options, isReplay, window }: OpenLoadInput,
   resources: readonly OpenResource[],
 ): Promise<ReadonlyMap<string, readonly string[]>> {
+  // A window of the past has its own number of records and its own age.
+  const isPart = window !== undefined
   const checked = resources.filter(({ expectations }) => expectations !== undefined)
   const needsLast = checked.some(({ expectations }) => expectations?.needsLastLoad === true)
   const loads = needsLast ? await historyOf(connection, prepared.schema.name, {}) : []
@@ -315,8 +317,8 @@ async function brokenExpectations(
       const broken = expectations?.broken({
         records: resourceMeter.records,
         before: last?.records,
-        now: isReplay === true ? undefined : setup.clock.now(),
-        isTrial: options.maxPages !== undefined,
+        now: isReplay === true || isPart ? undefined : setup.clock.now(),
+        isTrial: options.maxPages !== undefined || isPart,
       })
       return [resource.name, broken ?? []]
     }),

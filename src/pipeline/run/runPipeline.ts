@@ -9,6 +9,7 @@ import { dispositionOf, type LoadResult, type PipelineSetup, pipelineFolder, typ
 import { closingConnection, closingSource, underLock, warningOf } from './closing.js'
 import { extract } from './extract.js'
 import { freezeWindows } from './incremental/incremental.js'
+import { refuseGaps } from './incremental/windowLedger.js'
 import { type WindowToLoad, withinWindow } from './incremental/windowToLoad.js'
 import { type OpenLoadInput, openLoad } from './load.js'
 import { planResources } from './planResources.js'
@@ -61,6 +62,7 @@ async function runConnected(run: Run): Promise<Finished> {
     const settled = await settleCommitted(now)
     if (settled !== undefined) return settled
     const prepared = await prepareSchema(setup, connection, committed, roots, options)
+    if (run.window === undefined) await refuseGaps(connection, setup, prepared.state, roots)
     const windows = freezeWindows(roots, prepared.state, setup.source.name)
     const journal = await takeUpJournal(now, windows, committed?.loadId)
     try {
