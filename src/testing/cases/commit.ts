@@ -121,7 +121,8 @@ export const commitCases: CaseTable = {
 
   async 'the window of a backfill is kept with its load, and values of its cursor keep their digits'(destination) {
     const window = { resource: 'orders', cursorPath: 'at', backfill: 'b1', verdict: 'complete', requests: 2 } as const
-    const cursor = { initial_value: '2024', last_value: '2024-01-07', unique_hashes: ['h'] }
+    // In the order in which Postgres keeps members.
+    const cursor = { last_value: '2024-01-07', initial_value: '2024', unique_hashes: ['h'] }
     await withConnection(destination, async connection => {
       const load = { records: orders(1), tables: APPEND }
       const first = { ...window, start: '2024-01-01', end: '2024-01-08', cursor, records: 1 }
