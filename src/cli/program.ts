@@ -366,13 +366,13 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
 const START = `
 Start here:
   sluice init             reads a list and writes a pipeline file
-  sluice import curl '…'  writes one of a curl line, OpenAPI or Airbyte
+  sluice import curl '…'  writes one of a curl line, a HAR, OpenAPI …
   sluice check FILE       tries the file, writes nothing
   sluice run FILE         loads
   sluice show FILE        lists the loaded tables`
 
 /** What `sluice import` reads. Listed here so that the command starts without loading the importers. */
-const IMPORT_KINDS: readonly ImportKind[] = ['curl', 'openapi', 'airbyte']
+const IMPORT_KINDS: readonly ImportKind[] = ['curl', 'har', 'openapi', 'airbyte']
 
 const AUTH_TYPES = ['none', 'bearer', 'api_key', 'http_basic']
 

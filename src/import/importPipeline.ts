@@ -41,7 +41,7 @@ const forImport = optionsOf<ImportOptions>('options of importPipeline()', {
 })
 
 /**
- * Makes pipeline files of what another tool wrote: a curl line, an OpenAPI file, a manifest of Airbyte. Sends nothing, executes nothing and writes nothing. Every file has been checked; what would be refused
+ * Makes pipeline files of what another tool wrote: a curl line, a HAR or OpenAPI file, a manifest of Airbyte. Sends nothing, executes nothing and writes nothing. Every file has been checked; what would be refused
  * is left out, with the reason. Rejects with a ConfigError for a source that is none of its kind.
  *
  * @example

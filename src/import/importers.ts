@@ -1,7 +1,7 @@
 import type { Importer } from './imported.js'
 
 /** What can be imported. */
-export type ImportKind = 'curl' | 'openapi' | 'airbyte'
+export type ImportKind = 'curl' | 'har' | 'openapi' | 'airbyte'
 
 interface ImporterEntry {
   /** What the source is, for messages. */
@@ -16,6 +16,7 @@ export const importers: Readonly<Record<ImportKind, ImporterEntry>> = {
     source: 'a manifest of Airbyte',
     load: async () => (await import('./airbyte/airbyte.js')).importAirbyte,
   },
+  har: { source: 'a recording of a browser', load: async () => (await import('./har/importHar.js')).importHar },
   openapi: {
     source: 'an OpenAPI document',
     load: async () => (await import('./openapi/openapi.js')).importOpenapi,
