@@ -41,8 +41,9 @@ const forImport = optionsOf<ImportOptions>('options of importPipeline()', {
 })
 
 /**
- * Makes pipeline files of what another tool wrote: a curl line, a HAR or OpenAPI file, a manifest of Airbyte. Sends nothing, executes nothing and writes nothing. Every file has been checked; what would be refused
- * is left out, with the reason. Rejects with a ConfigError for a source that is none of its kind.
+ * Makes pipeline files of what another tool wrote: a curl line, a HAR, OpenAPI or Postman file, a manifest of Airbyte.
+ * Sends nothing, executes nothing and writes nothing. Every file has been checked; what would be refused is left out,
+ * with the reason. Rejects with a ConfigError for a source that is none of its kind.
  *
  * @example
  * ```ts

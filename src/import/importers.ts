@@ -1,7 +1,7 @@
 import type { Importer } from './imported.js'
 
 /** What can be imported. */
-export type ImportKind = 'curl' | 'har' | 'openapi' | 'airbyte'
+export type ImportKind = 'curl' | 'har' | 'openapi' | 'postman' | 'airbyte'
 
 interface ImporterEntry {
   /** What the source is, for messages. */
@@ -17,6 +17,10 @@ export const importers: Readonly<Record<ImportKind, ImporterEntry>> = {
     load: async () => (await import('./airbyte/airbyte.js')).importAirbyte,
   },
   har: { source: 'a recording of a browser', load: async () => (await import('./har/importHar.js')).importHar },
+  postman: {
+    source: 'a Postman collection',
+    load: async () => (await import('./postman/importPostman.js')).importPostman,
+  },
   openapi: {
     source: 'an OpenAPI document',
     load: async () => (await import('./openapi/openapi.js')).importOpenapi,
