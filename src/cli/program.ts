@@ -372,7 +372,7 @@ Start here:
   sluice show FILE        lists the loaded tables`
 
 /** What `sluice import` reads. Listed here so that the command starts without loading the importers. */
-const IMPORT_KINDS: readonly ImportKind[] = ['curl', 'har', 'openapi', 'postman', 'airbyte']
+const IMPORT_KINDS: readonly ImportKind[] = ['curl', 'har', 'openapi', 'postman', 'airbyte', 'dlt']
 
 const AUTH_TYPES = ['none', 'bearer', 'api_key', 'http_basic']
 

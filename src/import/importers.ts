@@ -1,7 +1,7 @@
 import type { Importer } from './imported.js'
 
 /** What can be imported. */
-export type ImportKind = 'curl' | 'har' | 'openapi' | 'postman' | 'airbyte'
+export type ImportKind = 'curl' | 'har' | 'openapi' | 'postman' | 'airbyte' | 'dlt'
 
 interface ImporterEntry {
   /** What the source is, for messages. */
@@ -17,6 +17,7 @@ export const importers: Readonly<Record<ImportKind, ImporterEntry>> = {
     load: async () => (await import('./airbyte/airbyte.js')).importAirbyte,
   },
   har: { source: 'a recording of a browser', load: async () => (await import('./har/importHar.js')).importHar },
+  dlt: { source: 'a script of dlt', load: async () => (await import('./dlt/importDlt.js')).importDlt },
   postman: {
     source: 'a Postman collection',
     load: async () => (await import('./postman/importPostman.js')).importPostman,
