@@ -129,6 +129,31 @@ describe('a list of OpenAPI', () => {
     expect(await names({ paths: ['/ord'] })).toEqual(['orders'])
   })
 
+  const servers: readonly (readonly [string, string, boolean])[] = [
+    ['https://your-domain.atlassian.net/v1', '${env.SHOP_BASE_URL}/v1', true],
+    ['https://mycompany.example.com', '${env.SHOP_BASE_URL}', true],
+    ['http://api.example.com/v3', 'https://api.example.com/v3', false],
+    ['http://127.0.0.1:8080', 'http://127.0.0.1:8080', false],
+    ['https://api.example.com/your-domain', 'https://api.example.com/your-domain', false],
+  ]
+  it.each(servers)('at %s is asked for at %s', async (url, expected, stopsRun) => {
+    const text = api({ '/orders': { get: answer(ORDERS) } }, { servers: [{ url }] })
+    const { file, data } = await imported({ kind: 'openapi', text })
+    expect(data.source.client.base_url).toBe(expected)
+    expect(file.notes.some(note => note.stopsRun === true)).toBe(stopsRun)
+  })
+
+  it('with an offset that answers give is not counted', async () => {
+    const offset = {
+      ...query('offset', { type: 'string' }),
+      description:
+        'An offset to the next page returned by the API. If an offset is not passed in, the first page is given.',
+    }
+    const text = api({ '/orders': { get: { parameters: [offset, query('limit')], ...answer(envelope('data')) } } })
+    const { data } = await imported({ kind: 'openapi', text })
+    expect(data.source.resources[0].endpoint.paginator?.type).not.toBe('offset')
+  })
+
   it('of Swagger 2.0 is read too', async () => {
     const text = JSON.stringify({
       swagger: '2.0',

@@ -120,6 +120,8 @@ function isNumeric({ shape }: Pick<Parameter, 'shape'>): boolean {
 
 function isWhole({ shape, description }: Pick<Parameter, 'shape' | 'description'>): boolean {
   if (!isNumeric({ shape })) return false
+  // A token that an answer gave is often called an offset.
+  if (shape.type === 'string' && /\b(?:token|opaque|returned|encoded)\b/i.test(description)) return false
   return (
     shape.type !== 'string' ||
     /^\d+$/.test(String(shape.default ?? shape.example ?? '')) ||

@@ -1,3 +1,4 @@
+import { isLocal } from '../../rest/http/redirects.js'
 import { nameFrom } from '../draft/address.js'
 import { asTemplate } from '../draft/draftYaml.js'
 import { listOf, type Members, membersOf, textOf } from './openapiSchemas.js'
@@ -78,12 +79,22 @@ function filled(url: string, variables: Members, context: Context): Server {
   }
   if (/^\/\//.test(plain)) return { baseUrl: `https:${text}`, plain: `https:${plain}`, assumed, open }
   if (/^https?:\/\/[^/]/i.test(plain) && URL.canParse(plain)) {
-    const { username, password } = new URL(plain)
-    if (username === '' && password === '') return { baseUrl: bare(text), plain: bare(plain), assumed, open }
+    const { username, password, hostname, pathname, protocol } = new URL(plain)
+    if (SOMEBODYS.test(hostname)) return unknownServer(pathname, { ...context, source: undefined })
+    if (username === '' && password === '') {
+      if (protocol === 'https:' || isLocal(hostname)) return { baseUrl: bare(text), plain: bare(plain), assumed, open }
+      const safe = (url: string): string => bare(url).replace(/^http:/i, 'https:')
+      const says = 'the document says http; https is taken, so that nobody on the way reads credentials'
+      return { baseUrl: safe(text), plain: safe(plain), assumed: [...assumed, says], open }
+    }
   }
   if (text.startsWith('${env.')) return { baseUrl: bare(text), plain: 'https://example.com', assumed, open }
   return unknownServer(plain, context)
 }
+
+/** A host with a place for the reader's name in it, as in `your-domain.atlassian.net`. Somebody may own it. */
+const SOMEBODYS =
+  /(?:^|[.-])(?:your|my)[-_]?(?:\w*[-_])?(?:domain|company|subdomain|instance|tenant|account|org\w*|site|store|shop|server|host|api|app|team|workspace)\b/i
 
 /** A place for a name that only the reader knows. */
 function isYours(value: string, name: string, { enum: allowed, description }: Members): boolean {
