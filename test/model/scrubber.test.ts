@@ -1,7 +1,10 @@
-import { describe, expect, it, test } from 'vitest'
+import { describe, expect, it, test, vi } from 'vitest'
 import { scrubber } from '../../src/model/secrets/scrubber.js'
 import { Secret } from '../../src/model/secrets/secret.js'
 import fc from '../properties.js'
+
+// Every cut of every spelling is much work for a slow machine.
+vi.setConfig({ testTimeout: 120_000 })
 
 const RUNS = Number(process.env.SLUICE_PROPERTY_RUNS ?? 300)
 
