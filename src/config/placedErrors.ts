@@ -1,6 +1,6 @@
 import { ConfigError, type ConfigPlace, DataError, RequestError } from '../model/errors.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import type { PlaceOf, PropertyPath } from '../rest/document/problems.js'
+import { type PlaceOf, pathKeys } from '../rest/document/problems.js'
 
 /** The same pipeline. Errors about a key of its file say in which line that key is. */
 export function placed(made: Pipeline, place: PlaceOf): Pipeline {
@@ -27,7 +27,7 @@ function tellPlace(error: unknown, { source }: Pipeline, place: PlaceOf): void {
   if (!(error instanceof DataError || error instanceof RequestError || error instanceof ConfigError)) return
   const path = keyOf(error, source.resources)
   if (path === undefined) return
-  const position = positionOf(place(keysOf(path)))
+  const position = positionOf(place(pathKeys(path)))
   if (position === undefined || error.message.includes(position)) return
   error.message = error.message.includes(path)
     ? error.message.replace(path, () => `${position} ${path}`)
@@ -47,13 +47,6 @@ function keyOf(
 }
 
 const IN_DOCUMENT = /^(?:client|resource_defaults|resources)(?:[.[]|$)/
-
-/** What `formatPath` wrote, as keys again. */
-function keysOf(path: string): PropertyPath {
-  return [...path.matchAll(/\[("(?:[^"\\]|\\.)*")\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) =>
-    quoted !== undefined ? (JSON.parse(quoted) as string) : index !== undefined ? Number(index) : (name ?? ''),
-  )
-}
 
 function positionOf({ file, line, column }: ConfigPlace): string | undefined {
   return file === undefined || line === undefined

@@ -1,4 +1,5 @@
 import { Document, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from 'yaml'
+import { pathKeys } from '../rest/document/problems.js'
 import type { ImportedPipeline, ImportNote } from './imported.js'
 
 /** A comment beside a key of a document. */
@@ -24,7 +25,7 @@ export interface DocumentParts {
 export function documentText({ schema, head, document, comments }: DocumentParts): string {
   // Readers of YAML 1.1 take `no` for false, so that it is quoted for them.
   const yaml = new Document(document, { version: '1.1', aliasDuplicateObjects: false })
-  for (const { target, text } of comments) place(yaml, keysOf(target), text)
+  for (const { target, text } of comments) place(yaml, pathKeys(target).map(String), text)
   for (const keys of [['source'], ['source', 'resources']]) {
     const key = pairAt(yaml, keys)?.key
     if (isScalar(key)) key.spaceBefore = true
@@ -103,14 +104,6 @@ function nodeAt(yaml: Document, keys: readonly string[]): Node | undefined {
 function nameOf(item: unknown): string | undefined {
   const name = isMap(item) ? item.get('name') : isScalar(item) ? item.value : undefined
   return typeof name === 'string' ? name : undefined
-}
-
-/** The keys of a path: `resources[1].endpoint.params["filter[status]"]`. */
-function keysOf(path: string): string[] {
-  return [...path.matchAll(/\[("(?:[^"\\]|\\.)*"|\d+)\]|[^.[\]]+/g)].map(([whole, inner]) => {
-    if (inner === undefined) return whole
-    return inner.startsWith('"') ? (JSON.parse(inner) as string) : inner
-  })
 }
 
 function joined(before: string | null | undefined, text: string): string {

@@ -54,3 +54,29 @@ export function sourceData(text: string, shown: string): SourceData {
     throw fileError(shown, `is not valid YAML: ${(failure as Error).message.split('\n')[0]}`)
   }
 }
+
+/** An object of a source, whose members nobody has checked. */
+export type Members = Readonly<Record<string, unknown>>
+
+export function isMembers(value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function membersOf(value: unknown): Members {
+  return isMembers(value) ? value : {}
+}
+
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+/** A text that is not empty. */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/** A text among an object's own members. */
+export function textAt(value: unknown, key: string): string | undefined {
+  const found = isMembers(value) && Object.hasOwn(value, key) ? value[key] : undefined
+  return typeof found === 'string' ? found : undefined
+}

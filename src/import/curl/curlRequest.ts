@@ -1,6 +1,7 @@
 import { ConfigError } from '../../model/errors.js'
 import {
   hasVariable,
+  jsonOrText,
   type Pair,
   pairsOf,
   type SourceBody,
@@ -271,11 +272,7 @@ function completed(written: string, queries: readonly string[], user: string | u
 function bodyOf(text: string, headers: readonly Pair[], json: boolean): SourceBody {
   const type = headers.find(([name]) => name.toLowerCase() === 'content-type')?.[1] ?? ''
   if (json || /json/i.test(type) || (type === '' && /^\s*\{\s*"/.test(text))) {
-    try {
-      return { kind: 'json', value: JSON.parse(text) }
-    } catch {
-      return { kind: 'text', text }
-    }
+    return jsonOrText(text)
   }
   if (type !== '' && !/x-www-form-urlencoded/i.test(type)) return { kind: 'text', text }
   return { kind: 'form', pairs: pairsOf(text) }

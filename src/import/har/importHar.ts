@@ -2,13 +2,14 @@ import { fileError } from '../../config/documentFile.js'
 import type { Imported, ImportInput, LeftOut } from '../imported.js'
 import { requestsImported } from '../requests/requestDocument.js'
 import {
+  jsonOrText,
   type Pair,
   pairsOf,
   type SourceAnswer,
   type SourceBody,
   type SourceRequest,
 } from '../requests/sourceRequest.js'
-import { sourceData } from '../sourceData.js'
+import { listOf, type Members, membersOf, sourceData, textAt } from '../sourceData.js'
 
 /**
  * Makes pipelines of a recording of a browser (HAR 1.1 and 1.2): one for each origin, with a resource for each list that
@@ -16,7 +17,7 @@ import { sourceData } from '../sourceData.js'
  */
 export function importHar({ text, file, name }: ImportInput): Imported {
   const shown = file ?? 'har'
-  const entries = member(member(sourceData(text, shown).value, 'log'), 'entries')
+  const { entries } = membersOf(membersOf(sourceData(text, shown).value).log)
   if (!Array.isArray(entries)) throw fileError(shown, 'is no HAR file: it has no list at log.entries')
   const requests: SourceRequest[] = []
   const others = new Map<string, number>()
@@ -37,22 +38,22 @@ function leftOutOf([kind, count]: readonly [string, number]): LeftOut {
 
 /** A request that was answered. Undefined for what is none. */
 function requestOf(entry: unknown, index: number): SourceRequest | undefined {
-  const asked = member(entry, 'request')
-  const answered = member(entry, 'response')
+  const asked = membersOf(membersOf(entry).request)
+  const answered = membersOf(membersOf(entry).response)
   const [method, url] = [textAt(asked, 'method'), textAt(asked, 'url')]
   if (method === undefined || url === undefined || !/^https?:/i.test(url)) return undefined
-  const content = member(answered, 'content')
-  const headers = Object.fromEntries(pairsAt(answered, 'headers').map(([name, value]) => [name.toLowerCase(), value]))
+  const content = membersOf(answered.content)
+  const headers = Object.fromEntries(pairsIn(answered.headers).map(([name, value]) => [name.toLowerCase(), value]))
   const mimeType = textAt(content, 'mimeType')
   return {
     method: method.toUpperCase(),
     url,
-    headers: pairsAt(asked, 'headers'),
-    body: bodyOf(member(asked, 'postData')),
+    headers: pairsIn(asked.headers),
+    body: bodyOf(membersOf(asked.postData)),
     place: { path: `log.entries[${index}]` },
     answers: [
       {
-        status: Number(member(answered, 'status')) || 0,
+        status: Number(answered.status) || 0,
         headers: { ...(mimeType !== undefined && { 'content-type': mimeType }), ...headers },
         text: contentText(content),
       },
@@ -67,41 +68,23 @@ function otherKind({ headers, text }: SourceAnswer = { status: 0, headers: {}, t
   return /^\s*[[{]/.test(text) && !/javascript|html|css|xml/.test(type) ? undefined : type
 }
 
-function bodyOf(posted: unknown): SourceBody | undefined {
+function bodyOf(posted: Members): SourceBody | undefined {
   const text = textAt(posted, 'text')
   const type = textAt(posted, 'mimeType') ?? ''
-  const params = pairsAt(posted, 'params')
+  const params = pairsIn(posted.params)
   if (/x-www-form-urlencoded/i.test(type) && (params.length > 0 || text !== undefined))
     return { kind: 'form', pairs: params.length > 0 ? params : pairsOf(text ?? '') }
-  if (text === undefined || text === '') return undefined
-  try {
-    return { kind: 'json', value: JSON.parse(text) }
-  } catch {
-    return { kind: 'text', text }
-  }
+  return text === undefined || text === '' ? undefined : jsonOrText(text)
 }
 
-function contentText(content: unknown): string {
+function contentText(content: Members): string {
   const text = textAt(content, 'text') ?? ''
   return textAt(content, 'encoding') === 'base64' ? Buffer.from(text, 'base64').toString('utf8') : text
 }
 
-function pairsAt(value: unknown, key: string): Pair[] {
-  const list = member(value, key)
-  if (!Array.isArray(list)) return []
-  return list.flatMap(pair => {
+function pairsIn(list: unknown): Pair[] {
+  return listOf(list).flatMap(pair => {
     const [name, text] = [textAt(pair, 'name'), textAt(pair, 'value')]
     return name === undefined ? [] : [[name, text ?? ''] as const]
   })
-}
-
-function member(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
-    ? (value as Readonly<Record<string, unknown>>)[key]
-    : undefined
-}
-
-function textAt(value: unknown, key: string): string | undefined {
-  const found = member(value, key)
-  return typeof found === 'string' ? found : undefined
 }

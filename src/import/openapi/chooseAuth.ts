@@ -1,5 +1,6 @@
 import type { ImportedSecret, ImportNote } from '../imported.js'
-import { listOf, type Members, membersOf, type Schemas, textOf } from './openapiSchemas.js'
+import { listOf, type Members, membersOf, textOf } from '../sourceData.js'
+import type { Schemas } from './openapiSchemas.js'
 
 /** How requests are signed, with references in place of secrets. */
 export interface FoundAuth {

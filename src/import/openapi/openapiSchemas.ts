@@ -1,17 +1,5 @@
-/** An object of the document, whose members nobody has checked. */
-export type Members = Readonly<Record<string, unknown>>
-
-export function membersOf(value: unknown): Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Members) : {}
-}
-
-export function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : []
-}
-
-export function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined
-}
+import { decoded } from '../../rest/http/redact.js'
+import { listOf, type Members, membersOf, textOf } from '../sourceData.js'
 
 /** What a schema says of its values: references followed, `allOf` merged, the alternatives of `oneOf` and `anyOf` united. */
 export interface Shape {
@@ -205,11 +193,3 @@ export function schemaOfExample(value: unknown, depth = 0): Members {
 }
 
 const DEEPEST_EXAMPLE = 6
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}

@@ -1,4 +1,5 @@
-import { listOf, type Members, membersOf, type Schemas, type Shape, schemaOfExample, textOf } from './openapiSchemas.js'
+import { listOf, type Members, membersOf, textOf } from '../sourceData.js'
+import { type Schemas, type Shape, schemaOfExample } from './openapiSchemas.js'
 
 /** A parameter of an operation, alike in every version of the format. */
 export interface Parameter {

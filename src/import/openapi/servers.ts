@@ -1,7 +1,7 @@
 import { isLocal } from '../../rest/http/redirects.js'
 import { nameFrom } from '../draft/address.js'
 import { asTemplate } from '../draft/draftYaml.js'
-import { listOf, type Members, membersOf, textOf } from './openapiSchemas.js'
+import { listOf, type Members, membersOf, textOf } from '../sourceData.js'
 
 /** Where the API is. */
 export interface Server {

@@ -4,6 +4,7 @@ import { isSecret, SecretNames } from '../requests/credentials.js'
 import { requestsImported } from '../requests/requestDocument.js'
 import {
   hasVariable,
+  jsonOrText,
   type Pair,
   type SourceAnswer,
   type SourceBody,
@@ -11,12 +12,10 @@ import {
   variableMark,
   withoutMarks,
 } from '../requests/sourceRequest.js'
-import { sourceData } from '../sourceData.js'
+import { isMembers, listOf, type Members, membersOf, sourceData, textAt } from '../sourceData.js'
 
 /** Folders within folders, and variables within variables. */
 const DEEPEST = 50
-
-type Members = Readonly<Record<string, unknown>>
 
 /**
  * Makes pipelines of a Postman collection (2.0 and 2.1): one for each origin, with a resource for each request that reads
@@ -24,14 +23,14 @@ type Members = Readonly<Record<string, unknown>>
  */
 export function importPostman({ text, file, more = [], name }: ImportInput): Imported {
   const shown = file ?? 'postman'
-  const collection = members(sourceData(withoutMarks(text), shown).value)
-  const root = members(collection.collection ?? collection)
+  const collection = membersOf(sourceData(withoutMarks(text), shown).value)
+  const root = membersOf(collection.collection ?? collection)
   if (!Array.isArray(root.item)) throw fileError(shown, 'is no Postman collection: it has no list of `item`')
-  const environments = more.map(one => members(sourceData(withoutMarks(one.text), one.file ?? 'environment').value))
+  const environments = more.map(one => membersOf(sourceData(withoutMarks(one.text), one.file ?? 'environment').value))
   const secrets = new SecretNames()
   const reader = new CollectionReader(new Variables(root.variable, environments), secrets)
   reader.folder(root, 'item', undefined, 0)
-  const title = textAt(members(root.info), 'name')
+  const title = textAt(membersOf(root.info), 'name')
   const imported = requestsImported(reader.requests, {
     name: name ?? title,
     source: 'collection',
@@ -48,7 +47,7 @@ class Variables {
 
   constructor(own: unknown, environments: readonly Members[]) {
     for (const list of [own, ...environments.map(({ values }) => values)]) {
-      for (const variable of listOf(list)) {
+      for (const variable of objectsOf(list)) {
         const key = textAt(variable, 'key') ?? textAt(variable, 'id')
         const value = textAt(variable, 'value') ?? ''
         if (key === undefined || variable.enabled === false || variable.disabled === true) continue
@@ -83,7 +82,7 @@ class CollectionReader {
   /** Reads a folder. Its authentication holds for everything in it that has none. */
   folder(folder: Members, path: string, inherited: Members | undefined, depth: number): void {
     const auth = isMembers(folder.auth) ? folder.auth : inherited
-    for (const [index, item] of listOf(folder.item).entries()) {
+    for (const [index, item] of objectsOf(folder.item).entries()) {
       const place = `${path}[${index}]`
       if (Array.isArray(item.item) && depth < DEEPEST) this.folder(item, `${place}.item`, auth, depth + 1)
       else {
@@ -96,12 +95,12 @@ class CollectionReader {
 
   /** The request of an item, or why it is no list. */
   #requestOf(item: Members, place: string, inherited: Members | undefined): SourceRequest | string {
-    const request = typeof item.request === 'string' ? { url: item.request } : members(item.request)
+    const request = typeof item.request === 'string' ? { url: item.request } : membersOf(item.request)
     const method = (textAt(request, 'method') ?? 'GET').toUpperCase()
     const url = this.#url(request.url)
     if (url === undefined) return 'it has no address'
-    const answers = listOf(item.response).flatMap(answerOf)
-    const body = this.#body(members(request.body))
+    const answers = objectsOf(item.response).flatMap(answerOf)
+    const body = this.#body(membersOf(request.body))
     const why = answers.length === 0 ? whyNoList(method, url, body) : undefined
     if (why !== undefined) return why
     return {
@@ -118,22 +117,22 @@ class CollectionReader {
 
   /** The address as text. A path variable such as `:id` is filled, or is a variable. */
   #url(written: unknown): string | undefined {
-    const url = members(written)
+    const url = membersOf(written)
     const raw = typeof written === 'string' ? written : textAt(url, 'raw')
     if (raw === undefined || raw.trim() === '') return undefined
-    const values = new Map(listOf(url.variable).map(one => [textAt(one, 'key') ?? '', textAt(one, 'value') ?? '']))
+    const values = new Map(objectsOf(url.variable).map(one => [textAt(one, 'key') ?? '', textAt(one, 'value') ?? '']))
     const [address = '', query] = raw.split(/\?(.*)/s)
     const path = address.replace(/\/:([A-Za-z_][\w-]*)/g, (_, name: string) => {
       const value = values.get(name) ?? ''
       return `/${value === '' || value.startsWith(':') ? `{{${name}}}` : value}`
     })
-    const disabled = new Set(listOf(url.query).flatMap(one => (one.disabled === true ? [textAt(one, 'key')] : [])))
+    const disabled = new Set(objectsOf(url.query).flatMap(one => (one.disabled === true ? [textAt(one, 'key')] : [])))
     const kept = (query ?? '').split('&').filter(pair => pair !== '' && !disabled.has(pair.split('=')[0]))
     return this.#variables.filled(kept.length === 0 ? path : `${path}?${kept.join('&')}`)
   }
 
   #pairs(list: unknown): Pair[] {
-    return listOf(list).flatMap(pair => {
+    return objectsOf(list).flatMap(pair => {
       const [name, value] = [textAt(pair, 'key'), textAt(pair, 'value') ?? '']
       if (name === undefined || name === '' || pair.disabled === true) return []
       return [[name, this.#variables.filled(value)] as const]
@@ -145,17 +144,14 @@ class CollectionReader {
     if (body.disabled === true || mode === undefined) return undefined
     if (mode === 'urlencoded') return { kind: 'form', pairs: this.#pairs(body.urlencoded) }
     if (mode === 'graphql') {
-      const { query, variables } = members(body.graphql)
-      return {
-        kind: 'json',
-        value: { query, variables: typeof variables === 'string' ? parsed(variables) : variables },
-      }
+      const { query, variables } = membersOf(body.graphql)
+      const given = typeof variables === 'string' ? jsonOrText(variables) : { kind: 'json' as const, value: variables }
+      return { kind: 'json', value: { query, variables: given.kind === 'json' ? given.value : undefined } }
     }
     if (mode !== 'raw') return undefined
     const text = this.#variables.filled(textAt(body, 'raw') ?? '')
     if (text.trim() === '') return undefined
-    const value = parsed(text)
-    return value === undefined ? { kind: 'text', text } : { kind: 'json', value }
+    return jsonOrText(text)
   }
 
   /** The `auth` block, with references in place of what it holds. */
@@ -198,7 +194,7 @@ class CollectionReader {
 /** Why a request without an example is no list. Undefined: it may be one. */
 function whyNoList(method: string, url: string, body: SourceBody | undefined): string | undefined {
   if (method === 'POST') {
-    const query = body?.kind === 'json' ? members(body.value).query : undefined
+    const query = body?.kind === 'json' ? membersOf(body.value).query : undefined
     const reads =
       (typeof query === 'string' && !/^\s*mutation\b/.test(query)) ||
       /\/_?(?:search|query|list|find)\/?(?:\?|$)/i.test(url)
@@ -215,7 +211,7 @@ function answerOf(response: Members): SourceAnswer[] {
   const status = Number(response.code)
   if (text === undefined || text === '' || status < 200 || status > 299) return []
   const headers = Object.fromEntries(
-    listOf(response.header).map(one => [(textAt(one, 'key') ?? '').toLowerCase(), textAt(one, 'value') ?? '']),
+    objectsOf(response.header).map(one => [(textAt(one, 'key') ?? '').toLowerCase(), textAt(one, 'value') ?? '']),
   )
   return [{ status: status || 200, headers, text }]
 }
@@ -223,34 +219,13 @@ function answerOf(response: Members): SourceAnswer[] {
 /** The settings of an authentication: a list of keys and values in 2.1, an object in 2.0. */
 function settingsOf(written: unknown): ReadonlyMap<string, string> {
   const pairs = Array.isArray(written)
-    ? listOf(written).map(one => [textAt(one, 'key'), one.value] as const)
-    : Object.entries(members(written))
+    ? objectsOf(written).map(one => [textAt(one, 'key'), one.value] as const)
+    : Object.entries(membersOf(written))
   return new Map(
     pairs.flatMap(([key, value]) => (key !== undefined && typeof value === 'string' ? [[key, value]] : [])),
   )
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function isMembers(value: unknown): value is Members {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function members(value: unknown): Members {
-  return isMembers(value) ? value : {}
-}
-
-function listOf(value: unknown): readonly Members[] {
-  return Array.isArray(value) ? value.filter(isMembers) : []
-}
-
-function textAt(value: Members, key: string): string | undefined {
-  const found = Object.hasOwn(value, key) ? value[key] : undefined
-  return typeof found === 'string' ? found : undefined
+function objectsOf(value: unknown): readonly Members[] {
+  return listOf(value).filter(isMembers)
 }

@@ -1,5 +1,6 @@
 import { type Document, isMap, isScalar, isSeq, parseDocument } from 'yaml'
 import type { JsonValue } from '../../json/value.js'
+import { pathKeys } from '../../rest/document/problems.js'
 
 /** Changes by key path, as findings have them. Null takes a key away, unless the key itself may be null. */
 type Changes = Readonly<Record<string, JsonValue>>
@@ -12,7 +13,7 @@ export function mended(text: string, changes: Changes): string {
   const document = parseDocument(text, { keepSourceTokens: true })
   const root = isMap(document.contents) && document.has('source') ? ['source'] : []
   for (const [path, value] of Object.entries(changes)) {
-    const keys = [...root, ...keysOf(path)]
+    const keys = [...root, ...pathKeys(path)]
     const last = keys.at(-1)
     if (value === null && !(typeof last === 'string' && NULL_MEANS.has(last))) {
       if (document.hasIn(keys)) document.deleteIn(keys)
@@ -42,11 +43,4 @@ function longForm(path: readonly (string | number)[], value: unknown): object {
   if (last === 'endpoint') return { path: value }
   if (typeof last === 'number' && path.at(-2) === 'resources') return { name: value }
   return { type: value }
-}
-
-/** `resources[0].endpoint.params["a.b"]` as keys. */
-function keysOf(path: string): (string | number)[] {
-  return [...path.matchAll(/\[("(?:[^"\\]|\\.)*")\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) =>
-    quoted !== undefined ? (JSON.parse(quoted) as string) : index !== undefined ? Number(index) : (name ?? ''),
-  )
 }

@@ -1,3 +1,4 @@
+import { decoded } from '../../rest/http/redact.js'
 import type { SourcePlace } from '../imported.js'
 
 export type Pair = readonly [name: string, value: string]
@@ -7,6 +8,15 @@ export type SourceBody =
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'form'; readonly pairs: readonly Pair[] }
   | { readonly kind: 'text'; readonly text: string }
+
+/** The body as JSON if it is any, as text otherwise. */
+export function jsonOrText(text: string): SourceBody {
+  try {
+    return { kind: 'json', value: JSON.parse(text) }
+  } catch {
+    return { kind: 'text', text }
+  }
+}
 
 export interface SourceAnswer {
   readonly status: number
@@ -76,7 +86,7 @@ export function urlParts(url: string): UrlParts | undefined {
   const [, user, server = ''] = /^(?:(.*)@)?([^@]*)$/s.exec(host) ?? []
   if (scheme !== undefined && !hasVariable(server) && !URL.canParse(`${scheme}://${server}/`)) return undefined
   const origin = scheme === undefined ? server : `${scheme.toLowerCase()}://${server}`
-  return { origin, path: path === '' ? '/' : path, query: pairsOf(query), user: user && decodedText(user) }
+  return { origin, path: path === '' ? '/' : path, query: pairsOf(query), user: user && decoded(user) }
 }
 
 /** The pairs of a query or a form body. */
@@ -86,14 +96,6 @@ export function pairsOf(query: string): Pair[] {
     .filter(part => part !== '')
     .map(part => {
       const [, name = '', value = ''] = /^([^=]*)(?:=(.*))?$/s.exec(part) ?? []
-      return [decodedText(name.replaceAll('+', ' ')), decodedText(value.replaceAll('+', ' '))] as const
+      return [decoded(name.replaceAll('+', ' ')), decoded(value.replaceAll('+', ' '))] as const
     })
-}
-
-function decodedText(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
 }

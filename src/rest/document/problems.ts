@@ -55,3 +55,10 @@ export function formatPath(path: PropertyPath): string {
   }
   return text
 }
+
+/** The keys of a path that `formatPath` wrote. */
+export function pathKeys(path: string): PropertyPath {
+  return [...path.matchAll(/\[("(?:[^"\\]|\\.)*")\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) =>
+    quoted !== undefined ? (JSON.parse(quoted) as string) : index !== undefined ? Number(index) : (name ?? ''),
+  )
+}
