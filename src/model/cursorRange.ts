@@ -1,4 +1,5 @@
 import type { JsonValue } from '../json/value.js'
+import { stringifyJson } from '../json/write.js'
 import type { CursorState } from './pipelineState.js'
 import type { Verdict } from './receipt.js'
 
@@ -6,6 +7,11 @@ import type { Verdict } from './receipt.js'
 export interface CursorRange {
   readonly start: JsonValue
   readonly end: JsonValue
+}
+
+/** A value of a cursor for people: a text without quotes, everything else as JSON. */
+export function cursorText(value: JsonValue): string {
+  return typeof value === 'string' ? value : stringifyJson(value)
 }
 
 /** A window that a load has committed, as the destination keeps it beside the rows. */

@@ -156,13 +156,14 @@ export function pipeline<Name extends string = string, Table extends string = Na
     async backfill(resource, asked = {}) {
       checkOptions(needed(text), resource, 'resource')
       checkOptions(forBackfill, asked)
+      const onPlan = asked.onPlan === undefined ? undefined : neverThrowing(asked.onPlan)
       const onWindow = asked.onWindow === undefined ? undefined : neverThrowing(asked.onWindow)
       const tell = (outcome: WindowOutcome): void =>
         onWindow?.(
           'error' in outcome ? { ...outcome, error: scrubbedFailure(outcome.error, scrubber) as Error } : outcome,
         )
       const { backfill } = await import('./backfill/runBackfill.js')
-      return await outward(backfill(setup, resource, { ...heard(asked), onWindow: tell }))
+      return await outward(backfill(setup, resource, { ...heard(asked), onPlan, onWindow: tell }))
     },
     async backfillStatus(resource, asked = {}) {
       checkOptions(needed(text), resource, 'resource')
@@ -284,7 +285,10 @@ function neverThrowing<Told>(listener: (told: Told) => void): (told: Told) => vo
     if (hasFailed) return
     hasFailed = true
     const reason = error instanceof Error ? error.message : String(error)
-    process.emitWarning(`A listener (onEvent or onWindow) failed, and the run goes on: ${reason}`, 'SluiceWarning')
+    process.emitWarning(
+      `A listener (onEvent, onPlan or onWindow) failed, and the run goes on: ${reason}`,
+      'SluiceWarning',
+    )
   }
   return told => {
     try {

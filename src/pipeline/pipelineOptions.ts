@@ -87,6 +87,7 @@ export const forBackfill = optionsOf<BackfillOptions>('options of backfill()', {
   signal: abortSignal,
   concurrency: wholeFromOne,
   onEvent: callback,
+  onPlan: callback,
   onWindow: callback,
 })
 export const forReplay = optionsOf<ReplayOptions>('options of replay()', loading)

@@ -114,7 +114,13 @@ describe('a backfill', () => {
   ])('loads each window of a range once, and moves the cursor to its newest record: %s', async (_, destination) => {
     const loading = events(RESOURCE, { destination: destination() })
     const outcomes: WindowOutcome[] = []
-    const { loads, from, to } = await loading.backfill('events', { ...JANUARY, onWindow: one => outcomes.push(one) })
+    const planned: (readonly number[])[] = []
+    const { loads, from, to } = await loading.backfill('events', {
+      ...JANUARY,
+      onPlan: ({ done, missing }) => planned.push([done.length, missing.length, asked.length]),
+      onWindow: one => outcomes.push(one),
+    })
+    expect(planned).toEqual([[0, 5, 0]])
     expect({ from, to }).toEqual({ from: '2024-01-01T00:00:00Z', to: '2024-02-01T00:00:00Z' })
     expect(loads.map(({ start, end, records, verdict }) => [start, end, records, verdict])).toEqual([
       ['2024-01-01T00:00:00Z', '2024-01-08T00:00:00Z', 168, 'complete'],

@@ -1,6 +1,6 @@
 import type { JsonValue } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
-import type { CursorRange } from '../../model/cursorRange.js'
+import { type CursorRange, cursorText } from '../../model/cursorRange.js'
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import type { RunEvent } from '../../model/events.js'
 import { count } from '../../model/verdict.js'
@@ -35,13 +35,12 @@ export async function backfillCommand(
   const pipeline = await openPipeline(file, options, options.status === true ? 'reads' : 'requests', err)
   const order = options.newestFirst === true ? 'newest_first' : undefined
   const asked: WindowOptions = { from, to, step, order }
-  const status = await pipeline.backfillStatus(resource, asked)
   if (options.status === true) {
+    const status = await pipeline.backfillStatus(resource, asked)
     if (json === true) out.line(stringifyJson(statusDocument(status)))
     else for (const line of statusLines(status, widthOf(out))) out.line(line)
     return 0
   }
-  if (json !== true) tell(out, printable(begun(status)))
   const startedMs = context.now()
   const onEvent = (event: RunEvent): void => {
     if (event.type === 'warning') tell(err, printable(`warning: ${event.message}`), 2, 'yellow')
@@ -51,6 +50,9 @@ export async function backfillCommand(
     ...asked,
     signal: context.signal,
     onEvent,
+    onPlan: status => {
+      if (json !== true) tell(out, printable(begun(status)))
+    },
     onWindow: show,
   })
   if (json === true) return 0
@@ -67,7 +69,7 @@ export async function backfillCommand(
 }
 
 function begun({ resource, from, to, done, missing }: BackfillStatus): string {
-  const range = `${resource} from ${text(from)} to ${text(to)}`
+  const range = `${resource} from ${cursorText(from)} to ${cursorText(to)}`
   if (missing.length === 0) return `${range}: nothing is missing; ${count(done.length, 'window')} committed.`
   const before = done.length === 0 ? '' : `, ${done.length} committed before`
   return `${range}: ${count(missing.length, 'window')} to load${before}. It may be stopped at any time; the same command goes on.`
@@ -78,7 +80,7 @@ function textLines(out: Output): (outcome: WindowOutcome) => void {
   let tookMs = 0
   let loaded = 0
   return outcome => {
-    const window = `${text(outcome.start)} … ${text(outcome.end)}`
+    const window = `${cursorText(outcome.start)} … ${cursorText(outcome.end)}`
     if (outcome.outcome !== 'loaded') {
       tell(
         out,
@@ -131,9 +133,9 @@ function statusLines(status: BackfillStatus, width: number): readonly string[] {
       told: [`missing, ${count(windows, 'window')}`, '', ''],
     })),
   ].sort((a, b) => compareRanks(cursorRank(a.start), cursorRank(b.start)) ?? 0)
-  const rows = parts.map(({ start, end, told }) => [text(start), text(end), ...told])
+  const rows = parts.map(({ start, end, told }) => [cursorText(start), cursorText(end), ...told])
   return [
-    printable(`${resource} by ${cursorPath}, from ${text(from)} to ${text(to)}`),
+    printable(`${resource} by ${cursorPath}, from ${cursorText(from)} to ${cursorText(to)}`),
     '',
     ...textTable(STATUS_COLUMNS, rows, width),
   ]
@@ -161,8 +163,4 @@ function joined(windows: readonly CursorRange[]): readonly (CursorRange & { read
     last.windows += 1
   }
   return ranges
-}
-
-function text(value: JsonValue): string {
-  return typeof value === 'string' ? value : stringifyJson(value)
 }

@@ -1,6 +1,6 @@
 import { parseJson } from '../../json/parse.js'
 import type { JsonValue } from '../../json/value.js'
-import type { CursorRange } from '../../model/cursorRange.js'
+import { type CursorRange, cursorText } from '../../model/cursorRange.js'
 import { ConfigError } from '../../model/errors.js'
 import { didYouMean } from '../../model/nearMiss.js'
 import { type CursorState, cursorState } from '../../model/pipelineState.js'
@@ -151,7 +151,7 @@ function rangeOf(hint: IncrementalHint, options: WindowOptions, nowMs: number): 
   // What is still to come cannot have been read.
   const end = present !== undefined && compareValues(given, present, hint) > 0 ? present : given
   if (compareValues(start, end, hint) > 0)
-    throw wrong('to', `${String(end)} is before the start of the range, ${String(start)}`)
+    throw wrong('to', `${cursorText(end)} is before the start of the range, ${cursorText(start)}`)
   return { start, end }
 }
 

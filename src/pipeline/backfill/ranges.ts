@@ -1,5 +1,5 @@
 import type { JsonValue } from '../../json/value.js'
-import type { CursorRange } from '../../model/cursorRange.js'
+import { type CursorRange, cursorText } from '../../model/cursorRange.js'
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import { parseInstant } from '../../model/cursors/instant.js'
 import { ConfigError } from '../../model/errors.js'
@@ -108,18 +108,20 @@ export function windowsOf(
   }: { readonly step: Step; readonly order: WindowOrder; readonly hint: IncrementalHint; readonly where: string },
 ): readonly CursorRange[] {
   if (spanOf(range, step.unit) / step.amount > MOST_WINDOWS) {
-    const message = `cuts the range from ${String(range.start)} to ${String(range.end)} into more than ${MOST_WINDOWS} windows; make it larger`
+    const message = `cuts the range from ${cursorText(range.start)} to ${cursorText(range.end)} into more than ${MOST_WINDOWS} windows; make it larger`
     throw new ConfigError([{ place: { path: where }, message }])
   }
   const compare = (a: JsonValue, b: JsonValue): number => compareValues(a, b, hint)
   const windows: CursorRange[] = []
+  let { start: next } = range
   let grid = 0
-  const gridAt = (index: number): JsonValue => moved(range.start, index, step, where)
   for (const part of missing) {
     let { start } = part
     while (compare(start, part.end) < 0) {
-      while (compare(gridAt(grid), start) <= 0) grid += 1
-      const next = gridAt(grid)
+      while (compare(next, start) <= 0) {
+        grid += 1
+        next = moved(range.start, grid, step, where)
+      }
       const end = compare(next, part.end) < 0 ? next : part.end
       windows.push({ start, end })
       start = end

@@ -21,6 +21,8 @@ export interface BackfillOptions extends WindowOptions {
   readonly concurrency?: number | undefined
   /** Called with each event of each load, in order. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined
+  /** Called once, before the first window. */
+  readonly onPlan?: ((status: BackfillStatus) => void) | undefined
   /** Called when a window is loaded, too large, or failed. */
   readonly onWindow?: ((outcome: WindowOutcome) => void) | undefined
 }
@@ -72,8 +74,12 @@ export async function backfillStatus(
   resource: string,
   options: WindowOptions,
 ): Promise<BackfillStatus> {
-  const { hint, range, done, windows } = await planBackfill(setup, resource, options)
-  return { resource, cursorPath: hint.cursorPath, from: range.start, to: range.end, done, missing: windows }
+  return statusOf(await planBackfill(setup, resource, options))
+}
+
+function statusOf({ resource, hint, range, done, windows }: BackfillPlan): BackfillStatus {
+  const { cursorPath } = hint
+  return { resource: resource.name, cursorPath, from: range.start, to: range.end, done, missing: windows }
 }
 
 /**
@@ -87,6 +93,7 @@ export async function backfill(
   options: BackfillOptions,
 ): Promise<BackfillResult> {
   const plan = await planBackfill(setup, resource, options)
+  options.onPlan?.(statusOf(plan))
   const emit = options.onEvent ?? (() => {})
   const select = selected(setup.source, plan.resource, emit)
   const id = plan.backfill ?? nextLoadId(setup.clock.now(), undefined, setup.clock.random())

@@ -1,5 +1,4 @@
-import { stringifyJson } from '../../../json/write.js'
-import type { CursorRange, LoadedWindow } from '../../../model/cursorRange.js'
+import { type CursorRange, cursorText, type LoadedWindow } from '../../../model/cursorRange.js'
 import { DataError } from '../../../model/errors.js'
 import {
   BACKFILL_KEY,
@@ -41,7 +40,7 @@ export function refuseCapped(window: WindowToLoad, receipt: Receipt, unread: Rea
   if (unread.size === 0) return
   throw new DataError(
     'incomplete',
-    `${window.resource}: the window from ${shown(window.start)} to ${shown(window.end)} was not read to its end: ${receipt.reasons.join('; ')}. Nothing was committed. Make the step smaller, or take the limit out of the document.`,
+    `${window.resource}: the window from ${cursorText(window.start)} to ${cursorText(window.end)} was not read to its end: ${receipt.reasons.join('; ')}. Nothing was committed. Make the step smaller, or take the limit out of the document.`,
     { resource: window.resource, receipts: [receipt] },
   )
 }
@@ -68,9 +67,4 @@ export function committedWindow(window: WindowToLoad, receipt: Receipt, seen: Cu
       return withStateValue(moved, BACKFILL_KEY, backfill, { source, resource })
     },
   }
-}
-
-/** A value of a cursor for messages, without quotes. */
-function shown(value: CursorRange['start']): string {
-  return typeof value === 'string' ? value : stringifyJson(value)
 }
