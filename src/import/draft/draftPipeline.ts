@@ -21,7 +21,6 @@ import { askPage, type DraftAnswer, type DraftContext, type DraftList } from './
 import type { FirstPage } from './candidates.js'
 import type { DraftFindings } from './draftText.js'
 import { type DraftAuth, secretField, variable } from './draftYaml.js'
-import { findPaging } from './findPaging.js'
 import { candidateCursors, candidateKeys } from './guesses.js'
 
 export interface DraftOptions {
@@ -100,6 +99,7 @@ export async function draftPipeline(options: DraftOptions): Promise<PipelineDraf
   if (answer.records.length === 0) {
     throw new DataError('selector', 'The answer has no objects in a list: give the address of a list that has some')
   }
+  const { findPaging } = await import('./findPaging.js')
   const paging = await findPaging(first, question => askPage(list, question, context), context.signal)
   const records = [...answer.records, ...paging.more]
   const destination = options.destination ?? `duckdb:${name}.duckdb`
