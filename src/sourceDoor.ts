@@ -17,6 +17,7 @@ export type {
   ListEnd,
   Page,
   PageMemory,
+  ParentChangedHint,
   ProcessingStep,
   Resource,
   ResourceDescription,

@@ -185,13 +185,24 @@ export function withoutResource(state: PipelineState, source: string, resource: 
 /** The key in the state of a resource that names its backfill: which of the committed windows still count. */
 export const BACKFILL_KEY = 'sluice_backfill'
 
-/** The state without the cursors and the backfill of a resource. Its other values stay (refresh `drop_data`). */
+/** The key in the state of a resource for the cursors that its parents' records have, by cursor path and digest of the key. */
+export const PARENT_CURSORS_KEY = 'sluice_parent_cursors'
+
+/** The key in the state of a resource for the parents' records whose lists were read. */
+export const PARENTS_READ_KEY = 'sluice_parents_read'
+
+/** The key in the state of a resource that names, by resource above it, the lists of that one that it was read with. */
+export const READ_WITH_KEY = 'sluice_read_with'
+
+const POSITION_KEYS = ['incremental', BACKFILL_KEY, PARENT_CURSORS_KEY, PARENTS_READ_KEY, READ_WITH_KEY]
+
+/** The state without what a resource remembers of its reading: cursors, backfill, parents. Its other values stay (refresh `drop_data`). */
 export function withoutCursors(state: PipelineState, source: string, resource: string): PipelineState {
   const stored = resourceObject(state, source, resource)
   if (stored === undefined) return state
-  if (![BACKFILL_KEY, 'incremental'].some(key => Object.hasOwn(stored, key))) return state
+  if (!POSITION_KEYS.some(key => Object.hasOwn(stored, key))) return state
   return withResource(state, source, resource, values =>
-    withoutMember(withoutMember(values, 'incremental'), BACKFILL_KEY),
+    POSITION_KEYS.reduce((rest, key) => withoutMember(rest, key), values),
   )
 }
 

@@ -55,6 +55,8 @@ export interface Resource<Name extends string = string, Table extends string = s
   readonly parent?: string | undefined
   /** The most parent records for one list. Absent: one. */
   readonly batchSize?: number | undefined
+  /** Its lists are read only where the parent's record changed since they were read last. Absent: always. */
+  readonly parentChanged?: ParentChangedHint | undefined
   /** An unselected resource is read only for its selected children. */
   readonly selected: boolean
   readonly hints: TableHints<Table>
@@ -244,6 +246,12 @@ export interface DispositionHint {
   readonly skipUnchangedRows?: boolean | undefined
 }
 
+/** What tells that a parent's record changed. */
+export interface ParentChangedHint {
+  /** Fields, as names or JSONPaths. Absent: the whole record. */
+  readonly by?: readonly string[] | undefined
+}
+
 /** Incremental loading as declared. Values are not yet resolved against the state. */
 export interface IncrementalHint {
   /** JSONPath on the record, or a plain key. */
@@ -264,6 +272,8 @@ export interface IncrementalHint {
    * and a list of that one name have different hashes.
    */
   readonly primaryKey?: string | readonly string[] | undefined
+  /** Each record of the parent has a cursor of its own. */
+  readonly isPerParent?: true | undefined
   /** How a backfill cuts the range of the cursor. */
   readonly window?: WindowHint | undefined
   /** The run loads one window of a backfill. The cursor is followed, although the window has an end. */
@@ -312,6 +322,8 @@ export interface ResourceDescription {
   readonly maxMs?: number | undefined
   /** Most records of the parent in one request; undefined: one. */
   readonly batchSize?: number | undefined
+  /** What of the parent's record must have changed for its list to be read; undefined: nothing. */
+  readonly parentChanged?: string | undefined
   /** Fewest records of a page, where pages that are too large are halved. Undefined: pages keep their size. */
   readonly smallestPage?: number | undefined
   /** Requests in flight. Undefined: the number adapts. */

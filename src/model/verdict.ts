@@ -145,6 +145,11 @@ export function judgeExpected(own: Judgement, broken: readonly string[]): Judgem
   return broken.length === 0 ? own : graver(own, { verdict: 'incomplete', reasons: broken })
 }
 
+/** Lists that were left out were not read, whatever those that were read say. */
+export function judgeLeftOut(read: Judgement, leftOut: Judgement | undefined): Judgement {
+  return leftOut === undefined ? read : graver(read, leftOut)
+}
+
 /** The verdict on the parent of a resource, and how the parent was read. */
 export interface JudgedParent extends Judgement {
   readonly name: string

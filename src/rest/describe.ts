@@ -42,6 +42,7 @@ export function describeEndpoint(
     maxRecords: endpoint.maxRecords,
     maxMs: endpoint.maxMs,
     batchSize: endpoint.batch?.size,
+    parentChanged: endpoint.parentChanged && (endpoint.parentChanged.by?.join(', ') ?? 'anything'),
     smallestPage: endpoint.adapt?.min,
     concurrency: client.concurrency ?? client.rateLimit?.maxConcurrency,
     rateLimit: client.rateLimit,

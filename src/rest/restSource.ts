@@ -194,6 +194,7 @@ function endpointResource(
     parent: resource.parent,
     sendsWindowEnd: resource.sendsWindowEnd,
     batchSize: endpoint.batch?.size,
+    parentChanged: endpoint.parentChanged,
     describe: window => describeEndpoint(reader, model, window),
     pages(context) {
       const concurrency = limit === undefined ? context.concurrency : Math.min(context.concurrency, limit)

@@ -72,7 +72,7 @@ function facts(list: PlannedList, probed: CheckedResource | undefined): [name: s
       : [
           [
             'parent',
-            `${request?.batchSize === undefined ? 'one list for each record' : `one list for up to ${request.batchSize} records`} of ${parent}`,
+            `${request?.batchSize === undefined ? 'one list for each record' : `one list for up to ${request.batchSize} records`} of ${parent}${changeText(request)}`,
           ] as [string, string],
         ]),
     ...(cursor === undefined ? [] : [['cursor', cursorText(cursor)] as [string, string]]),
@@ -81,6 +81,11 @@ function facts(list: PlannedList, probed: CheckedResource | undefined): [name: s
     ...(request === undefined ? [] : limitFacts(request)),
     ...(probed === undefined ? [] : probeFacts(probed)),
   ]
+}
+
+function changeText(request: ResourceDescription | undefined): string {
+  if (request?.parentChanged === undefined) return ''
+  return `, where ${request.parentChanged} of it changed since its list was read`
 }
 
 function requestFacts({ request, selector, format, job, paginator, auth }: ResourceDescription): [string, string][] {
@@ -112,7 +117,8 @@ function decisionText({ value, because, path }: Decision): string {
   }
 }
 
-function cursorText({ cursorPath, startValue, endValue, because }: PlannedCursor): string {
+function cursorText({ cursorPath, startValue, endValue, because, parents }: PlannedCursor): string {
+  if (parents !== undefined) return `${cursorPath}, one for each record of the parent: ${parents} in the state`
   const end = endValue === undefined || endValue === null ? '' : ` up to ${stringifyJson(endValue)}`
   if (because === 'nothing') return `${cursorPath}, from the beginning${end}`
   const origin = because === 'state' ? 'the state' : 'initial_value'

@@ -3,7 +3,7 @@ import type { Committed } from '../../model/destination.js'
 import type { Expectations } from '../../model/expectations.js'
 import { cursorState, newState } from '../../model/pipelineState.js'
 import type { DispositionHint, ResourceDescription } from '../../model/source.js'
-import { freezeWindows } from '../run/incremental/incremental.js'
+import { freezeWindows } from '../run/incremental/frozenWindows.js'
 import { flattenPlan, planResources } from '../run/planResources.js'
 import type { PipelineSetup } from '../setup.js'
 import { isThere } from './dataset.js'
@@ -52,6 +52,8 @@ export interface PlannedCursor {
   readonly startValue: JsonValue | undefined
   readonly endValue: JsonValue | undefined
   readonly because: 'state' | 'initial_value' | 'nothing'
+  /** Number of the parent's records that have a cursor of their own. Absent: one cursor for all. */
+  readonly parents?: number | undefined
 }
 
 /**
@@ -89,6 +91,7 @@ export async function describePipeline(setup: PipelineSetup, options: PlanOption
                   : frozen.window.startValue === undefined || frozen.window.startValue === null
                     ? 'nothing'
                     : 'initial_value',
+              ...(frozen.byParent === undefined ? {} : { parents: Object.keys(frozen.byParent).length }),
             },
       expect: resource.expect,
       request: resource.describe?.(frozen?.window),

@@ -7,6 +7,8 @@ import type { ResponseJournal } from '../../model/responses.js'
 import type { Clock, ExtractContext, ListEnd, Page, Resource, ResourceNotes } from '../../model/source.js'
 import type { ExpectationCheck } from './expectationCheck.js'
 import type { CursorTracker } from './incremental/incremental.js'
+import type { ParentChanges } from './incremental/parentChanges.js'
+import { ParentCursorTracker } from './incremental/parentCursors.js'
 import type { ListMeter, Meter } from './meter.js'
 import { createRunMemory, createSlots, type ListMemory, type RunMemory, type Slots } from './runMemory.js'
 import { located, runSteps } from './steps.js'
@@ -16,6 +18,8 @@ export interface ResourceRun {
   readonly resource: Resource
   readonly children: readonly ResourceRun[]
   readonly cursor?: CursorTracker | undefined
+  /** Decides which records of the parent have their lists read. Absent: all. */
+  readonly changes?: ParentChanges | undefined
   readonly meter: Meter
   readonly expectations?: ExpectationCheck | undefined
   readonly notes: ResourceNotes
@@ -53,7 +57,7 @@ export async function extract(roots: readonly ResourceRun[], options: ExtractOpt
     fail: error => failing.abort(error),
   }
   try {
-    await slots.run(roots, root => readList(root, ROOT, reading))
+    await slots.run(roots, async root => void (await readList(root, ROOT, reading)))
   } catch (error) {
     // Errors of the aborted requests are not the cause. The signal keeps the first reason.
     throw failing.signal.aborted ? failing.signal.reason : error
@@ -82,8 +86,11 @@ type Asker = Pick<ExtractContext, 'parent' | 'parents'>
 
 const ROOT: Asker = {}
 
-async function readList(run: ResourceRun, asker: Asker, options: Reading): Promise<void> {
-  const { resource, meter, cursor } = run
+/** Returns whether every record of the list, and of the lists below it, was read. */
+async function readList(run: ResourceRun, asker: Asker, options: Reading): Promise<boolean> {
+  const { resource, meter } = run
+  const list = listOf(run, asker)
+  const { cursor } = list
   if (!options.started.has(resource.name)) {
     options.started.add(resource.name)
     options.emit({
@@ -94,22 +101,23 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
   }
   const account = meter.list()
   const memory = options.memory.list(run.notes)
-  const pages = resource.pages(contextOf(run, asker, options))
+  const pages = resource.pages(contextOf(list, asker, options))
   const offspring = new Offspring(run, options)
   let ended = false
+  let isWhole = false
   try {
     for (;;) {
       options.signal.throwIfAborted()
       const step: IteratorResult<Page, ListEnd> = await pages.next()
       if (step.done) {
-        account.end(step.value)
+        isWhole = account.end(step.value)
         cursor?.ended?.(step.value)
         ended = true
         break
       }
-      const beyond = await readPage(run, step.value, account, asker, offspring, memory)
+      const beyond = await readPage(list, step.value, account, offspring, memory)
       if (beyond) {
-        account.end({
+        isWhole = account.end({
           end: 'proven',
           reason: `stopped at the first record outside the window of ${cursor?.window.cursorPath}`,
         })
@@ -119,6 +127,9 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
     }
     await offspring.readRest()
     tellEnd(resource, asker, options)
+    isWhole &&= offspring.isWhole
+    list.close(isWhole)
+    return isWhole
   } catch (error) {
     options.fail(error)
     throw error
@@ -127,6 +138,27 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
     await pages.return({ end: 'limited', reason: 'stopped' })
     memory.end()
   }
+}
+
+interface ListRun extends ResourceRun {
+  /** Whether the list, and with it all of its cursor, is read in the order of the document. */
+  readonly ordered: boolean
+  /** Takes note of the end of the list, and of those below it. */
+  readonly close: (isWhole: boolean) => void
+}
+
+/** The resource with the cursor of one of its lists. */
+function listOf(run: ResourceRun, asker: Asker): ListRun {
+  const { cursor, changes } = run
+  const { parent } = asker
+  const parents = asker.parents ?? (parent === undefined ? [] : [parent])
+  if (!(cursor instanceof ParentCursorTracker) || parent === undefined)
+    return { ...run, ordered: asker === ROOT, close: isWhole => isWhole && changes?.wasRead(parents) }
+  const close = (isWhole: boolean): void => {
+    if (isWhole) changes?.wasRead(parents)
+    else cursor.wasCut(parent)
+  }
+  return { ...run, cursor: cursor.of(parent), ordered: true, close }
 }
 
 function tellEnd({ name }: Resource, asker: Asker, { parents, emit }: Reading): void {
@@ -156,25 +188,24 @@ function contextOf(run: ResourceRun, asker: Asker, options: Reading): ExtractCon
 
 /** Returns whether to stop reading the list. */
 async function readPage(
-  run: ResourceRun,
+  run: ListRun,
   page: Page,
   account: ListMeter,
-  asker: Asker,
   offspring: Offspring,
   memory: ListMemory,
 ): Promise<boolean> {
   memory.page(page.bytes * (run.children.length === 0 ? 1 : PARENT_COST))
-  const { records, beyond } = await writePage(run, page, account, asker).catch((error: unknown) => {
+  const { records, beyond } = await writePage(run, page, account).catch((error: unknown) => {
     throw located(error, run.resource, page)
   })
   await offspring.read(records, page)
   return beyond
 }
 
-async function writePage(run: ResourceRun, page: Page, account: ListMeter, asker: Asker) {
-  const { resource, meter, cursor } = run
+async function writePage(run: ListRun, page: Page, account: ListMeter) {
+  const { resource, meter, cursor, ordered } = run
   const stepped = runSteps(resource, resource.steps, page.records)
-  const filtered = cursor?.filter(stepped.records, { ordered: asker === ROOT })
+  const filtered = cursor?.filter(stepped.records, { ordered })
   const records = filtered?.records ?? stepped.records
   meter.filtered(stepped.dropped + (filtered?.dropped ?? 0))
   account.page(page, page.count)
@@ -190,6 +221,8 @@ class Offspring {
   readonly #run: ResourceRun
   readonly #options: Reading
   readonly #waiting = new Map<ResourceRun, JsonObject[]>()
+  /** Whether every record of the lists was read. */
+  isWhole = true
 
   constructor(run: ResourceRun, options: Reading) {
     this.#run = run
@@ -201,8 +234,11 @@ class Offspring {
     const { children } = this.#run
     if (children.length === 0) return
     const parents = this.#parents(records, page)
-    for (const { resource } of children) this.#know(resource.name, parents.length)
-    for (const child of children) await this.#readLists(child, this.#askers(child, parents))
+    const wanted = children.map(
+      child => [child, parents.filter(parent => child.changes?.wants(parent) ?? true)] as const,
+    )
+    for (const [{ resource }, askers] of wanted) this.#know(resource.name, askers.length)
+    for (const [child, askers] of wanted) await this.#readLists(child, this.#askers(child, askers))
   }
 
   #know(child: string, records: number): void {
@@ -240,7 +276,9 @@ class Offspring {
   }
 
   #readLists(child: ResourceRun, askers: readonly Asker[]): Promise<void> {
-    return this.#options.slots.run(askers, asker => readList(child, asker, this.#options))
+    return this.#options.slots.run(askers, async asker => {
+      if (!(await readList(child, asker, this.#options))) this.isWhole = false
+    })
   }
 }
 

@@ -3,12 +3,26 @@ import type { CommitPlan, Connection, Load } from '../../model/destination.js'
 import { DataError, shortened } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import type { PipelineState } from '../../model/pipelineState.js'
-import { bumpState, cursorState, withCursorState } from '../../model/pipelineState.js'
+import { bumpState, type CursorState, cursorState, withCursorState } from '../../model/pipelineState.js'
 import type { Receipt } from '../../model/receipt.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
 import { scrubbed } from '../../model/secrets/scrubber.js'
-import { type IncrementalHint, type Resource, ResourceNotes } from '../../model/source.js'
-import { count, isOfTrial, type JudgedParent, type Judgement, judgeChild, judgeExpected } from '../../model/verdict.js'
+import {
+  type IncrementalHint,
+  type IncrementalWindow,
+  type Resource,
+  ResourceNotes,
+  type Source,
+} from '../../model/source.js'
+import {
+  count,
+  isOfTrial,
+  type JudgedParent,
+  type Judgement,
+  judgeChild,
+  judgeExpected,
+  judgeLeftOut,
+} from '../../model/verdict.js'
 import { createNormalizer } from '../../normalize/normalizer.js'
 import { resolveContract } from '../../schema/contracts.js'
 import type { Naming } from '../../schema/naming.js'
@@ -19,12 +33,15 @@ import { historyOf } from '../look/pastLoads.js'
 import type { PipelineSetup, RunOptions } from '../setup.js'
 import { ExpectationCheck } from './expectationCheck.js'
 import type { ResourceRun } from './extract.js'
+import type { FrozenWindows } from './incremental/frozenWindows.js'
 import { type Holding, heldCursors, type ReadResource, trackToken } from './incremental/heldCursors.js'
-import type { FrozenWindows } from './incremental/incremental.js'
+import type { CursorTracker } from './incremental/incremental.js'
 import { isBeyond, trackCursor } from './incremental/incremental.js'
+import { ParentChanges, withParentsRead } from './incremental/parentChanges.js'
+import { ParentCursorTracker, parentCursors, withParentCursors } from './incremental/parentCursors.js'
 import { committedWindow, refuseCapped, type WindowToLoad } from './incremental/windowToLoad.js'
 import { meter } from './meter.js'
-import { flattenPlan, type PlannedResource, resourcesByTable } from './planResources.js'
+import { flattenPlan, type PlannedResource, parentOf, resourcesByTable } from './planResources.js'
 import { type Prepared, rootResource } from './prepare.js'
 import {
   DEFAULT_MAX_DELETE_SHARE,
@@ -95,31 +112,48 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
   for (const planned of flattenPlan(input.roots)) {
     const { incremental, name, hints } = planned.resource
     const frozen = input.windows.byResource.get(name)
+    const parent = parentOf(setup.source, planned.resource)
+    let isTold = false
+    const track = (hint: IncrementalHint, window: IncrementalWindow, stored: CursorState | undefined): CursorTracker =>
+      hint.isToken === true
+        ? trackToken(window, stored)
+        : trackCursor(hint, window, stored, hints.primaryKey, (value, other) => {
+            if (isTold) return
+            isTold = true
+            const message = doubtMessage(hint, name, value, other)
+            emit({ type: 'warning', code: 'cursor_order', resource: name, namesResource: true, message })
+          })
     const cursor =
       incremental === undefined || frozen === undefined
         ? undefined
-        : incremental.isToken === true
-          ? trackToken(frozen.window, frozen.stored)
-          : trackCursor(incremental, frozen.window, frozen.stored, hints.primaryKey, (value, other) =>
-              emit({
-                type: 'warning',
-                code: 'cursor_order',
-                resource: name,
-                namesResource: true,
-                message: doubtMessage(incremental, name, value, other),
-              }),
+        : frozen.byParent !== undefined && parent !== undefined
+          ? new ParentCursorTracker(incremental, parent, frozen.byParent, (window, stored) =>
+              track(incremental, window, stored),
             )
+          : track(incremental, frozen.window, frozen.stored)
+    const { parentChanged } = planned.resource
+    const changes =
+      parentChanged === undefined || parent === undefined
+        ? undefined
+        : new ParentChanges(parentChanged, parent, input.windows.parentsRead.get(name))
     const { expect } = planned.resource
     const expectations = expect === undefined ? undefined : new ExpectationCheck(expect)
-    opened.set(name, { planned, meter: meter(name, mergesTwice(planned, schema, naming)), cursor, expectations })
+    opened.set(name, {
+      planned,
+      meter: meter(name, mergesTwice(planned, schema, naming)),
+      cursor,
+      expectations,
+      changes,
+    })
   }
   const byTable = resourcesByTable(input.roots, naming)
   const fates = new Map<string, TableFate>()
   const toRun = ({ resource, loaded, children }: PlannedResource): ResourceRun => {
-    const { meter: resourceMeter, cursor, planned, expectations } = opened.get(resource.name) as OpenResource
+    const { meter: resourceMeter, cursor, planned, expectations, changes } = opened.get(resource.name) as OpenResource
     return {
       resource,
       cursor,
+      changes,
       meter: resourceMeter,
       expectations,
       notes: new ResourceNotes(),
@@ -249,7 +283,8 @@ function conclude(
     resources.map(one => readResource(one, judgements, options)),
     setup.source.resources,
   )
-  const moved = moveCursors(prepared.state, resources, { ...input, holdings })
+  const cursors = moveCursors(prepared.state, resources, { ...input, holdings })
+  const moved = input.isReplay === true ? cursors : rememberParents(cursors, resources, judgements, input)
   const state = bumpState(window === undefined ? moved : window.stateAfter(moved, setup.source.name))
   const { refreshed } = prepared
   // As with dlt, dropping tables stores the state again.
@@ -312,13 +347,13 @@ async function brokenExpectations(
   const needsLast = checked.some(({ expectations }) => expectations?.needsLastLoad === true)
   const loads = needsLast ? await historyOf(connection, prepared.schema.name, {}) : []
   return new Map(
-    checked.map(({ planned: { resource }, expectations, meter: resourceMeter }) => {
+    checked.map(({ planned: { resource }, expectations, changes, meter: resourceMeter }) => {
       const last = lastWhole(loads.flatMap(({ receipts }) => receipts).filter(one => one.resource === resource.name))
       const broken = expectations?.broken({
         records: resourceMeter.records,
         before: last?.records,
         now: isReplay === true || isPart ? undefined : setup.clock.now(),
-        isTrial: options.maxPages !== undefined || isPart,
+        isTrial: options.maxPages !== undefined || isPart || changes?.isPart === true,
       })
       return [resource.name, broken ?? []]
     }),
@@ -337,9 +372,10 @@ function judgeTree(
   broken: ReadonlyMap<string, readonly string[]>,
 ): ReadonlyMap<string, Judgement> {
   const judged = new Map<string, JudgedParent>()
-  for (const { planned, meter: resourceMeter, cursor } of resources) {
+  for (const { planned, meter: resourceMeter, cursor, changes } of resources) {
     const { name, parent } = planned.resource
-    const own = judgeExpected(resourceMeter.judgement(), broken.get(name) ?? [])
+    const read = judgeLeftOut(resourceMeter.judgement(), changes?.judgement())
+    const own = judgeExpected(read, broken.get(name) ?? [])
     const judgement = judgeChild(own, parent === undefined ? undefined : judged.get(parent))
     judged.set(name, { ...judgement, name, isIncremental: cursor !== undefined })
   }
@@ -410,8 +446,16 @@ function moveCursors(
   }: Pick<OpenLoadInput, 'setup' | 'isReplay' | 'emit'> & { readonly holdings: ReadonlyMap<string, Holding> },
 ): PipelineState {
   return resources.reduce((current, { planned, cursor }) => {
-    const moved = cursor?.state()
     const { incremental, name } = planned.resource
+    if (incremental !== undefined && cursor instanceof ParentCursorTracker)
+      return movedByParent(current, planned.resource, cursor, {
+        source,
+        scrubber,
+        isReplay,
+        emit,
+        holding: holdings.get(name),
+      })
+    const moved = cursor?.state()
     if (moved === undefined || incremental === undefined) return current
     refuseSecretCursor(planned.resource, incremental, moved.last_value, scrubber)
     const there = cursorState(current, source.name, name, incremental.cursorPath)
@@ -425,6 +469,66 @@ function moveCursors(
     if (holding?.code === 'cursor_held') return current
     return withCursorState(current, source.name, name, incremental.cursorPath, moved)
   }, state)
+}
+
+/** The state with the cursors that records of the parent have, unless they must wait. */
+function movedByParent(
+  state: PipelineState,
+  resource: Resource,
+  cursor: ParentCursorTracker,
+  {
+    source,
+    scrubber,
+    isReplay,
+    emit,
+    holding,
+  }: {
+    readonly source: { readonly name: string }
+    readonly scrubber: Scrubber
+    readonly isReplay: boolean | undefined
+    readonly emit: (event: RunEvent) => void
+    readonly holding: Holding | undefined
+  },
+): PipelineState {
+  const moved = cursor.moved(parentCursors(state, source.name, resource), isReplay === true)
+  const { incremental, name } = resource
+  if (incremental === undefined || moved.size === 0) return state
+  for (const { last_value: value } of moved.values()) refuseSecretCursor(resource, incremental, value, scrubber)
+  if (holding !== undefined)
+    emit({ type: 'warning', code: holding.code, resource: name, namesResource: true, message: holding.message })
+  return holding?.code === 'cursor_held' ? state : withParentCursors(state, source.name, resource, moved)
+}
+
+/**
+ * The state with what was read of lists that go by changes of the parent. It stays as it was where something that
+ * belongs to these lists takes no part in the run, or has rows that were discarded: the next run reads them again.
+ */
+function rememberParents(
+  state: PipelineState,
+  resources: readonly OpenResource[],
+  judgements: ReadonlyMap<string, Judgement>,
+  { setup: { source }, loadId }: Pick<OpenLoadInput, 'setup' | 'loadId'>,
+): PipelineState {
+  const opened = new Map(resources.map(one => [one.planned.resource.name, one]))
+  return resources.reduce((current, { planned, changes }) => {
+    if (changes === undefined) return current
+    const { resource } = planned
+    const group = source.resources.filter(other => other === resource || isUnder(source, other, resource))
+    const isPart = group.some(({ name, selected }) => {
+      const one = opened.get(name)
+      return (selected && one?.planned.loaded !== true) || (one?.meter.discardedRows ?? 0) > 0
+    })
+    if (isPart) return current
+    const parent = parentOf(source, resource)
+    const isWhole =
+      parent !== undefined && parent.incremental === undefined && judgements.get(parent.name)?.verdict === 'complete'
+    return withParentsRead(current, source.name, planned, changes.remembered(loadId, isWhole))
+  }, state)
+}
+
+function isUnder(source: Source, resource: Resource, above: Resource): boolean {
+  const parent = parentOf(source, resource)
+  return parent !== undefined && (parent === above || isUnder(source, parent, above))
 }
 
 /** Shorter secrets occur in values by chance, as a year does in a date. */

@@ -28,8 +28,11 @@ export interface Meter {
 
 export interface ListMeter {
   page(page: Page, records: number): void
-  /** `undefined`: the run stopped reading before the list ended. */
-  end(end: ListEnd | undefined): void
+  /**
+   * `undefined`: the run stopped reading before the list ended. Returns whether every record of the list that anything
+   * tells of was read.
+   */
+  end(end: ListEnd | undefined): boolean
 }
 
 /** `areMerged`: records of the resource that arrive twice become one row. */
@@ -87,6 +90,8 @@ export function meter(resource: string, areMerged: boolean): Meter {
         end(end) {
           if (total !== undefined) announced = (announced ?? 0) + total
           judge.list(end, records, total)
+          if (end === undefined || end.end === 'suspect' || end.unread !== undefined) return false
+          return total === undefined || (end.distinct ?? records) >= total
         },
       }
     },

@@ -38,7 +38,11 @@ export function planResources(
       refuseDeletes(source, destination, resource, disposition, options.disposition !== undefined)
       checkCapabilities(destination, resource, disposition)
       refuseMergeOptions(resource, disposition)
+      if (options.disposition === undefined) refuseUnreadLists(source, resource, disposition)
     }
+    if (resource.parentChanged !== undefined) refuseWithoutIdentity(source, resource, 'endpoint.read_when')
+    if (resource.incremental?.isPerParent === true)
+      refuseWithoutIdentity(source, resource, 'endpoint.incremental.per_parent')
     return { resource, loaded: loaded && disposition.disposition !== 'skip', disposition, children }
   }
   return source.resources.filter(resource => resource.parent === undefined).flatMap(resource => plan(resource) ?? [])
@@ -116,6 +120,41 @@ function refuseMergeOptions(resource: Resource, { disposition, strategy, ...give
     const problem = typeof value === 'string' ? conditionProblem(value, placeholders) : undefined
     if (problem !== undefined) throw refused(resource, key, problem)
   }
+}
+
+/** Fails if a resource needs to know its parent's records again, and they have no key. */
+function refuseWithoutIdentity(source: Source, resource: Resource, key: string): void {
+  const parent = parentOf(source, resource)
+  if (parent === undefined || (parent.hints.primaryKey ?? []).length > 0) return
+  throw refused(
+    resource,
+    key,
+    `needs to know the records of ${parent.name} again; give ${parent.name} a \`primary_key\``,
+  )
+}
+
+/** Fails if the disposition would take rows away whose lists are not read. */
+function refuseUnreadLists(
+  source: Source,
+  resource: Resource,
+  { disposition, strategy, destinationScope }: DispositionHint,
+): void {
+  let gate: Resource | undefined = resource
+  while (gate !== undefined && gate.parentChanged === undefined) gate = parentOf(source, gate)
+  if (gate === undefined || disposition === 'append' || disposition === 'skip') return
+  const isRetired = strategy === 'scd2' && (resource.hints.mergeKey ?? []).length === 0
+  const problem =
+    disposition === 'replace'
+      ? 'cannot be `replace`'
+      : isRetired
+        ? 'cannot be scd2 without a `merge_key` that names the parent'
+        : destinationScope != null
+          ? 'cannot have a `destination_scope`'
+          : undefined
+  if (problem === undefined) return
+  const whose = gate === resource ? 'its lists are' : `the lists of ${gate.name} above it are`
+  const why = `${whose} read only where the parent changed (\`read_when\`), and rows of the others would go; use \`merge\`, or leave \`read_when\` out`
+  throw refused(resource, 'write_disposition', `${problem}: ${why}`)
 }
 
 /** Fails if `deletes` cannot work. `isForRun`: a run that chooses to replace all rows leaves none to delete. */

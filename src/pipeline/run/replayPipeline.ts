@@ -5,7 +5,8 @@ import { DataError } from '../../model/errors.js'
 import { nextLoadId } from '../../model/loadId.js'
 import { dispositionOf, type LoadResult, type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
 import { closingConnection, closingSource, underLock } from './closing.js'
-import { type FrozenWindows, freezeWindows } from './incremental/incremental.js'
+import { type FrozenWindows, freezeWindows } from './incremental/frozenWindows.js'
+import type { ParentsRead } from './incremental/parentChanges.js'
 import { planResources } from './planResources.js'
 import { prepareSchema } from './prepare.js'
 import { type Running, readAndCommit } from './runPipeline.js'
@@ -52,7 +53,7 @@ async function replayConnected(
   try {
     const committed = await connection.committed(setup.name, setup.source.name)
     const prepared = await prepareSchema(setup, connection, committed, roots, options)
-    const windows = windowsOf(recorded.meta.windows, freezeWindows(roots, prepared.state, setup.source.name))
+    const windows = windowsOf(recorded.meta, freezeWindows(roots, prepared.state, setup.source.name))
     const newest = [committed?.loadId ?? '0', recorded.loadId].sort((a, b) => Number(a) - Number(b)).at(-1)
     const journal = {
       lookup: recorded.lookup,
@@ -87,12 +88,15 @@ async function recordedLoad({ files }: PipelineSetup, folder: string, wanted: st
 }
 
 /** The windows of the recorded requests. The cursors may have moved since. */
-function windowsOf(recorded: unknown, now: FrozenWindows): FrozenWindows {
+function windowsOf(meta: Readonly<Record<string, unknown>>, now: FrozenWindows): FrozenWindows {
+  const recorded = meta.windows
   if (!isJsonObject(recorded)) return now
+  const read = isJsonObject(meta.parents_read) ? Object.entries(meta.parents_read) : []
   const byResource = new Map(now.byResource)
   for (const name of byResource.keys()) {
     const frozen = recorded[name]
     if (isJsonObject(frozen)) byResource.set(name, frozen as unknown as NonNullable<ReturnType<typeof byResource.get>>)
   }
-  return { byResource, fingerprint: now.fingerprint }
+  const parentsRead = new Map(read as unknown as [string, ParentsRead][])
+  return { byResource, parentsRead, fingerprint: now.fingerprint }
 }

@@ -17,7 +17,7 @@ import type { RunEvent } from '../../model/events.js'
 import { nextLoadId } from '../../model/loadId.js'
 import type { LoadResult, PipelineSetup, RunOptions } from '../setup.js'
 import { storedReceipts } from '../storedReceipts.js'
-import { type FrozenWindows, windowsDocument } from './incremental/incremental.js'
+import { type FrozenWindows, parentsDocument, windowsDocument } from './incremental/frozenWindows.js'
 import type { WindowToLoad } from './incremental/windowToLoad.js'
 import { flattenPlan, type PlannedResource } from './planResources.js'
 
@@ -115,6 +115,7 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
       source: setup.source.name,
       plan: planDigest(now),
       windows: windowsDocument(windows),
+      ...parentsDocument(windows),
     },
     scrubber: setup.scrubber,
     now: setup.clock.now,

@@ -12,6 +12,7 @@ import type { MergeStrategy, ReadonlySchema, ReadonlyTable, Schema } from '../..
 import { columnName } from '../../schema/tableHints.js'
 import type { ExpectationCheck } from './expectationCheck.js'
 import type { CursorTracker } from './incremental/incremental.js'
+import type { ParentChanges } from './incremental/parentChanges.js'
 import type { Meter } from './meter.js'
 import { deletionOf, type PlannedResource, parentOf } from './planResources.js'
 
@@ -20,6 +21,7 @@ export interface OpenResource {
   readonly meter: Meter
   readonly cursor: CursorTracker | undefined
   readonly expectations: ExpectationCheck | undefined
+  readonly changes: ParentChanges | undefined
 }
 
 /** Time when a complete listing no longer had the row. Null while the row is there. */

@@ -1,7 +1,13 @@
 import type { JsonObject, JsonValue } from '../../json/value.js'
 import type { Expectations } from '../../model/expectations.js'
 import type { Secret } from '../../model/secrets/secret.js'
-import type { IncrementalHint, IncrementalWindow, ProcessingStep, TableHints } from '../../model/source.js'
+import type {
+  IncrementalHint,
+  IncrementalWindow,
+  ParentChangedHint,
+  ProcessingStep,
+  TableHints,
+} from '../../model/source.js'
 import type { MadeRecord } from '../../model/userFunction.js'
 import type { ContractMode, SchemaContract } from '../../schema/schemaTypes.js'
 import type { AnswerCondition, Authenticator, Method, Paginator, RetryPolicy, Transport, WaitFrom } from '../api.js'
@@ -193,6 +199,8 @@ export interface EndpointModel {
   readonly maxMs?: number | undefined
   /** One request for several parent records. Undefined: one request for each. */
   readonly batch?: BatchModel | undefined
+  /** Lists are read only where the parent's record changed. */
+  readonly parentChanged?: ParentChangedHint | undefined
   /** What happens where a placeholder finds no value in the parent's record. */
   readonly onNull: 'fail' | 'skip' | 'omit'
   /** Pages requested early. 0 is strictly serial. */

@@ -161,13 +161,22 @@ function draft(
   }
   const endpoint = endpointOf(merged, reader, context)
   checkMaskedEndpoint(common.mask, endpoint, merged, problems)
-  if (incremental?.token !== undefined && reader.mentions.length > 0) {
-    const problem = 'a sync token needs one list: a resource with a parent has a list for each of its records'
+  const isPerParent = incremental?.hint.isPerParent === true
+  if (incremental?.token !== undefined && reader.mentions.length > 0 && !isPerParent) {
+    const problem =
+      'a sync token belongs to one list, and a resource with a parent has one for each of its records; add `per_parent: true`'
     problems.add(merged.where('endpoint', 'incremental'), problem)
   }
   const included = keys.include_from_parent ?? []
   const parentKeys = included.length === 0 ? [] : [merged.where('include_from_parent')]
   if (keys.deletes === 'with_parent') parentKeys.push(merged.where('deletes'))
+  if (endpoint.parentChanged !== undefined) parentKeys.push(merged.where('endpoint', 'read_when'))
+  if (isPerParent) parentKeys.push(merged.where('endpoint', 'incremental', 'per_parent'))
+  if (isPerParent && endpoint.batch !== undefined)
+    problems.add(
+      merged.where('endpoint', 'incremental', 'per_parent'),
+      'cannot be combined with `batch_size`: one request for several records has one cursor',
+    )
   if (endpoint.batch !== undefined) {
     parentKeys.push(merged.where('endpoint', 'batch_size'))
     if (included.length > 0) {

@@ -1596,6 +1596,12 @@ export interface IncrementalConfig {
   start_param?: string | null | undefined
   /** Query parameter for `end_value`. */
   end_param?: string | null | undefined
+  /**
+   * Whether each record of the parent has a cursor of its own, so that a new one is read from the beginning. The parent needs a `primary_key`.
+   *
+   * Default: `false`.
+   */
+  per_parent?: boolean | null | undefined
   /** How `sluice backfill` cuts the range of the cursor. Each window is a load of its own. */
   window?: WindowConfig | null | undefined
 }
@@ -1762,6 +1768,22 @@ export interface EndpointConfig {
    * Default: `,`.
    */
   batch_separator?: string | null | undefined
+  /**
+   * For which records of the parent the list is read. `parent_changed`: only for those that are new, or not as they were when their list was last read and committed. The parent needs a `primary_key`. What was not read stays as it is, and the receipt says `unproven`.
+   *
+   * Allowed: `always`, `parent_changed`.
+   *
+   * Default: `always`.
+   */
+  read_when?: 'always' | 'parent_changed' | null | undefined
+  /**
+   * Fields of the parent’s record that tell a change. Without it, any change of the record counts.
+   *
+   * Example: `updated_at`.
+   *
+   * Example: `["version","comments_count"]`.
+   */
+  changed_by?: string | readonly string[] | null | undefined
   /**
    * What to do where a placeholder `{resources.parent.field}` finds null. `fail`: the run fails · `skip`: that record of the parent has no list, also if it has no such field · `omit`: leave out the parameter, header or member of the body.
    *

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { bodyKeys } from './formatKeys.js'
 import { incremental, incrementalParam } from './incrementalKeys.js'
-import { count, jsonObject, jsonValue, key, name, required, scalar, seconds, secretValue } from './pieces.js'
+import { count, jsonObject, jsonValue, key, name, names, required, scalar, seconds, secretValue } from './pieces.js'
 import { adaptPageSize, responseAction, retry } from './responseKeys.js'
 import { auth, paginator } from './variants.js'
 
@@ -154,6 +154,16 @@ export const endpointKeys = {
     examples: [50],
   }),
   batch_separator: key(name, { description: 'Text between the values of a batch.', default: ',' }),
+  read_when: key(z.enum(['always', 'parent_changed']), {
+    description:
+      'For which records of the parent the list is read. `parent_changed`: only for those that are new, or not as they were when their list was last read and committed. ' +
+      'The parent needs a `primary_key`. What was not read stays as it is, and the receipt says `unproven`.',
+    default: 'always',
+  }),
+  changed_by: key(names, {
+    description: 'Fields of the parent’s record that tell a change. Without it, any change of the record counts.',
+    examples: ['updated_at', ['version', 'comments_count']],
+  }),
   on_null: key(z.enum(onNull), {
     description:
       'What to do where a placeholder `{resources.parent.field}` finds null. `fail`: the run fails · `skip`: that record of the parent has no list, ' +

@@ -103,6 +103,11 @@ export const incremental = z
     end_value: key(scalar, 'End of a backfill. The run then neither reads nor writes state. Needs `initial_value`.'),
     start_param: key(name, 'Query parameter for the value to start from.'),
     end_param: key(name, 'Query parameter for `end_value`.'),
+    per_parent: key(z.boolean(), {
+      description:
+        'Whether each record of the parent has a cursor of its own, so that a new one is read from the beginning. The parent needs a `primary_key`.',
+      default: false,
+    }),
     window: key(windows, 'How `sluice backfill` cuts the range of the cursor. Each window is a load of its own.'),
   })
   .superRefine(checkKind)
@@ -122,7 +127,7 @@ function checkKind(config: Readonly<Record<string, unknown>>, context: z.Refinem
     if (kind !== undefined && config[name] != null && !isMet) add(name, `needs \`${needed}\``)
   }
   if (kind === undefined || kind === 'cursor_path') return
-  const known = new Set([...kinds, ...Object.keys(token)])
+  const known = new Set([...kinds, ...Object.keys(token), 'per_parent'])
   const other = Object.keys(config).find(name => config[name] != null && !known.has(name))
   if (other !== undefined) add(other, `is of no use with \`${kind}\`: a token has no order and no window`)
 }

@@ -58,6 +58,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
     maxRecords: endpoint.max_records ?? undefined,
     maxMs: milliseconds(endpoint.max_seconds),
     batch: batchOf(merged, request.url, problems),
+    parentChanged: parentChangedOf(merged, problems),
     onNull: endpoint.on_null ?? 'fail',
     readAhead: endpoint.read_ahead ?? undefined,
     adapt: adaptOf(merged, paginator, problems),
@@ -109,6 +110,17 @@ function batchOf(merged: MergedResource, url: Template, problems: Problems): Bat
     )
   }
   return { size, separator: separator ?? ',' }
+}
+
+function parentChangedOf({ endpoint, where }: MergedResource, problems: Problems): EndpointModel['parentChanged'] {
+  const { read_when: when, changed_by: by } = endpoint
+  if (when !== 'parent_changed') {
+    if (by != null) problems.add(where('endpoint', 'changed_by'), 'needs `read_when: parent_changed`')
+    return undefined
+  }
+  const paths = by == null ? undefined : [by].flat()
+  for (const path of paths ?? []) checkPath(path, where('endpoint', 'changed_by'), problems)
+  return { by: paths }
 }
 
 function checkReachable(

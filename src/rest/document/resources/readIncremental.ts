@@ -143,6 +143,7 @@ export function incrementalOf(
   const token = tokenOf(config, at, problems)
   if (token !== undefined) return token
   checkEnd(config, at, problems)
+  if (config.per_parent === true) checkPerParent(config, at, problems)
   return {
     hint: scheduled(hintOf(config, merged, at, problems), config.allow_external_schedulers, scheduler, at, problems),
     startParam: config.start_param ?? undefined,
@@ -176,7 +177,13 @@ function conversion(
 
 /** A token of the answers. Its state is kept under the path, as that of a cursor. */
 function tokenOf(
-  { token_path: path, next_url_path: url, token_param: param, token_expired: expired }: IncrementalConfig,
+  {
+    token_path: path,
+    next_url_path: url,
+    token_param: param,
+    token_expired: expired,
+    per_parent: perParent,
+  }: IncrementalConfig,
   at: PropertyPath,
   problems: Problems,
 ): IncrementalModel | undefined {
@@ -192,6 +199,7 @@ function tokenOf(
     rangeStart: 'closed',
     rangeEnd: 'open',
     onCursorValueMissing: 'include',
+    isPerParent: perParent === true ? true : undefined,
     path: formatPath(at),
   }
   const answer = expired ?? { status: 410 }
@@ -221,6 +229,7 @@ function hintOf(
     onCursorValueMissing: config.on_cursor_value_missing ?? 'raise',
     lag: config.lag ?? undefined,
     primaryKey: dedupKey(config.primary_key ?? keys.primary_key ?? undefined),
+    isPerParent: config.per_parent === true ? true : undefined,
     window: windowOf(config.window, at, problems),
     path: formatPath(at),
   }
@@ -259,6 +268,17 @@ export function checkPath(text: string, at: PropertyPath, problems: Problems): v
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     problems.add(at, `is no JSONPath: ${error.message}`)
+  }
+}
+
+/** A cursor of each parent is kept in the state, which a window that somebody gives does not touch. */
+function checkPerParent(config: IncrementalConfig, at: PropertyPath, problems: Problems): void {
+  for (const other of ['end_value', 'window', 'allow_external_schedulers'] as const) {
+    if (config[other] != null && config[other] !== false)
+      problems.add(
+        [...at, 'per_parent'],
+        `cannot be combined with \`${other}\`, which is one range for all; leave one out`,
+      )
   }
 }
 

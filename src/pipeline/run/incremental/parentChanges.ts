@@ -1,0 +1,121 @@
+import { isJsonObject, type JsonObject } from '../../../json/value.js'
+import {
+  PARENTS_READ_KEY,
+  type PipelineState,
+  READ_WITH_KEY,
+  stateValue,
+  withStateValue,
+} from '../../../model/pipelineState.js'
+import type { ParentChangedHint, Resource } from '../../../model/source.js'
+import { count, type Judgement } from '../../../model/verdict.js'
+import { flattenPlan, type PlannedResource } from '../planResources.js'
+import { identityOf, versionOf } from './parentIdentity.js'
+
+/** The parents' records whose lists earlier runs have read, as the state has them. */
+export interface ParentsRead {
+  /** The load that began to remember them. Resources below that were not read with them since then have another. */
+  readonly since: string
+  /** By digest of the record's key: digest of what tells that it changed. */
+  readonly versions: Readonly<Record<string, string>>
+}
+
+/**
+ * What the state knows of the parents of a resource. Nothing, where its rows are replaced, or where a resource below it
+ * takes part that was not read with the same lists.
+ */
+export function parentsRead(planned: PlannedResource, state: PipelineState, source: string): ParentsRead | undefined {
+  const { resource, children } = planned
+  const stored = stateValue(state, PARENTS_READ_KEY, { source, resource: resource.name })
+  if (!isJsonObject(stored) || typeof stored.since !== 'string' || !isJsonObject(stored.versions)) return undefined
+  const below = flattenPlan(children).filter(({ loaded }) => loaded)
+  const isAnew = [planned, ...below].some(({ loaded, disposition }) => loaded && disposition.disposition === 'replace')
+  const together = below.every(
+    ({ resource: { name } }) => readWith(state, source, name)[resource.name] === stored.since,
+  )
+  return isAnew || !together ? undefined : (stored as unknown as ParentsRead)
+}
+
+function readWith(state: PipelineState, source: string, resource: string): JsonObject {
+  const stored = stateValue(state, READ_WITH_KEY, { source, resource })
+  return isJsonObject(stored) ? stored : {}
+}
+
+/** Decides for which records of the parent the lists of a resource are read in this run, and remembers which were. */
+export class ParentChanges {
+  readonly #hint: ParentChangedHint
+  readonly #key: readonly string[]
+  readonly #parent: string
+  readonly #known: ParentsRead | undefined
+  readonly #unchanged = new Map<string, string>()
+  readonly #read = new Map<string, string>()
+  #asked = 0
+  #leftOut = 0
+
+  constructor(hint: ParentChangedHint, parent: Resource, known: ParentsRead | undefined) {
+    this.#hint = hint
+    this.#parent = parent.name
+    this.#key = parent.hints.primaryKey ?? []
+    this.#known = known
+  }
+
+  /** Whether lists were left out. */
+  get isPart(): boolean {
+    return this.#leftOut > 0
+  }
+
+  /** Whether the list of the record is to be read. One without a key always is. */
+  wants(record: JsonObject): boolean {
+    const key = identityOf(record, this.#key)
+    const version = key === undefined ? undefined : versionOf(record, this.#hint.by)
+    const versions = this.#known?.versions ?? {}
+    if (key !== undefined && version !== undefined && Object.hasOwn(versions, key) && versions[key] === version) {
+      this.#leftOut += 1
+      this.#unchanged.set(key, version)
+      return false
+    }
+    this.#asked += 1
+    return true
+  }
+
+  /** Takes note that the lists of these records, and all lists below them, were read to their ends. */
+  wasRead(records: readonly JsonObject[]): void {
+    for (const record of records) {
+      const key = identityOf(record, this.#key)
+      if (key !== undefined) this.#read.set(key, versionOf(record, this.#hint.by))
+    }
+  }
+
+  /** What not reading a list means for the verdict. Undefined if every list was read. */
+  judgement(): Judgement | undefined {
+    if (this.#leftOut === 0) return undefined
+    const lists = count(this.#leftOut + this.#asked, 'list')
+    const reason = `${this.#leftOut} of ${lists} were not read again, because the records of ${this.#parent} that they belong to have not changed`
+    return { verdict: 'unproven', reasons: [reason] }
+  }
+
+  /** `isWhole`: the run has met every record of the parent, so that those it did not meet are gone. */
+  remembered(loadId: string, isWhole: boolean): ParentsRead {
+    const before = isWhole ? this.#unchanged : new Map(Object.entries(this.#known?.versions ?? {}))
+    const versions = new Map([...before, ...this.#read])
+    const sorted = [...versions].sort(([one], [other]) => (one < other ? -1 : 1))
+    return { since: this.#known?.since ?? loadId, versions: Object.fromEntries(sorted) }
+  }
+}
+
+/** The state after the lists of a resource, and of all those below it that were loaded with it, were read. */
+export function withParentsRead(
+  state: PipelineState,
+  source: string,
+  planned: PlannedResource,
+  read: ParentsRead,
+): PipelineState {
+  const { name } = planned.resource
+  const remembered = withStateValue(state, PARENTS_READ_KEY, read as unknown as JsonObject, { source, resource: name })
+  return flattenPlan(planned.children)
+    .filter(({ loaded }) => loaded)
+    .reduce((current, { resource }) => {
+      const place = { source, resource: resource.name }
+      const together = { ...readWith(current, source, resource.name), [name]: read.since }
+      return withStateValue(current, READ_WITH_KEY, together, place)
+    }, remembered)
+}

@@ -1,0 +1,23 @@
+import { createHash } from 'node:crypto'
+import { compiledPath } from '../../../json/path.js'
+import type { JsonObject, JsonValue } from '../../../json/value.js'
+import { canonicalJson } from '../../../json/write.js'
+
+/** Digest of the values of a record at these places. Undefined if one is missing or null. */
+export function identityOf(record: JsonObject, key: readonly string[]): string | undefined {
+  const values = valuesOf(record, key)
+  return key.length === 0 || values.some(value => value == null) ? undefined : digestOf(values as JsonValue[], 16)
+}
+
+/** Digest of what tells that a record changed: the values at these places, or all of it. */
+export function versionOf(record: JsonObject, by: readonly string[] | undefined): string {
+  return digestOf(by === undefined ? record : [[...by], valuesOf(record, by).map(value => value ?? null)], 12)
+}
+
+function valuesOf(record: JsonObject, paths: readonly string[]): (JsonValue | undefined)[] {
+  return paths.map(path => (Object.hasOwn(record, path) ? record[path] : compiledPath(path).matches(record)[0]))
+}
+
+function digestOf(value: JsonValue, length: number): string {
+  return createHash('sha256').update(canonicalJson(value)).digest('base64url').slice(0, length)
+}
