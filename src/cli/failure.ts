@@ -6,7 +6,8 @@ import { type Output, type Style, widthOf } from './terminal/terminal.js'
 
 /**
  * 0: done. 1: it failed. 2: fix the file or the command line first; no request was sent. 3: it was done, and found
- * something to decide: `import` found no list, `test` other tables. 130: the user ended it instead of answering.
+ * something to decide: `import` no list, `prove` a fault of the file, `record` and `test` other tables, `drift` and
+ * `schema diff` a change. 130: the user ended it instead of answering.
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 130
 

@@ -73,10 +73,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .configureHelp({ minWidthToWrap: 20 })
     .showHelpAfterError('(--help lists commands and options)')
     .addHelpText('after', START)
-    .addHelpText(
-      'after',
-      '\nExit codes: 0 done, 1 failed, 2 fix the file or the command line first,\n            3 it found something that you must decide.',
-    )
+    .addHelpText('after', EXIT_CODES)
 
   command(program, 'init')
     .description('read the first pages of a list and write a pipeline file; asks for missing values')
@@ -185,7 +182,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
 
   ofFile(command(program, 'drift'))
     .description(
-      'compare one page of each list as it is now with the recording and with what was loaded; loads nothing',
+      'compare one page of each list as it is now with the recording, the lock and what was loaded; loads nothing',
     )
     .argument('<file...>', 'pipeline files, or folders of them')
     .option('--recording <file>', 'the recording; default: the one beside the pipeline file')
@@ -279,14 +276,43 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
       exit(await backfillCommand(file, options, context))
     })
 
-  target(command(program, 'schema'))
-    .description('print the schema of the last load')
+  const schema = target(command(program, 'schema'))
+    .description('print the schema of the last load; or keep it in a lock, and compare')
+    .usage('[options] <file>\n       sluice schema lock|diff|accept [options] <file>')
     .argument('<file>', 'pipeline file')
     .addOption(new Option('--format <format>', 'format of the schema').choices(SCHEMA_FORMATS).default('yaml'))
     .option('--out <file>', 'write it into this file')
+    // What follows `diff` is an option of `diff`.
+    .enablePositionalOptions()
+    .helpCommand(false)
     .action(async (file: string, options) => {
       const { schemaCommand } = await import('./commands/schema.js')
       exit(await schemaCommand(file, options, context))
+    })
+
+  target(command(schema, 'lock'))
+    .description('write the tables of the last load into a lock beside the file, for Git')
+    .argument('<file>', 'pipeline file')
+    .action(async (file: string, options) => {
+      const { schemaLockCommand } = await import('./commands/schemaDiff.js')
+      exit(await schemaLockCommand(file, options, context))
+    })
+
+  target(command(schema, 'diff'))
+    .description('compare the tables of the last load with the lock; exit code 3 where they differ')
+    .argument('<file>', 'pipeline file')
+    .option('--json', 'print the changes as one line of JSON')
+    .action(async (file: string, options) => {
+      const { schemaDiffCommand } = await import('./commands/schemaDiff.js')
+      exit(await schemaDiffCommand(file, options, context))
+    })
+
+  target(command(schema, 'accept'))
+    .description('take the tables of the last load over into the lock')
+    .argument('<file>', 'pipeline file')
+    .action(async (file: string, options) => {
+      const { schemaAcceptCommand } = await import('./commands/schemaDiff.js')
+      exit(await schemaAcceptCommand(file, options, context))
     })
 
   target(command(program, 'types'))
@@ -362,6 +388,12 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
 
   return program
 }
+
+const EXIT_CODES = `
+Exit codes: 0 done, 1 failed, 2 fix the file or the command line first,
+            3 done, and it found something to decide: import no list,
+            prove a fault of the file, record and test other tables,
+            drift and schema diff a change.`
 
 const START = `
 Start here:

@@ -203,9 +203,9 @@ async function importDefault(reading: Reading): Promise<unknown> {
 }
 
 /** What a module imports from `sluice`, with paths, secrets and journals that begin in the folder of the file. */
-async function besideTheFile({ folder, env, cwd, overrides, warn }: Reading): Promise<Record<string, unknown>> {
-  const from = (path: string): string =>
-    path === '' || path === ':memory:' || path.startsWith('s3://') ? path : resolve(folder, path)
+async function besideTheFile({ path, folder, env, cwd, overrides, warn }: Reading): Promise<Record<string, unknown>> {
+  const from = (given: string): string =>
+    given === '' || given === ':memory:' || given.startsWith('s3://') ? given : resolve(folder, given)
   const target = (scheme: 'duckdb' | 'files', path: string): string => {
     const former = leftBehind(`${scheme}:${path}`, folder, cwd)
     if (former !== undefined) warn('other', former)
@@ -241,6 +241,7 @@ async function besideTheFile({ folder, env, cwd, overrides, warn }: Reading): Pr
       pipeline({
         ...options,
         home: options.home === undefined ? workingFolder(env, folder) : from(options.home),
+        schema: { lock: lockFile(path, options.name), ...options.schema },
         ...aside(overrides.recording),
       }),
     restApi: (document, options) =>
@@ -339,10 +340,21 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
     schema: {
       import: keys.import_schema_path == null ? undefined : resolve(folder, keys.import_schema_path),
       export: keys.export_schema_path == null ? undefined : resolve(folder, keys.export_schema_path),
+      lock: lockFile(path, name),
     },
     ...aside(reading.overrides.recording),
   })
   return profiled(placed(made, inDocument), target)
+}
+
+/** The lock of the schema beside a pipeline file. A module may hold several pipelines, each with its own. */
+function lockFile(file: string, pipeline: string): string {
+  const extension = extname(file)
+  const stem = file.slice(0, file.length - extension.length)
+  // Any name becomes part of a file name that leads nowhere else.
+  return /^\.(?:ya?ml|json)$/i.test(extension)
+    ? `${stem}.schema.lock`
+    : `${stem}.${encodeURIComponent(pipeline)}.schema.lock`
 }
 
 /** What a recording does not touch: the files of the working folder, and those of the schema. */

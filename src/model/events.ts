@@ -101,6 +101,7 @@ export type WarningCode =
   | 'secrets_file_readable'
   | 'journal_set_aside'
   | 'schema_changed_at_destination'
+  | 'schema_unlocked'
   | 'no_keys'
   | 'list_changed'
   | 'cursor_order'

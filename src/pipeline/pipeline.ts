@@ -218,7 +218,7 @@ const forPipeline = optionsOf<PipelineOptions>('options of pipeline()', {
   destination: needed(destinationKind),
   dataset: text,
   home: path,
-  schema: optionsOf<SchemaFiles>('`import` and `export`', { import: path, export: path }),
+  schema: optionsOf<SchemaFiles>('`import`, `export` and `lock`', { import: path, export: path, lock: path }),
   naming: text,
   clock: havingFunctions('a clock', ['now', 'sleep', 'random'] satisfies readonly (keyof Clock)[]),
   files: havingFunctions('the functions of a file system', ['open', 'rename'] satisfies readonly (keyof Files)[]),

@@ -3,6 +3,7 @@ import { parseJson } from '../json/parse.js'
 import { isJsonObject } from '../json/value.js'
 import { SluiceError } from '../model/errors.js'
 import { systemClock } from '../pipeline/clock.js'
+import { readLock } from '../pipeline/look/schemaFiles.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { isComplete } from '../schema/columns.js'
 import { createRecorder } from './recorder.js'
@@ -24,8 +25,8 @@ export interface Drift {
   /** `breaking`: what was loaded is not loaded any more, or not into the same column. */
   readonly severity: 'breaking' | 'notice'
   readonly what: 'new' | 'gone' | 'type' | 'nullability' | 'pagination'
-  /** Against the recording, or the schema that the destination has. */
-  readonly against: 'recording' | 'committed'
+  /** Against the recording, the lock of the schema, or the schema that the destination has. */
+  readonly against: 'recording' | 'lock' | 'committed'
   /** A table, `table.column`, or `resource: key of the answer`. */
   readonly place: string
   readonly before?: string | undefined
@@ -41,8 +42,8 @@ export interface DriftedPipeline {
 }
 
 /**
- * Asks the API for one page of each list, and compares what it is with the recording and with the schema that the
- * destination has. Loads nothing.
+ * Asks the API for one page of each list, and compares what it is with the recording, with the lock of the schema where
+ * there is one, and with the schema that the destination has. Loads nothing.
  */
 export async function driftOf(file: string, options: DriftOptions = {}): Promise<readonly DriftedPipeline[]> {
   return await inFolder(async home => {
@@ -61,15 +62,14 @@ export async function driftOf(file: string, options: DriftOptions = {}): Promise
           : await columnsOf(await loaded(file, made.name, recording, home, select, options))
       const [old, fresh] = [await tablesOf(before), await tablesOf(now)]
       const sinceRecording = changes(old, fresh, 'recording')
-      const told = new Set(sinceRecording.map(({ place }) => place))
-      const stored = await committedColumns(made, fresh)
-      // A table that was never loaded is new to nobody.
-      const known = new Map([...fresh].filter(([table]) => stored.has(table)))
-      const drifts = [
-        ...sinceRecording,
-        ...envelopeChanges(before, now, select),
-        ...changes(stored, known, 'committed').filter(({ place }) => !told.has(place)),
-      ]
+      const drifts = [...sinceRecording, ...envelopeChanges(before, now, select)]
+      for (const [against, tables] of [
+        ['lock', await lockedColumns(made)],
+        ['committed', await committedColumns(made)],
+      ] as const) {
+        const told = new Set(drifts.map(({ place }) => place))
+        drifts.push(...changesOf(tables, fresh, against).filter(({ place }) => !told.has(place)))
+      }
       found.push({ pipeline: made.name, recording: path, drifts, errors })
     }
     return found
@@ -170,21 +170,41 @@ async function columnsOf(pipeline: Pipeline): Promise<Tables> {
   return tables
 }
 
-/** The tables that were loaded before, as far as the page of today can say something about them. */
-async function committedColumns(made: Pipeline, fresh: Tables): Promise<Tables> {
-  if (!(await exists(made))) return new Map()
-  const schema = await made.dataset().schema()
-  if (schema === undefined) return new Map()
-  const tables = new Map<string, ReadonlyMap<string, Column>>()
-  for (const name of fresh.keys()) {
-    const columns = new Map<string, Column>()
-    // One page need not have every column that was ever seen.
-    for (const column of schema.tables.get(name)?.columns.values() ?? [])
-      if (isComplete(column) && (fresh.get(name)?.has(column.name) ?? false))
-        columns.set(column.name, { type: String(column.data_type), hasNulls: undefined })
-    if (columns.size > 0) tables.set(name, columns)
-  }
-  return tables
+/** The tables that were loaded before. */
+async function committedColumns(made: Pipeline): Promise<Tables> {
+  const schema = (await exists(made)) ? await made.dataset().schema() : undefined
+  return new Map(
+    [...(schema?.tables ?? [])].map(([name, { columns }]) => {
+      const typed = [...columns.values()].filter(isComplete)
+      return [name, new Map(typed.map(column => [column.name, seenAs(String(column.data_type))]))]
+    }),
+  )
+}
+
+/** The tables of the lock, if there is one. */
+async function lockedColumns({ schema }: Pipeline): Promise<Tables> {
+  const locked = await readLock(schema)
+  return new Map(
+    [...(locked ?? [])].map(([name, columns]) => [
+      name,
+      // A page of today shows no precision.
+      new Map([...columns].map(([column, line]) => [column, seenAs(/^\w*/.exec(line)?.[0] ?? '')])),
+    ]),
+  )
+}
+
+/** Whether the column ever had nulls is not known. */
+const seenAs = (type: string): Column => ({ type, hasNulls: undefined })
+
+/** What today's page shows otherwise. It need not have every column that was ever seen, or rows of every table. */
+function changesOf(tables: Tables, fresh: Tables, against: Drift['against']): readonly Drift[] {
+  // A table that was never loaded is new to nobody.
+  const shared = [...fresh].filter(([table]) => (tables.get(table)?.size ?? 0) > 0)
+  const known = shared.map(([table, columns]) => {
+    const before = [...(tables.get(table) ?? [])].filter(([column]) => columns.has(column))
+    return [table, new Map(before)] as const
+  })
+  return changes(new Map(known), new Map(shared), against)
 }
 
 /** Whether the destination can be asked: a new machine has none yet. */

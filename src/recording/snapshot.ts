@@ -3,7 +3,8 @@ import { SluiceError } from '../model/errors.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { RunResult } from '../pipeline/setup.js'
 import { isComplete } from '../schema/columns.js'
-import type { ReadonlyColumn, ReadonlyTable } from '../schema/schemaTypes.js'
+import { columnFacts } from '../schema/export/columnFacts.js'
+import type { ReadonlyTable } from '../schema/schemaTypes.js'
 import type { Recording } from './recordingFile.js'
 import type { Served } from './replayTransport.js'
 
@@ -77,7 +78,7 @@ async function tablesOf(pipeline: Pipeline): Promise<readonly string[]> {
     lines.push(`## table ${table.name}`, ...headLines(table))
     const columns = [...table.columns.values()].filter(isComplete)
     const width = Math.max(...columns.map(({ name }) => name.length))
-    for (const column of columns) lines.push(`  ${column.name.padEnd(width)}  ${columnText(column)}`.trimEnd())
+    for (const column of columns) lines.push(`  ${column.name.padEnd(width)}  ${columnFacts(column)}`.trimEnd())
     const rows = await rowsOf(pipeline, table.name)
     const digest = createHash('sha256').update(rows.join('\n')).digest('hex').slice(0, 16)
     lines.push(`${rows.length} rows, digest ${digest}`, ...rows.slice(0, ROWS_SHOWN).map(row => `  ${row}`))
@@ -97,18 +98,6 @@ function headLines(table: ReadonlyTable): readonly string[] {
     ...(typeof strategy === 'string' ? [strategy] : []),
   ]
   return facts.length === 0 ? [] : [facts.join(', ')]
-}
-
-/** Hints of a column that decide what is loaded, beside its type. */
-const KEYS = ['primary_key', 'merge_key', 'unique', 'row_key', 'parent_key', 'root_key', 'hard_delete'] as const
-
-/** Type, nullability and keys of a column. */
-function columnText(column: ReadonlyColumn): string {
-  const { data_type: type, precision, scale, timezone } = column
-  const size = precision === undefined ? '' : `(${precision}${scale === undefined ? '' : `, ${scale}`})`
-  const zone = timezone === false ? ' without zone' : ''
-  const keys = KEYS.filter(key => column[key] === true).map(key => key.replace('_', ' '))
-  return [`${type}${size}${zone}`, ...(column.nullable === false ? ['not null'] : []), ...keys].join(', ')
 }
 
 /** Columns that are another in every load. */

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { loadPipelineFile } from '../../src/config/pipelineFile.js'
 import { type Drift, driftOf } from '../../src/recording/driftOf.js'
@@ -114,6 +115,19 @@ test('what was loaded counts too', async () => {
   api.shops = [{ id: 1 }]
   const [back] = await driftOf(file)
   expect(back?.drifts).toMatchObject([{ what: 'type', against: 'committed', before: 'text', now: 'bigint' }])
+})
+
+test('the lock of the schema counts too', async () => {
+  const { file } = await recordedApi()
+  const lock = file.replace('.yaml', '.schema.lock')
+  await writeFile(lock, 'version: 1\ntables: { shops: { id: text, city: text }, sales: { id: bigint } }\n')
+  const [found] = await driftOf(file)
+  // The page of today need not have every column, and no row says that a table is gone.
+  expect(found?.drifts).toEqual([
+    { severity: 'breaking', what: 'type', against: 'lock', place: 'shops.id', before: 'text', now: 'bigint' },
+  ])
+  await writeFile(lock, 'version: 1\ntables: { shops: { id: bigint } }\n')
+  expect(await driftOf(file)).toMatchObject([NOTHING])
 })
 
 test('the command ends with 0, 3 where something drifted, and 1 where nobody can tell', async () => {

@@ -60,9 +60,15 @@ const SIGNS: Readonly<Record<Drift['what'], string>> = {
   pagination: '~',
 }
 
+const BASES: Readonly<Record<Drift['against'], string>> = {
+  recording: '',
+  lock: ', against the lock of the schema',
+  committed: ', against the committed schema',
+}
+
 function driftLine({ severity, what, against, place, before, now }: Drift): string {
   const change = before !== undefined && now !== undefined ? `: ${before} → ${now}` : ''
   const fact = change === '' ? ` (${before ?? now ?? 'table'})` : change
-  const base = against === 'committed' ? ', against the committed schema' : ''
+  const base = BASES[against]
   return `${SIGNS[what]} ${severity}: ${what} ${place}${fact}${base}`
 }

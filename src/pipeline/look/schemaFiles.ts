@@ -5,6 +5,7 @@ import { SchemaError } from '../../model/errors.js'
 import type { TableHints } from '../../model/source.js'
 import { hasSeenData, isComplete } from '../../schema/columns.js'
 import { exportSchema, importSchemaYaml } from '../../schema/export/export.js'
+import { type LockedTables, readLockText } from '../../schema/export/schemaLock.js'
 import type { ColumnSchema, ReadonlySchema, Schema, TableSchema } from '../../schema/schemaTypes.js'
 import { cloneSchema, versionHash } from '../../schema/stored/document.js'
 
@@ -15,7 +16,8 @@ export async function replaceFile(path: string, text: string): Promise<void> {
 }
 
 /**
- * Where a run reads the schema before it starts and writes it afterwards: folders, or files named `.yaml` or `.yml`.
+ * Where a run reads the schema before it starts and writes it afterwards. `import` and `export` are folders, or files
+ * named `.yaml` or `.yml`.
  */
 export interface SchemaFiles {
   /**
@@ -25,6 +27,11 @@ export interface SchemaFiles {
   readonly import?: string | undefined
   /** The committed schema. In a folder: `<schema>.schema.yaml`. */
   readonly export?: string | undefined
+  /**
+   * The tables that are agreed on: a file that `sluice schema lock` writes. A run that makes something else of them
+   * warns. A file that does not exist is no lock.
+   */
+  readonly lock?: string | undefined
 }
 
 /** The schema's file under one of the two paths, named as dlt names it. */
@@ -36,20 +43,32 @@ function schemaFile(path: string, schemaName: string): string {
 export async function readImport(files: SchemaFiles, schemaName: string): Promise<Schema | undefined> {
   if (files.import === undefined) return undefined
   const file = schemaFile(files.import, schemaName)
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') return undefined
-    throw new SchemaError('schema', `${file} cannot be read (${code ?? 'unknown reason'})`)
-  }
+  const text = await textOf(file)
+  if (text === undefined) return undefined
   try {
     const schema = await importSchemaYaml(text)
     schema.version_hash = versionHash(schema)
     return schema
   } catch (error) {
     throw new SchemaError('schema', `${file}: ${(error as Error).message}`)
+  }
+}
+
+/** The lock, if there is one. Rejects with a ConfigError for a file that is none. */
+export async function readLock({ lock }: SchemaFiles): Promise<LockedTables | undefined> {
+  if (lock === undefined) return undefined
+  const text = await textOf(lock)
+  return text === undefined ? undefined : await readLockText(text, lock)
+}
+
+/** The text of a file. Undefined if there is none. */
+async function textOf(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    throw new SchemaError('schema', `${file} cannot be read (${code ?? 'unknown reason'})`)
   }
 }
 

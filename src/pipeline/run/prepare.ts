@@ -5,13 +5,14 @@ import { newState, withoutCursors, withoutResource, withoutSource } from '../../
 import { adoptConvention, storedConvention } from '../../schema/adoptConvention.js'
 import { setSchemaContract } from '../../schema/contracts.js'
 import { describeDifference, inspectDifferences, type SchemaDifference } from '../../schema/export/differences.js'
+import type { LockedTables } from '../../schema/export/schemaLock.js'
 import { type Naming, type NamingName, naming as namingConvention } from '../../schema/naming.js'
 import { refuseCircles, rootTable } from '../../schema/rootKey.js'
 import type { ReadonlySchema, Schema } from '../../schema/schemaTypes.js'
 import { cloneSchema, newSchema, setSourceHints } from '../../schema/stored/document.js'
 import { refuseUnknown, type TableUse } from '../../schema/stored/unknown.js'
 import { storedSchema } from '../look/dataset.js'
-import { importedAnew, importedOver, readImport } from '../look/schemaFiles.js'
+import { importedAnew, importedOver, readImport, readLock } from '../look/schemaFiles.js'
 import type { PipelineSetup, Refresh, RunOptions } from '../setup.js'
 import { flattenPlan, type PlannedResource } from './planResources.js'
 import { refuseWithoutKeys, reportSharedTables } from './refusals.js'
@@ -27,6 +28,8 @@ export interface Prepared {
   readonly refreshed: Pick<CommitPlan, 'drop' | 'truncate' | 'forgetSchema'>
   /** The schema file. Its hints override those of the source. */
   readonly imported: Schema | undefined
+  /** The tables that are agreed on, if there is a lock. */
+  readonly locked: LockedTables | undefined
 }
 
 /**
@@ -43,6 +46,7 @@ export async function prepareSchema(
   const { source, destination } = setup
   const committedSchema = storedSchema(committed)
   const imported = await readImport(setup.schemaFiles, source.name)
+  const locked = await readLock(setup.schemaFiles)
   const stored =
     committedSchema === undefined || imported === undefined ? committedSchema : importedOver(imported, committedSchema)
   if (stored !== undefined) refuseCircles(stored)
@@ -74,7 +78,7 @@ export async function prepareSchema(
   refuseWithoutKeys(roots, begun.schema, naming)
   reportSharedTables(roots, begun.schema, naming, destination, options.onEvent ?? (() => {}))
   const declared = cloneSchema(begun.schema)
-  return { naming, ...begun, declared, state: withSchemaName(begun.state, source.name), imported }
+  return { naming, ...begun, declared, state: withSchemaName(begun.state, source.name), imported, locked }
 }
 
 /** Pipelines of one dataset share a schema if their sources have one name. */
@@ -156,7 +160,10 @@ interface RefreshInput {
   readonly source: string
 }
 
-function refresh(mode: Refresh | undefined, input: RefreshInput): Omit<Prepared, 'naming' | 'declared' | 'imported'> {
+function refresh(
+  mode: Refresh | undefined,
+  input: RefreshInput,
+): Omit<Prepared, 'naming' | 'declared' | 'imported' | 'locked'> {
   const { stored, fresh, source } = input
   if (stored === undefined || mode === undefined)
     return { schema: stored ?? fresh(), state: input.state, refreshed: { drop: [], truncate: [] } }

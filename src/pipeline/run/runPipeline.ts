@@ -1,8 +1,10 @@
+import { basename } from 'node:path'
 import type { Journal, PipelineLock } from '../../journal/journal.js'
 import type { CommitNotes } from '../../model/destination.js'
 import type { RunEvent } from '../../model/events.js'
 import { withDeleted } from '../../model/receipt.js'
 import type { ResponseJournal } from '../../model/responses.js'
+import { lockChanges, lockedTables } from '../../schema/export/schemaLock.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { writeSchemaFiles } from '../look/schemaFiles.js'
 import { dispositionOf, type LoadResult, type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
@@ -136,6 +138,7 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
         ...(headStartLost === undefined ? {} : { headStartLost }),
       })
       await keepSchema(setup, running.prepared, plan.schema, emit)
+      warnOfUnlocked(setup, running.prepared, plan.schema, emit)
     }
     const { deleted, changes } = notes
     return {
@@ -166,4 +169,26 @@ async function keepSchema(
     const reason = error instanceof Error ? error.message : String(error)
     emit({ type: 'warning', code: 'other', message: `The schema could not be written into its file: ${reason}` })
   }
+}
+
+/** Most changes that a warning names. */
+const SHOWN_CHANGES = 5
+
+/** Says what is otherwise than in the lock. A table that is not there may just not be loaded yet. */
+function warnOfUnlocked(
+  { schemaFiles: { lock = '' } }: PipelineSetup,
+  { locked }: Prepared,
+  schema: ReadonlySchema,
+  emit: (event: RunEvent) => void,
+): void {
+  if (locked === undefined) return
+  const changes = lockChanges(locked, lockedTables(schema)).filter(({ what }) => what !== 'gone')
+  if (changes.length === 0) return
+  const named = changes.slice(0, SHOWN_CHANGES).map(({ what, place }) => `${what} ${place}`)
+  const more = changes.length > named.length ? `, and ${changes.length - named.length} more` : ''
+  emit({
+    type: 'warning',
+    code: 'schema_unlocked',
+    message: `the tables are not those of ${basename(lock)} any more: ${named.join(', ')}${more}; \`sluice schema diff\` shows the changes, \`sluice schema accept\` takes them over`,
+  })
 }
