@@ -3,6 +3,7 @@
  *
  *     npx tsx scripts/import-scoreboard.ts airbyte FOLDER
  *     npx tsx scripts/import-scoreboard.ts openapi FOLDER
+ *     npx tsx scripts/import-scoreboard.ts dlt FOLDER
  *
  * The files are fetched by hand and never committed.
  */
@@ -16,7 +17,7 @@ interface Score {
   readonly obstacles: ReadonlyMap<string, number>
 }
 
-const corpora: Readonly<Record<string, (folder: string) => Promise<Score>>> = { airbyte, openapi }
+const corpora: Readonly<Record<string, (folder: string) => Promise<Score>>> = { airbyte, openapi, dlt }
 
 const [kind = '', folder] = process.argv.slice(2)
 const score = corpora[kind]
@@ -163,6 +164,58 @@ async function openapi(root: string): Promise<Score> {
       ['paginators', [...paginators].map(([type, number]) => `${type} ${number}`).join(', ')],
       ['a file: median, 99 %, longest', `${ms(0.5)}, ${ms(0.99)}, ${ms(1)}`],
       ['memory at the end', `${Math.round(process.memoryUsage().rss / 2 ** 20)} MB`],
+    ],
+    obstacles,
+  }
+}
+
+/** Scripts of dlt. `SHOW` prints the notes of the files whose names hold it. */
+async function dlt(root: string): Promise<Score> {
+  const obstacles = new Map<string, number>()
+  const count = (why: string) => obstacles.set(why, (obstacles.get(why) ?? 0) + 1)
+  let scripts = 0
+  let converted = 0
+  let ready = 0
+  let pipelineCount = 0
+  let resources = 0
+  let leftOutCount = 0
+  for (const file of filesIn(root, /\.py$/)) {
+    scripts += 1
+    const name = file.slice(root.length + 1)
+    const isShown = process.env.SHOW !== undefined && file.includes(process.env.SHOW)
+    const options: ImportOptions = { kind: 'dlt', text: readFileSync(file, 'utf8'), file: name, folder: root }
+    const result = await importPipeline(options).catch((error: Error) => {
+      const isKnown = error.name === 'ConfigError'
+      count(`${isKnown ? 'refused' : 'CRASHED'}: ${error.message.replace(name, '').slice(0, 140)}`)
+      console.log(`${isKnown ? 'refused' : `CRASHED ${error.stack}`}\t${name}`)
+      return undefined
+    })
+    if (result === undefined) continue
+    for (const { what, why } of result.leftOut) {
+      leftOutCount += 1
+      count(`left out: ${why.replace(/resources\[\d+\]/g, 'resources[]').slice(0, 140)}`)
+      console.log(`left out\t${name}\t${what}\t${why}`)
+    }
+    if (result.leftOut.length === 0) converted += 1
+    pipelineCount += result.pipelines.length
+    const notes = result.pipelines.flatMap(pipeline => pipeline.notes)
+    const stopping = notes.filter(({ stopsRun }) => stopsRun === true)
+    if (result.leftOut.length === 0 && stopping.length === 0) ready += 1
+    for (const { text } of stopping) count(text.replace(/\[\d+\]/g, '[]').slice(0, 140))
+    for (const { document, text } of result.pipelines) {
+      resources += (document.source as { readonly resources: readonly unknown[] }).resources.length
+      if (isShown) console.log(text)
+    }
+    if (isShown) for (const { kind, text, place } of notes) console.log(`${kind}\t${place?.line}\t${text}`)
+  }
+  return {
+    rows: [
+      ['scripts', String(scripts)],
+      ['converted whole, and accepted by the check', share(converted, scripts)],
+      ['without a point that stops a run', share(ready, scripts)],
+      ['pipelines', String(pipelineCount)],
+      ['resources', String(resources)],
+      ['parts left out', String(leftOutCount)],
     ],
     obstacles,
   }

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { importPipeline } from '../../src/index.js'
-import { command, emptyFolder, importAndRun, imported } from './importing.js'
+import { command, type Data, emptyFolder, importAndRun, imported } from './importing.js'
 
 const script = (config: string, before = '', after = '') => `
 import dlt
@@ -61,6 +61,15 @@ describe('a script of dlt', () => {
     ['os.getenv("SHOP", "x")', '', '${env.SHOP}'],
     ['dlt.config["shop.name"]', '', '${env.SHOP__NAME}'],
     ['("in brackets")', '', 'in brackets'],
+    ['"a/{}/{b}".format("x", b="y")', '', 'a/x/y'],
+    ['"-".join(["a", "b"]).upper()', '', 'A-B'],
+    ['BASE.rstrip("/")', 'BASE = "https://x/"', 'https://x'],
+    ['Settings.KEY', 'class Settings:\n    KEY = "k"', 'k'],
+    ['LIST[-1]', 'LIST = ["a", "b"]', 'b'],
+    ['make("x")', 'def make(a, b="y"):\n    c = a + b\n    return c', 'xy'],
+    ['"1" if MODE == "live" else "2"', 'MODE = "test"', '2'],
+    ['MODE or "none"', 'MODE = None', 'none'],
+    ['f"{ORG}/x"', 'from settings import ORG', '${env.ORG}/x'],
   ]
   it.each(expressions)('reads %s', async (expression, before, expected) => {
     const config = `{"client": {"base_url": "https://a.example.com", "headers": {"X-Shop": ${expression}}}, "resources": ["orders"]}`
@@ -90,6 +99,128 @@ MORE = ["b"]
         name: 'c',
         endpoint: {
           params: { since: { type: 'incremental', cursor_path: 'updated_at', initial_value: '2024-01-01' } },
+        },
+      },
+    ])
+  })
+
+  const documents = async (text: string) => {
+    const { pipelines } = await importPipeline({ kind: 'dlt', text })
+    return pipelines.map(({ document, notes }) => ({
+      source: document.source as Data,
+      open: notes.filter(({ kind }) => kind === 'open').map(note => note.text),
+      assumed: notes.filter(({ kind }) => kind === 'assumed').map(note => note.text),
+    }))
+  }
+
+  it('follows what the script does to its lists and dictionaries before the call', async () => {
+    const [found] = await documents(`
+config = {"client": {"base_url": "https://a.example.com"}, "resources": []}
+client = config["client"]
+client["auth"] = {"type": "bearer", "token": dlt.secrets["t"]}
+for name, path in {"orders": "v1/orders", "shops": "v1/shops"}.items():
+    config["resources"].append({"name": name, "endpoint": {"path": path}})
+config["resources"] += [{"name": f"part_{n}", "endpoint": p} for n, p in enumerate(["a", "b"]) if n > 0]
+config.update({"resource_defaults": dict(primary_key="id")})
+pipeline.run(rest_api_source(config))
+config["resources"].clear()
+`)
+    expect(found?.source).toEqual({
+      client: { base_url: 'https://a.example.com', auth: { type: 'bearer', token: '${secrets.t}' } },
+      resources: [
+        { name: 'orders', endpoint: { path: 'v1/orders' } },
+        { name: 'shops', endpoint: { path: 'v1/shops' } },
+        { name: 'part_1', endpoint: 'b' },
+      ],
+      resource_defaults: { primary_key: 'id' },
+    })
+  })
+
+  it('takes the parameters of functions from their calls, their defaults and the configuration', async () => {
+    const [found] = await documents(`
+@dlt.source
+def shop(org: str, token: str = dlt.secrets.value, base: str = dlt.config.value, size: int = 50, since=None):
+    if not token:
+        raise ValueError("no token")
+    config: RESTAPIConfig = {
+        "client": {"base_url": base, "auth": {"token": token} if token else None},
+        "resources": [make(org, size)],
+    }
+    yield from rest_api_resources(config)
+
+def make(org, size):
+    return {"name": "orders", "endpoint": Endpoint(path=f"{org}/orders", params={"limit": size, "team": TEAM})}
+
+if __name__ == "__main__":
+    pipeline.run(shop("acme"))
+`)
+    expect(found?.source).toEqual({
+      client: { base_url: '${env.BASE}', auth: { token: '${secrets.token}' } },
+      resources: [{ name: 'orders', endpoint: { path: 'acme/orders', params: { limit: 50, team: '${env.TEAM}' } } }],
+    })
+    expect(found?.assumed.join()).toMatch(/secrets\.token\} is set/)
+    expect(found?.open.join()).toMatch(/does not say what TEAM is/)
+  })
+
+  it.each([
+    ['a condition that nobody knows', 'if today() > 3:\n    url = "https://b.example.com"'],
+    ['a loop that nobody knows', 'for x in read():\n    url = x'],
+    ['a loop without a known end', 'while more():\n    url = next_url()'],
+  ])('says that a value is open that depends on %s', async (_what, statements) => {
+    const [found] = await documents(`
+url = "https://a.example.com"
+${statements}
+rest_api_source({"client": {"base_url": "https://x.example.com", "headers": {"X-Url": url}}, "resources": ["orders"]})
+`)
+    expect(found?.source.client.headers).toEqual({})
+    expect(found?.open.join()).toMatch(/headers\.X-Url.*it depends on/)
+  })
+
+  it('says what is changed in a way that it does not follow', async () => {
+    const [found] = await documents(`
+resources = ["orders"]
+resources.extend(more())
+headers = {"a": "b"}
+headers[key()] = "c"
+for resource in rest_api_resources({"client": {"base_url": "https://x.example.com", "headers": headers}, "resources": resources}):
+    resource.add_map(lambda row: row)
+`)
+    expect(found?.open).toHaveLength(3)
+    expect(found?.open.join()).toMatch(/more.*add_map/s)
+  })
+
+  it('takes early returns for what they are', async () => {
+    const [found] = await documents(`
+def base(region):
+    if region == "eu":
+        return "https://eu.example.com"
+    return "https://us.example.com"
+def either(): 
+    if unknown():
+        return "https://eu.example.com"
+    return "https://us.example.com"
+rest_api_source({"client": {"base_url": base("eu"), "headers": {"X-Url": either()}}, "resources": ["orders"]})
+`)
+    expect(found?.source.client).toEqual({ base_url: 'https://eu.example.com', headers: {} })
+  })
+
+  it('writes the hint of a resource, parameters of paths and steps as a document has them', async () => {
+    const [found] = await documents(`
+rest_api_source({"client": {"base_url": "https://a.example.com", "headers": {"X-Key\\t": "v"}}, "resources": [
+  {"name": "orders", "incremental": dlt.sources.incremental("updated_at"), "processing_steps": [{"map": lambda r: r}],
+   "endpoint": {"path": "tokens/{token}", "params": {"token": "FILL_ME_IN"}, "response_actions": [{"status_code": 200, "action": clean}]}},
+]})
+`)
+    expect(found?.source.client.headers).toEqual({ 'X-Key': 'v' })
+    expect(found?.source.resources).toEqual([
+      {
+        name: 'orders',
+        processing_steps: [],
+        endpoint: {
+          path: 'tokens/{token}',
+          params: { token: 'FILL_ME_IN' },
+          response_actions: [],
+          incremental: { cursor_path: 'updated_at' },
         },
       },
     ])
@@ -132,6 +263,16 @@ MORE = ["b"]
     ['a name that is itself', 'config = config\nrest_api_source(config)'],
     ['brackets without end', `rest_api_source(${'['.repeat(20_000)}`],
     ['a call that would end the process', 'import os\nos._exit(9)'],
+    ['a function that calls itself', 'def f():\n    return f()\nrest_api_source(f())'],
+    ['a list in itself', `a = []\na.append(a)\nrest_api_source({"client": {"base_url": "https://a"}, "resources": a})`],
+    [
+      'a loop within loops',
+      `a = range(1000)\n${[0, 1, 2, 3].map(n => `${'  '.repeat(n)}for i${n} in a:`).join('\n')}\n        x = 1`,
+    ],
+    ['a list that doubles', `a = ["x"]\nfor i in range(1000):\n    a.extend(a)\nrest_api_source(a)`],
+    ['a text that doubles', `a = "x"\nfor i in range(1000):\n    a += a\nrest_api_source(a)`],
+    ['many conditions over many values', `a = [${'1, '.repeat(10_000)}]\n${'if x():\n    y = 1\n'.repeat(2000)}`],
+    ['many dictionaries', `${'{"client": '.repeat(5000)}`],
   ]
   it.each(hostile)('%s is refused', async (_, text) => {
     await expect(importPipeline({ kind: 'dlt', text })).rejects.toMatchObject({ name: 'ConfigError' })
