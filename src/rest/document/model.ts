@@ -173,6 +173,8 @@ export interface EndpointModel {
   readonly paginator: PaginatorModel
   /** JSONPath. Undefined: detect. */
   readonly dataSelector?: string | undefined
+  /** Whether its body is a query of GraphQL. */
+  readonly isGraphql?: boolean | undefined
   /** Whether the records are the nodes of a Relay connection. A null node is then a record that failed. */
   readonly isConnection?: boolean | undefined
   /** Whether a selector without a match on the first page is an error. */

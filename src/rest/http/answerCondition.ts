@@ -68,7 +68,7 @@ export function withValues(text: string, response: ApiResponse): string {
 }
 
 /** What a path matches in a body. Undefined if the body is not JSON. */
-function valuesAt(response: ApiResponse, path: string): readonly JsonValue[] | undefined {
+export function valuesAt(response: ApiResponse, path: string): readonly JsonValue[] | undefined {
   const document = documentOf(response)
   if (document === undefined) return undefined
   try {

@@ -84,6 +84,10 @@ export interface SendOptions {
   readonly shouldRetry?: ((response: ApiResponse) => boolean) | undefined
   /** Where an answer that is retried by `shouldRetry` says how long to wait. */
   readonly waitFrom?: ((response: ApiResponse) => WaitFrom | undefined) | undefined
+  /** Until when a body asks to wait before anything else is asked. */
+  readonly pauseUntil?: ((response: ApiResponse, now: number) => number | undefined) | undefined
+  /** Whether a body refuses because the budget of the API is spent. The request is sent again. */
+  readonly isThrottled?: ((response: ApiResponse) => boolean) | undefined
   /** Whether an answer says, as a 401 does, that the credentials are no longer good. */
   readonly shouldRenew?: ((response: ApiResponse) => boolean) | undefined
   /** Whether a smaller page is asked for after this answer, or after none came because it took too long or was too long. */
@@ -186,6 +190,7 @@ export function createClient(options: ClientOptions): Client {
       maxRedirects: options.maxRedirects ?? 10,
       userAgent: options.userAgent ?? 'sluice',
       shouldRenew: asking.shouldRenew,
+      pauseUntil: asking.pauseUntil,
       async enter(origin, credential) {
         const entering: EnterOptions = {
           clock,
@@ -206,9 +211,9 @@ export function createClient(options: ClientOptions): Client {
         if (shared === undefined) return leave
         try {
           const leaveHost = await shared.enter(entering)
-          return (status, headers) => {
-            leave(status, headers)
-            leaveHost(status, headers)
+          return (...outcome) => {
+            leave(...outcome)
+            leaveHost(...outcome)
           }
         } catch (error) {
           leave(0, {})
@@ -352,7 +357,7 @@ function againAfter(
   result: Attempt,
   method: string,
   policy: RetryPolicy,
-  { shouldRetry, waitFrom, asksSmaller, clock }: Asking,
+  { shouldRetry, waitFrom, asksSmaller, isThrottled: isRefused, clock }: Asking,
 ): Again | undefined {
   if (result.kind === 'failure') {
     const { failure, url } = result
@@ -368,7 +373,8 @@ function againAfter(
     if (policy.statuses.includes(429) && status === 403 && isThrottled(status, headers)) return 'status 403, rate limit'
     const by = retriedFor(response, policy)
     if (by !== undefined) return `the body, by ${by}`
-    return isWanted ? `status ${status}, by a response action` : undefined
+    if (isWanted) return `status ${status}, by a response action`
+    return isRefused?.(response) === true ? 'the query costs more than is left' : undefined
   })()
   if (reason === undefined) return undefined
   const from = (isWanted ? waitFrom?.(response) : undefined) ?? policy.waitFrom

@@ -50,6 +50,8 @@ export interface ExchangeContext {
   readonly userAgent: string
   /** Whether an answer says, as a 401 does, that the credentials are no longer good. */
   readonly shouldRenew: ((response: ApiResponse) => boolean) | undefined
+  /** Until when a body asks to wait, besides the headers. */
+  readonly pauseUntil: ((response: ApiResponse, now: number) => number | undefined) | undefined
   /** Waits until a request to this origin may start. */
   readonly enter: (origin: string, credential: KindAuthenticator | undefined) => ReturnType<Gate['enter']>
   /** Reports every request that was sent. Status 0 means that no answer came. */
@@ -196,6 +198,7 @@ async function exchange(
   }
   let status = 0
   let headers: Readonly<Record<string, string>> = {}
+  let pausedUntil: number | undefined
   try {
     const prepared = await prepare(request, destination, context)
     // Not earlier: the scrubber now knows what the signer used.
@@ -219,6 +222,7 @@ async function exchange(
       const doubt = recorded === undefined ? doubtOf(answer) : recorded.doubt
       const { bytes, release } = body
       const response = { status, headers, body: bytes, url, fromJournal: false, release, ...(doubt && { doubt }) }
+      pausedUntil = context.pauseUntil?.(response, context.sign.now())
       return { kind: 'answer', response: recorded === undefined ? response : { ...response, isRecorded: true } }
     } catch (error) {
       // The request was sent, whether or not it was given up.
@@ -229,7 +233,7 @@ async function exchange(
       return { kind: 'failure', failure: { ...failure, text: context.scrubber.text(failure.text) }, url }
     }
   } finally {
-    leave(status, headers)
+    leave(status, headers, pausedUntil)
   }
 }
 

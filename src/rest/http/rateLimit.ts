@@ -130,6 +130,8 @@ export interface Outcome {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly startedAt: number
+  /** Until when the body asks to wait. */
+  readonly pausedUntil?: number | undefined
 }
 
 /**
@@ -140,7 +142,8 @@ export interface Outcome {
  */
 export function answered(state: GateState, outcome: Outcome, now: number): GateState {
   const inFlight = state.inFlight - 1
-  const pausedUntil = Math.max(state.pausedUntil, pauseUntil(outcome.status, outcome.headers, now) ?? state.pausedUntil)
+  const asked = [pauseUntil(outcome.status, outcome.headers, now), outcome.pausedUntil]
+  const pausedUntil = Math.max(state.pausedUntil, ...asked.map(until => until ?? state.pausedUntil))
   if (isThrottled(outcome.status, outcome.headers)) {
     if (outcome.startedAt <= state.cutAt) return { ...state, inFlight, pausedUntil }
     return { ...state, inFlight, pausedUntil, allowed: Math.max(1, state.allowed >> 1), successes: 0, cutAt: now }
@@ -180,7 +183,9 @@ function usedUp(headers: Readonly<Record<string, string>>) {
 /** Starts requests to one origin with one credential, in the order in which they came. */
 export interface Gate {
   /** Resolves when a request may start. Call the returned function once, with the outcome. */
-  enter(options: EnterOptions): Promise<(status: number, headers: Readonly<Record<string, string>>) => void>
+  enter(
+    options: EnterOptions,
+  ): Promise<(status: number, headers: Readonly<Record<string, string>>, pausedUntil?: number) => void>
 }
 
 export interface EnterOptions {
@@ -228,9 +233,9 @@ export function createGate(limits: RateLimits): Gate {
         }
         const startedAt = clock.now()
         state = started(state, limits, Math.max(startedAt, served))
-        return (status, headers) => {
+        return (status, headers, pausedUntil) => {
           const { allowed } = state
-          state = answered(state, { status, headers, startedAt }, clock.now())
+          state = answered(state, { status, headers, startedAt, pausedUntil }, clock.now())
           if (state.allowed !== allowed && state.cutAt !== newGate.cutAt) onAllowed(state.allowed)
           line[0]?.()
         }

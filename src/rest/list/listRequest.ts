@@ -2,6 +2,7 @@ import type { JsonObject } from '../../json/value.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import type { ApiRequest, ApiResponse } from '../api.js'
 import type { OwnedResponse } from '../http/exchange.js'
+import { costPauseUntil, isCostRefusal } from '../http/queryCost.js'
 import type { Scope } from '../request/placeholders.js'
 import { conversionOf, firstRequest } from '../request/request.js'
 import type { ListContext, ListReader } from './listReader.js'
@@ -55,7 +56,9 @@ export function sendRequest(
 ): Promise<OwnedResponse> {
   const { client, resource, auth, authOrigins, mask } = reader
   const { clock, emit, concurrency } = context
-  const { responseActions, credentials, retry, timeoutMs } = resource.endpoint
+  const { responseActions, credentials, retry, timeoutMs, isGraphql = false } = resource.endpoint
+  const isThrottled = (response: ApiResponse): boolean =>
+    isGraphql && declaredEntry(responseActions, response) === undefined && isCostRefusal(response)
   const {
     identity,
     journal,
@@ -86,10 +89,13 @@ export function sendRequest(
     timeoutMs,
     deadline,
     shouldRetry: response => declaredEntry(responseActions, response)?.action === 'retry',
+    pauseUntil: isGraphql ? costPauseUntil : undefined,
+    isThrottled,
     waitFrom: response => declaredEntry(responseActions, response)?.waitFrom,
     shouldRenew: response => declaredEntry(responseActions, response)?.action === 'refresh_auth',
     asksSmaller,
-    recordable: response => isRecordable(responseActions, retry, response) || isExpected?.(response) === true,
+    recordable: response =>
+      !isThrottled(response) && (isRecordable(responseActions, retry, response) || isExpected?.(response) === true),
     masked: isAboutJob ? undefined : mask && (response => maskAnswer(mask, reader, context, request, response)),
     witnessed: { headers: answer => neededHeaders(reader, answer.headers), signed: reader.secretParams },
   })

@@ -1660,7 +1660,7 @@ export interface EndpointConfig {
   params?: { [name: string]: ParamValueConfig } | null | undefined
   /** JSON body. A text that is a single placeholder takes the type of its value. */
   json?: JsonObject | null | undefined
-  /** A GraphQL query, sent by POST in place of `json`. */
+  /** A GraphQL query, sent by POST in place of `json`. It waits for the costs that answers tell, as those of Shopify and GitHub do. */
   graphql?: GraphqlConfig | null | undefined
   /** Form body as map or list of pairs, or a raw body as text. */
   data?: JsonValue | null | undefined

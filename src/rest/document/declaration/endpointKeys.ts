@@ -116,7 +116,10 @@ export const endpointKeys = {
       'Query parameters. A list repeats the name; null leaves it out. A parameter that the path names as `{name}` goes into the path instead.',
   }),
   json: key(jsonObject, 'JSON body. A text that is a single placeholder takes the type of its value.'),
-  graphql: key(graphql, 'A GraphQL query, sent by POST in place of `json`.'),
+  graphql: key(
+    graphql,
+    'A GraphQL query, sent by POST in place of `json`. It waits for the costs that answers tell, as those of Shopify and GitHub do.',
+  ),
   data: key(jsonValue, 'Form body as map or list of pairs, or a raw body as text.'),
   headers: key(
     z.record(z.string(), headerValue),

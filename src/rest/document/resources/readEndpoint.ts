@@ -42,6 +42,7 @@ export function endpointOf(merged: MergedResource, reader: TemplateReader, conte
     ...request,
     paginator,
     dataSelector: selector === '' ? undefined : selector,
+    isGraphql: endpoint.graphql != null,
     isConnection: endpoint.graphql?.connection != null,
     dataSelectorRequired: endpoint.data_selector_required ?? true,
     singleEntity,
