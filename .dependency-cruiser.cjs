@@ -43,11 +43,12 @@ module.exports = {
     ...MIDDLE.map(room => upward({ name: room, path: `^src/${room}/` }, `^src/(?!${room}/|model/|json/|schema/)`)),
     upward(
       { name: 'pipeline', path: '^src/pipeline/' },
-      '^src/(rest|normalize/kernel|destinations|testing|config|import|recording|cli|index)',
+      '^src/(rest|normalize/kernel|destinations|testing|config|import|recording|worker|cli|index)',
     ),
-    upward({ name: 'config', path: '^src/config/' }, '^src/(import|recording|cli|index|testing)'),
-    upward({ name: 'recording', path: '^src/recording/' }, '^src/(cli|import|index|testing)'),
-    upward({ name: 'import', path: '^src/import/' }, '^src/(cli|recording|index|testing)'),
+    upward({ name: 'config', path: '^src/config/' }, '^src/(import|recording|worker|cli|index|testing)'),
+    upward({ name: 'recording', path: '^src/recording/' }, '^src/(cli|import|worker|index|testing)'),
+    upward({ name: 'import', path: '^src/import/' }, '^src/(cli|recording|worker|index|testing)'),
+    upward({ name: 'worker', path: '^src/worker/' }, '^src/(cli|import|recording|index|testing)'),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

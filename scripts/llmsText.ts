@@ -16,6 +16,7 @@ const order = {
     'destinations',
     'testing-pipelines',
     'production',
+    'scale',
     'security',
     'performance',
     'custom',

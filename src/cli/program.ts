@@ -276,6 +276,65 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
       exit(await backfillCommand(file, options, context))
     })
 
+  ofFile(command(program, 'worker'))
+    .description('serve pipelines as jobs to a Restate server, until Ctrl-C; runs those that have a `schedule`')
+    .argument('<file...>', 'pipeline files, or folders of YAML and JSON files')
+    .addOption(restate())
+    .option('--dev', 'also start a server on this machine, for trials')
+    .option('--host <address>', 'address to listen at; default: 127.0.0.1')
+    .option('--port <port>', 'port to listen at; default: a free one', wholeNumber)
+    .option('--url <url>', 'address of this worker, or of the load balancer before several, as the server sees it')
+    .option('--identity-key <key>', 'public key of the server: refuse whoever else calls; may be repeated', gathered)
+    .option('--destination <url>', 'load into this destination, as in duckdb:PATH')
+    .option('--dataset <name>', 'load into this dataset')
+    .option('--json', 'print what happens as lines of JSON')
+    .option('--verbose', 'log every event of every job')
+    .action(async (files: string[], options) => {
+      const { workerCommand } = await import('./commands/worker.js')
+      exit(await workerCommand(files, options, context))
+    })
+
+  command(program, 'submit')
+    .description('hand a run or a backfill of a pipeline to the workers of a Restate server')
+    .argument('<pipeline>', 'name of the pipeline, or its file')
+    .addOption(restate())
+    .option('--ingress <url>', 'where the server takes jobs; default: as the server says')
+    .option('--select <resource...>', 'run: only these resources')
+    .option('--full-refresh', 'run: drop the tables and the state of the resources first')
+    .option('--limit <pages>', 'run: stop after so many pages of each list', wholeNumber)
+    .option('--backfill <resource>', 'load a range of this resource in windows')
+    .option('--from <value>', 'backfill: start of the range')
+    .option('--to <value>', 'backfill: end of the range, itself left out')
+    .option('--step <step>', 'backfill: width of a window')
+    .option('--newest-first', 'backfill: hand out the newest window first')
+    .option('--parallel <windows>', 'backfill: most windows at a time; default: 1', wholeNumber)
+    .option('--key <key>', 'name of the job: submitted twice, it is one job')
+    .option('--wait', 'wait for the end of the job, and fail if it fails')
+    .option('--json', 'print the job, or its result, as one line of JSON')
+    .action(async (pipeline: string, options) => {
+      const { submitCommand } = await import('./commands/submit.js')
+      exit(await submitCommand(pipeline, options, context))
+    })
+
+  command(program, 'jobs')
+    .description('list the newest jobs of a Restate server')
+    .addOption(restate())
+    .option('--limit <jobs>', 'jobs to list; default 20', wholeNumber)
+    .option('--json', 'print one line of JSON for each job')
+    .action(async options => {
+      const { jobsCommand } = await import('./commands/jobs.js')
+      exit(await jobsCommand(options, context))
+    })
+
+  command(program, 'cancel')
+    .description('stop a job; what it has committed stays')
+    .argument('<job>', 'id of the job, as `sluice jobs` lists it')
+    .addOption(restate())
+    .action(async (job: string, options) => {
+      const { cancelCommand } = await import('./commands/cancel.js')
+      exit(await cancelCommand(job, options, context))
+    })
+
   const schema = target(command(program, 'schema'))
     .description('print the schema of the last load; or keep it in a lock, and compare')
     .usage('[options] <file>\n       sluice schema lock|diff|accept [options] <file>')
@@ -430,6 +489,13 @@ function target(of: Command): Command {
 function command(program: Command, name: string): Command {
   return program.command(name).option('--debug', 'print the stack of an error')
 }
+
+/** The server of workers and jobs. */
+function restate(): Option {
+  return new Option('--restate <url>', 'admin address of the Restate server').default(RESTATE)
+}
+
+const RESTATE = 'http://127.0.0.1:9070'
 
 function gathered(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text]

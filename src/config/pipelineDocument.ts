@@ -55,6 +55,19 @@ const pipelineKeys = {
     description: 'Other places to load to, by name. `--profile prod` or `SLUICE_PROFILE=prod` chooses one.',
     examples: [{ prod: { destination: '${secrets.warehouse_url}', dataset: 'feedback' } }],
   }),
+  schedule: key(
+    z
+      .string()
+      .regex(
+        /^(CRON_TZ=\S+\s+)?(@(hourly|daily|weekly|monthly|yearly)|\S+(\s+\S+){4})$/,
+        'expected five fields as in "0 6 * * *"',
+      ),
+    {
+      description:
+        'When `sluice worker` runs the pipeline by itself, as five fields of cron in UTC; `CRON_TZ=Europe/Berlin 0 6 * * *` names a time zone. Other commands do not read it.',
+      examples: ['0 * * * *'],
+    },
+  ),
   import_schema_path: key(z.string().min(1), {
     description:
       'Folder of `<schema>.schema.yaml`, or that file: hints that win over data and source. The first run writes it.',

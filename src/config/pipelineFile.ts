@@ -67,6 +67,8 @@ export interface PipelineFile {
   readonly pipelines: readonly Pipeline[]
   /** The profile that was asked for. */
   readonly profile: string | undefined
+  /** When a worker runs its pipelines by itself. */
+  readonly schedule: string | undefined
   /** Warnings about the file. They are also the first events of a run. */
   readonly warnings: readonly string[]
 }
@@ -93,6 +95,8 @@ interface Reading {
   readonly overrides: PipelineFileOptions
   readonly profile: string | undefined
   readonly warn: (code: WarningCode, message: string) => void
+  /** Hears the `schedule` of the document. */
+  readonly scheduled: (schedule: string) => void
 }
 
 interface Warning {
@@ -128,10 +132,14 @@ export async function loadPipelineFile(file: string, options: PipelineFileOption
   const warn = (code: WarningCode, message: string): void => void warnings.set(message, { code, message })
   const env = withEnvFile(options.env ?? processEnvironment(), folder, message => warn(READABLE, message))
   const profile = options.profile ?? (isSet(env, 'SLUICE_PROFILE') ? env.SLUICE_PROFILE : undefined)
-  const reading: Reading = { path, shown, cwd, folder, env, overrides: options, profile, warn }
+  let schedule: string | undefined
+  const scheduled = (written: string): void => {
+    schedule = written
+  }
+  const reading: Reading = { path, shown, cwd, folder, env, overrides: options, profile, warn, scheduled }
   const pipelines = await readPipelines(reading)
   const announced = pipelines.map(one => announcing(one, [...warnings.values()]))
-  return { path, pipelines: announced, profile, warnings: [...warnings.keys()] }
+  return { path, pipelines: announced, profile, schedule, warnings: [...warnings.keys()] }
 }
 
 /** Checks the text of a pipeline file as `sluice check --offline` does. `file` is where it would be. Throws a ConfigError. */
@@ -139,7 +147,17 @@ export async function checkPipelineText(text: string, file: string, cwd = proces
   const path = resolve(cwd, file)
   const overrides = { offline: true }
   const folder = dirname(path)
-  const reading = { path, shown: file, cwd, folder, env: {}, overrides, profile: undefined, warn: () => {} }
+  const reading = {
+    path,
+    shown: file,
+    cwd,
+    folder,
+    env: {},
+    overrides,
+    profile: undefined,
+    warn: () => {},
+    scheduled: () => {},
+  }
   const document = await parseDocumentText(text, file)
   await pipelineFrom(document.value, reading, document)
 }
@@ -311,6 +329,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
   const keys = outer as Wrapper
   const target = targetOf(keys, reading.profile, problems)
   problems.throwIfAny()
+  if (keys.schedule != null) reading.scheduled(keys.schedule)
   const name = keys.name ?? fileName
   const source = wrapped ? (keys.source ?? {}) : { ...(outer as FlatWrapper), name: undefined }
   const document = wrapped ? omit(inner, sourceKeyNames) : omit(value, flatKeyNames)

@@ -18,6 +18,8 @@ const FLOORS: Readonly<Record<string, number>> = {
   import: 4,
   // What a pipeline asked an API, to be asked again.
   recording: 4,
+  // Pipelines as jobs of a durable engine.
+  worker: 4,
   cli: 5,
 }
 
@@ -105,12 +107,12 @@ describe('the laws of the house', () => {
     ).toEqual([])
   })
 
-  it('sockets are opened by the transport, by destinations, by the listener of `sluice auth` and by `sluice serve`', () => {
+  it('sockets are opened by the transport, by destinations, by the listener of `sluice auth`, by `sluice serve` and by workers', () => {
     const sockets = /^(undici|pg|ws|(node:)?(net|tls|http|https|http2|dgram))(\/|$)/
     expect(
       trespassers(
         importsAny(sockets),
-        /^(rest\/http\/(client|transport)|destinations\/|cli\/redirectListener|recording\/serveRecording)/,
+        /^(rest\/http\/(client|transport)|destinations\/|cli\/redirectListener|recording\/serveRecording|worker\/(startWorker|devServer))/,
       ),
     ).toEqual([])
   })

@@ -2366,6 +2366,12 @@ export interface DocumentPipelineConfig<Name extends string = string, Table exte
    */
   profiles?: { [name: string]: ProfileConfig } | null | undefined
   /**
+   * When `sluice worker` runs the pipeline by itself, as five fields of cron in UTC; `CRON_TZ=Europe/Berlin 0 6 * * *` names a time zone. Other commands do not read it.
+   *
+   * Example: `0 * * * *`.
+   */
+  schedule?: string | null | undefined
+  /**
    * Folder of `<schema>.schema.yaml`, or that file: hints that win over data and source. The first run writes it.
    *
    * Example: `schemas/import`.
@@ -2458,6 +2464,12 @@ export interface SourcePipelineConfig<Name extends string = string, Table extend
    * Example: `{"prod":{"destination":"${secrets.warehouse_url}","dataset":"feedback"}}`.
    */
   profiles?: { [name: string]: ProfileConfig } | null | undefined
+  /**
+   * When `sluice worker` runs the pipeline by itself, as five fields of cron in UTC; `CRON_TZ=Europe/Berlin 0 6 * * *` names a time zone. Other commands do not read it.
+   *
+   * Example: `0 * * * *`.
+   */
+  schedule?: string | null | undefined
   /**
    * Folder of `<schema>.schema.yaml`, or that file: hints that win over data and source. The first run writes it.
    *

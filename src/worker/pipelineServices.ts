@@ -1,0 +1,358 @@
+import type { Context, ObjectContext, RestatePromise } from '@restatedev/restate-sdk'
+import { Cron } from 'croner'
+import { z } from 'zod'
+import { parseJson } from '../json/parse.js'
+import { stringifyJson } from '../json/write.js'
+import type { CursorRange } from '../model/cursorRange.js'
+import { type ErrorCode, RequestError, SluiceError } from '../model/errors.js'
+import type { RunEvent } from '../model/events.js'
+import type { Verdict } from '../model/receipt.js'
+import type { CursorBound } from '../pipeline/backfill/planBackfill.js'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import type { RestateSdk } from './restateSdk.js'
+import { SERVICES } from './restateServer.js'
+
+/** A pipeline that a worker serves. */
+export interface ServedPipeline {
+  readonly pipeline: Pipeline
+  /** Of the text of its file. Windows that were planned with another text are refused. */
+  readonly digest: string
+}
+
+/** What a worker tells of its work. */
+export type WorkEvent =
+  | { readonly type: 'started' | 'finished'; readonly job: string; readonly pipeline: string; readonly what: string }
+  | {
+      readonly type: 'failed'
+      readonly job: string
+      readonly pipeline: string
+      readonly what: string
+      readonly message: string
+    }
+  | { readonly type: 'event'; readonly job: string; readonly pipeline: string; readonly event: RunEvent }
+
+export interface ServiceOptions {
+  readonly onWork: (event: WorkEvent) => void
+  /** Attempts of a run or a window. */
+  readonly attempts: number
+  /** Before the second attempt. Each further wait is twice as long, up to ten minutes. */
+  readonly retryDelayMs: number
+}
+
+/** What a run came to. Facts only: rows never pass through the engine. */
+export interface RunFacts {
+  readonly loadId: string | null
+  readonly verdicts: Readonly<Record<string, Verdict>>
+  readonly records: number
+}
+
+/** What a backfill came to. */
+export interface BackfillFacts {
+  readonly windows: number
+  readonly records: number
+  /** Load ids in the order in which windows were handed out. */
+  readonly loadIds: readonly string[]
+}
+
+const runInput = z.strictObject({
+  select: z.array(z.string()).min(1).optional(),
+  fullRefresh: z.boolean().optional(),
+  maxPages: z.int().min(1).optional(),
+})
+const bound = z.union([z.string(), z.number()])
+const backfillInput = z.strictObject({
+  resource: z.string(),
+  from: bound.optional(),
+  to: bound.optional(),
+  step: bound.optional(),
+  order: z.enum(['oldest_first', 'newest_first']).optional(),
+  parallel: z.int().min(1).max(1_000).optional(),
+})
+/** Ends of a window are JSON texts, so that long numbers keep their digits. */
+const windowInput = z.strictObject({
+  pipeline: z.string(),
+  digest: z.string(),
+  resource: z.string(),
+  start: z.string(),
+  end: z.string(),
+  step: bound.optional(),
+})
+const scheduleInput = z.strictObject({ schedule: z.string().nullable() })
+const tickInput = z.strictObject({ generation: z.string() })
+
+type WindowInput = z.output<typeof windowInput>
+
+/** Windows of one backfill. Each is an entry in the journal of the engine. */
+const MOST_WINDOWS = 10_000
+/** A long run is no sign of a dead worker: the engine notices that by the connection. */
+const LONGEST_ATTEMPT_MS = 7 * 24 * 3_600_000
+const LONGEST_RETRY_DELAY_MS = 600_000
+
+/** Failures that may pass by themselves. Others need a person. */
+const PASSING: ReadonlySet<ErrorCode> = new Set([
+  'connection',
+  'timeout',
+  'rate_limit',
+  'http_status',
+  'destination',
+  'destination_locked',
+  'commit_unknown',
+  'journal',
+  'memory',
+  'incomplete',
+  'aborted',
+] satisfies ErrorCode[])
+
+/**
+ * The services of a worker. One object for each pipeline runs one job of it at a time, whoever sends it; windows of a
+ * backfill go to whichever worker is free.
+ */
+export function pipelineServices(
+  sdk: RestateSdk,
+  served: ReadonlyMap<string, ServedPipeline>,
+  { onWork, attempts, retryDelayMs }: ServiceOptions,
+) {
+  const options = { inactivityTimeout: LONGEST_ATTEMPT_MS, abortTimeout: LONGEST_ATTEMPT_MS }
+  const retries = {
+    maxRetryAttempts: attempts,
+    initialRetryInterval: retryDelayMs,
+    retryIntervalFactor: 2,
+    maxRetryInterval: LONGEST_RETRY_DELAY_MS,
+  }
+
+  function parsed<T>(shape: z.ZodType<T>, input: unknown): T {
+    const { data, error } = shape.safeParse(input ?? {})
+    if (error !== undefined) throw new sdk.TerminalError(z.prettifyError(error), { errorCode: 400 })
+    return data as T
+  }
+
+  function servedBy(name: string): ServedPipeline {
+    const found = served.get(name)
+    if (found !== undefined) return found
+    const known = [...served.keys()].join(', ')
+    throw new sdk.TerminalError(`the worker has no pipeline ${name}; it has ${known}`, { errorCode: 404 })
+  }
+
+  /**
+   * Does a part of a job, and tells of it. What cannot pass by itself ends the job. What this worker is asked for is
+   * looked up within such parts alone: a handler that ended before a part that another worker has done would not be
+   * that handler any more.
+   */
+  async function work<T>(ctx: Context, pipeline: string, what: string, action: () => Promise<T>): Promise<T> {
+    const job = ctx.request().id
+    onWork({ type: 'started', job, pipeline, what })
+    try {
+      const result = await action()
+      onWork({ type: 'finished', job, pipeline, what })
+      return result
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      onWork({ type: 'failed', job, pipeline, what, message })
+      if (error instanceof SluiceError && !mayPass(error)) throw new sdk.TerminalError(message)
+      throw error
+    }
+  }
+
+  const listening = (ctx: Context, pipeline: string) => ({
+    signal: ctx.request().attemptCompletedSignal,
+    onEvent: (event: RunEvent) => onWork({ type: 'event', job: ctx.request().id, pipeline, event }),
+  })
+
+  const windows = sdk.service({
+    name: SERVICES.window,
+    options,
+    handlers: {
+      load: async (ctx: Context, input: unknown): Promise<BackfillFacts> => {
+        const { pipeline: name, digest, resource, start, end, step } = parsed(windowInput, input)
+        const what = `${resource} ${start} … ${end}`
+        const range = { from: parseJson(start) as CursorBound, to: parseJson(end) as CursorBound, step }
+        // A window that is in the ledger already is loaded by nobody again: then there are no loads.
+        const load = async (): Promise<BackfillFacts> => {
+          const { pipeline, digest: own } = servedBy(name)
+          if (own !== digest) {
+            const message = `the file of ${name} has changed since the backfill was planned, or this worker has another one; give all workers one file, and submit the backfill again`
+            throw new sdk.TerminalError(message, { errorCode: 409 })
+          }
+          const { loads } = await pipeline.backfill(resource, { ...range, ...listening(ctx, name) })
+          const records = loads.reduce((sum, one) => sum + one.records, 0)
+          return { windows: loads.length, records, loadIds: loads.map(({ loadId }) => loadId) }
+        }
+        return await ctx.run('load', () => work(ctx, name, what, load), retries)
+      },
+    },
+  })
+
+  const pipelines = sdk.object({
+    name: SERVICES.pipeline,
+    options,
+    handlers: {
+      run: async (ctx: ObjectContext, input: unknown): Promise<RunFacts> => {
+        const { select, fullRefresh, maxPages } = parsed(runInput, input)
+        const newest = () =>
+          work(ctx, ctx.key, 'look', async () => (await newestLoad(servedBy(ctx.key).pipeline)) ?? null)
+        const before = await ctx.run('newest load', newest, retries)
+        const run = async (): Promise<RunFacts> => {
+          const { pipeline } = servedBy(ctx.key)
+          // The worker before may have died between its commit and its answer.
+          const since = await newestLoad(pipeline)
+          if (since !== undefined && since.loadId !== before?.loadId) return since
+          const { loadId, receipts } = await pipeline.run({
+            ...listening(ctx, ctx.key),
+            ...(select !== undefined && { select }),
+            ...(fullRefresh === true && { refresh: 'drop_resources' }),
+            ...(maxPages !== undefined && { maxPages }),
+          })
+          return factsOf(loadId ?? null, receipts)
+        }
+        return await ctx.run('run', () => work(ctx, ctx.key, 'run', run), retries)
+      },
+
+      backfill: async (ctx: ObjectContext, input: unknown): Promise<BackfillFacts> => {
+        const { parallel = 1, resource, ...asked } = parsed(backfillInput, input)
+        const plan = async (): Promise<WindowInput[]> => {
+          const { pipeline, digest } = servedBy(ctx.key)
+          const { missing } = await pipeline.backfillStatus(resource, asked)
+          if (missing.length > MOST_WINDOWS) {
+            const message = `the backfill has ${missing.length} windows, and a job at most ${MOST_WINDOWS}: widen the step, or submit parts of the range`
+            throw new sdk.TerminalError(message)
+          }
+          return missing.map(window => windowOf(ctx.key, digest, resource, window, asked.step))
+        }
+        const planned = await ctx.run('plan', () => work(ctx, ctx.key, `plan ${resource}`, plan), retries)
+        return await loadAll(ctx, planned, parallel)
+      },
+
+      /** Sets, changes or ends the schedule. The same one again changes nothing. */
+      schedule: async (ctx: ObjectContext, input: unknown): Promise<void> => {
+        const { schedule } = parsed(scheduleInput, input)
+        const current = await ctx.get<Schedule>('schedule')
+        if (current?.schedule === (schedule ?? undefined)) return
+        ctx.clear('schedule')
+        if (schedule === null) return
+        const generation = ctx.rand.uuidv4()
+        ctx.set('schedule', { schedule, generation } satisfies Schedule)
+        await tickLater(ctx, schedule, generation)
+      },
+
+      /** A run is due. Ticks of a schedule that was changed do nothing. */
+      tick: async (ctx: ObjectContext, input: unknown): Promise<void> => {
+        const { generation } = parsed(tickInput, input)
+        const current = await ctx.get<Schedule>('schedule')
+        if (current?.generation !== generation) return
+        itself(ctx).run({})
+        await tickLater(ctx, current.schedule, generation)
+      },
+    },
+  })
+
+  const itself = (ctx: ObjectContext) => ctx.objectSendClient<SelfCalled>({ name: SERVICES.pipeline }, ctx.key)
+
+  /** The next tick, from now on. Ticks that were due during a long run are one. */
+  async function tickLater(ctx: ObjectContext, schedule: string, generation: string): Promise<void> {
+    const now = await ctx.date.now()
+    const next = nextTime(schedule, now)
+    if (next === undefined) return
+    itself(ctx).tick({ generation }, sdk.rpc.sendOpts({ delay: next - now }))
+  }
+
+  /** Hands out windows, at most `parallel` at a time. One that fails does not stop the others. */
+  async function loadAll(
+    ctx: ObjectContext,
+    planned: readonly WindowInput[],
+    parallel: number,
+  ): Promise<BackfillFacts> {
+    const loading = new Map<number, RestatePromise<Loaded>>()
+    const facts: (BackfillFacts | undefined)[] = []
+    const failures: string[] = []
+    const settle = async (): Promise<void> => {
+      const { index, loaded, failure } = await sdk.RestatePromise.race([...loading.values()])
+      loading.delete(index)
+      facts[index] = loaded
+      if (failure !== undefined) failures.push(failure)
+    }
+    for (const [index, window] of planned.entries()) {
+      if (loading.size >= parallel) await settle()
+      const call = ctx.serviceClient(windows).load(window)
+      loading.set(
+        index,
+        call.map((loaded, failure): Loaded => {
+          if (failure instanceof sdk.CancelledError) throw failure
+          return { index, loaded, failure: failure && `${window.start} … ${window.end}: ${failure.message}` }
+        }),
+      )
+    }
+    while (loading.size > 0) await settle()
+    if (failures.length > 0) {
+      const [first] = failures
+      const message = `${failures.length} of ${planned.length} windows failed; the others are committed, and the same backfill loads what is missing. The first: ${first}`
+      throw new sdk.TerminalError(message)
+    }
+    const done = facts.filter(one => one !== undefined)
+    return {
+      windows: done.reduce((sum, one) => sum + one.windows, 0),
+      records: done.reduce((sum, one) => sum + one.records, 0),
+      loadIds: done.flatMap(one => one.loadIds),
+    }
+  }
+
+  return [pipelines, windows]
+}
+
+/** What the object of a pipeline sends to itself. */
+interface SelfCalled {
+  run(ctx: ObjectContext, input: unknown): Promise<RunFacts>
+  tick(ctx: ObjectContext, input: unknown): Promise<void>
+}
+
+interface Loaded {
+  readonly index: number
+  readonly loaded: BackfillFacts | undefined
+  readonly failure: string | undefined
+}
+
+function mayPass(error: SluiceError): boolean {
+  const status = error instanceof RequestError ? error.status : undefined
+  const isRefused = error.code === 'http_status' && status !== undefined && status < 500
+  return PASSING.has(error.code) && (!isRefused || status === 408 || status === 425)
+}
+
+interface Schedule {
+  readonly schedule: string
+  /** Changes with the schedule, so that ticks of the one before are recognised. */
+  readonly generation: string
+}
+
+/**
+ * When a schedule is due next, in milliseconds since the epoch. Undefined if never. `CRON_TZ=Europe/Berlin 0 6 * * *`
+ * names a time zone; without one, it is UTC. Throws if it is no schedule.
+ */
+export function nextTime(schedule: string, now: number): number | undefined {
+  const [, timezone = 'UTC', pattern = ''] = /^(?:CRON_TZ=(\S+)\s+)?(.*)$/s.exec(schedule.trim()) ?? []
+  return new Cron(pattern, { timezone, paused: true }).nextRun(new Date(now))?.getTime()
+}
+
+async function newestLoad(pipeline: Pipeline): Promise<RunFacts | undefined> {
+  const [newest] = await pipeline.dataset().history({ limit: 1 })
+  return newest === undefined ? undefined : factsOf(newest.loadId, newest.receipts)
+}
+
+function factsOf(
+  loadId: string | null,
+  receipts: readonly { readonly resource: string; readonly verdict: Verdict; readonly records: number }[],
+): RunFacts {
+  return {
+    loadId,
+    verdicts: Object.fromEntries(receipts.map(({ resource, verdict }) => [resource, verdict])),
+    records: receipts.reduce((sum, { records }) => sum + records, 0),
+  }
+}
+
+function windowOf(
+  pipeline: string,
+  digest: string,
+  resource: string,
+  { start, end }: CursorRange,
+  step: string | number | undefined,
+): WindowInput {
+  return { pipeline, digest, resource, start: stringifyJson(start), end: stringifyJson(end), step }
+}

@@ -1,0 +1,189 @@
+import { z } from 'zod'
+import { ConfigError } from '../model/errors.js'
+
+/** A run or a backfill that a Restate server knows. */
+export interface Job {
+  readonly id: string
+  readonly pipeline: string
+  readonly kind: 'run' | 'backfill'
+  readonly state: 'waiting' | 'running' | 'retrying' | 'done' | 'failed'
+  readonly createdAt: Date
+  /** Attempts so far. */
+  readonly attempts: number
+  /** Why the last attempt, or the whole job, failed. */
+  readonly failure: string | undefined
+}
+
+/** How a job ended. */
+export type JobResult =
+  | { readonly ended: 'done'; readonly result: unknown }
+  | { readonly ended: 'failed'; readonly message: string }
+
+/** Names of the services, as the server knows them. */
+export const SERVICES = { pipeline: 'SluicePipeline', window: 'SluiceWindow', budget: 'SluiceBudget' } as const
+
+const version = z.object({ ingress_endpoint: z.url() })
+const sent = z.object({ invocationId: z.string(), status: z.string() })
+const told = z.object({ message: z.string(), source: z.string().optional() })
+const rows = z.object({ rows: z.array(z.record(z.string(), z.unknown())) })
+
+/** A question that takes longer has no server behind it. */
+const ANSWER_MS = 30_000
+
+/** A Restate server, by the address of its admin API. Methods reject with a ConfigError if no such server answers. */
+export class RestateServer {
+  readonly admin: string
+  #ingress: string | undefined
+
+  /** @param ingress where jobs are sent. Default: as the server says. */
+  constructor(admin: string, ingress?: string) {
+    const wrong = [admin, ingress ?? admin].find(address => !/^https?:\/\//.test(address) || !URL.canParse(address))
+    if (wrong !== undefined) {
+      const message = `${JSON.stringify(wrong)} is no address; expected one as in http://127.0.0.1:9070`
+      throw new ConfigError([{ place: { path: '--restate' }, message }])
+    }
+    this.admin = admin.replace(/\/+$/, '')
+    this.#ingress = ingress?.replace(/\/+$/, '')
+  }
+
+  async ingress(): Promise<string> {
+    this.#ingress ??= version
+      .parse(await this.#ask('GET', `${this.admin}/version`))
+      .ingress_endpoint.replace(/\/+$/, '')
+    return this.#ingress
+  }
+
+  /** Tells the server that a worker answers at `worker`. Its services take the place of those before. */
+  async register(worker: string): Promise<void> {
+    await this.#ask('POST', `${this.admin}/deployments`, { uri: worker, force: true })
+  }
+
+  /** Hands over a call of an object, and gives its id. The same `key` twice is one call. */
+  async send(service: string, object: string, handler: string, input: unknown, key?: string): Promise<string> {
+    const url = `${await this.ingress()}/${service}/${encodeURIComponent(object)}/${handler}/send`
+    const headers = key === undefined ? {} : { 'idempotency-key': key }
+    return sent.parse(await this.#ask('POST', url, input, headers)).invocationId
+  }
+
+  /** Calls an object, and gives its answer. */
+  async call(service: string, object: string, handler: string, input: unknown): Promise<unknown> {
+    return await this.#ask('POST', `${await this.ingress()}/${service}/${encodeURIComponent(object)}/${handler}`, input)
+  }
+
+  /** The newest jobs first. */
+  async jobs(most: number): Promise<readonly Job[]> {
+    const query = `
+      SELECT id, target_service_key, target_handler_name, status, completion_result, completion_failure,
+        created_at, retry_count, last_failure
+      FROM sys_invocation
+      WHERE target_service_name = '${SERVICES.pipeline}' AND target_handler_name IN ('run', 'backfill')
+      ORDER BY created_at DESC
+      LIMIT ${most}`
+    const answer = await this.#ask('POST', `${this.admin}/query`, { query })
+    return rows.parse(answer).rows.map(jobOf)
+  }
+
+  /** Undefined while the job is not at its end. */
+  async result(id: string): Promise<JobResult | undefined> {
+    const response = await this.#fetch(
+      'GET',
+      `${await this.ingress()}/restate/invocation/${encodeURIComponent(id)}/output`,
+    )
+    const body = await response.text()
+    if (response.ok) return { ended: 'done', result: body === '' ? undefined : JSON.parse(body) }
+    if (response.status === 470) return undefined
+    // The status is that of the job's failure, which may be any.
+    if (response.status === 404 && !isOfJob(body)) {
+      throw new ConfigError([
+        { place: { path: 'job' }, message: `the server knows no job ${id}; \`sluice jobs\` lists them` },
+      ])
+    }
+    return { ended: 'failed', message: messageIn(body) }
+  }
+
+  /** Stops a job, with what it has called. Requests in flight are aborted; what is committed stays. */
+  async cancel(id: string): Promise<void> {
+    const response = await this.#fetch('PATCH', `${this.admin}/invocations/${encodeURIComponent(id)}/cancel`)
+    if (response.ok) return
+    const message =
+      response.status === 409
+        ? `the job ${id} is at its end already`
+        : `the server knows no job ${id}; \`sluice jobs\` lists them`
+    throw new ConfigError([{ place: { path: 'job' }, message }])
+  }
+
+  async #ask(
+    method: string,
+    url: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<unknown> {
+    const response = await this.#fetch(method, url, body, headers)
+    const text = await response.text()
+    if (!response.ok) {
+      const advice = response.status === 404 ? '. Is a worker registered? `sluice deploy` does it' : ''
+      const message = `${method} ${url} was answered with ${response.status}: ${messageIn(text)}${advice}`
+      throw new ConfigError([{ place: { path: '--restate' }, message }])
+    }
+    return text === '' ? undefined : JSON.parse(text)
+  }
+
+  async #fetch(
+    method: string,
+    url: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Response> {
+    try {
+      return await fetch(url, {
+        method,
+        headers: {
+          accept: 'application/json',
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(ANSWER_MS),
+      })
+    } catch (cause) {
+      const why = (cause as { cause?: { code?: string } }).cause?.code ?? (cause as Error).message
+      const message = `no Restate server answers at ${new URL(url).origin} (${why}). Start one with \`sluice worker --dev\`, or name yours with --restate`
+      throw new ConfigError([{ place: { path: '--restate' }, message }])
+    }
+  }
+}
+
+function isOfJob(body: string): boolean {
+  return toldIn(body)?.source === 'invocation'
+}
+
+function messageIn(body: string): string {
+  return toldIn(body)?.message ?? body.slice(0, 500)
+}
+
+function toldIn(body: string): z.output<typeof told> | undefined {
+  try {
+    return told.parse(JSON.parse(body))
+  } catch {
+    return undefined
+  }
+}
+
+function jobOf(row: Readonly<Record<string, unknown>>): Job {
+  const failure = row.completion_failure ?? row.last_failure
+  return {
+    id: String(row.id),
+    pipeline: String(row.target_service_key),
+    kind: row.target_handler_name === 'backfill' ? 'backfill' : 'run',
+    state: stateOf(String(row.status), row.completion_result),
+    createdAt: new Date(String(row.created_at)),
+    attempts: Number(row.retry_count ?? 0),
+    failure: failure == null ? undefined : String(failure),
+  }
+}
+
+function stateOf(status: string, result: unknown): Job['state'] {
+  if (status === 'completed') return result === 'failure' ? 'failed' : 'done'
+  if (status === 'backing-off') return 'retrying'
+  return status === 'running' || status === 'suspended' ? 'running' : 'waiting'
+}

@@ -1,0 +1,323 @@
+import { writeFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { loadPipelineFile } from '../../src/index.js'
+import { freePort, type Restate, startRestate, startWorkerProcess } from './restate.js'
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
+
+let restate: Restate
+beforeAll(async () => {
+  restate = await startRestate()
+})
+afterAll(() => restate.close())
+
+type Answer = (query: URLSearchParams, response: ServerResponse, request: IncomingMessage) => unknown
+
+/** An API of the test's own. What `answer` gives is sent as JSON; nothing, if it answers by itself or never. */
+async function api(answer: Answer): Promise<string> {
+  const server = createServer((request, response) => {
+    const given = answer(new URL(request.url ?? '/', 'http://api').searchParams, response, request)
+    if (given === undefined) return
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(given))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(async () => {
+    server.closeAllConnections()
+    await new Promise(resolve => server.close(resolve))
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+async function pipelineFile(name: string, text: string): Promise<string> {
+  await writeFile(join(restate.folder, `${name}.yaml`), text)
+  return `${name}.yaml`
+}
+
+async function rowsOf(file: string, table: string): Promise<readonly unknown[]> {
+  const { pipelines } = await loadPipelineFile(join(restate.folder, file))
+  const [only] = pipelines
+  return (await only?.dataset().table(table).orderBy('id').rows()) ?? []
+}
+
+/** A worker of these files; it ends with the test. */
+async function worker(...args: readonly string[]) {
+  const started = startWorkerProcess(restate, ...args)
+  onTestFinished(() => started.kill('SIGKILL'))
+  await started.says('Ctrl-C ends it')
+  return started
+}
+
+const PAGE = 2
+const SHOPS = Array.from({ length: 5 }, (_, id) => ({ id, city: `city ${id}` }))
+const shopPage = (query: URLSearchParams): unknown => {
+  const offset = Number(query.get('offset'))
+  return { items: SHOPS.slice(offset, offset + PAGE), total: SHOPS.length }
+}
+const shops = (name: string, url: string, more = ''): Promise<string> =>
+  pipelineFile(
+    name,
+    `${more}client:
+  base_url: ${url}
+  paginator: { type: offset, limit: ${PAGE}, total_path: total }
+resources:
+  - { name: shops, primary_key: id, write_disposition: append, endpoint: { data_selector: items } }
+`,
+  )
+
+describe('a run', () => {
+  it('is done by a worker, and its facts come back', async () => {
+    const file = await shops('shops', await api(shopPage))
+    await worker(file)
+    const { exitCode, stdout, stderr } = await restate.sluice('submit', file, '--wait', '--json')
+    expect(stderr).toBe('')
+    expect(exitCode).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({
+      ended: 'done',
+      result: { verdicts: { shops: 'complete' }, records: SHOPS.length },
+    })
+    expect(await rowsOf(file, 'shops')).toHaveLength(SHOPS.length)
+    const jobs = await restate.sluice('jobs')
+    expect(jobs.stdout).toMatch(/shops\s+run\s+done/)
+  })
+
+  it('that failed for good says why, and is not tried again', async () => {
+    let requests = 0
+    const url = await api((_, response) => {
+      requests += 1
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"rows": []')
+    })
+    const file = await shops('broken', url)
+    await worker(file)
+    const { exitCode, stderr } = await restate.sluice('submit', file, '--wait')
+    expect(exitCode).toBe(1)
+    expect(stderr).toMatch(/failed: .*shops/s)
+    expect(requests).toBeLessThan(6)
+  })
+
+  it('goes on with another worker when one is killed in the middle, and appends nothing twice', async () => {
+    let isHanging = true
+    let reached = (): void => {}
+    const secondPage = new Promise<void>(resolve => {
+      reached = resolve
+    })
+    const url = await api(query => {
+      if (query.get('offset') !== '0' && isHanging) return reached()
+      return shopPage(query)
+    })
+    const file = await shops('killed', url)
+    const port = String(await freePort())
+    const first = await worker(file, '--port', port)
+    const job = restate.sluice('submit', file, '--wait', '--json')
+    await secondPage
+    await first.kill('SIGKILL')
+    isHanging = false
+    await worker(file, '--port', port)
+    expect(JSON.parse((await job).stdout)).toMatchObject({ ended: 'done', result: { records: SHOPS.length } })
+    expect(await rowsOf(file, 'shops')).toHaveLength(SHOPS.length)
+  })
+
+  it('that a worker has committed before it died is not done again', async () => {
+    const file = await shops('committed', await api(shopPage))
+    const port = String(await freePort())
+    const first = startWorkerProcess(restate, file, '--port', port, '--verbose')
+    await first.says('Ctrl-C ends it')
+    const job = restate.sluice('submit', file, '--wait', '--json')
+    await first.says('"committed"')
+    await first.kill('SIGKILL')
+    await worker(file, '--port', port)
+    expect(JSON.parse((await job).stdout)).toMatchObject({ ended: 'done', result: { records: SHOPS.length } })
+    expect(await rowsOf(file, 'shops')).toHaveLength(SHOPS.length)
+  })
+
+  it('ends when it is cancelled, with nothing committed', async () => {
+    let reached = (): void => {}
+    const asked = new Promise<void>(resolve => {
+      reached = resolve
+    })
+    const file = await shops('cancelled', await api(() => reached()))
+    await worker(file)
+    const job = JSON.parse((await restate.sluice('submit', file, '--json')).stdout) as { job: string }
+    await asked
+    expect((await restate.sluice('cancel', job.job)).exitCode).toBe(0)
+    const again = restate.sluice('submit', file, '--json')
+    expect((await again).exitCode).toBe(0)
+    await vi.waitFor(async () => {
+      const [state] = await restate.rows(`SELECT completion_failure FROM sys_invocation WHERE id = '${job.job}'`)
+      expect(String(state?.completion_failure)).toMatch(/cancel/i)
+    }, 30_000)
+  })
+
+  it('with one key is one job', async () => {
+    const file = await shops('once', await api(shopPage))
+    await worker(file)
+    const ids = []
+    for (let times = 0; times < 2; times++) {
+      const { stdout } = await restate.sluice('submit', file, '--key', 'monday', '--wait', '--json')
+      ids.push((JSON.parse(stdout) as { job: string }).job)
+    }
+    expect(ids[1]).toBe(ids[0])
+    expect(await rowsOf(file, 'shops')).toHaveLength(SHOPS.length)
+  })
+})
+
+const HOUR_MS = 3_600_000
+const VISITS = Array.from({ length: 48 }, (_, id) => ({
+  id,
+  at: new Date(Date.UTC(2024, 0, 1) + id * HOUR_MS).toISOString(),
+}))
+const visits = (name: string, url: string): Promise<string> =>
+  pipelineFile(
+    name,
+    `client: { base_url: "${url}", paginator: single_page }
+resources:
+  - name: visits
+    primary_key: id
+    write_disposition: append
+    endpoint:
+      incremental:
+        cursor_path: at
+        initial_value: "2024-01-01T00:00:00.000Z"
+        start_param: since
+        end_param: until
+        window: { step: PT6H }
+`,
+  )
+const between = (query: URLSearchParams): unknown =>
+  VISITS.filter(({ at }) => at >= (query.get('since') ?? '') && at < (query.get('until') ?? ''))
+
+describe('a backfill', () => {
+  const range = ['--backfill', 'visits', '--to', '2024-01-03T00:00:00.000Z', '--wait', '--json']
+
+  it('loads each window once, and what failed with the next job', async () => {
+    let isRefusing = true
+    const url = await api((query, response) => {
+      if (isRefusing && query.get('since')?.startsWith('2024-01-01T06')) return void response.writeHead(403).end()
+      return between(query)
+    })
+    const file = await visits('visits', url)
+    await worker(file)
+    const first = await restate.sluice('submit', file, ...range)
+    expect(first.exitCode).toBe(1)
+    expect(JSON.parse(first.stdout)).toMatchObject({ ended: 'failed' })
+    expect(first.stdout).toContain('1 of 8 windows failed')
+    isRefusing = false
+    const second = await restate.sluice('submit', file, ...range)
+    expect(JSON.parse(second.stdout)).toMatchObject({ ended: 'done', result: { windows: 1, records: 6 } })
+    expect(await rowsOf(file, 'visits')).toHaveLength(VISITS.length)
+    const third = await restate.sluice('submit', file, ...range)
+    expect(JSON.parse(third.stdout)).toMatchObject({ ended: 'done', result: { windows: 0 } })
+  })
+
+  it('refuses windows that were planned with another file', async () => {
+    let reached = (): void => {}
+    let isHanging = true
+    const asked = new Promise<void>(resolve => {
+      reached = resolve
+    })
+    const file = await visits('edited', await api(query => (isHanging ? reached() : between(query))))
+    const port = String(await freePort())
+    const first = await worker(file, '--port', port)
+    const job = restate.sluice('submit', file, ...range)
+    await asked
+    await first.kill('SIGKILL')
+    await visits('edited', 'http://127.0.0.1:1')
+    isHanging = false
+    await worker(file, '--port', port)
+    expect((await job).stdout).toContain('has changed since the backfill was planned')
+  })
+})
+
+describe('a schedule', () => {
+  it('makes a job when it is due, and its next tick', async () => {
+    const file = await shops('nightly', await api(shopPage), 'schedule: "CRON_TZ=Europe/Berlin 0 3 * * *"\n')
+    const started = startWorkerProcess(restate, file)
+    onTestFinished(() => started.kill('SIGKILL'))
+    await started.says('nightly runs by itself: CRON_TZ=Europe/Berlin 0 3 * * *')
+    const where = "target_service_key = 'nightly'"
+    const generation = await vi.waitFor(async () => {
+      const [state] = await restate.rows(
+        "SELECT value_utf8 FROM state WHERE service_key = 'nightly' AND key = 'schedule'",
+      )
+      return (JSON.parse(String(state?.value_utf8)) as { generation: string }).generation
+    }, 30_000)
+    const ticks = (): Promise<readonly unknown[]> =>
+      restate.rows(
+        `SELECT id FROM sys_invocation WHERE ${where} AND target_handler_name = 'tick' AND status = 'scheduled'`,
+      )
+    await vi.waitFor(async () => expect(await ticks()).toHaveLength(1), 30_000)
+    const { ingress_endpoint: ingress } = (await (await fetch(`${restate.admin}/version`)).json()) as Record<
+      string,
+      string
+    >
+    const tick = (body: object) =>
+      fetch(`${ingress}SluicePipeline/nightly/tick`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    expect((await tick({ generation: 'of a schedule that was changed' })).status).toBe(200)
+    expect((await tick({ generation })).status).toBe(200)
+    expect(await ticks()).toHaveLength(2)
+    await vi.waitFor(async () => {
+      const runs = await restate.rows(
+        `SELECT completion_result FROM sys_invocation WHERE ${where} AND target_handler_name = 'run'`,
+      )
+      expect(runs).toEqual([{ completion_result: 'success' }])
+    }, 30_000)
+    expect(await rowsOf(file, 'shops')).toHaveLength(SHOPS.length)
+  })
+})
+
+describe('a rate limit', () => {
+  it('is asked of the budget that workers share, by origin', async () => {
+    const url = await api(shopPage)
+    const file = await pipelineFile(
+      'limited',
+      `client: { base_url: "${url}", rate_limit: { requests: 1000, per: 1 }, paginator: { type: offset, limit: ${PAGE}, total_path: total } }
+resources: [{ name: shops, endpoint: { data_selector: items } }]
+`,
+    )
+    await worker(file)
+    expect((await restate.sluice('submit', file, '--wait')).exitCode).toBe(0)
+    const budgets = await restate.rows(
+      "SELECT service_key FROM state WHERE service_name = 'SluiceBudget' AND key = 'free'",
+    )
+    expect(budgets).toContainEqual({ service_key: url })
+    expect(await rowsOf(file, 'shops')).toHaveLength(SHOPS.length)
+  })
+})
+
+describe('what cannot work', () => {
+  it('is said before a worker serves', async () => {
+    const url = await api(shopPage)
+    const two = await shops('one', url, 'name: twin\n')
+    const other = await shops('two', url, 'name: twin\n')
+    const twins = await restate.sluice('worker', two, other)
+    expect([twins.exitCode, twins.stderr]).toEqual([2, expect.stringContaining('two pipelines are named twin')])
+    const never = await shops('never', url, 'schedule: "0 0 30 2 *"\n')
+    expect((await restate.sluice('worker', never)).stderr).toContain('is never due')
+    const none = await shops('none', url, 'schedule: "every day"\n')
+    expect((await restate.sluice('worker', none)).stderr).toContain('schedule')
+  })
+
+  it.each([
+    [
+      'a server that is not there',
+      ['jobs', '--restate', 'http://127.0.0.1:9'],
+      'no Restate server answers at http://127.0.0.1:9',
+    ],
+    ['an address that is none', ['jobs', '--restate', 'localhost'], '"localhost" is no address'],
+    ['a job that nobody knows', ['cancel', 'inv_1gkXulbQNzEC2D5IEr8hSmjefI6Tzc5WJX'], 'knows no job'],
+    ['a pipeline that no worker has', ['submit', 'nobody', '--wait'], 'the worker has no pipeline nobody'],
+  ] as const)('%s is one clear error', async (_, args, message) => {
+    await worker(await shops('known', await api(shopPage)))
+    const { exitCode, stderr } = await restate.sluice(...args)
+    expect(exitCode).not.toBe(0)
+    expect(stderr).toContain(message)
+    expect(stderr).not.toMatch(/\n\s+at /)
+  })
+})
