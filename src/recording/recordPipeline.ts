@@ -8,6 +8,7 @@ import { reference } from '../config/secrets.js'
 import { ConfigError } from '../model/errors.js'
 import type { RunEvent } from '../model/events.js'
 import { scrubber as createScrubber } from '../model/secrets/scrubber.js'
+import { Secret } from '../model/secrets/secret.js'
 import { systemClock } from '../pipeline/clock.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { type MaskRule, maskWays } from '../rest/mask/maskRules.js'
@@ -74,7 +75,10 @@ export async function recordPipeline(file: string, options: RecordOptions = {}):
       await pipeline.run({ maxPages: pages, concurrency: 1, allowIncomplete: true, signal, onEvent })
       const exchanges = recorder.taken()
       const recording = { pipeline: pipeline.name, recordedAt, pages, parents, mask, environment, exchanges }
-      const content = encodeRecording(recording, pipeline.source.scrubber ?? createScrubber())
+      const scrubber = pipeline.source.scrubber ?? createScrubber()
+      for (const [variable, value] of Object.entries(environment))
+        if (NAMES_CREDENTIAL.test(variable)) scrubber.add(new Secret(value, `env.${variable}`))
+      const content = encodeRecording(recording, scrubber)
       const path = options.out ?? recordingPath(file, pipeline.name, pipelines)
       const snapshot = snapshotPath(file, pipeline.name, pipelines)
       recorded.push({ pipeline: pipeline.name, path, snapshot, recording, bytes: content.length, content })
@@ -124,7 +128,11 @@ export function maskRules(paths: readonly string[]): readonly MaskRule[] {
   })
 }
 
-/** What the file says by `${env.NAME}`: no secrets, but often an address. */
+/** Variables that hold a credential, as their names say: `SHOP_TOKEN`. */
+const NAMES_CREDENTIAL =
+  /(?:^|_)(?:(?:api)?keys?|tokens?|secrets?|pass(?:word|wd|phrase)?|pwd|pat|jwt|bearer|auth(?:orization)?|cred(?:ential)?s?|signature|session|cookie)(?:_|$)/i
+
+/** What the file says by `${env.NAME}`: often an address, and sometimes a secret, which is removed with the others. */
 async function environmentOf(file: string, env: Environment): Promise<Readonly<Record<string, string>>> {
   const text = await readFile(file, 'utf8')
   const named = [...text.matchAll(reference)].filter(([, , context]) => context === 'env')

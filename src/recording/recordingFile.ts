@@ -1,4 +1,5 @@
-import { open, rename } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { open, rename, rm } from 'node:fs/promises'
 import { fileError } from '../config/documentFile.js'
 import type { OpenFile } from '../journal/fileSystem.js'
 import { systemFiles } from '../journal/journal.js'
@@ -37,9 +38,10 @@ export function encodeRecording(recording: Recording, scrubber: Scrubber): Buffe
   const { pipeline, recordedAt, pages, parents, mask, environment, exchanges } = recording
   // What is removed stays removed: no note says what stood there.
   const forever: Scrubber = { ...scrubber, seal: bytes => ({ bytes: scrubber.bytes(bytes), seals: [] }) }
-  const meta: JsonObject = { pipeline, pages, parents, mask: [...mask], environment: { ...environment } }
-  const date = new Date(recordedAt).toISOString()
   const clean = (text: string): string => scrubber.text(text)
+  const known = Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, clean(value)]))
+  const meta: JsonObject = { pipeline, pages, parents, mask: [...mask], environment: known }
+  const date = new Date(recordedAt).toISOString()
   const digest = loadDigest(`recording of ${pipeline}`)
   const info = { loadId: '0', fingerprint: FORMAT, meta: { ...meta, recordedAt: date } }
   const parts: Uint8Array[] = [...encodeInfo(info, recordedAt)]
@@ -83,18 +85,20 @@ export function encodeRecording(recording: Recording, scrubber: Scrubber): Buffe
   return Buffer.concat(parts)
 }
 
-/** Writes the whole file or nothing. */
+/** Writes the whole file or nothing. Of several that write one file at once, the last one stays. */
 export async function writeRecording(path: string, bytes: Buffer): Promise<void> {
+  const partial = `${path}.${randomUUID().slice(0, 8)}.partial`
   try {
-    const file = await open(`${path}.partial`, 'w')
+    const file = await open(partial, 'wx')
     try {
       await file.writeFile(bytes)
       await file.sync()
     } finally {
       await file.close()
     }
-    await rename(`${path}.partial`, path)
+    await rename(partial, path)
   } catch (error) {
+    await rm(partial, { force: true }).catch(() => undefined)
     throw fileError(path, `cannot be written (${(error as NodeJS.ErrnoException).code ?? 'unknown reason'})`)
   }
 }
@@ -194,10 +198,21 @@ function exchangeOf(asked: WarcRecord, answered: WarcRecord, path: string): Exch
     method,
     url,
     ...(text !== '' && { body: text }),
-    signed: (fields.get('sluice-signed') ?? '').split(' ').filter(Boolean).map(decodeURIComponent),
+    signed: (fields.get('sluice-signed') ?? '')
+      .split(' ')
+      .filter(Boolean)
+      .map(name => decoded(name, path)),
     answer: {
       ...response,
       headers: Object.fromEntries(Object.entries(response.headers).filter(([name]) => !ENCODED.has(name))),
     },
+  }
+}
+
+function decoded(name: string, path: string): string {
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    throw fileError(path, `holds a name that is none, ${name}; record it anew`)
   }
 }

@@ -1,4 +1,5 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
 import { isJsonObject, withoutMember } from '../../json/value.js'
 import { SchemaError } from '../../model/errors.js'
@@ -9,10 +10,19 @@ import { type LockedTables, readLockText } from '../../schema/export/schemaLock.
 import type { ColumnSchema, ReadonlySchema, Schema, TableSchema } from '../../schema/schemaTypes.js'
 import { cloneSchema, versionHash } from '../../schema/stored/document.js'
 
-/** Writes to a temporary file beside it, then renames. Nobody reads half a file. Replaces an existing file. */
+/**
+ * Writes to a temporary file beside it, then renames. Nobody reads half a file. Replaces an existing file. Of several that
+ * write one file at once, the last one stays.
+ */
 export async function replaceFile(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.partial`, text)
-  await rename(`${path}.partial`, path)
+  const partial = `${path}.${randomUUID().slice(0, 8)}.partial`
+  try {
+    await writeFile(partial, text, { flag: 'wx' })
+    await rename(partial, path)
+  } catch (error) {
+    await rm(partial, { force: true }).catch(() => undefined)
+    throw error
+  }
 }
 
 /**
