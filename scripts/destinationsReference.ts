@@ -1,10 +1,12 @@
 import { destinationForms } from '../src/config/destinations.js'
 import { duckdbCapabilities } from '../src/destinations/duckdb/duckdbDialect.js'
+import { ducklakeCapabilities } from '../src/destinations/ducklake/ducklakeDialect.js'
 import { type FileFormat, fileFormats } from '../src/destinations/objects/format/formats.js'
 import { DEFAULT_LAYOUT } from '../src/destinations/objects/format/layout.js'
 import { filesCapabilities } from '../src/destinations/objects/objects.js'
 import { postgresCapabilities } from '../src/destinations/postgres/postgresDialect.js'
 import type { Capabilities } from '../src/model/destination.js'
+import { ducklakeSection } from './ducklakeReference.js'
 import { postgresSection } from './postgresReference.js'
 
 interface Described {
@@ -16,6 +18,7 @@ interface Described {
 const destinations: readonly Described[] = [
   { title: 'DuckDB', schemes: ['duckdb'], capabilities: duckdbCapabilities },
   { title: 'Postgres', schemes: ['postgres'], capabilities: postgresCapabilities },
+  { title: 'DuckLake', schemes: ['ducklake'], capabilities: ducklakeCapabilities },
   { title: 'Files', schemes: ['files', 's3'], capabilities: filesCapabilities },
 ]
 
@@ -42,7 +45,7 @@ A DuckDB file, the folders and files of a dataset and the files of a schema are 
 journals, locks, and the rows that it stages beside a DuckDB file or inside a dataset's folder. Their folders are 0700.
 
 ${postgresSection()}
-${filesSection()}`
+${ducklakeSection()}${filesSection()}`
 }
 
 const rows: readonly (readonly [title: string, value: (capabilities: Capabilities) => string])[] = [

@@ -1,6 +1,7 @@
 /** The public door: re-exports only. */
 
 export { destinationFromUrl } from './config/destinations.js'
+export { ducklake } from './config/ducklakeOptions.js'
 export type { Environment } from './config/environment.js'
 export { files } from './config/filesOptions.js'
 export { loadPipelineFile, type PipelineFile, type PipelineFileOptions } from './config/pipelineFile.js'
@@ -11,6 +12,7 @@ export {
   restApi,
 } from './config/restApi.js'
 export { type DuckdbOptions, duckdb } from './destinations/duckdb/duckdb.js'
+export type { DucklakeOptions } from './destinations/ducklake/lake.js'
 export type { Compression, FileFormatName } from './destinations/objects/format/formats.js'
 export type { FilesOptions } from './destinations/objects/objects.js'
 export type { S3CredentialProvider, S3Credentials, S3Options } from './destinations/objects/storage/s3Identity.js'

@@ -68,7 +68,7 @@ type Place = 'whole' | 'user' | 'credentials' | 'parameter' | 'elsewhere'
 
 function placeOf(template: string, at: number, whole: string): Place {
   if (template.trim() === whole) return 'whole'
-  const [head = '', scheme = '', user = ''] = /^([a-z][a-z\d+.-]*:\/\/)([^/?#]*)@/i.exec(template) ?? []
+  const [head = '', scheme = '', user = ''] = /^((?:ducklake:)?[a-z][a-z\d+.-]*:\/\/)([^/?#]*)@/i.exec(template) ?? []
   if (at < head.length) return user === whole ? 'credentials' : at >= scheme.length ? 'user' : 'elsewhere'
   const query = template.indexOf('?')
   const isFile = /^duckdb:/i.test(template)
@@ -122,6 +122,12 @@ const kinds: Readonly<Record<string, DestinationKind>> = {
       const password = namesPassword || !isSet(env, 'PGPASSWORD') ? undefined : new Secret(env.PGPASSWORD ?? '')
       return postgres({ connectionString, password })
     },
+  },
+  ducklake: {
+    form: 'ducklake:CATALOG',
+    open: async (rest, { env, folder }) =>
+      (await import('./ducklakeOptions.js')).ducklakeFromUrl(withAbsolutePaths(rest, folder), env, folder),
+    pathOf: rest => /^(?:duckdb:|sqlite:)?((?!postgres(?:ql)?:)[^?]*?)(?:\?\w+=.*)?$/is.exec(rest)?.[1],
   },
   files: {
     form: 'files:DIR',

@@ -66,7 +66,8 @@ const settingNames = {
   endpoint: [`${DLT}ENDPOINT_URL`, 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
 } as const
 
-function s3Settings(env: Environment): S3Options {
+/** What the environment says about S3. */
+export function s3Settings(env: Environment): S3Options {
   const find = (name: keyof typeof settingNames): readonly [value: string, origin: string] | undefined => {
     const origin = settingNames[name].find(candidate => isSet(env, candidate))
     return origin === undefined ? undefined : [env[origin] ?? '', origin]
@@ -88,19 +89,18 @@ function s3Settings(env: Environment): S3Options {
   return withoutUndefined({ credentials: awsChain(profile), region: region ?? regionOfProfile(profile, env), endpoint })
 }
 
-/** What may follow `?` in a URL. */
-const urlSettings = [
-  'format',
-  'compression',
-  'layout',
+/** Settings of S3 that may follow `?` in an address. */
+export const bucketSettings = [
   'region',
   'endpoint',
   'path_style',
-  'staging_dir',
   'access_key_id',
   'secret_access_key',
   'session_token',
 ] as const
+
+/** What may follow `?` in a URL. */
+const urlSettings = ['format', 'compression', 'layout', 'staging_dir', ...bucketSettings]
 
 /**
  * The destination of `DIR` or `s3://BUCKET/PREFIX`. Settings follow a `?`, as in
@@ -110,28 +110,9 @@ const urlSettings = [
 export function filesFromUrl(text: string, env: Environment, folder?: string): Destination {
   // A folder's name may contain a question mark.
   const [, path = text, query = ''] = /^([^?]*)\?(\w+=.*)$/s.exec(text) ?? []
-  const settings = new Map<string, string>()
-  for (const [name, value] of new URLSearchParams(query)) {
-    if (!urlSettings.some(known => known === name)) {
-      const meant = nearMiss(name, urlSettings)
-      throw new ConfigError([
-        {
-          place: { path: 'destination' },
-          message: `there is no setting \`${name}\`${meant === undefined ? `; expected ${alternatives(urlSettings)}` : `; did you mean \`${meant}\`?`}`,
-        },
-      ])
-    }
-    settings.set(name, value)
-  }
-  const pathStyle = settings.get('path_style')
+  const settings = addressSettings(query, urlSettings)
   const absolute = <Path extends string | undefined>(given: Path) =>
     folder === undefined || given === undefined || given === '' ? given : resolve(folder, given)
-  const s3 = {
-    credentials: credentialsOf(settings),
-    region: settings.get('region'),
-    endpoint: settings.get('endpoint'),
-    pathStyle: pathStyle === undefined ? undefined : pathStyle !== 'false',
-  }
   return files(
     {
       path: path.startsWith('s3://') ? path : (absolute(path) ?? path),
@@ -139,10 +120,39 @@ export function filesFromUrl(text: string, env: Environment, folder?: string): D
       compression: settings.get('compression') as FilesOptions['compression'],
       layout: settings.get('layout'),
       stagingDir: absolute(settings.get('staging_dir')),
-      s3: withoutUndefined(s3),
+      s3: bucketOptions(settings),
     },
     env,
   )
+}
+
+/** The settings behind the `?` of an address. Throws a ConfigError if there is another one than the known. */
+export function addressSettings(query: string, known: readonly string[]): ReadonlyMap<string, string> {
+  const settings = new Map<string, string>()
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (!known.includes(name)) {
+      const meant = nearMiss(name, known)
+      throw new ConfigError([
+        {
+          place: { path: 'destination' },
+          message: `there is no setting \`${name}\`${meant === undefined ? `; expected ${alternatives(known)}` : `; did you mean \`${meant}\`?`}`,
+        },
+      ])
+    }
+    settings.set(name, value)
+  }
+  return settings
+}
+
+/** What the settings of an address say about S3. */
+export function bucketOptions(settings: ReadonlyMap<string, string>): S3Options {
+  const pathStyle = settings.get('path_style')
+  return withoutUndefined({
+    credentials: credentialsOf(settings),
+    region: settings.get('region'),
+    endpoint: settings.get('endpoint'),
+    pathStyle: pathStyle === undefined ? undefined : pathStyle !== 'false',
+  })
 }
 
 function credentialsOf(settings: ReadonlyMap<string, string>): S3Options['credentials'] {

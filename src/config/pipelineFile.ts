@@ -243,15 +243,18 @@ async function besideTheFile({ path, folder, env, cwd, overrides, warn }: Readin
     }
   }
   const { duckdb } = await import('../destinations/duckdb/duckdb.js')
+  const { ducklake, inFolder } = await import('./ducklakeOptions.js')
   const { files } = await import('./filesOptions.js')
   const own: {
     duckdb: typeof duckdb
+    ducklake: typeof ducklake
     files: typeof files
     destinationFromUrl: typeof destinationFromUrl
     pipeline: typeof pipeline
     restApi: typeof restApi
   } = {
     duckdb: given => duckdb(placed('duckdb', given)),
+    ducklake: given => ducklake(inFolder(given, folder), env),
     files: given => files(placed('files', given), env),
     destinationFromUrl: (text, place = { path: 'destination' }) =>
       openDestination({ text, secrets: [] }, place, { env, folder }),

@@ -6,18 +6,25 @@ import { setTimeout } from 'node:timers/promises'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DestinationError } from '../../model/errors.js'
 import { ownPlace } from '../../model/ownPlace.js'
-import { textLiteral } from '../sql/sqlSession.js'
+import { type Dialect, textLiteral } from '../sql/sqlSession.js'
+import { duckdbDialect } from './duckdbDialect.js'
 import { duckdbError, foreign } from './duckdbErrors.js'
 import { identityOf, isForeign, isSameFile, openings } from './openFiles.js'
 
-/** An open database, in a file or in memory. Several connections of one process share it. */
+/** An open database, in a file or in memory, or a lake. Several connections of one process share it. */
 export interface Database {
   readonly place: string
+  readonly dialect: Dialect
+  /** Whether rows may go into their tables before the load is judged, in a transaction that may be rolled back. */
+  readonly takesHeadStarts: boolean
+  /** Explains a failure, and what to do about it. `at`: the file that it is about, if not the database. */
+  explain(error: unknown, doing: string, at?: string): Error
   /** A connection set to UTC. The caller closes it. */
   connect(): Promise<DuckDBConnection>
   /**
    * Runs one writer after the other, because two that create the same table would conflict. First rolls back a
-   * transaction that another writer began ahead of its turn. The writer's own, `own`, stays.
+   * transaction that another writer began ahead of its turn. The writer's own, `own`, stays. Where other processes
+   * write too, the work runs again after a conflict with them.
    */
   exclusively<T>(work: () => Promise<T>, own?: MakeWay): Promise<T>
   /**
@@ -64,9 +71,14 @@ export interface OpenDatabaseOptions {
  * longer than `lockTimeoutMs`, or if this process has it open in another instance.
  */
 export async function openDatabase(path: string, options: OpenDatabaseOptions): Promise<Database> {
+  return await whenFree(() => openAtOnce(path), options)
+}
+
+/** Tries to open until no other process is in the way, or `lockTimeoutMs` are over. */
+export async function whenFree<T>(open: () => Promise<T>, options: OpenDatabaseOptions): Promise<T> {
   for (let waitedMs = 0, waitMs = 20; ; waitedMs += waitMs, waitMs = Math.min(2 * waitMs, 250)) {
     try {
-      return await openAtOnce(path)
+      return await open()
     } catch (error) {
       if (!isHeldByProcess(error) || waitedMs >= options.lockTimeoutMs) throw error
       await setTimeout(waitMs, undefined, { signal: options.signal }).catch(() => {})
@@ -168,7 +180,7 @@ async function connectionsOf({ connect }: Pick<Database, 'connect'>): Promise<nu
   }
 }
 
-function heldTwice(place: string): DestinationError {
+export function heldTwice(place: string): DestinationError {
   return new DestinationError(
     'destination_locked',
     `${place} is open in this process through another instance of DuckDB: each of the two would write over what the other one wrote. Open it with DuckDBInstance.fromCache(${JSON.stringify(place)}) instead of DuckDBInstance.create, or close it before`,
@@ -176,7 +188,7 @@ function heldTwice(place: string): DestinationError {
   )
 }
 
-function gone(place: string): DestinationError {
+export function gone(place: string): DestinationError {
   return new DestinationError(
     'destination',
     `${place} was removed or replaced while it was being loaded: what is written goes nowhere. Run again`,
@@ -232,6 +244,9 @@ async function open(place: string, create: () => Promise<DuckDBInstance>): Promi
   })
   return {
     place,
+    dialect: duckdbDialect,
+    takesHeadStarts: true,
+    explain: (error, doing, at = place) => duckdbError(error, at, doing),
     async connect() {
       const connection = await instance.connect()
       // Texts without a zone mean UTC, whatever this machine's zone is.
@@ -264,7 +279,8 @@ async function open(place: string, create: () => Promise<DuckDBInstance>): Promi
   }
 }
 
-async function inTurn<T>(place: string, work: () => Promise<T>): Promise<T> {
+/** Runs what writes to one place one after the other. */
+export async function inTurn<T>(place: string, work: () => Promise<T>): Promise<T> {
   const turn = (writers.get(place) ?? Promise.resolve()).then(work)
   const settled = turn.catch(() => {})
   writers.set(place, settled)

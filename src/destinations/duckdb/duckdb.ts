@@ -1,4 +1,6 @@
-import { basename, resolve } from 'node:path'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join, resolve } from 'node:path'
 import type { Destination } from '../../model/destination.js'
 import { checkOptions, needed, optionsOf, path as pathKind, wholeFromZero } from '../../model/optionKinds.js'
 import type { Database } from './database.js'
@@ -62,11 +64,12 @@ export function duckdb(target: string | DuckdbOptions): Destination {
       const { duckdbConnection } = await import('./duckdbConnection.js')
       if (path !== MEMORY) {
         const staging = resolve(stagingDir ?? `${path}.staging`)
-        return duckdbConnection(await openDatabase(path, { lockTimeoutMs, signal }), dataset, staging, signal)
+        return duckdbConnection(await openDatabase(path, { lockTimeoutMs, signal }), dataset, () => staging, signal)
       }
       memory ??= openMemory(`${MEMORY}${memories++}`)
       // A database in memory ends with the destination. Closing it here would lose the rows.
-      return duckdbConnection({ ...(await memory), close: async () => {} }, dataset, stagingDir, signal)
+      const staging = (): string | Promise<string> => stagingDir ?? mkdtemp(join(tmpdir(), 'sluice-staging-'))
+      return duckdbConnection({ ...(await memory), close: async () => {} }, dataset, staging, signal)
     },
   }
 }

@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Connection, Load } from '../../model/destination.js'
@@ -9,8 +7,8 @@ import { applyDrop, isCommitted } from '../sql/applyCommit.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
 import { readCommitted } from '../sql/systemRows.js'
+import { ToldStates } from '../sql/toldStates.js'
 import type { Database } from './database.js'
-import { duckdbError } from './duckdbErrors.js'
 import { duckdbLoad } from './duckdbLoad.js'
 import { queryRows } from './duckdbQuery.js'
 import { readRows, writeParquet } from './duckdbRead.js'
@@ -20,19 +18,20 @@ import { openStagingFolder } from './duckdbStaging.js'
 /** Pipelines that this process is loading, by file, dataset and pipeline. DuckDB locks out other processes. */
 const held = new Set<string>()
 
-/** A connection to one dataset. `stagingRoot` is undefined for a database in memory. */
+/** A connection to one dataset. `stagingRoot` returns the folder for staged rows. */
 export function duckdbConnection(
   database: Database,
   dataset: string,
-  stagingRoot: string | undefined,
+  stagingRoot: () => string | Promise<string>,
   signal: AbortSignal | undefined,
 ): Connection {
   const loads = new Set<Load>()
+  const told = new ToldStates()
 
   const withConnection = async <T>(
     doing: string,
     work: (connection: DuckDBConnection) => Promise<T>,
-    place = database.place,
+    at?: string,
   ): Promise<T> => {
     try {
       const connection = await database.connect()
@@ -42,16 +41,23 @@ export function duckdbConnection(
         connection.closeSync()
       }
     } catch (error) {
-      throw duckdbError(error, place, doing)
+      throw database.explain(error, doing, at)
     }
   }
   const withSession = async <T>(doing: string, work: (session: SqlSession) => Promise<T>): Promise<T> =>
-    await withConnection(doing, async connection => await work(await duckdbSession(connection, dataset)))
+    await withConnection(
+      doing,
+      async connection => await work(await duckdbSession(connection, dataset, database.dialect)),
+    )
 
   return {
     dataset,
     async committed(pipeline, schemaName) {
-      return await withSession('reading the stored state', session => readCommitted(session, pipeline, schemaName))
+      const committed = await withSession('reading the stored state', session =>
+        readCommitted(session, pipeline, schemaName),
+      )
+      told.add(pipeline, schemaName, committed)
+      return committed
     },
     async hasLoad(loadId) {
       return await withSession('reading the loads', async session =>
@@ -69,12 +75,12 @@ export function duckdbConnection(
       }
       held.add(key)
       try {
-        const root = stagingRoot ?? (await mkdtemp(join(tmpdir(), 'sluice-staging-')))
-        const folder = await openStagingFolder(join(root, folderName(dataset, plan.pipeline)))
+        const folder = await openStagingFolder(join(await stagingRoot(), folderName(dataset, plan.pipeline)))
         const load = duckdbLoad(
           database,
           dataset,
           plan,
+          told.take(plan, database.place),
           folder,
           () => {
             loads.delete(load)
@@ -87,7 +93,7 @@ export function duckdbConnection(
         return load
       } catch (error) {
         held.delete(key)
-        throw duckdbError(error, database.place, 'creating its staging folder')
+        throw database.explain(error, 'creating its staging folder')
       }
     },
     async inspect() {
@@ -98,7 +104,7 @@ export function duckdbConnection(
       try {
         yield* readRows(connection, dataset, query)
       } catch (error) {
-        throw duckdbError(error, database.place, `reading table ${query.table}`)
+        throw database.explain(error, `reading table ${query.table}`)
       } finally {
         connection.closeSync()
       }
@@ -117,7 +123,7 @@ export function duckdbConnection(
         yield* queryRows(connection, dataset, statement, signal)
       } catch (error) {
         signal?.throwIfAborted()
-        throw duckdbError(error, database.place, 'running the query')
+        throw database.explain(error, 'running the query')
       } finally {
         connection.closeSync()
       }
@@ -132,7 +138,7 @@ export function duckdbConnection(
     async drop(names, next) {
       await database.exclusively(() =>
         withConnection('dropping tables', async connection => {
-          const session = await duckdbSession(connection, dataset)
+          const session = await duckdbSession(connection, dataset, database.dialect)
           await inTransaction(connection, async () => {
             await applyDrop(session, names, next)
           })

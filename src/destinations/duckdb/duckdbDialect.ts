@@ -29,6 +29,8 @@ export const duckdbDialect: Dialect = {
   changeCounts: table => `SELECT count(*), NULL FROM ${table}`,
   caseSensitive: false,
   addsManyColumns: false,
+  setsNotNull: true,
+  letsCommitsOverlap: false,
 }
 
 const simpleTypes = {

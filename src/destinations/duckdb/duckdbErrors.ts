@@ -78,7 +78,7 @@ function copyStatements(place: string): string {
 }
 
 /** DuckDB adds the statement and suggestions on further lines. */
-function firstLine(text: string): string {
+export function firstLine(text: string): string {
   const end = text.indexOf('\n')
   return end < 0 ? text : text.slice(0, end)
 }

@@ -1,8 +1,7 @@
 import type { CommitNotes, CommitPlan, Load, LoadPlan, OnStatement } from '../../model/destination.js'
 import { applyCommit } from '../sql/applyCommit.js'
-import { toldSession } from '../sql/sqlSession.js'
+import { type SqlSession, toldSession } from '../sql/sqlSession.js'
 import type { Database } from './database.js'
-import { duckdbError } from './duckdbErrors.js'
 import { duckdbSession, inTransaction, interruptible } from './duckdbSession.js'
 import type { Staged, StagingFolder } from './duckdbStaging.js'
 import { type HeadStart, headStart } from './headStart.js'
@@ -12,6 +11,7 @@ export function duckdbLoad(
   database: Database,
   dataset: string,
   plan: LoadPlan,
+  expectUnchanged: (session: SqlSession) => Promise<void>,
   folder: StagingFolder,
   release: () => void,
   signal: AbortSignal | undefined,
@@ -35,21 +35,20 @@ export function duckdbLoad(
       signal?.throwIfAborted()
       if (ended) throw new Error('stage after the end of the load')
       await folder.add(batch, schema).catch(error => {
-        throw duckdbError(error, database.place, `staging rows of ${batch.table}`)
+        throw database.explain(error, `staging rows of ${batch.table}`)
       })
       start.staged(batch.table, schema)
     },
     async commit(final) {
       if (ended) return
-      const { place } = database
       await start.stop()
       done = await database
         .exclusively(
-          () => commit({ database, dataset, load: plan, folder, start, final, signal, onStatement }),
+          () => commit({ database, dataset, load: plan, expectUnchanged, folder, start, final, signal, onStatement }),
           start.end,
         )
         .catch(error => {
-          throw duckdbError(error, place, `committing load ${plan.loadId}`)
+          throw database.explain(error, `committing load ${plan.loadId}`)
         })
       // The load is committed. The next load removes leftovers.
       await end().catch(() => {})
@@ -66,6 +65,8 @@ interface Committing {
   readonly database: Database
   readonly dataset: string
   readonly load: LoadPlan
+  /** Fails if another run has moved the cursors of the pipeline. Not where the file has one process. */
+  readonly expectUnchanged: (session: SqlSession) => Promise<void>
   readonly folder: StagingFolder
   readonly start: HeadStart
   readonly final: CommitPlan
@@ -74,7 +75,7 @@ interface Committing {
 }
 
 async function commit(committing: Committing): Promise<Done> {
-  const { database, dataset, load, folder, start, final, signal, onStatement } = committing
+  const { database, dataset, load, expectUnchanged, folder, start, final, signal, onStatement } = committing
   signal?.throwIfAborted()
   const staged = await folder.finish(final.schema)
   const begun = await commitBegun(committing, staged)
@@ -84,10 +85,11 @@ async function commit(committing: Committing): Promise<Done> {
   try {
     // Row order in a table is not promised, and keeping it would cost threads and memory.
     await connection.run('SET SESSION preserve_insertion_order = false')
-    const session = toldSession(await duckdbSession(connection, dataset), onStatement)
+    const session = toldSession(await duckdbSession(connection, dataset, database.dialect), onStatement)
     let done: Done
     await interruptible(connection, signal, () =>
       inTransaction(connection, async () => {
+        if (session.dialect.letsCommitsOverlap) await expectUnchanged(session)
         done = await applyCommit(session, load, final, staged.all)
         signal?.throwIfAborted()
         await database.check()

@@ -1,8 +1,7 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api'
 import type { InspectedColumn } from '../../model/destination.js'
 import { QueryError } from '../../model/errors.js'
-import type { SqlSession } from '../sql/sqlSession.js'
-import { doubleQuoted } from '../sql/sqlSession.js'
+import { type Dialect, doubleQuoted, type SqlSession } from '../sql/sqlSession.js'
 import { duckdbDialect } from './duckdbDialect.js'
 
 /** The quoted name of a dataset's schema. Names the database: a dataset may have the name of the file, which is ambiguous. */
@@ -12,10 +11,14 @@ export async function schemaName(connection: DuckDBConnection, dataset: string):
 }
 
 /** The shared SQL on one connection of DuckDB. */
-export async function duckdbSession(connection: DuckDBConnection, dataset: string): Promise<SqlSession> {
+export async function duckdbSession(
+  connection: DuckDBConnection,
+  dataset: string,
+  dialect: Dialect = duckdbDialect,
+): Promise<SqlSession> {
   const schema = await schemaName(connection, dataset)
   return {
-    dialect: duckdbDialect,
+    dialect,
     table: name => `${schema}.${doubleQuoted(name)}`,
     async createDataset() {
       await connection.run(`CREATE SCHEMA IF NOT EXISTS ${schema}`)

@@ -17,7 +17,7 @@ export interface StagingFolder {
   add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
   /** Takes the rows of a table that were not taken yet, if any. Their files get no further rows, and stay. */
   take(table: string, schema: ReadonlySchema): Promise<StagedFiles | undefined>
-  /** Ends the files and describes their content. Add no batch afterwards. */
+  /** Ends the files and describes their content. Add no batch afterwards. A second call describes the same in `all`. */
   finish(schema: ReadonlySchema): Promise<Staged>
   remove(): Promise<void>
 }
@@ -139,7 +139,8 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
       for (const [name, table] of tables) {
         const untaken = await takeFiles(table)
         const { rootRuns: runs } = table
-        const rootRuns = runs === undefined ? undefined : stagedFiles(runs, await takeFiles(runs), undefined)
+        if (runs !== undefined) await takeFiles(runs)
+        const rootRuns = runs === undefined ? undefined : stagedFiles(runs, runs.files, undefined)
         all.set(name, { ...stagedFiles(table, table.files, schema.tables.get(name)), rootRuns })
         if (untaken.length > 0) rest.set(name, { ...stagedFiles(table, untaken, schema.tables.get(name)), rootRuns })
       }

@@ -193,7 +193,7 @@ export function headStart(
 
   return {
     staged(table, schema) {
-      if (stopped || !isPromising(schema, table)) return
+      if (stopped || !database.takesHeadStarts || !isPromising(schema, table)) return
       waiting.set(table, schema)
       working ??= work()
         // The failure appears again in the commit, which then starts from the files.

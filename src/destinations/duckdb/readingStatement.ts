@@ -90,7 +90,7 @@ interface SyntaxNode {
 
 /** They read nothing but their arguments and what the database says about itself. */
 const READERS =
-  /^(range|generate_series|unnest|repeat|repeat_row|summary|json_each|json_tree|histogram|histogram_values|icu_calendar_names|pg_timezone_names|sql_auto_complete|test_all_types|test_vector_types|duckdb_\w+|pragma_\w+)$/
+  /^(range|generate_series|unnest|repeat|repeat_row|summary|json_each|json_tree|histogram|histogram_values|icu_calendar_names|pg_timezone_names|sql_auto_complete|test_all_types|test_vector_types|duckdb_\w+|pragma_\w+|ducklake_(snapshots|table_info|table_changes|table_insertions|table_deletions|list_files|options))$/
 
 async function refuseFunctions(connection: DuckDBConnection, { functions }: Sources): Promise<void> {
   const others = [...functions].filter(name => !READERS.test(name))

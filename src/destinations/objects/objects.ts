@@ -57,6 +57,15 @@ const credentialsKind = optionsOf<S3Credentials>(
   'allowed',
 )
 
+/** Options of S3. */
+export const forS3 = optionsOf<S3Options>('settings of S3', {
+  credentials: (value, at) => (typeof value === 'function' ? [] : credentialsKind(value, at)),
+  region: text,
+  endpoint: text,
+  pathStyle: flag,
+  checksums: flag,
+})
+
 /** What `files()` takes. The words of format and compression are checked together. */
 export const forFiles = optionsOf<FilesOptions>('a folder, `s3://bucket/prefix`, or options with a path', {
   path: needed(text),
@@ -65,16 +74,11 @@ export const forFiles = optionsOf<FilesOptions>('a folder, `s3://bucket/prefix`,
   layout: text,
   extraPlaceholders: recordOf('texts by name', text),
   stagingDir: path,
-  s3: optionsOf<S3Options>('settings of S3', {
-    credentials: (value, at) => (typeof value === 'function' ? [] : credentialsKind(value, at)),
-    region: text,
-    endpoint: text,
-    pathStyle: flag,
-    checksums: flag,
-  }),
+  s3: forS3,
 })
 
-function secretsOf(credentials: S3Options['credentials']): readonly Secret[] {
+/** The secrets among credentials that are given. */
+export function secretsOf(credentials: S3Options['credentials']): readonly Secret[] {
   if (typeof credentials === 'function') return []
   const given = [credentials?.secretAccessKey, credentials?.sessionToken].filter(one => one !== undefined)
   return given.map(one => (typeof one === 'string' ? new Secret(one) : one))

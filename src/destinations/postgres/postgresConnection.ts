@@ -1,9 +1,10 @@
-import type { Committed, Connection, Load, LoadPlan } from '../../model/destination.js'
-import { DestinationError, SchemaError } from '../../model/errors.js'
+import type { Connection, Load } from '../../model/destination.js'
+import { SchemaError } from '../../model/errors.js'
 import { applyDrop, isCommitted } from '../sql/applyCommit.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
 import { readCommitted } from '../sql/systemRows.js'
+import { ToldStates } from '../sql/toldStates.js'
 import type { Address } from './postgresAddress.js'
 import { Clients, openClient, type PostgresClient } from './postgresClient.js'
 import { postgresDialect } from './postgresDialect.js'
@@ -24,8 +25,7 @@ export async function postgresConnection(
   postgresDialect.identifier(dataset)
   const clients = new Clients(address, signal)
   const loads = new Set<Load>()
-  /** The committed state that a pipeline has read before it loads. */
-  const told = new Map<string, Told>()
+  const told = new ToldStates()
   await clients.give(await clients.take())
 
   const withClient = async <T>(doing: string, work: (client: PostgresClient) => Promise<T>): Promise<T> => {
@@ -41,29 +41,13 @@ export async function postgresConnection(
   const reading = async <T>(doing: string, work: (session: SqlSession) => Promise<T>): Promise<T> =>
     await withClient(doing, client => atOneMoment(client, () => work(postgresSession(client, dataset))))
 
-  /** This run read its state before it had the lock. Another run may have ended in between. */
-  const expectUnchanged = async (client: PostgresClient, plan: LoadPlan): Promise<void> => {
-    const before = told.get(plan.pipeline)
-    told.delete(plan.pipeline)
-    if (before === undefined) return
-    const session = postgresSession(client, dataset)
-    const now = await atOneMoment(client, () => readCommitted(session, plan.pipeline, before.schemaName))
-    // The commit recognises a repeated load by its id.
-    if (versionOf(now) === before.version || now?.loadId === plan.loadId) return
-    throw new DestinationError(
-      'destination_locked',
-      `Another run of pipeline ${plan.pipeline} committed into ${address.name} while this one began; run again`,
-      { destination: address.name, transient: true },
-    )
-  }
-
   return {
     dataset,
     async committed(pipeline, schemaName) {
       const committed = await reading('reading the stored state', session =>
         readCommitted(session, pipeline, schemaName),
       )
-      told.set(pipeline, { schemaName, version: versionOf(committed) })
+      told.add(pipeline, schemaName, committed)
       return committed
     },
     async hasLoad(loadId) {
@@ -72,10 +56,11 @@ export async function postgresConnection(
       )
     },
     async begin(plan, onStatement) {
+      const expectUnchanged = told.take(plan, address.name)
       const client = await openClient(address, `sluice ${plan.pipeline}`.slice(0, 63), signal)
       try {
         const unlock = await lockPipeline(client, address, dataset, plan.pipeline)
-        await expectUnchanged(client, plan)
+        await atOneMoment(client, () => expectUnchanged(postgresSession(client, dataset)))
         const load = postgresLoad(client, address, dataset, plan, unlock, signal, onStatement)
         loads.add(load)
         return load
@@ -129,15 +114,4 @@ export async function postgresConnection(
       await clients.close()
     },
   }
-}
-
-interface Told {
-  readonly schemaName: string
-  readonly version: string
-}
-
-/** Changes with every change of the pipeline's cursors. */
-function versionOf(committed: Committed | undefined): string {
-  const { _state_version, _version_hash } = committed?.state ?? {}
-  return `${_state_version} ${_version_hash}`
 }

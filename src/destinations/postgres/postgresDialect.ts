@@ -68,6 +68,8 @@ export const postgresDialect: Dialect = {
     `SELECT pg_stat_get_xact_tuples_inserted(t), pg_stat_get_xact_tuples_updated(t) FROM CAST(${textLiteral(table)} AS regclass) AS t WHERE current_setting('track_counts') = 'on'`,
   caseSensitive: true,
   addsManyColumns: true,
+  setsNotNull: true,
+  letsCommitsOverlap: false,
 }
 
 /** Most bytes of a name. The server would cut longer ones, and could treat two names as one. */

@@ -80,7 +80,7 @@ export class DatasetTables {
     const table = this.#session.table(name)
     const additions = columns.map(column => `ADD COLUMN ${columnDefinition(dialect, column, false)}`)
     const strict = columns.filter(column => column.nullable === false)
-    if (strict.length > 0 && !(await hasRow(this.#session, `SELECT 1 FROM ${table}`))) {
+    if (dialect.setsNotNull && strict.length > 0 && !(await hasRow(this.#session, `SELECT 1 FROM ${table}`))) {
       additions.push(...strict.map(column => `ALTER COLUMN ${dialect.identifier(column.name)} SET NOT NULL`))
       for (const column of columns) existing.set(column.name, inspected(dialect, column))
     } else {

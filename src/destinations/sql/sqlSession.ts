@@ -82,6 +82,13 @@ export interface Dialect {
   readonly caseSensitive: boolean
   /** `ALTER TABLE … ADD COLUMN a …, ADD COLUMN b …` in one statement. */
   readonly addsManyColumns: boolean
+  /** `ALTER COLUMN … SET NOT NULL` for a new column of a table without rows. */
+  readonly setsNotNull: boolean
+  /**
+   * Two commits to one dataset may overlap, and each would not see the rows of the other. So each changes one row, and
+   * the engine refuses the second one.
+   */
+  readonly letsCommitsOverlap: boolean
 }
 
 /** Double quotes, doubled inside: standard SQL. */

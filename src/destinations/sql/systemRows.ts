@@ -64,6 +64,17 @@ export const WINDOWS: ReadonlyTable = {
   ]),
 }
 
+/** Where commits can overlap: one row, the newest load. Every commit changes it. dlt ignores this table too. */
+const TURNS: ReadonlyTable = { name: '_sluice_turns', columns: columnsOf([['load_id', 'text']]) }
+
+/** Makes this transaction conflict with every other one that commits a load to the dataset. */
+export async function takeTurn(session: SqlSession, tables: DatasetTables, loadId: string): Promise<void> {
+  if (!session.dialect.letsCommitsOverlap) return
+  await tables.ensure(TURNS)
+  const changed = await session.run(`UPDATE ${session.table(TURNS.name)} SET load_id = $1`, [loadId])
+  if (changed === 0) await insertRow(session, TURNS, { load_id: loadId })
+}
+
 function columnsOf(definitions: readonly (readonly [string, DataType, boolean?])[]): Map<string, ColumnSchema> {
   return new Map(
     definitions.map(([name, dataType, nullable]) => [name, { name, data_type: dataType, nullable: nullable ?? false }]),

@@ -8,8 +8,7 @@ import { ConfigError, DestinationError } from '../../../model/errors.js'
 import type { Secret } from '../../../model/secrets/secret.js'
 import type { Clock } from '../../../model/source.js'
 import { element, elements, escapeXml, type S3Client, type S3Place, s3Client } from './s3Client.js'
-import type { S3Options } from './s3Identity.js'
-import { s3Identity } from './s3Identity.js'
+import { type S3Identity, type S3Options, s3Identity } from './s3Identity.js'
 import { inRange, type KeyRange, type LocalFile, mapLimited, type Storage, type StoredObject } from './storage.js'
 
 /** Larger files are sent in parts of this size, or of a larger one if there would be too many parts. */
@@ -39,32 +38,17 @@ export function s3Storage(
 ): (folder: string, signal?: AbortSignal) => Storage {
   const { bucket } = target
   const prefix = target.prefix.replace(/^\/+|\/+$/g, '')
-  if (!/^[a-z0-9][a-z0-9._-]{1,253}[a-z0-9]$/i.test(bucket))
-    throw problem(
-      'path',
-      `expected \`s3://bucket/prefix\`; ${bucket.includes('@') ? 'credentials stand in the environment or in parameters' : `${JSON.stringify(bucket)} is no name of a bucket`}`,
-    )
   if (prefix.split('/').some(part => part === '.' || part === '..' || (part === '' && prefix !== '')))
     throw problem(
       'path',
       `expected a plain prefix, without empty parts, \`.\` and \`..\`, not ${JSON.stringify(prefix)}`,
     )
-  const { credentials, region = 'us-east-1', endpoint } = options
-  if (credentials === undefined)
-    throw problem(
-      's3.credentials',
-      'credentials are missing; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or install @aws-sdk/credential-providers, which finds profiles, SSO and the roles of containers and instances',
-    )
-  if (endpoint !== undefined && !/^https?:\/\/[^/]+\/?$/.test(endpoint))
-    throw problem('s3.endpoint', `expected an origin such as https://minio.example.com:9000, not ${endpoint}`)
-  const base = new URL(endpoint ?? `https://s3.${region}.amazonaws.com`)
-  // Certificates for a bucket's host do not cover bucket names with dots.
-  const pathStyle = options.pathStyle ?? (endpoint !== undefined || bucket.includes('.'))
+  const access = s3Access(bucket, options, clock, conceal)
   const at: Omit<S3Place, 'place'> = {
-    origin: `${base.protocol}//${pathStyle ? '' : `${bucket}.`}${base.host}`,
-    basePath: pathStyle ? `/${bucket}` : '',
-    region,
-    identity: s3Identity(credentials, `s3://${bucket}`, clock, conceal),
+    origin: `${access.base.protocol}//${access.pathStyle ? '' : `${bucket}.`}${access.base.host}`,
+    basePath: access.pathStyle ? `/${bucket}` : '',
+    region: access.region,
+    identity: access.identity,
   }
   return (folder, signal) => {
     const root = prefix === '' ? folder : `${prefix}/${folder}`
@@ -77,6 +61,41 @@ export function s3Storage(
       options.checksums !== false,
     )
   }
+}
+
+/** How to reach a bucket: an address, the form of its names, and who asks. */
+export interface S3Access {
+  readonly base: URL
+  /** The bucket stands in the path instead of the host's name. */
+  readonly pathStyle: boolean
+  readonly region: string
+  readonly identity: S3Identity
+}
+
+/** Fails with a ConfigError if the bucket or the endpoint is none, or there are no credentials. */
+export function s3Access(
+  bucket: string,
+  options: S3Options,
+  clock: Pick<Clock, 'now'>,
+  conceal: (secret: Secret) => void,
+): S3Access {
+  if (!/^[a-z0-9][a-z0-9._-]{1,253}[a-z0-9]$/i.test(bucket))
+    throw problem(
+      'path',
+      `expected \`s3://bucket/prefix\`; ${bucket.includes('@') ? 'credentials stand in the environment or in parameters' : `${JSON.stringify(bucket)} is no name of a bucket`}`,
+    )
+  const { credentials, region = 'us-east-1', endpoint } = options
+  if (credentials === undefined)
+    throw problem(
+      's3.credentials',
+      'credentials are missing; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, or install @aws-sdk/credential-providers, which finds profiles, SSO and the roles of containers and instances',
+    )
+  if (endpoint !== undefined && !/^https?:\/\/[^/]+\/?$/.test(endpoint))
+    throw problem('s3.endpoint', `expected an origin such as https://minio.example.com:9000, not ${endpoint}`)
+  const base = new URL(endpoint ?? `https://s3.${region}.amazonaws.com`)
+  // Certificates for a bucket's host do not cover bucket names with dots.
+  const pathStyle = options.pathStyle ?? (endpoint !== undefined || bucket.includes('.'))
+  return { base, pathStyle, region, identity: s3Identity(credentials, `s3://${bucket}`, clock, conceal) }
 }
 
 function openStorage(
