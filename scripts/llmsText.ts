@@ -14,6 +14,7 @@ const order = {
     'nested-data',
     'write-dispositions',
     'destinations',
+    'prove',
     'testing-pipelines',
     'production',
     'scale',

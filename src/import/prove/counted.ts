@@ -227,8 +227,24 @@ async function judgeStart(listing: Listing, counter: Counter, page2: Sight, ask:
     }
   }
   const base = counter.first
-  if (base === 0)
-    return { status: 'proven', seen: 'pages 0 and 1 differ, so that pages count from 0', by: [first, page2] }
+  if (base === 0) {
+    // A number below the first may be answered with the last page.
+    const plain = await listing.ask('the list without a page number', listing.probe.opening())
+    const by = [first, page2, plain]
+    if (plain.kind === 'page' && listing.like(first, plain).isEqual)
+      return { status: 'proven', seen: 'pages 0 and 1 differ, and without a number the API gives page 0', by }
+    if (plain.kind === 'page' && listing.like(page2, plain).isEqual)
+      return {
+        status: 'wrong',
+        seen: 'without a number the API gives page 1, and page 0 has records of another page: pages count from 1',
+        by,
+        write: intoPaginator(listing, declared, {
+          base_page: 1,
+          ...(declared.keys.page != null && { page: 1 }),
+        }),
+      }
+    return { status: 'assumed', seen: 'pages 0 and 1 differ; which of them is the first was not seen', by }
+  }
   const before = await ask(`page ${base - 1}`, base - 1)
   if (before.kind === 'unasked')
     return { status: 'assumed', seen: `page ${base - 1} was not asked for: ${before.why}`, by: [] }

@@ -28,6 +28,12 @@ function withoutTotal(listing: Listing, declared: Declared) {
   return intoPaginator(listing, declared, { ...(header != null && { total_header: null }), total_path: null })
 }
 
+/** APIs that search often stop at such a number, whatever there is. */
+function mayBeLimit(total: number, unit: 'page' | 'record'): boolean {
+  const step = unit === 'page' ? 100 : 1000
+  return total > 0 && total % step === 0
+}
+
 export const judgeTotal = {
   /** The total that a page announces, in what the paginator counts. */
   claimed({ answer }: Sight, declared: Declared): number | undefined {
@@ -54,6 +60,12 @@ export const judgeTotal = {
       return listing.judge(key, { status: 'assumed', seen: `it says ${total}, but page 2, ${listing.unrest}`, by })
     switch (totalIs) {
       case 'right':
+        if (mayBeLimit(total, unit))
+          return listing.judge(key, {
+            status: 'assumed',
+            seen: `it says ${total}, and none was seen behind ${unit} ${total}; a round number may be a limit of the API`,
+            by,
+          })
         return listing.judge(key, {
           status: 'proven',
           seen: `it says ${total}: there is a ${unit} ${total}, and none behind it`,

@@ -3,8 +3,11 @@ import { canonicalJson } from '../../json/write.js'
 import { type CursorRank, compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import type { IncrementalWindow } from '../../model/source.js'
 import type { RecordField } from '../../rest/api.js'
+import type { EndpointResource } from '../../rest/document/model.js'
+import { includedName } from '../../rest/list/includeParent.js'
 import { candidateKeys } from '../draft/guesses.js'
 import { type Listing, patched } from './listing.js'
+import type { Finding } from './proof.js'
 import { identity, isAlike, type Outcome, type Sight, valueIn } from './sightings.js'
 
 /** Where the records are. False: the records of the document's place cannot be proven any further. */
@@ -105,24 +108,23 @@ export function judgeKey(listing: Listing): undefined {
     })
   const by = pages
   const name = columns.join(', ')
-  const lacking = records.filter(record => columns.some(column => valueIn(record, column) == null)).length
+  const own = ownColumns(resource)
+  const lacking = records.filter(record => own.some(column => valueIn(record, column) == null)).length
   const better = candidateKeys(records, resource.name).find(candidate => !columns.includes(candidate))
   const write = better === undefined ? undefined : { [key]: better }
   if (lacking > 0) {
     const seen = `${name} is missing in ${lacking} of ${records.length} records${better === undefined ? '' : `; ${better} is different in all of them`}`
     return listing.judge(key, { status: 'wrong', seen, by, write })
   }
-  const { twice, others } = repeated(records, columns)
+  const { twice, others } = repeated(records, own)
   if (others > 0) {
     const seen = `${others} of ${records.length} records have a key of another record${better === undefined ? '' : `; ${better} is different in all of them`}`
     if (listing.unrest !== undefined)
       return listing.judge(key, { status: 'assumed', seen: `${seen}, but ${listing.unrest}`, by })
     return listing.judge(key, { status: 'wrong', seen, by, write })
   }
-  const kinds = new Set(
-    records.flatMap(record => columns.map((column, at) => `${at} ${typeof valueIn(record, column)}`)),
-  )
-  if (kinds.size > columns.length)
+  const kinds = new Set(records.flatMap(record => own.map((column, at) => `${at} ${typeof valueIn(record, column)}`)))
+  if (kinds.size > own.length)
     return listing.judge(key, { status: 'assumed', seen: `${name} is text in some records and a number in others`, by })
   if (twice > 0)
     return listing.judge(key, { status: 'assumed', seen: `${twice} of ${records.length} records came twice`, by })
@@ -139,6 +141,45 @@ export function judgeKey(listing: Listing): undefined {
     seen: `there, and different in ${records.length} records of ${pages.length} pages`,
     by,
   })
+}
+
+/** The columns of the key that the answer has. Those of the parent are one value in a list. */
+function ownColumns({ hints, parent, includeFromParent }: EndpointResource): readonly string[] {
+  const fromParent = new Set(includeFromParent.map(field => includedName(parent ?? '', field)))
+  return (hints.primaryKey ?? []).filter(column => !fromParent.has(column))
+}
+
+/**
+ * What the list of another parent says about a key: it must tell the records of all lists apart. `other`: its records,
+ * undefined if it was not asked for.
+ */
+export function amongParents(
+  finding: Finding,
+  resource: EndpointResource,
+  { records, other, request }: AmongParents,
+): Finding {
+  const columns = resource.hints.primaryKey ?? []
+  const own = ownColumns(resource)
+  if (finding.status === 'wrong' || own.length < columns.length || records.length === 0) return finding
+  if (other === undefined || other.length === 0)
+    return { ...finding, status: 'assumed', seen: `${finding.seen}, all of one parent` }
+  const requests = [...finding.requests, ...(request === undefined ? [] : [request])]
+  const { others } = repeated([...records, ...other], own)
+  if (others === 0)
+    return { ...finding, requests, seen: `${finding.seen}, and in ${other.length} records of another parent` }
+  return {
+    key: finding.key,
+    status: 'wrong',
+    seen: `${others} records of another parent have a key of the first one: add the parent to the key, by \`include_from_parent\``,
+    requests,
+  }
+}
+
+export interface AmongParents {
+  readonly records: readonly JsonObject[]
+  readonly other: readonly JsonObject[] | undefined
+  /** Number of the request that gave them. */
+  readonly request: number | undefined
 }
 
 /** Records that have the key of an earlier one: the same record, or another. */
@@ -343,6 +384,16 @@ async function judgeFilter(listing: Listing, window: IncrementalWindow, startPar
     })
   }
   const isIncluded = got.some(field => order(field, bound) === 0)
+  const gone = goneAfter(first, filtered, known, field => order(field, bound) > 0)
+  if (gone > 0) {
+    const seen = `${gone} records of page 1 that are newer than what was asked for did not come`
+    const isWhole = filtered.count < first.count
+    return listing.judge(key, {
+      status: isWhole && listing.unrest === undefined ? 'wrong' : 'assumed',
+      seen: isWhole ? `${seen}: the API filters by something else` : `${seen} on its first page`,
+      by,
+    })
+  }
   const isSure = wereBefore.length > 0 && listing.unrest === undefined
   const seen = `of ${wereBefore.length} older records of page 1, none came`
   listing.judge(key, {
@@ -351,6 +402,19 @@ async function judgeFilter(listing: Listing, window: IncrementalWindow, startPar
     by,
   })
   judgeRange(listing, isIncluded, got.length, by)
+}
+
+/** How many cursors of records that must come are not among those that came. */
+function goneAfter(
+  first: Sight,
+  filtered: Sight,
+  known: readonly RecordField[],
+  isAfter: (field: RecordField) => boolean,
+): number {
+  const texts = new Set(filtered.texts)
+  // Each text of a record of page 1 stands beside its cursor where all of them were kept.
+  if (first.texts.length !== first.count || known.length !== first.count) return 0
+  return known.filter((field, at) => isAfter(field) && !texts.has(first.texts[at] ?? '')).length
 }
 
 /** Whether the records of the bound itself come again. */

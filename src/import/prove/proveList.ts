@@ -80,16 +80,17 @@ async function proveSingle(listing: Listing, declared: Declared): Promise<undefi
   if (isOne) return listing.judge(key, { status: 'proven', seen: 'the answer is one object', by: [first] })
   const more = saysMoreThanThis(first, listing)
   const whole = saysWhole(first, listing)
-  if (more === undefined && whole !== undefined) {
-    listing.isWhole = true
-    return listing.judge(key, { status: 'proven', seen: whole, by: [first] })
-  }
+  // Also where it says that it is the whole list: what counts the records of a page may look like it.
   const found = await searched(listing, declared)
   const by = [first, ...(found?.by ?? [])]
   if (found?.write !== undefined)
     return listing.judge(key, { status: 'wrong', seen: `there is another page: ${found.seen}`, by, write: found.write })
   if (more !== undefined)
     return listing.judge(key, { status: 'wrong', seen: `${more}; no way to page 2 was found`, by })
+  if (whole !== undefined) {
+    listing.isWhole = true
+    return listing.judge(key, { status: 'proven', seen: `${whole}, and no other page was found`, by })
+  }
   listing.judge(key, {
     status: 'assumed',
     seen: 'nothing speaks of another page, and nothing says that this is the whole list',

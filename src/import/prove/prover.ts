@@ -7,10 +7,11 @@ import { runSteps } from '../../pipeline/run/steps.js'
 import type { ListContext } from '../../rest/list/listReader.js'
 import { noJournal, type Probe, probeOf } from '../../rest/list/probe.js'
 import { judgeFirstPage } from './counted.js'
+import { amongParents } from './facts.js'
 import { Listing, patched } from './listing.js'
 import type { ProveOptions, ResourceProof } from './proof.js'
 import { proveList } from './proveList.js'
-import { Asking, shownRequest } from './sightings.js'
+import { Asking, type Outcome, shownRequest } from './sightings.js'
 
 /** Requests that decide most of what can be decided. */
 const BUDGET = 12
@@ -43,15 +44,53 @@ export class Prover {
     const parents = await this.#parentsOf(resource)
     if (parents === undefined) return { ...nothing, problem: `its parent ${resource.parent} gave no record to ask for` }
     let told: ResourceProof = nothing
-    let left = this.#options.budget ?? BUDGET
-    for (const parent of parents) {
-      const { proof, count } = await this.#list(resource, parent, left, told.requests.length)
+    let left = this.#budget
+    for (const [at, parent] of parents.entries()) {
+      const { proof, count, records } = await this.#list(resource, parent, left, told.requests.length)
       // The list of the first parent may be empty.
       told = { ...proof, requests: [...told.requests, ...proof.requests] }
       left -= proof.requests.length
+      if (count > 0 && parent !== undefined) return await this.#amongParents(resource, told, records, parents[at + 1])
       if (count > 0 || left <= 0 || parent === undefined) break
     }
     return told
+  }
+
+  /** Holds the key against page 1 of the list of another parent. */
+  async #amongParents(
+    resource: Resource,
+    told: ResourceProof,
+    records: readonly JsonObject[],
+    parent: readonly JsonObject[] | undefined,
+  ): Promise<ResourceProof> {
+    const at = told.findings.findIndex(({ key }) => key.endsWith('.primary_key'))
+    const finding = told.findings[at]
+    const probe = probeOf(resource, this.#context(resource, parent))
+    if (finding === undefined || probe === undefined || resource.batchSize !== undefined) return told
+    let other: Outcome | undefined
+    let asking: Asking | undefined
+    try {
+      if (parent !== undefined && finding.status !== 'wrong' && told.requests.length < this.#budget) {
+        const opening = probe.opening()
+        const path = this.#pathOf(resource, opening.url)
+        const shown = { opening, path, isChild: true, scrubber: this.#scrubber }
+        asking = new Asking(probe, 1, request => shownRequest(request, shown), told.requests.length)
+        other = await asking.ask('page 1 of another parent', patched(opening, probe.paginator?.first))
+      }
+      const seen = other?.kind === 'page' ? { other: other.records, request: other.number } : {}
+      const judged = amongParents(finding, probe.resource, { records, other: undefined, request: undefined, ...seen })
+      return {
+        ...told,
+        findings: told.findings.with(at, judged),
+        requests: [...told.requests, ...(asking?.requests ?? [])],
+      }
+    } finally {
+      probe.close()
+    }
+  }
+
+  get #budget(): number {
+    return this.#options.budget ?? BUDGET
   }
 
   /** For each list to ask: undefined for a root. Undefined: no record of the parent is known. */
@@ -118,14 +157,14 @@ export class Prover {
     parents: readonly JsonObject[] | undefined,
     budget: number,
     asked: number,
-  ): Promise<{ readonly proof: ResourceProof; readonly count: number }> {
+  ): Promise<{ readonly proof: ResourceProof; readonly count: number; readonly records: readonly JsonObject[] }> {
     let asking: Asking | undefined
     const context = this.#context(resource, parents, () => asking?.count())
     const probe = probeOf(resource, context)
     const nothing = { resource: resource.name, findings: [], notes: [], requests: [] }
     const refusal = probe === undefined ? 'it belongs to a source that cannot be asked' : unasked(probe)
     if (probe === undefined || refusal !== undefined)
-      return { proof: { ...nothing, notes: [`not asked: ${refusal}`] }, count: 0 }
+      return { proof: { ...nothing, notes: [`not asked: ${refusal}`] }, count: 0, records: [] }
     try {
       const opening = probe.opening()
       this.origins.add(new URL(opening.url).origin)
@@ -141,16 +180,22 @@ export class Prover {
         return {
           proof: { ...nothing, ...(await judgeFirstPage(probe, asking, first)), requests: asking.requests },
           count: 0,
+          records: [],
         }
       if (this.#resources.some(other => other.parent === resource.name) && first.count > 0)
         this.#keep(resource, first.answer.selection.records)
       const listing = new Listing(probe, asking, first)
       await proveList(listing, context.window)
       const { findings, notes } = listing
-      return { proof: { resource: resource.name, findings, notes, requests: asking.requests }, count: first.count }
+      const records = listing.pages.flatMap(page => page.records)
+      return {
+        proof: { resource: resource.name, findings, notes, requests: asking.requests },
+        count: first.count,
+        records,
+      }
     } catch (error) {
       this.#options.signal?.throwIfAborted()
-      if (asking === undefined) return { proof: { ...nothing, problem: errorText(error) }, count: 0 }
+      if (asking === undefined) return { proof: { ...nothing, problem: errorText(error) }, count: 0, records: [] }
       throw error
     } finally {
       probe.close()
