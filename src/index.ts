@@ -72,7 +72,7 @@ export {
 export type { RunEvent, WarningCode } from './model/events.js'
 export type { Expectations } from './model/expectations.js'
 export type { CursorState, PipelineState, ResourceState, SourceState } from './model/pipelineState.js'
-export type { Receipt, Verdict } from './model/receipt.js'
+export type { Extent, Receipt, Verdict } from './model/receipt.js'
 export type { Scrubber, Sealed, Unsealed } from './model/secrets/scrubber.js'
 export { Secret, type SecretReference, secret } from './model/secrets/secret.js'
 export type {

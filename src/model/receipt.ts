@@ -9,8 +9,15 @@ import type { ReadonlySchema } from '../schema/schemaTypes.js'
  */
 export type Verdict = 'complete' | 'unproven' | 'incomplete'
 
+/**
+ * How much of a resource a run was asked for: all of it, the first pages of its lists or of those of its parents
+ * (`maxPages`), or one window of a backfill.
+ */
+export type Extent = 'whole' | 'pages' | 'window'
+
 export interface Receipt {
   readonly resource: string
+  readonly extent: Extent
   /** Requests sent, retries included; answers taken from the journal are not requests. */
   readonly requests: number
   readonly retries: number

@@ -29,18 +29,6 @@ export function count(number: number, noun: string): string {
   return `${number} ${number === 1 ? noun : `${noun}s`}`
 }
 
-const ASKED_FOR = 'the run was asked for'
-
-/** The reason of a list in a run that was asked for a part of it. */
-export function trialReason(pages: number): string {
-  return `${ASKED_FOR} ${count(pages, 'page')}`
-}
-
-/** Whether a resource was read in part, as the run was asked to. Receipts are stored with their reasons only. */
-export function isOfTrial(reasons: readonly string[]): boolean {
-  return reasons.some(reason => reason.includes(ASKED_FOR))
-}
-
 const RANK: Readonly<Record<Verdict, number>> = { complete: 0, unproven: 1, incomplete: 2 }
 const OF_END: Readonly<Record<ListEnd['end'], Verdict>> = {
   proven: 'complete',

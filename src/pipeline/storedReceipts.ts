@@ -1,5 +1,5 @@
 import type { Connection, DatasetRow } from '../model/destination.js'
-import type { Receipt, Verdict } from '../model/receipt.js'
+import type { Extent, Receipt, Verdict } from '../model/receipt.js'
 
 const TABLE = '_sluice_receipts'
 
@@ -21,8 +21,10 @@ export async function storedReceipts(
 }
 
 function receiptOf(row: DatasetRow): Receipt {
+  const reasons = JSON.parse(String(row.reasons)) as string[]
   return {
     resource: String(row.resource),
+    extent: row.extent == null ? extentBefore(reasons) : (String(row.extent) as Extent),
     requests: Number(row.requests),
     retries: Number(row.retries),
     pages: Number(row.pages),
@@ -36,8 +38,13 @@ function receiptOf(row: DatasetRow): Receipt {
     announced: row.announced === null || row.announced === undefined ? undefined : Number(row.announced),
     waitedMs: Number(row.waited_ms),
     verdict: String(row.verdict) as Verdict,
-    reasons: JSON.parse(String(row.reasons)) as string[],
+    reasons,
     ...(row.deleted == null ? {} : { deleted: Number(row.deleted) }),
     ...(row.variants == null ? {} : { variants: JSON.parse(String(row.variants)) as string[] }),
   }
+}
+
+/** Receipts of older versions say only in their reasons that a run was asked for some pages. */
+function extentBefore(reasons: readonly string[]): Extent {
+  return reasons.some(reason => reason.includes('the run was asked for')) ? 'pages' : 'whole'
 }

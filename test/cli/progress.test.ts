@@ -10,6 +10,7 @@ import { screen } from './screen.js'
 
 const receipt: Receipt = {
   resource: 'feedback_data',
+  extent: 'whole',
   requests: 32,
   retries: 2,
   pages: 30,

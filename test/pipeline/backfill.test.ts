@@ -368,3 +368,12 @@ it('whatever is loaded, stopped and run in between, each record arrives once, an
 
 /** Loads what is missing. */
 const LAST = { isRun: false, from: 0, hours: HOURS, width: 'P7D', order: 'oldest_first', failure: 0 } as const
+
+it('a window is a part of its resource: no later run is compared with it', async () => {
+  const loading = events({ ...RESOURCE, expect: { max_change: 0.1 } })
+  await loading.backfill('events', JANUARY)
+  const history = await loading.dataset().history()
+  expect(new Set(history.flatMap(({ receipts }) => receipts.map(({ extent }) => extent)))).toEqual(new Set(['window']))
+  const { receipts } = await loading.run()
+  expect(receipts[0]).toMatchObject({ extent: 'whole', records: 1 })
+})

@@ -6,7 +6,7 @@ import { DataError, duckdb, pipeline, restApi } from '../../src/index.js'
 import { screen } from '../cli/screen.js'
 import { startPostgres } from '../destinations/postgresServer.js'
 import { testApi, testFolder } from './api.js'
-import { sqlPlaces } from './sqlPlaces.js'
+import { inDuckdb, sqlPlaces } from './sqlPlaces.js'
 
 /** Receipts that are stored, also into a table that an older version made, and what the command says of deletions. */
 
@@ -44,6 +44,43 @@ describe.each(Object.entries(sqlPlaces(server)))('%s', (_, open) => {
       [3n, null],
     ])
   })
+})
+
+test('receipts say how much a run was asked for; those of older versions say it in their reasons', async () => {
+  const path = join(await testFolder(), 'test.duckdb')
+  const { url } = await testApi(({ searchParams, pathname }) =>
+    pathname === '/shops' ? { json: searchParams.get('page') === '1' ? [{ id: 1 }] : [] } : { json: [{ id: 2 }] },
+  )
+  const made = pipeline({
+    name: 'test',
+    source: restApi(
+      {
+        client: { base_url: url },
+        resources: [
+          { name: 'shops', endpoint: { paginator: { type: 'page_number', base_page: 1, total_path: null } } },
+          { name: 'orders', endpoint: { path: 'shops/{resources.shops.id}', paginator: 'single_page' } },
+        ],
+      },
+      { env: {} },
+    ),
+    destination: duckdb(path),
+    home: await testFolder(),
+  })
+  const extents = async () =>
+    (await made.dataset().history())
+      .toReversed()
+      .map(({ receipts }) => Object.fromEntries(receipts.map(({ resource, extent }) => [resource, extent])))
+  await made.run({ maxPages: 1 })
+  await made.run()
+  const both = [
+    { orders: 'pages', shops: 'pages' },
+    { orders: 'whole', shops: 'whole' },
+  ]
+  expect(await extents()).toEqual(both)
+  await inDuckdb(path, 'ALTER TABLE test_dataset._sluice_receipts DROP COLUMN extent')
+  expect(await extents()).toEqual(both)
+  await made.run()
+  expect((await extents()).at(-1)).toEqual({ orders: 'whole', shops: 'whole' })
 })
 
 test('the command says how many rows were deleted', async () => {

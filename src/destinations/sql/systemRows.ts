@@ -41,6 +41,8 @@ export const RECEIPTS: ReadonlyTable = {
     ['waited_ms', 'bigint'],
     ['variants', 'json', true],
     ['deleted', 'bigint', true],
+    // Datasets of older versions lack it.
+    ['extent', 'text', true],
   ]),
 }
 
@@ -181,6 +183,7 @@ export function receiptRow(loadId: string, receipt: Receipt): Readonly<Record<st
     waited_ms: Math.round(receipt.waitedMs),
     variants: receipt.variants === undefined ? null : JSON.stringify(receipt.variants),
     deleted: receipt.deleted ?? null,
+    extent: receipt.extent,
   }
 }
 

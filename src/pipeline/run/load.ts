@@ -4,7 +4,7 @@ import { DataError, shortened } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import type { PipelineState } from '../../model/pipelineState.js'
 import { bumpState, type CursorState, cursorState, withCursorState } from '../../model/pipelineState.js'
-import type { Receipt } from '../../model/receipt.js'
+import type { Extent, Receipt } from '../../model/receipt.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
 import { scrubbed } from '../../model/secrets/scrubber.js'
 import {
@@ -16,7 +16,6 @@ import {
 } from '../../model/source.js'
 import {
   count,
-  isOfTrial,
   type JudgedParent,
   type Judgement,
   judgeChild,
@@ -262,11 +261,12 @@ function conclude(
   const { schema } = prepared
   const { byTable: rowsByTable, discarded } = normalized
   const judgements = judgeTree(resources, broken)
+  const extents = extentsOf(resources, input.window !== undefined)
   const receipts = resources.map(({ planned, meter: resourceMeter }) => {
     const { name } = planned.resource
     const rows = rowsOf(schema, rowsByTable, name)
     const variants = variantsOf(schema, normalized.variants, name)
-    const counted = resourceMeter.receipt(rows, judgements.get(name) as Judgement)
+    const counted = resourceMeter.receipt(rows, judgements.get(name) as Judgement, extents.get(name) as Extent)
     // Receipts are stored and printed, and their reasons may quote the API.
     const receipt = { ...counted, ...variants, reasons: scrubbed(counted.reasons, setup.scrubber) }
     const { discardedRows } = receipt
@@ -360,10 +360,22 @@ async function brokenExpectations(
   )
 }
 
-/** The newest receipt to compare a run with. A trial, or a list without records, says nothing about the usual number. */
+/** The newest receipt to compare a run with. A part, or a list without records, says nothing about the usual number. */
 function lastWhole(receipts: readonly Receipt[]): Receipt | undefined {
-  const loaded = receipts.filter(({ records, reasons }) => records > 0 && !isOfTrial(reasons))
+  const loaded = receipts.filter(({ records, extent }) => records > 0 && extent === 'whole')
   return loaded.find(({ verdict }) => verdict === 'complete') ?? loaded[0]
+}
+
+/** How much of each resource the run was asked for, parents first. Pages that a parent lacks are lists its children lack. */
+function extentsOf(resources: readonly OpenResource[], isWindow: boolean): ReadonlyMap<string, Extent> {
+  const extents = new Map<string, Extent>()
+  for (const { planned, meter: resourceMeter } of resources) {
+    const { name, parent } = planned.resource
+    const above = parent === undefined ? undefined : extents.get(parent)
+    const own = isWindow ? 'window' : resourceMeter.unread.has('run') ? 'pages' : 'whole'
+    extents.set(name, own === 'whole' ? (above ?? own) : own)
+  }
+  return extents
 }
 
 /** The verdicts of all resources, parents first. A doubt about a parent is a doubt about its children. */

@@ -1,5 +1,5 @@
 import type { RunEvent } from '../../model/events.js'
-import type { Receipt } from '../../model/receipt.js'
+import type { Extent, Receipt } from '../../model/receipt.js'
 import type { ListEnd, Page, Unread } from '../../model/source.js'
 import { type Judgement, ResourceJudge } from '../../model/verdict.js'
 
@@ -23,7 +23,7 @@ export interface Meter {
   discarded(rows: number, values: number): void
   /** The verdict on the resource's own lists; see `ResourceJudge`. */
   judgement(): Judgement
-  receipt(rows: Readonly<Record<string, number>>, judgement: Judgement): Receipt
+  receipt(rows: Readonly<Record<string, number>>, judgement: Judgement, extent: Extent): Receipt
 }
 
 export interface ListMeter {
@@ -103,6 +103,14 @@ export function meter(resource: string, areMerged: boolean): Meter {
       count.discardedValues += values
     },
     judgement: () => judge.judgement(),
-    receipt: (rows, { verdict, reasons }) => ({ resource, ...count, rows, announced, verdict, reasons }),
+    receipt: (rows, { verdict, reasons }, extent) => ({
+      resource,
+      extent,
+      ...count,
+      rows,
+      announced,
+      verdict,
+      reasons,
+    }),
   }
 }

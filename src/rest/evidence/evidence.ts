@@ -1,5 +1,5 @@
 import type { ListEnd, Unread } from '../../model/source.js'
-import { count, trialReason } from '../../model/verdict.js'
+import { count } from '../../model/verdict.js'
 
 /**
  * Every reason for the judgement of a list, in one table: what it proves, and the sentence of the receipt.
@@ -53,7 +53,7 @@ const table = {
   ],
   no_paginator: ['limited', () => 'no paginator is configured and none was found: one page was read'],
   cap: ['limited', (name: string, value: number) => `${name} is ${value}`],
-  trial: ['limited', trialReason],
+  trial: ['limited', (pages: number) => `the run was asked for ${count(pages, 'page')}`],
   bound: ['limited', () => 'the bound of the paginator was reached'],
   ignored: ['limited', (status: number, path: string) => `an answer ${status} was ignored (${path})`],
   skipped: ['limited', (path: string) => `a page was skipped (${path})`],

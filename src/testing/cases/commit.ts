@@ -77,6 +77,7 @@ export const commitCases: CaseTable = {
   async 'receipts are stored with the rows'(destination) {
     const receipt: Receipt = {
       resource: 'orders',
+      extent: 'whole',
       requests: 3,
       retries: 1,
       pages: 2,
@@ -108,13 +109,13 @@ export const commitCases: CaseTable = {
         loadId: '1.2',
         records: orders(2),
         tables: APPEND,
-        receipts: [{ ...receipt, resource: 'c', deleted: 3, variants: ['orders.id__v_text'] }],
+        receipts: [{ ...receipt, resource: 'c', extent: 'pages', deleted: 3, variants: ['orders.id__v_text'] }],
       })
-      const later = await rowsOf(connection, '_sluice_receipts', ['resource', 'deleted', 'variants'])
+      const later = await rowsOf(connection, '_sluice_receipts', ['resource', 'extent', 'deleted', 'variants'])
       deepEqual(later, [
-        { resource: 'b', deleted: null, variants: null },
-        { resource: 'c', deleted: '3n', variants: '["orders.id__v_text"]' },
-        { resource: 'orders', deleted: null, variants: null },
+        { resource: 'b', extent: 'whole', deleted: null, variants: null },
+        { resource: 'c', extent: 'pages', deleted: '3n', variants: '["orders.id__v_text"]' },
+        { resource: 'orders', extent: 'whole', deleted: null, variants: null },
       ])
     })
   },
