@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { type ConnectionOptions, checkServerIdentity } from 'node:tls'
 import type { Client, ClientConfig, QueryResult } from 'pg'
@@ -34,6 +35,9 @@ export interface PostgresClient {
   /** Closes at once. The server rolls back what the session was doing. */
   destroy(): void
 }
+
+/** How long a stop tries to send the request that cancels a statement. */
+const CANCEL_MS = 1000
 
 /** How long each last statement of a session may take. Then the session ends with its connection. */
 export const GOODBYE_MS = 5000
@@ -161,15 +165,27 @@ async function set(client: PostgresClient, settings: Settings): Promise<void> {
 /** Sends a statement in a message for one statement. The types of `pg` do not know this option. */
 const ALONE = { queryMode: 'extended' } as object
 
-function clientOf(pg: Client, address: Address, signal: AbortSignal | undefined): PostgresClient {
+/** `cancel` asks the server to end the statement that the session runs. */
+function clientOf(
+  pg: Client,
+  address: Address,
+  signal: AbortSignal | undefined,
+  cancel: (ms: number) => Promise<void>,
+): PostgresClient {
   let lost: Error | undefined
   let ended: Promise<void> | undefined
+  let cancelled: Promise<void> | undefined
+  let running = 0
   let session: string | undefined
   const lose = (reason: Error): void => {
     lost ??= reason
     socketOf(pg).destroy()
   }
-  const stop = (): void => lose(new Error('connection terminated by a stop'))
+  const stop = (): void => {
+    // Without its connection a statement goes on until the server looks for it, and not every server does.
+    if (running > 0 && lost === undefined) cancelled = cancel(CANCEL_MS)
+    lose(new Error('connection terminated by a stop'))
+  }
   signal?.addEventListener('abort', stop)
   // Without a listener, a lost connection would end the process.
   pg.on('error', error => {
@@ -182,13 +198,16 @@ function clientOf(pg: Client, address: Address, signal: AbortSignal | undefined)
     },
     async query(sql, values) {
       if (lost !== undefined) throw lost
-      const result: QueryResult<(string | null)[]> = await pg.query({
-        text: sql,
-        rowMode: 'array',
-        ...(values === undefined
-          ? {}
-          : { values: values.map(value => (typeof value === 'bigint' ? String(value) : value)), ...ALONE }),
-      })
+      running++
+      const result: QueryResult<(string | null)[]> = await pg
+        .query({
+          text: sql,
+          rowMode: 'array',
+          ...(values === undefined
+            ? {}
+            : { values: values.map(value => (typeof value === 'bigint' ? String(value) : value)), ...ALONE }),
+        })
+        .finally(() => running--)
       return {
         columns: result.fields.map(({ name, dataTypeID }) => ({ name, typeId: dataTypeID })),
         rows: result.rows,
@@ -225,10 +244,48 @@ function clientOf(pg: Client, address: Address, signal: AbortSignal | undefined)
         .catch(() => {})
         .finally(() => signal?.removeEventListener('abort', stop))
       await ended
+      await cancelled
     },
     destroy: () => lose(new Error('connection terminated by this side')),
   }
   return client
+}
+
+/** What cancels a statement: `pg` has it, and its types do not. */
+interface CancelConnection extends EventEmitter {
+  readonly stream: { end(sent: () => void): void; destroy(): void }
+  connect(port: number | string, host?: string): void
+  requestSsl(): void
+  cancel(processId: unknown, secretKey: unknown): void
+}
+
+/**
+ * Asks the server, over a connection of its own, to end what the session is doing. Resolves when the request is sent,
+ * and at the latest after `ms`. Never fails.
+ */
+async function cancelStatement(
+  pg: Client,
+  connection: CancelConnection,
+  { host, port }: Address,
+  isTls: boolean,
+  ms: number,
+): Promise<void> {
+  const { processID, secretKey } = pg as unknown as { readonly processID: unknown; readonly secretKey: unknown }
+  let timer: NodeJS.Timeout | undefined
+  await new Promise<void>(resolve => {
+    const send = (): void => {
+      connection.cancel(processID, secretKey)
+      connection.stream.end(resolve)
+    }
+    timer = setTimeout(resolve, ms)
+    connection.on('error', () => resolve())
+    connection.once('connect', () => (isTls ? connection.requestSsl() : send()))
+    connection.once('sslconnect', send)
+    if (host.startsWith('/')) connection.connect(`${host}/.s.PGSQL.${port}`)
+    else connection.connect(port, host)
+  })
+  clearTimeout(timer)
+  connection.stream.destroy()
 }
 
 /** The socket of a client, which pg's types do not expose. */
@@ -264,7 +321,7 @@ async function connect(
   ssl: false | ConnectionOptions,
   signal: AbortSignal | undefined,
 ): Promise<PostgresClient> {
-  const { Client } = await driver(() => import('pg'), address)
+  const { Client, Connection } = await driver(() => import('pg'), address)
   const config: ClientConfig = {
     host: address.host,
     port: address.port,
@@ -279,7 +336,10 @@ async function connect(
     types: { getTypeParser: () => (text: string) => text },
   }
   const pg = new Client(config)
-  const client = clientOf(pg, address, signal)
+  const client = clientOf(pg, address, signal, async ms => {
+    const connection = new Connection({ ssl }) as unknown as CancelConnection
+    await cancelStatement(pg, connection, address, ssl !== false, ms)
+  })
   try {
     await client.within(address.connectTimeoutMs, pg.connect())
   } catch (error) {
