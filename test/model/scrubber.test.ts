@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, it, test, vi } from 'vitest'
 import { scrubber } from '../../src/model/secrets/scrubber.js'
 import { Secret } from '../../src/model/secrets/secret.js'
@@ -70,8 +71,27 @@ const ENCODERS: Readonly<Record<string, (text: string) => string>> = {
   'JSON in HTML': text => html(json(text)),
   hexadecimal: text => Buffer.from(text).toString('hex'),
   HEXADECIMAL: text => Buffer.from(text).toString('hex').toUpperCase(),
+  'every unit as %u': text => text.replace(/[\s\S]/g, unit => `%u${hex(unit.charCodeAt(0), 4)}`),
+  'quoted-printable': text => lines(quotedPrintable(text), 75),
+  'a Buffer in JSON': text => [...Buffer.from(text)].join(','),
+  'bytes as Go prints them': text => [...Buffer.from(text)].join(' '),
+  'a Buffer as Node prints it': text => [...Buffer.from(text)].map(byte => hex(byte, 2)).join(' '),
+  'bytes with colons': text => [...Buffer.from(text)].map(byte => hex(byte, 2).toUpperCase()).join(':'),
   'bytes taken for latin1': text => Buffer.from(text).toString('latin1'),
   'bytes taken for latin1, in a query': text => uri(Buffer.from(text).toString('latin1')),
+}
+
+function quotedPrintable(text: string): string {
+  return [...Buffer.from(text)]
+    .map(byte =>
+      byte === 0x3d || byte < 0x20 || byte > 0x7e ? `=${hex(byte, 2).toUpperCase()}` : String.fromCharCode(byte),
+    )
+    .join('')
+}
+
+/** Breaks lines softly, not inside of an encoded byte. */
+function lines(text: string, length: number): string {
+  return text.replace(new RegExp(`(?:[^=]|=..){${length}}(?=.)`, 'gs'), line => `${line}=\r\n`)
 }
 
 /** Base64 has bits of its neighbours in its first and last character: the value's own must be gone. */
@@ -256,6 +276,35 @@ describe('hostile texts', () => {
   ])('%s without end are read through', (_what, part) => {
     expect(known.text(part.repeat(20_000)).length).toBeGreaterThan(0)
   })
+})
+
+it('breaks no list of ordinary numbers, and reads a list in which numbers stand alone on their lines', () => {
+  const known = scrubber(['12345678', 'ABCDEFGHIJ', 'aaaaaaaaaa', 'abcd'].map(one => new Secret(one)))
+  const numbers = JSON.stringify(Array.from({ length: 256 }, (_, number) => number))
+  const fills = JSON.stringify(Array(64).fill(97))
+  expect(known.text(numbers + fills + numbers.replaceAll(',', ' '))).toBe(
+    numbers + fills + numbers.replaceAll(',', ' '),
+  )
+  const text = JSON.stringify([...Buffer.from('sk_live_0123456789')], null, 2).replace(
+    /\n {2}(?!115,|95,\n {2}108)/g,
+    '',
+  )
+  expect(scrubber([new Secret('sk_live_0123456789')]).text(text)).toMatch(/^\[\s*\*\*\*\s*\]$/)
+})
+
+it.each([
+  [
+    'as Node prints a long Buffer',
+    (secret: string) => new Uint8Array(Buffer.from(`Bearer ${'x'.repeat(26)}${secret}`)),
+  ],
+  ['as Node prints a short Buffer', (secret: string) => Buffer.from(`Bearer ${secret}`)],
+])('leaves no bytes %s', (_name, bytes) => {
+  const secret = 'sk_live_0123456789abcdef'
+  for (const printed of [inspect(bytes(secret)), inspect(Buffer.from(bytes(secret)))]) {
+    const clean = scrubber([new Secret(secret)]).text(printed)
+    expect(clean).toContain('***')
+    expect(clean).not.toMatch(/115,\s107,\s95,|73 6b 5f/)
+  }
 })
 
 it('takes a secret with half a surrogate pair', () => {

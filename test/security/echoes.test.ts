@@ -37,6 +37,7 @@ const ENCODERS: readonly ((text: string) => string)[] = [
   text => Buffer.from(text).toString('base64'),
   text => Buffer.from(`user:${text}`).toString('base64url'),
   text => Buffer.from(text).toString('hex'),
+  text => text.replace(/[\s\S]/g, unit => `%u${hex(unit.charCodeAt(0), 4)}`),
 ]
 
 const secrets = fc

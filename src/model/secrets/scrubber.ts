@@ -160,7 +160,9 @@ const WRITTEN_LETTER = (() => {
   const escaping = `(?:u00${code}|u\\{|U000000|x[3-7]|[01][0-7][0-7])`
   const decimal = '0*(?:4[89]|5[0-7]|6[5-9]|[78][0-9]|90|9[7-9]|1[01][0-9]|12[0-2])(?![0-9])'
   const entity = `(?:amp;)*(?:#|%23)(?:${decimal}|[xX]0*${code}(?![0-9a-fA-F]))`
-  return new RegExp(`%(?:25)*(?:${code}|5[cC]${escaping}|26${entity})|\\\\(?:${escaping}|u0026${entity})|&${entity}`)
+  return new RegExp(
+    `%(?:25)*(?:${code}|u00${code}|5[cC]${escaping}|26${entity})|\\\\(?:${escaping}|u0026${entity})|&${entity}`,
+  )
 })()
 
 /** Searches for some secrets. Texts are latin1 strings of the bytes. */
@@ -175,11 +177,11 @@ class Search {
     const anchors: [string, Wanted][] = []
     for (const secret of secrets) {
       for (const needle of secret.needles) {
-        const anchor = anchorOf(needle)
-        const wanted = { secret, needle, offset: anchor?.offset ?? 0 }
+        const wanted = { secret, needle, offset: 0 }
         all.push(wanted)
-        if (anchor === undefined) unanchored.push(wanted)
-        for (const text of anchor?.texts ?? []) anchors.push([text, wanted])
+        const found = anchorsOf(needle)
+        if (found.length === 0) unanchored.push(wanted)
+        for (const { texts, offset } of found) for (const text of texts) anchors.push([text, { ...wanted, offset }])
       }
     }
     this.#all = all
@@ -250,15 +252,31 @@ interface Anchor {
   readonly offset: number
 }
 
-function anchorOf({ bytes, foldsCase, isWhole }: Needle): Anchor | undefined {
-  if (isWhole === true) return { texts: [Buffer.from(bytes.subarray(0, LONGEST_ANCHOR)).toString('latin1')], offset: 0 }
+function anchorsOf({ bytes, foldsCase, isWhole, numbers }: Needle): readonly Anchor[] {
+  if (numbers !== undefined)
+    return NUMBER_ANCHORS.map(offset => ({ texts: numberAnchors(bytes, numbers, offset), offset }))
+  if (isWhole === true)
+    return [{ texts: [Buffer.from(bytes.subarray(0, LONGEST_ANCHOR)).toString('latin1')], offset: 0 }]
   const runs = [...Buffer.from(bytes).toString('latin1').matchAll(ANCHOR)]
   const longest = runs.reduce((most, [run]) => Math.max(most, run.length), 0)
   const run = runs.find(([text]) => text.length >= Math.min(longest, GOOD_ANCHOR))
-  if (run === undefined) return undefined
+  if (run === undefined) return []
   const text = run[0].slice(0, LONGEST_ANCHOR)
   const texts = foldsCase ? [...new Set([text, text.toLowerCase(), text.toUpperCase()])] : [text]
-  return { texts, offset: run.index }
+  return [{ texts, offset: run.index }]
+}
+
+/** A line may end behind the first numbers of a list, but hardly also behind later ones. */
+const NUMBER_ANCHORS = [0, 4]
+
+/** The numbers from `offset` on, with what programs write between them: JSON, Node and Go; dumps of bytes. */
+function numberAnchors(bytes: Uint8Array, base: 10 | 16, offset: number): readonly string[] {
+  const numbers = [...bytes.subarray(offset, offset + 4)].map(byte =>
+    base === 16 ? byte.toString(16).padStart(2, '0') : String(byte),
+  )
+  const gaps = base === 16 ? [' ', ':', ', 0x', ',0x', ' 0x'] : [',', ', ', ' ']
+  const texts = gaps.map(gap => numbers.join(gap).slice(0, LONGEST_ANCHOR))
+  return base === 16 ? [...new Set([...texts, ...texts.map(text => text.toUpperCase().replaceAll('X', 'x'))])] : texts
 }
 
 const CUT = /\.\.\.|\xe2\x80\xa6/g
@@ -314,7 +332,8 @@ function pieceBefore(text: string, { start, end, plain }: Region, needle: Needle
 }
 
 /** Letters and digits at the start of a needle, in lower case. Every piece that is worth a check contains them. */
-function headOf({ bytes }: Needle): string {
+function headOf({ bytes, numbers }: Needle): string {
+  if (numbers !== undefined) return ''
   const head = Buffer.from(bytes.subarray(0, SHORTEST_PIECE - 1)).toString('latin1')
   return /^[A-Za-z0-9]*/.exec(head)?.[0].toLowerCase() ?? ''
 }
@@ -353,6 +372,10 @@ function needlesOf(value: string): readonly Needle[] {
   }
   for (const text of alike(value)) add(text)
   add(Buffer.from(value).toString('hex'), { foldsCase: true })
+  const bytes = Buffer.from(value)
+  if (bytes.length >= SHORTEST_LIST && !isCounting(bytes)) {
+    for (const numbers of [10, 16] as const) found.set(`numbers ${numbers}`, { ...NUMBERS, bytes, numbers })
+  }
   for (const inner of new Set(INSIDE_BASE64.map(name => written(value, name) ?? value))) addBase64(inner, BASE64_ENDS)
   const wide = utf16(value)
   const rare: (string | Uint8Array)[] = [wide]
@@ -370,6 +393,16 @@ function alike(value: string): readonly string[] {
   const texts = [value, value.trim()].flatMap(text => [text, text.normalize('NFC'), text.normalize('NFD')])
   const cased = /[^\0-\x7f]/.test(value) ? [value.toLowerCase(), value.toUpperCase()] : []
   return [...texts, ...cased].filter(text => text.length >= SHORTEST_SCRUBBED)
+}
+
+const NUMBERS = { foldsCase: false, isBase64: false }
+/** Shorter lists of numbers occur by chance. */
+const SHORTEST_LIST = 8
+
+/** Numbers that rise or fall in equal steps are ordinary: `12345678` would be the ids from 49 to 56. */
+function isCounting(bytes: Uint8Array): boolean {
+  const step = (bytes[1] ?? 0) - (bytes[0] ?? 0)
+  return bytes.every((byte, at) => at === 0 || byte - (bytes[at - 1] as number) === step)
 }
 
 const PLACES_OF_BASE64 = [0, 1, 2] as const

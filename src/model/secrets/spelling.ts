@@ -14,6 +14,8 @@ export interface Needle {
   readonly isBase64: boolean
   /** Only the whole text is found, not the rest of it at a cut. */
   readonly isWhole?: boolean
+  /** The bytes are written as numbers of this base with something between them, as in `[115, 101]` and `<Buffer 73 65>`. */
+  readonly numbers?: 10 | 16
 }
 
 /** Longest spelling of one byte that is read: a few layers of percent signs, backslashes, `amp;`. */
@@ -33,6 +35,7 @@ const NOWHERE: Reach = { end: -1, atLimit: 0 }
 
 /** Reads `needle` from its byte `first`, at `start` of `text`, up to `limit`. */
 export function reach(text: string, start: number, limit: number, needle: Needle, first = 0): Reach {
+  if (needle.numbers !== undefined) return reachNumbers(text, start, limit, needle.bytes, needle.numbers, first)
   if (!mayBegin(text, start, needle, first)) return NOWHERE
   const size = needle.bytes.length
   // Reached places of the text, by the number of bytes read.
@@ -51,6 +54,8 @@ export function reach(text: string, start: number, limit: number, needle: Needle
       if (place === limit || isTorn(text, place, limit)) atLimit = index
       if (mayBeLeftOut) add(reached, index + 1, place)
       if (place >= limit) continue
+      if (index > first && text.charCodeAt(place) === EQUALS)
+        softBreak(text, place, end => places.add(Math.min(end, limit)))
       if (needle.isBase64 && index > first) lineBreak(text, place, end => places.add(Math.min(end, limit)))
       spellings(text, place, (value, end) => {
         if (end > limit || !matches(needle, index, value)) return
@@ -66,6 +71,59 @@ export function reach(text: string, start: number, limit: number, needle: Needle
 }
 
 const EMPTY: Set<number> = new Set()
+
+/** A list of numbers may be printed with one of them on each line. */
+const LONGEST_GAP = 64
+const GAP = /^[\s,:;]{1,64}(?:0x)?/i
+
+function reachNumbers(
+  text: string,
+  start: number,
+  limit: number,
+  bytes: Uint8Array,
+  base: 10 | 16,
+  first: number,
+): Reach {
+  let at = start
+  for (let index = first; index < bytes.length; index++) {
+    if (index > first) {
+      if (at >= limit) return { end: -1, atLimit: index - first }
+      at += GAP.exec(text.slice(at, at + LONGEST_GAP))?.[0].length ?? 0
+    }
+    const isNext = index > first && isGap(text.charCodeAt(at - 1))
+    if (at >= limit) return { end: -1, atLimit: index - first }
+    const length = index === first || isNext ? numberLength(text, at, bytes[index] as number, base) : 0
+    if (length === 0) {
+      const isCut = isNext && limit - at < String(bytes[index]).length && /^[0-9a-f]+$/i.test(text.slice(at, limit))
+      return isCut ? { end: -1, atLimit: index - first } : NOWHERE
+    }
+    at += length
+    if (at > limit) return { end: -1, atLimit: index - first }
+  }
+  return { end: at, atLimit: at === limit ? bytes.length - first : 0 }
+}
+
+function isGap(byte: number): boolean {
+  return isBlank(byte) || byte === 0x2c || byte === 0x3a || byte === 0x3b || (byte | 0x20) === 0x78
+}
+
+/** Length of the byte at this place, or 0 if it is not there. */
+function numberLength(text: string, at: number, byte: number, base: 10 | 16): number {
+  if (base === 16) return hex(text, at, 2) === byte ? 2 : 0
+  const written = String(byte)
+  if (!text.startsWith(written, at) || isDigit(text.charCodeAt(at + written.length))) return 0
+  return written.length
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39
+}
+
+/** A line of a mail that goes on. */
+function softBreak(text: string, at: number, found: (end: number) => void): void {
+  if (text[at + 1] === '\n') found(at + 2)
+  else if (text[at + 1] === '\r' && text[at + 2] === '\n') found(at + 3)
+}
 
 /** Programs break base64 into lines of 64 or 76 characters. The break may be escaped for JSON, or percent-encoded. */
 function lineBreak(text: string, at: number, found: (end: number) => void): void {
@@ -87,7 +145,7 @@ function isTorn(text: string, place: number, limit: number): boolean {
 }
 
 function isSpecial(byte: number): boolean {
-  return byte === PERCENT || byte === BACKSLASH || byte === AMPERSAND || byte >= 0x80
+  return byte === PERCENT || byte === BACKSLASH || byte === AMPERSAND || byte === EQUALS || byte >= 0x80
 }
 
 /** A cheap check that rules out most places of a text. */
@@ -130,6 +188,7 @@ const SPACE = 0x20
 const PERCENT = 0x25
 const AMPERSAND = 0x26
 const PLUS = 0x2b
+const EQUALS = 0x3d
 const BACKSLASH = 0x5c
 
 type Found = (value: readonly number[], end: number) => void
@@ -140,9 +199,20 @@ function spellings(text: string, at: number, found: Found): void {
   const next = at + 1
   if (byte === PERCENT) {
     found([byte], next)
-    percent(text, next, (decoded, end) => special(text, decoded, end, found))
-    // JavaScript's `escape` writes characters outside latin1 this way.
-    if (text[next] === 'u') unicode(text, next, found)
+    // JavaScript's `escape` writes characters outside latin1 as `%u20ac`.
+    const written = (end: number): void => {
+      if (text[end] === 'u') unicode(text, end, found)
+    }
+    percent(text, next, (decoded, end) => {
+      special(text, decoded, end, found)
+      if (decoded === PERCENT) written(end)
+    })
+    written(next)
+  } else if (byte === EQUALS) {
+    found([byte], next)
+    // Mails write `=3D`.
+    const quoted = hex(text, next, 2)
+    if (quoted !== undefined) special(text, quoted, next + 2, found)
   } else special(text, byte, next, found)
 }
 
