@@ -547,6 +547,32 @@ describe('how a list ends', () => {
         'proven',
       ],
     ),
+    ...[{ code: 'E_TIMEOUT', message: 'x' }, { status_code: 'INTERNAL_ERROR' }, { errorCode: 'shard-unavailable' }].map(
+      (said): Ending => [
+        `an empty list and ${JSON.stringify(said)}`,
+        pages,
+        [json({ data: page(1) }), json({ data: [], ...said })],
+        'suspect',
+      ],
+    ),
+    [
+      'an empty list, a number that is no success, and words',
+      pages,
+      [json({ data: page(1) }), json({ data: [], code: 50001, message: 'system busy2' })],
+      'limited',
+    ],
+    ...[
+      { code: 'NO_ERROR', message: 'Fetched users' },
+      { code: '00000', message: 'all is well' },
+      { code: 1, msg: 'Fetched users' },
+    ].map(
+      (said): Ending => [
+        `an empty list and ${JSON.stringify(said)}`,
+        pages,
+        [json({ data: page(1) }), json({ data: [], ...said })],
+        'proven',
+      ],
+    ),
     [
       'words that every page has',
       pages,

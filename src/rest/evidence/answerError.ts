@@ -26,7 +26,7 @@ export function errorOf(document: JsonDocument, isRecord: boolean): AnswerError 
     const isError = isRecord ? /^errors?$/.test(name) : ERROR.test(name)
     if (!isError && (isRecord || !FLAG.test(name))) continue
     const value = document.value(span)
-    if (isError ? nothingFailed(value) : !saysFailed(value)) continue
+    if (isError ? nothingFailed(value) : !saysFailed(name, value)) continue
     const text = textAt(document.bytes, span).slice(0, MOST_TEXT)
     return { key, text, isOfRecord: isRecord && hasRecord([...members.keys()]) }
   }
@@ -37,11 +37,16 @@ const ERROR = /^err(?:or)?(?:s|no|code|msg|message|description|details?)?$/
 const FLAG =
   /^(?:success|ok|succeeded|(?:is|was)success(?:ful)?|stat|status|result|(?:status|http)?code|httpstatus|statustext)$/
 
-/** Whether a flag, a word in its place, or an HTTP status reports a failure. */
-function saysFailed(value: JsonValue): boolean {
+/** Whether a flag, a word in its place, an HTTP status or a code in words such as `E_TIMEOUT` reports a failure. */
+function saysFailed(name: string, value: JsonValue): boolean {
   if (typeof value === 'number') return value >= 400 && value < 600
-  return value === false || (typeof value === 'string' && FAILED.test(value.trim()))
+  if (typeof value !== 'string') return value === false
+  const words = value.replaceAll(/[\s_-]+/g, ' ').trim()
+  return FAILED.test(value.trim()) || (name.endsWith('code') && FAILED_CODE.test(words) && !NOTHING.test(words))
 }
+
+const FAILED_CODE =
+  /\b(?:err(?:or)?|fail(?:ed|ure)?|exception|time(?:d ?)?out|unavailable|exceeded|throttled|throttling|denied|unauthori[sz]ed|forbidden|internal|aborted)\b/i
 
 const FAILED =
   /^(?:false|error|fail(?:ed|ure)?|[45]\d\d|partial.*|incomplete|time(?:d[ _-]?)?out|throttled|(?:rate[ _-]?)?limited|(?:service[ _-]?)?unavailable|busy|retry|degraded|aborted|interrupted|cancell?ed|pending|processing)$/i
@@ -92,9 +97,15 @@ export function remarkOf(document: JsonDocument): Remark | undefined {
     const value = document.value(span)
     const text = (typeof value === 'string' ? value : textAt(document.bytes, span)).slice(0, MOST_TEXT)
     if (nothingFailed(value) || EMPTY.test(text.trim())) continue
-    return { key, text, isTrouble: TROUBLE.test(text) }
+    return { key, text, isTrouble: TROUBLE.test(text) || hasCode(document) }
   }
   return undefined
+}
+
+/** Whether the answer has a number for what happened. 0 and 1 are usual for success, as HTTP's 2xx are. */
+function hasCode(document: JsonDocument): boolean {
+  const code = membersAtTop(document).find(([key]) => /^(?:status|result|response)?code$/.test(bareName(key)))
+  return code !== undefined && /^"?(?!(?:0*[01]|2\d\d)"?$)\d+"?$/.test(textAt(document.bytes, code[1]))
 }
 
 const REMARK =
