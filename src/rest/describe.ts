@@ -13,7 +13,7 @@ import type {
   ValueTemplate,
 } from './document/model.js'
 import { redactUrl } from './http/redact.js'
-import { requestUrl, wireBody } from './http/wire.js'
+import { requestUrl, wireBody, withBodyMember } from './http/wire.js'
 import type { ListReader } from './list/listReader.js'
 import { applyPatch, conversionOf, firstRequest } from './request/request.js'
 
@@ -55,7 +55,8 @@ function describeRequest(reader: ListReader, window: IncrementalWindow | undefin
   const scope = { resource: name, window, convert: conversionOf(incremental, name) }
   const first = firstRequest(baseUrl, withoutParent(endpoint), incremental, scope)
   const patch = reader.paginator?.first
-  const request = patch === undefined ? first : applyPatch(first, patch)
+  const patched = patch === undefined ? first : applyPatch(first, patch)
+  const request = endpoint.credentials.body.reduce((made, { keys }) => withBodyMember(made, keys, '***'), patched)
   const credentials = credentialNames(endpoint)
   const url = requestUrl({ ...request, params: [...request.params, ...credentials.params.map(mask)] })
   const headers: Record<string, string> = {}
@@ -214,8 +215,9 @@ function formatText({
 function authDecision(endpoint: EndpointModel): Decision {
   const { auth, credentials } = endpoint
   if (auth !== undefined) return { value: authText(auth), ...decidedAt(auth.path, endpoint) }
-  const secrets = Object.keys(credentials.headers).length + Object.keys(credentials.params).length
-  if (secrets > 0) return { value: 'secrets in headers or params', because: 'configured' }
+  const { headers, params, body } = credentials
+  const secrets = Object.keys(headers).length + Object.keys(params).length + body.length
+  if (secrets > 0) return { value: 'secrets in headers, params or the body', because: 'configured' }
   return { value: 'none', because: 'default' }
 }
 

@@ -41,6 +41,9 @@ export const secrets: Readonly<Record<string, string>> = {
   FHIR_TOKEN: 'fhir-recipe-4711',
   SERVICE_ACCOUNT_TOKEN: 'kubernetes-recipe-4711',
   COUCH_PASSWORD: 'couch-recipe-4711',
+  PLAID_CLIENT_ID: 'plaid-client-4711',
+  PLAID_SECRET: 'plaid-secret-4711',
+  PLAID_ACCESS_TOKEN: 'access-production-4711',
   GOOGLE_PRIVATE_KEY: '', // made by the test
 }
 
@@ -549,4 +552,28 @@ export const namedApis: Readonly<Record<string, NamedApi>> = {
       },
     }
   }),
+  plaid: asked => {
+    const { client_id, secret, access_token, cursor, count } = json(asked)
+    const isKnown =
+      client_id === secrets.PLAID_CLIENT_ID &&
+      secret === secrets.PLAID_SECRET &&
+      access_token === secrets.PLAID_ACCESS_TOKEN
+    if (asked.method !== 'POST' || asked.path !== '/transactions/sync' || count !== 500) return notFound
+    if (!isKnown) return { status: 400, body: { error_type: 'INVALID_INPUT', error_code: 'INVALID_API_KEYS' } }
+    const transaction = (number: number, amount = number) => ({ transaction_id: `t${number}`, amount, pending: false })
+    const changes: Readonly<Record<string, object>> = {
+      null: { added: [1, 2, 3].map(number => transaction(number)), next_cursor: 'c1', has_more: true },
+      c1: { added: [4, 5].map(number => transaction(number)), next_cursor: 'c2', has_more: false },
+      c2: {
+        added: [transaction(6)],
+        modified: [transaction(2, 20)],
+        removed: [{ transaction_id: 't1', account_id: 'a1' }],
+        next_cursor: 'c3',
+        has_more: false,
+      },
+    }
+    const found = changes[String(cursor ?? null)]
+    if (found === undefined) return { status: 400, body: { error_code: 'INVALID_FIELD' } }
+    return { body: { added: [], modified: [], removed: [], request_id: 'r1', ...found } }
+  },
 }

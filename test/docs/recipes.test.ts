@@ -157,6 +157,11 @@ const outcomes: Readonly<Record<string, Outcome>> = {
     asks: 'GET /orders/_changes?include_docs=true&limit=25&since=7-g1AAAA',
     deleted: 0,
   },
+  plaid: {
+    rows: [{ transactions: 5 }, { transactions: 3 }],
+    requests: [2, 1],
+    asks: '"cursor":"c2"',
+  },
 }
 
 const recipes = new Map(

@@ -116,7 +116,13 @@ const NO_MAPS =
 function wrongKind(path: PropertyPath, expected: string, input: unknown): Finding {
   if (input === undefined) return { path, message: `is missing; expected ${expected}`, kind: 'missing', expected }
   if (input instanceof Secret) {
-    return { path, message: 'a secret may stand only in `auth`, `headers` and `params`', kind: 'other', expected }
+    return {
+      path,
+      message:
+        'a secret may stand only in `auth`, `headers` and `params`, and as a member of a map in `json` or `data`',
+      kind: 'other',
+      expected,
+    }
   }
   return { path, message: `expected ${expected}, not ${kindOf(input)}`, kind: 'other', expected }
 }

@@ -188,11 +188,7 @@ export interface EndpointModel {
   readonly responseActions: readonly ResponseActionModel[]
   /** Undefined: no authentication. Resources that take it from the client or the defaults share one object. */
   readonly auth?: AuthModel | undefined
-  /** Headers and query parameters whose values are secrets. They are added while signing, only for allowed origins. */
-  readonly credentials: {
-    readonly headers: Readonly<Record<string, Secret>>
-    readonly params: Readonly<Record<string, Secret>>
-  }
+  readonly credentials: CredentialsModel
   readonly retry: RetryPolicy
   readonly timeoutMs: number
   /** Caps of each list. */
@@ -209,6 +205,14 @@ export interface EndpointModel {
   readonly readAhead?: number | undefined
   /** Pages that are too large for the API are asked for with fewer records. */
   readonly adapt?: AdaptModel | undefined
+}
+
+/** Parts of a request whose values are secrets. They are added while signing, only for allowed origins. */
+export interface CredentialsModel {
+  readonly headers: Readonly<Record<string, Secret>>
+  readonly params: Readonly<Record<string, Secret>>
+  /** Members of the body, by the keys that lead to them; of a form, the field. */
+  readonly body: readonly { readonly keys: readonly string[]; readonly secret: Secret }[]
 }
 
 export interface AdaptModel {

@@ -17,12 +17,14 @@ import { destinationOf, redirected, staysPublic } from './redirects.js'
 import { type BodyBuffers, BodyError, readBody } from './responseBody.js'
 import { TimeUpError } from './retry.js'
 import { LocalAddressError, ProxyError } from './transport.js'
-import { headerOf, requestUrl, wireBody, wireHeaders, withHeader, withParam } from './wire.js'
+import { headerOf, requestUrl, wireBody, wireHeaders, withBodyMember, withHeader, withParam } from './wire.js'
 
 /** Headers and query parameters whose values are secrets, by name. */
 export interface Credentials {
   readonly headers?: Readonly<Record<string, Secret>> | undefined
   readonly params?: Readonly<Record<string, Secret>> | undefined
+  /** Members of a JSON body, by the keys that lead to them, or fields of a form. */
+  readonly body?: readonly { readonly keys: readonly string[]; readonly secret: Secret }[] | undefined
 }
 
 /** What every attempt at a request needs. All attempts share it. */
@@ -306,6 +308,10 @@ async function signed(request: ApiRequest, context: ExchangeContext): Promise<Ap
   for (const [name, secret] of Object.entries(credentials?.params ?? {})) {
     sign.conceal(secret)
     ready = withParam(ready, name, reveal(secret))
+  }
+  for (const { keys, secret } of credentials?.body ?? []) {
+    sign.conceal(secret)
+    ready = withBodyMember(ready, keys, reveal(secret))
   }
   if (auth === undefined) return ready
   const signing = told(() => auth.sign(ready, sign), context)

@@ -1,3 +1,4 @@
+import { isJsonObject, type JsonValue, withMember } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import type { ApiRequest, RequestBody } from '../api.js'
 import { decoded } from './redact.js'
@@ -98,6 +99,21 @@ export function withParam(request: ApiRequest, name: string, value: string): Api
     url: withoutParam(request.url, name),
     params: [...request.params.filter(([other]) => other !== name), [name, value]],
   }
+}
+
+/** A copy of the request with this text in its body: under these keys of JSON, or as a field of a form. Without a body, the same request. */
+export function withBodyMember(request: ApiRequest, keys: readonly string[], text: string): ApiRequest {
+  const { body } = request
+  if (body?.kind === 'json') return { ...request, body: { kind: 'json', value: withText(body.value, keys, text) } }
+  if (body?.kind !== 'form') return request
+  return { ...request, body: { kind: 'form', pairs: [...body.pairs, [keys.join('.'), text]] } }
+}
+
+function withText(value: JsonValue, [key, ...rest]: readonly string[], text: string): JsonValue {
+  if (key === undefined) return text
+  const object = isJsonObject(value) ? value : {}
+  const inner = Object.hasOwn(object, key) ? (object[key] ?? null) : null
+  return withMember(object, key, withText(inner, rest, text))
 }
 
 function withoutParam(url: string, name: string): string {

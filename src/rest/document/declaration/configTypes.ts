@@ -1658,7 +1658,7 @@ export interface EndpointConfig {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | null | undefined
   /** Query parameters. A list repeats the name; null leaves it out. A parameter that the path names as `{name}` goes into the path instead. */
   params?: { [name: string]: ParamValueConfig } | null | undefined
-  /** JSON body. A text that is a single placeholder takes the type of its value. */
+  /** JSON body. A text that is a single placeholder takes the type of its value. Members may be secrets. */
   json?: JsonObject | null | undefined
   /** A GraphQL query, sent by POST in place of `json`. It waits for the costs that answers tell, as those of Shopify and GitHub do. */
   graphql?: GraphqlConfig | null | undefined

@@ -115,7 +115,10 @@ export const endpointKeys = {
     description:
       'Query parameters. A list repeats the name; null leaves it out. A parameter that the path names as `{name}` goes into the path instead.',
   }),
-  json: key(jsonObject, 'JSON body. A text that is a single placeholder takes the type of its value.'),
+  json: key(
+    jsonObject,
+    'JSON body. A text that is a single placeholder takes the type of its value. Members may be secrets.',
+  ),
   graphql: key(
     graphql,
     'A GraphQL query, sent by POST in place of `json`. It waits for the costs that answers tell, as those of Shopify and GitHub do.',

@@ -1,12 +1,20 @@
-import { numberLiteral } from '../../../json/value.js'
+import { numberLiteral, setMember, setNumberLiteral } from '../../../json/value.js'
 import { Secret } from '../../../model/secrets/secret.js'
 import { writtenPathValue } from '../../request/placeholders.js'
 import type { ClientConfig, EndpointConfig, GraphqlConfig } from '../declaration/configTypes.js'
-import type { BodyTemplate, FieldTemplate, HeaderTemplate, ReadingModel, Template, ValueTemplate } from '../model.js'
+import type {
+  BodyTemplate,
+  CredentialsModel,
+  FieldTemplate,
+  HeaderTemplate,
+  ReadingModel,
+  Template,
+  ValueTemplate,
+} from '../model.js'
 import { formatPath, type Problems, type PropertyPath } from '../problems.js'
 import type { MergedResource } from './mergeResource.js'
 import { checkPath, isIncrementalParam } from './readIncremental.js'
-import type { TemplateReader } from './templates.js'
+import { notJson, type TemplateReader } from './templates.js'
 
 /** How the bytes of an answer become records. */
 export function readingOf({ endpoint, where }: MergedResource, problems: Problems): ReadingModel {
@@ -96,10 +104,7 @@ export interface RequestParts {
   readonly params: readonly FieldTemplate[]
   readonly headers: readonly HeaderTemplate[]
   readonly body: BodyTemplate | undefined
-  readonly credentials: {
-    readonly headers: Readonly<Record<string, Secret>>
-    readonly params: Readonly<Record<string, Secret>>
-  }
+  readonly credentials: CredentialsModel
 }
 
 interface ResolveParam {
@@ -119,13 +124,14 @@ export function requestOf(
   const url = urlOf(merged, reader, bound, problems)
   const params = paramsOf(merged, reader, bound, problems)
   const headers = headersOf(merged, client, reader, problems)
+  const body = bodyOf(merged, reader, problems)
   return {
     url,
     suspicions: leftOver(merged),
     params: params.fields,
     headers: headers.templates,
-    body: bodyOf(merged, reader, problems),
-    credentials: { headers: headers.secrets, params: params.secrets },
+    body: body?.body,
+    credentials: { headers: headers.secrets, params: params.secrets, body: body?.secrets ?? [] },
   }
 }
 
@@ -226,27 +232,67 @@ function checkHeader(name: string, value: unknown, at: PropertyPath, problems: P
   return true
 }
 
-function bodyOf(merged: MergedResource, reader: TemplateReader, problems: Problems): BodyTemplate | undefined {
+interface ReadBody {
+  readonly body: BodyTemplate
+  readonly secrets: CredentialsModel['body']
+}
+
+function bodyOf(merged: MergedResource, reader: TemplateReader, problems: Problems): ReadBody | undefined {
   const { json, data, graphql } = merged.endpoint
-  if (graphql != null) return graphqlBody(merged, graphql, reader, problems)
+  if (graphql != null) return { body: graphqlBody(merged, graphql, reader, problems), secrets: [] }
   const jsonAt = merged.where('endpoint', 'json')
   const dataAt = merged.where('endpoint', 'data')
+  if (data instanceof Secret) {
+    problems.add(dataAt, notJson(data))
+    return undefined
+  }
   const hasData = data != null && !(typeof data === 'object' && Object.keys(data).length === 0) && data !== ''
   if (json != null && hasData) problems.add(dataAt, 'a request has one body: `json` is given too')
-  if (json != null) return { kind: 'json', value: reader.value(json, jsonAt), path: formatPath(jsonAt) }
+  if (json != null) {
+    const { plain, secrets } = withoutSecrets(json)
+    return { body: { kind: 'json', value: reader.value(plain, jsonAt), path: formatPath(jsonAt) }, secrets }
+  }
   if (!hasData) return undefined
-  if (typeof data === 'string') return { kind: 'text', text: reader.text(data, dataAt), path: formatPath(dataAt) }
-  const pairs = formPairs(data, dataAt)
+  if (typeof data === 'string')
+    return { body: { kind: 'text', text: reader.text(data, dataAt), path: formatPath(dataAt) }, secrets: [] }
+  const { plain, secrets } = withoutSecrets(data)
+  const pairs = formPairs(plain, dataAt)
   if (pairs === undefined) {
     problems.add(dataAt, 'expected text, a map, or a list of pairs of name and value')
     return undefined
   }
   const fields = pairs.map(({ name, value, literal, at }) => {
     const isMap = typeof value === 'object' && value !== null && !Array.isArray(value)
-    if (isMap) problems.add(at, 'a form field is text, a number, a boolean or a list of these')
+    if (isMap)
+      problems.add(
+        at,
+        value instanceof Secret ? notJson(value) : 'a form field is text, a number, a boolean or a list of these',
+      )
     return { name: reader.text(name, at), value: reader.value(isMap ? null : value, at, literal), path: formatPath(at) }
   })
-  return { kind: 'form', fields, path: formatPath(dataAt) }
+  return { body: { kind: 'form', fields, path: formatPath(dataAt) }, secrets }
+}
+
+/** A map without its members that are secrets, at any depth, and these members. Numbers keep their spelling. */
+function withoutSecrets(
+  value: unknown,
+  keys: readonly string[] = [],
+): { plain: unknown; secrets: CredentialsModel['body'] } {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Secret)
+    return { plain: value, secrets: [] }
+  const plain: Record<string, unknown> = {}
+  const secrets: CredentialsModel['body'][number][] = []
+  for (const [key, member] of Object.entries(value)) {
+    if (member instanceof Secret) {
+      secrets.push({ keys: [...keys, key], secret: member })
+      continue
+    }
+    const inner = withoutSecrets(member, [...keys, key])
+    secrets.push(...inner.secrets)
+    setMember(plain, key, inner.plain)
+    setNumberLiteral(plain, key, numberLiteral(value, key))
+  }
+  return { plain, secrets }
 }
 
 interface FormPair {

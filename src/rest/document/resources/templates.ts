@@ -96,7 +96,7 @@ export class TemplateReader {
 /** What is wrong with a value that is not JSON. */
 export function notJson(value: unknown): string {
   return value instanceof Secret
-    ? 'a secret may stand only in `auth`, `headers` and `params`'
+    ? 'a secret may stand only in `auth`, `headers` and `params`, and as a member of a map in `json` or `data`'
     : 'expected a JSON value: text, a number, a boolean, null, a list or a map'
 }
 
