@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { stringify } from 'yaml'
 import { importPipeline } from '../../src/index.js'
-import { command, emptyFolder, importAndRun, imported } from './importing.js'
+import { command, type Data, emptyFolder, importAndRun, imported } from './importing.js'
 
 const ORDER = {
   type: 'object',
@@ -171,6 +171,198 @@ describe('a list of OpenAPI', () => {
     const { data } = await imported({ kind: 'openapi', text })
     expect(data.source.client.base_url).toBe('https://api.example.com/v2')
     expect(data.source.resources[0]).toMatchObject({ name: 'orders', primary_key: 'id' })
+  })
+})
+
+describe('what documents of OpenAPI say', () => {
+  const item = (name: string) => ({ name, in: 'path', required: true, schema: { type: 'string' } })
+  const object = (properties: object) => ({ type: 'object', properties })
+  const text = { type: 'string' }
+  const whole = { type: 'integer' }
+  const endpoints = async (paths: object, more: object = {}): Promise<Data> =>
+    Object.fromEntries(
+      (await imported({ kind: 'openapi', text: api(paths, more) })).data.source.resources.map((one: Data) => [
+        one.name,
+        one,
+      ]),
+    )
+
+  it('of scopes is asked for once, for all lists', async () => {
+    const flow = { tokenUrl: 'https://api.example.com/token', scopes: {} }
+    const more = {
+      components: {
+        schemas: { Order: ORDER },
+        securitySchemes: { own: { type: 'oauth2', flows: { clientCredentials: flow } } },
+      },
+    }
+    const list = (scope: string) => ({ get: { security: [{ own: [scope] }], ...answer(ORDERS) } })
+    const paths = { '/orders': list('orders:read'), '/returns': list('returns:read') }
+    const { data } = await imported({ kind: 'openapi', text: api(paths, more) })
+    expect(data.source.client.auth.scope).toEqual(['orders:read', 'returns:read'])
+    expect(data.source.resources.map((one: Data) => one.endpoint.auth)).toEqual([undefined, undefined])
+  })
+
+  it('behind # or ? of a path is no part of the path', async () => {
+    const { orders, jobs } = await endpoints({
+      '/orders#recent': { get: { parameters: [query('recent')], ...answer(ORDERS) } },
+      '/jobs?op=LIST': { get: answer(ORDERS) },
+    })
+    expect(orders.endpoint.path).toBe('orders')
+    expect(jobs.endpoint).toMatchObject({ path: 'jobs', params: { op: 'LIST' } })
+  })
+
+  const cut: readonly (readonly [string, object, string | undefined])[] = [
+    ['truncated', { type: 'boolean' }, undefined],
+    ['is_truncated', { type: 'boolean', description: 'Whether there are more orders.' }, 'is_truncated'],
+    ['has_more', { type: 'boolean' }, 'has_more'],
+  ]
+  it.each(cut)('in %s %j ends a list by %s', async (name, schema, flag) => {
+    const get = { parameters: [query('page')], ...answer(envelope('data', { [name]: schema })) }
+    const { orders } = await endpoints({ '/orders': { get } })
+    expect(orders.endpoint.paginator.has_more_path).toBe(flag)
+  })
+
+  const entities: readonly (readonly [string, object])[] = [
+    ['/files/{file}', object({ id: text, links: envelope('data', { has_more: { type: 'boolean' }, url: text }) })],
+    [
+      '/account',
+      object({ id: text, accounts: envelope('data', { has_more: { type: 'boolean' }, total_count: whole }) }),
+    ],
+    ['/tasks/{id}', object({ id: text, assignments: object({ total_count: whole, entries: ORDERS }) })],
+    ['/users.lookup', object({ ok: { type: 'boolean' }, user: object({ id: text, teams: ORDERS }) })],
+  ]
+  it.each(entities)('at %s is an entity with a list inside, and no list', async (path, schema) => {
+    const parameters = path.includes('{') ? [item(path.replace(/^.*\{|\}/g, ''))] : []
+    const { pipelines, leftOut } = await importPipeline({
+      kind: 'openapi',
+      text: api({ [path]: { get: { parameters, ...answer(schema) } } }),
+    })
+    expect(pipelines).toEqual([])
+    expect(leftOut[0]?.why).toMatch(/^its answer is one object/)
+  })
+
+  it('that an example shows as an object is none, whatever the schema says', async () => {
+    const loose = { items: { anyOf: [object({ id: text, teams: ORDERS })] } }
+    const shown = (schema: object, example: object) => ({
+      get: { responses: { 200: { content: { 'application/json': { schema, example } } } } },
+    })
+    const { leftOut } = await importPipeline({
+      kind: 'openapi',
+      text: api({
+        '/users.find': shown(object({ user: loose }), { user: { id: 'u' } }),
+        '/users.me': shown(loose, { user: { id: 'u' } }),
+      }),
+    })
+    expect(leftOut.map(({ what }) => what)).toEqual(['GET /users.find', 'GET /users.me'])
+  })
+
+  it('of messages that people wrote are records', async () => {
+    const messages = listOf(object({ ts: text, text }))
+    const { history } = await endpoints({ '/history': { get: answer(object({ ok: { type: 'boolean' }, messages })) } })
+    expect(history.endpoint.data_selector).toBe('messages')
+  })
+
+  it('with an id and pages is a list all the same', async () => {
+    const schema = object({ id: text, page: whole, total_pages: whole, results: ORDERS })
+    const { reviews } = await endpoints({
+      '/films/7/reviews': { get: { parameters: [query('page')], ...answer(schema) } },
+    })
+    expect(reviews.endpoint.data_selector).toBe('results')
+  })
+
+  it('of a total counts more than a link', async () => {
+    const beside = { nextPage: { type: 'string', format: 'uri' }, startAt: whole, total: whole }
+    const parameters = [query('startAt'), query('maxResults', { type: 'integer', default: 50 })]
+    const { orders } = await endpoints({ '/orders': { get: { parameters, ...answer(envelope('values', beside)) } } })
+    expect(orders.endpoint.paginator).toEqual({
+      type: 'offset',
+      limit: 50,
+      limit_param: 'maxResults',
+      offset_param: 'startAt',
+      total_path: 'total',
+    })
+  })
+
+  const sizes: readonly (readonly [object, number])[] = [
+    [{ description: 'How many. Defaults to 20.' }, 20],
+    [{ schema: { type: 'integer', example: 25 } }, 25],
+    [{}, 0],
+  ]
+  it.each(sizes)('of the size of a page in %j is %i', async (size, limit) => {
+    const get = { parameters: [query('offset'), { ...query('limit'), ...size }], ...answer(envelope('data')) }
+    const { file, data } = await imported({ kind: 'openapi', text: api({ '/orders': { get } }) })
+    expect(data.source.resources[0].endpoint.paginator.limit).toBe(limit)
+    expect(/no size is sent/.test(file.text)).toBe(limit === 0)
+  })
+
+  it('of a key within each record is a key of the table', async () => {
+    const pod = object({ kind: text, metadata: object({ name: text, uid: text }) })
+    const { pods } = await endpoints({ '/pods': { get: answer(object({ items: listOf(pod) })) } })
+    expect(pods.primary_key).toBe('metadata__uid')
+  })
+
+  it('of a version in a header is no secret', async () => {
+    const key = (name: string) => ({ type: 'apiKey', in: 'header', name })
+    const more = {
+      security: [{ version: [], id: [], secret: [] }],
+      components: {
+        schemas: { Order: ORDER },
+        securitySchemes: { version: key('Shop-Version'), id: key('SHOP-CLIENT-ID'), secret: key('SHOP-SECRET') },
+      },
+    }
+    const { file, data } = await imported({ kind: 'openapi', text: api({ '/orders': { get: answer(ORDERS) } }, more) })
+    expect(data.source.client).toMatchObject({
+      auth: { type: 'api_key', name: 'SHOP-CLIENT-ID', api_key: '${secrets.shop_client_id}' },
+      headers: { 'SHOP-SECRET': '${secrets.shop_secret}', 'Shop-Version': '${env.SHOP_SHOP_VERSION}' },
+    })
+    expect(file.secrets.map(({ name }) => name).sort()).toEqual(['shop_client_id', 'shop_secret'])
+    expect(file.notes).toContainEqual(expect.objectContaining({ kind: 'open', stopsRun: true }))
+  })
+
+  it('of a token in a header of its own is a secret', async () => {
+    const token = { name: 'X-Shop-Auth-Token', in: 'header', required: true, schema: text }
+    const { orders } = await endpoints({ '/orders': { get: { parameters: [token], ...answer(ORDERS) } } })
+    expect(orders.endpoint.headers).toEqual({ 'X-Shop-Auth-Token': '${secrets.shop_auth_token}' })
+  })
+
+  const parents: readonly (readonly [string, string, string])[] = [
+    ['/order/{id}/lines', 'id', 'order/{resources.orders.id}/lines'],
+    ['/reports/{order_id}', 'order_id', 'reports/{resources.orders.id}'],
+    [
+      '/orders/{order-id}/copies/{order-id1}/lines',
+      'order-id',
+      'orders/{resources.copies._orders_id}/copies/{resources.copies.id}/lines',
+    ],
+    ['/reports/{customer_id}', 'customer_id', 'reports/${env.SHOP_CUSTOMER_ID}'],
+  ]
+  it.each(parents)('of %s is found in the list that the path or the name of {%s} names', async (path, _, expected) => {
+    const found = await endpoints({
+      '/orders': { get: answer(ORDERS) },
+      '/orders/{order-id}/copies': { get: { parameters: [item('order-id')], ...answer(ORDERS) } },
+      [path]: {
+        get: { parameters: [...path.matchAll(/\{(.*?)\}/g)].map(match => item(match[1] ?? '')), ...answer(ORDERS) },
+      },
+    })
+    expect(Object.values<Data>(found).map(one => one.endpoint.path)).toContain(expected)
+  })
+
+  it('of an account by its login is not looked for in the name of a person', async () => {
+    const users = listOf(object({ id: whole, login: text, name: text }))
+    const get = { parameters: [item('username')], ...answer(ORDERS) }
+    const { orders } = await endpoints({ '/users': { get: answer(users) }, '/users/{username}/orders': { get } })
+    expect(orders.endpoint.path).toBe('users/{resources.users.login}/orders')
+  })
+
+  const copies: readonly (readonly [string, string])[] = [
+    ['https://api.shop.example/docs/openapi.json', 'https://api.shop.example/v1'],
+    ['https://raw.example.org/shop/openapi.json', '${env.SHOP_BASE_URL}/v1'],
+  ]
+  it.each(copies)('that it comes from %s puts the API at %s', async (url, expected) => {
+    const info = { title: 'Shop API', version: '1', 'x-origin': [{ url }] }
+    const text = api({ '/orders': { get: answer(ORDERS) } }, { info, servers: [{ url: '/v1' }] })
+    const file = 'https://copies.example.net/shop.json'
+    const { data } = await imported({ kind: 'openapi', text, file })
+    expect(data.source.client.base_url).toBe(expected)
   })
 })
 

@@ -1,6 +1,7 @@
 import type { ImportedSecret, ImportNote } from '../imported.js'
 import { listOf, type Members, membersOf, textOf } from '../sourceData.js'
 import type { Schemas } from './openapiSchemas.js'
+import { variableName } from './servers.js'
 
 /** How requests are signed, with references in place of secrets. */
 export interface FoundAuth {
@@ -10,7 +11,7 @@ export interface FoundAuth {
   readonly headers: Readonly<Record<string, string>>
   readonly params: Readonly<Record<string, string>>
   readonly secrets: readonly ImportedSecret[]
-  readonly note: Omit<ImportNote, 'target'>
+  readonly notes: readonly Omit<ImportNote, 'target'>[]
 }
 
 interface Context {
@@ -22,6 +23,8 @@ interface Context {
   readonly place: string
   /** Name of the service for signatures of AWS. */
   readonly service: string | undefined
+  /** Prefix of names of environment variables. */
+  readonly prefix: string
 }
 
 /** The schemes of a document, wherever its version keeps them. */
@@ -41,56 +44,95 @@ export function easiest(
     Object.keys(requirement).reduce((sum, name) => sum + 10 + costOf(schemas.object(schemes[name])), 0)
   return requirements
     .map((requirement, index) => ({ requirement, index, cost: cost(requirement) }))
-    .sort((a, b) => a.cost - b.cost || a.index - b.index)[0]?.requirement
+    .sort((a, b) => a.cost - b.cost || writing(a.requirement) - writing(b.requirement) || a.index - b.index)[0]
+    ?.requirement
+}
+
+/** 0 where every scope says that it only reads. */
+function writing(requirement: Members): number {
+  const scopes = Object.values(requirement).flatMap(listOf)
+  return scopes.length > 0 && scopes.every(scope => /read/i.test(String(scope))) ? 0 : 1
 }
 
 function costOf(scheme: Members): number {
   const type = textOf(scheme.type)?.toLowerCase()
   if (type === 'http')
     return /^bearer$/i.test(String(scheme.scheme)) ? 0 : /^basic$/i.test(String(scheme.scheme)) ? 2 : 50
-  if (type === 'apikey') return scheme.in === 'cookie' ? 3 : 1
+  if (type === 'apikey') return isSettingName(String(scheme.name)) ? 70 : scheme.in === 'cookie' ? 3 : 1
   if (type === 'basic') return 2
   return type === 'oauth2' ? 4 : type === 'openidconnect' ? 5 : 60
 }
 
 /** What the schemes of one requirement become. */
 export function authOf(requirement: Members, context: Context): FoundAuth {
-  const names = Object.keys(requirement)
-  const found = names.map(name => schemeAuth(name, requirement[name], context))
-  const [first, ...others] = [...found].sort((a, b) => Number(b.auth !== undefined) - Number(a.auth !== undefined))
-  if (first === undefined) {
-    return {
-      auth: undefined,
-      headers: {},
-      params: {},
-      secrets: [],
-      note: { kind: 'taken', text: 'the API needs no authentication' },
+  const found = Object.keys(requirement).map(name => schemeAuth(name, requirement[name], context))
+  const settings = found.flatMap(({ auth }) => (isApiKey(auth) && isSettingName(auth.name) ? [auth] : []))
+  const [first = NONE, ...others] = found
+    .filter(({ auth }) => !(isApiKey(auth) && isSettingName(auth.name)))
+    .sort((a, b) => Number(b.auth !== undefined) - Number(a.auth !== undefined))
+  const sent: Sent = { headers: {}, params: {} }
+  const notes = first === NONE && found.length > 0 ? [] : [...first.notes]
+  // Two keys must not have one name.
+  const renamed = isApiKey(first.auth) && others.some(({ auth }) => isApiKey(auth)) ? first.auth : undefined
+  const own = renamed === undefined ? first : apiKey(renamed.name, renamed.location, secretName(renamed.name))
+  const secrets = [...own.secrets]
+  for (const { auth, notes: says } of others) {
+    // Of two that fill Authorization, one is enough.
+    if (auth === undefined) notes.push(...says)
+    else if (isApiKey(auth)) {
+      const secret = { name: secretName(auth.name), what: `${auth.location} ${auth.name}` }
+      if (isSent(auth, `\${secrets.${secret.name}}`, sent)) secrets.push(secret)
+      else notes.push({ kind: 'open', text: `the API also wants the cookie ${auth.name}`, stopsRun: true })
     }
   }
-  const headers: Record<string, string> = {}
-  const params: Record<string, string> = {}
-  const secrets = [...first.secrets]
-  for (const { auth } of others) {
-    if (auth?.type !== 'api_key') continue
-    const name = String(auth.name)
-    const secret = { name: secretName(name), what: `${String(auth.location)} ${name}` }
-    if (auth.location === 'header') headers[name] = `\${secrets.${secret.name}}`
-    else if (auth.location === 'query') params[name] = `\${secrets.${secret.name}}`
-    else continue
-    secrets.push(secret)
+  for (const key of settings) {
+    const variable = variableName(context.prefix, key.name)
+    if (isSent(key, `\${env.${variable}}`, sent))
+      notes.push({ kind: 'open', text: `set the variable ${variable} for ${key.name}`, stopsRun: true })
   }
-  // Two keys must not have one name.
-  const renamed =
-    first.auth?.type === 'api_key' && others.length > 0
-      ? apiKey(String(first.auth.name), String(first.auth.location), secretName(String(first.auth.name)))
-      : undefined
-  const kept = renamed === undefined ? secrets : [...renamed.secrets, ...secrets.slice(first.secrets.length)]
-  return { ...first, auth: renamed?.auth ?? first.auth, headers, params, secrets: kept }
+  return { auth: own.auth, ...sent, secrets, notes }
 }
 
-type SchemeAuth = Omit<FoundAuth, 'headers' | 'params'> & Pick<FoundAuth, 'headers' | 'params'>
+interface Sent {
+  readonly headers: Record<string, string>
+  readonly params: Record<string, string>
+}
 
-function schemeAuth(name: string, scopes: unknown, context: Context): SchemeAuth {
+/** Whether the value has its place beside the first credential. Cookies have none. */
+function isSent({ name, location }: ApiKey, value: string, { headers, params }: Sent): boolean {
+  if (location === 'cookie') return false
+  if (location === 'header') headers[name] = value
+  else params[name] = value
+  return true
+}
+
+const NONE: FoundAuth = {
+  auth: undefined,
+  headers: {},
+  params: {},
+  secrets: [],
+  notes: [{ kind: 'taken', text: 'the API needs no authentication' }],
+}
+
+interface ApiKey {
+  readonly type: 'api_key'
+  readonly name: string
+  readonly location: string
+}
+
+function isApiKey(auth: FoundAuth['auth']): auth is FoundAuth['auth'] & ApiKey {
+  return auth?.type === 'api_key'
+}
+
+/** What documents describe as a key because every request sends it, and is none, as `Plaid-Version`. */
+function isSettingName(name: string): boolean {
+  return SETTING.test(name) && !/key|token|secret|auth/i.test(name)
+}
+
+const SETTING =
+  /(?:^|[-_a-z])(?:version|locale|language|host|project|region|environment|format|portal)$|^(?:accept|sudo)$/i
+
+function schemeAuth(name: string, scopes: unknown, context: Context): FoundAuth {
   const scheme = context.schemas.object(context.schemes[name])
   const place = { path: `${context.place}.${name}` }
   const found = (
@@ -98,12 +140,12 @@ function schemeAuth(name: string, scopes: unknown, context: Context): SchemeAuth
     secrets: readonly ImportedSecret[],
     kind: ImportNote['kind'],
     text: string,
-  ): SchemeAuth => ({
+  ): FoundAuth => ({
     auth,
     headers: {},
     params: {},
     secrets,
-    note: { kind, text, place, ...(kind === 'open' && { stopsRun: true }) },
+    notes: [{ kind, text, place, ...(kind === 'open' && { stopsRun: true }) }],
   })
   const bearer = (kind: ImportNote['kind'], text: string) =>
     found({ type: 'bearer', token: `\${secrets.token}` }, [{ name: 'token', what: 'bearer token' }], kind, text)
@@ -176,9 +218,9 @@ type Found = (
   secrets: readonly ImportedSecret[],
   kind: ImportNote['kind'],
   text: string,
-) => SchemeAuth
+) => FoundAuth
 
-function aws(found: Found, { service }: Context): SchemeAuth {
+function aws(found: Found, { service }: Context): FoundAuth {
   const auth = {
     type: 'aws_sigv4',
     access_key_id: `\${secrets.access_key_id}`,
@@ -199,13 +241,13 @@ function oauth(
   scopes: unknown,
   { baseUrl }: Context,
   found: Found,
-  bearer: (kind: ImportNote['kind'], text: string) => SchemeAuth,
-): SchemeAuth {
+  bearer: (kind: ImportNote['kind'], text: string) => FoundAuth,
+): FoundAuth {
   // Swagger 2.0 has one flow, and other names for two of them.
   const own = textOf(scheme.flow)
   const flows: Members = own === undefined ? membersOf(scheme.flows) : { [SWAGGER_FLOWS[own] ?? own]: scheme }
   const [client, code] = [membersOf(flows.clientCredentials), membersOf(flows.authorizationCode)]
-  const scope = listOf(scopes).filter(one => typeof one === 'string')
+  const scope = listOf(scopes).filter(one => typeof one === 'string' && one !== '' && one !== 'none')
   const wanted = scope.length === 0 ? {} : { scope }
   const tokenUrl = (flow: Members) => absolute(textOf(flow.tokenUrl), baseUrl)
   const pair = [

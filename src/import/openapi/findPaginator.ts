@@ -43,13 +43,16 @@ export function findPaginator(operation: Operation, records: FoundRecords, schem
     sent,
     sent.some(({ name }) => PAGE.test(bareName(name))),
   )
+  const offset = byOffset(sent, hints, size)
   return (
     byCursor(sent, hints, size) ??
+    // A total proves that all records came, which a link cannot.
+    (size?.value === undefined || offset?.config?.total_path == null ? undefined : offset) ??
     byLink(hints, size) ??
     byHeader(operation, sent, size) ??
     byKeyset(sent, records, hints, schemas, size) ??
     byPage(sent, hints, size) ??
-    byOffset(sent, hints, size) ??
+    offset ??
     unknown(sent, hints, size)
   )
 }
@@ -83,7 +86,7 @@ function sizeOf(sent: readonly Position[], isPaged: boolean): Size | undefined {
   return { position, value: largest(position.parameter) }
 }
 
-/** The greatest page that the document allows: by its schema, its words or its default. */
+/** The greatest page that the document allows: by its schema, its words, its default or its example. */
 function largest({ shape, description }: Pick<Parameter, 'shape' | 'description'>): number | undefined {
   const allowed = shape.enum.map(Number).filter(Number.isInteger)
   const said = [
@@ -91,9 +94,19 @@ function largest({ shape, description }: Pick<Parameter, 'shape' | 'description'
     allowed.length > 0 ? Math.max(...allowed) : undefined,
     inWords(description),
     Number(shape.default ?? Number.NaN),
+    defaultInWords(description),
+    Number(shape.example ?? Number.NaN),
   ]
   const value = said.find((number): number is number => number !== undefined && Number.isInteger(number) && number > 0)
   return value === undefined ? undefined : Math.min(value, LARGEST_PAGE)
+}
+
+function defaultInWords(text: string): number | undefined {
+  const [, found] =
+    /\bdefault(?:s| value| page size| limit| size)?\s*(?:is|to|of|:|=)?\s*[`'"(]*(\d+)\b(?!\.\d)/i.exec(
+      text.slice(0, 1_000),
+    ) ?? []
+  return found === undefined ? undefined : Number(found)
 }
 
 function inWords(text: string): number | undefined {
@@ -390,8 +403,17 @@ function unknown(sent: readonly Position[], hints: readonly SchemaHint[], size: 
 }
 
 function more(hints: readonly SchemaHint[]): { readonly has_more_path?: string } {
-  const found = hints.find(({ kind, shape }) => kind === 'more' && shape.type === 'boolean')
+  const found = hints.find(
+    ({ kind, key, shape }) => kind === 'more' && shape.type === 'boolean' && !isCut(key, shape.description),
+  )
   return found === undefined ? {} : { has_more_path: found.path }
+}
+
+/** An answer that was cut short need not have a next page, as a tree of files at Gitea. */
+function isCut(key: string, description = ''): boolean {
+  return (
+    /truncated|incomplete/.test(bareName(key)) && !/\b(?:more|next|further|additional|remaining)\b/i.test(description)
+  )
 }
 
 /** A size that the paginator sends itself. 0: the API decides, where the document names none. */

@@ -1,5 +1,6 @@
 import { bareName, type HintKind, hintKind } from '../../rest/evidence/pagingHints.js'
 import { pathOfKeys } from '../../rest/list/selector.js'
+import { membersOf } from '../sourceData.js'
 import type { Schemas, Shape } from './openapiSchemas.js'
 import { elsewhere, isTabular, type Operation } from './operations.js'
 
@@ -57,6 +58,8 @@ interface Candidate {
   readonly keys: readonly string[]
   readonly record: Shape
   readonly holder: Shape
+  /** Keys of the outermost object around it, the holder included, that has an id. Undefined: none has. */
+  readonly entity: readonly string[] | undefined
 }
 
 /** Finds the list of records in the schema of an answer, or says why it has none. */
@@ -69,7 +72,8 @@ export function findRecords(operation: Operation, schemas: Schemas): Records {
   if (root.kind === 'array') return { selector: '$', record: schemas.shape(root.items), hints: [] }
   if (root.kind === 'scalar') return { reason: 'its answer is one value, not a list' }
   if (root.kind === 'unknown') return { reason: 'the document does not say what it answers' }
-  const { candidates, hints } = new Search(schemas).of(root)
+  const { candidates: found, hints } = new Search(schemas).of(root)
+  const candidates = shownBy(answer.example, found)
   const isItem = endsInParameter(path)
   if (candidates.length === 0) {
     if (root.members !== undefined && root.properties.size === 0) return ofMap(root, schemas, isItem)
@@ -86,14 +90,25 @@ export function findRecords(operation: Operation, schemas: Schemas): Records {
           reason: `its answer is one object with several lists (${shown.slice(0, 4).join(', ')}${shown.length > 4 ? ' …' : ''})`,
         }
   }
-  const { found, assumed } = chosen
-  const outside = hints.filter(hint => !startsWith(hint.above, found.keys))
+  const { found: list, assumed } = chosen
+  const outside = hints.filter(hint => !startsWith(hint.above, list.keys))
   return {
-    selector: pathOfKeys(found.keys),
-    record: found.record,
+    selector: pathOfKeys(list.keys),
+    record: list.record,
     hints: outside,
     ...(assumed !== undefined && { assumed }),
   }
+}
+
+/** Without what is no list in the example of the document, and, where that shows one of them, without those it lacks. */
+function shownBy(example: unknown, candidates: readonly Candidate[]): readonly Candidate[] {
+  if (example == null || typeof example !== 'object' || Array.isArray(example)) return candidates
+  const shown = candidates.map(candidate => ({
+    candidate,
+    value: candidate.keys.reduce<unknown>((value, key) => membersOf(value)[key], example),
+  }))
+  const lists = shown.filter(({ value }) => Array.isArray(value))
+  return (lists.length > 0 ? lists : shown.filter(({ value }) => value == null)).map(({ candidate }) => candidate)
 }
 
 /** A map whose members are objects. */
@@ -112,10 +127,11 @@ function endsInParameter(path: string): boolean {
 }
 
 function choose(
-  candidates: readonly Candidate[],
+  all: readonly Candidate[],
   operation: Operation,
   hints: readonly SchemaHint[],
 ): { readonly found: Candidate; readonly assumed?: string } | undefined {
+  const candidates = all.filter(candidate => !isPartOfEntity(candidate, operation, hints))
   const isPaged =
     hints.some(({ kind }) => kind !== 'page' && kind !== 'limit' && kind !== 'offset') ||
     hints.length > 1 ||
@@ -127,14 +143,6 @@ function choose(
   const first = <T extends Candidate>(list: readonly T[]) => [...list].sort((a, b) => a.keys.length - b.keys.length)[0]
   const byName = first(named)
   const byEnvelope = first(shallow)
-  // An entity has an id beside its lists, an envelope has not.
-  const isEnvelope = ({ holder, keys }: Candidate) =>
-    isPaged ||
-    !(
-      hasIdentity(holder) ||
-      (keys.length > 1 &&
-        candidates.some(other => other !== undefined && hasIdentity(other.holder) && other.keys.length < keys.length))
-    )
   if (isItem && !isPaged) {
     const only =
       candidates.length === 1 &&
@@ -143,20 +151,14 @@ function choose(
       !hasIdentity(byEnvelope.holder)
     return only ? { found: byEnvelope } : undefined
   }
-  if (
-    byName !== undefined &&
-    isEnvelope(byName) &&
-    (byEnvelope === undefined || byName.keys.length <= byEnvelope.keys.length)
-  )
+  if (byName !== undefined && (byEnvelope === undefined || byName.keys.length <= byEnvelope.keys.length))
     return { found: byName }
-  if (byEnvelope !== undefined && isEnvelope(byEnvelope)) return { found: byEnvelope }
-  if (byName !== undefined && isEnvelope(byName)) return { found: byName }
+  if (byEnvelope !== undefined) return { found: byEnvelope }
   const [only] = candidates
   if (only === undefined) return undefined
   const objects = candidates.filter(({ record }) => record.kind === 'object')
   const [single] = objects.length > 0 ? objects : candidates
   if (single === undefined || objects.length > 1 || (objects.length === 0 && candidates.length > 1)) return undefined
-  if (!isEnvelope(single)) return undefined
   const others = [...single.holder.properties.keys()].filter(
     name => hintKind(name) === undefined && !BESIDE.test(bareName(name)),
   )
@@ -167,6 +169,20 @@ function choose(
 }
 
 const MOST_BESIDE = 4
+
+/**
+ * An entity has an id, and its lists are fields of it, whatever they say of pages of their own. What is asked page by
+ * page is an envelope all the same, as `{ id, page, results, total_pages }`.
+ */
+function isPartOfEntity({ entity, keys }: Candidate, { path, parameters }: Operation, hints: readonly SchemaHint[]) {
+  if (entity === undefined) return false
+  const isHolder = entity.length === keys.length - 1
+  const beside = hints.filter(({ above }) => above.length === entity.length && startsWith(above, entity))
+  const saysPages =
+    isHolder && (beside.length > 1 || beside.some(({ kind }) => /^(?:next|more|pages|position)$/.test(kind)))
+  const isAsked = parameters.some(isPagingName)
+  return endsInParameter(path) ? !(saysPages && isAsked) : !(saysPages || (isHolder && isAsked))
+}
 
 function isPagingName({ name, in: place }: Operation['parameters'][number]): boolean {
   if (place !== 'query') return false
@@ -180,8 +196,15 @@ function hasIdentity({ properties }: Shape): boolean {
   return ['id', 'Id', 'ID', '_id', 'uuid', 'guid', 'sid', 'self_link'].some(name => properties.has(name))
 }
 
+function isWritten(record: Shape): boolean {
+  return (
+    hasIdentity(record) ||
+    ['ts', 'message_id', 'messageId', 'created_at', 'createdAt'].some(name => record.properties.has(name))
+  )
+}
+
 /** What the operation is about: `users` of `/v1/users` and `listUsers`. */
-function nounsOf({ path, id, method }: Operation): ReadonlySet<string> {
+function nounsOf({ path, id }: Operation): ReadonlySet<string> {
   const last =
     path
       .split('/')
@@ -192,7 +215,6 @@ function nounsOf({ path, id, method }: Operation): ReadonlySet<string> {
     ...last.split(/[.:]/),
     (id ?? '').replace(/^.*[./]/, '').replace(/^(?:get|list|search|query|find|fetch|all)_?/i, ''),
   ]
-  void method
   return new Set(
     words.flatMap(word => {
       const bare = bareName(word.replace(/\.json$/, ''))
@@ -215,6 +237,12 @@ function startsWith(keys: readonly string[], start: readonly string[]): boolean 
   return start.length <= keys.length && start.every((key, index) => keys[index] === key)
 }
 
+interface Entered {
+  readonly shape: Shape
+  readonly keys: readonly string[]
+  readonly entity: readonly string[] | undefined
+}
+
 /** Looks through the objects of an answer, nearest first, for lists and for what is said about paging. */
 class Search {
   readonly #schemas: Schemas
@@ -227,25 +255,28 @@ class Search {
   }
 
   of(root: Shape): { readonly candidates: readonly Candidate[]; readonly hints: readonly SchemaHint[] } {
-    let level: { readonly shape: Shape; readonly keys: readonly string[] }[] = [{ shape: root, keys: [] }]
+    let level: readonly Entered[] = [{ shape: root, keys: [], entity: undefined }]
     for (let depth = 0; depth < DEEPEST && level.length > 0; depth++) {
-      level = level.flatMap(({ shape, keys }) => this.#enter(shape, keys))
+      level = level.flatMap(entered => this.#enter(entered))
       // An object inside an entity is part of it.
       if (this.#candidates.some(({ keys }) => ENVELOPES.includes(bareName(keys.at(-1) ?? ''))) && depth >= 2) break
     }
     return { candidates: this.#candidates, hints: this.#hints }
   }
 
-  #enter(shape: Shape, above: readonly string[]): { shape: Shape; keys: readonly string[] }[] {
-    const inside: { shape: Shape; keys: readonly string[] }[] = []
+  #enter({ shape, keys: above, entity: outer }: Entered): Entered[] {
+    const inside: Entered[] = []
+    const entity = outer ?? (hasIdentity(shape) ? above : undefined)
     for (const [key, schema] of shape.properties) {
       if (--this.#left < 0) return inside
       const inner = this.#schemas.shape(schema)
       const keys = [...above, key]
       if (inner.kind === 'array') {
-        if (!BESIDE.test(bareName(key)) || bareName(key) === bareName(above.at(-1) ?? '')) {
-          this.#candidates.push({ keys, record: this.#schemas.shape(inner.items), holder: shape })
-        }
+        const record = this.#schemas.shape(inner.items)
+        // Messages of people have an id; those about the answer have none.
+        const isBeside = BESIDE.test(bareName(key)) && !(/^messages?$/i.test(key) && isWritten(record))
+        if (!isBeside || bareName(key) === bareName(above.at(-1) ?? ''))
+          this.#candidates.push({ keys, record, holder: shape, entity })
         continue
       }
       const kind = hintKind(key)
@@ -260,7 +291,7 @@ class Search {
         if (kind === 'next' && this.#schemas.shape(schema).properties.has('href')) {
           const href = this.#schemas.shape(inner.properties.get('href'))
           this.#hints.push({ kind, key: 'href', above: keys, path: pathOfKeys([...keys, 'href']), shape: href })
-        } else if (isOpen) inside.push({ shape: inner, keys })
+        } else if (isOpen) inside.push({ shape: inner, keys, entity })
         continue
       }
       if (kind !== undefined) this.#hints.push({ kind, key, above, path: pathOfKeys(keys), shape: inner })

@@ -1,6 +1,7 @@
 import { fileError } from '../../config/documentFile.js'
 import { nearMiss } from '../../model/nearMiss.js'
 import { nameFrom } from '../draft/address.js'
+import { asTemplate } from '../draft/draftYaml.js'
 import type { Imported, ImportedSecret, ImportInput, ImportNote, LeftOut } from '../imported.js'
 import { listOf, type Members, membersOf, sourceData, textOf } from '../sourceData.js'
 import { authOf, easiest, type FoundAuth, schemesOf } from './chooseAuth.js'
@@ -131,6 +132,8 @@ class Making {
   readonly #notes: ImportNote[] = []
   readonly #secrets = new Map<string, ImportedSecret>()
   readonly #hosts = new Set<string>()
+  /** What lists require, by the names of the schemes, with the scopes of all of them. */
+  readonly #requirements = new Map<string, { requirement: Members; count: number }>()
   /** Parameters of the paths of one record, by the path of the list. */
   readonly #items = new Map<string, string[]>()
 
@@ -138,11 +141,12 @@ class Making {
     this.#root = root
     this.#schemas = schemas
     this.#lists = lists
-    this.#source = file !== undefined && /^https?:\/\//i.test(file) ? file : undefined
+    this.#source = originOf(root, file)
     this.#name = name ?? pipelineName(root)
     this.#prefix = this.#name.toUpperCase().replace(/\W+/g, '_')
     this.#server = serverOf(root, { source: this.#source, prefix: this.#prefix })
-    for (const path of Object.keys(membersOf(root.paths))) {
+    for (const written of Object.keys(membersOf(root.paths))) {
+      const path = written.replace(/[?#].*$/s, '')
       const [, before, parameter] = /^(.*)\/\{([^{}/]+)\}\/?$/.exec(path) ?? []
       if (before === undefined || parameter === undefined) continue
       const key = before.replace(/\{[^{}]*\}/g, '{}')
@@ -195,16 +199,20 @@ class Making {
   /** Of the requirements, the one that most lists accept. */
   #sharedAuth(): FoundAuth {
     const { schemes } = schemesOf(this.#root)
-    const counts = new Map<string, { readonly requirement: Members; count: number }>()
+    const counts = this.#requirements
     let unsaid = 0
     for (const { operation } of this.#lists) {
       const requirement = this.#requirement(operation)
       if (requirement === undefined) unsaid++
       else if (Object.keys(requirement).length > 0) {
-        const key = Object.keys(requirement).join(' ')
+        const key = schemeNames(requirement)
         const known = counts.get(key)
         if (known === undefined) counts.set(key, { requirement, count: 1 })
-        else known.count++
+        else {
+          // One token reads all lists, so that it needs the scopes of all.
+          known.requirement = withScopes(known.requirement, requirement)
+          known.count++
+        }
       }
     }
     const [best] = [...counts.values()].sort((a, b) => b.count - a.count)
@@ -222,13 +230,13 @@ class Making {
       }
       const text = all.length === 0 ? 'the document names no authentication' : 'the API needs no authentication'
       this.#notes.push({ kind: unsaid > 0 ? 'assumed' : 'taken', text, target })
-      return { auth: undefined, headers: {}, params: {}, secrets: [], note: { kind: 'taken', text } }
+      return { auth: undefined, headers: {}, params: {}, secrets: [], notes: [{ kind: 'taken', text }] }
     }
     return this.#noted(this.#auth(best.requirement), target)
   }
 
   #noted(found: FoundAuth, target: string): FoundAuth {
-    this.#notes.push({ ...found.note, target })
+    for (const note of found.notes) this.#notes.push({ ...note, target })
     for (const secret of found.secrets) this.#secrets.set(secret.name, secret)
     return found
   }
@@ -247,7 +255,14 @@ class Making {
   #auth(requirement: Members): FoundAuth {
     const { schemes, place } = schemesOf(this.#root)
     const service = textOf(membersOf(this.#root.info)['x-serviceName'])
-    return authOf(requirement, { schemes, place, schemas: this.#schemas, baseUrl: this.#server.plain, service })
+    return authOf(requirement, {
+      schemes,
+      place,
+      schemas: this.#schemas,
+      baseUrl: this.#server.plain,
+      service,
+      prefix: this.#prefix,
+    })
   }
 
   #resource(
@@ -265,8 +280,10 @@ class Making {
     note('taken', titled(operation), '')
     const paginator = findPaginator(operation, records, this.#schemas)
     const own = this.#ownAuth(operation, shared)
+    for (const { kind, text, stopsRun } of own?.notes ?? []) note(kind, text, '.endpoint.auth', stopsRun)
     const signed = own ?? shared
     const sent = new Set([
+      ...Object.keys(operation.fixed),
       ...paginator.sends,
       ...(signed.auth?.type === 'api_key' ? [String(signed.auth.name)] : []),
       ...Object.keys(signed.params),
@@ -281,6 +298,7 @@ class Making {
     const of = (where: 'query' | 'header' | 'body') =>
       Object.fromEntries(values.filter(value => value.in === where).map(({ name, value }) => [name, value]))
     const params = {
+      ...Object.fromEntries(Object.entries(operation.fixed).map(([name, value]) => [name, asTemplate(value)])),
       ...signed.params,
       ...(paginator.size !== undefined && { [paginator.size.name]: paginator.size.value }),
       ...of('query'),
@@ -347,20 +365,24 @@ class Making {
     note: (kind: ImportNote['kind'], text: string, key: string) => void,
   ): void {
     note(certainty, why, config === undefined ? '.endpoint' : '.endpoint.paginator')
+    if (config?.limit === 0) {
+      const says = 'no size is sent, and the API decides: the document names none'
+      note('assumed', says, '.endpoint.paginator.limit')
+    }
   }
 
   /** Where an operation does not take what the others take. */
   #ownAuth(operation: Operation, shared: FoundAuth): FoundAuth | undefined {
     const { security } = operation
     if (security === undefined || security.length === 0) return undefined
-    const [requirement] = [this.#requirement(operation)]
+    const requirement = this.#requirement(operation)
     if (requirement === undefined || Object.keys(requirement).length === 0) return undefined
     const all = security.map(one => this.#auth(one))
     const alike = (one: FoundAuth) =>
       JSON.stringify([withoutScope(one.auth), one.params, one.headers]) ===
       JSON.stringify([withoutScope(shared.auth), shared.params, shared.headers])
     if (all.some(alike)) return undefined
-    const found = this.#auth(requirement)
+    const found = this.#auth(this.#requirements.get(schemeNames(requirement))?.requirement ?? requirement)
     for (const secret of found.secrets) this.#secrets.set(secret.name, secret)
     return found
   }
@@ -375,6 +397,27 @@ class Making {
       this.#hosts.add(host)
     return `${own.baseUrl}/${path}`
   }
+}
+
+function schemeNames(requirement: Members): string {
+  return Object.keys(requirement).join(' ')
+}
+
+/** The same schemes, with the scopes of both. */
+function withScopes(one: Members, other: Members): Members {
+  return Object.fromEntries(
+    Object.entries(one).map(([name, scopes]) => [name, [...new Set([...listOf(scopes), ...listOf(other[name])])]]),
+  )
+}
+
+/**
+ * Where the document is published, which relative addresses begin at. A copy says in `x-origin` where it comes from; that
+ * counts where the host is that of an API, and not of a site or a repository.
+ */
+function originOf(root: Members, file: string | undefined): string | undefined {
+  const origins = listOf(membersOf(root.info)['x-origin']).flatMap(origin => textOf(membersOf(origin).url) ?? [])
+  if (origins.length === 0) return file !== undefined && /^https?:\/\//i.test(file) ? file : undefined
+  return origins.findLast(url => /^https:\/\/(?:[\w-]+[.-])*api[.-][\w.-]+(?:[/:?#]|$)/i.test(url))
 }
 
 function withoutScope(auth: FoundAuth['auth']): unknown {

@@ -1,3 +1,4 @@
+import { pairsOf } from '../requests/sourceRequest.js'
 import { listOf, type Members, membersOf, textOf } from '../sourceData.js'
 import { type Schemas, type Shape, schemaOfExample } from './openapiSchemas.js'
 
@@ -14,6 +15,8 @@ export interface Parameter {
 export interface Answer {
   /** Undefined where the document gives neither schema nor example. */
   readonly schema: unknown
+  /** An answer that the document shows, as JSON. */
+  readonly example?: unknown
   /** Names of headers, in small letters. */
   readonly headers: readonly string[]
   readonly mediaType: string | undefined
@@ -26,7 +29,10 @@ export interface Operation {
   /** As `GET /v1/users`. */
   readonly title: string
   readonly method: 'GET' | 'POST'
+  /** Of the address: without what documents put behind it to tell operations apart. */
   readonly path: string
+  /** What the document has behind `?` of the path, with its values. */
+  readonly fixed: Readonly<Record<string, string>>
   readonly place: string
   readonly id: string | undefined
   readonly summary: string | undefined
@@ -109,21 +115,57 @@ function operationOf(
     parameters.set(`${parameter.in} ${parameter.name}`, parameter)
   }
   const all = [...parameters.values()]
+  const address = addressOf(path, new Set(all.map(({ name }) => String(name))))
   return {
     title: `${method} ${path}`,
     method,
-    path,
+    path: address.path,
+    fixed: address.fixed,
     place: `paths.${path}.${method.toLowerCase()}`,
     id: textOf(operation.operationId),
     summary: textOf(operation.summary) ?? textOf(operation.description),
     tags: tagsOf(operation),
     isDeprecated: operation.deprecated === true || operation['x-deprecated'] === true,
-    parameters: all.flatMap(parameter => parameterOf(schemas, parameter)),
+    parameters: all.flatMap(parameter => parameterOf(schemas, queried(parameter, address.queried))),
     body: bodyOf(schemas, operation, all),
     answer: answerOf(root, schemas, operation),
     security: securityOf(operation.security ?? root.security),
     servers: operation.servers ?? item.servers,
   }
+}
+
+interface Address {
+  readonly path: string
+  readonly fixed: Readonly<Record<string, string>>
+  /** Names of parameters that stand behind `?`, with the names under which they are sent. */
+  readonly queried: ReadonlyMap<string, string>
+}
+
+/**
+ * What a key of `paths` is as an address. `/files#shared` is asked for as `/files`, `/jobs?op=LIST` sends `op`, and
+ * `{+parent}`, `{name=projects/*}` and `{?page,size}` are templates of RFC 6570 and of Google.
+ */
+function addressOf(written: string, names: ReadonlySet<string>): Address {
+  const [, before = '', query = ''] = /^([^?#]*(?:\{\?[^{}]*\}[^?#]*)*)(?:\?([^#]*))?/s.exec(written) ?? []
+  const path = before.replace(/\{[?&][^{}]*\}/g, '').replace(/\{([^{}]*)\}/g, (whole, inner: string) => {
+    const bare = inner.replace(/^\+|[=:*].*$/gs, '')
+    return !names.has(inner) && names.has(bare) ? `{${bare}}` : whole
+  })
+  const pairs = pairsOf(query)
+  const queried = new Map(
+    pairs.flatMap(([name, value]) => {
+      const [, parameter] = /^\{([^{}]*)\}$/.exec(value) ?? []
+      return parameter !== undefined && names.has(parameter) ? [[parameter, name] as const] : []
+    }),
+  )
+  const fixed = pairs.filter(([name, value]) => name !== '' && value !== '' && !/[{}]/.test(name + value))
+  return { path, fixed: Object.fromEntries(fixed), queried }
+}
+
+/** A parameter that stands behind `?` of the path is one of the query, whatever the document calls it. */
+function queried(parameter: Members, names: ReadonlyMap<string, string>): Members {
+  const name = names.get(String(parameter.name))
+  return name === undefined || parameter.in !== 'path' ? parameter : { ...parameter, in: 'query', name }
 }
 
 function securityOf(raw: unknown): readonly Members[] | undefined {
@@ -189,24 +231,20 @@ function answerOf(root: Members, schemas: Schemas, operation: Members): Answer {
   if (response.schema !== undefined || response.content === undefined) {
     const types = listOf(operation.produces ?? root.produces).filter(type => typeof type === 'string')
     const examples = membersOf(response.examples)
-    const schema = response.schema ?? fromExample(Object.entries(examples).find(([type]) => isJson(type))?.[1])
+    const shown = Object.entries(examples).find(([type]) => isJson(type))?.[1]
+    const example = valueOfExample(shown ?? membersOf(response.schema).example)
+    const schema = schemaOf(response.schema, example, schemas)
     const isOther = types.length > 0 && !types.some(isJson)
     if (isOther) return { schema, headers, mediaType: types[0], problem: `it answers ${types[0]}, not JSON` }
-    return { schema, headers, mediaType: undefined }
+    return { schema, example, headers, mediaType: undefined }
   }
   const content = Object.entries(membersOf(response.content))
   const json = content.find(([type]) => isJson(type))
   if (json !== undefined) {
     const media = schemas.object(json[1])
-    const example = media.example ?? schemas.object(Object.values(membersOf(media.examples))[0]).value
-    const shape = schemas.shape(media.schema)
-    const says = media.schema !== undefined && !(shape.kind === 'unknown' && shape.missing === undefined)
-    return {
-      schema:
-        says && !isBare(shape) ? media.schema : (fromExample(example) ?? fromExample(shape.example) ?? media.schema),
-      headers,
-      mediaType: json[0],
-    }
+    const shown = media.example ?? schemas.object(Object.values(membersOf(media.examples))[0]).value
+    const example = valueOfExample(shown ?? schemas.shape(media.schema).example)
+    return { schema: schemaOf(media.schema, example, schemas), example, headers, mediaType: json[0] }
   }
   const table = content.find(([type]) => TABULAR.test(type))
   if (table !== undefined) return { schema: undefined, headers, mediaType: table[0] }
@@ -215,14 +253,23 @@ function answerOf(root: Members, schemas: Schemas, operation: Members): Answer {
   return { ...none, headers, mediaType: other[0], problem: `it answers ${other[0]}, not JSON` }
 }
 
+/** The schema of an answer. The example counts where the schema says nothing, or says that an object is a list. */
+function schemaOf(schema: unknown, example: unknown, schemas: Schemas): unknown {
+  if (example == null) return schema
+  const shape = schemas.shape(schema)
+  const says = schema !== undefined && !(shape.kind === 'unknown' && shape.missing === undefined) && !isBare(shape)
+  const isOther = shape.kind === 'array' && typeof example === 'object' && !Array.isArray(example)
+  return says && !isOther ? schema : schemaOfExample(example)
+}
+
 function isBare(shape: Shape): boolean {
   return shape.kind === 'object' && shape.properties.size === 0 && shape.members === undefined
 }
 
-function fromExample(example: unknown): unknown {
-  if (typeof example !== 'string') return example == null ? undefined : schemaOfExample(example)
+function valueOfExample(example: unknown): unknown {
+  if (typeof example !== 'string') return example
   try {
-    return schemaOfExample(JSON.parse(example))
+    return JSON.parse(example)
   } catch {
     return undefined
   }

@@ -63,7 +63,26 @@ export function primaryKey(
   const field = [`${one}id`, 'uuid', 'guid', 'gid', 'sid', `${one}uuid`, `${one}key`, `${one}number`]
     .map(byName)
     .find(name => name !== undefined)
-  return field === undefined ? undefined : { field, why: 'the field of this name' }
+  return field === undefined ? nestedKey(record, one, schemas) : { field, why: 'the field of this name' }
+}
+
+/** Kubernetes keeps what tells records apart in `metadata`, Contentful in `sys`; some lists wrap each record, as `node`. */
+function nestedKey(
+  record: Shape,
+  noun: string,
+  schemas: Schemas,
+): { readonly field: string; readonly why: string } | undefined {
+  for (const [name, schema] of [...record.properties].slice(0, MOST_COLUMNS)) {
+    const isOnly = record.properties.size === 1 && (bareName(name) === noun || /^(?:data|item)$/i.test(name))
+    const isHolder = isOnly || /^(?:_?meta(?:data)?|sys|node)$/i.test(name)
+    const inner = isHolder && /^[A-Za-z_]\w*$/.test(name) ? schemas.shape(schema) : undefined
+    const key = ['uid', 'uuid', 'id', 'Id'].find(one => {
+      const { kind, type } = schemas.shape(inner?.properties.get(one))
+      return kind === 'scalar' && (type === 'string' || type === 'integer')
+    })
+    if (key !== undefined) return { field: `${name}__${key}`, why: `${key} of ${name} in each record` }
+  }
+  return undefined
 }
 
 /** The field of a record that a parameter of a path takes: `id` for `user_id`. */
@@ -79,10 +98,17 @@ export function fieldOf(
     if (/^[A-Za-z_]\w*$/.test(name) && (kind === 'scalar' || kind === 'unknown')) fields.set(bareName(name), name)
   }
   const metadata = schemas.shape(record.properties.get('metadata'))
-  const wanted = bareName(parameter)
+  // A path that names a thing twice counts: `{event-id}` and `{event-id1}`.
+  const written = bareName(parameter)
+  const wanted = fields.has(written) ? written : written.replace(/(?<=(?:id|key|name))\d$/, '')
   const one = bareName(noun)
   const named = fields.get(wanted)
   if (named !== undefined) return { field: named, isSure: true }
+  // What a person is called is not the name of an account.
+  if (/^(?:user|login)name$/.test(wanted)) {
+    const account = ['login', 'handle', 'screenname', 'slug'].find(name => fields.has(name))
+    if (account !== undefined) return { field: fields.get(account) ?? account, isSure: true }
+  }
   const rest = one !== '' && wanted.startsWith(one) ? wanted.slice(one.length) : undefined
   const ofRest = rest === undefined ? undefined : fields.get(rest)
   if (ofRest !== undefined) return { field: ofRest, isSure: true }

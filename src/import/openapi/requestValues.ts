@@ -1,6 +1,7 @@
 import { isSecretName } from '../../rest/http/redact.js'
 import { asTemplate } from '../draft/draftYaml.js'
 import type { ImportedSecret } from '../imported.js'
+import { SECRET_HEADER } from '../requests/credentials.js'
 import type { Schemas, Shape } from './openapiSchemas.js'
 import type { Operation, Parameter } from './operations.js'
 import { variableName } from './servers.js'
@@ -32,8 +33,9 @@ export function requiredValues(operation: Operation, schemas: Schemas, context: 
     const { name, in: place, isRequired, shape } = parameter
     if (place !== 'query' && place !== 'header') continue
     if (!isRequired || context.sent.has(name) || FRAME.test(name)) continue
-    if (isSecretName(name)) {
-      if (context.isSigned) continue
+    const isKnown = isSecretName(name)
+    if (isKnown && context.isSigned) continue
+    if (isKnown || (shape.enum.length === 0 && shape.default === undefined && isSecretPlace(name, place))) {
       const secret = { name: secretOf(name), what: `${place === 'query' ? 'query parameter' : 'header'} ${name}` }
       found.push({ name, in: place, value: `\${secrets.${secret.name}}`, secret })
       continue
@@ -47,6 +49,16 @@ export function requiredValues(operation: Operation, schemas: Schemas, context: 
     found.push({ name, in: 'body', ...parameterValue({ name, description: shape.description ?? '' }, shape, context) })
   }
   return found
+}
+
+/** `X-Auth-Token` and `access-token-of-user` are secrets by their names, `X-Idempotency-Key` is none. */
+function isSecretPlace(name: string, place: 'query' | 'header'): boolean {
+  const words = name.replace(/([a-z\d])([A-Z])/g, '$1-$2').toLowerCase()
+  if (/idempot|page|next|continu|sync|csrf|xsrf|delta|partition|sort|order|group|foreign|primary/.test(words))
+    return false
+  return place === 'header'
+    ? SECRET_HEADER.test(words)
+    : /(?:^|[-_.])(?:(?:api|access|auth|session|user)[-_]?(?:key|token)|secret|password)$/.test(words)
 }
 
 /** Headers that the client decides. */

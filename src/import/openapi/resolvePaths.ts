@@ -1,3 +1,4 @@
+import { bareName } from '../../rest/evidence/pagingHints.js'
 import { asTemplate } from '../draft/draftYaml.js'
 import type { Schemas, Shape } from './openapiSchemas.js'
 import type { Operation } from './operations.js'
@@ -34,12 +35,29 @@ export function resolvePaths(
     const known = byPath.get(key)
     if (list.operation.method === 'GET' && known === undefined) byPath.set(key, list)
   }
-  const resolver = new Resolver(byPath, schemas, prefix)
+  const resolver = new Resolver(byPath, [...byPath.values()], schemas, prefix)
   return new Map(lists.map(list => [list.name, resolver.of(list)]))
 }
 
 function pattern(path: string): string {
   return path.replace(/\{[^{}]*\}/g, '{}').replace(/\/+$/, '')
+}
+
+/** The same for `/project` and `/projects`. */
+function inSingular(path: string): string {
+  const segments = pattern(path)
+    .replace(/\.json$/, '')
+    .split('/')
+  const last = segments.pop() ?? ''
+  return [...segments, last === '{}' ? last : singular(bareName(last))].join('/')
+}
+
+function isKeyName(field: string): boolean {
+  return /^(?:id|uuid|guid|gid|key|slug)$/i.test(field)
+}
+
+function isAlike(field: string, parameter: string): boolean {
+  return bareName(field) === bareName(parameter)
 }
 
 /** How the value of a parameter is written into a path. */
@@ -52,20 +70,38 @@ interface Filled {
 
 class Resolver {
   readonly #byPath: ReadonlyMap<string, ListResource>
+  readonly #bySingular = new Map<string, ListResource>()
+  readonly #byNoun = new Map<string, ListResource[]>()
   readonly #schemas: Schemas
   readonly #prefix: string
   readonly #known = new Map<string, ResolvedPath & { readonly filled: readonly Filled[] }>()
+  /** Lists whose paths are being resolved. */
+  readonly #pending = new Set<ListResource>()
 
-  constructor(byPath: ReadonlyMap<string, ListResource>, schemas: Schemas, prefix: string) {
+  constructor(
+    byPath: ReadonlyMap<string, ListResource>,
+    lists: readonly ListResource[],
+    schemas: Schemas,
+    prefix: string,
+  ) {
     this.#byPath = byPath
     this.#schemas = schemas
     this.#prefix = prefix
+    for (const list of lists) {
+      const key = inSingular(list.operation.path)
+      const noun = key.split('/').at(-1) ?? ''
+      if (noun === '{}') continue
+      if (!this.#bySingular.has(key)) this.#bySingular.set(key, list)
+      this.#byNoun.set(noun, [...(this.#byNoun.get(noun) ?? []), list])
+    }
   }
 
   of(list: ListResource): ResolvedPath & { readonly filled: readonly Filled[] } {
     const known = this.#known.get(list.name)
     if (known !== undefined) return known
+    this.#pending.add(list)
     const made = this.#resolve(list)
+    this.#pending.delete(list)
     this.#known.set(list.name, made)
     return made
   }
@@ -101,6 +137,16 @@ class Resolver {
       const name = parameters[index]?.name ?? ''
       notes.push({ kind: isSure ? 'taken' : 'assumed', text: `{${name}} is ${field} of each record of ${parent}` })
     }
+    const [missing, ...others] = parameters.flatMap((_, index) => (filled[index] === undefined ? [index] : []))
+    if (parent === undefined && missing !== undefined && others.length === 0) {
+      const { name = '' } = parameters[missing] ?? {}
+      const found = this.#namedBy(name)
+      if (found !== undefined) {
+        parent = found.list.name
+        filled[missing] = { text: `{resources.${parent}.${found.field}}`, field: found.field }
+        notes.push({ kind: 'assumed', text: `{${name}} is ${found.field} of each record of ${parent}, by its name` })
+      }
+    }
     const parts = parameters.map(({ name, at }, index) => {
       const value = filled[index] ?? this.#asked(path, name, at)
       filled[index] = value
@@ -126,7 +172,10 @@ class Resolver {
     const before = path.slice(0, parameter.at - 1)
     const end = path[parameter.at + parameter.name.length + 2]
     if (end !== undefined && end !== '/') return undefined
-    const list = this.#byPath.get(pattern(before)) ?? this.#byPath.get(`${pattern(before)}.json`)
+    const list =
+      this.#byPath.get(pattern(before)) ??
+      this.#byPath.get(`${pattern(before)}.json`) ??
+      this.#bySingular.get(inSingular(before))
     if (list === undefined || pattern(list.operation.path) === pattern(path)) return undefined
     const segment =
       before
@@ -135,6 +184,21 @@ class Resolver {
         .at(-1) ?? ''
     const found = fieldOf(parameter.name, singular(segment), list.record, this.#schemas)
     return found === undefined ? undefined : { list, ...found }
+  }
+
+  /** The one list of what a parameter names, wherever its path is: `/projects` for `/reports/{project_id}`. */
+  #namedBy(name: string): { readonly list: ListResource; readonly field: string } | undefined {
+    const [, noun = ''] = /^(.*[^-_])[-_]?(?:id|uuid|guid|key|slug|name|number|code)$/i.exec(name) ?? []
+    const lists = (this.#byNoun.get(singular(bareName(noun))) ?? []).flatMap(list => {
+      const found = fieldOf(name, noun, list.record, this.#schemas)
+      const isKey = found?.isSure === true && (isKeyName(found.field) || isAlike(found.field, name))
+      if (!isKey || this.#pending.has(list)) return []
+      const above = this.of(list)
+      return above.notes.some(({ kind }) => kind === 'open') ? [] : [{ list, field: found.field, above }]
+    })
+    const roots = lists.filter(({ above }) => above.parent === undefined)
+    const [only, ...others] = roots.length > 0 ? roots : lists
+    return others.length === 0 ? only : undefined
   }
 
   /** A value that the document decides. */

@@ -57,7 +57,8 @@ export interface Credentials {
 const NOISE =
   /^(?::|sec-|accept-(?:language|encoding|charset)$|(?:connection|cache-control|pragma|dnt|upgrade-insecure-requests|user-agent|referer|origin|priority|te|content-length|host|if-none-match|if-modified-since|postman-token|proxy-connection|keep-alive|transfer-encoding|expect|newrelic|traceparent|tracestate|x-b3-.*|sentry-trace|baggage)$)/
 
-const SECRET_HEADER =
+/** Names of headers, in small letters, that hold a secret. */
+export const SECRET_HEADER =
   /(?:^|[-_])(?:api-?key|apikey|key|token|secret|auth\w*|authorization|password|passwd|session(?:-?id)?|credentials?|signature|jwt|bearer|cookie)(?:$|[-_])/
 
 /** Tokens that show themselves by their form, whatever they are called. */
