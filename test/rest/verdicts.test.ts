@@ -512,6 +512,7 @@ describe('how a list ends', () => {
       { data: [], meta: { throttled: true } },
       { data: [], rate_limited: 'true' },
       { data: [{ id: 2 }], timed_out: true },
+      { data: [{ id: 2 }], incomplete_results: true },
       { data: [], _shards: { total: 5, failed: 1 } },
     ].flatMap((said): Ending[] => [
       [

@@ -127,7 +127,7 @@ export function partOf(document: JsonDocument): string | undefined {
 }
 
 const PART =
-  /^(?:is)?(?:partial|partial(?:results?|data|success|failure)|timedout|timeout|throttled|ratelimited|incomplete|degraded|interrupted|aborted|terminatedearly|earlyterminated)$/
+  /^(?:is)?(?:partial|partial(?:results?|data|success|failure)|timedout|timeout|throttled|ratelimited|incomplete(?:results?|data|response)?|degraded|interrupted|aborted|terminatedearly|earlyterminated)$/
 
 /** Elasticsearch: some parts of an index did not answer. */
 function failedShards(document: JsonDocument): boolean {
