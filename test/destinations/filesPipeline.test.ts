@@ -1,7 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type DemoApi, startDemoApi } from '../../demo/server.js'
 import { destinationFromUrl, files, pipeline, restApi } from '../../src/index.js'
@@ -40,6 +40,24 @@ const source = (disposition: string) =>
   )
 
 describe('a pipeline into files', () => {
+  test('what a query cannot hold in memory goes into a folder of its own, which only this user can read', async () => {
+    const loading = pipeline({
+      name: 'demo',
+      source: source('replace'),
+      destination: files({ path: join(folder, 'spilling') }),
+      home: join(folder, 'home-spilling'),
+    })
+    await loading.run()
+    const asked = loading.dataset().query(`SELECT current_setting('temp_directory') AS folder FROM feedback`)
+    let own = ''
+    for await (const [row] of asked.batches(1)) {
+      own = dirname(String(row?.folder))
+      expect(dirname(own)).toBe(tmpdir())
+      expect((await stat(own)).mode & 0o777).toBe(0o700)
+    }
+    await expect(stat(own)).rejects.toThrow('ENOENT')
+  })
+
   test.each(['parquet', 'jsonl', 'csv'] as const)('loads and replaces what an API has, as %s', async format => {
     const loading = pipeline({
       name: 'demo',

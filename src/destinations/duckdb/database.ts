@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs'
-import { access, rm } from 'node:fs/promises'
+import { existsSync, rmSync } from 'node:fs'
+import { access, mkdtemp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { resolve } from 'node:path'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
 import { DestinationError } from '../../model/errors.js'
@@ -225,9 +226,40 @@ async function removeEmpty({ place, connect }: Database): Promise<void> {
   }
 }
 
-/** A new database in memory. Closing it deletes it. */
+/** Of databases in memory that are open. A program may end without closing one. */
+const spillFolders = new Set<string>()
+
+function removeSpillFolders(): void {
+  for (const folder of spillFolders) rmSync(folder, { recursive: true, force: true })
+}
+
+/**
+ * A new database in memory. Closing it deletes it. What does not fit goes into a folder of its own, which only this user
+ * can read; DuckDB would take `.tmp` where the program runs.
+ */
 export async function openMemory(name: string): Promise<Database> {
-  return await open(name, async () => driver().DuckDBInstance.create(':memory:'))
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-memory-'))
+  if (spillFolders.size === 0) process.once('exit', removeSpillFolders)
+  spillFolders.add(folder)
+  const removeFolder = async (): Promise<void> => {
+    await rm(folder, { recursive: true, force: true })
+    spillFolders.delete(folder)
+    if (spillFolders.size === 0) process.off('exit', removeSpillFolders)
+  }
+  try {
+    const options = { temp_directory: join(folder, 'spilled') }
+    const database = await open(name, async () => driver().DuckDBInstance.create(':memory:', options))
+    return {
+      ...database,
+      async close() {
+        await database.close()
+        await removeFolder()
+      },
+    }
+  } catch (error) {
+    await removeFolder()
+    throw error
+  }
 }
 
 /**
