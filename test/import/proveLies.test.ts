@@ -178,3 +178,27 @@ test.each([
   expect(finding('paginator')).toMatchObject({ status: 'assumed' })
   expect(finding('stop_after_empty_page')?.write).toBeUndefined()
 })
+
+/** Five records a day, one page, and a filter by whole days. */
+function byDays(perDay: number): (url: URL) => Answer {
+  const list = Array.from({ length: 10 }, (_, at) => ({
+    id: at,
+    name: `n${at}`,
+    changed: new Date(Date.UTC(2026, 4, 1 + Math.floor(at / perDay), at % perDay)).toISOString(),
+  }))
+  return url => {
+    const day = (url.searchParams.get('since') ?? '').slice(0, 10)
+    return { json: { items: list.filter(({ changed }) => changed.slice(0, 10) >= day), has_more: false } }
+  }
+}
+
+test.each([
+  ['days are sent', 5, { param_format: '%Y-%m-%d' }, 'proven'],
+  ['days are sent, and all records are of one', 10, { param_format: '%Y-%m-%d' }, 'assumed'],
+  ['times are sent, and all records are of one day', 10, {}, 'assumed'],
+] as const)('a filter by days is not said to be ignored where %s', async (_what, perDay, more, status) => {
+  const since = { cursor_path: 'changed', initial_value: '2026-01-01T00:00:00.000Z', start_param: 'since', ...more }
+  const finding = await findingsOf(byDays(perDay), { paginator: 'single_page', incremental: since })
+  expect(finding('start_param')).toMatchObject({ status })
+  expect(finding('start_param')?.write).toBeUndefined()
+})

@@ -328,18 +328,30 @@ async function judgeFilter(listing: Listing, window: IncrementalWindow, startPar
   const order = (one: RecordField, other: RecordField): number =>
     (compareRanks(cursorRank(one.value, one.text), cursorRank(other.value, other.text)) ?? 0) * (isMin ? -1 : 1)
   const values = [...new Map(known.toSorted(order).map(field => [field.text, field])).values()]
-  const bound = values[Math.floor(values.length / 2)]
-  if (values.length < 2 || bound === undefined)
+  const openingAt = ({ value }: RecordField) => probe.opening({ ...window, startValue: value, lastValue: value })
+  /** The value as it is sent: a day, where only days are. */
+  const sent = (field: RecordField): string | undefined =>
+    openingAt(field).params.find(([name]) => name === startParam)?.[1]
+  const [oldest] = values
+  const later = values.filter(field => oldest !== undefined && sent(field) !== sent(oldest))
+  const bound = later.find(field => field === values[Math.floor(values.length / 2)]) ?? later[0] ?? values[1]
+  if (oldest === undefined || bound === undefined)
     return listing.judge(key, {
       status: 'assumed',
       seen: 'the records of page 1 have one cursor, so that no filter can be seen',
       by: [first],
     })
-  const opening = probe.opening({ ...window, startValue: bound.value, lastValue: bound.value })
+  const opening = openingAt(bound)
   if (!opening.params.some(([name]) => name === startParam))
     return listing.judge(key, {
       status: 'assumed',
       seen: 'its value is left out of requests by `convert`',
+      by: [first],
+    })
+  if (later.length === 0)
+    return listing.judge(key, {
+      status: 'assumed',
+      seen: 'the cursors of page 1 are sent as one value, so that no filter can be seen',
       by: [first],
     })
   const filtered = await listing.ask('what is new since a record of page 1', patched(opening, probe.paginator?.first))
@@ -358,8 +370,9 @@ async function judgeFilter(listing: Listing, window: IncrementalWindow, startPar
   const got = fieldsIn([filtered], hint.cursorPath).filter(
     field => field !== undefined && field.value !== null,
   ) as RecordField[]
-  const before = got.filter(field => order(field, bound) < 0)
-  const wereBefore = known.filter(field => order(field, bound) < 0)
+  const isBefore = (field: RecordField): boolean => order(field, bound) < 0 && sent(field) !== sent(bound)
+  const before = got.filter(isBefore)
+  const wereBefore = known.filter(isBefore)
   if (filtered.count === 0)
     return listing.judge(key, {
       status: 'wrong',
@@ -368,6 +381,20 @@ async function judgeFilter(listing: Listing, window: IncrementalWindow, startPar
     })
   if (before.length > 0) {
     const isSame = listing.like(first, filtered).shared === filtered.count && filtered.count === first.count
+    const dayAfter = isSame ? laterDay(values.at(-1), known) : undefined
+    if (dayAfter !== undefined) {
+      const none = await listing.ask(
+        'what is new since a day after page 1',
+        patched(probe.opening({ ...window, startValue: dayAfter, lastValue: dayAfter }), probe.paginator?.first),
+      )
+      const isIgnored = none.kind === 'page' && none.count > 0 && listing.like(first, none).shared === none.count
+      if (!isIgnored)
+        return listing.judge(key, {
+          status: 'assumed',
+          seen: `with it, the same ${filtered.count} records come as without it; all are of one day, and it may filter by days`,
+          by: [...by, none],
+        })
+    }
     if (isSame)
       return listing.judge(key, {
         status: 'wrong',
@@ -403,6 +430,21 @@ async function judgeFilter(listing: Listing, window: IncrementalWindow, startPar
   })
   judgeRange(listing, isIncluded, got.length, by)
 }
+
+const DAY = /^\d{4}-\d\d-\d\d(?=[T ])/
+
+/** A time two days after records that are all of one day. Undefined: they are not, or are no times. */
+function laterDay(newest: RecordField | undefined, known: readonly RecordField[]): string | undefined {
+  const days = new Set(known.map(({ value }) => (typeof value === 'string' ? DAY.exec(value)?.[0] : undefined)))
+  const [day] = days
+  if (days.size !== 1 || day === undefined || typeof newest?.value !== 'string') return undefined
+  const start = Date.parse(`${day}T00:00:00Z`)
+  return Number.isNaN(start)
+    ? undefined
+    : new Date(start + 2 * DAY_MS).toISOString().slice(0, 10) + newest.value.slice(day.length)
+}
+
+const DAY_MS = 86_400_000
 
 /** How many cursors of records that must come are not among those that came. */
 function goneAfter(
