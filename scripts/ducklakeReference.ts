@@ -16,7 +16,7 @@ From code: \`ducklake('feedback.ducklake')\`, or \`ducklake({ catalog: 'postgres
 
 | Setting | Is |
 |---|---|
-| \`data_path\` | folder of the data, or \`s3://BUCKET/PREFIX\`. Default: what the catalog says, or for a new file its name plus \`.files\`. A new lake in Postgres needs it |
+| \`data_path\` | folder of the data, or \`s3://BUCKET/PREFIX\`. Default: what the catalog says, or for a new file its name plus \`.files\`. A new lake in Postgres needs it; name a bucket each time |
 | \`override_data_path=true\` | the data was moved: read and write at \`data_path\`, whatever the catalog says |
 | \`metadata_schema\` | schema of the catalog's tables in Postgres, \`public\` by default |
 | \`extensions\` | folder with files of DuckDB's extensions |

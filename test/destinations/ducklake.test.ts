@@ -11,6 +11,7 @@ import type { Destination } from '../../src/model/destination.js'
 import { runLoad, testSchema, testState, withConnection } from '../../src/testing/testDataset.js'
 import { extensions } from './lakeExtensions.js'
 import { startPostgres } from './postgresServer.js'
+import { ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY, startS3Double } from './s3Server.js'
 
 let folder = ''
 beforeEach(async () => {
@@ -107,6 +108,25 @@ describe.skipIf(extensions === undefined)('a lake', () => {
     await expect(numberOf(elsewhere, 'SELECT sum(id) FROM orders')).rejects.toThrow(/keeps its data elsewhere: .*here/)
     const moved = await lake(`?data_path=${join(folder, 'there')}&override_data_path=true`)
     expect(await numberOf(moved, 'SELECT count(v) FROM orders')).toBe(50n)
+  })
+
+  it('keeps its data in a bucket', async () => {
+    const store = await startS3Double()
+    try {
+      const keys = `access_key_id=${ACCESS_KEY_ID}&secret_access_key=${encodeURIComponent(SECRET_ACCESS_KEY)}`
+      const destination = await lake(`?data_path=s3://${BUCKET}/lake&endpoint=${store.url}&${keys}`)
+      for (const [index, loadId] of ['1700000000.1', '1700000001.1'].entries()) {
+        const records = { orders: Array.from({ length: 50 }, (_, id) => ({ id: id + index, v: loadId })) }
+        await withConnection(destination, connection =>
+          runLoad(connection, schema, { loadId, tables: merged, records }),
+        )
+      }
+      expect(await numberOf(destination, 'SELECT sum(id) FROM orders')).toBe(1275n)
+      expect([...store.objects.keys()].every(key => key.startsWith('lake/api_data/orders/'))).toBe(true)
+      expect(destination.secrets).toHaveLength(1)
+    } finally {
+      await store.close()
+    }
   })
 
   it('takes merges of three processes at once, and loses none', { timeout: 240_000 }, async () => {

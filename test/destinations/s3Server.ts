@@ -84,7 +84,7 @@ export async function startS3Double(): Promise<S3Double> {
     if (key === '' && url.searchParams.has('uploads')) return listUploads(url.searchParams)
     if (key === '') return list(url.searchParams)
     const content = objects.get(key)
-    return content === undefined ? failure(404, 'NoSuchKey') : { status: 200, headers: {}, body: content }
+    return content === undefined ? failure(404, 'NoSuchKey') : object(content, headers.range)
   }
   const list = (query: URLSearchParams): Answer => {
     const keys = [...objects.keys()].filter(key => key.startsWith(query.get('prefix') ?? '')).sort()
@@ -160,6 +160,16 @@ interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | Buffer
+}
+
+/** All of an object, or the bytes of a range. */
+function object(content: Buffer, range: string | undefined): Answer {
+  const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? []
+  const tag = { etag: `"${md5(content)}"` }
+  if (from === undefined || to === undefined) return { status: 200, headers: tag, body: content }
+  const body = content.subarray(Number(from), Number(to) + 1)
+  const end = Number(from) + body.length - 1
+  return { status: 206, headers: { ...tag, 'content-range': `bytes ${from}-${end}/${content.length}` }, body }
 }
 
 function send(response: ServerResponse, { status, headers, body }: Answer): void {
