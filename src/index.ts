@@ -57,6 +57,7 @@ export type {
   TablePlan,
 } from './model/destination.js'
 export {
+  AbortError,
   ConfigError,
   type ConfigPlace,
   type ConfigProblem,
@@ -69,7 +70,7 @@ export {
   SchemaError,
   SluiceError,
 } from './model/errors.js'
-export type { RunEvent, WarningCode } from './model/events.js'
+export type { EventListener, RunEvent, WarningCode } from './model/events.js'
 export type { Expectations } from './model/expectations.js'
 export type { CursorState, PipelineState, ResourceState, SourceState } from './model/pipelineState.js'
 export type { Extent, Receipt, Verdict } from './model/receipt.js'
@@ -99,6 +100,7 @@ export type {
   WindowLoad,
   WindowOutcome,
 } from './pipeline/backfill/runBackfill.js'
+export type { RowCounts } from './pipeline/knownTables.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look/checkSource.js'
 export type {
   AnyTables,

@@ -113,6 +113,8 @@ export interface ReadQuery {
   readonly where?: readonly Condition[] | undefined
   readonly orderBy?: readonly { readonly column: string; readonly descending?: boolean }[] | undefined
   readonly limit?: number | undefined
+  /** Rows to leave out before the first. */
+  readonly offset?: number | undefined
   /** Rows per batch, default 2,048. */
   readonly batchRows?: number | undefined
 }

@@ -114,7 +114,6 @@ export class RequestError extends SluiceError {
       | 'pagination_loop'
       | 'forbidden_url'
       | 'auth'
-      | 'aborted'
     >,
     message: string,
     details: {
@@ -135,6 +134,35 @@ export class RequestError extends SluiceError {
     this.attempts = details.attempts
     this.path = details.path
   }
+}
+
+/** A signal stopped the work, which committed nothing since. `cause` is the reason of the signal. */
+export class AbortError extends SluiceError {
+  readonly resource: string | undefined
+
+  constructor(message: string, details: { readonly resource?: string | undefined; readonly cause?: unknown } = {}) {
+    super('aborted', message, { cause: details.cause })
+    this.resource = details.resource
+  }
+}
+
+/**
+ * One error for whatever a signal stopped. Failures of other kinds are returned as they are. `told`: what to say, with
+ * the reason of the signal.
+ */
+export function stoppedBy(
+  signal: AbortSignal | undefined,
+  error: unknown,
+  told: (why: string) => string = why => `stopped (${why})`,
+): unknown {
+  if (signal?.aborted !== true || signal.reason instanceof SluiceError) return error
+  const isStop =
+    error === signal.reason ||
+    (error instanceof SluiceError ? error.code === 'aborted' : error instanceof Error && error.name === 'AbortError')
+  if (!isStop) return error
+  const why = signal.reason instanceof Error ? signal.reason.message : String(signal.reason)
+  const resource = error instanceof AbortError ? error.resource : undefined
+  return new AbortError(told(why), { resource, cause: signal.reason })
 }
 
 /** Look at the data: add a hint, or fix the selector or the parent's field. */

@@ -2,9 +2,9 @@ import type { Receipt } from './receipt.js'
 
 /**
  * Everything that happens in a run, in order. Progress bars, logs, tests and the JSON output of the command read the
- * same events. URLs are redacted; no event holds a secret.
+ * same events. URLs are redacted; no event holds a secret. `Name` is a resource, if TypeScript knows the names.
  */
-export type RunEvent =
+export type RunEvent<Name extends string = string> =
   | {
       readonly type: 'run_started'
       readonly pipeline: string
@@ -17,10 +17,10 @@ export type RunEvent =
       readonly resumedPages: number
     }
   /** Its first list is begun. `parent`: it has a list for each record of that resource, or for a batch of them. */
-  | { readonly type: 'resource_started'; readonly resource: string; readonly parent?: string | undefined }
+  | { readonly type: 'resource_started'; readonly resource: Name; readonly parent?: Name | undefined }
   | {
       readonly type: 'request'
-      readonly resource: string
+      readonly resource: Name
       readonly method: string
       readonly url: string
       /** 0 if no answer came. */
@@ -30,7 +30,7 @@ export type RunEvent =
     }
   | {
       readonly type: 'retry'
-      readonly resource: string
+      readonly resource: Name
       readonly url: string
       /** Status or error that caused it. */
       readonly reason: string
@@ -38,11 +38,11 @@ export type RunEvent =
       readonly delayMs: number
     }
   /** Number of requests that may now be in flight, for one origin and credential. It falls after a refusal, then rises again. */
-  | { readonly type: 'gate'; readonly resource: string; readonly origin: string; readonly allowed: number }
-  | { readonly type: 'waiting'; readonly resource: string; readonly reason: string; readonly delayMs: number }
+  | { readonly type: 'gate'; readonly resource: Name; readonly origin: string; readonly allowed: number }
+  | { readonly type: 'waiting'; readonly resource: Name; readonly reason: string; readonly delayMs: number }
   | {
       readonly type: 'detected'
-      readonly resource: string
+      readonly resource: Name
       /** What was guessed: a paginator or a selector. */
       readonly what: 'paginator' | 'data_selector'
       readonly guess: string
@@ -50,7 +50,7 @@ export type RunEvent =
     }
   | {
       readonly type: 'page'
-      readonly resource: string
+      readonly resource: Name
       readonly records: number
       readonly bytes: number
       readonly fromJournal: boolean
@@ -63,7 +63,7 @@ export type RunEvent =
   /** A list was read to its end, with the lists that depend on its records. */
   | {
       readonly type: 'list_finished'
-      readonly resource: string
+      readonly resource: Name
       /** Parent records whose lists were read so far. Absent for a root resource, which has one list. */
       readonly parentsRead?: number | undefined
       /** Parent records that are known so far. Absent for a root resource. */
@@ -73,11 +73,11 @@ export type RunEvent =
       readonly type: 'warning'
       readonly code: WarningCode
       readonly message: string
-      readonly resource?: string
+      readonly resource?: Name
       /** Whether the message names the resource itself. Absent: whoever shows it names the resource. */
       readonly namesResource?: true
     }
-  | { readonly type: 'resource_finished'; readonly resource: string; readonly receipt: Receipt }
+  | { readonly type: 'resource_finished'; readonly resource: Name; readonly receipt: Receipt<Name> }
   /** A statement that the destination runs. Long ones are shortened. */
   | { readonly type: 'statement'; readonly sql: string }
   | { readonly type: 'committing'; readonly loadId: string; readonly rows: number }
@@ -115,3 +115,6 @@ export type WarningCode =
   | 'rows_discarded'
   | 'path_unmatched'
   | 'other'
+
+/** Called with events. Whoever takes every event also takes those of known names, and the other way round. */
+export type EventListener<Event> = { told(event: Event): void }['told']

@@ -15,8 +15,9 @@ export type Verdict = 'complete' | 'unproven' | 'incomplete'
  */
 export type Extent = 'whole' | 'pages' | 'window'
 
-export interface Receipt {
-  readonly resource: string
+/** `Name` is a resource of the source, if TypeScript knows the names. */
+export interface Receipt<Name extends string = string> {
+  readonly resource: Name
   readonly extent: Extent
   /** Requests sent, retries included; answers taken from the journal are not requests. */
   readonly requests: number

@@ -1,8 +1,8 @@
 import type { Files } from '../journal/fileSystem.js'
 import { systemFiles } from '../journal/journal.js'
 import type { Destination } from '../model/destination.js'
-import { ConfigError } from '../model/errors.js'
-import type { RunEvent } from '../model/events.js'
+import { AbortError, ConfigError, stoppedBy } from '../model/errors.js'
+import type { EventListener, RunEvent } from '../model/events.js'
 import {
   checkOptions,
   havingFunctions,
@@ -65,12 +65,12 @@ export interface Pipeline<Name extends string = string, Table extends string = s
   /** Files that the schema is read from and written to. */
   readonly schema: SchemaFiles
   /** Rejects with a SluiceError; then nothing was committed, unless its code is `commit_unknown`. */
-  run(options?: RunOptions<Name>): Promise<RunResult>
+  run(options?: RunOptions<Name>): Promise<RunResult<Name, Table>>
   /**
    * Loads the pages that an earlier load recorded in its journal. Default: the newest journal. Sends no request to the
    * API. Rejects with a SluiceError; then nothing was committed, unless its code is `commit_unknown`.
    */
-  replay(loadId?: string, options?: ReplayOptions<Name>): Promise<RunResult>
+  replay(loadId?: string, options?: ReplayOptions<Name>): Promise<RunResult<Name, Table>>
   /**
    * Loads a range of a resource's cursor in windows. Each window is a load of its own, committed before the next one
    * begins, so that a backfill can be stopped at any time; the next one loads what is missing. Windows are never loaded
@@ -137,6 +137,9 @@ export function pipeline<Name extends string = string, Table extends string = Na
     clock: options.clock ?? systemClock,
     files: options.files ?? systemFiles,
   }
+  // What TypeScript says of the names is true, whatever the run was asked for.
+  const counted = (result: RunResult): RunResult<Name, Table> =>
+    ({ ...result, rows: { ...noRows(options), ...result.rows } }) as RunResult<Name, Table>
   return {
     name,
     source,
@@ -145,13 +148,14 @@ export function pipeline<Name extends string = string, Table extends string = Na
     schema: setup.schemaFiles,
     async run(asked = {}) {
       checkOptions(forRun, asked)
-      return await warned(asked, async heardBy => (await import('./run/runPipeline.js')).runPipeline(setup, heardBy))
+      const { runPipeline } = await import('./run/runPipeline.js')
+      return counted(await warned(asked, heardBy => runPipeline(setup, heardBy)))
     },
     async replay(loadId, asked = {}) {
       checkOptions(text, loadId, 'loadId')
       checkOptions(forReplay, asked)
       const { replayPipeline } = await import('./run/replayPipeline.js')
-      return await warned(asked, heardBy => replayPipeline(setup, loadId, heardBy))
+      return counted(await warned(asked, heardBy => replayPipeline(setup, loadId, heardBy)))
     },
     async backfill(resource, asked = {}) {
       checkOptions(needed(text), resource, 'resource')
@@ -163,34 +167,34 @@ export function pipeline<Name extends string = string, Table extends string = Na
           'error' in outcome ? { ...outcome, error: scrubbedFailure(outcome.error, scrubber) as Error } : outcome,
         )
       const { backfill } = await import('./backfill/runBackfill.js')
-      return await outward(backfill(setup, resource, { ...heard(asked), onPlan, onWindow: tell }))
+      return await outward(() => backfill(setup, resource, { ...heard(asked), onPlan, onWindow: tell }), asked.signal)
     },
     async backfillStatus(resource, asked = {}) {
       checkOptions(needed(text), resource, 'resource')
       checkOptions(forBackfillStatus, asked)
       const { backfillStatus } = await import('./backfill/runBackfill.js')
-      return await outward(backfillStatus(setup, resource, asked))
+      return await outward(() => backfillStatus(setup, resource, asked))
     },
     async check(asked = {}) {
       checkOptions(forCheck, asked)
       const { checkSource } = await import('./look/checkSource.js')
-      return scrubbed(await outward(checkSource(setup, heard(asked))), scrubber)
+      return scrubbed(await outward(() => checkSource(setup, heard(asked)), asked.signal), scrubber)
     },
     async plan(asked = {}) {
       checkOptions(forPlan, asked)
       const { describePipeline } = await import('./look/describePipeline.js')
-      return await outward(describePipeline(setup, asked))
+      return await outward(() => describePipeline(setup, asked), asked.signal)
     },
     dataset: <Tables extends TablesOf<Tables> = KnownTables<Name | Table>>() => datasetOf<Tables>(setup),
     async drop(resources, asked = {}) {
       checkChange(resources, asked)
       const { dropResources } = await import('./look/dropResources.js')
-      return await outward(dropResources(setup, resources, asked))
+      return await outward(() => dropResources(setup, resources, asked), asked.signal)
     },
     async resetState(resources, asked = {}) {
       checkChange(resources, asked)
       const { resetState } = await import('./look/dropResources.js')
-      return await outward(resetState(setup, resources, asked))
+      return await outward(() => resetState(setup, resources, asked), asked.signal)
     },
     with(changes) {
       checkOptions(needed(forWith), changes)
@@ -239,13 +243,17 @@ export function scrubberOf({
   return scrubber
 }
 
-/** Every result, error and event leaves the pipeline through here. This removes all known secrets. */
+/**
+ * Every result, error and event leaves the pipeline through here. This removes all known secrets. What a signal stopped is an
+ * AbortError.
+ */
 function doors(scrubber: Scrubber) {
-  const outward = async <Result>(work: Promise<Result>): Promise<Result> => {
+  const outward = async <Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> => {
     try {
-      return await work
+      signal?.throwIfAborted()
+      return await work()
     } catch (error) {
-      throw scrubbedFailure(error, scrubber)
+      throw scrubbedFailure(error instanceof AbortError ? error : stoppedBy(signal, error), scrubber)
     }
   }
   const heard = <Options extends Heard>(options: Options): Options => {
@@ -268,14 +276,14 @@ function doors(scrubber: Scrubber) {
         if (event.type === 'warning') warnings.push(scrubbed(event, scrubber))
         onEvent?.(event)
       }
-      const result = await outward(work({ ...rest, onEvent: listening } as Options))
+      const result = await outward(() => work({ ...rest, onEvent: listening } as Options))
       return { ...result, warnings }
     },
   }
 }
 
 interface Heard {
-  readonly onEvent?: ((event: RunEvent) => void) | undefined
+  readonly onEvent?: EventListener<RunEvent> | undefined
 }
 
 /** A listener that fails does not end the run. The first failure becomes a warning of the process. */
@@ -299,6 +307,20 @@ function neverThrowing<Told>(listener: (told: Told) => void): (told: Told) => vo
       failed(error)
     }
   }
+}
+
+/** No row for the table of each resource, unless a function names it. */
+function noRows({
+  source,
+  destination,
+  naming: convention = 'snake_case',
+}: PipelineOptions): Readonly<Record<string, number>> {
+  const { tablesPath } = naming(convention, destination.capabilities.maxIdentifierLength)
+  return Object.fromEntries(
+    source.resources.flatMap(({ name, hints: { tableName = name } }) =>
+      typeof tableName === 'function' ? [] : [[tablesPath(tableName), 0]],
+    ),
+  )
 }
 
 /** Normalised like the names of tables. */

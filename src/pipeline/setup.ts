@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import type { Files } from '../journal/fileSystem.js'
 import type { Destination, TableChanges } from '../model/destination.js'
-import type { RunEvent } from '../model/events.js'
+import type { EventListener, RunEvent } from '../model/events.js'
 import type { Receipt } from '../model/receipt.js'
 import type { Scrubber } from '../model/secrets/scrubber.js'
 import type { Clock, DispositionHint, Source } from '../model/source.js'
 import type { ContractMode, SchemaContract, WriteDisposition } from '../schema/schemaTypes.js'
+import type { RowCounts } from './knownTables.js'
 import type { SchemaFiles } from './look/schemaFiles.js'
 
 /** A pipeline's options with every default taken. */
@@ -50,29 +51,33 @@ export interface RunOptions<Name extends string = string> {
   /** Keep the journal after the commit, for `replay`. Default false. */
   readonly keepJournal?: boolean | undefined
   /** Called with each event, in order. If it fails, the run goes on, and the process warns once. */
-  readonly onEvent?: ((event: RunEvent) => void) | undefined
+  readonly onEvent?: EventListener<RunEvent<Name>> | undefined
 }
 
 /** A warning of a run, as its listener got it. */
-export type RunWarning = Extract<RunEvent, { readonly type: 'warning' }>
+export type RunWarning<Name extends string = string> = Extract<RunEvent<Name>, { readonly type: 'warning' }>
 
-export interface RunResult {
+/** `Name` is a resource of the source and `Table` one of its tables, if TypeScript knows the names. */
+export interface RunResult<Name extends string = string, Table extends string = string> {
   readonly pipeline: string
   /** Name of the dataset at the destination. */
   readonly dataset: string
   /** Undefined if there was nothing to commit: no rows, no change of state or schema. */
   readonly loadId: string | undefined
   /** One for each loaded resource, in the order of the source. */
-  readonly receipts: readonly Receipt[]
-  /** Rows staged by table, nested tables included. */
-  readonly rows: Readonly<Record<string, number>>
+  readonly receipts: readonly Receipt<Name>[]
+  /**
+   * Rows staged by table, nested tables included. 0 for the table of a resource that got none, and for each nested table
+   * that the run could have written.
+   */
+  readonly rows: RowCounts<Name, Table>
   /**
    * What the commit did to each table, nested tables included. Absent if nothing was committed, or if the destination does
    * not know, as with files.
    */
   readonly changes?: Readonly<Record<string, TableChanges>> | undefined
   /** In the order in which they were said. */
-  readonly warnings: readonly RunWarning[]
+  readonly warnings: readonly RunWarning<Name>[]
 }
 
 /** A result before its warnings are added. */

@@ -81,7 +81,8 @@ const lengths = (hashes: readonly string[]): readonly number[] => hashes.map(has
 test('rows at the boundary of a cursor that dlt 1.31 has seen are not loaded again', async () => {
   const { lake, load, ids } = await takenOver()
   expect(lengths(await boundary(lake))).toEqual([12, 12])
-  expect((await load({ ...FIRST, people: [] })).rows).toEqual({})
+  const { rows } = await load({ ...FIRST, people: [] })
+  expect(new Set(Object.values(rows))).toEqual(new Set([0]))
   await load({ log: [...FIRST.log, { id: 4, at: 5 }], people: [] })
   expect(await ids('log')).toEqual([1, 2, 3, 4])
   expect(lengths(await boundary(lake)), 'a set of dlt stays in its length').toEqual([12, 12, 12])

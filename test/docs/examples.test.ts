@@ -51,7 +51,8 @@ test.each(examples.map(example => [example.place, example] as const))(
     try {
       for (const pipeline of pipelines) {
         const { rows } = await pipeline.run()
-        expect(rows).toEqual(
+        const loaded = Object.fromEntries(Object.entries(rows).filter(([, count]) => count > 0))
+        expect(loaded).toEqual(
           Object.fromEntries(
             example.words
               .slice(1)

@@ -198,7 +198,8 @@ test.each(Object.entries(outcomes))('%s', async (name, outcome) => {
       const { rows, receipts } = await pipelines[0]!.run()
       const asked = server.seen.slice(before).map(asLine)
       const unproven = receipts.filter(({ verdict }) => verdict !== 'complete').map(({ resource }) => resource)
-      expect(rows).toEqual(outcome.rows[round - 1])
+      const loaded = Object.fromEntries(Object.entries(rows).filter(([, count]) => count > 0))
+      expect(loaded).toEqual(outcome.rows[round - 1])
       expect(asked).toHaveLength(outcome.requests[round - 1]!)
       expect(unproven).toEqual([])
       if (round === 1) continue

@@ -1,7 +1,7 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { jwtVerify } from 'jose'
 import { afterEach, describe, expect, test } from 'vitest'
-import { RequestError } from '../../src/model/errors.js'
+import { AbortError, RequestError } from '../../src/model/errors.js'
 import { scrubber } from '../../src/model/secrets/scrubber.js'
 import { Secret } from '../../src/model/secrets/secret.js'
 import type { Authenticator } from '../../src/rest/api.js'
@@ -33,12 +33,12 @@ function authOf(document: Record<string, unknown>, make = authenticators()): Aut
   return make({ type, config: kind.schema.parse(document) }, { path: 'client.auth' })
 }
 
-async function failureOf(promise: Promise<unknown>): Promise<RequestError> {
+async function failureOf(promise: Promise<unknown>): Promise<RequestError | AbortError> {
   const error = await promise.then(
     () => undefined,
     (reason: unknown) => reason,
   )
-  if (error instanceof RequestError) return error
+  if (error instanceof RequestError || error instanceof AbortError) return error
   throw new Error(`expected a RequestError, got ${String(error)}`)
 }
 
@@ -113,7 +113,7 @@ describe('credentials on the wire', () => {
     const document = { type: 'api_key', api_key: 'topsecret', name: 'unusual', location: 'query' }
     const options = sending(api.origin, { auth: authOf(document) })
     const error = await failureOf(client().send(get(`${api.origin}/x/topsecret`), options))
-    expect(JSON.stringify([options.events, error.message, error.url])).not.toContain('topsecret')
+    expect(JSON.stringify([options.events, error.message, error])).not.toContain('topsecret')
   })
 
   test('what an authenticator of the user throws is told without them', async () => {

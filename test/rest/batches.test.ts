@@ -46,7 +46,7 @@ describe('a list of values', () => {
       ],
     })
     expect(api.asked).toEqual(['GET /shops?in=eu', 'GET /shops?in=us%2Fwest'])
-    expect(result.rows).toEqual({ shops: 2 })
+    expect(result.rows).toEqual({ regions: 0, shops: 2 })
   })
 
   test('may be empty', async () => {
@@ -152,7 +152,7 @@ describe('a batch of parents', () => {
       ],
     })
     expect((await rows('scores', 'at')).map(({ at }) => at)).toEqual(['?of=1%2C2', '?of=10%2C20', '?of=3'])
-    expect(result.rows).toEqual({ members: 5, scores: 3 })
+    expect(result.rows).toEqual({ groups: 0, members: 5, scores: 3 })
   })
 
   test('is paged like any other list, and taken up from the journal', async () => {

@@ -183,3 +183,25 @@ describe('diagrams', () => {
     expect(text).not.toContain('elsewhere')
   })
 })
+
+describe('modules of types', () => {
+  const plain = newSchema('s', { naming: naming('snake_case') })
+  for (const name of ['_dlt_loads', '_sluice_receipts', 'shops']) {
+    const columns = new Map()
+    addColumn({ name, columns }, newColumn(plain, 'load_id', 'text'))
+    plain.tables.set(name, { name, columns, write_disposition: 'append', resource: name })
+  }
+
+  test.each(['typescript', 'zod', 'drizzle', 'kysely', 'json-schema'] as const)(
+    '%s: has the tables of records alone, and nothing that they do not need',
+    async format => {
+      const text = await exportSchema(plain, format)
+      expect(text).toMatch(/shops/i)
+      expect(text).not.toMatch(/_dlt|_sluice|JsonValue|\bjson =|\bdouble =/)
+    },
+  )
+
+  test('a project of dbt also asks when something was loaded', async () => {
+    expect(await exportSchema(plain, 'dbt-sources')).toContain('name: _dlt_loads')
+  })
+})

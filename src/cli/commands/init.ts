@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { addressOf } from '../../import/draft/address.js'
 import type { DraftOptions, PipelineDraft } from '../../import/draft/draftPipeline.js'
 import type { DraftAuth } from '../../import/draft/draftYaml.js'
-import { ConfigError, DataError, RequestError, SluiceError } from '../../model/errors.js'
+import { AbortError, ConfigError, DataError, RequestError, type SluiceError } from '../../model/errors.js'
 import { redactUrl } from '../../rest/http/redact.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
@@ -80,7 +80,7 @@ async function drafted(options: InitCommandOptions, context: CommandContext): Pr
     return { draft, file: options.out ?? `${draft.name}.yaml`, isTyped }
   } catch (error) {
     // Whoever stops it does not want to read that it failed.
-    if (error instanceof SluiceError && error.code === 'aborted') throw new NoAnswer('stopped; nothing was written')
+    if (error instanceof AbortError) throw new NoAnswer('stopped; nothing was written')
     throw error
   }
 }
@@ -135,7 +135,7 @@ function hasNoAuth(auth: DraftAuth | undefined): boolean {
 
 /** Whether the API refused something that another address may mend. */
 function isRefusal(error: unknown): error is SluiceError {
-  return (error instanceof RequestError && error.code !== 'aborted') || error instanceof DataError
+  return error instanceof RequestError || error instanceof DataError
 }
 
 /** Nobody typed a secret where one was asked for. */

@@ -130,7 +130,7 @@ function question(
   { file, destination, dataset, pipeline, profile }: Called,
   typedAs: string,
 ): string | undefined {
-  const table = Object.keys(rows).find(name => /^[a-z_][a-z0-9_]*$/.test(name))
+  const [table] = Object.entries(rows).find(([name, count]) => count > 0 && /^[a-z_][a-z0-9_]*$/.test(name)) ?? []
   if (table === undefined || destination === 'duckdb::memory:') return undefined
   if (destination !== undefined && redactUrl(destination) !== destination) return undefined
   const flags = Object.entries({ destination, dataset, profile, pipeline }).map(([name, value]) =>

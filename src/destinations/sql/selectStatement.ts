@@ -68,6 +68,7 @@ export function selectStatement<Value>(
     ...(where.length === 0 ? [] : [`WHERE ${where.join(' AND ')}`]),
     ...(order.length === 0 ? [] : [`ORDER BY ${order.join(', ')}`]),
     ...(query.limit === undefined ? [] : [`LIMIT ${Math.max(0, Math.trunc(query.limit))}`]),
+    ...(query.offset === undefined ? [] : [`OFFSET ${Math.max(0, Math.trunc(query.offset))}`]),
   ].join(' ')
   return { sql, values, columns }
 }

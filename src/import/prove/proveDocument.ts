@@ -1,4 +1,4 @@
-import { ConfigError } from '../../model/errors.js'
+import { ConfigError, stoppedBy } from '../../model/errors.js'
 import { nearMiss } from '../../model/nearMiss.js'
 import {
   abortSignal,
@@ -69,6 +69,8 @@ export async function prove(pipeline: Pipeline, options: ProveOptions = {}): Pro
       resources,
     }
     return source.scrubber === undefined ? told : scrubbedProof(told, text => source.scrubber?.text(text) ?? text)
+  } catch (error) {
+    throw stoppedBy(options.signal, error)
   } finally {
     await source.close()
   }

@@ -11,7 +11,7 @@ import type {
   RowValue,
   SqlQuery,
 } from '../../model/destination.js'
-import { ConfigError, DestinationError, QueryError } from '../../model/errors.js'
+import { ConfigError, DestinationError, QueryError, stoppedBy } from '../../model/errors.js'
 import {
   abortSignal,
   checkOptions,
@@ -28,8 +28,10 @@ import {
 import type { PipelineState } from '../../model/pipelineState.js'
 import { scrubbedFailure, withoutSecrets } from '../../model/secrets/scrubber.js'
 import { shownResult } from '../../model/userFunction.js'
+import { isSystemTable } from '../../schema/export/exportedTables.js'
 import type { DataType, ReadonlySchema, ReadonlyTable, Schema } from '../../schema/schemaTypes.js'
 import { readSchema } from '../../schema/stored/document.js'
+import type { IsSpeltAlike } from '../knownTables.js'
 import type { PipelineSetup } from '../setup.js'
 import { type HistoryOptions, historyOf, type PastLoad } from './pastLoads.js'
 
@@ -48,15 +50,6 @@ export interface AnyTables {
 export type KnownTables<Table extends string> = Readonly<
   Record<IsSpeltAlike<Table> extends true ? Table | `${Table}__${string}` | `_${string}` : string, AnyTables[string]>
 >
-
-/** Whether every naming convention leaves the names as they are. */
-type IsSpeltAlike<Name extends string> = [Name] extends [Lowercase<Name>]
-  ? [Extract<Name, `${string}${' ' | '-' | '.' | '/' | '@' | '+' | '*' | '|' | ':'}${string}` | `${string}_`>] extends [
-      never,
-    ]
-    ? true
-    : false
-  : false
 
 /** Reads loaded data. Each call opens and closes its own connection. */
 export interface Dataset<Tables extends TablesOf<Tables> = AnyTables> {
@@ -99,7 +92,7 @@ export interface Dataset<Tables extends TablesOf<Tables> = AnyTables> {
 }
 
 export interface ReadOptions {
-  /** Stops reading. The read then rejects with the signal's reason. */
+  /** Stops reading. The read then rejects with an AbortError, whose `cause` is the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -141,10 +134,12 @@ export interface Relation<Row extends object, Whole extends object = Row> {
   ): Relation<Row, Whole>
   orderBy(column: keyof Whole & string, direction?: 'ascending' | 'descending' | 'asc' | 'desc'): Relation<Row, Whole>
   limit(rows: number): Relation<Row, Whole>
+  /** Leaves out the first rows. Pages of a table need `orderBy` too: a table has no order of its own. */
+  offset(rows: number): Relation<Row, Whole>
   /** All rows, in memory. */
   rows(options?: ReadOptions): Promise<readonly Row[]>
   first(options?: ReadOptions): Promise<Row | undefined>
-  /** Number of rows that match the conditions and the limit. The selected columns do not matter. */
+  /** Number of rows that match the conditions, the offset and the limit. The selected columns do not matter. */
   count(options?: ReadOptions): Promise<number>
   /** Batches of rows, in the order of the table or of `orderBy`. Holds one batch in memory at a time. */
   batches(rows?: number, options?: ReadOptions): AsyncGenerator<readonly Row[]>
@@ -173,9 +168,7 @@ export function datasetOf<Tables extends TablesOf<Tables> = AnyTables>(setup: Pi
     await using connection = await place.connect()
     const schema = storedSchema(await connection.committed(setup.name, setup.source.name))
     const present = await connection.inspect()
-    return [...(schema?.tables.keys() ?? present.keys())].filter(
-      name => !name.startsWith('_dlt') && !name.startsWith('_sluice') && present.has(name),
-    )
+    return [...(schema?.tables.keys() ?? present.keys())].filter(name => !isSystemTable(name) && present.has(name))
   }
   const history = async (options: HistoryOptions): Promise<readonly PastLoad[]> => {
     checkOptions(forHistory, options)
@@ -283,7 +276,7 @@ export async function* queryBatches(
     }
     yield* connection.query(statement)
   } catch (error) {
-    throw scrubbedFailure(error, scrubber)
+    throw scrubbedFailure(stoppedBy(signal, error), scrubber)
   }
 }
 
@@ -300,16 +293,23 @@ export function storedSchema(committed: Committed | undefined): Schema | undefin
 /** The engine counts a whole table. With conditions, this reads one column, a batch at a time. */
 async function countRows(
   connection: Connection,
-  { table, where = [], limit }: ReadQuery,
+  { table, where = [], limit, offset }: ReadQuery,
   signal: AbortSignal | undefined,
 ): Promise<number> {
   const [first] = where
   if (first === undefined) {
-    const rows = await connection.count(table)
+    const rows = Math.max(0, (await connection.count(table)) - (offset ?? 0))
     return limit === undefined ? rows : Math.min(rows, limit)
   }
   let rows = 0
-  for await (const batch of connection.read({ table, columns: [first.column], where, limit, batchRows: 10_000 })) {
+  for await (const batch of connection.read({
+    table,
+    columns: [first.column],
+    where,
+    limit,
+    offset,
+    batchRows: 10_000,
+  })) {
     rows += batch.length
     signal?.throwIfAborted()
   }
@@ -373,7 +373,7 @@ function relation<Row extends object, Whole extends object = Row>(
         signal?.throwIfAborted()
       }
     } catch (error) {
-      throw scrubbedFailure(error, setup.scrubber)
+      throw scrubbedFailure(stoppedBy(signal, error), setup.scrubber)
     }
   }
   async function* each(): AsyncGenerator<Row> {
@@ -400,6 +400,10 @@ function relation<Row extends object, Whole extends object = Row>(
       checkOptions(needed(wholeFromZero), limit, 'limit')
       return narrowed({ limit })
     },
+    offset(offset) {
+      checkOptions(needed(wholeFromZero), offset, 'offset')
+      return narrowed({ offset })
+    },
     async rows(options) {
       const all: Row[] = []
       for await (const batch of batches(undefined, options)) all.push(...batch)
@@ -409,12 +413,16 @@ function relation<Row extends object, Whole extends object = Row>(
       const [row] = await narrowed({ limit: Math.min(1, query.limit ?? 1) }).rows(options)
       return row
     },
-    count: (options = {}) =>
-      outward(async () => {
-        checkOptions(forRead, options)
-        await using connection = await connectTo(place, query.table, options.signal)
-        return await countRows(connection, query, options.signal)
-      }),
+    async count(options = {}) {
+      checkOptions(forRead, options)
+      const { signal } = options
+      try {
+        await using connection = await connectTo(place, query.table, signal)
+        return await countRows(connection, query, signal)
+      } catch (error) {
+        throw scrubbedFailure(stoppedBy(signal, error), setup.scrubber)
+      }
+    },
     batches,
     [Symbol.asyncIterator]: each,
     toParquet: path =>

@@ -1,6 +1,6 @@
 import { lockPipeline, type PipelineLock } from '../../journal/journal.js'
 import type { Connection } from '../../model/destination.js'
-import { RequestError, SluiceError } from '../../model/errors.js'
+import { SluiceError, stoppedBy } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import { type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
 
@@ -16,13 +16,13 @@ export async function underLock<T>(
     signal: options.signal,
     warn: (code, message) => emit({ type: 'warning', code, message }),
   }).catch((error: unknown) => {
-    throw stopped(error, options.signal)
+    throw stopped(options.signal, error)
   })
   try {
     options.signal?.throwIfAborted()
     return await work(lock)
   } catch (error) {
-    throw failing(stopped(error, options.signal), emit)
+    throw failing(stopped(options.signal, error), emit)
   } finally {
     await warningOf(emit, 'its lock could not be released', () => lock.release())
   }
@@ -68,15 +68,9 @@ export async function warningOf(
   }
 }
 
-/** A stopped run always reports the same error, whatever it was doing. Other failures are reported unchanged. */
-function stopped(error: unknown, signal: AbortSignal | undefined): unknown {
-  if (signal?.aborted !== true || signal.reason instanceof SluiceError) return error
-  const isStop =
-    error === signal.reason ||
-    (error instanceof SluiceError ? error.code === 'aborted' : error instanceof Error && error.name === 'AbortError')
-  if (!isStop) return error
-  const why = signal.reason instanceof Error ? signal.reason.message : String(signal.reason)
-  return new RequestError('aborted', `the run was stopped (${why}); nothing was committed`, { cause: signal.reason })
+/** A stopped run always reports the same error, whatever it was doing. */
+function stopped(signal: AbortSignal | undefined, error: unknown): unknown {
+  return stoppedBy(signal, error, why => `the run was stopped (${why}); nothing was committed`)
 }
 
 /** Emits the failure and returns the error. */

@@ -5,6 +5,7 @@ import type { RunEvent } from '../../model/events.js'
 import { withDeleted } from '../../model/receipt.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import { lockChanges, lockedTables } from '../../schema/export/schemaLock.js'
+import { rootTable } from '../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { writeSchemaFiles } from '../look/schemaFiles.js'
 import { dispositionOf, type LoadResult, type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
@@ -14,7 +15,7 @@ import { freezeWindows } from './incremental/frozenWindows.js'
 import { refuseGaps } from './incremental/windowLedger.js'
 import { type WindowToLoad, withinWindow } from './incremental/windowToLoad.js'
 import { type OpenLoadInput, openLoad } from './load.js'
-import { planResources } from './planResources.js'
+import { flattenPlan, planResources } from './planResources.js'
 import { type Prepared, prepareSchema } from './prepare.js'
 import { keepPages, settleCommitted, takeUpJournal } from './resume.js'
 
@@ -146,7 +147,7 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
       dataset: connection.dataset,
       loadId: plan === undefined ? undefined : loadId,
       receipts: deleted === undefined || plan === undefined ? receipts : withDeleted(receipts, deleted, plan.schema),
-      rows,
+      rows: { ...noNestedRows(running), ...rows },
       ...(changes === undefined ? {} : { changes: Object.fromEntries(changes) }),
     }
   } catch (error) {
@@ -154,6 +155,13 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
     await load.abort().catch(() => undefined)
     throw error
   }
+}
+
+/** No row for each table that the loaded resources have filled so far. */
+function noNestedRows({ roots, prepared: { schema } }: Running): Readonly<Record<string, number>> {
+  const loaded = new Set(flattenPlan(roots).flatMap(planned => (planned.loaded ? planned.resource.name : [])))
+  const tables = [...schema.tables.keys()].filter(name => loaded.has(rootTable(schema, name)?.resource ?? ''))
+  return Object.fromEntries(tables.map(name => [name, 0]))
 }
 
 /** The load is committed: a file that cannot be written is only a warning. */

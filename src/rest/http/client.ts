@@ -1,4 +1,4 @@
-import { RequestError, SluiceError } from '../../model/errors.js'
+import { AbortError, RequestError, SluiceError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../../model/responses.js'
 import { scrubber as createScrubber, type Scrubber } from '../../model/secrets/scrubber.js'
@@ -401,7 +401,7 @@ function unanswered(
 
 function stopped(signal: AbortSignal, resource: string): Error {
   if (signal.reason instanceof SluiceError) return signal.reason
-  return new RequestError('aborted', `${resource}: stopped before the answer came`, { resource, cause: signal.reason })
+  return new AbortError(`${resource}: stopped before the answer came`, { resource, cause: signal.reason })
 }
 
 function keptHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

@@ -85,8 +85,8 @@ async function* fromStart(
 
 /** Whether the error is about the API's answers, or about a replayed journal that has no second look. */
 function isOfAnswers(error: unknown): error is SluiceError {
-  if (error instanceof RequestError) return error.code !== 'aborted'
-  return error instanceof NotRecordedError || (error instanceof DataError && error.code === 'selector')
+  if (error instanceof RequestError || error instanceof NotRecordedError) return true
+  return error instanceof DataError && error.code === 'selector'
 }
 
 /** Separates the lists of different parents or batches, and also those of equal ones. */

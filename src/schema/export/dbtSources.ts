@@ -16,7 +16,8 @@ export function dbtSources(schema: ReadonlySchema, dataset: string | undefined):
     `    description: ${quoted(`Loaded by Sluice from the source ${schema.name}`)}`,
     '    tables:',
   ]
-  for (const { table, columns, about } of exportedTables(schema, [])) {
+  // A project asks `_dlt_loads` how fresh the tables are.
+  for (const { table, columns, about } of exportedTables(schema, [], { system: true })) {
     lines.push(`      - name: ${quoted(table.name)}`, `        description: ${quoted(about)}`)
     if (!PLAIN.test(table.name)) lines.push('        quoting:', '          identifier: true')
     lines.push('        columns:')

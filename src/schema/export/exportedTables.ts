@@ -1,5 +1,5 @@
 import { isComplete } from '../columns.js'
-import type { ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../schemaTypes.js'
+import type { DataType, ReadonlyColumn, ReadonlySchema, ReadonlyTable } from '../schemaTypes.js'
 
 /** A table as a module of code names it. */
 export interface ExportedTable {
@@ -12,17 +12,34 @@ export interface ExportedTable {
   readonly about: string
 }
 
-/** The tables that have columns, in the order of the schema. No type is named like one of `taken`. */
-export function exportedTables(schema: ReadonlySchema, taken: readonly string[]): ExportedTable[] {
+/**
+ * The tables of records that have columns, in the order of the schema. No type is named like one of `taken`. `system`: also
+ * those that dlt and Sluice keep for themselves.
+ */
+export function exportedTables(
+  schema: ReadonlySchema,
+  taken: readonly string[],
+  { system = false }: { readonly system?: boolean } = {},
+): ExportedTable[] {
   const names = new Set(taken)
   return [...schema.tables.values()].flatMap(table => {
     const columns = [...table.columns.values()].filter(isComplete)
-    if (columns.length === 0) return []
+    if (columns.length === 0 || (!system && isSystemTable(table.name))) return []
     const nested = table.parent === undefined ? '' : `, nested under \`${table.parent}\``
     const described = typeof table.description === 'string' ? `: ${table.description}` : ''
     const about = `A row of \`${table.name}\`${nested}${described}`
     return [{ table, columns, about, typeName: uniqueTypeName(table.name, names) }]
   })
+}
+
+/** Whether dlt or Sluice keeps the table for itself, as `_dlt_loads`. */
+export function isSystemTable(name: string): boolean {
+  return name.startsWith('_dlt') || name.startsWith('_sluice')
+}
+
+/** Whether a column has one of the types: what only they need is not written without them. */
+export function hasType(tables: readonly ExportedTable[], type: DataType): boolean {
+  return tables.some(({ columns }) => columns.some(({ data_type }) => data_type === type))
 }
 
 /** `note` says what is to know of the values of a column. */

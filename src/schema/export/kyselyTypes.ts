@@ -1,7 +1,7 @@
 import type { ReadonlyColumn, ReadonlySchema } from '../schemaTypes.js'
-import { columnComment, comment, type ExportedTable, exportedTables, property } from './exportedTables.js'
+import { columnComment, comment, type ExportedTable, exportedTables, hasType, property } from './exportedTables.js'
 
-const HEADER = `/** A value of a JSON column, as \`JSON.parse\` gives it. */
+const JSON_VALUE = `/** A value of a JSON column, as \`JSON.parse\` gives it. */
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue }
 `
 
@@ -15,7 +15,8 @@ export function kyselyTypes(schema: ReadonlySchema, dataset: string | undefined)
   const where = dataset === undefined ? 'its schema' : `the schema \`${dataset}\``
   const about = comment(`Tables of ${where}: \`new Kysely<Database>({ dialect }).withSchema(…)\`.`)
   const map = `${about}\nexport interface Database {\n${entries.join('\n')}\n}\n`
-  return [HEADER, ...tables.map(rowInterface), map].join('\n')
+  const head = hasType(tables, 'json') ? [JSON_VALUE] : []
+  return [...head, ...tables.map(rowInterface), map].join('\n')
 }
 
 function rowInterface({ typeName, columns, about }: ExportedTable): string {

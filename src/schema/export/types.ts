@@ -1,5 +1,5 @@
 import type { DataType, ReadonlyColumn, ReadonlySchema } from '../schemaTypes.js'
-import { columnComment, comment, type ExportedTable, exportedTables, property } from './exportedTables.js'
+import { columnComment, comment, type ExportedTable, exportedTables, hasType, property } from './exportedTables.js'
 
 /**
  * TypeScript type of a column's values. `bigint` keeps 64 bits and `decimal` every digit, which `number` would not.
@@ -39,7 +39,8 @@ export function typescript(schema: ReadonlySchema): string {
   const tables = exportedTables(schema, ['JsonValue', 'Tables'])
   const entries = tables.map(({ table, typeName }) => `  readonly ${property(table.name)}: ${typeName}`)
   const map = `/** Row types by table name. */\nexport interface Tables {\n${entries.join('\n')}\n}\n`
-  return [JSON_VALUE, ...tables.map(rowInterface), map].join('\n')
+  const head = hasType(tables, 'json') ? [JSON_VALUE] : []
+  return [...head, ...tables.map(rowInterface), map].join('\n')
 }
 
 function rowInterface({ typeName, columns, about }: ExportedTable): string {

@@ -1,5 +1,5 @@
 import type { DataType, ReadonlyColumn, ReadonlySchema } from '../schemaTypes.js'
-import { columnComment, comment, type ExportedTable, exportedTables, objectKey } from './exportedTables.js'
+import { columnComment, comment, type ExportedTable, exportedTables, hasType, objectKey } from './exportedTables.js'
 import { JSON_VALUE } from './types.js'
 
 /** Rows as `dataset().table()` gives them. */
@@ -17,11 +17,13 @@ const SCHEMAS: Readonly<Record<DataType, string>> = {
   binary: 'z.instanceof(Uint8Array)',
 }
 
-const HEADER = `import { z } from 'zod'
+const IMPORT = "import { z } from 'zod'\n"
 
-${JSON_VALUE}
+const JSON_HEAD = `${JSON_VALUE}
 const json = z.custom<JsonValue>(value => value !== undefined, 'expected a JSON value')
-/** NaN and infinities are doubles too. */
+`
+
+const DOUBLE_HEAD = `/** NaN and infinities are doubles too. */
 const double = z.custom<number>(value => typeof value === 'number', 'expected a number')
 `
 
@@ -30,7 +32,12 @@ export function zodRows(schema: ReadonlySchema): string {
   const tables = exportedTables(schema, ['JsonValue', 'Tables'])
   const entries = tables.map(({ table, typeName }) => `  ${objectKey(table.name)}: ${typeName},`)
   const map = `/** Schemas of rows by table name. */\nexport const tables = {\n${entries.join('\n')}\n}\n`
-  return [HEADER, ...tables.map(rowSchema), map].join('\n')
+  const head = [
+    IMPORT,
+    ...(hasType(tables, 'json') ? [JSON_HEAD] : []),
+    ...(hasType(tables, 'double') ? [DOUBLE_HEAD] : []),
+  ]
+  return [...head, ...tables.map(rowSchema), map].join('\n')
 }
 
 function rowSchema({ typeName, columns, about }: ExportedTable): string {

@@ -172,6 +172,9 @@ export const readCases: CaseTable = {
         await numbers(connection, { orderBy: [{ column: 'name' }, { column: 'id', descending: true }], limit: 3 }),
         [8, 6, 4],
       )
+      deepEqual(await numbers(connection, { orderBy: [{ column: 'id' }], limit: 3, offset: 4 }), [4, 5, 6])
+      deepEqual(await numbers(connection, { orderBy: [{ column: 'id' }], offset: 8 }), [8, 9])
+      deepEqual(await numbers(connection, { orderBy: [{ column: 'id' }], offset: 10 }), [])
       const sizes: number[] = []
       for await (const batch of connection.read({ table: 'items', batchRows: 4 })) sizes.push(batch.length)
       deepEqual(sizes, [4, 4, 2])
