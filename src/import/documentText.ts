@@ -1,4 +1,4 @@
-import { Document, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap } from 'yaml'
+import { Document, isMap, isScalar, isSeq, type Node, type Pair, type YAMLMap, type YAMLSeq } from 'yaml'
 import { pathKeys } from '../rest/document/problems.js'
 import type { ImportedPipeline, ImportNote } from './imported.js'
 
@@ -95,10 +95,24 @@ function nodeAt(yaml: Document, keys: readonly string[]): Node | undefined {
   let node: unknown = yaml.contents
   for (const key of keys) {
     if (isMap(node)) node = pairOf(node, key)?.value
-    else if (isSeq(node)) node = node.items.find((item, index) => String(index) === key || nameOf(item) === key)
+    else if (isSeq(node)) node = itemsOf(node).get(key)
     else return undefined
   }
   return isMap(node) || isSeq(node) || isScalar(node) ? node : undefined
+}
+
+const known = new WeakMap<YAMLSeq, ReadonlyMap<string, unknown>>()
+
+/** The items of a list by their positions and names. A document may have thousands, each with several comments. */
+function itemsOf(list: YAMLSeq): ReadonlyMap<string, unknown> {
+  const found = known.get(list)
+  if (found !== undefined) return found
+  const items = new Map<string, unknown>()
+  for (const [index, item] of list.items.entries()) {
+    for (const key of [String(index), nameOf(item)]) if (key !== undefined && !items.has(key)) items.set(key, item)
+  }
+  known.set(list, items)
+  return items
 }
 
 function nameOf(item: unknown): string | undefined {

@@ -11,6 +11,13 @@ export interface SourceData {
 /** YAML takes a hundred times its size while it is parsed. */
 const MOST_YAML_CHARACTERS = 10 * 2 ** 20
 
+/** Where JSON ends to be JSON. What stands there may be a secret, so that the engine's own words are not repeated. */
+function placeIn(text: string, error: unknown): string {
+  const [, position] = / at position (\d+)/.exec(String((error as Error).message)) ?? []
+  if (position === undefined) return /end of JSON/.test(String((error as Error).message)) ? ': it ends too early' : ''
+  return `: see line ${text.slice(0, Number(position)).split('\n').length}`
+}
+
 /** Parses JSON, or YAML of bounded size whose aliases do not multiply. `shown` names it. Throws a ConfigError. */
 export function sourceData(text: string, shown: string): SourceData {
   const bare = text.replace(/^\uFEFF/, '')
@@ -19,7 +26,7 @@ export function sourceData(text: string, shown: string): SourceData {
       return { value: JSON.parse(bare), lineOf: () => undefined }
     } catch (error) {
       if (/^\s*\{\s*"/.test(bare) || bare.length > MOST_YAML_CHARACTERS) {
-        throw fileError(shown, `is not valid JSON: ${(error as Error).message.split('\n')[0]}`)
+        throw fileError(shown, `is not valid JSON${placeIn(bare, error)}`)
       }
     }
   }

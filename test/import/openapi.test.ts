@@ -409,6 +409,11 @@ it.each(hostile)('%s is refused with one message', async (_, text) => {
   await expect(importPipeline({ kind: 'openapi', text })).rejects.toMatchObject({ name: 'ConfigError' })
 })
 
+it('what is no JSON is not repeated by its message', async () => {
+  const text = '{"openapi": s3cr3t-of-shop'
+  await expect(importPipeline({ kind: 'openapi', text })).rejects.toThrow(/^(?!.*s3cr3t).*is not valid JSON/)
+})
+
 const circles: readonly (readonly [string, object])[] = [
   ['a reference to itself', { $ref: '#/components/schemas/Loop' }],
   [
