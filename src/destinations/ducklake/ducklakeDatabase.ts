@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
-import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api'
+import type { DuckDBConnection } from '@duckdb/node-api'
 import { reveal } from '../../model/secrets/secret.js'
-import { type Database, driver, gone, heldTwice, inTurn, isThere, whenFree } from '../duckdb/database.js'
+import { type Database, gone, heldTwice, inTurn, isThere, openMemory, whenFree } from '../duckdb/database.js'
 import { foreign } from '../duckdb/duckdbErrors.js'
 import { identityOf, isForeign, isSameFile, openings } from '../duckdb/openFiles.js'
 import { doubleQuoted, textLiteral } from '../sql/sqlSession.js'
@@ -17,9 +17,9 @@ const LAKE = doubleQuoted('lake')
 /** The name of the secret with the password of a catalog. */
 const CATALOG_SECRET = 'sluice_catalog'
 
-/** An instance of DuckDB with an attached lake. */
+/** A database in memory to which a lake is attached. */
 interface OpenLake {
-  readonly instance: DuckDBInstance
+  readonly memory: Database
   /** The catalog is a new file of ours. */
   readonly isNew: boolean
 }
@@ -34,14 +34,13 @@ const opened = new Map<string, { users: number; readonly lake: Promise<OpenLake>
 export async function openLake(lake: Lake, signal: AbortSignal | undefined): Promise<Database> {
   const { catalog, place, lockTimeoutMs } = lake
   const path = catalog.kind === 'postgres' ? undefined : catalog.path
-  const { instance, isNew } = await whenFree(() => shared(lake), { lockTimeoutMs, signal })
+  const { memory, isNew } = await whenFree(() => shared(lake), { lockTimeoutMs, signal })
   const file = path === undefined ? undefined : await identityOf(path)
   const explain = (error: unknown, doing: string, at?: string): Error => ducklakeError(error, lake, doing, at)
 
   const connect = async (): Promise<DuckDBConnection> => {
-    const connection = await instance.connect()
+    const connection = await memory.connect()
     try {
-      await connection.run(`SET SESSION TimeZone = 'UTC'`)
       await connection.run(`USE ${LAKE}`)
       if (lake.s3 !== undefined)
         await connection.run(s3SecretStatement(await lake.s3.identity.current(signal), lake.s3))
@@ -70,7 +69,7 @@ export async function openLake(lake: Lake, signal: AbortSignal | undefined): Pro
       if (isLast(place)) {
         const isUnused =
           isNew && path !== undefined && isSameFile(file, await identityOf(path)) && (await isEmpty(connect))
-        await detach(instance)
+        await detach(memory)
         if (isUnused) for (const end of ['', '.wal', '-wal', '-shm']) await rm(`${path}${end}`, { force: true })
       }
     },
@@ -82,7 +81,7 @@ export async function lakeExists(lake: Lake): Promise<boolean> {
   const { catalog } = lake
   if (catalog.kind !== 'postgres') return await isThere(catalog.path)
   try {
-    await detach((await attach(lake, false)).instance)
+    await detach((await attach(lake, false)).memory)
     return true
   } catch (error) {
     if (error instanceof Error && isMissing(error.cause)) return false
@@ -127,9 +126,9 @@ async function openFile(lake: Lake, path: string): Promise<OpenLake> {
 
 /** `mayCreate`: a database that is no lake becomes one. */
 async function attach(lake: Lake, mayCreate: boolean): Promise<OpenLake> {
-  const instance = await driver().DuckDBInstance.create(':memory:')
+  const memory = await openMemory(lake.place)
   try {
-    const connection = await instance.connect()
+    const connection = await memory.connect()
     try {
       await loadExtensions(connection, { names: extensionsOf(lake), folder: lake.extensions, place: lake.place })
       if (lake.s3 !== undefined) await connection.run(s3SecretStatement(await lake.s3.identity.current(), lake.s3))
@@ -143,9 +142,9 @@ async function attach(lake: Lake, mayCreate: boolean): Promise<OpenLake> {
     } finally {
       connection.closeSync()
     }
-    return { instance, isNew: mayCreate }
+    return { memory, isNew: mayCreate }
   } catch (error) {
-    instance.closeSync()
+    await memory.close()
     throw ducklakeError(error, lake, 'opening it')
   }
 }
@@ -193,9 +192,9 @@ function catalogText(catalog: Catalog): string {
 }
 
 /** The catalog may only be closed with the instance when it is detached: DuckLake keeps what it knows of it. */
-async function detach(instance: DuckDBInstance): Promise<void> {
+async function detach(memory: Database): Promise<void> {
   try {
-    const connection = await instance.connect()
+    const connection = await memory.connect()
     try {
       await connection.run(`DETACH ${LAKE}`)
     } finally {
@@ -204,7 +203,7 @@ async function detach(instance: DuckDBInstance): Promise<void> {
   } catch {
     // Closing the instance closes the catalog too.
   } finally {
-    instance.closeSync()
+    await memory.close()
   }
 }
 
