@@ -186,7 +186,7 @@ describe('how a list ends', () => {
     ],
     [
       'a total that is reached beside an offset',
-      { type: 'offset', limit: 2 },
+      { type: 'offset', limit: 3 },
       [json({ data: page(1, 2), total: 2, next_offset: 2 })],
       'limited',
     ],
@@ -645,17 +645,37 @@ describe('how a list ends', () => {
 
 describe('a total that is a lower bound, as of Elasticsearch,', () => {
   const hits = (ids: readonly number[], relation: string) =>
-    json({ data: page(...ids), hits: { total: { value: 2, relation } } })
+    json({ data: page(...ids), hits: { total: { value: 4, relation } } })
 
   it.each([
-    ['gte', 4],
-    ['eq', 2],
+    ['gte', 6],
+    ['eq', 4],
   ])('ends a list only where it is exact: %s', async (relation, count) => {
-    const answers = [hits([1, 2], relation), hits([3, 4], relation), hits([], relation)]
+    const answers = [hits([1, 2], relation), hits([3, 4], relation), hits([5, 6], relation), hits([], relation)]
     const paginator = { type: 'offset', limit: 2, total_path: 'hits.total.value' }
     const { records, end } = await reading(answers, { data_selector: 'data', paginator })
     expect(records).toHaveLength(count)
     expect(end.end).toBe('proven')
+  })
+})
+
+describe('a total that equals a full first page', () => {
+  const of = (total: number, ...ids: number[]) => json({ data: page(...ids), total })
+  const paginator = { type: 'offset', limit: 2 }
+
+  it.each<[string, readonly Answer[], number, string]>([
+    ['may be that of the page', [of(2, 1, 2), of(2, 3, 4), of(2, 5, 6), of(0)], 6, 'proven'],
+    ['that changes with a short page proves nothing', [of(2, 1, 2), of(2, 3, 4), of(1, 5), of(0)], 5, 'limited'],
+    ['may be that of the list', [of(2, 1, 2), of(2)], 2, 'proven'],
+  ])('%s: the next page tells', async (_what, answers, count, expected) => {
+    for (const total_path of [undefined, 'total']) {
+      const { records, end } = await reading(answers, {
+        data_selector: 'data',
+        paginator: { ...paginator, total_path },
+      })
+      expect(records).toHaveLength(count)
+      expect(end, end.reason).toMatchObject({ end: expected })
+    }
   })
 })
 

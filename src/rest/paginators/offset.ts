@@ -91,7 +91,7 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
     next(page) {
       const at = position(page)
       if (config.stop_after_empty_page && page.records === 0) return emptyEnd(page, at)
-      const { total, more } = facts(page, config, maximum, page.records)
+      const { total, more } = facts(page, config, maximum, fewest(page, at))
       if (more === false) {
         const arrived = at + page.records
         return total !== undefined && total > arrived
@@ -99,7 +99,8 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
           : because('no_more', flagAt ?? '')
       }
       const next = at + step(page, total !== undefined || more === true)
-      if (total !== undefined && next >= total)
+      const isAtMaximum = maximum != null && next >= maximum
+      if (total !== undefined && next >= total && (isAtMaximum || more === true || !mayBeOfPage(page, at, total)))
         return more === true ? because('says_more', flagAt ?? '') : because('total_reached', total)
       if (maximum != null && next >= maximum) return because('cap', 'maximum_offset', maximum)
       return write([place, next])
@@ -112,7 +113,7 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
       const size = sizeOf(first.request)
       if (size === 0 || flagAt !== undefined || first.records !== size) return undefined
       const records = total(first)
-      if (records === undefined) return undefined
+      if (records === undefined || mayBeOfPage(first, position(first), records)) return undefined
       const end = Math.min(records, maximum ?? Number.POSITIVE_INFINITY)
       return range(position(first) + size, end, size, value => write([place, value]))
     },
@@ -140,6 +141,21 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
     if (mode === 'filtered' || page.records === 0) return size
     if (mode === 'capped' || page.records > size || thereIsMore) return page.records
     return size
+  }
+
+  /** A total of the list is at least what arrived. Only where an empty page ends the list, another number may be ignored. */
+  function fewest(page: ApiPage, at: number): number {
+    const arrived = config.stop_after_empty_page && mode !== 'filtered' ? at - config.offset : 0
+    return arrived + page.records
+  }
+
+  /**
+   * Whether the total may be that of the page alone: the first one is full, and holds as many records. Some APIs count
+   * so. The next page tells, if an empty one ends the list.
+   */
+  function mayBeOfPage(page: ApiPage, at: number, total: number): boolean {
+    const isFull = page.records > 0 && page.records === sizeOf(page.request)
+    return config.stop_after_empty_page && at === config.offset && isFull && total === page.records
   }
 
   /** The total, if the page gives one. It need not. */
