@@ -92,14 +92,9 @@ export type {
   WindowOrder,
 } from './model/source.js'
 export type { GivenRecord, MadeRecord, RecordFunction } from './model/userFunction.js'
-export type { CursorBound, WindowOptions } from './pipeline/backfill/planBackfill.js'
-export type {
-  BackfillOptions,
-  BackfillResult,
-  BackfillStatus,
-  WindowLoad,
-  WindowOutcome,
-} from './pipeline/backfill/runBackfill.js'
+export type { LoadingOptions, WindowLoad, WindowOutcome } from './pipeline/backfill/loadWindows.js'
+export type { CursorBound, FailedWindow, WindowOptions } from './pipeline/backfill/planBackfill.js'
+export type { BackfillOptions, BackfillResult, BackfillStatus } from './pipeline/backfill/runBackfill.js'
 export type { RowCounts } from './pipeline/knownTables.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look/checkSource.js'
 export type {

@@ -14,6 +14,27 @@ export function cursorText(value: JsonValue): string {
   return typeof value === 'string' ? value : stringifyJson(value)
 }
 
+/** Which list a window is a part of. */
+export interface WindowsOf {
+  readonly pipeline: string
+  readonly schemaName: string
+  readonly resource: string
+  /** JSONPath of the cursor. */
+  readonly cursorPath: string
+}
+
+/** What was tried of a window that is not committed, as the destination keeps it. */
+export interface WindowAttempt extends CursorRange {
+  /** `failed`: for `reason`. `halved`: half of a window that was too much for the API; wider ones need not be tried. */
+  readonly state: 'failed' | 'halved'
+  /** How often it failed. */
+  readonly tries: number
+  /** Milliseconds since the epoch. */
+  readonly atMs: number
+  /** The message of the failure, without secrets. */
+  readonly reason: string | undefined
+}
+
 /** A window that a load has committed, as the destination keeps it beside the rows. */
 export interface LoadedWindow extends CursorRange {
   readonly resource: string

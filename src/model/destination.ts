@@ -1,7 +1,7 @@
 import type { JsonValue } from '../json/value.js'
 import type { DataType, MergeStrategy, ReadonlySchema, WriteDisposition } from '../schema/schemaTypes.js'
 import type { ColumnBatch } from './batch.js'
-import type { LoadedWindow } from './cursorRange.js'
+import type { LoadedWindow, WindowAttempt, WindowsOf } from './cursorRange.js'
 import type { PipelineState } from './pipelineState.js'
 import type { Receipt } from './receipt.js'
 import type { Secret } from './secrets/secret.js'
@@ -89,11 +89,19 @@ export interface Connection extends AsyncDisposable {
    * the engine's own; `batchRows` is ignored. Absent if the engine cannot do this.
    */
   writeParquet?(query: ReadQuery, path: string): Promise<number>
+  /** What backfills have tried in vain. Absent: the destination does not remember it. */
+  readonly attempts?: WindowAttempts | undefined
   /** Drops the tables and stores this schema and state, in one transaction. */
   drop(
     tables: readonly string[],
     next: { readonly schema: ReadonlySchema; readonly state: PipelineState; readonly loadId: string },
   ): Promise<void>
+}
+
+export interface WindowAttempts {
+  read(of: WindowsOf): Promise<readonly WindowAttempt[]>
+  /** Replaces the attempts at windows of a list by what `change` makes of them, one caller after the other. */
+  change(of: WindowsOf, change: (attempts: readonly WindowAttempt[]) => readonly WindowAttempt[]): Promise<void>
 }
 
 export interface InspectedColumn {

@@ -33,6 +33,7 @@ export type ErrorCode =
   | 'commit_unknown'
   | 'query'
   | 'incomplete'
+  | 'windows_failed'
   | 'too_many_deletes'
   | 'journal'
   | 'aborted'
@@ -185,6 +186,7 @@ export class DataError extends SluiceError {
       | 'integer_range'
       | 'user_function'
       | 'incomplete'
+      | 'windows_failed'
       | 'too_many_deletes'
       | 'journal'
     >,

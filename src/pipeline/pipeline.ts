@@ -17,8 +17,9 @@ import {
 import { scrubber as createScrubber, type Scrubber, scrubbed, scrubbedFailure } from '../model/secrets/scrubber.js'
 import type { Clock, Source } from '../model/source.js'
 import { datasetName, type NamingName, naming } from '../schema/naming.js'
+import type { WindowOutcome } from './backfill/loadWindows.js'
 import type { WindowOptions } from './backfill/planBackfill.js'
-import type { BackfillOptions, BackfillResult, BackfillStatus, WindowOutcome } from './backfill/runBackfill.js'
+import type { BackfillOptions, BackfillResult, BackfillStatus } from './backfill/runBackfill.js'
 import { systemClock } from './clock.js'
 import type { CheckOptions, CheckResult } from './look/checkSource.js'
 import { type Dataset, datasetOf, type KnownTables, type TablesOf } from './look/dataset.js'
@@ -74,7 +75,8 @@ export interface Pipeline<Name extends string = string, Table extends string = s
   /**
    * Loads a range of a resource's cursor in windows. Each window is a load of its own, committed before the next one
    * begins, so that a backfill can be stopped at any time; the next one loads what is missing. Windows are never loaded
-   * twice, except after a refresh or a drop. Rejects with a SluiceError; then the windows before it are committed.
+   * twice, except after a refresh or a drop. A window that fails is remembered and the others are loaded. Then this rejects
+   * with a SluiceError `windows_failed`; with another one, the windows before it are committed.
    */
   backfill(resource: Name, options?: BackfillOptions): Promise<BackfillResult>
   /** Reports the windows that are committed, and those that a backfill would load. Sends no request and writes nothing. */

@@ -59,25 +59,27 @@ test('a backfill that failed goes on where it failed, and its status tells what 
   const first = await backfill()
   expect(first.exitCode).toBe(1)
   expect(first.stdout).toContain('4 windows to load. It may be stopped at any time')
-  expect(first.stdout.match(/ complete {2}12 records, 1 request, /g)).toHaveLength(2)
+  expect(first.stdout.match(/ complete {2}12 records, 1 request, /g)).toHaveLength(3)
+  expect(first.stdout).toMatch(/\(1 of 4, about 3 requests and .* left\)/)
   expect(first.stdout).toMatch(/2024-01-02T00:00:00\.000Z … 2024-01-02T12:00:00\.000Z {2}failed/)
+  expect(first.stderr).toContain('visits: 1 window failed, 3 committed.')
   expect(first.stderr).toContain('403')
+  expect(first.stderr).toContain('code: windows_failed')
 
   const status = await backfill('--status')
   expect(status.exitCode).toBe(0)
-  expect(status.stdout.match(/complete +12 +\d+\.\d+/g)).toHaveLength(2)
-  expect(status.stdout).toContain('missing, 2 windows')
+  expect(status.stdout.match(/complete +12 +\d+\.\d+/g)).toHaveLength(3)
+  expect(status.stdout).toMatch(/2024-01-02T00:00:00\.000Z +2024-01-02T12:00:00\.000Z +failed 1 time/)
+  expect(status.stdout).toMatch(/12:00:00\.000Z failed at 20.*403/s)
+  expect(JSON.parse((await backfill('--status', '--json')).stdout).failed).toMatchObject([{ tries: 1 }])
 
-  const second = await backfill('--json')
+  const second = await backfill('--json', '--retry-failed')
   expect(second.exitCode).toBe(0)
   const lines = second.stdout
     .trim()
     .split('\n')
     .map(line => JSON.parse(line))
-  expect(lines.map(({ outcome, load, left }) => [outcome, load.records, left])).toEqual([
-    ['loaded', 12, 1],
-    ['loaded', 12, 0],
-  ])
+  expect(lines.map(({ outcome, load, left }) => [outcome, load.records, left])).toEqual([['loaded', 12, 0]])
   const told = JSON.parse((await backfill('--status', '--json')).stdout)
   expect(told.done).toHaveLength(4)
   expect(told.missing).toEqual([])

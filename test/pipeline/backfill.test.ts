@@ -137,20 +137,89 @@ describe('a backfill', () => {
     expect(asked).toHaveLength(5)
   })
 
-  it('goes on after a failure with the window that failed', async () => {
-    const loading = events()
+  it.each([
+    ['DuckDB', () => duckdb(join(folder, 'events.duckdb'))],
+    ['files', () => files(join(folder, 'lake'))],
+  ])('loads the other windows where one fails, remembers it and tries it again: %s', async (_, destination) => {
+    const loading = events(RESOURCE, { destination: destination() })
+    const third = '2024-01-15T00:00:00Z'
     answer = ({ since, until }, response) => {
-      if (asked.length === 3) response.writeHead(500).end()
+      if (since === third) response.writeHead(500).end('out of order')
       else sendEvents(response, within(since, until))
     }
-    await expect(loading.backfill('events', JANUARY)).rejects.toMatchObject({ status: 500 })
-    const { done, missing } = await loading.backfillStatus('events', JANUARY)
-    expect([done.length, missing.length]).toEqual([2, 3])
-    expect(await ids(loading)).toEqual(ALL.slice(0, 2 * 168))
+    for (const tries of [1, 2]) {
+      await expect(loading.backfill('events', JANUARY)).rejects.toMatchObject({
+        code: 'windows_failed',
+        message: expect.stringMatching(
+          /events: 1 window failed, [40] committed\.\n2024-01-15T00:00:00Z … 2024-01-22T.*out of/,
+        ),
+        cause: { status: 500 },
+      })
+      const { done, failed, missing } = await loading.backfillStatus('events', JANUARY)
+      expect([done.length, missing]).toEqual([4, []])
+      expect(failed).toEqual([
+        {
+          start: third,
+          end: '2024-01-22T00:00:00Z',
+          tries,
+          atMs: expect.any(Number),
+          reason: expect.stringContaining('500'),
+        },
+      ])
+    }
+    expect(await ids(loading)).toEqual(ALL.filter(id => id < 2 * 168 || id >= 3 * 168))
+    expect(await lastValue(loading)).toBe('2024-01-14T23:00:00Z')
 
-    const { before, loads } = await loading.backfill('events', JANUARY)
-    expect([before, loads.length]).toEqual([2, 3])
+    answer = ({ since, until }, response) => sendEvents(response, within(since, until))
+    const { before, loads } = await loading.backfill('events', { ...JANUARY, retryFailed: true })
+    expect([before, loads.length]).toEqual([4, 1])
     expect(await ids(loading)).toEqual(ALL)
+    expect(await lastValue(loading)).toBe('2024-01-31T23:00:00Z')
+    expect((await loading.backfillStatus('events', JANUARY)).failed).toEqual([])
+    expect(await loading.backfill('events', { ...JANUARY, retryFailed: true })).toMatchObject({ loads: [] })
+  })
+
+  it('tries nothing but failed windows when asked to, and those of another step in parts', async () => {
+    const loading = events()
+    answer = ({ since, until }, response) => {
+      if (since === '2024-01-08T00:00:00Z') response.writeHead(500).end()
+      else sendEvents(response, within(since, until))
+    }
+    await expect(loading.backfill('events', { to: '2024-01-22T00:00:00Z' })).rejects.toThrow()
+    answer = ({ since, until }, response) => sendEvents(response, within(since, until))
+    await loading.backfill('events', { ...JANUARY, from: '2024-01-12T00:00:00Z', step: 'P1D', retryFailed: true })
+    expect((await loading.backfillStatus('events', JANUARY)).failed).toMatchObject([
+      { start: '2024-01-08T00:00:00Z', end: '2024-01-12T00:00:00Z', tries: 1 },
+    ])
+    await loading.backfill('events', JANUARY)
+    expect(await ids(loading)).toEqual(ALL)
+  })
+
+  it('ends after three windows that fail one after another, and at once where no window would fare better', async () => {
+    const loading = events()
+    answer = (_, response) => response.writeHead(500).end()
+    await expect(loading.backfill('events', JANUARY)).rejects.toThrow(
+      /3 windows failed, 0 committed\. 2 windows were not tried, because 3 failed one after another/,
+    )
+    expect(asked).toHaveLength(3)
+    expect(await loading.backfillStatus('events', JANUARY)).toMatchObject({
+      failed: [{}, {}, {}],
+      missing: [{ start: '2024-01-22T00:00:00Z' }, { start: '2024-01-29T00:00:00Z' }],
+    })
+
+    answer = (_, response) => response.writeHead(401).end()
+    await expect(loading.backfill('events', JANUARY)).rejects.toMatchObject({ status: 401 })
+    expect(asked).toHaveLength(4)
+    expect((await loading.backfillStatus('events', JANUARY)).failed).toHaveLength(3)
+  })
+
+  it('tells what is left in requests and time', async () => {
+    const estimates: unknown[] = []
+    await events().backfill('events', {
+      to: '2024-01-29T00:00:00Z',
+      onWindow: one => estimates.push(one.outcome === 'loaded' && one.estimate),
+    })
+    expect(estimates).toEqual([3, 2, 1, 0].map(requests => ({ requests, durationMs: expect.any(Number) })))
   })
 
   it('moves no cursor over a gap: a run reads what the newest windows leave out', async () => {
@@ -164,8 +233,10 @@ describe('a backfill', () => {
       '2024-01-29T00:00:00Z',
       '2024-01-22T00:00:00Z',
       '2024-01-15T00:00:00Z',
+      '2024-01-08T00:00:00Z',
+      '2024-01-01T00:00:00Z',
     ])
-    expect(await lastValue(loading)).toBeUndefined()
+    expect(await lastValue(loading)).toBe('2024-01-14T23:00:00Z')
 
     await loading.backfill('events', { ...JANUARY, order: 'newest_first' })
     expect(await lastValue(loading)).toBe('2024-01-31T23:00:00Z')
@@ -236,13 +307,35 @@ describe('a backfill', () => {
     expect(warned).toEqual([])
   })
 
-  it('fails where the smallest window is still too much', async () => {
+  it('remembers the width that an API takes', async () => {
     const loading = events()
-    answer = (_, response) => response.writeHead(504).end()
+    answer = ({ since, until }, response) => {
+      const found = within(since, until)
+      if (found.length > 50) response.writeHead(504).end()
+      else sendEvents(response, found)
+    }
+    await loading.backfill('events', { to: '2024-01-08T00:00:00Z' })
+    const tried = asked.length
+    const { loads } = await loading.backfill('events', JANUARY)
+    expect(asked).toHaveLength(tried + loads.length)
+    expect(await ids(loading)).toEqual(ALL)
+  })
+
+  it('a place that is too much for the smallest window fails alone, and the next windows are wider again', async () => {
+    const loading = events()
+    const dense = '2024-01-01T00:00:02Z'
+    answer = ({ since, until }, response) => {
+      if (since <= dense && dense < until) response.writeHead(504).end()
+      else sendEvents(response, within(since, until))
+    }
     const outcomes: string[] = []
-    const range = { to: '2024-01-01T00:00:04Z', onWindow: ({ outcome }: WindowOutcome) => outcomes.push(outcome) }
-    await expect(loading.backfill('events', range)).rejects.toMatchObject({ status: 504 })
-    expect(outcomes).toEqual(['halved', 'halved', 'failed'])
+    const onWindow = ({ outcome }: WindowOutcome) => outcomes.push(outcome)
+    await expect(loading.backfill('events', { to: '2024-01-01T00:00:08Z', step: 'PT4S', onWindow })).rejects.toThrow(
+      /1 window failed, 4 committed/,
+    )
+    expect(outcomes).toEqual(['halved', 'loaded', 'halved', 'failed', 'loaded', 'loaded', 'loaded'])
+    const range = { from: '2024-01-01T00:00:02Z', to: '2024-01-01T00:00:03Z' }
+    expect((await loading.backfillStatus('events', range)).failed).toHaveLength(1)
   })
 
   it('begins anew after a drop', async () => {

@@ -4,10 +4,11 @@ import { type CursorRange, cursorText } from '../../model/cursorRange.js'
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import type { RunEvent } from '../../model/events.js'
 import { count } from '../../model/verdict.js'
+import type { WindowOutcome } from '../../pipeline/backfill/loadWindows.js'
 import type { WindowOptions } from '../../pipeline/backfill/planBackfill.js'
-import type { BackfillStatus, WindowOutcome } from '../../pipeline/backfill/runBackfill.js'
+import type { BackfillStatus } from '../../pipeline/backfill/runBackfill.js'
 import type { ExitCode } from '../failure.js'
-import { amount, duration, printable } from '../terminal/printable.js'
+import { amount, duration, printable, wrapped } from '../terminal/printable.js'
 import { textTable } from '../terminal/table.js'
 import { markedVerdict, tell, tellDone } from '../terminal/tell.js'
 import { type Output, widthOf } from '../terminal/terminal.js'
@@ -21,6 +22,7 @@ export interface BackfillCommandOptions extends PipelineOverrides {
   readonly step?: string | undefined
   readonly newestFirst?: boolean | undefined
   readonly status?: boolean | undefined
+  readonly retryFailed?: boolean | undefined
   readonly json?: boolean | undefined
 }
 
@@ -48,15 +50,16 @@ export async function backfillCommand(
   const show = json === true ? jsonLines(out) : textLines(out)
   const { loads, dataset } = await pipeline.backfill(resource, {
     ...asked,
+    retryFailed: options.retryFailed,
     signal: context.signal,
     onEvent,
     onPlan: status => {
-      if (json !== true) tell(out, printable(begun(status)))
+      if (json !== true) tell(out, printable(begun(status, options.retryFailed === true)))
     },
     onWindow: show,
   })
   if (json === true) return 0
-  const records = loads.reduce((sum, load) => sum + load.records, 0)
+  const records = sumOf(loads.map(load => load.records))
   const took = duration(context.now() - startedMs)
   if (loads.length > 0)
     tellDone(
@@ -68,16 +71,24 @@ export async function backfillCommand(
   return 0
 }
 
-function begun({ resource, from, to, done, missing }: BackfillStatus): string {
+function begun({ resource, from, to, done, failed, missing }: BackfillStatus, retriesOnly: boolean): string {
   const range = `${resource} from ${cursorText(from)} to ${cursorText(to)}`
-  if (missing.length === 0) return `${range}: nothing is missing; ${count(done.length, 'window')} committed.`
+  const committed = `${count(done.length, 'window')} committed`
+  if (retriesOnly && failed.length === 0) return `${range}: no window has failed; ${committed}.`
+  const windows = retriesOnly ? failed : [...missing, ...failed]
+  if (windows.length === 0) return `${range}: nothing is missing; ${committed}.`
   const before = done.length === 0 ? '' : `, ${done.length} committed before`
-  return `${range}: ${count(missing.length, 'window')} to load${before}. It may be stopped at any time; the same command goes on.`
+  const again = failed.length === 0 ? '' : `, ${failed.length} of them failed before`
+  const requests = sumOf(done.map(one => one.requests))
+  const about =
+    requests === 0
+      ? ''
+      : ` At ${requests} requests for those that are committed, about ${Math.ceil((requests / done.length) * windows.length)} more.`
+  return `${range}: ${count(windows.length, 'window')} to load${again}${before}.${about} It may be stopped at any time; the same command goes on.`
 }
 
 /** A line for each window, with the time left as soon as it can be told. */
 function textLines(out: Output): (outcome: WindowOutcome) => void {
-  let tookMs = 0
   let loaded = 0
   return outcome => {
     const window = `${cursorText(outcome.start)} … ${cursorText(outcome.end)}`
@@ -88,10 +99,10 @@ function textLines(out: Output): (outcome: WindowOutcome) => void {
       )
       return
     }
-    const { load, durationMs, left } = outcome
-    tookMs += durationMs
+    const { load, durationMs, left, estimate } = outcome
     loaded += 1
-    const rest = left === 0 ? '' : `, about ${duration((tookMs / loaded) * left)} left`
+    const rest =
+      left === 0 ? '' : `, about ${count(estimate.requests, 'request')} and ${duration(estimate.durationMs)} left`
     const facts = `${count(load.records, 'record')}, ${count(load.requests, 'request')}, ${duration(durationMs)}`
     tell(
       out,
@@ -107,7 +118,7 @@ function jsonLines(out: Output): (outcome: WindowOutcome) => void {
   }
 }
 
-function statusDocument({ resource, cursorPath, from, to, done, missing }: BackfillStatus) {
+function statusDocument({ resource, cursorPath, from, to, done, failed, missing }: BackfillStatus) {
   const windows = done.map(({ start, end, loadId, verdict, requests, records }) => ({
     start,
     end,
@@ -116,17 +127,30 @@ function statusDocument({ resource, cursorPath, from, to, done, missing }: Backf
     requests,
     records,
   }))
-  return { resource, cursor_path: cursorPath, from, to, done: windows, missing: missing.map(window => ({ ...window })) }
+  return {
+    resource,
+    cursor_path: cursorPath,
+    from,
+    to,
+    done: windows,
+    failed: failed.map(({ start, end, tries, atMs, reason }) => ({ start, end, tries, at: timeOf(atMs), reason })),
+    missing: missing.map(window => ({ ...window })),
+  }
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString()
 }
 
 function statusLines(status: BackfillStatus, width: number): readonly string[] {
-  const { resource, cursorPath, from, to, done, missing } = status
+  const { resource, cursorPath, from, to, done, failed, missing } = status
   const parts = [
     ...done.map(({ start, end, loadId, verdict, records }) => ({
       start,
       end,
       told: [verdict, amount(records), loadId],
     })),
+    ...failed.map(({ start, end, tries }) => ({ start, end, told: [`failed ${count(tries, 'time')}`, '', ''] })),
     ...joined(missing).map(({ start, end, windows }) => ({
       start,
       end,
@@ -138,6 +162,10 @@ function statusLines(status: BackfillStatus, width: number): readonly string[] {
     printable(`${resource} by ${cursorPath}, from ${cursorText(from)} to ${cursorText(to)}`),
     '',
     ...textTable(STATUS_COLUMNS, rows, width),
+    ...failed.flatMap(({ start, end, atMs, reason }) => [
+      '',
+      ...wrapped(printable(`${cursorText(start)} … ${cursorText(end)} failed at ${timeOf(atMs)}: ${reason}`), width, 2),
+    ]),
   ]
 }
 
@@ -148,6 +176,10 @@ const STATUS_COLUMNS = [
   { title: 'records', align: 'right' },
   { title: 'load' },
 ] as const
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0)
+}
 
 /** Windows that follow each other, as one range with their number. */
 function joined(windows: readonly CursorRange[]): readonly (CursorRange & { readonly windows: number })[] {

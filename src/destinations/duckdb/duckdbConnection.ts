@@ -8,6 +8,7 @@ import { DatasetTables } from '../sql/ddl.js'
 import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
 import { readCommitted } from '../sql/systemRows.js'
 import { ToldStates } from '../sql/toldStates.js'
+import { windowAttempts } from '../sql/windowAttempts.js'
 import type { Database } from './database.js'
 import { duckdbLoad } from './duckdbLoad.js'
 import { queryRows } from './duckdbQuery.js'
@@ -135,6 +136,16 @@ export function duckdbConnection(
         path,
       )
     },
+    attempts: windowAttempts(
+      work => withSession('reading the windows', work),
+      work =>
+        database.exclusively(() =>
+          withConnection('writing the windows', async connection => {
+            const session = await duckdbSession(connection, dataset, database.dialect)
+            return await inTransaction(connection, () => work(session))
+          }),
+        ),
+    ),
     async drop(names, next) {
       await database.exclusively(() =>
         withConnection('dropping tables', async connection => {

@@ -6,6 +6,7 @@ import { openMemory } from '../duckdb/database.js'
 import { duckdbDialect } from '../duckdb/duckdbDialect.js'
 import { openStagingFolder } from '../duckdb/duckdbStaging.js'
 import { columnType } from '../sql/ddl.js'
+import { attemptObjects } from './dataset/attemptObjects.js'
 import { dropChanges } from './dataset/changes.js'
 import { datasetReader } from './dataset/committedDataset.js'
 import { clearUp, writeCommit } from './dataset/writeCommit.js'
@@ -124,6 +125,7 @@ export async function filesConnection(
         exportParquet(storage, reader, dataset, query, path),
       )
     },
+    attempts: attemptObjects(storage, work => explained('writing the windows', () => database.exclusively(work))),
     async drop(names, next) {
       await explained('dropping tables', () =>
         database.exclusively(async () => {

@@ -5,6 +5,7 @@ import { DatasetTables } from '../sql/ddl.js'
 import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
 import { readCommitted } from '../sql/systemRows.js'
 import { ToldStates } from '../sql/toldStates.js'
+import { windowAttempts } from '../sql/windowAttempts.js'
 import type { Address } from './postgresAddress.js'
 import { Clients, openClient, type PostgresClient } from './postgresClient.js'
 import { postgresDialect } from './postgresDialect.js'
@@ -101,6 +102,16 @@ export async function postgresConnection(
         await client.end()
       }
     },
+    attempts: windowAttempts(
+      work => reading('reading the windows', work),
+      work =>
+        withClient('writing the windows', client =>
+          inTransaction(client, BEGIN, async () => {
+            await lockDataset(client, address, dataset)
+            return await work(postgresSession(client, dataset))
+          }),
+        ),
+    ),
     async drop(names, next) {
       await withClient('dropping tables', client =>
         inTransaction(client, BEGIN, async () => {

@@ -77,7 +77,8 @@ export async function takeTurn(session: SqlSession, tables: DatasetTables, loadI
   if (changed === 0) await insertRow(session, TURNS, { load_id: loadId })
 }
 
-function columnsOf(definitions: readonly (readonly [string, DataType, boolean?])[]): Map<string, ColumnSchema> {
+/** Columns that are not null, but for those marked. */
+export function columnsOf(definitions: readonly (readonly [string, DataType, boolean?])[]): Map<string, ColumnSchema> {
   return new Map(
     definitions.map(([name, dataType, nullable]) => [name, { name, data_type: dataType, nullable: nullable ?? false }]),
   )
@@ -210,7 +211,7 @@ export function windowRow(
 }
 
 /** Points of time are given as microseconds and become literals. Other values are bound. */
-async function insertRow(
+export async function insertRow(
   session: SqlSession,
   table: ReadonlyTable,
   row: Readonly<Record<string, SqlValue>>,

@@ -1,6 +1,7 @@
 import { parseJson } from '../../json/parse.js'
 import type { JsonValue } from '../../json/value.js'
-import { type CursorRange, cursorText } from '../../model/cursorRange.js'
+import { type CursorRange, cursorText, type WindowAttempt, type WindowsOf } from '../../model/cursorRange.js'
+import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import { ConfigError } from '../../model/errors.js'
 import { didYouMean } from '../../model/nearMiss.js'
 import { type CursorState, cursorState } from '../../model/pipelineState.js'
@@ -34,12 +35,27 @@ export interface BackfillPlan {
   readonly range: CursorRange
   readonly step: Step
   readonly lookback: Step | undefined
+  readonly order: WindowOrder
   /** Undefined before the first window. */
   readonly backfill: string | undefined
   /** Every committed window of the resource, also those outside the range. */
   readonly done: readonly DoneWindow[]
-  /** Windows to load, in order. */
+  /** Windows of the range that failed and are not committed. In the order to load them. */
+  readonly failed: readonly FailedWindow[]
+  /** The other windows to load, in order. */
   readonly windows: readonly CursorRange[]
+  /** Half of a window that was too much for the API. */
+  readonly halved: CursorRange | undefined
+}
+
+/** A window that a backfill could not load. */
+export interface FailedWindow extends CursorRange {
+  /** How often it was tried. */
+  readonly tries: number
+  /** When it failed the last time: milliseconds since the epoch. */
+  readonly atMs: number
+  /** Why, without secrets. */
+  readonly reason: string
 }
 
 /** Reads what is done, and cuts the rest of the range. Rejects with a ConfigError if the resource cannot be cut. */
@@ -56,12 +72,39 @@ export async function planBackfill(setup: PipelineSetup, name: string, options: 
   const lookback =
     hint.window?.lookback === undefined ? undefined : stepOf(hint.window.lookback, whole.start, `${at}.lookback`)
   const stored = await readStored(setup, resource.name, hint)
-  const { backfill, done } = stored
+  const { backfill, done, attempts } = stored
   const isAppended = (resource.hints.writeDisposition?.disposition ?? 'append') === 'append'
   const range = isAppended ? beforeRuns(whole, stored, hint) : whole
   const order = options.order ?? hint.window?.order ?? 'oldest_first'
-  const windows = windowsOf(range, missingRanges(range, done, hint), { step, order, hint, where })
-  return { resource, hint, range, step, lookback, backfill, done, windows }
+  const failed = failedWindows(range, stored, hint)
+  const windows = windowsOf(range, missingRanges(range, [...done, ...failed], hint), { step, order, hint, where })
+  const again = order === 'newest_first' ? failed.toReversed() : failed
+  const halved = attempts.findLast(attempt => attempt.state === 'halved' && isOf(range, attempt))
+  return { resource, hint, range, step, lookback, order, backfill, done, failed: again, windows, halved }
+}
+
+/** What failed and was not loaded since. */
+function failedWindows(range: CursorRange, { attempts, done }: Stored, hint: IncrementalHint): readonly FailedWindow[] {
+  const compare = (a: CursorRange, b: CursorRange): number => compareValues(a.start, b.start, hint)
+  const failed: FailedWindow[] = []
+  const ours = attempts.filter(attempt => attempt.state === 'failed' && isOf(range, attempt))
+  for (const { start, end, tries, atMs, reason = '' } of ours.toSorted(compare)) {
+    const within = { start, end }
+    if (compareValues(range.start, within.start, hint) > 0) within.start = range.start
+    if (compareValues(range.end, within.end, hint) < 0) within.end = range.end
+    for (const part of missingRanges(within, [...done, ...failed], hint)) failed.push({ ...part, tries, atMs, reason })
+  }
+  return failed
+}
+
+/** Whether the values have the form of the range. They may be from a time when the cursor had another one. */
+function isOf(range: CursorRange, { start, end }: CursorRange): boolean {
+  return [start, end].every(value => compareRanks(cursorRank(value), cursorRank(range.start)) !== undefined)
+}
+
+/** The list whose windows are loaded. */
+export function listOf(setup: PipelineSetup, resource: string, { cursorPath }: IncrementalHint): WindowsOf {
+  return { pipeline: setup.name, schemaName: setup.source.name, resource, cursorPath }
 }
 
 function wrong(path: string, message: string): ConfigError {
@@ -167,19 +210,22 @@ interface Stored {
   readonly backfill: string | undefined
   readonly done: readonly DoneWindow[]
   readonly cursor: CursorState | undefined
+  readonly attempts: readonly WindowAttempt[]
 }
 
 async function readStored(setup: PipelineSetup, resource: string, hint: IncrementalHint): Promise<Stored> {
   const nothing = { backfill: undefined, done: [], cursor: undefined }
-  if (!(await isThere(setup))) return nothing
+  if (!(await isThere(setup))) return { ...nothing, attempts: [] }
   await using connection = await setup.destination.connect(setup.datasetName)
+  const attempts = (await connection.attempts?.read(listOf(setup, resource, hint))) ?? []
   const { state } = (await connection.committed(setup.name, setup.source.name)) ?? {}
-  if (state === undefined) return nothing
+  if (state === undefined) return { ...nothing, attempts }
   const { backfill, done } = await committedWindows(connection, setup, state, { name: resource, hint })
   return {
     backfill,
     done: done.toSorted((a, b) => compareValues(a.start, b.start, hint)),
     cursor: cursorState(state, setup.source.name, resource, hint.cursorPath),
+    attempts,
   }
 }
 

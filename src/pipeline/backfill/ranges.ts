@@ -77,6 +77,10 @@ export function presentLike(from: JsonValue, nowMs: number, where: string): Json
   return shiftCursor(from, Math.abs(amount), amount < 0 ? 'back' : 'forward', where, unit)
 }
 
+export function doOverlap(a: CursorRange, b: CursorRange, hint: IncrementalHint): boolean {
+  return compareValues(a.start, b.end, hint) < 0 && compareValues(b.start, a.end, hint) < 0
+}
+
 /** The parts of a range that `done` does not cover, in order. */
 export function missingRanges(range: CursorRange, done: readonly CursorRange[], hint: IncrementalHint): CursorRange[] {
   const compare = (a: JsonValue, b: JsonValue): number => compareValues(a, b, hint)

@@ -10,6 +10,7 @@ import type { Receipt } from '../../../model/receipt.js'
 import type { ReadonlySchema, ReadonlyTable } from '../../../schema/schemaTypes.js'
 import { inflatedText, schemaText } from '../../../schema/stored/document.js'
 import { LOADS, RECEIPTS, receiptRow, STATES, VERSIONS, WINDOWS, windowRow } from '../../sql/systemRows.js'
+import { ATTEMPTS } from '../../sql/windowAttempts.js'
 import { segment } from '../format/layout.js'
 
 /** Folders of dlt's own objects. They contain no data file. */
@@ -19,6 +20,7 @@ export const folders = {
   states: STATES.name,
   receipts: RECEIPTS.name,
   windows: WINDOWS.name,
+  attempts: ATTEMPTS.name,
   /** What loads are about to write, so that the next one can clean up after a crash. */
   intents: '_sluice_intents',
   /** Summaries of load records, so that not every record must be read. */

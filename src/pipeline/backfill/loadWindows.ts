@@ -1,0 +1,243 @@
+import type { CursorRange, WindowAttempt } from '../../model/cursorRange.js'
+import type { RunEvent } from '../../model/events.js'
+import { nextLoadId } from '../../model/loadId.js'
+import type { CursorState } from '../../model/pipelineState.js'
+import type { Verdict } from '../../model/receipt.js'
+import { closingConnection, warningOf } from '../run/closing.js'
+import type { WindowToLoad } from '../run/incremental/windowToLoad.js'
+import { runPipeline } from '../run/runPipeline.js'
+import type { LoadResult, PipelineSetup } from '../setup.js'
+import { cursorReached, type ReadWindow } from './cursorReached.js'
+import { type BackfillPlan, type FailedWindow, listOf, windowHint } from './planBackfill.js'
+import { doOverlap, missingRanges } from './ranges.js'
+import { isOfAll, isTooMuch, MOST_IN_A_ROW } from './windowFailures.js'
+import { WindowQueue } from './windowQueue.js'
+
+export interface LoadingOptions {
+  /** Stops the backfill. The windows that are committed stay, and the next one continues after them. */
+  readonly signal?: AbortSignal | undefined
+  /** Most requests in flight for one origin and credential. Default 16. */
+  readonly concurrency?: number | undefined
+  /** Called with each event of each load, in order. */
+  readonly onEvent?: ((event: RunEvent) => void) | undefined
+  /** Called when a window is loaded, too large, or failed. */
+  readonly onWindow?: ((outcome: WindowOutcome) => void) | undefined
+}
+
+/** A window that a backfill has committed. */
+export interface WindowLoad extends CursorRange {
+  readonly loadId: string
+  readonly verdict: Verdict
+  readonly requests: number
+  /** Records within the window. */
+  readonly records: number
+  /** Rows staged by table, nested tables included. */
+  readonly rows: Readonly<Record<string, number>>
+}
+
+/** What became of a window. `left`: windows still to load, as far as is known. */
+export type WindowOutcome = CursorRange & { readonly left: number } & (
+    | {
+        readonly outcome: 'loaded'
+        readonly load: WindowLoad
+        readonly durationMs: number
+        /** What is left, if it is like the windows of this call. */
+        readonly estimate: { readonly requests: number; readonly durationMs: number }
+      }
+    | { readonly outcome: 'halved' | 'failed'; readonly error: Error }
+  )
+
+/** What a backfill loads, and how. */
+interface Backfilling {
+  readonly setup: PipelineSetup
+  readonly plan: BackfillPlan
+  readonly options: LoadingOptions
+  readonly windows: readonly CursorRange[]
+  /** Names of the resources to load. */
+  readonly select: readonly string[]
+}
+
+interface LoadedWindows {
+  readonly loads: readonly WindowLoad[]
+  readonly failures: readonly FailedWindow[]
+  /** Windows that were left, because too many failed one after another. */
+  readonly untried: number
+  /** The first failure. */
+  readonly cause: unknown
+}
+
+/**
+ * Loads windows, each in a run of its own. Windows that fail are remembered at the destination. Rejects if one fails for
+ * a reason that holds for all.
+ */
+export async function loadWindows(backfilling: Backfilling): Promise<LoadedWindows> {
+  const { setup, plan, options, windows } = backfilling
+  const queue = new WindowQueue(plan, windows)
+  const progress: Progress = {
+    queue,
+    id: plan.backfill ?? nextLoadId(setup.clock.now(), undefined, setup.clock.random()),
+    done: [...plan.done],
+    startedMs: setup.clock.now(),
+    loads: [],
+    failures: [],
+    inARow: [],
+    isHalved: false,
+  }
+  const tell = options.onWindow ?? (() => {})
+  for (let window = queue.next(); window !== undefined; window = queue.next()) {
+    const range = window
+    const setAside: RunEvent[] = []
+    try {
+      tell(await loaded(backfilling, progress, range, setAside))
+    } catch (thrown) {
+      const error = thrown as Error
+      if (isTooMuch(error, plan.resource.name) && queue.halve(range)) {
+        progress.isHalved = true
+        tell({ ...range, outcome: 'halved', error, left: queue.length })
+        continue
+      }
+      for (const event of setAside) options.onEvent?.(event)
+      if (isOfAll(error)) {
+        tell({ ...range, outcome: 'failed', error, left: queue.length + 1 })
+        throw error
+      }
+      await failed(backfilling, progress, range, error)
+      tell({ ...range, outcome: 'failed', error, left: queue.length })
+      if (progress.inARow.length === MOST_IN_A_ROW) break
+    }
+  }
+  const { loads, failures } = progress
+  return { loads, failures: failures.map(({ failure }) => failure), untried: queue.length, cause: failures[0]?.error }
+}
+
+/** What a backfill has done so far. */
+interface Progress {
+  readonly queue: WindowQueue
+  /** The id of the backfill. */
+  readonly id: string
+  /** Every committed window of the resource. */
+  readonly done: ReadWindow[]
+  readonly startedMs: number
+  readonly loads: WindowLoad[]
+  readonly failures: { readonly failure: FailedWindow; readonly error: unknown }[]
+  /** Failures since the last window that was loaded. */
+  inARow: readonly unknown[]
+  /** A window was too much. */
+  isHalved: boolean
+}
+
+/** Loads one window. Adds to `setAside` what is only said if the window counts as failed. */
+async function loaded(
+  { setup, plan, options, select }: Backfilling,
+  progress: Progress,
+  range: CursorRange,
+  setAside: RunEvent[],
+): Promise<WindowOutcome> {
+  const { clock } = setup
+  const { queue, done } = progress
+  const { name } = plan.resource
+  const { signal, concurrency, onEvent: emit = () => {} } = options
+  const beganMs = clock.now()
+  let seen: CursorState | undefined
+  const window: WindowToLoad = {
+    resource: name,
+    hint: windowHint(plan, range),
+    backfill: progress.id,
+    ...range,
+    cursorAfter(newest, stored) {
+      seen = newest
+      return cursorReached(plan.hint, [...done, { ...range, cursor: newest }], stored)
+    },
+  }
+  const onEvent = (event: RunEvent): void => {
+    // Whoever halves a window knows that the pages of the whole one are of no use.
+    if (event.type === 'warning' && event.code === 'journal_set_aside') setAside.push(event)
+    else emit(event)
+  }
+  const result = await runPipeline(setup, { select, signal, concurrency, onEvent }, window)
+  if (!progress.isHalved) for (const event of setAside) emit(event)
+  const load = loadOf(result, name, range)
+  done.push({ ...range, cursor: seen })
+  progress.loads.push(load)
+  progress.inARow = []
+  const isNewWidth = queue.loaded(range)
+  if (isNewWidth || plan.failed.some(one => doOverlap(one, range, plan.hint)))
+    await remember(setup, plan, emit, attempts => afterLoad(plan, attempts, range, isNewWidth, clock.now()))
+  const nowMs = clock.now()
+  return {
+    ...range,
+    outcome: 'loaded',
+    load,
+    durationMs: nowMs - beganMs,
+    left: queue.length,
+    estimate: {
+      requests: Math.ceil(sumOf(progress.loads.map(({ requests }) => requests)) * queue.share),
+      durationMs: Math.ceil((nowMs - progress.startedMs) * queue.share),
+    },
+  }
+}
+
+/** Remembers a window that failed. */
+async function failed(
+  { setup, plan, options: { onEvent: emit = () => {} } }: Backfilling,
+  progress: Progress,
+  range: CursorRange,
+  error: Error,
+): Promise<void> {
+  const before = plan.failed.find(one => doOverlap(one, range, plan.hint))?.tries ?? 0
+  const reason = setup.scrubber.text(error.message)
+  const failure = { ...range, tries: before + 1, atMs: setup.clock.now(), reason }
+  progress.failures.push({ failure, error })
+  progress.inARow = [...progress.inARow, error]
+  await remember(setup, plan, emit, attempts => [
+    ...attempts.filter(one => one.state !== 'failed' || !doOverlap(one, range, plan.hint)),
+    { ...failure, state: 'failed' },
+  ])
+}
+
+/** Changes what the destination remembers. If that fails, the windows are as they are. */
+async function remember(
+  setup: PipelineSetup,
+  plan: BackfillPlan,
+  emit: (event: RunEvent) => void,
+  change: (attempts: readonly WindowAttempt[]) => readonly WindowAttempt[],
+): Promise<void> {
+  await warningOf(emit, 'what it tried could not be stored', async () => {
+    const connecting = await setup.destination.connect(setup.datasetName)
+    await closingConnection(connecting, emit, async ({ attempts }) => {
+      await attempts?.change(listOf(setup, plan.resource.name, plan.hint), change)
+    })
+  })
+}
+
+/** The attempts without what the window covers. `isNewWidth`: no attempt was as narrow, and it is loaded. */
+function afterLoad(
+  { hint }: BackfillPlan,
+  attempts: readonly WindowAttempt[],
+  range: CursorRange,
+  isNewWidth: boolean,
+  atMs: number,
+): readonly WindowAttempt[] {
+  const rest = attempts.flatMap(attempt => {
+    if (attempt.state === 'halved') return isNewWidth ? [] : [attempt]
+    if (!doOverlap(attempt, range, hint)) return [attempt]
+    return missingRanges(attempt, [range], hint).map(part => ({ ...attempt, ...part }))
+  })
+  return isNewWidth ? [...rest, { ...range, state: 'halved', tries: 0, atMs, reason: undefined }] : rest
+}
+
+function loadOf({ loadId = '', receipts, rows }: LoadResult, resource: string, range: CursorRange): WindowLoad {
+  const receipt = receipts.find(one => one.resource === resource)
+  return {
+    ...range,
+    loadId,
+    verdict: receipt?.verdict ?? 'unproven',
+    requests: receipt?.requests ?? 0,
+    records: (receipt?.records ?? 0) - (receipt?.filtered ?? 0),
+    rows,
+  }
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0)
+}

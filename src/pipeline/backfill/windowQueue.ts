@@ -1,0 +1,79 @@
+import type { CursorRange } from '../../model/cursorRange.js'
+import type { BackfillPlan } from './planBackfill.js'
+import { halves, spanOf } from './ranges.js'
+
+/** The windows that are still to load. Those that are wider than what the API takes are halved before they are tried. */
+export class WindowQueue {
+  readonly #plan: BackfillPlan
+  readonly #waiting: CursorRange[]
+  /** The width that windows have at most. Undefined: that of the plan. */
+  #widest: number | undefined
+  /** Of the last window that was loaded. */
+  #loaded: number | undefined
+  /** Width that the destination remembers. */
+  #remembered: number | undefined
+  /** Of all windows that were loaded. */
+  #width = 0
+
+  constructor(plan: BackfillPlan, windows: readonly CursorRange[]) {
+    this.#plan = plan
+    this.#waiting = [...windows]
+    this.#remembered = plan.halved === undefined ? undefined : this.#widthOf(plan.halved)
+    this.#widest = this.#remembered
+  }
+
+  /** Windows that are waiting, as far as is known. */
+  get length(): number {
+    return this.#waiting.length
+  }
+
+  /** What is waiting, as a multiple of what was loaded. */
+  get share(): number {
+    const waiting = this.#waiting.reduce((sum, window) => sum + this.#widthOf(window), 0)
+    return waiting / Math.max(this.#width, 1)
+  }
+
+  next(): CursorRange | undefined {
+    for (;;) {
+      const window = this.#waiting.shift()
+      if (window === undefined) return undefined
+      const parts =
+        this.#widest !== undefined && this.#widthOf(window) > this.#widest ? this.#halvesOf(window) : undefined
+      if (parts === undefined) return window
+      this.#waiting.unshift(...parts)
+    }
+  }
+
+  /** Puts the halves of a window into its place. Returns false if it is too small for that. */
+  halve(window: CursorRange): boolean {
+    const parts = this.#halvesOf(window)
+    if (parts === undefined) {
+      // This place is dense, and the others need not be as small.
+      this.#widest = this.#loaded
+      return false
+    }
+    this.#widest = Math.max(...parts.map(part => this.#widthOf(part)))
+    this.#waiting.unshift(...parts)
+    return true
+  }
+
+  /** Returns whether the window is the first one that shows how wide windows may be. */
+  loaded(window: CursorRange): boolean {
+    const width = this.#widthOf(window)
+    this.#loaded = width
+    this.#width += width
+    const isNews = this.#widest === width && (this.#remembered === undefined || width < this.#remembered)
+    if (isNews) this.#remembered = width
+    return isNews
+  }
+
+  /** In the unit of the cursor. */
+  #widthOf(window: CursorRange): number {
+    return spanOf(window, this.#plan.step.unit)
+  }
+
+  #halvesOf(window: CursorRange): readonly CursorRange[] | undefined {
+    const parts = halves(window, this.#plan.step.unit, this.#plan.hint.path)
+    return this.#plan.order === 'newest_first' ? parts?.toReversed() : parts
+  }
+}
