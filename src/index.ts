@@ -36,7 +36,7 @@ export type { Files, OpenFile } from './journal/fileSystem.js'
 export type { JsonObject, JsonValue } from './json/value.js'
 export { stringifyJson } from './json/write.js'
 export type { Column, ColumnBatch } from './model/batch.js'
-export type { CursorRange, LoadedWindow } from './model/cursorRange.js'
+export type { CursorRange, LoadedWindow, WindowAttempt, WindowsOf } from './model/cursorRange.js'
 export type {
   Capabilities,
   CommitPlan,
@@ -55,6 +55,7 @@ export type {
   SqlQuery,
   TableChanges,
   TablePlan,
+  WindowAttempts,
 } from './model/destination.js'
 export {
   AbortError,

@@ -14,6 +14,11 @@ export function cursorText(value: JsonValue): string {
   return typeof value === 'string' ? value : stringifyJson(value)
 }
 
+/** A range for people. */
+export function rangeText({ start, end }: CursorRange): string {
+  return `${cursorText(start)} … ${cursorText(end)}`
+}
+
 /** Which list a window is a part of. */
 export interface WindowsOf {
   readonly pipeline: string

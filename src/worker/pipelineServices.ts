@@ -211,7 +211,8 @@ export function pipelineServices(
         const { parallel = 1, resource, ...asked } = parsed(backfillInput, input)
         const plan = async (): Promise<WindowInput[]> => {
           const { pipeline, digest } = servedBy(ctx.key)
-          const { missing } = await pipeline.backfillStatus(resource, asked)
+          const { missing: untried, failed } = await pipeline.backfillStatus(resource, asked)
+          const missing = [...untried, ...failed.map(({ start, end }) => ({ start, end }))]
           if (missing.length > MOST_WINDOWS) {
             const message = `the backfill has ${missing.length} windows, and a job at most ${MOST_WINDOWS}: widen the step, or submit parts of the range`
             throw new sdk.TerminalError(message)
@@ -310,7 +311,9 @@ interface Loaded {
   readonly failure: string | undefined
 }
 
+/** Whether another attempt may succeed. A window that failed says so by its cause. */
 function mayPass(error: SluiceError): boolean {
+  if (error.code === 'windows_failed') return error.cause instanceof SluiceError && mayPass(error.cause)
   const status = error instanceof RequestError ? error.status : undefined
   const isRefused = error.code === 'http_status' && status !== undefined && status < 500
   return PASSING.has(error.code) && (!isRefused || status === 408 || status === 425)

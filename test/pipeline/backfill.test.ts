@@ -213,6 +213,20 @@ describe('a backfill', () => {
     expect((await loading.backfillStatus('events', JANUARY)).failed).toHaveLength(3)
   })
 
+  it('is refused while another one loads the same windows', async () => {
+    const loading = events()
+    let second: Promise<unknown> | undefined
+    await loading.backfill('events', {
+      ...JANUARY,
+      onPlan: () => {
+        second = loading.backfill('events', JANUARY).catch((error: unknown) => error)
+      },
+    })
+    expect(await second).toMatchObject({ code: 'destination_locked' })
+    expect(await ids(loading)).toEqual(ALL)
+    expect(asked).toHaveLength(5)
+  })
+
   it('tells what is left in requests and time', async () => {
     const estimates: unknown[] = []
     await events().backfill('events', {

@@ -1,6 +1,6 @@
 import type { JsonValue } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
-import { type CursorRange, cursorText } from '../../model/cursorRange.js'
+import { type CursorRange, cursorText, rangeText } from '../../model/cursorRange.js'
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import type { RunEvent } from '../../model/events.js'
 import { count } from '../../model/verdict.js'
@@ -91,7 +91,7 @@ function begun({ resource, from, to, done, failed, missing }: BackfillStatus, re
 function textLines(out: Output): (outcome: WindowOutcome) => void {
   let loaded = 0
   return outcome => {
-    const window = `${cursorText(outcome.start)} … ${cursorText(outcome.end)}`
+    const window = rangeText(outcome)
     if (outcome.outcome !== 'loaded') {
       tell(
         out,
@@ -162,9 +162,9 @@ function statusLines(status: BackfillStatus, width: number): readonly string[] {
     printable(`${resource} by ${cursorPath}, from ${cursorText(from)} to ${cursorText(to)}`),
     '',
     ...textTable(STATUS_COLUMNS, rows, width),
-    ...failed.flatMap(({ start, end, atMs, reason }) => [
+    ...failed.flatMap(window => [
       '',
-      ...wrapped(printable(`${cursorText(start)} … ${cursorText(end)} failed at ${timeOf(atMs)}: ${reason}`), width, 2),
+      ...wrapped(printable(`${rangeText(window)} failed at ${timeOf(window.atMs)}: ${window.reason}`), width, 2),
     ]),
   ]
 }

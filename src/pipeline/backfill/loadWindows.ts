@@ -3,9 +3,9 @@ import type { RunEvent } from '../../model/events.js'
 import { nextLoadId } from '../../model/loadId.js'
 import type { CursorState } from '../../model/pipelineState.js'
 import type { Verdict } from '../../model/receipt.js'
-import { closingConnection, warningOf } from '../run/closing.js'
+import { warningOf } from '../run/closing.js'
 import type { WindowToLoad } from '../run/incremental/windowToLoad.js'
-import { runPipeline } from '../run/runPipeline.js'
+import { runWindow, type WindowSession } from '../run/runPipeline.js'
 import type { LoadResult, PipelineSetup } from '../setup.js'
 import { cursorReached, type ReadWindow } from './cursorReached.js'
 import { type BackfillPlan, type FailedWindow, listOf, windowHint } from './planBackfill.js'
@@ -55,6 +55,7 @@ interface Backfilling {
   readonly windows: readonly CursorRange[]
   /** Names of the resources to load. */
   readonly select: readonly string[]
+  readonly session: WindowSession
 }
 
 interface LoadedWindows {
@@ -128,11 +129,12 @@ interface Progress {
 
 /** Loads one window. Adds to `setAside` what is only said if the window counts as failed. */
 async function loaded(
-  { setup, plan, options, select }: Backfilling,
+  backfilling: Backfilling,
   progress: Progress,
   range: CursorRange,
   setAside: RunEvent[],
 ): Promise<WindowOutcome> {
+  const { setup, plan, options, select, session } = backfilling
   const { clock } = setup
   const { queue, done } = progress
   const { name } = plan.resource
@@ -154,7 +156,7 @@ async function loaded(
     if (event.type === 'warning' && event.code === 'journal_set_aside') setAside.push(event)
     else emit(event)
   }
-  const result = await runPipeline(setup, { select, signal, concurrency, onEvent }, window)
+  const result = await runWindow(setup, { select, signal, concurrency, onEvent }, window, session)
   if (!progress.isHalved) for (const event of setAside) emit(event)
   const load = loadOf(result, name, range)
   done.push({ ...range, cursor: seen })
@@ -162,7 +164,7 @@ async function loaded(
   progress.inARow = []
   const isNewWidth = queue.loaded(range)
   if (isNewWidth || plan.failed.some(one => doOverlap(one, range, plan.hint)))
-    await remember(setup, plan, emit, attempts => afterLoad(plan, attempts, range, isNewWidth, clock.now()))
+    await remember(backfilling, attempts => afterLoad(plan, attempts, range, isNewWidth, clock.now()))
   const nowMs = clock.now()
   return {
     ...range,
@@ -178,18 +180,14 @@ async function loaded(
 }
 
 /** Remembers a window that failed. */
-async function failed(
-  { setup, plan, options: { onEvent: emit = () => {} } }: Backfilling,
-  progress: Progress,
-  range: CursorRange,
-  error: Error,
-): Promise<void> {
+async function failed(backfilling: Backfilling, progress: Progress, range: CursorRange, error: Error): Promise<void> {
+  const { setup, plan } = backfilling
   const before = plan.failed.find(one => doOverlap(one, range, plan.hint))?.tries ?? 0
   const reason = setup.scrubber.text(error.message)
   const failure = { ...range, tries: before + 1, atMs: setup.clock.now(), reason }
   progress.failures.push({ failure, error })
   progress.inARow = [...progress.inARow, error]
-  await remember(setup, plan, emit, attempts => [
+  await remember(backfilling, attempts => [
     ...attempts.filter(one => one.state !== 'failed' || !doOverlap(one, range, plan.hint)),
     { ...failure, state: 'failed' },
   ])
@@ -197,16 +195,11 @@ async function failed(
 
 /** Changes what the destination remembers. If that fails, the windows are as they are. */
 async function remember(
-  setup: PipelineSetup,
-  plan: BackfillPlan,
-  emit: (event: RunEvent) => void,
+  { setup, plan, options, session }: Backfilling,
   change: (attempts: readonly WindowAttempt[]) => readonly WindowAttempt[],
 ): Promise<void> {
-  await warningOf(emit, 'what it tried could not be stored', async () => {
-    const connecting = await setup.destination.connect(setup.datasetName)
-    await closingConnection(connecting, emit, async ({ attempts }) => {
-      await attempts?.change(listOf(setup, plan.resource.name, plan.hint), change)
-    })
+  await warningOf(options.onEvent ?? (() => {}), 'what it tried could not be stored', async () => {
+    await session.connection.attempts?.change(listOf(setup, plan.resource.name, plan.hint), change)
   })
 }
 

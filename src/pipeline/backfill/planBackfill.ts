@@ -2,11 +2,11 @@ import { parseJson } from '../../json/parse.js'
 import type { JsonValue } from '../../json/value.js'
 import { type CursorRange, cursorText, type WindowAttempt, type WindowsOf } from '../../model/cursorRange.js'
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
+import type { Connection } from '../../model/destination.js'
 import { ConfigError } from '../../model/errors.js'
 import { didYouMean } from '../../model/nearMiss.js'
 import { type CursorState, cursorState } from '../../model/pipelineState.js'
 import type { DispositionHint, IncrementalHint, Resource, Source, WindowOrder } from '../../model/source.js'
-import { isThere } from '../look/dataset.js'
 import { isBeyond } from '../run/incremental/incremental.js'
 import { committedWindows, type DoneWindow } from '../run/incremental/windowLedger.js'
 import { parentOf } from '../run/planResources.js'
@@ -58,29 +58,48 @@ export interface FailedWindow extends CursorRange {
   readonly reason: string
 }
 
-/** Reads what is done, and cuts the rest of the range. Rejects with a ConfigError if the resource cannot be cut. */
-export async function planBackfill(setup: PipelineSetup, name: string, options: WindowOptions): Promise<BackfillPlan> {
+/** A range of a resource, and how to cut it. */
+interface AskedRange extends Pick<BackfillPlan, 'resource' | 'hint' | 'range' | 'step' | 'lookback' | 'order'> {
+  /** The option or key that holds the step. */
+  readonly where: string
+}
+
+/** What to load, as options and document say. Throws a ConfigError if the resource cannot be cut. */
+export function askedRange(setup: PipelineSetup, name: string, options: WindowOptions): AskedRange {
   const resource = resourceNamed(setup.source, name)
   const hint = cuttable(setup.source, resource)
   const at = `${hint.path}.window`
   const width = options.step ?? hint.window?.step
-  const whole = rangeOf(hint, options, setup.clock.now())
+  const range = rangeOf(hint, options, setup.clock.now())
   if (width === undefined)
     throw wrong('step', 'is missing: how wide a window is, as in P7D; or write `window: {step: P7D}` beside the cursor')
   const where = options.step === undefined ? `${at}.step` : 'step'
-  const step = stepOf(width, whole.start, where)
+  const step = stepOf(width, range.start, where)
   const lookback =
-    hint.window?.lookback === undefined ? undefined : stepOf(hint.window.lookback, whole.start, `${at}.lookback`)
-  const stored = await readStored(setup, resource.name, hint)
+    hint.window?.lookback === undefined ? undefined : stepOf(hint.window.lookback, range.start, `${at}.lookback`)
+  const order = options.order ?? hint.window?.order ?? 'oldest_first'
+  return { resource, hint, range, step, lookback, order, where }
+}
+
+/**
+ * Reads what is done, and cuts the rest of the range. Rejects with a ConfigError if there are too many windows. Without a
+ * connection, nothing is done.
+ */
+export async function planBackfill(
+  setup: PipelineSetup,
+  { where, ...asked }: AskedRange,
+  connection: Connection | undefined,
+): Promise<BackfillPlan> {
+  const { resource, hint, range: whole, step, order } = asked
+  const stored = connection === undefined ? NOTHING : await readStored(setup, connection, resource.name, hint)
   const { backfill, done, attempts } = stored
   const isAppended = (resource.hints.writeDisposition?.disposition ?? 'append') === 'append'
   const range = isAppended ? beforeRuns(whole, stored, hint) : whole
-  const order = options.order ?? hint.window?.order ?? 'oldest_first'
   const failed = failedWindows(range, stored, hint)
   const windows = windowsOf(range, missingRanges(range, [...done, ...failed], hint), { step, order, hint, where })
   const again = order === 'newest_first' ? failed.toReversed() : failed
   const halved = attempts.findLast(attempt => attempt.state === 'halved' && isOf(range, attempt))
-  return { resource, hint, range, step, lookback, order, backfill, done, failed: again, windows, halved }
+  return { ...asked, range, backfill, done, failed: again, windows, halved }
 }
 
 /** What failed and was not loaded since. */
@@ -213,13 +232,17 @@ interface Stored {
   readonly attempts: readonly WindowAttempt[]
 }
 
-async function readStored(setup: PipelineSetup, resource: string, hint: IncrementalHint): Promise<Stored> {
-  const nothing = { backfill: undefined, done: [], cursor: undefined }
-  if (!(await isThere(setup))) return { ...nothing, attempts: [] }
-  await using connection = await setup.destination.connect(setup.datasetName)
+const NOTHING: Stored = { backfill: undefined, done: [], cursor: undefined, attempts: [] }
+
+async function readStored(
+  setup: PipelineSetup,
+  connection: Connection,
+  resource: string,
+  hint: IncrementalHint,
+): Promise<Stored> {
   const attempts = (await connection.attempts?.read(listOf(setup, resource, hint))) ?? []
   const { state } = (await connection.committed(setup.name, setup.source.name)) ?? {}
-  if (state === undefined) return { ...nothing, attempts }
+  if (state === undefined) return { ...NOTHING, attempts }
   const { backfill, done } = await committedWindows(connection, setup, state, { name: resource, hint })
   return {
     backfill,

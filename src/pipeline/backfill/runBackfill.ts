@@ -1,10 +1,13 @@
 import type { CursorRange } from '../../model/cursorRange.js'
 import type { RunEvent } from '../../model/events.js'
 import type { Resource, Source } from '../../model/source.js'
+import { isThere } from '../look/dataset.js'
+import { closingConnection, closingSource, underLock } from '../run/closing.js'
 import type { DoneWindow } from '../run/incremental/windowLedger.js'
+import type { WindowSession } from '../run/runPipeline.js'
 import type { PipelineSetup } from '../setup.js'
 import { type LoadingOptions, loadWindows, type WindowLoad } from './loadWindows.js'
-import { type BackfillPlan, type FailedWindow, planBackfill, type WindowOptions } from './planBackfill.js'
+import { askedRange, type BackfillPlan, type FailedWindow, planBackfill, type WindowOptions } from './planBackfill.js'
 import { windowsFailed } from './windowFailures.js'
 
 export interface BackfillOptions extends WindowOptions, LoadingOptions {
@@ -46,7 +49,10 @@ export async function backfillStatus(
   resource: string,
   options: WindowOptions,
 ): Promise<BackfillStatus> {
-  return statusOf(await planBackfill(setup, resource, options))
+  const asked = askedRange(setup, resource, options)
+  if (!(await isThere(setup))) return statusOf(await planBackfill(setup, asked, undefined))
+  await using connection = await setup.destination.connect(setup.datasetName)
+  return statusOf(await planBackfill(setup, asked, connection))
 }
 
 function statusOf({ resource, hint, range, done, failed, windows }: BackfillPlan): BackfillStatus {
@@ -65,7 +71,27 @@ export async function backfill(
   resource: string,
   options: BackfillOptions,
 ): Promise<BackfillResult> {
-  const plan = await planBackfill(setup, resource, options)
+  const asked = askedRange(setup, resource, options)
+  const emit = options.onEvent ?? (() => {})
+  // From the plan to the last window: another backfill would load the same ones.
+  return await underLock(setup, options, lock =>
+    closingSource(setup, emit, async () => {
+      const connection = await setup.destination.connect(setup.datasetName, options.signal)
+      return await closingConnection(connection, emit, async () => {
+        const plan = await planBackfill(setup, asked, connection)
+        return await loadPlanned(setup, plan, options, { lock, connection })
+      })
+    }),
+  )
+}
+
+async function loadPlanned(
+  setup: PipelineSetup,
+  plan: BackfillPlan,
+  options: BackfillOptions,
+  session: WindowSession,
+): Promise<BackfillResult> {
+  const resource = plan.resource.name
   options.onPlan?.(statusOf(plan))
   const select = selected(setup.source, plan.resource, options.onEvent ?? (() => {}))
   const { loads, failures, untried, cause } = await loadWindows({
@@ -73,6 +99,7 @@ export async function backfill(
     plan,
     options,
     select,
+    session,
     windows: options.retryFailed === true ? plan.failed : [...plan.windows, ...plan.failed],
   })
   if (failures.length > 0) throw windowsFailed(resource, failures, { loaded: loads.length, untried, cause })

@@ -1,4 +1,4 @@
-import { type CursorRange, cursorText } from '../../model/cursorRange.js'
+import { rangeText } from '../../model/cursorRange.js'
 import {
   ConfigError,
   DataError,
@@ -60,8 +60,4 @@ export function windowsFailed(
     `${resource}: ${count(failures.length, 'window')} failed, ${loaded} committed.${rest}\n${told.join('\n')}\nThe next backfill tries them again, after the missing ones; \`--retry-failed\` (retryFailed) tries nothing else.`,
     { resource, cause },
   )
-}
-
-export function rangeText({ start, end }: CursorRange): string {
-  return `${cursorText(start)} … ${cursorText(end)}`
 }

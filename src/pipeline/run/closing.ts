@@ -19,12 +19,22 @@ export async function underLock<T>(
     throw stopped(options.signal, error)
   })
   try {
-    options.signal?.throwIfAborted()
     return await work(lock)
-  } catch (error) {
-    throw failing(stopped(options.signal, error), emit)
   } finally {
     await warningOf(emit, 'its lock could not be released', () => lock.release())
+  }
+}
+
+/** Runs `work`. If it fails, says so in an event. A run that is stopped always fails alike, whatever it was doing. */
+export async function failingAloud<T>(
+  { onEvent = () => {}, signal }: Pick<RunOptions, 'onEvent' | 'signal'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    signal?.throwIfAborted()
+    return await work()
+  } catch (error) {
+    throw failing(stopped(signal, error), onEvent)
   }
 }
 

@@ -4,7 +4,7 @@ import { isJsonObject } from '../../json/value.js'
 import { DataError } from '../../model/errors.js'
 import { nextLoadId } from '../../model/loadId.js'
 import { dispositionOf, type LoadResult, type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
-import { closingConnection, closingSource, underLock } from './closing.js'
+import { closingConnection, closingSource, failingAloud, underLock } from './closing.js'
 import { type FrozenWindows, freezeWindows } from './incremental/frozenWindows.js'
 import type { ParentsRead } from './incremental/parentChanges.js'
 import { planResources } from './planResources.js'
@@ -34,12 +34,14 @@ export async function replayPipeline(
     disposition: dispositionOf(options),
   })
   return await underLock(setup, options, lock =>
-    closingSource(setup, emit, async () => {
-      const connection = await setup.destination.connect(setup.datasetName, options.signal)
-      return await closingConnection(connection, emit, () =>
-        replayConnected({ setup, options, emit, roots, connection, lock }, wanted),
-      )
-    }),
+    failingAloud(options, () =>
+      closingSource(setup, emit, async () => {
+        const connection = await setup.destination.connect(setup.datasetName, options.signal)
+        return await closingConnection(connection, emit, () =>
+          replayConnected({ setup, options, emit, roots, connection, lock }, wanted),
+        )
+      }),
+    ),
   )
 }
 

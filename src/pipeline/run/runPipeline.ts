@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import type { Journal, PipelineLock } from '../../journal/journal.js'
-import type { CommitNotes } from '../../model/destination.js'
+import type { CommitNotes, Connection } from '../../model/destination.js'
 import type { RunEvent } from '../../model/events.js'
 import { withDeleted } from '../../model/receipt.js'
 import type { ResponseJournal } from '../../model/responses.js'
@@ -9,7 +9,7 @@ import { rootTable } from '../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { writeSchemaFiles } from '../look/schemaFiles.js'
 import { dispositionOf, type LoadResult, type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
-import { closingConnection, closingSource, underLock, warningOf } from './closing.js'
+import { closingConnection, closingSource, failingAloud, underLock, warningOf } from './closing.js'
 import { extract } from './extract.js'
 import { freezeWindows } from './incremental/frozenWindows.js'
 import { refuseGaps } from './incremental/windowLedger.js'
@@ -24,25 +24,53 @@ const DEFAULT_CONCURRENCY = 16
 /**
  * One run: connect and read what is committed, freeze the incremental windows, resume or start a journal, read every
  * page into rows and staged batches, judge the receipts, commit once, close everything, put the journal away. A run
- * that has committed does not reject: later failures are warnings. `window`: load this part of a cursor's range only.
+ * that has committed does not reject: later failures are warnings.
  */
-export async function runPipeline(
+export async function runPipeline(setup: PipelineSetup, options: RunOptions): Promise<LoadResult> {
+  const emit = options.onEvent ?? (() => {})
+  const roots = plannedRoots(setup, options)
+  const connected = async (run: Run): Promise<Finished> => {
+    const connecting = setup.destination.connect(setup.datasetName, options.signal)
+    setup.source.prepare?.()
+    return await closingConnection(await connecting, emit, connection => runConnected({ ...run, connection }))
+  }
+  return await underLock(setup, options, lock =>
+    failingAloud(options, async () => {
+      const run = { setup, folder: pipelineFolder(setup), roots, options, emit, lock }
+      return await forgotten(run, await closingSource(setup, emit, () => connected(run)))
+    }),
+  )
+}
+
+/** What the windows of one backfill share. */
+export interface WindowSession extends Pick<Running, 'lock'> {
+  readonly connection: Connection
+}
+
+/** A run that loads one window, under the lock and through the connection of its backfill. */
+export async function runWindow(
   setup: PipelineSetup,
   options: RunOptions,
-  window?: WindowToLoad,
+  window: WindowToLoad,
+  session: WindowSession,
 ): Promise<LoadResult> {
   const emit = options.onEvent ?? (() => {})
-  const disposition = dispositionOf(options)
-  const planned = planResources(setup.source, setup.destination, { select: options.select, disposition })
-  const roots = window === undefined ? planned : withinWindow(planned, window)
-  const folder = pipelineFolder(setup)
-  return await underLock(setup, options, async lock => {
-    const run = { setup, folder, roots, options, emit, lock, window }
-    const { result, forget } = await closingSource(setup, emit, () => runConnected(run))
-    // Last: if a run is killed before this, the next one recognises its journal and loads nothing twice.
-    await warningOf(emit, 'its journal could not be removed', forget)
-    return result
+  return await failingAloud(options, async () => {
+    const roots = withinWindow(plannedRoots(setup, options), window)
+    const run = { ...session, setup, folder: pipelineFolder(setup), roots, options, emit, window }
+    return await forgotten(run, await runConnected(run))
   })
+}
+
+function plannedRoots(setup: PipelineSetup, options: RunOptions) {
+  const disposition = dispositionOf(options)
+  return planResources(setup.source, setup.destination, { select: options.select, disposition })
+}
+
+async function forgotten({ emit }: Pick<Run, 'emit'>, { result, forget }: Finished): Promise<LoadResult> {
+  // Last: if a run is killed before this, the next one recognises its journal and loads nothing twice.
+  await warningOf(emit, 'its journal could not be removed', forget)
+  return result
 }
 
 interface Run extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit' | 'lock' | 'window'> {
@@ -55,30 +83,25 @@ interface Finished {
   readonly forget: () => Promise<void>
 }
 
-async function runConnected(run: Run): Promise<Finished> {
-  const { setup, roots, options, emit } = run
-  const connecting = setup.destination.connect(setup.datasetName, options.signal)
-  setup.source.prepare?.()
-  return await closingConnection(await connecting, emit, async connection => {
-    const committed = await connection.committed(setup.name, setup.source.name)
-    const now = { ...run, connection }
-    const settled = await settleCommitted(now)
-    if (settled !== undefined) return settled
-    const prepared = await prepareSchema(setup, connection, committed, roots, options)
-    if (run.window === undefined) await refuseGaps(connection, setup, prepared.state, roots)
-    const windows = freezeWindows(roots, prepared.state, setup.source.name)
-    const journal = await takeUpJournal(now, windows, committed?.loadId)
-    try {
-      const result = await readAndCommit({ ...now, prepared, windows, journal })
-      const keep = { keep: options.keepJournal ?? false }
-      // The journal lets go of its pages while the connection closes: both take equally long.
-      const emptied = journal.letGo(keep).catch(() => {})
-      return { result, forget: () => emptied.then(() => journal.remove(keep)) }
-    } catch (error) {
-      await keepPages(now, journal, error)
-      throw error
-    }
-  })
+async function runConnected(now: Run & { readonly connection: Connection }): Promise<Finished> {
+  const { setup, roots, options, connection } = now
+  const committed = await connection.committed(setup.name, setup.source.name)
+  const settled = await settleCommitted(now)
+  if (settled !== undefined) return settled
+  const prepared = await prepareSchema(setup, connection, committed, roots, options)
+  if (now.window === undefined) await refuseGaps(connection, setup, prepared.state, roots)
+  const windows = freezeWindows(roots, prepared.state, setup.source.name)
+  const journal = await takeUpJournal(now, windows, committed?.loadId)
+  try {
+    const result = await readAndCommit({ ...now, prepared, windows, journal })
+    const keep = { keep: options.keepJournal ?? false }
+    // The journal lets go of its pages while the connection closes: both take equally long.
+    const emptied = journal.letGo(keep).catch(() => {})
+    return { result, forget: () => emptied.then(() => journal.remove(keep)) }
+  } catch (error) {
+    await keepPages(now, journal, error)
+    throw error
+  }
 }
 
 /** Everything that reading and committing need. */
