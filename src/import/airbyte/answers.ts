@@ -1,4 +1,4 @@
-import { type Syntax, syntaxOf, Unsayable } from './jinja.js'
+import { expressionOf, type Syntax, Unsayable } from './jinja.js'
 import { type Part, partOf, partsOf, textOf, typeOf } from './manifestParts.js'
 import { jsonPath, type Scene } from './rendering.js'
 
@@ -94,16 +94,7 @@ function messageOf(given: unknown): string | undefined {
 
 /** Conditions of which one must hold. */
 function predicateOf(text: string, scene: Scene): Record<string, unknown>[] {
-  try {
-    const nodes = syntaxOf(text).filter(node => !(node.type === 'StringLiteral' && /^\s*$/.test(String(node.value))))
-    const [only] = nodes
-    if (only === undefined || nodes.length > 1) throw new Unsayable('several parts')
-    return conditionsOf(only)
-  } catch (error) {
-    if (!(error instanceof Unsayable)) throw error
-    scene.unsaid('a condition on answers', text, error, false)
-    return []
-  }
+  return scene.attempt('a condition on answers', text, () => conditionsOf(expressionOf(text)), false) ?? []
 }
 
 function conditionsOf(node: Syntax): Record<string, unknown>[] {

@@ -1,10 +1,11 @@
 import {
+  expressionOf,
   isTemplate,
   literalOf,
   type Names,
+  partsIn,
   type Root,
   type Syntax,
-  syntaxOf,
   templateValue,
   Unsayable,
   type Value,
@@ -22,9 +23,9 @@ export function celOf(template: string, names: CelNames): string {
   if (constant !== undefined) return constant
   const variables = new Map<string, Syntax>()
   const parts: Syntax[] = []
-  for (const node of syntaxOf(template)) {
+  for (const node of partsIn(template)) {
     if (node.type === 'Set') variables.set(String((node.assignee as Syntax).value), node.value as Syntax)
-    else if (!(node.type === 'StringLiteral' && /^\s*$/.test(String(node.value)))) parts.push(node)
+    else parts.push(node)
   }
   const compiler = new Compiler(variables, names)
   const [only] = parts
@@ -36,11 +37,7 @@ export function celOf(template: string, names: CelNames): string {
 /** A condition in CEL. */
 export function celCondition(template: string, names: CelNames): string {
   if (!isTemplate(template)) throw new Unsayable('a condition without an expression')
-  const [only, ...others] = syntaxOf(template).filter(
-    node => !(node.type === 'StringLiteral' && /^\s*$/.test(String(node.value))),
-  )
-  if (only === undefined || others.length > 0) throw new Unsayable('a condition of several parts')
-  return new Compiler(new Map(), names).condition(only)
+  return new Compiler(new Map(), names).condition(expressionOf(template))
 }
 
 /** What is known before a run, or undefined. */

@@ -46,7 +46,7 @@ const NONE: Value = { kind: 'known', value: null }
 export const known = (value: unknown): Value => ({ kind: 'known', value })
 
 /** The syntax of a template. Throws Unsayable if it is none. */
-export function syntaxOf(template: string): readonly Syntax[] {
+function syntaxOf(template: string): readonly Syntax[] {
   if (template.length > 20_000) throw new Unsayable('the expression is too long')
   try {
     return parse(tokenize(template)).body as unknown as Syntax[]
@@ -54,6 +54,18 @@ export function syntaxOf(template: string): readonly Syntax[] {
     if (error instanceof RangeError) throw error
     throw new Unsayable(`the expression cannot be read (${(error as Error).message.split('\n')[0]})`)
   }
+}
+
+/** The same without blank text between its parts. */
+export function partsIn(template: string): readonly Syntax[] {
+  return syntaxOf(template).filter(node => !(node.type === 'StringLiteral' && /^\s*$/.test(String(node.value))))
+}
+
+/** The expression that a template is. Throws Unsayable for several. */
+export function expressionOf(template: string): Syntax {
+  const [only, ...others] = partsIn(template)
+  if (only === undefined || others.length > 0) throw new Unsayable('several parts')
+  return only
 }
 
 export const isTemplate = (text: string): boolean => text.includes('{{') || text.includes('{%')

@@ -1,4 +1,4 @@
-import { isTemplate, type Syntax, syntaxOf, Unsayable } from './jinja.js'
+import { expressionOf, isTemplate, type Syntax, Unsayable } from './jinja.js'
 import { type Part, parametersOf, partOf, textOf, typeOf } from './manifestParts.js'
 import { jsonPath, type Key, type Scene } from './rendering.js'
 
@@ -161,17 +161,16 @@ class Cursor {
     this.strategy = strategy
     this.places = places
     const { scene } = places
-    try {
-      const nodes = syntaxOf(String(strategy.cursor_value ?? '')).filter(node => !isBlank(node))
-      this.next = nodes.length === 1 ? nodes[0] : undefined
-      this.value = this.next && this.place(this.next)
-      if (this.value === undefined && this.counted() === undefined) {
-        scene.unsaid('the cursor of the next page', strategy.cursor_value, new Unsayable('it is computed'))
-      }
-    } catch (error) {
-      if (!(error instanceof Unsayable)) throw error
-      scene.unsaid('the cursor of the next page', strategy.cursor_value, error)
-    }
+    const what = 'the cursor of the next page'
+    this.next = scene.attempt(what, strategy.cursor_value, () => expressionOf(String(strategy.cursor_value ?? '')))
+    const { next } = this
+    this.value =
+      next &&
+      scene.attempt(what, strategy.cursor_value, () => {
+        const value = this.place(next)
+        if (value === undefined && this.counted() === undefined) throw new Unsayable('it is computed')
+        return value
+      })
   }
 
   paginator(): Paging['paginator'] {
@@ -269,18 +268,15 @@ class Cursor {
     if (given === undefined || given === null || given === '') return []
     const text = String(given)
     if (!isTemplate(text)) return []
-    try {
-      const nodes = syntaxOf(text).filter(node => !isBlank(node))
-      const [only] = nodes
-      if (only === undefined || nodes.length > 1) throw new Unsayable('several parts')
-      return this.stopsOf(only)
-    } catch (error) {
-      if (!(error instanceof Unsayable)) throw error
-      // A cursor that is not there ends the list anyway, and one that does not change ends the run.
-      const isSafe = this.value !== undefined && this.value.root !== 'last_record'
-      scene.unsaid('the condition that ends the list', given, error, !isSafe)
-      return []
-    }
+    // A cursor that is not there ends the list anyway, and one that does not change ends the run.
+    const isSafe = this.value !== undefined && this.value.root !== 'last_record'
+    const stops = scene.attempt(
+      'the condition that ends the list',
+      given,
+      () => this.stopsOf(expressionOf(text)),
+      !isSafe,
+    )
+    return stops ?? []
   }
 
   private stopsOf(node: Syntax): Stop[] {
@@ -480,10 +476,6 @@ function endOf(stop: Stop): Readonly<Record<string, unknown>> {
 
 function isAbove(keys: readonly Key[], of: readonly Key[]): boolean {
   return keys.length <= of.length && keys.every((key, index) => key === of[index])
-}
-
-function isBlank(node: Syntax): boolean {
-  return node.type === 'StringLiteral' && /^\s*$/.test(String(node.value))
 }
 
 function unwrapped(node: Syntax): Syntax {

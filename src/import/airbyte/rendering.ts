@@ -94,11 +94,16 @@ export class Scene implements Names {
 
   /** The value of an expression, or undefined after a note that it cannot be said. */
   value(text: unknown, what: string, stops = true): Value | undefined {
+    return this.attempt(what, text, () => templateValue(text, this), stops)
+  }
+
+  /** What `work` gives, or undefined after a note that a document cannot say it. `given` is what the manifest says. */
+  attempt<T>(what: string, given: unknown, work: () => T, stops = true): T | undefined {
     try {
-      return templateValue(text, this)
+      return work()
     } catch (error) {
       if (!(error instanceof Unsayable)) throw error
-      this.unsaid(what, text, error, stops)
+      this.unsaid(what, given, error, stops)
       return undefined
     }
   }

@@ -8,13 +8,7 @@ export function signingOf(given: unknown, scene: Scene): Readonly<Record<string,
   const part = partOf(given)
   if (part === undefined) return null
   scene.of(part)
-  try {
-    return signed(part, scene)
-  } catch (error) {
-    if (!(error instanceof Unsayable)) throw error
-    scene.unsaid('the authentication', typeOf(part), error)
-    return undefined
-  }
+  return scene.attempt('the authentication', typeOf(part), () => signed(part, scene))
 }
 
 function signed(part: Part, scene: Scene): Readonly<Record<string, unknown>> | null | undefined {

@@ -432,16 +432,7 @@ class StreamBody {
       const value = textOf(requester[key])
       if (value === undefined) return ''
       const said = scene.value(value, 'the address')
-      if (said === undefined) return undefined
-      try {
-        const text = scene.text(said) ?? ''
-        if (said.kind === 'known' && String(said.value).includes('{')) return text
-        return text
-      } catch (error) {
-        if (!(error instanceof Unsayable)) throw error
-        scene.unsaid('the address', value, error)
-        return undefined
-      }
+      return said && scene.attempt('the address', value, () => scene.text(said) ?? '')
     })
     if (parts.some(part => part === undefined)) return undefined
     const whole = joinedAddress(parts.map(part => (part ?? '').trim()))
@@ -552,14 +543,7 @@ class StreamBody {
   private said(given: unknown, what: string, isSigned = false): string | undefined {
     const { scene } = this
     const value = scene.value(given, what)
-    if (value === undefined) return undefined
-    try {
-      return scene.text(value, isSigned)
-    } catch (error) {
-      if (!(error instanceof Unsayable)) throw error
-      scene.unsaid(what, given, error)
-      return undefined
-    }
+    return value && scene.attempt(what, given, () => scene.text(value, isSigned))
   }
 
   /** A JSON body. A text of it is parsed with marks in place of what is known during a run only. */
@@ -607,15 +591,8 @@ class StreamBody {
       )
     }
     const value = scene.value(given, what)
-    if (value === undefined) return undefined
-    try {
-      const json = scene.json(value)
-      return json === null && typeof given === 'string' ? undefined : json
-    } catch (error) {
-      if (!(error instanceof Unsayable)) throw error
-      scene.unsaid(what, given, error)
-      return undefined
-    }
+    const json = value && scene.attempt(what, given, () => scene.json(value))
+    return json === null && typeof given === 'string' ? undefined : json
   }
 
   /** Options of the request that a slice fills. */
@@ -631,13 +608,11 @@ class StreamBody {
         const name = scene.value(config.partition_field ?? config.cursor_field, 'the name of the slices')
         if (place === undefined || name?.kind !== 'known') continue
         if (!scene.slice.fields.has(String(name.value))) continue
-        try {
-          const text = scene.text({ kind: 'path', root: 'partition', keys: [String(name.value)] })
-          if (text !== undefined) put(request, place, text)
-        } catch (error) {
-          if (!(error instanceof Unsayable)) throw error
-          scene.unsaid('an option of the slices', config.request_option, error)
-        }
+        const keys = [String(name.value)]
+        const text = scene.attempt('an option of the slices', config.request_option, () =>
+          scene.text({ kind: 'path', root: 'partition', keys }),
+        )
+        if (text !== undefined) put(request, place, text)
       }
     }
   }
@@ -769,14 +744,10 @@ class StreamBody {
     if (condition === undefined || condition.trim() === '') return
     if (/stream_(interval|slice|state)/.test(condition) && cursor !== undefined && condition.includes(String(cursor)))
       return
-    try {
-      const expression = celCondition(condition, scene.of(filter))
-      compiled(expression)
-      if (expression !== 'true') made.filter = expression
-    } catch (error) {
-      if (!(error instanceof Unsayable)) throw error
-      scene.unsaid('the filter of records', condition, error)
-    }
+    const expression = scene.attempt('the filter of records', condition, () =>
+      compiled(celCondition(condition, scene.of(filter))),
+    )
+    if (expression !== undefined && expression !== 'true') made.filter = expression
   }
 
   private add(field: Part, add: Record<string, string>, step: Part): void {
@@ -793,24 +764,23 @@ class StreamBody {
       scene.open(`the new field ${path.join('.')} lies in another one`)
       return
     }
-    try {
-      if (step.condition !== undefined && step.condition !== '') throw new Unsayable('it is added under a condition')
-      const text = field.value
-      const type = textOf(field.value_type)
-      const expression =
-        typeof text === 'string'
-          ? celOf(text, scene.of({ $parameters: { ...parametersOf(step), ...parametersOf(field) } }))
-          : JSON.stringify(text ?? null)
-      const typed =
-        type === 'string' && !expression.startsWith('"')
-          ? `(${expression} == null ? dyn(null) : dyn(string(${expression})))`
-          : expression
-      compiled(typed)
-      add[name] = typed
-    } catch (error) {
-      if (!(error instanceof Unsayable)) throw error
-      scene.unsaid(`the new field ${name}`, field.value, error, isKey)
-    }
+    const added = scene.attempt(`the new field ${name}`, field.value, () => this.added(field, step), isKey)
+    if (added !== undefined) add[name] = added
+  }
+
+  /** The expression of a new field. Throws Unsayable. */
+  private added(field: Part, step: Part): string {
+    if (step.condition !== undefined && step.condition !== '') throw new Unsayable('it is added under a condition')
+    const text = field.value
+    const expression =
+      typeof text === 'string'
+        ? celOf(text, this.scene.of({ $parameters: { ...parametersOf(step), ...parametersOf(field) } }))
+        : JSON.stringify(text ?? null)
+    return compiled(
+      textOf(field.value_type) === 'string' && !expression.startsWith('"')
+        ? `(${expression} == null ? dyn(null) : dyn(string(${expression})))`
+        : expression,
+    )
   }
 
   private remove(step: Part, drop: string[]): void {
@@ -827,10 +797,11 @@ class StreamBody {
   }
 }
 
-/** Throws Unsayable for an expression that would be refused. */
-function compiled(expression: string): void {
+/** The expression. Throws Unsayable for one that would be refused. */
+function compiled(expression: string): string {
   try {
     compileExpression(expression)
+    return expression
   } catch (error) {
     throw new Unsayable((error as Error).message)
   }
