@@ -72,6 +72,29 @@ function cursor(
 
 const link = { type: 'RequestPath' }
 
+async function listening(answer: (url: URL) => unknown): Promise<string> {
+  const server = createServer((request, response) => {
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(answer(new URL(request.url ?? '', 'http://x'))))
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  closing.push(() => new Promise(resolve => server.close(() => resolve())))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+/** Runs what a manifest becomes, into a database of its own. */
+async function ran(text: string) {
+  const { pipelines: made, leftOut } = await importPipeline({ kind: 'airbyte', text, file: 'manifest.yaml' })
+  expect(leftOut).toEqual([])
+  const folder = await mkdtemp(join(tmpdir(), 'airbyte-'))
+  const file = join(folder, 'made.yaml')
+  await writeFile(file, made[0]?.text ?? '')
+  const { pipelines } = await loadPipelineFile(file, { destination: `duckdb:${join(folder, 'x.duckdb')}` })
+  const [pipeline] = pipelines
+  await pipeline?.run()
+  return pipeline
+}
+
 test.each<[what: string, retriever: object, paginator: unknown]>([
   ['nothing', {}, 'single_page'],
   [
@@ -213,6 +236,104 @@ test.each<[what: string, parts: Record<string, object>]>([
 })
 
 test.each([
+  ['%s', 'START_DATE_SECONDS'],
+  ['%ms', 'START_DATE_MS'],
+  ['%Y-%m-%d', 'START_DATE'],
+])('the variable for the start of a cursor written as %s names its unit', async (form, name) => {
+  const { resources } = await imported(
+    manifest({
+      stream: {
+        incremental_sync: {
+          type: 'DatetimeBasedCursor',
+          cursor_field: 'at',
+          datetime_format: form,
+          start_datetime: "{{ config['start_date'] }}",
+        },
+      },
+      spec: { required: ['start_date'], properties: { start_date: { type: 'string' } } },
+    }),
+  )
+  expect(resources[0]?.endpoint.incremental).toMatchObject({ initial_value: `\${env.${name}}` })
+})
+
+test('a parameter that is nothing but an option that may be left out is left out, and the report says so', async () => {
+  const { resources, notes } = await imported(
+    manifest({
+      requester: {
+        request_parameters: { team: "{{ config['team'] }}", kind: "{{ config['kind'] }}", odd: "{{ config['odd'] }}" },
+      },
+      spec: { required: ['kind'], properties: { team: { type: 'string' }, kind: { type: 'string' } } },
+    }),
+  )
+  expect(resources[0]?.endpoint.params).toEqual({ kind: '${env.KIND}' })
+  const said = notes.filter(({ kind }) => kind === 'assumed').map(({ text }) => text)
+  expect(said).toEqual([expect.stringContaining('`team`'), expect.stringContaining('`odd`')])
+})
+
+test.each<[what: string, condition: string]>([
+  ['a number', '{{ response.left == 0 }}'],
+  ['a text', "{{ response.left == '' }}"],
+])('%s in a condition that ends the list is no flag', async (_what, condition) => {
+  const { resources, notes } = await imported(
+    manifest({ retriever: cursor('{{ response.cursor }}', { stop_condition: condition }) }),
+  )
+  expect(resources[0]?.endpoint.paginator).not.toHaveProperty('has_more_path')
+  expect(notes).toContainEqual(
+    expect.objectContaining({ kind: 'open', text: expect.stringContaining('no flag') as string }),
+  )
+})
+
+test('children of a field that the document does not compute stop before a run', async () => {
+  const { stops } = await imported(`
+definitions:
+  shops:
+    type: DeclarativeStream
+    name: shops
+    retriever:
+      type: SimpleRetriever
+      requester: { type: HttpRequester, url_base: "https://api.example.com", path: shops }
+      record_selector: { type: RecordSelector, extractor: { type: DpathExtractor, field_path: [] } }
+    transformations:
+      - { type: AddFields, fields: [{ path: [short], value: "{{ record.uri | regex_search('[a-z]+$') }}" }] }
+streams:
+  - "#/definitions/shops"
+  - type: DeclarativeStream
+    name: orders
+    retriever:
+      type: SimpleRetriever
+      requester: { type: HttpRequester, url_base: "https://api.example.com", path: "{{ stream_partition.shop }}/orders" }
+      record_selector: { type: RecordSelector, extractor: { type: DpathExtractor, field_path: [] } }
+      partition_router:
+        type: SubstreamPartitionRouter
+        parent_stream_configs:
+          - { type: ParentStreamConfig, stream: "#/definitions/shops", parent_key: short, partition_field: shop }
+`)
+  expect(stops).toEqual([expect.stringContaining('the field short of shops')])
+})
+
+test('notes have the line where a stream or an option is written', async () => {
+  const { notes } = await imported(`
+definitions:
+  streams:
+    orders:
+      type: DeclarativeStream
+      name: orders
+      retriever:
+        type: SimpleRetriever
+        requester: { type: HttpRequester, url_base: "https://api.example.com", path: orders }
+        record_selector: { type: RecordSelector, extractor: { type: DpathExtractor, field_path: [] } }
+        paginator: { type: CustomPaginator, class_name: source.components.Odd }
+streams:
+  - $ref: "#/definitions/streams/orders"
+spec: { type: Spec, connection_specification: { type: object } }
+`)
+  expect(notes.map(({ kind, place }) => [kind, place])).toEqual([
+    ['taken', { line: 5, path: 'streams[0]' }],
+    ['open', { line: 5, path: 'streams[0]' }],
+  ])
+})
+
+test.each([
   [
     'a reference that leads to itself',
     'definitions: { a: { $ref: "#/definitions/b" }, b: { $ref: "#/definitions/a" } }\nstreams: [{ $ref: "#/definitions/a" }]',
@@ -232,22 +353,15 @@ test.each([
 
 test('a manifest becomes a pipeline that loads parents, children and what is new', async () => {
   const asked: string[] = []
-  const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '', 'http://x')
+  const origin = await listening(url => {
     asked.push(`${url.pathname}${url.search}`)
     const page = Number(url.searchParams.get('page') ?? 1)
     const shops = [[{ id: 1 }, { id: 2 }], [{ id: 3 }], []]
     const child = /^\/shops\/(\d)\/orders$/.exec(url.pathname)?.[1]
-    const body =
-      child === undefined
-        ? { data: shops[page - 1] }
-        : { orders: [{ no: Number(child) * 10, at: '2024-05-01T00:00:00Z', raw: 1 }] }
-    response.setHeader('content-type', 'application/json')
-    response.end(JSON.stringify(body))
+    return child === undefined
+      ? { data: shops[page - 1] }
+      : { orders: [{ no: Number(child) * 10, at: '2024-05-01T00:00:00Z', raw: 1 }] }
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  closing.push(() => new Promise(resolve => server.close(() => resolve())))
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const text = `
 version: 6.0.0
 type: DeclarativeSource
@@ -291,18 +405,7 @@ streams:
       - { type: AddFields, fields: [{ path: [shop_id], value: "{{ stream_partition['shop'] }}" }] }
       - { type: RemoveFields, field_pointers: [[raw]] }
 `
-  const result = await importPipeline({ kind: 'airbyte', text, file: 'manifest.yaml' })
-  const [made] = result.pipelines
-  expect(result.leftOut).toEqual([])
-  const folder = await mkdtemp(join(tmpdir(), 'airbyte-'))
-  const file = join(folder, 'shops.yaml')
-  await writeFile(
-    file,
-    made?.text.replace(/^destination: .*$/m, `destination: duckdb:${join(folder, 'x.duckdb')}`) ?? '',
-  )
-  const { pipelines } = await loadPipelineFile(file)
-  const [pipeline] = pipelines
-  await pipeline?.run()
+  const pipeline = await ran(text)
   const lists = asked.filter(path => path.includes('orders')).sort()
   expect(lists).toEqual([1, 2, 3].map(id => `/shops/${id}/orders?since=2024-01-01T00%3A00%3A00Z`))
   const rows = await pipeline?.dataset().query('select no, shop_id from orders order by no')
@@ -310,4 +413,23 @@ streams:
     { no: 20n, shop_id: 2n },
     { no: 30n, shop_id: 3n },
   ])
+})
+
+test.each<[what: string, body: unknown]>([
+  ['elements of a list', { items: [{ data: { id: 1 } }, { data: { id: 2 } }] }],
+  ['members of an object', { items: { a: { data: { id: 1 } }, b: { data: { id: 2 } } } }],
+])('`*` before a key finds records in %s', async (_what, body) => {
+  const origin = await listening(() => body)
+  const pipeline = await ran(
+    manifest({
+      requester: { url_base: origin },
+      retriever: {
+        record_selector: {
+          type: 'RecordSelector',
+          extractor: { type: 'DpathExtractor', field_path: ['items', '*', 'data'] },
+        },
+      },
+    }),
+  )
+  expect(await pipeline?.dataset().query('select id from orders order by id')).toEqual([{ id: 1n }, { id: 2n }])
 })

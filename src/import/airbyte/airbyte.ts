@@ -8,7 +8,12 @@ import { secondsOf } from './window.js'
 
 /** Makes a pipeline of a manifest of Airbyte (a low-code connector). Its classes of Python are open points. */
 export function importAirbyte({ text, file = 'the manifest', name }: ImportInput): Imported {
-  const manifest = manifestOf(text, file)
+  const { parts: manifest, lineOf } = manifestOf(text, file)
+  const withLine = <T extends Located>(said: T): T => {
+    const { path } = said.place ?? {}
+    const line = path === undefined ? undefined : lineOf(path)
+    return line === undefined ? said : { ...said, place: { line, path } }
+  }
   const streams = partsOf(manifest.streams)
   const settings = new Settings(partOf(manifest.spec))
   const maker = new Streams(streams, settings)
@@ -20,7 +25,7 @@ export function importAirbyte({ text, file = 'the manifest', name }: ImportInput
       place: { path: `dynamic_streams[${index}]` },
       why: 'which streams there are is known during the run only',
     })),
-  ]
+  ].map(withLine)
   if (made.length === 0 && leftOut.length === 0) throw fileError(file, 'has no stream')
   if (maker.resources.length === 0) return { pipelines: [], leftOut }
   const { client, resources, taken } = withClient(maker.resources, clientOf(manifest))
@@ -41,10 +46,14 @@ export function importAirbyte({ text, file = 'the manifest', name }: ImportInput
   ]
   const document = { source: { client, resources } }
   return {
-    pipelines: [{ name: name ?? pipelineName(manifest, file), document, notes, secrets: settings.secrets }],
+    pipelines: [
+      { name: name ?? pipelineName(manifest, file), document, notes: notes.map(withLine), secrets: settings.secrets },
+    ],
     leftOut,
   }
 }
+
+type Located = Pick<ImportNote, 'place'>
 
 function pipelineName(manifest: Part, file: string): string {
   const title = textOf(partOf(partOf(manifest.spec)?.connection_specification)?.title)

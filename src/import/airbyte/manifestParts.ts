@@ -8,16 +8,34 @@ export type Part = Readonly<Record<string, unknown>>
 const MOST_PARTS = 1_000_000
 const DEEPEST = 200
 
-/** The manifest with references resolved and `$parameters` handed down, as Airbyte's CDK does it. Throws a ConfigError. */
-export function manifestOf(text: string, shown: string): Part {
-  const { value } = sourceData(text, shown)
+export interface Manifest {
+  /** With references resolved and `$parameters` handed down, as Airbyte's CDK does it. */
+  readonly parts: Part
+  /** The line of a stream (`streams[2]`), where it is written itself, or of an option (`spec.region`). */
+  lineOf(path: string): number | undefined
+}
+
+/** Reads a manifest. Throws a ConfigError. */
+export function manifestOf(text: string, shown: string): Manifest {
+  const { value, lineOf } = sourceData(text, shown)
   const whole = partOf(value)
   if (!Array.isArray(whole?.streams) && !Array.isArray(whole?.dynamic_streams)) {
     throw fileError(shown, 'is no manifest of Airbyte: it has no list of `streams`')
   }
   // Definitions and schemas are read where something refers to them.
   const { definitions: _definitions, schemas: _schemas, metadata: _metadata, ...used } = whole ?? {}
-  return handDown('', partOf(new References(whole ?? {}, shown).resolve(used)) ?? {}, {}) as Part
+  const references = new References(whole ?? {}, shown)
+  const parts = handDown('', partOf(references.resolve(used)) ?? {}, {}) as Part
+  return {
+    parts,
+    lineOf(path) {
+      const [, list, index] = /^(streams|dynamic_streams)\[(\d+)\]/.exec(path) ?? []
+      if (list !== undefined) return lineOf(references.origin([list, Number(index)]))
+      const [root, ...option] = path.split('.')
+      if (root !== 'spec') return undefined
+      return lineOf([root, 'connection_specification', ...option.flatMap(key => ['properties', key])])
+    },
+  }
 }
 
 export function partOf(value: unknown): Part | undefined {
@@ -53,6 +71,18 @@ class References {
   constructor(whole: Part, shown: string) {
     this.whole = whole
     this.shown = shown
+  }
+
+  /** The keys that lead to what a place holds, behind the references that stand there. */
+  origin(keys: readonly (string | number)[]): readonly (string | number)[] {
+    let found = keys
+    for (let depth = 0; depth < DEEPEST; depth++) {
+      const node = found.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], this.whole)
+      const reference = typeof node === 'string' ? node : partOf(node)?.$ref
+      if (typeof reference !== 'string' || !reference.startsWith('#/')) break
+      found = reference.slice(2).split('/')
+    }
+    return found
   }
 
   resolve(node: unknown, depth = 0): unknown {

@@ -183,6 +183,8 @@ class Cursor {
     const ends = Object.assign({}, ...stops.map(endOf)) as Record<string, unknown>
     if (value.root === 'last_record') {
       if (stops.some(({ kind }) => kind === 'more' || kind === 'done')) {
+        if (selector.includes('*'))
+          scene.stop('the next page follows from the last of records that lie apart', 'endpoint.paginator')
         return {
           type: 'cursor',
           cursor_path: `${selector === '$' ? '$' : selector}[-1]${jsonPath(value.keys).replace(/^(?=[^[])/, '.')}`,
@@ -338,11 +340,15 @@ class Cursor {
     }
     const [left, right] = [this.place(leftNode), this.place(rightNode)]
     if (left !== undefined && literal !== undefined) {
-      if (operator === '==' && (literal === null || literal === '' || literal === 'null')) return this.unless(left)
+      if (operator === '==' && (literal === null || literal === '' || literal === 'null' || literal === 0)) {
+        const stop = this.unless(left)
+        // What is held against a text, a number or null is no flag.
+        if (stop.kind === 'more') throw new Unsayable('a value that is no flag')
+        return stop
+      }
       if (typeof literal === 'boolean' && (operator === '==' || operator === '!=')) {
         return this.flag(literal === (operator === '==') ? 'done' : 'more', left)
       }
-      if (operator === '==' && literal === 0) return this.unless(left)
     }
     if (left !== undefined && right !== undefined && /^(>=|==)$/.test(operator) && right.root === 'response') {
       return { kind: 'pages', path: jsonPath(right.keys) }

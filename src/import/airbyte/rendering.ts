@@ -26,6 +26,8 @@ export interface Resource {
   readonly slice: Slice
   readonly include: Set<string>
   readonly body: Record<string, unknown>
+  /** New fields of its records that the document does not compute. */
+  readonly unsaid: ReadonlySet<string>
   /** Why a run needs somebody's decision before. */
   readonly stops: string[]
 }
@@ -36,6 +38,8 @@ export class Scene implements Names {
   /** Fields of the parent's record that the records get. */
   readonly include = new Set<string>()
   readonly notes: ImportNote[] = []
+  /** New fields of the records that the document does not compute. */
+  readonly unsaidFields = new Set<string>()
   /** Forms in which moments of the window are asked for. */
   readonly formats = new Set<string>()
   asksEnd = false
@@ -261,9 +265,11 @@ function jsonOf(value: unknown, settings: Settings): unknown {
 /** A JSONPath of these keys. In a placeholder, no brace may stand alone. */
 export function jsonPath(keys: readonly Key[], inPlaceholder = false): string {
   let path = ''
-  for (const key of keys) {
+  for (const [index, key] of keys.entries()) {
+    // In a manifest `*` means elements of a list or members of an object; before a key, which of both does not matter.
+    const every = index === keys.length - 1 ? '*' : '(*|[*])'
     if (typeof key === 'number') path += `[${key}]`
-    else if (key === '*') path += path === '' ? '*' : '.*'
+    else if (key === '*') path += path === '' ? every : `.${every}`
     else if (/^[A-Za-z_][\w-]*$/.test(key)) path += path === '' ? key : `.${key}`
     else {
       if (inPlaceholder && /[{}'"]/.test(key)) throw new Unsayable(`a key such as ${JSON.stringify(key)}`)

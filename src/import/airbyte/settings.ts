@@ -40,6 +40,19 @@ export class Settings {
     return this.valueOf(schema, { keys, isRequired, isNeeded })
   }
 
+  /** Whether a user may leave the option out, as the specification says or leaves open by not naming it. */
+  isOptional(keys: readonly string[]): boolean {
+    let schema: Part | undefined = this.specification
+    for (const [depth, key] of keys.entries()) {
+      if (schema === undefined) return true
+      const branch = this.branchOf(schema, keys.slice(0, depth))
+      const isRequired = listOf(branch.required).includes(key) || listOf(schema.required).includes(key)
+      if (!isRequired) return true
+      schema = memberOf(branch, key)
+    }
+    return false
+  }
+
   /** The text that refers to an option. Secrets may stand in places that are signed, elsewhere in the environment only. */
   reference({ keys, secret }: Extract<Value, { kind: 'setting' }>, isSigned: boolean): string {
     const words = keys.length > 1 && keys[0] === 'credentials' ? keys.slice(1) : keys

@@ -113,6 +113,7 @@ export class Streams {
         slice,
         include: one.include,
         body: { name: own, ...(slices.length > 1 && !way.isParent && { table_name: name }), ...body },
+        unsaid: one.unsaidFields,
         stops: one.stops,
       }
       this.resources.push(resource)
@@ -239,6 +240,7 @@ export class Streams {
       slice: NO_SLICE,
       include: new Set(),
       body: { name: own, selected: false, records },
+      unsaid: new Set(),
       stops: [],
     }
     this.resources.push(list)
@@ -269,6 +271,9 @@ export class Streams {
     const extra = (Array.isArray(config.extra_fields) ? config.extra_fields : []).map(keys =>
       (Array.isArray(keys) ? keys : [keys]).map(String),
     )
+    const [member = ''] = parentKey.split('.')
+    if (parent.resources.some(({ unsaid }) => unsaid.has(member)))
+      scene.stop(`it is read for the field ${member} of ${parent.name}, which is an open point there`)
     return parent.resources.map(resource => {
       const from = (keys: readonly string[]): SliceField => ({ parent: resource, field: jsonPath(keys, true) })
       const several = partOf(config.$parameters) === undefined ? '' : resource.name
@@ -469,6 +474,8 @@ class StreamBody {
       } else if (value !== undefined)
         scene.stop('the place of the records is an option of the connector', 'endpoint.data_selector')
     }
+    if (keys.at(-1) === '*')
+      scene.assume('the records are members of an object; of a list, `data_selector` ends without `.*`', 'endpoint')
     if (keys.includes('**')) scene.stop('its records are found at any depth (`**`)', 'endpoint.data_selector')
     return keys.length === 0 ? '$' : jsonPath(keys)
   }
@@ -535,9 +542,19 @@ class StreamBody {
         )
         continue
       }
+      if (this.isUnset(value, `the ${what} ${key}`)) continue
       const text = this.said(value, `the ${what} ${key}`, true)
       if (text !== undefined) put(key, text)
     }
+  }
+
+  /** Whether this is nothing but an option that need not be set. Airbyte then leaves it out. */
+  private isUnset(given: unknown, what: string): boolean {
+    const { scene } = this
+    const value = scene.value(given, what)
+    if (value?.kind !== 'setting' || value.secret || !scene.settings.isOptional(value.keys)) return false
+    scene.assume(`${what} is left out: the option \`${value.keys.join('.')}\` need not be set`, 'endpoint')
+    return true
   }
 
   private said(given: unknown, what: string, isSigned = false): string | undefined {
@@ -643,10 +660,11 @@ class StreamBody {
     const format = sentFormat(part, scene, isSent && (start !== undefined || scene.formats.size === 0))
     if (format !== undefined) incremental.param_format = format
     if (scene.asksEnd) {
-      incremental.end_value = '${env.END_DATE}'
-      if (incremental.initial_value === undefined) incremental.initial_value = '${env.START_DATE}'
+      const end = `\${env.END_DATE${window.unit}}`
+      incremental.end_value = end
+      if (incremental.initial_value === undefined) incremental.initial_value = `\${env.START_DATE${window.unit}}`
       scene.assume(
-        'the request names an end, so that each run reads up to ${env.END_DATE} and keeps no state',
+        `the request names an end, so that each run reads up to ${end} and keeps no state`,
         'endpoint.incremental',
       )
     }
@@ -765,7 +783,8 @@ class StreamBody {
       return
     }
     const added = scene.attempt(`the new field ${name}`, field.value, () => this.added(field, step), isKey)
-    if (added !== undefined) add[name] = added
+    if (added === undefined) scene.unsaidFields.add(name)
+    else add[name] = added
   }
 
   /** The expression of a new field. Throws Unsayable. */

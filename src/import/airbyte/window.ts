@@ -10,6 +10,16 @@ export interface Window {
   /** Where the request carries the start and the end. */
   readonly start: RequestPlace | undefined
   readonly end: RequestPlace | undefined
+  /** What a cursor that is a number counts: the end of the names of variables for its bounds. */
+  readonly unit: string
+}
+
+/** Numbers that cursors may be. A variable names its unit, so that it serves cursors of one unit only. */
+const UNITS: Readonly<Record<string, string>> = {
+  '%s': '_SECONDS',
+  '%s_as_float': '_SECONDS',
+  '%ms': '_MS',
+  '%epoch_microseconds': '_MICROSECONDS',
 }
 
 /** The window of a manifest's cursor. Undefined, after a note, where it has none that a document can say. */
@@ -42,6 +52,7 @@ export function windowOf(given: unknown, scene: Scene): Window | undefined {
       },
       start: requestPlace(partOf(part.start_value_option), scene),
       end: undefined,
+      unit: '',
     }
   }
   scene.hasWindow = true
@@ -67,6 +78,7 @@ export function windowOf(given: unknown, scene: Scene): Window | undefined {
     },
     start: requestPlace(partOf(part.start_time_option), scene),
     end: requestPlace(partOf(part.end_time_option), scene),
+    unit: UNITS[kept[0] ?? sent ?? ''] ?? '',
   }
 }
 
@@ -95,13 +107,15 @@ function startOf(part: Part, form: string | undefined, scene: Scene): string | n
   }
   const value = scene.of(given).value(given.datetime, 'the start', false)
   scene.of(part)
+  const unit = UNITS[form ?? ''] ?? ''
+  const isNumber = unit !== ''
   const fallback = (why: string): string => {
-    scene.assume(`${why}; \${env.START_DATE} says where the first run begins`, 'endpoint.incremental')
-    return '${env.START_DATE}'
+    const reference = `\${env.START_DATE${unit}}`
+    scene.assume(`${why}; ${reference} says where the first run begins`, 'endpoint.incremental')
+    return reference
   }
   if (value === undefined) return fallback('the start is computed')
   const of = unwrapped(value)
-  const isNumber = form !== undefined && /^%(s|ms|epoch_microseconds|s_as_float)$/.test(form)
   if (of.kind === 'known') {
     if (of.value == null || of.value === '') return fallback('the start is an option that need not be set')
     const text = String(of.value)
@@ -112,13 +126,12 @@ function startOf(part: Part, form: string | undefined, scene: Scene): string | n
   }
   if (of.kind === 'path') return fallback('Airbyte begins at a moment before now')
   try {
-    const text = scene.text(of) ?? fallback('the start is not known')
-    if (isNumber)
-      scene.assume(
-        `${text} is a number as the cursor: ${form === '%s' ? 'seconds' : 'milliseconds'} since 1970`,
-        'endpoint.incremental',
-      )
-    return text
+    const text = scene.text(of)
+    if (text === undefined) return fallback('the start is not known')
+    if (!isNumber) return text
+    const reference = text.replace(/\}$/, `${unit}}`)
+    scene.assume(`${reference} is a number as the cursor, counted since 1970`, 'endpoint.incremental')
+    return reference
   } catch (error) {
     if (!(error instanceof Unsayable)) throw error
     return fallback('the start is computed')
