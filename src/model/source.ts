@@ -311,6 +311,10 @@ export interface ResourceDescription {
   readonly selector: Decision
   /** How the body becomes records, as configured. Undefined: as its content type says. */
   readonly format?: string | undefined
+  /** What nobody sees of the records, in one line: `email: hash`. */
+  readonly mask?: string | undefined
+  /** What the document makes of the records, in one line: `filter: …, drop: note`. */
+  readonly shape?: string | undefined
   /** The export job that the request orders, in one line. */
   readonly job?: string | undefined
   readonly auth: Decision

@@ -9,6 +9,7 @@ import type {
   JobModel,
   PaginatorModel,
   RestModel,
+  ShapeModel,
   Template,
   ValueTemplate,
 } from './document/model.js'
@@ -34,6 +35,8 @@ export function describeEndpoint(
     paginator: paginatorDecision(endpoint),
     selector: selectorDecision(endpoint),
     format: formatText(endpoint.reading),
+    mask: resource.mask?.rules.map(({ text, kind }) => `${text}: ${kind}`).join(', '),
+    shape: resource.shape && shapeText(resource.shape),
     job: endpoint.job === undefined ? undefined : jobText(endpoint.job),
     auth: authDecision(endpoint),
     retry: { attempts, statuses, onConnectionError, baseMs, factor, maxDelayMs },
@@ -210,6 +213,22 @@ function formatText({
   const set = Object.entries(keys).filter(([, value]) => value != null)
   const words = [...(type === undefined ? [] : [type]), ...set.map(([key, value]) => `${key}: ${plain(value)}`)]
   return words.length === 0 ? undefined : words.join(', ')
+}
+
+/** The keys that change records, in the order in which they do. Undefined if there are none. */
+function shapeText({ filter, add, rename, select, drop }: ShapeModel): string | undefined {
+  const pairs = (map: Readonly<Record<string, string>>, sign: string): string =>
+    Object.entries(map)
+      .map(([name, value]) => `${name} ${sign} ${value}`)
+      .join(', ')
+  const words = [
+    filter === undefined ? '' : `filter: ${filter}`,
+    Object.keys(add).length === 0 ? '' : `add: ${pairs(add, '=')}`,
+    Object.keys(rename).length === 0 ? '' : `rename: ${pairs(rename, 'to')}`,
+    select === undefined ? '' : `select: ${select.join(', ')}`,
+    drop.length === 0 ? '' : `drop: ${drop.join(', ')}`,
+  ].filter(word => word !== '')
+  return words.length === 0 ? undefined : words.join('; ')
 }
 
 function authDecision(endpoint: EndpointModel): Decision {

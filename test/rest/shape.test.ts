@@ -238,3 +238,25 @@ describe('reshaped', () => {
     expect(Buffer.from(made).toString()).toBe(expected)
   })
 })
+
+test('a plan shows what becomes of records, and what is hidden', async () => {
+  const keys = {
+    mask: { email: 'redact', 'cards[*].number': 'last4' },
+    filter: "record.state != 'draft'",
+    add: { total: 'record.a + record.b', twice: 'record.total * 2' },
+    rename: { ID: 'id' },
+    drop: ['note'],
+  } as const
+  const made = await prepared({
+    client: { base_url: 'https://api.example.com', paginator: 'single_page' },
+    resources: [{ name: 'orders', ...keys }, 'others'],
+  } as unknown as RestApiConfig)
+  const [orders, others] = (await made.plan()).resources
+  expect(orders?.request).toMatchObject({
+    mask: 'email: redact, cards[*].number: last4',
+    shape:
+      "filter: record.state != 'draft'; add: total = record.a + record.b, twice = record.total * 2; rename: ID to id; drop: note",
+  })
+  expect(others?.request?.shape).toBeUndefined()
+  expect(others?.request?.mask).toBeUndefined()
+})

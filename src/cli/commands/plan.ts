@@ -88,7 +88,8 @@ function changeText(request: ResourceDescription | undefined): string {
   return `, where ${request.parentChanged} of it changed since its list was read`
 }
 
-function requestFacts({ request, selector, format, job, paginator, auth }: ResourceDescription): [string, string][] {
+function requestFacts(described: ResourceDescription): [string, string][] {
+  const { request, selector, format, mask, shape, job, paginator, auth } = described
   const headers = Object.entries(request.headers).map(([name, value]): [string, string] => ['', `${name}: ${value}`])
   return [
     ['request', `${request.method} ${request.url}`],
@@ -97,6 +98,8 @@ function requestFacts({ request, selector, format, job, paginator, auth }: Resou
     ...(job === undefined ? [] : [['job', job] as [string, string]]),
     ['records', decisionText(selector)],
     ...(format === undefined ? [] : [['format', format] as [string, string]]),
+    ...(mask === undefined ? [] : [['masks', mask] as [string, string]]),
+    ...(shape === undefined ? [] : [['shape', shape] as [string, string]]),
     ['pages', decisionText(paginator)],
     ['auth', decisionText(auth)],
   ]
