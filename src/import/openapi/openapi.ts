@@ -3,6 +3,7 @@ import { nearMiss } from '../../model/nearMiss.js'
 import { nameFrom } from '../draft/address.js'
 import { asTemplate } from '../draft/draftYaml.js'
 import type { Imported, ImportedSecret, ImportInput, ImportNote, LeftOut } from '../imported.js'
+import { CONCEALED, isSecret, TOKENS_WITHIN } from '../requests/credentials.js'
 import { listOf, type Members, membersOf, sourceData, textOf } from '../sourceData.js'
 import { authOf, easiest, type FoundAuth, schemesOf } from './chooseAuth.js'
 import { type FoundPaginator, findPaginator } from './findPaginator.js'
@@ -10,7 +11,7 @@ import { type FoundRecords, findRecords } from './findRecords.js'
 import { Schemas } from './openapiSchemas.js'
 import { type Operation, operationsOf } from './operations.js'
 import { columnHints, cursorCandidate, primaryKey } from './recordHints.js'
-import { requiredValues } from './requestValues.js'
+import { requiredValues, secretOf } from './requestValues.js'
 import { type ResolvedPath, resolvePaths } from './resolvePaths.js'
 import { resourceNames, singular } from './resourceNames.js'
 import { listedServer, type Server, serverOf } from './servers.js'
@@ -18,7 +19,8 @@ import { listedServer, type Server, serverOf } from './servers.js'
 /** A pipeline of the lists in an OpenAPI document (3.0, 3.1) or a Swagger one (2.0). Nothing is fetched. */
 export function importOpenapi(input: ImportInput): Imported {
   const shown = input.file ?? 'openapi'
-  const data = sourceData(input.text, shown)
+  // No description of an API needs a token. Names are made of its words, so that one would be lost among them.
+  const data = sourceData(input.text.replace(TOKENS_WITHIN, CONCEALED), shown)
   return importDocument(data.value, input, path => data.lineOf(path))
 }
 
@@ -265,6 +267,17 @@ class Making {
     })
   }
 
+  /** What the key of `paths` sends. A credential there is somebody's own. */
+  #fixedValues({ fixed }: Operation): Readonly<Record<string, string>> {
+    const value = ([name, text]: [string, string]): [string, string] => {
+      if (!isSecret(name, text) && !text.includes(CONCEALED)) return [name, asTemplate(text)]
+      const secret = secretOf(name)
+      this.#secrets.set(secret, { name: secret, what: `query parameter ${name}` })
+      return [name, `\${secrets.${secret}}`]
+    }
+    return Object.fromEntries(Object.entries(fixed).map(value))
+  }
+
   #resource(
     list: Listed & { readonly name: string },
     path: ResolvedPath,
@@ -298,14 +311,14 @@ class Making {
     const of = (where: 'query' | 'header' | 'body') =>
       Object.fromEntries(values.filter(value => value.in === where).map(({ name, value }) => [name, value]))
     const params = {
-      ...Object.fromEntries(Object.entries(operation.fixed).map(([name, value]) => [name, asTemplate(value)])),
+      ...this.#fixedValues(operation),
       ...signed.params,
       ...(paginator.size !== undefined && { [paginator.size.name]: paginator.size.value }),
       ...of('query'),
     }
     const headers = { ...(own === undefined ? {} : own.headers), ...of('header') }
     const body = of('body')
-    const address = this.#address(operation, path.path)
+    const address = this.#address(operation, path.path).replaceAll(CONCEALED, '${secrets.token}')
     const endpoint = {
       path: address,
       ...(operation.method === 'POST' && { method: 'POST' }),

@@ -1,7 +1,7 @@
 import { isSecretName } from '../../rest/http/redact.js'
 import { asTemplate } from '../draft/draftYaml.js'
 import type { ImportedSecret } from '../imported.js'
-import { SECRET_HEADER } from '../requests/credentials.js'
+import { CONCEALED, isRandom, SECRET_HEADER } from '../requests/credentials.js'
 import type { Schemas, Shape } from './openapiSchemas.js'
 import type { Operation, Parameter } from './operations.js'
 import { variableName } from './servers.js'
@@ -35,7 +35,7 @@ export function requiredValues(operation: Operation, schemas: Schemas, context: 
     if (!isRequired || context.sent.has(name) || FRAME.test(name)) continue
     const isKnown = isSecretName(name)
     if (isKnown && context.isSigned) continue
-    if (isKnown || (shape.enum.length === 0 && shape.default === undefined && isSecretPlace(name, place))) {
+    if (isKnown || holdsToken(shape) || (isSecretPlace(name, place) && mayHoldSecret(shape))) {
       const secret = { name: secretOf(name), what: `${place === 'query' ? 'query parameter' : 'header'} ${name}` }
       found.push({ name, in: place, value: `\${secrets.${secret.name}}`, secret })
       continue
@@ -59,6 +59,15 @@ function isSecretPlace(name: string, place: 'query' | 'header'): boolean {
   return place === 'header'
     ? SECRET_HEADER.test(words)
     : /(?:^|[-_.])(?:(?:api|access|auth|session|user)[-_]?(?:key|token)|secret|password)$/.test(words)
+}
+
+function holdsToken({ default: given, enum: values }: Shape): boolean {
+  return [given, ...values].some(value => typeof value === 'string' && value.includes(CONCEALED))
+}
+
+/** A value that the document gives is no secret, unless it looks like one. */
+function mayHoldSecret({ default: given, enum: values }: Shape): boolean {
+  return [given, ...values].every(value => value === undefined || (typeof value === 'string' && isRandom(value)))
 }
 
 /** Headers that the client decides. */
@@ -105,7 +114,8 @@ export function plain(value: unknown): string | number | boolean | undefined {
   return undefined
 }
 
-function secretOf(name: string): string {
+/** The name of the secret that a parameter holds. */
+export function secretOf(name: string): string {
   return (
     name
       .replace(/^x-/i, '')

@@ -61,9 +61,16 @@ const NOISE =
 export const SECRET_HEADER =
   /(?:^|[-_])(?:api-?key|apikey|key|token|secret|auth\w*|authorization|password|passwd|session(?:-?id)?|credentials?|signature|jwt|bearer|cookie)(?:$|[-_])/
 
-/** Tokens that show themselves by their form, whatever they are called. */
-const TOKEN =
-  /^(?:eyJ[\w-]{8,}\.[\w-]+\.|(?:sk|pk|rk)_(?:live|test)_|gh[opsur]_|github_pat_|glpat-|xox[abeprs]-|AKIA[A-Z\d]{12}|AIza[\w-]{20,}|ya29\.|pat[A-Z]\w{12,}|shp(?:at|ca|pa)_|sq0|SG\.[\w-]{16,}|dop_v1_|npm_|key-[a-f\d]{20,})/
+/** How tokens begin that show themselves by their form, whatever they are called. */
+const TOKEN_START =
+  'eyJ[\\w-]{8,}\\.[\\w-]+\\.|(?:sk|pk|rk)_(?:live|test)_|gh[opsur]_|github_pat_|glpat-|xox[abeprs]-|AKIA[A-Z\\d]{12}|AIza[\\w-]{20,}|ya29\\.|pat[A-Z]\\w{12,}|shp(?:at|ca|pa)_|sq0|SG\\.[\\w-]{16,}|dop_v1_|npm_|key-[a-f\\d]{20,}|(?:bot)?\\d{6,12}:[\\w-]{30,}'
+const TOKEN = new RegExp(`^(?:${TOKEN_START})`)
+
+/** What stands in place of a token where nothing may refer to it. */
+export const CONCEALED = '***'
+
+/** Such tokens within a text. What is shorter than a token is a word that begins alike. */
+export const TOKENS_WITHIN = new RegExp(`(?<![\\w-])(?=[\\w.:-]{16,})(?:${TOKEN_START})[\\w.-]*`, 'g')
 
 /** Whether a value is a secret by its name or by its form. */
 export function isSecret(name: string, value: string): boolean {
@@ -136,8 +143,8 @@ function secretHeaderName(name: string): string {
   return name.replace(/^x-/, '')
 }
 
-/** A word as only a machine makes it. */
-function isRandom(value: string): boolean {
+/** Whether a text is a word as only a machine makes it. */
+export function isRandom(value: string): boolean {
   return (
     /^[A-Za-z\d+/_=.-]{24,}$/.test(value) &&
     /\d/.test(value) &&
