@@ -251,7 +251,7 @@ describe('a part of a pipeline', () => {
     ['dataset', [], 'dataset: expected text, not a list'],
     ['home', '', 'home: expected a path, not ""'],
     ['home', 'a\0b', 'home: expected a path, not "a\\u0000b"'],
-    ['schema', 'schemas', 'schema: expected `import` and `export`, not "schemas"'],
+    ['schema', 'schemas', 'schema: expected `import`, `export` and `lock`, not "schemas"'],
     ['schema', { export: 5 }, 'schema.export: expected a path, not 5'],
     ['naming', {}, 'naming: expected text, not an object'],
     ['clock', Date, 'clock: expected a clock, not a function'],

@@ -217,7 +217,7 @@ describe('max_seconds and a token', () => {
       return ++tokens === 1 ? { status: 429, headers: { 'retry-after': '2' } } : { json: { access_token: 'tttt' } }
     })
     const { result } = await run(await withToken(api.origin, [hasty, patient]), { concurrency: 2 })
-    expect(result.rows).toEqual({ patient: 1 })
+    expect(result.rows).toEqual({ hasty: 0, patient: 1 })
     expect(result.receipts).toMatchObject([end, { resource: 'patient' }])
   })
 })
