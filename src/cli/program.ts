@@ -22,7 +22,7 @@ export async function sluice(
     exitCode = code
   })
   try {
-    await program.parseAsync(filesFirst(args), { from: 'user' })
+    await program.parseAsync(filesFirst(helpOf(args, program)), { from: 'user' })
     return exitCode
   } catch (error) {
     if (error instanceof CommanderError) {
@@ -31,6 +31,13 @@ export async function sluice(
     const { reportFailure } = await import('./failure.js')
     return reportFailure(error, context.terminal.err, { typedAs, debug: args.includes('--debug') })
   }
+}
+
+/** `help nope` is said of `nope` what is said of an unknown command, with the one that was meant. */
+function helpOf(args: readonly string[], { commands }: Command): readonly string[] {
+  const [first, name] = args
+  const isUnknown = first === 'help' && name !== undefined && !/^-|^help$/.test(name)
+  return isUnknown && commands.every(command => command.name() !== name) ? [name] : args
 }
 
 /**

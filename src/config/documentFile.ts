@@ -1,7 +1,9 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import type { Document, LineCounter, Node } from 'yaml'
 import { setNumberLiteral } from '../json/value.js'
 import { ConfigError, type ConfigPlace } from '../model/errors.js'
+import { didYouMean } from '../model/nearMiss.js'
 import { formatPath, type PropertyPath } from '../rest/document/problems.js'
 
 /** Loaded with the first file: a program without one does not need it. */
@@ -28,16 +30,24 @@ export async function readText(path: string, shown = path): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    throw fileError(shown, unreadable(error as NodeJS.ErrnoException))
+    throw fileError(shown, await unreadable(path, error as NodeJS.ErrnoException))
   }
 }
 
-function unreadable(error: NodeJS.ErrnoException): string {
-  if (error.code === 'ENOENT') return 'there is no such file'
+async function unreadable(path: string, error: NodeJS.ErrnoException): Promise<string> {
+  if (error.code === 'ENOENT') return `there is no such file${didYouMean(basename(path), await filesBeside(path))}`
   if (error.code === 'EISDIR') return 'is a folder, not a file'
   if (error.code === 'EACCES') return 'may not be read by this user'
   return `cannot be read (${error.code ?? 'unknown reason'})`
 }
+
+/** What may be meant by the name of a file that is not there. */
+async function filesBeside(path: string): Promise<readonly string[]> {
+  const names = await readdir(dirname(path)).catch(() => [])
+  return names.filter(name => /\.(?:ya?ml|json|[cm]?[jt]s)$/i.test(name)).slice(0, MOST_FILES)
+}
+
+const MOST_FILES = 1_000
 
 export function fileError(file: string, message: string, at: { line?: number; column?: number } = {}): ConfigError {
   return new ConfigError([{ place: { path: '', file, ...at }, message }])

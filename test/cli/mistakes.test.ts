@@ -223,3 +223,14 @@ it('what the destination cannot do ends with exit code 2 and the place, and noth
   )
   expect(asked).toBe(0)
 })
+
+it.each([
+  [['check', 'n.yaml'], 'n.yaml there is no such file (did you mean m.yaml?)'],
+  [['check', 'm.yml'], 'm.yml there is no such file (did you mean m.yaml?)'],
+  [['check', 'other.json'], 'other.json there is no such file\n'],
+  [['help', 'rnu'], "unknown command 'rnu'\n(Did you mean run?)"],
+])('%j names what was meant, if anything was', async (args, message) => {
+  const { exitCode, stdout, stderr } = await sluice(args, client('{type: bearer, token: x}'))
+  expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
+  expect(stderr).toContain(message)
+})
