@@ -36,6 +36,8 @@ const commitSteps: readonly Step[] = [
 /** In steps of 5 ms; the file of a database is closed in about 30, on a busy machine in 100. */
 const behind = Array.from({ length: Math.max(9, Number(process.env.SLUICE_KILLS ?? 0) / 5) }, (_, step) => step * 5)
 const steps = [...readingSteps, ...commitSteps]
+/** Kinds of destinations that share the random kills. */
+const PLACES = 4
 /** Where dispositions differ. */
 const decisiveSteps = commitSteps.slice(2)
 type Step = readonly [name: string, moment: Moment]
@@ -97,11 +99,11 @@ export function testCrashes(place: Place): () => Matrix {
   })
 
   const seed = Number(process.env.SLUICE_SEED ?? 1)
-  const wanted = Math.floor((Number(process.env.SLUICE_KILLS ?? 25) + place.turn) / 3)
+  const wanted = Math.floor((Number(process.env.SLUICE_KILLS ?? 25) + place.turn) / PLACES)
   it(`a load that is killed at random moments (${wanted} of seed ${seed}) is finished by the next run, once`, {
     timeout: 60_000 + wanted * 5000,
   }, async () => {
-    const random = seeded(seed * 3 + place.turn)
+    const random = seeded(seed * PLACES + place.turn)
     let kills = 0
     for (let round = 0; kills < wanted; round++) {
       const disposition = place.dispositions[round % place.dispositions.length] ?? 'append'

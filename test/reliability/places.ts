@@ -1,6 +1,5 @@
 import { cp, mkdir, readdir, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { DuckDBInstance } from '@duckdb/node-api'
 import { type PostgresServer, startPostgres } from '../destinations/postgresServer.js'
 import type { Job } from './process.js'
 
@@ -64,6 +63,16 @@ export const places = {
     lingers: true,
     open: async () => databases(await startPostgres()),
   },
+  ducklake: {
+    dispositions: everything,
+    turn: 3,
+    lingers: false,
+    open: inFolders(
+      // A lake keeps the full path of its data. Copies of it are elsewhere.
+      at => `ducklake:${join(at, 'shop.ducklake')}?data_path=${join(at, 'data')}&override_data_path=true`,
+      async at => (await readdir(at)).filter(name => !['shop.ducklake', 'data'].includes(name)),
+    ),
+  },
 } as const satisfies Readonly<Record<string, Place>>
 
 /** Staged files and notes, and tables whose files hold other rows than the loads list. */
@@ -74,6 +83,8 @@ async function uncounted(at: string, tables: Readonly<Record<string, readonly st
     .filter(entry => entry.isFile())
     .map(entry => relative(dataset, join(entry.parentPath, entry.name)))
     .filter(name => /^(\.sluice-staging|_sluice_intents)\b/.test(name))
+  // A lake may have another version of DuckDB, and a process has one.
+  const { DuckDBInstance } = await import('@duckdb/node-api')
   const instance = await DuckDBInstance.create()
   const connection = await instance.connect()
   try {
