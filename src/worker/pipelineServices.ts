@@ -1,4 +1,4 @@
-import type { Context, ObjectContext, RestatePromise } from '@restatedev/restate-sdk'
+import type { Context, ObjectContext } from '@restatedev/restate-sdk'
 import { Cron } from 'croner'
 import { z } from 'zod'
 import { parseJson } from '../json/parse.js'
@@ -66,7 +66,6 @@ const backfillInput = z.strictObject({
   to: bound.optional(),
   step: bound.optional(),
   order: z.enum(['oldest_first', 'newest_first']).optional(),
-  parallel: z.int().min(1).max(1_000).optional(),
 })
 /** Ends of a window are JSON texts, so that long numbers keep their digits. */
 const windowInput = z.strictObject({
@@ -208,7 +207,7 @@ export function pipelineServices(
       },
 
       backfill: async (ctx: ObjectContext, input: unknown): Promise<BackfillFacts> => {
-        const { parallel = 1, resource, ...asked } = parsed(backfillInput, input)
+        const { resource, ...asked } = parsed(backfillInput, input)
         const plan = async (): Promise<WindowInput[]> => {
           const { pipeline, digest } = servedBy(ctx.key)
           const { missing: untried, failed } = await pipeline.backfillStatus(resource, asked)
@@ -220,7 +219,7 @@ export function pipelineServices(
           return missing.map(window => windowOf(ctx.key, digest, resource, window, asked.step))
         }
         const planned = await ctx.run('plan', () => work(ctx, ctx.key, `plan ${resource}`, plan), retries)
-        return await loadAll(ctx, planned, parallel)
+        return await loadAll(ctx, planned)
       },
 
       /** Sets, changes or ends the schedule. The same one again changes nothing. */
@@ -256,39 +255,23 @@ export function pipelineServices(
     itself(ctx).tick({ generation }, sdk.rpc.sendOpts({ delay: next - now }))
   }
 
-  /** Hands out windows, at most `parallel` at a time. One that fails does not stop the others. */
-  async function loadAll(
-    ctx: ObjectContext,
-    planned: readonly WindowInput[],
-    parallel: number,
-  ): Promise<BackfillFacts> {
-    const loading = new Map<number, RestatePromise<Loaded>>()
-    const facts: (BackfillFacts | undefined)[] = []
+  /** Windows of one pipeline are loaded one after the other. One that fails does not stop the others. */
+  async function loadAll(ctx: ObjectContext, planned: readonly WindowInput[]): Promise<BackfillFacts> {
+    const done: BackfillFacts[] = []
     const failures: string[] = []
-    const settle = async (): Promise<void> => {
-      const { index, loaded, failure } = await sdk.RestatePromise.race([...loading.values()])
-      loading.delete(index)
-      facts[index] = loaded
-      if (failure !== undefined) failures.push(failure)
+    for (const window of planned) {
+      try {
+        done.push(await ctx.serviceClient(windows).load(window))
+      } catch (error) {
+        if (!(error instanceof sdk.TerminalError) || error instanceof sdk.CancelledError) throw error
+        failures.push(`${window.start} … ${window.end}: ${error.message}`)
+      }
     }
-    for (const [index, window] of planned.entries()) {
-      if (loading.size >= parallel) await settle()
-      const call = ctx.serviceClient(windows).load(window)
-      loading.set(
-        index,
-        call.map((loaded, failure): Loaded => {
-          if (failure instanceof sdk.CancelledError) throw failure
-          return { index, loaded, failure: failure && `${window.start} … ${window.end}: ${failure.message}` }
-        }),
-      )
-    }
-    while (loading.size > 0) await settle()
     if (failures.length > 0) {
       const [first] = failures
       const message = `${failures.length} of ${planned.length} windows failed; the others are committed, and the same backfill loads what is missing. The first: ${first}`
       throw new sdk.TerminalError(message)
     }
-    const done = facts.filter(one => one !== undefined)
     return {
       windows: done.reduce((sum, one) => sum + one.windows, 0),
       records: done.reduce((sum, one) => sum + one.records, 0),
@@ -303,12 +286,6 @@ export function pipelineServices(
 interface SelfCalled {
   run(ctx: ObjectContext, input: unknown): Promise<RunFacts>
   tick(ctx: ObjectContext, input: unknown): Promise<void>
-}
-
-interface Loaded {
-  readonly index: number
-  readonly loaded: BackfillFacts | undefined
-  readonly failure: string | undefined
 }
 
 /** Whether another attempt may succeed. A window that failed says so by its cause. */
@@ -335,7 +312,10 @@ export function nextTime(schedule: string, now: number): number | undefined {
 }
 
 async function newestLoad(pipeline: Pipeline): Promise<RunFacts | undefined> {
-  const [newest] = await pipeline.dataset().history({ limit: 1 })
+  const own = new Set(pipeline.source.resources.map(({ name }) => name))
+  const loads = await pipeline.dataset().history()
+  // Another pipeline may load into the same dataset.
+  const newest = loads.find(({ receipts }) => receipts.some(({ resource }) => own.has(resource)))
   return newest === undefined ? undefined : factsOf(newest.loadId, newest.receipts)
 }
 
