@@ -107,14 +107,14 @@ test('what a signal stops is one error, whatever it was doing', async () => {
   await expect(stopped.run({ signal })).rejects.toThrow('the run was stopped (enough); nothing was committed')
   await stopped.run({ keepJournal: true })
   for (const work of [
-    stopped.run({ signal }),
-    stopped.replay(undefined, { signal }),
-    stopped.check({ signal }),
-    stopped.plan({ signal }),
-    stopped.drop(['shops'], { signal }),
-    stopped.resetState(['shops'], { signal }),
+    () => stopped.run({ signal }),
+    () => stopped.replay(undefined, { signal }),
+    () => stopped.check({ signal }),
+    () => stopped.plan({ signal }),
+    () => stopped.drop(['shops'], { signal }),
+    () => stopped.resetState(['shops'], { signal }),
   ]) {
-    const error = await work.then(
+    const error = await work().then(
       () => undefined,
       (failure: unknown) => failure,
     )
