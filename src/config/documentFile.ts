@@ -49,6 +49,11 @@ async function filesBeside(path: string): Promise<readonly string[]> {
 
 const MOST_FILES = 1_000
 
+/** What is wrong with a YAML file. The parser reports its own stack as the fault of the text. */
+export function invalidYaml({ message }: Error): string {
+  return /call stack/i.test(message) ? 'is nested too deeply to be read' : `is not valid YAML: ${firstLine(message)}`
+}
+
 export function fileError(file: string, message: string, at: { line?: number; column?: number } = {}): ConfigError {
   return new ConfigError([{ place: { path: '', file, ...at }, message }])
 }
@@ -71,14 +76,14 @@ export async function parseDocumentText(text: string, path: string): Promise<Doc
     const written = text.split('\n')[line - 1] ?? ''
     const [, unquoted] = UNQUOTED.exec(written) ?? []
     const advice = unquoted === undefined ? '' : `; put a text with \`${unquoted}\` in quotes`
-    throw fileError(path, `is not valid YAML: ${firstLine(error.message)}${advice}`, { line, column: col })
+    throw fileError(path, `${invalidYaml(error)}${advice}`, { line, column: col })
   }
   spellNumbers(yaml, document)
   let value: unknown
   try {
     value = narrow(document.toJS({ maxAliasCount: 1_000 }))
   } catch (failure) {
-    throw fileError(path, `is not valid YAML: ${firstLine((failure as Error).message)}`)
+    throw fileError(path, invalidYaml(failure as Error))
   }
   if (value === null || value === undefined) throw fileError(path, 'is empty')
   return { path, value, place: keys => placeIn(yaml, document, lineCounter, path, keys) }

@@ -1,5 +1,5 @@
 import { isScalar, LineCounter, type Node, parseDocument } from 'yaml'
-import { fileError } from '../config/documentFile.js'
+import { fileError, invalidYaml } from '../config/documentFile.js'
 
 /** A file of data, parsed. */
 export interface SourceData {
@@ -41,7 +41,7 @@ export function sourceData(text: string, shown: string): SourceData {
   const [error] = document.errors
   if (error !== undefined) {
     const { line, col } = lines.linePos(error.pos[0])
-    throw fileError(shown, `is not valid YAML: ${error.message.split('\n')[0]}`, { line, column: col })
+    throw fileError(shown, invalidYaml(error), { line, column: col })
   }
   try {
     const value: unknown = document.toJS({ maxAliasCount: 1_000 })
@@ -57,8 +57,7 @@ export function sourceData(text: string, shown: string): SourceData {
       },
     }
   } catch (failure) {
-    if (failure instanceof RangeError) throw failure
-    throw fileError(shown, `is not valid YAML: ${(failure as Error).message.split('\n')[0]}`)
+    throw fileError(shown, invalidYaml(failure as Error))
   }
 }
 

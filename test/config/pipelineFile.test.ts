@@ -150,6 +150,7 @@ describe('mistakes', () => {
     ],
     ['item of a list', 'a.yaml', `${document}  - name: 5\n`, /a\.yaml:5:5 resources\[1\]\.name/],
     ['bad YAML', 'a.yaml', 'client:\n  a: [1\nb: 2\n', /a\.yaml:\d+:\d+ is not valid YAML/],
+    ['nested without end', 'a.yaml', `a: ${'['.repeat(50_000)}`, /a\.yaml:1:\d+ is nested too deeply to be read/],
     ['duplicate key', 'a.yaml', `${document}client: {}\n`, /a\.yaml:5:1 is not valid YAML.*unique/],
     ['two documents', 'a.yaml', `${document}---\n${document}`, /is not valid YAML/],
     ['empty', 'a.yaml', '# nothing\n', /a\.yaml is empty/],

@@ -409,6 +409,13 @@ it.each(hostile)('%s is refused with one message', async (_, text) => {
   await expect(importPipeline({ kind: 'openapi', text })).rejects.toMatchObject({ name: 'ConfigError' })
 })
 
+it.each([`a: ${'['.repeat(50_000)}`, `{"a": ${'['.repeat(200_000)}${']'.repeat(200_000)}}`])(
+  'what is nested without end is said to be',
+  async text => {
+    await expect(importPipeline({ kind: 'openapi', text })).rejects.toThrow(/nested too deeply|is no OpenAPI|has no/)
+  },
+)
+
 it('what is no JSON is not repeated by its message', async () => {
   const text = '{"openapi": s3cr3t-of-shop'
   await expect(importPipeline({ kind: 'openapi', text })).rejects.toThrow(/^(?!.*s3cr3t).*is not valid JSON/)
