@@ -53,6 +53,8 @@ const SHARE = 0.94
 const LARGEST_PART = 4
 /** A time that has passed by more is given up. */
 const STALE_MS = 40
+/** So many times that were missed are given up for one request, before it starts late. */
+const MOST_MISSED = 5
 /** Longer pauses are no business of a budget: the run that is told of one decides. */
 const LONGEST_PAUSE_MS = 24 * 3_600_000
 
@@ -158,7 +160,7 @@ class LeasedTimes {
   async next({ clock, signal, onWait }: EnterOptions): Promise<void> {
     this.#waiting += 1
     try {
-      for (;;) {
+      for (let missed = 0; ; ) {
         signal.throwIfAborted()
         const at = this.#take(clock)
         if (at === undefined) {
@@ -171,7 +173,8 @@ class LeasedTimes {
         const reason = isPause ? 'the API asked another worker to wait' : 'the rate limit that workers share'
         onWait(delayMs, { until: at, reason, isAsked: isPause })
         await clock.sleep(delayMs, signal)
-        return
+        // A busy machine wakes late, and several at once.
+        if (clock.now() - at <= STALE_MS || ++missed > MOST_MISSED) return
       }
     } finally {
       this.#waiting -= 1

@@ -55,7 +55,10 @@ export class RestateServer {
 
   /** Tells the server that a worker answers at `worker`. Its services take the place of those before. */
   async register(worker: string): Promise<void> {
-    await this.#ask('POST', `${this.admin}/deployments`, { uri: worker, force: true })
+    const response = await this.#fetch('POST', `${this.admin}/deployments`, { uri: worker, force: true })
+    if (response.ok) return
+    const message = `the server cannot reach a worker at ${worker}: ${messageIn(await response.text())}. Give the address that the server sees with --url`
+    throw new ConfigError([{ place: { path: '--restate' }, message }])
   }
 
   /** Hands over a call of an object, and gives its id. The same `key` twice is one call. */
@@ -146,6 +149,10 @@ export class RestateServer {
         signal: AbortSignal.timeout(ANSWER_MS),
       })
     } catch (cause) {
+      if ((cause as Error).name === 'TimeoutError') {
+        const late = `the Restate server did not answer ${method} ${url} within ${ANSWER_MS / 1000} s`
+        throw new ConfigError([{ place: { path: '--restate' }, message: late }])
+      }
       const why = (cause as { cause?: { code?: string } }).cause?.code ?? (cause as Error).message
       const message = `no Restate server answers at ${new URL(url).origin} (${why}). Start one with \`sluice worker --dev\`, or name yours with --restate`
       throw new ConfigError([{ place: { path: '--restate' }, message }])
