@@ -6,6 +6,7 @@ import {
   inTurns,
   loadByReadJson,
   loadBySluice,
+  loadInWindows,
   median,
   medianOf,
   seconds,
@@ -25,6 +26,7 @@ export const benchmarks: Readonly<Record<string, (bench: Bench) => Promise<void>
   memory,
   page,
   latency,
+  windows,
   help,
 }
 
@@ -152,6 +154,24 @@ async function latency(bench: Bench): Promise<void> {
     bench.print(described('Sluice', ours))
     bench.print(`  ideal ${seconds(ideal)}, at most ${most} in flight`)
     bench.ratio('wall time', medianOf(ours, 'wallMs') / ideal, 1.15)
+  })
+}
+
+/** A backfill, beside the same rows as one load. */
+async function windows(bench: Bench): Promise<void> {
+  const step = 1000
+  const count = Math.round(1000 * bench.scale)
+  const { path } = await feedbackFile(bench, count * step)
+  bench.print(`${count} windows of ${step} nested records, each with its own commit, beside one load`)
+  await withServer(path, { pageSize: step }, async url => {
+    const [cut, whole] = await inTurns(
+      bench.runs,
+      () => loadInWindows(bench, url, count * step, step),
+      () => loadInWindows(bench, url, count * step, ''),
+    )
+    bench.print(described('windows', cut))
+    bench.print(described('one load', whole))
+    bench.ratio('wall time', ratio(cut, whole), 1.15)
   })
 }
 

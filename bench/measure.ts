@@ -78,6 +78,12 @@ export async function loadBySluice(
   return await cost('load.mjs', url, databaseOf(bench), join(bench.work, 'home'), table, concurrency)
 }
 
+/** Records appended in windows of so many, or in one load. */
+export async function loadInWindows(bench: Bench, url: string, records: number, step: number | ''): Promise<Cost> {
+  await emptied(bench)
+  return await cost('windows.mjs', url, databaseOf(bench), join(bench.work, 'home'), records, step)
+}
+
 /** The same by DuckDB alone. */
 export async function loadByReadJson(bench: Bench, kind: string, path: string): Promise<Cost> {
   if (kind !== 'merge') await emptied(bench)
