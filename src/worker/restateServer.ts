@@ -97,9 +97,7 @@ export class RestateServer {
     if (response.status === 470) return undefined
     // The status is that of the job's failure, which may be any.
     if (response.status === 404 && !isOfJob(body)) {
-      throw new ConfigError([
-        { place: { path: 'job' }, message: `the server knows no job ${id}; \`sluice jobs\` lists them` },
-      ])
+      throw wrongJob(unknown(id))
     }
     return { ended: 'failed', message: messageIn(body) }
   }
@@ -108,11 +106,7 @@ export class RestateServer {
   async cancel(id: string): Promise<void> {
     const response = await this.#fetch('PATCH', `${this.admin}/invocations/${encodeURIComponent(id)}/cancel`)
     if (response.ok) return
-    const message =
-      response.status === 409
-        ? `the job ${id} is at its end already`
-        : `the server knows no job ${id}; \`sluice jobs\` lists them`
-    throw new ConfigError([{ place: { path: 'job' }, message }])
+    throw wrongJob(response.status === 409 ? `the job ${id} is at its end already` : unknown(id))
   }
 
   async #ask(
@@ -124,7 +118,7 @@ export class RestateServer {
     const response = await this.#fetch(method, url, body, headers)
     const text = await response.text()
     if (!response.ok) {
-      const advice = response.status === 404 ? '. Is a worker registered? `sluice deploy` does it' : ''
+      const advice = response.status === 404 ? '. Has a worker been there? `sluice worker` registers itself' : ''
       const message = `${method} ${url} was answered with ${response.status}: ${messageIn(text)}${advice}`
       throw new ConfigError([{ place: { path: '--restate' }, message }])
     }
@@ -158,6 +152,14 @@ export class RestateServer {
       throw new ConfigError([{ place: { path: '--restate' }, message }])
     }
   }
+}
+
+function unknown(id: string): string {
+  return `the server knows no job ${id}; \`sluice jobs\` lists them`
+}
+
+function wrongJob(message: string): ConfigError {
+  return new ConfigError([{ place: { path: 'job' }, message }])
 }
 
 function isOfJob(body: string): boolean {

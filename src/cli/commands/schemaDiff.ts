@@ -54,12 +54,10 @@ export async function schemaDiffCommand(
   options: SchemaLockOptions,
   context: CommandContext,
 ): Promise<ExitCode> {
-  const { out, err } = context.terminal
-  const pipeline = await openPipeline(path, options, 'reads', err)
-  const compared = await comparison(pipeline, context)
-  if (compared === undefined) return 1
-  const { file, now } = compared
-  const changes = lockChanges(required(compared, context), now)
+  const { out } = context.terminal
+  const difference = await differing(path, options, context)
+  if (difference === undefined) return 1
+  const { pipeline, file, changes } = difference
   if (options.json === true)
     out.line(stringifyJson({ file: path, pipeline: pipeline.name, lock: shown(file), changes }))
   else if (changes.length === 0) tellDone(out, printable(`${pipeline.name}: the tables are those of ${shown(file)}`))
@@ -77,12 +75,10 @@ export async function schemaAcceptCommand(
   options: SchemaLockOptions,
   context: CommandContext,
 ): Promise<ExitCode> {
-  const { out, err } = context.terminal
-  const pipeline = await openPipeline(path, options, 'reads', err)
-  const compared = await comparison(pipeline, context)
-  if (compared === undefined) return 1
-  const { file, now } = compared
-  const changes = lockChanges(required(compared, context), now)
+  const { out } = context.terminal
+  const difference = await differing(path, options, context)
+  if (difference === undefined) return 1
+  const { pipeline, file, now, changes } = difference
   if (changes.length === 0) {
     tellDone(out, printable(`${shown(file)}: nothing to accept`))
     return 0
@@ -91,6 +87,13 @@ export async function schemaAcceptCommand(
   tellDone(out, printable(`${shown(file)}: ${counted(changes.length, 'change')} accepted`))
   tellChanges(changes, context)
   return 0
+}
+
+/** What changed since the lock, which must be there. Undefined, and said, if nothing was loaded. */
+async function differing(path: string, options: SchemaLockOptions, context: CommandContext) {
+  const pipeline = await openPipeline(path, options, 'reads', context.terminal.err)
+  const compared = await comparison(pipeline, context)
+  return compared && { ...compared, pipeline, changes: lockChanges(required(compared, context), compared.now) }
 }
 
 /** Lock and committed schema. Undefined, and said, if nothing was loaded. */
