@@ -39,8 +39,10 @@ export type { Column, ColumnBatch } from './model/batch.js'
 export type { CursorRange, LoadedWindow, WindowAttempt, WindowsOf } from './model/cursorRange.js'
 export type {
   Capabilities,
+  CommitAnew,
   CommitPlan,
   Committed,
+  CommittedView,
   Condition,
   Connection,
   DatasetRow,

@@ -276,6 +276,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--to <value>', 'end of the range, itself left out; default: `end_value` of the cursor, or now')
     .option('--step <step>', 'width of a window, as in P7D, PT6H or 10000; default: `window.step` of the cursor')
     .option('--newest-first', 'load the newest window first')
+    .option('--parallel <windows>', 'windows to read at the same time; their commits take turns', wholeNumber)
     .option('--retry-failed', 'load only windows that failed before')
     .option('--status', 'show which windows are committed, failed and missing; load nothing')
     .option('--json', 'print every window as a line of JSON')

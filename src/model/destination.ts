@@ -34,6 +34,11 @@ export interface Capabilities {
   readonly wei: readonly [precision: number, scale: number]
   /** Default and greatest number of fractional digits of a second. */
   readonly timestampPrecision: readonly [standard: number, greatest: number]
+  /**
+   * Several loads of one pipeline may be under way at once, each of a `part` of its own: in one process, or in many, on
+   * many machines. Their commits take turns, and each of them calls `anew`. Absent: one load at a time.
+   */
+  readonly parallelLoads?: 'one_process' | 'many_processes' | undefined
   /** dlt's class name of the destination, written into the state: `dlt.destinations.duckdb`. */
   readonly dltType: string
 }
@@ -158,6 +163,12 @@ export interface Condition {
   readonly value?: DatasetValue | readonly DatasetValue[] | undefined
 }
 
+/** What is committed, as one transaction sees it. */
+export type CommittedView = Pick<Connection, 'committed' | 'hasLoad' | 'inspect' | 'read'>
+
+/** Makes the plan of a load again, from what is committed now. Rejects if the staged rows do not fit that. */
+export type CommitAnew = (now: CommittedView) => Promise<CommitPlan>
+
 /** State and schema of the last committed load. */
 export interface Committed {
   readonly loadId: string | undefined
@@ -169,6 +180,8 @@ export interface Committed {
 export interface LoadPlan {
   readonly loadId: string
   readonly pipeline: string
+  /** Of several loads of the pipeline that are under way at once, each has another part. Absent: there is but one. */
+  readonly part?: string | undefined
 }
 
 /** Called with each statement before it runs. Never throws. */
@@ -180,8 +193,12 @@ export interface Load {
    * every table and column of the batch, with its type.
    */
   stage(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
-  /** Commits schema, rows, state and receipts together, or nothing. An id that is already committed is skipped. */
-  commit(final: CommitPlan): Promise<void>
+  /**
+   * Commits schema, rows, state and receipts together, or nothing. An id that is already committed is skipped. `anew` is
+   * called when no other load can commit any more, and what it makes of the dataset as it is then takes the place of
+   * `final`. It may be called again, if the commit has to begin again.
+   */
+  commit(final: CommitPlan, anew?: CommitAnew): Promise<void>
   /** Drops what was staged and leaves the destination as it was. Idempotent. */
   abort(): Promise<void>
   /** Notes about the commit. Called after it. */
@@ -216,6 +233,11 @@ export interface TableChanges {
 export interface CommitPlan {
   /** Evolved, version and hash already bumped; holds the system tables. */
   readonly schema: ReadonlySchema
+  /**
+   * A load with a greater id was committed meanwhile: the id of a load without rows that state and schema are stored
+   * with, because the greatest id counts.
+   */
+  readonly laterLoadId?: string | undefined
   /** Present if it changed. It is then written into `_dlt_pipeline_state`. */
   readonly state: PipelineState | undefined
   readonly receipts: readonly Receipt[]

@@ -21,6 +21,23 @@ export function nextLoadId(nowMs: number, last?: string, chance = 0): string {
   return `${Math.floor(ticks / TICKS_PER_SECOND)}.${fraction === '' ? '0' : fraction}`
 }
 
+/** Gives every load of this process an id of its own, in rising order. */
+export class LoadIds {
+  readonly #clock: { now(): number; random(): number }
+  #last: string | undefined
+
+  constructor(clock: { now(): number; random(): number }) {
+    this.#clock = clock
+  }
+
+  /** Greater than `last`, and than every one before. */
+  next(last: string | undefined): string {
+    const newest = [last, this.#last].reduce((a, b) => (b !== undefined && Number(b) > Number(a ?? 0) ? b : a))
+    this.#last = nextLoadId(this.#clock.now(), newest, this.#clock.random())
+    return this.#last
+  }
+}
+
 /** Microseconds of an id, rounded down. Ids of dlt may have a seventh digit. */
 function ticksOf(loadId: string): number {
   const [seconds = '0', fraction = ''] = loadId.split('.')

@@ -86,6 +86,7 @@ export const forBackfill = optionsOf<BackfillOptions>('options of backfill()', {
   ...windows,
   signal: abortSignal,
   concurrency: wholeFromOne,
+  parallel: wholeFromOne,
   retryFailed: flag,
   onEvent: callback,
   onPlan: callback,

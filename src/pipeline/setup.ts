@@ -88,6 +88,11 @@ export function pipelineFolder(setup: PipelineSetup): string {
   return join(setup.home, folderName(setup.name))
 }
 
+/** Folder with the journals of windows that are loaded at the same time, each in a folder of its own. */
+export function windowsFolder(setup: PipelineSetup): string {
+  return join(pipelineFolder(setup), 'windows')
+}
+
 /** Encodes any text as a folder name that never leads out of the working folder. */
 function folderName(name: string): string {
   return encodeURIComponent(name).replace(/^\.+$/, dots => dots.replaceAll('.', '%2E'))

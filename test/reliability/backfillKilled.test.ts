@@ -63,9 +63,14 @@ const READS = [
   sql.replaceAll('window_start', 'CAST(window_start AS text)').replaceAll('window_end', 'CAST(window_end AS text)'),
 )
 
-it.each(['duckdb', 'postgres'] as const)(
-  'a backfill that is killed again and again leaves what an undisturbed one leaves: %s',
-  async engine => {
+it.each([
+  ['duckdb', 1],
+  ['duckdb', 3],
+  ['postgres', 1],
+  ['postgres', 3],
+] as const)(
+  'a backfill that is killed again and again leaves what an undisturbed one leaves: %s, windows at a time: %s',
+  async (engine, parallel) => {
     const folder = await mkdtemp(join(tmpdir(), 'sluice-killed-'))
     const room = await places[engine].open(folder)
     onTestFinished(async () => {
@@ -84,7 +89,17 @@ it.each(['duckdb', 'postgres'] as const)(
       since = 0
       killAt = atRequest
       return await sluiceProcess(
-        ['backfill', file, '--resource', 'visits', '--to', '2024-01-05T00:00:00.000Z', '--json'],
+        [
+          'backfill',
+          file,
+          '--resource',
+          'visits',
+          '--to',
+          '2024-01-05T00:00:00.000Z',
+          '--json',
+          '--parallel',
+          String(parallel),
+        ],
         {
           cwd: folder,
           started: running => {

@@ -22,6 +22,7 @@ export interface BackfillCommandOptions extends PipelineOverrides {
   readonly step?: string | undefined
   readonly newestFirst?: boolean | undefined
   readonly status?: boolean | undefined
+  readonly parallel?: number | undefined
   readonly retryFailed?: boolean | undefined
   readonly json?: boolean | undefined
 }
@@ -51,6 +52,7 @@ export async function backfillCommand(
   const { loads, dataset } = await pipeline.backfill(resource, {
     ...asked,
     retryFailed: options.retryFailed,
+    parallel: options.parallel,
     signal: context.signal,
     onEvent,
     onPlan: status => {
@@ -93,10 +95,7 @@ function textLines(out: Output): (outcome: WindowOutcome) => void {
   return outcome => {
     const window = rangeText(outcome)
     if (outcome.outcome !== 'loaded') {
-      tell(
-        out,
-        printable(outcome.outcome === 'failed' ? `${window}  failed` : `${window}  too much for the API: halved`),
-      )
+      tell(out, printable(`${window}  ${OTHERWISE[outcome.outcome]}`))
       return
     }
     const { load, durationMs, left, estimate } = outcome
@@ -110,6 +109,8 @@ function textLines(out: Output): (outcome: WindowOutcome) => void {
     )
   }
 }
+
+const OTHERWISE = { failed: 'failed', halved: 'too much for the API: halved', elsewhere: 'loaded by another process' }
 
 function jsonLines(out: Output): (outcome: WindowOutcome) => void {
   return outcome => {

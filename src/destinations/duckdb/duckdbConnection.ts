@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { Connection, Load } from '../../model/destination.js'
-import { DestinationError, SchemaError } from '../../model/errors.js'
+import type { Connection, Load, LoadPlan } from '../../model/destination.js'
+import { SchemaError } from '../../model/errors.js'
+import { HeldPipelines } from '../heldPipelines.js'
 import { applyDrop, isCommitted } from '../sql/applyCommit.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
@@ -16,8 +17,8 @@ import { readRows, writeParquet } from './duckdbRead.js'
 import { duckdbSession, inTransaction } from './duckdbSession.js'
 import { openStagingFolder } from './duckdbStaging.js'
 
-/** Pipelines that this process is loading, by file, dataset and pipeline. DuckDB locks out other processes. */
-const held = new Set<string>()
+/** DuckDB locks out other processes. */
+const held = new HeldPipelines()
 
 /** A connection to one dataset. `stagingRoot` returns the folder for staged rows. */
 export function duckdbConnection(
@@ -66,17 +67,9 @@ export function duckdbConnection(
       )
     },
     async begin(plan, onStatement) {
-      const key = `${database.place}\0${dataset}\0${plan.pipeline}`
-      if (held.has(key)) {
-        throw new DestinationError(
-          'destination_locked',
-          `Pipeline ${plan.pipeline} is being loaded into ${database.place} already; wait for that run to end`,
-          { destination: database.place, transient: true },
-        )
-      }
-      held.add(key)
+      const letGo = held.take(database.place, dataset, plan)
       try {
-        const folder = await openStagingFolder(join(await stagingRoot(), folderName(dataset, plan.pipeline)))
+        const folder = await openStagingFolder(join(await stagingRoot(), folderName(dataset, plan)))
         const load = duckdbLoad(
           database,
           dataset,
@@ -85,7 +78,7 @@ export function duckdbConnection(
           folder,
           () => {
             loads.delete(load)
-            held.delete(key)
+            letGo()
           },
           signal,
           onStatement,
@@ -93,7 +86,7 @@ export function duckdbConnection(
         loads.add(load)
         return load
       } catch (error) {
-        held.delete(key)
+        letGo()
         throw database.explain(error, 'creating its staging folder')
       }
     },
@@ -163,7 +156,8 @@ export function duckdbConnection(
   }
 }
 
-/** Short, legal on every file system, and different for each pipeline and dataset. */
-function folderName(dataset: string, pipeline: string): string {
-  return createHash('sha256').update(`${dataset}\0${pipeline}`).digest('hex').slice(0, 16)
+/** Short, legal on every file system, and different for each pipeline, part and dataset. */
+function folderName(dataset: string, { pipeline, part }: LoadPlan): string {
+  const names = part === undefined ? [dataset, pipeline] : [dataset, pipeline, part]
+  return createHash('sha256').update(names.join('\0')).digest('hex').slice(0, 16)
 }

@@ -15,6 +15,7 @@ export const duckdbCapabilities: Capabilities = {
   decimal: [38, 9],
   wei: [38, 0],
   timestampPrecision: [6, 9],
+  parallelLoads: 'one_process',
   dltType: 'dlt.destinations.duckdb',
 }
 

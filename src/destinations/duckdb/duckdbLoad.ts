@@ -1,5 +1,6 @@
-import type { CommitNotes, CommitPlan, Load, LoadPlan, OnStatement } from '../../model/destination.js'
+import type { CommitAnew, CommitNotes, CommitPlan, Load, LoadPlan, OnStatement } from '../../model/destination.js'
 import { applyCommit } from '../sql/applyCommit.js'
+import { committedView } from '../sql/committedView.js'
 import { type SqlSession, toldSession } from '../sql/sqlSession.js'
 import type { Database } from './database.js'
 import { duckdbSession, inTransaction, interruptible } from './duckdbSession.js'
@@ -39,12 +40,13 @@ export function duckdbLoad(
       })
       start.staged(batch.table, schema)
     },
-    async commit(final) {
+    async commit(final, anew) {
       if (ended) return
       await start.stop()
       done = await database
         .exclusively(
-          () => commit({ database, dataset, load: plan, expectUnchanged, folder, start, final, signal, onStatement }),
+          () =>
+            commit({ database, dataset, load: plan, expectUnchanged, folder, start, final, anew, signal, onStatement }),
           start.end,
         )
         .catch(error => {
@@ -70,15 +72,17 @@ interface Committing {
   readonly folder: StagingFolder
   readonly start: HeadStart
   readonly final: CommitPlan
+  /** The load is one of several: it is planned again when no other one can commit. */
+  readonly anew: CommitAnew | undefined
   readonly signal: AbortSignal | undefined
   readonly onStatement: OnStatement | undefined
 }
 
 async function commit(committing: Committing): Promise<Done> {
-  const { database, dataset, load, expectUnchanged, folder, start, final, signal, onStatement } = committing
+  const { database, dataset, load, expectUnchanged, folder, start, final, anew, signal, onStatement } = committing
   signal?.throwIfAborted()
   const staged = await folder.finish(final.schema)
-  const begun = await commitBegun(committing, staged)
+  const begun = anew === undefined ? await commitBegun(committing, staged) : undefined
   if (begun !== undefined) return begun
   await start.end()
   const connection = await database.connect()
@@ -90,7 +94,8 @@ async function commit(committing: Committing): Promise<Done> {
     await interruptible(connection, signal, () =>
       inTransaction(connection, async () => {
         if (session.dialect.letsCommitsOverlap) await expectUnchanged(session)
-        done = await applyCommit(session, load, final, staged.all)
+        const current = anew === undefined ? final : await anew(committedView(session))
+        done = await applyCommit(session, load, current, staged.all)
         signal?.throwIfAborted()
         await database.check()
       }),

@@ -69,7 +69,9 @@ export function ducklakeDestination(options: DucklakeOptions, clock: Pick<Clock,
   return {
     name: `ducklake:${isFile ? basename(catalog.path) : lake.place}`,
     localPath: isFile ? catalog.path : undefined,
-    capabilities: ducklakeCapabilities,
+    // A catalog in a DuckDB file is open in one process.
+    capabilities:
+      catalog.kind === 'duckdb' ? { ...ducklakeCapabilities, parallelLoads: 'one_process' } : ducklakeCapabilities,
     place: lake.place,
     secrets: [...(password === undefined ? [] : [password]), ...secretsOf(options.s3?.credentials)],
     onSecret: listener => void listeners.add(listener),

@@ -2,7 +2,11 @@ import type { Capabilities } from '../../model/destination.js'
 import { duckdbCapabilities, duckdbDialect } from '../duckdb/duckdbDialect.js'
 import type { Dialect } from '../sql/sqlSession.js'
 
-export const ducklakeCapabilities: Capabilities = { ...duckdbCapabilities, dltType: 'dlt.destinations.ducklake' }
+export const ducklakeCapabilities: Capabilities = {
+  ...duckdbCapabilities,
+  parallelLoads: 'many_processes',
+  dltType: 'dlt.destinations.ducklake',
+}
 
 /** DuckDB's SQL, as far as a lake of Parquet files takes it. */
 export const ducklakeDialect: Dialect = {

@@ -60,7 +60,7 @@ export async function postgresConnection(
       const expectUnchanged = told.take(plan, address.name)
       const client = await openClient(address, `sluice ${plan.pipeline}`.slice(0, 63), signal)
       try {
-        const unlock = await lockPipeline(client, address, dataset, plan.pipeline)
+        const unlock = await lockPipeline(client, address, dataset, plan)
         await atOneMoment(client, () => expectUnchanged(postgresSession(client, dataset)))
         const load = postgresLoad(client, address, dataset, plan, unlock, signal, onStatement)
         loads.add(load)

@@ -52,6 +52,7 @@ export const postgresCapabilities: Capabilities = {
   decimal: [38, 9],
   wei: [156, 78],
   timestampPrecision: [6, 6],
+  parallelLoads: 'many_processes',
   dltType: 'dlt.destinations.postgres',
 }
 

@@ -1,7 +1,8 @@
-import type { CommitNotes, CommitPlan, Load, LoadPlan, OnStatement } from '../../model/destination.js'
+import type { CommitAnew, CommitNotes, CommitPlan, Load, LoadPlan, OnStatement } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
 import { tableChain } from '../../schema/rootKey.js'
 import { applyCommit, isCommitted } from '../sql/applyCommit.js'
+import { committedView } from '../sql/committedView.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { toldSession } from '../sql/sqlSession.js'
 import { LOADS, STATES, VERSIONS } from '../sql/systemRows.js'
@@ -50,12 +51,12 @@ export function postgresLoad(
         throw client.failure(error, `staging rows of ${batch.table}`)
       })
     },
-    async commit(final) {
+    async commit(final, anew) {
       if (ended !== undefined) return
       signal?.throwIfAborted()
       try {
         await staging.settle()
-        await commit(final)
+        await commit(final, anew)
       } catch (error) {
         throw client.failure(await explained(error), `committing load ${plan.loadId}`)
       }
@@ -66,12 +67,13 @@ export function postgresLoad(
     notes: () => ({ ...done }),
   }
 
-  async function commit(final: CommitPlan): Promise<void> {
+  async function commit(planned: CommitPlan, anew: CommitAnew | undefined): Promise<void> {
     const session = toldSession(postgresSession(client, dataset), onStatement)
     await inTransaction(client, staging.inTransaction ? undefined : BEGIN, async () => {
       // The lock of the pipeline belongs to the session that took it.
       await client.checkSession()
       await lockDataset(client, address, dataset)
+      const final = anew === undefined ? planned : await anew(committedView(session))
       await client.query(WORK_MEMORY)
       await session.createDataset()
       const tables = await DatasetTables.inspect(session)

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { LoadPlan } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
 import type { Address } from './postgresAddress.js'
 import { GOODBYE_MS, type PostgresClient } from './postgresClient.js'
@@ -20,16 +21,24 @@ export async function lockPipeline(
   client: PostgresClient,
   { name: destination, lockTimeoutMs, connectTimeoutMs }: Address,
   dataset: string,
-  pipeline: string,
+  { pipeline, part }: LoadPlan,
 ): Promise<() => Promise<void>> {
   const key = lockKey('pipeline', dataset, pipeline)
+  // Parts share the pipeline, and a load of the whole waits for all of them.
+  const locks =
+    part === undefined
+      ? [{ how: '', key }]
+      : [
+          { how: '_shared', key },
+          { how: '', key: lockKey('part', dataset, pipeline, part) },
+        ]
   const waitMs = lockTimeoutMs === 0 ? WAIT_MS : Math.min(lockTimeoutMs, WAIT_MS)
   try {
     // The timeout belongs to the transaction, the lock to the session.
     const locking = inPassing(client, BEGIN, async () => {
       await client.checkSession()
       await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(waitMs)])
-      await client.query('SELECT pg_catalog.pg_advisory_lock($1)', [key])
+      for (const lock of locks) await client.query(`SELECT pg_catalog.pg_advisory_lock${lock.how}($1)`, [lock.key])
     })
     await client.within(connectTimeoutMs === 0 ? 0 : waitMs + connectTimeoutMs, locking)
   } catch (error) {
@@ -41,8 +50,10 @@ export async function lockPipeline(
     )
   }
   return async () => {
-    const unlocking = client.query('SELECT pg_catalog.pg_advisory_unlock($1)', [key])
-    await client.within(GOODBYE_MS, unlocking).catch(() => {})
+    for (const lock of locks.toReversed()) {
+      const unlocking = client.query(`SELECT pg_catalog.pg_advisory_unlock${lock.how}($1)`, [lock.key])
+      await client.within(GOODBYE_MS, unlocking).catch(() => {})
+    }
   }
 }
 

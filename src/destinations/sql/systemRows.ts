@@ -95,14 +95,17 @@ export async function ensureSystemTables(tables: DatasetTables, plan: CommitPlan
 export async function writeSystemRows(session: SqlSession, plan: CommitPlan, load: LoadPlan): Promise<void> {
   if (plan.drop.length > 0 || plan.forgetSchema === true) await forgetSchemaVersions(session, plan.schema.name)
   await writeSchemaVersion(session, plan.schema, plan.committedAt)
-  if (plan.state !== undefined) await writeState(session, plan.state, load, plan.committedAt)
+  const { laterLoadId = load.loadId } = plan
+  if (plan.state !== undefined)
+    await writeState(session, plan.state, { ...load, loadId: laterLoadId }, plan.committedAt)
   for (const receipt of plan.receipts) await insertRow(session, RECEIPTS, receiptRow(load.loadId, receipt))
   if (plan.window !== undefined)
     await insertRow(session, WINDOWS, {
       ...windowRow(load, plan.schema.name, plan.window),
       committed_at: plan.committedAt,
     })
-  await writeLoad(session, load.loadId, plan.schema, plan.committedAt)
+  for (const loadId of new Set([load.loadId, laterLoadId]))
+    await writeLoad(session, loadId, plan.schema, plan.committedAt)
 }
 
 /** As dlt does, adds a row for the schema unless its hash is there. The load's row names the hash. */

@@ -22,13 +22,14 @@ export class ToldStates {
 
   /**
    * The check for a load that begins now. Call the result where no other run can commit. It fails with
-   * `destination_locked` if the cursors were moved, unless by this very load.
+   * `destination_locked` if the cursors were moved, unless by this very load. One of several loads is planned again
+   * there instead.
    */
   take(plan: LoadPlan, place: string): (session: SqlSession) => Promise<void> {
     const before = this.#told.get(plan.pipeline)
     this.#told.delete(plan.pipeline)
     return async session => {
-      if (before === undefined) return
+      if (before === undefined || plan.part !== undefined) return
       const now = await readCommitted(session, plan.pipeline, before.schemaName)
       // The commit recognises a repeated load by its id.
       if (versionOf(now) === before.version || now?.loadId === plan.loadId) return

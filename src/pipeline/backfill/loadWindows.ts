@@ -1,12 +1,16 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { stringifyJson } from '../../json/write.js'
 import type { CursorRange, WindowAttempt } from '../../model/cursorRange.js'
 import type { RunEvent } from '../../model/events.js'
 import { nextLoadId } from '../../model/loadId.js'
 import type { CursorState } from '../../model/pipelineState.js'
 import type { Verdict } from '../../model/receipt.js'
 import { warningOf } from '../run/closing.js'
+import { LoadedMeanwhile } from '../run/commitAnew.js'
 import type { WindowToLoad } from '../run/incremental/windowToLoad.js'
 import { runWindow, type WindowSession } from '../run/runPipeline.js'
-import type { LoadResult, PipelineSetup } from '../setup.js'
+import { type LoadResult, type PipelineSetup, windowsFolder } from '../setup.js'
 import { cursorReached, type ReadWindow } from './cursorReached.js'
 import { type BackfillPlan, type FailedWindow, listOf, windowHint } from './planBackfill.js'
 import { doOverlap, missingRanges } from './ranges.js'
@@ -16,6 +20,8 @@ import { WindowQueue } from './windowQueue.js'
 export interface LoadingOptions {
   /** Stops the backfill. The windows that are committed stay, and the next one continues after them. */
   readonly signal?: AbortSignal | undefined
+  /** Windows that are read at the same time. Their commits take turns. Default 1. */
+  readonly parallel?: number | undefined
   /** Most requests in flight for one origin and credential. Default 16. */
   readonly concurrency?: number | undefined
   /** Called with each event of each load, in order. */
@@ -45,6 +51,8 @@ export type WindowOutcome = CursorRange & { readonly left: number } & (
         readonly estimate: { readonly requests: number; readonly durationMs: number }
       }
     | { readonly outcome: 'halved' | 'failed'; readonly error: Error }
+    /** Another process has loaded it. */
+    | { readonly outcome: 'elsewhere' }
   )
 
 /** What a backfill loads, and how. */
@@ -57,6 +65,9 @@ interface Backfilling {
   readonly select: readonly string[]
   readonly session: WindowSession
 }
+
+/** `signal`: ends all windows. */
+type Reading = Backfilling & { readonly signal: AbortSignal }
 
 interface LoadedWindows {
   readonly loads: readonly WindowLoad[]
@@ -84,13 +95,38 @@ export async function loadWindows(backfilling: Backfilling): Promise<LoadedWindo
     inARow: [],
     isHalved: false,
   }
+  await forgetJournals(backfilling)
+  // What fails for all ends the windows beside it too.
+  const failing = new AbortController()
+  const signal = options.signal === undefined ? failing.signal : AbortSignal.any([options.signal, failing.signal])
+  await Promise.all(
+    Array.from({ length: options.parallel ?? 1 }, () =>
+      readWindows({ ...backfilling, signal }, progress, failing.signal).catch((error: unknown) => failing.abort(error)),
+    ),
+  )
+  if (failing.signal.aborted) throw failing.signal.reason
+  const { loads, failures } = progress
+  return { loads, failures: failures.map(({ failure }) => failure), untried: queue.length, cause: failures[0]?.error }
+}
+
+/** Loads one window after the other, until none is left or one fails for a reason that holds for all. */
+async function readWindows(backfilling: Reading, progress: Progress, failing: AbortSignal): Promise<void> {
+  const { plan, options } = backfilling
+  const { queue } = progress
   const tell = options.onWindow ?? (() => {})
-  for (let window = queue.next(); window !== undefined; window = queue.next()) {
-    const range = window
+  while (!failing.aborted && progress.inARow.length < MOST_IN_A_ROW) {
+    const range = queue.next()
+    if (range === undefined) return
     const setAside: RunEvent[] = []
     try {
       tell(await loaded(backfilling, progress, range, setAside))
     } catch (thrown) {
+      if (failing.aborted) throw thrown
+      if (thrown instanceof LoadedMeanwhile) {
+        queue.putBack(missingRanges(range, thrown.done, plan.hint))
+        tell({ ...range, outcome: 'elsewhere', left: queue.length })
+        continue
+      }
       const error = thrown as Error
       if (isTooMuch(error, plan.resource.name) && queue.halve(range)) {
         progress.isHalved = true
@@ -104,11 +140,8 @@ export async function loadWindows(backfilling: Backfilling): Promise<LoadedWindo
       }
       await failed(backfilling, progress, range, error)
       tell({ ...range, outcome: 'failed', error, left: queue.length })
-      if (progress.inARow.length === MOST_IN_A_ROW) break
     }
   }
-  const { loads, failures } = progress
-  return { loads, failures: failures.map(({ failure }) => failure), untried: queue.length, cause: failures[0]?.error }
 }
 
 /** What a backfill has done so far. */
@@ -129,26 +162,27 @@ interface Progress {
 
 /** Loads one window. Adds to `setAside` what is only said if the window counts as failed. */
 async function loaded(
-  backfilling: Backfilling,
+  backfilling: Reading,
   progress: Progress,
   range: CursorRange,
   setAside: RunEvent[],
 ): Promise<WindowOutcome> {
-  const { setup, plan, options, select, session } = backfilling
+  const { setup, plan, options, select, session, signal } = backfilling
   const { clock } = setup
   const { queue, done } = progress
   const { name } = plan.resource
-  const { signal, concurrency, onEvent: emit = () => {} } = options
+  const { concurrency, parallel = 1, onEvent: emit = () => {} } = options
   const beganMs = clock.now()
   let seen: CursorState | undefined
   const window: WindowToLoad = {
     resource: name,
     hint: windowHint(plan, range),
     backfill: progress.id,
+    part: parallel > 1 ? partOf(name, range) : undefined,
     ...range,
-    cursorAfter(newest, stored) {
+    cursorAfter(newest, stored, there = done) {
       seen = newest
-      return cursorReached(plan.hint, [...done, { ...range, cursor: newest }], stored)
+      return cursorReached(plan.hint, [...there, { ...range, cursor: newest }], stored)
     },
   }
   const onEvent = (event: RunEvent): void => {
@@ -229,6 +263,24 @@ function loadOf({ loadId = '', receipts, rows }: LoadResult, resource: string, r
     records: (receipt?.records ?? 0) - (receipt?.filtered ?? 0),
     rows,
   }
+}
+
+/** Removes journals of windows that were loaded, or are no longer cut like this. A killed backfill leaves them behind. */
+async function forgetJournals({ setup, plan, windows }: Backfilling): Promise<void> {
+  const folder = windowsFolder(setup)
+  const wanted = windows.map(window => partOf(plan.resource.name, window))
+  for (const part of await setup.files.list(folder).catch(() => [])) {
+    // What stays does no harm.
+    if (!wanted.includes(part)) await setup.files.remove(join(folder, part)).catch(() => {})
+  }
+}
+
+/** Names a window in folders and locks. */
+function partOf(resource: string, { start, end }: CursorRange): string {
+  return createHash('sha256')
+    .update(stringifyJson([resource, start, end]))
+    .digest('hex')
+    .slice(0, 16)
 }
 
 function sumOf(numbers: readonly number[]): number {

@@ -151,6 +151,11 @@ function cuttable(source: Source, resource: Resource): IncrementalHint {
       'has no cursor with an order, so that nothing cuts its list into windows; give it an `incremental` with a `cursor_path`',
     )
   const at = `${hint.path}.`.slice(resource.path.length + 1)
+  if (hint.isPerParent === true)
+    throw refuse(
+      at.slice(0, -1),
+      'has a cursor for each record of its parent, and windows know but one; load it by runs',
+    )
   if (hint.lastValueFunc === 'min') throw refuse(`${at}last_value_func`, 'is min: windows need a cursor that grows')
   if (resource.sendsWindowEnd === false)
     throw refuse(

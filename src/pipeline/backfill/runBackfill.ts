@@ -1,5 +1,7 @@
 import type { CursorRange } from '../../model/cursorRange.js'
+import { ConfigError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
+import { LoadIds } from '../../model/loadId.js'
 import type { Resource, Source } from '../../model/source.js'
 import { isThere } from '../look/dataset.js'
 import { closingConnection, closingSource, underLock } from '../run/closing.js'
@@ -72,6 +74,7 @@ export async function backfill(
   options: BackfillOptions,
 ): Promise<BackfillResult> {
   const asked = askedRange(setup, resource, options)
+  refuseParallel(setup, options)
   const emit = options.onEvent ?? (() => {})
   // From the plan to the last window: another backfill would load the same ones.
   return await underLock(setup, options, lock =>
@@ -79,10 +82,26 @@ export async function backfill(
       const connection = await setup.destination.connect(setup.datasetName, options.signal)
       return await closingConnection(connection, emit, async () => {
         const plan = await planBackfill(setup, asked, connection)
-        return await loadPlanned(setup, plan, options, { lock, connection })
+        return await loadPlanned(setup, plan, options, {
+          lock,
+          connection,
+          ids: new LoadIds(setup.clock),
+          written: { version: 0 },
+        })
       })
     }),
   )
+}
+
+/** Windows that are loaded at the same time. More would wait for each other's commits. */
+const MOST_PARALLEL = 64
+
+function refuseParallel({ destination }: PipelineSetup, { parallel = 1 }: BackfillOptions): void {
+  const refuse = (message: string): ConfigError => new ConfigError([{ place: { path: 'parallel' }, message }])
+  if (parallel > MOST_PARALLEL)
+    throw refuse(`is ${parallel}; at most ${MOST_PARALLEL} windows are loaded at the same time`)
+  if (parallel > 1 && destination.capabilities.parallelLoads === undefined)
+    throw refuse(`${destination.name} takes one load of a pipeline at a time; leave it out`)
 }
 
 async function loadPlanned(

@@ -57,6 +57,11 @@ export class WindowQueue {
     return true
   }
 
+  /** Takes parts of a window that others have loaded. */
+  putBack(parts: readonly CursorRange[]): void {
+    this.#waiting.unshift(...(this.#plan.order === 'newest_first' ? parts.toReversed() : parts))
+  }
+
   /** Returns whether the window is the first one that shows how wide windows may be. */
   loaded(window: CursorRange): boolean {
     const width = this.#widthOf(window)

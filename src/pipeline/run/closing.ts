@@ -4,14 +4,15 @@ import { SluiceError, stoppedBy } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import { type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
 
-/** Runs `work` under the lock of the pipeline. Always releases the lock. */
+/** Runs `work` under the lock of a folder, that of the pipeline if no other is given. Always releases the lock. */
 export async function underLock<T>(
   setup: PipelineSetup,
   options: Pick<RunOptions, 'onEvent' | 'signal'>,
   work: (lock: PipelineLock) => Promise<T>,
+  folder: string = pipelineFolder(setup),
 ): Promise<T> {
   const emit = options.onEvent ?? (() => {})
-  const lock = await lockPipeline(setup.files, pipelineFolder(setup), {
+  const lock = await lockPipeline(setup.files, folder, {
     ...setup.clock,
     signal: options.signal,
     warn: (code, message) => emit({ type: 'warning', code, message }),

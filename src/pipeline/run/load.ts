@@ -38,6 +38,7 @@ import type { CursorTracker } from './incremental/incremental.js'
 import { isBeyond, trackCursor } from './incremental/incremental.js'
 import { ParentChanges, withParentsRead } from './incremental/parentChanges.js'
 import { ParentCursorTracker, parentCursors, withParentCursors } from './incremental/parentCursors.js'
+import type { Ledger } from './incremental/windowLedger.js'
 import { committedWindow, refuseCapped, type WindowToLoad } from './incremental/windowToLoad.js'
 import { meter } from './meter.js'
 import { flattenPlan, type PlannedResource, parentOf, resourcesByTable } from './planResources.js'
@@ -83,8 +84,12 @@ export interface OpenLoad {
     readonly receipts: readonly Receipt[]
     readonly rows: Readonly<Record<string, number>>
     readonly plan: CommitPlan | undefined
+    /** The state after this load, if that state and those windows are committed before it. */
+    readonly stateOn: StateOn
   }>
 }
+
+export type StateOn = (state: PipelineState, there?: Ledger) => PipelineState
 
 export function openLoad(input: OpenLoadInput): OpenLoad {
   const { prepared, setup, options } = input
@@ -256,6 +261,7 @@ function conclude(
   rows: Readonly<Record<string, number>>
   plan: CommitPlan | undefined
   fillers: Fillers
+  stateOn: StateOn
 } {
   const { prepared, setup, options } = input
   const { schema } = prepared
@@ -283,9 +289,12 @@ function conclude(
     resources.map(one => readResource(one, judgements, options)),
     setup.source.resources,
   )
-  const cursors = moveCursors(prepared.state, resources, { ...input, holdings })
-  const moved = input.isReplay === true ? cursors : rememberParents(cursors, resources, judgements, input)
-  const state = bumpState(window === undefined ? moved : window.stateAfter(moved, setup.source.name))
+  const stateOn: StateOn = (base, there) => {
+    const cursors = moveCursors(base, resources, { ...input, holdings })
+    const moved = input.isReplay === true ? cursors : rememberParents(cursors, resources, judgements, input)
+    return bumpState(window === undefined ? moved : window.stateAfter(moved, setup.source.name, there))
+  }
+  const state = stateOn(prepared.state)
   const { refreshed } = prepared
   // As with dlt, dropping tables stores the state again.
   const storesState = state._version_hash !== prepared.state._version_hash || refreshed.drop.length > 0
@@ -305,7 +314,7 @@ function conclude(
   const rows = Object.fromEntries(rowsByTable)
   const isNothing =
     window === undefined && tables.length + discarded + refreshed.drop.length + refreshed.truncate.length === 0
-  if (isNothing && !storesState) return { receipts, rows, plan: undefined, fillers }
+  if (isNothing && !storesState) return { receipts, rows, plan: undefined, fillers, stateOn }
   if (storesState) ensureStateTable(schema, prepared.naming)
   // New nested tables may carry root ids that their root table did not have before.
   for (const table of schema.tables.values()) propagateRootKey(schema, table)
@@ -314,6 +323,7 @@ function conclude(
     receipts,
     rows,
     fillers,
+    stateOn,
     plan: {
       schema,
       state: storesState ? state : undefined,

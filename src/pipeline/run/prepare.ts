@@ -25,6 +25,8 @@ export interface Prepared {
   /** Gets the run's hints too, but no rows: dlt counts a version for each. */
   readonly declared: Schema
   readonly state: PipelineState
+  /** Hash of the schema that is committed. */
+  readonly storedHash: string | undefined
   readonly refreshed: Pick<CommitPlan, 'drop' | 'truncate' | 'forgetSchema'>
   /** The schema file. Its hints override those of the source. */
   readonly imported: Schema | undefined
@@ -45,6 +47,7 @@ export async function prepareSchema(
 ): Promise<Prepared> {
   const { source, destination } = setup
   const committedSchema = storedSchema(committed)
+  const storedHash = committedSchema?.version_hash
   const imported = await readImport(setup.schemaFiles, source.name)
   const locked = await readLock(setup.schemaFiles)
   const stored =
@@ -78,7 +81,7 @@ export async function prepareSchema(
   refuseWithoutKeys(roots, begun.schema, naming)
   reportSharedTables(roots, begun.schema, naming, destination, options.onEvent ?? (() => {}))
   const declared = cloneSchema(begun.schema)
-  return { naming, ...begun, declared, state: withSchemaName(begun.state, source.name), imported, locked }
+  return { naming, ...begun, declared, state: withSchemaName(begun.state, source.name), imported, locked, storedHash }
 }
 
 /** Pipelines of one dataset share a schema if their sources have one name. */
@@ -163,7 +166,7 @@ interface RefreshInput {
 function refresh(
   mode: Refresh | undefined,
   input: RefreshInput,
-): Omit<Prepared, 'naming' | 'declared' | 'imported' | 'locked'> {
+): Omit<Prepared, 'naming' | 'declared' | 'imported' | 'locked' | 'storedHash'> {
   const { stored, fresh, source } = input
   if (stored === undefined || mode === undefined)
     return { schema: stored ?? fresh(), state: input.state, refreshed: { drop: [], truncate: [] } }
@@ -192,7 +195,8 @@ export function rootResource(schema: Pick<Schema, 'tables'>, name: string): stri
   return rootTable(schema, name)?.resource
 }
 
-function withSchemaName(state: PipelineState, schemaName: string): PipelineState {
+/** The state of a pipeline that has this schema. */
+export function withSchemaName(state: PipelineState, schemaName: string): PipelineState {
   const names = new Set(state.schema_names ?? [])
   if (names.has(schemaName)) return state
   return { ...state, schema_names: [...names, schemaName].sort() }

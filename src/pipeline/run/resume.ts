@@ -14,7 +14,7 @@ import { stringifyJson } from '../../json/write.js'
 import type { Connection } from '../../model/destination.js'
 import { DataError, RequestError, SchemaError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
-import { nextLoadId } from '../../model/loadId.js'
+import { type LoadIds, nextLoadId } from '../../model/loadId.js'
 import type { LoadResult, PipelineSetup, RunOptions } from '../setup.js'
 import { storedReceipts } from '../storedReceipts.js'
 import { type FrozenWindows, parentsDocument, windowsDocument } from './incremental/frozenWindows.js'
@@ -33,6 +33,8 @@ export interface Continuation {
   readonly roots: readonly PlannedResource[]
   readonly options: RunOptions
   readonly window?: WindowToLoad | undefined
+  /** Where several loads are under way at once. */
+  readonly ids?: LoadIds | undefined
   readonly emit: (event: RunEvent) => void
 }
 
@@ -56,7 +58,9 @@ export async function settleCommitted(now: Continuation): Promise<Settled | unde
   let settled: UnfinishedLoad | undefined
   for (const load of await unfinishedLoads(setup.files, now.folder)) {
     if (!(await connection.hasLoad(load.loadId))) continue
-    const isSame = options.resume !== false && load.meta.plan === planDigest(now) && !isOld(load, setup.clock.now())
+    // Of a window among others, the ledger tells who has loaded it: another load may have taken the id.
+    const mayBeSame = now.window?.part === undefined && options.resume !== false
+    const isSame = mayBeSame && load.meta.plan === planDigest(now) && !isOld(load, setup.clock.now())
     const superseded = isSame ? settled : load
     if (isSame) settled = load
     if (superseded !== undefined) await putAway(setup.files, superseded.path, keep)
@@ -107,7 +111,7 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
   return await openJournal({
     files: setup.files,
     dir: folder,
-    loadId: resumable ?? nextLoadId(setup.clock.now(), newest, setup.clock.random()),
+    loadId: resumable ?? now.ids?.next(newest) ?? nextLoadId(setup.clock.now(), newest, setup.clock.random()),
     fingerprint,
     meta: {
       started_at: setup.clock.now(),

@@ -1,15 +1,24 @@
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Journal, PipelineLock } from '../../journal/journal.js'
-import type { CommitNotes, Connection } from '../../model/destination.js'
+import type { CommitAnew, CommitNotes, Connection } from '../../model/destination.js'
 import type { RunEvent } from '../../model/events.js'
+import type { LoadIds } from '../../model/loadId.js'
 import { withDeleted } from '../../model/receipt.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import { lockChanges, lockedTables } from '../../schema/export/schemaLock.js'
 import { rootTable } from '../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { writeSchemaFiles } from '../look/schemaFiles.js'
-import { dispositionOf, type LoadResult, type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
+import {
+  dispositionOf,
+  type LoadResult,
+  type PipelineSetup,
+  pipelineFolder,
+  type RunOptions,
+  windowsFolder,
+} from '../setup.js'
 import { closingConnection, closingSource, failingAloud, underLock, warningOf } from './closing.js'
+import { commitAnew, type MadePlan, OutdatedSchema, TakenLoadId } from './commitAnew.js'
 import { extract } from './extract.js'
 import { freezeWindows } from './incremental/frozenWindows.js'
 import { refuseGaps } from './incremental/windowLedger.js'
@@ -45,7 +54,12 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
 /** What the windows of one backfill share. */
 export interface WindowSession extends Pick<Running, 'lock'> {
   readonly connection: Connection
+  readonly ids: LoadIds
+  readonly written: WrittenSchema
 }
+
+/** How often the rows of a window are made again because others have changed its tables. */
+const MOST_ATTEMPTS = 20
 
 /** A run that loads one window, under the lock and through the connection of its backfill. */
 export async function runWindow(
@@ -57,8 +71,20 @@ export async function runWindow(
   const emit = options.onEvent ?? (() => {})
   return await failingAloud(options, async () => {
     const roots = withinWindow(plannedRoots(setup, options), window)
-    const run = { ...session, setup, folder: pipelineFolder(setup), roots, options, emit, window }
-    return await forgotten(run, await runConnected(run))
+    const whole = pipelineFolder(setup)
+    const folder = window.part === undefined ? whole : join(windowsFolder(setup), window.part)
+    const run = { ...session, setup, folder, roots, options, emit, window }
+    for (let attempts = 1; ; attempts++) {
+      try {
+        const result = await forgotten(run, await runConnected(run))
+        if (folder !== whole) await setup.files.remove(folder).catch(() => {})
+        return result
+      } catch (error) {
+        const isAgain = error instanceof OutdatedSchema || error instanceof TakenLoadId
+        if (!isAgain || attempts === MOST_ATTEMPTS) throw error
+        if (error instanceof TakenLoadId) await setup.files.remove(folder)
+      }
+    }
   })
 }
 
@@ -73,7 +99,7 @@ async function forgotten({ emit }: Pick<Run, 'emit'>, { result, forget }: Finish
   return result
 }
 
-interface Run extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit' | 'lock' | 'window'> {
+interface Run extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit' | 'lock' | 'window' | 'ids' | 'written'> {
   readonly folder: string
 }
 
@@ -108,6 +134,14 @@ async function runConnected(now: Run & { readonly connection: Connection }): Pro
 export interface Running extends Omit<OpenLoadInput, 'load' | 'loadId' | 'earlierRuns'> {
   readonly journal: ResponseJournal & Pick<Journal, 'loadId' | 'resumedPages' | 'resumedRuns' | 'sync'>
   readonly lock: Pick<PipelineLock, 'check'>
+  /** Of the loads of a backfill. */
+  readonly ids?: LoadIds | undefined
+  readonly written?: WrittenSchema | undefined
+}
+
+/** Of the loads of one backfill, the newest one writes the file of the schema. */
+interface WrittenSchema {
+  version: number
 }
 
 /** Most characters of a statement in an event. */
@@ -123,7 +157,7 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
       sql: sql.length > LONGEST_SHOWN_SQL ? `${sql.slice(0, LONGEST_SHOWN_SQL)}…` : sql,
     })
   }
-  const load = await connection.begin({ loadId, pipeline: setup.name }, onStatement)
+  const load = await connection.begin({ loadId, pipeline: setup.name, part: running.window?.part }, onStatement)
   try {
     const opened = openLoad({ ...running, load, loadId, earlierRuns: journal.resumedRuns })
     opened.emit({
@@ -142,7 +176,7 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
       maxPages: options.maxPages,
       concurrency: options.concurrency ?? DEFAULT_CONCURRENCY,
     })
-    const { receipts, rows, plan } = await opened.finish()
+    const { receipts, rows, plan, stateOn } = await opened.finish()
     let notes: CommitNotes = {}
     if (plan === undefined) {
       await warningOf(opened.emit, 'what it staged could not be removed', () => load.abort())
@@ -151,7 +185,9 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
       await running.lock.check()
       opened.emit({ type: 'committing', loadId, rows: Object.values(rows).reduce((sum, count) => sum + count, 0) })
       const startedMs = setup.clock.now()
-      await load.commit(plan)
+      const anew = anewFor(running, { loadId, plan, stateOn })
+      let final = plan
+      await load.commit(plan, anew === undefined ? undefined : async now => (final = await anew(now)))
       const { emit } = opened
       notes = load.notes?.() ?? {}
       const { headStartLost } = notes
@@ -161,8 +197,8 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
         durationMs: setup.clock.now() - startedMs,
         ...(headStartLost === undefined ? {} : { headStartLost }),
       })
-      await keepSchema(setup, running.prepared, plan.schema, emit)
-      warnOfUnlocked(setup, running.prepared, plan.schema, emit)
+      await keepSchema(running, final.schema, emit)
+      warnOfUnlocked(setup, running.prepared, final.schema, emit)
     }
     const { deleted, changes } = notes
     return {
@@ -187,13 +223,20 @@ function noNestedRows({ roots, prepared: { schema } }: Running): Readonly<Record
   return Object.fromEntries(tables.map(name => [name, 0]))
 }
 
+/** How to make the plan of a window again that is loaded beside others. */
+function anewFor({ window, ids, ...running }: Running, made: MadePlan): CommitAnew | undefined {
+  if (window?.part === undefined || ids === undefined) return undefined
+  return now => commitAnew({ ...running, window, ids }, made, now)
+}
+
 /** The load is committed: a file that cannot be written is only a warning. */
 async function keepSchema(
-  { schemaFiles }: PipelineSetup,
-  { declared }: Prepared,
+  { setup: { schemaFiles }, prepared: { declared }, written }: Running,
   schema: ReadonlySchema,
   emit: (event: RunEvent) => void,
 ): Promise<void> {
+  if (written !== undefined && written.version > schema.version) return
+  if (written !== undefined) written.version = schema.version
   try {
     await writeSchemaFiles(schemaFiles, declared, schema)
   } catch (error) {

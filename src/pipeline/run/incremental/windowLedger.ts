@@ -19,13 +19,20 @@ export interface DoneWindow extends LoadedWindow {
   readonly loadId: string
 }
 
+/** What is committed of a resource. */
+export interface Ledger {
+  /** The id of the backfill. Undefined before its first window. */
+  readonly backfill: string | undefined
+  readonly done: readonly DoneWindow[]
+}
+
 /** The windows that loads have committed since the resource began, or began anew. In no order. */
 export async function committedWindows(
-  connection: Connection,
+  connection: Pick<Connection, 'inspect' | 'read'>,
   setup: PipelineSetup,
   state: PipelineState,
   of: { readonly name: string; readonly hint: IncrementalHint },
-): Promise<{ readonly backfill: string | undefined; readonly done: readonly DoneWindow[] }> {
+): Promise<Ledger> {
   const backfill = stateValue(state, BACKFILL_KEY, { source: setup.source.name, resource: of.name })
   if (typeof backfill !== 'string') return { backfill: undefined, done: [] }
   return { backfill, done: await readWindows(connection, setup, { resource: of.name, hint: of.hint, backfill }) }
@@ -58,7 +65,7 @@ export async function refuseGaps(
 const TABLE = '_sluice_windows'
 
 async function readWindows(
-  connection: Connection,
+  connection: Pick<Connection, 'inspect' | 'read'>,
   setup: PipelineSetup,
   of: { readonly resource: string; readonly hint: IncrementalHint; readonly backfill: string },
 ): Promise<readonly DoneWindow[]> {

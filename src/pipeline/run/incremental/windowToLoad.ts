@@ -11,6 +11,7 @@ import {
 import type { Receipt } from '../../../model/receipt.js'
 import type { IncrementalHint, Unread } from '../../../model/source.js'
 import type { PlannedResource } from '../planResources.js'
+import type { Ledger } from './windowLedger.js'
 
 /** One window of a backfill, for a run. */
 export interface WindowToLoad extends CursorRange {
@@ -18,11 +19,17 @@ export interface WindowToLoad extends CursorRange {
   readonly hint: IncrementalHint
   /** The id of the backfill that it belongs to. */
   readonly backfill: string
+  /** Names the window among others that are loaded at the same time. Absent: there are none. */
+  readonly part?: string | undefined
   /**
    * The cursor to store with the window, given the one after its newest record and the stored one. Undefined: that
-   * stays.
+   * stays. `done`: the windows that are committed, where others load some too.
    */
-  cursorAfter(seen: CursorState | undefined, stored: CursorState | undefined): CursorState | undefined
+  cursorAfter(
+    seen: CursorState | undefined,
+    stored: CursorState | undefined,
+    done?: readonly Pick<LoadedWindow, 'start' | 'end' | 'cursor'>[],
+  ): CursorState | undefined
 }
 
 /** The trees of a run with the ends of the window in the cursor of its resource. */
@@ -61,10 +68,10 @@ export function committedWindow(window: WindowToLoad, receipt: Receipt, seen: Cu
   }
   return {
     loaded,
-    stateAfter(state: PipelineState, source: string): PipelineState {
-      const cursor = window.cursorAfter(seen, cursorState(state, source, resource, hint.cursorPath))
+    stateAfter(state: PipelineState, source: string, there?: Ledger): PipelineState {
+      const cursor = window.cursorAfter(seen, cursorState(state, source, resource, hint.cursorPath), there?.done)
       const moved = cursor === undefined ? state : withCursorState(state, source, resource, hint.cursorPath, cursor)
-      return withStateValue(moved, BACKFILL_KEY, backfill, { source, resource })
+      return withStateValue(moved, BACKFILL_KEY, there?.backfill ?? backfill, { source, resource })
     },
   }
 }

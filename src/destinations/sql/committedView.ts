@@ -1,0 +1,34 @@
+import { setMember } from '../../json/value.js'
+import type { CommittedView, DatasetRow, DatasetValue } from '../../model/destination.js'
+import { isCommitted } from './applyCommit.js'
+import { DatasetTables } from './ddl.js'
+import { selectStatement } from './selectStatement.js'
+import type { SqlSession, SqlValue } from './sqlSession.js'
+import { readCommitted } from './systemRows.js'
+
+/** What is committed, as the open transaction of a session sees it. Rows have the values that the engine gives. */
+export function committedView(session: SqlSession): CommittedView {
+  return {
+    committed: (pipeline, schemaName) => readCommitted(session, pipeline, schemaName),
+    hasLoad: async loadId => isCommitted(session, await DatasetTables.inspect(session), loadId),
+    inspect: () => session.inspect(),
+    async *read(query) {
+      const existing = (await session.inspect()).get(query.table)
+      if (existing === undefined) return
+      const { sql, values, columns } = selectStatement<SqlValue>(
+        session.dialect,
+        session.table(query.table),
+        existing,
+        query,
+        column => column,
+        value => (typeof value === 'object' ? String(value) : value),
+      )
+      const rows = await session.rows(sql, values)
+      yield rows.map(row => {
+        const named: DatasetRow = {}
+        for (const [index, { name }] of columns.entries()) setMember(named, name, row[index] as DatasetValue)
+        return named
+      })
+    },
+  }
+}
