@@ -27,6 +27,35 @@ const CASES: readonly Case[] = [
     endpoint: { path: 'orders' },
   },
   { title: '--url', line: `curl -s --url '${URL_OF_LIST}'`, endpoint: { path: 'orders' } },
+  {
+    title: 'a line that a browser copied for cmd of Windows',
+    line:
+      'curl ^"https://api.example.com/v1/orders?status=open^&q=50^%^25^" ^\r\n  -X ^"POST^" ^\r\n' +
+      '  -H ^"sec-ch-ua: ^\\^"Chromium^\\^";v=^\\^"130^\\^"^" ^\r\n  -H ^"authorization: Bearer s3cret^" ^\r\n' +
+      '  --data-raw ^"^{^\\^"name^\\^":^\\^"a^\\^\\nb^\\^"^}^"',
+    client: { auth: { type: 'bearer', token: '${secrets.token}' } },
+    endpoint: { params: { status: 'open', q: '50%' }, json: { name: 'a\nb' } },
+    hidden: ['s3cret', 'Chromium'],
+  },
+  {
+    title: 'a line that somebody wrote for cmd of Windows',
+    line: 'curl "https://api.example.com/v1/orders?a=1&b=2" ^\r\n  -H "X-Api-Key: %SHOP_KEY%" ^\r\n  -d "{\\"page\\":1,\\"size\\":50}"',
+    client: { auth: { type: 'api_key', api_key: '${secrets.shop_key}' } },
+    endpoint: {
+      params: { a: '1', b: '2' },
+      paginator: { type: 'page_number', base_page: 1, page_body_path: 'page', total_path: null },
+    },
+  },
+  {
+    title: 'a body that counts records',
+    line: `curl ${URL_OF_LIST}/search --json '{"query":{"status":"open"},"from":0,"size":50}'`,
+    endpoint: { paginator: { type: 'offset', limit: 50, offset_body_path: 'from', limit_body_path: 'size' } },
+  },
+  {
+    title: 'a form that counts pages',
+    line: `curl ${URL_OF_LIST}/list.do --data-raw 'pageNo=1&pageSize=10&word='`,
+    endpoint: { paginator: { type: 'page_number', base_page: 1, page_body_path: 'pageNo', total_path: null } },
+  },
   { title: 'no scheme', line: 'curl api.example.com/v1/orders', client: { base_url: 'https://api.example.com/v1' } },
   { title: 'this machine', line: 'curl localhost:8080/orders', client: { base_url: 'http://localhost:8080' } },
   {
@@ -233,7 +262,6 @@ describe('a command of curl', () => {
     ['', 'holds no command of curl'],
     ['curl -H "a: b"', 'the command names no address'],
     ['curl', 'the command names no address'],
-    ['curl "https://a.example.com" ^\r\n  -H "accept: */*"', 'is written for cmd of Windows'],
     ['Invoke-WebRequest -Uri "https://a.example.com"', 'is written for PowerShell'],
   ])('%j is refused', async (text, message) => {
     const refused = importPipeline({ kind: 'curl', text })

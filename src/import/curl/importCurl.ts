@@ -2,6 +2,7 @@ import { fileError } from '../../config/documentFile.js'
 import type { Imported, ImportInput } from '../imported.js'
 import { requestsImported } from '../requests/requestDocument.js'
 import { type SourceRequest, withoutMarks } from '../requests/sourceRequest.js'
+import { cmdCommands, isForCmd } from './cmdWords.js'
 import { curlRequests } from './curlRequest.js'
 import { shellCommands } from './curlWords.js'
 
@@ -11,13 +12,11 @@ export function importCurl({ text, file, name }: ImportInput): Imported {
   const source = withoutMarks(text)
     .trim()
     .replace(/^\$ (?=curl)/gm, '')
-  if (/^\s*curl(?:\.exe)?\b/im.test(source) && /\^(?:\r?\n|")/.test(source)) {
-    throw fileError(shown, 'is written for cmd of Windows (`^`); copy it as cURL (bash)')
-  }
   if (/\b(?:Invoke-(?:WebRequest|RestMethod)|iwr|irm)\b/i.test(source) || /curl[^\n]*`\r?\n/.test(source)) {
     throw fileError(shown, 'is written for PowerShell; copy it as cURL (bash)')
   }
-  const commands = shellCommands(source).flatMap(({ words, line }) => {
+  const split = isForCmd(source) ? cmdCommands : shellCommands
+  const commands = split(source).flatMap(({ words, line }) => {
     const at = words.findIndex(word => /^(?:.*\/)?curl(?:\.exe)?$/.test(word))
     return at === -1 ? [] : [{ words: words.slice(at), line }]
   })

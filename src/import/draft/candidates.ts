@@ -11,6 +11,7 @@ import {
 import { linkTarget } from '../../rest/paginators/nextLink.js'
 import { countsFromOne, limitParam, type Param, positionKind } from './address.js'
 import type { DraftAnswer, PagingConfig } from './answer.js'
+import { type BodyPlace, bodyLimit, bodyPositions } from './bodyPlaces.js'
 
 /** A possible way to page 2. */
 export interface Candidate {
@@ -21,8 +22,8 @@ export interface Candidate {
   readonly isSuggested: boolean
   /** Query parameters that the paginator sends, so they are not params of the endpoint. */
   readonly sends: readonly string[]
-  /** If pages are counted: the parameter with the position, and its first value if known. */
-  readonly counter?: { readonly param: string; readonly first: number | undefined }
+  /** If pages are counted: the place of the position, its first value if known, and whether page 1 was asked for so. */
+  readonly counter?: { readonly param: string; readonly first: number | undefined; readonly isSent: boolean }
 }
 
 export interface FirstPage {
@@ -31,6 +32,8 @@ export interface FirstPage {
   readonly params: readonly Param[]
   /** Positions that were removed from the address. */
   readonly moved: readonly Param[]
+  /** Plain values of the body that was sent. */
+  readonly body?: readonly BodyPlace[] | undefined
 }
 
 /** Ways to page 2, the likeliest first. */
@@ -40,6 +43,7 @@ export function candidates(first: FirstPage): Candidate[] {
   const found = [
     ...links(first),
     ...headerCursors(first),
+    ...bodyCursors(first),
     ...cursors(first),
     ...(lastId === undefined ? [] : [lastId]),
     ...counted.filter(({ isSuggested }) => isSuggested),
@@ -131,6 +135,27 @@ function cursors({ answer, moved, params: sent }: FirstPage): Candidate[] {
   })
 }
 
+/** Cursors that go into the body of the next request. A body without a place for one gets it under a usual name. */
+function bodyCursors({ answer, body }: FirstPage): Candidate[] {
+  if (body === undefined) return []
+  const places = bodyPositions(body).flatMap(({ kind, place }) => (kind === 'cursor' ? [place.path] : []))
+  return nextHints(answer.hints)
+    .filter(({ kind, leads }) => kind === 'cursor' && leads)
+    .flatMap(({ path, param, morePath }) =>
+      [...new Set([...places, ...(places.length > 0 ? [] : [param, 'start_cursor'])])].map(place => ({
+        config: {
+          type: 'cursor',
+          cursor_path: path,
+          cursor_body_path: place,
+          ...(morePath === undefined ? {} : { has_more_path: morePath }),
+        },
+        why: `the body has a value at ${path}`,
+        isSuggested: true,
+        sends: [],
+      })),
+    )
+}
+
 function positions(moved: readonly Param[]): string[] {
   return moved.filter(param => positionKind(param, moved) === 'cursor').map(([name]) => name)
 }
@@ -159,6 +184,8 @@ interface Counter {
   readonly isSuggested: boolean
   /** Where to put the limit, if no parameter of the address has it. */
   readonly limit?: string
+  /** `param` is a place in the body of the request. */
+  readonly isInBody?: boolean
 }
 
 /** Names that usually go together with the name of a limit. */
@@ -227,8 +254,18 @@ function alike(name: string, pattern: RegExp, word: string): string {
 function counters(first: FirstPage): Candidate[] {
   const { answer, params, moved } = first
   const sent = limitParam(params, answer.count)
-  return [...fromAddress([...params, ...moved]), ...fromAnswer(answer), ...fromLimit(sent?.name), ...usual()].map(
-    counter => (counter.kind === 'page' ? pageCandidate(counter, first) : offsetCandidate(counter, first, sent)),
+  return [
+    ...fromBody(first.body),
+    ...fromAddress([...params, ...moved]),
+    ...fromAnswer(answer),
+    ...fromLimit(sent?.name),
+    ...usual(),
+  ].map(counter => (counter.kind === 'page' ? pageCandidate(counter, first) : offsetCandidate(counter, first, sent)))
+}
+
+function fromBody(body: readonly BodyPlace[] = []): Counter[] {
+  return bodyPositions(body).flatMap(({ kind, place: { path } }): Counter[] =>
+    kind === 'cursor' ? [] : [{ kind, param: path, why: `the request has ${path}`, isSuggested: true, isInBody: true }],
   )
 }
 
@@ -316,26 +353,48 @@ function offsetCandidate(counter: Counter, first: FirstPage, sent: ReturnType<ty
   const own = answer.hints.find(
     ({ kind, value }) => kind === 'limit' && typeof value === 'number' && value >= answer.count,
   )
+  const inBody = counter.isInBody === true ? bodyLimit(first.body ?? [], answer.count) : undefined
   const limitName = sent?.name ?? counter.limit ?? 'limit'
-  const asked = sent?.limit ?? (typeof own?.value === 'number' ? own.value : answer.count)
+  const asked = (inBody ?? sent)?.limit ?? (typeof own?.value === 'number' ? own.value : answer.count)
   // If a server returns fewer records although it has more, it caps its pages.
   const limit = asked > answer.count && firmHints(answer).length > 0 ? answer.count : asked
-  const base = firstOffset(param, first)
+  const base = firstOffset(counter, first)
+  const places =
+    counter.isInBody === true
+      ? { offset_body_path: param, ...(inBody !== undefined && { limit_body_path: inBody.path }) }
+      : {
+          ...(param === 'offset' ? {} : { offset_param: param }),
+          ...(limitName === 'limit' ? {} : { limit_param: limitName }),
+        }
   const config = {
     type: 'offset',
-    limit,
+    // A body without a place for a size gets none.
+    limit: counter.isInBody === true && inBody === undefined ? 0 : limit,
     ...(base === 0 ? {} : { offset: base }),
-    ...(param === 'offset' ? {} : { offset_param: param }),
-    ...(limitName === 'limit' ? {} : { limit_param: limitName }),
+    ...places,
     ...end(answer, base === 0 ? recordTotal(answer) : undefined),
   }
   const { why, isSuggested } = counter
-  return { config, why, isSuggested, sends: [param, limitName], counter: { param, first: base } }
+  const sends = counter.isInBody === true ? [] : [param, limitName]
+  return { config, why, isSuggested, sends, counter: { param, first: base, isSent: isSent(counter, first) } }
+}
+
+function isSent({ param, isInBody }: Counter, { params }: FirstPage): boolean {
+  return isInBody === true || params.some(([name]) => name === param)
+}
+
+/** The position that page 1 was asked for by. */
+function sentPosition({ param, isInBody }: Counter, { params, body }: FirstPage): string | undefined {
+  return isInBody === true
+    ? body?.find(({ path }) => path === param)?.value
+    : params.find(([name]) => name === param)?.[1]
 }
 
 /** As the request or its answer says, else the usual value for that name. */
-function firstOffset(param: string, { answer, params }: FirstPage): 0 | 1 {
-  const sent = params.find(([name]) => name === param)?.[1]
+function firstOffset(counter: Counter, first: FirstPage): 0 | 1 {
+  const { answer } = first
+  const { param } = counter
+  const sent = sentPosition(counter, first)
   const own = answer.hints.find(({ kind, key }) => kind === 'offset' && bareName(key) === bareName(param))?.value
   const said = Number(sent ?? own ?? Number.NaN)
   return said === 0 || said === 1 ? said : countsFromOne(param) ? 1 : 0
@@ -343,17 +402,18 @@ function firstOffset(param: string, { answer, params }: FirstPage): 0 | 1 {
 
 function pageCandidate(counter: Counter, first: FirstPage): Candidate {
   const { param, why, isSuggested } = counter
-  const { answer, params } = first
+  const { answer } = first
   const own = count(answer.hints, 'page', 0)?.number
-  const sent = params.find(([name]) => name === param)?.[1]
+  const sent = sentPosition(counter, first)
   const base = own === 0 || sent === '0' ? 0 : own === 1 ? 1 : undefined
   const config = {
     type: 'page_number',
     base_page: base ?? 1,
-    ...(param === 'page' ? {} : { page_param: param }),
+    ...(counter.isInBody === true ? { page_body_path: param } : param === 'page' ? {} : { page_param: param }),
     ...end(answer, pageTotal(answer)),
   }
-  return { config, why, isSuggested, sends: [param], counter: { param, first: base } }
+  const sends = counter.isInBody === true ? [] : [param]
+  return { config, why, isSuggested, sends, counter: { param, first: base, isSent: isSent(counter, first) } }
 }
 
 /** What marks the end: a total, else a flag, else an empty page. */

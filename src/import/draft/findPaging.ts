@@ -135,9 +135,8 @@ class PageTwo {
 
   /** Finds whether pages count from 0 or 1: requests the page that came by its number. */
   async #pagesFromAnyNumber(candidate: Candidate, hasMore: boolean): Promise<PagingFinding | undefined> {
-    const isSent = this.#first.params.some(([name]) => name === candidate.counter?.param)
     const two = await this.#ask(candidate, startingAt(candidate, 2))
-    if (isSent) {
+    if (candidate.counter?.isSent === true) {
       if (two.kind !== 'other') return undefined
       const zero = await this.#ask(candidate, startingAt(candidate, 0))
       return proven(candidate, zero.kind === 'other' ? 0 : 1, two.answer)
@@ -281,7 +280,8 @@ function inWords({ config, counter, sends }: Candidate, asked: PagingConfig): st
     const position = asked.type === 'page_number' ? asked.page : asked.offset
     return `${counter.param}=${position}`
   }
-  return sends.length > 0 ? `${sends.join(', ')} from ${config.cursor_path ?? config.cursor_key}` : 'the link'
+  const places = config.cursor_body_path == null ? sends : [config.cursor_body_path]
+  return places.length > 0 ? `${places.join(', ')} from ${config.cursor_path ?? config.cursor_key}` : 'the link'
 }
 
 /** How many records of page 2 were already on page 1. `sample` shows what distinguishes records. */

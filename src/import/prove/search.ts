@@ -1,6 +1,7 @@
 import type { JsonValue } from '../../json/value.js'
 import { type PagingHint, pagingHints } from '../../rest/evidence/pagingHints.js'
 import type { DraftAnswer, DraftQuestion, PagingConfig } from '../draft/answer.js'
+import { bodyPlaces } from '../draft/bodyPlaces.js'
 import { firmHints, saidWhole } from '../draft/candidates.js'
 import { findPaging, type PagingFinding } from '../draft/findPaging.js'
 import { type Declared, following, type Listing, paginatorFrom, patched } from './listing.js'
@@ -75,7 +76,14 @@ export async function searched(listing: Listing, declared?: Declared): Promise<F
     if (outcome.kind === 'refused') throw outcome.error
     return asDraft(outcome, listing)
   }
-  const draft = { answer: asDraft(first, listing), params: withLimit(opening.params, first, declared), moved: [] }
+  const { body } = opening
+  const places = body?.kind === 'json' || body?.kind === 'form' ? bodyPlaces(body) : undefined
+  const draft = {
+    answer: asDraft(first, listing),
+    params: withLimit(opening.params, first, declared),
+    moved: [],
+    body: places,
+  }
   const finding = await findPaging(draft, ask, new AbortController().signal)
   if (finding.config === undefined || finding.certainty === 'unknown' || finding.config.type === 'single_page')
     return undefined

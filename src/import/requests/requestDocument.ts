@@ -148,6 +148,12 @@ function resourceOf(
   note(paging.certainty, paging.why, '.endpoint.paginator')
   if (list.varied.length > 0)
     note('open', `left out, because their values differ: ${list.varied.join(', ')}`, '.endpoint.params')
+  const differs = list.variedBody.filter(path => !Object.values(paging.paginator ?? {}).includes(path))
+  if (differs.length > 0)
+    note(
+      'open',
+      `its requests have different values for ${differs.join(', ')} of the body; the file has those of the first one`,
+    )
   const params = {
     ...requestParams(credentials.query.filter(([param]) => !paging.sends.includes(param))),
     ...credentials.secretParams,

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../json/value.js'
 import { pathOfKeys } from '../../rest/list/selector.js'
 import { fromTheBeginning, limitParam, nameFrom, positionKind } from '../draft/address.js'
 import type { DraftAnswer } from '../draft/answer.js'
+import { type BodyPlace, bodyLimit, bodyPlaces, bodyPositions } from '../draft/bodyPlaces.js'
 import { candidates } from '../draft/candidates.js'
 import { candidateKeys } from '../draft/guesses.js'
 import type { LeftOut } from '../imported.js'
@@ -36,6 +37,10 @@ export interface RequestList {
   /** Names of parameters whose values differ. */
   readonly varied: readonly string[]
   readonly moved: readonly Pair[]
+  /** Plain values of the body of the first one. Undefined: it has none that a paginator could write into. */
+  readonly body: readonly BodyPlace[] | undefined
+  /** Places in the bodies whose values differ. */
+  readonly variedBody: readonly string[]
   readonly answer: DraftAnswer | undefined
   readonly records: readonly JsonObject[]
   readonly requests: number
@@ -129,6 +134,7 @@ function listOf(group: readonly Asked[], findsIds: boolean, names: Set<string>):
     query: fromTheBeginning(url.query).params.filter(([name]) => !differs.has(name)),
     varied: [...differs].filter(name => !moved.has(name)),
     moved: [...moved.values()],
+    ...bodiesOf(group),
     answer,
     records: records.slice(0, MOST_COMPARED),
     requests: group.length,
@@ -136,6 +142,19 @@ function listOf(group: readonly Asked[], findsIds: boolean, names: Set<string>):
 }
 
 const MOST_COMPARED = 1_000
+
+function bodiesOf(group: readonly Asked[]): Pick<RequestList, 'body' | 'variedBody'> {
+  const bodies = group.map(({ request: { body } }) =>
+    body === undefined || body.kind === 'text' ? [] : bodyPlaces(body),
+  )
+  const [first = []] = bodies
+  const paths = new Set(bodies.flatMap(places => places.map(({ path }) => path)))
+  const valuesAt = (path: string) => new Set(bodies.map(places => places.find(place => place.path === path)?.value))
+  return {
+    body: first.length === 0 ? undefined : first,
+    variedBody: [...paths].filter(path => valuesAt(path).size > 1),
+  }
+}
 
 function freeName(
   named: string | undefined,
@@ -196,10 +215,14 @@ export interface Paging {
 }
 
 /** How the pages of a list follow each other, as its answers and its address say. */
-export function pagingOf({ answer, url, moved, query, requests }: RequestList): Paging {
+export function pagingOf({ answer, url, moved, query, body, variedBody, requests }: RequestList): Paging {
   if (answer !== undefined) {
-    const [found] = candidates({ answer, params: query, moved }).filter(({ isSuggested }) => isSuggested)
-    const followed = moved.length > 0 && found?.sends.some(name => moved.some(([other]) => other === name)) === true
+    const [found] = candidates({ answer, params: query, moved, body }).filter(({ isSuggested }) => isSuggested)
+    const followed =
+      found?.sends.some(name => moved.some(([other]) => other === name)) === true ||
+      variedBody.some(path =>
+        Object.entries(found?.config ?? {}).some(([key, at]) => BODY_PATH.test(key) && at === path),
+      )
     if (found !== undefined) {
       const certainty = followed && requests > 1 ? 'taken' : 'assumed'
       const why = certainty === 'taken' ? `${found.why}, and the recording has further pages` : found.why
@@ -237,9 +260,39 @@ export function pagingOf({ answer, url, moved, query, requests }: RequestList): 
     const why = `\`${name}\` of the address is a cursor: write \`paginator: { type: cursor, cursor_path: …, cursor_param: ${name} }\` with the place of the next one in the answer`
     return { paginator: undefined, sends: [name], certainty: 'open', why }
   }
+  const counted = body === undefined ? undefined : countedInBody(body)
+  if (counted !== undefined) return counted
   const why =
     'nothing in the source says how pages follow each other; without a paginator, a run goes by what the first answer has'
   return { paginator: undefined, sends: [], certainty: 'assumed', why }
+}
+
+const BODY_PATH = /^(?:page|offset|cursor)_body_path$/
+
+/** A body that counts pages or records. */
+function countedInBody(body: readonly BodyPlace[]): Paging | undefined {
+  for (const { kind, place } of bodyPositions(body)) {
+    const { path, value } = place
+    if (kind === 'page') {
+      const base = value === '0' ? 0 : 1
+      const paginator = { type: 'page_number', base_page: base, page_body_path: path, total_path: null }
+      const why = `\`${path}\` of the body counts pages, from ${base}; an empty page ends the list`
+      return { paginator, sends: [], certainty: 'assumed', why }
+    }
+    if (kind === 'offset') {
+      const limit = bodyLimit(body, 0)
+      const paginator = {
+        type: 'offset',
+        limit: limit?.limit ?? 0,
+        ...(value === '1' ? { offset: 1 } : {}),
+        offset_body_path: path,
+        ...(limit !== undefined && { limit_body_path: limit.path }),
+      }
+      const why = `\`${path}\` of the body counts records; a total or an empty page ends the list`
+      return { paginator, sends: [], certainty: 'assumed', why }
+    }
+  }
+  return undefined
 }
 
 export interface ParentOf {
