@@ -83,7 +83,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .addHelpText('after', EXIT_CODES)
 
   command(program, 'init')
-    .description('read the first pages of a list and write a pipeline file; asks for missing values')
+    .description('read the first pages of a list, write a pipeline file, and prove it; asks for missing values')
     .option('--url <url>', 'address of the list with its query; asked for on a terminal')
     .addOption(new Option('--auth <type>', 'how the API authenticates requests').choices(AUTH_TYPES))
     .option('--auth-name <name>', 'api_key: name of the header, parameter or cookie')
@@ -93,6 +93,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--name <name>', 'name of pipeline and resource')
     .option('--destination <url>', 'destination to load into, as in duckdb:PATH')
     .option('--out <file>', 'file to write; default: <name>.yaml; an existing file is kept')
+    .option('--no-prove', 'write the draft, and leave out the proof of at most 12 further requests')
     .action(async options => {
       const { initCommand } = await import('./commands/init.js')
       exit(await initCommand(options, context))

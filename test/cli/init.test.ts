@@ -78,7 +78,9 @@ async function init(
   return { text, document, printed: drafted.printed, asked, run }
 }
 
+/** The command. What a proof adds to a draft is told by the tests of `prove`. */
 async function command(args: readonly string[], prompt?: Prompt) {
+  const words = args[0] === 'init' ? [...args, '--no-prove'] : args
   const printed: string[] = []
   const output = {
     isTerminal: false,
@@ -88,7 +90,7 @@ async function command(args: readonly string[], prompt?: Prompt) {
     line: (line = '') => void printed.push(line),
     styled: (_style: string, plain: string) => plain,
   }
-  const exitCode = await sluice(args, {
+  const exitCode = await sluice(words, {
     terminal: { out: output, err: output },
     prompt,
     version: 'test',

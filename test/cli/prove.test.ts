@@ -58,14 +58,20 @@ test('prove tells what is wrong, keeps it beside the file, mends it, and proves 
   const checked = await command('check', file)
   expect(checked.printed).toContain('proven on 2026-01-01')
   const mending = await command('prove', file, '--write')
-  expect(mending).toMatchObject({ exitCode: 3 })
+  expect(mending.exitCode, mending.printed).toBe(0)
+  expect(mending.printed).toContain('wrong   resources[0].endpoint.paginator.limit')
+  expect(mending.printed).toContain('proven  resources[0].endpoint.paginator.limit')
   const text = await readFile(file, 'utf8')
   expect(text).toContain('# Mine.')
   expect(text).toContain('primary_key: id # a guess')
   expect(text).toContain('limit: 5')
   expect(text).toContain('total_path: null')
+  const fresh = await command('plan', file)
+  expect(fresh.printed).toMatch(/proof +proven on 2026-01-01: data_selector, paginator/)
+  await writeFile(file, text.replace('items', 'things'))
   const stale = await command('plan', file)
   expect(stale.printed).toContain('is about another document')
+  await writeFile(file, text)
   const again = await command('prove', file)
   expect(again.exitCode, again.printed).toBe(0)
 })
@@ -151,4 +157,141 @@ resources:
   expect(text).toContain('primary_key: id')
   expect(text).toContain('data_selector: items')
   expect((await command('prove', file)).printed).toContain('proven  resources[0].primary_key')
+})
+
+/** A search by POST: the body has the position. */
+function search(position: (body: Record<string, unknown>) => number, answer: (start: number, all: number) => object) {
+  return (_url: URL, { body }: { readonly body: string }): Answer => {
+    const sent = (body.startsWith('{') ? JSON.parse(body) : Object.fromEntries(new URLSearchParams(body))) as never
+    const start = position(sent)
+    const all = Array.from({ length: 23 }, (_, at) => ({ id: `k${(at * 7919) % 1009}`, name: `Thing number ${at}` }))
+    return { json: { items: all.slice(start, start + 5), ...answer(start, all.length) } }
+  }
+}
+
+test.each([
+  {
+    kind: 'pages in a JSON body',
+    endpoint: 'json: { page: 1, size: 5, sort: { by: id } }',
+    answer: search(
+      ({ page }) => (Number(page) - 1) * 5,
+      (_, total) => ({ total }),
+    ),
+    mended: 'page_body_path: page',
+  },
+  {
+    kind: 'records in a JSON body',
+    endpoint: 'json: { query: { match: all }, from: 0, size: 5 }',
+    answer: search(
+      ({ from }) => Number(from),
+      (_, total) => ({ total }),
+    ),
+    mended: 'offset_body_path: from',
+  },
+  {
+    kind: 'pages in a form',
+    endpoint: 'data: { pageNo: "1", pageSize: "5" }',
+    answer: search(
+      ({ pageNo }) => (Number(pageNo) - 1) * 5,
+      () => ({}),
+    ),
+    mended: 'page_body_path: pageNo',
+  },
+  {
+    kind: 'a cursor in a JSON body that has none',
+    endpoint: 'json: { filter: {} }',
+    answer: search(
+      ({ start_cursor: at }) => Number(at ?? 0),
+      (start, all) => ({
+        next_cursor: start + 5 < all ? String(start + 5) : null,
+        has_more: start + 5 < all,
+      }),
+    ),
+    mended: 'cursor_body_path: start_cursor',
+  },
+  {
+    kind: 'a variable of GraphQL',
+    endpoint:
+      'json: { query: "query($after: String) {{ things(first: 5, after: $after) {{ nodes {{ id }} }} }}", variables: { after: null } }',
+    answer: search(
+      ({ variables }) => Number((variables as { after?: string }).after ?? 0),
+      (start, all) => ({ pageInfo: { hasNextPage: start + 5 < all, endCursor: String(start + 5) } }),
+    ),
+    mended: 'cursor_body_path: variables.after',
+  },
+])('--write finds $kind, and proves it', async ({ endpoint, answer, mended }) => {
+  const { file, api, command } = await project(
+    answer as never,
+    origin => `name: things
+destination: duckdb:things.duckdb
+source:
+  client: { base_url: "${origin}" }
+  resources:
+    - name: things
+      endpoint: { path: search, method: POST, ${endpoint} }
+`,
+  )
+  const { exitCode, printed } = await command('prove', file, '--write')
+  expect(exitCode, printed).toBe(0)
+  expect(await readFile(file, 'utf8'), printed).toContain(mended)
+  expect(printed).toMatch(/proven +resources\[0\]\.endpoint\.paginator: page 2 has other records, twice/)
+  expect(printed).toMatch(/proven +resources\[0\]\.primary_key/)
+  expect(api.asked.length, printed).toBeLessThanOrEqual(12)
+  const ran = await command('run', file, '--destination', `duckdb:${file}.duckdb`)
+  expect(ran.printed).toMatch(/^things +23 /m)
+})
+
+const drafted = (origin: string, file: string) => [
+  'init',
+  '--url',
+  `${origin}/things?limit=5`,
+  '--auth',
+  'none',
+  '--name',
+  'things',
+  '--out',
+  file,
+]
+
+test('init proves what it drafted, and mends it', async () => {
+  const { file, api, command, kept } = await project(provenApi({ way: 'offset', total: 'too_small' }), () => '')
+  await rm(file)
+  const { exitCode, printed } = await command(...drafted(api.origin, file))
+  expect(exitCode, printed).toBe(0)
+  expect(printed).toMatch(/proven +resources\[0\]\.endpoint\.paginator: page 2/)
+  expect(printed).toMatch(/proven +resources\[0\]\.primary_key/)
+  expect(await kept()).toContain('"status": "proven"')
+  expect(printed).not.toContain('--write')
+  expect((await command('plan', file)).printed).toContain('proven on 2026-01-01')
+})
+
+test('init --no-prove asks for no more than the draft needs', async () => {
+  const { file, api, command, kept } = await project(provenApi({ way: 'offset' }), () => '')
+  await rm(file)
+  const { exitCode, printed } = await command(...drafted(api.origin, file), '--no-prove')
+  expect(exitCode, printed).toBe(0)
+  expect(api.asked.length).toBeLessThan(6)
+  await expect(kept()).rejects.toThrow('ENOENT')
+  expect(printed).toContain('prove')
+})
+
+test('init proves with a key that only the address has', async () => {
+  const { file, command, api } = await project(
+    url =>
+      url.searchParams.get('api_key') === 's3cret-key-1'
+        ? provenApi({ way: 'offset' })(url)
+        : { status: 401, json: {} },
+    () => '',
+  )
+  await rm(file)
+  const { exitCode, printed } = await command(
+    'init',
+    '--url',
+    `${api.origin}/things?limit=5&api_key=s3cret-key-1`,
+    '--out',
+    file,
+  )
+  expect(exitCode, printed).toBe(0)
+  expect(printed).toMatch(/proven +client\.paginator/)
+  expect(printed + (await readFile(file, 'utf8'))).not.toContain('s3cret')
 })

@@ -1,3 +1,4 @@
+import type { Environment } from '../../config/environment.js'
 import { ConfigError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import type { Clock } from '../../model/source.js'
@@ -31,6 +32,8 @@ export interface PipelineOverrides {
   readonly destination?: string | undefined
   readonly dataset?: string | undefined
   readonly profile?: string | undefined
+  /** Default: the environment of this process. */
+  readonly env?: Environment | undefined
 }
 
 /**
@@ -45,7 +48,7 @@ export type Purpose = 'requests' | 'reads' | 'checks'
  */
 export async function openPipelines(
   file: string,
-  { destination, dataset, profile }: PipelineOverrides,
+  { destination, dataset, profile, env }: PipelineOverrides,
   purpose: Purpose,
   output?: Output,
   budget?: HostBudget,
@@ -53,7 +56,7 @@ export async function openPipelines(
   const { loadPipelineFile } = await import('../../config/pipelineFile.js')
   const withoutSecrets = purpose === 'reads'
   const offline = purpose === 'checks'
-  const loaded = await loadPipelineFile(file, { destination, dataset, profile, withoutSecrets, offline, budget })
+  const loaded = await loadPipelineFile(file, { destination, dataset, profile, env, withoutSecrets, offline, budget })
   if (loaded.profile !== undefined) output?.line(printable(`profile ${loaded.profile}`))
   for (const warning of loaded.warnings) output?.line(output.styled('yellow', printable(`warning: ${warning}`)))
   return loaded.pipelines

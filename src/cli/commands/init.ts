@@ -24,16 +24,19 @@ export interface InitCommandOptions {
   readonly name?: string | undefined
   readonly destination?: string | undefined
   readonly out?: string | undefined
+  /** False: `--no-prove`. */
+  readonly prove?: boolean | undefined
 }
 
 /**
- * `sluice init`: requests the first pages of a list and writes a pipeline file from the result. Asks on a terminal for
- * what the flags do not say. Uses the secret for these requests and never writes it.
+ * `sluice init`: requests the first pages of a list, writes a pipeline file from the result, and proves it. Asks on a
+ * terminal for what the flags do not say. Uses the secret for these requests and never writes it. 3 if the proof shows
+ * something wrong that it cannot mend.
  */
 export async function initCommand(options: InitCommandOptions, context: CommandContext): Promise<ExitCode> {
   const { out, err } = context.terminal
   if (options.out !== undefined && (await exists(options.out))) refuseExisting(options.out)
-  const { draft, file, isTyped } = await drafted(options, context)
+  const { draft, file, isTyped, secret } = await drafted(options, context)
   await writeWhole(file, draft.text, { replace: false })
   for (const finding of draft.findings) tell(err, printable(finding))
   const { prepareFolder, schemaAddress } = await import('../../config/projectFolder.js')
@@ -43,6 +46,8 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
     draft.secretName === undefined ? [] : [draft.secretName],
   )
   for (const failure of failed) tell(err, printable(`warning: ${failure}`))
+  const isProving = options.prove !== false && (options.url !== undefined || (await wantsProof(context)))
+  const exitCode = isProving ? await proven(file, draft, secret, context) : 0
   tell(out, printable(`${[file, ...written].join(', ')} ${written.length === 0 ? 'is' : 'are'} written. Next:`))
   if (draft.secretName !== undefined && isTyped) {
     const { variable } = await import('../../import/draft/draftYaml.js')
@@ -51,7 +56,9 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   }
   const command = schemaAddress(folder).isInstalled ? 'npx sluice' : context.typedAs
   const steps = [
-    [`${command} check ${shellWord(file)}`, 'tries it, and writes nothing'],
+    ...(exitCode === 0 && isProving
+      ? []
+      : [[`${command} prove ${shellWord(file)} --write`, 'asks the API whether it is right, and mends it'] as const]),
     [`${command} run ${shellWord(file)}`, `loads into ${redactUrl(draft.destination)}`],
   ] as const
   const width = Math.max(...steps.map(([step]) => step.length))
@@ -60,7 +67,29 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
     out,
     `For another list of this API, add a resource to this file. Or write another file with the same \`destination\` and \`dataset\`: then both load into one database.`,
   )
-  return 0
+  return exitCode === 3 ? 3 : 0
+}
+
+/** Asks on a terminal whether to ask the API more. */
+async function wantsProof({ prompt }: CommandContext): Promise<boolean> {
+  const question = 'Prove it now? That sends at most 12 requests, and loads nothing. yes or no [yes]: '
+  return prompt === undefined || (await askedOneOf(prompt, question, ['yes', 'no'])) !== 'no'
+}
+
+/** Proves and mends the file. The secret may be nowhere but in the address, or with whoever typed it. */
+async function proven(
+  file: string,
+  { secretName }: PipelineDraft,
+  secret: string | undefined,
+  context: CommandContext,
+): Promise<ExitCode> {
+  const [{ proveCommand }, { processEnvironment }, { variable }] = await Promise.all([
+    import('./prove.js'),
+    import('../../config/environment.js'),
+    import('../../import/draft/draftYaml.js'),
+  ])
+  const own = secret === undefined || secretName === undefined ? {} : { [variable(secretName)]: secret }
+  return await proveCommand(file, { write: true, env: { ...processEnvironment(), ...own } }, context)
 }
 
 interface Drafted {
@@ -68,6 +97,8 @@ interface Drafted {
   readonly file: string
   /** Whether nobody will find the secret in a later run. */
   readonly isTyped: boolean
+  /** As it was typed, or as the address has it. */
+  readonly secret: string | undefined
 }
 
 async function drafted(options: InitCommandOptions, context: CommandContext): Promise<Drafted> {
@@ -76,8 +107,8 @@ async function drafted(options: InitCommandOptions, context: CommandContext): Pr
     if (options.url === undefined && prompt !== undefined) return await interview(options, prompt, context)
     const url = options.url ?? missingFlag('--url')
     const auth = await chosenAuth(options, undefined)
-    const { draft, isTyped } = await draftWithSecret({ ...settingsOf(options, signal), url, auth }, prompt, context)
-    return { draft, file: options.out ?? `${draft.name}.yaml`, isTyped }
+    const made = await draftWithSecret({ ...settingsOf(options, signal), url, auth }, prompt, context)
+    return { ...made, file: options.out ?? `${made.draft.name}.yaml` }
   } catch (error) {
     // Whoever stops it does not want to read that it failed.
     if (error instanceof AbortError) throw new NoAnswer('stopped; nothing was written')
@@ -103,8 +134,7 @@ async function interview(options: InitCommandOptions, prompt: Prompt, context: C
     auth = await chosenAuth(options, prompt, wants)
     for (;;) {
       try {
-        const { draft, isTyped } = await draftWithSecret({ ...settings, file, url, auth }, prompt, context)
-        return { draft, file, isTyped }
+        return { ...(await draftWithSecret({ ...settings, file, url, auth }, prompt, context)), file }
       } catch (error) {
         if (error instanceof NoSecret) auth = await chosenAuth(options, prompt, wants)
         else if (options.auth === undefined && hasNoAuth(auth) && isUnauthorized(error)) {
@@ -146,13 +176,14 @@ async function draftWithSecret(
   settings: DraftOptions,
   prompt: Prompt | undefined,
   { terminal }: CommandContext,
-): Promise<{ readonly draft: PipelineDraft; readonly isTyped: boolean }> {
+): Promise<Omit<Drafted, 'file'>> {
   const { draftPipeline } = await import('../../import/draft/draftPipeline.js')
-  const hasKey = addressOf(settings.url).secret !== undefined
+  const key = addressOf(settings.url).secret
   let secret: string | undefined
   for (;;) {
     try {
-      return { draft: await draftPipeline({ ...settings, secret }), isTyped: secret !== undefined || hasKey }
+      const draft = await draftPipeline({ ...settings, secret })
+      return { draft, isTyped: secret !== undefined || key !== undefined, secret: secret ?? key }
     } catch (error) {
       const isMissing = error instanceof ConfigError && error.code === 'secret_missing'
       const isRefused = settings.auth !== undefined && settings.auth.type !== 'none' && isUnauthorized(error)

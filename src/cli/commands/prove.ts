@@ -1,4 +1,5 @@
 import type { Finding, Proof, ResourceProof } from '../../import/prove/proof.js'
+import type { EarlierProofs } from '../../import/prove/prover.js'
 import type { JsonValue } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import { ConfigError } from '../../model/errors.js'
@@ -17,9 +18,13 @@ export interface ProveCommandOptions extends PipelineOverrides {
   readonly json?: boolean | undefined
 }
 
+/** Times that a file is mended and proven again. What the first answers show may lead to more. */
+const MOST_ROUNDS = 3
+
 /**
  * `sluice prove FILE`: asks the API whether the file is right, and keeps what it showed beside it. 3 if something is
- * wrong, 1 if a list could not be asked. With `--write`, a YAML file is mended, and gets the keys that it lacks.
+ * wrong, 1 if a list could not be asked. With `--write`, a YAML file is mended, gets the keys that it lacks, and is
+ * proven again.
  */
 export async function proveCommand(
   file: string,
@@ -27,32 +32,42 @@ export async function proveCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const { prove } = await import('../../import/prove/proveDocument.js')
-  const proofs: Proof[] = []
-  for (const pipeline of await openPipelines(file, options, 'requests', err)) {
-    const proof = await prove(pipeline, {
-      signal: context.signal,
-      select: options.resource,
-      budget: options.budget,
-      clock: context.clock,
-    })
-    proofs.push(proof)
-    if (options.json === true) out.line(stringifyJson(proof))
-    else for (const line of proofLines(proof)) tell(out, printable(line), line.startsWith('  ') ? 10 : 2)
+  const [{ proveAfter }, { AnswerMemory }, { keepProofs }] = await Promise.all([
+    import('../../import/prove/proveDocument.js'),
+    import('../../import/prove/answerMemory.js'),
+    import('../../import/prove/proofFile.js'),
+  ])
+  const earlier = new Map<string, EarlierProofs>()
+  const proofs = new Map<string, Proof>()
+  let path = ''
+  for (let round = 1; ; round++) {
+    for (const pipeline of await openPipelines(file, options, 'requests', round === 1 ? err : undefined)) {
+      const before = earlier.get(pipeline.name) ?? { answers: new AnswerMemory(), spent: new Map<string, number>() }
+      earlier.set(pipeline.name, before)
+      const proof = await proveAfter(
+        pipeline,
+        { signal: context.signal, select: options.resource, budget: options.budget, clock: context.clock },
+        options.write === true ? before : undefined,
+      )
+      before.answers.turn()
+      // What follows a first proof has a budget of its own, together.
+      if (round === 1) before.spent.clear()
+      proofs.set(pipeline.name, proof)
+      if (options.json !== true) for (const line of proofLines(proof)) tell(out, printable(line), hanging(line))
+    }
+    path = await keepProofs(file, [...proofs.values()])
+    const findings = [...proofs.values()].flatMap(proof => proof.resources.flatMap(resource => resource.findings))
+    if (round > MOST_ROUNDS || !(await mend(file, findings, options, context))) break
   }
-  const { keepProofs } = await import('../../import/prove/proofFile.js')
-  const path = await keepProofs(file, proofs)
+  if (options.json === true) for (const proof of proofs.values()) out.line(stringifyJson(proof))
   tell(err, printable(`${path} is written`))
-  const resources = proofs.flatMap(proof => proof.resources)
-  const wrong = resources.flatMap(({ findings }) => findings.filter(({ status }) => status === 'wrong'))
-  await mend(
-    file,
-    resources.flatMap(({ findings }) => findings),
-    options,
-    context,
-  )
+  const resources = [...proofs.values()].flatMap(proof => proof.resources)
   if (resources.some(({ problem }) => problem !== undefined)) return 1
-  return wrong.length > 0 ? 3 : 0
+  return resources.some(({ findings }) => findings.some(({ status }) => status === 'wrong')) ? 3 : 0
+}
+
+function hanging(line: string): number {
+  return line.startsWith('  ') ? 10 : 2
 }
 
 function proofLines({ resources }: Proof): string[] {
@@ -79,20 +94,24 @@ function findingLines({ key, status, seen, requests, write }: Finding): string[]
   ]
 }
 
-/** Mends a YAML file. Of other files, the lines above say what to write. */
+/** Mends a YAML file, and says whether it did. Of other files, the lines above say what to write. */
 async function mend(
   file: string,
   findings: readonly Finding[],
   { write, profile }: ProveCommandOptions,
-  { terminal: { err }, typedAs }: CommandContext,
-): Promise<void> {
+  { terminal: { err } }: CommandContext,
+): Promise<boolean> {
   const changes: Record<string, JsonValue> = Object.assign({}, ...findings.map(finding => finding.write ?? {}))
-  if (write !== true || Object.keys(changes).length === 0) return
-  if (!/\.ya?ml$/i.test(file)) return tell(err, printable(`${file} is no YAML file: write these keys yourself`))
+  if (write !== true || Object.keys(changes).length === 0) return false
+  if (!/\.ya?ml$/i.test(file)) {
+    tell(err, printable(`${file} is no YAML file: write these keys yourself`))
+    return false
+  }
   const { readText } = await import('../../config/documentFile.js')
   const { mended } = await import('../../import/prove/mend.js')
   const before = await readText(file)
   const after = mended(before, changes)
+  if (after === before) return false
   await writeWhole(file, after)
   try {
     const { loadPipelineFile } = await import('../../config/pipelineFile.js')
@@ -102,10 +121,8 @@ async function mend(
     const message = `the changes do not fit together and were taken back (${error instanceof Error ? error.message : String(error)}); write them yourself`
     throw new ConfigError([{ place: { path: '', file }, message }])
   }
-  tell(
-    err,
-    printable(`${file} is mended: ${Object.keys(changes).join(', ')}. Prove it again: ${typedAs} prove ${file}`),
-  )
+  tell(err, printable(`${file} is mended: ${Object.keys(changes).join(', ')}. It is proven again:`))
+  return true
 }
 
 /** Lines about the proofs beside a file, for what describes it: one for each resource of this pipeline. */

@@ -13,6 +13,7 @@ import type { Clock, Resource } from '../../model/source.js'
 import { systemClock } from '../../pipeline/clock.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { Proof, ProveOptions, ResourceProof } from './proof.js'
+import type { EarlierProofs } from './prover.js'
 
 const forProve = optionsOf<ProveOptions>('options of prove()', {
   select: names,
@@ -48,12 +49,21 @@ const forProve = optionsOf<ProveOptions>('options of prove()', {
  * ```
  */
 export async function prove(pipeline: Pipeline, options: ProveOptions = {}): Promise<Proof> {
+  return await proveAfter(pipeline, options, undefined)
+}
+
+/** The same for a document that was proven and mended before: what was asked then is not asked again. */
+export async function proveAfter(
+  pipeline: Pipeline,
+  options: ProveOptions,
+  earlier: EarlierProofs | undefined,
+): Promise<Proof> {
   checkOptions(forProve, options)
   const { source, name } = pipeline
   checkNames(options.select, source.resources)
   const clock = options.clock ?? systemClock
   const { Prover } = await import('./prover.js')
-  const prover = new Prover(source.resources, { ...options, clock }, source.scrubber)
+  const prover = new Prover(source.resources, { ...options, clock }, source.scrubber, earlier)
   const at = new Intl.DateTimeFormat('sv', DAY_AND_TIME).format(clock.now()).replace(' ', 'T')
   try {
     const resources: ResourceProof[] = []

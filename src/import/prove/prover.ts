@@ -6,6 +6,7 @@ import { openWindow } from '../../pipeline/run/incremental/incremental.js'
 import { runSteps } from '../../pipeline/run/steps.js'
 import type { ListContext } from '../../rest/list/listReader.js'
 import { noJournal, type Probe, probeOf } from '../../rest/list/probe.js'
+import type { AnswerMemory } from './answerMemory.js'
 import { judgeFirstPage } from './counted.js'
 import { amongParents } from './facts.js'
 import { Listing, patched } from './listing.js'
@@ -19,6 +20,13 @@ const BUDGET = 12
 /** Records of a parent whose lists are asked for. */
 const MOST_PARENTS = 2
 
+/** Proofs of the same file before it was mended. */
+export interface EarlierProofs {
+  readonly answers: AnswerMemory
+  /** Requests, by resource, which count for the budget. */
+  readonly spent: Map<string, number>
+}
+
 /** Proves one resource after the other, parents first. */
 export class Prover {
   readonly origins = new Set<string>()
@@ -27,12 +35,18 @@ export class Prover {
   readonly #scrubber: Scrubber | undefined
   /** Records of resources that others need, by name. */
   readonly #records = new Map<string, readonly JsonObject[]>()
+  readonly #memory: AnswerMemory | undefined
+  /** What the questions about each resource cost so far. */
+  readonly #spent: Map<string, number>
 
   constructor(
     resources: readonly Resource[],
     options: ProveOptions & { readonly clock: Clock },
     scrubber: Scrubber | undefined,
+    earlier?: EarlierProofs,
   ) {
+    this.#memory = earlier?.answers
+    this.#spent = earlier?.spent ?? new Map()
     this.#resources = resources
     this.#options = options
     this.#scrubber = scrubber
@@ -44,14 +58,12 @@ export class Prover {
     const parents = await this.#parentsOf(resource)
     if (parents === undefined) return { ...nothing, problem: `its parent ${resource.parent} gave no record to ask for` }
     let told: ResourceProof = nothing
-    let left = this.#budget
     for (const [at, parent] of parents.entries()) {
-      const { proof, count, records } = await this.#list(resource, parent, left, told.requests.length)
+      const { proof, count, records } = await this.#list(resource, parent, told.requests.length)
       // The list of the first parent may be empty.
       told = { ...proof, requests: [...told.requests, ...proof.requests] }
-      left -= proof.requests.length
       if (count > 0 && parent !== undefined) return await this.#amongParents(resource, told, records, parents[at + 1])
-      if (count > 0 || left <= 0 || parent === undefined) break
+      if (count > 0 || this.#leftFor(resource) <= 0 || parent === undefined) break
     }
     return told
   }
@@ -65,17 +77,18 @@ export class Prover {
   ): Promise<ResourceProof> {
     const at = told.findings.findIndex(({ key }) => key.endsWith('.primary_key'))
     const finding = told.findings[at]
-    const probe = probeOf(resource, this.#context(resource, parent))
+    const probe = probeOf(resource, { ...this.#context(resource, parent), journal: this.#memory ?? noJournal })
     if (finding === undefined || probe === undefined || resource.batchSize !== undefined) return told
     let other: Outcome | undefined
     let asking: Asking | undefined
     try {
-      if (parent !== undefined && finding.status !== 'wrong' && told.requests.length < this.#budget) {
+      if (parent !== undefined && finding.status !== 'wrong' && this.#leftFor(resource) > 0) {
         const opening = probe.opening()
         const path = this.#pathOf(resource, opening.url)
         const shown = { opening, path, isChild: true, scrubber: this.#scrubber }
         asking = new Asking(probe, 1, request => shownRequest(request, shown), told.requests.length)
         other = await asking.ask('page 1 of another parent', patched(opening, probe.paginator?.first))
+        this.#spend(resource, asking)
       }
       const seen = other?.kind === 'page' ? { other: other.records, request: other.number } : {}
       const judged = amongParents(finding, probe.resource, { records, other: undefined, request: undefined, ...seen })
@@ -89,8 +102,12 @@ export class Prover {
     }
   }
 
-  get #budget(): number {
-    return this.#options.budget ?? BUDGET
+  #leftFor({ name }: Resource): number {
+    return (this.#options.budget ?? BUDGET) - (this.#spent.get(name) ?? 0)
+  }
+
+  #spend({ name }: Resource, { spent }: Asking): undefined {
+    this.#spent.set(name, (this.#spent.get(name) ?? 0) + spent)
   }
 
   /** For each list to ask: undefined for a root. Undefined: no record of the parent is known. */
@@ -155,11 +172,13 @@ export class Prover {
   async #list(
     resource: Resource,
     parents: readonly JsonObject[] | undefined,
-    budget: number,
     asked: number,
   ): Promise<{ readonly proof: ResourceProof; readonly count: number; readonly records: readonly JsonObject[] }> {
     let asking: Asking | undefined
-    const context = this.#context(resource, parents, () => asking?.count())
+    const context = {
+      ...this.#context(resource, parents, () => asking?.count()),
+      journal: this.#memory ?? noJournal,
+    }
     const probe = probeOf(resource, context)
     const nothing = { resource: resource.name, findings: [], notes: [], requests: [] }
     const refusal = probe === undefined ? 'it belongs to a source that cannot be asked' : unasked(probe)
@@ -174,8 +193,14 @@ export class Prover {
         isChild: parents !== undefined,
         scrubber: this.#scrubber,
       }
-      asking = new Asking(probe, budget, request => shownRequest(request, shown), asked)
+      asking = new Asking(probe, this.#leftFor(resource), request => shownRequest(request, shown), asked)
       const first = await asking.ask('page 1', patched(opening, probe.paginator?.first))
+      if (first.kind === 'unasked' && (this.#spent.get(resource.name) ?? 0) > 0)
+        return {
+          proof: { ...nothing, notes: ['not asked again: the budget of requests was used up'] },
+          count: 0,
+          records: [],
+        }
       if (first.kind !== 'page')
         return {
           proof: { ...nothing, ...(await judgeFirstPage(probe, asking, first)), requests: asking.requests },
@@ -198,6 +223,7 @@ export class Prover {
       if (asking === undefined) return { proof: { ...nothing, problem: errorText(error) }, count: 0, records: [] }
       throw error
     } finally {
+      if (asking !== undefined) this.#spend(resource, asking)
       probe.close()
     }
   }

@@ -55,6 +55,7 @@ export class Asking {
   readonly #before: number
   #left: number
   #sent = 0
+  #spent = 0
   #stopped: string | undefined
 
   /** `before`: questions that others have asked about the resource. */
@@ -67,6 +68,11 @@ export class Asking {
 
   get left(): number {
     return this.#stopped === undefined ? this.#left : 0
+  }
+
+  /** What the questions cost. Those that an earlier proof asked cost nothing. */
+  get spent(): number {
+    return this.#spent
   }
 
   get requests(): readonly ProofRequest[] {
@@ -83,11 +89,13 @@ export class Asking {
     if (this.#stopped !== undefined) return { kind: 'unasked', why: this.#stopped }
     if (this.#left - keep <= 0) return { kind: 'unasked', why: 'the budget of requests was used up' }
     const before = this.#sent
+    let isRemembered = false
     const number = this.#before + this.#requests.length + 1
     const told = { number, asked, request: this.#show(request) }
     try {
       const patience = { attempts: this.#left - keep, maxWaitMs: MOST_WAIT_MS }
       const answer = await this.#probe.ask(request, patience, selector)
+      isRemembered = answer.isRemembered && this.#sent === before
       const { count } = answer.selection
       const texts = recordsOf(answer)
       this.#requests.push({ ...told, answer: String(answer.page.status), records: count })
@@ -103,7 +111,8 @@ export class Asking {
       if (refused.isFinal) this.#stopped = `the API did not go on (${refused.text})`
       return { kind: 'refused', number, request, ...refused, error }
     } finally {
-      this.#left -= Math.max(1, this.#sent - before)
+      this.#left -= isRemembered ? 0 : Math.max(1, this.#sent - before)
+      this.#spent += isRemembered ? 0 : Math.max(1, this.#sent - before)
     }
   }
 }

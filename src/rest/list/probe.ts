@@ -20,6 +20,8 @@ export interface ProbedAnswer {
   readonly document: JsonDocument | undefined
   readonly envelope: Envelope
   readonly bytes: number
+  /** The journal had it, so that nothing was sent. */
+  readonly isRemembered: boolean
 }
 
 /** How much one question may cost. */
@@ -39,7 +41,8 @@ export class Probe {
   readonly #context: ListContext
   readonly #state: ReadingState
   readonly #held: Reading[] = []
-  #questions = 0
+  /** How often each request was asked. */
+  readonly #asked = new Map<string, number>()
 
   constructor(reader: ListReader, context: ListContext) {
     this.#reader = reader
@@ -68,7 +71,7 @@ export class Probe {
     const [reader, context] = [this.#reader, this.#context]
     const send = () =>
       sendRequest(reader, context, request, {
-        identity: `probe ${++this.#questions}`,
+        identity: this.#identity(request),
         signal: context.signal,
         journal: context.journal,
         ...patience,
@@ -78,7 +81,18 @@ export class Probe {
     const reading = await readAnswer(reader, context, state, request, judgement, LATER_PAGE)
     this.#held.push(reading)
     const { page, selection, document, envelope, response } = reading
-    return { page, selection, document, envelope, bytes: response.body.length }
+    const isRemembered = response.fromJournal === true
+    return { page, selection, document, envelope, bytes: response.body.length, isRemembered }
+  }
+
+  /** The request itself and how often it was asked: another probe of the list asks the same under the same name. */
+  #identity({ method, url, params, headers, body }: ApiRequest): string {
+    const text = JSON.stringify([method, url, params, headers, body ?? null], (_key, value: unknown) =>
+      typeof value === 'bigint' ? `${value}n` : value,
+    )
+    const times = (this.#asked.get(text) ?? 0) + 1
+    this.#asked.set(text, times)
+    return `probe ${times} ${text}`
   }
 
   /** Where the records probably are in an answer, whatever the document says. */
