@@ -156,6 +156,7 @@ export type {
   ClientConfig,
   ColumnConfig,
   ColumnsConfig,
+  CompleteNestedConfig,
   CsvFormatConfig,
   CursorPaginatorConfig,
   DocumentPipelineConfig,

@@ -139,6 +139,8 @@ export interface Page {
   readonly bytes: number
   /** Total number of records that the API announced with this page, if any. */
   readonly announced?: number | undefined
+  /** How lists inside the records ended that could not be shown whole. The list is no more complete than they are. */
+  readonly lacks?: ListEnd | undefined
   /** The request that this page answers, redacted, for messages. */
   readonly from?: { readonly method: string; readonly url: string } | undefined
 }
@@ -317,6 +319,8 @@ export interface ResourceDescription {
   readonly shape?: string | undefined
   /** The export job that the request orders, in one line. */
   readonly job?: string | undefined
+  /** Lists inside the records that are read to their end, each in one line: where, for which records, by which request. */
+  readonly completes: readonly string[]
   readonly auth: Decision
   readonly retry: RetryDescription
   readonly timeoutMs: number

@@ -50,6 +50,17 @@ export function judgeList(end: ListEnd | undefined, records: number, announced: 
     : { verdict: 'unproven', reasons: [`${both}: the list changed while it was read`] }
 }
 
+/** The end of a list whose records lack something. */
+export function lackingEnd(end: ListEnd, lacks: ListEnd): ListEnd {
+  const { unlessSeen, token: _token, ...rest } = end
+  const unread = end.unread ?? lacks.unread
+  const otherwise = unlessSeen && { ...unlessSeen, end: lackingEnd(unlessSeen.end, lacks) }
+  const [own, other] = [RANK[OF_END[end.end]], RANK[OF_END[lacks.end]]]
+  const about = own > other ? end : lacks
+  const reason = own === other ? `${end.reason}; ${lacks.reason}` : about.reason
+  return { ...rest, end: about.end, reason, isOpen: false, unread, unlessSeen: otherwise }
+}
+
 /** Judges a resource by its lists. The worst verdict counts, with all its reasons. Memory is bounded. */
 export class ResourceJudge {
   readonly #reasons = new Map<string, number>()

@@ -15,6 +15,7 @@ import type {
 } from './document/model.js'
 import { redactUrl } from './http/redact.js'
 import { requestUrl, wireBody, withBodyMember } from './http/wire.js'
+import type { NestedList } from './list/completeNested.js'
 import type { ListReader } from './list/listReader.js'
 import { applyPatch, conversionOf, firstRequest } from './request/request.js'
 
@@ -24,6 +25,7 @@ import { applyPatch, conversionOf, firstRequest } from './request/request.js'
  */
 export function describeEndpoint(
   reader: ListReader,
+  nested: readonly NestedList[],
   { client }: RestModel,
   window: IncrementalWindow | undefined,
 ): ResourceDescription {
@@ -38,6 +40,7 @@ export function describeEndpoint(
     mask: resource.mask?.rules.map(({ text, kind }) => `${text}: ${kind}`).join(', '),
     shape: resource.shape && shapeText(resource.shape),
     job: endpoint.job === undefined ? undefined : jobText(endpoint.job),
+    completes: nested.map(completionText),
     auth: authDecision(endpoint),
     retry: { attempts, statuses, onConnectionError, baseMs, factor, maxDelayMs },
     timeoutMs: endpoint.timeoutMs,
@@ -198,6 +201,17 @@ function jobText({ poll, everyMs, timeoutMs, done, download, urlPath }: JobModel
   const look = `${poll.method} ${poll.path} every ${everyMs / 1000} s for ${timeoutMs / 1000} s at most`
   const result = download === undefined ? `the URL at ${urlPath}` : `GET ${download.path}`
   return `${look}, until it is ${done.join(' or ')}; then ${result}`
+}
+
+function completionText({ list, reader }: NestedList): string {
+  const { method, url } = describeRequest(reader, undefined)
+  const { when, hasMorePath, totalPath } = list
+  const signs = [
+    ...(when === undefined ? [] : [when]),
+    ...(hasMorePath === undefined ? [] : [`${hasMorePath} is true`]),
+    ...(totalPath === undefined ? [] : [`${totalPath} is more than there is`]),
+  ]
+  return `${list.names.join('.')}, where ${signs.join(', or ')}: ${method} ${url}`
 }
 
 /** The declared keys of a body, in one line. Undefined if there are none. */

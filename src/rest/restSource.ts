@@ -21,9 +21,11 @@ import { customAuthenticator } from './auth/customAuthenticator.js'
 import { describeEndpoint } from './describe.js'
 import type {
   AuthModel,
+  EndpointModel,
   EndpointResource,
   FunctionResource,
   ListResource,
+  NestedListModel,
   PaginatorModel,
   ResourceModel,
   RestModel,
@@ -33,12 +35,13 @@ import { type Client, createClient } from './http/client.js'
 import type { Proxies } from './http/proxies.js'
 import type { HostBudget } from './http/rateLimit.js'
 import { isAbsoluteUrl } from './http/wire.js'
+import { completed } from './list/completeNested.js'
 import { includedName } from './list/includeParent.js'
 import { type ListReader, tellOnce } from './list/listReader.js'
 import { readList } from './list/pages.js'
 import { offerProbe } from './list/probe.js'
-import { maskDigest } from './mask/maskHash.js'
-import type { MaskRule } from './mask/maskRules.js'
+import { maskBelow, maskDigest } from './mask/maskHash.js'
+import { hides, type MaskRule } from './mask/maskRules.js'
 import { recordMask } from './mask/recordMask.js'
 import { customPaginator } from './paginators/custom.js'
 import { paginatorKinds } from './paginators/kinds.js'
@@ -123,18 +126,20 @@ export function restSource(declared: RestModel, options: RestSourceOptions = {})
 
 function withMask(model: RestModel, rules: readonly MaskRule[] = []): RestModel {
   if (rules.length === 0) return model
-  const resources = model.resources.map(resource => ({
-    ...resource,
-    mask: { ...resource.mask, rules: [...(resource.mask?.rules ?? []), ...rules] },
-  }))
+  const resources = model.resources.map((resource): ResourceModel => {
+    const masked = { ...resource, mask: { ...resource.mask, rules: [...(resource.mask?.rules ?? []), ...rules] } }
+    if (masked.kind !== 'endpoint') return masked
+    // A list that is masked as a whole has no rest that could be read.
+    const lists = masked.completeNested.filter(({ names }) => !rules.some(rule => hides(rule, names)))
+    const below = (list: NestedListModel) => ({ ...list.resource, mask: maskBelow(masked.mask, list.names) })
+    return { ...masked, completeNested: lists.map(list => ({ ...list, resource: below(list) })) }
+  })
   return { ...model, resources }
 }
 
 /** Every sign-in of the document once, however many resources use it. */
 function signInsFor(model: RestModel, client: Client, tokenStore: AuthContext['tokenStore']): SignIn[] {
-  const auths = model.resources.flatMap(resource =>
-    resource.kind === 'endpoint' ? (resource.endpoint.auth ?? []) : [],
-  )
+  const auths = model.resources.flatMap(endpointsOf).flatMap(({ auth }) => auth ?? [])
   const withBlocks = (auth: AuthModel): readonly AuthModel[] =>
     auth.kind === 'declared' ? [auth, ...(blocksIn(auth) as readonly AuthModel[]).flatMap(withBlocks)] : [auth]
   return [...new Set(auths)].flatMap(withBlocks).flatMap(auth => {
@@ -143,6 +148,12 @@ function signInsFor(model: RestModel, client: Client, tokenStore: AuthContext['t
     const about = { resource: auth.path, retry: SIGN_IN_POLICY, emit: () => undefined }
     return signInBy(auth, context, process => client.signer({ ...about, ...process })) ?? []
   })
+}
+
+/** The endpoint of a resource, and those of the lists inside its records. */
+function endpointsOf(resource: ResourceModel): EndpointModel[] {
+  if (resource.kind !== 'endpoint') return []
+  return [resource.endpoint, ...resource.completeNested.map(list => list.resource.endpoint)]
 }
 
 /** For requests outside of any resource. Each resource has its own policy. */
@@ -174,20 +185,26 @@ function endpointResource(
   scrubber: Scrubber,
   authenticate: (auth: AuthModel) => KindAuthenticator,
 ): Resource {
-  const { endpoint } = resource
-  const selector = endpoint.dataSelector ?? (endpoint.singleEntity ? '$' : undefined)
-  const reader: ListReader = {
-    resource,
-    baseUrl: model.client.baseUrl,
-    client,
-    scrubber,
-    auth: endpoint.auth === undefined ? undefined : authenticate(endpoint.auth),
-    authOrigins: authOrigins(resource, model),
-    paginator: paginatorOf(endpoint.paginator, resource.name),
-    selector: selector === undefined ? undefined : compilePath(selector),
-    secretParams: secretParams(resource),
-    mask: resource.mask && recordMask(resource.mask, endpoint.reading.nullValues),
+  const { endpoint, completeNested } = resource
+  const readerOf = (list: EndpointResource, part?: string): ListReader => {
+    const selector = list.endpoint.dataSelector ?? (list.endpoint.singleEntity ? '$' : undefined)
+    return {
+      resource: list,
+      baseUrl: model.client.baseUrl,
+      client,
+      scrubber,
+      auth: list.endpoint.auth === undefined ? undefined : authenticate(list.endpoint.auth),
+      authOrigins: authOrigins(list, model),
+      paginator: paginatorOf(list.endpoint.paginator, list.name),
+      selector: selector === undefined ? undefined : compilePath(selector),
+      secretParams: secretParams(list),
+      mask: list.mask && recordMask(list.mask, list.endpoint.reading.nullValues),
+      part,
+    }
   }
+  const reader = readerOf(resource)
+  const nested = completeNested.map(list => ({ list, reader: readerOf(list.resource, list.names.join('.')) }))
+  const suspicions = [endpoint, ...nested.map(({ list }) => list.resource.endpoint)].flatMap(one => one.suspicions)
   const limit = model.client.concurrency
   const made: Resource = {
     ...described(resource),
@@ -195,16 +212,17 @@ function endpointResource(
     sendsWindowEnd: resource.sendsWindowEnd,
     batchSize: endpoint.batch?.size,
     parentChanged: endpoint.parentChanged,
-    describe: window => describeEndpoint(reader, model, window),
+    describe: window => describeEndpoint(reader, nested, model, window),
     pages(context) {
       const concurrency = limit === undefined ? context.concurrency : Math.min(context.concurrency, limit)
       const list = { ...context, concurrency, notes: context.notes ?? new ResourceNotes() }
-      for (const suspicion of endpoint.suspicions) {
+      for (const suspicion of suspicions) {
         const message = `${resource.name}: ${suspicion}`
         const event = { type: 'warning', code: 'other', resource: resource.name, namesResource: true, message } as const
         tellOnce(list, suspicion, event)
       }
-      return readList(reader, list)
+      const pages = readList(reader, list)
+      return nested.length === 0 ? pages : completed(pages, nested, list)
     },
   }
   return offerProbe(made, reader)
@@ -380,23 +398,27 @@ function encoded({ name, path }: FunctionResource, records: readonly MadeRecord[
 
 /** Everything that decides which requests are made and what the answers mean. Functions count by their source text. */
 function fingerprint({ name, client, resources }: RestModel): string {
-  const meaning = resources.map(full => {
-    const resource = { ...full, mask: full.mask && maskDigest(full.mask) }
-    if (resource.kind !== 'endpoint') return resource
-    const { retry: _retry, timeoutMs: _timeoutMs, readAhead: _readAhead, ...endpoint } = resource.endpoint
-    // Objects from users may hold anything, even cycles. Only their place counts.
-    const { auth, paginator } = endpoint
-    const own = {
-      auth: auth?.kind === 'custom' ? auth.path : auth,
-      paginator: paginator.kind === 'custom' ? paginator.path : paginator,
-    }
-    return { ...resource, endpoint: { ...endpoint, ...own } }
-  })
-  const text = JSON.stringify([name, client.baseUrl, meaning], (_key, value: unknown) => {
+  const text = JSON.stringify([name, client.baseUrl, resources.map(meaningOf)], (_key, value: unknown) => {
     if (typeof value === 'function') return value.toString()
     return typeof value === 'bigint' ? `${value}n` : value
   })
   return createHash('sha256').update(text).digest('hex').slice(0, 32)
+}
+
+function meaningOf(full: ResourceModel): object {
+  const resource = { ...full, mask: full.mask && maskDigest(full.mask) }
+  if (resource.kind !== 'endpoint') return resource
+  const { retry: _retry, timeoutMs: _timeoutMs, readAhead: _readAhead, ...endpoint } = resource.endpoint
+  // Objects from users may hold anything, even cycles. Only their place counts.
+  const { auth, paginator } = endpoint
+  const own = {
+    auth: auth?.kind === 'custom' ? auth.path : auth,
+    paginator: paginator.kind === 'custom' ? paginator.path : paginator,
+  }
+  const { completeNested: lists, ...rest } = resource
+  const completeNested = lists.map(list => ({ ...list, resource: meaningOf(list.resource) }))
+  // Documents without such lists keep the fingerprint that their journals have.
+  return { ...rest, endpoint: { ...endpoint, ...own }, ...(lists.length > 0 && { completeNested }) }
 }
 
 function secretsIn(value: unknown, seen = new Set<object>()): Secret[] {

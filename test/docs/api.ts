@@ -100,6 +100,13 @@ export async function docsApi(): Promise<TestServer> {
         phones: [{ number: '+391234567890' }],
       })),
     }),
+    '/cut/orders': () => ({
+      body: [
+        { id: 1, lines_count: 5, lines: five.slice(0, 2) },
+        { id: 2, lines_count: 1, lines: five.slice(0, 1) },
+      ],
+    }),
+    '/cut/orders/1/lines': () => ({ body: five }),
     '/customers': () => ({ body: five }),
     '/addresses': url => {
       const ids = url.searchParams.get('customer_ids')?.split(',') ?? []

@@ -171,6 +171,27 @@ test('an interrupted run with another salt begins anew', async () => {
   expect((await rows('people')).map(({ email }) => email)).toEqual([hashed('a@x.org', other), hashed('a@x.org', other)])
 })
 
+test('masks what completes a list inside a record, before it is journaled', async () => {
+  const phones = ['+391', '+392', '+393'].map((phone, index) => ({ id: index, phone: `${phone}234567` }))
+  const api = await testApi(url =>
+    url.pathname === '/people'
+      ? { json: [{ id: 1, total: 3, contacts: phones.slice(0, 1) }] }
+      : { json: { items: phones, total: 3 } },
+  )
+  const endpoint = { path: 'people/{resources.people.id}/contacts', data_selector: 'items' }
+  const { folder, made } = await masked(
+    { base_url: api.origin, paginator: 'single_page' },
+    {
+      mask: { 'contacts.phone': 'last4', '$..email': 'drop' },
+      complete_nested: { contacts: { total_path: 'total', endpoint } },
+    },
+  )
+  const { rows } = await run(made, keeping)
+  expect((await rows('people__contacts')).map(({ phone }) => phone)).toEqual(['***4567', '***4567', '***4567'])
+  for (const phone of ['+391', '+392', '+393']) expect(await holding(folder, phone)).toEqual([])
+  expect(await holding(folder, '***4567')).not.toEqual([])
+})
+
 test('replay masks a journal that was kept before there was a mask', async () => {
   const api = await testApi(() => ({ json: [{ id: 1, email: 'ann@x.org' }] }))
   const endpoint = { paginator: 'single_page' } as const

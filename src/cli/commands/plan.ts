@@ -89,7 +89,7 @@ function changeText(request: ResourceDescription | undefined): string {
 }
 
 function requestFacts(described: ResourceDescription): [string, string][] {
-  const { request, selector, format, mask, shape, job, paginator, auth } = described
+  const { request, selector, format, mask, shape, job, completes, paginator, auth } = described
   const headers = Object.entries(request.headers).map(([name, value]): [string, string] => ['', `${name}: ${value}`])
   return [
     ['request', `${request.method} ${request.url}`],
@@ -101,6 +101,7 @@ function requestFacts(described: ResourceDescription): [string, string][] {
     ...(mask === undefined ? [] : [['masks', mask] as [string, string]]),
     ...(shape === undefined ? [] : [['shape', shape] as [string, string]]),
     ['pages', decisionText(paginator)],
+    ...completes.map((list): [string, string] => ['completes', list]),
     ['auth', decisionText(auth)],
   ]
 }

@@ -110,17 +110,16 @@ async function readList(run: ResourceRun, asker: Asker, options: Reading): Promi
       options.signal.throwIfAborted()
       const step: IteratorResult<Page, ListEnd> = await pages.next()
       if (step.done) {
-        isWhole = account.end(step.value)
-        cursor?.ended?.(step.value)
+        const end = account.whole(step.value)
+        isWhole = account.end(end)
+        cursor?.ended?.(end)
         ended = true
         break
       }
       const beyond = await readPage(list, step.value, account, offspring, memory)
       if (beyond) {
-        isWhole = account.end({
-          end: 'proven',
-          reason: `stopped at the first record outside the window of ${cursor?.window.cursorPath}`,
-        })
+        const reason = `stopped at the first record outside the window of ${cursor?.window.cursorPath}`
+        isWhole = account.end(account.whole({ end: 'proven', reason }))
         ended = true
         break
       }

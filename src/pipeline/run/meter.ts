@@ -1,7 +1,7 @@
 import type { RunEvent } from '../../model/events.js'
 import type { Extent, Receipt } from '../../model/receipt.js'
 import type { ListEnd, Page, Unread } from '../../model/source.js'
-import { type Judgement, ResourceJudge } from '../../model/verdict.js'
+import { type Judgement, judgeList, lackingEnd, ResourceJudge } from '../../model/verdict.js'
 
 /** Counts the requests and answers of one resource, and collects how its lists ended. */
 export interface Meter {
@@ -28,6 +28,8 @@ export interface Meter {
 
 export interface ListMeter {
   page(page: Page, records: number): void
+  /** The end of the list, with what its records lack. */
+  whole(end: ListEnd): ListEnd
   /**
    * `undefined`: the run stopped reading before the list ended. Returns whether every record of the list that anything
    * tells of was read.
@@ -79,13 +81,20 @@ export function meter(resource: string, areMerged: boolean): Meter {
     list() {
       let records = 0
       let total: number | undefined
+      let lacks: ListEnd | undefined
       return {
         page(page, pageRecords) {
+          if (page.lacks !== undefined) lacks = lacks === undefined ? page.lacks : graverLack(lacks, page.lacks)
           count.pages += 1
           count.records += pageRecords
           count.bytes += page.bytes
           records += pageRecords
           if (page.announced !== undefined) total = page.announced
+        },
+        whole(end) {
+          if (lacks === undefined) return end
+          const { verdict } = judgeList(end, end.distinct ?? records, total)
+          return verdict === 'incomplete' ? end : lackingEnd(end, lacks)
         },
         end(end) {
           if (total !== undefined) announced = (announced ?? 0) + total
@@ -113,4 +122,9 @@ export function meter(resource: string, areMerged: boolean): Meter {
       reasons,
     }),
   }
+}
+
+/** One reason is told: there may be as many as records. */
+function graverLack(a: ListEnd, b: ListEnd): ListEnd {
+  return a.end !== 'suspect' && b.end === 'suspect' ? b : a
 }

@@ -87,12 +87,33 @@ export interface EndpointResource extends ResourceBase {
   /** Whether its requests carry the end of the cursor's window. */
   readonly sendsWindowEnd: boolean
   readonly endpoint: EndpointModel
+  /** Lists inside the records that are read to their end. */
+  readonly completeNested: readonly NestedListModel[]
 }
 
 /** TypeScript only: a list made by a function. */
 export interface FunctionResource extends ResourceBase {
   readonly kind: 'function'
   readonly records: RecordsFunction
+}
+
+/** A list inside the records that the API may cut. */
+export interface NestedListModel {
+  /** Key path in the document, as in `resources[0].complete_nested.labels`. */
+  readonly path: string
+  /** Names that lead from the record to the list. */
+  readonly names: readonly string[]
+  /** As written. `decides` says for which records it is true. */
+  readonly when?: string | undefined
+  readonly decides?: ((record: JsonObject) => boolean) | undefined
+  /** JSONPath of a flag in the record: true where the list goes on. */
+  readonly hasMorePath?: string | undefined
+  /** JSONPath of the length of the list in the record. */
+  readonly totalPath?: string | undefined
+  /** The endpoint gives what comes after the elements in the record, and not all of them. */
+  readonly append: boolean
+  /** How the list of one record is read: the record is its parent. */
+  readonly resource: EndpointResource
 }
 
 /** A list written in the document. */

@@ -20,6 +20,7 @@ import { contractOf, hintsOf } from './resources/readHints.js'
 import type { Scheduler } from './resources/readIncremental.js'
 import { incrementalOf } from './resources/readIncremental.js'
 import { checkMask, checkMaskedEndpoint, maskedField, maskOf } from './resources/readMask.js'
+import { completeNestedOf } from './resources/readNested.js'
 import { defaultRetry, retryPolicy } from './resources/readResponses.js'
 import { checkShapedKeys, missingField, shapeOf } from './resources/readShape.js'
 import { notJson, type ParentMention, TemplateReader } from './resources/templates.js'
@@ -147,6 +148,7 @@ function draft(
   if (records != null) {
     if (typeof written !== 'string') checkNoEndpoint(written, at, problems)
     if (keys.deletes === 'with_parent') problems.add(merged.where('deletes'), NO_PARENT)
+    if (keys.complete_nested != null) problems.add(merged.where('complete_nested'), 'needs an `endpoint`')
     const build = ownRecords(records, common, merged.where('records'), problems)
     return {
       name: merged.name,
@@ -161,6 +163,7 @@ function draft(
   }
   const endpoint = endpointOf(merged, reader, context)
   checkMaskedEndpoint(common.mask, endpoint, merged, problems)
+  const completeNested = completeNestedOf(merged, common.mask, document.resource_defaults, context)
   const isPerParent = incremental?.hint.isPerParent === true
   if (incremental?.token !== undefined && reader.mentions.length > 0 && !isPerParent) {
     const problem =
@@ -202,6 +205,7 @@ function draft(
       includeFromParent: included,
       sendsWindowEnd: reader.hasEnd || incremental?.endParam !== undefined,
       endpoint,
+      completeNested,
     }),
   }
 }

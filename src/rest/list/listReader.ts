@@ -30,6 +30,8 @@ export interface ListReader {
   readonly secretParams: ReadonlySet<string>
   /** Undefined: answers stay as they are. */
   readonly mask?: RecordMask | undefined
+  /** Separates requests for lists inside the records from those for the records. */
+  readonly part?: string | undefined
 }
 
 /** What one list is read for, and with what. */

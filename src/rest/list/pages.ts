@@ -20,7 +20,8 @@ import { TokenExpiredError } from './syncToken.js'
 export function readList(reader: ListReader, context: ListContext): AsyncGenerator<Page, ListEnd> {
   // Computed now and not with the first page, so that it follows the order in which lists are requested.
   const asker = context.parents ?? context.parent
-  const suffix = asker === undefined ? '' : `.${parentIdentity(asker, context.notes.parents)}`
+  const part = reader.part === undefined ? '' : `~${reader.part}`
+  const suffix = asker === undefined ? part : `${part}.${parentIdentity(asker, context.notes.parents)}`
   return synced(reader, context, suffix)
 }
 

@@ -271,7 +271,7 @@ function selected(reader: ListReader, context: ListContext, state: ReadingState,
 /** The nodes of a Relay connection, without those that are null. Other selections stay as they are. */
 function nodesOf({ resource }: ListReader, context: ListContext, selection: Selection): Selection {
   if (resource.endpoint.isConnection !== true || selection.count === 0) return selection
-  if (hasMoreInside(selection)) {
+  if (resource.completeNested.length === 0 && hasMoreInside(selection)) {
     const { name } = resource
     const message = `${name}: a record has a connection of its own with more pages ("hasNextPage": true), which are not read; ask for more of it at once, or read it by a resource of its own`
     tellOnce(context, 'nested', { type: 'warning', code: 'other', resource: name, namesResource: true, message })

@@ -1,12 +1,18 @@
 import { createHash, createHmac } from 'node:crypto'
 import { reveal, type Secret } from '../../model/secrets/secret.js'
-import type { MaskRule } from './maskRules.js'
+import { type MaskRule, ruleBelow } from './maskRules.js'
 
 /** What a resource masks, as its document says. */
 export interface MaskModel {
   readonly rules: readonly MaskRule[]
   /** The key of `hash`. Absent if nothing is hashed. */
   readonly salt?: Secret | undefined
+}
+
+/** The part of a mask that holds for the elements of a list inside the record. Undefined: they stay as they are. */
+export function maskBelow(mask: MaskModel | undefined, names: readonly string[]): MaskModel | undefined {
+  const rules = mask?.rules.flatMap(rule => ruleBelow(rule, names) ?? []) ?? []
+  return rules.length === 0 ? undefined : { ...mask, rules }
 }
 
 /** HMAC-SHA256 with the salt, in hexadecimal digits. Equal texts have equal hashes in every run with that salt. */

@@ -40,6 +40,28 @@ export function meets({ ways }: Pick<MaskRule, 'ways'>, path: string): boolean {
   return ways.some(way => leadsTo(way, key) || (other !== undefined && leadsTo(way, other)))
 }
 
+/** Whether a mask may change the whole value that these names lead to. */
+export function hides({ ways }: Pick<MaskRule, 'ways'>, names: readonly string[]): boolean {
+  const place = names.map(name => ({ names: [name] }))
+  return ways.some(way => leadsTo(way, place))
+}
+
+/** The rule as it is for the elements of a list at these names. Undefined if it leads to nothing in them. */
+export function ruleBelow(rule: MaskRule, names: readonly string[]): MaskRule | undefined {
+  const ways = rule.ways.flatMap(way => waysBelow(way, names)).filter(way => way.length > 0)
+  return ways.length === 0 ? undefined : { ...rule, ways }
+}
+
+function waysBelow(way: readonly PatternStep[], names: readonly string[]): readonly (readonly PatternStep[])[] {
+  const [name, ...deeper] = names
+  const [step, ...rest] = way
+  if (name === undefined) return [way]
+  if (step === undefined) return []
+  if (step === 'deep') return [...waysBelow(rest, names), ...waysBelow(way, deeper)]
+  const leads = step === 'any' || step.names.some(one => isSameName(one, name))
+  return leads ? waysBelow(rest, deeper) : []
+}
+
 /** Also if the path begins somewhere above the record. */
 export function meetsAnywhere(rule: Pick<MaskRule, 'ways'>, path: string): boolean {
   return meets({ ways: rule.ways.map(way => ['deep', ...way]) }, path)

@@ -177,7 +177,7 @@ test('the types are those of the declaration', () => {
   expectTypeOf<Read<Omit<EndpointConfig, 'auth'>>>().toEqualTypeOf<Read<Omit<z.input<typeof endpoint>, 'auth'>>>()
   expectTypeOf<PaginatorConfig>().toEqualTypeOf<z.input<typeof paginator>>()
   type Resource = Exclude<Extract<Written['resources'][number], { name: string }>, (...of: never) => unknown>
-  type Hints = 'endpoint' | 'columns' | 'nested_hints' | 'name'
+  type Hints = 'endpoint' | 'complete_nested' | 'columns' | 'nested_hints' | 'name'
   expectTypeOf<Read<Omit<ResourceConfig, Hints>>>().toEqualTypeOf<Read<Omit<Resource, Hints>>>()
   type Defaults = NonNullable<Written['resource_defaults']>
   expectTypeOf<Read<Omit<ResourceDefaultsConfig, Hints>>>().toEqualTypeOf<Read<Omit<Defaults, Hints>>>()

@@ -2065,6 +2065,39 @@ export interface ExpectationsConfig {
   unique?: readonly (string | readonly string[])[] | null | undefined
 }
 
+export interface CompleteNestedConfig {
+  /**
+   * Completes the list of records for which this expression (CEL) is true.
+   *
+   * Example: `size(record.labels) >= 10`.
+   */
+  when?: string | null | undefined
+  /**
+   * JSONPath in the record of a boolean: true where the list goes on.
+   *
+   * Example: `labels.pageInfo.hasNextPage`.
+   */
+  has_more_path?: string | null | undefined
+  /**
+   * JSONPath in the record of the length of the list. What is there in the end is compared with it.
+   *
+   * Example: `fields.comment.total`.
+   */
+  total_path?: string | null | undefined
+  /**
+   * true: the endpoint gives what comes after the records that are there. false: it gives the whole list, which takes their place.
+   *
+   * Default: `false`.
+   */
+  append?: boolean | null | undefined
+  /**
+   * Where the list of one record is read. A text is the `path`. It names fields of the record as `{resources.name.field}`; `name` is this resource.
+   *
+   * Example: `issues/{resources.issues.number}/labels`.
+   */
+  endpoint: string | EndpointConfig
+}
+
 export interface ResourceKeys<Table extends string = string> {
   /** Where the records are. A text is the `path`. */
   endpoint?: string | EndpointConfig | null | undefined
@@ -2188,6 +2221,8 @@ export interface ResourceKeys<Table extends string = string> {
   deletes?: 'soft' | 'hard' | 'with_parent' | null | undefined
   /** Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `replace` and the `destination_scope` of `delete-insert` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share. */
   max_delete_share?: number | null | undefined
+  /** Lists inside the records of which the API gives only the beginning, by their paths. They are read to their end, for the records that need it. If that fails to show a list whole, the receipt says so. */
+  complete_nested?: { [name: string]: CompleteNestedConfig } | null | undefined
 }
 
 export type NamedResource<Name extends string = string> = {

@@ -3,6 +3,7 @@ import type { MadeRecord, RecordFunction } from '../../../model/userFunction.js'
 import type { Transport } from '../../api.js'
 import { maskKinds } from '../../mask/maskRules.js'
 import type { RecordsFunction } from '../model.js'
+import { completeNested } from './completeKeys.js'
 import { endpoint } from './endpointKeys.js'
 import { expectations } from './expectKeys.js'
 import { nestedHints, resourceTableName, tableHints } from './hintKeys.js'
@@ -124,6 +125,10 @@ const resource = z.strictObject({
     'Name of the resource. It is also the name of its table, unless `table_name` is given, and of its state.',
   ),
   ...resourceKeys,
+  complete_nested: key(
+    completeNested,
+    'Lists inside the records of which the API gives only the beginning, by their paths. They are read to their end, for the records that need it. If that fails to show a list whole, the receipt says so.',
+  ),
 })
 
 const resourceDefaults = z.strictObject({

@@ -18,9 +18,7 @@ export interface Shape {
 export function shapeOf(merged: MergedResource, problems: Problems): Shape | undefined {
   const { filter, add, rename, select, drop } = merged.keys
   if (filter == null && add == null && rename == null && select == null && drop == null) return undefined
-  const filtering = filter == null ? undefined : expressionAt(filter, merged.where('filter'), problems)
-  if (filtering !== undefined && filtering.type !== 'bool' && filtering.type !== 'dyn')
-    problems.add(merged.where('filter'), `gives a ${filtering.type}, expected true or false`)
+  const filtering = filter == null ? undefined : decisionAt(filter, merged.where('filter'), problems)
   const adding = Object.entries(add ?? {}).flatMap(([name, text]) => {
     const expression = expressionAt(text, merged.where('add', name), problems)
     return expression === undefined ? [] : [{ name, expression }]
@@ -43,6 +41,14 @@ export function shapeOf(merged: MergedResource, problems: Problems): Shape | und
       ...reshapeStep({ rename: renaming, select: withNames(selecting, kept), drop: dropping }, merged),
     ],
   }
+}
+
+/** A compiled expression that is true or false. Undefined after its problem was reported. */
+export function decisionAt(text: string, at: PropertyPath, problems: Problems): Expression | undefined {
+  const expression = expressionAt(text, at, problems)
+  if (expression !== undefined && expression.type !== 'bool' && expression.type !== 'dyn')
+    problems.add(at, `gives a ${expression.type}, expected true or false`)
+  return expression
 }
 
 function expressionAt(text: string, at: PropertyPath, problems: Problems): Expression | undefined {
