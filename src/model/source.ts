@@ -184,9 +184,10 @@ export interface ListEnd {
 
 /**
  * Why records of a list were not read. `run`: only this run stopped early, after the pages it was asked for.
- * `document`: every run does, as with a cap. `answer`: the document accepts an answer without them.
+ * `document`: every run does, as with a cap. `doubt`: an answer was in part, or not what it should be. `answer`: the
+ * document accepts an answer without them. `moved`: the list changed while it was read.
  */
-export type Unread = 'run' | 'document' | 'answer'
+export type Unread = 'run' | 'document' | 'doubt' | 'answer' | 'moved'
 
 /**
  * Which rows are deleted, and how. `hard` removes rows that a complete listing no longer has. `soft` marks them with

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { duckdb, pipeline, type RestApiConfig, type RunEvent, type RunOptions, restApi } from '../../src/index.js'
 import { type Answer, testApi, testFolder } from './api.js'
 
-/** A cursor does not move past records that were not read; where it has to, a warning says so. */
+/** A cursor does not move past records that were, or may be, not read; where it has to, a warning says so. */
 
 type Answers = Record<string, Answer>
 
@@ -212,4 +212,87 @@ test.each([
   expect(await made.run()).toEqual(['items cursor_ahead'])
   expect(await made.cursor('items')).toBe(expected === 'a' ? 'b' : 3)
   expect(await made.ids('items')).toEqual([1, 3])
+})
+
+const second = { data: [{ id: 2, at: 20 }] }
+const first = { data: [{ id: 3, at: 30 }] }
+
+/** What a second page of a list with the newest first may be, so that what comes after it is not known. */
+interface Doubt {
+  readonly what: string
+  readonly answer: Answer
+  readonly paginator?: 'header_link'
+}
+
+const doubts: readonly Doubt[] = [
+  { what: 'a part of what was asked for', answer: { status: 206, json: second } },
+  { what: 'an answer that says that it is in part', answer: { json: { ...second, partial: true } } },
+  { what: 'errors beside records', answer: { json: { ...second, errors: [{ message: 'a shard did not answer' }] } } },
+  { what: 'another message and no records', answer: { json: { data: null, message: 'try again later' } } },
+  { what: 'no list, although there was one before', answer: { json: { status: 'ok' } } },
+  { what: 'the records of the page before', answer: { json: first } },
+  {
+    what: 'a link that is cut',
+    answer: { json: second, headers: { link: '</items?page=3' } },
+    paginator: 'header_link',
+  },
+]
+
+const doubtful = (answers: Answers, { answer }: Doubt): void => {
+  answers['/items'] = { json: first, headers: { link: '</items?page=2>; rel="next"' } }
+  answers['/items?page=1'] = { json: first }
+  answers['/items?page=2'] = answer
+  answers['/items?page=3'] = { json: { data: [] } }
+}
+
+test.each(doubts)('where rows are merged, a cursor waits behind $what', async doubt => {
+  const made = await loads(() => [
+    { name: 'items', ...merged, endpoint: { ...listed('items'), paginator: doubt.paginator ?? numbered } },
+  ])
+  doubtful(made.answers, doubt)
+  expect(await made.run()).toEqual(['items cursor_held'])
+  expect(await made.cursor('items')).toBeUndefined()
+  const isLink = doubt.paginator !== undefined
+  made.answers['/items?page=2'] = { json: second, headers: isLink ? { link: '</items?page=3>; rel="next"' } : {} }
+  made.answers['/items?page=3'] = { json: { data: [{ id: 1, at: 10 }] } }
+  made.answers['/items?page=4'] = { json: { data: [] } }
+  expect(await made.run()).toEqual([])
+  expect(await made.ids('items')).toEqual([1, 2, 3])
+  expect(await made.cursor('items')).toBe(30)
+})
+
+test.each(doubts)('where rows are appended, a cursor moves behind $what, and says so', async doubt => {
+  const made = await loads(() => [
+    { name: 'items', endpoint: { ...listed('items'), paginator: doubt.paginator ?? numbered } },
+  ])
+  doubtful(made.answers, doubt)
+  expect(await made.run()).toEqual(['items cursor_ahead'])
+  expect(await made.cursor('items')).toBe(30)
+})
+
+test('a cursor that moves with a list that changed while it was read says so', async () => {
+  const made = await loads(() => [{ name: 'items', ...merged, endpoint: listed('items') }])
+  made.answers['/items?page=1'] = { json: first }
+  made.answers['/items?page=2'] = { json: { data: [...first.data, { id: 1, at: 10 }] } }
+  made.answers['/items?page=3'] = { json: { data: [] } }
+  expect(await made.run()).toEqual(['items cursor_ahead'])
+  expect(await made.cursor('items')).toBe(30)
+})
+
+test('the cursor of a child waits for parents that were not seen', async () => {
+  const made = await loads(() => {
+    const [{ endpoint, ...shop }, orders] = tree({ incremental: { cursor_path: 'at' } })
+    const { incremental: _, ...whole } = endpoint
+    return [{ ...shop, endpoint: whole }, orders]
+  })
+  shops(made.answers)
+  const [page, end] = [made.answers['/shops?page=1'], made.answers['/shops?page=2']]
+  made.answers['/shops?page=1'] = { ...page, status: 206 }
+  expect(await made.run()).toEqual(['orders cursor_held'])
+  made.answers['/shops?page=1'] = { json: { data: [{ id: 1 }, { id: 2 }] } }
+  if (end !== undefined) made.answers['/shops?page=2'] = end
+  made.answers['/shops/2/orders?page=1'] = { json: { data: [{ id: 21, at: 2 }] } }
+  made.answers['/shops/2/orders?page=2'] = { json: { data: [] } }
+  expect(await made.run()).toEqual([])
+  expect(await made.ids('orders')).toEqual([11, 12, 21])
 })

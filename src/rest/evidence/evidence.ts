@@ -249,7 +249,30 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['taken_as_empty', 'answer'],
   ['content_missing', 'answer'],
   ['name_repeats', 'answer'],
+  ['cut_answer', 'doubt'],
+  ['answer_in_part', 'doubt'],
+  ['partial_error', 'doubt'],
+  ['remark_for_list', 'doubt'],
+  ['job_error', 'doubt'],
+  ['null_between', 'doubt'],
+  ['null_nodes', 'doubt'],
+  ['no_list', 'doubt'],
+  ['unread_header', 'doubt'],
+  ['page_repeats', 'doubt'],
+  ['same_number', 'doubt'],
+  ['size_unproven', 'doubt'],
+  ['keys_repeat', 'moved'],
+  ['total_changed', 'moved'],
+  ['pages_changed', 'moved'],
 ])
+
+/** The graver ones first. */
+const UNREAD_ORDER: readonly (Unread | undefined)[] = ['run', 'document', 'doubt', 'answer', 'moved', undefined]
+
+/** The graver of two reasons why records may be unread. */
+export function graverUnread(one: Unread | undefined, other: Unread | undefined): Unread | undefined {
+  return UNREAD_ORDER.indexOf(one) <= UNREAD_ORDER.indexOf(other) ? one : other
+}
 
 /** All reasons with what each proves, for tests and documentation. */
 export const reasonCodes: ReadonlyMap<ReasonCode, ListEnd['end']> = new Map(

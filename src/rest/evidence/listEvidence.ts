@@ -1,8 +1,8 @@
-import type { ListEnd } from '../../model/source.js'
+import type { ListEnd, Unread } from '../../model/source.js'
 import type { Paginator } from '../api.js'
 import type { Reading } from '../list/readAnswer.js'
 import type { Claim, Envelope } from './envelope.js'
-import { because, LONGER_PAGE, moveOf } from './evidence.js'
+import { because, graverUnread, LONGER_PAGE, moveOf } from './evidence.js'
 import { type Circle, type KeyTable, Repetition } from './repetition.js'
 
 /** What the judgement of a list needs to know about how it is read. */
@@ -38,6 +38,8 @@ export class ListEvidence {
   #saidEnd: string | undefined
   #doubt: ListEnd | undefined
   #hasOtherDoubt = false
+  /** What all doubts say about records that were not read. */
+  #unread: Unread | undefined
   #isOnlyMoved = false
   #announced: number | undefined
   #mostAnnounced = 0
@@ -130,6 +132,7 @@ export class ListEvidence {
   /** The worst doubt counts. If several are equal, the first one does. */
   doubt(doubt: ListEnd | undefined): void {
     if (doubt !== undefined && moveOf(doubt) !== 'moved') this.#hasOtherDoubt = true
+    this.#unread = graverUnread(this.#unread, doubt?.unread)
     if (this.#doubt === undefined || (this.#doubt.unlessSeen !== undefined && doubt !== undefined)) this.#doubt = doubt
     else if (this.#doubt.end !== 'suspect' && doubt?.end === 'suspect') this.#doubt = doubt
   }
@@ -154,12 +157,17 @@ export class ListEvidence {
   judge(end: ListEnd, paginator: Paginator | undefined, led: boolean): ListEnd {
     const saw = [...(end.saw ?? []), ...this.#sawListText(), ...(this.#longestPage > 1 ? [LONGER_PAGE] : [])]
     const own = ownEnd(end, led)
-    const judged = this.#judged(own, paginator)
+    const judged = this.#withUnread(this.#judged(own, paginator))
     const move = moveOf(judged)
     const isMoved = move === 'moved' || (move === 'outdated' && this.#doubt !== undefined)
     this.#isOnlyMoved = isMoved && own.end === 'proven' && !this.#hasOtherDoubt && paginator?.isPart !== true
     const vouches = led && end.unlessSeen !== undefined ? [...saw, end.unlessSeen.what] : saw
     return vouches.length === 0 ? judged : { ...judged, saw: vouches }
+  }
+
+  #withUnread(end: ListEnd): ListEnd {
+    const unread = graverUnread(end.unread, this.#unread)
+    return end.end !== 'limited' || unread === end.unread ? end : { ...end, unread }
   }
 
   #judged(end: ListEnd, paginator: Paginator | undefined): ListEnd {

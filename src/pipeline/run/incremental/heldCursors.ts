@@ -28,8 +28,10 @@ export interface Holding {
  *
  * What only this run leaves out, by a limit, a selection or an incomplete answer, the next run can still read. The
  * cursors of the resource, its parents and its children wait. What the document leaves out, every run leaves out. There
- * a cursor waits only if its rows are merged, since others would be loaded twice. As with dlt, it moves past answers
- * that the document ignores, and past rows that the schema contract discards. In a root list declared to be in cursor order, a limit skips nothing.
+ * a cursor waits only if its rows are merged, since others would be loaded twice. The same holds if an answer was in
+ * part, or not what it should be: the API may always answer so. As with dlt, a cursor moves past answers that the
+ * document ignores, and past rows that the schema contract discards. It also moves with a list that changed while it was
+ * read, since a busy one always does. In a root list declared to be in cursor order, a limit skips nothing.
  */
 export function heldCursors(read: readonly ReadResource[], all: readonly Resource[]): ReadonlyMap<string, Holding> {
   const byName = new Map(read.map(one => [one.resource.name, one]))
@@ -81,11 +83,20 @@ function ofDocument(
     const why = 'the list was not read to its end'
     return isMerged ? held(one, why, true, ORDER) : ahead(one, why, ORDER)
   }
+  // Of cursors for each parent, only those wait whose own lists are in doubt.
+  const isShared = resource.incremental?.isPerParent !== true
+  const doubted = isShared ? doubtedUpwards(one, byName) : undefined
+  if (doubted !== undefined) {
+    const why = `records of ${doubted} may be missing, as its receipt says`
+    return isMerged ? held(one, why, true) : ahead(one, why)
+  }
   if (unread.has('answer')) return ahead(one, 'an answer was passed over')
+  if (unread.has('moved') && isShared) return ahead(one, 'the list changed while it was read', LAG)
   return one.discards ? ahead(one, 'rows were discarded that the schema contract does not admit', AGAIN) : undefined
 }
 
 const AGAIN = ' Records of the discarded rows do not come again either, unless they change.'
+const LAG = ' With `lag`, each run looks back over what may have been passed over.'
 const ORDER = ' Say `row_order: asc` if its records come in the order of the cursor, or read all of it.'
 
 function held({ resource }: ReadResource, why: string, isMerged: boolean, cure = ''): Holding {
@@ -106,6 +117,16 @@ function ahead({ resource }: ReadResource, why: string, cure = ''): Holding {
 /** One list, sorted by the cursor: unread records come after the read ones. */
 function comesInOrder({ parent, incremental }: Resource): boolean {
   return parent === undefined && incremental?.rowOrder === 'asc'
+}
+
+/** The name of the resource, or of the next one above it, whose records may be missing: their lists were not asked for. */
+function doubtedUpwards(
+  { resource, unread }: ReadResource,
+  byName: ReadonlyMap<string, ReadResource>,
+): string | undefined {
+  if (unread.has('doubt')) return resource.name
+  const above = byName.get(resource.parent ?? '')
+  return above && doubtedUpwards(above, byName)
 }
 
 function isBelow(one: Resource, above: Resource, byName: ReadonlyMap<string, ReadResource>): boolean {

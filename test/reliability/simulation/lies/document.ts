@@ -29,7 +29,7 @@ function half(root: JsonObject, name: string): JsonObject {
 }
 
 function resource(level: Level, at: number): JsonObject {
-  const { style, bound, deletes } = level
+  const { style, bound, deletes, perParent: isPerParent } = level
   const above = names[at - 1]
   return {
     name: names[at] as string,
@@ -47,7 +47,12 @@ function resource(level: Level, at: number): JsonObject {
       ...(level.selector && { data_selector: style.bare ? '$' : 'records' }),
       ...(!level.auto && { paginator: paginator(level) }),
       ...(level.ignores404 && { response_actions: [{ status_code: 404, action: 'ignore' }] }),
-      ...(level.incremental && { incremental: { cursor_path: 'rev', initial_value: 0 } }),
+      ...(level.incremental && {
+        incremental: {
+          ...(style.syncs ? { token_path: 'sync', token_param: 'since' } : { cursor_path: 'rev', initial_value: 0 }),
+          ...(isPerParent && { per_parent: true }),
+        },
+      }),
       ...(bound !== undefined && bound.by !== 'maximum' && { [bound.by]: bound.at }),
     },
   }
@@ -59,14 +64,18 @@ function paginator(level: Level): JsonObject {
   const param = (name: string): string => (slip === 'param' ? `${name}_` : name)
   const place = (key: string, name: string): JsonObject =>
     style.asks === 'body' ? { [`${key}_body_path`]: param(name) } : { [`${key}_param`]: param(name) }
-  const hasMore = readsMore(level.reads) && style.more !== undefined ? { has_more_path: path(style.more) } : {}
+  const flag = style.more === 'done' ? 'done_path' : 'has_more_path'
+  const hasMore = readsMore(level.reads) && style.more !== undefined ? { [flag]: path(style.more) } : {}
   const maximum = bound?.by === 'maximum' ? bound.at : undefined
   const total = (where: string | undefined): JsonObject => {
     if (level.reads === 'default') return {}
-    const isRead = readsTotals(level.reads) && where !== undefined && !where.startsWith('X-')
+    const isRead = readsTotals(level.reads) && where !== undefined
+    if (isRead && where.startsWith('X-')) return { total_header: where }
     return isRead ? { total_path: where.startsWith('@') ? `['${where}']` : path(where) } : { total_path: null }
   }
-  const stop = (ends: boolean): JsonObject => ({ stop_after_empty_page: level.stopAfterEmpty || !ends })
+  const ends = { ...hasMore, ...total(style.total), stop_after_empty_page: level.stopAfterEmpty }
+  const follows = { ...ends, stop_when_missing: level.stopsMissing }
+  const stop = (isEnded: boolean): JsonObject => ({ stop_after_empty_page: level.stopAfterEmpty || !isEnded })
   switch (style.way) {
     case 'offset': {
       const counted = total(style.total)
@@ -77,7 +86,7 @@ function paginator(level: Level): JsonObject {
         ...(style.asks === 'body' && { limit_body_path: 'limit' }),
         ...counted,
         ...hasMore,
-        ...stop(counted.total_path != null || 'has_more_path' in hasMore),
+        ...stop(counted.total_path != null || flag in hasMore),
         ...(maximum !== undefined && { maximum_offset: maximum }),
       }
     }
@@ -89,7 +98,7 @@ function paginator(level: Level): JsonObject {
         ...place('page', 'page'),
         ...counted,
         ...hasMore,
-        ...stop(counted.total_path != null || 'has_more_path' in hasMore),
+        ...stop(counted.total_path != null || flag in hasMore),
         ...(maximum !== undefined && { maximum_page: maximum }),
       }
     }
@@ -98,15 +107,39 @@ function paginator(level: Level): JsonObject {
         type: 'cursor',
         cursor_path: path('next'),
         ...place('cursor', 'after'),
-        ...hasMore,
-        stop_after_empty_page: level.stopAfterEmpty,
+        ...follows,
       }
     case 'json_link':
-      return { type: 'json_link', next_url_path: path('next') }
+      return { type: 'json_link', next_url_path: path('next'), ...follows }
     case 'header_link':
-      return { type: 'header_link', links_next_key: slip === 'path' ? 'nxt' : 'next' }
+      return {
+        type: 'header_link',
+        ...(style.header === 'Link' ? { links_next_key: slip === 'path' ? 'nxt' : 'next' } : { header: style.header }),
+        ...follows,
+      }
     case 'header_cursor':
-      return { type: 'header_cursor', cursor_key: path('x-next'), cursor_param: param('after') }
+      return {
+        type: 'header_cursor',
+        cursor_key: slip === 'path' ? 'x-nxt' : 'x-next',
+        cursor_param: param('after'),
+        ...follows,
+      }
+    case 'keyset': {
+      const { pick, mode, stopsShort } = level.keyset
+      return {
+        type: 'keyset',
+        field: style.key,
+        ...(style.asks === 'body'
+          ? { body_path: param('after'), limit_body_path: 'limit' }
+          : { param: param('after') }),
+        limit: style.size,
+        pick: pick === 'last' ? pick : style.isDescending ? 'least' : 'greatest',
+        inclusive: mode === 'inclusive',
+        ties: mode === 'ties',
+        stop_after_short_page: stopsShort,
+        ...ends,
+      }
+    }
     case 'single_page':
       return { type: 'single_page' }
   }

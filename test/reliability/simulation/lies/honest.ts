@@ -21,6 +21,16 @@ export interface Style {
   readonly numbers: boolean
   /** On the last page the next link or cursor is null, or not there, or leads to an empty page. */
   readonly end: 'null' | 'absent' | 'empty page'
+  /** A keyset's field: each record has its own value, or two records may share one. */
+  readonly key: 'id' | 'pair'
+  /** A keyset gives the records of the value that is sent once more. */
+  readonly isInclusive: boolean
+  /** The newest records come first. */
+  readonly isDescending: boolean
+  /** The header of a link: in the form of `Link`, or the link alone. */
+  readonly header: 'Link' | 'Next-Page'
+  /** The last page has a token, which gives what has changed since. */
+  readonly syncs: boolean
   /** Members that have errors when there are some. */
   readonly noErrors?: Readonly<Record<string, unknown>> | undefined
 }
@@ -32,6 +42,7 @@ export const ways = [
   'json_link',
   'header_link',
   'header_cursor',
+  'keyset',
   'single_page',
 ] as const
 
@@ -39,6 +50,10 @@ export const ways = [
 export interface Asked {
   readonly start: number
   readonly size: number
+  /** The value that a keyset begins behind. */
+  readonly after?: number | undefined
+  /** The token of a run before. */
+  readonly since?: number | undefined
 }
 
 /** What one answer says. Absent: it says nothing about that. */
@@ -51,6 +66,8 @@ export interface Told {
   readonly number?: number | undefined
   /** Where the list goes on. */
   readonly next?: string | null | undefined
+  /** The token for the next run. */
+  readonly sync?: number | string | null | undefined
   readonly error?: Readonly<Record<string, unknown>> | undefined
   /** How the Link header is spelled. */
   readonly spelling?: 'cut' | 'single quotes' | undefined
@@ -66,8 +83,27 @@ export interface Told {
 export function asked(style: Style, url: URL, body: string | undefined): Asked {
   const sent: Readonly<Record<string, unknown>> =
     style.asks === 'body' ? JSON.parse(body ?? '{}') : Object.fromEntries(url.searchParams)
-  const whole = (name: string, standard: number): number => Number(/\d+/.exec(String(sent[name]))?.[0] ?? standard)
+  const given = (name: string): number | undefined => {
+    const digits = /\d+/.exec(String(sent[name]))?.[0]
+    return digits === undefined ? undefined : Number(digits)
+  }
+  const whole = (name: string, standard: number): number => given(name) ?? standard
+  return { ...paged(style, given, whole), since: style.syncs ? tokenOf(url) : undefined }
+}
+
+function tokenOf(url: URL): number | undefined {
+  const token = url.searchParams.get('since')
+  return token === null ? undefined : Number(token.slice(1))
+}
+
+function paged(
+  style: Style,
+  given: (name: string) => number | undefined,
+  whole: (name: string, standard: number) => number,
+): Asked {
   switch (style.way) {
+    case 'keyset':
+      return { start: 0, size: whole('limit', style.size), after: given('after') }
     case 'offset':
       return { start: whole('offset', 0), size: whole('limit', style.size) }
     case 'page_number':
@@ -75,6 +111,29 @@ export function asked(style: Style, url: URL, body: string | undefined): Asked {
     default:
       return { start: whole('after', 0), size: style.size }
   }
+}
+
+/** The field of a record that a keyset goes by. */
+export function keyOf({ key }: Style, { id }: Thing): number {
+  return key === 'id' ? id : Math.floor(id / 2)
+}
+
+/** The list as the API has it: what has changed since the token, in the order of its keyset, if that is how it is paged. */
+export function listed(style: Style, list: readonly Thing[], { since }: Asked): readonly Thing[] {
+  const changed = since === undefined ? list : list.filter(({ rev }) => rev > since)
+  const inOrder = style.way === 'keyset' ? changed.toSorted((one, other) => one.id - other.id) : changed
+  return style.isDescending ? inOrder.toReversed() : inOrder
+}
+
+/** What is asked for, by its place in the list. */
+export function placed(style: Style, list: readonly Thing[], asked: Asked): Asked {
+  const { after } = asked
+  if (style.way !== 'keyset' || after === undefined) return asked
+  const isBefore = (thing: Thing): boolean => {
+    const key = keyOf(style, thing)
+    return (key === after && !style.isInclusive) || (style.isDescending ? key > after : key < after)
+  }
+  return { ...asked, start: list.filter(isBefore).length }
 }
 
 /** The answer of an API that tells the truth about `list`; a record that it keeps for itself is undefined. */
@@ -89,6 +148,7 @@ export function honest(style: Style, list: readonly (Thing | undefined)[], { sta
     ...(style.pages !== undefined && { pages: Math.ceil(list.length / style.size) }),
     ...(style.more !== undefined && { more: isMore }),
     ...(style.numbers && { number: style.base + Math.floor(start / style.size) }),
+    ...(style.syncs && !isMore && { sync: 'now' }),
     ...(goesOn && (isMore || leadsOn ? { next: `c${start + size}` } : saysNull(style) && { next: null })),
   }
 }
@@ -111,6 +171,7 @@ export function written(style: Style, told: Told, url: URL, nonce: number): Tran
   }
   const list = told.list?.map((thing, at) => ({
     ...thing,
+    ...(style.way === 'keyset' && style.key === 'pair' && { pair: keyOf(style, thing) }),
     ...(told.odd === at && { rev: 'odd' }),
     ...(told.changing === 'records' && { seen: nonce }),
   }))
@@ -120,15 +181,17 @@ export function written(style: Style, told: Told, url: URL, nonce: number): Tran
   say(style.pages, told.pages)
   say(style.more, style.more === 'done' && typeof told.more === 'boolean' ? !told.more : told.more)
   if (told.number !== undefined) body.page = told.number
+  if (told.sync !== undefined) body.sync = told.sync
   const { next } = told
   const href = next === null || next === undefined ? next : linkTo(url, next)
   if (style.way === 'cursor') say('next', next)
   else if (style.way === 'json_link') say('next', href)
   else if (style.way === 'header_cursor') say('X-Next', next ?? undefined)
+  else if (style.way === 'header_link' && style.header === 'Next-Page') say('X-Link', href ?? undefined)
   else if (style.way === 'header_link') say('X-Link', href == null ? undefined : linkHeader(href, told.spelling))
   else say(style.link, href)
   if (headers['x-link'] !== undefined) {
-    headers.link = headers['x-link']
+    headers[style.header.toLowerCase()] = headers['x-link']
     delete headers['x-link']
   }
   Object.assign(body, told.error)

@@ -1,4 +1,4 @@
-import { honest, type Style, type Told } from './honest.js'
+import { honest, keyOf, listed, placed, type Style, type Told } from './honest.js'
 import type { Answer } from './lyingApi.js'
 import type { Thing } from './truth.js'
 
@@ -30,6 +30,14 @@ export interface Known {
   readonly isOnePage: boolean
   /** The document says that an empty page ends it, whatever cursor that has. */
   readonly endsEmpty: boolean
+  /** The document says that a page with fewer records than asked for ends it. */
+  readonly endsShort: boolean
+  /** The document says that a missing link or cursor ends it. */
+  readonly endsMissing: boolean
+  /** A keyset goes on behind the last record, in whatever order the records come. */
+  readonly isAnyOrder: boolean
+  /** Records with one value are asked for once more. */
+  readonly rereads: boolean
   /** Records of the longest page of the resource. */
   readonly longestPage: number
   /** Another list of the resource had a next link or cursor. */
@@ -41,18 +49,28 @@ export function traceOf(style: Style, answers: readonly Answer[], known: Known):
   if (answers.length === 0) return 'it was never asked for'
   const counts = style.way === 'offset' || style.way === 'page_number'
   const inOrder = counts ? answers.toSorted((one, other) => one.asked.start - other.asked.start) : answers
-  const arrived = distinct(inOrder.flatMap(({ told }) => told.list ?? []))
+  const came = distinct(inOrder.flatMap(({ told }) => told.list ?? []))
+  const arrived = style.way === 'keyset' && !known.isAnyOrder ? listed(style, came, { start: 0, size: 0 }) : came
   // Pages that links and cursors lead to are of any length: there are as many as arrived.
   const filled = inOrder.filter(({ told }) => (told.list ?? []).length > 0).length
   let at = 0
   for (const [page, { asked, told }] of inOrder.entries()) {
-    const one = honest(style, arrived, counts ? asked : { start: at, size: told.list?.length ?? 0 })
+    const size = told.list?.length ?? 0
+    const wanted =
+      style.way === 'keyset' && asked.after !== undefined
+        ? { start: known.isAnyOrder ? behind(style, arrived, asked.after) : placed(style, arrived, asked).start, size }
+        : { start: at, size }
+    // An API may cap the pages of an offset list.
+    const capped = { ...asked, size: Math.min(asked.size, Math.max(known.longestPage, 1)) }
+    const one = honest(style, arrived, !counts ? wanted : style.way === 'offset' ? capped : asked)
     const truth = !counts && told.pages === filled ? { ...one, pages: filled } : one
     const isDeclaredEnd = known.endsEmpty && (told.list ?? []).length === 0
     const problem = contradiction(style, told, truth, page + 1 < inOrder.length || isDeclaredEnd)
     if (problem !== undefined) return `answer ${page + 1}: ${problem}`
     at += told.list?.length ?? 0
   }
+  if (style.way === 'keyset' && !known.rereads && filled > 1 && haveTies(style, arrived))
+    return 'records with one value, of which those behind a page are not asked for'
   return known.isOnePage || hasEnded(style, inOrder, arrived.length, known)
     ? undefined
     : 'nothing said that the list had ended'
@@ -83,12 +101,18 @@ function hasEnded(style: Style, answers: readonly Answer[], records: number, kno
   if (last === undefined) return false
   const { told, asked } = last
   if (told.more === false || told.next === null) return true
+  if (known.endsShort && (told.list?.length ?? 0) < asked.size) return true
+  if (style.way === 'keyset' && known.rereads && !isEmpty(told) && isKnown(answers, told))
+    return (told.list?.length ?? 0) < known.longestPage
   if (isEmpty(told)) return style.way !== 'offset' || isReached(answers, known)
   // A `count` beside one page may be that of the page.
   const isTotal = style.total !== 'count' || answers.length > 1
   if (isTotal && answers.some(one => one.told.total === records)) return true
   if (told.pages !== undefined && asked.start + asked.size >= told.pages * style.size) return true
-  return told.next === undefined && (known.sawNext || answers.some(one => typeof one.told.next === 'string'))
+  return (
+    told.next === undefined &&
+    (known.endsMissing || known.sawNext || answers.some(one => typeof one.told.next === 'string'))
+  )
 }
 
 /** Whether nothing lies between the last records and an empty page behind them. */
@@ -98,6 +122,22 @@ function isReached(answers: readonly Answer[], { longestPage }: Known): boolean 
   if (last === undefined || length < longestPage) return true
   const end = last.asked.start + length
   return answers.some(({ asked, told }) => isEmpty(told) && asked.start > last.asked.start && asked.start <= end)
+}
+
+/** Whether all records of the last page had come before. */
+function isKnown(answers: readonly Answer[], { list }: Told): boolean {
+  const before = new Set(answers.slice(0, -1).flatMap(one => (one.told.list ?? []).map(({ id }) => id)))
+  return (list ?? []).every(({ id }) => before.has(id))
+}
+
+/** The place behind the records with this value, or of the first one where the API gives them once more. */
+function behind(style: Style, things: readonly Thing[], value: number): number {
+  const has = (thing: Thing): boolean => keyOf(style, thing) === value
+  return style.isInclusive ? Math.max(0, things.findIndex(has)) : things.findLastIndex(has) + 1
+}
+
+function haveTies(style: Style, things: readonly Thing[]): boolean {
+  return new Set(things.map(thing => keyOf(style, thing))).size < things.length
 }
 
 /** An empty list, or null in its place. */

@@ -1,5 +1,9 @@
 import type { DatasetRow } from '../../../../src/model/destination.js'
+import { cursorState } from '../../../../src/model/pipelineState.js'
 import type { Receipt } from '../../../../src/model/receipt.js'
+import type { Resource } from '../../../../src/model/source.js'
+import { parentCursors } from '../../../../src/pipeline/run/incremental/parentCursors.js'
+import { identityOf } from '../../../../src/pipeline/run/incremental/parentIdentity.js'
 import type { Stored } from '../memoryDestination.js'
 import { type Known, traceOf } from './knowable.js'
 import type { Log } from './lyingApi.js'
@@ -102,7 +106,7 @@ const SHRINKS = 0.1
 
 function breachOfTable(
   outcome: Outcome,
-  { at, level, has }: Part,
+  { resource, at, level, has }: Part,
   { verdict, discardedRows }: Receipt,
   tally: Tally,
 ): Omit<Breach, 'resource'> | undefined {
@@ -128,11 +132,16 @@ function breachOfTable(
   if (alone.length > 0) return { law: 'rows go only with their parents', details: [alone.join(', ')] }
 
   // What an earlier run left behind its cursor is not asked for again.
-  const cursor = level.incremental ? Math.max(0, ...old.map(row => Number(row.rev))) : 0
-  const missing = [...lasting].filter(([id, rev]) => has(id) && rev > cursor && live.get(id) !== rev).map(([id]) => id)
+  const behind = (stored: Stored, id: number): number => cursorOf({ resource, at, level, has }, stored, id)
+  const missing = [...lasting]
+    .filter(([id, rev]) => has(id) && rev > behind(before, id) && live.get(id) !== rev)
+    .map(([id]) => id)
   // Rows of a table that several resources fill are only deleted where all of them are complete.
   const goesByItself = level.deletes === 'hard' || level.deletes === 'soft'
-  const isCleared = goesByItself && (!outcome.plan.isShared || (!outcome.run.isSelective && isAllComplete(outcome)))
+  const isCleared =
+    !outcome.isResumed &&
+    goesByItself &&
+    (!outcome.plan.isShared || (!outcome.run.isSelective && isAllComplete(outcome)))
   const held = isCleared || level.disposition === 'replace' ? rows.filter(isLive) : loaded
   const stale = level.incremental
     ? []
@@ -147,6 +156,14 @@ function breachOfTable(
     .filter(isLive)
     .map(row => Number(row.id))
     .filter(id => concerns(id) && !live.has(id) && lasting.has(id))
+
+  const passed = missing.filter(id => (lasting.get(id) ?? 0) <= behind(after, id))
+  const lost = isMoving(outcome, at) || discardedRows > 0 ? [] : passed.flatMap(id => doubtOf(outcome, at, id) ?? [])
+  if (level.disposition === 'merge' && lost.length > 0)
+    return {
+      law: 'no cursor moves past records that were not read',
+      details: [listed('missing', passed), verdict, ...lost],
+    }
 
   const mayShrink = outcome.run.allowIncomplete || rows.length >= old.length * (1 - SHRINKS)
   // What was discarded arrived, and the table has it not, or as it was before.
@@ -176,6 +193,34 @@ function breachOfTable(
       : verdict === 'complete' && deleted.every(has) && told(deleted).length === 0
   if (deleted.length === 0 || isAllowed || isExcused) return undefined
   return { law: 'no row of the truth is deleted', details: [deleted.join(', '), verdict, ...told(deleted)] }
+}
+
+/** The place in `rev` from which the next run asks for what belongs to the list of a record. */
+function cursorOf({ resource, level }: Part, { state }: Stored, id: number): number {
+  if (!level.incremental || state === undefined) return 0
+  const path = level.style.syncs ? 'sync' : 'rev'
+  const stored = level.perParent
+    ? parentCursors(state, 'rest_api', { name: resource, incremental: { cursorPath: path } } as Resource)[
+        identityOf({ id: Math.floor(id / 100) }, ['id']) ?? ''
+      ]
+    : cursorState(state, 'rest_api', resource, path)
+  return Number(String(stored?.last_value ?? 0).replace('t', ''))
+}
+
+/** Whether a list changed while it was read, or an answer was passed over as the document says. */
+function isMoving({ log }: Outcome, at: number): boolean {
+  const isPassedOver = [...log.answers].some(
+    ([address, answers]) => placeOf(address).level <= at && answers.some(({ told }) => told.status === 404),
+  )
+  return isPassedOver || log.runs.some(({ motions }) => motions.length > 0)
+}
+
+/** What spoke against the list of a record; undefined where nothing did, or where its parent was not known. */
+function doubtOf(outcome: Outcome, at: number, id: number): string | undefined {
+  if (at > 0 && !hasArrived(outcome, at - 1, Math.floor(id / 100))) return undefined
+  const trace = traceFor(outcome, at, id)
+  // What only lacks evidence of its end may always lack it; what a parent outside its window has, nobody asks for.
+  return trace !== undefined && /nothing said|never asked/.test(trace) ? undefined : trace
 }
 
 /** The first above a row, among those that it goes with, that did not arrive. */
@@ -258,11 +303,16 @@ function hasArrived({ plan, log }: Outcome, at: number, id: number, rev?: number
 
 function knownOf({ plan, log }: Outcome, address: string): Known {
   const { level } = placeOf(address)
-  const { style, auto, stopAfterEmpty } = plan.levels[level] as Level
+  const { style, auto, stopAfterEmpty, stopsMissing, keyset } = plan.levels[level] as Level
+  const leads = style.way !== 'offset' && style.way !== 'page_number' && style.way !== 'keyset'
   const answers = [...log.answers].flatMap(([other, given]) => (isOfOneResource(plan, address, other) ? given : []))
   return {
     isOnePage: style.way === 'single_page' && !auto,
-    endsEmpty: style.way === 'cursor' && stopAfterEmpty && !auto,
+    endsEmpty: leads && stopAfterEmpty && !auto,
+    endsShort: style.way === 'keyset' && keyset.stopsShort && !auto,
+    endsMissing: leads && stopsMissing && !auto,
+    isAnyOrder: keyset.pick === 'last',
+    rereads: keyset.mode !== 'plain',
     longestPage: Math.max(0, ...answers.map(({ told }) => told.list?.length ?? 0)),
     sawNext: answers.some(({ told }) => typeof told.next === 'string'),
   }
@@ -279,11 +329,20 @@ function isHonest({ run, log, plan, isResumed }: Outcome): boolean {
     !isResumed &&
     run.stopsAfter === undefined &&
     log.runs.every(({ lies, motions }) => lies.length + motions.length === 0) &&
-    levels.every(({ slip, bound, auto, style, deletes }) => {
-      const isPlain = slip === undefined && bound === undefined && !auto && style.way !== 'single_page'
+    levels.every(level => {
+      const { slip, bound, auto, style, deletes } = level
+      const isPlain =
+        slip === undefined && bound === undefined && !auto && style.way !== 'single_page' && isFitting(level)
       return isPlain && !(isShared && deletes !== undefined)
     })
   )
+}
+
+/** Whether a keyset is read as the API gives it, with pages that are longer than the records of one value. */
+function isFitting({ style, keyset: { mode, stopsShort } }: Level): boolean {
+  if (style.way !== 'keyset') return true
+  if (stopsShort || style.isInclusive !== (mode === 'inclusive')) return false
+  return style.key === 'pair' ? mode !== 'plain' && style.size > 2 : mode === 'plain' || style.size > 1
 }
 
 /** Whether the resource must be called complete: an honest API, and positive evidence for each of its lists and those above. */
@@ -292,6 +351,8 @@ function isProvable(outcome: Outcome, { at }: Part): boolean {
   if (!isHonest(outcome) || run.maxPages !== undefined) return false
   return plan.levels.slice(0, at + 1).every(({ style, incremental }, level) => {
     if (incremental && level < at) return false
+    // No value leads on from a last page of one pair.
+    if (style.way === 'keyset' && style.key === 'pair') return false
     const lists = [...log.answers].filter(([address]) => placeOf(address).level === level)
     return (
       lists.length > 0 &&

@@ -39,11 +39,12 @@ interface Lying {
 }
 
 const links: readonly Style['way'][] = ['cursor', 'json_link', 'header_link', 'header_cursor']
+const limited: readonly Style['way'][] = ['offset', 'keyset']
 
 /** Every kind of lie. Those that `serve` apply to every page. */
 export const lies = {
   'pages are shorter than asked for': {
-    only: ['offset'],
+    only: limited,
     serve: (serving, { lie }) => ({ ...serving, size: Math.min(serving.size, 2 + (lie.value % serving.size)) }),
   },
   'records are kept back after paging': {
@@ -125,6 +126,15 @@ export const lies = {
   'no next': { only: links, tell: ({ next: _, ...told }) => told },
   'the link is cut': { only: ['header_link'], tell: told => ({ ...told, spelling: 'cut' }) },
   'the link has single quotes': { only: ['header_link'], tell: told => ({ ...told, spelling: 'single quotes' }) },
+  'a token on each page': { tell: (told, _, { syncs }) => (syncs ? { ...told, sync: 'now' } : told) },
+  'no token': { tell: ({ sync: _, ...told }) => told },
+  'the token is empty': {
+    tell: (told, { lie }) => (told.sync === undefined ? told : { ...told, sync: lie.value % 2 === 0 ? null : '' }),
+  },
+  'the token is no longer known': {
+    tell: (told, { asked: { since } }) =>
+      since === undefined ? told : { status: 410, list: undefined, error: { error: 'gone' } },
+  },
   'a member that changes': { tell: told => ({ ...told, changing: 'envelope' }) },
   'records that change': { tell: told => ({ ...told, changing: 'records' }) },
   'not found': { tell: () => ({ status: 404, list: undefined, error: { error: 'not found' } }) },

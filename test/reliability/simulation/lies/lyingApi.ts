@@ -1,5 +1,5 @@
 import type { Transport } from '../../../../src/rest/api.js'
-import { type Asked, asked, honest, type Told, written } from './honest.js'
+import { type Asked, asked, honest, listed, placed, type Told, written } from './honest.js'
 import { type Lie, lying, type Moment, type Serving } from './lies.js'
 import type { Plan, Run } from './plan.js'
 import { placeOf, type Truth } from './truth.js'
@@ -56,7 +56,7 @@ export function lyingApi({ levels }: Plan, truth: Truth): LyingApi {
   const answer = (address: string, request: Asked, lies: readonly Lie[]): Told => {
     const { level } = placeOf(address)
     const { style } = levels[level] as Plan['levels'][number]
-    const list = truth.list(address)
+    const list = listed(style, truth.list(address), request)
     const moments = lies.map(
       (lie): Moment => ({
         lie,
@@ -109,15 +109,17 @@ export function lyingApi({ levels }: Plan, truth: Truth): LyingApi {
       for (const { answer: at, move, ...where } of run.motions)
         if (at === all.length && concerns(address, where)) truth.move(address, move)
       nonce++
-      const request = asked(style, url, body)
+      const wanted = asked(style, url, body)
+      const request = placed(style, listed(style, truth.list(address), wanted), wanted)
       // What an earlier run was told and this one asks for again, it does not know.
       const given = all.filter(one => one.run === run || one.asked.start !== request.start)
       answers.set(address, given)
-      const told = answer(
+      const lied = answer(
         address,
         request,
         run.lies.filter(lie => concerns(address, lie)),
       )
+      const told = lied.sync === 'now' ? { ...lied, sync: `t${truth.newest}` } : lied
       given.push({ asked: request, told, run })
       if (--left === 0) stop()
       if (isTooMuch(given)) {

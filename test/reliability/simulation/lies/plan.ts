@@ -19,8 +19,19 @@ export interface Level {
   readonly slip?: 'path' | 'param' | undefined
   /** A bound of the document. */
   readonly bound?: { readonly by: 'maximum' | 'max_pages' | 'max_records'; readonly at: number } | undefined
+  /** How a keyset is read. */
+  readonly keyset: {
+    readonly pick: 'last' | 'furthest'
+    readonly mode: 'plain' | 'inclusive' | 'ties'
+    readonly stopsShort: boolean
+  }
+  /** A missing link or cursor is declared to be the end. */
+  readonly stopsMissing: boolean
   readonly selected: boolean
+  /** With a token where the API gives one, else with the greatest `rev`. */
   readonly incremental: boolean
+  /** Each parent has a cursor of its own. */
+  readonly perParent: boolean
   readonly disposition: 'append' | 'replace' | 'merge'
   readonly deletes?: 'hard' | 'soft' | 'with_parent' | undefined
   /** A 404 is ignored. */
@@ -102,20 +113,28 @@ export function planOf(seed: number): Plan {
     const counts = way === 'offset' || way === 'page_number'
     const bare = (way === 'header_link' || way === 'header_cursor') && chance(0.3)
     const envelope = !bare
-    const reads = counts || way === 'cursor' ? one(reading) : 'neither'
+    const reads = envelope && way !== 'single_page' ? one(reading) : 'neither'
     const total = chance(0.5) || (readsTotals(reads) && way === 'offset') ? one(totals) : undefined
     const style: Style = {
       way,
       size: way === 'single_page' ? one([2, 5, 100, 100]) : 1 + below(4),
       base: one([0, 1]),
-      asks: (counts || way === 'cursor') && chance(0.2) ? 'body' : 'query',
+      asks: (counts || way === 'cursor' || way === 'keyset') && chance(0.2) ? 'body' : 'query',
       bare,
       total: bare && total !== undefined ? 'X-Total-Count' : total,
-      pages: envelope && (chance(0.3) || (readsTotals(reads) && way === 'page_number')) ? one(pageCounts) : undefined,
+      pages:
+        way !== 'keyset' && envelope && (chance(0.3) || (readsTotals(reads) && way === 'page_number'))
+          ? one(pageCounts)
+          : undefined,
       more: envelope && (chance(0.3) || readsMore(reads)) ? one(mores) : undefined,
       link: envelope && (counts || way === 'single_page') && chance(0.2) ? one(nexts) : undefined,
       numbers: envelope && way === 'page_number' && chance(0.4),
       end: one(['null', 'null', 'absent', 'absent', 'empty page']),
+      key: chance(0.7) ? 'id' : 'pair',
+      isInclusive: chance(0.3),
+      isDescending: chance(0.3),
+      header: chance(0.7) ? 'Link' : 'Next-Page',
+      syncs: envelope && chance(0.15),
       noErrors:
         envelope && chance(0.15)
           ? one([{ errors: [] }, { error: null }, { error: false }, { errors: null }])
@@ -132,12 +151,19 @@ export function planOf(seed: number): Plan {
       style,
       auto: chance(0.1),
       selector: chance(0.8),
-      reads: style.more === 'done' && readsMore(reads) ? (reads === 'both' ? 'totals' : 'neither') : reads,
+      reads,
       stopAfterEmpty: chance(0.8),
       slip: chance(0.05) ? one(['path', 'param']) : undefined,
       bound: chance(0.06) ? { by: one(['maximum', 'max_pages', 'max_records'] as const), at: 1 + below(6) } : undefined,
+      keyset: {
+        pick: chance(0.5) ? 'last' : 'furthest',
+        mode: style.isInclusive ? (chance(0.9) ? 'inclusive' : 'plain') : chance(0.6) ? 'plain' : 'ties',
+        stopsShort: chance(0.2),
+      },
+      stopsMissing: chance(0.15),
       selected: goesTogether || at === depth - 1 || chance(0.7),
-      incremental: chance(0.06),
+      incremental: chance(style.syncs ? 0.8 : 0.1),
+      perParent: at > 0 && (style.syncs || chance(0.5)),
       disposition,
       deletes:
         disposition === 'merge' && (goesTogether || chance(0.7))

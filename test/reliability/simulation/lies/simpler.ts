@@ -48,6 +48,8 @@ const plainLevel: Partial<Level> = {
   selector: true,
   selected: true,
   stopAfterEmpty: true,
+  stopsMissing: false,
+  perParent: false,
   reads: 'neither',
   deletes: undefined,
   disposition: 'merge',
@@ -64,6 +66,11 @@ const plainStyle: Partial<Level['style']> = {
   total: undefined,
   base: 0,
   end: 'null',
+  key: 'id',
+  isInclusive: false,
+  isDescending: false,
+  header: 'Link',
+  syncs: false,
 }
 
 function* simplerLevels(level: Level): Generator<Level> {

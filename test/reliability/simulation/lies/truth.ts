@@ -27,6 +27,8 @@ export interface Truth {
   wasThere(thing: Thing): boolean
   /** Whether a record was ever there. */
   wasEver(thing: Thing): boolean
+  /** The newest `rev`. */
+  readonly newest: number
   /** Time passes between two runs. */
   change(seed: number): void
   /** Something happens during a run. */
@@ -133,6 +135,9 @@ export function truth(sizes: Sizes, isShared: boolean): Truth {
       ),
     wasThere: thing => during.has(key(thing)),
     wasEver: thing => ever.has(key(thing)),
+    get newest() {
+      return rev
+    },
     change(seed) {
       for (const [level] of sizes.entries()) {
         for (const address of reachable(level)) {
