@@ -51,6 +51,18 @@ describe('how a list ends', () => {
       'proven',
     ],
     ['has_more that is false', link, [json({ data: page(1), has_more: false })], 'proven'],
+    [
+      'one short page, and has_more that is false',
+      offset,
+      [json({ data: page(1), has_more: false }), json({ data: [], has_more: false })],
+      'proven',
+    ],
+    [
+      'one short page, and a total beside it',
+      offset,
+      [json({ data: page(1), total: 1 }), json({ data: [], total: 1 })],
+      'proven',
+    ],
     ['one page, and one page announced', cursor, [json({ data: page(1), meta: { total_pages: 1 } })], 'proven'],
     [
       'other relations',

@@ -456,7 +456,8 @@ export class ListWalk {
         this.#evidence.doubt(because('unsettled_page', records))
         break
       case 'unasked':
-        this.#evidence.doubt(perhapsCapped(records))
+        // An API that caps its pages would not say behind the first one that there is no more.
+        if (previous.envelope.more?.more !== false) this.#evidence.doubtUnlessCounted(perhapsCapped(records))
         break
       case 'filtered':
         this.#evidence.leavesRecordsOut()
