@@ -180,6 +180,33 @@ describe('a keyset', () => {
     expect(read.end).toMatchObject({ end: 'limited', reason: expect.stringContaining('`ties: true`') })
   })
 
+  it('is in doubt where only an earlier page showed records with one value', async () => {
+    const api = await keysetApi(at(1, 1, 2, 3, 4, 4, 5, 6))
+    const { records, end } = await reading(api.origin, { limit: 3 })
+    expect(records.length).toBe(7)
+    expect(end).toMatchObject({ end: 'limited', reason: expect.stringContaining('`ties: true`') })
+  })
+
+  it('is complete without `ties` only if all came, or no record showed that values are shared', async () => {
+    const values = fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 14 })
+    await fc.assert(
+      fc.asyncProperty(values, fc.integer({ min: 2, max: 5 }), async (numbers, limit) => {
+        const items = at(...numbers.toSorted((a, b) => a - b))
+        const api = await keysetApi(items)
+        try {
+          const { records, end } = await reading(api.origin, { limit })
+          const areShared = new Set(records.map(record => (record as { at: number }).at)).size < records.length
+          if (end.end === 'proven' && areShared) expect(ids(records)).toEqual(ids(items))
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'pagination_loop', message: expect.stringContaining('raise `limit`') })
+        } finally {
+          await api.close()
+        }
+      }),
+      { numRuns: 60 },
+    )
+  })
+
   it('goes on after a short page that says there is more', async () => {
     const items = at(1, 2, 3, 4)
     const answers = [

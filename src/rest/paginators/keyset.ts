@@ -94,7 +94,13 @@ export const keyset = definePaginator({
         // The rest of a group that came again is shorter than the page before, and the page after it is empty: if not,
         // the API caps its pages.
         const isCapped = now.earlier === undefined && page.records >= previous.records
-        const isLost = ties || before.hasTies ? before.earlier === undefined : now.hasTies
+        // Behind a page that shows none, no group comes again, though the list has groups.
+        const isBare = before.hasTies && !now.hasTies && keyOf(now.last) !== keyOf(before.last)
+        const isLost = ties
+          ? before.earlier === undefined
+          : before.hasTies
+            ? before.earlier === undefined || isBare
+            : now.hasTies
         return isLost || (isCapped && (ties || now.hasTies)) ? because('keyset_ties', config.field, ties) : undefined
       },
     }
