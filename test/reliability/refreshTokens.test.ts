@@ -58,3 +58,41 @@ test(`${PROCESSES} processes share a refresh token that rotates, and none is los
   expect((await stat(folder)).mode & 0o777).toBe(0o700)
   expect(await readFile(join(folder, 'tokens.json'), 'utf8')).not.toContain(auth.refresh_token)
 })
+
+test('a process that is killed while it renews a token leaves the old one, and the next run goes on with it', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'sluice-renewing-'))
+  onTestFinished(() => rm(home, { recursive: true, force: true }))
+  let [granted, isAsked] = [0, () => {}]
+  const asked = new Promise<void>(resolve => {
+    isAsked = resolve
+  })
+  const sent: string[] = []
+  const server = await testApi(async ({ pathname }, { body, headers }) => {
+    if (pathname !== '/token')
+      return headers.authorization === `Bearer access-${granted}` ? { json: [{ id: 1 }] } : { status: 403, json: {} }
+    sent.push(new URLSearchParams(body).get('refresh_token') ?? '')
+    // The second answer never comes: the process that asks for it is killed meanwhile.
+    if (sent.length === 2) {
+      isAsked()
+      await new Promise(() => {})
+    }
+    granted += 1
+    return { json: { access_token: `access-${granted}`, refresh_token: `refresh-${granted}`, expires_in: 3600 } }
+  })
+  const auth = {
+    type: 'oauth2_refresh_token',
+    access_token_url: `${server.origin}/token`,
+    client_id: 'client',
+    client_auth: 'none',
+    refresh_token: 'refresh-0',
+  }
+  const job = { url: server.origin, auth, home, rounds: 1 }
+  expect(await renewing(job)).toBe('1\n')
+  const killed = spawn(process.execPath, [renewer, JSON.stringify(job)], { stdio: 'ignore' })
+  const ended = new Promise(resolve => killed.once('close', (_code, signal) => resolve(signal)))
+  await asked
+  killed.kill('SIGKILL')
+  expect(await ended).toBe('SIGKILL')
+  expect(await renewing(job)).toBe('1\n')
+  expect(sent).toEqual(['refresh-0', 'refresh-1', 'refresh-1'])
+})
