@@ -5,7 +5,7 @@ import type { JsonObject, JsonValue } from './value.js'
  * A compiled JSONPath in dlt's dialect (jsonpath-ng). `$` is optional. Names may contain `-` and `_` and start with
  * `@`, or be a number; other names are quoted, after a dot or in brackets. Also: `[n]`, `[-1]`, `[0,2]`, slices, `[*]`,
  * `..`, `|` (which binds tighter than `.`), `where` and `wherenot` (tighter still), several names `['a','b']`, filters
- * `[?(@.id>1 & t='a')]`, sorting `[/a]` and `[\a]`, `` `len` ``, `` `keys` ``, `` `this` ``, `` `path` ``, `` `parent` ``,
+ * `[?(@.id>1 & !(t='a' || b))]`, sorting `[/a]` and `[\a]`, `` `len` ``, `` `keys` ``, `` `this` ``, `` `path` ``, `` `parent` ``,
  * `` `str()` ``, `` `sub(/a/, b)` ``, `` `split(-, 0, -1)` ``.
  */
 export interface JsonPath {
@@ -100,7 +100,7 @@ type Expression =
       readonly end: number | undefined
       readonly step: number
     }
-  | { readonly kind: 'filter'; readonly conditions: readonly Condition[] }
+  | { readonly kind: 'filter'; readonly condition: Condition }
   | {
       readonly kind: 'child' | 'descendants' | 'union' | 'where' | 'wherenot'
       readonly left: Expression
@@ -113,9 +113,14 @@ type Computed =
   | { readonly kind: 'text'; readonly of: TextFunction }
   | { readonly kind: 'sort'; readonly by: readonly { readonly path: Expression; readonly descending: boolean }[] }
 
-interface Condition {
-  readonly target: Expression
-  readonly test?: { readonly operator: Operator; readonly value: string | number | boolean } | undefined
+type Condition =
+  | { readonly kind: 'all' | 'some'; readonly of: readonly Condition[] }
+  | { readonly kind: 'not'; readonly of: Condition }
+  | { readonly kind: 'test'; readonly target: Expression; readonly test?: Test | undefined }
+
+interface Test {
+  readonly operator: Operator
+  readonly value: string | number | boolean
 }
 
 type Operator = '=' | '==' | '!=' | '<' | '<=' | '>' | '>=' | '=~'
@@ -164,7 +169,8 @@ class Parser {
 
   #union(): Expression {
     let left = this.#where()
-    while (this.#eat('|')) left = { kind: 'union', left, right: this.#where() }
+    while (this.#peek() === '|' && !this.#startsWith('||') && this.#eat('|'))
+      left = { kind: 'union', left, right: this.#where() }
     return left
   }
 
@@ -228,7 +234,7 @@ class Parser {
   }
 
   #inBracket(): Expression {
-    if (this.#eat('?')) return { kind: 'filter', conditions: this.#conditions() }
+    if (this.#eat('?')) return { kind: 'filter', condition: this.#condition() }
     const next = this.#peek()
     if (next === '/' || next === '\\') return this.#sort()
     if (this.#eat('*')) return { kind: 'slice', start: undefined, end: undefined, step: 1 }
@@ -273,24 +279,43 @@ class Parser {
     return { kind: 'sort', by }
   }
 
-  #conditions(): Condition[] {
-    if (this.#eat('(')) {
-      const inner = this.#conditions()
-      this.#expect(')')
-      return this.#and() ? [...inner, ...this.#conditions()] : inner
-    }
+  /** `!` binds tightest, then `&` and `&&`, then `||`. */
+  #condition(): Condition {
+    const some = [this.#allOf()]
+    while (this.#eat('||')) some.push(this.#allOf())
+    return some.length === 1 && some[0] !== undefined ? some[0] : { kind: 'some', of: some }
+  }
+
+  #allOf(): Condition {
+    const all = [this.#single()]
+    while (this.#eat('&&') || this.#eat('&')) all.push(this.#single())
+    return all.length === 1 && all[0] !== undefined ? all[0] : { kind: 'all', of: all }
+  }
+
+  #single(): Condition {
+    if (this.#peek() === '!' && !this.#startsWith('!=')) return this.#negated()
+    if (this.#eat('(')) return this.#grouped()
     const target = this.#path()
     const operator = this.#match(OPERATOR) as Operator | undefined
     if (operator === undefined && /[!<>=~]/.test(this.#peek())) {
       throw this.#error('expected one of = == != < <= > >= =~')
     }
-    const condition: Condition =
-      operator === undefined ? { target } : { target, test: { operator, value: this.#literal(operator) } }
-    return this.#and() ? [condition, ...this.#conditions()] : [condition]
+    if (operator === undefined) return { kind: 'test', target }
+    return { kind: 'test', target, test: { operator, value: this.#literal(operator) } }
   }
 
-  #and(): boolean {
-    return this.#eat('&&') || this.#eat('&')
+  #negated(): Condition {
+    this.#eat('!')
+    if (this.#eat('(')) return { kind: 'not', of: this.#grouped() }
+    const target = this.#path()
+    if (this.#test(OPERATOR)) throw this.#error("expected `)`; what `!` denies stands in parentheses, as in !(t='a')")
+    return { kind: 'not', of: { kind: 'test', target } }
+  }
+
+  #grouped(): Condition {
+    const inner = this.#condition()
+    this.#expect(')')
+    return inner
   }
 
   #literal(operator: Operator): string | number | boolean {
@@ -448,17 +473,35 @@ function evaluate<Node>(
       return evaluate(expression.left, node, root, tree, compute).filter(
         left => evaluate(expression.right, left, root, tree, compute).length > 0 === (expression.kind === 'where'),
       )
-    case 'filter': {
-      return innerOf(node, tree).filter(candidate =>
-        expression.conditions.every(condition => {
-          const targets = evaluate(condition.target, candidate, root, tree, compute)
-          return targets.some(target => condition.test === undefined || holds(condition.test, tree.value(target)))
-        }),
-      )
-    }
+    case 'filter':
+      return innerOf(node, tree).filter(candidate => isMet(expression.condition, candidate, root, tree, compute))
     default: {
       if (compute === undefined) throw new TypeError('the path does not locate')
       return compute(expression, node)
+    }
+  }
+}
+
+function isMet<Node>(
+  condition: Condition,
+  node: Node,
+  root: Node,
+  tree: JsonTree<Node>,
+  compute: Compute<Node> | undefined,
+): boolean {
+  const met = (inner: Condition): boolean => isMet(inner, node, root, tree, compute)
+  switch (condition.kind) {
+    case 'all':
+      return condition.of.every(met)
+    case 'some':
+      return condition.of.some(met)
+    case 'not':
+      return !met(condition.of)
+    case 'test': {
+      const { target, test } = condition
+      return evaluate(target, node, root, tree, compute).some(
+        found => test === undefined || holds(test, tree.value(found)),
+      )
     }
   }
 }
@@ -502,7 +545,7 @@ function slice<Node>(expression: Expression & { kind: 'slice' }, node: Node, tre
   return step === 1 ? part : part.filter((_, index) => index % step === 0)
 }
 
-function holds(test: NonNullable<Condition['test']>, value: JsonValue): boolean {
+function holds(test: Test, value: JsonValue): boolean {
   if (test.operator === '=~') return typeof value === 'string' && new RegExp(test.value as string).test(value)
   const order = compare(value, test.value)
   switch (test.operator) {
@@ -637,6 +680,18 @@ function patternOf(expression: Expression): readonly PatternStep[] | undefined {
   }
 }
 
+function locatesIn(condition: Condition): boolean {
+  switch (condition.kind) {
+    case 'all':
+    case 'some':
+      return condition.of.every(locatesIn)
+    case 'not':
+      return locatesIn(condition.of)
+    case 'test':
+      return isLocating(condition.target)
+  }
+}
+
 function isLocating(expression: Expression): boolean {
   switch (expression.kind) {
     case 'length':
@@ -653,7 +708,7 @@ function isLocating(expression: Expression): boolean {
     case 'wherenot':
       return isLocating(expression.left) && isLocating(expression.right)
     case 'filter':
-      return expression.conditions.every(condition => isLocating(condition.target))
+      return locatesIn(expression.condition)
     default:
       return true
   }

@@ -140,9 +140,23 @@ const newerCases: readonly (readonly [path: string, matches: unknown[]])[] = [
   ['lines[*].sku.`parent`.`parent`.`parent`.id', [7, 7]],
   ['lines[?(@.qty)].`parent`', [order.lines]],
   ['lines[?(@.sku && @.note)].sku', ['a-1-x']],
+  ['lines[?(@.qty || @.note)]', [order.lines[0], order.lines[2]]],
+  ['lines[?(!@.sku)]', [order.lines[2]]],
+  ["lines[?@.qty || @.sku == 'b-2' && !@.note]", [order.lines[1], order.lines[2]]],
+  ["lines[?(@.qty || @.sku == 'b-2') && !@.sku]", [order.lines[2]]],
+]
+
+/** What RFC 9535 has besides. */
+const standardCases: readonly (readonly [string, unknown[]])[] = [
+  ["lines[?(!(@.sku == 'b-2'))]", [order.lines[0], order.lines[2]]],
+  ['lines[?(!(@.note || @.qty))]', [order.lines[1]]],
 ]
 
 describe('paths', () => {
+  it.each(standardCases)('%s', (text, matches) => {
+    expect(compilePath(text).matches(order)).toEqual(matches)
+  })
+
   it.each(newerCases)('%s', (text, matches) => {
     expect(compilePath(text).matches(order)).toEqual(matches)
   })
@@ -208,7 +222,8 @@ describe('paths', () => {
     's.`sub(/a$/, x)`',
     's.`sub(a, b)`',
     's.`split(b)`',
-    'a.b[?(!@.t)]',
+    "a.b[?(!@.t='x')]",
+    'a.b[?(!!@.t)]',
     "a[?(@.t=~'[')]",
     'a[::0]',
   ])('refuses %s, which it does not know', text => {
