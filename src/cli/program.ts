@@ -317,6 +317,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--to <value>', 'backfill: end of the range, itself left out')
     .option('--step <step>', 'backfill: width of a window')
     .option('--newest-first', 'backfill: hand out the newest window first')
+    .option('--parallel <windows>', 'backfill: windows to hand out at the same time; default 4', wholeNumber)
     .option('--key <key>', 'name of the job: submitted twice, it is one job')
     .option('--wait', 'wait for the end of the job, and fail if it fails')
     .option('--json', 'print the job, or its result, as one line of JSON')

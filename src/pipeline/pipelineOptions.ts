@@ -87,6 +87,7 @@ export const forBackfill = optionsOf<BackfillOptions>('options of backfill()', {
   signal: abortSignal,
   concurrency: wholeFromOne,
   parallel: wholeFromOne,
+  shared: flag,
   retryFailed: flag,
   onEvent: callback,
   onPlan: callback,

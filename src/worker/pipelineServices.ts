@@ -1,4 +1,4 @@
-import type { Context, ObjectContext } from '@restatedev/restate-sdk'
+import type { Context, ObjectContext, RestatePromise, TerminalError } from '@restatedev/restate-sdk'
 import { Cron } from 'croner'
 import { z } from 'zod'
 import { parseJson } from '../json/parse.js'
@@ -54,6 +54,12 @@ export interface BackfillFacts {
   readonly loadIds: readonly string[]
 }
 
+/** Windows of one backfill. Each is an entry in the journal of the engine. */
+const MOST_WINDOWS = 10_000
+/** Windows of one backfill that are handed out at the same time. */
+const MOST_PARALLEL = 64
+const USUAL_PARALLEL = 4
+
 const runInput = z.strictObject({
   select: z.array(z.string()).min(1).optional(),
   fullRefresh: z.boolean().optional(),
@@ -66,6 +72,7 @@ const backfillInput = z.strictObject({
   to: bound.optional(),
   step: bound.optional(),
   order: z.enum(['oldest_first', 'newest_first']).optional(),
+  parallel: z.int().min(1).max(MOST_PARALLEL).optional(),
 })
 /** Ends of a window are JSON texts, so that long numbers keep their digits. */
 const windowInput = z.strictObject({
@@ -81,8 +88,6 @@ const tickInput = z.strictObject({ generation: z.string() })
 
 type WindowInput = z.output<typeof windowInput>
 
-/** Windows of one backfill. Each is an entry in the journal of the engine. */
-const MOST_WINDOWS = 10_000
 /** A long run is no sign of a dead worker: the engine notices that by the connection. */
 const LONGEST_ATTEMPT_MS = 7 * 24 * 3_600_000
 const LONGEST_RETRY_DELAY_MS = 600_000
@@ -172,7 +177,11 @@ export function pipelineServices(
             const message = `the file of ${name} has changed since the backfill was planned, or this worker has another one; give all workers one file, and submit the backfill again`
             throw new sdk.TerminalError(message, { errorCode: 409 })
           }
-          const { loads } = await pipeline.backfill(resource, { ...range, ...listening(ctx, name) })
+          const { loads } = await pipeline.backfill(resource, {
+            ...range,
+            ...listening(ctx, name),
+            shared: takesMany(pipeline),
+          })
           const records = loads.reduce((sum, one) => sum + one.records, 0)
           return { windows: loads.length, records, loadIds: loads.map(({ loadId }) => loadId) }
         }
@@ -207,16 +216,23 @@ export function pipelineServices(
       },
 
       backfill: async (ctx: ObjectContext, input: unknown): Promise<BackfillFacts> => {
-        const { resource, ...asked } = parsed(backfillInput, input)
-        const plan = async (): Promise<WindowInput[]> => {
+        const { resource, parallel, ...asked } = parsed(backfillInput, input)
+        const plan = async (): Promise<PlannedWindows> => {
           const { pipeline, digest } = servedBy(ctx.key)
+          if (parallel !== undefined && parallel > 1 && !takesMany(pipeline)) {
+            const message = `${pipeline.destination.name} takes loads of one process at a time, so that windows are loaded one after the other: leave parallel out, or load into Postgres, or into a DuckLake with its catalog in Postgres`
+            throw new sdk.TerminalError(message)
+          }
           const { missing: untried, failed } = await pipeline.backfillStatus(resource, asked)
           const missing = [...untried, ...failed.map(({ start, end }) => ({ start, end }))]
           if (missing.length > MOST_WINDOWS) {
             const message = `the backfill has ${missing.length} windows, and a job at most ${MOST_WINDOWS}: widen the step, or submit parts of the range`
             throw new sdk.TerminalError(message)
           }
-          return missing.map(window => windowOf(ctx.key, digest, resource, window, asked.step))
+          return {
+            windows: missing.map(window => windowOf(ctx.key, digest, resource, window, asked.step)),
+            parallel: takesMany(pipeline) ? (parallel ?? USUAL_PARALLEL) : 1,
+          }
         }
         const planned = await ctx.run('plan', () => work(ctx, ctx.key, `plan ${resource}`, plan), retries)
         return await loadAll(ctx, planned)
@@ -255,18 +271,31 @@ export function pipelineServices(
     itself(ctx).tick({ generation }, sdk.rpc.sendOpts({ delay: next - now }))
   }
 
-  /** Windows of one pipeline are loaded one after the other. One that fails does not stop the others. */
-  async function loadAll(ctx: ObjectContext, planned: readonly WindowInput[]): Promise<BackfillFacts> {
-    const done: BackfillFacts[] = []
-    const failures: string[] = []
-    for (const window of planned) {
-      try {
-        done.push(await ctx.serviceClient(windows).load(window))
-      } catch (error) {
-        if (!(error instanceof sdk.TerminalError) || error instanceof sdk.CancelledError) throw error
-        failures.push(`${window.start} … ${window.end}: ${error.message}`)
-      }
+  /** Hands out so many windows at a time, to whoever is free. One that fails does not stop the others. */
+  async function loadAll(ctx: ObjectContext, { windows: planned, parallel }: PlannedWindows): Promise<BackfillFacts> {
+    const ends: HandedOut[] = []
+    const out = new Map<number, RestatePromise<HandedOut>>()
+    for (const [place, window] of planned.entries()) {
+      const loading = ctx.serviceClient(windows).load(window)
+      out.set(
+        place,
+        loading.map((facts, failure): HandedOut => ({ place, window, facts, failure })),
+      )
+      if (out.size === parallel) await next()
     }
+    while (out.size > 0) await next()
+
+    async function next(): Promise<void> {
+      const end = await sdk.RestatePromise.race([...out.values()])
+      if (end.failure instanceof sdk.CancelledError) throw end.failure
+      out.delete(end.place)
+      ends.push(end)
+    }
+    ends.sort((a, b) => a.place - b.place)
+    const done = ends.flatMap(({ facts }) => facts ?? [])
+    const failures = ends.flatMap(({ window, failure }) =>
+      failure === undefined ? [] : [`${window.start} … ${window.end}: ${failure.message}`],
+    )
     if (failures.length > 0) {
       const [first] = failures
       const message = `${failures.length} of ${planned.length} windows failed; the others are committed, and the same backfill loads what is missing. The first: ${first}`
@@ -280,6 +309,26 @@ export function pipelineServices(
   }
 
   return [pipelines, windows]
+}
+
+/** Whether windows of the pipeline may be loaded by several processes at the same time. */
+function takesMany({ destination }: Pipeline): boolean {
+  return destination.capabilities.parallelLoads === 'many_processes'
+}
+
+/** The windows of a job, and how many of them are handed out at the same time. */
+interface PlannedWindows {
+  readonly windows: readonly WindowInput[]
+  readonly parallel: number
+}
+
+/** A window that came back. */
+interface HandedOut {
+  /** In the plan. */
+  readonly place: number
+  readonly window: WindowInput
+  readonly facts: BackfillFacts | undefined
+  readonly failure: TerminalError | undefined
 }
 
 /** What the object of a pipeline sends to itself. */

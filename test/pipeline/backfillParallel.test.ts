@@ -183,7 +183,7 @@ it.each(engines)(
     await loading.run()
     expect(await rowsOf(loading)).toEqual(WHOLE)
   },
-  120_000,
+  300_000,
 )
 
 it.each(engines.slice(0, 2))(
@@ -196,7 +196,7 @@ it.each(engines.slice(0, 2))(
     await loading.backfill('events', { ...RANGE, retryFailed: true })
     expect(await rowsOf(loading)).toEqual(WHOLE)
   },
-  120_000,
+  300_000,
 )
 
 it.each([
@@ -231,7 +231,7 @@ it.each([
     await loading.run()
     expect(await rowsOf(loading)).toEqual(WHOLE)
   },
-  120_000,
+  300_000,
 )
 
 it.each([

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { loadPipelineFile } from '../../src/index.js'
+import { startPostgres } from '../destinations/postgresServer.js'
 import { freePort, type Restate, startRestate, startWorkerProcess } from './restate.js'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
@@ -169,10 +170,10 @@ const VISITS = Array.from({ length: 48 }, (_, id) => ({
   id,
   at: new Date(Date.UTC(2024, 0, 1) + id * HOUR_MS).toISOString(),
 }))
-const visits = (name: string, url: string): Promise<string> =>
+const visits = (name: string, url: string, more = ''): Promise<string> =>
   pipelineFile(
     name,
-    `client: { base_url: "${url}", paginator: single_page }
+    `${more}client: { base_url: "${url}", paginator: single_page }
 resources:
   - name: visits
     primary_key: id
@@ -210,6 +211,47 @@ describe('a backfill', () => {
     expect(await rowsOf(file, 'visits')).toHaveLength(VISITS.length)
     const third = await restate.sluice('submit', file, ...range)
     expect(JSON.parse(third.stdout)).toMatchObject({ ended: 'done', result: { windows: 0 } })
+  })
+
+  it('hands out several windows at a time, also when their worker is killed, and loads each once', async () => {
+    const TOGETHER = 3
+    const postgres = await startPostgres()
+    onTestFinished(() => postgres.stop())
+    const held: (() => void)[] = []
+    let isHanging = true
+    let reached = (): void => {}
+    const together = new Promise<void>(resolve => {
+      reached = resolve
+    })
+    const url = await api((query, response) => {
+      if (!isHanging) return between(query)
+      held.push(() => response.end(JSON.stringify(between(query))))
+      // The first window is committed; the others are still open when the worker is killed.
+      if (held.length === 1) held[0]?.()
+      if (held.length > TOGETHER) reached()
+      return undefined
+    })
+    const file = await visits('together', url, `destination: "${postgres.url(await postgres.createDatabase())}"\n`)
+    const port = String(await freePort())
+    const first = await worker(file, '--port', port)
+    const job = restate.sluice('submit', file, ...range, '--parallel', String(TOGETHER))
+    await together
+    await first.kill('SIGKILL')
+    isHanging = false
+    await worker(file, '--port', port)
+    expect(JSON.parse((await job).stdout)).toMatchObject({ ended: 'done' })
+    const rows = (await rowsOf(file, 'visits')) as readonly { readonly id: unknown; readonly at: Date }[]
+    expect(rows.map(({ id, at }) => ({ id: Number(id), at: at.toISOString() }))).toEqual(VISITS)
+    const { pipelines } = await loadPipelineFile(join(restate.folder, file))
+    const status = await pipelines[0]?.backfillStatus('visits', { to: '2024-01-03T00:00:00.000Z' })
+    expect([status?.done.length, status?.missing]).toEqual([8, []])
+  })
+
+  it('refuses to load several windows at a time into what one process writes', async () => {
+    const file = await visits('single', await api(between))
+    await worker(file)
+    const { stdout } = await restate.sluice('submit', file, ...range, '--parallel', '2')
+    expect(stdout).toContain('takes loads of one process at a time')
   })
 
   it('refuses windows that were planned with another file', async () => {

@@ -18,6 +18,7 @@ export interface SubmitCommandOptions {
   readonly to?: string | undefined
   readonly step?: string | undefined
   readonly newestFirst?: boolean | undefined
+  readonly parallel?: number | undefined
   readonly key?: string | undefined
   readonly wait?: boolean | undefined
   readonly json?: boolean | undefined
@@ -50,10 +51,10 @@ export async function submitCommand(
 
 /** The handler, and what it gets. */
 function workOf(options: SubmitCommandOptions): readonly [string, object] {
-  const { backfill, from, to, step, newestFirst, select, fullRefresh, limit } = options
+  const { backfill, from, to, step, newestFirst, parallel, select, fullRefresh, limit } = options
   if (backfill === undefined) return ['run', { select, fullRefresh, maxPages: limit }]
   const order = newestFirst === true ? 'newest_first' : undefined
-  return ['backfill', { resource: backfill, from, to, step, order }]
+  return ['backfill', { resource: backfill, from, to, step, order, parallel }]
 }
 
 /** A file gives the name of its pipeline. Secrets need not be here. */

@@ -22,6 +22,11 @@ export interface LoadingOptions {
   readonly signal?: AbortSignal | undefined
   /** Windows that are read at the same time. Their commits take turns. Default 1. */
   readonly parallel?: number | undefined
+  /**
+   * Other processes load other windows of the resource at the same time. This one keeps out nobody who loads others, and
+   * loads nothing that they have committed. For engines that hand out windows; the destination must take it.
+   */
+  readonly shared?: boolean | undefined
   /** Most requests in flight for one origin and credential. Default 16. */
   readonly concurrency?: number | undefined
   /** Called with each event of each load, in order. */
@@ -95,7 +100,8 @@ export async function loadWindows(backfilling: Backfilling): Promise<LoadedWindo
     inARow: [],
     isHalved: false,
   }
-  await forgetJournals(backfilling)
+  // Others may be at work in this folder.
+  if (!isShared(options)) await forgetJournals(backfilling)
   // What fails for all ends the windows beside it too.
   const failing = new AbortController()
   const signal = options.signal === undefined ? failing.signal : AbortSignal.any([options.signal, failing.signal])
@@ -172,13 +178,14 @@ async function loaded(
   const { queue, done } = progress
   const { name } = plan.resource
   const { concurrency, parallel = 1, onEvent: emit = () => {} } = options
+  const isAlone = parallel === 1 && !isShared(options)
   const beganMs = clock.now()
   let seen: CursorState | undefined
   const window: WindowToLoad = {
     resource: name,
     hint: windowHint(plan, range),
     backfill: progress.id,
-    part: parallel > 1 ? partOf(name, range) : undefined,
+    part: isAlone ? undefined : partOf(name, range),
     ...range,
     cursorAfter(newest, stored, there = done) {
       seen = newest
@@ -273,6 +280,11 @@ async function forgetJournals({ setup, plan, windows }: Backfilling): Promise<vo
     // What stays does no harm.
     if (!wanted.includes(part)) await setup.files.remove(join(folder, part)).catch(() => {})
   }
+}
+
+/** Whether other processes load windows of the resource. */
+export function isShared({ shared = false }: Pick<LoadingOptions, 'shared'>): boolean {
+  return shared
 }
 
 /** Names a window in folders and locks. */

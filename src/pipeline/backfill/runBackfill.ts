@@ -1,3 +1,4 @@
+import type { PipelineLock } from '../../journal/journal.js'
 import type { CursorRange } from '../../model/cursorRange.js'
 import { ConfigError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
@@ -8,7 +9,7 @@ import { closingConnection, closingSource, underLock } from '../run/closing.js'
 import type { DoneWindow } from '../run/incremental/windowLedger.js'
 import type { WindowSession } from '../run/runPipeline.js'
 import type { PipelineSetup } from '../setup.js'
-import { type LoadingOptions, loadWindows, type WindowLoad } from './loadWindows.js'
+import { isShared, type LoadingOptions, loadWindows, type WindowLoad } from './loadWindows.js'
 import { askedRange, type BackfillPlan, type FailedWindow, planBackfill, type WindowOptions } from './planBackfill.js'
 import { windowsFailed } from './windowFailures.js'
 
@@ -76,8 +77,7 @@ export async function backfill(
   const asked = askedRange(setup, resource, options)
   refuseParallel(setup, options)
   const emit = options.onEvent ?? (() => {})
-  // From the plan to the last window: another backfill would load the same ones.
-  return await underLock(setup, options, lock =>
+  const work = (lock: PipelineLock | undefined): Promise<BackfillResult> =>
     closingSource(setup, emit, async () => {
       const connection = await setup.destination.connect(setup.datasetName, options.signal)
       return await closingConnection(connection, emit, async () => {
@@ -89,17 +89,24 @@ export async function backfill(
           written: { version: 0 },
         })
       })
-    }),
-  )
+    })
+  // From the plan to the last window: another backfill would load the same ones.
+  return await (isShared(options) ? work(undefined) : underLock(setup, options, work))
 }
 
 /** Windows that are loaded at the same time. More would wait for each other's commits. */
 const MOST_PARALLEL = 64
 
-function refuseParallel({ destination }: PipelineSetup, { parallel = 1 }: BackfillOptions): void {
-  const refuse = (message: string): ConfigError => new ConfigError([{ place: { path: 'parallel' }, message }])
+function refuseParallel({ destination }: PipelineSetup, options: BackfillOptions): void {
+  const { parallel = 1 } = options
+  const refuse = (message: string, path = 'parallel'): ConfigError => new ConfigError([{ place: { path }, message }])
   if (parallel > MOST_PARALLEL)
     throw refuse(`is ${parallel}; at most ${MOST_PARALLEL} windows are loaded at the same time`)
+  if (isShared(options) && destination.capabilities.parallelLoads !== 'many_processes')
+    throw refuse(
+      `${destination.name} takes loads of one process at a time; load into Postgres, or into a DuckLake with its catalog in Postgres`,
+      'shared',
+    )
   if (parallel > 1 && destination.capabilities.parallelLoads === undefined)
     throw refuse(`${destination.name} takes one load of a pipeline at a time; leave it out`)
 }

@@ -2,6 +2,7 @@ import { lockPipeline, type PipelineLock } from '../../journal/journal.js'
 import type { Connection } from '../../model/destination.js'
 import { SluiceError, stoppedBy } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
+import type { Source } from '../../model/source.js'
 import { type PipelineSetup, pipelineFolder, type RunOptions } from '../setup.js'
 
 /** Runs `work` under the lock of a folder, that of the pipeline if no other is given. Always releases the lock. */
@@ -39,16 +40,22 @@ export async function failingAloud<T>(
   }
 }
 
-/** Runs `work` and always closes the source. */
+/** Works that use a source at this moment: windows of one list are loaded beside each other. */
+const users = new WeakMap<Source, number>()
+
+/** Runs `work` and closes the source when nobody uses it any more. */
 export async function closingSource<T>(
   { source }: Pick<PipelineSetup, 'source'>,
   emit: (event: RunEvent) => void,
   work: () => Promise<T>,
 ): Promise<T> {
+  users.set(source, (users.get(source) ?? 0) + 1)
   try {
     return await work()
   } finally {
-    await warningOf(emit, 'its source could not be closed', () => source.close())
+    const others = (users.get(source) ?? 1) - 1
+    users.set(source, others)
+    if (others === 0) await warningOf(emit, 'its source could not be closed', () => source.close())
   }
 }
 

@@ -52,7 +52,9 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
 }
 
 /** What the windows of one backfill share. */
-export interface WindowSession extends Pick<Running, 'lock'> {
+export interface WindowSession {
+  /** Of the pipeline. Undefined: each window takes the lock of its own folder. */
+  readonly lock: PipelineLock | undefined
   readonly connection: Connection
   readonly ids: LoadIds
   readonly written: WrittenSchema
@@ -61,7 +63,7 @@ export interface WindowSession extends Pick<Running, 'lock'> {
 /** How often the rows of a window are made again because others have changed its tables. */
 const MOST_ATTEMPTS = 20
 
-/** A run that loads one window, under the lock and through the connection of its backfill. */
+/** A run that loads one window, through the connection of its backfill. */
 export async function runWindow(
   setup: PipelineSetup,
   options: RunOptions,
@@ -73,19 +75,28 @@ export async function runWindow(
     const roots = withinWindow(plannedRoots(setup, options), window)
     const whole = pipelineFolder(setup)
     const folder = window.part === undefined ? whole : join(windowsFolder(setup), window.part)
-    const run = { ...session, setup, folder, roots, options, emit, window }
-    for (let attempts = 1; ; attempts++) {
-      try {
-        const result = await forgotten(run, await runConnected(run))
-        if (folder !== whole) await setup.files.remove(folder).catch(() => {})
-        return result
-      } catch (error) {
-        const isAgain = error instanceof OutdatedSchema || error instanceof TakenLoadId
-        if (!isAgain || attempts === MOST_ATTEMPTS) throw error
-        if (error instanceof TakenLoadId) await setup.files.remove(folder)
-      }
+    const load = async (lock: PipelineLock): Promise<LoadResult> => {
+      const run = { ...session, setup, folder, roots, options, emit, window, lock }
+      return await untilCommitted(run, async () => await forgotten(run, await runConnected(run)))
     }
+    const { lock } = session
+    const result = lock === undefined ? await underLock(setup, options, load, folder) : await load(lock)
+    if (folder !== whole) await setup.files.remove(folder).catch(() => {})
+    return result
   })
+}
+
+/** Loads a window again, from its journal, as long as others change its tables meanwhile. */
+async function untilCommitted({ setup, folder }: Run, load: () => Promise<LoadResult>): Promise<LoadResult> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await load()
+    } catch (error) {
+      const isAgain = error instanceof OutdatedSchema || error instanceof TakenLoadId
+      if (!isAgain || attempts === MOST_ATTEMPTS) throw error
+      if (error instanceof TakenLoadId) await setup.files.remove(join(folder, 'loads'))
+    }
+  }
 }
 
 function plannedRoots(setup: PipelineSetup, options: RunOptions) {
