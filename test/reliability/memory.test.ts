@@ -21,10 +21,12 @@ interface Peak {
 
 const script = fileURLToPath(new URL('peak.mjs', import.meta.url))
 
-async function peakOf(document: RestApiConfig, flags: readonly string[] = []): Promise<Peak> {
+type Kind = 'duckdb' | 'files'
+
+async function peakOf(document: RestApiConfig, flags: readonly string[] = [], kind: Kind = 'duckdb'): Promise<Peak> {
   const home = await mkdtemp(join(tmpdir(), 'sluice-peak-'))
   onTestFinished(() => rm(home, { recursive: true, force: true }))
-  const args = [...flags, script, JSON.stringify(document), home]
+  const args = [...flags, script, JSON.stringify(document), home, kind]
   const { stdout } = await promisify(execFile)(process.execPath, args)
   return JSON.parse(stdout) as Peak
 }
@@ -140,6 +142,36 @@ describe('lists of three levels', () => {
   it('go on where one page is larger than the budget', { timeout: 180_000 }, async () => {
     const { rows } = await peakOf(await levels(2, 40))
     expect(rows).toEqual({ one: 2, two: 4, three: 8 })
+  })
+})
+
+/** 400 MB in texts of 100 kB, in the records themselves or in lists of them. Ten records a page. */
+async function longTexts(where: 'records' | 'lists'): Promise<RestApiConfig> {
+  const text = 'x'.repeat(100_000)
+  const record = (id: number) => (where === 'records' ? { id, text } : { id, items: [{ text }, { text }] })
+  const perPage = where === 'records' ? 10 : 5
+  const base_url = await partsApi(({ url }) => {
+    const page = Number(new URL(url, 'http://api').searchParams.get('page'))
+    const records = page > 400 ? [] : Array.from({ length: perPage }, (_, index) => record(page * perPage + index))
+    return { parts: [JSON.stringify({ data: records })] }
+  })
+  const paginator = { type: 'page_number', base_page: 1, total_path: null } as const
+  return {
+    client: { base_url },
+    resources: [{ name: 'things', endpoint: { data_selector: 'data', paginator } }],
+  }
+}
+
+describe('4,000 texts of 100 kB', () => {
+  it.each<[Kind, 'records' | 'lists', number]>([
+    ['duckdb', 'records', 560],
+    ['duckdb', 'lists', 560],
+    ['files', 'records', 420],
+    ['files', 'lists', 420],
+  ])('stay below a bound of memory: %s, in %s', { timeout: 300_000 }, async (kind, where, mostMb) => {
+    const { rows, peakMb } = await peakOf(await longTexts(where), [], kind)
+    expect(rows).toEqual(where === 'records' ? { things: 4000 } : { things: 2000, things__items: 4000 })
+    expect(peakMb).toBeLessThan(mostMb)
   })
 })
 

@@ -1,14 +1,14 @@
-import { duckdb, pipeline, restApi } from '../../dist/index.js'
+import { duckdb, files, pipeline, restApi } from '../../dist/index.js'
 
 /**
- * One load in a process of its own: `peak.mjs <document as JSON> <home>`. Prints, as JSON, the rows or the code and message of the error, and
+ * One load in a process of its own: `peak.mjs <document as JSON> <home> [duckdb | files]`. Prints, as JSON, the rows or the code and message of the error, and
  * the most memory that the process had.
  */
-const [document = '', home = ''] = process.argv.slice(2)
+const [document = '', home = '', kind = 'duckdb'] = process.argv.slice(2)
 const made = pipeline({
   name: 'peak',
   source: restApi(JSON.parse(document), { env: {}, cwd: home }),
-  destination: duckdb(`${home}/peak.duckdb`),
+  destination: kind === 'files' ? files(`${home}/files`) : duckdb(`${home}/peak.duckdb`),
   home: `${home}/work`,
 })
 const end = await made.run({ concurrency: 48 }).then(

@@ -7,6 +7,7 @@ import { columnType, freeName } from '../sql/ddl.js'
 import type { StagedTable } from '../sql/sqlSession.js'
 import { doubleQuoted, textLiteral } from '../sql/sqlSession.js'
 import { duckdbDialect } from './duckdbDialect.js'
+import { type VectorMemory, vectorMemory } from './vectorMemory.js'
 
 /**
  * The staged rows of a load: uncompressed Parquet files in the load's own folder, one or more for each table. The
@@ -35,6 +36,8 @@ export interface StagedAmount {
   readonly rowBytes: number
   /** Bytes of the largest batch. */
   readonly batchBytes: number
+  /** Memory that DuckDB takes to compress one column of a vector, in the vector and column where that is most. */
+  readonly vectorBytes: number
 }
 
 /** Everything that was staged, by table. */
@@ -59,6 +62,7 @@ interface TableFiles {
   /** Files of the batches' `rootRuns`. */
   rootRuns: TableFiles | undefined
   current: { readonly path: string; readonly encoder: ParquetEncoder } | undefined
+  readonly vectors: VectorMemory
   amount: StagedAmount
   /** Settles after the last write. */
   tail: Promise<void>
@@ -94,7 +98,7 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
     }
     const rowGroup = table.current.encoder.rowGroup(batch)
     const bytes = rowGroup.reduce((sum, piece) => sum + piece.length, 0)
-    table.amount = withBatch(table.amount, batch.rows, bytes)
+    table.amount = withBatch(table.amount, batch.rows, bytes, table.vectors.add(batch, bytes))
     await append(table.current.path, [...pieces, ...rowGroup])
   }
 
@@ -161,17 +165,19 @@ function newTable(): TableFiles {
     columns: new Map(),
     rootRuns: undefined,
     current: undefined,
-    amount: { rows: 0, bytes: 0, rowBytes: 0, batchBytes: 0 },
+    vectors: vectorMemory(),
+    amount: { rows: 0, bytes: 0, rowBytes: 0, batchBytes: 0, vectorBytes: 0 },
     tail: Promise.resolve(),
   }
 }
 
-function withBatch(before: StagedAmount, rows: number, bytes: number): StagedAmount {
+function withBatch(before: StagedAmount, rows: number, bytes: number, vectorBytes: number): StagedAmount {
   return {
     rows: before.rows + rows,
     bytes: before.bytes + bytes,
     rowBytes: Math.max(before.rowBytes, bytes / rows),
     batchBytes: Math.max(before.batchBytes, bytes),
+    vectorBytes,
   }
 }
 

@@ -12,6 +12,7 @@ import type { Database } from './database.js'
 import { duckdbDialect } from './duckdbDialect.js'
 import { duckdbSession, interruptible } from './duckdbSession.js'
 import type { Staged, StagedAmount, StagedFiles, StagingFolder } from './duckdbStaging.js'
+import { hasLongVectors } from './vectorMemory.js'
 
 /**
  * Used while rows arrive. One thread: with several, each would end a statement with an incomplete row group. Closing
@@ -37,16 +38,8 @@ const COMMIT_LONG_ROWS = { checkpoint_threshold: '1KB', auto_checkpoint_skip_wal
 
 /** DuckDB compresses so many rows while they are inserted, and the rest in the commit. */
 const ROW_GROUP_ROWS = 122_880
-/** It compresses them so many at a time, whatever they hold. */
-const VECTOR_ROWS = 2048
-/** The rows of a table are long where a vector has this many bytes. */
-const LONG_VECTOR_BYTES = 16 << 20
 /** Larger row groups go to disk in parts before they are compressed, so that more memory brings little. */
 const ROW_GROUP_BYTES_IN_MEMORY = 64 << 20
-
-function vectorBytes({ bytes, rowBytes }: StagedAmount): number {
-  return Math.min(bytes, rowBytes * VECTOR_ROWS)
-}
 
 /**
  * Memory for inserting: the values of a row group until they are compressed, or a batch and its copy, in blocks that
@@ -60,7 +53,7 @@ function insertionMib(columns: number, { rowBytes, batchBytes }: StagedAmount): 
 
 /** Memory for compressing: besides, DuckDB cannot move the texts of one vector to disk meanwhile. */
 function compressionMib(columns: number, amount: StagedAmount): number {
-  return insertionMib(columns, amount) + mebibytesOf(2 * vectorBytes(amount))
+  return insertionMib(columns, amount) + mebibytesOf(amount.vectorBytes)
 }
 
 function mebibytesOf(bytes: number): number {
@@ -362,7 +355,7 @@ async function prepareCommit(begun: Begun, { all }: Staged): Promise<void> {
   const tables = [...all.values()]
   const mib = Math.max(0, ...tables.map(({ columns, amount }) => compressionMib(columns.size, amount)))
   await limitMemory(begun, mib)
-  const areLong = tables.some(({ amount }) => vectorBytes(amount) >= LONG_VECTOR_BYTES)
+  const areLong = tables.some(({ amount }) => hasLongVectors(amount))
   if (areLong && begun.isFirst && mib <= begun.mostMemoryMib) await begun.memory.change(COMMIT_LONG_ROWS)
   else await begun.whileReading.restore()
 }

@@ -3,6 +3,7 @@ import type { CommitPlan, Load, LoadPlan } from '../../model/destination.js'
 import { DestinationError, SluiceError } from '../../model/errors.js'
 import type { Database } from '../duckdb/database.js'
 import type { StagingFolder } from '../duckdb/duckdbStaging.js'
+import { hasLongVectors } from '../duckdb/vectorMemory.js'
 import { changesOf } from './dataset/changes.js'
 import type { DatasetReader, Snapshot } from './dataset/committedDataset.js'
 import { writeCommit } from './dataset/writeCommit.js'
@@ -108,7 +109,11 @@ async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): P
   try {
     // Row order in a table is not promised, and keeping it would cost threads and memory.
     await connection.run('SET SESSION preserve_insertion_order = false')
+    const [threads] = (await connection.runAndReadAll("SELECT current_setting('threads')")).getRows()[0] ?? []
     for (const [name, rows] of staged) {
+      // Each thread would have its own long texts in memory.
+      const most = hasLongVectors(rows.amount) ? 1 : threads
+      await connection.run(`SET threads = ${most}`)
       const known = new Set(plan.schema.tables.get(name)?.columns.keys())
       const columns = changes.tables.get(name) ?? []
       const target = { folder: context.folder, number: files.length }

@@ -26,12 +26,16 @@ const typed = (column: ReadonlyColumn): string => columnType(duckdbDialect, colu
 const quoted = (column: ReadonlyColumn): string => doubleQuoted(column.name)
 const list = (paths: readonly string[]): string => `[${paths.map(textLiteral).join(', ')}]`
 
+/** DuckDB holds a row group in memory, for each thread. It would count rows alone, whatever they hold. */
+const ROW_GROUP_MIB = 64
+
 const parquet: FileFormat = {
   name: 'parquet',
   compressions: ['zstd', 'snappy', 'gzip', 'none'],
   describes: true,
   source: (relation, columns) => `SELECT ${columns.map(parquetValue).join(', ')} FROM ${relation}`,
-  options: (_, compression) => `FORMAT parquet, COMPRESSION ${compression === 'none' ? 'uncompressed' : compression}`,
+  options: (_, compression) =>
+    `FORMAT parquet, COMPRESSION ${compression === 'none' ? 'uncompressed' : compression}, ROW_GROUP_SIZE_BYTES '${ROW_GROUP_MIB}MiB'`,
   reader: paths => `read_parquet(${list(paths)}, union_by_name = true)`,
   value: column => `CAST(${quoted(column)} AS ${typed(column)})`,
 }
