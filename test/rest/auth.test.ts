@@ -1,5 +1,5 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
-import { jwtVerify } from 'jose'
+import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import { afterEach, describe, expect, test } from 'vitest'
 import { AbortError, RequestError } from '../../src/model/errors.js'
 import { scrubber } from '../../src/model/secrets/scrubber.js'
@@ -378,6 +378,54 @@ describe('OAuth 2.0 JWT bearer', () => {
       scope: 'a b',
     })
     expect(verified.protectedHeader.alg).toBe('RS256')
+  })
+
+  test.each([
+    ['body', { form: { client_id: 'me', client_secret: 'the+secret' } }],
+    ['basic', { form: {}, header: `Basic ${Buffer.from('me:the%2Bsecret').toString('base64')}` }],
+    ['none', { form: { client_id: 'me' } }],
+    ['private_key_jwt', { form: { client_id: 'me' } }],
+    [undefined, { form: {} }],
+  ])('proves the client besides the assertion by %s, and asks for another subject', async (how, expected) => {
+    const made = await server((request, response) =>
+      response.end(request.url === '/token' ? '{"access_token":"jjjj"}' : ''),
+    )
+    const auth = authOf({
+      type: 'oauth2_jwt',
+      client_id: 'me',
+      private_key: pkcs8,
+      auth_endpoint: `${made.origin}/token`,
+      subject: 'ann@example.com',
+      assertion_audience: 'https://login.example.com',
+      private_key_id: 'k1',
+      ...(how !== undefined && { client_auth: how }),
+      ...((how === 'body' || how === 'basic') && { client_secret: 'the+secret' }),
+    })
+    await client().send(get(made.origin), sending(made.origin, { auth }))
+    const [token] = made.seen
+    expect(token?.headers.authorization).toBe('header' in expected ? expected.header : undefined)
+    const {
+      grant_type,
+      assertion = '',
+      client_assertion,
+      ...form
+    } = Object.fromEntries(new URLSearchParams(token?.body))
+    expect(grant_type).toBe('urn:ietf:params:oauth:grant-type:jwt-bearer')
+    expect(decodeProtectedHeader(assertion)).toEqual({ alg: 'RS256', typ: 'JWT', kid: 'k1' })
+    expect(decodeJwt(assertion)).toMatchObject({
+      iss: 'me',
+      sub: 'ann@example.com',
+      aud: 'https://login.example.com',
+    })
+    const { client_assertion_type, ...rest } = form
+    expect(rest).toEqual(expected.form)
+    expect(client_assertion !== undefined && client_assertion_type !== undefined).toBe(how === 'private_key_jwt')
+  })
+
+  test('a secret that nobody sends is refused, and one that is missing too', () => {
+    const written = { type: 'oauth2_jwt', client_id: 'me', private_key: pkcs8, auth_endpoint: 'https://a.example/t' }
+    expect(() => authOf({ ...written, client_secret: 'x' })).toThrow(/has no effect/)
+    expect(() => authOf({ ...written, client_auth: 'basic' })).toThrow(/is missing/)
   })
 
   test('a key that cannot be read is an error that does not show it', async () => {

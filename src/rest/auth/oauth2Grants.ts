@@ -48,51 +48,76 @@ const ASSERTION_SECONDS = 3600
 /** OAuth 2.0 JWT bearer (RFC 7523), as used by service accounts: gets a token for an assertion signed with RS256. */
 export const oauth2Jwt = defineAuth({
   type: 'oauth2_jwt',
-  schema: z.strictObject({
-    type: z
-      .literal('oauth2_jwt')
-      .meta({ description: 'OAuth 2.0 JWT bearer: a token for an assertion signed with a private key (RS256).' }),
-    client_id: secretText.meta({ description: 'Issuer and subject of the assertion.' }),
-    private_key: secretText.meta({ description: 'RSA key as PEM text (PKCS#8 or PKCS#1). A secret.' }),
-    auth_endpoint: z
-      .url({ protocol: /^https?$/ })
-      .meta({ description: 'Address that gives tokens. It is also the audience of the assertion.' }),
-    scopes: z
-      .union([z.string(), z.array(z.string())])
-      .optional()
-      .meta({ description: 'Scopes: a list, or a text with spaces between them.' }),
-    headers: z
-      .record(z.string(), z.string())
-      .nullable()
-      .default({})
-      .meta({ description: 'More headers of the token request.' }),
-    private_key_passphrase: secretText.optional().meta({ description: 'Passphrase of the key. A secret.' }),
-    default_token_expiration: tokenLifetime,
-  }),
-  secretFields: ['client_id', 'private_key', 'private_key_passphrase'],
-  lookedUp: ['client_id', 'private_key'],
+  schema: z
+    .strictObject({
+      type: z
+        .literal('oauth2_jwt')
+        .meta({ description: 'OAuth 2.0 JWT bearer: a token for an assertion signed with a private key (RS256).' }),
+      client_id: secretText.meta({ description: 'Issuer of the assertion, and its subject if there is no other.' }),
+      private_key: secretText.meta({ description: 'RSA key as PEM text (PKCS#8 or PKCS#1). A secret.' }),
+      auth_endpoint: z.url({ protocol: /^https?$/ }).meta({ description: 'Address that gives tokens.' }),
+      scopes: z
+        .union([z.string(), z.array(z.string())])
+        .optional()
+        .meta({ description: 'Scopes: a list, or a text with spaces between them.' }),
+      subject: z
+        .string()
+        .min(1)
+        .optional()
+        .meta({ description: 'For whom the token is, where that is not the client.', examples: ['ann@example.com'] }),
+      assertion_audience: z
+        .string()
+        .min(1)
+        .optional()
+        .meta({ description: 'Audience of the assertion. Default: `auth_endpoint`.' }),
+      private_key_id: clientKeys.private_key_id,
+      client_auth: z.enum(['body', 'basic', 'private_key_jwt', 'none']).optional().meta({
+        description:
+          'How the client proves who it is besides: its secret in the `body`, or in a header (`basic`); an assertion of its own (`private_key_jwt`); or by its id alone (`none`). Default: the assertion is enough.',
+      }),
+      client_secret: secretText.optional().meta({ description: 'Secret of the client. A secret.' }),
+      headers: z
+        .record(z.string(), z.string())
+        .nullable()
+        .default({})
+        .meta({ description: 'More headers of the token request.' }),
+      private_key_passphrase: secretText.optional().meta({ description: 'Passphrase of the key. A secret.' }),
+      default_token_expiration: tokenLifetime,
+    })
+    .superRefine(({ client_auth: how, client_secret: secret }, context) => {
+      const issue = (message: string): void => context.addIssue({ code: 'custom', path: ['client_secret'], message })
+      const isSent = how === 'body' || how === 'basic'
+      if (isSent && secret === undefined) issue(`is missing; \`client_auth: ${how}\` sends it`)
+      if (!isSent && secret !== undefined) issue('has no effect; add `client_auth: body` or `client_auth: basic`')
+    }),
+  secretFields: ['client_id', 'private_key', 'private_key_passphrase', 'client_secret'],
+  lookedUp: ({ client_auth: how }) =>
+    how === 'body' || how === 'basic' ? ['client_id', 'private_key', 'client_secret'] : ['client_id', 'private_key'],
   create(config, { path }) {
+    const { client_auth: how, auth_endpoint: url } = config
     const scope = scopeText(config.scopes)
-    const assertionOf = async (context: SignContext): Promise<string> => {
+    const assertionOf = async (context: SignContext): Promise<Secret> => {
       const key = privateKey(config.private_key, config.private_key_passphrase, path, context)
       const issuer = reveal(config.client_id)
-      const assertion = await signAssertion(key, { issuer, audience: config.auth_endpoint, scope }, context.now())
-      context.conceal(new Secret(assertion, `assertion of ${path}`))
-      return assertion
+      const { subject = issuer, assertion_audience: audience = url, private_key_id: kid } = config
+      const assertion = await signAssertion(key, { issuer, subject, audience, scope, kid }, context.now())
+      return new Secret(assertion, `assertion of ${path}`)
     }
     return tokenAuthenticator({
       async get(context) {
-        const pairs = [
+        const grant = [
           ['grant_type', 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
           ['assertion', await assertionOf(context)],
         ] as const
-        const request = {
-          method: 'POST',
-          url: config.auth_endpoint,
-          params: [],
-          headers: config.headers ?? {},
-          body: { kind: 'form', pairs },
-        } as const
+        const client = {
+          ...config,
+          access_token_url: url,
+          client_auth: how ?? 'none',
+          // The assertion names the client.
+          access_token_request_data: how === undefined ? { client_id: null } : null,
+        }
+        const made = await clientRequest(client, { url, grant, path }, context)
+        const request = { ...made, headers: { ...made.headers, ...config.headers } }
         const asked = { path, request, defaultExpirySeconds: config.default_token_expiration }
         return (await requestToken(asked, context)).token
       },
@@ -100,17 +125,26 @@ export const oauth2Jwt = defineAuth({
   },
 })
 
+interface Claims {
+  readonly issuer: string
+  readonly subject: string
+  readonly audience: string
+  readonly scope: string | undefined
+  /** Id of the key. */
+  readonly kid: string | undefined
+}
+
 async function signAssertion(
   key: KeyObject,
-  { issuer, audience, scope }: { issuer: string; audience: string; scope: string | undefined },
+  { issuer, subject, audience, scope, kid }: Claims,
   now: number,
 ): Promise<string> {
   const { SignJWT } = await import('jose')
   const issuedAt = Math.floor(now / 1000)
   return new SignJWT(scope === undefined ? {} : { scope })
-    .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })
+    .setProtectedHeader({ alg: 'RS256', typ: 'JWT', ...(kid !== undefined && { kid }) })
     .setIssuer(issuer)
-    .setSubject(issuer)
+    .setSubject(subject)
     .setAudience(audience)
     .setIssuedAt(issuedAt)
     .setExpirationTime(issuedAt + ASSERTION_SECONDS)

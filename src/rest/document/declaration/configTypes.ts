@@ -123,14 +123,32 @@ export interface Oauth2ClientCredentialsAuthConfig {
 export interface Oauth2JwtAuthConfig {
   /** OAuth 2.0 JWT bearer: a token for an assertion signed with a private key (RS256). */
   type: 'oauth2_jwt'
-  /** Issuer and subject of the assertion. */
+  /** Issuer of the assertion, and its subject if there is no other. */
   client_id?: string | Secret | null | undefined
   /** RSA key as PEM text (PKCS#8 or PKCS#1). A secret. */
   private_key?: string | Secret | null | undefined
-  /** Address that gives tokens. It is also the audience of the assertion. */
+  /** Address that gives tokens. */
   auth_endpoint?: string | null | undefined
   /** Scopes: a list, or a text with spaces between them. */
   scopes?: string | readonly string[] | null | undefined
+  /**
+   * For whom the token is, where that is not the client.
+   *
+   * Example: `ann@example.com`.
+   */
+  subject?: string | null | undefined
+  /** Audience of the assertion. Default: `auth_endpoint`. */
+  assertion_audience?: string | null | undefined
+  /** Id of the key, for the header `kid`. */
+  private_key_id?: string | null | undefined
+  /**
+   * How the client proves who it is besides: its secret in the `body`, or in a header (`basic`); an assertion of its own (`private_key_jwt`); or by its id alone (`none`). Default: the assertion is enough.
+   *
+   * Allowed: `body`, `basic`, `private_key_jwt`, `none`.
+   */
+  client_auth?: 'body' | 'basic' | 'private_key_jwt' | 'none' | null | undefined
+  /** Secret of the client. A secret. */
+  client_secret?: string | Secret | null | undefined
   /**
    * More headers of the token request.
    *
