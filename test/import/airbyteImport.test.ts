@@ -433,3 +433,103 @@ test.each<[what: string, body: unknown]>([
   )
   expect(await pipeline?.dataset().query('select id from orders order by id')).toEqual([{ id: 1n }, { id: 2n }])
 })
+
+test.each([
+  [
+    'a key in a header',
+    {
+      type: 'ApiKeyAuthenticator',
+      api_token: "{{ config['api_key'] }}",
+      inject_into: { field_name: 'x-api-key', inject_into: 'header' },
+    },
+    { headers: { 'x-api-key': '${secrets.api_key}' } },
+  ],
+  [
+    'a key in the query',
+    {
+      type: 'ApiKeyAuthenticator',
+      api_token: "{{ config['api_key'] }}",
+      inject_into: { field_name: 'key', inject_into: 'request_parameter' },
+    },
+    { params: { key: '${secrets.api_key}' } },
+  ],
+  [
+    'a token',
+    { type: 'BearerAuthenticator', api_token: "{{ config['api_key'] }}" },
+    { headers: { Authorization: 'Bearer ${secrets.api_key}' } },
+  ],
+  [
+    'user name and password',
+    { type: 'BasicHttpAuthenticator', username: "{{ config['user'] }}", password: "{{ config['password'] }}" },
+    { headers: { Authorization: 'Basic ${secrets.login_basic}' } },
+  ],
+])('a login that is signed by %s', async (_kind, authenticator, sent) => {
+  const made = await imported(
+    manifest({
+      requester: {
+        authenticator: {
+          type: 'SessionTokenAuthenticator',
+          login_requester: {
+            type: 'HttpRequester',
+            url_base: 'https://api.example.com',
+            path: 'token',
+            http_method: 'GET',
+            authenticator,
+          },
+          session_token_path: ['access_token'],
+          request_authentication: { type: 'Bearer' },
+        },
+      },
+      spec: {
+        properties: {
+          api_key: { type: 'string', airbyte_secret: true },
+          user: { type: 'string' },
+          password: { type: 'string', airbyte_secret: true },
+        },
+      },
+    }),
+  )
+  expect(made.stops).toEqual([])
+  const auth = made.client.auth ?? made.resources[0]?.endpoint.auth
+  expect(auth).toMatchObject({ type: 'login', method: 'GET', token_path: 'access_token', location: 'bearer', ...sent })
+})
+
+test('a login that is signed by something else stops', async () => {
+  const made = await imported(
+    manifest({
+      requester: {
+        authenticator: {
+          type: 'SessionTokenAuthenticator',
+          login_requester: {
+            type: 'HttpRequester',
+            url_base: 'https://api.example.com',
+            path: 'token',
+            authenticator: { type: 'JwtAuthenticator', secret_key: 'x', algorithm: 'HS256' },
+          },
+          session_token_path: ['access_token'],
+          request_authentication: { type: 'Bearer' },
+        },
+      },
+    }),
+  )
+  expect(made.stops).toContain('the login is signed in a way that a document does not have')
+})
+
+test('the time of reading is no field and no key', async () => {
+  const made = await imported(
+    manifest({
+      stream: {
+        primary_key: ['uuid'],
+        transformations: [
+          { type: 'AddFields', fields: [{ type: 'AddedFieldDefinition', path: ['uuid'], value: '{{ now_utc() }}' }] },
+        ],
+      },
+    }),
+  )
+  expect(made.stops).toEqual([])
+  const [orders] = made.resources
+  expect(orders).toMatchObject({ write_disposition: 'replace' })
+  expect(orders).not.toHaveProperty('primary_key')
+  expect(orders).not.toHaveProperty('add')
+  expect(made.notes.map(({ text }) => text)).toContainEqual(expect.stringContaining('is the time of reading'))
+})

@@ -148,9 +148,9 @@ function login(part: Part, scene: Scene): Readonly<Record<string, unknown>> | un
     return members.length === 0 ? undefined : Object.fromEntries(members.map(([key, item]) => [key, text(item) ?? '']))
   }
   scene.of(requester)
-  const auth = partOf(requester.authenticator)
-  if (auth !== undefined && typeOf(auth) !== 'NoAuth') {
-    scene.stop('the login is signed itself, which a document does not have')
+  const signed = signedLogin(partOf(requester.authenticator), scene)
+  if (signed === undefined) {
+    scene.stop('the login is signed in a way that a document does not have')
     return undefined
   }
   const path = [text(requester.url_base), text(requester.path)]
@@ -164,7 +164,11 @@ function login(part: Part, scene: Scene): Readonly<Record<string, unknown>> | un
     type: 'login',
     path: path === '' ? text(requester.url) : path,
     ...(requester.http_method !== undefined && { method: String(requester.http_method).toUpperCase() }),
-    ...defined({ ...body, params: map(requester.request_parameters), headers: map(requester.request_headers) }),
+    ...defined({
+      ...body,
+      params: joined(map(requester.request_parameters), signed.params),
+      headers: joined(map(requester.request_headers), signed.headers),
+    }),
     token_path: jsonPath(keys),
     ...(typeOf(use) === 'ApiKey' && place !== undefined
       ? { location: place.into === 'request_parameter' ? 'query' : 'header', name: place.name }
@@ -173,6 +177,39 @@ function login(part: Part, scene: Scene): Readonly<Record<string, unknown>> | un
       template: String(use.api_token).replace(/\{\{\s*session_token\s*\}\}/g, '{token}'),
     }),
   }
+}
+
+type Texts = Readonly<Record<string, string>>
+
+/** What signs the login itself, as it sends it. Undefined where a document cannot say that. */
+function signedLogin(
+  auth: Part | undefined,
+  scene: Scene,
+): { readonly params?: Texts; readonly headers?: Texts } | undefined {
+  switch (typeOf(auth)) {
+    case undefined:
+    case 'NoAuth':
+      return {}
+    case 'BearerAuthenticator':
+      return { headers: { Authorization: `Bearer ${needed(auth?.api_token, 'login_token', scene)}` } }
+    case 'ApiKeyAuthenticator': {
+      const key = auth === undefined ? undefined : apiKey(auth, scene)
+      if (key === undefined) return undefined
+      const sent = { [String(key.name)]: String(key.api_key) }
+      return key.location === 'query' ? { params: sent } : { headers: sent }
+    }
+    case 'BasicHttpAuthenticator':
+      scene.assume(
+        'the login is signed by user name and password: ${secrets.login_basic} holds the Base64 of the two, with a colon between them',
+      )
+      return { headers: { Authorization: 'Basic ${secrets.login_basic}' } }
+    default:
+      return undefined
+  }
+}
+
+function joined(one: Texts | undefined, other: Texts | undefined): Texts | undefined {
+  return one === undefined && other === undefined ? undefined : { ...one, ...other }
 }
 
 function defined<T extends object>(object: T): Partial<T> {

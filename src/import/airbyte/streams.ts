@@ -359,6 +359,8 @@ class StreamBody {
   private readonly stream: Part
   private readonly retriever: Part
   private readonly scene: Scene
+  /** New fields that are the time of reading. */
+  private readonly readingTimes = new Set<string>()
 
   constructor(stream: Part, retriever: Part, scene: Scene) {
     this.stream = stream
@@ -395,7 +397,7 @@ class StreamBody {
     const group = typeOf(router) === 'GroupingPartitionRouter' ? Number(router?.group_size) : undefined
     const format = this.format(isJob ? (retriever.download_decoder ?? retriever.decoder) : retriever.decoder)
     const shape = this.shape(incremental?.cursor_path)
-    const key = keyOf(stream.primary_key)
+    const key = this.withoutReadingTimes(keyOf(stream.primary_key))
     const nulls = [...scene.slice.fields.values()].some(field => 'parent' in field)
     return {
       ...(isParent && { selected: false }),
@@ -782,9 +784,24 @@ class StreamBody {
       scene.open(`the new field ${path.join('.')} lies in another one`)
       return
     }
+    if (READING_TIME.test(textOf(field.value) ?? '') && partOf(this.stream.incremental_sync)?.cursor_field !== name) {
+      scene.open(`the new field ${name} is the time of reading, and is left out: \`_dlt_load_id\` says when a row came`)
+      scene.unsaidFields.add(name)
+      this.readingTimes.add(name)
+      return
+    }
     const added = scene.attempt(`the new field ${name}`, field.value, () => this.added(field, step), isKey)
     if (added === undefined) scene.unsaidFields.add(name)
     else add[name] = added
+  }
+
+  /** The time of reading is another one each time, so that it tells no records apart. */
+  private withoutReadingTimes(key: string | readonly string[] | undefined): string | readonly string[] | undefined {
+    const columns = key === undefined ? [] : [key].flat()
+    const left = columns.filter(column => !this.readingTimes.has(column))
+    if (left.length === columns.length) return key
+    this.scene.open('its primary key is the time of reading, which is another one each time: it has none')
+    return left.length < 2 ? left[0] : left
   }
 
   /** The expression of a new field. Throws Unsayable. */
@@ -815,6 +832,9 @@ class StreamBody {
     }
   }
 }
+
+/** An expression that is the time of reading, and nothing of the record. */
+const READING_TIME = /^\s*\{\{\s*(?:now_utc|today_utc)\(\)(?:\s*\.\s*\w+\([^(){}]*\))?\s*\}\}\s*$/
 
 /** The expression. Throws Unsayable for one that would be refused. */
 function compiled(expression: string): string {
