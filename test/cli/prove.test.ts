@@ -241,6 +241,56 @@ source:
   expect(ran.printed).toMatch(/^things +23 /m)
 })
 
+test('the page of the body is not taken for a list without a page', async () => {
+  const { file, command } = await project(
+    search(
+      ({ page }) => Number(page ?? 0) * 5,
+      () => ({}),
+    ) as never,
+    origin => `client: { base_url: "${origin}" }
+resources:
+  - name: things
+    primary_key: id
+    endpoint:
+      { path: search, method: POST, json: { page: 1 }, data_selector: items,
+        paginator: { type: page_number, base_page: 1, page_body_path: page, total_path: null } }
+`,
+  )
+  const first = await command('prove', file)
+  expect(first.exitCode, first.printed).toBe(3)
+  expect(first.printed).toContain('pages count from 0')
+})
+
+test('what an import says of an absent key goes away with the key', async () => {
+  const { file, api, command } = await project(provenApi({ way: 'link' }), () => '')
+  await rm(file)
+  await command('import', 'curl', `curl ${api.origin}/things`, '--out', file)
+  expect(await readFile(file, 'utf8')).toContain('Assumed: the first answer shows')
+  const { exitCode, printed } = await command('prove', file, '--write')
+  expect(exitCode, printed).toBe(0)
+  const text = await readFile(file, 'utf8')
+  expect(text).toContain('type: header_link')
+  expect(text).not.toMatch(/Assumed: (?:the first answer|nothing in the source)/)
+})
+
+test('records that are all alike compare no pages', async () => {
+  const { file, command } = await project(
+    url => ({ json: { items: provenRecords(url).map(() => ({ name: 'x' })), total: 25 } }),
+    origin => `client: { base_url: "${origin}" }
+resources:
+  - { name: things, endpoint: { data_selector: items, paginator: { type: page_number, base_page: 1, total_path: null } } }
+`,
+  )
+  const { exitCode, printed } = await command('prove', file)
+  expect(exitCode, printed).toBe(0)
+  expect(printed).toContain('are all alike')
+})
+
+function provenRecords(url: URL): readonly unknown[] {
+  const { json } = provenApi({ way: 'page1' })(url)
+  return (json as { items: readonly unknown[] }).items
+}
+
 const drafted = (origin: string, file: string) => [
   'init',
   '--url',

@@ -52,8 +52,9 @@ export async function proveCommand(
       before.answers.turn()
       // What follows a first proof has a budget of its own, together.
       if (round === 1) before.spent.clear()
+      const known = proofs.get(pipeline.name)?.resources ?? []
       proofs.set(pipeline.name, proof)
-      if (options.json !== true) for (const line of proofLines(proof)) tell(out, printable(line), hanging(line))
+      if (options.json !== true) for (const line of proofLines(proof, known)) tell(out, printable(line), hanging(line))
     }
     path = await keepProofs(file, [...proofs.values()])
     const findings = [...proofs.values()].flatMap(proof => proof.resources.flatMap(resource => resource.findings))
@@ -70,8 +71,11 @@ function hanging(line: string): number {
   return line.startsWith('  ') ? 10 : 2
 }
 
-function proofLines({ resources }: Proof): string[] {
-  return resources.flatMap(resource => [
+/** `known`: what was told before, and is not told again where nothing changed. */
+function proofLines({ resources }: Proof, known: readonly ResourceProof[]): string[] {
+  const told = new Set(known.map(resource => JSON.stringify(resource)))
+  const news = resources.filter(resource => !told.has(JSON.stringify(resource)))
+  return news.flatMap(resource => [
     `${resource.resource}: ${summary(resource)}`,
     ...(resource.problem === undefined ? [] : [`  could not be asked: ${resource.problem}`]),
     ...resource.findings.flatMap(findingLines),

@@ -23,6 +23,8 @@ export interface PagingFinding {
   /** `proven`: page 2 exists and is different. `assumed`: the answer suggests it. */
   readonly certainty: 'proven' | 'assumed' | 'unknown'
   readonly why: string
+  /** What suggested it, where `why` says more. */
+  readonly clue?: string
   readonly sends: readonly string[]
   /** What the user must find out. */
   readonly question?: string
@@ -241,6 +243,7 @@ function proven(candidate: Candidate, base: number | undefined, page: DraftAnswe
     config: lasting(based, page),
     certainty: 'proven',
     why: `page 2 was asked for and has other records (${why})`,
+    clue: why,
     sends,
     more: page.records,
   }

@@ -1,5 +1,5 @@
-import type { JsonValue } from '../../json/value.js'
-import type { RequestPatch } from '../../rest/api.js'
+import { isJsonObject, type JsonValue } from '../../json/value.js'
+import type { ApiRequest, RequestPatch } from '../../rest/api.js'
 import { count } from '../../rest/evidence/pagingHints.js'
 import type { Probe } from '../../rest/list/probe.js'
 import { target, write } from '../../rest/paginators/range.js'
@@ -229,7 +229,7 @@ async function judgeStart(listing: Listing, counter: Counter, page2: Sight, ask:
   const base = counter.first
   if (base === 0) {
     // A number below the first may be answered with the last page.
-    const plain = await listing.ask('the list without a page number', listing.probe.opening())
+    const plain = await listing.ask('the list without a page number', withoutPosition(listing, counter))
     const by = [first, page2, plain]
     if (plain.kind === 'page' && listing.like(first, plain).isEqual)
       return { status: 'proven', seen: 'pages 0 and 1 differ, and without a number the API gives page 0', by }
@@ -261,7 +261,7 @@ async function judgeStart(listing: Listing, counter: Counter, page2: Sight, ask:
   if (like.shared > 0)
     return { status: 'assumed', seen: `pages ${base - 1} and ${base} share ${like.shared} records`, by: [before] }
   // A number below the first may be answered with the last page. Without a number, an API gives its first one.
-  const plain = await listing.ask('the list without a page number', listing.probe.opening())
+  const plain = await listing.ask('the list without a page number', withoutPosition(listing, counter))
   const by = [before, plain]
   if (plain.kind === 'page' && listing.like(before, plain).isEqual) {
     const write = intoPaginator(listing, declared, {
@@ -282,6 +282,25 @@ async function judgeStart(listing: Listing, counter: Counter, page2: Sight, ask:
     seen: `page ${base - 1} has other records than page ${base}; which of them is the first was not seen`,
     by,
   }
+}
+
+/** The first request without the position that the document itself writes beside the paginator. */
+function withoutPosition({ probe }: Listing, { name, declared }: Counter): ApiRequest {
+  const opening = probe.opening()
+  const path = declared.keys.page_body_path
+  if (typeof path !== 'string') return { ...opening, params: opening.params.filter(([other]) => other !== name) }
+  const { body } = opening
+  if (body?.kind === 'form')
+    return { ...opening, body: { kind: 'form', pairs: body.pairs.filter(([other]) => other !== path) } }
+  return body?.kind === 'json'
+    ? { ...opening, body: { kind: 'json', value: withoutKey(body.value, path.split('.')) } }
+    : opening
+}
+
+function withoutKey(value: JsonValue, [key = '', ...rest]: readonly string[]): JsonValue {
+  if (!isJsonObject(value) || !Object.hasOwn(value, key)) return value
+  const { [key]: inner = null, ...others } = value
+  return rest.length === 0 ? others : { ...others, [key]: withoutKey(inner, rest) }
 }
 
 /** An offset that skips whole pages: the parameter counts pages. */

@@ -1,6 +1,7 @@
 import { type Document, isMap, isScalar, isSeq, parseDocument } from 'yaml'
 import type { JsonValue } from '../../json/value.js'
 import { pathKeys } from '../../rest/document/problems.js'
+import { ABSENT_KEYS } from '../absentKeys.js'
 
 /** Changes by key path, as findings have them. Null takes a key away, unless the key itself may be null. */
 type Changes = Readonly<Record<string, JsonValue>>
@@ -20,10 +21,27 @@ export function mended(text: string, changes: Changes): string {
       continue
     }
     widen(document, keys)
+    if (last === 'paginator' || last === 'data_selector') forget(document, keys.slice(0, -1), ABSENT_KEYS[last])
     // A plain value takes the place of another one, whose comment stays.
     document.setIn(keys, typeof value === 'object' && value !== null ? document.createNode(value) : value)
   }
   return document.toString({ lineWidth: 0 })
+}
+
+/** Takes away the comment of an import that a key is absent. */
+function forget(document: Document, above: readonly (string | number)[], text: string): void {
+  const map = document.getIn(above, true)
+  if (!isMap(map)) return
+  const without = (comment: string | null | undefined): string | null =>
+    comment
+      ?.split('\n')
+      .filter(line => line.trim() !== `Assumed: ${text}`)
+      .join('\n') || null
+  map.comment = without(map.comment)
+  for (const { key, value } of map.items) {
+    if (isScalar(key)) key.commentBefore = without(key.commentBefore)
+    if (isScalar(value)) value.comment = without(value.comment)
+  }
 }
 
 /** Short forms become maps: `page_number`, `orders`. */

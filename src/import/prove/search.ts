@@ -90,7 +90,7 @@ export async function searched(listing: Listing, declared?: Declared): Promise<F
   const isProven = finding.certainty === 'proven'
   const written = isProven ? writeConfig(listing, finding.config, finding.sends) : undefined
   return {
-    seen: `${finding.config.type} ${isProven ? 'leads to other records' : 'may be the way'} (${finding.why})`,
+    seen: `${finding.config.type} ${isProven ? 'leads to other records' : 'may be the way'} (${finding.clue ?? finding.why})`,
     by,
     write: written,
     finding,

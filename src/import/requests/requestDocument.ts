@@ -1,4 +1,5 @@
 import { mixedNumbers } from '../../schema/mixedNumbers.js'
+import { ABSENT_KEYS } from '../absentKeys.js'
 import { nameFrom } from '../draft/address.js'
 import { requestParams } from '../draft/draftYaml.js'
 import { candidateKeys } from '../draft/guesses.js'
@@ -163,7 +164,7 @@ function resourceOf(
   )
   const keys = keysOf(list, note)
   const selector = list.answer?.selector
-  if (selector === undefined) note('assumed', 'the first answer shows where the records are', '.endpoint.data_selector')
+  if (selector === undefined) note('assumed', ABSENT_KEYS.data_selector, '.endpoint.data_selector')
   else note('taken', `data_selector ${selector.path}: ${selector.why}`)
   const endpoint = {
     path: path.text,

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../json/value.js'
 import { pathOfKeys } from '../../rest/list/selector.js'
+import { ABSENT_KEYS } from '../absentKeys.js'
 import { fromTheBeginning, limitParam, nameFrom, positionKind } from '../draft/address.js'
 import type { DraftAnswer } from '../draft/answer.js'
 import { type BodyPlace, bodyLimit, bodyPlaces, bodyPositions } from '../draft/bodyPlaces.js'
@@ -262,9 +263,7 @@ export function pagingOf({ answer, url, moved, query, body, variedBody, requests
   }
   const counted = body === undefined ? undefined : countedInBody(body)
   if (counted !== undefined) return counted
-  const why =
-    'nothing in the source says how pages follow each other; without a paginator, a run goes by what the first answer has'
-  return { paginator: undefined, sends: [], certainty: 'assumed', why }
+  return { paginator: undefined, sends: [], certainty: 'assumed', why: ABSENT_KEYS.paginator }
 }
 
 const BODY_PATH = /^(?:page|offset|cursor)_body_path$/
