@@ -30,8 +30,13 @@ module.exports = {
       name: 'no-tools-in-the-package',
       comment: 'Users do not have the packages that only tests and builds need.',
       severity: 'error',
-      from: { path: '^src/', pathNot: '\\.as\\.ts$' },
-      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['npm-peer', 'type-only'] },
+      from: { path: '^src/', pathNot: '\\.as\\.ts$|^src/studio/page/' },
+      // What `scripts/bundle.mjs` builds in, users need not have.
+      to: {
+        dependencyTypes: ['npm-dev'],
+        dependencyTypesNot: ['npm-peer', 'type-only'],
+        pathNot: '^node_modules/(hono|@hono/node-server)/',
+      },
     },
     {
       name: 'no-tests-in-the-package',
@@ -43,12 +48,13 @@ module.exports = {
     ...MIDDLE.map(room => upward({ name: room, path: `^src/${room}/` }, `^src/(?!${room}/|model/|json/|schema/)`)),
     upward(
       { name: 'pipeline', path: '^src/pipeline/' },
-      '^src/(rest|normalize/kernel|destinations|testing|config|import|recording|worker|cli|index)',
+      '^src/(rest|normalize/kernel|destinations|testing|config|import|recording|worker|studio|cli|index)',
     ),
-    upward({ name: 'config', path: '^src/config/' }, '^src/(import|recording|worker|cli|index|testing)'),
-    upward({ name: 'recording', path: '^src/recording/' }, '^src/(cli|import|worker|index|testing)'),
-    upward({ name: 'import', path: '^src/import/' }, '^src/(cli|recording|worker|index|testing)'),
-    upward({ name: 'worker', path: '^src/worker/' }, '^src/(cli|import|recording|index|testing)'),
+    upward({ name: 'config', path: '^src/config/' }, '^src/(import|recording|worker|studio|cli|index|testing)'),
+    upward({ name: 'recording', path: '^src/recording/' }, '^src/(cli|import|worker|studio|index|testing)'),
+    upward({ name: 'import', path: '^src/import/' }, '^src/(cli|recording|worker|studio|index|testing)'),
+    upward({ name: 'worker', path: '^src/worker/' }, '^src/(cli|import|recording|studio|index|testing)'),
+    upward({ name: 'studio', path: '^src/studio/' }, '^src/(cli|import|recording|worker|index|testing)'),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -41,7 +41,8 @@ try {
   for (const file of INTEGRATIONS) await command('show', file)
   title('And a query')
   await command('query', INTEGRATIONS[1] as string, QUERY)
-  out.line(`\nAll of it is in ${DATABASE}; open it with any DuckDB.`)
+  out.line(`\nAll of it is in ${DATABASE}; open it with any DuckDB, or look at it on a page:`)
+  out.line(`${out.styled('dim', '$')} npx sluice studio examples --destination duckdb:${DATABASE}`)
 } finally {
   await api.close()
   await rm(home, { recursive: true, force: true })

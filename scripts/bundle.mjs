@@ -3,13 +3,16 @@
  * them. What is loaded on demand stays apart, and packages stay imports, but for those of `BUILT_IN`. Types are those of
  * every module, by `tsc`. Plain JavaScript: `scripts/setup.mjs` runs it in a fresh clone.
  */
-import { readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { transform } from 'esbuild'
+import { build, transform } from 'esbuild'
 import { rolldown } from 'rolldown'
 
+/** What serves the page of the studio, and nothing else. */
+const SERVER = ['hono', '@hono/node-server']
+
 /** Packages that the library needs at once. Of their 104 files, 64 are zod's messages in other languages, which nothing uses. */
-const BUILT_IN = ['zod', 'smol-toml']
+const BUILT_IN = ['zod', 'smol-toml', ...SERVER]
 
 const { bin, engines, exports } = JSON.parse(readFileSync('package.json', 'utf8'))
 const target = `node${engines.node.replace('>=', '')}`
@@ -52,15 +55,20 @@ function closureOf(door, modules) {
  */
 function partOf(id, modules) {
   if (Object.values(input).includes(id)) return null
+  if (SERVER.some(name => id.includes(`/node_modules/${name}/`))) return 'server'
   if (id.includes('/node_modules/')) return 'packages'
   if (closureOf('cli/main', modules).has(id)) return 'command'
   return closureOf('index', modules).has(id) ? 'library' : null
 }
 
-const licences = BUILT_IN.map(name => {
-  const text = readFileSync(join('node_modules', name, 'LICENSE'), 'utf8').trim()
-  return `/*!\n${name}\n\n${text.replaceAll('*/', '* /')}\n*/`
-})
+const licencesOf = names =>
+  names
+    .map(name => {
+      const text = readFileSync(join('node_modules', name, 'LICENSE'), 'utf8').trim()
+      return `/*!\n${name}\n\n${text.replaceAll('*/', '* /')}\n*/`
+    })
+    .join('\n')
+const inLibrary = BUILT_IN.filter(name => !SERVER.includes(name))
 
 rmSync('dist', { recursive: true, force: true })
 const bundle = await rolldown({
@@ -79,10 +87,30 @@ await bundle.write({
   sourcemap: true,
   // One folder deep, as the rooms of `src` are: what modules find by `import.meta.url` is at the same place from both.
   chunkFileNames: 'parts/[name]-[hash].js',
-  banner: ({ name }) => (name === 'packages' ? licences.join('\n') : ''),
+  banner: ({ name }) => (name === 'packages' ? licencesOf(inLibrary) : name === 'server' ? licencesOf(SERVER) : ''),
   codeSplitting: {
     includeDependenciesRecursively: false,
     groups: [{ name: partOf, debugName: 'parts' }],
   },
 })
 await bundle.close()
+
+// The page of the studio, for browsers. The editor is a part of its own, loaded with the first document.
+const page = join('src', 'studio', 'page')
+await build({
+  entryPoints: [join(page, 'main.tsx'), join(page, 'page.css')],
+  outdir: 'dist/page',
+  bundle: true,
+  splitting: true,
+  minify: true,
+  format: 'esm',
+  target: 'es2022',
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  chunkNames: 'part-[hash]',
+  legalComments: 'none',
+  banner: { js: licencesOf(['preact', 'uplot']) },
+  // Paths in a map would be those of this machine.
+  sourcemap: false,
+})
+for (const name of ['index.html', 'icon.svg']) copyFileSync(join(page, name), join('dist', 'page', name))

@@ -16,6 +16,7 @@ const order = {
     'destinations',
     'prove',
     'testing-pipelines',
+    'studio',
     'production',
     'scale',
     'security',

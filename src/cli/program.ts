@@ -286,6 +286,18 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
       exit(await backfillCommand(file, options, context))
     })
 
+  ofFile(command(program, 'studio'))
+    .description('serve a page on 127.0.0.1 that shows pipelines, loads and data, until Ctrl-C')
+    .argument('[file...]', 'pipeline files, or folders of YAML and JSON files; default: this folder')
+    .option('--port <port>', 'port to listen at; default: a free one', wholeNumber)
+    .option('--open', 'open the page in the browser')
+    .option('--destination <url>', 'show this destination, as in duckdb:PATH')
+    .option('--dataset <name>', 'show this dataset')
+    .action(async (files: string[], options) => {
+      const { studioCommand } = await import('./commands/studio.js')
+      exit(await studioCommand(files, options, context))
+    })
+
   ofFile(command(program, 'worker'))
     .description('serve pipelines as jobs to a Restate server, until Ctrl-C; runs those that have a `schedule`')
     .argument('<file...>', 'pipeline files, or folders of YAML and JSON files')

@@ -63,7 +63,7 @@ function unknownOption(key: string, path: string, known: readonly string[]): Con
   return { place: { path }, message: `unknown option; ${hint}` }
 }
 
-function listOf(expected: string, item: OptionKind): OptionKind {
+export function listOf(expected: string, item: OptionKind): OptionKind {
   const list = optionKind(expected, Array.isArray)
   return (value, path) =>
     Array.isArray(value)

@@ -20,6 +20,8 @@ const FLOORS: Readonly<Record<string, number>> = {
   recording: 4,
   // Pipelines as jobs of a durable engine.
   worker: 4,
+  // A page that shows them.
+  studio: 4,
   cli: 5,
 }
 
@@ -107,12 +109,12 @@ describe('the laws of the house', () => {
     ).toEqual([])
   })
 
-  it('sockets are opened by the transport, by destinations, by the listener of `sluice auth`, by `sluice serve` and by workers', () => {
-    const sockets = /^(undici|pg|ws|(node:)?(net|tls|http|https|http2|dgram))(\/|$)/
+  it('sockets are opened by the transport, by destinations, by the listener of `sluice auth`, by `sluice serve`, by workers and by the studio', () => {
+    const sockets = /^(undici|pg|ws|@hono\/node-server|(node:)?(net|tls|http|https|http2|dgram))(\/|$)/
     expect(
       trespassers(
         importsAny(sockets),
-        /^(rest\/http\/(client|transport)|destinations\/|cli\/redirectListener|recording\/serveRecording|worker\/(startWorker|devServer))/,
+        /^(rest\/http\/(client|transport)|destinations\/|cli\/redirectListener|recording\/serveRecording|worker\/(startWorker|devServer)|studio\/startStudio)/,
       ),
     ).toEqual([])
   })

@@ -2,8 +2,9 @@ import type { JsonValue } from '../../json/value.js'
 import { setMember } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import type { QueryBatch, RowValue } from '../../model/destination.js'
+import { csvLine, shownValue } from '../../model/rowText.js'
 import { boxTable } from './boxTable.js'
-import { amount, counted, printable } from './printable.js'
+import { counted, printable } from './printable.js'
 import { tell } from './tell.js'
 import { type Output, widthOf } from './terminal.js'
 
@@ -81,25 +82,6 @@ const TIME = /^(date|time)/i
 
 /** Names of columns without room that are said. */
 const SOME_NAMES = 12
-
-/** A value on one line, for people. */
-function shownValue(value: RowValue): string {
-  if (value === null) return 'NULL'
-  if (value instanceof Uint8Array) return `${amount(value.length)} bytes`
-  if (value instanceof Date) return value.toISOString()
-  return typeof value === 'object' || Object.is(value, -0) ? stringifyJson(value) : String(value)
-}
-
-/** An empty field is NULL, an empty text is `""`. Binary values are base64. */
-function csvField(value: RowValue): string {
-  if (value === null) return ''
-  const text = value instanceof Uint8Array ? Buffer.from(value).toString('base64') : shownValue(value)
-  return text === '' || /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
-}
-
-function csvLine(values: readonly RowValue[]): string {
-  return values.map(csvField).join(',')
-}
 
 function jsonLine(columns: QueryBatch['columns'], row: readonly RowValue[]): string {
   const object: Record<string, JsonValue> = {}

@@ -1,0 +1,92 @@
+import { useState } from 'preact/hooks'
+import type { LoadList, PipelineFacts, PipelineList } from '../pageContract.js'
+import { Sparkline } from './charts.js'
+import { Ago, amount, duration, Problem, useApi, VerdictBadge, When } from './parts.js'
+
+const STEP = 25
+
+/** Every pipeline with its last loads. */
+export function Overview() {
+  const [search, setSearch] = useState('')
+  const [limit, setLimit] = useState(STEP)
+  const list = useApi<PipelineList>(`pipelines?search=${encodeURIComponent(search)}&limit=${limit}`)
+  return (
+    <>
+      <h1>Pipelines</h1>
+      <label class="search">
+        <span>Find a file</span>
+        <input type="search" value={search} onInput={event => setSearch(event.currentTarget.value)} />
+      </label>
+      <When of={list}>
+        {({ pipelines, files }) => (
+          <>
+            <p class="quiet" role="status">
+              {amount(files)} {files === 1 ? 'file' : 'files'}
+            </p>
+            <ul class="cards">
+              {pipelines.map(entry =>
+                'problem' in entry ? (
+                  <li key={entry.id} class="card">
+                    <h2>
+                      <a href={`#/p/${entry.id}/document`}>{entry.file}</a>
+                    </h2>
+                    <Problem message={entry.problem} />
+                  </li>
+                ) : (
+                  <PipelineCard key={entry.id} facts={entry} />
+                ),
+              )}
+            </ul>
+            {files > limit && (
+              <button type="button" onClick={() => setLimit(limit + STEP)}>
+                Show more
+              </button>
+            )}
+          </>
+        )}
+      </When>
+    </>
+  )
+}
+
+function PipelineCard({ facts }: { readonly facts: PipelineFacts }) {
+  const loads = useApi<LoadList>(`pipelines/${facts.id}/loads?limit=20`)
+  return (
+    <li class="card">
+      <h2>
+        <a href={`#/p/${facts.id}/loads`}>{facts.name}</a>
+      </h2>
+      <p class="quiet">
+        {facts.file} → {facts.destination}
+      </p>
+      {facts.running !== undefined && (
+        <p>
+          <a href={`#/p/${facts.id}/run`} class="badge running">
+            running now
+          </a>
+        </p>
+      )}
+      <When of={loads}>
+        {({ loads }) => {
+          const [last] = loads
+          if (last === undefined) return <p class="quiet">Nothing was loaded yet.</p>
+          return (
+            <div class="facts">
+              <VerdictBadge verdict={last.verdict} />
+              <span>
+                <Ago time={last.committedAt} />
+              </span>
+              <span>{amount(last.rows)} rows</span>
+              {last.durationMs !== undefined && <span>{duration(last.durationMs)}</span>}
+              {facts.schedule !== undefined && <span>scheduled {facts.schedule}</span>}
+              <Sparkline
+                label={`Rows of the last ${loads.length} loads`}
+                values={loads.map(({ rows }) => rows).reverse()}
+              />
+            </div>
+          )
+        }}
+      </When>
+    </li>
+  )
+}

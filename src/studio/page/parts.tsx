@@ -1,0 +1,154 @@
+/** What several views show alike. */
+import type { ComponentChildren } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import type { Verdict } from '../../model/receipt.js'
+import type { Cell } from '../pageContract.js'
+import { api } from './apiClient.js'
+
+export type Loaded<Answer> =
+  | { readonly state: 'waiting' }
+  | { readonly state: 'failed'; readonly error: Error }
+  | { readonly state: 'there'; readonly answer: Answer }
+
+/** Asks for `path` whenever it, or `again`, changes. Undefined: asks for nothing. */
+export function useApi<Answer>(path: string | undefined, again: unknown = 0, body?: object): Loaded<Answer> {
+  const [loaded, setLoaded] = useState<Loaded<Answer>>({ state: 'waiting' })
+  const asked = body === undefined ? undefined : JSON.stringify(body)
+  useEffect(() => {
+    if (path === undefined) return
+    const stop = new AbortController()
+    setLoaded(before => (before.state === 'there' ? before : { state: 'waiting' }))
+    api<Answer>(path, { signal: stop.signal, ...(body !== undefined && { method: 'POST', body }) }).then(
+      answer => stop.signal.aborted || setLoaded({ state: 'there', answer }),
+      (error: Error) => stop.signal.aborted || setLoaded({ state: 'failed', error }),
+    )
+    return () => stop.abort()
+  }, [path, again, asked])
+  return loaded
+}
+
+interface WhenProps<Answer> {
+  readonly of: Loaded<Answer>
+  readonly children: (answer: Answer) => ComponentChildren
+}
+
+/** The answer, or that it is waited for, or why there is none. */
+export function When<Answer>({ of, children }: WhenProps<Answer>) {
+  if (of.state === 'waiting') return <p class="quiet">Loading…</p>
+  if (of.state === 'failed') return <Problem message={of.error.message} />
+  return <>{children(of.answer)}</>
+}
+
+export function Problem({ message }: { readonly message: string }) {
+  return (
+    <p class="problem" role="alert">
+      {message}
+    </p>
+  )
+}
+
+const SIGNS: Readonly<Record<Verdict, string>> = { complete: '✓', unproven: '?', incomplete: '✗' }
+
+export function VerdictBadge({ verdict }: { readonly verdict: Verdict | undefined }) {
+  if (verdict === undefined) return <span class="quiet">no receipts</span>
+  return (
+    <span class={`badge ${verdict}`}>
+      <span aria-hidden="true">{SIGNS[verdict]}</span> {verdict}
+    </span>
+  )
+}
+
+export function amount(value: number): string {
+  return value.toLocaleString('en-US')
+}
+
+export function duration(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`
+  const minutes = Math.floor(ms / 60_000)
+  return minutes < 60
+    ? `${minutes} min ${Math.round((ms % 60_000) / 1_000)} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+}
+
+export function bytes(value: number): string {
+  return value < 1_048_576 ? `${Math.round(value / 1_024)} kB` : `${Math.round(value / 1_048_576)} MB`
+}
+
+/** How long ago, in the largest unit that fits. The exact time is its title. */
+export function Ago({ time }: { readonly time: string }) {
+  const seconds = Math.max(0, (Date.now() - Date.parse(time)) / 1_000)
+  const units = [
+    [86_400, 'd'],
+    [3_600, 'h'],
+    [60, 'min'],
+  ] as const
+  const [size, unit] = units.find(([size]) => seconds >= size) ?? [1, 's']
+  return (
+    <time dateTime={time} title={time}>
+      {Math.floor(seconds / size)} {unit} ago
+    </time>
+  )
+}
+
+export function CellText({ value }: { readonly value: Cell }) {
+  if (value === null) return <span class="null">NULL</span>
+  const text = String(value)
+  return <span title={text.length > 60 ? text : undefined}>{text.length > 200 ? `${text.slice(0, 200)}…` : text}</span>
+}
+
+interface GridProps {
+  readonly label: string
+  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  readonly rows: readonly (readonly Cell[])[]
+  readonly sorted?: { readonly column: string; readonly descending: boolean } | undefined
+  readonly onSort?: ((column: string) => void) | undefined
+  /** Stands before the cells of a row. */
+  readonly lead?: ((row: readonly Cell[]) => ComponentChildren) | undefined
+}
+
+const NUMBER = /^(u?(tiny|small|big|huge)?int|integer|decimal|numeric|double|float|real)/i
+
+/** Rows of a table or of a statement. */
+export function Grid({ label, columns, rows, sorted, onSort, lead }: GridProps) {
+  const direction = (name: string) =>
+    sorted?.column === name ? (sorted.descending ? ('descending' as const) : ('ascending' as const)) : undefined
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: whoever has no mouse scrolls it by keys
+    <section class="scroll" aria-label={label} tabIndex={0}>
+      <table class="grid">
+        <thead>
+          <tr>
+            {lead !== undefined && <th scope="col">nested</th>}
+            {columns.map(({ name, type }) => (
+              <th key={name} scope="col" aria-sort={direction(name)}>
+                {onSort === undefined ? (
+                  name
+                ) : (
+                  <button type="button" class="plain" onClick={() => onSort(name)}>
+                    {name}
+                    {direction(name) !== undefined && (direction(name) === 'descending' ? ' ↓' : ' ↑')}
+                  </button>
+                )}
+                <small>{type.toLowerCase()}</small>
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, index) => (
+            <tr key={index}>
+              {lead !== undefined && <td>{lead(row)}</td>}
+              {row.map((value, at) => (
+                <td key={columns[at]?.name} class={NUMBER.test(columns[at]?.type ?? '') ? 'number' : undefined}>
+                  <CellText value={value} />
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {rows.length === 0 && <p class="quiet">No rows.</p>}
+    </section>
+  )
+}

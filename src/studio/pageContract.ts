@@ -1,0 +1,223 @@
+/**
+ * What the page and the server say to each other, as JSON below `/api/`. Numbers that JavaScript cannot hold, decimals and
+ * times are texts, as the engine writes them. No text holds a secret.
+ */
+
+import type { RunEvent } from '../model/events.js'
+import type { Receipt, Verdict } from '../model/receipt.js'
+
+/** `GET pipelines?search=&offset=&limit=` */
+export interface PipelineList {
+  /** Files that match, before `offset` and `limit`. */
+  readonly files: number
+  readonly pipelines: readonly PipelineEntry[]
+}
+
+/** A pipeline, or the file that cannot be read as one. */
+type PipelineEntry = PipelineFacts | BrokenFile
+
+export interface PipelineFacts {
+  readonly id: string
+  readonly file: string
+  readonly name: string
+  readonly destination: string
+  readonly dataset: string
+  readonly resources: readonly string[]
+  /** When a worker runs it. */
+  readonly schedule?: string | undefined
+  /** The run that goes on now. */
+  readonly running?: string | undefined
+}
+
+export interface BrokenFile {
+  readonly id: string
+  readonly file: string
+  readonly problem: string
+}
+
+/** `GET pipelines/ID/loads?limit=&load=`, newest first. */
+export interface LoadList {
+  readonly loads: readonly LoadFacts[]
+}
+
+export interface LoadFacts {
+  readonly loadId: string
+  /** ISO. */
+  readonly committedAt: string
+  /** From the start of the run to its commit. Absent if another tool made the load. */
+  readonly durationMs?: number | undefined
+  /** The worst one of the receipts. Absent without receipts. */
+  readonly verdict?: Verdict | undefined
+  readonly rows: number
+  readonly receipts: readonly Receipt[]
+}
+
+/** `GET pipelines/ID/tables`: the stored schema. Empty before the first load. */
+export interface TableList {
+  readonly tables: readonly TableFacts[]
+}
+
+export interface TableFacts {
+  readonly name: string
+  readonly resource?: string | undefined
+  readonly parent?: string | undefined
+  readonly writeDisposition?: string | undefined
+  /** One of the tables that Sluice and dlt keep for themselves. */
+  readonly isSystem: boolean
+  readonly columns: readonly ColumnFacts[]
+}
+
+export interface ColumnFacts {
+  readonly name: string
+  readonly type: string
+  readonly nullable: boolean
+  readonly isKey: boolean
+  /** `_dlt_id`, `_dlt_parent_id` and the like. */
+  readonly isOwn: boolean
+  readonly description?: string | undefined
+}
+
+/** `GET pipelines/ID/tables/TABLE/count`. Undefined if the engine needs too long to count. */
+export interface TableCount {
+  readonly rows?: number | undefined
+}
+
+/** How a column is compared with a text that a person wrote. */
+export type FilterOperator = '=' | '!=' | '<' | '>' | 'contains' | 'is null' | 'is not null'
+export const FILTER_OPERATORS = [
+  '=',
+  '!=',
+  '<',
+  '>',
+  'contains',
+  'is null',
+  'is not null',
+] as const satisfies readonly FilterOperator[]
+
+/** `POST pipelines/ID/tables/TABLE/rows` */
+export interface RowsAsked {
+  readonly filters?: readonly RowFilter[] | undefined
+  readonly orderBy?: string | undefined
+  readonly descending?: boolean | undefined
+  readonly offset?: number | undefined
+  readonly limit?: number | undefined
+}
+
+export interface RowFilter {
+  readonly column: string
+  readonly operator: FilterOperator
+  readonly value?: string | undefined
+}
+
+/** `POST pipelines/ID/query` */
+export interface QueryAsked {
+  readonly sql: string
+}
+
+export interface RowsGiven {
+  readonly columns: readonly { readonly name: string; readonly type: string }[]
+  readonly rows: readonly (readonly Cell[])[]
+  /** There are more rows than these. */
+  readonly isCut: boolean
+}
+
+/** Texts are cut after some thousand characters. Lists and objects are JSON texts, bytes are base64. */
+export type Cell = string | number | boolean | null
+
+/** `GET pipelines/ID/tables/TABLE/columns/COLUMN` */
+export interface Distribution {
+  /** Rows that were looked at. */
+  readonly rows: number
+  /** Whether they are the first ones of a larger table. */
+  readonly isSample: boolean
+  readonly nulls: number
+  /** About so many. */
+  readonly distinct: number
+  readonly least: Cell
+  readonly greatest: Cell
+  readonly top: readonly { readonly value: Cell; readonly rows: number }[]
+  /** Of numbers and times: rows between bounds of equal distance. */
+  readonly histogram: readonly { readonly from: Cell; readonly to: Cell; readonly rows: number }[]
+}
+
+/** `GET pipelines/ID/versions`: versions of the schema, newest first, each with what it changed. */
+export interface VersionList {
+  readonly versions: readonly SchemaVersion[]
+}
+
+export interface SchemaVersion {
+  readonly version: number
+  /** ISO. */
+  readonly storedAt: string
+  readonly changes: readonly string[]
+}
+
+/** `POST pipelines/ID/runs` */
+export interface RunAsked {
+  /** Pages of each list. */
+  readonly limit?: number | undefined
+  readonly select?: readonly string[] | undefined
+  readonly fullRefresh?: boolean | undefined
+  readonly allowIncomplete?: boolean | undefined
+}
+
+/** `GET runs` and `POST pipelines/ID/runs` */
+export interface RunFacts {
+  readonly run: string
+  readonly pipelineId: string
+  readonly pipeline: string
+  /** ISO. */
+  readonly startedAt: string
+  readonly state: 'running' | 'committed' | 'nothing_new' | 'failed' | 'stopped'
+  readonly problem?: string | undefined
+}
+
+/** A line of `GET runs/RUN/events?from=`. Each has its number, so that a page can go on where it was. */
+export interface RunNews {
+  readonly number: number
+  /** Milliseconds since the run began. */
+  readonly atMs: number
+  readonly event: RunEvent | { readonly type: 'memory'; readonly bytes: number } | RunEnded
+}
+
+interface RunEnded {
+  readonly type: 'ended'
+  readonly facts: RunFacts
+}
+
+/** `GET pipelines/ID/document` */
+export interface DocumentText {
+  readonly file: string
+  readonly text: string
+  /** Changes with the text. */
+  readonly version: string
+}
+
+/** `PUT pipelines/ID/document`. Refused if the file is no longer of this version, or if the text has problems. */
+export interface DocumentSaved {
+  readonly text: string
+  readonly version: string
+}
+
+/** `POST pipelines/ID/document/check` with `{ text }` */
+export interface DocumentProblems {
+  readonly problems: readonly DocumentProblem[]
+}
+
+export interface DocumentProblem {
+  readonly path: string
+  readonly message: string
+  readonly line?: number | undefined
+  readonly column?: number | undefined
+}
+
+/** `POST pipelines/ID/downloads`: a path that gives the rows as CSV, once. */
+export interface Download {
+  readonly path: string
+}
+
+/** Every answer that is no success. */
+export interface ApiFailure {
+  readonly code: string
+  readonly message: string
+}

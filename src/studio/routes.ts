@@ -1,0 +1,364 @@
+import { randomBytes } from 'node:crypto'
+import { relative } from 'node:path'
+import { type Context, Hono } from 'hono'
+import { stream } from 'hono/streaming'
+import { ConfigError, QueryError, SluiceError } from '../model/errors.js'
+import {
+  checkOptions,
+  flag,
+  listOf,
+  names,
+  needed,
+  type OptionKind,
+  optionsOf,
+  text,
+  wholeFromOne,
+  wholeFromZero,
+  wordOf,
+} from '../model/optionKinds.js'
+import type { Receipt, Verdict } from '../model/receipt.js'
+import { csvLine } from '../model/rowText.js'
+import type { PastLoad } from '../pipeline/look/pastLoads.js'
+import type { Pipeline } from '../pipeline/pipeline.js'
+import { isSystemTable } from '../schema/export/exportedTables.js'
+import type { ReadonlyTable } from '../schema/schemaTypes.js'
+import { isDocument, problemsOf, readDocumentText, saveDocumentText } from './editedDocument.js'
+import { type LoadRuns, problemOf } from './loadRuns.js'
+import type { OpenPipeline, OpenPipelines } from './openPipelines.js'
+import type {
+  ApiFailure,
+  DocumentSaved,
+  Download,
+  LoadFacts,
+  LoadList,
+  PipelineList,
+  QueryAsked,
+  RowFilter,
+  RowsAsked,
+  RunAsked,
+  RunNews,
+  TableCount,
+  TableFacts,
+  TableList,
+  VersionList,
+} from './pageContract.js'
+import { FILTER_OPERATORS } from './pageContract.js'
+import { schemaVersions } from './schemaVersions.js'
+import { distribution, queryRows, quoted, rawRows, tableRows } from './tableRows.js'
+
+const MOST_FILES = 100
+const MOST_LOADS = 100
+/** Whoever counts for longer than this has too many rows to count for a page. */
+const COUNT_WITHIN_MS = 2_000
+/** Downloads that were promised and not fetched. */
+const MOST_DOWNLOADS = 20
+const MOST_BODY_BYTES = 2 ** 22
+
+/** What the page asks for. Every answer is JSON, but for downloads and the events of a run. */
+export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
+  const app = new Hono()
+  const downloads = new Map<string, { readonly pipeline: Pipeline; readonly sql: string }>()
+
+  app.onError((error, context) => failed(context, error))
+  app.notFound(context =>
+    context.json({ code: 'not_found', message: 'there is no such page' } satisfies ApiFailure, 404),
+  )
+
+  app.get('/api/pipelines', async context => {
+    const { search, offset, limit } = context.req.query()
+    const files = await pipelines.files(search)
+    const from = bounded(offset, 0, files.length)
+    const shown = files.slice(from, from + bounded(limit, 20, MOST_FILES))
+    const entries = (await Promise.all(shown.map(file => pipelines.ofFile(file)))).flat()
+    const list: PipelineList = {
+      files: files.length,
+      pipelines: entries.map(entry =>
+        'facts' in entry ? { ...entry.facts, running: runs.runningOf(entry.facts.id) } : entry,
+      ),
+    }
+    return context.json(list)
+  })
+
+  app.get('/api/pipelines/:id', async context => {
+    const { facts } = await opened(context)
+    return context.json({ ...facts, running: runs.runningOf(facts.id) })
+  })
+
+  app.get('/api/pipelines/:id/loads', async context => {
+    const { pipeline } = await opened(context)
+    const { limit, load } = context.req.query()
+    const loads = await pipeline.dataset().history({ limit: bounded(limit, 20, MOST_LOADS), loadId: load })
+    return context.json({ loads: loads.map(loadFacts) } satisfies LoadList)
+  })
+
+  app.get('/api/pipelines/:id/tables', async context => {
+    const { pipeline } = await opened(context)
+    const dataset = pipeline.dataset()
+    const [schema, present] = [await dataset.schema(), new Set(await dataset.tables())]
+    const tables = [...(schema?.tables.values() ?? [])].filter(({ name }) => present.has(name) || isSystemTable(name))
+    return context.json({ tables: tables.map(tableFacts) } satisfies TableList)
+  })
+
+  app.get('/api/pipelines/:id/versions', async context => {
+    const { pipeline } = await opened(context)
+    const hasSchema = (await pipeline.dataset().schema()) !== undefined
+    const versions = hasSchema ? await schemaVersions(pipeline, context.req.raw.signal) : []
+    return context.json({ versions } satisfies VersionList)
+  })
+
+  app.get('/api/pipelines/:id/tables/:table/count', async context => {
+    const { pipeline } = await opened(context)
+    return context.json({ rows: await countRows(pipeline, context.req.param('table')) } satisfies TableCount)
+  })
+
+  app.post('/api/pipelines/:id/tables/:table/rows', async context => {
+    const { pipeline } = await opened(context)
+    const asked = await bodyOf<RowsAsked>(context, forRows)
+    return context.json(await tableRows(pipeline, context.req.param('table'), asked, context.req.raw.signal))
+  })
+
+  app.get('/api/pipelines/:id/tables/:table/columns/:column', async context => {
+    const { pipeline } = await opened(context)
+    const { table, column } = context.req.param()
+    const rows = await countRows(pipeline, table)
+    return context.json(await distribution(pipeline, { table, column, rows }, context.req.raw.signal))
+  })
+
+  app.post('/api/pipelines/:id/query', async context => {
+    const { pipeline } = await opened(context)
+    const { sql } = await bodyOf<QueryAsked>(context, forQuery)
+    return context.json(await queryRows(pipeline, sql, { signal: context.req.raw.signal }))
+  })
+
+  app.post('/api/pipelines/:id/downloads', async context => {
+    const { pipeline } = await opened(context)
+    const { sql } = await bodyOf<QueryAsked>(context, forQuery)
+    const ticket = randomBytes(16).toString('base64url')
+    downloads.set(ticket, { pipeline, sql })
+    for (const [oldest] of [...downloads].slice(0, Math.max(0, downloads.size - MOST_DOWNLOADS)))
+      downloads.delete(oldest)
+    return context.json({ path: `/download/${ticket}` } satisfies Download)
+  })
+
+  // A link cannot carry the token: the ticket stands for it, once.
+  app.get('/download/:ticket', context => {
+    const ticket = context.req.param('ticket')
+    const download = downloads.get(ticket)
+    if (download === undefined) throw new NotFound('this download was fetched before')
+    downloads.delete(ticket)
+    context.header('Content-Type', 'text/csv; charset=utf-8')
+    context.header('Content-Disposition', 'attachment; filename="rows.csv"')
+    return stream(context, async out => {
+      const stop = new AbortController()
+      out.onAbort(() => stop.abort())
+      let isFirst = true
+      for await (const { columns, rows } of rawRows(download.pipeline, download.sql, { signal: stop.signal })) {
+        const head = isFirst ? [csvLine(columns.map(({ name }) => name))] : []
+        isFirst = false
+        await out.write([...head, ...rows.map(csvLine)].map(line => `${line}\r\n`).join(''))
+      }
+    })
+  })
+
+  app.get('/api/pipelines/:id/plan', async context => {
+    const { pipeline } = await opened(context)
+    return context.json(await pipeline.plan({ signal: context.req.raw.signal }))
+  })
+
+  app.get('/api/pipelines/:id/windows/:resource', async context => {
+    const { pipeline } = await opened(context)
+    return context.json(await pipeline.backfillStatus(context.req.param('resource')))
+  })
+
+  app.post('/api/pipelines/:id/runs', async context => {
+    const found = await opened(context)
+    const asked = await bodyOf<RunAsked>(context, forRun)
+    const pipeline = await pipelines.forRequests(found)
+    if (pipeline === undefined) throw new NotFound('the file has no such pipeline any more')
+    return context.json(runs.start(found.facts.id, pipeline, asked), 201)
+  })
+
+  app.get('/api/runs', context => context.json({ runs: runs.all }))
+
+  app.post('/api/runs/:run/stop', context => {
+    if (!runs.stop(context.req.param('run'))) throw new NotFound('there is no such run')
+    return context.json({})
+  })
+
+  app.get('/api/runs/:run/events', context => {
+    const run = context.req.param('run')
+    const from = bounded(context.req.query('from'), 0, Number.MAX_SAFE_INTEGER)
+    context.header('Content-Type', 'application/jsonl; charset=utf-8')
+    return stream(context, async out => {
+      const waiting: RunNews[] = []
+      let wake = (): void => {}
+      let isOpen = true
+      const stopped = runs.listen(run, from, news => {
+        waiting.push(news)
+        wake()
+      })
+      if (stopped === undefined) return
+      out.onAbort(() => {
+        isOpen = false
+        wake()
+      })
+      while (isOpen) {
+        const lines = waiting.splice(0)
+        if (lines.length > 0) await out.write(lines.map(line => `${JSON.stringify(line)}\n`).join(''))
+        if (lines.at(-1)?.event.type === 'ended') break
+        if (waiting.length === 0 && isOpen) {
+          await new Promise<void>(resolve => {
+            wake = resolve
+          })
+        }
+      }
+      stopped()
+    })
+  })
+
+  app.get('/api/pipelines/:id/document', async context => {
+    const path = await fileOf(context)
+    return context.json(await readDocumentText(path, relative(pipelines.cwd, path)))
+  })
+
+  app.post('/api/pipelines/:id/document/check', async context => {
+    const path = await fileOf(context)
+    const { text } = await bodyOf<{ readonly text: string }>(context, forCheck)
+    return context.json({ problems: isDocument(path) ? await problemsOf(text, path, pipelines.cwd) : [] })
+  })
+
+  app.put('/api/pipelines/:id/document', async context => {
+    const path = await fileOf(context)
+    const asked = await bodyOf<DocumentSaved>(context, forDocument)
+    return context.json(await saveDocumentText(path, relative(pipelines.cwd, path), asked, pipelines.cwd))
+  })
+
+  async function opened(context: Context): Promise<OpenPipeline> {
+    const found = await pipelines.byId(context.req.param('id') ?? '')
+    if (found === undefined) throw new NotFound('there is no such pipeline')
+    if ('problem' in found) throw new Broken(found.problem)
+    return found
+  }
+
+  async function fileOf(context: Context): Promise<string> {
+    const path = await pipelines.fileOf(context.req.param('id') ?? '')
+    if (path === undefined) throw new NotFound('there is no such file')
+    return path
+  }
+
+  return app
+}
+
+class NotFound extends Error {}
+class Broken extends Error {}
+
+function failed(context: Context, error: unknown): Response {
+  const code =
+    error instanceof NotFound
+      ? 'not_found'
+      : error instanceof Broken
+        ? 'config'
+        : error instanceof SluiceError
+          ? error.code
+          : 'internal'
+  const isAsked = error instanceof ConfigError || error instanceof QueryError
+  const status = code === 'not_found' ? 404 : isAsked ? 400 : code === 'internal' ? 500 : 409
+  return context.json({ code, message: problemOf(error) } satisfies ApiFailure, status)
+}
+
+const forQuery = optionsOf<QueryAsked>('the body', { sql: needed(text) })
+const forCheck = optionsOf<{ readonly text: string }>('the body', { text: needed(text) })
+const forDocument = optionsOf<DocumentSaved>('the body', { text: needed(text), version: needed(text) })
+const forRun = optionsOf<RunAsked>('the body', {
+  limit: wholeFromOne,
+  select: names,
+  fullRefresh: flag,
+  allowIncomplete: flag,
+})
+const forFilter = optionsOf<RowFilter>('a filter', {
+  column: needed(text),
+  operator: needed(wordOf(FILTER_OPERATORS)),
+  value: text,
+})
+const forRows = optionsOf<RowsAsked>('the body', {
+  filters: listOf('a list of filters', forFilter),
+  orderBy: text,
+  descending: flag,
+  offset: wholeFromZero,
+  limit: wholeFromOne,
+})
+
+/** The JSON of a request. Throws a ConfigError if it is something else. */
+async function bodyOf<Body>(context: Context, kind: OptionKind): Promise<Body> {
+  const given = await context.req.arrayBuffer()
+  const refuse = (message: string): ConfigError => new ConfigError([{ place: { path: 'body' }, message }])
+  if (given.byteLength > MOST_BODY_BYTES) throw refuse('is too large')
+  let body: unknown
+  try {
+    body = JSON.parse(new TextDecoder().decode(given))
+  } catch {
+    throw refuse('is no JSON')
+  }
+  checkOptions(needed(kind), body, 'body')
+  return body as Body
+}
+
+function bounded(given: string | undefined, standard: number, most: number): number {
+  const number = Number(given ?? standard)
+  return Number.isSafeInteger(number) && number >= 0 ? Math.min(number, most) : standard
+}
+
+async function countRows(pipeline: Pipeline, table: string): Promise<number | undefined> {
+  const signal = AbortSignal.timeout(COUNT_WITHIN_MS)
+  try {
+    const { rows } = await queryRows(pipeline, `SELECT count(*) FROM ${quoted(table)}`, { signal })
+    return Number(rows[0]?.[0])
+  } catch (error) {
+    if (signal.aborted) return undefined
+    throw error
+  }
+}
+
+const VERDICTS: readonly Verdict[] = ['incomplete', 'unproven', 'complete']
+
+function loadFacts({ loadId, committedAt, receipts }: PastLoad): LoadFacts {
+  const startedMs = Number(loadId) * 1_000
+  const durationMs = committedAt.getTime() - startedMs
+  return {
+    loadId,
+    committedAt: committedAt.toISOString(),
+    // Another tool may give ids of its own, and a journal may be older than its load.
+    ...(durationMs >= 0 && durationMs < 10 * 86_400_000 && { durationMs }),
+    verdict: VERDICTS.find(verdict => receipts.some(receipt => receipt.verdict === verdict)),
+    rows: receipts.reduce((sum, { rows }) => sum + sumOf(rows), 0),
+    receipts,
+  }
+}
+
+function sumOf(rows: Receipt['rows']): number {
+  return Object.values(rows).reduce((sum, count) => sum + count, 0)
+}
+
+function tableFacts({ name, resource, parent, write_disposition, columns }: ReadonlyTable): TableFacts {
+  return {
+    name,
+    resource,
+    parent,
+    writeDisposition: write_disposition,
+    isSystem: isSystemTable(name),
+    columns: [...columns.values()].flatMap(({ name, data_type, nullable, primary_key, description }) =>
+      data_type === undefined
+        ? []
+        : [
+            {
+              name,
+              type: data_type,
+              nullable: nullable !== false,
+              isKey: primary_key === true,
+              isOwn: name.startsWith('_dlt_'),
+              description: typeof description === 'string' ? description : undefined,
+            },
+          ],
+    ),
+  }
+}

@@ -1,0 +1,204 @@
+import { stringifyJson } from '../json/write.js'
+import type { RowValue } from '../model/destination.js'
+import { QueryError } from '../model/errors.js'
+import { queryBatches } from '../pipeline/look/dataset.js'
+import { type Pipeline, scrubberOf } from '../pipeline/pipeline.js'
+import type { Cell, Distribution, RowFilter, RowsAsked, RowsGiven } from './pageContract.js'
+
+/** Rows of one answer at the most. */
+const MOST_ROWS = 1_000
+/** Characters of one cell. Whoever wants all of them downloads the rows. */
+const MOST_CHARACTERS = 4_000
+/** Rows that a distribution looks at: of a larger table, the first ones. Engines do not agree on how to say a sample. */
+const SAMPLED_ROWS = 250_000
+const BINS = 24
+const TOP = 10
+
+/** Columns of a table with their types in the engine, by name. */
+type EngineColumns = ReadonlyMap<string, string>
+
+/** The first rows of a statement that only reads. */
+export async function queryRows(
+  pipeline: Pipeline,
+  sql: string,
+  { values, limit = MOST_ROWS, signal }: QueryRowsOptions = {},
+): Promise<RowsGiven> {
+  const most = Math.min(limit, MOST_ROWS)
+  const rows: (readonly Cell[])[] = []
+  let columns: RowsGiven['columns'] = []
+  for await (const batch of rawRows(pipeline, sql, { values, batchRows: most + 1, signal })) {
+    columns = batch.columns
+    rows.push(...batch.rows.slice(0, most - rows.length).map(row => row.map(cellOf)))
+    if (batch.rows.length > 0 && rows.length === most) return { columns, rows, isCut: batch.rows.length > most }
+  }
+  return { columns, rows, isCut: false }
+}
+
+interface QueryRowsOptions {
+  readonly values?: readonly string[] | undefined
+  readonly limit?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Batches of a statement as the engine gives them. Errors hold no secret. */
+export function rawRows(
+  pipeline: Pipeline,
+  sql: string,
+  {
+    values,
+    batchRows,
+    signal,
+  }: { values?: readonly string[] | undefined; batchRows?: number; signal?: AbortSignal | undefined } = {},
+) {
+  const place = { ...pipeline, scrubber: scrubberOf(pipeline) }
+  return queryBatches(place, { sql, values, batchRows, exactTimes: true }, signal)
+}
+
+/** The types that the engine gives the columns of a table. */
+async function engineColumns(pipeline: Pipeline, table: string, signal?: AbortSignal): Promise<EngineColumns> {
+  for await (const { columns } of rawRows(pipeline, `SELECT * FROM ${quoted(table)} LIMIT 0`, { signal }))
+    return new Map(columns.map(({ name, type }) => [name, type]))
+  return new Map()
+}
+
+/** A page of a table, filtered and sorted by the engine. */
+export async function tableRows(
+  pipeline: Pipeline,
+  table: string,
+  asked: RowsAsked,
+  signal?: AbortSignal,
+): Promise<RowsGiven> {
+  const { where, values } = conditions(asked.filters ?? [], await engineColumns(pipeline, table, signal))
+  const order =
+    asked.orderBy === undefined
+      ? ''
+      : ` ORDER BY ${quoted(asked.orderBy)} ${asked.descending === true ? 'DESC' : 'ASC'} NULLS LAST`
+  const limit = Math.min(asked.limit ?? 100, MOST_ROWS)
+  const sql = `SELECT * FROM ${quoted(table)}${where}${order} LIMIT ${limit + 1} OFFSET ${asked.offset ?? 0}`
+  return await queryRows(pipeline, sql, { values, limit, signal })
+}
+
+function conditions(filters: readonly RowFilter[], types: EngineColumns): { where: string; values: readonly string[] } {
+  const values: string[] = []
+  const terms = filters.map(({ column, operator, value = '' }) => {
+    const type = types.get(column)
+    if (type === undefined) throw new QueryError(`the table has no column ${column}`)
+    const name = quoted(column)
+    if (operator === 'is null' || operator === 'is not null') return `${name} ${operator.toUpperCase()}`
+    values.push(operator === 'contains' ? `%${value.replace(/[\\%_]/g, '\\$&')}%` : value)
+    const given = `$${values.length}`
+    if (operator === 'contains') return `CAST(${name} AS VARCHAR) ILIKE ${given} ESCAPE '\\'`
+    const compared = comparedAs(type, value)
+    const left = compared === 'VARCHAR' ? `CAST(${name} AS VARCHAR)` : name
+    return `${left} ${operator === '!=' ? 'IS DISTINCT FROM' : operator} CAST(${given} AS ${compared})`
+  })
+  return { where: terms.length === 0 ? '' : ` WHERE ${terms.join(' AND ')}`, values }
+}
+
+/** The type of a given text, so that engines compare it without changing every value of the column first. */
+function comparedAs(type: string, value: string): string {
+  if (isTime(type)) return 'TIMESTAMPTZ'
+  if (!isNumber(type)) return 'VARCHAR'
+  return /^-?\d{1,18}$/.test(value.trim()) && /int/i.test(type) ? 'BIGINT' : 'DECIMAL(38, 9)'
+}
+
+/** What values a column has. Of a large table, those of its first rows, and the answer says so. */
+export async function distribution(
+  pipeline: Pipeline,
+  { table, column, rows }: { readonly table: string; readonly column: string; readonly rows: number | undefined },
+  signal?: AbortSignal,
+): Promise<Distribution> {
+  const type = (await engineColumns(pipeline, table, signal)).get(column)
+  if (type === undefined) throw new QueryError(`the table has no column ${column}`)
+  const isSample = rows === undefined || rows > SAMPLED_ROWS
+  const name = quoted(column)
+  const from = isSample ? `(SELECT ${name} FROM ${quoted(table)} LIMIT ${SAMPLED_ROWS}) AS sample` : quoted(table)
+  const asText = isNumber(type) || isTime(type) ? name : `CAST(${name} AS VARCHAR)`
+  const one = async (sql: string, limit?: number): Promise<readonly (readonly Cell[])[]> =>
+    (await queryRows(pipeline, sql, { limit, signal })).rows
+  const [facts] = await one(
+    `SELECT count(*), count(*) - count(${name}), count(DISTINCT ${asText}), min(${asText}), max(${asText}) FROM ${from}`,
+  )
+  const [seen = 0, nulls = 0, distinct = 0, least = null, greatest = null] = facts ?? []
+  const top = await one(
+    `SELECT ${asText}, count(*) FROM ${from} WHERE ${name} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${TOP}`,
+  )
+  const measured = isNumber(type)
+    ? `CAST(${name} AS DOUBLE PRECISION)`
+    : isTime(type)
+      ? secondsOf(name, type)
+      : undefined
+  return {
+    rows: Number(seen),
+    isSample,
+    nulls: Number(nulls),
+    distinct: Number(distinct),
+    least,
+    greatest,
+    top: top.map(([value = null, count]) => ({ value, rows: Number(count) })),
+    histogram: measured === undefined ? [] : binned(await one(bins(measured, from)), isTime(type)),
+  }
+}
+
+/** Rows between bounds of equal distance, as the number of the bin, its rows, and both ends of all bins. */
+function bins(measured: string, from: string): string {
+  const finite = `SELECT ${measured} AS v FROM ${from} WHERE ${measured} BETWEEN -1e300 AND 1e300`
+  return (
+    `WITH given AS (${finite}), ends AS (SELECT min(v) AS a, max(v) AS b FROM given) ` +
+    `SELECT CASE WHEN b = a THEN 0 ELSE least(floor((v - a) / (b - a) * ${BINS}), ${BINS - 1}) END AS bin, ` +
+    'count(*), min(a), max(b) FROM given, ends GROUP BY 1 ORDER BY 1'
+  )
+}
+
+function binned(rows: readonly (readonly Cell[])[], areTimes: boolean): Distribution['histogram'] {
+  const counts = new Map(rows.map(([bin, count]) => [Number(bin), Number(count)]))
+  const [least, greatest] = [Number(rows[0]?.[2]), Number(rows[0]?.[3])]
+  if (rows.length === 0 || !Number.isFinite(greatest - least)) return []
+  const count = greatest === least ? 1 : BINS
+  const bound = (index: number): Cell => {
+    const value = least + ((greatest - least) / count) * index
+    return areTimes ? timeText(value) : value
+  }
+  return Array.from({ length: count }, (_, index) => ({
+    from: bound(index),
+    to: bound(index + 1),
+    rows: counts.get(index) ?? 0,
+  }))
+}
+
+function timeText(seconds: number): Cell {
+  const time = new Date(seconds * 1_000)
+  return Number.isNaN(time.getTime()) ? null : time.toISOString()
+}
+
+function secondsOf(name: string, type: string): string | undefined {
+  return /^time(?!stamp)/i.test(type) ? undefined : `CAST(EXTRACT(EPOCH FROM ${name}) AS DOUBLE PRECISION)`
+}
+
+function isNumber(type: string): boolean {
+  return /^(u?(tiny|small|big|huge)?int|integer|decimal|numeric|double|float|real)/i.test(type)
+}
+
+function isTime(type: string): boolean {
+  return /^(date|time)/i.test(type)
+}
+
+/** Names in SQL, as both engines quote them. */
+export function quoted(name: string): string {
+  if (name.includes('\0')) throw new QueryError('a name holds a NUL character')
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+function cellOf(value: RowValue): Cell {
+  if (value === null || typeof value === 'boolean') return value
+  if (typeof value === 'number')
+    return Number.isFinite(value) && !Object.is(value, -0) ? value : shortened(String(value))
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
+  if (value instanceof Date) return value.toISOString()
+  if (value instanceof Uint8Array) return shortened(Buffer.from(value.subarray(0, MOST_CHARACTERS)).toString('base64'))
+  return shortened(typeof value === 'string' ? value : stringifyJson(value))
+}
+
+function shortened(text: string): string {
+  return text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS)}…`
+}

@@ -1,0 +1,230 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { onlyPipeline, openStudio, runToEnd, SECRET, shopsApi, shopsDocument } from './studioApi.js'
+
+describe('who is answered', () => {
+  it.each([
+    ['nobody without the token', {}, 401],
+    ['nobody with another token', { authorization: 'Bearer 4711' }, 401],
+    ['no name that leads to this machine', { host: 'evil.example:80', authorization: 'TOKEN' }, 403],
+    ['no page of another origin', { origin: 'http://evil.example', authorization: 'TOKEN' }, 403],
+    ['no frame of another site', { 'sec-fetch-site': 'cross-site', authorization: 'TOKEN' }, 403],
+    ['no other port of this machine', { 'sec-fetch-site': 'same-site', authorization: 'TOKEN' }, 403],
+    ['the page', { 'sec-fetch-site': 'same-origin', authorization: 'TOKEN' }, 200],
+  ])('%s', async (_, headers: Record<string, string>, status) => {
+    const studio = await openStudio({ 'shops.yaml': shopsDocument('http://127.0.0.1:1') })
+    const given = Object.fromEntries(
+      Object.entries(headers).map(([name, value]) => [name, value.replace('TOKEN', `Bearer ${studio.token}`)]),
+    )
+    expect(await statusOf(`${studio.origin}/api/pipelines`, given)).toBe(status)
+  })
+
+  it.each([
+    '/assets/../package.json',
+    '/assets/..%2fpackage.json',
+    '/assets/%2e%2e/cli/main.js',
+    '/assets/',
+    '/etc/passwd',
+  ])('no file but those of the page: %s', async path => {
+    const studio = await openStudio({ 'shops.yaml': shopsDocument('http://127.0.0.1:1') })
+    expect(await statusOf(`${studio.origin}${path}`, {}, path)).toBe(404)
+  })
+
+  it('the page holds no secret and no script but its own', async () => {
+    const studio = await openStudio({ 'shops.yaml': shopsDocument('http://127.0.0.1:1') })
+    const page = await fetch(studio.origin)
+    const policy = page.headers.get('content-security-policy') ?? ''
+    expect(policy).toContain("default-src 'none'; script-src 'self';")
+    expect(policy).toContain("frame-ancestors 'none'")
+    const text = await page.text()
+    expect(text).not.toContain(studio.token)
+    for (const [, path] of text.matchAll(/(?:src|href)="([^"]+)"/g)) {
+      expect((await fetch(new URL(path ?? '', studio.origin))).status, path).toBe(200)
+    }
+  })
+})
+
+it('runs a pipeline and shows what it loaded', { timeout: 60_000 }, async () => {
+  const shops = await shopsApi()
+  const studio = await openStudio({
+    'shops.yaml': shopsDocument(shops.origin),
+    'broken.yaml': 'client: {}\nresources: 3\n',
+  })
+  const list = await studio.ask('/api/pipelines')
+  expect(list.json).toMatchObject({
+    files: 2,
+    pipelines: [
+      { file: 'broken.yaml', problem: expect.stringContaining('resources') },
+      { file: 'shops.yaml', name: 'shops', resources: ['shops'] },
+    ],
+  })
+  const { id } = await onlyPipeline(studio)
+  const of = `/api/pipelines/${id}`
+  expect((await studio.ask(`${of}/loads`)).json).toEqual({ loads: [] })
+  expect((await studio.ask(`${of}/tables`)).json).toEqual({ tables: [] })
+  expect((await studio.ask(`${of}/plan`)).json).toMatchObject({ resources: [{ resource: 'shops' }] })
+
+  const news = await runToEnd(studio, id)
+  expect(news.map(({ number }) => number)).toEqual(news.map((_, index) => index + 1))
+  expect(news.at(-1)?.event).toMatchObject({ type: 'ended', facts: { state: 'committed' } })
+  expect(news.filter(({ event }) => event.type === 'page')).toHaveLength(3)
+
+  expect((await studio.ask(`${of}/loads`)).json).toMatchObject({
+    loads: [{ verdict: 'complete', rows: 750, receipts: [{ resource: 'shops', records: 250 }] }],
+  })
+  const { tables } = (await studio.ask(`${of}/tables`)).json as { tables: { name: string }[] }
+  expect(tables).toContainEqual(expect.objectContaining({ name: 'shops__visits', parent: 'shops' }))
+  expect((await studio.ask(`${of}/tables/shops/count`)).json).toEqual({ rows: 250 })
+  expect((await studio.ask(`${of}/versions`)).json).toMatchObject({
+    versions: [{ changes: expect.arrayContaining([expect.stringContaining('shops__visits')]) }],
+  })
+
+  const rows = (body: object) => studio.ask(`${of}/tables/shops/rows`, { body })
+  expect((await rows({ filters: [{ column: 'id', operator: '>', value: '248' }], orderBy: 'id' })).json).toMatchObject({
+    rows: [[249], [250]].map(([key]) => expect.arrayContaining([key])),
+    isCut: false,
+  })
+  const found = async (filter: object): Promise<number> =>
+    ((await rows({ filters: [filter], limit: 1_000 })).json as { rows: unknown[] }).rows.length
+  expect(await found({ column: 'city', operator: '=', value: 'Bonn' })).toBe(84)
+  expect(await found({ column: 'city', operator: '!=', value: 'Bonn' })).toBe(166)
+  expect(await found({ column: 'rating', operator: 'is null' })).toBe(25)
+  expect(await found({ column: 'name', operator: 'contains', value: 'SHOP 25' })).toBe(2)
+  expect(await found({ column: 'name', operator: 'contains', value: '%' })).toBe(0)
+  expect(await found({ column: 'opened', operator: '<', value: '2024-01-03' })).toBe(2)
+  expect(await found({ column: 'city', operator: '=', value: "' OR 1=1 --" })).toBe(0)
+  expect(await rows({ filters: [{ column: 'nope', operator: '=', value: '' }] })).toMatchObject({ status: 400 })
+  expect((await rows({ orderBy: 'id', offset: 200, limit: 100 })).json).toMatchObject({ isCut: false })
+  expect((await rows({ orderBy: 'id', limit: 100 })).json).toMatchObject({ isCut: true })
+
+  expect((await studio.ask(`${of}/tables/shops/columns/city`)).json).toMatchObject({
+    rows: 250,
+    isSample: false,
+    distinct: 3,
+    top: [{ value: 'Bonn', rows: 84 }, { rows: 83 }, { rows: 83 }],
+    histogram: [],
+  })
+  const rating = (await studio.ask(`${of}/tables/shops/columns/rating`)).json as { histogram: { rows: number }[] }
+  expect(rating).toMatchObject({ nulls: 25, least: 0.1, greatest: 24.9 })
+  expect(rating.histogram.reduce((sum, bin) => sum + bin.rows, 0)).toBe(225)
+  const opened = (await studio.ask(`${of}/tables/shops/columns/opened`)).json as { histogram: { from: string }[] }
+  expect(opened.histogram[0]?.from).toBe('2024-01-01T00:00:00.000Z')
+
+  expect((await studio.ask(`${of}/query`, { body: { sql: 'SELECT count(*) AS n FROM shops' } })).json).toMatchObject({
+    columns: [{ name: 'n' }],
+    rows: [[250]],
+  })
+  for (const sql of [
+    'DELETE FROM shops',
+    'DROP TABLE shops',
+    'SELECT 1; DELETE FROM shops',
+    "COPY shops TO '/tmp/x.csv'",
+  ]) {
+    expect(await studio.ask(`${of}/query`, { body: { sql } }), sql).toMatchObject({ status: 400 })
+  }
+  expect((await studio.ask(`${of}/tables/shops/count`)).json).toEqual({ rows: 250 })
+
+  const { path } = (await studio.ask(`${of}/downloads`, { body: { sql: 'SELECT id, city FROM shops ORDER BY id' } }))
+    .json as {
+    path: string
+  }
+  const csv = await studio.ask(path)
+  expect(csv.text.split('\r\n').slice(0, 2)).toEqual(['id,city', '1,Bonn'])
+  expect(csv.text.trimEnd().split('\r\n')).toHaveLength(251)
+  expect(await studio.ask(path)).toMatchObject({ status: 404 })
+
+  expect(studio.answers.filter(text => text.includes(SECRET))).toEqual([])
+})
+
+it('stops a run, whose pages the next one does not ask for again', { timeout: 60_000 }, async () => {
+  let answers = 0
+  let letGo = (): void => {}
+  const held = new Promise<void>(resolve => {
+    letGo = resolve
+  })
+  const shops = await shopsApi(async () => {
+    answers += 1
+    if (answers === 2) await held
+  })
+  const studio = await openStudio({ 'shops.yaml': shopsDocument(shops.origin) })
+  const { id } = await onlyPipeline(studio)
+  const started = (await studio.ask(`/api/pipelines/${id}/runs`, { body: {} })).json as { run: string }
+  expect((await studio.ask(`/api/pipelines/${id}/runs`, { body: {} })).json).toMatchObject({ run: started.run })
+  expect((await onlyPipeline(studio)).running).toBe(started.run)
+  const events = studio.ask(`/api/runs/${started.run}/events`)
+  while (answers < 2) await new Promise(resolve => setImmediate(resolve))
+  await studio.ask(`/api/runs/${started.run}/stop`, { body: {} })
+  expect((await events).text).toContain('"state":"stopped"')
+  letGo()
+  expect(await studio.ask('/api/runs/nope/stop', { body: {} })).toMatchObject({ status: 404 })
+  const news = await runToEnd(studio, id)
+  expect(news.find(({ event }) => event.type === 'run_started')?.event).toMatchObject({ resumedPages: 1 })
+  expect(news.at(-1)?.event).toMatchObject({ facts: { state: 'committed' } })
+})
+
+it('says why a run failed, without a secret', { timeout: 60_000 }, async () => {
+  const shops = await shopsApi()
+  const studio = await openStudio({
+    'shops.yaml': shopsDocument(`${shops.origin}/nowhere`).replace("'${secrets.api_key}'", SECRET + 1),
+  })
+  const { id } = await onlyPipeline(studio)
+  const news = await runToEnd(studio, id)
+  expect(news.at(-1)?.event).toMatchObject({ facts: { state: 'failed', problem: expect.stringContaining('401') } })
+  const answers = studio.answers.filter(text => !text.includes('client:'))
+  expect(answers.filter(text => text.includes(SECRET))).toEqual([])
+})
+
+it('checks a document as it is written, and saves it on demand', async () => {
+  const text = shopsDocument('http://127.0.0.1:1')
+  const studio = await openStudio({ 'shops.yaml': text })
+  const { id } = await onlyPipeline(studio)
+  const of = `/api/pipelines/${id}/document`
+  const read = (await studio.ask(of)).json as { version: string }
+  expect(read).toMatchObject({ file: 'shops.yaml', text })
+  const broken = text.replace('limit: 100', 'limits: 100')
+  expect((await studio.ask(`${of}/check`, { body: { text: broken } })).json).toEqual({
+    problems: expect.arrayContaining([expect.objectContaining({ line: 5, path: 'client.paginator.limits' })]),
+  })
+  const save = (body: object) => studio.ask(of, { method: 'PUT', body })
+  expect(await save({ text: broken, version: read.version })).toMatchObject({ status: 400 })
+  expect(await readFile(join(studio.folder, 'shops.yaml'), 'utf8')).toBe(text)
+  const better = text.replace('100', '50')
+  const saved = await save({ text: better, version: read.version })
+  expect(saved).toMatchObject({ status: 200, json: { text: better } })
+  expect(await readFile(join(studio.folder, 'shops.yaml'), 'utf8')).toBe(better)
+  await writeFile(join(studio.folder, 'shops.yaml'), `${better}\n`)
+  expect(await save({ text, version: (saved.json as { version: string }).version })).toMatchObject({
+    status: 400,
+    json: { message: expect.stringContaining('changed by somebody else') },
+  })
+})
+
+it('reads a thousand files only where they are looked at', { timeout: 60_000 }, async () => {
+  const files = Object.fromEntries(
+    Array.from({ length: 1_000 }, (_, index) => [
+      `p${String(index).padStart(4, '0')}.yaml`,
+      shopsDocument('http://127.0.0.1:1'),
+    ]),
+  )
+  const studio = await openStudio(files)
+  const page = (await studio.ask('/api/pipelines?limit=5&offset=990')).json
+  expect(page).toMatchObject({
+    files: 1_000,
+    pipelines: Array.from({ length: 5 }, (_, index) => ({ name: `p099${index}` })),
+  })
+  expect((await studio.ask('/api/pipelines?search=p0007')).json).toMatchObject({ files: 1 })
+})
+
+/** Any header may be said, which `fetch` does not allow; and paths go as they are written. */
+function statusOf(url: string, headers: Readonly<Record<string, string>>, path?: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    request(url, { headers, ...(path !== undefined && { path }) }, response => {
+      response.resume()
+      resolve(response.statusCode)
+    })
+      .once('error', reject)
+      .end()
+  })
+}

@@ -1,0 +1,149 @@
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import type { Page } from 'playwright-core'
+import { describe, expect, it } from 'vitest'
+import { hasBrowser, openPage } from './browser.js'
+import { onlyPipeline, openStudio, runToEnd, SECRET, shopsApi, shopsDocument } from './studioApi.js'
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 120_000 }, () => {
+  it('goes from nothing to rows, receipts, values and an answer in SQL', async () => {
+    const shops = await shopsApi()
+    const studio = await openStudio({ 'shops.yaml': shopsDocument(shops.origin) })
+    const { page, problems, asked, bytes } = await openPage(studio.address)
+    await page.getByText('Nothing was loaded yet.').waitFor()
+    expect(page.url()).not.toContain(studio.token)
+    expect(asked.length).toBeLessThanOrEqual(8)
+    expect(bytes()).toBeLessThan(200_000)
+
+    await page.getByRole('link', { name: 'shops' }).click()
+    await view(page, 'Run')
+    await page.getByText('GET').first().waitFor()
+    await page.getByRole('button', { name: 'Start a run' }).click()
+    await page.getByText('committed', { exact: true }).waitFor()
+    await page.getByText('250 records, 3 pages').waitFor()
+    await page.getByText('3 answered, 0 refused').waitFor()
+
+    await view(page, 'Loads')
+    await page.getByRole('cell', { name: 'complete' }).waitFor()
+    await page.getByText('the API announced 250 records').waitFor()
+
+    await view(page, 'Data')
+    // Data is text, whatever it holds.
+    await page.getByText('<img src=x onerror=alert(1)>').waitFor()
+    await page.getByRole('button', { name: 'id', exact: true }).click()
+    await page.getByRole('button', { name: 'id ↑' }).click()
+    await expect.poll(() => page.locator('.grid tbody tr').first().textContent()).toContain('shop 250')
+    await page.getByLabel('Column').selectOption('city')
+    await page.getByLabel('Value', { exact: true }).fill('Ulm')
+    await page.getByRole('button', { name: 'Filter', exact: true }).click()
+    await page.getByText('rows 1 to 49').waitFor()
+    await page.getByRole('button', { name: 'Values of city' }).click()
+    await page.getByText('250 rows: 3 distinct').waitFor()
+    await page.locator('.nested-link').first().click()
+    await page.getByRole('heading', { name: 'shops__visits' }).waitFor()
+    await page.getByText('rows 1 to 2').waitFor()
+
+    await page.getByRole('link', { name: 'Ask in SQL' }).click()
+    await page.getByLabel('One statement').fill('SELECT city, count(*) AS n FROM shops GROUP BY city ORDER BY n DESC')
+    await page.keyboard.press('Control+Enter')
+    await page.locator('.bars dt', { hasText: 'Bonn' }).waitFor()
+    await page.getByLabel('One statement').fill('DROP TABLE shops')
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    await page.getByRole('alert').waitFor()
+
+    await view(page, 'Schema')
+    await page.locator('.diagram', { hasText: 'shops__visits' }).waitFor()
+    await page.reload()
+    await page.locator('.diagram', { hasText: 'shops__visits' }).waitFor()
+    expect(await page.content()).not.toContain(SECRET)
+    expect(problems).toEqual([])
+  })
+
+  it('mends a file with problems', async () => {
+    const text = shopsDocument('http://127.0.0.1:1')
+    const studio = await openStudio({ 'shops.yaml': text.replace('limit: 100', 'limits: 100') })
+    const { page, problems } = await openPage(studio.address)
+    await page.getByText('did you mean `limit`?').waitFor()
+    await page.getByRole('link', { name: 'shops.yaml' }).click()
+    await page.locator('.cm-editor').waitFor()
+    await page.getByText('client.paginator.limits').first().waitFor()
+    await page.locator('.cm-content').click()
+    await page.keyboard.press('Control+a')
+    await page.keyboard.insertText(text)
+    await page.getByText('None.').waitFor()
+    await page.keyboard.press('Control+s')
+    await page.getByRole('heading', { name: 'shops' }).waitFor()
+    expect(await readFile(join(studio.folder, 'shops.yaml'), 'utf8')).toBe(text)
+    expect(problems).toEqual([])
+  })
+
+  it('says what fails: the token, the run, the database', async () => {
+    const shops = await shopsApi()
+    const studio = await openStudio({ 'shops.yaml': shopsDocument(`${shops.origin}/nowhere`) })
+    const { page } = await openPage(`${studio.origin}/#${'x'.repeat(32)}`)
+    await page.getByText('the token is missing or of another start').waitFor()
+    await page.goto('about:blank')
+    await page.goto(studio.address)
+    await page.getByRole('link', { name: 'shops' }).click()
+    await view(page, 'Run')
+    await page.getByRole('button', { name: 'Start a run' }).click()
+    await page.getByText('failed', { exact: true }).waitFor()
+    await page.getByRole('alert').filter({ hasText: '404' }).waitFor()
+    await studio.close()
+    await view(page, 'Data')
+    await page.getByText('Is `sluice studio` still running?').waitFor()
+  })
+
+  it.each([
+    ['wide and light', { viewport: { width: 1280, height: 900 }, colorScheme: 'light' as const }],
+    ['narrow and dark', { viewport: { width: 390, height: 800 }, colorScheme: 'dark' as const }],
+  ])('everybody can read it: %s', async (_, options) => {
+    const shops = await shopsApi()
+    const studio = await openStudio({ 'shops.yaml': shopsDocument(shops.origin) })
+    await runToEnd(studio, (await onlyPipeline(studio)).id)
+    await runToEnd(studio, (await onlyPipeline(studio)).id, { fullRefresh: true })
+    const { page, problems } = await openPage(studio.address, { ...options, bypassCSP: true })
+    await page.getByText('complete').waitFor()
+    const found = [...(await faultsOf(page, 'Overview'))]
+    await page.getByRole('link', { name: 'shops' }).click()
+    for (const [title, sign] of VIEWS) {
+      await view(page, title)
+      await page.locator(sign).first().waitFor()
+      found.push(...(await faultsOf(page, title)))
+    }
+    expect(found).toEqual([])
+    expect(problems).toEqual([])
+  })
+})
+
+const VIEWS = [
+  ['Loads', 'canvas'],
+  ['Data', '.grid td'],
+  ['Schema', '.diagram'],
+  ['Run', 'code'],
+  ['Document', '.cm-content'],
+] as const
+
+async function view(page: Page, title: string): Promise<void> {
+  await page.getByRole('navigation', { name: 'Views of the pipeline' }).getByRole('link', { name: title }).click()
+}
+
+/** What axe finds against WCAG 2.1 A and AA, and whether the page is wider than the screen. */
+async function faultsOf(page: Page, where: string): Promise<readonly string[]> {
+  await page.evaluate(axe)
+  const violations = await page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: { run(options: object): Promise<{ violations: Violation[] }> } }
+    const { violations } = await axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] })
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(node => node.html.slice(0, 200)).join(' | ')}`)
+  })
+  const isTooWide = await page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')
+  return [...violations.map(one => `${where}: ${one}`), ...(isTooWide ? [`${where}: wider than the screen`] : [])]
+}
+
+interface Violation {
+  readonly id: string
+  readonly nodes: readonly { readonly html: string }[]
+}
