@@ -100,6 +100,14 @@ export async function docsApi(): Promise<TestServer> {
         phones: [{ number: '+391234567890' }],
       })),
     }),
+    '/tracker/issues': () => ({ body: [{ id: 1 }, { id: 2 }] }),
+    '/tracker/pulls': () => ({ body: [{ id: 3 }] }),
+    ...Object.fromEntries(
+      ['issues/1', 'issues/2', 'pulls/3'].map((about, index) => [
+        `/tracker/${about}/comments`,
+        () => ({ body: [1, 2].map(number => ({ id: index * 10 + number, text: about })) }),
+      ]),
+    ),
     '/cut/orders': () => ({
       body: [
         { id: 1, lines_count: 5, lines: five.slice(0, 2) },
