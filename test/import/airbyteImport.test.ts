@@ -169,6 +169,24 @@ test.each<[what: string, retriever: object, paginator: unknown]>([
   expect(resources[0]?.endpoint.paginator).toEqual(paginator)
 })
 
+test('a field of the last record that the schema does not have ends the list where it is missing, which is told', async () => {
+  const schema = { type: 'object', properties: { id: { type: 'string' } } }
+  const { resources, stops, notes } = await imported(
+    manifest({
+      retriever: cursor("{{ last_record['token'] }}"),
+      stream: { schema_loader: { type: 'InlineSchemaLoader', schema } },
+    }),
+  )
+  expect(stops).toEqual([])
+  expect(resources[0]?.endpoint.paginator).toEqual({
+    type: 'cursor',
+    cursor_path: 'data[-1].token',
+    cursor_param: 'after',
+    stop_when_missing: true,
+  })
+  expect(notes).toContainEqual(expect.objectContaining({ kind: 'open', text: expect.stringContaining('has no token') }))
+})
+
 test('a condition that the document cannot say is open, and never guessed', async () => {
   const retriever = cursor("{{ last_record['id'] }}", { stop_condition: '{{ response.a * 2 > 7 }}' })
   const { stops } = await imported(manifest({ retriever }))

@@ -27,8 +27,16 @@ export function requestPlace(option: Part | undefined, scene: Scene): RequestPla
   return { into, name: into.startsWith('body') ? jsonPath(words) : words.join('.') }
 }
 
-/** The paginator of a document for one of a manifest. `selector` leads to the records. */
-export function pagingOf(given: unknown, request: Part, selector: string, scene: Scene): Paging {
+/**
+ * The paginator of a document for one of a manifest. `selector` leads to the records, `fields` are those that their
+ * schema has.
+ */
+export function pagingOf(
+  given: unknown,
+  request: Part,
+  { selector, fields }: Pick<CursorPlaces, 'selector' | 'fields'>,
+  scene: Scene,
+): Paging {
   const part = partOf(given)
   const type = typeOf(part)
   if (part === undefined || type === 'NoPagination') return { paginator: 'single_page', fixed: [] }
@@ -51,7 +59,7 @@ export function pagingOf(given: unknown, request: Part, selector: string, scene:
     case 'OffsetIncrement':
       return offsets(size, sizePlace, token, scene)
     case 'CursorPagination':
-      return { paginator: new Cursor(strategy ?? {}, { token, selector, scene }).paginator(), fixed }
+      return { paginator: new Cursor(strategy ?? {}, { token, selector, fields, scene }).paginator(), fixed }
     default:
       scene.stop(
         `the pagination is a class of its own (${textOf(strategy?.class_name) ?? '?'}); write what it does into \`paginator\``,
@@ -139,6 +147,7 @@ export function isToken(text: string): boolean {
 interface CursorPlaces {
   readonly token: RequestPlace | undefined
   readonly selector: string
+  readonly fields: ReadonlySet<string> | undefined
   readonly scene: Scene
 }
 
@@ -182,13 +191,20 @@ class Cursor {
     const stops = this.stops()
     const ends = Object.assign({}, ...stops.map(endOf)) as Record<string, unknown>
     if (value.root === 'last_record') {
-      if (stops.some(({ kind }) => kind === 'more' || kind === 'done')) {
+      const mayLack = this.mayLack(value)
+      if (mayLack)
+        scene.open(
+          `the schema has no ${String(value.keys[0])}, by which the next page is asked for: where the last record has none, the list ends, as with Airbyte`,
+          'endpoint.paginator',
+        )
+      if (mayLack || stops.some(({ kind }) => kind === 'more' || kind === 'done')) {
         if (selector.includes('*'))
           scene.stop('the next page follows from the last of records that lie apart', 'endpoint.paginator')
         return {
           type: 'cursor',
           cursor_path: `${selector === '$' ? '$' : selector}[-1]${jsonPath(value.keys).replace(/^(?=[^[])/, '.')}`,
           ...placed(token, 'cursor_param', 'cursor_body_path', scene),
+          ...(mayLack && { stop_when_missing: true }),
           ...ends,
         }
       }
@@ -218,6 +234,12 @@ class Cursor {
       stop_when_missing: true,
       ...ends,
     }
+  }
+
+  /** Whether records need not have the field that leads to the next page. Airbyte ends the list there. */
+  private mayLack({ keys }: Place): boolean {
+    const { fields, selector } = this.places
+    return fields !== undefined && !fields.has(String(keys[0])) && !selector.includes('*')
   }
 
   private inHeader({ keys }: Place, ends: Readonly<Record<string, unknown>>): Paging['paginator'] {

@@ -9,6 +9,13 @@ export function keyOf(given: unknown): string | readonly string[] | undefined {
   return keys.length === 1 && only !== undefined ? only : keys
 }
 
+/** Names of the fields that the schema of a stream has. Undefined: it does not say. */
+export function fieldsOf(loader: unknown): ReadonlySet<string> | undefined {
+  const part = Array.isArray(loader) ? partOf(loader[0]) : partOf(loader)
+  const names = Object.keys(partOf(partOf(part?.schema)?.properties) ?? {})
+  return typeOf(part) === 'InlineSchemaLoader' && names.length > 0 ? new Set(names) : undefined
+}
+
 /** Hints for columns, from the JSON schema of a stream. Only types that a value has everywhere are given. */
 export function columnsOf(loader: unknown, _keys: ReadonlySet<string>): Readonly<Record<string, unknown>> {
   const part = Array.isArray(loader) ? partOf(loader[0]) : partOf(loader)

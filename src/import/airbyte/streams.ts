@@ -7,7 +7,7 @@ import { isTemplate, known, SettingInside, Unsayable, type Value } from './jinja
 import { type Part, parametersOf, partOf, partsOf, textOf, typeOf } from './manifestParts.js'
 import { isToken, type Paging, pagingOf, type RequestPlace, requestPlace } from './paging.js'
 import { escaped, jsonPath, NO_SLICE, type Resource, Scene, type Slice, type SliceField } from './rendering.js'
-import { columnsOf, keyOf } from './schemas.js'
+import { columnsOf, fieldsOf, keyOf } from './schemas.js'
 import type { Settings } from './settings.js'
 import { signingOf } from './signing.js'
 import { sentFormat, type Window, windowOf } from './window.js'
@@ -384,7 +384,7 @@ class StreamBody {
     const request = this.request(requester)
     const paging = isJob
       ? ({ paginator: 'single_page', fixed: [] } as Paging)
-      : pagingOf(retriever.paginator, requester, selector, scene)
+      : pagingOf(retriever.paginator, requester, { selector, fields: fieldsOf(stream.schema_loader) }, scene)
     for (const { place, value } of paging.fixed) put(request, place, value)
     this.sliceOptions(request)
     const incremental = window && this.incremental(window, request, isParent)
