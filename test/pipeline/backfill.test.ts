@@ -298,6 +298,13 @@ describe('a backfill', () => {
     ['status 504', (response: ServerResponse) => response.writeHead(504).end()],
     ['status 413', (response: ServerResponse) => response.writeHead(413).end()],
     ['a total beyond a cap', (response: ServerResponse) => sendEvents(response, EVENTS.slice(0, 100), 168)],
+    [
+      'an answer in part',
+      (response: ServerResponse) => {
+        response.statusCode = 206
+        sendEvents(response, EVENTS.slice(0, 100))
+      },
+    ],
   ])('halves windows that are too much for the API: %s', async (_, tooMuch) => {
     const loading = events()
     answer = ({ since, until }, response) => {

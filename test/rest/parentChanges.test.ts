@@ -7,7 +7,7 @@ import { prepared, run, testApi } from './loading.js'
 type Orders = Record<number, { updated_at: string; lines: unknown[] }>
 
 /** An API of orders with lines, whose orders a test may change between two runs. */
-async function shop(orders: Orders, answers: { fails?: number } = {}) {
+async function shop(orders: Orders, answers: { fails?: number; isPart?: number } = {}) {
   const api = await testApi(url => {
     const id = /^\/orders\/(\d+)\/lines/.exec(url.pathname)?.[1]
     if (id === undefined) {
@@ -18,7 +18,10 @@ async function shop(orders: Orders, answers: { fails?: number } = {}) {
     const since = url.searchParams.get('since') ?? ''
     const lines = (orders[Number(id)]?.lines ?? []) as { at?: string }[]
     const found = lines.filter(({ at }) => (at ?? 'z') >= since)
-    return { json: { items: found, total: found.length } }
+    return {
+      ...(Number(id) === answers.isPart && { status: 206 }),
+      json: { items: found, total: found.length },
+    }
   })
   const asked = () => api.asked.splice(0).filter(line => line.includes('/lines'))
   return { api, asked }
@@ -132,6 +135,19 @@ describe('`read_when: parent_changed`', () => {
     asked()
     await run(capped)
     expect(asked()).toEqual(['GET /orders/1/lines'])
+  })
+
+  it('asks again where an answer was only a part', async () => {
+    const answers: { isPart?: number } = { isPart: 2 }
+    const { api, asked } = await shop(two(), answers)
+    const made = await prepared(document(api.origin))
+    await run(made)
+    delete answers.isPart
+    asked()
+    await run(made)
+    expect(asked()).toEqual(['GET /orders/2/lines'])
+    await run(made)
+    expect(asked()).toEqual([])
   })
 
   it('goes on with an interrupted run, and remembers what both parts of it read', async () => {
@@ -335,6 +351,15 @@ describe('`incremental.per_parent`', () => {
         { write_disposition: 'append' },
       ),
     )
+    await run(made)
+    asked()
+    await run(made)
+    expect(asked()).toEqual(['GET /orders/1/lines', 'GET /orders/2/lines?since=2024-02-01'])
+  })
+
+  it('keeps the cursor of a list of which an answer was only a part', async () => {
+    const { api, asked } = await shop(orders(), { isPart: 1 })
+    const made = await prepared(perParent(api.origin))
     await run(made)
     asked()
     await run(made)

@@ -82,7 +82,7 @@ function contradiction(style: Style, told: Told, truth: Told, isFollowed: boolea
   if (told.isCut) return 'an answer that ended with its connection'
   if (told.error !== undefined) return 'an error'
   if (told.list === undefined) return 'no list'
-  if (told.spelling !== undefined && told.next != null) return 'a link that cannot be read'
+  if (told.spelling !== undefined && told.next != null && !isFollowed) return 'a link that cannot be read'
   const [ids, wanted] = [told.list, truth.list].map(list => (list ?? []).map(({ id }) => id).join())
   if (ids !== wanted) return `records ${ids || 'none'} and not ${wanted || 'none'}`
   const most = Math.max(told.list?.length ?? 0, 1)

@@ -112,7 +112,9 @@ export function lyingApi({ levels }: Plan, truth: Truth): LyingApi {
       const wanted = asked(style, url, body)
       const request = placed(style, listed(style, truth.list(address), wanted), wanted)
       // What an earlier run was told and this one asks for again, it does not know.
-      const given = all.filter(one => one.run === run || one.asked.start !== request.start)
+      const isAgain = ({ asked: { start, after } }: Answer): boolean =>
+        style.way === 'keyset' ? after === request.after : start === request.start
+      const given = all.filter(one => one.run === run || !isAgain(one))
       answers.set(address, given)
       const lied = answer(
         address,
