@@ -63,6 +63,38 @@ describe('how a list ends', () => {
       [json({ data: page(1), total: 1 }), json({ data: [], total: 1 })],
       'proven',
     ],
+    [
+      'an error as the last record',
+      'single_page',
+      [json({ data: [...page(1, 2), { error: 'the scan was aborted' }] })],
+      'limited',
+    ],
+    ['an error as the only record', 'single_page', [json({ data: [{ error: { code: 7 } }] })], 'limited'],
+    [
+      'a last record that has an error as others have none',
+      'single_page',
+      [json({ data: [...page(1), { id: 2, error: 'bounced' }] })],
+      'proven',
+    ],
+    [
+      'records that are errors',
+      'single_page',
+      [
+        json({
+          data: [
+            { error: 'E1', at: '2024-01-01' },
+            { error: 'E2', at: '2024-01-02' },
+          ],
+        }),
+      ],
+      'proven',
+    ],
+    [
+      'a last record that says that nothing failed',
+      'single_page',
+      [json({ data: [...page(1), { error: null }] })],
+      'proven',
+    ],
     ['one page, and one page announced', cursor, [json({ data: page(1), meta: { total_pages: 1 } })], 'proven'],
     [
       'other relations',

@@ -1,6 +1,8 @@
-import { type JsonDocument, type Span, textAt } from '../../json/bytes.js'
+import { type JsonDocument, kindAt, type Span, skipSpace, skipValue, textAt, valueAt } from '../../json/bytes.js'
+import { separatorsOf } from '../../json/skip.js'
 import type { JsonValue } from '../../json/value.js'
 import { isJsonObject } from '../../json/value.js'
+import type { Selection } from '../list/selector.js'
 import { bareName } from './pagingHints.js'
 
 /** A member outside the records that reports a failure. */
@@ -77,6 +79,43 @@ function hasRecord(keys: readonly string[]): boolean {
   const names = keys.map(bareName)
   return names.some(name => /^(?:id|uuid|guid|key)$/.test(name)) && names.some(name => !OF_ERRORS.test(name))
 }
+
+/** How much of the end of a list is searched for the name of an error. */
+const LAST_BYTES = 4096
+const MAY_FAIL = /"(?:err|exception)/i
+const FAILURE = /^(?:err(?:or)?s?|exception)$/
+
+/**
+ * The failure that the last element of a list reports, as lines of JSON do that are cut short on the server: it has an
+ * error, and nothing that the first record has. Alone, it has nothing but what errors have, and no time.
+ */
+export function errorAtEnd({ met, records, count, separators }: Selection): AnswerError | undefined {
+  if (met !== 'list' || count === 0) return undefined
+  const tail = textAt(records, { start: Math.max(0, records.length - LAST_BYTES), end: records.length })
+  if (!MAY_FAIL.test(tail)) return undefined
+  const comma = (separators ?? separatorsOf(records)).at(-1) ?? 0
+  if (kindAt(records, skipSpace(records, comma + 1)) !== 'object') return undefined
+  const last = elementAfter(records, comma)
+  const members = valueAt(records, last)
+  if (!isJsonObject(members)) return undefined
+  const keys = Object.keys(members)
+  const key = keys.find(name => FAILURE.test(bareName(name)) && !nothingFailed(members[name] ?? null))
+  if (key === undefined || keys.some(name => OF_RECORDS.test(bareName(name)))) return undefined
+  const record = valueAt(records, elementAfter(records, 0))
+  const isOther =
+    comma === 0
+      ? keys.every(name => OF_ERRORS.test(bareName(name)) || FAILURE.test(bareName(name)))
+      : isJsonObject(record) && keys.every(name => !Object.hasOwn(record, name))
+  return isOther ? { key, text: textAt(records, last).slice(0, MOST_TEXT), isOfRecord: true } : undefined
+}
+
+/** The element behind the opening bracket of a list, or behind a comma in it. */
+function elementAfter(records: Uint8Array, at: number): Span {
+  const start = skipSpace(records, at + 1)
+  return { start, end: skipValue(records, start) }
+}
+
+const OF_RECORDS = /^(?:_?id|uuid|guid|key|time.*|date|created.*|updated.*)$/
 
 /** A message in an answer, outside its records. */
 export interface Remark {

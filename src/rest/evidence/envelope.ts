@@ -3,7 +3,7 @@ import type { ApiRequest } from '../api.js'
 import type { Selection } from '../list/selector.js'
 import { linkTarget } from '../paginators/nextLink.js'
 import { wholeNumber } from '../paginators/paginator.js'
-import { type AnswerError, errorOf, partOf, type Remark, remarkOf } from './answerError.js'
+import { type AnswerError, errorAtEnd, errorOf, partOf, type Remark, remarkOf } from './answerError.js'
 import {
   bareName,
   count,
@@ -137,7 +137,10 @@ export function envelopeOf(
     lastPage: lastPage(headers, hints, request),
     number: claim(hints, 'page', 0),
     ...(document !== undefined && !isRecord && { remark: remarkOf(document), part: partOf(document) }),
-    error: document === undefined || (isRecord && selection.isGuess !== true) ? undefined : errorOf(document, isRecord),
+    error:
+      document === undefined || (isRecord && selection.isGuess !== true)
+        ? undefined
+        : (errorOf(document, isRecord) ?? errorAtEnd(selection)),
   }
 }
 

@@ -67,7 +67,8 @@ export function traceOf(style: Style, answers: readonly Answer[], known: Known):
     const isDeclaredEnd = known.endsEmpty && (told.list ?? []).length === 0
     const problem = contradiction(style, told, truth, page + 1 < inOrder.length || isDeclaredEnd)
     if (problem !== undefined) return `answer ${page + 1}: ${problem}`
-    at += told.list?.length ?? 0
+    // The list of a parent that came twice is read twice.
+    at = style.way === 'single_page' ? 0 : at + (told.list?.length ?? 0)
   }
   if (style.way === 'keyset' && !known.rereads && filled > 1 && haveTies(style, arrived))
     return 'records with one value, of which those behind a page are not asked for'
@@ -104,10 +105,10 @@ function hasEnded(style: Style, answers: readonly Answer[], records: number, kno
   if (known.endsShort && (told.list?.length ?? 0) < asked.size) return true
   if (style.way === 'keyset' && known.rereads && !isEmpty(told) && isKnown(answers, told))
     return (told.list?.length ?? 0) < known.longestPage
-  if (isEmpty(told)) return style.way !== 'offset' || isReached(answers, known)
   // A `count` beside one page may be that of the page.
   const isTotal = style.total !== 'count' || answers.length > 1
   if (isTotal && answers.some(one => one.told.total === records)) return true
+  if (isEmpty(told)) return style.way !== 'offset' || isReached(answers, known)
   if (told.pages !== undefined && asked.start + asked.size >= told.pages * style.size) return true
   return (
     told.next === undefined &&
