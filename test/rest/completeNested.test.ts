@@ -94,11 +94,63 @@ describe('`complete_nested`', () => {
     }
   })
 
+  it('says of which list it guesses how to read it', async () => {
+    const { api } = await tracker({ labels: { 1: several(3) } })
+    const found = await load(document(api.origin, { endpoint: { ...listed, data_selector: null } }))
+    const guesses = found.events.flatMap(event => (event.type === 'detected' ? [event.guess] : []))
+    expect(guesses).toEqual(['$', 'items for labels'])
+  })
+
   it('appends what comes after the elements that are there', async () => {
     const { api } = await tracker({ labels: { 1: several(7) } })
     const rest = { ...listed, paginator: { ...listed.paginator, offset: 2 } }
     const loaded = await load(document(api.origin, { append: true, endpoint: rest }))
     expect(await labelsOf(loaded)).toEqual(ids(7))
+  })
+
+  it('goes on behind the cursor of a connection inside the record', async () => {
+    const all = several(5)
+    const connection = (from: number) => ({
+      nodes: all.slice(from, from + 2),
+      pageInfo: { hasNextPage: from + 2 < all.length, endCursor: `c${from + 2}` },
+    })
+    const api = await testApi((_url, { body }) => {
+      const { variables = {} } = JSON.parse(body) as { variables?: { number?: number; after?: string } }
+      if (variables.number === undefined) {
+        const issues = [{ number: 1, labels: connection(0) }]
+        return { json: { data: { issues: { nodes: issues, pageInfo: { hasNextPage: false, endCursor: null } } } } }
+      }
+      return { json: { data: { issue: { labels: connection(Number(variables.after?.slice(1))) } } } }
+    })
+    const loaded = await load({
+      client: { base_url: api.origin },
+      resources: [
+        {
+          name: 'issues',
+          endpoint: { path: 'graphql', graphql: { query: 'query { issues }', connection: 'data.issues' } },
+          complete_nested: {
+            'labels.nodes': {
+              has_more_path: 'labels.pageInfo.hasNextPage',
+              append: true,
+              endpoint: {
+                path: 'graphql',
+                graphql: {
+                  query: 'query { issue { labels } }',
+                  variables: {
+                    number: '{resources.issues.number}',
+                    after: '{resources.issues.labels.pageInfo.endCursor}',
+                  },
+                  connection: 'data.issue.labels',
+                },
+              },
+            },
+          },
+        },
+      ],
+    })
+    expect((await loaded.rows('issues__labels__nodes')).map(({ id }) => id)).toEqual(ids(5))
+    expect(loaded.result.receipts[0]?.verdict).toBe('complete')
+    expect(loaded.events.filter(({ type }) => type === 'warning')).toEqual([])
   })
 
   it('keeps all other bytes of a record, and makes a list that is missing or null', async () => {

@@ -151,7 +151,8 @@ async function readAll(
   const notes = notesFor(context.notes, list)
   const emit = (event: RunEvent): void => {
     // Their records are parts of records that are told already.
-    if (event.type !== 'page') context.emit(event)
+    if (event.type === 'page') return
+    context.emit(event.type === 'detected' ? { ...event, guess: `${event.guess} for ${list.names.join('.')}` } : event)
   }
   const own = { ...context, window: undefined, parents: undefined, notes, emit, signal }
   // Begun in the order of the records: that tells equal ones apart.
