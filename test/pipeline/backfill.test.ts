@@ -432,6 +432,70 @@ describe('a backfill', () => {
   )
 })
 
+describe('children of a backfill', () => {
+  /** Each event has one line. */
+  const withLines = (lines: object, incremental: object = {}): Pipeline => {
+    answer = ({ since, until }, response) => {
+      if (since === '') sendEvents(response, [{ id: 1, at: '' }])
+      else sendEvents(response, within(since, until))
+    }
+    const { endpoint } = RESOURCE
+    return pipeline({
+      name: 'events',
+      source: restApi({
+        client: { base_url: url, retry: { attempts: 1 } },
+        resources: [
+          {
+            ...RESOURCE,
+            write_disposition: 'merge',
+            endpoint: { ...endpoint, incremental: { ...endpoint.incremental, ...incremental } },
+          },
+          {
+            name: 'lines',
+            ...lines,
+            include_from_parent: ['id'],
+            endpoint: { path: '/events/{resources.events.id}/lines', data_selector: 'data', paginator: 'single_page' },
+          },
+        ] as ResourceConfig[],
+      }),
+      destination: duckdb(join(folder, 'events.duckdb')),
+      home: join(folder, 'home'),
+    }) as Pipeline
+  }
+  const DAYS = { to: '2024-01-05T00:00:00Z', step: 'P2D' } as const
+  const lines = async (loading: Pipeline): Promise<number> => (await loading.dataset().table('lines').rows()).length
+
+  it.each(['replace', { disposition: 'merge', strategy: 'scd2' }] as const)(
+    'are refused as %j, which takes away the rows of other windows',
+    async write_disposition => {
+      await expect(withLines({ write_disposition, primary_key: 'id' }).backfill('events', DAYS)).rejects.toThrow(
+        /resources\[1\]\.write_disposition.*lines.*each window would take away the rows of the others/s,
+      )
+      expect(asked).toEqual([])
+    },
+  )
+
+  it('that are appended to merged parents come once, whatever a run has read before', async () => {
+    const loading = withLines({ write_disposition: 'append' })
+    await loading.run()
+    expect(await lines(loading)).toBe(EVENTS.length)
+    await loading.backfill('events', DAYS)
+    expect(await lines(loading)).toBe(EVENTS.length)
+  })
+
+  it('that are appended keep a run from reading over a gap', async () => {
+    const loading = withLines({ write_disposition: 'append' })
+    await loading.backfill('events', { ...DAYS, from: '2024-01-03T00:00:00Z' })
+    await expect(loading.run()).rejects.toThrow(/beyond a gap/)
+    expect(await lines(loading)).toBe(48)
+  })
+
+  it('that are appended refuse to look back', async () => {
+    const loading = withLines({ write_disposition: 'append' }, { window: { step: 'P2D', lookback: 'P1D' } })
+    await expect(loading.backfill('events', DAYS)).rejects.toThrow(/would load rows of lines, which is appended, twice/)
+  })
+})
+
 const HOURS = EVENTS.length
 const at = (hour: number): string => new Date(Date.UTC(2024, 0, 1, hour)).toISOString().replace('.000', '')
 const step = fc.record({

@@ -11,6 +11,7 @@ import { isBeyond } from '../run/incremental/incremental.js'
 import { committedWindows, type DoneWindow } from '../run/incremental/windowLedger.js'
 import { parentOf } from '../run/planResources.js'
 import type { PipelineSetup } from '../setup.js'
+import { loadedTogether } from './loadedTogether.js'
 import { compareValues, missingRanges, moved, presentLike, type Step, stepOf, windowsOf } from './ranges.js'
 
 /** A value of a cursor, as options give it. */
@@ -93,13 +94,21 @@ export async function planBackfill(
   const { resource, hint, range: whole, step, order } = asked
   const stored = connection === undefined ? NOTHING : await readStored(setup, connection, resource.name, hint)
   const { backfill, done, attempts } = stored
-  const isAppended = (resource.hints.writeDisposition?.disposition ?? 'append') === 'append'
-  const range = isAppended ? beforeRuns(whole, stored, hint) : whole
+  const range = isAppended(setup.source, resource) ? beforeRuns(whole, stored, hint) : whole
   const failed = failedWindows(range, stored, hint)
   const windows = windowsOf(range, missingRanges(range, [...done, ...failed], hint), { step, order, hint, where })
   const again = order === 'newest_first' ? failed.toReversed() : failed
   const halved = attempts.findLast(attempt => attempt.state === 'halved' && isOf(range, attempt))
   return { ...asked, range, backfill, done, failed: again, windows, halved }
+}
+
+/** Whether a window that is loaded again would add rows again: of the resource, or of a child. */
+function isAppended(source: Source, resource: Resource): boolean {
+  return loadedTogether(source, resource).resources.some(one => dispositionIn(one).disposition === 'append')
+}
+
+function dispositionIn({ hints }: Resource): DispositionHint {
+  return hints.writeDisposition ?? { disposition: 'append' }
 }
 
 /** What failed and was not loaded since. */
@@ -168,20 +177,25 @@ function cuttable(source: Source, resource: Resource): IncrementalHint {
       `${at}range_end`,
       'is open, as is range_start: records at the border of two windows would be in neither; close one of them',
     )
-  const disposition = resource.hints.writeDisposition ?? { disposition: 'append' }
-  refuseDisposition(disposition, refuse)
-  if (disposition.disposition !== 'merge') {
+  const { resources } = loadedTogether(source, resource)
+  if (dispositionIn(resource).disposition === 'skip')
+    throw refuse('write_disposition', 'is skip: no window would load anything')
+  for (const one of resources) refuseDisposition(one)
+  const appended = resources.find(one => dispositionIn(one).disposition === 'append')
+  if (appended !== undefined) {
+    const rows = appended === resource ? 'rows' : `rows of ${appended.name}, which is appended,`
+    const what = appended === resource ? 'records' : `records, and with them rows of ${appended.name},`
     if (!isOpen && hint.rangeEnd === 'closed')
       throw refuse(
         `${at}range_end`,
-        'is closed, as is range_start: records at the border of two windows would be loaded twice; leave one of them open, or merge',
+        `is closed, as is range_start: ${what} at the border of two windows would be loaded twice; leave one of them open, or merge`,
       )
     if (hint.window?.lookback !== undefined)
-      throw refuse(`${at}window.lookback`, 'would load rows twice; use it with `write_disposition: merge` only')
+      throw refuse(`${at}window.lookback`, `would load ${rows} twice; use it with \`write_disposition: merge\` only`)
     if (hint.onCursorValueMissing === 'include')
       throw refuse(
         `${at}on_cursor_value_missing`,
-        'is include: records without a value would be loaded with every window; exclude them, or merge',
+        `is include: ${what} without a value would be loaded with every window; exclude them, or merge`,
       )
   }
   for (let above = parentOf(source, resource); above !== undefined; above = parentOf(source, above)) {
@@ -194,16 +208,14 @@ function cuttable(source: Source, resource: Resource): IncrementalHint {
   return hint
 }
 
-function refuseDisposition(
-  { disposition, strategy }: DispositionHint,
-  refuse: (key: string, message: string) => ConfigError,
-): void {
-  if (disposition === 'append') return
+function refuseDisposition(resource: Resource): void {
+  const { disposition, strategy } = dispositionIn(resource)
+  if (disposition === 'append' || disposition === 'skip') return
   if (disposition === 'merge' && strategy !== 'scd2' && strategy !== 'cdc') return
   const what = disposition === 'merge' ? `merge by ${strategy}` : disposition
-  throw refuse(
-    'write_disposition',
-    `is ${what}: each window would take away the rows of the others; backfill with append, or with a merge by delete-insert or upsert`,
+  throw wrong(
+    `${resource.path}.write_disposition`,
+    `resource ${resource.name}: is ${what}: each window would take away the rows of the others; backfill with append, or with a merge by delete-insert or upsert`,
   )
 }
 

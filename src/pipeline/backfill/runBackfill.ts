@@ -9,6 +9,7 @@ import { closingConnection, closingSource, underLock } from '../run/closing.js'
 import type { DoneWindow } from '../run/incremental/windowLedger.js'
 import type { WindowSession } from '../run/runPipeline.js'
 import type { PipelineSetup } from '../setup.js'
+import { loadedTogether } from './loadedTogether.js'
 import { isShared, type LoadingOptions, loadWindows, type WindowLoad } from './loadWindows.js'
 import { askedRange, type BackfillPlan, type FailedWindow, planBackfill, type WindowOptions } from './planBackfill.js'
 import { windowsFailed } from './windowFailures.js'
@@ -140,19 +141,12 @@ async function loadPlanned(
   }
 }
 
-/**
- * The resource and its selected children. A child with a cursor of its own is left out: the window's parents are older
- * than what its cursor has reached.
- */
+/** Names of the resources to load. Says which children are left out. */
 function selected(source: Source, resource: Resource, emit: (event: RunEvent) => void): readonly string[] {
-  const children = source.resources.filter(({ parent, selected }) => parent === resource.name && selected)
-  return [
-    resource.name,
-    ...children.flatMap(child => {
-      if (child.incremental === undefined) return selected(source, child, emit)
-      const message = `${child.name} is no part of the backfill, because it has a cursor of its own; load it by a run`
-      emit({ type: 'warning', code: 'other', resource: child.name, namesResource: true, message })
-      return []
-    }),
-  ]
+  const { resources, leftOut } = loadedTogether(source, resource)
+  for (const { name } of leftOut) {
+    const message = `${name} is no part of the backfill, because it has a cursor of its own; load it by a run`
+    emit({ type: 'warning', code: 'other', resource: name, namesResource: true, message })
+  }
+  return resources.map(({ name }) => name)
 }

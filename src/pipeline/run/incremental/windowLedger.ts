@@ -50,9 +50,10 @@ export async function refuseGaps(
   state: PipelineState,
   roots: readonly PlannedResource[],
 ): Promise<void> {
-  for (const { resource, loaded, disposition } of flattenPlan(roots)) {
+  for (const planned of flattenPlan(roots)) {
+    const { resource, loaded } = planned
     const { incremental: hint, name } = resource
-    if (!loaded || hint === undefined || disposition.disposition !== 'append') continue
+    if (!loaded || hint === undefined || !appends(planned)) continue
     const { done } = await committedWindows(connection, setup, state, { name, hint })
     const cursor = cursorState(state, setup.source.name, name, hint.cursorPath)
     if (done.every(window => isBehind(window, cursor, hint))) continue
@@ -60,6 +61,12 @@ export async function refuseGaps(
       'a backfill has loaded windows beyond a gap. A run would begin before the gap and append their rows again: load the missing windows with `sluice backfill`, which `--status` lists, or merge by a key'
     throw refused(resource, 'endpoint.incremental', message)
   }
+}
+
+/** Whether rows of a window would come twice: its own, or those of a child that is loaded with it. */
+function appends({ disposition, loaded, children }: PlannedResource): boolean {
+  if (loaded && disposition.disposition === 'append') return true
+  return children.some(child => child.resource.incremental === undefined && appends(child))
 }
 
 const TABLE = '_sluice_windows'
