@@ -304,7 +304,11 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .addOption(restate())
     .option('--dev', 'also start a server on this machine, for trials')
     .option('--host <address>', 'address to listen at; default: 127.0.0.1')
-    .option('--port <port>', 'port to listen at; default: a free one', wholeNumber)
+    .option(
+      '--port <port>',
+      'port to listen at; default: 9080. Jobs in flight wait for a worker at the same one',
+      portNumber,
+    )
     .option('--url <url>', 'address of this worker, or of the load balancer before several, as the server sees it')
     .option('--identity-key <key>', 'public key of the server: refuse whoever else calls; may be repeated', gathered)
     .option('--destination <url>', 'load into this destination, as in duckdb:PATH')
@@ -319,6 +323,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
   command(program, 'submit')
     .description('hand a run or a backfill of a pipeline to the workers of a Restate server')
     .argument('<pipeline>', 'name of the pipeline, or its file')
+    .option('--pipeline <name>', 'which one, if the file has several')
     .addOption(restate())
     .option('--ingress <url>', 'where the server takes jobs; default: as the server says')
     .option('--select <resource...>', 'run: only these resources')
@@ -352,6 +357,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .description('stop a job; what it has committed stays')
     .argument('<job>', 'id of the job, as `sluice jobs` lists it')
     .addOption(restate())
+    .option('--force', 'end it at once, also if its worker is away for good')
     .action(async (job: string, options) => {
       const { cancelCommand } = await import('./commands/cancel.js')
       exit(await cancelCommand(job, options, context))
@@ -521,6 +527,12 @@ const RESTATE = 'http://127.0.0.1:9070'
 
 function gathered(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text]
+}
+
+function portNumber(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
+    throw new InvalidArgumentError('A port from 1 to 65535 is expected, or 0 for a free one.')
+  return Number(text)
 }
 
 function wholeNumber(text: string): number {

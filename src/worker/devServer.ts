@@ -30,6 +30,11 @@ const LOOK_EVERY_MS = 50
  * anywhere. Rejects with a ConfigError if the package is missing or the server does not start.
  */
 export async function startDevServer({ folder, adminPort, cwd, clock }: DevServerOptions): Promise<DevServer> {
+  const admin = `http://127.0.0.1:${adminPort}`
+  if (await isHealthy(admin)) {
+    const message = `a Restate server answers at ${admin} already: leave --dev out to work for that one, or name another address with --restate`
+    throw new ConfigError([{ place: { path: '--dev' }, message }])
+  }
   const binary = serverBinary(cwd)
   await mkdir(folder, { recursive: true })
   const settings = join(folder, 'restate.toml')
@@ -56,7 +61,6 @@ export async function startDevServer({ folder, adminPort, cwd, clock }: DevServe
   }
   child.stdout.on('data', keep)
   child.stderr.on('data', keep)
-  const admin = `http://127.0.0.1:${adminPort}`
   const until = clock.now() + START_MS
   while (!(await isHealthy(admin))) {
     if (child.exitCode !== null || clock.now() > until) {

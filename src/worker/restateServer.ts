@@ -6,7 +6,7 @@ export interface Job {
   readonly id: string
   readonly pipeline: string
   readonly kind: 'run' | 'backfill'
-  readonly state: 'waiting' | 'running' | 'retrying' | 'done' | 'failed'
+  readonly state: 'waiting' | 'running' | 'retrying' | 'done' | 'failed' | 'cancelled'
   readonly createdAt: Date
   /** Attempts so far. */
   readonly attempts: number
@@ -102,9 +102,13 @@ export class RestateServer {
     return { ended: 'failed', message: messageIn(body) }
   }
 
-  /** Stops a job, with what it has called. Requests in flight are aborted; what is committed stays. */
-  async cancel(id: string): Promise<void> {
-    const response = await this.#fetch('PATCH', `${this.admin}/invocations/${encodeURIComponent(id)}/cancel`)
+  /**
+   * Stops a job, with what it has called. Requests in flight are aborted; what is committed stays. A job ends by its
+   * worker; with `isForced`, the server ends it at once, also if no worker is there.
+   */
+  async cancel(id: string, isForced = false): Promise<void> {
+    const how = isForced ? 'kill' : 'cancel'
+    const response = await this.#fetch('PATCH', `${this.admin}/invocations/${encodeURIComponent(id)}/${how}`)
     if (response.ok) return
     throw wrongJob(response.status === 409 ? `the job ${id} is at its end already` : unknown(id))
   }
@@ -179,19 +183,27 @@ function toldIn(body: string): z.output<typeof told> | undefined {
 }
 
 function jobOf(row: Readonly<Record<string, unknown>>): Job {
-  const failure = row.completion_failure ?? row.last_failure
+  const state = stateOf(String(row.status), row.completion_result, row.completion_failure)
+  const failure = state === 'cancelled' ? undefined : (row.completion_failure ?? row.last_failure)
   return {
     id: String(row.id),
     pipeline: String(row.target_service_key),
     kind: row.target_handler_name === 'backfill' ? 'backfill' : 'run',
-    state: stateOf(String(row.status), row.completion_result),
+    state,
     createdAt: new Date(String(row.created_at)),
     attempts: Number(row.retry_count ?? 0),
-    failure: failure == null ? undefined : String(failure),
+    failure: failure == null ? undefined : String(failure).replace(STATUS, ''),
   }
 }
 
-function stateOf(status: string, result: unknown): Job['state'] {
+/** Before the message of a worker. */
+const STATUS = /^\[\d+\] /
+
+/** How the server says that a job was cancelled, or killed. */
+const CANCELLED = /^\[409[^\]]*\] (cancelled|killed)$/i
+
+function stateOf(status: string, result: unknown, failure: unknown): Job['state'] {
+  if (status === 'completed' && CANCELLED.test(String(failure))) return 'cancelled'
   if (status === 'completed') return result === 'failure' ? 'failed' : 'done'
   if (status === 'backing-off') return 'retrying'
   return status === 'running' || status === 'suspended' ? 'running' : 'waiting'

@@ -82,9 +82,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     session.once('close', () => sessions.delete(session))
   })
   await new Promise<void>((resolve, reject) => {
-    http.once('error', (error: NodeJS.ErrnoException) =>
-      reject(wrong('--port', `port ${port} of ${host} cannot be used (${error.code ?? error.message})`)),
-    )
+    http.once('error', (error: NodeJS.ErrnoException) => reject(wrong('--port', portProblem(error, port, host))))
     http.listen(port, host, resolve)
   })
   const close = (): Promise<void> =>
@@ -115,6 +113,11 @@ function checkedSchedule(schedule: string, file: string, now: number): string {
     )
   }
   throw wrong(file, `schedule: ${JSON.stringify(schedule)} is never due`)
+}
+
+function portProblem({ code, message }: NodeJS.ErrnoException, port: number, host: string): string {
+  const taken = code === 'EADDRINUSE' ? '. Does another worker listen there? Take one with --port' : ''
+  return `port ${port} of ${host} cannot be used (${code ?? message})${taken}`
 }
 
 function wrong(path: string, message: string): ConfigError {

@@ -8,7 +8,7 @@ import { systemClock } from '../../src/pipeline/clock.js'
 import { type DevServer, startDevServer } from '../../src/worker/devServer.js'
 import { main, sluiceProcess } from '../cli/process.js'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
+export const root = fileURLToPath(new URL('../..', import.meta.url))
 
 export async function freePort(): Promise<number> {
   const server = createServer()

@@ -1,11 +1,11 @@
-import { writeFile } from 'node:fs/promises'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { loadPipelineFile } from '../../src/index.js'
 import { startPostgres } from '../destinations/postgresServer.js'
-import { freePort, type Restate, startRestate, startWorkerProcess } from './restate.js'
+import { freePort, type Restate, root, startRestate, startWorkerProcess } from './restate.js'
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
@@ -46,7 +46,7 @@ async function rowsOf(file: string, table: string): Promise<readonly unknown[]> 
 
 /** A worker of these files; it ends with the test. */
 async function worker(...args: readonly string[]) {
-  const started = startWorkerProcess(restate, ...args)
+  const started = startWorkerProcess(restate, ...(args.includes('--port') ? args : [...args, '--port', '0']))
   onTestFinished(() => started.kill('SIGKILL'))
   await started.says('Ctrl-C ends it')
   return started
@@ -276,7 +276,7 @@ describe('a backfill', () => {
 describe('a schedule', () => {
   it('makes a job when it is due, and its next tick', async () => {
     const file = await shops('nightly', await api(shopPage), 'schedule: "CRON_TZ=Europe/Berlin 0 3 * * *"\n')
-    const started = startWorkerProcess(restate, file)
+    const started = startWorkerProcess(restate, file, '--port', '0')
     onTestFinished(() => started.kill('SIGKILL'))
     await started.says('nightly runs by itself: CRON_TZ=Europe/Berlin 0 3 * * *')
     const where = "target_service_key = 'nightly'"
@@ -333,6 +333,57 @@ resources: [{ name: shops, endpoint: { data_selector: items } }]
   })
 })
 
+describe('the list of jobs', () => {
+  it('tells why some failed, each on lines of its own', async () => {
+    const file = await shops('listed', await api((_, response) => void response.writeHead(403).end()))
+    await worker(file)
+    const { job } = JSON.parse((await restate.sluice('submit', file, '--wait', '--json')).stdout) as { job: string }
+    const { stdout } = await restate.sluice('jobs')
+    expect(stdout).toMatch(new RegExp(`\n\n${job}: .*`))
+    expect(stdout).not.toContain('\\n')
+  })
+
+  it('tells that a job was cancelled, also one whose worker is away for good', async () => {
+    let reached = (): void => {}
+    let isHanging = true
+    const asked = new Promise<void>(resolve => {
+      reached = resolve
+    })
+    const file = await shops('gone', await api(query => (isHanging ? reached() : shopPage(query))))
+    const gone = await worker(file)
+    const { job } = JSON.parse((await restate.sluice('submit', file, '--json')).stdout) as { job: string }
+    await asked
+    await gone.kill('SIGKILL')
+    isHanging = false
+    await worker(file)
+    expect((await restate.sluice('cancel', job, '--force')).exitCode).toBe(0)
+    expect((await restate.sluice('submit', file, '--wait')).exitCode).toBe(0)
+    const lines = (await restate.sluice('jobs', '--json')).stdout.trim().split('\n')
+    const listed = lines.map(line => JSON.parse(line) as { id: string; state: string })
+    expect(listed.find(({ id }) => id === job)).toMatchObject({ state: 'cancelled' })
+  })
+})
+
+describe('a file with several pipelines', () => {
+  it('is submitted by the name of one', async () => {
+    const url = await api(shopPage)
+    const source = `restApi({ client: { base_url: '${url}', paginator: { type: 'offset', limit: ${PAGE}, total_path: 'total' } }, resources: [{ name: 'shops', endpoint: { data_selector: 'items' } }] })`
+    await mkdir(join(restate.folder, 'node_modules'), { recursive: true })
+    await symlink(root, join(restate.folder, 'node_modules', 'sluice'), 'dir')
+    await writeFile(
+      join(restate.folder, 'two.mjs'),
+      `import { duckdb, pipeline, restApi } from 'sluice'
+export default ['first', 'second'].map(name => pipeline({ name, destination: duckdb(name + '.duckdb'), source: ${source} }))
+`,
+    )
+    await worker('two.mjs')
+    const unnamed = await restate.sluice('submit', 'two.mjs')
+    expect([unnamed.exitCode, unnamed.stderr]).toEqual([2, expect.stringContaining('--pipeline')])
+    const named = await restate.sluice('submit', 'two.mjs', '--pipeline', 'second', '--wait', '--json')
+    expect(JSON.parse(named.stdout)).toMatchObject({ ended: 'done', result: { records: SHOPS.length } })
+  })
+})
+
 describe('what cannot work', () => {
   it('is said before a worker serves', async () => {
     const url = await api(shopPage)
@@ -343,10 +394,17 @@ describe('what cannot work', () => {
     const never = await shops('never', url, 'schedule: "0 0 30 2 *"\n')
     expect((await restate.sluice('worker', never)).stderr).toContain('is never due')
     const away = await shops('away', url)
-    const unreachable = await restate.sluice('worker', away, '--url', 'http://127.0.0.1:9')
+    const unreachable = await restate.sluice('worker', away, '--port', '0', '--url', 'http://127.0.0.1:9')
     expect(unreachable.stderr).toContain('the server cannot reach a worker at http://127.0.0.1:9')
     const none = await shops('none', url, 'schedule: "every day"\n')
     expect((await restate.sluice('worker', none)).stderr).toContain('schedule')
+    const { port } = new URL(url)
+    const taken = await restate.sluice('worker', away, '--port', port)
+    expect(taken.stderr).toContain(`port ${port} of 127.0.0.1 cannot be used (EADDRINUSE). Does another worker`)
+    const there = await restate.sluice('worker', away, '--port', '0', '--dev')
+    expect(there.stderr).toContain(`a Restate server answers at ${restate.admin} already: leave --dev out`)
+    const elsewhere = await restate.sluice('worker', away, '--dev', '--restate', 'http://restate.example.com:9070')
+    expect(elsewhere.stderr).toContain('is no address for a server on this machine')
   })
 
   it.each([

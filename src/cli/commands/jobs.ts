@@ -1,5 +1,5 @@
 import type { ExitCode } from '../failure.js'
-import { printable } from '../terminal/printable.js'
+import { printableLines, wrapped } from '../terminal/printable.js'
 import { textTable } from '../terminal/table.js'
 import { widthOf } from '../terminal/terminal.js'
 import type { CommandContext } from './command.js'
@@ -32,10 +32,15 @@ export async function jobsCommand(
     pipeline,
     kind,
     state,
-    createdAt.toISOString().slice(0, 19),
+    `${createdAt.toISOString().slice(0, 19)}Z`,
   ])
   for (const line of textTable(COLUMNS, rows, widthOf(out))) out.line(line)
-  for (const { id, failure } of jobs) if (failure !== undefined) out.line(printable(`\n${id}: ${failure}`))
+  for (const { id, failure } of jobs) {
+    if (failure === undefined) continue
+    out.line('')
+    for (const part of printableLines(`${id}: ${failure}`).split('\n'))
+      for (const line of wrapped(part, widthOf(out), 2)) out.line(line)
+  }
   return 0
 }
 

@@ -1,14 +1,15 @@
-import { basename, extname } from 'node:path'
 import type { Clock } from '../../model/source.js'
 import { systemClock } from '../../pipeline/clock.js'
 import type { JobResult, RestateServer } from '../../worker/restateServer.js'
 import type { ExitCode } from '../failure.js'
 import { printable } from '../terminal/printable.js'
 import { tell } from '../terminal/tell.js'
-import { type CommandContext, openPipelines } from './command.js'
+import type { Output } from '../terminal/terminal.js'
+import { type CommandContext, openPipeline } from './command.js'
 
 export interface SubmitCommandOptions {
   readonly restate: string
+  readonly pipeline?: string | undefined
   readonly ingress?: string | undefined
   readonly select?: readonly string[] | undefined
   readonly fullRefresh?: boolean | undefined
@@ -36,7 +37,13 @@ export async function submitCommand(
   const { RestateServer, SERVICES } = await import('../../worker/restateServer.js')
   const server = new RestateServer(options.restate, options.ingress)
   const [handler, input] = workOf(options)
-  const id = await server.send(SERVICES.pipeline, await pipelineName(named), handler, input, options.key)
+  const id = await server.send(
+    SERVICES.pipeline,
+    await pipelineName(named, options.pipeline, err),
+    handler,
+    input,
+    options.key,
+  )
   if (options.wait !== true) {
     if (options.json === true) out.line(JSON.stringify({ job: id }))
     else tell(out, printable(`job ${id}; \`${context.typedAs} jobs\` lists it`))
@@ -58,10 +65,9 @@ function workOf(options: SubmitCommandOptions): readonly [string, object] {
 }
 
 /** A file gives the name of its pipeline. Secrets need not be here. */
-async function pipelineName(named: string): Promise<string> {
-  if (!/\.(ya?ml|json|[cm]?[jt]s)$/i.test(named)) return named
-  const [only, second] = await openPipelines(named, {}, 'checks')
-  return second === undefined && only !== undefined ? only.name : basename(named, extname(named))
+async function pipelineName(named: string, pipeline: string | undefined, err: Output): Promise<string> {
+  if (!/\.(ya?ml|json|[cm]?[jt]s)$/i.test(named)) return pipeline ?? named
+  return (await openPipeline(named, { pipeline }, 'checks', err)).name
 }
 
 async function resultOf(server: RestateServer, id: string, clock: Clock, signal: AbortSignal): Promise<JobResult> {

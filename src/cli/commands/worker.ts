@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { ConfigError } from '../../model/errors.js'
 import { systemClock } from '../../pipeline/clock.js'
 import type { WorkEvent } from '../../worker/pipelineServices.js'
 import type { ExitCode } from '../failure.js'
@@ -17,6 +18,9 @@ export interface WorkerCommandOptions extends PipelineOverrides {
   readonly verbose?: boolean | undefined
 }
 
+/** A job in flight belongs to the address of its worker: one that starts again has the same. */
+const PORT = 9080
+
 /** `sluice worker FILES`: serves pipelines to a Restate server, until Ctrl-C. */
 export async function workerCommand(
   paths: readonly string[],
@@ -24,7 +28,7 @@ export async function workerCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const { destination, dataset, profile, host, port, url, identityKey, json } = options
+  const { destination, dataset, profile, host, port = PORT, url, identityKey, json } = options
   const { RestateServer } = await import('../../worker/restateServer.js')
   const { startWorker } = await import('../../worker/startWorker.js')
   const clock = context.clock ?? systemClock
@@ -64,9 +68,13 @@ export async function workerCommand(
 
 async function devServer(admin: string, clock: NonNullable<CommandContext['clock']>) {
   const { startDevServer } = await import('../../worker/devServer.js')
-  const adminPort = Number(new URL(admin).port || 9070)
+  const { hostname, port, protocol } = new URL(admin)
+  if (protocol !== 'http:' || !['127.0.0.1', 'localhost'].includes(hostname) || port === '') {
+    const message = `${admin} is no address for a server on this machine; expected one as in http://127.0.0.1:9070`
+    throw new ConfigError([{ place: { path: '--restate' }, message }])
+  }
   const cwd = process.cwd()
-  return await startDevServer({ folder: join(cwd, '.sluice', 'restate'), adminPort, cwd, clock })
+  return await startDevServer({ folder: join(cwd, '.sluice', 'restate'), adminPort: Number(port), cwd, clock })
 }
 
 function told(event: WorkEvent, isVerbose: boolean): readonly string[] {
