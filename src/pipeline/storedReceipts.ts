@@ -1,7 +1,7 @@
 import type { Connection, DatasetRow } from '../model/destination.js'
 import type { Extent, Receipt, Verdict } from '../model/receipt.js'
 
-const TABLE = '_sluice_receipts'
+export const RECEIPTS = '_sluice_receipts'
 
 /** The receipts of committed loads, by load. Empty if the destination stores none. */
 export async function storedReceipts(
@@ -9,9 +9,9 @@ export async function storedReceipts(
   loadIds: readonly string[],
 ): Promise<ReadonlyMap<string, readonly Receipt[]>> {
   const receipts = new Map<string, Receipt[]>()
-  if (loadIds.length === 0 || !(await connection.inspect()).has(TABLE)) return receipts
+  if (loadIds.length === 0 || !(await connection.inspect()).has(RECEIPTS)) return receipts
   const where = [{ column: 'load_id', operator: 'in', value: loadIds }] as const
-  for await (const rows of connection.read({ table: TABLE, where })) {
+  for await (const rows of connection.read({ table: RECEIPTS, where })) {
     for (const row of rows) {
       const loadId = String(row.load_id)
       receipts.set(loadId, [...(receipts.get(loadId) ?? []), receiptOf(row)])

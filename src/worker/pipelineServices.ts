@@ -357,14 +357,14 @@ interface Schedule {
  */
 export function nextTime(schedule: string, now: number): number | undefined {
   const [, timezone = 'UTC', pattern = ''] = /^(?:CRON_TZ=(\S+)\s+)?(.*)$/s.exec(schedule.trim()) ?? []
-  return new Cron(pattern, { timezone, paused: true }).nextRun(new Date(now))?.getTime()
+  if (/^\d{4}-/.test(pattern)) throw new RangeError('it is a date')
+  // With a sixth field, a schedule would be due each second.
+  return new Cron(pattern, { timezone, paused: true, mode: '5-part' }).nextRun(new Date(now))?.getTime()
 }
 
 async function newestLoad(pipeline: Pipeline): Promise<RunFacts | undefined> {
-  const own = new Set(pipeline.source.resources.map(({ name }) => name))
-  const loads = await pipeline.dataset().history()
-  // Another pipeline may load into the same dataset.
-  const newest = loads.find(({ receipts }) => receipts.some(({ resource }) => own.has(resource)))
+  // Another pipeline may load into the same dataset, with resources of the same names.
+  const [newest] = await pipeline.dataset().history({ pipeline: pipeline.name, limit: 1 })
   return newest === undefined ? undefined : factsOf(newest.loadId, newest.receipts)
 }
 

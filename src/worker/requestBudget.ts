@@ -1,5 +1,6 @@
 import type { ObjectContext } from '@restatedev/restate-sdk'
 import { z } from 'zod'
+import { RequestError } from '../model/errors.js'
 import type { Clock } from '../model/source.js'
 import {
   type EnterOptions,
@@ -197,9 +198,11 @@ class LeasedTimes {
   }
 
   async #lease(clock: Clock): Promise<void> {
-    const { delayMs, spacingMs, count } = await this.#calls.lease(this.#origin, {
-      wanted: this.#waiting,
-      ...this.#limits,
+    const asked = { wanted: this.#waiting, ...this.#limits }
+    const { delayMs, spacingMs, count } = await this.#calls.lease(this.#origin, asked).catch((cause: Error) => {
+      // As if the API were away: another attempt may find the server again.
+      const message = `no request to ${this.#origin} may start, because its rate limit cannot be asked for: ${cause.message}`
+      throw new RequestError('connection', message, { cause })
     })
     const at = clock.now() + delayMs
     this.#held.push(...Array.from({ length: count }, (_, index) => at + index * spacingMs))

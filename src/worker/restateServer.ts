@@ -63,14 +63,23 @@ export class RestateServer {
 
   /** Hands over a call of an object, and gives its id. The same `key` twice is one call. */
   async send(service: string, object: string, handler: string, input: unknown, key?: string): Promise<string> {
-    const url = `${await this.ingress()}/${service}/${encodeURIComponent(object)}/${handler}/send`
+    const url = `${await this.#addressOf(service, object)}/${handler}/send`
     const headers = key === undefined ? {} : { 'idempotency-key': key }
     return sent.parse(await this.#ask('POST', url, input, headers)).invocationId
   }
 
   /** Calls an object, and gives its answer. */
   async call(service: string, object: string, handler: string, input: unknown): Promise<unknown> {
-    return await this.#ask('POST', `${await this.ingress()}/${service}/${encodeURIComponent(object)}/${handler}`, input)
+    return await this.#ask('POST', `${await this.#addressOf(service, object)}/${handler}`, input)
+  }
+
+  async #addressOf(service: string, object: string): Promise<string> {
+    // They would lead elsewhere in a path, however they are encoded.
+    if (['', '.', '..'].includes(object)) {
+      const message = `${JSON.stringify(object)} can be no name of a job's pipeline; choose another`
+      throw new ConfigError([{ place: { path: 'name' }, message }])
+    }
+    return `${await this.ingress()}/${service}/${encodeURIComponent(object)}`
   }
 
   /** The newest jobs first. */
@@ -123,7 +132,7 @@ export class RestateServer {
     const text = await response.text()
     if (!response.ok) {
       const advice = response.status === 404 ? '. Has a worker been there? `sluice worker` registers itself' : ''
-      const message = `${method} ${url} was answered with ${response.status}: ${messageIn(text)}${advice}`
+      const message = `${method} ${url} was answered with ${response.status}: ${messageIn(text).replace(/\.$/, '')}${advice}`
       throw new ConfigError([{ place: { path: '--restate' }, message }])
     }
     return text === '' ? undefined : JSON.parse(text)

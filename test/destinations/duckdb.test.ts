@@ -11,7 +11,15 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
 import type { ColumnSchema } from '../../src/schema/schemaTypes.js'
-import { rowsOf, runLoad, stageRecords, testSchema, testState, withConnection } from '../../src/testing/testDataset.js'
+import {
+  commitPlan,
+  rowsOf,
+  runLoad,
+  stageRecords,
+  testSchema,
+  testState,
+  withConnection,
+} from '../../src/testing/testDataset.js'
 
 let folder: string
 let files = 0
@@ -388,6 +396,34 @@ describe('a dataset', () => {
     await expect(stat(`${path}.staging`)).rejects.toThrow(/ENOENT/)
     await withConnection(duckdb(path), async again => expect((await again.inspect()).size).toBe(0))
   })
+})
+
+test('a commit that is stopped at any moment is done, or is not done and says that it was stopped', async () => {
+  const records = { loadId: '1.1', records: { orders: [{ id: 1 }] }, tables: APPEND }
+  const stopped = async (at: number, turns: number): Promise<number> => {
+    const stop = new AbortController()
+    const connection = await duckdb(freshPath()).connect('api_data', stop.signal)
+    let statements = 0
+    const abort = (left: number): void =>
+      void (left === 0 ? stop.abort(new Error('enough')) : setImmediate().then(() => abort(left - 1)))
+    const load = await connection.begin({ loadId: '1.1', pipeline: 'p' }, () => {
+      if (statements++ === at) abort(turns)
+    })
+    await stageRecords(load.stage.bind(load), schema, records)
+    const outcome = await load.commit(commitPlan(schema, records)).then(
+      () => 'done',
+      (error: unknown) => error,
+    )
+    await load.abort()
+    if (outcome !== 'done') expect(outcome).toBe(stop.signal.reason)
+    expect(await connection.hasLoad('1.1')).toBe(outcome === 'done')
+    await connection[Symbol.asyncDispose]()
+    return statements
+  }
+  const statements = await stopped(Number.POSITIVE_INFINITY, 0)
+  expect(statements).toBeGreaterThan(5)
+  for (let at = 0; at < statements; at++) await stopped(at, 0)
+  for (let turns = 1; turns < 12; turns++) await stopped(statements - 1, turns)
 })
 
 test('an aborted signal ends a load', async () => {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { ConfigError } from '../../src/model/errors.js'
+import { systemClock } from '../../src/pipeline/clock.js'
 import { nextTime } from '../../src/worker/pipelineServices.js'
-import { nextLease } from '../../src/worker/requestBudget.js'
+import { leasedBudget, nextLease } from '../../src/worker/requestBudget.js'
 import fc from '../properties.js'
 
 describe('leases of a rate limit', () => {
@@ -47,6 +49,21 @@ describe('leases of a rate limit', () => {
   })
 })
 
+describe('a shared rate limit', () => {
+  it('that cannot be asked for fails a request as a lost connection does, which passes', async () => {
+    const away = new ConfigError([{ place: { path: '--restate' }, message: 'no Restate server answers' }])
+    const budget = leasedBudget({ lease: () => Promise.reject(away), pause: async () => {} })
+    const { signal } = new AbortController()
+    const entering = budget
+      .gate('https://api.example.com', { requests: 10, perMs: 1_000 })
+      .enter({ clock: systemClock, signal, concurrency: 1, onWait: () => {}, onAllowed: () => {} })
+    await expect(entering).rejects.toMatchObject({
+      code: 'connection',
+      message: expect.stringMatching(/https:\/\/api\.example\.com.*no Restate server answers/s),
+    })
+  })
+})
+
 describe('a schedule', () => {
   const at = (text: string): number => Date.parse(text)
   it.each([
@@ -55,11 +72,21 @@ describe('a schedule', () => {
     ['0 6 * * MON', '2026-01-01T00:00:00Z', '2026-01-05T06:00:00Z'],
     ['@daily', '2026-01-01T10:00:00Z', '2026-01-02T00:00:00Z'],
     ['CRON_TZ=Europe/Berlin 0 6 * * *', '2026-07-01T05:00:00Z', '2026-07-02T04:00:00Z'],
+    // What falls into the hour that clocks repeat in autumn is due once, and each hour of them once.
+    ['CRON_TZ=Europe/Berlin 30 2 * * *', '2026-10-25T00:30:00Z', '2026-10-26T01:30:00Z'],
+    ['CRON_TZ=Europe/Berlin 30 * * * *', '2026-10-25T00:30:00Z', '2026-10-25T01:30:00Z'],
     // What falls into the hour that clocks skip in spring is due right after it.
     ['CRON_TZ=Europe/Berlin 30 2 * * *', '2026-03-29T00:00:00Z', '2026-03-29T01:00:00Z'],
   ])('%s after %s is due at %s', (schedule, now, due) => {
     expect(nextTime(schedule, at(now))).toBe(at(due))
   })
+
+  it.each(['* * * * * *', '0 0 6 * * * 2027', '2027-01-01T00:00:00', 'CRON_TZ=Mars/Base 0 6 * * *', '', '@reboot'])(
+    '%j is refused: a schedule has five fields',
+    schedule => {
+      expect(() => nextTime(schedule, at('2026-01-01T00:00:00Z'))).toThrow()
+    },
+  )
 
   it('that is never due has no next time', () => {
     expect(nextTime('0 0 30 2 *', at('2026-01-01T00:00:00Z'))).toBeUndefined()

@@ -134,6 +134,31 @@ describe('a run', () => {
     expect(await rowsOf(file, 'shops')).toHaveLength(SHOPS.length)
   })
 
+  it('takes no load of another pipeline of the dataset for its own', async () => {
+    let isHanging = true
+    let reached = (): void => {}
+    const secondPage = new Promise<void>(resolve => {
+      reached = resolve
+    })
+    const url = await api((query, _, request) => {
+      if (request.url?.startsWith('/left') && query.get('offset') !== '0' && isHanging) return reached()
+      return shopPage(query)
+    })
+    const shared = 'destination: duckdb:shared.duckdb\ndataset: shared\n'
+    const left = await shops('left', `${url}/left`, shared)
+    const right = await shops('right', `${url}/right`, shared)
+    const port = String(await freePort())
+    const first = await worker(left, right, '--port', port)
+    const job = restate.sluice('submit', left, '--wait', '--json')
+    await secondPage
+    expect((await restate.sluice('submit', right, '--wait')).exitCode).toBe(0)
+    await first.kill('SIGKILL')
+    isHanging = false
+    await worker(left, right, '--port', port)
+    expect(JSON.parse((await job).stdout)).toMatchObject({ ended: 'done', result: { records: SHOPS.length } })
+    expect(await rowsOf(left, 'shops')).toHaveLength(2 * SHOPS.length)
+  })
+
   it('ends when it is cancelled, with nothing committed', async () => {
     let reached = (): void => {}
     const asked = new Promise<void>(resolve => {

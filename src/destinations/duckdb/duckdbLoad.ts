@@ -50,6 +50,7 @@ export function duckdbLoad(
           start.end,
         )
         .catch(error => {
+          if (signal?.aborted === true && error === signal.reason) throw error
           throw database.explain(error, `committing load ${plan.loadId}`)
         })
       // The load is committed. The next load removes leftovers.
@@ -91,8 +92,9 @@ async function commit(committing: Committing): Promise<Done> {
     await connection.run('SET SESSION preserve_insertion_order = false')
     const session = toldSession(await duckdbSession(connection, dataset, database.dialect), onStatement)
     let done: Done
-    await interruptible(connection, signal, () =>
-      inTransaction(connection, async () => {
+    // Not the COMMIT itself: nobody would know whether it is done.
+    await inTransaction(connection, () =>
+      interruptible(connection, signal, async () => {
         if (session.dialect.letsCommitsOverlap) await expectUnchanged(session)
         const current = anew === undefined ? final : await anew(committedView(session))
         done = await applyCommit(session, load, current, staged.all)
@@ -113,15 +115,17 @@ async function commitBegun({ database, load, start, final, signal }: Committing,
     const begun = await start.finish(final, staged, signal)
     if (begun === undefined) return undefined
     const { connection, session } = begun
-    return await interruptible(connection, signal, async () => {
-      const done = await applyCommit(session, load, begun.plan, begun.staged, begun.tally)
-      if (done === undefined) return undefined
+    const done = await interruptible(connection, signal, async () => {
+      const applied = await applyCommit(session, load, begun.plan, begun.staged, begun.tally)
+      if (applied === undefined) return undefined
       signal?.throwIfAborted()
       await database.check()
-      await connection.run('COMMIT')
-      await database.check()
-      return done
+      return applied
     })
+    if (done === undefined) return undefined
+    await connection.run('COMMIT')
+    await database.check()
+    return done
   } catch (error) {
     // An error in the rows appears again when the commit starts from the files.
     signal?.throwIfAborted()

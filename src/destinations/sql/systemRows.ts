@@ -41,8 +41,9 @@ export const RECEIPTS: ReadonlyTable = {
     ['waited_ms', 'bigint'],
     ['variants', 'json', true],
     ['deleted', 'bigint', true],
-    // Datasets of older versions lack it.
+    // Datasets of older versions lack these.
     ['extent', 'text', true],
+    ['pipeline_name', 'text', true],
   ]),
 }
 
@@ -98,7 +99,7 @@ export async function writeSystemRows(session: SqlSession, plan: CommitPlan, loa
   const { laterLoadId = load.loadId } = plan
   if (plan.state !== undefined)
     await writeState(session, plan.state, { ...load, loadId: laterLoadId }, plan.committedAt)
-  for (const receipt of plan.receipts) await insertRow(session, RECEIPTS, receiptRow(load.loadId, receipt))
+  for (const receipt of plan.receipts) await insertRow(session, RECEIPTS, receiptRow(load, receipt))
   if (plan.window !== undefined)
     await insertRow(session, WINDOWS, {
       ...windowRow(load, plan.schema.name, plan.window),
@@ -167,7 +168,7 @@ function stateRowId({ pipeline, loadId }: LoadPlan): string {
 }
 
 /** A receipt as a row of {@link RECEIPTS}. */
-export function receiptRow(loadId: string, receipt: Receipt): Readonly<Record<string, SqlValue>> {
+export function receiptRow({ loadId, pipeline }: LoadPlan, receipt: Receipt): Readonly<Record<string, SqlValue>> {
   return {
     load_id: loadId,
     resource: receipt.resource,
@@ -188,6 +189,7 @@ export function receiptRow(loadId: string, receipt: Receipt): Readonly<Record<st
     variants: receipt.variants === undefined ? null : JSON.stringify(receipt.variants),
     deleted: receipt.deleted ?? null,
     extent: receipt.extent,
+    pipeline_name: pipeline,
   }
 }
 

@@ -2,10 +2,12 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { stringifyJson } from '../../json/write.js'
 import type { CursorRange, WindowAttempt } from '../../model/cursorRange.js'
+import { AbortError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import { nextLoadId } from '../../model/loadId.js'
 import type { CursorState } from '../../model/pipelineState.js'
 import type { Verdict } from '../../model/receipt.js'
+import { count } from '../../model/verdict.js'
 import { warningOf } from '../run/closing.js'
 import { LoadedMeanwhile } from '../run/commitAnew.js'
 import type { WindowToLoad } from '../run/incremental/windowToLoad.js'
@@ -140,6 +142,7 @@ async function readWindows(backfilling: Reading, progress: Progress, failing: Ab
         continue
       }
       for (const event of setAside) options.onEvent?.(event)
+      if (error instanceof AbortError) throw stopped(error, progress.loads.length)
       if (isOfAll(error)) {
         tell({ ...range, outcome: 'failed', error, left: queue.length + 1 })
         throw error
@@ -148,6 +151,13 @@ async function readWindows(backfilling: Reading, progress: Progress, failing: Ab
       tell({ ...range, outcome: 'failed', error, left: queue.length })
     }
   }
+}
+
+/** The end of a backfill that was stopped within a window. */
+function stopped({ resource, cause }: AbortError, loaded: number): AbortError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  const message = `the backfill was stopped (${why}); ${count(loaded, 'window')} committed before, and the next one goes on after that`
+  return new AbortError(message, { resource, cause })
 }
 
 /** What a backfill has done so far. */

@@ -224,7 +224,11 @@ function queried<Row extends object>(place: Place, statement: SqlQuery, { signal
   }
 }
 
-const forHistory = optionsOf<HistoryOptions>('options of history()', { limit: wholeFromOne, loadId: textKind })
+const forHistory = optionsOf<HistoryOptions>('options of history()', {
+  limit: wholeFromOne,
+  loadId: textKind,
+  pipeline: textKind,
+})
 
 const forRead = optionsOf<ReadOptions>('options of a read', { signal: abortSignal })
 

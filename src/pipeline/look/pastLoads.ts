@@ -1,6 +1,6 @@
 import type { Connection } from '../../model/destination.js'
 import type { Receipt } from '../../model/receipt.js'
-import { storedReceipts } from '../storedReceipts.js'
+import { RECEIPTS, storedReceipts } from '../storedReceipts.js'
 
 /** A committed load, and what it could prove. */
 export interface PastLoad {
@@ -15,6 +15,8 @@ export interface HistoryOptions {
   readonly limit?: number | undefined
   /** Only this load. */
   readonly loadId?: string | undefined
+  /** Only loads of the pipeline with this name. Receipts of older versions do not say whose they are. */
+  readonly pipeline?: string | undefined
 }
 
 const MOST_LOADS = 20
@@ -23,9 +25,11 @@ const MOST_LOADS = 20
 export async function historyOf(
   connection: Connection,
   schemaName: string,
-  { limit = MOST_LOADS, loadId }: HistoryOptions,
+  { limit = MOST_LOADS, loadId, pipeline }: HistoryOptions,
 ): Promise<readonly PastLoad[]> {
   if (!(await connection.inspect()).has('_dlt_loads')) return []
+  const own = pipeline === undefined ? undefined : await loadsOf(connection, pipeline, limit)
+  if (own?.length === 0) return []
   const loads: { readonly loadId: string; readonly committedAt: Date }[] = []
   const query = {
     table: '_dlt_loads',
@@ -34,6 +38,7 @@ export async function historyOf(
       { column: 'schema_name', operator: '=', value: schemaName },
       { column: 'status', operator: '=', value: 0n },
       ...(loadId === undefined ? [] : [{ column: 'load_id', operator: '=', value: loadId } as const]),
+      ...(own === undefined ? [] : [{ column: 'load_id', operator: 'in', value: own } as const]),
     ],
     orderBy: [
       { column: 'inserted_at', descending: true },
@@ -52,4 +57,21 @@ export async function historyOf(
     loads.map(load => load.loadId),
   )
   return loads.map(load => ({ ...load, receipts: receipts.get(load.loadId) ?? [] }))
+}
+
+/** Ids of the newest loads of a pipeline, by their receipts. */
+async function loadsOf(connection: Connection, pipeline: string, most: number): Promise<readonly string[]> {
+  const found = new Set<string>()
+  if ((await connection.inspect()).get(RECEIPTS)?.has('pipeline_name') !== true) return []
+  const query = {
+    table: RECEIPTS,
+    columns: ['load_id'],
+    where: [{ column: 'pipeline_name', operator: '=', value: pipeline }],
+    orderBy: [{ column: 'load_id', descending: true }],
+  } as const
+  for await (const rows of connection.read(query)) {
+    for (const { load_id } of rows) found.add(String(load_id))
+    if (found.size >= most) break
+  }
+  return [...found].slice(0, most)
 }

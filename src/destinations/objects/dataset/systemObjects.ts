@@ -108,9 +108,9 @@ export function nameParts(key: string, count: number): readonly string[] {
   return [parts.join('__'), ...rest]
 }
 
-export function receiptsObject(receipts: readonly Receipt[], schemaName: string, loadId: string): SystemObject {
-  const rows = receipts.map(receipt => inlined(RECEIPTS, receiptRow(loadId, receipt)))
-  return { key: `${folders.receipts}/${segment(schemaName)}__${segment(loadId)}.jsonl`, content: linesOf(rows) }
+export function receiptsObject(receipts: readonly Receipt[], schemaName: string, load: LoadPlan): SystemObject {
+  const rows = receipts.map(receipt => inlined(RECEIPTS, receiptRow(load, receipt)))
+  return { key: `${folders.receipts}/${segment(schemaName)}__${segment(load.loadId)}.jsonl`, content: linesOf(rows) }
 }
 
 /** The window of a backfill that a load is. */

@@ -57,7 +57,7 @@ export async function writeCommit(
   const objects = [
     ...(changes.storesSchema ? [versionObject(schema, at)] : []),
     ...(plan.state === undefined ? [] : [stateObject(plan.state, load, schema.version_hash, at)]),
-    ...(plan.receipts.length === 0 ? [] : [receiptsObject(plan.receipts, schema.name, load.loadId)]),
+    ...(plan.receipts.length === 0 ? [] : [receiptsObject(plan.receipts, schema.name, load)]),
     ...(plan.window === undefined ? [] : [windowObject(plan.window, schema.name, load, at)]),
   ]
   const keys = [...data.map(({ described }) => described.key), ...objects.map(({ key }) => key)]
