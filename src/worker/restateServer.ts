@@ -47,9 +47,7 @@ export class RestateServer {
   }
 
   async ingress(): Promise<string> {
-    this.#ingress ??= version
-      .parse(await this.#ask('GET', `${this.admin}/version`))
-      .ingress_endpoint.replace(/\/+$/, '')
+    this.#ingress ??= (await this.#ask(version, 'GET', `${this.admin}/version`)).ingress_endpoint.replace(/\/+$/, '')
     return this.#ingress
   }
 
@@ -65,12 +63,12 @@ export class RestateServer {
   async send(service: string, object: string, handler: string, input: unknown, key?: string): Promise<string> {
     const url = `${await this.#addressOf(service, object)}/${handler}/send`
     const headers = key === undefined ? {} : { 'idempotency-key': key }
-    return sent.parse(await this.#ask('POST', url, input, headers)).invocationId
+    return (await this.#ask(sent, 'POST', url, input, headers)).invocationId
   }
 
   /** Calls an object, and gives its answer. */
   async call(service: string, object: string, handler: string, input: unknown): Promise<unknown> {
-    return await this.#ask('POST', `${await this.#addressOf(service, object)}/${handler}`, input)
+    return await this.#ask(z.unknown(), 'POST', `${await this.#addressOf(service, object)}/${handler}`, input)
   }
 
   async #addressOf(service: string, object: string): Promise<string> {
@@ -91,8 +89,8 @@ export class RestateServer {
       WHERE target_service_name = '${SERVICES.pipeline}' AND target_handler_name IN ('run', 'backfill')
       ORDER BY created_at DESC
       LIMIT ${most}`
-    const answer = await this.#ask('POST', `${this.admin}/query`, { query })
-    return rows.parse(answer).rows.map(jobOf)
+    const answer = await this.#ask(rows, 'POST', `${this.admin}/query`, { query })
+    return answer.rows.map(jobOf)
   }
 
   /** Undefined while the job is not at its end. */
@@ -122,12 +120,13 @@ export class RestateServer {
     throw wrongJob(response.status === 409 ? `the job ${id} is at its end already` : unknown(id))
   }
 
-  async #ask(
+  async #ask<T>(
+    shape: z.ZodType<T>,
     method: string,
     url: string,
     body?: unknown,
     headers: Readonly<Record<string, string>> = {},
-  ): Promise<unknown> {
+  ): Promise<T> {
     const response = await this.#fetch(method, url, body, headers)
     const text = await response.text()
     if (!response.ok) {
@@ -135,7 +134,12 @@ export class RestateServer {
       const message = `${method} ${url} was answered with ${response.status}: ${messageIn(text).replace(/\.$/, '')}${advice}`
       throw new ConfigError([{ place: { path: '--restate' }, message }])
     }
-    return text === '' ? undefined : JSON.parse(text)
+    try {
+      return shape.parse(text === '' ? undefined : JSON.parse(text))
+    } catch {
+      const message = `${method} ${url} was not answered as Restate 1.7 does: ${JSON.stringify(text.slice(0, 100))}. Does --restate name the admin API of a server, as in http://127.0.0.1:9070, and --ingress its ingress?`
+      throw new ConfigError([{ place: { path: '--restate' }, message }])
+    }
   }
 
   async #fetch(

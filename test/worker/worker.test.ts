@@ -7,7 +7,7 @@ import { loadPipelineFile } from '../../src/index.js'
 import { startPostgres } from '../destinations/postgresServer.js'
 import { freePort, type Restate, root, startRestate, startWorkerProcess } from './restate.js'
 
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
 
 let restate: Restate
 beforeAll(async () => {
@@ -428,6 +428,9 @@ describe('what cannot work', () => {
     expect(taken.stderr).toContain(`port ${port} of 127.0.0.1 cannot be used (EADDRINUSE). Does another worker`)
     const there = await restate.sluice('worker', away, '--port', '0', '--dev')
     expect(there.stderr).toContain(`a Restate server answers at ${restate.admin} already: leave --dev out`)
+    const page = await api((_, response) => void response.end('<html>'))
+    expect((await restate.sluice('jobs', '--restate', page)).stderr).toContain('was not answered as Restate 1.7 does')
+    expect((await restate.sluice('submit', '..')).stderr).toContain("can be no name of a job's pipeline")
     const elsewhere = await restate.sluice('worker', away, '--dev', '--restate', 'http://restate.example.com:9070')
     expect(elsewhere.stderr).toContain('is no address for a server on this machine')
   })
