@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { parseJson } from '../json/parse.js'
 import { stringifyJson } from '../json/write.js'
 import type { CursorRange } from '../model/cursorRange.js'
-import { type ErrorCode, RequestError, SluiceError } from '../model/errors.js'
+import { type ErrorCode, RequestError, SluiceError, shortened } from '../model/errors.js'
 import type { RunEvent } from '../model/events.js'
 import type { Verdict } from '../model/receipt.js'
 import type { CursorBound } from '../pipeline/backfill/planBackfill.js'
@@ -91,6 +91,8 @@ type WindowInput = z.output<typeof windowInput>
 /** A long run is no sign of a dead worker: the engine notices that by the connection. */
 const LONGEST_ATTEMPT_MS = 7 * 24 * 3_600_000
 const LONGEST_RETRY_DELAY_MS = 600_000
+/** The engine refuses long ones, and would ask for them again and again. */
+const LONGEST_MESSAGE = 20_000
 
 /** Failures that may pass by themselves. Others need a person. */
 const PASSING: ReadonlySet<ErrorCode> = new Set([
@@ -150,10 +152,11 @@ export function pipelineServices(
       onWork({ type: 'finished', job, pipeline, what })
       return result
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
+      const whole = error instanceof Error ? error.message : String(error)
+      const message = shortened(whole, LONGEST_MESSAGE)
       onWork({ type: 'failed', job, pipeline, what, message })
       if (error instanceof SluiceError && !mayPass(error)) throw new sdk.TerminalError(message)
-      throw error
+      throw message === whole ? error : new Error(message)
     }
   }
 

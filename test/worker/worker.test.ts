@@ -52,6 +52,12 @@ async function worker(...args: readonly string[]) {
   return started
 }
 
+/** Lets files of the folder import the library. */
+async function withLibrary(): Promise<void> {
+  await mkdir(join(restate.folder, 'node_modules'), { recursive: true })
+  await symlink(root, join(restate.folder, 'node_modules', 'sluice'), 'dir').catch(() => {})
+}
+
 const PAGE = 2
 const SHOPS = Array.from({ length: 5 }, (_, id) => ({ id, city: `city ${id}` }))
 const shopPage = (query: URLSearchParams): unknown => {
@@ -132,6 +138,24 @@ describe('a run', () => {
     await worker(file, '--port', port)
     expect(JSON.parse((await job).stdout)).toMatchObject({ ended: 'done', result: { records: SHOPS.length } })
     expect(await rowsOf(file, 'shops')).toHaveLength(SHOPS.length)
+  })
+
+  it('that fails with a message without end ends all the same', async () => {
+    await withLibrary()
+    await writeFile(
+      join(restate.folder, 'endless.mjs'),
+      `import { duckdb, pipeline, restApi } from 'sluice'
+const map = () => { throw new Error('no '.repeat(12 * 1024 * 1024)) }
+const shops = { name: 'shops', processing_steps: [{ map }], endpoint: { data_selector: 'items' } }
+const source = restApi({ client: { base_url: '${await api(shopPage)}', paginator: 'single_page' }, resources: [shops] })
+export default pipeline({ name: 'endless', destination: duckdb('endless.duckdb'), source })
+`,
+    )
+    await worker('endless.mjs')
+    const { exitCode, stderr } = await restate.sluice('submit', 'endless.mjs', '--wait')
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain('no no no')
+    expect(stderr.length).toBeLessThan(30_000)
   })
 
   it('takes no load of another pipeline of the dataset for its own', async () => {
@@ -393,8 +417,7 @@ describe('a file with several pipelines', () => {
   it('is submitted by the name of one', async () => {
     const url = await api(shopPage)
     const source = `restApi({ client: { base_url: '${url}', paginator: { type: 'offset', limit: ${PAGE}, total_path: 'total' } }, resources: [{ name: 'shops', endpoint: { data_selector: 'items' } }] })`
-    await mkdir(join(restate.folder, 'node_modules'), { recursive: true })
-    await symlink(root, join(restate.folder, 'node_modules', 'sluice'), 'dir')
+    await withLibrary()
     await writeFile(
       join(restate.folder, 'two.mjs'),
       `import { duckdb, pipeline, restApi } from 'sluice'
