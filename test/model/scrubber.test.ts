@@ -73,6 +73,9 @@ const ENCODERS: Readonly<Record<string, (text: string) => string>> = {
   HEXADECIMAL: text => Buffer.from(text).toString('hex').toUpperCase(),
   'every unit as %u': text => text.replace(/[\s\S]/g, unit => `%u${hex(unit.charCodeAt(0), 4)}`),
   'quoted-printable': text => lines(quotedPrintable(text), 75),
+  'quoted-printable, every byte': text => [...Buffer.from(text)].map(byte => `=${hex(byte, 2).toUpperCase()}`).join(''),
+  'a query in HTML, percent signs by number': text => strict(text).replaceAll('%', '&#37;'),
+  'a query in HTML, percent signs by name': text => strict(text).replaceAll('%', '&percnt;'),
   'a Buffer in JSON': text => [...Buffer.from(text)].join(','),
   'bytes as Go prints them': text => [...Buffer.from(text)].join(' '),
   'a Buffer as Node prints it': text => [...Buffer.from(text)].map(byte => hex(byte, 2)).join(' '),
@@ -145,6 +148,36 @@ describe.each(SECRETS)('the secret %j', secret => {
   })
 })
 
+describe('a line that ends anywhere', () => {
+  const secret = 'sk_live_51Hqp0eZvKYlo2Cé+=/4'
+  const known = scrubber([new Secret(secret)])
+  const inLines = (text: string, first: number, lineEnd: string): string =>
+    [text.slice(0, first), ...(text.slice(first).match(/.{1,64}/g) ?? [])].join(lineEnd)
+
+  it.each<[string, string]>([
+    ['base64', Buffer.from(`user:${secret}`).toString('base64')],
+    ['base64url', Buffer.from(`k=${secret};`).toString('base64url')],
+    ['base64 of JSON', Buffer.from(JSON.stringify({ key: secret })).toString('base64')],
+    ['hexadecimal', Buffer.from(secret).toString('hex')],
+  ])('hides no value in %s', (_name, spelled) => {
+    for (let first = 1; first < spelled.length; first++) {
+      for (const lineEnd of ['\n', '\r\n ', '\\n']) {
+        const clean = known.text(inLines(spelled, first, lineEnd))
+        expect(clean).toContain('***')
+        expect(clean.length).toBeLessThan(spelled.length - secret.length)
+      }
+    }
+  })
+
+  it('hides no value in quoted-printable', () => {
+    const spelled = quotedPrintable(secret)
+    for (let cut = 1; cut < spelled.length; cut++) {
+      if (/=.?$/.test(spelled.slice(0, cut))) continue
+      expect(known.text(`x ${spelled.slice(0, cut)}=\r\n${spelled.slice(cut)} y`)).toBe('x *** y')
+    }
+  })
+})
+
 describe('what becomes of a value on its way', () => {
   const EURO = '\u20ac5-kl\u00fc\u00b2-geheim\u2026'
   test.each<readonly [string, string, string]>([
@@ -159,6 +192,7 @@ describe('what becomes of a value on its way', () => {
     ['entities of HTML 4', EURO, '&euro;5-kl&uuml;&sup2;-geheim&hellip;'],
     ['escape() of JavaScript', '\u65e5\u672c\ud83d\ude00 key', escape('\u65e5\u672c\ud83d\ude00 key')],
     ['a literal of SQL', "it's o'clock", "it''s o''clock"],
+    ['a backslash in the path of a URL', 'one\\two\\three', new URL('http://x/one\\two\\three').pathname.slice(1)],
     ['a name of SQL, a field of CSV', 'say "so" twice', 'say ""so"" twice'],
     ['a word of a shell', "it's o'clock", "it'\\''s o'\\''clock"],
     ['UTF-16', 'key-0123-four', Buffer.from('key-0123-four', 'utf16le').toString()],

@@ -2,7 +2,7 @@ import { naming } from '../../schema/naming.js'
 import { Anchors } from './anchors.js'
 import { BASE64_ENDS, type Base64End, base64, encoderOf, utf16, written } from './encodings.js'
 import { reveal, type Secret } from './secret.js'
-import { LONGEST_SPELLING, type Needle, reach } from './spelling.js'
+import { isInLines, LONGEST_SPELLING, type Needle, reach } from './spelling.js'
 
 /**
  * The second safeguard: removes known secrets, in any spelling, from text and bytes that are printed or stored. The
@@ -161,7 +161,7 @@ const WRITTEN_LETTER = (() => {
   const decimal = '0*(?:4[89]|5[0-7]|6[5-9]|[78][0-9]|90|9[7-9]|1[01][0-9]|12[0-2])(?![0-9])'
   const entity = `(?:amp;)*(?:#|%23)(?:${decimal}|[xX]0*${code}(?![0-9a-fA-F]))`
   return new RegExp(
-    `%(?:25)*(?:${code}|u00${code}|5[cC]${escaping}|26${entity})|\\\\(?:${escaping}|u0026${entity})|&${entity}`,
+    `=${code}=[0-9a-fA-F]{2}|%(?:25)*(?:${code}|u00${code}|5[cC]${escaping}|26${entity})|\\\\(?:${escaping}|u0026${entity})|&${entity}`,
   )
 })()
 
@@ -252,18 +252,28 @@ interface Anchor {
   readonly offset: number
 }
 
-function anchorsOf({ bytes, foldsCase, isWhole, numbers }: Needle): readonly Anchor[] {
+function anchorsOf(needle: Needle): readonly Anchor[] {
+  const { bytes, foldsCase, isWhole, numbers } = needle
   if (numbers !== undefined)
     return NUMBER_ANCHORS.map(offset => ({ texts: numberAnchors(bytes, numbers, offset), offset }))
-  if (isWhole === true)
-    return [{ texts: [Buffer.from(bytes.subarray(0, LONGEST_ANCHOR)).toString('latin1')], offset: 0 }]
-  const runs = [...Buffer.from(bytes).toString('latin1').matchAll(ANCHOR)]
-  const longest = runs.reduce((most, [run]) => Math.max(most, run.length), 0)
-  const run = runs.find(([text]) => text.length >= Math.min(longest, GOOD_ANCHOR))
-  if (run === undefined) return []
-  const text = run[0].slice(0, LONGEST_ANCHOR)
-  const texts = foldsCase ? [...new Set([text, text.toLowerCase(), text.toUpperCase()])] : [text]
-  return [{ texts, offset: run.index }]
+  const text = Buffer.from(bytes).toString('latin1')
+  if (isWhole === true && !isInLines(needle)) return [{ texts: [text.slice(0, LONGEST_ANCHOR)], offset: 0 }]
+  const shortest = isInLines(needle) ? SHORTEST_BASE64 / 2 : GOOD_ANCHOR
+  const runs = [...text.matchAll(ANCHOR)].flatMap(({ 0: run, index }) => split(run, index, shortest))
+  const longest = runs.reduce((most, run) => Math.max(most, run.text.length), 0)
+  const good = runs.filter(run => run.text.length >= Math.min(longest, GOOD_ANCHOR, shortest))
+  // A line may end inside of one.
+  return good.slice(0, 2).map(({ text: run, at }) => ({
+    texts: foldsCase ? [...new Set([run, run.toLowerCase(), run.toUpperCase()])] : [run],
+    offset: at,
+  }))
+}
+
+/** Two anchors where a run is long enough for both. */
+function split(run: string, at: number, shortest: number): readonly { readonly text: string; readonly at: number }[] {
+  const length = Math.min(LONGEST_ANCHOR, run.length >> 1)
+  if (length < shortest) return [{ text: run.slice(0, LONGEST_ANCHOR), at }]
+  return [0, length].map(from => ({ text: run.slice(from, from + length), at: at + from }))
 }
 
 /** A line may end behind the first numbers of a list, but hardly also behind later ones. */
@@ -371,7 +381,7 @@ function needlesOf(value: string): readonly Needle[] {
     }
   }
   for (const text of alike(value)) add(text)
-  add(Buffer.from(value).toString('hex'), { foldsCase: true })
+  add(Buffer.from(value).toString('hex'), { foldsCase: true, isHex: true })
   const bytes = Buffer.from(value)
   if (bytes.length >= SHORTEST_LIST && !isCounting(bytes)) {
     for (const numbers of [10, 16] as const) found.set(`numbers ${numbers}`, { ...NUMBERS, bytes, numbers })

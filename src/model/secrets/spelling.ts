@@ -12,10 +12,17 @@ export interface Needle {
   readonly foldsCase: boolean
   /** Written in base64: `-` and `_` also match `+` and `/`. */
   readonly isBase64: boolean
+  /** Written in hexadecimal. */
+  readonly isHex?: boolean
   /** Only the whole text is found, not the rest of it at a cut. */
   readonly isWhole?: boolean
   /** The bytes are written as numbers of this base with something between them, as in `[115, 101]` and `<Buffer 73 65>`. */
   readonly numbers?: 10 | 16
+}
+
+/** Programs break base64 and hexadecimal into lines. */
+export function isInLines({ isBase64, isHex }: Needle): boolean {
+  return isBase64 || isHex === true
 }
 
 /** Longest spelling of one byte that is read: a few layers of percent signs, backslashes, `amp;`. */
@@ -56,7 +63,7 @@ export function reach(text: string, start: number, limit: number, needle: Needle
       if (place >= limit) continue
       if (index > first && text.charCodeAt(place) === EQUALS)
         softBreak(text, place, end => places.add(Math.min(end, limit)))
-      if (needle.isBase64 && index > first) lineBreak(text, place, end => places.add(Math.min(end, limit)))
+      if (index > first && isInLines(needle)) lineBreak(text, place, end => places.add(Math.min(end, limit)))
       spellings(text, place, (value, end) => {
         if (end > limit || !matches(needle, index, value)) return
         add(reached, index + value.length, end)
@@ -125,7 +132,7 @@ function softBreak(text: string, at: number, found: (end: number) => void): void
   else if (text[at + 1] === '\r' && text[at + 2] === '\n') found(at + 3)
 }
 
-/** Programs break base64 into lines of 64 or 76 characters. The break may be escaped for JSON, or percent-encoded. */
+/** The end of a line, mostly after 60 to 76 characters. The break may be escaped for JSON, or percent-encoded. */
 function lineBreak(text: string, at: number, found: (end: number) => void): void {
   const length = BROKEN_LINE.exec(text.slice(at, at + LONGEST_SPELLING))?.[0].length
   if (length !== undefined) found(at + length)
@@ -167,9 +174,11 @@ function matches(needle: Needle, index: number, value: readonly number[]): boole
 function isSame({ foldsCase, isBase64 }: Needle, wanted: number, found: number): boolean {
   if (wanted === found) return true
   if (isBlank(wanted)) return isBlank(found)
+  // In the path of a URL.
+  if (wanted === BACKSLASH) return found === SLASH
   if (isBase64) {
     if (wanted === PLUS) return found === 0x2d || found === SPACE
-    if (wanted === 0x2f) return found === 0x5f
+    if (wanted === SLASH) return found === 0x5f
   }
   return foldsCase && (wanted ^ found) === 0x20 && isLetter(wanted)
 }
@@ -188,6 +197,7 @@ const SPACE = 0x20
 const PERCENT = 0x25
 const AMPERSAND = 0x26
 const PLUS = 0x2b
+const SLASH = 0x2f
 const EQUALS = 0x3d
 const BACKSLASH = 0x5c
 
@@ -348,7 +358,10 @@ function entity(text: string, from: number, found: Found): void {
       : hexadecimal !== undefined
         ? Number.parseInt(hexadecimal, 16)
         : NAMED.get(name ?? '')
-  if (code !== undefined && code <= 0x10ffff) found(utf8(code), at + whole.length)
+  if (code === undefined || code > 0x10ffff) return
+  const end = at + whole.length
+  found(utf8(code), end)
+  if (code === PERCENT) percent(text, end, (decoded, behind) => special(text, decoded, behind, found))
 }
 
 const ENTITY = /^(?:(?:#|%23)(?:([0-9]{1,10})|[xX]([0-9a-fA-F]{1,8}))|([A-Za-z]{2,8}[0-9]{0,2}))(?:;|%3[bB])?/
