@@ -551,3 +551,14 @@ test('the time of reading is no field and no key', async () => {
   expect(orders).not.toHaveProperty('add')
   expect(made.notes.map(({ text }) => text)).toContainEqual(expect.stringContaining('is the time of reading'))
 })
+
+test('a space between two values stays', async () => {
+  const { resources, stops } = await imported(
+    manifest({
+      requester: { request_headers: { 'X-Auth': "{{ config['kind'] }} {{ config['code'] }}" } },
+      spec: { properties: { kind: { type: 'string' }, code: { type: 'string' } }, required: ['kind', 'code'] },
+    }),
+  )
+  expect(stops).toEqual([])
+  expect(resources[0]?.endpoint.headers).toEqual({ 'X-Auth': '${env.KIND} ${env.CODE}' })
+})

@@ -104,10 +104,13 @@ function bodyValues(body: readonly Syntax[], variables: Map<string, Value>, name
       throw new Unsayable(`a statement \`${node.type.toLowerCase()}\``)
     else parts.push(settled(evaluate(node, { variables, names }), names))
   }
-  // Lines between statements are no part of what they give.
-  return parts.filter(
-    part => body.length === 1 || !(part.kind === 'known' && /^\s*$/.test(String(part.value ?? 'None'))),
-  )
+  if (body.length === 1) return parts
+  // Lines between statements, and what is around them all, are no part of what they give. A space between values is.
+  const isBlank = (part: Value): boolean => part.kind === 'known' && /^\s*$/.test(String(part.value ?? 'None'))
+  const [from, to] = [parts.findIndex(part => !isBlank(part)), parts.findLastIndex(part => !isBlank(part))]
+  return parts
+    .slice(Math.max(0, from), to + 1)
+    .filter(part => !isBlank(part) || (part.kind === 'known' && /^ +$/.test(String(part.value))))
 }
 
 function joined(parts: readonly Value[]): Value {
