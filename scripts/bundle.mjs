@@ -11,8 +11,8 @@ import { rolldown } from 'rolldown'
 /** What serves the page of the studio, and nothing else. */
 const SERVER = ['hono', '@hono/node-server']
 
-/** Packages that the library needs at once. Of their 104 files, 64 are zod's messages in other languages, which nothing uses. */
-const BUILT_IN = ['zod', 'smol-toml', ...SERVER]
+/** Packages that the library needs at once. Of zod's files, 64 are messages in other languages, which nothing uses. */
+const BUILT_IN = ['zod', 'smol-toml', 'ipaddr.js', ...SERVER]
 
 const { bin, engines, exports } = JSON.parse(readFileSync('package.json', 'utf8'))
 const target = `node${engines.node.replace('>=', '')}`
@@ -31,6 +31,13 @@ const typescript = {
     const { code, map } = await transform(source, { loader: 'ts', target, sourcefile, sourcemap: true })
     return { code, map, moduleType: 'js' }
   },
+}
+
+/** Text that is ASCII throughout is read in half the time: Node need not decode it, nor keep two bytes for each character. */
+const ascii = {
+  name: 'ascii',
+  renderChunk: (code, { fileName }) =>
+    transform(code, { charset: 'ascii', target, sourcefile: fileName, sourcemap: true, legalComments: 'inline' }),
 }
 
 /** Every module that is loaded with a door, each set found once. */
@@ -77,7 +84,7 @@ const bundle = await rolldown({
   preserveEntrySignatures: 'allow-extension',
   external: id => /^[^./]/.test(id) && !BUILT_IN.some(name => isOf(name, id)),
   treeshake: { moduleSideEffects: false },
-  plugins: [typescript],
+  plugins: [typescript, ascii],
   // A module that is also loaded on demand may be part of what is loaded at once.
   checks: { ineffectiveDynamicImport: false },
 })
@@ -85,6 +92,8 @@ await bundle.write({
   dir: 'dist',
   format: 'esm',
   sourcemap: true,
+  // What minifies prints anew, with other characters.
+  minify: false,
   // One folder deep, as the rooms of `src` are: what modules find by `import.meta.url` is at the same place from both.
   chunkFileNames: 'parts/[name]-[hash].js',
   banner: ({ name }) => (name === 'packages' ? licencesOf(inLibrary) : name === 'server' ? licencesOf(SERVER) : ''),

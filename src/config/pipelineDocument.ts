@@ -1,10 +1,12 @@
 import { z } from 'zod'
+import { later } from '../model/firstUse.js'
 import { restDocument } from '../rest/document/declaration/declaration.js'
 import { schemaContract } from '../rest/document/declaration/hintKeys.js'
 import { count, key, name } from '../rest/document/declaration/pieces.js'
+import { strictObject } from '../rest/document/declaration/strictObject.js'
 
 /** The keys of `source` besides those of a `rest_api` document. */
-const sourceKeys = {
+const sourceKeys = later(() => ({
   name: key(name, {
     description: 'Name of the source: of its schema and of its state.',
     default: 'rest_api',
@@ -19,10 +21,13 @@ const sourceKeys = {
   }),
   schema_contract: key(schemaContract, 'Schema contract of resources without one of their own.'),
   parallelized: key(z.boolean(), 'Accepted for dlt, without effect. Lists are always read in parallel.'),
-}
+}))
 
 /** Those that a flat file takes too. Its `name` is that of the pipeline. */
-const { name: _ofSource, ...besideClient } = sourceKeys
+const besideClient = later(() => {
+  const { name: _ofSource, ...others } = sourceKeys()
+  return others
+})
 
 const destination = z.string()
 const dataset = name
@@ -31,19 +36,17 @@ const dataset = name
 const profileName = z.string().regex(/^\w[\w.-]*$/, 'expected a name of letters, digits, `_`, `-` and `.`')
 
 /** What a profile changes. */
-const profile = z
-  .strictObject({
-    destination: key(destination, 'Where to load to. Default: as without the profile.'),
-    dataset: key(dataset, 'Name of the dataset. Default: as without the profile.'),
-    limit: key(count, 'Stop after so many pages of each list: a trial.'),
-    concurrency: key(count, 'Most requests in flight.'),
-  })
-  .meta({
-    description: 'Has a `destination` or a `dataset` of its own, so that its state is never mixed with another.',
-  })
+const profile = strictObject(() => ({
+  destination: key(destination, 'Where to load to. Default: as without the profile.'),
+  dataset: key(dataset, 'Name of the dataset. Default: as without the profile.'),
+  limit: key(count, 'Stop after so many pages of each list: a trial.'),
+  concurrency: key(count, 'Most requests in flight.'),
+})).meta({
+  description: 'Has a `destination` or a `dataset` of its own, so that its state is never mixed with another.',
+})
 
 /** The keys of a pipeline around its source. */
-const pipelineKeys = {
+const pipelineKeys = later(() => ({
   name: key(name, 'Name of the pipeline, the key of its state. Default: the name of the file.'),
   destination: key(destination, {
     description:
@@ -77,33 +80,33 @@ const pipelineKeys = {
     description: 'Folder of `<schema>.schema.yaml`, or that file: the schema as each run committed it.',
     examples: ['schemas/export'],
   }),
-}
+}))
 
-const sourceDocument = z
-  .strictObject({ ...sourceKeys, ...restDocument.shape })
-  .meta({ description: 'Where the records come from: a `rest_api` document, and a few keys around it.' })
+const sourceDocument = strictObject(() => ({ ...sourceKeys(), ...restDocument.shape })).meta({
+  description: 'Where the records come from: a `rest_api` document, and a few keys around it.',
+})
 
 /** A pipeline file with the document under `source`. */
-export const wrappedPipeline = z.strictObject({
+export const wrappedPipeline = strictObject(() => ({
   $schema: key(z.string(), 'Address of the JSON Schema, for editors.'),
-  ...pipelineKeys,
+  ...pipelineKeys(),
   source: sourceDocument,
-})
+}))
 
 /** A pipeline file with the keys of the pipeline beside those of the document. */
-export const flatPipeline = z.strictObject({ ...pipelineKeys, ...besideClient, ...restDocument.shape })
+export const flatPipeline = strictObject(() => ({ ...pipelineKeys(), ...besideClient(), ...restDocument.shape }))
 
 /** The keys of a flat file around its document, and all that it takes. */
-export const flatKeyNames: readonly string[] = Object.keys({ ...pipelineKeys, ...besideClient })
-export const everyFlatKey: readonly string[] = Object.keys(flatPipeline.shape)
-export const sourceKeyNames: readonly string[] = Object.keys(sourceKeys)
+export const flatKeyNames = later((): readonly string[] => Object.keys({ ...pipelineKeys(), ...besideClient() }))
+export const everyFlatKey = later((): readonly string[] => Object.keys(flatPipeline.shape))
+export const sourceKeyNames = later((): readonly string[] => Object.keys(sourceKeys()))
 
 /** The keys of a flat file around the document. */
-export const flatWrapper = z.strictObject({ ...pipelineKeys, ...besideClient })
+export const flatWrapper = strictObject(() => ({ ...pipelineKeys(), ...besideClient() }))
 
 /** Checks the keys around the document. The document has its own check. */
-export const wrapperOnly = z.strictObject({
+export const wrapperOnly = strictObject(() => ({
   $schema: key(z.string(), ''),
-  ...pipelineKeys,
-  source: z.looseObject(sourceKeys).optional(),
-})
+  ...pipelineKeys(),
+  source: z.looseObject(sourceKeys()).optional(),
+}))

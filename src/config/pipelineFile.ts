@@ -308,14 +308,14 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
   const place: PlaceOf = file?.place ?? (keys => ({ path: formatPath(keys), file: shown }))
   if (!isPlain(value)) throw fileError(shown, 'expected a map with `client` and `resources`')
   const wrapped = Object.hasOwn(value, 'source')
-  const around = wrapped ? value : pick(value, flatKeyNames)
+  const around = wrapped ? value : pick(value, flatKeyNames())
   const problems = new Problems(place)
   const fileName = basename(path, extname(path))
   const warn = (message: string): void => reading.warn(READABLE, message)
   const resolver = lookedUp(secretResolver({ env, cwd, folder, pipeline: fileName, warn: () => {} }), reading)
   const inner = wrapped && isPlain(value.source) ? value.source : {}
   const settled = resolveReferences(
-    { ...omit(around, ADDRESSED), ...(wrapped && { source: pick(inner, sourceKeyNames) }) },
+    { ...omit(around, ADDRESSED), ...(wrapped && { source: pick(inner, sourceKeyNames()) }) },
     resolver,
     problems,
   )
@@ -325,8 +325,8 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
   checkShape(wrapped ? wrapperOnly : flatWrapper, outer, [], problems)
   if (!wrapped) {
     // The check of the document knows only the keys of the document.
-    const unknown = Object.keys(value).filter(key => !everyFlatKey.includes(key))
-    for (const key of unknown) problems.add([key], unknownKey(key, everyFlatKey, []))
+    const unknown = Object.keys(value).filter(key => !everyFlatKey().includes(key))
+    for (const key of unknown) problems.add([key], unknownKey(key, everyFlatKey(), []))
   }
   problems.throwIfAny()
   const keys = outer as Wrapper
@@ -335,7 +335,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
   if (keys.schedule != null) reading.scheduled(keys.schedule)
   const name = keys.name ?? fileName
   const source = wrapped ? (keys.source ?? {}) : { ...(outer as FlatWrapper), name: undefined }
-  const document = wrapped ? omit(inner, sourceKeyNames) : omit(value, flatKeyNames)
+  const document = wrapped ? omit(inner, sourceKeyNames()) : omit(value, flatKeyNames())
   const home = workingFolder(env, folder)
   const inDocument: PlaceOf = wrapped ? path => place(['source', ...path]) : place
   const made = pipeline({

@@ -4,10 +4,9 @@ import { checkPipelineText } from '../config/pipelineFile.js'
 import { schemaAddress } from '../config/projectFolder.js'
 import { ConfigError, type ConfigProblem } from '../model/errors.js'
 import { anything, checkOptions, names, needed, optionsOf, path, text, wordOf } from '../model/optionKinds.js'
-import { concealed } from './conceal.js'
-import { nameFrom } from './draft/address.js'
 import type { Imported, ImportedPipeline, ImportInput, ImportNote, LeftOut } from './imported.js'
 import { type ImportKind, importers } from './importers.js'
+import { nameFrom } from './pipelineName.js'
 
 export interface ImportOptions extends ImportInput {
   readonly kind: ImportKind
@@ -62,7 +61,7 @@ export async function importPipeline(options: ImportOptions): Promise<ImportResu
   const { kind, destination, folder = process.cwd(), ...input } = options
   const entry = importers[kind]
   if (entry === undefined) throw fileError(kind, 'cannot be imported')
-  const importer = await entry.load()
+  const [importer, { concealed }] = await Promise.all([entry.load(), import('./conceal.js')])
   const made = concealed(await bounded(() => importer(input), options))
   const schema = schemaAddress(folder).address
   const pipelines: ImportedFile[] = []

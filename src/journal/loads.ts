@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { parseJson } from '../json/parse.js'
 import type { JsonObject } from '../json/value.js'
 import { stringifyJson } from '../json/write.js'
+import { nodeCrypto } from '../model/nodeCrypto.js'
 import { failure } from './append.js'
 import type { Files, OpenFile } from './fileSystem.js'
 import { readRecord, scan } from './scan.js'
@@ -191,7 +191,7 @@ export function decodeInfo({ fields, block }: WarcRecord): LoadInfo | undefined 
 
 /** The start of the ids of a load's records. */
 export function loadDigest(loadId: string): string {
-  return createHash('sha256').update(loadId).digest('hex')
+  return nodeCrypto().createHash('sha256').update(loadId).digest('hex')
 }
 
 /** Undefined if there is no such file. */

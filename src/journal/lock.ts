@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
 import { DestinationError } from '../model/errors.js'
+import { nodeCrypto } from '../model/nodeCrypto.js'
 import { failure } from './append.js'
 import type { Files, OpenFile } from './fileSystem.js'
 
@@ -69,7 +69,7 @@ export async function lockPipeline(files: Files, dir: string, options: LockOptio
     startedAt: new Date(now()).toISOString(),
     process: await ownStart(),
     place: await ownPlace(),
-    id: randomUUID(),
+    id: nodeCrypto().randomUUID(),
   }
   try {
     await files.makeFolder(dir)
@@ -282,7 +282,7 @@ function ownStart(): Promise<string | undefined> {
 }
 
 async function moveAway(files: Files, path: string, dead: Holder): Promise<void> {
-  const aside = `${path}.${randomUUID()}`
+  const aside = `${path}.${nodeCrypto().randomUUID()}`
   try {
     await files.rename(path, aside)
     // Another run may have put its own lock there meanwhile.

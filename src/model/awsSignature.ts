@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto'
+import { nodeCrypto } from './nodeCrypto.js'
 
 /** A request as it is signed: what the server sees of it. */
 export interface AwsRequest {
@@ -50,10 +50,10 @@ export function awsSigned(request: AwsRequest, key: AwsKey, nowMs: number): Read
   const scope = `${day}/${region}/${service}/aws4_request`
   const toSign = ['AWS4-HMAC-SHA256', time, scope, awsSha256(canonical)].join('\n')
   const signingKey = [day, region, service, 'aws4_request'].reduce<string | Buffer>(
-    (current, part) => createHmac('sha256', current).update(part).digest(),
+    (current, part) => nodeCrypto().createHmac('sha256', current).update(part).digest(),
     `AWS4${secretAccessKey}`,
   )
-  const signature = createHmac('sha256', signingKey).update(toSign).digest('hex')
+  const signature = nodeCrypto().createHmac('sha256', signingKey).update(toSign).digest('hex')
   return {
     ...headers,
     authorization: `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature}`,
@@ -62,7 +62,7 @@ export function awsSigned(request: AwsRequest, key: AwsKey, nowMs: number): Read
 
 /** In hex. */
 export function awsSha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
+  return nodeCrypto().createHash('sha256').update(text).digest('hex')
 }
 
 /** Parameters sorted and encoded. Without `?`. */

@@ -15,8 +15,8 @@ import type {
 } from './document/model.js'
 import { redactUrl } from './http/redact.js'
 import { requestUrl, wireBody, withBodyMember } from './http/wire.js'
-import type { NestedList } from './list/completeNested.js'
-import type { ListReader } from './list/listReader.js'
+import type { NestedOutline } from './list/completeNested.js'
+import type { ListOutline } from './list/listReader.js'
 import { applyPatch, conversionOf, firstRequest } from './request/request.js'
 
 /**
@@ -24,8 +24,8 @@ import { applyPatch, conversionOf, firstRequest } from './request/request.js'
  * is missing, it fails like the request itself.
  */
 export function describeEndpoint(
-  reader: ListReader,
-  nested: readonly NestedList[],
+  reader: ListOutline,
+  nested: readonly NestedOutline[],
   { client }: RestModel,
   window: IncrementalWindow | undefined,
 ): ResourceDescription {
@@ -55,7 +55,7 @@ export function describeEndpoint(
   }
 }
 
-function describeRequest(reader: ListReader, window: IncrementalWindow | undefined): ResourceDescription['request'] {
+function describeRequest(reader: ListOutline, window: IncrementalWindow | undefined): ResourceDescription['request'] {
   const { resource, baseUrl, scrubber } = reader
   const { endpoint, incremental, name } = resource
   const scope = { resource: name, window, convert: conversionOf(incremental, name) }
@@ -203,7 +203,7 @@ function jobText({ poll, everyMs, timeoutMs, done, download, urlPath }: JobModel
   return `${look}, until it is ${done.join(' or ')}; then ${result}`
 }
 
-function completionText({ list, reader }: NestedList): string {
+function completionText({ list, reader }: NestedOutline): string {
   const { method, url } = describeRequest(reader, undefined)
   const { when, hasMorePath, totalPath } = list
   const signs = [

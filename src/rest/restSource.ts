@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto'
 import { elements } from '../json/bytes.js'
 import { compilePath } from '../json/path.js'
 import { stringifyJson } from '../json/write.js'
+import { later } from '../model/firstUse.js'
+import { nodeCrypto } from '../model/nodeCrypto.js'
 import { scrubber as createScrubber, type Scrubber } from '../model/secrets/scrubber.js'
 import { Secret } from '../model/secrets/secret.js'
 import {
@@ -31,15 +32,15 @@ import type {
   RestModel,
 } from './document/model.js'
 import { because } from './evidence/evidence.js'
-import { type Client, createClient } from './http/client.js'
+import type { Client, ClientOptions } from './http/client.js'
 import type { Proxies } from './http/proxies.js'
 import type { HostBudget } from './http/rateLimit.js'
 import { isAbsoluteUrl } from './http/wire.js'
-import { completed } from './list/completeNested.js'
+import type { NestedList } from './list/completeNested.js'
 import { includedName } from './list/includeParent.js'
-import { type ListReader, tellOnce } from './list/listReader.js'
-import { readList } from './list/pages.js'
-import { offerProbe } from './list/probe.js'
+import type { ListContext, ListOutline, ListReader } from './list/listReader.js'
+import { offerReader } from './list/listReaders.js'
+import { tellOnce } from './list/tellOnce.js'
 import { maskBelow, maskDigest } from './mask/maskHash.js'
 import { hides, type MaskRule } from './mask/maskRules.js'
 import { recordMask } from './mask/recordMask.js'
@@ -83,7 +84,7 @@ export function restSource(declared: RestModel, options: RestSourceOptions = {})
   const scrubber = options.scrubber ?? createScrubber()
   for (const secret of [...secretsIn(model), ...(options.proxies?.secrets ?? [])]) scrubber.add(secret)
   const { rateLimit } = model.client
-  const client = createClient({
+  const client = new LateClient({
     transport: recording?.transport ?? model.client.transport ?? options.transport,
     witness: recording?.witness,
     isReplay: recording?.transport !== undefined,
@@ -124,6 +125,55 @@ export function restSource(declared: RestModel, options: RestSourceOptions = {})
   return source
 }
 
+const listReading = later(() => Promise.all([import('./list/pages.js'), import('./list/completeNested.js')]))
+
+/** The client of a source, with all that it needs, is loaded when something is first sent: many programs only describe. */
+class LateClient {
+  readonly #options: ClientOptions
+  #made: Promise<Client> | undefined
+
+  constructor(options: ClientOptions) {
+    this.#options = options
+  }
+
+  get(): Promise<Client> {
+    this.#made ??= import('./http/client.js').then(({ createClient }) => createClient(this.#options))
+    return this.#made
+  }
+
+  /** Loads what the first list needs. */
+  prepare(): void {
+    const loading = Promise.all([this.get(), listReading()])
+    loading.then(
+      ([client]) => client.prepare(),
+      () => undefined,
+    )
+  }
+
+  async close(): Promise<void> {
+    await (await this.#made)?.close()
+  }
+}
+
+/** The reader of a list, and those of the lists inside its records. */
+interface Readers {
+  readonly reader: ListReader
+  readonly nested: readonly NestedList[]
+}
+
+/** Begins a list as soon as all that reads lists is loaded, in the order of the calls, which tells equal parents apart. */
+function readLate(readers: Promise<Readers>, context: ListContext): AsyncGenerator<Page, ListEnd> {
+  const begun = Promise.all([readers, listReading()]).then(([{ reader, nested }, [{ readList }, { completed }]]) => {
+    const pages = readList(reader, context)
+    return nested.length === 0 ? pages : completed(pages, nested, context)
+  })
+  // Whoever reads the list hears of it.
+  begun.catch(() => undefined)
+  return (async function* () {
+    return yield* await begun
+  })()
+}
+
 function withMask(model: RestModel, rules: readonly MaskRule[] = []): RestModel {
   if (rules.length === 0) return model
   const resources = model.resources.map((resource): ResourceModel => {
@@ -138,7 +188,7 @@ function withMask(model: RestModel, rules: readonly MaskRule[] = []): RestModel 
 }
 
 /** Every sign-in of the document once, however many resources use it. */
-function signInsFor(model: RestModel, client: Client, tokenStore: AuthContext['tokenStore']): SignIn[] {
+function signInsFor(model: RestModel, client: LateClient, tokenStore: AuthContext['tokenStore']): SignIn[] {
   const auths = model.resources.flatMap(endpointsOf).flatMap(({ auth }) => auth ?? [])
   const withBlocks = (auth: AuthModel): readonly AuthModel[] =>
     auth.kind === 'declared' ? [auth, ...(blocksIn(auth) as readonly AuthModel[]).flatMap(withBlocks)] : [auth]
@@ -146,7 +196,7 @@ function signInsFor(model: RestModel, client: Client, tokenStore: AuthContext['t
     if (auth.kind !== 'declared') return []
     const context = { path: auth.path, baseUrl: model.client.baseUrl, tokenStore }
     const about = { resource: auth.path, retry: SIGN_IN_POLICY, emit: () => undefined }
-    return signInBy(auth, context, process => client.signer({ ...about, ...process })) ?? []
+    return signInBy(auth, context, async process => (await client.get()).signer({ ...about, ...process })) ?? []
   })
 }
 
@@ -181,17 +231,16 @@ const SIGN_IN_POLICY: RetryPolicy = {
 function endpointResource(
   resource: EndpointResource,
   model: RestModel,
-  client: Client,
+  client: LateClient,
   scrubber: Scrubber,
   authenticate: (auth: AuthModel) => KindAuthenticator,
 ): Resource {
   const { endpoint, completeNested } = resource
-  const readerOf = (list: EndpointResource, part?: string): ListReader => {
+  const outlineOf = (list: EndpointResource, part?: string): ListOutline => {
     const selector = list.endpoint.dataSelector ?? (list.endpoint.singleEntity ? '$' : undefined)
     return {
       resource: list,
       baseUrl: model.client.baseUrl,
-      client,
       scrubber,
       auth: list.endpoint.auth === undefined ? undefined : authenticate(list.endpoint.auth),
       authOrigins: authOrigins(list, model),
@@ -202,9 +251,16 @@ function endpointResource(
       part,
     }
   }
-  const reader = readerOf(resource)
-  const nested = completeNested.map(list => ({ list, reader: readerOf(list.resource, list.names.join('.')) }))
+  const outline = outlineOf(resource)
+  const nested = completeNested.map(list => ({ list, reader: outlineOf(list.resource, list.names.join('.')) }))
   const suspicions = [endpoint, ...nested.map(({ list }) => list.resource.endpoint)].flatMap(one => one.suspicions)
+  const readers = later(async (): Promise<Readers> => {
+    const sender = await client.get()
+    return {
+      reader: { ...outline, client: sender },
+      nested: nested.map(({ list, reader }) => ({ list, reader: { ...reader, client: sender } })),
+    }
+  })
   const limit = model.client.concurrency
   const made: Resource = {
     ...described(resource),
@@ -212,7 +268,7 @@ function endpointResource(
     sendsWindowEnd: resource.sendsWindowEnd,
     batchSize: endpoint.batch?.size,
     parentChanged: endpoint.parentChanged,
-    describe: window => describeEndpoint(reader, nested, model, window),
+    describe: window => describeEndpoint(outline, nested, model, window),
     pages(context) {
       const concurrency = limit === undefined ? context.concurrency : Math.min(context.concurrency, limit)
       const list = { ...context, concurrency, notes: context.notes ?? new ResourceNotes() }
@@ -221,11 +277,10 @@ function endpointResource(
         const event = { type: 'warning', code: 'other', resource: resource.name, namesResource: true, message } as const
         tellOnce(list, suspicion, event)
       }
-      const pages = readList(reader, list)
-      return nested.length === 0 ? pages : completed(pages, nested, list)
+      return readLate(readers(), list)
     },
   }
-  return offerProbe(made, reader)
+  return offerReader(made, async () => (await readers()).reader)
 }
 
 function described(resource: ResourceModel) {
@@ -402,7 +457,7 @@ function fingerprint({ name, client, resources }: RestModel): string {
     if (typeof value === 'function') return value.toString()
     return typeof value === 'bigint' ? `${value}n` : value
   })
-  return createHash('sha256').update(text).digest('hex').slice(0, 32)
+  return nodeCrypto().createHash('sha256').update(text).digest('hex').slice(0, 32)
 }
 
 function meaningOf(full: ResourceModel): object {

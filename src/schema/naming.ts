@@ -41,7 +41,7 @@ interface Convention {
 
 const conventions: Readonly<Record<NamingName, Convention>> = {
   snake_case: { separator: '__', caseSensitive: false, rule: snakeCase },
-  direct: { separator: '▶', caseSensitive: true, rule: name => name.replace(/[\n\r'"▶]/g, '_') },
+  direct: { separator: '▶', caseSensitive: true, rule: name => name.replace(/[\n\r'"\u25b6]/g, '_') },
   duck_case: {
     separator: '__',
     caseSensitive: true,

@@ -206,7 +206,7 @@ async function checkedAddress(
   prompt: Prompt,
   output: Output,
 ): Promise<{ readonly url: string; readonly wants: boolean }> {
-  const { wantsCredentials } = await import('../../import/draft/draftPipeline.js')
+  const { wantsCredentials } = await import('../../import/draft/drafting.js')
   let refused: string | undefined
   for (;;) {
     const url = await askedAddress(prompt, output, refused)

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import type { JsonValue } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import type { LoadedWindow } from '../../model/cursorRange.js'
 import type { CommitPlan, Committed, LoadPlan } from '../../model/destination.js'
+import { nodeCrypto } from '../../model/nodeCrypto.js'
 import { decodeState, encodeState, type PipelineState } from '../../model/pipelineState.js'
 import type { Receipt } from '../../model/receipt.js'
 import { naming } from '../../schema/naming.js'
@@ -161,7 +161,8 @@ export async function writeLoad(
 
 /** Fourteen characters, like dlt's row ids. There is one state row for each load, so the load determines it. */
 function stateRowId({ pipeline, loadId }: LoadPlan): string {
-  return createHash('shake128', { outputLength: 10 })
+  return nodeCrypto()
+    .createHash('shake128', { outputLength: 10 })
     .update(`${pipeline}_${loadId}`)
     .digest('base64')
     .replace(/=+$/, '')

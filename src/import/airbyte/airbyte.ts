@@ -1,6 +1,6 @@
 import { fileError } from '../../config/documentFile.js'
-import { nameFrom } from '../draft/address.js'
 import type { Imported, ImportInput, ImportNote } from '../imported.js'
+import { nameFrom } from '../pipelineName.js'
 import { manifestOf, type Part, partOf, partsOf, textOf, typeOf } from './manifestParts.js'
 import { Settings } from './settings.js'
 import { Streams } from './streams.js'

@@ -1,6 +1,6 @@
 import { compileExpression } from '../../rest/shape/expression.js'
-import { nameFrom } from '../draft/address.js'
 import type { ImportNote, LeftOut } from '../imported.js'
+import { nameFrom } from '../pipelineName.js'
 import { answersOf } from './answers.js'
 import { celCondition, celOf } from './celOf.js'
 import { isTemplate, known, SettingInside, Unsayable, type Value } from './jinja.js'

@@ -1,6 +1,7 @@
 import { ConfigError } from '../../model/errors.js'
 import { bareName } from '../../rest/evidence/pagingHints.js'
 import { isSecretName } from '../../rest/http/redact.js'
+import { nameFrom } from '../pipelineName.js'
 import type { DraftAuth } from './draftYaml.js'
 
 export type Param = readonly [name: string, value: string]
@@ -46,18 +47,6 @@ export function addressOf(text: string): Address {
     auth: keyName === undefined ? undefined : { type: 'api_key', name: keyName, location: 'query' },
     secret: keyValue === '' ? undefined : keyValue,
   }
-}
-
-/** A name of small letters, digits and `_`, for pipelines, resources and files. */
-export function nameFrom(text: string): string | undefined {
-  const name = text
-    .replace(/\/+$/, '')
-    .replace(/\.(json|csv|xml)$/i, '')
-    .replace(/([a-z\d])([A-Z])/g, '$1_$2')
-    .replace(/[^A-Za-z\d]+/g, '_')
-    .replace(/^_+|_+$/g, '')
-    .toLowerCase()
-  return name === '' ? undefined : name
 }
 
 /** The kind of position in the list that a parameter of the address gives. */

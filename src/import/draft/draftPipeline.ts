@@ -1,7 +1,4 @@
-import { dirname, resolve } from 'node:path'
-import { type Environment, processEnvironment } from '../../config/environment.js'
-import { schemaAddress } from '../../config/projectFolder.js'
-import { DataError, RequestError } from '../../model/errors.js'
+import type { Environment } from '../../config/environment.js'
 import {
   abortSignal,
   anything,
@@ -15,13 +12,7 @@ import {
   secretText,
   text,
 } from '../../model/optionKinds.js'
-import { mixedNumbers } from '../../schema/mixedNumbers.js'
-import { addressOf, fromTheBeginning, type Param, positionKind } from './address.js'
-import { askPage, type DraftAnswer, type DraftContext, type DraftList } from './answer.js'
-import type { FirstPage } from './candidates.js'
-import type { DraftFindings } from './draftText.js'
-import { type DraftAuth, secretField, variable } from './draftYaml.js'
-import { candidateCursors, candidateKeys } from './guesses.js'
+import type { DraftAuth } from './draftYaml.js'
 
 export interface DraftOptions {
   /** Address of one list, query included. */
@@ -92,120 +83,6 @@ const forDraft = optionsOf<DraftOptions>('options of draftPipeline()', {
  */
 export async function draftPipeline(options: DraftOptions): Promise<PipelineDraft> {
   checkOptions(needed(forDraft), options)
-  const { params: sent, list, context } = listOf(options)
-  const { name } = list
-  const first = await firstPage(sent, list, context)
-  const { answer, params, moved } = first
-  if (answer.records.length === 0) {
-    throw new DataError('selector', 'The answer has no objects in a list: give the address of a list that has some')
-  }
-  const { findPaging } = await import('./findPaging.js')
-  const paging = await findPaging(first, question => askPage(list, question, context), context.signal)
-  const records = [...answer.records, ...paging.more]
-  const destination = options.destination ?? `duckdb:${name}.duckdb`
-  const findings: DraftFindings = {
-    ...list,
-    schema: schemaAddress(context.folder).address,
-    params,
-    moved,
-    destination,
-    records: answer.records.length,
-    compared: records.length,
-    selector: answer.selector,
-    paging,
-    keys: candidateKeys(records, name),
-    mixed: mixedNumbers(records),
-    cursors: candidateCursors(records),
-  }
-  const secretName = secretField(list.auth) === undefined ? undefined : list.secretName
-  const { draftText } = await import('./draftText.js')
-  return { name, text: draftText(findings), findings: summary(findings), secretName, destination }
-}
-
-/**
- * Asks once for the list without credentials, or with those in its address. Returns whether the API wants others.
- * Rejects like `draftPipeline` where the answer is no list.
- */
-export async function wantsCredentials(options: DraftOptions): Promise<boolean> {
-  const { params, list, context } = listOf(options)
-  try {
-    await askPage(list, { params, paginator: { type: 'single_page' }, once: true }, context)
-    return false
-  } catch (error) {
-    if (error instanceof RequestError && (error.status === 401 || error.status === 403)) return true
-    throw error
-  }
-}
-
-function listOf(options: DraftOptions): {
-  readonly params: readonly Param[]
-  readonly list: DraftList
-  readonly context: DraftContext
-} {
-  const { env = processEnvironment(), cwd = process.cwd(), signal = new AbortController().signal } = options
-  const address = addressOf(options.url)
-  const auth = options.auth ?? address.auth ?? { type: 'none' as const }
-  const secretName = options.secretName ?? secretField(auth) ?? ''
-  const secret = options.secret ?? address.secret
-  const name = options.name ?? address.name
-  const file = options.file ?? `${name}.yaml`
-  return {
-    params: address.params,
-    list: { name, baseUrl: address.baseUrl, path: address.path, auth, secretName },
-    context: {
-      env: secret === undefined ? env : { ...env, [variable(secretName)]: secret },
-      cwd,
-      folder: dirname(resolve(cwd, file)),
-      pipeline: name,
-      signal,
-    },
-  }
-}
-
-/** The list from its start, even if the address is that of a later page. */
-async function firstPage(sent: readonly Param[], list: DraftList, context: DraftContext): Promise<FirstPage> {
-  const { params, moved } = fromTheBeginning(sent)
-  try {
-    return { answer: await pageOne(params, list, context), params, moved }
-  } catch (error) {
-    const isRefused = error instanceof RequestError && (error.status === 400 || error.status === 422)
-    if (moved.length === 0 || !isRefused) throw error
-    // Some APIs require the number of a page.
-    const first = sent.flatMap(([name, value]): Param[] => {
-      switch (positionKind([name, value], sent)) {
-        case 'page':
-          return [[name, '1']]
-        case 'offset':
-          return [[name, '0']]
-        case 'cursor':
-          return []
-        default:
-          return [[name, value]]
-      }
-    })
-    return { answer: await pageOne(first, list, context), params: first, moved }
-  }
-}
-
-async function pageOne(params: readonly Param[], list: DraftList, context: DraftContext): Promise<DraftAnswer> {
-  const answer = await askPage(list, { params, paginator: { type: 'single_page' } }, context)
-  if (answer !== undefined) return answer
-  throw new DataError('selector', 'The answer has no content: give the address of a list that has some')
-}
-
-function summary({ records, selector, paging, keys, mixed, cursors, moved }: DraftFindings): string[] {
-  const { config, certainty, why, question } = paging
-  const [key] = keys
-  return [
-    `${records} records on the first page`,
-    ...(moved.length === 0
-      ? []
-      : [`the list is read from its beginning, without ${moved.map(([name]) => name).join(', ')}`]),
-    `data_selector ${selector.path}: ${selector.why}`,
-    `paginator${config === undefined ? '' : ` ${config.type}`}: ${certainty}; ${why}`,
-    ...(question === undefined ? [] : [`question: ${question}`]),
-    key === undefined ? 'no primary key was found' : `primary_key ${key}: different in every record`,
-    ...(mixed.length === 0 ? [] : [`whole numbers and fractions, so double: ${mixed.join(', ')}`]),
-    cursors.length === 0 ? 'no cursor was found' : `cursor candidates: ${cursors.map(({ path }) => path).join(', ')}`,
-  ]
+  const { drafted } = await import('./drafting.js')
+  return drafted(options)
 }

@@ -1,4 +1,4 @@
-import { nameFrom } from '../draft/address.js'
+import { nameFrom } from '../pipelineName.js'
 import type { Operation } from './operations.js'
 
 const LONGEST = 60

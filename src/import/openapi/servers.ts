@@ -1,6 +1,6 @@
 import { isLocal } from '../../rest/http/redirects.js'
-import { nameFrom } from '../draft/address.js'
 import { asTemplate } from '../draft/draftYaml.js'
+import { nameFrom } from '../pipelineName.js'
 import { listOf, type Members, membersOf, textOf } from '../sourceData.js'
 
 /** Where the API is. */

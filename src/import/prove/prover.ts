@@ -77,7 +77,7 @@ export class Prover {
   ): Promise<ResourceProof> {
     const at = told.findings.findIndex(({ key }) => key.endsWith('.primary_key'))
     const finding = told.findings[at]
-    const probe = probeOf(resource, { ...this.#context(resource, parent), journal: this.#memory ?? noJournal })
+    const probe = await probeOf(resource, { ...this.#context(resource, parent), journal: this.#memory ?? noJournal })
     if (finding === undefined || probe === undefined || resource.batchSize !== undefined) return told
     let other: Outcome | undefined
     let asking: Asking | undefined
@@ -179,7 +179,7 @@ export class Prover {
       ...this.#context(resource, parents, () => asking?.count()),
       journal: this.#memory ?? noJournal,
     }
-    const probe = probeOf(resource, context)
+    const probe = await probeOf(resource, context)
     const nothing = { resource: resource.name, findings: [], notes: [], requests: [] }
     const refusal = probe === undefined ? 'it belongs to a source that cannot be asked' : unasked(probe)
     if (probe === undefined || refusal !== undefined)

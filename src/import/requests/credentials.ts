@@ -1,7 +1,7 @@
 import { isSecretName } from '../../rest/http/redact.js'
-import { nameFrom } from '../draft/address.js'
 import { asTemplate } from '../draft/draftYaml.js'
 import type { ImportedSecret } from '../imported.js'
+import { nameFrom } from '../pipelineName.js'
 import { hasVariable, type Pair, replacingVariables, type SourceRequest } from './sourceRequest.js'
 
 /** The secrets of a source by their values, which leave this file only as references. */

@@ -1,9 +1,9 @@
 import { mixedNumbers } from '../../schema/mixedNumbers.js'
 import { ABSENT_KEYS } from '../absentKeys.js'
-import { nameFrom } from '../draft/address.js'
 import { requestParams } from '../draft/draftYaml.js'
 import { candidateKeys } from '../draft/guesses.js'
 import type { Imported, ImportedPipeline, ImportNote, LeftOut } from '../imported.js'
+import { nameFrom } from '../pipelineName.js'
 import {
   type Credentials,
   credentialsOf,

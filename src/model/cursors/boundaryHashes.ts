@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import type { JsonValue } from '../../json/value.js'
 import { canonicalJson } from '../../json/write.js'
+import { nodeCrypto } from '../nodeCrypto.js'
 
 /** Length of the hashes that dlt writes since 1.29. They are the first characters of the earlier ones. */
 const SHORT_HASH_LENGTH = 12
@@ -44,12 +44,12 @@ export class BoundaryHashes {
 
 /** SHAKE-128 of bytes or UTF-8 text, `length` bytes of it, in standard base64 without padding. */
 export function shake128Base64(data: string | Uint8Array, length: number): string {
-  return createHash('shake128', { outputLength: length }).update(data).digest('base64').replace(/=+$/, '')
+  return nodeCrypto().createHash('shake128', { outputLength: length }).update(data).digest('base64').replace(/=+$/, '')
 }
 
 /** SHA3-256 of UTF-8 text in padded base64: the form of dlt's version hashes. */
 export function sha3Base64(text: string): string {
-  return createHash('sha3-256').update(text).digest('base64')
+  return nodeCrypto().createHash('sha3-256').update(text).digest('base64')
 }
 
 /** Characters of a {@link dedupHash}. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { nodeCrypto } from '../../model/nodeCrypto.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { KindAuthenticator, SignContext } from '../api.js'
 import type { AuthContext, AuthKind, Carried, SignIn, SignInContext } from './authenticator.js'
@@ -72,7 +72,7 @@ export function carriedBy({ type, config }: DeclaredAuth): Carried {
 export function signInBy(
   { type, config }: { readonly type: string; readonly config: unknown },
   context: AuthContext,
-  signer: (context: SignInContext) => SignContext,
+  signer: (context: SignInContext) => Promise<SignContext>,
 ): SignIn | undefined {
   return kindOf(type).signIn?.(config, context, signer)
 }
@@ -89,5 +89,5 @@ function digest(type: string, config: unknown): string {
     const value = this[name]
     return value instanceof Secret ? { secret: reveal(value) } : shown
   })
-  return createHash('sha256').update(text).digest('hex')
+  return nodeCrypto().createHash('sha256').update(text).digest('hex')
 }

@@ -89,7 +89,11 @@ export interface AuthKind<Schema extends z.ZodType = z.ZodType> {
   readonly nested?: string
   create(config: z.output<Schema>, context: AuthContext): KindAuthenticator
   /** How a person signs in, for `sluice auth`. `signer` makes what requests need. */
-  signIn?(config: z.output<Schema>, context: AuthContext, signer: (context: SignInContext) => SignContext): SignIn
+  signIn?(
+    config: z.output<Schema>,
+    context: AuthContext,
+    signer: (context: SignInContext) => Promise<SignContext>,
+  ): SignIn
 }
 
 /** Names of headers and query parameters that hold credentials. */

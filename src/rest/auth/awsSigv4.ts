@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { awsEncoded, awsQuery, awsSha256, awsSigned } from '../../model/awsSignature.js'
 import { reveal } from '../../model/secrets/secret.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { decoded } from '../http/redact.js'
 import { requestUrl, wireBody, withHeader } from '../http/wire.js'
 import { concealed, defineAuth, secretText } from './authenticator.js'
@@ -8,7 +9,7 @@ import { concealed, defineAuth, secretText } from './authenticator.js'
 /** AWS Signature Version 4, for services of AWS and others that check it. */
 export const awsSigv4 = defineAuth({
   type: 'aws_sigv4',
-  schema: z.strictObject({
+  schema: strictObject(() => ({
     type: z.literal('aws_sigv4').meta({ description: 'AWS Signature Version 4: each request is signed with a key.' }),
     access_key_id: secretText.meta({ description: 'Id of the key.' }),
     secret_access_key: secretText.meta({ description: 'The key. A secret.' }),
@@ -22,7 +23,7 @@ export const awsSigv4 = defineAuth({
       .min(1)
       .default('execute-api')
       .meta({ description: 'Name of the service, as AWS signs it. `execute-api`: an API behind API Gateway.' }),
-  }),
+  })),
   secretFields: ['access_key_id', 'secret_access_key', 'session_token'],
   lookedUp: ['access_key_id', 'secret_access_key'],
   carries: ({ session_token }) => ({

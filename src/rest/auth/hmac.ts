@@ -1,8 +1,9 @@
-import { createHash, createHmac, randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { nearMiss } from '../../model/nearMiss.js'
+import { nodeCrypto } from '../../model/nodeCrypto.js'
 import { Secret } from '../../model/secrets/secret.js'
 import type { ApiRequest, SignContext } from '../api.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { requestUrl, wireBody, withHeader, withParam } from '../http/wire.js'
 import { concealed, defineAuth, secretAlone, secretText } from './authenticator.js'
 
@@ -36,44 +37,42 @@ function template(known: readonly string[]) {
 
 const sent = z.record(z.string(), z.union([template(SENT_NAMES), secretAlone]))
 
-const schema = z
-  .strictObject({
-    type: z.literal('hmac').meta({ description: 'A signature (HMAC) over parts of each request.' }),
-    key: secretText.meta({ description: 'Key of the signature. A secret.' }),
-    key_encoding: z.enum(['text', 'base64', 'hex']).default('text').meta({ description: 'How the key is written.' }),
-    algorithm: z
-      .enum(['sha256', 'sha1', 'sha384', 'sha512', 'md5'])
-      .default('sha256')
-      .meta({ description: 'Hash of the signature.' }),
-    encoding: z
-      .enum(['hex', 'base64', 'base64url'])
-      .default('hex')
-      .meta({ description: 'How the signature is written.' }),
-    message: template(MESSAGE_NAMES).meta({
-      description: `What is signed. Placeholders: ${MESSAGE_NAMES.map(name => `\`{${name}}\``).join(', ')}.`,
-      examples: ['{timestamp}{method}{path_and_query}{body}'],
-    }),
-    timestamp: z
-      .enum(['seconds', 'milliseconds', 'iso'])
-      .default('seconds')
-      .meta({ description: 'Form of `{timestamp}`: since 1970, or as in `2026-01-31T00:00:00.000Z`.' }),
-    headers: sent.optional().meta({
-      description:
-        'Headers to add, with `{signature}`, `{timestamp}`, `{nonce}` and hashes of the body. They may hold secrets.',
-      examples: [{ 'X-Signature': '{signature}', 'X-Timestamp': '{timestamp}' }],
-    }),
-    params: sent.optional().meta({
-      description: 'Query parameters to add. Those without `{signature}` are part of the `{query}` that is signed.',
-      examples: [{ timestamp: '{timestamp}', signature: '{signature}' }],
-    }),
-  })
-  .superRefine(({ headers = {}, params = {} }, context) => {
-    const texts = [...Object.values(headers), ...Object.values(params)]
-    // A text with a secret in it may hold the signature too.
-    if (texts.some(text => text instanceof Secret || text.includes('{signature}'))) return
-    const message = 'say where the signature goes: `{signature}` in one of `headers` or `params`'
-    context.addIssue({ code: 'custom', path: ['headers'], message })
-  })
+const schema = strictObject(() => ({
+  type: z.literal('hmac').meta({ description: 'A signature (HMAC) over parts of each request.' }),
+  key: secretText.meta({ description: 'Key of the signature. A secret.' }),
+  key_encoding: z.enum(['text', 'base64', 'hex']).default('text').meta({ description: 'How the key is written.' }),
+  algorithm: z
+    .enum(['sha256', 'sha1', 'sha384', 'sha512', 'md5'])
+    .default('sha256')
+    .meta({ description: 'Hash of the signature.' }),
+  encoding: z
+    .enum(['hex', 'base64', 'base64url'])
+    .default('hex')
+    .meta({ description: 'How the signature is written.' }),
+  message: template(MESSAGE_NAMES).meta({
+    description: `What is signed. Placeholders: ${MESSAGE_NAMES.map(name => `\`{${name}}\``).join(', ')}.`,
+    examples: ['{timestamp}{method}{path_and_query}{body}'],
+  }),
+  timestamp: z
+    .enum(['seconds', 'milliseconds', 'iso'])
+    .default('seconds')
+    .meta({ description: 'Form of `{timestamp}`: since 1970, or as in `2026-01-31T00:00:00.000Z`.' }),
+  headers: sent.optional().meta({
+    description:
+      'Headers to add, with `{signature}`, `{timestamp}`, `{nonce}` and hashes of the body. They may hold secrets.',
+    examples: [{ 'X-Signature': '{signature}', 'X-Timestamp': '{timestamp}' }],
+  }),
+  params: sent.optional().meta({
+    description: 'Query parameters to add. Those without `{signature}` are part of the `{query}` that is signed.',
+    examples: [{ timestamp: '{timestamp}', signature: '{signature}' }],
+  }),
+})).superRefine(({ headers = {}, params = {} }, context) => {
+  const texts = [...Object.values(headers), ...Object.values(params)]
+  // A text with a secret in it may hold the signature too.
+  if (texts.some(text => text instanceof Secret || text.includes('{signature}'))) return
+  const message = 'say where the signature goes: `{signature}` in one of `headers` or `params`'
+  context.addIssue({ code: 'custom', path: ['headers'], message })
+})
 
 /** A signature over parts of the request, as a template says. */
 export const hmac = defineAuth({
@@ -92,7 +91,7 @@ export const hmac = defineAuth({
           timestamp: { seconds: `${Math.floor(now / 1000)}`, milliseconds: `${now}`, iso: new Date(now).toISOString() }[
             form
           ],
-          nonce: randomUUID(),
+          nonce: nodeCrypto().randomUUID(),
           body_sha256: hashOf('sha256', body),
           body_sha512: hashOf('sha512', body),
           body_md5: hashOf('md5', body),
@@ -113,7 +112,7 @@ export const hmac = defineAuth({
           body,
         }
         const key = Buffer.from(concealed(config.key, context), keyEncoding === 'text' ? 'utf8' : keyEncoding)
-        const signature = createHmac(algorithm, key).update(filled(message, parts)).digest(encoding)
+        const signature = nodeCrypto().createHmac(algorithm, key).update(filled(message, parts)).digest(encoding)
         const after = added.filter(({ text }) => text.includes('{signature}'))
         return after.reduce((ready, one) => one.add(ready, filled(one.text, { ...common, signature })), unsigned)
       },
@@ -157,5 +156,5 @@ function filled(text: string, values: Readonly<Record<string, string>>): string 
 }
 
 function hashOf(algorithm: string, text: string): string {
-  return createHash(algorithm).update(text).digest('hex')
+  return nodeCrypto().createHash(algorithm).update(text).digest('hex')
 }

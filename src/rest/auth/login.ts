@@ -5,6 +5,7 @@ import { RequestError } from '../../model/errors.js'
 import { Secret } from '../../model/secrets/secret.js'
 import type { ApiRequest, ApiResponse, RequestBody, SignContext } from '../api.js'
 import { jsonObject, jsonValue } from '../document/declaration/pieces.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { isSecretName } from '../http/redact.js'
 import { joinUrl } from '../http/wire.js'
 import { jsonPath } from '../paginators/paginator.js'
@@ -16,85 +17,80 @@ import { answered, keysOf, momentOf, secondsOf } from './tokenAnswer.js'
 const field = z.union([z.string(), z.number(), z.boolean(), z.null(), secretAlone])
 const bodyField = z.union([field, jsonObject, z.array(jsonValue)])
 
-const schema = z
-  .strictObject({
-    type: z.literal('login').meta({ description: 'A request that returns a token, which signs the other requests.' }),
-    path: z.string().meta({
-      description: 'Where to log in: relative to `base_url`, or an address.',
-      examples: ['auth/login', 'https://login.example.com/v1/session'],
+const schema = strictObject(() => ({
+  type: z.literal('login').meta({ description: 'A request that returns a token, which signs the other requests.' }),
+  path: z.string().meta({
+    description: 'Where to log in: relative to `base_url`, or an address.',
+    examples: ['auth/login', 'https://login.example.com/v1/session'],
+  }),
+  method: z.enum(['POST', 'GET', 'PUT']).default('POST').meta({ description: 'HTTP method of the login.' }),
+  params: z.record(z.string(), field).optional().meta({ description: 'Query parameters of the login.' }),
+  json: z
+    .record(z.string(), bodyField)
+    .optional()
+    .meta({
+      description: 'JSON body of the login. It may hold secrets.',
+      examples: [{ user: 'ann', password: '${secrets.password}' }],
     }),
-    method: z.enum(['POST', 'GET', 'PUT']).default('POST').meta({ description: 'HTTP method of the login.' }),
-    params: z.record(z.string(), field).optional().meta({ description: 'Query parameters of the login.' }),
-    json: z
-      .record(z.string(), bodyField)
-      .optional()
-      .meta({
-        description: 'JSON body of the login. It may hold secrets.',
-        examples: [{ user: 'ann', password: '${secrets.password}' }],
-      }),
-    data: z.record(z.string(), field).optional().meta({ description: 'Form body of the login. It may hold secrets.' }),
-    headers: z
-      .record(z.string(), field)
-      .optional()
-      .meta({ description: 'Headers of the login. They may hold secrets.' }),
-    token_path: jsonPath.optional().meta({
-      description: 'JSONPath of the token in the answer. `$`: the answer is the token.',
-      examples: ['data.token'],
+  data: z.record(z.string(), field).optional().meta({ description: 'Form body of the login. It may hold secrets.' }),
+  headers: z.record(z.string(), field).optional().meta({ description: 'Headers of the login. They may hold secrets.' }),
+  token_path: jsonPath.optional().meta({
+    description: 'JSONPath of the token in the answer. `$`: the answer is the token.',
+    examples: ['data.token'],
+  }),
+  token_header: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({
+      description: 'Header of the answer with the token, in place of `token_path`.',
+      examples: ['X-Auth-Token'],
     }),
-    token_header: z
-      .string()
-      .min(1)
-      .optional()
-      .meta({
-        description: 'Header of the answer with the token, in place of `token_path`.',
-        examples: ['X-Auth-Token'],
-      }),
-    token_cookie: z
-      .string()
-      .min(1)
-      .optional()
-      .meta({ description: 'Cookie of the answer with the token, in place of `token_path`.', examples: ['session'] }),
-    expires_path: jsonPath.optional().meta({
-      description: 'JSONPath of the moment when the token ends: a date, or seconds or milliseconds since 1970.',
-    }),
-    expires_in_path: jsonPath.optional().meta({ description: 'JSONPath of the lifetime of the token in seconds.' }),
-    ttl: z
-      .number()
-      .positive()
-      .optional()
-      .meta({ description: 'Lifetime of the token in seconds, if the answer does not tell it. Default: until a 401.' }),
-    location: z.enum(['bearer', 'header', 'query', 'cookie']).default('bearer').meta({
+  token_cookie: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ description: 'Cookie of the answer with the token, in place of `token_path`.', examples: ['session'] }),
+  expires_path: jsonPath.optional().meta({
+    description: 'JSONPath of the moment when the token ends: a date, or seconds or milliseconds since 1970.',
+  }),
+  expires_in_path: jsonPath.optional().meta({ description: 'JSONPath of the lifetime of the token in seconds.' }),
+  ttl: z
+    .number()
+    .positive()
+    .optional()
+    .meta({ description: 'Lifetime of the token in seconds, if the answer does not tell it. Default: until a 401.' }),
+  location: z.enum(['bearer', 'header', 'query', 'cookie']).default('bearer').meta({
+    description:
+      'Where the token goes in the other requests. `bearer`: into the header Authorization, as a bearer token.',
+  }),
+  name: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({
       description:
-        'Where the token goes in the other requests. `bearer`: into the header Authorization, as a bearer token.',
+        'Name of the header, the query parameter or the cookie. Default: that of `token_header` or `token_cookie`.',
+      examples: ['X-Auth-Token'],
     }),
-    name: z
-      .string()
-      .min(1)
-      .optional()
-      .meta({
-        description:
-          'Name of the header, the query parameter or the cookie. Default: that of `token_header` or `token_cookie`.',
-        examples: ['X-Auth-Token'],
-      }),
-    template: z
-      .string()
-      .includes('{token}', { message: 'expected a text with `{token}` in it' })
-      .optional()
-      .meta({ description: 'What is sent, with `{token}` for the token.', examples: ['Token {token}'] }),
-  })
-  .superRefine((login, context) => {
-    const issue = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message })
-    const places = (['token_path', 'token_header', 'token_cookie'] as const).filter(key => login[key] !== undefined)
-    if (places.length !== 1)
-      issue('token_path', 'say where the token is: by one of `token_path`, `token_header` and `token_cookie`')
-    if (login.json !== undefined && login.data !== undefined) issue('data', 'a login has either `json` or `data`')
-    if (login.method === 'GET' && (login.json ?? login.data) !== undefined)
-      issue('method', 'a GET has no body; leave `method` away')
-    if (login.location !== 'bearer' && nameOf(login) === undefined)
-      issue('name', `is missing: the name of the ${PLACES[login.location]}`)
-    if (login.location === 'bearer' && login.name !== undefined)
-      issue('name', 'has no effect; add `location: header`, `query` or `cookie`')
-  })
+  template: z
+    .string()
+    .includes('{token}', { message: 'expected a text with `{token}` in it' })
+    .optional()
+    .meta({ description: 'What is sent, with `{token}` for the token.', examples: ['Token {token}'] }),
+})).superRefine((login, context) => {
+  const issue = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message })
+  const places = (['token_path', 'token_header', 'token_cookie'] as const).filter(key => login[key] !== undefined)
+  if (places.length !== 1)
+    issue('token_path', 'say where the token is: by one of `token_path`, `token_header` and `token_cookie`')
+  if (login.json !== undefined && login.data !== undefined) issue('data', 'a login has either `json` or `data`')
+  if (login.method === 'GET' && (login.json ?? login.data) !== undefined)
+    issue('method', 'a GET has no body; leave `method` away')
+  if (login.location !== 'bearer' && nameOf(login) === undefined)
+    issue('name', `is missing: the name of the ${PLACES[login.location]}`)
+  if (login.location === 'bearer' && login.name !== undefined)
+    issue('name', 'has no effect; add `location: header`, `query` or `cookie`')
+})
 
 const PLACES = { header: 'header', query: 'query parameter', cookie: 'cookie' } as const
 

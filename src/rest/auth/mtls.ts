@@ -1,15 +1,16 @@
-import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { RequestError } from '../../model/errors.js'
+import { nodeCrypto } from '../../model/nodeCrypto.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { ClientCertificate, KindAuthenticator, SignContext } from '../api.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { authBlock } from './authBlock.js'
 import { type AuthContext, defineAuth, secretText } from './authenticator.js'
 import { privateKey } from './privateKey.js'
 
-const schema = z.strictObject({
+const schema = strictObject(() => ({
   type: z.literal('mtls').meta({ description: 'A certificate that the connection shows (mutual TLS).' }),
   cert: z.union([z.string().min(1), secretText]).meta({
     description: 'The certificate, with those between it and its authority: a file, or PEM text.',
@@ -27,7 +28,7 @@ const schema = z.strictObject({
   auth: authBlock.optional().meta({
     description: 'Credentials that requests have besides. Their tokens are asked for with the certificate too.',
   }),
-})
+}))
 
 type Mtls = z.output<typeof schema>
 
@@ -84,9 +85,9 @@ async function certificateOf(config: Mtls, about: AuthContext, context: SignCont
   const opened = privateKey(key, config.key_passphrase, path, context)
   const fail = (field: string, what: string): RequestError =>
     new RequestError('auth', `${path}.${field} ${what}`, { path: `${path}.${field}` })
-  const x509 = ((): X509Certificate => {
+  const x509 = (() => {
     try {
-      return new X509Certificate(cert)
+      return new (nodeCrypto().X509Certificate)(cert)
     } catch {
       throw fail('cert', 'cannot be read as a certificate in PEM')
     }

@@ -1,14 +1,15 @@
-import { createHmac, randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import { nodeCrypto } from '../../model/nodeCrypto.js'
 import { reveal } from '../../model/secrets/secret.js'
 import type { ApiRequest } from '../api.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { requestUrl, withHeader } from '../http/wire.js'
 import { concealed, defineAuth, secretText } from './authenticator.js'
 
 /** OAuth 1.0a (RFC 5849): each request is signed with the secrets of a consumer and a token. */
 export const oauth1 = defineAuth({
   type: 'oauth1',
-  schema: z.strictObject({
+  schema: strictObject(() => ({
     type: z.literal('oauth1').meta({ description: 'OAuth 1.0a: each request is signed by HMAC.' }),
     consumer_key: secretText.meta({ description: 'Key of the consumer.' }),
     consumer_secret: secretText.meta({ description: 'Secret of the consumer. A secret.' }),
@@ -22,7 +23,7 @@ export const oauth1 = defineAuth({
       .string()
       .optional()
       .meta({ description: 'Realm of the header. Some APIs want the account here.', examples: ['1234567'] }),
-  }),
+  })),
   secretFields: ['consumer_key', 'consumer_secret', 'token', 'token_secret'],
   lookedUp: ['consumer_key', 'consumer_secret'],
   create({ consumer_key, consumer_secret, token, token_secret, signature_method: method, realm }) {
@@ -30,7 +31,7 @@ export const oauth1 = defineAuth({
       sign(request, context) {
         const parameters: readonly (readonly [string, string])[] = [
           ['oauth_consumer_key', reveal(consumer_key)],
-          ['oauth_nonce', randomBytes(16).toString('hex')],
+          ['oauth_nonce', nodeCrypto().randomBytes(16).toString('hex')],
           ['oauth_signature_method', method],
           ['oauth_timestamp', `${Math.floor(context.now() / 1000)}`],
           ...(token === undefined ? [] : [['oauth_token', concealed(token, context)] as const]),
@@ -39,7 +40,8 @@ export const oauth1 = defineAuth({
         const secrets = [consumer_secret, token_secret].map(secret =>
           secret === undefined ? '' : encoded(concealed(secret, context)),
         )
-        const signature = createHmac(method === 'HMAC-SHA1' ? 'sha1' : 'sha256', secrets.join('&'))
+        const signature = nodeCrypto()
+          .createHmac(method === 'HMAC-SHA1' ? 'sha1' : 'sha256', secrets.join('&'))
           .update(baseString(request, parameters))
           .digest('base64')
         const header = [...parameters, ['oauth_signature', signature] as const].map(

@@ -1,5 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import { later } from '../../model/firstUse.js'
+import { nodeCrypto } from '../../model/nodeCrypto.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { ApiRequest, SignContext } from '../api.js'
 import { jsonPath } from '../paginators/paginator.js'
@@ -17,7 +18,7 @@ export const tokenLifetime = z
 const extraValue = z.union([z.string(), z.number(), z.boolean(), z.null(), secretText])
 
 /** Keys of every grant of OAuth 2.0 that has a client: who it is, what it asks for, and what the answer tells. */
-export const clientKeys = {
+export const clientKeys = later(() => ({
   client_auth: z.enum(['body', 'basic', 'private_key_jwt', 'none']).default('body').meta({
     description:
       'How the client proves who it is: its secret in the `body`, or in a header (`basic`); an assertion that it signs (`private_key_jwt`); or not at all (`none`).',
@@ -62,7 +63,7 @@ export const clientKeys = {
       description: 'Hosts that the address may have. `*.` stands for any names in front. Always https.',
       examples: [['*.salesforce.com']],
     }),
-}
+}))
 
 /** A star needs two names behind it: `*.com` would be everybody. */
 function HOST_PATTERN(): RegExp {
@@ -190,7 +191,7 @@ async function assertionOf(client: OAuthClient, path: string, context: SignConte
     .setIssuer(id)
     .setSubject(id)
     .setAudience(client.assertion_audience ?? client.access_token_url)
-    .setJti(randomUUID())
+    .setJti(nodeCrypto().randomUUID())
     .setIssuedAt(issuedAt)
     .setExpirationTime(issuedAt + ASSERTION_SECONDS)
     .sign(key)

@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { RequestError } from '../../model/errors.js'
+import { nodeCrypto } from '../../model/nodeCrypto.js'
 import { reveal } from '../../model/secrets/secret.js'
 import type { SignContext } from '../api.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import type { SignIn, SignInContext, TokenStore } from './authenticator.js'
 import { type AuthContext, defineAuth, fits, secretText } from './authenticator.js'
 import { checkClient, clientKeys, clientRequest, clientSecrets, scopeText } from './oauth2Client.js'
@@ -12,52 +13,50 @@ import { requestToken, tokenBaseUrl } from './tokenAnswer.js'
 
 const address = z.url({ protocol: /^https?$/ })
 
-const schema = z
-  .strictObject({
-    type: z.literal('oauth2_refresh_token').meta({
+const schema = strictObject(() => ({
+  type: z.literal('oauth2_refresh_token').meta({
+    description:
+      'OAuth 2.0 refresh token: gets bearer tokens for it. If the server gives a new refresh token each time, the new one is kept in a file.',
+  }),
+  access_token_url: address.meta({
+    description: 'Address that gives tokens.',
+    examples: ['https://auth.example.com/oauth/token'],
+  }),
+  client_id: secretText.meta({ description: 'Id of the client.' }),
+  client_secret: secretText
+    .optional()
+    .meta({ description: 'Secret of the client. A secret. A client without one has `client_auth: none`.' }),
+  refresh_token: secretText.optional().meta({
+    description: 'The first refresh token. A secret. Without it, `sluice auth FILE` gets one.',
+  }),
+  ...clientKeys(),
+  authorization_url: address.optional().meta({
+    description: 'Page where people sign in, for `sluice auth FILE`.',
+    examples: ['https://auth.example.com/authorize'],
+  }),
+  authorization_params: z
+    .record(z.string(), z.string())
+    .optional()
+    .meta({
+      description: 'More parameters of that page.',
+      examples: [{ access_type: 'offline', prompt: 'consent' }],
+    }),
+  redirect_port: z.int().min(1).max(65_535).optional().meta({
+    description: 'Port of `http://127.0.0.1:PORT/callback`, if the server wants to know it before. Default: any.',
+  }),
+  device_authorization_url: address.optional().meta({
+    description: 'Address that gives codes to enter on another device, for `sluice auth FILE --device`.',
+  }),
+  token_store: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({
       description:
-        'OAuth 2.0 refresh token: gets bearer tokens for it. If the server gives a new refresh token each time, the new one is kept in a file.',
+        'Folder in which refresh tokens are kept, for you alone. Default: `tokens` in the working folder, `.sluice`.',
+      examples: ['/var/lib/sluice/tokens'],
     }),
-    access_token_url: address.meta({
-      description: 'Address that gives tokens.',
-      examples: ['https://auth.example.com/oauth/token'],
-    }),
-    client_id: secretText.meta({ description: 'Id of the client.' }),
-    client_secret: secretText
-      .optional()
-      .meta({ description: 'Secret of the client. A secret. A client without one has `client_auth: none`.' }),
-    refresh_token: secretText.optional().meta({
-      description: 'The first refresh token. A secret. Without it, `sluice auth FILE` gets one.',
-    }),
-    ...clientKeys,
-    authorization_url: address.optional().meta({
-      description: 'Page where people sign in, for `sluice auth FILE`.',
-      examples: ['https://auth.example.com/authorize'],
-    }),
-    authorization_params: z
-      .record(z.string(), z.string())
-      .optional()
-      .meta({
-        description: 'More parameters of that page.',
-        examples: [{ access_type: 'offline', prompt: 'consent' }],
-      }),
-    redirect_port: z.int().min(1).max(65_535).optional().meta({
-      description: 'Port of `http://127.0.0.1:PORT/callback`, if the server wants to know it before. Default: any.',
-    }),
-    device_authorization_url: address.optional().meta({
-      description: 'Address that gives codes to enter on another device, for `sluice auth FILE --device`.',
-    }),
-    token_store: z
-      .string()
-      .min(1)
-      .optional()
-      .meta({
-        description:
-          'Folder in which refresh tokens are kept, for you alone. Default: `tokens` in the working folder, `.sluice`.',
-        examples: ['/var/lib/sluice/tokens'],
-      }),
-  })
-  .superRefine(checkClient)
+})).superRefine(checkClient)
 
 type RefreshToken = z.output<typeof schema>
 
@@ -110,7 +109,11 @@ export const oauth2RefreshToken = defineAuth({
 })
 
 /** How a person gets the first refresh token. */
-function signIn(config: RefreshToken, context: AuthContext, signer: (context: SignInContext) => SignContext): SignIn {
+function signIn(
+  config: RefreshToken,
+  context: AuthContext,
+  signer: (context: SignInContext) => Promise<SignContext>,
+): SignIn {
   const about = { path: context.path, name: keptName(config), store: storeOf(config, context) }
   return signInOf(config, about, signer)
 }
@@ -130,7 +133,7 @@ function keptName({
 }: RefreshToken): string {
   const seed = first === undefined ? null : reveal(first)
   const text = JSON.stringify([url, reveal(id), scopeText(scope) ?? null, audience ?? null, seed])
-  return `${new URL(url).hostname}-${createHash('sha256').update(text).digest('hex').slice(0, 16)}`
+  return `${new URL(url).hostname}-${nodeCrypto().createHash('sha256').update(text).digest('hex').slice(0, 16)}`
 }
 
 function storeOf({ token_store: folder }: RefreshToken, { path, tokenStore }: AuthContext): TokenStore {

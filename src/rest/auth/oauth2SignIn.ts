@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto'
 import { RequestError } from '../../model/errors.js'
+import { nodeCrypto } from '../../model/nodeCrypto.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { SignContext } from '../api.js'
 import type { BrowserSignIn, DeviceSignIn, SignIn, SignInContext, TokenStore } from './authenticator.js'
@@ -22,7 +22,7 @@ export interface SignInConfig extends OAuthClient {
 export function signInOf(
   config: SignInConfig,
   about: { readonly path: string; readonly name: string; readonly store: TokenStore },
-  signer: (context: SignInContext) => SignContext,
+  signer: (context: SignInContext) => Promise<SignContext>,
 ): SignIn {
   const { path, name, store } = about
   const { authorization_url: page, device_authorization_url: device } = config
@@ -45,8 +45,8 @@ export function signInOf(
   }
 
   function browserSignIn(authorizationUrl: string, redirectUri: string, context: SignInContext): BrowserSignIn {
-    const verifier = randomBytes(32).toString('base64url')
-    const state = randomBytes(16).toString('base64url')
+    const verifier = nodeCrypto().randomBytes(32).toString('base64url')
+    const state = nodeCrypto().randomBytes(16).toString('base64url')
     const url = new URL(authorizationUrl)
     const scope = scopeText(config.scope)
     const params = {
@@ -56,7 +56,7 @@ export function signInOf(
       ...(scope !== undefined && { scope }),
       ...(config.audience !== undefined && { audience: config.audience }),
       state,
-      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+      code_challenge: nodeCrypto().createHash('sha256').update(verifier).digest('base64url'),
       code_challenge_method: 'S256',
       ...config.authorization_params,
     }
@@ -74,7 +74,7 @@ export function signInOf(
             ['redirect_uri', redirectUri],
             ['code_verifier', new Secret(verifier, 'the code verifier')],
           ],
-          signer(context),
+          await signer(context),
         )
         await keep(granted, context.signal)
       },
@@ -83,7 +83,7 @@ export function signInOf(
 
   async function deviceSignIn(deviceUrl: string, context: SignInContext): Promise<DeviceSignIn> {
     const { clock, signal } = context
-    const signing = signer(context)
+    const signing = await signer(context)
     const response = await signing.send(await clientRequest(config, { url: deviceUrl, grant: [], path }, signing))
     const begun = clock.now()
     const answer = fieldsOf(answered(response))

@@ -1,5 +1,6 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { RequestError } from '../../model/errors.js'
+import { nodeCrypto } from '../../model/nodeCrypto.js'
 import type { Secret } from '../../model/secrets/secret.js'
 import type { SignContext } from '../api.js'
 import { concealed } from './authenticator.js'
@@ -9,7 +10,10 @@ export function privateKey(key: Secret, passphrase: Secret | undefined, path: st
   try {
     // In environment variables a line break of PEM is often written as two characters.
     const pem = concealed(key, context).replaceAll('\\n', '\n')
-    return createPrivateKey({ key: pem, ...(passphrase && { passphrase: concealed(passphrase, context) }) })
+    return nodeCrypto().createPrivateKey({
+      key: pem,
+      ...(passphrase && { passphrase: concealed(passphrase, context) }),
+    })
   } catch (cause) {
     const reason = (cause as NodeJS.ErrnoException).code ?? 'unknown form'
     const message = `${path}.private_key cannot be read as a PEM key (${reason}); check the key and its passphrase`

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { KindAuthenticator, SignContext } from '../api.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { isThrottled, pauseUntil } from '../http/rateLimit.js'
 import { authBlock } from './authBlock.js'
 import { defineAuth } from './authenticator.js'
@@ -10,7 +11,7 @@ const UNTOLD_MS = 60_000
 /** Several credentials. One is used until the API says that it has nothing left; then the next one is. */
 export const rotate = defineAuth({
   type: 'rotate',
-  schema: z.strictObject({
+  schema: strictObject(() => ({
     type: z.literal('rotate').meta({
       description:
         'Several credentials: when the API says that one has nothing left (429, or rate limit headers), the next one is used.',
@@ -22,7 +23,7 @@ export const rotate = defineAuth({
         description: 'The credentials, in the order of their use.',
         examples: [[{ token: '${secrets.first}' }, { token: '${secrets.second}' }]],
       }),
-  }),
+  })),
   secretFields: [],
   lookedUp: [],
   nested: 'auths',

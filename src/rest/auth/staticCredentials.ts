@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Secret } from '../../model/secrets/secret.js'
 import type { ApiRequest } from '../api.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { headerOf, withHeader, withParam } from '../http/wire.js'
 import { type Carried, concealed, credential, defineAuth, secretText } from './authenticator.js'
 
@@ -31,7 +32,7 @@ export function carriedIn({ location, name }: Carrier): Carried {
 /** A key in a header, in the query or in a cookie. In the query it appears once, even if a next link repeats it. */
 export const apiKey = defineAuth({
   type: 'api_key',
-  schema: z.strictObject({
+  schema: strictObject(() => ({
     type: z.literal('api_key').meta({ description: 'A key in a header, in the query or in a cookie.' }),
     api_key: secretText.meta({ description: 'The key. A secret.' }),
     name: z
@@ -43,7 +44,7 @@ export const apiKey = defineAuth({
       .enum(['header', 'query', 'param', 'cookie'])
       .default('header')
       .meta({ description: 'Where the key goes. `param` is another word for `query`.' }),
-  }),
+  })),
   secretFields: ['api_key'],
   lookedUp: ['api_key'],
   carries: config => carriedIn(carrierOf(config)),
@@ -63,10 +64,10 @@ function carrierOf({ name, location }: { name: string; location: Carrier['locati
 /** A token in the header `Authorization`. */
 export const bearer = defineAuth({
   type: 'bearer',
-  schema: z.strictObject({
+  schema: strictObject(() => ({
     type: z.literal('bearer').default('bearer').meta({ description: 'A token in the header Authorization.' }),
     token: secretText.meta({ description: 'The token. A secret.' }),
-  }),
+  })),
   secretFields: ['token'],
   lookedUp: ['token'],
   create({ token }, { path }) {
@@ -80,7 +81,7 @@ export const bearer = defineAuth({
 /** A user name and a password, as UTF-8, in the header `Authorization`. */
 export const httpBasic = defineAuth({
   type: 'http_basic',
-  schema: z.strictObject({
+  schema: strictObject(() => ({
     type: z.literal('http_basic').meta({ description: 'A user name and a password in the header Authorization.' }),
     username: z
       .union([z.string(), secretText])
@@ -88,7 +89,7 @@ export const httpBasic = defineAuth({
     password: z
       .union([z.literal('').transform(() => new Secret('', 'the document')), secretText])
       .meta({ description: 'The password. A secret. Empty if the API takes only a user name.', examples: [''] }),
-  }),
+  })),
   secretFields: ['password'],
   lookedUp: ['username', 'password'],
   without: {

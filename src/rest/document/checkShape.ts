@@ -183,7 +183,7 @@ export function unknownKey(key: string, known: readonly string[], path: Property
   if (special !== undefined) return special
   const inResource =
     (path.at(-2) === 'resources' && typeof path.at(-1) === 'number') || path.at(-1) === 'resource_defaults'
-  if (inResource && Object.hasOwn(endpointKeys, key))
+  if (inResource && Object.hasOwn(endpointKeys(), key))
     return `unknown key; it belongs in \`endpoint\`: \`endpoint.${key}\``
   const meant = nearMiss(key, known)
   if (meant !== undefined) return `unknown key; did you mean \`${meant}\`?`

@@ -1,6 +1,6 @@
 import { LONGEST_TIMER_MS } from '../../model/source.js'
 import type { Transport, TransportRequest } from '../api.js'
-import { tellsEnd } from './transport.js'
+import { tellsEnd } from './wire.js'
 
 /** The part of `fetch` that is used: any function that takes a URL and an init and returns a `Response`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>

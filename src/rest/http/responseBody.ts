@@ -2,9 +2,6 @@ import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib'
 import type { TransportResponse } from '../api.js'
 
-/** Codings that {@link readBody} can decode, as sent in `accept-encoding`. */
-export const acceptedEncodings = 'gzip, deflate, br'
-
 /** A useless body. `truncated`: more was announced. `late`: it came too slowly. A retry may help with both. */
 export class BodyError extends Error {
   readonly kind: 'truncated' | 'malformed' | 'too_large' | 'late'

@@ -8,6 +8,7 @@ import { LONGEST_TIMER_MS } from '../../model/source.js'
 import type { ClientCertificate, Transport } from '../api.js'
 import { type HttpProxy, type Proxies, proxyFor } from './proxies.js'
 import { isLocalAddress } from './redirects.js'
+import { tellsEnd } from './wire.js'
 
 export interface HttpTransportOptions {
   /** Default: none. */
@@ -256,11 +257,6 @@ class Patience {
   end(): void {
     clearTimeout(this.#timer)
   }
-}
-
-/** Whether the headers say where the body ends, so that the connection's end is not needed. */
-export function tellsEnd(headers: Readonly<Record<string, string>>): boolean {
-  return headers['content-length'] !== undefined || /(?:^|,)\s*chunked\s*$/i.test(headers['transfer-encoding'] ?? '')
 }
 
 function joined(headers: Record<string, string | string[] | undefined>): Record<string, string> {

@@ -2,7 +2,6 @@ import { isJsonObject, type JsonValue, withMember } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import type { ApiRequest, RequestBody } from '../api.js'
 import { decoded } from './redact.js'
-import { acceptedEncodings } from './responseBody.js'
 
 /** Whether text is a complete URL rather than a path. */
 export function isAbsoluteUrl(text: string): boolean {
@@ -59,6 +58,9 @@ export function wireBody(body: RequestBody): { readonly text: string; readonly c
   }
 }
 
+/** Codings that `readBody` of `responseBody.ts` can decode, as sent in `accept-encoding`. */
+const ACCEPTED_ENCODINGS = 'gzip, deflate, br'
+
 /** Headers by lower-case name: the client's, then the body's type, then the request's. Later ones win. */
 export function wireHeaders(
   request: ApiRequest,
@@ -67,7 +69,7 @@ export function wireHeaders(
 ): Record<string, string> {
   const headers: Record<string, string> = {
     accept: '*/*',
-    'accept-encoding': acceptedEncodings,
+    'accept-encoding': ACCEPTED_ENCODINGS,
     'user-agent': userAgent,
   }
   if (contentType !== undefined) headers['content-type'] = contentType
@@ -129,4 +131,9 @@ function withoutParam(url: string, name: string): string {
 
 function decodedName(pair: string): string {
   return decoded((pair.split('=', 1)[0] ?? '').replaceAll('+', ' '))
+}
+
+/** Whether the headers say where the body ends, so that the connection's end is not needed. */
+export function tellsEnd(headers: Readonly<Record<string, string>>): boolean {
+  return headers['content-length'] !== undefined || /(?:^|,)\s*chunked\s*$/i.test(headers['transfer-encoding'] ?? '')
 }

@@ -9,12 +9,17 @@ import { functionError } from '../../model/userFunction.js'
 import { ResourceJudge } from '../../model/verdict.js'
 import type { NestedListModel } from '../document/model.js'
 import { describe, flagOf, wholeNumber } from '../paginators/paginator.js'
-import type { ListContext, ListReader } from './listReader.js'
+import type { ListContext, ListOutline, ListReader } from './listReader.js'
 import { readList } from './pages.js'
 
-/** A list inside the records, and the reader of it for one record. */
-export interface NestedList {
+/** A list inside the records, and what is known of its reader before anything is sent. */
+export interface NestedOutline {
   readonly list: NestedListModel
+  readonly reader: ListOutline
+}
+
+/** The same with the reader of it for one record. */
+export interface NestedList extends NestedOutline {
   readonly reader: ListReader
 }
 

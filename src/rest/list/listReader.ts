@@ -1,7 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { JsonPath } from '../../json/path.js'
 import { RequestError } from '../../model/errors.js'
-import type { RunEvent } from '../../model/events.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
 import type { ExtractContext, ResourceNotes } from '../../model/source.js'
 import type { ApiRequest, ApiResponse, KindAuthenticator, Paginator } from '../api.js'
@@ -12,12 +11,17 @@ import { redactUrl } from '../http/redact.js'
 import { requestUrl } from '../http/wire.js'
 import type { RecordMask } from '../mask/recordMask.js'
 import { excerpt } from './selector.js'
+import { tellOnce } from './tellOnce.js'
 
 /** A resource with everything needed to read its lists. All its lists share it. */
-export interface ListReader {
+export interface ListReader extends ListOutline {
+  readonly client: Client
+}
+
+/** What is known of it before anything is sent. */
+export interface ListOutline {
   readonly resource: EndpointResource
   readonly baseUrl: string
-  readonly client: Client
   readonly scrubber: Scrubber
   readonly auth?: KindAuthenticator | undefined
   /** Origins that may receive credentials. */
@@ -37,13 +41,6 @@ export interface ListReader {
 /** What one list is read for, and with what. */
 export interface ListContext extends ExtractContext {
   readonly notes: ResourceNotes
-}
-
-/** Emits an event only once in a run, for facts that hold for all lists of the resource. `key` identifies the event. */
-export function tellOnce({ notes, emit }: ListContext, key: string, event: RunEvent): void {
-  if (notes.told.has(key)) return
-  notes.told.add(key)
-  emit(event)
 }
 
 /** Announces a guess once in a run. */

@@ -7,6 +7,7 @@ import type { EndpointResource } from '../document/model.js'
 import type { Envelope } from '../evidence/envelope.js'
 import { applyPatch } from '../request/request.js'
 import type { ListContext, ListReader } from './listReader.js'
+import { readerOf } from './listReaders.js'
 import { batchOf, openingRequest, sendRequest } from './listRequest.js'
 import { type Reading, type ReadingState, readAnswer } from './readAnswer.js'
 import { judged } from './responseActions.js'
@@ -120,16 +121,8 @@ export function changed(request: ApiRequest, patch: Parameters<typeof applyPatch
 /** For answers that nobody wants again. */
 export const noJournal: ResponseJournal = { lookup: async () => undefined, record: async () => undefined }
 
-const readers = new WeakMap<Resource, ListReader>()
-
-/** Lets a resource be asked by {@link probeOf}. */
-export function offerProbe(resource: Resource, reader: ListReader): Resource {
-  readers.set(resource, reader)
-  return resource
-}
-
 /** Undefined for resources without requests, and for those of other sources. */
-export function probeOf(resource: Resource, context: ListContext): Probe | undefined {
-  const reader = readers.get(resource)
+export async function probeOf(resource: Resource, context: ListContext): Promise<Probe | undefined> {
+  const reader = await readerOf(resource)
   return reader === undefined ? undefined : new Probe(reader, context)
 }

@@ -19,7 +19,6 @@ import {
   listError,
   statusError,
   tellGuess,
-  tellOnce,
 } from './listReader.js'
 import { isRecordable, type Judgement } from './responseActions.js'
 import { type ShapeState, shaped } from './rowShape.js'
@@ -36,6 +35,7 @@ import {
   select,
   withoutNulls,
 } from './selector.js'
+import { tellOnce } from './tellOnce.js'
 
 /** An answer after reading. */
 export interface Reading {

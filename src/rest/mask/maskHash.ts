@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto'
+import { nodeCrypto } from '../../model/nodeCrypto.js'
 import { reveal, type Secret } from '../../model/secrets/secret.js'
 import { type MaskRule, ruleBelow } from './maskRules.js'
 
@@ -19,7 +19,7 @@ export function maskBelow(mask: MaskModel | undefined, names: readonly string[])
 export function maskHash({ salt }: MaskModel): (text: string) => string {
   if (salt === undefined) return unsalted
   const key = Buffer.from(reveal(salt))
-  return text => createHmac('sha256', key).update(text).digest('hex')
+  return text => nodeCrypto().createHmac('sha256', key).update(text).digest('hex')
 }
 
 function unsalted(): never {
@@ -37,7 +37,8 @@ export function isShortSalt(salt: Secret): boolean {
 export function maskDigest(mask: MaskModel): string {
   const rules = mask.rules.map(({ text, kind }) => [text, kind])
   const salt = mask.salt === undefined ? '' : maskHash(mask)('the salt of a mask')
-  return createHash('sha256')
+  return nodeCrypto()
+    .createHash('sha256')
     .update(JSON.stringify([rules, salt]))
     .digest('hex')
     .slice(0, 32)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { JsonValue } from '../../json/value.js'
 import type { Paginator } from '../api.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { absent, nothingLeft } from '../evidence/evidence.js'
 import { checkEnds, endKeys, headerName, missingKeys, withEnds } from './listEnds.js'
 import { bodyPath, definePaginator, describe, jsonPath, pageError, paramName } from './paginator.js'
@@ -10,17 +11,16 @@ export const cursor = definePaginator({
   type: 'cursor',
   aliases: [],
   shorthand: true,
-  schema: z
-    .strictObject({
-      type: z.literal('cursor'),
-      cursor_path: jsonPath.default('cursors.next').meta({ description: 'JSONPath of the cursor of the next page.' }),
-      cursor_param: paramName.nullish().meta({
-        description: 'Query parameter for the cursor. Default: `cursor`, unless `cursor_body_path` is given.',
-      }),
-      cursor_body_path: bodyPath.nullish().meta({ description: 'Place of the cursor in the JSON or form body.' }),
-      ...missingKeys,
-      ...endKeys,
-    })
+  schema: strictObject(() => ({
+    type: z.literal('cursor'),
+    cursor_path: jsonPath.default('cursors.next').meta({ description: 'JSONPath of the cursor of the next page.' }),
+    cursor_param: paramName.nullish().meta({
+      description: 'Query parameter for the cursor. Default: `cursor`, unless `cursor_body_path` is given.',
+    }),
+    cursor_body_path: bodyPath.nullish().meta({ description: 'Place of the cursor in the JSON or form body.' }),
+    ...missingKeys(),
+    ...endKeys(),
+  }))
     .superRefine((config, context) => {
       checkEnds(config, context)
       if (config.cursor_param != null && config.cursor_body_path != null) {
@@ -62,14 +62,13 @@ export const headerCursor = definePaginator({
   type: 'header_cursor',
   aliases: [],
   shorthand: true,
-  schema: z
-    .strictObject({
-      type: z.literal('header_cursor'),
-      cursor_key: headerName().default('next').meta({ description: 'Response header with the cursor.' }),
-      cursor_param: paramName.default('cursor').meta({ description: 'Query parameter for the cursor.' }),
-      ...missingKeys,
-      ...endKeys,
-    })
+  schema: strictObject(() => ({
+    type: z.literal('header_cursor'),
+    cursor_key: headerName().default('next').meta({ description: 'Response header with the cursor.' }),
+    cursor_param: paramName.default('cursor').meta({ description: 'Query parameter for the cursor.' }),
+    ...missingKeys(),
+    ...endKeys(),
+  }))
     .superRefine(checkEnds)
     .meta({ description: 'Sends the cursor found in a header. A missing or empty header ends the list.' }),
   create(config) {

@@ -3,43 +3,43 @@ import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import { RequestError } from '../../model/errors.js'
 import { nearMiss } from '../../model/nearMiss.js'
 import type { ApiPage, Paginator, RecordField, RequestPatch } from '../api.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { because } from '../evidence/evidence.js'
 import { checkEnds, emptyPage, endKeys, maySayMore, withEnds } from './listEnds.js'
 import { bodyPath, definePaginator, describe, jsonPath, pageError, paramName } from './paginator.js'
 import { read, target, valueIn, write } from './range.js'
 
-const schema = z
-  .strictObject({
-    type: z.literal('keyset'),
-    field: jsonPath.meta({
-      description:
-        'Field of a record, as a name or JSONPath. Its value in the last record is sent with the next request.',
-      examples: ['id'],
-    }),
-    param: paramName.nullish().meta({ description: 'Query parameter for the value.', examples: ['since_id'] }),
-    body_path: bodyPath.nullish().meta({ description: 'Place of the value in the JSON or form body.' }),
-    pick: z.enum(['last', 'greatest', 'least']).default('last').meta({
-      description: 'Which record of a page gives the value: the last one, or that with the greatest or smallest value.',
-    }),
-    inclusive: z.boolean().default(false).meta({
-      description:
-        'The API gives records with the value that is sent once more. Those that were read before are left out, by the primary key.',
-    }),
-    ties: z.boolean().default(false).meta({
-      description: 'Several records may have one value. The next request then begins before the last value of a page.',
-    }),
-    start: z.union([z.string(), z.number()]).nullish().meta({ description: 'Value of the first request.' }),
-    limit: z.int().nonnegative().meta({ description: 'Records per page, sent with every request. 0: none is sent.' }),
-    limit_param: paramName.nullish().meta({
-      description: 'Query parameter for the limit. Default: `limit`, unless `limit_body_path` is given.',
-    }),
-    limit_body_path: bodyPath.nullish().meta({ description: 'Place of the limit in the body.' }),
-    stop_after_short_page: z.boolean().default(false).meta({
-      description: 'A page with fewer records than `limit` is the last one.',
-    }),
-    ...endKeys,
-    stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
-  })
+const schema = strictObject(() => ({
+  type: z.literal('keyset'),
+  field: jsonPath.meta({
+    description:
+      'Field of a record, as a name or JSONPath. Its value in the last record is sent with the next request.',
+    examples: ['id'],
+  }),
+  param: paramName.nullish().meta({ description: 'Query parameter for the value.', examples: ['since_id'] }),
+  body_path: bodyPath.nullish().meta({ description: 'Place of the value in the JSON or form body.' }),
+  pick: z.enum(['last', 'greatest', 'least']).default('last').meta({
+    description: 'Which record of a page gives the value: the last one, or that with the greatest or smallest value.',
+  }),
+  inclusive: z.boolean().default(false).meta({
+    description:
+      'The API gives records with the value that is sent once more. Those that were read before are left out, by the primary key.',
+  }),
+  ties: z.boolean().default(false).meta({
+    description: 'Several records may have one value. The next request then begins before the last value of a page.',
+  }),
+  start: z.union([z.string(), z.number()]).nullish().meta({ description: 'Value of the first request.' }),
+  limit: z.int().nonnegative().meta({ description: 'Records per page, sent with every request. 0: none is sent.' }),
+  limit_param: paramName.nullish().meta({
+    description: 'Query parameter for the limit. Default: `limit`, unless `limit_body_path` is given.',
+  }),
+  limit_body_path: bodyPath.nullish().meta({ description: 'Place of the limit in the body.' }),
+  stop_after_short_page: z.boolean().default(false).meta({
+    description: 'A page with fewer records than `limit` is the last one.',
+  }),
+  ...endKeys(),
+  stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
+}))
   .superRefine((config, context) => {
     checkEnds(config, context)
     const refuse = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message })

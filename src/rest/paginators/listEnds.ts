@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { RequestError } from '../../model/errors.js'
+import { later } from '../../model/firstUse.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 import { because, isWithoutNext } from '../evidence/evidence.js'
@@ -7,7 +8,7 @@ import { describe, flag, flagOf, jsonPath, lacking, lackingHeader, pageError, wh
 import { declaresTotal, totalOf, totalValue } from './totals.js'
 
 /** Keys of the paginators that follow their answers: where an answer says that the list ends, and how long it is. */
-export const endKeys = {
+export const endKeys = later(() => ({
   has_more_path: jsonPath
     .nullish()
     .meta({ description: 'JSONPath of a boolean that says whether there is another page.' }),
@@ -23,15 +24,15 @@ export const endKeys = {
   total_header: headerName().nullish().meta({
     description: 'Response header with the number of records in the whole list, as `total_path`.',
   }),
-}
+}))
 
 /** The key of paginators that end where an answer has no link or cursor. */
-export const missingKeys = {
+export const missingKeys = later(() => ({
   stop_when_missing: z.boolean().default(false).meta({
     description:
       "The API's documentation says that a missing link or cursor is the end of the list. Without it, a list of one page is `unproven`.",
   }),
-}
+}))
 
 export function headerName(): z.ZodString {
   return z

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { shortened } from '../../model/errors.js'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { absent, because, nothingLeft } from '../evidence/evidence.js'
 import { checkEnds, endKeys, headerName, missingKeys, withEnds } from './listEnds.js'
 import { definePaginator, describe, jsonPath, pageError } from './paginator.js'
@@ -11,13 +12,12 @@ export const jsonLink = definePaginator({
   type: 'json_link',
   aliases: ['json_response'],
   shorthand: true,
-  schema: z
-    .strictObject({
-      type: z.literal(['json_link', 'json_response']),
-      next_url_path: jsonPath.default('next').meta({ description: 'JSONPath of the link to the next page.' }),
-      ...missingKeys,
-      ...endKeys,
-    })
+  schema: strictObject(() => ({
+    type: z.literal(['json_link', 'json_response']),
+    next_url_path: jsonPath.default('next').meta({ description: 'JSONPath of the link to the next page.' }),
+    ...missingKeys(),
+    ...endKeys(),
+  }))
     .superRefine(checkEnds)
     .meta({
       description:
@@ -45,23 +45,22 @@ export const headerLink = definePaginator({
   type: 'header_link',
   aliases: [],
   shorthand: true,
-  schema: z
-    .strictObject({
-      type: z.literal('header_link'),
-      links_next_key: z
-        .string()
-        .min(1)
-        .default('next')
-        .meta({ description: 'Relation (`rel`) of the link to the next page.' }),
-      header: headerName()
-        .default('Link')
-        .meta({
-          description: 'Response header with the link: in the form of `Link`, or a URL alone.',
-          examples: ['Next-Page'],
-        }),
-      ...missingKeys,
-      ...endKeys,
-    })
+  schema: strictObject(() => ({
+    type: z.literal('header_link'),
+    links_next_key: z
+      .string()
+      .min(1)
+      .default('next')
+      .meta({ description: 'Relation (`rel`) of the link to the next page.' }),
+    header: headerName()
+      .default('Link')
+      .meta({
+        description: 'Response header with the link: in the form of `Link`, or a URL alone.',
+        examples: ['Next-Page'],
+      }),
+    ...missingKeys(),
+    ...endKeys(),
+  }))
     .superRefine(checkEnds)
     .meta({
       description:

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, ApiRequest, Paginator } from '../api.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { because } from '../evidence/evidence.js'
 import { checkEnds, emptyPage, flagPath, headerName, maySayMore } from './listEnds.js'
 import { range } from './pageNumber.js'
@@ -8,36 +9,35 @@ import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
 import { facts, isEndless, read, target, write } from './range.js'
 import { totalOf, totalPath, totalValue } from './totals.js'
 
-const schema = z
-  .strictObject({
-    type: z.literal('offset'),
-    limit: z
-      .int()
-      .nonnegative()
-      .meta({ description: 'Records per page, sent with every request. 0: no limit is sent, and the API decides.' }),
-    offset: z.int().nonnegative().default(0).meta({ description: 'First offset.' }),
-    offset_param: paramName
-      .nullish()
-      .meta({ description: 'Query parameter for the offset. Default: `offset`, unless `offset_body_path` is given.' }),
-    offset_body_path: bodyPath.nullish().meta({ description: 'Place of the offset in the body.' }),
-    limit_param: paramName
-      .nullish()
-      .meta({ description: 'Query parameter for the limit. Default: `limit`, unless `limit_body_path` is given.' }),
-    limit_body_path: bodyPath.nullish().meta({ description: 'Place of the limit in the body.' }),
-    total_path: jsonPath.nullish().meta({
-      description:
-        'JSONPath of the number of records, `total` if absent; null: there is none. Under the default path it may be missing from answers.',
-    }),
-    maximum_offset: z.int().nullish().meta({ description: 'The list ends before this offset.' }),
-    stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
-    has_more_path: jsonPath.nullish().meta({
-      description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',
-    }),
-    done_path: jsonPath.nullish().meta({ description: 'JSONPath of a boolean: true ends the list.' }),
-    total_header: headerName()
-      .nullish()
-      .meta({ description: 'Response header with the number of records, instead of `total_path`.' }),
-  })
+const schema = strictObject(() => ({
+  type: z.literal('offset'),
+  limit: z
+    .int()
+    .nonnegative()
+    .meta({ description: 'Records per page, sent with every request. 0: no limit is sent, and the API decides.' }),
+  offset: z.int().nonnegative().default(0).meta({ description: 'First offset.' }),
+  offset_param: paramName
+    .nullish()
+    .meta({ description: 'Query parameter for the offset. Default: `offset`, unless `offset_body_path` is given.' }),
+  offset_body_path: bodyPath.nullish().meta({ description: 'Place of the offset in the body.' }),
+  limit_param: paramName
+    .nullish()
+    .meta({ description: 'Query parameter for the limit. Default: `limit`, unless `limit_body_path` is given.' }),
+  limit_body_path: bodyPath.nullish().meta({ description: 'Place of the limit in the body.' }),
+  total_path: jsonPath.nullish().meta({
+    description:
+      'JSONPath of the number of records, `total` if absent; null: there is none. Under the default path it may be missing from answers.',
+  }),
+  maximum_offset: z.int().nullish().meta({ description: 'The list ends before this offset.' }),
+  stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
+  has_more_path: jsonPath.nullish().meta({
+    description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',
+  }),
+  done_path: jsonPath.nullish().meta({ description: 'JSONPath of a boolean: true ends the list.' }),
+  total_header: headerName()
+    .nullish()
+    .meta({ description: 'Response header with the number of records, instead of `total_path`.' }),
+}))
   .superRefine((config, context) => {
     checkEnds(config, context)
     for (const name of ['offset', 'limit'] as const) {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { because } from '../evidence/evidence.js'
 import { checkEnds, emptyPage, flagPath, headerName, maySayMore } from './listEnds.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
@@ -12,29 +13,28 @@ export const pageNumber = definePaginator({
   type: 'page_number',
   aliases: [],
   shorthand: true,
-  schema: z
-    .strictObject({
-      type: z.literal('page_number'),
-      base_page: z.int().default(0).meta({ description: "The API's number of its first page." }),
-      page: z.int().nullish().meta({ description: 'First page to request. Default: `base_page`.' }),
-      page_param: paramName
-        .nullish()
-        .meta({ description: 'Query parameter for the number. Default: `page`, unless `page_body_path` is given.' }),
-      page_body_path: bodyPath.nullish().meta({ description: 'Place of the number in the body.' }),
-      total_path: jsonPath.nullish().meta({
-        description:
-          'JSONPath of the number of pages, `total` if absent; null: there is none. Under the default path it may be missing from answers.',
-      }),
-      maximum_page: z.int().nullish().meta({ description: 'The list ends before this page number.' }),
-      stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
-      has_more_path: jsonPath.nullish().meta({
-        description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',
-      }),
-      done_path: jsonPath.nullish().meta({ description: 'JSONPath of a boolean: true ends the list.' }),
-      total_header: headerName()
-        .nullish()
-        .meta({ description: 'Response header with the number of pages, instead of `total_path`.' }),
-    })
+  schema: strictObject(() => ({
+    type: z.literal('page_number'),
+    base_page: z.int().default(0).meta({ description: "The API's number of its first page." }),
+    page: z.int().nullish().meta({ description: 'First page to request. Default: `base_page`.' }),
+    page_param: paramName
+      .nullish()
+      .meta({ description: 'Query parameter for the number. Default: `page`, unless `page_body_path` is given.' }),
+    page_body_path: bodyPath.nullish().meta({ description: 'Place of the number in the body.' }),
+    total_path: jsonPath.nullish().meta({
+      description:
+        'JSONPath of the number of pages, `total` if absent; null: there is none. Under the default path it may be missing from answers.',
+    }),
+    maximum_page: z.int().nullish().meta({ description: 'The list ends before this page number.' }),
+    stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
+    has_more_path: jsonPath.nullish().meta({
+      description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',
+    }),
+    done_path: jsonPath.nullish().meta({ description: 'JSONPath of a boolean: true ends the list.' }),
+    total_header: headerName()
+      .nullish()
+      .meta({ description: 'Response header with the number of pages, instead of `total_path`.' }),
+  }))
     .superRefine((config, context) => {
       checkEnds(config, context)
       if (config.page_param != null && config.page_body_path != null) {

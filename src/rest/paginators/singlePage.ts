@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { strictObject } from '../document/declaration/strictObject.js'
 import { because } from '../evidence/evidence.js'
 import { checkEnds, endKeys, withEnds } from './listEnds.js'
 import { definePaginator } from './paginator.js'
@@ -8,12 +9,11 @@ export const singlePage = definePaginator({
   type: 'single_page',
   aliases: [],
   shorthand: true,
-  schema: z
-    .strictObject({
-      type: z.literal('single_page'),
-      total_path: endKeys.total_path,
-      total_header: endKeys.total_header,
-    })
+  schema: strictObject(() => ({
+    type: z.literal('single_page'),
+    total_path: endKeys().total_path,
+    total_header: endKeys().total_header,
+  }))
     .superRefine(checkEnds)
     .meta({ description: 'One request; links and cursors in the answer are ignored.' }),
   create: config => withEnds({ next: () => because('one_page') }, config),

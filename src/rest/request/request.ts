@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { type JsonObject, type JsonValue, setMember, setNumberLiteral, withMember } from '../../json/value.js'
 import { canonicalJson, stringifyJson } from '../../json/write.js'
 import { DataError, RequestError, shortened } from '../../model/errors.js'
+import { nodeCrypto } from '../../model/nodeCrypto.js'
 import { functionError, isPromise, unheard } from '../../model/userFunction.js'
 import type { ApiRequest, RequestBody, RequestPatch } from '../api.js'
 import type { EndpointModel, FieldTemplate, IncrementalModel, ValueTemplate } from '../document/model.js'
@@ -242,7 +242,7 @@ export function requestKey(request: ApiRequest, without: ReadonlySet<string> = n
   const url = new URL(requestUrl(request))
   url.hash = ''
   for (const name of without) url.searchParams.delete(name)
-  const hash = createHash('sha256').update(`${request.method} ${url.href}`)
+  const hash = nodeCrypto().createHash('sha256').update(`${request.method} ${url.href}`)
   const { body } = request
   if (body?.kind === 'json') hash.update(`\njson ${canonicalJson(body.value)}`)
   if (body?.kind === 'form') hash.update(`\nform ${JSON.stringify(body.pairs)}`)

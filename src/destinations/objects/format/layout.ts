@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import { ConfigError } from '../../../model/errors.js'
 import { literalPattern } from '../../../model/literalPattern.js'
+import { nodeCrypto } from '../../../model/nodeCrypto.js'
 
 /** dlt's default. */
 export const DEFAULT_LAYOUT = '{table_name}/{load_id}.{file_id}.{ext}'
@@ -170,7 +170,7 @@ export function segment(name: string): string {
     if (Buffer.byteLength(encoded.slice(0, end + character.length)) > 90) break
     end += character.length
   }
-  return `${encoded.slice(0, end)}~${createHash('sha256').update(name).digest('hex').slice(0, 20)}`
+  return `${encoded.slice(0, end)}~${nodeCrypto().createHash('sha256').update(name).digest('hex').slice(0, 20)}`
 }
 
 function percent(character: string): string {

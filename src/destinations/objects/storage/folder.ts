@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import {
   copyFile,
   link,
@@ -15,6 +14,7 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { DestinationError } from '../../../model/errors.js'
+import { nodeCrypto } from '../../../model/nodeCrypto.js'
 import type { LocalFile, Storage } from './storage.js'
 
 /** Staging folder under the root. Its name starts with a dot, which no table's name does. */
@@ -56,7 +56,7 @@ export function localStorage(root: string, stagingDir?: string): Storage {
       await flushFile(content.path)
       return content.path
     }
-    const name = `${createHash('sha256').update(key).digest('hex').slice(0, 24)}.${process.pid}`
+    const name = `${nodeCrypto().createHash('sha256').update(key).digest('hex').slice(0, 24)}.${process.pid}`
     const folder = draftsOf(drafts)
     const path = join(folder, name)
     const write = async (): Promise<void> => {

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { ConfigError, DestinationError } from '../../../model/errors.js'
+import { nodeCrypto } from '../../../model/nodeCrypto.js'
 import type { Secret } from '../../../model/secrets/secret.js'
 import type { Clock } from '../../../model/source.js'
 import { element, elements, escapeXml, type S3Client, type S3Place, s3Client } from './s3Client.js'
@@ -114,7 +114,7 @@ function openStorage(
     temporary ??= mkdtemp(join(tmpdir(), 'sluice-files-'))
     return await temporary
   }
-  const checksum = (content: Uint8Array): string => createHash('sha256').update(content).digest('base64')
+  const checksum = (content: Uint8Array): string => nodeCrypto().createHash('sha256').update(content).digest('base64')
   const checked = (content: Uint8Array): Record<string, string> =>
     checksums ? { 'x-amz-checksum-sha256': checksum(content) } : {}
 

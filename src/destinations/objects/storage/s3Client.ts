@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { Agent } from 'undici'
 import { type Backoff, backoffMs, retryAfterMs } from '../../../model/backoff.js'
 import { DestinationError } from '../../../model/errors.js'
+import { nodeCrypto } from '../../../model/nodeCrypto.js'
 import type { Clock } from '../../../model/source.js'
 import { pathText, queryText, type S3Credentials, type S3Identity, signed } from './s3Identity.js'
 
@@ -100,7 +100,8 @@ export function s3Client(at: S3Place, clock: Clock, signal?: AbortSignal): S3Cli
     const { method, key, query = {}, headers = {}, body } = request
     const path = `${at.basePath}/${pathText(key)}`
     const search = queryText(query)
-    const bodySha256 = createHash('sha256')
+    const bodySha256 = nodeCrypto()
+      .createHash('sha256')
       .update(body ?? '')
       .digest('hex')
     const unsigned = { method, host: new URL(at.origin).host, path, query, headers, bodySha256 }

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { endpoint } from './endpointKeys.js'
 import { key, name, required } from './pieces.js'
+import { strictObject } from './strictObject.js'
 
-const list = z.strictObject({
+const list = strictObject(() => ({
   when: key(z.string(), {
     description: 'Completes the list of records for which this expression (CEL) is true.',
     examples: ['size(record.labels) >= 10'],
@@ -25,7 +26,7 @@ const list = z.strictObject({
       'Where the list of one record is read. A text is the `path`. It names fields of the record as `{resources.name.field}`; `name` is this resource.',
     examples: ['issues/{resources.issues.number}/labels'],
   }),
-})
+}))
 
 /** The key `complete_nested`: lists inside records that the API cuts, by their paths. */
 export const completeNested = z.record(z.string(), list)

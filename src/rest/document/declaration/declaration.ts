@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { later } from '../../../model/firstUse.js'
 import type { MadeRecord, RecordFunction } from '../../../model/userFunction.js'
 import type { Transport } from '../../api.js'
 import { maskKinds } from '../../mask/maskRules.js'
@@ -9,6 +10,7 @@ import { expectations } from './expectKeys.js'
 import { nestedHints, resourceTableName, tableHints } from './hintKeys.js'
 import { count, functionOf, jsonObject, key, name, required, secretValue } from './pieces.js'
 import { retry } from './responseKeys.js'
+import { strictObject } from './strictObject.js'
 import { auth, paginator } from './variants.js'
 
 /**
@@ -16,13 +18,13 @@ import { auth, paginator } from './variants.js'
  * `docs/config.md` are made from it. Names and meanings are dlt's if dlt has the key.
  */
 
-const rateLimit = z.strictObject({
+const rateLimit = strictObject(() => ({
   requests: key(count, 'Most requests in an interval.'),
   per: key(z.number().positive(), { description: 'Length of the interval in seconds.', default: 1 }),
   max_concurrency: key(count, 'Most requests at the same time.'),
-})
+}))
 
-const client = z.strictObject({
+const client = strictObject(() => ({
   base_url: required(z.string(), {
     description: 'Address that paths are relative to. It may be empty if every path is absolute.',
     examples: ['https://api.example.com/v1/'],
@@ -41,20 +43,20 @@ const client = z.strictObject({
     functionOf<Transport>('a function that sends a request', 'Transport'),
     'TypeScript: sends requests in place of Sluice.',
   ),
-})
+}))
 
 const recordFunction = <Result>(result: string) =>
   functionOf<RecordFunction<Result>>('a function of a record', `RecordFunction<${result}>`)
 
-const processingStep = z.strictObject({
+const processingStep = strictObject(() => ({
   filter: key(recordFunction<boolean>('boolean'), 'Keeps records for which it returns true.'),
   map: key(recordFunction<MadeRecord>('MadeRecord'), 'Replaces a record.'),
   yield_map: key(recordFunction<Iterable<MadeRecord>>('Iterable<MadeRecord>'), 'Replaces a record by several.'),
-})
+}))
 
 const recordsFunction = functionOf<RecordsFunction>('a function that yields records', 'RecordsFunction')
 
-const resourceKeys = {
+const resourceKeys = later(() => ({
   endpoint: key(z.union([z.string(), endpoint]), 'Where the records are. A text is the `path`.'),
   records: key(z.union([z.array(jsonObject), recordsFunction]), {
     description: 'The records themselves, or in TypeScript a generator of them, in place of `endpoint`.',
@@ -103,7 +105,7 @@ const resourceKeys = {
     default: true,
   }),
   table_name: key(resourceTableName, 'Name of the table. Default: the name of the resource.'),
-  ...tableHints,
+  ...tableHints(),
   nested_hints: key(nestedHints, 'Hints for nested tables, by the path of their list.'),
   expect: key(
     expectations,
@@ -117,31 +119,31 @@ const resourceKeys = {
     description:
       'Greatest share of a table that one run may take away. Default: 0.1. It holds for `deletes`, and for `replace` and the `destination_scope` of `delete-insert` after a list that is not known to be complete. A run that would take more fails and changes nothing. Resources that fill one table need the same share.',
   }),
-}
+}))
 
-const resource = z.strictObject({
+const resource = strictObject(() => ({
   name: required(
     name,
     'Name of the resource. It is also the name of its table, unless `table_name` is given, and of its state.',
   ),
-  ...resourceKeys,
+  ...resourceKeys(),
   complete_nested: key(
     completeNested,
     'Lists inside the records of which the API gives only the beginning, by their paths. They are read to their end, for the records that need it. If that fails to show a list whole, the receipt says so.',
   ),
-})
+}))
 
-const resourceDefaults = z.strictObject({
-  ...resourceKeys,
+const resourceDefaults = strictObject(() => ({
+  ...resourceKeys(),
   endpoint: key(endpoint, 'Defaults for the keys of every endpoint.'),
-})
+}))
 
 /** A whole document. */
-export const restDocument = z.strictObject({
+export const restDocument = strictObject(() => ({
   $schema: key(z.string(), 'Address of the JSON Schema, for editors.'),
   client: required(client, 'The API: what all resources have in common.'),
   resources: required(z.array(z.union([name, resource, recordsFunction])), {
     description: 'The lists to load. A text is the name of a resource and its path.',
   }),
   resource_defaults: key(resourceDefaults, 'Defaults for the keys of every resource.'),
-})
+}))

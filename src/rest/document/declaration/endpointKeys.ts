@@ -1,27 +1,27 @@
 import { z } from 'zod'
+import { later } from '../../../model/firstUse.js'
 import { bodyKeys } from './formatKeys.js'
 import { incremental, incrementalParam } from './incrementalKeys.js'
 import { count, jsonObject, jsonValue, key, name, names, required, scalar, seconds, secretValue } from './pieces.js'
 import { adaptPageSize, responseAction, retry } from './responseKeys.js'
+import { strictObject } from './strictObject.js'
 import { auth, paginator } from './variants.js'
 
 /** A query of GraphQL, in place of `json`. */
-const graphql = z
-  .strictObject({
-    query: required(name, 'The query, as it is: its braces are no placeholders. Values go into `variables`.'),
-    variables: key(jsonObject, {
-      description: 'Values of the query’s variables. May hold placeholders.',
-      examples: [{ first: 100, since: '{incremental.start_value}' }],
-    }),
-    operation_name: key(name, 'Which operation to run, if the query has several.'),
-    connection: key(name, {
-      description:
-        'JSONPath of the Relay connection in the answer. It sets the `paginator`, by `pageInfo`, and `data_selector`, its `nodes`, where the endpoint has none.',
-      examples: ['data.orders'],
-    }),
-    cursor_variable: key(name, { description: 'The variable for the cursor of the next page.', default: 'after' }),
-  })
-  .meta({ id: 'graphql' })
+const graphql = strictObject(() => ({
+  query: required(name, 'The query, as it is: its braces are no placeholders. Values go into `variables`.'),
+  variables: key(jsonObject, {
+    description: 'Values of the query’s variables. May hold placeholders.',
+    examples: [{ first: 100, since: '{incremental.start_value}' }],
+  }),
+  operation_name: key(name, 'Which operation to run, if the query has several.'),
+  connection: key(name, {
+    description:
+      'JSONPath of the Relay connection in the answer. It sets the `paginator`, by `pageInfo`, and `data_selector`, its `nodes`, where the endpoint has none.',
+    examples: ['data.orders'],
+  }),
+  cursor_variable: key(name, { description: 'The variable for the cursor of the next page.', default: 'after' }),
+})).meta({ id: 'graphql' })
 
 const path = 'Relative to `base_url`, or absolute. `{handle}` is the handle of the job.'
 
@@ -33,70 +33,66 @@ const handlePath = key(name, {
 })
 
 /** The key `job` of an endpoint: its request orders an export, and its records are in the file that comes of it. */
-const job = z
-  .strictObject({
-    handle_path: handlePath,
-    handle_header: key(name, { description: 'Header that has the handle instead.', examples: ['Location'] }),
-    poll: required(
-      z.strictObject({
-        path: required(name, path),
-        method: key(z.enum(['GET', 'POST']), { description: 'HTTP method.', default: 'GET' }),
-        params: jobParams,
-        status_path: key(name, {
-          description: 'JSONPath of the status of the job. Without it, the HTTP status is the status of the job.',
-          examples: ['status'],
-        }),
-        done: required(z.array(scalar).min(1), 'Statuses of a job whose result is there.'),
-        failed: key(z.array(scalar), {
-          description: 'Statuses of a job that will have no result. Upper and lower case are the same.',
-          default: ['failed', 'failure', 'error', 'cancelled', 'canceled', 'aborted', 'expired'],
-        }),
-        message_path: key(name, 'JSONPath of the reason why a job failed. Without it, the error shows the answer.'),
-        every: key(z.number().positive(), {
-          description: 'Seconds between two looks. `Retry-After` counts more.',
-          default: 5,
-        }),
-        timeout: key(seconds, {
-          description: 'Most seconds to wait for the result in one run. The next run waits for the same job.',
-          default: 3600,
-        }),
+const job = strictObject(() => ({
+  handle_path: handlePath,
+  handle_header: key(name, { description: 'Header that has the handle instead.', examples: ['Location'] }),
+  poll: required(
+    z.strictObject({
+      path: required(name, path),
+      method: key(z.enum(['GET', 'POST']), { description: 'HTTP method.', default: 'GET' }),
+      params: jobParams,
+      status_path: key(name, {
+        description: 'JSONPath of the status of the job. Without it, the HTTP status is the status of the job.',
+        examples: ['status'],
       }),
-      'How to see whether the result is there.',
-    ),
-    download: required(
-      z.strictObject({
-        url_path: key(name, {
-          description:
-            'JSONPath of the URL of the file in the last status, or of several URLs. A host that is not the API’s gets no credentials.',
-          examples: ['result.url', 'files[*].url'],
-        }),
-        path: key(name, path),
-        params: jobParams,
+      done: required(z.array(scalar).min(1), 'Statuses of a job whose result is there.'),
+      failed: key(z.array(scalar), {
+        description: 'Statuses of a job that will have no result. Upper and lower case are the same.',
+        default: ['failed', 'failure', 'error', 'cancelled', 'canceled', 'aborted', 'expired'],
       }),
-      'Where the result is.',
-    ),
-    cleanup: key(
-      z.strictObject({
-        path: required(name, path),
-        method: key(z.enum(['DELETE', 'POST']), { description: 'HTTP method.', default: 'DELETE' }),
+      message_path: key(name, 'JSONPath of the reason why a job failed. Without it, the error shows the answer.'),
+      every: key(z.number().positive(), {
+        description: 'Seconds between two looks. `Retry-After` counts more.',
+        default: 5,
       }),
-      'Request that removes the job once its result is read. If it fails, that is a warning.',
-    ),
-    total_path: key(name, 'JSONPath of the number of records in the last status. It is compared with what arrives.'),
-  })
-  .meta({ id: 'job', description: 'An export that is ordered, waited for and downloaded.' })
+      timeout: key(seconds, {
+        description: 'Most seconds to wait for the result in one run. The next run waits for the same job.',
+        default: 3600,
+      }),
+    }),
+    'How to see whether the result is there.',
+  ),
+  download: required(
+    z.strictObject({
+      url_path: key(name, {
+        description:
+          'JSONPath of the URL of the file in the last status, or of several URLs. A host that is not the API’s gets no credentials.',
+        examples: ['result.url', 'files[*].url'],
+      }),
+      path: key(name, path),
+      params: jobParams,
+    }),
+    'Where the result is.',
+  ),
+  cleanup: key(
+    z.strictObject({
+      path: required(name, path),
+      method: key(z.enum(['DELETE', 'POST']), { description: 'HTTP method.', default: 'DELETE' }),
+    }),
+    'Request that removes the job once its result is read. If it fails, that is a warning.',
+  ),
+  total_path: key(name, 'JSONPath of the number of records in the last status. It is compared with what arrives.'),
+})).meta({ id: 'job', description: 'An export that is ordered, waited for and downloaded.' })
 
 const method = z.enum(['GET', 'POST', 'PUT', 'PATCH'])
 
 const onNull = ['fail', 'skip', 'omit'] as const
 
-const resolveParam = z
-  .strictObject({
-    type: z.literal('resolve'),
-    resource: required(name, 'Name of the parent.'),
-    field: required(name, 'Field of the parent’s record, as JSONPath.'),
-  })
-  .meta({ description: 'The value of a field of the parent’s record. A placeholder says the same in one word.' })
+const resolveParam = strictObject(() => ({
+  type: z.literal('resolve'),
+  resource: required(name, 'Name of the parent.'),
+  field: required(name, 'Field of the parent’s record, as JSONPath.'),
+})).meta({ description: 'The value of a field of the parent’s record. A placeholder says the same in one word.' })
 
 const paramValue = z
   .union([scalar, z.array(scalar), z.discriminatedUnion('type', [resolveParam, incrementalParam]), secretValue])
@@ -104,7 +100,7 @@ const paramValue = z
 
 const headerValue = z.union([z.string(), z.number(), z.boolean(), z.bigint(), z.null(), secretValue])
 
-export const endpointKeys = {
+export const endpointKeys = later(() => ({
   path: key(z.string(), {
     description:
       'Relative to `base_url`, or absolute. May hold `{resources.parent.field}`, `{incremental.start_value}` and `{param}`.',
@@ -137,7 +133,7 @@ export const endpointKeys = {
     description: 'Whether the run fails if the selector matches nothing on the first page.',
     default: true,
   }),
-  ...bodyKeys,
+  ...bodyKeys(),
   job: key(job, 'The request orders an export; its records are in the file that comes of it.'),
   response_actions: key(z.array(responseAction), 'What to do with certain answers. The first that matches counts.'),
   incremental: key(incremental, 'Load only what is new.'),
@@ -184,6 +180,6 @@ export const endpointKeys = {
   read_ahead: key(z.int().min(0), {
     description: 'How many pages to request ahead. 0: one page after the other.',
   }),
-}
+}))
 
-export const endpoint = z.strictObject(endpointKeys).meta({ id: 'endpoint' })
+export const endpoint = strictObject(() => endpointKeys()).meta({ id: 'endpoint' })

@@ -1,14 +1,16 @@
 import { z } from 'zod'
+import { later } from '../../../model/firstUse.js'
 import { key, name, names } from './pieces.js'
+import { strictObject } from './strictObject.js'
 
 /** Keys that every format has. */
-const archive = {
+const archive = later(() => ({
   entries: key(names, {
     description:
       'Files to read of a zip archive: names, in which `*` stands for any text. Without it, every file is read. Their records come in the order of the archive.',
     examples: ['orders-*.csv', ['2025/orders.csv', '2026/orders.csv']],
   }),
-}
+}))
 
 const header = key(z.union([z.boolean(), z.array(name).min(1)]), {
   description:
@@ -21,7 +23,7 @@ const character = z.string().regex(/^[^\r\n]$/u, 'must be one character')
 
 const quote = z.union([character, z.literal(false)])
 
-const csvKeys = {
+const csvKeys = later(() => ({
   delimiter: key(z.string().regex(/^[^\r\n]+$/, 'must be text without line breaks'), {
     description: 'Text between two values. Default: `,`, and a tab for `tsv`.',
     examples: [';', '|', '\t'],
@@ -43,50 +45,48 @@ const csvKeys = {
     description: 'Lines that begin with this text are left out. Default: none.',
     examples: ['#'],
   }),
-  ...archive,
-}
+  ...archive(),
+}))
 
-const csv = z
-  .strictObject({ type: z.literal('csv'), ...csvKeys })
-  .meta({ description: 'Comma-separated values. They stay texts, unless hints name a type.' })
+const csv = strictObject(() => ({ type: z.literal('csv'), ...csvKeys() })).meta({
+  description: 'Comma-separated values. They stay texts, unless hints name a type.',
+})
 
-const tsv = z.strictObject({ type: z.literal('tsv'), ...csvKeys }).meta({ description: 'Tab-separated values.' })
+const tsv = strictObject(() => ({ type: z.literal('tsv'), ...csvKeys() })).meta({
+  description: 'Tab-separated values.',
+})
 
-const json = z.strictObject({ type: z.literal('json'), ...archive }).meta({ description: 'One JSON value.' })
+const json = strictObject(() => ({ type: z.literal('json'), ...archive() })).meta({ description: 'One JSON value.' })
 
-const jsonl = z
-  .strictObject({ type: z.literal('jsonl'), ...archive })
-  .meta({ description: 'Lines of JSON, also called NDJSON. Each value is a record.' })
+const jsonl = strictObject(() => ({ type: z.literal('jsonl'), ...archive() })).meta({
+  description: 'Lines of JSON, also called NDJSON. Each value is a record.',
+})
 
-const xml = z
-  .strictObject({
-    type: z.literal('xml'),
-    list_elements: key(z.array(name), {
-      description:
-        'Elements that are always lists, also where there is one. With the element around it, the list is there where there is none, too.',
-      examples: [['item'], ['channel.item', 'order.line']],
-    }),
-    attribute_prefix: key(z.string(), { description: 'Text before the names of attributes.', default: '' }),
-    text_key: key(name, {
-      description: 'The field for the text of an element that has attributes or elements, too.',
-      default: 'text',
-    }),
-    ...archive,
-  })
-  .meta({
+const xml = strictObject(() => ({
+  type: z.literal('xml'),
+  list_elements: key(z.array(name), {
     description:
-      'XML. Attributes and elements become fields, and values stay texts. `data_selector` begins with the outermost element, as in `rss.channel.item`.',
-  })
+      'Elements that are always lists, also where there is one. With the element around it, the list is there where there is none, too.',
+    examples: [['item'], ['channel.item', 'order.line']],
+  }),
+  attribute_prefix: key(z.string(), { description: 'Text before the names of attributes.', default: '' }),
+  text_key: key(name, {
+    description: 'The field for the text of an element that has attributes or elements, too.',
+    default: 'text',
+  }),
+  ...archive(),
+})).meta({
+  description:
+    'XML. Attributes and elements become fields, and values stay texts. `data_selector` begins with the outermost element, as in `rss.channel.item`.',
+})
 
-const excel = z
-  .strictObject({
-    type: z.literal('excel'),
-    sheet: key(z.union([name, z.int().min(1)]), 'Name or number of the sheet. Default: the first that is not hidden.'),
-    header,
-    skip_rows: key(z.int().min(0), { description: 'Rows to leave out at the beginning.', default: 0 }),
-    ...archive,
-  })
-  .meta({ description: 'A workbook of Excel (`.xlsx`). Dates become texts such as `2026-01-31`.' })
+const excel = strictObject(() => ({
+  type: z.literal('excel'),
+  sheet: key(z.union([name, z.int().min(1)]), 'Name or number of the sheet. Default: the first that is not hidden.'),
+  header,
+  skip_rows: key(z.int().min(0), { description: 'Rows to leave out at the beginning.', default: 0 }),
+  ...archive(),
+})).meta({ description: 'A workbook of Excel (`.xlsx`). Dates become texts such as `2026-01-31`.' })
 
 /** How a body is written. */
 const bodyFormats = [json, jsonl, csv, tsv, xml, excel] as const
@@ -112,7 +112,7 @@ type ReadonlyLists<Keys> = Keys extends object ? { readonly [key in keyof Keys]:
 type ReadonlyList<Value> = Value extends (infer Item)[] ? readonly Item[] : Value
 
 /** The keys of an endpoint that say how bytes become records. */
-export const bodyKeys = {
+export const bodyKeys = later(() => ({
   format: key(format, {
     description:
       'How the body is written, where its content type says something else or nothing. Without it, the content type decides, and then the ending of the name.',
@@ -137,7 +137,7 @@ export const bodyKeys = {
       'For a map of records: the field that takes the name of each member. `data_selector` leads to the map. A value that is no object goes into the field `value`.',
     examples: ['id'],
   }),
-}
+}))
 
 function isEncoding(label: string): boolean {
   try {

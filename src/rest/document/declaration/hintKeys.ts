@@ -1,21 +1,23 @@
 import { z } from 'zod'
+import { later } from '../../../model/firstUse.js'
 import type { RecordFunction } from '../../../model/userFunction.js'
 import { CONTRACT_MODES, DATA_TYPES, MERGE_STRATEGIES, WRITE_DISPOSITIONS } from '../../../schema/schemaTypes.js'
 import { functionOf, jsonObject, jsonValue, key, name, names, required } from './pieces.js'
+import { strictObject } from './strictObject.js'
 
 const contractMode = z.enum(CONTRACT_MODES).meta({ id: 'contract_mode' })
 
 export const schemaContract = z
   .union([
     contractMode,
-    z.strictObject({
+    strictObject(() => ({
       tables: key(contractMode, { description: 'New tables.', default: 'evolve' }),
       columns: key(contractMode, { description: 'New columns of known tables.', default: 'evolve' }),
       data_type: key(contractMode, {
         description: 'Values of another type than the column has.',
         default: 'evolve',
       }),
-    }),
+    })),
   ])
   .meta({ id: 'schema_contract' })
 
@@ -26,7 +28,7 @@ const mergeStrategy = z.enum(MERGE_STRATEGIES)
 const writeDisposition = z
   .union([
     disposition,
-    z.strictObject({
+    strictObject(() => ({
       disposition: required(disposition, 'What happens to rows that are there already.'),
       strategy: key(mergeStrategy, {
         description: 'How rows are merged. Only with `disposition: merge`.',
@@ -67,13 +69,13 @@ const writeDisposition = z
         description: '`upsert`, `cdc`: true leaves a row alone that is equal to the one that arrived.',
         default: false,
       }),
-    }),
+    })),
   ])
   .meta({ id: 'write_disposition' })
 
 const dataType = z.enum(DATA_TYPES)
 
-const columnHints = {
+const columnHints = later(() => ({
   data_type: key(dataType, 'Type of the column. Without it, the first value decides.'),
   nullable: key(z.boolean(), { description: 'Whether the column may be NULL.', default: true }),
   precision: key(z.int().min(0), 'Bits of a bigint, bytes of a text, digits of a decimal, or digits of a second.'),
@@ -99,20 +101,19 @@ const columnHints = {
   dedup_sort: key(z.enum(['asc', 'desc']), 'Merge: if several rows have the same key, the first in this order stays.'),
   incremental: key(z.boolean(), 'The column holds the cursor of incremental loading.'),
   variant: key(z.boolean(), 'The column was made for values that did not fit another column.'),
-}
+}))
 
 /** Keys of a column hint. `x-` keys are free. */
-export const columnKeys: readonly string[] = ['name', ...Object.keys(columnHints)]
+export const columnKeys = later((): readonly string[] => ['name', ...Object.keys(columnHints())])
 
-const column = z
-  .object({ name: key(name, 'Name of the column, not normalised yet.'), ...columnHints })
+const column = strictObject(() => ({ name: key(name, 'Name of the column, not normalised yet.'), ...columnHints() }))
   .catchall(jsonValue)
   .meta({ description: 'Hints of one column. Keys that start with `x-` are free.' })
 
 const columns = z.union([z.record(z.string(), column.nullable()), z.array(column)]).meta({ id: 'columns' })
 
 /** Hints that a resource and its nested tables share. */
-export const tableHints = {
+export const tableHints = later(() => ({
   write_disposition: key(writeDisposition, {
     description: 'What happens to rows that are there already.',
     default: 'append',
@@ -138,7 +139,7 @@ export const tableHints = {
     'Format of the files of the table where rows are kept as files: `parquet`, `jsonl` or `csv`. Elsewhere stored for dlt, and without effect.',
   ),
   references: key(z.array(jsonObject), 'References to other tables, stored with the schema.'),
-}
+}))
 
 export const resourceTableName = z.union([
   name,
@@ -146,5 +147,8 @@ export const resourceTableName = z.union([
 ])
 
 export const nestedHints = z
-  .record(z.string(), z.strictObject({ table_name: key(name, 'Name of the nested table.'), ...tableHints }))
+  .record(
+    z.string(),
+    strictObject(() => ({ table_name: key(name, 'Name of the nested table.'), ...tableHints() })),
+  )
   .meta({ id: 'nested_hints' })

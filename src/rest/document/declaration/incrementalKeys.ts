@@ -1,11 +1,13 @@
 import { z } from 'zod'
+import { later } from '../../../model/firstUse.js'
 import { WINDOW_ORDERS } from '../../../model/source.js'
 import type { ConvertFunction } from '../model.js'
 import { functionOf, key, name, names, required, scalar } from './pieces.js'
+import { strictObject } from './strictObject.js'
 
 const convert = functionOf<ConvertFunction>('a function of a value', 'ConvertFunction')
 
-const window = {
+const window = later(() => ({
   cursor_path: required(name, {
     description: 'Field of the record whose value grows, as a name or JSONPath.',
     examples: ['updated_at', 'meta.at'],
@@ -57,9 +59,9 @@ const window = {
     convert,
     'TypeScript: converts the cursor value into the form that the API wants. Records stay as they are.',
   ),
-}
+}))
 
-const token = {
+const token = later(() => ({
   token_path: key(
     name,
     'JSONPath of a sync token in the last answer of a list. It is kept, and the next run sends it. Instead of `cursor_path`.',
@@ -70,17 +72,17 @@ const token = {
     'JSONPath of a link in the last answer of a list, with which the next run begins. Instead of `cursor_path`.',
   ),
   token_expired: key(
-    z.strictObject({
+    strictObject(() => ({
       status: key(z.int().min(200).max(599), 'Status of the answer.'),
       body: key(name, 'Text in the body of the answer.'),
-    }),
+    })),
     'The answer to a token that is no longer known; status 410 if absent. Everything is then read again, once.',
   ),
-}
+}))
 
 const width = z.union([name, z.number().positive()])
 
-const windows = z.strictObject({
+const windows = strictObject(() => ({
   step: required(width, {
     description: 'Width of a window: an ISO 8601 duration if the cursor is a time, else an amount.',
     examples: ['P7D', 'PT6H', 10000],
@@ -93,23 +95,22 @@ const windows = z.strictObject({
     description: 'How far each window also looks back over the one before it. Only with `merge`.',
     examples: ['P1D'],
   }),
-})
+}))
 
-export const incremental = z
-  .strictObject({
-    ...window,
-    cursor_path: key(name, window.cursor_path.meta() as { description: string }),
-    ...token,
-    end_value: key(scalar, 'End of a backfill. The run then neither reads nor writes state. Needs `initial_value`.'),
-    start_param: key(name, 'Query parameter for the value to start from.'),
-    end_param: key(name, 'Query parameter for `end_value`.'),
-    per_parent: key(z.boolean(), {
-      description:
-        'Whether each record of the parent has a cursor of its own, so that a new one is read from the beginning. The parent needs a `primary_key`.',
-      default: false,
-    }),
-    window: key(windows, 'How `sluice backfill` cuts the range of the cursor. Each window is a load of its own.'),
-  })
+export const incremental = strictObject(() => ({
+  ...window(),
+  cursor_path: key(name, window().cursor_path.meta() as { description: string }),
+  ...token(),
+  end_value: key(scalar, 'End of a backfill. The run then neither reads nor writes state. Needs `initial_value`.'),
+  start_param: key(name, 'Query parameter for the value to start from.'),
+  end_param: key(name, 'Query parameter for `end_value`.'),
+  per_parent: key(z.boolean(), {
+    description:
+      'Whether each record of the parent has a cursor of its own, so that a new one is read from the beginning. The parent needs a `primary_key`.',
+    default: false,
+  }),
+  window: key(windows, 'How `sluice backfill` cuts the range of the cursor. Each window is a load of its own.'),
+}))
   .superRefine(checkKind)
   .meta({ id: 'incremental' })
 
@@ -127,16 +128,14 @@ function checkKind(config: Readonly<Record<string, unknown>>, context: z.Refinem
     if (kind !== undefined && config[name] != null && !isMet) add(name, `needs \`${needed}\``)
   }
   if (kind === undefined || kind === 'cursor_path') return
-  const known = new Set([...kinds, ...Object.keys(token), 'per_parent'])
+  const known = new Set([...kinds, ...Object.keys(token()), 'per_parent'])
   const other = Object.keys(config).find(name => config[name] != null && !known.has(name))
   if (other !== undefined) add(other, `is of no use with \`${kind}\`: a token has no order and no window`)
 }
 
 /** The same, written as the value of the query parameter that carries the start value. */
-export const incrementalParam = z
-  .strictObject({
-    type: z.literal('incremental'),
-    ...window,
-    transform: key(convert, 'Older name of `convert`.'),
-  })
-  .meta({ description: 'The value that incremental loading starts from.' })
+export const incrementalParam = strictObject(() => ({
+  type: z.literal('incremental'),
+  ...window(),
+  transform: key(convert, 'Older name of `convert`.'),
+})).meta({ description: 'The value that incremental loading starts from.' })

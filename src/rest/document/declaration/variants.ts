@@ -3,6 +3,7 @@ import type { OwnAuthenticator, OwnPaginator } from '../../api.js'
 import { authKinds } from '../../auth/authKinds.js'
 import { paginatorKinds } from '../../paginators/kinds.js'
 import { typescriptOnly } from './pieces.js'
+import { strictObject } from './strictObject.js'
 
 type PaginatorSchema = (typeof paginatorKinds)[number]['schema']
 type AuthSchema = (typeof authKinds)[number]['schema']
@@ -39,9 +40,9 @@ const customAuthenticator = typescriptOnly<OwnAuthenticator>(
   value => typeof (value as Partial<OwnAuthenticator> | null | undefined)?.sign === 'function',
 )
 
-const autoPaginator = z
-  .strictObject({ type: z.literal('auto') })
-  .meta({ description: 'Looks at the first page: links, totals, cursors.' })
+const autoPaginator = strictObject(() => ({ type: z.literal('auto') })).meta({
+  description: 'Looks at the first page: links, totals, cursors.',
+})
 
 export const paginator = z
   .union([
@@ -81,13 +82,15 @@ function discriminated<Schema extends z.ZodType>(
 }
 
 function withoutRequired(type: string, schema: z.ZodType): z.ZodObject {
-  const shape: Record<string, z.ZodType> = {}
-  for (const [field, value] of Object.entries(shapeOf(schema))) {
-    shape[field] = field === 'type' ? value : value.nullish().meta(value.meta() ?? {})
-  }
-  const literal = z.literal(type)
-  shape.type = type === 'bearer' ? literal.optional().meta(describeType(schema)) : literal.meta(describeType(schema))
-  return z.strictObject(shape)
+  return strictObject(() => {
+    const shape: Record<string, z.ZodType> = {}
+    for (const [field, value] of Object.entries(shapeOf(schema))) {
+      shape[field] = field === 'type' ? value : value.nullish().meta(value.meta() ?? {})
+    }
+    const literal = z.literal(type)
+    shape.type = type === 'bearer' ? literal.optional().meta(describeType(schema)) : literal.meta(describeType(schema))
+    return shape
+  })
 }
 
 function describeType(schema: z.ZodType): { description: string } {

@@ -156,8 +156,8 @@ function checkColumnKeys(columns: ColumnsConfig | null | undefined, at: Property
     const here = [...at, Array.isArray(columns) ? Number(position) : position]
     if (Array.isArray(columns) && hints.name == null) problems.add([...here, 'name'], 'is missing; expected text')
     for (const key of Object.keys(hints)) {
-      if (!columnKeys.includes(key) && !key.startsWith('x-')) {
-        problems.add([...here, key], unknownKey(key, columnKeys, here))
+      if (!columnKeys().includes(key) && !key.startsWith('x-')) {
+        problems.add([...here, key], unknownKey(key, columnKeys(), here))
       }
     }
   }
