@@ -17,7 +17,8 @@ export type { Compression, FileFormatName } from './destinations/objects/format/
 export type { FilesOptions } from './destinations/objects/objects.js'
 export type { S3CredentialProvider, S3Credentials, S3Options } from './destinations/objects/storage/s3Identity.js'
 export { type PostgresOptions, postgres, type TlsMode } from './destinations/postgres/postgres.js'
-export { type DraftOptions, draftPipeline, type PipelineDraft } from './import/draft/draftPipeline.js'
+export type { DraftOptions, PipelineDraft } from './import/draft/draftOptions.js'
+export { draftPipeline } from './import/draft/draftPipeline.js'
 export type { DraftAuth } from './import/draft/draftYaml.js'
 export type {
   ImportedPipeline,

@@ -26,7 +26,7 @@ import { destinationAddress, type destinationFromUrl, leftBehind, openDestinatio
 import { type DocumentFile, fileError, parseDocumentText, readDocument, readText } from './documentFile.js'
 import { type Environment, isSet, processEnvironment } from './environment.js'
 import { everyFlatKey, flatKeyNames, flatWrapper, sourceKeyNames, wrapperOnly } from './pipelineDocument.js'
-import { placed } from './placedErrors.js'
+import { everyProblem, placed } from './placedErrors.js'
 import { type Target, targetOf } from './profiles.js'
 import { type PipelineRecording, restApi, restApiFrom } from './restApi.js'
 import { withEnvFile, workingFolder } from './secretFiles.js'
@@ -338,24 +338,29 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
   const document = wrapped ? omit(inner, sourceKeyNames()) : omit(value, flatKeyNames())
   const home = workingFolder(env, folder)
   const inDocument: PlaceOf = wrapped ? path => place(['source', ...path]) : place
+  const [api, destination] = await everyProblem(
+    () =>
+      restApiFrom(document, {
+        name: source.name ?? undefined,
+        maxTableNesting: source.max_table_nesting ?? undefined,
+        rootKey: source.root_key ?? undefined,
+        schemaContract: contractOf(source.schema_contract),
+        env,
+        cwd,
+        folder,
+        pipeline: name,
+        withoutSecrets: needsNoSecrets(reading.overrides),
+        budget: reading.overrides.budget,
+        recording: reading.overrides.recording,
+        place: inDocument,
+        warn,
+      }),
+    () => destinationOf(target, name, resolver, reading, place),
+  )
   const made = pipeline({
     name,
-    source: restApiFrom(document, {
-      name: source.name ?? undefined,
-      maxTableNesting: source.max_table_nesting ?? undefined,
-      rootKey: source.root_key ?? undefined,
-      schemaContract: contractOf(source.schema_contract),
-      env,
-      cwd,
-      folder,
-      pipeline: name,
-      withoutSecrets: needsNoSecrets(reading.overrides),
-      budget: reading.overrides.budget,
-      recording: reading.overrides.recording,
-      place: inDocument,
-      warn,
-    }),
-    destination: await destinationOf(target, name, resolver, reading, place),
+    source: api,
+    destination,
     dataset: reading.overrides.dataset ?? datasetOf(target, resolver, place) ?? `${name}_dataset`,
     // Journals of one profile are never those of another.
     home: target.profile === undefined ? home : join(home, 'profiles', target.profile),

@@ -1,4 +1,4 @@
-import { ConfigError, type ConfigPlace, DataError, RequestError } from '../model/errors.js'
+import { ConfigError, type ConfigPlace, type ConfigProblem, DataError, RequestError } from '../model/errors.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import { type PlaceOf, pathKeys } from '../rest/document/problems.js'
 
@@ -20,6 +20,29 @@ export function placed(made: Pipeline, place: PlaceOf): Pipeline {
     check: options => told(made.check(options)),
     plan: options => told(made.plan(options)),
   }
+}
+
+/** Takes every step, and rejects with the problems of all of them at once: who mends a file wants to know each. */
+export async function everyProblem<First, Second>(
+  first: () => First | Promise<First>,
+  second: () => Second | Promise<Second>,
+): Promise<[First, Second]> {
+  const problems: ConfigProblem[] = []
+  let areSecrets = true
+  const taken = async <Result>(step: () => Result | Promise<Result>): Promise<Result | undefined> => {
+    try {
+      return await step()
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      problems.push(...error.problems)
+      areSecrets &&= error.code === 'secret_missing'
+      return undefined
+    }
+  }
+  const made = [await taken(first), await taken(second)] as const
+  const [problem, ...others] = problems
+  if (problem !== undefined) throw new ConfigError([problem, ...others], areSecrets ? 'secret_missing' : 'config')
+  return made as [First, Second]
 }
 
 /** Changes the message: `m.yaml:7:24 resources[0].endpoint.data_selector: …`. */

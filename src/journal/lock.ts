@@ -301,11 +301,13 @@ async function release(files: Files, path: string, mine: Holder): Promise<void> 
 
 function locked(dir: string, { pid, host, startedAt }: Holder): DestinationError {
   const where = host === hostname() ? '' : ` on ${host}`
-  const remedy =
-    where === ''
+  const isOwn = where === '' && pid === process.pid
+  const remedy = isOwn
+    ? 'await the run before this one'
+    : where === ''
       ? 'wait for it, or stop it'
       : 'it gives signs of life: wait for it, or stop it; once it is silent, the next run takes its lock over'
 
-  const message = `pipeline "${basename(dir)}" is being run by process ${pid}${where} since ${startedAt}; ${remedy}`
+  const message = `pipeline "${basename(dir)}" is being run by ${isOwn ? 'this program' : `process ${pid}${where}`} since ${startedAt}; ${remedy}`
   return new DestinationError('destination_locked', message, { destination: basename(dir), transient: true })
 }

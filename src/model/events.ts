@@ -105,6 +105,7 @@ export type WarningCode =
   | 'no_keys'
   | 'list_changed'
   | 'cursor_order'
+  | 'start_ignored'
   | 'token_expired'
   | 'cursor_held'
   | 'cursor_ahead'

@@ -268,6 +268,8 @@ export interface IncrementalHint {
   readonly rangeStart: 'closed' | 'open'
   readonly rangeEnd: 'open' | 'closed'
   readonly onCursorValueMissing: 'raise' | 'include' | 'exclude'
+  /** The query parameter that sends the start as it is: an API that knows it sends nothing older. */
+  readonly sentAs?: string | undefined
   /** Seconds for datetimes, days for dates, plain amount for numbers. */
   readonly lag?: number | undefined
   /**

@@ -50,3 +50,19 @@ it('sluice history lists the loads, newest first, and prints the receipts of one
   expect(unknown).toMatchObject({ exitCode: 1, stdout: '' })
   expect(unknown.stderr).toContain('error: there is no load 1.5')
 })
+
+it('tells the loads apart of pipelines that share a dataset', { timeout: 90_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-history-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  for (const name of ['shops', 'orders']) {
+    await writeFile(
+      join(folder, `${name}.yaml`),
+      `destination: duckdb:both.duckdb\ndataset: both\nclient: {base_url: "https://api.example.com"}\nresources: [{name: ${name}, records: [{id: 1}]}]\n`,
+    )
+    expect(await sluiceProcess(['run', `${name}.yaml`], { cwd: folder })).toMatchObject({ exitCode: 0 })
+  }
+  const { stdout } = await sluiceProcess(['history', 'shops.yaml'], { cwd: folder })
+  const [head, , ...lines] = stdout.trimEnd().split('\n')
+  expect(head).toMatch(/ resources$/)
+  expect(lines.map(line => line.split(/\s+/).at(-1))).toEqual(['orders', 'shops'])
+})

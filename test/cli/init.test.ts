@@ -1042,6 +1042,19 @@ describe('asks a person', () => {
     expect(await readFile(join(folder, 'other.yaml'), 'utf8')).toContain('source:')
   })
 
+  it('nobody, and the API nothing, where the file is there', async () => {
+    const { folder } = await place()
+    const api = await shop()
+    await writeFile(join(folder, 'open.yaml'), 'mine')
+    const before = process.cwd()
+    process.chdir(folder)
+    onTestFinished(() => process.chdir(before))
+    await api.close()
+    const { exitCode, printed } = await command(['init', '--url', `${api.origin}/open`, '--auth', 'none'])
+    expect(exitCode).toBe(2)
+    expect(printed).toContain('open.yaml is there already and is not overwritten; name another file with --out')
+  })
+
   it.runIf(existsSync(SCRIPT))('on a terminal, where Ctrl-C and Ctrl-D end with a line and 130', async () => {
     const { folder } = await place()
     const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))

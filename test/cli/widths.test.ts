@@ -79,6 +79,8 @@ describe.each([80, 120])('on a terminal of %i columns no line is wider', columns
     const { loadId } = JSON.parse(listed.out.text().split('\n')[0] ?? '') as { loadId: string }
     expect(await wide('history', file)).toContain(loadId)
     expect(await wide('history', file, loadId)).toContain(LONG)
+    const second = await prepared()
+    expect(await wide('run', file, second.file)).toContain(LONG)
     await wide('query', file, `SELECT * FROM ${LONG}`)
     expect(await wide('query', file, `SELECT ${LONG}_missing FROM ${LONG}`)).toContain(`${LONG}_missing`)
     expect(await wide('show', file, `${LONG}_missing`)).toContain(`${LONG}_missing`)

@@ -139,6 +139,17 @@ describe('refusals', () => {
     expect(error.message).not.toContain('hidden-4711')
   })
 
+  it('what is missing in the document is told with it', async () => {
+    const path = join(folder, 'both.yaml')
+    await writeFile(
+      path,
+      'destination: "postgres://u:${secrets.db}@127.0.0.1/x"\nclient: {base_url: "https://a.example", auth: {type: bearer, token: "${secrets.token}"}}\nresources: [shops]\n',
+    )
+    const error = await refusal(loadPipelineFile(path, { cwd: folder, env: {} }))
+    expect(error.code).toBe('secret_missing')
+    expect(error.problems.map(({ place }) => place.path)).toEqual(['client.auth.token', 'destination'])
+  })
+
   it('a secret that is missing is looked for in all its places', async () => {
     const error = await refusal(open('postgres://u:${secrets.db}@host/db', { withoutSecrets: true }))
     expect(error.code).toBe('secret_missing')

@@ -60,3 +60,27 @@ test('drop_sources leaves the tables of sources with another name', async () => 
   expect(warnings.map(({ message }) => message).join()).not.toContain('beta')
   expect(await shop('beta', 'second').dataset().table('beta').count()).toBe(2)
 })
+
+test('an API that ignores the start of incremental loading is told of, and one that knows it is not', async () => {
+  const day = (n: number): string => new Date(Date.UTC(2024, 0, n)).toISOString()
+  const rows = Array.from({ length: 12 }, (_, index) => ({ id: index, updated_at: day(index + 1) }))
+  const { url } = await testApi(({ pathname, searchParams }) => {
+    const since = pathname.endsWith('deaf') ? null : searchParams.get('since')
+    return { json: rows.filter(({ updated_at }) => since === null || updated_at >= since) }
+  })
+  const folder = await testFolder()
+  const incremental = { cursor_path: 'updated_at', initial_value: day(1), start_param: 'since' }
+  const made = pipeline({
+    name: 'heard',
+    source: restApi({
+      client: { base_url: url, paginator: 'single_page' },
+      resources: ['deaf', 'hearing'].map(name => ({ name, endpoint: { path: name, incremental } })),
+    }),
+    destination: duckdb(join(folder, 'heard.duckdb')),
+    home: join(folder, 'home'),
+  })
+  expect((await made.run()).warnings).toEqual([])
+  expect((await made.run()).warnings).toMatchObject([
+    { code: 'start_ignored', resource: 'deaf', message: expect.stringMatching(/^10 of 12 records .* as `since`/) },
+  ])
+})

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { duckdb, pipeline, restApi } from '../../src/index.js'
 
 const loader = fileURLToPath(new URL('loader.mjs', import.meta.url))
 
@@ -106,4 +107,26 @@ describe('two processes that run one pipeline', () => {
     expect(await started(job).ended).toMatchObject({ exitCode: 0 })
     await api.close()
   })
+})
+
+it('two runs of one program: the second says that it is this program', async () => {
+  const api = await patientApi()
+  const orders = pipeline({
+    name: 'orders',
+    source: restApi({
+      client: { base_url: api.url },
+      resources: [{ name: 'orders', endpoint: { data_selector: 'orders', paginator: 'single_page' } }],
+    }),
+    destination: duckdb(join(folder, 'orders.duckdb')),
+    home: join(folder, 'home'),
+  })
+  const first = orders.run()
+  await api.asked
+  await expect(orders.run()).rejects.toMatchObject({
+    code: 'destination_locked',
+    message: expect.stringMatching(/is being run by this program since \d{4}-.*; await the run before this one$/),
+  })
+  api.release()
+  expect((await first).rows).toEqual({ orders: 1 })
+  await api.close()
 })

@@ -264,7 +264,7 @@ describe('an export job', () => {
   })
 
   test.each<[string, unknown, object, Readonly<Record<string, () => Reply>>, string]>([
-    ['fails', { state: 'FAILED', message: 'too large' }, {}, {}, 'the export job ended as "FAILED": "{'],
+    ['fails', { state: 'FAILED', message: 'too large' }, {}, {}, 'the export job ended as "FAILED": {"state":"FAILED"'],
     [
       'says why',
       { state: 'failed', message: 'too large' },
@@ -298,7 +298,13 @@ describe('an export job', () => {
       { 'POST /exports': () => ({ body: { job: { id: '..' } } }) },
       'would lead to another place',
     ],
-    ['is refused', done, {}, { 'POST /exports': () => ({ status: 400, body: { error: 'no' } }) }, 'was answered 400'],
+    [
+      'is refused',
+      done,
+      {},
+      { 'POST /exports': () => ({ status: 400, body: { error: 'no' } }) },
+      'was answered 400 Bad Request, {"error":"no"}; ',
+    ],
     ['has no file', { state: 'done', url: '/files/9' }, {}, {}, 'was answered 404'],
   ])('is an error where it %s', async (_what, status, more, others, expected) => {
     const api = await jobApi([status], others)

@@ -493,7 +493,7 @@ describe('answers', () => {
       code: 'http_status',
       status: 403,
       message: expect.stringMatching(
-        /^things: GET \S+\/things\?token=\*\*\* was answered 403 Forbidden, .*no.*add `auth`$/,
+        /^things: GET \S+\/things\?token=\*\*\* was answered 403 Forbidden, \{"error":"no"\}; .*add `auth`$/,
       ),
     })
   })

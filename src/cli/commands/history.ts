@@ -2,6 +2,7 @@ import type { JsonObject } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import type { Receipt, Verdict } from '../../model/receipt.js'
 import type { PastLoad } from '../../pipeline/look/pastLoads.js'
+import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { ExitCode } from '../failure.js'
 import { amount, printable } from '../terminal/printable.js'
 import { receiptLines } from '../terminal/receiptLines.js'
@@ -41,7 +42,7 @@ export async function historyCommand(
     }
     return 0
   }
-  if (loadId === undefined) for (const line of listed(loads, widthOf(out))) out.line(line)
+  if (loadId === undefined) for (const line of listed(loads, pipeline, widthOf(out))) out.line(line)
   else {
     tell(out, printable(`Load ${newest.loadId}, committed ${newest.committedAt.toISOString()}`))
     out.line()
@@ -63,15 +64,27 @@ const COLUMNS = [
   { title: 'discarded', align: 'right', mayGoBelow: true },
 ] as const
 
-/** `discarded` only where something was: every other list fits into 80 columns. */
-function listed(loads: readonly PastLoad[], width: number): readonly string[] {
+/** `discarded` only where something was: every other list fits into 80 columns. `resources` where other pipelines load into the dataset. */
+function listed(loads: readonly PastLoad[], { source }: Pipeline, width: number): readonly string[] {
+  const own = new Set(source.resources.map(({ name }) => name))
+  const isShared = loads.some(({ receipts }) => receipts.some(({ resource }) => !own.has(resource)))
   const hasDiscarded = loads.some(({ receipts }) => receipts.some(({ discardedRows }) => discardedRows > 0))
   const end = hasDiscarded ? COLUMNS.length : COLUMNS.length - 1
   return textTable(
-    COLUMNS.slice(0, end),
-    loads.map(load => cellsOf(load).slice(0, end)),
+    [...COLUMNS.slice(0, end), ...(isShared ? [RESOURCES] : [])],
+    loads.map(load => [...cellsOf(load).slice(0, end), ...(isShared ? [resourcesOf(load)] : [])]),
     width,
   )
+}
+
+const RESOURCES = { title: 'resources', mayGoBelow: true } as const
+
+const MOST_NAMES = 3
+
+function resourcesOf({ receipts }: PastLoad): string {
+  const names = receipts.map(({ resource }) => resource)
+  const others = names.length - MOST_NAMES
+  return others > 0 ? `${names.slice(0, MOST_NAMES).join(', ')} and ${amount(others)} more` : names.join(', ')
 }
 
 function cellsOf({ loadId, committedAt, receipts }: PastLoad): string[] {

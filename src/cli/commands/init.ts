@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { addressOf } from '../../import/draft/address.js'
-import type { DraftOptions, PipelineDraft } from '../../import/draft/draftPipeline.js'
+import type { DraftOptions, PipelineDraft } from '../../import/draft/draftOptions.js'
 import type { DraftAuth } from '../../import/draft/draftYaml.js'
 import { AbortError, ConfigError, DataError, RequestError, type SluiceError } from '../../model/errors.js'
 import { redactUrl } from '../../rest/http/redact.js'
@@ -107,8 +107,10 @@ async function drafted(options: InitCommandOptions, context: CommandContext): Pr
     if (options.url === undefined && prompt !== undefined) return await interview(options, prompt, context)
     const url = options.url ?? missingFlag('--url')
     const auth = await chosenAuth(options, undefined)
-    const made = await draftWithSecret({ ...settingsOf(options, signal), url, auth }, prompt, context)
-    return { ...made, file: options.out ?? `${made.draft.name}.yaml` }
+    const file = options.out ?? `${options.name ?? addressOf(url).name}.yaml`
+    // Before the API is asked: its answers would be wasted.
+    if (await exists(file)) refuseExisting(file)
+    return { ...(await draftWithSecret({ ...settingsOf(options, signal), url, auth }, prompt, context)), file }
   } catch (error) {
     // Whoever stops it does not want to read that it failed.
     if (error instanceof AbortError) throw new NoAnswer('stopped; nothing was written')

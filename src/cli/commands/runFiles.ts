@@ -9,6 +9,7 @@ import { amount, counted, duration, printable } from '../terminal/printable.js'
 import { type ProgressView, progressView } from '../terminal/progress.js'
 import { receiptLines } from '../terminal/receiptLines.js'
 import { textTable } from '../terminal/table.js'
+import { type Output, widthOf } from '../terminal/terminal.js'
 import { type CommandContext, eventLines, execute, openPipelines, type RunCommandOptions } from './command.js'
 
 /** Memory and connections are bounded by pipeline. */
@@ -66,7 +67,7 @@ export async function runFiles(
   }
   await Promise.all(Array.from({ length: FILES_AT_ONCE }, work))
   view?.close()
-  if (options.json !== true) for (const line of summary(outcomes)) out.line(line)
+  if (options.json !== true) for (const line of summary(outcomes, out)) out.line(line)
   const codes = outcomes.flatMap(({ name, error, receipts }): ExitCode[] => {
     if (error === undefined) return []
     err.line(`\n${printable(name)}:`)
@@ -135,16 +136,17 @@ function refuseTwins(opened: readonly { readonly file: string; readonly pipeline
   }
 }
 
-function summary(outcomes: readonly Outcome[]): string[] {
+function summary(outcomes: readonly Outcome[], out: Output): string[] {
   const receipts = outcomes.flatMap(outcome => outcome.receipts)
   const failed = outcomes.filter(({ error }) => error !== undefined).length
   const done = `${amount(outcomes.length - failed)} of ${counted(outcomes.length, 'pipeline')} loaded`
   return [
     '',
-    ...(receipts.length === 0 ? [] : [...receiptLines(receipts), '']),
+    ...(receipts.length === 0 ? [] : [...receiptLines(receipts, { out }), '']),
     ...textTable(
       [{ title: 'pipeline' }, { title: 'result' }],
       outcomes.map(({ name, end }) => [name, end]),
+      widthOf(out),
     ),
     failed === 0 ? done : `${done}, ${amount(failed)} not`,
   ]

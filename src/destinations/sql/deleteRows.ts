@@ -147,7 +147,7 @@ export async function checkShare(
   const why = plan.deletes?.mode === 'with_parent' ? 'lost their parent' : 'did not arrive in this load'
   throw new DataError(
     'too_many_deletes',
-    `${leaving} of ${before} rows (${percent} %) of table ${name} ${why}, more than the ${Math.round(maxDeleteShare * 100)} % that may be deleted at once; nothing was changed. Check the API, or raise the limit for one run`,
+    `${leaving} of ${before} rows (${percent} %) of table ${name} ${why}, more than the ${Math.round(maxDeleteShare * 100)} % that may be deleted at once; nothing was changed. Check the API, or raise \`max_delete_share\` of the resource for one run`,
     { path: name },
   )
 }

@@ -183,6 +183,11 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
     finish: async () => {
       await rows.finish()
       for (const message of unmatchedPaths(resources)) emit({ type: 'warning', code: 'path_unmatched', message })
+      for (const { planned, cursor } of opened.values()) {
+        const message = cursor?.startIgnored?.()
+        const resource = planned.resource.name
+        if (message !== undefined) emit({ type: 'warning', code: 'start_ignored', resource, message })
+      }
       const concluded = conclude(
         input,
         [...opened.values()],
@@ -599,7 +604,7 @@ async function guardReplaced(
     if (there - arrived <= there * maxDeleteShare) continue
     throw new DataError(
       'too_many_deletes',
-      `${gap}; this load would replace the ${there} rows of table ${table} by ${arrived}: more than ${Math.round(maxDeleteShare * 100)} % of them would be gone. Nothing was changed. Raise max_delete_share of the resource, or allow incomplete loads for one run, where that is right`,
+      `${gap}; this load would replace the ${there} rows of table ${table} by ${arrived}: more than ${Math.round(maxDeleteShare * 100)} % of them would be gone. Nothing was changed. Where that is right, raise \`max_delete_share\` of the resource, or allow incomplete loads, for one run`,
       { resource: owner, path: table },
     )
   }

@@ -275,5 +275,7 @@ export function excerpt(bytes: Uint8Array): string {
     .replace(/\uFFFD$/, '')
     .replace(/\s+/g, ' ')
     .trim()
-  return bytes.length > EXCERPT_BYTES ? `${JSON.stringify(text)}…` : JSON.stringify(text)
+  // JSON is readable as it is: in quotes, each quotation mark of its own would be escaped.
+  const shown = /^[[{]\P{Cc}*$/u.test(text) ? text : JSON.stringify(text)
+  return bytes.length > EXCERPT_BYTES ? `${shown}…` : shown
 }

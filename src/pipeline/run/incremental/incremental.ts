@@ -32,6 +32,8 @@ export interface CursorTracker {
    * if the window has an end: such a run is stateless.
    */
   state(): CursorState | undefined
+  /** What to say if the API seems to send records whatever start it is asked for. */
+  startIgnored?(): string | undefined
   /** For one window of a backfill: the cursor after its newest record. Undefined if none was kept. */
   seen?(): CursorState | undefined
 }
@@ -114,6 +116,8 @@ export function trackCursor(
   let keptAny = false
   let hashes = startHashes.copy()
   let doubted = false
+  let compared = 0
+  let early = 0
 
   const order = (a: Cursor, b: Cursor): number => {
     if (!doubted && isDoubtfulOrder(a.rank, b.rank)) {
@@ -134,6 +138,8 @@ export function trackCursor(
     }
     if (start !== undefined) {
       const toStart = order(cursor, start)
+      compared += 1
+      if (toStart !== 0 && !isAfter(hint, toStart) && isFar(cursor, start)) early += 1
       const isOutside = toStart === 0 ? hint.rangeStart === 'open' : !isAfter(hint, toStart)
       if (isOutside) return hint.rowOrder === 'desc' ? 'beyond' : 'drop'
       // Already loaded, but within the range: new records with the same value may follow.
@@ -203,6 +209,12 @@ export function trackCursor(
       const dropped = total - kept.length
       return { records: dropped === 0 ? records : joinRecords(records, kept), dropped, beyond }
     },
+    startIgnored() {
+      if (hint.sentAs === undefined || hint.rowOrder !== undefined || early < MOST_EARLY || early * 2 < compared)
+        return undefined
+      const from = shortened(String(start?.value), 60)
+      return `${early} of ${compared} records lie before ${from}, which was sent as \`${hint.sentAs}\` (${hint.path}): the API seems to ignore the parameter, so every run reads the whole list. Look for its name in the API's documents`
+    },
     seen: () => (keptAny ? reached() : undefined),
     state() {
       if (hint.endValue !== undefined) return undefined
@@ -238,6 +250,17 @@ function keysOf(record: JsonValue): string {
   return record !== null && typeof record === 'object'
     ? shortened(Object.keys(record).slice(0, 20).join(', '), 500)
     : typeof record
+}
+
+/** A few records may lie before the start wherever an API rounds it. */
+const MOST_EARLY = 5
+
+/** APIs round times to days. */
+const FAR_SECONDS = 86_400
+
+function isFar({ rank }: Cursor, { rank: start }: Cursor): boolean {
+  if (rank.kind !== 'instant' || start.kind !== 'instant') return true
+  return Math.abs(rank.instant.seconds - start.instant.seconds) > FAR_SECONDS
 }
 
 /** Whether a comparison result is further along the cursor: greater for `max`, smaller for `min`. */

@@ -131,8 +131,9 @@ export function incrementalOf(
     const [param, value] = used
     const at = merged.where('endpoint', 'params', param)
     const config = value as IncrementalParamConfig
+    const hint = { ...hintOf(config, merged, at, problems), sentAs: sentAs(param, config) }
     return {
-      hint: scheduled(hintOf(config, merged, at, problems), config.allow_external_schedulers, scheduler, at, problems),
+      hint: scheduled(hint, config.allow_external_schedulers, scheduler, at, problems),
       startParam: param,
       ...conversion(config, at, problems),
     }
@@ -144,12 +145,22 @@ export function incrementalOf(
   if (token !== undefined) return token
   checkEnd(config, at, problems)
   if (config.per_parent === true) checkPerParent(config, at, problems)
+  const startParam = config.start_param ?? undefined
+  const hint = { ...hintOf(config, merged, at, problems), sentAs: sentAs(startParam, config) }
   return {
-    hint: scheduled(hintOf(config, merged, at, problems), config.allow_external_schedulers, scheduler, at, problems),
-    startParam: config.start_param ?? undefined,
+    hint: scheduled(hint, config.allow_external_schedulers, scheduler, at, problems),
+    startParam,
     endParam: config.end_param ?? undefined,
     ...conversion(config, at, problems),
   }
+}
+
+/** Undefined where what is sent may mean an earlier start: patterns leave out parts of a time, and functions anything. */
+function sentAs(
+  param: string | undefined,
+  { convert, transform, param_format: format }: Converting,
+): string | undefined {
+  return convert != null || transform != null || format?.includes('%') === true ? undefined : param
 }
 
 type Converting = Pick<IncrementalConfig, 'convert' | 'param_format' | 'param_time_zone'> &
