@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { pipeline, postgres, restApi } from '../../src/index.js'
 import { testApi, testFolder } from '../pipeline/api.js'
 import { pooler } from './pooler.js'
@@ -71,5 +73,23 @@ describe.each(['last used', 'longest idle'] as const)('with the %s session for t
       advance()
     }
     expect(await server.sql(database, `SELECT 1 FROM pg_locks WHERE locktype = 'advisory'`)).toEqual([])
+  })
+})
+
+test('a pooler that refuses a setting of the connection is told what to ignore, and nobody is told to run again', async () => {
+  const answer = Buffer.from('E\0\0\0\0SFATAL\0C08P01\0Munsupported startup parameter: client_encoding\0\0')
+  answer.writeInt32BE(answer.length - 1, 1)
+  const refusing = createServer(socket => {
+    socket.on('error', () => socket.destroy())
+    socket.once('data', () => socket.end(answer))
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void refusing.close())
+  await once(refusing, 'listening')
+  const { port } = refusing.address() as AddressInfo
+  const { under } = await loads(`postgres://postgres:x@127.0.0.1:${port}/test?sslmode=disable`)
+  await expect(under.run()).rejects.toMatchObject({
+    code: 'destination',
+    transient: false,
+    message: expect.stringMatching(/refuses the setting client_encoding.*ignore_startup_parameters/),
   })
 })

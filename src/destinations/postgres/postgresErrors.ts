@@ -100,6 +100,13 @@ export function postgresError(thrown: unknown, name: string, doing: string): Err
       false,
     )
   }
+  const refused = /startup parameter[^:]*: ?"?(\w+)/i.exec(message)?.[1]
+  if (refused !== undefined) {
+    return fail(
+      `a pooler there refuses the setting ${refused} of a connection (while ${doing}); name it in its ignore_startup_parameters, or connect to the server itself`,
+      false,
+    )
+  }
   if (isConnectionLoss(thrown)) {
     return fail(
       `the connection was lost while ${doing} (${message}); nothing of this load is visible there. Run again: pages that were read are kept`,
