@@ -180,6 +180,17 @@ describe('a keyset', () => {
     expect(read.end).toMatchObject({ end: 'limited', reason: expect.stringContaining('`ties: true`') })
   })
 
+  it.each([
+    ['ties', { ties: true }],
+    ['inclusive', { inclusive: true }],
+    ['by what a page shows', {}],
+  ])('is in doubt where an empty page lacks what was there before: %s', async (_what, paginator) => {
+    const pages = [at(1, 2, 2, 3), []]
+    const api = await testApi((): Answer => ({ json: { data: pages[api.asked.length - 1] ?? [] } }))
+    const { end } = await reading(api.origin, { limit: 4, ...paginator })
+    expect(end).toMatchObject({ end: 'limited', code: 'known_not_again' })
+  })
+
   it('is in doubt where only an earlier page showed records with one value', async () => {
     const api = await keysetApi(at(1, 1, 2, 3, 4, 4, 5, 6))
     const { records, end } = await reading(api.origin, { limit: 3 })

@@ -109,6 +109,11 @@ const table = {
         ? `the API gives fewer records than fit, so some with one value at "${field}" may be missing: page by a field that is unique`
         : `several records have one value at "${field}", and those between two pages may be missing: set \`ties: true\``,
   ],
+  known_not_again: [
+    'limited',
+    (field: string) =>
+      `the last page should have brought records again, by their value at "${field}", but is empty: the list changed, or this is not its end`,
+  ],
   near_miss: [
     'limited',
     (what: string, place: string) =>
@@ -260,6 +265,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['unread_header', 'doubt'],
   ['page_repeats', 'doubt'],
   ['same_number', 'doubt'],
+  ['known_not_again', 'doubt'],
   ['size_unproven', 'doubt'],
   ['keys_repeat', 'moved'],
   ['total_changed', 'moved'],

@@ -88,7 +88,12 @@ export const keyset = definePaginator({
         return (page.fields?.(config.field) ?? []).map(field => field !== undefined && keyOf(field) === keyOf(last))
       },
       doubt(page, previous) {
-        if (config.inclusive || page.records === 0 || previous.records === 0) return undefined
+        if (previous.records === 0) return undefined
+        if (page.records === 0) {
+          const isAskedAgain = config.inclusive || sentValue(page, config) !== readValues(previous, config).last.text
+          return isAskedAgain ? because('known_not_again', config.field) : undefined
+        }
+        if (config.inclusive) return undefined
         const { ties } = config
         const [before, now] = [readValues(previous, config), readValues(page, config)]
         // The rest of a group that came again is shorter than the page before, and the page after it is empty: if not,

@@ -10,7 +10,7 @@ import type { Thing } from './truth.js'
  *    told may differ from what it would have told; and it never answers with an error, without its list, in part (206) or
  *    with a link that cannot be read. A number that can be no total (-1, 0, less than the page it came with) tells nothing;
  *    an empty list may be said to have one page; a has_more or next link may lead to an empty page, if that was asked for;
- *    a cursor may stand beside a has_more of false;
+ *    a cursor may stand beside a has_more of false, and a link where the document names that flag;
  *    pages that are reached by links and cursors may be of any length. And
  * 2. the answers hold positive evidence that the list ended: an empty list or null where the list is, a next link or cursor
  *    that is null, or was there before (in this list or another one of its resource) and is now absent, a has_more of false,
@@ -38,6 +38,8 @@ export interface Known {
   readonly isAnyOrder: boolean
   /** Records with one value are asked for once more. */
   readonly rereads: boolean
+  /** The document names the flag that says whether there is more. It decides alone, beside a link that is always there. */
+  readonly goesByFlag: boolean
   /** Records of the longest page of the resource. */
   readonly longestPage: number
   /** Another list of the resource had a next link or cursor. */
@@ -65,7 +67,12 @@ export function traceOf(style: Style, answers: readonly Answer[], known: Known):
     const one = honest(style, arrived, !counts ? wanted : style.way === 'offset' ? capped : asked)
     const truth = !counts && told.pages === filled ? { ...one, pages: filled } : one
     const isDeclaredEnd = known.endsEmpty && (told.list ?? []).length === 0
-    const problem = contradiction(style, told, truth, page + 1 < inOrder.length || isDeclaredEnd)
+    const problem = contradiction(
+      told,
+      truth,
+      page + 1 < inOrder.length || isDeclaredEnd,
+      known.goesByFlag || style.way === 'cursor',
+    )
     if (problem !== undefined) return `answer ${page + 1}: ${problem}`
     // The list of a parent that came twice is read twice.
     at = style.way === 'single_page' ? 0 : at + (told.list?.length ?? 0)
@@ -78,7 +85,7 @@ export function traceOf(style: Style, answers: readonly Answer[], known: Known):
 }
 
 /** What an honest API would not have said. */
-function contradiction(style: Style, told: Told, truth: Told, isFollowed: boolean): string | undefined {
+function contradiction(told: Told, truth: Told, isFollowed: boolean, decidesAlone: boolean): string | undefined {
   if (told.status !== truth.status) return `status ${told.status}`
   if (told.isCut) return 'an answer that ended with its connection'
   if (told.error !== undefined) return 'an error'
@@ -93,7 +100,7 @@ function contradiction(style: Style, told: Told, truth: Told, isFollowed: boolea
     return `${told.pages} pages, not ${truth.pages}`
   if (told.more === false && truth.more === true) return 'has_more is false'
   if (told.more === true && truth.more === false && !isFollowed) return 'has_more is true'
-  const leads = told.next != null && !(told.more === false && style.way === 'cursor')
+  const leads = told.next != null && !(told.more === false && decidesAlone)
   return leads && truth.next == null && !isFollowed ? 'a next link' : undefined
 }
 

@@ -7,7 +7,7 @@ import { identityOf } from '../../../../src/pipeline/run/incremental/parentIdent
 import type { Stored } from '../memoryDestination.js'
 import { type Known, traceOf } from './knowable.js'
 import type { Log } from './lyingApi.js'
-import type { Level, Plan, Run } from './plan.js'
+import { type Level, type Plan, type Run, readsMore } from './plan.js'
 import { addressOf, halves, names, placeOf, type Truth } from './truth.js'
 
 /** One run, as it went. */
@@ -303,7 +303,7 @@ function hasArrived({ plan, log }: Outcome, at: number, id: number, rev?: number
 
 function knownOf({ plan, log }: Outcome, address: string): Known {
   const { level } = placeOf(address)
-  const { style, auto, stopAfterEmpty, stopsMissing, keyset } = plan.levels[level] as Level
+  const { style, auto, stopAfterEmpty, stopsMissing, keyset, reads } = plan.levels[level] as Level
   const leads = style.way !== 'offset' && style.way !== 'page_number' && style.way !== 'keyset'
   const answers = [...log.answers].flatMap(([other, given]) => (isOfOneResource(plan, address, other) ? given : []))
   return {
@@ -311,6 +311,7 @@ function knownOf({ plan, log }: Outcome, address: string): Known {
     endsEmpty: leads && stopAfterEmpty && !auto,
     endsShort: style.way === 'keyset' && keyset.stopsShort && !auto,
     endsMissing: leads && stopsMissing && !auto,
+    goesByFlag: readsMore(reads) && style.more !== undefined && !auto,
     isAnyOrder: keyset.pick === 'last',
     rereads: keyset.mode !== 'plain',
     longestPage: Math.max(0, ...answers.map(({ told }) => told.list?.length ?? 0)),
