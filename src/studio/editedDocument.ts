@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { chmod, readFile, realpath, stat } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { checkPipelineText } from '../config/pipelineFile.js'
 import { ConfigError } from '../model/errors.js'
@@ -41,7 +41,11 @@ export async function saveDocumentText(
   if (current.version !== version) throw refuse('was changed by somebody else since it was opened: load it again')
   const [problem] = await problemsOf(text, path, cwd)
   if (problem !== undefined) throw refuse(`has problems and was not saved: ${problem.message}`)
-  await replaceFile(path, text)
+  // A link stays one, and the file stays readable for those who could read it.
+  const real = await realpath(path)
+  const { mode } = await stat(real)
+  await replaceFile(real, text)
+  await chmod(real, mode & 0o777)
   return { file, text, version: versionOf(text) }
 }
 

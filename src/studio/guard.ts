@@ -6,6 +6,16 @@ import type { ApiFailure } from './pageContract.js'
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
+/** On every answer. */
+export const SAFE_HEADERS: Readonly<Record<string, string>> = {
+  'Content-Security-Policy': POLICY,
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+}
+
 export interface GuardOptions {
   /** Host and port of this server, as browsers write them. */
   readonly hosts: () => ReadonlySet<string>
@@ -18,12 +28,7 @@ export interface GuardOptions {
  */
 export function guard({ hosts, token }: GuardOptions): MiddlewareHandler {
   return async (context, next) => {
-    context.header('Content-Security-Policy', POLICY)
-    context.header('X-Content-Type-Options', 'nosniff')
-    context.header('X-Frame-Options', 'DENY')
-    context.header('Referrer-Policy', 'no-referrer')
-    context.header('Cross-Origin-Resource-Policy', 'same-origin')
-    context.header('Cross-Origin-Opener-Policy', 'same-origin')
+    for (const [name, value] of Object.entries(SAFE_HEADERS)) context.header(name, value)
     const refuse = (status: 401 | 403, message: string): Response =>
       context.json({ code: 'refused', message } satisfies ApiFailure, status)
     const host = context.req.header('host') ?? ''

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { relative } from 'node:path'
+import { Readable, pipeline as streamed } from 'node:stream'
+import type { HttpBindings } from '@hono/node-server'
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
-import { stream } from 'hono/streaming'
 import { ConfigError, QueryError, SluiceError } from '../model/errors.js'
 import {
   checkOptions,
@@ -23,6 +26,7 @@ import type { Pipeline } from '../pipeline/pipeline.js'
 import { isSystemTable } from '../schema/export/exportedTables.js'
 import type { ReadonlyTable } from '../schema/schemaTypes.js'
 import { isDocument, problemsOf, readDocumentText, saveDocumentText } from './editedDocument.js'
+import { SAFE_HEADERS } from './guard.js'
 import { type LoadRuns, problemOf } from './loadRuns.js'
 import type { OpenPipeline, OpenPipelines } from './openPipelines.js'
 import type {
@@ -45,6 +49,9 @@ import type {
 import { FILTER_OPERATORS } from './pageContract.js'
 import { schemaVersions } from './schemaVersions.js'
 import { distribution, queryRows, quoted, rawRows, tableRows } from './tableRows.js'
+
+/** At the same place from `src` and from `dist`. */
+const DOCUMENT_SCHEMA = new URL('../../schema/pipeline.schema.json', import.meta.url)
 
 const MOST_FILES = 100
 const MOST_LOADS = 100
@@ -146,18 +153,11 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
     const download = downloads.get(ticket)
     if (download === undefined) throw new NotFound('this download was fetched before')
     downloads.delete(ticket)
-    context.header('Content-Type', 'text/csv; charset=utf-8')
-    context.header('Content-Disposition', 'attachment; filename="rows.csv"')
-    return stream(context, async out => {
-      const stop = new AbortController()
-      out.onAbort(() => stop.abort())
-      let isFirst = true
-      for await (const { columns, rows } of rawRows(download.pipeline, download.sql, { signal: stop.signal })) {
-        const head = isFirst ? [csvLine(columns.map(({ name }) => name))] : []
-        isFirst = false
-        await out.write([...head, ...rows.map(csvLine)].map(line => `${line}\r\n`).join(''))
-      }
-    })
+    const headers = {
+      'Content-Type': 'text/csv; charset=utf-8',
+      'Content-Disposition': 'attachment; filename="rows.csv"',
+    }
+    return sent(context, headers, csvOf(download.pipeline, download.sql))
   })
 
   app.get('/api/pipelines/:id/plan', async context => {
@@ -188,33 +188,10 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
   app.get('/api/runs/:run/events', context => {
     const run = context.req.param('run')
     const from = bounded(context.req.query('from'), 0, Number.MAX_SAFE_INTEGER)
-    context.header('Content-Type', 'application/jsonl; charset=utf-8')
-    return stream(context, async out => {
-      const waiting: RunNews[] = []
-      let wake = (): void => {}
-      let isOpen = true
-      const stopped = runs.listen(run, from, news => {
-        waiting.push(news)
-        wake()
-      })
-      if (stopped === undefined) return
-      out.onAbort(() => {
-        isOpen = false
-        wake()
-      })
-      while (isOpen) {
-        const lines = waiting.splice(0)
-        if (lines.length > 0) await out.write(lines.map(line => `${JSON.stringify(line)}\n`).join(''))
-        if (lines.at(-1)?.event.type === 'ended') break
-        if (waiting.length === 0 && isOpen) {
-          await new Promise<void>(resolve => {
-            wake = resolve
-          })
-        }
-      }
-      stopped()
-    })
+    return sent(context, { 'Content-Type': 'application/jsonl; charset=utf-8' }, newsOf(runs, run, from))
   })
+
+  app.get('/api/document-schema', async context => context.json(JSON.parse(await readFile(DOCUMENT_SCHEMA, 'utf8'))))
 
   app.get('/api/pipelines/:id/document', async context => {
     const path = await fileOf(context)
@@ -306,6 +283,50 @@ async function bodyOf<Body>(context: Context, kind: OptionKind): Promise<Body> {
 function bounded(given: string | undefined, standard: number, most: number): number {
   const number = Number(given ?? standard)
   return Number.isSafeInteger(number) && number >= 0 ? Math.min(number, most) : standard
+}
+
+/**
+ * Sends texts as they come. Where they fail, the connection ends in the middle: half a file is never taken for a whole one.
+ * A page that goes away ends them, without a word.
+ */
+function sent(context: Context, headers: Readonly<Record<string, string>>, texts: AsyncIterable<string>): Response {
+  const { outgoing } = context.env as HttpBindings
+  outgoing.writeHead(200, { ...SAFE_HEADERS, 'Cache-Control': 'no-store', ...headers })
+  streamed(Readable.from(texts), outgoing, () => {})
+  return RESPONSE_ALREADY_SENT
+}
+
+async function* csvOf(pipeline: Pipeline, sql: string): AsyncGenerator<string> {
+  let isFirst = true
+  for await (const { columns, rows } of rawRows(pipeline, sql)) {
+    const head = isFirst ? [csvLine(columns.map(({ name }) => name))] : []
+    isFirst = false
+    yield [...head, ...rows.map(csvLine)].map(line => `${line}\r\n`).join('')
+  }
+}
+
+/** Lines of JSON until the run ends. */
+async function* newsOf(runs: LoadRuns, run: string, from: number): AsyncGenerator<string> {
+  const waiting: RunNews[] = []
+  let wake = (): void => {}
+  const stop = runs.listen(run, from, news => {
+    waiting.push(news)
+    wake()
+  })
+  if (stop === undefined) return
+  try {
+    for (;;) {
+      const lines = waiting.splice(0)
+      if (lines.length > 0) yield lines.map(line => `${JSON.stringify(line)}\n`).join('')
+      if (lines.at(-1)?.event.type === 'ended') return
+      if (waiting.length > 0) continue
+      await new Promise<void>(resolve => {
+        wake = resolve
+      })
+    }
+  } finally {
+    stop()
+  }
 }
 
 async function countRows(pipeline: Pipeline, table: string): Promise<number | undefined> {

@@ -110,7 +110,7 @@ describe('the laws of the house', () => {
   })
 
   it('sockets are opened by the transport, by destinations, by the listener of `sluice auth`, by `sluice serve`, by workers and by the studio', () => {
-    const sockets = /^(undici|pg|ws|@hono\/node-server|(node:)?(net|tls|http|https|http2|dgram))(\/|$)/
+    const sockets = /^(?:(undici|pg|ws|(node:)?(net|tls|http|https|http2|dgram))(\/|$)|@hono\/node-server$)/
     expect(
       trespassers(
         importsAny(sockets),

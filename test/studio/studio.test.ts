@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -134,6 +134,10 @@ it('runs a pipeline and shows what it loaded', { timeout: 60_000 }, async () => 
   expect(csv.text.split('\r\n').slice(0, 2)).toEqual(['id,city', '1,Bonn'])
   expect(csv.text.trimEnd().split('\r\n')).toHaveLength(251)
   expect(await studio.ask(path)).toMatchObject({ status: 404 })
+  // Half a file is never taken for a whole one.
+  const failing = "SELECT CASE WHEN i = 90000 THEN error('late') ELSE i END AS n FROM range(100000) AS t(i)"
+  const late = (await studio.ask(`${of}/downloads`, { body: { sql: failing } })).json as { path: string }
+  await expect(studio.ask(late.path)).rejects.toThrow()
 
   expect(studio.answers.filter(text => text.includes(SECRET))).toEqual([])
 })
@@ -190,10 +194,12 @@ it('checks a document as it is written, and saves it on demand', async () => {
   const save = (body: object) => studio.ask(of, { method: 'PUT', body })
   expect(await save({ text: broken, version: read.version })).toMatchObject({ status: 400 })
   expect(await readFile(join(studio.folder, 'shops.yaml'), 'utf8')).toBe(text)
+  await chmod(join(studio.folder, 'shops.yaml'), 0o600)
   const better = text.replace('100', '50')
   const saved = await save({ text: better, version: read.version })
   expect(saved).toMatchObject({ status: 200, json: { text: better } })
   expect(await readFile(join(studio.folder, 'shops.yaml'), 'utf8')).toBe(better)
+  expect((await stat(join(studio.folder, 'shops.yaml'))).mode & 0o777).toBe(0o600)
   await writeFile(join(studio.folder, 'shops.yaml'), `${better}\n`)
   expect(await save({ text, version: (saved.json as { version: string }).version })).toMatchObject({
     status: 400,

@@ -1,4 +1,10 @@
 /** The editor, loaded with the first document. */
+import {
+  autocompletion,
+  type CompletionContext,
+  type CompletionResult,
+  completionKeymap,
+} from '@codemirror/autocomplete'
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { yaml } from '@codemirror/lang-yaml'
 import { defaultHighlightStyle, syntaxHighlighting } from '@codemirror/language'
@@ -6,6 +12,8 @@ import { type Diagnostic, linter, lintGutter } from '@codemirror/lint'
 import { EditorState } from '@codemirror/state'
 import { drawSelection, EditorView, keymap, lineNumbers } from '@codemirror/view'
 import type { DocumentProblem } from '../pageContract.js'
+import { api } from './apiClient.js'
+import { type JsonSchema, suggestionsAt } from './documentCompletion.js'
 
 interface DocumentEditorOptions {
   readonly text: string
@@ -39,7 +47,7 @@ export function documentEditor(holder: HTMLElement, options: DocumentEditorOptio
         EditorView.lineWrapping,
         saved,
         keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
-        isYaml ? yaml() : [],
+        isYaml ? [yaml(), autocompletion({ override: [completed] }), keymap.of(completionKeymap)] : [],
         syntaxHighlighting(defaultHighlightStyle, { fallback: true }),
         lintGutter(),
         linter(async ({ state }) => (await check(state.doc.toString())).map(problem => diagnostic(state, problem)), {
@@ -59,4 +67,24 @@ function diagnostic({ doc }: EditorState, { path, message, line, column }: Docum
   const at = doc.line(Math.min(Math.max(line ?? 1, 1), doc.lines))
   const from = Math.min(at.from + Math.max((column ?? 1) - 1, 0), at.to)
   return { from, to: Math.max(at.to, from), severity: 'error', message: path === '' ? message : `${path}: ${message}` }
+}
+
+let schema: Promise<JsonSchema> | undefined
+
+/** Keys and values that the schema of pipeline files allows at the cursor. */
+async function completed({ state, pos, explicit }: CompletionContext): Promise<CompletionResult | null> {
+  schema ??= api<JsonSchema>('document-schema')
+  const lines = state.doc.toString().split('\n')
+  const at = state.doc.lineAt(pos)
+  const found = suggestionsAt(lines, at.number - 1, pos - at.from, await schema)
+  if (found === undefined || (!explicit && found.from === pos - at.from)) return null
+  return {
+    from: at.from + found.from,
+    options: found.suggestions.map(({ word, kind, about }) => ({
+      label: word,
+      type: kind === 'key' ? 'property' : 'constant',
+      apply: kind === 'key' ? `${word}: ` : word,
+      ...(about !== undefined && { info: about }),
+    })),
+  }
 }
