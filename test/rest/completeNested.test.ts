@@ -83,6 +83,13 @@ describe('`complete_nested`', () => {
     ])
   })
 
+  it('reads them whole in a run of few pages: a merge takes no row away', async () => {
+    const { api, asked } = await tracker({ labels: { 1: several(8) } })
+    const loaded = await run(await prepared(document(api.origin)), { maxPages: 1 })
+    expect(asked()).toHaveLength(3)
+    expect(await labelsOf(loaded)).toEqual(ids(8))
+  })
+
   it('goes by an expression, by a flag, or by a total', async () => {
     const labels = { 1: several(2), 2: several(4) }
     for (const sign of [{ when: 'size(record.labels) < record.total' }, { has_more_path: 'more' }, {}]) {

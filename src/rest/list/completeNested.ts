@@ -159,7 +159,8 @@ async function readAll(
     if (event.type === 'page') return
     context.emit(event.type === 'detected' ? { ...event, guess: `${event.guess} for ${list.names.join('.')}` } : event)
   }
-  const own = { ...context, window: undefined, parents: undefined, notes, emit, signal }
+  // A trial reads fewer records, but each of them whole: the merge of half a list would take the other half away.
+  const own = { ...context, window: undefined, parents: undefined, maxPages: undefined, notes, emit, signal }
   // Begun in the order of the records: that tells equal ones apart.
   const lists = cuts.map(({ record }) => readList(reader, { ...own, parent: record }))
   const rests: Rest[] = []
