@@ -96,8 +96,8 @@ export type {
   WindowOrder,
 } from './model/source.js'
 export type { GivenRecord, MadeRecord, RecordFunction } from './model/userFunction.js'
-export type { LoadingOptions, WindowLoad, WindowOutcome } from './pipeline/backfill/loadWindows.js'
-export type { CursorBound, FailedWindow, WindowOptions } from './pipeline/backfill/planBackfill.js'
+export type { LoadingOptions, Partition, WindowLoad, WindowOutcome } from './pipeline/backfill/loadWindows.js'
+export type { CursorBound, FailedWindow, RunningWindow, WindowOptions } from './pipeline/backfill/planBackfill.js'
 export type { BackfillOptions, BackfillResult, BackfillStatus } from './pipeline/backfill/runBackfill.js'
 export type { RowCounts } from './pipeline/knownTables.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look/checkSource.js'

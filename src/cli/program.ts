@@ -278,6 +278,12 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--step <step>', 'width of a window, as in P7D, PT6H or 10000; default: `window.step` of the cursor')
     .option('--newest-first', 'load the newest window first')
     .option('--parallel <windows>', 'windows to read at the same time; their commits take turns', wholeNumber)
+    .option('--partition <k/n>', 'be one of n processes that load the range together, on any machines')
+    .option(
+      '--claim-timeout <seconds>',
+      'with --partition: load the window of a process that is not heard of for so long; default 60',
+      wholeNumber,
+    )
     .option('--retry-failed', 'load only windows that failed before')
     .option('--status', 'show which windows are committed, failed and missing; load nothing')
     .option('--json', 'print every window as a line of JSON')

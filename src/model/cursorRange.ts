@@ -30,13 +30,16 @@ export interface WindowsOf {
 
 /** What was tried of a window that is not committed, as the destination keeps it. */
 export interface WindowAttempt extends CursorRange {
-  /** `failed`: for `reason`. `halved`: half of a window that was too much for the API; wider ones need not be tried. */
-  readonly state: 'failed' | 'halved'
+  /**
+   * `failed`: for `reason`. `halved`: half of a window that was too much for the API; wider ones need not be tried.
+   * `claimed`: one of several processes loads it, and writes the time again and again.
+   */
+  readonly state: 'failed' | 'halved' | 'claimed'
   /** How often it failed. */
   readonly tries: number
   /** Milliseconds since the epoch. */
   readonly atMs: number
-  /** The message of the failure, without secrets. */
+  /** The message of the failure, without secrets; of a claim, the name of the process. */
   readonly reason: string | undefined
 }
 

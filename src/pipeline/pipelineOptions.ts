@@ -5,6 +5,7 @@ import {
   flag,
   isObject,
   names,
+  needed,
   type OptionKind,
   optionKind,
   optionsOf,
@@ -14,6 +15,7 @@ import {
 } from '../model/optionKinds.js'
 import { type DispositionHint, WINDOW_ORDERS } from '../model/source.js'
 import { CONTRACT_ENTITIES, CONTRACT_MODES, MERGE_STRATEGIES, WRITE_DISPOSITIONS } from '../schema/schemaTypes.js'
+import type { Partition } from './backfill/loadWindows.js'
 import type { WindowOptions } from './backfill/planBackfill.js'
 import type { BackfillOptions } from './backfill/runBackfill.js'
 import type { CheckOptions } from './look/checkSource.js'
@@ -88,6 +90,11 @@ export const forBackfill = optionsOf<BackfillOptions>('options of backfill()', {
   concurrency: wholeFromOne,
   parallel: wholeFromOne,
   shared: flag,
+  partition: optionsOf<Partition>('options of a partition', {
+    index: needed(wholeFromOne),
+    of: needed(wholeFromOne),
+    claimTimeoutMs: wholeFromOne,
+  }),
   retryFailed: flag,
   onEvent: callback,
   onPlan: callback,

@@ -2,9 +2,10 @@ import type { JsonValue } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import { type CursorRange, cursorText, rangeText } from '../../model/cursorRange.js'
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
+import { ConfigError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import { count } from '../../model/verdict.js'
-import type { WindowOutcome } from '../../pipeline/backfill/loadWindows.js'
+import type { Partition, WindowOutcome } from '../../pipeline/backfill/loadWindows.js'
 import type { WindowOptions } from '../../pipeline/backfill/planBackfill.js'
 import type { BackfillStatus } from '../../pipeline/backfill/runBackfill.js'
 import type { ExitCode } from '../failure.js'
@@ -23,6 +24,8 @@ export interface BackfillCommandOptions extends PipelineOverrides {
   readonly newestFirst?: boolean | undefined
   readonly status?: boolean | undefined
   readonly parallel?: number | undefined
+  readonly partition?: string | undefined
+  readonly claimTimeout?: number | undefined
   readonly retryFailed?: boolean | undefined
   readonly json?: boolean | undefined
 }
@@ -53,6 +56,7 @@ export async function backfillCommand(
     ...asked,
     retryFailed: options.retryFailed,
     parallel: options.parallel,
+    partition: partitionOf(options),
     signal: context.signal,
     onEvent,
     onPlan: status => {
@@ -71,6 +75,21 @@ export async function backfillCommand(
       ),
     )
   return 0
+}
+
+function partitionOf({ partition, claimTimeout }: BackfillCommandOptions): Partition | undefined {
+  const wrong = (option: string, message: string): ConfigError =>
+    new ConfigError([{ place: { path: option }, message }])
+  if (partition === undefined) {
+    if (claimTimeout !== undefined)
+      throw wrong('--claim-timeout', 'has a meaning only with `--partition`; leave it out')
+    return undefined
+  }
+  const [, index, of] = /^([1-9]\d{0,5})\/([1-9]\d{0,5})$/.exec(partition) ?? []
+  if (index === undefined || of === undefined)
+    throw wrong('--partition', `is ${JSON.stringify(partition)}; expected a part of all processes, as in 3/16`)
+  const claimTimeoutMs = claimTimeout === undefined ? undefined : claimTimeout * 1000
+  return { index: Number(index), of: Number(of), claimTimeoutMs }
 }
 
 function begun({ resource, from, to, done, failed, missing }: BackfillStatus, retriesOnly: boolean): string {
@@ -119,7 +138,7 @@ function jsonLines(out: Output): (outcome: WindowOutcome) => void {
   }
 }
 
-function statusDocument({ resource, cursorPath, from, to, done, failed, missing }: BackfillStatus) {
+function statusDocument({ resource, cursorPath, from, to, done, failed, missing, running }: BackfillStatus) {
   const windows = done.map(({ start, end, loadId, verdict, requests, records }) => ({
     start,
     end,
@@ -136,6 +155,7 @@ function statusDocument({ resource, cursorPath, from, to, done, failed, missing 
     done: windows,
     failed: failed.map(({ start, end, tries, atMs, reason }) => ({ start, end, tries, at: timeOf(atMs), reason })),
     missing: missing.map(window => ({ ...window })),
+    running: running.map(({ start, end, atMs }) => ({ start, end, heard_at: timeOf(atMs) })),
   }
 }
 
@@ -144,7 +164,8 @@ function timeOf(ms: number): string {
 }
 
 function statusLines(status: BackfillStatus, width: number): readonly string[] {
-  const { resource, cursorPath, from, to, done, failed, missing } = status
+  const { resource, cursorPath, from, to, done, failed, running } = status
+  const missing = status.missing.filter(window => !running.some(({ start }) => start === window.start))
   const parts = [
     ...done.map(({ start, end, loadId, verdict, records }) => ({
       start,
@@ -152,6 +173,7 @@ function statusLines(status: BackfillStatus, width: number): readonly string[] {
       told: [verdict, amount(records), loadId],
     })),
     ...failed.map(({ start, end, tries }) => ({ start, end, told: [`failed ${count(tries, 'time')}`, '', ''] })),
+    ...running.map(({ start, end, atMs }) => ({ start, end, told: [`loading, heard of at ${timeOf(atMs)}`, '', ''] })),
     ...joined(missing).map(({ start, end, windows }) => ({
       start,
       end,

@@ -14,6 +14,7 @@ import {
   forgetSchemaVersions,
   LOADS,
   STATES,
+  TURNS,
   takeTurn,
   VERSIONS,
   writeLoad,
@@ -37,7 +38,7 @@ export async function applyCommit(
   await session.createDataset()
   const tables = await DatasetTables.inspect(session, tally)
   if (await isCommitted(session, tables, load.loadId)) return undefined
-  await takeTurn(session, tables, load.loadId)
+  await takeTurn(session, tables, TURNS, load.loadId)
   for (const table of plan.drop) await tables.drop(table)
   // All tables before any row: an engine may refuse to alter a table whose rows the transaction has changed.
   await ensureSystemTables(tables, plan)
@@ -114,7 +115,7 @@ export async function applyDrop(
   await session.createDataset()
   const tables = await DatasetTables.inspect(session)
   if (await isCommitted(session, tables, next.loadId)) return
-  await takeTurn(session, tables, next.loadId)
+  await takeTurn(session, tables, TURNS, next.loadId)
   for (const name of names) await tables.drop(name)
   for (const table of [VERSIONS, LOADS, STATES]) await tables.ensure(table)
   const at = microsecondsOf(next.loadId)

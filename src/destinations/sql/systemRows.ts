@@ -67,15 +67,25 @@ export const WINDOWS: ReadonlyTable = {
   ]),
 }
 
-/** Where commits can overlap: one row, the newest load. Every commit changes it. dlt ignores this table too. */
-const TURNS: ReadonlyTable = { name: '_sluice_turns', columns: columnsOf([['load_id', 'text']]) }
+/** Where transactions can overlap: one row, which each of a kind changes. dlt ignores such a table too. */
+export function turnsTable(name: string): ReadonlyTable {
+  return { name, columns: columnsOf([['load_id', 'text']]) }
+}
 
-/** Makes this transaction conflict with every other one that commits a load to the dataset. */
-export async function takeTurn(session: SqlSession, tables: DatasetTables, loadId: string): Promise<void> {
+/** Of commits. The row names the newest load. */
+export const TURNS = turnsTable('_sluice_turns')
+
+/** Makes this transaction conflict with every other one that takes a turn in the table. */
+export async function takeTurn(
+  session: SqlSession,
+  tables: DatasetTables,
+  turns: ReadonlyTable,
+  loadId = '',
+): Promise<void> {
   if (!session.dialect.letsCommitsOverlap) return
-  await tables.ensure(TURNS)
-  const changed = await session.run(`UPDATE ${session.table(TURNS.name)} SET load_id = $1`, [loadId])
-  if (changed === 0) await insertRow(session, TURNS, { load_id: loadId })
+  await tables.ensure(turns)
+  const changed = await session.run(`UPDATE ${session.table(turns.name)} SET load_id = $1`, [loadId])
+  if (changed === 0) await insertRow(session, turns, { load_id: loadId })
 }
 
 /** Columns that are not null, but for those marked. */

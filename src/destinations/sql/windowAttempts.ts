@@ -5,7 +5,7 @@ import type { WindowAttempts } from '../../model/destination.js'
 import type { ReadonlyTable } from '../../schema/schemaTypes.js'
 import { DatasetTables } from './ddl.js'
 import type { SqlSession, SqlValue } from './sqlSession.js'
-import { columnsOf, insertRow } from './systemRows.js'
+import { columnsOf, insertRow, takeTurn, turnsTable } from './systemRows.js'
 
 /** One row for each attempt that is remembered. Ends of windows are JSON, as text, so that they can be compared. */
 export const ATTEMPTS: ReadonlyTable = {
@@ -23,6 +23,9 @@ export const ATTEMPTS: ReadonlyTable = {
     ['reason', 'text', true],
   ]),
 }
+
+/** Apart from the turns of commits, which take longer. */
+const ATTEMPT_TURNS = turnsTable('_sluice_attempt_turns')
 
 /**
  * The attempts in a table of the dataset. `reading` runs work in a session, `writing` in a transaction that no other writer
@@ -44,6 +47,7 @@ export function windowAttempts(
         if (gone.length + added.length === 0) return
         await session.createDataset()
         await tables.ensure(ATTEMPTS)
+        await takeTurn(session, tables, ATTEMPT_TURNS)
         for (const attempt of gone) await remove(session, of, attempt)
         for (const attempt of added) await insertRow(session, ATTEMPTS, rowOf(of, attempt))
       })

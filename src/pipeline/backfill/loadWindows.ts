@@ -10,12 +10,14 @@ import type { Verdict } from '../../model/receipt.js'
 import { count } from '../../model/verdict.js'
 import { warningOf } from '../run/closing.js'
 import { LoadedMeanwhile } from '../run/commitAnew.js'
+import { committedWindows } from '../run/incremental/windowLedger.js'
 import type { WindowToLoad } from '../run/incremental/windowToLoad.js'
 import { runWindow, type WindowSession } from '../run/runPipeline.js'
 import { type LoadResult, type PipelineSetup, windowsFolder } from '../setup.js'
 import { cursorReached, type ReadWindow } from './cursorReached.js'
 import { type BackfillPlan, type FailedWindow, listOf, windowHint } from './planBackfill.js'
 import { doOverlap, missingRanges } from './ranges.js'
+import type { Claim, WindowClaims } from './windowClaims.js'
 import { isOfAll, isTooMuch, MOST_IN_A_ROW } from './windowFailures.js'
 import { WindowQueue } from './windowQueue.js'
 
@@ -29,12 +31,27 @@ export interface LoadingOptions {
    * loads nothing that they have committed. For engines that hand out windows; the destination must take it.
    */
   readonly shared?: boolean | undefined
+  /**
+   * This process is one of several that load the range together, on one machine or on many. They claim windows at the
+   * destination, with a heartbeat, and the window of a process that died goes to another one. Each of them ends when nothing
+   * is missing. Implies `shared`.
+   */
+  readonly partition?: Partition | undefined
   /** Most requests in flight for one origin and credential. Default 16. */
   readonly concurrency?: number | undefined
   /** Called with each event of each load, in order. */
   readonly onEvent?: ((event: RunEvent) => void) | undefined
   /** Called when a window is loaded, too large, or failed. */
   readonly onWindow?: ((outcome: WindowOutcome) => void) | undefined
+}
+
+/** One of several processes that load a range together. */
+export interface Partition {
+  /** From 1 to `of`. The process begins with every `of`-th window, and goes on with those that no other one loads. */
+  readonly index: number
+  readonly of: number
+  /** A process that is not heard of for so long is taken to be dead, and others load its window. Default 60,000. */
+  readonly claimTimeoutMs?: number | undefined
 }
 
 /** A window that a backfill has committed. */
@@ -63,7 +80,7 @@ export type WindowOutcome = CursorRange & { readonly left: number } & (
   )
 
 /** What a backfill loads, and how. */
-interface Backfilling {
+export interface Backfilling {
   readonly setup: PipelineSetup
   readonly plan: BackfillPlan
   readonly options: LoadingOptions
@@ -71,12 +88,14 @@ interface Backfilling {
   /** Names of the resources to load. */
   readonly select: readonly string[]
   readonly session: WindowSession
+  /** Of processes that load the range together: each window is claimed before it is read. */
+  readonly claims?: WindowClaims | undefined
 }
 
 /** `signal`: ends all windows. */
 type Reading = Backfilling & { readonly signal: AbortSignal }
 
-interface LoadedWindows {
+export interface LoadedWindows {
   readonly loads: readonly WindowLoad[]
   readonly failures: readonly FailedWindow[]
   /** Windows that were left, because too many failed one after another. */
@@ -125,6 +144,8 @@ async function readWindows(backfilling: Reading, progress: Progress, failing: Ab
   while (!failing.aborted && progress.inARow.length < MOST_IN_A_ROW) {
     const range = queue.next()
     if (range === undefined) return
+    const claim = await claimed(backfilling, queue, range)
+    if (claim === 'refused') continue
     const setAside: RunEvent[] = []
     try {
       tell(await loaded(backfilling, progress, range, setAside))
@@ -149,6 +170,8 @@ async function readWindows(backfilling: Reading, progress: Progress, failing: Ab
       }
       await failed(backfilling, progress, range, error)
       tell({ ...range, outcome: 'failed', error, left: queue.length })
+    } finally {
+      await warningOf(options.onEvent ?? (() => {}), 'its claim could not be released', async () => claim?.release())
     }
   }
 }
@@ -158,6 +181,30 @@ function stopped({ resource, cause }: AbortError, loaded: number): AbortError {
   const why = cause instanceof Error ? cause.message : String(cause)
   const message = `the backfill was stopped (${why}); ${count(loaded, 'window')} committed before, and the next one goes on after that`
   return new AbortError(message, { resource, cause })
+}
+
+/** Claims the window, where claims are made. `refused`: another process loads it, or has loaded it. */
+async function claimed(
+  { setup, plan, claims, session }: Backfilling,
+  queue: WindowQueue,
+  range: CursorRange,
+): Promise<Claim | undefined | 'refused'> {
+  if (claims === undefined) return undefined
+  const claim = await claims.take(range)
+  if (claim === undefined) return 'refused'
+  let isKept = false
+  try {
+    const { state } = (await session.connection.committed(setup.name, setup.source.name)) ?? {}
+    const of = { name: plan.resource.name, hint: plan.hint }
+    const done = state === undefined ? [] : (await committedWindows(session.connection, setup, state, of)).done
+    const loaded = done.filter(one => doOverlap(one, range, plan.hint))
+    isKept = loaded.length === 0
+    if (isKept) return claim
+    queue.putBack(missingRanges(range, loaded, plan.hint))
+    return 'refused'
+  } finally {
+    if (!isKept) await claim.release()
+  }
 }
 
 /** What a backfill has done so far. */
@@ -264,7 +311,7 @@ function afterLoad(
 ): readonly WindowAttempt[] {
   const rest = attempts.flatMap(attempt => {
     if (attempt.state === 'halved') return isNewWidth ? [] : [attempt]
-    if (!doOverlap(attempt, range, hint)) return [attempt]
+    if (attempt.state === 'claimed' || !doOverlap(attempt, range, hint)) return [attempt]
     return missingRanges(attempt, [range], hint).map(part => ({ ...attempt, ...part }))
   })
   return isNewWidth ? [...rest, { ...range, state: 'halved', tries: 0, atMs, reason: undefined }] : rest
@@ -293,8 +340,8 @@ async function forgetJournals({ setup, plan, windows }: Backfilling): Promise<vo
 }
 
 /** Whether other processes load windows of the resource. */
-export function isShared({ shared = false }: Pick<LoadingOptions, 'shared'>): boolean {
-  return shared
+export function isShared({ shared, partition }: Pick<LoadingOptions, 'shared' | 'partition'>): boolean {
+  return shared === true || partition !== undefined
 }
 
 /** Names a window in folders and locks. */

@@ -45,8 +45,16 @@ export interface BackfillPlan {
   readonly failed: readonly FailedWindow[]
   /** The other windows to load, in order. */
   readonly windows: readonly CursorRange[]
+  /** Windows that processes say they are loading, if nobody has loaded them. A process that died says it for ever. */
+  readonly running: readonly RunningWindow[]
   /** Half of a window that was too much for the API. */
   readonly halved: CursorRange | undefined
+}
+
+/** A window that one of several processes is loading. */
+export interface RunningWindow extends CursorRange {
+  /** When the process was heard of the last time, by its own clock: milliseconds since the epoch. */
+  readonly atMs: number
 }
 
 /** A window that a backfill could not load. */
@@ -99,7 +107,8 @@ export async function planBackfill(
   const windows = windowsOf(range, missingRanges(range, [...done, ...failed], hint), { step, order, hint, where })
   const again = order === 'newest_first' ? failed.toReversed() : failed
   const halved = attempts.findLast(attempt => attempt.state === 'halved' && isOf(range, attempt))
-  return { ...asked, range, backfill, done, failed: again, windows, halved }
+  const running = attempts.filter(attempt => isRunning(attempt, range, done, hint))
+  return { ...asked, range, backfill, done, failed: again, windows, running, halved }
 }
 
 /** Whether a window that is loaded again would add rows again: of the resource, or of a child. */
@@ -123,6 +132,10 @@ function failedWindows(range: CursorRange, { attempts, done }: Stored, hint: Inc
     for (const part of missingRanges(within, [...done, ...failed], hint)) failed.push({ ...part, tries, atMs, reason })
   }
   return failed
+}
+
+function isRunning(attempt: WindowAttempt, range: CursorRange, done: Stored['done'], hint: IncrementalHint): boolean {
+  return attempt.state === 'claimed' && isOf(range, attempt) && missingRanges(attempt, done, hint).length > 0
 }
 
 /** Whether the values have the form of the range. They may be from a time when the cursor had another one. */

@@ -10,8 +10,16 @@ import type { DoneWindow } from '../run/incremental/windowLedger.js'
 import type { WindowSession } from '../run/runPipeline.js'
 import type { PipelineSetup } from '../setup.js'
 import { loadedTogether } from './loadedTogether.js'
+import { loadShare } from './loadShare.js'
 import { isShared, type LoadingOptions, loadWindows, type WindowLoad } from './loadWindows.js'
-import { askedRange, type BackfillPlan, type FailedWindow, planBackfill, type WindowOptions } from './planBackfill.js'
+import {
+  askedRange,
+  type BackfillPlan,
+  type FailedWindow,
+  planBackfill,
+  type RunningWindow,
+  type WindowOptions,
+} from './planBackfill.js'
 import { windowsFailed } from './windowFailures.js'
 
 export interface BackfillOptions extends WindowOptions, LoadingOptions {
@@ -46,6 +54,8 @@ export interface BackfillStatus {
   readonly failed: readonly FailedWindow[]
   /** The other windows that a backfill would load now, in order. */
   readonly missing: readonly CursorRange[]
+  /** Those of the failed and missing windows that processes with a `partition` say they are loading. */
+  readonly running: readonly RunningWindow[]
 }
 
 export async function backfillStatus(
@@ -59,9 +69,14 @@ export async function backfillStatus(
   return statusOf(await planBackfill(setup, asked, connection))
 }
 
-function statusOf({ resource, hint, range, done, failed, windows }: BackfillPlan): BackfillStatus {
+function statusOf({ resource, hint, range, done, failed, windows, running }: BackfillPlan): BackfillStatus {
   const { cursorPath } = hint
-  return { resource: resource.name, cursorPath, from: range.start, to: range.end, done, failed, missing: windows }
+  const [from, to] = [range.start, range.end]
+  return { resource: resource.name, cursorPath, from, to, done, failed, missing: windows, running: running.map(heard) }
+}
+
+function heard({ start, end, atMs }: RunningWindow): RunningWindow {
+  return { start, end, atMs }
 }
 
 /**
@@ -83,7 +98,8 @@ export async function backfill(
       const connection = await setup.destination.connect(setup.datasetName, options.signal)
       return await closingConnection(connection, emit, async () => {
         const plan = await planBackfill(setup, asked, connection)
-        return await loadPlanned(setup, plan, options, {
+        const planAgain = (): Promise<BackfillPlan> => planBackfill(setup, asked, connection)
+        return await loadPlanned(setup, plan, planAgain, options, {
           lock,
           connection,
           ids: new LoadIds(setup.clock),
@@ -99,15 +115,17 @@ export async function backfill(
 const MOST_PARALLEL = 64
 
 function refuseParallel({ destination }: PipelineSetup, options: BackfillOptions): void {
-  const { parallel = 1 } = options
+  const { parallel = 1, partition } = options
   const refuse = (message: string, path = 'parallel'): ConfigError => new ConfigError([{ place: { path }, message }])
   if (parallel > MOST_PARALLEL)
     throw refuse(`is ${parallel}; at most ${MOST_PARALLEL} windows are loaded at the same time`)
   if (isShared(options) && destination.capabilities.parallelLoads !== 'many_processes')
     throw refuse(
       `${destination.name} takes loads of one process at a time; load into Postgres, or into a DuckLake with its catalog in Postgres`,
-      'shared',
+      partition === undefined ? 'shared' : 'partition',
     )
+  if (partition !== undefined && partition.index > partition.of)
+    throw refuse(`is ${partition.index} of ${partition.of}; count from 1 to ${partition.of}`, 'partition')
   if (parallel > 1 && destination.capabilities.parallelLoads === undefined)
     throw refuse(`${destination.name} takes one load of a pipeline at a time; leave it out`)
 }
@@ -115,20 +133,20 @@ function refuseParallel({ destination }: PipelineSetup, options: BackfillOptions
 async function loadPlanned(
   setup: PipelineSetup,
   plan: BackfillPlan,
+  planAgain: () => Promise<BackfillPlan>,
   options: BackfillOptions,
   session: WindowSession,
 ): Promise<BackfillResult> {
   const resource = plan.resource.name
   options.onPlan?.(statusOf(plan))
   const select = selected(setup.source, plan.resource, options.onEvent ?? (() => {}))
-  const { loads, failures, untried, cause } = await loadWindows({
-    setup,
-    plan,
-    options,
-    select,
-    session,
-    windows: options.retryFailed === true ? plan.failed : [...plan.windows, ...plan.failed],
-  })
+  const backfilling = { setup, plan, options, select, session }
+  const windows = options.retryFailed === true ? plan.failed : [...plan.windows, ...plan.failed]
+  const { partition } = options
+  const { loads, failures, untried, cause } =
+    partition === undefined
+      ? await loadWindows({ ...backfilling, windows })
+      : await loadShare({ ...backfilling, partition, retryFailed: options.retryFailed === true }, planAgain)
   if (failures.length > 0) throw windowsFailed(resource, failures, { loaded: loads.length, untried, cause })
   return {
     pipeline: setup.name,

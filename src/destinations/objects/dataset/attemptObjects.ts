@@ -49,7 +49,7 @@ function attemptOf(row: JsonValue): WindowAttempt | undefined {
   return {
     start,
     end,
-    state: state === 'halved' ? state : 'failed',
+    state: state === 'halved' || state === 'claimed' ? state : 'failed',
     tries: Number(tries),
     atMs: Number(atMs),
     reason: typeof reason === 'string' ? reason : undefined,

@@ -1,0 +1,153 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest'
+import { sluiceProcess } from '../cli/process.js'
+import { extensions } from '../destinations/lakeExtensions.js'
+import { type PostgresServer, startPostgres } from '../destinations/postgresServer.js'
+
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 120_000 })
+
+/** For processes that load a lake. */
+const ENV = {
+  SLUICE_DUCKDB_EXTENSIONS: extensions ?? '',
+  NODE_OPTIONS: process.env.NODE_OPTIONS ?? '',
+}
+
+const HOUR_MS = 3_600_000
+const VISITS = Array.from({ length: 72 }, (_, hour) => ({
+  id: hour,
+  at: new Date(Date.UTC(2024, 0, 1) + hour * HOUR_MS).toISOString(),
+  tags: ['a', `tag ${hour}`],
+  // Windows find tables of each other's making.
+  [`day_${Math.floor(hour / 24)}`]: hour,
+  value: hour < 36 ? hour : `text ${hour}`,
+}))
+const WINDOWS = 9
+const TO = '2024-01-04T00:00:00.000Z'
+
+let server: PostgresServer
+beforeAll(async () => {
+  server = await startPostgres()
+})
+afterAll(() => server?.stop())
+
+/** An API of visits. `asked`: called with the process that asks; true if it answers nothing. */
+async function api(asked: (by: string, response: ServerResponse) => boolean): Promise<string> {
+  const listening = createServer((request, response) => {
+    if (asked(String(request.headers['x-process']), response)) return
+    const query = new URL(request.url ?? '/', 'http://api').searchParams
+    const [since = '', until = ''] = ['since', 'until'].map(name => query.get(name) ?? '')
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify(VISITS.filter(({ at }) => at >= since && at < until)))
+  })
+  await new Promise<void>(resolve => listening.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => new Promise(resolve => listening.close(() => resolve()).closeAllConnections()))
+  return `http://127.0.0.1:${(listening.address() as AddressInfo).port}`
+}
+
+const pipeline = (url: string, destination: string, by: string): string => `name: visits
+destination: "${destination}"
+source:
+  client: { base_url: "${url}", headers: { x-process: "${by}" }, paginator: single_page }
+  resources:
+    - name: visits
+      primary_key: id
+      write_disposition: append
+      endpoint:
+        incremental:
+          cursor_path: at
+          initial_value: "2024-01-01T00:00:00.000Z"
+          start_param: since
+          end_param: until
+          window: { step: PT8H }
+`
+
+const READS = [
+  'SELECT id, at, day_0, day_1, day_2 FROM visits ORDER BY id',
+  'SELECT v.id, t.value, t._dlt_list_idx AS place FROM visits AS v JOIN visits__tags AS t ON t._dlt_parent_id = v._dlt_id ORDER BY 1, 3',
+  'SELECT CAST(window_start AS text) AS a, CAST(window_end AS text) AS b, verdict, records, count(*) AS times FROM _sluice_windows GROUP BY 1, 2, 3, 4 ORDER BY 1',
+]
+
+const lakeOf = (address: string, data: string): string => `ducklake:${address}?data_path=${data}`
+const places: readonly (readonly [string, (folder: string) => Promise<string>])[] = [
+  ['Postgres', async () => server.url(await server.createDatabase())],
+  ...(extensions === undefined
+    ? []
+    : [
+        [
+          'a lake with its catalog in Postgres',
+          async (folder: string) => lakeOf(server.url(await server.createDatabase()), join(folder, 'data')),
+        ] as const,
+      ]),
+]
+
+it.each(places)('three processes, of which one is killed, leave what one process leaves: %s', async (_, open) => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-partitions-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  let kill = (): void => {}
+  let asked = 0
+  const url = await api(by => {
+    // It dies with a window in its hands, after it has loaded one.
+    if (by !== 'killed' || ++asked < 2) return false
+    kill()
+    return true
+  })
+  const backfill = async (file: string, more: readonly string[], started: (kill: () => void) => void = () => {}) =>
+    await sluiceProcess(['backfill', file, '--resource', 'visits', '--to', TO, '--json', ...more], {
+      cwd: folder,
+      env: ENV,
+      started: running => started(() => void running.kill('SIGKILL')),
+    })
+  const tables = async (file: string) => {
+    const read = []
+    for (const sql of READS)
+      read.push((await sluiceProcess(['query', file, sql, '--json'], { cwd: folder, env: ENV })).stdout)
+    return read
+  }
+
+  await writeFile(join(folder, 'calm.yaml'), pipeline(url, await open(join(folder, 'calm')), 'calm'))
+  expect((await backfill('calm.yaml', [])).exitCode).toBe(0)
+  const calm = await tables('calm.yaml')
+  expect(calm[2]?.trim().split('\n')).toHaveLength(WINDOWS)
+
+  const destination = await open(join(folder, 'shared'))
+  for (const by of ['killed', 'second', 'third'])
+    await writeFile(join(folder, `${by}.yaml`), pipeline(url, destination, by))
+  const part = (index: number): readonly string[] => ['--partition', `${index}/3`, '--claim-timeout', '8']
+  const [killed, ...others] = await Promise.all([
+    backfill('killed.yaml', part(1), die => {
+      kill = die
+    }),
+    backfill('second.yaml', part(2)),
+    backfill('third.yaml', part(3)),
+  ])
+  expect(killed.signal).toBe('SIGKILL')
+  for (const { exitCode, stderr } of others) expect([exitCode, stderr.match(/error/i)]).toEqual([0, null])
+  expect(await tables('second.yaml')).toEqual(calm)
+  const status = await sluiceProcess(
+    ['backfill', 'second.yaml', '--resource', 'visits', '--to', TO, '--status', '--json'],
+    {
+      cwd: folder,
+      env: ENV,
+    },
+  )
+  expect(JSON.parse(status.stdout)).toMatchObject({ missing: [], failed: [], running: [] })
+})
+
+it.each([
+  ['a DuckDB file', 'duckdb:visits.duckdb', '1/3', /partition: .*takes loads of one process at a time/],
+  ['a part beyond the last', 'postgres://nobody@127.0.0.1:9/none', '4/3', /partition: is 4 of 3; count from 1 to 3/],
+  ['what is no part', 'postgres://nobody@127.0.0.1:9/none', 'third', /--partition: is "third"; expected a part/],
+] as const)('refuses %s in one clear error', async (_, destination, partition, message) => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-partitions-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  await writeFile(join(folder, 'visits.yaml'), pipeline('http://127.0.0.1:9', destination, 'none'))
+  const { exitCode, stderr } = await sluiceProcess(
+    ['backfill', 'visits.yaml', '--resource', 'visits', '--partition', partition],
+    { cwd: folder },
+  )
+  expect([exitCode, stderr]).toEqual([2, expect.stringMatching(message)])
+})
