@@ -29,7 +29,8 @@ Further parameters of a \`postgres://\` address are those of [Postgres](#postgre
 **Extensions.** DuckDB needs the extensions \`ducklake\`, and \`sqlite_scanner\`, \`postgres_scanner\` or \`httpfs\` for SQLite, Postgres and buckets. It fetches them
 itself from \`extensions.duckdb.org\` and keeps them in \`~/.duckdb\`. Where it cannot, get the files from the Python packages
 \`duckdb-extension-ducklake\`, \`-sqlite-scanner\`, \`-postgres-scanner\` and \`-httpfs\`, unpack them into a folder, and name that in
-\`SLUICE_DUCKDB_EXTENSIONS\`. An extension fits exactly one version of DuckDB; \`sluice doctor\` shows yours.
+\`SLUICE_DUCKDB_EXTENSIONS\`. An extension fits exactly one version of DuckDB; \`sluice doctor\` shows yours. Where the Python packages are
+behind it, take the older DuckDB in \`package.json\`, as in \`"overrides": { "@duckdb/node-api": "1.5.5-r.5" }\`.
 
 **Several machines.** With a catalog in Postgres, several machines may load into one dataset at the same time; with SQLite, several processes of one
 machine. DuckLake itself would let two merges at once insert the same key twice. So every load changes the one row of \`_sluice_turns\`. Of two loads that

@@ -272,6 +272,70 @@ describe('an empty page', () => {
   })
 })
 
+describe('an empty page 0', () => {
+  const reading0 = (first: object, paginator: object = {}) =>
+    reading([json(first)], { type: 'page_number', ...paginator })
+
+  it('is no end where the API may count from 1', async () => {
+    const { end } = await reading0({ data: [] })
+    expect(end).toMatchObject({ end: 'limited', reason: expect.stringContaining('`base_page`') })
+    expect(end).toMatchObject({ unlessSeen: { end: { end: 'proven' } } })
+  })
+
+  it.each<[string, object, object]>([
+    ['the document says where pages begin', { data: [] }, { base_page: 0 }],
+    ['the API says that there is none', { data: [], total: 0 }, {}],
+    ['a flag says that there is no more', { data: [], more: false }, { has_more_path: 'more' }],
+  ])('is the end if %s', async (_what, first, paginator) => {
+    expect((await reading0(first, paginator)).end).toMatchObject({ end: 'proven' })
+  })
+
+  it('of pages that are announced names the remedy', async () => {
+    const { end } = await reading0({ data: [], pages: 3 }, { total_path: 'pages' })
+    expect(end).toMatchObject({ end: 'suspect', reason: expect.stringContaining('set base_page: 1') })
+  })
+
+  it('of one list is its end if another list of the resource had records there', async () => {
+    const api = await testApi(url => {
+      if (url.pathname === '/shops') return { json: page(1, 2, 3) }
+      const isFirst = url.searchParams.get('page') === '0'
+      return { json: { data: isFirst && url.pathname === '/shops/2/visits' ? page(7) : [] } }
+    })
+    const visits = {
+      name: 'visits',
+      endpoint: {
+        path: 'shops/{resources.shops.id}/visits',
+        data_selector: 'data',
+        paginator: { type: 'page_number' },
+      },
+    }
+    const shops = { name: 'shops', endpoint: { paginator: 'single_page' } }
+    const { result } = await load({ client: { base_url: api.origin }, resources: [shops, visits] } as never)
+    expect(result.receipts.map(({ verdict }) => verdict)).toEqual(['complete', 'complete'])
+  })
+
+  it('keeps the rows of a table with deletes', async () => {
+    let from = 0
+    const api = await testApi(url => ({
+      json: { data: Number(url.searchParams.get('page')) === from ? page(1, 2) : [] },
+    }))
+    const things = {
+      name: 'things',
+      primary_key: 'id',
+      write_disposition: 'merge',
+      deletes: 'hard',
+      max_delete_share: 1,
+      endpoint: { data_selector: 'data', paginator: { type: 'page_number' } },
+    }
+    const pipeline = await prepared({ client: { base_url: api.origin }, resources: [things] } as never)
+    await run(pipeline)
+    from = 1
+    const { result, rows } = await run(pipeline)
+    expect(result.receipts).toMatchObject([{ verdict: 'unproven', records: 0 }])
+    expect(await rows('things')).toHaveLength(2)
+  })
+})
+
 describe('an answer without content', () => {
   const flagged = { has_more_path: 'meta.weiter' }
   const meta = { meta: { weiter: true, seiten: 3, anzahl: 6 } }

@@ -183,8 +183,12 @@ const table = {
   ],
   empty_before_last: [
     'suspect',
-    (pages: number, at: number) =>
-      `the API announced ${count(pages, 'page')}, but page ${at} of them is empty; if the number is never true, set total_path: null`,
+    (pages: number, at: number, remedy: string) =>
+      `the API announced ${count(pages, 'page')}, but page ${at} of them is empty; ${remedy}`,
+  ],
+  page_zero_empty: [
+    'limited',
+    () => 'page 0 is empty, as it is where an API counts from 1: say in `base_page` where it begins, 0 or 1',
   ],
   broken_header: ['suspect', (header: string) => `the header ${header} names a next page, but cannot be read`],
 } as const satisfies Readonly<Record<string, readonly [ListEnd['end'], (...details: never[]) => string]>>
@@ -247,6 +251,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['near_miss', 'document'],
   ['unsettled_value', 'document'],
   ['keyset_ties', 'document'],
+  ['page_zero_empty', 'document'],
   ['last_link_further', 'document'],
   ['has_position', 'document'],
   ['ignored', 'answer'],
@@ -305,6 +310,14 @@ export const LONGER_PAGE = 'page of several records'
 /** The end of a list of one short page. If another list of the resource had a longer one, nothing caps pages so. */
 export function perhapsCapped(records: number): ListEnd {
   return { ...because('unsettled_page', records), unlessSeen: { what: LONGER_PAGE, end: because('empty_page') } }
+}
+
+/** What shows that page numbers begin where the first one was asked for. */
+export const FILLED_PAGE = 'page with records'
+
+/** The end of a list whose first page is empty, and may be the one before the first. */
+export function perhapsBeforeFirst(): ListEnd {
+  return { ...because('page_zero_empty'), unlessSeen: { what: FILLED_PAGE, end: because('empty_page') } }
 }
 
 /** Any list of the resource that was asked for saw this. */

@@ -2,7 +2,7 @@ import type { ListEnd, Unread } from '../../model/source.js'
 import type { Paginator } from '../api.js'
 import type { Reading } from '../list/readAnswer.js'
 import type { Claim, Envelope } from './envelope.js'
-import { because, graverUnread, LONGER_PAGE, moveOf } from './evidence.js'
+import { because, FILLED_PAGE, graverUnread, LONGER_PAGE, moveOf } from './evidence.js'
 import { type Circle, type KeyTable, Repetition } from './repetition.js'
 
 /** What the judgement of a list needs to know about how it is read. */
@@ -155,7 +155,12 @@ export class ListEvidence {
 
   /** How the list ended overall. `led`: an earlier answer led the paginator to another page. */
   judge(end: ListEnd, paginator: Paginator | undefined, led: boolean): ListEnd {
-    const saw = [...(end.saw ?? []), ...this.#sawListText(), ...(this.#longestPage > 1 ? [LONGER_PAGE] : [])]
+    const saw = [
+      ...(end.saw ?? []),
+      ...this.#sawListText(),
+      ...(this.#longestPage > 0 ? [FILLED_PAGE] : []),
+      ...(this.#longestPage > 1 ? [LONGER_PAGE] : []),
+    ]
     const own = ownEnd(end, led)
     const judged = this.#withUnread(this.#judged(own, paginator))
     const move = moveOf(judged)

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 import { strictObject } from '../document/declaration/strictObject.js'
-import { because } from '../evidence/evidence.js'
+import { because, perhapsBeforeFirst } from '../evidence/evidence.js'
 import { checkEnds, emptyPage, flagPath, headerName, maySayMore } from './listEnds.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
 import { facts, isEndless, read, target, write } from './range.js'
@@ -15,7 +15,10 @@ export const pageNumber = definePaginator({
   shorthand: true,
   schema: strictObject(() => ({
     type: z.literal('page_number'),
-    base_page: z.int().default(0).meta({ description: "The API's number of its first page." }),
+    base_page: z.int().nullish().meta({
+      description:
+        "The API's number of its first page. Default: 0. An empty page 0 proves nothing then: it is empty too where an API counts from 1.",
+    }),
     page: z.int().nullish().meta({ description: 'First page to request. Default: `base_page`.' }),
     page_param: paramName
       .nullish()
@@ -50,13 +53,14 @@ export const pageNumber = definePaginator({
     .meta({ description: 'Counts pages up to a total, an empty page, `has_more_path` or `maximum_page`.' }),
   create(config): Paginator {
     const place = target(config.page_param, config.page_body_path, 'page')
-    const start = config.page ?? config.base_page
+    const base = config.base_page ?? 0
+    const start = config.page ?? base
     const maximum = config.maximum_page
     const flagAt = flagPath(config)
     const number = (page: ApiPage): number => read(page.request, place) ?? start
     return {
       counts: 'pages',
-      isPart: start !== config.base_page,
+      isPart: start !== base,
       goesBy: flagAt === undefined ? [] : [flagAt],
       first: write([place, start]),
       next(page) {
@@ -66,11 +70,11 @@ export const pageNumber = definePaginator({
         if (more === false) {
           // Only a configured total is trusted to count pages.
           const path = totalPath(config) ?? ''
-          return declaresTotal(config) && total !== undefined && next < total + config.base_page
-            ? because('pages_say_other', path, total, next - config.base_page)
+          return declaresTotal(config) && total !== undefined && next < total + base
+            ? because('pages_say_other', path, total, next - base)
             : because('no_more', flagAt ?? '')
         }
-        if (total !== undefined && next >= total + config.base_page) {
+        if (total !== undefined && next >= total + base) {
           return more === true
             ? because('says_more', flagAt ?? '')
             : { ...because('pages_reached', total), by: totalPath(config) }
@@ -80,27 +84,27 @@ export const pageNumber = definePaginator({
       },
       saysMore(page) {
         const total = declaresTotal(config) ? totalOf(totalValue(page, config), 1) : undefined
-        return maySayMore(page, config) === true || (total ?? 0) + config.base_page > number(page) + 1
+        return maySayMore(page, config) === true || (total ?? 0) + base > number(page) + 1
       },
       rest(first) {
         // In many APIs `total` counts records. Only a configured path is trusted to count pages.
         if (!declaresTotal(config) || flagAt !== undefined || first.records === 0) return undefined
         const { total } = facts(first, config, maximum, 1)
         if (total === undefined) return undefined
-        const end = Math.min(total + config.base_page, maximum ?? Number.POSITIVE_INFINITY)
+        const end = Math.min(total + base, maximum ?? Number.POSITIVE_INFINITY)
         return range(number(first) + 1, end, 1, value => write([place, value]))
       },
       ahead: (request, last) => {
         const next = (read(request, place) ?? start) + 1
         const total = last === undefined ? undefined : totalOf(totalValue(last, config), 1)
-        if (total !== undefined && next >= total + config.base_page) return undefined
+        if (total !== undefined && next >= total + base) return undefined
         return maximum != null && next >= maximum ? undefined : write([place, next])
       },
       pages,
       resized(request, from, to) {
-        const index = (read(request, place) ?? start) - config.base_page
+        const index = (read(request, place) ?? start) - base
         const first = index * from
-        return first % to === 0 ? write([place, first / to + config.base_page]) : undefined
+        return first % to === 0 ? write([place, first / to + base]) : undefined
       },
       doubt(page, previous) {
         const [before, now] = [pages(previous), pages(page)]
@@ -117,11 +121,18 @@ export const pageNumber = definePaginator({
     /** An API may say that an empty list has one page. */
     function emptyEnd(page: ApiPage): ListEnd {
       const announced = declaresTotal(config) ? totalOf(totalValue(page, config), 0) : undefined
-      const position = number(page) - config.base_page + 1
+      const position = number(page) - base + 1
       const end = emptyPage(page, config)
-      if (end.end !== 'proven' || announced === undefined || announced <= 1 || position > announced) return end
+      const isPerhapsBeforeFirst = config.base_page == null && config.page == null && number(page) === 0
+      if (end.end !== 'proven' || announced === undefined || announced <= 1 || position > announced) {
+        const isSaid = maySayMore(page, config) !== undefined || totalOf(totalValue(page, config), 0) === 0
+        return isPerhapsBeforeFirst && end.end === 'proven' && !isSaid ? perhapsBeforeFirst() : end
+      }
+      const remedy = isPerhapsBeforeFirst
+        ? 'if the API counts from 1, set base_page: 1'
+        : 'if the number is never true, set total_path: null'
       return flagAt === undefined
-        ? because('empty_before_last', announced, position)
+        ? because('empty_before_last', announced, position, remedy)
         : because('pages_say_other', totalPath(config) ?? '', announced, position - 1)
     }
   },

@@ -740,12 +740,8 @@ export interface KeysetPaginatorConfig {
 export interface PageNumberPaginatorConfig {
   /** Counts pages up to a total, an empty page, `has_more_path` or `maximum_page`. */
   type: 'page_number'
-  /**
-   * The API's number of its first page.
-   *
-   * Default: `0`.
-   */
-  base_page?: number | undefined
+  /** The API's number of its first page. Default: 0. An empty page 0 proves nothing then: it is empty too where an API counts from 1. */
+  base_page?: number | null | undefined
   /** First page to request. Default: `base_page`. */
   page?: number | null | undefined
   /** Query parameter for the number. Default: `page`, unless `page_body_path` is given. */
