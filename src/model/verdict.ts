@@ -44,7 +44,7 @@ export function judgeList(end: ListEnd | undefined, records: number, announced: 
   if (end === undefined) return { verdict: 'unproven', reasons: ['the list was not read to its end'] }
   if (end.end !== 'proven' || announced === undefined || records === announced)
     return { verdict: OF_END[end.end], reasons: [end.reason] }
-  const both = `the API announced ${announced} records, ${records} arrived`
+  const both = `the API announced ${count(announced, 'record')}, ${records} arrived`
   return records < announced
     ? { verdict: 'incomplete', reasons: [both] }
     : { verdict: 'unproven', reasons: [`${both}: the list changed while it was read`] }
