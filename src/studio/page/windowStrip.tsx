@@ -1,32 +1,44 @@
 import type { BackfillStatus } from '../../pipeline/backfill/runBackfill.js'
-import { useApi } from './parts.js'
+import { amount, useApi } from './parts.js'
 
 interface WindowStripProps {
   readonly id: string
   readonly resource: string
 }
 
-/** Windows of a backfill in the order of the cursor: done, failed, missing. Nothing for a resource without windows. */
+/** Squares that are drawn at the most, of the newest windows. */
+const MOST_WINDOWS = 1_000
+
+type Range = BackfillStatus['missing'][number]
+
+/** Windows of a backfill in the order of the cursor, each with its state. Nothing for a resource without windows. */
 export function WindowStrip({ id, resource }: WindowStripProps) {
   const status = useApi<BackfillStatus>(`pipelines/${id}/windows/${encodeURIComponent(resource)}`)
   if (status.state !== 'there') return null
-  const { done, failed, missing, from, to } = status.answer
+  const { done, failed, missing, running, from, to } = status.answer
+  const isRunning = ({ start }: Range) => running.some(one => one.start === start)
   const windows = [
-    ...done.map(range => ({ range, kind: 'done' })),
-    ...failed.map(range => ({ range, kind: 'failed' })),
-    ...missing.map(range => ({ range, kind: 'missing' })),
-  ].sort((left, right) => (String(left.range.start) < String(right.range.start) ? -1 : 1))
+    ...done.map(range => ({ range, kind: 'done', why: '' })),
+    ...failed.map(range => ({ range, kind: isRunning(range) ? 'running' : 'failed', why: `: ${range.reason}` })),
+    ...missing.map(range => ({ range, kind: isRunning(range) ? 'running' : 'missing', why: '' })),
+  ].sort((left, right) => order(left.range, right.range))
   return (
     <>
       <p class="quiet">
-        Backfill from {String(from)} to {String(to)}: {done.length} windows done, {failed.length} failed,{' '}
-        {missing.length} missing
+        Backfill from {String(from)} to {String(to)}: {amount(done.length)} windows done, {amount(failed.length)}{' '}
+        failed, {amount(missing.length)} missing, {amount(running.length)} of them running
+        {windows.length > MOST_WINDOWS && `; the last ${amount(MOST_WINDOWS)} are drawn`}
       </p>
       <ol class="windows" aria-label={`Windows of ${resource}`}>
-        {windows.map(({ range, kind }) => (
-          <li key={`${range.start}`} class={kind} title={`${range.start} to ${range.end}: ${kind}`} />
+        {windows.slice(-MOST_WINDOWS).map(({ range, kind, why }) => (
+          <li key={`${range.start}`} class={kind} title={`${range.start} to ${range.end}: ${kind}${why}`} />
         ))}
       </ol>
     </>
   )
+}
+
+function order({ start: left }: Range, { start: right }: Range): number {
+  if (typeof left === 'number' && typeof right === 'number') return left - right
+  return String(left) < String(right) ? -1 : 1
 }
