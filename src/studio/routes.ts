@@ -5,6 +5,7 @@ import { Readable, pipeline as streamed } from 'node:stream'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
+import { stringifyJson } from '../json/write.js'
 import { ConfigError, QueryError, SluiceError } from '../model/errors.js'
 import {
   checkOptions,
@@ -83,19 +84,19 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
         'facts' in entry ? { ...entry.facts, running: runs.runningOf(entry.facts.id) } : entry,
       ),
     }
-    return context.json(list)
+    return told(context, list)
   })
 
   app.get('/api/pipelines/:id', async context => {
     const { facts } = await opened(context)
-    return context.json({ ...facts, running: runs.runningOf(facts.id) })
+    return told(context, { ...facts, running: runs.runningOf(facts.id) })
   })
 
   app.get('/api/pipelines/:id/loads', async context => {
     const { pipeline } = await opened(context)
     const { limit, load } = context.req.query()
     const loads = await pipeline.dataset().history({ limit: bounded(limit, 20, MOST_LOADS), loadId: load })
-    return context.json({ loads: loads.map(loadFacts) } satisfies LoadList)
+    return told(context, { loads: loads.map(loadFacts) } satisfies LoadList)
   })
 
   app.get('/api/pipelines/:id/tables', async context => {
@@ -103,38 +104,38 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
     const dataset = pipeline.dataset()
     const [schema, present] = [await dataset.schema(), new Set(await dataset.tables())]
     const tables = [...(schema?.tables.values() ?? [])].filter(({ name }) => present.has(name) || isSystemTable(name))
-    return context.json({ tables: tables.map(tableFacts) } satisfies TableList)
+    return told(context, { tables: tables.map(tableFacts) } satisfies TableList)
   })
 
   app.get('/api/pipelines/:id/versions', async context => {
     const { pipeline } = await opened(context)
     const hasSchema = (await pipeline.dataset().schema()) !== undefined
     const versions = hasSchema ? await schemaVersions(pipeline, context.req.raw.signal) : []
-    return context.json({ versions } satisfies VersionList)
+    return told(context, { versions } satisfies VersionList)
   })
 
   app.get('/api/pipelines/:id/tables/:table/count', async context => {
     const { pipeline } = await opened(context)
-    return context.json({ rows: await countRows(pipeline, context.req.param('table')) } satisfies TableCount)
+    return told(context, { rows: await countRows(pipeline, context.req.param('table')) } satisfies TableCount)
   })
 
   app.post('/api/pipelines/:id/tables/:table/rows', async context => {
     const { pipeline } = await opened(context)
     const asked = await bodyOf<RowsAsked>(context, forRows)
-    return context.json(await tableRows(pipeline, context.req.param('table'), asked, context.req.raw.signal))
+    return told(context, await tableRows(pipeline, context.req.param('table'), asked, context.req.raw.signal))
   })
 
   app.get('/api/pipelines/:id/tables/:table/columns/:column', async context => {
     const { pipeline } = await opened(context)
     const { table, column } = context.req.param()
     const rows = await countRows(pipeline, table)
-    return context.json(await distribution(pipeline, { table, column, rows }, context.req.raw.signal))
+    return told(context, await distribution(pipeline, { table, column, rows }, context.req.raw.signal))
   })
 
   app.post('/api/pipelines/:id/query', async context => {
     const { pipeline } = await opened(context)
     const { sql } = await bodyOf<QueryAsked>(context, forQuery)
-    return context.json(await queryRows(pipeline, sql, { signal: context.req.raw.signal }))
+    return told(context, await queryRows(pipeline, sql, { signal: context.req.raw.signal }))
   })
 
   app.post('/api/pipelines/:id/downloads', async context => {
@@ -144,7 +145,7 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
     downloads.set(ticket, { pipeline, sql })
     for (const [oldest] of [...downloads].slice(0, Math.max(0, downloads.size - MOST_DOWNLOADS)))
       downloads.delete(oldest)
-    return context.json({ path: `/download/${ticket}` } satisfies Download)
+    return told(context, { path: `/download/${ticket}` } satisfies Download)
   })
 
   // A link cannot carry the token: the ticket stands for it, once.
@@ -162,12 +163,12 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
 
   app.get('/api/pipelines/:id/plan', async context => {
     const { pipeline } = await opened(context)
-    return context.json(await pipeline.plan({ signal: context.req.raw.signal }))
+    return told(context, await pipeline.plan({ signal: context.req.raw.signal }))
   })
 
   app.get('/api/pipelines/:id/windows/:resource', async context => {
     const { pipeline } = await opened(context)
-    return context.json(await pipeline.backfillStatus(context.req.param('resource')))
+    return told(context, await pipeline.backfillStatus(context.req.param('resource')))
   })
 
   app.post('/api/pipelines/:id/runs', async context => {
@@ -175,14 +176,14 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
     const asked = await bodyOf<RunAsked>(context, forRun)
     const pipeline = await pipelines.forRequests(found)
     if (pipeline === undefined) throw new NotFound('the file has no such pipeline any more')
-    return context.json(runs.start(found.facts.id, pipeline, asked), 201)
+    return told(context, runs.start(found.facts.id, pipeline, asked), 201)
   })
 
-  app.get('/api/runs', context => context.json({ runs: runs.all }))
+  app.get('/api/runs', context => told(context, { runs: runs.all }))
 
   app.post('/api/runs/:run/stop', context => {
     if (!runs.stop(context.req.param('run'))) throw new NotFound('there is no such run')
-    return context.json({})
+    return told(context, {})
   })
 
   app.get('/api/runs/:run/events', context => {
@@ -191,23 +192,23 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
     return sent(context, { 'Content-Type': 'application/jsonl; charset=utf-8' }, newsOf(runs, run, from))
   })
 
-  app.get('/api/document-schema', async context => context.json(JSON.parse(await readFile(DOCUMENT_SCHEMA, 'utf8'))))
+  app.get('/api/document-schema', async context => told(context, JSON.parse(await readFile(DOCUMENT_SCHEMA, 'utf8'))))
 
   app.get('/api/pipelines/:id/document', async context => {
     const path = await fileOf(context)
-    return context.json(await readDocumentText(path, relative(pipelines.cwd, path)))
+    return told(context, await readDocumentText(path, relative(pipelines.cwd, path)))
   })
 
   app.post('/api/pipelines/:id/document/check', async context => {
     const path = await fileOf(context)
     const { text } = await bodyOf<{ readonly text: string }>(context, forCheck)
-    return context.json({ problems: isDocument(path) ? await problemsOf(text, path, pipelines.cwd) : [] })
+    return told(context, { problems: isDocument(path) ? await problemsOf(text, path, pipelines.cwd) : [] })
   })
 
   app.put('/api/pipelines/:id/document', async context => {
     const path = await fileOf(context)
     const asked = await bodyOf<DocumentSaved>(context, forDocument)
-    return context.json(await saveDocumentText(path, relative(pipelines.cwd, path), asked, pipelines.cwd))
+    return told(context, await saveDocumentText(path, relative(pipelines.cwd, path), asked, pipelines.cwd))
   })
 
   async function opened(context: Context): Promise<OpenPipeline> {
@@ -228,6 +229,11 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
 
 class NotFound extends Error {}
 class Broken extends Error {}
+
+/** An answer whose numbers keep their digits. */
+function told(context: Context, answer: object, status: 200 | 201 = 200): Response {
+  return context.body(stringifyJson(answer), status, { 'Content-Type': 'application/json; charset=utf-8' })
+}
 
 function failed(context: Context, error: unknown): Response {
   const code =

@@ -168,6 +168,23 @@ it('stops a run, whose pages the next one does not ask for again', { timeout: 60
   expect(news.at(-1)?.event).toMatchObject({ facts: { state: 'committed' } })
 })
 
+it('shows the windows of a backfill, whose bounds may have more digits than a number', {
+  timeout: 60_000,
+}, async () => {
+  const shops = await shopsApi()
+  const incremental =
+    '{ cursor_path: id, initial_value: 9007199254740990, end_value: 9007199254741010, start_param: from, end_param: to, window: { step: 10 } }'
+  const windowed = shopsDocument(shops.origin).replace(
+    'data_selector: items',
+    `data_selector: items, incremental: ${incremental}`,
+  )
+  const studio = await openStudio({ 'shops.yaml': windowed })
+  const { id } = await onlyPipeline(studio)
+  const { text } = await studio.ask(`/api/pipelines/${id}/windows/shops`)
+  expect(text).toContain('"missing":[{"start":9007199254740990,"end":9007199254741000},')
+  expect((await studio.ask(`/api/pipelines/${id}/plan`)).status).toBe(200)
+})
+
 it('says why a run failed, without a secret', { timeout: 60_000 }, async () => {
   const shops = await shopsApi()
   const studio = await openStudio({
