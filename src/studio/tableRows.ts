@@ -87,19 +87,36 @@ function conditions(filters: readonly RowFilter[], types: EngineColumns): { wher
     if (operator === 'is null' || operator === 'is not null') return `${name} ${operator.toUpperCase()}`
     values.push(operator === 'contains' ? `%${value.replace(/[\\%_]/g, '\\$&')}%` : value)
     const given = `$${values.length}`
-    if (operator === 'contains') return `CAST(${name} AS VARCHAR) ILIKE ${given} ESCAPE '\\'`
+    if (operator === 'contains') return `${textOf(name, type)} ILIKE ${given} ESCAPE '\\'`
     const compared = comparedAs(type, value)
-    const left = compared === 'VARCHAR' ? `CAST(${name} AS VARCHAR)` : name
-    return `${left} ${operator === '!=' ? 'IS DISTINCT FROM' : operator} CAST(${given} AS ${compared})`
+    const left = compared === undefined ? textOf(name, type) : name
+    return `${left} ${operator === '!=' ? 'IS DISTINCT FROM' : operator} CAST(${given} AS ${compared ?? 'VARCHAR'})`
   })
   return { where: terms.length === 0 ? '' : ` WHERE ${terms.join(' AND ')}`, values }
 }
 
-/** The type of a given text, so that engines compare it without changing every value of the column first. */
-function comparedAs(type: string, value: string): string {
+/**
+ * The type of a given text, so that engines compare it without changing every value of the column first. Undefined for
+ * values that are compared as texts.
+ */
+function comparedAs(type: string, value: string): string | undefined {
+  if (isTimeOfDay(type)) return /with time zone/i.test(type) ? 'TIMETZ' : 'TIME'
   if (isTime(type)) return 'TIMESTAMPTZ'
-  if (!isNumber(type)) return 'VARCHAR'
+  if (!isNumber(type)) return undefined
+  if (/^double/i.test(type)) return 'DOUBLE PRECISION'
+  if (/^(float|real)/i.test(type)) return 'REAL'
+  // Another number of decimal places would cut the given number, or have the engine widen values beyond all it has.
+  if (/^(decimal\(\d+,\d+\)|numeric)$/i.test(type)) return type
   return /^-?\d{1,18}$/.test(value.trim()) && /int/i.test(type) ? 'BIGINT' : 'DECIMAL(38, 9)'
+}
+
+/** A value as the page shows it: bytes are base64, and JSON lacks the blanks that Postgres prints. */
+function textOf(name: string, type: string): string {
+  if (type === 'BLOB') return `to_base64(${name})`
+  if (type === 'bytea') return `replace(encode(${name}, 'base64'), chr(10), '')`
+  const text = `CAST(${name} AS VARCHAR)`
+  const isSpaced = type === 'json' || type === 'jsonb'
+  return isSpaced ? `regexp_replace(${text}, '("(?:[^"\\\\]|\\\\.)*")|\\s+', '\\1', 'g')` : text
 }
 
 /** What values a column has. Of a large table, those of its first rows, and the answer says so. */
@@ -113,7 +130,7 @@ export async function distribution(
   const isSample = rows === undefined || rows > SAMPLED_ROWS
   const name = quoted(column)
   const from = isSample ? `(SELECT ${name} FROM ${quoted(table)} LIMIT ${SAMPLED_ROWS}) AS sample` : quoted(table)
-  const asText = isNumber(type) || isTime(type) ? name : `CAST(${name} AS VARCHAR)`
+  const asText = isNumber(type) || isTime(type) ? name : textOf(name, type)
   const one = async (sql: string, limit?: number): Promise<readonly (readonly Cell[])[]> =>
     (await queryRows(pipeline, sql, { limit, signal })).rows
   const [facts] = await one(
@@ -172,7 +189,7 @@ function timeText(seconds: number): Cell {
 }
 
 function secondsOf(name: string, type: string): string | undefined {
-  return /^time(?!stamp)/i.test(type) ? undefined : `CAST(EXTRACT(EPOCH FROM ${name}) AS DOUBLE PRECISION)`
+  return isTimeOfDay(type) ? undefined : `CAST(EXTRACT(EPOCH FROM ${name}) AS DOUBLE PRECISION)`
 }
 
 function isNumber(type: string): boolean {
@@ -181,6 +198,10 @@ function isNumber(type: string): boolean {
 
 function isTime(type: string): boolean {
   return /^(date|time)/i.test(type)
+}
+
+function isTimeOfDay(type: string): boolean {
+  return /^time(?!stamp)/i.test(type)
 }
 
 /** Names in SQL, as both engines quote them. */
