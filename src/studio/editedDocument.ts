@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
-import { chmod, readFile, realpath, stat } from 'node:fs/promises'
+import { chmod, realpath, stat } from 'node:fs/promises'
 import { extname } from 'node:path'
+import { readText } from '../config/documentFile.js'
 import { checkPipelineText } from '../config/pipelineFile.js'
 import { ConfigError } from '../model/errors.js'
 import { replaceFile } from '../pipeline/look/schemaFiles.js'
 import type { DocumentProblem, DocumentSaved, DocumentText } from './pageContract.js'
 
-/** The text of a pipeline file, with what tells it from a later one. */
+/** The text of a pipeline file, with what tells it from a later one. Throws a ConfigError if it is not there any more. */
 export async function readDocumentText(path: string, file: string): Promise<DocumentText> {
-  const text = await readFile(path, 'utf8')
+  const text = await readText(path, file)
   return { file, text, version: versionOf(text) }
 }
 

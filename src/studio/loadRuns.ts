@@ -100,7 +100,9 @@ export class LoadRuns {
   listen(run: string, from: number, listener: Listener): (() => void) | undefined {
     const found = this.#runs.get(run)
     if (found === undefined) return undefined
-    for (const one of found.news) if (one.number > from) listener(one)
+    // Whoever has heard all of an ended run hears its end again, and waits for nothing.
+    const last = found.facts.state === 'running' ? undefined : found.news.at(-1)
+    for (const one of found.news) if (one.number > from || one === last) listener(one)
     found.listeners.add(listener)
     return () => void found.listeners.delete(listener)
   }

@@ -87,7 +87,7 @@ export class OpenPipelines {
   async #read(path: string): Promise<readonly (OpenPipeline | BrokenFile)[]> {
     const file = relative(this.cwd, path) || path
     try {
-      const { pipelines, schedule } = await loadPipelineFile(path, { ...this.#overrides, withoutSecrets: true })
+      const { pipelines, schedule } = await loadPipelineFile(file, { ...this.#overrides, withoutSecrets: true })
       return pipelines.map((pipeline, index) => {
         const { name, destination, datasetName: dataset, source } = pipeline
         const resources = source.resources.map(resource => resource.name)

@@ -5,7 +5,7 @@ import { Readable, pipeline as streamed } from 'node:stream'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
-import { stringifyJson } from '../json/write.js'
+import { numberLiteral } from '../json/value.js'
 import { ConfigError, QueryError, SluiceError } from '../model/errors.js'
 import {
   checkOptions,
@@ -188,6 +188,7 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
 
   app.get('/api/runs/:run/events', context => {
     const run = context.req.param('run')
+    if (!runs.all.some(facts => facts.run === run)) throw new NotFound('there is no such run')
     const from = bounded(context.req.query('from'), 0, Number.MAX_SAFE_INTEGER)
     return sent(context, { 'Content-Type': 'application/jsonl; charset=utf-8' }, newsOf(runs, run, from))
   })
@@ -230,9 +231,19 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
 class NotFound extends Error {}
 class Broken extends Error {}
 
-/** An answer whose numbers keep their digits. */
+/** An answer whose numbers keep their digits: those that the page's own numbers cannot hold are texts. */
 function told(context: Context, answer: object, status: 200 | 201 = 200): Response {
-  return context.body(stringifyJson(answer), status, { 'Content-Type': 'application/json; charset=utf-8' })
+  return context.body(JSON.stringify(withTexts(answer)), status, { 'Content-Type': 'application/json; charset=utf-8' })
+}
+
+/** Cursors and the bounds of their windows are such numbers. */
+function withTexts(value: unknown, literal?: string): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
+  if (typeof value === 'number') return literal ?? value
+  if (Array.isArray(value)) return value.map((element, index) => withTexts(element, numberLiteral(value, index)))
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value
+  const members = Object.entries(value).map(([key, member]) => [key, withTexts(member, numberLiteral(value, key))])
+  return Object.fromEntries(members)
 }
 
 function failed(context: Context, error: unknown): Response {

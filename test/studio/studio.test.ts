@@ -1,4 +1,4 @@
-import { chmod, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -181,8 +181,32 @@ it('shows the windows of a backfill, whose bounds may have more digits than a nu
   const studio = await openStudio({ 'shops.yaml': windowed })
   const { id } = await onlyPipeline(studio)
   const { text } = await studio.ask(`/api/pipelines/${id}/windows/shops`)
-  expect(text).toContain('"missing":[{"start":9007199254740990,"end":9007199254741000},')
-  expect((await studio.ask(`/api/pipelines/${id}/plan`)).status).toBe(200)
+  // The page reads whole numbers up to 2^53 - 1, and the others as texts.
+  expect(text).toContain('"from":9007199254740990,"to":"9007199254741010"')
+  expect((await studio.ask(`/api/pipelines/${id}/plan`)).text).toContain('"endValue":"9007199254741010"')
+})
+
+it('says what is there no more: a file, a run, the news of an ended run', { timeout: 60_000 }, async () => {
+  const shops = await shopsApi()
+  const text = shopsDocument(shops.origin)
+  const studio = await openStudio({ 'shops.yaml': text, 'other.yaml': text.replace('limit', 'limits') })
+  const { id } = await onlyPipeline(studio)
+  const news = await runToEnd(studio, id)
+  const [{ run }] = ((await studio.ask('/api/runs')).json as { runs: [{ run: string }] }).runs
+  const again = await studio.ask(`/api/runs/${run}/events?from=${news.length + 5}`)
+  expect(JSON.parse(again.text)).toEqual(news.at(-1))
+  expect(await studio.ask('/api/runs/nope/events')).toMatchObject({ status: 404 })
+
+  const read = (await studio.ask(`/api/pipelines/${id}/document`)).json as { version: string }
+  await rm(join(studio.folder, 'shops.yaml'))
+  const gone = { status: 400, json: { message: expect.stringMatching(/^shops\.yaml.* there is no such file/) } }
+  expect(await studio.ask(`/api/pipelines/${id}/document`)).toMatchObject(gone)
+  const body = { text, version: read.version }
+  expect(await studio.ask(`/api/pipelines/${id}/document`, { method: 'PUT', body })).toMatchObject(gone)
+  expect(await studio.ask(`/api/pipelines/${id}/loads`)).toMatchObject({ ...gone, status: 409 })
+  expect((await studio.ask('/api/pipelines')).json).toMatchObject({
+    pipelines: [{ file: 'other.yaml', problem: expect.stringMatching(/^other\.yaml:5:/) }],
+  })
 })
 
 it('says why a run failed, without a secret', { timeout: 60_000 }, async () => {

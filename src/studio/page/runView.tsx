@@ -218,7 +218,7 @@ function Plan({ facts }: { readonly facts: PipelineFacts }) {
                         <dt>from</dt>
                         <dd>
                           {cursor.cursorPath}{' '}
-                          {cursor.startValue === undefined ? 'the beginning' : JSON.stringify(cursor.startValue)}
+                          {cursor.startValue === undefined ? 'the beginning' : String(cursor.startValue)}
                         </dd>
                       </div>
                     )}

@@ -38,7 +38,12 @@ export function WindowStrip({ id, resource }: WindowStripProps) {
   )
 }
 
+/** Those with more digits than a number has are told as texts. */
+const WHOLE = /^-?\d+$/
+
 function order({ start: left }: Range, { start: right }: Range): number {
+  const [one, other] = [String(left), String(right)]
+  if (WHOLE.test(one) && WHOLE.test(other)) return Number(BigInt(one) - BigInt(other))
   if (typeof left === 'number' && typeof right === 'number') return left - right
-  return String(left) < String(right) ? -1 : 1
+  return one < other ? -1 : 1
 }
