@@ -103,6 +103,48 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 120_000 }, (
     await page.getByText('Is `sluice studio` still running?').waitFor()
   })
 
+  it('says that the studio ended, wherever it is asked, and shows what is there for a wrong address', async () => {
+    let answers = 0
+    let letGo = (): void => {}
+    const held = new Promise<void>(resolve => {
+      letGo = resolve
+    })
+    const shops = await shopsApi(async () => {
+      answers += 1
+      if (answers > 3) await held
+    })
+    const studio = await openStudio({ 'shops.yaml': shopsDocument(shops.origin) })
+    const { id } = await onlyPipeline(studio)
+    await runToEnd(studio, id)
+    const { page, problems } = await openPage(studio.address)
+    await page.getByText('complete').waitFor()
+
+    await page.goto(`${studio.origin}/#/p/${id}/data/100%/%zz`)
+    await page.getByRole('heading', { name: 'shops', level: 2 }).waitFor()
+    await page.goto(`${studio.origin}/#/p/nope/data`)
+    await page.getByText('there is no such pipeline').waitFor()
+    expect(await page.getByText('This file has problems').count()).toBe(0)
+
+    await page.goto(`${studio.origin}/#/p/${id}/loads`)
+    await page.getByRole('cell', { name: 'complete' }).waitFor()
+    expect(await page.locator('canvas').count()).toBe(0)
+    await view(page, 'Run')
+    await page.getByRole('button', { name: 'Start a run' }).click()
+    await page.getByText('running', { exact: true }).waitFor()
+    // The studio is killed: nobody says that the run ended.
+    await page.route('**/api/**', route => route.abort())
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await page.getByRole('alert').filter({ hasText: 'Is `sluice studio` still running?' }).waitFor()
+    await page.unroute('**/api/**')
+    await view(page, 'Data')
+    await page.locator('.grid td').first().waitFor()
+    await page.route('**/api/**', route => route.abort())
+    await page.getByRole('button', { name: 'Download the table as CSV' }).click()
+    await page.getByRole('alert').filter({ hasText: 'Is `sluice studio` still running?' }).waitFor()
+    letGo()
+    expect(problems).toEqual([])
+  })
+
   it.each([
     ['wide and light', { viewport: { width: 1280, height: 900 }, colorScheme: 'light' as const }],
     ['narrow and dark', { viewport: { width: 390, height: 800 }, colorScheme: 'dark' as const }],

@@ -10,7 +10,8 @@ export function takeToken(): void {
   history.replaceState(null, '', '#/')
 }
 
-class ApiError extends Error {
+/** What the studio refused, or that it does not answer (`gone`). */
+export class ApiError extends Error {
   readonly code: string
 
   constructor({ code, message }: ApiFailure) {
@@ -35,12 +36,15 @@ async function ask(path: string, { method = 'GET', body, signal }: AskOptions = 
       ...(signal !== undefined && { signal }),
     })
   } catch (error) {
-    if (signal?.aborted === true) throw error
-    throw new ApiError({ code: 'gone', message: 'The studio does not answer. Is `sluice studio` still running?' })
+    throw signal?.aborted === true ? error : gone()
   }
   if (response.ok) return response
   const failure = await response.json().catch(() => undefined)
   throw new ApiError(failure ?? { code: 'internal', message: `The studio answered ${response.status}` })
+}
+
+function gone(): ApiError {
+  return new ApiError({ code: 'gone', message: 'The studio does not answer. Is `sluice studio` still running?' })
 }
 
 /** The JSON of an answer. Rejects with an ApiError, whose message is for people. */
@@ -53,14 +57,16 @@ export function pathOf(...parts: readonly string[]): string {
   return parts.map(encodeURIComponent).join('/')
 }
 
-/** The events of a run as they come, until it ends. */
+/** The events of a run as they come, until it ends. Rejects with an ApiError if the studio ends before it. */
 export async function* runNews(run: string, from: number, signal: AbortSignal): AsyncGenerator<readonly RunNews[]> {
   const { body } = await ask(`runs/${run}/events?from=${from}`, { signal })
   if (body === null) return
   let rest = ''
   const reader = body.pipeThrough(new TextDecoderStream()).getReader()
   for (;;) {
-    const { done, value } = await reader.read()
+    const { done, value } = await reader.read().catch(error => {
+      throw signal.aborted ? error : gone()
+    })
     if (done) return
     const lines = `${rest}${value}`.split('\n')
     rest = lines.pop() ?? ''

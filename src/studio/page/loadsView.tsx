@@ -19,7 +19,7 @@ export function LoadsView({ id }: { readonly id: string }) {
         const receipts = shown.length === 0 ? loads.slice(0, 1) : shown
         return (
           <>
-            <LoadsChart loads={loads} />
+            {loads.length > 1 && <LoadsChart loads={loads} />}
             <h2>Loads</h2>
             <p class="quiet">Choose one to see its receipts, or two to see them side by side.</p>
             <div class="scroll">

@@ -1,7 +1,7 @@
 import { render } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import type { PipelineFacts } from '../pageContract.js'
-import { takeToken } from './apiClient.js'
+import { ApiError, takeToken } from './apiClient.js'
 import { DocumentView } from './documentView.js'
 import { LoadsView } from './loadsView.js'
 import { Overview } from './overview.js'
@@ -22,7 +22,7 @@ const TITLES: Readonly<Record<View, string>> = {
 
 /** `#/`, or `#/p/ID/VIEW/…`. */
 function useRoute(): readonly string[] {
-  const read = () => location.hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent)
+  const read = () => location.hash.replace(/^#\/?/, '').split('/').map(decoded)
   const [route, setRoute] = useState(read)
   useEffect(() => {
     const changed = () => setRoute(read())
@@ -30,6 +30,15 @@ function useRoute(): readonly string[] {
     return () => removeEventListener('hashchange', changed)
   }, [])
   return route
+}
+
+/** A part that somebody wrote by hand may hold a `%` of its own. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
 }
 
 function Page() {
@@ -60,7 +69,8 @@ function PipelinePage({ id, view, rest }: PipelinePageProps) {
   const [saves, setSaves] = useState(0)
   const pipeline = useApi<PipelineFacts>(`pipelines/${id}`, saves)
   const shown = VIEWS.find(one => one === view) ?? 'loads'
-  if (pipeline.state === 'failed')
+  // Only a file can be mended here: a wrong token or a studio that ended cannot.
+  if (pipeline.state === 'failed' && pipeline.error instanceof ApiError && pipeline.error.code === 'config')
     return <BrokenPipeline id={id} message={pipeline.error.message} onSaved={() => setSaves(saves + 1)} />
   return (
     <When of={pipeline}>

@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import type { Verdict } from '../../model/receipt.js'
 import type { Cell } from '../pageContract.js'
-import { api } from './apiClient.js'
+import { api, download } from './apiClient.js'
 
 export type Loaded<Answer> =
   | { readonly state: 'waiting' }
@@ -44,6 +44,29 @@ export function Problem({ message }: { readonly message: string }) {
     <p class="problem" role="alert">
       {message}
     </p>
+  )
+}
+
+interface DownloadButtonProps {
+  readonly id: string
+  readonly sql: string
+  readonly children: ComponentChildren
+}
+
+/** Saves the rows of a statement, or says why not. */
+export function DownloadButton({ id, sql, children }: DownloadButtonProps) {
+  const [problem, setProblem] = useState<string>()
+  const start = () => {
+    setProblem(undefined)
+    download(id, sql).catch((error: Error) => setProblem(error.message))
+  }
+  return (
+    <>
+      <button type="button" onClick={start}>
+        {children}
+      </button>
+      {problem !== undefined && <Problem message={problem} />}
+    </>
   )
 }
 

@@ -132,7 +132,12 @@ function RunProgressView({ run }: { readonly run: string }) {
         )}
       </dl>
       {ended === undefined && (
-        <button type="button" onClick={() => api(`runs/${run}/stop`, { method: 'POST', body: {} })}>
+        <button
+          type="button"
+          onClick={() => {
+            api(`runs/${run}/stop`, { method: 'POST', body: {} }).catch((error: Error) => setProblem(error.message))
+          }}
+        >
           Stop
         </button>
       )}

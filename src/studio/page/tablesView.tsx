@@ -12,8 +12,8 @@ import type {
   TableList,
 } from '../pageContract.js'
 import { FILTER_OPERATORS } from '../pageContract.js'
-import { api, download, pathOf } from './apiClient.js'
-import { amount, CellText, Grid, Problem, useApi, When } from './parts.js'
+import { api, pathOf } from './apiClient.js'
+import { amount, CellText, DownloadButton, Grid, Problem, useApi, When } from './parts.js'
 import { SqlConsole } from './sqlConsole.js'
 
 interface TablesViewProps {
@@ -171,12 +171,9 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
                 <button type="button" disabled={!isCut} onClick={() => setOffset(offset + PAGE_ROWS)}>
                   Next
                 </button>
-                <button
-                  type="button"
-                  onClick={() => download(id, `SELECT * FROM "${table.name.replaceAll('"', '""')}"`)}
-                >
+                <DownloadButton id={id} sql={`SELECT * FROM "${table.name.replaceAll('"', '""')}"`}>
                   Download the table as CSV
-                </button>
+                </DownloadButton>
               </div>
             </>
           )
