@@ -51,7 +51,9 @@ export class OpenPipelines {
   async ofFile(path: string): Promise<readonly (OpenPipeline | BrokenFile)[]> {
     const changed = await changeOf(path)
     const known = this.#opened.get(path)
-    if (known?.changed === changed) return known.entries
+    // A problem may lie elsewhere: a secret that is missing is there later, and the file is the same.
+    const isKnown = known?.changed === changed && !known.entries.some(entry => 'problem' in entry)
+    if (isKnown) return known.entries
     const entries = await this.#read(path)
     this.#opened.set(path, { changed, entries })
     for (const entry of entries) this.#files.set('facts' in entry ? entry.facts.id : entry.id, path)

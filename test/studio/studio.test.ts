@@ -2,6 +2,7 @@ import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { PipelineList } from '../../src/studio/pageContract.js'
 import { onlyPipeline, openStudio, runToEnd, SECRET, shopsApi, shopsDocument } from './studioApi.js'
 
 describe('who is answered', () => {
@@ -246,6 +247,15 @@ it('checks a document as it is written, and saves it on demand', async () => {
     status: 400,
     json: { message: expect.stringContaining('changed by somebody else') },
   })
+})
+
+it('sees a secret that was missing, though the file is the same', async () => {
+  const text = `${shopsDocument('http://127.0.0.1:1')}destination: \${secrets.database}\n`
+  const studio = await openStudio({ 'shops.yaml': text })
+  const list = async () => (await studio.ask('/api/pipelines')).json as PipelineList
+  expect((await list()).pipelines).toEqual([expect.objectContaining({ problem: expect.stringContaining('DATABASE') })])
+  await writeFile(join(studio.folder, '.env'), 'DATABASE=duckdb:shops.duckdb\n')
+  expect((await list()).pipelines).toEqual([expect.objectContaining({ name: 'shops' })])
 })
 
 it('reads a thousand files only where they are looked at', { timeout: 60_000 }, async () => {

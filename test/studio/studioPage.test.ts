@@ -47,12 +47,18 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 120_000 }, (
     await page.getByText('rows 1 to 2').waitFor()
 
     await page.getByRole('link', { name: 'Ask in SQL' }).click()
+    const current = page.locator('.menu [aria-current=page]')
+    await expect.poll(() => current.allTextContents()).toEqual(['Ask in SQL'])
     await page.getByLabel('One statement').fill('SELECT city, count(*) AS n FROM shops GROUP BY city ORDER BY n DESC')
     await page.keyboard.press('Control+Enter')
     await page.locator('.bars dt', { hasText: 'Bonn' }).waitFor()
     await page.getByLabel('One statement').fill('DROP TABLE shops')
     await page.getByRole('button', { name: 'Run', exact: true }).click()
     await page.getByRole('alert').waitFor()
+    // The line below points at the place of the fault.
+    await page.getByLabel('One statement').fill('SELECT nope FROM shops')
+    await page.keyboard.press('Control+Enter')
+    await page.locator('.problem.mono', { hasText: 'LINE 1' }).waitFor()
 
     await view(page, 'Schema')
     await page.locator('.diagram', { hasText: 'shops__visits' }).waitFor()
@@ -160,6 +166,12 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 120_000 }, (
     for (const [title, sign] of VIEWS) {
       await view(page, title)
       await page.locator(sign).first().waitFor()
+      if (title === 'Data') {
+        await page.getByRole('button', { name: 'Values of rating' }).click()
+        const values = await page.locator('.values').boundingBox()
+        const { width } = options.viewport
+        if (values === null || values.x < 0 || values.x + values.width > width + 1) found.push('Data: values are cut')
+      }
       found.push(...(await faultsOf(page, title)))
     }
     expect(found).toEqual([])

@@ -39,9 +39,12 @@ export function When<Answer>({ of, children }: WhenProps<Answer>) {
   return <>{children(of.answer)}</>
 }
 
+/** A line that points at a place of the line above it. */
+const POINTS = /\n *\^/
+
 export function Problem({ message }: { readonly message: string }) {
   return (
-    <p class="problem" role="alert">
+    <p class={POINTS.test(message) ? 'problem mono' : 'problem'} role="alert">
       {message}
     </p>
   )

@@ -23,6 +23,9 @@ interface TablesViewProps {
   readonly filter: readonly string[]
 }
 
+/** In an address, where the name of a table stands. */
+const SQL = '*sql'
+
 export function TablesView({ id, table, filter }: TablesViewProps) {
   const list = useApi<TableList>(`pipelines/${id}/tables`)
   return (
@@ -30,12 +33,12 @@ export function TablesView({ id, table, filter }: TablesViewProps) {
       {({ tables }) => {
         if (tables.length === 0) return <p>There is no table yet. The view Run starts a load.</p>
         const own = tables.filter(({ isSystem }) => !isSystem)
-        const shown = tables.find(({ name }) => name === table) ?? own[0]
+        const shown = table === SQL ? undefined : (tables.find(({ name }) => name === table) ?? own[0])
         return (
           <div class="split">
             <TableMenu id={id} tables={tables} shown={shown?.name} />
             <div>
-              {table === '*sql' || shown === undefined ? (
+              {shown === undefined ? (
                 <SqlConsole id={id} tables={own} />
               ) : (
                 <TableView
@@ -70,7 +73,7 @@ function TableMenu({ id, tables, shown }: TableMenuProps) {
   )
   return (
     <nav class="menu" aria-label="Tables">
-      <a class="button" href={`#/p/${id}/data/*sql`}>
+      <a class="button" href={`#/p/${id}/data/${SQL}`} aria-current={shown === undefined ? 'page' : undefined}>
         Ask in SQL
       </a>
       <ul>{tables.filter(({ isSystem }) => !isSystem).map(link)}</ul>
@@ -191,7 +194,7 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
             </tr>
           </thead>
           <tbody>
-            {table.columns.map(one => (
+            {table.columns.map(one => [
               <tr key={one.name}>
                 <td>
                   {one.name} {one.isKey && <span class="badge">key</span>}
@@ -208,10 +211,16 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
                   >
                     Values
                   </button>
-                  {looked === one.name && <Values id={id} table={table.name} column={one.name} />}
                 </td>
-              </tr>
-            ))}
+              </tr>,
+              looked === one.name && (
+                <tr key={`${one.name} values`}>
+                  <td colSpan={4}>
+                    <Values id={id} table={table.name} column={one.name} />
+                  </td>
+                </tr>
+              ),
+            ])}
           </tbody>
         </table>
       </div>
