@@ -86,6 +86,14 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 120_000 }, (
     await page.keyboard.press('Control+a')
     await page.keyboard.insertText(text)
     await page.getByText('None.').waitFor()
+    // Tab indents; whoever has no mouse is told how to get out, and gets out.
+    await page.getByText('Esc, then Tab leaves the editor').waitFor()
+    // The first Esc may close suggestions.
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('Shift+Tab')
+    await expect.poll(() => page.locator('.cm-focused').count()).toBe(0)
+    await page.locator('.cm-content').focus()
     await page.keyboard.press('Control+s')
     await page.getByRole('heading', { name: 'shops' }).waitFor()
     expect(await readFile(join(studio.folder, 'shops.yaml'), 'utf8')).toBe(text)

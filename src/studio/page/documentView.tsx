@@ -76,7 +76,8 @@ function Editor({ id, given, onSaved }: DocumentViewProps & { readonly given: Do
           Save {given.file}
         </button>
         <span role="status" class="quiet">
-          {saving.state === 'saved' ? 'saved' : isChanged ? 'changed, not saved' : 'as on disk'}; Ctrl-S saves
+          {saving.state === 'saved' ? 'saved' : isChanged ? 'changed, not saved' : 'as on disk'}; Ctrl-S saves; Esc,
+          then Tab leaves the editor
         </span>
       </div>
       {saving.state === 'failed' && <Problem message={saving.message} />}
