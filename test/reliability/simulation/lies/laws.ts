@@ -253,7 +253,8 @@ function isOrphan(outcome: Outcome, at: number, id: number): boolean {
   const { plan } = outcome
   const lacked = lackedAbove(outcome, at, id)
   if (lacked === undefined || plan.levels[lacked.at]?.deletes === 'with_parent') return false
-  if (verdictOf(outcome, lacked.at) !== 'complete') return false
+  // A run that goes on with another one deletes nothing: its pages are of two times.
+  if (outcome.isResumed || verdictOf(outcome, lacked.at) !== 'complete') return false
   const above = plan.levels.slice(0, at)
   const isKnown = above.every(({ selected, incremental }, level) => !incremental && (selected || level < lacked.at))
   const isAdmitted = !plan.runs.some(({ lies }) =>
