@@ -61,7 +61,7 @@ export function traceOf(style: Style, answers: readonly Answer[], known: Known):
     const wanted =
       style.way === 'keyset' && asked.after !== undefined
         ? { start: known.isAnyOrder ? behind(style, arrived, asked.after) : placed(style, arrived, asked).start, size }
-        : { start: at, size }
+        : { start: style.way === 'keyset' ? 0 : at, size }
     // An API may cap the pages of an offset list.
     const capped = { ...asked, size: Math.min(asked.size, Math.max(known.longestPage, 1)) }
     const one = honest(style, arrived, !counts ? wanted : style.way === 'offset' ? capped : asked)
@@ -75,7 +75,7 @@ export function traceOf(style: Style, answers: readonly Answer[], known: Known):
     )
     if (problem !== undefined) return `answer ${page + 1}: ${problem}`
     // The list of a parent that came twice is read twice.
-    at = style.way === 'single_page' ? 0 : at + (told.list?.length ?? 0)
+    at = style.way === 'single_page' && told.next == null ? 0 : at + (told.list?.length ?? 0)
   }
   if (style.way === 'keyset' && !known.rereads && filled > 1 && haveTies(style, arrived))
     return 'records with one value, of which those behind a page are not asked for'
