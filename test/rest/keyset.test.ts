@@ -50,6 +50,14 @@ describe('a keyset', () => {
       3,
     ],
     [
+      'ends by known records of a list of one, where the API says that there is no more',
+      [1],
+      { inclusive: true },
+      { inclusive: true, more: true },
+      '"has_more" says there is no more',
+      2,
+    ],
+    [
       'takes records with one value once, from the boundary on',
       [1, 2, 2, 3, 4, 4],
       { inclusive: true, limit: 3 },

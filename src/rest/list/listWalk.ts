@@ -402,7 +402,7 @@ export class ListWalk {
       const next = this.#paginator.next(page) ?? because('own_rule')
       if ('end' in next) {
         this.#refuseSlip(next, reading)
-        if (page.records > 0 && selection.count === 0 && isWithoutNext(next)) return { end: this.#withoutNew(page) }
+        if (page.records > 0 && selection.count === 0 && isWithoutNext(next)) return { end: this.#withoutNew(reading) }
         const guess = this.#previous === undefined ? undefined : this.#guess
         return { end: (guess === undefined ? undefined : otherWay(page, document, guess)) ?? next }
       }
@@ -474,7 +474,8 @@ export class ListWalk {
   }
 
   /** The end of a list at a page that brought only known records. An API that caps its pages could give no others. */
-  #withoutNew({ records }: ApiPage): ListEnd {
+  #withoutNew({ page: { records }, envelope: { more } }: Reading): ListEnd {
+    if (more?.more === false) return because('no_more', more.path)
     return records < this.#context.notes.longestPage ? because('nothing_new') : because('unsettled_page', records)
   }
 
