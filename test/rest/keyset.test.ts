@@ -29,6 +29,52 @@ async function reading(origin: string, paginator: object, resource: object = key
 
 const ids = (records: readonly unknown[]): unknown[] => records.map(record => (record as Item).id)
 
+it.each<[string, readonly Item[][], string]>([
+  [
+    'falls after it rose',
+    [
+      at(1, 2),
+      [
+        { id: 'c', at: 10 },
+        { id: 'd', at: 6 },
+      ],
+      [],
+    ],
+    'limited',
+  ],
+  [
+    'rises on each page',
+    [
+      at(1, 2),
+      [
+        { id: 'c', at: 6 },
+        { id: 'd', at: 10 },
+      ],
+      [],
+    ],
+    'proven',
+  ],
+  [
+    'falls on each page',
+    [
+      [
+        { id: 'a', at: 2 },
+        { id: 'b', at: 1 },
+      ],
+      [
+        { id: 'c', at: 4 },
+        { id: 'd', at: 3 },
+      ],
+      [],
+    ],
+    'proven',
+  ],
+])('a keyset whose order %s', async (_what, pages, end) => {
+  const api = await testApi(() => ({ json: { data: pages[api.asked.length - 1] } }))
+  const { end: found } = await reading(api.origin, { pick: 'greatest' })
+  expect(found).toMatchObject({ end })
+})
+
 describe('a keyset', () => {
   it.each<[string, number[], object, { inclusive?: boolean; more?: boolean }, string, number]>([
     ['ends by an empty page', [1, 2, 3, 4], {}, {}, 'the last page is empty', 3],

@@ -109,6 +109,11 @@ const table = {
         ? `the API gives fewer records than fit, so some with one value at "${field}" may be missing: page by a field that is unique`
         : `several records have one value at "${field}", and those between two pages may be missing: set \`ties: true\``,
   ],
+  keyset_order: [
+    'limited',
+    (field: string) =>
+      `the records of the pages are not sorted alike by "${field}": the API may sort by something else, so others may be missing`,
+  ],
   known_not_again: [
     'limited',
     (field: string) =>
@@ -270,6 +275,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['unread_header', 'doubt'],
   ['page_repeats', 'doubt'],
   ['same_number', 'doubt'],
+  ['keyset_order', 'doubt'],
   ['known_not_again', 'doubt'],
   ['size_unproven', 'doubt'],
   ['keys_repeat', 'moved'],

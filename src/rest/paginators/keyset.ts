@@ -93,6 +93,7 @@ export const keyset = definePaginator({
           const isAskedAgain = config.inclusive || sentValue(page, config) !== readValues(previous, config).last.text
           return isAskedAgain ? because('known_not_again', config.field) : undefined
         }
+        if (config.pick !== 'last' && !areAlike(page, previous, config)) return because('keyset_order', config.field)
         if (config.inclusive) return undefined
         const { ties } = config
         const [before, now] = [readValues(previous, config), readValues(page, config)]
@@ -170,6 +171,18 @@ function order(page: ApiPage, one: RecordField, other: RecordField, { pick, fiel
     )
   }
   return pick === 'least' ? -found : found
+}
+
+/** Whether the records of both pages rise by the field, or fall in both: an API that sorts by it shows all pages alike. */
+function areAlike(page: ApiPage, previous: ApiPage, config: KeysetConfig): boolean {
+  const steps = [page, previous].flatMap(one => {
+    const fields = one.fields?.(config.field) ?? []
+    return fields.slice(1).flatMap((field, index) => {
+      const before = fields[index]
+      return field === undefined || before === undefined ? [] : [order(one, before, field, config)]
+    })
+  })
+  return steps.every(step => step <= 0) || steps.every(step => step >= 0)
 }
 
 function checked(page: ApiPage, found: RecordField | undefined, index: number, { field }: KeysetConfig): RecordField {
