@@ -43,6 +43,18 @@ it.each<[string, readonly Item[][], string]>([
     'limited',
   ],
   [
+    'does neither on its one page',
+    [
+      [
+        { id: 'a', at: 1 },
+        { id: 'b', at: 10 },
+        { id: 'c', at: 7 },
+      ],
+      [],
+    ],
+    'limited',
+  ],
+  [
     'rises on each page',
     [
       at(1, 2),

@@ -89,11 +89,11 @@ export const keyset = definePaginator({
       },
       doubt(page, previous) {
         if (previous.records === 0) return undefined
+        if (config.pick !== 'last' && !areAlike(page, previous, config)) return because('keyset_order', config.field)
         if (page.records === 0) {
           const isAskedAgain = config.inclusive || sentValue(page, config) !== readValues(previous, config).last.text
           return isAskedAgain ? because('known_not_again', config.field) : undefined
         }
-        if (config.pick !== 'last' && !areAlike(page, previous, config)) return because('keyset_order', config.field)
         if (config.inclusive) return undefined
         const { ties } = config
         const [before, now] = [readValues(previous, config), readValues(page, config)]
