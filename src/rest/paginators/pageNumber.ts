@@ -3,9 +3,9 @@ import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 import { strictObject } from '../document/declaration/strictObject.js'
 import { because, perhapsBeforeFirst } from '../evidence/evidence.js'
-import { checkEnds, emptyPage, flagPath, headerName, maySayMore } from './listEnds.js'
+import { checkEnds, emptyPage, flagPath, maySayMore } from './listEnds.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
-import { facts, isEndless, read, target, write } from './range.js'
+import { facts, isEndless, rangeEnds, read, target, write } from './range.js'
 import { declaresTotal, totalOf, totalPath, totalValue } from './totals.js'
 
 /** Pages are counted. */
@@ -29,14 +29,7 @@ export const pageNumber = definePaginator({
         'JSONPath of the number of pages, `total` if absent; null: there is none. Under the default path it may be missing from answers.',
     }),
     maximum_page: z.int().nullish().meta({ description: 'The list ends before this page number.' }),
-    stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
-    has_more_path: jsonPath.nullish().meta({
-      description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',
-    }),
-    done_path: jsonPath.nullish().meta({ description: 'JSONPath of a boolean: true ends the list.' }),
-    total_header: headerName()
-      .nullish()
-      .meta({ description: 'Response header with the number of pages, instead of `total_path`.' }),
+    ...rangeEnds('pages'),
   }))
     .superRefine((config, context) => {
       checkEnds(config, context)

@@ -1,9 +1,22 @@
+import { z } from 'zod'
 import type { JsonValue } from '../../json/value.js'
 import type { RequestError } from '../../model/errors.js'
 import type { ApiPage, ApiRequest, RequestPatch } from '../api.js'
-import { flagPath, saysMore } from './listEnds.js'
-import { describe, lacking, lackingHeader, pageError, wholeNumber } from './paginator.js'
+import { flagPath, headerName, saysMore } from './listEnds.js'
+import { describe, jsonPath, lacking, lackingHeader, pageError, wholeNumber } from './paginator.js'
 import { declaresTotal, isLowerBound, totalOf, totalPath, totalValue } from './totals.js'
+
+/** Keys that say how a list of counted records or pages ends. */
+export const rangeEnds = (counted: 'records' | 'pages') => ({
+  stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
+  has_more_path: jsonPath.nullish().meta({
+    description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',
+  }),
+  done_path: jsonPath.nullish().meta({ description: 'JSONPath of a boolean: true ends the list.' }),
+  total_header: headerName()
+    .nullish()
+    .meta({ description: `Response header with the number of ${counted}, instead of \`total_path\`.` }),
+})
 
 /** Where a number goes in a request. */
 export type Target = { readonly param: string } | { readonly bodyPath: string }
