@@ -131,7 +131,7 @@ export function incrementalOf(
     const [param, value] = used
     const at = merged.where('endpoint', 'params', param)
     const config = value as IncrementalParamConfig
-    const hint = hintOf({ ...config, param }, config, merged, at, problems)
+    const hint = hintOf(config, merged, at, problems, sentAs(param, config))
     return {
       hint: scheduled(hint, config.allow_external_schedulers, scheduler, at, problems),
       startParam: param,
@@ -146,7 +146,7 @@ export function incrementalOf(
   checkEnd(config, at, problems)
   if (config.per_parent === true) checkPerParent(config, at, problems)
   const startParam = config.start_param ?? undefined
-  const hint = hintOf({ ...config, param: startParam }, config, merged, at, problems)
+  const hint = hintOf(config, merged, at, problems, sentAs(startParam, config))
   return {
     hint: scheduled(hint, config.allow_external_schedulers, scheduler, at, problems),
     startParam,
@@ -156,12 +156,10 @@ export function incrementalOf(
 }
 
 /** Undefined where what is sent may mean an earlier start: patterns leave out parts of a time, and functions anything. */
-function sentAs({
-  param,
-  convert,
-  transform,
-  param_format: format,
-}: Converting & { readonly param: string | undefined }): string | undefined {
+function sentAs(
+  param: string | undefined,
+  { convert, transform, param_format: format }: Converting,
+): string | undefined {
   return convert != null || transform != null || format?.includes('%') === true ? undefined : param
 }
 
@@ -224,11 +222,11 @@ function tokenOf(
 }
 
 function hintOf(
-  sent: Converting & { readonly param: string | undefined },
   config: Omit<IncrementalConfig, keyof Converting | 'start_param' | 'end_param'>,
   { keys }: MergedResource,
   at: PropertyPath,
   problems: Problems,
+  sent?: string,
 ): IncrementalHint {
   const cursorPath = config.cursor_path ?? ''
   if (cursorPath !== '') checkPath(cursorPath, [...at, 'cursor_path'], problems)
@@ -243,7 +241,7 @@ function hintOf(
     onCursorValueMissing: config.on_cursor_value_missing ?? 'raise',
     lag: config.lag ?? undefined,
     primaryKey: dedupKey(config.primary_key ?? keys.primary_key ?? undefined),
-    sentAs: sentAs(sent),
+    sentAs: sent,
     isPerParent: config.per_parent === true ? true : undefined,
     window: windowOf(config.window, at, problems),
     path: formatPath(at),
