@@ -61,3 +61,14 @@ export function withDeleted(
     return rows === 0 ? receipt : { ...receipt, deleted: rows }
   })
 }
+
+/** The weakest verdict of several receipts. Undefined if there are none. */
+export function worstVerdict(receipts: readonly Receipt[]): Verdict | undefined {
+  const verdicts = new Set(receipts.map(({ verdict }) => verdict))
+  return (['incomplete', 'unproven', 'complete'] as const).find(verdict => verdicts.has(verdict))
+}
+
+/** Rows of a receipt, nested tables included. */
+export function rowsOf({ rows }: Pick<Receipt, 'rows'>): number {
+  return Object.values(rows).reduce((total, count) => total + count, 0)
+}

@@ -5,6 +5,7 @@ import { Readable, pipeline as streamed } from 'node:stream'
 import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono } from 'hono'
+import { doubleQuoted } from '../destinations/sql/sqlSession.js'
 import { numberLiteral } from '../json/value.js'
 import { ConfigError, QueryError, SluiceError } from '../model/errors.js'
 import {
@@ -20,7 +21,7 @@ import {
   wholeFromZero,
   wordOf,
 } from '../model/optionKinds.js'
-import type { Receipt, Verdict } from '../model/receipt.js'
+import { rowsOf, worstVerdict } from '../model/receipt.js'
 import { csvLine } from '../model/rowText.js'
 import type { PastLoad } from '../pipeline/look/pastLoads.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
@@ -49,7 +50,7 @@ import type {
 } from './pageContract.js'
 import { FILTER_OPERATORS } from './pageContract.js'
 import { schemaVersions } from './schemaVersions.js'
-import { distribution, queryRows, quoted, rawRows, tableRows } from './tableRows.js'
+import { distribution, queryRows, rawRows, tableRows } from './tableRows.js'
 
 /** At the same place from `src` and from `dist`. */
 const DOCUMENT_SCHEMA = new URL('../../schema/pipeline.schema.json', import.meta.url)
@@ -128,8 +129,7 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
   app.get('/api/pipelines/:id/tables/:table/columns/:column', async context => {
     const { pipeline } = await opened(context)
     const { table, column } = context.req.param()
-    const rows = await countRows(pipeline, table)
-    return told(context, await distribution(pipeline, { table, column, rows }, context.req.raw.signal))
+    return told(context, await distribution(pipeline, { table, column }, context.req.raw.signal))
   })
 
   app.post('/api/pipelines/:id/query', async context => {
@@ -349,15 +349,13 @@ async function* newsOf(runs: LoadRuns, run: string, from: number): AsyncGenerato
 async function countRows(pipeline: Pipeline, table: string): Promise<number | undefined> {
   const signal = AbortSignal.timeout(COUNT_WITHIN_MS)
   try {
-    const { rows } = await queryRows(pipeline, `SELECT count(*) FROM ${quoted(table)}`, { signal })
+    const { rows } = await queryRows(pipeline, `SELECT count(*) FROM ${doubleQuoted(table)}`, { signal })
     return Number(rows[0]?.[0])
   } catch (error) {
     if (signal.aborted) return undefined
     throw error
   }
 }
-
-const VERDICTS: readonly Verdict[] = ['incomplete', 'unproven', 'complete']
 
 function loadFacts({ loadId, committedAt, receipts }: PastLoad): LoadFacts {
   const startedMs = Number(loadId) * 1_000
@@ -367,14 +365,10 @@ function loadFacts({ loadId, committedAt, receipts }: PastLoad): LoadFacts {
     committedAt: committedAt.toISOString(),
     // Another tool may give ids of its own, and a journal may be older than its load.
     ...(durationMs >= 0 && durationMs < 10 * 86_400_000 && { durationMs }),
-    verdict: VERDICTS.find(verdict => receipts.some(receipt => receipt.verdict === verdict)),
-    rows: receipts.reduce((sum, { rows }) => sum + sumOf(rows), 0),
+    verdict: worstVerdict(receipts),
+    rows: receipts.reduce((sum, receipt) => sum + rowsOf(receipt), 0),
     receipts,
   }
-}
-
-function sumOf(rows: Receipt['rows']): number {
-  return Object.values(rows).reduce((sum, count) => sum + count, 0)
 }
 
 function tableFacts({ name, resource, parent, write_disposition, columns }: ReadonlyTable): TableFacts {

@@ -1,5 +1,7 @@
+import { doubleQuoted } from '../destinations/sql/sqlSession.js'
 import { stringifyJson } from '../json/write.js'
 import type { RowValue } from '../model/destination.js'
+import { isNumberType, isTimeType } from '../model/engineTypes.js'
 import { QueryError } from '../model/errors.js'
 import { queryBatches } from '../pipeline/look/dataset.js'
 import { type Pipeline, scrubberOf } from '../pipeline/pipeline.js'
@@ -56,7 +58,7 @@ export function rawRows(
 
 /** The types that the engine gives the columns of a table. */
 async function engineColumns(pipeline: Pipeline, table: string, signal?: AbortSignal): Promise<EngineColumns> {
-  for await (const { columns } of rawRows(pipeline, `SELECT * FROM ${quoted(table)} LIMIT 0`, { signal }))
+  for await (const { columns } of rawRows(pipeline, `SELECT * FROM ${doubleQuoted(table)} LIMIT 0`, { signal }))
     return new Map(columns.map(({ name, type }) => [name, type]))
   return new Map()
 }
@@ -72,9 +74,9 @@ export async function tableRows(
   const order =
     asked.orderBy === undefined
       ? ''
-      : ` ORDER BY ${quoted(asked.orderBy)} ${asked.descending === true ? 'DESC' : 'ASC'} NULLS LAST`
+      : ` ORDER BY ${doubleQuoted(asked.orderBy)} ${asked.descending === true ? 'DESC' : 'ASC'} NULLS LAST`
   const limit = Math.min(asked.limit ?? 100, MOST_ROWS)
-  const sql = `SELECT * FROM ${quoted(table)}${where}${order} LIMIT ${limit + 1} OFFSET ${asked.offset ?? 0}`
+  const sql = `SELECT * FROM ${doubleQuoted(table)}${where}${order} LIMIT ${limit + 1} OFFSET ${asked.offset ?? 0}`
   return await queryRows(pipeline, sql, { values, limit, signal })
 }
 
@@ -83,7 +85,7 @@ function conditions(filters: readonly RowFilter[], types: EngineColumns): { wher
   const terms = filters.map(({ column, operator, value = '' }) => {
     const type = types.get(column)
     if (type === undefined) throw new QueryError(`the table has no column ${column}`)
-    const name = quoted(column)
+    const name = doubleQuoted(column)
     if (operator === 'is null' || operator === 'is not null') return `${name} ${operator.toUpperCase()}`
     values.push(operator === 'contains' ? `%${value.replace(/[\\%_]/g, '\\$&')}%` : value)
     const given = `$${values.length}`
@@ -101,8 +103,8 @@ function conditions(filters: readonly RowFilter[], types: EngineColumns): { wher
  */
 function comparedAs(type: string, value: string): string | undefined {
   if (isTimeOfDay(type)) return /with time zone/i.test(type) ? 'TIMETZ' : 'TIME'
-  if (isTime(type)) return 'TIMESTAMPTZ'
-  if (!isNumber(type)) return undefined
+  if (isTimeType(type)) return 'TIMESTAMPTZ'
+  if (!isNumberType(type)) return undefined
   if (/^double/i.test(type)) return 'DOUBLE PRECISION'
   if (/^(float|real)/i.test(type)) return 'REAL'
   // Another number of decimal places would cut the given number, or have the engine widen values beyond all it has.
@@ -122,17 +124,21 @@ function textOf(name: string, type: string): string {
 /** What values a column has. Of a large table, those of its first rows, and the answer says so. */
 export async function distribution(
   pipeline: Pipeline,
-  { table, column, rows }: { readonly table: string; readonly column: string; readonly rows: number | undefined },
+  { table, column }: { readonly table: string; readonly column: string },
   signal?: AbortSignal,
 ): Promise<Distribution> {
   const type = (await engineColumns(pipeline, table, signal)).get(column)
   if (type === undefined) throw new QueryError(`the table has no column ${column}`)
-  const isSample = rows === undefined || rows > SAMPLED_ROWS
-  const name = quoted(column)
-  const from = isSample ? `(SELECT ${name} FROM ${quoted(table)} LIMIT ${SAMPLED_ROWS}) AS sample` : quoted(table)
-  const asText = isNumber(type) || isTime(type) ? name : textOf(name, type)
   const one = async (sql: string, limit?: number): Promise<readonly (readonly Cell[])[]> =>
     (await queryRows(pipeline, sql, { limit, signal })).rows
+  const some = `SELECT 1 FROM ${doubleQuoted(table)} LIMIT ${SAMPLED_ROWS + 1}`
+  const [counted] = await one(`SELECT count(*) FROM (${some}) AS counted`)
+  const isSample = Number(counted?.[0]) > SAMPLED_ROWS
+  const name = doubleQuoted(column)
+  const from = isSample
+    ? `(SELECT ${name} FROM ${doubleQuoted(table)} LIMIT ${SAMPLED_ROWS}) AS sample`
+    : doubleQuoted(table)
+  const asText = isNumberType(type) || isTimeType(type) ? name : textOf(name, type)
   const [facts] = await one(
     `SELECT count(*), count(*) - count(${name}), count(DISTINCT ${asText}), min(${asText}), max(${asText}) FROM ${from}`,
   )
@@ -140,9 +146,9 @@ export async function distribution(
   const top = await one(
     `SELECT ${asText}, count(*) FROM ${from} WHERE ${name} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${TOP}`,
   )
-  const measured = isNumber(type)
+  const measured = isNumberType(type)
     ? `CAST(${name} AS DOUBLE PRECISION)`
-    : isTime(type)
+    : isTimeType(type)
       ? secondsOf(name, type)
       : undefined
   return {
@@ -153,7 +159,7 @@ export async function distribution(
     least,
     greatest,
     top: top.map(([value = null, count]) => ({ value, rows: Number(count) })),
-    histogram: measured === undefined ? [] : binned(await one(bins(measured, from)), isTime(type)),
+    histogram: measured === undefined ? [] : binned(await one(bins(measured, from)), isTimeType(type)),
   }
 }
 
@@ -192,22 +198,8 @@ function secondsOf(name: string, type: string): string | undefined {
   return isTimeOfDay(type) ? undefined : `CAST(EXTRACT(EPOCH FROM ${name}) AS DOUBLE PRECISION)`
 }
 
-function isNumber(type: string): boolean {
-  return /^(u?(tiny|small|big|huge)?int|integer|decimal|numeric|double|float|real)/i.test(type)
-}
-
-function isTime(type: string): boolean {
-  return /^(date|time)/i.test(type)
-}
-
 function isTimeOfDay(type: string): boolean {
   return /^time(?!stamp)/i.test(type)
-}
-
-/** Names in SQL, as both engines quote them. */
-export function quoted(name: string): string {
-  if (name.includes('\0')) throw new QueryError('a name holds a NUL character')
-  return `"${name.replaceAll('"', '""')}"`
 }
 
 function cellOf(value: RowValue): Cell {

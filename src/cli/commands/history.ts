@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
-import type { Receipt, Verdict } from '../../model/receipt.js'
+import { type Receipt, rowsOf, worstVerdict } from '../../model/receipt.js'
 import type { PastLoad } from '../../pipeline/look/pastLoads.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
 import type { ExitCode } from '../failure.js'
@@ -93,15 +93,10 @@ function cellsOf({ loadId, committedAt, receipts }: PastLoad): string[] {
   return [
     loadId,
     `${committedAt.toISOString().slice(0, 19)}Z`,
-    worstOf(receipts) ?? '–',
+    worstVerdict(receipts) ?? '–',
     sum(({ records }) => records),
-    sum(({ rows }) => Object.values(rows).reduce((total, count) => total + count, 0)),
+    sum(rowsOf),
     sum(({ deleted = 0 }) => deleted),
     sum(({ discardedRows }) => discardedRows),
   ]
-}
-
-function worstOf(receipts: readonly Receipt[]): Verdict | undefined {
-  const verdicts = new Set(receipts.map(({ verdict }) => verdict))
-  return (['incomplete', 'unproven', 'complete'] as const).find(verdict => verdicts.has(verdict))
 }

@@ -1,3 +1,4 @@
+import { doubleQuoted } from '../../destinations/sql/sqlSession.js'
 import type {
   Connection,
   DatasetRow,
@@ -73,7 +74,7 @@ export async function showPipeline(
     if (isTable) await showTables(counted, out)
     else await printRows(counted, format, out, undefined)
   } else if (columns !== undefined && !isTable) {
-    const exact = connection.query?.({ sql: `SELECT * FROM "${table.replaceAll('"', '""')}"`, exactTimes: true })
+    const exact = connection.query?.({ sql: `SELECT * FROM ${doubleQuoted(table)}`, exactTimes: true })
     const rows = exact ?? batchesOf(pipeline.dataset().table(table).batches(), columns)
     await printRows(rows, format, out, options.limit)
   } else if (columns !== undefined) {

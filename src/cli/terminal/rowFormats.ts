@@ -2,6 +2,7 @@ import type { JsonValue } from '../../json/value.js'
 import { setMember } from '../../json/value.js'
 import { stringifyJson } from '../../json/write.js'
 import type { QueryBatch, RowValue } from '../../model/destination.js'
+import { isNumberType, isTimeType } from '../../model/engineTypes.js'
 import { csvLine, shownValue } from '../../model/rowText.js'
 import { boxTable } from './boxTable.js'
 import { counted, printable } from './printable.js'
@@ -60,8 +61,8 @@ function printTable(
   const heads = columns.map(({ name, type }) => ({
     title: name,
     type: type.toLowerCase(),
-    align: NUMBER.test(type) ? ('right' as const) : ('left' as const),
-    isWhole: NUMBER.test(type) || TIME.test(type),
+    align: isNumberType(type) ? ('right' as const) : ('left' as const),
+    isWhole: isNumberType(type) || isTimeType(type),
   }))
   const { lines, hidden } = boxTable(
     heads,
@@ -76,9 +77,6 @@ function printTable(
   const names = hidden.length > SOME_NAMES ? [...hidden.slice(0, SOME_NAMES), '…'] : hidden
   tell(out, `… ${counted(hidden.length, 'more column')}: select them, or --json, --csv (${names.join(', ')})`, 2, 'dim')
 }
-
-const NUMBER = /^(u?(tiny|small|big|huge)?int|integer|decimal|numeric|double|float|real)/i
-const TIME = /^(date|time)/i
 
 /** Names of columns without room that are said. */
 const SOME_NAMES = 12

@@ -1,6 +1,8 @@
 /** What several views show alike. */
+
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
+import { isNumberType } from '../../model/engineTypes.js'
 import type { Verdict } from '../../model/receipt.js'
 import type { Cell } from '../pageContract.js'
 import { api, download } from './apiClient.js'
@@ -133,8 +135,6 @@ interface GridProps {
   readonly lead?: ((row: readonly Cell[]) => ComponentChildren) | undefined
 }
 
-const NUMBER = /^(u?(tiny|small|big|huge)?int|integer|decimal|numeric|double|float|real)/i
-
 /** Rows of a table or of a statement. */
 export function Grid({ label, columns, rows, sorted, onSort, lead }: GridProps) {
   const direction = (name: string) =>
@@ -166,7 +166,7 @@ export function Grid({ label, columns, rows, sorted, onSort, lead }: GridProps) 
             <tr key={index}>
               {lead !== undefined && <td>{lead(row)}</td>}
               {row.map((value, at) => (
-                <td key={columns[at]?.name} class={NUMBER.test(columns[at]?.type ?? '') ? 'number' : undefined}>
+                <td key={columns[at]?.name} class={isNumberType(columns[at]?.type ?? '') ? 'number' : undefined}>
                   <CellText value={value} />
                 </td>
               ))}
