@@ -95,7 +95,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--out <file>', 'file to write; default: <name>.yaml; an existing file is kept')
     .option('--no-prove', 'write the draft, and leave out the proof of at most 12 further requests')
     .action(async options => {
-      const { initCommand } = await import('./commands/init.js')
+      const { initCommand } = await import('./commands/file/init.js')
       exit(await initCommand(options, context))
     })
 
@@ -113,7 +113,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--path <path>', 'openapi: only paths that begin so; may be repeated', gathered)
     .option('--json', 'print the report as one line of JSON')
     .action(async (kind: ImportKind, sources: string[], options) => {
-      const { importCommand } = await import('./commands/import.js')
+      const { importCommand } = await import('./commands/file/import.js')
       exit(await importCommand(kind, sources, options, context))
     })
 
@@ -133,7 +133,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--json', 'print every event as one line of JSON')
     .option('--verbose', 'log every event, with each request, retry, wait and statement (or SLUICE_DEBUG=1)')
     .action(async (files: string[], options) => {
-      const { runCommand } = await import('./commands/run.js')
+      const { runCommand } = await import('./commands/load/run.js')
       exit(await runCommand(files, options, context))
     })
 
@@ -149,7 +149,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--json', 'print every event as one line of JSON')
     .option('--verbose', 'log every event, with each request, retry, wait and statement (or SLUICE_DEBUG=1)')
     .action(async (file: string, load: string | undefined, options) => {
-      const { replayCommand } = await import('./commands/replay.js')
+      const { replayCommand } = await import('./commands/load/replay.js')
       exit(await replayCommand(file, load, options, context))
     })
 
@@ -161,7 +161,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--parents <lists>', 'most lists of each child resource; default: 3', wholeNumber)
     .option('--mask <path...>', 'mask the values at these paths in every resource')
     .action(async (file: string, options) => {
-      const { recordCommand } = await import('./commands/record.js')
+      const { recordCommand } = await import('./commands/recording/record.js')
       exit(await recordCommand(file, options, context))
     })
 
@@ -173,7 +173,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--recording <file>', 'the recording; default: the one beside the pipeline file')
     .option('--json', 'print one line of JSON for each pipeline')
     .action(async (files: string[], options) => {
-      const { testCommand } = await import('./commands/test.js')
+      const { testCommand } = await import('./commands/recording/test.js')
       exit(await testCommand(files, options, context))
     })
 
@@ -184,7 +184,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--auth', 'answer requests without any credential with 401')
     .option('--faults', 'let each request fail once')
     .action(async (recording: string, options) => {
-      const { serveCommand } = await import('./commands/serve.js')
+      const { serveCommand } = await import('./commands/recording/serve.js')
       exit(await serveCommand(recording, options, context))
     })
 
@@ -196,7 +196,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--recording <file>', 'the recording; default: the one beside the pipeline file')
     .option('--json', 'print one line of JSON for each pipeline')
     .action(async (files: string[], options) => {
-      const { driftCommand } = await import('./commands/drift.js')
+      const { driftCommand } = await import('./commands/recording/drift.js')
       exit(await driftCommand(files, options, context))
     })
 
@@ -205,7 +205,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .argument('<file...>', 'pipeline files, or folders of them')
     .option('--offline', 'only validate the file: no request, no secrets')
     .action(async (files: string[], options) => {
-      const { checkCommand } = await import('./commands/check.js')
+      const { checkCommand } = await import('./commands/file/check.js')
       exit(await checkCommand(files, options, context))
     })
 
@@ -217,7 +217,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--write', 'mend a YAML file where the API showed that it is wrong')
     .option('--json', 'print the proof as one line of JSON')
     .action(async (file: string, options) => {
-      const { proveCommand } = await import('./commands/prove.js')
+      const { proveCommand } = await import('./commands/file/prove.js')
       exit(await proveCommand(file, options, context))
     })
 
@@ -227,7 +227,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--device', 'show a code to enter on another device')
     .option('--no-open', 'only print the address')
     .action(async (file: string, options) => {
-      const { authCommand } = await import('./commands/auth.js')
+      const { authCommand } = await import('./commands/file/auth.js')
       exit(await authCommand(file, options, context))
     })
 
@@ -241,7 +241,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--destination <url>', 'read this destination')
     .option('--dataset <name>', 'read this dataset')
     .action(async (file: string, table: string | undefined, options) => {
-      const { showCommand } = await import('./commands/show.js')
+      const { showCommand } = await import('./commands/data/show.js')
       exit(await showCommand(file, table, options, context))
     })
 
@@ -254,7 +254,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--limit <rows>', 'rows to print; default: 100 in a table, otherwise all', wholeNumber)
     .option('--interactive', 'read statements one by one from the standard input')
     .action(async (file: string, sql: string | undefined, options) => {
-      const { queryCommand } = await import('./commands/query.js')
+      const { queryCommand } = await import('./commands/data/query.js')
       exit(await queryCommand(file, sql, options, context))
     })
 
@@ -265,7 +265,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--limit <loads>', 'loads to list, newest first; default 20', wholeNumber)
     .option('--json', 'print one line of JSON for each load, with its receipts')
     .action(async (file: string, load: string | undefined, options) => {
-      const { historyCommand } = await import('./commands/history.js')
+      const { historyCommand } = await import('./commands/data/history.js')
       exit(await historyCommand(file, load, options, context))
     })
 
@@ -288,7 +288,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--status', 'show which windows are committed, failed and missing; load nothing')
     .option('--json', 'print every window as a line of JSON')
     .action(async (file: string, options) => {
-      const { backfillCommand } = await import('./commands/backfill.js')
+      const { backfillCommand } = await import('./commands/load/backfill.js')
       exit(await backfillCommand(file, options, context))
     })
 
@@ -322,7 +322,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--json', 'print what happens as lines of JSON')
     .option('--verbose', 'log every event of every job')
     .action(async (files: string[], options) => {
-      const { workerCommand } = await import('./commands/worker.js')
+      const { workerCommand } = await import('./commands/jobs/worker.js')
       exit(await workerCommand(files, options, context))
     })
 
@@ -345,7 +345,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--wait', 'wait for the end of the job, and fail if it fails')
     .option('--json', 'print the job, or its result, as one line of JSON')
     .action(async (pipeline: string, options) => {
-      const { submitCommand } = await import('./commands/submit.js')
+      const { submitCommand } = await import('./commands/jobs/submit.js')
       exit(await submitCommand(pipeline, options, context))
     })
 
@@ -355,7 +355,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--limit <jobs>', 'jobs to list; default 20', wholeNumber)
     .option('--json', 'print one line of JSON for each job')
     .action(async options => {
-      const { jobsCommand } = await import('./commands/jobs.js')
+      const { jobsCommand } = await import('./commands/jobs/jobs.js')
       exit(await jobsCommand(options, context))
     })
 
@@ -365,7 +365,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .addOption(restate())
     .option('--force', 'end it at once, also if its worker is away for good')
     .action(async (job: string, options) => {
-      const { cancelCommand } = await import('./commands/cancel.js')
+      const { cancelCommand } = await import('./commands/jobs/jobs.js')
       exit(await cancelCommand(job, options, context))
     })
 
@@ -379,7 +379,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .enablePositionalOptions()
     .helpCommand(false)
     .action(async (file: string, options) => {
-      const { schemaCommand } = await import('./commands/schema.js')
+      const { schemaCommand } = await import('./commands/data/schema.js')
       exit(await schemaCommand(file, options, context))
     })
 
@@ -387,7 +387,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .description('write the tables of the last load into a lock beside the file, for Git')
     .argument('<file>', 'pipeline file')
     .action(async (file: string, options) => {
-      const { schemaLockCommand } = await import('./commands/schemaDiff.js')
+      const { schemaLockCommand } = await import('./commands/data/schemaDiff.js')
       exit(await schemaLockCommand(file, options, context))
     })
 
@@ -396,7 +396,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .argument('<file>', 'pipeline file')
     .option('--json', 'print the changes as one line of JSON')
     .action(async (file: string, options) => {
-      const { schemaDiffCommand } = await import('./commands/schemaDiff.js')
+      const { schemaDiffCommand } = await import('./commands/data/schemaDiff.js')
       exit(await schemaDiffCommand(file, options, context))
     })
 
@@ -404,7 +404,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .description('take the tables of the last load over into the lock')
     .argument('<file>', 'pipeline file')
     .action(async (file: string, options) => {
-      const { schemaAcceptCommand } = await import('./commands/schemaDiff.js')
+      const { schemaAcceptCommand } = await import('./commands/data/schemaDiff.js')
       exit(await schemaAcceptCommand(file, options, context))
     })
 
@@ -414,7 +414,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .addOption(new Option('--format <format>', 'who reads the types').choices(ROW_FORMATS).default('typescript'))
     .option('--out <file>', 'write them into this file, as in feedback.d.ts')
     .action(async (file: string, options) => {
-      const { typesCommand } = await import('./commands/schema.js')
+      const { typesCommand } = await import('./commands/data/schema.js')
       exit(await typesCommand(file, options, context))
     })
 
@@ -424,7 +424,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--reset <resource...>', 'reset the cursors of these resources; rows stay')
     .option('--json', 'print the whole state as one line of JSON')
     .action(async (file: string, options) => {
-      const { stateCommand } = await import('./commands/state.js')
+      const { stateCommand } = await import('./commands/data/state.js')
       exit(await stateCommand(file, options, context))
     })
 
@@ -434,7 +434,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .argument('<resources...>', 'resources, as they were loaded')
     .option('-y, --yes', 'do not ask')
     .action(async (file: string, resources: string[], options) => {
-      const { dropCommand } = await import('./commands/drop.js')
+      const { dropCommand } = await import('./commands/data/drop.js')
       exit(await dropCommand(file, resources, options, context))
     })
 
@@ -447,7 +447,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .option('--dataset <name>', 'plan for this dataset')
     .option('--json', 'print the plan as one line of JSON')
     .action(async (file: string, options) => {
-      const { planCommand } = await import('./commands/plan.js')
+      const { planCommand } = await import('./commands/file/plan.js')
       exit(await planCommand(file, options, context))
     })
 

@@ -1,8 +1,9 @@
-import type { ExitCode } from '../failure.js'
-import { printableLines, wrapped } from '../terminal/printable.js'
-import { textTable } from '../terminal/table.js'
-import { widthOf } from '../terminal/terminal.js'
-import type { CommandContext } from './command.js'
+import type { ExitCode } from '../../failure.js'
+import { printable, printableLines, wrapped } from '../../terminal/printable.js'
+import { textTable } from '../../terminal/table.js'
+import { tell } from '../../terminal/tell.js'
+import { widthOf } from '../../terminal/terminal.js'
+import type { CommandContext } from '../command.js'
 
 export interface JobsCommandOptions {
   readonly restate: string
@@ -17,7 +18,7 @@ export async function jobsCommand(
   { restate, limit = MOST_JOBS, json }: JobsCommandOptions,
   { terminal: { out } }: CommandContext,
 ): Promise<ExitCode> {
-  const { RestateServer } = await import('../../worker/restateServer.js')
+  const { RestateServer } = await import('../../../worker/restateServer.js')
   const jobs = await new RestateServer(restate).jobs(limit)
   if (json === true) {
     for (const job of jobs) out.line(JSON.stringify(job))
@@ -45,3 +46,15 @@ export async function jobsCommand(
 }
 
 const COLUMNS = [{ title: 'job' }, { title: 'pipeline' }, { title: 'kind' }, { title: 'state' }, { title: 'since' }]
+
+/** `sluice cancel JOB`: stops a job. */
+export async function cancelCommand(
+  job: string,
+  { restate, force = false }: { readonly restate: string; readonly force?: boolean | undefined },
+  { terminal: { out } }: CommandContext,
+): Promise<ExitCode> {
+  const { RestateServer } = await import('../../../worker/restateServer.js')
+  await new RestateServer(restate).cancel(job, force)
+  tell(out, printable(`job ${job} ${force ? 'is ended' : 'is told to stop'}; what it has committed stays`))
+  return 0
+}

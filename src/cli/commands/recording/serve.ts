@@ -1,7 +1,7 @@
-import type { ExitCode } from '../failure.js'
-import { counted, printable } from '../terminal/printable.js'
-import { tell } from '../terminal/tell.js'
-import type { CommandContext } from './command.js'
+import type { ExitCode } from '../../failure.js'
+import { counted, printable } from '../../terminal/printable.js'
+import { tell } from '../../terminal/tell.js'
+import type { CommandContext } from '../command.js'
 
 export interface ServeCommandOptions {
   readonly port?: number | undefined
@@ -15,8 +15,8 @@ export async function serveCommand(
   { port, auth, faults }: ServeCommandOptions,
   { terminal, signal }: CommandContext,
 ): Promise<ExitCode> {
-  const { readRecording } = await import('../../recording/recordingFile.js')
-  const { serveRecording } = await import('../../recording/serveRecording.js')
+  const { readRecording } = await import('../../../recording/recordingFile.js')
+  const { serveRecording } = await import('../../../recording/serveRecording.js')
   const recording = await readRecording(path)
   const { origin, close } = await serveRecording(recording, { port, needsAuth: auth, faults })
   const stopped = new Promise<void>(resolve => {

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
-import type { RunEvent } from '../../model/events.js'
-import type { ExitCode } from '../failure.js'
-import { amount, counted, printable } from '../terminal/printable.js'
-import { tell, tellDone } from '../terminal/tell.js'
-import type { CommandContext } from './command.js'
+import type { RunEvent } from '../../../model/events.js'
+import type { ExitCode } from '../../failure.js'
+import { amount, counted, printable } from '../../terminal/printable.js'
+import { tell, tellDone } from '../../terminal/tell.js'
+import type { CommandContext } from '../command.js'
 import { differenceLines, tellTested } from './test.js'
 
 export interface RecordCommandOptions {
@@ -24,8 +24,8 @@ export async function recordCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const { recordPipeline } = await import('../../recording/recordPipeline.js')
-  const { testPipeline } = await import('../../recording/testRecording.js')
+  const { recordPipeline } = await import('../../../recording/recordPipeline.js')
+  const { testPipeline } = await import('../../../recording/testRecording.js')
   const { profile } = options
   const onEvent = (event: RunEvent): void => {
     if (event.type === 'warning') tell(err, printable(`warning: ${event.message}`))

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
-import { ConfigError } from '../../model/errors.js'
-import { systemClock } from '../../pipeline/clock.js'
-import type { WorkEvent } from '../../worker/pipelineServices.js'
-import type { ExitCode } from '../failure.js'
-import { printable } from '../terminal/printable.js'
-import { tell } from '../terminal/tell.js'
-import { type CommandContext, namedFiles, type PipelineOverrides } from './command.js'
+import { ConfigError } from '../../../model/errors.js'
+import { systemClock } from '../../../pipeline/clock.js'
+import type { WorkEvent } from '../../../worker/pipelineServices.js'
+import type { ExitCode } from '../../failure.js'
+import { printable } from '../../terminal/printable.js'
+import { tell } from '../../terminal/tell.js'
+import { type CommandContext, namedFiles, type PipelineOverrides } from '../command.js'
 
 export interface WorkerCommandOptions extends PipelineOverrides {
   readonly restate: string
@@ -29,8 +29,8 @@ export async function workerCommand(
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
   const { destination, dataset, profile, host, port = PORT, url, identityKey, json } = options
-  const { RestateServer } = await import('../../worker/restateServer.js')
-  const { startWorker } = await import('../../worker/startWorker.js')
+  const { RestateServer } = await import('../../../worker/restateServer.js')
+  const { startWorker } = await import('../../../worker/startWorker.js')
   const clock = context.clock ?? systemClock
   const files = await namedFiles(paths, err)
   const server = new RestateServer(options.restate)
@@ -67,7 +67,7 @@ export async function workerCommand(
 }
 
 async function devServer(admin: string, clock: NonNullable<CommandContext['clock']>) {
-  const { startDevServer } = await import('../../worker/devServer.js')
+  const { startDevServer } = await import('../../../worker/devServer.js')
   const { hostname, port, protocol } = new URL(admin)
   if (protocol !== 'http:' || !['127.0.0.1', 'localhost'].includes(hostname) || port === '') {
     const message = `${admin} is no address for a server on this machine; expected one as in http://127.0.0.1:9070`

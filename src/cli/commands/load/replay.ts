@@ -1,6 +1,6 @@
-import type { ExitCode } from '../failure.js'
-import type { CommandContext } from './command.js'
-import { openPipelines, type PipelineOverrides } from './command.js'
+import type { ExitCode } from '../../failure.js'
+import type { CommandContext } from '../command.js'
+import { openPipelines, type PipelineOverrides } from '../command.js'
 import { reported } from './run.js'
 
 export interface ReplayCommandOptions extends PipelineOverrides {

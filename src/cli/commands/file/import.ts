@@ -1,18 +1,18 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import type { ImportText } from '../../import/imported.js'
-import type { ImportKind } from '../../import/importers.js'
-import type { ImportedFile, ImportResult } from '../../import/importPipeline.js'
-import type { ReportLine } from '../../import/importReport.js'
-import { ConfigError } from '../../model/errors.js'
-import { redactUrl } from '../../rest/http/redact.js'
-import type { ExitCode } from '../failure.js'
-import { counted, printable } from '../terminal/printable.js'
-import { inQuotes, shellWord } from '../terminal/shellWord.js'
-import { tell } from '../terminal/tell.js'
-import type { Output } from '../terminal/terminal.js'
-import { writeWhole } from '../writtenFile.js'
-import type { CommandContext } from './command.js'
+import type { ImportText } from '../../../import/imported.js'
+import type { ImportKind } from '../../../import/importers.js'
+import type { ImportedFile, ImportResult } from '../../../import/importPipeline.js'
+import type { ReportLine } from '../../../import/importReport.js'
+import { ConfigError } from '../../../model/errors.js'
+import { redactUrl } from '../../../rest/http/redact.js'
+import type { ExitCode } from '../../failure.js'
+import { counted, printable } from '../../terminal/printable.js'
+import { inQuotes, shellWord } from '../../terminal/shellWord.js'
+import { tell } from '../../terminal/tell.js'
+import type { Output } from '../../terminal/terminal.js'
+import { writeWhole } from '../../writtenFile.js'
+import type { CommandContext } from '../command.js'
 import { exists, refuseExisting } from './init.js'
 
 export interface ImportCommandOptions {
@@ -37,7 +37,7 @@ export async function importCommand(
   const { out, name, destination, tag, path } = options
   const [first, ...more] = await readSources(kind, sources, context)
   if (first === undefined) return 2
-  const { importPipeline } = await import('../../import/importPipeline.js')
+  const { importPipeline } = await import('../../../import/importPipeline.js')
   const folder = await folderOf(out)
   const result = await importPipeline({
     kind,
@@ -78,8 +78,8 @@ async function readSources(
   sources: readonly string[],
   { input, signal }: CommandContext,
 ): Promise<readonly ImportText[]> {
-  const { sourceText } = await import('../../import/sourceText.js')
-  const { processEnvironment } = await import('../../config/environment.js')
+  const { sourceText } = await import('../../../import/sourceText.js')
+  const { processEnvironment } = await import('../../../config/environment.js')
   const read = (source: string) => sourceText(source, input, { env: processEnvironment(), signal })
   if (kind !== 'curl') return await Promise.all(sources.map(read))
   const texts = await Promise.all(
@@ -110,7 +110,7 @@ async function printReport(
   context: CommandContext,
 ): Promise<void> {
   const { out, err } = context.terminal
-  const { reportOf, reportOfLeftOut } = await import('../../import/importReport.js')
+  const { reportOf, reportOfLeftOut } = await import('../../../import/importReport.js')
   for (const { pipeline, file } of made) {
     tell(out, printable(`${file}: ${counted(resourcesOf(pipeline), 'resource')}`))
     tellLines(out, reportOf(pipeline))
@@ -120,8 +120,8 @@ async function printReport(
     tell(err, 'Nothing is written: the source has no list that can be read.')
     return
   }
-  const { prepareFolder, schemaAddress } = await import('../../config/projectFolder.js')
-  const { variable } = await import('../../import/draft/draftYaml.js')
+  const { prepareFolder, schemaAddress } = await import('../../../config/projectFolder.js')
+  const { variable } = await import('../../../import/draft/draftYaml.js')
   const secrets = new Map(made.flatMap(({ pipeline }) => pipeline.secrets.map(secret => [secret.name, secret])))
   const prepared = await prepareFolder(folder, [...secrets.keys()])
   for (const failure of prepared.failed) tell(err, printable(`warning: ${failure}`))
@@ -150,7 +150,7 @@ function tellLines(out: Output, lines: readonly ReportLine[]): void {
 }
 
 async function printJson(made: readonly Made[], { leftOut }: ImportResult, folder: string, context: CommandContext) {
-  const { prepareFolder } = await import('../../config/projectFolder.js')
+  const { prepareFolder } = await import('../../../config/projectFolder.js')
   if (made.length > 0) {
     const secrets = new Set(made.flatMap(({ pipeline }) => pipeline.secrets.map(({ name }) => name)))
     await prepareFolder(folder, [...secrets])

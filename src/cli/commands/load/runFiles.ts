@@ -1,16 +1,16 @@
 import { dirname, resolve } from 'node:path'
-import { ConfigError } from '../../model/errors.js'
-import type { RunEvent } from '../../model/events.js'
-import type { Receipt } from '../../model/receipt.js'
-import type { Pipeline } from '../../pipeline/pipeline.js'
-import { type ExitCode, reportFailure, worstOf } from '../failure.js'
-import { eventLog } from '../terminal/eventLog.js'
-import { amount, counted, duration, printable } from '../terminal/printable.js'
-import { type ProgressView, progressView } from '../terminal/progress.js'
-import { receiptLines } from '../terminal/receiptLines.js'
-import { textTable } from '../terminal/table.js'
-import { type Output, widthOf } from '../terminal/terminal.js'
-import { type CommandContext, eventLines, execute, openPipelines, type RunCommandOptions } from './command.js'
+import { ConfigError } from '../../../model/errors.js'
+import type { RunEvent } from '../../../model/events.js'
+import type { Receipt } from '../../../model/receipt.js'
+import type { Pipeline } from '../../../pipeline/pipeline.js'
+import { type ExitCode, reportFailure, worstOf } from '../../failure.js'
+import { eventLog } from '../../terminal/eventLog.js'
+import { amount, counted, duration, printable } from '../../terminal/printable.js'
+import { type ProgressView, progressView } from '../../terminal/progress.js'
+import { receiptLines } from '../../terminal/receiptLines.js'
+import { textTable } from '../../terminal/table.js'
+import { type Output, widthOf } from '../../terminal/terminal.js'
+import { type CommandContext, eventLines, execute, openPipelines, type RunCommandOptions } from '../command.js'
 
 /** Memory and connections are bounded by pipeline. */
 const FILES_AT_ONCE = 4
@@ -34,7 +34,7 @@ export async function runFiles(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const { hostBudget } = await import('../../rest/http/rateLimit.js')
+  const { hostBudget } = await import('../../../rest/http/rateLimit.js')
   const budget = hostBudget()
   const opened: { readonly file: string; readonly pipelines: readonly Pipeline[] }[] = []
   const outcomes: Outcome[] = []
@@ -114,7 +114,7 @@ async function runOne(
 }
 
 async function viewOf(options: RunCommandOptions, { terminal: { err }, now }: CommandContext): Promise<ProgressView> {
-  const { isDebugging, processEnvironment } = await import('../../config/environment.js')
+  const { isDebugging, processEnvironment } = await import('../../../config/environment.js')
   return options.verbose === true || isDebugging(processEnvironment()) ? eventLog(err, now) : progressView(err, now)
 }
 

@@ -1,9 +1,9 @@
-import type { Dropped } from '../../pipeline/look/dropResources.js'
-import type { ExitCode } from '../failure.js'
-import { counted, printable } from '../terminal/printable.js'
-import { tell } from '../terminal/tell.js'
-import type { CommandContext } from './command.js'
-import { openPipeline, type PipelineOverrides } from './command.js'
+import type { Dropped } from '../../../pipeline/look/dropResources.js'
+import type { ExitCode } from '../../failure.js'
+import { counted, printable } from '../../terminal/printable.js'
+import { tell } from '../../terminal/tell.js'
+import type { CommandContext } from '../command.js'
+import { openPipeline, type PipelineOverrides } from '../command.js'
 
 export interface DropCommandOptions extends PipelineOverrides {
   readonly pipeline?: string | undefined

@@ -1,15 +1,15 @@
-import type { Finding, Proof, ResourceProof } from '../../import/prove/proof.js'
-import type { EarlierProofs } from '../../import/prove/prover.js'
-import type { JsonValue } from '../../json/value.js'
-import { stringifyJson } from '../../json/write.js'
-import { ConfigError } from '../../model/errors.js'
-import type { Pipeline } from '../../pipeline/pipeline.js'
-import type { ExitCode } from '../failure.js'
-import { counted, printable } from '../terminal/printable.js'
-import { tell } from '../terminal/tell.js'
-import type { Output } from '../terminal/terminal.js'
-import { writeWhole } from '../writtenFile.js'
-import { type CommandContext, openPipelines, type PipelineOverrides } from './command.js'
+import type { Finding, Proof, ResourceProof } from '../../../import/prove/proof.js'
+import type { EarlierProofs } from '../../../import/prove/prover.js'
+import type { JsonValue } from '../../../json/value.js'
+import { stringifyJson } from '../../../json/write.js'
+import { ConfigError } from '../../../model/errors.js'
+import type { Pipeline } from '../../../pipeline/pipeline.js'
+import type { ExitCode } from '../../failure.js'
+import { counted, printable } from '../../terminal/printable.js'
+import { tell } from '../../terminal/tell.js'
+import type { Output } from '../../terminal/terminal.js'
+import { writeWhole } from '../../writtenFile.js'
+import { type CommandContext, openPipelines, type PipelineOverrides } from '../command.js'
 
 export interface ProveCommandOptions extends PipelineOverrides {
   readonly resource?: readonly string[] | undefined
@@ -33,9 +33,9 @@ export async function proveCommand(
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
   const [{ proveAfter }, { AnswerMemory }, { keepProofs }] = await Promise.all([
-    import('../../import/prove/proveDocument.js'),
-    import('../../import/prove/answerMemory.js'),
-    import('../../import/prove/proofFile.js'),
+    import('../../../import/prove/proveDocument.js'),
+    import('../../../import/prove/answerMemory.js'),
+    import('../../../import/prove/proofFile.js'),
   ])
   const earlier = new Map<string, EarlierProofs>()
   const proofs = new Map<string, Proof>()
@@ -111,14 +111,14 @@ async function mend(
     tell(err, printable(`${file} is no YAML file: write these keys yourself`))
     return false
   }
-  const { readText } = await import('../../config/documentFile.js')
-  const { mended } = await import('../../import/prove/mend.js')
+  const { readText } = await import('../../../config/documentFile.js')
+  const { mended } = await import('../../../import/prove/mend.js')
   const before = await readText(file)
   const after = mended(before, changes)
   if (after === before) return false
   await writeWhole(file, after)
   try {
-    const { loadPipelineFile } = await import('../../config/pipelineFile.js')
+    const { loadPipelineFile } = await import('../../../config/pipelineFile.js')
     await loadPipelineFile(file, { profile, withoutSecrets: true })
   } catch (error) {
     await writeWhole(file, before)
@@ -135,8 +135,8 @@ export async function keptProofLines(
   { name, source }: Pick<Pipeline, 'name' | 'source'>,
   err: Output,
 ): Promise<ReadonlyMap<string, string>> {
-  const { readProofs } = await import('../../import/prove/proofFile.js')
-  const { proofLine } = await import('../../import/prove/proof.js')
+  const { readProofs } = await import('../../../import/prove/proofFile.js')
+  const { proofLine } = await import('../../../import/prove/proof.js')
   const { proofs, refused } = await readProofs(file)
   if (refused !== undefined) tell(err, printable(`warning: ${refused}`))
   const proof = proofs.find(({ pipeline }) => pipeline === name)

@@ -1,10 +1,10 @@
-import { stringifyJson } from '../../json/write.js'
-import type { TestedPipeline } from '../../recording/testRecording.js'
-import { type ExitCode, reportFailure, worstOf } from '../failure.js'
-import { clip, counted, printable } from '../terminal/printable.js'
-import { tell, tellDone } from '../terminal/tell.js'
-import { type Output, widthOf } from '../terminal/terminal.js'
-import { type CommandContext, namedFiles } from './command.js'
+import { stringifyJson } from '../../../json/write.js'
+import type { TestedPipeline } from '../../../recording/testRecording.js'
+import { type ExitCode, reportFailure, worstOf } from '../../failure.js'
+import { clip, counted, printable } from '../../terminal/printable.js'
+import { tell, tellDone } from '../../terminal/tell.js'
+import { type Output, widthOf } from '../../terminal/terminal.js'
+import { type CommandContext, namedFiles } from '../command.js'
 
 export interface TestCommandOptions {
   readonly update?: boolean | undefined
@@ -25,7 +25,7 @@ export async function testCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const { testPipeline } = await import('../../recording/testRecording.js')
+  const { testPipeline } = await import('../../../recording/testRecording.js')
   const codes: ExitCode[] = []
   for (const file of await namedFiles(paths, err)) {
     try {

@@ -1,11 +1,11 @@
-import type { Clock } from '../../model/source.js'
-import { systemClock } from '../../pipeline/clock.js'
-import type { JobResult, RestateServer } from '../../worker/restateServer.js'
-import type { ExitCode } from '../failure.js'
-import { printable } from '../terminal/printable.js'
-import { tell } from '../terminal/tell.js'
-import type { Output } from '../terminal/terminal.js'
-import { type CommandContext, openPipeline } from './command.js'
+import type { Clock } from '../../../model/source.js'
+import { systemClock } from '../../../pipeline/clock.js'
+import type { JobResult, RestateServer } from '../../../worker/restateServer.js'
+import type { ExitCode } from '../../failure.js'
+import { printable } from '../../terminal/printable.js'
+import { tell } from '../../terminal/tell.js'
+import type { Output } from '../../terminal/terminal.js'
+import { type CommandContext, openPipeline } from '../command.js'
 
 export interface SubmitCommandOptions {
   readonly restate: string
@@ -34,7 +34,7 @@ export async function submitCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const { RestateServer, SERVICES } = await import('../../worker/restateServer.js')
+  const { RestateServer, SERVICES } = await import('../../../worker/restateServer.js')
   const server = new RestateServer(options.restate, options.ingress)
   const [handler, input] = workOf(options)
   const id = await server.send(

@@ -1,18 +1,18 @@
 import { access } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { addressOf } from '../../import/draft/address.js'
-import type { DraftOptions, PipelineDraft } from '../../import/draft/draftOptions.js'
-import type { DraftAuth } from '../../import/draft/draftYaml.js'
-import { AbortError, ConfigError, DataError, RequestError, type SluiceError } from '../../model/errors.js'
-import { redactUrl } from '../../rest/http/redact.js'
-import type { ExitCode } from '../failure.js'
-import { printable } from '../terminal/printable.js'
-import { NoAnswer, type Prompt } from '../terminal/prompt.js'
-import { inQuotes, shellWord } from '../terminal/shellWord.js'
-import { tell } from '../terminal/tell.js'
-import type { Output } from '../terminal/terminal.js'
-import { writeWhole } from '../writtenFile.js'
-import type { CommandContext } from './command.js'
+import { addressOf } from '../../../import/draft/address.js'
+import type { DraftOptions, PipelineDraft } from '../../../import/draft/draftOptions.js'
+import type { DraftAuth } from '../../../import/draft/draftYaml.js'
+import { AbortError, ConfigError, DataError, RequestError, type SluiceError } from '../../../model/errors.js'
+import { redactUrl } from '../../../rest/http/redact.js'
+import type { ExitCode } from '../../failure.js'
+import { printable } from '../../terminal/printable.js'
+import { NoAnswer, type Prompt } from '../../terminal/prompt.js'
+import { inQuotes, shellWord } from '../../terminal/shellWord.js'
+import { tell } from '../../terminal/tell.js'
+import type { Output } from '../../terminal/terminal.js'
+import { writeWhole } from '../../writtenFile.js'
+import type { CommandContext } from '../command.js'
 
 export interface InitCommandOptions {
   readonly url?: string | undefined
@@ -39,7 +39,7 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   const { draft, file, isTyped, secret } = await drafted(options, context)
   await writeWhole(file, draft.text, { replace: false })
   for (const finding of draft.findings) tell(err, printable(finding))
-  const { prepareFolder, schemaAddress } = await import('../../config/projectFolder.js')
+  const { prepareFolder, schemaAddress } = await import('../../../config/projectFolder.js')
   const folder = dirname(resolve(file))
   const { secrets, written, failed } = await prepareFolder(
     folder,
@@ -50,7 +50,7 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   const exitCode = isProving ? await proven(file, draft, secret, context) : 0
   tell(out, printable(`${[file, ...written].join(', ')} ${written.length === 0 ? 'is' : 'are'} written. Next:`))
   if (draft.secretName !== undefined && isTyped) {
-    const { variable } = await import('../../import/draft/draftYaml.js')
+    const { variable } = await import('../../../import/draft/draftYaml.js')
     const name = draft.secretName
     tell(out, printable(`  write ${name} = "…" into ${secrets}, or set the variable ${variable(name)}`))
   }
@@ -85,8 +85,8 @@ async function proven(
 ): Promise<ExitCode> {
   const [{ proveCommand }, { processEnvironment }, { variable }] = await Promise.all([
     import('./prove.js'),
-    import('../../config/environment.js'),
-    import('../../import/draft/draftYaml.js'),
+    import('../../../config/environment.js'),
+    import('../../../import/draft/draftYaml.js'),
   ])
   const own = secret === undefined || secretName === undefined ? {} : { [variable(secretName)]: secret }
   return await proveCommand(file, { write: true, env: { ...processEnvironment(), ...own } }, context)
@@ -179,7 +179,7 @@ async function draftWithSecret(
   prompt: Prompt | undefined,
   { terminal }: CommandContext,
 ): Promise<Omit<Drafted, 'file'>> {
-  const { draftPipeline } = await import('../../import/draft/draftPipeline.js')
+  const { draftPipeline } = await import('../../../import/draft/draftPipeline.js')
   const key = addressOf(settings.url).secret
   let secret: string | undefined
   for (;;) {
@@ -208,7 +208,7 @@ async function checkedAddress(
   prompt: Prompt,
   output: Output,
 ): Promise<{ readonly url: string; readonly wants: boolean }> {
-  const { wantsCredentials } = await import('../../import/draft/drafting.js')
+  const { wantsCredentials } = await import('../../../import/draft/drafting.js')
   let refused: string | undefined
   for (;;) {
     const url = await askedAddress(prompt, output, refused)

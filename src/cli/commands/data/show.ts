@@ -1,4 +1,4 @@
-import { doubleQuoted } from '../../destinations/sql/sqlSession.js'
+import { doubleQuoted } from '../../../destinations/sql/sqlSession.js'
 import type {
   Connection,
   DatasetRow,
@@ -6,18 +6,18 @@ import type {
   InspectedColumn,
   QueryBatch,
   RowValue,
-} from '../../model/destination.js'
-import { didYouMean } from '../../model/nearMiss.js'
-import { withoutSecrets } from '../../model/secrets/scrubber.js'
-import { type Pipeline, scrubberOf } from '../../pipeline/pipeline.js'
-import type { ExitCode } from '../failure.js'
-import { amount, printable } from '../terminal/printable.js'
-import { printRows, rowFormat } from '../terminal/rowFormats.js'
-import { textTable } from '../terminal/table.js'
-import { tell } from '../terminal/tell.js'
-import { type Output, widthOf } from '../terminal/terminal.js'
-import type { CommandContext } from './command.js'
-import { openPipelines, type PipelineOverrides } from './command.js'
+} from '../../../model/destination.js'
+import { didYouMean } from '../../../model/nearMiss.js'
+import { withoutSecrets } from '../../../model/secrets/scrubber.js'
+import { type Pipeline, scrubberOf } from '../../../pipeline/pipeline.js'
+import type { ExitCode } from '../../failure.js'
+import { amount, printable } from '../../terminal/printable.js'
+import { printRows, rowFormat } from '../../terminal/rowFormats.js'
+import { textTable } from '../../terminal/table.js'
+import { tell } from '../../terminal/tell.js'
+import { type Output, widthOf } from '../../terminal/terminal.js'
+import type { CommandContext } from '../command.js'
+import { openPipelines, type PipelineOverrides } from '../command.js'
 
 export interface ShowCommandOptions extends PipelineOverrides {
   /** Rows of a table. Default 10; with `json` and `csv` all. */

@@ -1,11 +1,11 @@
-import { ConfigError, RequestError } from '../../model/errors.js'
-import { scrubbedFailure } from '../../model/secrets/scrubber.js'
-import type { Clock } from '../../model/source.js'
-import type { SignIn } from '../../rest/auth/authenticator.js'
-import type { ExitCode } from '../failure.js'
-import { printable } from '../terminal/printable.js'
-import { tell, tellDone } from '../terminal/tell.js'
-import { type CommandContext, openPipelines, type PipelineOverrides } from './command.js'
+import { ConfigError, RequestError } from '../../../model/errors.js'
+import { scrubbedFailure } from '../../../model/secrets/scrubber.js'
+import type { Clock } from '../../../model/source.js'
+import type { SignIn } from '../../../rest/auth/authenticator.js'
+import type { ExitCode } from '../../failure.js'
+import { printable } from '../../terminal/printable.js'
+import { tell, tellDone } from '../../terminal/tell.js'
+import { type CommandContext, openPipelines, type PipelineOverrides } from '../command.js'
 
 export interface AuthCommandOptions extends PipelineOverrides {
   readonly device?: boolean | undefined
@@ -20,8 +20,8 @@ export async function authCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const { signInsOf } = await import('../../rest/auth/authenticator.js')
-  const clock = context.clock ?? (await import('../../pipeline/clock.js')).systemClock
+  const { signInsOf } = await import('../../../rest/auth/authenticator.js')
+  const clock = context.clock ?? (await import('../../../pipeline/clock.js')).systemClock
   let found = 0
   for (const { source } of await openPipelines(file, options, 'requests', err)) {
     try {
@@ -62,7 +62,7 @@ async function signInTo(
     const message = `is missing: the address where ${device === true ? 'devices get their code' : 'people sign in'}`
     throw new ConfigError([{ place: { path: `${path}.${key}` }, message }])
   }
-  const { listenForRedirect } = await import('../redirectListener.js')
+  const { listenForRedirect } = await import('../../redirectListener.js')
   const patience = new AbortController()
   const signal = AbortSignal.any([context.signal, patience.signal])
   const listener = await listenForRedirect(signIn.redirectPort, signal)
@@ -77,8 +77,8 @@ async function signInTo(
     err.line(printable(url))
     if (open !== false) {
       const [{ openBrowser }, { processEnvironment }] = await Promise.all([
-        import('../redirectListener.js'),
-        import('../../config/environment.js'),
+        import('../../redirectListener.js'),
+        import('../../../config/environment.js'),
       ])
       openBrowser(url, processEnvironment())
     }

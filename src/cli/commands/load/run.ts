@@ -1,17 +1,17 @@
-import type { RunEvent } from '../../model/events.js'
-import type { Receipt } from '../../model/receipt.js'
-import type { Pipeline } from '../../pipeline/pipeline.js'
-import type { RunResult } from '../../pipeline/setup.js'
-import { redactUrl } from '../../rest/http/redact.js'
-import { type ExitCode, reportFailure } from '../failure.js'
-import { eventLog } from '../terminal/eventLog.js'
-import { amount, duration, printable } from '../terminal/printable.js'
-import { progressView } from '../terminal/progress.js'
-import { receiptLines } from '../terminal/receiptLines.js'
-import { shellWord } from '../terminal/shellWord.js'
-import { tell, tellDone } from '../terminal/tell.js'
-import type { CommandContext, PipelineOverrides } from './command.js'
-import { eventLines, execute, namedFiles, openPipelines, type RunCommandOptions } from './command.js'
+import type { RunEvent } from '../../../model/events.js'
+import type { Receipt } from '../../../model/receipt.js'
+import type { Pipeline } from '../../../pipeline/pipeline.js'
+import type { RunResult } from '../../../pipeline/setup.js'
+import { redactUrl } from '../../../rest/http/redact.js'
+import { type ExitCode, reportFailure } from '../../failure.js'
+import { eventLog } from '../../terminal/eventLog.js'
+import { amount, duration, printable } from '../../terminal/printable.js'
+import { progressView } from '../../terminal/progress.js'
+import { receiptLines } from '../../terminal/receiptLines.js'
+import { shellWord } from '../../terminal/shellWord.js'
+import { tell, tellDone } from '../../terminal/tell.js'
+import type { CommandContext, PipelineOverrides } from '../command.js'
+import { eventLines, execute, namedFiles, openPipelines, type RunCommandOptions } from '../command.js'
 
 /**
  * `sluice run FILE…`: runs the pipelines of a file one after the other and stops at the first that fails. Several files
@@ -50,7 +50,7 @@ export async function runCommand(
 
 /** What the API showed about the document, after the receipts. */
 async function tellProofs(file: string, pipeline: Pipeline, { terminal }: CommandContext): Promise<void> {
-  const { keptProofLines } = await import('./prove.js')
+  const { keptProofLines } = await import('../file/prove.js')
   for (const [resource, line] of await keptProofLines(file, pipeline, terminal.err))
     tell(terminal.out, printable(`${resource}: ${line}`))
 }
@@ -65,7 +65,7 @@ export async function reported(
   const { out } = context.terminal
   if (json === true) await start(eventLines(out))
   else {
-    const { isDebugging, processEnvironment } = await import('../../config/environment.js')
+    const { isDebugging, processEnvironment } = await import('../../../config/environment.js')
     await reportedToPeople(start, called, context, verbose === true || isDebugging(processEnvironment()))
   }
 }

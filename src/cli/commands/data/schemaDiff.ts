@@ -1,8 +1,8 @@
 import { relative } from 'node:path'
-import { stringifyJson } from '../../json/write.js'
-import { ConfigError } from '../../model/errors.js'
-import { readLock } from '../../pipeline/look/schemaFiles.js'
-import type { Pipeline } from '../../pipeline/pipeline.js'
+import { stringifyJson } from '../../../json/write.js'
+import { ConfigError } from '../../../model/errors.js'
+import { readLock } from '../../../pipeline/look/schemaFiles.js'
+import type { Pipeline } from '../../../pipeline/pipeline.js'
 import {
   describeLockChange,
   type LockChange,
@@ -10,12 +10,12 @@ import {
   lockChanges,
   lockedTables,
   lockText,
-} from '../../schema/export/schemaLock.js'
-import type { ExitCode } from '../failure.js'
-import { counted, printable } from '../terminal/printable.js'
-import { tell, tellDone } from '../terminal/tell.js'
-import { writeWhole } from '../writtenFile.js'
-import { type CommandContext, openPipeline, type PipelineOverrides } from './command.js'
+} from '../../../schema/export/schemaLock.js'
+import type { ExitCode } from '../../failure.js'
+import { counted, printable } from '../../terminal/printable.js'
+import { tell, tellDone } from '../../terminal/tell.js'
+import { writeWhole } from '../../writtenFile.js'
+import { type CommandContext, openPipeline, type PipelineOverrides } from '../command.js'
 import { nothingLoaded } from './schema.js'
 
 export interface SchemaLockOptions extends PipelineOverrides {

@@ -1,11 +1,11 @@
-import type { Pipeline } from '../../pipeline/pipeline.js'
-import { exportSchema, type SchemaFormat } from '../../schema/export/export.js'
-import type { ReadonlySchema } from '../../schema/schemaTypes.js'
-import type { ExitCode } from '../failure.js'
-import { printable } from '../terminal/printable.js'
-import { writeWhole } from '../writtenFile.js'
-import type { CommandContext } from './command.js'
-import { openPipeline, type PipelineOverrides } from './command.js'
+import type { Pipeline } from '../../../pipeline/pipeline.js'
+import { exportSchema, type SchemaFormat } from '../../../schema/export/export.js'
+import type { ReadonlySchema } from '../../../schema/schemaTypes.js'
+import type { ExitCode } from '../../failure.js'
+import { printable } from '../../terminal/printable.js'
+import { writeWhole } from '../../writtenFile.js'
+import type { CommandContext } from '../command.js'
+import { openPipeline, type PipelineOverrides } from '../command.js'
 
 export interface SchemaCommandOptions extends PipelineOverrides {
   readonly pipeline?: string | undefined

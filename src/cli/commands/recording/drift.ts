@@ -1,9 +1,9 @@
-import { stringifyJson } from '../../json/write.js'
-import type { Drift, DriftedPipeline } from '../../recording/driftOf.js'
-import { type ExitCode, reportFailure, worstOf } from '../failure.js'
-import { counted, printable } from '../terminal/printable.js'
-import { tell, tellDone } from '../terminal/tell.js'
-import { type CommandContext, namedFiles } from './command.js'
+import { stringifyJson } from '../../../json/write.js'
+import type { Drift, DriftedPipeline } from '../../../recording/driftOf.js'
+import { type ExitCode, reportFailure, worstOf } from '../../failure.js'
+import { counted, printable } from '../../terminal/printable.js'
+import { tell, tellDone } from '../../terminal/tell.js'
+import { type CommandContext, namedFiles } from '../command.js'
 
 export interface DriftCommandOptions {
   readonly recording?: string | undefined
@@ -22,7 +22,7 @@ export async function driftCommand(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { out, err } = context.terminal
-  const { driftOf } = await import('../../recording/driftOf.js')
+  const { driftOf } = await import('../../../recording/driftOf.js')
   const codes: ExitCode[] = []
   for (const file of await namedFiles(paths, err)) {
     try {

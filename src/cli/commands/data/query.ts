@@ -1,11 +1,11 @@
 import { createInterface } from 'node:readline'
-import { QueryError, SluiceError } from '../../model/errors.js'
-import { queryBatches } from '../../pipeline/look/dataset.js'
-import { type Pipeline, scrubberOf } from '../../pipeline/pipeline.js'
-import type { ExitCode } from '../failure.js'
-import { printable, printableLines } from '../terminal/printable.js'
-import { printRows, type RowFormat, rowFormat } from '../terminal/rowFormats.js'
-import { type CommandContext, openPipeline, type PipelineOverrides } from './command.js'
+import { QueryError, SluiceError } from '../../../model/errors.js'
+import { queryBatches } from '../../../pipeline/look/dataset.js'
+import { type Pipeline, scrubberOf } from '../../../pipeline/pipeline.js'
+import type { ExitCode } from '../../failure.js'
+import { printable, printableLines } from '../../terminal/printable.js'
+import { printRows, type RowFormat, rowFormat } from '../../terminal/rowFormats.js'
+import { type CommandContext, openPipeline, type PipelineOverrides } from '../command.js'
 import { showPipeline } from './show.js'
 
 export interface QueryCommandOptions extends PipelineOverrides {
