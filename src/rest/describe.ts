@@ -15,7 +15,7 @@ import type {
 } from './document/model.js'
 import { redactUrl } from './http/redact.js'
 import { requestUrl, wireBody, withBodyMember } from './http/wire.js'
-import type { NestedOutline } from './list/completeNested.js'
+import type { NestedOutline } from './list/answer/completeNested.js'
 import type { ListOutline } from './list/listReader.js'
 import { applyPatch, conversionOf, firstRequest } from './request/request.js'
 

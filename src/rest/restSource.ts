@@ -36,8 +36,8 @@ import type { Client, ClientOptions } from './http/client.js'
 import type { Proxies } from './http/proxies.js'
 import type { HostBudget } from './http/rateLimit.js'
 import { isAbsoluteUrl } from './http/wire.js'
-import type { NestedList } from './list/completeNested.js'
-import { includedName } from './list/includeParent.js'
+import type { NestedList } from './list/answer/completeNested.js'
+import { includedName } from './list/answer/includeParent.js'
 import type { ListContext, ListOutline, ListReader } from './list/listReader.js'
 import { offerReader } from './list/listReaders.js'
 import { tellOnce } from './list/tellOnce.js'
@@ -125,7 +125,7 @@ export function restSource(declared: RestModel, options: RestSourceOptions = {})
   return source
 }
 
-const listReading = later(() => Promise.all([import('./list/pages.js'), import('./list/completeNested.js')]))
+const listReading = later(() => Promise.all([import('./list/pages.js'), import('./list/answer/completeNested.js')]))
 
 /** The client of a source, with all that it needs, is loaded when something is first sent: many programs only describe. */
 class LateClient {

@@ -3,7 +3,7 @@ import { JsonDocument } from '../../src/json/bytes.js'
 import { compilePath } from '../../src/json/path.js'
 import type { ApiRequest, RequestPatch } from '../../src/rest/api.js'
 import { joinUrl } from '../../src/rest/http/wire.js'
-import { detectSelector, pathOfKeys, select, truncate } from '../../src/rest/list/selector.js'
+import { detectSelector, pathOfKeys, select, truncate } from '../../src/rest/list/answer/selector.js'
 import { linkTarget } from '../../src/rest/paginators/nextLink.js'
 import { applyPatch, requestKey } from '../../src/rest/request/request.js'
 

@@ -6,11 +6,10 @@ import { type Database, gone, heldTwice, inTurn, isThere, openMemory, whenFree }
 import { foreign } from '../duckdb/duckdbErrors.js'
 import { identityOf, isForeign, isSameFile, openings } from '../duckdb/openFiles.js'
 import { doubleQuoted, textLiteral } from '../sql/sqlSession.js'
-import { ducklakeDialect } from './ducklakeDialect.js'
+import { ducklakeDialect, s3SecretStatement } from './ducklakeDialect.js'
 import { ducklakeError, isConflict } from './ducklakeErrors.js'
 import { type ExtensionName, loadExtensions } from './extensions.js'
 import type { Catalog, Lake } from './lake.js'
-import { s3SecretStatement } from './s3Secret.js'
 
 /** The name under which a lake is attached. */
 const LAKE = doubleQuoted('lake')

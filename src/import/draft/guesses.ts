@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '../../json/value.js'
-import { pathOfKeys } from '../../rest/list/selector.js'
+import { pathOfKeys } from '../../rest/list/answer/selector.js'
 
 /** A field that grows, with the smallest and the largest value seen. */
 export interface CursorCandidate {

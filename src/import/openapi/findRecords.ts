@@ -1,5 +1,5 @@
 import { bareName, type HintKind, hintKind } from '../../rest/evidence/pagingHints.js'
-import { pathOfKeys } from '../../rest/list/selector.js'
+import { pathOfKeys } from '../../rest/list/answer/selector.js'
 import { membersOf } from '../sourceData.js'
 import type { Schemas, Shape } from './openapiSchemas.js'
 import { elsewhere, isTabular, type Operation } from './operations.js'

@@ -4,7 +4,7 @@ import { type CursorRank, compareRanks, cursorRank } from '../../model/cursors/c
 import type { IncrementalWindow } from '../../model/source.js'
 import type { RecordField } from '../../rest/api.js'
 import type { EndpointResource } from '../../rest/document/model.js'
-import { includedName } from '../../rest/list/includeParent.js'
+import { includedName } from '../../rest/list/answer/includeParent.js'
 import { candidateKeys } from '../draft/guesses.js'
 import { type Listing, patched } from './listing.js'
 import type { Finding } from './proof.js'

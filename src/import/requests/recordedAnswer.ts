@@ -1,7 +1,7 @@
 import { elements, JsonDocument, valueAt } from '../../json/bytes.js'
 import { isJsonObject, type JsonObject } from '../../json/value.js'
 import { pagingHints } from '../../rest/evidence/pagingHints.js'
-import { detectSelector, select } from '../../rest/list/selector.js'
+import { detectSelector, select } from '../../rest/list/answer/selector.js'
 import type { DraftAnswer } from '../draft/answer.js'
 import type { SourceAnswer } from './sourceRequest.js'
 

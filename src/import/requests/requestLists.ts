@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../json/value.js'
-import { pathOfKeys } from '../../rest/list/selector.js'
+import { pathOfKeys } from '../../rest/list/answer/selector.js'
 import { ABSENT_KEYS } from '../absentKeys.js'
 import { fromTheBeginning, limitParam, positionKind } from '../draft/address.js'
 import type { DraftAnswer } from '../draft/answer.js'

@@ -2,7 +2,7 @@ import { type JsonDocument, kindAt, type Span, skipSpace, skipValue, textAt, val
 import { separatorsOf } from '../../json/skip.js'
 import type { JsonValue } from '../../json/value.js'
 import { isJsonObject } from '../../json/value.js'
-import type { Selection } from '../list/selector.js'
+import type { Selection } from '../list/answer/selector.js'
 import { bareName } from './pagingHints.js'
 
 /** A member outside the records that reports a failure. */

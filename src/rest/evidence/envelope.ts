@@ -1,6 +1,6 @@
 import type { JsonDocument } from '../../json/bytes.js'
 import type { ApiRequest } from '../api.js'
-import type { Selection } from '../list/selector.js'
+import type { Selection } from '../list/answer/selector.js'
 import { linkTarget } from '../paginators/nextLink.js'
 import { wholeNumber } from '../paginators/paginator.js'
 import { type AnswerError, errorAtEnd, errorOf, partOf, type Remark, remarkOf } from './answerError.js'

@@ -1,6 +1,6 @@
 import type { ListEnd, Unread } from '../../model/source.js'
 import type { Paginator } from '../api.js'
-import type { Reading } from '../list/readAnswer.js'
+import type { Reading } from '../list/answer/readAnswer.js'
 import type { Claim, Envelope } from './envelope.js'
 import { because, FILLED_PAGE, graverUnread, LONGER_PAGE, moveOf } from './evidence.js'
 import { type Circle, type KeyTable, Repetition } from './repetition.js'

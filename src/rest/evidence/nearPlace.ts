@@ -1,6 +1,6 @@
 import type { JsonDocument, Span } from '../../json/bytes.js'
 import { nearMiss } from '../../model/nearMiss.js'
-import { pathOfKeys } from '../list/selector.js'
+import { pathOfKeys } from '../list/answer/selector.js'
 
 /** Most members that are compared, and how deep they lie. */
 const MOST_MEMBERS = 500

@@ -1,6 +1,6 @@
 import type { JsonDocument, Span } from '../../json/bytes.js'
 import type { JsonValue } from '../../json/value.js'
-import { pathOfKeys } from '../list/selector.js'
+import { pathOfKeys } from '../list/answer/selector.js'
 import { wholeNumber } from '../paginators/paginator.js'
 
 /** What a member outside the records may say about other pages. */

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { ListEnd } from '../../model/source.js'
-import type { Reading } from '../list/readAnswer.js'
+import type { Reading } from '../list/answer/readAnswer.js'
 import { because } from './evidence.js'
 import {
   type FirstRecord,

@@ -21,7 +21,7 @@ import { headerLink, jsonLink, linkTarget } from '../paginators/nextLink.js'
 import { pageNumber } from '../paginators/pageNumber.js'
 import { limited, proven, suspect, wholeNumber } from '../paginators/paginator.js'
 import { read, type Target, target } from '../paginators/range.js'
-import { pathOfKeys } from './selector.js'
+import { pathOfKeys } from './answer/selector.js'
 
 export interface DetectedPaginator {
   readonly paginator: Paginator

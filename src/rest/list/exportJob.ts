@@ -19,10 +19,10 @@ import type { OwnedResponse } from '../http/exchange.js'
 import { checkAskedWait, checkDeadline } from '../http/retry.js'
 import { isAbsoluteUrl, joinUrl, requestUrl } from '../http/wire.js'
 import { wholeNumber } from '../paginators/paginator.js'
+import { answerPage, notJson, notRenewed } from './answer/readAnswer.js'
+import { declaredEntry } from './answer/responseActions.js'
+import { nothing } from './answer/selector.js'
 import { bodyExcerpt, declaredError, type ListContext, type ListReader, listError, statusError } from './listReader.js'
-import { answerPage, notJson, notRenewed } from './readAnswer.js'
-import { declaredEntry } from './responseActions.js'
-import { nothing } from './selector.js'
 
 /** What a job needs of its list. */
 export interface JobWalk {

@@ -10,7 +10,7 @@ import type { Client } from '../http/client.js'
 import { redactUrl } from '../http/redact.js'
 import { requestUrl } from '../http/wire.js'
 import type { RecordMask } from '../mask/recordMask.js'
-import { excerpt } from './selector.js'
+import { excerpt } from './answer/selector.js'
 import { tellOnce } from './tellOnce.js'
 
 /** A resource with everything needed to read its lists. All its lists share it. */

@@ -5,9 +5,9 @@ import type { OwnedResponse } from '../http/exchange.js'
 import { costPauseUntil, isCostRefusal } from '../http/queryCost.js'
 import type { Scope } from '../request/placeholders.js'
 import { conversionOf, firstRequest } from '../request/request.js'
+import { maskAnswer, neededHeaders } from './answer/maskAnswer.js'
+import { declaredEntry, isRecordable } from './answer/responseActions.js'
 import type { ListContext, ListReader } from './listReader.js'
-import { maskAnswer, neededHeaders } from './maskAnswer.js'
-import { declaredEntry, isRecordable } from './responseActions.js'
 
 /** For whom a list is asked: one record of the parent, a batch of them, or nobody. */
 export type AskedFor = Pick<Scope, 'parent' | 'batch'>

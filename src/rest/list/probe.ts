@@ -6,12 +6,12 @@ import type { ApiPage, ApiRequest, Paginator } from '../api.js'
 import type { EndpointResource } from '../document/model.js'
 import type { Envelope } from '../evidence/envelope.js'
 import { applyPatch } from '../request/request.js'
+import { type Reading, type ReadingState, readAnswer } from './answer/readAnswer.js'
+import { judged } from './answer/responseActions.js'
+import { type DetectedSelector, detectSelector, type Selection } from './answer/selector.js'
 import type { ListContext, ListReader } from './listReader.js'
 import { readerOf } from './listReaders.js'
 import { batchOf, openingRequest, sendRequest } from './listRequest.js'
-import { type Reading, type ReadingState, readAnswer } from './readAnswer.js'
-import { judged } from './responseActions.js'
-import { type DetectedSelector, detectSelector, type Selection } from './selector.js'
 
 /** One answer, read as a run would read it. It stays readable until the probe is closed. */
 export interface ProbedAnswer {

@@ -5,10 +5,10 @@ import type { ListEnd } from '../../model/source.js'
 import { count } from '../../model/verdict.js'
 import { because } from '../evidence/evidence.js'
 import { recordKeys } from '../evidence/recordKeys.js'
-import { includedName } from './includeParent.js'
+import { includedName } from './answer/includeParent.js'
+import type { Selection } from './answer/selector.js'
 import type { ListReader } from './listReader.js'
 import type { Ended } from './listWalk.js'
-import type { Selection } from './selector.js'
 
 /** Most records that a list may have to be read from its start again. Each takes some 60 bytes of memory. */
 const MOST_RECORDS = 1_000_000

@@ -4,8 +4,8 @@ import type { EndpointModel } from '../document/model.js'
 import { because } from '../evidence/evidence.js'
 import { recordNumbers } from '../evidence/recordKeys.js'
 import { requestKey } from '../request/request.js'
-import type { Reading } from './readAnswer.js'
-import { type Selection, truncate } from './selector.js'
+import type { Reading } from './answer/readAnswer.js'
+import { type Selection, truncate } from './answer/selector.js'
 
 /** How far a list may be read, as set by the document and the run. Time counts from construction. */
 export class Caps {

@@ -5,8 +5,8 @@ import type { ApiRequest, ApiResponse } from '../api.js'
 import type { IncrementalModel } from '../document/model.js'
 import { describe, lacking, pageError } from '../paginators/paginator.js'
 import { applyPatch } from '../request/request.js'
+import type { Reading } from './answer/readAnswer.js'
 import { type ListContext, type ListReader, listError } from './listReader.js'
-import type { Reading } from './readAnswer.js'
 
 /** The API no longer knows the sync token with which the list begins. */
 export class TokenExpiredError extends Error {

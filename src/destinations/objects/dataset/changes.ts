@@ -1,11 +1,10 @@
 import type { CommitPlan, LoadPlan } from '../../../model/destination.js'
-import { DestinationError } from '../../../model/errors.js'
+import { DestinationError, SchemaError } from '../../../model/errors.js'
 import { tableChain } from '../../../schema/rootKey.js'
-import type { ReadonlyColumn } from '../../../schema/schemaTypes.js'
+import type { ReadonlyColumn, ReadonlyTable } from '../../../schema/schemaTypes.js'
 import { VERSIONS } from '../../sql/systemRows.js'
 import { segment } from '../format/layout.js'
 import type { CommittedTable, Snapshot } from './committedDataset.js'
-import { definitionAfter } from './definitions.js'
 
 /** Why a merge is not possible, for people. */
 export const MERGE_REFUSAL =
@@ -69,6 +68,32 @@ export function changesOf(snapshot: Snapshot, plan: CommitPlan, staged: Readonly
     dropped,
     ...systemChanges(snapshot, plan, removed),
   }
+}
+
+/**
+ * The columns of a table after a load. Existing columns stay as they are. Missing columns of the schema come last. A
+ * table with rows cannot guarantee a value in a new column.
+ */
+function definitionAfter(existing: CommittedTable | undefined, table: ReadonlyTable): readonly ReadonlyColumn[] {
+  const columns = [...(existing?.columns ?? [])]
+  const names = new Map(columns.map(column => [column.name.toLowerCase(), column.name]))
+  const known = new Set(columns.map(column => column.name))
+  const hasRows = existing?.files.some(file => file.rows !== 0) === true
+  for (const column of table.columns.values()) {
+    if (column.data_type === undefined || known.has(column.name)) continue
+    if (names.has(column.name.toLowerCase())) {
+      throw new SchemaError(
+        'schema',
+        `Table ${table.name} has two columns that differ from ${column.name} only by case, which are one name to this destination; rename one`,
+        { table: table.name, column: column.name },
+      )
+    }
+    names.set(column.name.toLowerCase(), column.name)
+    columns.push(hasRows ? { ...column, nullable: true } : column)
+  }
+  if (columns.length === 0)
+    throw new SchemaError('schema', `Table ${table.name} has no column with a type`, { table: table.name })
+  return columns
 }
 
 function systemChanges(

@@ -1,11 +1,11 @@
-import { functionError, shownResult } from '../../model/userFunction.js'
-import type { ApiRequest, ApiResponse, RetryPolicy } from '../api.js'
-import { functionActions } from '../document/declaration/responseKeys.js'
-import type { FunctionAction, ResponseActionModel, ResponseActionName, ResponseFunction } from '../document/model.js'
-import { bodyText, meets, retriedFor } from '../http/answerCondition.js'
-import type { OwnedResponse } from '../http/exchange.js'
-import { repeated } from '../http/retry.js'
-import type { ListContext, ListReader } from './listReader.js'
+import { functionError, shownResult } from '../../../model/userFunction.js'
+import type { ApiRequest, ApiResponse, RetryPolicy } from '../../api.js'
+import { functionActions } from '../../document/declaration/responseKeys.js'
+import type { FunctionAction, ResponseActionModel, ResponseActionName, ResponseFunction } from '../../document/model.js'
+import { bodyText, meets, retriedFor } from '../../http/answerCondition.js'
+import type { OwnedResponse } from '../../http/exchange.js'
+import { repeated } from '../../http/retry.js'
+import type { ListContext, ListReader } from '../listReader.js'
 
 /** What the response actions decide about an answer. */
 export interface Judgement {

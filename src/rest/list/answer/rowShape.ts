@@ -8,9 +8,9 @@ import {
   skipValue,
   textAt,
   valueAt,
-} from '../../json/bytes.js'
-import { compiledPath } from '../../json/path.js'
-import { BodyFormatError } from '../body/bodyError.js'
+} from '../../../json/bytes.js'
+import { compiledPath } from '../../../json/path.js'
+import { BodyFormatError } from '../../body/bodyError.js'
 import type { Selection } from './selector.js'
 
 /** How what the selector found becomes records, where it is not a list of objects. */

@@ -7,14 +7,14 @@ import {
   skipSpace,
   textAt,
   valueAt,
-} from '../../json/bytes.js'
-import { compiledPath, compilePath, type JsonPath } from '../../json/path.js'
-import { joinRecords } from '../../json/records.js'
-import { isJsonObject, numberLiteral } from '../../json/value.js'
-import { stringifyJson } from '../../json/write.js'
-import { shortened } from '../../model/errors.js'
-import { nearMiss } from '../../model/nearMiss.js'
-import type { RecordField } from '../api.js'
+} from '../../../json/bytes.js'
+import { compiledPath, compilePath, type JsonPath } from '../../../json/path.js'
+import { joinRecords } from '../../../json/records.js'
+import { isJsonObject, numberLiteral } from '../../../json/value.js'
+import { stringifyJson } from '../../../json/write.js'
+import { shortened } from '../../../model/errors.js'
+import { nearMiss } from '../../../model/nearMiss.js'
+import type { RecordField } from '../../api.js'
 
 /** The first match of a path in each record of a page, in order. A number's text has the digits as sent. */
 export function fieldsOf({ records, count }: Selection, path: string): readonly (RecordField | undefined)[] {

@@ -1,16 +1,16 @@
-import { JsonDocument, textAt, valueAt } from '../../json/bytes.js'
-import { compiledPath, type JsonPath } from '../../json/path.js'
-import type { JsonValue } from '../../json/value.js'
-import { DataError, type RequestError } from '../../model/errors.js'
-import type { ListEnd } from '../../model/source.js'
-import type { ApiPage, ApiRequest, ApiResponse, RecordField } from '../api.js'
-import { BodyFormatError } from '../body/bodyError.js'
-import { jsonBody } from '../body/jsonBody.js'
-import { type Envelope, envelopeOf } from '../evidence/envelope.js'
-import { because } from '../evidence/evidence.js'
-import { nearPlace } from '../evidence/nearPlace.js'
-import { retriedFor } from '../http/answerCondition.js'
-import type { OwnedResponse } from '../http/exchange.js'
+import { JsonDocument, textAt, valueAt } from '../../../json/bytes.js'
+import { compiledPath, type JsonPath } from '../../../json/path.js'
+import type { JsonValue } from '../../../json/value.js'
+import { DataError, type RequestError } from '../../../model/errors.js'
+import type { ListEnd } from '../../../model/source.js'
+import type { ApiPage, ApiRequest, ApiResponse, RecordField } from '../../api.js'
+import { BodyFormatError } from '../../body/bodyError.js'
+import { jsonBody } from '../../body/jsonBody.js'
+import { type Envelope, envelopeOf } from '../../evidence/envelope.js'
+import { because } from '../../evidence/evidence.js'
+import { nearPlace } from '../../evidence/nearPlace.js'
+import { retriedFor } from '../../http/answerCondition.js'
+import type { OwnedResponse } from '../../http/exchange.js'
 import {
   bodyExcerpt,
   declaredError,
@@ -19,7 +19,8 @@ import {
   listError,
   statusError,
   tellGuess,
-} from './listReader.js'
+} from '../listReader.js'
+import { tellOnce } from '../tellOnce.js'
 import { isRecordable, type Judgement } from './responseActions.js'
 import { type ShapeState, shaped } from './rowShape.js'
 import {
@@ -35,7 +36,6 @@ import {
   select,
   withoutNulls,
 } from './selector.js'
-import { tellOnce } from './tellOnce.js'
 
 /** An answer after reading. */
 export interface Reading {

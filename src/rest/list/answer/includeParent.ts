@@ -1,8 +1,8 @@
-import { elements, kindAt, skipSpace } from '../../json/bytes.js'
-import { type JsonObject, numberLiteral } from '../../json/value.js'
-import { stringifyJson } from '../../json/write.js'
-import { DataError, shortened } from '../../model/errors.js'
-import type { EndpointResource } from '../document/model.js'
+import { elements, kindAt, skipSpace } from '../../../json/bytes.js'
+import { type JsonObject, numberLiteral } from '../../../json/value.js'
+import { stringifyJson } from '../../../json/write.js'
+import { DataError, shortened } from '../../../model/errors.js'
+import type { EndpointResource } from '../../document/model.js'
 import type { Selection } from './selector.js'
 
 /** The member of a child's record that holds a copy of its parent's key. */
