@@ -203,21 +203,26 @@ describe('how a list ends', () => {
         'proven',
       ],
     ),
-    ...['link', 'x-next-page', 'x-total-pages', 'content-range'].map((name): Ending => {
-      const headers = {
-        link: '<https://api.example/things?page=1>; rel="last"',
-        'x-next-page': '',
-        'x-total-pages': '1',
-        'content-range': 'items 0-0/1',
-      }
-      const value = headers[name as keyof typeof headers]
-      return [
-        `single_page and ${name}: ${value}`,
-        'single_page',
-        [{ json: { data: page(1) }, headers: { [name]: value } }],
-        'proven',
-      ]
-    }),
+    ...['link', 'x-next-page', 'x-next-cursor', 'x-total-pages', 'x-has-more', 'x-done', 'content-range'].map(
+      (name): Ending => {
+        const headers = {
+          link: '<https://api.example/things?page=1>; rel="last"',
+          'x-next-page': '',
+          'x-next-cursor': 'null',
+          'x-total-pages': '1',
+          'x-has-more': 'false',
+          'x-done': 'true',
+          'content-range': 'items 0-0/1',
+        }
+        const value = headers[name as keyof typeof headers]
+        return [
+          `single_page and ${name}: ${value}`,
+          'single_page',
+          [{ json: { data: page(1) }, headers: { [name]: value } }],
+          'proven',
+        ]
+      },
+    ),
     // A flag that alone decides is believed before a next page that is always there; a total may be too small.
     [
       'has_more that is false beside a cursor',
@@ -344,6 +349,12 @@ describe('how a list ends', () => {
       { timed_out: true },
       { partial: true },
       { _shards: { total: 5, failed: 1 } },
+      { exceededTransferLimit: true },
+      { more_items_in_collection: true },
+      { resultsTruncated: true },
+      { areMoreRecordsAvailable: 'true' },
+      { warnings: ['Results truncated: narrow your query'] },
+      { meta: { message: 'the list was cut off' } },
     ].map(
       (said): Ending => [
         `single_page and ${JSON.stringify(said)}`,
@@ -358,6 +369,11 @@ describe('how a list ends', () => {
       { 'x-next-page': '2' },
       { 'x-total-pages': '4' },
       { 'content-range': 'items 0-0/100' },
+      { 'x-has-more': 'true' },
+      { 'x-is-last': 'false' },
+      { 'x-ms-continuationtoken': 'c' },
+      { 'pagination-count': '9' },
+      { 'x-paging-total-items': '9' },
     ].map(
       (headers): Ending => [
         `single_page and the header ${JSON.stringify(headers)}`,
@@ -379,6 +395,8 @@ describe('how a list ends', () => {
       { last_page: 1 },
       { timed_out: false, _shards: { total: 5, failed: 0 } },
       { message: 'Things of all kinds' },
+      { exceededTransferLimit: false },
+      { warnings: ['Descriptions are truncated values'] },
     ].map(
       (said): Ending => [
         `single_page and ${JSON.stringify(said)}`,

@@ -156,17 +156,23 @@ const EMPTY =
 const TROUBLE =
   /\b(?:retr(?:y|ying)|again|later|time(?:d[ -]?)?out|timeout|fail(?:ed|ure|s)?|errors?|unavailable|busy|throttl\w*|too many|rate limit\w*|partial\w*|incomplete|exceeded|denied|degraded|overload\w*|maintenance|expired|unauthori[sz]ed|forbidden|abort\w*|interrupted|could not|cannot|can't|unable|went wrong|not ready|still|pending|slow down|wait)\b/i
 
-/** The flag by which an answer says that it is incomplete. */
+/** The flag or message by which an answer says that it is incomplete. */
 export function partOf(document: JsonDocument): string | undefined {
   if (document.kind(document.root) !== 'object') return undefined
   for (const [key, span] of membersAtTop(document)) {
-    if (PART.test(bareName(key)) && /^(?:true|"true"|"yes"|1)$/i.test(textAt(document.bytes, span))) return key
+    const name = bareName(key)
+    if (PART.test(name) && /^(?:true|"true"|"yes"|1)$/i.test(textAt(document.bytes, span))) return key
+    if (REMARK.test(name) && CUT_SHORT.test(textAt(document.bytes, span).slice(0, MOST_TEXT))) return key
   }
   return failedShards(document) ? '_shards.failed' : undefined
 }
 
 const PART =
   /^(?:is)?(?:partial|partial(?:results?|data|success|failure)|timedout|timeout|throttled|ratelimited|incomplete(?:results?|data|response)?|degraded|interrupted|aborted|terminatedearly|earlyterminated)$/
+
+/** Words for an answer or a list that was cut short. */
+const CUT_SHORT =
+  /\btruncated\b(?! (?:text|to fit|values?))|\bcut (?:off|short)\b|\b(?:incomplete|partial) (?:data|list|results?|response)\b|\b(?:data|list|results?|response) (?:is|are|was|were|may be|might be) (?:incomplete|partial)\b/i
 
 /** Elasticsearch: some parts of an index did not answer. */
 function failedShards(document: JsonDocument): boolean {

@@ -8,6 +8,8 @@ import {
   bareName,
   count,
   type Enters,
+  type HintKind,
+  hintKind,
   isSureTotal,
   mayCountPage,
   nextHints,
@@ -53,46 +55,32 @@ export interface Envelope {
   readonly part?: string | undefined
 }
 
-const TOTAL_HEADERS = [
-  'x-total-count',
-  'x-total',
-  'x-total-results',
-  'x-total-records',
-  'x-total-items',
-  'total-count',
-  'total-records',
-  'x-wp-total',
-  'x-pagination-total-count',
-  'x-pagination-total',
-  'x-count',
-]
-const PAGES_HEADERS = [
-  'x-total-pages',
-  'x-wp-totalpages',
-  'total-pages',
-  'x-page-count',
-  'x-pagination-page-count',
-  'x-pagination-total-pages',
-]
-const NEXT_HEADERS = [
-  'next-page',
-  'x-next-page',
-  'x-next',
-  'x-next-cursor',
-  'x-next-link',
-  'x-continuation',
-  'x-ms-continuation',
-]
+/** What may stand before the name of a header: `x-`, the name of a product, and what the header is about. */
+const BEFORE_NAME = /^(?:x-)?(?:(?:amz|ms|wp)-)?(?:pag(?:ination|ing)-)?/
+
+/** A header that says something of the list, by the same names as members of the body. Undefined for all others. */
+function headerKind(name: string): HintKind | undefined {
+  // A `remaining` counts requests there.
+  const kind = hintKind(name.replace(BEFORE_NAME, ''))
+  return kind !== undefined && OF_LIST.has(kind) ? kind : undefined
+}
+
+const OF_LIST: ReadonlySet<HintKind> = new Set(['total', 'pages', 'next', 'more', 'last'])
 
 /** Headers that may tell something of the list. */
-export const LIST_HEADERS: ReadonlySet<string> = new Set([
-  'link',
-  'content-range',
-  'x-pagination',
-  ...TOTAL_HEADERS,
-  ...PAGES_HEADERS,
-  ...NEXT_HEADERS,
-])
+export function isListHeader(name: string): boolean {
+  return WRITTEN_HEADERS.has(name) || headerKind(name) !== undefined
+}
+
+/** Headers with a syntax of their own. */
+const WRITTEN_HEADERS: ReadonlySet<string> = new Set(['link', 'content-range', 'x-pagination'])
+
+function headerHints(headers: Readonly<Record<string, string>>): PagingHint[] {
+  return Object.entries(headers).flatMap(([name, text]): PagingHint[] => {
+    const kind = WRITTEN_HEADERS.has(name) ? undefined : headerKind(name)
+    return kind === undefined ? [] : [{ kind, key: name, above: [], path: name, value: text.trim() }]
+  })
+}
 
 /** Names of objects that describe the list, without case and signs. */
 const ABOUT_LIST =
@@ -109,6 +97,7 @@ export function envelopeOf(
   selection: Selection,
   request: ApiRequest,
 ): Envelope {
+  const inHeaders = headerHints(headers)
   const isRecord =
     document !== undefined && selection.met === 'record' && selection.within?.start === document.root.start
   const hints = isRecord ? [] : pagingHints(document, entersEnvelope(selection))
@@ -117,7 +106,7 @@ export function envelopeOf(
     isSureTotal(hint) && !(mayCountPage(hint.key) && wholeNumber(hint.value) === selection.count)
   return {
     total:
-      headerClaim(headers, TOTAL_HEADERS, least) ??
+      claim(inHeaders, 'total', least) ??
       rangeClaim(headers, least) ??
       paginationClaim(headers, /"total_?(?:count|items|records|results)"\s*:\s*"?(\d+)/i, least) ??
       claim(hints.filter(isTotal), 'total', least),
@@ -127,11 +116,11 @@ export function envelopeOf(
       least,
     ),
     pages:
-      headerClaim(headers, PAGES_HEADERS, 1) ??
+      claim(inHeaders, 'pages', 1) ??
       paginationClaim(headers, /"(?:total_?pages|page_?count)"\s*:\s*"?(\d+)/i, 1) ??
       claim(hints, 'pages', 1),
-    more: saidMore(hints),
-    next: nextAt(headers, hints),
+    more: saidMore([...hints, ...inHeaders]),
+    next: nextAt(headers, inHeaders, hints),
     rest: at(saidRest(hints)),
     position: at(positionAt(hints)),
     lastPage: lastPage(headers, hints, request),
@@ -156,18 +145,6 @@ function entersEnvelope({ met, within }: Selection): Enters {
 function claim(hints: readonly PagingHint[], kind: 'total' | 'pages' | 'page', least: number): Claim | undefined {
   const found = count(hints, kind, least)
   return found === undefined ? undefined : { path: found.path, value: found.number }
-}
-
-function headerClaim(
-  headers: Readonly<Record<string, string>>,
-  names: readonly string[],
-  least: number,
-): Claim | undefined {
-  for (const name of names) {
-    const value = headers[name] === undefined ? undefined : wholeNumber(headers[name])
-    if (value !== undefined && value >= least) return { path: name, value }
-  }
-  return undefined
 }
 
 /** As in `Content-Range: items 0-24/319`, or without the unit. */
@@ -211,7 +188,13 @@ function paginationClaim(headers: Readonly<Record<string, string>>, number: RegE
   return value !== undefined && value >= least ? { path: 'x-pagination', value } : undefined
 }
 
-function nextAt(headers: Readonly<Record<string, string>>, hints: readonly PagingHint[]): Envelope['next'] {
+const LEADS_NOWHERE = /^(?:0|false|nil|none|null|undefined)?$/i
+
+function nextAt(
+  headers: Readonly<Record<string, string>>,
+  inHeaders: readonly PagingHint[],
+  hints: readonly PagingHint[],
+): Envelope['next'] {
   const isLast = saidMore(hints)?.more === false
   // In Relay it is the place of the last record, even on the last page.
   const isOfRecord = (path: string): boolean => isLast && /end_?cursor\W*$/i.test(path)
@@ -219,6 +202,5 @@ function nextAt(headers: Readonly<Record<string, string>>, hints: readonly Pagin
   const hint = leading.find(({ kind }) => kind === 'link') ?? leading[0]
   if (hint !== undefined) return { path: hint.path }
   if (linkTarget(headers.link, 'next') !== undefined) return { path: 'link' }
-  const header = NEXT_HEADERS.find(name => (headers[name] ?? '').trim() !== '')
-  return header === undefined ? undefined : { path: header }
+  return at(inHeaders.find(({ kind, value }) => kind === 'next' && !LEADS_NOWHERE.test(String(value)))?.path)
 }

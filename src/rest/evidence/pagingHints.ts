@@ -62,7 +62,7 @@ const NAMES: readonly (readonly [HintKind, RegExp])[] = [
   ['last_id', /^lastid$/],
   [
     'more',
-    /^(?:has(?:more|next)(?:pages?|items|results|records|data)?|more(?:results|data|items|records|pages|available)?|(?:is)?truncated)$/,
+    /^(?:has(?:more|next|additional)(?:pages?|items|results|records|rows|data)?|(?:is|are|there(?:is|are))?more(?:results|data|items|records|rows|pages)?(?:available|exists?|incollection)?|(?:is|results?|response|list|data|output)?truncated|exceeded(?:transfer|result|record)?limit|(?:result|record|row)limit(?:exceeded|reached))$/,
   ],
   // If such a flag is true, it may not be about the list.
   ['unfinished', /^(?:is)?(?:end|ended|final|finalpage|finished|completed|lastbatch)$/],

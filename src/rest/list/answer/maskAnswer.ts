@@ -3,7 +3,7 @@ import { compiledPath, type JsonPath } from '../../../json/path.js'
 import { DataError } from '../../../model/errors.js'
 import type { ApiRequest } from '../../api.js'
 import { jsonBody } from '../../body/jsonBody.js'
-import { LIST_HEADERS } from '../../evidence/envelope.js'
+import { isListHeader } from '../../evidence/envelope.js'
 import type { OwnedResponse } from '../../http/exchange.js'
 import type { RecordMask } from '../../mask/recordMask.js'
 import type { ListContext, ListReader } from '../listReader.js'
@@ -27,7 +27,7 @@ function maskedHeaders({ resource: { endpoint } }: ListReader, headers: Headers)
   for (const value of values) if (typeof value === 'string') named.add(value.toLowerCase())
   for (const { waitFrom } of [retry, ...responseActions]) if (waitFrom?.in === 'header') named.add(waitFrom.at)
   return Object.fromEntries(
-    Object.entries(headers).filter(([name]) => named.has(name) || LIST_HEADERS.has(name) || RATE_LIMIT.test(name)),
+    Object.entries(headers).filter(([name]) => named.has(name) || isListHeader(name) || RATE_LIMIT.test(name)),
   )
 }
 
