@@ -44,6 +44,12 @@ A DuckDB file, the folders and files of a dataset and the files of a schema are 
 \`umask 027\` a group reads it, with \`umask 077\` nobody else does. Whatever the umask, what a run keeps for itself is for its user alone:
 journals, locks, and the rows that it stages beside a DuckDB file or inside a dataset's folder. Their folders are 0700.
 
+## BigQuery, Snowflake, MotherDuck and others
+
+They are no destinations of Sluice. Load Parquet files (\`files:DIR\` or \`s3://BUCKET/PREFIX\`) and let the warehouse take them in, as with \`bq load\` or
+\`COPY INTO\`; what one row replaces, the warehouse has to merge then. MotherDuck takes a whole DuckDB file:
+\`CREATE DATABASE shops FROM 'shops.duckdb'\`. Or [write a destination](custom.md).
+
 ${postgresSection()}
 ${ducklakeSection()}${filesSection()}`
 }

@@ -16,6 +16,7 @@ import {
   text,
 } from '../model/optionKinds.js'
 import { SecretReference } from '../model/secrets/secret.js'
+import type { Source } from '../model/source.js'
 import { type Pipeline, type PipelineOptions, pipeline } from '../pipeline/pipeline.js'
 import { checkShape, unknownKey } from '../rest/document/checkShape.js'
 import { formatPath, type PlaceOf, Problems } from '../rest/document/problems.js'
@@ -46,8 +47,8 @@ export interface PipelineFileOptions {
   /** Limits of hosts that the pipelines of several files share: `hostBudget()`. */
   readonly budget?: HostBudget | undefined
   /**
-   * For pipelines that only read their destination: a missing secret or environment variable of the source is no
-   * error. Nothing can be requested with such a source.
+   * For pipelines that only read their destination: a missing secret or environment variable of the source is an
+   * error only once something is requested.
    */
   readonly withoutSecrets?: boolean | undefined
   /** For pipelines that are only looked at: no secret needs to exist, not even one of the destination. */
@@ -182,8 +183,10 @@ async function modulePipelines(reading: Reading): Promise<Pipeline[]> {
   if (values.length === 0) throw fileError(reading.shown, 'exports an empty list; expected a pipeline')
   const pipelines: Pipeline[] = []
   for (const value of values) {
-    if (isPipeline(value)) pipelines.push(await overridden(value, reading))
-    else if (isPlain(value)) pipelines.push(await pipelineFrom(value, reading))
+    if (isPipeline(value)) {
+      requireSecrets(value.source, reading)
+      pipelines.push(await overridden(value, reading))
+    } else if (isPlain(value)) pipelines.push(await pipelineFrom(value, reading))
     else throw fileError(reading.shown, 'its default export must be a pipeline, a list of pipelines or a document')
   }
   return pipelines
@@ -273,7 +276,6 @@ async function besideTheFile({ path, folder, env, cwd, overrides, warn }: Readin
         budget: overrides.budget,
         warn: message => warn(READABLE, message),
         ...options,
-        ...(needsNoSecrets(overrides) && { withoutSecrets: true }),
         recording: overrides.recording,
       }),
   }
@@ -339,8 +341,8 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
   const home = workingFolder(env, folder)
   const inDocument: PlaceOf = wrapped ? path => place(['source', ...path]) : place
   const [api, destination] = await everyProblem(
-    () =>
-      restApiFrom(document, {
+    () => {
+      const made = restApiFrom(document, {
         name: source.name ?? undefined,
         maxTableNesting: source.max_table_nesting ?? undefined,
         rootKey: source.root_key ?? undefined,
@@ -349,12 +351,14 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
         cwd,
         folder,
         pipeline: name,
-        withoutSecrets: needsNoSecrets(reading.overrides),
         budget: reading.overrides.budget,
         recording: reading.overrides.recording,
         place: inDocument,
         warn,
-      }),
+      })
+      requireSecrets(made, reading)
+      return made
+    },
     () => destinationOf(target, name, resolver, reading, place),
   )
   const made = pipeline({
@@ -402,8 +406,9 @@ function textsOfReferences(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, textsOfReferences(item)]))
 }
 
-function needsNoSecrets({ withoutSecrets, offline }: PipelineFileOptions): boolean {
-  return withoutSecrets === true || offline === true
+/** Of a file that is opened to request something, all that is missing is told before anything begins. */
+function requireSecrets(source: Source, { overrides: { withoutSecrets, offline } }: Reading): void {
+  if (withoutSecrets !== true && offline !== true) source.requireSecrets?.()
 }
 
 function lookedUp(resolver: SecretResolver, { overrides }: Reading): SecretResolver {

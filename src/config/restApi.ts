@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import { ConfigError } from '../model/errors.js'
 import {
   anything,
   callback,
@@ -19,8 +20,10 @@ import type {
   RestApiConfig,
   SourcePipelineConfig,
 } from '../rest/document/declaration/configTypes.js'
+import type { RestModel } from '../rest/document/model.js'
 import { parseRestConfig } from '../rest/document/parseDocument.js'
 import type { PlaceOf } from '../rest/document/problems.js'
+import type { Lookup } from '../rest/document/references.js'
 import type { HostBudget } from '../rest/http/rateLimit.js'
 import { restSource, type SourceRecording } from '../rest/restSource.js'
 import type { ContractMode, SchemaContract } from '../schema/schemaTypes.js'
@@ -74,8 +77,6 @@ export interface RestApiOptions {
   readonly folder?: string | undefined
   /** Name of the pipeline. Its own secrets come first. */
   readonly pipeline?: string | undefined
-  /** A missing secret or environment variable is no error. For programs that only read what was loaded, or describe the source. */
-  readonly withoutSecrets?: boolean | undefined
   /** Limits of hosts that several sources share: `hostBudget()`. Default: each source has its own. */
   readonly budget?: HostBudget | undefined
   /** Line and column of keys, for messages. */
@@ -104,8 +105,9 @@ export interface PipelineRecording extends SourceRecording {
 export type RestApiDocument<Name extends string, Table extends string> = RestApiConfig<Name, Table>
 
 /**
- * A source from a `rest_api` document. Checks all of it and finds its secrets, but requests nothing yet. Does not
- * change it. Throws a ConfigError with every problem found.
+ * A source from a `rest_api` document. Checks all of it and looks its secrets up, but requests nothing yet. Does not
+ * change it. Throws a ConfigError with every problem found. A missing secret is an error only where requests begin: a
+ * run or a check rejects with it, and what was loaded can be read without.
  *
  * TypeScript knows the resource and table names that are literals in the document: `run({ select })` and
  * `dataset().table()` complete and check them.
@@ -141,7 +143,6 @@ const forRestApi = optionsOf<RestApiOptions>('options of restApi()', {
   schemaContract: anything,
   rootKey: flag,
   parallelized: flag,
-  withoutSecrets: flag,
   env: environment,
   cwd: path,
   folder: path,
@@ -157,17 +158,13 @@ export function restApiFrom(document: unknown, options: RestApiOptions): Source 
   checkOptions(needed(forRestApi), options)
   const { env = processEnvironment(), cwd = process.cwd(), folder, pipeline, name, warn = warnProcess } = options
   const resolver = secretResolver({ env, cwd, folder, pipeline, source: name, warn })
-  const lookup = options.withoutSecrets === true ? findingAll(resolver) : resolver
-  const parsed = parseRestConfig(document, {
-    ...options,
-    ...requestSettings(env),
-    scheduler: schedulerSettings(env),
-    lookup,
-  })
+  const settings = { ...options, ...requestSettings(env), scheduler: schedulerSettings(env) }
+  const { model, missing } = read(lookup => parseRestConfig(document, { ...settings, lookup }), resolver)
   const base = folder ?? cwd
   const { recording } = options
   const kept = recording?.tokenStore
-  return restSource(parsed, {
+  return restSource(model, {
+    missing,
     recording,
     budget: options.budget,
     proxies: proxySettings(env),
@@ -175,6 +172,19 @@ export function restApiFrom(document: unknown, options: RestApiOptions): Source 
     tokenStore: (place = join(workingFolder(env, base), 'tokens')) =>
       kept ?? tokenFolder(resolve(base, place), systemClock),
   })
+}
+
+/** A document in which nothing is wrong but that secrets are missing is read without them. */
+function read(
+  parse: (lookup: Lookup) => RestModel,
+  resolver: Lookup,
+): { readonly model: RestModel; readonly missing?: ConfigError } {
+  try {
+    return { model: parse(resolver) }
+  } catch (error) {
+    if (!(error instanceof ConfigError && error.code === 'secret_missing')) throw error
+    return { model: parse(findingAll(resolver)), missing: error }
+  }
 }
 
 function warnProcess(message: string): void {

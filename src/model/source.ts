@@ -42,6 +42,8 @@ export interface Source<Name extends string = string, Table extends string = str
   readonly schemaContract?: ContractMode | Partial<SchemaContract> | undefined
   /** Knows every secret of the source and removes it from text that is printed or stored. */
   readonly scrubber?: Scrubber | undefined
+  /** Throws a ConfigError if a secret is missing that a request may need. Called before a run or a check begins. */
+  requireSecrets?(): void
   /** Loads what the first request needs. Sends nothing and never fails. Called while the destination connects. */
   prepare?(): void
   /** Closes what a run left open, such as pooled connections. A later run opens them again. */

@@ -151,7 +151,12 @@ export function pipeline<Name extends string = string, Table extends string = Na
     async run(asked = {}) {
       checkOptions(forRun, asked)
       const { runPipeline } = await import('./run/runPipeline.js')
-      return counted(await warned(asked, heardBy => runPipeline(setup, heardBy)))
+      return counted(
+        await warned(asked, heardBy => {
+          source.requireSecrets?.()
+          return runPipeline(setup, heardBy)
+        }),
+      )
     },
     async replay(loadId, asked = {}) {
       checkOptions(text, loadId, 'loadId')
@@ -169,7 +174,10 @@ export function pipeline<Name extends string = string, Table extends string = Na
           'error' in outcome ? { ...outcome, error: scrubbedFailure(outcome.error, scrubber) as Error } : outcome,
         )
       const { backfill } = await import('./backfill/runBackfill.js')
-      return await outward(() => backfill(setup, resource, { ...heard(asked), onPlan, onWindow: tell }), asked.signal)
+      return await outward(() => {
+        source.requireSecrets?.()
+        return backfill(setup, resource, { ...heard(asked), onPlan, onWindow: tell })
+      }, asked.signal)
     },
     async backfillStatus(resource, asked = {}) {
       checkOptions(needed(text), resource, 'resource')
@@ -180,7 +188,11 @@ export function pipeline<Name extends string = string, Table extends string = Na
     async check(asked = {}) {
       checkOptions(forCheck, asked)
       const { checkSource } = await import('./look/checkSource.js')
-      return scrubbed(await outward(() => checkSource(setup, heard(asked)), asked.signal), scrubber)
+      const checked = await outward(() => {
+        source.requireSecrets?.()
+        return checkSource(setup, heard(asked))
+      }, asked.signal)
+      return scrubbed(checked, scrubber)
     },
     async plan(asked = {}) {
       checkOptions(forPlan, asked)

@@ -1,6 +1,7 @@
 import { elements } from '../json/bytes.js'
 import { compilePath } from '../json/path.js'
 import { stringifyJson } from '../json/write.js'
+import type { ConfigError } from '../model/errors.js'
 import { later } from '../model/firstUse.js'
 import { nodeCrypto } from '../model/nodeCrypto.js'
 import { scrubber as createScrubber, type Scrubber } from '../model/secrets/scrubber.js'
@@ -64,6 +65,8 @@ export interface RestSourceOptions {
   /** Where relative paths of the document's files begin. Default: the current folder. */
   readonly folder?: string | undefined
   readonly recording?: SourceRecording | undefined
+  /** Names the secrets of the document that were not found. Thrown where something is about to be requested. */
+  readonly missing?: ConfigError | undefined
 }
 
 /** How a recording stands between a source and its API. */
@@ -84,7 +87,12 @@ export function restSource(declared: RestModel, options: RestSourceOptions = {})
   const scrubber = options.scrubber ?? createScrubber()
   for (const secret of [...secretsIn(model), ...(options.proxies?.secrets ?? [])]) scrubber.add(secret)
   const { rateLimit } = model.client
-  const client = new LateClient({
+  // A recording needs no secret.
+  const missing = recording?.transport === undefined ? options.missing : undefined
+  const requireSecrets = (): void => {
+    if (missing !== undefined) throw missing
+  }
+  const client = new LateClient(requireSecrets, {
     transport: recording?.transport ?? model.client.transport ?? options.transport,
     witness: recording?.witness,
     isReplay: recording?.transport !== undefined,
@@ -118,6 +126,7 @@ export function restSource(declared: RestModel, options: RestSourceOptions = {})
     rootKey: model.rootKey,
     schemaContract: model.schemaContract,
     scrubber,
+    requireSecrets,
     prepare: () => client.prepare(),
     close: () => client.close(),
   }
@@ -130,13 +139,17 @@ const listReading = later(() => Promise.all([import('./list/pages.js'), import('
 /** The client of a source, with all that it needs, is loaded when something is first sent: many programs only describe. */
 class LateClient {
   readonly #options: ClientOptions
+  readonly #requireSecrets: () => void
   #made: Promise<Client> | undefined
 
-  constructor(options: ClientOptions) {
+  constructor(requireSecrets: () => void, options: ClientOptions) {
+    this.#requireSecrets = requireSecrets
     this.#options = options
   }
 
-  get(): Promise<Client> {
+  /** Rejects if a secret is missing, whoever asks. */
+  async get(): Promise<Client> {
+    this.#requireSecrets()
     this.#made ??= import('./http/client.js').then(({ createClient }) => createClient(this.#options))
     return this.#made
   }

@@ -104,11 +104,29 @@ describe('sluice plan', () => {
     expect(api.requests).toHaveLength(1)
   })
 
+  it('needs no secret, and says what a run would miss', async () => {
+    const planned = await sluiceProcess(['plan', 'feedback.yaml'], { cwd: folder, env: {} })
+    expect(planned.exitCode).toBe(0)
+    expect(planned.stdout).toMatch(/a run would end at once: .*the environment variable `DEMO_API_URL` is not set/)
+    expect(planned.stdout).toMatch(/the secret `api_key` is missing/)
+    const probed = await sluiceProcess(['plan', 'feedback.yaml', '--probe'], { cwd: folder, env: {} })
+    expect(probed).toMatchObject({ exitCode: 2, stdout: '' })
+  })
+
   it('begins where the last load ended', async () => {
     await run()
     const { stdout } = await sluice('plan', 'feedback.yaml')
     expect(stdout).toMatch(/it starts from the state of load \d+\.\d+/)
     expect(stdout).toMatch(/cursor +timestamp, from "2024-.*" \(the state\)/)
+  })
+})
+
+describe('sluice show', () => {
+  it.each([[], ['--csv']])('of a table that is not there yet fails: %j', async (...flags) => {
+    const ended = await sluice('show', 'feedback.yaml', 'flags', ...flags)
+    expect(ended.exitCode).toBe(1)
+    expect(ended.stderr).toContain('error: there is no table flags: no tables yet')
+    expect(await sluice('show', 'feedback.yaml', ...flags)).toMatchObject({ exitCode: 0 })
   })
 })
 

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { defineConfig, duckdb, loadPipelineFile, pipeline, restApi } from '../../src/index.js'
-import { testFolder } from '../pipeline/api.js'
+import { testApi, testFolder } from '../pipeline/api.js'
 
 const client = { base_url: 'https://api.example.com' }
 
@@ -35,9 +35,21 @@ test('a pipeline file exports it', async () => {
   await writeFile(
     file,
     "import { defineConfig } from 'sluice'\n" +
-      "export default defineConfig({ name: 'crm', client: { base_url: '' }, resources: [{ name: 'shops', records: [{ id: 1 }] }] })\n",
+      "export default defineConfig({ name: 'crm', resources: [{ name: 'shops', records: [{ id: 1 }] }] })\n",
   )
   const { pipelines } = await loadPipelineFile(file, { destination: `duckdb:${join(folder, 'crm.duckdb')}` })
   expect(pipelines.map(({ name }) => name)).toEqual(['crm'])
   expect((await pipelines[0]?.run())?.rows).toEqual({ shops: 1 })
+})
+
+test('a document without `client` loads from absolute paths', async () => {
+  const api = await testApi(({ pathname }) => ({ json: [{ id: 1, pathname }] }))
+  const folder = await testFolder()
+  const source = restApi({ resources: [{ name: 'shops', endpoint: `${api.url}/v2/shops` }] })
+  const destination = duckdb(join(folder, 'shops.duckdb'))
+  const shops = pipeline({ name: 'shops', source, destination, home: join(folder, 'home') })
+  await shops.run()
+  expect(await shops.dataset().table('shops').select('id', 'pathname').rows()).toEqual([
+    { id: 1n, pathname: '/v2/shops' },
+  ])
 })

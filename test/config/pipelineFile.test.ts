@@ -145,9 +145,10 @@ describe('mistakes', () => {
     [
       'missing key, line of the map',
       'a.yaml',
-      'client:\n  headers: {}\nresources: []\n',
-      /a\.yaml:1:1 client\.base_url: is missing/,
+      'client:\n  headers: {}\nresources: [shops, stores]\n',
+      /a\.yaml:1:1 client\.base_url: is missing: the path of resource shops is relative to `client\.base_url`$/,
     ],
+    ['no client', 'a.yaml', 'resources: [shops]\n', /a\.yaml client: is missing: the path of resource shops/],
     ['item of a list', 'a.yaml', `${document}  - name: 5\n`, /a\.yaml:5:5 resources\[1\]\.name/],
     ['bad YAML', 'a.yaml', 'client:\n  a: [1\nb: 2\n', /a\.yaml:\d+:\d+ is not valid YAML/],
     ['nested without end', 'a.yaml', `a: ${'['.repeat(50_000)}`, /a\.yaml:1:\d+ is nested too deeply to be read/],
@@ -169,8 +170,8 @@ describe('mistakes', () => {
     [
       'mistake in a module',
       'a.mjs',
-      `export default { client: {}, resources: [] }`,
-      /a\.mjs client\.base_url: is missing/,
+      `export default { client: { base_url: 5 }, resources: [] }`,
+      /a\.mjs client\.base_url: expected text/,
     ],
   ])('%s', async (_, name, text, message) => {
     expect((await failure(load(name, text))).message).toMatch(message)

@@ -1,15 +1,18 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { requestSettings } from '../../src/config/environment.js'
 import { restApi } from '../../src/config/restApi.js'
 import { secretResolver } from '../../src/config/secrets.js'
+import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
 import { ConfigError } from '../../src/model/errors.js'
 import { reveal, Secret } from '../../src/model/secrets/secret.js'
+import { pipeline } from '../../src/pipeline/pipeline.js'
 import type { AuthConfig } from '../../src/rest/document/declaration/configTypes.js'
 import { parseRestConfig } from '../../src/rest/document/parseDocument.js'
 import type { Found } from '../../src/rest/document/references.js'
+import { context } from '../rest/listServer.js'
 
 let folder: string
 
@@ -91,10 +94,39 @@ describe('a field that auth leaves out', () => {
     { type: 'http_basic' },
     { type: 'oauth2_client_credentials' },
     { type: 'oauth2_jwt' },
-    { type: 'login', token_path: 'token' },
-  ])('what is missing is no error for a source that is asked for nothing: %j', auth => {
+    { type: 'login', path: 'login', json: { password: '${secrets.password}' }, token_path: 'token' },
+    { type: 'bearer', token: '${env.TOKEN}' },
+  ])('what is missing is an error where requests begin, and not before: %j', async auth => {
     const document = { client: { base_url: 'https://a.example.com', auth }, resources: ['a'] }
-    expect(() => restApi(document, { env: {}, withoutSecrets: true })).not.toThrow()
+    const source = restApi(document, { env: {}, cwd: folder })
+    const home = join(folder, '.sluice')
+    const made = pipeline({ name: 'p', source, destination: duckdb(join(folder, 'p.duckdb')), home })
+    expect(await made.dataset().tables()).toEqual([])
+    const error = {
+      name: 'ConfigError',
+      code: 'secret_missing',
+      message: expect.stringMatching(/ is missing|is not set/),
+    }
+    await expect(made.run()).rejects.toMatchObject(error)
+    await expect(made.check()).rejects.toMatchObject(error)
+    await expect(made.backfill('a')).rejects.toMatchObject(error)
+    expect((await made.plan()).missing).toBe(await made.run().catch((reason: Error) => reason.message))
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  test('nothing is requested without them, whoever asks', async () => {
+    const document = { client: { base_url: 'http://127.0.0.1:1', auth: { type: 'bearer' } as const }, resources: ['a'] }
+    const [resource] = restApi(document, { env: {}, cwd: folder }).resources
+    const pages = resource?.pages(context())
+    await expect(pages?.next()).rejects.toMatchObject({ code: 'secret_missing' })
+  })
+
+  test('another mistake in the document is told at once, with what is missing', () => {
+    const document = {
+      client: { base_url: 'https://a.example.com', auth: { type: 'bearer' } as const },
+      resources: ['a', 'a'],
+    }
+    expect(() => restApi(document, { env: {}, cwd: folder })).toThrow(/there is a resource `a` already/)
   })
 
   test('an unrelated variable is never sent', () => {

@@ -30,6 +30,7 @@ interface Manifest {
 interface LockedPackage {
   readonly integrity?: string
   readonly dev?: boolean
+  readonly optional?: boolean
   readonly hasInstallScript?: boolean
   readonly optionalDependencies?: Readonly<Record<string, string>>
 }
@@ -141,6 +142,17 @@ describe('the package', () => {
     }
     const running = Object.entries(packages).filter(([, { dev, hasInstallScript }]) => !dev && hasInstallScript)
     expect(running.map(([path]) => path)).toEqual([])
+  })
+
+  it('installs as many packages as the documents say', async () => {
+    const { packages } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
+      packages: Readonly<Record<string, LockedPackage>>
+    }
+    const everywhere = Object.entries(packages).filter(([path, { dev, optional }]) => path !== '' && !dev && !optional)
+    // With DuckDB for one platform, the one optional package that is installed.
+    expect(await readFile(join(root, 'docs/install.md'), 'utf8')).toContain(
+      `Sluice and ${everywhere.length + 1} packages.`,
+    )
   })
 
   it('locks the packages of every platform, each with its checksum, without which `npm ci` refuses to install', async () => {

@@ -74,7 +74,8 @@ export class SecretReference {
 
 /**
  * Names a secret in a TypeScript document, like `${secrets.name}` in YAML and JSON. When the source is created, it is
- * looked up in the environment (`API_KEY` for `api_key`) and in `secrets.toml`. Throws a ConfigError without a name.
+ * looked up in the environment (`API_KEY` for `api_key`) and in `secrets.toml`. If it is not there, a run rejects with a
+ * ConfigError. Throws a ConfigError without a name.
  *
  * @example
  * ```ts

@@ -2,6 +2,7 @@ import type { JsonValue } from '../../json/value.js'
 import type { Committed } from '../../model/destination.js'
 import type { Expectations } from '../../model/expectations.js'
 import { cursorState, newState } from '../../model/pipelineState.js'
+import { scrubbedFailure } from '../../model/secrets/scrubber.js'
 import type { DispositionHint, ResourceDescription } from '../../model/source.js'
 import { freezeWindows } from '../run/incremental/frozenWindows.js'
 import { flattenPlan, planResources } from '../run/planResources.js'
@@ -25,6 +26,8 @@ export interface PipelinePlan {
   readonly startsFrom: string | undefined
   /** Resources that take part, parents first. */
   readonly resources: readonly PlannedList[]
+  /** What a run would reject with, as secrets or variables are missing. Placeholders stand for them in the requests. */
+  readonly missing?: string | undefined
 }
 
 /** How one resource would be read. */
@@ -104,6 +107,16 @@ export async function describePipeline(setup: PipelineSetup, options: PlanOption
     dataset: setup.datasetName,
     startsFrom: committed?.loadId,
     resources,
+    missing: missingIn(setup),
+  }
+}
+
+function missingIn({ source, scrubber }: PipelineSetup): string | undefined {
+  try {
+    source.requireSecrets?.()
+    return undefined
+  } catch (error) {
+    return (scrubbedFailure(error, scrubber) as Error).message
   }
 }
 

@@ -71,9 +71,10 @@ interface Draft {
 }
 
 function normalise(document: RestApiConfig, options: ParseOptions, lookup: Lookup, problems: Problems): RestModel {
-  const { client } = document
+  const client = document.client ?? {}
   const context: EndpointContext = {
     client,
+    baseUrlAt: document.client == null ? ['client'] : ['client', 'base_url'],
     clientPaginator: paginatorOf(client.paginator, ['client', 'paginator'], problems),
     retry: retryPolicy(client.retry, options.retry ?? defaultRetry, ['client', 'retry'], problems),
     timeoutMs: options.timeoutMs ?? 60_000,

@@ -19,6 +19,7 @@ export class Problems {
 
   /** A key's second problem usually follows from its first, so only the first is kept. */
   add(path: PropertyPath, message: string): void {
+    if (this.has(path)) return
     this.#onlySecrets = false
     this.#keep(path, message)
   }

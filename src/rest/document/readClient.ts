@@ -10,8 +10,9 @@ import { milliseconds } from './resources/readResponses.js'
 
 export function clientOf(client: ClientConfig, problems: Problems): ClientModel {
   const limit = client.rate_limit
+  const baseUrl = client.base_url ?? ''
   const origins = (client.allowed_hosts ?? []).flatMap((host, position) => {
-    const origin = originOf(host, client.base_url)
+    const origin = originOf(host, baseUrl)
     if (origin === undefined) {
       problems.add(
         ['client', 'allowed_hosts', position],
@@ -20,9 +21,9 @@ export function clientOf(client: ClientConfig, problems: Problems): ClientModel 
     }
     return origin ?? []
   })
-  checkBaseUrl(client.base_url, problems)
+  checkBaseUrl(baseUrl, problems)
   return {
-    baseUrl: client.base_url,
+    baseUrl,
     allowedOrigins: [...new Set(origins)],
     concurrency: client.concurrency ?? undefined,
     rateLimit:

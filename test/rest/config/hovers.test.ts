@@ -59,7 +59,7 @@ restApi({
 const documentService = service({ [written]: document })
 
 test.each<[key: string, text: RegExp]>([
-  ['client', /^The API: what all resources have in common\.$/],
+  ['client', /^The API: what all resources have in common\. /],
   ['base_url', /^Address that paths are relative to\. .*Example: `https:\/\/api\.example\.com\/v1\/`\.$/s],
   ['auth', /Allowed: .*`oauth2_jwt`/s],
   ['location', /Allowed: `header`, `query`, `param`, `cookie`\.\n\nDefault: `header`\.$/],

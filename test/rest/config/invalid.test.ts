@@ -34,10 +34,10 @@ const AT = 'resources[0].endpoint'
 const invalid: readonly (readonly [what: string, document: unknown, path: string, message: string])[] = [
   ['no map', [], '', 'expected a map, not a list'],
   ['nothing', undefined, '', 'is missing; expected a map'],
-  ['no client', { resources: [] }, 'client', 'is missing'],
+  ['no client', { resources: ['a', 'b'] }, 'client', 'is missing: the path of resource a is relative'],
   ['no resources', { client }, 'resources', 'is missing; expected a list'],
-  ['no base URL', { client: {}, resources: [] }, 'client.base_url', 'is missing'],
-  ['null base URL', { client: { base_url: null }, resources: [] }, 'client.base_url', 'expected text, not null'],
+  ['no base URL', { client: {}, resources: ['a'] }, 'client.base_url', 'is missing: the path of resource a'],
+  ['null base URL', { client: { base_url: null }, resources: ['a'] }, 'client.base_url', 'is missing'],
   [
     'base URL without scheme',
     { client: { base_url: 'api.example.com' }, resources: [] },

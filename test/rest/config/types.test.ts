@@ -33,8 +33,7 @@ const documents: readonly RestApiConfig[] = [
   { client: { base_url: '', paginator: { type: 'json_link', limit: 5 } }, resources: [] },
   // @ts-expect-error a key of another kind of auth
   { client: { base_url: '', auth: { type: 'bearer', api_key: 'x' } }, resources: [] },
-  // @ts-expect-error no client
-  { resources: [] },
+  { resources: [{ name: 'x', endpoint: { path: 'https://api.example.com/x' } }] },
   // @ts-expect-error a misspelt key
   { client: { base_url: '' }, resource: [] },
 ]

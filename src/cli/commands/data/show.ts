@@ -60,16 +60,14 @@ export async function showPipeline(
   if ((await destination.exists?.()) === false) {
     // Connecting would create the database, and this command only reads.
     if (isTable) tell(out, printable(`${destination.name}, dataset ${datasetName}`))
-    ;(isTable ? out : err).line(NO_TABLES)
-    return true
+    return noTables(table, isTable, context.terminal)
   }
   await using connection = await destination.connect(datasetName, context.signal)
   if (isTable) tell(out, printable(`${destination.name}, dataset ${connection.dataset}`))
   const tables = inOrder(await connection.inspect())
   const columns = table === undefined ? undefined : tables.get(table)
-  if (tables.size === 0) {
-    ;(isTable ? out : err).line(NO_TABLES)
-  } else if (table === undefined) {
+  if (tables.size === 0) return noTables(table, isTable, context.terminal)
+  if (table === undefined) {
     const counted = countedTables(connection, [...tables.keys()])
     if (isTable) await showTables(counted, out)
     else await printRows(counted, format, out, undefined)
@@ -95,7 +93,13 @@ function inOrder<Table>(tables: ReadonlyMap<string, Table>): ReadonlyMap<string,
   return new Map([...tables].sort(([a], [b]) => (key(a) < key(b) ? -1 : 1)))
 }
 
-const NO_TABLES = 'no tables yet: `sluice run` makes them'
+/** False if one was asked for. */
+function noTables(table: string | undefined, isTable: boolean, { out, err }: CommandContext['terminal']): boolean {
+  const told = 'no tables yet: `sluice run` makes them'
+  if (table === undefined) (isTable ? out : err).line(told)
+  else tell(err, printable(`error: there is no table ${table}: ${told}`))
+  return table === undefined
+}
 
 async function* countedTables(connection: Connection, tables: readonly string[]): AsyncGenerator<QueryBatch> {
   const columns = [

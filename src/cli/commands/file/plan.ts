@@ -26,7 +26,8 @@ export async function planCommand(
   const { out } = context.terminal
   const { signal } = context
   const { select } = options
-  for (const pipeline of await openPipelines(file, options, 'requests', context.terminal.err)) {
+  const purpose = options.probe === true ? 'requests' : 'reads'
+  for (const pipeline of await openPipelines(file, options, purpose, context.terminal.err)) {
     const plan = await pipeline.plan({ signal, select })
     const probe = options.probe === true ? (await pipeline.check({ signal, select })).resources : undefined
     const proofs = await keptProofLines(file, pipeline, context.terminal.err)
@@ -51,6 +52,7 @@ function planLines(
       ? 'it starts from the beginning: nothing was loaded yet'
       : `it starts from the state of load ${plan.startsFrom}`
   const lines = [`${plan.pipeline} → ${plan.destination}, dataset ${plan.dataset}; ${start}`]
+  if (plan.missing !== undefined) lines.push(...`a run would end at once: ${plan.missing}`.split('\n'))
   for (const list of plan.resources) {
     const probed = probe?.find(({ resource }) => resource === list.resource)
     lines.push('', list.resource)

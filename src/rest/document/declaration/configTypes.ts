@@ -957,14 +957,13 @@ export interface RateLimitConfig {
   max_concurrency?: number | null | undefined
 }
 
-/** The API: what all resources have in common. */
 export interface ClientConfig {
   /**
-   * Address that paths are relative to. It may be empty if every path is absolute.
+   * Address that paths are relative to. It may be left out if every path is absolute.
    *
    * Example: `https://api.example.com/v1/`.
    */
-  base_url: string
+  base_url?: string | null | undefined
   /** Headers of every request. */
   headers?: { [name: string]: string | Secret | SecretReference } | null | undefined
   /**
@@ -2375,8 +2374,8 @@ export interface ResourceDefaultsConfig<Table extends string = string> {
 export interface RestApiConfig<Name extends string = string, Table extends string = string> {
   /** Address of the JSON Schema, for editors. */
   $schema?: string | null | undefined
-  /** The API: what all resources have in common. */
-  client: ClientConfig
+  /** The API: what all resources have in common. It may be left out if every path is absolute. */
+  client?: ClientConfig | null | undefined
   /** The lists to load. A text is the name of a resource and its path. */
   resources: readonly (Name | ResourceConfig<Name, Table> | (RecordsFunction & NamedResource<Name>))[]
   /** Defaults for the keys of every resource. */
@@ -2450,8 +2449,8 @@ export interface DocumentPipelineConfig<Name extends string = string, Table exte
   parallelized?: boolean | null | undefined
   /** Address of the JSON Schema, for editors. */
   $schema?: string | null | undefined
-  /** The API: what all resources have in common. */
-  client: ClientConfig
+  /** The API: what all resources have in common. It may be left out if every path is absolute. */
+  client?: ClientConfig | null | undefined
   /** The lists to load. A text is the name of a resource and its path. */
   resources: readonly (Name | ResourceConfig<Name, Table> | (RecordsFunction & NamedResource<Name>))[]
   /** Defaults for the keys of every resource. */
@@ -2484,8 +2483,8 @@ export interface SourceConfig<Name extends string = string, Table extends string
   parallelized?: boolean | null | undefined
   /** Address of the JSON Schema, for editors. */
   $schema?: string | null | undefined
-  /** The API: what all resources have in common. */
-  client: ClientConfig
+  /** The API: what all resources have in common. It may be left out if every path is absolute. */
+  client?: ClientConfig | null | undefined
   /** The lists to load. A text is the name of a resource and its path. */
   resources: readonly (Name | ResourceConfig<Name, Table> | (RecordsFunction & NamedResource<Name>))[]
   /** Defaults for the keys of every resource. */

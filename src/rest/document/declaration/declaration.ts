@@ -25,8 +25,8 @@ const rateLimit = strictObject(() => ({
 }))
 
 const client = strictObject(() => ({
-  base_url: required(z.string(), {
-    description: 'Address that paths are relative to. It may be empty if every path is absolute.',
+  base_url: key(z.string(), {
+    description: 'Address that paths are relative to. It may be left out if every path is absolute.',
     examples: ['https://api.example.com/v1/'],
   }),
   headers: key(z.record(z.string(), z.union([z.string(), secretValue])), 'Headers of every request.'),
@@ -141,7 +141,7 @@ const resourceDefaults = strictObject(() => ({
 /** A whole document. */
 export const restDocument = strictObject(() => ({
   $schema: key(z.string(), 'Address of the JSON Schema, for editors.'),
-  client: required(client, 'The API: what all resources have in common.'),
+  client: key(client, 'The API: what all resources have in common. It may be left out if every path is absolute.'),
   resources: required(z.array(z.union([name, resource, recordsFunction])), {
     description: 'The lists to load. A text is the name of a resource and its path.',
   }),

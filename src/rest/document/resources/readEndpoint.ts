@@ -17,6 +17,8 @@ import type { TemplateReader } from './templates.js'
 /** Default values for endpoints. */
 export interface EndpointContext {
   readonly client: ClientConfig
+  /** The key to write where a base URL is missing. */
+  readonly baseUrlAt: PropertyPath
   readonly clientPaginator: PaginatorModel | undefined
   readonly retry: RetryPolicy
   readonly timeoutMs: number
@@ -27,9 +29,9 @@ export interface EndpointContext {
 
 export function endpointOf(merged: MergedResource, reader: TemplateReader, context: EndpointContext): EndpointModel {
   const { endpoint } = merged
-  const { client, problems } = context
+  const { client, baseUrlAt, problems } = context
   const request = requestOf(merged, client, reader, problems)
-  checkReachable(merged, request.url[0], client, problems)
+  checkReachable(merged, request.url[0], client.base_url, baseUrlAt, problems)
   const singleEntity = isSingleEntity(endpoint.path)
   // Empty text means no selector: as in dlt, the records are then detected, even for a single entity.
   const relay = isBehindConnection(merged, 'data_selector') ? relaySelector(endpoint) : undefined
@@ -127,14 +129,16 @@ function parentChangedOf({ endpoint, where }: MergedResource, problems: Problems
 function checkReachable(
   merged: MergedResource,
   start: EndpointModel['url'][number] | undefined,
-  client: ClientConfig,
+  baseUrl: string | null | undefined,
+  baseUrlAt: PropertyPath,
   problems: Problems,
 ): void {
-  const isKnown = client.base_url !== '' || problems.has(['client', 'base_url'])
-  if (isKnown || typeof start === 'object') return
-  if (!/^https?:\/\//i.test(start ?? '')) {
+  const isAbsolute = typeof start === 'object' || /^https?:\/\//i.test(start ?? '')
+  if (isAbsolute || problems.has(['client', 'base_url'])) return
+  if (baseUrl === '')
     problems.add(merged.where('endpoint', 'path'), 'must be an absolute URL, as `client.base_url` is empty')
-  }
+  else if (baseUrl == null)
+    problems.add(baseUrlAt, `is missing: the path of resource ${merged.name} is relative to \`client.base_url\``)
 }
 
 /** Undefined if none is configured. `auto` and null leave the choice to the next in line. */
