@@ -62,7 +62,8 @@ CREATE SCHEMA feedback_dataset AUTHORIZATION loader;
 
 It also needs TEMPORARY on the database, which everybody has by default. With CREATE on the database, the role makes its
 schemas itself, and first loads are faster: new tables are moved into place instead of copied. If a right is missing, the run ends
-with the GRANT that gives it, and changes nothing.
+with the GRANT that gives it, and changes nothing. Where transactions of the role or the database only read (\`default_transaction_read_only\`, a standby),
+a load ends before its first request; reading works.
 
 **Columns changed by hand** stay as they are. Wider types work (\`numeric\` for \`bigint\`, \`text\` for \`character varying\`).
 If values would be rounded or would not fit, the load fails and names the column.

@@ -55,4 +55,6 @@ export interface LoadedWindow extends CursorRange {
   readonly verdict: Verdict
   readonly requests: number
   readonly records: number
+  /** Counts the windows of the list in the order of their commits, so that what is new can be read alone. */
+  readonly number?: number | undefined
 }

@@ -175,6 +175,8 @@ export interface Committed {
   readonly state: PipelineState | undefined
   /** The stored schema document, as JSON text. `undefined` if the pipeline has none here. */
   readonly schema: string | undefined
+  /** What `inspect` would tell, if the destination has looked at its tables to find the rest. */
+  readonly tables?: ReadonlyMap<string, ReadonlyMap<string, InspectedColumn>> | undefined
 }
 
 export interface LoadPlan {

@@ -22,7 +22,11 @@ async function loads(disposition: 'merge' | 'replace', settings = '') {
     `CREATE ROLE ${role} LOGIN PASSWORD 'role'; ${settings.replaceAll('%', role)}; GRANT CREATE ON DATABASE ${database} TO ${role}`,
   )
   let round = 0
-  const api = await testApi(() => ({ json: [1, 2, ...(round > 0 ? [3] : [])].map(id => ({ id, round })) }))
+  let asked = 0
+  const api = await testApi(() => {
+    asked += 1
+    return { json: [1, 2, ...(round > 0 ? [3] : [])].map(id => ({ id, round })) }
+  })
   const under = pipeline({
     name: 'foreign',
     dataset: 'api_data',
@@ -47,6 +51,8 @@ async function loads(disposition: 'merge' | 'replace', settings = '') {
   round++
   return {
     again: () => under.run(),
+    asked: () => asked,
+    count: () => under.dataset().table('items').count(),
     sql: (text: string) => server.sql(database, text.replaceAll('%', role)),
     rows: async () =>
       (await server.sql(database, 'SELECT id::int, round::int FROM api_data.items ORDER BY id, round')).map(
@@ -109,13 +115,30 @@ test.each([
 })
 
 test.each([
-  ['transactions of the role only read', 'ALTER ROLE % SET default_transaction_read_only = on', ''],
   ['policies are errors', 'ALTER ROLE % SET row_security = off', ''],
   ['a rule does something besides', '', 'CREATE RULE told AS ON INSERT TO api_data.items DO ALSO NOTHING'],
   ['policies do not bind the role', '', `${HIDDEN}; ALTER ROLE % BYPASSRLS`],
 ])('a load is as ever where %s', async (_, settings, text) => {
   const { again, sql, rows } = await loads('merge', settings)
   if (text !== '') await sql(text)
+  await again()
+  expect(await rows()).toEqual(['1/1', '2/1', '3/1'])
+})
+
+test('a role whose transactions only read loads nothing, asks the API nothing, and may read what is there', async () => {
+  const { again, sql, rows, loadCount, asked, count } = await loads('merge')
+  const before = asked()
+  await sql('ALTER ROLE % SET default_transaction_read_only = on')
+  await expect(again()).rejects.toMatchObject({
+    code: 'destination',
+    transient: false,
+    message: /transactions only read there.*ALTER ROLE … SET default_transaction_read_only = off/,
+  })
+  expect(asked()).toBe(before)
+  expect(await rows()).toEqual(['1/0', '2/0'])
+  expect(await loadCount()).toBe(1)
+  expect(await count()).toBe(2)
+  await sql('ALTER ROLE % SET default_transaction_read_only = off')
   await again()
   expect(await rows()).toEqual(['1/1', '2/1', '3/1'])
 })

@@ -168,8 +168,19 @@ it.each(engines)(
   'windows that are read at the same time lose nothing and mix nothing: %s',
   async (_, open) => {
     const loading = events(await open())
-    const { loads } = await loading.backfill('events', RANGE)
+    const ledgerReads: string[] = []
+    const { loads } = await loading.backfill('events', {
+      ...RANGE,
+      onEvent(event) {
+        if (event.type === 'statement' && /^SELECT.*_sluice_windows/.test(event.sql)) ledgerReads.push(event.sql)
+      },
+    })
     expect(most).toBe(READERS)
+    // A commit reads the windows that are new to this process, not all of them.
+    expect(ledgerReads.length).toBeGreaterThanOrEqual(DAYS - 1)
+    expect(ledgerReads.filter(sql => !sql.includes('"commit_number" >'))).toHaveLength(1)
+    const numbers = await loading.dataset().table('_sluice_windows').orderBy('commit_number').rows()
+    expect(numbers.map(({ commit_number }) => Number(commit_number))).toEqual(loads.map((_, place) => place + 1))
     expect(loads).toHaveLength(DAYS)
     expect(await rowsOf(loading)).toEqual(WHOLE)
     // Windows whose types differ from what others committed are made again from their journals.

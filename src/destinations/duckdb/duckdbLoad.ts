@@ -38,7 +38,8 @@ export function duckdbLoad(
       await folder.add(batch, schema).catch(error => {
         throw database.explain(error, `staging rows of ${batch.table}`)
       })
-      start.staged(batch.table, schema)
+      // What several loads commit is planned in the commit.
+      if (plan.part === undefined) start.staged(batch.table, schema)
     },
     async commit(final, anew) {
       if (ended) return

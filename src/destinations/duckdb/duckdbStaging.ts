@@ -16,6 +16,8 @@ import { type VectorMemory, vectorMemory } from './vectorMemory.js'
 export interface StagingFolder {
   /** Appends a row group. Batches of one table keep their order. */
   add(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
+  /** What was added to a table so far. */
+  amountOf(table: string): Pick<StagedAmount, 'rows' | 'bytes'>
   /** Takes the rows of a table that were not taken yet, if any. Their files get no further rows, and stay. */
   take(table: string, schema: ReadonlySchema): Promise<StagedFiles | undefined>
   /** Ends the files and describes their content. Add no batch afterwards. A second call describes the same in `all`. */
@@ -131,6 +133,7 @@ export async function openStagingFolder(folder: string): Promise<StagingFolder> 
       tables.set(batch.table, table)
       await addTo(table, batch, schema.tables.get(batch.table))
     },
+    amountOf: name => tables.get(name)?.amount ?? { rows: 0, bytes: 0 },
     async take(name, schema) {
       const table = tables.get(name)
       if (table === undefined) return undefined

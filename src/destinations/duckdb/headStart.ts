@@ -60,6 +60,13 @@ function mebibytesOf(bytes: number): number {
   return Math.ceil(bytes / 2 ** 20)
 }
 
+/** The commit inserts less than this as fast as a start is prepared. */
+const WORTH_A_START = { rows: 5_000, bytes: 1 << 20 }
+
+function isWorthAStart({ rows, bytes }: Pick<StagedAmount, 'rows' | 'bytes'>): boolean {
+  return rows >= WORTH_A_START.rows || bytes >= WORTH_A_START.bytes
+}
+
 /**
  * Inserts rows into their tables while others still arrive, in the transaction that will commit them. DuckDB's threads
  * then compress early what the commit would have to. It bets that the tables are empty or only appended to, and that no
@@ -187,6 +194,7 @@ export function headStart(
   return {
     staged(table, schema) {
       if (stopped || !database.takesHeadStarts || !isPromising(schema, table)) return
+      if (begun === undefined && working === undefined && !isWorthAStart(folder.amountOf(table))) return
       waiting.set(table, schema)
       working ??= work()
         // The failure appears again in the commit, which then starts from the files.

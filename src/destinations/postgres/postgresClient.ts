@@ -79,8 +79,6 @@ const OPTIONAL_SETTINGS: Settings = [
   ['idle_session_timeout', '0'],
   ['idle_in_transaction_session_timeout', '0'],
   ['transaction_timeout', '0'],
-  // Temporary tables are made outside of a transaction. Everything that is to last says READ WRITE itself.
-  ['default_transaction_read_only', 'off'],
   // Staged rows are soon read again.
   ['temp_buffers', '64MB'],
   // If this process dies, the server should notice and release the lock.

@@ -40,7 +40,7 @@ const LASTING: Readonly<Record<string, Explain>> = {
     `${message}; the server’s pg_hba.conf does not let this user in from here, or only with TLS (sslmode)`,
   '3D000': ({ message }) => `${message}; create it first, or name another one`,
   '25006': () =>
-    'it only reads: it is a standby, or default_transaction_read_only is on; connect to the server that writes',
+    'transactions only read there, and nothing was changed: the server is a standby, or default_transaction_read_only is on for the role, the database or the server. Connect to the server that writes, or let this role write: ALTER ROLE … SET default_transaction_read_only = off',
   '42501': missingRight,
   '42804': typeChanged,
   '42846': typeChanged,

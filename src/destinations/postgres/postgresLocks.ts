@@ -37,6 +37,7 @@ export async function lockPipeline(
     // The timeout belongs to the transaction, the lock to the session.
     const locking = inPassing(client, BEGIN, async () => {
       await client.checkSession()
+      await refuseReadOnly(client)
       await client.query(`SELECT pg_catalog.set_config('lock_timeout', $1, true)`, [String(waitMs)])
       for (const lock of locks) await client.query(`SELECT pg_catalog.pg_advisory_lock${lock.how}($1)`, [lock.key])
     })
@@ -68,6 +69,12 @@ export async function lockDataset(client: PostgresClient, { lockTimeoutMs }: Add
     `SELECT pg_catalog.set_config('lock_timeout', $1, true), pg_catalog.set_config('row_security', 'off', true)`,
     [String(lockTimeoutMs)],
   )
+}
+
+/** Whoever made transactions of a role only read did not want it to load. Fails now, not at the first row. */
+async function refuseReadOnly(client: PostgresClient): Promise<void> {
+  const { rows } = await client.query("SELECT pg_catalog.current_setting('transaction_read_only')")
+  if (rows[0]?.[0] === 'on') throw Object.assign(new Error('transactions only read'), { code: '25006' })
 }
 
 function lockKey(...parts: readonly string[]): bigint {

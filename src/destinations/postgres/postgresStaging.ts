@@ -35,7 +35,7 @@ export interface Staging {
   relations(session: SqlSession, schema: ReadonlySchema): Promise<Map<string, StagedTable>>
 }
 
-export const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE'
+export const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED'
 
 interface Stage {
   /** Full, quoted name. */

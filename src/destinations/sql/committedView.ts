@@ -6,8 +6,19 @@ import { selectStatement } from './selectStatement.js'
 import type { SqlSession, SqlValue } from './sqlSession.js'
 import { readCommitted } from './systemRows.js'
 
-/** What is committed, as the open transaction of a session sees it. Rows have the values that the engine gives. */
-export function committedView(session: SqlSession): CommittedView {
+/**
+ * What is committed, as the open transaction of a session sees it, before it changes anything: tables are inspected once.
+ * Rows have the values that the engine gives.
+ */
+export function committedView(open: SqlSession): CommittedView {
+  let inspected: ReturnType<SqlSession['inspect']> | undefined
+  const session: SqlSession = {
+    ...open,
+    inspect() {
+      inspected ??= open.inspect()
+      return inspected
+    },
+  }
   return {
     committed: (pipeline, schemaName) => readCommitted(session, pipeline, schemaName),
     hasLoad: async loadId => isCommitted(session, await DatasetTables.inspect(session), loadId),

@@ -64,6 +64,8 @@ export const WINDOWS: ReadonlyTable = {
     ['requests', 'bigint'],
     ['records', 'bigint'],
     ['committed_at', 'timestamp'],
+    // Datasets of older versions lack it.
+    ['commit_number', 'bigint', true],
   ]),
 }
 
@@ -223,6 +225,7 @@ export function windowRow(
     verdict: window.verdict,
     requests: window.requests,
     records: window.records,
+    commit_number: window.number ?? null,
   }
 }
 
@@ -283,6 +286,7 @@ export async function readCommitted(
     loadId: textOr(newest[0]?.[0]) ?? textOr(state?.[1]),
     state: state === undefined ? undefined : decodeState(String(state[0])),
     schema: schema === undefined ? undefined : inflatedText(String(schema)),
+    tables,
   }
 }
 

@@ -2,11 +2,8 @@ import { keepNumberLiterals } from '../../json/value.js'
 import type { CursorState } from '../../model/pipelineState.js'
 import type { IncrementalHint } from '../../model/source.js'
 import { isBeyond } from '../run/incremental/incremental.js'
-import type { DoneWindow } from '../run/incremental/windowLedger.js'
+import { newestOf, type ReadRange } from './coveredRanges.js'
 import { compareValues, reachFrom } from './ranges.js'
-
-/** What the cursor needs to know of a window. */
-export type ReadWindow = Pick<DoneWindow, 'start' | 'end' | 'cursor'>
 
 /**
  * The cursor to store: after the newest record up to the first gap. dlt's rule: it moves only over what was loaded from
@@ -14,7 +11,7 @@ export type ReadWindow = Pick<DoneWindow, 'start' | 'end' | 'cursor'>
  */
 export function cursorReached(
   hint: IncrementalHint,
-  windows: readonly ReadWindow[],
+  windows: readonly ReadRange[],
   stored: CursorState | undefined,
 ): CursorState | undefined {
   const last = stored?.last_value ?? undefined
@@ -22,11 +19,7 @@ export function cursorReached(
   const first = stored?.initial_value ?? last ?? hint.initialValue ?? least
   const run = last === undefined ? [] : [{ start: first, end: last, cursor: undefined }]
   const { covered } = reachFrom(first, [...run, ...windows], hint)
-  const newest = covered.reduce<CursorState | undefined>(
-    (best, { cursor }) =>
-      cursor !== undefined && (best === undefined || isBeyond(hint, cursor, best)) ? cursor : best,
-    undefined,
-  )
+  const newest = covered.reduce<CursorState | undefined>((best, { cursor }) => newestOf(best, cursor, hint), undefined)
   if (newest === undefined || (stored !== undefined && !isBeyond(hint, newest, stored))) return undefined
   const cursor: CursorState = { ...newest, initial_value: first, start_value: last ?? first }
   keepNumberLiterals(newest as never, cursor)

@@ -10,11 +10,10 @@ import type { Verdict } from '../../model/receipt.js'
 import { count } from '../../model/verdict.js'
 import { warningOf } from '../run/closing.js'
 import { LoadedMeanwhile } from '../run/commitAnew.js'
-import { committedWindows } from '../run/incremental/windowLedger.js'
 import type { WindowToLoad } from '../run/incremental/windowToLoad.js'
 import { runWindow, type WindowSession } from '../run/runPipeline.js'
 import { type LoadResult, type PipelineSetup, windowsFolder } from '../setup.js'
-import { cursorReached, type ReadWindow } from './cursorReached.js'
+import { cursorReached } from './cursorReached.js'
 import { type BackfillPlan, type FailedWindow, listOf, windowHint } from './planBackfill.js'
 import { doOverlap, missingRanges } from './ranges.js'
 import type { Claim, WindowClaims } from './windowClaims.js'
@@ -114,7 +113,6 @@ export async function loadWindows(backfilling: Backfilling): Promise<LoadedWindo
   const progress: Progress = {
     queue,
     id: plan.backfill ?? nextLoadId(setup.clock.now(), undefined, setup.clock.random()),
-    done: [...plan.done],
     startedMs: setup.clock.now(),
     loads: [],
     failures: [],
@@ -195,9 +193,8 @@ async function claimed(
   let isKept = false
   try {
     const { state } = (await session.connection.committed(setup.name, setup.source.name)) ?? {}
-    const of = { name: plan.resource.name, hint: plan.hint }
-    const done = state === undefined ? [] : (await committedWindows(session.connection, setup, state, of)).done
-    const loaded = done.filter(one => doOverlap(one, range, plan.hint))
+    const loaded =
+      state === undefined ? [] : (await session.ledger.look(session.connection, state)).covered.within(range)
     isKept = loaded.length === 0
     if (isKept) return claim
     queue.putBack(missingRanges(range, loaded, plan.hint))
@@ -212,8 +209,6 @@ interface Progress {
   readonly queue: WindowQueue
   /** The id of the backfill. */
   readonly id: string
-  /** Every committed window of the resource. */
-  readonly done: ReadWindow[]
   readonly startedMs: number
   readonly loads: WindowLoad[]
   readonly failures: { readonly failure: FailedWindow; readonly error: unknown }[]
@@ -232,7 +227,7 @@ async function loaded(
 ): Promise<WindowOutcome> {
   const { setup, plan, options, select, session, signal } = backfilling
   const { clock } = setup
-  const { queue, done } = progress
+  const { queue } = progress
   const { name } = plan.resource
   const { concurrency, parallel = 1, onEvent: emit = () => {} } = options
   const isAlone = parallel === 1 && !isShared(options)
@@ -243,10 +238,11 @@ async function loaded(
     hint: windowHint(plan, range),
     backfill: progress.id,
     part: isAlone ? undefined : partOf(name, range),
+    ledger: session.ledger,
     ...range,
-    cursorAfter(newest, stored, there = done) {
+    cursorAfter(newest, stored, { covered }) {
       seen = newest
-      return cursorReached(plan.hint, [...there, { ...range, cursor: newest }], stored)
+      return cursorReached(plan.hint, [...covered.all, { ...range, cursor: newest }], stored)
     },
   }
   const onEvent = (event: RunEvent): void => {
@@ -257,7 +253,7 @@ async function loaded(
   const result = await runWindow(setup, { select, signal, concurrency, onEvent }, window, session)
   if (!progress.isHalved) for (const event of setAside) emit(event)
   const load = loadOf(result, name, range)
-  done.push({ ...range, cursor: seen })
+  if (isAlone) session.ledger.add({ ...range, cursor: seen })
   progress.loads.push(load)
   progress.inARow = []
   const isNewWidth = queue.loaded(range)

@@ -2,6 +2,7 @@ import { parseJson } from '../../json/parse.js'
 import type { JsonValue } from '../../json/value.js'
 import { type CursorRange, cursorText, type WindowAttempt, type WindowsOf } from '../../model/cursorRange.js'
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
+import { parseInstant } from '../../model/cursors/instant.js'
 import type { Connection } from '../../model/destination.js'
 import { ConfigError } from '../../model/errors.js'
 import { didYouMean } from '../../model/nearMiss.js'
@@ -236,15 +237,41 @@ function rangeOf(hint: IncrementalHint, options: WindowOptions, nowMs: number): 
   const start = bound(options.from, hint.initialValue) ?? hint.initialValue
   if (start === undefined || start === null)
     throw wrong('from', 'is missing: where the range begins; or give the cursor an `initial_value`')
+  refuseForm('from', start, hint.initialValue)
   const present = presentLike(start, nowMs, 'from')
   const given = bound(options.to, start) ?? hint.endValue ?? present
   if (given === undefined || given === null)
     throw wrong('to', 'is missing: where the range ends. The cursor is no time, so that there is no present to end at')
+  refuseForm('to', given, start)
   // What is still to come cannot have been read.
   const end = present !== undefined && compareValues(given, present, hint) > 0 ? present : given
   if (compareValues(start, end, hint) > 0)
     throw wrong('to', `${cursorText(end)} is before the start of the range, ${cursorText(start)}`)
   return { start, end }
+}
+
+/** An end that is no value of the cursor would be compared as text, and make another range than the one that was meant. */
+function refuseForm(option: 'from' | 'to', given: JsonValue, like: JsonValue | undefined): void {
+  const kind = kindOf(given)
+  const wanted = like === undefined || like === null ? undefined : kindOf(like)
+  if (kind !== 'text' && (wanted === undefined || wanted === kind || areTimes(given, like))) return
+  const text = JSON.stringify(cursorText(given))
+  const message =
+    wanted === undefined || wanted === 'text'
+      ? `${text} is neither a time nor a number; give \`--${option}\` a value of the cursor, such as 2024-01-01T00:00:00Z or 10000`
+      : `${text} is no ${wanted}; give \`--${option}\` a ${wanted} as the cursor has them, such as ${cursorText(like as JsonValue)}`
+  throw wrong(option, message)
+}
+
+function kindOf(value: JsonValue): 'number' | 'time' | 'text' {
+  const { kind } = cursorRank(value)
+  if (kind === 'instant') return 'time'
+  return kind === 'number' ? kind : 'text'
+}
+
+/** A text such as `20240131` is a number and a date. */
+function areTimes(...values: readonly (JsonValue | undefined)[]): boolean {
+  return values.every(value => typeof value === 'string' && parseInstant(value) !== undefined)
 }
 
 /** The option in the form of the cursor's values: a number if they are numbers. */

@@ -6,7 +6,7 @@ import { LoadIds } from '../../model/loadId.js'
 import type { Resource, Source } from '../../model/source.js'
 import { isThere } from '../look/dataset.js'
 import { closingConnection, closingSource, underLock } from '../run/closing.js'
-import type { DoneWindow } from '../run/incremental/windowLedger.js'
+import { type DoneWindow, WindowLedger } from '../run/incremental/windowLedger.js'
 import type { WindowSession } from '../run/runPipeline.js'
 import type { PipelineSetup } from '../setup.js'
 import { loadedTogether } from './loadedTogether.js'
@@ -104,6 +104,7 @@ export async function backfill(
           connection,
           ids: new LoadIds(setup.clock),
           written: { version: 0 },
+          ledger: new WindowLedger(setup, { name: plan.resource.name, hint: plan.hint }, plan),
         })
       })
     })

@@ -12,12 +12,15 @@ export class WindowQueue {
   #loaded: number | undefined
   /** Width that the destination remembers. */
   #remembered: number | undefined
-  /** Of all windows that were loaded. */
+  /** Width of all windows that were loaded. */
   #width = 0
+  /** Width of all windows that are waiting. */
+  #waitingWidth: number
 
   constructor(plan: BackfillPlan, windows: readonly CursorRange[]) {
     this.#plan = plan
     this.#waiting = [...windows]
+    this.#waitingWidth = this.#sumOf(windows)
     this.#remembered = plan.halved === undefined ? undefined : this.#widthOf(plan.halved)
     this.#widest = this.#remembered
   }
@@ -29,18 +32,18 @@ export class WindowQueue {
 
   /** What is waiting, as a multiple of what was loaded. */
   get share(): number {
-    const waiting = this.#waiting.reduce((sum, window) => sum + this.#widthOf(window), 0)
-    return waiting / Math.max(this.#width, 1)
+    return this.#waitingWidth / Math.max(this.#width, 1)
   }
 
   next(): CursorRange | undefined {
     for (;;) {
       const window = this.#waiting.shift()
       if (window === undefined) return undefined
+      this.#waitingWidth -= this.#widthOf(window)
       const parts =
         this.#widest !== undefined && this.#widthOf(window) > this.#widest ? this.#halvesOf(window) : undefined
       if (parts === undefined) return window
-      this.#waiting.unshift(...parts)
+      this.#wait(parts)
     }
   }
 
@@ -53,13 +56,13 @@ export class WindowQueue {
       return false
     }
     this.#widest = Math.max(...parts.map(part => this.#widthOf(part)))
-    this.#waiting.unshift(...parts)
+    this.#wait(parts)
     return true
   }
 
   /** Takes parts of a window that others have loaded. */
   putBack(parts: readonly CursorRange[]): void {
-    this.#waiting.unshift(...(this.#plan.order === 'newest_first' ? parts.toReversed() : parts))
+    this.#wait(this.#plan.order === 'newest_first' ? parts.toReversed() : parts)
   }
 
   /** Returns whether the window is the first one that shows how wide windows may be. */
@@ -70,6 +73,15 @@ export class WindowQueue {
     const isNews = this.#widest === width && (this.#remembered === undefined || width < this.#remembered)
     if (isNews) this.#remembered = width
     return isNews
+  }
+
+  #wait(windows: readonly CursorRange[]): void {
+    this.#waiting.unshift(...windows)
+    this.#waitingWidth += this.#sumOf(windows)
+  }
+
+  #sumOf(windows: readonly CursorRange[]): number {
+    return windows.reduce((sum, window) => sum + this.#widthOf(window), 0)
   }
 
   /** In the unit of the cursor. */

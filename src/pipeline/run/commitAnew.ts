@@ -7,9 +7,7 @@ import { resolveContract } from '../../schema/contracts.js'
 import { propagateRootKey } from '../../schema/rootKey.js'
 import type { ReadonlyColumn, ReadonlySchema, Schema } from '../../schema/schemaTypes.js'
 import { bumpVersion, cloneSchema } from '../../schema/stored/document.js'
-import { doOverlap } from '../backfill/ranges.js'
 import { storedSchema } from '../look/dataset.js'
-import { committedWindows } from './incremental/windowLedger.js'
 import type { WindowToLoad } from './incremental/windowToLoad.js'
 import type { OpenLoadInput, StateOn } from './load.js'
 import { withSchemaName } from './prepare.js'
@@ -54,16 +52,16 @@ export async function commitAnew(making: Making, made: MadePlan, now: CommittedV
   const committed = await now.committed(setup.name, setup.source.name)
   if (committed === undefined) return plan
   const state = committed.state === undefined ? prepared.state : withSchemaName(committed.state, setup.source.name)
-  const there = await committedWindows(now, setup, state, { name: window.resource, hint: window.hint })
+  const there = await window.ledger.look(now, state)
   if (await now.hasLoad(loadId)) {
     // The commit recognises its own repetition by the id.
-    if (there.done.some(one => one.loadId === loadId)) return plan
+    if (await window.ledger.hasLoad(now, loadId)) return plan
     throw new TakenLoadId('destination_locked', `The load id ${loadId} is taken, again and again; run again`, {
       destination: setup.destination.name,
       transient: true,
     })
   }
-  const others = there.done.filter(one => doOverlap(one, window, window.hint))
+  const others = there.covered.within(window)
   if (others.length > 0) throw new LoadedMeanwhile(others, window, setup.destination.name)
   const schema = schemaOn(making, plan.schema, storedSchema(committed))
   const next = stateOn(state, there)
@@ -72,7 +70,9 @@ export async function commitAnew(making: Making, made: MadePlan, now: CommittedV
     ...plan,
     schema,
     state: next,
-    ...(plan.window !== undefined && { window: { ...plan.window, backfill: there.backfill ?? plan.window.backfill } }),
+    ...(plan.window !== undefined && {
+      window: { ...plan.window, backfill: there.backfill ?? plan.window.backfill, number: there.nextNumber },
+    }),
     ...(isOlder && { laterLoadId: ids.next(committed.loadId) }),
   }
 }

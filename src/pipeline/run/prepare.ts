@@ -74,9 +74,10 @@ export async function prepareSchema(
   adoptConvention(begun.schema, naming)
   setSourceHints(begun.schema, hints)
   if (options.schemaContract !== undefined) setSchemaContract(begun.schema, options.schemaContract)
-  if (committedSchema !== undefined) {
+  if (committed !== undefined && committedSchema !== undefined) {
     const forgotten = new Set([...begun.refreshed.drop, ...begun.refreshed.truncate])
-    await warnOfChanges(setup, connection, committedSchema, forgotten, options.onEvent ?? (() => {}))
+    const tables = committed.tables ?? (await connection.inspect())
+    warnOfChanges(setup, tables, committedSchema, forgotten, options.onEvent ?? (() => {}))
   }
   refuseWithoutKeys(roots, begun.schema, naming)
   reportSharedTables(roots, begun.schema, naming, destination, options.onEvent ?? (() => {}))
@@ -124,15 +125,15 @@ function tableUses(
   return uses
 }
 
-async function warnOfChanges(
+function warnOfChanges(
   { destination }: PipelineSetup,
-  connection: Connection,
+  tables: Awaited<ReturnType<Connection['inspect']>>,
   schema: ReadonlySchema,
   forgotten: ReadonlySet<string>,
   emit: (event: RunEvent) => void,
-): Promise<void> {
+): void {
   const { caseSensitive } = destination.capabilities
-  for (const difference of inspectDifferences(schema, await connection.inspect(), { caseSensitive })) {
+  for (const difference of inspectDifferences(schema, tables, { caseSensitive })) {
     if (forgotten.has(difference.table)) continue
     emit({
       type: 'warning',

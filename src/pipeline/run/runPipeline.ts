@@ -3,6 +3,7 @@ import type { Journal, PipelineLock } from '../../journal/journal.js'
 import type { CommitAnew, CommitNotes, Connection } from '../../model/destination.js'
 import type { RunEvent } from '../../model/events.js'
 import type { LoadIds } from '../../model/loadId.js'
+import type { PipelineState } from '../../model/pipelineState.js'
 import { withDeleted } from '../../model/receipt.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import { lockChanges, lockedTables } from '../../schema/export/schemaLock.js'
@@ -18,10 +19,10 @@ import {
   windowsFolder,
 } from '../setup.js'
 import { closingConnection, closingSource, failingAloud, underLock, warningOf } from './closing.js'
-import { commitAnew, type MadePlan, OutdatedSchema, TakenLoadId } from './commitAnew.js'
+import { commitAnew, LoadedMeanwhile, type MadePlan, OutdatedSchema, TakenLoadId } from './commitAnew.js'
 import { extract } from './extract.js'
 import { freezeWindows } from './incremental/frozenWindows.js'
-import { refuseGaps } from './incremental/windowLedger.js'
+import { refuseGaps, type WindowLedger } from './incremental/windowLedger.js'
 import { type WindowToLoad, withinWindow } from './incremental/windowToLoad.js'
 import { type OpenLoadInput, openLoad } from './load.js'
 import { flattenPlan, planResources } from './planResources.js'
@@ -58,6 +59,7 @@ export interface WindowSession {
   readonly connection: Connection
   readonly ids: LoadIds
   readonly written: WrittenSchema
+  readonly ledger: WindowLedger
 }
 
 /** How often the rows of a window are made again because others have changed its tables. */
@@ -125,6 +127,7 @@ async function runConnected(now: Run & { readonly connection: Connection }): Pro
   const committed = await connection.committed(setup.name, setup.source.name)
   const settled = await settleCommitted(now)
   if (settled !== undefined) return settled
+  if (now.window !== undefined) await refuseLoaded(now, now.window, committed?.state)
   const prepared = await prepareSchema(setup, connection, committed, roots, options)
   if (now.window === undefined) await refuseGaps(connection, setup, prepared.state, roots)
   const windows = freezeWindows(roots, prepared.state, setup.source.name)
@@ -139,6 +142,18 @@ async function runConnected(now: Run & { readonly connection: Connection }): Pro
     await keepPages(now, journal, error)
     throw error
   }
+}
+
+/** Fails with {@link LoadedMeanwhile} if another process has loaded a part of the window. The commit of a part looks itself. */
+async function refuseLoaded(
+  { setup, connection }: Pick<Run, 'setup'> & { readonly connection: Connection },
+  window: WindowToLoad,
+  state: PipelineState | undefined,
+): Promise<void> {
+  const { name, capabilities } = setup.destination
+  if (window.part !== undefined || state === undefined || capabilities.parallelLoads !== 'many_processes') return
+  const others = (await window.ledger.look(connection, state)).covered.within(window)
+  if (others.length > 0) throw new LoadedMeanwhile(others, window, name)
 }
 
 /** Everything that reading and committing need. */

@@ -1,6 +1,6 @@
 import { parseJson } from '../../../json/parse.js'
 import type { LoadedWindow } from '../../../model/cursorRange.js'
-import type { Connection } from '../../../model/destination.js'
+import type { Condition, Connection } from '../../../model/destination.js'
 import {
   BACKFILL_KEY,
   type CursorState,
@@ -10,6 +10,7 @@ import {
 } from '../../../model/pipelineState.js'
 import type { Verdict } from '../../../model/receipt.js'
 import type { IncrementalHint } from '../../../model/source.js'
+import { CoveredRanges, type ReadRange } from '../../backfill/coveredRanges.js'
 import type { PipelineSetup } from '../../setup.js'
 import { flattenPlan, type PlannedResource, refused } from '../planResources.js'
 import { isBeyond } from './incremental.js'
@@ -19,8 +20,8 @@ export interface DoneWindow extends LoadedWindow {
   readonly loadId: string
 }
 
-/** What is committed of a resource. */
-export interface Ledger {
+/** What is committed of a resource, every window by itself. */
+export interface WholeLedger {
   /** The id of the backfill. Undefined before its first window. */
   readonly backfill: string | undefined
   readonly done: readonly DoneWindow[]
@@ -31,11 +32,108 @@ export async function committedWindows(
   connection: Pick<Connection, 'inspect' | 'read'>,
   setup: PipelineSetup,
   state: PipelineState,
-  of: { readonly name: string; readonly hint: IncrementalHint },
-): Promise<Ledger> {
-  const backfill = stateValue(state, BACKFILL_KEY, { source: setup.source.name, resource: of.name })
-  if (typeof backfill !== 'string') return { backfill: undefined, done: [] }
-  return { backfill, done: await readWindows(connection, setup, { resource: of.name, hint: of.hint, backfill }) }
+  of: ListWithWindows,
+): Promise<WholeLedger> {
+  const backfill = backfillOf(setup, state, of)
+  if (backfill === undefined) return { backfill, done: [] }
+  return { backfill, done: await readWindows(connection, setup, { ...of, backfill }, []) }
+}
+
+/** A resource, and the cursor that cuts it. */
+export interface ListWithWindows {
+  readonly name: string
+  readonly hint: IncrementalHint
+}
+
+function backfillOf(setup: PipelineSetup, state: PipelineState, { name }: ListWithWindows): string | undefined {
+  const backfill = stateValue(state, BACKFILL_KEY, { source: setup.source.name, resource: name })
+  return typeof backfill === 'string' ? backfill : undefined
+}
+
+/** What is committed of a resource, as ranges. */
+export interface Ledger {
+  /** The id of the backfill. Undefined before its first window. */
+  readonly backfill: string | undefined
+  readonly covered: CoveredRanges
+  /** The number of the next window that is committed. */
+  readonly nextNumber: number
+}
+
+/**
+ * The windows of one list that are committed, as far as this process knows them. It reads only those that were committed
+ * since it looked last, so that a look costs the same after ten windows and after ten thousand.
+ */
+export class WindowLedger {
+  readonly #setup: PipelineSetup
+  readonly #of: ListWithWindows
+  #known: Known
+
+  constructor(setup: PipelineSetup, of: ListWithWindows, { backfill, done }: WholeLedger) {
+    this.#setup = setup
+    this.#of = of
+    this.#known = newKnown(of, backfill)
+    for (const window of done) note(this.#known, window)
+  }
+
+  /** As of the last look. */
+  get known(): Ledger {
+    const { backfill, covered, newest } = this.#known
+    return { backfill, covered, nextNumber: newest + 1 }
+  }
+
+  /** Adds what others have committed. `state` is the one that is committed. */
+  async look(connection: Pick<Connection, 'inspect' | 'read'>, state: PipelineState): Promise<Ledger> {
+    const backfill = backfillOf(this.#setup, state, this.#of)
+    if (backfill !== this.#known.backfill) this.#known = newKnown(this.#of, backfill)
+    const known = this.#known
+    if (backfill === undefined) return this.known
+    const of = { ...this.#of, backfill }
+    for (const condition of unknownTo(known)) {
+      for (const window of await readWindows(connection, this.#setup, of, condition)) note(known, window)
+    }
+    const { covered, newest } = known
+    return { backfill, covered, nextNumber: newest + 1 }
+  }
+
+  /** Notes a window that this process has committed while nobody else could. */
+  add(window: ReadRange): void {
+    note(this.#known, { ...window, number: this.#known.newest + 1 })
+  }
+
+  /** Whether the load with this id has committed a window of the list. */
+  async hasLoad(connection: Pick<Connection, 'inspect' | 'read'>, loadId: string): Promise<boolean> {
+    const { backfill } = this.#known
+    if (backfill === undefined) return false
+    const isOfLoad = { column: 'load_id', operator: '=', value: loadId } as const
+    return (await readWindows(connection, this.#setup, { ...this.#of, backfill }, [isOfLoad])).length > 0
+  }
+}
+
+/** What is known of one backfill. */
+interface Known {
+  readonly backfill: string | undefined
+  readonly covered: CoveredRanges
+  /** The greatest number of a window. */
+  newest: number
+  /** Older versions gave windows no numbers. */
+  hasUnnumbered: boolean
+}
+
+/** Conditions on windows that may be news. Each list of them is asked for by itself. */
+function unknownTo({ newest, hasUnnumbered }: Known): readonly (readonly Condition[])[] {
+  if (newest === 0) return [[]]
+  const isNewer: Condition = { column: NUMBER, operator: '>', value: newest }
+  return hasUnnumbered ? [[isNewer], [{ column: NUMBER, operator: 'is null' }]] : [[isNewer]]
+}
+
+function newKnown({ hint }: ListWithWindows, backfill: string | undefined): Known {
+  return { backfill, covered: new CoveredRanges(hint), newest: 0, hasUnnumbered: false }
+}
+
+function note(known: Known, { number, ...window }: ReadRange & Pick<LoadedWindow, 'number'>): void {
+  known.covered.add(window)
+  if (number === undefined) known.hasUnnumbered = true
+  else known.newest = Math.max(known.newest, number)
 }
 
 /** Whether the cursor has passed every record of the window. */
@@ -70,26 +168,30 @@ function appends({ disposition, loaded, children }: PlannedResource): boolean {
 }
 
 const TABLE = '_sluice_windows'
+const NUMBER = 'commit_number'
 
+/** Windows of one backfill that meet the conditions. */
 async function readWindows(
   connection: Pick<Connection, 'inspect' | 'read'>,
   setup: PipelineSetup,
-  of: { readonly resource: string; readonly hint: IncrementalHint; readonly backfill: string },
+  of: ListWithWindows & { readonly backfill: string },
+  conditions: readonly Condition[],
 ): Promise<readonly DoneWindow[]> {
-  if (!(await connection.inspect()).has(TABLE)) return []
-  const where = Object.entries({
+  const columns = (await connection.inspect()).get(TABLE)
+  if (columns === undefined) return []
+  const own = Object.entries({
     pipeline_name: setup.name,
     schema_name: setup.source.name,
-    resource: of.resource,
+    resource: of.name,
     cursor_path: of.hint.cursorPath,
     backfill_id: of.backfill,
   }).map(([column, value]) => ({ column, operator: '=', value }) as const)
   const windows: DoneWindow[] = []
-  for await (const rows of connection.read({ table: TABLE, where })) {
+  for await (const rows of connection.read({ table: TABLE, where: [...own, ...conditions] })) {
     for (const row of rows) {
       windows.push({
         loadId: String(row.load_id),
-        resource: of.resource,
+        resource: of.name,
         cursorPath: of.hint.cursorPath,
         backfill: of.backfill,
         start: parseJson(String(row.window_start)),
@@ -98,6 +200,7 @@ async function readWindows(
         verdict: String(row.verdict) as Verdict,
         requests: Number(row.requests),
         records: Number(row.records),
+        number: row[NUMBER] == null ? undefined : Number(row[NUMBER]),
       })
     }
   }

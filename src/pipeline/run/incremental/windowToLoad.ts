@@ -11,7 +11,7 @@ import {
 import type { Receipt } from '../../../model/receipt.js'
 import type { IncrementalHint, Unread } from '../../../model/source.js'
 import type { PlannedResource } from '../planResources.js'
-import type { Ledger } from './windowLedger.js'
+import type { Ledger, WindowLedger } from './windowLedger.js'
 
 /** One window of a backfill, for a run. */
 export interface WindowToLoad extends CursorRange {
@@ -21,15 +21,13 @@ export interface WindowToLoad extends CursorRange {
   readonly backfill: string
   /** Names the window among others that are loaded at the same time. Absent: there are none. */
   readonly part?: string | undefined
+  /** What is committed, as of now. */
+  readonly ledger: WindowLedger
   /**
    * The cursor to store with the window, given the one after its newest record and the stored one. Undefined: that
-   * stays. `done`: the windows that are committed, where others load some too.
+   * stays. `ledger`: the windows that are committed.
    */
-  cursorAfter(
-    seen: CursorState | undefined,
-    stored: CursorState | undefined,
-    done?: readonly Pick<LoadedWindow, 'start' | 'end' | 'cursor'>[],
-  ): CursorState | undefined
+  cursorAfter(seen: CursorState | undefined, stored: CursorState | undefined, ledger: Ledger): CursorState | undefined
 }
 
 /** The trees of a run with the ends of the window in the cursor of its resource. */
@@ -65,13 +63,14 @@ export function committedWindow(window: WindowToLoad, receipt: Receipt, seen: Cu
     verdict: receipt.verdict,
     requests: receipt.requests,
     records: receipt.records - receipt.filtered,
+    number: window.ledger.known.nextNumber,
   }
   return {
     loaded,
-    stateAfter(state: PipelineState, source: string, there?: Ledger): PipelineState {
-      const cursor = window.cursorAfter(seen, cursorState(state, source, resource, hint.cursorPath), there?.done)
+    stateAfter(state: PipelineState, source: string, there: Ledger = window.ledger.known): PipelineState {
+      const cursor = window.cursorAfter(seen, cursorState(state, source, resource, hint.cursorPath), there)
       const moved = cursor === undefined ? state : withCursorState(state, source, resource, hint.cursorPath, cursor)
-      return withStateValue(moved, BACKFILL_KEY, there?.backfill ?? backfill, { source, resource })
+      return withStateValue(moved, BACKFILL_KEY, there.backfill ?? backfill, { source, resource })
     },
   }
 }

@@ -1,0 +1,76 @@
+import type { CursorRange } from '../../model/cursorRange.js'
+import type { CursorState } from '../../model/pipelineState.js'
+import type { IncrementalHint } from '../../model/source.js'
+import { isBeyond } from '../run/incremental/incremental.js'
+import { compareValues } from './ranges.js'
+
+/** What the cursor needs to know of windows that are committed. */
+export interface ReadRange extends CursorRange {
+  /** The cursor after the newest record. Undefined if there were no records. */
+  readonly cursor: CursorState | undefined
+}
+
+/**
+ * Committed windows as ranges without gaps: those that meet or overlap are one. So they cost the same after ten windows
+ * and after ten thousand, and only gaps make them more.
+ */
+export class CoveredRanges {
+  readonly #hint: IncrementalHint
+  /** In order. No two meet. */
+  readonly #ranges: ReadRange[] = []
+
+  constructor(hint: IncrementalHint) {
+    this.#hint = hint
+  }
+
+  /** In the order of the cursor. */
+  get all(): readonly ReadRange[] {
+    return this.#ranges
+  }
+
+  /** Adding a window a second time changes nothing. */
+  add(window: ReadRange): void {
+    const first = this.#firstThat(range => compareValues(range.end, window.start, this.#hint) >= 0)
+    const after = this.#firstThat(range => compareValues(range.start, window.end, this.#hint) > 0)
+    const met = this.#ranges.slice(first, Math.max(first, after))
+    this.#ranges.splice(first, met.length, this.#joined(window, met))
+  }
+
+  /** Those that hold a part of the range. */
+  within(range: CursorRange): readonly ReadRange[] {
+    const first = this.#firstThat(one => compareValues(one.end, range.start, this.#hint) > 0)
+    const after = this.#firstThat(one => compareValues(one.start, range.end, this.#hint) >= 0)
+    return this.#ranges.slice(first, Math.max(first, after))
+  }
+
+  #joined(window: ReadRange, met: readonly ReadRange[]): ReadRange {
+    const compare = (a: CursorRange, b: CursorRange): number => compareValues(a.start, b.start, this.#hint)
+    return [...met, window].sort(compare).reduce((joined, next) => ({
+      start: joined.start,
+      end: compareValues(next.end, joined.end, this.#hint) > 0 ? next.end : joined.end,
+      cursor: newestOf(joined.cursor, next.cursor, this.#hint),
+    }))
+  }
+
+  /** Where in the list the condition begins to hold. It holds for all ranges after that. */
+  #firstThat(holds: (range: ReadRange) => boolean): number {
+    let [low, high] = [0, this.#ranges.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      // `middle` is within the list.
+      if (holds(this.#ranges[middle] as ReadRange)) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+}
+
+/** Of two equal ones the first. */
+export function newestOf(
+  one: CursorState | undefined,
+  other: CursorState | undefined,
+  hint: IncrementalHint,
+): CursorState | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return isBeyond(hint, other, one) ? other : one
+}
