@@ -562,3 +562,232 @@ test('a space between two values stays', async () => {
   expect(stops).toEqual([])
   expect(resources[0]?.endpoint.headers).toEqual({ 'X-Auth': '${env.KIND} ${env.CODE}' })
 })
+
+/** Streams where each has the parents that are named, by the field that they are known under. */
+function streamsOf(
+  origin: string,
+  parents: Readonly<Record<string, Readonly<Record<string, readonly [parent: string, key: string]>>>>,
+  paths: Readonly<Record<string, string>>,
+): string {
+  const router = (stream: string, field: string, [parent, parent_key]: readonly [string, string]): object => ({
+    type: 'SubstreamPartitionRouter',
+    parent_stream_configs: [
+      { type: 'ParentStreamConfig', stream: { $ref: `#/definitions/${parent}` }, parent_key, partition_field: field },
+    ],
+    $parameters: { of: stream },
+  })
+  const definitions = Object.fromEntries(
+    Object.entries(parents).map(([name, fields]) => [
+      name,
+      {
+        type: 'DeclarativeStream',
+        name,
+        primary_key: ['id'],
+        retriever: {
+          type: 'SimpleRetriever',
+          requester: { type: 'HttpRequester', url_base: origin, path: paths[name] },
+          record_selector: { type: 'RecordSelector', extractor: { type: 'DpathExtractor', field_path: [] } },
+          partition_router: Object.entries(fields).map(([field, parent]) => router(name, field, parent)),
+        },
+      },
+    ]),
+  )
+  return JSON.stringify({
+    version: '6.0.0',
+    type: 'DeclarativeSource',
+    check: { type: 'CheckStream', stream_names: Object.keys(parents) },
+    definitions,
+    streams: Object.keys(parents).map(name => ({ $ref: `#/definitions/${name}` })),
+    spec: { type: 'Spec', connection_specification: { type: 'object' } },
+  })
+}
+
+test('parents that lie in one line are asked for together, and pairs that do not belong together are not', async () => {
+  const asked: string[] = []
+  const origin = await listening(({ pathname }) => {
+    asked.push(pathname)
+    if (pathname === '/shops') return [{ id: 1 }, { id: 2 }]
+    if (pathname.startsWith('/twice')) return [{ id: 1 }]
+    const [, shop, order, line] = /^\/shops\/(\d)(?:\/orders\/?(\d+)?(?:\/lines\/?(\d+)?)?)?/.exec(pathname) ?? []
+    if (order === undefined) return [{ id: Number(shop) * 10 }]
+    return line === undefined ? [{ id: Number(order) * 10 }] : [{ id: Number(line) * 10 }]
+  })
+  const text = streamsOf(
+    origin,
+    {
+      shops: {},
+      orders: { shop: ['shops', 'id'] },
+      lines: { shop: ['shops', 'id'], order: ['orders', 'id'] },
+      notes: { order: ['orders', 'id'], line: ['lines', 'id'], shop: ['shops', 'id'] },
+      twice: { id: ['orders', 'id'], same: ['orders', 'id'] },
+    },
+    {
+      shops: 'shops',
+      orders: 'shops/{{ stream_partition.shop }}/orders',
+      lines: 'shops/{{ stream_partition.shop }}/orders/{{ stream_partition.order }}/lines',
+      notes:
+        'shops/{{ stream_partition.shop }}/orders/{{ stream_partition.order }}/lines/{{ stream_partition.line }}/notes',
+      twice: 'twice/{{ stream_partition.id }}/{{ stream_partition.same }}',
+    },
+  )
+  const { stops, notes } = await imported(text)
+  expect(stops).toEqual([])
+  expect(notes.map(note => note.text)).toContainEqual(expect.stringMatching(/pair of records of shops and orders;/))
+  await ran(text)
+  expect([...new Set(asked)].sort()).toEqual([
+    '/shops',
+    '/shops/1/orders',
+    '/shops/1/orders/10/lines',
+    '/shops/1/orders/10/lines/100/notes',
+    '/shops/2/orders',
+    '/shops/2/orders/20/lines',
+    '/shops/2/orders/20/lines/200/notes',
+    '/twice/10/10',
+    '/twice/20/20',
+  ])
+})
+
+test('parents that lie beside each other would be pairs, and stay open', async () => {
+  const { leftOut } = await imported(
+    streamsOf(
+      'https://api.example.com',
+      {
+        shops: {},
+        orders: { shop: ['shops', 'id'] },
+        people: { shop: ['shops', 'id'] },
+        both: { order: ['orders', 'id'], person: ['people', 'id'] },
+      },
+      {
+        shops: 'shops',
+        orders: 'shops/{{ stream_partition.shop }}/orders',
+        people: 'shops/{{ stream_partition.shop }}/people',
+        both: 'orders/{{ stream_partition.order }}/people/{{ stream_partition.person }}',
+      },
+    ),
+  )
+  expect(leftOut).toMatchObject([{ what: 'stream both', why: expect.stringContaining('each pair of records') }])
+})
+
+test.each<[what: string, given: object, paginator: unknown]>([
+  [
+    'pages without a place in the request',
+    { pagination_strategy: { type: 'PageIncrement', page_size: 50 } },
+    'single_page',
+  ],
+  [
+    'a link in the last record',
+    {
+      page_token_option: link,
+      pagination_strategy: { type: 'CursorPagination', cursor_value: "{{ last_record['next'] }}" },
+    },
+    { type: 'json_link', next_url_path: 'data[-1].next', stop_when_missing: true },
+  ],
+  [
+    'a parameter that a pattern finds in a link',
+    {
+      page_token_option: { type: 'RequestOption', inject_into: 'request_parameter', field_name: '$skiptoken' },
+      pagination_strategy: {
+        type: 'CursorPagination',
+        cursor_value: String.raw`{{ response.get("@odata.nextLink") | regex_search('\$skiptoken=([^&]+)') }}`,
+      },
+    },
+    { type: 'json_link', next_url_path: "['@odata.nextLink']", stop_when_missing: true },
+  ],
+  [
+    'a link that counts while there are records',
+    {
+      page_token_option: link,
+      pagination_strategy: {
+        type: 'CursorPagination',
+        cursor_value: "{{ response['paging']['next'] if response['data'] }}",
+      },
+    },
+    { type: 'json_link', next_url_path: 'paging.next', stop_when_missing: true, stop_after_empty_page: true },
+  ],
+  [
+    'the first link of a header',
+    {
+      page_token_option: link,
+      pagination_strategy: {
+        type: 'CursorPagination',
+        cursor_value: '{{ headers.get("Link", {}).split(";")[0][1:-1] }}',
+        stop_condition: `{{ not headers.get("Link", {}) or 'rel="next"' not in headers.get("Link", {}) }}`,
+      },
+    },
+    { type: 'header_link', stop_when_missing: true },
+  ],
+  [
+    'a cursor or nothing',
+    {
+      page_token_option: { type: 'RequestOption', inject_into: 'request_parameter', field_name: 'after' },
+      pagination_strategy: { type: 'CursorPagination', cursor_value: '{{ response.more.cursor | default(None) }}' },
+    },
+    { type: 'cursor', cursor_path: 'more.cursor', cursor_param: 'after', stop_when_missing: true },
+  ],
+])('the next page is found by %s', async (_what, given, paginator) => {
+  const made = await imported(manifest({ retriever: { paginator: { type: 'DefaultPaginator', ...given } } }))
+  expect(made.stops).toEqual([])
+  expect(made.resources[0]?.endpoint.paginator).toEqual(paginator)
+})
+
+test('a place of the next page within another text is no single page', async () => {
+  const paginator = { type: 'DefaultPaginator', pagination_strategy: { type: 'OffsetIncrement', page_size: 50 } }
+  const made = await imported(
+    manifest({
+      retriever: { paginator },
+      requester: { request_parameters: { limit: "{{ next_page_token['next_page_token'] or '0' }},50" } },
+    }),
+  )
+  expect(made.stops).toContainEqual(expect.stringContaining('nothing says where the request carries'))
+})
+
+test.each<[what: string, value: string, sent: unknown]>([
+  ['several values of a required option', "{{ ','.join(config['names']) }}", '${env.NAMES}'],
+  ['several values of an option that need not be set', "{{ ','.join(config.get('tags', [])) }}", undefined],
+  ['choices', "{{ config['kinds'] }}", ['a']],
+  ['the day of the run', '{{ today_utc() }}', '${env.TODAY}'],
+  ['the moment of the run as a number', "{{ now_utc().strftime('%s') }}", '${env.NOW_SECONDS}'],
+  ['another day', "{{ day_delta(-1, format='%Y-%m-%d') }}", '${env.TODAY_MINUS_1}'],
+  ['a start in milliseconds', "{{ timestamp(config['start']) * 1000 }}", '${env.START_MS}'],
+  ['the state of a stream that keeps none', "{{ stream_state['changed'] }}", undefined],
+])('a parameter that is %s', async (_what, value, sent) => {
+  const made = await imported(
+    manifest({
+      requester: { request_parameters: { it: value } },
+      spec: {
+        required: ['names', 'kinds', 'start'],
+        properties: {
+          names: { type: 'array', items: { type: 'string' } },
+          tags: { type: 'array', items: { type: 'string' } },
+          kinds: { type: 'array', items: { type: 'string', enum: ['a', 'b'] } },
+          start: { type: 'string' },
+        },
+      },
+    }),
+  )
+  expect(made.stops).toEqual([])
+  expect((made.resources[0]?.endpoint.params as Record<string, unknown> | undefined)?.it).toEqual(sent)
+})
+
+test('two forms of the moment of the run stay open', async () => {
+  const request_parameters = {
+    from: "{{ now_utc().strftime('%d.%m.%Y') }}",
+    to: "{{ now_utc().strftime('%m/%d/%Y') }}",
+  }
+  const made = await imported(manifest({ requester: { request_parameters } }))
+  expect(made.stops).toMatchObject([expect.stringContaining('the moment of the run, as %m/%d/%Y here')])
+})
+
+test('a list of values that need not be set counts as set', async () => {
+  const made = await imported(
+    manifest({
+      retriever: {
+        partition_router: { type: 'ListPartitionRouter', cursor_field: 'shop', values: "{{ config.get('shops') }}" },
+      },
+      requester: { path: 'shops/{{ stream_partition.shop }}' },
+      spec: { properties: { shops: { type: 'array', items: { type: 'string' } } } },
+    }),
+  )
+  expect(made.stops).toEqual([])
+  expect(made.resources[0]).toMatchObject({ records: [{ shop: '${env.SHOPS}' }] })
+})

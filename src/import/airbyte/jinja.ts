@@ -49,12 +49,25 @@ export const known = (value: unknown): Value => ({ kind: 'known', value })
 function syntaxOf(template: string): readonly Syntax[] {
   if (template.length > 20_000) throw new Unsayable('the expression is too long')
   try {
-    return parse(tokenize(template)).body as unknown as Syntax[]
+    return parse(tokenize(withPlainBackslashes(template))).body as unknown as Syntax[]
   } catch (error) {
     if (error instanceof RangeError) throw error
     throw new Unsayable(`the expression cannot be read (${(error as Error).message.split('\n')[0]})`)
   }
 }
+
+/** In Python a backslash before most letters, as in `'\\d'`, is one. The parser knows escapes only. */
+function withPlainBackslashes(template: string): string {
+  if (!template.includes('\\')) return template
+  return template.replace(/\{[{%][\s\S]*?[%}]\}/g, code =>
+    code.replace(/'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"/g, text =>
+      text.replace(/\\([\s\S])/g, (whole, letter: string) => (ESCAPED.test(letter) ? whole : `\\${whole}`)),
+    ),
+  )
+}
+
+/** What follows a backslash that Python takes as the begin of an escape. */
+const ESCAPED = /['"\\\nabfnrtvuUNx0-7]/
 
 /** The same without blank text between its parts. */
 export function partsIn(template: string): readonly Syntax[] {
@@ -88,6 +101,18 @@ export function literalOf(text: string): unknown {
   if (text === 'True' || text === 'False') return text === 'True'
   if (text === 'None') return null
   return text
+}
+
+/** The keys of the option that a template is, if it is nothing else. */
+export function optionOf(template: unknown): readonly string[] | undefined {
+  try {
+    const option = (keys: readonly string[]): Value => ({ kind: 'setting', keys, secret: false })
+    const value = templateValue(template, { option, parameters: {}, assume() {} })
+    return value.kind === 'setting' ? value.keys : undefined
+  } catch (error) {
+    if (error instanceof Unsayable) return undefined
+    throw error
+  }
 }
 
 function bodyValues(body: readonly Syntax[], variables: Map<string, Value>, names: Names): Value[] {
@@ -308,6 +333,7 @@ function call(node: Syntax, scope: Scope): Raw {
   if (on.kind !== 'known' || typeof on.value !== 'string') throw new Unsayable(`the method \`${method}\``)
   const text = on.value
   const values = given.map(item => plain(evaluate(item, scope)))
+  if (method === 'join' && values.length === 1) return joinedList(values[0], text)
   if (method === 'lower') return known(text.toLowerCase())
   if (method === 'upper') return known(text.toUpperCase())
   if (method === 'strip') return known(text.trim())
@@ -327,7 +353,8 @@ function isMoment(value: Value): boolean {
 function macro(name: string, given: readonly Syntax[], named: Arguments['named'], scope: Scope): Value {
   const now: Value = { kind: 'path', root: 'now', keys: [] }
   const [first, second] = given
-  if (name === 'now_utc' || name === 'today_utc' || name === 'today_with_timezone') return now
+  if (name === 'now_utc') return now
+  if (name === 'today_utc' || name === 'today_with_timezone') return { kind: 'path', root: 'now', keys: ['today'] }
   if (name === 'day_delta' && first !== undefined) {
     const days = plain(evaluate(first, scope))
     const format = named.format ?? second
@@ -381,6 +408,7 @@ function filtered(node: Syntax, scope: Scope): Value {
     return value.kind === 'known' && value.value == null && given[0] !== undefined ? evaluate(given[0], scope) : value
   }
   if (['string', 'trim', 'safe'].includes(name) && value.kind !== 'known') return value
+  if (name === 'int' && value.kind === 'time' && /^%m?s$/.test(value.format ?? '')) return value
   if (name === 'join' && value.kind === 'path' && value.root === 'partition') {
     const between = given[0] === undefined ? '' : shown(plain(evaluate(given[0], scope)))
     if (between === ',') return value
@@ -395,16 +423,21 @@ function filtered(node: Syntax, scope: Scope): Value {
   if (name === 'trim') return known(shown(held).trim())
   if (name === 'tojson') return known(JSON.stringify(held))
   if (name === 'length' && (typeof held === 'string' || Array.isArray(held))) return known(held.length)
-  if (name === 'join' && Array.isArray(held)) {
-    const between = given[0] === undefined ? '' : shown(plain(evaluate(given[0], scope)))
-    if (held.every(item => !(item instanceof SettingInside))) return known(held.map(shown).join(between))
-    if (held.length === 1) return (held[0] as SettingInside).setting
-  }
+  if (name === 'join') return joinedList(held, given[0] === undefined ? '' : shown(plain(evaluate(given[0], scope))))
   if (name === 'replace' && given.length === 2) {
     const [from, to] = given.map(item => shown(plain(evaluate(item, scope))))
     return known(shown(held).replaceAll(from ?? '', to ?? ''))
   }
   throw new Unsayable(`the filter \`${name}\``)
+}
+
+/** The texts of a list as one. What is not set has none. */
+function joinedList(list: unknown, between: string): Value {
+  if (list == null) return known('')
+  if (!Array.isArray(list)) throw new Unsayable('`join` of what is no list')
+  if (list.every(item => !(item instanceof SettingInside))) return known(list.map(shown).join(between))
+  if (list.length === 1) return (list[0] as SettingInside).setting
+  throw new Unsayable('`join` of several options of the user')
 }
 
 /** Whether a value counts as true in Python. An option of the user is set. */
@@ -432,6 +465,9 @@ function binary(node: Syntax, scope: Scope): Raw {
     const isNumber = (value: Value) => value.kind === 'known' && typeof value.value === 'number'
     if (operator === '+' && (isNumber(left) || isNumber(right))) throw new Unsayable('a sum')
     if (left.kind !== 'time' && right.kind !== 'time') return joined([left, right])
+  }
+  if (operator === '*' && left.kind === 'time' && left.format === '%s' && right.kind === 'known') {
+    if (right.value === 1000) return { ...left, format: '%ms' }
   }
   if (operator === '-' && isMoment(left)) return { kind: 'path', root: 'now', keys: ['earlier'] }
   throw new Unsayable(`\`${operator}\` on what is known during the run only`)

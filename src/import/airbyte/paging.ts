@@ -53,6 +53,13 @@ export function pagingOf(
   const sizePlace = requestPlace(partOf(part.page_size_option), scene)
   const token = requestPlace(partOf(part.page_token_option), scene) ?? tokenInRequest(request)
   const fixed = sizePlace === undefined || size === undefined ? [] : [{ place: sizePlace, value: size }]
+  if (token === undefined && STRATEGIES.has(typeOf(strategy) ?? '') && !JSON.stringify(request).includes('next_page')) {
+    scene.open(
+      'no request carries the place of the next page, so that Airbyte asks for the first page alone; so does the document, until `sluice prove` finds a way',
+      'endpoint.paginator',
+    )
+    return { paginator: 'single_page', fixed }
+  }
   switch (typeOf(strategy)) {
     case 'PageIncrement':
       return { paginator: pageNumbers(strategy ?? {}, token, scene), fixed }
@@ -67,6 +74,8 @@ export function pagingOf(
       return { paginator: 'single_page', fixed }
   }
 }
+
+const STRATEGIES = new Set(['PageIncrement', 'OffsetIncrement', 'CursorPagination'])
 
 function sizeOf(given: unknown, scene: Scene): number | undefined {
   if (given === undefined || given === null) return undefined
@@ -183,12 +192,12 @@ class Cursor {
   }
 
   paginator(): Paging['paginator'] {
-    const { scene, token, selector } = this.places
+    const { scene, token } = this.places
     const counted = this.counted()
     if (counted !== undefined) return this.numbers()
     const { value } = this
     if (value === undefined) return 'single_page'
-    const stops = this.stops()
+    const stops: Stop[] = [...this.stops(), ...(this.endsEmpty ? [{ kind: 'empty' } as const] : [])]
     const ends = Object.assign({}, ...stops.map(endOf)) as Record<string, unknown>
     if (value.root === 'last_record') {
       const mayLack = this.mayLack(value)
@@ -197,16 +206,17 @@ class Cursor {
           `the schema has no ${String(value.keys[0])}, by which the next page is asked for: where the last record has none, the list ends, as with Airbyte`,
           'endpoint.paginator',
         )
-      if (mayLack || stops.some(({ kind }) => kind === 'more' || kind === 'done')) {
-        if (selector.includes('*'))
-          scene.stop('the next page follows from the last of records that lie apart', 'endpoint.paginator')
+      if (token?.into !== 'path' && (mayLack || stops.some(({ kind }) => kind === 'more' || kind === 'done'))) {
         return {
           type: 'cursor',
-          cursor_path: `${selector === '$' ? '$' : selector}[-1]${jsonPath(value.keys).replace(/^(?=[^[])/, '.')}`,
+          cursor_path: this.inLastRecord(value),
           ...placed(token, 'cursor_param', 'cursor_body_path', scene),
           ...(mayLack && { stop_when_missing: true }),
           ...ends,
         }
+      }
+      if (token?.into === 'path') {
+        return { type: 'json_link', next_url_path: this.inLastRecord(value), stop_when_missing: true, ...ends }
       }
       const { stop_when_missing: _missing, ...others } = ends
       return {
@@ -234,6 +244,14 @@ class Cursor {
       stop_when_missing: true,
       ...ends,
     }
+  }
+
+  /** A place in the last record, from the whole answer. */
+  private inLastRecord({ keys }: Place): string {
+    const { scene, selector } = this.places
+    if (selector.includes('*'))
+      scene.stop('the next page follows from the last of records that lie apart', 'endpoint.paginator')
+    return `${selector === '$' ? '$' : selector}[-1]${jsonPath(keys).replace(/^(?=[^[])/, '.')}`
   }
 
   /** Whether records need not have the field that leads to the next page. Airbyte ends the list there. */
@@ -402,6 +420,7 @@ class Cursor {
   }
 
   private isQueryOfLink = false
+  private endsEmpty = false
 
   /** A place of the answer, and nothing else. */
   private place(node: Syntax, isWhole = false): Place | undefined {
@@ -415,7 +434,7 @@ class Cursor {
     if (node.type === 'MemberExpression') {
       const above = this.place(node.object as Syntax, true)
       const property = node.property as Syntax
-      if (above === undefined || property.type === 'SliceExpression') return this.queryOf(node)
+      if (above === undefined || property.type === 'SliceExpression') return this.firstLink(node) ?? this.queryOf(node)
       if (node.computed === true && !/^(String|Integer)Literal$/.test(property.type))
         throw new Unsayable('a key that is computed')
       return { root: above.root, keys: [...above.keys, property.value as Key] }
@@ -447,9 +466,32 @@ class Cursor {
         return place
       return undefined
     }
-    if (node.type === 'FilterExpression' && /^(string|tojson|int|trim)$/.test(filterName(node)))
-      return this.place(node.operand as Syntax)
+    // Without an `else`, too. Where the records are what is asked for, a page without them ends the list.
+    if (node.type === 'SelectExpression') {
+      const place = this.place(node.lhs as Syntax)
+      const asked = this.conditionOn(node.test as Syntax)
+      if (place === undefined || asked === undefined) return undefined
+      if (asked.root === place.root && isAbove(asked.keys, place.keys)) return place
+      if (!this.isRecords(asked)) return undefined
+      this.endsEmpty = true
+      return place
+    }
+    if (node.type === 'FilterExpression') return this.filteredPlace(node)
     return undefined
+  }
+
+  private filteredPlace(node: Syntax): Place | undefined {
+    const name = filterName(node)
+    const filter = node.filter as Syntax
+    const [given] = filter.type === 'CallExpression' ? (filter.args as Syntax[]) : []
+    const on = this.place(node.operand as Syntax)
+    if (/^(string|tojson|int|trim)$/.test(name)) return on
+    if (name === 'default' && (given === undefined || isEmptyNode(given))) return on
+    // `regex_search('cursor=(.*)')`: a parameter of a link.
+    if (on === undefined || name !== 'regex_search' || !/^[\\$?&[\]\w.-]+=\(/.test(String(given?.value ?? '')))
+      return undefined
+    this.isQueryOfLink = true
+    return on
   }
 
   private conditionOn(node: Syntax): Place | undefined {
@@ -465,6 +507,21 @@ class Cursor {
       return on && { root: on.root, keys: [...on.keys, String((node.left as Syntax).value)] }
     }
     return this.place(node)
+  }
+
+  /** `headers.get('Link').split(';')[0][1:-1]`: the first link, where the list ends without one of the relation `next`. */
+  private firstLink(node: Syntax): Place | undefined {
+    const first = node.object as Syntax
+    const call = first.type === 'MemberExpression' ? (first.object as Syntax) : undefined
+    const callee = call?.callee as Syntax | undefined
+    if (call?.type !== 'CallExpression' || callee?.type !== 'MemberExpression') return undefined
+    if (!/\bnext\b/.test(String(this.strategy.stop_condition ?? ''))) return undefined
+    const [by] = call.args as Syntax[]
+    const on = (callee.property as Syntax).value === 'split' ? this.place(callee.object as Syntax, true) : undefined
+    if (on?.root !== 'headers' || on.keys.length !== 1 || !/^link$/i.test(String(on.keys[0])) || by?.value !== ';')
+      return undefined
+    this.places.scene.assume('the first link of the header is the one with the relation `next`', 'endpoint.paginator')
+    return { root: 'headers', keys: [...on.keys, 'next'] }
   }
 
   /** `response.next.split('cursor=')[1]`: a part of a link. */

@@ -136,6 +136,11 @@ export class Scene implements Names {
     }
   }
 
+  /** Whether this is a part of the state of a stream that keeps none. Airbyte leaves out what is nothing else. */
+  isStateOfNone(value: Value): boolean {
+    return value.kind === 'path' && value.root === 'state' && value.keys.length > 0 && !this.hasWindow
+  }
+
   /** As a value of a JSON body: numbers and flags stay what they are. Throws Unsayable. */
   json(value: Value): unknown {
     if (value.kind !== 'known') return this.text(value)
@@ -149,15 +154,33 @@ export class Scene implements Names {
       return this.place('interval', of.keys)
     }
     if (of.kind === 'setting' && format !== 'duration') {
-      const reference = this.settings.reference(of, false)
-      if (format !== undefined) this.assume(`${reference} is written as ${format}`)
+      const unit = format === undefined ? undefined : UNITS[format]
+      const reference = this.settings.reference(of, false).replace(/\}$/, `${unit ?? ''}}`)
+      if (format !== undefined && unit === undefined) this.assume(`${reference} is written as ${format}`)
       return reference
     }
-    if (of.kind === 'path' && of.root === 'now' && this.hasWindow && of.keys.length === 0) {
-      if (format !== undefined) this.formats.add(formatOf(format))
-      return this.place('interval', ['end_time'])
+    if (of.kind === 'path' && of.root === 'now') {
+      const [days = 0] = of.keys
+      if (this.hasWindow && (days === 0 || days === 'today')) {
+        if (format !== undefined) this.formats.add(formatOf(format))
+        return this.place('interval', ['end_time'])
+      }
+      if (typeof days === 'number' || days === 'today') return this.momentOfRun(days, format)
     }
     throw new Unsayable('a moment that is known during the run only')
+  }
+
+  /** The moment of the run is no part of a document, so that it comes from a variable. */
+  private momentOfRun(days: number | 'today', format: string | undefined): string {
+    const form = format ?? (days === 'today' ? '%Y-%m-%d' : '%Y-%m-%d %H:%M:%S%z')
+    const shift = typeof days === 'number' && days !== 0 ? `_${days < 0 ? 'MINUS' : 'PLUS'}_${Math.abs(days)}` : ''
+    const name = `${form === '%Y-%m-%d' ? 'TODAY' : `NOW${UNITS[form] ?? ''}`}${shift}`
+    const known = this.settings.momentsOfRun.get(name) ?? form
+    if (known !== form) throw new Unsayable(`the moment of the run, as ${form} here and as ${known} elsewhere`)
+    this.settings.momentsOfRun.set(name, form)
+    const what = shift === '' ? 'the moment of the run' : `${Math.abs(Number(days))} days from the moment of the run`
+    this.assume(`\${env.${name}} is ${what}, written as ${form}: set it for each run`)
+    return `\${env.${name}}`
   }
 
   private place(root: Root, keys: readonly Key[]): string {
@@ -222,8 +245,8 @@ export class Scene implements Names {
   }
 }
 
-/** The name of the member that a field of the parent has in a child that includes it. */
-function included(include: Set<string>, { parent, field }: Extract<SliceField, { parent: Resource }>): string {
+/** The name of the member that a field of the parent has in a child that includes it. Throws Unsayable. */
+export function included(include: Set<string>, { parent, field }: Extract<SliceField, { parent: Resource }>): string {
   if (!/^[^.[\]]+$/.test(field))
     throw new Unsayable(`the field \`${field}\`, which lies deeper in the record of the parent`)
   include.add(field)
@@ -277,6 +300,13 @@ export function jsonPath(keys: readonly Key[], inPlaceholder = false): string {
     }
   }
   return path === '' ? '$' : path
+}
+
+/** Forms of moments that are numbers, and how the names of their variables end. */
+const UNITS: Readonly<Record<string, string>> = {
+  '%s': '_SECONDS',
+  '%ms': '_MS',
+  '%epoch_microseconds': '_MICROSECONDS',
 }
 
 /** A form of times, as the document names it. */

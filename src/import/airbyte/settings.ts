@@ -9,6 +9,8 @@ import { type Part, partOf, partsOf, textOf } from './manifestParts.js'
 export class Settings {
   private readonly notes = new Map<string, ImportNote>()
   private readonly names = new Map<string, ImportedSecret>()
+  /** Variables for the moment of the run, by name, and the form in which each is written. */
+  readonly momentsOfRun = new Map<string, string>()
   private readonly specification: Part | undefined
 
   constructor(spec: Part | undefined) {

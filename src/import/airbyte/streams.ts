@@ -3,8 +3,9 @@ import type { ImportNote, LeftOut } from '../imported.js'
 import { nameFrom } from '../pipelineName.js'
 import { answersOf } from './answers.js'
 import { celCondition, celOf } from './celOf.js'
-import { isTemplate, known, SettingInside, Unsayable, type Value } from './jinja.js'
+import { isTemplate, known, optionOf, SettingInside, Unsayable, type Value } from './jinja.js'
 import { type Part, parametersOf, partOf, partsOf, textOf, typeOf } from './manifestParts.js'
+import { nestedSlice, parentOf } from './nestedParents.js'
 import { isToken, type Paging, pagingOf, type RequestPlace, requestPlace } from './paging.js'
 import { escaped, jsonPath, NO_SLICE, type Resource, Scene, type Slice, type SliceField } from './rendering.js'
 import { columnsOf, fieldsOf, keyOf } from './schemas.js'
@@ -147,11 +148,7 @@ export class Streams {
     if (only !== undefined && others.length === 0) return this.routerSlices(only, at)
     const lists = routers.filter(router => typeOf(router) === 'ListPartitionRouter')
     const parents = routers.filter(router => !lists.includes(router))
-    if (parents.length > 1) {
-      at.scene.stop('it is read for each pair of records of two parents, which a document does not have')
-      return []
-    }
-    let slices: readonly Slice[] = parents[0] === undefined ? [NO_SLICE] : this.routerSlices(parents[0], at)
+    let slices = this.parentsSlices(parents, at)
     for (const list of lists) {
       const field = this.listField(list, at.scene)
       if (field === undefined) return []
@@ -170,6 +167,32 @@ export class Streams {
       return []
     }
     return slices
+  }
+
+  /** Several parents are asked for together where they lie in one line. Beside each other, they would be pairs. */
+  private parentsSlices(parents: readonly Part[], at: { scene: Scene; path: string; name: string }): readonly Slice[] {
+    const [only, ...others] = parents
+    if (only === undefined) return [NO_SLICE]
+    if (others.length === 0) return this.routerSlices(only, at)
+    const { scene } = at
+    const ways = parents.map(router => this.routerSlices(router, at))
+    const slices = ways.flatMap(way => (way.length === 1 ? way : []))
+    if (ways.some(way => way.length === 0)) return []
+    const isPlain = parents.every(router => typeOf(router) === 'SubstreamPartitionRouter')
+    const nested =
+      isPlain && slices.length === parents.length
+        ? scene.attempt('the fields of its parents', parents.length, () => nestedSlice(slices))
+        : undefined
+    const innermost = nested && parentOf(nested)
+    if (nested === undefined || innermost === undefined) {
+      scene.stop('it is read for each pair of records of two parents, which a document does not have')
+      return []
+    }
+    const names = new Set(slices.map(slice => parentOf(slice)?.name ?? ''))
+    scene.assume(
+      `Airbyte asks for each pair of records of ${[...names].join(' and ')}${names.size === 1 ? ' and itself' : ''}; the document asks for those that belong together: each record of ${innermost.name} with what lies above it`,
+    )
+    return [nested]
   }
 
   private routerSlices(router: Part, at: { scene: Scene; path: string; name: string }): readonly Slice[] {
@@ -201,9 +224,7 @@ export class Streams {
   private listField(router: Part, scene: Scene): { name: string; values: readonly Value[] } | undefined {
     scene.of(router)
     const name = scene.value(router.cursor_field, 'the name of the slices')
-    const values = Array.isArray(router.values)
-      ? known(router.values)
-      : scene.value(router.values, 'the values of the slices')
+    const values = Array.isArray(router.values) ? known(router.values) : this.listed(router.values, scene)
     if (name?.kind !== 'known' || values === undefined) return undefined
     if (values.kind === 'setting') {
       scene.assume(`one value for \`${String(name.value)}\`; add the others where the document has it`)
@@ -223,6 +244,14 @@ export class Streams {
       return undefined
     }
     return { name: String(name.value), values: found }
+  }
+
+  /** The values of a list. Without an option that need not be set there would be nothing to read: it counts as set. */
+  private listed(given: unknown, scene: Scene): Value | undefined {
+    const value = scene.value(given, 'the values of the slices')
+    const isEmpty = value?.kind === 'known' && (value.value == null || textOf(value.value) === undefined)
+    const keys = isEmpty && !Array.isArray(value.value) ? optionOf(given) : undefined
+    return keys === undefined ? value : { kind: 'setting', keys, secret: false }
   }
 
   /** A resource of values, one for all streams that have the same. */
@@ -527,7 +556,7 @@ class StreamBody {
       return
     }
     for (const [name, value] of Object.entries(partOf(given) ?? {})) {
-      if (typeof value === 'string' && isToken(value)) continue
+      if (name === '$parameters' || (typeof value === 'string' && isToken(value))) continue
       const key = isTemplate(name) ? this.said(name, `the name of a ${what}`) : name
       if (key === undefined) continue
       const part = partOf(value)
@@ -545,15 +574,29 @@ class StreamBody {
         continue
       }
       if (this.isUnset(value, `the ${what} ${key}`)) continue
-      const text = this.said(value, `the ${what} ${key}`, true)
+      const list = this.listIn(value, `the ${what} ${key}`)
+      const text = list ?? this.said(value, `the ${what} ${key}`, true)
       if (text !== undefined) put(key, text)
     }
+  }
+
+  /** The texts of an expression that gives a list of known ones. Each is sent for itself. */
+  private listIn(given: unknown, what: string): readonly string[] | undefined {
+    const value = typeof given === 'string' && isTemplate(given) ? this.scene.value(given, what) : undefined
+    if (value?.kind !== 'known' || !Array.isArray(value.value)) return undefined
+    const items = value.value as unknown[]
+    return items.length > 0 && items.every(item => typeof item === 'string') ? items.map(escaped) : undefined
   }
 
   /** Whether this is nothing but an option that need not be set. Airbyte then leaves it out. */
   private isUnset(given: unknown, what: string): boolean {
     const { scene } = this
     const value = scene.value(given, what)
+    if (value !== undefined && scene.isStateOfNone(value)) return true
+    if (value?.kind === 'known' && value.value === '' && typeof given === 'string' && isTemplate(given)) {
+      scene.assume(`${what} is left out: what it is made of need not be set`, 'endpoint')
+      return true
+    }
     if (value?.kind !== 'setting' || value.secret || !scene.settings.isOptional(value.keys)) return false
     scene.assume(`${what} is left out: the option \`${value.keys.join('.')}\` need not be set`, 'endpoint')
     return true
@@ -762,8 +805,9 @@ class StreamBody {
       return
     }
     if (condition === undefined || condition.trim() === '') return
-    if (/stream_(interval|slice|state)/.test(condition) && cursor !== undefined && condition.includes(String(cursor)))
-      return
+    const field = /parameters(\.cursor_field|\[(['"])cursor_field\2\])/.test(condition)
+    const isOfCursor = cursor !== undefined && (field || condition.includes(String(cursor)))
+    if (isOfCursor && /stream_(interval|slice|state)/.test(condition)) return
     const expression = scene.attempt('the filter of records', condition, () =>
       compiled(celCondition(condition, scene.of(filter))),
     )
