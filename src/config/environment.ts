@@ -93,7 +93,8 @@ export function isDebugging(env: Environment): boolean {
 
 /** An empty variable counts as not set. */
 export function isSet(env: Environment, name: string): boolean {
-  return env[name] !== undefined && env[name] !== ''
+  // A name may be one that every object has, as `constructor`.
+  return typeof env[name] === 'string' && env[name] !== ''
 }
 
 function setting(env: Environment, name: string): number | undefined {

@@ -91,19 +91,23 @@ function completed(
   { name, destination }: ImportOptions,
   others: readonly ImportedPipeline[],
 ): ImportedPipeline {
-  const wanted = nameFrom(others.length === 0 && name !== undefined ? name : made.name)?.slice(0, LONGEST_NAME) ?? 'api'
+  const told = nameFrom(others.length === 0 && name !== undefined ? name : made.name)?.slice(0, LONGEST_NAME) ?? 'api'
+  const wanted = DEVICE.test(told) ? `${told}_api` : told
   let free = wanted
   for (let number = 2; others.some(other => other.name === free); number++) free = `${wanted}_${number}`
-  const { name: _name, destination: told, dataset, source, ...more } = made.document
+  const { name: _name, destination: said, dataset, source, ...more } = made.document
   const document = {
     name: free,
-    destination: destination ?? told ?? `duckdb:${free}.duckdb`,
+    destination: destination ?? said ?? `duckdb:${free}.duckdb`,
     dataset: dataset ?? `${free}_dataset`,
     ...more,
     source,
   }
   return { ...made, name: free, document, notes: made.notes.map(note => namedTarget(note, document)) }
 }
+
+/** Windows has devices of these names, and no files. */
+const DEVICE = /^(?:con|prn|aux|nul|com\d|lpt\d)$/
 
 /** Also the name of a file, which has 255 characters at most. */
 const LONGEST_NAME = 100

@@ -71,6 +71,78 @@ it.each(
   expect(JSON.stringify(result).toLowerCase()).not.toContain(secret)
 })
 
+const asked = (request: object): ImportOptions => ({
+  kind: 'har',
+  text: JSON.stringify({
+    log: {
+      entries: [
+        {
+          request: { method: 'POST', url: 'https://shop.example.com/orders', headers: [], ...request },
+          response: {
+            status: 200,
+            headers: [],
+            content: { mimeType: 'application/json', text: '[{"id":1},{"id":2}]' },
+          },
+        },
+      ],
+    },
+  }),
+})
+
+const posted = (body: object): ImportOptions => ({
+  kind: 'postman',
+  text: JSON.stringify({
+    info: { name: 'Shop', schema: 'https://schema.getpostman.com/json/collection/v2.1.0/collection.json' },
+    item: [{ name: 'orders', request: { method: 'POST', url: 'https://shop.example.com/orders', body } }],
+  }),
+})
+
+it.each<[place: string, source: ImportOptions]>([
+  ['a cookie', asked({ method: 'GET', headers: [{ name: 'Cookie', value: 'sid=hidden-word' }] })],
+  ['a header of a session', asked({ method: 'GET', headers: [{ name: 'X-Sid', value: 'hidden-word' }] })],
+  ['the user of an address', asked({ method: 'GET', url: 'https://ann:hidden-word@shop.example.com/orders' })],
+  ['a session behind `;`', asked({ method: 'GET', url: 'https://shop.example.com/orders;jsessionid=hidden-word' })],
+  [
+    'a form in parts',
+    asked({
+      postData: { mimeType: 'multipart/form-data; boundary=x', text: '--x\r\nname="password"\r\n\r\nhidden-word' },
+    }),
+  ],
+  ['XML', asked({ postData: { mimeType: 'text/xml', text: '<login><password>hidden-word</password></login>' } })],
+  [
+    'JSON within a text of JSON',
+    asked({ postData: { mimeType: 'application/json', text: '{"data":"{\\"token\\":\\"hidden-word\\"}"}' } }),
+  ],
+  [
+    'a list deep in JSON',
+    asked({ postData: { mimeType: 'application/json', text: '{"a":[{"b":{"accessToken":"hidden-word"}}]}' } }),
+  ],
+  [
+    'a form',
+    asked({ postData: { mimeType: 'application/x-www-form-urlencoded', text: 'user%5Bpassword%5D=hidden-word' } }),
+  ],
+  ['a form in parts of Postman', posted({ mode: 'formdata', formdata: [{ key: 'password', value: 'hidden-word' }] })],
+  [
+    'variables of GraphQL in Postman',
+    posted({ mode: 'graphql', graphql: { query: '{ x { id } }', variables: '{"apiKey":"hidden-word"}' } }),
+  ],
+])('a secret in %s is nowhere in what becomes of it', async (_place, source) => {
+  const result = await importPipeline(source)
+  expect(result.pipelines.length + result.leftOut.length).toBeGreaterThan(0)
+  expect(JSON.stringify(result)).not.toContain('hidden-word')
+})
+
+it('variables with names that every object has are variables to set', async () => {
+  const { pipelines } = await importPipeline({
+    kind: 'postman',
+    text: JSON.stringify({
+      info: { name: 'Shop', schema: 'https://schema.getpostman.com/json/collection/v2.1.0/collection.json' },
+      item: [{ name: 'orders', request: 'https://shop.example.com/{{constructor}}/orders?page=1&a={{toString}}' }],
+    }),
+  })
+  expect(pipelines[0]?.text).toContain('${env.constructor}')
+})
+
 it('a list with a token in its path is left out, because no path holds a secret', async () => {
   const { pipelines, leftOut } = await importPipeline(openapi(TOKENS.stripe))
   expect(pipelines[0]?.text).toContain('name: orders')

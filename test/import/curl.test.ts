@@ -204,6 +204,33 @@ const CASES: readonly Case[] = [
     endpoint: { path: 'orders' },
   },
   {
+    title: 'names that every object has',
+    line: `curl '${URL_OF_LIST}?constructor=a&__proto__=b' -d 'hasOwnProperty=c&toString=d'`,
+    endpoint: { data: { hasOwnProperty: 'c', toString: 'd' } },
+  },
+  {
+    title: 'an option with `=`, which curl itself does not know',
+    line: `curl --request=POST --url=${URL_OF_LIST}`,
+    endpoint: { method: 'POST', path: 'orders' },
+  },
+  {
+    title: '--json in two pieces',
+    line: `curl --json '{"a":1,' --json '"b":2}' ${URL_OF_LIST}`,
+    endpoint: { json: { a: 1, b: 2 } },
+  },
+  {
+    title: 'a credential for the proxy, which is not for the API',
+    line: `curl ${URL_OF_LIST} -x http://u:s3cret@proxy:80 -H 'Proxy-Authorization: Basic s3cret' -H 'X-Sid: s3cret2'`,
+    client: { auth: { name: 'X-Sid' } },
+    hidden: ['s3cret', 'Proxy-Authorization'],
+  },
+  {
+    title: 'a session in the path',
+    line: `curl 'https://api.example.com/v1/orders;jsessionid=s3cret?page=1'`,
+    endpoint: { path: 'orders' },
+    hidden: ['s3cret', 'jsessionid'],
+  },
+  {
     title: 'a reference that is text',
     line: `curl '${URL_OF_LIST}?q=\${secrets.x}'`,
     endpoint: { params: { q: '$${{secrets.x}}' } },
@@ -230,6 +257,31 @@ describe('a command of curl', () => {
     expect(file.text).not.toContain('starting_after: ch_1')
   })
 
+  it('asks for each of several words in braces, and with -g for the text', async () => {
+    const [many, literal] = await Promise.all([
+      imported({ kind: 'curl', text: `curl 'https://api.example.com/{shops,orders}?sort={id,name}'` }),
+      imported({ kind: 'curl', text: `curl -g 'https://api.example.com/orders?sort={id,name}'` }),
+    ])
+    expect(many.data.source.resources.map(({ name }: { name: string }) => name)).toEqual(['shops', 'orders'])
+    expect(literal.data.source.resources[0].endpoint.params).toEqual({ sort: '{{id,name}}' })
+  })
+
+  it.each([
+    ['a body of a GET', `curl -X GET ${URL_OF_LIST} -d '{"a":1}'`, 'its body is left out, because a GET has none'],
+    ['.netrc', `curl -n ${URL_OF_LIST}`, 'credentials come from .netrc'],
+    ['a range', `curl -r 0-99 ${URL_OF_LIST}`, 'a part of the answer is asked for'],
+    [
+      'a variable of curl',
+      `curl --variable k=s3cret --expand-header 'Authorization: {{k}}' ${URL_OF_LIST}`,
+      'variables of curl are not read: write what `--expand-header` gives',
+    ],
+  ])('%s is open', async (_what, text, open) => {
+    const { file } = await imported({ kind: 'curl', text })
+    const told = file.notes.filter(({ kind }) => kind === 'open').map(note => note.text)
+    expect(told).toEqual([expect.stringContaining(open)])
+    expect(JSON.stringify(file)).not.toContain('s3cret')
+  })
+
   it('makes one pipeline of several lines to one API, with the place of each', async () => {
     const text = `#!/bin/sh\ncurl https://api.example.com/v1/shops\ncurl 'https://api.example.com/v1/orders?page=1'\ncurl 'https://api.example.com/v1/orders?page=2' && curl https://other.example.com/x`
     const { pipelines } = await importPipeline({ kind: 'curl', text })
@@ -250,6 +302,22 @@ describe('a command of curl', () => {
       'its path holds a secret, and a document has no place for one there',
     ],
     ['curl ftp://a.example.com/x', 'its address is none of http or https'],
+    [
+      `curl https://a.example.com/graphql --json '{"query":"query($t:String){x(t:$t){id}}","variables":{"token":"s3cret"}}'`,
+      'its query holds a secret, `token`',
+    ],
+    [
+      `curl https://a.example.com/graphql --json '{"query":"{ x(password:\\"s3cret\\") { id } }"}'`,
+      'its query holds a secret, `password`',
+    ],
+    [
+      `curl https://a.example.com/soap -H 'Content-Type: text/xml' -d '<x><Password>s3cret</Password></x>'`,
+      'its body holds a secret, `Password`',
+    ],
+    [
+      `curl https://a.example.com/x --json '{"payload":"{\\"apiKey\\":\\"s3cret\\"}"}'`,
+      'its body holds a secret, `apiKey`; write an `auth` of the type `login` if it is a login',
+    ],
   ])('%s is left out', async (text, why) => {
     const { pipelines, leftOut } = await importPipeline({ kind: 'curl', text })
     expect(pipelines).toEqual([])
@@ -263,6 +331,11 @@ describe('a command of curl', () => {
     ['curl -H "a: b"', 'the command names no address'],
     ['curl', 'the command names no address'],
     ['Invoke-WebRequest -Uri "https://a.example.com"', 'is written for PowerShell'],
+    ['await fetch("https://a.example.com/x", { "method": "GET" })', 'is JavaScript (fetch); copy it as cURL'],
+    ['curl “https://a.example.com/x” -H ‘Authorization: Bearer s3cret’', 'has typographic quotes'],
+    ["curl 'https://a.example.com/x", 'ends within quotes'],
+    ['curl "https://a.example.com/x" -d "{', 'ends within quotes'],
+    ["curl https://a.example.com/x -d $'{", 'ends within quotes'],
   ])('%j is refused', async (text, message) => {
     const refused = importPipeline({ kind: 'curl', text })
     await expect(refused).rejects.toThrow(ConfigError)
@@ -345,4 +418,12 @@ describe('sluice import', () => {
     const { file } = await imported({ kind: 'curl', text: 'curl https://a.example.com/x', name: '../../etc/passwd' })
     expect(file.name).toBe('etc_passwd')
   })
+
+  it.each(['con', 'NUL', 'aux.yaml', 'Com1', 'lpt9'])(
+    'does not name a file as the device %s of Windows',
+    async name => {
+      const { file } = await imported({ kind: 'curl', text: 'curl https://a.example.com/x', name })
+      expect(file.name).not.toMatch(/^(?:con|prn|aux|nul|com\d|lpt\d)$/)
+    },
+  )
 })

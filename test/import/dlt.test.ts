@@ -278,6 +278,11 @@ rest_api_source({"client": {"base_url": "https://a.example.com", "headers": {"X-
     await expect(importPipeline({ kind: 'dlt', text })).rejects.toMatchObject({ name: 'ConfigError' })
   })
 
+  it('does not parse brackets that nest deeper than anybody writes', async () => {
+    const text = `x = ${'['.repeat(50_000)}${']'.repeat(50_000)}\nrest_api_source(x)`
+    await expect(importPipeline({ kind: 'dlt', text })).rejects.toThrow('nested too deeply')
+  })
+
   it('ends for lists that multiply', async () => {
     const names = 'abcdefghij'.split('')
     const before = [

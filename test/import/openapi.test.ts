@@ -470,3 +470,16 @@ it('the file that is written loads every page, with the secret from the environm
   const { rows } = await importAndRun(['openapi', file], 'orders', { API_KEY: 'k3y-of-orders' })
   expect(rows).toHaveLength(250)
 })
+
+it('more lists than anybody loads at once are refused, with a way to choose', async () => {
+  const list = {
+    get: { responses: { 200: { content: { 'application/json': { schema: { type: 'array', items: {} } } } } } },
+  }
+  const paths = Object.fromEntries(Array.from({ length: 5_001 }, (_, index) => [`/list${index}`, list]))
+  const text = JSON.stringify({ openapi: '3.0.0', info: { title: 'Large', version: '1' }, paths })
+  await expect(importPipeline({ kind: 'openapi', text })).rejects.toThrow(
+    'has 5001 lists, more than 5000; name some by --tag or --path',
+  )
+  const { pipelines } = await importPipeline({ kind: 'openapi', text, paths: ['/list500'] })
+  expect(pipelines).toHaveLength(1)
+})

@@ -41,7 +41,14 @@ const SHORT: Readonly<Record<string, string>> = {
   z: 'time-cond',
 }
 
-const SHORT_FLAGS: Readonly<Record<string, string>> = { G: 'get', I: 'head', k: 'insecure', g: 'globoff', ':': 'next' }
+const SHORT_FLAGS: Readonly<Record<string, string>> = {
+  G: 'get',
+  I: 'head',
+  k: 'insecure',
+  g: 'globoff',
+  n: 'netrc',
+  ':': 'next',
+}
 
 /** Other options with a value. What is neither here nor above has none. */
 const LONG = new Set([
@@ -55,7 +62,8 @@ interface Read {
   urls: string[]
   method?: string
   headers: Pair[]
-  data: string[]
+  /** Each with what curl puts before it where there is one already. */
+  data: { readonly text: string; readonly before: '&' | '' }[]
   urlQuery: string[]
   json: boolean
   get: boolean
@@ -64,6 +72,8 @@ interface Read {
   bearer?: string
   cookies: string[]
   open: string[]
+  /** Braces in the address are text. */
+  isLiteral?: boolean
   unreadable?: string
 }
 
@@ -103,7 +113,10 @@ export function curlRequests(
 function optionsIn(word: string, rest: string[]): (readonly [string, string | undefined])[] {
   if (word.startsWith('--')) {
     const name = word.slice(2)
-    return [[name, LONG.has(name) ? rest.shift() : undefined]]
+    // Curl itself knows no `--url=…`, but what is meant is plain.
+    const [, before = '', value] = /^([\w-]+)=(.*)$/s.exec(name) ?? []
+    if (LONG.has(before)) return [[before, value]]
+    return [[name, LONG.has(name.replace(/^expand-/, '')) ? rest.shift() : undefined]]
   }
   const found: (readonly [string, string | undefined])[] = []
   for (let at = 1; at < word.length; at++) {
@@ -121,6 +134,10 @@ function optionsIn(word: string, rest: string[]): (readonly [string, string | un
 }
 
 function apply(read: Read, name: string, value: string): void {
+  if (name.startsWith('expand-')) {
+    read.open.push(`variables of curl are not read: write what \`--${name}\` gives`)
+    return
+  }
   switch (name) {
     case 'url':
       read.urls.push(value)
@@ -153,7 +170,7 @@ function apply(read: Read, name: string, value: string): void {
       return
     case 'json':
       read.json = true
-      addData(read, value)
+      addData(read, value, '')
       return
     case 'data':
     case 'data-ascii':
@@ -161,10 +178,10 @@ function apply(read: Read, name: string, value: string): void {
       addData(read, value)
       return
     case 'data-raw':
-      read.data.push(value)
+      read.data.push({ text: value, before: '&' })
       return
     case 'data-urlencode':
-      read.data.push(urlEncoded(read, value))
+      read.data.push({ text: urlEncoded(read, value), before: '&' })
       return
     case 'url-query':
       read.urlQuery.push(value.startsWith('+') ? value.slice(1) : urlEncoded(read, value))
@@ -192,6 +209,16 @@ function apply(read: Read, name: string, value: string): void {
     case 'key':
       read.open.push('the connection shows a certificate: write `auth: { type: mtls, … }`')
       return
+    case 'globoff':
+      read.isLiteral = true
+      return
+    case 'netrc':
+    case 'netrc-file':
+      read.open.push('credentials come from .netrc, which is not read: write an `auth`')
+      return
+    case 'range':
+      read.open.push('a part of the answer is asked for (-r); a run reads the whole')
+      return
     case 'insecure':
       read.open.push('certificates are not checked (-k); a run checks them')
       return
@@ -204,9 +231,9 @@ function apply(read: Read, name: string, value: string): void {
   }
 }
 
-function addData(read: Read, value: string): void {
+function addData(read: Read, value: string, before: '&' | '' = '&'): void {
   if (value.startsWith('@')) read.unreadable = 'its body is in a file, which is not read'
-  else read.data.push(value)
+  else read.data.push({ text: value, before })
 }
 
 /** As `--data-urlencode` takes it: `text`, `=text`, `name=text`, `@file`. */
@@ -241,18 +268,33 @@ function requestsOf(
     ])
   }
   if (unreadable !== undefined) return [{ why: unreadable, line }]
-  const text = data.join('&')
+  const text = data.map((part, index) => `${index === 0 ? '' : part.before}${part.text}`).join('')
   const method = read.method ?? (read.head ? 'HEAD' : data.length > 0 && !get ? 'POST' : 'GET')
   const headers: Pair[] = [...read.headers]
   if (read.bearer !== undefined) headers.push(['Authorization', `Bearer ${read.bearer}`])
   if (read.cookies.length > 0) headers.push(['Cookie', read.cookies.join('; ')])
-  return urls.map(written => {
-    const open = [...read.open]
-    const url = completed(written, get ? [...read.urlQuery, text] : read.urlQuery, read.user, open)
-    const body = get || method === 'GET' || data.length === 0 ? undefined : bodyOf(text, headers, json)
-    return { method, url, headers, body, place: { line }, answers: [], open }
-  })
+  const isGetWithBody = method === 'GET' && data.length > 0 && !get
+  if (isGetWithBody)
+    read.open.push('its body is left out, because a GET has none; write `method: POST` if the API takes it so')
+  return urls
+    .flatMap(written => (read.isLiteral === true ? [written] : alternatives(written)))
+    .map(written => {
+      const open = [...new Set(read.open)]
+      const url = completed(written, get ? [...read.urlQuery, text] : read.urlQuery, read.user, open)
+      const body = get || method === 'GET' || data.length === 0 ? undefined : bodyOf(text, headers, json)
+      return { method, url, headers, body, place: { line }, answers: [], open }
+    })
 }
+
+/** The addresses of `{a,b}`, each of which curl asks for. */
+function alternatives(url: string): string[] {
+  const [whole, before = '', list = '', after = ''] = /^([^{}]*)\{([^{}]*,[^{}]*)\}(.*)$/s.exec(url) ?? []
+  if (whole === undefined) return [url]
+  const words = list.split(',').slice(0, MOST_ALTERNATIVES)
+  return words.flatMap(word => alternatives(`${before}${word}${after}`)).slice(0, MOST_ALTERNATIVES)
+}
+
+const MOST_ALTERNATIVES = 100
 
 function completed(written: string, queries: readonly string[], user: string | undefined, open: string[]): string {
   const isBare = !/^[a-z][a-z\d+.-]*:\/\//i.test(written) && !hasVariable(written.split(/[/?]/)[0] ?? '')

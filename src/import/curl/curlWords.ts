@@ -3,6 +3,8 @@ import { variableMark } from '../requests/sourceRequest.js'
 /** One command of a text of shell. */
 export interface ShellCommand {
   readonly words: readonly string[]
+  /** Whether the text ends within its quotes. */
+  readonly isCut?: boolean | undefined
   /** Where it begins, 1-based. */
   readonly line: number
 }
@@ -19,6 +21,7 @@ class ShellReader {
   readonly #text: string
   #at = 0
   #line = 1
+  #isCut = false
 
   constructor(text: string) {
     this.#text = text.replace(/\r\n?/g, '\n')
@@ -30,7 +33,7 @@ class ShellReader {
     let line = 1
     let isPiped = false
     const end = (piped: boolean): void => {
-      if (words.length > 0 && !isPiped) found.push({ words, line })
+      if (words.length > 0 && !isPiped) found.push({ words, line, isCut: this.#isCut })
       words = []
       isPiped = piped
     }
@@ -87,7 +90,7 @@ class ShellReader {
       const character = this.#text[this.#at] ?? ''
       if (character === '"') {
         this.#skip(1)
-        break
+        return parts.join('')
       }
       if (character === '\\') {
         const next = this.#text[this.#at + 1] ?? ''
@@ -97,6 +100,7 @@ class ShellReader {
       else if (character === '`') parts.push(this.#substitution(/`[^`]*`?/y))
       else parts.push(this.#take(/[^"\\$`]+/y))
     }
+    this.#isCut = true
     return parts.join('')
   }
 
@@ -131,6 +135,8 @@ class ShellReader {
   #until(pattern: RegExp): string {
     pattern.lastIndex = this.#at
     const [whole = '', inner = ''] = pattern.exec(this.#text) ?? []
+    const opening = whole.startsWith('$') ? 2 : 1
+    if (whole.length === opening + inner.length) this.#isCut = true
     this.#skip(whole.length)
     return inner
   }

@@ -15,11 +15,20 @@ export function importCurl({ text, file, name }: ImportInput): Imported {
   if (/\b(?:Invoke-(?:WebRequest|RestMethod)|iwr|irm)\b/i.test(source) || /curl[^\n]*`\r?\n/.test(source)) {
     throw fileError(shown, 'is written for PowerShell; copy it as cURL (bash)')
   }
+  if (!/\bcurl\b/.test(source) && /^\s*(?:(?:const|let|var)\s+\w+\s*=\s*)?(?:await\s+)?fetch\(/m.test(source)) {
+    throw fileError(shown, 'is JavaScript (fetch); copy it as cURL')
+  }
   const split = isForCmd(source) ? cmdCommands : shellCommands
-  const commands = split(source).flatMap(({ words, line }) => {
+  const commands = split(source).flatMap(({ words, ...command }) => {
     const at = words.findIndex(word => /^(?:.*\/)?curl(?:\.exe)?$/.test(word))
-    return at === -1 ? [] : [{ words: words.slice(at), line }]
+    return at === -1 ? [] : [{ ...command, words: words.slice(at) }]
   })
+  for (const { words, line, isCut } of commands) {
+    if (isCut === true) throw fileError(shown, 'ends within quotes: a part of the command is missing', { line })
+    if (words.some(word => /^[“”„‘’‚]/.test(word))) {
+      throw fileError(shown, 'has typographic quotes, which a shell takes as text; write \' or "', { line })
+    }
+  }
   if (commands.length === 0) throw fileError(shown, "holds no command of curl; put one into quotes: 'curl https://…'")
   const read = commands.flatMap(command => curlRequests(command, file))
   const requests = read.filter((one): one is SourceRequest => 'url' in one)

@@ -5,6 +5,18 @@ import { DltDocument } from './dltDocument.js'
 import { PythonScript, type Seen, TooMuch } from './pythonScript.js'
 import { isCall, isMap, type PythonValue } from './pythonValues.js'
 
+/** Brackets within each other, more than anybody writes. The parser's time grows with their square. */
+const DEEPEST = 1_000
+
+function isDeep(text: string): boolean {
+  let depth = 0
+  for (const [bracket] of text.matchAll(/[[({\])}]/g)) {
+    depth = '[({'.includes(bracket) ? depth + 1 : Math.max(0, depth - 1)
+    if (depth > DEEPEST) return true
+  }
+  return false
+}
+
 /**
  * Makes pipelines of the `rest_api` documents in a script of dlt: the arguments of `rest_api_source`,
  * `rest_api_resources` and `rest_api`, and where there is none, every dictionary with `client` and `resources`. The
@@ -12,6 +24,7 @@ import { isCall, isMap, type PythonValue } from './pythonValues.js'
  */
 export function importDlt({ text, file, name }: ImportInput): Imported {
   const shown = file ?? 'script'
+  if (isDeep(text)) throw fileError(shown, 'is nested too deeply to be read')
   const top = parser.parse(text).topNode
   try {
     const script = new PythonScript(text, top, WANTED)

@@ -36,11 +36,12 @@ export function asTemplate(text: string): string {
 }
 
 export function requestParams(params: readonly (readonly [string, string])[]): Record<string, string | string[]> {
-  const gathered: Record<string, string | string[]> = {}
+  // A name may be one that every object has, as `constructor`.
+  const gathered = new Map<string, string | string[]>()
   for (const [name, value] of params) {
-    const earlier = gathered[name]
+    const earlier = gathered.get(name)
     const text = asTemplate(value)
-    gathered[name] = earlier === undefined ? text : [earlier, text].flat()
+    gathered.set(name, earlier === undefined ? text : [earlier, text].flat())
   }
-  return gathered
+  return Object.fromEntries(gathered)
 }

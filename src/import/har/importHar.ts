@@ -72,6 +72,7 @@ function bodyOf(posted: Members): SourceBody | undefined {
   const text = textAt(posted, 'text')
   const type = textAt(posted, 'mimeType') ?? ''
   const params = pairsIn(posted.params)
+  if (/^multipart\//i.test(type)) return { kind: 'parts' }
   if (/x-www-form-urlencoded/i.test(type) && (params.length > 0 || text !== undefined))
     return { kind: 'form', pairs: params.length > 0 ? params : pairsOf(text ?? '') }
   return text === undefined || text === '' ? undefined : jsonOrText(text)

@@ -24,6 +24,9 @@ export function importOpenapi(input: ImportInput): Imported {
   return importDocument(data.value, input, path => data.lineOf(path))
 }
 
+/** The largest document that is known has 3,322. Each list takes time and memory, and hundreds of lines of the file. */
+const MOST_LISTS = 5_000
+
 type LineOf = (path: readonly (string | number)[]) => number | undefined
 
 /** The same of a document that is parsed. */
@@ -61,6 +64,10 @@ export function importDocument(
     })
   }
   if (lists.length === 0) return { pipelines: [], leftOut }
+  if (lists.length > MOST_LISTS) {
+    const file = input.file ?? 'openapi'
+    throw fileError(file, `has ${lists.length} lists, more than ${MOST_LISTS}; name some by --tag or --path`)
+  }
   const made = new Making(root, schemas, lists, input).pipeline()
   return {
     pipelines: [

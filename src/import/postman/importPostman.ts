@@ -148,7 +148,8 @@ class CollectionReader {
       const given = typeof variables === 'string' ? jsonOrText(variables) : { kind: 'json' as const, value: variables }
       return { kind: 'json', value: { query, variables: given.kind === 'json' ? given.value : undefined } }
     }
-    if (mode !== 'raw') return undefined
+    if (mode === 'formdata' && listOf(body.formdata).length === 0) return undefined
+    if (mode !== 'raw') return { kind: 'parts' }
     const text = this.#variables.filled(textAt(body, 'raw') ?? '')
     if (text.trim() === '') return undefined
     return jsonOrText(text)

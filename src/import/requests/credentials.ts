@@ -55,11 +55,11 @@ export interface Credentials {
 
 /** What a browser or a tool sends of itself. */
 const NOISE =
-  /^(?::|sec-|accept-(?:language|encoding|charset)$|(?:connection|cache-control|pragma|dnt|upgrade-insecure-requests|user-agent|referer|origin|priority|te|content-length|host|if-none-match|if-modified-since|postman-token|proxy-connection|keep-alive|transfer-encoding|expect|newrelic|traceparent|tracestate|x-b3-.*|sentry-trace|baggage)$)/
+  /^(?::|sec-|accept-(?:language|encoding|charset)$|(?:connection|cache-control|pragma|dnt|upgrade-insecure-requests|user-agent|referer|origin|priority|te|content-length|host|if-none-match|if-modified-since|postman-token|proxy-(?:connection|authorization)|keep-alive|transfer-encoding|expect|newrelic|traceparent|tracestate|x-b3-.*|sentry-trace|baggage)$)/
 
 /** Names of headers, in small letters, that hold a secret. */
 export const SECRET_HEADER =
-  /(?:^|[-_])(?:api-?key|apikey|key|token|secret|auth\w*|authorization|password|passwd|session(?:-?id)?|credentials?|signature|jwt|bearer|cookie)(?:$|[-_])/
+  /(?:^|[-_])(?:api-?key|apikey|key|token|secret|auth\w*|authorization|password|passwd|session(?:-?id)?|credentials?|signature|jwt|bearer|cookie|\w*sid|\w*sess(?:ion)?id)(?:$|[-_])/
 
 /** How tokens begin that show themselves by their form, whatever they are called. */
 const TOKEN_START =
@@ -79,6 +79,13 @@ export function isSecret(name: string, value: string): boolean {
 
 const SECRET_PARAM =
   /(?:^|[-_.[])(?:api[-_]?key|apikey|access[-_]?token|auth[-_]?token|secret|password|passwd)(?:$|[-_.\]])/
+
+/** The name of a value in a text of any form, such as XML or a query, that is a secret by its name. */
+export function secretNameIn(text: string): string | undefined {
+  const pairs = text.matchAll(/([A-Za-z][\w-]{0,60})["']?\s{0,3}(?:[:=]|>)\s{0,3}["']?([^\s"'<>&,;{}]+)/g)
+  for (const [, name = '', value = ''] of pairs) if (isSecret(name, value)) return name
+  return undefined
+}
 
 /** Takes the credentials out of a request. A Cookie is kept only where `keepsCookies` says so. */
 export function credentialsOf(

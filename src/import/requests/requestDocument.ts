@@ -10,6 +10,7 @@ import {
   escapedReferences,
   isSecret,
   SecretNames,
+  secretNameIn,
   templateText,
 } from './credentials.js'
 import { pagingOf, parentOf, type RequestList, requestLists, shownPath } from './requestLists.js'
@@ -245,6 +246,7 @@ function bodyOf(
   secrets: SecretNames,
 ): { readonly keys: Readonly<Record<string, unknown>> } | { readonly why: string } {
   if (body === undefined || method === 'GET') return { keys: {} }
+  if (body.kind === 'parts') return { why: 'it sends a form in parts or a file, which reads no list' }
   const text = JSON.stringify(body.kind === 'json' ? body.value : body.kind === 'form' ? body.pairs : body.text)
   if (hasVariable(text))
     return { why: 'its body holds variables, which a document has in addresses, headers and parameters only' }
@@ -253,6 +255,8 @@ function bodyOf(
     if (typeof query === 'string' && /^\s*(?:#.*\n\s*)*mutation\b/.test(query))
       return { why: 'a mutation of GraphQL reads no list' }
     if (typeof query === 'string' && /[{]/.test(query)) {
+      const secret = secretKey(variables) ?? secretNameIn(query)
+      if (secret !== undefined) return { why: `its query holds a secret, \`${secret}\`` }
       return {
         keys: {
           json: templated({
@@ -275,6 +279,8 @@ function bodyOf(
     if (secret !== undefined) return { why: `its body holds a secret, \`${secret[0]}\`` }
     return { keys: { data: requestParams(body.pairs) } }
   }
+  const secret = secretNameIn(body.text)
+  if (secret !== undefined) return { why: `its body holds a secret, \`${secret}\`` }
   if (isSecret('', body.text)) return { why: 'its body holds a secret' }
   return { keys: { data: templateText(body.text, secrets, 'body') } }
 }
@@ -283,7 +289,9 @@ function secretKey(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   for (const [name, item] of Object.entries(value)) {
     if (typeof item === 'string' && item !== '' && isSecret(Array.isArray(value) ? '' : name, item)) return name
-    const inner = secretKey(item)
+    if (typeof item === 'number' && /passw|secret/i.test(name)) return name
+    // Data within a text of its own.
+    const inner = typeof item === 'string' && /^\s*[[{<]/.test(item) ? secretNameIn(item) : secretKey(item)
     if (inner !== undefined) return inner
   }
   return undefined

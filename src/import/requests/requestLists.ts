@@ -147,7 +147,7 @@ const MOST_COMPARED = 1_000
 
 function bodiesOf(group: readonly Asked[]): Pick<RequestList, 'body' | 'variedBody'> {
   const bodies = group.map(({ request: { body } }) =>
-    body === undefined || body.kind === 'text' ? [] : bodyPlaces(body),
+    body?.kind === 'json' || body?.kind === 'form' ? bodyPlaces(body) : [],
   )
   const [first = []] = bodies
   const paths = new Set(bodies.flatMap(places => places.map(({ path }) => path)))

@@ -8,6 +8,8 @@ export type SourceBody =
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'form'; readonly pairs: readonly Pair[] }
   | { readonly kind: 'text'; readonly text: string }
+  /** A form in parts, or a file. */
+  | { readonly kind: 'parts' }
 
 /** The body as JSON if it is any, as text otherwise. */
 export function jsonOrText(text: string): SourceBody {
@@ -78,6 +80,9 @@ export interface UrlParts {
   readonly user: string | undefined
 }
 
+/** Servers put the session of a browser behind a `;` of the path. */
+const SESSION_IN_PATH = /;(?:\w*sess(?:ion)?_?id|sid)=[^/;]*/gi
+
 /** The parts of an address, also where a variable is its beginning. Undefined for what is no address of http. */
 export function urlParts(url: string): UrlParts | undefined {
   const [, scheme, host, path = '', query = ''] =
@@ -86,7 +91,12 @@ export function urlParts(url: string): UrlParts | undefined {
   const [, user, server = ''] = /^(?:(.*)@)?([^@]*)$/s.exec(host) ?? []
   if (scheme !== undefined && !hasVariable(server) && !URL.canParse(`${scheme}://${server}/`)) return undefined
   const origin = scheme === undefined ? server : `${scheme.toLowerCase()}://${server}`
-  return { origin, path: path === '' ? '/' : path, query: pairsOf(query), user: user && decoded(user) }
+  return {
+    origin,
+    path: path === '' ? '/' : path.replace(SESSION_IN_PATH, ''),
+    query: pairsOf(query),
+    user: user && decoded(user),
+  }
 }
 
 /** The pairs of a query or a form body. */
