@@ -174,7 +174,10 @@ export function restApiFrom(document: unknown, options: RestApiOptions): Source 
   })
 }
 
-/** A document in which nothing is wrong but that secrets are missing is read without them. */
+/**
+ * A document in which nothing is wrong but that secrets are missing is read without them. What is missing may make more
+ * seem wrong, such as a placeholder in the text of a missing variable.
+ */
 function read(
   parse: (lookup: Lookup) => RestModel,
   resolver: Lookup,
@@ -182,8 +185,19 @@ function read(
   try {
     return { model: parse(resolver) }
   } catch (error) {
-    if (!(error instanceof ConfigError && error.code === 'secret_missing')) throw error
-    return { model: parse(findingAll(resolver)), missing: error }
+    if (!(error instanceof ConfigError)) throw error
+    const model = attempted(() => parse(findingAll(resolver)))
+    if (model === undefined) throw error
+    return { model, missing: error }
+  }
+}
+
+function attempted<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined
+    throw error
   }
 }
 
