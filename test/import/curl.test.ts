@@ -282,6 +282,11 @@ describe('a command of curl', () => {
     expect(JSON.stringify(file)).not.toContain('s3cret')
   })
 
+  it('refuses more lists than anybody loads at once', async () => {
+    const text = Array.from({ length: 5_001 }, (_, at) => `curl https://api.example.com/v1/list${at}`).join('\n')
+    await expect(importPipeline({ kind: 'curl', text })).rejects.toThrow('has more than 5000 lists')
+  })
+
   it('makes one pipeline of several lines to one API, with the place of each', async () => {
     const text = `#!/bin/sh\ncurl https://api.example.com/v1/shops\ncurl 'https://api.example.com/v1/orders?page=1'\ncurl 'https://api.example.com/v1/orders?page=2' && curl https://other.example.com/x`
     const { pipelines } = await importPipeline({ kind: 'curl', text })

@@ -1,3 +1,4 @@
+import { fileError } from '../../config/documentFile.js'
 import type { JsonObject } from '../../json/value.js'
 import { pathOfKeys } from '../../rest/list/answer/selector.js'
 import { ABSENT_KEYS } from '../absentKeys.js'
@@ -51,14 +52,19 @@ export interface RequestList {
 export interface GroupOptions {
   /** Where ids in paths mean records of other lists. Otherwise they are part of the address. */
   readonly findsIds: boolean
+  /** What the source is, for messages. */
+  readonly source: string
 }
+
+/** More than anybody loads at once. */
+const MOST_LISTS = 5_000
 
 const READS = new Set(['GET', 'POST', 'PUT', 'PATCH'])
 
 /** Gathers the requests of each list. Others are left out, each with its reason. */
 export function requestLists(
   requests: readonly SourceRequest[],
-  { findsIds }: GroupOptions,
+  { findsIds, source }: GroupOptions,
 ): { readonly lists: readonly RequestList[]; readonly leftOut: readonly LeftOut[] } {
   const groups = new Map<string, Asked[]>()
   const refused = new Map<string, LeftOut>()
@@ -92,7 +98,11 @@ export function requestLists(
       continue
     }
     listKeys.add(key)
-    groups.set(key, [...(groups.get(key) ?? []), { request, url, answer }])
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [{ request, url, answer }])
+    else group.push({ request, url, answer })
+    if (groups.size > MOST_LISTS)
+      throw fileError(`the ${source}`, `has more than ${MOST_LISTS} lists; import a part of it`)
   }
   const names = new Set<string>()
   const lists = [...groups.values()].map(group => listOf(group, findsIds, names))
