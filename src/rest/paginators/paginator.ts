@@ -13,10 +13,19 @@ export interface PaginatorKind<Schema extends z.ZodType = z.ZodType> {
   readonly aliases: readonly string[]
   /** Strict object with the kind's keys, `type` included. */
   readonly schema: Schema
-  /** Whether the type as plain text is a complete configuration. */
-  readonly shorthand: boolean
+  /** Whether the type as plain text is a complete configuration: true if every other key may be left out. */
+  readonly shorthand: TakesTypeAlone<z.input<Schema>>
   create(config: z.output<Schema>): Paginator
 }
+
+/** `boolean` if nothing is known of the keys, as in a list of all kinds. */
+type TakesTypeAlone<Config> = unknown extends Config
+  ? boolean
+  : Config extends { type: infer Type extends string }
+    ? { type: Type } extends Config
+      ? true
+      : false
+    : never
 
 /** Keeps the schema's type in the table. */
 export function definePaginator<Schema extends z.ZodType>(kind: PaginatorKind<Schema>): PaginatorKind<Schema> {
