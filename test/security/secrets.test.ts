@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -8,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { restApiFrom } from '../../src/config/restApi.js'
 import { duckdb } from '../../src/destinations/duckdb/duckdb.js'
 import { pipeline } from '../../src/pipeline/pipeline.js'
+import { authKinds } from '../../src/rest/auth/authKinds.js'
 
 /**
  * Runs with each kind of credential against an API that tells them to everyone: in headers, links, bodies and error
@@ -19,6 +21,12 @@ const TOKEN = 'tok_ZXhhbXBsZS10b2tlbi1mb3ItdGVzdHM_42'
 /** In the place that tokens are kept in, which is outside of what is looked through. */
 const NEXT_TOKEN = 'next_ZXhhbXBsZS1yZWZyZXNoLXRva2Vu_43'
 const HEADER_SAFE = 'k3y+with/odd=chars~0123456789'
+
+const PRIVATE_KEY = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+}).privateKey
 
 interface Credential {
   readonly name: string
@@ -58,6 +66,11 @@ const credentials: readonly Credential[] = [
       client_secret: SECRET,
     },
     secrets: [SECRET, TOKEN],
+  },
+  {
+    name: 'oauth2_jwt',
+    auth: { type: 'oauth2_jwt', auth_endpoint: '{{origin}}/token', client_id: 'client', private_key: PRIVATE_KEY },
+    secrets: [TOKEN, PRIVATE_KEY.split('\n')[2] ?? PRIVATE_KEY],
   },
   {
     name: 'login',
@@ -248,6 +261,13 @@ function formsOf(secret: string): readonly string[] {
     ),
   ].map(form => Buffer.from(form).toString('latin1'))
 }
+
+it('is tried with every kind of authentication', () => {
+  const tried = credentials.map(({ auth }) => ('type' in auth ? auth.type : undefined))
+  const kinds = authKinds.map(({ type }) => type)
+  // Its key never leaves the machine, and needs a server with TLS: test/rest/mtls.test.ts.
+  expect(kinds.filter(kind => kind !== 'mtls' && !tried.includes(kind))).toEqual([])
+})
 
 describe.each(credentials)('the secret of $name', ({ auth, secrets, env = {} }) => {
   it.each([
