@@ -40,6 +40,7 @@ source:
   header_link: 'paginator: header_link',
   cursor: 'paginator: { type: cursor, cursor_path: meta.next_cursor, cursor_param: cursor }',
   header_cursor: 'paginator: { type: header_cursor, cursor_key: X-Next-Cursor, cursor_param: cursor }',
+  keyset: 'paginator: { type: keyset, field: id, param: since_id, limit: 100 }',
   page_number: 'paginator: { type: page_number, base_page: 1, total_path: meta.pages }',
   offset: 'paginator: { type: offset, limit: 100, total_path: meta.total }',
   'resources[]': `client: { base_url: https://api.example.com }

@@ -4,11 +4,14 @@ export { parseJson } from './json/parse.js'
 export { isJsonObject, type JsonObject, type JsonValue } from './json/value.js'
 export { stringifyJson } from './json/write.js'
 export { type Column, type ColumnBatch, readUint32 } from './model/batch.js'
+export type { CursorRange, LoadedWindow, WindowAttempt, WindowsOf } from './model/cursorRange.js'
 export type {
   Capabilities,
+  CommitAnew,
   CommitNotes,
   CommitPlan,
   Committed,
+  CommittedView,
   Condition,
   Connection,
   DatasetRow,
@@ -25,6 +28,7 @@ export type {
   SqlQuery,
   TableChanges,
   TablePlan,
+  WindowAttempts,
 } from './model/destination.js'
 export { DataError, DestinationError, QueryError, SchemaError, SluiceError } from './model/errors.js'
 export { decodeState, encodeState, type PipelineState } from './model/pipelineState.js'
