@@ -1,42 +1,28 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { between, hourlyVisits, jsonApi } from '../pipeline/hourlyVisits.js'
 import { sluiceProcess } from './process.js'
 
 vi.setConfig({ testTimeout: 90_000 })
 
-const HOUR_MS = 3_600_000
-const VISITS = Array.from({ length: 48 }, (_, hour) => ({
-  id: hour,
-  at: new Date(Date.UTC(2024, 0, 1) + hour * HOUR_MS).toISOString(),
-}))
+const VISITS = hourlyVisits(48)
 
 /** An API of visits that refuses one window, once. */
 async function visits(refused: string) {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-backfill-'))
   let refusals = 1
-  const api = createServer((request, response) => {
-    const query = new URL(request.url ?? '/', 'http://api').searchParams
-    const [since = '', until = ''] = ['since', 'until'].map(name => query.get(name) ?? '')
-    if (since === refused && refusals-- > 0) response.writeHead(403).end()
-    else {
-      response.setHeader('content-type', 'application/json')
-      response.end(JSON.stringify(VISITS.filter(({ at }) => at >= since && at < until)))
-    }
-  })
-  await new Promise<void>(resolve => api.listen(0, '127.0.0.1', resolve))
-  onTestFinished(async () => {
-    await new Promise(resolve => api.close(resolve))
-    await rm(folder, { recursive: true, force: true })
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const origin = await jsonApi((query, response) => {
+    if (query.get('since') !== refused || refusals-- <= 0) return between(VISITS, query)
+    return void response.writeHead(403).end()
   })
   await writeFile(
     join(folder, 'visits.yaml'),
     `destination: duckdb:visits.duckdb
 source:
-  client: { base_url: "http://127.0.0.1:${(api.address() as AddressInfo).port}", paginator: single_page }
+  client: { base_url: "${origin}", paginator: single_page }
   resources:
     - name: visits
       endpoint:

@@ -1,19 +1,15 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { sluiceProcess } from '../cli/process.js'
+import { between, hourlyVisits, jsonApi } from '../pipeline/hourlyVisits.js'
 import { seeded } from './chance.js'
 import { places } from './places.js'
 
 vi.setConfig({ testTimeout: 300_000 })
 
-const HOUR_MS = 3_600_000
-const VISITS = Array.from({ length: 96 }, (_, hour) => ({
-  id: hour,
-  at: new Date(Date.UTC(2024, 0, 1) + hour * HOUR_MS).toISOString(),
+const VISITS = hourlyVisits(96, hour => ({
   tags: ['a', `tag ${hour}`],
   ...(hour % 40 === 39 ? { late: hour } : {}),
 }))
@@ -23,18 +19,12 @@ const MOST_KILLS = 4
 /** An API of visits, in pages of three. `asked`: called with the number of each request, before it is answered. */
 async function api(asked: (requests: number) => void) {
   let requests = 0
-  const server = createServer((request, response) => {
+  return await jsonApi(query => {
     asked(++requests)
-    const query = new URL(request.url ?? '/', 'http://api').searchParams
-    const [since = '', until = ''] = ['since', 'until'].map(name => query.get(name) ?? '')
-    const found = VISITS.filter(({ at }) => at >= since && at < until)
+    const found = between(VISITS, query)
     const offset = Number(query.get('offset') ?? 0)
-    response.setHeader('content-type', 'application/json')
-    response.end(JSON.stringify({ total: found.length, data: found.slice(offset, offset + 3) }))
+    return { total: found.length, data: found.slice(offset, offset + 3) }
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => new Promise(resolve => server.close(() => resolve()).closeAllConnections()))
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 const pipeline = (url: string, destination: string): string => `destination: "${destination}"

@@ -1,12 +1,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest'
 import { sluiceProcess } from '../cli/process.js'
 import { extensions } from '../destinations/lakeExtensions.js'
 import { type PostgresServer, startPostgres } from '../destinations/postgresServer.js'
+import { between, hourlyVisits, jsonApi } from '../pipeline/hourlyVisits.js'
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 120_000 })
 
@@ -16,10 +16,7 @@ const ENV = {
   NODE_OPTIONS: process.env.NODE_OPTIONS ?? '',
 }
 
-const HOUR_MS = 3_600_000
-const VISITS = Array.from({ length: 72 }, (_, hour) => ({
-  id: hour,
-  at: new Date(Date.UTC(2024, 0, 1) + hour * HOUR_MS).toISOString(),
+const VISITS = hourlyVisits(72, hour => ({
   tags: ['a', `tag ${hour}`],
   // Windows find tables of each other's making.
   [`day_${Math.floor(hour / 24)}`]: hour,
@@ -35,17 +32,10 @@ beforeAll(async () => {
 afterAll(() => server?.stop())
 
 /** An API of visits. `asked`: called with the process that asks; true if it answers nothing. */
-async function api(asked: (by: string, response: ServerResponse) => boolean): Promise<string> {
-  const listening = createServer((request, response) => {
-    if (asked(String(request.headers['x-process']), response)) return
-    const query = new URL(request.url ?? '/', 'http://api').searchParams
-    const [since = '', until = ''] = ['since', 'until'].map(name => query.get(name) ?? '')
-    response.setHeader('content-type', 'application/json')
-    response.end(JSON.stringify(VISITS.filter(({ at }) => at >= since && at < until)))
-  })
-  await new Promise<void>(resolve => listening.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => new Promise(resolve => listening.close(() => resolve()).closeAllConnections()))
-  return `http://127.0.0.1:${(listening.address() as AddressInfo).port}`
+function api(asked: (by: string, response: ServerResponse) => boolean): Promise<string> {
+  return jsonApi((query, response, request) =>
+    asked(String(request.headers['x-process']), response) ? undefined : between(VISITS, query),
+  )
 }
 
 const pipeline = (url: string, destination: string, by: string): string => `name: visits

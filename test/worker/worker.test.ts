@@ -1,10 +1,9 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { loadPipelineFile } from '../../src/index.js'
 import { startPostgres } from '../destinations/postgresServer.js'
+import { between, hourlyVisits, jsonApi } from '../pipeline/hourlyVisits.js'
 import { freePort, type Restate, root, startRestate, startWorkerProcess } from './restate.js'
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
@@ -14,24 +13,6 @@ beforeAll(async () => {
   restate = await startRestate()
 })
 afterAll(() => restate.close())
-
-type Answer = (query: URLSearchParams, response: ServerResponse, request: IncomingMessage) => unknown
-
-/** An API of the test's own. What `answer` gives is sent as JSON; nothing, if it answers by itself or never. */
-async function api(answer: Answer): Promise<string> {
-  const server = createServer((request, response) => {
-    const given = answer(new URL(request.url ?? '/', 'http://api').searchParams, response, request)
-    if (given === undefined) return
-    response.setHeader('content-type', 'application/json')
-    response.end(JSON.stringify(given))
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(async () => {
-    server.closeAllConnections()
-    await new Promise(resolve => server.close(resolve))
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
 
 async function pipelineFile(name: string, text: string): Promise<string> {
   await writeFile(join(restate.folder, `${name}.yaml`), text)
@@ -77,7 +58,7 @@ resources:
 
 describe('a run', () => {
   it('is done by a worker, and its facts come back', async () => {
-    const file = await shops('shops', await api(shopPage))
+    const file = await shops('shops', await jsonApi(shopPage))
     await worker(file)
     const { exitCode, stdout, stderr } = await restate.sluice('submit', file, '--wait', '--json')
     expect(stderr).toBe('')
@@ -93,7 +74,7 @@ describe('a run', () => {
 
   it('that failed for good says why, and is not tried again', async () => {
     let requests = 0
-    const url = await api((_, response) => {
+    const url = await jsonApi((_, response) => {
       requests += 1
       response.writeHead(200, { 'content-type': 'application/json' }).end('{"rows": []')
     })
@@ -111,7 +92,7 @@ describe('a run', () => {
     const secondPage = new Promise<void>(resolve => {
       reached = resolve
     })
-    const url = await api(query => {
+    const url = await jsonApi(query => {
       if (query.get('offset') !== '0' && isHanging) return reached()
       return shopPage(query)
     })
@@ -128,7 +109,7 @@ describe('a run', () => {
   })
 
   it('that a worker has committed before it died is not done again', async () => {
-    const file = await shops('committed', await api(shopPage))
+    const file = await shops('committed', await jsonApi(shopPage))
     const port = String(await freePort())
     const first = startWorkerProcess(restate, file, '--port', port, '--verbose')
     await first.says('Ctrl-C ends it')
@@ -147,7 +128,7 @@ describe('a run', () => {
       `import { duckdb, pipeline, restApi } from 'sluice'
 const map = () => { throw new Error('no '.repeat(12 * 1024 * 1024)) }
 const shops = { name: 'shops', processing_steps: [{ map }], endpoint: { data_selector: 'items' } }
-const source = restApi({ client: { base_url: '${await api(shopPage)}', paginator: 'single_page' }, resources: [shops] })
+const source = restApi({ client: { base_url: '${await jsonApi(shopPage)}', paginator: 'single_page' }, resources: [shops] })
 export default pipeline({ name: 'endless', destination: duckdb('endless.duckdb'), source })
 `,
     )
@@ -164,7 +145,7 @@ export default pipeline({ name: 'endless', destination: duckdb('endless.duckdb')
     const secondPage = new Promise<void>(resolve => {
       reached = resolve
     })
-    const url = await api((query, _, request) => {
+    const url = await jsonApi((query, _, request) => {
       if (request.url?.startsWith('/left') && query.get('offset') !== '0' && isHanging) return reached()
       return shopPage(query)
     })
@@ -188,7 +169,7 @@ export default pipeline({ name: 'endless', destination: duckdb('endless.duckdb')
     const asked = new Promise<void>(resolve => {
       reached = resolve
     })
-    const file = await shops('cancelled', await api(() => reached()))
+    const file = await shops('cancelled', await jsonApi(() => reached()))
     await worker(file)
     const job = JSON.parse((await restate.sluice('submit', file, '--json')).stdout) as { job: string }
     await asked
@@ -202,7 +183,7 @@ export default pipeline({ name: 'endless', destination: duckdb('endless.duckdb')
   })
 
   it('with one key is one job', async () => {
-    const file = await shops('once', await api(shopPage))
+    const file = await shops('once', await jsonApi(shopPage))
     await worker(file)
     const ids = []
     for (let times = 0; times < 2; times++) {
@@ -214,11 +195,7 @@ export default pipeline({ name: 'endless', destination: duckdb('endless.duckdb')
   })
 })
 
-const HOUR_MS = 3_600_000
-const VISITS = Array.from({ length: 48 }, (_, id) => ({
-  id,
-  at: new Date(Date.UTC(2024, 0, 1) + id * HOUR_MS).toISOString(),
-}))
+const VISITS = hourlyVisits(48)
 const visits = (name: string, url: string, more = ''): Promise<string> =>
   pipelineFile(
     name,
@@ -236,17 +213,15 @@ resources:
         window: { step: PT6H }
 `,
   )
-const between = (query: URLSearchParams): unknown =>
-  VISITS.filter(({ at }) => at >= (query.get('since') ?? '') && at < (query.get('until') ?? ''))
 
 describe('a backfill', () => {
   const range = ['--backfill', 'visits', '--to', '2024-01-03T00:00:00.000Z', '--wait', '--json']
 
   it('loads each window once, and what failed with the next job', async () => {
     let isRefusing = true
-    const url = await api((query, response) => {
+    const url = await jsonApi((query, response) => {
       if (isRefusing && query.get('since')?.startsWith('2024-01-01T06')) return void response.writeHead(403).end()
-      return between(query)
+      return between(VISITS, query)
     })
     const file = await visits('visits', url)
     await worker(file)
@@ -272,9 +247,9 @@ describe('a backfill', () => {
     const together = new Promise<void>(resolve => {
       reached = resolve
     })
-    const url = await api((query, response) => {
-      if (!isHanging) return between(query)
-      held.push(() => response.end(JSON.stringify(between(query))))
+    const url = await jsonApi((query, response) => {
+      if (!isHanging) return between(VISITS, query)
+      held.push(() => response.end(JSON.stringify(between(VISITS, query))))
       // The first window is committed; the others are still open when the worker is killed.
       if (held.length === 1) held[0]?.()
       if (held.length > TOGETHER) reached()
@@ -297,7 +272,7 @@ describe('a backfill', () => {
   })
 
   it('refuses to load several windows at a time into what one process writes', async () => {
-    const file = await visits('single', await api(between))
+    const file = await visits('single', await jsonApi(query => between(VISITS, query)))
     await worker(file)
     const { stdout } = await restate.sluice('submit', file, ...range, '--parallel', '2')
     expect(stdout).toContain('takes loads of one process at a time')
@@ -309,7 +284,7 @@ describe('a backfill', () => {
     const asked = new Promise<void>(resolve => {
       reached = resolve
     })
-    const file = await visits('edited', await api(query => (isHanging ? reached() : between(query))))
+    const file = await visits('edited', await jsonApi(query => (isHanging ? reached() : between(VISITS, query))))
     const port = String(await freePort())
     const first = await worker(file, '--port', port)
     const job = restate.sluice('submit', file, ...range)
@@ -324,7 +299,7 @@ describe('a backfill', () => {
 
 describe('a schedule', () => {
   it('makes a job when it is due, and its next tick', async () => {
-    const file = await shops('nightly', await api(shopPage), 'schedule: "CRON_TZ=Europe/Berlin 0 3 * * *"\n')
+    const file = await shops('nightly', await jsonApi(shopPage), 'schedule: "CRON_TZ=Europe/Berlin 0 3 * * *"\n')
     const started = startWorkerProcess(restate, file, '--port', '0')
     onTestFinished(() => started.kill('SIGKILL'))
     await started.says('nightly runs by itself: CRON_TZ=Europe/Berlin 0 3 * * *')
@@ -365,7 +340,7 @@ describe('a schedule', () => {
 
 describe('a rate limit', () => {
   it('is asked of the budget that workers share, by origin', async () => {
-    const url = await api(shopPage)
+    const url = await jsonApi(shopPage)
     const file = await pipelineFile(
       'limited',
       `client: { base_url: "${url}", rate_limit: { requests: 1000, per: 1 }, paginator: { type: offset, limit: ${PAGE}, total_path: total } }
@@ -384,7 +359,7 @@ resources: [{ name: shops, endpoint: { data_selector: items } }]
 
 describe('the list of jobs', () => {
   it('tells why some failed, each on lines of its own', async () => {
-    const file = await shops('listed', await api((_, response) => void response.writeHead(403).end()))
+    const file = await shops('listed', await jsonApi((_, response) => void response.writeHead(403).end()))
     await worker(file)
     const { job } = JSON.parse((await restate.sluice('submit', file, '--wait', '--json')).stdout) as { job: string }
     const { stdout } = await restate.sluice('jobs')
@@ -398,7 +373,7 @@ describe('the list of jobs', () => {
     const asked = new Promise<void>(resolve => {
       reached = resolve
     })
-    const file = await shops('gone', await api(query => (isHanging ? reached() : shopPage(query))))
+    const file = await shops('gone', await jsonApi(query => (isHanging ? reached() : shopPage(query))))
     const gone = await worker(file)
     const { job } = JSON.parse((await restate.sluice('submit', file, '--json')).stdout) as { job: string }
     await asked
@@ -415,7 +390,7 @@ describe('the list of jobs', () => {
 
 describe('a file with several pipelines', () => {
   it('is submitted by the name of one', async () => {
-    const url = await api(shopPage)
+    const url = await jsonApi(shopPage)
     const source = `restApi({ client: { base_url: '${url}', paginator: { type: 'offset', limit: ${PAGE}, total_path: 'total' } }, resources: [{ name: 'shops', endpoint: { data_selector: 'items' } }] })`
     await withLibrary()
     await writeFile(
@@ -434,7 +409,7 @@ export default ['first', 'second'].map(name => pipeline({ name, destination: duc
 
 describe('what cannot work', () => {
   it('is said before a worker serves', async () => {
-    const url = await api(shopPage)
+    const url = await jsonApi(shopPage)
     const two = await shops('one', url, 'name: twin\n')
     const other = await shops('two', url, 'name: twin\n')
     const twins = await restate.sluice('worker', two, other)
@@ -448,10 +423,12 @@ describe('what cannot work', () => {
     expect((await restate.sluice('worker', none)).stderr).toContain('schedule')
     const { port } = new URL(url)
     const taken = await restate.sluice('worker', away, '--port', port)
-    expect(taken.stderr).toContain(`port ${port} of 127.0.0.1 cannot be used (EADDRINUSE). Does another worker`)
+    expect(taken.stderr).toContain(
+      `port ${port} of 127.0.0.1 cannot be used (EADDRINUSE); another program listens there`,
+    )
     const there = await restate.sluice('worker', away, '--port', '0', '--dev')
     expect(there.stderr).toContain(`a Restate server answers at ${restate.admin} already: leave --dev out`)
-    const page = await api((_, response) => void response.end('<html>'))
+    const page = await jsonApi((_, response) => void response.end('<html>'))
     expect((await restate.sluice('jobs', '--restate', page)).stderr).toContain('was not answered as Restate 1.7 does')
     expect((await restate.sluice('submit', '..')).stderr).toContain("can be no name of a job's pipeline")
     const elsewhere = await restate.sluice('worker', away, '--dev', '--restate', 'http://restate.example.com:9070')
@@ -468,7 +445,7 @@ describe('what cannot work', () => {
     ['a job that nobody knows', ['cancel', 'inv_1gkXulbQNzEC2D5IEr8hSmjefI6Tzc5WJX'], 'knows no job'],
     ['a pipeline that no worker has', ['submit', 'nobody', '--wait'], 'the worker has no pipeline nobody'],
   ] as const)('%s is one clear error', async (_, args, message) => {
-    await worker(await shops('known', await api(shopPage)))
+    await worker(await shops('known', await jsonApi(shopPage)))
     const { exitCode, stderr } = await restate.sluice(...args)
     expect(exitCode).not.toBe(0)
     expect(stderr).toContain(message)
