@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Environment } from '../config/environment.js'
-import { ConfigError } from '../model/errors.js'
+import { portError } from '../model/errors.js'
 
 /** Waits on this machine for a browser that a server sends back. Nobody else on the network can reach it. */
 export interface RedirectListener {
@@ -19,10 +19,7 @@ const PATH = '/callback'
 export async function listenForRedirect(port: number | undefined, signal: AbortSignal): Promise<RedirectListener> {
   const server = createServer()
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const message = `port ${port ?? 'of any number'} of 127.0.0.1 cannot be used (${error.code ?? error.message})`
-      reject(new ConfigError([{ place: { path: 'redirect_port' }, message }]))
-    })
+    server.once('error', error => reject(portError(error, { port: port ?? 0, path: 'redirect_port' })))
     server.listen(port ?? 0, '127.0.0.1', resolve)
   })
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -238,7 +238,7 @@ export class DestinationError extends SluiceError {
   }
 }
 
-/** Mend the statement. The message has the engine's words. */
+/** Fix the statement. The message has the engine's words. */
 export class QueryError extends SluiceError {
   constructor(message: string, options: { readonly cause?: unknown } = {}) {
     super('query', `the statement cannot be run: ${message}`, options)
@@ -250,6 +250,22 @@ export class EnvironmentError extends SluiceError {
   constructor(message: string, options: { readonly cause?: unknown; readonly code?: 'environment' | 'memory' } = {}) {
     super(options.code ?? 'environment', message, options)
   }
+}
+
+/** The error for a port that a server cannot listen at. `path`: the option or key that names the port. */
+export function portError(
+  { code, message }: NodeJS.ErrnoException,
+  {
+    port,
+    host = '127.0.0.1',
+    path = '--port',
+  }: { readonly port: number; readonly host?: string; readonly path?: string },
+): ConfigError {
+  const which = port === 0 ? 'a free port' : `port ${port}`
+  const taken = code === 'EADDRINUSE' ? '; another program listens there: choose another port' : ''
+  return new ConfigError([
+    { place: { path }, message: `${which} of ${host} cannot be used (${code ?? message})${taken}` },
+  ])
 }
 
 /**

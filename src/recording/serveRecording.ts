@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { ConfigError } from '../model/errors.js'
+import { portError } from '../model/errors.js'
 import type { Recording } from './recordingFile.js'
 import { AnswerQueues, notRecorded } from './replayTransport.js'
 
@@ -30,10 +30,7 @@ const MOST_BODY_BYTES = 2 ** 24
 export async function serveRecording(recording: Recording, options: ServeOptions = {}): Promise<ServedRecording> {
   const server = createServer()
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const message = `port ${options.port ?? 0} of 127.0.0.1 cannot be used (${error.code ?? error.message})`
-      reject(new ConfigError([{ place: { path: '--port' }, message }]))
-    })
+    server.once('error', error => reject(portError(error, { port: options.port ?? 0 })))
     server.listen(options.port ?? 0, '127.0.0.1', resolve)
   })
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -5,7 +5,7 @@ import { extname } from 'node:path'
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono } from 'hono'
 import type { PipelineFileOptions } from '../config/pipelineFile.js'
-import { ConfigError, EnvironmentError } from '../model/errors.js'
+import { EnvironmentError, portError } from '../model/errors.js'
 import type { Clock } from '../model/source.js'
 import { guard } from './guard.js'
 import { LoadRuns } from './loadRuns.js'
@@ -64,10 +64,7 @@ export async function startStudio({ paths, from, port = 0, clock }: StudioOption
   app.route('/', routes(pipelines, runs))
   const server = createAdaptorServer({ fetch: app.fetch })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const message = `port ${port} of 127.0.0.1 cannot be used (${error.code ?? error.message})`
-      reject(new ConfigError([{ place: { path: '--port' }, message }]))
-    })
+    server.once('error', error => reject(portError(error, { port })))
     server.listen(port, '127.0.0.1', resolve)
   })
   const { port: taken } = server.address() as AddressInfo

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type ServerHttp2Session } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { loadPipelineFile, type PipelineFileOptions } from '../config/pipelineFile.js'
-import { ConfigError } from '../model/errors.js'
+import { ConfigError, portError } from '../model/errors.js'
 import { nextTime, pipelineServices, type ServedPipeline, type WorkEvent } from './pipelineServices.js'
 import { budgetObject, leaseAnswer, leasedBudget } from './requestBudget.js'
 import { restateSdk } from './restateSdk.js'
@@ -82,7 +82,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     session.once('close', () => sessions.delete(session))
   })
   await new Promise<void>((resolve, reject) => {
-    http.once('error', (error: NodeJS.ErrnoException) => reject(wrong('--port', portProblem(error, port, host))))
+    http.once('error', error => reject(portError(error, { port, host })))
     http.listen(port, host, resolve)
   })
   const close = (): Promise<void> =>
@@ -113,11 +113,6 @@ function checkedSchedule(schedule: string, file: string, now: number): string {
     )
   }
   throw wrong(file, `schedule: ${JSON.stringify(schedule)} is never due`)
-}
-
-function portProblem({ code, message }: NodeJS.ErrnoException, port: number, host: string): string {
-  const taken = code === 'EADDRINUSE' ? '. Does another worker listen there? Take one with --port' : ''
-  return `port ${port} of ${host} cannot be used (${code ?? message})${taken}`
 }
 
 function wrong(path: string, message: string): ConfigError {

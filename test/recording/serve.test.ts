@@ -72,3 +72,13 @@ test('the command serves until Ctrl-C', async () => {
   expect(ended.stdout).toMatch(/^http:\/\/127\.0\.0\.1:\d+: 13 answers of shop; Ctrl-C ends it/)
   expect((await sluiceProcess(['serve', 'none.warc'], { cwd: folder })).exitCode).toBe(2)
 })
+
+test('a port that another program has is an error that names it', async () => {
+  const port = Number(new URL(await served()).port)
+  await expect(served({ port })).rejects.toMatchObject({
+    code: 'config',
+    message: expect.stringContaining(
+      `--port: port ${port} of 127.0.0.1 cannot be used (EADDRINUSE); another program listens there`,
+    ),
+  })
+})
