@@ -14,7 +14,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     if (abort.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143)
-    terminal.err.line('stopping; once more stops at once')
+    terminal.err.line('stopping; press Ctrl-C again to stop at once')
     abort.abort(new DOMException(`stopped by ${signal}`, 'AbortError'))
   })
 }

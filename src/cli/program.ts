@@ -214,7 +214,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .argument('<file>', 'pipeline file')
     .option('--resource <resource...>', 'only these resources')
     .option('--budget <requests>', 'most requests for a resource; default 12', wholeNumber)
-    .option('--write', 'mend a YAML file where the API showed that it is wrong')
+    .option('--write', 'fix a YAML file where the API showed that it is wrong')
     .option('--json', 'print the proof as one line of JSON')
     .action(async (file: string, options) => {
       const { proveCommand } = await import('./commands/file/prove.js')
@@ -363,7 +363,7 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
     .description('stop a job; what it has committed stays')
     .argument('<job>', 'id of the job, as `sluice jobs` lists it')
     .addOption(restate())
-    .option('--force', 'end it at once, also if its worker is away for good')
+    .option('--force', 'end it at once, even if its worker never comes back')
     .action(async (job: string, options) => {
       const { cancelCommand } = await import('./commands/jobs/jobs.js')
       exit(await cancelCommand(job, options, context))

@@ -14,7 +14,7 @@ export async function writeWhole(path: string, text: string, { replace = true } 
     const { code } = error as NodeJS.ErrnoException
     const message =
       code === 'EEXIST'
-        ? 'is there already and is not overwritten; name another file with --out'
+        ? 'exists already and is not overwritten; name another file with --out'
         : `cannot be written (${code ?? 'unknown reason'})`
     throw new ConfigError([{ place: { path: '', file: path }, message }])
   }

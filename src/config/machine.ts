@@ -142,7 +142,7 @@ function secretFindings(env: Environment, folders: readonly string[]): Finding[]
     return [{ check, status: found.length === 0 ? 'note' : 'ok', says }]
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    return [{ check, status: 'failed', says: error.message, cure: 'Mend that file: key = "value", one a line.' }]
+    return [{ check, status: 'failed', says: error.message, cure: 'Fix that file: key = "value", one per line.' }]
   }
 }
 
@@ -169,7 +169,7 @@ async function certificateFindings(env: Environment): Promise<Finding[]> {
   const check = 'certificates'
   const findings: Finding[] = []
   if (env.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
-    const cure = 'Take it away, and name the authority of your network in NODE_EXTRA_CA_CERTS.'
+    const cure = 'Unset it, and name the authority of your network in NODE_EXTRA_CA_CERTS.'
     findings.push({ check, status: 'failed', says: 'NODE_TLS_REJECT_UNAUTHORIZED=0 lets everybody listen', cure })
   }
   const extra = env.NODE_EXTRA_CA_CERTS

@@ -174,7 +174,7 @@ async function readPipelines(reading: Reading): Promise<Pipeline[]> {
   if (['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'].includes(extension)) return await modulePipelines(reading)
   // A folder says that it is one.
   if (extension === '') await readText(reading.path, reading.shown)
-  throw fileError(reading.shown, 'is no pipeline file: expected .yaml, .yml, .json, .ts or .js')
+  throw fileError(reading.shown, 'is not a pipeline file: expected .yaml, .yml, .json, .ts or .js')
 }
 
 async function modulePipelines(reading: Reading): Promise<Pipeline[]> {
@@ -461,8 +461,7 @@ function datasetOf({ dataset, datasetAt }: Target, resolver: SecretResolver, pla
   const problems = new Problems(place)
   const settled = resolveReferences({ dataset }, resolver, new Problems(() => place(datasetAt)))
   const { dataset: text } = settled as { dataset: unknown }
-  if (typeof text !== 'string')
-    problems.add(datasetAt, 'the name of a dataset is printed, so that it cannot be a secret')
+  if (typeof text !== 'string') problems.add(datasetAt, 'the name of a dataset is printed, so it cannot be a secret')
   problems.throwIfAny()
   return text as string
 }

@@ -51,7 +51,7 @@ export function targetOf(keys: Keys, profile: string | undefined, problems: Prob
 }
 
 function unknown(profile: string, known: readonly string[]): string {
-  if (known.length === 0) return `there are none, so that there is no profile \`${profile}\``
+  if (known.length === 0) return `the file has none, so there is no profile \`${profile}\``
   const meant = nearMiss(profile, known)
   return `there is no profile \`${profile}\`; ${meant === undefined ? `there are ${known.join(', ')}` : `did you mean \`${meant}\`?`}`
 }
@@ -66,7 +66,7 @@ function checkApart(keys: Keys, problems: Problems): void {
     if (other !== undefined) {
       problems.add(
         ['profiles', name],
-        `loads into the same dataset as ${other}, so that their states would mix: give it a \`destination\` or a \`dataset\` of its own`,
+        `loads into the same dataset as ${other}, so their states would mix: give it a \`destination\` or a \`dataset\` of its own`,
       )
     }
     taken.set(place, `profile ${name}`)

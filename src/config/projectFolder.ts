@@ -61,7 +61,7 @@ async function stub(file: string, secretNames: readonly string[]): Promise<boole
   const made = await mkdir(folder, { recursive: true })
   if (made !== undefined) await chmod(folder, 0o700)
   const names = secretNames.length === 0 ? ['api_key'] : secretNames
-  const lines = ['# Secrets of the pipelines in this folder. Take the # away and put the secret between the quotes.']
+  const lines = ['# Secrets of the pipelines in this folder. Remove the # and put the secret between the quotes.']
   const text = [...lines, ...names.map(name => `# ${name} = ""`), ''].join('\n')
   try {
     await writeFile(file, text, { flag: 'wx', mode: 0o600 })

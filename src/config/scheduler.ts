@@ -26,7 +26,7 @@ function isAllowed(env: Environment): boolean {
 function windowOf(env: Environment): ReturnType<Scheduler['window']> {
   if (!isSet(env, START) || !isSet(env, END)) return undefined
   const timeZone = isSet(env, ZONE) ? (env[ZONE] ?? '') : 'UTC'
-  if (!isTimeZone(timeZone)) throw wrong(ZONE, 'is no time zone; expected a name such as Europe/Berlin')
+  if (!isTimeZone(timeZone)) throw wrong(ZONE, 'is not a time zone; expected a name such as Europe/Berlin')
   const [start, end] = [moment(env, START), moment(env, END)]
   if (start.seconds > end.seconds) throw wrong(END, `is before ${START}`)
   return { start, end, timeZone }
@@ -34,7 +34,7 @@ function windowOf(env: Environment): ReturnType<Scheduler['window']> {
 
 function moment(env: Environment, variable: string): Instant {
   const instant = parseInstant(env[variable] ?? '')
-  if (instant === undefined) throw wrong(variable, 'is no time; expected one such as 2024-01-31T12:00:00Z')
+  if (instant === undefined) throw wrong(variable, 'is not a time; expected one such as 2024-01-31T12:00:00Z')
   return instant
 }
 

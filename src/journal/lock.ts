@@ -172,7 +172,7 @@ function held(files: Files, dir: string, path: string, mine: Holder, beats: Puls
 }
 
 function whatHappened(holder: Holder | undefined): string {
-  if (holder === undefined) return 'somebody removed it. Run again'
+  if (holder === undefined) return 'it was removed. Run again'
   if (holder.broken !== undefined) return `the file ${holder.broken} now. Run again`
   return `process ${holder.pid} on ${holder.host} has it now. This run stood still for too long`
 }
@@ -180,7 +180,7 @@ function whatHappened(holder: Holder | undefined): string {
 function takenOver(path: string, pipeline: string, { broken, pid, host }: Holder): string {
   if (broken === undefined)
     return `The lock of pipeline "${pipeline}" was taken over from process ${pid} on ${host}, which gives no sign of life. If it goes on after all, it commits nothing`
-  return `The lock of pipeline "${pipeline}" was taken over, and nobody knows from whom: ${path} ${broken}, as after a power cut or on a full disk. If its run goes on after all, it commits nothing`
+  return `The lock of pipeline "${pipeline}" was taken over, and its former holder is unknown: ${path} ${broken}, as after a power cut or on a full disk. If its run goes on after all, it commits nothing`
 }
 
 /** Watches a lock of a process that cannot be seen from here, until a heartbeat comes or the wait is over. */

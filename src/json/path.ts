@@ -327,7 +327,7 @@ class Parser {
       try {
         new RegExp(text)
       } catch {
-        throw this.#error(`${JSON.stringify(text)} is no regular expression`)
+        throw this.#error(`${JSON.stringify(text)} is not a regular expression`)
       }
     }
     if (!quoted && /^true$/i.test(text)) return true

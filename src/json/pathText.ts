@@ -54,7 +54,7 @@ function substitution(call: string): TextFunction | string {
   try {
     expression = new RegExp(source, 'gu')
   } catch {
-    return `${JSON.stringify(pattern)} is no regular expression`
+    return `${JSON.stringify(pattern)} is not a regular expression`
   }
   const template = replacement
     .trim()

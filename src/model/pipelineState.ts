@@ -238,7 +238,7 @@ export function withStateValue(
 ): PipelineState {
   const reserved = place.resource === undefined ? 'resources' : 'incremental'
   if (key === reserved)
-    throw new SchemaError('schema', `The state key ${reserved} is kept by the pipeline; choose another`)
+    throw new SchemaError('schema', `The state key ${reserved} is reserved for the pipeline; choose another`)
   const change = (object: JsonObject): JsonObject =>
     value === undefined ? withoutMember(object, key) : withMember(object, key, value)
   if (place.resource !== undefined) return withResource(state, place.source, place.resource, change)

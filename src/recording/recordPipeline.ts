@@ -68,7 +68,7 @@ export async function recordPipeline(file: string, options: RecordOptions = {}):
       },
     })
     if (options.out !== undefined && pipelines.length > 1)
-      throw new ConfigError([{ place: { path: '', file }, message: 'holds several pipelines; leave --out away' }])
+      throw new ConfigError([{ place: { path: '', file }, message: 'holds several pipelines; leave out --out' }])
     const environment = await environmentOf(file, env)
     const recorded: (Recorded & { readonly content: Buffer })[] = []
     for (const pipeline of pipelines) {

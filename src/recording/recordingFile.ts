@@ -146,7 +146,7 @@ async function decodeRecording(file: OpenFile, size: number, path: string): Prom
     }
     end = located.end
   }
-  if (facts === undefined) throw fileError(path, 'is no recording of Sluice; `sluice record` makes one')
+  if (facts === undefined) throw fileError(path, 'is not a recording of Sluice; `sluice record` makes one')
   if (end !== size || asked !== undefined)
     throw fileError(
       path,
@@ -158,7 +158,7 @@ async function decodeRecording(file: OpenFile, size: number, path: string): Prom
 function factsOf(record: WarcRecord, path: string): Omit<Recording, 'exchanges'> {
   const info = decodeInfo(record)
   if (info === undefined || !ANY_FORMAT.test(info.fingerprint))
-    throw fileError(path, 'is no recording of Sluice; `sluice record` makes one')
+    throw fileError(path, 'is not a recording of Sluice; `sluice record` makes one')
   if (info.fingerprint !== FORMAT)
     throw fileError(path, `is a recording of another version of Sluice (${info.fingerprint}); record it anew`)
   const { pipeline, recordedAt, pages, parents, mask, environment } = info.meta
@@ -191,7 +191,7 @@ function exchangeOf(asked: WarcRecord, answered: WarcRecord, path: string): Exch
   const text = bytes.subarray(bytes.indexOf('\r\n\r\n') + 4).toString()
   const { response, url, identity, method } = decodeResponse(answered, undefined).answer
   const isStatus = Number.isInteger(response.status) && response.status >= 200 && response.status <= 599
-  if (!isStatus || !URL.canParse(url)) throw fileError(path, `holds an answer that is none, to ${url}; record it anew`)
+  if (!isStatus || !URL.canParse(url)) throw fileError(path, `holds a broken answer, to ${url}; record it anew`)
   return {
     resource: identity.resource,
     bySigner: fields.get('sluice-signer') === 'yes',
@@ -213,6 +213,6 @@ function decoded(name: string, path: string): string {
   try {
     return decodeURIComponent(name)
   } catch {
-    throw fileError(path, `holds a name that is none, ${name}; record it anew`)
+    throw fileError(path, `holds a broken name, ${name}; record it anew`)
   }
 }

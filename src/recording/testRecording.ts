@@ -52,7 +52,7 @@ export async function testPipeline(file: string, options: TestOptions = {}): Pro
       recording: { clock: recordingClock(0), home },
     })
     if (options.recording !== undefined && pipelines.length > 1)
-      throw fileError(file, 'holds several pipelines, each with a recording of its own; leave --recording away')
+      throw fileError(file, 'holds several pipelines, each with a recording of its own; leave out --recording')
     const tested: TestedPipeline[] = []
     for (const { name } of pipelines) {
       const recordingFile = options.recording ?? recordingPath(file, name, pipelines)

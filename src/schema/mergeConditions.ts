@@ -20,7 +20,7 @@ export function conditionProblem(condition: string, placeholders: Placeholders =
   for (const [piece] of condition.matchAll(PIECES)) {
     if (piece === '{{' || piece === '}}' || known.includes(piece)) continue
     const takes = known.length === 0 ? 'takes no placeholders' : `takes the placeholders ${known.join(' and ')} only`
-    return `${takes}, but has ${piece}; write a brace that is meant as such twice, as in {{`
+    return `${takes}, but has ${piece}; write a literal brace twice, as in {{`
   }
   return undefined
 }

@@ -33,7 +33,7 @@ export function refuseCircles(schema: Pick<ReadonlySchema, 'tables'>): void {
 function circle(table: string): SchemaError {
   return new SchemaError(
     'schema',
-    `Table ${table} is nested under itself in the stored or imported schema: the \`parent\` of its tables goes in a circle; take \`parent\` off the table that is a root`,
+    `Table ${table} is nested under itself in the stored or imported schema: the \`parent\` of its tables goes in a circle; remove \`parent\` from the table that is a root`,
     { table },
   )
 }

@@ -229,7 +229,7 @@ function checkType(table: TableSchema, existing: ColumnSchema, declared: ColumnS
   throw new SchemaError(
     'schema',
     `Column ${table.name}.${existing.name} is ${existing.data_type} in the stored schema and cannot become ` +
-      `${declared.data_type}; take the data_type hint back or load into another column`,
+      `${declared.data_type}; remove the data_type hint or load into another column`,
     { table: table.name, column: existing.name },
   )
 }

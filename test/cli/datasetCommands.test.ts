@@ -197,7 +197,7 @@ describe('sluice state', () => {
     expect(document).toMatchObject({ pipeline_name: 'feedback', _state_version: 1 })
     const reset = await sluice('state', 'feedback.yaml', '--reset', 'feedback_data')
     expect(reset).toMatchObject({ exitCode: 0 })
-    expect(reset.stdout).toMatch(/Load \d+\.\d+ committed: feedback_data\.timestamp will start anew/)
+    expect(reset.stdout).toMatch(/Load \d+\.\d+ committed: feedback_data\.timestamp will start again/)
     expect((await sluice('state', 'feedback.yaml')).stdout).toContain('no cursors')
     expect((await sluice('state', 'feedback.yaml', '--reset', 'feedback_dat')).exitCode).toBe(2)
     expect((await sluice('state', 'feedback.yaml', '--reset', 'flags')).stdout).toContain('Nothing to reset')

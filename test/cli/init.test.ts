@@ -1052,7 +1052,7 @@ describe('asks a person', () => {
     await api.close()
     const { exitCode, printed } = await command(['init', '--url', `${api.origin}/open`, '--auth', 'none'])
     expect(exitCode).toBe(2)
-    expect(printed).toContain('open.yaml is there already and is not overwritten; name another file with --out')
+    expect(printed).toContain('open.yaml exists already and is not overwritten; name another file with --out')
   })
 
   it.runIf(existsSync(SCRIPT))('on a terminal, where Ctrl-C and Ctrl-D end with a line and 130', async () => {

@@ -103,7 +103,7 @@ describe('a killed sluice run', () => {
     expect(ended.exitCode).toBe(0)
     expect(ended.stderr).not.toContain('resuming')
     expect(offsets).toEqual([0, 100, 200])
-    const [, aside = ''] = /told to start anew\. Its pages were set aside in (\S+)/.exec(ended.stderr) ?? []
+    const [, aside = ''] = /told not to resume\. Its pages were set aside in (\S+)/.exec(ended.stderr) ?? []
     expect(await readdir(aside)).toEqual(['responses.warc'])
     expect(await rowsOf('feature_flags')).toBe(230)
     expect(await rowsOf('_dlt_loads')).toBe(1)

@@ -119,7 +119,7 @@ describe('an API that refuses', () => {
     [401, undefined, 'the API wants credentials: add `auth`'],
     [401, 'abc', 'the API does not accept the credentials: check the secret and the `auth` block'],
     [403, undefined, 'the API wants credentials: add `auth`'],
-    [403, 'abc', 'the credentials are known and lack the right for this: check their scopes'],
+    [403, 'abc', 'the API knows the credentials, but they lack the right for this: check their scopes'],
   ])(
     '%i with the token %s gets one piece of advice, and the next run is silent about a journal without pages',
     async (status, token, advice) => {

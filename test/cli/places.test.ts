@@ -200,7 +200,7 @@ ${DOCUMENT}`
   it.each([
     ['a misspelt name', PROFILES, 'prd', 'profiles: there is no profile `prd`; did you mean `prod`?'],
     ['another name', PROFILES, 'x', 'there is no profile `x`; there are prod, trial'],
-    ['no profiles', DOCUMENT, 'prod', 'profiles: there are none, so that there is no profile `prod`'],
+    ['no profiles', DOCUMENT, 'prod', 'profiles: the file has none, so there is no profile `prod`'],
     [
       'two of one place',
       `profiles: {a: {limit: 1}}\n${DOCUMENT}`,

@@ -303,7 +303,7 @@ const drafted = (origin: string, file: string) => [
   file,
 ]
 
-test('init proves what it drafted, and mends it', async () => {
+test('init proves what it drafted, and fixes it', async () => {
   const { file, api, command, kept } = await project(provenApi({ way: 'offset', total: 'too_small' }), () => '')
   await rm(file)
   const { exitCode, printed } = await command(...drafted(api.origin, file))

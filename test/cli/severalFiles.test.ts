@@ -94,7 +94,7 @@ describe('several files', () => {
     await writeFile(join(folder, 'more', 'compose.yaml'), 'services: {}\n')
     await writeFile(join(folder, 'more', 'package.json'), '{"name": "x"}')
     const { exitCode, out, err } = await run('run', a, join(folder, 'more'))
-    expect(err).toContain('compose.yaml is no pipeline file: skipped')
+    expect(err).toContain('compose.yaml is not a pipeline file: skipped')
     expect(exitCode).toBe(0)
     for (const resource of ['a.shops', 'a.orders', 'b.shops', 'c.items'])
       expect(out).toMatch(new RegExp(`^${resource} +`, 'm'))

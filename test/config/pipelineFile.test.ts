@@ -158,7 +158,7 @@ describe('mistakes', () => {
     ['a list', 'a.yaml', '- a\n', /expected a map with `client` and `resources`/],
     ['bad JSON', 'a.json', '{"client": ', /a\.json:\d+:\d+ is not valid YAML/],
     ['source a text', 'a.yaml', 'source: x\n', /a\.yaml:1:1 source: expected a map/],
-    ['other kind of file', 'a.toml', '', /is no pipeline file/],
+    ['other kind of file', 'a.toml', '', /is not a pipeline file/],
     [
       'destination',
       'a.yaml',

@@ -375,7 +375,7 @@ describe('requests', () => {
 })
 
 test.each([
-  ['s3://', {}, /no name of a bucket/],
+  ['s3://', {}, /not the name of a bucket/],
   [`s3://${BUCKET}/a/../b`, {}, /plain prefix/],
   [`s3://${BUCKET}/a`, { credentials: undefined }, /credentials are missing/],
   [`s3://${BUCKET}/a`, { endpoint: 'minio:9000' }, /expected an origin/],

@@ -234,7 +234,7 @@ describe('the command finds credentials as the tools of AWS do', () => {
         answers['/role'] = { body: `{"AccessKeyId":"${ACCESS_KEY_ID}","SecretAccessKey":"${SECRET_ACCESS_KEY}"x}` }
         return { AWS_CONTAINER_CREDENTIALS_FULL_URI: `${givesUrl}/role` }
       },
-      /there are no credentials: what the provider answered is no JSON/,
+      /there are no credentials: what the provider answered is not JSON/,
     ],
     [
       'credentials that have ended',
@@ -331,7 +331,7 @@ describe('a provider', () => {
     ['no key', { accessKeyId: undefined }, /`accessKeyId` is none/],
     ['a token that would be two headers', { sessionToken: 'a\r\nx: b' }, /`sessionToken` is none/],
     ['a token without end', { sessionToken: 'a'.repeat(1e6) }, /`sessionToken` is none/],
-    ['no date', { expiration: new Date(Number.NaN) }, /`expiration` is no date/],
+    ['no date', { expiration: new Date(Number.NaN) }, /`expiration` is not a date/],
     ['nothing', { accessKeyId: 7, secretAccessKey: null }, /is none/],
   ])('that gives %s is refused', async (_, change, message) => {
     const odd = (async () => ({ ...(await provider(60)()), ...change })) as S3CredentialProvider

@@ -386,7 +386,7 @@ describe('sluice import', () => {
     expect(await readFile(join(folder, '.sluice', 'secrets.toml'), 'utf8')).toContain('# api_key = ""')
     const again = await command(args)
     expect(again).toMatchObject({ exitCode: 2 })
-    expect(again.err).toContain('is there already and is not overwritten')
+    expect(again.err).toContain('exists already and is not overwritten')
   })
 
   it('ends with 3 and writes nothing where there is no list', async () => {

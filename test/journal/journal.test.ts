@@ -320,7 +320,7 @@ describe('the lock', () => {
     const lock = await lockPipeline(files, dir, { ...at(0), warn: (...warning) => told.push(warning.join(': ')) })
     expect(told).toEqual([
       expect.stringContaining(
-        `lock_taken_over: The lock of pipeline "${basename(dir)}" was taken over, and nobody knows from whom: ${path} ${broken}`,
+        `lock_taken_over: The lock of pipeline "${basename(dir)}" was taken over, and its former holder is unknown: ${path} ${broken}`,
       ),
     ])
     expect(told[0]).not.toContain('process 0')

@@ -171,7 +171,7 @@ test.each<[string, object, RegExp]>([
     /expect\.max_age\.duration: expected an ISO 8601 duration/,
   ],
   ['no path', { max_age: { duration: 'P1D' } }, /expect\.max_age\.path: is missing/],
-  ['no JSONPath', { not_null: ['a['] }, /expect\.not_null\[0\]: is no JSONPath/],
+  ['no JSONPath', { not_null: ['a['] }, /expect\.not_null\[0\]: is not a JSONPath/],
   ['a share below zero', { max_change: -1 }, /expect\.max_change: must be at least 0/],
   ['a near miss', { min_record: 1 }, /min_record.*min_records/s],
 ])('%s is refused', async (_name, expected, message) => {

@@ -233,21 +233,21 @@ resources: [{ name: orders, endpoint: { path: orders, paginator: single_page } }
 describe('a file that is no good recording is refused with one sentence:', () => {
   const changed = (from: string | RegExp, to: string) => (text: string) => text.replace(from, to)
   test.each<[string, (text: string) => string, RegExp]>([
-    ['an empty one', () => '', /is no recording of Sluice/],
-    ['another kind of file', () => '{"log":{}}', /is no recording of Sluice/],
+    ['an empty one', () => '', /is not a recording of Sluice/],
+    ['another kind of file', () => '{"log":{}}', /is not a recording of Sluice/],
     ['a torn one', text => text.slice(0, -40), /is cut off or damaged after \d+ of \d+ bytes/],
     ['a changed answer', changed('"Nord"', '"Nora"'), /is cut off or damaged/],
     [
       'one of a later version',
       changed(/sluice%20recording%201/, 'sluice%20recording%209'),
-      /is cut off or damaged|another version|no recording/,
+      /is cut off or damaged|another version|not a recording/,
     ],
     [
       'a length without end',
       changed(/Content-Length: \d+/g, 'Content-Length: 99999999999999'),
-      /is no recording|cut off/,
+      /is not a recording|cut off/,
     ],
-    ['a length that is none', changed(/Content-Length: \d+/g, 'Content-Length: -1'), /is no recording|cut off/],
+    ['a length that is none', changed(/Content-Length: \d+/g, 'Content-Length: -1'), /is not a recording|cut off/],
   ])('%s', async (_what, change, told) => {
     const { file, path, text } = await recordedShop()
     await writeFile(path, change(text))

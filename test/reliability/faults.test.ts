@@ -10,7 +10,7 @@ import { life } from './simulation/life.js'
 import { memoryDestination } from './simulation/memoryDestination.js'
 
 /**
- * A list of three pages over real sockets, whose second page goes wrong: once, which is mended by asking again, or
+ * A list of three pages over real sockets, whose second page goes wrong: once, which asking again fixes, or
  * always, which ends the run with one clear error. Then nothing was committed, the first page is kept, and the run after
  * the API has recovered gives all records once without asking for that page again.
  */
@@ -197,7 +197,7 @@ async function failsThenRecovers(code: string, pagesAreKept: boolean): Promise<v
 }
 
 describe('one page goes wrong', () => {
-  it.each(faults)('%s: asking again mends it', async (_name, fault) => {
+  it.each(faults)('%s: asking again fixes it', async (_name, fault) => {
     talk = fault
     times = 1
     const destination = memoryDestination()

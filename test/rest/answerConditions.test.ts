@@ -81,10 +81,10 @@ describe('a condition on a value of the body', () => {
     [
       'two tests',
       { json_path: 'a', equals: 1, exists: true, action: 'fail' },
-      /\.exists: cannot be told with `equals`/,
+      /\.exists: cannot be combined with `equals`/,
     ],
     ['an empty list', { json_path: 'a', in: [], action: 'fail' }, /\.in: must have at least 1 entries/],
-    ['no JSONPath', { json_path: 'a[', action: 'fail' }, /\.json_path: is no JSONPath/],
+    ['no JSONPath', { json_path: 'a[', action: 'fail' }, /\.json_path: is not a JSONPath/],
     ['a near miss', { json_pth: 'a', action: 'fail' }, /json_pth.*json_path/s],
     [
       'a message of another action',
@@ -106,7 +106,7 @@ describe('a condition on a value of the body', () => {
       { json_path: 'a', action: 'retry', wait_from: { header: 'x', json_path: 'y' } },
       /needs one of `header` and `json_path`/,
     ],
-    ['a message with no path', { json_path: 'a', action: 'fail', message: 'x {a[}' }, /\.message: is no JSONPath/],
+    ['a message with no path', { json_path: 'a', action: 'fail', message: 'x {a[}' }, /\.message: is not a JSONPath/],
     ['a reset without a key', { json_path: 'a', action: 'reset_pagination' }, /\.action: needs `primary_key`/],
   ])('%s is refused', async (_name, action, message) => {
     await expect(prepared(things('http://127.0.0.1:9', { response_actions: [action] }))).rejects.toThrow(message)

@@ -342,7 +342,7 @@ describe('`complete_nested`', () => {
       /write `\{resources\.issues\.<field>\}`/,
     )
     const list = { when: 'true', endpoint: listed }
-    expect(problems({}, { complete_nested: { 'labels[0]': list } })[0]).toMatch(/is no path of names/)
+    expect(problems({}, { complete_nested: { 'labels[0]': list } })[0]).toMatch(/is not a path of names/)
     expect(problems({}, { complete_nested: { labels: list }, endpoint: null, records: [{ a: 1 }] })[0]).toMatch(
       /needs an `endpoint`|either/,
     )

@@ -283,7 +283,7 @@ describe('an export job', () => {
       {},
       'job.download.url_path "files" gives one URL twice, as 1 and 3 of 3',
     ],
-    ['has no total', done, { total_path: 'total' }, {}, 'job.total_path "total" is no number'],
+    ['has no total', done, { total_path: 'total' }, {}, 'job.total_path "total" is not a number'],
     [
       'has no handle',
       done,

@@ -330,7 +330,7 @@ describe('records that are lists', () => {
       'names that are none',
       { columns: [{}], rows: [[1]] },
       { ...selector, columns_from: 'columns' },
-      'values that are no names',
+      'values that are not names',
     ],
   ])('refuses %s', async (_what, body, endpoint, expected) => {
     await expect(recordsOf({ body: JSON.stringify(body) }, endpoint)).rejects.toThrow(expected)
@@ -372,7 +372,7 @@ describe('a map of records', () => {
   })
 
   test.each<[string, unknown, string]>([
-    ['a list', { users: [{ id: 1 }] }, 'leads to something that is no object'],
+    ['a list', { users: [{ id: 1 }] }, 'leads to something that is not an object'],
     ['another value at the key', { users: { a: { id: 'b' } } }, 'has a field "id" of its own'],
   ])('refuses %s', async (_what, body, expected) => {
     await expect(recordsOf({ body: JSON.stringify(body) }, selector)).rejects.toThrow(expected)
@@ -389,7 +389,7 @@ describe('the document', () => {
   test.each<[string, object, string]>([
     ['an unknown format', { format: 'cvs' }, 'did you mean `csv`?'],
     ['an option of another format', { format: { type: 'json', delimiter: ';' } }, 'unknown key'],
-    ['an unknown encoding', { encoding: 'klingon' }, 'is no encoding that is known here'],
+    ['an unknown encoding', { encoding: 'klingon' }, 'is not a known encoding'],
     ['names twice', { columns_from: ['id', 'id'] }, 'is there already'],
     ['a path that is none', { columns_from: 'rows[' }, 'columns_from'],
     ['XML whose records are not named', { format: 'xml' }, 'XML needs `data_selector`'],

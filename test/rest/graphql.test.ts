@@ -135,9 +135,9 @@ test('placeholders stand in the variables', async () => {
 })
 
 test.each<[string, object, object, RegExp]>([
-  ['a second body', {}, { json: {} }, /endpoint\.json: cannot be told with `graphql`/],
+  ['a second body', {}, { json: {} }, /endpoint\.json: cannot be combined with `graphql`/],
   ['GET', {}, { method: 'GET' }, /endpoint\.method: must be POST/],
-  ['no JSONPath', { connection: 'data[' }, {}, /graphql\.connection: is no JSONPath/],
+  ['no JSONPath', { connection: 'data[' }, {}, /graphql\.connection: is not a JSONPath/],
   ['a placeholder without its parent', { variables: { a: '{nothing}' } }, {}, /graphql\.variables\.a: /],
   ['a near miss', { variable: {} }, {}, /variable.*variables/s],
 ])('%s is refused', async (_name, graphql, more, message) => {

@@ -262,7 +262,7 @@ describe('`read_when: parent_changed`', () => {
   it.each([
     [{ read_when: 'changed' }, /read_when/],
     [{ read_when: 'always', changed_by: 'id' }, /changed_by.*needs `read_when: parent_changed`/],
-    [{ changed_by: 'a[' }, /changed_by.*no JSONPath/],
+    [{ changed_by: 'a[' }, /changed_by.*not a JSONPath/],
     [{ path: 'lines' }, /read_when.*needs a parent/],
     [{ read_wen: 'parent_changed' }, /did you mean `read_when`/],
   ])('checks %j', (endpoint, problem) => {

@@ -142,7 +142,7 @@ describe('a shape that cannot work is refused before the first request', () => {
       /(?:map|filter)\(\) stands inside 2 other calls that go through a list.*column/,
     ],
     ['two fields of one name', people({ rename: { a: 'x', b: 'x' } }), /`x` is the new name of `a` already/],
-    ['an index', people({ select: ['lines[0]'] }), /select\[0\]: is no path of names/],
+    ['an index', people({ select: ['lines[0]'] }), /select\[0\]: is not a path of names/],
     [
       'a cursor that is gone',
       people({ drop: ['at'], endpoint: { incremental } }),

@@ -207,7 +207,7 @@ describe('the document', () => {
     [{ cursor_path: 'a', token_path: 'b' }, 'leave one out'],
     [{ next_url_path: 'a', token_param: 'b' }, 'needs `token_path`'],
     [{ cursor_path: 'a', token_expired: { status: 410 } }, 'needs `token_path`'],
-    [{ token_path: 'a', lag: 5 }, 'is of no use'],
+    [{ token_path: 'a', lag: 5 }, 'makes no sense'],
     [{ token_path: 'a[' }, 'JSONPath'],
     [{ token_path: 'a', token_expired: {} }, 'needs `status` or `body`'],
     [{ token_path: 'a', token_expired: { stauts: 410 } }, 'status'],

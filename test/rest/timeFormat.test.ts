@@ -69,7 +69,7 @@ describe('param_format', () => {
     [{ param_format: 'epoch' }, /param_format: expected one of epoch_seconds.*or a pattern/],
     [{ param_format: '%Y-%q' }, /param_format: does not know "%q"; there are %Y/],
     [{ param_format: '%Y%' }, /param_format: ends with half a directive/],
-    [{ param_format: '%F', param_time_zone: 'Mars' }, /param_time_zone: is no time zone/],
+    [{ param_format: '%F', param_time_zone: 'Mars' }, /param_time_zone: is not a time zone/],
     [{ param_format: 'epoch_ms', param_time_zone: 'UTC' }, /param_time_zone: needs a pattern/],
     [{ param_format: '%F', convert: (value: unknown) => value }, /param_format: cannot be combined with `convert`/],
   ])('%j is refused before any request', (incremental, message) => {

@@ -102,7 +102,7 @@ export interface RunCommandOptions extends PipelineOverrides {
 /** Files stay as they are named, and folders give theirs. Says on `err` what is left out of a folder. */
 export async function namedFiles(paths: readonly string[], err: Output): Promise<readonly string[]> {
   const { files, skipped } = await (await import('../../config/pipelineFiles.js')).pipelineFiles(paths)
-  for (const path of skipped) err.line(printable(`${path} is no pipeline file: skipped`))
+  for (const path of skipped) err.line(printable(`${path} is not a pipeline file: skipped`))
   return files
 }
 

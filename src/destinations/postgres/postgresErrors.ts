@@ -46,7 +46,7 @@ const LASTING: Readonly<Record<string, Explain>> = {
   '42846': typeChanged,
   '42883': typeChanged,
   '42809': ({ message }) =>
-    `${message}: a view, or something else that is no plain table, stands in its place; rename it, or load into a new dataset`,
+    `${message}: a view, or something else that is not a plain table, stands in its place; rename it, or load into a new dataset`,
   '428C9': ({ message, table }) =>
     `${message}: the server makes the values of this column${table === undefined ? '' : ` of table ${table}`} itself; drop the column, and the load adds it as it needs it`,
   '23503': refusedByConstraint,
@@ -54,7 +54,7 @@ const LASTING: Readonly<Record<string, Explain>> = {
   '54011': ({ message }) =>
     `${message}: a Postgres table has at most 1600 columns, dropped ones included; load less deep (max_table_nesting), or leave fields out`,
   '23502': ({ table, column }) =>
-    `${place(table, column)} got a row without a value and does not allow empty ones; mend the data, or take NOT NULL off the column`,
+    `${place(table, column)} got a row without a value and does not allow empty ones; fix the data, or drop NOT NULL from the column`,
   '23505': ({ message, table, detail }) =>
     `${message}${detail === undefined ? '' : ` (${detail})`}: table ${table} has a unique index that the rows break; drop the index, or merge by that key`,
   '22001': ({ message }, doing) =>
@@ -153,7 +153,7 @@ export function isConnectionLoss(thrown: unknown): boolean {
 }
 
 function refusedByConstraint({ message, table }: ServerError): string {
-  return `${message}: a constraint${table === undefined ? '' : ` of table ${table}`} that somebody added refuses the rows; mend the data, or drop the constraint`
+  return `${message}: a constraint${table === undefined ? '' : ` of table ${table}`} that somebody added refuses the rows; fix the data, or drop the constraint`
 }
 
 function missingRight({ message }: ServerError, doing: string): string {

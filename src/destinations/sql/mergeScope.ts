@@ -62,7 +62,7 @@ async function tryCondition(
     const why = error instanceof Error ? error.message : String(error)
     throw new SchemaError(
       'schema',
-      `Table ${root.name}: write_disposition.${key} is no condition that the destination takes: ${why}. Correct it: ${condition}`,
+      `Table ${root.name}: write_disposition.${key} is not a condition that the destination takes: ${why}. Correct it: ${condition}`,
       { table: root.name },
     )
   }

@@ -88,7 +88,7 @@ export class CellRules {
     this.warnOnce(
       'text_changed',
       `surrogate ${table}.${column}`,
-      `Column ${table}.${column}: halves of surrogate pairs are no text and were replaced by U+FFFD`,
+      `Column ${table}.${column}: halves of surrogate pairs are not text and were replaced by U+FFFD`,
     )
   }
 

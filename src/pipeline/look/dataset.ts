@@ -274,7 +274,7 @@ export async function* queryBatches(
     }
     await using connection = await destination.connect(datasetName, signal)
     if (connection.query === undefined) {
-      throw new DestinationError('destination', `${destination.name} has no SQL to ask with`, {
+      throw new DestinationError('destination', `${destination.name} does not support SQL`, {
         destination: destination.name,
       })
     }

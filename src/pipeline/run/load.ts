@@ -604,7 +604,7 @@ async function guardReplaced(
     if (there - arrived <= there * maxDeleteShare) continue
     throw new DataError(
       'too_many_deletes',
-      `${gap}; this load would replace the ${there} rows of table ${table} by ${arrived}: more than ${Math.round(maxDeleteShare * 100)} % of them would be gone. Nothing was changed. Where that is right, raise \`max_delete_share\` of the resource, or allow incomplete loads, for one run`,
+      `${gap}; this load would replace the ${there} rows of table ${table} by ${arrived}: more than ${Math.round(maxDeleteShare * 100)} % of them would be gone. Nothing was changed. If that is right, raise \`max_delete_share\` of the resource, or allow incomplete loads, for one run`,
       { resource: owner, path: table },
     )
   }

@@ -85,7 +85,7 @@ export function reportSharedTables(
     emit({
       type: 'warning',
       code: 'table_collision',
-      message: `Resources ${[first, ...others].join(', ')} all load into table ${table}, by the hints of ${first}; where that is not meant, give the others a table_name`,
+      message: `Resources ${[first, ...others].join(', ')} all load into table ${table}, by the hints of ${first}; if that is not intended, give the others a table_name`,
       resource: first,
       namesResource: true,
     })

@@ -127,7 +127,7 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
 }
 
 function refusalToResume(unfinished: UnfinishedLoad, fingerprint: string, now: Continuation): string | undefined {
-  if (now.options.resume === false) return 'this run was told to start anew'
+  if (now.options.resume === false) return 'this run was told not to resume'
   if (unfinished.fingerprint !== fingerprint) return 'the document, its window or its destination changed'
   return isOld(unfinished, now.setup.clock.now()) ? 'it is more than 24 hours old' : undefined
 }

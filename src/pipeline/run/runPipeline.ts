@@ -289,6 +289,6 @@ function warnOfUnlocked(
   emit({
     type: 'warning',
     code: 'schema_unlocked',
-    message: `the tables are not those of ${basename(lock)} any more: ${named.join(', ')}${more}; \`sluice schema diff\` shows the changes, \`sluice schema accept\` takes them over`,
+    message: `the tables no longer match ${basename(lock)}: ${named.join(', ')}${more}; \`sluice schema diff\` shows the changes, \`sluice schema accept\` accepts them`,
   })
 }

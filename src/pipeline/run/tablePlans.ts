@@ -120,7 +120,7 @@ function ofTwoRuns(name: string): string {
 /** Why rows may still exist that did not arrive, although everything planned was read. */
 function doubtOf(name: string, { cursor, meter: { lists } }: OpenResource): string | undefined {
   if (cursor !== undefined) return `${name} was read inside the window of its cursor only`
-  if (lists === 0) return `${name} was asked for nothing, as there was no parent record`
+  if (lists === 0) return `${name} requested nothing, because there was no parent record`
   return undefined
 }
 

@@ -85,7 +85,7 @@ const schema = strictObject(() => ({
     issue('token_path', 'say where the token is: by one of `token_path`, `token_header` and `token_cookie`')
   if (login.json !== undefined && login.data !== undefined) issue('data', 'a login has either `json` or `data`')
   if (login.method === 'GET' && (login.json ?? login.data) !== undefined)
-    issue('method', 'a GET has no body; leave `method` away')
+    issue('method', 'a GET has no body; leave out `method`')
   if (login.location !== 'bearer' && nameOf(login) === undefined)
     issue('name', `is missing: the name of the ${PLACES[login.location]}`)
   if (login.location === 'bearer' && login.name !== undefined)
@@ -143,7 +143,7 @@ export const login = defineAuth({
 function loginRequest(config: Login, baseUrl: string, path: string, context: SignContext): ApiRequest {
   const url = joinUrl(baseUrl, config.path)
   if (!URL.canParse(url)) {
-    throw new RequestError('auth', `${path}.path is no address; set client.base_url, or begin it with https://`, {
+    throw new RequestError('auth', `${path}.path is not an address; set client.base_url, or begin it with https://`, {
       path,
     })
   }

@@ -26,7 +26,7 @@ const schema = strictObject(() => ({
         'Authority that the server’s certificate is checked by, in place of those that Node knows: a file, or PEM text.',
     }),
   auth: authBlock.optional().meta({
-    description: 'Credentials that requests have besides. Their tokens are asked for with the certificate too.',
+    description: 'Further credentials of the requests. Their tokens are requested with the certificate too.',
   }),
 }))
 
@@ -105,6 +105,6 @@ async function pemOf(value: string | Secret, at: string, { folder = '.' }: AuthC
     return await readFile(resolve(folder, text), 'utf8')
   } catch (error) {
     const { code = 'unknown reason' } = error as NodeJS.ErrnoException
-    throw new RequestError('auth', `${at}: the file cannot be read (${code}), and it is no PEM text`, { path: at })
+    throw new RequestError('auth', `${at}: the file cannot be read (${code}), and it is not PEM text`, { path: at })
   }
 }

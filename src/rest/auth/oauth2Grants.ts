@@ -60,7 +60,7 @@ export const oauth2Jwt = defineAuth({
       .string()
       .min(1)
       .optional()
-      .meta({ description: 'For whom the token is, where that is not the client.', examples: ['ann@example.com'] }),
+      .meta({ description: 'Subject of the token, if it is not the client.', examples: ['ann@example.com'] }),
     assertion_audience: z
       .string()
       .min(1)
@@ -69,7 +69,7 @@ export const oauth2Jwt = defineAuth({
     private_key_id: clientKeys().private_key_id,
     client_auth: z.enum(['body', 'basic', 'private_key_jwt', 'none']).optional().meta({
       description:
-        'How the client proves who it is besides: its secret in the `body`, or in a header (`basic`); an assertion of its own (`private_key_jwt`); or by its id alone (`none`). Default: the assertion is enough.',
+        'How the client also proves who it is: its secret in the `body`, or in a header (`basic`); an assertion of its own (`private_key_jwt`); or by its id alone (`none`). Default: the assertion is enough.',
     }),
     client_secret: secretText.optional().meta({ description: 'Secret of the client. A secret.' }),
     headers: z

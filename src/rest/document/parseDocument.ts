@@ -186,7 +186,7 @@ function draft(
     if (included.length > 0) {
       problems.add(
         merged.where('include_from_parent'),
-        'cannot be told with `batch_size`: an answer belongs to several records of the parent',
+        'cannot be combined with `batch_size`: an answer belongs to several records of the parent',
       )
     }
   }

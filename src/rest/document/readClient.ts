@@ -120,7 +120,7 @@ export class AuthReader {
       if (!checkShape(authDeclaration, block, place, this.#problems)) return block
       const made = this.#build(block as AuthConfig, place, formatPath(place))
       const isInside = made?.kind === 'declared' && NO_BLOCKS.has(made.type)
-      if (isInside) this.#problems.add([...place, 'type'], `\`${made.type}\` cannot be inside of another block`)
+      if (isInside) this.#problems.add([...place, 'type'], `\`${made.type}\` cannot be inside another block`)
       return made
     }
     const value = config[field]

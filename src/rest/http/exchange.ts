@@ -175,7 +175,7 @@ function checkRedirect(
   const loops = visited.has(`${next.method} ${requestUrl(next)}`)
   if (!loops && visited.size <= maxRedirects) return
   const to = redactUrl(requestUrl(next), scrubber)
-  const what = loops ? 'redirects lead in a circle' : `more than ${maxRedirects} redirects`
+  const what = loops ? 'the redirects form a loop' : `more than ${maxRedirects} redirects`
   throw new RequestError('http_status', `${resource}: ${what}: ${from} answers ${status} and leads to ${to}`, {
     resource,
     method: next.method,

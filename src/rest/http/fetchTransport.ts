@@ -27,7 +27,7 @@ export function fetchTransport(fetch: Fetch): Transport {
   return async request => {
     const { method, url, headers, body, certificate } = request
     if (certificate !== undefined)
-      throw new TypeError('a transport by `fetch` shows no certificate; leave `transport` away')
+      throw new TypeError('a transport by `fetch` shows no certificate; leave out `transport`')
     const deadline = new Deadline(request)
     try {
       deadline.start(request.timeoutMs.headers, 'UND_ERR_HEADERS_TIMEOUT')

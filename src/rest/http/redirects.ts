@@ -49,7 +49,7 @@ export function destinationOf(
     refuse(`the API leads to an address inside this network; ${allow}`)
   }
   if (url.protocol === 'http:' && bound.length > 0 && bound.every(origin => origin.startsWith('https:'))) {
-    refuse(`the API leads from https to plain http, where others could read along; ${allow}`)
+    refuse(`the API leads from https to plain http, where others could read it; ${allow}`)
   }
   if (request.body !== undefined) {
     refuse(`its body would go to ${url.host}, which the configuration does not name; ${allow}`)

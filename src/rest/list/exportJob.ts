@@ -178,7 +178,7 @@ export class ExportJob {
     const { totalPath } = this.#model
     if (totalPath === undefined) return undefined
     const total = wholeNumber(this.#done.page.first(totalPath))
-    if (total === undefined) throw this.#error(`job.total_path "${totalPath}" is no number in the last status`)
+    if (total === undefined) throw this.#error(`job.total_path "${totalPath}" is not a number in the last status`)
     return total
   }
 

@@ -141,7 +141,7 @@ function hint(status: number, isSigned: boolean): string {
         : 'the API wants credentials: add `auth`'
     case 403:
       return isSigned
-        ? 'the credentials are known and lack the right for this: check their scopes'
+        ? 'the API knows the credentials, but they lack the right for this: check their scopes'
         : 'the API wants credentials: add `auth`'
     case 404:
     case 410:
@@ -151,6 +151,6 @@ function hint(status: number, isSigned: boolean): string {
     case 429:
       return 'the API limits requests: lower `concurrency`, set `rate_limit`, or try later'
     default:
-      return status >= 500 ? 'the API has a problem of its own: try later' : 'see the documentation of the API'
+      return status >= 500 ? 'the API has a problem: try later' : 'see the documentation of the API'
   }
 }

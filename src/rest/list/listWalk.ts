@@ -423,7 +423,7 @@ export class ListWalk {
     const paths = this.#paginator?.goesBy ?? []
     const place = envelope.next?.path ?? (document === undefined ? undefined : elsewhere(document, paths))
     if (place === undefined || paths.some(path => barePath(path) === barePath(place))) return
-    const problem = `the answer has no ${unlessSeen.what}, but something at "${place}"; should the paginator go by that? If the list has one page, use the paginator single_page`
+    const problem = `the answer has no ${unlessSeen.what}, but something at "${place}"; should the paginator use that? If the list has one page, use the paginator single_page`
     throw listError(this.#reader, 'response_format', problem, { request: page.request })
   }
 

@@ -32,7 +32,7 @@ async function* synced(reader: ListReader, context: ListContext, suffix: string)
   } catch (error) {
     if (!(error instanceof TokenExpiredError)) throw error
     const { name, incremental } = reader.resource
-    const why = `${error.message}, so everything was read again; rows that are gone meanwhile are not told`
+    const why = `${error.message}, so everything was read again; rows that are gone meanwhile are not reported`
     const message = `${name}: ${error.message}: everything is read again`
     context.emit({ type: 'warning', code: 'token_expired', resource: name, namesResource: true, message })
     const window = { cursorPath: incremental?.hint.cursorPath ?? '' }

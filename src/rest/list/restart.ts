@@ -52,7 +52,7 @@ export class Restart {
     if (this.#problem !== undefined || selection.count === 0) return selection
     this.#records += selection.count
     if (this.#records > MOST_RECORDS) {
-      this.#problem = `it has more than ${MOST_RECORDS} records, too many to know again`
+      this.#problem = `it has more than ${MOST_RECORDS} records, too many to recognise again`
       this.#known.clear()
       return selection
     }
@@ -84,7 +84,7 @@ export class Restart {
   #keys({ records, separators }: Selection): readonly number[] {
     const keys = recordKeys(records, this.#primaryKey, separators)
     if (keys?.by === 'declared') return [...keys.hashes]
-    this.#problem ??= 'its records have not all the fields of `primary_key`, so they cannot be told apart'
+    this.#problem ??= 'its records lack fields of `primary_key`, so they cannot be told apart'
     return []
   }
 

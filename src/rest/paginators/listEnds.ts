@@ -19,7 +19,7 @@ export const endKeys = later(() => ({
     .meta({ description: 'A page without records ends the list, even if it leads to another page.' }),
   total_path: jsonPath.nullish().meta({
     description:
-      'JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it.',
+      'JSONPath of the number of records in the whole list. It does not end the list; Sluice compares the list with it.',
   }),
   total_header: headerName().nullish().meta({
     description: 'Response header with the number of records in the whole list, as `total_path`.',

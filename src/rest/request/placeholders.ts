@@ -57,7 +57,7 @@ function expressionEnd(text: string, open: number): number {
         text,
         at,
         `a placeholder holds no \`${character}\` (format specifications and conversions of Python are not supported); ` +
-          'where the braces are meant as such, as in JSON or GraphQL, each is doubled, `{{` and `}}`',
+          'for literal braces, as in JSON or GraphQL, write each twice: `{{` and `}}`',
       )
     }
   }

@@ -36,7 +36,7 @@ export function firstRequest(
   if (!isAbsoluteUrl(request.url) || !URL.canParse(request.url)) {
     throw new RequestError(
       'forbidden_url',
-      `${scope.resource}: ${JSON.stringify(shortened(request.url, 200))} is no http or https URL`,
+      `${scope.resource}: ${JSON.stringify(shortened(request.url, 200))} is not an http or https URL`,
       {
         resource: scope.resource,
       },

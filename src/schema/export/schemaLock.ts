@@ -56,7 +56,7 @@ export async function readLockText(text: string, file: string): Promise<LockedTa
   const { parse } = await import('yaml')
   const refused = (why: string): ConfigError =>
     new ConfigError([
-      { place: { path: '', file }, message: `${why}; mend it, or delete it and run \`sluice schema lock\`` },
+      { place: { path: '', file }, message: `${why}; fix it, or delete it and run \`sluice schema lock\`` },
     ])
   let document: unknown
   try {
@@ -67,7 +67,7 @@ export async function readLockText(text: string, file: string): Promise<LockedTa
   if (!(document instanceof Map) || !(document.get('tables') instanceof Map)) throw refused('has no `tables`')
   const other = [...document.keys()].find(key => key !== 'version' && key !== 'tables')
   if (other !== undefined) throw refused(`has something else beside its tables: ${String(other).slice(0, 40)}`)
-  if (document.get('version') !== VERSION) throw refused(`is no lock of version ${VERSION}`)
+  if (document.get('version') !== VERSION) throw refused(`is not a lock of version ${VERSION}`)
   const tables = new Map<string, ReadonlyMap<string, string>>()
   for (const [table, columns] of document.get('tables') as ReadonlyMap<unknown, unknown>) {
     if (!(columns instanceof Map)) throw refused(`has no columns for the table ${table}`)

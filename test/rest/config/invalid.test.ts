@@ -215,9 +215,9 @@ const invalid: readonly (readonly [what: string, document: unknown, path: string
     `${AT}.params.p`,
     'is not used',
   ],
-  ['header name', endpoint({ headers: { 'X A': '1' } }), `${AT}.headers["X A"]`, 'no name of a header'],
+  ['header name', endpoint({ headers: { 'X A': '1' } }), `${AT}.headers["X A"]`, 'not the name of a header'],
   ['header line break', endpoint({ headers: { A: 'b\nc' } }), `${AT}.headers.A`, 'line breaks'],
-  ['selector syntax', endpoint({ data_selector: 'a[' }), `${AT}.data_selector`, 'no JSONPath'],
+  ['selector syntax', endpoint({ data_selector: 'a[' }), `${AT}.data_selector`, 'not a JSONPath'],
   ['placeholder without param', resource({ endpoint: 'a/{id}/b' }), AT, '`params.id`'],
   ['placeholder in a text resource', { client, resources: ['a/{id}'] }, 'resources[0]', '`params.id`'],
   [
@@ -360,7 +360,12 @@ const invalid: readonly (readonly [what: string, document: unknown, path: string
     `${AT}.params.t`,
     'one incremental cursor',
   ],
-  ['cursor syntax', endpoint({ incremental: { cursor_path: 'a[' } }), `${AT}.incremental.cursor_path`, 'no JSONPath'],
+  [
+    'cursor syntax',
+    endpoint({ incremental: { cursor_path: 'a[' } }),
+    `${AT}.incremental.cursor_path`,
+    'not a JSONPath',
+  ],
   [
     'action',
     endpoint({ response_actions: [{ status_code: 404, action: 'ingore' }] }),

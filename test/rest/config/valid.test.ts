@@ -294,7 +294,7 @@ describe('defaults', () => {
 
   test('a mistake in the defaults is blamed on the defaults', () => {
     const document = { client, resource_defaults: { endpoint: { data_selector: 'a[' } }, resources: ['a', 'b'] }
-    expect(() => parseRestConfig(document)).toThrow(/^resource_defaults\.endpoint\.data_selector: is no JSONPath.*$/)
+    expect(() => parseRestConfig(document)).toThrow(/^resource_defaults\.endpoint\.data_selector: is not a JSONPath.*$/)
   })
 
   const offset = { type: 'offset', limit: 1 } as const

@@ -26,7 +26,7 @@ export async function dropCommand(
     const place = `${pipeline.destination.name}, dataset ${pipeline.datasetName}`
     tell(err, printable(`This drops, in ${place}: ${summary(plan)}`))
     if (prompt === undefined) {
-      tell(err, 'Nothing was dropped: there is nobody to ask here; --yes does it without asking.')
+      tell(err, 'Nothing was dropped: there is no terminal to ask on; --yes drops without asking.')
       return 2
     }
     const answer = await prompt.ask('Drop them? [y/N] ')

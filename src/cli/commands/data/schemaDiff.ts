@@ -41,7 +41,7 @@ export async function schemaLockCommand(
   const compared = await comparison(pipeline, context)
   if (compared === undefined) return 1
   const { file, locked, now } = compared
-  const advice = `is there already: \`${context.typedAs} schema accept\` takes over what changed`
+  const advice = `exists already: \`${context.typedAs} schema accept\` accepts the changes`
   if (locked !== undefined) throw new ConfigError([{ place: { path: '', file: shown(file) }, message: advice }])
   await writeWhole(file, await lockText(pipeline.name, now))
   tellDone(context.terminal.out, printable(`${shown(file)}: ${counted(now.size, 'table')}; keep it in Git`))
@@ -60,16 +60,16 @@ export async function schemaDiffCommand(
   const { pipeline, file, changes } = difference
   if (options.json === true)
     out.line(stringifyJson({ file: path, pipeline: pipeline.name, lock: shown(file), changes }))
-  else if (changes.length === 0) tellDone(out, printable(`${pipeline.name}: the tables are those of ${shown(file)}`))
+  else if (changes.length === 0) tellDone(out, printable(`${pipeline.name}: the tables match ${shown(file)}`))
   else {
     tell(out, printable(`${pipeline.name}: ${counted(changes.length, 'change')} since ${shown(file)}`))
     tellChanges(changes, context)
-    tell(out, `${context.typedAs} schema accept takes them over.`)
+    tell(out, `${context.typedAs} schema accept accepts them.`)
   }
   return changes.length === 0 ? 0 : 3
 }
 
-/** `sluice schema accept FILE`: writes the lock anew, and says what it takes over. */
+/** `sluice schema accept FILE`: writes the lock anew, and says what it accepts. */
 export async function schemaAcceptCommand(
   path: string,
   options: SchemaLockOptions,

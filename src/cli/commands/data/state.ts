@@ -26,7 +26,7 @@ export async function stateCommand(
   if (options.reset !== undefined) {
     const { cursors, loadId } = await pipeline.resetState(options.reset, { signal: context.signal })
     if (loadId === undefined) out.line(printable(`Nothing to reset: ${options.reset.join(', ')} keeps no cursor.`))
-    else out.line(printable(`Load ${loadId} committed: ${cursors.join(', ')} will start anew; the rows stay.`))
+    else out.line(printable(`Load ${loadId} committed: ${cursors.join(', ')} will start again; the rows stay.`))
     return 0
   }
   const state = await pipeline.dataset().state()

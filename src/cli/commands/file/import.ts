@@ -136,7 +136,7 @@ async function printReport(
     const destination = String(pipeline.document.destination)
     tell(
       out,
-      printable(`  ${command} prove ${shellWord(file)} --write   asks the API whether it is right, and mends it`),
+      printable(`  ${command} prove ${shellWord(file)} --write   asks the API whether it is right, and fixes it`),
     )
     tell(out, printable(`  ${command} run ${shellWord(file)}   loads into ${redactUrl(destination)}`))
   }

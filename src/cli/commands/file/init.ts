@@ -58,7 +58,7 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   const steps = [
     ...(exitCode === 0 && isProving
       ? []
-      : [[`${command} prove ${shellWord(file)} --write`, 'asks the API whether it is right, and mends it'] as const]),
+      : [[`${command} prove ${shellWord(file)} --write`, 'asks the API whether it is right, and fixes it'] as const]),
     [`${command} run ${shellWord(file)}`, `loads into ${redactUrl(draft.destination)}`],
   ] as const
   const width = Math.max(...steps.map(([step]) => step.length))
@@ -248,7 +248,7 @@ async function askedAddress(prompt: Prompt, output: Output, standard?: string): 
 async function freeFile(name: string, prompt: Prompt, output: Output): Promise<string> {
   for (let file = `${name}.yaml`; ; ) {
     if (!(await exists(file))) return file
-    output.line(printable(`${file} is there already and is not overwritten.`))
+    output.line(printable(`${file} exists already and is not overwritten.`))
     const answer = await prompt.ask('Another file: ')
     if (answer !== '') file = answer
   }
@@ -347,6 +347,6 @@ export async function exists(file: string): Promise<boolean> {
 
 /** Before the API is asked: those requests would be wasted. */
 export function refuseExisting(file: string): never {
-  const message = 'is there already and is not overwritten; name another file with --out'
+  const message = 'exists already and is not overwritten; name another file with --out'
   throw new ConfigError([{ place: { path: '', file }, message }])
 }

@@ -25,7 +25,7 @@ export async function jobsCommand(
     return 0
   }
   if (jobs.length === 0) {
-    out.line('no jobs yet; `sluice submit FILE` hands one over')
+    out.line('no jobs yet; `sluice submit FILE` submits one')
     return 0
   }
   const rows = jobs.map(({ id, pipeline, kind, state, createdAt }) => [
@@ -55,6 +55,6 @@ export async function cancelCommand(
 ): Promise<ExitCode> {
   const { RestateServer } = await import('../../../worker/restateServer.js')
   await new RestateServer(restate).cancel(job, force)
-  tell(out, printable(`job ${job} ${force ? 'is ended' : 'is told to stop'}; what it has committed stays`))
+  tell(out, printable(`job ${job} ${force ? 'was ended' : 'was told to stop'}; what it has committed stays`))
   return 0
 }

@@ -49,7 +49,7 @@ function tellDrift(
   for (const drift of drifts)
     tell(out, printable(driftLine(drift)), 4, drift.severity === 'breaking' ? 'red' : undefined)
   for (const { resource, message } of errors) tell(err, printable(`not compared: ${resource}: ${message}`))
-  if (drifts.length > 0) tell(out, `${typedAs} record takes it over.`)
+  if (drifts.length > 0) tell(out, `${typedAs} record accepts it.`)
 }
 
 const SIGNS: Readonly<Record<Drift['what'], string>> = {

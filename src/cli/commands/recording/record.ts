@@ -49,7 +49,7 @@ export async function recordCommand(
     tellTested(own, context)
     if (own.outcome === 'different') {
       for (const line of differenceLines(own.difference, out)) out.line(line)
-      tell(out, `${context.typedAs} test --update takes it over`)
+      tell(out, `${context.typedAs} test --update accepts it`)
       code = 3
     }
   }

@@ -115,7 +115,7 @@ function isRefusal(error: unknown): boolean {
 function unanswered({ place }: Storage, { loadId }: LoadPlan, cause: unknown): DestinationError {
   return new DestinationError(
     'commit_unknown',
-    `${place}: the record of load ${loadId} was sent and no answer came, so that the load may be there or not. Run again: a load that is there is not loaded twice`,
+    `${place}: the record of load ${loadId} was sent and no answer came, so the load may be there or not. Run again: a load that is there is not loaded twice`,
     { destination: place, transient: true, cause },
   )
 }

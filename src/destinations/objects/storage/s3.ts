@@ -82,7 +82,7 @@ export function s3Access(
   if (!/^[a-z0-9][a-z0-9._-]{1,253}[a-z0-9]$/i.test(bucket))
     throw problem(
       'path',
-      `expected \`s3://bucket/prefix\`; ${bucket.includes('@') ? 'credentials stand in the environment or in parameters' : `${JSON.stringify(bucket)} is no name of a bucket`}`,
+      `expected \`s3://bucket/prefix\`; ${bucket.includes('@') ? 'credentials stand in the environment or in parameters' : `${JSON.stringify(bucket)} is not the name of a bucket`}`,
     )
   const { credentials, region = 'us-east-1', endpoint } = options
   if (credentials === undefined)
@@ -204,7 +204,7 @@ function openStorage(
     const token = element(page, 'NextContinuationToken') ?? ''
     if (token !== '' && token !== before) return token
     const said = token === '' ? 'no token for it' : 'the token of the page before'
-    const message = `${place}: the store says that its list of objects has a next page, but gives ${said}; check the store, and what lies between`
+    const message = `${place}: the store says that its list of objects has a next page, but gives ${said}; check the store and the network`
     throw new DestinationError('destination', message, { destination: place })
   }
 

@@ -177,7 +177,7 @@ function checkLength({ bytes }: S3Request, headers: S3Answer['headers'], receive
   const told = headers['content-length']
   const expected = bytes ?? (told === undefined ? undefined : Number(told))
   if (expected === undefined && headers['transfer-encoding'] === undefined)
-    throw new ShortBody('without a length, so that nobody knows whether it is whole')
+    throw new ShortBody('without a length, so it may not be whole')
   if (expected !== undefined && expected !== received) throw new ShortBody(`with ${received} bytes, not ${expected}`)
 }
 
@@ -220,7 +220,7 @@ async function openAgent(): Promise<Agent> {
 function short({ place }: S3Place, { key }: S3Request, { message }: ShortBody): DestinationError {
   return new DestinationError(
     'destination',
-    `${place}: ${key === '' ? 'the list of objects' : key} came ${message}, ${ATTEMPTS} times; look whether it is whole in the store, and at what lies between`,
+    `${place}: ${key === '' ? 'the list of objects' : key} came ${message}, ${ATTEMPTS} times; check that it is whole in the store, and check the network`,
     { destination: place, transient: true },
   )
 }

@@ -175,7 +175,7 @@ function checked(
   }
   if (expiration === undefined) return found
   const endsAt = expiration instanceof Date ? expiration.getTime() : Number.NaN
-  if (Number.isNaN(endsAt)) throw new Error('what the provider gave as `expiration` is no date')
+  if (Number.isNaN(endsAt)) throw new Error('what the provider gave as `expiration` is not a date')
   if (endsAt <= now) throw new Error(`the credentials that the provider gave ended at ${expiration.toISOString()}`)
   return found
 }
@@ -202,7 +202,7 @@ const LONGEST_REASON = 300
 
 function missing(place: string, error: unknown): DestinationError {
   // The parser quotes invalid JSON, which may be a secret.
-  const told = error instanceof SyntaxError ? 'what the provider answered is no JSON' : String(error)
+  const told = error instanceof SyntaxError ? 'what the provider answered is not JSON' : String(error)
   const reason = (told.replace(/^\w*Error: /, '').split('\n', 1)[0] ?? '').slice(0, LONGEST_REASON).replace(/\.$/, '')
   return new DestinationError(
     'destination',

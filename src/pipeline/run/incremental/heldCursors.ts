@@ -90,13 +90,13 @@ function ofDocument(
     const why = `records of ${doubted} may be missing, as its receipt says`
     return isMerged ? held(one, why, true) : ahead(one, why)
   }
-  if (unread.has('answer')) return ahead(one, 'an answer was passed over')
+  if (unread.has('answer')) return ahead(one, 'an answer was skipped')
   if (unread.has('moved') && isShared) return ahead(one, 'the list changed while it was read', LAG)
-  return one.discards ? ahead(one, 'rows were discarded that the schema contract does not admit', AGAIN) : undefined
+  return one.discards ? ahead(one, 'the schema contract discarded rows', AGAIN) : undefined
 }
 
 const AGAIN = ' Records of the discarded rows do not come again either, unless they change.'
-const LAG = ' With `lag`, each run looks back over what may have been passed over.'
+const LAG = ' With `lag`, each run looks back over what may have been skipped.'
 const ORDER = ' Say `row_order: asc` if its records come in the order of the cursor, or read all of it.'
 
 function held({ resource }: ReadResource, why: string, isMerged: boolean, cure = ''): Holding {
@@ -110,7 +110,7 @@ function held({ resource }: ReadResource, why: string, isMerged: boolean, cure =
 function ahead({ resource }: ReadResource, why: string, cure = ''): Holding {
   return {
     code: 'cursor_ahead',
-    message: `${resource.name}: ${why}, and the cursor ${resource.incremental?.cursorPath} moves on: what was not read and is older is not asked for again.${cure}`,
+    message: `${resource.name}: ${why}, and the cursor ${resource.incremental?.cursorPath} moves on: older records that were not read are not requested again.${cure}`,
   }
 }
 

@@ -170,7 +170,7 @@ export function trackCursor(
     const why = found.length > 0 ? 'is null' : 'is missing'
     throw new DataError(
       'incremental_cursor',
-      `${hint.path}.cursor_path: "${hint.cursorPath}" ${why} in a record with the keys ${keysOf(record)}. Mend the path, or set on_cursor_value_missing to "include" or "exclude".`,
+      `${hint.path}.cursor_path: "${hint.cursorPath}" ${why} in a record with the keys ${keysOf(record)}. Fix the path, or set on_cursor_value_missing to "include" or "exclude".`,
       { path: `${hint.path}.cursor_path` },
     )
   }
@@ -188,7 +188,7 @@ export function trackCursor(
     if (value !== undefined) return value
     throw new DataError(
       'primary_key',
-      `${hint.path}: the primary key "${names}" is missing in a record with the keys ${keysOf(record)}. It tells apart records with equal cursor values; mend it, or set primary_key of the incremental to [].`,
+      `${hint.path}: the primary key "${names}" is missing in a record with the keys ${keysOf(record)}. It tells apart records with equal cursor values; fix it, or set primary_key of the incremental to [].`,
       { path: hint.path },
     )
   }

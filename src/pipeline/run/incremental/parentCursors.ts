@@ -115,7 +115,7 @@ export class ParentCursorTracker implements CursorTracker {
     const keys = shortened(Object.keys(parent).slice(0, 20).join(', '), 500)
     throw new DataError(
       'primary_key',
-      `${this.#hint.path}.per_parent: a record of ${name} has no value of its primary key ${(hints.primaryKey ?? []).join(', ')}; it has the keys ${keys}. Each record has a cursor by its key; mend the primary_key of ${name}, or leave per_parent out.`,
+      `${this.#hint.path}.per_parent: a record of ${name} has no value of its primary key ${(hints.primaryKey ?? []).join(', ')}; it has the keys ${keys}. Each record has a cursor by its key; fix the primary_key of ${name}, or leave per_parent out.`,
       { path: `${this.#hint.path}.per_parent` },
     )
   }

@@ -132,7 +132,7 @@ export interface Oauth2JwtAuthConfig {
   /** Scopes: a list, or a text with spaces between them. */
   scopes?: string | readonly string[] | null | undefined
   /**
-   * For whom the token is, where that is not the client.
+   * Subject of the token, if it is not the client.
    *
    * Example: `ann@example.com`.
    */
@@ -142,7 +142,7 @@ export interface Oauth2JwtAuthConfig {
   /** Id of the key, for the header `kid`. */
   private_key_id?: string | null | undefined
   /**
-   * How the client proves who it is besides: its secret in the `body`, or in a header (`basic`); an assertion of its own (`private_key_jwt`); or by its id alone (`none`). Default: the assertion is enough.
+   * How the client also proves who it is: its secret in the `body`, or in a header (`basic`); an assertion of its own (`private_key_jwt`); or by its id alone (`none`). Default: the assertion is enough.
    *
    * Allowed: `body`, `basic`, `private_key_jwt`, `none`.
    */
@@ -457,7 +457,7 @@ export interface MtlsAuthConfig {
   key_passphrase?: string | Secret | null | undefined
   /** Authority that the server’s certificate is checked by, in place of those that Node knows: a file, or PEM text. */
   ca?: string | Secret | null | undefined
-  /** Credentials that requests have besides. Their tokens are asked for with the certificate too. */
+  /** Further credentials of the requests. Their tokens are requested with the certificate too. */
   auth?: AuthKeys | null | undefined
 }
 
@@ -512,7 +512,7 @@ export interface AutoPaginatorConfig {
 export interface SinglePagePaginatorConfig {
   /** One request; links and cursors in the answer are ignored. */
   type: 'single_page'
-  /** JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it. */
+  /** JSONPath of the number of records in the whole list. It does not end the list; Sluice compares the list with it. */
   total_path?: string | null | undefined
   /** Response header with the number of records in the whole list, as `total_path`. */
   total_header?: string | null | undefined
@@ -548,7 +548,7 @@ export interface JsonLinkPaginatorConfig {
    * Default: `false`.
    */
   stop_after_empty_page?: boolean | undefined
-  /** JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it. */
+  /** JSONPath of the number of records in the whole list. It does not end the list; Sluice compares the list with it. */
   total_path?: string | null | undefined
   /** Response header with the number of records in the whole list, as `total_path`. */
   total_header?: string | null | undefined
@@ -588,7 +588,7 @@ export interface HeaderLinkPaginatorConfig {
    * Default: `false`.
    */
   stop_after_empty_page?: boolean | undefined
-  /** JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it. */
+  /** JSONPath of the number of records in the whole list. It does not end the list; Sluice compares the list with it. */
   total_path?: string | null | undefined
   /** Response header with the number of records in the whole list, as `total_path`. */
   total_header?: string | null | undefined
@@ -624,7 +624,7 @@ export interface CursorPaginatorConfig {
    * Default: `false`.
    */
   stop_after_empty_page?: boolean | undefined
-  /** JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it. */
+  /** JSONPath of the number of records in the whole list. It does not end the list; Sluice compares the list with it. */
   total_path?: string | null | undefined
   /** Response header with the number of records in the whole list, as `total_path`. */
   total_header?: string | null | undefined
@@ -662,7 +662,7 @@ export interface HeaderCursorPaginatorConfig {
    * Default: `false`.
    */
   stop_after_empty_page?: boolean | undefined
-  /** JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it. */
+  /** JSONPath of the number of records in the whole list. It does not end the list; Sluice compares the list with it. */
   total_path?: string | null | undefined
   /** Response header with the number of records in the whole list, as `total_path`. */
   total_header?: string | null | undefined
@@ -730,7 +730,7 @@ export interface KeysetPaginatorConfig {
    * Default: `true`.
    */
   stop_after_empty_page?: boolean | undefined
-  /** JSONPath of the number of records in the whole list. It ends nothing, but the list is held against it. */
+  /** JSONPath of the number of records in the whole list. It does not end the list; Sluice compares the list with it. */
   total_path?: string | null | undefined
   /** Response header with the number of records in the whole list, as `total_path`. */
   total_header?: string | null | undefined
@@ -1097,7 +1097,7 @@ export type ParamValueConfig =
   | SecretReference
 
 export interface GraphqlConfig {
-  /** The query, as it is: its braces are no placeholders. Values go into `variables`. */
+  /** The query, as it is: its braces are not placeholders. Values go into `variables`. */
   query: string
   /**
    * Values of the query’s variables. May hold placeholders.
@@ -1262,7 +1262,7 @@ export interface XmlFormatConfig {
   /** XML. Attributes and elements become fields, and values stay texts. `data_selector` begins with the outermost element, as in `rss.channel.item`. */
   type: 'xml'
   /**
-   * Elements that are always lists, also where there is one. With the element around it, the list is there where there is none, too.
+   * Elements that are lists even if only one arrives. With the element around it, the list is there even if none arrives.
    *
    * Example: `["item"]`.
    *
@@ -1706,7 +1706,7 @@ export interface EndpointConfig {
    */
   format?: 'json' | 'jsonl' | 'csv' | 'tsv' | 'xml' | 'excel' | FormatKeys | null | undefined
   /**
-   * Encoding of the text, where the content type says a wrong one or none. A byte order mark counts more. Bytes that are no text in it are an error.
+   * Encoding of the text, where the content type says a wrong one or none. A byte order mark counts more. Bytes that are not text in it are an error.
    *
    * Example: `windows-1252`.
    *
@@ -1724,7 +1724,7 @@ export interface EndpointConfig {
    */
   null_values?: readonly string[] | null | undefined
   /**
-   * For records that are lists of values: the path of the list with their names in the body, or the names. A list of names among the records is no record.
+   * For records that are lists of values: the path of the list with their names in the body, or the names. A list of names among the records is not a record.
    *
    * Example: `columns`.
    *
@@ -1736,7 +1736,7 @@ export interface EndpointConfig {
    */
   columns_from?: string | readonly string[] | null | undefined
   /**
-   * For a map of records: the field that takes the name of each member. `data_selector` leads to the map. A value that is no object goes into the field `value`.
+   * For a map of records: the field that takes the name of each member. `data_selector` leads to the map. A value that is not an object goes into the field `value`.
    *
    * Example: `id`.
    */
@@ -1934,7 +1934,7 @@ export interface ColumnConfig {
   parent_key?: boolean | null | undefined
   /** Holds the row key of the root row. */
   root_key?: boolean | null | undefined
-  /** Merge: a row with true in this column is deleted at the destination. In a column that is no boolean, any value but NULL counts as true. */
+  /** Merge: a row with true in this column is deleted at the destination. In a column that is not boolean, any value but NULL counts as true. */
   hard_delete?: boolean | null | undefined
   /**
    * Merge: if several rows have the same key, the first in this order stays.

@@ -9,7 +9,7 @@ import { auth, paginator } from './variants.js'
 
 /** A query of GraphQL, in place of `json`. */
 const graphql = strictObject(() => ({
-  query: required(name, 'The query, as it is: its braces are no placeholders. Values go into `variables`.'),
+  query: required(name, 'The query, as it is: its braces are not placeholders. Values go into `variables`.'),
   variables: key(jsonObject, {
     description: 'Values of the query’s variables. May hold placeholders.',
     examples: [{ first: 100, since: '{incremental.start_value}' }],

@@ -66,7 +66,7 @@ const xml = strictObject(() => ({
   type: z.literal('xml'),
   list_elements: key(z.array(name), {
     description:
-      'Elements that are always lists, also where there is one. With the element around it, the list is there where there is none, too.',
+      'Elements that are lists even if only one arrives. With the element around it, the list is there even if none arrives.',
     examples: [['item'], ['channel.item', 'order.line']],
   }),
   attribute_prefix: key(z.string(), { description: 'Text before the names of attributes.', default: '' }),
@@ -118,9 +118,9 @@ export const bodyKeys = later(() => ({
       'How the body is written, where its content type says something else or nothing. Without it, the content type decides, and then the ending of the name.',
     examples: ['jsonl', { type: 'csv', delimiter: ';' }],
   }),
-  encoding: key(z.string().refine(isEncoding, 'is no encoding that is known here'), {
+  encoding: key(z.string().refine(isEncoding, 'is not a known encoding'), {
     description:
-      'Encoding of the text, where the content type says a wrong one or none. A byte order mark counts more. Bytes that are no text in it are an error.',
+      'Encoding of the text, where the content type says a wrong one or none. A byte order mark counts more. Bytes that are not text in it are an error.',
     examples: ['windows-1252', 'utf-16le', 'shift_jis'],
   }),
   null_values: key(z.array(z.string()), {
@@ -129,12 +129,12 @@ export const bodyKeys = later(() => ({
   }),
   columns_from: key(z.union([name, z.array(name).min(1)]), {
     description:
-      'For records that are lists of values: the path of the list with their names in the body, or the names. A list of names among the records is no record.',
+      'For records that are lists of values: the path of the list with their names in the body, or the names. A list of names among the records is not a record.',
     examples: ['columns', 'values[0]', 'meta.columns[*].name', ['id', 'name']],
   }),
   key_column: key(name, {
     description:
-      'For a map of records: the field that takes the name of each member. `data_selector` leads to the map. A value that is no object goes into the field `value`.',
+      'For a map of records: the field that takes the name of each member. `data_selector` leads to the map. A value that is not an object goes into the field `value`.',
     examples: ['id'],
   }),
 }))

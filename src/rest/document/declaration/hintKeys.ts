@@ -96,7 +96,7 @@ const columnHints = later(() => ({
   root_key: key(z.boolean(), 'Holds the row key of the root row.'),
   hard_delete: key(
     z.boolean(),
-    'Merge: a row with true in this column is deleted at the destination. In a column that is no boolean, any value but NULL counts as true.',
+    'Merge: a row with true in this column is deleted at the destination. In a column that is not boolean, any value but NULL counts as true.',
   ),
   dedup_sort: key(z.enum(['asc', 'desc']), 'Merge: if several rows have the same key, the first in this order stays.'),
   incremental: key(z.boolean(), 'The column holds the cursor of incremental loading.'),

@@ -130,7 +130,7 @@ function checkKind(config: Readonly<Record<string, unknown>>, context: z.Refinem
   if (kind === undefined || kind === 'cursor_path') return
   const known = new Set([...kinds, ...Object.keys(token()), 'per_parent'])
   const other = Object.keys(config).find(name => config[name] != null && !known.has(name))
-  if (other !== undefined) add(other, `is of no use with \`${kind}\`: a token has no order and no window`)
+  if (other !== undefined) add(other, `makes no sense with \`${kind}\`: a token has no order and no window`)
 }
 
 /** The same, written as the value of the query parameter that carries the start value. */

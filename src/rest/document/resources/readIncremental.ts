@@ -174,7 +174,7 @@ function conversion(
 ): Pick<IncrementalModel, 'convert' | 'convertPath'> {
   const { convert, transform, param_format: format, param_time_zone: timeZone } = config
   if (timeZone != null && !isTimeZone(timeZone))
-    problems.add([...at, 'param_time_zone'], 'is no time zone; expected a name such as `Europe/Berlin`')
+    problems.add([...at, 'param_time_zone'], 'is not a time zone; expected a name such as `Europe/Berlin`')
   if (timeZone != null && format?.includes('%') !== true)
     problems.add([...at, 'param_time_zone'], 'needs a pattern in `param_format`; the other formats name a moment')
   const key = convert != null ? 'convert' : transform != null ? 'transform' : 'param_format'
@@ -280,7 +280,7 @@ export function checkPath(text: string, at: PropertyPath, problems: Problems): v
     compilePath(text)
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
-    problems.add(at, `is no JSONPath: ${error.message}`)
+    problems.add(at, `is not a JSONPath: ${error.message}`)
   }
 }
 

@@ -18,7 +18,7 @@ export function maskOf(merged: MergedResource, problems: Problems): MaskModel | 
       return [{ text, kind, ways: maskWays(text), path: formatPath(at) }]
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
-      problems.add(at, `is no path to values of a record: ${error.message}`)
+      problems.add(at, `is not a path to values of a record: ${error.message}`)
       return []
     }
   })
@@ -59,7 +59,7 @@ export function checkMask(
     }
     if (rule.kind !== 'hash') {
       const key = keysOf(hints, incremental?.hint).find(name => meets(rule, name))
-      if (key !== undefined) problems.add(at, `\`${key}\` is part of a key, so that only \`hash\` leaves records apart`)
+      if (key !== undefined) problems.add(at, `\`${key}\` is part of a key, so only \`hash\` keeps records apart`)
     }
     const column = hints.columns?.find(({ name }) => name !== undefined && meets(rule, name))
     if (column?.hard_delete === true || column?.dedup_sort != null) {

@@ -23,7 +23,7 @@ export function completeNestedOf(
     const at = merged.where('complete_nested', text)
     const names = namesOf(text)
     if (names === undefined) {
-      problems.add(at, 'is no path of names to a list in the record, as `labels` or `fields.comment.comments`')
+      problems.add(at, 'is not a path of names to a list in the record, as `labels` or `fields.comment.comments`')
       return []
     }
     const { when, has_more_path: more, total_path: total, append } = written

@@ -62,7 +62,7 @@ function graphqlBody(
   const at = merged.where('endpoint', 'graphql')
   for (const key of ['json', 'data'] as const) {
     if (endpoint[key] != null)
-      problems.add(merged.where('endpoint', key), 'cannot be told with `graphql`, which is the body')
+      problems.add(merged.where('endpoint', key), 'cannot be combined with `graphql`, which is the body')
   }
   if (endpoint.method != null && endpoint.method !== 'POST')
     problems.add(merged.where('endpoint', 'method'), 'must be POST with `graphql`')
@@ -222,7 +222,7 @@ function headersOf(merged: MergedResource, client: ClientConfig, reader: Templat
 /** The value is never shown, because it may be a credential. */
 function checkHeader(name: string, value: unknown, at: PropertyPath, problems: Problems): boolean {
   if (!name.includes('{') && !/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) {
-    problems.add(at, 'is no name of a header: letters, digits and `-` only')
+    problems.add(at, 'is not the name of a header: letters, digits and `-` only')
     return false
   }
   if (typeof value === 'string' && /[\r\n\0]/.test(value)) {

@@ -111,7 +111,7 @@ function conditionOf(
   if (tests.length > 1 && tests[1] !== undefined)
     problems.add(
       [...at, tests[1][0]],
-      `cannot be told with \`${tests[0]?.[0]}\`; give one of \`equals\`, \`in\`, \`exists\``,
+      `cannot be combined with \`${tests[0]?.[0]}\`; give one of \`equals\`, \`in\`, \`exists\``,
     )
   if (path != null) checkPath(path, [...at, 'json_path'], problems)
   const wanted = listed ?? (equals == null ? undefined : [equals])

@@ -56,7 +56,7 @@ function expressionAt(text: string, at: PropertyPath, problems: Problems): Expre
     return compileExpression(text)
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
-    problems.add(at, `is no expression that works: ${error.message}; fields are written as \`record.name\``)
+    problems.add(at, `is not a valid expression: ${error.message}; fields are written as \`record.name\``)
     return undefined
   }
 }
@@ -85,7 +85,7 @@ function treeOf(
   const tree: Tree = new Map()
   for (const [index, text] of paths.entries()) {
     const names = namesOf(text)
-    if (names === undefined) problems.add([...at, index], 'is no path of names, as in `customer.address`')
+    if (names === undefined) problems.add([...at, index], 'is not a path of names, as in `customer.address`')
     else plant(tree, names)
   }
   return tree

@@ -44,7 +44,7 @@ export function withMembers(selection: Selection, members: Uint8Array, resource:
     if (kindAt(records, start) !== 'object') {
       throw new DataError(
         'placeholder',
-        `${resource.path}.include_from_parent: record ${index + 1} of a page is no object, so nothing can be added to it`,
+        `${resource.path}.include_from_parent: record ${index + 1} of a page is not an object, so nothing can be added to it`,
         { resource: resource.name, path: `${resource.path}.include_from_parent` },
       )
     }

@@ -42,7 +42,7 @@ function withKeys(document: JsonDocument, selection: Selection, column: string):
   const { within, met, count } = selection
   if (met === 'nothing' || met === 'null' || (met === 'list' && count === 0)) return selection
   if (met !== 'record' || within === undefined || document.kind(within) !== 'object') {
-    throw new BodyFormatError('a map of records', 'the data selector leads to something that is no object')
+    throw new BodyFormatError('a map of records', 'the data selector leads to something that is not an object')
   }
   const rows = [...document.members(within)].map(([key, span]) => keyedRow(document.bytes, span, key, column))
   const records = Buffer.concat([OPEN, ...rows.flatMap((row, index) => (index === 0 ? [row] : [COMMA, row])), CLOSE])
@@ -141,7 +141,7 @@ function namesIn(
   const names = list.map((name, index) => {
     if (typeof name === 'string') return name.trim() === '' ? `column_${index + 1}` : name
     if (typeof name === 'number' || typeof name === 'bigint') return String(name)
-    throw new BodyFormatError('a table', `at ${JSON.stringify(text)} are values that are no names`)
+    throw new BodyFormatError('a table', `at ${JSON.stringify(text)} are values that are not names`)
   })
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   if (twice !== undefined) throw new BodyFormatError('a table', `two columns are called ${JSON.stringify(twice)}`)

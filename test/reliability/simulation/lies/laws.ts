@@ -207,7 +207,7 @@ function cursorOf({ resource, level }: Part, { state }: Stored, id: number): num
   return Number(String(stored?.last_value ?? 0).replace('t', ''))
 }
 
-/** Whether a list changed while it was read, or an answer was passed over as the document says. */
+/** Whether a list changed while it was read, or an answer was skipped as the document says. */
 function isMoving({ log }: Outcome, at: number): boolean {
   const isPassedOver = [...log.answers].some(
     ([address, answers]) => placeOf(address).level <= at && answers.some(({ told }) => told.status === 404),
