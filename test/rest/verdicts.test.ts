@@ -103,6 +103,65 @@ describe('how a list ends', () => {
       'proven',
     ],
     ['no content', pages, [json({ data: page(1) }), { status: 204 }], 'proven'],
+    // A number that is smaller than what came.
+    ...[link, cursor, 'header_link' as const].map((paginator): Ending => {
+      const leads = (at: number) => (paginator === 'header_link' ? { headers: { link: `<?p=${at}>; rel="next"` } } : {})
+      const next = paginator === cursor ? 'c' : '?p=2'
+      return [
+        `a total that is smaller than what came: ${JSON.stringify(paginator)}`,
+        paginator,
+        [
+          { ...json({ data: page(1, 2), total: 3, next }), ...leads(2) },
+          json({ data: page(3, 4), total: 3, next: null }),
+        ],
+        'limited',
+      ]
+    }),
+    [
+      'pages, and a total that is smaller than what came',
+      pages,
+      [json({ data: page(1, 2), total: 3 }), json({ data: page(3, 4), total: 3 }), json({ data: [], total: 3 })],
+      'limited',
+    ],
+    [
+      'pages, and a total that counts them',
+      pages,
+      [json({ data: page(1, 2), total: 2 }), json({ data: page(3, 4), total: 2 }), json({ data: [], total: 2 })],
+      'proven',
+    ],
+    [
+      'offsets, and a total that is smaller than what came',
+      offset,
+      [json({ data: page(1, 2), total: 3 }), json({ data: page(3, 4), total: 3 }), json({ data: [], total: 3 })],
+      'limited',
+    ],
+    [
+      'a value that leads on, and a total that is smaller than what came',
+      { type: 'keyset', field: 'id', param: 'after', limit: 2 },
+      [json({ data: page(1, 2), total: 3 }), json({ data: page(3, 4), total: 3 }), json({ data: [], total: 3 })],
+      'limited',
+    ],
+    [
+      'a total that counts each page',
+      link,
+      [json({ data: page(1, 2), total: 2, next: '?p=2' }), json({ data: page(3, 4), total: 2, next: null })],
+      'proven',
+    ],
+    [
+      'a total up to which the API counted',
+      link,
+      [
+        json({ data: page(1, 2), hits: { total: { value: 3, relation: 'gte' } }, next: '?p=2' }),
+        json({ data: page(3, 4), hits: { total: { value: 3, relation: 'gte' } }, next: null }),
+      ],
+      'proven',
+    ],
+    [
+      'one short page, and a count beside it that is that of the list',
+      offset,
+      [json({ data: page(1), count: 1 }), json({ data: [], count: 1 })],
+      'proven',
+    ],
     // What is not seen.
     ['a link that was never there', link, [json({ data: page(1) })], 'limited'],
     ['a cursor that was never there', cursor, [json({ data: page(1) })], 'limited'],

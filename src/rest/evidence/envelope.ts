@@ -25,6 +25,8 @@ export interface Claim {
   /** A JSONPath in the body, or the name of a header. */
   readonly path: string
   readonly value: number
+  /** The API counted only so far: there may be more. */
+  readonly isLeast?: boolean | undefined
 }
 
 /** What an answer says about its list, outside the records. It is read without any configuration. */
@@ -144,7 +146,7 @@ function entersEnvelope({ met, within }: Selection): Enters {
 
 function claim(hints: readonly PagingHint[], kind: 'total' | 'pages' | 'page', least: number): Claim | undefined {
   const found = count(hints, kind, least)
-  return found === undefined ? undefined : { path: found.path, value: found.number }
+  return found === undefined ? undefined : { path: found.path, value: found.number, isLeast: found.isLeast }
 }
 
 /** As in `Content-Range: items 0-24/319`, or without the unit. */

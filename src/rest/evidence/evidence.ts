@@ -86,6 +86,11 @@ const table = {
     (path: string, total: number, records: number) =>
       `"${path}" says ${total}, but ${count(records, 'record')} arrived`,
   ],
+  total_says_less: [
+    'limited',
+    (path: string, total: number, records: number) =>
+      `"${path}" says ${total}, but ${count(records, 'record')} arrived: the list may have changed, or this is not its length`,
+  ],
   pages_say_other: [
     'limited',
     (path: string, total: number, pages: number) => `"${path}" says ${total}, but ${count(pages, 'page')} arrived`,
@@ -231,7 +236,11 @@ const OPEN: ReadonlySet<ReasonCode> = new Set(['never_seen', 'no_paginator'])
 /** Reasons that mean: the list changed while it was read. */
 const MOVED: ReadonlySet<string | undefined> = new Set<ReasonCode>(['keys_repeat', 'total_changed', 'pages_changed'])
 /** Reasons about a number that became outdated because the list changed. */
-const OUTDATED: ReadonlySet<string | undefined> = new Set<ReasonCode>(['total_says_more', 'pages_say_other'])
+const OUTDATED: ReadonlySet<string | undefined> = new Set<ReasonCode>([
+  'total_says_more',
+  'total_says_less',
+  'pages_say_other',
+])
 
 /** Whether a doubt says that a list changed (`moved`), or that a number became outdated by such a change (`outdated`). */
 export function moveOf(doubt: ListEnd): 'moved' | 'outdated' | undefined {
@@ -251,6 +260,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['bound', 'document'],
   ['total_says_more', 'document'],
   ['pages_say_other', 'document'],
+  ['total_says_less', 'doubt'],
   ['says_more', 'document'],
   ['has_next', 'document'],
   ['near_miss', 'document'],

@@ -31,6 +31,10 @@ export class ListEvidence {
   #lastRecords = 0
   #total: Claim | undefined
   readonly #remarks = new Set<string>()
+  /** Whether a total came with another number of records, so that it is not that of the page. */
+  #isTotalOfList = false
+  /** Whether several records of a page are one list in its answer. Where a selector gathers them, a total may count the others. */
+  #isOneList = true
   readonly #totals = new Map<string, number>()
   #pageCount: Claim | undefined
   #count: Claim | undefined
@@ -85,12 +89,14 @@ export class ListEvidence {
 
   /** Adds a page to the list. Returns a circle if the list goes in one. */
   page(reading: Reading, number: number, announced: number | undefined): Circle | undefined {
-    const { selection, envelope, response } = reading
+    const { selection, envelope, response, page } = reading
     this.#records += selection.count
+    if (selection.met === 'records') this.#isOneList = false
     this.#longestPage = Math.max(this.#longestPage, selection.count)
     if (announced !== undefined) this.#announced = announced
     this.#mostAnnounced = Math.max(this.#mostAnnounced, announced ?? 0)
     this.#takeClaims(envelope, selection.count)
+    if (envelope.total !== undefined && envelope.total.value !== page.records) this.#isTotalOfList = true
     if (selection.count > 0) {
       this.#filled += 1
       if (this.#saidEnd !== undefined) this.doubt(because('came_after_end', this.#saidEnd))
@@ -183,9 +189,15 @@ export class ListEvidence {
     const contradiction = this.#contradiction(end, paginator)
     if (contradiction !== undefined) return contradiction
     if (this.#doubt !== undefined) return this.#doubt
-    if (this.#uncounted !== undefined && this.#total?.value !== this.#records) return this.#uncounted
+    if (this.#uncounted !== undefined && !this.#isCountedWhole()) return this.#uncounted
     if (end.end === 'proven') return end
     return this.#proof() ?? end
+  }
+
+  /** Whether a number says that the list is whole. Where pages have several sizes, a `count` may be the size that was asked for. */
+  #isCountedWhole(): boolean {
+    const count = this.#sizesVary ? undefined : this.#count
+    return this.#total?.value === this.#records || count?.value === this.#records
   }
 
   /** The last answer, or the only one, had no list. */
@@ -247,6 +259,8 @@ export class ListEvidence {
     const total = this.#announced === undefined ? this.#total : undefined
     if (!isPart && total !== undefined && !ofItsOwn(total.path) && total.value > this.#records)
       return because('total_says_more', total.path, total.value, this.#records)
+    if (!isPart && total !== undefined && !ofItsOwn(total.path) && this.#isTooSmall(total, paginator))
+      return because('total_says_less', total.path, total.value, this.#records)
     if (more?.more === true) return because('says_more', more.path)
     if (rest !== undefined && !ofItsOwn(rest.path)) return because('says_more', rest.path)
     // Some APIs give a next page even on the last page. A configured flag then decides alone.
@@ -263,6 +277,12 @@ export class ListEvidence {
     if (!this.#sizesVary && lastPage !== undefined && lastPage.value > this.#filled)
       return because('last_link_further', lastPage.path, lastPage.value, this.#filled)
     return undefined
+  }
+
+  /** Whether fewer records are announced than arrived, by a number that counts neither those of a page nor the pages. */
+  #isTooSmall({ value, isLeast }: Claim, paginator: Paginator | undefined): boolean {
+    if (value >= this.#records || isLeast === true || !this.#isOneList || !this.#isTotalOfList) return false
+    return paginator?.counts !== 'pages' || value !== this.#filled
   }
 
   /** Proof that the list is whole, if the paginator itself has none. */

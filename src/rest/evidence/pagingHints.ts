@@ -28,6 +28,8 @@ export interface PagingHint {
   readonly path: string
   /** A scalar or null. */
   readonly value: JsonValue
+  /** A total up to which the API counted: there may be more. */
+  readonly isLeast?: boolean | undefined
 }
 
 /** A value that may lead to the next page. */
@@ -229,7 +231,9 @@ function totalObject(document: JsonDocument, span: Span, above: readonly string[
   const value = document.members(span).get('value')
   if (value === undefined || document.kind(value) !== 'number') return []
   const keys = [...above, key, 'value']
-  return [{ kind: 'total', key, above, path: pathOfKeys(keys), value: document.value(value) }]
+  const relation = document.members(span).get('relation')
+  const isLeast = relation !== undefined && document.value(relation) === 'gte'
+  return [{ kind: 'total', key, above, path: pathOfKeys(keys), value: document.value(value), isLeast }]
 }
 
 /** Links and cursors among the hints, in their order. */

@@ -8,10 +8,12 @@ import type { Thing } from './truth.js'
  * 1. an API that pages in the same way, tells the truth and has exactly the records that arrived would have given these
  *    answers to these requests. It may be silent where it could tell something (a total, a has_more), but nothing that was
  *    told may differ from what it would have told; and it never answers with an error, without its list, in part (206) or
- *    with a link that cannot be read. A number that can be no total (-1, 0, less than the page it came with) tells nothing;
+ *    with a link that cannot be read. A number that can be no total (-1, 0, less than the page it came with) tells nothing,
+ *    and neither does one that is never greater than the page, which it may count;
  *    an empty list may be said to have one page; a has_more or next link may lead to an empty page, if that was asked for;
  *    a cursor may stand beside a has_more of false, and a link where the document names that flag;
- *    pages that are reached by links and cursors may be of any length. And
+ *    pages that are reached by links and cursors may be of any length, and those that are reached by numbers all of one
+ *    length that nobody is told; a token of an earlier run may no longer be known (410). And
  * 2. the answers hold positive evidence that the list ended: an empty list or null where the list is, a next link or cursor
  *    that is null, or was there before (in this list or another one of its resource) and is now absent, a has_more of false,
  *    a total or number of pages that was reached. An empty page far behind a short one, where the offset left out what the
@@ -47,14 +49,17 @@ export interface Known {
 }
 
 /** What gave a list away; undefined where nothing did. */
-export function traceOf(style: Style, answers: readonly Answer[], known: Known): string | undefined {
+export function traceOf(declared: Style, given: readonly Answer[], known: Known): string | undefined {
+  const answers = asRead(given.filter(isOfList), declared, known)
   if (answers.length === 0) return 'it was never asked for'
+  const style = { ...declared, size: pageSize(declared, known) }
   const counts = style.way === 'offset' || style.way === 'page_number'
   const inOrder = counts ? answers.toSorted((one, other) => one.asked.start - other.asked.start) : answers
   const came = distinct(inOrder.flatMap(({ told }) => told.list ?? []))
   const arrived = style.way === 'keyset' && !known.isAnyOrder ? listed(style, came, { start: 0, size: 0 }) : came
   // Pages that links and cursors lead to are of any length: there are as many as arrived.
   const filled = inOrder.filter(({ told }) => (told.list ?? []).length > 0).length
+  const isOfPage = answers.every(({ told }) => countsPage(told))
   let at = 0
   for (const [page, { asked, told }] of inOrder.entries()) {
     const size = told.list?.length ?? 0
@@ -65,7 +70,8 @@ export function traceOf(style: Style, answers: readonly Answer[], known: Known):
     // An API may cap the pages of an offset list.
     const capped = { ...asked, size: Math.min(asked.size, Math.max(known.longestPage, 1)) }
     const one = honest(style, arrived, !counts ? wanted : style.way === 'offset' ? capped : asked)
-    const truth = !counts && told.pages === filled ? { ...one, pages: filled } : one
+    const said = isOfPage ? { ...one, total: told.total } : one
+    const truth = !counts && told.pages === filled ? { ...said, pages: filled } : said
     const isDeclaredEnd = known.endsEmpty && (told.list ?? []).length === 0
     const problem = contradiction(
       told,
@@ -82,6 +88,27 @@ export function traceOf(style: Style, answers: readonly Answer[], known: Known):
   return known.isOnePage || hasEnded(style, inOrder, arrived.length, known)
     ? undefined
     : 'nothing said that the list had ended'
+}
+
+/** An honest API may no longer know a token: the list is then asked for from its start. */
+function isOfList({ asked, told }: Answer): boolean {
+  return asked.since === undefined || told.status !== 410
+}
+
+/** Nobody is told how long the pages are that numbers lead to: as long as the longest one, and page 2 begins behind page 1. */
+function pageSize({ way, size }: Style, { longestPage }: Known): number {
+  return way === 'page_number' ? Math.min(size, Math.max(longestPage, 1)) : size
+}
+
+function asRead(answers: readonly Answer[], style: Style, known: Known): readonly Answer[] {
+  const size = pageSize(style, known)
+  if (size === style.size) return answers
+  return answers.map(one => ({ ...one, asked: { ...one.asked, start: (one.asked.start / style.size) * size, size } }))
+}
+
+/** Whether a number of records may be that of the page. */
+function countsPage({ list, total }: Told): boolean {
+  return total === undefined || total <= (list?.length ?? 0)
 }
 
 /** What an honest API would not have said. */

@@ -6,7 +6,7 @@ import { parentCursors } from '../../../../src/pipeline/run/incremental/parentCu
 import { identityOf } from '../../../../src/pipeline/run/incremental/parentIdentity.js'
 import type { Stored } from '../memoryDestination.js'
 import { type Known, traceOf } from './knowable.js'
-import type { Log } from './lyingApi.js'
+import type { Answer, Log } from './lyingApi.js'
 import { type Level, type Plan, type Run, readsMore } from './plan.js'
 import { addressOf, halves, names, placeOf, type Truth } from './truth.js'
 
@@ -286,12 +286,21 @@ function listed(how: string, ids: readonly number[]): string {
 
 /** What told that something is wrong with this record; undefined where nobody could know. */
 function traceFor(outcome: Outcome, at: number, id: number): string | undefined {
-  const { plan, log } = outcome
+  const { plan } = outcome
   const parent = Math.floor(id / 100)
   if (at > 0 && !hasArrived(outcome, at - 1, parent)) return traceFor(outcome, at - 1, parent)
   const address = addressOf(at, id, plan.isShared)
-  const trace = traceOf((plan.levels[at] as Level).style, log.answers.get(address) ?? [], knownOf(outcome, address))
+  const trace = traceOf((plan.levels[at] as Level).style, lastReading(outcome, address), knownOf(outcome, address))
   return trace === undefined ? undefined : `${address}: ${trace}`
+}
+
+/** A list that moved is read once more. Then the second reading tells what there is. */
+function lastReading({ plan, log }: Outcome, address: string): readonly Answer[] {
+  const answers = log.answers.get(address) ?? []
+  const { slip } = plan.levels[placeOf(address).level] as Level
+  const isMoved = log.runs.some(({ motions }) => motions.length > 0)
+  const begins = answers.findLastIndex(({ asked: { start, after } }) => start === 0 && after === undefined)
+  return isMoved && slip === undefined && begins > 0 ? answers.slice(begins) : answers
 }
 
 /** With this `rev`, where one is given. */
