@@ -8,37 +8,13 @@ import { reportFailure } from '../../src/cli/failure.js'
 import { duckdb, pipeline, type RestApiConfig, restApi } from '../../src/index.js'
 import { testFolder } from '../pipeline/api.js'
 import fc from '../properties.js'
+import { ENCODERS, traces } from './spellings.js'
 
 /**
  * An API that says the key it was given wherever it can, written in any way. Afterwards the key is looked for, as it was
  * written and as it is, in all that a run throws, tells, prints or leaves behind.
  */
 const RUNS = Number(process.env.SLUICE_PROPERTY_RUNS ?? 6)
-
-const json = (text: string): string => JSON.stringify(text).slice(1, -1)
-const bytesOf = (text: string): readonly number[] => [...Buffer.from(text)]
-const hex = (code: number, digits = 2): string => code.toString(16).padStart(digits, '0')
-
-const ENCODERS: readonly ((text: string) => string)[] = [
-  text => text,
-  encodeURIComponent,
-  text => encodeURIComponent(text).replace(/%../g, code => code.toLowerCase()),
-  text => encodeURIComponent(encodeURIComponent(text)),
-  text =>
-    bytesOf(text)
-      .map(byte => (/\w/.test(String.fromCharCode(byte)) ? String.fromCharCode(byte) : `%${hex(byte)}`))
-      .join(''),
-  text => new URLSearchParams({ '': text }).toString().slice(1),
-  json,
-  text => json(json(text)),
-  text => json(text).replace(/[^ -~]/g, unit => `\\u${hex(unit.charCodeAt(0), 4)}`),
-  text => text.replace(/[&<>"']/g, mark => `&#${mark.charCodeAt(0)};`),
-  text => text.replace(/[&<>"']/g, mark => `&#x${hex(mark.charCodeAt(0))};`),
-  text => Buffer.from(text).toString('base64'),
-  text => Buffer.from(`user:${text}`).toString('base64url'),
-  text => Buffer.from(text).toString('hex'),
-  text => text.replace(/[\s\S]/g, unit => `%u${hex(unit.charCodeAt(0), 4)}`),
-]
 
 const secrets = fc
   .array(fc.constantFrom(...`abcdefgXYZ019!'()*~"\\%&<>+/=?#:;-_.üéß日本😀`), { minLength: 12, maxLength: 40 })
@@ -212,15 +188,6 @@ async function everything(auth: object): Promise<string> {
     parts.push((await readFile(join(entry.parentPath, entry.name))).toString('latin1'))
   }
   return parts.join('\n')
-}
-
-/** The ways in which a reader could still make out the secret; each as text and as bytes. */
-function traces(secret: string, echo: string): readonly string[] {
-  const texts = [secret, echo, ...ENCODERS.map(spell => spell(secret))]
-  const spelled = texts.flatMap(text => [text, json(text), json(json(text)), encodeURIComponent(text)])
-  // Base64 ends in a character that belongs to its neighbours too.
-  const bare = spelled.map(text => text.replace(/=+$/, '').slice(0, -1)).filter(text => text.length >= 8)
-  return [...new Set([...bare, ...bare.map(text => Buffer.from(text).toString('latin1'))])]
 }
 
 describe.each(Object.entries(PLACES))('%s', (_name, where) => {

@@ -56,6 +56,8 @@ export async function startRestate(): Promise<Restate> {
 export interface WorkerProcess {
   /** Resolves when the output holds the text; rejects with the output if the process ends before. */
   says(text: string): Promise<void>
+  /** All that it wrote so far. */
+  output(): string
   kill(signal: NodeJS.Signals): Promise<void>
 }
 
@@ -91,6 +93,7 @@ export function startWorkerProcess(restate: Restate, ...args: readonly string[])
         waiting.add(look)
         look()
       }),
+    output: () => output,
     async kill(signal) {
       child.kill(signal)
       await closed

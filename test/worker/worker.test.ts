@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { loadPipelineFile } from '../../src/index.js'
 import { startPostgres } from '../destinations/postgresServer.js'
 import { between, hourlyVisits, jsonApi } from '../pipeline/hourlyVisits.js'
+import { ENCODERS, traces } from '../security/spellings.js'
 import { freePort, type Restate, root, startRestate, startWorkerProcess } from './restate.js'
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
@@ -55,6 +56,43 @@ resources:
   - { name: shops, primary_key: id, write_disposition: append, endpoint: { data_selector: items } }
 `,
   )
+
+it('keeps a secret out of logs and of all that the server knows', async () => {
+  const key = `k!'()*~"\\%41&<>+/=?#:;ü日本-0815e`
+  const echoes = ENCODERS.map(spell => spell(key))
+  const url = await jsonApi((query, response) => {
+    if (query.has('broken') || query.get('key') !== key) response.statusCode = 400
+    return { items: SHOPS.slice(0, 1), you: echoes }
+  })
+  await mkdir(join(restate.folder, '.sluice'), { recursive: true })
+  await writeFile(join(restate.folder, '.sluice', 'secrets.toml'), `shop_key = ${JSON.stringify(key)}\n`, {
+    mode: 0o600,
+  })
+  const file = (name: string, params: string): Promise<string> =>
+    pipelineFile(
+      name,
+      `client:
+  base_url: ${url}
+  auth: { type: api_key, name: key, location: query, api_key: "\${secrets.shop_key}" }
+resources:
+  - { name: shops, endpoint: { data_selector: items, paginator: single_page, params: ${params} } }
+`,
+    )
+  const files = [await file('whole', '{}'), await file('refused', '{ broken: 1 }')]
+  const log = await worker(...files, '--verbose')
+  const said = []
+  for (const [index, name] of files.entries()) {
+    const ended = await restate.sluice('submit', name, '--wait', '--json')
+    expect(ended, ended.stderr).toMatchObject({ exitCode: index })
+    said.push(ended.stdout, ended.stderr)
+  }
+  said.push((await restate.sluice('jobs')).stdout, log.output())
+  for (const table of ['sys_invocation', 'sys_journal', 'sys_journal_events', 'state', 'sys_inbox'])
+    said.push(JSON.stringify(await restate.rows(`SELECT * FROM ${table}`)))
+  const text = said.join('\n')
+  expect(text).toContain('***')
+  expect(traces(key, ...echoes).filter(trace => text.includes(trace))).toEqual([])
+})
 
 describe('a run', () => {
   it('is done by a worker, and its facts come back', async () => {
