@@ -3,12 +3,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { loadPipelineFile } from '../../src/config/pipelineFile.js'
-import { type RestApiConfig, restApi } from '../../src/index.js'
+import { type Pipeline, type RestApiConfig, restApi } from '../../src/index.js'
 import { load, testApi } from './loading.js'
 
 /** How the values of a document go over the wire. */
 
-async function asked(file: string, text: string, answer: object = { json: [{ id: 1 }] }) {
+async function asked(
+  file: string,
+  text: string,
+  answer: object = { json: [{ id: 1 }] },
+  load: (made: Pipeline) => Promise<unknown> = made => made.run(),
+) {
   const api = await testApi(() => answer)
   const folder = await mkdtemp(join(tmpdir(), 'sluice-spelling-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
@@ -18,7 +23,7 @@ async function asked(file: string, text: string, answer: object = { json: [{ id:
     cwd: folder,
     destination: `duckdb:${join(folder, 'x.duckdb')}`,
   })
-  await pipelines[0]?.run()
+  for (const made of pipelines) await load(made)
   return api
 }
 
@@ -147,3 +152,29 @@ test.each([
     }),
   )
 })
+
+test.each([
+  ['1.0', '2.5', {}, ['1.0 2.0', '2.0 2.5']],
+  ['1.0', '3', {}, ['1.0 2.0', '2.0 3']],
+  ['0.10', '2.10', {}, ['0.10 1.10', '1.10 2.10']],
+  ['00010', '00012', {}, ['00010 00011', '00011 00012']],
+  ['1', '3', {}, ['1 2', '2 3']],
+  ['"1.0"', '"3.0"', {}, ['1.0 2.0', '2.0 3.0']],
+  ['7', '9', { from: '00010', to: '00012' }, ['00010 00011', '00011 00012']],
+  ['7', '9', { from: '1.0', to: '2.0' }, ['1.0 2.0']],
+  ['7', '9', { from: '1e3', to: '1.001e3' }, ['1e3 1.001e3']],
+  ['1.0', '9', { from: 1, to: 3 }, ['1 2', '2 3']],
+])(
+  'windows from %s to %s, and asked for by %j, keep the spelling of their bounds',
+  async (first, end, range, windows) => {
+    const bounds = `initial_value: ${first}, end_value: ${end}, start_param: from, end_param: to, window: { step: 1 }`
+    const text = yaml(`{ incremental: { cursor_path: id, ${bounds} } }`)
+    const { asked: requests } = await asked(
+      'range.yaml',
+      text.replace(/resource_defaults.*\n.*\n/, ''),
+      { json: [] },
+      made => made.backfill('things', range),
+    )
+    expect(requests).toEqual(windows.map(window => `GET /things?${window.replace(/^(\S+) (\S+)$/, 'from=$1&to=$2')}`))
+  },
+)

@@ -1,5 +1,5 @@
 import { parseJson } from '../../json/parse.js'
-import type { JsonValue } from '../../json/value.js'
+import { type JsonValue, numberLiteral, setNumberLiteral } from '../../json/value.js'
 import { type CursorRange, cursorText, type WindowAttempt, type WindowsOf } from '../../model/cursorRange.js'
 import { compareRanks, cursorRank } from '../../model/cursors/cursorOrder.js'
 import { parseInstant } from '../../model/cursors/instant.js'
@@ -234,12 +234,13 @@ function refuseDisposition(resource: Resource): void {
 }
 
 function rangeOf(hint: IncrementalHint, options: WindowOptions, nowMs: number): CursorRange {
-  const start = bound(options.from, hint.initialValue) ?? hint.initialValue
+  const { initialValue, endValue } = hint
+  const start = bound(options.from, initialValue) ?? initialValue
   if (start === undefined || start === null)
     throw wrong('from', 'is missing: where the range begins; or give the cursor an `initial_value`')
   refuseForm('from', start, hint.initialValue)
   const present = presentLike(start, nowMs, 'from')
-  const given = bound(options.to, start) ?? hint.endValue ?? present
+  const given = bound(options.to, start) ?? endValue ?? present
   if (given === undefined || given === null)
     throw wrong('to', 'is missing: where the range ends. The cursor is no time, so that there is no present to end at')
   refuseForm('to', given, start)
@@ -247,7 +248,14 @@ function rangeOf(hint: IncrementalHint, options: WindowOptions, nowMs: number): 
   const end = present !== undefined && compareValues(given, present, hint) > 0 ? present : given
   if (compareValues(start, end, hint) > 0)
     throw wrong('to', `${cursorText(end)} is before the start of the range, ${cursorText(start)}`)
-  return { start, end }
+  const range = { start, end }
+  setNumberLiteral(
+    range,
+    'start',
+    options.from === undefined ? numberLiteral(hint, 'initialValue') : String(options.from),
+  )
+  setNumberLiteral(range, 'end', options.to === undefined ? numberLiteral(hint, 'endValue') : String(options.to))
+  return range
 }
 
 /** An end that is no value of the cursor would be compared as text, and make another range than the one that was meant. */
@@ -276,9 +284,9 @@ function areTimes(...values: readonly (JsonValue | undefined)[]): boolean {
 
 /** The option in the form of the cursor's values: a number if they are numbers. */
 function bound(given: CursorBound | undefined, like: JsonValue | undefined): JsonValue | undefined {
-  if (typeof given !== 'string' || typeof like === 'string') return given
-  const isNumber = /^-?\d+(\.\d+)?$/.test(given) && (typeof like === 'number' || typeof like === 'bigint')
-  return isNumber ? parseJson(given) : given
+  if (typeof given !== 'string' || (typeof like !== 'number' && typeof like !== 'bigint')) return given
+  const isNumber = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(given)
+  return isNumber ? parseJson(given.replace(/^(-?)0+(?=\d)/, '$1')) : given
 }
 
 /** What is stored about a resource. */
@@ -319,11 +327,26 @@ function beforeRuns(range: CursorRange, { done, cursor }: Stored, hint: Incremen
   if (isOfWindows) return range
   const first = cursor.initial_value ?? range.start
   if (compareValues(first, range.end, hint) >= 0) return range
-  return { ...range, end: compareValues(first, range.start, hint) > 0 ? first : range.start }
+  const rest = { ...range, end: compareValues(first, range.start, hint) > 0 ? first : range.start }
+  setNumberLiteral(rest, 'start', numberLiteral(range, 'start'))
+  return rest
 }
 
 /** The hint of the cursor for one window. */
-export function windowHint({ hint, lookback }: BackfillPlan, { start, end }: CursorRange): IncrementalHint {
+export function windowHint({ hint, range, lookback }: BackfillPlan, { start, end }: CursorRange): IncrementalHint {
   const initialValue = lookback === undefined ? start : moved(start, -1, lookback, `${hint.path}.window.lookback`)
-  return { ...hint, initialValue, endValue: end, isWindow: true }
+  const window: IncrementalHint = { ...hint, initialValue, endValue: end, isWindow: true }
+  const first = numberLiteral(range, 'start')
+  setNumberLiteral(window, 'initialValue', initialValue === range.start ? first : spelledLike(initialValue, first))
+  setNumberLiteral(window, 'endValue', end === range.end ? numberLiteral(range, 'end') : spelledLike(end, first))
+  return window
+}
+
+/** A number with as many digits behind the point as the range's first one, or as many in all where zeros lead. */
+function spelledLike(value: JsonValue, first: string | undefined): string | undefined {
+  if (first === undefined || (typeof value !== 'number' && typeof value !== 'bigint')) return undefined
+  const fraction = /^-?\d+\.(\d+)$/.exec(first)?.[1]
+  if (fraction !== undefined)
+    return typeof value === 'number' ? value.toFixed(Math.min(fraction.length, 100)) : undefined
+  return /^0\d+$/.test(first) ? String(value).padStart(first.length, '0') : undefined
 }
