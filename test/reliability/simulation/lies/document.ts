@@ -58,6 +58,12 @@ function resource(level: Level, at: number): JsonObject {
   }
 }
 
+/** Whether the document says that an empty page does not end the list. */
+export function leavesRecordsOut(level: Level): boolean {
+  const isCounted = level.style.way === 'offset' || level.style.way === 'page_number'
+  return isCounted && !level.auto && paginator(level).stop_after_empty_page === false
+}
+
 function paginator(level: Level): JsonObject {
   const { style, slip, bound } = level
   const path = (name: string): string => (slip === 'path' ? `meta.${name}_` : name)

@@ -13,7 +13,7 @@ import type { Thing } from './truth.js'
  *    an empty list may be said to have one page; a has_more or next link may lead to an empty page, if that was asked for;
  *    a cursor may stand beside a has_more of false, and a link where the document names that flag;
  *    pages that are reached by links and cursors may be of any length, and those that are reached by numbers all of one
- *    length that nobody is told; a token of an earlier run may no longer be known (410). And
+ *    length that nobody is told, unless the document says that records are left out of them; a token of an earlier run may no longer be known (410). And
  * 2. the answers hold positive evidence that the list ended: an empty list or null where the list is, a next link or cursor
  *    that is null, or was there before (in this list or another one of its resource) and is now absent, a has_more of false,
  *    a total or number of pages that was reached. An empty page far behind a short one, where the offset left out what the
@@ -36,6 +36,8 @@ export interface Known {
   readonly endsShort: boolean
   /** The document says that a missing link or cursor ends it. */
   readonly endsMissing: boolean
+  /** The document says that pages may have fewer records than fit, or none, where the answers tell in another way how the list ends. */
+  readonly leavesOut: boolean
   /** A keyset goes on behind the last record, in whatever order the records come. */
   readonly isAnyOrder: boolean
   /** Records with one value are asked for once more. */
@@ -53,8 +55,9 @@ export function traceOf(declared: Style, given: readonly Answer[], known: Known)
   const answers = asRead(given.filter(isOfList), declared, known)
   if (answers.length === 0) return 'it was never asked for'
   const style = { ...declared, size: pageSize(declared, known) }
-  const counts = style.way === 'offset' || style.way === 'page_number'
-  const inOrder = counts ? answers.toSorted((one, other) => one.asked.start - other.asked.start) : answers
+  const isCounted = style.way === 'offset' || style.way === 'page_number'
+  const counts = isCounted && !known.leavesOut
+  const inOrder = isCounted ? answers.toSorted((one, other) => one.asked.start - other.asked.start) : answers
   const came = distinct(inOrder.flatMap(({ told }) => told.list ?? []))
   const arrived = style.way === 'keyset' && !known.isAnyOrder ? listed(style, came, { start: 0, size: 0 }) : came
   // Pages that links and cursors lead to are of any length: there are as many as arrived.

@@ -5,6 +5,7 @@ import type { Resource } from '../../../../src/model/source.js'
 import { parentCursors } from '../../../../src/pipeline/run/incremental/parentCursors.js'
 import { identityOf } from '../../../../src/pipeline/run/incremental/parentIdentity.js'
 import type { Stored } from '../memoryDestination.js'
+import { leavesRecordsOut } from './document.js'
 import { type Known, traceOf } from './knowable.js'
 import type { Answer, Log } from './lyingApi.js'
 import { type Level, type Plan, type Run, readsMore } from './plan.js'
@@ -313,7 +314,8 @@ function hasArrived({ plan, log }: Outcome, at: number, id: number, rev?: number
 
 function knownOf({ plan, log }: Outcome, address: string): Known {
   const { level } = placeOf(address)
-  const { style, auto, stopAfterEmpty, stopsMissing, keyset, reads } = plan.levels[level] as Level
+  const one = plan.levels[level] as Level
+  const { style, auto, stopAfterEmpty, stopsMissing, keyset, reads } = one
   const leads = style.way !== 'offset' && style.way !== 'page_number' && style.way !== 'keyset'
   const answers = [...log.answers].flatMap(([other, given]) => (isOfOneResource(plan, address, other) ? given : []))
   return {
@@ -322,6 +324,7 @@ function knownOf({ plan, log }: Outcome, address: string): Known {
     endsShort: style.way === 'keyset' && keyset.stopsShort && !auto,
     endsMissing: leads && stopsMissing && !auto,
     goesByFlag: readsMore(reads) && style.more !== undefined && !auto,
+    leavesOut: leavesRecordsOut(one),
     isAnyOrder: keyset.pick === 'last',
     rereads: keyset.mode !== 'plain',
     longestPage: Math.max(0, ...answers.map(({ told }) => told.list?.length ?? 0)),
