@@ -33,6 +33,10 @@ import { workingFolder } from './secretFiles.js'
 import { findingAll, secretResolver } from './secrets.js'
 import { tokenFolder } from './tokenFolder.js'
 
+/** The same as below for a document under `source`. */
+export function defineConfig<Name extends string = string, Table extends string = Name>(
+  config: SourcePipelineConfig<Name, Table>,
+): SourcePipelineConfig<NoInfer<Name>, NoInfer<Table>>
 /**
  * The default export of a pipeline file in TypeScript, for its types: editors complete every key and show its text, and
  * `restApi` of the result knows the names of its resources. Returns what it is given, unchecked; `sluice run` checks it.
@@ -49,12 +53,11 @@ import { tokenFolder } from './tokenFolder.js'
  * ```
  */
 export function defineConfig<Name extends string = string, Table extends string = Name>(
-  config: DocumentPipelineConfig<Name, Table>,
+  // TypeScript tells of a mistake what the last signature says. This one knows both forms, so that it names the key.
+  config:
+    | (DocumentPipelineConfig<Name, Table> & { readonly source?: undefined })
+    | (SourcePipelineConfig<Name, Table> & { readonly client?: undefined; readonly resources?: undefined }),
 ): DocumentPipelineConfig<NoInfer<Name>, NoInfer<Table>>
-/** The same for a document under `source`. */
-export function defineConfig<Name extends string = string, Table extends string = Name>(
-  config: SourcePipelineConfig<Name, Table>,
-): SourcePipelineConfig<NoInfer<Name>, NoInfer<Table>>
 export function defineConfig(config: object): object {
   return config
 }

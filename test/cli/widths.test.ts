@@ -1,5 +1,5 @@
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { sluice } from '../../src/cli/program.js'
 import { boxTable } from '../../src/cli/terminal/boxTable.js'
@@ -19,7 +19,9 @@ const RECORD = {
 async function prepared(): Promise<{ readonly file: string; readonly api: string }> {
   const folder = await testFolder()
   const api = await testApi(({ pathname }) =>
-    pathname.endsWith('broken') ? { status: 404, json: {} } : { json: { total: 3, data: [RECORD, { id: 2 }] } },
+    pathname.endsWith('broken')
+      ? { status: 404, json: {} }
+      : { json: { total: 3, data: [RECORD, { id: 2, at: '2024-01-02T00:00:00Z' }] } },
   )
   const file = join(folder, 'a_pipeline_file_with_a_name.json')
   const resource = {
@@ -91,6 +93,102 @@ describe.each([80, 120])('on a terminal of %i columns no line is wider', columns
     await wide('explain', 'rate_limits_of_everybody')
     await wide('run', '--help')
     await wide('--help')
+  })
+
+  it('also of commands for windows, recordings, proofs, locks and jobs', { timeout: 120_000 }, async () => {
+    const { file, api } = await prepared()
+    const folder = dirname(file)
+    const wide = async (...args: readonly string[]) => {
+      const ended = await command(args, columns)
+      expect(widest(ended), `${args.join(' ')}\n${ended.out.text()}${ended.err.text()}`).toBeLessThanOrEqual(columns)
+      return unbroken(ended)
+    }
+    const windows = join(folder, 'windows.json')
+    const incremental = {
+      cursor_path: 'at',
+      initial_value: '2024-01-01T00:00:00Z',
+      start_param: 'since',
+      end_param: 'to',
+    }
+    await writeFile(
+      windows,
+      JSON.stringify({
+        destination: `duckdb:${join(folder, 'w.duckdb')}`,
+        client: { base_url: api, paginator: 'single_page' },
+        resources: [
+          {
+            name: LONG,
+            primary_key: 'id',
+            write_disposition: 'merge',
+            endpoint: {
+              path: 'windows',
+              data_selector: 'data',
+              incremental: { ...incremental, window: { step: 'P1D' } },
+            },
+          },
+          {
+            name: `${LONG}_broken`,
+            endpoint: { path: 'broken', incremental: { ...incremental, window: { step: 'P1D' } } },
+          },
+        ],
+      }),
+    )
+    const to = ['--to', '2024-01-04T00:00:00Z']
+    expect(await wide('backfill', windows, '--resource', LONG, ...to)).toContain(LONG)
+    expect(await wide('backfill', windows, '--resource', LONG, ...to, '--status')).toContain(LONG)
+    expect(await wide('backfill', windows, '--resource', `${LONG}_broken`, ...to)).toContain('404')
+    expect(await wide('backfill', windows, '--resource', `${LONG}_broken`, ...to, '--status')).toContain('404')
+    expect(await wide('backfill', windows, '--resource', `${LONG}_missing`, ...to)).toContain(`${LONG}_missing`)
+    expect(await wide('prove', file)).toContain(LONG)
+    expect(await wide('drift', file)).toContain('record')
+    await wide('record', file)
+    await wide('test', file)
+    await wide('drift', file)
+    await wide('run', file, '--allow-incomplete', '--keep-journal')
+    await wide('replay', file, '--allow-incomplete')
+    await wide('replay', file, LONG)
+    await wide('schema', 'diff', file)
+    await wide('schema', 'lock', file)
+    const lock = join(folder, 'a_pipeline_file_with_a_name.schema.lock')
+    const locked = await readFile(lock, 'utf8')
+    await writeFile(lock, locked.replaceAll('text', 'bigint'))
+    expect(await wide('schema', 'diff', file)).toMatch(/bigint/)
+    await wide('schema', 'accept', file)
+    await wide('drop', file, `${LONG}_missing`, '--yes')
+    await wide('drop', file, LONG, '--yes')
+    await wide('import', 'curl', `curl ${api}/${'long/'.repeat(30)}?page=1`, '--out', join(folder, 'curl.yaml'))
+    await wide('init', '--url', `${api}/${'long/'.repeat(30)}`, '--auth', 'none', '--out', join(folder, 'init.yaml'))
+    await wide('init', '--url', `${api}/broken`, '--auth', 'none', '--out', join(folder, 'broken.yaml'))
+    const failure = 'words of a failure '.repeat(20)
+    const jobs = await testApi(() => ({
+      json: {
+        rows: [
+          {
+            id: 'inv_1aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789',
+            target_service_key: LONG,
+            target_handler_name: 'run',
+            status: 'completed',
+            completion_result: 'failure',
+            completion_failure: failure,
+            created_at: '2026-01-01T00:00:00Z',
+            retry_count: 3,
+            last_failure: null,
+          },
+        ],
+      },
+    }))
+    expect(await wide('jobs', '--restate', jobs.url)).toContain('wordsofafailure')
+    await wide('jobs', '--restate', 'http://127.0.0.1:1')
+    await wide('submit', file, '--restate', 'http://127.0.0.1:1')
+    await wide('cancel', 'x'.repeat(100), '--restate', 'http://127.0.0.1:1')
+  })
+
+  it('and of every help', async () => {
+    const { out } = await command(['--help'], columns)
+    const names = [...out.text().matchAll(/^ {2}([a-z]+) /gm)].map(([, name = '']) => name)
+    expect(names.length).toBeGreaterThan(20)
+    for (const name of names)
+      expect(widest(await command([name, '--help'], columns)), name).toBeLessThanOrEqual(columns)
   })
 })
 

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { defineConfig, duckdb, loadPipelineFile, pipeline, restApi } from '../../src/index.js'
+import { typeErrors } from '../docs/compile.js'
 import { testApi, testFolder } from '../pipeline/api.js'
 
 const client = { base_url: 'https://api.example.com' }
@@ -52,4 +53,25 @@ test('a document without `client` loads from absolute paths', async () => {
   expect(await shops.dataset().table('shops').select('id', 'pathname').rows()).toEqual([
     { id: 1n, pathname: '/v2/shops' },
   ])
+})
+
+test('TypeScript names the key of a mistake, and a near miss', { timeout: 120_000 }, () => {
+  const mistakes: readonly (readonly [config: string, error: string])[] = [
+    ["{ client: { base_url: '' }, resorces: [] }", "Did you mean to write 'resources'?"],
+    ["{ client: { base_url: '', auth: { type: 'bearer', tokn: 'x' } }, resources: ['a'] }", "'tokn' does not exist"],
+    ["{ client: { paginator: { type: 'offset', limt: 5 } }, resources: ['a'] }", "Did you mean to write 'limit'?"],
+    ["{ client: { paginator: { type: 'ofset' } }, resources: ['a'] }", `Did you mean '"offset"'?`],
+    ["{ resources: [{ name: 'a', write_disposition: 'mrge' }] }", `Did you mean '"merge"'?`],
+    ["{ resources: [{ name: 'a', endpoint: { parms: {} } }] }", "Did you mean to write 'params'?"],
+    ["{ name: 'x', source: { client: { base_url: '' }, resouces: [] } }", "Did you mean to write 'resources'?"],
+  ]
+  const errors = typeErrors(
+    mistakes.map(([config], index) => ({
+      place: `mistake ${index}`,
+      text: `import { defineConfig } from 'sluice'\nexport default defineConfig(${config})\n`,
+    })),
+  )
+  // Newer versions of TypeScript show the last one alone.
+  const last = errors.map(error => error.slice(error.indexOf('Overload 2 of 2')))
+  expect(last).toEqual(mistakes.map(([, error]) => expect.stringContaining(error)))
 })

@@ -8,6 +8,7 @@ import type { RunResult } from '../../pipeline/setup.js'
 import type { HostBudget } from '../../rest/http/rateLimit.js'
 import { printable } from '../terminal/printable.js'
 import type { Prompt } from '../terminal/prompt.js'
+import { tell } from '../terminal/tell.js'
 import type { Output, Terminal } from '../terminal/terminal.js'
 
 /** What every command gets besides its arguments. */
@@ -57,8 +58,10 @@ export async function openPipelines(
   const withoutSecrets = purpose === 'reads'
   const offline = purpose === 'checks'
   const loaded = await loadPipelineFile(file, { destination, dataset, profile, env, withoutSecrets, offline, budget })
-  if (loaded.profile !== undefined) output?.line(printable(`profile ${loaded.profile}`))
-  for (const warning of loaded.warnings) output?.line(output.styled('yellow', printable(`warning: ${warning}`)))
+  if (output !== undefined) {
+    if (loaded.profile !== undefined) tell(output, printable(`profile ${loaded.profile}`))
+    for (const warning of loaded.warnings) tell(output, printable(`warning: ${warning}`), 2, 'yellow')
+  }
   return loaded.pipelines
 }
 
@@ -102,7 +105,7 @@ export interface RunCommandOptions extends PipelineOverrides {
 /** Files stay as they are named, and folders give theirs. Says on `err` what is left out of a folder. */
 export async function namedFiles(paths: readonly string[], err: Output): Promise<readonly string[]> {
   const { files, skipped } = await (await import('../../config/pipelineFiles.js')).pipelineFiles(paths)
-  for (const path of skipped) err.line(printable(`${path} is not a pipeline file: skipped`))
+  for (const path of skipped) tell(err, printable(`${path} is not a pipeline file: skipped`))
   return files
 }
 

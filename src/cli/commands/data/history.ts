@@ -29,7 +29,8 @@ export async function historyCommand(
   const loads = await pipeline.dataset().history({ limit: options.limit, loadId })
   const [newest] = loads
   if (newest === undefined) {
-    err.line(
+    tell(
+      err,
       loadId === undefined
         ? nothingLoaded(pipeline)
         : printable(`error: there is no load ${loadId}; sluice history ${file} lists them`),

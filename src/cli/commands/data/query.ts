@@ -5,6 +5,7 @@ import { type Pipeline, scrubberOf } from '../../../pipeline/pipeline.js'
 import type { ExitCode } from '../../failure.js'
 import { printable, printableLines } from '../../terminal/printable.js'
 import { printRows, type RowFormat, rowFormat } from '../../terminal/rowFormats.js'
+import { tell } from '../../terminal/tell.js'
 import { type CommandContext, openPipeline, type PipelineOverrides } from '../command.js'
 import { showPipeline } from './show.js'
 
@@ -73,7 +74,7 @@ async function converse(
   const survive = async (work: Promise<void>): Promise<void> => {
     await work.catch((error: unknown) => {
       if (!(error instanceof SluiceError) || signal.aborted) throw error
-      err.line(err.styled('red', printableLines(error.message)))
+      for (const line of printableLines(error.message).split('\n')) tell(err, line, 2, 'red')
     })
   }
   let statement = ''
@@ -87,7 +88,7 @@ async function converse(
     if (command?.does === 'quit') break
     if (command?.does === 'help') err.line(HELP)
     else if (command?.does === 'tables') await survive(look(command.table))
-    else if (command !== undefined) err.line(printable(`There is no command ${command.name}. .help lists them.`))
+    else if (command !== undefined) tell(err, printable(`There is no command ${command.name}. .help lists them.`))
     else statement = `${statement}${line}\n`
     if (statement.trim() === '') statement = ''
     if (/;\s*$/.test(statement)) {

@@ -3,6 +3,7 @@ import { exportSchema, type SchemaFormat } from '../../../schema/export/export.j
 import type { ReadonlySchema } from '../../../schema/schemaTypes.js'
 import type { ExitCode } from '../../failure.js'
 import { printable } from '../../terminal/printable.js'
+import { tell } from '../../terminal/tell.js'
 import { writeWhole } from '../../writtenFile.js'
 import type { CommandContext } from '../command.js'
 import { openPipeline, type PipelineOverrides } from '../command.js'
@@ -23,7 +24,7 @@ export async function schemaCommand(
   const pipeline = await openPipeline(file, options, 'reads', err)
   const schema = await pipeline.dataset().schema()
   if (schema === undefined) {
-    err.line(nothingLoaded(pipeline))
+    tell(err, nothingLoaded(pipeline))
     return 1
   }
   const text = await exportSchema(schema, options.format ?? 'yaml', { dataset: pipeline.datasetName })
@@ -32,7 +33,7 @@ export async function schemaCommand(
     return 0
   }
   await writeWhole(options.out, text)
-  out.line(printable(`${options.out}: ${described(schema)}`))
+  tell(out, printable(`${options.out}: ${described(schema)}`))
   return 0
 }
 

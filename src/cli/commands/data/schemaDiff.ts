@@ -106,7 +106,7 @@ async function comparison(pipeline: Pipeline, { terminal }: CommandContext): Pro
   const locked = await readLock({ lock: file })
   const schema = await pipeline.dataset().schema()
   if (schema !== undefined) return { file, locked, now: lockedTables(schema) }
-  terminal.err.line(nothingLoaded(pipeline))
+  tell(terminal.err, nothingLoaded(pipeline))
   return undefined
 }
 

@@ -3,6 +3,7 @@ import type { PipelineState } from '../../../model/pipelineState.js'
 import type { ExitCode } from '../../failure.js'
 import { printable } from '../../terminal/printable.js'
 import { textTable } from '../../terminal/table.js'
+import { tell } from '../../terminal/tell.js'
 import { widthOf } from '../../terminal/terminal.js'
 import type { CommandContext } from '../command.js'
 import { openPipeline, type PipelineOverrides } from '../command.js'
@@ -25,13 +26,13 @@ export async function stateCommand(
   const pipeline = await openPipeline(file, options, 'reads', err)
   if (options.reset !== undefined) {
     const { cursors, loadId } = await pipeline.resetState(options.reset, { signal: context.signal })
-    if (loadId === undefined) out.line(printable(`Nothing to reset: ${options.reset.join(', ')} keeps no cursor.`))
-    else out.line(printable(`Load ${loadId} committed: ${cursors.join(', ')} will start again; the rows stay.`))
+    if (loadId === undefined) tell(out, printable(`Nothing to reset: ${options.reset.join(', ')} keeps no cursor.`))
+    else tell(out, printable(`Load ${loadId} committed: ${cursors.join(', ')} will start again; the rows stay.`))
     return 0
   }
   const state = await pipeline.dataset().state()
   if (state === undefined) {
-    err.line(nothingLoaded(pipeline))
+    tell(err, nothingLoaded(pipeline))
     return 1
   }
   if (options.json === true) out.line(stringifyJson(state))

@@ -190,7 +190,7 @@ async function draftWithSecret(
       const isMissing = error instanceof ConfigError && error.code === 'secret_missing'
       const isRefused = settings.auth !== undefined && settings.auth.type !== 'none' && isUnauthorized(error)
       if (prompt === undefined || !(isMissing || isRefused)) throw error
-      if (isRefused) terminal.err.line(printable(error.message))
+      if (isRefused) tell(terminal.err, printable(error.message))
       const question = `The secret${isRefused ? ' again' : ''}, for these requests (it is not shown and not written): `
       secret = await prompt.ask(question, { hidden: true })
       if (secret === '') throw settings.auth === undefined ? error : new NoSecret()
@@ -219,7 +219,7 @@ async function checkedAddress(
       return { url, wants }
     } catch (error) {
       if (!isRefusal(error)) throw error
-      output.line(printable(error.message))
+      tell(output, printable(error.message))
       refused = url
     }
   }
@@ -239,7 +239,7 @@ async function askedAddress(prompt: Prompt, output: Output, standard?: string): 
       return answer
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
-      output.line(printable(error.message.replace('--url: ', '')))
+      tell(output, printable(error.message.replace('--url: ', '')))
     }
   }
 }
@@ -248,7 +248,7 @@ async function askedAddress(prompt: Prompt, output: Output, standard?: string): 
 async function freeFile(name: string, prompt: Prompt, output: Output): Promise<string> {
   for (let file = `${name}.yaml`; ; ) {
     if (!(await exists(file))) return file
-    output.line(printable(`${file} exists already and is not overwritten.`))
+    tell(output, printable(`${file} exists already and is not overwritten.`))
     const answer = await prompt.ask('Another file: ')
     if (answer !== '') file = answer
   }

@@ -182,7 +182,7 @@ function statusLines(status: BackfillStatus, width: number): readonly string[] {
   ].sort((a, b) => compareRanks(cursorRank(a.start), cursorRank(b.start)) ?? 0)
   const rows = parts.map(({ start, end, told }) => [cursorText(start), cursorText(end), ...told])
   return [
-    printable(`${resource} by ${cursorPath}, from ${cursorText(from)} to ${cursorText(to)}`),
+    ...wrapped(printable(`${resource} by ${cursorPath}, from ${cursorText(from)} to ${cursorText(to)}`), width, 2),
     '',
     ...textTable(STATUS_COLUMNS, rows, width),
     ...failed.flatMap(window => [
