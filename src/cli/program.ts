@@ -269,6 +269,17 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
       exit(await historyCommand(file, load, options, context))
     })
 
+  target(command(program, 'trace'))
+    .description('show where a row comes from: load, receipt, request, and its bytes in a kept journal')
+    .argument('<file>', 'pipeline file')
+    .argument('<table>', 'table')
+    .argument('<key...>', 'value of the primary key, a `_dlt_id`, or column=value, once or several times')
+    .option('--json', 'print the trace as one line of JSON')
+    .action(async (file: string, table: string, key: string[], options) => {
+      const { traceCommand } = await import('./commands/data/trace.js')
+      exit(await traceCommand(file, { table, key }, options, context))
+    })
+
   target(command(program, 'backfill'))
     .description('load a range of a cursor in windows, each committed by itself; goes on where it was stopped')
     .argument('<file>', 'pipeline file')

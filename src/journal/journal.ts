@@ -29,7 +29,12 @@ export {
   unfinishedLoads,
 } from './loads.js'
 export { lockPipeline, type PipelineLock } from './lock.js'
-export { type JournaledResponse, readJournal, replayJournal } from './replayJournal.js'
+export {
+  type JournaledResponse,
+  placedAnswers,
+  readJournal,
+  replayJournal,
+} from './replayJournal.js'
 
 /** Where a journal is opened, and for which load. */
 export interface JournalOptions {

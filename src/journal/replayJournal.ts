@@ -4,7 +4,7 @@ import { NotRecordedError, type ResponseJournal } from '../model/responses.js'
 import type { Scrubber } from '../model/secrets/scrubber.js'
 import type { Files, OpenFile } from './fileSystem.js'
 import { decodeInfo, type LoadInfo, openExisting, RESPONSES_FILE } from './loads.js'
-import { locate, readRecord, scan } from './scan.js'
+import { type Located, locate, readRecord, scan } from './scan.js'
 import { decodeResponse, fieldsKey, identityKey, type ResponseRecord } from './warc.js'
 
 export type { ResponseRecord as JournaledResponse } from './warc.js'
@@ -16,13 +16,45 @@ export type { ResponseRecord as JournaledResponse } from './warc.js'
 export async function* readJournal(files: Files, loadDir: string, scrubber?: Scrubber): AsyncGenerator<ResponseRecord> {
   const { file } = await openRecorded(files, loadDir)
   try {
-    for await (const located of scan(file)) {
-      if (located.fields.get('warc-type') !== 'response') continue
-      yield decodeResponse(await readRecord(file, located), scrubber).answer
+    for await (const located of answersOf(file)) yield decodeResponse(await readRecord(file, located), scrubber).answer
+  } finally {
+    await file.close()
+  }
+}
+
+/** An answer with its place in the journal. */
+interface PlacedAnswer extends ResponseRecord {
+  /** 1 for the first one that was recorded. */
+  readonly number: number
+  /** Offset of the body in the file. Removed secrets stay removed, so that each byte of the body is one of the file. */
+  readonly bodyStart: number
+}
+
+/** The answers of one resource in the journal of a load's folder, in recorded order, and how many there are of all resources. */
+export async function* placedAnswers(
+  files: Files,
+  loadDir: string,
+  resource: string,
+): AsyncGenerator<PlacedAnswer, { readonly answers: number; readonly path: string }> {
+  const { file, path } = await openRecorded(files, loadDir)
+  let answers = 0
+  try {
+    for await (const located of answersOf(file)) {
+      answers++
+      if (located.fields.get('sluice-resource') !== encodeURIComponent(resource)) continue
+      const record = await readRecord(file, located)
+      const { answer } = decodeResponse(record, undefined)
+      const bodyStart = located.block + record.block.byteLength - answer.response.body.byteLength
+      yield { ...answer, number: answers, bodyStart }
     }
   } finally {
     await file.close()
   }
+  return { answers, path }
+}
+
+async function* answersOf(file: OpenFile): AsyncGenerator<Located> {
+  for await (const located of scan(file)) if (located.fields.get('warc-type') === 'response') yield located
 }
 
 /** A finished journal, read-only. */

@@ -26,7 +26,18 @@ import { type Dataset, datasetOf, type KnownTables, type TablesOf } from './look
 import type { PipelinePlan, PlanOptions } from './look/describePipeline.js'
 import type { ChangeOptions, Dropped } from './look/dropResources.js'
 import type { SchemaFiles } from './look/schemaFiles.js'
-import { forBackfill, forBackfillStatus, forChange, forCheck, forPlan, forReplay, forRun } from './pipelineOptions.js'
+import type { RowKey, RowTrace, TraceOptions } from './look/traceRow.js'
+import {
+  forBackfill,
+  forBackfillStatus,
+  forChange,
+  forCheck,
+  forPlan,
+  forReplay,
+  forRun,
+  forTrace,
+  rowKey,
+} from './pipelineOptions.js'
 import type { ReplayOptions } from './run/replayPipeline.js'
 import type { LoadResult, RunOptions, RunResult, RunWarning } from './setup.js'
 
@@ -93,6 +104,11 @@ export interface Pipeline<Name extends string = string, Table extends string = s
    * and table names are those of the source.
    */
   dataset<Tables extends TablesOf<Tables> = KnownTables<Name | Table>>(): Dataset<Tables>
+  /**
+   * Where a row comes from: its load, the receipt and, if the journal of that load was kept (`keepJournal`), the requests whose
+   * answers hold it, with the bytes of each value. Sends no request and writes nothing. Undefined if there is no such row.
+   */
+  trace(table: string, key: RowKey, options?: TraceOptions): Promise<RowTrace | undefined>
   /** Drops the tables of resources, with their nested tables and their state, in one transaction. */
   drop(resources: readonly Name[], options?: ChangeOptions): Promise<Dropped>
   /** Resets the cursors of resources in one transaction. Their rows stay. */
@@ -200,6 +216,13 @@ export function pipeline<Name extends string = string, Table extends string = Na
       return await outward(() => describePipeline(setup, asked), asked.signal)
     },
     dataset: <Tables extends TablesOf<Tables> = KnownTables<Name | Table>>() => datasetOf<Tables>(setup),
+    async trace(table, key, asked = {}) {
+      checkOptions(needed(text), table, 'table')
+      checkOptions(needed(rowKey), key, 'key')
+      checkOptions(forTrace, asked)
+      const { traceRow } = await import('./look/traceRow.js')
+      return await outward(() => traceRow(setup, table, key, asked), asked.signal)
+    },
     async drop(resources, asked = {}) {
       checkChange(resources, asked)
       const { dropResources } = await import('./look/dropResources.js')

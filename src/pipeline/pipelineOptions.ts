@@ -21,6 +21,7 @@ import type { BackfillOptions } from './backfill/runBackfill.js'
 import type { CheckOptions } from './look/checkSource.js'
 import type { PlanOptions } from './look/describePipeline.js'
 import type { ChangeOptions } from './look/dropResources.js'
+import type { TraceOptions } from './look/traceRow.js'
 import type { ReplayOptions } from './run/replayPipeline.js'
 import { REFRESHES, type RunOptions } from './setup.js'
 
@@ -103,4 +104,10 @@ export const forBackfill = optionsOf<BackfillOptions>('options of backfill()', {
 export const forReplay = optionsOf<ReplayOptions>('options of replay()', loading)
 export const forCheck = optionsOf<CheckOptions>('options of check()', { ...signalAndNames, onEvent: callback })
 export const forPlan = optionsOf<PlanOptions>('options of plan()', signalAndNames)
+export const forTrace = optionsOf<TraceOptions>('options of trace()', { signal: abortSignal })
+export const rowKey = optionKind(
+  'a text, or texts by column',
+  value =>
+    typeof value === 'string' || (isObject(value) && Object.values(value).every(text => typeof text === 'string')),
+)
 export const forChange = optionsOf<ChangeOptions>('options of a change', { signal: abortSignal, dryRun: flag })

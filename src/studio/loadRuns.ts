@@ -62,7 +62,7 @@ export class LoadRuns {
       for (const listener of listeners) listener(one)
     }
     const memory = setInterval(() => tell({ type: 'memory', bytes: process.memoryUsage.rss() }), MEMORY_EVERY_MS)
-    const { limit: maxPages, select, fullRefresh, allowIncomplete } = asked
+    const { limit: maxPages, select, fullRefresh, allowIncomplete, keepJournal } = asked
     const work = async (): Promise<Pick<RunFacts, 'state' | 'problem'>> => {
       try {
         const { loadId } = await pipeline.run({
@@ -71,6 +71,7 @@ export class LoadRuns {
           ...(maxPages !== undefined && { maxPages }),
           ...(select !== undefined && { select }),
           ...(allowIncomplete !== undefined && { allowIncomplete }),
+          ...(keepJournal !== undefined && { keepJournal }),
           ...(fullRefresh === true && { refresh: 'drop_resources' }),
         })
         return { state: loadId === undefined ? 'nothing_new' : 'committed' }

@@ -5,6 +5,7 @@
 
 import type { RunEvent } from '../model/events.js'
 import type { Receipt, Verdict } from '../model/receipt.js'
+import type { RowTrace } from '../pipeline/look/traceRow.js'
 
 /** `GET pipelines?search=&offset=&limit=` */
 export interface PipelineList {
@@ -140,6 +141,16 @@ export interface Distribution {
   readonly histogram: readonly { readonly from: Cell; readonly to: Cell; readonly rows: number }[]
 }
 
+/** `POST pipelines/ID/tables/TABLE/trace` with `{ id }`, the `_dlt_id` of a row. Times are ISO texts. */
+export type TraceGiven = AsJson<Omit<RowTrace, 'row'>>
+
+/** What arrives of a value that was sent as JSON. */
+type AsJson<Value> = Value extends Date
+  ? string
+  : Value extends object
+    ? { [Key in keyof Value]: AsJson<Value[Key]> }
+    : Value
+
 /** `GET pipelines/ID/versions`: versions of the schema, newest first, each with what it changed. */
 export interface VersionList {
   readonly versions: readonly SchemaVersion[]
@@ -159,6 +170,8 @@ export interface RunAsked {
   readonly select?: readonly string[] | undefined
   readonly fullRefresh?: boolean | undefined
   readonly allowIncomplete?: boolean | undefined
+  /** So that its rows can be traced to what the API sent. */
+  readonly keepJournal?: boolean | undefined
 }
 
 /** `GET runs` and `POST pipelines/ID/runs` */

@@ -132,6 +132,15 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
     return told(context, await distribution(pipeline, { table, column }, context.req.raw.signal))
   })
 
+  app.post('/api/pipelines/:id/tables/:table/trace', async context => {
+    const { pipeline } = await opened(context)
+    const { id } = await bodyOf<{ readonly id: string }>(context, forTrace)
+    const trace = await pipeline.trace(context.req.param('table'), { _dlt_id: id }, { signal: context.req.raw.signal })
+    if (trace === undefined) throw new NotFound('the row is not there any more')
+    const { row: _, ...rest } = trace
+    return told(context, rest)
+  })
+
   app.post('/api/pipelines/:id/query', async context => {
     const { pipeline } = await opened(context)
     const { sql } = await bodyOf<QueryAsked>(context, forQuery)
@@ -261,6 +270,7 @@ function failed(context: Context, error: unknown): Response {
 }
 
 const forQuery = optionsOf<QueryAsked>('the body', { sql: needed(text) })
+const forTrace = optionsOf<{ readonly id: string }>('the body', { id: needed(text) })
 const forCheck = optionsOf<{ readonly text: string }>('the body', { text: needed(text) })
 const forDocument = optionsOf<DocumentSaved>('the body', { text: needed(text), version: needed(text) })
 const forRun = optionsOf<RunAsked>('the body', {
@@ -268,6 +278,7 @@ const forRun = optionsOf<RunAsked>('the body', {
   select: names,
   fullRefresh: flag,
   allowIncomplete: flag,
+  keepJournal: flag,
 })
 const forFilter = optionsOf<RowFilter>('a filter', {
   column: needed(text),

@@ -117,6 +117,22 @@ it('runs a pipeline and shows what it loaded', { timeout: 60_000 }, async () => 
     columns: [{ name: 'n' }],
     rows: [[250]],
   })
+  const trace = async (table: string) => {
+    const sql = `SELECT _dlt_id FROM ${table} WHERE ${table === 'shops' ? 'id = 150' : 'guests = 249'} LIMIT 1`
+    const { rows } = (await studio.ask(`${of}/query`, { body: { sql } })).json as { rows: [[string]] }
+    return (await studio.ask(`${of}/tables/${table}/trace`, { body: { id: rows[0][0] } })).json
+  }
+  expect(await trace('shops')).toMatchObject({ receipt: { verdict: 'complete' }, journal: { state: 'not_kept' } })
+  await runToEnd(studio, id, { keepJournal: true })
+  expect(await trace('shops')).toMatchObject({
+    journal: { state: 'found', sources: [{ answer: 2, differing: [], record: { path: '$.items[49]' } }] },
+  })
+  expect(await trace('shops__visits')).toMatchObject({
+    above: [{ table: 'shops' }],
+    journal: { sources: [{ answer: 3, values: [{ column: 'guests', text: '249' }] }] },
+  })
+  expect(await studio.ask(`${of}/tables/shops/trace`, { body: { id: 'nope' } })).toMatchObject({ status: 404 })
+
   for (const sql of [
     'DELETE FROM shops',
     'DROP TABLE shops',

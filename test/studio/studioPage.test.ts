@@ -21,6 +21,7 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 120_000 }, (
     await page.getByRole('link', { name: 'shops' }).click()
     await view(page, 'Run')
     await page.getByText('GET').first().waitFor()
+    await page.getByLabel('keep the journal').check()
     await page.getByRole('button', { name: 'Start a run' }).click()
     await page.getByText('committed', { exact: true }).waitFor()
     await page.getByText('250 records, 3 pages').waitFor()
@@ -36,6 +37,14 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 120_000 }, (
     await page.getByRole('button', { name: 'id', exact: true }).click()
     await page.getByRole('button', { name: 'id ↑' }).click()
     await expect.poll(() => page.locator('.grid tbody tr').first().textContent()).toContain('shop 250')
+    await page
+      .getByRole('button', { name: /^trace row / })
+      .first()
+      .click()
+    await page.getByText('bytes').first().waitFor()
+    await page.getByRole('cell', { name: '"shop 250"' }).waitFor()
+    await page.getByText('$.items[49].name', { exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Close' }).click()
     await page.getByLabel('Column').selectOption('city')
     await page.getByLabel('Value', { exact: true }).fill('Ulm')
     await page.getByRole('button', { name: 'Filter', exact: true }).click()
@@ -175,6 +184,11 @@ describe.skipIf(!hasBrowser())('the page of the studio', { timeout: 120_000 }, (
       await view(page, title)
       await page.locator(sign).first().waitFor()
       if (title === 'Data') {
+        await page
+          .getByRole('button', { name: /^trace row / })
+          .first()
+          .click()
+        await page.getByText('The journal of this load was not kept').waitFor()
         await page.getByRole('button', { name: 'Values of rating' }).click()
         const values = await page.locator('.values').boundingBox()
         const { width } = options.viewport

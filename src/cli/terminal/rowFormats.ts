@@ -88,7 +88,7 @@ function jsonLine(columns: QueryBatch['columns'], row: readonly RowValue[]): str
 }
 
 /** Times are ISO texts, binary values base64. JSON has no NaN and no infinity: they are texts. */
-function jsonValue(value: RowValue): JsonValue {
+export function jsonValue(value: RowValue): JsonValue {
   if (value instanceof Date) return value.toISOString()
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value

@@ -145,7 +145,7 @@ export function Grid({ label, columns, rows, sorted, onSort, lead }: GridProps) 
       <table class="grid">
         <thead>
           <tr>
-            {lead !== undefined && <th scope="col">nested</th>}
+            {lead !== undefined && <th scope="col">row</th>}
             {columns.map(({ name, type }) => (
               <th key={name} scope="col" aria-sort={direction(name)}>
                 {onSort === undefined ? (

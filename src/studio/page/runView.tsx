@@ -35,10 +35,15 @@ interface StartFormProps {
 function StartForm({ facts, onStart }: StartFormProps) {
   const [limit, setLimit] = useState('')
   const [fullRefresh, setFullRefresh] = useState(false)
+  const [keepJournal, setKeepJournal] = useState(false)
   const [problem, setProblem] = useState<string>()
   const start = async () => {
     setProblem(undefined)
-    const asked: RunAsked = { ...(limit !== '' && { limit: Number(limit) }), ...(fullRefresh && { fullRefresh }) }
+    const asked: RunAsked = {
+      ...(limit !== '' && { limit: Number(limit) }),
+      ...(fullRefresh && { fullRefresh }),
+      ...(keepJournal && { keepJournal }),
+    }
     try {
       onStart((await api<RunFacts>(`pipelines/${facts.id}/runs`, { method: 'POST', body: asked })).run)
     } catch (error) {
@@ -69,6 +74,10 @@ function StartForm({ facts, onStart }: StartFormProps) {
       <label>
         <input type="checkbox" checked={fullRefresh} onChange={event => setFullRefresh(event.currentTarget.checked)} />{' '}
         drop the tables first
+      </label>
+      <label title="Every answer stays on disk, so that each value can be traced to the bytes that the API sent">
+        <input type="checkbox" checked={keepJournal} onChange={event => setKeepJournal(event.currentTarget.checked)} />{' '}
+        keep the journal
       </label>
       {problem !== undefined && <Problem message={problem} />}
     </form>

@@ -14,6 +14,7 @@ import type {
 import { FILTER_OPERATORS } from '../pageContract.js'
 import { api, pathOf } from './apiClient.js'
 import { amount, CellText, DownloadButton, Grid, Problem, useApi, When } from './parts.js'
+import { RowTraceView } from './rowTrace.js'
 import { SqlConsole } from './sqlConsole.js'
 
 interface TablesViewProps {
@@ -112,6 +113,7 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
   const [sorted, setSorted] = useState<{ column: string; descending: boolean }>()
   const [offset, setOffset] = useState(0)
   const [looked, setLooked] = useState<string>()
+  const [traced, setTraced] = useState<Cell>(null)
   const asked: RowsAsked = {
     filters,
     offset,
@@ -145,11 +147,25 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
         {({ columns, rows, isCut }) => {
           const idAt = columns.findIndex(({ name }) => name === '_dlt_id')
           const lead =
-            children.length === 0 || idAt === -1
+            idAt === -1 || table.isSystem
               ? undefined
-              : (row: readonly Cell[]) => (
-                  <NestedLinks id={id} parent={table.name} tables={children} rowId={row[idAt] ?? null} />
-                )
+              : (row: readonly Cell[]) => {
+                  const rowId = row[idAt] ?? null
+                  return (
+                    <>
+                      <button
+                        type="button"
+                        class="plain"
+                        aria-label={`trace row ${rowId}`}
+                        aria-expanded={traced === rowId}
+                        onClick={() => setTraced(traced === rowId ? null : rowId)}
+                      >
+                        trace
+                      </button>
+                      <NestedLinks id={id} parent={table.name} tables={children} rowId={rowId} />
+                    </>
+                  )
+                }
           return (
             <>
               <Grid
@@ -160,6 +176,15 @@ function TableView({ id, table, tables, filter: [column, value] }: TableViewProp
                 onSort={sort}
                 lead={lead}
               />
+              {traced !== null && (
+                <RowTraceView
+                  key={traced}
+                  id={id}
+                  table={table.name}
+                  rowId={String(traced)}
+                  onClose={() => setTraced(null)}
+                />
+              )}
               <div class="bar">
                 <button
                   type="button"
