@@ -54,7 +54,7 @@ module.exports = {
     upward({ name: 'recording', path: '^src/recording/' }, '^src/(cli|import|worker|studio|index|testing)'),
     upward({ name: 'import', path: '^src/import/' }, '^src/(cli|recording|worker|studio|index|testing)'),
     upward({ name: 'worker', path: '^src/worker/' }, '^src/(cli|import|recording|studio|index|testing)'),
-    upward({ name: 'studio', path: '^src/studio/' }, '^src/(cli|import|recording|worker|index|testing)'),
+    upward({ name: 'studio', path: '^src/studio/' }, '^src/(cli|worker|index|testing)'),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -224,6 +224,31 @@ export interface DocumentProblem {
   readonly column?: number | undefined
 }
 
+/** `POST pipelines/ID/document/asked`: asks the API about the file as it is on disk. */
+export type ApiAsked =
+  | { readonly what: 'check' }
+  /** `budget`: the most requests for each list, which whoever asks has agreed to. */
+  | { readonly what: 'prove'; readonly budget: number }
+
+export interface ApiFindings {
+  /** That were sent. */
+  readonly requests: number
+  readonly findings: readonly DocumentFinding[]
+  /** The file in which the proof is kept. */
+  readonly kept?: string | undefined
+}
+
+/** What the API showed about a key of the file. */
+export interface DocumentFinding {
+  readonly key: string
+  readonly status: 'proven' | 'assumed' | 'wrong' | 'noted'
+  readonly message: string
+  /** Keys with the values to write instead. */
+  readonly write?: readonly string[] | undefined
+  readonly line?: number | undefined
+  readonly column?: number | undefined
+}
+
 /** `POST pipelines/ID/downloads`: a path that gives the rows as CSV, once. */
 export interface Download {
   readonly path: string

@@ -32,6 +32,7 @@ import { SAFE_HEADERS } from './guard.js'
 import { type LoadRuns, problemOf } from './loadRuns.js'
 import type { OpenPipeline, OpenPipelines } from './openPipelines.js'
 import type {
+  ApiAsked,
   ApiFailure,
   DocumentSaved,
   Download,
@@ -215,6 +216,19 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
     return told(context, { problems: isDocument(path) ? await problemsOf(text, path, pipelines.cwd) : [] })
   })
 
+  app.post('/api/pipelines/:id/document/asked', async context => {
+    const found = await opened(context)
+    const { what, budget } = await bodyOf<ApiQuestion>(context, forApi)
+    const pipeline = await pipelines.forRequests(found)
+    if (pipeline === undefined) throw new NotFound('the file has no such pipeline any more')
+    const { checkedFindings, provenFindings } = await import('./askedApi.js')
+    const asked = { pipeline, path: found.path, signal: context.req.raw.signal }
+    const { file } = found.facts
+    if (what === 'check') return told(context, await checkedFindings(asked))
+    if (budget === undefined) throw sayHowMany()
+    return told(context, await provenFindings(asked, budget, file))
+  })
+
   app.put('/api/pipelines/:id/document', async context => {
     const path = await fileOf(context)
     const asked = await bodyOf<DocumentSaved>(context, forDocument)
@@ -235,6 +249,10 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
   }
 
   return app
+}
+
+function sayHowMany(): ConfigError {
+  return new ConfigError([{ place: { path: 'budget' }, message: 'says how many requests a list may cost' }])
 }
 
 class NotFound extends Error {}
@@ -271,6 +289,11 @@ function failed(context: Context, error: unknown): Response {
 
 const forQuery = optionsOf<QueryAsked>('the body', { sql: needed(text) })
 const forTrace = optionsOf<{ readonly id: string }>('the body', { id: needed(text) })
+interface ApiQuestion {
+  readonly what: ApiAsked['what']
+  readonly budget?: number | undefined
+}
+const forApi = optionsOf<ApiQuestion>('the body', { what: needed(wordOf(['check', 'prove'])), budget: wholeFromOne })
 const forCheck = optionsOf<{ readonly text: string }>('the body', { text: needed(text) })
 const forDocument = optionsOf<DocumentSaved>('the body', { text: needed(text), version: needed(text) })
 const forRun = optionsOf<RunAsked>('the body', {

@@ -20,9 +20,9 @@ const FLOORS: Readonly<Record<string, number>> = {
   recording: 4,
   // Pipelines as jobs of a durable engine.
   worker: 4,
-  // A page that shows them.
-  studio: 4,
-  cli: 5,
+  // A page that shows them, and asks the API about them.
+  studio: 5,
+  cli: 6,
 }
 
 /** What users import: the library, and the doors for authors of destinations and sources. They only re-export. */

@@ -2,7 +2,7 @@ import { chmod, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { PipelineList } from '../../src/studio/pageContract.js'
+import type { ApiFindings, PipelineList } from '../../src/studio/pageContract.js'
 import { onlyPipeline, openStudio, runToEnd, SECRET, shopsApi, shopsDocument } from './studioApi.js'
 
 describe('who is answered', () => {
@@ -201,6 +201,44 @@ it('shows the windows of a backfill, whose bounds may have more digits than a nu
   // The page reads whole numbers up to 2^53 - 1, and the others as texts.
   expect(text).toContain('"from":9007199254740990,"to":"9007199254741010"')
   expect((await studio.ask(`/api/pipelines/${id}/plan`)).text).toContain('"endValue":"9007199254741010"')
+})
+
+it('asks the API about the file as it is on disk, and says at which line', { timeout: 60_000 }, async () => {
+  const shops = await shopsApi()
+  // The total is elsewhere, so that the key is wrong.
+  const text = shopsDocument(shops.origin).replace('limit: 100', 'limit: 100, total_path: count')
+  const studio = await openStudio({ 'shops.yaml': text })
+  const { id } = await onlyPipeline(studio)
+  const ask = (body: object) => studio.ask(`/api/pipelines/${id}/document/asked`, { body })
+  const checked = await ask({ what: 'check' })
+  expect(checked.json).toMatchObject({
+    requests: 1,
+    findings: [{ key: 'resources[0]', line: 7, status: 'proven', message: 'shops: 100 records on the first page' }],
+  })
+  expect(shops.asked).toHaveLength(1)
+
+  // Nobody proves without saying how many requests it may cost.
+  expect(await ask({ what: 'prove' })).toMatchObject({ status: 400 })
+  expect(shops.asked).toHaveLength(1)
+  const proven = (await ask({ what: 'prove', budget: 8 })).json as ApiFindings
+  expect(proven.requests).toBe(shops.asked.length - 1)
+  expect(proven.requests).toBeLessThanOrEqual(8)
+  const lineOf = (word: string): number => text.split('\n').findIndex(line => line.includes(word)) + 1
+  expect(proven.findings).toContainEqual(
+    expect.objectContaining({ key: 'client.paginator.total_path', status: 'wrong', line: lineOf('total_path') }),
+  )
+  expect(proven.findings).toContainEqual(
+    expect.objectContaining({ key: 'resources[0].primary_key', status: 'proven', line: lineOf('primary_key') }),
+  )
+  expect(proven.kept).toBe('shops.yaml.proof.json')
+  expect(await readFile(join(studio.folder, 'shops.yaml.proof.json'), 'utf8')).not.toContain(SECRET)
+
+  // What the API refuses is said at the line of its resource.
+  await writeFile(join(studio.folder, 'shops.yaml'), text.replace('path: shops', 'path: nowhere'))
+  expect((await ask({ what: 'check' })).json).toMatchObject({
+    findings: [{ line: 7, status: 'wrong', message: expect.stringContaining('404') }],
+  })
+  expect(studio.answers.filter(answer => answer.includes(SECRET))).toEqual([])
 })
 
 it('says what is there no more: a file, a run, the news of an ended run', { timeout: 60_000 }, async () => {

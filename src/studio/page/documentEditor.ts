@@ -8,10 +8,10 @@ import {
 import { defaultKeymap, history, historyKeymap, indentWithTab } from '@codemirror/commands'
 import { yaml } from '@codemirror/lang-yaml'
 import { defaultHighlightStyle, syntaxHighlighting } from '@codemirror/language'
-import { type Diagnostic, linter, lintGutter } from '@codemirror/lint'
+import { type Diagnostic, forceLinting, linter, lintGutter } from '@codemirror/lint'
 import { EditorState } from '@codemirror/state'
 import { drawSelection, EditorView, keymap, lineNumbers } from '@codemirror/view'
-import type { DocumentProblem } from '../pageContract.js'
+import type { DocumentFinding, DocumentProblem } from '../pageContract.js'
 import { api } from './apiClient.js'
 import { type JsonSchema, suggestionsAt } from './documentCompletion.js'
 
@@ -19,13 +19,23 @@ interface DocumentEditorOptions {
   readonly text: string
   readonly isYaml: boolean
   readonly check: (text: string) => Promise<readonly DocumentProblem[]>
+  /** What the API showed about the text, as long as it is the one that was asked about. */
+  readonly findings: () => readonly DocumentFinding[]
   readonly onChange: (text: string) => void
   readonly onSave: () => void
 }
 
-/** Puts an editor into `holder`. Gives what takes it away. */
-export function documentEditor(holder: HTMLElement, options: DocumentEditorOptions): () => void {
-  const { text, isYaml, check, onChange, onSave } = options
+export interface DocumentEditor {
+  /** Shows problems and findings as they are now. */
+  marked(): void
+  /** Moves the cursor to a line, and shows it. */
+  goTo(line: number): void
+  destroy(): void
+}
+
+/** Puts an editor into `holder`. */
+export function documentEditor(holder: HTMLElement, options: DocumentEditorOptions): DocumentEditor {
+  const { text, isYaml, check, findings, onChange, onSave } = options
   const saved = keymap.of([
     {
       key: 'Mod-s',
@@ -50,9 +60,17 @@ export function documentEditor(holder: HTMLElement, options: DocumentEditorOptio
         isYaml ? [yaml(), autocompletion({ override: [completed] }), keymap.of(completionKeymap)] : [],
         syntaxHighlighting(defaultHighlightStyle, { fallback: true }),
         lintGutter(),
-        linter(async ({ state }) => (await check(state.doc.toString())).map(problem => diagnostic(state, problem)), {
-          delay: 400,
-        }),
+        linter(
+          async ({ state }) => [
+            ...(await check(state.doc.toString())).map(problem => diagnostic(state, problem, 'error')),
+            ...findings().map(finding => {
+              const severity = SEVERITIES[finding.status]
+              return diagnostic(state, { ...finding, path: finding.key }, severity)
+            }),
+          ],
+          // Findings change without the text.
+          { delay: 400, needsRefresh: ({ transactions }) => transactions.some(one => one.isUserEvent('findings')) },
+        ),
         EditorView.contentAttributes.of({ 'aria-label': 'Pipeline file' }),
         EditorView.updateListener.of(update => {
           if (update.docChanged) onChange(update.state.doc.toString())
@@ -60,13 +78,30 @@ export function documentEditor(holder: HTMLElement, options: DocumentEditorOptio
       ],
     }),
   })
-  return () => view.destroy()
+  return {
+    marked() {
+      view.dispatch({ userEvent: 'findings' })
+      forceLinting(view)
+    },
+    goTo(line) {
+      const { from } = view.state.doc.line(Math.min(Math.max(line, 1), view.state.doc.lines))
+      view.dispatch({ selection: { anchor: from }, scrollIntoView: true })
+      view.focus()
+    },
+    destroy: () => view.destroy(),
+  }
 }
 
-function diagnostic({ doc }: EditorState, { path, message, line, column }: DocumentProblem): Diagnostic {
+const SEVERITIES = { proven: 'hint', noted: 'info', assumed: 'warning', wrong: 'error' } as const
+
+function diagnostic(
+  { doc }: EditorState,
+  { path, message, line, column }: DocumentProblem,
+  severity: Diagnostic['severity'],
+): Diagnostic {
   const at = doc.line(Math.min(Math.max(line ?? 1, 1), doc.lines))
   const from = Math.min(at.from + Math.max((column ?? 1) - 1, 0), at.to)
-  return { from, to: Math.max(at.to, from), severity: 'error', message: path === '' ? message : `${path}: ${message}` }
+  return { from, to: Math.max(at.to, from), severity, message: path === '' ? message : `${path}: ${message}` }
 }
 
 let schema: Promise<JsonSchema> | undefined

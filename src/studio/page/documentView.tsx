@@ -1,6 +1,8 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { DocumentProblem, DocumentProblems, DocumentText } from '../pageContract.js'
+import type { ApiFindings, DocumentProblem, DocumentProblems, DocumentText } from '../pageContract.js'
 import { api } from './apiClient.js'
+import { ApiQuestions } from './apiQuestions.js'
+import type { DocumentEditor } from './documentEditor.js'
 import { Problem, useApi, When } from './parts.js'
 
 /** The pipeline file, with its problems as you type. Saved only on demand. */
@@ -20,14 +22,18 @@ function Editor({ id, given, onSaved }: DocumentViewProps & { readonly given: Do
   const place = useRef<HTMLDivElement>(null)
   const text = useRef(given.text)
   const version = useRef(given.version)
+  const savedText = useRef(given.text)
   const [problems, setProblems] = useState<readonly DocumentProblem[]>()
   const [isChanged, setIsChanged] = useState(false)
+  const editor = useRef<DocumentEditor | undefined>(undefined)
+  const asked = useRef<ApiFindings | undefined>(undefined)
   const [saving, setSaving] = useState<Saving>({ state: 'idle' })
   const save = async () => {
     try {
       const body = { text: text.current, version: version.current }
       const saved = await api<DocumentText>(`pipelines/${id}/document`, { method: 'PUT', body })
       version.current = saved.version
+      savedText.current = saved.text
       setIsChanged(text.current !== saved.text)
       setSaving({ state: 'saved' })
       onSaved()
@@ -40,7 +46,6 @@ function Editor({ id, given, onSaved }: DocumentViewProps & { readonly given: Do
   useEffect(() => {
     const holder = place.current
     if (holder === null) return
-    let destroy = (): void => {}
     let isGone = false
     const check = async (written: string): Promise<readonly DocumentProblem[]> => {
       const body = { text: written }
@@ -51,13 +56,14 @@ function Editor({ id, given, onSaved }: DocumentViewProps & { readonly given: Do
     const start = async () => {
       const { documentEditor } = await import('./documentEditor.js')
       if (isGone) return
-      destroy = documentEditor(holder, {
+      editor.current = documentEditor(holder, {
         text: given.text,
         isYaml: /\.ya?ml$/i.test(given.file),
         check,
+        findings: () => (text.current === savedText.current ? (asked.current?.findings ?? []) : []),
         onChange(written) {
           text.current = written
-          setIsChanged(written !== given.text)
+          setIsChanged(written !== savedText.current)
           setSaving({ state: 'idle' })
         },
         onSave: () => void latestSave.current(),
@@ -66,7 +72,7 @@ function Editor({ id, given, onSaved }: DocumentViewProps & { readonly given: Do
     void start()
     return () => {
       isGone = true
-      destroy()
+      editor.current?.destroy()
     }
   }, [id])
   return (
@@ -93,6 +99,15 @@ function Editor({ id, given, onSaved }: DocumentViewProps & { readonly given: Do
       </ul>
       {problems === undefined && <p class="quiet">Checking…</p>}
       {problems?.length === 0 && <p class="quiet">None.</p>}
+      <ApiQuestions
+        id={id}
+        isChanged={isChanged}
+        onFindings={found => {
+          asked.current = found
+          editor.current?.marked()
+        }}
+        onLine={line => editor.current?.goTo(line)}
+      />
     </>
   )
 }

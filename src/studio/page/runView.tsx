@@ -189,7 +189,7 @@ function RunProgressView({ run }: { readonly run: string }) {
   )
 }
 
-function Plan({ facts }: { readonly facts: PipelineFacts }) {
+export function Plan({ facts }: { readonly facts: PipelineFacts }) {
   const plan = useApi<PipelinePlan>(`pipelines/${facts.id}/plan`)
   return (
     <>
