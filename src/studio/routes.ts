@@ -151,6 +151,8 @@ export function routes(pipelines: OpenPipelines, runs: LoadRuns): Hono {
   app.post('/api/pipelines/:id/downloads', async context => {
     const { pipeline } = await opened(context)
     const { sql } = await bodyOf<QueryAsked>(context, forQuery)
+    // A file that the browser saves cannot say what is wrong: what fails at once is said here.
+    await queryRows(pipeline, sql, { limit: 1, signal: context.req.raw.signal })
     const ticket = randomBytes(16).toString('base64url')
     downloads.set(ticket, { pipeline, sql })
     for (const [oldest] of [...downloads].slice(0, Math.max(0, downloads.size - MOST_DOWNLOADS)))

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 
 const PROGRAM = process.env.SLUICE_CHROMIUM ?? '/usr/bin/chromium'
+
+const LONGEST_WAIT_MS = 90_000
 
 /** Whether there is a browser. Where a package can be installed, a run of CI never goes without it. */
 export function hasBrowser(): boolean {
@@ -30,6 +32,8 @@ export async function openPage(address: string, options: Parameters<Browser['new
   onTestFinished(() => browser.close())
   const context: BrowserContext = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options })
   const page = await context.newPage()
+  // A slow machine is no fault.
+  page.setDefaultTimeout(LONGEST_WAIT_MS)
   const asked: string[] = []
   const problems: string[] = []
   const { origin } = new URL(address)
@@ -55,4 +59,9 @@ export async function openPage(address: string, options: Parameters<Browser['new
   })
   await page.goto(address)
   return { page, asked, problems, bytes: () => bytes }
+}
+
+/** Expects of what is looked at again and again, for as long as a slow machine may need. */
+export function settled<Seen>(look: () => Seen | Promise<Seen>) {
+  return expect.poll(look, { timeout: LONGEST_WAIT_MS })
 }
