@@ -315,6 +315,17 @@ function commands(context: CommandContext & Versioned, exit: (code: ExitCode) =>
       exit(await studioCommand(files, options, context))
     })
 
+  ofFile(command(program, 'mcp'))
+    .description('serve pipelines to a coding agent (Model Context Protocol) on the standard input and output')
+    .argument('[file...]', 'pipeline files, or folders of YAML and JSON files; default: this folder')
+    .option('--allow-run', 'run without the approval of a person')
+    .option('--destination <url>', 'read and load into this destination, as in duckdb:PATH')
+    .option('--dataset <name>', 'read and load into this dataset')
+    .action(async (files: string[], options) => {
+      const { mcpCommand } = await import('./commands/mcp.js')
+      exit(await mcpCommand(files, { ...options, version: context.version }, context))
+    })
+
   ofFile(command(program, 'worker'))
     .description('serve pipelines as jobs to a Restate server, until Ctrl-C; runs those that have a `schedule`')
     .argument('<file...>', 'pipeline files, or folders of YAML and JSON files')
