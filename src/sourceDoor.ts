@@ -6,7 +6,7 @@ export { stringifyJson } from './json/write.js'
 export { DataError, RequestError } from './model/errors.js'
 export type { RunEvent } from './model/events.js'
 export type { Expectations } from './model/expectations.js'
-export type { RecordedResponse, ResponseIdentity, ResponseJournal } from './model/responses.js'
+export type { BodyPlace, RecordedResponse, ResponseIdentity, ResponseJournal } from './model/responses.js'
 export type {
   Clock,
   DeletePolicy,

@@ -1,12 +1,13 @@
 import { crc32 } from 'node:zlib'
-import type { RecordedResponse, ResponseIdentity } from '../model/responses.js'
+import type { BodyPlace, RecordedResponse, ResponseIdentity } from '../model/responses.js'
 import type { Scrubber, Sealed } from '../model/secrets/scrubber.js'
 
 /**
  * Records of WARC/1.1 (ISO 28500), the standard archive form for HTTP. The first record of a journal is a `warcinfo`
  * with the facts of the load; each answer is one `response` record with fields of our own: `Sluice-Resource` and
  * `Sluice-Request` (its identity), `Sluice-Method`, `Sluice-Sequence`, `Sluice-Resumed` in a run that goes on after
- * another, `Sluice-Sealed` where secrets were removed, and `Sluice-Doubt` where the answer may not be whole.
+ * another, `Sluice-Sealed` where secrets were removed, `Sluice-Doubt` where the answer may not be whole, and `Sluice-Rest`
+ * where the body is a part: how many bytes of the whole were read with it, their SHA-256, and how many begin each part.
  */
 export interface WarcRecord {
   /** By lower-case name. */
@@ -117,6 +118,7 @@ export function encodeResponse(
       'Sluice-Resumed': answer.after === undefined || answer.after === 0 ? undefined : String(answer.after),
       'Sluice-Sealed': sealed,
       'Sluice-Doubt': response.doubt,
+      'Sluice-Rest': placeText(response.rest),
     },
     [head.bytes, body.bytes],
   )
@@ -138,6 +140,7 @@ export function decodeResponse({ fields, block }: WarcRecord, scrubber: Scrubber
   const end = bytes.indexOf(HEAD_END) + HEAD_END.length
   const sealed = fields.get('sluice-sealed')
   const doubt = fields.get('sluice-doubt')
+  const rest = placeOf(fields.get('sluice-rest'))
   const [headSeals, bodySeals]: readonly [Seals, Seals] = sealed === undefined ? [[], []] : JSON.parse(sealed)
   const unsealed = (part: Uint8Array, seals: Seals) =>
     scrubber?.unseal({ bytes: part, seals }) ?? { bytes: part, whole: seals.length === 0 }
@@ -156,6 +159,7 @@ export function decodeResponse({ fields, block }: WarcRecord, scrubber: Scrubber
         headers: Object.fromEntries(fieldMap(lines)),
         body: body.bytes,
         ...(doubt !== undefined && { doubt }),
+        ...(rest !== undefined && { rest }),
       },
       method: fields.get('sluice-method') ?? 'GET',
       url: fields.get('warc-target-uri') ?? '',
@@ -163,4 +167,14 @@ export function decodeResponse({ fields, block }: WarcRecord, scrubber: Scrubber
     },
     whole: headPart.whole && body.whole,
   }
+}
+
+function placeText(place: BodyPlace | undefined): string | undefined {
+  return place === undefined ? undefined : `${place.bytes} ${place.digest} ${place.head}`
+}
+
+function placeOf(text: string | undefined): BodyPlace | undefined {
+  if (text === undefined) return undefined
+  const [bytes, digest = '', head] = text.split(' ')
+  return { bytes: Number(bytes), digest, head: Number(head) }
 }

@@ -23,6 +23,18 @@ export interface RecordedResponse {
   readonly body: Uint8Array
   /** Why the answer may not be whole. Absent if it is. */
   readonly doubt?: string | undefined
+  /** The body is a part of a longer one, which goes on at this place. Absent: it is the end of the body, or all of it. */
+  readonly rest?: BodyPlace | undefined
+}
+
+/** A place in a decoded body up to which it was read, and what was read, to find it again in another answer. */
+export interface BodyPlace {
+  /** Bytes before it. */
+  readonly bytes: number
+  /** SHA-256 of those, in hex. */
+  readonly digest: string
+  /** Bytes at the beginning of the body that each of its parts begins with, such as the names of a table. */
+  readonly head: number
 }
 
 export interface ResponseJournal {

@@ -69,12 +69,13 @@ function refuseOther(text: Uint8Array): void {
   }
 }
 
-const CR = 0x0d
-const LF = 0x0a
+export const CR = 0x0d
+export const LF = 0x0a
 /** The longest first. */
 const ANY_END = ['\r\n', '\n', '\r']
 
-function withoutLines(text: Uint8Array, lines: number): Uint8Array {
+/** The text after its first lines. */
+export function withoutLines(text: Uint8Array, lines: number): Uint8Array {
   const firstFeed = text.indexOf(LF)
   const firstReturn = text.indexOf(CR)
   const isReturn = firstReturn >= 0 && (firstFeed < 0 || firstReturn < firstFeed - 1)

@@ -5,6 +5,7 @@ import { joinRecords } from '../../json/records.js'
 import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { isGzip } from '../http/responseBody.js'
 import { BodyFormatError } from './bodyError.js'
+import { bodyFormat, formatByName } from './bodyFormat.js'
 import { csvRows } from './csvRows.js'
 import { utf8Text } from './textEncoding.js'
 import { type Allowance, isZip, MOST_JSON, MOST_UNPACKED, tooMuch, type ZippedFile, zipFiles } from './zipFiles.js'
@@ -30,10 +31,7 @@ export async function jsonBody(
   url = '',
   reading: BodyReading = {},
 ): Promise<Uint8Array> {
-  const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';')
-  const charset = parameters.map(text => /^\s*charset\s*=\s*["']?([^"'\s]+)/.exec(text)?.[1]).find(name => name)
-  const path = URL.canParse(url) ? new URL(url).pathname : ''
-  const format = reading.format ?? formatOf(type.trim(), path, body)
+  const { format, charset } = bodyFormat(body, headers, url, reading.format)
   const allowance: Allowance = { left: MOST_UNPACKED }
   if (!isZip(body) || format.type === 'excel') {
     return readAs(format, body, charset, reading, { allowance, most: MOST_JSON })
@@ -170,52 +168,6 @@ function joined(texts: readonly Uint8Array[], files: readonly ZippedFile[]): Uin
 const OPEN_LIST = 0x5b
 const CLOSE_LIST = 0x5d
 
-/** Content types that do not say what the file holds. */
-const FILES = new Set([
-  '',
-  'application/gzip',
-  'application/x-gzip',
-  'application/zip',
-  'application/x-zip-compressed',
-  'application/octet-stream',
-  'binary/octet-stream',
-  'text/plain',
-])
-
-const TYPES: readonly (readonly [RegExp, BodyFormat['type']])[] = [
-  [/(?:^application\/(?:x-)?(?:nd-?json|jsonl|json-?lines|json-seq|stream\+json)|\+json-seq)$/, 'jsonl'],
-  [/^(?:text|application)\/(?:x-)?csv$/, 'csv'],
-  [/^text\/tab-separated-values$/, 'tsv'],
-  [/^(?:application|text)\/xml$|^application\/(?!xhtml)[^;]*\+xml$/, 'xml'],
-  [/^application\/vnd\.(?:openxmlformats-officedocument\.spreadsheetml\.sheet|ms-excel)$/, 'excel'],
-]
-
-function formatOf(mediaType: string, path: string, body: Uint8Array): BodyFormat {
-  const type = FILES.has(mediaType) ? formatByName(path).type : TYPES.find(([pattern]) => pattern.test(mediaType))?.[1]
-  // Some APIs call all they send XML, and some call CSV Excel.
-  if (type === 'xml' && !/^[^{[]*</.test(beginning(body))) return { type: 'json' }
-  if (type === 'excel' && !isZip(body) && body[0] !== 0xd0) return { type: 'csv' }
-  return { type: type ?? 'json' }
-}
-
-function beginning(body: Uint8Array): string {
-  return Buffer.from(body.buffer, body.byteOffset, Math.min(body.length, 64)).toString('latin1')
-}
-
-const ENDINGS: Readonly<Record<string, BodyFormat['type']>> = {
-  csv: 'csv',
-  tsv: 'tsv',
-  ndjson: 'jsonl',
-  jsonl: 'jsonl',
-  xml: 'xml',
-  xlsx: 'excel',
-}
-
-function formatByName(path: string): BodyFormat {
-  const ending = /\.(\w+?)(?:\.gz)?$/.exec(path)?.[1]?.toLowerCase() ?? ''
-  return { type: ENDINGS[ending] ?? 'json' }
-}
-
 /** Values separated by white space or record separators, as one array. */
 function jsonLines(bytes: Uint8Array): Uint8Array {
   const spans: Span[] = []
@@ -227,7 +179,8 @@ function jsonLines(bytes: Uint8Array): Uint8Array {
   return joinRecords(bytes, spans)
 }
 
-function skipSeparators(bytes: Uint8Array, at: number): number {
+/** The first byte at or after `at` that is neither white space nor a record separator. */
+export function skipSeparators(bytes: Uint8Array, at: number): number {
   let next = skipSpace(bytes, at)
   while (bytes[next] === 0x1e) next = skipSpace(bytes, next + 1)
   return next

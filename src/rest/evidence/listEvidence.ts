@@ -90,18 +90,40 @@ export class ListEvidence {
   /** Adds a page to the list. Returns a circle if the list goes in one. */
   page(reading: Reading, number: number, announced: number | undefined): Circle | undefined {
     const { selection, envelope, response, page } = reading
-    this.#records += selection.count
     if (selection.met === 'records') this.#isOneList = false
-    this.#longestPage = Math.max(this.#longestPage, selection.count)
     if (announced !== undefined) this.#announced = announced
     this.#mostAnnounced = Math.max(this.#mostAnnounced, announced ?? 0)
-    this.#takeClaims(envelope, selection.count)
-    if (envelope.total !== undefined && envelope.total.value !== page.records) this.#isTotalOfList = true
+    this.#takeRecords(reading)
+    // The total of a page is compared with all of it.
+    const isWhole = response.following === undefined
+    if (isWhole && envelope.total !== undefined && envelope.total.value !== page.records) this.#isTotalOfList = true
     if (selection.count > 0) {
       this.#filled += 1
       if (this.#saidEnd !== undefined) this.doubt(because('came_after_end', this.#saidEnd))
     }
     this.#saidEnd = envelope.more?.more === false ? envelope.more.path : undefined
+    this.#takeContent(reading)
+    const { circle, doubt } = this.#repetition.page(reading, number)
+    this.doubt(doubt)
+    return circle
+  }
+
+  /** Adds another part of page `number`, whose headers and records before it are known. */
+  part(reading: Reading, number: number): void {
+    this.#takeRecords(reading)
+    this.#takeContent(reading)
+    this.#repetition.part(reading, number)
+  }
+
+  #takeRecords({ selection: { count }, envelope }: Reading): void {
+    this.#records += count
+    this.#longestPage = Math.max(this.#longestPage, count)
+    this.#takeClaims(envelope, count)
+  }
+
+  /** What is in the body, beside the number of its records. */
+  #takeContent(reading: Reading): void {
+    const { selection, envelope, response } = reading
     this.#takeMissing(reading)
     if (selection.met === 'list' || selection.met === 'record') {
       if (this.#met !== undefined && this.#met !== selection.met) this.doubt(because('other_than_list'))
@@ -118,9 +140,6 @@ export class ListEvidence {
     this.#takeRemark(reading)
     this.#last = envelope
     this.#lastRecords = selection.count
-    const { circle, doubt } = this.#repetition.page(reading, number)
-    this.doubt(doubt)
-    return circle
   }
 
   /** Doubts a message that is new where the list is null, or that reports a problem where it is empty. */

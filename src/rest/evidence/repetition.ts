@@ -84,6 +84,13 @@ export class Repetition {
     return this.#remember(reading, number)
   }
 
+  /** Remembers the keys of another part of page `number`. */
+  part({ selection: { records, separators, count } }: Reading, number: number): void {
+    // Of a first page, only its first part is remembered, and that only once there is another page.
+    if (number === 1) this.#areKeyed = false
+    else if (count > 0) this.#takeKeys(recordKeys(records, this.#kind.primaryKey, separators), number)
+  }
+
   #remember({ selection: { records, count, separators }, response }: Reading, number: number): Comparison {
     const keys = recordKeys(records, this.#kind.primaryKey, separators)
     if (keys?.by !== 'declared') this.#areKeyed = false

@@ -1,6 +1,12 @@
 import { AbortError, RequestError, SluiceError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
-import type { RecordedResponse, ResponseIdentity, ResponseJournal } from '../../model/responses.js'
+import {
+  type BodyPlace,
+  NotRecordedError,
+  type RecordedResponse,
+  type ResponseIdentity,
+  type ResponseJournal,
+} from '../../model/responses.js'
 import { scrubber as createScrubber, type Scrubber } from '../../model/secrets/scrubber.js'
 import type { Clock } from '../../model/source.js'
 import type {
@@ -15,13 +21,17 @@ import type {
   WitnessedRequest,
 } from '../api.js'
 import { retriedFor, waitAskedMs } from './answerCondition.js'
+import type { BodyRest } from './bodyParts.js'
 import {
   type Attempt,
   attempt,
+  type BodyOfRows,
   type Credentials,
+  continued,
   type ExchangeContext,
   OtherCredentialError,
   type OwnedResponse,
+  type SentResponse,
 } from './exchange.js'
 import type { Proxies } from './proxies.js'
 import type { HostBudget } from './rateLimit.js'
@@ -38,7 +48,7 @@ export interface ClientOptions {
   readonly retry: RetryPolicy
   /** Time for the headers of an answer, and between two parts of its body. Default 60,000. */
   readonly timeoutMs?: number | undefined
-  /** Longest decoded body. Default 256 MiB. */
+  /** Longest decoded body, and longest row of one that is read in parts. Default 256 MiB. */
   readonly maxBodyBytes?: number | undefined
   readonly limits?: RateLimits | undefined
   /** Default: one that knows only the secrets that signers register. */
@@ -92,6 +102,8 @@ export interface SendOptions {
   readonly shouldRenew?: ((response: ApiResponse) => boolean) | undefined
   /** Whether a smaller page is asked for after this answer, or after none came because it took too long or was too long. */
   readonly asksSmaller?: ((response: ApiResponse | undefined) => boolean) | undefined
+  /** Bodies of rows may come in parts. Default: every body is read whole. */
+  readonly rows?: BodyOfRows | undefined
   /** Whether an answer is journaled. Default: if its status is below 300. */
   readonly recordable?: ((response: ApiResponse) => boolean) | undefined
   /** Removes from an answer what nobody may see, before it is journaled. Also called for answers of the journal. */
@@ -130,8 +142,23 @@ export class TooLargeError extends Error {
 interface Asking extends Omit<SendOptions, 'identity' | 'journal' | 'recordable' | 'masked' | 'witnessed'> {
   /** A signer asks. */
   readonly bySigner?: boolean | undefined
+  /** Part of the answer was read before. */
+  readonly resumed?: Resumed | undefined
   /** What is under way is waited for although the signal is aborted. */
   readonly isFinished?: boolean | undefined
+}
+
+/** Where an answer is gone on with: by the connection that is still open, or by the same request anew. */
+interface Resumed {
+  readonly place: BodyPlace
+  readonly open?: { readonly before: SentResponse; readonly rest: BodyRest } | undefined
+}
+
+/** An answer began in another way than the one that was read up to some place. */
+class OtherAnswerError extends Error {
+  constructor(cause: RequestError) {
+    super(cause.message, { cause })
+  }
 }
 
 /** While a page is read it is in memory several times: as received, in rows, in columns. */
@@ -162,11 +189,11 @@ export function createClient(options: ClientOptions): Client {
   const gates = credentialGates(options.limits ?? {})
   const bodyBuffers = new BodyBuffers()
 
-  const ask = (request: ApiRequest, asking: Asking): Promise<OwnedResponse> =>
+  const ask = (request: ApiRequest, asking: Asking): Promise<SentResponse> =>
     withinDeadline(asking, signal => askAgain(request, { ...asking, signal }))
 
-  const askAgain = async (request: ApiRequest, asking: Asking): Promise<OwnedResponse> => {
-    const { resource, signal, clock, emit } = asking
+  const askAgain = async (request: ApiRequest, asking: Asking): Promise<SentResponse> => {
+    const { resource, signal, clock, emit, resumed } = asking
     const { method } = request
     const shown = (): string => redactUrl(requestUrl(request), scrubber)
     const policy = asking.retry ?? options.retry
@@ -189,6 +216,8 @@ export function createClient(options: ClientOptions): Client {
       bodyBuffers,
       maxRedirects: options.maxRedirects ?? 10,
       userAgent: options.userAgent ?? 'sluice',
+      rows: asking.rows,
+      from: resumed?.place,
       shouldRenew: asking.shouldRenew,
       pauseUntil: asking.pauseUntil,
       async enter(origin, credential) {
@@ -227,7 +256,8 @@ export function createClient(options: ClientOptions): Client {
     const { result, attempts } = await repeated(
       attempted => {
         number = attempted
-        return attempt(request, context)
+        const open = attempted === 1 ? resumed?.open : undefined
+        return open === undefined ? attempt(request, context) : continued(open.before, open.rest, context)
       },
       failed => {
         const again = againAfter(failed, method, policy, asking)
@@ -238,16 +268,17 @@ export function createClient(options: ClientOptions): Client {
     )
     if (result.kind === 'answer') return result.response
     const error = unanswered(request, result, resource, attempts)
+    if (result.failure.isOther === true) throw new OtherAnswerError(error)
     if (result.failure.isOfSize === true && asking.asksSmaller?.(undefined) === true) throw new TooLargeError(error)
     throw error
   }
 
   const { witness } = options
   const granted = async (
-    asked: Promise<OwnedResponse>,
+    asked: Promise<SentResponse>,
     request: ApiRequest,
     { resource }: Asking,
-  ): Promise<OwnedResponse> => {
+  ): Promise<SentResponse> => {
     const answer = await asked
     witness?.granted(witnessedRequest(request, resource, []), answer)
     return answer
@@ -267,34 +298,89 @@ export function createClient(options: ClientOptions): Client {
       ),
   })
 
+  /** A part of an answer that the journal has. */
+  const journaledPart = async (
+    request: ApiRequest,
+    sending: SendOptions,
+    identity: ResponseIdentity,
+    number: number,
+    offset?: number,
+  ): Promise<{ readonly response: OwnedResponse; readonly rest: BodyPlace | undefined } | undefined> => {
+    const recorded = await sending.journal.lookup(partOf(identity, number))
+    if (recorded === undefined) return undefined
+    const { rest, ...answer } = recorded
+    const url = redactUrl(requestUrl(request), scrubber)
+    const following = rest && (() => partAfter(request, sending, identity, number, { place: rest }))
+    const { masked = unmasked } = sending
+    return {
+      response: await masked({ ...answer, url, fromJournal: true, release: nothingLent, following, offset }),
+      rest,
+    }
+  }
+
+  const partAfter = async (
+    request: ApiRequest,
+    sending: SendOptions,
+    identity: ResponseIdentity,
+    number: number,
+    resumed: Resumed,
+  ): Promise<OwnedResponse> =>
+    (resumed.open === undefined
+      ? (await journaledPart(request, sending, identity, number + 1, resumed.place.bytes))?.response
+      : undefined) ?? (await partAsked(request, sending, identity, number + 1, resumed))
+
+  /** A part of an answer that is asked for, and recorded. */
+  const partAsked = async (
+    request: ApiRequest,
+    sending: SendOptions,
+    identity: ResponseIdentity,
+    number: number,
+    resumed?: Resumed,
+  ): Promise<OwnedResponse> => {
+    const { journal, signal, resource, masked = unmasked } = sending
+    const about = { method: request.method, url: redactUrl(requestUrl(request), scrubber) }
+    const sent = await ask(request, { ...sending, resumed }).catch(async (error: unknown) => {
+      if (signal.aborted) throw stopped(signal, resource)
+      if (!(error instanceof OtherAnswerError)) throw error
+      await journal.record(spentName(identity), { status: 200, headers: {}, body: new Uint8Array() }, about)
+      throw error.cause
+    })
+    const { rest, ...answer } = sent
+    const following =
+      rest && (() => partAfter(request, sending, identity, number, { place: rest.place, open: { before: sent, rest } }))
+    const response = await masked({
+      ...answer,
+      headers: keptHeaders(answer.headers),
+      following,
+      offset: resumed?.place.bytes,
+    })
+    if (witness !== undefined && sending.witnessed !== undefined && number === 1) {
+      const { headers, signed } = sending.witnessed
+      const { status, body, doubt } = response
+      witness.answered(witnessedRequest(request, resource, [...signed]), {
+        status,
+        headers: headers(response),
+        body,
+        doubt,
+      })
+    }
+    if (sending.recordable?.(response) ?? response.status < 300) {
+      const { status, headers, body, doubt } = response
+      const kept = { status, headers, body, doubt, rest: rest?.place } satisfies RecordedResponse
+      await journal.record(partOf(identity, number), kept, about)
+    }
+    return response
+  }
+
   return {
     async send(request, sending) {
-      const { journal, identity, signal, resource, masked = unmasked } = sending
-      const recorded = await journal.lookup(identity)
-      const shown = (): string => redactUrl(requestUrl(request), scrubber)
-      if (recorded !== undefined) return masked({ ...recorded, url: shown(), fromJournal: true, release: nothingLent })
-      const answer = await ask(request, sending).catch((error: unknown) => {
-        throw signal.aborted ? stopped(signal, resource) : error
-      })
-      const response = await masked({ ...answer, headers: keptHeaders(answer.headers) })
-      if (witness !== undefined && sending.witnessed !== undefined) {
-        const { headers, signed } = sending.witnessed
-        const { status, body, doubt } = response
-        witness.answered(witnessedRequest(request, resource, [...signed]), {
-          status,
-          headers: headers(response),
-          body,
-          doubt,
-        })
-      }
-      if (sending.recordable?.(response) ?? response.status < 300) {
-        const { status, headers, body, doubt } = response
-        await journal.record(identity, { status, headers, body, doubt } satisfies RecordedResponse, {
-          method: request.method,
-          url: shown(),
-        })
-      }
-      return response
+      const first = await journaledPart(request, sending, sending.identity, 1)
+      if (first?.rest === undefined) return first?.response ?? (await partAsked(request, sending, sending.identity, 1))
+      // What began in another way is read from its start again, under another name.
+      const identity = await unspent(sending)
+      if (identity === sending.identity) return first.response
+      const anew = await journaledPart(request, sending, identity, 1)
+      return anew?.response ?? (await partAsked(request, sending, identity, 1))
     },
     signer: about => signContext({ ...about, authOrigins: [] }),
     prepare: () => http?.prepare(),
@@ -345,6 +431,35 @@ function credentialGates(limits: RateLimits) {
   }
 }
 
+/** The identity of one part of an answer. The first one has that of the answer. */
+function partOf({ resource, request }: ResponseIdentity, number: number): ResponseIdentity {
+  return { resource, request: number === 1 ? request : `${request}~part${number}` }
+}
+
+/** The identity of the note that the parts of an answer cannot be gone on with. */
+function spentName({ resource, request }: ResponseIdentity): ResponseIdentity {
+  return { resource, request: `${request}~other` }
+}
+
+/** The first identity of an answer under which it was not given up. */
+async function unspent({ identity, journal }: SendOptions): Promise<ResponseIdentity> {
+  for (let number = 1; ; number++) {
+    const { resource, request } = identity
+    const name = number === 1 ? identity : { resource, request: `${request}~anew${number}` }
+    if (!(await isRecorded(journal, spentName(name)))) return name
+  }
+}
+
+/** In a journal that is replayed, what is not there is an error. */
+async function isRecorded(journal: ResponseJournal, identity: ResponseIdentity): Promise<boolean> {
+  try {
+    return (await journal.lookup(identity)) !== undefined
+  } catch (error) {
+    if (error instanceof NotRecordedError) return false
+    throw error
+  }
+}
+
 /** Nothing to release: the body has its own memory. */
 function nothingLent(): void {}
 
@@ -385,7 +500,7 @@ const advice = {
   connection: 'check the address, the network and that the server runs',
   timeout: 'the API may be slow: raise `timeout`, or ask for smaller pages',
   response_format: 'the server or something on the way damages the answer',
-  response_too_large: 'ask for smaller pages, or raise the limit',
+  response_too_large: 'ask for smaller pages; only NDJSON and CSV are read in parts, between their rows',
 } as const
 
 function unanswered(

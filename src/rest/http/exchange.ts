@@ -1,4 +1,5 @@
 import { RequestError, SluiceError } from '../../model/errors.js'
+import type { BodyPlace } from '../../model/responses.js'
 import type { Scrubber } from '../../model/secrets/scrubber.js'
 import { reveal, Secret } from '../../model/secrets/secret.js'
 import type {
@@ -11,6 +12,8 @@ import type {
   TransportResponse,
   UnsignedRequest,
 } from '../api.js'
+import type { RowCutter } from '../body/rowCutter.js'
+import { type BodyPart, type BodyRest, readParts } from './bodyParts.js'
 import { type Gate, isThrottled } from './rateLimit.js'
 import { redactUrl } from './redact.js'
 import { destinationOf, redirected, staysPublic } from './redirects.js'
@@ -50,6 +53,10 @@ export interface ExchangeContext {
   readonly bodyBuffers: BodyBuffers
   readonly maxRedirects: number
   readonly userAgent: string
+  /** Undefined: bodies are read whole. */
+  readonly rows?: BodyOfRows | undefined
+  /** An earlier answer was read up to this place. Only what comes after it is wanted. */
+  readonly from?: BodyPlace | undefined
   /** Whether an answer says, as a 401 does, that the credentials are no longer good. */
   readonly shouldRenew: ((response: ApiResponse) => boolean) | undefined
   /** Until when a body asks to wait, besides the headers. */
@@ -60,16 +67,36 @@ export interface ExchangeContext {
   readonly sent: (about: { method: string; url: string; status: number; durationMs: number }) => void
 }
 
+/** How bodies of rows are told from others and cut, so that they may have any length. */
+export interface BodyOfRows {
+  /** Whether the body of an answer may be rows. */
+  isLikely(headers: Readonly<Record<string, string>>): boolean
+  /** Undefined: it is none. */
+  cutter(beginning: Uint8Array, headers: Readonly<Record<string, string>>): RowCutter | undefined
+}
+
 /** An answer with an owner. The owner releases its memory when nobody reads the body any more. */
 export interface OwnedResponse extends ApiResponse {
-  /** Lets a later body reuse the memory of this one. A second call does nothing. */
+  /**
+   * Lets a later body reuse the memory of this one. Ends the connection, if the body goes on and nobody asked for the
+   * rest. A second call does nothing.
+   */
   release(): void
+  /** The next part of a body of rows, as another answer. Absent: the body ends here. */
+  readonly following?: (() => Promise<OwnedResponse>) | undefined
+  /** Bytes of the decoded body before this part of it. Absent: this is its beginning. */
+  readonly offset?: number | undefined
   /** One of a recording, where values are masked already. */
   readonly isRecorded?: boolean | undefined
 }
 
+/** An answer from the network. Its body may go on. */
+export interface SentResponse extends Omit<OwnedResponse, 'following'> {
+  readonly rest?: BodyRest | undefined
+}
+
 export type Attempt =
-  | { readonly kind: 'answer'; readonly response: OwnedResponse }
+  | { readonly kind: 'answer'; readonly response: SentResponse }
   | { readonly kind: 'failure'; readonly failure: Failure; readonly url: string }
 
 /**
@@ -211,19 +238,15 @@ async function exchange(
       context.sent({ method: request.method, url, status: answered, durationMs: context.sign.now() - begun })
     try {
       const answer = await context.transport(prepared)
-      const body = await readBody(
-        answer,
-        { maxBytes: context.maxBodyBytes, timeoutMs: context.timeoutMs, now: context.sign.now },
-        context.bodyBuffers,
-      )
+      const body = await bodyOf(answer, context)
       status = answer.status
       headers = answer.headers
       sent(status)
       if (credential !== undefined) context.learn?.(credential, status, headers, context.sign.now())
       const { recorded } = answer
       const doubt = recorded === undefined ? doubtOf(answer) : recorded.doubt
-      const { bytes, release } = body
-      const response = { status, headers, body: bytes, url, fromJournal: false, release, ...(doubt && { doubt }) }
+      const { bytes, release, rest } = body
+      const response = { status, headers, body: bytes, url, fromJournal: false, release, ...(doubt && { doubt }), rest }
       pausedUntil = context.pauseUntil?.(response, context.sign.now())
       return { kind: 'answer', response: recorded === undefined ? response : { ...response, isRecorded: true } }
     } catch (error) {
@@ -236,6 +259,32 @@ async function exchange(
     }
   } finally {
     leave(status, headers, pausedUntil)
+  }
+}
+
+function bodyOf(answer: TransportResponse, context: ExchangeContext): Promise<BodyPart> {
+  const { bodyBuffers, maxBodyBytes, timeoutMs, rows, from } = context
+  const { status, headers } = answer
+  const bounds = { maxBytes: maxBodyBytes, timeoutMs, now: context.sign.now }
+  if (status < 300 && rows !== undefined && (from !== undefined || rows.isLikely(headers)))
+    return readParts(answer, { ...bounds, from, cutter: beginning => rows.cutter(beginning, headers) }, bodyBuffers)
+  return readBody(answer, bounds, bodyBuffers)
+}
+
+/** The next part of an answer, as an attempt that may fail. */
+export async function continued(before: SentResponse, rest: BodyRest, context: ExchangeContext): Promise<Attempt> {
+  const { signal, scrubber } = context
+  signal.throwIfAborted()
+  signal.addEventListener('abort', rest.close)
+  try {
+    const part = await rest.next()
+    return { kind: 'answer', response: { ...before, body: part.bytes, release: part.release, rest: part.rest } }
+  } catch (error) {
+    if (signal.aborted) throw error
+    const failure = failureOf(error, new URL(context.asked.url).host)
+    return { kind: 'failure', failure: { ...failure, text: scrubber.text(failure.text) }, url: before.url }
+  } finally {
+    signal.removeEventListener('abort', rest.close)
   }
 }
 
@@ -358,6 +407,8 @@ interface Failure {
   readonly transient: boolean
   /** The answer took too long, or was too long. Fewer records may help. */
   readonly isOfSize?: true | undefined
+  /** The answer is not the one that was read up to some place. */
+  readonly isOther?: true | undefined
 }
 
 /** The meaning of a network error. `host` is the request's, as in `127.0.0.1:8080`. */
@@ -440,6 +491,7 @@ function bodyFailure(error: BodyError): Failure {
   if (error.kind === 'too_large')
     return { code: 'response_too_large', transient: false, isOfSize: true, text: error.message }
   if (error.kind === 'late') return { code: 'timeout', transient: true, isOfSize: true, text: error.message }
+  if (error.kind === 'changed') return { code: 'response_format', transient: false, isOther: true, text: error.message }
   if (error.kind === 'malformed') return { code: 'response_format', transient: true, text: error.message }
   return { code: 'connection', transient: true, text: error.message }
 }

@@ -2,9 +2,12 @@ import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib'
 import type { TransportResponse } from '../api.js'
 
-/** A useless body. `truncated`: more was announced. `late`: it came too slowly. A retry may help with both. */
+/**
+ * A useless body. `truncated`: more was announced. `late`: it came too slowly. A retry may help with both. `changed`: it
+ * is not the one whose beginning was read before.
+ */
 export class BodyError extends Error {
-  readonly kind: 'truncated' | 'malformed' | 'too_large' | 'late'
+  readonly kind: 'truncated' | 'malformed' | 'too_large' | 'late' | 'changed'
 
   constructor(kind: BodyError['kind'], message: string) {
     super(message)
@@ -22,29 +25,33 @@ export async function readBody(
   { maxBytes, timeoutMs, now }: BodyBounds,
   buffers: BodyBuffers,
 ): Promise<OwnedBody> {
-  const length = response.headers['content-length']
-  const announced = length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
+  const announced = announcedLength(response.headers)
   const pace = paceOf(timeoutMs, now)
   const collected = new CollectedBody(announced, { maxBytes, pace }, buffers)
   const encoded = await collect(response.body, collected)
   let body: Buffer = encoded
-  const layers = codings(response.headers['content-encoding']).reverse()
-  if (layers.length > MOST_CODINGS) {
-    throw new BodyError('malformed', `the body is encoded ${layers.length} times, more than ${MOST_CODINGS}`)
-  }
-  for (const coding of layers) {
+  for (const coding of layersOf(response.headers)) {
     if (body.length > 0) body = await decode(coding, body, maxBytes)
   }
-  if (announced !== undefined && announced > encoded.length && encoded.length > 0) {
-    throw new BodyError('truncated', `the body has ${encoded.length} bytes where content-length announced ${length}`)
-  }
+  checkLength(encoded.length, announced)
   if (isGzip(body)) body = await decode('gzip', body, maxBytes)
   if (body !== encoded) collected.release()
   return { bytes: body, release: () => collected.release() }
 }
 
+/** The length that the headers announce. */
+export function announcedLength({ 'content-length': length }: Readonly<Record<string, string>>): number | undefined {
+  return length !== undefined && /^\d+$/.test(length) ? Number(length) : undefined
+}
+
+/** Throws if a body has fewer bytes than were announced. */
+export function checkLength(bytes: number, announced: number | undefined): void {
+  if (announced === undefined || announced <= bytes || bytes === 0) return
+  throw new BodyError('truncated', `the body has ${bytes} bytes where content-length announced ${announced}`)
+}
+
 /** A body with an owner. The owner releases its memory when nobody reads it any more. */
-interface OwnedBody {
+export interface OwnedBody {
   readonly bytes: Uint8Array
   /** A second call does nothing. */
   release(): void
@@ -71,7 +78,7 @@ const SLOWEST_BYTES = 16 << 10
  * Throws if a body drips: each part is in time, but the whole would never be. 16 KiB a second is fast enough for a body
  * of any length.
  */
-function paceOf(timeoutMs: number, now: () => number): (bytes: number) => void {
+export function paceOf(timeoutMs: number, now: () => number): (bytes: number) => void {
   const begun = now()
   return bytes => {
     const spent = now() - begun
@@ -85,12 +92,15 @@ export function isGzip(body: Uint8Array): boolean {
   return body[0] === 0x1f && body[1] === 0x8b && body[2] === 8
 }
 
-function codings(header: string | undefined): string[] {
-  if (header === undefined) return []
-  return header
+/** The content encodings of a body, in the order in which they are taken off. */
+export function layersOf({ 'content-encoding': header = '' }: Readonly<Record<string, string>>): readonly string[] {
+  const layers = header
     .split(',')
     .map(coding => coding.trim().toLowerCase())
     .filter(coding => coding !== '' && coding !== 'identity')
+    .reverse()
+  if (layers.length <= MOST_CODINGS) return layers
+  throw new BodyError('malformed', `the body is encoded ${layers.length} times, more than ${MOST_CODINGS}`)
 }
 
 interface Emitter {
@@ -198,22 +208,37 @@ const decoders = {
 
 async function decode(coding: string, body: Buffer, maxBytes: number): Promise<Buffer> {
   const decoder = decoderOf(coding, body)
-  if (decoder === undefined) throw new BodyError('malformed', `the content encoding "${coding}" is not known`)
+  if (decoder === undefined) throw unknownCoding(coding)
   try {
     return await decoder(body, { maxOutputLength: maxBytes })
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    if (code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(maxBytes)
-    if (code === 'Z_BUF_ERROR') throw new BodyError('truncated', `the ${coding} body ends early`)
-    throw new BodyError('malformed', `the body is not ${coding}, which its content encoding says it is`)
+    throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+      ? tooLarge(maxBytes)
+      : decodingError(coding, error)
   }
+}
+
+/** What an error of a decoder means. */
+export function decodingError(coding: string, error: unknown): BodyError {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'Z_BUF_ERROR') return new BodyError('truncated', `the ${coding} body ends early`)
+  return new BodyError('malformed', `the body is not ${coding}, which its content encoding says it is`)
+}
+
+/** The error for a content encoding that nobody knows. */
+export function unknownCoding(coding: string): BodyError {
+  return new BodyError('malformed', `the content encoding "${coding}" is not known`)
 }
 
 function decoderOf(coding: string, body: Buffer): (typeof decoders)['gzip'] | undefined {
   if (coding === 'gzip' || coding === 'x-gzip' || coding === 'br') return decoders[coding]
-  // Servers use `deflate` for both forms. In the zlib form the low half of the first byte is 8.
-  if (coding === 'deflate') return (body[0]! & 0x0f) === 8 ? decoders.zlib : decoders.raw
+  if (coding === 'deflate') return isZlib(body) ? decoders.zlib : decoders.raw
   return undefined
+}
+
+/** Servers use `deflate` for two forms. In the zlib form the low half of the first byte is 8. */
+export function isZlib([first = 0]: Uint8Array): boolean {
+  return (first & 0x0f) === 8
 }
 
 function tooLarge(maxBytes: number): BodyError {

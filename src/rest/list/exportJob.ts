@@ -123,7 +123,7 @@ export class ExportJob {
     const total = this.#total()
     const announced = total === undefined ? {} : { announced: () => total }
     if (declared !== undefined) return { ...declared, ...announced }
-    return { next: page => this.#after(page), ...announced }
+    return { goesByHeaders: true, next: page => this.#after(page), ...announced }
   }
 
   /** The identity of a file: its URL may change from run to run. Undefined for other requests. */

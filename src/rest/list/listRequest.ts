@@ -1,7 +1,9 @@
 import type { JsonObject } from '../../json/value.js'
 import type { ResponseJournal } from '../../model/responses.js'
 import type { ApiRequest, ApiResponse } from '../api.js'
-import type { OwnedResponse } from '../http/exchange.js'
+import { mayHaveRows, rowCutter } from '../body/rowCutter.js'
+import type { EndpointResource } from '../document/model.js'
+import type { BodyOfRows, OwnedResponse } from '../http/exchange.js'
 import { costPauseUntil, isCostRefusal } from '../http/queryCost.js'
 import type { Scope } from '../request/placeholders.js'
 import { conversionOf, firstRequest } from '../request/request.js'
@@ -37,6 +39,8 @@ export interface Sending {
   readonly deadline?: number | undefined
   /** The answer has no records, so that there is nothing to mask. */
   readonly isAboutJob?: boolean | undefined
+  /** A long body of rows may come in parts. */
+  readonly mayBeCut?: boolean | undefined
   /** Whether an answer may be read although its status says no. */
   readonly isExpected?: ((response: ApiResponse) => boolean) | undefined
   /** Whether an answer, or none, is no reason to ask again, but to ask for less. */
@@ -65,6 +69,7 @@ export function sendRequest(
     signal,
     deadline,
     isAboutJob = false,
+    mayBeCut = false,
     isExpected,
     asksSmaller,
     attempts,
@@ -94,9 +99,17 @@ export function sendRequest(
     waitFrom: response => declaredEntry(responseActions, response)?.waitFrom,
     shouldRenew: response => declaredEntry(responseActions, response)?.action === 'refresh_auth',
     asksSmaller,
+    rows: mayBeCut && !isAboutJob ? rowsOf(resource, request) : undefined,
     recordable: response =>
       !isThrottled(response) && (isRecordable(responseActions, retry, response) || isExpected?.(response) === true),
     masked: isAboutJob ? undefined : mask && (response => maskAnswer(mask, reader, context, request, response)),
     witnessed: { headers: answer => neededHeaders(reader, answer.headers), signed: reader.secretParams },
   })
+}
+
+function rowsOf({ endpoint: { reading } }: EndpointResource, { url }: ApiRequest): BodyOfRows {
+  return {
+    isLikely: headers => mayHaveRows(headers, url, reading),
+    cutter: (beginning, headers) => rowCutter(beginning, headers, url, reading),
+  }
 }

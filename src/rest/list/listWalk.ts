@@ -40,13 +40,19 @@ export interface Ended {
   readonly reset?: string | undefined
 }
 
-type Step = { readonly next: Asked } | { readonly end: ListEnd }
+type Start = { readonly next: Asked } | { readonly end: ListEnd }
+
+/** `following`: the next part of the same answer comes first. */
+type Step = Start | { readonly following: () => Promise<OwnedResponse> }
 
 /** A list with this many empty pages in a row counts as endless. */
 const MOST_EMPTY_PAGES = 1000
 
 /** A list with this many skipped pages in a row counts as endless. */
 const MOST_SKIPPED_PAGES = 100
+
+/** Of a first page, an answer without a match for the selector would be an error. */
+const LATER_PAGE = 2
 
 /** Record counts at which some APIs stop without saying so. */
 const SUSPICIOUS_COUNTS = new Set([1_000, 10_000])
@@ -95,6 +101,8 @@ export class ListWalk {
   /** Whether the last page that was read says that there is another. */
   #saidMore = false
   #skippedPages = 0
+  /** Parts of answers after their first ones. */
+  #parts = 0
   /** The last page that was read and not skipped. */
   #lastRead: Reading | undefined
 
@@ -126,17 +134,11 @@ export class ListWalk {
       const start = await this.#ordered(this.#first())
       if ('end' in start) return { end: start.end, pages: 0, evidence: this.#evidence }
       let next = start.next
-      for (let number = 1; ; number++) {
-        this.#refuseRepetition(next, number)
-        if (number === 1) this.#beginSizes(next.request)
-        const taken =
-          this.#sizes === undefined
-            ? { next, answer: await this.#ahead.take(next) }
-            : await this.#fitting(next, this.#sizes)
-        const read = await this.#read(taken.next, taken.answer, number)
-        const reading = this.#withoutRepeats(await this.#settled(read, number))
+      let following: (() => Promise<OwnedResponse>) | undefined
+      for (let number = 1; ; ) {
+        const reading = following === undefined ? await this.#answer(next, number) : await this.#part(next, following)
         first ??= reading
-        const step = this.#step(reading, number)
+        const step = this.#step(reading, number, following !== undefined)
         // The consumer is done with the page before, and so is the comparison of the two. The first page is kept: its
         // paginator may read it for as long as the list lasts. Pages are skipped by what the last one before them says.
         this.#letGo(first, reading, ...(this.#lastRead === undefined ? [] : [this.#lastRead]))
@@ -162,7 +164,9 @@ export class ListWalk {
           const token = end.end === 'proven' ? tokenOf(this.#reader, reading) : undefined
           return this.#ended(token === undefined ? end : { ...end, token }, number)
         }
-        next = step.next
+        following = 'following' in step ? step.following : undefined
+        if ('next' in step) next = step.next
+        if (following === undefined) number += 1
       }
     } catch (error) {
       if (error instanceof TimeUpError) return this.#ended(this.#walk.caps.timeUp(), 0)
@@ -174,8 +178,42 @@ export class ListWalk {
     }
   }
 
+  async #answer(next: Asked, number: number): Promise<Reading> {
+    this.#refuseRepetition(next, number)
+    if (number === 1) this.#beginSizes(next.request)
+    const taken =
+      this.#sizes === undefined
+        ? { next, answer: await this.#ahead.take(next) }
+        : await this.#fitting(next, this.#sizes)
+    const read = await this.#read(taken.next, taken.answer, number)
+    return this.#withoutRepeats(await this.#settled(read, number))
+  }
+
+  /** Another part of the answer that was read last. */
+  async #part({ request }: Asked, following: () => Promise<OwnedResponse>): Promise<Reading> {
+    const [reader, context] = [this.#reader, this.#context]
+    const again = (): Promise<OwnedResponse> => {
+      const problem = 'a response action asks for the answer again in the middle of it, when its first records are read'
+      throw listError(reader, 'response_format', problem, { request })
+    }
+    const judgement = await judged(reader, context, request, await following(), {
+      again,
+      deadline: this.#walk.caps.deadline,
+    })
+    const reading = await readAnswer(reader, context, this.#state, request, judgement, LATER_PAGE)
+    this.#parts += 1
+    this.#held.add(reading)
+    return reading
+  }
+
   #pagesUpTo(number: number): number {
     return (this.#walk.pagesBefore ?? 0) + number
+  }
+
+  /** The end of a list that has reached a cap after so many whole answers, and so many that were begun. */
+  #capped(whole: number, begun: number): ListEnd | undefined {
+    const pages = this.#pagesUpTo(begun) + this.#parts
+    return this.#walk.caps.reached(this.#pagesUpTo(whole), this.#evidence.records, pages)
   }
 
   /** Gives back the memory of all answers except these. */
@@ -189,7 +227,7 @@ export class ListWalk {
   }
 
   /** The first request, or the end of a list that is not asked for. */
-  #first(): Step {
+  #first(): Start {
     const [reader, { parent, parents }] = [this.#reader, this.#context]
     const asks = (of: AskedFor): ApiRequest => openingRequest(reader, this.#context, of)
     const { present, missing } = this.#present(parents ?? [parent], one => asks({ parent: one }))
@@ -224,7 +262,7 @@ export class ListWalk {
   }
 
   /** For an export job: the request for its result, once it is there. */
-  async #ordered(start: Step): Promise<Step> {
+  async #ordered(start: Start): Promise<Start> {
     const { job, paginator } = this.#reader.resource.endpoint
     if (job === undefined || 'end' in start) return start
     const { request, key } = start.next
@@ -333,6 +371,7 @@ export class ListWalk {
       journal,
       isAboutJob,
       deadline: this.#walk.caps.deadline,
+      mayBeCut: this.#paginator === undefined || this.#paginator.goesByHeaders === true,
       isExpected: response => this.#isTokenExpired(response),
       asksSmaller,
     })
@@ -360,19 +399,25 @@ export class ListWalk {
   }
 
   /** The step after a page. */
-  #step(reading: Reading, number: number): Step {
+  #step(reading: Reading, number: number, isPart: boolean): Step {
     const { page, flow } = reading
     if (flow.kind === 'end') {
-      if (flow.keep) this.#take(reading, number)
+      if (flow.keep) this.#take(reading, number, isPart)
       return { end: (this.#saidMore ? flow.early : undefined) ?? flow.end }
     }
     if (flow.kind === 'reset') return { end: because('reset', flow.path) }
     if (flow.kind === 'skip') this.#evidence.doubt(because('skipped', flow.path))
     else {
       if (flow.doubt !== undefined) this.#evidence.doubt(flow.doubt)
-      this.#take(reading, number)
+      this.#take(reading, number, isPart)
       this.#skippedPages = 0
       this.#lastRead = reading
+    }
+    const { following } = reading.response
+    if (flow.kind === 'continue' && following !== undefined) {
+      this.#previous = reading
+      const capped = this.#capped(number - 1, number)
+      return capped === undefined ? { following } : { end: capped }
     }
     const step = flow.kind === 'skip' ? this.#skip(page.request, flow.path) : this.#next(reading)
     this.#doubtRepeatedName(reading)
@@ -380,7 +425,7 @@ export class ListWalk {
       this.#saidMore = this.#paginator?.saysMore?.(page) === true || reading.envelope.more?.more === true
     if (number === 1) this.#ahead.foresee({ request: page.request, patches: () => this.#paginator?.rest?.(page) })
     this.#previous = reading
-    const capped = 'end' in step ? undefined : this.#walk.caps.reached(this.#pagesUpTo(number), this.#evidence.records)
+    const capped = 'end' in step ? undefined : this.#capped(number, number)
     return capped === undefined ? step : { end: capped }
   }
 
@@ -537,7 +582,7 @@ export class ListWalk {
   }
 
   /** Adds a page to the list. Fails if the list goes in circles although its requests differ. */
-  #take(reading: Reading, number: number): void {
+  #take(reading: Reading, number: number, isPart: boolean): void {
     const { page } = reading
     const { request } = page
     const previous = this.#previous
@@ -549,6 +594,10 @@ export class ListWalk {
       throw listError(this.#reader, 'pagination_loop', problem, { request })
     }
     if (previous === undefined) this.#refuseUnfit(reading)
+    if (isPart) {
+      this.#evidence.part(reading, number)
+      return
+    }
     this.#evidence.doubtUnlessCounted(this.#sizes?.came(page))
     const circle = this.#evidence.page(reading, number, this.#paginator?.announced?.(page))
     if (circle !== undefined) {

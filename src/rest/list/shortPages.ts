@@ -42,13 +42,16 @@ export class Caps {
     return because('cap', 'max_seconds', (this.#endpoint.maxMs ?? 0) / 1000)
   }
 
-  /** The end of a list that has reached a cap. Undefined: it goes on. */
-  reached(pages: number, records: number): ListEnd | undefined {
+  /**
+   * The end of a list that has reached a cap. Undefined: it goes on. `parts`: the pages that were read, of which a long
+   * answer may have been several.
+   */
+  reached(pages: number, records: number, parts = pages): ListEnd | undefined {
     const { maxPages, maxRecords } = this.#endpoint
     if (maxRecords !== undefined && records >= maxRecords) return because('cap', 'max_records', maxRecords)
     if (maxPages !== undefined && pages >= maxPages) return because('cap', 'max_pages', maxPages)
     if (this.deadline !== undefined && this.#clock.now() >= this.deadline) return this.timeUp()
-    return this.#trial !== undefined && pages >= this.#trial ? because('trial', this.#trial) : undefined
+    return this.#trial !== undefined && parts >= this.#trial ? because('trial', this.#trial) : undefined
   }
 
   /** The end of a list that ended by itself but was cut by a cap. */

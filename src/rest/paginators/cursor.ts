@@ -74,6 +74,7 @@ export const headerCursor = definePaginator({
   create(config) {
     const { cursor_key: header, cursor_param: param } = config
     const follow: Paginator = {
+      goesByHeaders: true,
       goesBy: [header.toLowerCase()],
       next(page) {
         const value = page.headers[header.toLowerCase()]

@@ -20,11 +20,12 @@ export function customPaginator(
       throw functionError(resource, `\`${method}\` of the paginator at ${path}`, error, { path })
     }
   }
-  const { first, announced, rest, ahead, doubt, counts, isPart, goesBy } = paginator
+  const { first, announced, rest, ahead, doubt, counts, isPart, goesBy, goesByHeaders } = paginator
   return {
     counts,
     isPart,
     goesBy,
+    goesByHeaders,
     first: first === undefined ? undefined : told('first', () => first, patchOf),
     next: page => told('next', () => paginator.next(page), nextOf),
     ...(announced && {

@@ -92,6 +92,7 @@ export function withEnds(paginator: Paginator, ends: Ends): Paginator {
   const { total_path: totalPath, total_header: totalHeader } = ends
   return {
     ...paginator,
+    goesByHeaders: paginator.goesByHeaders === true && path === undefined && totalPath == null,
     goesBy: [...(paginator.goesBy ?? []), ...(path === undefined ? [] : [path])],
     saysMore: page => maySayMore(page, ends),
     next(page) {

@@ -70,6 +70,7 @@ export const headerLink = definePaginator({
     const { links_next_key: relation, header } = config
     const name = header.toLowerCase()
     const follow: Paginator = {
+      goesByHeaders: true,
       goesBy: name !== 'link' || relation === 'next' ? [name] : [],
       next(page) {
         const text = page.headers[name]

@@ -16,5 +16,5 @@ export const singlePage = definePaginator({
   }))
     .superRefine(checkEnds)
     .meta({ description: 'One request; links and cursors in the answer are ignored.' }),
-  create: config => withEnds({ next: () => because('one_page') }, config),
+  create: config => withEnds({ goesByHeaders: true, next: () => because('one_page') }, config),
 })

@@ -51,12 +51,13 @@ export async function maskAnswer(
   const headers = { ...maskedHeaders(reader, response.headers), [MASKED]: mask.digest }
   if (response.body.length === 0) return { ...response, headers }
   const body = await maskedBody(mask, reader, context, request, response)
-  response.release()
+  // A body that goes on keeps its connection until nobody wants the rest.
+  if (response.following === undefined) response.release()
   return {
     ...response,
     headers: { ...headers, 'content-type': 'application/json' },
     body: body ?? new Uint8Array(),
-    release() {},
+    release: () => response.release(),
   }
 }
 

@@ -160,7 +160,7 @@ async function bringsRecords(
   context: ListContext,
   state: ReadingState,
   request: ApiRequest,
-  response: ApiResponse,
+  response: OwnedResponse,
 ): Promise<boolean> {
   try {
     return selected(reader, context, state, await parsed(reader, context, state, request, response)).count > 0
@@ -195,7 +195,7 @@ async function parsed(
   context: ListContext,
   state: ReadingState,
   request: ApiRequest,
-  response: ApiResponse,
+  response: OwnedResponse,
 ): Promise<JsonDocument> {
   try {
     // What was masked is JSON.
@@ -221,7 +221,7 @@ export function textChanged(
 }
 
 /** Damage in a body may show only when it is read. */
-function guarded<Result>(reader: ListReader, request: ApiRequest, response: ApiResponse, look: () => Result): Result {
+function guarded<Result>(reader: ListReader, request: ApiRequest, response: OwnedResponse, look: () => Result): Result {
   try {
     return look()
   } catch (error) {
@@ -230,7 +230,12 @@ function guarded<Result>(reader: ListReader, request: ApiRequest, response: ApiR
 }
 
 /** The error for a body that is not JSON. Errors of other kinds are returned unchanged. */
-export function notJson(reader: ListReader, request: ApiRequest, response: ApiResponse, error: unknown): unknown {
+export function notJson(
+  reader: ListReader,
+  request: ApiRequest,
+  response: ApiResponse & Pick<OwnedResponse, 'offset'>,
+  error: unknown,
+): unknown {
   if (!(error instanceof SyntaxError)) return error
   const type = response.headers['content-type']?.split(';')[0]
   const wanted = error instanceof BodyFormatError ? error.format : 'JSON'
@@ -243,8 +248,12 @@ export function notJson(reader: ListReader, request: ApiRequest, response: ApiRe
     const unreadable = 'the answer is empty, or cannot be read as JSON, so that nothing in it could be masked'
     return listError(reader, 'response_format', unreadable, { request, status: response.status })
   }
+  const part = response.offset === undefined ? 'it' : `the part of it behind byte ${response.offset}, where this is,`
   const begins = bodyExcerpt(reader, response)
-  return listError(reader, 'response_format', `${problem}; it begins ${begins}`, { request, status: response.status })
+  return listError(reader, 'response_format', `${problem}; ${part} begins ${begins}`, {
+    request,
+    status: response.status,
+  })
 }
 
 function selected(reader: ListReader, context: ListContext, state: ReadingState, document: JsonDocument): Selection {
