@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -89,8 +90,13 @@ describe('client credentials', () => {
       { client_secret: 's', base_url_path: 'url', base_url_hosts: ['*'] },
       'client.auth.base_url_hosts[0]: expected a host',
     ],
+    [
+      { type: 'oauth2_jwt', private_key: pem, auth_endpoint: 'https://a.example/t', base_url_path: 'url' },
+      'client.auth.base_url_hosts: is missing',
+    ],
   ])('are checked before the first request: %j', async (more, message) => {
-    const auth = { type: 'oauth2_client_credentials', access_token_url: 'https://a.example/t', client_id: 'c', ...more }
+    const address = 'auth_endpoint' in more ? {} : { access_token_url: 'https://a.example/t' }
+    const auth = { type: 'oauth2_client_credentials', ...address, client_id: 'c', ...more }
     await expect(run(await folder(), 'https://a.example', auth)).rejects.toThrow(message)
   })
 })
@@ -192,8 +198,14 @@ describe('a refresh token', () => {
   })
 })
 
+function rsaKey(): string {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+}
+
 describe('the address in a token’s answer', () => {
-  async function salesforce(base: (api: string) => string, more: object = {}) {
+  const bySecret = { type: 'oauth2_client_credentials', client_secret: 'client-secret' }
+  async function salesforce(base: (api: string) => string, grant: object = bySecret) {
     const api = await testApi((url, { headers }) => {
       const isSigned = headers.authorization === 'Bearer tttt-4711'
       if (!isSigned) return { status: 401, json: {} }
@@ -205,14 +217,13 @@ describe('the address in a token’s answer', () => {
     const login = await testApi(url =>
       url.pathname === '/token' ? { json: { access_token: 'tttt-4711', instance_url: base(api.origin) } } : undefined,
     )
+    const isJwt = 'private_key' in grant
     const auth = {
-      type: 'oauth2_client_credentials',
-      access_token_url: `${login.origin}/token`,
+      [isJwt ? 'auth_endpoint' : 'access_token_url']: `${login.origin}/token`,
       client_id: 'c',
-      client_secret: 'client-secret',
       base_url_path: 'instance_url',
       base_url_hosts: [new URL(api.origin).host],
-      ...more,
+      ...grant,
     }
     const home = await folder()
     const source = restApi(
@@ -228,8 +239,11 @@ describe('the address in a token’s answer', () => {
     return { api, login, made }
   }
 
-  test('is where requests go, with credentials, next links included', async () => {
-    const { api, login, made } = await salesforce(origin => `${origin}/`)
+  test.each([
+    ['client credentials', bySecret],
+    ['a signed assertion', { type: 'oauth2_jwt', private_key: rsaKey() }],
+  ])('is where requests go, with credentials, next links included: %s', async (_what, grant) => {
+    const { api, login, made } = await salesforce(origin => `${origin}/`, grant)
     const { rows } = await made.run()
     expect(rows).toEqual({ things: 2 })
     expect(api.asked).toEqual(['GET /v1/things', 'GET /v1/things?page=2'])

@@ -84,20 +84,28 @@ export interface OAuthClient {
   readonly access_token_request_data: Readonly<Record<string, string | number | boolean | null | Secret>> | null
 }
 
+interface AddressKeys {
+  readonly base_url_path?: string | undefined
+  readonly base_url_hosts?: readonly string[] | undefined
+}
+
 /** Reports keys that do not go together. */
-export function checkClient(
-  client: Partial<OAuthClient> & {
-    readonly base_url_path?: string | undefined
-    readonly base_url_hosts?: readonly string[] | undefined
-  },
-  context: z.RefinementCtx,
-): void {
+export function checkClient(client: Partial<OAuthClient> & AddressKeys, context: z.RefinementCtx): void {
   const issue = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message })
-  const { client_auth: how, private_key: key, base_url_path: path, base_url_hosts: hosts } = client
+  const { client_auth: how, private_key: key } = client
   if (how === 'private_key_jwt' && key === undefined)
     issue('private_key', 'is missing; `private_key_jwt` signs with it')
   if (how !== 'private_key_jwt' && key !== undefined)
     issue('private_key', 'has no effect; add `client_auth: private_key_jwt`')
+  checkAddress(client, context)
+}
+
+/** Reports an address of the token's answer that may lead anywhere. */
+export function checkAddress(
+  { base_url_path: path, base_url_hosts: hosts }: AddressKeys,
+  context: z.RefinementCtx,
+): void {
+  const issue = (key: string, message: string): void => context.addIssue({ code: 'custom', path: [key], message })
   if (path !== undefined && (hosts ?? []).length === 0)
     issue('base_url_hosts', 'is missing: the hosts that `base_url_path` may lead to, as in `["*.example.com"]`')
   if (path === undefined && hosts !== undefined) issue('base_url_hosts', 'has no effect without `base_url_path`')

@@ -4,7 +4,15 @@ import { reveal, Secret } from '../../model/secrets/secret.js'
 import type { SignContext } from '../api.js'
 import { strictObject } from '../document/declaration/strictObject.js'
 import { defineAuth, secretText } from './authenticator.js'
-import { checkClient, clientKeys, clientRequest, clientSecrets, scopeText, tokenLifetime } from './oauth2Client.js'
+import {
+  checkAddress,
+  checkClient,
+  clientKeys,
+  clientRequest,
+  clientSecrets,
+  scopeText,
+  tokenLifetime,
+} from './oauth2Client.js'
 import { privateKey } from './privateKey.js'
 import { tokenAuthenticator } from './token.js'
 import { requestToken } from './tokenAnswer.js'
@@ -79,7 +87,11 @@ export const oauth2Jwt = defineAuth({
       .meta({ description: 'More headers of the token request.' }),
     private_key_passphrase: secretText.optional().meta({ description: 'Passphrase of the key. A secret.' }),
     default_token_expiration: tokenLifetime,
-  })).superRefine(({ client_auth: how, client_secret: secret }, context) => {
+    base_url_path: clientKeys().base_url_path,
+    base_url_hosts: clientKeys().base_url_hosts,
+  })).superRefine((config, context) => {
+    const { client_auth: how, client_secret: secret } = config
+    checkAddress(config, context)
     const issue = (message: string): void => context.addIssue({ code: 'custom', path: ['client_secret'], message })
     const isSent = how === 'body' || how === 'basic'
     if (isSent && secret === undefined) issue(`is missing; \`client_auth: ${how}\` sends it`)
@@ -99,6 +111,7 @@ export const oauth2Jwt = defineAuth({
       return new Secret(assertion, `assertion of ${path}`)
     }
     return tokenAuthenticator({
+      isLocating: config.base_url_path !== undefined,
       async get(context) {
         const grant = [
           ['grant_type', 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
@@ -113,7 +126,7 @@ export const oauth2Jwt = defineAuth({
         }
         const made = await clientRequest(client, { url, grant, path }, context)
         const request = { ...made, headers: { ...made.headers, ...config.headers } }
-        const asked = { path, request, defaultExpirySeconds: config.default_token_expiration }
+        const asked = { path, request, defaultExpirySeconds: config.default_token_expiration, baseUrl: client }
         return (await requestToken(asked, context)).token
       },
     })

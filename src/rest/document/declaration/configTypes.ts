@@ -163,6 +163,18 @@ export interface Oauth2JwtAuthConfig {
    * Default: `3600`.
    */
   default_token_expiration?: number | null | undefined
+  /**
+   * JSONPath of an address in the token’s answer. Requests go there instead of to the host of `base_url`. Needs `base_url_hosts`.
+   *
+   * Example: `instance_url`.
+   */
+  base_url_path?: string | null | undefined
+  /**
+   * Hosts that the address may have. `*.` stands for any names in front. Always https.
+   *
+   * Example: `["*.salesforce.com"]`.
+   */
+  base_url_hosts?: readonly string[] | null | undefined
 }
 
 export interface LoginAuthConfig {
