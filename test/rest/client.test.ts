@@ -339,12 +339,12 @@ describe('redirects', () => {
     expect(other.seen).toHaveLength(0)
   })
 
-  test('in a circle end with an error', async () => {
+  test('in a loop end with an error', async () => {
     const api = await server((request, response) => {
       response.writeHead(302, { location: request.url === '/a' ? '/b' : '/a' }).end()
     })
     const error = await failureOf(client().send(get(`${api.origin}/a`), sending(api.origin)))
-    expect(error.message).toContain('circle')
+    expect(error.message).toContain('form a loop')
     expect(api.seen).toHaveLength(2)
   })
 
