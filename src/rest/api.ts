@@ -115,6 +115,8 @@ export interface Paginator {
   readonly counts?: 'pages' | 'records' | undefined
   /** It starts after the beginning of the list, so totals do not match what it reads. */
   readonly isPart?: boolean | undefined
+  /** Field of the records by which it goes. Its value is in one record only, unless several records of a page share one. */
+  readonly field?: string | undefined
   /** It goes by the headers of an answer alone, so that a long body of rows may come in several pages, one after the other. */
   readonly goesByHeaders?: boolean | undefined
   /** JSONPaths of the answer that the paginator uses. The check of the list ignores them as evidence. */

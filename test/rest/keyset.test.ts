@@ -87,6 +87,17 @@ it.each<[string, readonly Item[][], string]>([
   expect(found).toMatchObject({ end })
 })
 
+it.each<[string, readonly number[], object, string | undefined]>([
+  ['does not sort by the field, so that records come again', [5, 3, 6, 4, 7], {}, 'values_repeat'],
+  ['does not sort, beside a key', [5, 3, 6, 4, 7], keyed, 'keys_repeat'],
+  ['sorts by the field', [3, 4, 5, 6, 7], {}, undefined],
+  ['sorts by the field, with values that several records share', [1, 2, 2, 3, 3, 4], {}, undefined],
+])('a keyset without a key whose API %s', async (_what, values, resource, code) => {
+  const api = await keysetApi(at(...values))
+  const { end } = await reading(api.origin, { limit: values.includes(2) ? 3 : 2 }, resource)
+  expect(end).toMatchObject(code === undefined ? { end: 'proven' } : { end: 'limited', code })
+})
+
 describe('a keyset', () => {
   it.each<[string, number[], object, { inclusive?: boolean; more?: boolean }, string, number]>([
     ['ends by an empty page', [1, 2, 3, 4], {}, {}, 'the last page is empty', 3],

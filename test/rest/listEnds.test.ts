@@ -282,6 +282,14 @@ describe('an empty page 0', () => {
     expect(end).toMatchObject({ unlessSeen: { end: { end: 'proven' } } })
   })
 
+  it.each([
+    ['no end without a `base_page`', {}, 'limited'],
+    ['the end of a list that begins there', { base_page: 0 }, 'proven'],
+  ])('that has no content is %s', async (_what, paginator, end) => {
+    const found = await reading([{ status: 204 }], { type: 'page_number', total_path: null, ...paginator })
+    expect(found.end).toMatchObject({ end })
+  })
+
   it.each<[string, object, object]>([
     ['the document says where pages begin', { data: [] }, { base_page: 0 }],
     ['the API says that there is none', { data: [], total: 0 }, {}],

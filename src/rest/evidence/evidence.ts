@@ -119,6 +119,11 @@ const table = {
     (field: string) =>
       `the records of the pages are not sorted alike by "${field}": the API may sort by something else, so others may be missing`,
   ],
+  values_repeat: [
+    'limited',
+    (field: string) =>
+      `values at "${field}" came again on a later page: the API may sort by something else, give records with the value that is sent once more (\`inclusive: true\`), or the list changed, so others may be missing`,
+  ],
   known_not_again: [
     'limited',
     (field: string) =>
@@ -286,6 +291,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['page_repeats', 'doubt'],
   ['same_number', 'doubt'],
   ['keyset_order', 'doubt'],
+  ['values_repeat', 'doubt'],
   ['known_not_again', 'doubt'],
   ['size_unproven', 'doubt'],
   ['keys_repeat', 'moved'],

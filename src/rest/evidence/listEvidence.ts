@@ -9,6 +9,8 @@ import { type Circle, type KeyTable, Repetition } from './repetition.js'
 export interface ListKind {
   /** Names of the primary key's fields in the records. */
   readonly primaryKey: readonly string[] | undefined
+  /** Field by which the paginator goes, with another value in each record. */
+  readonly field?: string | undefined
   /** No paginator is configured. */
   readonly isGuess: boolean
   /** The selector's name in messages. Undefined if the records' place is guessed. */

@@ -45,11 +45,21 @@ const MOST_OTHER_PAGES = 100
 /** Most distinct pages that are remembered, to detect repeated ones. */
 const MOST_PAGES = 10_000
 
+export interface RepetitionKind {
+  readonly primaryKey: readonly string[] | undefined
+  /** Field by which the paginator goes, with another value in each record. */
+  readonly field?: string | undefined
+  /** No paginator is configured. */
+  readonly isGuess: boolean
+}
+
 /** Detects repetition in one list: pages, and records on later pages. Memory is bounded. */
 export class Repetition {
-  readonly #kind: { readonly primaryKey: readonly string[] | undefined; readonly isGuess: boolean }
+  readonly #kind: RepetitionKind
   readonly #pages = new Map<string, SeenPage>()
   readonly #keys = new KeyTable()
+  /** Values of the paginator's field. Undefined: several records share one. */
+  #values: KeyTable | undefined = new KeyTable()
   #first: Reading | undefined
   #repeatedKeys = 0
   /** Whether all records so far had the declared keys. */
@@ -61,8 +71,7 @@ export class Repetition {
   #moments: readonly Moment[] = []
   #directions = new Map<string, number>()
 
-  /** `isGuess`: no paginator is configured. */
-  constructor(kind: { readonly primaryKey: readonly string[] | undefined; readonly isGuess: boolean }) {
+  constructor(kind: RepetitionKind) {
     this.#kind = kind
   }
 
@@ -114,7 +123,9 @@ export class Repetition {
         this.#repeatedKeys += repeated
         return { doubt: because('keys_repeat', this.#repeatedKeys) }
       }
-      return {}
+      const { field } = this.#kind
+      const isKnown = field !== undefined && this.#hasKnownValue(field, records, separators, number)
+      return isKnown ? { doubt: because('values_repeat', field) } : {}
     }
     this.#equalPages += 1
     const doubt = because('page_repeats')
@@ -182,6 +193,20 @@ export class Repetition {
     if (this.#kind.isGuess) return 1
     const areAlike = count > 1 && new Set(recordNumbers(records, undefined)).size === 1
     return areAlike ? MOST_STALE_PAGES : 2
+  }
+
+  /** Whether a record has a value of the paginator's field that came on an earlier page. Primary keys tell more. */
+  #hasKnownValue(
+    field: string,
+    records: Uint8Array,
+    separators: readonly number[] | undefined,
+    number: number,
+  ): boolean {
+    if (this.#kind.primaryKey !== undefined || this.#values === undefined) return false
+    const { hashes } = recordKeys(records, [field], separators) ?? NO_KEYS
+    const pages = Array.from(hashes, hash => this.#values?.add(hash, number))
+    if (pages.includes(number)) this.#values = undefined
+    return this.#values !== undefined && pages.some(page => page !== undefined)
   }
 
   #takeKeys(keys: RecordKeys | undefined, number: number): { areDistinct: boolean; repeated: number } {

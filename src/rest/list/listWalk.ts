@@ -113,6 +113,7 @@ export class ListWalk {
     this.#paginator = reader.paginator
     this.#evidence = new ListEvidence({
       primaryKey: reader.resource.hints.primaryKey,
+      field: reader.paginator?.field,
       isGuess: reader.paginator === undefined && reader.resource.endpoint.job === undefined,
       selector: reader.resource.endpoint.dataSelector,
     })
@@ -403,7 +404,7 @@ export class ListWalk {
     const { page, flow } = reading
     if (flow.kind === 'end') {
       if (flow.keep) this.#take(reading, number, isPart)
-      return { end: (this.#saidMore ? flow.early : undefined) ?? flow.end }
+      return { end: (this.#saidMore ? flow.early : this.#perhapsBeforeFirst(reading, number)) ?? flow.end }
     }
     if (flow.kind === 'reset') return { end: because('reset', flow.path) }
     if (flow.kind === 'skip') this.#evidence.doubt(because('skipped', flow.path))
@@ -427,6 +428,13 @@ export class ListWalk {
     this.#previous = reading
     const capped = 'end' in step ? undefined : this.#capped(number, number)
     return capped === undefined ? step : { end: capped }
+  }
+
+  /** The end of a list whose first answer has no content, where the paginator doubts that a first empty page is its end. */
+  #perhapsBeforeFirst({ page, flow }: Reading, number: number): ListEnd | undefined {
+    if (number > 1 || flow.kind !== 'end' || flow.early === undefined) return undefined
+    const next = this.#paginator?.next(page)
+    return next !== undefined && 'end' in next && next.unlessSeen !== undefined ? next : undefined
   }
 
   /** The paginator has looked into all that it needs by now. A name that repeats inside the record itself hides no list. */

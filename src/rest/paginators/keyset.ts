@@ -69,6 +69,8 @@ export const keyset = definePaginator({
     const first = start == null ? limits : joined(sent(config, { value: start, text: String(start) }), limits)
     const follow: Paginator = {
       first,
+      // Records with one value, and those that are asked for again, come on several pages.
+      ...(!config.ties && !config.inclusive && /^\w+$/.test(config.field) && { field: config.field }),
       next(page) {
         const size = sizeOf(page, config)
         const isShort = config.stop_after_short_page && page.records < size
