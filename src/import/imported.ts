@@ -23,6 +23,12 @@ export interface ImportInput extends ImportText {
  */
 export type Importer = (input: ImportInput) => Imported | Promise<Imported>
 
+/**
+ * Most lists of one document. The largest description of an API that is known has 3,322. Each takes time and memory, and
+ * hundreds of lines of the file.
+ */
+export const MOST_LISTS = 5_000
+
 /** Where in the source a note belongs: a line of a text, or a path in a file of data. */
 export interface SourcePlace {
   /** 1-based. */

@@ -1,7 +1,14 @@
 import { fileError } from '../../config/documentFile.js'
 import { nearMiss } from '../../model/nearMiss.js'
 import { asTemplate } from '../draft/draftYaml.js'
-import type { Imported, ImportedSecret, ImportInput, ImportNote, LeftOut } from '../imported.js'
+import {
+  type Imported,
+  type ImportedSecret,
+  type ImportInput,
+  type ImportNote,
+  type LeftOut,
+  MOST_LISTS,
+} from '../imported.js'
 import { nameFrom } from '../pipelineName.js'
 import { CONCEALED, isSecret, TOKENS_WITHIN } from '../requests/credentials.js'
 import { listOf, type Members, membersOf, sourceData, textOf } from '../sourceData.js'
@@ -23,9 +30,6 @@ export function importOpenapi(input: ImportInput): Imported {
   const data = sourceData(input.text.replace(TOKENS_WITHIN, CONCEALED), shown)
   return importDocument(data.value, input, path => data.lineOf(path))
 }
-
-/** The largest document that is known has 3,322. Each list takes time and memory, and hundreds of lines of the file. */
-const MOST_LISTS = 5_000
 
 type LineOf = (path: readonly (string | number)[]) => number | undefined
 

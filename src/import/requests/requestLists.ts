@@ -7,7 +7,7 @@ import type { DraftAnswer } from '../draft/answer.js'
 import { type BodyPlace, bodyLimit, bodyPlaces, bodyPositions } from '../draft/bodyPlaces.js'
 import { candidates } from '../draft/candidates.js'
 import { candidateKeys } from '../draft/guesses.js'
-import type { LeftOut } from '../imported.js'
+import { type LeftOut, MOST_LISTS } from '../imported.js'
 import { nameFrom } from '../pipelineName.js'
 import { isSecret } from './credentials.js'
 import { listAnswer } from './recordedAnswer.js'
@@ -55,9 +55,6 @@ export interface GroupOptions {
   /** What the source is, for messages. */
   readonly source: string
 }
-
-/** More than anybody loads at once. */
-const MOST_LISTS = 5_000
 
 const READS = new Set(['GET', 'POST', 'PUT', 'PATCH'])
 
