@@ -44,6 +44,8 @@ export interface Known {
   readonly rereads: boolean
   /** The document names the flag that says whether there is more. It decides alone, beside a link that is always there. */
   readonly goesByFlag: boolean
+  /** The document names the total. Its word for it counts, also for a `count`. */
+  readonly namesTotal: boolean
   /** Records of the longest page of the resource. */
   readonly longestPage: number
   /** Another list of the resource had a next link or cursor. */
@@ -143,7 +145,7 @@ function hasEnded(style: Style, answers: readonly Answer[], records: number, kno
   if (style.way === 'keyset' && known.rereads && !isEmpty(told) && isKnown(answers, told))
     return (told.list?.length ?? 0) < known.longestPage
   // A `count` beside one page may be that of the page.
-  const isTotal = style.total !== 'count' || answers.length > 1
+  const isTotal = style.total !== 'count' || answers.length > 1 || known.namesTotal
   if (isTotal && answers.some(one => one.told.total === records)) return true
   if (isEmpty(told)) return style.way !== 'offset' || isReached(answers, known)
   if (told.pages !== undefined && asked.start + asked.size >= told.pages * style.size) return true

@@ -8,7 +8,7 @@ import type { Stored } from '../memoryDestination.js'
 import { leavesRecordsOut } from './document.js'
 import { type Known, traceOf } from './knowable.js'
 import type { Answer, Log } from './lyingApi.js'
-import { type Level, type Plan, type Run, readsMore } from './plan.js'
+import { type Level, type Plan, type Run, readsMore, readsTotals } from './plan.js'
 import { addressOf, halves, names, placeOf, type Truth } from './truth.js'
 
 /** One run, as it went. */
@@ -324,6 +324,7 @@ function knownOf({ plan, log }: Outcome, address: string): Known {
     endsShort: style.way === 'keyset' && keyset.stopsShort && !auto,
     endsMissing: leads && stopsMissing && !auto,
     goesByFlag: readsMore(reads) && style.more !== undefined && !auto,
+    namesTotal: readsTotals(reads) && style.total !== undefined && !auto,
     leavesOut: leavesRecordsOut(one),
     isAnyOrder: keyset.pick === 'last',
     rereads: keyset.mode !== 'plain',
