@@ -342,7 +342,7 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
   const inDocument: PlaceOf = wrapped ? path => place(['source', ...path]) : place
   const [api, destination] = await everyProblem(
     () => {
-      const made = restApiFrom(document, {
+      const options = {
         name: source.name ?? undefined,
         maxTableNesting: source.max_table_nesting ?? undefined,
         rootKey: source.root_key ?? undefined,
@@ -355,7 +355,8 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
         recording: reading.overrides.recording,
         place: inDocument,
         warn,
-      })
+      }
+      const made = restApiFrom(document, options, needsSecrets(reading))
       requireSecrets(made, reading)
       return made
     },
@@ -407,8 +408,12 @@ function textsOfReferences(value: unknown): unknown {
 }
 
 /** Of a file that is opened to request something, all that is missing is told before anything begins. */
-function requireSecrets(source: Source, { overrides: { withoutSecrets, offline } }: Reading): void {
-  if (withoutSecrets !== true && offline !== true) source.requireSecrets?.()
+function requireSecrets(source: Source, reading: Reading): void {
+  if (needsSecrets(reading)) source.requireSecrets?.()
+}
+
+function needsSecrets({ overrides: { withoutSecrets, offline } }: Reading): boolean {
+  return withoutSecrets !== true && offline !== true
 }
 
 function lookedUp(resolver: SecretResolver, { overrides }: Reading): SecretResolver {

@@ -156,13 +156,17 @@ const forRestApi = optionsOf<RestApiOptions>('options of restApi()', {
   warn: callback,
 })
 
-/** The same for a value that may not be a valid document. */
-export function restApiFrom(document: unknown, options: RestApiOptions): Source {
+/**
+ * The same for a value that may not be a valid document. `namesMissing`: whether the error of a wrong document also names
+ * the secrets that are missing.
+ */
+export function restApiFrom(document: unknown, options: RestApiOptions, namesMissing = true): Source {
   checkOptions(needed(forRestApi), options)
   const { env = processEnvironment(), cwd = process.cwd(), folder, pipeline, name, warn = warnProcess } = options
   const resolver = secretResolver({ env, cwd, folder, pipeline, source: name, warn })
   const settings = { ...options, ...requestSettings(env), scheduler: schedulerSettings(env) }
-  const { model, missing } = read(lookup => parseRestConfig(document, { ...settings, lookup }), resolver)
+  const parse = (lookup: Lookup): RestModel => parseRestConfig(document, { ...settings, lookup })
+  const { model, missing } = read(parse, resolver, namesMissing)
   const base = folder ?? cwd
   const { recording } = options
   const kept = recording?.tokenStore
@@ -184,23 +188,17 @@ export function restApiFrom(document: unknown, options: RestApiOptions): Source 
 function read(
   parse: (lookup: Lookup) => RestModel,
   resolver: Lookup,
+  namesMissing: boolean,
 ): { readonly model: RestModel; readonly missing?: ConfigError } {
   try {
     return { model: parse(resolver) }
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    const model = attempted(() => parse(findingAll(resolver)))
-    if (model === undefined) throw error
-    return { model, missing: error }
-  }
-}
-
-function attempted<T>(work: () => T): T | undefined {
-  try {
-    return work()
-  } catch (error) {
-    if (error instanceof ConfigError) return undefined
-    throw error
+  } catch (missing) {
+    if (!(missing instanceof ConfigError)) throw missing
+    try {
+      return { model: parse(findingAll(resolver)), missing }
+    } catch (wrong) {
+      throw namesMissing && wrong instanceof ConfigError ? missing : wrong
+    }
   }
 }
 

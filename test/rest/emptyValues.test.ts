@@ -201,7 +201,7 @@ describe('http_basic', () => {
     [{ type: 'http_basic', username: 'u' }, { SOURCES__REST_API__CREDENTIALS__PASSWORD: '' }],
   ])('says how to write an empty password where none is found: %j, %j', (auth, env) => {
     const document = { client: { ...client, auth }, resources: ['items'] } as RestApiConfig
-    expect(() => restApi(document, { env })).toThrow(/`password: ""`/)
+    expect(() => restApi(document, { env }).requireSecrets?.()).toThrow(/`password: ""`/)
   })
 
   test('takes an empty variable for one that is not set', () => {
@@ -209,6 +209,6 @@ describe('http_basic', () => {
       client: { ...client, auth: { type: 'http_basic', username: 'u', password: '${secrets.pw}' } },
       resources: ['items'],
     }
-    expect(() => restApi(document, { env: { PW: '' } })).toThrow(/the secret `pw` is missing/)
+    expect(() => restApi(document, { env: { PW: '' } }).requireSecrets?.()).toThrow(/the secret `pw` is missing/)
   })
 })

@@ -148,7 +148,7 @@ test.each([
   expect(() => restApi(document as RestApiConfig, { env: {} })).toThrow(
     expect.objectContaining({
       code: 'config',
-      message: expect.stringMatching(new RegExp(`${path}: .*(?:is|are) doubled, .\\{\\{`)),
+      message: expect.stringMatching(new RegExp(`${path}: .*(?:(?:is|are) doubled,|write each twice:) .\\{\\{`)),
     }),
   )
 })
