@@ -53,7 +53,21 @@ export interface Known {
 }
 
 /** What gave a list away; undefined where nothing did. */
-export function traceOf(declared: Style, given: readonly Answer[], known: Known): string | undefined {
+export function traceOf(style: Style, given: readonly Answer[], known: Known): string | undefined {
+  const trace = traceInOrder(style, given, known)
+  // An API may show the records behind a value with the newest first, as with `min_id` at Mastodon.
+  const isSorted = style.way === 'keyset' && !known.isAnyOrder
+  return isSorted && trace !== undefined && traceInOrder(style, given.map(backwards), known) === undefined
+    ? undefined
+    : trace
+}
+
+function backwards(answer: Answer): Answer {
+  const { list } = answer.told
+  return Array.isArray(list) ? { ...answer, told: { ...answer.told, list: list.toReversed() } } : answer
+}
+
+function traceInOrder(declared: Style, given: readonly Answer[], known: Known): string | undefined {
   const answers = asRead(given.filter(isOfList), declared, known)
   if (answers.length === 0) return 'it was never asked for'
   const style = { ...declared, size: pageSize(declared, known) }

@@ -348,7 +348,7 @@ function isHonest({ run, log, plan, isResumed }: Outcome): boolean {
       const { slip, bound, auto, style, deletes } = level
       const isPlain =
         slip === undefined && bound === undefined && !auto && style.way !== 'single_page' && isFitting(level)
-      return isPlain && !(isShared && deletes !== undefined)
+      return isPlain && !(isShared && (deletes !== undefined || run.isSelective))
     })
   )
 }
