@@ -3,7 +3,7 @@ import { separatorsOf } from '../../json/skip.js'
 import type { JsonValue } from '../../json/value.js'
 import { isJsonObject } from '../../json/value.js'
 import type { Selection } from '../list/answer/selector.js'
-import { bareName } from './pagingHints.js'
+import { bareName, hintKind } from './pagingHints.js'
 
 /** A member outside the records that reports a failure. */
 export interface AnswerError {
@@ -25,7 +25,8 @@ export function errorOf(document: JsonDocument, isRecord: boolean): AnswerError 
   const members = document.members(document.root)
   for (const [key, span] of members) {
     const name = bareName(key)
-    const isError = isRecord ? /^errors?$/.test(name) : ERROR.test(name)
+    const isLeft = !isRecord && LEFT_UNDONE.test(name) && ['array', 'object'].includes(document.kind(span))
+    const isError = isLeft || (isRecord ? /^errors?$/.test(name) : ERROR.test(name))
     if (!isError && (isRecord || !FLAG.test(name))) continue
     const value = document.value(span)
     if (isError ? nothingFailed(value) : !saysFailed(name, value)) continue
@@ -35,7 +36,9 @@ export function errorOf(document: JsonDocument, isRecord: boolean): AnswerError 
   return undefined
 }
 
-const ERROR = /^err(?:or)?(?:s|no|code|msg|message|description|details?)?$/
+const ERROR = /^(?:err(?:or)?(?:s|no|code|msg|message|description|details?)?|exceptions?|faults?)$/
+/** Lists and maps of what the API did not do. A number may count things of the API, such as builds that failed. */
+const LEFT_UNDONE = /^(?:failures?|failed(?:ids|items|keys|records|requests)?|unprocessed(?:ids|items|keys|records)?)$/
 const FLAG =
   /^(?:success|ok|succeeded|(?:is|was)success(?:ful)?|stat|status|result|(?:status|http)?code|httpstatus|statustext)$/
 
@@ -85,11 +88,16 @@ const LAST_BYTES = 4096
 const MAY_FAIL = /"(?:err|exception)/i
 const FAILURE = /^(?:err(?:or)?s?|exception)$/
 
+/** What the last element of a list reports of the list, where it is no record: a failure, or what envelopes have. */
+export function errorAtEnd(selection: Selection): AnswerError | undefined {
+  return failureAtEnd(selection) ?? trailerOf(selection)
+}
+
 /**
  * The failure that the last element of a list reports, as lines of JSON do that are cut short on the server: it has an
  * error, and nothing that the first record has. Alone, it has nothing but what errors have, and no time.
  */
-export function errorAtEnd({ met, records, count, separators }: Selection): AnswerError | undefined {
+function failureAtEnd({ met, records, count, separators }: Selection): AnswerError | undefined {
   if (met !== 'list' || count === 0) return undefined
   const tail = textAt(records, { start: Math.max(0, records.length - LAST_BYTES), end: records.length })
   if (!MAY_FAIL.test(tail)) return undefined
@@ -108,6 +116,32 @@ export function errorAtEnd({ met, records, count, separators }: Selection): Answ
       : isJsonObject(record) && keys.every(name => !Object.hasOwn(record, name))
   return isOther ? { key, text: textAt(records, last).slice(0, MOST_TEXT), isOfRecord: true } : undefined
 }
+
+/** Longest element that may be a trailer. */
+const LONGEST_TRAILER = 1024
+
+/**
+ * The last element of a list that speaks of the list: it has only what envelopes and errors have, and nothing that the
+ * first record has. Lines of JSON may end so.
+ */
+function trailerOf({ met, records, count, separators }: Selection): AnswerError | undefined {
+  if (met !== 'list' || count < 2) return undefined
+  const comma = (separators ?? separatorsOf(records)).at(-1)
+  if (comma === undefined || records.length - comma > LONGEST_TRAILER) return undefined
+  if (kindAt(records, skipSpace(records, comma + 1)) !== 'object') return undefined
+  const last = elementAfter(records, comma)
+  const members = valueAt(records, last)
+  if (!isJsonObject(members)) return undefined
+  const keys = Object.keys(members)
+  const [key] = keys
+  const speaks = (name: string): boolean => hintKind(name) !== undefined || OF_TRAILERS.test(bareName(name))
+  if (key === undefined || !keys.every(speaks)) return undefined
+  const record = valueAt(records, elementAfter(records, 0))
+  if (!isJsonObject(record) || keys.some(name => Object.hasOwn(record, name))) return undefined
+  return { key, text: textAt(records, last).slice(0, MOST_TEXT), isOfRecord: true }
+}
+
+const OF_TRAILERS = /^(?:code|details?|message|msg|reason|status(?:code|message)?|success|ok)$/
 
 /** The element behind the opening bracket of a list, or behind a comma in it. */
 function elementAfter(records: Uint8Array, at: number): Span {
@@ -154,7 +188,7 @@ const EMPTY =
   /^(?:(?:there (?:are|is|were|was) )?(?:no|0|zero|not any)(?: \w+){0,3} (?:data|results?|records?|items?|entries|rows|pages?|matches|found|available|exist|left|more)(?: (?:were|was|is|are))?(?: (?:found|available|left|exist|returned|match\w*|to show|to display))?(?: (?:for|in|on|with|that|your|this)\b.{0,60})?|nothing (?:found|more|left)|(?:data |records? )?not found|empty(?: (?:list|result|page))?|(?:the )?(?:list|page|results?|(?:result|data) ?set) (?:is|was) empty|(?:no errors?, ?)?end of (?:the )?(?:list|results|data))[.!]?$/i
 
 const TROUBLE =
-  /\b(?:retr(?:y|ying)|again|later|time(?:d[ -]?)?out|timeout|fail(?:ed|ure|s)?|errors?|unavailable|busy|throttl\w*|too many|rate limit\w*|partial\w*|incomplete|exceeded|denied|degraded|overload\w*|maintenance|expired|unauthori[sz]ed|forbidden|abort\w*|interrupted|could not|cannot|can't|unable|went wrong|not ready|still|pending|slow down|wait)\b/i
+  /\b(?:retr(?:y|ying)|again|later|time(?:d[ -]?)?out|timeout|fail(?:ed|ure|s)?|errors?|unavailable|busy|throttl\w*|too many|rate limit\w*|partial\w*|incomplete|exceeded|denied|degraded|overload\w*|maintenance|expired|unauthori[sz]ed|forbidden|abort\w*|interrupted|could not|cannot|can't|unable|went wrong|not ready|still|pending|slow down|wait|permissions?|not (?:allowed|authori[sz]ed|enabled|permitted)|insufficient|invalid|suspended|blocked|disabled|deactivated|revoked|restricted|locked|quotas?|limit reached|connection|refused|rejected|unreachable|offline|outage|lost)\b/i
 
 /** The flag or message by which an answer says that it is incomplete. */
 export function partOf(document: JsonDocument): string | undefined {
@@ -172,7 +206,7 @@ const PART =
 
 /** Words for an answer or a list that was cut short. */
 const CUT_SHORT =
-  /\btruncated\b(?! (?:text|to fit|values?))|\bcut (?:off|short)\b|\b(?:incomplete|partial) (?:data|list|results?|response)\b|\b(?:data|list|results?|response) (?:is|are|was|were|may be|might be) (?:incomplete|partial)\b/i
+  /\btruncated\b(?! (?:text|to fit|values?))|\bcut (?:off|short)\b|\b(?:incomplete|partial) (?:data|list|results?|response)\b|\b(?:data|list|results?|response) (?:is|are|was|were|may be|might be) (?:incomplete|partial)\b|\bonly (?:the )?(?:first|top) \d+\b|\blimited to (?:the )?(?:(?:first|top) )?\d+ (?:entries|items|records|results|rows)\b(?! per page)/i
 
 /** Elasticsearch: some parts of an index did not answer. */
 function failedShards(document: JsonDocument): boolean {

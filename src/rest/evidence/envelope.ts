@@ -47,6 +47,8 @@ export interface Envelope {
   readonly position?: { readonly path: string } | undefined
   /** The last page's number, from a link, if it is not this page. */
   readonly lastPage?: Claim | undefined
+  /** What says that there is a page before this one. */
+  readonly before?: { readonly path: string } | undefined
   /** The page number that the answer states. */
   readonly number?: Claim | undefined
   /** The failure that the answer reports. */
@@ -126,6 +128,7 @@ export function envelopeOf(
     rest: at(saidRest(hints)),
     position: at(positionAt(hints)),
     lastPage: lastPage(headers, hints, request),
+    before: isRecord || document === undefined ? undefined : pageBefore(headers, document, request),
     number: claim(hints, 'page', 0),
     ...(document !== undefined && !isRecord && { remark: remarkOf(document), part: partOf(document) }),
     error:
@@ -175,6 +178,35 @@ function lastPage(
     return own !== undefined && own >= value ? undefined : { path: inBody?.path ?? 'link', value }
   }
   return undefined
+}
+
+/** A link to a page with a smaller number, or a flag. Cursors have links backwards on their first page too. */
+function pageBefore(
+  headers: Readonly<Record<string, string>>,
+  document: JsonDocument,
+  request: ApiRequest,
+): { readonly path: string } | undefined {
+  if (isEarlier(linkTarget(headers.link, 'prev') ?? linkTarget(headers.link, 'previous'), request))
+    return { path: 'link' }
+  if (document.kind(document.root) !== 'object') return undefined
+  for (const [key, span] of document.members(document.root)) {
+    const name = bareName(key)
+    if (!BEFORE.test(name)) continue
+    const value = document.value(span)
+    const says = name === 'first' || name === 'isfirst' ? value === false : value === true
+    if (says || (typeof value === 'string' && isEarlier(value, request))) return { path: key }
+  }
+  return undefined
+}
+
+const BEFORE = /^(?:(?:is)?first|has(?:prev|previous)(?:page)?|prev(?:ious)?(?:page)?(?:link|ur[il])?)$/
+
+function isEarlier(link: string | undefined, request: ApiRequest): boolean {
+  if (link === undefined || !link.includes('?')) return false
+  return [...new URLSearchParams(link.slice(link.indexOf('?')))].some(([name, text]) => {
+    const [value, own] = [wholeNumber(text), asked(request, name)]
+    return PAGE_PARAM.test(name) && value !== undefined && own !== undefined && value < own
+  })
 }
 
 const PAGE_PARAM = /^_?(?:p|page|pg|paged|page_?(?:no|num|number|index)|page\[number\])$/i

@@ -124,6 +124,11 @@ const table = {
     (field: string) =>
       `values at "${field}" came again on a later page: the API may sort by something else, give records with the value that is sent once more (\`inclusive: true\`), or the list changed, so others may be missing`,
   ],
+  has_before: [
+    'limited',
+    (path: string) =>
+      `"${path}" in the first answer says that there is a page before it: the API may count from another number; set \`base_page\``,
+  ],
   known_not_again: [
     'limited',
     (field: string) =>
@@ -292,6 +297,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['same_number', 'doubt'],
   ['keyset_order', 'doubt'],
   ['values_repeat', 'doubt'],
+  ['has_before', 'document'],
   ['known_not_again', 'doubt'],
   ['size_unproven', 'doubt'],
   ['keys_repeat', 'moved'],

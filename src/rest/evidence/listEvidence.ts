@@ -42,6 +42,8 @@ export class ListEvidence {
   #count: Claim | undefined
   #filled = 0
   #saidEnd: string | undefined
+  /** What in the first answer says that there is a page before it. */
+  #before: string | undefined
   #doubt: ListEnd | undefined
   #hasOtherDoubt = false
   /** What all doubts say about records that were not read. */
@@ -95,6 +97,7 @@ export class ListEvidence {
     if (selection.met === 'records') this.#isOneList = false
     if (announced !== undefined) this.#announced = announced
     this.#mostAnnounced = Math.max(this.#mostAnnounced, announced ?? 0)
+    if (number === 1) this.#before = envelope.before?.path
     this.#takeRecords(reading)
     // The total of a page is compared with all of it.
     const isWhole = response.following === undefined
@@ -290,6 +293,7 @@ export class ListEvidence {
     if (position !== undefined && end.basis === 'blind' && !isWhole && more === undefined)
       return because('has_position', position.path)
     if (isPart) return undefined
+    if (this.#before !== undefined && paginator?.counts === 'pages') return because('has_before', this.#before)
     if (count !== undefined && !ofItsOwn(count.path) && this.#announced === undefined && count.value > this.#records)
       return because('total_says_more', count.path, count.value, this.#records)
     // An API may say that an empty list has one page.

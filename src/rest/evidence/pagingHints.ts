@@ -64,7 +64,7 @@ const NAMES: readonly (readonly [HintKind, RegExp])[] = [
   ['last_id', /^lastid$/],
   [
     'more',
-    /^(?:has(?:more|next|additional)(?:pages?|items|results|records|rows|data)?|(?:is|are|there(?:is|are))?more(?:results|data|items|records|rows|pages)?(?:available|exists?|incollection)?|(?:is|results?|response|list|data|output)?truncated|exceeded(?:transfer|result|record)?limit|(?:result|record|row)limit(?:exceeded|reached))$/,
+    /^(?:has(?:more|next|additional)(?:pages?|items|results|records|rows|data)?|(?:is|are|there(?:is|are))?more(?:results|data|items|records|rows|pages)?(?:available|exists?|incollection)?|(?:is|results?|response|list|data|output)?truncated|exceeded(?:transfer|result|record)?limit|(?:(?:item|max|query|record|result|row|size)s?)?limit(?:exceeded|hit|reached))$/,
   ],
   // If such a flag is true, it may not be about the list.
   ['unfinished', /^(?:is)?(?:end|ended|final|finalpage|finished|completed|lastbatch)$/],
@@ -72,7 +72,10 @@ const NAMES: readonly (readonly [HintKind, RegExp])[] = [
     'remaining',
     /^(?:(?:num(?:ber)?(?:of)?)?remaining(?:count|docs|documents|entries|items?|itemcount|objects|pages|records?|recordcount|results|rows)?|(?:items|pages|records|results|rows)(?:remaining|left))$/,
   ],
-  ['last', /^(?:(?:is)?(?:last|lastpage|done|complete|finished|exhausted)|eof|endof(?:stream|list|results|data))$/],
+  [
+    'last',
+    /^(?:(?:is)?(?:last|lastpage|done|complete|finished|exhausted)|eof|endof(?:stream|list|results|data|records|rows|items|pages))$/,
+  ],
   [
     'total',
     /^(?:(?:opensearch|x|i)?total(?:available|count|data|docs|documents|elements|entries|found|hits|items|list|matches|number|objects|records|results|rows|size|value)?|(?:num|number|num(?:ber)?of)_?(?:available|count|docs|documents|elements|entries|found|hits|items|matches|number|objects|records|results|rows|size|value)|(?:total)?(?:filter|hit|item|object|record|result|row)s?(?:count|total)|(?:all|filtered|full|grand|overall)(?:count|total)|datatotal|(?:result|list)s?size|found|count|nbhits)$/,
