@@ -125,7 +125,7 @@ async function mend(
     const message = `the changes do not fit together and were taken back (${error instanceof Error ? error.message : String(error)}); write them yourself`
     throw new ConfigError([{ place: { path: '', file }, message }])
   }
-  tell(err, printable(`${file}is fixed: ${Object.keys(changes).join(', ')}. Proving it again:`))
+  tell(err, printable(`${file} is fixed: ${Object.keys(changes).join(', ')}. Proving it again:`))
   return true
 }
 
