@@ -194,11 +194,112 @@ describe('`complete_nested`', () => {
         `{ "id": 12345678901234567890, "deep": {"a":1.50,"tags":${tags}}, "n": 2 }`,
         `{"n":1,"deep":{"tags" :${tags} , "z":"é"}}`,
         `{"n":1,"deep":{"tags":${tags}}}`,
-        records[3],
+        `{"n":1,"deep":{"tags":${tags}}}`,
         records[4],
       ].join(' , ')}]`,
     )
     expect(found).toHaveLength(5)
+  })
+
+  /** The records of one list, with the `lines` that an endpoint gives for them. */
+  async function linesOf(
+    records: readonly object[],
+    lines: unknown,
+    complete: object = { when: 'true' },
+    list = 'lines',
+  ): Promise<{ readonly verdict: string; readonly reason: string; readonly records: unknown }> {
+    const api = await testApi(({ pathname }) => ({ json: { data: pathname === '/things' ? records : lines } }))
+    const endpoint = { path: 'things/{resources.things.id}/lines', data_selector: 'data', paginator: 'single_page' }
+    const things = {
+      name: 'things',
+      endpoint: { path: 'things', data_selector: 'data', paginator: 'single_page' },
+      complete_nested: { [list]: { endpoint, ...complete } },
+    }
+    const config = { client: { base_url: api.origin }, resources: [things] }
+    const [receipt] = (await load(config as RestApiConfig)).result.receipts
+    const { records: found } = await read(source(config))
+    return { verdict: receipt?.verdict ?? '', reason: receipt?.reasons?.join('; ') ?? '', records: found }
+  }
+
+  const skus = (...numbers: readonly number[]) => numbers.map(sku => ({ sku, quantity: 1 }))
+  const whole = several(3)
+
+  it.each<[string, object, string, object]>([
+    ['null', { lines: null }, 'lines.nodes', { lines: { nodes: whole } }],
+    ['missing', {}, 'lines.nodes', { lines: { nodes: whole } }],
+    ['missing, two of them', { a: {} }, 'a.b.c.nodes', { a: { b: { c: { nodes: whole } } } }],
+    ['null, with others around', { a: { b: null, z: 1 } }, 'a.b.c', { a: { b: { c: whole }, z: 1 } }],
+    ['there', { lines: { nodes: null } }, 'lines.nodes', { lines: { nodes: whole } }],
+  ])('puts the list into objects that are %s', async (_what, record, list, expected) => {
+    const { verdict, records } = await linesOf([{ id: 1, n: 3, ...record }], whole, { total_path: 'n' }, list)
+    expect(verdict).toBe('complete')
+    expect(records).toEqual([{ id: 1, n: 3, ...expected }])
+  })
+
+  it.each([['text'], [7], [[]]])('does not read a list that has no place in the record: %j', async lines => {
+    const found = await linesOf([{ id: 1, lines }], whole, { when: 'true' }, 'lines.nodes')
+    expect(found.verdict).toBe('unproven')
+    expect(found.reason).toMatch(/something other than an object where the list belongs/)
+    expect(found.records).toEqual([{ id: 1, lines }])
+  })
+
+  it.each<[string, readonly unknown[], unknown, RegExp]>([
+    ['nothing', several(2), [], /0 records came for a record that has 2 in its list/],
+    ['null', several(2), null, /0 records came for a record that has 2/],
+    ['fewer', several(2), several(1), /1 record came for a record that has 2/],
+    ['the list of something else', several(2), several(4, 10), /without some of the records that its beginning has/],
+    ['one of them less', several(2), several(4, 1), /without some of the records/],
+    ['something else without ids', skus(1, 2), skus(11, 12, 13), /without some of the records/],
+    ['other values', ['a', 'b'], ['a', 'c', 'd'], /without some of the records/],
+  ])('doubts %s in place of the beginning', async (_what, lines, came, reason) => {
+    const found = await linesOf([{ id: 1, lines }], came)
+    expect(found.verdict).toBe('unproven')
+    expect(found.reason).toMatch(reason)
+    const isShorter = !Array.isArray(came) || came.length < lines.length
+    expect(found.records).toEqual([{ id: 1, lines: isShorter ? lines : came }])
+  })
+
+  it.each<[string, readonly unknown[], unknown[]]>([
+    ['in another order', several(2), several(5).reverse()],
+    ['with more fields', several(2), several(3).map(label => ({ color: 'red', ...label, name: `the ${label.name}` }))],
+    ['with ids as texts', several(2), several(3).map(({ id }) => ({ id: String(id) }))],
+    ['with ids of another kind', several(2), [{ id: 'x' }, { id: 'y' }, { id: 'z' }]],
+    ['in which something changes all the time', [{ sku: 1, at: '10:00' }], [2, 1].map(sku => ({ sku, at: '10:01' }))],
+    ['in which nothing can be a key', [{ a: 1 }, { a: 1 }], [{ a: 2 }, { a: 2 }]],
+    ['as objects instead of names', ['a', 'b'], [{ name: 'a' }, { name: 'b' }]],
+    ['that is all there', several(2), several(2)],
+  ])('does not doubt a list %s', async (_what, lines, came) => {
+    const { verdict, records } = await linesOf([{ id: 1, lines }], came)
+    expect(verdict).toBe('complete')
+    expect(records).toEqual([{ id: 1, lines: came }])
+  })
+
+  it.each<[string, readonly unknown[], unknown[], RegExp | undefined]>([
+    ['all of it again', several(2), several(4), /records of the beginning came again/],
+    ['its last record again', several(2), several(4, 1), /came again/],
+    ['the same with more fields', several(2), several(2).map(label => ({ ...label, color: 'red' })), /came again/],
+    ['records without ids again', skus(1, 2), skus(2, 3), /came again/],
+    ['values again', ['a', 'b'], ['a', 'b', 'c'], /came again/],
+    ['what comes after it', several(2), several(2, 2), undefined],
+    ['an equal value', ['a', 'b'], ['b'], undefined],
+    ['records that are equal', [{ a: 1 }, { a: 1 }], [{ a: 1 }], undefined],
+    ['nothing', several(2), [], undefined],
+  ])('takes for the end of a beginning: %s', async (_what, lines, came, reason) => {
+    const found = await linesOf([{ id: 1, lines }], came, { when: 'true', append: true })
+    expect(found.verdict).toBe(reason === undefined ? 'complete' : 'unproven')
+    if (reason !== undefined) expect(found.reason).toMatch(reason)
+    expect(found.records).toEqual([{ id: 1, lines: [...lines, ...came] }])
+  })
+
+  it.each([
+    ['the same', several(2), false, 'unproven'],
+    ['nothing', [], true, 'unproven'],
+    ['more', several(3), false, 'complete'],
+    ['more', several(1, 2), true, 'complete'],
+  ])('holds a flag that says more against what came: %s', async (_what, came, append, verdict) => {
+    const found = await linesOf([{ id: 1, lines: several(2), more: true }], came, { has_more_path: 'more', append })
+    expect(found.verdict).toBe(verdict)
+    if (verdict === 'unproven') expect(found.reason).toMatch(/"more" says there is more/)
   })
 
   it('calls no list complete in whose records a list is known to lack something', async () => {
@@ -246,6 +347,19 @@ describe('`complete_nested`', () => {
     await expect(load(document(api.origin, {}, { complete_nested: { number: list } }))).rejects.toThrow(
       /complete_nested\.number: leads to 1, and not to a list/,
     )
+  })
+
+  it.each([
+    ['record', '{"id":1,"x":NaN,"lines":[{"id":0}]}', '{"id":0}'],
+    ['element', '{"id":1,"lines":[{"id":0}]}', '{"id":0,"x":NaN}'],
+  ])('refuses a %s that is not JSON', async (_what, record, line) => {
+    const api = await testApi(({ pathname }) => ({ text: `[${pathname === '/things' ? record : line}]` }))
+    const read = { data_selector: '$', paginator: 'single_page' }
+    const list = { when: 'true', endpoint: { ...read, path: 'things/{resources.things.id}/lines' } }
+    const things = { name: 'things', endpoint: { ...read, path: 'things' }, complete_nested: { lines: list } }
+    await expect(
+      load({ client: { base_url: api.origin }, resources: [things] } as unknown as RestApiConfig),
+    ).rejects.toThrow(/complete_nested\.lines: a record is not JSON/)
   })
 
   it('gives no masked field to the API, and goes by none', () => {

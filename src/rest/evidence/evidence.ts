@@ -186,6 +186,25 @@ const table = {
       `the first page has ${count(records, 'record')}, fewer than the limit, and the API did not say whether it caps pages`,
   ],
 
+  nested_no_place: [
+    'limited',
+    () => 'a record has something other than an object where the list belongs, so the list was not read',
+  ],
+  nested_fewer: [
+    'limited',
+    (came: number, present: number) =>
+      `${count(came, 'record')} came for a record that has ${present} in its list: those of the record stay`,
+  ],
+  nested_other: [
+    'limited',
+    () =>
+      'a list came without some of the records that its beginning has: the endpoint may give another list, or it changed',
+  ],
+  nested_again: [
+    'limited',
+    () => 'records of the beginning came again: the endpoint may not begin behind it, as `append` expects',
+  ],
+
   name_repeats: [
     'limited',
     (name: string) => `an answer has "${name}" twice beside or around its records: only the last one was read`,
@@ -300,6 +319,10 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['has_before', 'document'],
   ['known_not_again', 'doubt'],
   ['size_unproven', 'doubt'],
+  ['nested_no_place', 'doubt'],
+  ['nested_fewer', 'doubt'],
+  ['nested_other', 'doubt'],
+  ['nested_again', 'doubt'],
   ['keys_repeat', 'moved'],
   ['total_changed', 'moved'],
   ['pages_changed', 'moved'],

@@ -10,7 +10,7 @@ export interface RecordKeys {
 }
 
 /** Fields that usually identify records, used if the document names no key. */
-const LIKELY_KEYS = ['id', '_id', 'uuid', 'guid', 'uid', 'ID', 'Id', 'key', 'sha', 'slug'].map(name => [name] as const)
+export const LIKELY_KEYS: readonly string[] = ['id', '_id', 'uuid', 'guid', 'uid', 'ID', 'Id', 'key', 'sha', 'slug']
 
 /**
  * The keys of a page's records. `records` is the text of a JSON array. The first record decides between the declared
@@ -27,8 +27,8 @@ export function recordKeys(
   const has = (names: readonly string[]): boolean => hashAt(records, first, names.map(nameBytes)) !== undefined
   if (declared !== undefined && declared.length > 0 && has(declared))
     return hashed(records, first, declared, 'declared', separators)
-  const likely = LIKELY_KEYS.find(has)
-  return likely === undefined ? undefined : hashed(records, first, likely, 'likely', separators)
+  const likely = LIKELY_KEYS.find(name => has([name]))
+  return likely === undefined ? undefined : hashed(records, first, [likely], 'likely', separators)
 }
 
 function hashed(

@@ -4,13 +4,15 @@ import { compiledPath } from '../../../json/path.js'
 import type { JsonObject, JsonValue } from '../../../json/value.js'
 import { DataError } from '../../../model/errors.js'
 import type { RunEvent } from '../../../model/events.js'
-import { type ListEnd, type Page, ResourceNotes } from '../../../model/source.js'
+import { type ListEnd, type Page, ResourceNotes, type Unread } from '../../../model/source.js'
 import { functionError } from '../../../model/userFunction.js'
 import { ResourceJudge } from '../../../model/verdict.js'
 import type { NestedListModel } from '../../document/model.js'
+import { because, graverUnread } from '../../evidence/evidence.js'
 import { describe, flagOf, wholeNumber } from '../../paginators/paginator.js'
 import type { ListContext, ListOutline, ListReader } from '../listReader.js'
 import { readList } from '../pages.js'
+import { beginningDoubt, type Came } from './nestedBeginning.js'
 
 /** A list inside the records, and what is known of its reader before anything is sent. */
 export interface NestedOutline {
@@ -34,7 +36,7 @@ export async function* completed(
       const step = await pages.next()
       if (step.done === true) return step.value
       let page = step.value
-      for (const nested of lists) page = await completedPage(page, nested, context)
+      for (const nested of lists) page = await completedPage(page, nested, context).catch(notJson(nested))
       yield page
     }
   } finally {
@@ -45,30 +47,51 @@ export async function* completed(
 /** A record whose list is cut. */
 interface Cut {
   readonly record: JsonObject
-  /** Where it is in the page. */
-  readonly span: Span
+  /** Where its list belongs in the page. */
+  readonly place: Place
   /** Elements that are in the record. */
-  readonly present: number
+  readonly beginning: readonly JsonValue[]
   /** How long the list is, if the record tells. */
   readonly total: number | undefined
+  /** A flag in the record says that the list goes on. */
+  readonly saysMore: boolean
+}
+
+/** Bytes that a list replaces, with what must stand around it. */
+interface Place extends Span {
+  readonly head: string
+  readonly tail: string
 }
 
 async function completedPage(page: Page, nested: NestedList, context: ListContext): Promise<Page> {
   const { records } = page
-  const cuts = elements(records, skipSpace(records, 0)).flatMap(span => cutAt(records, span, nested) ?? [])
-  if (cuts.length === 0) return page
-  const rests = await readAll(cuts, nested, context)
+  const { list } = nested
   const judge = new ResourceJudge(true)
-  for (const [index, { present, total }] of cuts.entries()) {
-    const { end, records: came, announced } = rests[index] as Rest
-    const known = total === undefined ? announced : total - (nested.list.append ? present : 0)
+  const cuts: Cut[] = []
+  for (const span of elements(records, skipSpace(records, 0))) {
+    const cut = cutAt(records, span, nested)
+    if (cut === undefined) continue
+    const place = placeOf(records, span, list.names)
+    if (place === undefined) judge.list(because('nested_no_place'), 0, undefined)
+    else cuts.push({ ...cut, place })
+  }
+  if (cuts.length === 0 && judge.lists === 0) return page
+  const rests = await readAll(cuts, nested, context)
+  for (const [index, cut] of cuts.entries()) {
+    const { beginning, total } = cut
+    const rest = rests[index] as Rest
+    const { end, records: came, announced } = rest
+    const known = total === undefined ? announced : total - (list.append ? beginning.length : 0)
     // Nothing but its length speaks for the end of some lists.
     const isCounted = total !== undefined && end.isOpen === true && came === known
     judge.list(isCounted ? { end: 'proven', reason: 'its length is known' } : end, came, known)
+    const moreAt = cut.saysMore ? list.hasMorePath : undefined
+    const doubt = beginningDoubt({ beginning, moreAt, append: list.append }, rest)
+    if (doubt !== undefined) judge.list(doubt, came, undefined)
   }
   const bytes = rests.reduce((sum, rest) => sum + rest.bytes, page.bytes)
-  const lacks = lackOf(judge, nested.list)
-  const whole = { ...page, bytes, records: withLists(records, cuts, rests, nested.list) }
+  const lacks = lackOf(judge, list)
+  const whole = { ...page, bytes, records: withLists(records, cuts, rests, list) }
   return lacks === undefined || page.lacks?.end === 'suspect' ? whole : { ...whole, lacks }
 }
 
@@ -76,23 +99,24 @@ function lackOf(judge: ResourceJudge, { names }: NestedListModel): ListEnd | und
   const { verdict, reasons } = judge.judgement()
   if (verdict === 'complete') return undefined
   const end = verdict === 'incomplete' ? 'suspect' : 'limited'
-  const [unread] = judge.unread
+  const unread = [...judge.unread].reduce<Unread | undefined>(graverUnread, undefined)
   const reason = `${names.join('.')} is not known to be whole in every record: ${reasons.join('; ')}`
   return { end, reason, ...(unread !== undefined && { unread }) }
 }
 
 /** Undefined: nothing says that the list of this record goes on. */
-function cutAt(records: Uint8Array, span: Span, { list, reader }: NestedList): Cut | undefined {
+function cutAt(records: Uint8Array, span: Span, { list, reader }: NestedList): Omit<Cut, 'place'> | undefined {
   if (kindAt(records, span.start) !== 'object') return undefined
   const record = valueAt(records, span) as JsonObject
   const value = list.names.reduce<JsonValue | undefined>(memberOf, record)
   if (value !== undefined && value !== null && !Array.isArray(value))
     throw wrong(list, reader, `leads to ${describe(value)}, and not to a list`)
-  const present = value?.length ?? 0
+  const beginning = value ?? []
+  const present = beginning.length
   const total = told(record, present, list.totalPath, wholeNumber, 'a number', { list, reader })
   const more = told(record, present, list.hasMorePath, flagOf, 'true or false', { list, reader })
   const isCut = more === true || (total !== undefined && total > present) || decides(record, { list, reader })
-  return isCut ? { record, span, present, total } : undefined
+  return isCut ? { record, beginning, total, saysMore: more === true } : undefined
 }
 
 function memberOf(value: JsonValue | undefined, name: string): JsonValue | undefined {
@@ -126,15 +150,19 @@ function decides(record: JsonObject, { list, reader }: NestedList): boolean {
   }
 }
 
+/** The values of records are looked at here first: other ways to read a list skip them. */
+function notJson({ list, reader }: NestedList): (error: unknown) => never {
+  return error => {
+    throw error instanceof SyntaxError ? wrong(list, reader, `a record is not JSON: ${error.message}`) : error
+  }
+}
+
 function wrong({ path }: NestedListModel, { resource }: ListReader, problem: string): DataError {
   return new DataError('selector', `${path}: ${problem}`, { resource: resource.name, path })
 }
 
 /** What was read of the list of one record. */
-interface Rest {
-  /** The elements as JSON text, with commas between them. */
-  readonly text: readonly Uint8Array[]
-  readonly records: number
+interface Rest extends Came {
   /** Bytes of the answers. */
   readonly bytes: number
   readonly announced: number | undefined
@@ -235,46 +263,53 @@ function notesFor(notes: ResourceNotes, { path }: NestedListModel): ResourceNote
 
 const [OPEN, COMMA, CLOSE] = ['[', ',', ']'].map(text => Buffer.from(text)) as [Buffer, Buffer, Buffer]
 
-/** The records with their whole lists. All other bytes stay as they are. */
+/**
+ * The records with their whole lists. All other bytes stay as they are, and so do lists that are longer than what came
+ * in their place.
+ */
 function withLists(
   records: Uint8Array,
   cuts: readonly Cut[],
   rests: readonly Rest[],
-  { names, append }: NestedListModel,
+  { append }: NestedListModel,
 ): Uint8Array {
   const parts: Uint8Array[] = []
   let at = 0
-  for (const [index, { span, present }] of cuts.entries()) {
-    const { text } = rests[index] as Rest
-    const place = placeOf(records, span, names)
-    if (place === undefined) continue
-    const before = append && present > 0 ? [withoutBrackets(records.subarray(place.start, place.end))] : []
+  for (const [index, { place, beginning }] of cuts.entries()) {
+    const { text, records: came } = rests[index] as Rest
+    if (!append && came < beginning.length) continue
+    const before = append && beginning.length > 0 ? [withoutBrackets(records.subarray(place.start, place.end))] : []
     const all = [...before, ...text].flatMap((part, number) => (number === 0 ? [part] : [COMMA, part]))
-    parts.push(records.subarray(at, place.start), Buffer.from(place.head), OPEN, ...all, CLOSE)
+    const [head, tail] = [Buffer.from(place.head), Buffer.from(place.tail)]
+    parts.push(records.subarray(at, place.start), head, OPEN, ...all, CLOSE, tail)
     at = place.end
   }
   return Buffer.concat([...parts, records.subarray(at)])
 }
 
-/** Where the list stands, or its place at the end of the object that should have it. Undefined: there is no such object. */
-function placeOf(
-  records: Uint8Array,
-  record: Span,
-  names: readonly string[],
-): { readonly start: number; readonly end: number; readonly head: string } | undefined {
+/**
+ * Where the list stands, or its place with the objects around it that are missing or null. Undefined: something else
+ * than an object is in the way.
+ */
+function placeOf(records: Uint8Array, record: Span, names: readonly string[]): Place | undefined {
   let holder = record
   for (const [index, name] of names.entries()) {
-    if (kindAt(records, holder.start) !== 'object') return undefined
+    const kind = kindAt(records, holder.start)
+    if (kind === 'null') return { ...holder, ...around(names.slice(index)) }
+    if (kind !== 'object') return undefined
     const found = member(records, holder.start, name)
-    const isLast = index === names.length - 1
-    if (found !== undefined && isLast) return { ...found, head: '' }
-    if (found === undefined && !isLast) return undefined
     if (found === undefined) {
       const isEmpty = skipSpace(records, holder.start + 1) === holder.end - 1
       const end = holder.end - 1
-      return { start: end, end, head: `${isEmpty ? '' : ','}${JSON.stringify(name)}:` }
+      const { head, tail } = around(names.slice(index + 1))
+      return { start: end, end, head: `${isEmpty ? '' : ','}${JSON.stringify(name)}:${head}`, tail }
     }
     holder = found
   }
-  return undefined
+  return { ...holder, head: '', tail: '' }
+}
+
+/** Objects of one member each, one in the other. */
+function around(names: readonly string[]): { readonly head: string; readonly tail: string } {
+  return { head: names.map(name => `{${JSON.stringify(name)}:`).join(''), tail: '}'.repeat(names.length) }
 }
