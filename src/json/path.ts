@@ -23,6 +23,8 @@ export interface JsonPath {
    * list in which no element passes the filter. Otherwise a name on the way is missing.
    */
   choosesFrom(value: JsonValue): boolean
+  /** Whether one of the values to which a part of the path leads lacks what the next name or index asks for. */
+  misses(value: JsonValue): boolean
   /** Every match in a document, in any representation. Only for paths with `locates`. */
   locate<Node>(tree: JsonTree<Node>, root: Node): Node[]
 }
@@ -58,6 +60,7 @@ export function compilePath(text: string): JsonPath {
     find,
     matches: value => find(value).map(match => match.value),
     choosesFrom: value => cameToChoice(root, { value }, { value }),
+    misses: value => lacksPlace(root, { value }, { value }),
     locate: (tree, node) => evaluate(root, node, node, tree, undefined),
   }
 }
@@ -530,6 +533,22 @@ function cameToChoice(expression: Expression, node: PathMatch, root: PathMatch):
       return node.value === null || Array.isArray(node.value)
     case 'filter':
       return node.value === null || typeof node.value === 'object'
+    default:
+      return false
+  }
+}
+
+function lacksPlace(expression: Expression, node: PathMatch, root: PathMatch): boolean {
+  switch (expression.kind) {
+    case 'child': {
+      const { left, right } = expression
+      if (lacksPlace(left, node, root)) return true
+      return evaluate(left, node, root, valueTree, computeOnValues).some(match => lacksPlace(right, match, root))
+    }
+    case 'names':
+    case 'index':
+    case 'union':
+      return evaluate(expression, node, root, valueTree, computeOnValues).length === 0
     default:
       return false
   }

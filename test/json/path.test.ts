@@ -208,6 +208,22 @@ describe('paths', () => {
     expect(path.choosesFrom(body)).toBe(expected)
   })
 
+  it.each<[string, boolean]>([
+    ['f[*].u', true],
+    ['f[*].u|v', false],
+    ['f[*].l[*].u', true],
+    ['f[0].u', false],
+    ['f[3].u', true],
+    ['f[?(@.u)].u', false],
+    ['f', false],
+    ['typo', true],
+    ['$..u', false],
+    ['e[*].u', false],
+  ])('%s lacks a place in one of the values on its way: %s', (text, expected) => {
+    const value = { f: [{ u: 1, l: [{ u: 1 }] }, { v: 2 }, { u: 3, l: [] }], e: [] }
+    expect(compilePath(text).misses(value)).toBe(expected)
+  })
+
   it.each(['', ' ', '.a', 'a.', 'a..', '..a', 'a b', '$a', '1a', 'é', 'a[', 'a[0', 'a[]', "a['b", 'a[?(@.x in 1)]'])(
     'refuses %j and says where',
     text => {

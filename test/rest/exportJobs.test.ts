@@ -156,11 +156,59 @@ describe('an export job', () => {
   test.each<[string, object, string]>([
     ['an error', { error: 'two shards failed' }, 'the last status of the export job has "error"'],
     ['that it is a part', { partial: true }, 'an answer says "partial"'],
+    ['that there is more', { has_more: true }, '"has_more" says there is more'],
+    ['that something remains', { remaining_items: 5 }, '"remaining_items" says there is more'],
+    ['a next page', { next_token: 'n' }, 'has a next page at "next_token"'],
   ])('is not called whole where its last status says %s', async (_what, status, reason) => {
     const api = await jobApi([{ ...done, ...status }])
     const { records, end } = await read(exports(api, { total_path: 'rows' }))
     expect(records).toEqual(two)
     expect(end).toMatchObject({ end: 'limited', reason: expect.stringContaining(reason) })
+  })
+
+  test.each<[string, object, object, string]>([
+    ['a larger total', { record_count: 30 }, {}, '"record_count" says 30, but 2 records arrived'],
+    ['a larger count', { count: 3 }, {}, '"count" says 3, but 2 records arrived'],
+    [
+      'a larger total beside a nested status',
+      { job: { state: 'done', num_records: 3, has_more: false } },
+      { poll: { ...poll, status_path: 'job.state' } },
+      'says 3, but 2 records arrived',
+    ],
+    [
+      'fewer records',
+      { files: ['/files/1', '/files/2'], total: 1 },
+      { download: { url_path: 'files' } },
+      'says 1, but 3',
+    ],
+  ])('is not called whole where its last status tells of %s', async (_what, status, more, reason) => {
+    const api = await jobApi([{ state: 'done', url: '/files/1', ...status }])
+    const { end } = await read(exports(api, more))
+    expect(end).toMatchObject({ end: 'limited', reason: expect.stringContaining(reason) })
+  })
+
+  test.each<[string, object, object]>([
+    ['its number of records', { record_count: 3, has_more: false }, {}],
+    ['its number of files', { total: 2 }, {}],
+    ['the bytes of its files', { total_size: 52_311 }, {}],
+    ['another total than the one that is declared', { record_count: 30, rows: 3 }, { total_path: 'rows' }],
+    ['an empty link to another page', { next_token: null }, {}],
+  ])('is whole where its last status tells %s', async (_what, status, more) => {
+    const api = await jobApi([{ state: 'done', files: ['/files/1', '/files/2'], ...status }])
+    const { records, end } = await read(exports(api, { download: { url_path: 'files' }, ...more }))
+    expect(records).toHaveLength(3)
+    expect(end.end).toBe('proven')
+  })
+
+  test.each<[string, string, unknown]>([
+    ['has another member', 'files[*].u', [{ u: '/files/1' }, { error: 'failed' }, { u: '/files/2' }]],
+    ['is null', 'files[*].u', [{ u: '/files/1' }, null]],
+    ['lacks a list of links', 'files[*].links[*].u', [{ links: [{ u: '/files/1' }] }, {}]],
+  ])('is refused where one of its files has no URL, but %s', async (_what, path, files) => {
+    const api = await jobApi([{ state: 'done', files }])
+    const reading = read(exports(api, { download: { url_path: path } }))
+    await expect(reading).rejects.toThrow(/gives \d URLs? in the last status, and one of its files has none/)
+    expect(api.asked()).not.toContain('GET /files/1')
   })
 
   test.each<[string, unknown, Readonly<Record<string, () => Reply>>]>([

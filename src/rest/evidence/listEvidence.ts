@@ -120,6 +120,17 @@ export class ListEvidence {
     this.#repetition.part(reading, number)
   }
 
+  /** Takes what an answer without records says of the whole list, which comes in so many files. */
+  announce({ total, count, more, rest, next }: Envelope, files: number): void {
+    this.#total = total
+    // A total that is the number of the files may count those.
+    if (total !== undefined && total.value !== files) this.#isTotalOfList = true
+    this.#count = count
+    const open = more?.more === true ? more : rest
+    if (open !== undefined) this.doubt(because('says_more', open.path))
+    if (next !== undefined) this.doubt(because('has_next', next.path))
+  }
+
   #takeRecords({ selection: { count }, envelope }: Reading): void {
     this.#records += count
     this.#longestPage = Math.max(this.#longestPage, count)

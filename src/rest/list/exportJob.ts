@@ -9,11 +9,13 @@ import {
   type ResponseJournal,
 } from '../../model/responses.js'
 import type { ListEnd } from '../../model/source.js'
+import { count } from '../../model/verdict.js'
 import type { ApiPage, ApiRequest, ApiResponse, Paginator, RequestPatch } from '../api.js'
 import { jsonBody } from '../body/jsonBody.js'
 import type { JobModel, JobRequest } from '../document/model.js'
 import { envelopeOf } from '../evidence/envelope.js'
 import { because } from '../evidence/evidence.js'
+import { barePath, type ListEvidence } from '../evidence/listEvidence.js'
 import { pagingHints } from '../evidence/pagingHints.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import { checkAskedWait, checkDeadline } from '../http/retry.js'
@@ -21,7 +23,7 @@ import { isAbsoluteUrl, joinUrl, requestUrl } from '../http/wire.js'
 import { wholeNumber } from '../paginators/paginator.js'
 import { answerPage, notJson, notRenewed } from './answer/readAnswer.js'
 import { declaredEntry } from './answer/responseActions.js'
-import { nothing } from './answer/selector.js'
+import { nothing, type Selection } from './answer/selector.js'
 import { bodyExcerpt, declaredError, type ListContext, type ListReader, listError, statusError } from './listReader.js'
 
 /** What a job needs of its list. */
@@ -100,16 +102,28 @@ export class ExportJob {
     return total === 0 || this.#saysZero() ? this.end : because('no_file', this.#done.status)
   }
 
-  /** What the last status says against the whole: an error, or that the result is a part. */
-  get doubts(): readonly ListEnd[] {
+  /** Tells what the last status says of the result: how much it is, that there is more, an error. */
+  testify(evidence: ListEvidence): void {
     const { document, answer, request, status } = this.#done
-    const { error, part } = envelopeOf(answer.headers, document, nothing, request)
+    const { statusPath, urlPath } = this.#model
+    const place = statusPath ?? urlPath
+    const within = place === undefined ? undefined : document?.locate(compiledPath(place))?.[0]
+    const around: Selection = within === undefined ? nothing : { ...nothing, met: 'list', within }
+    const said = envelopeOf(answer.headers, document, around, request)
+    const { error, part, count: counted, next } = said
     // The status that is declared as done is none.
     const isError = error !== undefined && error.text !== JSON.stringify(status)
-    return [
-      ...(isError ? [because('job_error', error.key)] : []),
-      ...(part === undefined ? [] : [because('answer_in_part', part)]),
-    ]
+    if (isError) evidence.doubt(because('job_error', error.key))
+    if (part !== undefined) evidence.doubt(because('answer_in_part', part))
+    evidence.announce(
+      {
+        ...said,
+        // The size of a file is that of its bytes.
+        count: counted !== undefined && /size\W*$/i.test(counted.path) ? undefined : counted,
+        next: next !== undefined && barePath(next.path) === barePath(urlPath ?? '') ? undefined : next,
+      },
+      this.#urls.length,
+    )
   }
 
   /** Walks through the files, or through the pages of `declared`, which know only one of them. */
@@ -201,10 +215,18 @@ export class ExportJob {
     const { urlPath } = this.#model
     if (urlPath === undefined) return []
     const { document, request } = this.#done
-    const matches = document === undefined ? [] : compiledPath(urlPath).matches(document.value(document.root))
+    const status = document?.value(document.root) ?? null
+    const path = compiledPath(urlPath)
+    const matches = path.matches(status)
     const urls = matches.flat()
     if (matches.length === 0 || urls.some(url => typeof url !== 'string' || !URL.canParse(url, requestUrl(request)))) {
       throw this.#error(`job.download.url_path "${urlPath}" leads to no URL in the last status`)
+    }
+    if (path.misses(status)) {
+      const got = count(urls.length, 'URL')
+      throw this.#error(
+        `job.download.url_path "${urlPath}" gives ${got} in the last status, and one of its files has none`,
+      )
     }
     const found = urls.map(url => new URL(String(url), requestUrl(request)).href)
     const again = found.findIndex((url, index) => found.indexOf(url) < index)

@@ -277,7 +277,7 @@ export class ListWalk {
         this.#ask(asking, identity, context.signal, { journal, isAboutJob: true }),
     })
     this.#job = done
-    for (const doubt of done.doubts) this.#evidence.doubt(doubt)
+    done.testify(this.#evidence)
     // One for other resources does not know the result.
     const isOwn = paginator.kind !== 'auto' && paginator.path === `${reader.resource.endpoint.path}.paginator`
     this.#paginator = done.paginator(isOwn ? reader.paginator : undefined)
