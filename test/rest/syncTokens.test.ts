@@ -118,12 +118,66 @@ describe('a sync token', () => {
   })
 
   it.each([
+    [
+      'is merged',
+      {},
+      'complete',
+      [
+        [3, 'new'],
+        [4, 'new'],
+      ],
+    ],
+    [
+      'is inserted only',
+      { write_disposition: { disposition: 'merge', strategy: 'insert-only' } },
+      'complete',
+      undefined,
+    ],
+    ['is appended', { write_disposition: 'append', columns: {} }, 'unproven', undefined],
+  ])(
+    'that expires on a later page means the same, once, and what came before stays: %s',
+    async (_what, hints, verdict, rows) => {
+      const api = await testApi(({ searchParams }) => {
+        if (searchParams.get('page') === 'p2') return { status: 410, json: {} }
+        if (searchParams.get('sync') === 's1')
+          return {
+            json: {
+              items: [
+                { id: 2, deleted: true },
+                { id: 3, name: 'delta' },
+              ],
+              page: 'p2',
+              total: 9,
+            },
+          }
+        if (searchParams.has('sync')) return { json: { items: [], sync: 's3' } }
+        const items = api.asked.length === 1 ? [1, 2] : [3, 4]
+        return { json: { items: items.map(id => ({ id, name: 'new' })), sync: `s${items[0]}`, total: 2 } }
+      })
+      const plain = document(api.origin, byToken)
+      const [resource] = plain.resources as readonly object[]
+      const made = await prepared({ ...plain, resources: [{ ...resource, ...hints }] } as unknown as RestApiConfig)
+      await run(made)
+      const second = await run(made)
+      expect(second.result.receipts[0]).toMatchObject({ verdict, records: 4 })
+      expect(second.events.filter(event => 'code' in event && event.code === 'token_expired')).toHaveLength(1)
+      if (rows !== undefined) {
+        const found = (await second.rows('things')).map(({ id, name }) => [Number(id), name]).toSorted()
+        expect(found).toEqual([[1, 'new'], ...rows])
+      }
+      await run(made)
+      const expected = ['', '?sync=s1', '?sync=s1&page=p2', '', '?sync=s3']
+      expect(api.asked).toEqual(expected.map(query => `GET /things${query}`))
+    },
+  )
+
+  it.each([
     ['to the first request of all', 1, ['GET /things', 'GET /things', 'GET /things?sync=s2']],
     ['to the new reading', 3, ['GET /things', 'GET /things?sync=s1', 'GET /things', 'GET /things']],
     [
-      'to the second page',
-      3,
-      ['GET /things', 'GET /things?sync=s1', 'GET /things?sync=s1&page=2', 'GET /things?sync=s1&page=2'],
+      'to the new reading after a second page',
+      4,
+      ['GET /things', 'GET /things?sync=s1', 'GET /things?sync=s1&page=2', 'GET /things', 'GET /things'],
     ],
   ])(
     'an answer that looks like an expired token is asked for again after a failure: %s',
@@ -131,7 +185,8 @@ describe('a sync token', () => {
       const api = await testApi(({ searchParams }) => {
         const number = api.asked.length
         if (number === fails) return { status: 410, json: {} }
-        const isPaged = what === 'to the second page' && searchParams.has('sync') && !searchParams.has('page')
+        const isPaged = what.endsWith('second page') && searchParams.has('sync')
+        if (searchParams.has('page')) return { status: 410, json: {} }
         if (what === 'to the new reading' && searchParams.has('sync')) return { status: 410, json: {} }
         return { json: { items: [{ id: number }], ...(isPaged ? { page: '2' } : { sync: `s${number}` }) } }
       })

@@ -92,8 +92,6 @@ export class ListWalk {
   /** The guessed paginator. Undefined if one is configured. */
   #guess: DetectedPaginator | undefined
   #previous: Reading | undefined
-  /** The first answer was read. */
-  #isBegun = false
   readonly #evidence: ListEvidence
   /** Whether an earlier answer led the paginator to another page. */
   #isLed = false
@@ -273,8 +271,11 @@ export class ListWalk {
       context,
       key: this.#identity(request, key),
       deadline: this.#walk.caps.deadline,
-      ask: (asking, identity, journal = context.journal) =>
-        this.#ask(asking, identity, context.signal, { journal, isAboutJob: true }),
+      ask: async (asking, identity, journal = context.journal) => {
+        const answer = await this.#ask(asking, identity, context.signal, { journal, isAboutJob: true })
+        if (asking === request) this.#refuseExpired(answer)
+        return answer
+      },
     })
     this.#job = done
     done.testify(this.#evidence)
@@ -378,20 +379,23 @@ export class ListWalk {
     })
   }
 
-  /** Only the first answer speaks of the token. Later ones, and those of a reading anew, are failures to ask again after. */
+  /** A token may expire on any page. Of an export, only the order has it: a file that is gone says nothing about it. */
   #isTokenExpired(answer: ApiResponse): boolean {
     const reader = this.#reader
-    return !this.#isBegun && hasToken(reader, this.#context) && isExpired(reader.resource.incremental, answer)
+    if (this.#job !== undefined || !hasToken(reader, this.#context)) return false
+    return isExpired(reader.resource.incremental, answer)
+  }
+
+  #refuseExpired(answer: OwnedResponse): void {
+    if (!this.#isTokenExpired(answer)) return
+    answer.release()
+    throw new TokenExpiredError(answer.status, this.#evidence.records)
   }
 
   /** Reads an answer. The list owns it from now on. */
   async #read(next: Asked, answer: OwnedResponse, number: number): Promise<Reading> {
     const [reader, context] = [this.#reader, this.#context]
-    if (number === 1 && this.#isTokenExpired(answer)) {
-      answer.release()
-      throw new TokenExpiredError(answer.status)
-    }
-    this.#isBegun = true
+    this.#refuseExpired(answer)
     const again = (attempt: number): Promise<OwnedResponse> => this.#send(next, context.signal, attempt)
     const judgement = await judged(reader, context, next.request, answer, { again, deadline: this.#walk.caps.deadline })
     const reading = await readAnswer(reader, context, this.#state, next.request, judgement, number)

@@ -36,18 +36,24 @@ async function* synced(reader: ListReader, context: ListContext, suffix: string)
     const message = `${name}: ${error.message}: everything is read again`
     context.emit({ type: 'warning', code: 'token_expired', resource: name, namesResource: true, message })
     const window = { cursorPath: incremental?.hint.cursorPath ?? '' }
-    const end = yield* looks(reader, { ...context, window }, `${suffix}~anew`)
+    const end = yield* looks(reader, { ...context, window }, `${suffix}~anew`, error.records > 0)
     return { ...end, reason: `${end.reason}; ${why}` }
   }
 }
 
-/** Reads the list, and once more if it changed meanwhile. */
-async function* looks(reader: ListReader, context: ListContext, suffix: string): AsyncGenerator<Page, ListEnd> {
+/** Reads the list, and once more if it changed meanwhile. `isSecond`: some of its records came before, by a token. */
+async function* looks(
+  reader: ListReader,
+  context: ListContext,
+  suffix: string,
+  isSecond = false,
+): AsyncGenerator<Page, ListEnd> {
   const { name, endpoint } = reader.resource
   const caps = new Caps(endpoint, context.maxPages, context.clock)
   const restart = Restart.of(reader)
   const first = yield* new ListWalk(reader, context, { suffix, caps, ...(restart && { fresh: restart.note }) }).pages()
   if (first.reset !== undefined) return yield* fromStart(reader, context, { suffix, caps }, first, restart)
+  if (isSecond) return { ...first.end, distinct: first.evidence.records }
   const again = SecondLook.at(first, reader)
   if (again === undefined || caps.reached(first.pages, 0) !== undefined) return first.end
   const message = `${name}: ${again.reason}; it is read once more`

@@ -10,8 +10,12 @@ import { type ListContext, type ListReader, listError } from './listReader.js'
 
 /** The API no longer knows the sync token with which the list begins. */
 export class TokenExpiredError extends Error {
-  constructor(status: number) {
+  /** Records that came before the API said so. */
+  readonly records: number
+
+  constructor(status: number, records: number) {
     super(`the API no longer knows the sync token (${status})`)
+    this.records = records
   }
 }
 
@@ -20,7 +24,7 @@ export function hasToken({ resource }: ListReader, { window }: ListContext): boo
   return resource.incremental?.token !== undefined && window?.lastValue != null
 }
 
-/** Whether the answer to a first request says that its token is no longer known. */
+/** Whether an answer of a list that began with a token says that it is no longer known. */
 export function isExpired(incremental: IncrementalModel | undefined, { status, body }: ApiResponse): boolean {
   const expired = incremental?.token?.expired
   if (expired === undefined) return false
