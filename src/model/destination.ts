@@ -267,6 +267,8 @@ export interface TablePlan {
   readonly strategy?: MergeStrategy | undefined
   /** scd2: when rows start or stop being valid, in microseconds since the epoch. Default: the time of the commit. */
   readonly boundary?: bigint | undefined
+  /** scd2: rows may exist that did not arrive. Only versions whose record arrived with another content end. */
+  readonly keepsAbsent?: boolean | undefined
   /** SQL condition on the staged root rows. The others, and what is nested under them, are left out of the merge. */
   readonly sourceFilter?: string | undefined
   /**

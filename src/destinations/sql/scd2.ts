@@ -4,16 +4,16 @@ import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
 import { type Chain, type ChainTable, columnsWith, hangsOn, requiredRowKey } from './chain.js'
 import { columnType } from './ddl.js'
 import { filteredChain, withScope } from './mergeScope.js'
-import { insertable, insertStaged, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
-import type { SqlSession } from './sqlSession.js'
-import { textLiteral } from './sqlSession.js'
+import { hasDuplicates, insertable, insertStaged, lastOfItsKey, sameKey, stagedKeys } from './rows.js'
+import { hasRow, type SqlSession, textLiteral } from './sqlSession.js'
 
 const INSERTED = '_sluice_inserted'
 
 /**
  * Keeps every version of a row. A live version whose content did not arrive is retired at `boundary`. Content without a
  * live version is inserted, valid from `boundary`. With a scope only versions in it are retired, else with a merge key
- * only those of keys that arrived. Rows that the source filter leaves out did not arrive. A row that arrives twice is inserted once. Different rows with one user-given version are all inserted. Nested rows
+ * only those of keys that arrived. If the plan keeps what is absent, only versions whose record arrived are retired,
+ * and none if nothing identifies a record. Rows that the source filter leaves out did not arrive. A row that arrives twice is inserted once. Different rows with one user-given version are all inserted. Nested rows
  * belong to their version and are never removed.
  *
  * `boundary` is in microseconds since the epoch.
@@ -41,11 +41,16 @@ export async function mergeVersions(
   const table = root.target
   const arrivedAgain = sameKey(session, root, [version], table, 's')
   const retired = [isActive(table), `NOT EXISTS (SELECT 1 FROM ${staged.relation} AS s WHERE ${arrivedAgain})`]
+  const recordKey = plan.keepsAbsent === true ? await keyOfRecords(session, chain, isActive(table)) : undefined
+  const keyArrived = (key: readonly string[]): string =>
+    key.length === 0
+      ? '1 = 0'
+      : `EXISTS (SELECT 1 FROM ${stagedKeys(session, staged, key)} AS k WHERE ${sameKey(session, root, key, table, 'k')})`
   const ended = await withScope(session, root, arrived.root.staged, plan, async scope => {
+    if (recordKey !== undefined) retired.push(keyArrived(recordKey))
     if (scope !== undefined) retired.push(scope)
     else if (chain.mergeKey.length > 0) {
-      const same = sameKey(session, root, chain.mergeKey, table, 'k')
-      retired.push(`EXISTS (SELECT 1 FROM ${stagedKeys(session, staged, chain.mergeKey)} AS k WHERE ${same})`)
+      retired.push(keyArrived(chain.mergeKey))
     }
     return await session.run(
       `UPDATE ${table} SET ${identifier(until.name)} = ${instant(session, until, boundary)} WHERE ${retired.join(' AND ')}`,
@@ -80,6 +85,19 @@ export async function mergeVersions(
     await insertStaged(session, nested, conditions.join(' AND '))
   }
   await session.run(`DROP TABLE ${temporary(INSERTED)}`)
+}
+
+/**
+ * The columns that say which record a version is of: the primary key, or a merge key that no two live versions share.
+ * Empty if there are none.
+ */
+async function keyOfRecords(session: SqlSession, chain: Chain, isActive: string): Promise<readonly string[]> {
+  const { root, primaryKey, mergeKey } = chain
+  if (primaryKey.length > 0 || mergeKey.length === 0) return primaryKey
+  if (root.staged === undefined || (await hasDuplicates(session, root.staged, mergeKey))) return []
+  const key = mergeKey.map(session.dialect.identifier).join(', ')
+  const shared = `SELECT 1 FROM ${root.target} WHERE ${isActive} GROUP BY ${key} HAVING count(*) > 1`
+  return (await hasRow(session, shared)) ? [] : mergeKey
 }
 
 /** The columns that identify equal staged rows. An id made from the content stands for all of it. */

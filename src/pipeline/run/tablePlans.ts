@@ -139,7 +139,8 @@ function tablePlan(
     table.write_disposition === undefined || table.write_disposition === 'skip' ? 'append' : table.write_disposition
   const given =
     disposition === 'merge' ? ((table['x-merge-strategy'] as MergeStrategy | undefined) ?? defaultStrategy) : undefined
-  const strategy = given === 'cdc' && keepsAbsent(table, opened, judged) ? 'upsert' : given
+  const keepsAbsent = (given === 'cdc' || given === 'scd2') && mayLack(table, given, opened, judged)
+  const strategy = given === 'cdc' && keepsAbsent ? 'upsert' : given
   return {
     table: table.name,
     disposition,
@@ -147,13 +148,15 @@ function tablePlan(
     ...mergeOptions(table, strategy),
     ...guard(table, strategy, opened, judged),
     boundary: strategy === 'scd2' ? boundaryOf(table, committedAt) : undefined,
+    ...(strategy === 'scd2' && keepsAbsent && { keepsAbsent }),
     ...(isReplay || opened === undefined ? {} : deletesOf(schema, table, opened.planned.resource, judged)),
   }
 }
 
-/** Whether this run does not say which rows are gone, so that `cdc` deletes none. */
-function keepsAbsent(
+/** Whether this run does not say which rows are gone, so that `cdc` deletes none and `scd2` ends no version of them. */
+function mayLack(
   table: ReadonlyTable,
+  strategy: 'cdc' | 'scd2',
   opened: OpenResource | undefined,
   { fillers, isReplay, allowIncomplete, emit }: Judged,
 ): boolean {
@@ -166,8 +169,19 @@ function keepsAbsent(
   if (allowIncomplete) return false
   const doubt = tableDoubt(fillers, name, table.name, namesPart(table) ? PART_DOUBTS : WHOLE_DOUBTS)
   if (doubt === undefined) return false
-  tellSkipped(emit, name, table.name, doubt)
+  tellSkipped(emit, name, strategy === 'cdc' ? undeleted(table.name) : unended(table), doubt)
   return true
+}
+
+function undeleted(table: string): string {
+  return `nothing was deleted from table ${table}`
+}
+
+function unended(table: ReadonlyTable): string {
+  const hasKey = [...table.columns.values()].some(column => column.primary_key === true || column.merge_key === true)
+  return hasKey
+    ? `versions of records that did not arrive stay valid in table ${table.name}`
+    : `no version was ended in table ${table.name}, because only a primary_key tells which one a record replaces`
 }
 
 /** The stored options that the strategy takes. */
@@ -223,15 +237,15 @@ function deletesOf(
   const orphans = deletes.mode === 'with_parent' ? orphansOf(schema, table, resource, deletes.keys, judged) : undefined
   const doubt = orphans === undefined ? tableDoubt(judged.fillers, name, table.name) : orphans.doubt
   if (doubt !== undefined) {
-    tellSkipped(judged.emit, name, table.name, doubt)
+    tellSkipped(judged.emit, name, undeleted(table.name), doubt)
     return {}
   }
   const own = deletes.mode === 'soft' ? ({ mode: 'soft', column: DELETION_MARK } as const) : ({ mode: 'hard' } as const)
   return { deletes: orphans?.deletes ?? own, maxDeleteShare }
 }
 
-function tellSkipped(emit: Judged['emit'], resource: string, table: string, why: string): void {
-  const message = `${resource}: nothing was deleted from table ${table}: ${why}`
+function tellSkipped(emit: Judged['emit'], resource: string, what: string, why: string): void {
+  const message = `${resource}: ${what}: ${why}`
   emit({ type: 'warning', code: 'deletes_skipped', resource, namesResource: true, message })
 }
 

@@ -280,6 +280,21 @@ export const strategyCases: CaseTable = {
     })
   },
 
+  async 'scd2 that keeps what is absent retires only versions whose primary key arrived'(destination) {
+    const ended = ['Oslo 2024-01-01 - 1.1', 'Riga 2024-02-01 - 1.2', 'Rome 2024-01-01 2024-02-01 1.1']
+    deepEqual(await keepingAbsent(destination, { primary_key: true }), ended)
+  },
+
+  async 'scd2 that keeps what is absent goes by a merge key that no two live rows share'(destination) {
+    const ended = ['Oslo 2024-01-01 - 1.1', 'Riga 2024-02-01 - 1.2', 'Rome 2024-01-01 2024-02-01 1.1']
+    deepEqual(await keepingAbsent(destination, { merge_key: true }), ended)
+  },
+
+  async 'scd2 that keeps what is absent retires nothing without a key'(destination) {
+    const kept = ['Oslo 2024-01-01 - 1.1', 'Riga 2024-02-01 - 1.2', 'Rome 2024-01-01 - 1.1']
+    deepEqual(await keepingAbsent(destination, {}), kept)
+  },
+
   async 'scd2 stores nested rows once for each version, never without their root'(destination) {
     await withConnection(destination, async connection => {
       const load = versions(connection, versioned({ id: 'bigint', city: 'text' }))
@@ -370,16 +385,39 @@ function versioned(columns: TestColumns, active: string | null = null): Schema {
 }
 
 /** Loads with the content as the row's id, as in scd2. */
-function versions(connection: Connection, schema: Schema) {
+function versions(connection: Connection, schema: Schema, more: Partial<TablePlan> = {}) {
   return async (loadId: string, boundary: string, records: TestRecord[]): Promise<void> =>
     await runLoad(connection, schema, {
       loadId,
       records: { orders: records },
       rowId: record => `hash-${String(record.city)}`,
       tables: [
-        { table: 'orders', disposition: 'merge', strategy: 'scd2', boundary: BigInt(Date.parse(boundary)) * 1000n },
+        {
+          table: 'orders',
+          disposition: 'merge',
+          strategy: 'scd2',
+          boundary: BigInt(Date.parse(boundary)) * 1000n,
+          ...more,
+        },
       ],
     })
+}
+
+/** The history after a second list, which may lack rows, brought one of two records with another content. */
+async function keepingAbsent(
+  destination: Destination,
+  hint: { readonly primary_key?: true; readonly merge_key?: true },
+): Promise<string[]> {
+  return await withConnection(destination, async connection => {
+    const schema = versioned({ id: { data_type: 'bigint', ...hint }, city: 'text' })
+    const load = versions(connection, schema, { keepsAbsent: true })
+    await load('1.1', '2024-01-01', [
+      { id: 1, city: 'Rome' },
+      { id: 2, city: 'Oslo' },
+    ])
+    await load('1.2', '2024-02-01', [{ id: 1, city: 'Riga' }])
+    return await history(connection)
+  })
 }
 
 async function history(connection: Connection): Promise<string[]> {
