@@ -223,6 +223,37 @@ describe('an ordered list', () => {
     expect(api.asked).toEqual(['GET /events', 'GET /events'])
   })
 
+  test.each<[string, object, readonly string[]]>([
+    ['a closed range', {}, ['A', 'B', 'C', 'D']],
+    ['an open range', { range_start: 'open' }, ['A', 'B', 'C', 'D']],
+  ])('that descends but for a record that stands first is read to its end: %s', async (_, range, ids) => {
+    const list = [[row('A', '2024-01-05')]]
+    const { made } = await pages(list, { row_order: 'desc', ...range })
+    list.splice(
+      0,
+      1,
+      [row('Z', '2024-01-01'), row('D', '2024-01-08')],
+      [row('C', '2024-01-07')],
+      [row('B', '2024-01-06'), row('A', '2024-01-05')],
+    )
+    const again = await run(made)
+    const warnings = again.events.flatMap(event => (event.type === 'warning' ? [event.message] : []))
+    expect(warnings.join()).toMatch(/row_order: the list does not come in the order `desc`/)
+    expect((await again.rows('events')).map(({ id }) => id)).toEqual(ids)
+  })
+
+  test('that ascends but for its first record is read to its end', async () => {
+    const list = [
+      [row('Z', '2024-01-09'), row('A', '2024-01-02')],
+      [row('B', '2024-01-03')],
+      [row('C', '2024-01-04'), row('Y', '2024-01-08')],
+      [row('D', '2024-01-04')],
+    ]
+    const range = { initial_value: '2024-01-01', end_value: '2024-01-05', row_order: 'asc' }
+    const { last } = await pages(list, range)
+    expect((await last.rows('events')).map(({ id }) => id)).toEqual(['A', 'B', 'C', 'D'])
+  })
+
   test('that ascends goes on while values equal an end that belongs to the range', async () => {
     const list = [
       [row('A', '2024-01-04'), row('B', '2024-01-05T00:00:00Z')],

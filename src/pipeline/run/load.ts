@@ -187,6 +187,8 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
         const message = cursor?.startIgnored?.()
         const resource = planned.resource.name
         if (message !== undefined) emit({ type: 'warning', code: 'start_ignored', resource, message })
+        const order = cursor?.readOn?.()
+        if (order !== undefined) emit({ type: 'warning', code: 'cursor_order', resource, message: order })
       }
       const concluded = conclude(
         input,

@@ -34,6 +34,10 @@ export interface CursorTracker {
   state(): CursorState | undefined
   /** What to say if the API seems to send records whatever start it is asked for. */
   startIgnored?(): string | undefined
+  /** Whether the list was seen not to come in the order that the document says. */
+  isOutOfOrder?(): boolean
+  /** What to say if the list was read on behind a record out of range, because it is not in order. */
+  readOn?(): string | undefined
   /** For one window of a backfill: the cursor after its newest record. Undefined if none was kept. */
   seen?(): CursorState | undefined
 }
@@ -118,6 +122,12 @@ export function trackCursor(
   let doubted = false
   let compared = 0
   let early = 0
+  let isOrdered = false
+  let isDisproved = false
+  let wasReadOn = false
+  /** Of this page. */
+  let sawOutside = false
+  let previous: Cursor | undefined
 
   const order = (a: Cursor, b: Cursor): number => {
     if (!doubted && isDoubtfulOrder(a.rank, b.rank)) {
@@ -131,6 +141,10 @@ export function trackCursor(
     if (record === null) return 'drop'
     const cursor = cursorOf(record)
     if (cursor === undefined) return hint.onCursorValueMissing === 'exclude' ? 'drop' : 'keep'
+    if (isOrdered && hint.rowOrder === 'asc') {
+      isDisproved ||= previous !== undefined && isBefore(hint, cursor, previous)
+      previous = cursor
+    }
     if (end !== undefined) {
       const toEnd = order(cursor, end)
       if (isAfter(hint, toEnd) || (toEnd === 0 && hint.rangeEnd === 'open'))
@@ -142,9 +156,11 @@ export function trackCursor(
       if (toStart !== 0 && !isAfter(hint, toStart) && isFar(cursor, start)) early += 1
       const isOutside = toStart === 0 ? hint.rangeStart === 'open' : !isAfter(hint, toStart)
       if (isOutside) return hint.rowOrder === 'desc' ? 'beyond' : 'drop'
+      isDisproved ||= sawOutside
       // Already loaded, but within the range: new records with the same value may follow.
       if (toStart === 0 && deduplicates && startHashes.has(hashOf(record))) return 'drop'
     }
+    isDisproved ||= sawOutside
     advance(cursor, record)
     return 'keep'
   }
@@ -197,17 +213,23 @@ export function trackCursor(
     window,
     filter(records, { ordered }) {
       const kept: { start: number; end: number }[] = []
-      let beyond = false
+      isOrdered = ordered
+      sawOutside = false
       let total = 0
       for (const span of elements(records, 0)) {
         total += 1
         const verdict = keep(valueAt(records, span))
         if (verdict === 'keep') kept.push(span)
-        else if (verdict === 'beyond') beyond = ordered
+        else if (verdict === 'beyond') sawOutside = ordered
       }
+      wasReadOn ||= sawOutside && isDisproved
       keptAny ||= kept.length > 0
       const dropped = total - kept.length
-      return { records: dropped === 0 ? records : joinRecords(records, kept), dropped, beyond }
+      return {
+        records: dropped === 0 ? records : joinRecords(records, kept),
+        dropped,
+        beyond: sawOutside && !isDisproved,
+      }
     },
     startIgnored() {
       if (hint.sentAs === undefined || hint.rowOrder !== undefined || early < MOST_EARLY || early * 2 < compared)
@@ -215,6 +237,11 @@ export function trackCursor(
       const from = shortened(String(start?.value), 60)
       return `${early} of ${compared} records lie before ${from}, which was sent as \`${hint.sentAs}\` (${hint.path}): the API seems to ignore the parameter, so every run reads the whole list. Look for its name in the API's documents`
     },
+    isOutOfOrder: () => isDisproved,
+    readOn: () =>
+      wasReadOn
+        ? `${hint.path}.row_order: the list does not come in the order \`${hint.rowOrder}\`, so it was read on behind the first record out of range. Leave row_order out, or ask the API for that order`
+        : undefined,
     seen: () => (keptAny ? reached() : undefined),
     state() {
       if (hint.endValue !== undefined) return undefined

@@ -89,6 +89,14 @@ export class ParentCursorTracker implements CursorTracker {
     return tracker
   }
 
+  readOn(): string | undefined {
+    for (const tracker of this.#trackers.values()) {
+      const message = tracker.readOn?.()
+      if (message !== undefined) return message
+    }
+    return undefined
+  }
+
   /** Takes note that records of the list of this record were not read. Its cursor waits. */
   wasCut(parent: JsonObject): void {
     this.#unread.add(this.#digest(parent))
