@@ -67,6 +67,10 @@ interface Filler {
   readonly doubt: string | undefined
   /** Why something that should have been read was not. */
   readonly gap: string | undefined
+  /** The same where something tells of records that were not read. A list whose end nothing proves may still be whole. */
+  readonly lack: string | undefined
+  /** Why only a part was to be read. */
+  readonly part: string | undefined
   /** Why keys arrived that have no row. Not even the part that was read is whole then. */
   readonly discarded: string | undefined
 }
@@ -84,11 +88,13 @@ export function fillersOf(
     source.resources.map(({ name, hints: { tableName = name } }) => {
       const table = typeof tableName === 'function' ? undefined : naming.tablesPath(tableName)
       const one = opened.get(name)
-      const gap =
-        gapOf(name, one, judgements.get(name)) ?? (isOfTwoRuns(one, opened, earlierRuns) ? ofTwoRuns(name) : undefined)
+      const judgement = judgements.get(name)
+      const ofTwo = isOfTwoRuns(one, opened, earlierRuns) ? ofTwoRuns(name) : undefined
+      const gap = gapOf(name, one, judgement) ?? ofTwo
+      const lack = judgement?.verdict === 'unproven' && !hasUnread(one, opened) ? ofTwo : gap
       const discarded = one === undefined ? undefined : discardedOf(name, one)
-      const doubt = gap ?? (one === undefined ? undefined : doubtOf(name, one)) ?? discarded
-      return [name, { table, doubt, gap, discarded }]
+      const part = one === undefined ? undefined : doubtOf(name, one)
+      return [name, { table, doubt: gap ?? part ?? discarded, gap, lack, part, discarded }]
     }),
   )
 }
@@ -97,6 +103,14 @@ function gapOf(name: string, opened: OpenResource | undefined, judgement: Judgem
   if (opened?.planned.loaded !== true || judgement === undefined) return `${name} took no part in the run`
   if (judgement.verdict !== 'complete') return `${name} is ${judgement.verdict}: ${judgement.reasons.join('; ')}`
   return undefined
+}
+
+/** Whether records of the resource or its ancestors are, or may be, unread for a reason. */
+function hasUnread(one: OpenResource | undefined, opened: ReadonlyMap<string, OpenResource>): boolean {
+  for (let at = one; at !== undefined; at = opened.get(at.planned.resource.parent ?? '')) {
+    if (at.meter.unread.size > 0) return true
+  }
+  return false
 }
 
 /** Whether the pages of the resource and its ancestors are those of several runs, all but the last of which were interrupted. */
@@ -167,7 +181,8 @@ function mayLack(
   // After a sync token an API lists what changed.
   if (incremental?.isToken === true) return true
   if (allowIncomplete) return false
-  const doubt = tableDoubt(fillers, name, table.name, namesPart(table) ? PART_DOUBTS : WHOLE_DOUBTS)
+  const [whole, part] = strategy === 'cdc' ? [WHOLE_DOUBTS, PART_DOUBTS] : [WHOLE_LACKS, PART_LACKS]
+  const doubt = tableDoubt(fillers, name, table.name, namesPart(table) ? part : whole)
   if (doubt === undefined) return false
   tellSkipped(emit, name, strategy === 'cdc' ? undeleted(table.name) : unended(table), doubt)
   return true
@@ -249,9 +264,12 @@ function tellSkipped(emit: Judged['emit'], resource: string, what: string, why: 
   emit({ type: 'warning', code: 'deletes_skipped', resource, namesResource: true, message })
 }
 
-type Doubting = 'doubt' | 'gap' | 'discarded'
+type Doubting = 'doubt' | 'gap' | 'lack' | 'part' | 'discarded'
 const WHOLE_DOUBTS: readonly Doubting[] = ['doubt']
 const PART_DOUBTS: readonly Doubting[] = ['gap', 'discarded']
+// Two versions of one record would be valid if a list that nothing proves ended none.
+const WHOLE_LACKS: readonly Doubting[] = ['lack', 'part', 'discarded']
+const PART_LACKS: readonly Doubting[] = ['lack', 'discarded']
 
 /** Why a table may have rows that did not arrive: the first reason among all resources that fill it. */
 function tableDoubt(
