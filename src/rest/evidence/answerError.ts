@@ -90,7 +90,13 @@ const FAILURE = /^(?:err(?:or)?s?|exception)$/
 
 /** What the last element of a list reports of the list, where it is no record: a failure, or what envelopes have. */
 export function errorAtEnd(selection: Selection): AnswerError | undefined {
-  return failureAtEnd(selection) ?? trailerOf(selection)
+  try {
+    return failureAtEnd(selection) ?? trailerOf(selection)
+  } catch (error) {
+    // Whoever reads the records says better what is damaged.
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
 }
 
 /**
