@@ -88,10 +88,18 @@ const LAST_BYTES = 4096
 const MAY_FAIL = /"(?:err|exception)/i
 const FAILURE = /^(?:err(?:or)?s?|exception)$/
 
-/** What the last element of a list reports of the list, where it is no record: a failure, or what envelopes have. */
+/** Longest element that may be a trailer. */
+const LONGEST_TRAILER = 1024
+
+/**
+ * What the last element of a list says of the list, if it is none of its records. Lines of JSON may end so.
+ *
+ * - A failure: it has an error, and nothing that the first record has. Alone, it has nothing but what errors have, and no time.
+ * - A trailer: it has only what envelopes and errors have, and nothing that the first record has.
+ */
 export function errorAtEnd(selection: Selection): AnswerError | undefined {
   try {
-    return failureAtEnd(selection) ?? trailerOf(selection)
+    return lastAsError(selection)
   } catch (error) {
     // Whoever reads the records says better what is damaged.
     if (error instanceof SyntaxError) return undefined
@@ -99,52 +107,36 @@ export function errorAtEnd(selection: Selection): AnswerError | undefined {
   }
 }
 
-/**
- * The failure that the last element of a list reports, as lines of JSON do that are cut short on the server: it has an
- * error, and nothing that the first record has. Alone, it has nothing but what errors have, and no time.
- */
-function failureAtEnd({ met, records, count, separators }: Selection): AnswerError | undefined {
+function lastAsError({ met, records, count, separators }: Selection): AnswerError | undefined {
   if (met !== 'list' || count === 0) return undefined
-  const tail = textAt(records, { start: Math.max(0, records.length - LAST_BYTES), end: records.length })
-  if (!MAY_FAIL.test(tail)) return undefined
   const comma = (separators ?? separatorsOf(records)).at(-1) ?? 0
+  const mayTrail = count > 1 && records.length - comma <= LONGEST_TRAILER
+  if (!mayTrail && !mayFail(records)) return undefined
   if (kindAt(records, skipSpace(records, comma + 1)) !== 'object') return undefined
   const last = elementAfter(records, comma)
   const members = valueAt(records, last)
   if (!isJsonObject(members)) return undefined
   const keys = Object.keys(members)
-  const key = keys.find(name => FAILURE.test(bareName(name)) && !nothingFailed(members[name] ?? null))
-  if (key === undefined || keys.some(name => OF_RECORDS.test(bareName(name)))) return undefined
-  const record = valueAt(records, elementAfter(records, 0))
-  const isOther =
-    comma === 0
-      ? keys.every(name => OF_ERRORS.test(bareName(name)) || FAILURE.test(bareName(name)))
-      : isJsonObject(record) && keys.every(name => !Object.hasOwn(record, name))
-  return isOther ? { key, text: textAt(records, last).slice(0, MOST_TEXT), isOfRecord: true } : undefined
+  const failure = keys.find(name => FAILURE.test(bareName(name)) && !nothingFailed(members[name] ?? null))
+  const isFailure = failure !== undefined && !keys.some(name => OF_RECORDS.test(bareName(name)))
+  const isTrailer = mayTrail && keys.length > 0 && keys.every(speaksOfList)
+  if (!isFailure && !isTrailer) return undefined
+  const isAlone = comma === 0
+  const first = isAlone ? undefined : valueAt(records, elementAfter(records, 0))
+  const isOther = isAlone
+    ? keys.every(name => OF_ERRORS.test(bareName(name)) || FAILURE.test(bareName(name)))
+    : isJsonObject(first) && keys.every(name => !Object.hasOwn(first, name))
+  const key = isFailure ? failure : keys[0]
+  if (!isOther || key === undefined) return undefined
+  return { key, text: textAt(records, last).slice(0, MOST_TEXT), isOfRecord: true }
 }
 
-/** Longest element that may be a trailer. */
-const LONGEST_TRAILER = 1024
+function mayFail(records: Uint8Array): boolean {
+  return MAY_FAIL.test(textAt(records, { start: Math.max(0, records.length - LAST_BYTES), end: records.length }))
+}
 
-/**
- * The last element of a list that speaks of the list: it has only what envelopes and errors have, and nothing that the
- * first record has. Lines of JSON may end so.
- */
-function trailerOf({ met, records, count, separators }: Selection): AnswerError | undefined {
-  if (met !== 'list' || count < 2) return undefined
-  const comma = (separators ?? separatorsOf(records)).at(-1)
-  if (comma === undefined || records.length - comma > LONGEST_TRAILER) return undefined
-  if (kindAt(records, skipSpace(records, comma + 1)) !== 'object') return undefined
-  const last = elementAfter(records, comma)
-  const members = valueAt(records, last)
-  if (!isJsonObject(members)) return undefined
-  const keys = Object.keys(members)
-  const [key] = keys
-  const speaks = (name: string): boolean => hintKind(name) !== undefined || OF_TRAILERS.test(bareName(name))
-  if (key === undefined || !keys.every(speaks)) return undefined
-  const record = valueAt(records, elementAfter(records, 0))
-  if (!isJsonObject(record) || keys.some(name => Object.hasOwn(record, name))) return undefined
-  return { key, text: textAt(records, last).slice(0, MOST_TEXT), isOfRecord: true }
+function speaksOfList(name: string): boolean {
+  return hintKind(name) !== undefined || OF_TRAILERS.test(bareName(name))
 }
 
 const OF_TRAILERS = /^(?:code|details?|message|msg|reason|status(?:code|message)?|success|ok)$/
