@@ -85,6 +85,66 @@ test('a trial run over a list in the order of the cursor goes on from where it e
   expect(await made.ids('items')).toEqual([1, 2])
 })
 
+const falling = (answers: Answers): void => {
+  answers['/items?page=1'] = {
+    json: {
+      data: [
+        { id: 3, at: 30 },
+        { id: 2, at: 20 },
+      ],
+    },
+  }
+  answers['/items?page=2'] = { json: { data: [{ id: 1, at: 10 }] } }
+  answers['/items?page=3'] = { json: { data: [] } }
+}
+
+test('a trial run over a list that falls although it is said to rise leaves the cursor where it was', async () => {
+  const made = await loads(() => [{ name: 'items', ...merged, endpoint: listed('items', { row_order: 'asc' }) }])
+  falling(made.answers)
+  expect(await made.run({ maxPages: 1 })).toEqual(['items cursor_held'])
+  expect(await made.cursor('items')).toBeUndefined()
+  expect(await made.run()).toEqual([])
+  expect(await made.ids('items')).toEqual([1, 2, 3])
+})
+
+test('so it does behind a cap of the document', async () => {
+  const made = await loads(() => [
+    { name: 'items', ...merged, endpoint: { ...listed('items', { row_order: 'asc' }), max_pages: 1 } },
+  ])
+  falling(made.answers)
+  expect(await made.run()).toEqual(['items cursor_held'])
+  expect(await made.cursor('items')).toBeUndefined()
+})
+
+test.each([
+  ['merged', merged, [1, 2, 3, 4]],
+  ['appended', {}, [1, 2, 2, 3, 4]],
+] as const)('a cut of an open range between equal values leaves none of them out: %s', async (_, kind, ids) => {
+  const incremental = { row_order: 'asc', range_start: 'open', initial_value: 0 }
+  const made = await loads(() => [{ name: 'items', ...kind, endpoint: listed('items', incremental) }])
+  const rows = [10, 20, 20, 30].map((at, index) => ({ id: index + 1, at }))
+  made.answers['/items?page=1'] = { json: { data: rows.slice(0, 2) } }
+  made.answers['/items?page=2'] = { json: { data: rows.slice(2) } }
+  made.answers['/items?page=3'] = { json: { data: [] } }
+  expect(await made.run({ maxPages: 1 })).toEqual(['items cursor_held'])
+  expect(await made.cursor('items')).toBe(10)
+  expect(await made.run()).toEqual([])
+  expect(await made.ids('items')).toEqual(ids)
+  expect(await made.cursor('items')).toBe(30)
+})
+
+test('a cut of an open range within one value leaves the cursor where it was', async () => {
+  const incremental = { row_order: 'asc', range_start: 'open', initial_value: 0 }
+  const made = await loads(() => [{ name: 'items', ...merged, endpoint: listed('items', incremental) }])
+  made.answers['/items?page=1'] = { json: { data: [{ id: 1, at: 10 }] } }
+  made.answers['/items?page=2'] = { json: { data: [{ id: 2, at: 10 }] } }
+  made.answers['/items?page=3'] = { json: { data: [] } }
+  expect(await made.run({ maxPages: 1 })).toEqual(['items cursor_held'])
+  expect(await made.cursor('items')).toBeUndefined()
+  await made.run()
+  expect(await made.ids('items')).toEqual([1, 2])
+})
+
 test.each([
   ['waits where rows are merged', merged, 'items cursor_held', undefined],
   ['moves, and says so, where rows would come again', {}, 'items cursor_ahead', 30],

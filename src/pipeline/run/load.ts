@@ -446,7 +446,7 @@ function refuseIncomplete(receipts: readonly Receipt[], options: RunOptions): vo
 
 /** What a run knows about a resource when it decides how far its cursor may move. */
 function readResource(
-  { planned, meter: { unread, discardedRows } }: OpenResource,
+  { planned, cursor, meter: { unread, discardedRows } }: OpenResource,
   judgements: ReadonlyMap<string, Judgement>,
   { select }: RunOptions,
 ): ReadResource {
@@ -456,6 +456,7 @@ function readResource(
     unread,
     discards: discardedRows > 0,
     isIncomplete: judgements.get(resource.name)?.verdict === 'incomplete',
+    isOutOfOrder: cursor?.isOutOfOrder?.() === true,
     isLeftOut: !loaded && select?.includes(resource.name) === false && resource.selected,
     isMerged:
       disposition.disposition === 'merge' &&
@@ -495,8 +496,9 @@ function moveCursors(
     if (holding !== undefined && (there === undefined || isBeyond(incremental, moved, there))) {
       emit({ type: 'warning', code: holding.code, resource: name, namesResource: true, message: holding.message })
     }
-    if (holding?.code === 'cursor_held') return current
-    return withCursorState(current, source.name, name, incremental.cursorPath, moved)
+    const kept = holding?.isBeforeLast === true ? cursor?.stateBeforeLast?.() : moved
+    if (kept === undefined || (holding?.code === 'cursor_held' && holding.isBeforeLast !== true)) return current
+    return withCursorState(current, source.name, name, incremental.cursorPath, kept)
   }, state)
 }
 

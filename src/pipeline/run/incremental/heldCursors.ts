@@ -15,12 +15,16 @@ export interface ReadResource {
   readonly isLeftOut: boolean
   /** Rows that arrive again replace existing ones. */
   readonly isMerged: boolean
+  /** The list was seen not to come in the order that the document says. */
+  readonly isOutOfOrder: boolean
 }
 
 /** A cursor that does not move, or that moves past records that were not read. Holds the message for the user. */
 export interface Holding {
   readonly code: 'cursor_held' | 'cursor_ahead'
   readonly message: string
+  /** The cursor moves, but not to its last value. */
+  readonly isBeforeLast?: true
 }
 
 /**
@@ -31,7 +35,9 @@ export interface Holding {
  * a cursor waits only if its rows are merged, since others would be loaded twice. The same holds if an answer was in
  * part, or not what it should be: the API may always answer so. As with dlt, a cursor moves past answers that the
  * document ignores, and past rows that the schema contract discards. It also moves with a list that changed while it was
- * read, since a busy one always does. In a root list declared to be in cursor order, a limit skips nothing.
+ * read, since a busy one always does. In a root list declared to be in cursor order, and not seen to be in another one, a
+ * limit skips nothing. If its range begins behind the cursor, what follows may equal the last value: the cursor stays
+ * before that.
  */
 export function heldCursors(read: readonly ReadResource[], all: readonly Resource[]): ReadonlyMap<string, Holding> {
   const byName = new Map(read.map(one => [one.resource.name, one]))
@@ -39,7 +45,8 @@ export function heldCursors(read: readonly ReadResource[], all: readonly Resourc
   for (const one of read) {
     const { resource } = one
     if (resource.incremental === undefined) continue
-    const holding = ofRun(one, read, byName) ?? ofDocument(one, all, byName)
+    const fixed = ofRun(one, read, byName) ?? ofDocument(one, all, byName)
+    const holding = fixed?.code === 'cursor_held' ? fixed : (ofOpenStart(one) ?? fixed)
     if (holding !== undefined) holdings.set(resource.name, holding)
   }
   return holdings
@@ -54,7 +61,7 @@ function ofRun(
   const { name } = resource
   if (isLeftOut) return held(one, 'this run loads none of its records', isMerged)
   if (one.isIncomplete) return held(one, `${name} is incomplete`, isMerged)
-  if (one.unread.has('run') && !comesInOrder(resource)) return held(one, LIMITED, isMerged)
+  if (one.unread.has('run') && !comesInOrder(one)) return held(one, LIMITED, isMerged, disorder(one))
   const kin = read.find(
     other =>
       (other.isIncomplete || other.unread.has('run')) &&
@@ -79,9 +86,10 @@ function ofDocument(
     const why = `${child.name}, which depends on it, takes no part in this run`
     return isMerged ? held(one, why, true) : ahead(one, why)
   }
-  if (unread.has('document') && !comesInOrder(resource)) {
+  if (unread.has('document') && !comesInOrder(one)) {
     const why = 'the list was not read to its end'
-    return isMerged ? held(one, why, true, ORDER) : ahead(one, why, ORDER)
+    const cure = disorder(one) ?? ORDER
+    return isMerged ? held(one, why, true, cure) : ahead(one, why, cure)
   }
   // Of cursors for each parent, only those wait whose own lists are in doubt.
   const isShared = resource.incremental?.isPerParent !== true
@@ -97,6 +105,8 @@ function ofDocument(
 
 const AGAIN = ' Records of the discarded rows do not come again either, unless they change.'
 const LAG = ' With `lag`, each run looks back over what may have been skipped.'
+const DISORDER =
+  ' Its records do not come in the order of the cursor, as `row_order` says: leave that out, or ask the API for it.'
 const ORDER = ' Say `row_order: asc` if its records come in the order of the cursor, or read all of it.'
 
 function held({ resource }: ReadResource, why: string, isMerged: boolean, cure = ''): Holding {
@@ -115,8 +125,26 @@ function ahead({ resource }: ReadResource, why: string, cure = ''): Holding {
 }
 
 /** One list, sorted by the cursor: unread records come after the read ones. */
-function comesInOrder({ parent, incremental }: Resource): boolean {
-  return parent === undefined && incremental?.rowOrder === 'asc'
+function comesInOrder({ resource: { parent, incremental }, isOutOfOrder }: ReadResource): boolean {
+  return parent === undefined && incremental?.rowOrder === 'asc' && !isOutOfOrder
+}
+
+function disorder({ resource, isOutOfOrder }: ReadResource): string | undefined {
+  return resource.parent === undefined && isOutOfOrder ? DISORDER : undefined
+}
+
+/** The list was cut between records of which the next may equal the last one, which the next run does not ask for again. */
+function ofOpenStart(one: ReadResource): Holding | undefined {
+  const { resource, unread, isMerged } = one
+  const { name, incremental } = resource
+  if (incremental?.rangeStart !== 'open' || !comesInOrder(one)) return undefined
+  if (!unread.has('run') && !unread.has('document')) return undefined
+  const again = isMerged ? '' : ' Records of that value come again with it.'
+  return {
+    code: 'cursor_held',
+    isBeforeLast: true,
+    message: `${name}: the list was not read to its end, and with \`range_start: open\` the next run would leave out what equals the last value of ${incremental.cursorPath}, so the cursor stays before it.${again}`,
+  }
 }
 
 /** The name of the resource, or of the next one above it, whose records may be missing: their lists were not asked for. */

@@ -32,6 +32,8 @@ export interface CursorTracker {
    * if the window has an end: such a run is stateless.
    */
   state(): CursorState | undefined
+  /** State to commit if the last value is not to count. Undefined if no record with a value before it was kept. */
+  stateBeforeLast?(): CursorState | undefined
   /** What to say if the API seems to send records whatever start it is asked for. */
   startIgnored?(): string | undefined
   /** Whether the list was seen not to come in the order that the document says. */
@@ -117,6 +119,9 @@ export function trackCursor(
   let last =
     (hint.endValue === undefined && stored !== undefined ? cursorAt(stored, 'last_value') : undefined) ?? initial
   const began = last
+  /** The furthest kept value but one. */
+  let beforeLast: Cursor | undefined
+  let hasAdvanced = false
   let keptAny = false
   let hashes = startHashes.copy()
   let doubted = false
@@ -168,6 +173,8 @@ export function trackCursor(
   const advance = (cursor: Cursor, record: JsonValue): void => {
     const toLast = last === undefined ? undefined : order(cursor, last)
     if (toLast === undefined || isAfter(hint, toLast)) {
+      if (hasAdvanced) beforeLast = last
+      hasAdvanced = true
       last = cursor
       hashes = new BoundaryHashes()
     } else if (toLast !== 0) return
@@ -243,22 +250,23 @@ export function trackCursor(
         ? `${hint.path}.row_order: the list does not come in the order \`${hint.rowOrder}\`, so it was read on behind the first record out of range. Leave row_order out, or ask the API for that order`
         : undefined,
     seen: () => (keptAny ? reached() : undefined),
+    stateBeforeLast: () => (beforeLast === undefined ? undefined : reached(beforeLast)),
     state() {
       if (hint.endValue !== undefined) return undefined
       return stored !== undefined && !keptAny ? stored : reached()
     },
   }
 
-  function reached(): CursorState {
+  function reached(reachedValue = last): CursorState {
     const state: CursorState = {
       initial_value: (stored === undefined ? hint.initialValue : stored.initial_value) ?? null,
-      last_value: last?.value ?? null,
+      last_value: reachedValue?.value ?? null,
       unique_hashes: hashes.toJson(),
       start_value: began?.value ?? null,
     }
     const first = stored === undefined ? initial?.literal : numberLiteral(stored, 'initial_value')
     setNumberLiteral(state, 'initial_value', first)
-    setNumberLiteral(state, 'last_value', last?.literal)
+    setNumberLiteral(state, 'last_value', reachedValue?.literal)
     setNumberLiteral(state, 'start_value', began?.literal)
     return state
   }
