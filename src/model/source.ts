@@ -53,6 +53,8 @@ export interface Source<Name extends string = string, Table extends string = str
 /** One list of records. A root resource is the child of one empty parent. */
 export interface Resource<Name extends string = string, Table extends string = string> {
   readonly name: Name
+  /** Digest of everything that decides which records its lists have and how they are loaded. Absent: the source's counts. */
+  readonly fingerprint?: string | undefined
   /** Name of the parent resource: each list belongs to one of its records, or to a batch of them. */
   readonly parent?: string | undefined
   /** The most parent records for one list. Absent: one. */

@@ -281,6 +281,7 @@ function endpointResource(
     sendsWindowEnd: resource.sendsWindowEnd,
     batchSize: endpoint.batch?.size,
     parentChanged: endpoint.parentChanged,
+    fingerprint: readsChanges(resource, model) ? recordsDigest(resource, model) : undefined,
     describe: window => describeEndpoint(outline, nested, model, window),
     pages(context) {
       const concurrency = limit === undefined ? context.concurrency : Math.min(context.concurrency, limit)
@@ -464,11 +465,17 @@ function encoded({ name, path }: FunctionResource, records: readonly MadeRecord[
   }
 }
 
-/** Everything that decides which requests are made and what the answers mean. Functions count by their source text. */
+/** Everything that decides which requests are made and what the answers mean. */
 function fingerprint({ name, client, resources }: RestModel): string {
-  const text = JSON.stringify([name, client.baseUrl, resources.map(meaningOf)], (_key, value: unknown) => {
-    if (typeof value === 'function') return value.toString()
-    return typeof value === 'bigint' ? `${value}n` : value
+  return digestOf([name, client.baseUrl, resources.map(meaningOf)])
+}
+
+/** Functions count by their source text. */
+function digestOf(value: unknown, textOf = (text: string): string => text): string {
+  const text = JSON.stringify(value, (_key, inner: unknown) => {
+    if (typeof inner === 'string') return textOf(inner)
+    if (typeof inner === 'function') return inner.toString()
+    return typeof inner === 'bigint' ? `${inner}n` : inner
   })
   return nodeCrypto().createHash('sha256').update(text).digest('hex').slice(0, 32)
 }
@@ -487,6 +494,32 @@ function meaningOf(full: ResourceModel): object {
   const completeNested = lists.map(list => ({ ...list, resource: meaningOf(list.resource) }))
   // Documents without such lists keep the fingerprint that their journals have.
   return { ...rest, endpoint: { ...endpoint, ...own }, ...(lists.length > 0 && { completeNested }) }
+}
+
+/** Whether its lists, or those of a resource above it, are read only where a record of the parent changed. */
+function readsChanges(resource: ResourceModel, model: RestModel): boolean {
+  return lineOf(resource, model).some(one => one.kind === 'endpoint' && one.endpoint.parentChanged !== undefined)
+}
+
+/**
+ * Digest of what decides the records of a resource's lists, and of those above it by which they are asked for. The place
+ * of a resource in the document does not.
+ */
+function recordsDigest(resource: ResourceModel, model: RestModel): string {
+  const [own, ...above] = lineOf(resource, model).map(one => ({ ...one, ...WITHOUT_LIMITS }))
+  const parents = above.map(one => (one.kind === 'list' ? one.name : meaningOf({ ...one, hints: {} })))
+  const decides = [model.client.baseUrl, own && meaningOf(own), parents]
+  return digestOf(decides, text => text.replace(/^resources\[\d+\]/, 'resources'))
+}
+
+/** What a run says or takes away decides no record. */
+const WITHOUT_LIMITS = { selected: true, deletes: undefined, maxDeleteShare: undefined, expect: undefined } as const
+
+/** The resource, its parent, and so on. */
+function lineOf(resource: ResourceModel, model: RestModel): readonly ResourceModel[] {
+  const parent = resource.kind === 'endpoint' ? resource.parent : undefined
+  const above = model.resources.find(({ name }) => name === parent)
+  return above === undefined ? [resource] : [resource, ...lineOf(above, model)]
 }
 
 function secretsIn(value: unknown, seen = new Set<object>()): Secret[] {

@@ -49,14 +49,20 @@ export async function load(document: RestApiConfig, options: RunOptions = {}): P
 
 /** The pipeline of a document, in a folder that is removed with the test. */
 export async function prepared(document: RestApiConfig): Promise<Pipeline> {
+  return (await preparedVersions())(document)
+}
+
+/** Pipelines of one folder, for versions of one document. */
+export async function preparedVersions(): Promise<(document: RestApiConfig) => Pipeline> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-rest-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  return pipeline({
-    name: 'test',
-    source: restApi(document, { env: {}, cwd: folder }),
-    destination: duckdb(join(folder, 'test.duckdb')),
-    home: join(folder, 'home'),
-  })
+  return document =>
+    pipeline({
+      name: 'test',
+      source: restApi(document, { env: {}, cwd: folder }),
+      destination: duckdb(join(folder, 'test.duckdb')),
+      home: join(folder, 'home'),
+    })
 }
 
 /** Runs a pipeline, one request after the other. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ConfigError, type RestApiConfig, restApi } from '../../src/index.js'
-import { prepared, run, testApi } from './loading.js'
+import { prepared, preparedVersions, run, testApi } from './loading.js'
 
 /** Lists that are read only where the record of the parent changed, and cursors of each parent. */
 
@@ -202,6 +202,63 @@ describe('`read_when: parent_changed`', () => {
     expect(asked()).toEqual([])
     await run(made, { select: ['tags'], refresh: 'drop_data' })
     expect(asked()).toHaveLength(2)
+  })
+
+  it.each([
+    ['params', {}, { params: { all: 'true' } }],
+    ['the path', {}, { path: 'orders/{resources.orders.id}/lines/all' }],
+    ['the selector', {}, { data_selector: 'items[*]' }],
+    ['the filter', { filter: 'record.id != 12' }, {}],
+    ['a rename', { rename: { at: 'since' } }, {}],
+  ])('reads every list again where %s changed, and once only', async (_name, child, endpoint) => {
+    const { api, asked } = await shop(two())
+    const version = await preparedVersions()
+    await run(version(document(api.origin)))
+    await run(version(document(api.origin)))
+    expect(asked()).toHaveLength(2)
+    const changed = version(document(api.origin, endpoint, child))
+    await run(changed)
+    expect(asked()).toHaveLength(2)
+    await run(changed)
+    expect(asked()).toEqual([])
+  })
+
+  it('reads every list again where the address, or what becomes of the parent, changed', async () => {
+    const { api, asked } = await shop(two())
+    const version = await preparedVersions()
+    const by = { changed_by: 'updated_at' }
+    await run(version(document(api.origin, by)))
+    await run(version(document(`${api.origin}/.`, by)))
+    expect(asked()).toHaveLength(4)
+    await run(version(document(`${api.origin}/.`, by, {}, { add: { shop: '1' } })))
+    expect(asked()).toHaveLength(2)
+  })
+
+  it('reads every list again where a resource below it changed', async () => {
+    const { api, asked } = await shop(two())
+    const version = await preparedVersions()
+    const base = document(api.origin)
+    const withTags = (params: object): RestApiConfig =>
+      ({
+        ...base,
+        resources: [...base.resources, { name: 'tags', endpoint: { path: 'tags', params, data_selector: 'items' } }],
+      }) as unknown as RestApiConfig
+    await run(version(withTags({ line: '{resources.lines.id}' })))
+    await run(version(withTags({ line: '{resources.lines.id}' })))
+    expect(asked()).toHaveLength(2)
+    await run(version(withTags({ line: '{resources.lines.id}', all: 'true' })))
+    expect(asked()).toHaveLength(2)
+  })
+
+  it('keeps what it knows where only the place in the document, or a limit of deletes, changed', async () => {
+    const { api, asked } = await shop(two())
+    const version = await preparedVersions()
+    await run(version(document(api.origin)))
+    const { resources, ...rest } = document(api.origin, {}, { max_delete_share: 0.5, expect: { min_records: 0 } })
+    const other = { name: 'others', endpoint: { path: 'orders' } }
+    asked()
+    await run(version({ ...rest, resources: [other, ...resources] } as RestApiConfig))
+    expect(asked()).toEqual([])
   })
 
   it('forgets records of the parent that are gone', async () => {

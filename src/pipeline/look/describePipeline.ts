@@ -68,7 +68,7 @@ export async function describePipeline(setup: PipelineSetup, options: PlanOption
   const roots = planResources(source, destination, { select: options.select })
   const committed = await committedState(setup, options.signal)
   const state = committed?.state ?? newState(setup.name, emptyState(setup))
-  const windows = freezeWindows(roots, state, source.name)
+  const windows = freezeWindows(roots, state, source)
   const resources = flattenPlan(roots).map(({ resource, loaded, disposition }): PlannedList => {
     const { name, path, parent, hints, incremental } = resource
     const frozen = windows.byResource.get(name)

@@ -139,7 +139,12 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
     const changes =
       parentChanged === undefined || parent === undefined
         ? undefined
-        : new ParentChanges(parentChanged, parent, input.windows.parentsRead.get(name))
+        : new ParentChanges(parentChanged, {
+            resource: planned.resource,
+            parent,
+            source: setup.source,
+            known: input.windows.parentsRead.get(name),
+          })
     const { expect } = planned.resource
     const expectations = expect === undefined ? undefined : new ExpectationCheck(expect)
     opened.set(name, {
@@ -553,7 +558,7 @@ function rememberParents(
     const parent = parentOf(source, resource)
     const isWhole =
       parent !== undefined && parent.incremental === undefined && judgements.get(parent.name)?.verdict === 'complete'
-    return withParentsRead(current, source.name, planned, changes.remembered(loadId, isWhole))
+    return withParentsRead(current, source, planned, changes.remembered(loadId, isWhole))
   }, state)
 }
 

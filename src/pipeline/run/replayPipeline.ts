@@ -55,7 +55,7 @@ async function replayConnected(
   try {
     const committed = await connection.committed(setup.name, setup.source.name)
     const prepared = await prepareSchema(setup, connection, committed, roots, options)
-    const windows = windowsOf(recorded.meta, freezeWindows(roots, prepared.state, setup.source.name))
+    const windows = windowsOf(recorded.meta, freezeWindows(roots, prepared.state, setup.source))
     const newest = [committed?.loadId ?? '0', recorded.loadId].sort((a, b) => Number(a) - Number(b)).at(-1)
     const journal = {
       lookup: recorded.lookup,

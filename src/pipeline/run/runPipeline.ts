@@ -130,7 +130,7 @@ async function runConnected(now: Run & { readonly connection: Connection }): Pro
   if (now.window !== undefined) await refuseLoaded(now, now.window, committed?.state)
   const prepared = await prepareSchema(setup, connection, committed, roots, options)
   if (now.window === undefined) await refuseGaps(connection, setup, prepared.state, roots)
-  const windows = freezeWindows(roots, prepared.state, setup.source.name)
+  const windows = freezeWindows(roots, prepared.state, setup.source)
   const journal = await takeUpJournal(now, windows, committed?.loadId)
   try {
     const result = await readAndCommit({ ...now, prepared, windows, journal })

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { JsonObject, JsonValue } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
 import { type CursorState, cursorState, type PipelineState } from '../../../model/pipelineState.js'
-import type { IncrementalWindow } from '../../../model/source.js'
+import type { IncrementalWindow, Source } from '../../../model/source.js'
 import { flattenPlan, type PlannedResource } from '../planResources.js'
 import { openWindow } from './incremental.js'
 import { type ParentsRead, parentsRead } from './parentChanges.js'
@@ -26,7 +26,7 @@ export interface FrozenWindows {
 }
 
 /** Opens the window of every resource that loads incrementally. Resources that are replaced start from the beginning. */
-export function freezeWindows(roots: readonly PlannedResource[], state: PipelineState, source: string): FrozenWindows {
+export function freezeWindows(roots: readonly PlannedResource[], state: PipelineState, source: Source): FrozenWindows {
   type Frozen = FrozenWindows['byResource'] extends ReadonlyMap<string, infer One> ? One : never
   const byResource = new Map<string, Frozen>()
   const read = new Map<string, ParentsRead>()
@@ -38,11 +38,11 @@ export function freezeWindows(roots: readonly PlannedResource[], state: Pipeline
     if (incremental === undefined) continue
     const isAnew = disposition.disposition === 'replace'
     if (incremental.isPerParent === true) {
-      const byParent = isAnew ? {} : parentCursors(state, source, resource)
+      const byParent = isAnew ? {} : parentCursors(state, source.name, resource)
       byResource.set(resource.name, { window: openWindow(incremental, undefined), stored: undefined, byParent })
       continue
     }
-    const stored = isAnew ? undefined : cursorState(state, source, resource.name, incremental.cursorPath)
+    const stored = isAnew ? undefined : cursorState(state, source.name, resource.name, incremental.cursorPath)
     byResource.set(resource.name, { window: openWindow(incremental, stored), stored })
   }
   const windows = flattenPlan(roots).map(({ resource, loaded }) => [

@@ -6,7 +6,7 @@ import {
   stateValue,
   withStateValue,
 } from '../../../model/pipelineState.js'
-import type { ParentChangedHint, Resource } from '../../../model/source.js'
+import type { ParentChangedHint, Resource, Source } from '../../../model/source.js'
 import { count, type Judgement } from '../../../model/verdict.js'
 import { flattenPlan, type PlannedResource } from '../planResources.js'
 import { identityOf, versionOf } from './parentIdentity.js'
@@ -15,24 +15,36 @@ import { identityOf, versionOf } from './parentIdentity.js'
 export interface ParentsRead {
   /** The load that began to remember them. Resources below that were not read with them since then have another. */
   readonly since: string
+  /** Fingerprint of the resource as they were read. */
+  readonly fingerprint: string
   /** By digest of the record's key: digest of what tells that it changed. */
   readonly versions: Readonly<Record<string, string>>
 }
 
 /**
- * What the state knows of the parents of a resource. Nothing, where its rows are replaced, or where a resource below it
- * takes part that was not read with the same lists.
+ * What the state knows of the parents of a resource. Nothing, where its rows are replaced, where its document changed, or
+ * where a resource below it takes part that was not read with the same lists by the same document.
  */
-export function parentsRead(planned: PlannedResource, state: PipelineState, source: string): ParentsRead | undefined {
+export function parentsRead(planned: PlannedResource, state: PipelineState, source: Source): ParentsRead | undefined {
   const { resource, children } = planned
-  const stored = stateValue(state, PARENTS_READ_KEY, { source, resource: resource.name })
+  const stored = stateValue(state, PARENTS_READ_KEY, { source: source.name, resource: resource.name })
   if (!isJsonObject(stored) || typeof stored.since !== 'string' || !isJsonObject(stored.versions)) return undefined
+  if (stored.fingerprint !== fingerprintOf(resource, source)) return undefined
   const below = flattenPlan(children).filter(({ loaded }) => loaded)
   const isAnew = [planned, ...below].some(({ loaded, disposition }) => loaded && disposition.disposition === 'replace')
   const together = below.every(
-    ({ resource: { name } }) => readWith(state, source, name)[resource.name] === stored.since,
+    ({ resource: one }) => readWith(state, source.name, one.name)[resource.name] === mark(stored.since, one, source),
   )
   return isAnew || !together ? undefined : (stored as unknown as ParentsRead)
+}
+
+function fingerprintOf({ fingerprint }: Resource, source: Source): string {
+  return fingerprint ?? source.fingerprint
+}
+
+/** What a resource below remembers of the lists that it was read with. */
+function mark(since: unknown, below: Resource, source: Source): string {
+  return `${since} ${fingerprintOf(below, source)}`
 }
 
 function readWith(state: PipelineState, source: string, resource: string): JsonObject {
@@ -46,13 +58,28 @@ export class ParentChanges {
   readonly #key: readonly string[]
   readonly #parent: string
   readonly #known: ParentsRead | undefined
+  readonly #fingerprint: string
   readonly #unchanged = new Map<string, string>()
   readonly #read = new Map<string, string>()
   #asked = 0
   #leftOut = 0
 
-  constructor(hint: ParentChangedHint, parent: Resource, known: ParentsRead | undefined) {
+  constructor(
+    hint: ParentChangedHint,
+    {
+      resource,
+      parent,
+      source,
+      known,
+    }: {
+      readonly resource: Resource
+      readonly parent: Resource
+      readonly source: Source
+      readonly known: ParentsRead | undefined
+    },
+  ) {
     this.#hint = hint
+    this.#fingerprint = fingerprintOf(resource, source)
     this.#parent = parent.name
     this.#key = parent.hints.primaryKey ?? []
     this.#known = known
@@ -98,24 +125,25 @@ export class ParentChanges {
     const before = isWhole ? this.#unchanged : new Map(Object.entries(this.#known?.versions ?? {}))
     const versions = new Map([...before, ...this.#read])
     const sorted = [...versions].sort(([one], [other]) => (one < other ? -1 : 1))
-    return { since: this.#known?.since ?? loadId, versions: Object.fromEntries(sorted) }
+    return { since: this.#known?.since ?? loadId, fingerprint: this.#fingerprint, versions: Object.fromEntries(sorted) }
   }
 }
 
 /** The state after the lists of a resource, and of all those below it that were loaded with it, were read. */
 export function withParentsRead(
   state: PipelineState,
-  source: string,
+  source: Source,
   planned: PlannedResource,
   read: ParentsRead,
 ): PipelineState {
   const { name } = planned.resource
-  const remembered = withStateValue(state, PARENTS_READ_KEY, read as unknown as JsonObject, { source, resource: name })
+  const at = { source: source.name, resource: name }
+  const remembered = withStateValue(state, PARENTS_READ_KEY, read as unknown as JsonObject, at)
   return flattenPlan(planned.children)
     .filter(({ loaded }) => loaded)
     .reduce((current, { resource }) => {
-      const place = { source, resource: resource.name }
-      const together = { ...readWith(current, source, resource.name), [name]: read.since }
+      const place = { source: source.name, resource: resource.name }
+      const together = { ...readWith(current, source.name, resource.name), [name]: mark(read.since, resource, source) }
       return withStateValue(current, READ_WITH_KEY, together, place)
     }, remembered)
 }
