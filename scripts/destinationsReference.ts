@@ -134,6 +134,10 @@ removes what a dead load left. If that load is still alive on another machine, i
 killed run left in a bucket are removed too, if the key has \`s3:ListBucketMultipartUploads\`. Otherwise set a rule of the bucket
 (\`AbortIncompleteMultipartUpload\`), because the store keeps them and bills them.
 
+**Several pipelines.** Load those that share a dataset in one command (\`sluice run a.yaml b.yaml\`), or give each source a \`name\` of its own.
+Objects have no transactions: two processes that commit in the same moment, for sources of one name, may each leave the other's new
+tables out of the stored schema.
+
 **Text formats.** NDJSON is as dlt writes it: ISO times, decimals as texts, JSON inline, missing values left out; \`NaN\` and
 infinities are texts. In CSV, texts are quoted, an empty field is null, \`""\` is the empty text, and binary is base64.
 In Parquet, JSON is text.

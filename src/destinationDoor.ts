@@ -17,6 +17,7 @@ export type {
   DatasetRow,
   DatasetValue,
   Destination,
+  DropPlan,
   InspectedColumn,
   Load,
   LoadPlan,

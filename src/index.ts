@@ -49,6 +49,7 @@ export type {
   DatasetRow,
   DatasetValue,
   Destination,
+  DropPlan,
   Load,
   LoadPlan,
   OnStatement,

@@ -36,7 +36,7 @@ export interface Capabilities {
   readonly timestampPrecision: readonly [standard: number, greatest: number]
   /**
    * Several loads of one pipeline may be under way at once, each of a `part` of its own: in one process, or in many, on
-   * many machines. Their commits take turns, and each of them calls `anew`. Absent: one load at a time.
+   * many machines. Their commits take turns. Absent: one load at a time.
    */
   readonly parallelLoads?: 'one_process' | 'many_processes' | undefined
   /** dlt's class name of the destination, written into the state: `dlt.destinations.duckdb`. */
@@ -96,11 +96,20 @@ export interface Connection extends AsyncDisposable {
   writeParquet?(query: ReadQuery, path: string): Promise<number>
   /** What backfills have tried in vain. Absent: the destination does not remember it. */
   readonly attempts?: WindowAttempts | undefined
-  /** Drops the tables and stores this schema and state, in one transaction. */
-  drop(
-    tables: readonly string[],
-    next: { readonly schema: ReadonlySchema; readonly state: PipelineState; readonly loadId: string },
-  ): Promise<void>
+  /**
+   * Drops tables and stores a schema and a state, in one transaction. `plan` is called when no load of the dataset can
+   * commit any more. It may be called again, if the transaction has to begin again. If it rejects, nothing is changed.
+   */
+  drop(plan: (now: CommittedView) => Promise<DropPlan>): Promise<void>
+}
+
+export interface DropPlan {
+  /** Those that do not exist are passed over. */
+  readonly tables: readonly string[]
+  readonly schema: ReadonlySchema
+  readonly state: PipelineState
+  /** Of the load row that records the drop. If it is already committed, nothing is done. */
+  readonly loadId: string
 }
 
 export interface WindowAttempts {
@@ -197,8 +206,9 @@ export interface Load {
   stage(batch: ColumnBatch, schema: ReadonlySchema): Promise<void>
   /**
    * Commits schema, rows, state and receipts together, or nothing. An id that is already committed is skipped. `anew` is
-   * called when no other load can commit any more, and what it makes of the dataset as it is then takes the place of
-   * `final`. It may be called again, if the commit has to begin again.
+   * called when no other load of the dataset can commit any more, and what it makes of the dataset as it is then takes
+   * the place of `final`: another pipeline may have changed a schema that they share. It may be called again, if the
+   * commit has to begin again. If it rejects, nothing is committed.
    */
   commit(final: CommitPlan, anew?: CommitAnew): Promise<void>
   /** Drops what was staged and leaves the destination as it was. Idempotent. */

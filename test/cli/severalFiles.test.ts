@@ -114,6 +114,22 @@ describe('several files', () => {
     expect(mostInFlight).toBeLessThanOrEqual(2)
   })
 
+  it('that share a dataset each find their tables in its schema', async () => {
+    const shared = `destination: duckdb:${join(folder, 'shared.duckdb')}\ndataset: shared\n`
+    const files = await Promise.all(['a', 'b', 'c'].map(name => pipelineFile(`${name}.yaml`, [`${name}_list`], shared)))
+    expect(await run('run', ...files)).toMatchObject({ exitCode: 0 })
+    expect(await run('run', '--full-refresh', ...files)).toMatchObject({ exitCode: 0 })
+    for (const [index, name] of ['a', 'b', 'c'].entries()) {
+      const query = await run('query', files[index] as string, `select count(*) as rows from ${name}_list`, '--json')
+      expect(JSON.parse(query.out)).toEqual({ rows: 2 })
+      const { out } = await run('schema', files[index] as string)
+      for (const table of ['a_list', 'b_list', 'c_list']) expect(out).toContain(table)
+    }
+    const history = await run('history', files[0] as string)
+    expect(history.out.match(/a_list/g)).toHaveLength(2)
+    expect(await run('drop', files[2] as string, 'c_list', '--yes')).toMatchObject({ exitCode: 0 })
+  })
+
   it('go on when one fails; the exit code is the worst', async () => {
     const files = [
       await pipelineFile('bad.yaml', ['broken']),

@@ -4,10 +4,10 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { Connection, Load, LoadPlan } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
 import { HeldPipelines } from '../heldPipelines.js'
-import { applyDrop, isCommitted } from '../sql/applyCommit.js'
+import { applyDrop } from '../sql/applyCommit.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
-import { readCommitted } from '../sql/systemRows.js'
+import { isCommitted, readCommitted } from '../sql/systemRows.js'
 import { ToldStates } from '../sql/toldStates.js'
 import { windowAttempts } from '../sql/windowAttempts.js'
 import type { Database } from './database.js'
@@ -139,12 +139,12 @@ export function duckdbConnection(
           }),
         ),
     ),
-    async drop(names, next) {
+    async drop(plan) {
       await database.exclusively(() =>
         withConnection('dropping tables', async connection => {
           const session = await duckdbSession(connection, dataset, database.dialect)
           await inTransaction(connection, async () => {
-            await applyDrop(session, names, next)
+            await applyDrop(session, plan)
           })
         }),
       )

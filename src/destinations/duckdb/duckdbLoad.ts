@@ -1,6 +1,6 @@
 import type { CommitAnew, CommitNotes, CommitPlan, Load, LoadPlan, OnStatement } from '../../model/destination.js'
 import { applyCommit } from '../sql/applyCommit.js'
-import { committedView } from '../sql/committedView.js'
+import { committedView, inspectedOnce } from '../sql/committedView.js'
 import { type SqlSession, toldSession } from '../sql/sqlSession.js'
 import type { Database } from './database.js'
 import { duckdbSession, inTransaction, interruptible } from './duckdbSession.js'
@@ -74,7 +74,7 @@ interface Committing {
   readonly folder: StagingFolder
   readonly start: HeadStart
   readonly final: CommitPlan
-  /** The load is one of several: it is planned again when no other one can commit. */
+  /** Plans the load again, when no other one can commit. */
   readonly anew: CommitAnew | undefined
   readonly signal: AbortSignal | undefined
   readonly onStatement: OnStatement | undefined
@@ -84,18 +84,19 @@ async function commit(committing: Committing): Promise<Done> {
   const { database, dataset, load, expectUnchanged, folder, start, final, anew, signal, onStatement } = committing
   signal?.throwIfAborted()
   const staged = await folder.finish(final.schema)
-  const begun = anew === undefined ? await commitBegun(committing, staged) : undefined
+  const begun = load.part === undefined ? await commitBegun(committing, staged) : undefined
   if (begun !== undefined) return begun
   await start.end()
   const connection = await database.connect()
   try {
     // Row order in a table is not promised, and keeping it would cost threads and memory.
     await connection.run('SET SESSION preserve_insertion_order = false')
-    const session = toldSession(await duckdbSession(connection, dataset, database.dialect), onStatement)
+    const open = toldSession(await duckdbSession(connection, dataset, database.dialect), onStatement)
     let done: Done
     // Not the COMMIT itself: nobody would know whether it is done.
     await inTransaction(connection, () =>
       interruptible(connection, signal, async () => {
+        const session = inspectedOnce(open)
         if (session.dialect.letsCommitsOverlap) await expectUnchanged(session)
         const current = anew === undefined ? final : await anew(committedView(session))
         done = await applyCommit(session, load, current, staged.all)
@@ -111,9 +112,10 @@ async function commit(committing: Committing): Promise<Done> {
 }
 
 /** Commits the transaction that was begun while rows arrived. If there is none, does nothing and returns undefined. */
-async function commitBegun({ database, load, start, final, signal }: Committing, staged: Staged): Promise<Done> {
+async function commitBegun({ database, load, start, final, anew, signal }: Committing, staged: Staged): Promise<Done> {
   try {
-    const begun = await start.finish(final, staged, signal)
+    const plan = async (session: SqlSession) => (anew === undefined ? final : await anew(committedView(session)))
+    const begun = await start.finish(plan, staged, signal)
     if (begun === undefined) return undefined
     const { connection, session } = begun
     const done = await interruptible(connection, signal, async () => {

@@ -82,10 +82,14 @@ export interface HeadStart {
   /** Resolves when it takes nothing more from the staged files. Call it outside of the writer's turn. */
   stop(): Promise<void>
   /**
-   * After `stop`: inserts what was staged since. Returns the open transaction and what remains to do in it. Undefined
-   * if nothing was begun or the bet is lost. Only `end` closes it, committed or not.
+   * After `stop`: makes the plan in the transaction, and inserts what was staged since. Returns the open transaction and
+   * what remains to do in it. Undefined if nothing was begun or the bet is lost. Only `end` closes it, committed or not.
    */
-  finish(plan: CommitPlan, staged: Staged, signal: AbortSignal | undefined): Promise<OpenTransaction | undefined>
+  finish(
+    planned: (session: SqlSession) => Promise<CommitPlan>,
+    staged: Staged,
+    signal: AbortSignal | undefined,
+  ): Promise<OpenTransaction | undefined>
   /** Rolls back what is not committed. Idempotent. */
   readonly end: () => Promise<void>
   /** The transaction from `finish` could not be committed. */
@@ -211,11 +215,12 @@ export function headStart(
       waiting.clear()
       await working
     },
-    async finish(plan, staged, signal) {
+    async finish(planned, staged, signal) {
       if (begun === undefined || stopped) return undefined
       const { connection, session } = begun
       const now = begun
       return await interruptible(connection, signal, async () => {
+        const plan = await planned(session)
         const rest = await putInRest(now, plan.schema, staged)
         await prepareCommit(now, staged)
         const tables = await remaining(now, plan, staged)

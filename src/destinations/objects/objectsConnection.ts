@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Connection, InspectedColumn, Load } from '../../model/destination.js'
+import type { CommittedView, Connection, InspectedColumn, Load } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
 import type { ReadonlyColumn } from '../../schema/schemaTypes.js'
 import { openMemory } from '../duckdb/database.js'
@@ -8,7 +8,7 @@ import { openStagingFolder } from '../duckdb/duckdbStaging.js'
 import { columnType } from '../sql/ddl.js'
 import { attemptObjects } from './dataset/attemptObjects.js'
 import { dropChanges } from './dataset/changes.js'
-import { datasetReader } from './dataset/committedDataset.js'
+import { datasetReader, type Snapshot } from './dataset/committedDataset.js'
 import { clearUp, writeCommit } from './dataset/writeCommit.js'
 import type { EncodingOptions } from './format/encoding.js'
 import { type Layout, microsecondsOf, segment } from './format/layout.js'
@@ -42,7 +42,12 @@ export async function filesConnection(
     }
   }
 
-  return {
+  const viewOf = (snapshot: Snapshot): CommittedView => ({
+    ...connection,
+    committed: (pipeline, schemaName) => reader.committed(pipeline, schemaName, snapshot),
+  })
+
+  const connection: Connection = {
     dataset,
     async committed(pipeline, schemaName) {
       return await explained('reading the stored state', () => reader.committed(pipeline, schemaName))
@@ -79,6 +84,7 @@ export async function filesConnection(
           staging: await openStagingFolder(folder),
           folder,
           begunAfter,
+          viewOf,
           signal,
           clear: () => storage.clearDrafts(drafts),
           release() {
@@ -126,16 +132,16 @@ export async function filesConnection(
       )
     },
     attempts: attemptObjects(storage, work => explained('writing the windows', () => database.exclusively(work))),
-    async drop(names, next) {
+    async drop(plan) {
       await explained('dropping tables', () =>
         database.exclusively(async () => {
-          const { schema, state, loadId } = next
           const snapshot = await reader.snapshot()
+          const { tables, schema, state, loadId } = await plan(viewOf(snapshot))
           if (snapshot.complete.has(segment(loadId))) return
           await writeCommit(storage, reader, layout, snapshot, {
             load: { loadId, pipeline: state.pipeline_name },
             plan: { schema, state, receipts: [], committedAt: microsecondsOf(loadId) },
-            changes: dropChanges(snapshot, names, { schema, state }),
+            changes: dropChanges(snapshot, tables, { schema, state }),
             files: [],
           })
         }),
@@ -147,6 +153,7 @@ export async function filesConnection(
       await storage.close()
     },
   }
+  return connection
 }
 
 function inspected(column: ReadonlyColumn): InspectedColumn {

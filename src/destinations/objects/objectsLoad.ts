@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { CommitPlan, Load, LoadPlan } from '../../model/destination.js'
+import type { CommitAnew, CommitPlan, CommittedView, Load, LoadPlan } from '../../model/destination.js'
 import { DestinationError, SluiceError } from '../../model/errors.js'
 import type { Database } from '../duckdb/database.js'
 import type { StagingFolder } from '../duckdb/duckdbStaging.js'
@@ -44,6 +44,8 @@ export interface LoadContext {
   readonly folder: string
   /** The newest commit of the pipeline when the load began. */
   readonly begunAfter: number
+  /** What is committed at a moment. */
+  readonly viewOf: (snapshot: Snapshot) => CommittedView
   readonly signal: AbortSignal | undefined
   /** Removes staged objects. */
   readonly clear: () => Promise<void>
@@ -73,10 +75,10 @@ export function filesLoad(load: LoadPlan, context: LoadContext): Load {
         throw filesError(error, storage.place, `staging rows of ${batch.table}`)
       })
     },
-    async commit(final) {
+    async commit(final, anew) {
       if (ended) return
       await context.database
-        .exclusively(() => commit(load, context, final))
+        .exclusively(() => commit(load, context, final, anew))
         .catch(error => {
           signal?.throwIfAborted()
           throw filesError(error, storage.place, `committing load ${load.loadId}`)
@@ -88,10 +90,15 @@ export function filesLoad(load: LoadPlan, context: LoadContext): Load {
   }
 }
 
-async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): Promise<void> {
+async function commit(
+  load: LoadPlan,
+  context: LoadContext,
+  final: CommitPlan,
+  anew: CommitAnew | undefined,
+): Promise<void> {
   const { storage, reader, layout, encoding, signal } = context
   signal?.throwIfAborted()
-  const { all: staged } = await context.staging.finish(plan.schema)
+  const { all: staged } = await context.staging.finish(final.schema)
   const snapshot = await reader.snapshot()
   if (snapshot.complete.has(segment(load.loadId))) return
   if (newestCommit(snapshot, load.pipeline) > context.begunAfter) {
@@ -101,6 +108,7 @@ async function commit(load: LoadPlan, context: LoadContext, plan: CommitPlan): P
       { destination: storage.place, transient: true },
     )
   }
+  const plan = anew === undefined ? final : await anew(context.viewOf(snapshot))
   const changes = changesOf(snapshot, plan, new Set(staged.keys()), load)
   const files: EncodedFile[] = []
   const connection = await context.database.connect()

@@ -1,9 +1,9 @@
 import type { Connection, Load } from '../../model/destination.js'
 import { SchemaError } from '../../model/errors.js'
-import { applyDrop, isCommitted } from '../sql/applyCommit.js'
+import { applyDrop } from '../sql/applyCommit.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { numberFrom, type SqlSession } from '../sql/sqlSession.js'
-import { readCommitted } from '../sql/systemRows.js'
+import { isCommitted, readCommitted } from '../sql/systemRows.js'
 import { ToldStates } from '../sql/toldStates.js'
 import { windowAttempts } from '../sql/windowAttempts.js'
 import type { Address } from './postgresAddress.js'
@@ -112,11 +112,11 @@ export async function postgresConnection(
           }),
         ),
     ),
-    async drop(names, next) {
+    async drop(plan) {
       await withClient('dropping tables', client =>
         inTransaction(client, BEGIN, async () => {
           await lockDataset(client, address, dataset)
-          await applyDrop(postgresSession(client, dataset), names, next)
+          await applyDrop(postgresSession(client, dataset), plan)
         }),
       )
     },

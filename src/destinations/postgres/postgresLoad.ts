@@ -1,11 +1,11 @@
 import type { CommitAnew, CommitNotes, CommitPlan, Load, LoadPlan, OnStatement } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
 import { tableChain } from '../../schema/rootKey.js'
-import { applyCommit, isCommitted } from '../sql/applyCommit.js'
-import { committedView } from '../sql/committedView.js'
+import { applyCommit } from '../sql/applyCommit.js'
+import { committedView, inspectedOnce } from '../sql/committedView.js'
 import { DatasetTables } from '../sql/ddl.js'
 import { toldSession } from '../sql/sqlSession.js'
-import { LOADS, STATES, VERSIONS } from '../sql/systemRows.js'
+import { isCommitted, LOADS, STATES, VERSIONS } from '../sql/systemRows.js'
 import { adoptNewTables } from './adoptTables.js'
 import type { Address } from './postgresAddress.js'
 import { GOODBYE_MS, type PostgresClient } from './postgresClient.js'
@@ -73,10 +73,11 @@ export function postgresLoad(
       // The lock of the pipeline belongs to the session that took it.
       await client.checkSession()
       await lockDataset(client, address, dataset)
-      const final = anew === undefined ? planned : await anew(committedView(session))
+      const before = inspectedOnce(session)
+      const final = anew === undefined ? planned : await anew(committedView(before))
       await client.query(WORK_MEMORY)
       await session.createDataset()
-      const tables = await DatasetTables.inspect(session)
+      const tables = await DatasetTables.inspect(before)
       if (!(await isCommitted(session, tables, plan.loadId))) {
         await refuseDetours(client, address, dataset, final)
         const staged = await staging.relations(session, final.schema)

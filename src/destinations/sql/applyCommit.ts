@@ -3,6 +3,7 @@ import { DestinationError } from '../../model/errors.js'
 import { withDeleted } from '../../model/receipt.js'
 import { type Chain, openChain } from './chain.js'
 import { CommitTally } from './commitTally.js'
+import { committedView } from './committedView.js'
 import { DatasetTables } from './ddl.js'
 import { deleteAbsent, deleteOrphans, type PlannedChain } from './deleteRows.js'
 import { mergeByKey } from './mergeByKey.js'
@@ -12,6 +13,7 @@ import type { SqlSession, StagedTable } from './sqlSession.js'
 import {
   ensureSystemTables,
   forgetSchemaVersions,
+  isCommitted,
   LOADS,
   STATES,
   TURNS,
@@ -70,15 +72,6 @@ export async function applyCommit(
   return { deleted, changes: tally.changes(written) }
 }
 
-/** Whether the load is in the table of completed loads. */
-export async function isCommitted(session: SqlSession, tables: DatasetTables, loadId: string): Promise<boolean> {
-  if (tables.get(LOADS.name) === undefined) return false
-  const rows = await session.rows(`SELECT 1 FROM ${session.table(LOADS.name)} WHERE load_id = $1 AND status = 0`, [
-    loadId,
-  ])
-  return rows.length > 0
-}
-
 /** Resolves to the number of root rows that `deletes` removed. */
 async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, committedAt: bigint): Promise<number> {
   switch (plan.disposition) {
@@ -107,16 +100,13 @@ async function appendAll(session: SqlSession, chain: Chain): Promise<void> {
 }
 
 /** Drops tables in one open transaction. Does nothing if the load id was already committed. */
-export async function applyDrop(
-  session: SqlSession,
-  names: readonly string[],
-  next: Parameters<Connection['drop']>[1],
-): Promise<void> {
+export async function applyDrop(session: SqlSession, planned: Parameters<Connection['drop']>[0]): Promise<void> {
+  const next = await planned(committedView(session))
   await session.createDataset()
   const tables = await DatasetTables.inspect(session)
   if (await isCommitted(session, tables, next.loadId)) return
   await takeTurn(session, tables, TURNS, next.loadId)
-  for (const name of names) await tables.drop(name)
+  for (const name of next.tables) await tables.drop(name)
   for (const table of [VERSIONS, LOADS, STATES]) await tables.ensure(table)
   const at = microsecondsOf(next.loadId)
   await forgetSchemaVersions(session, next.schema.name)

@@ -1,24 +1,28 @@
 import { setMember } from '../../json/value.js'
 import type { CommittedView, DatasetRow, DatasetValue } from '../../model/destination.js'
-import { isCommitted } from './applyCommit.js'
 import { DatasetTables } from './ddl.js'
 import { selectStatement } from './selectStatement.js'
 import type { SqlSession, SqlValue } from './sqlSession.js'
-import { readCommitted } from './systemRows.js'
+import { isCommitted, readCommitted } from './systemRows.js'
 
-/**
- * What is committed, as the open transaction of a session sees it, before it changes anything: tables are inspected once.
- * Rows have the values that the engine gives.
- */
-export function committedView(open: SqlSession): CommittedView {
+/** The session, for an open transaction that changes no table as long as it asks for them: they are inspected once. */
+export function inspectedOnce(session: SqlSession): SqlSession {
   let inspected: ReturnType<SqlSession['inspect']> | undefined
-  const session: SqlSession = {
-    ...open,
+  return {
+    ...session,
     inspect() {
-      inspected ??= open.inspect()
+      inspected ??= session.inspect()
       return inspected
     },
   }
+}
+
+/**
+ * What is committed, as the open transaction of a session sees it, before it changes anything. Rows have the values that
+ * the engine gives.
+ */
+export function committedView(open: SqlSession): CommittedView {
+  const session = inspectedOnce(open)
   return {
     committed: (pipeline, schemaName) => readCommitted(session, pipeline, schemaName),
     hasLoad: async loadId => isCommitted(session, await DatasetTables.inspect(session), loadId),

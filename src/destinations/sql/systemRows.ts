@@ -121,6 +121,15 @@ export async function writeSystemRows(session: SqlSession, plan: CommitPlan, loa
     await writeLoad(session, loadId, plan.schema, plan.committedAt)
 }
 
+/** Whether the load is in the table of completed loads. */
+export async function isCommitted(session: SqlSession, tables: DatasetTables, loadId: string): Promise<boolean> {
+  if (tables.get(LOADS.name) === undefined) return false
+  const rows = await session.rows(`SELECT 1 FROM ${session.table(LOADS.name)} WHERE load_id = $1 AND status = 0`, [
+    loadId,
+  ])
+  return rows.length > 0
+}
+
 /** As dlt does, adds a row for the schema unless its hash is there. The load's row names the hash. */
 export async function writeSchemaVersion(session: SqlSession, schema: ReadonlySchema, at: bigint): Promise<void> {
   const known = await session.rows(

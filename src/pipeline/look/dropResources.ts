@@ -1,5 +1,5 @@
 import { lockPipeline } from '../../journal/journal.js'
-import type { Committed, Connection } from '../../model/destination.js'
+import type { CommitPlan, Committed, CommittedView, Connection } from '../../model/destination.js'
 import { ConfigError, DestinationError } from '../../model/errors.js'
 import { nextLoadId } from '../../model/loadId.js'
 import type { PipelineState } from '../../model/pipelineState.js'
@@ -39,26 +39,27 @@ export async function dropResources(
   names: readonly string[],
   options: ChangeOptions,
 ): Promise<Dropped> {
-  return await changeCommitted(setup, options, async ({ connection, committed, schema, state }) => {
+  const decide = ({ schema, state }: Stored): Decided => {
     const known = new Set([...loadedResources(schema), ...Object.keys(resourceStates(state, setup))])
     checkKnown(names, known, `${setup.name} has loaded`)
     const tables = [...schema.tables.keys()].filter(name => names.includes(rootResource(schema, name) ?? ''))
-    const cursors = cursorsOf(state, setup, names)
     const next = cloneSchema(schema)
     for (const table of tables) next.tables.delete(table)
-    const nextState = bumpState(
-      names.reduce((current, name) => withoutResource(current, setup.source.name, name), state),
-    )
     return {
-      dropped: { resources: names, tables, cursors },
-      commit: async () => {
-        const loadId = nextLoadId(setup.clock.now(), committed.loadId, setup.clock.random())
-        addStateTable(next, setup)
-        bumpVersion(next)
-        await connection.drop(tables, { schema: next, state: nextState, loadId })
-        return loadId
-      },
+      dropped: { resources: names, tables, cursors: cursorsOf(state, setup, names) },
+      schema: next,
+      state: bumpState(names.reduce((current, name) => withoutResource(current, setup.source.name, name), state)),
     }
+  }
+  return await changeCommitted(setup, options, decide, async (connection, begun) => {
+    let done = { ...begun, loadId: '' }
+    await connection.drop(async now => {
+      const stored = await storedIn(setup, now)
+      const { dropped, schema, state } = decide(stored)
+      done = { ...dropped, loadId: loadIdAfter(setup, stored) }
+      return { tables: dropped.tables, schema: bumped(schema, setup), state, loadId: done.loadId }
+    })
+    return done
   })
 }
 
@@ -71,41 +72,57 @@ export async function resetState(
   names: readonly string[],
   options: ChangeOptions,
 ): Promise<Dropped> {
-  return await changeCommitted(setup, options, async ({ connection, committed, schema, state }) => {
+  const decide = ({ schema, state }: Stored): Decided => {
     const known = new Set([
       ...Object.keys(resourceStates(state, setup)),
       ...setup.source.resources.map(({ name }) => name),
     ])
     checkKnown(names, known, `${setup.name} has`)
-    const cursors = cursorsOf(state, setup, names)
     const next = bumpState(names.reduce((current, name) => withoutCursors(current, setup.source.name, name), state))
-    const dropped = { resources: names, tables: [], cursors }
-    if (next._version_hash === state._version_hash) return { dropped, commit: async () => undefined }
     return {
-      dropped,
-      commit: async () => {
-        const loadId = nextLoadId(setup.clock.now(), committed.loadId, setup.clock.random())
-        const load = await connection.begin({ loadId, pipeline: setup.name })
-        try {
-          const committedAt = BigInt(setup.clock.now()) * 1000n
-          const nothing = { receipts: [], tables: [], drop: [], truncate: [] }
-          const evolved = cloneSchema(schema)
-          addStateTable(evolved, setup)
-          bumpVersion(evolved)
-          await load.commit({ ...nothing, schema: evolved, state: next, committedAt })
-        } catch (error) {
-          await load.abort()
-          throw error
-        }
-        return loadId
-      },
+      dropped: { resources: names, tables: [], cursors: cursorsOf(state, setup, names) },
+      schema: cloneSchema(schema),
+      state: next,
     }
+  }
+  return await changeCommitted(setup, options, decide, async (connection, begun, stored) => {
+    if (decide(stored).state._version_hash === stored.state._version_hash) return { ...begun, loadId: undefined }
+    const loadId = loadIdAfter(setup, stored)
+    const load = await connection.begin({ loadId, pipeline: setup.name })
+    let done = begun
+    const plan = (current: Stored): CommitPlan => {
+      const { dropped, schema, state } = decide(current)
+      done = dropped
+      const isOlder = Number(current.committed.loadId ?? 0) > Number(loadId)
+      return {
+        ...{ receipts: [], tables: [], drop: [], truncate: [] },
+        schema: bumped(schema, setup),
+        state,
+        committedAt: BigInt(setup.clock.now()) * 1000n,
+        ...(isOlder && { laterLoadId: loadIdAfter(setup, current) }),
+      }
+    }
+    try {
+      await load.commit(plan(stored), async now => plan(await storedIn(setup, now)))
+    } catch (error) {
+      await load.abort()
+      throw error
+    }
+    return { ...done, loadId }
   })
 }
 
 interface Stored {
-  readonly connection: Connection
   readonly committed: Committed
+  readonly schema: Schema
+  readonly state: PipelineState
+}
+
+type WithoutLoad = Omit<Dropped, 'loadId'>
+
+/** What a change makes of what is committed. */
+interface Decided {
+  readonly dropped: WithoutLoad
   readonly schema: Schema
   readonly state: PipelineState
 }
@@ -114,10 +131,8 @@ interface Stored {
 async function changeCommitted(
   setup: PipelineSetup,
   options: ChangeOptions,
-  decide: (stored: Stored) => Promise<{
-    readonly dropped: Omit<Dropped, 'loadId'>
-    readonly commit: () => Promise<string | undefined>
-  }>,
+  decide: (stored: Stored) => Decided,
+  commit: (connection: Connection, begun: WithoutLoad, stored: Stored) => Promise<Dropped>,
 ): Promise<Dropped> {
   if (!(await isThere(setup))) throw nothingLoaded(setup)
   const lock =
@@ -129,16 +144,25 @@ async function changeCommitted(
     // The change is committed, even if closing the connection fails.
     const quiet = (): void => {}
     return await closingConnection(opened, quiet, async connection => {
-      const committed = await connection.committed(setup.name, setup.source.name)
-      const schema = storedSchema(committed)
-      if (committed?.state === undefined || schema === undefined) throw nothingLoaded(setup)
-      const { dropped, commit } = await decide({ connection, committed, schema, state: committed.state })
-      return { ...dropped, loadId: options.dryRun === true ? undefined : await commit() }
+      const stored = await storedIn(setup, connection)
+      const { dropped } = decide(stored)
+      return options.dryRun === true ? { ...dropped, loadId: undefined } : await commit(connection, dropped, stored)
     })
   } finally {
     // The change is committed. If the lock stays, the next run sees that its process is gone.
     await lock?.release().catch(() => {})
   }
+}
+
+async function storedIn(setup: PipelineSetup, now: Pick<CommittedView, 'committed'>): Promise<Stored> {
+  const committed = await now.committed(setup.name, setup.source.name)
+  const schema = storedSchema(committed)
+  if (committed?.state === undefined || schema === undefined) throw nothingLoaded(setup)
+  return { committed, schema, state: committed.state }
+}
+
+function loadIdAfter({ clock }: PipelineSetup, { committed }: Stored): string {
+  return nextLoadId(clock.now(), committed.loadId, clock.random())
 }
 
 function nothingLoaded({ name, destination, datasetName }: PipelineSetup): DestinationError {
@@ -177,8 +201,11 @@ function cursorsOf(state: PipelineState, setup: PipelineSetup, names: readonly s
   return names.flatMap(name => Object.keys(states[name]?.incremental ?? {}).map(path => `${name}.${path}`))
 }
 
-function addStateTable(schema: Schema, setup: PipelineSetup): void {
+/** The schema as it is stored: with the table of states, and counted as a new version if it changed. */
+function bumped(schema: Schema, setup: PipelineSetup): Schema {
   const convention = storedConvention(schema) ?? setup.naming ?? 'snake_case'
   const { maxIdentifierLength } = setup.destination.capabilities
   ensureStateTable(schema, namingConvention(convention as NamingName, maxIdentifierLength))
+  bumpVersion(schema)
+  return schema
 }

@@ -1,12 +1,11 @@
 import type { CursorRange } from '../../model/cursorRange.js'
 import { rangeText } from '../../model/cursorRange.js'
-import type { CommitPlan, CommittedView } from '../../model/destination.js'
+import type { CommitPlan, Committed, CommittedView } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
-import type { LoadIds } from '../../model/loadId.js'
-import { resolveContract } from '../../schema/contracts.js'
-import { propagateRootKey } from '../../schema/rootKey.js'
-import type { ReadonlyColumn, ReadonlySchema, Schema } from '../../schema/schemaTypes.js'
-import { bumpVersion, cloneSchema } from '../../schema/stored/document.js'
+import { LoadIds } from '../../model/loadId.js'
+import { tableChain } from '../../schema/rootKey.js'
+import type { ReadonlySchema } from '../../schema/schemaTypes.js'
+import { rebaseSchema } from '../../schema/stored/rebase.js'
 import { storedSchema } from '../look/dataset.js'
 import type { WindowToLoad } from './incremental/windowToLoad.js'
 import type { OpenLoadInput, StateOn } from './load.js'
@@ -37,25 +36,51 @@ export interface MadePlan {
 }
 
 interface Making extends Pick<OpenLoadInput, 'setup' | 'prepared'> {
-  readonly window: WindowToLoad
-  readonly ids: LoadIds
+  /** The load is one of several of its pipeline, each with a window of its own. */
+  readonly window: WindowToLoad | undefined
+  readonly ids: LoadIds | undefined
 }
 
 /**
- * What to commit of a window, made from what is committed now. Other windows may have been committed since the load
- * began, by other processes too. Rejects with {@link OutdatedSchema} if the rows do not fit what they have left, and
- * with {@link LoadedMeanwhile} if the window is one of them.
+ * What to commit, made from what is committed now. Other pipelines may have committed since the load began, and windows
+ * of this one: they share a schema if their sources have one name. Rejects with {@link OutdatedSchema} if the rows do
+ * not fit what they have left, and with {@link LoadedMeanwhile} if the window is one of theirs.
  */
 export async function commitAnew(making: Making, made: MadePlan, now: CommittedView): Promise<CommitPlan> {
-  const { setup, prepared, window, ids } = making
-  const { loadId, plan, stateOn } = made
+  const { setup, window } = making
+  const { loadId, plan } = made
   const committed = await now.committed(setup.name, setup.source.name)
   if (committed === undefined) return plan
+  const beside = window === undefined ? plan : await besideWindows({ ...making, window }, made, now, committed)
+  // The commit recognises its own repetition by the id.
+  if (beside === undefined) return plan
+  const stored = storedSchema(committed)
+  const schema = schemaOn(making, plan, stored)
+  const isOlder = committed.loadId !== undefined && Number(committed.loadId) > Number(loadId)
+  const isNewest = !isOlder || (window === undefined && stored?.version_hash === schema.version_hash)
+  if (schema === plan.schema && isNewest) return beside
+  // Whoever reads the dataset takes the schema that was stored last.
+  const committedAt = BigInt(setup.clock.now()) * 1000n
+  const { ids = new LoadIds(setup.clock) } = making
+  return {
+    ...beside,
+    schema,
+    committedAt: committedAt > plan.committedAt ? committedAt : plan.committedAt,
+    ...(!isNewest && { laterLoadId: ids.next(committed.loadId) }),
+  }
+}
+
+/** The plan of a window after the windows that are committed now. Undefined if this window is one of them. */
+async function besideWindows(
+  { setup, prepared, window }: Making & { readonly window: WindowToLoad },
+  { loadId, plan, stateOn }: MadePlan,
+  now: CommittedView,
+  committed: Committed,
+): Promise<CommitPlan | undefined> {
   const state = committed.state === undefined ? prepared.state : withSchemaName(committed.state, setup.source.name)
   const there = await window.ledger.look(now, state)
   if (await now.hasLoad(loadId)) {
-    // The commit recognises its own repetition by the id.
-    if (await window.ledger.hasLoad(now, loadId)) return plan
+    if (await window.ledger.hasLoad(now, loadId)) return undefined
     throw new TakenLoadId('destination_locked', `The load id ${loadId} is taken, again and again; run again`, {
       destination: setup.destination.name,
       transient: true,
@@ -63,54 +88,29 @@ export async function commitAnew(making: Making, made: MadePlan, now: CommittedV
   }
   const others = there.covered.within(window)
   if (others.length > 0) throw new LoadedMeanwhile(others, window, setup.destination.name)
-  const schema = schemaOn(making, plan.schema, storedSchema(committed))
-  const next = stateOn(state, there)
-  const isOlder = committed.loadId !== undefined && Number(committed.loadId) > Number(loadId)
   return {
     ...plan,
-    schema,
-    state: next,
+    state: stateOn(state, there),
     ...(plan.window !== undefined && {
       window: { ...plan.window, backfill: there.backfill ?? plan.window.backfill, number: there.nextNumber },
     }),
-    ...(isOlder && { laterLoadId: ids.next(committed.loadId) }),
   }
 }
 
-/** The stored schema with the tables and columns that this load adds. */
-function schemaOn({ setup, prepared }: Making, own: ReadonlySchema, stored: Schema | undefined): ReadonlySchema {
-  if (stored === undefined || stored.version_hash === prepared.storedHash) return own
-  const merged = cloneSchema(stored)
-  const { name: destination } = setup.destination
-  for (const [name, table] of cloneSchema(own).tables) {
-    const there = merged.tables.get(name)
-    if (there === undefined) {
-      merged.tables.set(name, table)
-      continue
-    }
-    if (Object.values(resolveContract(stored, name)).some(mode => mode !== 'evolve')) throw outdated(destination, name)
-    for (const [columnName, column] of table.columns) {
-      const known = there.columns.get(columnName)
-      if (known?.data_type === undefined) there.columns.set(columnName, column)
-      else if (column.data_type !== undefined && !isAlike(known, column))
-        throw outdated(destination, `${name}.${columnName}`)
-    }
-  }
-  for (const table of merged.tables.values()) propagateRootKey(merged, table)
-  bumpVersion(merged)
-  return merged
-}
-
-const TYPE = ['data_type', 'precision', 'scale', 'timezone', 'nullable'] as const
-
-function isAlike(one: ReadonlyColumn, other: ReadonlyColumn): boolean {
-  return TYPE.every(key => one[key] === other[key])
-}
-
-function outdated(destination: string, what: string): OutdatedSchema {
-  return new OutdatedSchema(
+/** The stored schema with what this load changes. */
+function schemaOn(
+  { setup, prepared }: Making,
+  { schema, tables }: CommitPlan,
+  stored: ReadonlySchema | undefined,
+): ReadonlySchema {
+  if (stored === undefined || stored.version_hash === prepared.storedHash) return schema
+  const written = tables.flatMap(({ table }) => tableChain(schema, table).map(({ name }) => name))
+  const change = { before: storedSchema(prepared.committed), after: schema, written: new Set(written) }
+  const rebased = rebaseSchema(change, stored)
+  if ('schema' in rebased) return rebased.schema
+  throw new OutdatedSchema(
     'destination_locked',
-    `Other windows have changed ${what} while this one was read, again and again; load fewer at the same time`,
-    { destination, transient: true },
+    `Other loads have changed ${rebased.conflict} while this one was read, again and again; run again, with fewer loads at the same time`,
+    { destination: setup.destination.name, transient: true },
   )
 }

@@ -25,7 +25,9 @@ export interface Prepared {
   /** Gets the run's hints too, but no rows: dlt counts a version for each. */
   readonly declared: Schema
   readonly state: PipelineState
-  /** Hash of the schema that is committed. */
+  /** What is committed. */
+  readonly committed: Committed | undefined
+  /** Hash of the committed schema. */
   readonly storedHash: string | undefined
   readonly refreshed: Pick<CommitPlan, 'drop' | 'truncate' | 'forgetSchema'>
   /** The schema file. Its hints override those of the source. */
@@ -82,7 +84,16 @@ export async function prepareSchema(
   refuseWithoutKeys(roots, begun.schema, naming)
   reportSharedTables(roots, begun.schema, naming, destination, options.onEvent ?? (() => {}))
   const declared = cloneSchema(begun.schema)
-  return { naming, ...begun, declared, state: withSchemaName(begun.state, source.name), imported, locked, storedHash }
+  return {
+    naming,
+    ...begun,
+    declared,
+    state: withSchemaName(begun.state, source.name),
+    imported,
+    locked,
+    committed,
+    storedHash,
+  }
 }
 
 /** Pipelines of one dataset share a schema if their sources have one name. */
@@ -164,10 +175,7 @@ interface RefreshInput {
   readonly source: string
 }
 
-function refresh(
-  mode: Refresh | undefined,
-  input: RefreshInput,
-): Omit<Prepared, 'naming' | 'declared' | 'imported' | 'locked' | 'storedHash'> {
+function refresh(mode: Refresh | undefined, input: RefreshInput): Pick<Prepared, 'schema' | 'state' | 'refreshed'> {
   const { stored, fresh, source } = input
   if (stored === undefined || mode === undefined)
     return { schema: stored ?? fresh(), state: input.state, refreshed: { drop: [], truncate: [] } }

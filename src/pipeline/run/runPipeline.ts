@@ -42,7 +42,9 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
   const connected = async (run: Run): Promise<Finished> => {
     const connecting = setup.destination.connect(setup.datasetName, options.signal)
     setup.source.prepare?.()
-    return await closingConnection(await connecting, emit, connection => runConnected({ ...run, connection }))
+    return await closingConnection(await connecting, emit, connection =>
+      untilCommitted(run, options => runConnected({ ...run, options, connection })),
+    )
   }
   return await underLock(setup, options, lock =>
     failingAloud(options, async () => {
@@ -62,7 +64,7 @@ export interface WindowSession {
   readonly ledger: WindowLedger
 }
 
-/** How often the rows of a window are made again because others have changed its tables. */
+/** How often the rows of a load are made again because others have changed its tables. */
 const MOST_ATTEMPTS = 20
 
 /** A run that loads one window, through the connection of its backfill. */
@@ -79,7 +81,10 @@ export async function runWindow(
     const folder = window.part === undefined ? whole : join(windowsFolder(setup), window.part)
     const load = async (lock: PipelineLock): Promise<LoadResult> => {
       const run = { ...session, setup, folder, roots, options, emit, window, lock }
-      return await untilCommitted(run, async () => await forgotten(run, await runConnected(run)))
+      return await untilCommitted(
+        run,
+        async again => await forgotten(run, await runConnected({ ...run, options: again })),
+      )
     }
     const { lock } = session
     const result = lock === undefined ? await underLock(setup, options, load, folder) : await load(lock)
@@ -88,11 +93,15 @@ export async function runWindow(
   })
 }
 
-/** Loads a window again, from its journal, as long as others change its tables meanwhile. */
-async function untilCommitted({ setup, folder }: Run, load: () => Promise<LoadResult>): Promise<LoadResult> {
+/** Loads again, from the journal, as long as others change the same tables meanwhile. */
+async function untilCommitted<T>(
+  { setup, folder, options }: Pick<Run, 'setup' | 'folder' | 'options'>,
+  load: (options: RunOptions) => Promise<T>,
+): Promise<T> {
   for (let attempts = 1; ; attempts++) {
     try {
-      return await load()
+      // The journal that a later attempt resumes is its own.
+      return await load(attempts === 1 ? options : { ...options, resume: true })
     } catch (error) {
       const isAgain = error instanceof OutdatedSchema || error instanceof TakenLoadId
       if (!isAgain || attempts === MOST_ATTEMPTS) throw error
@@ -213,7 +222,7 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
       const startedMs = setup.clock.now()
       const anew = anewFor(running, { loadId, plan, stateOn })
       let final = plan
-      await load.commit(plan, anew === undefined ? undefined : async now => (final = await anew(now)))
+      await load.commit(plan, async now => (final = await anew(now)))
       const { emit } = opened
       notes = load.notes?.() ?? {}
       const { headStartLost } = notes
@@ -249,10 +258,10 @@ function noNestedRows({ roots, prepared: { schema } }: Running): Readonly<Record
   return Object.fromEntries(tables.map(name => [name, 0]))
 }
 
-/** How to make the plan of a window again that is loaded beside others. */
-function anewFor({ window, ids, ...running }: Running, made: MadePlan): CommitAnew | undefined {
-  if (window?.part === undefined || ids === undefined) return undefined
-  return now => commitAnew({ ...running, window, ids }, made, now)
+/** How to make the plan again, from what others have committed meanwhile. */
+function anewFor({ setup, prepared, window, ids }: Running, made: MadePlan): CommitAnew {
+  const beside = window?.part === undefined ? undefined : window
+  return now => commitAnew({ setup, prepared, window: beside, ids }, made, now)
 }
 
 /** The load is committed: a file that cannot be written is only a warning. */

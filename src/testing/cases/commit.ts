@@ -237,6 +237,51 @@ export const commitCases: CaseTable = {
     })
   },
 
+  async 'a commit is planned anew from what others have committed'(destination) {
+    await withConnection(destination, async connection => {
+      const users = testSchema({ users: { columns: { id: 'bigint' } } })
+      const both = testSchema({ users: { columns: { id: 'bigint' } }, orders: { columns: { id: 'bigint' } } })
+      const load = await connection.begin({ loadId: '1.1', pipeline: 'p' })
+      const begun = { loadId: '1.1', records: orders(1), tables: APPEND }
+      await stageRecords(load.stage.bind(load), schema, begun)
+      await runLoad(connection, users, {
+        loadId: '1.2',
+        pipeline: 'q',
+        records: { users: [{ id: 2 }] },
+        tables: [{ table: 'users', disposition: 'append' }],
+        committedAt: 1_704_067_200_000_000n,
+      })
+      await load.commit(commitPlan(schema, begun), async now => {
+        equal(readSchema((await now.committed('p', 'api'))?.schema ?? '').version_hash, users.version_hash)
+        deepEqual([await now.hasLoad('1.1'), await now.hasLoad('1.2')], [false, true])
+        deepEqual([(await now.inspect()).has('orders'), (await now.inspect()).has('users')], [false, true])
+        return { ...commitPlan(both, { ...begun, committedAt: 1_704_067_201_000_000n }), laterLoadId: '1.3' }
+      })
+      equal(readSchema((await connection.committed('p', 'api'))?.schema ?? '').version_hash, both.version_hash)
+      deepEqual(
+        [await rowsOf(connection, 'orders', ['id']), await rowsOf(connection, 'users', ['id'])],
+        [[{ id: '1n' }], [{ id: '2n' }]],
+      )
+    })
+  },
+
+  async 'a commit that cannot be planned anew changes nothing'(destination) {
+    await withConnection(destination, async connection => {
+      await runLoad(connection, schema, { loadId: '1.1', records: orders(1), tables: APPEND, state: testState(1, 'a') })
+      const load = await connection.begin({ loadId: '1.2', pipeline: 'p' })
+      const begun = { loadId: '1.2', records: orders(2), tables: APPEND, state: testState(2, 'b') }
+      await stageRecords(load.stage.bind(load), schema, begun)
+      await rejects(
+        load.commit(commitPlan(schema, begun), () => Promise.reject(new Error('it does not fit'))),
+        /it does not fit/,
+      )
+      await load.abort()
+      deepEqual(await rowsOf(connection, 'orders', ['id']), [{ id: '1n' }])
+      deepEqual((await connection.committed('p', 'api'))?.state, testState(1, 'a'))
+      equal(await connection.hasLoad('1.2'), false)
+    })
+  },
+
   async 'tables are dropped together with the new schema and state'(destination) {
     await withConnection(destination, async connection => {
       const both = testSchema({ orders: { columns: { id: 'bigint' } }, users: { columns: { id: 'bigint' } } })
@@ -247,7 +292,10 @@ export const commitCases: CaseTable = {
         tables,
         state: testState(1, 'a'),
       })
-      await connection.drop(['users', 'never_was'], { schema, state: testState(2, ''), loadId: '1704067201.25' })
+      await connection.drop(async now => {
+        equal((await now.committed('p', 'api'))?.loadId, '1704067200.1')
+        return { tables: ['users', 'never_was'], schema, state: testState(2, ''), loadId: '1704067201.25' }
+      })
       deepEqual(
         [...(await connection.inspect()).keys()].filter(name => !name.startsWith('_')),
         ['orders'],

@@ -21,6 +21,9 @@ import {
   stateOfRow,
 } from './systemObjects.js'
 
+/** State and schema, as a load reads them at its beginning and in its commit. */
+const KEPT_ROWS = 2
+
 /** Small objects to read at once. */
 const READS_AT_ONCE = 16
 
@@ -55,6 +58,19 @@ export interface Snapshot {
 export function datasetReader(storage: Storage, layout: Layout) {
   const known = new Map<string, LoadRecord>()
   const checkpoints = checkpointReader(storage)
+  /** The last states and schemas that were read. The name of such an object holds the hash of its content. */
+  const rows = new Map<string, ReturnType<typeof rowAt>>()
+
+  const systemRow = (key: string | undefined): ReturnType<typeof rowAt> => {
+    if (key === undefined) return rowAt(storage, key)
+    const row = rows.get(key) ?? rowAt(storage, key)
+    rows.delete(key)
+    rows.set(key, row)
+    const [oldest] = rows.keys()
+    if (rows.size > KEPT_ROWS && oldest !== undefined) rows.delete(oldest)
+    row.catch(() => rows.delete(key))
+    return row
+  }
 
   const readRecord = async (key: string): Promise<LoadRecord | undefined> => {
     const before = known.get(key)
@@ -123,12 +139,12 @@ export function datasetReader(storage: Storage, layout: Layout) {
       const records = await mapLimited([...keys], READS_AT_ONCE, readRecord)
       return records.find(record => record?.status === 0) ?? records.find(record => record !== undefined)
     },
-    /** Implements `committed` of a connection. */
-    async committed(pipeline: string, schemaName: string): Promise<Committed | undefined> {
-      const { ledger, states, versions } = await snapshot()
+    /** Implements `committed` of a connection. Default: of the dataset as it is now. */
+    async committed(pipeline: string, schemaName: string, at?: Snapshot): Promise<Committed | undefined> {
+      const { ledger, states, versions } = at ?? (await snapshot())
       const stateKey = states.get(segment(pipeline))?.[0]
       const schemaKey = versions.get(segment(schemaName))?.[0]
-      const [state, schema] = await Promise.all([stateKey, schemaKey].map(key => rowAt(storage, key)))
+      const [state, schema] = await Promise.all([stateKey, schemaKey].map(key => systemRow(key)))
       if (state === undefined && schema === undefined) return undefined
       return {
         loadId: ledger.newest.get(schemaName)?.loadId ?? (state === undefined ? undefined : String(state._dlt_load_id)),
