@@ -291,13 +291,13 @@ test('a parameter that is nothing but an option that may be left out is left out
 test.each<[what: string, condition: string]>([
   ['a number', '{{ response.left == 0 }}'],
   ['a text', "{{ response.left == '' }}"],
-])('%s in a condition that ends the list is no flag', async (_what, condition) => {
+])('%s in a condition that ends the list is not a boolean', async (_what, condition) => {
   const { resources, notes } = await imported(
     manifest({ retriever: cursor('{{ response.cursor }}', { stop_condition: condition }) }),
   )
   expect(resources[0]?.endpoint.paginator).not.toHaveProperty('has_more_path')
   expect(notes).toContainEqual(
-    expect.objectContaining({ kind: 'open', text: expect.stringContaining('no flag') as string }),
+    expect.objectContaining({ kind: 'open', text: expect.stringContaining('not a boolean') as string }),
   )
 })
 

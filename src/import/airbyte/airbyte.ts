@@ -6,7 +6,7 @@ import { Settings } from './settings.js'
 import { Streams } from './streams.js'
 import { secondsOf } from './window.js'
 
-/** Makes a pipeline of a manifest of Airbyte (a low-code connector). Its classes of Python are open points. */
+/** Makes a pipeline from an Airbyte manifest (a low-code connector). Each Python class in it becomes an open point. */
 export function importAirbyte({ text, file = 'the manifest', name }: ImportInput): Imported {
   const { parts: manifest, lineOf } = manifestOf(text, file)
   const withLine = <T extends Located>(said: T): T => {
@@ -62,7 +62,7 @@ function pipelineName(manifest: Part, file: string): string {
   return nameFrom(folder ?? bare ?? '') ?? 'airbyte'
 }
 
-/** Limits of the whole client. */
+/** The rate limits of the whole client. */
 function clientOf(manifest: Part): Record<string, unknown> {
   const limits = partsOf(partOf(manifest.api_budget)?.policies).flatMap(policy => {
     const rates =
@@ -88,7 +88,7 @@ interface Body {
   readonly endpoint?: { readonly path: string; readonly auth?: unknown; readonly [key: string]: unknown }
 }
 
-/** Moves what most resources have in common into the client. */
+/** Moves the settings that most resources share into the client. */
 function withClient(
   made: readonly { readonly body: Record<string, unknown>; readonly include: ReadonlySet<string> }[],
   limits: Readonly<Record<string, unknown>>,
@@ -99,7 +99,7 @@ function withClient(
 } {
   const asked = JSON.stringify(made.map(({ body }) => body))
   const bodies = made.map(({ body: { drop, ...rest }, include }): Body => {
-    // What children take from a record stays in it.
+    // Children read these fields of the record, so they stay.
     const kept = ((drop ?? []) as readonly string[]).filter(
       field => !asked.includes(`{resources.${String(rest.name)}.${field}`),
     )
@@ -136,7 +136,7 @@ function withClient(
   return { client, resources, taken }
 }
 
-/** Scheme and host, with the folders that hold no placeholder. */
+/** Scheme, host, and the first folders of the path that have no placeholder. */
 function baseOf(address: string): string {
   const match = /^(?:https?:\/\/|\$\{env\.\w+\})[^/{?]*(?:\$\{env\.\w+\}[^/{?]*)*\//.exec(address)
   return match?.[0] ?? ''

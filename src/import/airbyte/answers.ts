@@ -7,7 +7,7 @@ export interface Answers {
   readonly retry: Readonly<Record<string, unknown>>
 }
 
-/** What a document does with certain answers, for the error handlers of a manifest. */
+/** Translates a manifest's error handlers into the document's retries and response actions. */
 export function answersOf(given: unknown, scene: Scene): Answers {
   const handlers =
     typeOf(partOf(given)) === 'CompositeErrorHandler' ? partsOf(partOf(given)?.error_handlers) : partsOf(given)
@@ -48,7 +48,7 @@ const ACTIONS: Readonly<Record<string, string>> = {
   RESET_PAGINATION: 'reset_pagination',
 }
 
-/** A filter holds where one of its conditions does, so that each is an action of its own. */
+/** A filter applies if one of its conditions is true, so each condition becomes an action. */
 function actionsOf(filter: Part, scene: Scene): Record<string, unknown>[] {
   if (typeOf(filter) !== 'HttpResponseFilter' && typeOf(filter) !== undefined) {
     scene.open(`the filter of answers ${textOf(filter.class_name) ?? typeOf(filter)} is a class of its own`)
@@ -80,7 +80,7 @@ function isError({ status_code: code }: Readonly<Record<string, unknown>>): bool
   return typeof code === 'number' && code >= 400
 }
 
-/** The text of the error. Values of the answer are placeholders. */
+/** The text of the error. Values of the answer become placeholders. */
 function messageOf(given: unknown): string | undefined {
   const text = textOf(given)
   if (text === undefined) return undefined
@@ -92,7 +92,7 @@ function messageOf(given: unknown): string | undefined {
   return shown === '' || shown === '…' ? undefined : shown
 }
 
-/** Conditions of which one must hold. */
+/** Conditions. One of them must be true. */
 function predicateOf(text: string, scene: Scene): Record<string, unknown>[] {
   return scene.attempt('a condition on answers', text, () => conditionsOf(expressionOf(text)), false) ?? []
 }
@@ -102,7 +102,7 @@ function conditionsOf(node: Syntax): Record<string, unknown>[] {
   const [left, right] = [node.left as Syntax, node.right as Syntax]
   if (operator === 'or') return [...conditionsOf(left), ...conditionsOf(right)]
   if (operator === 'and') {
-    // `'error' in response and response.error.code == 3`: the second says the first, too.
+    // `'error' in response and response.error.code == 3`: the second implies the first.
     const [first, second] = [conditionsOf(left), conditionsOf(right)]
     if (first.length === 1 && first[0]?.exists === true && second.length === 1) return second
     throw new Unsayable('two conditions at once')
@@ -117,7 +117,7 @@ function conditionsOf(node: Syntax): Record<string, unknown>[] {
   if (operator === 'in' && left.type === 'StringLiteral') {
     const on = placeOf(right)
     if (on === undefined) throw new Unsayable('`in` of this')
-    // A name in a map, or a text in a text.
+    // Either a key of a map, or a text inside another text.
     return on.length === 0 && /^\w+$/.test(String(left.value))
       ? [{ json_path: jsonPath([String(left.value)]), exists: true }]
       : [{ content: String(left.value) }]

@@ -11,12 +11,12 @@ import {
   type Value,
 } from './jinja.js'
 
-/** Also says where an expression finds the values of a slice: an expression in CEL. */
+/** The names of an expression. A value of a slice is a CEL expression. */
 export interface CelNames extends Names {
   sliceValue(root: Root, keys: readonly (string | number)[]): string
 }
 
-/** An expression in CEL for a template that looks into the record. Throws Unsayable. */
+/** The CEL expression for a template that reads the record. Throws Unsayable. */
 export function celOf(template: string, names: CelNames): string {
   if (!isTemplate(template)) return celValue(literalOf(template))
   const constant = settledValue(template, names)
@@ -34,13 +34,13 @@ export function celOf(template: string, names: CelNames): string {
   return parts.map(part => compiler.text(part)).join(' + ')
 }
 
-/** A condition in CEL. */
+/** The CEL condition for a template. Throws Unsayable. */
 export function celCondition(template: string, names: CelNames): string {
   if (!isTemplate(template)) throw new Unsayable('a condition without an expression')
   return new Compiler(new Map(), names).condition(expressionOf(template))
 }
 
-/** What is known before a run, or undefined. */
+/** The value, if it is known before a run. */
 function settledValue(template: string, names: CelNames): string | undefined {
   let value: Value
   try {
@@ -54,7 +54,7 @@ function settledValue(template: string, names: CelNames): string | undefined {
   return undefined
 }
 
-/** A value as CEL writes it. */
+/** A value in CEL's syntax. */
 function celValue(value: unknown): string {
   if (value === null || value === undefined) return 'null'
   if (typeof value === 'string') return JSON.stringify(value)
@@ -119,7 +119,7 @@ class Compiler {
     }
   }
 
-  /** Whether a value counts as true in Python. */
+  /** Whether a value is true in Python. */
   condition(given: Syntax): string {
     const node = this.unfolded(given)
     if (node.type === 'UnaryExpression') return `!${this.condition(node.argument as Syntax)}`
@@ -137,7 +137,7 @@ class Compiler {
     return `!(${this.of(node)} in [null, "", 0, false])`
   }
 
-  /** A value as a part of a text. */
+  /** A value inside a text. */
   text(node: Syntax): string {
     if (node.type === 'StringLiteral') return celValue(node.value)
     const value = this.of(node)
@@ -174,7 +174,7 @@ class Compiler {
     }
   }
 
-  /** A place in the record or the parent's, where the expression is nothing else. */
+  /** The place in the record or its parent, if the expression is only that. */
   private chain(given: Syntax): Chain | undefined {
     const node = this.unfolded(given)
     if (node.type === 'Identifier') {

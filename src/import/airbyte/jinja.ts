@@ -1,6 +1,6 @@
 import { parse, tokenize } from '@huggingface/jinja'
 
-/** A node of the syntax of an expression. */
+/** A node of the syntax tree. */
 export interface Syntax {
   readonly type: string
   readonly [key: string]: unknown
@@ -20,24 +20,24 @@ export type Root =
   | 'token'
   | 'now'
 
-/** What an expression gives, as far as it is known before a run. */
+/** The result of an expression, as far as it is known before a run. */
 export type Value =
   | { readonly kind: 'known'; readonly value: unknown }
-  /** An option of the user, as a reference. */
+  /** A reference to an option that the user sets. */
   | { readonly kind: 'setting'; readonly keys: readonly string[]; readonly secret: boolean }
   | { readonly kind: 'path'; readonly root: Root; readonly keys: readonly (string | number)[] }
   | { readonly kind: 'time'; readonly of: Value; readonly format: string | undefined }
   | { readonly kind: 'joined'; readonly parts: readonly Value[] }
 
-/** Something that a document cannot say. */
+/** Thrown for something that a document cannot express. */
 export class Unsayable extends Error {}
 
 /** What names mean in an expression. */
 export interface Names {
-  /** The option at these keys. Undefined: it is not set. `isNeeded`: the expression has nothing in its place. */
+  /** The option at these keys, undefined if it is not set. `isNeeded`: the expression has no other value for it. */
   option(keys: readonly string[], isNeeded: boolean): Value | undefined
   readonly parameters: Readonly<Record<string, unknown>>
-  /** Tells what is taken for granted. */
+  /** Notes an assumption. */
   assume(text: string): void
 }
 
@@ -45,7 +45,7 @@ const NONE: Value = { kind: 'known', value: null }
 
 export const known = (value: unknown): Value => ({ kind: 'known', value })
 
-/** The syntax of a template. Throws Unsayable if it is none. */
+/** Parses a template. Throws Unsayable if it cannot be parsed. */
 function syntaxOf(template: string): readonly Syntax[] {
   if (template.length > 20_000) throw new Unsayable('the expression is too long')
   try {
@@ -56,7 +56,7 @@ function syntaxOf(template: string): readonly Syntax[] {
   }
 }
 
-/** In Python a backslash before most letters, as in `'\\d'`, is one. The parser knows escapes only. */
+/** Python keeps a backslash before most letters, as in `'\\d'`. The parser would read it as an escape. */
 function withPlainBackslashes(template: string): string {
   if (!template.includes('\\')) return template
   return template.replace(/\{[{%][\s\S]*?[%}]\}/g, code =>
@@ -66,15 +66,15 @@ function withPlainBackslashes(template: string): string {
   )
 }
 
-/** What follows a backslash that Python takes as the begin of an escape. */
+/** The characters that make an escape after a backslash in Python. */
 const ESCAPED = /['"\\\nabfnrtvuUNx0-7]/
 
-/** The same without blank text between its parts. */
+/** The parts of a template, without blank text between them. */
 export function partsIn(template: string): readonly Syntax[] {
   return syntaxOf(template).filter(node => !(node.type === 'StringLiteral' && /^\s*$/.test(String(node.value))))
 }
 
-/** The expression that a template is. Throws Unsayable for several. */
+/** The only expression of a template. Throws Unsayable if it has several. */
 export function expressionOf(template: string): Syntax {
   const [only, ...others] = partsIn(template)
   if (only === undefined || others.length > 0) throw new Unsayable('several parts')
@@ -83,7 +83,7 @@ export function expressionOf(template: string): Syntax {
 
 export const isTemplate = (text: string): boolean => text.includes('{{') || text.includes('{%')
 
-/** The value of a text of a manifest. Throws Unsayable for what is not known before a run and no place in an answer either. */
+/** The value of a template. Throws Unsayable if it is neither known before a run nor a place in an answer. */
 export function templateValue(text: unknown, names: Names): Value {
   if (typeof text !== 'string' || !isTemplate(text)) return known(text)
   const parts = bodyValues(syntaxOf(text), new Map(), names)
@@ -91,7 +91,7 @@ export function templateValue(text: unknown, names: Names): Value {
   return only !== undefined && parts.length === 1 ? literal(only) : joined(parts)
 }
 
-/** What Python's `literal_eval` makes of what an expression gives. */
+/** The result of Python's `literal_eval`, which Airbyte applies to the result of an expression. */
 function literal(value: Value): Value {
   return value.kind === 'known' && typeof value.value === 'string' ? known(literalOf(value.value)) : value
 }
@@ -103,7 +103,7 @@ export function literalOf(text: string): unknown {
   return text
 }
 
-/** The keys of the option that a template is, if it is nothing else. */
+/** The keys of an option, if the template only refers to one. */
 export function optionOf(template: unknown): readonly string[] | undefined {
   try {
     const option = (keys: readonly string[]): Value => ({ kind: 'setting', keys, secret: false })
@@ -130,7 +130,7 @@ function bodyValues(body: readonly Syntax[], variables: Map<string, Value>, name
     else parts.push(settled(evaluate(node, { variables, names }), names))
   }
   if (body.length === 1) return parts
-  // Lines between statements, and what is around them all, are no part of what they give. A space between values is.
+  // Blank lines between statements and around them do not count. A space between two values does.
   const isBlank = (part: Value): boolean => part.kind === 'known' && /^\s*$/.test(String(part.value ?? 'None'))
   const [from, to] = [parts.findIndex(part => !isBlank(part)), parts.findLastIndex(part => !isBlank(part))]
   return parts
@@ -222,14 +222,14 @@ function raw(node: Syntax, scope: Scope): Raw {
   }
 }
 
-/** A member of a list or map, which must be known, or an option of the user. */
+/** A member of a list or map. It must be known, or an option. */
 function plain(value: Value): unknown {
   if (value.kind === 'known') return value.value
   if (value.kind === 'setting') return new SettingInside(value)
   throw new Unsayable('a list or map of values that are known during the run only')
 }
 
-/** An option of the user inside a list. */
+/** An option inside a list. */
 export class SettingInside {
   readonly setting: Extract<Value, { kind: 'setting' }>
 
@@ -327,7 +327,7 @@ function call(node: Syntax, scope: Scope): Raw {
       format: format ?? (method === 'timestamp' ? '%s' : undefined),
     }
   }
-  // A setting is written as the API wants it.
+  // Users write an option as the API expects it, so nothing has to be stripped.
   if (on.kind === 'setting' && /^[rl]?strip$/.test(method)) return on
   if (on.kind === 'time' && on.format === '%s' && method === 'split') return on
   if (on.kind !== 'known' || typeof on.value !== 'string') throw new Unsayable(`the method \`${method}\``)
@@ -386,7 +386,7 @@ function macro(name: string, given: readonly Syntax[], named: Arguments['named']
   throw new Unsayable(`the function \`${name}\``)
 }
 
-/** Of a bound and an option of the user the option counts. */
+/** The `min` or `max` of a constant and an option is the option. */
 function bound(name: 'min' | 'max', values: readonly Value[], names: Names): Value {
   if (values.every(value => value.kind === 'known')) {
     const [first, ...rest] = values.map(({ value }) => value as number)
@@ -431,7 +431,7 @@ function filtered(node: Syntax, scope: Scope): Value {
   throw new Unsayable(`the filter \`${name}\``)
 }
 
-/** The texts of a list as one. What is not set has none. */
+/** Joins a list into one text. Options that are not set are left out. */
 function joinedList(list: unknown, between: string): Value {
   if (list == null) return known('')
   if (!Array.isArray(list)) throw new Unsayable('`join` of what is no list')
@@ -440,7 +440,7 @@ function joinedList(list: unknown, between: string): Value {
   throw new Unsayable('`join` of several options of the user')
 }
 
-/** Whether a value counts as true in Python. An option of the user is set. */
+/** Whether a value is true in Python. An option counts as set. */
 function truth(value: Value): boolean {
   if (value.kind === 'setting' || isMoment(value)) return true
   if (value.kind !== 'known') throw new Unsayable('a condition on what is known during the run only')
@@ -473,7 +473,7 @@ function binary(node: Syntax, scope: Scope): Raw {
   throw new Unsayable(`\`${operator}\` on what is known during the run only`)
 }
 
-/** An option that need not be set, because the expression asks whether it is. */
+/** An option that may be missing, because the expression checks whether it is set. */
 function optional(node: Syntax, scope: Scope): Value {
   const value = raw(node, scope)
   return value.kind === 'config' ? (scope.names.option(value.keys, false) ?? NONE) : value

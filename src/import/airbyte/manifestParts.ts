@@ -1,17 +1,17 @@
 import { fileError } from '../../config/documentFile.js'
 import { sourceData } from '../sourceData.js'
 
-/** A map of a manifest. Its keys are its own: none comes from a prototype. */
+/** A map of a manifest. All keys are its own, none comes from a prototype. */
 export type Part = Readonly<Record<string, unknown>>
 
-/** More parts than any connector has. References that multiply end here. */
+/** More parts than any connector has. Stops references that multiply. */
 const MOST_PARTS = 1_000_000
 const DEEPEST = 200
 
 export interface Manifest {
-  /** With references resolved and `$parameters` handed down, as Airbyte's CDK does it. */
+  /** References are resolved and `$parameters` are passed down, as Airbyte's CDK does it. */
   readonly parts: Part
-  /** The line of a stream (`streams[2]`), where it is written itself, or of an option (`spec.region`). */
+  /** The line where a stream (`streams[2]`) or an option (`spec.region`) is defined. */
   lineOf(path: string): number | undefined
 }
 
@@ -22,7 +22,7 @@ export function manifestOf(text: string, shown: string): Manifest {
   if (!Array.isArray(whole?.streams) && !Array.isArray(whole?.dynamic_streams)) {
     throw fileError(shown, 'is no manifest of Airbyte: it has no list of `streams`')
   }
-  // Definitions and schemas are read where something refers to them.
+  // Definitions and schemas are read only where something refers to them.
   const { definitions: _definitions, schemas: _schemas, metadata: _metadata, ...used } = whole ?? {}
   const references = new References(whole ?? {}, shown)
   const parts = handDown('', partOf(references.resolve(used)) ?? {}, {}) as Part
@@ -51,12 +51,12 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined
 }
 
-/** The type of a component. A class of somebody's own counts as one. */
+/** The type of a component. A custom class counts as a type. */
 export function typeOf(part: Part | undefined): string | undefined {
   return textOf(part?.type) ?? (part?.class_name === undefined ? undefined : 'Custom')
 }
 
-/** The parameters that were handed down to a component. */
+/** The parameters that were passed down to a component. */
 export function parametersOf(part: Part): Part {
   return partOf(part.$parameters) ?? {}
 }
@@ -73,7 +73,7 @@ class References {
     this.shown = shown
   }
 
-  /** The keys that lead to what a place holds, behind the references that stand there. */
+  /** The keys of the value at a place, after following the references there. */
   origin(keys: readonly (string | number)[]): readonly (string | number)[] {
     let found = keys
     for (let depth = 0; depth < DEEPEST; depth++) {
@@ -119,7 +119,7 @@ class References {
     return found
   }
 
-  /** A key may hold a `/`: the rest as a whole comes first. */
+  /** A key may contain `/`, so the whole rest is tried first. */
   private place(reference: string): unknown {
     let node: unknown = this.whole
     for (let rest = reference.slice(2); rest !== ''; ) {
@@ -134,12 +134,12 @@ class References {
   }
 }
 
-/** An object of these entries. A key `__proto__` is a key like others. */
+/** An object with these entries. `__proto__` is an ordinary key. */
 function ownOf(entries: readonly (readonly [string, unknown])[], each = (value: unknown): unknown => value): Part {
   return Object.fromEntries(entries.map(([key, value]) => [key, each(value)]))
 }
 
-/** Types that the CDK gives to components without one, where the place alone does not say enough. */
+/** The types that the CDK assumes for components without one, where their place does not tell the type. */
 const STANDARD_TYPES: Readonly<Record<string, string>> = {
   'DatetimeBasedCursor.start_datetime': 'MinMaxDatetime',
   'DatetimeBasedCursor.end_datetime': 'MinMaxDatetime',

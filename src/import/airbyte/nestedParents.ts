@@ -1,9 +1,9 @@
 import { included, type Resource, type Slice, type SliceField } from './rendering.js'
 
 /**
- * The slice that several parents give together, where all of them lie in one line: each is a parent, however far up, of
- * the innermost one, or the same list. What the others know is then handed down to the innermost. Undefined for parents
- * that lie beside each other. Throws Unsayable for a field that cannot be handed down.
+ * The slice of several parents, if each of them is an ancestor of the innermost one, or the same list. The fields of the
+ * others are then passed down to the innermost one. Undefined for parents that are not ancestors of each other. Throws
+ * Unsayable if a field cannot be passed down.
  */
 export function nestedSlice(slices: readonly Slice[]): Slice | undefined {
   const parents = slices.map(parentOf)
@@ -23,7 +23,7 @@ export function nestedSlice(slices: readonly Slice[]): Slice | undefined {
   return undefined
 }
 
-/** The one list that a slice comes of. */
+/** The list that a slice comes from, if it is only one. */
 export function parentOf({ fields }: Slice): Resource | undefined {
   const found = new Set([...fields.values()].map(field => ('parent' in field ? field.parent : undefined)))
   const [only] = found

@@ -2,7 +2,7 @@ import { expressionOf, isTemplate, type Syntax, Unsayable } from './jinja.js'
 import { type Part, parametersOf, partOf, textOf, typeOf } from './manifestParts.js'
 import { jsonPath, type Key, type Scene } from './rendering.js'
 
-/** Where something goes in a request: a parameter, or a place in the body. */
+/** A place in a request: a parameter, or a path in the body. */
 export interface RequestPlace {
   readonly into: 'request_parameter' | 'header' | 'body_json' | 'body_data' | 'path'
   readonly name: string
@@ -10,7 +10,7 @@ export interface RequestPlace {
 
 export interface Paging {
   readonly paginator: Readonly<Record<string, unknown>> | 'single_page'
-  /** Parts of the request that never change, as the size of a page. */
+  /** Parts of the request that never change, such as the size of a page. */
   readonly fixed: readonly { readonly place: RequestPlace; readonly value: number | string }[]
 }
 
@@ -28,8 +28,7 @@ export function requestPlace(option: Part | undefined, scene: Scene): RequestPla
 }
 
 /**
- * The paginator of a document for one of a manifest. `selector` leads to the records, `fields` are those that their
- * schema has.
+ * Translates a manifest's paginator. `selector` is the path of the records, `fields` are the fields in their schema.
  */
 export function pagingOf(
   given: unknown,
@@ -132,7 +131,7 @@ function placed(
   return { [param]: place?.name === undefined || place.name === '' ? 'page' : place.name }
 }
 
-/** A parameter of the request that is the token of the next page. */
+/** The parameter that carries the token of the next page. */
 function tokenInRequest(request: Part): RequestPlace | undefined {
   const places = [
     ['request_parameters', 'request_parameter'],
@@ -148,7 +147,7 @@ function tokenInRequest(request: Part): RequestPlace | undefined {
   return undefined
 }
 
-/** Whether a text is the token of the next page and nothing else. */
+/** Whether a template is only the token of the next page. */
 export function isToken(text: string): boolean {
   return /^\s*\{\{[^{}]*\bnext_page_token\b[^{}]*\}\}\s*$/.test(text)
 }
@@ -160,7 +159,7 @@ interface CursorPlaces {
   readonly scene: Scene
 }
 
-/** What a stop condition says. */
+/** The meaning of a stop condition. */
 type Stop = { readonly kind: 'missing' | 'empty' } | { readonly kind: 'more' | 'done' | 'pages'; readonly path: string }
 
 interface Place {
@@ -246,7 +245,7 @@ class Cursor {
     }
   }
 
-  /** A place in the last record, from the whole answer. */
+  /** The JSONPath of a place in the last record, from the root of the answer. */
   private inLastRecord({ keys }: Place): string {
     const { scene, selector } = this.places
     if (selector.includes('*'))
@@ -254,7 +253,7 @@ class Cursor {
     return `${selector === '$' ? '$' : selector}[-1]${jsonPath(keys).replace(/^(?=[^[])/, '.')}`
   }
 
-  /** Whether records need not have the field that leads to the next page. Airbyte ends the list there. */
+  /** Whether records may lack the field that leads to the next page. Airbyte ends the list at such a record. */
   private mayLack({ keys }: Place): boolean {
     const { fields, selector } = this.places
     return fields !== undefined && !fields.has(String(keys[0])) && !selector.includes('*')
@@ -277,7 +276,7 @@ class Cursor {
     }
   }
 
-  /** `{{ response.page + 1 }}`: the pages are counted. */
+  /** The page number in `{{ response.page + 1 }}`. */
   private counted(): Place | undefined {
     const node = this.next
     if (node?.type !== 'BinaryExpression' || (node.operator as Syntax).value !== '+') return undefined
@@ -310,7 +309,7 @@ class Cursor {
     if (given === undefined || given === null || given === '') return []
     const text = String(given)
     if (!isTemplate(text)) return []
-    // A cursor that is not there ends the list anyway, and one that does not change ends the run.
+    // A missing cursor ends the list anyway, and a cursor that does not change ends the run.
     const isSafe = this.value !== undefined && this.value.root !== 'last_record'
     const stops = scene.attempt(
       'the condition that ends the list',
@@ -328,7 +327,7 @@ class Cursor {
       if (operator === 'and') {
         const both = [...this.stopsOf(node.left as Syntax), ...this.stopsOf(node.right as Syntax)]
         if (both.every(({ kind }) => kind === 'missing')) return both
-        // Where one of both is the missing cursor, that alone ends the list.
+        // If one of the two is the missing cursor, that one is enough.
         if (both.some(({ kind }) => kind === 'missing')) return both.filter(({ kind }) => kind === 'missing')
         throw new Unsayable('two conditions at once')
       }
@@ -375,15 +374,15 @@ class Cursor {
     const literal = literalOf(rightNode)
     if (size !== undefined && this.isRecords(size)) {
       if ((operator === '==' && literal === 0) || (operator === '<' && literal === 1)) return { kind: 'empty' }
-      // A short page is the last one for Airbyte; the page after it is empty.
+      // Airbyte stops at a short page. The page after it would be empty.
       if (operator === '<') return { kind: 'empty' }
     }
     const [left, right] = [this.place(leftNode), this.place(rightNode)]
     if (left !== undefined && literal !== undefined) {
       if (operator === '==' && (literal === null || literal === '' || literal === 'null' || literal === 0)) {
         const stop = this.unless(left)
-        // What is held against a text, a number or null is no flag.
-        if (stop.kind === 'more') throw new Unsayable('a value that is no flag')
+        // A value that is compared with a text, a number or null is not a flag.
+        if (stop.kind === 'more') throw new Unsayable('a condition that is not a boolean')
         return stop
       }
       if (typeof literal === 'boolean' && (operator === '==' || operator === '!=')) {
@@ -399,7 +398,7 @@ class Cursor {
     throw new Unsayable(`\`${operator}\` in a condition`)
   }
 
-  /** Ends where the value is not there. */
+  /** Stops if there is no value. */
   private unless(place: Place): Stop {
     const { value } = this
     if (value !== undefined && value.root === place.root && isAbove(place.keys, value.keys)) return { kind: 'missing' }
@@ -414,7 +413,7 @@ class Cursor {
     return { kind, path: jsonPath(place.keys) }
   }
 
-  /** Whether this is the list of records, or their number. */
+  /** Whether a place is the list of records, or their number. */
   private isRecords({ root, keys }: Place): boolean {
     return root === 'last_page_size' || (root === 'response' && jsonPath(keys) === this.places.selector)
   }
@@ -422,7 +421,7 @@ class Cursor {
   private isQueryOfLink = false
   private endsEmpty = false
 
-  /** A place of the answer, and nothing else. */
+  /** The place in the answer, if the node is only that. */
   private place(node: Syntax, isWhole = false): Place | undefined {
     if (node.type === 'Identifier') {
       const name = String(node.value)
@@ -458,7 +457,7 @@ class Cursor {
     ) {
       return this.place(node.left as Syntax, true)
     }
-    // `x if x else none` is `x`, where what is missing ends the list.
+    // `x if x else none` is `x`, because a missing value ends the list.
     if (node.type === 'Ternary' && isEmptyNode(node.falseExpr as Syntax)) {
       const place = this.place(node.trueExpr as Syntax)
       const asked = this.conditionOn(node.condition as Syntax)
@@ -466,7 +465,7 @@ class Cursor {
         return place
       return undefined
     }
-    // Without an `else`, too. Where the records are what is asked for, a page without them ends the list.
+    // The same without an `else`. If the condition asks for records, an empty page ends the list.
     if (node.type === 'SelectExpression') {
       const place = this.place(node.lhs as Syntax)
       const asked = this.conditionOn(node.test as Syntax)
@@ -509,7 +508,7 @@ class Cursor {
     return this.place(node)
   }
 
-  /** `headers.get('Link').split(';')[0][1:-1]`: the first link, where the list ends without one of the relation `next`. */
+  /** `headers.get('Link').split(';')[0][1:-1]`: the first link. The list ends if there is no link with `rel="next"`. */
   private firstLink(node: Syntax): Place | undefined {
     const first = node.object as Syntax
     const call = first.type === 'MemberExpression' ? (first.object as Syntax) : undefined
@@ -584,7 +583,7 @@ function isEmptyNode(node: Syntax): boolean {
   )
 }
 
-/** What `… | length` is of, or the number of records itself. */
+/** The place whose length is taken (`… | length`), or the number of records. */
 function sizeNode(node: Syntax): Place | undefined {
   if (node.type === 'Identifier' && node.value === 'last_page_size') return { root: 'last_page_size', keys: [] }
   const filter = node.filter as Syntax | undefined

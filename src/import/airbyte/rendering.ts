@@ -5,12 +5,12 @@ import type { Settings } from './settings.js'
 
 export type Key = string | number
 
-/** What a key of a slice is: a field of the parent's record, or one value. */
+/** The value of a key of a slice: a field of the parent's record, or a constant. */
 export type SliceField = { readonly parent: Resource; readonly field: string } | { readonly value: Value }
 
-/** One way to ask for a stream: the lists of one parent, or of one value. */
+/** One way to request a stream: for the records of a parent, or for a constant. */
 export interface Slice {
-  /** Ends the name of its resource, where a stream has several. */
+  /** The end of the resource's name, if a stream has several resources. */
   readonly suffix: string
   readonly fields: ReadonlyMap<string, SliceField>
   readonly extra: ReadonlyMap<string, SliceField>
@@ -20,30 +20,30 @@ export interface Slice {
 
 export const NO_SLICE: Slice = { suffix: '', fields: new Map(), extra: new Map() }
 
-/** A resource that is being made. */
+/** A resource under construction. */
 export interface Resource {
   readonly name: string
   readonly slice: Slice
   readonly include: Set<string>
   readonly body: Record<string, unknown>
-  /** New fields of its records that the document does not compute. */
+  /** Fields that the manifest adds to records, but the document cannot compute. */
   readonly unsaid: ReadonlySet<string>
-  /** Why a run needs somebody's decision before. */
+  /** What the user has to decide before a run. */
   readonly stops: string[]
 }
 
-/** What is said about one stream, and what its expressions mean. */
+/** Notes about one stream, and the meaning of its expressions. */
 export class Scene implements Names {
   slice: Slice = NO_SLICE
-  /** Fields of the parent's record that the records get. */
+  /** Fields of the parent's record that are added to the records. */
   readonly include = new Set<string>()
   readonly notes: ImportNote[] = []
-  /** New fields of the records that the document does not compute. */
+  /** Fields that the manifest adds to records, but the document cannot compute. */
   readonly unsaidFields = new Set<string>()
-  /** Forms in which moments of the window are asked for. */
+  /** The formats in which requests send times of the window. */
   readonly formats = new Set<string>()
   asksEnd = false
-  /** Whether the stream has a window of time. */
+  /** Whether the stream has an incremental window. */
   hasWindow = false
   parameters: Part = {}
 
@@ -74,12 +74,12 @@ export class Scene implements Names {
     this.note('assumed', text, target)
   }
 
-  /** Something that the document does not say, but without which a run is right. */
+  /** Notes something that the document leaves out. A run is right without it. */
   open(text: string, target?: string): void {
     this.note('open', text, target)
   }
 
-  /** Something without which a run would be wrong or impossible. */
+  /** Notes something without which a run would be wrong or impossible. */
   stop(text: string, target?: string): void {
     this.note('open', text, target, true)
   }
@@ -96,12 +96,12 @@ export class Scene implements Names {
     })
   }
 
-  /** The value of an expression, or undefined after a note that it cannot be said. */
+  /** The value of a template. If a document cannot express it, notes that and returns undefined. */
   value(text: unknown, what: string, stops = true): Value | undefined {
     return this.attempt(what, text, () => templateValue(text, this), stops)
   }
 
-  /** What `work` gives, or undefined after a note that a document cannot say it. `given` is what the manifest says. */
+  /** The result of `work`. If it throws Unsayable, notes `given` as not expressible and returns undefined. */
   attempt<T>(what: string, given: unknown, work: () => T, stops = true): T | undefined {
     try {
       return work()
@@ -118,7 +118,7 @@ export class Scene implements Names {
     this[stops ? 'stop' : 'open'](`${what}: ${error.message}, in \`${shown}\``)
   }
 
-  /** As text of a document, with references and placeholders. Undefined for nothing. Throws Unsayable. */
+  /** A value as text of the document, with references and placeholders. Undefined if empty. Throws Unsayable. */
   text(value: Value, isSigned = false): string | undefined {
     switch (value.kind) {
       case 'known':
@@ -136,12 +136,12 @@ export class Scene implements Names {
     }
   }
 
-  /** Whether this is a part of the state of a stream that keeps none. Airbyte leaves out what is nothing else. */
+  /** Whether a value comes from the state of a stream without state. Airbyte leaves out a field that has only this. */
   isStateOfNone(value: Value): boolean {
     return value.kind === 'path' && value.root === 'state' && value.keys.length > 0 && !this.hasWindow
   }
 
-  /** As a value of a JSON body: numbers and flags stay what they are. Throws Unsayable. */
+  /** A value in a JSON body. Numbers and booleans keep their types. Throws Unsayable. */
   json(value: Value): unknown {
     if (value.kind !== 'known') return this.text(value)
     return jsonOf(value.value, this.settings)
@@ -170,7 +170,7 @@ export class Scene implements Names {
     throw new Unsayable('a moment that is known during the run only')
   }
 
-  /** The moment of the run is no part of a document, so that it comes from a variable. */
+  /** A document does not know the time of the run, so a variable gives it. */
   private momentOfRun(days: number | 'today', format: string | undefined): string {
     const form = format ?? (days === 'today' ? '%Y-%m-%d' : '%Y-%m-%d %H:%M:%S%z')
     const shift = typeof days === 'number' && days !== 0 ? `_${days < 0 ? 'MINUS' : 'PLUS'}_${Math.abs(days)}` : ''
@@ -190,7 +190,7 @@ export class Scene implements Names {
       if (key === 'end_time') this.asksEnd = true
       return key === 'end_time' ? '{incremental.end_value}' : '{incremental.start_value}'
     }
-    // What was read last, or the start: the same as where the window begins.
+    // The last value that was read, or the initial one. The window begins there.
     if (root === 'state' && keys.length === 1 && this.hasWindow) return '{incremental.start_value}'
     if (root === 'now') return this.moment({ kind: 'path', root, keys }, undefined)
     if (root === 'partition' || root === 'extra') {
@@ -204,7 +204,7 @@ export class Scene implements Names {
     throw new Unsayable(`\`${ROOT_NAMES[root] ?? root}\` in a request`)
   }
 
-  /** The field of a slice that keys lead to. */
+  /** The field of a slice at these keys. */
   sliceField(root: Root, keys: readonly Key[]): { readonly field: SliceField; readonly rest: readonly Key[] } {
     let slice: Slice = this.slice
     const climbed: Resource[] = []
@@ -223,7 +223,7 @@ export class Scene implements Names {
     const fields = root === 'extra' ? slice.extra : slice.fields
     const found = fields.get(String(key)) ?? slice.extra.get(String(key))
     if (found === undefined) throw new Unsayable(`the slice has no \`${keys.join('.')}\``)
-    // Each generation hands the value to the next one.
+    // Each parent passes the value on to its children.
     let field = found
     for (const child of climbed.toReversed()) {
       if ('value' in field) break
@@ -232,7 +232,7 @@ export class Scene implements Names {
     return { field, rest: deeper }
   }
 
-  /** An expression in CEL for a value of the slice, which the records then carry. */
+  /** The CEL expression for a value of the slice. Its field is added to the records. */
   sliceValue(root: Root, keys: readonly Key[]): string {
     if (root === 'interval' || root === 'state') throw new Unsayable('the window of time in an expression')
     const { field, rest } = this.sliceField(root, keys)
@@ -245,7 +245,7 @@ export class Scene implements Names {
   }
 }
 
-/** The name of the member that a field of the parent has in a child that includes it. Throws Unsayable. */
+/** Includes a field of the parent, and returns its name in the child's records. Throws Unsayable. */
 export function included(include: Set<string>, { parent, field }: Extract<SliceField, { parent: Resource }>): string {
   if (!/^[^.[\]]+$/.test(field))
     throw new Unsayable(`the field \`${field}\`, which lies deeper in the record of the parent`)
@@ -259,7 +259,7 @@ const ROOT_NAMES: Partial<Record<Root, string>> = {
   partition: 'stream_partition',
 }
 
-/** Literal text in which neither placeholders nor references are meant. */
+/** Escapes text that has neither placeholders nor references. */
 export function escaped(text: string): string {
   return text.replace(/[{}]/g, brace => brace + brace).replace(/\$\{\{/g, '$$${{')
 }
@@ -285,11 +285,11 @@ function jsonOf(value: unknown, settings: Settings): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, jsonOf(item, settings)]))
 }
 
-/** A JSONPath of these keys. In a placeholder, no brace may stand alone. */
+/** The JSONPath of these keys. Inside a placeholder, braces come in pairs. */
 export function jsonPath(keys: readonly Key[], inPlaceholder = false): string {
   let path = ''
   for (const [index, key] of keys.entries()) {
-    // In a manifest `*` means elements of a list or members of an object; before a key, which of both does not matter.
+    // In a manifest `*` means the elements of a list or the members of an object.
     const every = index === keys.length - 1 ? '*' : '(*|[*])'
     if (typeof key === 'number') path += `[${key}]`
     else if (key === '*') path += path === '' ? every : `.${every}`
@@ -302,14 +302,14 @@ export function jsonPath(keys: readonly Key[], inPlaceholder = false): string {
   return path === '' ? '$' : path
 }
 
-/** Forms of moments that are numbers, and how the names of their variables end. */
+/** Time formats that are numbers, with the end of their variables' names. */
 const UNITS: Readonly<Record<string, string>> = {
   '%s': '_SECONDS',
   '%ms': '_MS',
   '%epoch_microseconds': '_MICROSECONDS',
 }
 
-/** A form of times, as the document names it. */
+/** The document's name of a time format. */
 export function formatOf(format: string): string {
   const named = NAMED_FORMATS[format]
   if (named !== undefined) return named

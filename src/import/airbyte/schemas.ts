@@ -1,6 +1,6 @@
 import { type Part, partOf, textOf, typeOf } from './manifestParts.js'
 
-/** The primary key of a stream, as a document has it. */
+/** The primary key of a stream, for the document. */
 export function keyOf(given: unknown): string | readonly string[] | undefined {
   const texts = (Array.isArray(given) ? given : [given]).map(key => (Array.isArray(key) ? key.join('.') : textOf(key)))
   const keys = texts.filter(key => key !== undefined && key !== '').map(String)
@@ -9,14 +9,14 @@ export function keyOf(given: unknown): string | readonly string[] | undefined {
   return keys.length === 1 && only !== undefined ? only : keys
 }
 
-/** Names of the fields that the schema of a stream has. Undefined: it does not say. */
+/** The field names in the schema of a stream. Undefined if it has none. */
 export function fieldsOf(loader: unknown): ReadonlySet<string> | undefined {
   const part = Array.isArray(loader) ? partOf(loader[0]) : partOf(loader)
   const names = Object.keys(partOf(partOf(part?.schema)?.properties) ?? {})
   return typeOf(part) === 'InlineSchemaLoader' && names.length > 0 ? new Set(names) : undefined
 }
 
-/** Hints for columns, from the JSON schema of a stream. Only types that a value has everywhere are given. */
+/** Column hints from the JSON schema of a stream. Columns of several types get none. */
 export function columnsOf(loader: unknown, _keys: ReadonlySet<string>): Readonly<Record<string, unknown>> {
   const part = Array.isArray(loader) ? partOf(loader[0]) : partOf(loader)
   if (typeOf(part) !== 'InlineSchemaLoader') return {}

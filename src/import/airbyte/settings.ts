@@ -3,13 +3,13 @@ import { known, SettingInside, type Value } from './jinja.js'
 import { type Part, partOf, partsOf, textOf } from './manifestParts.js'
 
 /**
- * What the user of a connector sets, by its specification. A secret or a text that must be set becomes a reference; a
- * default counts as set; an option without one is not set.
+ * The options of a connector, from its specification. A secret or a required text becomes a reference. A default is used
+ * as it is. An option without a default counts as not set.
  */
 export class Settings {
   private readonly notes = new Map<string, ImportNote>()
   private readonly names = new Map<string, ImportedSecret>()
-  /** Variables for the moment of the run, by name, and the form in which each is written. */
+  /** The variables for the time of the run, with the format of each. */
   readonly momentsOfRun = new Map<string, string>()
   private readonly specification: Part | undefined
 
@@ -17,7 +17,7 @@ export class Settings {
     this.specification = partOf(spec?.connection_specification)
   }
 
-  /** What was assumed, each once. */
+  /** The assumptions, without repetitions. */
   get assumed(): readonly ImportNote[] {
     return [...this.notes.values()]
   }
@@ -42,7 +42,7 @@ export class Settings {
     return this.valueOf(schema, { keys, isRequired, isNeeded })
   }
 
-  /** Whether a user may leave the option out, as the specification says or leaves open by not naming it. */
+  /** Whether the option may be left out: the specification says so, or does not name the option. */
   isOptional(keys: readonly string[]): boolean {
     let schema: Part | undefined = this.specification
     for (const [depth, key] of keys.entries()) {
@@ -55,7 +55,7 @@ export class Settings {
     return false
   }
 
-  /** The text that refers to an option. Secrets may stand in places that are signed, elsewhere in the environment only. */
+  /** The reference to an option. A secret reference is allowed only where requests are signed. */
   reference({ keys, secret }: Extract<Value, { kind: 'setting' }>, isSigned: boolean): string {
     const words = keys.length > 1 && keys[0] === 'credentials' ? keys.slice(1) : keys
     const name = words.join('_').replace(/\W+/g, '_')
@@ -71,7 +71,7 @@ export class Settings {
     return { kind: 'setting', keys, secret: SECRET_NAME.test(keys.at(-1) ?? '') }
   }
 
-  /** Of several ways, as to sign in, the first one that needs no sign-in of a person. */
+  /** Of several alternatives, such as ways to sign in, the first one that needs no person at a browser. */
   private branchOf(schema: Part, keys: readonly string[]): Part {
     const branches = partsOf(schema.oneOf ?? schema.anyOf)
     const [first] = branches

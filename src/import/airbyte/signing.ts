@@ -3,7 +3,7 @@ import { type Part, partOf, textOf, typeOf } from './manifestParts.js'
 import { requestPlace } from './paging.js'
 import { jsonPath, type Scene } from './rendering.js'
 
-/** The `auth` of a document, null for none, or undefined after a note. */
+/** The `auth` of the document. Null if there is none, undefined (with a note) if it cannot be expressed. */
 export function signingOf(given: unknown, scene: Scene): Readonly<Record<string, unknown>> | null | undefined {
   const part = partOf(given)
   if (part === undefined) return null
@@ -43,7 +43,7 @@ function signed(part: Part, scene: Scene): Readonly<Record<string, unknown>> | n
   }
 }
 
-/** The text of a credential. It may hold secrets. */
+/** The text of a credential, which may contain secret references. */
 function credential(given: unknown, scene: Scene, isSecret = true): string | undefined {
   if (given === undefined || given === null) return undefined
   const value = scene.value(given, 'a credential')
@@ -51,7 +51,7 @@ function credential(given: unknown, scene: Scene, isSecret = true): string | und
   return unbraced(scene.text(value, isSecret))
 }
 
-/** A credential that is never empty: where the options leave it open, the user names it. */
+/** A credential that must not be empty. If the options do not give it, the user has to. */
 function needed(given: unknown, name: string, scene: Scene): string {
   const text = credential(given, scene)
   if (text !== undefined && text !== '') return text
@@ -59,7 +59,7 @@ function needed(given: unknown, name: string, scene: Scene): string {
   return `\${secrets.${name}}`
 }
 
-/** Texts of `auth` have no placeholders, so that their braces are no pairs. */
+/** Texts of `auth` have no placeholders, so braces are not doubled there. */
 function unbraced(text: string | undefined): string | undefined {
   return text?.replace(/\{\{/g, '{').replace(/\}\}/g, '}')
 }
@@ -122,7 +122,7 @@ function oauth(part: Part, scene: Scene): Readonly<Record<string, unknown>> {
   return { type: 'oauth2_refresh_token', ...common, refresh_token: needed(part.refresh_token, 'refresh_token', scene) }
 }
 
-/** The way that the settings choose. */
+/** The authenticator that the options select. */
 function selected(part: Part, scene: Scene): Readonly<Record<string, unknown>> | null | undefined {
   const path = (Array.isArray(part.authenticator_selection_path) ? part.authenticator_selection_path : []).map(String)
   const ways = partOf(part.authenticators) ?? {}
@@ -181,7 +181,7 @@ function login(part: Part, scene: Scene): Readonly<Record<string, unknown>> | un
 
 type Texts = Readonly<Record<string, string>>
 
-/** What signs the login itself, as it sends it. Undefined where a document cannot say that. */
+/** How the login request itself is signed. Undefined if a document cannot express it. */
 function signedLogin(
   auth: Part | undefined,
   scene: Scene,

@@ -13,11 +13,11 @@ import type { Settings } from './settings.js'
 import { signingOf } from './signing.js'
 import { sentFormat, type Window, windowOf } from './window.js'
 
-/** More ways to ask for one stream than a person would write. */
+/** Most slices of one stream. Nobody writes more by hand. */
 const MOST_SLICES = 24
 const DEEPEST_PARENTS = 20
 
-/** What became of one stream. */
+/** The result for one stream. */
 export interface StreamMade {
   readonly name: string
   readonly resources: readonly Resource[]
@@ -25,12 +25,12 @@ export interface StreamMade {
 }
 
 interface Way {
-  /** Made for children only: it has no table and no state. */
+  /** It exists only for its children: it has no table and no state. */
   readonly isParent: boolean
   readonly name?: string
 }
 
-/** Makes resources of streams. Each stream is made once; parents come before their children. */
+/** Turns streams into resources. Each stream is made once, and parents come before their children. */
 export class Streams {
   readonly resources: Resource[] = []
   readonly notes: ImportNote[] = []
@@ -66,7 +66,7 @@ export class Streams {
     return made
   }
 
-  /** The resources of a stream, whose parents are made before it. */
+  /** Makes the resources of a stream, after those of its parents. */
   private make(given: Part, path: string, way: Way): StreamMade {
     const name = way.name ?? 'parent'
     const scene = new Scene(this.settings, name, path)
@@ -169,7 +169,7 @@ export class Streams {
     return slices
   }
 
-  /** Several parents are asked for together where they lie in one line. Beside each other, they would be pairs. */
+  /** Several parents are possible if each is an ancestor of the next. Otherwise Airbyte requests every combination. */
   private parentsSlices(parents: readonly Part[], at: { scene: Scene; path: string; name: string }): readonly Slice[] {
     const [only, ...others] = parents
     if (only === undefined) return [NO_SLICE]
@@ -246,7 +246,7 @@ export class Streams {
     return { name: String(name.value), values: found }
   }
 
-  /** The values of a list. Without an option that need not be set there would be nothing to read: it counts as set. */
+  /** The values of a list. An optional option counts as set, because without it there is nothing to read. */
   private listed(given: unknown, scene: Scene): Value | undefined {
     const value = scene.value(given, 'the values of the slices')
     const isEmpty = value?.kind === 'known' && (value.value == null || textOf(value.value) === undefined)
@@ -254,7 +254,7 @@ export class Streams {
     return keys === undefined ? value : { kind: 'setting', keys, secret: false }
   }
 
-  /** A resource of values, one for all streams that have the same. */
+  /** A resource of constants. Streams with the same values share it. */
   private listOf({ name, values }: { name: string; values: readonly Value[] }): Resource {
     const scene = new Scene(this.settings, name, '')
     const records = values.map(value => ({
@@ -315,7 +315,7 @@ export class Streams {
     })
   }
 
-  /** The resource of a parent: that of a stream of the same name, if it asks for the same. */
+  /** The resource of a parent. A stream of the same name that sends the same requests is used again. */
   private parentOf(
     stream: Part,
     { path, child, keepsState }: { path: string; child: string; keepsState: boolean },
@@ -345,7 +345,7 @@ function streamName(stream: Part): string | undefined {
   return textOf(stream.name) ?? textOf(parametersOf(stream).name)
 }
 
-/** Whether two streams ask for the same, as far as children can tell. */
+/** Whether two streams give their children the same records. */
 function sameRequest(left: Part, right: Part): boolean {
   const asked = (stream: Part): string => {
     const { requester, record_selector: selector, partition_router: router } = partOf(stream.retriever) ?? {}
@@ -364,7 +364,7 @@ function sameRequest(left: Part, right: Part): boolean {
   return asked(left) === asked(right)
 }
 
-/** The stream itself, where another one wraps it. */
+/** Unwraps a stream that is inside another one. */
 function streamOf(stream: Part, scene: Scene): Part | undefined {
   const type = typeOf(stream)
   if (type === 'StateDelegatingStream') {
@@ -383,12 +383,12 @@ interface RequestMade {
   data: unknown
 }
 
-/** What one stream is in a document. */
+/** Builds the resource of one stream. */
 class StreamBody {
   private readonly stream: Part
   private readonly retriever: Part
   private readonly scene: Scene
-  /** New fields that are the time of reading. */
+  /** Added fields whose value is the time of reading. */
   private readonly readingTimes = new Set<string>()
 
   constructor(stream: Part, retriever: Part, scene: Scene) {
@@ -462,7 +462,7 @@ class StreamBody {
     }
   }
 
-  /** `base` is the address without a path, for the client. */
+  /** `base` is the address without a path. It goes into the client. */
   private address(scene: Scene, requester: Part): string | undefined {
     const parts = ['url_base', 'url', 'path'].map(key => {
       const value = textOf(requester[key])
@@ -580,7 +580,7 @@ class StreamBody {
     }
   }
 
-  /** The texts of an expression that gives a list of known ones. Each is sent for itself. */
+  /** The texts of an expression that is a list of known texts. Each is sent as a parameter of its own. */
   private listIn(given: unknown, what: string): readonly string[] | undefined {
     const value = typeof given === 'string' && isTemplate(given) ? this.scene.value(given, what) : undefined
     if (value?.kind !== 'known' || !Array.isArray(value.value)) return undefined
@@ -588,7 +588,7 @@ class StreamBody {
     return items.length > 0 && items.every(item => typeof item === 'string') ? items.map(escaped) : undefined
   }
 
-  /** Whether this is nothing but an option that need not be set. Airbyte then leaves it out. */
+  /** Whether a template is only an optional option. Airbyte leaves it out if it is not set. */
   private isUnset(given: unknown, what: string): boolean {
     const { scene } = this
     const value = scene.value(given, what)
@@ -608,7 +608,7 @@ class StreamBody {
     return value && scene.attempt(what, given, () => scene.text(value, isSigned))
   }
 
-  /** A JSON body. A text of it is parsed with marks in place of what is known during a run only. */
+  /** A JSON body. A text is parsed with marks in place of values that are known only during a run. */
   private body(given: unknown): unknown {
     const { scene } = this
     if (typeof given === 'string') {
@@ -625,7 +625,7 @@ class StreamBody {
           const parsed: unknown = JSON.parse(form.replace(/\uE000(\d+)\uE001/g, '\\uE000$1\\uE001'))
           if (partOf(parsed) !== undefined) return unmarked(parsed, marks)
         } catch {
-          // The next form may be the one.
+          // The next syntax may fit.
         }
       }
       scene.stop('its body is a text that is no JSON object')
@@ -657,7 +657,7 @@ class StreamBody {
     return json === null && typeof given === 'string' ? undefined : json
   }
 
-  /** Options of the request that a slice fills. */
+  /** Adds the request options that a slice fills. */
   private sliceOptions(request: RequestMade): void {
     const { scene } = this
     for (const router of partsOf(this.retriever.partition_router)) {
@@ -714,7 +714,7 @@ class StreamBody {
       )
     }
     if (!isParent) return incremental
-    // Children need all records of their parent, each time.
+    // Children need all records of their parent in every run.
     if (scene.asksEnd) return incremental
     if (start?.into === 'request_parameter' && !uses && incremental.initial_value !== undefined) {
       request.params[start.name] = incremental.initial_value
@@ -758,7 +758,7 @@ class StreamBody {
     }
   }
 
-  /** `filter`, `add` and `drop`. */
+  /** The `filter`, `add` and `drop` of the resource. */
   private shape(cursor: unknown): Record<string, unknown> {
     const { scene, stream, retriever } = this
     const made: Record<string, unknown> = {}
@@ -839,7 +839,7 @@ class StreamBody {
     else add[name] = added
   }
 
-  /** The time of reading is another one each time, so that it tells no records apart. */
+  /** The time of reading changes with every run, so it cannot be part of a key. */
   private withoutReadingTimes(key: string | readonly string[] | undefined): string | readonly string[] | undefined {
     const columns = key === undefined ? [] : [key].flat()
     const left = columns.filter(column => !this.readingTimes.has(column))
@@ -848,7 +848,7 @@ class StreamBody {
     return left.length < 2 ? left[0] : left
   }
 
-  /** The expression of a new field. Throws Unsayable. */
+  /** The CEL expression of an added field. Throws Unsayable. */
   private added(field: Part, step: Part): string {
     if (step.condition !== undefined && step.condition !== '') throw new Unsayable('it is added under a condition')
     const text = field.value
@@ -877,10 +877,10 @@ class StreamBody {
   }
 }
 
-/** An expression that is the time of reading, and nothing of the record. */
+/** A template whose value is the time of reading and nothing of the record. */
 const READING_TIME = /^\s*\{\{\s*(?:now_utc|today_utc)\(\)(?:\s*\.\s*\w+\([^(){}]*\))?\s*\}\}\s*$/
 
-/** The expression. Throws Unsayable for one that would be refused. */
+/** Returns the expression. Throws Unsayable if a document with it would be refused. */
 function compiled(expression: string): string {
   try {
     compileExpression(expression)
@@ -923,7 +923,7 @@ function unmarked(value: unknown, marks: readonly string[]): unknown {
     : Object.fromEntries(Object.entries(part).map(([key, item]) => [key, unmarked(item, marks)]))
 }
 
-/** An address of base, whole address and path. */
+/** Joins base, address and path. */
 function joinedAddress([base = '', url = '', path = '']: readonly string[]): string | undefined {
   const start = base === '' ? url : base
   if (/^https?:\/\//.test(path) || start === '') return path === '' ? undefined : path

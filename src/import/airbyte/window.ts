@@ -4,17 +4,17 @@ import { type Part, parametersOf, partOf, textOf, typeOf } from './manifestParts
 import { type RequestPlace, requestPlace } from './paging.js'
 import { formatOf, jsonPath, type Scene } from './rendering.js'
 
-/** How a stream is asked for what is new. */
+/** How a stream requests only new records. */
 export interface Window {
   readonly incremental: Record<string, unknown>
-  /** Where the request carries the start and the end. */
+  /** The places of the start and the end in the request. */
   readonly start: RequestPlace | undefined
   readonly end: RequestPlace | undefined
-  /** What a cursor that is a number counts: the end of the names of variables for its bounds. */
+  /** The unit of a cursor that is a number. The names of the variables for its bounds end with it. */
   readonly unit: string
 }
 
-/** Numbers that cursors may be. A variable names its unit, so that it serves cursors of one unit only. */
+/** Units of numeric cursors. A variable's name ends with its unit, so it serves cursors of one unit only. */
 const UNITS: Readonly<Record<string, string>> = {
   '%s': '_SECONDS',
   '%s_as_float': '_SECONDS',
@@ -22,7 +22,7 @@ const UNITS: Readonly<Record<string, string>> = {
   '%epoch_microseconds': '_MICROSECONDS',
 }
 
-/** The window of a manifest's cursor. Undefined, after a note, where it has none that a document can say. */
+/** The window of a manifest's cursor. Undefined (with a note) if a document cannot express it. */
 export function windowOf(given: unknown, scene: Scene): Window | undefined {
   const part = partOf(given)
   if (part === undefined) return undefined
@@ -82,7 +82,7 @@ export function windowOf(given: unknown, scene: Scene): Window | undefined {
   }
 }
 
-/** The forms in which moments are sent: one for all of them. */
+/** The one format in which all times are sent. */
 export function sentFormat(part: Part, scene: Scene, isSentPlain: boolean): string | undefined {
   const formats = new Set(scene.formats)
   const own = textOf(part.datetime_format)
@@ -161,7 +161,7 @@ function lagOf(given: unknown, form: string | undefined, scene: Scene): number |
   return form !== undefined && !/%[HsMIT]|ms/.test(form) ? Math.ceil(seconds / 86_400) : seconds
 }
 
-/** Seconds of an ISO 8601 duration. A month counts 31 days, a year 366. */
+/** Seconds of an ISO 8601 duration. A month has 31 days, a year 366. */
 export function secondsOf(duration: string): number | undefined {
   const match = /^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$/.exec(
     duration,
