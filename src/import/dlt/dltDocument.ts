@@ -35,19 +35,19 @@ const TYPES: ReadonlyMap<string, { readonly type: string; readonly positional: r
 /** Keys of `auth` whose texts are secrets. */
 const SECRET_KEYS = new Set(['token', 'api_key', 'password', 'client_secret', 'private_key', 'access_token'])
 
-/** Texts that somebody can say whom the script asks: a name that it does not define becomes a variable. */
+/** Keys whose text the user can supply: a name that the script does not define becomes a variable there. */
 const SAYABLE =
   /\.(?:base_url|path|data_selector)$|\.(?:headers|auth|params)\.[^.]+$|\.(?:params\.[^.]+|incremental)\.(?:initial_value|end_value)$/
-/** Without these a run asks for more, or shows it otherwise, and misses nothing. */
+/** A run without these keys may request more or show less, but it misses nothing. */
 const OPTIONAL =
   /processing_steps|\.(?:map|filter|yield_map|convert|transform|columns|schema_contract|max_table_nesting|parallelized|table_format|initial_value|end_value|last_value_func|references)$/
 
-/** A pipeline of the dictionary that a script makes, with what was assumed and what is open. */
+/** The pipeline for a script's dictionary, with its assumptions and open points. */
 export class DltDocument {
   readonly #line: number
   readonly #notes: ImportNote[] = []
   readonly #secrets = new Map<string, ImportedSecret>()
-  /** Names of parameters that stand in the path of the endpoint that is made. */
+  /** The parameters in the path of the current endpoint. */
   #inPath: ReadonlySet<string> = new Set()
   #values = 0
 
@@ -90,7 +90,7 @@ export class DltDocument {
     return Object.fromEntries(entries)
   }
 
-  /** The hint `incremental` of a resource is that of its endpoint. */
+  /** Moves the `incremental` hint of a resource to its endpoint. */
   #resource(given: ReadonlyMap<string, PythonValue>, path: string): ReadonlyMap<string, PythonValue> {
     const incremental = given.get('incremental')
     const endpoint = given.get('endpoint') ?? new Map()
@@ -107,7 +107,7 @@ export class DltDocument {
     this.#notes.push({ kind: 'assumed', text, place: { line: this.#line } })
   }
 
-  /** A name that the script does not define, as a variable, where a text is expected. */
+  /** The variable for a name that the script does not define, where a text is expected. */
   #variable({ name = '', unknown, line }: Unknown, path: string): string {
     const isAuth = /\.auth\.[^.]+$/.test(path)
     const text = isAuth || isSecret(name, '') ? `\${secrets.${name.toLowerCase()}}` : variable(name)
@@ -138,7 +138,7 @@ export class DltDocument {
       const isActions = path.endsWith('.response_actions')
       return list.flatMap((one, index) => {
         const made = this.#value(one, `${path}[${index}]`)
-        // A step is its function: without it nothing is left.
+        // A step without its function does nothing.
         const isGone = made === undefined || (isSteps && isEmpty(made)) || (isActions && lacksAction(made))
         return isGone ? [] : [made]
       })
@@ -149,7 +149,7 @@ export class DltDocument {
     return text
   }
 
-  /** An object of dlt that has a form in a document. */
+  /** A dlt object that a document can express. */
   #called({ call, positional, named, line }: Call, path: string): unknown {
     if (call === 'incremental') {
       const keys = ['cursor_path', 'initial_value', 'last_value_func', 'primary_key', 'end_value']
@@ -167,7 +167,7 @@ export class DltDocument {
     return { type: known.type, ...this.#map(given, path) }
   }
 
-  /** A secret that the script holds in clear becomes a reference. */
+  /** Replaces a secret in the script by a reference. */
   #secret(key: string, value: PythonValue, path: string): string | undefined {
     const isAuth = /\.auth$/.test(path) && SECRET_KEYS.has(key)
     const isInPath = /\.params$/.test(path) && this.#inPath.has(key)
@@ -194,7 +194,7 @@ export class DltDocument {
     return `${scheme}\${secrets.${name}}`
   }
 
-  /** Where a document takes no secret, it is a variable of the environment. */
+  /** Where a document allows no secret reference, it becomes an environment variable. */
   #placed(text: string, path: string): string {
     if (/\.(?:auth|headers|params|json|data)\b/.test(path)) return text
     return text.replace(/\$\{secrets\.([\w.-]+)\}/g, (secret, name: string) => {
@@ -222,7 +222,7 @@ export class DltDocument {
   }
 }
 
-/** A list that holds itself many times is none that somebody wrote. */
+/** More values than anybody writes. Stops lists that contain themselves many times. */
 const MOST_VALUES = 200_000
 
 function lacksAction(value: unknown): boolean {

@@ -5,7 +5,7 @@ import { DltDocument } from './dltDocument.js'
 import { PythonScript, type Seen, TooMuch } from './pythonScript.js'
 import { isCall, isMap, type PythonValue } from './pythonValues.js'
 
-/** Brackets within each other, more than anybody writes. The parser's time grows with their square. */
+/** Most nested brackets. The parser's time grows with their square. */
 const DEEPEST = 1_000
 
 function isDeep(text: string): boolean {
@@ -18,9 +18,9 @@ function isDeep(text: string): boolean {
 }
 
 /**
- * Makes pipelines of the `rest_api` documents in a script of dlt: the arguments of `rest_api_source`,
- * `rest_api_resources` and `rest_api`, and where there is none, every dictionary with `client` and `resources`. The
- * script is read as syntax and never run.
+ * Makes pipelines from the `rest_api` documents in a dlt script: the arguments of `rest_api_source`,
+ * `rest_api_resources` and `rest_api`. If there are none, every dictionary with `client` and `resources` counts. The
+ * script is parsed and never run.
  */
 export function importDlt({ text, file, name }: ImportInput): Imported {
   const shown = file ?? 'script'
@@ -61,7 +61,7 @@ interface Found {
 }
 
 const SOURCES = /^(?:rest_api_source|rest_api_resources|rest_api)$/
-/** What a script does with the resources of a document. */
+/** Methods that change the resources of a source. */
 const CHANGES = /^(?:add_(?:map|filter|yield_map|limit|step)|apply_hints|with_resources)$/
 const WANTED = new RegExp(`${SOURCES.source}|${CHANGES.source}|^pipeline$`)
 
@@ -84,7 +84,7 @@ function isDocument(value: PythonValue | undefined): value is Map<string, Python
   return isMap(value) && value.has('client') && value.has('resources')
 }
 
-/** What the script does with resources after it made them is not part of the document. */
+/** Notes what the script does with its resources later. A document cannot express that. */
 function changesOf(seen: readonly Seen[]): readonly ImportNote[] {
   const lines = new Map(
     seen.filter(({ call }) => CHANGES.test(call.call)).map(({ written, call }) => [call.line, written] as const),
@@ -96,7 +96,7 @@ function changesOf(seen: readonly Seen[]): readonly ImportNote[] {
   }))
 }
 
-/** A function that is called twice with the same values makes one pipeline. */
+/** Leaves out equal pipelines, as from a function that is called twice with the same values. */
 function unlike(pipelines: readonly ImportedPipeline[]): readonly ImportedPipeline[] {
   const documents = pipelines.map(({ name, document }) => JSON.stringify([name, document.source]))
   return pipelines.filter((_, index) => documents.indexOf(documents[index] ?? '') === index)
@@ -108,7 +108,7 @@ interface Target {
   readonly notes: readonly ImportNote[]
 }
 
-/** What `dlt.pipeline(…)` says. */
+/** The arguments of `dlt.pipeline(…)`. */
 function targetOf(seen: readonly Seen[]): Target {
   const found = seen.find(({ written }) => written === 'dlt.pipeline' || written === 'pipeline')?.call
   if (found === undefined) return { notes: [] }

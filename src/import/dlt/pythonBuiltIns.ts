@@ -1,6 +1,6 @@
 import { type Call, isList, isMap, isReference, LONGEST_LIST, LONGEST_TEXT, type PythonValue } from './pythonValues.js'
 
-/** A value of the configuration, as a document refers to it. */
+/** The document's reference to a value of dlt's configuration. */
 export function referenceOf(place: string, name: string): string | undefined {
   if (!/^[\w.-]+$/.test(name)) return undefined
   if (/^(?:dlt\.)?secrets$/.test(place)) return `\${secrets.${name}}`
@@ -8,13 +8,13 @@ export function referenceOf(place: string, name: string): string | undefined {
   return /^(?:os\.)?environ$/.test(place) ? `\${env.${name}}` : undefined
 }
 
-/** Types of dlt that are dictionaries. */
+/** dlt's types that are dictionaries. */
 const DICTIONARIES =
   /^(?:dict|(?:RESTAPI|Client|Paginator|Auth|Resolve|Incremental|OAuth2ClientCredentials|BearerToken|ApiKeyAuth|HttpBasicAuth)\w*Config|EndpointResource(?:Base)?|Endpoint|ProcessingSteps|ResponseAction\w*)$/
 
 const MOST_NUMBERS = 1000
 
-/** A function of Python or dlt whose result follows from its arguments. Undefined: there is none of that name. */
+/** Calls a function of Python or dlt whose result depends only on its arguments. Undefined if the name is unknown. */
 export function builtIn(written: string, { positional, named, call }: Call): PythonValue | undefined {
   const [first] = positional
   if (/^(?:os\.)?getenv$/.test(written) && typeof first === 'string') return referenceOf('os.environ', first)
@@ -57,7 +57,7 @@ function numberOf(value: PythonValue): number | undefined {
   return typeof value === 'string' && /^-?\d{1,15}$/.test(value) ? Number(value) : undefined
 }
 
-/** A method of a text, list or map. What changes a list or map changes it. Undefined: it is not known. */
+/** Calls a method of a text, list or map, which may change the list or map. Undefined if the method is unknown. */
 export function methodOf(value: PythonValue, { call, positional, named }: Call): PythonValue | undefined {
   if (typeof value === 'string') return methodOfText(value, call, positional, named)
   const [first, second] = positional
@@ -109,7 +109,7 @@ function methodOfText(
   const [first, second] = positional
   if (/^(?:strip|rstrip|lstrip)$/.test(call)) {
     const [from, to] = [call !== 'rstrip', call !== 'lstrip']
-    // Of a reference only the reference is known.
+    // The text behind a reference is not known.
     if (isReference(text)) return text
     if (first !== undefined && typeof first !== 'string') return undefined
     const gone = first ?? ' \t\r\n'

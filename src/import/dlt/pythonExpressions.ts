@@ -16,29 +16,29 @@ import {
   type Unknown,
 } from './pythonValues.js'
 
-/** Names and their values, within a function within a script. */
+/** The names and values of a function or script. */
 export interface Frame {
   readonly names: Map<string, PythonValue>
   readonly outer: Frame | undefined
 }
 
-/** What expressions need of what is around them. */
+/** What the script gives its expressions. */
 export interface Around {
   readonly text: ScriptText
-  /** Counts one value, and throws when there are too many. */
+  /** Counts a value. Throws if there are too many. */
   readonly count: () => void
-  /** Something was taken for granted. */
+  /** Notes an assumption. */
   readonly assume: (what: string, line: number) => void
-  /** Calls a function of the script. Undefined: there is none of that name. */
+  /** Calls a function of the script. Undefined if there is none of that name. */
   readonly callFunction: (name: string, call: Call, frame: Frame) => PythonValue | undefined
-  /** Every call, with the text of what is called. */
+  /** Told about every call, with the text of the function. */
   readonly called: (written: string, call: Call, node: SyntaxNode) => void
 }
 
-/** Expressions within expressions. */
+/** Most nested expressions. */
 const DEEPEST = 60
 
-/** Reads expressions of a script as values. Runs nothing: what would have to be run is unknown. */
+/** Evaluates the expressions of a script, as far as possible without running it. The rest is unknown. */
 export class PythonExpressions {
   readonly #around: Around
   readonly #text: ScriptText
@@ -113,7 +113,7 @@ export class PythonExpressions {
     return { unknown: what, line: this.#text.lineOf(node), ...(name !== undefined && { name }) }
   }
 
-  /** Whether a condition holds. Undefined: nobody knows. */
+  /** Whether a condition is true. Undefined if that is unknown. */
   holds(node: SyntaxNode, frame: Frame): boolean | undefined {
     return this.#truth(this.of(node, frame), node)
   }
@@ -151,7 +151,7 @@ export class PythonExpressions {
   #formatted(node: SyntaxNode, frame: Frame): PythonValue {
     const written = this.#text.of(node)
     const [, prefix = '', quote = ''] = /^([a-zA-Z]*)('''|"""|'|")/.exec(written) ?? []
-    // `{{` of an f-string is a brace, and a placeholder of dlt then.
+    // `{{` in an f-string is a brace, which then begins a placeholder of dlt.
     const literal = (from: number, to: number): string => {
       const text = this.#text.between(from, to).replaceAll('{{', '{').replaceAll('}}', '}')
       return /r/i.test(prefix) ? text : unescaped(text)
@@ -203,7 +203,7 @@ export class PythonExpressions {
     if (truth !== undefined) return this.of(truth ? then : otherwise, frame)
     const [one, other] = [this.of(then, frame), this.of(otherwise, frame)]
     if ((one === null) === (other === null)) return this.unknown(node)
-    // A value or nothing: what it depends on is usually there.
+    // A value or nothing: the value is assumed.
     const is = one === null ? 'does not hold' : 'holds'
     this.#around.assume(`\`${this.#text.of(condition).slice(0, 60)}\` ${is}`, this.#text.lineOf(condition))
     return one ?? other
@@ -254,7 +254,7 @@ export class PythonExpressions {
     return node.name.startsWith('Dictionary') ? map : list
   }
 
-  /** Gives names a value, as `for a, b in …` and `a, b = …` do. False if they do not fit. */
+  /** Assigns a value to names, as `for a, b in …` and `a, b = …` do. False if the number of names does not fit. */
   bind(targets: readonly SyntaxNode[], value: PythonValue, frame: Frame): boolean {
     const flat = targets.flatMap(target =>
       target.name === 'TupleExpression' || target.name === 'ParenthesizedExpression' ? parts(target) : [target],
@@ -328,7 +328,7 @@ export class PythonExpressions {
     return value === undefined ? call : this.#withDefault(value, call)
   }
 
-  /** What the script takes where a variable is not set. */
+  /** Keeps the script's default for a variable that is not set. */
   #withDefault(value: PythonValue, call: Call): PythonValue {
     const [, fallback] = call.positional
     if (isReference(value) && fallback !== undefined && fallback !== null && fallback !== '' && !isUnknown(fallback))
@@ -363,17 +363,17 @@ export class PythonExpressions {
   }
 }
 
-/** Methods after which a list or map is another. */
+/** Methods that change a list or map. */
 const CHANGING = /^(?:append|extend|insert|update|setdefault|pop|popitem|remove|clear|sort|reverse)$/
 
-/** A value within a text. A name that nobody defines is a variable of the environment there. */
+/** A value inside a text. An undefined name becomes an environment variable. */
 function textOf(value: PythonValue): string | undefined {
   if (typeof value === 'string') return value
   if (typeof value === 'number') return String(value)
   return isUnknown(value) && value.name !== undefined ? variable(value.name) : undefined
 }
 
-/** A name of the script as a variable of the environment. */
+/** The environment variable for a name of the script. */
 export function variable(name: string): string {
   return `\${env.${name.toUpperCase()}}`
 }
@@ -416,7 +416,7 @@ const NUMBERS: ReadonlyMap<string, (a: number, b: number) => PythonValue> = new 
   ['<=', (a, b) => a <= b],
 ])
 
-/** Undefined: nobody knows. A reference is something, and nobody knows what. */
+/** Whether two values are equal. Undefined if that is unknown, as with a reference, which is never empty. */
 function isSame(a: PythonValue, b: PythonValue): boolean | undefined {
   if (a === null || b === null) return isUnknown(a) || isUnknown(b) ? undefined : a === b
   const isPlain = (value: PythonValue): boolean => typeof value !== 'object' && !isReference(value)

@@ -13,29 +13,29 @@ import {
   type Unknown,
 } from './pythonValues.js'
 
-/** A call in a script, each time that it is come by. */
+/** One execution of a call in the script. */
 export interface Seen {
-  /** What is called, as it is written: `dlt.pipeline`. */
+  /** The function as written: `dlt.pipeline`. */
   readonly written: string
   readonly call: Call
-  /** The name of the innermost function around it. */
+  /** The name of the innermost function that contains the call. */
   readonly within: string | undefined
 }
 
-/** Something that was taken for granted. */
+/** An assumption. */
 export interface Assumed {
   readonly what: string
   readonly line: number
 }
 
-/** A script that makes lists of lists without end ends here. */
+/** Most values of a script. Stops endless lists of lists. */
 const MOST_VALUES = 200_000
-/** The same for what conditions cost that nobody can decide. */
+/** Most comparisons of values after conditions whose result is unknown. */
 const MOST_COMPARED = 5_000_000
-/** Functions that call functions. */
+/** Most nested calls. */
 const DEEPEST_CALLS = 20
 
-/** More than somebody would write. */
+/** Thrown for a script that is larger than anybody writes. */
 export class TooMuch extends Error {}
 
 interface OwnFunction {
@@ -44,13 +44,13 @@ interface OwnFunction {
   readonly frame: Frame
 }
 
-/** What a statement leaves behind: a value where the function ends with it. */
+/** The result of a statement: the returned value, if it ends the function. */
 type Left = { readonly returned: PythonValue } | undefined
 
 /**
- * Goes through the statements of a script in order and follows its values: assignments, changes of lists and
- * dictionaries, conditions, loops over known lists, functions of its own. Runs nothing: what would have to be run is
- * unknown, and what depends on it too.
+ * Follows the values of a script through its statements: assignments, changes of lists and dictionaries, conditions,
+ * loops over known lists, and its own functions. It runs nothing. A value that only a run could tell is unknown, and so
+ * is everything that depends on it.
  */
 export class PythonScript {
   readonly text: ScriptText
@@ -60,7 +60,7 @@ export class PythonScript {
   readonly #functions = new Map<string, OwnFunction>()
   readonly #calledFunctions = new Set<string>()
   readonly #within: string[] = []
-  /** What functions return before their end, if some condition holds. */
+  /** Values that functions return early, under a condition that is unknown. */
   #early: { readonly value: PythonValue; readonly unlike: Unknown }[] = []
   #values = 0
   #compared = 0
@@ -78,7 +78,7 @@ export class PythonScript {
       callFunction: (name, call) => this.#callOwn(name, call),
       called: (written, call) => {
         if (!wanted.test(call.call)) return
-        // What the script changes later was not there at the call.
+        // The script may change the value after the call.
         const copy = copier(this.#countCompared)
         const named = new Map([...call.named].map(([name, value]) => [name, copy(value)]))
         const given = { ...call, positional: call.positional.map(copy), named }
@@ -87,7 +87,7 @@ export class PythonScript {
     })
     const frame: Frame = { names: new Map([['__name__', '__main__']]), outer: undefined }
     this.#block(children(top), frame)
-    // Functions that only another script calls.
+    // Functions that the script itself does not call.
     for (const { name } of this.#functions.values())
       if (!this.#calledFunctions.has(name)) this.#callOwn(name, nothingGiven(name), true)
   }
@@ -101,7 +101,7 @@ export class PythonScript {
     return merged(left, right, unlike, this.#countCompared)
   }
 
-  /** The dictionaries of a script that no call was found for. */
+  /** The dictionaries of a script, for scripts without a call. */
   dictionaries(top: SyntaxNode): readonly (readonly [value: PythonValue, line: number])[] {
     const found: (readonly [PythonValue, number])[] = []
     const frame: Frame = { names: new Map(), outer: undefined }
@@ -153,7 +153,7 @@ export class PythonScript {
       case 'WithStatement':
         return this.#block(bodyOf(node), frame)
       case 'TryStatement':
-        // Without an exception: what `except` does is not done.
+        // Assumes that nothing is raised, so `except` is left out.
         return this.#block(withoutHandlers(node), frame)
       case 'DecoratedStatement': {
         const definition = children(node).find(
@@ -237,7 +237,7 @@ export class PythonScript {
     }
   }
 
-  /** `if`, `elif` and `else`, from the first condition on. */
+  /** Follows `if`, `elif` and `else`. */
   #branches(rest: readonly SyntaxNode[], frame: Frame): Left {
     const [word, condition, body, ...others] = rest
     if (word === undefined) return undefined
@@ -250,7 +250,7 @@ export class PythonScript {
     const left = this.#block(statementsOf(body), frame)
     const right = this.#branches(others, other)
     const unlike = this.#expressions.unknown(condition, `it depends on ${this.text.of(condition).slice(0, 50)}`)
-    // A way that ends with an error, or leaves the function, is not the one that goes on.
+    // A branch that raises or returns is not the one that continues.
     if (left !== undefined && right !== undefined)
       return { returned: this.#merged(left.returned, right.returned, unlike) }
     if (left !== undefined) this.#early.push({ value: left.returned, unlike })
@@ -284,7 +284,7 @@ export class PythonScript {
     return undefined
   }
 
-  /** Statements that are done nobody knows how often: what they change is unknown afterwards. */
+  /** Statements that run an unknown number of times. Whatever they change is unknown afterwards. */
   #uncertain(node: SyntaxNode, frame: Frame): void {
     const body = children(node).find(({ name }) => name === 'Body')
     if (body === undefined) return
@@ -316,7 +316,7 @@ export class PythonScript {
     if (inner.names.size > 0) frame.names.set(this.text.of(name), inner.names)
   }
 
-  /** What a function of the script returns. `alone`: without a trace in what is around it. */
+  /** Calls a function of the script. `alone`: its changes do not stay. */
   #callOwn(name: string, call: Call, alone = false): PythonValue | undefined {
     const own = this.#functions.get(name)
     if (own === undefined) return undefined
@@ -330,9 +330,9 @@ export class PythonScript {
     this.#within.push(name)
     try {
       const last = this.#block(bodyOf(own.node), frame)?.returned ?? null
-      // What it yields, only a run of it says.
+      // Only a run tells what a generator yields.
       if (isGenerator(own.node)) return unknown
-      // A function that returns nothing early gives up.
+      // A function that returns early without a value gives up.
       return this.#early
         .filter(({ value }) => value !== null && !(isList(value) && value.length === 0))
         .reduce((made, { value, unlike }) => this.#merged(made, value, unlike), last)
@@ -408,12 +408,12 @@ function withoutHandlers(node: SyntaxNode): readonly SyntaxNode[] {
   return all.flatMap((child, at) => (child.name === 'Body' && !isHandled(at) ? statementsOf(child) : []))
 }
 
-/** Whether the way through a branch ends in it. */
+/** Whether a branch ends the function or raises. */
 function endsThere(body: SyntaxNode, left: Left): boolean {
   return left !== undefined || statementsOf(body).some(({ name }) => name === 'RaiseStatement')
 }
 
-/** The same names and values again, within all frames. What was one value is one afterwards. */
+/** Copies the names and values of all frames. Shared values stay shared. */
 function copied(frame: Frame, count: () => void): Frame {
   const copy = copier(count)
   const again = (one: Frame): Frame => ({

@@ -1,8 +1,8 @@
-/** What the text of a script says that no document can hold: a function, a computed value. */
+/** A part of a script that a document cannot express, such as a function or a computed value. */
 export interface Unknown {
   readonly unknown: string
   readonly line: number
-  /** A name that the script uses and does not define: whoever runs the pipeline can say it. */
+  /** A name that the script uses and does not define. The user can supply its value. */
   readonly name?: string | undefined
 }
 

@@ -12,8 +12,8 @@ import {
 import { listOf, type Members, membersOf, sourceData, textAt } from '../sourceData.js'
 
 /**
- * Makes pipelines of a recording of a browser (HAR 1.1 and 1.2): one for each origin, with a resource for each list that
- * was answered. Cookies are left out. Sends nothing.
+ * Makes pipelines from a browser recording (HAR 1.1 and 1.2): one for each origin, with a resource for each list in the
+ * answers. Cookies are left out. No request is sent.
  */
 export function importHar({ text, file, name }: ImportInput): Imported {
   const shown = file ?? 'har'
@@ -36,7 +36,7 @@ function leftOutOf([kind, count]: readonly [string, number]): LeftOut {
   return { what: `${count} ${count === 1 ? 'request' : 'requests'}`, why: `answered with ${kind}, not with JSON` }
 }
 
-/** A request that was answered. Undefined for what is none. */
+/** The request of an entry. Undefined if it has no answer. */
 function requestOf(entry: unknown, index: number): SourceRequest | undefined {
   const asked = membersOf(membersOf(entry).request)
   const answered = membersOf(membersOf(entry).response)

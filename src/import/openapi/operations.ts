@@ -29,9 +29,9 @@ export interface Operation {
   /** As `GET /v1/users`. */
   readonly title: string
   readonly method: 'GET' | 'POST'
-  /** Of the address: without what documents put behind it to tell operations apart. */
+  /** The path of the address, without suffixes that only tell operations apart. */
   readonly path: string
-  /** What the document has behind `?` of the path, with its values. */
+  /** The query parameters in the document's path, with their values. */
   readonly fixed: Readonly<Record<string, string>>
   readonly place: string
   readonly id: string | undefined
@@ -42,9 +42,9 @@ export interface Operation {
   /** Schema of the JSON body of a POST. */
   readonly body: unknown
   readonly answer: Answer
-  /** Requirements, of which one is enough. Each names its schemes. Empty: none is needed. */
+  /** Alternative requirements, each with its schemes. One is enough. Empty: none is needed. */
   readonly security: readonly Members[] | undefined
-  /** Servers of its own. */
+  /** The operation's own servers. */
   readonly servers: unknown
 }
 
@@ -137,13 +137,13 @@ function operationOf(
 interface Address {
   readonly path: string
   readonly fixed: Readonly<Record<string, string>>
-  /** Names of parameters that stand behind `?`, with the names under which they are sent. */
+  /** The parameters in the query of the path, with the names that are sent. */
   readonly queried: ReadonlyMap<string, string>
 }
 
 /**
- * What a key of `paths` is as an address. `/files#shared` is asked for as `/files`, `/jobs?op=LIST` sends `op`, and
- * `{+parent}`, `{name=projects/*}` and `{?page,size}` are templates of RFC 6570 and of Google.
+ * Turns a key of `paths` into an address. `/files#shared` requests `/files`, and `/jobs?op=LIST` sends `op`. `{+parent}`,
+ * `{name=projects/*}` and `{?page,size}` are templates of RFC 6570 and of Google.
  */
 function addressOf(written: string, names: ReadonlySet<string>): Address {
   const [, before = '', query = ''] = /^([^?#]*(?:\{\?[^{}]*\}[^?#]*)*)(?:\?([^#]*))?/s.exec(written) ?? []
@@ -162,7 +162,7 @@ function addressOf(written: string, names: ReadonlySet<string>): Address {
   return { path, fixed: Object.fromEntries(fixed), queried }
 }
 
-/** A parameter that stands behind `?` of the path is one of the query, whatever the document calls it. */
+/** A parameter in the query of the path is a query parameter, whatever the document calls it. */
 function queried(parameter: Members, names: ReadonlyMap<string, string>): Members {
   const name = names.get(String(parameter.name))
   return name === undefined || parameter.in !== 'path' ? parameter : { ...parameter, in: 'query', name }

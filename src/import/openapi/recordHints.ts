@@ -104,7 +104,7 @@ export function fieldOf(
   const one = bareName(noun)
   const named = fields.get(wanted)
   if (named !== undefined) return { field: named, isSure: true }
-  // What a person is called is not the name of an account.
+  // A person's name is not a user name.
   if (/^(?:user|login)name$/.test(wanted)) {
     const account = ['login', 'handle', 'screenname', 'slug'].find(name => fields.has(name))
     if (account !== undefined) return { field: fields.get(account) ?? account, isSure: true }

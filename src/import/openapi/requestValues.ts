@@ -11,7 +11,7 @@ export interface SentValue {
   readonly name: string
   readonly in: 'query' | 'header' | 'body'
   readonly value: unknown
-  /** What a person must know of it. Undefined where the document decides. */
+  /** What the user has to know about the value. Undefined if the document decides it. */
   readonly assumed?: string
   readonly open?: string
   readonly secret?: ImportedSecret
@@ -26,7 +26,7 @@ interface Context {
   readonly isSigned: boolean
 }
 
-/** Values for what the API requires: as the document decides, else assumed from it, else open. */
+/** Values for required parameters. The document decides them, or they are assumed from it, or they stay open. */
 export function requiredValues(operation: Operation, schemas: Schemas, context: Context): SentValue[] {
   const found: SentValue[] = []
   for (const parameter of operation.parameters) {
@@ -87,7 +87,7 @@ function parameterValue(
   if (first !== undefined)
     return { value: first, assumed: `${name} is ${shown(first)}, the first of ${shape.enum.length} values` }
   const example = plain(shape.example)
-  // An example of an id or of a moment is somebody else's.
+  // An example id or time belongs to somebody else's data.
   if (example !== undefined && shape.kind === 'scalar' && !OWN.test(name) && !/^date/.test(shape.format ?? '')) {
     return { value: example, assumed: `${name} is ${shown(example)}, the example of the document` }
   }

@@ -18,12 +18,12 @@ export interface ListResource {
 export interface ResolvedPath {
   readonly path: string
   readonly parent: string | undefined
-  /** Fields that the parent must take from its own parent. */
+  /** Fields that the parent has to include from its own parent. */
   readonly taken: readonly string[]
   readonly notes: readonly { readonly kind: 'taken' | 'assumed' | 'open'; readonly text: string }[]
 }
 
-/** Fills the parameters of all paths: from the records of the list above, else from the document, else from the reader. */
+/** Fills the parameters of all paths: from the records of a parent list, from the document, or by the user. */
 export function resolvePaths(
   lists: readonly ListResource[],
   schemas: Schemas,

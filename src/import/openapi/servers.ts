@@ -10,7 +10,7 @@ export interface Server {
   /** Without placeholders, for addresses relative to it. */
   readonly plain: string
   readonly assumed: readonly string[]
-  /** What somebody must say before a run, with the variable that says it. */
+  /** What the user has to supply before a run, with its variable. */
   readonly open: readonly string[]
 }
 
@@ -92,11 +92,11 @@ function filled(url: string, variables: Members, context: Context): Server {
   return unknownServer(plain, context)
 }
 
-/** A host with a place for the reader's name in it, as in `your-domain.atlassian.net`. Somebody may own it. */
+/** A host with a part that the user replaces, as in `your-domain.atlassian.net`. Somebody may own that very host. */
 const SOMEBODYS =
   /(?:^|[.-])(?:your|my)[-_]?(?:\w*[-_])?(?:domain|company|subdomain|instance|tenant|account|org\w*|site|store|shop|server|host|api|app|team|workspace)\b/i
 
-/** A place for a name that only the reader knows. */
+/** Whether a part of the address is a name that only the user knows. */
 function isYours(value: string, name: string, { enum: allowed, description }: Members): boolean {
   if (listOf(allowed).length > 0) return false
   if (

@@ -14,12 +14,12 @@ import {
 } from '../requests/sourceRequest.js'
 import { isMembers, listOf, type Members, membersOf, sourceData, textAt } from '../sourceData.js'
 
-/** Folders within folders, and variables within variables. */
+/** Most nested folders, and most nested variables. */
 const DEEPEST = 50
 
 /**
- * Makes pipelines of a Postman collection (2.0 and 2.1): one for each origin, with a resource for each request that reads
- * a list. `more` holds environments, whose variables count more than those of the collection. Scripts are not run.
+ * Makes pipelines from a Postman collection (2.0 and 2.1): one for each origin, with a resource for each request that
+ * reads a list. `more` has environments. Their variables override those of the collection. Scripts are not run.
  */
 export function importPostman({ text, file, more = [], name }: ImportInput): Imported {
   const shown = file ?? 'postman'
