@@ -316,6 +316,10 @@ export interface IncrementalWindow {
 /** How a resource will be requested, described before any request, for `plan`. Holds no secret. */
 export interface ResourceDescription {
   readonly request: RequestDescription
+  /** Where the first sync token comes from, in one line. Undefined: from the list. */
+  readonly initialToken?: string | undefined
+  /** How later runs ask for what changed, in one line. Undefined: as `request` shows. */
+  readonly changes?: string | undefined
   readonly paginator: Decision
   readonly selector: Decision
   /** How the body becomes records, as configured. Undefined: as its content type says. */

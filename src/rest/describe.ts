@@ -17,6 +17,7 @@ import { redactUrl } from './http/redact.js'
 import { requestUrl, wireBody, withBodyMember } from './http/wire.js'
 import type { NestedOutline } from './list/answer/completeNested.js'
 import type { ListOutline } from './list/listReader.js'
+import { hasToken } from './list/tokenWindow.js'
 import { applyPatch, conversionOf, firstRequest } from './request/request.js'
 
 /**
@@ -30,10 +31,13 @@ export function describeEndpoint(
   window: IncrementalWindow | undefined,
 ): ResourceDescription {
   const { resource } = reader
-  const { endpoint } = resource
+  const read = hasToken(reader, window) ? (reader.changes ?? reader) : reader
+  const { endpoint } = read.resource
   const { attempts, statuses, onConnectionError, baseMs, factor, maxDelayMs } = endpoint.retry
   return {
-    request: describeRequest(reader, window),
+    request: describeRequest(read, window),
+    initialToken: initialTokenText(reader),
+    changes: read === reader && reader.changes !== undefined ? changesText(reader.changes) : undefined,
     paginator: paginatorDecision(endpoint),
     selector: selectorDecision(endpoint),
     format: formatText(endpoint.reading),
@@ -201,6 +205,22 @@ function jobText({ poll, everyMs, timeoutMs, done, download, urlPath }: JobModel
   const look = `${poll.method} ${poll.path} every ${everyMs / 1000} s for ${timeoutMs / 1000} s at most`
   const result = download === undefined ? `the URL at ${urlPath}` : `GET ${download.path}`
   return `${look}, until it is ${done.join(' or ')}; then ${result}`
+}
+
+/** The window of a run that has a token, for what would be asked then. */
+const WITH_TOKEN: IncrementalWindow = { cursorPath: '', lastValue: '<token>' }
+
+function changesText(changes: ListOutline): string {
+  const { method, url } = describeRequest(changes, WITH_TOKEN)
+  return `by later runs, since the token: ${method} ${url.replaceAll('%3Ctoken%3E', '<token>')}`
+}
+
+function initialTokenText(reader: ListOutline): string | undefined {
+  const { initial } = reader.resource.incremental?.token ?? {}
+  if (initial === undefined) return undefined
+  const asker = { ...reader, resource: { ...reader.resource, endpoint: initial.endpoint }, paginator: undefined }
+  const { method, url } = describeRequest(asker, undefined)
+  return `${initial.tokenPath} of ${method} ${url}, before the list is first read`
 }
 
 function completionText({ list, reader }: NestedOutline): string {

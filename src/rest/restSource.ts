@@ -213,10 +213,12 @@ function signInsFor(model: RestModel, client: LateClient, tokenStore: AuthContex
   })
 }
 
-/** The endpoint of a resource, and those of the lists inside its records. */
+/** The endpoint of a resource, those that its sync token needs, and those of the lists inside its records. */
 function endpointsOf(resource: ResourceModel): EndpointModel[] {
   if (resource.kind !== 'endpoint') return []
-  return [resource.endpoint, ...resource.completeNested.map(list => list.resource.endpoint)]
+  const { initial, changes } = resource.incremental?.token ?? {}
+  const ofToken = [initial?.endpoint, changes].filter(endpoint => endpoint !== undefined)
+  return [resource.endpoint, ...ofToken, ...resource.completeNested.map(list => list.resource.endpoint)]
 }
 
 /** For requests outside of any resource. Each resource has its own policy. */
@@ -251,6 +253,7 @@ function endpointResource(
   const { endpoint, completeNested } = resource
   const outlineOf = (list: EndpointResource, part?: string): ListOutline => {
     const selector = list.endpoint.dataSelector ?? (list.endpoint.singleEntity ? '$' : undefined)
+    const changes = changesList(list)
     return {
       resource: list,
       baseUrl: model.client.baseUrl,
@@ -262,16 +265,17 @@ function endpointResource(
       secretParams: secretParams(list),
       mask: list.mask && recordMask(list.mask, list.endpoint.reading.nullValues),
       part,
+      changes: changes && outlineOf(changes, part),
     }
   }
   const outline = outlineOf(resource)
   const nested = completeNested.map(list => ({ list, reader: outlineOf(list.resource, list.names.join('.')) }))
-  const suspicions = [endpoint, ...nested.map(({ list }) => list.resource.endpoint)].flatMap(one => one.suspicions)
+  const suspicions = endpointsOf(resource).flatMap(one => one.suspicions)
   const readers = later(async (): Promise<Readers> => {
     const sender = await client.get()
     return {
-      reader: { ...outline, client: sender },
-      nested: nested.map(({ list, reader }) => ({ list, reader: { ...reader, client: sender } })),
+      reader: readerFrom(outline, sender),
+      nested: nested.map(({ list, reader }) => ({ list, reader: readerFrom(reader, sender) })),
     }
   })
   const limit = model.client.concurrency
@@ -295,6 +299,18 @@ function endpointResource(
     },
   }
   return offerReader(made, async () => (await readers()).reader)
+}
+
+function readerFrom(outline: ListOutline, client: Client): ListReader {
+  return { ...outline, client, changes: outline.changes && readerFrom(outline.changes, client) }
+}
+
+/** The resource as it is read by a run that has a sync token. Undefined: by its endpoint, as without one. */
+function changesList(resource: EndpointResource): EndpointResource | undefined {
+  const { incremental } = resource
+  if (incremental?.token?.changes === undefined) return undefined
+  const { changes: endpoint, ...token } = incremental.token
+  return { ...resource, endpoint, incremental: { ...incremental, token } }
 }
 
 function described(resource: ResourceModel) {
@@ -483,17 +499,32 @@ function digestOf(value: unknown, textOf = (text: string): string => text): stri
 function meaningOf(full: ResourceModel): object {
   const resource = { ...full, mask: full.mask && maskDigest(full.mask) }
   if (resource.kind !== 'endpoint') return resource
-  const { retry: _retry, timeoutMs: _timeoutMs, readAhead: _readAhead, ...endpoint } = resource.endpoint
+  const { completeNested: lists, incremental, ...rest } = resource
+  const completeNested = lists.map(list => ({ ...list, resource: meaningOf(list.resource) }))
+  const { initial, changes } = incremental?.token ?? {}
+  const token = {
+    ...incremental?.token,
+    ...(initial && { initial: { ...initial, endpoint: endpointMeaning(initial.endpoint) } }),
+    ...(changes && { changes: endpointMeaning(changes) }),
+  }
+  // Documents without such lists keep the fingerprint that their journals have.
+  return {
+    ...rest,
+    incremental: incremental?.token === undefined ? incremental : { ...incremental, token },
+    endpoint: endpointMeaning(resource.endpoint),
+    ...(lists.length > 0 && { completeNested }),
+  }
+}
+
+function endpointMeaning(model: EndpointModel): object {
+  const { retry: _retry, timeoutMs: _timeoutMs, readAhead: _readAhead, ...endpoint } = model
   // Objects from users may hold anything, even cycles. Only their place counts.
   const { auth, paginator } = endpoint
-  const own = {
+  return {
+    ...endpoint,
     auth: auth?.kind === 'custom' ? auth.path : auth,
     paginator: paginator.kind === 'custom' ? paginator.path : paginator,
   }
-  const { completeNested: lists, ...rest } = resource
-  const completeNested = lists.map(list => ({ ...list, resource: meaningOf(list.resource) }))
-  // Documents without such lists keep the fingerprint that their journals have.
-  return { ...rest, endpoint: { ...endpoint, ...own }, ...(lists.length > 0 && { completeNested }) }
 }
 
 /** Whether its lists, or those of a resource above it, are read only where a record of the parent changed. */

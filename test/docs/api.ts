@@ -63,6 +63,8 @@ export async function docsApi(): Promise<TestServer> {
       return { body: { data: [{ id: offset }, { id: offset + 1 }], total: 100 } }
     },
     '/synced/orders': () => ({ body: { items: five.slice(0, 3), nextSyncToken: 's1' } }),
+    '/synced/token': () => ({ body: { startToken: 's0' } }),
+    '/synced/changes': () => ({ body: { items: [], nextSyncToken: 's1' } }),
     '/keyset/orders': url => {
       const since = Number(url.searchParams.get('since_id') ?? 0)
       return { body: five.filter(({ id }) => id > since).slice(0, Number(url.searchParams.get('limit'))) }

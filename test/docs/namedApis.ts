@@ -60,6 +60,23 @@ function signed(header: string, expected: string, api: NamedApi): NamedApi {
     asked.headers[header] === expected ? api(asked, round) : { status: 401, body: { message: 'unauthorized' } }
 }
 
+/** Answers 401 where a request does not have the token that a service account of Google gets. */
+function byServiceAccount(expected: { readonly scope: string; readonly sub?: string }, api: NamedApi): NamedApi {
+  return (asked, round) => {
+    if (asked.path === '/token') {
+      const form = new URLSearchParams(asked.text)
+      const [, claims = ''] = form.get('assertion')?.split('.') ?? []
+      const { iss, scope, sub } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as Record<string, string>
+      const isKnown = iss === 'loader@acme.iam.gserviceaccount.com' && scope?.endsWith(`/auth/${expected.scope}`)
+      return isKnown && sub === (expected.sub ?? iss)
+        ? { body: { access_token: 'ya29.recipe', expires_in: 3599, token_type: 'Bearer' } }
+        : { status: 400, body: { error: 'invalid_grant' } }
+    }
+    if (asked.headers.authorization !== 'Bearer ya29.recipe') return { status: 401, body: {} }
+    return api(asked, round)
+  }
+}
+
 /** The part of a list that begins at `start`. */
 const part = <Item>(items: readonly Item[], start: number, size: number): readonly Item[] =>
   items.slice(start, start + size)
@@ -501,17 +518,7 @@ export const namedApis: Readonly<Record<string, NamedApi>> = {
     }
   }),
 
-  google: (asked, round) => {
-    if (asked.path === '/token') {
-      const form = new URLSearchParams(asked.text)
-      const [, claims = ''] = form.get('assertion')?.split('.') ?? []
-      const { iss, scope } = JSON.parse(Buffer.from(claims, 'base64url').toString()) as { iss: string; scope: string }
-      const isKnown = iss === 'loader@acme.iam.gserviceaccount.com' && scope.endsWith('/auth/calendar.readonly')
-      return isKnown
-        ? { body: { access_token: 'ya29.recipe', expires_in: 3599, token_type: 'Bearer' } }
-        : { status: 400, body: { error: 'invalid_grant' } }
-    }
-    if (asked.headers.authorization !== 'Bearer ya29.recipe') return { status: 401, body: {} }
+  google: byServiceAccount({ scope: 'calendar.readonly' }, (asked, round) => {
     if (decodeURIComponent(asked.path) !== '/calendar/v3/calendars/team@acme.example/events') return notFound
     const events = since(
       changing(5, round, (id, on) => ({ kind: 'calendar#event', id: `e${id}`, updated: day(on) })),
@@ -527,7 +534,62 @@ export const namedApis: Readonly<Record<string, NamedApi>> = {
         items: part(events, start, 2),
       },
     }
-  },
+  }),
+
+  gmail: byServiceAccount({ scope: 'gmail.readonly', sub: 'ann@acme.example' }, ({ path, query }, round) => {
+    const message = (number: number) => ({ id: `m${number}`, threadId: `t${number}` })
+    const start = Number(query.get('pageToken') ?? 0)
+    const next = (isLast: boolean) => (isLast ? {} : { nextPageToken: String(start + 2) })
+    const me = '/gmail/v1/users/me'
+    if (path === `${me}/profile`)
+      return { body: { emailAddress: 'ann@acme.example', messagesTotal: 5, historyId: '100' } }
+    if (path === `${me}/messages`) {
+      const messages = [5, 4, 3, 2, 1].map(message)
+      return { body: { messages: part(messages, start, 2), ...next(start + 2 >= 5), resultSizeEstimate: 5 } }
+    }
+    if (path !== `${me}/history` || query.getAll('historyTypes').join() !== 'messageAdded,messageDeleted')
+      return notFound
+    if (Number(query.get('startHistoryId')) < 100) return { status: 404, body: { error: { code: 404 } } }
+    const entry = (id: number, kind: string, of: number) => ({
+      id: String(id),
+      messages: [message(of)],
+      [kind]: [{ message: { ...message(of), labelIds: ['INBOX'] } }],
+    })
+    // The first of them arrived while the list was read.
+    const history = [entry(101, 'messagesAdded', 6), entry(105, 'messagesDeleted', 2), entry(107, 'messagesAdded', 7)]
+    const isQuiet = round === 1
+    return {
+      body: {
+        ...(!isQuiet && { history: part(history, start, 2) }),
+        ...next(isQuiet || start + 2 >= 3),
+        historyId: '107',
+      },
+    }
+  }),
+
+  drive: byServiceAccount({ scope: 'drive.metadata.readonly' }, ({ path, query }) => {
+    const file = (number: number, on = number) => ({ name: `file ${number}`, modifiedTime: day(on), trashed: false })
+    const token = Number(query.get('pageToken') ?? 0)
+    if (path === '/drive/v3/changes/startPageToken') return { body: { startPageToken: '40' } }
+    if (path === '/drive/v3/files' && query.get('q') === 'trashed = false') {
+      const files = [1, 2, 3, 4, 5].map(number => ({ id: `f${number}`, ...file(number) }))
+      return { body: { files: part(files, token, 2), ...(token + 2 < 5 && { nextPageToken: String(token + 2) }) } }
+    }
+    if (path !== '/drive/v3/changes' || query.has('q')) return notFound
+    const changes = [
+      { fileId: 'f6', removed: false, file: file(6) },
+      { fileId: 'f1', removed: true },
+      { fileId: 'f2', removed: false, file: { ...file(2, 20), trashed: true } },
+      { fileId: 'f3', removed: false, file: file(3, 21) },
+    ]
+    const isLast = token + 2 >= 44
+    return {
+      body: {
+        changes: part(changes, token - 40, 2),
+        ...(isLast ? { newStartPageToken: '44' } : { nextPageToken: String(token + 2) }),
+      },
+    }
+  }),
 
   couchdb: signed('authorization', basic('loader', secrets.COUCH_PASSWORD ?? ''), ({ path, query }, round) => {
     if (path !== '/orders/_changes' || query.get('include_docs') !== 'true') return notFound

@@ -148,6 +148,16 @@ const outcomes: Readonly<Record<string, Outcome>> = {
     requests: [4, 2],
     asks: 'GET /calendar/v3/calendars/team@acme.example/events?maxResults=250&showDeleted=true&singleEvents=true&updatedMin=2024-01-05T00:00:00Z',
   },
+  gmail: {
+    rows: [{ messages: 5 }, { messages: 3 }],
+    requests: [5, 3],
+    asks: 'GET /gmail/v1/users/me/history?maxResults=500&historyTypes=messageAdded&historyTypes=messageDeleted&startHistoryId=100',
+  },
+  drive: {
+    rows: [{ files: 5 }, { files: 4 }],
+    requests: [5, 3],
+    asks: 'GET /drive/v3/changes?pageSize=1000&fields=nextPageToken,newStartPageToken,changes(fileId,removed,file(name,modifiedTime,trashed))&pageToken=40',
+  },
   couchdb: {
     rows: [
       { orders: 5, orders__changes: 5 },

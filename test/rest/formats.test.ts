@@ -379,6 +379,30 @@ describe('a map of records', () => {
   })
 })
 
+describe('elements of several lists', () => {
+  const selector = { data_selector: "log[*]['added', 'gone'][*]", key_column: 'change' }
+
+  test.each<[string, unknown, unknown[]]>([
+    [
+      'take the name of their list',
+      { log: [{ gone: [{ id: 1 }], added: [{ id: 2 }, {}] }, { gone: [{ id: 3 }] }] },
+      [{ change: 'added', id: 2 }, { change: 'added' }, { change: 'gone', id: 1 }, { change: 'gone', id: 3 }],
+    ],
+    ['also if there is one', { log: [{ gone: [{ id: 1 }] }] }, [{ change: 'gone', id: 1 }]],
+    ['which may be no object', { log: [{ gone: [7] }] }, [{ change: 'gone', value: 7 }]],
+    ['of which there may be none', { log: [{ gone: [], added: [] }] }, []],
+  ])('%s', async (_what, body, expected) => {
+    expect(await recordsOf({ body: JSON.stringify(body) }, selector)).toEqual(expected)
+  })
+
+  test.each<[string, unknown, string]>([
+    ['another value in place of a list', { log: [{ gone: { id: 1 }, added: [{ id: 2 }] }] }, 'is not a list'],
+    ['a name of its own at the key', { log: [{ gone: [{ id: 1, change: 'x' }] }] }, 'has a field "change" of its own'],
+  ])('refuse %s', async (_what, body, expected) => {
+    await expect(recordsOf({ body: JSON.stringify(body) }, selector)).rejects.toThrow(expected)
+  })
+})
+
 test('texts for null are whole values at any depth, and no names', async () => {
   const body = '[{"":"","a":"-","b":["\\u002d",{"c":"- "}],"d":"\\"-"}]'
   const records = await recordsOf({ body }, { null_values: ['', '-'] })

@@ -253,7 +253,14 @@ test('a format that the document declares, texts that mean null and maps of reco
     { id: 'a', email: '***' },
     { id: 'b', email: '***' },
   ])
-  expect([...(await holding(first.folder, 'ann@')), ...(await holding(second.folder, 'ann@'))]).toEqual([])
+  const log = await testApi(() => ({ json: { added: [{ id: 1, email: { of: 'ann@x.org' } }], gone: [{ id: 2 }] } }))
+  const lists = { paginator: 'single_page', data_selector: "['added', 'gone'][*]", key_column: 'change' } as const
+  const third = await masked(log.origin, { endpoint: lists, mask: { email: 'redact' } })
+  expect(await (await run(third.made, keeping)).rows('people')).toMatchObject([
+    { change: 'added', id: 1, email: '***' },
+    { change: 'gone', id: 2 },
+  ])
+  for (const { folder } of [first, second, third]) expect(await holding(folder, 'ann@')).toEqual([])
 })
 
 test.each([

@@ -345,12 +345,23 @@ export interface ResponseActionModel extends AnswerCondition {
   readonly path: string
 }
 
+/** Where the first sync token comes from, if the list does not give it. */
+export interface InitialTokenModel {
+  readonly endpoint: EndpointModel
+  /** JSONPath of the token in the answer. */
+  readonly tokenPath: string
+}
+
 /** A sync token: what the last answer of a list gives for the next run. */
 interface TokenModel {
   /** It is a link, with which the next run begins. */
   readonly isUrl: boolean
   /** The answer to a token that is no longer known. */
   readonly expired: { readonly status?: number | undefined; readonly body?: string | undefined }
+  /** Asked before a list is read from its beginning. */
+  readonly initial?: InitialTokenModel | undefined
+  /** Where a run that has a token reads. Undefined: from the endpoint of the resource. */
+  readonly changes?: EndpointModel | undefined
 }
 
 export interface IncrementalModel {

@@ -14,6 +14,7 @@ import { AuthReader, clientOf } from './readClient.js'
 import { emptyLookup, isPlain, type Lookup, resolveReferences } from './references.js'
 import { inTopologicalOrder, parentsOf } from './resources/graph.js'
 import { type MergedResource, mergeResource } from './resources/mergeResource.js'
+import { withTokenSources } from './resources/readChanges.js'
 import { type EndpointContext, endpointOf, paginatorOf } from './resources/readEndpoint.js'
 import { expectationsOf } from './resources/readExpectations.js'
 import { contractOf, hintsOf } from './resources/readHints.js'
@@ -128,7 +129,8 @@ function draft(
   const merged = mergeResource(written, at, document.resource_defaults)
   const { keys } = merged
   const reader = new TemplateReader(problems, merged.endpoint.incremental != null)
-  const incremental = incrementalOf(merged, context.scheduler, problems)
+  const cursor = incrementalOf(merged, context.scheduler, problems)
+  const incremental = withTokenSources(cursor, merged, reader, context)
   const shape = shapeOf(merged, problems)
   const common = {
     name: merged.name,
@@ -163,7 +165,8 @@ function draft(
     }
   }
   const endpoint = endpointOf(merged, reader, context)
-  checkMaskedEndpoint(common.mask, endpoint, merged, problems)
+  for (const one of [endpoint, incremental?.token?.changes])
+    if (one !== undefined) checkMaskedEndpoint(common.mask, one, merged, problems)
   const completeNested = completeNestedOf(merged, common.mask, document.resource_defaults, context)
   const isPerParent = incremental?.hint.isPerParent === true
   if (incremental?.token !== undefined && reader.mentions.length > 0 && !isPerParent) {

@@ -58,6 +58,7 @@ const table = {
   ignored: ['limited', (status: number, path: string) => `an answer ${status} was ignored (${path})`],
   skipped: ['limited', (path: string) => `a page was skipped (${path})`],
   taken_as_empty: ['limited', (path: string) => `an answer was taken for a page without records (${path})`],
+  changes_lost: ['limited', () => 'what changed between the old sync token and the new one is not in the list'],
   reset: ['limited', (path: string) => `${path} sent the reading back to the start of the list`],
   stopped: ['limited', (path: string) => `${path} ended the list`],
   no_list: [

@@ -16,6 +16,7 @@ import { tellOnce } from './tellOnce.js'
 /** A resource with everything needed to read its lists. All its lists share it. */
 export interface ListReader extends ListOutline {
   readonly client: Client
+  readonly changes?: ListReader | undefined
 }
 
 /** What is known of it before anything is sent. */
@@ -36,11 +37,15 @@ export interface ListOutline {
   readonly mask?: RecordMask | undefined
   /** Separates requests for lists inside the records from those for the records. */
   readonly part?: string | undefined
+  /** Reads what changed since a sync token. Undefined: the list itself tells it. */
+  readonly changes?: ListOutline | undefined
 }
 
 /** What one list is read for, and with what. */
 export interface ListContext extends ExtractContext {
   readonly notes: ResourceNotes
+  /** The sync token was given a moment ago, so that no answer means that it expired. */
+  readonly isTokenNew?: boolean | undefined
 }
 
 /** Announces a guess once in a run. */

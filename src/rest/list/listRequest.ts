@@ -39,6 +39,8 @@ export interface Sending {
   readonly deadline?: number | undefined
   /** The answer has no records, so that there is nothing to mask. */
   readonly isAboutJob?: boolean | undefined
+  /** What is journaled and read of an answer, in place of the masked one. */
+  readonly kept?: ((response: OwnedResponse) => Promise<OwnedResponse>) | undefined
   /** A long body of rows may come in parts. */
   readonly mayBeCut?: boolean | undefined
   /** Whether an answer may be read although its status says no. */
@@ -69,6 +71,7 @@ export function sendRequest(
     signal,
     deadline,
     isAboutJob = false,
+    kept,
     mayBeCut = false,
     isExpected,
     asksSmaller,
@@ -102,7 +105,8 @@ export function sendRequest(
     rows: mayBeCut && !isAboutJob ? rowsOf(resource, request) : undefined,
     recordable: response =>
       !isThrottled(response) && (isRecordable(responseActions, retry, response) || isExpected?.(response) === true),
-    masked: isAboutJob ? undefined : mask && (response => maskAnswer(mask, reader, context, request, response)),
+    masked:
+      kept ?? (isAboutJob ? undefined : mask && (response => maskAnswer(mask, reader, context, request, response))),
     witnessed: { headers: answer => neededHeaders(reader, answer.headers), signed: reader.secretParams },
   })
 }

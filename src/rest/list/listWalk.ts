@@ -29,7 +29,8 @@ import { PageSizes } from './pageSizes.js'
 import { type Asked, asked, ReadAhead } from './readAhead.js'
 import type { Caps } from './shortPages.js'
 import { settleShortPage } from './shortPages.js'
-import { fromLink, hasToken, isExpired, TokenExpiredError, tokenOf } from './syncToken.js'
+import { fromLink, isExpired, TokenExpiredError, tokenOf } from './syncToken.js'
+import { hasToken } from './tokenWindow.js'
 
 /** What is known about a list after its end. */
 export interface Ended {
@@ -160,7 +161,7 @@ export class ListWalk {
         if ('end' in step) {
           await this.#job?.finish()
           const end = this.#judged(step.end, number)
-          const token = end.end === 'proven' ? tokenOf(this.#reader, reading) : undefined
+          const token = end.end === 'proven' && this.#givesToken() ? tokenOf(this.#reader, reading) : undefined
           return this.#ended(token === undefined ? end : { ...end, token }, number)
         }
         following = 'following' in step ? step.following : undefined
@@ -379,10 +380,17 @@ export class ListWalk {
     })
   }
 
+  /** A list that is read from its beginning gives none where the first one comes from elsewhere. */
+  #givesToken(): boolean {
+    const reader = this.#reader
+    return reader.resource.incremental?.token?.initial === undefined || hasToken(reader, this.#context.window)
+  }
+
   /** A token may expire on any page. Of an export, only the order has it: a file that is gone says nothing about it. */
   #isTokenExpired(answer: ApiResponse): boolean {
     const reader = this.#reader
-    if (this.#job !== undefined || !hasToken(reader, this.#context)) return false
+    const { window, isTokenNew } = this.#context
+    if (this.#job !== undefined || isTokenNew === true || !hasToken(reader, window)) return false
     return isExpired(reader.resource.incremental, answer)
   }
 

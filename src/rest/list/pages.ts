@@ -7,6 +7,7 @@ import { DataError, RequestError, type SluiceError } from '../../model/errors.js
 import { NotRecordedError } from '../../model/responses.js'
 import type { ListEnd, Page } from '../../model/source.js'
 import { count } from '../../model/verdict.js'
+import { because } from '../evidence/evidence.js'
 import { recordKeys } from '../evidence/recordKeys.js'
 import { KeyTable } from '../evidence/repetition.js'
 import type { Selection } from './answer/selector.js'
@@ -14,7 +15,8 @@ import type { ListContext, ListReader } from './listReader.js'
 import { type Ended, ListWalk } from './listWalk.js'
 import { Restart } from './restart.js'
 import { Caps } from './shortPages.js'
-import { TokenExpiredError } from './syncToken.js'
+import { firstToken, TokenExpiredError } from './syncToken.js'
+import { hasToken } from './tokenWindow.js'
 
 /** Reads one list, page by page in order. */
 export function readList(reader: ListReader, context: ListContext): AsyncGenerator<Page, ListEnd> {
@@ -25,20 +27,47 @@ export function readList(reader: ListReader, context: ListContext): AsyncGenerat
   return synced(reader, context, suffix)
 }
 
-/** Reads the list, and from its beginning if the API no longer knows the sync token. */
+/** Reads what changed since the sync token, and the list from its beginning if there is none or the API no longer knows it. */
 async function* synced(reader: ListReader, context: ListContext, suffix: string): AsyncGenerator<Page, ListEnd> {
+  if (!hasToken(reader, context.window)) return yield* fromBeginning(reader, context, suffix)
   try {
-    return yield* looks(reader, context, suffix)
+    return yield* looks(reader.changes ?? reader, context, suffix)
   } catch (error) {
     if (!(error instanceof TokenExpiredError)) throw error
     const { name, incremental } = reader.resource
-    const why = `${error.message}, so everything was read again; rows that are gone meanwhile are not reported`
-    const message = `${name}: ${error.message}: everything is read again`
+    const isFeed = isFeedAlone(reader)
+    const why = isFeed
+      ? `${error.message}, so the list goes on from a new one`
+      : `${error.message}, so everything was read again; rows that are gone meanwhile are not reported`
+    const message = `${name}: ${error.message}: ${isFeed ? 'what changed since it is lost' : 'everything is read again'}`
     context.emit({ type: 'warning', code: 'token_expired', resource: name, namesResource: true, message })
     const window = { cursorPath: incremental?.hint.cursorPath ?? '' }
-    const end = yield* looks(reader, { ...context, window }, `${suffix}~anew`, error.records > 0)
-    return { ...end, reason: `${end.reason}; ${why}` }
+    const end = yield* fromBeginning(reader, { ...context, window }, `${suffix}~anew`, error.records > 0)
+    const judged = isFeed && end.end === 'proven' ? { ...end, ...because('changes_lost') } : end
+    return { ...judged, reason: `${judged.reason}; ${why}` }
   }
+}
+
+/** Reads the list from its beginning. A first token that comes from elsewhere is taken before. */
+async function* fromBeginning(
+  reader: ListReader,
+  context: ListContext,
+  suffix: string,
+  isSecond = false,
+): AsyncGenerator<Page, ListEnd> {
+  if (reader.resource.incremental?.token?.initial === undefined) return yield* looks(reader, context, suffix, isSecond)
+  const token = await firstToken(reader, context, suffix)
+  if (isFeedAlone(reader)) {
+    const window = { cursorPath: '', ...context.window, lastValue: token }
+    return yield* looks(reader, { ...context, window, isTokenNew: true }, suffix, isSecond)
+  }
+  const end = yield* looks(reader, context, suffix, isSecond)
+  return end.end === 'proven' ? { ...end, token } : end
+}
+
+/** Whether the list tells changes alone: it needs a token from elsewhere, and there is no other list of all there is. */
+function isFeedAlone({ resource, changes }: ListReader): boolean {
+  return resource.incremental?.token?.initial !== undefined && changes === undefined
 }
 
 /** Reads the list, and once more if it changed meanwhile. `isSecond`: some of its records came before, by a token. */

@@ -1,12 +1,17 @@
-import { textAt } from '../../json/bytes.js'
+import { JsonDocument, textAt } from '../../json/bytes.js'
 import type { JsonValue } from '../../json/value.js'
+import { stringifyJson } from '../../json/write.js'
 import { RequestError } from '../../model/errors.js'
-import type { ApiRequest, ApiResponse } from '../api.js'
+import type { ApiPage, ApiRequest, ApiResponse } from '../api.js'
+import { jsonBody } from '../body/jsonBody.js'
 import type { IncrementalModel } from '../document/model.js'
+import type { OwnedResponse } from '../http/exchange.js'
 import { describe, lacking, pageError } from '../paginators/paginator.js'
-import { applyPatch } from '../request/request.js'
-import type { Reading } from './answer/readAnswer.js'
-import { type ListContext, type ListReader, listError } from './listReader.js'
+import { applyPatch, requestKey } from '../request/request.js'
+import { answerPage, notJson, type Reading } from './answer/readAnswer.js'
+import { nothing } from './answer/selector.js'
+import { bodyExcerpt, type ListContext, type ListReader, listError, statusError } from './listReader.js'
+import { openingRequest, sendRequest } from './listRequest.js'
 
 /** The API no longer knows the sync token with which the list begins. */
 export class TokenExpiredError extends Error {
@@ -19,9 +24,53 @@ export class TokenExpiredError extends Error {
   }
 }
 
-/** Whether this run goes on from a sync token. */
-export function hasToken({ resource }: ListReader, { window }: ListContext): boolean {
-  return resource.incremental?.token !== undefined && window?.lastValue != null
+/**
+ * Asks for the first sync token. Only the token is journaled, so that a run that was interrupted goes on with one that is
+ * older than the pages it has. `suffix` separates readings of the same list.
+ */
+export async function firstToken(reader: ListReader, context: ListContext, suffix: string): Promise<JsonValue> {
+  const { initial, isUrl } = reader.resource.incremental?.token ?? {}
+  if (initial === undefined) throw new TypeError('the document does not say where the first token comes from')
+  const asker: ListReader = { ...reader, resource: { ...reader.resource, endpoint: initial.endpoint } }
+  const { parent, signal, journal } = context
+  const request = openingRequest(asker, { ...context, window: undefined }, { parent })
+  const answer = await sendRequest(asker, context, request, {
+    identity: `${requestKey(request, reader.secretParams)}~token${suffix}`,
+    signal,
+    journal,
+    kept: response => tokenAlone(asker, initial.tokenPath, request, response),
+  })
+  try {
+    if (answer.status >= 300) throw statusError(asker, request, answer)
+    const document = new JsonDocument(answer.body)
+    const page = answerPage(request, answer, nothing, document, () => bodyExcerpt(asker, answer))
+    return tokenIn(asker, page, KEPT, { key: `${initial.endpoint.path}.token_path`, isUrl: isUrl === true })
+  } finally {
+    answer.release()
+  }
+}
+
+/** The place of the token in what is kept of an answer. */
+const KEPT = 'token'
+
+async function tokenAlone(
+  reader: ListReader,
+  path: string,
+  request: ApiRequest,
+  response: OwnedResponse,
+): Promise<OwnedResponse> {
+  if (response.status >= 300 || response.fromJournal || response.isRecorded === true) return response
+  const { endpoint, incremental } = reader.resource
+  const isUrl = incremental?.token?.isUrl === true
+  try {
+    const document = new JsonDocument(await jsonBody(response.body, response.headers, request.url))
+    const page = answerPage(request, response, nothing, document, () => bodyExcerpt(reader, response))
+    const token = tokenIn(reader, page, path, { key: `${endpoint.path}.token_path`, isUrl })
+    const body = Buffer.from(stringifyJson({ [KEPT]: token }))
+    return { ...response, headers: { 'content-type': 'application/json' }, body }
+  } catch (error) {
+    throw notJson(reader, request, response, error)
+  }
 }
 
 /** Whether an answer of a list that began with a token says that it is no longer known. */
@@ -43,9 +92,17 @@ export function fromLink(reader: ListReader, { window }: ListContext, request: A
 export function tokenOf(reader: ListReader, { page, document }: Reading): JsonValue | undefined {
   const { incremental } = reader.resource
   if (incremental?.token === undefined || document === undefined) return undefined
-  const path = incremental.hint.cursorPath
   const { isUrl } = incremental.token
-  const key = isUrl ? 'next_url_path' : 'token_path'
+  return tokenIn(reader, page, incremental.hint.cursorPath, { key: isUrl ? 'next_url_path' : 'token_path', isUrl })
+}
+
+/** The token at a path of an answer. A link is whole. */
+function tokenIn(
+  reader: ListReader,
+  page: ApiPage,
+  path: string,
+  { key, isUrl }: { readonly key: string; readonly isUrl: boolean },
+): JsonValue {
   const expected = isUrl ? 'a link for the next run' : 'a token for the next run'
   const value = page.first(path)
   if (value === undefined) throw located(reader, page.request, lacking(page, key, path, expected))

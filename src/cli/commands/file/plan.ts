@@ -92,12 +92,15 @@ function changeText(request: ResourceDescription | undefined): string {
 
 function requestFacts(described: ResourceDescription): [string, string][] {
   const { request, selector, format, mask, shape, job, completes, paginator, auth } = described
+  const { initialToken, changes } = described
   const headers = Object.entries(request.headers).map(([name, value]): [string, string] => ['', `${name}: ${value}`])
   return [
     ['request', `${request.method} ${request.url}`],
     ...headers,
     ...(request.body === undefined ? [] : [['', request.body] as [string, string]]),
     ...(job === undefined ? [] : [['job', job] as [string, string]]),
+    ...(initialToken === undefined ? [] : [['token', initialToken] as [string, string]]),
+    ...(changes === undefined ? [] : [['changes', changes] as [string, string]]),
     ['records', decisionText(selector)],
     ...(format === undefined ? [] : [['format', format] as [string, string]]),
     ...(mask === undefined ? [] : [['masks', mask] as [string, string]]),

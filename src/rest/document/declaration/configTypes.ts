@@ -1348,6 +1348,39 @@ export type FormatConfig =
   | 'excel'
   | FormatKeys
 
+export interface AdaptPageSizeConfig {
+  /**
+   * Query parameter with the size of a page. Not needed for `offset` and `keyset`, which know their limit.
+   *
+   * Example: `per_page`.
+   */
+  param?: string | null | undefined
+  /**
+   * Place of the size in the body instead.
+   *
+   * Example: `variables.first`.
+   */
+  body_path?: string | null | undefined
+  /**
+   * Fewest records of a page.
+   *
+   * Default: `1`.
+   */
+  min?: number | null | undefined
+  /**
+   * Statuses that say that a page is too large.
+   *
+   * Default: `[413,504]`.
+   */
+  statuses?: readonly (number | string)[] | null | undefined
+  /**
+   * Other answers that say so, whatever their status: those that meet one of these conditions.
+   *
+   * Example: `[{"json_path":"errors[*].type","equals":"MAX_NODE_LIMIT_EXCEEDED"}]`.
+   */
+  when?: readonly AnswerConditionConfig[] | null | undefined
+}
+
 /** How to see whether the result is there. */
 export interface PollConfig {
   /** Relative to `base_url`, or absolute. `{handle}` is the handle of the job. */
@@ -1509,6 +1542,134 @@ export interface TokenExpiredConfig {
   body?: string | null | undefined
 }
 
+export interface InitialTokenConfig {
+  /**
+   * Relative to `base_url`, or absolute. May hold `{resources.parent.field}`.
+   *
+   * Example: `users/me/profile`.
+   *
+   * Example: `changes/startPageToken`.
+   */
+  path: string
+  /**
+   * HTTP method.
+   *
+   * Allowed: `GET`, `POST`.
+   *
+   * Default: `GET`.
+   */
+  method?: 'GET' | 'POST' | null | undefined
+  /** Query parameters. Those of the endpoint are not sent. */
+  params?: { [name: string]: string | number | boolean | bigint | null } | null | undefined
+  /** JSON body. */
+  json?: JsonObject | null | undefined
+  /**
+   * JSONPath of the token in the answer. Default: `token_path` or `next_url_path` of `incremental`. Of several matches the first counts.
+   *
+   * Example: `historyId`.
+   *
+   * Example: `startPageToken`.
+   */
+  token_path?: string | null | undefined
+}
+
+export interface ChangesConfig {
+  /**
+   * Relative to `base_url`, or absolute. May hold `{resources.parent.field}`, `{incremental.start_value}` and `{param}`.
+   *
+   * Example: `v1/feedback`.
+   *
+   * Example: `users/{resources.users.id}/posts`.
+   */
+  path?: string | null | undefined
+  /**
+   * HTTP method.
+   *
+   * Allowed: `GET`, `POST`, `PUT`, `PATCH`.
+   *
+   * Default: `GET`.
+   */
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | null | undefined
+  /** Query parameters. A list repeats the name; null leaves it out. A parameter that the path names as `{name}` goes into the path instead. */
+  params?: { [name: string]: ParamValueConfig } | null | undefined
+  /** JSON body. A text that is a single placeholder takes the type of its value. Members may be secrets. */
+  json?: JsonObject | null | undefined
+  /** A GraphQL query, sent by POST in place of `json`. It waits for the costs that answers tell, as those of Shopify and GitHub do. */
+  graphql?: GraphqlConfig | null | undefined
+  /** Form body as map or list of pairs, or a raw body as text. */
+  data?: JsonValue | null | undefined
+  /** Headers. They replace those of the client with the same name; null removes one. */
+  headers?: { [name: string]: string | number | boolean | bigint | null | Secret | SecretReference } | null | undefined
+  /**
+   * How to get from page to page.
+   *
+   * Allowed: `auto`, `single_page`, `json_link`, `json_response`, `header_link`, `cursor`, `header_cursor`, `page_number`, `{ type: 'keyset' }`, `{ type: 'offset' }`.
+   *
+   * Default: `auto`.
+   */
+  paginator?: 'auto' | 'single_page' | 'json_link' | 'json_response' | 'header_link' | 'cursor' | 'header_cursor' | 'page_number' | PaginatorKeys | OwnPaginator | null | undefined
+  /** JSONPath of the records in the body. Without it, Sluice looks for the list in the first page. */
+  data_selector?: string | null | undefined
+  /**
+   * Whether the run fails if the selector matches nothing on the first page.
+   *
+   * Default: `true`.
+   */
+  data_selector_required?: boolean | null | undefined
+  /**
+   * How the body is written, where its content type says something else or nothing. Without it, the content type decides, and then the ending of the name.
+   *
+   * Allowed: `json`, `jsonl`, `csv`, `tsv`, `xml`, `excel`.
+   *
+   * Example: `jsonl`.
+   *
+   * Example: `{"type":"csv","delimiter":";"}`.
+   */
+  format?: 'json' | 'jsonl' | 'csv' | 'tsv' | 'xml' | 'excel' | FormatKeys | null | undefined
+  /**
+   * Encoding of the text, where the content type says a wrong one or none. A byte order mark counts more. Bytes that are not text in it are an error.
+   *
+   * Example: `windows-1252`.
+   *
+   * Example: `utf-16le`.
+   *
+   * Example: `shift_jis`.
+   */
+  encoding?: string | null | undefined
+  /**
+   * Texts that mean null. They are compared with the whole value, in nested values too.
+   *
+   * Example: `[""]`.
+   *
+   * Example: `["","N/A"]`.
+   */
+  null_values?: readonly string[] | null | undefined
+  /**
+   * For records that are lists of values: the path of the list with their names in the body, or the names. A list of names among the records is not a record.
+   *
+   * Example: `columns`.
+   *
+   * Example: `values[0]`.
+   *
+   * Example: `meta.columns[*].name`.
+   *
+   * Example: `["id","name"]`.
+   */
+  columns_from?: string | readonly string[] | null | undefined
+  /**
+   * For a map of records: the field that takes the name of each member. `data_selector` leads to the map. A value that is not an object goes into the field `value`. Where `data_selector` ends with `[*]`, the field takes the name of the list.
+   *
+   * Example: `id`.
+   */
+  key_column?: string | null | undefined
+  /**
+   * Pages that are too large for the API are asked for again with half the records: after 413 and 504, where no answer comes in time, and where a body is too long. No record is lost or comes twice. After good pages the size grows again.
+   *
+   * Example: `{"param":"per_page","min":10}`.
+   */
+  adapt_page_size?: AdaptPageSizeConfig | null | undefined
+}
+
 export interface WindowConfig {
   /**
    * Width of a window: an ISO 8601 duration if the cursor is a time, else an amount.
@@ -1615,6 +1776,10 @@ export interface IncrementalConfig {
   next_url_path?: string | null | undefined
   /** The answer to a token that is no longer known; status 410 if absent. Everything is then read again, once. */
   token_expired?: TokenExpiredConfig | null | undefined
+  /** Where the first token comes from, if the list does not give it. It is asked for before the list is read, so that no change meanwhile is lost. */
+  initial_token?: InitialTokenConfig | null | undefined
+  /** Where the next runs read what changed, if not from the endpoint. Keys that are left out are those of the endpoint; `params` and `json` are merged with its own. */
+  changes?: ChangesConfig | null | undefined
   /** End of a backfill. The run then neither reads nor writes state. Needs `initial_value`. */
   end_value?: string | number | boolean | bigint | null | undefined
   /** Query parameter for the value to start from. */
@@ -1629,39 +1794,6 @@ export interface IncrementalConfig {
   per_parent?: boolean | null | undefined
   /** How `sluice backfill` cuts the range of the cursor. Each window is a load of its own. */
   window?: WindowConfig | null | undefined
-}
-
-export interface AdaptPageSizeConfig {
-  /**
-   * Query parameter with the size of a page. Not needed for `offset` and `keyset`, which know their limit.
-   *
-   * Example: `per_page`.
-   */
-  param?: string | null | undefined
-  /**
-   * Place of the size in the body instead.
-   *
-   * Example: `variables.first`.
-   */
-  body_path?: string | null | undefined
-  /**
-   * Fewest records of a page.
-   *
-   * Default: `1`.
-   */
-  min?: number | null | undefined
-  /**
-   * Statuses that say that a page is too large.
-   *
-   * Default: `[413,504]`.
-   */
-  statuses?: readonly (number | string)[] | null | undefined
-  /**
-   * Other answers that say so, whatever their status: those that meet one of these conditions.
-   *
-   * Example: `[{"json_path":"errors[*].type","equals":"MAX_NODE_LIMIT_EXCEEDED"}]`.
-   */
-  when?: readonly AnswerConditionConfig[] | null | undefined
 }
 
 export interface EndpointConfig {
@@ -1748,11 +1880,17 @@ export interface EndpointConfig {
    */
   columns_from?: string | readonly string[] | null | undefined
   /**
-   * For a map of records: the field that takes the name of each member. `data_selector` leads to the map. A value that is not an object goes into the field `value`.
+   * For a map of records: the field that takes the name of each member. `data_selector` leads to the map. A value that is not an object goes into the field `value`. Where `data_selector` ends with `[*]`, the field takes the name of the list.
    *
    * Example: `id`.
    */
   key_column?: string | null | undefined
+  /**
+   * Pages that are too large for the API are asked for again with half the records: after 413 and 504, where no answer comes in time, and where a body is too long. No record is lost or comes twice. After good pages the size grows again.
+   *
+   * Example: `{"param":"per_page","min":10}`.
+   */
+  adapt_page_size?: AdaptPageSizeConfig | null | undefined
   /** The request orders an export; its records are in the file that comes of it. */
   job?: JobConfig | null | undefined
   /** What to do with certain answers. The first that matches counts. */
@@ -1817,12 +1955,6 @@ export interface EndpointConfig {
    * Default: `fail`.
    */
   on_null?: 'fail' | 'skip' | 'omit' | null | undefined
-  /**
-   * Pages that are too large for the API are asked for again with half the records: after 413 and 504, where no answer comes in time, and where a body is too long. No record is lost or comes twice. After good pages the size grows again.
-   *
-   * Example: `{"param":"per_page","min":10}`.
-   */
-  adapt_page_size?: AdaptPageSizeConfig | null | undefined
   /** How many pages to request ahead. 0: one page after the other. */
   read_ahead?: number | null | undefined
 }

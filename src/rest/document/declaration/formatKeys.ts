@@ -134,7 +134,7 @@ export const bodyKeys = later(() => ({
   }),
   key_column: key(name, {
     description:
-      'For a map of records: the field that takes the name of each member. `data_selector` leads to the map. A value that is not an object goes into the field `value`.',
+      'For a map of records: the field that takes the name of each member. `data_selector` leads to the map. A value that is not an object goes into the field `value`. Where `data_selector` ends with `[*]`, the field takes the name of the list.',
     examples: ['id'],
   }),
 }))

@@ -1,65 +1,27 @@
 import { z } from 'zod'
 import { later } from '../../../model/firstUse.js'
 import { WINDOW_ORDERS } from '../../../model/source.js'
-import type { ConvertFunction } from '../model.js'
-import { functionOf, key, name, names, required, scalar } from './pieces.js'
+import { jsonObject, key, name, required, scalar } from './pieces.js'
+import { requestKeys } from './requestKeys.js'
 import { strictObject } from './strictObject.js'
+import { windowKeys } from './windowKeys.js'
 
-const convert = functionOf<ConvertFunction>('a function of a value', 'ConvertFunction')
+const initialToken = strictObject(() => ({
+  path: required(name, {
+    description: 'Relative to `base_url`, or absolute. May hold `{resources.parent.field}`.',
+    examples: ['users/me/profile', 'changes/startPageToken'],
+  }),
+  method: key(z.enum(['GET', 'POST']), { description: 'HTTP method.', default: 'GET' }),
+  params: key(z.record(z.string(), scalar), 'Query parameters. Those of the endpoint are not sent.'),
+  json: key(jsonObject, 'JSON body.'),
+  token_path: key(name, {
+    description:
+      'JSONPath of the token in the answer. Default: `token_path` or `next_url_path` of `incremental`. Of several matches the first counts.',
+    examples: ['historyId', 'startPageToken'],
+  }),
+})).meta({ id: 'initial_token' })
 
-const window = later(() => ({
-  cursor_path: required(name, {
-    description: 'Field of the record whose value grows, as a name or JSONPath.',
-    examples: ['updated_at', 'meta.at'],
-  }),
-  initial_value: key(scalar, 'Where the first run begins.'),
-  last_value_func: key(z.enum(['max', 'min']), {
-    description: 'Whether the greatest or the smallest value is the newest.',
-    default: 'max',
-  }),
-  row_order: key(
-    z.enum(['asc', 'desc']),
-    'Order in which the API lists records. The list ends at the first record out of range.',
-  ),
-  range_start: key(z.enum(['closed', 'open']), {
-    description:
-      'closed: records equal to the start value are loaded, unless they were loaded before. open: they are not.',
-    default: 'closed',
-  }),
-  range_end: key(z.enum(['open', 'closed']), {
-    description: 'closed: records equal to `end_value` are loaded. open: they are not.',
-    default: 'open',
-  }),
-  on_cursor_value_missing: key(z.enum(['raise', 'include', 'exclude']), {
-    description: 'What to do with a record that has no cursor value.',
-    default: 'raise',
-  }),
-  lag: key(
-    z.number(),
-    'How far to look back: seconds if `initial_value` is a timestamp, days if it is a date, else an amount. Without it, the values decide.',
-  ),
-  primary_key: key(
-    names,
-    'Key that recognises records that were loaded before. Default: that of the resource. Empty: none.',
-  ),
-  allow_external_schedulers: key(
-    z.boolean(),
-    'true: the run reads the window from `DLT_INTERVAL_START` to `DLT_INTERVAL_END` of the environment, within `initial_value` and `end_value`, and keeps no state. Numbers are seconds. false: never. Absent: only where `DLT_ALLOW_EXTERNAL_SCHEDULERS` is true.',
-  ),
-  param_format: key(name, {
-    description:
-      'How times are sent: `epoch_seconds`, `epoch_ms`, `epoch_us`, `iso8601`, `rfc1123`, or a pattern of strftime. Numbers of the API are seconds, milliseconds or microseconds by their size. What the format leaves out widens the window.',
-    examples: ['%Y-%m-%d %H:%M', 'epoch_ms'],
-  }),
-  param_time_zone: key(name, {
-    description: 'Time zone in which a pattern of `param_format` is written; `UTC` if absent.',
-    examples: ['Europe/Berlin'],
-  }),
-  convert: key(
-    convert,
-    'TypeScript: converts the cursor value into the form that the API wants. Records stay as they are.',
-  ),
-}))
+const changes = strictObject(() => requestKeys()).meta({ id: 'changes' })
 
 const token = later(() => ({
   token_path: key(
@@ -77,6 +39,14 @@ const token = later(() => ({
       body: key(name, 'Text in the body of the answer.'),
     })),
     'The answer to a token that is no longer known; status 410 if absent. Everything is then read again, once.',
+  ),
+  initial_token: key(
+    initialToken,
+    'Where the first token comes from, if the list does not give it. It is asked for before the list is read, so that no change meanwhile is lost.',
+  ),
+  changes: key(
+    changes,
+    'Where the next runs read what changed, if not from the endpoint. Keys that are left out are those of the endpoint; `params` and `json` are merged with its own.',
   ),
 }))
 
@@ -98,8 +68,8 @@ const windows = strictObject(() => ({
 }))
 
 export const incremental = strictObject(() => ({
-  ...window(),
-  cursor_path: key(name, window().cursor_path.meta() as { description: string }),
+  ...windowKeys(),
+  cursor_path: key(name, windowKeys().cursor_path.meta() as { description: string }),
   ...token(),
   end_value: key(scalar, 'End of a backfill. The run then neither reads nor writes state. Needs `initial_value`.'),
   start_param: key(name, 'Query parameter for the value to start from.'),
@@ -122,9 +92,10 @@ function checkKind(config: Readonly<Record<string, unknown>>, context: z.Refinem
   if (kind === undefined)
     add('cursor_path', 'is missing; expected a text, or `token_path` or `next_url_path` in its place')
   else if (second !== undefined) add(second, `cannot be combined with \`${kind}\`; leave one out`)
-  const needs = { token_param: 'token_path', token_expired: 'token_path` or `next_url_path' }
+  const either = 'token_path` or `next_url_path'
+  const needs = { token_param: 'token_path', token_expired: either, initial_token: either, changes: either }
   for (const [name, needed] of Object.entries(needs)) {
-    const isMet = kind === 'token_path' || (kind === 'next_url_path' && name === 'token_expired')
+    const isMet = kind === 'token_path' || (kind === 'next_url_path' && name !== 'token_param')
     if (kind !== undefined && config[name] != null && !isMet) add(name, `needs \`${needed}\``)
   }
   if (kind === undefined || kind === 'cursor_path') return
@@ -132,10 +103,3 @@ function checkKind(config: Readonly<Record<string, unknown>>, context: z.Refinem
   const other = Object.keys(config).find(name => config[name] != null && !known.has(name))
   if (other !== undefined) add(other, `makes no sense with \`${kind}\`: a token has no order and no window`)
 }
-
-/** The same, written as the value of the query parameter that carries the start value. */
-export const incrementalParam = strictObject(() => ({
-  type: z.literal('incremental'),
-  ...window(),
-  transform: key(convert, 'Older name of `convert`.'),
-})).meta({ description: 'The value that incremental loading starts from.' })

@@ -70,6 +70,25 @@ export function mergeResource(
   }
 }
 
+/** The same resource with other keys of its endpoint, which are written at `at`. `params` and `json` merge key by key. */
+export function withEndpoint(merged: MergedResource, written: EndpointConfig, at: PropertyPath): MergedResource {
+  const base = merged.endpoint
+  const endpoint = overlay(base, written)
+  for (const key of ['params', 'json'] as const) {
+    const [before, over] = [base[key], written[key]]
+    if (before && over) Object.assign(endpoint, { [key]: overlay(before, over) })
+  }
+  return {
+    ...merged,
+    endpoint: { ...endpoint, path: written.path ?? base.path },
+    where(...keys) {
+      const [first, ...rest] = keys
+      const depth = rest[0] === 'params' || rest[0] === 'json' ? 2 : 1
+      return first === 'endpoint' && isSet(written, rest.slice(0, depth)) ? [...at, ...rest] : merged.where(...keys)
+    },
+  }
+}
+
 /** Undefined keys count as absent. Numbers keep their spelling. */
 function overlay<Base extends object, Over extends object>(base: Base, over: Over): Base & Over {
   const entries = Object.entries(over).filter(([, value]) => value !== undefined)

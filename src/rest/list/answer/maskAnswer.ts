@@ -8,6 +8,7 @@ import type { OwnedResponse } from '../../http/exchange.js'
 import type { RecordMask } from '../../mask/recordMask.js'
 import type { ListContext, ListReader } from '../listReader.js'
 import { textChanged } from './readAnswer.js'
+import { listsBefore } from './rowShape.js'
 import { detectSelector, isKeyOf, pathOfKeys } from './selector.js'
 
 type Headers = Readonly<Record<string, string>>
@@ -93,7 +94,9 @@ async function maskedBody(
     const bytes = await jsonBody(response.body, response.headers, request.url, reading)
     const document = new JsonDocument(bytes)
     const records = isAnswer
-      ? recordsOf(document, reader.selector, keyColumn !== undefined).map(({ start }) => start)
+      ? recordsOf(document, reader.selector, keyColumn !== undefined && listsBefore(reader.selector) === undefined).map(
+          ({ start }) => start,
+        )
       : []
     const isTold = records.length > 0
     // A body that is no object is the list, or the record.

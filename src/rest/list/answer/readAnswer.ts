@@ -21,12 +21,14 @@ import {
   tellGuess,
 } from '../listReader.js'
 import { tellOnce } from '../tellOnce.js'
+import { hasToken } from '../tokenWindow.js'
 import { isRecordable, type Judgement } from './responseActions.js'
 import { type ShapeState, shaped } from './rowShape.js'
 import {
   describeBody,
   detectSelector,
   fieldsOf,
+  hasList,
   hasMoreInside,
   isKeyOf,
   namesOf,
@@ -265,16 +267,28 @@ function selected(reader: ListReader, context: ListContext, state: ReadingState,
     tellGuess(reader, context, { what: 'data_selector', guess: path.text, why })
     if (sticks) state.selector = path
     const found = select(document, path)
-    return { ...(found === undefined ? nothing : shaped(document, found, reading, state)), isGuess: true }
+    return { ...(found === undefined ? nothing : shaped(document, found, path, reading, state)), isGuess: true }
   }
   const found = select(document, state.selector)
-  const selection = found === undefined ? undefined : shaped(document, found, reading, state)
+  const selection = found === undefined ? undefined : shaped(document, found, state.selector, reading, state)
   if (selection?.met === 'list') state.hasList = true
   // After lists, an object may be a list of one. No other value is a record.
   if (selection?.met === 'record' && state.hasList && !isFilledObject(document, selection)) return nothing
   if (selection !== undefined) return selection
+  if (isWithoutChanges(reader, context, document)) return { ...nothing, met: 'list' }
   // A path that chooses among values may match none of them.
   return state.selector.choosesFrom(valueAt(document.bytes, document.root)) ? { ...nothing, met: 'list' } : nothing
+}
+
+/**
+ * Whether the API says, by a new sync token and no list at all, that nothing changed since the last one. The document
+ * must say that the list may be missing.
+ */
+function isWithoutChanges(reader: ListReader, { window }: ListContext, document: JsonDocument): boolean {
+  const { endpoint, incremental } = reader.resource
+  if (endpoint.dataSelectorRequired || incremental === undefined || !hasToken(reader, window)) return false
+  const token = document.first(pathIn(document, incremental.hint.cursorPath))
+  return token !== undefined && token !== null && !hasList(document)
 }
 
 /** The nodes of a Relay connection, without those that are null. Other selections stay as they are. */

@@ -9,7 +9,7 @@ import {
   textAt,
   valueAt,
 } from '../../../json/bytes.js'
-import { compiledPath } from '../../../json/path.js'
+import { compiledPath, type JsonPath } from '../../../json/path.js'
 import { BodyFormatError } from '../../body/bodyError.js'
 import type { Selection } from './selector.js'
 
@@ -17,7 +17,7 @@ import type { Selection } from './selector.js'
 export interface RowShape {
   /** The names of values in lists: the list itself, or its path in the body. */
   readonly columnsFrom?: string | readonly string[] | undefined
-  /** The records are the members of an object. The name of each member becomes this field. */
+  /** The records are the members of an object, or elements of lists. The name of the member, or of the list, becomes this field. */
   readonly keyColumn?: string | undefined
   /** Texts that stand for null. */
   readonly nullValues?: readonly string[] | undefined
@@ -30,11 +30,48 @@ export interface ShapeState {
 }
 
 /** The same selection as a list of objects. Throws a SyntaxError if the body does not have that shape. */
-export function shaped(document: JsonDocument, selection: Selection, shape: RowShape, state: ShapeState): Selection {
+export function shaped(
+  document: JsonDocument,
+  selection: Selection,
+  path: JsonPath,
+  shape: RowShape,
+  state: ShapeState,
+): Selection {
   const { keyColumn, columnsFrom, nullValues } = shape
-  const keyed = keyColumn === undefined ? selection : withKeys(document, selection, keyColumn)
+  const keyed = keyColumn === undefined ? selection : keyedBy(keyColumn, document, selection, path)
   const named = columnsFrom === undefined ? keyed : withNames(document, keyed, columnsFrom, state)
   return nullValues === undefined || nullValues.length === 0 ? named : withNulls(named, nullValues)
+}
+
+/** The path of the lists whose elements a path leads to, if it says so. */
+export function listsBefore(path: JsonPath | undefined): string | undefined {
+  return /^(.+?)\.?\[\*\]$/.exec(path?.text ?? '')?.[1]
+}
+
+function keyedBy(column: string, document: JsonDocument, selection: Selection, path: JsonPath): Selection {
+  const lists = listsBefore(path)
+  return lists === undefined
+    ? withKeys(document, selection, column)
+    : withListNames(document, selection, compiledPath(lists), column)
+}
+
+/** Elements of lists as records, each with the name of its list. */
+function withListNames(document: JsonDocument, selection: Selection, lists: JsonPath, column: string): Selection {
+  if (selection.count === 0) return selection
+  const names = lists.find(document.value(document.root)).flatMap(({ value, key, up }) => {
+    const name = typeof key === 'string' ? key : up?.key
+    return Array.isArray(value) ? value.map(() => String(name ?? '')) : []
+  })
+  const { records } = selection
+  const spans = elements(records, skipSpace(records, 0))
+  if (names.length !== spans.length)
+    throw new BodyFormatError('lists with names', `"${lists.text}" leads to something that is not a list`)
+  const rows = spans.map((span, index) => keyedRow(records, span, names[index] ?? '', column))
+  return { ...selection, records: joined(rows), separators: undefined }
+}
+
+function joined(rows: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat([OPEN, ...rows.flatMap((row, index) => (index === 0 ? [row] : [COMMA, row])), CLOSE])
 }
 
 /** The members of an object as records. An empty list is what some languages make of an empty map. */
@@ -45,8 +82,7 @@ function withKeys(document: JsonDocument, selection: Selection, column: string):
     throw new BodyFormatError('a map of records', 'the data selector leads to something that is not an object')
   }
   const rows = [...document.members(within)].map(([key, span]) => keyedRow(document.bytes, span, key, column))
-  const records = Buffer.concat([OPEN, ...rows.flatMap((row, index) => (index === 0 ? [row] : [COMMA, row])), CLOSE])
-  return { records, count: rows.length, met: 'list', within }
+  return { records: joined(rows), count: rows.length, met: 'list', within }
 }
 
 function keyedRow(bytes: Uint8Array, span: Span, key: string, column: string): Uint8Array {

@@ -207,6 +207,11 @@ export function detectSelector(document: JsonDocument): DetectedSelector {
   return { path: compilePath(pathOfKeys(chosen)), why, sticks: true }
 }
 
+/** Whether a body has any list, up to three keys deep. */
+export function hasList(document: JsonDocument): boolean {
+  return document.kind(document.root) !== 'object' || listsOf(document).length > 0
+}
+
 /** The keys that lead to each list of the body, depth first, up to three keys deep. */
 function listsOf(document: JsonDocument): readonly (readonly string[])[] {
   const lists: string[][] = []
