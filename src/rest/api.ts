@@ -19,6 +19,8 @@ export interface ApiRequest {
   readonly params: readonly (readonly [name: string, value: string])[]
   /** Names as configured, matched without case. `null` removes a default header. */
   readonly headers: Readonly<Record<string, string | null>>
+  /** Names of the headers that a paginator set, in lower case. Requests that differ in them ask for different pages. */
+  readonly paging?: readonly string[] | undefined
   readonly body?: RequestBody | undefined
   /** Shown by the connection. A signer sets it. */
   readonly certificate?: ClientCertificate | undefined
@@ -39,11 +41,16 @@ export interface RequestPatch {
   readonly url?: string | undefined
   /** Sets query parameters, replacing every occurrence. `null` removes one, `undefined` leaves it as it is. */
   readonly params?: Readonly<Record<string, ParamValue>> | undefined
+  /**
+   * Sets headers, whatever the case of their names. `null` removes one, `undefined` leaves it as it is. They go only to the
+   * origins of the API, as all headers do. Credentials belong to an authenticator.
+   */
+  readonly headers?: Readonly<Record<string, ParamValue>> | undefined
   /** Sets values in the JSON body (dot path, created if needed) or fields of a form body. */
   readonly body?: readonly { readonly path: string; readonly value: JsonValue }[] | undefined
 }
 
-/** A query parameter of a paginator. Numbers and booleans are sent as text. */
+/** A query parameter or header of a paginator. Numbers and booleans are sent as text. */
 export type ParamValue = string | number | bigint | boolean | null | undefined
 
 /**

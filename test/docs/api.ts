@@ -7,7 +7,14 @@ import { authAnswers } from './authApi.js'
 
 export const API_KEY = 'docs-key-4711'
 
-type Made = { readonly status?: number; readonly type?: string; readonly body: unknown } | undefined
+interface Answered {
+  readonly status?: number
+  readonly type?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body: unknown
+}
+
+type Made = Answered | undefined
 
 const five = [1, 2, 3, 4, 5].map(id => ({ id }))
 
@@ -36,6 +43,13 @@ export async function docsApi(): Promise<TestServer> {
     '/signed/orders': (_url, _body, headers) => {
       const expected = createHmac('sha256', API_KEY).update(`GET ${server.origin}/signed/orders`).digest('hex')
       return headers['x-signature'] === expected ? { body: five } : { status: 401, body: {} }
+    },
+    '/ranged': (_url, _body, { range }) => {
+      const [, from = '', max] = /^id (\d*)\.\.; max=(\d+)$/.exec(range ?? '') ?? []
+      if (max === undefined) return { status: 416, body: {} }
+      const rest = five.filter(({ id }) => id >= Number(from))
+      const [page, next] = [rest.slice(0, Number(max)), rest[Number(max)]]
+      return { body: page, ...(next !== undefined && { headers: { 'next-range': `id ${next.id}..; max=${max}` } }) }
     },
     '/calm/orders': () => ({ body: five }),
     '/guarded/orders': () => ({ body: `)]}',\n${JSON.stringify(five.slice(0, 2))}` }),
@@ -161,7 +175,7 @@ export async function docsApi(): Promise<TestServer> {
     const asked = new URL(url, server.origin)
     const made = answers[asked.pathname]?.(asked, body, headers) ?? { status: 404, body: {} }
     const isRaw = typeof made.body === 'string' || made.body instanceof Uint8Array
-    response.writeHead(made.status ?? 200, { 'content-type': made.type ?? 'application/json' })
+    response.writeHead(made.status ?? 200, { 'content-type': made.type ?? 'application/json', ...made.headers })
     response.end(isRaw ? made.body : JSON.stringify(made.body))
   })
   return server

@@ -62,6 +62,93 @@ describe('a paginator', () => {
     expect(result.receipts[0]).toMatchObject({ verdict: 'complete' })
   })
 
+  test('may page by headers, which are part of what a request asks for', async () => {
+    const api = await testApi((_url, { headers }) => {
+      const from = Number(/^items=(\d+)-/.exec(String(headers.range))?.[1])
+      const items = numbers.slice(from, from + 2).map(id => ({ id }))
+      return { json: items, headers: { 'content-range': `items ${from}-${from + items.length - 1}/5` } }
+    })
+    const range = (from: number): RequestPatch => ({ headers: { RANGE: `items=${from}-${from + 1}`, 'X-Old': null } })
+    const paginator: Paginator = {
+      first: range(0),
+      next: ({ headers }) => {
+        const [, last] = /-(\d+)\//.exec(headers['content-range'] ?? '') ?? []
+        return Number(last) === 4 ? undefined : range(Number(last) + 1)
+      },
+    }
+    const document = things(api.origin, { headers: { range: 'items=0-99', 'x-old': 'yes' }, paginator })
+    const { rows, result, made } = await load(document)
+    expect((await rows('things')).map(({ id }) => id)).toEqual(numbers)
+    expect(result.receipts[0]).toMatchObject({ verdict: 'complete' })
+    expect(api.seen.map(({ headers }) => [headers.range, headers['x-old']])).toEqual([
+      ['items=0-1', undefined],
+      ['items=2-3', undefined],
+      ['items=4-5', undefined],
+    ])
+    const [planned] = (await made.plan()).resources
+    expect(planned?.request?.request.headers).toEqual({ RANGE: 'items=0-1' })
+  })
+
+  test('by headers goes on in the journal of a run that was interrupted', async () => {
+    let fails = true
+    const api = await testApi((_url, { headers }) => {
+      const page = Number(headers['x-page'])
+      if (page === 3 && fails) return { status: 500 }
+      return { json: [{ id: page }] }
+    })
+    const paginator: Paginator = {
+      first: { headers: { 'X-Page': 1 } },
+      next: ({ request }) => {
+        const page = Number(request.headers['X-Page'])
+        return page === 4 ? undefined : { headers: { 'X-Page': page + 1 } }
+      },
+    }
+    const made = await prepared(things(api.origin, { paginator, retry: { attempts: 1 } }))
+    await expect(run(made)).rejects.toMatchObject({ code: 'http_status' })
+    fails = false
+    const { rows } = await run(made)
+    expect((await rows('things')).map(({ id }) => id)).toEqual([1, 2, 3, 4])
+    expect(api.seen.map(({ headers }) => headers['x-page'])).toEqual(['1', '2', '3', '3', '4'])
+  })
+
+  test('sends its headers to the configured origin only, whatever page leads elsewhere', async () => {
+    const other = await testApi(() => ({ json: [{ id: 2 }] }))
+    const api = await testApi(() => ({ json: [{ id: 1 }] }))
+    const paginator: Paginator = {
+      first: { headers: { 'X-Place': 'first' } },
+      next: ({ request }) =>
+        request.url.startsWith(other.origin)
+          ? undefined
+          : { url: `${other.origin}/more`, headers: { 'X-Place': 'second', 'X-Other': 'third' } },
+    }
+    await load(things(api.origin, { paginator }))
+    expect(api.seen.map(({ headers }) => headers['x-place'])).toEqual(['first'])
+    const sent = other.seen.map(({ headers }) => [headers['x-place'], headers['x-other']])
+    expect(sent).toEqual([[undefined, undefined]])
+  })
+
+  test.each<[string, Record<string, unknown>, RegExp]>([
+    [
+      'a credential',
+      { Authorization: 'Bearer x' },
+      /`Authorization` is not the paginator's: credentials belong to `auth`/,
+    ],
+    ['a cookie', { cookie: 'a=b' }, /belong to `auth`/],
+    ['a header of the connection', { Host: 'evil.example' }, /`Host` is not the paginator's/],
+    ['a line break', { 'X-A': 'b\r\nX-C: d' }, /`X-A` has a value with characters/],
+    ['a name that is none', { 'X A': 'b' }, /"X A" is not the name of a header/],
+    ['a secret as text', { 'X-Key': String(new Secret('4711')) }, /a secret belongs to `auth`/],
+    ['an object', { 'X-A': {} }, /the header `X-A` is/],
+  ])('cannot set %s as a header', async (_what, headers, message) => {
+    const api = await testApi(() => ({ json: [{ id: 1 }] }))
+    const paginator = { next: () => ({ headers }) } as unknown as Paginator
+    await expect(load(things(api.origin, { paginator }))).rejects.toMatchObject({
+      code: 'user_function',
+      message: expect.stringMatching(message),
+    })
+    expect(api.seen).toHaveLength(1)
+  })
+
   test('may be an object of a class, shared by the lists of many parents, and tell the total', async () => {
     class Windows implements Paginator {
       readonly #size: number

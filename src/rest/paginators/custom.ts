@@ -68,13 +68,20 @@ function patchesOf(result: unknown): readonly RequestPatch[] | undefined {
   })
 }
 
-const PATCH = 'what changes in the next request, as { url }, { params } or { body }, or undefined at the end'
+const PATCH =
+  'what changes in the next request, as { url }, { params }, { headers } or { body }, or undefined at the end'
+
+const PATCH_KEYS = ['url', 'params', 'headers', 'body']
+
+/** Headers that carry credentials, or that belong to the connection. */
+const NOT_OF_PAGES =
+  /^(?:authorization|proxy-authorization|cookie|host|connection|content-length|transfer-encoding|upgrade|te|trailer|keep-alive|expect)$/i
 
 function patchOf(result: unknown): RequestPatch | undefined {
   if (isNothing(result)) return undefined
   if (typeof result !== 'object' || Array.isArray(result) || isPromise(result)) throw wrong(result, PATCH)
-  const { url, params, body } = result as Partial<Record<keyof RequestPatch, unknown>>
-  const unknown = Object.keys(result).filter(key => !['url', 'params', 'body'].includes(key))
+  const { url, params, headers, body } = result as Partial<Record<keyof RequestPatch, unknown>>
+  const unknown = Object.keys(result).filter(key => !PATCH_KEYS.includes(key))
   if (unknown.length > 0) throw new TypeError(`it returned the key \`${unknown[0]}\`, expected ${PATCH}`)
   if (url !== undefined && typeof url !== 'string')
     throw new TypeError(`\`url\` is ${shownResult(url)}, expected a text`)
@@ -83,7 +90,8 @@ function patchOf(result: unknown): RequestPatch | undefined {
   }
   return {
     ...(url !== undefined && { url }),
-    ...(params !== undefined && { params: paramsOf(params) }),
+    ...(params !== undefined && { params: textsOf(params, 'params', 'parameter') }),
+    ...(headers !== undefined && { headers: headersOf(headers) }),
     ...(body !== undefined && { body }),
   }
 }
@@ -99,15 +107,34 @@ function isBodyPatch(body: unknown): body is NonNullable<RequestPatch['body']> {
   )
 }
 
-function paramsOf(params: unknown): Record<string, string | null> {
+/** Values of headers may come from an answer, so a wrong one is not shown. */
+function headersOf(headers: unknown): Record<string, string | null> {
+  const texts = textsOf(headers, 'headers', 'header')
+  for (const [name, value] of Object.entries(texts)) {
+    if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) throw new TypeError(`${JSON.stringify(name)} is not the name of a header`)
+    if (NOT_OF_PAGES.test(name))
+      throw new TypeError(
+        `the header \`${name}\` is not the paginator's: credentials belong to \`auth\`, and the rest to the connection`,
+      )
+    if (value !== null && /[^\t\x20-\x7e\x80-\xff]/.test(value))
+      throw new TypeError(`the header \`${name}\` has a value with characters that cannot stand in a header`)
+    if (value?.includes('***') === true)
+      throw new TypeError(
+        `the header \`${name}\` holds \`***\`, which is what a Secret shows; a secret belongs to \`auth\``,
+      )
+  }
+  return texts
+}
+
+function textsOf(params: unknown, key: string, one: string): Record<string, string | null> {
   if (typeof params !== 'object' || params === null || Array.isArray(params)) {
-    throw new TypeError(`\`params\` is ${shownResult(params)}, expected an object of texts`)
+    throw new TypeError(`\`${key}\` is ${shownResult(params)}, expected an object of texts`)
   }
   const texts = Object.entries(params).flatMap(([name, value]: [string, unknown]) => {
     if (value === undefined) return []
     if (typeof value === 'string' || value === null) return [[name, value] as const]
     if (['number', 'bigint', 'boolean'].includes(typeof value)) return [[name, String(value)] as const]
-    throw new TypeError(`the parameter \`${name}\` is ${shownResult(value)}, expected a text, or null to remove it`)
+    throw new TypeError(`the ${one} \`${name}\` is ${shownResult(value)}, expected a text, or null to remove it`)
   })
   return Object.fromEntries(texts)
 }

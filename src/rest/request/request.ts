@@ -5,7 +5,7 @@ import { nodeCrypto } from '../../model/nodeCrypto.js'
 import { functionError, isPromise, unheard } from '../../model/userFunction.js'
 import type { ApiRequest, RequestBody, RequestPatch } from '../api.js'
 import type { EndpointModel, FieldTemplate, IncrementalModel, ValueTemplate } from '../document/model.js'
-import { isAbsoluteUrl, joinUrl, requestUrl, withParam } from '../http/wire.js'
+import { headerOf, isAbsoluteUrl, joinUrl, requestUrl, withParam } from '../http/wire.js'
 import {
   type Conversion,
   elementScopes,
@@ -186,7 +186,17 @@ export function applyPatch(request: ApiRequest, patch: RequestPatch): ApiRequest
     if (value !== undefined) next = setParam(next, name, value === null ? null : String(value))
   }
   for (const { path, value } of patch.body ?? []) next = { ...next, body: setInBody(next.body, path, value) }
+  for (const [name, value] of Object.entries(patch.headers ?? {})) {
+    if (value !== undefined) next = setHeader(next, name, value === null ? null : String(value))
+  }
   return next
+}
+
+function setHeader(request: ApiRequest, name: string, value: string | null): ApiRequest {
+  const key = name.toLowerCase()
+  const others = Object.entries(request.headers).filter(([other]) => other.toLowerCase() !== key)
+  const paging = [...new Set([...(request.paging ?? []), key])]
+  return { ...request, headers: { ...Object.fromEntries(others), [name]: value }, paging }
 }
 
 function resolveUrl(request: ApiRequest, link: string): string {
@@ -247,6 +257,7 @@ export function requestKey(request: ApiRequest, without: ReadonlySet<string> = n
   if (body?.kind === 'json') hash.update(`\njson ${canonicalJson(body.value)}`)
   if (body?.kind === 'form') hash.update(`\nform ${JSON.stringify(body.pairs)}`)
   if (body?.kind === 'text') hash.update(`\ntext ${body.text}`)
+  for (const name of [...(request.paging ?? [])].sort()) hash.update(`\n${name}: ${headerOf(request, name) ?? ''}`)
   return hash.digest('base64url').slice(0, 22)
 }
 
