@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { JsonObject, RestApiConfig } from '../../src/index.js'
-import { load, testApi } from '../rest/loading.js'
+import { zipOf } from '../rest/archives.js'
+import { bytesApi, load, testApi } from '../rest/loading.js'
 
 vi.setConfig({ testTimeout: 120_000 })
 
@@ -59,4 +60,19 @@ it('100,000 columns are refused early, with the reason', async () => {
       /things would have more than 10000 columns, such as k\d+_\d+, .*keys of its records/,
     ),
   })
+})
+
+it('150,000 rows of a sheet are rows', async () => {
+  const rows = ids.map(({ id }) => `<row><c><v>${id}</v></c></row>`).join('')
+  const workbook = await zipOf({
+    'xl/workbook.xml': '<workbook xmlns:r="r"><sheets><sheet name="S" r:id="a"/></sheets></workbook>',
+    'xl/_rels/workbook.xml.rels': '<Relationships><Relationship Id="a" Target="worksheets/s.xml"/></Relationships>',
+    'xl/worksheets/s.xml': `<worksheet><sheetData><row><c t="str"><v>id</v></c></row>${rows}</sheetData></worksheet>`,
+  })
+  const origin = await bytesApi(() => ({ type: 'application/octet-stream', body: workbook }))
+  const { result } = await load({
+    client: { base_url: origin },
+    resources: [{ name: 'things', endpoint: { paginator: 'single_page', format: 'excel' } }],
+  })
+  expect(result.rows).toEqual({ things: MANY })
 })

@@ -263,6 +263,41 @@ test('a format that the document declares, texts that mean null and maps of reco
   for (const { folder } of [first, second, third]) expect(await holding(folder, 'ann@')).toEqual([])
 })
 
+describe('what an API says of an export job', () => {
+  const email = 'ann@x.org'
+  const job = {
+    handle_path: 'id',
+    poll: { path: 'jobs/{handle}', status_path: 'state', done: ['done'], message_path: 'message' },
+    download: { url_path: 'url' },
+    cleanup: { path: 'jobs/{handle}' },
+  }
+  const people = { mask: { email: 'redact' }, endpoint: { method: 'POST', json: {}, job } } as const
+
+  test('is masked at every depth', async () => {
+    const requester = { email, name: 'Ann' }
+    const api = await testApi(({ pathname }) => {
+      if (pathname === '/people') return { json: { id: 7, requester } }
+      if (pathname === '/jobs/7') return { json: { state: 'done', url: '/file', by: [{ requester }] } }
+      return { json: [{ id: 1, email }] }
+    })
+    const { folder, made } = await masked(api.origin, people)
+    expect(await (await run(made, keeping)).rows('people')).toEqual([{ id: 1, email: '***' }])
+    expect(await holding(folder, email)).toEqual([])
+    expect(await holding(folder, 'Ann')).not.toEqual([])
+  })
+
+  test('is not shown in errors', async () => {
+    const api = await testApi(({ pathname }) =>
+      pathname === '/people' ? { json: { id: 7 } } : { json: { state: 'failed', message: `${email} is unknown` } },
+    )
+    const { folder, made } = await masked(api.origin, people)
+    const failure = run(made, keeping)
+    await expect(failure).rejects.toThrow('the export job ended as "failed": with a text that is not shown')
+    await expect(failure).rejects.not.toThrow(email)
+    expect(await holding(folder, email)).toEqual([])
+  })
+})
+
 test.each([
   [
     'a value beside the records',
@@ -427,6 +462,20 @@ describe('a mask that would break the run is refused', () => {
         endpoint: { paginator: { type: 'keyset', field: 'id', param: 'after', limit: 10 } },
       }),
       /the paginator goes by `id` \(`field`\)/,
+    ],
+    [
+      'what an export job goes by',
+      people({
+        mask: { url: 'redact' },
+        endpoint: {
+          job: {
+            handle_path: 'id',
+            poll: { path: 'jobs/{handle}', done: [200] },
+            download: { url_path: 'result.url' },
+          },
+        },
+      }),
+      /the export job goes by `result\.url` \(`url_path`\)/,
     ],
     [
       'lists of values',

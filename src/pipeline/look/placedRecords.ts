@@ -148,10 +148,11 @@ function recordsOf(
   for (let next = open.pop(); next !== undefined && looked < MOST_OBJECTS; next = open.pop()) {
     const { span, path } = next
     const kind = document.kind(span)
-    if (kind === 'array') open.push(...elementsOf(document, span, path))
+    // A list may have more elements than a call may have arguments.
+    if (kind === 'array') for (const element of elementsOf(document, span, path)) open.push(element)
     if (kind !== 'object') continue
     looked++
-    open.push(...membersOf(document, span, path).map(([, member]) => member))
+    for (const [, member] of membersOf(document, span, path)) open.push(member)
     const found = flattened(document, next, table, row, names, table.name)
     const score = agreement(document, found, table, row, keys)
     if (score !== undefined) records.push({ found, score })

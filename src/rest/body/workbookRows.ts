@@ -31,7 +31,7 @@ export async function workbookRows(
   if (sheet === undefined) throw new BodyFormatError(EXCEL, `its file ${path} is missing`)
   const rows = await rowsOf(sheet.bytes, book)
   const used = rows.slice(format.skip_rows ?? 0).filter(row => row.some(cell => !isEmpty(cell)))
-  const width = Math.max(0, ...used.map(row => row.length))
+  const width = used.reduce((most, row) => Math.max(most, row.length), 0)
   if (used.length * width > MOST_CELLS) throw new BodyFormatError(EXCEL, `its sheet has more than ${MOST_CELLS} cells`)
   const table = new TableWriter(EXCEL, format.header ?? true, most)
   for (const row of used) table.add([...row, ...Array<Cell>(width - row.length).fill(NULL)])

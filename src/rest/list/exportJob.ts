@@ -326,7 +326,9 @@ async function waited(
     }
     if (model.done.includes(status)) return { request, answer: kept, page, document, status }
     if (model.failed.some(failed => failed.toLowerCase() === status.toLowerCase())) {
-      const told = model.messagePath === undefined ? undefined : page.text(model.messagePath)
+      // A message about somebody may name them anywhere.
+      const isShown = model.messagePath !== undefined && reader.mask === undefined
+      const told = isShown ? page.text(model.messagePath ?? '') : undefined
       const words = told === undefined ? page.excerpt() : JSON.stringify(shortened(told, 500))
       const problem = `the export job ended as ${JSON.stringify(status)}: ${words}; the next run orders it again`
       await spend(walk, identity, request, url)

@@ -37,7 +37,7 @@ export interface Sending {
   readonly signal: AbortSignal
   readonly journal: ResponseJournal
   readonly deadline?: number | undefined
-  /** The answer has no records, so that there is nothing to mask. */
+  /** The answer tells of an export job, and has no records. */
   readonly isAboutJob?: boolean | undefined
   /** What is journaled and read of an answer, in place of the masked one. */
   readonly kept?: ((response: OwnedResponse) => Promise<OwnedResponse>) | undefined
@@ -105,8 +105,7 @@ export function sendRequest(
     rows: mayBeCut && !isAboutJob ? rowsOf(resource, request) : undefined,
     recordable: response =>
       !isThrottled(response) && (isRecordable(responseActions, retry, response) || isExpected?.(response) === true),
-    masked:
-      kept ?? (isAboutJob ? undefined : mask && (response => maskAnswer(mask, reader, context, request, response))),
+    masked: kept ?? (mask && (response => maskAnswer(mask, reader, context, request, response, isAboutJob))),
     witnessed: { headers: answer => neededHeaders(reader, answer.headers), signed: reader.secretParams },
   })
 }

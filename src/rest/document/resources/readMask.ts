@@ -90,7 +90,7 @@ function keysOf(
 /** Reports an endpoint that would not work with masked answers, or would get around the mask. */
 export function checkMaskedEndpoint(
   mask: MaskModel | undefined,
-  { paginator, responseActions, reading }: EndpointModel,
+  { paginator, responseActions, reading, job }: EndpointModel,
   merged: MergedResource,
   problems: Problems,
 ): void {
@@ -105,6 +105,20 @@ export function checkMaskedEndpoint(
       problems.add(
         merged.where('mask', rule.text),
         `the paginator goes by \`${String(path)}\` (\`${key}\`), which this would change`,
+      )
+  }
+  const ofJob = {
+    handle_path: job?.handlePath,
+    status_path: job?.statusPath,
+    url_path: job?.urlPath,
+    total_path: job?.totalPath,
+  }
+  for (const [key, path] of Object.entries(ofJob)) {
+    const rule = mask.rules.find(one => path !== undefined && meetsAnywhere(one, path))
+    if (rule !== undefined)
+      problems.add(
+        merged.where('mask', rule.text),
+        `the export job goes by \`${path}\` (\`${key}\`), which this would change`,
       )
   }
   if (reading.columnsFrom !== undefined)

@@ -20,12 +20,13 @@ const RATE_LIMIT = /^(?:x-)?rate-?limit(?:-|$)/
  * names. Others may repeat what is masked. A paginator of one's own may go by any, so that it keeps all.
  */
 function maskedHeaders({ resource: { endpoint } }: ListReader, headers: Headers): Headers {
-  const { paginator, retry, responseActions } = endpoint
+  const { paginator, retry, responseActions, job } = endpoint
   if (paginator.kind === 'custom') return headers
   const named = new Set(['content-type', 'date', 'retry-after'])
   // The name of a header is the value of some key of the paginator.
   const values = paginator.kind === 'declared' ? Object.values(paginator.config) : []
   for (const value of values) if (typeof value === 'string') named.add(value.toLowerCase())
+  if (job?.handleHeader !== undefined) named.add(job.handleHeader.toLowerCase())
   for (const { waitFrom } of [retry, ...responseActions]) if (waitFrom?.in === 'header') named.add(waitFrom.at)
   return Object.fromEntries(
     Object.entries(headers).filter(([name]) => named.has(name) || isListHeader(name) || RATE_LIMIT.test(name)),
@@ -37,7 +38,7 @@ const MASKED = 'x-sluice-mask'
 
 /**
  * An answer as it is journaled and read: JSON with masked values. Beside the records, and where it is not known which
- * values are records, a path holds at every depth. An answer that cannot be masked keeps no body,
+ * values are records, a path holds at every depth, and so it does in answers about an export job. An answer that cannot be masked keeps no body,
  * and no answer keeps headers that nothing goes by.
  */
 export async function maskAnswer(
@@ -46,12 +47,13 @@ export async function maskAnswer(
   context: ListContext,
   request: ApiRequest,
   response: OwnedResponse,
+  isAboutJob: boolean,
 ): Promise<OwnedResponse> {
   if ((response.fromJournal || response.isRecorded === true) && response.headers[MASKED] !== undefined)
     return recorded(mask, reader, context, response)
   const headers = { ...maskedHeaders(reader, response.headers), [MASKED]: mask.digest }
   if (response.body.length === 0) return { ...response, headers }
-  const body = await maskedBody(mask, reader, context, request, response)
+  const body = await maskedBody(mask, reader, context, request, response, isAboutJob)
   // A body that goes on keeps its connection until nobody wants the rest.
   if (response.following === undefined) response.release()
   return {
@@ -85,22 +87,27 @@ async function maskedBody(
   context: ListContext,
   request: ApiRequest,
   response: OwnedResponse,
+  isAboutJob: boolean,
 ): Promise<Uint8Array | undefined> {
   const isAnswer = response.status < 300
   try {
     const changed = textChanged(reader, context, response)
-    const { format, encoding, keyColumn } = reader.resource.endpoint.reading
+    // What an API says of an export job is JSON without records.
+    const { format, encoding, keyColumn } = isAboutJob ? {} : reader.resource.endpoint.reading
     const reading = { format, encoding, changed, hasSelector: reader.selector !== undefined }
     const bytes = await jsonBody(response.body, response.headers, request.url, reading)
     const document = new JsonDocument(bytes)
-    const records = isAnswer
-      ? recordsOf(document, reader.selector, keyColumn !== undefined && listsBefore(reader.selector) === undefined).map(
-          ({ start }) => start,
-        )
-      : []
+    const records =
+      isAnswer && !isAboutJob
+        ? recordsOf(
+            document,
+            reader.selector,
+            keyColumn !== undefined && listsBefore(reader.selector) === undefined,
+          ).map(({ start }) => start)
+        : []
     const isTold = records.length > 0
     // A body that is no object is the list, or the record.
-    const isGuess = reader.selector === undefined && document.kind(document.root) === 'object'
+    const isGuess = !isAboutJob && reader.selector === undefined && document.kind(document.root) === 'object'
     const masked = mask.apply(bytes, document.root, { records, isGuess }, isTold ? context.notes.paths : undefined)
     // The memory of the body is given back. A body with a byte order mark is a part of it.
     return masked.buffer === response.body.buffer ? Uint8Array.from(masked) : masked
