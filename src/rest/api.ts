@@ -118,6 +118,8 @@ export interface Paginator {
   saysMore?(page: ApiPage): boolean | undefined
   /** Called with two consecutive pages. The best possible end, `limited` or `suspect`, if they show that the list is not whole. */
   doubt?(page: ApiPage, previous: ApiPage): ListEnd | undefined
+  /** What else may be wrong if the second page has the records of the first, for the message. */
+  readonly circleRemedy?: string | undefined
   /** What it counts. Absent: it follows the answers. */
   readonly counts?: 'pages' | 'records' | undefined
   /** It starts after the beginning of the list, so totals do not match what it reads. */

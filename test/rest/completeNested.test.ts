@@ -325,6 +325,23 @@ describe('`complete_nested`', () => {
     )
   })
 
+  it('keeps the reasons of two lists that are both in doubt', async () => {
+    const api = await testApi(({ pathname }) =>
+      pathname === '/issues'
+        ? { json: [{ number: 1, labels: several(2), notes: several(2), more: true }] }
+        : { json: { items: pathname.endsWith('/labels') ? several(1) : several(3, 7) } },
+    )
+    const of = (path: string) => ({
+      has_more_path: 'more',
+      endpoint: { path: `issues/{resources.issues.number}/${path}`, data_selector: 'items', paginator: 'single_page' },
+    })
+    const nested = { complete_nested: { labels: of('labels'), notes: of('notes') } }
+    const { result } = await load(document(api.origin, {}, nested))
+    const [receipt] = result.receipts
+    expect(receipt?.verdict).toBe('unproven')
+    expect(receipt?.reasons.join()).toMatch(/labels is not known to be whole.*notes is not known to be whole/)
+  })
+
   it('says so although the run stops before the end of the list', async () => {
     const { api } = await tracker({
       labels: { 1: several(5), 9: several(1) },
@@ -340,8 +357,8 @@ describe('`complete_nested`', () => {
     await expect(load(document(api.origin, { total_path: 'totals' }))).rejects.toThrow(
       /complete_nested\.labels: "totals" must give a number in every record that has the list, but leads to nothing/,
     )
-    await expect(load(document(api.origin, { total_path: null, has_more_path: 'number' }))).rejects.toThrow(
-      /"number" must give true or false .* but gives 1/,
+    await expect(load(document(api.origin, { total_path: null, has_more_path: 'labels' }))).rejects.toThrow(
+      /"labels" must give true or false .* but gives a list/,
     )
     const list = { when: 'true', endpoint: listed }
     await expect(load(document(api.origin, {}, { complete_nested: { number: list } }))).rejects.toThrow(

@@ -5,7 +5,7 @@ import { parseRestConfig } from '../../src/rest/document/parseDocument.js'
 import { zipOf } from './archives.js'
 import { fakeClock, memoryJournal, serve, type TestServer } from './clientServer.js'
 import { type Read, read, things } from './listServer.js'
-import { load } from './loading.js'
+import { load, preparedVersions, run } from './loading.js'
 
 /** An export that is ordered, waited for and downloaded. */
 
@@ -359,6 +359,49 @@ describe('an export job', () => {
     await expect(read(exports(api, more))).rejects.toThrow(expected)
   })
 })
+
+test.each<[string, Reply]>([
+  ['no content', { status: 204 }],
+  ['an empty body', { headers: { 'content-type': 'application/x-ndjson' }, body: '' }],
+  ['an empty line', { headers: { 'content-type': 'application/x-ndjson' }, body: '\n' }],
+])(
+  'a file with %s is in doubt, and no row is deleted, unless a total says that nothing is missing',
+  async (_what, none) => {
+    let isLost = false
+    const status = (): object => ({ state: 'done', files: ['/files/1', '/files/2'], rows: isLost ? 2 : 3 })
+    const api = await jobApi([], {
+      'GET /exports/j%2F1': () => ({ body: status() }),
+      'POST /exports': () => ({ status: 202, body: { job: { id: 'j/1' } } }),
+      'GET /files/2': () => (isLost ? none : { body: 'id,name\n3,c\n', headers: { 'content-type': 'text/csv' } }),
+    })
+    const document = (more: object): RestApiConfig =>
+      ({
+        client: { base_url: api.origin },
+        resources: [
+          {
+            name: 'things',
+            primary_key: 'id',
+            write_disposition: 'merge',
+            deletes: 'hard',
+            max_delete_share: 1,
+            endpoint: { path: 'exports', method: 'POST', job: { ...job, download: { url_path: 'files' }, ...more } },
+          },
+        ],
+      }) as unknown as RestApiConfig
+    const version = await preparedVersions()
+    const uncounted = version(document({}))
+    expect((await run(uncounted)).result.receipts[0]).toMatchObject({ verdict: 'complete', records: 3 })
+    isLost = true
+    const { result, rows } = await run(uncounted)
+    expect(result.receipts[0]).toMatchObject({
+      verdict: 'unproven',
+      reasons: [expect.stringContaining('has no content')],
+    })
+    expect(await rows('things')).toHaveLength(3)
+    const counted = await run(version(document({ total_path: 'rows' })))
+    expect(counted.result.receipts[0]).toMatchObject({ verdict: 'complete', deleted: 1 })
+  },
+)
 
 describe('the next run', () => {
   /** Two runs with one journal. The first one fails. */

@@ -132,6 +132,106 @@ describe('a flag', () => {
   })
 })
 
+describe('a flag as APIs write it', () => {
+  const kinds: readonly (readonly [string, object])[] = [
+    ['page_number', { type: 'page_number', total_path: null }],
+    ['page_number without another end', { type: 'page_number', total_path: null, stop_after_empty_page: false }],
+    ['offset', { type: 'offset', limit: 1, total_path: null }],
+    ['offset without another end', { type: 'offset', limit: 1, total_path: null, stop_after_empty_page: false }],
+    ['keyset', { type: 'keyset', field: 'id', param: 'after', limit: 1 }],
+    ['cursor', { type: 'cursor', cursor_path: 'next' }],
+    ['json_link', { type: 'json_link', next_url_path: 'link' }],
+  ]
+  const values: readonly (readonly [unknown, unknown])[] = [
+    [true, false],
+    [1, 0],
+    ['1', '0'],
+    ['true', 'False'],
+    ['Y', 'n'],
+  ]
+  const leads = { next: 'c', link: '/things?p=2' }
+
+  it.each(kinds.flatMap(([kind, paginator]) => values.map(([yes, no]) => [kind, paginator, yes, no] as const)))(
+    'ends %s, %j: %j and %j',
+    async (_kind, paginator, yes, no) => {
+      const answers = [
+        json({ data: page(1), more: yes, ...leads }),
+        json({ data: page(2), more: no, ...leads, next: 'd', link: '/things?p=3' }),
+      ]
+      const { end, records } = await reading(answers, { ...paginator, has_more_path: 'more' })
+      expect(end).toMatchObject({ end: 'proven', reason: '"more" says there is no more' })
+      expect(records).toHaveLength(2)
+    },
+  )
+
+  it.each(
+    kinds.flatMap(([kind, paginator]) =>
+      [{ more: null }, { more: '' }, {}].map(none => [kind, paginator, none] as const),
+    ),
+  )('that is missing at the end is left to the other ends of %s, %j: %j', async (_kind, paginator, none) => {
+    const answers = [
+      json({ data: page(1), more: true, ...leads }),
+      json({ data: page(2), ...none }),
+      json({ data: [], ...none }),
+    ]
+    const { end, records } = await reading(answers, { ...paginator, has_more_path: 'more' })
+    expect(end).toMatchObject({ end: 'proven' })
+    expect(records).toHaveLength(2)
+  })
+
+  it.each(kinds)('that one answer leaves out does not end %s, if it leads on: %j', async (kind, paginator) => {
+    const answers = [
+      json({ data: page(1), more: true, ...leads }),
+      json({ data: page(2), ...leads, next: 'd', link: '/things?p=3' }),
+      json({ data: page(3), more: false }),
+    ]
+    const { end, records } = await reading(answers, { ...paginator, has_more_path: 'more' })
+    const isOnlyEnd = kind.includes('without')
+    expect(records).toHaveLength(isOnlyEnd ? 2 : 3)
+    expect(end).toMatchObject({ end: isOnlyEnd ? 'limited' : 'proven' })
+  })
+
+  it.each(kinds)('that was never there proves no end of %s: %j', async (kind, paginator) => {
+    const answers = [json({ data: page(1) }), json({ data: [] })]
+    const { end } = await reading(answers, { ...paginator, has_more_path: 'more' })
+    const showsItself = /^(?:page_number|offset|keyset)$/.test(kind)
+    expect(end).toMatchObject({ end: showsItself ? 'proven' : 'limited' })
+  })
+
+  it.each([
+    ['page_number', { type: 'page_number', total_path: null }],
+    ['offset', { type: 'offset', limit: 1, total_path: null }],
+  ])('that has another name is an error with %s', async (_kind, paginator) => {
+    const answers = [json({ data: page(1), meta: { has_more: true } })]
+    await expect(reading(answers, { ...paginator, has_more_path: 'has_more' })).rejects.toThrow(
+      'did you mean "meta.has_more"?',
+    )
+  })
+})
+
+describe('a page 0', () => {
+  it('without records, where the API says that the list has none, is the end', async () => {
+    const { end } = await reading([json({ data: [], total: 0 })], { type: 'page_number', total_path: null })
+    expect(end).toMatchObject({ end: 'proven' })
+  })
+
+  it.each([{ count: 0 }, { total: 3 }, { results_count: 0 }])('is no end by %j', async said => {
+    const { end } = await reading([json({ data: [], ...said })], { type: 'page_number', total_path: null })
+    expect(end.end).not.toBe('proven')
+  })
+
+  it('with the records of page 1 names what to set', async () => {
+    const answers = [json({ data: page(1, 2) }), json({ data: page(1, 2) })]
+    const list = reading(answers, { type: 'page_number', total_path: null })
+    await expect(list).rejects.toMatchObject({
+      code: 'pagination_loop',
+      message: expect.stringContaining('set base_page: 1'),
+    })
+    const declared = reading(answers, { type: 'page_number', base_page: 0, total_path: null })
+    await expect(declared).rejects.not.toThrow('base_page')
+  })
+})
+
 describe('a total', () => {
   it.each([
     ['json_link', { type: 'json_link', next_url_path: 'next' }],

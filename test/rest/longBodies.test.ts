@@ -276,8 +276,12 @@ test('a run that goes on takes what is journaled, and asks once for the rest', a
   expect(seen).toHaveLength(2)
 })
 
-test('an error in the last line stays in doubt', async () => {
-  const { origin } = await served(() => ({ body: `${lines}{"error":"export failed"}\n` }))
+test.each([
+  ['the last line', [lines, '{"error":"export failed"}\n']],
+  ['a line between others', [lines, '{"error":"export failed"}\n', lines]],
+  ['the first line', ['{"error":"export failed"}\n', lines]],
+])('an error in %s stays in doubt', async (_, texts) => {
+  const { origin } = await served(() => ({ body: texts.join('') }))
   const { end: whole } = await read(rows(origin, {}, {}, 2 ** 20))
   const { end, pages } = await read(rows(origin))
   expect(pages.length).toBeGreaterThan(2)

@@ -71,6 +71,32 @@ describe('how a list ends', () => {
         'limited',
       ],
     ),
+    ...[
+      { error: 'shard 3 failed' },
+      { status: 'error', message: 'export aborted' },
+      { next_cursor: 'abc' },
+      { message: 'rate limit', code: 429 },
+    ].flatMap((other): Ending[] => [
+      [
+        `${JSON.stringify(other)} between records`,
+        'single_page',
+        [json({ data: [...page(1, 2), other, ...page(3, 4)] })],
+        'limited',
+      ],
+      [`${JSON.stringify(other)} before records`, 'single_page', [json({ data: [other, ...page(1, 2)] })], 'limited'],
+    ]),
+    ...[
+      { error: 'disk full', id: 3 },
+      { error: null, thing: 'x' },
+      { kind: 'b', count: 3 },
+    ].map(
+      (other): Ending => [
+        `${JSON.stringify(other)}, which is a record, between others`,
+        'single_page',
+        [json({ data: [...page(1, 2), other, ...page(4)] })],
+        'proven',
+      ],
+    ),
     [
       'a last record of its own kind',
       'single_page',
@@ -298,26 +324,34 @@ describe('how a list ends', () => {
         'proven',
       ],
     ),
-    ...['link', 'x-next-page', 'x-next-cursor', 'x-total-pages', 'x-has-more', 'x-done', 'content-range'].map(
-      (name): Ending => {
-        const headers = {
-          link: '<https://api.example/things?page=1>; rel="last"',
-          'x-next-page': '',
-          'x-next-cursor': 'null',
-          'x-total-pages': '1',
-          'x-has-more': 'false',
-          'x-done': 'true',
-          'content-range': 'items 0-0/1',
-        }
-        const value = headers[name as keyof typeof headers]
-        return [
-          `single_page and ${name}: ${value}`,
-          'single_page',
-          [{ json: { data: page(1) }, headers: { [name]: value } }],
-          'proven',
-        ]
-      },
-    ),
+    ...[
+      'link',
+      'x-next-page',
+      'x-next-cursor',
+      'x-total-pages',
+      'x-has-more',
+      'x-done',
+      'content-range',
+      'Content-Range',
+    ].map((name): Ending => {
+      const headers = {
+        link: '<https://api.example/things?page=1>; rel="last"',
+        'x-next-page': '',
+        'x-next-cursor': 'null',
+        'x-total-pages': '1',
+        'x-has-more': 'false',
+        'x-done': 'true',
+        'content-range': 'items 0-0/1',
+        'Content-Range': 'bytes 0-99/5000',
+      }
+      const value = headers[name as keyof typeof headers]
+      return [
+        `single_page and ${name}: ${value}`,
+        'single_page',
+        [{ json: { data: page(1) }, headers: { [name]: value } }],
+        'proven',
+      ]
+    }),
     // A flag that alone decides is believed before a next page that is always there; a total may be too small.
     [
       'has_more that is false beside a cursor',

@@ -242,6 +242,25 @@ describe('an answer that never ends by itself', () => {
     })
   })
 
+  it('says how long a body may take', async () => {
+    const clock = fakeClock()
+    const transport: Transport = async () => ({
+      status: 200,
+      headers: {},
+      body: (async function* () {
+        for (;;) {
+          await clock.sleep(30_000)
+          yield Buffer.from(' ')
+        }
+      })(),
+    })
+    const slow = client({ transport, retry: { ...quickPolicy, attempts: 1 } })
+    const answer = slow.send(get('http://127.0.0.1'), sending('http://127.0.0.1', { clock }))
+    await expect(answer).rejects.toThrow(
+      'the body came too slowly: 21 bytes in 630 seconds, where 600 are allowed (10 times the timeout of 60 seconds, and one more for each 16 KiB)',
+    )
+  })
+
   it('is not a slow body of 100 MB', async () => {
     const part = new Uint8Array(2 ** 20)
     const clock = fakeClock()

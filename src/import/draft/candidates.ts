@@ -468,7 +468,7 @@ export function firmHints({ hints, headers, count: records }: DraftAnswer): stri
   }
   const listed = Number(/"Total(?:Count|Items|Records)":\s*"?(\d+)/i.exec(headers['x-pagination'] ?? '')?.[1])
   if (listed > records) found.push(`the header x-pagination tells of ${listed} records`)
-  const range = /\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1]
+  const range = /^(?!\s*bytes\b).*\/(\d+)$/i.exec(headers['content-range'] ?? '')?.[1]
   if (range !== undefined && Number(range) > records) found.push(`the header content-range ends in ${range}`)
   return found
 }

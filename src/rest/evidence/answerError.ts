@@ -1,4 +1,13 @@
-import { type JsonDocument, kindAt, type Span, skipSpace, skipValue, textAt, valueAt } from '../../json/bytes.js'
+import {
+  type JsonDocument,
+  kindAt,
+  members,
+  type Span,
+  skipSpace,
+  skipValue,
+  textAt,
+  valueAt,
+} from '../../json/bytes.js'
 import { separatorsOf } from '../../json/skip.js'
 import type { JsonValue } from '../../json/value.js'
 import { isJsonObject } from '../../json/value.js'
@@ -92,14 +101,15 @@ const FAILURE = /^(?:err(?:or)?s?|exception)$/
 const LONGEST_TRAILER = 1024
 
 /**
- * What the last element of a list says of the list, if it is none of its records. Lines of JSON may end so.
+ * What an element of a list says of the list, if it is none of its records. Lines of JSON may have one between them, or
+ * end with one.
  *
- * - A failure: it has an error, and nothing that the first record has. Alone, it has nothing but what errors have, and no time.
- * - A trailer: it has only what envelopes and errors have, and nothing that the first record has.
+ * - A failure: it has an error, and nothing that a record beside it has. Alone, it has nothing but what errors have, and no time.
+ * - A trailer: it has only what envelopes and errors have, and nothing that a record beside it has.
  */
-export function errorAtEnd(selection: Selection): AnswerError | undefined {
+export function errorAmong(selection: Selection): AnswerError | undefined {
   try {
-    return lastAsError(selection)
+    return elementAsError(selection)
   } catch (error) {
     // Whoever reads the records says better what is damaged.
     if (error instanceof SyntaxError) return undefined
@@ -107,29 +117,66 @@ export function errorAtEnd(selection: Selection): AnswerError | undefined {
   }
 }
 
-function lastAsError({ met, records, count, separators }: Selection): AnswerError | undefined {
+function elementAsError({ met, records, count, separators }: Selection): AnswerError | undefined {
   if (met !== 'list' || count === 0) return undefined
-  const comma = (separators ?? separatorsOf(records)).at(-1) ?? 0
-  const mayTrail = count > 1 && records.length - comma <= LONGEST_TRAILER
-  if (!mayTrail && !mayFail(records)) return undefined
-  if (kindAt(records, skipSpace(records, comma + 1)) !== 'object') return undefined
-  const last = elementAfter(records, comma)
-  const members = valueAt(records, last)
-  if (!isJsonObject(members)) return undefined
-  const keys = Object.keys(members)
-  const failure = keys.find(name => FAILURE.test(bareName(name)) && !nothingFailed(members[name] ?? null))
-  const isFailure = failure !== undefined && !keys.some(name => OF_RECORDS.test(bareName(name)))
-  const isTrailer = mayTrail && keys.length > 0 && keys.every(speaksOfList)
-  if (!isFailure && !isTrailer) return undefined
-  const isAlone = comma === 0
-  const first = isAlone ? undefined : valueAt(records, elementAfter(records, 0))
-  const isOther = isAlone
-    ? keys.every(name => OF_ERRORS.test(bareName(name)) || FAILURE.test(bareName(name)))
-    : isJsonObject(first) && keys.every(name => !Object.hasOwn(first, name))
-  const key = isFailure ? failure : keys[0]
-  if (!isOther || key === undefined) return undefined
-  return { key, text: textAt(records, last).slice(0, MOST_TEXT), isOfRecord: true }
+  if (count === 1) return mayFail(records) ? errorIn(records, 0, undefined) : undefined
+  const commas = separators ?? separatorsOf(records)
+  const second = commas[0] ?? 0
+  const first = errorIn(records, 0, second)
+  if (first !== undefined) return first
+  const usual = firstName(records, 0)
+  for (const comma of commas) {
+    // Nearly always an element of another kind begins with another name.
+    if (usual !== undefined && beginsWith(records, comma, usual)) continue
+    const found = errorIn(records, comma, 0)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
+
+/** The error that the element behind `comma` is, compared with the one behind `other`. */
+function errorIn(records: Uint8Array, comma: number, other: number | undefined): AnswerError | undefined {
+  const start = skipSpace(records, comma + 1)
+  if (kindAt(records, start) !== 'object') return undefined
+  const keys = [...members(records, start).keys()]
+  const failing = keys.some(name => FAILURE.test(bareName(name)))
+  const trails = other !== undefined && keys.length > 0 && keys.every(speaksOfList)
+  if (!failing && !trails) return undefined
+  const span = elementAfter(records, comma)
+  const value = valueAt(records, span)
+  if (!isJsonObject(value)) return undefined
+  const failure = keys.find(name => FAILURE.test(bareName(name)) && !nothingFailed(value[name] ?? null))
+  const isFailure = failure !== undefined && !keys.some(name => OF_RECORDS.test(bareName(name)))
+  const isTrailer = trails && span.end - span.start <= LONGEST_TRAILER
+  const key = isFailure ? failure : keys[0]
+  if ((!isFailure && !isTrailer) || key === undefined || !isOther(records, keys, other)) return undefined
+  return { key, text: textAt(records, span).slice(0, MOST_TEXT), isOfRecord: true }
+}
+
+/** Whether an element with these keys is of another kind than the one behind `other`. */
+function isOther(records: Uint8Array, keys: readonly string[], other: number | undefined): boolean {
+  if (other === undefined) return keys.every(name => OF_ERRORS.test(bareName(name)) || FAILURE.test(bareName(name)))
+  const start = skipSpace(records, other + 1)
+  if (kindAt(records, start) !== 'object') return false
+  const beside = members(records, start)
+  return keys.every(name => !beside.has(name))
+}
+
+/** The name of the first member of the element behind `comma`, with its quotation marks. */
+function firstName(records: Uint8Array, comma: number): Uint8Array | undefined {
+  const start = skipSpace(records, comma + 1)
+  if (kindAt(records, start) !== 'object') return undefined
+  const name = skipSpace(records, start + 1)
+  return records[name] === QUOTE ? records.subarray(name, skipValue(records, name)) : undefined
+}
+
+function beginsWith(records: Uint8Array, comma: number, name: Uint8Array): boolean {
+  const at = skipSpace(records, skipSpace(records, comma + 1) + 1)
+  for (let index = 0; index < name.length; index++) if (records[at + index] !== name[index]) return false
+  return true
+}
+
+const QUOTE = 0x22
 
 function mayFail(records: Uint8Array): boolean {
   return MAY_FAIL.test(textAt(records, { start: Math.max(0, records.length - LAST_BYTES), end: records.length }))

@@ -3,7 +3,7 @@ import type { ApiRequest } from '../api.js'
 import type { Selection } from '../list/answer/selector.js'
 import { linkTarget } from '../paginators/nextLink.js'
 import { wholeNumber } from '../paginators/paginator.js'
-import { type AnswerError, errorAtEnd, errorOf, partOf, type Remark, remarkOf } from './answerError.js'
+import { type AnswerError, errorAmong, errorOf, partOf, type Remark, remarkOf } from './answerError.js'
 import {
   bareName,
   count,
@@ -33,6 +33,8 @@ export interface Claim {
 export interface Envelope {
   /** The number of records in the whole list, by a name that hardly means anything else. */
   readonly total?: Claim | undefined
+  /** A number that counts the whole list, and not a page, is 0. */
+  readonly isEmptyList?: boolean | undefined
   /** A number that may count the whole list, or only this page. */
   readonly count?: Claim | undefined
   /** The number of pages. */
@@ -114,6 +116,7 @@ export function envelopeOf(
       rangeClaim(headers, least) ??
       paginationClaim(headers, /"total_?(?:count|items|records|results)"\s*:\s*"?(\d+)/i, least) ??
       claim(hints.filter(isTotal), 'total', least),
+    isEmptyList: hints.some(hint => isTotalOfAll(hint) && wholeNumber(hint.value) === 0),
     count: claim(
       hints.filter(hint => !isTotal(hint)),
       'total',
@@ -134,8 +137,12 @@ export function envelopeOf(
     error:
       document === undefined || (isRecord && selection.isGuess !== true)
         ? undefined
-        : (errorOf(document, isRecord) ?? errorAtEnd(selection)),
+        : (errorOf(document, isRecord) ?? errorAmong(selection)),
   }
+}
+
+function isTotalOfAll(hint: PagingHint): boolean {
+  return isSureTotal(hint) && !mayCountPage(hint.key)
 }
 
 /** Objects to search: by name, or because the records are inside them. The records are not searched. */
@@ -152,9 +159,9 @@ function claim(hints: readonly PagingHint[], kind: 'total' | 'pages' | 'page', l
   return found === undefined ? undefined : { path: found.path, value: found.number, isLeast: found.isLeast }
 }
 
-/** As in `Content-Range: items 0-24/319`, or without the unit. */
+/** As in `Content-Range: items 0-24/319`, or without the unit. Bytes are no records. */
 function rangeClaim(headers: Readonly<Record<string, string>>, least: number): Claim | undefined {
-  const total = /^\s*(?:\w+[\s=]+)?[\d*-]+\/(\d+)\s*$/.exec(headers['content-range'] ?? '')?.[1]
+  const total = /^\s*(?:(?!bytes\b)\w+[\s=]+)?[\d*-]+\/(\d+)\s*$/i.exec(headers['content-range'] ?? '')?.[1]
   return total === undefined || Number(total) < least ? undefined : { path: 'content-range', value: Number(total) }
 }
 

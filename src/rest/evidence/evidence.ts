@@ -39,6 +39,11 @@ const table = {
     (status: string) =>
       `the export job ended as "${status}" without a file, and no total of 0 says that it found nothing: set \`job.total_path\``,
   ],
+  empty_file: [
+    'limited',
+    () =>
+      'a file of the export has no content, not even an empty list, and no total says that nothing is missing: set `job.total_path`',
+  ],
   no_file_for_total: [
     'suspect',
     (records: number) => `the export job announced ${count(records, 'record')}, but has no file`,
@@ -309,6 +314,7 @@ const UNREAD: ReadonlyMap<ReasonCode, Unread> = new Map([
   ['partial_error', 'doubt'],
   ['remark_for_list', 'doubt'],
   ['job_error', 'doubt'],
+  ['empty_file', 'doubt'],
   ['null_between', 'doubt'],
   ['null_nodes', 'doubt'],
   ['no_list', 'doubt'],
@@ -370,6 +376,10 @@ export const FILLED_PAGE = 'page with records'
 /** The end of a list whose first page is empty, and may be the one before the first. */
 export function perhapsBeforeFirst(): ListEnd {
   return { ...because('page_zero_empty'), unlessSeen: { what: FILLED_PAGE, end: because('empty_page') } }
+}
+
+export function isPerhapsBeforeFirst(end: ListEnd): boolean {
+  return codeOf(end) === 'page_zero_empty'
 }
 
 /** Any list of the resource that was asked for saw this. */

@@ -232,7 +232,7 @@ export class ListEvidence {
   /** Whether a number says that the list is whole. Where pages have several sizes, a `count` may be the size that was asked for. */
   #isCountedWhole(): boolean {
     const count = this.#sizesVary ? undefined : this.#count
-    return this.#total?.value === this.#records || count?.value === this.#records
+    return [this.#announced, this.#total?.value, count?.value].includes(this.#records)
   }
 
   /** The last answer, or the only one, had no list. */

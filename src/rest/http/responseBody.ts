@@ -82,8 +82,13 @@ export function paceOf(timeoutMs: number, now: () => number): (bytes: number) =>
   const begun = now()
   return bytes => {
     const spent = now() - begun
-    if (spent <= timeoutMs * PARTS_TIME + (bytes / SLOWEST_BYTES) * 1000) return
-    throw new BodyError('late', `the body came too slowly: ${bytes} bytes in ${Math.round(spent / 1000)} seconds`)
+    const mostMs = timeoutMs * PARTS_TIME + (bytes / SLOWEST_BYTES) * 1000
+    if (spent <= mostMs) return
+    const [seconds, most] = [spent, mostMs].map(ms => Math.round(ms / 1000))
+    throw new BodyError(
+      'late',
+      `the body came too slowly: ${bytes} bytes in ${seconds} seconds, where ${most} are allowed (${PARTS_TIME} times the timeout of ${timeoutMs / 1000} seconds, and one more for each ${SLOWEST_BYTES >> 10} KiB)`,
+    )
   }
 }
 

@@ -6,10 +6,18 @@ import { RequestError, shortened } from '../../model/errors.js'
 import { NotRecordedError, type ResponseJournal } from '../../model/responses.js'
 import type { ListEnd, Page } from '../../model/source.js'
 import type { ApiPage, ApiRequest, ApiResponse, Paginator, RequestPatch } from '../api.js'
-import { because, isWithoutNext, perhapsCapped, VALUE_OF_PARENT, withoutValue } from '../evidence/evidence.js'
+import {
+  because,
+  isPerhapsBeforeFirst,
+  isWithoutNext,
+  perhapsCapped,
+  VALUE_OF_PARENT,
+  withoutValue,
+} from '../evidence/evidence.js'
 import { barePath, ListEvidence } from '../evidence/listEvidence.js'
 import { filledNearPlace } from '../evidence/nearPlace.js'
 import { recordNumbers } from '../evidence/recordKeys.js'
+import type { Circle } from '../evidence/repetition.js'
 import { TooLargeError } from '../http/client.js'
 import type { OwnedResponse } from '../http/exchange.js'
 import { redactUrl } from '../http/redact.js'
@@ -62,6 +70,11 @@ const SUSPICIOUS_COUNTS = new Set([1_000, 10_000])
 function tooLarge(error: unknown): Error {
   if (error instanceof TooLargeError || error instanceof NotRecordedError) return error
   throw error
+}
+
+/** Whether not even an empty list is in the body. */
+function hasNoContent({ response: { body, following } }: Reading): boolean {
+  return following === undefined && skipSpace(body, 0) >= body.length
 }
 
 /** Settings of one walk through a list. */
@@ -466,6 +479,7 @@ export class ListWalk {
       }
       const next = this.#paginator.next(page) ?? because('own_rule')
       if ('end' in next) {
+        if (isPerhapsBeforeFirst(next) && reading.envelope.isEmptyList === true) return { end: because('empty_page') }
         this.#refuseSlip(next, reading)
         if (page.records > 0 && selection.count === 0 && isWithoutNext(next)) return { end: this.#withoutNew(reading) }
         const guess = this.#previous === undefined ? undefined : this.#guess
@@ -619,10 +633,11 @@ export class ListWalk {
       return
     }
     this.#evidence.doubtUnlessCounted(this.#sizes?.came(page))
+    if (this.#state.areFiles === true && hasNoContent(reading)) this.#evidence.doubtUnlessCounted(because('empty_file'))
     const circle = this.#evidence.page(reading, number, this.#paginator?.announced?.(page))
     if (circle !== undefined) {
       const earlier = previous === undefined ? {} : { earlier: previous.page.request }
-      throw listError(this.#reader, 'pagination_loop', circle.problem + this.#remedy(), { request, ...earlier })
+      throw listError(this.#reader, 'pagination_loop', circle.problem + this.#remedyOf(circle), { request, ...earlier })
     }
     if (previous === undefined) return
     // Numbers of pages of different sizes cannot be compared.
@@ -651,6 +666,11 @@ export class ListWalk {
       request,
       ...(earlier === undefined ? {} : { earlier }),
     })
+  }
+
+  #remedyOf({ earlier }: Circle): string {
+    const ofPages = earlier === 1 && this.#sent.size === 2 ? this.#paginator?.circleRemedy : undefined
+    return ofPages === undefined ? this.#remedy() : `; ${ofPages}`
   }
 
   /** How to correct a wrong guess. */

@@ -9,9 +9,10 @@ import { declaresTotal, totalOf, totalValue } from './totals.js'
 
 /** Keys of the paginators that follow their answers: where an answer says that the list ends, and how long it is. */
 export const endKeys = later(() => ({
-  has_more_path: jsonPath
-    .nullish()
-    .meta({ description: 'JSONPath of a boolean that says whether there is another page.' }),
+  has_more_path: jsonPath.nullish().meta({
+    description:
+      'JSONPath of a flag that says whether there is another page. Where it is missing or null, the rest of the answer decides.',
+  }),
   done_path: jsonPath.nullish().meta({ description: 'JSONPath of a boolean that is true on the last page.' }),
   stop_after_empty_page: z
     .boolean()
@@ -68,13 +69,22 @@ export function flagPath({ has_more_path: more, done_path: done }: Flags): strin
   return more ?? done ?? undefined
 }
 
-/** What the flag of the page says. Undefined if none is configured. */
+/** What the flag of the page says. Undefined if none is configured, or if it has none. */
 export function saysMore(page: ApiPage, { has_more_path: more, done_path: done }: Flags): boolean | undefined {
   if (more != null) return flag(page, 'has_more_path', more)
-  return done == null ? undefined : !flag(page, 'done_path', done)
+  const isDone = done == null ? undefined : flag(page, 'done_path', done)
+  return isDone === undefined ? undefined : !isDone
 }
 
-/** The same for a page that needs no flag, as an empty one. Undefined also if it has none. */
+/** Fails if the first page has no flag, and something with nearly the same name. Where it is only missing, other ends count. */
+export function checkFlag(first: ApiPage, flags: Flags): void {
+  const path = flagPath(flags)
+  if (path === undefined || first.records === 0 || first.first(path) !== undefined) return
+  if (first.near?.(path) === undefined) return
+  throw lacking(first, flags.has_more_path == null ? 'done_path' : 'has_more_path', path, 'true or false')
+}
+
+/** The same as {@link saysMore} for a page that needs no flag, as an empty one. Undefined also if it has something else. */
 export function maySayMore(page: ApiPage, { has_more_path: more, done_path: done }: Flags): boolean | undefined {
   if (more != null) return flagOf(page.first(more))
   const isDone = done == null ? undefined : flagOf(page.first(done))
@@ -89,10 +99,9 @@ export function emptyPage(page: ApiPage, flags: Flags): ListEnd {
 /** The paginator with the ends that its configuration declares for any list. */
 export function withEnds(paginator: Paginator, ends: Ends): Paginator {
   const path = flagPath(ends)
-  const { total_path: totalPath, total_header: totalHeader } = ends
   return {
     ...paginator,
-    goesByHeaders: paginator.goesByHeaders === true && path === undefined && totalPath == null,
+    goesByHeaders: paginator.goesByHeaders === true && path === undefined && ends.total_path == null,
     goesBy: [...(paginator.goesBy ?? []), ...(path === undefined ? [] : [path])],
     saysMore: page => maySayMore(page, ends),
     next(page) {
@@ -104,18 +113,26 @@ export function withEnds(paginator: Paginator, ends: Ends): Paginator {
         throw withoutNext(page, path ?? '', next)
       return next
     },
+    check(first) {
+      paginator.check?.(first)
+      checkFlag(first, ends)
+      if (declaresTotal(ends)) checkTotal(first, ends)
+    },
     ...(declaresTotal(ends) && {
       announced: page => totalOf(totalValue(page, ends), Math.max(page.records, 0)),
-      check(first) {
-        if (first.records === 0 || wholeNumber(totalValue(first, ends)) !== undefined) return
-        if (totalPath == null) throw lackingHeader(first, 'total_header', totalHeader ?? '', 'a number')
-        const value = first.first(totalPath)
-        if (value !== undefined)
-          throw pageError(first, `total_path "${totalPath}" must give a number, but is ${describe(value)}`)
-        throw lacking(first, 'total_path', totalPath, 'a number')
-      },
     }),
   }
+}
+
+/** Fails if the first page has no number where the document says that it is. */
+function checkTotal(first: ApiPage, ends: Ends): void {
+  const { total_path: totalPath, total_header: totalHeader } = ends
+  if (first.records === 0 || wholeNumber(totalValue(first, ends)) !== undefined) return
+  if (totalPath == null) throw lackingHeader(first, 'total_header', totalHeader ?? '', 'a number')
+  const value = first.first(totalPath)
+  if (value !== undefined)
+    throw pageError(first, `total_path "${totalPath}" must give a number, but is ${describe(value)}`)
+  throw lacking(first, 'total_path', totalPath, 'a number')
 }
 
 function withoutNext(page: ApiPage, flagAt: string, { reason }: ListEnd): RequestError {

@@ -3,10 +3,10 @@ import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, ApiRequest, Paginator } from '../api.js'
 import { strictObject } from '../document/declaration/strictObject.js'
 import { because } from '../evidence/evidence.js'
-import { checkEnds, emptyPage, flagPath, maySayMore } from './listEnds.js'
+import { checkEnds, checkFlag, emptyPage, flagPath, maySayMore } from './listEnds.js'
 import { range } from './pageNumber.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
-import { facts, isEndless, rangeEnds, read, target, write } from './range.js'
+import { facts, isEndless, rangeEnds, read, target, withoutFlag, write } from './range.js'
 import { totalOf, totalPath, totalValue } from './totals.js'
 
 const schema = strictObject(() => ({
@@ -96,8 +96,9 @@ function offsetPaginator(config: OffsetConfig, mode: 'capped' | 'filtered' | und
       if (total !== undefined && next >= total && (isAtMaximum || more === true || !mayBeOfPage(page, at, total)))
         return more === true ? because('says_more', flagAt ?? '') : because('total_reached', total)
       if (maximum != null && next >= maximum) return because('cap', 'maximum_offset', maximum)
-      return write([place, next])
+      return withoutFlag(config, maximum, { total, more }) ?? write([place, next])
     },
+    check: first => checkFlag(first, config),
     announced(page) {
       return isPart || maximum != null || flagAt !== undefined ? undefined : total(page)
     },

@@ -3,9 +3,9 @@ import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, Paginator } from '../api.js'
 import { strictObject } from '../document/declaration/strictObject.js'
 import { because, perhapsBeforeFirst } from '../evidence/evidence.js'
-import { checkEnds, emptyPage, flagPath, maySayMore } from './listEnds.js'
+import { checkEnds, checkFlag, emptyPage, flagPath, maySayMore } from './listEnds.js'
 import { bodyPath, definePaginator, jsonPath, paramName } from './paginator.js'
-import { facts, isEndless, rangeEnds, read, target, write } from './range.js'
+import { facts, isEndless, rangeEnds, read, target, withoutFlag, write } from './range.js'
 import { declaresTotal, totalOf, totalPath, totalValue } from './totals.js'
 
 /** Pages are counted. */
@@ -50,6 +50,8 @@ export const pageNumber = definePaginator({
     const start = config.page ?? base
     const maximum = config.maximum_page
     const flagAt = flagPath(config)
+    /** Where an API counts from 1, page 0 is empty, or the same as page 1. */
+    const mayBeginAtOne = config.base_page == null && config.page == null
     const number = (page: ApiPage): number => read(page.request, place) ?? start
     return {
       counts: 'pages',
@@ -73,8 +75,10 @@ export const pageNumber = definePaginator({
             : { ...because('pages_reached', total), by: totalPath(config) }
         }
         if (maximum != null && next >= maximum) return because('cap', 'maximum_page', maximum)
-        return write([place, next])
+        return withoutFlag(config, maximum, { total, more }) ?? write([place, next])
       },
+      check: first => checkFlag(first, config),
+      ...(mayBeginAtOne && { circleRemedy: 'if the API counts from 1, set base_page: 1' }),
       saysMore(page) {
         const total = declaresTotal(config) ? totalOf(totalValue(page, config), 1) : undefined
         return maySayMore(page, config) === true || (total ?? 0) + base > number(page) + 1
@@ -116,7 +120,7 @@ export const pageNumber = definePaginator({
       const announced = declaresTotal(config) ? totalOf(totalValue(page, config), 0) : undefined
       const position = number(page) - base + 1
       const end = emptyPage(page, config)
-      const isPerhapsBeforeFirst = config.base_page == null && config.page == null && number(page) === 0
+      const isPerhapsBeforeFirst = mayBeginAtOne && number(page) === 0
       if (end.end !== 'proven' || announced === undefined || announced <= 1 || position > announced) {
         const isSaid = maySayMore(page, config) !== undefined || totalOf(totalValue(page, config), 0) === 0
         return isPerhapsBeforeFirst && end.end === 'proven' && !isSaid ? perhapsBeforeFirst() : end

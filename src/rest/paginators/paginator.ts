@@ -84,18 +84,21 @@ function after(hint: string | undefined): string {
   return hint === undefined ? '' : `; ${hint}`
 }
 
-/** Reads a flag at a configured path: a boolean or a boolean text. Anything else, or nothing, is a RequestError. */
-export function flag(page: ApiPage, key: string, path: string): boolean {
+/**
+ * Reads a flag at a configured path: a boolean, or a number or text that stands for one. Undefined if it is missing, null
+ * or an empty text, as many APIs write false: then it says nothing. Anything else is a RequestError.
+ */
+export function flag(page: ApiPage, key: string, path: string): boolean | undefined {
   const value = page.first(path)
   const found = flagOf(value)
-  if (found !== undefined) return found
-  if (value === undefined) throw lacking(page, key, path, 'true or false')
+  if (found !== undefined || value === undefined || value === null || value === '') return found
   throw pageError(page, `${key} "${path}" must give true or false, but is ${describe(value)}`)
 }
 
 /** The flag that a value is. Undefined if it is none. */
 export function flagOf(value: JsonValue | undefined): boolean | undefined {
   if (typeof value === 'boolean') return value
+  if (value === 0 || value === 1) return value === 1
   if (typeof value !== 'string') return undefined
   if (/^(?:yes|true|t|y|1)$/i.test(value)) return true
   return /^(?:no|false|f|n|0)$/i.test(value) ? false : undefined

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import type { JsonValue } from '../../json/value.js'
 import type { RequestError } from '../../model/errors.js'
+import type { ListEnd } from '../../model/source.js'
 import type { ApiPage, ApiRequest, RequestPatch } from '../api.js'
+import { absent } from '../evidence/evidence.js'
 import { flagPath, headerName, saysMore } from './listEnds.js'
 import { describe, jsonPath, lacking, lackingHeader, pageError, wholeNumber } from './paginator.js'
 import { declaresTotal, isLowerBound, totalOf, totalPath, totalValue } from './totals.js'
@@ -10,7 +12,8 @@ import { declaresTotal, isLowerBound, totalOf, totalPath, totalValue } from './t
 export const rangeEnds = (counted: 'records' | 'pages') => ({
   stop_after_empty_page: z.boolean().default(true).meta({ description: 'A page without records ends the list.' }),
   has_more_path: jsonPath.nullish().meta({
-    description: 'JSONPath of a boolean: false ends the list, as a total that is reached does.',
+    description:
+      'JSONPath of a flag: false ends the list, as a total that is reached does. Where it is missing or null, the other ends decide.',
   }),
   done_path: jsonPath.nullish().meta({ description: 'JSONPath of a boolean: true ends the list.' }),
   total_header: headerName()
@@ -98,12 +101,23 @@ export function facts(
   if (path === undefined) return { total: undefined, more }
   const value = totalValue(page, config)
   const total = totalOf(value, least)
-  const needed = more === undefined && maximum == null && !config.stop_after_empty_page
+  const needed = flagPath(config) === undefined && maximum == null && !config.stop_after_empty_page
   if (total === undefined && (declaresTotal(config) || needed)) {
     const isLow = config.total_header == null && isLowerBound(page, path)
     if (needed || (wholeNumber(value) === undefined && !isLow)) throw withoutTotal(page, config, path)
   }
   return { total, more }
+}
+
+/** The end of a list at a page without a flag, where nothing else could end it. */
+export function withoutFlag(
+  config: RangeConfig,
+  maximum: number | null | undefined,
+  { total, more }: RangeFacts,
+): ListEnd | undefined {
+  const path = flagPath(config)
+  if (path === undefined || more !== undefined || total !== undefined) return undefined
+  return maximum != null || config.stop_after_empty_page ? undefined : absent(`flag at "${path}"`, false)
 }
 
 function withoutTotal(page: ApiPage, { total_header: header }: RangeConfig, path: string): RequestError {

@@ -550,7 +550,7 @@ export interface JsonLinkPaginatorConfig {
    * Default: `false`.
    */
   stop_when_missing?: boolean | undefined
-  /** JSONPath of a boolean that says whether there is another page. */
+  /** JSONPath of a flag that says whether there is another page. Where it is missing or null, the rest of the answer decides. */
   has_more_path?: string | null | undefined
   /** JSONPath of a boolean that is true on the last page. */
   done_path?: string | null | undefined
@@ -590,7 +590,7 @@ export interface HeaderLinkPaginatorConfig {
    * Default: `false`.
    */
   stop_when_missing?: boolean | undefined
-  /** JSONPath of a boolean that says whether there is another page. */
+  /** JSONPath of a flag that says whether there is another page. Where it is missing or null, the rest of the answer decides. */
   has_more_path?: string | null | undefined
   /** JSONPath of a boolean that is true on the last page. */
   done_path?: string | null | undefined
@@ -626,7 +626,7 @@ export interface CursorPaginatorConfig {
    * Default: `false`.
    */
   stop_when_missing?: boolean | undefined
-  /** JSONPath of a boolean that says whether there is another page. */
+  /** JSONPath of a flag that says whether there is another page. Where it is missing or null, the rest of the answer decides. */
   has_more_path?: string | null | undefined
   /** JSONPath of a boolean that is true on the last page. */
   done_path?: string | null | undefined
@@ -664,7 +664,7 @@ export interface HeaderCursorPaginatorConfig {
    * Default: `false`.
    */
   stop_when_missing?: boolean | undefined
-  /** JSONPath of a boolean that says whether there is another page. */
+  /** JSONPath of a flag that says whether there is another page. Where it is missing or null, the rest of the answer decides. */
   has_more_path?: string | null | undefined
   /** JSONPath of a boolean that is true on the last page. */
   done_path?: string | null | undefined
@@ -732,7 +732,7 @@ export interface KeysetPaginatorConfig {
    * Default: `false`.
    */
   stop_after_short_page?: boolean | undefined
-  /** JSONPath of a boolean that says whether there is another page. */
+  /** JSONPath of a flag that says whether there is another page. Where it is missing or null, the rest of the answer decides. */
   has_more_path?: string | null | undefined
   /** JSONPath of a boolean that is true on the last page. */
   done_path?: string | null | undefined
@@ -770,7 +770,7 @@ export interface PageNumberPaginatorConfig {
    * Default: `true`.
    */
   stop_after_empty_page?: boolean | undefined
-  /** JSONPath of a boolean: false ends the list, as a total that is reached does. */
+  /** JSONPath of a flag: false ends the list, as a total that is reached does. Where it is missing or null, the other ends decide. */
   has_more_path?: string | null | undefined
   /** JSONPath of a boolean: true ends the list. */
   done_path?: string | null | undefined
@@ -808,7 +808,7 @@ export interface OffsetPaginatorConfig {
    * Default: `true`.
    */
   stop_after_empty_page?: boolean | undefined
-  /** JSONPath of a boolean: false ends the list, as a total that is reached does. */
+  /** JSONPath of a flag: false ends the list, as a total that is reached does. Where it is missing or null, the other ends decide. */
   has_more_path?: string | null | undefined
   /** JSONPath of a boolean: true ends the list. */
   done_path?: string | null | undefined
@@ -1906,7 +1906,7 @@ export interface EndpointConfig {
   /** Replaces keys of `client.retry`. */
   retry?: RetryConfig | null | undefined
   /**
-   * Seconds to wait for an answer, and for each part of it.
+   * Seconds to wait for an answer, and for each part of it. The whole of a body may take ten times as long, and a second more for each 16 KiB; one that only drips is given up then.
    *
    * Default: `60`.
    */

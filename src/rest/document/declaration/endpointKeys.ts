@@ -78,7 +78,8 @@ export const endpointKeys = later(() => ({
   auth: key(auth, 'Replaces `client.auth`. null: no authentication.'),
   retry: key(retry, 'Replaces keys of `client.retry`.'),
   timeout: key(z.number().positive(), {
-    description: 'Seconds to wait for an answer, and for each part of it.',
+    description:
+      'Seconds to wait for an answer, and for each part of it. The whole of a body may take ten times as long, and a second more for each 16 KiB; one that only drips is given up then.',
     default: 60,
   }),
   max_pages: key(count, 'Most pages of one list.'),

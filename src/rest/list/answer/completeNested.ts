@@ -6,7 +6,7 @@ import { DataError } from '../../../model/errors.js'
 import type { RunEvent } from '../../../model/events.js'
 import { type ListEnd, type Page, ResourceNotes, type Unread } from '../../../model/source.js'
 import { functionError } from '../../../model/userFunction.js'
-import { ResourceJudge } from '../../../model/verdict.js'
+import { lackingEnd, ResourceJudge } from '../../../model/verdict.js'
 import type { NestedListModel } from '../../document/model.js'
 import { because, graverUnread } from '../../evidence/evidence.js'
 import { describe, flagOf, wholeNumber } from '../../paginators/paginator.js'
@@ -92,7 +92,9 @@ async function completedPage(page: Page, nested: NestedList, context: ListContex
   const bytes = rests.reduce((sum, rest) => sum + rest.bytes, page.bytes)
   const lacks = lackOf(judge, list)
   const whole = { ...page, bytes, records: withLists(records, cuts, rests, list) }
-  return lacks === undefined || page.lacks?.end === 'suspect' ? whole : { ...whole, lacks }
+  if (lacks === undefined || page.lacks === undefined) return lacks === undefined ? whole : { ...whole, lacks }
+  const unread = graverUnread(page.lacks.unread, lacks.unread)
+  return { ...whole, lacks: { ...lackingEnd(page.lacks, lacks), unread } }
 }
 
 function lackOf(judge: ResourceJudge, { names }: NestedListModel): ListEnd | undefined {
