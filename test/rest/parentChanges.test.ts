@@ -103,21 +103,56 @@ describe('`read_when: parent_changed`', () => {
     expect((await third.rows('lines')).map(({ id }) => id)).toEqual([11, 12, 21])
   })
 
-  it('deletes rows with their parents', async () => {
+  const deleting = { deletes: 'with_parent', max_delete_share: 1 }
+  const gone = { deletes: 'hard', max_delete_share: 1 }
+
+  it('deletes rows with their parents, if their key names the parent', async () => {
     const orders = two()
     const { api } = await shop(orders)
-    const made = await prepared(
-      document(
-        api.origin,
-        {},
-        { deletes: 'with_parent', max_delete_share: 1 },
-        { deletes: 'hard', max_delete_share: 1 },
-      ),
-    )
+    const keyed = { ...deleting, primary_key: ['id', '_orders_id'] }
+    const made = await prepared(document(api.origin, {}, keyed, gone))
     await run(made)
     delete orders[1]
     const second = await run(made)
     expect((await second.rows('lines')).map(({ id }) => id)).toEqual([21])
+  })
+
+  it('deletes a row that several parents may have only after it has read all their lists', async () => {
+    const orders = two()
+    orders[1]?.lines.push({ id: 99 })
+    orders[2]?.lines.push({ id: 99 })
+    const { api, asked } = await shop(orders)
+    const made = await prepared(document(api.origin, {}, deleting, gone))
+    await run(made)
+    delete orders[2]
+    const second = await run(made)
+    expect((await second.rows('lines')).map(({ id }) => id)).toEqual([11, 12, 21, 99])
+    expect(second.events).toContainEqual(
+      expect.objectContaining({ code: 'deletes_skipped', message: expect.stringContaining('`_orders_id`') }),
+    )
+    asked()
+    const third = await run(made)
+    expect(asked()).toEqual(['GET /orders/1/lines'])
+    expect((await third.rows('lines')).map(({ id }) => id)).toEqual([11, 12, 99])
+    expect(third.result.receipts[1]).toMatchObject({ deleted: 1 })
+    await run(made)
+    expect(asked()).toEqual([])
+  })
+
+  it('deletes no such row after a list that was cut', async () => {
+    const orders = two()
+    orders[1]?.lines.push({ id: 99 })
+    orders[2]?.lines.push({ id: 99 })
+    const answers: { isPart?: number } = {}
+    const { api } = await shop(orders, answers)
+    const made = await prepared(document(api.origin, {}, deleting, gone))
+    await run(made)
+    delete orders[2]
+    await run(made)
+    answers.isPart = 1
+    orders[1]?.lines.pop()
+    const third = await run(made)
+    expect((await third.rows('lines')).map(({ id }) => id)).toEqual([11, 12, 21, 99])
   })
 
   it('asks again where the load failed, was not committed, or had only a part of the list', async () => {

@@ -41,13 +41,15 @@ import { ParentCursorTracker, parentCursors, withParentCursors } from './increme
 import type { Ledger } from './incremental/windowLedger.js'
 import { committedWindow, refuseCapped, type WindowToLoad } from './incremental/windowToLoad.js'
 import { meter } from './meter.js'
-import { flattenPlan, type PlannedResource, parentOf, resourcesByTable } from './planResources.js'
+import { flattenPlan, keyNamesParent, type PlannedResource, parentOf, resourcesByTable } from './planResources.js'
 import { type Prepared, rootResource } from './prepare.js'
 import {
   DEFAULT_MAX_DELETE_SHARE,
   type Fillers,
   fillersOf,
+  isWhole,
   type Judged,
+  losesParents,
   type OpenResource,
   tablePlans,
 } from './tablePlans.js'
@@ -537,7 +539,8 @@ function movedByParent(
 
 /**
  * The state with what was read of lists that go by changes of the parent. It stays as it was where something that
- * belongs to these lists takes no part in the run, or has rows that were discarded: the next run reads them again.
+ * belongs to these lists takes no part in the run, or has rows that were discarded: the next run reads them again. So it
+ * does where parents are gone whose rows may be in lists that were not read.
  */
 function rememberParents(
   state: PipelineState,
@@ -546,19 +549,23 @@ function rememberParents(
   { setup: { source }, loadId }: Pick<OpenLoadInput, 'setup' | 'loadId'>,
 ): PipelineState {
   const opened = new Map(resources.map(one => [one.planned.resource.name, one]))
-  return resources.reduce((current, { planned, changes }) => {
+  return resources.reduce((current, one) => {
+    const { planned, changes } = one
     if (changes === undefined) return current
     const { resource } = planned
     const group = source.resources.filter(other => other === resource || isUnder(source, other, resource))
     const isPart = group.some(({ name, selected }) => {
-      const one = opened.get(name)
-      return (selected && one?.planned.loaded !== true) || (one?.meter.discardedRows ?? 0) > 0
+      const member = opened.get(name)
+      return (selected && member?.planned.loaded !== true) || (member?.meter.discardedRows ?? 0) > 0
     })
     if (isPart) return current
-    const parent = parentOf(source, resource)
-    const isWhole =
-      parent !== undefined && parent.incremental === undefined && judgements.get(parent.name)?.verdict === 'complete'
-    return withParentsRead(current, source, planned, changes.remembered(loadId, isWhole))
+    const parent = opened.get(resource.parent ?? '')
+    const waits = group.some(one => one.deletes?.mode === 'with_parent' && !keyNamesParent(source, one))
+    const read =
+      waits && losesParents(one, parent, judgements)
+        ? changes.forgotten(loadId)
+        : changes.remembered(loadId, isWhole(parent, judgements))
+    return withParentsRead(current, source, planned, read)
   }, state)
 }
 

@@ -211,6 +211,17 @@ export function deletionOf(source: Source, resource: Resource): 'soft' | 'hard' 
   return above.hints.writeDisposition?.disposition === 'replace' ? 'hard' : deletionOf(source, above)
 }
 
+/**
+ * Whether the primary key of a resource that goes `with_parent` names the record of the parent. If it does not, a row may
+ * be in the lists of several parents, although it names the last of them only.
+ */
+export function keyNamesParent(source: Source, resource: Resource): boolean {
+  const { deletes, hints } = resource
+  const identity = parentOf(source, resource)?.hints.primaryKey ?? []
+  const keys = deletes?.mode === 'with_parent' ? deletes.keys : []
+  return keys.filter(key => identity.includes(key.parent)).every(key => hints.primaryKey?.includes(key.child) === true)
+}
+
 export function parentOf({ resources }: Source, { parent }: Resource): Resource | undefined {
   return resources.find(({ name }) => name === parent)
 }

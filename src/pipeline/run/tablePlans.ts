@@ -14,7 +14,7 @@ import type { ExpectationCheck } from './expectationCheck.js'
 import type { CursorTracker } from './incremental/incremental.js'
 import type { ParentChanges } from './incremental/parentChanges.js'
 import type { Meter } from './meter.js'
-import { deletionOf, type PlannedResource, parentOf } from './planResources.js'
+import { deletionOf, keyNamesParent, type PlannedResource, parentOf } from './planResources.js'
 
 export interface OpenResource {
   readonly planned: PlannedResource
@@ -71,6 +71,8 @@ interface Filler {
   readonly lack: string | undefined
   /** Why only a part was to be read. */
   readonly part: string | undefined
+  /** Why a row whose parent is gone may be in lists of other parents, which were not read. */
+  readonly unreadOthers: string | undefined
   /** Why keys arrived that have no row. Not even the part that was read is whole then. */
   readonly discarded: string | undefined
 }
@@ -94,7 +96,8 @@ export function fillersOf(
       const lack = judgement?.verdict === 'unproven' && !hasUnread(one, opened) ? ofTwo : gap
       const discarded = one === undefined ? undefined : discardedOf(name, one)
       const part = one === undefined ? undefined : doubtOf(name, one)
-      return [name, { table, doubt: gap ?? part ?? discarded, gap, lack, part, discarded }]
+      const unreadOthers = unreadOthersOf(one, { opened, judgements, gap: lack ?? discarded })
+      return [name, { table, doubt: gap ?? part ?? discarded, gap, lack, part, unreadOthers, discarded }]
     }),
   )
 }
@@ -103,6 +106,41 @@ function gapOf(name: string, opened: OpenResource | undefined, judgement: Judgem
   if (opened?.planned.loaded !== true || judgement === undefined) return `${name} took no part in the run`
   if (judgement.verdict !== 'complete') return `${name} is ${judgement.verdict}: ${judgement.reasons.join('; ')}`
   return undefined
+}
+
+/** Of lists that are read only where the parent changed, and of those below them. */
+function unreadOthersOf(
+  one: OpenResource | undefined,
+  run: {
+    readonly opened: ReadonlyMap<string, OpenResource>
+    readonly judgements: ReadonlyMap<string, Judgement>
+    readonly gap: string | undefined
+  },
+): string | undefined {
+  for (let at = one; at !== undefined; at = run.opened.get(at.planned.resource.parent ?? '')) {
+    if (at.changes === undefined) continue
+    const { name, parent } = at.planned.resource
+    if (losesParents(at, run.opened.get(parent ?? ''), run.judgements))
+      return `records of ${parent} are gone, and lists of ${name} that were not read again may have its rows too; the next run reads every list`
+    if (run.gap !== undefined) return run.gap
+  }
+  return undefined
+}
+
+/** Whether the run left out lists of the resource, and knows that records of its parent are gone. */
+export function losesParents(
+  { changes }: OpenResource,
+  parent: OpenResource | undefined,
+  judgements: ReadonlyMap<string, Judgement>,
+): boolean {
+  return changes?.hasLostParents() === true && isWhole(parent, judgements)
+}
+
+/** Whether the run has met every record of the resource. */
+export function isWhole(opened: OpenResource | undefined, judgements: ReadonlyMap<string, Judgement>): boolean {
+  if (opened === undefined) return false
+  const { name, incremental } = opened.planned.resource
+  return incremental === undefined && judgements.get(name)?.verdict === 'complete'
 }
 
 /** Whether records of the resource or its ancestors are, or may be, unread for a reason. */
@@ -310,6 +348,11 @@ function orphansOf(
   const parent = fillers.get(resource.parent ?? '')?.table
   const parentTable = parent === undefined ? undefined : schema.tables.get(parent)
   if (parentTable === undefined) return { doubt: `${resource.parent ?? 'its parent'} has no table yet` }
+  const others = fillers.get(resource.name)?.unreadOthers
+  if (others !== undefined && !keyNamesParent(source, resource)) {
+    const columns = keys.map(key => `\`${key.child}\``).join(', ')
+    return { doubt: `${others}. With ${columns} in the \`primary_key\`, each parent has rows of its own` }
+  }
   const primaryKey = parentOf(source, resource)?.hints.primaryKey ?? []
   // Other repeated columns may change in the parent's row.
   const identity = keys.filter(key => primaryKey.includes(key.parent))

@@ -61,6 +61,8 @@ export class ParentChanges {
   readonly #fingerprint: string
   readonly #unchanged = new Map<string, string>()
   readonly #read = new Map<string, string>()
+  /** Digests of the keys of all records that the run has met. */
+  readonly #met = new Set<string>()
   #asked = 0
   #leftOut = 0
 
@@ -90,11 +92,17 @@ export class ParentChanges {
     return this.#leftOut > 0
   }
 
+  /** Whether lists were left out while records of the parent, of which it has met every one, are gone. */
+  hasLostParents(): boolean {
+    return this.isPart && Object.keys(this.#known?.versions ?? {}).some(key => !this.#met.has(key))
+  }
+
   /** Whether the list of the record is to be read. One without a key always is. */
   wants(record: JsonObject): boolean {
     const key = identityOf(record, this.#key)
     const version = key === undefined ? undefined : versionOf(record, this.#hint.by)
     const versions = this.#known?.versions ?? {}
+    if (key !== undefined) this.#met.add(key)
     if (key !== undefined && version !== undefined && Object.hasOwn(versions, key) && versions[key] === version) {
       this.#leftOut += 1
       this.#unchanged.set(key, version)
@@ -118,6 +126,11 @@ export class ParentChanges {
     const lists = count(this.#leftOut + this.#asked, 'list')
     const reason = `${this.#leftOut} of ${lists} were not read again, because the records of ${this.#parent} that they belong to have not changed`
     return { verdict: 'unproven', reasons: [reason] }
+  }
+
+  /** What the state remembers where every list is to be read again. */
+  forgotten(loadId: string): ParentsRead {
+    return { since: loadId, fingerprint: this.#fingerprint, versions: {} }
   }
 
   /** `isWhole`: the run has met every record of the parent, so that those it did not meet are gone. */
