@@ -44,6 +44,11 @@ export function reportFailure(
     tellTitled(output, 'code:', `${error.code} (${typedAs} explain ${error.code})`, 'bold')
   }
   if (debug) output.line(printableLines(stackOf(error)))
+  return exitCodeOf(error)
+}
+
+/** 2 for what the user must fix first, 1 for every other failure. */
+export function exitCodeOf(error: unknown): 1 | 2 {
   return error instanceof ConfigError || error instanceof QueryError ? 2 : 1
 }
 

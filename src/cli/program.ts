@@ -3,6 +3,7 @@ import type { ImportKind } from '../import/importers.js'
 import type { CommandContext } from './commands/command.js'
 import { completionScript, SHELLS, type Shell } from './completion.js'
 import type { ExitCode } from './failure.js'
+import { meantInstead } from './misplacedWords.js'
 
 interface Versioned {
   readonly version: string
@@ -17,6 +18,11 @@ export async function sluice(
   { typedAs = 'sluice', ...rest }: Omit<CommandContext, 'typedAs'> & Partial<CommandContext> & Versioned,
 ): Promise<ExitCode> {
   const context = { ...rest, typedAs }
+  const meant = meantInstead(args, IMPORT_KINDS)
+  if (meant !== undefined) {
+    context.terminal.err.write(`error: ${meant}\n(--help lists commands and options)\n`)
+    return 2
+  }
   let exitCode: ExitCode = 0
   const program = commands(context, code => {
     exitCode = code

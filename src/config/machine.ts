@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path'
 import { ConfigError } from '../model/errors.js'
 import type { Clock } from '../model/source.js'
 import { type Environment, isSet } from './environment.js'
-import { envFilePath, secretFiles } from './secretFiles.js'
+import { envFilePath, secretFiles, warnIfReadable } from './secretFiles.js'
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -131,7 +131,11 @@ function secretFindings(env: Environment, folders: readonly string[]): Finding[]
   try {
     const files = secretFiles(env, folders, message => void open.add(message))
     const found = files.filter(({ tables }) => tables !== undefined).map(({ path }) => path)
-    found.push(...[...new Set(folders.map(envFilePath))].filter(isFile))
+    for (const path of new Set(folders.map(envFilePath))) {
+      if (!isFile(path)) continue
+      found.push(path)
+      warnIfReadable(path, message => void open.add(message))
+    }
     if (open.size > 0) {
       return [...open].map(message => {
         const [says = message, cure = ''] = message.split('; ')

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { isPlain } from '../rest/document/references.js'
-import { fileError, readDocument } from './documentFile.js'
+import { fileError, readDocument, readText } from './documentFile.js'
 
 /** What files and folders name. */
 export interface NamedFiles {
@@ -33,6 +33,11 @@ export async function pipelineFiles(paths: readonly string[]): Promise<NamedFile
     if (found === 0) throw fileError(path, 'holds no pipeline file: no YAML or JSON document with `resources`')
   }
   return { files: [...new Set(files)], skipped }
+}
+
+/** Throws a ConfigError about the first path that is neither a file nor a folder. */
+export async function refuseMissing(paths: readonly string[]): Promise<void> {
+  for (const path of paths) if (!(await isFolder(path))) await readText(path)
 }
 
 async function isFolder(path: string): Promise<boolean> {

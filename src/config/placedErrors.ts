@@ -19,6 +19,11 @@ export function placed(made: Pipeline, place: PlaceOf): Pipeline {
     replay: (loadId, options) => told(made.replay(loadId, options)),
     check: options => told(made.check(options)),
     plan: options => told(made.plan(options)),
+    backfill: (resource, options) => told(made.backfill(resource, options)),
+    backfillStatus: (resource, options) => told(made.backfillStatus(resource, options)),
+    trace: (table, key, options) => told(made.trace(table, key, options)),
+    drop: (resources, options) => told(made.drop(resources, options)),
+    resetState: (resources, options) => told(made.resetState(resources, options)),
   }
 }
 

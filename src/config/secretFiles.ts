@@ -5,6 +5,34 @@ import { parse, TomlError } from 'smol-toml'
 import { ConfigError } from '../model/errors.js'
 import { type Environment, isSet } from './environment.js'
 
+/** Where variables come from that are not those of the process. */
+interface Origins {
+  /** The `.env` that was read. */
+  readonly file?: string | undefined
+  /** By name, in words. */
+  readonly places: ReadonlyMap<string, string>
+}
+
+const origins = new WeakMap<Environment, Origins>()
+
+/** The `.env` that {@link withEnvFile} has read into this environment. */
+export function envFileOf(env: Environment): string | undefined {
+  return origins.get(env)?.file
+}
+
+/** Where a variable comes from, for messages. */
+export function placeOfVariable(env: Environment, name: string): string {
+  return origins.get(env)?.places.get(name) ?? `the variable ${name} of the environment`
+}
+
+/** The environment with a variable that a person has given. */
+export function withGivenVariable(env: Environment, name: string, value: string): Environment {
+  const whole = { ...env, [name]: value }
+  const { file, places } = origins.get(env) ?? { places: [] }
+  origins.set(whole, { file, places: new Map([...places, [name, 'what was given here']]) })
+  return whole
+}
+
 /** The file of variables beside a pipeline file. */
 export function envFilePath(folder: string): string {
   return join(folder, '.env')
@@ -31,7 +59,16 @@ export function withEnvFile(env: Environment, folder: string, warn: (message: st
   const added = parseEnv(text.replace(/^\uFEFF/, '')) as Record<string, string>
   if (isSet(added, 'SLUICE_HOME')) added.SLUICE_HOME = resolve(folder, added.SLUICE_HOME ?? '')
   const own = Object.fromEntries(Object.entries(env).filter(([name]) => isSet(env, name)))
-  return { ...added, ...own }
+  const whole = { ...added, ...own }
+  const places = new Map(origins.get(env)?.places)
+  for (const [name, value] of Object.entries(added)) {
+    const other = own[name]
+    if (other === undefined) places.set(name, `the variable ${name} in ${path}`)
+    else if (other !== value && !places.has(name))
+      places.set(name, `the variable ${name} of the environment, which comes before the one in ${path}`)
+  }
+  origins.set(whole, { file: path, places })
+  return whole
 }
 
 /** A file of secrets, and its content if it exists. */
@@ -82,7 +119,7 @@ function readTables(path: string, warn: (message: string) => void): SecretFile['
 }
 
 /** Reports a file that others may read. */
-function warnIfReadable(path: string, warn: (message: string) => void): void {
+export function warnIfReadable(path: string, warn: (message: string) => void): void {
   const readableByOthers = process.platform !== 'win32' && (statSync(path).mode & 0o044) !== 0
   if (readableByOthers) warn(`${path} can be read by other users; \`chmod 600 ${path}\` makes it yours alone`)
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { Secret } from '../model/secrets/secret.js'
 import type { Found, Lookup } from '../rest/document/references.js'
 import { type Environment, isSet } from './environment.js'
-import { envFilePath, type SecretFile, secretFiles, valueIn } from './secretFiles.js'
+import { envFileOf, envFilePath, placeOfVariable, type SecretFile, secretFiles, valueIn } from './secretFiles.js'
 
 export interface SecretResolverOptions {
   readonly env: Environment
@@ -21,6 +21,8 @@ export interface SecretResolverOptions {
 interface Hit {
   readonly value: string
   readonly origin: string
+  /** Where that is, in words. */
+  readonly place: string
 }
 
 /** Values in clear are for what holds them as a Secret at once. */
@@ -53,12 +55,13 @@ export function secretResolver(options: SecretResolverOptions): SecretResolver {
   const search = (candidates: readonly Keys[]): Hit | undefined => {
     for (const keys of candidates) {
       const name = variable(keys)
-      if (isSet(env, name)) return { value: env[name] ?? '', origin: name }
+      if (isSet(env, name)) return { value: env[name] ?? '', origin: name, place: placeOfVariable(env, name) }
     }
     for (const file of allFiles()) {
       for (const keys of candidates) {
         const value = valueIn(file, keys)
-        if (value !== undefined) return { value, origin: `${file.path}: ${keys.join('.')}` }
+        const path = keys.join('.')
+        if (value !== undefined) return { value, origin: `${file.path}: ${path}`, place: `${path} in ${file.path}` }
       }
     }
     return undefined
@@ -71,7 +74,7 @@ export function secretResolver(options: SecretResolverOptions): SecretResolver {
         ? `\n    ${path} (there is no such file)`
         : `\n    ${path}: ${paths.slice(0, 3).join(', ')}${paths.length > 3 ? ', …' : ''}`,
     )
-    const envFile = options.folder === undefined ? [] : [`\n    ${missingOrNot(envFilePath(folder))}`]
+    const envFile = envFilePlaces(env, options.folder)
     return [...variables, ...envFile, ...inFiles].join('')
   }
 
@@ -88,7 +91,7 @@ export function secretResolver(options: SecretResolverOptions): SecretResolver {
   }
   const variableNamed = (name: string): Found<Hit> =>
     isSet(env, name)
-      ? { value: { value: env[name] ?? '', origin: name } }
+      ? { value: { value: env[name] ?? '', origin: name, place: placeOfVariable(env, name) } }
       : { missing: `the environment variable \`${name}\` is not set` }
   const credentialCandidates = (field: string, alone: boolean): Keys[] => {
     const blocks = [...sections(pipeline, source), ...(pipeline === undefined ? [] : [[pipeline]]), []].sort(
@@ -105,10 +108,11 @@ export function secretResolver(options: SecretResolverOptions): SecretResolver {
     variable: variableNamed,
     secret(name) {
       const found = secretNamed(name)
-      return 'value' in found ? { value: new Secret(found.value.value, found.value.origin) } : found
+      return 'value' in found ? { value: secretOf(found.value, referenceTo('secrets', name)) } : found
     },
-    text(text, escapeValue = value => value) {
+    text(text, escapeValue = value => value, isSecret = false) {
       const origins: string[] = []
+      const places: string[] = []
       const missing: string[] = []
       const replaced = text.replace(reference, (whole, escaped: string, context: string, name: string) => {
         if (escaped !== '') return whole.slice(1)
@@ -117,17 +121,23 @@ export function secretResolver(options: SecretResolverOptions): SecretResolver {
           missing.push(found.missing)
           return ''
         }
-        if (context === 'env') return escapeValue(found.value.value)
+        if (context === 'env' && !isSecret) return escapeValue(found.value.value)
         origins.push(found.value.origin)
+        places.push(toldPlace(found.value, referenceTo(context, name)))
         return found.value.value
       })
       if (missing.length > 0) return { missing: missing.join('; ') }
-      return { value: origins.length === 0 ? replaced : new Secret(replaced, origins.join(', ')) }
+      return {
+        value:
+          origins.length === 0
+            ? replaced
+            : new Secret(replaced, origins.join(', '), [...new Set(places)].join(' and ')),
+      }
     },
     credential(field, alone) {
       const candidates = credentialCandidates(field, alone)
       const hit = search(candidates)
-      if (hit !== undefined) return { value: new Secret(hit.value, hit.origin) }
+      if (hit !== undefined) return { value: secretOf(hit, field) }
       return { missing: `the secret \`${field}\` is missing; it was looked for in${places(candidates)}` }
     },
     setting(field) {
@@ -139,8 +149,24 @@ export function secretResolver(options: SecretResolverOptions): SecretResolver {
   }
 }
 
-function missingOrNot(path: string): string {
-  return existsSync(path) ? path : `${path} (there is no such file)`
+function secretOf(hit: Hit, reference: string): Secret {
+  return new Secret(hit.value, hit.origin, toldPlace(hit, reference))
+}
+
+function toldPlace({ place }: Hit, reference: string): string {
+  return `\`${reference}\`, from ${place}`
+}
+
+function referenceTo(context: string, name: string): string {
+  return `\${${context}.${name}}`
+}
+
+/** The `.env` beside the pipeline file, if it was read or is not there. */
+function envFilePlaces(env: Environment, folder: string | undefined): readonly string[] {
+  if (folder === undefined) return []
+  const path = envFilePath(folder)
+  if (!existsSync(path)) return [`\n    ${path} (there is no such file)`]
+  return envFileOf(env) === path ? [`\n    ${path}`] : []
 }
 
 /** A lookup that gives placeholders for what is missing, so that a document can be read without its secrets. */
@@ -151,8 +177,8 @@ export function findingAll(lookup: Lookup): Lookup {
   const found = <T>(found: Found<T>, other: T): Found<T> => ('value' in found ? found : { value: other })
   return {
     secret: name => found(lookup.secret(name), placeholder),
-    text(text, escapeValue) {
-      const whole = lookup.text(text, escapeValue)
+    text(text, escapeValue, isSecret) {
+      const whole = lookup.text(text, escapeValue, isSecret)
       if ('value' in whole) return whole
       if (text.includes('${secrets.')) return { value: placeholder }
       // The rest of the text counts: it may hold placeholders.
@@ -174,7 +200,7 @@ export function findingAll(lookup: Lookup): Lookup {
 /** The same for values in clear. `1` is a name, a port and a number. */
 export function findingEvery(resolver: SecretResolver): SecretResolver {
   const hit = (found: Found<Hit>): Found<Hit> =>
-    'value' in found ? found : { value: { value: '1', origin: 'missing' } }
+    'value' in found ? found : { value: { value: '1', origin: 'missing', place: 'nowhere' } }
   return {
     ...findingAll(resolver),
     named: name => hit(resolver.named(name)),

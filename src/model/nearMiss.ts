@@ -12,6 +12,34 @@ export function nearMiss(written: string, candidates: Iterable<string>): string 
   return best
 }
 
+/**
+ * The name of a key that was probably meant: a near miss, or the only one with a word of what was written, as `statuses` is
+ * for `status_codes`.
+ */
+export function nearKey(written: string, candidates: Iterable<string>): string | undefined {
+  const known = [...candidates]
+  const near = nearMiss(written, known)
+  if (near !== undefined) return near
+  const words = wordsOf(written)
+  const sharing = known.filter(candidate => wordsOf(candidate).some(word => words.some(other => isAlike(word, other))))
+  return sharing.length === 1 ? sharing[0] : undefined
+}
+
+/** Shorter words say little: `of`, `key`, `max`. */
+const SHORTEST_WORD = 4
+
+function wordsOf(name: string): readonly string[] {
+  const words = name
+    .replace(/([a-z])([A-Z])/g, '$1_$2')
+    .toLowerCase()
+    .split(/[-_ .]/)
+  return words.filter(word => word.length >= SHORTEST_WORD)
+}
+
+function isAlike(a: string, b: string): boolean {
+  return a.startsWith(b) || b.startsWith(a)
+}
+
 function likeness(written: string, candidate: string, limit: number): number {
   const [a, b] = [bare(written), bare(candidate)]
   if (a === b) return 0

@@ -1,5 +1,5 @@
 import { alternatives, ConfigError, type ConfigProblem, shortened } from './errors.js'
-import { nearMiss } from './nearMiss.js'
+import { nearKey } from './nearMiss.js'
 import { Secret } from './secrets/secret.js'
 
 /**
@@ -58,7 +58,7 @@ export function optionsOf<Options>(
 }
 
 function unknownOption(key: string, path: string, known: readonly string[]): ConfigProblem {
-  const meant = nearMiss(key, known)
+  const meant = nearKey(key, known)
   const hint = meant === undefined ? `known here: ${known.join(', ')}` : `did you mean \`${meant}\`?`
   return { place: { path }, message: `unknown option; ${hint}` }
 }

@@ -20,6 +20,7 @@ import type { KindAuthenticator, Paginator, RetryPolicy, Transport, Witness } fr
 import { offerSignIns, type SignIn } from './auth/authenticator.js'
 import { type AuthContext, authenticators, blocksIn, carriedBy, signInBy } from './auth/authKinds.js'
 import { customAuthenticator } from './auth/customAuthenticator.js'
+import { credentialPlacesOf, offerSecretPlaces } from './credentialPlaces.js'
 import { describeEndpoint } from './describe.js'
 import type {
   AuthModel,
@@ -131,6 +132,7 @@ export function restSource(declared: RestModel, options: RestSourceOptions = {})
     close: () => client.close(),
   }
   offerSignIns(source, signInsFor(model, client, options.tokenStore))
+  offerSecretPlaces(source, secretsIn(model))
   return source
 }
 
@@ -259,6 +261,7 @@ function endpointResource(
       baseUrl: model.client.baseUrl,
       scrubber,
       auth: list.endpoint.auth === undefined ? undefined : authenticate(list.endpoint.auth),
+      credentialPlaces: credentialPlacesOf(list.endpoint),
       authOrigins: authOrigins(list, model),
       paginator: paginatorOf(list.endpoint.paginator, list.name),
       selector: selector === undefined ? undefined : compilePath(selector),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
 import { loadPipelineFile, type PipelineFileOptions } from '../config/pipelineFile.js'
-import { pipelineFiles } from '../config/pipelineFiles.js'
+import { pipelineFiles, refuseMissing } from '../config/pipelineFiles.js'
 import { SluiceError } from '../model/errors.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
 import type { BrokenFile, PipelineFacts } from './pageContract.js'
@@ -36,6 +36,12 @@ export class OpenPipelines {
 
   get cwd(): string {
     return this.#overrides.cwd ?? process.cwd()
+  }
+
+  /** Throws a ConfigError if a file or a folder that was named is not there, or a folder holds no pipeline file. */
+  async begin(): Promise<void> {
+    await refuseMissing(this.#paths.map(path => relative(this.cwd, resolve(this.cwd, path)) || '.'))
+    await this.files()
   }
 
   /** Files as they are now, in order: a folder may have got new ones. */

@@ -39,12 +39,12 @@ const TYPES: Readonly<Record<string, string>> = {
 }
 
 /**
- * Serves a page on 127.0.0.1 that shows pipelines and what they loaded. Throws a ConfigError if the port is taken or no
- * file is a pipeline.
+ * Serves a page on 127.0.0.1 that shows pipelines and what they loaded. Throws a ConfigError if the port is taken, a file is not
+ * there, or a folder holds no pipeline.
  */
 export async function startStudio({ paths, from, port = 0, clock }: StudioOptions): Promise<Studio> {
   const pipelines = new OpenPipelines(paths, from)
-  await pipelines.files()
+  await pipelines.begin()
   const runs = new LoadRuns(clock)
   const token = randomBytes(24).toString('base64url')
   let hosts: ReadonlySet<string> = new Set()

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type ServerHttp2Session } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { loadPipelineFile, type PipelineFileOptions } from '../config/pipelineFile.js'
+import { refuseMissing } from '../config/pipelineFiles.js'
 import { ConfigError, portError } from '../model/errors.js'
 import { nextTime, pipelineServices, type ServedPipeline, type WorkEvent } from './pipelineServices.js'
 import { budgetObject, leaseAnswer, leasedBudget } from './requestBudget.js'
@@ -53,6 +54,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     lease: async (origin, asked) => leaseAnswer.parse(await server.call(SERVICES.budget, origin, 'lease', asked)),
     pause: async (origin, delayMs) => void (await server.send(SERVICES.budget, origin, 'pause', { delayMs })),
   })
+  await refuseMissing(options.files)
   const served = new Map<string, ServedPipeline>()
   const schedules = new Map<string, string>()
   for (const file of options.files) {

@@ -72,6 +72,14 @@ test('a backfill that failed goes on where it failed, and its status tells what 
   expect((await backfill()).stdout).toContain('nothing is missing; 4 windows committed.')
 })
 
+test('windows that are read at the same time are counted as left until they are loaded', async () => {
+  const backfill = await visits('')
+  const { exitCode, stdout } = await backfill('--parallel', '3', '--step', 'PT8H')
+  expect(exitCode).toBe(0)
+  const counted = [...stdout.matchAll(/\((\d+) of (\d+)/g)].map(([, done, all]) => `${done} of ${all}`)
+  expect(counted).toEqual([1, 2, 3, 4, 5, 6].map(done => `${done} of 6`))
+})
+
 test('a resource that is not there is named with what was probably meant', async () => {
   const backfill = await visits('')
   const { exitCode, stderr } = await backfill('--resource', 'visit')

@@ -118,9 +118,21 @@ it('explain lists the codes, and leads from the key to the code', async () => {
       now: () => 0,
     })
   expect(await explain()).toBe(0)
-  expect(out.visible()).toEqual(expect.arrayContaining(['config', 'rate_limit', 'rows_discarded']))
+  const listed = out.visible()
+  expect(listed.filter(line => /^[A-Z]/.test(line))).toEqual([
+    'The file',
+    'The API',
+    'The data',
+    'Schema and destination',
+    'Warnings',
+  ])
+  expect(listed).toContain('not_null            A record has no value in a column with `nullable: false`')
+  for (const code of ['config', 'rate_limit', 'rows_discarded'])
+    expect(listed.filter(line => line.startsWith(`${code} `))).toHaveLength(1)
   expect(await explain('schema_contract')).toBe(2)
   expect(err.text()).toMatch(/^error: There is no code schema_contract; did you mean contract\?$/m)
+  expect(await explain('limits')).toBe(2)
+  expect(err.text()).toMatch(/did you mean rate_limit\?$/m)
 })
 
 it('doctor looks at the profile that is named, and finds a .env', async () => {

@@ -128,6 +128,16 @@ describe('sluice show', () => {
     expect(ended.stderr).toContain('error: there is no table flags: no tables yet')
     expect(await sluice('show', 'feedback.yaml', ...flags)).toMatchObject({ exitCode: 0 })
   })
+
+  it.each([[], ['--csv']])(
+    'of a table that is not among those of the dataset is a mistake of the user: %j',
+    async (...flags) => {
+      await run()
+      const ended = await sluice('show', 'feedback.yaml', 'feedback_dat', ...flags)
+      expect(ended.exitCode).toBe(2)
+      expect(ended.stderr).toContain('there is no table feedback_dat (did you mean feedback_data?)')
+    },
+  )
 })
 
 describe('sluice schema and sluice types', () => {

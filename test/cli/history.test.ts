@@ -47,7 +47,7 @@ it('sluice history lists the loads, newest first, and prints the receipts of one
     receipts: [{ resource: 'shops', verdict: 'complete', records: 3, rows: { shops: 3, shops__tags: 3 } }],
   })
   const unknown = await sluice(['history', 'shops.yaml', '1.5'])
-  expect(unknown).toMatchObject({ exitCode: 1, stdout: '' })
+  expect(unknown).toMatchObject({ exitCode: 2, stdout: '' })
   expect(unknown.stderr).toContain('error: there is no load 1.5')
 })
 

@@ -224,6 +224,159 @@ it('what the destination cannot do ends with exit code 2 and the place, and noth
   expect(asked).toBe(0)
 })
 
+describe('a key that is unknown names the one that was meant, wherever it stands', () => {
+  const resource = (text: string) =>
+    `client: {base_url: "https://api.example.com"}\nresources: [{name: shops, ${text}}]\n`
+  const endpoint = (text: string) => resource(`endpoint: {path: shops, ${text}}`)
+  it.each([
+    [
+      'client.retry.statuses',
+      'client: {base_url: "https://a.example", retry: {status_codes: [500]}}\nresources: [a]\n',
+    ],
+    ['client.rate_limit.requests', 'client: {base_url: "https://a.example", rate_limit: {calls: 1}}\nresources: [a]\n'],
+    ['client.base_url', 'client: {url: "https://a.example"}\nresources: [a]\n'],
+    ['client.auth.token', client('{type: bearer, access_token: x}')],
+    ['client.auth.api_key', client('{type: api_key, key: x}')],
+    ['client.auth.scope', client('{type: oauth2_client_credentials, scopes: x, access_token_url: x, client_id: x}')],
+    ['resources[0].endpoint.retry.attempts', endpoint('retry: {max_retries: 3}')],
+    ['resources[0].endpoint.retry.when[0].json_path', endpoint('retry: {when: [{jsonpath: a}]}')],
+    ['resources[0].endpoint.paginator.limit', endpoint('paginator: {type: offset, page_size: 10}')],
+    ['resources[0].endpoint.paginator.cursor_path', endpoint('paginator: {type: cursor, next_path: a}')],
+    ['resources[0].endpoint.params', endpoint('query: {a: 1}')],
+    ['resources[0].endpoint.data_selector', endpoint('selector: items')],
+    ['resources[0].endpoint.incremental.initial_value', endpoint('incremental: {cursor_path: a, start_date: x}')],
+    ['resources[0].endpoint.incremental.window.step', endpoint('incremental: {cursor_path: a, window: {steps: P1D}}')],
+    [
+      'resources[0].endpoint.response_actions[0].status_code',
+      endpoint('response_actions: [{status: 404, action: ignore}]'),
+    ],
+    ['resources[0].endpoint.job.poll.status_path', endpoint('job: {poll: {path: a, statuspath: b}}')],
+    ['resources[0].primary_key', resource('pk: id')],
+    ['resources[0].columns[0].data_type', resource('columns: [{name: a, type: text}]')],
+    ['resources[0].columns[0].nullable', resource('columns: [{name: a, is_nullable: true}]')],
+    ['resources[0].expect.min_records', resource('expect: {minimum_records: 1}')],
+    ['resources[0].nested_hints.a.table_name', resource('nested_hints: {a: {table: b}}')],
+    [
+      'resources[0].write_disposition.strategy',
+      resource('write_disposition: {disposition: merge, merge_strategy: upsert}'),
+    ],
+    [
+      'schema_contract.columns',
+      'schema_contract: {column: freeze}\nclient: {base_url: "https://a.example"}\nresources: [a]\n',
+    ],
+    [
+      'profiles.prod.destination',
+      'profiles: {prod: {target: "duckdb:a"}}\nclient: {base_url: "https://a.example"}\nresources: [a]\n',
+    ],
+    ['schedule', 'cron: "0 6 * * *"\nclient: {base_url: "https://a.example"}\nresources: [a]\n'],
+  ])('%s', async (meant, document) => {
+    const ended = await sluice(['check', '--offline', 'm.yaml'], document)
+    expect(ended.exitCode).toBe(2)
+    const [place, key = ''] = [meant.slice(0, meant.lastIndexOf('.') + 1), meant.slice(meant.lastIndexOf('.') + 1)]
+    const told = ended.stderr.replace(/\s+/g, ' ')
+    expect(told).toContain(`m.yaml:`)
+    expect(told).toContain(` ${place}`)
+    expect(told).toContain(`unknown key; did you mean \`${key}\`?`)
+  })
+})
+
+describe('words at a wrong place get the line to type', () => {
+  it.each([
+    [['init', 'curl', 'https://a.example/b'], "sluice import curl 'curl …'"],
+    [['init', 'openapi', 'a.json'], 'sluice import openapi SOURCE'],
+    [['init', 'https://a.example/b?key=s3cr3t'], "sluice init --url 'ADDRESS'"],
+    [['https://a.example/b?key=s3cr3t'], "sluice init --url 'ADDRESS'"],
+    [['curl', '-H', 'Authorization: s3cr3t', 'https://a.example/b'], "sluice import curl 'curl …'"],
+    [['import', 'curl https://a.example/b?key=s3cr3t'], "sluice import curl 'curl …'"],
+    [['import', 'curl', 'curl', 'https://a.example/b', '-H', 'Authorization: s3cr3t'], "sluice import curl 'curl …'"],
+    [['import', 'curl', 'https://a.example/b', '-X', 'POST'], "sluice import curl 'curl …'"],
+    [['import', 'openapi.json'], 'sluice import openapi SOURCE'],
+    [['m.yaml'], 'sluice run FILE'],
+  ])('%j', async (args, line) => {
+    const ended = await sluice(args, '')
+    expect(ended).toMatchObject({ exitCode: 2, stdout: '' })
+    expect(ended.stderr).toMatch(/^error: /)
+    expect(ended.stderr).toContain(line)
+    expect(ended.stderr).not.toContain('s3cr3t')
+  })
+})
+
+it.each([
+  ['studio', 'nowhere.yaml'],
+  ['studio', 'nowhere/'],
+  ['mcp', 'nowhere.yaml'],
+  ['worker', 'nowhere.yaml'],
+  ['serve', 'nowhere.warc'],
+  ['submit', 'nowhere.yaml'],
+  ['auth', 'nowhere.yaml'],
+  ['drift', 'nowhere.yaml'],
+])('sluice %s does not begin with %s, which is not there', async (command, path) => {
+  const ended = await sluice([command, path], '')
+  expect(ended).toMatchObject({ exitCode: 2, stdout: '' })
+  expect(ended.stderr).toMatch(/nowhere\S*:? there is no such/)
+})
+
+describe('credentials that an API refuses', () => {
+  const refusing = async (status: number) => {
+    const server = createServer((_, response) => response.writeHead(status).end('no'))
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+  const envFile = (text: string) => writeFile(join(folder, '.env'), text, { mode: 0o600 })
+
+  it.each([
+    ['secrets.shop_key', { SHOP_KEY: 's3cr3t-1' }, undefined, 'the variable SHOP_KEY of the environment)'],
+    ['secrets.shop_key', {}, 'SHOP_KEY=s3cr3t-1\n', 'the variable SHOP_KEY in FOLDER/.env)'],
+    [
+      'secrets.shop_key',
+      { SHOP_KEY: 's3cr3t-2' },
+      'SHOP_KEY=s3cr3t-1\n',
+      'the variable SHOP_KEY of the environment, which comes before the one in FOLDER/.env)',
+    ],
+    ['env.SHOP_KEY', {}, 'SHOP_KEY=s3cr3t-1\n', 'the variable SHOP_KEY in FOLDER/.env)'],
+  ])('${%s} with %j and %j are named with their place, never their value', async (reference, env, file, place) => {
+    if (file !== undefined) await envFile(file)
+    const api = await refusing(401)
+    const document = `client: {base_url: "${api}", auth: {type: bearer, token: "\${${reference}}"}}\nresources: [shops]\n`
+    const ended = await sluice(['run', 'm.yaml'], document, env)
+    expect(ended.exitCode).toBe(1)
+    expect(ended.stderr).toContain(`check the secret (\`\${${reference}}\`, from ${place.replace('FOLDER', folder)}`)
+    expect(ended.stderr).not.toContain('s3cr3t')
+  })
+
+  it('in a header, in a field that the file leaves out, and of a token server are named too', async () => {
+    const api = await refusing(403)
+    await envFile('SHOP_KEY=s3cr3t-1\nCREDENTIALS__TOKEN=s3cr3t-2\n')
+    const inHeader = `client: {base_url: "${api}", headers: {X-Key: "k \${secrets.shop_key}"}}\nresources: [shops]\n`
+    expect((await sluice(['check', 'm.yaml'], inHeader)).stderr).toContain(
+      `the API knows the credentials (\`\${secrets.shop_key}\`, from the variable SHOP_KEY in ${folder}/.env), but`,
+    )
+    const leftOut = `client: {base_url: "${api}", auth: bearer}\nresources: [shops]\n`
+    expect((await sluice(['check', 'm.yaml'], leftOut)).stderr).toContain(
+      `(\`token\`, from the variable CREDENTIALS__TOKEN in ${folder}/.env)`,
+    )
+    const auth = `{type: oauth2_client_credentials, access_token_url: "${api}/token", client_id: me, client_secret: "\${secrets.shop_key}"}`
+    const byToken = await sluice(
+      ['check', 'm.yaml'],
+      `client: {base_url: "${api}", auth: ${auth}}\nresources: [shops]\n`,
+    )
+    expect(byToken.stderr).toContain(
+      `check what was sent: \`\${secrets.shop_key}\`, from the variable SHOP_KEY in ${folder}/.env`,
+    )
+  })
+
+  it('are what `sluice init` says how to give, and it reads the .env that its message names', async () => {
+    const api = await refusing(401)
+    const open = await sluice(['init', '--url', `${api}/shops`], '')
+    expect(open.exitCode).toBe(1)
+    expect(open.stderr).toMatch(/the API wants credentials.*--auth bearer \(the token in the variable TOKEN\)/s)
+    await envFile('TOKEN=s3cr3t-1\n')
+    const refused = await sluice(['init', '--url', `${api}/shops`, '--auth', 'bearer'], '')
+    expect(refused.stderr).toContain(`(\`\${secrets.token}\`, from the variable TOKEN in ${folder}/.env)`)
+  })
+})
+
 it.each([
   [['check', 'n.yaml'], 'n.yaml there is no such file (did you mean m.yaml?)'],
   [['check', 'm.yml'], 'm.yml there is no such file (did you mean m.yaml?)'],

@@ -122,7 +122,8 @@ describe('sluice query', () => {
       ['query', 'shops.yaml', '--interactive', '--csv'],
       'SELECT 1 AS a,\n2 AS b;\nSELECT missing FROM shops;\nSELECT 3 AS c;\n.quit\nSELECT 4;\n',
     )
-    expect(talk).toMatchObject({ exitCode: 0, stdout: 'a,b\n1,2\nc\n3\n' })
+    // A statement that fails does not stop the others, and whoever fed them hears of it.
+    expect(talk).toMatchObject({ exitCode: 2, stdout: 'a,b\n1,2\nc\n3\n' })
     expect(talk.stderr).toContain('missing')
   })
 
@@ -138,6 +139,7 @@ describe('sluice query', () => {
     expect(talk.stdout).toMatch(/^rating +\S+ +yes$/m)
     expect(talk.stderr).toMatch(/no table shop \(did you mean shops\?\)/)
     expect(talk.stderr).toContain('There is no command .nothing. .help lists them.')
+    expect(talk.exitCode).toBe(2)
   })
 
   it.each(['exit', 'quit', 'exit;', 'QUIT', '.quit', '.exit', '.q', '\\q'])('its shell ends at %s', async word => {

@@ -103,6 +103,16 @@ describe('several files', () => {
     expect(asked.sort()).toEqual(['/orders', '/shops', '/shops'])
   })
 
+  it('warn once of a .env that they share', async () => {
+    const files = await Promise.all(['a', 'b'].map(name => pipelineFile(`${name}.yaml`, ['shops'])))
+    await writeFile(join(folder, '.env'), 'API_KEY=1\n', { mode: 0o644 })
+    for (const command of ['run', 'check']) {
+      const { exitCode, err } = await run(command, ...files)
+      expect(exitCode).toBe(0)
+      expect(err.match(/can be read by other users/g)).toHaveLength(1)
+    }
+  })
+
   it('share one budget for each host', async () => {
     const lists = Array.from({ length: 6 }, (_, index) => `list${index}`)
     const files = await Promise.all(['a', 'b', 'c'].map(name => pipelineFile(`${name}.yaml`, lists)))

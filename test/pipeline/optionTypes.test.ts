@@ -272,7 +272,7 @@ describe('a part of a pipeline', () => {
 test.each([
   [{ selct: ['a'] }, 'selct: unknown option; did you mean `select`?'],
   [{ max_pages: 1 }, 'max_pages: unknown option; did you mean `maxPages`?'],
-  [{ fullRefresh: true }, 'fullRefresh: unknown option; known here: signal, select'],
+  [{ fullRefresh: true }, 'fullRefresh: unknown option; did you mean `refresh`?'],
 ])('an option of another name is refused: %j', async (options, message) => {
   const source = restApi({ client: { base_url: 'https://api.example.com' }, resources: [{ name: 'a', records: [] }] })
   const made = pipeline({ name: 'a', source, destination: duckdb(':memory:') })

@@ -8,7 +8,7 @@ import type { RunResult } from '../../pipeline/setup.js'
 import type { HostBudget } from '../../rest/http/rateLimit.js'
 import { printable } from '../terminal/printable.js'
 import type { Prompt } from '../terminal/prompt.js'
-import { tell } from '../terminal/tell.js'
+import { isNewWarning, tell } from '../terminal/tell.js'
 import type { Output, Terminal } from '../terminal/terminal.js'
 
 /** What every command gets besides its arguments. */
@@ -60,7 +60,9 @@ export async function openPipelines(
   const loaded = await loadPipelineFile(file, { destination, dataset, profile, env, withoutSecrets, offline, budget })
   if (output !== undefined) {
     if (loaded.profile !== undefined) tell(output, printable(`profile ${loaded.profile}`))
-    for (const warning of loaded.warnings) tell(output, printable(`warning: ${warning}`), 2, 'yellow')
+    for (const warning of loaded.warnings) {
+      if (isNewWarning(output, warning)) tell(output, printable(`warning: ${warning}`), 2, 'yellow')
+    }
   }
   return loaded.pipelines
 }
@@ -116,6 +118,11 @@ export function eventLines(out: Output): (event: RunEvent) => void {
     if (event.type === 'run_started') pipeline = event.pipeline
     out.line(JSON.stringify({ time: new Date(systemClock.now()).toISOString(), pipeline, ...event }))
   }
+}
+
+/** Whether the event says again what was said of another pipeline: the pipelines of a folder share their files of secrets. */
+export function isRepeated(event: RunEvent, err: Output): boolean {
+  return event.type === 'warning' && event.code === 'secrets_file_readable' && !isNewWarning(err, event.message)
 }
 
 /** Runs a pipeline as the options say. */

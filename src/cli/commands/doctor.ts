@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path'
 import type { Finding } from '../../config/machine.js'
 import { SluiceError } from '../../model/errors.js'
 import type { Pipeline } from '../../pipeline/pipeline.js'
+import { secretPlacesOf } from '../../rest/credentialPlaces.js'
 import type { ExitCode } from '../failure.js'
 import { counted, printableLines, wrapped } from '../terminal/printable.js'
 import { tell, tellBegun } from '../terminal/tell.js'
@@ -17,7 +18,7 @@ const MARKS = { ok: ['green', '✓'], note: ['dim', '–'], failed: ['red', '✗
 
 /**
  * `sluice doctor [FILE]`: looks at this machine, and at what the file needs of it, each thing for itself. Asks the API
- * with `--request` alone. Exit code 1 if something must be fixed.
+ * with `--request` alone. Exit code 2 if the file must be fixed, and 1 for whatever else.
  */
 export async function doctorCommand(
   file: string | undefined,
@@ -52,10 +53,15 @@ export async function doctorCommand(
         for (const line of printableLines(cure).split('\n')) tell(out, `  ${' '.repeat(WIDTH)} ${line}`, WIDTH + 3)
     }
   }
+  const isOfFile = findings.some(({ check, status }) => status === 'failed' && OF_FILE.has(check))
+  if (isOfFile) return 2
   return isWell ? 0 : 1
 }
 
 const WIDTH = 'certificates'.length
+
+/** What `sluice run` would refuse with exit code 2. */
+const OF_FILE: ReadonlySet<string> = new Set(['file', 'references'])
 
 async function fileFindings(
   file: string,
@@ -70,7 +76,9 @@ async function fileFindings(
   const findings: Finding[] = [valid.finding]
   const complete = await attempt('references', async () => {
     const pipelines = await openPipelines(file, options, 'requests')
-    return { pipelines, says: `every secret of ${file} was found` }
+    const places = new Set(pipelines.flatMap(({ source }) => secretPlacesOf(source)))
+    const found = `every secret of ${file} was found`
+    return { pipelines, says: [`${found}${places.size === 0 ? '' : ':'}`, ...places].join('\n') }
   })
   findings.push(complete.finding)
   for (const pipeline of valid.done.pipelines) findings.push(...(await destinationFindings(pipeline)))

@@ -18,7 +18,7 @@ export async function mcpCommand(
     import('../mcp/toolServer.js'),
   ])
   const pipelines = new OpenPipelines(paths.length === 0 ? ['.'] : paths, { destination, dataset, profile })
-  await pipelines.files()
+  await pipelines.begin()
   await serveTools({ pipelines, allowRun, version, clock, input, signal })
   return 0
 }

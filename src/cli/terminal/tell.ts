@@ -8,6 +8,17 @@ export function tell(output: Output, text: string, indent = 2, style?: Style): v
     output.line(style === undefined ? line : output.styled(style, line))
 }
 
+const warned = new WeakMap<Output, Set<string>>()
+
+/** Whether a warning is the first of its words on this output. Files beside each other share a `.env`. */
+export function isNewWarning(output: Output, message: string): boolean {
+  const told = warned.get(output) ?? new Set<string>()
+  warned.set(output, told)
+  const isNew = !told.has(message)
+  told.add(message)
+  return isNew
+}
+
 /** Writes lines of which the first begins with `start`, in a style of its own. */
 export function tellBegun(output: Output, lines: readonly string[], start: string, style: Style): void {
   lines.forEach((line, index) => {

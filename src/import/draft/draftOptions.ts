@@ -19,7 +19,7 @@ export interface DraftOptions {
   readonly destination?: string | undefined
   /** Where the file will be, to find secrets beside it. Default: `<name>.yaml`. */
   readonly file?: string | undefined
-  /** Default: the environment of this process. */
+  /** Default: the environment of this process. The `.env` beside the file adds to it. */
   readonly env?: Environment | undefined
   /** Default: the current folder. */
   readonly cwd?: string | undefined

@@ -71,8 +71,9 @@ function at(target: string, text: string): PlacedComment {
 
 function authComments({ auth, secretName }: DraftFindings): PlacedComment[] {
   if (authKeys(auth, secretName) === undefined) return []
-  const places = `the environment variable ${variable(secretName)}, .sluice/secrets.toml or .dlt/secrets.toml (${secretName})`
-  return [at('client.auth', `The secret is no part of this file; it is looked up in ${places}.`)]
+  const name = variable(secretName)
+  const places = `the environment variable ${name}, in .env beside this file (${name}=…), or in .sluice/secrets.toml or .dlt/secrets.toml (${secretName} = "…")`
+  return [at('client.auth', `The secret is no part of this file; it is looked up as ${places}.`)]
 }
 
 function pagingComments({ paging, moved }: DraftFindings): PlacedComment[] {

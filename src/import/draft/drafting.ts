@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { processEnvironment } from '../../config/environment.js'
 import { schemaAddress } from '../../config/projectFolder.js'
+import { withEnvFile, withGivenVariable } from '../../config/secretFiles.js'
 import { DataError, RequestError } from '../../model/errors.js'
 import { mixedNumbers } from '../../schema/mixedNumbers.js'
 import { addressOf, fromTheBeginning, type Param, positionKind } from './address.js'
@@ -62,20 +63,22 @@ function listOf(options: DraftOptions): {
   readonly list: DraftList
   readonly context: DraftContext
 } {
-  const { env = processEnvironment(), cwd = process.cwd(), signal = new AbortController().signal } = options
+  const { cwd = process.cwd(), signal = new AbortController().signal } = options
   const address = addressOf(options.url)
   const auth = options.auth ?? address.auth ?? { type: 'none' as const }
   const secretName = options.secretName ?? secretField(auth) ?? ''
   const secret = options.secret ?? address.secret
   const name = options.name ?? address.name
-  const file = options.file ?? `${name}.yaml`
+  const folder = dirname(resolve(cwd, options.file ?? `${name}.yaml`))
+  // A run of the file warns of a `.env` that others can read.
+  const env = withEnvFile(options.env ?? processEnvironment(), folder, () => {})
   return {
     params: address.params,
     list: { name, baseUrl: address.baseUrl, path: address.path, auth, secretName },
     context: {
-      env: secret === undefined ? env : { ...env, [variable(secretName)]: secret },
+      env: secret === undefined ? env : withGivenVariable(env, variable(secretName), secret),
       cwd,
-      folder: dirname(resolve(cwd, file)),
+      folder,
       pipeline: name,
       signal,
     },

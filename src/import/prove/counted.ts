@@ -1,6 +1,7 @@
 import { isJsonObject, type JsonValue } from '../../json/value.js'
 import type { ApiRequest, RequestPatch } from '../../rest/api.js'
 import { count } from '../../rest/evidence/pagingHints.js'
+import { statusAdvice } from '../../rest/list/listReader.js'
 import type { Probe } from '../../rest/list/probe.js'
 import { target, write } from '../../rest/paginators/range.js'
 import { judgeFlag, judgeTotal } from './ends.js'
@@ -569,10 +570,8 @@ export async function judgeFirstPage(
 }
 
 /** The status or the failure, and one thing to do. Never the text of the answer. */
-function problemOf({ text, status, error }: Refused, { resource }: Probe): string {
-  const isSigned = resource.endpoint.auth !== undefined
-  if (status === 401 || status === 403)
-    return `${text}: ${isSigned ? 'the API does not accept the credentials: check the secret and `auth`' : 'the API wants credentials: add `auth`'}`
+function problemOf({ text, status, error }: Refused, probe: Probe): string {
+  if (status === 401 || status === 403) return `${text}: ${statusAdvice(status, probe.credentials)}`
   if (status === 404) return `${text}: check \`base_url\` and \`path\``
   if (status !== undefined && status >= 500) return `${text}: the API has a problem of its own; try later`
   if (error.code === 'connection') return `${text}: check the address and that the server runs`

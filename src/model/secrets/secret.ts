@@ -10,10 +10,16 @@ const values = new WeakMap<Secret, string>()
 export class Secret {
   /** Where the value came from, for messages: `API_KEY`, `.sluice/secrets.toml: api_key`. Never the value. */
   readonly origin: string
+  /**
+   * What refers to it and where that was found, for whoever has to look at it:
+   * `${secrets.api_key}, from the variable API_KEY in /shop/.env`. Absent if nothing was looked up.
+   */
+  readonly from?: string | undefined
 
-  constructor(value: string, origin = 'code') {
+  constructor(value: string, origin = 'code', from?: string) {
     values.set(this, value)
     this.origin = origin
+    if (from !== undefined) this.from = from
   }
 
   toString(): string {
@@ -31,6 +37,18 @@ export class Secret {
   [inspect.custom](): string {
     return 'Secret(***)'
   }
+}
+
+/** Where the secrets within a value were found, each once. Looks into plain objects and lists. */
+export function secretPlaces(...within: readonly unknown[]): readonly string[] {
+  return [...new Set(within.flatMap(placesIn))]
+}
+
+function placesIn(value: unknown): readonly string[] {
+  if (value instanceof Secret) return value.from === undefined ? [] : [value.from]
+  if (typeof value !== 'object' || value === null) return []
+  const isPlain = Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype
+  return isPlain ? Object.values(value).flatMap(placesIn) : []
 }
 
 /** The text of a secret. Allowed importers are listed in the floors test: signer, client, destinations, scrubber. */

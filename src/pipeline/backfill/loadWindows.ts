@@ -64,7 +64,7 @@ export interface WindowLoad extends CursorRange {
   readonly rows: Readonly<Record<string, number>>
 }
 
-/** What became of a window. `left`: windows still to load, as far as is known. */
+/** What became of a window. `left`: windows that are not loaded yet, with those that are being read, as far as is known. */
 export type WindowOutcome = CursorRange & { readonly left: number } & (
     | {
         readonly outcome: 'loaded'
@@ -143,31 +143,36 @@ async function readWindows(backfilling: Reading, progress: Progress, failing: Ab
     const range = queue.next()
     if (range === undefined) return
     const claim = await claimed(backfilling, queue, range)
-    if (claim === 'refused') continue
+    if (claim === 'refused') {
+      queue.ended(range)
+      continue
+    }
     const setAside: RunEvent[] = []
     try {
       tell(await loaded(backfilling, progress, range, setAside))
     } catch (thrown) {
       if (failing.aborted) throw thrown
       if (thrown instanceof LoadedMeanwhile) {
+        queue.ended(range)
         queue.putBack(missingRanges(range, thrown.done, plan.hint))
-        tell({ ...range, outcome: 'elsewhere', left: queue.length })
+        tell({ ...range, outcome: 'elsewhere', left: queue.left })
         continue
       }
       const error = thrown as Error
       if (isTooMuch(error, plan.resource.name) && queue.halve(range)) {
         progress.isHalved = true
-        tell({ ...range, outcome: 'halved', error, left: queue.length })
+        tell({ ...range, outcome: 'halved', error, left: queue.left })
         continue
       }
       for (const event of setAside) options.onEvent?.(event)
       if (error instanceof AbortError) throw stopped(error, progress.loads.length)
       if (isOfAll(error)) {
-        tell({ ...range, outcome: 'failed', error, left: queue.length + 1 })
+        tell({ ...range, outcome: 'failed', error, left: queue.left })
         throw error
       }
       await failed(backfilling, progress, range, error)
-      tell({ ...range, outcome: 'failed', error, left: queue.length })
+      queue.ended(range)
+      tell({ ...range, outcome: 'failed', error, left: queue.left })
     } finally {
       await warningOf(options.onEvent ?? (() => {}), 'its claim could not be released', async () => claim?.release())
     }
@@ -265,7 +270,7 @@ async function loaded(
     outcome: 'loaded',
     load,
     durationMs: nowMs - beganMs,
-    left: queue.length,
+    left: queue.left,
     estimate: {
       requests: Math.ceil(sumOf(progress.loads.map(({ requests }) => requests)) * queue.share),
       durationMs: Math.ceil((nowMs - progress.startedMs) * queue.share),

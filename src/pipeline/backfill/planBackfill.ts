@@ -167,7 +167,7 @@ function resourceNamed({ resources }: Source, name: string): Resource {
 function cuttable(source: Source, resource: Resource): IncrementalHint {
   const { incremental: hint, name } = resource
   const refuse = (key: string, message: string): ConfigError =>
-    wrong(`${resource.path}.${key}`, `resource ${name}: ${message}`)
+    wrong(`${resource.path}.${key}`, `${message} (resource ${name})`)
   if (hint === undefined || hint.isToken === true)
     throw refuse(
       'endpoint.incremental',
@@ -229,7 +229,7 @@ function refuseDisposition(resource: Resource): void {
   const what = disposition === 'merge' ? `merge by ${strategy}` : disposition
   throw wrong(
     `${resource.path}.write_disposition`,
-    `resource ${resource.name}: is ${what}: each window would take away the rows of the others; backfill with append, or with a merge by delete-insert or upsert`,
+    `is ${what}: each window would take away the rows of the others; backfill with append, or with a merge by delete-insert or upsert (resource ${resource.name})`,
   )
 }
 

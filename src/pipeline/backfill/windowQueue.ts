@@ -6,6 +6,7 @@ import { halves, spanOf } from './ranges.js'
 export class WindowQueue {
   readonly #plan: BackfillPlan
   readonly #waiting: CursorRange[]
+  readonly #underway = new Set<CursorRange>()
   /** The width that windows have at most. Undefined: that of the plan. */
   #widest: number | undefined
   /** Of the last window that was loaded. */
@@ -30,9 +31,14 @@ export class WindowQueue {
     return this.#waiting.length
   }
 
-  /** What is waiting, as a multiple of what was loaded. */
+  /** Windows that are not loaded yet: waiting, or being read. */
+  get left(): number {
+    return this.#waiting.length + this.#underway.size
+  }
+
+  /** What is left, as a multiple of what was loaded. */
   get share(): number {
-    return this.#waitingWidth / Math.max(this.#width, 1)
+    return (this.#waitingWidth + this.#sumOf([...this.#underway])) / Math.max(this.#width, 1)
   }
 
   next(): CursorRange | undefined {
@@ -42,9 +48,18 @@ export class WindowQueue {
       this.#waitingWidth -= this.#widthOf(window)
       const parts =
         this.#widest !== undefined && this.#widthOf(window) > this.#widest ? this.#halvesOf(window) : undefined
-      if (parts === undefined) return window
-      this.#wait(parts)
+      if (parts !== undefined) {
+        this.#wait(parts)
+        continue
+      }
+      this.#underway.add(window)
+      return window
     }
+  }
+
+  /** Nobody reads the window any longer. */
+  ended(window: CursorRange): void {
+    this.#underway.delete(window)
   }
 
   /** Puts the halves of a window into its place. Returns false if it is too small for that. */
@@ -56,6 +71,7 @@ export class WindowQueue {
       return false
     }
     this.#widest = Math.max(...parts.map(part => this.#widthOf(part)))
+    this.ended(window)
     this.#wait(parts)
     return true
   }
@@ -68,6 +84,7 @@ export class WindowQueue {
   /** Returns whether the window is the first one that shows how wide windows may be. */
   loaded(window: CursorRange): boolean {
     const width = this.#widthOf(window)
+    this.ended(window)
     this.#loaded = width
     this.#width += width
     const isNews = this.#widest === width && (this.#remembered === undefined || width < this.#remembered)

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { compiledPath } from '../../json/path.js'
 import type { JsonValue } from '../../json/value.js'
 import { RequestError } from '../../model/errors.js'
-import { Secret } from '../../model/secrets/secret.js'
+import { Secret, secretPlaces } from '../../model/secrets/secret.js'
 import type { ApiRequest, ApiResponse, RequestBody, SignContext } from '../api.js'
 import { jsonObject, jsonValue } from '../document/declaration/pieces.js'
 import { strictObject } from '../document/declaration/strictObject.js'
@@ -180,7 +180,11 @@ function loggedIn(config: Login, path: string, response: ApiResponse, askedAt: n
   const { status, url } = response
   const fail = (what: string): RequestError =>
     new RequestError('auth', `${path}: the login ${url} ${what}`, { path, url, status })
-  if (status >= 400) throw fail(`answered ${status}; check what it sends, and the rights of the user`)
+  if (status >= 400) {
+    const places = secretPlaces(config)
+    const sent = places.length === 0 ? '' : ` (${places.join(', and ')})`
+    throw fail(`answered ${status}; check what it sends${sent}, and the rights of the user`)
+  }
   const answer = answered(response)
   const first = (jsonpath: string | undefined): JsonValue | undefined =>
     jsonpath === undefined || answer === undefined ? undefined : compiledPath(jsonpath).matches(answer)[0]

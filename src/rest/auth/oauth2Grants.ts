@@ -41,7 +41,13 @@ export const oauth2ClientCredentials = defineAuth({
       async get(context) {
         const grant = [['grant_type', 'client_credentials']] as const
         const request = await clientRequest(config, { url: config.access_token_url, grant, path }, context)
-        const asked = { path, request, defaultExpirySeconds: config.default_token_expiration, baseUrl: config }
+        const asked = {
+          path,
+          request,
+          defaultExpirySeconds: config.default_token_expiration,
+          baseUrl: config,
+          client: config,
+        }
         return (await requestToken(asked, context)).token
       },
     })
@@ -126,7 +132,13 @@ export const oauth2Jwt = defineAuth({
         }
         const made = await clientRequest(client, { url, grant, path }, context)
         const request = { ...made, headers: { ...made.headers, ...config.headers } }
-        const asked = { path, request, defaultExpirySeconds: config.default_token_expiration, baseUrl: client }
+        const asked = {
+          path,
+          request,
+          defaultExpirySeconds: config.default_token_expiration,
+          baseUrl: client,
+          client: config,
+        }
         return (await requestToken(asked, context)).token
       },
     })

@@ -97,7 +97,13 @@ export const oauth2RefreshToken = defineAuth({
             ['refresh_token', refreshToken],
           ] as const
           const request = await clientRequest(config, { url: config.access_token_url, grant, path }, signing)
-          const asked = { path, request, defaultExpirySeconds: config.default_token_expiration, baseUrl: config }
+          const asked = {
+            path,
+            request,
+            defaultExpirySeconds: config.default_token_expiration,
+            baseUrl: config,
+            client: config,
+          }
           const granted = await requestToken({ ...asked, cure: SIGN_IN, isFinished: true }, signing)
           // The old one stays until the new one is there.
           await keep(written({ refreshToken: granted.refreshToken ?? refreshToken, access: granted.token }))

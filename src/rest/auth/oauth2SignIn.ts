@@ -33,7 +33,13 @@ export function signInOf(
   }
   const exchanged = async (grant: Fields, context: SignContext): Promise<Grant> => {
     const request = await clientRequest(config, { url: config.access_token_url, grant, path }, context)
-    const asked = { path, request, defaultExpirySeconds: config.default_token_expiration, baseUrl: config }
+    const asked = {
+      path,
+      request,
+      defaultExpirySeconds: config.default_token_expiration,
+      baseUrl: config,
+      client: config,
+    }
     return requestToken(asked, context)
   }
   return {

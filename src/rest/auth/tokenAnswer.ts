@@ -2,7 +2,7 @@ import { parseJson } from '../../json/parse.js'
 import { compiledPath } from '../../json/path.js'
 import type { JsonObject, JsonValue } from '../../json/value.js'
 import { RequestError } from '../../model/errors.js'
-import { Secret } from '../../model/secrets/secret.js'
+import { Secret, secretPlaces } from '../../model/secrets/secret.js'
 import type { ApiRequest, ApiResponse, SignContext } from '../api.js'
 import { isLocal } from '../http/redirects.js'
 import { renewalAt, type Token } from './token.js'
@@ -53,6 +53,8 @@ export interface TokenRequest {
   readonly baseUrl?: BaseUrlRule | undefined
   /** What to do if the server refuses, for the message. */
   readonly cure?: string | undefined
+  /** The object with the secrets of the client, to say where they were found. */
+  readonly client?: object | undefined
   /** The answer to a request that is under way is waited for, even when the list is stopped. */
   readonly isFinished?: boolean | undefined
 }
@@ -66,15 +68,15 @@ export interface Grant {
 
 /** Asks a token server of OAuth 2.0. Throws a RequestError `auth` if it gives no token. */
 export async function requestToken(asked: TokenRequest, context: SignContext): Promise<Grant> {
-  const { path, request, defaultExpirySeconds, baseUrl: rule, cure } = asked
+  const { path, request, defaultExpirySeconds, baseUrl: rule } = asked
   const askedAt = context.now()
   const response = await (asked.isFinished === true ? context.finish(request) : context.send(request))
   const answer = tokenAnswer(response)
   const { access_token: text, refresh_token: next, expires_in: expires } = answer
-  if (response.status >= 400) throw refused(path, response, answer, cure)
+  if (response.status >= 400) throw refused(asked, response, answer)
   if (typeof text !== 'string' || text === '') {
     // Some servers refuse with status 200.
-    if (typeof answer.error === 'string') throw refused(path, response, answer, cure)
+    if (typeof answer.error === 'string') throw refused(asked, response, answer)
     const message = `${path}: the answer of ${response.url} has no access_token${keysOf(answer)}`
     throw new RequestError('auth', message, { path, url: response.url, status: response.status })
   }
@@ -139,14 +141,15 @@ function tokenAnswer(response: ApiResponse): Readonly<Record<string, unknown>> {
 
 /** Adds the reason from OAuth's own field. The rest of the answer might hold credentials. */
 function refused(
-  path: string,
+  { path, client, cure }: Pick<TokenRequest, 'path' | 'client' | 'cure'>,
   response: ApiResponse,
   answer: Readonly<Record<string, unknown>>,
-  cure: string | undefined,
 ): RequestError {
   const reasons = [answer.error, answer.error_description].filter(text => typeof text === 'string')
   const why = reasons.length === 0 ? '' : `: ${reasons.join(': ').slice(0, 300)}`
-  const advice = cure === undefined ? '' : `; ${cure}`
+  const places = secretPlaces(client)
+  const checked = places.length === 0 ? undefined : `check what was sent: ${places.join(', and ')}`
+  const advice = [checked, cure].map(text => (text === undefined ? '' : `; ${text}`)).join('')
   const message = `${path}: ${response.url} gave no access_token, it answered ${response.status}${why}${advice}`
   return new RequestError('auth', message, { path, url: response.url, status: response.status })
 }

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { alternatives } from '../../model/errors.js'
-import { nearMiss } from '../../model/nearMiss.js'
+import { nearKey, nearMiss } from '../../model/nearMiss.js'
 import { Secret } from '../../model/secrets/secret.js'
 import { paginatorKinds } from '../paginators/kinds.js'
 import { endpointKeys } from './declaration/endpointKeys.js'
@@ -162,6 +162,35 @@ const SYNONYMS: ReadonlyMap<string, string> = new Map(
   }).flatMap(([type, names]) => names.map(name => [name, type] as const)),
 )
 
+/** What other tools call the keys. */
+const KEY_SYNONYMS: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    api_key: ['key', 'value'],
+    attempts: ['retries', 'tries', 'max_retries', 'max_attempts', 'total'],
+    base: ['delay', 'initial_delay', 'min_delay'],
+    base_url: ['url', 'host', 'server'],
+    concurrency: ['threads', 'workers', 'parallel'],
+    cursor_path: ['next_path', 'next_token_path', 'next_cursor_path'],
+    data_selector: ['selector', 'records_path', 'data_path', 'json_path', 'jsonpath', 'items'],
+    destination: ['target', 'sink', 'to'],
+    factor: ['multiplier', 'backoff'],
+    initial_value: ['start', 'start_value', 'start_date', 'since'],
+    json: ['body'],
+    limit: ['page_size', 'per_page', 'size'],
+    limit_param: ['page_size_param', 'per_page_param', 'size_param'],
+    method: ['verb', 'http_method'],
+    params: ['query', 'query_params', 'querystring', 'qs'],
+    path: ['url', 'uri', 'route'],
+    per: ['period', 'interval', 'every'],
+    primary_key: ['key', 'keys', 'id', 'pk'],
+    requests: ['calls', 'max', 'limit'],
+    schedule: ['cron'],
+    statuses: ['codes', 'status_forcelist', 'http_codes'],
+    token: ['access_token', 'api_token', 'bearer'],
+    write_disposition: ['mode', 'load_mode', 'write_mode'],
+  }),
+)
+
 /** Values that may be secrets are never shown. */
 function isSensitive(path: PropertyPath): boolean {
   return path.some(key => key === 'auth' || key === 'headers' || key === 'params' || key === 'json' || key === 'data')
@@ -185,7 +214,7 @@ export function unknownKey(key: string, known: readonly string[], path: Property
     (path.at(-2) === 'resources' && typeof path.at(-1) === 'number') || path.at(-1) === 'resource_defaults'
   if (inResource && Object.hasOwn(endpointKeys(), key))
     return `unknown key; it belongs in \`endpoint\`: \`endpoint.${key}\``
-  const meant = nearMiss(key, known)
+  const meant = known.find(name => KEY_SYNONYMS.get(name)?.includes(key.toLowerCase())) ?? nearKey(key, known)
   if (meant !== undefined) return `unknown key; did you mean \`${meant}\`?`
   return known.length === 0
     ? 'unknown key'

@@ -1,6 +1,8 @@
 import { numberLiteral, setNumberLiteral } from '../../json/value.js'
+import { later } from '../../model/firstUse.js'
 import { nearMiss } from '../../model/nearMiss.js'
 import { Secret, SecretReference } from '../../model/secrets/secret.js'
+import { authKinds } from '../auth/authKinds.js'
 import type { Problems, PropertyPath } from './problems.js'
 
 const MAX_DEPTH = 100
@@ -74,7 +76,7 @@ function resolveText(text: string, path: PropertyPath, lookup: Lookup, problems:
     if (meant !== undefined) problems.add(path, `unknown reference \`${reference}\`; did you mean \`\${${meant}.…}\`?`)
   }
   if (!/\$\{(secrets|env)\.[\w.-]+\}/.test(text)) return text
-  const found = lookup.text(text, holdsPlaceholders(path) ? doubleBraces : undefined)
+  const found = lookup.text(text, holdsPlaceholders(path) ? doubleBraces : undefined, isSecretField(path))
   if ('value' in found) return found.value
   problems.addMissingSecret(path, found.missing)
   return text.includes('${secrets.') ? unknownSecret : ''
@@ -97,6 +99,13 @@ function shellReference(text: string, path: PropertyPath): string | undefined {
 const CREDENTIAL_VARIABLE =
   /^(?:\w+ )?(\$(?:[A-Z0-9]+_)*(?:KEY|TOKEN|SECRET|PASSWORD)|\$\([A-Z][A-Z0-9_]*\)|%[A-Z][A-Z0-9_]*%|\$?\{\{ *(?:\w+\.)*[A-Z][A-Z0-9_]*(?: *\| *\w+)* *\}\})$/
 
+/** Whether what stands here is secret, wherever it comes from. */
+function isSecretField(path: PropertyPath): boolean {
+  return path.includes('auth') && SECRET_FIELDS().has(String(path.at(-1)))
+}
+
+const SECRET_FIELDS = later(() => new Set<string>(authKinds.flatMap(({ secretFields }) => secretFields)))
+
 const interpolated = new Set(['path', 'params', 'json', 'data', 'headers'])
 
 /** Whether braces in this text would be read as placeholders. */
@@ -115,9 +124,9 @@ export interface Lookup {
   secret(name: string): Found<Secret>
   /**
    * Text with its `${secrets.name}` and `${env.NAME}` replaced. It becomes a Secret if one of them is a secret.
-   * `escapeValue` is applied to the values that are not secrets.
+   * `escapeValue` is applied to the values that are not secrets. `isSecret`: it becomes a Secret in any case.
    */
-  text(text: string, escapeValue?: (value: string) => string): Found<string | Secret>
+  text(text: string, escapeValue?: (value: string) => string, isSecret?: boolean): Found<string | Secret>
   /** A secret field that an `auth` block leaves out. `alone`: the block has no other secret. */
   credential(field: string, alone: boolean): Found<Secret>
   /** Any other field that an `auth` block leaves out. `needed`: the block is not complete without it. */

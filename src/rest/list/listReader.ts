@@ -25,6 +25,8 @@ export interface ListOutline {
   readonly baseUrl: string
   readonly scrubber: Scrubber
   readonly auth?: KindAuthenticator | undefined
+  /** Where the credentials of its requests were found, in words. */
+  readonly credentialPlaces: readonly string[]
   /** Origins that may receive credentials. */
   readonly authOrigins: readonly string[]
   /** Undefined: detected anew for each list. */
@@ -105,7 +107,7 @@ export function statusError(
   const { method } = request
   const name = STATUS_CODES[status]
   const body = response.body.length === 0 ? 'without a body' : bodyExcerpt(reader, response)
-  const advice = refusal ?? hint(status, reader.auth !== undefined)
+  const advice = refusal ?? statusAdvice(status, reader)
   const message = `${resource}: ${method} ${url} was answered ${status}${name === undefined ? '' : ` ${name}`}, ${body}; ${advice}`
   return new RequestError('http_status', message, { resource, method, url, status, attempts })
 }
@@ -135,18 +137,24 @@ export function bodyExcerpt(reader: ListReader, { body }: ApiResponse): string {
   return reader.scrubber.text(excerpt(body))
 }
 
-function hint(status: number, isSigned: boolean): string {
+/** The one thing to do. Names the secrets that were sent, and where they were found. */
+export function statusAdvice(
+  status: number,
+  { auth, credentialPlaces }: Pick<ListOutline, 'auth' | 'credentialPlaces'>,
+): string {
+  const isSigned = auth !== undefined || credentialPlaces.length > 0
+  const places = credentialPlaces.join(', and ')
   switch (status) {
     case 400:
     case 422:
       return 'check the parameters and the body of the request'
     case 401:
       return isSigned
-        ? 'the API does not accept the credentials: check the secret and the `auth` block'
+        ? `the API does not accept the credentials: check ${places === '' ? 'the secret' : `the secret (${places})`} and the \`auth\` block`
         : 'the API wants credentials: add `auth`'
     case 403:
       return isSigned
-        ? 'the API knows the credentials, but they lack the right for this: check their scopes'
+        ? `the API knows the credentials${places === '' ? '' : ` (${places})`}, but they lack the right for this: check their scopes`
         : 'the API wants credentials: add `auth`'
     case 404:
     case 410:

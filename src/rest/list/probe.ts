@@ -55,6 +55,11 @@ export class Probe {
     return this.#reader.resource
   }
 
+  /** How its requests are signed, for messages. */
+  get credentials(): Pick<ListReader, 'auth' | 'credentialPlaces'> {
+    return this.#reader
+  }
+
   /** As the document says. Undefined: it is searched. */
   get paginator(): Paginator | undefined {
     return this.#reader.paginator

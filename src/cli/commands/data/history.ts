@@ -35,7 +35,7 @@ export async function historyCommand(
         ? nothingLoaded(pipeline)
         : printable(`error: there is no load ${loadId}; sluice history ${file} lists them`),
     )
-    return 1
+    return loadId === undefined ? 1 : 2
   }
   if (options.json === true) {
     for (const { committedAt, ...load } of loads) {

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline'
 import { QueryError, SluiceError } from '../../../model/errors.js'
 import { queryBatches } from '../../../pipeline/look/dataset.js'
 import { type Pipeline, scrubberOf } from '../../../pipeline/pipeline.js'
-import type { ExitCode } from '../../failure.js'
+import { type ExitCode, exitCodeOf, worstOf } from '../../failure.js'
 import { printable, printableLines } from '../../terminal/printable.js'
 import { printRows, type RowFormat, rowFormat } from '../../terminal/rowFormats.js'
 import { tell } from '../../terminal/tell.js'
@@ -30,13 +30,13 @@ export async function queryCommand(
 ): Promise<ExitCode> {
   const pipeline = await openPipeline(file, options, 'reads', context.terminal.err)
   const { input } = context
-  const ask = (statement: string): Promise<void> => answer(pipeline, statement, rowFormat(options), options, context)
-  const look = async (table: string | undefined): Promise<void> => {
-    await showPipeline(pipeline, table, { columnsOnly: true }, context)
-  }
+  const ask = (statement: string): Promise<undefined> =>
+    answer(pipeline, statement, rowFormat(options), options, context)
+  const look = (table: string | undefined): Promise<ExitCode> =>
+    showPipeline(pipeline, table, { columnsOnly: true }, context)
   if (sql !== undefined) await ask(sql)
   else if (input !== undefined && (options.interactive === true || input.isTTY))
-    await converse({ ask, look }, input, context)
+    return await converse({ ask, look }, input, context)
   else if (input !== undefined) await ask(await textOf(input))
   else throw new QueryError("there is none. Write it behind the file: sluice query FILE 'SELECT …'")
   return 0
@@ -48,34 +48,39 @@ async function answer(
   format: RowFormat,
   { limit }: QueryCommandOptions,
   { terminal, signal }: CommandContext,
-): Promise<void> {
+): Promise<undefined> {
   const place = { ...pipeline, scrubber: scrubberOf(pipeline) }
   await printRows(queryBatches(place, { sql, exactTimes: true }, signal), format, terminal.out, limit)
 }
 
 interface Answers {
-  readonly ask: (sql: string) => Promise<void>
+  readonly ask: (sql: string) => Promise<undefined>
   /** Lists the tables, or shows the columns of one. */
-  readonly look: (table: string | undefined) => Promise<void>
+  readonly look: (table: string | undefined) => Promise<ExitCode>
 }
 
 /**
  * A statement ends with `;` at the end of a line. Each one has a connection of its own, so that a run can load while
- * nothing is asked.
+ * nothing is asked. One that fails does not stop the others. On a terminal a person has seen it; the statements of a file or
+ * a pipe end with the worst exit code of all.
  */
 async function converse(
   { ask, look }: Answers,
   input: NodeJS.ReadStream,
   { terminal: { out, err }, signal }: CommandContext,
-): Promise<void> {
+): Promise<ExitCode> {
   const isTerminal = input.isTTY && out.isTerminal
   const lines = createInterface({ input, ...(isTerminal ? { output: process.stdout } : {}), prompt: FIRST, signal })
   if (isTerminal) err.line('A statement ends with `;`. .help lists the commands, .quit ends.')
-  const survive = async (work: Promise<void>): Promise<void> => {
-    await work.catch((error: unknown) => {
+  const codes: ExitCode[] = []
+  const survive = async (work: Promise<ExitCode | undefined>): Promise<void> => {
+    try {
+      codes.push((await work) ?? 0)
+    } catch (error) {
       if (!(error instanceof SluiceError) || signal.aborted) throw error
       for (const line of printableLines(error.message).split('\n')) tell(err, line, 2, 'red')
-    })
+      codes.push(exitCodeOf(error))
+    }
   }
   let statement = ''
   const show = (): void => {
@@ -88,8 +93,10 @@ async function converse(
     if (command?.does === 'quit') break
     if (command?.does === 'help') err.line(HELP)
     else if (command?.does === 'tables') await survive(look(command.table))
-    else if (command !== undefined) tell(err, printable(`There is no command ${command.name}. .help lists them.`))
-    else statement = `${statement}${line}\n`
+    else if (command !== undefined) {
+      tell(err, printable(`There is no command ${command.name}. .help lists them.`))
+      codes.push(2)
+    } else statement = `${statement}${line}\n`
     if (statement.trim() === '') statement = ''
     if (/;\s*$/.test(statement)) {
       await survive(ask(statement))
@@ -97,8 +104,9 @@ async function converse(
     }
     show()
   }
-  if (statement.trim() !== '') await ask(statement)
+  if (statement.trim() !== '') await survive(ask(statement))
   lines.close()
+  return isTerminal ? 0 : worstOf(codes)
 }
 
 interface ShellCommand {

@@ -10,7 +10,7 @@ import type {
 import { didYouMean } from '../../../model/nearMiss.js'
 import { withoutSecrets } from '../../../model/secrets/scrubber.js'
 import { type Pipeline, scrubberOf } from '../../../pipeline/pipeline.js'
-import type { ExitCode } from '../../failure.js'
+import { type ExitCode, worstOf } from '../../failure.js'
 import { amount, printable } from '../../terminal/printable.js'
 import { printRows, rowFormat } from '../../terminal/rowFormats.js'
 import { textTable } from '../../terminal/table.js'
@@ -38,21 +38,21 @@ export async function showCommand(
   options: ShowCommandOptions,
   context: CommandContext,
 ): Promise<ExitCode> {
-  let exitCode: ExitCode = 0
+  const codes: ExitCode[] = []
   for (const pipeline of await openPipelines(file, options, 'reads', context.terminal.err)) {
-    const shown = await withoutSecrets(() => showPipeline(pipeline, table, options, context), scrubberOf(pipeline))
-    if (!shown) exitCode = 1
+    codes.push(await withoutSecrets(() => showPipeline(pipeline, table, options, context), scrubberOf(pipeline)))
   }
-  return exitCode
+  // Of several pipelines, the one that has the table was meant.
+  return codes.includes(0) ? 0 : worstOf(codes)
 }
 
-/** False if the requested table does not exist. */
+/** 2: the dataset has no such table. 1: it has no table at all yet. */
 export async function showPipeline(
   pipeline: Pipeline,
   table: string | undefined,
   options: ShowCommandOptions,
   context: CommandContext,
-): Promise<boolean> {
+): Promise<ExitCode> {
   const { destination, datasetName } = pipeline
   const { out, err } = context.terminal
   const format = rowFormat(options)
@@ -82,9 +82,9 @@ export async function showPipeline(
   } else {
     const names = [...tables.keys()]
     tell(err, printable(`error: there is no table ${table}${didYouMean(table, names)}; there are: ${names.join(', ')}`))
-    return false
+    return 2
   }
-  return true
+  return 0
 }
 
 /** Own tables before those that dlt and Sluice keep, each by name: databases have orders of their own, or none. */
@@ -93,12 +93,12 @@ function inOrder<Table>(tables: ReadonlyMap<string, Table>): ReadonlyMap<string,
   return new Map([...tables].sort(([a], [b]) => (key(a) < key(b) ? -1 : 1)))
 }
 
-/** False if one was asked for. */
-function noTables(table: string | undefined, isTable: boolean, { out, err }: CommandContext['terminal']): boolean {
+/** 1 if one was asked for. */
+function noTables(table: string | undefined, isTable: boolean, { out, err }: CommandContext['terminal']): ExitCode {
   const told = 'no tables yet: `sluice run` makes them'
   if (table === undefined) (isTable ? out : err).line(told)
   else tell(err, printable(`error: there is no table ${table}: ${told}`))
-  return table === undefined
+  return table === undefined ? 0 : 1
 }
 
 async function* countedTables(connection: Connection, tables: readonly string[]): AsyncGenerator<QueryBatch> {

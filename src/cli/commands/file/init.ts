@@ -52,7 +52,7 @@ export async function initCommand(options: InitCommandOptions, context: CommandC
   if (draft.secretName !== undefined && isTyped) {
     const { variable } = await import('../../../import/draft/draftYaml.js')
     const name = draft.secretName
-    tell(out, printable(`  write ${name} = "…" into ${secrets}, or set the variable ${variable(name)}`))
+    tell(out, printable(`  write ${name} = "…" into ${secrets}, or set the variable ${variable(name)}, in .env too`))
   }
   const command = schemaAddress(folder).isInstalled ? 'npx sluice' : context.typedAs
   const steps = [
@@ -114,8 +114,16 @@ async function drafted(options: InitCommandOptions, context: CommandContext): Pr
   } catch (error) {
     // Whoever stops it does not want to read that it failed.
     if (error instanceof AbortError) throw new NoAnswer('stopped; nothing was written')
-    throw error
+    const isOpen = (options.auth ?? 'none') === 'none'
+    throw prompt === undefined && isOpen && isUnauthorized(error) ? withFlags(error) : error
   }
+}
+
+/** The refusal of an API, with what to type: there is no file yet whose `auth` could be mended. */
+function withFlags(error: RequestError): RequestError {
+  const advice =
+    'Here that is a flag: --auth bearer (the token in the variable TOKEN), --auth api_key (the key in API_KEY; --auth-name for another header than X-API-Key) or --auth http_basic (--username, the password in PASSWORD)'
+  return new RequestError('http_status', `${error.message}. ${advice}`, error)
 }
 
 const INTRODUCTION =

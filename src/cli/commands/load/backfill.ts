@@ -110,21 +110,21 @@ function begun({ resource, from, to, done, failed, missing }: BackfillStatus, re
 
 /** A line for each window, with the time left as soon as it can be told. */
 function textLines(out: Output): (outcome: WindowOutcome) => void {
-  let loaded = 0
+  let ended = 0
   return outcome => {
     const window = rangeText(outcome)
+    if (outcome.outcome !== 'halved') ended += 1
     if (outcome.outcome !== 'loaded') {
       tell(out, printable(`${window}  ${OTHERWISE[outcome.outcome]}`))
       return
     }
     const { load, durationMs, left, estimate } = outcome
-    loaded += 1
     const rest =
       left === 0 ? '' : `, about ${count(estimate.requests, 'request')} and ${duration(estimate.durationMs)} left`
     const facts = `${count(load.records, 'record')}, ${count(load.requests, 'request')}, ${duration(durationMs)}`
     tell(
       out,
-      printable(`${window}  ${markedVerdict(load.verdict, out)}  ${facts}  (${loaded} of ${loaded + left}${rest})`),
+      printable(`${window}  ${markedVerdict(load.verdict, out)}  ${facts}  (${ended} of ${ended + left}${rest})`),
     )
   }
 }

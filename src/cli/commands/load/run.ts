@@ -11,7 +11,7 @@ import { receiptLines } from '../../terminal/receiptLines.js'
 import { shellWord } from '../../terminal/shellWord.js'
 import { tell, tellDone } from '../../terminal/tell.js'
 import type { CommandContext, PipelineOverrides } from '../command.js'
-import { eventLines, execute, namedFiles, openPipelines, type RunCommandOptions } from '../command.js'
+import { eventLines, execute, isRepeated, namedFiles, openPipelines, type RunCommandOptions } from '../command.js'
 
 /**
  * `sluice run FILE…`: runs the pipelines of a file one after the other and stops at the first that fails. Several files
@@ -90,7 +90,7 @@ async function reportedToPeople(
         profile = event.profile
       }
       if (event.type === 'resource_finished') receipts.push(event.receipt)
-      progress.show(event)
+      if (!isRepeated(event, err)) progress.show(event)
     })
   } catch (error) {
     // The receipts show how far it came. That is worth as much as the error.

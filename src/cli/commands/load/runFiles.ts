@@ -10,7 +10,14 @@ import { type ProgressView, progressView } from '../../terminal/progress.js'
 import { receiptLines } from '../../terminal/receiptLines.js'
 import { textTable } from '../../terminal/table.js'
 import { type Output, widthOf } from '../../terminal/terminal.js'
-import { type CommandContext, eventLines, execute, openPipelines, type RunCommandOptions } from '../command.js'
+import {
+  type CommandContext,
+  eventLines,
+  execute,
+  isRepeated,
+  openPipelines,
+  type RunCommandOptions,
+} from '../command.js'
 
 /** Memory and connections are bounded by pipeline. */
 const FILES_AT_ONCE = 4
@@ -96,6 +103,7 @@ async function runOne(
   const onEvent = (event: RunEvent): void => {
     if (event.type === 'resource_finished') receipts.push({ ...event.receipt, resource: named(event.receipt.resource) })
     print?.(event)
+    if (isRepeated(event, context.terminal.err)) return
     view?.show(
       'resource' in event && event.resource !== undefined ? { ...event, resource: named(event.resource) } : event,
     )
