@@ -270,33 +270,53 @@ export async function readCommitted(
   schemaName: string,
 ): Promise<Committed | undefined> {
   const tables = await session.inspect()
-  const has = (name: string): boolean => tables.has(name)
-  if (!has(LOADS.name)) return undefined
-  const loads = session.table(LOADS.name)
-  const states = has(STATES.name)
-    ? await session.rows(
-        `SELECT s.state, s._dlt_load_id FROM ${session.table(STATES.name)} AS s JOIN ${loads} AS l ON l.load_id = s._dlt_load_id WHERE s.pipeline_name = $1 AND l.status = 0 ORDER BY l.load_id DESC LIMIT 1`,
-        [pipeline],
-      )
-    : []
-  const versions = has(VERSIONS.name)
-    ? await session.rows(
-        `SELECT schema FROM ${session.table(VERSIONS.name)} WHERE schema_name = $1 ORDER BY CASE WHEN version_hash = (SELECT schema_version_hash FROM ${loads} WHERE status = 0 AND schema_name = $1 ORDER BY load_id DESC LIMIT 1) THEN 0 ELSE 1 END, inserted_at DESC LIMIT 1`,
-        [schemaName],
-      )
-    : []
-  const newest = await session.rows(`SELECT max(load_id) FROM ${loads} WHERE status = 0 AND schema_name = $1`, [
-    schemaName,
-  ])
-  const state = states[0]
-  const schema = versions[0]?.[0]
-  if (state === undefined && schema === undefined) return undefined
+  if (!tables.has(LOADS.name)) return undefined
+  const { sql, values } = committedStatement(session, tables, pipeline, schemaName)
+  const [[newest, schema, state, loadId] = []] = await session.rows(sql, values)
+  if (typeof state !== 'string' && typeof schema !== 'string') return undefined
   return {
-    loadId: textOr(newest[0]?.[0]) ?? textOr(state?.[1]),
-    state: state === undefined ? undefined : decodeState(String(state[0])),
-    schema: schema === undefined ? undefined : inflatedText(String(schema)),
+    loadId: textOr(newest) ?? textOr(loadId),
+    state: typeof state === 'string' ? decodeState(state) : undefined,
+    schema: typeof schema === 'string' ? inflatedText(schema) : undefined,
     tables,
   }
+}
+
+/** One statement: each takes a way to the server, and time to plan. */
+function committedStatement(
+  session: SqlSession,
+  tables: ReadonlyMap<string, unknown>,
+  pipeline: string,
+  schemaName: string,
+): { readonly sql: string; readonly values: readonly SqlValue[] } {
+  const loads = session.table(LOADS.name)
+  const values: SqlValue[] = []
+  const placeholder = (value: string): string => `$${values.push(value)}`
+  const name = placeholder(schemaName)
+  const schemas = tables.has(VERSIONS.name)
+    ? `SELECT v.schema
+    FROM ${session.table(VERSIONS.name)} AS v
+    WHERE v.schema_name = ${name}
+    ORDER BY CASE WHEN v.version_hash = (
+      SELECT schema_version_hash FROM ${loads}
+      WHERE status = 0 AND schema_name = ${name}
+      ORDER BY load_id DESC LIMIT 1
+    ) THEN 0 ELSE 1 END, v.inserted_at DESC
+    LIMIT 1`
+    : 'SELECT NULL AS schema'
+  const states = tables.has(STATES.name)
+    ? `SELECT s.state, s._dlt_load_id
+    FROM ${session.table(STATES.name)} AS s
+    JOIN ${loads} AS l ON l.load_id = s._dlt_load_id
+    WHERE s.pipeline_name = ${placeholder(pipeline)} AND l.status = 0
+    ORDER BY l.load_id DESC
+    LIMIT 1`
+    : 'SELECT NULL AS state, NULL AS _dlt_load_id'
+  const sql = `SELECT newest.load_id, schemas.schema, states.state, states._dlt_load_id
+  FROM (SELECT max(load_id) AS load_id FROM ${loads} WHERE status = 0 AND schema_name = ${name}) AS newest
+  LEFT JOIN (${schemas}) AS schemas ON TRUE
+  LEFT JOIN (${states}) AS states ON TRUE`
+  return { sql, values }
 }
 
 function textOr(value: unknown): string | undefined {

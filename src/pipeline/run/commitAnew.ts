@@ -47,17 +47,19 @@ interface Making extends Pick<OpenLoadInput, 'setup' | 'prepared'> {
  * not fit what they have left, and with {@link LoadedMeanwhile} if the window is one of theirs.
  */
 export async function commitAnew(making: Making, made: MadePlan, now: CommittedView): Promise<CommitPlan> {
-  const { setup, window } = making
+  const { setup, prepared, window } = making
   const { loadId, plan } = made
   const committed = await now.committed(setup.name, setup.source.name)
   if (committed === undefined) return plan
   const beside = window === undefined ? plan : await besideWindows({ ...making, window }, made, now, committed)
   // The commit recognises its own repetition by the id.
   if (beside === undefined) return plan
-  const stored = storedSchema(committed)
-  const schema = schemaOn(making, plan, stored)
+  const isUnchanged = committed.schema === prepared.committed?.schema
+  const stored = isUnchanged ? undefined : storedSchema(committed)
+  const schema = stored === undefined ? plan.schema : schemaOn(making, plan, stored)
+  const storedHash = isUnchanged ? prepared.storedHash : stored?.version_hash
   const isOlder = committed.loadId !== undefined && Number(committed.loadId) > Number(loadId)
-  const isNewest = !isOlder || (window === undefined && stored?.version_hash === schema.version_hash)
+  const isNewest = !isOlder || (window === undefined && storedHash === schema.version_hash)
   if (schema === plan.schema && isNewest) return beside
   // Whoever reads the dataset takes the schema that was stored last.
   const committedAt = BigInt(setup.clock.now()) * 1000n
@@ -98,12 +100,8 @@ async function besideWindows(
 }
 
 /** The stored schema with what this load changes. */
-function schemaOn(
-  { setup, prepared }: Making,
-  { schema, tables }: CommitPlan,
-  stored: ReadonlySchema | undefined,
-): ReadonlySchema {
-  if (stored === undefined || stored.version_hash === prepared.storedHash) return schema
+function schemaOn({ setup, prepared }: Making, { schema, tables }: CommitPlan, stored: ReadonlySchema): ReadonlySchema {
+  if (stored.version_hash === prepared.storedHash) return schema
   const written = tables.flatMap(({ table }) => tableChain(schema, table).map(({ name }) => name))
   const change = { before: storedSchema(prepared.committed), after: schema, written: new Set(written) }
   const rebased = rebaseSchema(change, stored)
