@@ -20,9 +20,9 @@ export interface DriftOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** One thing that an API does otherwise than before. */
+/** One change of an API. */
 export interface Drift {
-  /** `breaking`: what was loaded is not loaded any more, or not into the same column. */
+  /** `breaking`: data that was loaded before is missing now, or goes into another column. */
   readonly severity: 'breaking' | 'notice'
   readonly what: 'new' | 'gone' | 'type' | 'nullability' | 'pagination'
   /** Against the recording, the lock of the schema, or the schema that the destination has. */
@@ -42,8 +42,8 @@ export interface DriftedPipeline {
 }
 
 /**
- * Asks the API for one page of each list, and compares what it is with the recording, with the lock of the schema where
- * there is one, and with the schema that the destination has. Loads nothing.
+ * Requests one page of each list, and compares it with the recording, with the lock of the schema if there is one, and
+ * with the schema at the destination. Loads nothing.
  */
 export async function driftOf(file: string, options: DriftOptions = {}): Promise<readonly DriftedPipeline[]> {
   return await inFolder(async home => {
@@ -76,7 +76,7 @@ export async function driftOf(file: string, options: DriftOptions = {}): Promise
   })
 }
 
-/** One page of each list as it is now. A resource that fails keeps no other from being asked. */
+/** One page of each list, as it is now. A resource that fails does not stop the others. */
 async function today(file: string, { name, source }: Pipeline, before: Recording, home: string, options: DriftOptions) {
   const recorder = createRecorder()
   const recordedAt = systemClock.now()
@@ -98,7 +98,7 @@ async function today(file: string, { name, source }: Pipeline, before: Recording
   return { recording: { ...before, recordedAt, exchanges }, errors }
 }
 
-/** A pipeline of its own for each resource, so that the lists of a parent are counted anew. */
+/** Each resource has its own pipeline, so that the limit of lists counts for each of them. */
 async function oneRun(
   file: string,
   name: string,
@@ -133,7 +133,7 @@ async function loaded(
   { profile, signal }: DriftOptions,
 ): Promise<Pipeline> {
   const { pipeline } = await replayedPipeline(file, name, { recording, home, options: { profile } })
-  // A resource that the document has and the recording lacks is found as new.
+  // A resource that the recording lacks counts as new.
   for (const resource of select) {
     await pipeline
       .run({ select: [resource], maxPages: 1, concurrency: 1, allowIncomplete: true, signal })
@@ -187,18 +187,18 @@ async function lockedColumns({ schema }: Pipeline): Promise<Tables> {
   return new Map(
     [...(locked ?? [])].map(([name, columns]) => [
       name,
-      // A page of today shows no precision.
+      // Today's page does not show the precision.
       new Map([...columns].map(([column, line]) => [column, seenAs(/^\w*/.exec(line)?.[0] ?? '')])),
     ]),
   )
 }
 
-/** Whether the column ever had nulls is not known. */
+/** A column of which nobody knows whether it had nulls. */
 const seenAs = (type: string): Column => ({ type, hasNulls: undefined })
 
-/** What today's page shows otherwise. It need not have every column that was ever seen, or rows of every table. */
+/** The changes that today's page shows. It may lack columns and tables that were seen before. */
 function changesOf(tables: Tables, fresh: Tables, against: Drift['against']): readonly Drift[] {
-  // A table that was never loaded is new to nobody.
+  // A table that was never loaded is not a change.
   const shared = [...fresh].filter(([table]) => (tables.get(table)?.size ?? 0) > 0)
   const known = shared.map(([table, columns]) => {
     const before = [...(tables.get(table) ?? [])].filter(([column]) => columns.has(column))
@@ -246,7 +246,7 @@ function changes(before: Tables, now: Tables, against: Drift['against']): readon
   return drifts
 }
 
-/** What the first answer of each resource has beside its records: what paging goes by. */
+/** Changes in the first answer of each resource, outside of its records. Paging depends on that part. */
 function envelopeChanges(before: Recording, now: Recording, select: readonly string[]): readonly Drift[] {
   return select.flatMap(resource => {
     const [old, fresh] = [envelopeOf(before, resource), envelopeOf(now, resource)]

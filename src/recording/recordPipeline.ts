@@ -46,8 +46,8 @@ const PAGES = 2
 const PARENTS = 3
 
 /**
- * Asks the API for what the pipelines of a file ask in a trial, and writes it into one recording for each. Nothing is
- * loaded anywhere, and no secret is written. Rejects with a SluiceError; then no file was written or changed.
+ * Makes a trial run of each pipeline of a file, and writes its requests and answers into a recording. Nothing is loaded
+ * anywhere, and no secret is written. Rejects with a SluiceError. Then no file was written or changed.
  */
 export async function recordPipeline(file: string, options: RecordOptions = {}): Promise<readonly Recorded[]> {
   const { pages = PAGES, parents = PARENTS, mask = [], signal, onEvent } = options
@@ -88,10 +88,10 @@ export async function recordPipeline(file: string, options: RecordOptions = {}):
   })
 }
 
-/** A destination that no file and no server stands for. */
+/** A destination without a file or server. */
 export const IN_MEMORY = 'duckdb::memory:'
 
-/** Runs the work with a working folder that is gone afterwards. */
+/** Runs the work with a temporary folder, which is removed afterwards. */
 export async function inFolder<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-recording-'))
   try {
@@ -112,7 +112,7 @@ export function snapshotPath(file: string, name: string, pipelines: readonly Pic
 
 function stemOf(file: string, name: string, pipelines: readonly unknown[]): string {
   const stem = file.slice(0, file.length - extname(file).length)
-  // Any name becomes part of a file name that leads nowhere else.
+  // Encoded, no name can lead to another folder.
   return pipelines.length > 1 ? `${stem}.${encodeURIComponent(name)}` : stem
 }
 
@@ -128,11 +128,11 @@ export function maskRules(paths: readonly string[]): readonly MaskRule[] {
   })
 }
 
-/** Variables that hold a credential, as their names say: `SHOP_TOKEN`. */
+/** Names of variables that hold credentials, such as `SHOP_TOKEN`. */
 const NAMES_CREDENTIAL =
   /(?:^|_)(?:(?:api)?keys?|tokens?|secrets?|pass(?:word|wd|phrase)?|pwd|pat|jwt|bearer|auth(?:orization)?|cred(?:ential)?s?|signature|session|cookie)(?:_|$)/i
 
-/** What the file says by `${env.NAME}`: often an address, and sometimes a secret, which is removed with the others. */
+/** The values of `${env.NAME}` in the file: often addresses. Secrets among them are removed like all others. */
 async function environmentOf(file: string, env: Environment): Promise<Readonly<Record<string, string>>> {
   const text = await readFile(file, 'utf8')
   const named = [...text.matchAll(reference)].filter(([, , context]) => context === 'env')

@@ -4,12 +4,12 @@ import { canonicalJson } from '../json/write.js'
 /** A request without credentials and its answer, as they are in a recording. */
 export interface Exchange {
   readonly resource: string
-  /** A signer asked, as for a token. */
+  /** An authenticator sent the request, for example for a token. */
   readonly bySigner: boolean
   readonly method: string
   readonly url: string
   readonly body?: string | undefined
-  /** Names of the query parameters that signing adds. */
+  /** The query parameters that signing adds. */
   readonly signed: readonly string[]
   readonly answer: RecordedExchangeAnswer
 }
@@ -23,7 +23,7 @@ interface RecordedExchangeAnswer {
 
 export type Asked = Pick<Exchange, 'method' | 'url' | 'body'>
 
-/** Signatures in addresses that an API gives away, as of files in a bucket. */
+/** Signatures in addresses that an API returns, such as those of files in a bucket. */
 const SIGNATURES =
   /((?:[?&;]|\\u0026)(?:X-(?:Amz|Goog)-(?:Signature|Credential|Security-Token)|AWSAccessKeyId|GoogleAccessId|Signature|sig|Key-Pair-Id|Policy)=)[^&"'\s\\<>#]+/gi
 
@@ -33,8 +33,8 @@ export function withoutSignatures(text: string): string {
 }
 
 /**
- * What makes two requests the same: method, address with sorted parameters, and the body as canonical JSON or form.
- * `clean` removes what is secret.
+ * Equal for equal requests: method, address with sorted parameters, and body as canonical JSON or form. `clean` removes
+ * secrets.
  */
 export function exchangeKey({ method, url, body }: Asked, clean: (text: string) => string): string {
   const address = URL.canParse(url) ? sorted(new URL(url)) : url
@@ -58,7 +58,7 @@ function canonicalBody(body: string): string {
   }
 }
 
-/** The same key for requests that differ in moments alone: days, times, and seconds or milliseconds since 1970. */
+/** The key without dates and times, for requests that differ only in these. */
 export function timelessKey(key: string): string {
   return key.replace(MOMENT, '<moment>')
 }
@@ -66,7 +66,7 @@ export function timelessKey(key: string): string {
 const MOMENT =
   /(?<![\d.])(?:\d{4}-\d\d-\d\d(?:(?:T|%20|\+| )\d\d(?::|%3A)?\d\d(?:(?::|%3A)?\d\d(?:\.\d+)?)?(?:Z|(?:[+-]|%2B)\d\d(?::|%3A)?\d\d)?)?|1\d{9}(?:\d{3})?)(?![\d.])/g
 
-/** The recorded request that is most like another: the longest beginning in common. */
+/** The recorded request that is most similar to another: the one with the longest common beginning. */
 export function nearest(key: string, known: Iterable<string>): string | undefined {
   let best: string | undefined
   let most = -1

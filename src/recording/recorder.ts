@@ -5,13 +5,13 @@ import { DataError } from '../model/errors.js'
 import type { Witness, WitnessedAnswer, WitnessedRequest } from '../rest/api.js'
 import { type Exchange, withoutSignatures } from './recordedExchange.js'
 
-/** Keeps what a pipeline asks, in memory: secrets that become known later are removed when it is written. */
+/** Keeps the requests of a pipeline in memory, so that secrets that become known later can still be removed. */
 export interface Recorder extends Witness {
   /** The exchanges since the last call. */
   taken(): readonly Exchange[]
 }
 
-/** A recording is for Git. More than this is none. */
+/** A recording belongs into Git, so it must not be larger. */
 const MOST_BYTES = 2 ** 26
 
 export function createRecorder(): Recorder {
@@ -32,7 +32,7 @@ export function createRecorder(): Recorder {
     },
     granted({ url, method, resource, signed }, answer) {
       const { origin, pathname } = new URL(url)
-      // What a signer sends is secret: its body, and its query.
+      // The body and the query of an authenticator's request are secret.
       keep({ resource, method, url: `${origin}${pathname}`, signed }, true, concealed(answer))
     },
     taken() {
@@ -52,7 +52,7 @@ function unsignedBody(body: Uint8Array): Uint8Array {
 
 const CONCEALED = '***'
 
-/** The answer to a login or for a token: its form, its times, and no value that may be a credential. */
+/** The answer to a login or a token request: its structure and its times, without values that may be credentials. */
 function concealed({ status, headers, body }: WitnessedAnswer): WitnessedAnswer {
   return {
     status,
@@ -70,7 +70,7 @@ function concealed({ status, headers, body }: WitnessedAnswer): WitnessedAnswer 
 const PASSING =
   /^(?:age|cache-control|connection|content-(?:length|encoding)|date|etag|expires|keep-alive|pragma|server|transfer-encoding|vary|via)$/
 
-/** Cookies are joined by commas, and dates hold commas: only what looks like `name=` begins one. */
+/** Cookies are separated by commas, and dates contain commas: a cookie begins with `name=`. */
 function concealedCookies(value: string): string {
   const names = value.split(/,\s*(?=[^;,=\s]+=)/).flatMap(cookie => /^\s*([^;,=\s]+)=/.exec(cookie)?.[1] ?? [])
   return names.map(name => `${name}=${CONCEALED}`).join(', ')

@@ -1,8 +1,8 @@
 import type { Clock } from '../model/source.js'
 
 /**
- * Time that stands still but for waits, so that what is asked depends on nothing but the document and the moment it
- * begins with: a recording and its tests ask for the same windows.
+ * A clock that only waits move. Requests then depend only on the document and the start time, so a recording and its
+ * tests request the same windows.
  */
 export function recordingClock(startMs: number, { sleep, random }: Pick<Clock, 'sleep' | 'random'> = AT_ONCE): Clock {
   let nowMs = startMs
@@ -16,7 +16,7 @@ export function recordingClock(startMs: number, { sleep, random }: Pick<Clock, '
   }
 }
 
-/** Waits that take no time. */
+/** Waits return at once. */
 const AT_ONCE: Pick<Clock, 'sleep' | 'random'> = {
   random: () => 0.5,
   async sleep(_ms, signal) {

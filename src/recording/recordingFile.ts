@@ -10,7 +10,7 @@ import { isJsonObject, type JsonObject } from '../json/value.js'
 import type { Scrubber } from '../model/secrets/scrubber.js'
 import type { Exchange } from './recordedExchange.js'
 
-/** What a pipeline asked an API, and what it answered. */
+/** The requests of a pipeline, with the answers of the API. */
 export interface Recording {
   /** Name of the pipeline. */
   readonly pipeline: string
@@ -26,7 +26,7 @@ export interface Recording {
   readonly exchanges: readonly Exchange[]
 }
 
-/** Stands in the first record. Another version of the format has another number. */
+/** In the first record. Each version of the format has its own number. */
 const FORMAT = 'sluice recording 1'
 const ANY_FORMAT = /^sluice recording \d+$/
 
@@ -36,7 +36,7 @@ const MOST_BYTES = 2 ** 28
 /** The file of a recording: WARC 1.1, as a journal is, with a `request` record before each `response`. */
 export function encodeRecording(recording: Recording, scrubber: Scrubber): Buffer {
   const { pipeline, recordedAt, pages, parents, mask, environment, exchanges } = recording
-  // What is removed stays removed: no note says what stood there.
+  // Removed for good: unlike a journal, a recording has no notes to restore secrets from.
   const forever: Scrubber = { ...scrubber, seal: bytes => ({ bytes: scrubber.bytes(bytes), seals: [] }) }
   const clean = (text: string): string => scrubber.text(text)
   const known = Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, clean(value)]))
@@ -85,7 +85,7 @@ export function encodeRecording(recording: Recording, scrubber: Scrubber): Buffe
   return Buffer.concat(parts)
 }
 
-/** Writes the whole file or nothing. Of several that write one file at once, the last one stays. */
+/** Writes the whole file or nothing. If several processes write it at once, the last one wins. */
 export async function writeRecording(path: string, bytes: Buffer): Promise<void> {
   const partial = `${path}.${randomUUID().slice(0, 8)}.partial`
   try {

@@ -1,7 +1,7 @@
 import type { Transport, TransportResponse } from '../rest/api.js'
 import { type Asked, type Exchange, exchangeKey, nearest, timelessKey } from './recordedExchange.js'
 
-/** A request of a pipeline, and what became of it. */
+/** A request of a pipeline, with its result. */
 export interface Served {
   readonly resource: string
   readonly request: string
@@ -9,7 +9,7 @@ export interface Served {
   readonly status: number | undefined
 }
 
-/** What goes wrong on purpose, each at the first attempt of every request. */
+/** Faults that are made on purpose, at the first attempt of every request. */
 export const FAULTS = ['429', '500', 'cut body', 'expired token', 'repeated page'] as const
 export type Fault = (typeof FAULTS)[number]
 
@@ -21,11 +21,11 @@ export interface ReplayOptions {
 export interface Replay {
   readonly transport: Transport
   readonly served: readonly Served[]
-  /** How often the fault was met. */
+  /** How often the fault occurred. */
   readonly faults: () => number
 }
 
-/** Answers of a recording in place of a network. A request that repeats gets the recorded answers in order, then the last. */
+/** Answers from a recording, not the network. A repeated request gets the recorded answers in order, then the last. */
 export function replayTransport(exchanges: readonly Exchange[], { fault, clean }: ReplayOptions): Replay {
   const queues = new AnswerQueues(exchanges, clean)
   const served: Served[] = []
@@ -64,7 +64,7 @@ export function notRecorded(request: string, known: Iterable<string>): string {
   return `the recording has no answer to ${request}${like === undefined ? '' : `; the nearest is to ${like}`}. If the document is right, record it anew`
 }
 
-/** The requests of a signer differ in what is secret alone. */
+/** An authenticator's requests differ only in secrets. */
 function signerKey({ method, url }: Asked): string {
   const { origin, pathname } = new URL(url)
   return `${method} ${origin}${pathname}`
@@ -95,7 +95,7 @@ export class AnswerQueues {
     return (bySigner ? this.#signers : this.#lists).keys()
   }
 
-  /** The next answer, which stays the next one. */
+  /** The next answer, without taking it. */
   peek(asked: Asked, bySigner: boolean): Exchange | undefined {
     return this.#queue(asked, bySigner)?.[0]
   }
@@ -130,7 +130,7 @@ async function* parts(...bodies: readonly Uint8Array[]): AsyncGenerator<Uint8Arr
   for (const body of bodies) if (body.length > 0) yield body
 }
 
-/** The answer with the fault. Undefined if this request cannot have it. */
+/** The answer with the fault. Undefined if the fault does not apply to this request. */
 function spoiledBy(fault: Fault, exchange: Exchange, previous: Exchange | undefined): TransportResponse | undefined {
   const failed = (status: number, headers: Record<string, string> = {}): TransportResponse => ({
     status,

@@ -13,7 +13,7 @@ export interface ServeOptions {
   readonly faults?: boolean | undefined
 }
 
-/** A recording as an API on this machine. */
+/** An API on this machine that serves a recording. */
 export interface ServedRecording {
   /** As in `http://127.0.0.1:8080`. Paths are those of the recorded API. */
   readonly origin: string

@@ -14,8 +14,8 @@ import type { RestateSdk } from './restateSdk.js'
 import { SERVICES } from './restateServer.js'
 
 /**
- * A rate limit that all workers share. An object of the engine, one for each origin, hands out the times at which
- * requests may start; nobody waits for the engine between two of them.
+ * A rate limit that all workers share. One object of the engine for each origin hands out the times at which requests may
+ * start, several at once, so that workers do not wait for the engine between two requests.
  */
 
 /**
@@ -28,7 +28,7 @@ export interface Lease {
   readonly count: number
 }
 
-/** What the budget of an origin is asked. */
+/** The calls of an origin's budget. */
 export interface BudgetCalls {
   lease(origin: string, asked: LeaseRequest): Promise<Lease>
   /** The API asked for a pause. */
@@ -48,15 +48,15 @@ export const leaseAnswer = z.object({
   count: z.int().min(1),
 })
 
-/** Requests are spaced for this part of the rate: what is late comes close to what follows. */
+/** Requests use this share of the rate, because a late request comes close to the next one. */
 const SHARE = 0.94
-/** A worker never holds more than this part of what may start in one period. */
+/** A worker holds at most a quarter of the starts of one period. */
 const LARGEST_PART = 4
-/** A time that has passed by more is given up. */
+/** A start time that passed longer ago is given up. */
 const STALE_MS = 40
-/** So many times that were missed are given up for one request, before it starts late. */
+/** One request gives up at most so many start times. Then it starts late. */
 const MOST_MISSED = 5
-/** Longer pauses are no business of a budget: the run that is told of one decides. */
+/** A budget makes no longer pauses. The run that was asked to wait longer decides itself. */
 const LONGEST_PAUSE_MS = 24 * 3_600_000
 
 /** The next times of a budget that is free from `free` on. Both times are milliseconds since the epoch. */
@@ -94,8 +94,8 @@ export function budgetObject(sdk: RestateSdk) {
 }
 
 /**
- * Limits of hosts that all workers share. Where a pipeline declares a rate, its requests start at times that the budget
- * has leased; what an API refuses to one worker holds for all. Without a declared rate, each worker finds its own.
+ * Limits of hosts that all workers share. If a pipeline declares a rate, its requests start at times that the budget has
+ * leased. A pause that the API asks of one worker holds for all. Without a declared rate, each worker finds its own.
  */
 export function leasedBudget(calls: BudgetCalls): HostBudget {
   const own = hostBudget()
@@ -128,7 +128,7 @@ function leasedGate(inner: Gate, times: LeasedTimes, pause: (delayMs: number) =>
       return (status, headers) => {
         const now = options.clock.now()
         const until = pauseUntil(status, headers, now) ?? now
-        // Whoever cannot tell the others has been told itself: its own gate waits.
+        // If the others cannot be told, at least this worker's own gate waits.
         if (until > now) pause(until - now).catch(() => {})
         leave(status, headers)
       }
@@ -174,7 +174,7 @@ class LeasedTimes {
         const reason = isPause ? 'the API asked another worker to wait' : 'the rate limit that workers share'
         onWait(delayMs, { until: at, reason, isAsked: isPause })
         await clock.sleep(delayMs, signal)
-        // A busy machine wakes late, and several at once.
+        // A busy machine wakes late, and then several requests at once.
         if (clock.now() - at <= STALE_MS || ++missed > MOST_MISSED) return
       }
     } finally {
@@ -189,7 +189,7 @@ class LeasedTimes {
     return undefined
   }
 
-  /** One question for all that wait. */
+  /** One call for all waiting requests. */
   async #ask(clock: Clock): Promise<void> {
     this.#asked ??= this.#lease(clock).finally(() => {
       this.#asked = undefined
@@ -200,7 +200,7 @@ class LeasedTimes {
   async #lease(clock: Clock): Promise<void> {
     const asked = { wanted: this.#waiting, ...this.#limits }
     const { delayMs, spacingMs, count } = await this.#calls.lease(this.#origin, asked).catch((cause: Error) => {
-      // As if the API were away: another attempt may find the server again.
+      // Like an API that does not answer: another attempt may reach the server again.
       const message = `no request to ${this.#origin} may start, because its rate limit cannot be asked for: ${cause.message}`
       throw new RequestError('connection', message, { cause })
     })

@@ -27,7 +27,7 @@ const sent = z.object({ invocationId: z.string(), status: z.string() })
 const told = z.object({ message: z.string(), source: z.string().optional() })
 const rows = z.object({ rows: z.array(z.record(z.string(), z.unknown())) })
 
-/** A question that takes longer has no server behind it. */
+/** The server does not answer if this takes longer. */
 const ANSWER_MS = 30_000
 
 /** A Restate server, by the address of its admin API. Methods reject with a ConfigError if no such server answers. */
@@ -59,20 +59,20 @@ export class RestateServer {
     throw new ConfigError([{ place: { path: '--restate' }, message }])
   }
 
-  /** Hands over a call of an object, and gives its id. The same `key` twice is one call. */
+  /** Sends a call to an object, and returns the call's id. Two calls with the same `key` are one. */
   async send(service: string, object: string, handler: string, input: unknown, key?: string): Promise<string> {
     const url = `${await this.#addressOf(service, object)}/${handler}/send`
     const headers = key === undefined ? {} : { 'idempotency-key': key }
     return (await this.#ask(sent, 'POST', url, input, headers)).invocationId
   }
 
-  /** Calls an object, and gives its answer. */
+  /** Calls an object, and returns its answer. */
   async call(service: string, object: string, handler: string, input: unknown): Promise<unknown> {
     return await this.#ask(z.unknown(), 'POST', `${await this.#addressOf(service, object)}/${handler}`, input)
   }
 
   async #addressOf(service: string, object: string): Promise<string> {
-    // They would lead elsewhere in a path, however they are encoded.
+    // Such names change the path, however they are encoded.
     if (['', '.', '..'].includes(object)) {
       const message = `${JSON.stringify(object)} can be no name of a job's pipeline; choose another`
       throw new ConfigError([{ place: { path: 'name' }, message }])
@@ -93,7 +93,7 @@ export class RestateServer {
     return answer.rows.map(jobOf)
   }
 
-  /** Undefined while the job is not at its end. */
+  /** Undefined while the job is running. */
   async result(id: string): Promise<JobResult | undefined> {
     const response = await this.#fetch(
       'GET',
@@ -102,7 +102,7 @@ export class RestateServer {
     const body = await response.text()
     if (response.ok) return { ended: 'done', result: body === '' ? undefined : JSON.parse(body) }
     if (response.status === 470) return undefined
-    // The status is that of the job's failure, which may be any.
+    // A failed job has a status of its own, which may be any.
     if (response.status === 404 && !isOfJob(body)) {
       throw wrongJob(unknown(id))
     }
@@ -209,10 +209,10 @@ function jobOf(row: Readonly<Record<string, unknown>>): Job {
   }
 }
 
-/** Before the message of a worker. */
+/** The server puts this before the message of a worker. */
 const STATUS = /^\[\d+\] /
 
-/** How the server says that a job was cancelled, or killed. */
+/** The server's message for a job that was cancelled or killed. */
 const CANCELLED = /^\[409[^\]]*\] (cancelled|killed)$/i
 
 function stateOf(status: string, result: unknown, failure: unknown): Job['state'] {
