@@ -29,6 +29,27 @@ async function reading(origin: string, paginator: object, resource: object = key
 
 const ids = (records: readonly unknown[]): unknown[] => records.map(record => (record as Item).id)
 
+describe('an error about a later page names the resource and the request', () => {
+  it.each([
+    ['NaN', /^things: the answer is not JSON.*expected a value/],
+    ['tru', /^things: the answer is not JSON.*unexpected word/],
+    ['"\\q"', /^things: the answer is not JSON.*invalid escape/],
+    ['"b"', /^things: the values .* cannot be compared/],
+  ])('%s', async (value, message) => {
+    const api = await testApi(({ searchParams }) => {
+      if (!searchParams.has('after')) return { json: { data: at(1, 2) } }
+      return { text: `{"data":[{"id":"c","at":3},{"id":"d","at":${value}}]}` }
+    })
+    const failure = await reading(api.origin, { pick: 'greatest' }).catch((error: unknown) => error)
+    expect(failure).toMatchObject({
+      code: 'response_format',
+      resource: 'things',
+      url: `${api.origin}/things?limit=2&after=2`,
+      message: expect.stringMatching(message),
+    })
+  })
+})
+
 it.each<[string, readonly Item[][], string]>([
   [
     'falls after it rose',

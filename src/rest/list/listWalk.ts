@@ -117,6 +117,8 @@ export class ListWalk {
   #parts = 0
   /** The last page that was read and not skipped. */
   #lastRead: Reading | undefined
+  /** The answer that is looked into. */
+  #lastAnswer: Reading | undefined
 
   constructor(reader: ListReader, context: ListContext, walk: Walk) {
     this.#reader = reader
@@ -184,7 +186,7 @@ export class ListWalk {
     } catch (error) {
       if (error instanceof TimeUpError) return this.#ended(this.#walk.caps.timeUp(), 0)
       await this.#job?.failed(error)
-      throw error
+      throw this.#ofAnswer(error)
     } finally {
       await this.#ahead.close()
       this.#letGo()
@@ -216,6 +218,7 @@ export class ListWalk {
     const reading = await readAnswer(reader, context, this.#state, request, judgement, LATER_PAGE)
     this.#parts += 1
     this.#held.add(reading)
+    this.#lastAnswer = reading
     return reading
   }
 
@@ -421,6 +424,7 @@ export class ListWalk {
     const judgement = await judged(reader, context, next.request, answer, { again, deadline: this.#walk.caps.deadline })
     const reading = await readAnswer(reader, context, this.#state, next.request, judgement, number)
     this.#held.add(reading)
+    this.#lastAnswer = reading
     return reading
   }
 
@@ -738,11 +742,19 @@ export class ListWalk {
     }
   }
 
+  /** Damage in a body may show wherever somebody looks into it, and a paginator may refuse a page wherever it is asked. */
+  #ofAnswer(error: unknown): unknown {
+    const reading = this.#lastAnswer
+    if (reading === undefined) return error
+    const { request } = reading.page
+    return this.#located(notJson(this.#reader, request, reading.response, error), request)
+  }
+
   /** Adds the resource and the redacted URL to a paginator's error. A paginator knows neither. */
   #located(error: unknown, request: ApiRequest): unknown {
-    if (!(error instanceof RequestError) || error.url !== undefined) return error
-    const code = error.code === 'pagination_loop' ? 'pagination_loop' : 'response_format'
+    if (!(error instanceof RequestError) || error.url !== undefined || error.path !== undefined) return error
+    if (error.code !== 'pagination_loop' && error.code !== 'response_format') return error
     const status = error.status === undefined ? {} : { status: error.status }
-    return listError(this.#reader, code, error.message, { request, ...status, cause: error.cause })
+    return listError(this.#reader, error.code, error.message, { request, ...status, cause: error.cause })
   }
 }
