@@ -11,6 +11,11 @@ source:
   max_table_nesting: 2
   client: { base_url: https://api.example.com }
   resources: [orders]`,
+  notify: `notify:
+  - { on: failure, command: [./page-me.sh, orders] }
+  - webhook: https://hooks.example.com/sluice
+    secret: "\${secrets.notify_key}"
+    late_after: PT2H`,
   schema_contract: 'schema_contract: { tables: evolve, columns: freeze, data_type: discard_value }',
   client: `client:
   base_url: https://api.example.com/v1/

@@ -110,7 +110,7 @@ function configReference(): string {
     '[incremental loading](incremental.md) and [write dispositions](write-dispositions.md) explain how to use them.',
     '',
     '- `null` means the same as a missing key. It also cancels a default from `resource_defaults`. In `auth` it means: no authentication.',
-    '- `${secrets.name}` and `${env.NAME}` may stand in every text; secrets only in `auth`, `headers`, `params` and `destination`. Both come',
+    '- `${secrets.name}` and `${env.NAME}` may stand in every text; secrets only in `auth`, `headers`, `params`, `destination` and `notify`. Both come',
     '  from the environment and from a `.env` beside the file; the environment wins. An empty variable counts as not set.',
     '- Relative paths begin at the file.',
     '',

@@ -4,6 +4,10 @@ export { destinationFromUrl } from './config/destinations.js'
 export { ducklake } from './config/ducklakeOptions.js'
 export type { Environment } from './config/environment.js'
 export { files } from './config/filesOptions.js'
+export type { Notice, NoticedResource, NotifiedWork } from './config/notify/notice.js'
+export type { Notification, NotifyOptions } from './config/notify/notification.js'
+export { notifying } from './config/notify/notifying.js'
+export type { Occasion } from './config/notify/occasions.js'
 export { loadPipelineFile, type PipelineFile, type PipelineFileOptions } from './config/pipelineFile.js'
 export {
   defineConfig,
@@ -189,6 +193,7 @@ export type {
   MtlsAuthConfig,
   NamedResource,
   NestedHintConfig,
+  NotifyConfig,
   Oauth1AuthConfig,
   Oauth2ClientCredentialsAuthConfig,
   Oauth2JwtAuthConfig,
@@ -245,6 +250,7 @@ export {
   SCHEMA_FORMATS,
   type SchemaFormat,
 } from './schema/export/export.js'
+export type { LockChange } from './schema/export/schemaLock.js'
 export type { NamingName } from './schema/naming.js'
 export type {
   ColumnSchema,

@@ -4,6 +4,7 @@ import { restDocument } from '../rest/document/declaration/declaration.js'
 import { schemaContract } from '../rest/document/declaration/hintKeys.js'
 import { count, key, name } from '../rest/document/declaration/pieces.js'
 import { strictObject } from '../rest/document/declaration/strictObject.js'
+import { notifications } from './notify/notifyKeys.js'
 
 /** The keys of `source` besides those of a `rest_api` document. */
 const sourceKeys = later(() => ({
@@ -41,6 +42,7 @@ const profile = strictObject(() => ({
   dataset: key(dataset, 'Name of the dataset. Default: as without the profile.'),
   limit: key(count, 'Stop after so many pages of each list: a trial.'),
   concurrency: key(count, 'Most requests in flight.'),
+  notify: key(notifications, 'Who is told of runs of this profile. Default: as without the profile; `[]`: nobody.'),
 })).meta({
   description: 'Has a `destination` or a `dataset` of its own, so that its state is never mixed with another.',
 })
@@ -54,6 +56,11 @@ const pipelineKeys = later(() => ({
     examples: ['duckdb:feedback.duckdb', 'postgres://loader:${secrets.db_password}@db.example.com/warehouse'],
   }),
   dataset: key(dataset, 'Name of the dataset, the schema of the database. Default: `<name>_dataset`.'),
+  notify: key(notifications, {
+    description:
+      'Who is told after a run, a replay or a backfill: a command, or a webhook. It never fails the run. The page "In production" explains it.',
+    examples: [{ on: 'failure', webhook: '${secrets.chat_webhook}' }],
+  }),
   profiles: key(z.record(profileName, profile), {
     description: 'Other places to load to, by name. `--profile prod` or `SLUICE_PROFILE=prod` chooses one.',
     examples: [{ prod: { destination: '${secrets.warehouse_url}', dataset: 'feedback' } }],

@@ -26,6 +26,7 @@ import type { HostBudget } from '../rest/http/rateLimit.js'
 import { destinationAddress, type destinationFromUrl, leftBehind, openDestination } from './destinations.js'
 import { type DocumentFile, fileError, parseDocumentText, readDocument, readText } from './documentFile.js'
 import { type Environment, isSet, processEnvironment } from './environment.js'
+import { announced } from './notify/notifying.js'
 import { everyFlatKey, flatKeyNames, flatWrapper, sourceKeyNames, wrapperOnly } from './pipelineDocument.js'
 import { everyProblem, placed } from './placedErrors.js'
 import { type Target, targetOf } from './profiles.js'
@@ -376,7 +377,13 @@ async function pipelineFrom(value: unknown, reading: Reading, file?: DocumentFil
     },
     ...aside(reading.overrides.recording),
   })
-  return profiled(placed(made, inDocument), target)
+  const profiledOne = profiled(placed(made, inDocument), target)
+  // A recording is of a document, and its runs are nobody's loads.
+  if (target.notify == null || reading.overrides.recording !== undefined) return profiledOne
+  const { fileNotifications } = await import('./notify/fileNotifications.js')
+  const needed = { place, needsSecrets: needsSecrets(reading) }
+  const told = fileNotifications(target.notify, target.notifyAt, resolver, needed)
+  return announced(profiledOne, told, { cwd: folder, env })
 }
 
 /** The lock of the schema beside a pipeline file. A module may hold several pipelines, each with its own. */
@@ -398,11 +405,12 @@ type Wrapper = z.output<typeof wrapperOnly>
 type FlatWrapper = z.output<typeof flatWrapper>
 
 /** Keys whose references are replaced in their own way, and only if they are used. */
-const ADDRESSED = ['destination', 'profiles']
+const ADDRESSED = ['destination', 'profiles', 'notify']
 
 /** `secret('x')` as it is written in YAML. */
 function textsOfReferences(value: unknown): unknown {
   if (value instanceof SecretReference) return `\${secrets.${value.reference}}`
+  if (Array.isArray(value)) return value.map(textsOfReferences)
   if (!isPlain(value)) return value
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, textsOfReferences(item)]))
 }

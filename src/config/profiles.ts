@@ -13,9 +13,11 @@ export interface Target {
   readonly datasetAt?: PropertyPath | undefined
   readonly limit?: number | undefined
   readonly concurrency?: number | undefined
+  readonly notify?: Keys['notify']
+  readonly notifyAt: PropertyPath
 }
 
-type Keys = Pick<z.output<typeof wrapperOnly>, 'destination' | 'dataset' | 'profiles'>
+type Keys = Pick<z.output<typeof wrapperOnly>, 'destination' | 'dataset' | 'profiles' | 'notify'>
 
 /**
  * What the profile changes, over what the document says. Two profiles with one destination and one dataset are a
@@ -29,6 +31,8 @@ export function targetOf(keys: Keys, profile: string | undefined, problems: Prob
     at: ['destination'],
     dataset: keys.dataset ?? undefined,
     datasetAt: ['dataset'],
+    notify: keys.notify,
+    notifyAt: ['notify'],
   }
   if (profile === undefined) return base
   const chosen = Object.hasOwn(profiles, profile) ? profiles[profile] : undefined
@@ -45,6 +49,9 @@ export function targetOf(keys: Keys, profile: string | undefined, problems: Prob
     ...(chosen.dataset == null
       ? { dataset: base.dataset, datasetAt: base.datasetAt }
       : { dataset: chosen.dataset, datasetAt: within('dataset') }),
+    ...(chosen.notify == null
+      ? { notify: base.notify, notifyAt: base.notifyAt }
+      : { notify: chosen.notify, notifyAt: within('notify') }),
     limit: chosen.limit ?? undefined,
     concurrency: chosen.concurrency ?? undefined,
   }

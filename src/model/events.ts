@@ -1,3 +1,4 @@
+import type { LockChange } from '../schema/export/schemaLock.js'
 import type { Receipt } from './receipt.js'
 
 /**
@@ -88,6 +89,8 @@ export type RunEvent<Name extends string = string> =
       /** Why rows that were written early had to be written again. Absent if they were not. */
       readonly headStartLost?: string | undefined
     }
+  /** The load changed tables of its resources. The first load of a resource changes nothing. */
+  | { readonly type: 'schema_changed'; readonly loadId: string; readonly changes: readonly LockChange[] }
   | { readonly type: 'run_failed'; readonly code: string; readonly message: string }
 
 export type WarningCode =
@@ -114,6 +117,7 @@ export type WarningCode =
   | 'lock_taken_over'
   | 'deletes_skipped'
   | 'rows_discarded'
+  | 'notify_failed'
   | 'path_unmatched'
   | 'other'
 

@@ -25,6 +25,7 @@ const outcomes: Readonly<Record<string, { readonly prints?: RegExp; readonly lea
   hostBudget: { leaves: ['orders.duckdb', 'shops.duckdb'] },
   importPipeline: { leaves: ['shops.yaml'] },
   loadPipelineFile: { leaves: ['shops.duckdb', 'shops.yaml'] },
+  notifying: { leaves: ['shops.duckdb'] },
   pipeline: { prints: /^3\n.*\bid: 1n\b/s, leaves: ['shops.duckdb'] },
   postgres: { leaves: [] },
   prove: { prints: /^proven resources\[0\]|assumed resources\[0\]/m, leaves: [] },

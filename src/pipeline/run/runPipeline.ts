@@ -9,6 +9,7 @@ import type { ResponseJournal } from '../../model/responses.js'
 import { lockChanges, lockedTables } from '../../schema/export/schemaLock.js'
 import { rootTable } from '../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
+import { storedSchema } from '../look/dataset.js'
 import { writeSchemaFiles } from '../look/schemaFiles.js'
 import {
   dispositionOf,
@@ -232,6 +233,7 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
         durationMs: setup.clock.now() - startedMs,
         ...(headStartLost === undefined ? {} : { headStartLost }),
       })
+      tellChanges(running, final.schema, loadId, emit)
       await keepSchema(running, final.schema, emit)
       warnOfUnlocked(setup, running.prepared, final.schema, emit)
     }
@@ -278,6 +280,29 @@ async function keepSchema(
     const reason = error instanceof Error ? error.message : String(error)
     emit({ type: 'warning', code: 'other', message: `The schema could not be written into its file: ${reason}` })
   }
+}
+
+/**
+ * Says how the tables of this load are otherwise than before. Those of a resource that is loaded for the first time changed
+ * nothing.
+ */
+function tellChanges(
+  { roots, prepared: { storedHash, committed } }: Running,
+  schema: ReadonlySchema,
+  loadId: string,
+  emit: (event: RunEvent) => void,
+): void {
+  if (storedHash === undefined || storedHash === schema.version_hash) return
+  const before = storedSchema(committed)
+  if (before === undefined) return
+  const loaded = new Set(flattenPlan(roots).flatMap(planned => (planned.loaded ? [planned.resource.name] : [])))
+  const was = lockedTables(before)
+  const isOfThis = (table: string): boolean => {
+    const root = rootTable(schema, table)
+    return root !== undefined && loaded.has(root.resource ?? root.name) && was.has(root.name)
+  }
+  const changes = lockChanges(was, lockedTables(schema)).filter(({ place }) => isOfThis(place.split('.', 1)[0] ?? ''))
+  if (changes.length > 0) emit({ type: 'schema_changed', loadId, changes })
 }
 
 /** Most changes that a warning names. */

@@ -32,6 +32,11 @@ export class Problems {
     return this.#found.has(formatPath(path))
   }
 
+  /** The message of the first one. */
+  get first(): string | undefined {
+    return this.#found.values().next().value?.message
+  }
+
   throwIfAny(): void {
     const [first, ...others] = this.#found.values()
     if (first !== undefined) throw new ConfigError([first, ...others], this.#onlySecrets ? 'secret_missing' : 'config')

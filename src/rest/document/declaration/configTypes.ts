@@ -2526,6 +2526,48 @@ export interface RestApiConfig<Name extends string = string, Table extends strin
   resource_defaults?: ResourceDefaultsConfig<Table> | null | undefined
 }
 
+/** Has a `command`, a `webhook`, or both. */
+export interface NotifyConfig {
+  /**
+   * When. `failure`: the run rejected. `incomplete`: records are missing, also where `--allow-incomplete` commits the rest. `late`: no load for longer than `late_after`. `drift`: tables or columns changed, or the contract refused something. `success`: none of these.
+   *
+   * Allowed: `failure`, `incomplete`, `late`, `drift`, `success`.
+   *
+   * Default: `["failure","incomplete","late","drift"]`.
+   */
+  on?: 'failure' | 'incomplete' | 'late' | 'drift' | 'success' | readonly ('failure' | 'incomplete' | 'late' | 'drift' | 'success')[] | null | undefined
+  /**
+   * Program and its arguments, run without a shell in the folder of the file. It gets the notice as JSON on its standard input.
+   *
+   * Example: `["./page-me.sh","orders"]`.
+   */
+  command?: readonly string[] | null | undefined
+  /**
+   * Address that the notice is posted to as JSON. It may be a secret.
+   *
+   * Example: `${secrets.chat_webhook}`.
+   */
+  webhook?: string | Secret | SecretReference | null | undefined
+  /**
+   * Key that signs the webhook by HMAC-SHA256, as Standard Webhooks does. Only as a reference.
+   *
+   * Example: `${secrets.notify_key}`.
+   */
+  secret?: string | Secret | SecretReference | null | undefined
+  /**
+   * The longest time between loads, as an ISO 8601 duration. After a run that loaded nothing, the last load is looked up.
+   *
+   * Example: `PT2H`.
+   */
+  late_after?: string | null | undefined
+  /**
+   * Longest time that notifying takes, with every retry. The run waits for it.
+   *
+   * Default: `10`.
+   */
+  max_seconds?: number | null | undefined
+}
+
 /** Has a `destination` or a `dataset` of its own, so that its state is never mixed with another. */
 export interface ProfileConfig {
   /** Where to load to. Default: as without the profile. */
@@ -2536,6 +2578,8 @@ export interface ProfileConfig {
   limit?: number | null | undefined
   /** Most requests in flight. */
   concurrency?: number | null | undefined
+  /** Who is told of runs of this profile. Default: as without the profile; `[]`: nobody. */
+  notify?: NotifyConfig | readonly NotifyConfig[] | null | undefined
 }
 
 export interface DocumentPipelineConfig<Name extends string = string, Table extends string = string> {
@@ -2551,6 +2595,12 @@ export interface DocumentPipelineConfig<Name extends string = string, Table exte
   destination?: string | null | undefined
   /** Name of the dataset, the schema of the database. Default: `<name>_dataset`. */
   dataset?: string | null | undefined
+  /**
+   * Who is told after a run, a replay or a backfill: a command, or a webhook. It never fails the run. The page "In production" explains it.
+   *
+   * Example: `{"on":"failure","webhook":"${secrets.chat_webhook}"}`.
+   */
+  notify?: NotifyConfig | readonly NotifyConfig[] | null | undefined
   /**
    * Other places to load to, by name. `--profile prod` or `SLUICE_PROFILE=prod` chooses one.
    *
@@ -2650,6 +2700,12 @@ export interface SourcePipelineConfig<Name extends string = string, Table extend
   destination?: string | null | undefined
   /** Name of the dataset, the schema of the database. Default: `<name>_dataset`. */
   dataset?: string | null | undefined
+  /**
+   * Who is told after a run, a replay or a backfill: a command, or a webhook. It never fails the run. The page "In production" explains it.
+   *
+   * Example: `{"on":"failure","webhook":"${secrets.chat_webhook}"}`.
+   */
+  notify?: NotifyConfig | readonly NotifyConfig[] | null | undefined
   /**
    * Other places to load to, by name. `--profile prod` or `SLUICE_PROFILE=prod` chooses one.
    *

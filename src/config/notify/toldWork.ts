@@ -1,0 +1,145 @@
+import { AbortError } from '../../model/errors.js'
+import type { EventListener, RunEvent } from '../../model/events.js'
+import { durationMs } from '../../model/expectations.js'
+import { nodeCrypto } from '../../model/nodeCrypto.js'
+import { type Scrubber, scrubbed } from '../../model/secrets/scrubber.js'
+import { Secret } from '../../model/secrets/secret.js'
+import { systemClock } from '../../pipeline/clock.js'
+import { type Pipeline, scrubberOf } from '../../pipeline/pipeline.js'
+import type { RunWarning } from '../../pipeline/setup.js'
+import { proxySettings } from '../environment.js'
+import { Hearing, type Lateness, type Notice, type NotifiedWork } from './notice.js'
+import type { Notification, Receiver, Settings } from './notification.js'
+import { runNotifyCommand } from './notifyCommand.js'
+import { DEFAULT_NOTIFYING_SECONDS, DEFAULT_OCCASIONS, type Occasion } from './occasions.js'
+import { sendWebhook } from './webhook.js'
+
+export interface Asked {
+  readonly signal?: AbortSignal | undefined
+  readonly onEvent?: EventListener<RunEvent> | undefined
+}
+
+export interface Told<Result> {
+  readonly result: Result
+  /** Notifications that failed. */
+  readonly failed: readonly RunWarning[]
+}
+
+/** Does the work, and then tells the receivers how it went. Rejects as the work does, and for no other reason. */
+export async function toldWork<Result>(
+  made: Pipeline,
+  notifications: readonly Receiver[],
+  settings: Settings,
+  {
+    work,
+    asked = {},
+    start,
+  }: {
+    readonly work: NotifiedWork
+    readonly asked: Asked | undefined
+    readonly start: (listening: EventListener<RunEvent>) => Promise<Result>
+  },
+): Promise<Told<Result>> {
+  const hearing = new Hearing()
+  const { onEvent, signal } = asked
+  const conclude = async (error?: unknown): Promise<readonly RunWarning[]> => {
+    const about = {
+      id: `msg_${nodeCrypto().randomUUID()}`,
+      time: new Date(systemClock.now()).toISOString(),
+      work,
+      pipeline: made.name,
+      dataset: made.datasetName,
+      destination: made.destination.name,
+    }
+    const scrubber = scrubberOf(made)
+    const failures = await Promise.all(
+      notifications.map((one, index) =>
+        tellOne(one, { ...settings, made, hearing, about, error, signal, scrubber }).catch((failure: unknown) => {
+          const reason = failure instanceof Error ? failure.message : String(failure)
+          return `notify[${index}]: ${reason}; the work itself is not affected`
+        }),
+      ),
+    )
+    return failures.flatMap(message => {
+      if (message === undefined) return []
+      const warning = { type: 'warning', code: 'notify_failed', message } as const
+      return [scrubbed(warning, scrubber)]
+    })
+  }
+  const listen = (event: RunEvent): void => {
+    hearing.hear(event)
+    onEvent?.(event)
+  }
+  let result: Result
+  try {
+    result = await start(listen)
+  } catch (error) {
+    // Who stopped the work knows.
+    if (!(error instanceof AbortError)) for (const warning of await conclude(error)) onEvent?.(warning)
+    throw error
+  }
+  const failed = await conclude()
+  for (const warning of failed) onEvent?.(warning)
+  return { result, failed }
+}
+
+interface Conclusion extends Settings {
+  readonly made: Pipeline
+  readonly hearing: Hearing
+  readonly about: Omit<Parameters<Hearing['notice']>[0], 'occasions'>
+  readonly error: unknown
+  readonly signal: AbortSignal | undefined
+  readonly scrubber: Scrubber
+}
+
+/** Tells one receiver, if it wants to know. Rejects if that fails. */
+async function tellOne(notification: Receiver, conclusion: Conclusion): Promise<undefined> {
+  const { on = DEFAULT_OCCASIONS, command = [], webhook, secret, maxSeconds = DEFAULT_NOTIFYING_SECONDS } = notification
+  const { hearing, about, error, scrubber, cwd, env } = conclusion
+  const bound = AbortSignal.timeout(maxSeconds * 1000)
+  const signal = conclusion.signal === undefined ? bound : AbortSignal.any([bound, conclusion.signal])
+  const late = on.includes('late') ? await latenessOf(notification, conclusion, signal) : undefined
+  const happened = hearing.occasions(error)
+  const occasions: readonly Occasion[] =
+    late === undefined ? happened : [...happened.filter(occasion => occasion !== 'success'), 'late']
+  if (!occasions.some(occasion => on.includes(occasion))) return undefined
+  if (notification.missing !== undefined) throw new Error(notification.missing)
+  for (const known of [webhook, secret]) if (known instanceof Secret) scrubber.add(known)
+  const notice: Notice = scrubbed(hearing.notice({ ...about, occasions }, error, late), scrubber)
+  const told = await Promise.allSettled([
+    ...(command.length === 0 ? [] : [runNotifyCommand(command, notice, { cwd, signal })]),
+    ...(webhook === undefined
+      ? []
+      : [
+          sendWebhook(
+            {
+              url: webhook,
+              secret: typeof secret === 'string' ? new Secret(secret) : secret,
+              proxies: proxySettings(env),
+            },
+            notice,
+            { clock: systemClock, signal },
+          ),
+        ]),
+  ])
+  const reasons = told.flatMap(one => (one.status === 'rejected' ? [(one.reason as Error).message] : []))
+  if (reasons.length > 0) throw new Error(reasons.join('; '))
+  return undefined
+}
+
+/** Whether the last load is too old. After work that committed it is not. */
+async function latenessOf(
+  { lateAfter }: Notification,
+  { made, hearing }: Conclusion,
+  signal: AbortSignal,
+): Promise<Lateness | undefined> {
+  if (lateAfter === undefined || hearing.hasCommitted) return undefined
+  const ended = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(new Error('the last load could not be looked up in time')), {
+      once: true,
+    })
+  })
+  const [last] = await Promise.race([made.dataset().history({ limit: 1, pipeline: made.name }), ended])
+  const age = last === undefined ? Number.POSITIVE_INFINITY : systemClock.now() - last.committedAt.getTime()
+  return age > (durationMs(lateAfter) ?? 0) ? { lastLoad: last?.committedAt, lateAfter } : undefined
+}
