@@ -5,7 +5,7 @@ import { SluiceError } from '../model/errors.js'
 import { systemClock } from '../pipeline/clock.js'
 import { readLock } from '../pipeline/look/schemaFiles.js'
 import type { Pipeline } from '../pipeline/pipeline.js'
-import { isComplete } from '../schema/columns.js'
+import { isComplete, variantOf } from '../schema/columns.js'
 import { createRecorder } from './recorder.js'
 import { recordingClock } from './recordingClock.js'
 import { type Recording, readRecording } from './recordingFile.js'
@@ -228,8 +228,11 @@ function changes(before: Tables, now: Tables, against: Drift['against']): readon
     for (const [name, { type, hasNulls }] of columns) {
       const place = `${table}.${name}`
       const was = old.get(name)
-      if (was === undefined) drifts.push({ severity: 'notice', what: 'new', against, place, now: type })
-      else if (was.type !== type)
+      if (was === undefined) {
+        // Values that no longer fit a column go into this one.
+        const severity = variantOf(name, column => old.has(column)) === undefined ? 'notice' : 'breaking'
+        drifts.push({ severity, what: 'new', against, place, now: type })
+      } else if (was.type !== type)
         drifts.push({ severity: 'breaking', what: 'type', against, place, before: was.type, now: type })
       else if (was.hasNulls !== undefined && was.hasNulls !== hasNulls) {
         const told = (nulls: boolean | undefined): string => (nulls === true ? 'nulls' : 'no nulls')

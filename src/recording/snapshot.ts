@@ -77,8 +77,8 @@ async function tablesOf(pipeline: Pipeline): Promise<readonly string[]> {
     if (!names.has(table.name)) continue
     lines.push(`## table ${table.name}`, ...headLines(table))
     const columns = [...table.columns.values()].filter(isComplete)
-    const width = Math.max(...columns.map(({ name }) => name.length))
-    for (const column of columns) lines.push(`  ${column.name.padEnd(width)}  ${columnFacts(column)}`.trimEnd())
+    // Not aligned: a long name that comes or goes would change every line.
+    for (const column of columns) lines.push(`  ${column.name}  ${columnFacts(column)}`.trimEnd())
     const rows = await rowsOf(pipeline, table.name)
     const digest = createHash('sha256').update(rows.join('\n')).digest('hex').slice(0, 16)
     lines.push(`${rows.length} rows, digest ${digest}`, ...rows.slice(0, ROWS_SHOWN).map(row => `  ${row}`))

@@ -119,3 +119,9 @@ function compile(patterns: readonly string[]): RegExp {
 function fromPython(source: string): string {
   return source.replaceAll('(?P<', '(?<').replaceAll('\\A', '^').replaceAll('\\Z', '$')
 }
+
+/** The column whose values did not fit, if the name is that of a column for such values: `total` of `total__v_text`. */
+export function variantOf(name: string, has: (column: string) => boolean): string | undefined {
+  const base = name.slice(0, Math.max(0, name.lastIndexOf('__v_')))
+  return base !== '' && has(base) ? base : undefined
+}

@@ -78,7 +78,7 @@ test('a lock is written once, compared, and taken over', async () => {
     pipeline: 'shop',
     changes: [
       { severity: 'notice', what: 'new', place: 'orders.city', now: 'text' },
-      { what: 'new', place: 'orders.total__v_text' },
+      { severity: 'breaking', what: 'new', place: 'orders.total__v_text' },
     ],
   })
   expect(await command(['schema', 'accept', file])).toMatchObject({

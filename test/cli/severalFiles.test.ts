@@ -103,6 +103,24 @@ describe('several files', () => {
     expect(asked.sort()).toEqual(['/orders', '/shops', '/shops'])
   })
 
+  it('call nothing loaded of a pipeline that fails', async () => {
+    const good = await pipelineFile('good.yaml', ['shops'])
+    const bad = join(folder, 'bad.yaml')
+    const { port } = server.address() as AddressInfo
+    const lists =
+      '[{name: stores, expect: {min_records: 9}, endpoint: {path: a, paginator: single_page}}, {name: orders, endpoint: {path: b, paginator: single_page}}]'
+    await writeFile(bad, `client: {base_url: "http://127.0.0.1:${port}"}\nresources: ${lists}\n`)
+    const several = await run('run', good, bad)
+    expect(several.exitCode).toBe(1)
+    expect(several.out).toMatch(/^shops +2$/m)
+    expect(several.out).toMatch(/nothing of it is committed:\n[\s\S]*^bad\.orders +complete/m)
+    expect(several.out).not.toMatch(/^orders +2$/m)
+    const alone = await run('run', bad)
+    expect(alone.exitCode).toBe(1)
+    expect(alone.out).toMatch(/What was read; nothing of it is committed:\n[\s\S]*^orders +complete/m)
+    expect(alone.out).not.toContain('rows loaded')
+  })
+
   it('warn once of a .env that they share', async () => {
     const files = await Promise.all(['a', 'b'].map(name => pipelineFile(`${name}.yaml`, ['shops'])))
     await writeFile(join(folder, '.env'), 'API_KEY=1\n', { mode: 0o644 })

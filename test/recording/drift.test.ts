@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { loadPipelineFile } from '../../src/config/pipelineFile.js'
 import { type Drift, driftOf } from '../../src/recording/driftOf.js'
@@ -103,6 +103,22 @@ test('a list that answers with an error is told, and is no drift', async () => {
   const [found] = await driftOf(file)
   expect(found?.errors).toMatchObject([{ resource: 'shops', message: expect.stringContaining('500') }])
   expect(found?.drifts).toMatchObject([{ what: 'new', place: 'orders.vat' }])
+})
+
+test('values that do not fit a column of a declared type are breaking: they are no longer in it', async () => {
+  const { api, file } = await recordedApi()
+  const text = await readFile(file, 'utf8')
+  await writeFile(file, text.replace('{ name: shops,', '{ name: shops, columns: [{ name: id, data_type: bigint }],'))
+  api.shops = [{ id: 'one' }]
+  expect(await driftOf(file)).toMatchObject([
+    {
+      drifts: [
+        { severity: 'notice', what: 'nullability', place: 'shops.id' },
+        { severity: 'breaking', what: 'new', place: 'shops.id__v_text', now: 'text' },
+      ],
+      errors: [],
+    },
+  ])
 })
 
 test('what was loaded counts too', async () => {

@@ -1,4 +1,5 @@
 import type { TableChanges } from '../../model/destination.js'
+import { SluiceError } from '../../model/errors.js'
 import type { Receipt } from '../../model/receipt.js'
 import { amount, bytes, counted, duration, printable, wrapped } from './printable.js'
 import { type TextColumn, textTable } from './table.js'
@@ -7,13 +8,18 @@ import { type Output, widthOf } from './terminal.js'
 
 /** What is known besides the receipts, and where the lines go. */
 export interface ReceiptView {
+  /** False: the run failed, and nothing of what it read is loaded. */
+  readonly isCommitted?: boolean | undefined
   /** What the commit did, by table. */
   readonly changes?: Readonly<Record<string, TableChanges>> | undefined
   readonly out?: Pick<Output, 'isTerminal' | 'columns' | 'styled'> | undefined
 }
 
 /** What a run can prove, as lines: a table of receipts, the reasons if a verdict is not `complete`, rows by table. */
-export function receiptLines(receipts: readonly Receipt[], { changes, out }: ReceiptView = {}): string[] {
+export function receiptLines(
+  receipts: readonly Receipt[],
+  { changes, out, isCommitted = true }: ReceiptView = {},
+): string[] {
   if (receipts.length === 0) return []
   const width = out === undefined ? Number.POSITIVE_INFINITY : widthOf(out)
   const lines = textTable(
@@ -47,8 +53,15 @@ export function receiptLines(receipts: readonly Receipt[], { changes, out }: Rec
   for (const receipt of receipts) {
     for (const note of notes(receipt)) lines.push(...wrapped(printable(`${receipt.resource}: ${note}`), width, 2))
   }
-  const tables = tableLines(receipts, changes ?? {}, width)
+  const tables = isCommitted ? tableLines(receipts, changes ?? {}, width) : []
   return tables.length === 0 ? lines : [...lines, '', ...tables]
+}
+
+/** The receipts of a run that failed: what it read is not loaded. */
+export function failedLines(receipts: readonly Receipt[], error: unknown, out: Output): string[] {
+  const isUnknown = error instanceof SluiceError && error.code === 'commit_unknown'
+  const title = isUnknown ? 'whether it is committed is not known' : 'nothing of it is committed'
+  return [`What was read; ${title}:`, ...receiptLines(receipts, { out, isCommitted: false })]
 }
 
 function notes(receipt: Receipt): string[] {

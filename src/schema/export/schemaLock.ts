@@ -1,5 +1,5 @@
 import { ConfigError } from '../../model/errors.js'
-import { hasSeenData, isComplete } from '../columns.js'
+import { hasSeenData, isComplete, variantOf } from '../columns.js'
 import type { ReadonlySchema } from '../schemaTypes.js'
 import { type ColumnFacts, columnFacts, readColumnFacts } from './columnFacts.js'
 
@@ -90,7 +90,13 @@ export function lockChanges(locked: LockedTables, now: LockedTables): readonly L
     if (before === undefined) return [{ severity: 'notice', what: 'new', place: table }]
     if (after === undefined) return [{ severity: 'breaking', what: 'gone', place: table }]
     const columns = [...new Set([...before.keys(), ...after.keys()])].sort()
-    return columns.flatMap(name => columnChanges(`${table}.${name}`, before.get(name), after.get(name)))
+    return columns.flatMap((name): readonly LockChange[] => {
+      const place = `${table}.${name}`
+      const [was, now] = [before.get(name), after.get(name)]
+      // Values that no longer fit a column go into this one.
+      const isVariant = was === undefined && variantOf(name, column => before.has(column)) !== undefined
+      return isVariant ? [{ severity: 'breaking', what: 'new', place, now }] : columnChanges(place, was, now)
+    })
   })
 }
 

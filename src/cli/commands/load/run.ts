@@ -7,7 +7,7 @@ import { type ExitCode, reportFailure } from '../../failure.js'
 import { eventLog } from '../../terminal/eventLog.js'
 import { amount, duration, printable } from '../../terminal/printable.js'
 import { progressView } from '../../terminal/progress.js'
-import { receiptLines } from '../../terminal/receiptLines.js'
+import { failedLines, receiptLines } from '../../terminal/receiptLines.js'
 import { shellWord } from '../../terminal/shellWord.js'
 import { tell, tellDone } from '../../terminal/tell.js'
 import type { CommandContext, PipelineOverrides } from '../command.js'
@@ -95,7 +95,9 @@ async function reportedToPeople(
   } catch (error) {
     // The receipts show how far it came. That is worth as much as the error.
     progress.close()
-    if (receipts.length > 0) out.line(`\n${receiptLines(receipts, { out }).join('\n')}\n`)
+    if (receipts.length > 0) {
+      out.line(`\n${failedLines(receipts, error, out).join('\n')}\n`)
+    }
     throw error
   }
   // The table of receipts says the same and more.

@@ -7,7 +7,7 @@ import { type ExitCode, reportFailure, worstOf } from '../../failure.js'
 import { eventLog } from '../../terminal/eventLog.js'
 import { amount, counted, duration, printable } from '../../terminal/printable.js'
 import { type ProgressView, progressView } from '../../terminal/progress.js'
-import { receiptLines } from '../../terminal/receiptLines.js'
+import { failedLines, receiptLines } from '../../terminal/receiptLines.js'
 import { textTable } from '../../terminal/table.js'
 import { type Output, widthOf } from '../../terminal/terminal.js'
 import {
@@ -145,12 +145,14 @@ function refuseTwins(opened: readonly { readonly file: string; readonly pipeline
 }
 
 function summary(outcomes: readonly Outcome[], out: Output): string[] {
-  const receipts = outcomes.flatMap(outcome => outcome.receipts)
+  const loaded = outcomes.flatMap(({ error, receipts }) => (error === undefined ? receipts : []))
+  const unloaded = outcomes.filter(({ error, receipts }) => error !== undefined && receipts.length > 0)
   const failed = outcomes.filter(({ error }) => error !== undefined).length
   const done = `${amount(outcomes.length - failed)} of ${counted(outcomes.length, 'pipeline')} loaded`
   return [
     '',
-    ...(receipts.length === 0 ? [] : [...receiptLines(receipts, { out }), '']),
+    ...(loaded.length === 0 ? [] : [...receiptLines(loaded, { out }), '']),
+    ...unloaded.flatMap(({ receipts, error }) => [...failedLines(receipts, error, out), '']),
     ...textTable(
       [{ title: 'pipeline' }, { title: 'result' }],
       outcomes.map(({ name, end }) => [name, end]),
