@@ -345,6 +345,38 @@ describe('a run that was interrupted', () => {
   })
 })
 
+it('a token of an interrupted run that is no longer known is taken anew', async () => {
+  const { store, api } = await storeApi()
+  const answer = store.answer.bind(store)
+  let fails = true
+  store.answer = url => (fails && url.pathname === '/feed' ? { status: 500, json: {} } : answer(url))
+  const { changes: _changes, ...alone } = feed
+  const plain = document(api.origin, alone, {
+    endpoint: {
+      path: 'feed',
+      data_selector: 'entries',
+      data_selector_required: false,
+      paginator: paged,
+      incremental: alone,
+    },
+  })
+  const made = await prepared({ ...plain, client: { base_url: api.origin, retry: { attempts: 1 } } } as RestApiConfig)
+  await expect(run(made)).rejects.toMatchObject({ code: 'http_status' })
+  fails = false
+  store.oldest = 4
+  store.put(4, 'new')
+  store.put(5, 'newer')
+  const answers = api.asked.length
+  const second = run(made)
+  store.put(6, 'newest')
+  expect((await second).result.receipts[0]?.verdict).toBe('unproven')
+  expect(api.asked.slice(answers)).toEqual([
+    'GET /feed?since=3',
+    'GET /now',
+    expect.stringMatching(/^GET .feed.since=6/),
+  ])
+})
+
 describe('the document', () => {
   it.each([
     [{ cursor_path: 'a', initial_token: { path: 'x' } }, 'needs `token_path` or `next_url_path`'],

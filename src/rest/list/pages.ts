@@ -29,8 +29,8 @@ export function readList(reader: ListReader, context: ListContext): AsyncGenerat
 
 /** Reads what changed since the sync token, and the list from its beginning if there is none or the API no longer knows it. */
 async function* synced(reader: ListReader, context: ListContext, suffix: string): AsyncGenerator<Page, ListEnd> {
-  if (!hasToken(reader, context.window)) return yield* fromBeginning(reader, context, suffix)
   try {
+    if (!hasToken(reader, context.window)) return yield* fromBeginning(reader, context, suffix)
     return yield* looks(reader.changes ?? reader, context, suffix)
   } catch (error) {
     if (!(error instanceof TokenExpiredError)) throw error
@@ -42,7 +42,8 @@ async function* synced(reader: ListReader, context: ListContext, suffix: string)
     const message = `${name}: ${error.message}: ${isFeed ? 'what changed since it is lost' : 'everything is read again'}`
     context.emit({ type: 'warning', code: 'token_expired', resource: name, namesResource: true, message })
     const window = { cursorPath: incremental?.hint.cursorPath ?? '' }
-    const end = yield* fromBeginning(reader, { ...context, window }, `${suffix}~anew`, error.records > 0)
+    const anew = { ...context, window, isTokenNew: true }
+    const end = yield* fromBeginning(reader, anew, `${suffix}~anew`, error.records > 0)
     const judged = isFeed && end.end === 'proven' ? { ...end, ...because('changes_lost') } : end
     return { ...judged, reason: `${judged.reason}; ${why}` }
   }
@@ -56,10 +57,10 @@ async function* fromBeginning(
   isSecond = false,
 ): AsyncGenerator<Page, ListEnd> {
   if (reader.resource.incremental?.token?.initial === undefined) return yield* looks(reader, context, suffix, isSecond)
-  const token = await firstToken(reader, context, suffix)
+  const { token, isNew } = await firstToken(reader, context, suffix)
   if (isFeedAlone(reader)) {
     const window = { cursorPath: '', ...context.window, lastValue: token }
-    return yield* looks(reader, { ...context, window, isTokenNew: true }, suffix, isSecond)
+    return yield* looks(reader, { ...context, window, isTokenNew: isNew || context.isTokenNew }, suffix, isSecond)
   }
   const end = yield* looks(reader, context, suffix, isSecond)
   return end.end === 'proven' ? { ...end, token } : end

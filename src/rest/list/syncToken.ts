@@ -26,9 +26,13 @@ export class TokenExpiredError extends Error {
 
 /**
  * Asks for the first sync token. Only the token is journaled, so that a run that was interrupted goes on with one that is
- * older than the pages it has. `suffix` separates readings of the same list.
+ * older than the pages it has. `suffix` separates readings of the same list. `isNew`: the API gave the token to this run.
  */
-export async function firstToken(reader: ListReader, context: ListContext, suffix: string): Promise<JsonValue> {
+export async function firstToken(
+  reader: ListReader,
+  context: ListContext,
+  suffix: string,
+): Promise<{ readonly token: JsonValue; readonly isNew: boolean }> {
   const { initial, isUrl } = reader.resource.incremental?.token ?? {}
   if (initial === undefined) throw new TypeError('the document does not say where the first token comes from')
   const asker: ListReader = { ...reader, resource: { ...reader.resource, endpoint: initial.endpoint } }
@@ -44,7 +48,8 @@ export async function firstToken(reader: ListReader, context: ListContext, suffi
     if (answer.status >= 300) throw statusError(asker, request, answer)
     const document = new JsonDocument(answer.body)
     const page = answerPage(request, answer, nothing, document, () => bodyExcerpt(asker, answer))
-    return tokenIn(asker, page, KEPT, { key: `${initial.endpoint.path}.token_path`, isUrl: isUrl === true })
+    const token = tokenIn(asker, page, KEPT, { key: `${initial.endpoint.path}.token_path`, isUrl: isUrl === true })
+    return { token, isNew: !answer.fromJournal }
   } finally {
     answer.release()
   }
