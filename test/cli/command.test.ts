@@ -146,7 +146,9 @@ describe('what goes wrong', () => {
     expect(ended.stderr).toContain('401')
     expect(ended.stderr).toContain('/v1/feature_flags')
     expect(ended.stderr).toContain('api_key is missing or not valid')
-    expect(ended.stderr).toContain('check the secret and the `auth` block')
+    expect(ended.stderr).toContain(
+      'check the secret (`${secrets.api_key}`, from the variable API_KEY of the environment) and the `auth` block',
+    )
     expect(ended.stderr).not.toContain('hint:')
     expect(ended.stderr).not.toContain('not-the-right-key')
     expect(ended.stderr).not.toMatch(/^\s+at /m)
