@@ -149,6 +149,14 @@ export function judgeLeftOut(read: Judgement, leftOut: Judgement | undefined): J
   return leftOut === undefined ? read : graver(read, leftOut)
 }
 
+/** Records that differ only in what these columns of a primary key do not store become one row. */
+export function judgeKeys(read: Judgement, table: string, columns: readonly string[]): Judgement {
+  if (columns.length === 0) return read
+  const names = columns.map(column => `${table}.${column}`).join(', ')
+  const reason = `values of the primary key ${names} were not stored as they came, so different records may be one row: declare the column with a type that keeps them, such as text`
+  return graver(read, { verdict: 'unproven', reasons: [reason] })
+}
+
 /** The verdict on the parent of a resource, and how the parent was read. */
 export interface JudgedParent extends Judgement {
   readonly name: string

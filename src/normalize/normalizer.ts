@@ -76,6 +76,8 @@ export interface Normalizer {
   rows(): ReadonlyMap<string, number>
   /** Columns created for values that did not fit the column of their key, by table. */
   variants(): ReadonlyMap<string, readonly string[]>
+  /** By root table: columns of its primary key with a value that was stored as another value would be. */
+  changedKeys(): ReadonlyMap<string, readonly string[]>
   /**
    * Call it once, after the last page. Marks tables that have seen data. Warns of columns that were only null, or were
    * declared and never came.
@@ -318,6 +320,17 @@ class LoadNormalizer implements Normalizer {
 
   variants(): ReadonlyMap<string, readonly string[]> {
     return this.#shapes.variants
+  }
+
+  changedKeys(): ReadonlyMap<string, readonly string[]> {
+    const changed = new Map<string, readonly string[]>()
+    for (const { name, parent, schema } of this.#shapes.writers) {
+      if (parent !== undefined) continue
+      const columns = [...(this.#cells.changedColumns.get(name) ?? [])]
+      const keys = columns.filter(column => schema.columns.get(column)?.primary_key === true)
+      if (keys.length > 0) changed.set(name, keys)
+    }
+    return changed
   }
 
   finish(): void {

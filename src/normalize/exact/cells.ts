@@ -26,6 +26,8 @@ export class CellRules {
   readonly #decimals: CellLimits['decimals']
   readonly #warn: (code: WarningCode, message: string) => void
   readonly #warned = new Set<string>()
+  /** By table: columns of which a value was stored as another value would be. */
+  readonly changedColumns = new Map<string, Set<string>>()
   /** Values dropped because a contract rejects them. */
   discardedValues = 0
 
@@ -84,7 +86,15 @@ export class CellRules {
     return clean
   }
 
+  /** Takes note that a value of the column was stored as another value would be. */
+  changed(table: string, column: string): void {
+    const columns = this.changedColumns.get(table)
+    if (columns === undefined) this.changedColumns.set(table, new Set([column]))
+    else columns.add(column)
+  }
+
   surrogateReplaced(table: string, column: string): void {
+    this.changed(table, column)
     this.warnOnce(
       'text_changed',
       `surrogate ${table}.${column}`,
@@ -93,6 +103,7 @@ export class CellRules {
   }
 
   nulRemoved(table: string, column: string): void {
+    this.changed(table, column)
     this.warnOnce(
       'text_changed',
       `nul ${table}.${column}`,
@@ -104,6 +115,7 @@ export class CellRules {
   fit(scalar: Scalar, type: DataType, hints: ColumnSchema, table: string, column: string): Coerced | undefined {
     const value = coerce(scalar, type, hints)
     if (value === undefined) return undefined
+    if (hints.primary_key === true && !this.#keepsApart(scalar, value, type, hints)) this.changed(table, column)
     if (type === 'bigint' && typeof value === 'bigint' && (value < LEAST_INT64 || value > GREATEST_INT64)) {
       // A text or double of that size can go to a variant column, an integer cannot.
       if (scalar.kind !== 'bigint') return undefined
@@ -120,6 +132,31 @@ export class CellRules {
       return this.#cleanJson(value, table, column)
     }
     return value
+  }
+
+  /** Whether no other value of its kind becomes the same value of the column. */
+  #keepsApart(scalar: Scalar, value: Coerced, type: DataType, hints: ColumnSchema): boolean {
+    switch (type) {
+      case 'timestamp':
+      case 'time':
+        return scalar.kind !== 'text' || !BELOW_MICROS.test(scalar.text)
+      case 'date':
+        return scalar.kind === 'text' && !/\d\D+\d\d:\d/.test(scalar.text)
+      case 'decimal':
+      case 'wei': {
+        const { scale = this.#decimals[type][1] } = hints
+        const fraction = /\.(\d*?)0*$/.exec(String(value))?.[1] ?? ''
+        return fraction.length <= scale
+      }
+      case 'double':
+        return scalar.kind !== 'bigint' || Number.isSafeInteger(Number(value))
+      case 'bigint':
+        return scalar.kind !== 'text' || String(value) === scalar.text
+      case 'bool':
+        return scalar.kind === 'bool'
+      default:
+        return true
+    }
   }
 
   #refuseTooManyDigits(value: string, type: 'decimal' | 'wei', hints: ColumnSchema, path: string): void {
@@ -176,6 +213,9 @@ export function fitsDecimal(value: string, precision: number, scale: number): bo
   const roundsUp = (fraction[scale] ?? '0') >= '5'
   return !roundsUp || !/^9*$/.test(whole + fraction.slice(0, scale))
 }
+
+/** Digits after the sixth of a fraction of a second, if they are not 0. */
+const BELOW_MICROS = /[.,|]\d{6}\d*[1-9]/
 
 const HALF_SURROGATE = /\p{Surrogate}/u
 const HALF_SURROGATES = /\p{Surrogate}/gu

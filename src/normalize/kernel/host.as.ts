@@ -19,5 +19,7 @@
 @external('host', 'surrogateReplaced') export declare function surrogateReplaced(column: i32): void
 /** U+0000 was left out of a text of the column. */
 @external('host', 'nulRemoved') export declare function nulRemoved(column: i32): void
+/** Digits of a time or an integer of the column were cut off. */
+@external('host', 'digitsCut') export declare function digitsCut(column: i32): void
 /** Makes the id of a root row from its record `[start, end)`. */
 @external('host', 'rootId') export declare function rootId(row: i32, start: usize, end: usize): void

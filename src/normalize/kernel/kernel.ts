@@ -47,6 +47,7 @@ export class Kernel {
         escapedKey: (node: number, start: Address, end: Address) => host().escapedKey(node, start, end),
         surrogateReplaced: (column: number) => host().surrogateReplaced(column),
         nulRemoved: (column: number) => host().nulRemoved(column),
+        digitsCut: (column: number) => host().digitsCut(column),
         rootId: (row: number, start: Address, end: Address) => host().rootId(row, start, end),
       },
     })

@@ -7,6 +7,9 @@ import { isDigit, QUOTE } from './characters.as'
 /** Microseconds since 1970 of the last timestamp. */
 export let micros: i64 = 0
 
+/** Whether the last timestamp has digits after the sixth that are not 0. */
+export let hasMoreDigits: bool = false
+
 /** 0001-01-01 and 9999-12-31 in days since 1970. */
 const FIRST_DAY: i32 = -719_162
 const LAST_DAY: i32 = 2_932_896
@@ -50,6 +53,7 @@ export function timestampEnd(start: usize): usize {
 
   let at = start + 19
   let fraction: i64 = 0
+  hasMoreDigits = false
   let byte: u32 = load<u8>(at)
   if (byte == 0x2e || byte == 0x2c) {
     // Digits after the sixth are cut off.
@@ -57,6 +61,7 @@ export function timestampEnd(start: usize): usize {
     byte = load<u8>(++at)
     if (!isDigit(byte)) return 0
     for (; isDigit(byte); byte = load<u8>(++at)) {
+      if (unit == 0 && byte != 0x30) hasMoreDigits = true
       fraction += <i64>(byte - 0x30) * unit
       unit /= 10
     }

@@ -18,14 +18,14 @@ import {
   skipSpace,
 } from './characters.as'
 import { BIGINT, BOOL, DOUBLE, putBool, putDouble, putInt64, TEXT, TIMESTAMP } from './columns.as'
-import { discardList, giveUp, nearestDouble, rootId, uncommon } from './host.as'
+import { digitsCut, discardList, giveUp, nearestDouble, rootId, uncommon } from './host.as'
 import { keyAt, keyEnd } from './keys.as'
 import { acquire, blockSize, release } from './memory.as'
 import { FRACTION, float, INTEGER, integer, number, numberKind } from './numbers.as'
 import { Field, Node, Shape } from './shapes.as'
 import { startNestedRow, startRow, Table } from './tables.as'
 import { putText } from './texts.as'
-import { beginsLikeTimestamp, micros, timestampEnd } from './timestamps.as'
+import { beginsLikeTimestamp, hasMoreDigits, micros, timestampEnd } from './timestamps.as'
 
 export { acquire, acquireZeroed, release } from './memory.as'
 export {
@@ -220,6 +220,9 @@ function object(start: usize, node: Node, table: Table, row: i32, stamp: i32): u
   }
 }
 
+/** Of the integers beyond this, several are one double. */
+const GREATEST_EXACT: i64 = 9_007_199_254_740_992
+
 function special(start: usize, field: Field, table: Table, row: i32, stamp: i32): usize {
   if (field.exact) giveUp()
   if (field.shared != 0) {
@@ -254,6 +257,7 @@ function value(at: usize, field: Field, table: Table, row: i32, stamp: i32): usi
         return end
       }
       if (field.kind == DOUBLE) {
+        if (integer > GREATEST_EXACT || integer < -GREATEST_EXACT) digitsCut(field.column.number)
         putDouble(field.column, row, <f64>integer)
         return end
       }
@@ -278,6 +282,7 @@ function value(at: usize, field: Field, table: Table, row: i32, stamp: i32): usi
 function timestamp(at: usize, field: Field, row: i32): usize {
   const end = timestampEnd(at + 1)
   if (end == 0) return uncommon(at, field.number, row)
+  if (hasMoreDigits) digitsCut(field.column.number)
   putInt64(field.column, row, micros)
   return end
 }

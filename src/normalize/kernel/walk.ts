@@ -216,6 +216,11 @@ export class Walk implements KernelHost {
     this.#cells.nulRemoved(table, name)
   }
 
+  digitsCut(column: number): void {
+    const { table, name } = this.#kernel.columns[column]! // the kernel has the number from there
+    this.#cells.changed(table, name)
+  }
+
   rootId(row: number, start: Address, end: Address): void {
     this.#family?.rootId?.(row, start - this.#page, end - this.#page)
   }

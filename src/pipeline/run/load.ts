@@ -20,6 +20,7 @@ import {
   type Judgement,
   judgeChild,
   judgeExpected,
+  judgeKeys,
   judgeLeftOut,
 } from '../../model/verdict.js'
 import { createNormalizer } from '../../normalize/normalizer.js'
@@ -201,7 +202,12 @@ export function openLoad(input: OpenLoadInput): OpenLoad {
         input,
         [...opened.values()],
         await brokenExpectations(input, [...opened.values()]),
-        { byTable: normalizer.rows(), discarded: rows.discardedRows, variants: normalizer.variants() },
+        {
+          byTable: normalizer.rows(),
+          discarded: rows.discardedRows,
+          variants: normalizer.variants(),
+          changedKeys: normalizer.changedKeys(),
+        },
         emit,
       )
       if (concluded.plan !== undefined) await guardReplaced(input, concluded.fillers, concluded.rows, concluded.plan)
@@ -268,6 +274,7 @@ function conclude(
     readonly byTable: ReadonlyMap<string, number>
     readonly discarded: number
     readonly variants: ReadonlyMap<string, readonly string[]>
+    readonly changedKeys: ReadonlyMap<string, readonly string[]>
   },
   emit: (event: RunEvent) => void,
 ): {
@@ -280,7 +287,7 @@ function conclude(
   const { prepared, setup, options } = input
   const { schema } = prepared
   const { byTable: rowsByTable, discarded } = normalized
-  const judgements = judgeTree(resources, broken)
+  const judgements = judgeTree(resources, broken, changedKeysOf(schema, prepared.naming, normalized.changedKeys))
   const extents = extentsOf(resources, input.window !== undefined)
   const receipts = resources.map(({ planned, meter: resourceMeter }) => {
     const { name } = planned.resource
@@ -402,15 +409,31 @@ function extentsOf(resources: readonly OpenResource[], isWindow: boolean): Reado
   return extents
 }
 
+/** For each resource: the tables where its records, or those of resources beside it, may have become one row. */
+function changedKeysOf(schema: Schema, naming: Naming, changed: ReadonlyMap<string, readonly string[]>) {
+  const merged = [...changed].filter(([table]) => schema.tables.get(table)?.write_disposition === 'merge')
+  return ({ name, hints: { tableName = name } }: Resource) =>
+    merged.filter(
+      ([table]) =>
+        rootResource(schema, table) === name ||
+        (typeof tableName === 'string' && naming.tablesPath(tableName) === table),
+    )
+}
+
 /** The verdicts of all resources, parents first. A doubt about a parent is a doubt about its children. */
 function judgeTree(
   resources: readonly OpenResource[],
   broken: ReadonlyMap<string, readonly string[]>,
+  changedKeys: ReturnType<typeof changedKeysOf>,
 ): ReadonlyMap<string, Judgement> {
   const judged = new Map<string, JudgedParent>()
   for (const { planned, meter: resourceMeter, cursor, changes } of resources) {
     const { name, parent } = planned.resource
-    const read = judgeLeftOut(resourceMeter.judgement(), changes?.judgement())
+    const stored = changedKeys(planned.resource).reduce(
+      (judgement, [table, columns]) => judgeKeys(judgement, table, columns),
+      resourceMeter.judgement(),
+    )
+    const read = judgeLeftOut(stored, changes?.judgement())
     const own = judgeExpected(read, broken.get(name) ?? [])
     const judgement = judgeChild(own, parent === undefined ? undefined : judged.get(parent))
     judged.set(name, { ...judgement, name, isIncremental: cursor !== undefined })
