@@ -50,9 +50,10 @@ export interface JournalOptions {
   readonly scrubber?: Scrubber | undefined
   /**
    * `process` (default): recorded answers survive the end of the process. Those recorded before the last `sync()` also
-   * survive a power cut. `power`: every recorded answer survives both.
+   * survive a power cut. `power`: every recorded answer survives both. `kill`: recorded answers survive the end of the
+   * process, and what a power cut takes is asked for again.
    */
-  readonly durability?: 'process' | 'power' | undefined
+  readonly durability?: 'kill' | 'process' | 'power' | undefined
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -175,8 +176,10 @@ async function begin(path: string, folder: string, options: JournalOptions): Pro
   const bytes = Buffer.concat(encodeInfo(options, options.now()))
   const write = async (): Promise<Opened> => {
     await writeAll(file, [bytes], 0)
-    await file.sync()
-    await syncNames(files, options, folder)
+    if (options.durability !== 'kill') {
+      await file.sync()
+      await syncNames(files, options, folder)
+    }
     return { file, begin: bytes.length, end: bytes.length, meta: options.meta, index: new Map(), pages: 0, runs: 0 }
   }
   return await closingUnless(file, write, () => true)
@@ -204,6 +207,7 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
   let sequence = resumedPages
   let closing: Promise<void> | undefined
 
+  const endsWithPower = options.durability === 'kill'
   const close = (): Promise<void> => {
     closing ??= appender.sync().finally(() => file.close())
     return closing
@@ -235,11 +239,15 @@ function journalOf(options: JournalOptions, folder: string, opened: Opened, setA
       )
       pages++
     },
-    sync: () => appender.sync(),
+    async sync() {
+      if (!endsWithPower) await appender.sync()
+    },
     close,
     async letGo({ keep = false } = {}) {
       // Removing a large file takes time.
       if (!keep) await file.truncate(opened.begin)
+      // There is nothing left to sync.
+      if (!keep && endsWithPower) closing ??= file.close()
       await close()
     },
     async remove({ keep = false } = {}) {

@@ -77,6 +77,12 @@ export interface Connection extends AsyncDisposable {
    * destination has statements.
    */
   begin(load: LoadPlan, onStatement?: OnStatement): Promise<Load>
+  /**
+   * Commits loads that `begin` of this connection has opened in one transaction, in this order: each with its own id, rows,
+   * state, receipts and window, as `commit` does, and all of them or none. After a failure each may still be committed by
+   * itself. Absent: the destination commits one load at a time.
+   */
+  commitTogether?(loads: readonly StagedLoad[]): Promise<void>
   /** Columns that really exist, by table, to notice manual changes. Empty if the dataset is new. */
   inspect(): Promise<ReadonlyMap<string, ReadonlyMap<string, InspectedColumn>>>
   /** Reads rows of a table, in batches, for `show` and for `dataset()`. */
@@ -175,8 +181,19 @@ export interface Condition {
 /** What is committed, as one transaction sees it. */
 export type CommittedView = Pick<Connection, 'committed' | 'hasLoad' | 'inspect' | 'read'>
 
-/** Makes the plan of a load again, from what is committed now. Rejects if the staged rows do not fit that. */
-export type CommitAnew = (now: CommittedView) => Promise<CommitPlan>
+/**
+ * Makes the plan of a load again, from what is committed now. Rejects if the staged rows do not fit that. `before`: what
+ * the same transaction commits ahead of this load, in order, and `now` does not show.
+ */
+export type CommitAnew = (now: CommittedView, before?: readonly CommitPlan[]) => Promise<CommitPlan>
+
+/** A load that is staged, and how to plan its commit. */
+export interface StagedLoad {
+  readonly load: Load
+  /** Drops and empties nothing. */
+  readonly final: CommitPlan
+  readonly anew: CommitAnew
+}
 
 /** State and schema of the last committed load. */
 export interface Committed {

@@ -11,7 +11,7 @@ import { isCommitted, readCommitted } from '../sql/systemRows.js'
 import { ToldStates } from '../sql/toldStates.js'
 import { windowAttempts } from '../sql/windowAttempts.js'
 import type { Database } from './database.js'
-import { duckdbLoad } from './duckdbLoad.js'
+import { commitTogether, type DuckdbLoad, duckdbLoad } from './duckdbLoad.js'
 import { queryRows } from './duckdbQuery.js'
 import { readRows, writeParquet } from './duckdbRead.js'
 import { duckdbSession, inTransaction } from './duckdbSession.js'
@@ -27,7 +27,8 @@ export function duckdbConnection(
   stagingRoot: () => string | Promise<string>,
   signal: AbortSignal | undefined,
 ): Connection {
-  const loads = new Set<Load>()
+  /** Those that have not ended. */
+  const loads = new Map<Load, DuckdbLoad>()
   const told = new ToldStates()
 
   const withConnection = async <T>(
@@ -83,12 +84,20 @@ export function duckdbConnection(
           signal,
           onStatement,
         )
-        loads.add(load)
+        loads.set(load, load)
         return load
       } catch (error) {
         letGo()
         throw database.explain(error, 'creating its staging folder')
       }
+    },
+    async commitTogether(all) {
+      const own = all.map(({ load, ...rest }) => {
+        const ours = loads.get(load)
+        if (ours === undefined) throw new Error('a load that has ended, or of another connection')
+        return { ...rest, load: ours }
+      })
+      await commitTogether(database, dataset, own, signal)
     },
     async inspect() {
       return await withSession('reading the tables', session => session.inspect())
@@ -150,7 +159,7 @@ export function duckdbConnection(
       )
     },
     async [Symbol.asyncDispose]() {
-      for (const load of loads) await load.abort()
+      for (const load of loads.keys()) await load.abort()
       await database.close()
     },
   }

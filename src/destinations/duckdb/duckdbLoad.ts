@@ -1,11 +1,26 @@
-import type { CommitAnew, CommitNotes, CommitPlan, Load, LoadPlan, OnStatement } from '../../model/destination.js'
-import { applyCommit } from '../sql/applyCommit.js'
+import type {
+  CommitAnew,
+  CommitNotes,
+  CommitPlan,
+  Load,
+  LoadPlan,
+  OnStatement,
+  StagedLoad,
+} from '../../model/destination.js'
+import { applyCommit, applyCommits } from '../sql/applyCommit.js'
 import { committedView, inspectedOnce } from '../sql/committedView.js'
 import { type SqlSession, toldSession } from '../sql/sqlSession.js'
 import type { Database } from './database.js'
 import { duckdbSession, inTransaction, interruptible } from './duckdbSession.js'
-import type { Staged, StagingFolder } from './duckdbStaging.js'
+import { joinStaged, type Staged, type StagingFolder } from './duckdbStaging.js'
 import { type HeadStart, headStart } from './headStart.js'
+
+/** A load into DuckDB. */
+export interface DuckdbLoad extends Load {
+  readonly plan: LoadPlan
+  readonly folder: StagingFolder
+  readonly onStatement: OnStatement | undefined
+}
 
 /** A load into DuckDB: files until the commit, then one transaction. Calls `release` once, at its end. */
 export function duckdbLoad(
@@ -17,7 +32,7 @@ export function duckdbLoad(
   release: () => void,
   signal: AbortSignal | undefined,
   onStatement: OnStatement | undefined,
-): Load {
+): DuckdbLoad {
   const start = headStart(database, dataset, folder, onStatement)
   let ended = false
   let done: Done
@@ -32,6 +47,9 @@ export function duckdbLoad(
     }
   }
   return {
+    plan,
+    folder,
+    onStatement,
     async stage(batch, schema) {
       signal?.throwIfAborted()
       if (ended) throw new Error('stage after the end of the load')
@@ -60,6 +78,55 @@ export function duckdbLoad(
     abort: end,
     notes: () => ({ ...done, ...(start.lost() === undefined ? {} : { headStartLost: start.lost() }) }),
   }
+}
+
+/** A load of several that one transaction commits. */
+export interface LoadTogether extends Omit<StagedLoad, 'load'> {
+  readonly load: DuckdbLoad
+}
+
+/** Commits loads in one transaction, and ends them. If that fails, they stay as they are. */
+export async function commitTogether(
+  database: Database,
+  dataset: string,
+  loads: readonly LoadTogether[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const loadIds = loads.map(({ load }) => load.plan.loadId)
+  const commit = async (): Promise<void> => {
+    signal?.throwIfAborted()
+    const connection = await database.connect()
+    try {
+      await connection.run('SET SESSION preserve_insertion_order = false')
+      const onStatement = loads[0]?.load.onStatement
+      const open = toldSession(await duckdbSession(connection, dataset, database.dialect), onStatement)
+      await inTransaction(connection, () =>
+        interruptible(connection, signal, async () => {
+          const session = inspectedOnce(open)
+          const now = committedView(session, loadIds)
+          const before: CommitPlan[] = []
+          const toApply = []
+          for (const { load, anew } of loads) {
+            const plan = await anew(now, before)
+            before.push(plan)
+            toApply.push({ load: load.plan, plan, staged: (await load.folder.finish(plan.schema)).all })
+          }
+          await applyCommits(session, toApply, joinStaged)
+          signal?.throwIfAborted()
+          await database.check()
+        }),
+      )
+      await database.check()
+    } finally {
+      connection.closeSync()
+    }
+  }
+  await database.exclusively(commit).catch(error => {
+    if (signal?.aborted === true && error === signal.reason) throw error
+    throw database.explain(error, `committing the loads ${loadIds.join(', ')}`)
+  })
+  // They are committed. The next load removes leftovers.
+  for (const { load } of loads) await load.abort().catch(() => {})
 }
 
 /** What a commit did. Undefined if the load was committed before. */
@@ -98,7 +165,7 @@ async function commit(committing: Committing): Promise<Done> {
       interruptible(connection, signal, async () => {
         const session = inspectedOnce(open)
         if (session.dialect.letsCommitsOverlap) await expectUnchanged(session)
-        const current = anew === undefined ? final : await anew(committedView(session))
+        const current = anew === undefined ? final : await anew(committedView(session, [load.loadId]))
         done = await applyCommit(session, load, current, staged.all)
         signal?.throwIfAborted()
         await database.check()
@@ -114,7 +181,8 @@ async function commit(committing: Committing): Promise<Done> {
 /** Commits the transaction that was begun while rows arrived. If there is none, does nothing and returns undefined. */
 async function commitBegun({ database, load, start, final, anew, signal }: Committing, staged: Staged): Promise<Done> {
   try {
-    const plan = async (session: SqlSession) => (anew === undefined ? final : await anew(committedView(session)))
+    const plan = async (session: SqlSession) =>
+      anew === undefined ? final : await anew(committedView(session, [load.loadId]))
     const begun = await start.finish(plan, staged, signal)
     if (begun === undefined) return undefined
     const { connection, session } = begun

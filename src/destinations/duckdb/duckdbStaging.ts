@@ -26,6 +26,9 @@ export interface StagingFolder {
 }
 
 export interface StagedFiles extends StagedTable {
+  readonly paths: readonly string[]
+  /** What the files hold under which name, by column of the table. */
+  readonly stored: ReadonlyMap<string, ParquetColumn>
   /** What the table has so far, in these files and those taken before. */
   readonly amount: StagedAmount
 }
@@ -217,7 +220,32 @@ function after(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
 const MOST_ROWS_A_FILE = 2n ** 40n
 
 function stagedFiles(table: TableFiles, files: readonly StagedFile[], schema: ReadonlyTable | undefined): StagedFiles {
-  const present = new Map([...table.columns].slice(0, Math.max(...files.map(file => file.columns))))
+  const stored = new Map([...table.columns].slice(0, Math.max(...files.map(file => file.columns))))
+  const paths = files.map(({ path }) => path)
+  return { ...relationOf(paths, stored, schema), paths, stored, amount: table.amount }
+}
+
+/** Staged rows of one table, from several loads: files with the same columns are one relation. */
+export function joinStaged(staged: readonly StagedFiles[], table: ReadonlyTable): readonly StagedTable[] {
+  const alike = new Map<string, StagedFiles[]>()
+  for (const one of staged) {
+    const key = JSON.stringify([...one.stored])
+    alike.set(key, [...(alike.get(key) ?? []), one])
+  }
+  return [...alike.values()].map(files =>
+    relationOf(
+      files.flatMap(({ paths }) => paths),
+      files[0]?.stored ?? new Map(),
+      table,
+    ),
+  )
+}
+
+function relationOf(
+  paths: readonly string[],
+  present: ReadonlyMap<string, ParquetColumn>,
+  schema: ReadonlyTable | undefined,
+): StagedTable {
   const missing = [...(schema?.columns.values() ?? [])].filter(
     column => column.data_type !== undefined && !present.has(column.name),
   )
@@ -231,13 +259,11 @@ function stagedFiles(table: TableFiles, files: readonly StagedFile[], schema: Re
     const cast = wanted !== undefined && isStagedAsText(column.dataType)
     return `${cast ? `CAST(${value} AS ${columnType(duckdbDialect, wanted)})` : value} AS ${doubleQuoted(name)}`
   })
-  const paths = files.map(file => textLiteral(file.path)).join(', ')
   const row = `CAST(file_index AS BIGINT) * ${MOST_ROWS_A_FILE} + file_row_number AS ${doubleQuoted(ordinal)}`
   return {
-    relation: `(SELECT ${[...columns, ...nulls, row].join(', ')} FROM read_parquet([${paths}], union_by_name = true))`,
+    relation: `(SELECT ${[...columns, ...nulls, row].join(', ')} FROM read_parquet([${paths.map(textLiteral).join(', ')}], union_by_name = true))`,
     columns: new Set(present.keys()),
     ordinal,
-    amount: table.amount,
   }
 }
 

@@ -74,7 +74,7 @@ export function postgresLoad(
       await client.checkSession()
       await lockDataset(client, address, dataset)
       const before = inspectedOnce(session)
-      const final = anew === undefined ? planned : await anew(committedView(before))
+      const final = anew === undefined ? planned : await anew(committedView(before, [plan.loadId]))
       await client.query(WORK_MEMORY)
       await session.createDataset()
       const tables = await DatasetTables.inspect(before)

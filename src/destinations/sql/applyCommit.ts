@@ -1,7 +1,8 @@
 import type { CommitNotes, CommitPlan, Connection, LoadPlan, TablePlan } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
 import { withDeleted } from '../../model/receipt.js'
-import { type Chain, openChain } from './chain.js'
+import type { ReadonlyTable } from '../../schema/schemaTypes.js'
+import { type Chain, type ChainTable, openChain } from './chain.js'
 import { CommitTally } from './commitTally.js'
 import { committedView } from './committedView.js'
 import { DatasetTables } from './ddl.js'
@@ -11,6 +12,8 @@ import { insertStaged } from './rows.js'
 import { mergeVersions } from './scd2.js'
 import type { SqlSession, StagedTable } from './sqlSession.js'
 import {
+  type CommittedLoad,
+  committedOf,
   ensureSystemTables,
   forgetSchemaVersions,
   isCommitted,
@@ -25,6 +28,21 @@ import {
   writeSystemRows,
 } from './systemRows.js'
 
+/** A load to commit, and its staged rows by table. */
+export interface LoadToApply<Staged extends StagedTable = StagedTable> {
+  readonly load: LoadPlan
+  readonly plan: CommitPlan
+  readonly staged: ReadonlyMap<string, Staged>
+}
+
+/** Staged rows of one table, from several loads, as fewer relations to select from. */
+export type JoinStaged<Staged extends StagedTable> = (
+  staged: readonly Staged[],
+  table: ReadonlyTable,
+) => readonly StagedTable[]
+
+type Done = Pick<CommitNotes, 'deleted' | 'changes'>
+
 /**
  * Everything a commit does in one open transaction of any SQL engine: refresh, tables, rows, system rows. Resolves to
  * what it did. If the load was already committed, it does nothing and resolves to undefined. `tally` has what was done
@@ -36,13 +54,62 @@ export async function applyCommit(
   plan: CommitPlan,
   staged: ReadonlyMap<string, StagedTable>,
   tally = new CommitTally(),
-): Promise<Pick<CommitNotes, 'deleted' | 'changes'> | undefined> {
+): Promise<Done | undefined> {
+  const [done] = await applyCommits(session, [{ load, plan, staged }], each => each, tally)
+  return done
+}
+
+/**
+ * The commits of several loads in one open transaction, in order. Resolves to what each did, undefined for a load that was
+ * already committed. Only a load that is alone may drop or empty tables. Rows that are only appended go in together, and
+ * then nobody knows which load inserted which.
+ */
+export async function applyCommits<Staged extends StagedTable>(
+  session: SqlSession,
+  all: readonly LoadToApply<Staged>[],
+  join: JoinStaged<Staged>,
+  tally = new CommitTally(),
+): Promise<readonly (Done | undefined)[]> {
   await session.createDataset()
   const tables = await DatasetTables.inspect(session, tally)
-  if (await isCommitted(session, tables, load.loadId)) return undefined
-  await takeTurn(session, tables, TURNS, load.loadId)
-  for (const table of plan.drop) await tables.drop(table)
+  const loadIds = all.map(({ load }) => load.loadId)
+  const before = await committedOf(session, tables, loadIds)
+  const fresh = all.filter(({ load }) => !before.has(load.loadId))
+  const newest = fresh.at(-1)
+  if (newest === undefined) return all.map(() => undefined)
+  await takeTurn(session, tables, TURNS, newest.load.loadId)
+  const opened: Opened<Staged>[] = []
   // All tables before any row: an engine may refuse to alter a table whose rows the transaction has changed.
+  for (const one of fresh) opened.push(await openTables(session, tables, one))
+  const areAppended = opened.length > 1 && opened.every(isAppended)
+  if (areAppended) await appendTogether(session, opened, join)
+  const done = new Map<string, Done>()
+  const written: CommittedLoad[] = []
+  for (const one of opened) {
+    const { load, plan } = one.toApply
+    const wrote = areAppended ? {} : await writeRows(session, one, tally)
+    done.set(load.loadId, wrote)
+    const { deleted } = wrote
+    const receipts = deleted === undefined ? plan.receipts : withDeleted(plan.receipts, deleted, plan.schema)
+    written.push({ load, plan: { ...plan, receipts } })
+  }
+  await writeSystemRows(session, written)
+  return all.map(({ load }) => done.get(load.loadId))
+}
+
+/** A load whose tables are there. */
+interface Opened<Staged extends StagedTable> {
+  readonly toApply: LoadToApply<Staged>
+  readonly chains: ReadonlyMap<string, PlannedChain>
+}
+
+async function openTables<Staged extends StagedTable>(
+  session: SqlSession,
+  tables: DatasetTables,
+  toApply: LoadToApply<Staged>,
+): Promise<Opened<Staged>> {
+  const { plan, staged, load } = toApply
+  for (const table of plan.drop) await tables.drop(table)
   await ensureSystemTables(tables, plan)
   const chains = new Map<string, PlannedChain>()
   for (const table of plan.tables) {
@@ -50,25 +117,59 @@ export async function applyCommit(
     if (chain !== undefined) chains.set(table.table, { chain, table })
   }
   for (const table of plan.truncate) await tables.empty(table)
+  const taking = new Set([...chains.values()].flatMap(({ chain }) => tablesOf(chain).map(({ name }) => name)))
+  const forgotten = [...staged.keys()].filter(table => !taking.has(table))
+  if (forgotten.length === 0) return { toApply, chains }
+  throw new DestinationError(
+    'destination',
+    `Rows were staged for ${forgotten.join(', ')}, which the commit leaves out`,
+    { destination: load.pipeline },
+  )
+}
+
+function tablesOf({ root, nested }: Chain): readonly ChainTable[] {
+  return [root, ...nested]
+}
+
+function isAppended<Staged extends StagedTable>({ chains }: Opened<Staged>): boolean {
+  return [...chains.values()].every(({ table }) => table.disposition === 'append')
+}
+
+/** Inserts the rows of loads that only append. */
+async function appendTogether<Staged extends StagedTable>(
+  session: SqlSession,
+  opened: readonly Opened<Staged>[],
+  join: JoinStaged<Staged>,
+): Promise<void> {
+  const byTable = new Map<string, { table: ChainTable; readonly staged: Staged[] }>()
+  for (const { toApply, chains } of opened) {
+    for (const table of [...chains.values()].flatMap(({ chain }) => tablesOf(chain))) {
+      const staged = toApply.staged.get(table.name)
+      if (staged === undefined) continue
+      const before = byTable.get(table.name)
+      // The last schema has the columns of all.
+      byTable.set(table.name, { table, staged: [...(before?.staged ?? []), staged] })
+    }
+  }
+  for (const { table, staged } of byTable.values()) {
+    for (const joined of join(staged, table.schema)) await insertStaged(session, { ...table, staged: joined })
+  }
+}
+
+/** Writes the rows of one load. Resolves to what that did. */
+async function writeRows<Staged extends StagedTable>(
+  session: SqlSession,
+  { toApply: { plan }, chains }: Opened<Staged>,
+  tally: CommitTally,
+): Promise<Done> {
   const written = new Set<string>()
   const deleted = new Map<string, number>()
   for (const { chain, table } of chains.values()) {
     const gone = await writeChain(session, chain, table, plan.committedAt)
     if (gone > 0) deleted.set(table.table, gone)
-    for (const { name } of [chain.root, ...chain.nested]) written.add(name)
+    for (const { name } of tablesOf(chain)) written.add(name)
   }
   for (const [table, gone] of await deleteOrphans(session, chains, plan.committedAt)) deleted.set(table, gone)
-  const forgotten = [...staged.keys()].filter(table => !written.has(table))
-  if (forgotten.length > 0) {
-    throw new DestinationError(
-      'destination',
-      `Rows were staged for ${forgotten.join(', ')}, which the commit leaves out`,
-      {
-        destination: load.pipeline,
-      },
-    )
-  }
-  await writeSystemRows(session, { ...plan, receipts: withDeleted(plan.receipts, deleted, plan.schema) }, load)
   return { deleted, changes: tally.changes(written) }
 }
 
@@ -79,7 +180,7 @@ async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, co
       await appendAll(session, chain)
       return 0
     case 'replace':
-      for (const table of [...[chain.root, ...chain.nested]].reverse())
+      for (const table of tablesOf(chain).toReversed())
         table.tally.replaced += await session.run(`DELETE FROM ${table.target}`)
       await appendAll(session, chain)
       return 0
@@ -96,7 +197,7 @@ async function writeChain(session: SqlSession, chain: Chain, plan: TablePlan, co
 }
 
 async function appendAll(session: SqlSession, chain: Chain): Promise<void> {
-  for (const table of [chain.root, ...chain.nested]) await insertStaged(session, table)
+  for (const table of tablesOf(chain)) await insertStaged(session, table)
 }
 
 /** Drops tables in one open transaction. Does nothing if the load id was already committed. */

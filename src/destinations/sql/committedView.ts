@@ -3,7 +3,7 @@ import type { CommittedView, DatasetRow, DatasetValue } from '../../model/destin
 import { DatasetTables } from './ddl.js'
 import { selectStatement } from './selectStatement.js'
 import type { SqlSession, SqlValue } from './sqlSession.js'
-import { isCommitted, readCommitted } from './systemRows.js'
+import { committedOf, readCommitted } from './systemRows.js'
 
 /** The session, for an open transaction that changes no table as long as it asks for them: they are inspected once. */
 export function inspectedOnce(session: SqlSession): SqlSession {
@@ -18,14 +18,27 @@ export function inspectedOnce(session: SqlSession): SqlSession {
 }
 
 /**
- * What is committed, as the open transaction of a session sees it, before it changes anything. Rows have the values that
- * the engine gives.
+ * What is committed, as the open transaction of a session sees it, before it changes anything: nothing is read twice but
+ * rows, which have the values that the engine gives. `loadIds`: those of the loads that the transaction commits.
  */
-export function committedView(open: SqlSession): CommittedView {
+export function committedView(open: SqlSession, loadIds: readonly string[] = []): CommittedView {
   const session = inspectedOnce(open)
+  let present: Promise<ReadonlySet<string>> | undefined
+  const stored = new Map<string, ReturnType<typeof readCommitted>>()
   return {
-    committed: (pipeline, schemaName) => readCommitted(session, pipeline, schemaName),
-    hasLoad: async loadId => isCommitted(session, await DatasetTables.inspect(session), loadId),
+    committed(pipeline, schemaName) {
+      const key = JSON.stringify([pipeline, schemaName])
+      const reading = stored.get(key) ?? readCommitted(session, pipeline, schemaName)
+      stored.set(key, reading)
+      return reading
+    },
+    async hasLoad(loadId) {
+      const read = async (ids: readonly string[]): Promise<ReadonlySet<string>> =>
+        await committedOf(session, await DatasetTables.inspect(session), ids)
+      if (!loadIds.includes(loadId)) return (await read([loadId])).has(loadId)
+      present ??= read(loadIds)
+      return (await present).has(loadId)
+    },
     inspect: () => session.inspect(),
     async *read(query) {
       const existing = (await session.inspect()).get(query.table)

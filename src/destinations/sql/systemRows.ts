@@ -87,7 +87,7 @@ export async function takeTurn(
   if (!session.dialect.letsCommitsOverlap) return
   await tables.ensure(turns)
   const changed = await session.run(`UPDATE ${session.table(turns.name)} SET load_id = $1`, [loadId])
-  if (changed === 0) await insertRow(session, turns, { load_id: loadId })
+  if (changed === 0) await insertRows(session, turns, [{ load_id: loadId }])
 }
 
 /** Columns that are not null, but for those marked. */
@@ -104,30 +104,57 @@ export async function ensureSystemTables(tables: DatasetTables, plan: CommitPlan
   if (plan.window !== undefined) await tables.ensure(WINDOWS)
 }
 
-/** Writes all system rows of a load. */
-export async function writeSystemRows(session: SqlSession, plan: CommitPlan, load: LoadPlan): Promise<void> {
-  if (plan.drop.length > 0 || plan.forgetSchema === true) await forgetSchemaVersions(session, plan.schema.name)
-  await writeSchemaVersion(session, plan.schema, plan.committedAt)
-  const { laterLoadId = load.loadId } = plan
-  if (plan.state !== undefined)
-    await writeState(session, plan.state, { ...load, loadId: laterLoadId }, plan.committedAt)
-  for (const receipt of plan.receipts) await insertRow(session, RECEIPTS, receiptRow(load, receipt))
-  if (plan.window !== undefined)
-    await insertRow(session, WINDOWS, {
-      ...windowRow(load, plan.schema.name, plan.window),
-      committed_at: plan.committedAt,
-    })
-  for (const loadId of new Set([load.loadId, laterLoadId]))
-    await writeLoad(session, loadId, plan.schema, plan.committedAt)
+/** A load whose rows are written. */
+export interface CommittedLoad {
+  readonly load: LoadPlan
+  readonly plan: CommitPlan
+}
+
+/** Writes all system rows of loads that one transaction commits. */
+export async function writeSystemRows(session: SqlSession, loads: readonly CommittedLoad[]): Promise<void> {
+  for (const { plan } of loads) {
+    if (plan.drop.length > 0 || plan.forgetSchema === true) await forgetSchemaVersions(session, plan.schema.name)
+  }
+  const schemas = new Map(loads.map(({ plan }) => [JSON.stringify([plan.schema.name, plan.schema.version_hash]), plan]))
+  for (const { schema, committedAt } of schemas.values()) await writeSchemaVersion(session, schema, committedAt)
+  const states = loads.flatMap(({ load, plan }): readonly SystemRow[] =>
+    plan.state === undefined
+      ? []
+      : [stateRow(plan.state, { ...load, loadId: plan.laterLoadId ?? load.loadId }, plan.committedAt)],
+  )
+  const receipts = loads.flatMap(({ load, plan }) => plan.receipts.map(receipt => receiptRow(load, receipt)))
+  const windows = loads.flatMap(({ load, plan }): readonly SystemRow[] =>
+    plan.window === undefined
+      ? []
+      : [{ ...windowRow(load, plan.schema.name, plan.window), committed_at: plan.committedAt }],
+  )
+  const rows = loads.flatMap(({ load, plan }) =>
+    [...new Set([load.loadId, plan.laterLoadId ?? load.loadId])].map(id => loadRow(id, plan.schema, plan.committedAt)),
+  )
+  await insertRows(session, STATES, states)
+  await insertRows(session, RECEIPTS, receipts)
+  await insertRows(session, WINDOWS, windows)
+  await insertRows(session, LOADS, rows)
+}
+
+/** Which of the loads are in the table of completed loads. */
+export async function committedOf(
+  session: SqlSession,
+  tables: DatasetTables,
+  loadIds: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (tables.get(LOADS.name) === undefined) return new Set()
+  const places = loadIds.map((_, index) => `$${index + 1}`)
+  const rows = await session.rows(
+    `SELECT DISTINCT load_id FROM ${session.table(LOADS.name)} WHERE load_id IN (${places.join(', ')}) AND status = 0`,
+    loadIds,
+  )
+  return new Set(rows.map(([loadId]) => String(loadId)))
 }
 
 /** Whether the load is in the table of completed loads. */
 export async function isCommitted(session: SqlSession, tables: DatasetTables, loadId: string): Promise<boolean> {
-  if (tables.get(LOADS.name) === undefined) return false
-  const rows = await session.rows(`SELECT 1 FROM ${session.table(LOADS.name)} WHERE load_id = $1 AND status = 0`, [
-    loadId,
-  ])
-  return rows.length > 0
+  return (await committedOf(session, tables, [loadId])).has(loadId)
 }
 
 /** As dlt does, adds a row for the schema unless its hash is there. The load's row names the hash. */
@@ -137,14 +164,15 @@ export async function writeSchemaVersion(session: SqlSession, schema: ReadonlySc
     [schema.name, schema.version_hash],
   )
   if (known.length > 0) return
-  await insertRow(session, VERSIONS, {
+  const row = {
     version: schema.version,
     engine_version: schema.engine_version,
     inserted_at: at,
     schema_name: schema.name,
     version_hash: schema.version_hash,
     schema: schemaText(schema),
-  })
+  }
+  await insertRows(session, VERSIONS, [row])
 }
 
 /** For dlt, a known hash means that all tables exist. So a drop must remove all versions. */
@@ -153,7 +181,11 @@ export async function forgetSchemaVersions(session: SqlSession, schemaName: stri
 }
 
 export async function writeState(session: SqlSession, state: PipelineState, load: LoadPlan, at: bigint): Promise<void> {
-  await insertRow(session, STATES, {
+  await insertRows(session, STATES, [stateRow(state, load, at)])
+}
+
+function stateRow(state: PipelineState, load: LoadPlan, at: bigint): SystemRow {
+  return {
     version: state._state_version,
     engine_version: state._state_engine_version,
     pipeline_name: state.pipeline_name,
@@ -162,7 +194,7 @@ export async function writeState(session: SqlSession, state: PipelineState, load
     version_hash: state._version_hash ?? null,
     _dlt_load_id: load.loadId,
     _dlt_id: stateRowId(load),
-  })
+  }
 }
 
 export async function writeLoad(
@@ -171,13 +203,17 @@ export async function writeLoad(
   schema: ReadonlySchema,
   at: bigint,
 ): Promise<void> {
-  await insertRow(session, LOADS, {
+  await insertRows(session, LOADS, [loadRow(loadId, schema, at)])
+}
+
+function loadRow(loadId: string, schema: ReadonlySchema, at: bigint): SystemRow {
+  return {
     load_id: loadId,
     schema_name: schema.name,
     status: 0,
     inserted_at: at,
     schema_version_hash: schema.version_hash,
-  })
+  }
 }
 
 /** Fourteen characters, like dlt's row ids. There is one state row for each load, so the load determines it. */
@@ -238,25 +274,33 @@ export function windowRow(
   }
 }
 
-/** Points of time are given as microseconds and become literals. Other values are bound. */
-export async function insertRow(
-  session: SqlSession,
-  table: ReadonlyTable,
-  row: Readonly<Record<string, SqlValue>>,
-): Promise<void> {
+/** Columns with their values. */
+export type SystemRow = Readonly<Record<string, SqlValue>>
+
+/** Engines take some ten thousand values in a statement. */
+const ROWS_A_STATEMENT = 100
+
+/**
+ * Inserts rows that have the columns of the first one. Points of time are given as microseconds and become literals. Other
+ * values are bound.
+ */
+export async function insertRows(session: SqlSession, table: ReadonlyTable, rows: readonly SystemRow[]): Promise<void> {
   const { identifier, timestamp } = session.dialect
-  const values: SqlValue[] = []
-  const expressions: string[] = []
-  for (const [name, value] of Object.entries(row)) {
-    if (table.columns.get(name)?.data_type === 'timestamp' && typeof value === 'bigint') {
-      expressions.push(timestamp(value, true))
-    } else {
-      values.push(value)
-      expressions.push(`$${values.length}`)
-    }
+  const columns = Object.keys(rows[0] ?? {})
+  for (let from = 0; from < rows.length; from += ROWS_A_STATEMENT) {
+    const values: SqlValue[] = []
+    const written = rows.slice(from, from + ROWS_A_STATEMENT).map(row => {
+      const expressions = columns.map(name => {
+        const value = row[name] ?? null
+        if (table.columns.get(name)?.data_type === 'timestamp' && typeof value === 'bigint')
+          return timestamp(value, true)
+        return `$${values.push(value)}`
+      })
+      return `(${expressions.join(', ')})`
+    })
+    const names = columns.map(identifier).join(', ')
+    await session.run(`INSERT INTO ${session.table(table.name)} (${names}) VALUES ${written.join(', ')}`, values)
   }
-  const columns = Object.keys(row).map(identifier).join(', ')
-  await session.run(`INSERT INTO ${session.table(table.name)} (${columns}) VALUES (${expressions.join(', ')})`, values)
 }
 
 /**

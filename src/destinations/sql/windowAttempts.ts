@@ -5,7 +5,7 @@ import type { WindowAttempts } from '../../model/destination.js'
 import type { ReadonlyTable } from '../../schema/schemaTypes.js'
 import { DatasetTables } from './ddl.js'
 import type { SqlSession, SqlValue } from './sqlSession.js'
-import { columnsOf, insertRow, takeTurn, turnsTable } from './systemRows.js'
+import { columnsOf, insertRows, takeTurn, turnsTable } from './systemRows.js'
 
 /** One row for each attempt that is remembered. Ends of windows are JSON, as text, so that they can be compared. */
 export const ATTEMPTS: ReadonlyTable = {
@@ -49,7 +49,11 @@ export function windowAttempts(
         await tables.ensure(ATTEMPTS)
         await takeTurn(session, tables, ATTEMPT_TURNS)
         for (const attempt of gone) await remove(session, of, attempt)
-        for (const attempt of added) await insertRow(session, ATTEMPTS, rowOf(of, attempt))
+        await insertRows(
+          session,
+          ATTEMPTS,
+          added.map(attempt => rowOf(of, attempt)),
+        )
       })
     },
   }

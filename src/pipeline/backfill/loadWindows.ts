@@ -13,6 +13,7 @@ import { LoadedMeanwhile } from '../run/commitAnew.js'
 import type { WindowToLoad } from '../run/incremental/windowToLoad.js'
 import { runWindow, type WindowSession } from '../run/runPipeline.js'
 import { type LoadResult, type PipelineSetup, windowsFolder } from '../setup.js'
+import { CommitGroup } from './commitGroup.js'
 import { cursorReached } from './cursorReached.js'
 import { type BackfillPlan, type FailedWindow, listOf, windowHint } from './planBackfill.js'
 import { doOverlap, missingRanges } from './ranges.js'
@@ -91,8 +92,12 @@ export interface Backfilling {
   readonly claims?: WindowClaims | undefined
 }
 
-/** `signal`: ends all windows. */
-type Reading = Backfilling & { readonly signal: AbortSignal }
+/** `signal`: ends all windows. `failing`: ends them for a reason that holds for all. `group`: where commits are shared. */
+type Reading = Backfilling & {
+  readonly signal: AbortSignal
+  readonly failing: AbortController
+  readonly group: CommitGroup | undefined
+}
 
 export interface LoadedWindows {
   readonly loads: readonly WindowLoad[]
@@ -118,64 +123,119 @@ export async function loadWindows(backfilling: Backfilling): Promise<LoadedWindo
     failures: [],
     inARow: [],
     isHalved: false,
+    uncommitted: new Set(),
+    lastRead: undefined,
+    ends: new Set(),
+    areSmall: false,
   }
   // Others may be at work in this folder.
   if (!isShared(options)) await forgetJournals(backfilling)
   // What fails for all ends the windows beside it too.
   const failing = new AbortController()
   const signal = options.signal === undefined ? failing.signal : AbortSignal.any([options.signal, failing.signal])
+  const reading: Reading = { ...backfilling, signal, failing, group: groupOf(backfilling) }
   await Promise.all(
     Array.from({ length: options.parallel ?? 1 }, () =>
-      readWindows({ ...backfilling, signal }, progress, failing.signal).catch((error: unknown) => failing.abort(error)),
+      readWindows(reading, progress).catch((error: unknown) => failing.abort(error)),
     ),
   )
+  await committed(reading, progress)
+  await Promise.all(progress.ends)
   if (failing.signal.aborted) throw failing.signal.reason
   const { loads, failures } = progress
   return { loads, failures: failures.map(({ failure }) => failure), untried: queue.length, cause: failures[0]?.error }
 }
 
-/** Loads one window after the other, until none is left or one fails for a reason that holds for all. */
-async function readWindows(backfilling: Reading, progress: Progress, failing: AbortSignal): Promise<void> {
-  const { plan, options } = backfilling
+/** Windows that other processes load beside these are committed one by one: each has a claim or a job of its own. */
+function groupOf({ setup, options, session }: Backfilling): CommitGroup | undefined {
+  return isShared(options) ? undefined : CommitGroup.of(session.connection, setup.clock)
+}
+
+/**
+ * Loads one window after the other, until none is left or one fails for a reason that holds for all. Reads the next one
+ * while others wait for their commit.
+ */
+async function readWindows(reading: Reading, progress: Progress): Promise<void> {
   const { queue } = progress
-  const tell = options.onWindow ?? (() => {})
-  while (!failing.aborted && progress.inARow.length < MOST_IN_A_ROW) {
+  const { failing } = reading
+  while (!failing.signal.aborted && progress.inARow.length < MOST_IN_A_ROW) {
     const range = queue.next()
-    if (range === undefined) return
-    const claim = await claimed(backfilling, queue, range)
+    if (range === undefined) {
+      if (progress.uncommitted.size === 0) return
+      // A window whose commit fails may come back in parts.
+      await committed(reading, progress)
+      await Promise.all(progress.ends)
+      continue
+    }
+    const claim = await claimed(reading, queue, range)
     if (claim === 'refused') {
       queue.ended(range)
       continue
     }
-    const setAside: RunEvent[] = []
-    try {
-      tell(await loaded(backfilling, progress, range, setAside))
-    } catch (thrown) {
-      if (failing.aborted) throw thrown
-      if (thrown instanceof LoadedMeanwhile) {
-        queue.ended(range)
-        queue.putBack(missingRanges(range, thrown.done, plan.hint))
-        tell({ ...range, outcome: 'elsewhere', left: queue.left })
-        continue
-      }
-      const error = thrown as Error
-      if (isTooMuch(error, plan.resource.name) && queue.halve(range)) {
-        progress.isHalved = true
-        tell({ ...range, outcome: 'halved', error, left: queue.left })
-        continue
-      }
-      for (const event of setAside) options.onEvent?.(event)
-      if (error instanceof AbortError) throw stopped(error, progress.loads.length)
-      if (isOfAll(error)) {
-        tell({ ...range, outcome: 'failed', error, left: queue.left })
-        throw error
-      }
-      await failed(backfilling, progress, range, error)
+    await new Promise<void>(resolve => {
+      const ended = readWindow(reading, progress, range, claim, resolve)
+        .catch((error: unknown) => failing.abort(error))
+        .finally(() => {
+          progress.ends.delete(ended)
+          resolve()
+        })
+      progress.ends.add(ended)
+    })
+    if (progress.uncommitted.size >= MOST_UNCOMMITTED) await committed(reading, progress)
+  }
+}
+
+/** Windows that are read and not committed, before the next one is read. */
+const MOST_UNCOMMITTED = 128
+
+/** Commits what is read. Resolves when it is committed or has failed. */
+async function committed({ group }: Reading, { uncommitted }: Progress): Promise<void> {
+  await group?.flush()
+  await Promise.allSettled(uncommitted)
+}
+
+/** Loads one window. Rejects if it fails for a reason that holds for all. `onRead`: it waits for its commit. */
+async function readWindow(
+  reading: Reading,
+  progress: Progress,
+  range: CursorRange,
+  claim: Claim | undefined,
+  onRead: () => void,
+): Promise<void> {
+  const { plan, options, failing } = reading
+  const { queue } = progress
+  const tell = options.onWindow ?? (() => {})
+  const setAside: RunEvent[] = []
+  try {
+    tell(await loaded(reading, progress, range, setAside, onRead))
+  } catch (thrown) {
+    if (failing.signal.aborted) throw thrown
+    // What was read before comes first.
+    await committed(reading, progress)
+    if (thrown instanceof LoadedMeanwhile) {
       queue.ended(range)
-      tell({ ...range, outcome: 'failed', error, left: queue.left })
-    } finally {
-      await warningOf(options.onEvent ?? (() => {}), 'its claim could not be released', async () => claim?.release())
+      queue.putBack(missingRanges(range, thrown.done, plan.hint))
+      tell({ ...range, outcome: 'elsewhere', left: queue.left })
+      return
     }
+    const error = thrown as Error
+    if (isTooMuch(error, plan.resource.name) && queue.halve(range)) {
+      progress.isHalved = true
+      queue.ended(range)
+      tell({ ...range, outcome: 'halved', error, left: queue.left })
+      return
+    }
+    for (const event of setAside) options.onEvent?.(event)
+    if (error instanceof AbortError) throw stopped(error, progress.loads.length)
+    if (isOfAll(error)) {
+      tell({ ...range, outcome: 'failed', error, left: queue.left })
+      throw error
+    }
+    queue.ended(range)
+    await failed(reading, progress, range, error)
+    tell({ ...range, outcome: 'failed', error, left: queue.left })
+  } finally {
+    await warningOf(options.onEvent ?? (() => {}), 'its claim could not be released', async () => claim?.release())
   }
 }
 
@@ -221,49 +281,99 @@ interface Progress {
   inARow: readonly unknown[]
   /** A window was too much. */
   isHalved: boolean
+  /** Windows that are read and wait for their commit. */
+  readonly uncommitted: Set<Promise<unknown>>
+  /** Settles when the window that was read last is committed or has failed. */
+  lastRead: Promise<void> | undefined
+  /** The ends of windows that are under way. */
+  readonly ends: Set<Promise<void>>
+  /** The window before was so quick, and had so few rows, that a commit for each costs more than reading. */
+  areSmall: boolean
 }
 
-/** Loads one window. Adds to `setAside` what is only said if the window counts as failed. */
+const SMALL = { rows: 20_000, durationMs: 1_000 }
+
+/** Loads one window. Adds to `setAside` what is only said if the window counts as failed. `onRead`: it waits for its commit. */
 async function loaded(
-  backfilling: Reading,
+  reading: Reading,
   progress: Progress,
   range: CursorRange,
   setAside: RunEvent[],
+  onRead: () => void,
 ): Promise<WindowOutcome> {
-  const { setup, plan, options, select, session, signal } = backfilling
+  const { setup, plan, options, select, session, signal, group } = reading
   const { clock } = setup
   const { queue } = progress
   const { name } = plan.resource
   const { concurrency, parallel = 1, onEvent: emit = () => {} } = options
-  const isAlone = parallel === 1 && !isShared(options)
+  // DuckDB compresses rows of a large window while it is read, if it is alone.
+  const part = partOf(name, range)
+  const isGrouped = group !== undefined && (progress.areSmall || (await hasPages(setup, part)))
+  const isAlone = parallel === 1 && !isShared(options) && !isGrouped
+  if (isAlone) {
+    await committed(reading, progress)
+    session.ahead = undefined
+  }
   const beganMs = clock.now()
   let seen: CursorState | undefined
+  let isRead = (): void => {}
+  let previous: Promise<void> | undefined
   const window: WindowToLoad = {
     resource: name,
     hint: windowHint(plan, range),
     backfill: progress.id,
-    part: isAlone ? undefined : partOf(name, range),
+    part: isAlone ? undefined : part,
     ledger: session.ledger,
     ...range,
     cursorAfter(newest, stored, { covered }) {
       seen = newest
       return cursorReached(plan.hint, [...covered.all, { ...range, cursor: newest }], stored)
     },
+    ...(!isAlone &&
+      group !== undefined && {
+        async commit(read) {
+          const committing = group.commit(read)
+          progress.areSmall = isSmall(read.rows, clock.now() - beganMs)
+          isRead()
+          await committing
+        },
+      }),
   }
   const onEvent = (event: RunEvent): void => {
     // Whoever halves a window knows that the pages of the whole one are of no use.
     if (event.type === 'warning' && event.code === 'journal_set_aside') setAside.push(event)
     else emit(event)
   }
-  const result = await runWindow(setup, { select, signal, concurrency, onEvent }, window, session)
-  if (!progress.isHalved) for (const event of setAside) emit(event)
-  const load = loadOf(result, name, range)
-  if (isAlone) session.ledger.add({ ...range, cursor: seen })
-  progress.loads.push(load)
-  progress.inARow = []
+  const finish = async (): Promise<WindowLoad> => {
+    const result = await runWindow(setup, { select, signal, concurrency, onEvent }, window, session)
+    if (!progress.isHalved) for (const event of setAside) emit(event)
+    if (isAlone) {
+      session.ledger.add({ ...range, cursor: seen })
+      progress.areSmall = isSmall(sumOf(Object.values(result.rows)), clock.now() - beganMs)
+    }
+    const load = loadOf(result, name, range)
+    // Windows of one commit end in the order in which they were read.
+    await previous
+    progress.loads.push(load)
+    progress.inARow = []
+    return load
+  }
+  const finishing = finish()
+  isRead = () => {
+    if (progress.uncommitted.has(finishing)) return
+    previous = progress.lastRead
+    progress.lastRead = finishing.then(
+      () => {},
+      () => {},
+    )
+    progress.uncommitted.add(finishing)
+    onRead()
+  }
+  const load = await finishing.finally(() => progress.uncommitted.delete(finishing))
   const isNewWidth = queue.loaded(range)
+  queue.ended(range)
   if (isNewWidth || plan.failed.some(one => doOverlap(one, range, plan.hint)))
-    await remember(backfilling, attempts => afterLoad(plan, attempts, range, isNewWidth, clock.now()))
+    await remember(reading, attempts => afterLoad(plan, attempts, range, isNewWidth, clock.now()))
   const nowMs = clock.now()
   return {
     ...range,
@@ -276,6 +386,18 @@ async function loaded(
       durationMs: Math.ceil((nowMs - progress.startedMs) * queue.share),
     },
   }
+}
+
+/** Whether a backfill that ended within the window has left pages of it. */
+async function hasPages(setup: PipelineSetup, part: string): Promise<boolean> {
+  return await setup.files.list(join(windowsFolder(setup), part)).then(
+    () => true,
+    () => false,
+  )
+}
+
+function isSmall(rows: number, durationMs: number): boolean {
+  return rows < SMALL.rows && durationMs < SMALL.durationMs
 }
 
 /** Remembers a window that failed. */

@@ -3,6 +3,7 @@ import { rangeText } from '../../model/cursorRange.js'
 import type { CommitPlan, Committed, CommittedView } from '../../model/destination.js'
 import { DestinationError } from '../../model/errors.js'
 import { LoadIds } from '../../model/loadId.js'
+import type { PipelineState } from '../../model/pipelineState.js'
 import { tableChain } from '../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { rebaseSchema } from '../../schema/stored/rebase.js'
@@ -28,6 +29,11 @@ export class LoadedMeanwhile extends DestinationError {
   }
 }
 
+/** Whether the commit failed for what others have committed. The window is then read or planned again. */
+export function isOfWindow(error: DestinationError): boolean {
+  return [OutdatedSchema, TakenLoadId, LoadedMeanwhile].some(kind => error instanceof kind)
+}
+
 export interface MadePlan {
   readonly loadId: string
   /** What to commit, made from what was committed when the load began. */
@@ -44,18 +50,25 @@ interface Making extends Pick<OpenLoadInput, 'setup' | 'prepared'> {
 /**
  * What to commit, made from what is committed now. Other pipelines may have committed since the load began, and windows
  * of this one: they share a schema if their sources have one name. Rejects with {@link OutdatedSchema} if the rows do
- * not fit what they have left, and with {@link LoadedMeanwhile} if the window is one of theirs.
+ * not fit what they have left, and with {@link LoadedMeanwhile} if the window is one of theirs. `before`: what the same
+ * transaction commits ahead.
  */
-export async function commitAnew(making: Making, made: MadePlan, now: CommittedView): Promise<CommitPlan> {
+export async function commitAnew(
+  making: Making,
+  made: MadePlan,
+  now: CommittedView,
+  before: readonly CommitPlan[] = [],
+): Promise<CommitPlan> {
   const { setup, prepared, window } = making
   const { loadId, plan } = made
-  const committed = await now.committed(setup.name, setup.source.name)
+  const committed = afterPlans(await now.committed(setup.name, setup.source.name), before)
   if (committed === undefined) return plan
-  const beside = window === undefined ? plan : await besideWindows({ ...making, window }, made, now, committed)
+  const beside =
+    window === undefined ? plan : await besideWindows({ ...making, window }, made, now, committed.state, before)
   // The commit recognises its own repetition by the id.
   if (beside === undefined) return plan
-  const isUnchanged = committed.schema === prepared.committed?.schema
-  const stored = isUnchanged ? undefined : storedSchema(committed)
+  const isUnchanged = before.length === 0 && committed.schema === prepared.committed?.schema
+  const stored = isUnchanged ? undefined : (before.at(-1)?.schema ?? storedSchema(committed))
   const schema = stored === undefined ? plan.schema : schemaOn(making, plan, stored)
   const storedHash = isUnchanged ? prepared.storedHash : stored?.version_hash
   const isOlder = committed.loadId !== undefined && Number(committed.loadId) > Number(loadId)
@@ -77,10 +90,15 @@ async function besideWindows(
   { setup, prepared, window }: Making & { readonly window: WindowToLoad },
   { loadId, plan, stateOn }: MadePlan,
   now: CommittedView,
-  committed: Committed,
+  stored: PipelineState | undefined,
+  before: readonly CommitPlan[],
 ): Promise<CommitPlan | undefined> {
-  const state = committed.state === undefined ? prepared.state : withSchemaName(committed.state, setup.source.name)
-  const there = await window.ledger.look(now, state)
+  const state = stored === undefined ? prepared.state : withSchemaName(stored, setup.source.name)
+  const there = await window.ledger.look(
+    now,
+    state,
+    before.flatMap(one => one.window ?? []),
+  )
   if (await now.hasLoad(loadId)) {
     if (await window.ledger.hasLoad(now, loadId)) return undefined
     throw new TakenLoadId('destination_locked', `The load id ${loadId} is taken, again and again; run again`, {
@@ -96,6 +114,17 @@ async function besideWindows(
     ...(plan.window !== undefined && {
       window: { ...plan.window, backfill: there.backfill ?? plan.window.backfill, number: there.nextNumber },
     }),
+  }
+}
+
+/** What is committed once the plans are, but for the schema, which is that of the last one. */
+function afterPlans(committed: Committed | undefined, before: readonly CommitPlan[]): Committed | undefined {
+  if (before.length === 0) return committed
+  return {
+    // Loads are committed in the order of their ids, but for those that are stored with a later one.
+    loadId: before.reduce((newest, plan) => plan.laterLoadId ?? newest, committed?.loadId),
+    state: before.reduce((newest, plan) => plan.state ?? newest, committed?.state),
+    schema: committed?.schema,
   }
 }
 

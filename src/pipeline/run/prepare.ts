@@ -36,6 +36,12 @@ export interface Prepared {
   readonly locked: LockedTables | undefined
 }
 
+/** What a run begins with. */
+export interface Beginning extends Committed {
+  /** Some of it is still to be committed, so that the dataset does not show it. */
+  readonly isAhead?: boolean | undefined
+}
+
 /**
  * Schema and state at the start of a run. Warns of manual changes at the destination. A missing table or column is
  * created again with the rows that need it. Fails if the resources need something that this schema does not allow.
@@ -43,7 +49,7 @@ export interface Prepared {
 export async function prepareSchema(
   setup: PipelineSetup,
   connection: Connection,
-  committed: Committed | undefined,
+  committed: Beginning | undefined,
   roots: readonly PlannedResource[],
   options: Pick<RunOptions, 'refresh' | 'schemaContract' | 'onEvent'>,
 ): Promise<Prepared> {
@@ -76,7 +82,7 @@ export async function prepareSchema(
   adoptConvention(begun.schema, naming)
   setSourceHints(begun.schema, hints)
   if (options.schemaContract !== undefined) setSchemaContract(begun.schema, options.schemaContract)
-  if (committed !== undefined && committedSchema !== undefined) {
+  if (committed !== undefined && committed.isAhead !== true && committedSchema !== undefined) {
     const forgotten = new Set([...begun.refreshed.drop, ...begun.refreshed.truncate])
     const tables = committed.tables ?? (await connection.inspect())
     warnOfChanges(setup, tables, committedSchema, forgotten, options.onEvent ?? (() => {}))

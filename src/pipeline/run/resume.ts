@@ -123,6 +123,8 @@ export async function takeUpJournal(now: Continuation, windows: FrozenWindows, l
     },
     scrubber: setup.scrubber,
     now: setup.clock.now,
+    // A window that waits for others is quickly read.
+    durability: now.window?.commit === undefined ? 'process' : 'kill',
   })
 }
 

@@ -9,6 +9,7 @@ import type { ResponseJournal } from '../../model/responses.js'
 import { lockChanges, lockedTables } from '../../schema/export/schemaLock.js'
 import { rootTable } from '../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
+import { schemaText } from '../../schema/stored/document.js'
 import { storedSchema } from '../look/dataset.js'
 import { writeSchemaFiles } from '../look/schemaFiles.js'
 import {
@@ -24,10 +25,10 @@ import { commitAnew, LoadedMeanwhile, type MadePlan, OutdatedSchema, TakenLoadId
 import { extract } from './extract.js'
 import { freezeWindows } from './incremental/frozenWindows.js'
 import { refuseGaps, type WindowLedger } from './incremental/windowLedger.js'
-import { type WindowToLoad, withinWindow } from './incremental/windowToLoad.js'
+import { type ReadWindow, type WindowToLoad, withinWindow } from './incremental/windowToLoad.js'
 import { type OpenLoadInput, openLoad } from './load.js'
 import { flattenPlan, planResources } from './planResources.js'
-import { type Prepared, prepareSchema } from './prepare.js'
+import { type Beginning, type Prepared, prepareSchema } from './prepare.js'
 import { keepPages, settleCommitted, takeUpJournal } from './resume.js'
 
 const DEFAULT_CONCURRENCY = 16
@@ -63,6 +64,8 @@ export interface WindowSession {
   readonly ids: LoadIds
   readonly written: WrittenSchema
   readonly ledger: WindowLedger
+  /** What windows that wait for their commit will have left. Undefined: what is committed has to be read. */
+  ahead?: Beginning | undefined
 }
 
 /** How often the rows of a load are made again because others have changed its tables. */
@@ -81,7 +84,7 @@ export async function runWindow(
     const whole = pipelineFolder(setup)
     const folder = window.part === undefined ? whole : join(windowsFolder(setup), window.part)
     const load = async (lock: PipelineLock): Promise<LoadResult> => {
-      const run = { ...session, setup, folder, roots, options, emit, window, lock }
+      const run = { ...session, session, setup, folder, roots, options, emit, window, lock }
       return await untilCommitted(
         run,
         async again => await forgotten(run, await runConnected({ ...run, options: again })),
@@ -122,7 +125,8 @@ async function forgotten({ emit }: Pick<Run, 'emit'>, { result, forget }: Finish
   return result
 }
 
-interface Run extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit' | 'lock' | 'window' | 'ids' | 'written'> {
+interface Run
+  extends Pick<Running, 'setup' | 'roots' | 'options' | 'emit' | 'lock' | 'window' | 'ids' | 'written' | 'session'> {
   readonly folder: string
 }
 
@@ -134,7 +138,7 @@ interface Finished {
 
 async function runConnected(now: Run & { readonly connection: Connection }): Promise<Finished> {
   const { setup, roots, options, connection } = now
-  const committed = await connection.committed(setup.name, setup.source.name)
+  const committed = now.session?.ahead ?? (await connection.committed(setup.name, setup.source.name))
   const settled = await settleCommitted(now)
   if (settled !== undefined) return settled
   if (now.window !== undefined) await refuseLoaded(now, now.window, committed?.state)
@@ -173,6 +177,7 @@ export interface Running extends Omit<OpenLoadInput, 'load' | 'loadId' | 'earlie
   /** Of the loads of a backfill. */
   readonly ids?: LoadIds | undefined
   readonly written?: WrittenSchema | undefined
+  readonly session?: WindowSession | undefined
 }
 
 /** Of the loads of one backfill, the newest one writes the file of the schema. */
@@ -219,11 +224,20 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
     } else {
       await journal.sync()
       await running.lock.check()
-      opened.emit({ type: 'committing', loadId, rows: Object.values(rows).reduce((sum, count) => sum + count, 0) })
+      opened.emit({ type: 'committing', loadId, rows: sumOf(rows) })
       const startedMs = setup.clock.now()
       const anew = anewFor(running, { loadId, plan, stateOn })
       let final = plan
-      await load.commit(plan, async now => (final = await anew(now)))
+      const again: CommitAnew = async (now, before) => (final = await anew(now, before))
+      if (running.window?.commit === undefined) await load.commit(plan, again)
+      else
+        await commitWithOthers(running, running.window.commit, {
+          loadId,
+          load,
+          final: plan,
+          anew: again,
+          rows: sumOf(rows),
+        })
       const { emit } = opened
       notes = load.notes?.() ?? {}
       const { headStartLost } = notes
@@ -253,6 +267,40 @@ export async function readAndCommit(running: Running): Promise<LoadResult> {
   }
 }
 
+/** The next window begins with what this one will have left. */
+async function commitWithOthers(
+  { session, prepared }: Running,
+  commit: NonNullable<WindowToLoad['commit']>,
+  read: ReadWindow,
+): Promise<void> {
+  const { final, loadId } = read
+  const isNew = final.schema.version_hash !== prepared.storedHash
+  if (session !== undefined)
+    session.ahead = {
+      isAhead: true,
+      loadId,
+      state: final.state ?? prepared.state,
+      schema: isNew ? schemaText(final.schema) : prepared.committed?.schema,
+    }
+  let hash: string | undefined
+  const anew: CommitAnew = async (now, before) => {
+    const plan = await read.anew(now, before)
+    hash = plan.schema.version_hash
+    return plan
+  }
+  let isAsPlanned = false
+  try {
+    await commit({ ...read, anew })
+    isAsPlanned = hash === final.schema.version_hash
+  } finally {
+    if (session !== undefined && !isAsPlanned) session.ahead = undefined
+  }
+}
+
+function sumOf(rows: Readonly<Record<string, number>>): number {
+  return Object.values(rows).reduce((sum, count) => sum + count, 0)
+}
+
 /** No row for each table that the loaded resources have filled so far. */
 function noNestedRows({ roots, prepared: { schema } }: Running): Readonly<Record<string, number>> {
   const loaded = new Set(flattenPlan(roots).flatMap(planned => (planned.loaded ? planned.resource.name : [])))
@@ -263,7 +311,7 @@ function noNestedRows({ roots, prepared: { schema } }: Running): Readonly<Record
 /** How to make the plan again, from what others have committed meanwhile. */
 function anewFor({ setup, prepared, window, ids }: Running, made: MadePlan): CommitAnew {
   const beside = window?.part === undefined ? undefined : window
-  return now => commitAnew({ setup, prepared, window: beside, ids }, made, now)
+  return (now, before) => commitAnew({ setup, prepared, window: beside, ids }, made, now, before)
 }
 
 /** The load is committed: a file that cannot be written is only a warning. */

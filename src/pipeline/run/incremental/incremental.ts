@@ -94,6 +94,9 @@ function lagged(hint: IncrementalHint, last: Cursor | undefined, initial: Cursor
   return initial !== undefined && isBefore(hint, moved, initial) ? initial : moved
 }
 
+/** Never added to. */
+const NO_HASHES = new BoundaryHashes()
+
 /** Called with two cursor values whose order may differ from the order of what they mean. */
 export type DoubtfulOrder = (value: JsonValue, other: JsonValue) => void
 
@@ -124,6 +127,8 @@ export function trackCursor(
   let hasAdvanced = false
   let keptAny = false
   let hashes = startHashes.copy()
+  /** The key of the first record at the newest value. Most are passed at once, and need no hash. */
+  let unhashed: { readonly key: JsonValue } | undefined
   let doubted = false
   let compared = 0
   let early = 0
@@ -176,9 +181,21 @@ export function trackCursor(
       if (hasAdvanced) beforeLast = last
       hasAdvanced = true
       last = cursor
-      hashes = new BoundaryHashes()
-    } else if (toLast !== 0) return
-    if (isRemembered) hashes.add(hashOf(record))
+      hashes = NO_HASHES
+      unhashed = isRemembered ? { key: identityOf(record) } : undefined
+    } else if (toLast === 0 && isRemembered) {
+      hashes = hashed()
+      hashes.add(hashOf(record))
+    }
+  }
+
+  /** The hashes of all records at the newest value. */
+  const hashed = (): BoundaryHashes => {
+    if (unhashed === undefined) return hashes === NO_HASHES ? new BoundaryHashes() : hashes
+    const first = new BoundaryHashes()
+    first.add(dedupHash(unhashed.key))
+    unhashed = undefined
+    return first
   }
 
   const cursorOf = (record: JsonValue): Cursor | undefined => {
@@ -203,7 +220,9 @@ export function trackCursor(
     return value === undefined ? path.find(record) : [{ value, container: record as JsonObject, key: hint.cursorPath }]
   }
 
-  const hashOf = (record: JsonValue): string => dedupHash(key === undefined ? record : keyOf(record, key))
+  const identityOf = (record: JsonValue): JsonValue => (key === undefined ? record : keyOf(record, key))
+
+  const hashOf = (record: JsonValue): string => dedupHash(identityOf(record))
 
   const keyOf = (record: JsonValue, names: string | readonly string[]): JsonValue => {
     if (typeof names !== 'string') return names.map(name => keyOf(record, name))
@@ -258,6 +277,7 @@ export function trackCursor(
   }
 
   function reached(reachedValue = last): CursorState {
+    hashes = hashed()
     const state: CursorState = {
       initial_value: (stored === undefined ? hint.initialValue : stored.initial_value) ?? null,
       last_value: reachedValue?.value ?? null,

@@ -77,22 +77,33 @@ export class WindowLedger {
 
   /** As of the last look. */
   get known(): Ledger {
-    const { backfill, covered, newest } = this.#known
-    return { backfill, covered, nextNumber: newest + 1 }
+    return ledgerOf(this.#known)
   }
 
-  /** Adds what others have committed. `state` is the one that is committed. */
-  async look(connection: Pick<Connection, 'inspect' | 'read'>, state: PipelineState): Promise<Ledger> {
+  /**
+   * Adds what others have committed. `state` is the one that is committed. `before`: windows that the same transaction
+   * commits ahead. They are in the answer, but not known afterwards: the transaction may fail.
+   */
+  async look(
+    connection: Pick<Connection, 'inspect' | 'read'>,
+    state: PipelineState,
+    before: readonly LoadedWindow[] = [],
+  ): Promise<Ledger> {
     const backfill = backfillOf(this.#setup, state, this.#of)
     if (backfill !== this.#known.backfill) this.#known = newKnown(this.#of, backfill)
     const known = this.#known
     if (backfill === undefined) return this.known
-    const of = { ...this.#of, backfill }
-    for (const condition of unknownTo(known)) {
-      for (const window of await readWindows(connection, this.#setup, of, condition)) note(known, window)
+    // What is before was planned by a look at the same dataset.
+    if (before.length === 0) {
+      const of = { ...this.#of, backfill }
+      for (const condition of unknownTo(known)) {
+        for (const window of await readWindows(connection, this.#setup, of, condition)) note(known, window)
+      }
+      return this.known
     }
-    const { covered, newest } = known
-    return { backfill, covered, nextNumber: newest + 1 }
+    const ahead = copied(this.#of, known)
+    for (const window of before) note(ahead, window)
+    return ledgerOf(ahead)
   }
 
   /** Notes a window that this process has committed while nobody else could. */
@@ -124,6 +135,16 @@ function unknownTo({ newest, hasUnnumbered }: Known): readonly (readonly Conditi
   if (newest === 0) return [[]]
   const isNewer: Condition = { column: NUMBER, operator: '>', value: newest }
   return hasUnnumbered ? [[isNewer], [{ column: NUMBER, operator: 'is null' }]] : [[isNewer]]
+}
+
+function ledgerOf({ backfill, covered, newest }: Known): Ledger {
+  return { backfill, covered, nextNumber: newest + 1 }
+}
+
+function copied(of: ListWithWindows, { backfill, covered, newest, hasUnnumbered }: Known): Known {
+  const copy = { ...newKnown(of, backfill), newest, hasUnnumbered }
+  for (const range of covered.all) copy.covered.add(range)
+  return copy
 }
 
 function newKnown({ hint }: ListWithWindows, backfill: string | undefined): Known {

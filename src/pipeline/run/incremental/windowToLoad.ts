@@ -1,4 +1,5 @@
 import { type CursorRange, cursorText, type LoadedWindow } from '../../../model/cursorRange.js'
+import type { StagedLoad } from '../../../model/destination.js'
 import { DataError } from '../../../model/errors.js'
 import {
   BACKFILL_KEY,
@@ -13,6 +14,12 @@ import type { IncrementalHint, Unread } from '../../../model/source.js'
 import type { PlannedResource } from '../planResources.js'
 import type { Ledger, WindowLedger } from './windowLedger.js'
 
+/** A window that is read and staged. */
+export interface ReadWindow extends StagedLoad {
+  readonly loadId: string
+  readonly rows: number
+}
+
 /** One window of a backfill, for a run. */
 export interface WindowToLoad extends CursorRange {
   readonly resource: string
@@ -21,6 +28,11 @@ export interface WindowToLoad extends CursorRange {
   readonly backfill: string
   /** Names the window among others that are loaded at the same time. Absent: there are none. */
   readonly part?: string | undefined
+  /**
+   * Commits the window, maybe together with others: resolves when that is done. Absent: it is committed by itself. Needs a
+   * `part`.
+   */
+  readonly commit?: ((read: ReadWindow) => Promise<void>) | undefined
   /** What is committed, as of now. */
   readonly ledger: WindowLedger
   /**
