@@ -37,7 +37,13 @@ export async function openLake(lake: Lake, signal: AbortSignal | undefined): Pro
   const file = path === undefined ? undefined : await identityOf(path)
   const explain = (error: unknown, doing: string, at?: string): Error => ducklakeError(error, lake, doing, at)
 
+  /** SQLite would make a new file, which has no lake in it. */
+  const check = async (): Promise<void> => {
+    if (path !== undefined && !isSameFile(file, await identityOf(path))) throw gone(path)
+  }
+
   const connect = async (): Promise<DuckDBConnection> => {
+    await check()
     const connection = await memory.connect()
     try {
       await connection.run(`USE ${LAKE}`)
@@ -61,9 +67,7 @@ export async function openLake(lake: Lake, signal: AbortSignal | undefined): Pro
     },
     isShared: async () => false,
     onSharing: () => () => {},
-    async check() {
-      if (path !== undefined && !isSameFile(file, await identityOf(path))) throw gone(path)
-    },
+    check,
     async close() {
       if (isLast(place)) {
         const isUnused =

@@ -52,8 +52,8 @@ export function ducklakeError(error: unknown, lake: Lake, doing: string, at?: st
       true,
     )
   }
-  if (catalog.kind === 'postgres' && /permission denied/i.test(text) && !/directory|file/i.test(firstLine(text))) {
-    const what = /permission denied for [^\n]+/i.exec(text)?.[0] ?? 'permission denied'
+  const what = /permission denied (for|to) (?!file|directory)[^\n"]+/i.exec(text)?.[0].trim()
+  if (catalog.kind === 'postgres' && what !== undefined) {
     return fail(
       `No right to use the catalog ${place} (while ${doing}): ${what}; grant the user CREATE on the schema, and SELECT, INSERT, UPDATE and DELETE on its tables`,
     )
@@ -69,9 +69,47 @@ export function ducklakeError(error: unknown, lake: Lake, doing: string, at?: st
     return fail(
       `Cannot create the folder ${folder[1]} for data of the lake ${place}: ${folder[2]}; name another data path`,
     )
+  if (/Table with name ducklake_\w+ does not exist/.test(text)) {
+    return fail(
+      `The catalog ${place} has lost its tables (while ${doing}): it was removed, replaced or emptied. Put it back from a copy`,
+    )
+  }
+  const status = /\(?HTTP(?: code)? (\d{3})|Request returned HTTP (\d{3})/.exec(text)
+  const dataPath = lake.s3 === undefined ? undefined : lake.dataPath
+  if (status !== null && dataPath !== undefined)
+    return bucketError({ status: Number(status[1] ?? status[2]), dataPath, place, doing, cause: error })
   return duckdbError(error, at ?? (catalog.kind === 'postgres' ? place : catalog.path), doing)
 }
 
 function isNewer(a: string, b: string): boolean {
   return a.localeCompare(b, 'en', { numeric: true }) > 0
+}
+
+/** The bucket with the data of a lake has refused a request. DuckDB tells its status, and nothing of the answer. */
+function bucketError({
+  status,
+  dataPath,
+  place,
+  doing,
+  cause,
+}: {
+  readonly status: number
+  readonly dataPath: string
+  readonly place: string
+  readonly doing: string
+  readonly cause: unknown
+}): DestinationError {
+  const fail = (message: string, transient = false): DestinationError =>
+    new DestinationError('destination', message, { destination: place, transient, cause })
+  const what = `${dataPath}, where the lake ${place} keeps its data,`
+  if (status === 401 || status === 403)
+    return fail(
+      `No right to use ${what} (status ${status}, while ${doing}); give credentials that may list, read, write and delete there`,
+    )
+  if (status === 404) return fail(`There is no bucket ${what} or it lacks a file (status 404, while ${doing})`)
+  if (status === 507) return fail(`No space left in ${what} (status 507, while ${doing}); make room there`, true)
+  return fail(
+    `${what} answered with status ${status} while ${doing}; ${status < 500 ? 'look at its quota and its policy' : 'run again later'}`,
+    status >= 500,
+  )
 }
