@@ -104,6 +104,7 @@ export type { GivenRecord, MadeRecord, RecordFunction } from './model/userFuncti
 export type { LoadingOptions, Partition, WindowLoad, WindowOutcome } from './pipeline/backfill/loadWindows.js'
 export type { CursorBound, FailedWindow, RunningWindow, WindowOptions } from './pipeline/backfill/planBackfill.js'
 export type { BackfillOptions, BackfillResult, BackfillStatus } from './pipeline/backfill/runBackfill.js'
+export type { EventMessage, EventSubject } from './pipeline/eventChannel.js'
 export type { RowCounts } from './pipeline/knownTables.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look/checkSource.js'
 export type {
@@ -230,7 +231,6 @@ export type {
   WriteDispositionKeys,
   XmlFormatConfig,
 } from './rest/document/declaration/configTypes.js'
-
 export type {
   ConvertFunction,
   FunctionAction,
@@ -239,7 +239,6 @@ export type {
   ResponseFunction,
   ResponseView,
 } from './rest/document/model.js'
-
 export type { PlaceOf, PropertyPath } from './rest/document/problems.js'
 export { type Fetch, fetchTransport } from './rest/http/fetchTransport.js'
 export { type HostBudget, hostBudget } from './rest/http/rateLimit.js'

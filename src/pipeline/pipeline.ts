@@ -21,6 +21,7 @@ import type { WindowOutcome } from './backfill/loadWindows.js'
 import type { WindowOptions } from './backfill/planBackfill.js'
 import type { BackfillOptions, BackfillResult, BackfillStatus } from './backfill/runBackfill.js'
 import { systemClock } from './clock.js'
+import { type EventSubject, eventPublisher } from './eventChannel.js'
 import type { CheckOptions, CheckResult } from './look/checkSource.js'
 import { type Dataset, datasetOf, type KnownTables, type TablesOf } from './look/dataset.js'
 import type { PipelinePlan, PlanOptions } from './look/describePipeline.js'
@@ -142,7 +143,7 @@ export function pipeline<Name extends string = string, Table extends string = Na
   const { name, source, destination } = options
   if (name.trim() === '') throw new ConfigError([{ place: { path: 'name' }, message: 'a pipeline needs a name' }])
   const scrubber = scrubberOf(options)
-  const { outward, heard, warned } = doors(scrubber)
+  const { outward, heard, warned } = doors(scrubber, { pipeline: name, dataset: datasetNameOf(options) })
   const setup = {
     name,
     source,
@@ -284,7 +285,7 @@ export function scrubberOf({
  * Every result, error and event leaves the pipeline through here. This removes all known secrets. What a signal stopped is an
  * AbortError.
  */
-function doors(scrubber: Scrubber) {
+function doors(scrubber: Scrubber, about: EventSubject) {
   const outward = async <Result>(work: () => Promise<Result>, signal?: AbortSignal): Promise<Result> => {
     try {
       signal?.throwIfAborted()
@@ -295,9 +296,15 @@ function doors(scrubber: Scrubber) {
   }
   const heard = <Options extends Heard>(options: Options): Options => {
     const { onEvent } = options
-    if (onEvent === undefined) return options
-    const tell = neverThrowing(onEvent)
-    return { ...options, onEvent: event => tell(scrubbed(event, scrubber)) }
+    const publish = eventPublisher(about)
+    if (onEvent === undefined && publish === undefined) return options
+    const tell = onEvent === undefined ? undefined : neverThrowing(onEvent)
+    const onScrubbed = (event: RunEvent): void => {
+      const clean = scrubbed(event, scrubber)
+      tell?.(clean)
+      publish?.(clean)
+    }
+    return { ...options, onEvent: onScrubbed }
   }
   return {
     outward,
