@@ -329,6 +329,16 @@ describe('a keyset', () => {
     expect(end).toMatchObject({ end: 'proven', reason: '"weiter" says there is no more' })
   })
 
+  it('is in doubt where the last page comes before the value that was sent', async () => {
+    const answers = [
+      { data: [{ id: 'a', at: 7 }], done: false },
+      { data: [{ id: 'b', at: 5 }], done: true },
+    ]
+    const api = await testApi(() => ({ json: answers[api.asked.length - 1] }))
+    const { end } = await reading(api.origin, { limit: 1, pick: 'greatest', done_path: 'done' }, {})
+    expect(end).toMatchObject({ end: 'limited', code: 'keyset_order' })
+  })
+
   it.each([
     ['by ties', { ties: true }],
     ['by what a page shows', {}],

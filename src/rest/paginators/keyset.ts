@@ -91,7 +91,8 @@ export const keyset = definePaginator({
       },
       doubt(page, previous) {
         if (previous.records === 0) return undefined
-        if (config.pick !== 'last' && !areAlike(page, previous, config)) return because('keyset_order', config.field)
+        if (config.pick !== 'last' && (!areAlike(page, previous, config) || goesBack(page, config)))
+          return because('keyset_order', config.field)
         if (page.records === 0) {
           const isAskedAgain = config.inclusive || sentValue(page, config) !== readValues(previous, config).last.text
           return isAskedAgain ? because('known_not_again', config.field) : undefined
@@ -185,6 +186,17 @@ function areAlike(page: ApiPage, previous: ApiPage, config: KeysetConfig): boole
     })
   })
   return steps.every(step => step <= 0) || steps.every(step => step >= 0)
+}
+
+/** Whether a record of the page comes before the value that it was asked for, as none can where the API sorts by the field. */
+function goesBack(page: ApiPage, config: KeysetConfig): boolean {
+  const from = sentValue(page, config)
+  if (from === undefined) return false
+  const start = cursorRank(from, from)
+  return (page.fields?.(config.field) ?? []).some(field => {
+    const found = field && compareRanks(cursorRank(field.value, field.text), start)
+    return found !== undefined && (config.pick === 'least' ? found > 0 : found < 0)
+  })
 }
 
 function checked(page: ApiPage, found: RecordField | undefined, index: number, { field }: KeysetConfig): RecordField {
