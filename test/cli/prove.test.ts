@@ -345,3 +345,31 @@ test('init proves with a key that only the address has', async () => {
   expect(printed).toMatch(/proven +client\.paginator/)
   expect(printed + (await readFile(file, 'utf8'))).not.toContain('s3cret')
 })
+
+test('a paginator that is written takes the questions of the draft away, and no other comment', async () => {
+  const items = Array.from({ length: 10 }, (_, index) => index)
+  const { file, command } = await project(
+    url => {
+      const page = Number(url.searchParams.get('page') ?? 1)
+      const records = page > 3 ? [] : items.map(index => ({ id: page * 10 + index }))
+      return { json: { items: records, has_more: page < 3 } }
+    },
+    origin => `destination: duckdb:things.duckdb
+source:
+  client:
+    base_url: ${origin}
+    # Unknown: nothing in the answer tells of pages.
+    # Question: how does the API page?
+    # Without a paginator, a run loads what it finds and says \`unproven\`.
+  resources:
+    # Mine.
+    - name: things
+      endpoint: { path: things, data_selector: items }
+`,
+  )
+  expect(await command('prove', file, '--write')).toMatchObject({ exitCode: 0 })
+  const text = await readFile(file, 'utf8')
+  expect(text).toContain('type: page_number')
+  expect(text).toContain('# Mine.')
+  expect(text).not.toMatch(/Unknown:|Question:|Without a paginator/)
+})

@@ -22,20 +22,22 @@ export function mended(text: string, changes: Changes): string {
     }
     widen(document, keys)
     if (last === 'paginator' || last === 'data_selector') forget(document, keys.slice(0, -1), ABSENT_KEYS[last])
+    // The doubts of a draft stand where its client is, wherever the paginator is written.
+    if (last === 'paginator') forget(document, [...root, 'client'], ABSENT_KEYS.paginator)
     // A plain value takes the place of another one, whose comment stays.
     document.setIn(keys, typeof value === 'object' && value !== null ? document.createNode(value) : value)
   }
   return document.toString({ lineWidth: 0 })
 }
 
-/** Takes away the comment of an import that a key is absent. */
+/** Takes away the comment of an import or a draft that a key is absent or unknown. */
 function forget(document: Document, above: readonly (string | number)[], text: string): void {
   const map = document.getIn(above, true)
   if (!isMap(map)) return
   const without = (comment: string | null | undefined): string | null =>
     comment
       ?.split('\n')
-      .filter(line => line.trim() !== `Assumed: ${text}`)
+      .filter(line => line.trim() !== `Assumed: ${text}` && !DRAFT_DOUBT.test(line.trim()))
       .join('\n') || null
   map.comment = without(map.comment)
   for (const { key, value } of map.items) {
@@ -43,6 +45,9 @@ function forget(document: Document, above: readonly (string | number)[], text: s
     if (isScalar(value)) value.comment = without(value.comment)
   }
 }
+
+/** What a draft says of pages that it could not find. A paginator that the API has shown answers it. */
+const DRAFT_DOUBT = /^(?:Unknown: |Question: |Without a paginator, a run loads )/
 
 /** Short forms become maps: `page_number`, `orders`. */
 function widen(document: Document, keys: readonly (string | number)[]): void {
