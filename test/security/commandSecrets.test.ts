@@ -89,6 +89,7 @@ it.each<[string, readonly string[], number]>([
   ['the log of a run that fails', ['run', 'broken.yaml', '--verbose'], 1],
   ['the events of a run that fails', ['run', 'broken.yaml', '--json'], 1],
   ['replay', ['replay', 'shops.yaml', '--verbose'], 0],
+  ['trace', ['trace', 'shops.yaml', 'items', 'id=1', '--json'], 0],
   ['history', ['history', 'shops.yaml', '--json'], 0],
   ['state', ['state', 'shops.yaml'], 0],
   ['schema', ['schema', 'shops.yaml'], 0],
