@@ -148,7 +148,45 @@ it('types are as if each window were committed before the next one is read', asy
   expect(together.values).toEqual(whole.values)
 })
 
-it('a window that cannot be committed stops none of those that would be committed with it', async () => {
+it.each([
+  ['cannot be made', () => Promise.reject(new Error('no such transaction'))],
+  [
+    'is made, but its answer is lost',
+    async (commit: () => Promise<void>) => {
+      await commit()
+      throw new Error('no answer came')
+    },
+  ],
+] as const)('each window is loaded once where the commit of several %s', async (_, around) => {
+  const folder = await newFolder()
+  const all = hourlyVisits(HOURS)
+  const url = await jsonApi(query => between(all, query))
+  const under = duckdb(join(folder, 'visits.duckdb'))
+  let groups = 0
+  const destination: Destination = {
+    ...under,
+    async connect(dataset, signal) {
+      const connection = await under.connect(dataset, signal)
+      return {
+        ...connection,
+        async commitTogether(loads) {
+          groups += 1
+          await around(async () => connection.commitTogether?.(loads))
+        },
+      }
+    },
+  }
+  const loading = visits(url, folder, destination)
+  expect((await loading.backfill('visits', RANGE)).loads).toHaveLength(HOURS)
+  expect(groups).toBeGreaterThan(0)
+  const tables = ['visits', '_sluice_windows', '_sluice_receipts']
+  const counted = tables.map(table => `(SELECT count(*) FROM ${table}) AS ${table}`)
+  const [counts = {}] = await rows(loading, `SELECT ${counted.join(', ')}`)
+  expect(Object.values(counts)).toEqual(tables.map(() => BigInt(HOURS)))
+  expect(await loading.backfill('visits', RANGE)).toMatchObject({ before: HOURS, loads: [] })
+})
+
+it('a window whose rows do not fit stops none of the others', async () => {
   const folder = await newFolder()
   const broken = 78
   let isMended = false
