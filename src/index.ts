@@ -120,6 +120,7 @@ export type {
 } from './pipeline/look/dataset.js'
 export type { PipelinePlan, PlannedCursor, PlannedList, PlanOptions } from './pipeline/look/describePipeline.js'
 export type { ChangeOptions, Dropped } from './pipeline/look/dropResources.js'
+export type { LastLook } from './pipeline/look/lastLook.js'
 export type { HistoryOptions, PastLoad } from './pipeline/look/pastLoads.js'
 export type { Place, PlacedValue } from './pipeline/look/placedRecords.js'
 export type { SchemaFiles } from './pipeline/look/schemaFiles.js'

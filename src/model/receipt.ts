@@ -7,7 +7,10 @@ import type { ReadonlySchema } from '../schema/schemaTypes.js'
  * - `unproven`: nothing proves completeness and nothing contradicts it (no total, or the user's limit ended it).
  * - `incomplete`: something is missing, or seems to be. The run fails unless allowed. Nothing is deleted.
  */
-export type Verdict = 'complete' | 'unproven' | 'incomplete'
+export type Verdict = (typeof VERDICTS)[number]
+
+/** From the strongest to the weakest. */
+export const VERDICTS = ['complete', 'unproven', 'incomplete'] as const
 
 /**
  * How much of a resource a run was asked for: all of it, the first pages of its lists or of those of its parents
@@ -65,7 +68,7 @@ export function withDeleted(
 /** The weakest verdict of several receipts. Undefined if there are none. */
 export function worstVerdict(receipts: readonly Receipt[]): Verdict | undefined {
   const verdicts = new Set(receipts.map(({ verdict }) => verdict))
-  return (['incomplete', 'unproven', 'complete'] as const).find(verdict => verdicts.has(verdict))
+  return VERDICTS.findLast(verdict => verdicts.has(verdict))
 }
 
 /** Rows of a receipt, nested tables included. */

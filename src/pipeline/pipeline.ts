@@ -26,6 +26,7 @@ import type { CheckOptions, CheckResult } from './look/checkSource.js'
 import { type Dataset, datasetOf, type KnownTables, type TablesOf } from './look/dataset.js'
 import type { PipelinePlan, PlanOptions } from './look/describePipeline.js'
 import type { ChangeOptions, Dropped } from './look/dropResources.js'
+import type { LastLook } from './look/lastLook.js'
 import type { SchemaFiles } from './look/schemaFiles.js'
 import type { RowKey, RowTrace, TraceOptions } from './look/traceRow.js'
 import {
@@ -110,6 +111,11 @@ export interface Pipeline<Name extends string = string, Table extends string = s
    * answers hold it, with the bytes of each value. Sends no request and writes nothing. Undefined if there is no such row.
    */
   trace(table: string, key: RowKey, options?: TraceOptions): Promise<RowTrace | undefined>
+  /**
+   * The last run that found nothing new, and so left no load at the destination. Only the working folder in which it ran
+   * knows of it. Undefined if there is none.
+   */
+  lastLook(): Promise<LastLook | undefined>
   /** Drops the tables of resources, with their nested tables and their state, in one transaction. */
   drop(resources: readonly Name[], options?: ChangeOptions): Promise<Dropped>
   /** Resets the cursors of resources in one transaction. Their rows stay. */
@@ -223,6 +229,10 @@ export function pipeline<Name extends string = string, Table extends string = Na
       checkOptions(forTrace, asked)
       const { traceRow } = await import('./look/traceRow.js')
       return await outward(() => traceRow(setup, table, key, asked), asked.signal)
+    },
+    async lastLook() {
+      const { readLook } = await import('./look/lastLook.js')
+      return await outward(() => readLook(setup))
     },
     async drop(resources, asked = {}) {
       checkChange(resources, asked)

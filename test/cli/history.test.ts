@@ -51,6 +51,25 @@ it('sluice history lists the loads, newest first, and prints the receipts of one
   expect(unknown.stderr).toContain('error: there is no load 1.5')
 })
 
+it('tells when a run last found nothing new, until a load is newer', { timeout: 90_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-history-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const historyAfter = async (...ids: number[]): Promise<string> => {
+    await writeFile(join(folder, 'shops.yaml'), document(ids))
+    const env = { TOKEN: 'token-4711' }
+    expect(await sluiceProcess(['run', 'shops.yaml'], { cwd: folder, env })).toMatchObject({ exitCode: 0 })
+    return (await sluiceProcess(['history', 'shops.yaml'], { cwd: folder })).stdout
+  }
+  expect(await historyAfter(1)).not.toContain('without news')
+  const quiet = await historyAfter()
+  const time = /^Last run without news: (\S+Z), complete\. Only this machine knows of it\.$/m.exec(quiet)?.[1]
+  expect(Date.parse(time ?? '')).toBeGreaterThan(0)
+  expect(quiet.match(/^\d+\.\d+ /gm)).toHaveLength(1)
+  await writeFile(join(folder, '.sluice', 'shops', 'last_look.json'), '{"at": "yest')
+  expect((await sluiceProcess(['history', 'shops.yaml'], { cwd: folder })).stdout).not.toContain('without news')
+  expect(await historyAfter(2)).not.toContain('without news')
+})
+
 it('tells the loads apart of pipelines that share a dataset', { timeout: 90_000 }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-history-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))

@@ -11,6 +11,7 @@ import { rootTable } from '../../schema/rootKey.js'
 import type { ReadonlySchema } from '../../schema/schemaTypes.js'
 import { schemaText } from '../../schema/stored/document.js'
 import { storedSchema } from '../look/dataset.js'
+import { noteLook } from '../look/lastLook.js'
 import { writeSchemaFiles } from '../look/schemaFiles.js'
 import {
   dispositionOf,
@@ -51,7 +52,9 @@ export async function runPipeline(setup: PipelineSetup, options: RunOptions): Pr
   return await underLock(setup, options, lock =>
     failingAloud(options, async () => {
       const run = { setup, folder: pipelineFolder(setup), roots, options, emit, lock }
-      return await forgotten(run, await closingSource(setup, emit, () => connected(run)))
+      const result = await forgotten(run, await closingSource(setup, emit, () => connected(run)))
+      if (result.loadId === undefined) await noted(run, result)
+      return result
     }),
   )
 }
@@ -123,6 +126,13 @@ async function forgotten({ emit }: Pick<Run, 'emit'>, { result, forget }: Finish
   // Last: if a run is killed before this, the next one recognises its journal and loads nothing twice.
   await warningOf(emit, 'its journal could not be removed', forget)
   return result
+}
+
+/** Without a load, only the working folder can tell that there was a run. */
+async function noted({ setup, emit }: Pick<Run, 'setup' | 'emit'>, { receipts }: LoadResult): Promise<void> {
+  const verdicts = Object.fromEntries(receipts.map(({ resource, verdict }) => [resource, verdict]))
+  const look = { at: new Date(setup.clock.now()), verdicts }
+  await warningOf(emit, 'that it found nothing new could not be noted', () => noteLook(setup, look))
 }
 
 interface Run

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
-import { type Receipt, rowsOf, worstVerdict } from '../../../model/receipt.js'
+import { type Receipt, rowsOf, VERDICTS, worstVerdict } from '../../../model/receipt.js'
+import type { LastLook } from '../../../pipeline/look/lastLook.js'
 import type { PastLoad } from '../../../pipeline/look/pastLoads.js'
 import type { Pipeline } from '../../../pipeline/pipeline.js'
 import type { ExitCode } from '../../failure.js'
@@ -43,8 +44,11 @@ export async function historyCommand(
     }
     return 0
   }
-  if (loadId === undefined) for (const line of listed(loads, pipeline, widthOf(out))) out.line(line)
-  else {
+  if (loadId === undefined) {
+    for (const line of listed(loads, pipeline, widthOf(out))) out.line(line)
+    const look = await pipeline.lastLook()
+    if (look !== undefined && look.at > newest.committedAt) for (const line of ['', lookLine(look)]) out.line(line)
+  } else {
     tell(out, printable(`Load ${newest.loadId}, committed ${newest.committedAt.toISOString()}`))
     out.line()
     const lines = receiptLines(newest.receipts, { out })
@@ -53,7 +57,18 @@ export async function historyCommand(
   return 0
 }
 
-const NO_RECEIPTS = 'It has no receipts: it changed the state alone, or another tool made it.'
+const NO_RECEIPTS = 'It has no receipts: it stored only the state or the schema, or another tool made it.'
+
+function lookLine({ at, verdicts }: LastLook): string {
+  const weakest = VERDICTS.findLast(verdict => Object.values(verdicts).includes(verdict))
+  return printable(
+    `Last run without news: ${secondsOf(at)}, ${weakest ?? 'nothing was read'}. Only this machine knows of it.`,
+  )
+}
+
+function secondsOf(at: Date): string {
+  return `${at.toISOString().slice(0, 19)}Z`
+}
 
 const COLUMNS = [
   { title: 'load' },
@@ -93,7 +108,7 @@ function cellsOf({ loadId, committedAt, receipts }: PastLoad): string[] {
     receipts.length === 0 ? '–' : amount(receipts.reduce((total, receipt) => total + of(receipt), 0))
   return [
     loadId,
-    `${committedAt.toISOString().slice(0, 19)}Z`,
+    secondsOf(committedAt),
     worstVerdict(receipts) ?? '–',
     sum(({ records }) => records),
     sum(rowsOf),
