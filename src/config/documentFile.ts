@@ -35,7 +35,7 @@ export async function readText(path: string, shown = path): Promise<string> {
 }
 
 async function unreadable(path: string, error: NodeJS.ErrnoException): Promise<string> {
-  if (error.code === 'ENOENT') return `there is no such file${didYouMean(basename(path), await filesBeside(path))}`
+  if (error.code === 'ENOENT') return `does not exist${didYouMean(basename(path), await filesBeside(path))}`
   if (error.code === 'EISDIR') return 'is a folder, not a file'
   if (error.code === 'EACCES') return 'may not be read by this user'
   return `cannot be read (${error.code ?? 'unknown reason'})`

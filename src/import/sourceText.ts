@@ -30,7 +30,7 @@ async function readBounded(file: string): Promise<Uint8Array> {
     return await gathered(createReadStream(file, { highWaterMark: 2 ** 20 }), file)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENAMETOOLONG') throw fileError(file, 'there is no such file')
+    if (code === 'ENOENT' || code === 'ENAMETOOLONG') throw fileError(file, 'does not exist')
     if (code === 'EACCES') throw fileError(file, 'may not be read by this user')
     throw error
   }

@@ -378,9 +378,9 @@ describe('credentials that an API refuses', () => {
 })
 
 it.each([
-  [['check', 'n.yaml'], 'n.yaml there is no such file (did you mean m.yaml?)'],
-  [['check', 'm.yml'], 'm.yml there is no such file (did you mean m.yaml?)'],
-  [['check', 'other.json'], 'other.json there is no such file\n'],
+  [['check', 'n.yaml'], 'n.yaml does not exist (did you mean m.yaml?)'],
+  [['check', 'm.yml'], 'm.yml does not exist (did you mean m.yaml?)'],
+  [['check', 'other.json'], 'other.json does not exist\n'],
   [['help', 'rnu'], "unknown command 'rnu'\n(Did you mean run?)"],
 ])('%j names what was meant, if anything was', async (args, message) => {
   const { exitCode, stdout, stderr } = await sluice(args, client('{type: bearer, token: x}'))

@@ -179,10 +179,10 @@ describe('mistakes', () => {
 
   test('no file', async () => {
     expect((await failure(loadPipelineFile('nope.yaml', { cwd: folder, env: {} }))).message).toMatch(
-      /nope\.yaml there is no such file/,
+      /nope\.yaml does not exist/,
     )
     expect((await failure(loadPipelineFile('nope.ts', { cwd: folder, env: {} }))).message).toMatch(
-      /nope\.ts there is no such file/,
+      /nope\.ts does not exist/,
     )
   })
 })

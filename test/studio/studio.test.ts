@@ -267,7 +267,7 @@ it('says what is there no more: a file, a run, the news of an ended run', { time
 
   const read = (await studio.ask(`/api/pipelines/${id}/document`)).json as { version: string }
   await rm(join(studio.folder, 'shops.yaml'))
-  const gone = { status: 400, json: { message: expect.stringMatching(/^shops\.yaml.* there is no such file/) } }
+  const gone = { status: 400, json: { message: expect.stringMatching(/^shops\.yaml.* does not exist/) } }
   expect(await studio.ask(`/api/pipelines/${id}/document`)).toMatchObject(gone)
   const body = { text, version: read.version }
   expect(await studio.ask(`/api/pipelines/${id}/document`, { method: 'PUT', body })).toMatchObject(gone)
