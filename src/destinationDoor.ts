@@ -27,6 +27,7 @@ export type {
   ReadQuery,
   RowValue,
   SqlQuery,
+  StagedLoad,
   TableChanges,
   TablePlan,
   WindowAttempts,

@@ -61,6 +61,7 @@ export type {
   ReadQuery,
   RowValue,
   SqlQuery,
+  StagedLoad,
   TableChanges,
   TablePlan,
   WindowAttempts,

@@ -85,8 +85,8 @@ function after(hint: string | undefined): string {
 }
 
 /**
- * Reads a flag at a configured path: a boolean, or a number or text that stands for one. Undefined if it is missing, null
- * or an empty text, as many APIs write false: then it says nothing. Anything else is a RequestError.
+ * Reads a flag at a configured path: a boolean, or a text that stands for one. Undefined if it is missing, null or an
+ * empty text, as many APIs write false: then it says nothing. Anything else is a RequestError, numbers too, as with dlt.
  */
 export function flag(page: ApiPage, key: string, path: string): boolean | undefined {
   const value = page.first(path)
@@ -98,7 +98,6 @@ export function flag(page: ApiPage, key: string, path: string): boolean | undefi
 /** The flag that a value is. Undefined if it is none. */
 export function flagOf(value: JsonValue | undefined): boolean | undefined {
   if (typeof value === 'boolean') return value
-  if (value === 0 || value === 1) return value === 1
   if (typeof value !== 'string') return undefined
   if (/^(?:yes|true|t|y|1)$/i.test(value)) return true
   return /^(?:no|false|f|n|0)$/i.test(value) ? false : undefined
