@@ -7,10 +7,10 @@ import type { ReadonlySchema } from '../schema/schemaTypes.js'
  * - `unproven`: nothing proves completeness and nothing contradicts it (no total, or the user's limit ended it).
  * - `incomplete`: something is missing, or seems to be. The run fails unless allowed. Nothing is deleted.
  */
-export type Verdict = (typeof VERDICTS)[number]
+export type Verdict = 'complete' | 'unproven' | 'incomplete'
 
 /** From the strongest to the weakest. */
-export const VERDICTS = ['complete', 'unproven', 'incomplete'] as const
+export const VERDICTS = ['complete', 'unproven', 'incomplete'] as const satisfies readonly Verdict[]
 
 /**
  * How much of a resource a run was asked for: all of it, the first pages of its lists or of those of its parents
