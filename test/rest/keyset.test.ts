@@ -102,6 +102,18 @@ it.each<[string, readonly Item[][], string]>([
     ],
     'proven',
   ],
+  [
+    'falls on the only page with records, so that more may come before it',
+    [
+      [
+        { id: 'a', at: 9 },
+        { id: 'b', at: 8 },
+      ],
+      [],
+    ],
+    'limited',
+  ],
+  ['rises on the only page with records', [at(8, 9), []], 'proven'],
 ])('a keyset whose order %s', async (_what, pages, end) => {
   const api = await testApi(() => ({ json: { data: pages[api.asked.length - 1] } }))
   const { end: found } = await reading(api.origin, { pick: 'greatest' })

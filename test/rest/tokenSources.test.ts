@@ -89,6 +89,24 @@ async function storeApi() {
 const rowsOf = async (one: Awaited<ReturnType<typeof run>>) =>
   (await one.rows('things')).map(({ id, name }) => [Number(id), name]).sort(([a], [b]) => Number(a) - Number(b))
 
+describe('a feed that names a record each time that it changed', () => {
+  it.each(['merge', 'append'])('is complete, and its token moves: %s', async write_disposition => {
+    const { store, api } = await storeApi()
+    const columns = write_disposition === 'merge' ? { deleted: { hard_delete: true } } : {}
+    const made = await prepared(document(api.origin, feed, { write_disposition, columns }))
+    await run(made)
+    for (const [id, name] of [3, 1, 3, 2, 3].entries()) store.put(name, `change ${id}`)
+    const second = await run(made)
+    expect(second.result.receipts[0]).toMatchObject({ verdict: 'complete', records: 5 })
+    if (write_disposition === 'merge') expect(await rowsOf(second)).toEqual(store.truth)
+    api.asked.length = 0
+    store.put(1, 'the last change')
+    const third = await run(made)
+    expect(api.asked).toEqual(['GET /feed?kind=all&since=8'])
+    expect(await third.rows('things')).toHaveLength(write_disposition === 'merge' ? 3 : 9)
+  })
+})
+
 describe('a first token from elsewhere', () => {
   it('is taken before the list is read, so that what changes meanwhile is in the next run', async () => {
     const { store, api } = await storeApi()

@@ -3,16 +3,10 @@ import type { Paginator } from '../api.js'
 import type { Reading } from '../list/answer/readAnswer.js'
 import type { Claim, Envelope } from './envelope.js'
 import { because, FILLED_PAGE, graverUnread, LONGER_PAGE, moveOf } from './evidence.js'
-import { type Circle, type KeyTable, Repetition } from './repetition.js'
+import { type Circle, type KeyTable, Repetition, type RepetitionKind } from './repetition.js'
 
 /** What the judgement of a list needs to know about how it is read. */
-export interface ListKind {
-  /** Names of the primary key's fields in the records. */
-  readonly primaryKey: readonly string[] | undefined
-  /** Field by which the paginator goes, with another value in each record. */
-  readonly field?: string | undefined
-  /** No paginator is configured. */
-  readonly isGuess: boolean
+export interface ListKind extends RepetitionKind {
   /** The selector's name in messages. Undefined if the records' place is guessed. */
   readonly selector: string | undefined
 }

@@ -46,11 +46,14 @@ const MOST_OTHER_PAGES = 100
 const MOST_PAGES = 10_000
 
 export interface RepetitionKind {
+  /** Names of the primary key's fields in the records. */
   readonly primaryKey: readonly string[] | undefined
   /** Field by which the paginator goes, with another value in each record. */
   readonly field?: string | undefined
   /** No paginator is configured. */
   readonly isGuess: boolean
+  /** The list tells changes since a sync token. It names a record each time that it changed. */
+  readonly isFeed: boolean
 }
 
 /** Detects repetition in one list: pages, and records on later pages. Memory is bounded. */
@@ -97,11 +100,16 @@ export class Repetition {
   part({ selection: { records, separators, count } }: Reading, number: number): void {
     // Of a first page, only its first part is remembered, and that only once there is another page.
     if (number === 1) this.#areKeyed = false
-    else if (count > 0) this.#takeKeys(recordKeys(records, this.#kind.primaryKey, separators), number)
+    else if (count > 0) this.#takeKeys(this.#keysOf(records, separators), number)
+  }
+
+  /** What tells the records apart. In a feed nothing does but their text. */
+  #keysOf(records: Uint8Array, separators: readonly number[] | undefined): RecordKeys | undefined {
+    return this.#kind.isFeed ? undefined : recordKeys(records, this.#kind.primaryKey, separators)
   }
 
   #remember({ selection: { records, count, separators }, response }: Reading, number: number): Comparison {
-    const keys = recordKeys(records, this.#kind.primaryKey, separators)
+    const keys = this.#keysOf(records, separators)
     if (keys?.by !== 'declared') this.#areKeyed = false
     const { areDistinct, repeated } = this.#takeKeys(keys, number)
     const isKeyed = keys !== undefined && areDistinct

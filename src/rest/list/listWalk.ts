@@ -129,6 +129,7 @@ export class ListWalk {
       primaryKey: reader.resource.hints.primaryKey,
       field: reader.paginator?.field,
       isGuess: reader.paginator === undefined && reader.resource.endpoint.job === undefined,
+      isFeed: hasToken(reader, context.window),
       selector: reader.resource.endpoint.dataSelector,
     })
     const { adapt } = reader.resource.endpoint

@@ -94,6 +94,7 @@ export const keyset = definePaginator({
         if (config.pick !== 'last' && (!areAlike(page, previous, config) || goesBack(page, config)))
           return because('keyset_order', config.field)
         if (page.records === 0) {
+          if (config.pick !== 'last' && mayBeTurned(previous, config)) return because('keyset_order', config.field)
           const isAskedAgain = config.inclusive || sentValue(page, config) !== readValues(previous, config).last.text
           return isAskedAgain ? because('known_not_again', config.field) : undefined
         }
@@ -197,6 +198,19 @@ function goesBack(page: ApiPage, config: KeysetConfig): boolean {
     const found = field && compareRanks(cursorRank(field.value, field.text), start)
     return found !== undefined && (config.pick === 'least' ? found > 0 : found < 0)
   })
+}
+
+/**
+ * Whether the first page of a list runs the other way than the values that are sent, and may have more behind it. Where
+ * nothing comes after its greatest value, the list may go on after its least one.
+ */
+function mayBeTurned(page: ApiPage, config: KeysetConfig): boolean {
+  const from = sentValue(page, config)
+  if (from !== undefined && from !== String(config.start)) return false
+  const fields = (page.fields?.(config.field) ?? []).filter(field => field !== undefined)
+  const steps = fields.slice(1).map((field, index) => order(page, fields[index] ?? field, field, config))
+  const size = sizeOf(page, config)
+  return page.records >= size && steps.some(step => step > 0) && steps.every(step => step >= 0)
 }
 
 function checked(page: ApiPage, found: RecordField | undefined, index: number, { field }: KeysetConfig): RecordField {
