@@ -162,6 +162,12 @@ describe('a declared format', () => {
       { format: 'csv' },
       'is not CSV: it begins as JSON',
     ],
+    [
+      'a sentence',
+      { body: 'Your report is being generated\n', type: 'text/csv' },
+      {},
+      'is not CSV: it is one line of words, "Your report is being generated", and no rows',
+    ],
     ['a page of HTML', { body: '<!doctype html><p>busy', type: 'text/csv' }, {}, 'is not CSV'],
     ['nothing at all', { body: '' }, { format: 'csv' }, 'it is empty'],
     ['two columns of one name', { body: 'id,id\n1,2\n' }, { format: 'csv' }, 'two columns are called "id"'],

@@ -1,3 +1,4 @@
+import { shortened } from '../../model/errors.js'
 import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { BodyFormatError } from './bodyError.js'
 import { MOST_JSON } from './zipFiles.js'
@@ -14,7 +15,7 @@ export async function csvRows(text: Uint8Array, format: CsvFormat, most = MOST_J
   const options = {
     skip_empty_lines: true,
     relax_quotes: true,
-    delimiter: format.delimiter ?? (format.type === 'tsv' ? '\t' : ','),
+    delimiter: delimiterOf(format),
     quote: quote ?? '"',
     ...(quote === false ? {} : { escape: escapedBy ?? quote ?? '"' }),
     // A mark in the middle of a line is part of a value.
@@ -67,6 +68,26 @@ function refuseOther(text: Uint8Array): void {
   if (/^(?:\{|\[\s*\{|<[!?a-z])/i.test(begins)) {
     throw new BodyFormatError('CSV', 'it begins as JSON, XML or HTML do')
   }
+}
+
+/**
+ * Fails if a whole body without rows is a sentence, such as "Your report is being generated". Read as CSV it would be a
+ * header.
+ */
+export function refuseMessage(text: Uint8Array, format: CsvFormat): void {
+  if ((format.header ?? true) !== true) return
+  const line = Buffer.from(withoutLines(text, format.skip_lines ?? 0))
+    .toString()
+    .trim()
+  if (line.includes(delimiterOf(format)) || !/^\S+(?: +\S+)+$/.test(line)) return
+  const cure =
+    'if it is the name of the only column, give it as a list in `format.header`, and skip the line with `format.skip_lines: 1`'
+  const shown = JSON.stringify(shortened(line, 100))
+  throw new BodyFormatError('CSV', `it is one line of words, ${shown}, and no rows, as messages of APIs are; ${cure}`)
+}
+
+function delimiterOf({ type, delimiter }: CsvFormat): string {
+  return delimiter ?? (type === 'tsv' ? '\t' : ',')
 }
 
 export const CR = 0x0d

@@ -6,7 +6,7 @@ import type { BodyFormat } from '../document/declaration/formatKeys.js'
 import { isGzip } from '../http/responseBody.js'
 import { BodyFormatError } from './bodyError.js'
 import { bodyFormat, formatByName } from './bodyFormat.js'
-import { csvRows } from './csvRows.js'
+import { csvRows, refuseMessage } from './csvRows.js'
 import { utf8Text } from './textEncoding.js'
 import { type Allowance, isZip, MOST_JSON, MOST_UNPACKED, tooMuch, type ZippedFile, zipFiles } from './zipFiles.js'
 
@@ -18,7 +18,11 @@ export interface BodyReading {
   readonly changed?: (why: string) => void
   /** Whether it is known where the records are. XML does not show lists of one. Default: yes. */
   readonly hasSelector?: boolean
+  /** The body is a later part of a long one. Default: no. */
+  readonly isPart?: boolean
 }
+
+const NO_ROWS = '[]'
 
 /**
  * A decoded body as UTF-8 text of one JSON document. JSON stays as it is, with the same bytes if they are UTF-8. Other
@@ -59,7 +63,7 @@ async function readAs(
   format: BodyFormat,
   body: Uint8Array,
   charset: string | undefined,
-  { encoding, changed = () => {}, hasSelector = true }: BodyReading,
+  { encoding, changed = () => {}, hasSelector = true, isPart = false }: BodyReading,
   { allowance, most }: Bounds,
 ): Promise<Uint8Array> {
   if (format.type === 'excel')
@@ -74,8 +78,11 @@ async function readAs(
     case 'jsonl':
       return jsonLines(text)
     case 'csv':
-    case 'tsv':
-      return csvRows(text, format, most)
+    case 'tsv': {
+      const rows = await csvRows(text, format, most)
+      if (!isPart && rows.length <= NO_ROWS.length) refuseMessage(text, format)
+      return rows
+    }
     case 'xml':
       if (hasSelector) return (await import('./xmlBody.js')).xmlBody(text, format)
       throw new BodyFormatError(

@@ -94,7 +94,8 @@ async function maskedBody(
     const changed = textChanged(reader, context, response)
     // What an API says of an export job is JSON without records.
     const { format, encoding, keyColumn } = isAboutJob ? {} : reader.resource.endpoint.reading
-    const reading = { format, encoding, changed, hasSelector: reader.selector !== undefined }
+    const isPart = (response.offset ?? 0) > 0
+    const reading = { format, encoding, changed, isPart, hasSelector: reader.selector !== undefined }
     const bytes = await jsonBody(response.body, response.headers, request.url, reading)
     const document = new JsonDocument(bytes)
     const records =

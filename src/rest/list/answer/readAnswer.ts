@@ -203,7 +203,8 @@ async function parsed(
     // What was masked is JSON.
     const { format, encoding } = reader.mask === undefined ? reader.resource.endpoint.reading : {}
     const hasSelector = state.selector !== undefined
-    const reading = { format, encoding, hasSelector, changed: textChanged(reader, context, response) }
+    const isPart = (response.offset ?? 0) > 0
+    const reading = { format, encoding, hasSelector, isPart, changed: textChanged(reader, context, response) }
     return new JsonDocument(await jsonBody(response.body, response.headers, request.url, reading))
   } catch (error) {
     throw notJson(reader, request, response, error)
