@@ -313,7 +313,7 @@ it.each([
 ])('sluice %s does not begin with %s, which is not there', async (command, path) => {
   const ended = await sluice([command, path], '')
   expect(ended).toMatchObject({ exitCode: 2, stdout: '' })
-  expect(ended.stderr).toMatch(/nowhere\S*:? there is no such/)
+  expect(ended.stderr).toMatch(/nowhere\S*:? (?:does not exist|there is no such)/)
 })
 
 describe('credentials that an API refuses', () => {
