@@ -66,7 +66,7 @@ export function withDeleted(
 }
 
 /** The weakest verdict of several receipts. Undefined if there are none. */
-export function worstVerdict(receipts: readonly Receipt[]): Verdict | undefined {
+export function worstVerdict(receipts: readonly Pick<Receipt, 'verdict'>[]): Verdict | undefined {
   const verdicts = new Set(receipts.map(({ verdict }) => verdict))
   return VERDICTS.findLast(verdict => verdicts.has(verdict))
 }

@@ -309,12 +309,7 @@ function settleDispositions(schema: Schema): boolean {
 
 /** A copy that shares no table or column with `schema`. Their values are immutable and shared. */
 export function cloneSchema(schema: ReadonlySchema): Schema {
-  const tables = new Map<string, TableSchema>()
-  for (const [name, table] of schema.tables) {
-    const columns = new Map<string, ColumnSchema>()
-    for (const [columnName, column] of table.columns) columns.set(columnName, { ...column })
-    tables.set(name, { ...table, columns } as TableSchema)
-  }
+  const tables = new Map([...schema.tables].map(([name, table]) => [name, cloneTable(table)]))
   return {
     ...schema,
     tables,
@@ -322,6 +317,13 @@ export function cloneSchema(schema: ReadonlySchema): Schema {
     normalizers: { ...schema.normalizers },
     previous_hashes: [...schema.previous_hashes],
   }
+}
+
+/** A copy that shares no column with `table`. */
+export function cloneTable(table: ReadonlyTable): TableSchema {
+  const columns = new Map<string, ColumnSchema>()
+  for (const [name, column] of table.columns) columns.set(name, { ...column })
+  return { ...table, columns } as TableSchema
 }
 
 /** Inflates text that is base64 of zlib. Other text is returned unchanged. */

@@ -10,7 +10,7 @@ import type {
   Schema,
   TableSchema,
 } from '../schemaTypes.js'
-import { bumpVersion, cloneSchema } from './document.js'
+import { bumpVersion, cloneSchema, cloneTable } from './document.js'
 
 /** What a load makes of a schema. */
 export interface SchemaChange {
@@ -65,13 +65,8 @@ function evolves(schema: ReadonlySchema, table: string): boolean {
 function addWithParents(merged: Schema, from: ReadonlySchema, name: string): void {
   for (const { name: one } of [...lineage(from, name)].reverse()) {
     const table = from.tables.get(one)
-    if (table !== undefined && !merged.tables.has(one)) merged.tables.set(one, copied(table))
+    if (table !== undefined && !merged.tables.has(one)) merged.tables.set(one, cloneTable(table))
   }
-}
-
-function copied(table: ReadonlyTable): TableSchema {
-  const columns = new Map([...table.columns].map(([name, column]) => [name, { ...column } as ColumnSchema]))
-  return { ...table, columns } as TableSchema
 }
 
 /** What the load changed of a table's own members. */

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../json/value.js'
 import { stringifyJson } from '../../../json/write.js'
-import { type Receipt, rowsOf, VERDICTS, worstVerdict } from '../../../model/receipt.js'
+import { type Receipt, rowsOf, worstVerdict } from '../../../model/receipt.js'
 import type { LastLook } from '../../../pipeline/look/lastLook.js'
 import type { PastLoad } from '../../../pipeline/look/pastLoads.js'
 import type { Pipeline } from '../../../pipeline/pipeline.js'
@@ -60,7 +60,7 @@ export async function historyCommand(
 const NO_RECEIPTS = 'It has no receipts: it stored only the state or the schema, or another tool made it.'
 
 function lookLine({ at, verdicts }: LastLook): string {
-  const weakest = VERDICTS.findLast(verdict => Object.values(verdicts).includes(verdict))
+  const weakest = worstVerdict(Object.values(verdicts).map(verdict => ({ verdict })))
   return printable(
     `Last run without news: ${secondsOf(at)}, ${weakest ?? 'nothing was read'}. Only this machine knows of it.`,
   )
