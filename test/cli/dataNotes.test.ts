@@ -159,5 +159,7 @@ it('a flat file takes the keys of the source beside its client, and names all th
   await writeFile(file, JSON.stringify({ ...document, schema_contract: { columns: 'frozen' } }))
   expect((await command('check')).err).toMatch(/schema_contract\.columns/)
   await writeFile(file, JSON.stringify({ ...document, nonsense_key: 1 }))
-  expect((await command('check')).err.replace(/\s+/g, ' ')).toMatch(/known here: name, destination, dataset, notify, profiles/)
+  expect((await command('check')).err.replace(/\s+/g, ' ')).toMatch(
+    /known here: name, destination, dataset, notify, profiles/,
+  )
 })
