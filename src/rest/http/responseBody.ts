@@ -1,5 +1,14 @@
 import { promisify } from 'node:util'
-import { brotliDecompress, gunzip, inflate, inflateRaw } from 'node:zlib'
+import {
+  brotliDecompress,
+  gunzip,
+  gunzipSync,
+  inflate,
+  inflateRaw,
+  inflateRawSync,
+  inflateSync,
+  type ZlibOptions,
+} from 'node:zlib'
 import type { TransportResponse } from '../api.js'
 
 /**
@@ -203,19 +212,33 @@ class CollectedBody {
   }
 }
 
+const gzipDecoder: Decoder = { inPool: promisify(gunzip), atOnce: gunzipSync }
 const decoders = {
-  gzip: promisify(gunzip),
-  'x-gzip': promisify(gunzip),
-  br: promisify(brotliDecompress),
-  zlib: promisify(inflate),
-  raw: promisify(inflateRaw),
+  gzip: gzipDecoder,
+  'x-gzip': gzipDecoder,
+  // A few bytes of Brotli can unpack to any size, so that it has no decoder of the second kind.
+  br: { inPool: promisify(brotliDecompress) },
+  zlib: { inPool: promisify(inflate), atOnce: inflateSync },
+  raw: { inPool: promisify(inflateRaw), atOnce: inflateRawSync },
+} satisfies Readonly<Record<string, Decoder>>
+
+interface Decoder {
+  /** In the thread pool. */
+  inPool(body: Buffer, options: ZlibOptions): Promise<Buffer>
+  /** Before it returns. */
+  atOnce?(body: Buffer, options: ZlibOptions): Buffer
 }
+
+/** Up to so many packed bytes, the way to the thread pool and back takes longer than the work. */
+const MOST_AT_ONCE = 8192
 
 async function decode(coding: string, body: Buffer, maxBytes: number): Promise<Buffer> {
   const decoder = decoderOf(coding, body)
   if (decoder === undefined) throw unknownCoding(coding)
   try {
-    return await decoder(body, { maxOutputLength: maxBytes })
+    const options = { maxOutputLength: maxBytes }
+    if (decoder.atOnce !== undefined && body.length <= MOST_AT_ONCE) return decoder.atOnce(body, options)
+    return await decoder.inPool(body, options)
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
       ? tooLarge(maxBytes)
@@ -235,7 +258,7 @@ export function unknownCoding(coding: string): BodyError {
   return new BodyError('malformed', `the content encoding "${coding}" is not known`)
 }
 
-function decoderOf(coding: string, body: Buffer): (typeof decoders)['gzip'] | undefined {
+function decoderOf(coding: string, body: Buffer): Decoder | undefined {
   if (coding === 'gzip' || coding === 'x-gzip' || coding === 'br') return decoders[coding]
   if (coding === 'deflate') return isZlib(body) ? decoders.zlib : decoders.raw
   return undefined
