@@ -11,6 +11,13 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string
 }
 
+/** Nothing is open any more, and the command has not ended. */
+const STANDSTILL = `error: the command waits for something that can no longer come, and ends here.
+  What it did not report as committed is not. If the pipeline has functions of
+  your own, look for a promise in them that never settles. Otherwise it is a
+  fault of Sluice: please report it with the last lines of --verbose
+`
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     if (abort.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143)
@@ -25,6 +32,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
+// Node would end with code 13 and without a word.
+let isOver = false
+process.on('beforeExit', () => {
+  if (isOver) return
+  terminal.err.write(STANDSTILL)
+  process.exit(1)
+})
+
 process.exitCode = await sluice(process.argv.slice(2), {
   terminal,
   prompt: promptOn(process.stdin, process.stderr, abort.signal),
@@ -35,5 +50,6 @@ process.exitCode = await sluice(process.argv.slice(2), {
   typedAs: /[\\/]node_modules[\\/]\.bin[\\/]/.test(process.argv[1] ?? '') ? 'npx sluice' : 'sluice',
 })
 
+isOver = true
 // Normally nothing is open now and the process ends by itself. This is for a connection that was left open.
 setTimeout(() => process.exit(), 2_000).unref()

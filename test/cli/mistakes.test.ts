@@ -387,3 +387,12 @@ it.each([
   expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
   expect(stderr).toContain(message)
 })
+
+it('a function that waits for ever ends the command with a word and exit code 1', async () => {
+  const rows = `async *records() { yield { id: 1 }; await new Promise(() => {}) }`
+  const document = `{ destination: 'duckdb::memory:', client: { base_url: 'https://a.example' }, resources: [{ name: 'rows', ${rows} }] }`
+  await writeFile(join(folder, 'still.mjs'), `export default ${document}\n`)
+  const { exitCode, stderr } = await sluiceProcess(['run', 'still.mjs'], { cwd: folder })
+  expect(stderr).toMatch(/^error: the command waits for something that can no longer come/m)
+  expect(exitCode).toBe(1)
+})

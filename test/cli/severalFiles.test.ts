@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -30,7 +30,8 @@ beforeEach(async () => {
       inFlight -= 1
       response.statusCode = path.startsWith('/broken') ? 404 : 200
       response.setHeader('content-type', 'application/json')
-      response.end(JSON.stringify([{ id: 1 }, { id: 2 }]))
+      const token = { access_token: 'tok', token_type: 'Bearer', expires_in: 3600 }
+      response.end(JSON.stringify(path === '/token' ? token : [{ id: 1 }, { id: 2 }]))
     }, 20)
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
@@ -140,6 +141,21 @@ describe('several files', () => {
     // Alone, each of them would begin with as many requests in flight.
     expect(await run('run', ...files, '--concurrency', '2')).toMatchObject({ exitCode: 0 })
     expect(mostInFlight).toBeLessThanOrEqual(2)
+  })
+
+  it('get their tokens from the API that others of them ask', async () => {
+    const lists = Array.from({ length: 6 }, (_, index) => `list${index}`)
+    const { port } = server.address() as AddressInfo
+    const auth = `auth: {type: oauth2_client_credentials, access_token_url: "http://127.0.0.1:${port}/token", client_id: a, client_secret: b}`
+    const signed = async (name: string): Promise<string> => {
+      const file = await pipelineFile(name, lists)
+      await writeFile(file, (await readFile(file, 'utf8')).replace('{base_url', `{${auth}, base_url`))
+      return file
+    }
+    const files = [await signed('a.yaml'), await pipelineFile('b.yaml', lists), await signed('c.yaml')]
+    expect(await run('run', ...files)).toMatchObject({ exitCode: 0 })
+    expect(asked.filter(path => path === '/token')).toHaveLength(2)
+    expect(await run('run', ...files, '--concurrency', '1')).toMatchObject({ exitCode: 0 })
   })
 
   it('that share a dataset each find their tables in its schema', async () => {

@@ -225,6 +225,7 @@ export function createClient(options: ClientOptions): Client {
           clock,
           signal,
           concurrency: asking.concurrency ?? 1,
+          isOfSigner: asking.bySigner,
           onWait(delayMs, { reason, isAsked }) {
             const { auth } = asking
             if (isAsked && credential !== undefined && auth?.choose !== undefined && auth.choose(sign) !== credential)

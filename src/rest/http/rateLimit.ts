@@ -192,6 +192,11 @@ export interface EnterOptions {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly concurrency: number
+  /**
+   * A signer asks, for a token or a login. The requests that wait for it are in flight already, so it needs no place
+   * among them and no turn: it waits for pauses and rates only.
+   */
+  readonly isOfSigner?: boolean | undefined
   /** Called before each wait. If it throws, the request fails with that error. */
   readonly onWait: (delayMs: number, wait: Wait) => void
   /** Called when the number of allowed requests changes after the API's first refusal. */
@@ -203,7 +208,7 @@ export function createGate(limits: RateLimits): Gate {
   const line: (() => void)[] = []
 
   return {
-    async enter({ clock, signal, concurrency, onWait, onAllowed }) {
+    async enter({ clock, signal, concurrency, isOfSigner, onWait, onAllowed }) {
       let wake = (): void => {}
       const place = (): void => wake()
       const woken = (): Promise<void> =>
@@ -215,12 +220,16 @@ export function createGate(limits: RateLimits): Gate {
             resolve()
           }
         })
-      line.push(place)
+      const decided = (now: number): GateDecision => {
+        if (isOfSigner === true) return decide({ ...state, inFlight: 0 }, limits, concurrency, now)
+        return line[0] === place ? decide(state, limits, concurrency, now) : full
+      }
+      if (isOfSigner !== true) line.push(place)
       try {
         let served = Number.NEGATIVE_INFINITY
         for (;;) {
           signal.throwIfAborted()
-          const decision = line[0] === place ? decide(state, limits, concurrency, Math.max(clock.now(), served)) : full
+          const decision = decided(Math.max(clock.now(), served))
           if (decision.kind === 'go') break
           if (decision.kind === 'full') await woken()
           else {
@@ -240,7 +249,7 @@ export function createGate(limits: RateLimits): Gate {
           line[0]?.()
         }
       } finally {
-        line.splice(line.indexOf(place), 1)
+        if (isOfSigner !== true) line.splice(line.indexOf(place), 1)
         line[0]?.()
       }
     },
