@@ -149,11 +149,11 @@ export function judgeLeftOut(read: Judgement, leftOut: Judgement | undefined): J
   return leftOut === undefined ? read : graver(read, leftOut)
 }
 
-/** Records that differ only in what these columns of a primary key do not store become one row. */
+/** Records that differ only in what these columns of a key do not store become one row. */
 export function judgeKeys(read: Judgement, table: string, columns: readonly string[]): Judgement {
   if (columns.length === 0) return read
   const names = columns.map(column => `${table}.${column}`).join(', ')
-  const reason = `values of the primary key ${names} were not stored as they came, so different records may be one row: declare the column with a type that keeps them, such as text`
+  const reason = `values of the key ${names} were not stored as they came, so different records may be one row: declare the column with a type that keeps them, such as text`
   return graver(read, { verdict: 'unproven', reasons: [reason] })
 }
 

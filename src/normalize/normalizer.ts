@@ -76,7 +76,7 @@ export interface Normalizer {
   rows(): ReadonlyMap<string, number>
   /** Columns created for values that did not fit the column of their key, by table. */
   variants(): ReadonlyMap<string, readonly string[]>
-  /** By root table: columns of its primary key with a value that was stored as another value would be. */
+  /** By root table: columns of its primary key or merge key with a value that was stored as another value would be. */
   changedKeys(): ReadonlyMap<string, readonly string[]>
   /**
    * Call it once, after the last page. Marks tables that have seen data. Warns of columns that were only null, or were
@@ -327,7 +327,10 @@ class LoadNormalizer implements Normalizer {
     for (const { name, parent, schema } of this.#shapes.writers) {
       if (parent !== undefined) continue
       const columns = [...(this.#cells.changedColumns.get(name) ?? [])]
-      const keys = columns.filter(column => schema.columns.get(column)?.primary_key === true)
+      const keys = columns.filter(name => {
+        const column = schema.columns.get(name)
+        return column?.primary_key === true || column?.merge_key === true
+      })
       if (keys.length > 0) changed.set(name, keys)
     }
     return changed

@@ -17,7 +17,7 @@ export interface Answer {
   readonly status?: number
   /** Written as JSON; a text that JavaScript would write otherwise is `body`. */
   readonly json?: unknown
-  readonly body?: string
+  readonly body?: string | Buffer
   readonly headers?: Record<string, string>
 }
 

@@ -3,7 +3,9 @@ import type { WarningCode } from '../../model/events.js'
 import type { ColumnSchema, DataType } from '../../schema/schemaTypes.js'
 import type { ColumnWriter } from '../tables/columnWriter.js'
 import type { Field } from '../tables/shapes.js'
-import { type Coerced, coerce, type JsonScalar } from './coerce.js'
+import { microsPerDay } from './calendar.js'
+import { type Coerced, coerce, type JsonScalar, MOST_PRECISION } from './coerce.js'
+import { plainDecimal, shortestDecimal } from './pythonNumbers.js'
 import { excerpt, NumberText, type Tree, TreeReader, treeJson } from './tree.js'
 
 /** A non-null value with its kind. `text` is clean, see {@link CellRules}. */
@@ -115,7 +117,8 @@ export class CellRules {
   fit(scalar: Scalar, type: DataType, hints: ColumnSchema, table: string, column: string): Coerced | undefined {
     const value = coerce(scalar, type, hints)
     if (value === undefined) return undefined
-    if (hints.primary_key === true && !this.#keepsApart(scalar, value, type, hints)) this.changed(table, column)
+    const isKey = hints.primary_key === true || hints.merge_key === true
+    if (isKey && !this.#keepsApart(scalar, value, type, hints)) this.changed(table, column)
     if (type === 'bigint' && typeof value === 'bigint' && (value < LEAST_INT64 || value > GREATEST_INT64)) {
       // A text or double of that size can go to a variant column, an integer cannot.
       if (scalar.kind !== 'bigint') return undefined
@@ -139,22 +142,27 @@ export class CellRules {
     switch (type) {
       case 'timestamp':
       case 'time':
-        return scalar.kind !== 'text' || !BELOW_MICROS.test(scalar.text)
-      case 'date':
-        return scalar.kind === 'text' && !/\d\D+\d\d:\d/.test(scalar.text)
+        return secondsFraction(scalar).length <= Math.min(hints.precision ?? MOST_PRECISION, MOST_PRECISION)
+      case 'date': {
+        const micros = coerce(scalar, 'timestamp')
+        const isMidnight = typeof micros === 'bigint' && micros % BigInt(microsPerDay) === 0n
+        return isMidnight && secondsFraction(scalar) === ''
+      }
       case 'decimal':
       case 'wei': {
         const { scale = this.#decimals[type][1] } = hints
-        const fraction = /\.(\d*?)0*$/.exec(String(value))?.[1] ?? ''
-        return fraction.length <= scale
+        return fractionOf(String(value)).length <= scale && hasAllDigits(scalar, value)
       }
-      case 'double':
-        return scalar.kind !== 'bigint' || Number.isSafeInteger(Number(value))
       case 'bigint':
-        return scalar.kind !== 'text' || String(value) === scalar.text
+        return scalar.kind === 'text' ? String(value) === scalar.text : hasAllDigits(scalar, value)
+      case 'double':
+      case 'text':
+        return hasAllDigits(scalar, value)
       case 'bool':
         return scalar.kind === 'bool'
-      default:
+      case 'binary':
+        return scalar.kind !== 'text' || isUsualBinary(scalar.text, value)
+      case 'json':
         return true
     }
   }
@@ -214,8 +222,44 @@ export function fitsDecimal(value: string, precision: number, scale: number): bo
   return !roundsUp || !/^9*$/.test(whole + fraction.slice(0, scale))
 }
 
-/** Digits after the sixth of a fraction of a second, if they are not 0. */
-const BELOW_MICROS = /[.,|]\d{6}\d*[1-9]/
+/** Whether a column has a number with every digit that came. Of a text that is no plain number, a column of numbers has not. */
+function hasAllDigits(scalar: Scalar, value: Coerced): boolean {
+  const came = numberOf(scalar)
+  if (came === undefined) return scalar.kind !== 'text' || typeof value !== 'number'
+  const stored = typeof value === 'number' ? shortestDecimal(value) : plainDecimal(String(value))
+  return stored !== undefined && withoutZeros(stored) === withoutZeros(came)
+}
+
+/** The digits of a value that is a number, or of a text that is one. */
+function numberOf(scalar: Scalar): string | undefined {
+  if (scalar.kind === 'bigint' || scalar.kind === 'double') return plainDecimal(scalar.literal)
+  return scalar.kind === 'text' ? plainDecimal(scalar.text) : undefined
+}
+
+function withoutZeros(digits: string): string {
+  const fraction = fractionOf(digits)
+  return `${digits.split('.', 1)[0]}${fraction === '' ? '' : `.${fraction}`}`
+}
+
+/** The digits after the point, without the zeros at their end. */
+function fractionOf(digits: string): string {
+  const fraction = /[.,|](\d+)/.exec(digits)?.[1] ?? ''
+  let end = fraction.length
+  while (fraction[end - 1] === '0') end -= 1
+  return fraction.slice(0, end)
+}
+
+/** The digits of a moment below seconds, without the zeros at their end. Numbers are seconds. */
+function secondsFraction(scalar: Scalar): string {
+  const seconds = numberOf(scalar)
+  if (seconds !== undefined) return fractionOf(seconds)
+  return scalar.kind === 'text' ? fractionOf(scalar.text) : ''
+}
+
+/** Several texts in Base64 may have the same bytes, as `YQ==` and `YR==` have. */
+function isUsualBinary(text: string, value: Coerced): boolean {
+  return text.startsWith('0x') || (value instanceof Uint8Array && Buffer.from(value).toString('base64') === text)
+}
 
 const HALF_SURROGATE = /\p{Surrogate}/u
 const HALF_SURROGATES = /\p{Surrogate}/gu

@@ -42,6 +42,9 @@ export type JsonScalar =
  */
 export type Coerced = string | bigint | number | boolean | Uint8Array
 
+/** Digits below seconds that columns of times hold at most. */
+export const MOST_PRECISION = 6
+
 /**
  * Converts the value to type `to` by dlt's rules. Numbers and texts are read and printed as in Python. Doubles become
  * their shortest decimals (as with dlt since 1.31: 2.675 with two decimal places is 2.68). Epochs are seconds, and

@@ -1,7 +1,7 @@
 import type { Address } from '../../json/kernel/instantiate.js'
 import type { Column } from '../../model/batch.js'
 import type { ColumnSchema, DataType } from '../../schema/schemaTypes.js'
-import type { Coerced } from '../exact/coerce.js'
+import { type Coerced, MOST_PRECISION } from '../exact/coerce.js'
 import type { Kernel } from '../kernel/kernel.js'
 import { BIGINT, BITS, BOOL, DOUBLE, LENGTH_AND_BYTES, OTHER, TEXT, TIMESTAMP } from '../kernel/walk.wasm.js'
 import type { BufferPool } from './buffers.js'
@@ -36,6 +36,17 @@ const WIDTHS: Readonly<Record<DataType, number>> = {
   time: 8,
 }
 
+/** Whether a column of a key may cut digits that the kernel does not look at. */
+function isForHost({
+  primary_key: primaryKey,
+  merge_key: mergeKey,
+  data_type: type,
+  precision,
+}: ColumnSchema): boolean {
+  if (primaryKey !== true && mergeKey !== true) return false
+  return type === 'double' || (type === 'timestamp' && precision !== undefined && precision < MOST_PRECISION)
+}
+
 /** The growing values of one column of the current batch, in the kernel's memory. Layout as in core/batch. */
 export class ColumnWriter {
   readonly address: Address
@@ -55,7 +66,7 @@ export class ColumnWriter {
     this.name = hints.name
     this.hints = hints
     this.dataType = hints.data_type
-    this.kind = KINDS[hints.data_type]
+    this.kind = isForHost(hints) ? OTHER : KINDS[hints.data_type]
     this.#kernel = kernel
     this.address = kernel.exports.newColumn(table.address, WIDTHS[hints.data_type], kernel.columns.length)
     kernel.columns.push(this)

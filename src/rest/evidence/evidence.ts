@@ -215,6 +215,11 @@ const table = {
     'limited',
     (name: string) => `an answer has "${name}" twice beside or around its records: only the last one was read`,
   ],
+  key_text_changed: [
+    'limited',
+    (key: string) =>
+      `the text of an answer could not be read as it is, and U+FFFD stands in the key ${key}, so different records may be one row: set \`endpoint.encoding\``,
+  ],
   answer_in_part: ['limited', (key: string) => `an answer says "${key}": it may not be all that there is`],
   remark_for_list: [
     'limited',

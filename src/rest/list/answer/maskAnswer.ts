@@ -7,7 +7,7 @@ import { isListHeader } from '../../evidence/envelope.js'
 import type { OwnedResponse } from '../../http/exchange.js'
 import type { RecordMask } from '../../mask/recordMask.js'
 import type { ListContext, ListReader } from '../listReader.js'
-import { textChanged } from './readAnswer.js'
+import { TEXT_CHANGED, tellTextChanged } from './readAnswer.js'
 import { listsBefore } from './rowShape.js'
 import { detectSelector, isKeyOf, pathOfKeys } from './selector.js'
 
@@ -53,12 +53,17 @@ export async function maskAnswer(
     return recorded(mask, reader, context, response)
   const headers = { ...maskedHeaders(reader, response.headers), [MASKED]: mask.digest }
   if (response.body.length === 0) return { ...response, headers }
-  const body = await maskedBody(mask, reader, context, request, response, isAboutJob)
+  const text: { isChanged?: true } = {}
+  const changed = (why: string): void => {
+    text.isChanged = true
+    tellTextChanged(reader, context, response, why)
+  }
+  const body = await maskedBody(mask, reader, context, request, response, { isAboutJob, changed })
   // A body that goes on keeps its connection until nobody wants the rest.
   if (response.following === undefined) response.release()
   return {
     ...response,
-    headers: { ...headers, 'content-type': 'application/json' },
+    headers: { ...headers, 'content-type': 'application/json', ...(text.isChanged && { [TEXT_CHANGED]: 'true' }) },
     body: body ?? new Uint8Array(),
     release: () => response.release(),
   }
@@ -87,11 +92,10 @@ async function maskedBody(
   context: ListContext,
   request: ApiRequest,
   response: OwnedResponse,
-  isAboutJob: boolean,
+  { isAboutJob, changed }: { readonly isAboutJob: boolean; readonly changed: (why: string) => void },
 ): Promise<Uint8Array | undefined> {
   const isAnswer = response.status < 300
   try {
-    const changed = textChanged(reader, context, response)
     // What an API says of an export job is JSON without records.
     const { format, encoding, keyColumn } = isAboutJob ? {} : reader.resource.endpoint.reading
     const isPart = (response.offset ?? 0) > 0
@@ -148,6 +152,7 @@ export function neededHeaders(reader: ListReader, headers: Headers): Headers {
   const wanted = new Set([
     ...named.filter(value => typeof value === 'string').map(value => value.toLowerCase()),
     MASKED,
+    TEXT_CHANGED,
   ])
   if (job !== undefined) for (const name of [job.handleHeader ?? 'location', 'location']) wanted.add(name.toLowerCase())
   return Object.fromEntries(

@@ -142,14 +142,15 @@ export async function readAnswer(
     const selection: Selection = { ...nothing, met: isFile ? 'list' : 'null' }
     return { response, page, selection, document: undefined, envelope: {}, flow }
   }
-  const document = await parsed(reader, context, state, request, response)
+  const { document, isChanged } = await parsed(reader, context, state, request, response)
   return guarded(reader, request, response, () => {
     const selection = nodesOf(reader, context, selected(reader, context, state, document))
     const page = answerPage(request, response, selection, document, () => bodyExcerpt(reader, response))
     const envelope = envelopeOf(response.headers, document, selection, request)
     // The document knows this answer: its error is no news about the list.
     if (action === 'stop' && selection.count === 0 && envelope.error !== undefined) return without(stopped(false))
-    const flow: Flow = action === 'stop' ? stopped(true) : { kind: 'continue' }
+    const doubt = isChanged ? keyDoubt(reader, page, selection) : undefined
+    const flow: Flow = action === 'stop' ? stopped(true) : { kind: 'continue', doubt }
     const isMissing = number === 1 && selection.met === 'nothing'
     const failure = isMissing ? selectorError(reader, document, response) : undefined
     if (failure !== undefined && context.parent === undefined && context.parents === undefined) throw failure
@@ -165,7 +166,8 @@ async function bringsRecords(
   response: OwnedResponse,
 ): Promise<boolean> {
   try {
-    return selected(reader, context, state, await parsed(reader, context, state, request, response)).count > 0
+    const { document } = await parsed(reader, context, state, request, response)
+    return selected(reader, context, state, document).count > 0
   } catch {
     // An answer that ends a list may be a text.
     return false
@@ -198,30 +200,57 @@ async function parsed(
   state: ReadingState,
   request: ApiRequest,
   response: OwnedResponse,
-): Promise<JsonDocument> {
+): Promise<{ readonly document: JsonDocument; readonly isChanged: boolean }> {
   try {
+    let isChanged = isTextChanged(response)
+    const changed = (why: string): void => {
+      isChanged = true
+      tellTextChanged(reader, context, response, why)
+    }
     // What was masked is JSON.
     const { format, encoding } = reader.mask === undefined ? reader.resource.endpoint.reading : {}
     const hasSelector = state.selector !== undefined
     const isPart = (response.offset ?? 0) > 0
-    const reading = { format, encoding, hasSelector, isPart, changed: textChanged(reader, context, response) }
-    return new JsonDocument(await jsonBody(response.body, response.headers, request.url, reading))
+    const reading = { format, encoding, hasSelector, isPart, changed }
+    const document = new JsonDocument(await jsonBody(response.body, response.headers, request.url, reading))
+    return { document, isChanged }
   } catch (error) {
     throw notJson(reader, request, response, error)
   }
 }
 
+/** The header of an answer that was masked, if its text could not be read as it is. */
+export const TEXT_CHANGED = 'x-sluice-text-changed'
+
+function isTextChanged({ headers }: ApiResponse): boolean {
+  return headers[TEXT_CHANGED] !== undefined
+}
+
 /** Tells, once in a run, that the text of an answer could not be read as it is. */
-export function textChanged(
+export function tellTextChanged(
   { resource: { name } }: ListReader,
   context: ListContext,
   response: ApiResponse,
-): (why: string) => void {
-  return why => {
-    const message = `${name}: the text of the answer of ${response.url} was changed: ${why}, so U+FFFD stands where it could not be read`
-    tellOnce(context, 'text', { type: 'warning', code: 'text_changed', resource: name, namesResource: true, message })
-  }
+  why: string,
+): void {
+  const message = `${name}: the text of the answer of ${response.url} was changed: ${why}, so U+FFFD stands where it could not be read`
+  tellOnce(context, 'text', { type: 'warning', code: 'text_changed', resource: name, namesResource: true, message })
 }
+
+/** Of an answer whose text was changed: the doubt about records that are merged by keys in which U+FFFD may stand for anything. */
+function keyDoubt({ resource: { hints } }: ListReader, page: ApiPage, { records }: Selection): ListEnd | undefined {
+  const { disposition = 'merge' } = hints.writeDisposition ?? {}
+  const keys = disposition === 'merge' ? [...(hints.primaryKey ?? []), ...(hints.mergeKey ?? [])] : []
+  if (keys.length === 0 || !Buffer.from(records.buffer, records.byteOffset, records.length).includes(REPLACEMENT))
+    return undefined
+  // A key that a step makes is not in the record yet.
+  const changed = keys.find(
+    key => page.fields?.(key).some(field => field === undefined || field.text.includes(REPLACEMENT)) ?? true,
+  )
+  return changed === undefined ? undefined : because('key_text_changed', changed)
+}
+
+const REPLACEMENT = '\ufffd'
 
 /** Damage in a body may show only when it is read. */
 function guarded<Result>(reader: ListReader, request: ApiRequest, response: OwnedResponse, look: () => Result): Result {
