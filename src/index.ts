@@ -105,7 +105,7 @@ export type { GivenRecord, MadeRecord, RecordFunction } from './model/userFuncti
 export type { LoadingOptions, Partition, WindowLoad, WindowOutcome } from './pipeline/backfill/loadWindows.js'
 export type { CursorBound, FailedWindow, RunningWindow, WindowOptions } from './pipeline/backfill/planBackfill.js'
 export type { BackfillOptions, BackfillResult, BackfillStatus } from './pipeline/backfill/runBackfill.js'
-export type { EventMessage, EventSubject } from './pipeline/eventChannel.js'
+export type { EventMessage, EventSubject, WorkFailure, WorkKind, WorkMessage } from './pipeline/eventChannel.js'
 export type { RowCounts } from './pipeline/knownTables.js'
 export type { CheckedResource, CheckOptions, CheckResult } from './pipeline/look/checkSource.js'
 export type {

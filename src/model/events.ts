@@ -5,7 +5,7 @@ import type { Receipt } from './receipt.js'
  * Everything that happens in a run, in order. Progress bars, logs, tests and the JSON output of the command read the
  * same events. URLs are redacted; no event holds a secret. `Name` is a resource, if TypeScript knows the names.
  */
-export type RunEvent<Name extends string = string> =
+export type RunEvent<Name extends string = string> = (
   | {
       readonly type: 'run_started'
       readonly pipeline: string
@@ -92,6 +92,10 @@ export type RunEvent<Name extends string = string> =
   /** The load changed tables of its resources. The first load of a resource changes nothing. */
   | { readonly type: 'schema_changed'; readonly loadId: string; readonly changes: readonly LockChange[] }
   | { readonly type: 'run_failed'; readonly code: string; readonly message: string }
+) & {
+  /** The window of a backfill that it is about, as `start … end`: windows are loaded beside each other. */
+  readonly window?: string
+}
 
 export type WarningCode =
   | 'column_collision'

@@ -21,7 +21,7 @@ import type { WindowOutcome } from './backfill/loadWindows.js'
 import type { WindowOptions } from './backfill/planBackfill.js'
 import type { BackfillOptions, BackfillResult, BackfillStatus } from './backfill/runBackfill.js'
 import { systemClock } from './clock.js'
-import { type EventSubject, eventPublisher } from './eventChannel.js'
+import type { EventSubject, WorkKind } from './eventChannel.js'
 import type { CheckOptions, CheckResult } from './look/checkSource.js'
 import { type Dataset, datasetOf, type KnownTables, type TablesOf } from './look/dataset.js'
 import type { PipelinePlan, PlanOptions } from './look/describePipeline.js'
@@ -149,7 +149,7 @@ export function pipeline<Name extends string = string, Table extends string = Na
   const { name, source, destination } = options
   if (name.trim() === '') throw new ConfigError([{ place: { path: 'name' }, message: 'a pipeline needs a name' }])
   const scrubber = scrubberOf(options)
-  const { outward, heard, warned } = doors(scrubber, { pipeline: name, dataset: datasetNameOf(options) })
+  const { outward, told, warned } = doors(scrubber, { pipeline: name, dataset: datasetNameOf(options) })
   const setup = {
     name,
     source,
@@ -175,7 +175,7 @@ export function pipeline<Name extends string = string, Table extends string = Na
       checkOptions(forRun, asked)
       const { runPipeline } = await import('./run/runPipeline.js')
       return counted(
-        await warned(asked, heardBy => {
+        await warned('run', asked, heardBy => {
           source.requireSecrets?.()
           return runPipeline(setup, heardBy)
         }),
@@ -185,7 +185,7 @@ export function pipeline<Name extends string = string, Table extends string = Na
       checkOptions(text, loadId, 'loadId')
       checkOptions(forReplay, asked)
       const { replayPipeline } = await import('./run/replayPipeline.js')
-      return counted(await warned(asked, heardBy => replayPipeline(setup, loadId, heardBy)))
+      return counted(await warned('replay', asked, heardBy => replayPipeline(setup, loadId, heardBy)))
     },
     async backfill(resource, asked = {}) {
       checkOptions(needed(text), resource, 'resource')
@@ -197,10 +197,15 @@ export function pipeline<Name extends string = string, Table extends string = Na
           'error' in outcome ? { ...outcome, error: scrubbedFailure(outcome.error, scrubber) as Error } : outcome,
         )
       const { backfill } = await import('./backfill/runBackfill.js')
-      return await outward(() => {
-        source.requireSecrets?.()
-        return backfill(setup, resource, { ...heard(asked), onPlan, onWindow: tell })
-      }, asked.signal)
+      return await told(
+        'backfill',
+        asked,
+        heardBy => {
+          source.requireSecrets?.()
+          return backfill(setup, resource, { ...heardBy, onPlan, onWindow: tell })
+        },
+        asked.signal,
+      )
     },
     async backfillStatus(resource, asked = {}) {
       checkOptions(needed(text), resource, 'resource')
@@ -211,10 +216,15 @@ export function pipeline<Name extends string = string, Table extends string = Na
     async check(asked = {}) {
       checkOptions(forCheck, asked)
       const { checkSource } = await import('./look/checkSource.js')
-      const checked = await outward(() => {
-        source.requireSecrets?.()
-        return checkSource(setup, heard(asked))
-      }, asked.signal)
+      const checked = await told(
+        'check',
+        asked,
+        heardBy => {
+          source.requireSecrets?.()
+          return checkSource(setup, heardBy)
+        },
+        asked.signal,
+      )
       return scrubbed(checked, scrubber)
     },
     async plan(asked = {}) {
@@ -304,33 +314,51 @@ function doors(scrubber: Scrubber, about: EventSubject) {
       throw scrubbedFailure(error instanceof AbortError ? error : stoppedBy(signal, error), scrubber)
     }
   }
-  const heard = <Options extends Heard>(options: Options): Options => {
+  /** Does a work whose events are heard by the listener of the options and by everybody else in the process. */
+  const told = async <Options extends Heard, Result>(
+    kind: WorkKind,
+    options: Options,
+    work: (options: Options) => Promise<Result>,
+    signal?: AbortSignal,
+  ): Promise<Result> => {
+    const { followWorks } = await import('./telemetry/followWorks.js')
+    await followWorks()
+    const { publishedWork } = await import('./eventChannel.js')
+    const published = publishedWork({ ...about, kind })
     const { onEvent } = options
-    const publish = eventPublisher(about)
-    if (onEvent === undefined && publish === undefined) return options
+    if (onEvent === undefined && published === undefined) return await outward(() => work(options), signal)
     const tell = onEvent === undefined ? undefined : neverThrowing(onEvent)
     const onScrubbed = (event: RunEvent): void => {
       const clean = scrubbed(event, scrubber)
       tell?.(clean)
-      publish?.(clean)
+      published?.event(clean)
     }
-    return { ...options, onEvent: onScrubbed }
+    try {
+      const result = await outward(() => work({ ...options, onEvent: onScrubbed }), signal)
+      published?.ended()
+      return result
+    } catch (error) {
+      published?.ended(error)
+      throw error
+    }
   }
   return {
     outward,
-    heard,
+    told,
     /** Adds the warnings of the work to its result. */
     async warned<Options extends Heard>(
+      kind: WorkKind,
       options: Options,
       work: (options: Options) => Promise<LoadResult>,
     ): Promise<RunResult> {
       const warnings: RunWarning[] = []
-      const { onEvent, ...rest } = heard(options)
-      const listening = (event: RunEvent): void => {
-        if (event.type === 'warning') warnings.push(scrubbed(event, scrubber))
-        onEvent?.(event)
-      }
-      const result = await outward(() => work({ ...rest, onEvent: listening } as Options))
+      const result = await told(kind, options, heardBy => {
+        const listening = (event: RunEvent): void => {
+          if (event.type === 'warning') warnings.push(scrubbed(event, scrubber))
+          heardBy.onEvent?.(event)
+        }
+        return work({ ...heardBy, onEvent: listening })
+      })
       return { ...result, warnings }
     },
   }

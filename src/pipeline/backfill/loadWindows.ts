@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { stringifyJson } from '../../json/write.js'
-import type { CursorRange, WindowAttempt } from '../../model/cursorRange.js'
+import { type CursorRange, rangeText, type WindowAttempt } from '../../model/cursorRange.js'
 import { AbortError } from '../../model/errors.js'
 import type { RunEvent } from '../../model/events.js'
 import { nextLoadId } from '../../model/loadId.js'
@@ -339,7 +339,8 @@ async function loaded(
         },
       }),
   }
-  const onEvent = (event: RunEvent): void => {
+  const onEvent = (happening: RunEvent): void => {
+    const event = { ...happening, window: rangeText(range) }
     // Whoever halves a window knows that the pages of the whole one are of no use.
     if (event.type === 'warning' && event.code === 'journal_set_aside') setAside.push(event)
     else emit(event)

@@ -40,6 +40,7 @@ import { redactUrl } from './redact.js'
 import { BodyBuffers } from './responseBody.js'
 import { type Again, checkAskedWait, checkDeadline, repeated, withinDeadline } from './retry.js'
 import { httpTransport } from './transport.js'
+import { untraced } from './untraced.js'
 import { requestUrl, wireBody } from './wire.js'
 
 export interface ClientOptions {
@@ -183,7 +184,9 @@ const droppedHeaders = new Set([
 
 export function createClient(options: ClientOptions): Client {
   const http = options.transport === undefined ? httpTransport({ proxies: options.proxies }) : undefined
-  const transport = options.transport ?? http?.send
+  const given = options.transport
+  const transport: Transport | undefined =
+    given === undefined ? http?.send : request => untraced(async () => await given(request))
   if (transport === undefined) throw new TypeError('unreachable: one of both is there')
   const scrubber = options.scrubber ?? createScrubber()
   const gates = credentialGates(options.limits ?? {})

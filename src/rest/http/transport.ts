@@ -8,6 +8,7 @@ import { LONGEST_TIMER_MS } from '../../model/source.js'
 import type { ClientCertificate, Transport } from '../api.js'
 import { type HttpProxy, type Proxies, proxyFor } from './proxies.js'
 import { isLocalAddress } from './redirects.js'
+import { untraced } from './untraced.js'
 import { tellsEnd } from './wire.js'
 
 export interface HttpTransportOptions {
@@ -73,17 +74,19 @@ export function httpTransport(options: HttpTransportOptions = {}): HttpTransport
       if (proxy !== undefined && request.publicOnly === true) await checkPublic(hostname, options.lookup)
       const headersTimeout = Math.min(request.timeoutMs.headers, LONGEST_TIMER_MS)
       const patience = new Patience(headersTimeout)
-      const asking = ask.call(request.publicOnly === true ? outward : dispatcher, {
-        origin,
-        path: `${pathname}${search}`,
-        method: request.method as Dispatcher.HttpMethod,
-        headers: request.headers,
-        body: request.body ?? null,
-        signal: request.signal,
-        headersTimeout,
-        bodyTimeout: Math.min(request.timeoutMs.body, LONGEST_TIMER_MS),
-        onInfo: patience.check,
-      })
+      const asking = untraced(() =>
+        ask.call(request.publicOnly === true ? outward : dispatcher, {
+          origin,
+          path: `${pathname}${search}`,
+          method: request.method as Dispatcher.HttpMethod,
+          headers: request.headers,
+          body: request.body ?? null,
+          signal: request.signal,
+          headersTimeout,
+          bodyTimeout: Math.min(request.timeoutMs.body, LONGEST_TIMER_MS),
+          onInfo: patience.check,
+        }),
+      )
       const answer = await asking
         .catch((error: unknown) => {
           throw proxy === undefined || request.signal.aborted ? error : new ProxyError(new URL(proxy.url).host, error)
